@@ -1,0 +1,242 @@
+//! BLAKE3 digests and the id types around them.
+//!
+//! Knows nothing of what is digested: content, manifests and commits all end as one of these types,
+//! and there is no conversion between them, so that a key is never taken for a blob.
+
+use std::fmt;
+
+/// Length of a digest in bytes.
+pub const DIGEST_LENGTH: usize = 32;
+
+/// Shortest hexadecimal prefix that names an object in a revision.
+pub const SHORTEST_PREFIX: usize = 4;
+
+/// A BLAKE3 digest: 32 bytes, shown as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; DIGEST_LENGTH]);
+
+impl Digest {
+    /// The digest of `bytes`, computed on the calling thread.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The digest of `bytes` keyed with `key`: it tells nothing to whom does not hold the key.
+    #[must_use]
+    pub fn keyed(key: &[u8; DIGEST_LENGTH], bytes: &[u8]) -> Self {
+        Self(*blake3::keyed_hash(key, bytes).as_bytes())
+    }
+
+    /// A digest from its raw bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; DIGEST_LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// The raw bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; DIGEST_LENGTH] {
+        &self.0
+    }
+
+    /// 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        let mut text = String::with_capacity(2 * DIGEST_LENGTH);
+        for byte in self.0 {
+            text.push(hex_digit(byte >> 4));
+            text.push(hex_digit(byte & 15));
+        }
+        text
+    }
+
+    /// Reads 64 hexadecimal digits of either case; `None` for anything else.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let prefix = Prefix::parse(text)?;
+        (prefix.digits == 2 * DIGEST_LENGTH).then_some(Self(prefix.low))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.to_hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.to_hex())
+    }
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 })
+}
+
+/// Digests bytes that come in pieces, on the calling thread.
+#[derive(Default)]
+pub struct Hasher(blake3::Hasher);
+
+impl Hasher {
+    /// A hasher that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update(bytes);
+        self
+    }
+
+    /// Takes the next piece with all cores; worth it from about 1 MiB on.
+    pub fn update_on_all_cores(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update_rayon(bytes);
+        self
+    }
+
+    /// The digest of everything taken so far.
+    #[must_use]
+    pub fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
+/// The beginning of a digest in hexadecimal, as people type it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    low: [u8; DIGEST_LENGTH],
+    high: [u8; DIGEST_LENGTH],
+    digits: usize,
+}
+
+impl Prefix {
+    /// Reads 1 to 64 hexadecimal digits of either case; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len();
+        if digits == 0 || digits > 2 * DIGEST_LENGTH {
+            return None;
+        }
+        let mut prefix = Self { low: [0; DIGEST_LENGTH], high: [255; DIGEST_LENGTH], digits };
+        let slots = prefix.low.iter_mut().zip(prefix.high.iter_mut());
+        for (pair, (low, high)) in text.as_bytes().chunks(2).zip(slots) {
+            let mut value = 0;
+            let mut spread = 255;
+            for (place, digit) in pair.iter().enumerate() {
+                let digit = u8::try_from(char::from(*digit).to_digit(16)?).ok()?;
+                let shift = if place == 0 { 4 } else { 0 };
+                value |= digit << shift;
+                spread = if place == 0 { 15 } else { 0 };
+            }
+            *low = value;
+            *high = value | spread;
+        }
+        Some(prefix)
+    }
+
+    /// Number of hexadecimal digits given.
+    #[must_use]
+    pub const fn digits(&self) -> usize {
+        self.digits
+    }
+
+    /// The least and the greatest digest that begin so, for a range query.
+    #[must_use]
+    pub const fn range(&self) -> (Digest, Digest) {
+        (Digest(self.low), Digest(self.high))
+    }
+
+    /// Whether `digest` begins so.
+    #[must_use]
+    pub fn matches(&self, digest: &Digest) -> bool {
+        self.low <= digest.0 && digest.0 <= self.high
+    }
+}
+
+macro_rules! digest_id {
+    ($(#[$about:meta] $name:ident;)*) => {$(
+        #[$about]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Digest);
+
+        impl $name {
+            /// The first twelve hexadecimal digits, as messages show it.
+            #[must_use]
+            pub fn short(&self) -> String {
+                let mut text = self.0.to_hex();
+                text.truncate(12);
+                text
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, formatter)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, concat!(stringify!($name), "({})"), self.short())
+            }
+        }
+    )*};
+}
+
+digest_id! {
+    /// Names stored bytes: the digest of the uncompressed content.
+    BlobId;
+    /// Names a manifest: the digest of its encoding (the *fingerprint*).
+    Key;
+    /// Names the record of one run: the digest of its encoding.
+    CommitId;
+    /// Names the chain of runs of one command line at one place.
+    LineageId;
+    /// Names a request before anything of the world was looked at: where its capture is remembered.
+    RequestId;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_goes_both_ways() {
+        let digest = Digest::of(b"cashet");
+        assert_eq!(Digest::from_hex(&digest.to_hex()), Some(digest));
+        assert_eq!(Digest::from_hex(&digest.to_hex().to_uppercase()), Some(digest));
+        assert_eq!(Digest::from_hex("abcd"), None);
+        assert_eq!(digest.to_hex().len(), 64);
+    }
+
+    #[test]
+    fn a_prefix_is_a_range_of_digests() {
+        let digest = Digest::of(b"cashet");
+        let text = digest.to_hex();
+        for digits in 1..=64 {
+            let prefix = Prefix::parse(text.get(..digits).unwrap()).unwrap();
+            assert!(prefix.matches(&digest), "{digits} digits");
+            assert_eq!(prefix.digits(), digits);
+        }
+        let other = Digest::of(b"another");
+        assert!(!Prefix::parse(text.get(..8).unwrap()).unwrap().matches(&other));
+    }
+
+    #[test]
+    fn what_is_no_hexadecimal_is_no_prefix() {
+        for text in ["", "xyz", "%", "_", "*", "../", "12 4", "é", &"a".repeat(65), &"a".repeat(100_000)] {
+            assert_eq!(Prefix::parse(text), None, "{text:.20}");
+        }
+    }
+
+    #[test]
+    fn pieces_digest_as_the_whole() {
+        let mut hasher = Hasher::new();
+        hasher.update(b"cas").update_on_all_cores(b"het");
+        assert_eq!(hasher.finish(), Digest::of(b"cashet"));
+    }
+}

@@ -1,0 +1,180 @@
+//! The one error type: what failed, on which path, and one hint; and the exit statuses.
+//!
+//! Messages are fragments without a full stop; only `ui` prints them.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// `--mode replay` found nothing to replay.
+pub const EXIT_MISS: u8 = 121;
+/// cashet itself failed before the command ran.
+pub const EXIT_FAILED: u8 = 125;
+/// The command was found but cannot be executed.
+pub const EXIT_NOT_EXECUTABLE: u8 = 126;
+/// The command was not found.
+pub const EXIT_NOT_FOUND: u8 = 127;
+/// A command other than `exec` says no: no such commit, differs, damage.
+pub const EXIT_NO: u8 = 1;
+/// A command other than `exec` was used wrongly.
+pub const EXIT_USAGE: u8 = 2;
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of failure an [`Error`] is: it decides the exit status, never the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The call is wrong: a flag, a value, a pattern, a configuration file, a missing input.
+    Usage,
+    /// The command to run does not exist.
+    CommandNotFound,
+    /// The command to run exists and cannot be executed.
+    NotExecutable,
+    /// No such commit, or several.
+    NoSuchRevision,
+    /// `--mode replay` and nothing to replay.
+    NothingToReplay,
+    /// The store was written by a newer cashet.
+    NewerFormat,
+    /// The store belongs to somebody else.
+    ForeignStore,
+    /// Stored bytes do not verify.
+    Damaged,
+    /// The operating system refused.
+    Io(io::ErrorKind),
+    /// Anything else.
+    Other,
+}
+
+/// What failed, with at most one hint.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    source: Option<io::Error>,
+}
+
+impl Error {
+    /// An error of `kind`; `message` is a fragment without a full stop.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, source: None }
+    }
+
+    /// A wrong call.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// Stored bytes that do not verify.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(Kind::Damaged, message)
+    }
+
+    /// The operating system refused `operation` (an infinitive: "read", "create") on `path`.
+    #[must_use]
+    pub fn io(operation: &str, path: &Path, source: io::Error) -> Self {
+        let message = format!("cannot {operation} {}", path.display());
+        Self { kind: Kind::Io(source.kind()), message, hint: None, source: Some(source) }
+    }
+
+    /// The same error with the one thing that the user can do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What sort of failure it is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The operating system's error beneath, if there is one.
+    #[must_use]
+    pub const fn os_error(&self) -> Option<&io::Error> {
+        self.source.as_ref()
+    }
+
+    /// Whether the failure is that something is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind == Kind::Io(io::ErrorKind::NotFound)
+    }
+
+    /// The exit status of `exec` that failed so before the command ran.
+    #[must_use]
+    pub const fn exec_status(&self) -> u8 {
+        match self.kind {
+            Kind::CommandNotFound => EXIT_NOT_FOUND,
+            Kind::NotExecutable => EXIT_NOT_EXECUTABLE,
+            Kind::NothingToReplay => EXIT_MISS,
+            _ => EXIT_FAILED,
+        }
+    }
+
+    /// The exit status of any other command that failed so.
+    #[must_use]
+    pub const fn command_status(&self) -> u8 {
+        match self.kind {
+            Kind::Usage => EXIT_USAGE,
+            _ => EXIT_NO,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)?;
+        match &self.source {
+            Some(source) => write!(formatter, ": {}", describe(source)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// The operating system's words without Rust's "(os error N)".
+fn describe(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_as_one_line() {
+        let error = Error::io("read", Path::new("a/b"), io::Error::from_raw_os_error(2));
+        assert_eq!(error.to_string(), "cannot read a/b: No such file or directory");
+        assert!(error.is_not_found());
+    }
+
+    #[test]
+    fn exit_statuses_follow_the_kind() {
+        assert_eq!(Error::usage("x").exec_status(), 125);
+        assert_eq!(Error::usage("x").command_status(), 2);
+        assert_eq!(Error::new(Kind::CommandNotFound, "x").exec_status(), 127);
+        assert_eq!(Error::new(Kind::NotExecutable, "x").exec_status(), 126);
+        assert_eq!(Error::new(Kind::NothingToReplay, "x").exec_status(), 121);
+        assert_eq!(Error::new(Kind::NoSuchRevision, "x").command_status(), 1);
+    }
+}

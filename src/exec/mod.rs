@@ -1,0 +1,125 @@
+//! Running a command: as it would run bare, with its streams passed on, told to a recorder, and, where
+//! that is possible, under watch.
+//!
+//! Knows nothing of digests, blobs, manifests or caching.
+
+mod trace;
+mod unix;
+mod watch;
+
+pub use trace::{Access, DescriptorUse, Hazard, Trace};
+pub use unix::Unix;
+
+use crate::error::Result;
+use crate::record::{Resources, Stream, Termination};
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+/// What the child gets as standard input.
+#[derive(Debug)]
+pub enum Stdin {
+    /// Ours, whatever it is.
+    Inherit,
+    /// `/dev/null`.
+    Null,
+    /// This file, from its present offset on.
+    File(File),
+}
+
+/// Whether the run is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchMode {
+    /// Not at all.
+    Off,
+    /// If it can be; otherwise the run goes on unwatched and says so.
+    Auto,
+    /// It must be; otherwise nothing runs.
+    Require,
+}
+
+/// A command to run. The working directory is ours.
+#[derive(Debug)]
+pub struct Spec<'a> {
+    /// The resolved path of the program.
+    pub program: &'a Path,
+    /// All words, the first as typed.
+    pub words: &'a [OsString],
+    /// The whole environment of the child.
+    pub environment: &'a [(OsString, OsString)],
+    /// Standard input.
+    pub stdin: Stdin,
+    /// Where the child's stdout is passed on to.
+    pub stdout: BorrowedFd<'a>,
+    /// Where the child's stderr is passed on to.
+    pub stderr: BorrowedFd<'a>,
+    /// Whether the run is watched.
+    pub watch: WatchMode,
+    /// Directories that are nobody's input or output: the store.
+    pub unobserved: &'a [PathBuf],
+}
+
+/// Is told what a run does while it does it.
+pub trait Recorder: Send {
+    /// These bytes came on `stream`. They have been passed on to the user already.
+    fn chunk(&mut self, stream: Stream, bytes: &[u8]);
+}
+
+/// Is told, while the caller is held, that a process is about to change what an absolute path names: create,
+/// write, truncate, rename, link, remove, or change its attributes. Called once for each path, before its
+/// first change.
+pub trait Witness: Send {
+    /// `path` is about to change; last link not followed.
+    fn about_to_change(&mut self, path: &Path);
+}
+
+/// How the passing-on of a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// All writers closed it and all of it was passed on.
+    Complete,
+    /// Our reader went away; the child was told so by a closed pipe.
+    ReaderGone,
+    /// Our own descriptor did not take the bytes, with the system's error number.
+    WriteFailed(i32),
+    /// A process still holds the pipe after the command ended; a pump passes on what it writes.
+    StillHeld,
+}
+
+/// What is known once the command has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub termination: Termination,
+    /// What it took.
+    pub resources: Resources,
+    /// The signal that reached us meanwhile (SIGINT, SIGTERM, SIGHUP, SIGQUIT), if one did.
+    pub signal: Option<i32>,
+    /// How stdout ended.
+    pub stdout: StreamEnd,
+    /// How stderr ended.
+    pub stderr: StreamEnd,
+    /// What was seen; or why nothing could be.
+    pub trace: Result<Trace, Unwatched>,
+}
+
+/// Why a run was not watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unwatched {
+    /// It was asked for.
+    Off,
+    /// This system cannot, with the reason.
+    Unavailable(String),
+}
+
+/// Runs commands.
+pub trait Executor {
+    /// Runs `spec` to its end.
+    ///
+    /// # Errors
+    /// When the command could not be started: [`crate::error::Kind::CommandNotFound`],
+    /// [`crate::error::Kind::NotExecutable`], or the system's reason.
+    fn run(&self, spec: Spec<'_>, recorder: &mut dyn Recorder, witness: &mut dyn Witness)
+    -> Result<Finished>;
+}

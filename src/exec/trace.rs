@@ -1,0 +1,100 @@
+//! What a watched run was seen to do, path by path.
+//!
+//! Paths are absolute, as the processes asked for them (joined to their directory, links not resolved).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Everything that was seen of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// By path.
+    pub accesses: BTreeMap<PathBuf, Access>,
+    /// What broke the view or reached outside; each kind at most a few times.
+    pub hazards: Vec<Hazard>,
+    /// Use of standard input as we inherited it.
+    pub stdin: DescriptorUse,
+    /// Use of other descriptors that we inherited, by number; those above 2 only.
+    pub descriptors: BTreeMap<u32, DescriptorUse>,
+    /// Programs that were started, in order of their first start: the resolved path and the first word.
+    pub programs: Vec<PathBuf>,
+}
+
+/// What was done with an inherited descriptor, by any number it was later known under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DescriptorUse {
+    /// Its size or offset was asked for.
+    pub asked: bool,
+    /// It was read, mapped, or opened anew.
+    pub read: bool,
+    /// It was written.
+    pub written: bool,
+}
+
+/// What was done with one path. All `false` is nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// A regular file was opened for reading, or executed, or loaded by the kernel for that, before the run
+    /// itself had made or truncated it.
+    pub read: bool,
+    /// A file was executed, or loaded by the kernel for that (interpreter, loader).
+    pub executed: bool,
+    /// Looked at, following links (`stat`, `access`).
+    pub looked: bool,
+    /// Looked at without following the last link (`lstat`, `readlink`).
+    pub looked_at_link: bool,
+    /// A look-up found nothing, and neither did we at that moment.
+    pub absent: bool,
+    /// A directory was opened.
+    pub listed: bool,
+    /// The run created, wrote, truncated, renamed, linked, removed it, or changed its attributes.
+    pub changed: bool,
+    /// The first change was to open it with `O_TRUNC` or to create it where nothing was: reads after it are of
+    /// the run's own making.
+    pub made: bool,
+    /// It was opened for writing without `O_TRUNC` and without `O_CREAT|O_EXCL`, or changed in another way that
+    /// keeps what was there: what was there decides the result.
+    pub kept_on_change: bool,
+    /// It was read, and afterwards changed in place.
+    pub read_then_changed: bool,
+}
+
+impl Access {
+    /// Takes in what is known of the same path from elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        self.read |= other.read;
+        self.executed |= other.executed;
+        self.looked |= other.looked;
+        self.looked_at_link |= other.looked_at_link;
+        self.absent |= other.absent;
+        self.listed |= other.listed;
+        self.changed |= other.changed;
+        self.made |= other.made;
+        self.kept_on_change |= other.kept_on_change;
+        self.read_then_changed |= other.read_then_changed;
+    }
+}
+
+/// Something that makes what was seen not all that decided the result, or that reached outside.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Hazard {
+    /// A connection to, or a port on, the network; with the address.
+    Network(String),
+    /// A Unix socket that is not the run's own, with its path.
+    Socket(PathBuf),
+    /// A program of another architecture or word size.
+    ForeignProgram(PathBuf),
+    /// A program that gains rights by being started.
+    Privileged(PathBuf),
+    /// Namespaces, chroot or mounts, with the name of the call.
+    Namespace(&'static str),
+    /// System V or POSIX message queues, shared memory, semaphores, kernel keys; with the name of the call.
+    SharedObject(&'static str),
+    /// A descriptor that came from another process.
+    PassedDescriptor,
+    /// A process that was left behind when the command ended.
+    LeftBehind,
+    /// The view has a hole, with what failed.
+    Incomplete(String),
+}

@@ -1,0 +1,6 @@
+//! A request becomes a manifest.
+//!
+//! Knows nothing of stores (it is handed a `Recall`), of how commands run, or of the terminal.
+
+pub mod manifest;
+pub mod request;

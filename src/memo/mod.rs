@@ -1,0 +1,1 @@
+//! The algorithm: look up, claim, run, keep.

@@ -1,0 +1,1 @@
+//! Root and store discovery, and `cashet.toml`.

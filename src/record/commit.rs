@@ -1,0 +1,303 @@
+//! The immutable record of one run.
+
+use super::observation::{Observation, Timestamp};
+use super::path::StoredPath;
+use super::stream::{Content, StreamOrder};
+use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
+use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Termination {
+    /// By itself, with this exit status.
+    Exited(u8),
+    /// Killed by this signal.
+    Signaled(i32),
+}
+
+impl Termination {
+    /// The status that a shell would see: 128+N for a signal N.
+    #[must_use]
+    pub fn shell_status(self) -> u8 {
+        match self {
+            Self::Exited(status) => status,
+            Self::Signaled(signal) => u8::try_from(128_i32.saturating_add(signal)).unwrap_or(255),
+        }
+    }
+}
+
+/// What a run took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// From start to end, in nanoseconds.
+    pub wall: u64,
+    /// Processor time in the program, in nanoseconds.
+    pub user: u64,
+    /// Processor time in the system for the program, in nanoseconds.
+    pub system: u64,
+    /// Largest resident memory of any one process, in bytes.
+    pub peak_memory: u64,
+}
+
+/// Why what decided the result is believed to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// The run was watched whole.
+    Watched,
+    /// The call declared it.
+    Declared,
+}
+
+/// Whether a commit may ever answer a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// Yes, while its observations hold.
+    Allowed,
+    /// Never: recorded for the history.
+    Never {
+        /// A word for the kind of reason, of a fixed set: `failed`, `network`, `input-moved`, …
+        reason: String,
+        /// What exactly, for people; may be empty.
+        detail: String,
+    },
+}
+
+/// A source file of the function, as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it was.
+    pub path: StoredPath,
+    /// Its bytes.
+    pub blob: BlobId,
+}
+
+/// The immutable record of one run. Its id is the digest of its encoding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Digest of the manifest; the store keeps the manifest under it.
+    pub key: Key,
+    /// The chain that this commit is part of.
+    pub lineage: LineageId,
+    /// The previous commit of the lineage.
+    pub parent: Option<CommitId>,
+    /// The words of the command, as typed.
+    pub words: Vec<Vec<u8>>,
+    /// The working directory.
+    pub directory: StoredPath,
+    /// The function's name for people: the script's path, `-c`, or the program's name.
+    pub function: Vec<u8>,
+    /// The function's identity without arguments: commits of the same function share it.
+    pub function_id: Digest,
+    /// The source files of the function, as they were.
+    pub sources: Vec<SourceFile>,
+    /// When the run began.
+    pub started: Timestamp,
+    /// What it took.
+    pub resources: Resources,
+    /// How it ended.
+    pub termination: Termination,
+    /// Standard output.
+    pub stdout: Content,
+    /// Standard error.
+    pub stderr: Content,
+    /// In which order they came.
+    pub order: StreamOrder,
+    /// The encoded [`super::OutputTree`], if there are outputs.
+    pub outputs: Option<Content>,
+    /// What decided the result beside the manifest.
+    pub observations: Vec<Observation>,
+    /// Names of the variables that were set and found not to matter, sorted.
+    pub indifferent: Vec<Vec<u8>>,
+    /// Why the observations are believed to be all.
+    pub coverage: Coverage,
+    /// Whether it may ever answer a call.
+    pub replay: Replay,
+}
+
+impl Commit {
+    /// The id: the digest of the encoding.
+    #[must_use]
+    pub fn id(&self) -> CommitId {
+        CommitId(Digest::of(&self.to_bytes()))
+    }
+
+    /// Whether it may answer a call.
+    #[must_use]
+    pub fn is_replayable(&self) -> bool {
+        self.replay == Replay::Allowed
+    }
+
+    /// Every blob that this commit needs, with its size where known. The entries of the output tree are
+    /// named in the tree's own blob.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<BlobId> {
+        let mut blobs = vec![self.stdout.blob, self.stderr.blob];
+        blobs.extend(self.outputs.map(|tree| tree.blob));
+        blobs.extend(self.sources.iter().map(|source| source.blob));
+        blobs
+    }
+}
+
+/// First field of every encoded commit.
+const COMMIT_VERSION: u64 = 1;
+
+impl Encode for Commit {
+    fn encode(&self, to: &mut Encoder) {
+        to.unsigned(COMMIT_VERSION).value(&self.key).value(&self.lineage).option(self.parent.as_ref());
+        to.list(&self.words).value(&self.directory).bytes(&self.function).digest(&self.function_id);
+        to.list(&self.sources).value(&self.started).value(&self.resources).value(&self.termination);
+        to.value(&self.stdout).value(&self.stderr).value(&self.order).option(self.outputs.as_ref());
+        to.list(&self.observations).list(&self.indifferent);
+        to.flag(self.coverage == Coverage::Watched).value(&self.replay);
+    }
+}
+
+impl Decode for Commit {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let version = from.unsigned()?;
+        if version != COMMIT_VERSION {
+            return Err(DecodeError::UnknownTag(version));
+        }
+        Ok(Self {
+            key: Key::decode(from)?,
+            lineage: LineageId::decode(from)?,
+            parent: from.option()?,
+            words: from.list()?,
+            directory: StoredPath::decode(from)?,
+            function: from.bytes()?.to_vec(),
+            function_id: from.digest()?,
+            sources: from.list()?,
+            started: Timestamp::decode(from)?,
+            resources: Resources::decode(from)?,
+            termination: Termination::decode(from)?,
+            stdout: Content::decode(from)?,
+            stderr: Content::decode(from)?,
+            order: StreamOrder::decode(from)?,
+            outputs: from.option()?,
+            observations: from.list()?,
+            indifferent: from.list()?,
+            coverage: if from.flag()? { Coverage::Watched } else { Coverage::Declared },
+            replay: Replay::decode(from)?,
+        })
+    }
+}
+
+impl Encode for Termination {
+    fn encode(&self, to: &mut Encoder) {
+        match self {
+            Self::Exited(status) => to.unsigned(0).unsigned(u64::from(*status)),
+            Self::Signaled(signal) => to.unsigned(1).signed(i64::from(*signal)),
+        };
+    }
+}
+
+impl Decode for Termination {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let tag = from.unsigned()?;
+        match tag {
+            0 => Ok(Self::Exited(u8::try_from(from.unsigned()?).map_err(|_| DecodeError::NotCanonical)?)),
+            1 => Ok(Self::Signaled(i32::try_from(from.signed()?).map_err(|_| DecodeError::NotCanonical)?)),
+            _ => Err(DecodeError::UnknownTag(tag)),
+        }
+    }
+}
+
+impl Encode for Resources {
+    fn encode(&self, to: &mut Encoder) {
+        to.unsigned(self.wall).unsigned(self.user).unsigned(self.system).unsigned(self.peak_memory);
+    }
+}
+
+impl Decode for Resources {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            wall: from.unsigned()?,
+            user: from.unsigned()?,
+            system: from.unsigned()?,
+            peak_memory: from.unsigned()?,
+        })
+    }
+}
+
+impl Encode for Replay {
+    fn encode(&self, to: &mut Encoder) {
+        match self {
+            Self::Allowed => to.unsigned(0),
+            Self::Never { reason, detail } => to.unsigned(1).text(reason).text(detail),
+        };
+    }
+}
+
+impl Decode for Replay {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match from.unsigned()? {
+            0 => Ok(Self::Allowed),
+            1 => Ok(Self::Never { reason: from.text()?.to_owned(), detail: from.text()?.to_owned() }),
+            tag => Err(DecodeError::UnknownTag(tag)),
+        }
+    }
+}
+
+impl Encode for SourceFile {
+    fn encode(&self, to: &mut Encoder) {
+        to.value(&self.path).value(&self.blob);
+    }
+}
+
+impl Decode for SourceFile {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { path: StoredPath::decode(from)?, blob: BlobId::decode(from)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn commit() -> Commit {
+        let content = Content { blob: BlobId(Digest::of(b"out")), size: 3 };
+        Commit {
+            key: Key(Digest::of(b"key")),
+            lineage: LineageId(Digest::of(b"lineage")),
+            parent: Some(CommitId(Digest::of(b"parent"))),
+            words: vec![b"python3".to_vec(), b"train.py".to_vec()],
+            directory: StoredPath::in_root("sub"),
+            function: b"train.py".to_vec(),
+            function_id: Digest::of(b"function"),
+            sources: vec![SourceFile { path: StoredPath::in_root("train.py"), blob: content.blob }],
+            started: Timestamp(1),
+            resources: Resources { wall: 1, user: 2, system: 3, peak_memory: 4 },
+            termination: Termination::Exited(0),
+            stdout: content,
+            stderr: content,
+            order: StreamOrder::default(),
+            outputs: Some(content),
+            observations: vec![Observation::Umask(0o22), Observation::Superuser(true)],
+            indifferent: vec![b"FOO".to_vec()],
+            coverage: Coverage::Watched,
+            replay: Replay::Never { reason: "failed".to_owned(), detail: "exit status 1".to_owned() },
+        }
+    }
+
+    #[test]
+    fn a_commit_goes_both_ways_and_its_id_follows_its_content() {
+        let first = commit();
+        assert_eq!(Commit::from_bytes(&first.to_bytes()), Ok(first.clone()));
+        let mut second = first.clone();
+        second.replay = Replay::Allowed;
+        assert_ne!(first.id(), second.id());
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_commit_never_panics(place in 0_usize..400, byte: u8, end in 0_usize..400) {
+            let mut bytes = commit().to_bytes();
+            if let Some(slot) = bytes.get_mut(place) {
+                *slot = byte;
+            }
+            bytes.truncate(end);
+            let _ = Commit::from_bytes(&bytes);
+        }
+    }
+}

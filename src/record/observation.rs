@@ -1,0 +1,359 @@
+//! What a run was seen to depend on, and the evidence by which that is found unchanged at no cost.
+//!
+//! Knows nothing of how a run is watched or how an observation is checked.
+
+use super::path::StoredPath;
+use crate::digest::Digest;
+use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds since the beginning of 1970, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The present moment by the system's clock, which may jump.
+    #[must_use]
+    pub fn now() -> Self {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => Self(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)),
+            Err(before) => Self(-i64::try_from(before.duration().as_nanos()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// A moment given as whole seconds and nanoseconds, as `stat` tells it.
+    #[must_use]
+    pub const fn from_parts(seconds: i64, nanoseconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds))
+    }
+}
+
+impl Encode for Timestamp {
+    fn encode(&self, to: &mut Encoder) {
+        to.signed(self.0);
+    }
+}
+
+impl Decode for Timestamp {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.signed().map(Self)
+    }
+}
+
+/// What `stat` said of a file when its content was read. The same evidence later means the same
+/// content, provided that its times were old enough when it was taken (git's rule for racily clean
+/// entries): evidence too young is not kept at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Evidence {
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Kind and permission bits.
+    pub mode: u32,
+    /// Time of the last change of content.
+    pub modified: Timestamp,
+    /// Time of the last change of content or inode.
+    pub changed: Timestamp,
+}
+
+impl Evidence {
+    /// The evidence that `metadata` gives.
+    #[must_use]
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            mode: metadata.mode(),
+            modified: Timestamp::from_parts(metadata.mtime(), metadata.mtime_nsec()),
+            changed: Timestamp::from_parts(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl Encode for Evidence {
+    fn encode(&self, to: &mut Encoder) {
+        to.unsigned(self.device).unsigned(self.inode).unsigned(self.size);
+        to.unsigned(u64::from(self.mode)).value(&self.modified).value(&self.changed);
+    }
+}
+
+impl Decode for Evidence {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            device: from.unsigned()?,
+            inode: from.unsigned()?,
+            size: from.unsigned()?,
+            mode: from.unsigned32()?,
+            modified: Timestamp::decode(from)?,
+            changed: Timestamp::decode(from)?,
+        })
+    }
+}
+
+/// What is found at a path, as far as it can decide what a command does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File {
+        /// All permission bits, set-id and sticky included.
+        mode: u32,
+        /// Its content.
+        digest: Digest,
+    },
+    /// A regular file too large to be digested for a mere look.
+    LargeFile {
+        /// All permission bits.
+        mode: u32,
+        /// Size in bytes.
+        size: u64,
+        /// Time of the last change.
+        modified: Timestamp,
+    },
+    /// A directory.
+    Directory {
+        /// All permission bits.
+        mode: u32,
+    },
+    /// A symbolic link, looked at as a link.
+    Symlink {
+        /// Its text.
+        text: Vec<u8>,
+    },
+    /// A socket, FIFO or device.
+    Special {
+        /// Kind and permission bits.
+        mode: u32,
+    },
+    /// Something that cannot be looked at (no permission, a loop of links).
+    Unreadable {
+        /// The system's error number.
+        errno: i32,
+    },
+}
+
+/// How a run used its standard input, when that was a regular file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StdinUse {
+    /// It read: what counts is the content from the offset on.
+    Content {
+        /// Offset when the run began.
+        offset: u64,
+        /// Digest of everything from there on.
+        digest: Digest,
+        /// Offset where the run left it.
+        left_at: u64,
+    },
+    /// It only asked for size or offset.
+    Place {
+        /// Size in bytes.
+        size: u64,
+        /// Offset when the run began.
+        offset: u64,
+    },
+}
+
+/// One fact about the world that decided a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// The content of the regular file that a path leads to.
+    Content {
+        /// As it was asked for, links not followed by us.
+        path: StoredPath,
+        /// Of its bytes.
+        digest: Digest,
+    },
+    /// What is found at a path.
+    State {
+        /// As it was asked for.
+        path: StoredPath,
+        /// Whether the last link is followed.
+        follow: bool,
+        /// What is there.
+        state: FileState,
+    },
+    /// The names and kinds of a directory's entries.
+    Listing {
+        /// The directory.
+        path: StoredPath,
+        /// Whether the entries that never count are counted here, since the command names them.
+        everything: bool,
+        /// Of the sorted names and kinds.
+        digest: Digest,
+    },
+    /// The order of modification times of some files: paths from the oldest on, equal ones together.
+    TimeOrder {
+        /// Groups of files with one time, oldest group first, each sorted.
+        groups: Vec<Vec<StoredPath>>,
+    },
+    /// The exact modification time of a path, last link not followed.
+    Modified {
+        /// The path.
+        path: StoredPath,
+        /// Its time.
+        time: Timestamp,
+    },
+    /// Standard input.
+    Stdin(StdinUse),
+    /// Another inherited descriptor that was read.
+    Descriptor {
+        /// Its number.
+        number: u32,
+        /// Offset when the run began.
+        offset: u64,
+        /// Digest of everything from there on.
+        digest: Digest,
+    },
+    /// A variable of the environment.
+    Variable {
+        /// Its name.
+        name: Vec<u8>,
+        /// Digest of its value; `None` when it is not set.
+        value: Option<Digest>,
+    },
+    /// The whole environment.
+    Environment {
+        /// Of all names and values.
+        digest: Digest,
+    },
+    /// The mask of permission bits for new files.
+    Umask(u32),
+    /// Whether the user is root.
+    Superuser(bool),
+    /// The absolute path of the root, which the result contains.
+    Root(Vec<u8>),
+}
+
+impl Encode for FileState {
+    fn encode(&self, to: &mut Encoder) {
+        match self {
+            Self::Absent => to.unsigned(0),
+            Self::File { mode, digest } => to.unsigned(1).unsigned(u64::from(*mode)).digest(digest),
+            Self::LargeFile { mode, size, modified } => {
+                to.unsigned(2).unsigned(u64::from(*mode)).unsigned(*size).value(modified)
+            }
+            Self::Directory { mode } => to.unsigned(3).unsigned(u64::from(*mode)),
+            Self::Symlink { text } => to.unsigned(4).bytes(text),
+            Self::Special { mode } => to.unsigned(5).unsigned(u64::from(*mode)),
+            Self::Unreadable { errno } => to.unsigned(6).signed(i64::from(*errno)),
+        };
+    }
+}
+
+impl Decode for FileState {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match from.unsigned()? {
+            0 => Self::Absent,
+            1 => Self::File { mode: from.unsigned32()?, digest: from.digest()? },
+            2 => Self::LargeFile {
+                mode: from.unsigned32()?,
+                size: from.unsigned()?,
+                modified: Timestamp::decode(from)?,
+            },
+            3 => Self::Directory { mode: from.unsigned32()? },
+            4 => Self::Symlink { text: from.bytes()?.to_vec() },
+            5 => Self::Special { mode: from.unsigned32()? },
+            6 => Self::Unreadable {
+                errno: i32::try_from(from.signed()?).map_err(|_| DecodeError::NotCanonical)?,
+            },
+            tag => return Err(DecodeError::UnknownTag(tag)),
+        })
+    }
+}
+
+impl Encode for StdinUse {
+    fn encode(&self, to: &mut Encoder) {
+        match self {
+            Self::Content { offset, digest, left_at } => {
+                to.unsigned(0).unsigned(*offset).digest(digest).unsigned(*left_at)
+            }
+            Self::Place { size, offset } => to.unsigned(1).unsigned(*size).unsigned(*offset),
+        };
+    }
+}
+
+impl Decode for StdinUse {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match from.unsigned()? {
+            0 => {
+                Self::Content { offset: from.unsigned()?, digest: from.digest()?, left_at: from.unsigned()? }
+            }
+            1 => Self::Place { size: from.unsigned()?, offset: from.unsigned()? },
+            tag => return Err(DecodeError::UnknownTag(tag)),
+        })
+    }
+}
+
+impl Encode for Vec<StoredPath> {
+    fn encode(&self, to: &mut Encoder) {
+        to.list(self);
+    }
+}
+
+impl Decode for Vec<StoredPath> {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.list()
+    }
+}
+
+impl Encode for Observation {
+    fn encode(&self, to: &mut Encoder) {
+        match self {
+            Self::Content { path, digest } => to.unsigned(0).value(path).digest(digest),
+            Self::State { path, follow, state } => to.unsigned(1).value(path).flag(*follow).value(state),
+            Self::Listing { path, everything, digest } => {
+                to.unsigned(2).value(path).flag(*everything).digest(digest)
+            }
+            Self::TimeOrder { groups } => to.unsigned(3).list(groups),
+            Self::Modified { path, time } => to.unsigned(4).value(path).value(time),
+            Self::Stdin(used) => to.unsigned(5).value(used),
+            Self::Descriptor { number, offset, digest } => {
+                to.unsigned(6).unsigned(u64::from(*number)).unsigned(*offset).digest(digest)
+            }
+            Self::Variable { name, value } => to.unsigned(7).bytes(name).option(value.as_ref()),
+            Self::Environment { digest } => to.unsigned(8).digest(digest),
+            Self::Umask(mask) => to.unsigned(9).unsigned(u64::from(*mask)),
+            Self::Superuser(is) => to.unsigned(10).flag(*is),
+            Self::Root(path) => to.unsigned(11).bytes(path),
+        };
+    }
+}
+
+impl Decode for Observation {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match from.unsigned()? {
+            0 => Self::Content { path: StoredPath::decode(from)?, digest: from.digest()? },
+            1 => Self::State {
+                path: StoredPath::decode(from)?,
+                follow: from.flag()?,
+                state: FileState::decode(from)?,
+            },
+            2 => Self::Listing {
+                path: StoredPath::decode(from)?,
+                everything: from.flag()?,
+                digest: from.digest()?,
+            },
+            3 => Self::TimeOrder { groups: from.list()? },
+            4 => Self::Modified { path: StoredPath::decode(from)?, time: Timestamp::decode(from)? },
+            5 => Self::Stdin(StdinUse::decode(from)?),
+            6 => Self::Descriptor {
+                number: from.unsigned32()?,
+                offset: from.unsigned()?,
+                digest: from.digest()?,
+            },
+            7 => Self::Variable { name: from.bytes()?.to_vec(), value: from.option()? },
+            8 => Self::Environment { digest: from.digest()? },
+            9 => Self::Umask(from.unsigned32()?),
+            10 => Self::Superuser(from.flag()?),
+            11 => Self::Root(from.bytes()?.to_vec()),
+            tag => return Err(DecodeError::UnknownTag(tag)),
+        })
+    }
+}

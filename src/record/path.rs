@@ -1,0 +1,187 @@
+//! Paths as they are stored: relative to the root, to HOME, or absolute, in that order.
+//!
+//! Purely by words: nothing is looked up and no link is followed, so that a path means the same
+//! place as the one that the command asked for.
+
+use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// What a [`StoredPath`] is relative to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Base {
+    /// The root of the project.
+    Root,
+    /// The user's home directory.
+    Home,
+    /// Nothing: the path begins with `/`.
+    Absolute,
+}
+
+/// A path relative to one of the [`Places`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoredPath {
+    base: Base,
+    /// Without a leading `/` below a root or HOME; empty for the place itself.
+    rest: Vec<u8>,
+}
+
+impl StoredPath {
+    /// A path below the root, as bytes without a leading `/`.
+    #[must_use]
+    pub fn in_root(rest: impl Into<Vec<u8>>) -> Self {
+        Self { base: Base::Root, rest: rest.into() }
+    }
+
+    /// What the path is relative to.
+    #[must_use]
+    pub const fn base(&self) -> Base {
+        self.base
+    }
+
+    /// The bytes after the base; absolute paths begin with `/`.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
+        &self.rest
+    }
+
+    /// The path as people read it: `src/main.rs`, `~/.config/x`, `/usr/bin/env`, `.` for the root.
+    #[must_use]
+    pub fn shown(&self) -> PathBuf {
+        let rest = OsStr::from_bytes(&self.rest);
+        match self.base {
+            Base::Root if self.rest.is_empty() => PathBuf::from("."),
+            Base::Root | Base::Absolute => PathBuf::from(rest),
+            Base::Home => Path::new("~").join(rest),
+        }
+    }
+}
+
+impl fmt::Debug for StoredPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", self.shown())
+    }
+}
+
+impl Encode for StoredPath {
+    fn encode(&self, to: &mut Encoder) {
+        to.unsigned(match self.base {
+            Base::Root => 0,
+            Base::Home => 1,
+            Base::Absolute => 2,
+        });
+        to.bytes(&self.rest);
+    }
+}
+
+impl Decode for StoredPath {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let base = match from.unsigned()? {
+            0 => Base::Root,
+            1 => Base::Home,
+            2 => Base::Absolute,
+            tag => return Err(DecodeError::UnknownTag(tag)),
+        };
+        let rest = from.bytes()?.to_vec();
+        let absolute = rest.first() == Some(&b'/');
+        if rest.contains(&0) || absolute != (base == Base::Absolute) {
+            return Err(DecodeError::NotCanonical);
+        }
+        Ok(Self { base, rest })
+    }
+}
+
+/// The directories that stored paths are relative to. All are absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The root of the project.
+    pub root: PathBuf,
+    /// HOME, if it is set, absolute, and not `/`.
+    pub home: Option<PathBuf>,
+}
+
+impl Places {
+    /// How `path`, which must be absolute, is stored. `.` and doubled slashes are dropped; `..` stays,
+    /// since what it means depends on links, and a path with a `..` below a base does not count as
+    /// below it.
+    #[must_use]
+    pub fn store(&self, path: &Path) -> StoredPath {
+        let path = without_dots(path);
+        if let Some(rest) = below(&path, &self.root) {
+            return StoredPath { base: Base::Root, rest };
+        }
+        if let Some(rest) = self.home.as_deref().and_then(|home| below(&path, home)) {
+            return StoredPath { base: Base::Home, rest };
+        }
+        StoredPath { base: Base::Absolute, rest: path.into_os_string().into_vec() }
+    }
+
+    /// The absolute path that `stored` means here.
+    #[must_use]
+    pub fn resolve(&self, stored: &StoredPath) -> PathBuf {
+        let base = match stored.base {
+            Base::Root => &self.root,
+            // A path below a HOME that is not there names nothing.
+            Base::Home => match &self.home {
+                Some(home) => home,
+                None => Path::new("/nonexistent"),
+            },
+            Base::Absolute => return PathBuf::from(OsStr::from_bytes(&stored.rest)),
+        };
+        if stored.rest.is_empty() { base.to_path_buf() } else { base.join(OsStr::from_bytes(&stored.rest)) }
+    }
+
+    /// Whether `path` (absolute) is the root or below it, by words.
+    #[must_use]
+    pub fn in_root(&self, path: &Path) -> bool {
+        below(&without_dots(path), &self.root).is_some()
+    }
+}
+
+/// `path` without `.` components and doubled slashes. `..` stays: what it means depends on links.
+fn without_dots(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+/// The bytes of `path` after `base` and its slash, if it is `base` or below it. A `..` after the base
+/// would lead out again, so such a path is not below.
+fn below(path: &Path, base: &Path) -> Option<Vec<u8>> {
+    let rest = path.strip_prefix(base).ok()?;
+    let leaves = rest.components().any(|part| part == std::path::Component::ParentDir);
+    (!leaves).then(|| OsString::from(rest).into_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places() -> Places {
+        Places { root: "/home/user/project".into(), home: Some("/home/user".into()) }
+    }
+
+    #[test]
+    fn the_root_comes_before_home_before_absolute() {
+        for (path, shown) in [
+            ("/home/user/project", "."),
+            ("/home/user/project/src/./a//b", "src/a/b"),
+            ("/home/user/.config/x", "~/.config/x"),
+            ("/home/user/project2/x", "~/project2/x"),
+            ("/usr/bin/env", "/usr/bin/env"),
+            ("/home/user/project/../secret", "/home/user/project/../secret"),
+        ] {
+            let stored = places().store(Path::new(path));
+            assert_eq!(stored.shown(), Path::new(shown), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_stored_path_means_the_same_place_again() {
+        for path in ["/home/user/project", "/home/user/project/a b/c", "/home/user/x", "/etc/hosts", "/"] {
+            let stored = places().store(Path::new(path));
+            assert_eq!(places().resolve(&stored), Path::new(path));
+            assert_eq!(StoredPath::from_bytes(&stored.to_bytes()), Ok(stored));
+        }
+    }
+}

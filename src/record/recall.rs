@@ -1,0 +1,18 @@
+//! The memory that capture is handed, so that it need not know that a store exists.
+
+use crate::digest::{DIGEST_LENGTH, RequestId};
+
+/// Remembers what capture looked at. Losing an entry costs time, never an answer.
+pub trait Recall {
+    /// What was remembered for `request`, if it is there and whole.
+    fn find(&self, request: &RequestId) -> Option<Vec<u8>>;
+
+    /// Remembers `bytes` for `request`; a failure is not worth a word.
+    fn remember(&self, request: &RequestId, bytes: &[u8]);
+
+    /// Forgets `request`.
+    fn forget(&self, request: &RequestId);
+
+    /// The key for digests of values that look like secrets. It never leaves the store.
+    fn secret(&self) -> [u8; DIGEST_LENGTH];
+}

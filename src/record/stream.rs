@@ -1,0 +1,126 @@
+//! stdout and stderr of a run: their bytes as blobs, and the order in which their chunks came.
+
+use crate::digest::BlobId;
+use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+
+/// Which of the two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+/// Bytes of one stream that came before any of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Whose bytes.
+    pub stream: Stream,
+    /// How many, at least one.
+    pub length: u64,
+}
+
+/// In which order the two streams came, as lengths. Neighbouring chunks of one stream are one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamOrder {
+    chunks: Vec<Chunk>,
+}
+
+impl StreamOrder {
+    /// Notes that `length` further bytes of `stream` came.
+    pub fn push(&mut self, stream: Stream, length: u64) {
+        match self.chunks.last_mut() {
+            _ if length == 0 => {}
+            Some(last) if last.stream == stream => last.length = last.length.saturating_add(length),
+            _ => self.chunks.push(Chunk { stream, length }),
+        }
+    }
+
+    /// The chunks, alternating between the streams.
+    #[must_use]
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// Number of bytes of `stream`.
+    #[must_use]
+    pub fn total(&self, stream: Stream) -> u64 {
+        let of_stream = self.chunks.iter().filter(|chunk| chunk.stream == stream);
+        of_stream.fold(0, |total, chunk| total.saturating_add(chunk.length))
+    }
+}
+
+impl Encode for StreamOrder {
+    fn encode(&self, to: &mut Encoder) {
+        to.length(self.chunks.len());
+        // The streams alternate: the first says it for all.
+        to.flag(self.chunks.first().is_some_and(|chunk| chunk.stream == Stream::Stderr));
+        for chunk in &self.chunks {
+            to.unsigned(chunk.length);
+        }
+    }
+}
+
+impl Decode for StreamOrder {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let count = from.length()?;
+        let mut stream = if from.flag()? { Stream::Stderr } else { Stream::Stdout };
+        if count == 0 && stream == Stream::Stderr {
+            return Err(DecodeError::NotCanonical);
+        }
+        let mut order = Self::default();
+        for _ in 0..count {
+            let length = from.unsigned()?;
+            if length == 0 {
+                return Err(DecodeError::NotCanonical);
+            }
+            order.chunks.push(Chunk { stream, length });
+            stream = if stream == Stream::Stdout { Stream::Stderr } else { Stream::Stdout };
+        }
+        Ok(order)
+    }
+}
+
+/// Stored bytes and their number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The bytes.
+    pub blob: BlobId,
+    /// How many.
+    pub size: u64,
+}
+
+impl Encode for Content {
+    fn encode(&self, to: &mut Encoder) {
+        to.value(&self.blob).unsigned(self.size);
+    }
+}
+
+impl Decode for Content {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { blob: BlobId::decode(from)?, size: from.unsigned()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_chunks_of_one_stream_are_one() {
+        let mut order = StreamOrder::default();
+        for (stream, length) in [
+            (Stream::Stderr, 1),
+            (Stream::Stderr, 0),
+            (Stream::Stderr, 2),
+            (Stream::Stdout, 4),
+            (Stream::Stderr, 8),
+        ] {
+            order.push(stream, length);
+        }
+        assert_eq!(order.chunks().len(), 3);
+        assert_eq!((order.total(Stream::Stdout), order.total(Stream::Stderr)), (4, 11));
+        assert_eq!(StreamOrder::from_bytes(&order.to_bytes()), Ok(order));
+    }
+}

@@ -1,0 +1,162 @@
+//! Everything that is on disk: blobs, commits, what a hit needs, locks.
+//!
+//! Knows nothing of what a manifest means, of processes, of the terminal, or of the time, which is
+//! passed in.
+
+use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
+use crate::error::Result;
+use crate::record::{Commit, Content, Evidence, OutputTree, Timestamp};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// A commit that may answer a call, with what makes checking it cheap.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Its id.
+    pub id: CommitId,
+    /// The commit.
+    pub commit: Commit,
+    /// For each of the commit's observations, in order, the evidence that it holds, if any is trusted.
+    pub evidence: Vec<Option<Evidence>>,
+    /// The outputs, if there are any.
+    pub outputs: Option<OutputTree>,
+    /// For each entry of the outputs, in order, the evidence that it is in place, if any is trusted.
+    pub output_evidence: Vec<Option<Evidence>>,
+    /// Names of variables that were set and found not to matter, beyond those of the commit; sorted.
+    pub indifferent: Vec<Vec<u8>>,
+    /// Small blobs that came along, verified.
+    pub inline: Vec<(BlobId, Vec<u8>)>,
+}
+
+/// The exclusive right to record under a key. Dropping it lets the next one in.
+#[derive(Debug)]
+pub struct Claim {
+    pub(crate) key: Key,
+    /// The locked file; `None` where the store cannot lock, since it cannot be written either.
+    pub(crate) lock: Option<File>,
+}
+
+impl Claim {
+    /// The key that may be recorded.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Whether the claim is held by a lock.
+    #[must_use]
+    pub const fn is_locked(&self) -> bool {
+        self.lock.is_some()
+    }
+}
+
+/// What is to be recorded of a run.
+#[derive(Debug)]
+pub struct Draft {
+    /// The commit; its parent is filled in by the store.
+    pub commit: Commit,
+    /// The encoded manifest: its digest is the commit's key.
+    pub manifest: Vec<u8>,
+    /// Metadata, never in the key.
+    pub tags: Vec<(String, String)>,
+    /// As in [`Candidate`].
+    pub evidence: Vec<Option<Evidence>>,
+    /// As in [`Candidate`].
+    pub outputs: Option<OutputTree>,
+    /// As in [`Candidate`].
+    pub output_evidence: Vec<Option<Evidence>>,
+    /// Digests of the content that went in: inputs, observed files, stdin, references. Those that are the
+    /// product of a recorded commit become edges of the provenance graph.
+    pub consumed: Vec<Digest>,
+}
+
+/// What happened, for the statistics and `log --missed`. Losing one costs a number, never an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A commit answered a call.
+    Hit {
+        /// Which.
+        commit: CommitId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A command ran and nothing was kept, or it was not looked up at all.
+    Missed {
+        /// The command line, for people.
+        command: Vec<u8>,
+        /// A word for the kind of reason.
+        reason: String,
+        /// What exactly.
+        detail: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Takes the bytes of one blob.
+pub trait BlobWriter: Write + Send {
+    /// Puts the blob in place, if it is not there, and tells its name and size.
+    ///
+    /// # Errors
+    /// When the store does not take it (full, read-only).
+    fn finish(self: Box<Self>) -> Result<Content>;
+}
+
+/// A store, as far as running commands needs one.
+pub trait Store {
+    /// The commits of `key` that may be replayed, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read. A damaged entry is not an error but missing.
+    fn find(&self, key: &Key) -> Result<Vec<Candidate>>;
+
+    /// The newest commit of `lineage` and its manifest, then that of the same function (nearest by its words),
+    /// for explaining a miss.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn nearest(
+        &self,
+        lineage: &LineageId,
+        function: &Digest,
+        words: &[Vec<u8>],
+    ) -> Result<Option<(Commit, Vec<u8>)>>;
+
+    /// Waits until nobody else holds `key`; `waiting` is called about every tenth of a second meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn claim(&self, key: &Key, waiting: &mut dyn FnMut()) -> Result<Claim>;
+
+    /// Begins a blob.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn write(&self) -> Result<Box<dyn BlobWriter>>;
+
+    /// Opens a blob after proving all of it true; then reading it cannot give other bytes than those that
+    /// were proven.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Damaged`] when it is not there or not whole.
+    fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>>;
+
+    /// Records a run. The blobs that the draft names must be in place.
+    ///
+    /// # Errors
+    /// When the store does not take it; nothing of the draft is visible then.
+    fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId>;
+
+    /// Renews what makes checking a candidate cheap.
+    fn renew(&self, key: &Key, candidate: &Candidate);
+
+    /// Takes a commit out of what may be replayed, since a blob of it is damaged.
+    fn distrust(&self, key: &Key, commit: &CommitId);
+
+    /// Notes what happened.
+    fn note(&self, event: &Event);
+
+    /// The store's directory: nobody's input or output.
+    fn directory(&self) -> &Path;
+}
