@@ -1,0 +1,81 @@
+//! Languages: what is left of a source when layout and comments are taken out, and what it asks for.
+//!
+//! Bytes in; normal form, imports, environment names and mentions out, in one pass. Knows nothing of files,
+//! paths or the key.
+
+/// What a source says about the program that it is part of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// The normal form; `None` where the source counts byte for byte.
+    pub normal: Option<NormalForm>,
+    /// What it imports, in order of appearance.
+    pub imports: Vec<Import>,
+    /// The literal names that it asks of the environment, sorted, each once.
+    pub variables: Vec<Vec<u8>>,
+    /// Whether it takes the environment as a whole.
+    pub whole_environment: bool,
+    /// Whether it mentions a call that lists directories.
+    pub lists_directories: bool,
+    /// Whether it mentions something that may read docstrings.
+    pub reads_docstrings: bool,
+    /// Whether some import or path in it cannot be known by reading.
+    pub computed_imports: bool,
+}
+
+/// A source without layout and comments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NormalForm {
+    /// All that has meaning, as canonical bytes.
+    pub bytes: Vec<u8>,
+    /// The same without docstrings; `None` where there are none to leave out.
+    pub without_docstrings: Option<Vec<u8>>,
+}
+
+/// One import, as the source words it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Import {
+    /// A Python module by its absolute dotted name, with the names taken from it (`from a.b import c`).
+    Module {
+        /// `a.b`
+        name: String,
+        /// `c`: may be submodules.
+        names: Vec<String>,
+    },
+    /// A Python import relative to the package: number of leading dots, dotted name (may be empty), names.
+    Relative {
+        /// Number of dots.
+        level: u32,
+        /// Dotted name after the dots.
+        name: String,
+        /// Names taken from it.
+        names: Vec<String>,
+    },
+    /// A file or package by the words of the language (`./x`, `lodash/fp`).
+    Specifier(String),
+    /// A file, relative to the working directory.
+    FileFromDirectory(Vec<u8>),
+    /// A file, relative to the directory of the source itself.
+    FileFromSource(Vec<u8>),
+}
+
+/// A named part of a source: a function, class or method, with the digestible bytes of it alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// `train`, `Model.fit`; `<module>` for what stands outside of all.
+    pub name: String,
+    /// Its normal form.
+    pub bytes: Vec<u8>,
+}
+
+/// A language: one file or folder here. Adding one means writing this and naming it in the registry.
+pub trait Language: Send + Sync {
+    /// Name of the normal form: language, parser with its version, and our version. It is part of the key, so that
+    /// a changed form can only miss.
+    fn form(&self) -> &str;
+
+    /// Reads a source. Never fails: what cannot be parsed has no normal form.
+    fn parse(&self, source: &[u8]) -> Parsed;
+
+    /// The named parts of a source, for saying which of them changed; empty where it cannot be told.
+    fn pieces(&self, source: &[u8]) -> Vec<Piece>;
+}
