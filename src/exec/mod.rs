@@ -58,6 +58,8 @@ pub struct Spec<'a> {
     pub watch: WatchMode,
     /// Directories that are nobody's input or output: the store.
     pub unobserved: &'a [PathBuf],
+    /// The program that a version manager's shim starts in the end: what was read before that does not count.
+    pub behind_shim: Option<&'a Path>,
 }
 
 /// Is told what a run does while it does it.
@@ -66,11 +68,17 @@ pub trait Recorder: Send {
     fn chunk(&mut self, stream: Stream, bytes: &[u8]);
 }
 
-/// Is told, while the caller is held, that a process is about to change what an absolute path names: create,
-/// write, truncate, rename, link, remove, or change its attributes. Called once for each path, before its
-/// first change.
+/// Is told, while the caller is held, what a process is about to do to an absolute path, so that it can look at the
+/// path as it was. Each is called once for a path.
 pub trait Witness: Send {
-    /// `path` is about to change; last link not followed.
+    /// `path` is about to be looked at or opened for the first time.
+    fn about_to_look(&mut self, path: &Path);
+
+    /// The directory `path` is about to be opened.
+    fn about_to_list(&mut self, path: &Path);
+
+    /// What `path` names is about to change for the first time: to be created, written, truncated, renamed, linked,
+    /// removed, or given other attributes; last link not followed.
     fn about_to_change(&mut self, path: &Path);
 }
 
