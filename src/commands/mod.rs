@@ -1,1 +1,3 @@
-//! One file per command, each its arguments and one function.
+//! One file per command: its arguments and one function over library calls.
+
+pub mod values;

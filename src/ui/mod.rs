@@ -1,1 +1,7 @@
-//! The only place that prints.
+//! The only place that prints: views for people, JSON for programs, messages.
+//!
+//! Knows nothing of how anything is stored, hashed or run; it is handed values and words them.
+
+pub mod colour;
+pub mod escape;
+pub mod message;
