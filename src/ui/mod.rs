@@ -3,5 +3,11 @@
 //! Knows nothing of how anything is stored, hashed or run; it is handed values and words them.
 
 pub mod colour;
+pub mod diff;
 pub mod escape;
+pub mod human;
+pub mod json;
 pub mod message;
+pub mod page;
+pub mod progress;
+pub mod table;
