@@ -6,6 +6,7 @@ pub mod changes;
 pub mod colour;
 pub mod diff;
 pub mod escape;
+pub mod graph;
 pub mod human;
 pub mod json;
 pub mod message;
