@@ -1,4 +1,5 @@
-//! One file per command: its arguments and one function over library calls.
+//! One file per command, each its arguments and one function over library calls.
 
+pub mod options;
 pub mod revision;
 pub mod values;
