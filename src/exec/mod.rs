@@ -3,10 +3,13 @@
 //!
 //! Knows nothing of digests, blobs, manifests or caching.
 
+mod spawn;
+mod startup;
 mod trace;
 mod unix;
 mod watch;
 
+pub use startup::secure_standard_descriptors;
 pub use trace::{Access, DescriptorUse, Hazard, Trace};
 pub use unix::Unix;
 
