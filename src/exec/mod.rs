@@ -9,6 +9,8 @@ mod signals;
 mod spawn;
 mod startup;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod umask;
 mod unix;

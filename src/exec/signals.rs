@@ -10,7 +10,7 @@ use super::startup::is_ignored;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering::SeqCst};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What would end us and leave the child behind: it is passed on instead.
@@ -31,8 +31,8 @@ struct Slot {
     child: AtomicI32,
     /// The first signal that came, or 0.
     seen: AtomicI32,
-    /// A signal that came before the child was known, or 0.
-    pending: AtomicI32,
+    /// A signal that came before the child was known, with its sender; or 0.
+    pending: AtomicI64,
     next: OnceLock<Box<Slot>>,
 }
 
@@ -41,7 +41,7 @@ impl Slot {
         Self {
             child: AtomicI32::new(child),
             seen: AtomicI32::new(0),
-            pending: AtomicI32::new(0),
+            pending: AtomicI64::new(0),
             next: OnceLock::new(),
         }
     }
@@ -57,13 +57,16 @@ impl Slot {
             // The child may or may not be there to get the terminal's signal; if it is, then so early that a
             // second one makes no difference.
             STARTING => {
-                self.pending.store(signal, SeqCst);
+                self.pending.store(pack(signal, sender.unwrap_or(0)), SeqCst);
                 self.deliver_pending();
             }
             ENDED => {}
-            // Whoever signals its whole group has reached itself already.
-            child if sender.is_some_and(|sender| sender != child) => send(child, signal),
-            _ => {}
+            // The terminal's reach the child by themselves.
+            child => {
+                if let Some(sender) = sender {
+                    pass_on(child, signal, sender);
+                }
+            }
         }
     }
 
@@ -71,9 +74,9 @@ impl Slot {
     fn deliver_pending(&self) {
         let child = self.child.load(SeqCst);
         if child > 0 {
-            let signal = self.pending.swap(0, SeqCst);
+            let (signal, sender) = unpack(self.pending.swap(0, SeqCst));
             if signal != 0 {
-                send(child, signal);
+                pass_on(child, signal, sender);
             }
         }
     }
@@ -222,8 +225,21 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, _context: *mut 
     Errno::set_raw(errno);
 }
 
+/// Two numbers that are not negative in one that can be exchanged at once.
+fn pack(signal: i32, sender: i32) -> i64 {
+    (i64::from(sender) << 32) | i64::from(signal)
+}
+
+fn unpack(packed: i64) -> (i32, i32) {
+    (i32::try_from(packed & 0xffff_ffff).unwrap_or(0), i32::try_from(packed >> 32).unwrap_or(0))
+}
+
+/// Sends `signal` to `child`, unless that is the sender: whoever signals its whole group has reached itself.
 #[expect(unsafe_code, reason = "called inside a signal handler, with the plain number")]
-fn send(child: libc::pid_t, signal: i32) {
+fn pass_on(child: libc::pid_t, signal: i32, sender: i32) {
+    if sender == child {
+        return;
+    }
     // SAFETY: `kill` takes numbers only. A child that has ended meanwhile is not collected yet, so that the
     // number is still its own.
     unsafe { libc::kill(child, signal) };

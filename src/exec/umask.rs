@@ -28,10 +28,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_agree_with_the_shell() {
+    fn the_mask_is_the_one_that_a_child_gets() {
         let shell = std::process::Command::new("sh").args(["-c", "umask"]).output().unwrap();
         let told = u32::from_str_radix(String::from_utf8(shell.stdout).unwrap().trim(), 8).unwrap();
         assert_eq!(umask(), told);
-        assert_eq!(reported(), Some(told));
+        if cfg!(target_os = "linux") {
+            assert_eq!(reported(), Some(told));
+        }
     }
 }

@@ -42,7 +42,7 @@ impl Executor for Unix {
             let (process, unwatched) = start(scope, &plan, watch, witness, unobserved)?;
             caught.started(process.pid());
             let run = Run { process, unwatched, began, streams: [stdout, stderr] };
-            run.to_its_end(&caught, recorder)
+            run.finish(&caught, recorder)
         })
     }
 }
@@ -56,7 +56,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_its_end(mut self, caught: &Caught, recorder: &mut dyn Recorder) -> Result<Finished> {
+    fn finish(mut self, caught: &Caught, recorder: &mut dyn Recorder) -> Result<Finished> {
         let ended = pass_on(&mut self.streams, &self.process, caught, recorder);
         let ended = ended.map_err(|error| other("cannot wait for the command", &error))?;
         caught.ended();
