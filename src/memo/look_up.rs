@@ -16,7 +16,7 @@ use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
-use crate::record::{Base, Observation, StdinUse, Termination, Timestamp};
+use crate::record::{Base, FileState, Observation, StdinUse, Termination, Timestamp};
 use crate::store::{self, Candidate, Store};
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
@@ -101,10 +101,8 @@ fn differences<'s>(
             Held::Yes => {}
             Held::Renewed(renewed) => *evidence = renewed,
             Held::No => {
-                let path = observed_path(observation).map(|path| present.places.resolve(path));
-                let follow = !matches!(observation, Observation::State { follow: false, .. });
-                let now = path.map(|path| look::state(&path, follow).0);
-                differences.push(Difference::Seen { then: observation.clone(), now });
+                let (then, now) = now(observation, present);
+                differences.push(Difference::Seen { then, now });
                 if !every {
                     return differences;
                 }
@@ -146,15 +144,38 @@ fn new_variables(candidate: &mut Candidate, present: &Present<'_>) -> Vec<Differ
     let sources = candidate.commit.sources.iter().map(|source| present.places.resolve(&source.path));
     let files: Vec<PathBuf> = contents.chain(sources).collect();
     let found = NameSearch::new(unknown.iter().map(|name| name.as_bytes())).search_files(&files);
-    let differences = found.iter().map(|name| Difference::Seen {
-        then: Observation::Variable { name: name.clone(), value: None },
-        now: None,
+    let differences = found.iter().map(|name| {
+        let (then, now) = now(&Observation::Variable { name: name.clone(), value: None }, present);
+        Difference::Seen { then, now }
     });
     let differences = differences.collect();
     candidate.indifferent.extend(unknown.iter().map(|name| name.as_bytes().to_vec()));
     candidate.indifferent.retain(|name| !found.contains(name));
     candidate.indifferent.sort();
     differences
+}
+
+/// An observation that does not hold, and the same made now, so that the two can be compared.
+fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) {
+    let state = |path, follow| {
+        let (state, _) = look::state(&present.places.resolve(path), follow);
+        Observation::State { path: path.clone(), follow, state }
+    };
+    match then {
+        Observation::Content { path, digest } => {
+            let file = FileState::File { mode: 0, digest: *digest };
+            (Observation::State { path: path.clone(), follow: true, state: file }, state(path, true))
+        }
+        Observation::State { path, follow, .. } => (then.clone(), state(path, *follow)),
+        Observation::Variable { name, .. } => {
+            let value = environment::lookup(present.environment, OsStr::from_bytes(name));
+            let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), &present.secret));
+            (then.clone(), Observation::Variable { name: name.clone(), value })
+        }
+        Observation::Umask(_) => (then.clone(), Observation::Umask(present.umask)),
+        Observation::Superuser(_) => (then.clone(), Observation::Superuser(present.superuser)),
+        _ => (then.clone(), then.clone()),
+    }
 }
 
 /// The bytes of a blob that came along, or of the store.

@@ -5,7 +5,7 @@
 use crate::digest::{BlobId, CommitId};
 use crate::exec::{Hazard, Unwatched};
 use crate::hash::manifest::Change;
-use crate::record::{FileState, Observation, StoredPath, Termination};
+use crate::record::{Observation, StoredPath, Termination};
 use std::path::{Path, PathBuf};
 
 /// How a call was answered.
@@ -72,12 +72,12 @@ pub enum MissReason {
 pub enum Difference {
     /// In what is known before a run.
     Known(Change),
-    /// In what was seen by watching: what was observed then, and what is there now if it is a path.
+    /// In what was seen by watching.
     Seen {
         /// What was observed.
         then: Observation,
-        /// What is there now.
-        now: Option<FileState>,
+        /// The same observation, made now.
+        now: Observation,
     },
 }
 

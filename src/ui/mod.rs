@@ -12,4 +12,5 @@ pub mod json;
 pub mod message;
 pub mod page;
 pub mod progress;
+pub mod status;
 pub mod table;
