@@ -4,7 +4,7 @@ use super::event::Event;
 use super::observe::{self, Observed, Watcher};
 use super::outputs::{Beneath, Collected, collect};
 use super::reason::{Kept, MissReason, NotKept, Outcome};
-use super::stdin::StdinAtStart;
+use super::stdin::{GivenStdin, StdinAtStart};
 use super::tee::{Streams, Tee};
 use super::{Answer, Call, answer_of, declared::Declared, file_clock};
 use crate::digest::{BlobId, CommitId, Digest};
@@ -20,6 +20,7 @@ use crate::record::{
 };
 use crate::store::{Claim, Draft, Store};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ struct Keeping<'a> {
     /// By the clock of files.
     file_started: Timestamp,
     stdin: StdinAtStart,
+    /// What the child reads in its place, and the evidence for its digest.
+    given: Option<(File, Option<Evidence>)>,
 }
 
 /// The words of a command as one line, for people.
@@ -57,11 +60,8 @@ pub(super) fn run(
     not_kept: Option<NotKept>,
     why: MissReason,
 ) -> Result<Answer> {
-    let stdin = match &call.stdin {
-        // The call's own stdin is not the child's: its digest is in the manifest.
-        Some(_) => StdinAtStart::Empty,
-        None => StdinAtStart::look(call.context.stdin),
-    };
+    let stdin = StdinAtStart::look(call.context.stdin);
+    let given = call.stdin.as_ref().and_then(|given| Some((given.file.try_clone().ok()?, given.evidence)));
     let declared = Declared::new(request, call.policy)?;
     let mut environment = captured.environment.clone();
     unbuffered(call, captured, &mut environment);
@@ -76,6 +76,7 @@ pub(super) fn run(
         started: Timestamp::now(),
         file_started: file_clock(),
         stdin,
+        given,
     };
     let recording = claim.is_some();
     keeping.declared.before(recording && call.policy.clean_outputs, store.directory())?;
@@ -216,6 +217,13 @@ impl Keeping<'_> {
         };
         if let Some(path) = capture::moved(self.captured, self.request, self.secret) {
             return Err(NotKept::InputMoved(path));
+        }
+        let given = self.given.as_ref();
+        let in_key = self.request.stdin != StdinPart::None;
+        if given.is_some_and(|(file, evidence)| GivenStdin::moved(file, evidence.as_ref()))
+            || (in_key && given.is_none() && self.stdin.moved())
+        {
+            return Err(NotKept::InputMoved("standard input".into()));
         }
         let mut paths = observed.outputs;
         paths.extend(self.declared.after(self.watched)?);

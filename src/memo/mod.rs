@@ -18,6 +18,7 @@ mod tee;
 pub use event::{Event, Observer};
 pub use policy::{Mode, Policy, Statuses, Watching};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, cure, observed_path};
+pub use stdin::GivenStdin;
 pub use references::{Products, open_stdin, resolve_references};
 
 use crate::digest::{CommitId, Key};
@@ -29,7 +30,6 @@ use crate::hash::request::{Request, StdinPart};
 use crate::record::{Recall, Resources, Stream, Termination, Timestamp};
 use crate::store::{Claim, Store};
 use look_up::Found;
-use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use stdin::StdinAtStart;
@@ -80,7 +80,7 @@ pub struct Answer {
 /// # Errors
 /// When the call is wrong, the command cannot be started, or nothing is there to replay in [`Mode::Replay`]. Troubles of
 /// the store are not errors: the command runs.
-pub fn memoize(context: &Context<'_>, request: &Request, stdin: Option<File>, policy: &Policy) -> Result<Answer> {
+pub fn memoize(context: &Context<'_>, request: &Request, stdin: Option<GivenStdin>, policy: &Policy) -> Result<Answer> {
     let mut call = Call { context, policy, stdin };
     if policy.mode == Mode::Off {
         return call.bypass(request, Bypass::Off);
@@ -138,7 +138,7 @@ struct Call<'a> {
     context: &'a Context<'a>,
     policy: &'a Policy,
     /// What the child reads in place of our standard input, if the call says so.
-    stdin: Option<File>,
+    stdin: Option<GivenStdin>,
 }
 
 /// The system's clock for files, which ticks more slowly than the fine one: what changes after this moment is
@@ -301,7 +301,7 @@ impl Call<'_> {
     /// What the child reads.
     fn child_stdin(&mut self, request: &Request) -> Stdin {
         match (self.stdin.take(), request.stdin) {
-            (Some(file), _) => Stdin::File(file),
+            (Some(given), _) => Stdin::File(given.file),
             (None, StdinPart::Null) => Stdin::Null,
             (None, _) => Stdin::Inherit,
         }

@@ -10,6 +10,23 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 
+/// What the child reads in place of our own standard input.
+#[derive(Debug)]
+pub struct GivenStdin {
+    /// From its present offset on.
+    pub file: File,
+    /// What `fstat` said before the file was digested, where it is not a copy of ours.
+    pub evidence: Option<Evidence>,
+}
+
+impl GivenStdin {
+    /// Whether the file may have moved since it was digested.
+    pub(super) fn moved(file: &File, evidence: Option<&Evidence>) -> bool {
+        let Some(then) = evidence else { return false };
+        file.metadata().map_or(true, |now| Evidence::of(&now) != *then)
+    }
+}
+
 /// What the command's standard input is when the call begins.
 #[derive(Debug)]
 pub(super) enum StdinAtStart {
@@ -102,6 +119,14 @@ impl StdinAtStart {
                 *digest == crate::digest::Digest::of(b"")
             }
             _ => false,
+        }
+    }
+
+    /// Whether it is a file that may have moved since it was looked at.
+    pub(super) fn moved(&self) -> bool {
+        match self {
+            Self::File { file, evidence, .. } => GivenStdin::moved(file, Some(evidence)),
+            Self::Empty | Self::Terminal | Self::Stream => false,
         }
     }
 

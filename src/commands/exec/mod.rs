@@ -8,8 +8,8 @@ use super::exit::Exit;
 use super::options::{self, Flag, Scanned};
 use crate::error::{EXIT_FAILED, Error, Result};
 use crate::exec::Unix;
-use crate::hash::request::StdinPart;
-use crate::memo::{self, Answer, Context, Kept, Mode, Outcome};
+use crate::hash::request::{Request, StdinPart};
+use crate::memo::{self, Answer, Context, Policy, Kept, Mode, Outcome};
 use crate::project::Project;
 use crate::record::{Recall, Termination};
 use crate::store::{LocalStore, Store, StoreOptions};
@@ -28,7 +28,7 @@ use std::process::{Command, Stdio};
 pub fn main(words: &[OsString]) -> Exit {
     let scanned = match options::scan(words) {
         Some(scanned) => scanned,
-        None => match super::cli::exec_by_clap("exec", words) {
+        None => match super::cli::runner_by_clap("exec", words) {
             Ok(scanned) => scanned,
             Err(exit) => return exit,
         },
@@ -87,12 +87,23 @@ impl Ground {
         }
     }
 
-    fn store(&self) -> Option<&dyn Store> {
-        self.store.as_ref().map(|store| store as &dyn Store)
+    /// What the call asks for.
+    pub(super) fn request(&self) -> &Request {
+        &self.plan.request
+    }
+
+    /// What the call wants of the memory.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.plan.policy
+    }
+
+    /// The store, if there is one to be used.
+    pub(super) fn store(&self) -> Option<&LocalStore> {
+        self.store.as_ref()
     }
 
     /// Puts paths in place of references and settles standard input; tells what the child is to read.
-    fn settle(&mut self) -> Result<Option<File>> {
+    pub(super) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
         let finder = products::Finder { store: self.store.as_ref(), places: &self.project.places, directory: &self.project.directory };
         if let Some(store) = &self.store {
             memo::resolve_references(&mut self.plan.request, &finder, store)?;
@@ -100,18 +111,18 @@ impl Ground {
         let file = match &self.plan.stdin {
             StdinSource::Inherit | StdinSource::Null => return Ok(None),
             StdinSource::Spool => {
-                let (file, digest) = spool::spool(std::io::stdin().as_fd(), &self.project.store)?;
+                let (given, digest) = spool::spool(std::io::stdin().as_fd(), &self.project.store)?;
                 self.plan.request.stdin = StdinPart::Content(digest);
-                return Ok(Some(file));
+                return Ok(Some(given));
             }
             StdinSource::Named(word) => {
                 let store = self.store.as_ref().map(|store| store as &dyn Store);
                 memo::open_stdin(word, &finder, store)?
             }
         };
-        let (file, digest) = spool::digested(file, &self.project.store)?;
+        let (given, digest) = spool::digested(file, &self.project.store)?;
         self.plan.request.stdin = StdinPart::Content(digest);
-        Ok(Some(file))
+        Ok(Some(given))
     }
 
     pub(super) fn context<'a>(
@@ -121,7 +132,7 @@ impl Ground {
         streams: &'a Streams,
     ) -> Context<'a> {
         Context {
-            store: self.store(),
+            store: self.store.as_ref().map(|store| store as &dyn Store),
             no_store: self.no_store.clone(),
             recall: self.store.as_ref().map_or(&NoRecall as &dyn Recall, |store| store as &dyn Recall),
             executor,

@@ -3,6 +3,8 @@
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::hash::files;
+use crate::memo::GivenStdin;
+use crate::record::Evidence;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::BorrowedFd;
@@ -18,7 +20,7 @@ fn failed(error: std::io::Error) -> Error {
 ///
 /// # Errors
 /// When it cannot be read, or nowhere is room for it.
-pub(super) fn spool(descriptor: BorrowedFd<'_>, store: &Path) -> Result<(File, Digest)> {
+pub(super) fn spool(descriptor: BorrowedFd<'_>, store: &Path) -> Result<(GivenStdin, Digest)> {
     let file = File::from(descriptor.try_clone_to_owned().map_err(failed)?);
     digested(file, store)
 }
@@ -27,11 +29,11 @@ pub(super) fn spool(descriptor: BorrowedFd<'_>, store: &Path) -> Result<(File, D
 ///
 /// # Errors
 /// As [`spool`].
-pub(super) fn digested(mut file: File, store: &Path) -> Result<(File, Digest)> {
-    let is_regular = file.metadata().map_err(failed)?.is_file();
-    if is_regular && let Ok(offset) = file.stream_position() {
+pub(super) fn digested(mut file: File, store: &Path) -> Result<(GivenStdin, Digest)> {
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_file() && let Ok(offset) = file.stream_position() {
         let (digest, _) = files::digest_from(&file, offset).map_err(failed)?;
-        return Ok((file, digest));
+        return Ok((GivenStdin { file, evidence: Some(Evidence::of(&metadata)) }, digest));
     }
     let room = |error| Error::io("write", Path::new("a copy of standard input"), error);
     // The store has as much room as any place; where it cannot be written, the system's temporary directory.
@@ -48,5 +50,5 @@ pub(super) fn digested(mut file: File, store: &Path) -> Result<(File, Digest)> {
         copy.write_all(piece).map_err(room)?;
     }
     copy.seek(SeekFrom::Start(0)).map_err(room)?;
-    Ok((copy, hasher.finish()))
+    Ok((GivenStdin { file: copy, evidence: None }, hasher.finish()))
 }
