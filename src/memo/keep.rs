@@ -206,7 +206,7 @@ impl Keeping<'_> {
                     words: &self.request.words,
                     secret: self.secret,
                     started: self.file_started,
-                    stdin: &self.stdin,
+                    stdin: Some(&self.stdin).filter(|_| self.request.stdin == StdinPart::None),
                     declared_inputs: &self.declared.inputs,
                     declared_outputs: &self.declared.outputs,
                     ignored_writes: &self.declared.ignored,

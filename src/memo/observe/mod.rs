@@ -16,7 +16,7 @@ use super::stdin::StdinAtStart;
 use crate::exec::{Access, Hazard, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
-use crate::hash::{files, look};
+use crate::hash::{exclude, files, look};
 use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
 use importer::Importer;
 use scope::{Region, Scope};
@@ -36,7 +36,8 @@ pub(super) struct Run<'a> {
     pub(super) secret: [u8; 32],
     /// When it began, by the clock that files are stamped with.
     pub(super) started: Timestamp,
-    pub(super) stdin: &'a StdinAtStart,
+    /// Our standard input, unless the child reads something that is in the manifest.
+    pub(super) stdin: Option<&'a StdinAtStart>,
     pub(super) declared_inputs: &'a Patterns,
     pub(super) declared_outputs: &'a Patterns,
     pub(super) ignored_writes: &'a Patterns,
@@ -138,6 +139,12 @@ fn scratch(scope: &Scope, trace: &Trace, watcher: &Watcher<'_>) -> BTreeSet<Path
     parents.filter(|parent| scope.may_be_scratch(parent)).map(Path::to_path_buf).collect()
 }
 
+/// The entries of a directory that count in its listing.
+fn counted(entries: &[(OsString, files::EntryKind)], everything: bool) -> Vec<(OsString, files::EntryKind)> {
+    let counts = |name: &OsString| everything || exclude::excluded(name) != Some(exclude::Excluded::Always);
+    entries.iter().filter(|(name, _)| counts(name)).cloned().collect()
+}
+
 impl Observer<'_> {
     fn observe(&mut self, observation: Observation, evidence: Option<Evidence>) {
         self.observed.observations.push((observation, evidence));
@@ -167,7 +174,7 @@ impl Observer<'_> {
 
     /// Whether `path` is declared as an output and not as an input.
     fn only_output(&self, path: &Path) -> bool {
-        self.run.declared_outputs.matches(path) && !self.run.declared_inputs.matches(path)
+        self.run.declared_outputs.matches_path(path) && !self.run.declared_inputs.matches_path(path)
     }
 
     fn changed(&mut self, path: &Path, access: Access) -> Result<(), NotKept> {
@@ -175,7 +182,7 @@ impl Observer<'_> {
         let before = self.watcher.before.get(path).unwrap_or(&unknown);
         let now = present(path);
         let net = differs(before.evidence.as_ref(), now.as_ref());
-        if self.run.ignored_writes.matches(path) {
+        if self.run.ignored_writes.matches_path(path) {
             return Ok(());
         }
         match self.scope.region(path) {
@@ -185,7 +192,7 @@ impl Observer<'_> {
             Region::Outside | Region::Repository => return Ok(()),
             Region::Inside => {}
         }
-        let declared_both = self.run.declared_inputs.matches(path) && self.run.declared_outputs.matches(path);
+        let declared_both = self.run.declared_inputs.matches_path(path) && self.run.declared_outputs.matches_path(path);
         if access.read_then_changed && net && !declared_both {
             return Err(NotKept::ReadThenWritten(path.to_path_buf()));
         }
@@ -232,7 +239,7 @@ impl Observer<'_> {
 
     /// Whether looks at `path` say nothing about the result.
     fn is_ignored(&self, path: &Path, access: Access) -> bool {
-        if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches(path) {
+        if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches_path(path) {
             return true;
         }
         if self.run.captured.sources.iter().any(|source| source.absolute == path) {
@@ -330,10 +337,10 @@ impl Observer<'_> {
             self.observe(Observation::Importable { path: stored, names, digest }, evidence);
             return Ok(());
         }
-        let everything = self.scope.is_named(path) && self.scope.ignores_by_name(path);
+        let everything = self.scope.is_named(path);
         let taken = self.watcher.listings.get(path);
         let digest = match taken {
-            Some(entries) => files::listing_digest(&files::counted(entries, everything)),
+            Some(entries) => files::listing_digest(&counted(entries, everything)),
             None => match files::listing(path, everything) {
                 Ok(digest) => digest,
                 Err(_) => return Err(NotKept::InputMoved(path.to_path_buf())),
@@ -380,7 +387,9 @@ impl Observer<'_> {
     }
 
     fn descriptors(&mut self) -> Result<(), NotKept> {
-        if let Some(used) = self.run.stdin.observe(self.trace.stdin)? {
+        if let Some(stdin) = self.run.stdin
+            && let Some(used) = stdin.observe(self.trace.stdin)?
+        {
             self.observe(Observation::Stdin(used), None);
         }
         for (number, used) in &self.trace.descriptors {

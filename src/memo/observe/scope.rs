@@ -54,7 +54,7 @@ const TOOL_VARIABLES: &[&str] = &[
 pub(super) struct Scope {
     root: PathBuf,
     tolerated: Vec<PathBuf>,
-    /// Paths that the command's own words name: observed in spite of their names.
+    /// Paths on the exclusion list that the command's own words name: observed in spite of their names.
     named: BTreeSet<PathBuf>,
     /// Our own stdout and stderr, where they are files.
     own_streams: Vec<PathBuf>,
@@ -73,7 +73,9 @@ impl Scope {
         let set = |name: &&str| environment.iter().find(|(given, _)| given == OsStr::new(name));
         let moved = TOOL_VARIABLES.iter().filter_map(set).map(|(_, value)| PathBuf::from(value));
         tolerated.extend(moved.filter(|path| path.is_absolute() && path != Path::new("/")));
-        let named = words.iter().map(|word| directory.join(word)).collect();
+        // `pytest .` names everything; only a word that is itself on the list means what is on it.
+        let named = words.iter().filter(|word| exclude::path_excluded(Path::new(word)).is_some());
+        let named = named.map(|word| directory.join(word).components().collect()).collect();
         let own_streams = ["/proc/self/fd/1", "/proc/self/fd/2"].iter();
         let own_streams = own_streams.filter_map(|link| std::fs::read_link(link).ok()).collect();
         Self { root: root.to_path_buf(), tolerated, named, own_streams }
@@ -102,10 +104,9 @@ impl Scope {
         (excluded && !self.is_named(path)) || self.own_streams.iter().any(|own| own == path)
     }
 
-    /// Whether the command's own words name `path` or a directory above it.
+    /// Whether the command's own words name `path`, or a directory above it, that is on the exclusion list.
     pub(super) fn is_named(&self, path: &Path) -> bool {
-        let above = path.ancestors().take_while(|above| above.starts_with(&self.root) && *above != self.root);
-        self.named.contains(path) || above.into_iter().any(|above| self.named.contains(above))
+        !self.named.is_empty() && path.ancestors().any(|above| self.named.contains(above))
     }
 
     /// Whether `path` is strictly below a tolerated place.
