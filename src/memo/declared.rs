@@ -3,12 +3,10 @@
 use super::policy::Policy;
 use super::reason::NotKept;
 use crate::error::{Error, Result};
-use crate::hash::exclude;
 use crate::hash::globs::Patterns;
 use crate::hash::request::Request;
 use crate::record::{Evidence, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -27,14 +25,10 @@ pub(super) struct Declared {
 
 impl Declared {
     pub(super) fn new(request: &Request, policy: &Policy) -> Result<Self> {
-        let patterns = |words: &[OsString], option| Patterns::new(words, option, &request.directory, &request.places);
-        // Outputs lie in the root; inputs elsewhere cannot be outputs too.
-        let inside = request.inputs.iter().filter(|word| patterns(std::slice::from_ref(word), "--input").is_ok());
-        let inside: Vec<OsString> = inside.cloned().collect();
         Ok(Self {
-            inputs: patterns(&inside, "--input")?,
-            outputs: patterns(&request.outputs, "--output")?,
-            ignored: patterns(&policy.ignored_writes, "--ignore-write")?,
+            inputs: Patterns::inputs(&request.inputs, &request.directory)?,
+            outputs: Patterns::outputs(&request.outputs, &request.directory, &request.places)?,
+            ignored: Patterns::outputs(&policy.ignored_writes, &request.directory, &request.places)?,
             root: request.places.root.clone(),
             before: BTreeMap::new(),
             aside: Vec::new(),
@@ -44,7 +38,7 @@ impl Declared {
 
     /// Takes down what is there before the run; with `clean`, moves it aside, into the store's `replaced`.
     pub(super) fn before(&mut self, clean: bool, store: &Path) -> Result<()> {
-        let present = self.present();
+        let present = self.outputs.present();
         if clean && !present.is_empty() {
             let directory = store.join("replaced").join(format!("outputs-{}", Timestamp::now().0));
             fs::create_dir_all(&directory).map_err(|error| Error::io("create", &directory, error))?;
@@ -67,33 +61,21 @@ impl Declared {
         Ok(())
     }
 
-    /// Every path that a declared pattern means now, those below matched directories included, sorted.
-    fn present(&self) -> Vec<PathBuf> {
-        let tops = self.outputs.present().into_iter().flat_map(|(_, found)| found);
-        let walked = tops.flat_map(|top| walkdir::WalkDir::new(top).into_iter().flatten());
-        let paths = walked.map(walkdir::DirEntry::into_path).filter(|path| {
-            let inside = path.strip_prefix(&self.root).unwrap_or(path);
-            exclude::path_excluded(inside).is_none()
-        });
-        let paths: BTreeSet<PathBuf> = paths.collect();
-        paths.into_iter().collect()
-    }
-
     /// The paths that the run left or removed, relative to the root. Where it was watched, only that something is
     /// there is asked: what was written is known already.
     ///
     /// # Errors
     /// A declared output that is not there, or, unwatched, one that the run did not touch.
     pub(super) fn after(&self, watched: bool) -> Result<BTreeSet<Vec<u8>>, NotKept> {
-        if let Some((missing, _)) = self.outputs.present().into_iter().find(|(_, found)| found.is_empty()) {
-            return Err(NotKept::OutputMissing(PathBuf::from(missing)));
+        if let Some(missing) = self.outputs.missing() {
+            return Err(NotKept::OutputMissing(missing));
         }
         let mut paths = BTreeSet::new();
         if watched {
             return Ok(paths);
         }
         let relative = |path: &Path| path.strip_prefix(&self.root).ok().map(|rest| rest.as_os_str().as_bytes().to_vec());
-        let present = self.present();
+        let present = self.outputs.present();
         for path in &present {
             let Ok(metadata) = fs::symlink_metadata(path) else { continue };
             let untouched = self.before.get(path) == Some(&Evidence::of(&metadata));

@@ -174,7 +174,7 @@ impl Observer<'_> {
 
     /// Whether `path` is declared as an output and not as an input.
     fn only_output(&self, path: &Path) -> bool {
-        self.run.declared_outputs.matches_path(path) && !self.run.declared_inputs.matches_path(path)
+        self.run.declared_outputs.matches(path) && !self.run.declared_inputs.matches_path(path)
     }
 
     fn changed(&mut self, path: &Path, access: Access) -> Result<(), NotKept> {
@@ -182,7 +182,7 @@ impl Observer<'_> {
         let before = self.watcher.before.get(path).unwrap_or(&unknown);
         let now = present(path);
         let net = differs(before.evidence.as_ref(), now.as_ref());
-        if self.run.ignored_writes.matches_path(path) {
+        if self.run.ignored_writes.matches(path) {
             return Ok(());
         }
         match self.scope.region(path) {
@@ -192,7 +192,7 @@ impl Observer<'_> {
             Region::Outside | Region::Repository => return Ok(()),
             Region::Inside => {}
         }
-        let declared_both = self.run.declared_inputs.matches_path(path) && self.run.declared_outputs.matches_path(path);
+        let declared_both = self.run.declared_inputs.matches(path) && self.run.declared_outputs.matches_path(path);
         if access.read_then_changed && net && !declared_both {
             return Err(NotKept::ReadThenWritten(path.to_path_buf()));
         }
@@ -239,7 +239,7 @@ impl Observer<'_> {
 
     /// Whether looks at `path` say nothing about the result.
     fn is_ignored(&self, path: &Path, access: Access) -> bool {
-        if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches_path(path) {
+        if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches(path) {
             return true;
         }
         if self.run.captured.sources.iter().any(|source| source.absolute == path) {
