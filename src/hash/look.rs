@@ -134,7 +134,10 @@ pub(super) fn state_holds(
     {
         return Held::No;
     }
-    let (found, fresh) = state_of(path, metadata, now);
+    // What was digested once is digested again, however large it is.
+    let digested = matches!(expected, FileState::File { .. });
+    let largest = if digested { u64::MAX } else { LARGEST_DIGESTED };
+    let (found, fresh) = state_of(path, metadata, now, largest);
     Held::renewed(found == *expected, evidence, fresh)
 }
 
@@ -172,7 +175,7 @@ pub fn content(path: &Path) -> Result<(Digest, Option<Evidence>)> {
 #[must_use]
 pub fn state(path: &Path, follow: bool) -> (FileState, Option<Evidence>) {
     let now = Timestamp::now();
-    state_of(path, stat(path, follow), now)
+    state_of(path, stat(path, follow), now, LARGEST_DIGESTED)
 }
 
 /// The digest of a directory's names and kinds, and evidence if any can be trusted.
@@ -198,7 +201,12 @@ fn modified(metadata: &Metadata) -> Timestamp {
     Timestamp::from_parts(metadata.mtime(), metadata.mtime_nsec())
 }
 
-fn state_of(path: &Path, metadata: io::Result<Metadata>, now: Timestamp) -> (FileState, Option<Evidence>) {
+fn state_of(
+    path: &Path,
+    metadata: io::Result<Metadata>,
+    now: Timestamp,
+    largest: u64,
+) -> (FileState, Option<Evidence>) {
     let metadata = match metadata {
         Ok(metadata) => metadata,
         Err(error) => return (unreachable_state(&error), None),
@@ -221,7 +229,7 @@ fn state_of(path: &Path, metadata: io::Result<Metadata>, now: Timestamp) -> (Fil
         return (FileState::Special { mode: metadata.mode() }, None);
     }
     let large = FileState::LargeFile { mode, size: metadata.len(), modified: modified(&metadata) };
-    if metadata.len() > LARGEST_DIGESTED {
+    if metadata.len() > largest {
         return (large, None);
     }
     match digest_file(path) {

@@ -2,12 +2,20 @@
 //!
 //! Knows nothing of stores (it is handed a `Recall`), of how commands run, or of the terminal.
 
+pub mod command;
 pub mod entry;
 pub mod environment;
 pub mod exclude;
 pub mod files;
+pub mod grammar;
+pub mod interpreters;
 pub mod language;
+pub mod launchers;
 pub mod look;
+pub mod looker;
 pub mod manifest;
+pub mod memory;
+pub mod program;
 pub mod request;
+pub mod shims;
 pub mod world;
