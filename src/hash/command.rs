@@ -118,7 +118,7 @@ impl Reading {
                 self.interpret(interpreter, &rest, world);
                 None
             } else {
-                real.and_then(|real| self.first_line(&real, &program, &rest, world))
+                real.and_then(|real| self.first_line(&real, &rest, world))
             };
             match next {
                 Some((next_words, next_program)) => (words, program) = (next_words, next_program),
@@ -234,6 +234,10 @@ impl Reading {
             }
             Asked::Else => None,
         };
+        if what.is_none() && self.command.entry.executed_directly {
+            // The first line's options are not understood: the script counts byte for byte.
+            return;
+        }
         let entry = &mut self.command.entry;
         entry.language = language_of(interpreter.language, what.as_ref());
         entry.options = rest.iter().take(count).map(|word| word.text.clone()).collect();
@@ -256,7 +260,6 @@ impl Reading {
     fn first_line(
         &mut self,
         real: &Path,
-        program: &Path,
         rest: &[Word],
         world: &mut Looker<'_>,
     ) -> Option<(Vec<Word>, PathBuf)> {
@@ -270,12 +273,12 @@ impl Reading {
         let added = |text: OsString| Word { text, place: None };
         let mut words = vec![added(line.interpreter.clone().into_os_string())];
         words.extend(line.argument.map(added));
-        words.push(Word { text: program.as_os_str().to_owned(), place: Some(self.place) });
+        words.push(Word { text: real.as_os_str().to_owned(), place: Some(self.place) });
         words.extend_from_slice(rest);
         self.command.entry.executed_directly = true;
         // Unless a known interpreter says better, the script is what some unknown one reads.
         self.command.entry.language = LanguageKind::Other;
-        self.command.entry.what = What::Script(program.to_path_buf());
+        self.command.entry.what = What::Script(real.to_path_buf());
         self.command.entry.word = Some(self.place);
         let found = find(line.interpreter.as_os_str(), &self.command.entry.directory, world).program()?;
         Some((words, found))

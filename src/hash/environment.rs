@@ -263,7 +263,7 @@ pub fn environment_digest(environment: &Environment, secret: &[u8; DIGEST_LENGTH
 }
 
 /// Whether a name, or a value that is an address with a password in it, looks like a secret.
-fn looks_secret(name: &[u8], value: &[u8]) -> bool {
+pub(super) fn looks_secret(name: &[u8], value: &[u8]) -> bool {
     let name = name.to_ascii_uppercase();
     let named = SECRETS.iter().any(|part| name.windows(part.len()).any(|window| window == part.as_bytes()));
     named
@@ -280,7 +280,9 @@ fn looks_secret(name: &[u8], value: &[u8]) -> bool {
 pub struct Selector {
     /// Names of which also the absence counts.
     pub names: BTreeSet<Vec<u8>>,
-    /// Patterns with `*` and `?`, and names of which only the value counts.
+    /// Names of which only the value counts.
+    pub values: BTreeSet<Vec<u8>>,
+    /// Patterns with `*` and `?`.
     pub patterns: BTreeSet<Vec<u8>>,
     /// All of them.
     pub whole: bool,
@@ -300,21 +302,24 @@ impl Selector {
             LanguageKind::Lua => LUA,
             LanguageKind::Php | LanguageKind::Julia | LanguageKind::Other | LanguageKind::Executable => &[],
         };
-        let patterns = ALWAYS.iter().chain(own).map(|name| name.as_bytes().to_vec()).collect();
-        Self { patterns, ..Self::default() }
+        let words = ALWAYS.iter().chain(own).map(|name| name.as_bytes().to_vec());
+        let (patterns, values) = words.partition(|word| is_pattern(word));
+        Self { values, patterns, ..Self::default() }
     }
 
     /// Adds a name or pattern of the call.
     pub fn add(&mut self, word: &OsStr) {
         let bytes = word.as_bytes();
-        let pattern = bytes.iter().any(|byte| matches!(byte, b'*' | b'?'));
-        if pattern { &mut self.patterns } else { &mut self.names }.insert(bytes.to_vec());
+        if is_pattern(bytes) { &mut self.patterns } else { &mut self.names }.insert(bytes.to_vec());
     }
 
     /// Whether `name` counts.
     #[must_use]
     pub fn counts(&self, name: &[u8]) -> bool {
-        self.whole || self.names.contains(name) || self.patterns.iter().any(|pattern| matches(pattern, name))
+        self.whole
+            || self.names.contains(name)
+            || self.values.contains(name)
+            || self.patterns.iter().any(|pattern| matches(pattern, name))
     }
 
     /// The variables that count with their values, sorted; `None` for a name that is not set.
@@ -345,8 +350,12 @@ impl Selector {
     }
 }
 
+fn is_pattern(word: &[u8]) -> bool {
+    word.iter().any(|byte| matches!(byte, b'*' | b'?'))
+}
+
 /// Whether `name` fits `pattern`, in which `*` stands for any bytes and `?` for one.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
+pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match pattern.split_first() {
         None => name.is_empty(),
         Some((b'*', rest)) if rest.is_empty() => true,
