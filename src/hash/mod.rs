@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of stores (it is handed a `Recall`), of how commands run, or of the terminal.
 
+pub mod entry;
 pub mod language;
 pub mod manifest;
 pub mod request;
