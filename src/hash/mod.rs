@@ -5,5 +5,7 @@
 pub mod entry;
 pub mod language;
 pub mod manifest;
+pub mod modules;
+mod packages;
 pub mod request;
 pub mod world;

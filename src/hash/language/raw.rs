@@ -3,7 +3,7 @@
 use super::{Language, Parsed, Piece};
 
 /// Name of the form in which every byte counts.
-pub const FORM: &str = "raw";
+pub(super) const FORM: &str = "raw";
 
 /// Any file that no other language reads.
 #[derive(Clone, Copy, Debug)]

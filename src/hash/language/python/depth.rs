@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn what_interpreters_refuse_for_nesting_has_no_bound() {
         assert_eq!(bound(&format!("x = {}1{}", "(".repeat(200), ")".repeat(200))), None);
-        let blocks: String = (0..99).map(|depth| format!("{}if x:\n", " ".repeat(depth))).collect();
-        assert_eq!(bound(&format!("{blocks}{}pass\n", " ".repeat(99))), None);
+        let blocks: Vec<String> = (0..99).map(|depth| format!("{}if x:\n", " ".repeat(depth))).collect();
+        assert_eq!(bound(&format!("{}{}pass\n", blocks.concat(), " ".repeat(99))), None);
     }
 }

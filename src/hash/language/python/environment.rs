@@ -14,10 +14,9 @@ pub(super) fn touches(expression: &Expr) -> bool {
 
 /// Notes the name that `os.environ["X"] += …` reads.
 pub(super) fn read_target(mentions: &mut Mentions, target: &Expr) {
-    match target {
-        Expr::Subscript(subscript) => note(mentions, Some(&subscript.slice)),
-        // `os.environ |= other` only adds.
-        _ => {}
+    // `os.environ |= other` only adds.
+    if let Expr::Subscript(subscript) = target {
+        note(mentions, Some(&subscript.slice));
     }
 }
 
@@ -55,7 +54,7 @@ pub(super) fn visit(mentions: &mut Mentions, expression: &Expr) -> bool {
 
 fn visit_call(mentions: &mut Mentions, call: &ast::ExprCall) -> bool {
     let first = call.arguments.args.first();
-    let mut rest = call.arguments.args.iter().skip(1);
+    let mut rest = call.arguments.args.get(1..).unwrap_or_default();
     if is_getter(&call.func) {
         note(mentions, first.or_else(|| named(call, "key")));
     } else if last_name(&call.func) == Some("expandvars") {
@@ -63,7 +62,7 @@ fn visit_call(mentions: &mut Mentions, call: &ast::ExprCall) -> bool {
             Some(Expr::StringLiteral(text)) => note_references(mentions, text.value.to_str()),
             _ => mentions.parsed.whole_environment = true,
         }
-        rest = call.arguments.args.iter().skip(0);
+        rest = &*call.arguments.args;
     } else {
         let Expr::Attribute(method) = &*call.func else { return false };
         if !is_environment(&method.value) {
@@ -74,7 +73,7 @@ fn visit_call(mentions: &mut Mentions, call: &ast::ExprCall) -> bool {
                 note(mentions, first.or_else(|| named(call, "key")));
             }
             // These only write.
-            "update" | "clear" | "__setitem__" => rest = call.arguments.args.iter().skip(0),
+            "update" | "clear" | "__setitem__" => rest = &*call.arguments.args,
             _ => mentions.parsed.whole_environment = true,
         }
     }

@@ -20,8 +20,22 @@ pub(super) fn warns(literal: &[u8], kind: Kind) -> bool {
             continue;
         }
         match bytes.next() {
-            Some(b'\n' | b'\r' | b'\\' | b'\'' | b'"') => {}
-            Some(b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'x' | b'0'..=b'3') => {}
+            Some(
+                b'\n'
+                | b'\r'
+                | b'\\'
+                | b'\''
+                | b'"'
+                | b'a'
+                | b'b'
+                | b'f'
+                | b'n'
+                | b'r'
+                | b't'
+                | b'v'
+                | b'x'
+                | b'0'..=b'3',
+            ) => {}
             Some(b'N' | b'u' | b'U') if kind == Kind::Text => {}
             // `\4` to `\7` are meant; with two more octal digits they are too large.
             Some(b'4'..=b'7') => {
@@ -63,7 +77,9 @@ mod tests {
         for literal in [r"'\d'", r"'\.'", r"'\8'", r"'a\ b'", r"'\400'", r"'\777'"] {
             assert!(warns(literal.as_bytes(), Kind::Text), "{literal}");
         }
-        for literal in [r"'\n'", r"'\\d'", r"'\x41'", r"'\N{DASH}'", r"'\377'", r"'\47'", r"'\4 77'", "'\\\n'"] {
+        for literal in
+            [r"'\n'", r"'\\d'", r"'\x41'", r"'\N{DASH}'", r"'\377'", r"'\47'", r"'\4 77'", "'\\\n'"]
+        {
             assert!(!warns(literal.as_bytes(), Kind::Text), "{literal}");
         }
         assert!(warns(br"b'\u0041'", Kind::Bytes));

@@ -278,8 +278,8 @@ impl Writer<'_> {
             match part {
                 ast::FStringPart::Literal(literal) => {
                     text.push_str(&literal.value);
-                    warns |= !literal.flags.prefix().is_raw()
-                        && self.warns(literal.range(), escapes::Kind::Text);
+                    warns |=
+                        !literal.flags.prefix().is_raw() && self.warns(literal.range(), escapes::Kind::Text);
                 }
                 ast::FStringPart::FString(string) => {
                     let raw = string.flags.prefix().is_raw();
@@ -335,7 +335,8 @@ impl Writer<'_> {
                     ast::ConversionFlag::Repr => 3,
                 });
                 self.optional(format_spec.as_deref(), |to, specification| {
-                    let ast::InterpolatedStringFormatSpec { elements, range: _, node_index: _ } = specification;
+                    let ast::InterpolatedStringFormatSpec { elements, range: _, node_index: _ } =
+                        specification;
                     for element in elements {
                         to.element(element);
                     }

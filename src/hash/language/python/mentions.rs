@@ -89,9 +89,23 @@ impl Mentions {
                 parsed.lists_directories = true;
                 parsed.computed_imports = true;
             }
-            "exec" | "eval" | "execfile" | "run_path" | "run_module" | "load_source" | "exec_module"
-            | "spec_from_file_location" | "SourceFileLoader" | "addsitedir" | "entry_points"
-            | "pkg_resources" | "meta_path" | "path_hooks" | "__path__" | "zipimport" | "runpy" => {
+            "exec"
+            | "eval"
+            | "execfile"
+            | "run_path"
+            | "run_module"
+            | "load_source"
+            | "exec_module"
+            | "spec_from_file_location"
+            | "SourceFileLoader"
+            | "addsitedir"
+            | "entry_points"
+            | "pkg_resources"
+            | "meta_path"
+            | "path_hooks"
+            | "__path__"
+            | "zipimport"
+            | "runpy" => {
                 parsed.computed_imports = true;
             }
             _ => {}
@@ -173,8 +187,19 @@ impl Mentions {
 
 /// Packages that read the text or the lines of the code that uses them.
 const READ_SOURCES: &[&str] = &[
-    "birdseye", "coverage", "executing", "hunter", "icecream", "line_profiler", "pysnooper", "snoop", "sorcery",
-    "stack_data", "tokenize", "trace", "varname",
+    "birdseye",
+    "coverage",
+    "executing",
+    "hunter",
+    "icecream",
+    "line_profiler",
+    "pysnooper",
+    "snoop",
+    "sorcery",
+    "stack_data",
+    "tokenize",
+    "trace",
+    "varname",
 ];
 
 fn is_array_library(module: &str) -> bool {
@@ -201,7 +226,10 @@ fn is_search_path(expression: &Expr) -> bool {
 fn changes_search_path(target: &Expr) -> bool {
     match target {
         Expr::Subscript(subscript) => is_search_path(&subscript.value),
-        _ => is_search_path(target) && matches!(target, Expr::Attribute(path)
-            if matches!(&*path.value, Expr::Name(name) if name.id.as_str() == "sys")),
+        _ => {
+            is_search_path(target)
+                && matches!(target, Expr::Attribute(path)
+            if matches!(&*path.value, Expr::Name(name) if name.id.as_str() == "sys"))
+        }
     }
 }

@@ -12,10 +12,10 @@ mod own_file;
 mod statements;
 mod writer;
 
+use super::guarded::quietly;
 use super::{Language, NormalForm, Parsed, Piece};
 use ruff_python_ast::{ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use writer::Writer;
 
@@ -59,14 +59,13 @@ impl Python {
         }
         let version = self.version.min(PythonVersion::latest_preview());
         // A parser that panics has no answer; nothing that it touched is used afterwards.
-        let depth = catch_unwind(|| depth::bound(text)).ok()??;
+        let depth = quietly(|| depth::bound(text))??;
         let parse = move || {
-            catch_unwind(AssertUnwindSafe(|| {
+            quietly(|| {
                 let options = ParseOptions::from(Mode::Module).with_target_version(version);
                 let parsed = parse_unchecked(text, options).try_into_module()?;
                 parsed.has_no_syntax_errors().then(|| use_tree(text, parsed.syntax()))
-            }))
-            .ok()?
+            })?
         };
         if depth <= SHALLOW_TREE {
             return parse();
@@ -98,7 +97,11 @@ impl Language for Python {
             parsed
         });
         // Nothing is known of what cannot be parsed, so anything may be in it.
-        parsed.unwrap_or_else(Parsed::unknown)
+        parsed.unwrap_or_else(|| Parsed {
+            exact: true,
+            whole_environment: source.windows(7).any(|word| word == b"environ"),
+            ..Parsed::unknown()
+        })
     }
 
     fn pieces(&self, source: &[u8]) -> Vec<Piece> {

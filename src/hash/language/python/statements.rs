@@ -190,15 +190,8 @@ impl<'source> Writer<'source> {
     }
 
     fn class(&mut self, class: &'source ast::StmtClassDef) {
-        let ast::StmtClassDef {
-            decorator_list,
-            name,
-            type_params,
-            arguments,
-            body,
-            range: _,
-            node_index: _,
-        } = class;
+        let ast::StmtClassDef { decorator_list, name, type_params, arguments, body, range: _, node_index: _ } =
+            class;
         self.tag(12);
         self.decorators(decorator_list);
         self.name(name);

@@ -94,16 +94,15 @@ impl<'source> Writer<'source> {
     /// A number: whole ones by value (beyond 64 bits as spelled), others by their bits.
     pub(super) fn number(&mut self, number: &ast::Number, range: TextRange) {
         match number {
-            ast::Number::Int(value) => match value.as_u64() {
-                Some(value) => {
+            ast::Number::Int(value) => {
+                if let Some(value) = value.as_u64() {
                     self.tag(0);
                     self.bytes.extend_from_slice(&value.to_le_bytes());
-                }
-                None => {
+                } else {
                     self.tag(1);
                     self.text(&value.to_string());
                 }
-            },
+            }
             ast::Number::Float(value) => {
                 self.tag(2);
                 self.bytes.extend_from_slice(&value.to_bits().to_le_bytes());
