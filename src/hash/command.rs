@@ -7,7 +7,7 @@ use super::grammar::Word;
 use super::interpreters::{Asked, Interpreter, interpreter};
 use super::launchers::{Finds, Launcher, launcher};
 use super::looker::Looker;
-use super::program::{Format, Found, base_name, find, format};
+use super::program::{Finder, Format, Found, base_name, find, format};
 use super::shims::{Followed, follow};
 use super::world::{Kind, World};
 use crate::error::{Error, Kind as ErrorKind, Result};
@@ -54,21 +54,29 @@ pub fn command(words: &[OsString], directory: &Path, world: &mut Looker<'_>) -> 
     for (place, text) in words.iter().enumerate() {
         numbered.push(Word { text: text.clone(), place: Some(place) });
     }
-    let first = words.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let program = match find(first, directory, world) {
-        Found::Program(path) => path,
-        Found::Nothing => {
-            let message = format!("{}: command not found", first.display());
-            return Err(Error::new(ErrorKind::CommandNotFound, message));
-        }
-        Found::NotExecutable(path) => {
-            let message = format!("{}: cannot be executed", path.display());
-            return Err(Error::new(ErrorKind::NotExecutable, message));
-        }
-    };
+    let program = first_program(words, directory, world)?;
     let mut reading = Reading::new(directory);
     reading.read(numbered, program, world);
     Ok(reading.command)
+}
+
+/// The program that the first word names.
+///
+/// # Errors
+/// As [`command`].
+pub fn first_program(words: &[OsString], directory: &Path, world: &mut dyn Finder) -> Result<PathBuf> {
+    let first = words.first().map_or(OsStr::new(""), OsString::as_os_str);
+    match find(first, directory, world) {
+        Found::Program(path) => Ok(path),
+        Found::Nothing => {
+            let message = format!("{}: command not found", first.display());
+            Err(Error::new(ErrorKind::CommandNotFound, message))
+        }
+        Found::NotExecutable(path) => {
+            let message = format!("{}: cannot be executed", path.display());
+            Err(Error::new(ErrorKind::NotExecutable, message))
+        }
+    }
 }
 
 /// What is known so far.

@@ -216,12 +216,6 @@ pub fn is_session(name: &OsStr) -> bool {
     SESSION.iter().chain(CI_RUNS).any(|pattern| matches(pattern.as_bytes(), name))
 }
 
-/// Whether `name` is in every manifest.
-#[must_use]
-pub fn is_always(name: &OsStr) -> bool {
-    ALWAYS.iter().any(|always| always.as_bytes() == name.as_bytes())
-}
-
 /// The value of `name`. Where a name is there several times, which programs disagree about, all values count.
 #[must_use]
 pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, OsStr>> {

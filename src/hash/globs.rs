@@ -6,7 +6,7 @@
 use super::exclude::{Excluded, excluded};
 use super::files::{EntryKind, entries};
 use crate::error::{Error, Result};
-use crate::record::{Base, Places, StoredPath};
+use crate::record::Places;
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -254,30 +254,40 @@ impl Lister for Plain {
     }
 }
 
-/// Patterns of paths inside the root: declared outputs, writes to be ignored.
+/// Patterns of paths: declared inputs and outputs, writes to be ignored.
 #[derive(Clone, Debug)]
 pub struct Patterns {
-    root: PathBuf,
     patterns: Vec<Pattern>,
 }
 
 impl Patterns {
-    /// Reads `words`, which are relative to `directory`; `option` is what they were given with, for messages.
+    /// Reads declared inputs, which are relative to `directory` and may lead anywhere.
+    ///
+    /// # Errors
+    /// A wrong pattern is a usage error.
+    pub fn inputs(words: &[OsString], directory: &Path) -> Result<Self> {
+        let patterns = words.iter().map(|word| Pattern::new(word, directory)).collect::<Result<_>>()?;
+        Ok(Self { patterns })
+    }
+
+    /// Reads declared outputs, which are relative to `directory` and may not lead out of the root.
     ///
     /// # Errors
     /// A wrong pattern, or one that leads out of the root, is a usage error.
-    pub fn new(words: &[OsString], option: &str, directory: &Path, places: &Places) -> Result<Self> {
-        let mut patterns = Vec::with_capacity(words.len());
-        for word in words {
-            let pattern = Pattern::new(word, directory)?;
-            let inside = pattern.alternatives.iter().all(|parts| begins_in(parts, &places.root));
-            if !inside {
-                let message = format!("{option} {} is outside of {}", word.display(), places.root.display());
-                return Err(Error::usage(message).with_hint("outputs are restored below the root only"));
+    pub fn outputs(words: &[OsString], directory: &Path, places: &Places) -> Result<Self> {
+        let found = Self::inputs(words, directory)?;
+        let outside = found
+            .patterns
+            .iter()
+            .find(|pattern| pattern.alternatives.iter().any(|parts| !begins_in(parts, &places.root)));
+        match outside {
+            None => Ok(found),
+            Some(pattern) => {
+                let (written, root) = (pattern.written.display(), places.root.display());
+                Err(Error::usage(format!("{written} is outside of {root}"))
+                    .with_hint("only what is below the root can be an output"))
             }
-            patterns.push(pattern);
         }
-        Ok(Self { root: places.root.clone(), patterns })
     }
 
     /// Whether there are none.
@@ -286,29 +296,46 @@ impl Patterns {
         self.patterns.is_empty()
     }
 
-    /// Whether any pattern means `path`.
+    /// Whether any pattern means `path`, which is absolute: it matches it or a directory above it.
     #[must_use]
-    pub fn matches(&self, path: &StoredPath) -> bool {
-        path.base() == Base::Root && self.matches_path(&self.root.join(OsStr::from_bytes(path.rest())))
-    }
-
-    /// Whether any pattern means `path`, which is absolute.
-    #[must_use]
-    pub fn matches_path(&self, path: &Path) -> bool {
+    pub fn matches(&self, path: &Path) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(path))
     }
 
-    /// For each pattern, as written, the paths that it matches now, sorted.
+    /// Everything that is there now and that any pattern means, sorted.
     #[must_use]
-    pub fn present(&self) -> Vec<(OsString, BTreeSet<PathBuf>)> {
-        let expand = |pattern: &Pattern| (pattern.written.clone(), pattern.expand(&mut Plain));
-        self.patterns.iter().map(expand).collect()
+    pub fn present(&self) -> Vec<PathBuf> {
+        let mut found = BTreeSet::new();
+        for pattern in &self.patterns {
+            for path in pattern.expand(&mut Plain) {
+                with_below(path, &mut found);
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// The first pattern, as written, of which nothing is there now.
+    #[must_use]
+    pub fn missing(&self) -> Option<PathBuf> {
+        let missing = self.patterns.iter().find(|pattern| pattern.expand(&mut Plain).is_empty())?;
+        Some(PathBuf::from(&missing.written))
     }
 
     /// Whether a pattern without anything special names exactly `path`.
     #[must_use]
     pub fn names(&self, path: &Path) -> bool {
         self.patterns.iter().any(|pattern| pattern.literal == path)
+    }
+}
+
+/// Adds `path` and all below it that counts in trees.
+fn with_below(path: PathBuf, found: &mut BTreeSet<PathBuf>) {
+    let is_directory = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+    if !found.insert(path.clone()) || !is_directory {
+        return;
+    }
+    for (name, _) in Plain.list(&path).unwrap_or_default() {
+        with_below(path.join(name), found);
     }
 }
 
@@ -355,8 +382,8 @@ mod tests {
             ("[x].txt", "[x].txt", true),
             ("../r/a", "a", true),
         ] {
-            let patterns = Patterns::new(&shown(&[pattern]), "--output", Path::new("/r"), &places).unwrap();
-            assert_eq!(patterns.matches(&StoredPath::in_root(path)), expected, "{pattern} {path}");
+            let patterns = Patterns::outputs(&shown(&[pattern]), Path::new("/r"), &places).unwrap();
+            assert_eq!(patterns.matches(&Path::new("/r").join(path)), expected, "{pattern} {path}");
         }
     }
 
@@ -364,11 +391,11 @@ mod tests {
     fn outputs_outside_of_the_root_and_wrong_patterns_are_refused() {
         let places = Places { root: "/r/s".into(), home: None };
         for pattern in ["../x", "/tmp/x", "/r/*/x", "**/../../../x", "", "a[", "{x,../../y}"] {
-            let found = Patterns::new(&shown(&[pattern]), "--output", Path::new("/r/s"), &places);
+            let found = Patterns::outputs(&shown(&[pattern]), Path::new("/r/s"), &places);
             assert!(found.is_err(), "{pattern}");
         }
         let many = "{a,b}".repeat(20);
-        assert!(Patterns::new(&shown(&[&many]), "--output", Path::new("/r/s"), &places).is_err());
+        assert!(Patterns::outputs(&shown(&[&many]), Path::new("/r/s"), &places).is_err());
     }
 
     #[test]
@@ -384,14 +411,15 @@ mod tests {
         for (pattern, expected) in [
             ("**/*.js", &["a/b/y.js", "a/x.js", "c[1].js"][..]),
             ("a/*.js", &["a/x.js"]),
-            ("a/*", &["a/b", "a/x.js", "a/z.css"]),
+            ("a/*", &["a/b", "a/b/y.js", "a/x.js", "a/z.css"]),
             ("c[1].js", &["c[1].js"]),
             (".git/h.js", &[".git/h.js"]),
             ("nothing*", &[]),
-            ("a/**", &["a"]),
+            ("a/b/**", &["a/b", "a/b/y.js"]),
         ] {
-            let patterns = Patterns::new(&shown(&[pattern]), "--output", root, &places).unwrap();
-            let found: Vec<PathBuf> = patterns.present().remove(0).1.into_iter().collect();
+            let patterns = Patterns::outputs(&shown(&[pattern]), root, &places).unwrap();
+            let found = patterns.present();
+            assert_eq!(patterns.missing().is_some(), expected.is_empty(), "{pattern}");
             let expected: Vec<PathBuf> = expected.iter().map(|name| root.join(name)).collect();
             assert_eq!(found, expected, "{pattern}");
         }

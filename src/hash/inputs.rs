@@ -122,7 +122,7 @@ impl Lister for Inputs<'_, '_> {
 impl Inputs<'_, '_> {
     /// Takes in what is at `path` and below. A declared output is no input, unless it is `named` as one.
     fn add(&mut self, path: &Path, named: bool) -> Result<()> {
-        let output = self.outputs.matches_path(path) && !(named && self.outputs.names(path));
+        let output = self.outputs.matches(path) && !(named && self.outputs.names(path));
         if output || !self.seen.insert(path.to_path_buf()) {
             return Ok(());
         }

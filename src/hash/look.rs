@@ -3,7 +3,8 @@
 //! Where trusted evidence agrees, that is one `stat` and nothing is read. Knows nothing of keys, commits or runs.
 
 use super::environment::{environment_digest, lookup, variable_digest};
-use super::files::{digest_file, digest_from, entries, listing_digest, trusted};
+use super::exclude::{Excluded, excluded};
+use super::files::{EntryKind, digest_file, digest_from, entries, listing_digest, trusted};
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::error::{Error, Result};
 use crate::record::{Evidence, FileState, Observation, Places, StdinUse, StoredPath, Timestamp};
@@ -65,7 +66,8 @@ impl Held {
 }
 
 /// Whether `observation` holds now. [`Observation::Stdin`] and [`Observation::Descriptor`] are asked for with
-/// [`stdin_holds`] and [`descriptor_holds`]; here they do not hold.
+/// [`stdin_holds`] and [`descriptor_holds`], and whether the network may decide a result is for the caller to say; here
+/// they do not hold.
 #[must_use]
 pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &Present<'_>) -> Held {
     let resolve = |path: &StoredPath| present.places.resolve(path);
@@ -78,8 +80,13 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
             listing_holds(&resolve(path), *everything, digest, evidence, present.now)
         }
         Observation::TimeOrder { groups } => Held::when(order_holds(groups, present.places)),
-        Observation::Modified { path, time } => {
-            Held::when(fs::symlink_metadata(resolve(path)).is_ok_and(|now| modified(&now) == *time))
+        Observation::Importable { path, names, digest } => {
+            directory_holds(&resolve(path), digest, evidence, present.now, |entries| {
+                importable_of(entries, names)
+            })
+        }
+        Observation::Modified { path, follow, time } => {
+            Held::when(stat(&resolve(path), *follow).is_ok_and(|now| modified(&now) == *time))
         }
         Observation::Variable { name, value } => {
             let now = lookup(present.environment, OsStr::from_bytes(name))
@@ -92,7 +99,7 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         Observation::Umask(mask) => Held::when(present.umask == *mask),
         Observation::Superuser(is) => Held::when(present.superuser == *is),
         Observation::Root(path) => Held::when(present.places.root.as_os_str().as_bytes() == path.as_slice()),
-        Observation::Stdin(_) | Observation::Descriptor { .. } => Held::No,
+        Observation::Stdin(_) | Observation::Descriptor { .. } | Observation::Network => Held::No,
     }
 }
 
@@ -149,12 +156,30 @@ pub(super) fn listing_holds(
     evidence: Option<&Evidence>,
     now: Timestamp,
 ) -> Held {
+    let all =
+        |entries: &Entries| entries.iter().filter(|(name, _)| counts(name, everything)).cloned().collect();
+    directory_holds(path, digest, evidence, now, all)
+}
+
+type Entries = [(OsString, EntryKind)];
+
+fn counts(name: &OsStr, everything: bool) -> bool {
+    everything || excluded(name) != Some(Excluded::Always)
+}
+
+fn directory_holds(
+    path: &Path,
+    digest: &Digest,
+    evidence: Option<&Evidence>,
+    now: Timestamp,
+    select: impl Fn(&Entries) -> Vec<(OsString, EntryKind)>,
+) -> Held {
     if let Some(evidence) = evidence
         && fs::metadata(path).is_ok_and(|metadata| Evidence::of(&metadata) == *evidence)
     {
         return Held::Yes;
     }
-    match listing_at(path, everything, now) {
+    match directory_at(path, now, select) {
         Ok((found, fresh)) => Held::renewed(found == *digest, evidence, fresh),
         Err(_) => Held::No,
     }
@@ -183,12 +208,37 @@ pub fn state(path: &Path, follow: bool) -> (FileState, Option<Evidence>) {
 /// # Errors
 /// When it cannot be listed.
 pub fn listing(path: &Path, everything: bool) -> Result<(Digest, Option<Evidence>)> {
-    listing_at(path, everything, Timestamp::now()).map_err(|error| Error::io("list", path, error))
+    let all =
+        |entries: &Entries| entries.iter().filter(|(name, _)| counts(name, everything)).cloned().collect();
+    directory_at(path, Timestamp::now(), all).map_err(|error| Error::io("list", path, error))
 }
 
-fn listing_at(path: &Path, everything: bool, now: Timestamp) -> io::Result<(Digest, Option<Evidence>)> {
+/// The digest of those names and kinds of a directory that an import of `names` (sorted) would find, and evidence if any
+/// can be trusted.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn importable(path: &Path, names: &[Vec<u8>]) -> Result<(Digest, Option<Evidence>)> {
+    let select = |entries: &Entries| importable_of(entries, names);
+    directory_at(path, Timestamp::now(), select).map_err(|error| Error::io("list", path, error))
+}
+
+/// Files and directories whose name up to the first dot is one of `names`.
+fn importable_of(entries: &Entries, names: &[Vec<u8>]) -> Vec<(OsString, EntryKind)> {
+    let is_one = |name: &OsStr| {
+        let stem = name.as_bytes().split(|byte| *byte == b'.').next().unwrap_or_default();
+        counts(name, false) && names.binary_search_by(|known| known.as_slice().cmp(stem)).is_ok()
+    };
+    entries.iter().filter(|(name, _)| is_one(name)).cloned().collect()
+}
+
+fn directory_at(
+    path: &Path,
+    now: Timestamp,
+    select: impl Fn(&Entries) -> Vec<(OsString, EntryKind)>,
+) -> io::Result<(Digest, Option<Evidence>)> {
     let before = Evidence::of(&fs::metadata(path)?);
-    let digest = listing_digest(&entries(path, everything)?);
+    let digest = listing_digest(&select(&entries(path, true)?));
     let still = fs::metadata(path).is_ok_and(|after| Evidence::of(&after) == before);
     Ok((digest, still.then_some(before).and_then(|evidence| trusted(path, evidence, now))))
 }

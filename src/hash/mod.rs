@@ -2,11 +2,13 @@
 //!
 //! Knows nothing of stores (it is handed a `Recall`), of how commands run, or of the terminal.
 
+pub mod capture;
 pub mod command;
 pub mod entry;
 pub mod environment;
 pub mod exclude;
 pub mod files;
+mod gather;
 pub mod globs;
 pub mod grammar;
 mod inputs;
@@ -17,7 +19,10 @@ pub mod look;
 pub mod looker;
 pub mod manifest;
 pub mod memory;
+pub mod modules;
+mod packages;
 pub mod program;
+mod remembered;
 pub mod request;
 pub mod shims;
 pub mod world;

@@ -2,6 +2,7 @@
 //!
 //! Every directory looked at before the hit is a fact. Knows nothing of what the program does.
 
+use super::environment::{Environment, lookup};
 use super::looker::Looker;
 use super::world::{Kind, World};
 use std::ffi::{OsStr, OsString};
@@ -36,14 +37,50 @@ impl Found {
     }
 }
 
+/// As much of the world as finding a program asks for.
+pub trait Finder {
+    /// What `path` leads to.
+    fn found(&mut self, path: &Path) -> Kind;
+    /// The PATH of the child.
+    fn path(&mut self) -> Option<OsString>;
+}
+
+impl Finder for Looker<'_> {
+    fn found(&mut self, path: &Path) -> Kind {
+        self.kind(path)
+    }
+
+    fn path(&mut self) -> Option<OsString> {
+        self.variable(OsStr::new("PATH"))
+    }
+}
+
+/// Looks without keeping a record, for a call that is not looked up.
+pub(super) struct Unrecorded<'a>(pub(super) &'a Environment);
+
+impl Finder for Unrecorded<'_> {
+    fn found(&mut self, path: &Path) -> Kind {
+        match path.metadata() {
+            Ok(found) if found.is_file() => Kind::File,
+            Ok(found) if found.is_dir() => Kind::Directory,
+            Ok(_) => Kind::Other,
+            Err(_) => Kind::Absent,
+        }
+    }
+
+    fn path(&mut self) -> Option<OsString> {
+        lookup(self.0, OsStr::new("PATH")).map(std::borrow::Cow::into_owned)
+    }
+}
+
 /// Finds `word` as `execvp` does: on the PATH of the child, or relative to `directory` where it holds a slash.
-pub(super) fn find(word: &OsStr, directory: &Path, world: &mut Looker<'_>) -> Found {
-    let path = world.variable(OsStr::new("PATH"));
+pub(super) fn find(word: &OsStr, directory: &Path, world: &mut dyn Finder) -> Found {
+    let path = world.path();
     find_on(word, path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH)), directory, world)
 }
 
 /// [`find`] on the list of directories `path`.
-pub(super) fn find_on(word: &OsStr, path: &OsStr, directory: &Path, world: &mut Looker<'_>) -> Found {
+pub(super) fn find_on(word: &OsStr, path: &OsStr, directory: &Path, world: &mut dyn Finder) -> Found {
     if word.is_empty() {
         return Found::Nothing;
     }
@@ -64,8 +101,8 @@ pub(super) fn find_on(word: &OsStr, path: &OsStr, directory: &Path, world: &mut 
     refused.map_or(Found::Nothing, Found::NotExecutable)
 }
 
-fn candidate(path: PathBuf, world: &mut Looker<'_>) -> Found {
-    match world.kind(&path) {
+fn candidate(path: PathBuf, world: &mut dyn Finder) -> Found {
+    match world.found(&path) {
         Kind::Absent => Found::Nothing,
         Kind::File if rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok() => Found::Program(path),
         Kind::File | Kind::Directory | Kind::Other => Found::NotExecutable(path),
