@@ -3,6 +3,13 @@
 //! Bytes in; normal form, imports, environment names and mentions out, in one pass. Knows nothing of files,
 //! paths or the key.
 
+mod guarded;
+mod python;
+mod raw;
+
+pub use python::Python;
+pub use raw::Raw;
+
 /// What a source says about the program that it is part of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
@@ -20,6 +27,18 @@ pub struct Parsed {
     pub reads_docstrings: bool,
     /// Whether some import or path in it cannot be known by reading.
     pub computed_imports: bool,
+    /// Whether it may compute with the text or the lines of the program: then every source of the program counts byte
+    /// for byte.
+    pub exact: bool,
+}
+
+impl Parsed {
+    /// What is known of a source that cannot be parsed: it counts byte for byte, and may do anything but take
+    /// the environment as a whole.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { lists_directories: true, reads_docstrings: true, computed_imports: true, ..Self::default() }
+    }
 }
 
 /// A source without layout and comments.
@@ -78,4 +97,15 @@ pub trait Language: Send + Sync {
 
     /// The named parts of a source, for saying which of them changed; empty where it cannot be told.
     fn pieces(&self, source: &[u8]) -> Vec<Piece>;
+}
+
+/// The language of that name, for its newest version: `python`, `raw`. What it is called in
+/// commands (`python3.11`, `nodejs`) is no name of a language.
+#[must_use]
+pub fn by_name(name: &str) -> Option<Box<dyn Language>> {
+    Some(match name {
+        "python" => Box::new(Python::newest()),
+        "raw" => Box::new(Raw),
+        _ => return None,
+    })
 }
