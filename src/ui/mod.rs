@@ -4,8 +4,10 @@
 
 pub mod changes;
 pub mod colour;
+pub mod commits;
 pub mod diff;
 pub mod escape;
+pub mod facts;
 pub mod graph;
 pub mod human;
 pub mod json;
