@@ -5,6 +5,7 @@
 pub mod changes;
 pub mod colour;
 pub mod commits;
+pub mod compare;
 pub mod diff;
 pub mod escape;
 pub mod facts;
