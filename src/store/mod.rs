@@ -3,6 +3,19 @@
 //! Knows nothing of what a manifest means, of processes, of the terminal, or of the time, which is
 //! passed in.
 
+mod blobs;
+mod clock;
+mod events;
+mod flat;
+mod index;
+mod layout;
+mod local;
+mod lock;
+mod memoizing;
+mod recall;
+
+pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
+
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;
 use crate::record::{Commit, Content, Evidence, OutputTree, Timestamp};
