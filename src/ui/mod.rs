@@ -4,8 +4,11 @@
 
 pub mod changes;
 pub mod colour;
+pub mod commits;
+pub mod compare;
 pub mod diff;
 pub mod escape;
+pub mod facts;
 pub mod graph;
 pub mod human;
 pub mod json;

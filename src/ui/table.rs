@@ -10,6 +10,9 @@ use std::fmt::Write;
 /// Between two columns.
 const GAP: usize = 2;
 
+/// How narrow a cell is cut when nothing else helps.
+const NARROWEST: usize = 4;
+
 /// Where nothing is cut, a column is aligned up to this width; longer cells push what follows.
 const WIDEST_ALIGNED: usize = 60;
 
@@ -173,13 +176,16 @@ impl Table {
         };
         loop {
             let excess = total(&widths).saturating_sub(page);
-            if excess == 0 || self.shrink(&mut widths, excess) {
+            if excess == 0 || self.shrink(&mut widths, excess, |least| least) {
                 return widths;
             }
             let shown = self.columns.iter().zip(&mut widths).filter(|(_, width)| width.is_some());
             match shown.filter(|(column, _)| column.leaves > 0).max_by_key(|(column, _)| column.leaves) {
                 Some((_, width)) => *width = None,
-                None => return widths,
+                None => {
+                    self.shrink(&mut widths, excess, |least| least.min(NARROWEST));
+                    return widths;
+                }
             }
         }
     }
@@ -194,9 +200,9 @@ impl Table {
 
     /// Takes `excess` columns from those that may be cut, always from the widest. Does nothing and says so if
     /// that is not enough.
-    fn shrink(&self, widths: &mut [Option<usize>], excess: usize) -> bool {
+    fn shrink(&self, widths: &mut [Option<usize>], excess: usize, floor: impl Fn(usize) -> usize) -> bool {
         let spare = |column: &Column, width: Option<usize>| match (column.least, width) {
-            (Some(least), Some(width)) => width.saturating_sub(least),
+            (Some(least), Some(width)) => width.saturating_sub(floor(least)),
             _ => 0,
         };
         let all: usize = self.columns.iter().zip(&*widths).map(|(column, width)| spare(column, *width)).sum();
