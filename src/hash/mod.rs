@@ -23,6 +23,7 @@ pub mod modules;
 mod packages;
 pub mod program;
 mod remembered;
+pub mod occurrence;
 pub mod request;
 pub mod shims;
 pub mod world;
