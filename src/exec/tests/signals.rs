@@ -120,10 +120,11 @@ fn a_command_can_be_stopped_and_continued() {
 
 #[test]
 fn a_reader_that_does_not_read_cannot_hold_us_against_a_signal() {
+    // More than the reader's pipe holds, less than that and the command's pipe.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report");
     let mut child =
-        wrapper(&path).args(["head", "-c", "400000", "/dev/zero"]).stdout(Stdio::piped()).spawn().unwrap();
+        wrapper(&path).args(["head", "-c", "100000", "/dev/zero"]).stdout(Stdio::piped()).spawn().unwrap();
     eventually("the end of the command", || {
         child_of(child.id()).is_some_and(|command| state(command) == Some('Z'))
     });
