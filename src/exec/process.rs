@@ -154,3 +154,55 @@ fn nanoseconds(time: libc::timeval) -> u64 {
     let microseconds = u64::try_from(time.tv_usec).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000).saturating_add(microseconds.saturating_mul(1_000))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::signals::Caught;
+    use super::super::spawn::Given;
+    use super::super::streams::{Passing, pass_on};
+    use super::super::{Recorder, StreamEnd};
+    use super::*;
+    use crate::record::Stream;
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    struct Lengths(usize);
+
+    impl Recorder for Lengths {
+        fn chunk(&mut self, _stream: Stream, bytes: &[u8]) {
+            self.0 += bytes.len();
+        }
+    }
+
+    fn run_without_descriptor(script: &str) -> (Termination, StreamEnd, usize) {
+        let null = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
+        let (stdout, out) = Passing::new(Stream::Stdout, null.as_fd()).unwrap();
+        let (stderr, err) = Passing::new(Stream::Stderr, null.as_fd()).unwrap();
+        let words = ["sh", "-c", script].map(OsString::from);
+        let given = [Given::Other(null.try_clone().unwrap().into()), out, err];
+        let plan = Plan::new(Path::new("/bin/sh"), &words, &[], given).unwrap();
+        let caught = Caught::begin();
+        let mut process = Process::Bare(Bare { pid: plan.spawn().unwrap(), ended: None });
+        caught.started(process.pid());
+        let mut streams = [stdout, stderr];
+        let mut told = Lengths(0);
+        pass_on(&mut streams, &process, &caught, &mut told).unwrap();
+        assert!(process.has_ended());
+        let (termination, _) = process.reap().unwrap();
+        (termination, streams[0].end(), told.0)
+    }
+
+    #[test]
+    fn the_end_is_found_without_a_descriptor_for_it() {
+        let exited = Termination::Exited;
+        assert_eq!(run_without_descriptor("echo a; exit 3"), (exited(3), StreamEnd::Complete, 2));
+        assert_eq!(
+            run_without_descriptor("exec >&- 2>&-; /bin/sleep 0.1; exit 4"),
+            (exited(4), StreamEnd::Complete, 0)
+        );
+        assert_eq!(
+            run_without_descriptor("/bin/sleep 2 & echo a; exit 5"),
+            (exited(5), StreamEnd::StillHeld, 2)
+        );
+    }
+}

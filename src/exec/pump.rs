@@ -31,11 +31,12 @@ pub(super) fn take_over(streams: [Option<(BorrowedFd<'_>, BorrowedFd<'_>)>; STRE
     // and never returns.
     match unsafe { libc::fork() } {
         -1 => pump(pairs, &mut buffer, |_| ()),
-        // SAFETY: as above. Forking once more leaves nobody whom we would have to wait for.
+        // SAFETY: as above. Forking once more leaves nobody whom we would have to wait for; and when we have
+        // waited for the process between, no copy of our locks is left.
         0 => unsafe {
+            detach();
+            close_all_but(&pairs);
             if libc::fork() == 0 {
-                detach();
-                close_all_but(&pairs);
                 pump(pairs, &mut buffer, |over| {
                     libc::close(over);
                 });
@@ -140,5 +141,36 @@ fn close_range(first: RawFd, last: RawFd, kept: impl Fn(RawFd) -> bool) {
     for number in (first..=last.min(limit)).filter(|number| !kept(*number)) {
         // SAFETY: as above.
         unsafe { libc::close(number) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::{Read, Seek, Write};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn without_a_process_the_streams_are_passed_on_here() {
+        let (out_from, mut out) = std::io::pipe().unwrap();
+        let (err_from, mut err) = std::io::pipe().unwrap();
+        let mut files: [File; 2] = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
+        let pairs = [(out_from.as_fd(), files[0].as_fd()), (err_from.as_fd(), files[1].as_fd())]
+            .map(|(from, to)| Pair { from: from.as_raw_fd(), to: to.as_raw_fd() });
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                out.write_all(&vec![b'o'; 100_000]).unwrap();
+                drop(out);
+                err.write_all(&vec![b'e'; 100_000]).unwrap();
+            });
+            pump(pairs, &mut vec![0; BUFFER], |_| ());
+        });
+        for (file, byte) in files.iter_mut().zip([b'o', b'e']) {
+            let mut bytes = Vec::new();
+            file.rewind().unwrap();
+            file.read_to_end(&mut bytes).unwrap();
+            assert!(bytes == vec![byte; 100_000], "{} bytes", bytes.len());
+        }
     }
 }

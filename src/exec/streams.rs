@@ -9,7 +9,6 @@ use super::startup::initial;
 use super::{Recorder, StreamEnd};
 use crate::record::Stream;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{read, write};
@@ -22,6 +21,7 @@ const SMALL_BUFFER: usize = 64 * 1024;
 /// What is read at once when much comes.
 const LARGE_BUFFER: usize = 256 * 1024;
 /// What a pipe holds when much comes.
+#[cfg(target_os = "linux")]
 const LARGE_PIPE: i32 = 1024 * 1024;
 /// What any pipe takes at once when it says that it takes something.
 const PIECE: usize = 4096;
@@ -257,10 +257,15 @@ fn reader_stays_away(to: BorrowedFd<'_>, pipe: FileStat) -> bool {
 }
 
 /// Where the system allows it, a larger pipe means fewer switches between us and the child.
+#[cfg(target_os = "linux")]
 fn enlarge(pipe: &OwnedFd) {
-    #[cfg(target_os = "linux")]
+    use nix::fcntl::{FcntlArg, fcntl};
     let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(LARGE_PIPE));
 }
+
+/// The size of a pipe is the system's affair.
+#[cfg(not(target_os = "linux"))]
+fn enlarge(_pipe: &OwnedFd) {}
 
 /// The same file on a descriptor that cannot be mistaken for a standard one.
 pub(super) fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {

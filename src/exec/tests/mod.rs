@@ -1,12 +1,7 @@
 //! Runs real commands. Where the state of our own process matters (closed descriptors, signals), the test
 //! binary starts itself again as a *wrapper*: a process that does nothing but run one command and end as it did.
 
-mod bare;
-mod left_behind;
-mod run;
-mod signals;
-
-use super::{Executor, Finished, Recorder, Spec, Stdin, Unix, WatchMode, Witness};
+use super::{Executor, Finished, Recorder, Spec, Stdin, Unix, Unwatched, WatchMode, Witness};
 use super::{raise_again, secure_standard_descriptors};
 use crate::error::Result;
 use crate::record::{Stream, Termination};
@@ -21,6 +16,25 @@ use std::time::{Duration, Instant};
 
 /// Set for a wrapper: where it writes what it learnt.
 const REPORT: &str = "CASHET_TEST_WRAPPER";
+/// Set for a wrapper that shall watch if it can.
+const WATCH: &str = "CASHET_TEST_WATCH";
+
+/// Makes two tests of each function: one with an unwatched wrapper, one with a watched one.
+macro_rules! watched_or_not {
+    ($($name:ident),* $(,)?) => {
+        mod unwatched {
+            $(#[test] fn $name() { super::$name($crate::exec::WatchMode::Off); })*
+        }
+        mod watched {
+            $(#[test] fn $name() { super::$name($crate::exec::WatchMode::Auto); })*
+        }
+    };
+}
+
+mod bare;
+mod left_behind;
+mod run;
+mod signals;
 
 /// Keeps all that it is told.
 #[derive(Default)]
@@ -57,7 +71,7 @@ struct Ran {
 }
 
 fn environment() -> Vec<(OsString, OsString)> {
-    std::env::vars_os().filter(|(name, _)| name != REPORT).collect()
+    std::env::vars_os().filter(|(name, _)| name != REPORT && name != WATCH).collect()
 }
 
 fn run(program: impl AsRef<Path>, words: &[&OsStr], stdin: Stdin) -> Result<Ran> {
@@ -89,10 +103,18 @@ fn shell(script: &str) -> Ran {
 }
 
 /// A wrapper to be started, whose report goes to `report`.
-fn wrapper(report: &Path) -> Command {
+fn wrapper(report: &Path, watch: WatchMode) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.env(REPORT, report);
+    make_wrapper(&mut command, report, watch);
     command
+}
+
+/// Makes a wrapper of the test binary when `command` comes to start it.
+fn make_wrapper(command: &mut Command, report: &Path, watch: WatchMode) {
+    command.env(REPORT, report);
+    if watch != WatchMode::Off {
+        command.env(WATCH, "1");
+    }
 }
 
 /// Waits until `condition` holds; fails when it never does.
@@ -122,11 +144,12 @@ fn be_wrapper(report: &Path) -> io::Result<()> {
         stdin: Stdin::Inherit,
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),
-        watch: WatchMode::Off,
+        watch: if std::env::var_os(WATCH).is_some() { WatchMode::Auto } else { WatchMode::Off },
         unobserved: &[],
     };
     let finished = match Unix.run(spec, &mut Nobody, &mut Nobody) {
-        Ok(finished) => finished,
+        // What was seen is of no interest here.
+        Ok(finished) => Finished { trace: Err(Unwatched::Off), ..finished },
         Err(error) => {
             fs::write(report, format!("{error}"))?;
             std::process::exit(i32::from(error.exec_status()))

@@ -9,6 +9,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
+watched_or_not!(every_deadly_signal_comes_back_and_kills_a_wrapper_too, memory_stays_flat,);
+
 fn script_file(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, content).unwrap();
@@ -50,14 +52,14 @@ fn every_exit_status_comes_back() {
     }
 }
 
-#[test]
-fn every_deadly_signal_comes_back_and_kills_a_wrapper_too() {
+fn every_deadly_signal_comes_back_and_kills_a_wrapper_too(watch: WatchMode) {
     let harmless = [17, 18, 19, 20, 21, 22, 23, 28, 32, 33];
     let folder = tempfile::tempdir().unwrap();
     for signal in (1..=64).filter(|signal| !harmless.contains(signal)) {
         let script = format!("kill -{signal} $$");
         assert_eq!(shell(&script).finished.termination, Termination::Signaled(signal));
-        let status = wrapper(&folder.path().join("report")).args(["sh", "-c", &script]).status().unwrap();
+        let status =
+            wrapper(&folder.path().join("report"), watch).args(["sh", "-c", &script]).status().unwrap();
         assert_eq!((status.signal(), status.core_dumped()), (Some(signal), false));
     }
 }
@@ -81,11 +83,10 @@ fn a_hundred_mebibytes_are_the_same_bytes() {
     assert!(ran.told.of(Stream::Stdout) == expected, "other bytes were told");
 }
 
-#[test]
-fn memory_stays_flat() {
+fn memory_stays_flat(watch: WatchMode) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report");
-    let mut command = wrapper(&path);
+    let mut command = wrapper(&path, watch);
     command.args(["head", "-c", "200000000", "/dev/zero"]).stdout(Stdio::null());
     assert!(command.status().unwrap().success());
     let text = report(&path);
