@@ -18,7 +18,7 @@ const EXIT_BYPASS: u8 = 3;
 pub fn main(words: &[OsString]) -> Exit {
     let scanned = match options::scan(words) {
         Some(scanned) => scanned,
-        None => match super::cli::runner_by_clap("check", words) {
+        None => match super::runner::by_clap("check", words) {
             Ok(scanned) => scanned,
             Err(exit) => return exit,
         },

@@ -31,7 +31,7 @@ impl Executor for Unix {
         recorder: &mut dyn Recorder,
         witness: &mut dyn Witness,
     ) -> Result<Finished> {
-        let Spec { program, words, environment, stdin, stdout, stderr, watch, unobserved } = spec;
+        let Spec { program, words, environment, stdin, stdout, stderr, watch, unobserved, behind_shim: _ } = spec;
         let given = give_stdin(stdin)?;
         let (stdout, given_stdout) = Passing::new(Stream::Stdout, stdout).map_err(|error| no_pipe(&error))?;
         let (stderr, given_stderr) = Passing::new(Stream::Stderr, stderr).map_err(|error| no_pipe(&error))?;

@@ -7,7 +7,7 @@ use super::reason::{Kept, MissReason, NotKept, Outcome};
 use super::stdin::{GivenStdin, StdinAtStart};
 use super::tee::{Streams, Tee};
 use super::{Answer, Call, answer_of, declared::Declared, file_clock};
-use crate::digest::{BlobId, CommitId, Digest};
+use crate::digest::{CommitId, Digest};
 use crate::encode::Encode;
 use crate::error::{Error, Result};
 use crate::exec::{Finished, Spec, StreamEnd, Unwatched, WatchMode};
@@ -16,14 +16,13 @@ use crate::hash::entry::LanguageKind;
 use crate::hash::manifest::{Part, Value};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{
-    Commit, Content, Coverage, Evidence, Observation, OutputKind, OutputTree, Replay, SourceFile, Stream, Timestamp,
+    Commit, Content, Coverage, Evidence, Observation, OutputTree, Replay, SourceFile, Timestamp,
 };
 use crate::store::{Claim, Draft, Store};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 /// A command about to run, or run.
 struct Keeping<'a> {
@@ -233,7 +232,7 @@ impl Keeping<'_> {
         let mut observations = observed.observations;
         if observed.created || !paths.is_empty() {
             observations.push((Observation::Umask(crate::exec::umask()), None));
-            observations.push((Observation::Superuser(nix::unistd::geteuid().is_root()), None));
+            observations.push((Observation::Superuser(rustix::process::geteuid().is_root()), None));
         }
         if streams.contains_root || collected.contains_root {
             let root = self.request.places.root.as_os_str().as_bytes().to_vec();

@@ -319,7 +319,7 @@ pub(super) fn check(
         places: &request.places,
         environment: &captured.environment,
         umask: crate::exec::umask(),
-        superuser: nix::unistd::geteuid().is_root(),
+        superuser: rustix::process::geteuid().is_root(),
         secret: context.recall.secret(),
         now,
     };

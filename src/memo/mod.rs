@@ -144,10 +144,8 @@ struct Call<'a> {
 /// The system's clock for files, which ticks more slowly than the fine one: what changes after this moment is
 /// stamped with this moment or a later one.
 fn file_clock() -> Timestamp {
-    match nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE) {
-        Ok(time) => Timestamp::from_parts(time.tv_sec(), time.tv_nsec()),
-        Err(_) => Timestamp::now(),
-    }
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    Timestamp::from_parts(time.tv_sec, time.tv_nsec)
 }
 
 /// Why a call is never looked up, if it is not.
@@ -234,7 +232,7 @@ impl Call<'_> {
             places: &request.places,
             environment,
             umask,
-            superuser: nix::unistd::geteuid().is_root(),
+            superuser: rustix::process::geteuid().is_root(),
             secret: self.context.recall.secret(),
             now: Timestamp::now(),
         };

@@ -139,7 +139,7 @@ pub trait BlobWriter: Write + Send {
 }
 
 /// A store, as far as running commands needs one.
-pub trait Store {
+pub trait Store: Sync {
     /// The commits of `key` that may be replayed, newest first.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use std::process::{Command, Stdio};
 pub fn main(words: &[OsString]) -> Exit {
     let scanned = match options::scan(words) {
         Some(scanned) => scanned,
-        None => match super::cli::runner_by_clap("exec", words) {
+        None => match super::runner::by_clap("exec", words) {
             Ok(scanned) => scanned,
             Err(exit) => return exit,
         },
@@ -104,7 +104,7 @@ impl Ground {
 
     /// Puts paths in place of references and settles standard input; tells what the child is to read.
     pub(super) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
-        let finder = products::Finder { store: self.store.as_ref(), places: &self.project.places, directory: &self.project.directory };
+        let finder = products::Finder { project: &self.project };
         if let Some(store) = &self.store {
             memo::resolve_references(&mut self.plan.request, &finder, store)?;
         }

@@ -174,7 +174,7 @@ impl Observer<'_> {
 
     /// Whether `path` is declared as an output and not as an input.
     fn only_output(&self, path: &Path) -> bool {
-        self.run.declared_outputs.matches(path) && !self.run.declared_inputs.matches_path(path)
+        self.run.declared_outputs.matches(path) && !self.run.declared_inputs.matches(path)
     }
 
     fn changed(&mut self, path: &Path, access: Access) -> Result<(), NotKept> {
@@ -192,7 +192,7 @@ impl Observer<'_> {
             Region::Outside | Region::Repository => return Ok(()),
             Region::Inside => {}
         }
-        let declared_both = self.run.declared_inputs.matches(path) && self.run.declared_outputs.matches_path(path);
+        let declared_both = self.run.declared_inputs.matches(path) && self.run.declared_outputs.matches(path);
         if access.read_then_changed && net && !declared_both {
             return Err(NotKept::ReadThenWritten(path.to_path_buf()));
         }

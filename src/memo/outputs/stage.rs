@@ -41,22 +41,19 @@ impl Stage {
         self.opened.as_ref().map_or(CWD, |(_, descriptor)| descriptor.as_fd())
     }
 
-    fn open(&mut self) -> Result<(&OwnedFd, String), RestoreError> {
+    fn open(&mut self) -> Result<(BorrowedFd<'_>, String), RestoreError> {
         self.count += 1;
-        let opened = match &mut self.opened {
-            Some(opened) => opened,
-            None => {
-                let made = tempfile::Builder::new().prefix(".cashet-restore-").tempdir_in(&self.parent);
-                let made = made.map_err(|error| {
-                    RestoreError::Blocked(format!("cannot write below {}: {error}", self.parent.display()))
-                })?;
-                let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-                let descriptor = openat(CWD, made.path(), flags, Mode::empty());
-                let descriptor = descriptor.map_err(|errno| blocked("open", made.path(), errno))?;
-                self.opened.insert((made, descriptor))
-            }
-        };
-        Ok((&opened.1, self.count.to_string()))
+        if self.opened.is_none() {
+            let made = tempfile::Builder::new().prefix(".cashet-restore-").tempdir_in(&self.parent);
+            let made = made.map_err(|error| {
+                RestoreError::Blocked(format!("cannot write below {}: {error}", self.parent.display()))
+            })?;
+            let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let descriptor = openat(CWD, made.path(), flags, Mode::empty());
+            let descriptor = descriptor.map_err(|errno| blocked("open", made.path(), errno))?;
+            self.opened = Some((made, descriptor));
+        }
+        Ok((self.directory(), self.count.to_string()))
     }
 
     /// Writes a blob; tells the name under which it is staged.
