@@ -67,6 +67,21 @@ impl Plan {
         Path::new(OsStr::from_bytes(self.program.as_bytes()))
     }
 
+    /// Whether the child gets our standard input.
+    pub(super) fn inherits_stdin(&self) -> bool {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(given.as_ref(), Some([Given::Inherited, ..]))
+    }
+
+    /// The value of a variable of the child's environment.
+    pub(super) fn variable(&self, name: &str) -> Option<&[u8]> {
+        let named = |entry: &&CString| {
+            entry.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+        };
+        let entry = self.environment.iter().find(named)?;
+        entry.as_bytes().get(name.len() + 1..)
+    }
+
     /// Starts the child; from any thread, once. A text file without a `#!` line is given to the shell.
     ///
     /// # Errors
