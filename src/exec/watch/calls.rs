@@ -3,7 +3,7 @@
 //! Whatever cannot be known is a hole in the view; a call that the kernel itself will refuse is nothing.
 
 use super::access::{Observer, directory_of};
-use super::filter::OTHER_ABI;
+use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
 use super::paths::Named;
 use super::process::{link, read_memory, read_text, read_word};
 use super::sockets::Sockets;
@@ -19,7 +19,8 @@ const OPEN_TREE_CLONE: u64 = 1;
 /// A thread that is stopped at a call.
 pub(super) struct Stopped<'a> {
     pub(super) tid: libc::pid_t,
-    pub(super) architecture_is_ours: bool,
+    /// As seccomp names it.
+    pub(super) architecture: u32,
     pub(super) number: u32,
     pub(super) arguments: [u64; 6],
     /// Whether it is still stopped there: what was read of it is worth nothing otherwise.
@@ -46,7 +47,7 @@ enum Unknown {
 
 /// Takes in one call.
 pub(super) fn observe(stopped: &Stopped<'_>, observer: &mut Observer<'_>, sockets: &mut Sockets) {
-    if !stopped.architecture_is_ours || stopped.number >= OTHER_ABI {
+    if stopped.architecture != HOST_ARCHITECTURE || stopped.number >= OTHER_ABI {
         if stopped.number.cast_signed() >= 0 {
             let program = link(stopped.tid, "exe").unwrap_or_default();
             observer.hazard(Hazard::ForeignProgram(super::process::to_path(program)));
@@ -173,7 +174,8 @@ fn take(
         Call::Namespace => observer.hazard(Hazard::Namespace(row.name)),
         Call::Shared => observer.hazard(Hazard::SharedObject(row.name)),
         Call::TakeDescriptor => observer.hazard(Hazard::PassedDescriptor),
-        Call::Refused => {}
+        // The filter refuses it; a tracer only sees it.
+        Call::Refused => return Err(Unknown::Hole("what it starts is not seen".to_owned())),
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what a call means.
 
-use super::table::{Argument, NONE, ROWS, Row, Trap};
+use super::table::{Argument, EVERYDAY_FAMILIES, NONE, ROWS, Row, Trap};
 
 /// Descriptor numbers that may stand for something inherited. The calls on all others pass in the kernel.
 #[derive(Clone, Debug, Default)]
@@ -15,17 +15,6 @@ pub(super) struct Numbers {
     pub(super) ask: Vec<u32>,
 }
 
-/// What happens to a call that is to be seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// It waits for the listener.
-    Notify,
-    /// It waits for the tracer.
-    Trace,
-    /// Nothing: the tracer sees all calls anyway, and only refusing is left to the filter.
-    Pass,
-}
-
 type Instruction = libc::sock_filter;
 
 /// This architecture, as seccomp names it.
@@ -35,6 +24,8 @@ pub(super) const HOST_ARCHITECTURE: u32 =
 /// Numbers from here on are x32's, or none at all.
 pub(super) const OTHER_ABI: u32 = 0x4000_0000;
 
+/// The call waits for the listener.
+const SEEN: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 /// `read` and `write` have these numbers on every 32-bit architecture that can be met.
 const FOREIGN_READ_WRITE: [u32; 2] = [3, 4];
@@ -45,37 +36,26 @@ const ARCH: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
 /// Builds the program for this architecture.
-pub(super) fn program(numbers: &Numbers, seen: Seen) -> Vec<Instruction> {
+pub(super) fn program(numbers: &Numbers) -> Vec<Instruction> {
     let mut rows: Vec<(u32, &Row)> = ROWS
         .iter()
         .filter_map(|row| row.number().map(|number| (number, row)))
-        .filter(|(_, row)| is_wanted(row.trap, numbers, seen))
+        .filter(|(_, row)| is_wanted(row.trap, numbers))
         .collect();
     rows.sort_unstable_by_key(|(number, _)| *number);
-    let builder = Builder { numbers, seen: action(seen) };
+    let builder = Builder { numbers };
     let native = builder.tree(&rows);
     let mut all = vec![load(ARCH), jump(libc::BPF_JEQ, HOST_ARCHITECTURE, 1, 0), far(native.len() + 3)];
-    all.extend([load(NUMBER), jump(libc::BPF_JGE, OTHER_ABI, 0, 1), give(builder.seen)]);
+    all.extend([load(NUMBER), jump(libc::BPF_JGE, OTHER_ABI, 0, 1), give(SEEN)]);
     all.extend(native);
     // Another architecture's calls: its programs are a hazard as soon as one is seen, so that only the
     // most frequent calls pass.
     all.push(load(NUMBER));
-    all.extend(any_of(&FOREIGN_READ_WRITE, ALLOW, builder.seen));
+    all.extend(any_of(&FOREIGN_READ_WRITE, ALLOW, SEEN));
     all
 }
 
-fn action(seen: Seen) -> u32 {
-    match seen {
-        Seen::Notify => libc::SECCOMP_RET_USER_NOTIF,
-        Seen::Trace => libc::SECCOMP_RET_TRACE,
-        Seen::Pass => ALLOW,
-    }
-}
-
-fn is_wanted(trap: Trap, numbers: &Numbers, seen: Seen) -> bool {
-    if seen == Seen::Pass {
-        return trap == Trap::Refuse;
-    }
+fn is_wanted(trap: Trap, numbers: &Numbers) -> bool {
     match trap {
         Trap::Read(_) | Trap::Either(..) | Trap::Map | Trap::Duplicate => !numbers.read.is_empty(),
         Trap::Write(_) => !numbers.write.is_empty(),
@@ -86,7 +66,6 @@ fn is_wanted(trap: Trap, numbers: &Numbers, seen: Seen) -> bool {
 
 struct Builder<'a> {
     numbers: &'a Numbers,
-    seen: u32,
 }
 
 impl Builder<'_> {
@@ -117,7 +96,7 @@ impl Builder<'_> {
     fn leaf(&self, trap: Trap) -> Vec<Instruction> {
         let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
         match trap {
-            Trap::Each => vec![give(self.seen)],
+            Trap::Each => vec![give(SEEN)],
             Trap::Refuse => vec![give(refuse)],
             Trap::Read(fd) => self.number(fd, &self.numbers.read),
             Trap::Write(fd) => self.number(fd, &self.numbers.write),
@@ -125,7 +104,7 @@ impl Builder<'_> {
             Trap::Either(one, other) => {
                 let mut code = vec![low(one)];
                 code.extend(branches(&self.numbers.read));
-                code.extend([far(1), give(self.seen)]);
+                code.extend([far(1), give(SEEN)]);
                 code.extend(self.number(other, &self.numbers.read));
                 code
             }
@@ -145,31 +124,22 @@ impl Builder<'_> {
             }
             Trap::UnlessEmpty(fd, flags) => {
                 let empty = libc::AT_EMPTY_PATH.cast_unsigned();
-                let mut code = vec![low(flags), jump(libc::BPF_JSET, empty, 1, 0), give(self.seen)];
+                let mut code = vec![low(flags), jump(libc::BPF_JSET, empty, 1, 0), give(SEEN)];
                 // AT_FDCWD is negative: that is no open descriptor.
-                code.extend([low(fd), jump(libc::BPF_JGE, 1 << 31, 0, 1), give(self.seen)]);
-                code.extend(any_of(&self.numbers.ask, self.seen, ALLOW));
+                code.extend([low(fd), jump(libc::BPF_JGE, 1 << 31, 0, 1), give(SEEN)]);
+                code.extend(any_of(&self.numbers.ask, SEEN, ALLOW));
                 code
             }
             Trap::Bits(argument, bits) => {
-                vec![low(argument), jump(libc::BPF_JSET, bits, 0, 1), give(self.seen), give(ALLOW)]
+                vec![low(argument), jump(libc::BPF_JSET, bits, 0, 1), give(SEEN), give(ALLOW)]
             }
             Trap::Set(argument) => {
                 let zero = |then| jump(libc::BPF_JEQ, 0, then, 0);
-                vec![
-                    low(argument),
-                    zero(1),
-                    give(self.seen),
-                    high(argument),
-                    zero(1),
-                    give(self.seen),
-                    give(ALLOW),
-                ]
+                vec![low(argument), zero(1), give(SEEN), high(argument), zero(1), give(SEEN), give(ALLOW)]
             }
             Trap::Family => {
-                let everyday = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
                 let mut code = vec![low(Argument::A0)];
-                code.extend(any_of(&everyday.map(i32::cast_unsigned), ALLOW, self.seen));
+                code.extend(any_of(&EVERYDAY_FAMILIES, ALLOW, SEEN));
                 code
             }
         }
@@ -177,7 +147,7 @@ impl Builder<'_> {
 
     fn number(&self, fd: Argument, numbers: &[u32]) -> Vec<Instruction> {
         let mut code = vec![low(fd)];
-        code.extend(any_of(numbers, self.seen, ALLOW));
+        code.extend(any_of(numbers, SEEN, ALLOW));
         code
     }
 }

@@ -7,8 +7,8 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 /// What was installed.
 #[derive(Debug)]
 pub(super) struct Installed {
-    /// Where calls arrive, if they are notified.
-    pub(super) listener: Option<OwnedFd>,
+    /// Where calls arrive.
+    pub(super) listener: OwnedFd,
     /// Whether programs can no longer gain rights by being started, which they could before.
     pub(super) lost_privileges: bool,
 }
@@ -18,20 +18,17 @@ pub(super) struct Installed {
 ///
 /// # Errors
 /// `EBUSY` if another listener is above us; otherwise what the kernel or a sandbox refuses with.
-pub(super) fn install(program: &[libc::sock_filter], notify: bool) -> io::Result<Installed> {
+pub(super) fn install(program: &[libc::sock_filter]) -> io::Result<Installed> {
     let could_gain = !has_no_new_privileges();
-    match load(program, notify) {
+    match load(program) {
         Err(Errno::EACCES) => {}
         done => return Ok(Installed { listener: done?, lost_privileges: false }),
     }
     give_up_privileges()?;
-    Ok(Installed { listener: load(program, notify)?, lost_privileges: could_gain })
+    Ok(Installed { listener: load(program)?, lost_privileges: could_gain })
 }
 
-fn load(program: &[libc::sock_filter], notify: bool) -> Result<Option<OwnedFd>, Errno> {
-    if !notify {
-        return set_filter(program, 0).map(|_| None);
-    }
+fn load(program: &[libc::sock_filter]) -> Result<OwnedFd, Errno> {
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
     // Older kernels do not know that a call which we have taken should wait through signals.
     let listener = match set_filter(program, flags | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
@@ -40,7 +37,7 @@ fn load(program: &[libc::sock_filter], notify: bool) -> Result<Option<OwnedFd>, 
     };
     #[expect(unsafe_code, reason = "the kernel hands a descriptor over as a number")]
     // SAFETY: with NEW_LISTENER a non-negative answer is a new descriptor that is nobody else's.
-    Ok(Some(unsafe { OwnedFd::from_raw_fd(listener) }))
+    Ok(unsafe { OwnedFd::from_raw_fd(listener) })
 }
 
 #[expect(unsafe_code, reason = "no safe wrapper knows seccomp's listener")]

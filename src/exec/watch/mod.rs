@@ -9,6 +9,7 @@
 mod linux {
     mod access;
     mod calls;
+    mod child;
     mod descriptors;
     mod filter;
     mod install;
@@ -17,6 +18,7 @@ mod linux {
     mod paths;
     mod process;
     mod program;
+    mod ptrace;
     mod session;
     mod sockets;
     mod supervisor;

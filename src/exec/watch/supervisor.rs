@@ -2,7 +2,6 @@
 
 use super::access::Observer;
 use super::calls::{Stopped, observe};
-use super::filter::HOST_ARCHITECTURE;
 use super::listener::{Listener, Waited};
 use super::orphans;
 use super::sockets::Sockets;
@@ -65,7 +64,7 @@ fn serve_one(
         sockets.seen(tid);
         let stopped = Stopped {
             tid,
-            architecture_is_ours: call.data.arch == HOST_ARCHITECTURE,
+            architecture: call.data.arch,
             number: call.data.nr.cast_unsigned(),
             arguments: call.data.args,
             is_valid: &|| listener.is_waiting(call.id),

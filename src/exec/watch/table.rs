@@ -2,6 +2,7 @@
 //!
 //! Data only. Nothing here knows how a call is stopped or what is done with what it says.
 
+use super::filter::Numbers;
 use Argument::{A0, A1, A2, A3, A4};
 use Follow::{Always, Never, Only, Unless};
 
@@ -20,6 +21,14 @@ pub(super) const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
 
 /// `CLONE_NEWTIME`, which only `unshare`, `setns` and `clone3` know.
 pub(super) const NEW_TIME: u32 = 0x80;
+
+/// The families of sockets whose addresses tell all.
+pub(super) const EVERYDAY_FAMILIES: [u32; 4] = [
+    libc::AF_UNIX.cast_unsigned(),
+    libc::AF_INET.cast_unsigned(),
+    libc::AF_INET6.cast_unsigned(),
+    libc::AF_NETLINK.cast_unsigned(),
+];
 
 /// Which of its six arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +67,34 @@ pub(super) enum Trap {
     Family,
     /// Never: the call is answered with `ENOSYS`.
     Refuse,
+}
+
+impl Trap {
+    /// Whether a call with these arguments is one that the kernel hands to us.
+    pub(super) fn applies(self, arguments: &[u64; 6], numbers: &Numbers) -> bool {
+        let long = |which: Argument| arguments.get(which as usize).copied().unwrap_or(0);
+        let low = |which| (long(which) & 0xffff_ffff) as u32;
+        let [empty, anonymous] = [libc::AT_EMPTY_PATH, libc::MAP_ANONYMOUS].map(i32::cast_unsigned);
+        match self {
+            Self::Each | Self::Refuse => true,
+            Self::Read(fd) => numbers.read.contains(&low(fd)),
+            Self::Either(one, other) => [one, other].iter().any(|fd| numbers.read.contains(&low(*fd))),
+            Self::Write(fd) => numbers.write.contains(&low(fd)),
+            Self::Ask(fd) => numbers.ask.contains(&low(fd)),
+            Self::Map => low(A3) & anonymous == 0 && numbers.read.contains(&low(A4)),
+            Self::Duplicate => {
+                let command = low(A1).cast_signed();
+                let duplicates = command == libc::F_DUPFD || command == libc::F_DUPFD_CLOEXEC;
+                duplicates && numbers.read.contains(&low(A0))
+            }
+            Self::UnlessEmpty(fd, flags) => {
+                low(flags) & empty == 0 || low(fd).cast_signed() < 0 || numbers.ask.contains(&low(fd))
+            }
+            Self::Bits(which, bits) => low(which) & bits != 0,
+            Self::Set(which) => long(which) != 0,
+            Self::Family => !EVERYDAY_FAMILIES.contains(&low(A0)),
+        }
+    }
 }
 
 /// Whether a last symbolic link is followed.
