@@ -117,7 +117,7 @@ fn child_of(process: u32) -> Option<u32> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?;
     let texts =
         threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    texts.filter_map(|text| text.split_whitespace().next()?.parse().ok()).next()
+    texts.find_map(|text| text.split_whitespace().next()?.parse().ok())
 }
 
 fn a_command_can_be_stopped_and_continued(watch: WatchMode) {
