@@ -3,14 +3,23 @@
 //!
 //! Knows nothing of digests, blobs, manifests or caching.
 
+mod process;
+mod pump;
+mod signals;
 mod spawn;
 mod startup;
+mod streams;
+#[cfg(test)]
+mod tests;
 mod trace;
+mod umask;
 mod unix;
 mod watch;
 
+pub use signals::raise_again;
 pub use startup::secure_standard_descriptors;
 pub use trace::{Access, DescriptorUse, Hazard, Trace};
+pub use umask::umask;
 pub use unix::Unix;
 
 use crate::error::Result;
@@ -84,7 +93,11 @@ pub enum StreamEnd {
     Complete,
     /// Our reader went away; the child was told so by a closed pipe.
     ReaderGone,
-    /// Our own descriptor did not take the bytes, with the system's error number.
+    /// Our own descriptor did not take the bytes, with the system's error number: a full device, a terminal that
+    /// hung up, `EBADF` if it was closed when we were started (then the child had it closed too), `EINTR` if a
+    /// signal came while the reader did not read and the command had ended. Bare, the command's own write would
+    /// have failed. Its next write does, by SIGPIPE; but it may have written all before, and end well: then it
+    /// is for the caller to say that bytes were lost.
     WriteFailed(i32),
     /// A process still holds the pipe after the command ended; a pump passes on what it writes.
     StillHeld,
@@ -97,7 +110,8 @@ pub struct Finished {
     pub termination: Termination,
     /// What it took.
     pub resources: Resources,
-    /// The signal that reached us meanwhile (SIGINT, SIGTERM, SIGHUP, SIGQUIT), if one did.
+    /// The first signal that reached us meanwhile (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2), if one
+    /// did. The child has got it too.
     pub signal: Option<i32>,
     /// How stdout ended.
     pub stdout: StreamEnd,
@@ -118,7 +132,8 @@ pub enum Unwatched {
 
 /// Runs commands.
 pub trait Executor {
-    /// Runs `spec` to its end.
+    /// Runs `spec` to its end. Returns when the command itself has ended and its streams have too, or a second
+    /// after the command if processes left behind still hold them.
     ///
     /// # Errors
     /// When the command could not be started: [`crate::error::Kind::CommandNotFound`],

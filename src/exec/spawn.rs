@@ -208,7 +208,8 @@ fn actions(given: &[Given; 3]) -> nix::Result<PosixSpawnFileActions> {
 }
 
 /// The mask as it was at our start. What we catch falls back to its default by itself; SIGPIPE, which we
-/// ignore, only if it was not ignored when we were started.
+/// ignore, only if it was not ignored when we were started. (The C library leaves its two internal signals, 32
+/// and 33, ignored in whatever is spawned so; who uses them sets them first.)
 fn attributes() -> nix::Result<PosixSpawnAttr> {
     let mut reset = SigSet::empty();
     if !initial().pipe_signal_ignored {
