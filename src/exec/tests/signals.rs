@@ -115,7 +115,7 @@ fn state(process: u32) -> Option<char> {
 /// The one child of `process`, whichever of its threads has started it.
 fn child_of(process: u32) -> Option<u32> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?;
-    let texts =
+    let mut texts =
         threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     texts.find_map(|text| text.split_whitespace().next()?.parse().ok())
 }
