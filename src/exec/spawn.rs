@@ -67,6 +67,43 @@ impl Plan {
         Path::new(OsStr::from_bytes(self.program.as_bytes()))
     }
 
+    /// Whether the child gets our standard input.
+    pub(super) fn inherits_stdin(&self) -> bool {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(given.as_ref(), Some([Given::Inherited, ..]))
+    }
+
+    /// The value of a variable of the child's environment.
+    pub(super) fn variable(&self, name: &str) -> Option<&[u8]> {
+        let named = |entry: &&CString| {
+            entry.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+        };
+        let entry = self.environment.iter().find(named)?;
+        entry.as_bytes().get(name.len() + 1..)
+    }
+
+    /// What starting the child in another way needs: until [`Plan::started`] says that it is done.
+    pub(super) fn parts(&self) -> Parts<'_> {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = |given: &Given| match given {
+            Given::Inherited => Descriptor::Inherited,
+            Given::Closed => Descriptor::Closed,
+            Given::Other(descriptor) => Descriptor::Other(descriptor.as_raw_fd()),
+        };
+        Parts {
+            program: &self.program,
+            words: &self.words,
+            environment: &self.environment,
+            descriptors: given.as_ref().map(|given| given.each_ref().map(number)),
+            shell: is_script(self.program()).then_some(SHELL),
+        }
+    }
+
+    /// The child has what it was given.
+    pub(super) fn started(&self) {
+        *self.given.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Starts the child; from any thread, once. A text file without a `#!` line is given to the shell.
     ///
     /// # Errors
@@ -91,6 +128,32 @@ impl Plan {
         *given = None;
         Ok(pid.as_raw())
     }
+}
+
+/// What a child is started from.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    /// The resolved path of the program.
+    pub(super) program: &'a CStr,
+    /// All words.
+    pub(super) words: &'a [CString],
+    /// The whole environment.
+    pub(super) environment: &'a [CString],
+    /// Its descriptors 0, 1 and 2, if it was not started yet.
+    pub(super) descriptors: Option<[Descriptor; 3]>,
+    /// What runs it if the system does not know its format.
+    pub(super) shell: Option<&'static CStr>,
+}
+
+/// What a standard descriptor of a child becomes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Descriptor {
+    /// Ours.
+    Inherited,
+    /// Closed.
+    Closed,
+    /// This one of ours.
+    Other(RawFd),
 }
 
 /// What it means to the user that `program` could not be started.

@@ -1,12 +1,39 @@
-//! Watching a run: not possible here yet, which is said as for any system that forbids it.
+//! Watching a run: every path that its processes name, and everything else that decides its result or escapes.
+//!
+//! A thread of its own installs a seccomp filter on itself and starts the command, which inherits it; a second
+//! thread serves the calls that the filter stops, and always lets them go on. See docs/limits.md for what cannot
+//! be seen.
 
-use super::spawn::Plan;
-use super::{Trace, Witness};
-use std::io;
-use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
-use std::thread::Scope;
-use std::time::Duration;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[path = "."]
+mod linux {
+    mod access;
+    mod calls;
+    mod child;
+    mod descriptors;
+    mod filter;
+    mod install;
+    mod listener;
+    mod orphans;
+    mod paths;
+    mod process;
+    mod program;
+    mod ptrace;
+    mod session;
+    mod sockets;
+    mod supervisor;
+    mod table;
+    #[cfg(test)]
+    mod tests;
+
+    pub(in crate::exec) use session::{Session, start};
+}
+
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "unsupported.rs"]
+mod linux;
+
+pub(super) use linux::{Session, start};
 
 /// Why a watched run could not be started.
 #[derive(Debug)]
@@ -14,42 +41,5 @@ pub(super) enum StartError {
     /// Watching is impossible, with the reason; nothing was started.
     Unavailable(String),
     /// The command could not be started.
-    #[expect(dead_code, reason = "only a system that can be watched gets as far")]
-    Spawn(io::Error),
-}
-
-/// A watched run that goes on.
-#[derive(Debug)]
-pub(super) enum Session {}
-
-/// Starts `plan` under watch.
-pub(super) fn start<'scope>(
-    _scope: &'scope Scope<'scope, '_>,
-    _plan: &'scope Plan,
-    _witness: &'scope mut dyn Witness,
-    _unobserved: &'scope [PathBuf],
-) -> Result<Session, StartError> {
-    Err(StartError::Unavailable("this build cannot watch".to_owned()))
-}
-
-impl Session {
-    /// The process of the command.
-    pub(super) fn pid(&self) -> libc::pid_t {
-        match *self {}
-    }
-
-    /// Readable when the command itself has ended.
-    pub(super) fn ended(&self) -> BorrowedFd<'_> {
-        match *self {}
-    }
-
-    /// Collects how the command ended and what it took.
-    pub(super) fn reap(&mut self) -> io::Result<(libc::c_int, libc::rusage)> {
-        match *self {}
-    }
-
-    /// Waits for processes left behind, at most `grace`, then lets them go.
-    pub(super) fn finish(self, _grace: Duration) -> Trace {
-        match self {}
-    }
+    Spawn(std::io::Error),
 }

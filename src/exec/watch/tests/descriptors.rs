@@ -1,0 +1,3 @@
+//! Use of standard input and other inherited descriptors.
+
+use super::*;

@@ -1,0 +1,3 @@
+//! Processes that outlive the command.
+
+use super::*;

@@ -1,0 +1,3 @@
+//! Sockets, namespaces, shared objects: what reaches outside.
+
+use super::*;
