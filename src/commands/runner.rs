@@ -15,12 +15,15 @@ use std::ffi::OsString;
 /// How the program ends where there is nothing to run: help was asked for, or the words are wrong.
 pub(super) fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
     let wrong = Exit::Status(if name == "exec" { EXIT_FAILED } else { EXIT_USAGE });
-    let command = options::with_options(clap::Command::new("exec")).no_binary_name(true).bin_name(format!("cashet {name}"));
+    let command = options::with_options(clap::Command::new("exec"))
+        .no_binary_name(true)
+        .bin_name(format!("cashet {name}"));
     match command.try_get_matches_from(words) {
         Ok(matches) => Ok(options::from_matches(&matches)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             let text = error.render();
-            let text = if crate::ui::colour::for_stdout() { text.ansi().to_string() } else { text.to_string() };
+            let text =
+                if crate::ui::colour::for_stdout() { text.ansi().to_string() } else { text.to_string() };
             let mut page = Page::stdout(Timestamp::now());
             let written = page.write(&text).and_then(|()| page.finish());
             Err(Exit::Status(if written.is_ok() { 0 } else { EXIT_FAILED }))

@@ -7,7 +7,7 @@ use super::signals::Caught;
 use super::spawn::{Given, Plan, failure};
 use super::startup::initial;
 use super::streams::{Passing, above_standard, pass_on};
-use super::watch::{self, StartError};
+use super::watch::{self, StartError, Surroundings};
 use super::{Executor, Finished, Recorder, Spec, Stdin, Unwatched, WatchMode, Witness, pump};
 use crate::error::{Error, Kind, Result};
 use crate::record::Stream;
@@ -31,7 +31,8 @@ impl Executor for Unix {
         recorder: &mut dyn Recorder,
         witness: &mut dyn Witness,
     ) -> Result<Finished> {
-        let Spec { program, words, environment, stdin, stdout, stderr, watch, unobserved, behind_shim: _ } = spec;
+        let Spec { program, words, environment, stdin, stdout, stderr, watch, unobserved, behind_shim } =
+            spec;
         let given = give_stdin(stdin)?;
         let (stdout, given_stdout) = Passing::new(Stream::Stdout, stdout).map_err(|error| no_pipe(&error))?;
         let (stderr, given_stderr) = Passing::new(Stream::Stderr, stderr).map_err(|error| no_pipe(&error))?;
@@ -39,7 +40,7 @@ impl Executor for Unix {
         let caught = Caught::begin();
         scope(|scope| {
             let began = Instant::now();
-            let (process, unwatched) = start(scope, &plan, watch, witness, unobserved)?;
+            let (process, unwatched) = start(scope, &plan, watch, witness, (unobserved, behind_shim))?;
             caught.started(process.pid());
             let run = Run { process, unwatched, began, streams: [stdout, stderr] };
             run.finish(&caught, recorder)
@@ -80,16 +81,16 @@ fn start<'scope>(
     plan: &'scope Plan,
     mode: WatchMode,
     witness: &'scope mut dyn Witness,
-    unobserved: &'scope [PathBuf],
+    surroundings: Surroundings<'scope>,
 ) -> Result<(Process, Unwatched)> {
     let unwatched = if mode == WatchMode::Off {
         Unwatched::Off
     } else {
-        match watch::start(scope, plan, witness, unobserved) {
+        match watch::start(scope, plan, witness, surroundings) {
             Ok(session) => return Ok((Process::Watched(session), Unwatched::Off)),
             Err(StartError::Spawn(error)) => return Err(failure(plan.program(), &error)),
             Err(StartError::Unavailable(reason)) if mode == WatchMode::Require => {
-                let error = Error::new(Kind::Other, format!("cannot watch the run: {reason}"));
+                let error = Error::new(Kind::CannotWatch, format!("cannot watch the run: {reason}"));
                 return Err(error.with_hint("--trace auto runs it unwatched"));
             }
             Err(StartError::Unavailable(reason)) => Unwatched::Unavailable(reason),

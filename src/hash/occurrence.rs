@@ -20,7 +20,9 @@ impl NameSearch {
         let mut found = Vec::new();
         for file in files {
             let Ok(bytes) = std::fs::read(file) else { continue };
-            found.extend(self.names.iter().filter(|name| memchr::memmem::find(&bytes, name).is_some()).cloned());
+            found.extend(
+                self.names.iter().filter(|name| memchr::memmem::find(&bytes, name).is_some()).cloned(),
+            );
         }
         found.sort();
         found.dedup();

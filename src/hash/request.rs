@@ -12,12 +12,7 @@ pub struct Reference {
     pub word: usize,
     /// The word as typed.
     pub typed: OsString,
-    /// What stands before the reference in the word: `--option=`, or nothing.
-    pub before: Vec<u8>,
-    /// The output that is named, if one is: its extension is that of the path which the command gets.
-    pub path: Option<Vec<u8>>,
-    /// Digest of the product. This, with what stands before it and the extension, counts in the key in place of the
-    /// path.
+    /// Digest of the product: what counts in the key in place of the path.
     pub digest: Digest,
 }
 

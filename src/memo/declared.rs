@@ -74,7 +74,8 @@ impl Declared {
         if watched {
             return Ok(paths);
         }
-        let relative = |path: &Path| path.strip_prefix(&self.root).ok().map(|rest| rest.as_os_str().as_bytes().to_vec());
+        let relative =
+            |path: &Path| path.strip_prefix(&self.root).ok().map(|rest| rest.as_os_str().as_bytes().to_vec());
         let present = self.outputs.present();
         for path in &present {
             let Ok(metadata) = fs::symlink_metadata(path) else { continue };

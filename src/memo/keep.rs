@@ -182,13 +182,22 @@ impl Keeping<'_> {
             (Ok(id), Some(reason)) => (Kept::No(reason), Some(id), extra),
             (Err(error), reason) => {
                 call.context.observer.on(&Event::StoreTrouble(error.to_string()));
-                (Kept::No(reason.unwrap_or_else(|| NotKept::Store(error.to_string()))), None, Extra::default())
+                (
+                    Kept::No(reason.unwrap_or_else(|| NotKept::Store(error.to_string()))),
+                    None,
+                    Extra::default(),
+                )
             }
         }
     }
 
     /// What decided the result and what the run left.
-    fn result(&self, finished: &Finished, watcher: &Watcher<'_>, streams: &Streams) -> Result<Outputs, NotKept> {
+    fn result(
+        &self,
+        finished: &Finished,
+        watcher: &Watcher<'_>,
+        streams: &Streams,
+    ) -> Result<Outputs, NotKept> {
         if !self.policy.kept_statuses.keep(finished.termination) {
             return Err(NotKept::Failed(finished.termination));
         }
@@ -314,7 +323,9 @@ impl Keeping<'_> {
     /// Digests of the content that went in: the edges of the provenance graph begin with them.
     fn consumed(&self, observations: &[Observation]) -> Vec<Digest> {
         let declared = self.captured.manifest.facts().filter_map(|(part, value)| match (part, value) {
-            (Part::Input(_), Value::File { digest, .. }) | (Part::Stdin, Value::Digest(digest)) => Some(*digest),
+            (Part::Input(_), Value::File { digest, .. }) | (Part::Stdin, Value::Digest(digest)) => {
+                Some(*digest)
+            }
             _ => None,
         });
         let seen = observations.iter().filter_map(|observation| match observation {

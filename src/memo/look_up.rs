@@ -90,7 +90,13 @@ fn differences<'s>(
     candidate.evidence.resize(candidate.commit.observations.len(), None);
     for (observation, evidence) in candidate.commit.observations.iter().zip(&mut candidate.evidence) {
         let held = match observation {
-            Observation::Stdin(then) => if stdin().holds(then) { Held::Yes } else { Held::No },
+            Observation::Stdin(then) => {
+                if stdin().holds(then) {
+                    Held::Yes
+                } else {
+                    Held::No
+                }
+            }
             Observation::Network => {
                 let admitted = policy.allow_network || policy.time_to_live.is_some();
                 if admitted { Held::Yes } else { Held::No }
@@ -169,7 +175,8 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
         Observation::State { path, follow, .. } => (then.clone(), state(path, *follow)),
         Observation::Variable { name, .. } => {
             let value = environment::lookup(present.environment, OsStr::from_bytes(name));
-            let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), &present.secret));
+            let value =
+                value.map(|value| environment::variable_digest(name, value.as_bytes(), &present.secret));
             (then.clone(), Observation::Variable { name: name.clone(), value })
         }
         Observation::Umask(_) => (then.clone(), Observation::Umask(present.umask)),
@@ -205,7 +212,9 @@ pub(super) fn replay(
     for content in [candidate.commit.stdout, candidate.commit.stderr] {
         match bytes(&mut candidate, store, content.blob) {
             Ok(bytes) => streams.push(bytes),
-            Err(error) if error.kind() == Kind::Damaged => return Ok(Err(distrust(&candidate, content.blob))),
+            Err(error) if error.kind() == Kind::Damaged => {
+                return Ok(Err(distrust(&candidate, content.blob)));
+            }
             Err(error) => {
                 context.observer.on(&Event::StoreTrouble(error.to_string()));
                 return Ok(Err(Miss::Unknown));
@@ -266,11 +275,13 @@ pub(super) fn replay(
 
 /// The newest time of what the result was made from, inside the root.
 fn newest_input(candidate: &Candidate) -> Timestamp {
-    let inside = |observation: &Observation| observed_path(observation).is_some_and(|path| path.base() == Base::Root);
+    let inside =
+        |observation: &Observation| observed_path(observation).is_some_and(|path| path.base() == Base::Root);
     let observed = candidate.commit.observations.iter().zip(&candidate.evidence);
-    let times = observed.filter(|(observation, _)| inside(observation)).filter_map(|(observation, evidence)| {
-        matches!(observation, Observation::Content { .. }).then_some(evidence.as_ref()?.modified)
-    });
+    let times =
+        observed.filter(|(observation, _)| inside(observation)).filter_map(|(observation, evidence)| {
+            matches!(observation, Observation::Content { .. }).then_some(evidence.as_ref()?.modified)
+        });
     times.max().unwrap_or_default()
 }
 

@@ -18,8 +18,8 @@ mod tee;
 pub use event::{Event, Observer};
 pub use policy::{Mode, Policy, Statuses, Watching};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, cure, observed_path};
-pub use stdin::GivenStdin;
 pub use references::{Products, open_stdin, resolve_references};
+pub use stdin::GivenStdin;
 
 use crate::digest::{CommitId, Key};
 use crate::error::{Error, Kind, Result};
@@ -80,7 +80,12 @@ pub struct Answer {
 /// # Errors
 /// When the call is wrong, the command cannot be started, or nothing is there to replay in [`Mode::Replay`]. Troubles of
 /// the store are not errors: the command runs.
-pub fn memoize(context: &Context<'_>, request: &Request, stdin: Option<GivenStdin>, policy: &Policy) -> Result<Answer> {
+pub fn memoize(
+    context: &Context<'_>,
+    request: &Request,
+    stdin: Option<GivenStdin>,
+    policy: &Policy,
+) -> Result<Answer> {
     let mut call = Call { context, policy, stdin };
     if policy.mode == Mode::Off {
         return call.bypass(request, Bypass::Off);
@@ -149,7 +154,11 @@ fn file_clock() -> Timestamp {
 }
 
 /// Why a call is never looked up, if it is not.
-fn bypass_of(sensitive: Option<&std::ffi::OsString>, moment: Option<&str>, policy: &Policy) -> Option<Bypass> {
+fn bypass_of(
+    sensitive: Option<&std::ffi::OsString>,
+    moment: Option<&str>,
+    policy: &Policy,
+) -> Option<Bypass> {
     if let Some(word) = sensitive {
         return Some(Bypass::Descriptor(word.clone()));
     }
@@ -171,7 +180,9 @@ impl Call<'_> {
             match &stdin {
                 StdinAtStart::Stream => return self.bypass(&request, Bypass::Stdin),
                 StdinAtStart::File { .. } => {
-                    let digest = stdin.digest().map_err(|error| Error::io("read", Path::new("standard input"), error))?;
+                    let digest = stdin
+                        .digest()
+                        .map_err(|error| Error::io("read", Path::new("standard input"), error))?;
                     request.stdin = digest.map_or(StdinPart::None, StdinPart::Content);
                 }
                 StdinAtStart::Empty | StdinAtStart::Terminal => {}
@@ -183,7 +194,8 @@ impl Call<'_> {
     fn answer(&mut self, request: &Request, store: &dyn Store, watch: WatchMode) -> Result<Answer> {
         let now = Timestamp::now();
         let mut why = None;
-        let looks_up = matches!(self.policy.mode, Mode::Auto | Mode::Read | Mode::Replay) && !self.policy.history_only;
+        let looks_up =
+            matches!(self.policy.mode, Mode::Auto | Mode::Read | Mode::Replay) && !self.policy.history_only;
         // The quick way: what capture remembers gives the key without reading anything.
         if looks_up && let Some(known) = capture::recall(request, self.context.recall, now) {
             if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.moment.as_deref(), self.policy) {
@@ -195,7 +207,8 @@ impl Call<'_> {
             }
         }
         let captured = capture::capture(request, self.context.recall, now)?;
-        if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), self.policy) {
+        if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), self.policy)
+        {
             return self.bypass_or_refuse(request, bypass);
         }
         if looks_up && why.is_none() {
@@ -205,8 +218,11 @@ impl Call<'_> {
             }
         }
         if self.policy.mode == Mode::Replay {
-            return Err(Error::new(Kind::NothingToReplay, "nothing to replay, and --mode replay runs nothing")
-                .with_hint("cashet check --explain says why"));
+            return Err(Error::new(
+                Kind::NothingToReplay,
+                "nothing to replay, and --mode replay runs nothing",
+            )
+            .with_hint("cashet check --explain says why"));
         }
         self.miss(request, store, &captured, watch, why)
     }
@@ -237,7 +253,9 @@ impl Call<'_> {
             now: Timestamp::now(),
         };
         match look_up::find(self.context, store, key, &present, self.policy)? {
-            Found::Hit(candidate, stale) => look_up::replay(self.context, store, request, key, *candidate, stale),
+            Found::Hit(candidate, stale) => {
+                look_up::replay(self.context, store, request, key, *candidate, stale)
+            }
             Found::Miss(miss) => Ok(Err(miss)),
         }
     }
@@ -255,7 +273,8 @@ impl Call<'_> {
             _ => None,
         };
         let mut claim = None;
-        let mut why = why.unwrap_or(if self.policy.mode == Mode::Refresh { Miss::Forced } else { Miss::Unknown });
+        let mut why =
+            why.unwrap_or(if self.policy.mode == Mode::Refresh { Miss::Forced } else { Miss::Unknown });
         if not_kept.is_none() {
             match self.claim(store, &captured.key) {
                 Ok(held) => {

@@ -48,7 +48,9 @@ impl Statuses {
         let mut set = Self([0; 4]);
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u8>().ok());
+            let number = |digits: &str| {
+                digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u8>().ok())
+            };
             let (first, last) = (number(first)??, number(last)??);
             if first > last {
                 return None;
@@ -120,7 +122,9 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_refused() {
-        for text in ["", ",", "1,", "256", "5-3", "-1", "1-", "a", "1 2", "+1", "1-2-3", "99999999999999999999"] {
+        for text in
+            ["", ",", "1,", "256", "5-3", "-1", "1-", "a", "1 2", "+1", "1-2-3", "99999999999999999999"]
+        {
             assert_eq!(Statuses::parse(text), None, "{text}");
         }
     }

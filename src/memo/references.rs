@@ -67,13 +67,7 @@ pub fn resolve_references(request: &mut Request, products: &dyn Products, store:
         let mut replaced = found.before.to_vec();
         replaced.extend_from_slice(copy.as_os_str().as_bytes());
         *word = OsString::from_vec(replaced);
-        request.references.push(Reference {
-            word: place,
-            before: found.before.to_vec(),
-            path: found.path.map(<[u8]>::to_vec),
-            typed,
-            digest: blob.0,
-        });
+        request.references.push(Reference { word: place, typed, digest: blob.0 });
     }
     Ok(())
 }
@@ -92,7 +86,9 @@ pub fn open_stdin(word: &OsStr, products: &dyn Products, store: Option<&dyn Stor
     };
     let file = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
     match file.metadata() {
-        Ok(metadata) if metadata.is_dir() => Err(Error::usage(format!("--stdin: {} is a directory", path.display()))),
+        Ok(metadata) if metadata.is_dir() => {
+            Err(Error::usage(format!("--stdin: {} is a directory", path.display())))
+        }
         _ => Ok(file),
     }
 }

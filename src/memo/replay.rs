@@ -45,8 +45,7 @@ impl Replay<'_> {
             while left > 0 {
                 let length = usize::try_from(left).unwrap_or(PIECE).min(buffer.len());
                 let Some(piece) = buffer.get_mut(..length) else { break };
-                from.read_exact(piece)
-                    .map_err(|error| Error::io("read recorded", Path::new(name), error))?;
+                from.read_exact(piece).map_err(|error| Error::io("read recorded", Path::new(name), error))?;
                 match write_all(to, piece) {
                     Ok(()) => {}
                     Err(Errno::EPIPE) => return Ok(Replayed::ReaderGone),
@@ -77,4 +76,3 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
     }
     Ok(())
 }
-

@@ -71,7 +71,9 @@ impl StdinAtStart {
     pub(super) fn digest(&self) -> io::Result<Option<crate::digest::Digest>> {
         match self {
             Self::Empty => Ok(Some(crate::digest::Digest::of(b""))),
-            Self::File { file, offset, .. } => files::digest_from(file, *offset).map(|(digest, _)| Some(digest)),
+            Self::File { file, offset, .. } => {
+                files::digest_from(file, *offset).map(|(digest, _)| Some(digest))
+            }
             Self::Terminal | Self::Stream => Ok(None),
         }
     }
@@ -90,7 +92,10 @@ impl StdinAtStart {
                 Ok(Some(StdinUse::Content { offset: 0, digest, left_at: 0 }))
             }
             Self::File { file, offset, evidence } => {
-                let now = file.metadata().map(|metadata| Evidence::of(&metadata)).map_err(|_| NotKept::UsedStdin)?;
+                let now = file
+                    .metadata()
+                    .map(|metadata| Evidence::of(&metadata))
+                    .map_err(|_| NotKept::UsedStdin)?;
                 if now.size != evidence.size || now.modified != evidence.modified || used.written {
                     return Err(NotKept::InputMoved("standard input".into()));
                 }
@@ -99,7 +104,11 @@ impl StdinAtStart {
                 }
                 let (digest, _) = files::digest_from(file, *offset).map_err(|_| NotKept::UsedStdin)?;
                 let left_at = lseek(file, 0, Whence::SeekCur).ok().and_then(|left| u64::try_from(left).ok());
-                Ok(Some(StdinUse::Content { offset: *offset, digest, left_at: left_at.ok_or(NotKept::UsedStdin)? }))
+                Ok(Some(StdinUse::Content {
+                    offset: *offset,
+                    digest,
+                    left_at: left_at.ok_or(NotKept::UsedStdin)?,
+                }))
             }
             Self::Terminal | Self::Stream if used.read => Err(NotKept::UsedStdin),
             _ => Ok(None),
@@ -145,4 +154,3 @@ impl StdinAtStart {
 fn null_device() -> u64 {
     libc::makedev(1, 3)
 }
-

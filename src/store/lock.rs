@@ -350,7 +350,7 @@ mod tests {
         assert!(try_claim(&path).unwrap().is_none());
         fs::remove_file(&path).unwrap();
         let second = try_claim(&path).unwrap().unwrap();
-        assert_ne!(first.metadata().unwrap().ino(), second.metadata().unwrap().ino());
+        assert_ne!(first.file.metadata().unwrap().ino(), second.metadata().unwrap().ino());
     }
 
     #[test]

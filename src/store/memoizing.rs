@@ -50,7 +50,8 @@ impl Store for LocalStore {
             Err(error) if error.os_error().is_some_and(lock::cannot_write) => None,
             Err(error) => return Err(error),
         };
-        let (waited, abandoned) = taken.as_ref().map_or((false, false), |taken| (taken.waited, taken.abandoned));
+        let (waited, abandoned) =
+            taken.as_ref().map_or((false, false), |taken| (taken.waited, taken.abandoned));
         Ok(Claim { key: *key, lock: taken.map(|taken| taken.file), waited, abandoned })
     }
 

@@ -301,7 +301,7 @@ mod tests {
             },
             Observation::Listing { path: at("src"), everything: false, digest },
             Observation::TimeOrder { groups: vec![vec![at("a"), at("b")], vec![at("c")]] },
-            Observation::Modified { path: at("a"), time: Timestamp(0) },
+            Observation::Modified { path: at("a"), follow: false, time: Timestamp(0) },
             Observation::Stdin(StdinUse::Content { offset: 0, digest, left_at: 3 }),
             Observation::Stdin(StdinUse::Place { size: 9, offset: 2 }),
             Observation::Descriptor { number: 3, offset: 0, digest },

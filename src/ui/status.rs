@@ -147,7 +147,9 @@ impl Observer for Status {
                 // This one is about the user's own file: it is told even when nothing else is.
                 message::warning(&text);
             }
-            Event::Healed(blob) => self.trouble(&format!("stored bytes {} were damaged: running again", blob.short())),
+            Event::Healed(blob) => {
+                self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()))
+            }
             Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
             Event::NeverSettles(paths) => {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -234,7 +236,8 @@ fn differences(call: &Call<'_>, differences: &[Difference]) -> Vec<String> {
 /// Lists what decides the result: one line for each fact.
 fn watched(call: &Call<'_>, observations: &[Observation], manifest: Option<&Manifest>) {
     let words = words(call.words);
-    let known = manifest.into_iter().flat_map(Manifest::facts).map(|(part, value)| facts::fact(part, value, &words));
+    let known =
+        manifest.into_iter().flat_map(Manifest::facts).map(|(part, value)| facts::fact(part, value, &words));
     for fact in known.chain(observations.iter().map(facts::observation)) {
         message::status(&format!("  {} {} {}", fact.kind, fact.subject, fact.value));
     }

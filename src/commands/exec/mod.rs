@@ -9,7 +9,7 @@ use super::options::{self, Flag, Scanned};
 use crate::error::{EXIT_FAILED, Error, Result};
 use crate::exec::Unix;
 use crate::hash::request::{Request, StdinPart};
-use crate::memo::{self, Answer, Context, Policy, Kept, Mode, Outcome};
+use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
 use crate::record::{Recall, Termination};
 use crate::store::{LocalStore, Store, StoreOptions};
@@ -159,7 +159,8 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn new(to_nowhere: bool) -> Result<Self> {
         let null = Path::new("/dev/null");
-        let open = || OpenOptions::new().write(true).open(null).map_err(|error| Error::io("open", null, error));
+        let open =
+            || OpenOptions::new().write(true).open(null).map_err(|error| Error::io("open", null, error));
         let nowhere = if to_nowhere { Some(open()?) } else { None };
         Ok(Self { stdin: std::io::stdin(), stdout: std::io::stdout(), stderr: std::io::stderr(), nowhere })
     }
@@ -202,10 +203,7 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     }
     let context = ground.context(&executor, &status, &streams);
     let answered = memo::memoize(&context, &ground.plan.request, stdin, &ground.plan.policy);
-    let call = Call {
-        words: &ground.plan.request.words,
-        store: ground.store.as_ref(),
-    };
+    let call = Call { words: &ground.plan.request.words, store: ground.store.as_ref() };
     if let Some(report) = &ground.plan.showing.report {
         write_report(&status.report(&call, &answered), Path::new(report), &status);
     }
@@ -243,7 +241,8 @@ fn exit_of(ground: &Ground, answer: &Answer) -> Exit {
     let replayable = matches!(answer.outcome, Outcome::Hit { .. } | Outcome::Ran { kept: Kept::Yes, .. });
     match answer.commit.filter(|_| replayable) {
         Some(commit) => {
-            let written = writeln!(std::io::stdout().lock(), "{commit}").and_then(|()| std::io::stdout().flush());
+            let written =
+                writeln!(std::io::stdout().lock(), "{commit}").and_then(|()| std::io::stdout().flush());
             if written.is_ok() { own } else { Exit::Status(EXIT_FAILED) }
         }
         None if own == Exit::Status(0) => Exit::Status(EXIT_FAILED),
@@ -253,8 +252,16 @@ fn exit_of(ground: &Ground, answer: &Answer) -> Exit {
 
 /// Starts the same call once more in the background, to record anew.
 fn refresh(scanned: &Scanned) {
-    const LEFT_OUT: &[Flag] =
-        &[Flag::Report, Flag::Id, Flag::Stale, Flag::Mode, Flag::Force, Flag::Verbose, Flag::Quiet, Flag::Explain];
+    const LEFT_OUT: &[Flag] = &[
+        Flag::Report,
+        Flag::Id,
+        Flag::Stale,
+        Flag::Mode,
+        Flag::Force,
+        Flag::Verbose,
+        Flag::Quiet,
+        Flag::Explain,
+    ];
     let Ok(program) = std::env::current_exe() else { return };
     let mut command = Command::new(program);
     command.arg("exec").args(["--force", "--quiet"]).args(scanned.to_words(LEFT_OUT));

@@ -85,7 +85,12 @@ impl Sources<'_> {
     }
 
     /// All values: those of the file, which are relative to the root, then those of the flags.
-    fn all(&self, flag: Flag, root: Option<&std::path::Path>, from_file: impl Fn(&ExecSettings) -> Option<&Words>) -> Vec<OsString> {
+    fn all(
+        &self,
+        flag: Flag,
+        root: Option<&std::path::Path>,
+        from_file: impl Fn(&ExecSettings) -> Option<&Words>,
+    ) -> Vec<OsString> {
         let listed = self.blocks.iter().filter_map(|block| from_file(block)).flat_map(Words::all);
         let placed = listed.map(|word| match root {
             Some(root) => root.join(word).into_os_string(),
@@ -121,9 +126,10 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
         outputs: sources.all(Flag::Output, root, |block| block.output.as_ref()),
         tools: sources.all(Flag::Tool, None, |block| block.tool.as_ref()),
         stdin: if stdin == StdinSource::Null { StdinPart::Null } else { StdinPart::None },
-        salt: scanned.last(Flag::Salt).map(OsStr::to_os_string).or_else(|| {
-            sources.blocks.iter().find_map(|block| block.salt.as_ref()).map(OsString::from)
-        }),
+        salt: scanned
+            .last(Flag::Salt)
+            .map(OsStr::to_os_string)
+            .or_else(|| sources.blocks.iter().find_map(|block| block.salt.as_ref()).map(OsString::from)),
         exact_source: sources.flag(Flag::ExactSource, |block| block.exact_source),
         env_strict: sources.flag(Flag::EnvStrict, |block| block.env_strict),
         words_are_inputs: sources.flag(Flag::Pure, |block| block.pure),
@@ -190,7 +196,9 @@ fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
     let scanned = sources.scanned;
     match (scanned.has(Flag::Stdin), scanned.has(Flag::NoStdin)) {
         (true, true) => {
-            return Err(Error::usage("--stdin and --no-stdin contradict each other").with_hint("give one of them"));
+            return Err(
+                Error::usage("--stdin and --no-stdin contradict each other").with_hint("give one of them")
+            );
         }
         (true, false) => {
             let named = scanned.last(Flag::Stdin).map(|word| StdinSource::Named(word.to_os_string()));
@@ -257,7 +265,9 @@ fn policy(sources: &Sources<'_>, root: Option<&std::path::Path>) -> Result<Polic
         },
     };
     let time = |found: Option<(String, String)>| {
-        let read = |(value, blame): (String, String)| values::duration(&value).map_err(|error| blamed(&blame, &error));
+        let read = |(value, blame): (String, String)| {
+            values::duration(&value).map_err(|error| blamed(&blame, &error))
+        };
         found.map(read).transpose()
     };
     let kept = sources.one(Flag::CacheExit, "cache-exit", None, |block| block.cache_exit.as_ref())?;
@@ -295,12 +305,18 @@ fn check(request: &Request, policy: &Policy) -> Result<()> {
         return contradiction("--no-cache records, and this mode does not", "leave one of them out");
     }
     if policy.stale_after.is_some() && !request.outputs.is_empty() {
-        return contradiction("--stale is not for commands with outputs", "--ttl runs them again when they are too old");
+        return contradiction(
+            "--stale is not for commands with outputs",
+            "--ttl runs them again when they are too old",
+        );
     }
     if let (Some(stale), Some(live)) = (policy.stale_after, policy.time_to_live)
         && stale >= live
     {
-        return contradiction("--stale must be shorter than --ttl", "between the two, results are replayed and refreshed");
+        return contradiction(
+            "--stale must be shorter than --ttl",
+            "between the two, results are replayed and refreshed",
+        );
     }
     if policy.clean_outputs && request.outputs.is_empty() {
         return contradiction("--clean-outputs needs --output", "say which files the command makes");

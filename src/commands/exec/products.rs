@@ -11,6 +11,9 @@ pub(super) struct Finder<'a> {
 
 impl Products for Finder<'_> {
     fn product(&self, revision: &str, _path: Option<&[u8]>) -> Result<BlobId> {
-        Err(Error::new(Kind::NoSuchRevision, format!("there is no commit '{revision}' in {}", self.project.store.display())))
+        Err(Error::new(
+            Kind::NoSuchRevision,
+            format!("there is no commit '{revision}' in {}", self.project.store.display()),
+        ))
     }
 }

@@ -31,13 +31,16 @@ pub(super) fn spool(descriptor: BorrowedFd<'_>, store: &Path) -> Result<(GivenSt
 /// As [`spool`].
 pub(super) fn digested(mut file: File, store: &Path) -> Result<(GivenStdin, Digest)> {
     let metadata = file.metadata().map_err(failed)?;
-    if metadata.is_file() && let Ok(offset) = file.stream_position() {
+    if metadata.is_file()
+        && let Ok(offset) = file.stream_position()
+    {
         let (digest, _) = files::digest_from(&file, offset).map_err(failed)?;
         return Ok((GivenStdin { file, evidence: Some(Evidence::of(&metadata)) }, digest));
     }
     let room = |error| Error::io("write", Path::new("a copy of standard input"), error);
     // The store has as much room as any place; where it cannot be written, the system's temporary directory.
-    let mut copy = tempfile::tempfile_in(store.join("tmp")).or_else(|_| tempfile::tempfile()).map_err(room)?;
+    let mut copy =
+        tempfile::tempfile_in(store.join("tmp")).or_else(|_| tempfile::tempfile()).map_err(room)?;
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; PIECE];
     loop {

@@ -59,6 +59,8 @@ impl Recorder for Nobody {
 }
 
 impl Witness for Nobody {
+    fn about_to_look(&mut self, _: &Path) {}
+    fn about_to_list(&mut self, _: &Path) {}
     fn about_to_change(&mut self, _path: &Path) {}
 }
 
@@ -87,6 +89,7 @@ fn run(program: impl AsRef<Path>, words: &[&OsStr], stdin: Stdin) -> Result<Ran>
         stderr: stderr.as_fd(),
         watch: WatchMode::Off,
         unobserved: &[],
+        behind_shim: None,
     };
     let finished = Unix.run(spec, &mut told, &mut Nobody)?;
     let [stdout, stderr] = files.each_mut().map(|file| {
@@ -146,6 +149,7 @@ fn be_wrapper(report: &Path) -> io::Result<()> {
         stderr: stderr.as_fd(),
         watch: if std::env::var_os(WATCH).is_some() { WatchMode::Auto } else { WatchMode::Off },
         unobserved: &[],
+        behind_shim: None,
     };
     let finished = match Unix.run(spec, &mut Nobody, &mut Nobody) {
         // What was seen is of no interest here.

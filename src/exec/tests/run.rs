@@ -128,6 +128,7 @@ fn the_order_of_the_two_streams_is_told() {
         stderr: null.as_fd(),
         watch: WatchMode::Off,
         unobserved: &[],
+        behind_shim: None,
     };
     Unix.run(spec, &mut recorder, &mut Nobody).unwrap();
     let mut expected = Vec::new();
@@ -185,6 +186,7 @@ fn the_environment_is_exactly_the_given_one() {
         stderr: null.as_fd(),
         watch: WatchMode::Off,
         unobserved: &[],
+        behind_shim: None,
     };
     Unix.run(spec, &mut told, &mut Nobody).unwrap();
     assert_eq!(told.of(Stream::Stdout), b"A=\xff=x\nEMPTY=\n");

@@ -7,6 +7,7 @@ use super::descriptors::Inherited;
 use super::paths::{Found, Named, Physical, Resolver, look, split, upwards};
 use super::process::{as_path, to_path};
 use super::program::{self, Program};
+use crate::exec::watch::Surroundings;
 use crate::exec::{Access, Hazard, Trace, Witness};
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
@@ -66,6 +67,8 @@ enum How {
 pub(super) struct Observer<'a> {
     witness: &'a mut dyn Witness,
     unobserved: &'a [PathBuf],
+    /// The program that a version manager's shim starts in the end; `None` once it was started.
+    behind_shim: Option<&'a std::path::Path>,
     entries: HashMap<Vec<u8>, Entry>,
     /// Directories and links of the run's own making or removal: what is below them is its own too.
     own_directories: HashSet<Vec<u8>>,
@@ -82,7 +85,7 @@ impl<'a> Observer<'a> {
     /// Begins to observe a run. With `lost_privileges` a program that gains rights by being started does not.
     pub(super) fn new(
         witness: &'a mut dyn Witness,
-        unobserved: &'a [PathBuf],
+        (unobserved, behind_shim): Surroundings<'a>,
         descriptors: Inherited,
         lost_privileges: bool,
     ) -> Self {
@@ -90,6 +93,7 @@ impl<'a> Observer<'a> {
         Self {
             witness,
             unobserved,
+            behind_shim,
             entries: HashMap::new(),
             own_directories: HashSet::new(),
             resolver: Resolver::default(),
@@ -207,7 +211,10 @@ impl<'a> Observer<'a> {
             Found::File(_) if named.as_directory => self.access(path).looked = true,
             Found::File(_) => self.access(path).read = true,
             Found::Directory(metadata) if self.is_own_by_another_name(path, &metadata) => {}
-            Found::Directory(_) => self.access(path).listed = true,
+            Found::Directory(_) => {
+                self.witness.about_to_list(as_path(path));
+                self.access(path).listed = true;
+            }
             Found::Link(_) => self.access(path).looked_at_link = true,
             Found::Hidden => self.access(path).looked = true,
             Found::Special(metadata) => self.open_special(path, &metadata, true),
@@ -271,8 +278,24 @@ impl<'a> Observer<'a> {
     /// Executes; `first` is false for what the kernel loads for another file. A relative interpreter is looked
     /// for in `directory`.
     pub(super) fn execute(&mut self, named: &Named, follow: bool, directory: &[u8]) {
+        self.leave_shim(&named.path);
         if self.load(named, follow, directory, 0) && self.executed.insert(named.path.clone()) {
             self.programs.push(to_path(named.path.clone()));
+        }
+    }
+
+    /// Where a version manager's shim starts the real program, what it read to find it is forgotten: that it leads
+    /// there is known before the run.
+    fn leave_shim(&mut self, path: &[u8]) {
+        let real = |path: &std::path::Path| std::fs::canonicalize(path).ok();
+        if let Some(behind) = self.behind_shim
+            && real(as_path(path)).is_some_and(|started| Some(started) == real(behind))
+        {
+            self.behind_shim = None;
+            let untouched = self.entries.values_mut().filter(|entry| !entry.access.changed);
+            untouched.for_each(|entry| entry.access = Access::default());
+            self.programs.clear();
+            self.executed.clear();
         }
     }
 
@@ -507,6 +530,7 @@ impl<'a> Observer<'a> {
 
     fn access(&mut self, path: &[u8]) -> &mut Access {
         if !self.entries.contains_key(path) {
+            self.witness.about_to_look(as_path(path));
             self.entries.insert(path.to_vec(), Entry::default());
         }
         &mut self.entries.entry(path.to_vec()).or_default().access

@@ -35,6 +35,9 @@ mod linux;
 
 pub(super) use linux::{Session, start};
 
+/// What is not observed: directories, and what a version manager's shim does before it starts this program.
+pub(super) type Surroundings<'a> = (&'a [std::path::PathBuf], Option<&'a std::path::Path>);
+
 /// Why a watched run could not be started.
 #[derive(Debug)]
 pub(super) enum StartError {

@@ -10,6 +10,7 @@ use super::ptrace::{Ended, Report, Tracer};
 use super::supervisor;
 use crate::exec::spawn::Plan;
 use crate::exec::watch::StartError;
+use crate::exec::watch::Surroundings;
 use crate::exec::{Hazard, Trace, Witness};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -69,9 +70,9 @@ pub(in crate::exec) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     plan: &'scope Plan,
     witness: &'scope mut dyn Witness,
-    unobserved: &'scope [PathBuf],
+    surroundings: Surroundings<'scope>,
 ) -> Result<Session, StartError> {
-    start_with(Mechanism::Any, scope, plan, witness, unobserved)
+    start_with(Mechanism::Any, scope, plan, witness, surroundings)
 }
 
 /// As [`start`], by one mechanism.
@@ -83,11 +84,11 @@ pub(super) fn start_with<'scope>(
     scope: &'scope Scope<'scope, '_>,
     plan: &'scope Plan,
     witness: &'scope mut dyn Witness,
-    unobserved: &'scope [PathBuf],
+    surroundings: Surroundings<'scope>,
 ) -> Result<Session, StartError> {
     let descriptors = Inherited::gather(plan.inherits_stdin(), plan.variable("MAKEFLAGS"))
         .map_err(|error| unavailable("list its descriptors", &error))?;
-    let run = Run { scope, plan, witness, unobserved, descriptors };
+    let run = Run { scope, plan, witness, surroundings, descriptors };
     if mechanism == Mechanism::Trace {
         return run.trace();
     }
@@ -108,13 +109,13 @@ struct Run<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     plan: &'scope Plan,
     witness: &'scope mut dyn Witness,
-    unobserved: &'scope [PathBuf],
+    surroundings: Surroundings<'scope>,
     descriptors: Inherited,
 }
 
 impl<'scope> Run<'scope, '_> {
     fn notify(self, starter: Starter, installed: Installed) -> Result<Session, StartError> {
-        let Self { scope, plan, witness, unobserved, descriptors } = self;
+        let Self { scope, plan, witness, surroundings, descriptors } = self;
         let lost = installed.lost_privileges;
         refuse_privileged(plan, lost)?;
         let listener =
@@ -125,7 +126,7 @@ impl<'scope> Run<'scope, '_> {
         let own = starter.thread;
         let mut adoption = Adoption::begin();
         let work = move || {
-            let observer = Observer::new(witness, unobserved, descriptors, lost);
+            let observer = Observer::new(witness, surroundings, descriptors, lost);
             // Nobody takes it if the session was dropped.
             let _ = give_trace.send(supervisor::serve(listener, &stopped, own, observer));
         };
@@ -138,7 +139,7 @@ impl<'scope> Run<'scope, '_> {
     }
 
     fn trace(self) -> Result<Session, StartError> {
-        let Self { scope, plan, witness, unobserved, descriptors } = self;
+        let Self { scope, plan, witness, surroundings, descriptors } = self;
         // Only who may look into any process keeps what set-id programs do.
         let lost = !rustix::process::geteuid().is_root();
         refuse_privileged(plan, lost)?;
@@ -156,7 +157,7 @@ impl<'scope> Run<'scope, '_> {
             };
             let _ = give_attached.send(Ok(()));
             let numbers = descriptors.numbers();
-            let observer = Observer::new(witness, unobserved, descriptors, lost);
+            let observer = Observer::new(witness, surroundings, descriptors, lost);
             let stop = || is_closed(&stopped);
             let report = Report { started: give_started, ended: give_ended, alive, stop: &stop };
             let _ = give_trace.send(tracer.serve(observer, &numbers, report));

@@ -18,7 +18,7 @@ pub(in crate::exec) fn start<'scope>(
     _scope: &'scope Scope<'scope, '_>,
     _plan: &'scope Plan,
     _witness: &'scope mut dyn Witness,
-    _unobserved: &'scope [PathBuf],
+    _surroundings: super::Surroundings<'scope>,
 ) -> Result<Session, StartError> {
     Err(StartError::Unavailable("this system cannot watch processes".to_owned()))
 }

@@ -67,7 +67,9 @@ impl Importer {
     /// Whether the listing of `path` stands for imports alone.
     pub(super) fn lists(&self, path: &Path) -> bool {
         let library = |name: &OsStr| {
-            ["site-packages", "dist-packages", "lib-dynload"].iter().any(|library| name == OsStr::new(library))
+            ["site-packages", "dist-packages", "lib-dynload"]
+                .iter()
+                .any(|library| name == OsStr::new(library))
         };
         self.active && (self.directories.contains(path) || path.file_name().is_some_and(library))
     }
@@ -110,7 +112,11 @@ mod tests {
             ("/a/x.pyc", None),
             ("/a/__pycache__/x.txt", None),
         ] {
-            assert_eq!(source_of_bytecode(Path::new(bytecode)).as_deref(), source.map(Path::new), "{bytecode}");
+            assert_eq!(
+                source_of_bytecode(Path::new(bytecode)).as_deref(),
+                source.map(Path::new),
+                "{bytecode}"
+            );
         }
     }
 }

@@ -23,6 +23,7 @@ use scope::{Region, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use witness::Before;
 
@@ -158,7 +159,9 @@ impl Observer<'_> {
         for hazard in &self.trace.hazards {
             match hazard {
                 Hazard::Network(_) if self.run.policy.pure => {}
-                Hazard::Network(_) if self.run.policy.allow_network || self.run.policy.time_to_live.is_some() => {
+                Hazard::Network(_)
+                    if self.run.policy.allow_network || self.run.policy.time_to_live.is_some() =>
+                {
                     if !self.observed.observations.iter().any(|(seen, _)| *seen == Observation::Network) {
                         self.observe(Observation::Network, None);
                     }
@@ -196,10 +199,16 @@ impl Observer<'_> {
         if access.read_then_changed && net && !declared_both {
             return Err(NotKept::ReadThenWritten(path.to_path_buf()));
         }
-        if access.kept_on_change && !self.only_output(path) {
+        // A look before the change counts like any other: `[ -e out ] || make out`.
+        let looked = access.looked || access.looked_at_link || access.absent || access.read || access.listed;
+        if (access.kept_on_change || looked) && !self.only_output(path) {
             let observation =
                 Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
             self.observe(observation, None);
+            if let (FileState::Symlink { text }, Some(directory)) = (&before.state, path.parent()) {
+                let behind = directory.join(std::ffi::OsStr::from_bytes(text));
+                self.state(&behind, true)?;
+            }
         }
         if net {
             self.observed.created = true;
@@ -222,15 +231,23 @@ impl Observer<'_> {
             }
         }
         if !is_directory && matches!(before.state, FileState::Directory { .. }) {
-            let gone: Vec<PathBuf> =
-                self.watcher.before.keys().filter(|below| below.starts_with(path) && *below != path).cloned().collect();
+            let gone: Vec<PathBuf> = self
+                .watcher
+                .before
+                .keys()
+                .filter(|below| below.starts_with(path) && *below != path)
+                .cloned()
+                .collect();
             for path in gone {
                 if present(&path).is_none() && self.scope.region(&path) == Region::Inside {
                     self.observed.outputs.extend(self.scope.relative(&path).map(<[u8]>::to_vec));
                     // Files that went along with their directory were never named by themselves.
                     if let Some(before) = self.watcher.before.get(&path) {
                         let state = before.state.clone();
-                        self.observe(Observation::State { path: self.stored(&path), follow: false, state }, None);
+                        self.observe(
+                            Observation::State { path: self.stored(&path), follow: false, state },
+                            None,
+                        );
                     }
                 }
             }
@@ -252,40 +269,43 @@ impl Observer<'_> {
 
     fn reads(&mut self) -> Result<(), NotKept> {
         let importer = Importer::new(self.run.captured, self.trace);
-        let mut contents: BTreeSet<PathBuf> = BTreeSet::new();
+        let contents = self.contents(&importer);
         for (path, access) in &self.trace.accesses {
-            let source = importer.source_of(path);
-            if source.is_none() && self.is_ignored(path, *access) {
-                continue;
-            }
-            if let Some(source) = source.filter(|_| access.read) {
-                if !self.run.captured.sources.iter().any(|known| known.absolute == source) {
-                    contents.insert(source);
+            // What was there before a change is observed with the change.
+            if access.changed || contents.contains(path) || self.is_ignored(path, *access) {
+                if contents.contains(path) && access.looked_at_link {
+                    self.state(path, false)?;
                 }
                 continue;
-            }
-            let own_making = access.changed && !access.read;
-            if access.read && !access.changed {
-                contents.insert(path.clone());
             }
             if access.listed {
                 self.listing(path, &importer)?;
             }
-            if access.changed {
-                if access.read && !access.read_then_changed {
-                    // Read only before or after its own making; what was there is observed with the change.
-                    continue;
-                }
-                if own_making {
-                    continue;
-                }
-            }
-            if !access.read && !access.listed || access.looked_at_link {
+            if !access.listed || access.looked_at_link {
                 self.look(path, *access)?;
             }
         }
         let contents: Vec<PathBuf> = contents.into_iter().collect();
         self.digest(&contents)
+    }
+
+    /// The regular files whose content was used; a source in place of its bytecode.
+    fn contents(&self, importer: &Importer) -> BTreeSet<PathBuf> {
+        let mut contents = BTreeSet::new();
+        for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
+            match importer.source_of(path) {
+                Some(source) => {
+                    if !self.run.captured.sources.iter().any(|known| known.absolute == source) {
+                        contents.insert(source);
+                    }
+                }
+                None if !access.changed && !self.is_ignored(path, *access) => {
+                    contents.insert(path.clone());
+                }
+                None => {}
+            }
+        }
+        contents
     }
 
     /// Observes what a path that was looked at, or looked for, leads to.
@@ -314,7 +334,9 @@ impl Observer<'_> {
         if moved && !matches!(state, FileState::Directory { .. } | FileState::Special { .. }) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
-        if matches!(state, FileState::File { .. } | FileState::LargeFile { .. }) && self.scope.relative(path).is_some() {
+        if matches!(state, FileState::File { .. } | FileState::LargeFile { .. })
+            && self.scope.relative(path).is_some()
+        {
             self.timed.push(path.to_path_buf());
         }
         self.observe(Observation::State { path: self.stored(path), follow, state }, evidence);
@@ -351,7 +373,8 @@ impl Observer<'_> {
         if moved && taken.is_none() {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
-        let evidence = if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
+        let evidence =
+            if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
         self.observe(Observation::Listing { path: stored, everything, digest }, evidence);
         Ok(())
     }

@@ -111,12 +111,16 @@ impl Scope {
 
     /// Whether `path` is strictly below a tolerated place.
     pub(super) fn may_be_scratch(&self, path: &Path) -> bool {
-        !path.starts_with(&self.root) && self.tolerated.iter().any(|place| path.starts_with(place) && path != place)
+        !path.starts_with(&self.root)
+            && self.tolerated.iter().any(|place| path.starts_with(place) && path != place)
     }
 
     /// `path` relative to the root, as bytes.
     pub(super) fn relative<'p>(&self, path: &'p Path) -> Option<&'p [u8]> {
-        path.strip_prefix(&self.root).ok().map(|rest| rest.as_os_str().as_bytes()).filter(|rest| !rest.is_empty())
+        path.strip_prefix(&self.root)
+            .ok()
+            .map(|rest| rest.as_os_str().as_bytes())
+            .filter(|rest| !rest.is_empty())
     }
 }
 
@@ -127,7 +131,13 @@ mod tests {
     fn scope(words: &[&str]) -> Scope {
         let environment = [("GOCACHE".into(), "/big/go".into()), ("TMPDIR".into(), "/scratch/job".into())];
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        Scope::new(Path::new("/tmp/root"), Some(Path::new("/home/u")), &environment, Path::new("/tmp/root"), &words)
+        Scope::new(
+            Path::new("/tmp/root"),
+            Some(Path::new("/home/u")),
+            &environment,
+            Path::new("/tmp/root"),
+            &words,
+        )
     }
 
     #[test]

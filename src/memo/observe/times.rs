@@ -31,7 +31,9 @@ pub(in crate::memo) fn order(files: &[PathBuf], places: &Places) -> Vec<Vec<Stor
 pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Places, shown: bool) {
     if shown {
         let looked = observed.observations.iter().filter_map(|(observation, _)| match observation {
-            Observation::State { path, follow, state } if *state != FileState::Absent => Some((path.clone(), *follow)),
+            Observation::State { path, follow, state } if *state != FileState::Absent => {
+                Some((path.clone(), *follow))
+            }
             _ => None,
         });
         let looked: Vec<(StoredPath, bool)> = looked.collect();
@@ -65,8 +67,10 @@ mod tests {
             let file = File::create(root.path().join(name)).unwrap();
             file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
         }
-        let files: Vec<PathBuf> = ["a", "b", "c", "d", "gone"].iter().map(|name| root.path().join(name)).collect();
-        let names = |group: &Vec<StoredPath>| group.iter().map(|path| path.shown().display().to_string()).collect();
+        let files: Vec<PathBuf> =
+            ["a", "b", "c", "d", "gone"].iter().map(|name| root.path().join(name)).collect();
+        let names =
+            |group: &Vec<StoredPath>| group.iter().map(|path| path.shown().display().to_string()).collect();
         let groups: Vec<Vec<String>> = order(&files, &places).iter().map(names).collect();
         assert_eq!(groups, [vec!["c"], vec!["a", "b"], vec!["d"]]);
     }

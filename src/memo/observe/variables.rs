@@ -17,7 +17,12 @@ use std::path::PathBuf;
 const SHOW_ALL: [&str; 2] = ["env", "printenv"];
 
 /// Adds the variables that count, and names those that do not.
-pub(super) fn observe(run: &Run<'_>, trace: &Trace, contents: &BTreeMap<PathBuf, Digest>, observed: &mut Observed) {
+pub(super) fn observe(
+    run: &Run<'_>,
+    trace: &Trace,
+    contents: &BTreeMap<PathBuf, Digest>,
+    observed: &mut Observed,
+) {
     let shows_all = trace.programs.iter().any(|program| {
         program.file_name().is_some_and(|name| SHOW_ALL.iter().any(|shows| name == OsStr::new(shows)))
     });

@@ -53,7 +53,9 @@ impl<'a> Watcher<'a> {
         let metadata = fs::symlink_metadata(path).ok();
         // Outside of the root only the net effect counts, not what was there.
         let state = match &metadata {
-            Some(metadata) if !path.starts_with(self.root) => FileState::Special { mode: Evidence::of(metadata).mode },
+            Some(metadata) if !path.starts_with(self.root) => {
+                FileState::Special { mode: Evidence::of(metadata).mode }
+            }
             _ => look::state(path, false).0,
         };
         let is_directory = metadata.as_ref().is_some_and(fs::Metadata::is_dir);

@@ -48,7 +48,8 @@ fn split(path: &[u8]) -> (&[u8], &OsStr) {
 impl Beneath {
     /// Opens the root.
     pub(in crate::memo) fn open(root: &Path) -> Result<Self, Errno> {
-        let descriptor = openat(CWD, root, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH, Mode::empty())?;
+        let descriptor =
+            openat(CWD, root, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH, Mode::empty())?;
         Ok(Self { root: Rc::new(descriptor), last: None })
     }
 

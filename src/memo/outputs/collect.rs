@@ -36,8 +36,13 @@ pub(in crate::memo) fn collect(
     store: &dyn Store,
     root: &Path,
 ) -> Result<Collected, NotKept> {
-    let mut collector =
-        Collector { store, root, search: RootSearch::new(root.as_os_str().as_bytes()), contains_root: false, buffer: vec![0; PIECE] };
+    let mut collector = Collector {
+        store,
+        root,
+        search: RootSearch::new(root.as_os_str().as_bytes()),
+        contains_root: false,
+        buffer: vec![0; PIECE],
+    };
     let mut found = Vec::with_capacity(paths.len());
     for path in paths {
         let shown = || PathBuf::from(OsStr::from_bytes(path));
@@ -48,7 +53,9 @@ pub(in crate::memo) fn collect(
                 continue;
             }
             Err(Errno::LOOP | Errno::XDEV) => return Err(NotKept::WroteOutside(shown())),
-            Err(errno) => return Err(NotKept::Store(format!("cannot look at {}: {errno}", shown().display()))),
+            Err(errno) => {
+                return Err(NotKept::Store(format!("cannot look at {}: {errno}", shown().display())));
+            }
         };
         let (kind, evidence) = collector.entry(&place, shown)?;
         found.push((OutputEntry { path: path.clone(), kind }, evidence));
@@ -97,7 +104,8 @@ impl Collector<'_> {
         place: &Place<'_>,
         shown: impl Fn() -> PathBuf,
     ) -> Result<(OutputKind, Option<Evidence>), NotKept> {
-        let trouble = |reason: String| NotKept::Store(format!("cannot record {}: {reason}", shown().display()));
+        let trouble =
+            |reason: String| NotKept::Store(format!("cannot record {}: {reason}", shown().display()));
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = openat(place.directory(), place.name, flags, Mode::empty());
         let mut file = File::from(opened.map_err(|errno| trouble(errno.to_string()))?);

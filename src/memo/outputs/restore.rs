@@ -115,13 +115,17 @@ impl Restore<'_> {
             OutputKind::Symlink { text } if kind == FileType::Symlink => {
                 let present = readlinkat(place.directory(), place.name, Vec::new());
                 let present = present.map_err(|errno| blocked("read", shown, errno))?;
-                Ok((if present.as_bytes() == text { Step::Nothing } else { Step::Write { aside: true } }, None))
+                Ok((
+                    if present.as_bytes() == text { Step::Nothing } else { Step::Write { aside: true } },
+                    None,
+                ))
             }
             OutputKind::Removed if kind == FileType::Directory => {
                 Ok((Step::Remove { aside: false, directory: true }, None))
             }
             OutputKind::Removed => {
-                let digest = (kind == FileType::RegularFile).then(|| files::digest_file(&self.root.join(shown)));
+                let digest =
+                    (kind == FileType::RegularFile).then(|| files::digest_file(&self.root.join(shown)));
                 let seen = digest.is_some_and(|digest| {
                     digest.is_ok_and(|(digest, _)| self.store.read(&BlobId(digest)).is_ok())
                 });
@@ -203,8 +207,13 @@ impl Restore<'_> {
                 Ok(opened) => fchmod(&opened, Mode::from_raw_mode(mode)).map_err(refused)?,
                 // Not readable to its owner: by name, which is no link, as we just saw.
                 Err(Errno::ACCESS) => {
-                    rustix::fs::chmodat(place.directory(), place.name, Mode::from_raw_mode(mode), AtFlags::empty())
-                        .map_err(refused)?;
+                    rustix::fs::chmodat(
+                        place.directory(),
+                        place.name,
+                        Mode::from_raw_mode(mode),
+                        AtFlags::empty(),
+                    )
+                    .map_err(refused)?;
                 }
                 Err(errno) => return Err(refused(errno)),
             }
@@ -252,7 +261,8 @@ impl Restore<'_> {
             RestoreError::Blocked(format!("cannot put {} aside: {error}", shown.display()))
         };
         std::fs::create_dir_all(&directory).map_err(refused)?;
-        let linked = rustix::fs::linkat(place.directory(), place.name, rustix::fs::CWD, &copy, AtFlags::empty());
+        let linked =
+            rustix::fs::linkat(place.directory(), place.name, rustix::fs::CWD, &copy, AtFlags::empty());
         if linked.is_err() {
             let stat = statat(place.directory(), place.name, AtFlags::SYMLINK_NOFOLLOW);
             if stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink) {

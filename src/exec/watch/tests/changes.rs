@@ -155,6 +155,8 @@ fn a_file_open_for_both_is_read_and_changed() {
 fn the_witness_is_told_before_it_happens() {
     struct Before(Vec<(PathBuf, Option<Vec<u8>>)>);
     impl Witness for Before {
+        fn about_to_look(&mut self, _: &Path) {}
+        fn about_to_list(&mut self, _: &Path) {}
         fn about_to_change(&mut self, path: &Path) {
             self.0.push((path.to_owned(), fs::read(path).ok()));
         }
@@ -171,7 +173,7 @@ fn the_witness_is_told_before_it_happens() {
         let plan = Plan::new(Path::new("/bin/sh"), &words, &environment, given).unwrap();
         let mut witness = Before(Vec::new());
         std::thread::scope(|scope| {
-            let mut session = start_with(mechanism, scope, &plan, &mut witness, &[]).unwrap();
+            let mut session = start_with(mechanism, scope, &plan, &mut witness, (&[], None)).unwrap();
             session.reap().unwrap();
             session.finish(Duration::from_secs(5));
         });

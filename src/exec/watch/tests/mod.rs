@@ -51,6 +51,8 @@ impl Ran {
 struct Changes(Vec<PathBuf>);
 
 impl Witness for Changes {
+    fn about_to_look(&mut self, _: &Path) {}
+    fn about_to_list(&mut self, _: &Path) {}
     fn about_to_change(&mut self, path: &Path) {
         self.0.push(path.to_owned());
     }
@@ -97,11 +99,12 @@ impl Watched {
         let mut unobserved = self.unobserved;
         unobserved.push(folder.path().to_owned());
         let (status, trace) = std::thread::scope(|scope| {
-            let mut session = match start_with(self.mechanism, scope, &plan, &mut witness, &unobserved) {
-                Ok(session) => session,
-                Err(StartError::Spawn(error)) => panic!("cannot start: {error}"),
-                Err(StartError::Unavailable(reason)) => panic!("unavailable: {reason}"),
-            };
+            let mut session =
+                match start_with(self.mechanism, scope, &plan, &mut witness, (&unobserved, None)) {
+                    Ok(session) => session,
+                    Err(StartError::Spawn(error)) => panic!("cannot start: {error}"),
+                    Err(StartError::Unavailable(reason)) => panic!("unavailable: {reason}"),
+                };
             let (status, _) = session.reap().unwrap();
             (status, session.finish(self.grace))
         });
