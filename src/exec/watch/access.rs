@@ -255,14 +255,14 @@ impl<'a> Observer<'a> {
         if flags & libc::O_ACCMODE != libc::O_WRONLY
             && let Found::Special(metadata) = look(path, true)
         {
-            self.descriptors.device_read(path, &metadata);
+            self.descriptors.device_opened(path, &metadata);
         }
     }
 
     /// A FIFO may carry data from and to processes that we do not see. What comes from a device cannot be known.
     fn open_special(&mut self, path: &[u8], metadata: &Metadata, reads: bool) {
         if metadata.mode() & libc::S_IFMT == libc::S_IFCHR && reads {
-            self.descriptors.device_read(path, metadata);
+            self.descriptors.device_opened(path, metadata);
         }
         if metadata.mode() & libc::S_IFMT == libc::S_IFIFO && !self.is_own(path) {
             self.access(path).looked = true;

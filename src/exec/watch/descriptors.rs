@@ -8,6 +8,7 @@ use super::process::{descriptor_path, is_same_open_file};
 use crate::exec::DescriptorUse;
 use nix::fcntl::{FcntlArg, fcntl};
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -34,7 +35,7 @@ pub(super) struct Inherited {
     objects: Vec<Object>,
     /// The path of make's jobserver, if it is a FIFO.
     jobserver: Option<Vec<u8>>,
-    /// Tells of reads of standard input, once it may be read under a number at which no call is stopped.
+    /// Tells of reads of a terminal, once that may happen under a number at which no call is stopped.
     access_watch: Option<OwnedFd>,
 }
 
@@ -116,12 +117,23 @@ impl Inherited {
         true
     }
 
-    /// The device at `path` is opened for reading. If it is the terminal that standard input is, that is read; the
-    /// controlling terminal (`/dev/tty`) counts as that, if we have one.
-    pub(super) fn device_read(&mut self, path: &[u8], device: &Metadata) {
-        let Some(stdin) = self.objects.iter_mut().find(|object| object.number == 0) else { return };
-        let is_terminal = stdin.metadata.file_type().is_char_device() && stdin.metadata.rdev() != null();
-        if is_terminal && stdin.metadata.rdev() == device.rdev() || path == b"/dev/tty" && has_terminal() {
+    /// The device at `path` is opened for reading. If it is the terminal that standard input is, or our controlling
+    /// terminal, reads of it are reads of standard input. (Shells open it without reading.)
+    pub(super) fn device_opened(&mut self, path: &[u8], device: &Metadata) {
+        let Some(stdin) = self.objects.iter().find(|object| object.number == 0) else { return };
+        let same = stdin.is_terminal() && stdin.metadata.rdev() == device.rdev();
+        if same || path == b"/dev/tty" && has_terminal() {
+            self.watch_accesses(path);
+        }
+    }
+
+    /// From now on each read of what is at `path` counts as one of standard input.
+    fn watch_accesses(&mut self, path: &[u8]) {
+        if self.access_watch.is_none() {
+            self.access_watch = new_access_watch();
+        }
+        let is_watched = self.access_watch.as_ref().is_some_and(|watch| add_access_watch(watch, path));
+        if !is_watched && let Some(stdin) = self.objects.iter_mut().find(|object| object.number == 0) {
             stdin.used.read = true;
         }
     }
@@ -142,17 +154,9 @@ impl Inherited {
             return;
         }
         let Some(object) = self.find(tid, from) else { return };
-        if object.number == 0
-            && object.metadata.file_type().is_char_device()
-            && object.metadata.rdev() != null()
-        {
+        if object.number == 0 && object.is_terminal() {
             // A terminal that is saved (as test runners do) is not a terminal that is read.
-            if self.access_watch.is_none() {
-                self.access_watch = watch_accesses();
-            }
-            if self.access_watch.is_some() {
-                return;
-            }
+            return self.watch_accesses(b"/proc/self/fd/0");
         }
         self.opened(tid, from);
     }
@@ -183,6 +187,11 @@ impl Inherited {
 }
 
 impl Object {
+    /// Any character device but `/dev/null`, whose end is noticed by no watch.
+    fn is_terminal(&self) -> bool {
+        self.metadata.file_type().is_char_device() && self.metadata.rdev() != null()
+    }
+
     /// The open descriptor `number`, if a child gets it.
     fn inherited(number: u32) -> Option<Self> {
         let raw = RawFd::try_from(number).ok()?;
@@ -242,25 +251,25 @@ fn has_terminal() -> bool {
     fs::File::open("/dev/tty").is_ok()
 }
 
-/// The device number of `/dev/null`, whose end is seen by nobody.
+/// The device number of `/dev/null`.
 fn null() -> u64 {
     libc::makedev(1, 3)
 }
 
 #[expect(unsafe_code, reason = "inotify is not wrapped here")]
-fn watch_accesses() -> Option<OwnedFd> {
+fn new_access_watch() -> Option<OwnedFd> {
     // SAFETY: takes flags only; a non-negative answer is a new descriptor that is nobody else's.
-    let watch = unsafe {
+    unsafe {
         let number = libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK);
-        if number < 0 {
-            return None;
-        }
-        OwnedFd::from_raw_fd(number)
-    };
+        (number >= 0).then(|| OwnedFd::from_raw_fd(number))
+    }
+}
+
+#[expect(unsafe_code, reason = "inotify is not wrapped here")]
+fn add_access_watch(watch: &OwnedFd, path: &[u8]) -> bool {
+    let Ok(path) = CString::new(path) else { return false };
     // SAFETY: the path ends with a zero byte.
-    let added =
-        unsafe { libc::inotify_add_watch(watch.as_raw_fd(), c"/proc/self/fd/0".as_ptr(), libc::IN_ACCESS) };
-    (added >= 0).then_some(watch)
+    unsafe { libc::inotify_add_watch(watch.as_raw_fd(), path.as_ptr(), libc::IN_ACCESS) >= 0 }
 }
 
 fn is_readable(watch: &OwnedFd) -> bool {

@@ -91,9 +91,7 @@ impl Watched {
         let given = |file: &File| Given::Other(OwnedFd::from(file.try_clone().unwrap()));
         let given = [self.stdin, given(&file), given(&file)];
         // Cargo's own library path would be searched by every program.
-        let environment: Vec<_> = std::env::vars_os()
-            .filter(|(name, _)| name != "LD_LIBRARY_PATH" && name != "MAKEFLAGS")
-            .collect();
+        let environment: Vec<_> = std::env::vars_os().filter(|(name, _)| name != "LD_LIBRARY_PATH").collect();
         let plan = Plan::new(&program, &self.words, &environment, given).unwrap();
         let mut witness = Changes::default();
         let mut unobserved = self.unobserved;
