@@ -170,9 +170,8 @@ pub fn moved(captured: &Captured, request: &Request, secret: [u8; DIGEST_LENGTH]
     // Something looks different; whether it matters for the key is told by another capture.
     let forgetful = Forgetful(secret);
     let memory = seeded(&captured.facts, request, &forgetful);
-    let again = match look(request, &secret, memory) {
-        Ok((again, _, _)) => again,
-        Err(_) => return Some(captured.program.clone()),
+    let Ok((again, _, _)) = look(request, &secret, memory) else {
+        return Some(captured.program.clone());
     };
     let outputs = Patterns::outputs(&request.outputs, &request.directory, &request.places).ok()?;
     let changes = again.manifest.diff(&captured.manifest);

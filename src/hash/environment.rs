@@ -269,6 +269,9 @@ pub(super) fn looks_secret(name: &[u8], value: &[u8]) -> bool {
             .is_some_and(|host| host.contains(&b'@'))
 }
 
+/// A variable's name and value; `None` where it is not set.
+pub type Selected<'a> = (Cow<'a, [u8]>, Option<Cow<'a, OsStr>>);
+
 /// Which variables count before the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
@@ -318,7 +321,7 @@ impl Selector {
 
     /// The variables that count with their values, sorted; `None` for a name that is not set.
     #[must_use]
-    pub fn select<'a>(&self, environment: &'a Environment) -> Vec<(Cow<'a, [u8]>, Option<Cow<'a, OsStr>>)> {
+    pub fn select<'a>(&self, environment: &'a Environment) -> Vec<Selected<'a>> {
         let mut names: BTreeSet<Cow<'a, [u8]>> = environment
             .iter()
             .filter(|(name, _)| self.counts(name.as_bytes()))
@@ -352,7 +355,7 @@ fn is_pattern(word: &[u8]) -> bool {
 pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match pattern.split_first() {
         None => name.is_empty(),
-        Some((b'*', rest)) if rest.is_empty() => true,
+        Some((b'*', [])) => true,
         Some((b'*', rest)) => {
             (0..=name.len()).any(|skip| name.get(skip..).is_some_and(|tail| matches(rest, tail)))
         }

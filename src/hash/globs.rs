@@ -308,7 +308,7 @@ impl Patterns {
         let mut found = BTreeSet::new();
         for pattern in &self.patterns {
             for path in pattern.expand(&mut Plain) {
-                with_below(path, &mut found);
+                with_below(&path, &mut found);
             }
         }
         found.into_iter().collect()
@@ -329,13 +329,13 @@ impl Patterns {
 }
 
 /// Adds `path` and all below it that counts in trees.
-fn with_below(path: PathBuf, found: &mut BTreeSet<PathBuf>) {
+fn with_below(path: &Path, found: &mut BTreeSet<PathBuf>) {
     let is_directory = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-    if !found.insert(path.clone()) || !is_directory {
+    if !found.insert(path.to_path_buf()) || !is_directory {
         return;
     }
-    for (name, _) in Plain.list(&path).unwrap_or_default() {
-        with_below(path.join(name), found);
+    for (name, _) in Plain.list(path).unwrap_or_default() {
+        with_below(&path.join(name), found);
     }
 }
 

@@ -369,7 +369,7 @@ pub fn interpreter(name: &OsStr) -> Option<&'static Interpreter> {
             rest.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'))
         })
     };
-    INTERPRETERS.iter().find(|interpreter| interpreter.names.iter().any(|base| versioned(&base)))
+    INTERPRETERS.iter().find(|interpreter| interpreter.names.iter().any(versioned))
 }
 
 impl Interpreter {

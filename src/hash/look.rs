@@ -425,3 +425,6 @@ fn rest_holds(
         Err(_) => Held::No,
     }
 }
+
+#[cfg(test)]
+mod tests;
