@@ -180,7 +180,7 @@ impl Reading {
         entry.overlay.extend(started.overlay);
         entry.launchers.push(base.to_owned());
         let directory = entry.directory.clone();
-        for name in launcher.settings {
+        for name in launcher.settings.split_ascii_whitespace() {
             let found = directory.ancestors().map(|place| place.join(name));
             if let Some(found) = { found }.find(|path| world.kind(path) == Kind::File) {
                 self.command.settings.push(found);

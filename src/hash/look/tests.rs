@@ -1,7 +1,8 @@
 //! Observations of real files, directories and descriptors: taken, held, and broken by the one change that matters.
 
 use super::*;
-use std::fs::{FileTimes, OpenOptions, Permissions};
+use crate::record::StdinUse;
+use std::fs::{File, FileTimes, OpenOptions, Permissions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
