@@ -8,11 +8,11 @@ use super::entry::What;
 use super::files::read_file;
 use super::gather::{Gathered, child_environment, gather, identity, lineage, lists_directories};
 use super::globs::Patterns;
-use super::launchers::{is_momentary, names_descriptor, shows_times};
 use super::looker::{Fact, Looker};
 use super::manifest::{Manifest, Part};
 use super::memory::FileMemory;
 use super::modules::INLINE;
+use super::nature::{is_momentary, names_descriptor, shows_times};
 use super::program::Unrecorded;
 use super::remembered::{self, Checked, Summary, request_id};
 use super::request::Request;
@@ -170,9 +170,8 @@ pub fn moved(captured: &Captured, request: &Request, secret: [u8; DIGEST_LENGTH]
     // Something looks different; whether it matters for the key is told by another capture.
     let forgetful = Forgetful(secret);
     let memory = seeded(&captured.facts, request, &forgetful);
-    let again = match look(request, &secret, memory) {
-        Ok((again, _, _)) => again,
-        Err(_) => return Some(captured.program.clone()),
+    let Ok((again, _, _)) = look(request, &secret, memory) else {
+        return Some(captured.program.clone());
     };
     let outputs = Patterns::outputs(&request.outputs, &request.directory, &request.places).ok()?;
     let changes = again.manifest.diff(&captured.manifest);

@@ -152,7 +152,7 @@ impl Reading {
         let step = Step { word: self.place, program: program.to_path_buf(), real: real.clone() };
         self.command.steps.push(step);
         if !self.command.entry.executed_directly {
-            self.command.name = base.to_owned();
+            base.clone_into(&mut self.command.name);
             self.command.arguments = arguments;
         }
         self.command.entry.interpreter.clone_from(&real);
@@ -180,7 +180,7 @@ impl Reading {
         entry.overlay.extend(started.overlay);
         entry.launchers.push(base.to_owned());
         let directory = entry.directory.clone();
-        for name in launcher.settings {
+        for name in launcher.settings.split_ascii_whitespace() {
             let found = directory.ancestors().map(|place| place.join(name));
             if let Some(found) = { found }.find(|path| world.kind(path) == Kind::File) {
                 self.command.settings.push(found);
@@ -205,7 +205,7 @@ impl Reading {
         let program = find(&name, &directory, world).program();
         // What a launcher starts and we do not find is a program that we know nothing of.
         if program.is_none() {
-            self.command.name = base_name(&name).to_owned();
+            base_name(&name).clone_into(&mut self.command.name);
             self.command.entry.interpreter = None;
         }
         Some((started.words, program?))
@@ -227,18 +227,19 @@ impl Reading {
         let (asked, count) = interpreter.asked(rest);
         let directory = self.command.entry.directory.clone();
         let what = match asked {
-            Asked::Script(word) => {
-                let text = word.text.as_bytes();
+            Asked::Script(named) => {
+                let text = named.text.as_bytes();
                 let plain = !text.contains(&b'.') && !text.contains(&b'/');
                 let known = !(interpreter.plain_words_are_commands && plain);
-                let script =
-                    known.then(|| script(&directory.join(&word.text), interpreter.language, world)).flatten();
-                self.command.entry.word = script.as_ref().and(word.place);
+                let script = known
+                    .then(|| script(&directory.join(&named.text), interpreter.language, world))
+                    .flatten();
+                self.command.entry.word = script.as_ref().and(named.place);
                 script.map(What::Script)
             }
             Asked::Module(name) => Some(What::Module(name)),
-            Asked::Code(word) => {
-                word.place.map(|place| What::Inline { code: word.text.as_bytes().to_vec(), word: place })
+            Asked::Code(code) => {
+                code.place.map(|place| What::Inline { code: code.text.as_bytes().to_vec(), word: place })
             }
             Asked::Else => None,
         };

@@ -2,9 +2,15 @@
 //!
 //! Names and values alone: knows nothing of files, of the run, or of the key.
 
+mod lists;
+
 use super::entry::LanguageKind;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::encode::Encoder;
+use lists::{
+    ALWAYS, CI_RUN_PATTERNS, CI_RUNS, ESSENTIAL, JAVASCRIPT, LUA, PERL, PYTHON, R, RUBY, SESSION,
+    SESSION_PATTERNS, SHELL,
+};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -12,186 +18,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// An environment: names and values, in the order of the process.
 pub type Environment = [(OsString, OsString)];
-
-/// Decide how nearly any program behaves.
-const ALWAYS: &[&str] = &[
-    "CLICOLOR",
-    "CLICOLOR_FORCE",
-    "COLUMNS",
-    "CUDA_VISIBLE_DEVICES",
-    "FORCE_COLOR",
-    "LANG",
-    "LANGUAGE",
-    "LC_ALL",
-    "LC_COLLATE",
-    "LC_CTYPE",
-    "LC_MESSAGES",
-    "LC_MONETARY",
-    "LC_NUMERIC",
-    "LC_TIME",
-    "LD_LIBRARY_PATH",
-    "LD_PRELOAD",
-    "NO_COLOR",
-    "OMP_NUM_THREADS",
-    "SOURCE_DATE_EPOCH",
-    "TZ",
-];
-
-const PYTHON: &[&str] = &[
-    "PYTHONHASHSEED",
-    "PYTHONHOME",
-    "PYTHONIOENCODING",
-    "PYTHONOPTIMIZE",
-    "PYTHONPATH",
-    "PYTHONUTF8",
-    "PYTHONWARNINGS",
-];
-const JAVASCRIPT: &[&str] = &["NODE_ENV", "NODE_OPTIONS", "NODE_PATH"];
-const SHELL: &[&str] = &["BASH_ENV", "ENV"];
-const RUBY: &[&str] = &["RUBYLIB", "RUBYOPT"];
-const PERL: &[&str] = &["PERL5LIB", "PERL5OPT"];
-const R: &[&str] = &["R_LIBS*"];
-const LUA: &[&str] = &["LUA_PATH*", "LUA_CPATH*", "LUA_INIT*"];
-
-/// Tell of the session, the terminal or the login, not of the work: they count only where the function's own source or
-/// the call names them.
-const SESSION: &[&str] = &[
-    "CASHET_*",
-    "COLORTERM",
-    "DBUS_*",
-    "DISPLAY",
-    "EDITOR",
-    "GPG_*",
-    "HIST*",
-    "HOME",
-    "HOSTNAME",
-    "INVOCATION_ID",
-    "JOURNAL_STREAM",
-    "LESS*",
-    "LINES",
-    "LOGNAME",
-    "LS_COLORS",
-    "MAIL",
-    "MAKEFLAGS",
-    "MAKELEVEL",
-    "MFLAGS",
-    "NAME",
-    "OLDPWD",
-    "PAGER",
-    "PATH",
-    "PROMPT_COMMAND",
-    "PS1",
-    "PWD",
-    "SHELL",
-    "SHLVL",
-    "SSH_*",
-    "STY",
-    "SUDO_*",
-    "TERM",
-    "TERM_*",
-    "TMPDIR",
-    "TMUX*",
-    "USER",
-    "VISUAL",
-    "VTE_VERSION",
-    "WAYLAND_DISPLAY",
-    "WINDOWID",
-    "XAUTHORITY",
-    "XDG_RUNTIME_DIR",
-    "XDG_SESSION_*",
-    "_",
-];
-
-/// Name one run of a CI service, its log or its short-lived credentials.
-const CI_RUNS: &[&str] = &[
-    // GitHub, Gitea, Forgejo
-    "ACTIONS_CACHE_URL",
-    "ACTIONS_ID_TOKEN_REQUEST_*",
-    "ACTIONS_RESULTS_URL",
-    "ACTIONS_RUNTIME_*",
-    "ACTIONS_ORCHESTRATION_ID",
-    "GITHUB_ACTION",
-    "GITHUB_ENV",
-    "GITHUB_EVENT_PATH",
-    "GITHUB_OUTPUT",
-    "GITHUB_PATH",
-    "GITHUB_RUN_ATTEMPT",
-    "GITHUB_RUN_ID",
-    "GITHUB_RUN_NUMBER",
-    "GITHUB_STATE",
-    "GITHUB_STEP_SUMMARY",
-    "RUNNER_NAME",
-    "RUNNER_TRACKING_ID",
-    // GitLab
-    "CI_BUILD_ID",
-    "CI_CONCURRENT_ID",
-    "CI_CONCURRENT_PROJECT_ID",
-    "CI_JOB_ID",
-    "CI_JOB_JWT*",
-    "CI_JOB_STARTED_AT",
-    "CI_JOB_TOKEN",
-    "CI_JOB_URL",
-    "CI_PIPELINE_CREATED_AT",
-    "CI_PIPELINE_ID",
-    "CI_PIPELINE_IID",
-    "CI_PIPELINE_URL",
-    "CI_RUNNER_ID",
-    "CI_RUNNER_SHORT_TOKEN",
-    // Jenkins, TeamCity
-    "BUILD_DISPLAY_NAME",
-    "BUILD_ID",
-    "BUILD_NUMBER",
-    "BUILD_TAG",
-    "BUILD_URL",
-    "EXECUTOR_NUMBER",
-    "HUDSON_COOKIE",
-    "JENKINS_NODE_COOKIE",
-    "JENKINS_SERVER_COOKIE",
-    "RUN_*DISPLAY_URL",
-    // Azure
-    "BUILD_BUILDID",
-    "BUILD_BUILDNUMBER",
-    "BUILD_BUILDURI",
-    "SYSTEM_JOBID",
-    "SYSTEM_PLANID",
-    "SYSTEM_TASKINSTANCEID",
-    "SYSTEM_TIMELINEID",
-    // CircleCI, Travis, Buildkite, AppVeyor, Bitbucket, Drone, Woodpecker, Cirrus
-    "CIRCLE_BUILD_NUM",
-    "CIRCLE_BUILD_URL",
-    "CIRCLE_PIPELINE_ID",
-    "CIRCLE_WORKFLOW_ID",
-    "CIRCLE_WORKFLOW_JOB_ID",
-    "CIRCLE_WORKFLOW_WORKSPACE_ID",
-    "TRAVIS_BUILD_ID",
-    "TRAVIS_BUILD_NUMBER",
-    "TRAVIS_BUILD_WEB_URL",
-    "TRAVIS_JOB_ID",
-    "TRAVIS_JOB_NUMBER",
-    "TRAVIS_JOB_WEB_URL",
-    "BUILDKITE_AGENT_*",
-    "BUILDKITE_BUILD_ID",
-    "BUILDKITE_BUILD_NUMBER",
-    "BUILDKITE_BUILD_URL",
-    "BUILDKITE_JOB_ID",
-    "APPVEYOR_BUILD_ID",
-    "APPVEYOR_BUILD_NUMBER",
-    "APPVEYOR_JOB_ID",
-    "BITBUCKET_BUILD_NUMBER",
-    "BITBUCKET_PIPELINE_UUID",
-    "BITBUCKET_STEP_UUID",
-    "DRONE_BUILD_CREATED",
-    "DRONE_BUILD_NUMBER",
-    "DRONE_BUILD_STARTED",
-    "CI_PIPELINE_NUMBER",
-    "CI_PIPELINE_STARTED",
-    "CI_STEP_STARTED",
-    "CIRRUS_BUILD_ID",
-    "CIRRUS_TASK_ID",
-];
-
-/// What every program needs, with `--env-strict` too.
-const ESSENTIAL: &[&str] = &["HOME", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER"];
 
 /// Parts of names whose values are likely to be secret.
 const SECRETS: &[&str] = &[
@@ -213,7 +39,9 @@ const SECRETS: &[&str] = &[
 #[must_use]
 pub fn is_session(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    SESSION.iter().chain(CI_RUNS).any(|pattern| matches(pattern.as_bytes(), name))
+    let listed = |list: &[&str]| list.binary_search_by(|entry| entry.as_bytes().cmp(name)).is_ok();
+    let like = |list: &[&str]| list.iter().any(|pattern| matches(pattern.as_bytes(), name));
+    listed(SESSION) || listed(CI_RUNS) || like(SESSION_PATTERNS) || like(CI_RUN_PATTERNS)
 }
 
 /// The value of `name`. Where a name is there several times, which programs disagree about, all values count.
@@ -269,6 +97,9 @@ pub(super) fn looks_secret(name: &[u8], value: &[u8]) -> bool {
             .is_some_and(|host| host.contains(&b'@'))
 }
 
+/// A variable's name and value; `None` where it is not set.
+pub type Selected<'a> = (Cow<'a, [u8]>, Option<Cow<'a, OsStr>>);
+
 /// Which variables count before the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
@@ -318,7 +149,7 @@ impl Selector {
 
     /// The variables that count with their values, sorted; `None` for a name that is not set.
     #[must_use]
-    pub fn select<'a>(&self, environment: &'a Environment) -> Vec<(Cow<'a, [u8]>, Option<Cow<'a, OsStr>>)> {
+    pub fn select<'a>(&self, environment: &'a Environment) -> Vec<Selected<'a>> {
         let mut names: BTreeSet<Cow<'a, [u8]>> = environment
             .iter()
             .filter(|(name, _)| self.counts(name.as_bytes()))
@@ -352,7 +183,7 @@ fn is_pattern(word: &[u8]) -> bool {
 pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match pattern.split_first() {
         None => name.is_empty(),
-        Some((b'*', rest)) if rest.is_empty() => true,
+        Some((b'*', [])) => true,
         Some((b'*', rest)) => {
             (0..=name.len()).any(|skip| name.get(skip..).is_some_and(|tail| matches(rest, tail)))
         }
@@ -363,106 +194,4 @@ pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn environment(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-        pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
-    }
-
-    #[test]
-    fn session_variables_are_told_by_name_and_pattern() {
-        for name in [
-            "PATH",
-            "_",
-            "TERM",
-            "TERM_PROGRAM",
-            "SSH_AUTH_SOCK",
-            "TMUX",
-            "TMUX_PANE",
-            "GITHUB_RUN_ID",
-            "CASHET_DIR",
-        ] {
-            assert!(is_session(OsStr::new(name)), "{name}");
-        }
-        for name in ["LANG", "GITHUB_SHA", "TERMINFO", "CI", "PATHS", "DATABASE_URL", "XDG_CONFIG_HOME", ""] {
-            assert!(!is_session(OsStr::new(name)), "{name}");
-        }
-    }
-
-    #[test]
-    fn patterns_match_as_in_a_shell() {
-        for (pattern, name, expected) in [
-            ("CUDA_*", "CUDA_X", true),
-            ("CUDA_*", "CUDA_", true),
-            ("CUDA_*", "CUDA", false),
-            ("*_URL", "DB_URL", true),
-            ("*_URL", "DB_URLS", false),
-            ("A?C", "ABC", true),
-            ("A?C", "AC", false),
-            ("A*B*C", "AxBxBxC", true),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
-        }
-    }
-
-    #[test]
-    fn unset_differs_from_empty_and_all_values_of_a_name_count() {
-        let name = OsStr::new("A");
-        assert_eq!(lookup(&environment(&[("B", "1")]), name), None);
-        assert_eq!(lookup(&environment(&[("A", "")]), name).as_deref(), Some(OsStr::new("")));
-        let twice = environment(&[("A", "1"), ("A", "2")]);
-        let swapped = environment(&[("A", "2"), ("A", "1")]);
-        assert_ne!(lookup(&twice, name), lookup(&swapped, name));
-    }
-
-    #[test]
-    fn digests_of_secrets_need_the_key_and_others_do_not() {
-        let (one, other) = ([1; 32], [2; 32]);
-        for (name, value) in [("API_TOKEN", "x"), ("aws_secret_access_key", "x"), ("DB", "pg://u:p@host/db")]
-        {
-            let digest = |key| variable_digest(name.as_bytes(), value.as_bytes(), key);
-            assert_ne!(digest(&one), digest(&other), "{name}");
-        }
-        for (name, value) in [("LANG", "C"), ("DB", "pg://host/db@x")] {
-            let digest = |key| variable_digest(name.as_bytes(), value.as_bytes(), key);
-            assert_eq!(digest(&one), digest(&other), "{name}");
-        }
-        assert_ne!(variable_digest(b"A", b"BC", &one), variable_digest(b"AB", b"C", &one));
-    }
-
-    #[test]
-    fn the_whole_environment_counts_without_its_order() {
-        let key = [0; 32];
-        let first = environment_digest(&environment(&[("A", "1"), ("B", "2")]), &key);
-        assert_eq!(first, environment_digest(&environment(&[("B", "2"), ("A", "1")]), &key));
-        assert_ne!(first, environment_digest(&environment(&[("A", "1"), ("B", "3")]), &key));
-        assert_ne!(first, environment_digest(&environment(&[("A", "1")]), &key));
-    }
-
-    #[test]
-    fn a_strict_environment_is_what_counts_and_what_every_program_needs() {
-        let mut selector = Selector::for_language(LanguageKind::Python);
-        selector.add(OsStr::new("CUDA_*"));
-        selector.add(OsStr::new("UNSET"));
-        let all = environment(&[
-            ("PATH", "/bin"),
-            ("CUDA_X", "1"),
-            ("FOO", "2"),
-            ("PYTHONPATH", "p"),
-            ("LANG", "C"),
-        ]);
-        let kept: Vec<_> = selector.strict(&all).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(kept, ["PATH", "CUDA_X", "PYTHONPATH", "LANG"]);
-        let selected: Vec<_> = selector
-            .select(&all)
-            .into_iter()
-            .map(|(name, value)| (name.into_owned(), value.is_some()))
-            .collect();
-        assert_eq!(
-            selected,
-            [("CUDA_X", true), ("LANG", true), ("PYTHONPATH", true), ("UNSET", false)]
-                .map(|(name, set)| (name.as_bytes().to_vec(), set))
-        );
-    }
-}
+mod tests;

@@ -24,10 +24,10 @@ pub struct Options {
     pub valued: &'static str,
     /// One-letter options that may have a value, in the same word only.
     pub optional: &'static str,
-    /// Long options without a value; `x*` stands for all that begin so.
-    pub long_flags: &'static [&'static str],
+    /// Long options without a value, separated by blanks; `x*` stands for all that begin so.
+    pub long_flags: &'static str,
     /// Long options with a value: after `=`, or the next word.
-    pub long_valued: &'static [&'static str],
+    pub long_valued: &'static str,
     /// Whether a long option that is not named is a flag if it brings its value after `=`.
     pub assigned: bool,
     /// Whether the value of a one-letter option is always the next word, and `+x` takes options back (shells).
@@ -141,23 +141,26 @@ impl<'a> Reader<'a> {
         let value = equals
             .and_then(|place| long.get(place + 1..))
             .map(|value| Word { text: OsStr::from_bytes(value).to_owned(), place: word.place });
-        let name_is = |list: &[&str]| {
-            list.iter().any(|entry| match entry.strip_suffix('*') {
-                Some(start) => name.starts_with(start.as_bytes()),
-                None => name == entry.as_bytes(),
-            })
-        };
-        if name_is(options.long_valued) {
+        if named(options.long_valued, name) {
             return match value {
                 Some(value) => Item::Option { name: name.to_vec(), value: Some(value) },
                 None => self.next_word(name.to_vec()),
             };
         }
-        if name_is(options.long_flags) || (options.assigned && value.is_some()) {
+        if named(options.long_flags, name) || (options.assigned && value.is_some()) {
             return Item::Option { name: name.to_vec(), value };
         }
         Item::Unknown
     }
+}
+
+/// Whether `name` is in `list`, whose names are separated by blanks; `x*` stands for all that begin so.
+#[must_use]
+pub fn named(list: &str, name: &[u8]) -> bool {
+    list.split_ascii_whitespace().any(|entry| match entry.strip_suffix('*') {
+        Some(start) => name.starts_with(start.as_bytes()),
+        None => name == entry.as_bytes(),
+    })
 }
 
 #[cfg(test)]
@@ -168,8 +171,8 @@ mod tests {
         flags: "ab",
         valued: "o",
         optional: "W",
-        long_flags: &["flag", "no-*"],
-        long_valued: &["value"],
+        long_flags: "flag no-*",
+        long_valued: "value",
         assigned: false,
         shell: false,
     };

@@ -130,13 +130,12 @@ impl Inputs<'_, '_> {
         let kind = EntryKind::of(metadata.file_type());
         self.found.push(path.to_path_buf());
         match kind {
-            EntryKind::File => Ok(()),
             EntryKind::Directory => self.below(path),
             EntryKind::Symlink => self.target(path),
             EntryKind::Pipe | EntryKind::Socket | EntryKind::Device if named => {
                 Err(Error::usage(format!("--input {} is neither file nor directory", path.display())))
             }
-            EntryKind::Pipe | EntryKind::Socket | EntryKind::Device => Ok(()),
+            EntryKind::File | EntryKind::Pipe | EntryKind::Socket | EntryKind::Device => Ok(()),
         }
     }
 

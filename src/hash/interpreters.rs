@@ -3,28 +3,31 @@
 //! Words alone: knows nothing of files.
 
 use super::entry::LanguageKind;
-use super::grammar::{Item, Options, Reader, Word};
+mod table;
+
+use super::grammar::{Item, Options, Reader, Word, named};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use table::{INTERPRETERS, NONE};
 
 /// An interpreter's own grammar.
 #[derive(Debug)]
 pub struct Interpreter {
     /// Names without a version (`python` stands for `python3.11` too).
-    names: &'static [&'static str],
+    names: &'static str,
     /// The language that it speaks.
     pub language: LanguageKind,
     options: Options,
     /// Options whose value is code.
-    code: &'static [&'static str],
+    code: &'static str,
     /// Options whose value is a module's name.
-    module: &'static [&'static str],
+    module: &'static str,
     /// Options whose value is the script.
-    script: &'static [&'static str],
+    script: &'static str,
     /// Options that make the first operand code.
-    code_follows: &'static [&'static str],
+    code_follows: &'static str,
     /// Options with which what is run, or how it is read, is something else: nothing is known then.
-    stops: &'static [&'static str],
+    stops: &'static str,
     /// First operands that are commands of the interpreter: what follows is a script, or code.
     commands: &'static [(&'static str, Operand)],
     /// Whether a script's name must hold a dot or a slash, since the interpreter has commands of its own.
@@ -51,325 +54,18 @@ pub enum Asked {
     Else,
 }
 
-const NONE: Interpreter = Interpreter {
-    names: &[],
-    language: LanguageKind::Other,
-    options: Options {
-        flags: "",
-        valued: "",
-        optional: "",
-        long_flags: &[],
-        long_valued: &[],
-        assigned: false,
-        shell: false,
-    },
-    code: &[],
-    module: &[],
-    script: &[],
-    code_follows: &[],
-    stops: &[],
-    commands: &[],
-    plain_words_are_commands: false,
-};
-
-const NODE_FLAGS: &[&str] = &[
-    "abort-on-*",
-    "allow-*",
-    "enable-*",
-    "experimental-*",
-    "expose-*",
-    "expose_*",
-    "force-*",
-    "frozen-intrinsics",
-    "harmony*",
-    "inspect*",
-    "insecure-*",
-    "jitless",
-    "no-*",
-    "node-snapshot",
-    "pending-deprecation",
-    "permission",
-    "preserve-symlinks*",
-    "throw-deprecation",
-    "trace-*",
-    "track-heap-objects",
-    "use-*",
-    "verify-base-objects",
-    "zero-fill-buffers",
-];
-const NODE_VALUED: &[&str] = &[
-    "conditions",
-    "diagnostic-dir",
-    "disable-warning",
-    "env-file",
-    "eval",
-    "experimental-loader",
-    "icu-data-dir",
-    "import",
-    "input-type",
-    "loader",
-    "openssl-config",
-    "print",
-    "redirect-warnings",
-    "require",
-    "title",
-    "tls-cipher-list",
-    "trace-event-categories",
-    "unhandled-rejections",
-];
-const NODE_STOPS: &[&str] = &[
-    "build-snapshot",
-    "c",
-    "check",
-    "completion-bash",
-    "h",
-    "help",
-    "i",
-    "interactive",
-    "run",
-    "test",
-    "v",
-    "v8-options",
-    "version",
-    "watch*",
-];
-
-const INTERPRETERS: &[Interpreter] = &[
-    Interpreter {
-        names: &["python", "pypy"],
-        language: LanguageKind::Python,
-        options: Options {
-            flags: "3bBdEhiIOPqRsStuvVx?",
-            valued: "cmQWX",
-            long_flags: &["help*", "version"],
-            long_valued: &["check-hash-based-pycs"],
-            ..NONE.options
-        },
-        code: &["c"],
-        module: &["m"],
-        stops: &["h", "V", "?", "x", "help*", "version"],
-        ..NONE
-    },
-    Interpreter {
-        names: &["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"],
-        language: LanguageKind::Shell,
-        options: Options {
-            flags: "abcefhiklmnprstuvxBCDEHPT",
-            valued: "oO",
-            long_flags: &[
-                "debugger",
-                "help",
-                "login",
-                "noediting",
-                "noprofile",
-                "norc",
-                "posix",
-                "restricted",
-                "verbose",
-                "version",
-            ],
-            long_valued: &["init-file", "rcfile"],
-            shell: true,
-            ..NONE.options
-        },
-        code_follows: &["c"],
-        stops: &["s", "D", "help", "version"],
-        ..NONE
-    },
-    Interpreter {
-        names: &["node", "nodejs"],
-        language: LanguageKind::JavaScript,
-        options: Options {
-            flags: "chiv",
-            valued: "Cepr",
-            long_flags: NODE_FLAGS,
-            long_valued: NODE_VALUED,
-            assigned: true,
-            ..NONE.options
-        },
-        code: &["e", "p", "eval", "print"],
-        stops: NODE_STOPS,
-        ..NONE
-    },
-    Interpreter {
-        names: &["tsx", "ts-node"],
-        language: LanguageKind::TypeScript,
-        options: Options {
-            flags: "chivT",
-            valued: "CeprPO",
-            long_flags: &[
-                "abort-on-*",
-                "enable-*",
-                "esm",
-                "experimental-*",
-                "files",
-                "inspect*",
-                "no-*",
-                "preserve-symlinks*",
-                "swc",
-                "trace-*",
-                "transpile-only",
-                "transpileOnly",
-            ],
-            long_valued: &[
-                "conditions",
-                "env-file",
-                "eval",
-                "import",
-                "print",
-                "project",
-                "require",
-                "tsconfig",
-            ],
-            assigned: true,
-            ..NONE.options
-        },
-        code: &["e", "p", "eval", "print"],
-        stops: NODE_STOPS,
-        plain_words_are_commands: true,
-        ..NONE
-    },
-    Interpreter {
-        names: &["bun"],
-        language: LanguageKind::JavaScript,
-        options: Options {
-            flags: "bhv",
-            valued: "depr",
-            long_flags: &["bun", "expose-gc", "inspect*", "no-*", "silent", "smol"],
-            long_valued: &[
-                "conditions",
-                "define",
-                "env-file",
-                "eval",
-                "import",
-                "preload",
-                "print",
-                "require",
-            ],
-            assigned: true,
-            ..NONE.options
-        },
-        code: &["e", "p", "eval", "print"],
-        stops: &["h", "v", "cwd", "hot", "watch"],
-        commands: &[("run", Operand::Script)],
-        plain_words_are_commands: true,
-        ..NONE
-    },
-    Interpreter {
-        names: &["deno"],
-        language: LanguageKind::JavaScript,
-        options: Options {
-            flags: "AEINRSWqfr",
-            valued: "Lc",
-            long_flags: &[
-                "allow-*",
-                "cached-only",
-                "check",
-                "deny-*",
-                "frozen",
-                "inspect*",
-                "no-*",
-                "node-modules-dir",
-                "print",
-                "quiet",
-                "reload",
-                "unstable*",
-            ],
-            long_valued: &["cert", "config", "import-map", "location", "log-level", "seed"],
-            assigned: true,
-            ..NONE.options
-        },
-        stops: &["watch*"],
-        commands: &[("run", Operand::Script), ("eval", Operand::Code)],
-        plain_words_are_commands: true,
-        ..NONE
-    },
-    Interpreter {
-        names: &["ruby"],
-        language: LanguageKind::Ruby,
-        options: Options {
-            flags: "achlnpsvwySU",
-            valued: "CEFIer",
-            optional: "0KTWdix",
-            long_flags: &["debug*", "disable-*", "enable-*", "jit*", "rjit*", "verbose", "yjit*"],
-            long_valued: &["encoding", "external-encoding", "internal-encoding"],
-            assigned: true,
-            ..NONE.options
-        },
-        code: &["e"],
-        stops: &["C", "S", "x", "h"],
-        ..NONE
-    },
-    Interpreter {
-        names: &["perl"],
-        language: LanguageKind::Perl,
-        options: Options {
-            flags: "acfghnpsStTuUvwWX",
-            valued: "eEI",
-            optional: "0CDFMVdilmx",
-            ..NONE.options
-        },
-        code: &["e", "E"],
-        stops: &["S", "V", "v", "x", "h"],
-        ..NONE
-    },
-    Interpreter {
-        names: &["Rscript"],
-        language: LanguageKind::R,
-        options: Options {
-            valued: "e",
-            long_flags: &["no-*", "restore", "save", "slave", "vanilla", "verbose"],
-            assigned: true,
-            ..NONE.options
-        },
-        code: &["e"],
-        ..NONE
-    },
-    Interpreter {
-        names: &["lua", "luajit"],
-        language: LanguageKind::Lua,
-        options: Options { flags: "EWiv", valued: "el", optional: "Oj", ..NONE.options },
-        stops: &["e", "i"],
-        ..NONE
-    },
-    Interpreter {
-        names: &["php"],
-        language: LanguageKind::Php,
-        options: Options { flags: "Cehnq", valued: "cdfrz", ..NONE.options },
-        code: &["r"],
-        script: &["f"],
-        stops: &["h"],
-        ..NONE
-    },
-    Interpreter {
-        names: &["julia"],
-        language: LanguageKind::Julia,
-        options: Options {
-            flags: "iq",
-            valued: "CEHJLept",
-            optional: "Og",
-            long_flags: &["project", "quiet"],
-            long_valued: &["cpu-target", "eval", "home", "load", "print", "procs", "sysimage", "threads"],
-            assigned: true,
-            ..NONE.options
-        },
-        code: &["e", "E", "eval", "print"],
-        ..NONE
-    },
-];
-
 /// The interpreter of this name, if it is one.
 #[must_use]
 pub fn interpreter(name: &OsStr) -> Option<&'static Interpreter> {
     let name = name.as_bytes();
-    let versioned = |base: &&str| {
+    let versioned = |base: &str| {
         name.strip_prefix(base.as_bytes()).is_some_and(|rest| {
             let rest = rest.strip_suffix(b"t").unwrap_or(rest);
             let rest = rest.strip_suffix(b"-dbg").unwrap_or(rest);
             rest.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'))
         })
     };
-    INTERPRETERS.iter().find(|interpreter| interpreter.names.iter().any(|base| versioned(&base)))
+    INTERPRETERS.iter().find(|interpreter| interpreter.names.split_ascii_whitespace().any(versioned))
 }
 
 impl Interpreter {
@@ -384,7 +80,7 @@ impl Interpreter {
                 Item::Unknown => return (Asked::Else, before),
                 Item::Operands(at) => return self.operand(words, at, code_follows),
                 Item::Option { name, value } => {
-                    let is_in = |list: &[&str]| list.iter().any(|entry| names(entry, &name));
+                    let is_in = |list: &str| named(list, &name);
                     if is_in(self.stops) {
                         return (Asked::Else, before);
                     }
@@ -406,7 +102,7 @@ impl Interpreter {
     }
 
     fn is_node(&self) -> bool {
-        self.names.contains(&"node")
+        named(self.names, b"node")
     }
 
     fn operand(&self, words: &[Word], at: usize, code_follows: bool) -> (Asked, usize) {
@@ -433,13 +129,6 @@ impl Interpreter {
             return (Asked::Else, at);
         }
         (Asked::Script(word.clone()), at)
-    }
-}
-
-fn names(entry: &str, name: &[u8]) -> bool {
-    match entry.strip_suffix('*') {
-        Some(start) => name.starts_with(start.as_bytes()),
-        None => name == entry.as_bytes(),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod looker;
 pub mod manifest;
 pub mod memory;
 pub mod modules;
+pub mod nature;
 pub mod occurrence;
 mod packages;
 pub mod program;

@@ -74,23 +74,23 @@ impl Finder for Unrecorded<'_> {
 }
 
 /// Finds `word` as `execvp` does: on the PATH of the child, or relative to `directory` where it holds a slash.
-pub(super) fn find(word: &OsStr, directory: &Path, world: &mut dyn Finder) -> Found {
-    let path = world.path();
-    find_on(word, path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH)), directory, world)
+pub(super) fn find(word: &OsStr, directory: &Path, finder: &mut dyn Finder) -> Found {
+    let path = finder.path();
+    find_on(word, path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH)), directory, finder)
 }
 
 /// [`find`] on the list of directories `path`.
-pub(super) fn find_on(word: &OsStr, path: &OsStr, directory: &Path, world: &mut dyn Finder) -> Found {
+pub(super) fn find_on(word: &OsStr, path: &OsStr, directory: &Path, finder: &mut dyn Finder) -> Found {
     if word.is_empty() {
         return Found::Nothing;
     }
     if word.as_bytes().contains(&b'/') {
-        return candidate(directory.join(word), world);
+        return candidate(directory.join(word), finder);
     }
     let mut refused = None;
     for place in path.as_bytes().split(|byte| *byte == b':') {
         // An empty place is the working directory.
-        match candidate(directory.join(OsStr::from_bytes(place)).join(word), world) {
+        match candidate(directory.join(OsStr::from_bytes(place)).join(word), finder) {
             Found::Program(found) => return Found::Program(found),
             Found::NotExecutable(found) => {
                 refused.get_or_insert(found);
@@ -101,8 +101,8 @@ pub(super) fn find_on(word: &OsStr, path: &OsStr, directory: &Path, world: &mut 
     refused.map_or(Found::Nothing, Found::NotExecutable)
 }
 
-fn candidate(path: PathBuf, world: &mut dyn Finder) -> Found {
-    match world.found(&path) {
+fn candidate(path: PathBuf, finder: &mut dyn Finder) -> Found {
+    match finder.found(&path) {
         Kind::Absent => Found::Nothing,
         Kind::File if rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok() => Found::Program(path),
         Kind::File | Kind::Directory | Kind::Other => Found::NotExecutable(path),

@@ -82,7 +82,7 @@ fn is_link_to(program: &Path, name: &[u8], world: &mut Looker<'_>) -> bool {
     world.link(program).is_some_and(|text| base_name(&text).as_bytes() == name)
 }
 
-fn executable(path: PathBuf, world: &mut Looker<'_>) -> Option<PathBuf> {
+fn executable(path: &Path, world: &mut Looker<'_>) -> Option<PathBuf> {
     find_on(path.as_os_str(), OsStr::new(""), Path::new("/"), world).program()
 }
 
@@ -123,7 +123,7 @@ fn env_family(
             return on_path_without(&root.join("shims"), name, directory, world);
         }
         if let Some(installed) = installed(&root.join("versions"), version, world)
-            && let Some(found) = executable(installed.join("bin").join(name), world)
+            && let Some(found) = executable(&installed.join("bin").join(name), world)
         {
             return Some(found);
         }
@@ -244,10 +244,10 @@ fn chosen(
         }
         if let Some(path) = version.strip_prefix(b"path:") {
             let place = Path::new(OsStr::from_bytes(path));
-            return executable(place.join("bin").join(name), world);
+            return executable(&place.join("bin").join(name), world);
         }
         let place = installs.join(OsStr::from_bytes(version));
-        if let Some(found) = executable(place.join("bin").join(name), world) {
+        if let Some(found) = executable(&place.join("bin").join(name), world) {
             return Some(found);
         }
     }
@@ -335,5 +335,5 @@ fn volta(home: &Path, name: &OsStr, directory: &Path, world: &mut Looker<'_>) ->
         let json: serde_json::Value = serde_json::from_slice(&json).ok()?;
         Some(json.get("node")?.get("runtime")?.as_str()?.to_owned())
     })?;
-    executable(home.join("tools/image/node").join(version).join("bin").join(name), world)
+    executable(&home.join("tools/image/node").join(version).join("bin").join(name), world)
 }

@@ -174,7 +174,7 @@ fn each_part_of_a_request_changes_the_key() {
         keys.push((what, sandbox.key(&request)));
     };
     let set = |request: &mut Request, name: &str, value: &str| {
-        request.environment.push((name.into(), value.into()))
+        request.environment.push((name.into(), value.into()));
     };
     add("a word", &|request| request.words[2] = "a c".into());
     add("two words", &|request| request.words = ["sh", "s.sh", "a", "b"].map(OsString::from).to_vec());
