@@ -423,7 +423,7 @@ fn sourced_files_of_a_shell_script_are_found() {
     assert_eq!(project.sources(), expected);
     let before = project.function();
     assert!(before.shadows.contains(&project.path("project/absent.sh")));
-    assert_eq!(before.variables, [b"X".to_vec()]);
+    assert!(before.variables.contains(&b"X".to_vec()));
     project.write("project/lib/b.sh", "# more\n. ./c.sh\n");
     let digests =
         |function: &Function| function.sources.iter().map(|source| source.digest).collect::<Vec<_>>();

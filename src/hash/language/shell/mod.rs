@@ -104,7 +104,7 @@ impl<'a> Script<'a> {
 }
 
 /// The arguments of a command.
-fn arguments<'a>(command: Node<'a>) -> Vec<Node<'a>> {
+fn arguments(command: Node<'_>) -> Vec<Node<'_>> {
     let mut cursor = command.walk();
     command.children_by_field_name("argument", &mut cursor).collect()
 }
