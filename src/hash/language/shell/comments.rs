@@ -6,8 +6,8 @@ use tree_sitter::Node;
 
 /// The bytes of `range` without comments; `None` where a comment stands where none can be.
 ///
-/// A comment on a line of its own goes with the line. Of one that ends a line the `#` stays, so that blanks before it keep
-/// their meaning (`\ # note` is not `\`). Comments that could be read in two ways stay whole.
+/// A comment on a line of its own goes with the line. Of one that ends a line the `#` stays, so that the blanks before it keep
+/// their meaning. Comments that could be read in two ways stay whole.
 pub(super) fn without(script: &Script<'_>, range: Range<usize>) -> Option<Vec<u8>> {
     let source = script.source;
     let mut kept = Vec::with_capacity(range.len());
@@ -35,6 +35,10 @@ pub(super) fn without(script: &Script<'_>, range: Range<usize>) -> Option<Vec<u8
             line.max(range.start)..(comment.end + 1).min(range.end)
         } else {
             if !matches!(before.last(), Some(b' ' | b'\t' | b';' | b'&' | b'|' | b'(' | b')')) {
+                return None;
+            }
+            // `\ # a` is the word ` #`, then `a`: the parser takes it for a comment.
+            if before.len() >= 2 && before.get(before.len() - 2) == Some(&b'\\') {
                 return None;
             }
             comment.start + 1..comment.end
