@@ -4,10 +4,13 @@
 //! paths or the key.
 
 mod guarded;
+mod javascript;
 mod python;
 mod raw;
 mod shell;
+mod surrogates;
 
+pub use javascript::JavaScript;
 pub use python::Python;
 pub use raw::Raw;
 pub use shell::Shell;
@@ -103,12 +106,14 @@ pub trait Language: Send + Sync {
     fn pieces(&self, source: &[u8]) -> Vec<Piece>;
 }
 
-/// The language of that name, for its newest version: `python`, `shell`, `raw`. What it is called in
+/// The language of that name, for its newest version: `python`, `javascript`, `typescript`, `shell`, `raw`. What it is called in
 /// commands (`python3.11`, `nodejs`) is no name of a language.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Box<dyn Language>> {
     Some(match name {
         "python" => Box::new(Python::newest()),
+        "javascript" => Box::new(JavaScript::plain()),
+        "typescript" => Box::new(JavaScript::typescript()),
         "shell" => Box::new(Shell),
         "raw" => Box::new(Raw),
         _ => return None,

@@ -13,6 +13,7 @@ mod statements;
 mod writer;
 
 use super::guarded::quietly;
+use super::surrogates::has_lone_surrogate;
 use super::{Language, NormalForm, Parsed, Piece};
 use ruff_python_ast::{ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
@@ -119,7 +120,7 @@ impl Language for Python {
 fn readable(source: &[u8]) -> Option<&str> {
     let unreadable = source.len() > LARGEST_SOURCE
         || source.contains(&0)
-        || escapes::has_lone_surrogate(source)
+        || has_lone_surrogate(source)
         || has_other_coding(source);
     if unreadable { None } else { str::from_utf8(source).ok() }
 }
