@@ -162,7 +162,7 @@ impl<'a> Visit<'a> for Mentions {
         match (&new.callee, new.arguments.first()) {
             (Expression::Identifier(name), Some(first)) if name.name == "Worker" => self.worker(first),
             (Expression::Identifier(name), _) if name.name == "Function" => {
-                self.parsed.computed_imports = true
+                self.parsed.computed_imports = true;
             }
             _ => {}
         }
@@ -181,7 +181,7 @@ impl<'a> Visit<'a> for Mentions {
             Expression::StaticMemberExpression(member) => match (member.property.name.as_str(), first) {
                 // `require.resolve`, `module.require`
                 ("resolve", Some(first)) if is_named(&member.object, "require") => {
-                    self.import_expression(first)
+                    self.import_expression(first);
                 }
                 ("require", Some(first)) => self.import_expression(first),
                 ("fork" | "createRequire" | "runInThisContext" | "runInNewContext" | "runInContext", _) => {

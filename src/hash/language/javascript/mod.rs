@@ -34,7 +34,7 @@ const LARGEST_STACK: usize = 1 << 30;
 enum Goal {
     /// A module, by its name.
     Module,
-    /// A script or a CommonJS module, by its name.
+    /// A script or a `CommonJS` module, by its name.
     Script,
     /// Either: `package.json`, an option or the code itself decides.
     Either,
