@@ -4,11 +4,16 @@
 //! paths or the key.
 
 mod guarded;
+mod javascript;
 mod python;
 mod raw;
+mod shell;
+mod surrogates;
 
+pub use javascript::JavaScript;
 pub use python::Python;
 pub use raw::Raw;
+pub use shell::Shell;
 
 /// What a source says about the program that it is part of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +80,8 @@ pub enum Import {
     FileFromDirectory(Vec<u8>),
     /// A file, relative to the directory of the source itself.
     FileFromSource(Vec<u8>),
+    /// A file, relative to the directory of the script that runs.
+    FileFromEntry(Vec<u8>),
 }
 
 /// A named part of a source: a function, class or method, with the digestible bytes of it alone.
@@ -99,12 +106,15 @@ pub trait Language: Send + Sync {
     fn pieces(&self, source: &[u8]) -> Vec<Piece>;
 }
 
-/// The language of that name, for its newest version: `python`, `raw`. What it is called in
+/// The language of that name, for its newest version: `python`, `javascript`, `typescript`, `shell`, `raw`. What it is called in
 /// commands (`python3.11`, `nodejs`) is no name of a language.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Box<dyn Language>> {
     Some(match name {
         "python" => Box::new(Python::newest()),
+        "javascript" => Box::new(JavaScript::plain()),
+        "typescript" => Box::new(JavaScript::typescript()),
+        "shell" => Box::new(Shell),
         "raw" => Box::new(Raw),
         _ => return None,
     })

@@ -5,6 +5,7 @@
 
 mod acting;
 mod python;
+mod shell;
 mod sources;
 
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub fn function(entry: &Entry, request: &Request, world: &mut dyn World) -> Func
     let mut view = View { entry, world };
     let sources = match entry.language {
         LanguageKind::Python => python::sources(&mut view),
+        LanguageKind::Shell => shell::sources(&mut view),
         LanguageKind::Executable => Sources::default(),
         _ => raw(&mut view),
     };

@@ -399,6 +399,40 @@ fn what_the_environment_is_asked_for_is_gathered() {
 }
 
 #[test]
+fn sourced_files_of_a_shell_script_are_found() {
+    let mut project = Project::python();
+    project.entry.language = LanguageKind::Shell;
+    project.entry.what = What::Script(project.path("project/bin/run.sh"));
+    project.write(
+        "project/bin/run.sh",
+        "# note\n. \"$(dirname \"$0\")/../lib/a.sh\"\n. ./c.sh\nsource d.sh\necho $X\n",
+    );
+    project.write("project/lib/a.sh", "source \"${BASH_SOURCE%/*}/b.sh\"\n. ./absent.sh\n");
+    project.write("project/lib/b.sh", ". ./c.sh\n");
+    project.write("project/c.sh", "");
+    project.write("path/d.sh", "");
+    let path = project.path("path").into_os_string();
+    project.world.variables.insert("PATH".into(), path);
+    let expected = [
+        "path/d.sh",
+        "project/bin/../lib/a.sh",
+        "project/bin/../lib/b.sh",
+        "project/bin/run.sh",
+        "project/c.sh",
+    ];
+    assert_eq!(project.sources(), expected);
+    let before = project.function();
+    assert!(before.shadows.contains(&project.path("project/absent.sh")));
+    assert!(before.variables.contains(&b"X".to_vec()));
+    project.write("project/lib/b.sh", "# more\n. ./c.sh\n");
+    let digests =
+        |function: &Function| function.sources.iter().map(|source| source.digest).collect::<Vec<_>>();
+    assert_eq!(digests(&project.function()), digests(&before));
+    project.entry.options = vec!["-ev".into()];
+    assert!(project.function().sources.iter().all(|source| source.form == "raw"));
+}
+
+#[test]
 fn an_executable_has_no_sources() {
     let mut project = Project::python();
     project.entry.language = LanguageKind::Executable;
