@@ -22,7 +22,8 @@ impl Context {
     /// # Errors
     /// The working directory cannot be told.
     pub fn here(store: Option<&OsStr>) -> Result<Self> {
-        let directory = env::current_dir().map_err(|source| Error::io("find", Path::new("the working directory"), source))?;
+        let directory = env::current_dir()
+            .map_err(|source| Error::io("find", Path::new("the working directory"), source))?;
         let given = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty());
         let named = store.map(OsStr::to_owned).or_else(|| given("CASHET_DIR"));
         let project = Project::find(directory, given("HOME").as_deref(), named.as_deref());
