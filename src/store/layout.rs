@@ -174,6 +174,22 @@ impl Layout {
     }
 }
 
+/// The blob whose file has this name in the directory of this name, and whether the file is the compressed form;
+/// `None` for names that no blob has.
+pub(crate) fn blob_of(fan: &OsStr, name: &OsStr) -> Option<(BlobId, bool)> {
+    let (fan, name) = (fan.to_str()?, name.to_str()?);
+    let packed = name.ends_with(PACKED_SUFFIX);
+    let digest = digest_of(fan, name.strip_suffix(PACKED_SUFFIX).unwrap_or(name))?;
+    Some((BlobId(digest), packed))
+}
+
+/// The digest whose file has this name in the directory of this name.
+pub(crate) fn digest_of(fan: &str, name: &str) -> Option<Digest> {
+    let text = format!("{fan}{name}");
+    let digest = Digest::from_hex(&text)?;
+    (fan.len() == 2 && digest.to_hex() == text).then_some(digest)
+}
+
 /// A file in `directory`, which is made if it is missing; removed when dropped.
 pub(crate) fn new_temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
     match tempfile::NamedTempFile::new_in(directory) {

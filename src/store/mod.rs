@@ -3,18 +3,31 @@
 //! Knows nothing of what a manifest means, of processes, of the terminal, or of the time, which is
 //! passed in.
 
+mod archive;
 mod blobs;
 mod clock;
 mod events;
+mod exclusive;
 mod flat;
+mod fsck;
+mod gc;
+mod history;
 mod index;
 mod layout;
 mod local;
 mod lock;
 mod memoizing;
+mod plan;
 mod recall;
 
+pub use archive::Moved;
+pub use exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
+pub use fsck::{Damage, Report};
+pub use gc::KEEP_TAG;
+pub use history::{Log, Resolved, Row, Stats};
+pub use index::{Filter, Missed, StatusFilter};
 pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
+pub use plan::{DEFAULT_AGE, Plan, Policy};
 
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;

@@ -6,12 +6,13 @@
 mod packed;
 mod read;
 mod segments;
+mod walk;
 mod write;
 
-pub(crate) use packed::{FRAME, Packed, Packer, pays};
-pub(crate) use read::{Form, Found, digest_of_file};
-pub(crate) use segments::{Scratch, threads};
-pub(crate) use write::Writer;
+pub(crate) use read::digest_of_file;
+pub(crate) use segments::threads;
+pub(crate) use walk::Stored;
+pub(crate) use write::{Staged, Writer};
 
 use super::layout::Layout;
 use super::lock::{Pending, StoreLock, hold};

@@ -176,6 +176,75 @@ impl Blobs {
     }
 }
 
+/// A whole blob in a temporary file, not in place yet.
+pub(crate) struct Staged {
+    /// What it will be.
+    pub(crate) content: Content,
+    /// Nothing for the blob of no bytes.
+    file: Option<(TempPath, bool, u64)>,
+}
+
+impl Writer {
+    /// Ends the blob without putting it in place.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub(crate) fn stage(self) -> Result<Staged> {
+        let directory = self.blobs.layout.temporary();
+        let failed = |source| Error::io("write", &directory, source);
+        let content = Content { blob: BlobId(self.hasher.finish()), size: self.size };
+        if is_empty(&content.blob) {
+            return Ok(Staged { content, file: None });
+        }
+        let (path, file, packed, stored) = if let Some(spill) = self.spill {
+            let (path, file) = spill.finish().map_err(failed)?;
+            (path, file, false, self.size)
+        } else {
+            let large = self.bytes.len() > TINY;
+            let form = if large { packed::pack_if_it_pays(&self.bytes, LEVEL) } else { None };
+            let bytes = form.as_ref().unwrap_or(&self.bytes);
+            let mut file = new_temporary(&directory).map_err(failed)?;
+            file.write_all(bytes).map_err(failed)?;
+            let (file, path) = file.into_parts();
+            (path, file, form.is_some(), bytes.len() as u64)
+        };
+        if self.blobs.durable {
+            file.sync_all().map_err(failed)?;
+        }
+        Ok(Staged { content, file: Some((path, packed, stored)) })
+    }
+}
+
+impl Blobs {
+    /// Puts a staged blob in place, unless it is there and true.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub(crate) fn place(&self, staged: Staged) -> Result<Content> {
+        let Some((path, packed, stored)) = staged.file else {
+            return Ok(staged.content);
+        };
+        let blob = staged.content.blob;
+        let _shared = self.lock.shared()?;
+        hold(&self.pending).add(&self.layout, blob)?;
+        if self.verify(&blob).is_ok() {
+            self.note_added(blob, self.file_size(&blob), false);
+            return Ok(staged.content);
+        }
+        let final_path = if packed { self.layout.packed(&blob) } else { self.layout.raw(&blob) };
+        let failed = |source| Error::io("write", &final_path, source);
+        let raw = self.layout.raw(&blob);
+        if packed && std::fs::symlink_metadata(&raw).is_ok() {
+            // An untrue raw file would be read first: it gets the place of the compressed one, and is replaced.
+            std::fs::rename(&raw, &final_path).map_err(failed)?;
+        }
+        rename_into_place(path, &final_path).map_err(failed)?;
+        self.after_rename(&final_path)?;
+        self.note_added(blob, stored, true);
+        Ok(staged.content)
+    }
+}
+
 /// Copies all of a file without moving its offset, in the kernel where that can; tells how many bytes.
 fn copy_all(source: &File, to: &mut File) -> io::Result<u64> {
     let mut offset = 0;

@@ -9,9 +9,10 @@ mod schema;
 mod upkeep;
 mod write;
 
-pub(crate) use query::{Filter, Listed};
+pub(crate) use query::Listed;
+pub use query::{Filter, StatusFilter};
 pub(crate) use record::{Brief, State};
-pub(crate) use upkeep::Totals;
+pub use upkeep::Missed;
 pub(crate) use write::{NewCommit, Parent};
 
 use crate::error::{Error, Kind, Result};
@@ -49,7 +50,7 @@ impl Index {
         &mut self,
         run: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let mut write = || {
+        let write = || {
             let behavior = rusqlite::TransactionBehavior::Immediate;
             let transaction = self.connection.transaction_with_behavior(behavior)?;
             let value = run(&transaction)?;

@@ -7,10 +7,13 @@ use crate::error::Result;
 use crate::record::{Commit, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row, params, params_from_iter};
+use std::collections::HashMap;
 
 /// Which commits are wanted; what is `None` or empty does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    /// The lineage that it is part of.
+    pub lineage: Option<LineageId>,
     /// Bytes that the function's name holds.
     pub function: Option<Vec<u8>>,
     /// Tags that it has, each with a certain value or any.
@@ -129,6 +132,14 @@ impl Index {
         })
     }
 
+    /// The key of a commit.
+    pub(crate) fn key_of(&self, id: &CommitId) -> Result<Option<Key>> {
+        let sql = format!("SELECT {BRIEF} FROM commits WHERE id = ?1");
+        let found =
+            self.reading(|connection| collect(connection, &sql, [id.0.as_bytes()], 1, Brief::read))?;
+        Ok(found.first().map(|brief| brief.key))
+    }
+
     /// Up to `limit` commits that `filter` lets through, newest first, older than the sequence number `before`.
     pub(crate) fn list(&self, filter: &Filter, before: i64, limit: usize) -> Result<Vec<Listed>> {
         let (condition, values) = condition_of(filter, before);
@@ -216,6 +227,25 @@ impl Index {
         })
     }
 
+    /// Of each commit the products of others that went in, by sequence number.
+    pub(crate) fn all_edges(&self) -> Result<HashMap<i64, Vec<Digest>>> {
+        self.reading(|connection| {
+            let mut query = connection.prepare_cached("SELECT digest, sequence, seal FROM edges")?;
+            let mut rows = query.query([])?;
+            let mut edges: HashMap<i64, Vec<Digest>> = HashMap::new();
+            while let Some(row) = rows.next()? {
+                let sequence: i64 = row.get(1)?;
+                let product = digest(row, 0);
+                if let Some(product) = product.filter(|product| {
+                    bytes(row, 2).is_some_and(|seal| seal == seal_of_edge(product, sequence))
+                }) {
+                    edges.entry(sequence).or_default().push(product);
+                }
+            }
+            Ok(edges)
+        })
+    }
+
     /// The commits that have the tag `name`, with its value.
     pub(crate) fn tagged(&self, name: &str) -> Result<Vec<(i64, String)>> {
         let sql = "SELECT sequence, name, value, seal FROM tags WHERE name = ?1";
@@ -236,6 +266,9 @@ fn condition_of(filter: &Filter, before: i64) -> (String, Vec<Value>) {
         condition.push_str(" AND ");
         condition.push_str(&words.replace('\u{1}', "?"));
     };
+    if let Some(lineage) = &filter.lineage {
+        add("commits.lineage = ?", vec![Value::Blob(lineage.0.as_bytes().to_vec())]);
+    }
     if let Some(part) = &filter.function {
         add("instr(commits.name, ?) > 0", vec![Value::Blob(part.clone())]);
     }

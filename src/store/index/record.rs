@@ -37,6 +37,11 @@ impl State {
         Self(self.0 | other.0)
     }
 
+    /// Whether something that it needs is gone.
+    pub(crate) const fn has_lost(self) -> bool {
+        self.has(Self::EVICTED) || self.has(Self::DISTRUSTED)
+    }
+
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -64,6 +64,10 @@ impl Index {
             if old && !make {
                 return Ok(None);
             }
+            if old {
+                // Room that collection frees is given back in steps; it must be said before there are tables.
+                connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            }
             if old || network {
                 let mode = if network { "DELETE" } else { "WAL" };
                 connection.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))?;

@@ -1,6 +1,6 @@
 //! Statistics, folding of the log of hits, checkpoints, deletion of rows, and the check of the whole.
 
-use super::record::{Brief, read_body};
+use super::record::{Brief, bytes, digest, read_body, seal_of_edge, seal_of_product, seal_of_tag};
 use super::write::{read_clock, sequence_of};
 use super::{Index, failed};
 use crate::digest::{CommitId, Digest};
@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::record::Timestamp;
 use crate::store::Event;
 use crate::store::clock::Clock;
+use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use std::collections::HashMap;
 
@@ -144,15 +145,15 @@ impl Index {
         })
     }
 
-    /// Deletes up to `limit` rows that do not prove themselves or have no body; tells how many there were.
+    /// Deletes rows by their sequence numbers.
     pub(crate) fn delete_untrue(&mut self, sequences: &[i64]) -> Result<()> {
         self.writing(|transaction| {
             sequences.iter().try_for_each(|sequence| delete_one(transaction, *sequence))
         })
     }
 
-    /// Removes what points to commits that are gone, from the key `after` on and up to `limit` rows at a time.
-    /// Tells whether there may be more.
+    /// Removes what points to commits that are gone, up to `limit` rows of each table. Tells whether there may be
+    /// more.
     pub(crate) fn prune(&mut self, limit: u32) -> Result<bool> {
         self.writing(|transaction| {
             let mut removed = 0;
@@ -170,10 +171,32 @@ impl Index {
         })
     }
 
+    /// Gives up to `pages` free pages back to the file system; tells whether there were any.
+    pub(crate) fn shrink(&self, pages: u32) -> Result<bool> {
+        self.reading(|connection| {
+            let free: i64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+            if free > 0 {
+                let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+                let mut rows = statement.query([])?;
+                while rows.next()?.is_some() {}
+            }
+            Ok(free > i64::from(pages))
+        })
+    }
+
     /// Forgets what was missed before `time`.
     pub(crate) fn forget_missed(&mut self, time: Timestamp) -> Result<()> {
         self.writing(|transaction| {
             transaction.execute("DELETE FROM missed WHERE newest < ?1", [time.0]).map(|_| ())
+        })
+    }
+
+    /// Takes note that blobs are gone.
+    pub(crate) fn lose_blobs(&mut self, blobs: u64, bytes: u64) -> Result<()> {
+        let number = |value| i64::try_from(value).unwrap_or(i64::MAX);
+        self.writing(|transaction| {
+            let sql = "UPDATE totals SET blobs = max(blobs - ?1, 0), stored = max(stored - ?2, 0)";
+            transaction.execute(sql, params![number(blobs), number(bytes)]).map(|_| ())
         })
     }
 
@@ -253,10 +276,58 @@ impl Index {
         })
     }
 
+    /// Deletes tags, products and edges that do not prove themselves, or with `look_only` counts them.
+    pub(crate) fn untrue_links(&mut self, look_only: bool) -> Result<u64> {
+        self.writing(|transaction| {
+            let mut untrue = 0;
+            untrue += untrue_of(transaction, "tags", "sequence, name, value", look_only, |row| {
+                let text = |column| row.get_ref(column).ok()?.as_str().ok();
+                Some(seal_of_tag(row.get(0).ok()?, text(1)?, text(2)?))
+            })?;
+            untrue += untrue_of(transaction, "products", "digest, sequence, path", look_only, |row| {
+                Some(seal_of_product(&digest(row, 0)?, row.get(1).ok()?, bytes(row, 2)?))
+            })?;
+            untrue += untrue_of(transaction, "edges", "digest, sequence, NULL", look_only, |row| {
+                Some(seal_of_edge(&digest(row, 0)?, row.get(1).ok()?))
+            })?;
+            Ok(untrue)
+        })
+    }
+
     /// Closes the connection, so that the file may be moved.
     pub(crate) fn close(self) -> Result<()> {
         self.connection.close().map_err(|(_, error)| failed("close", &self.path, &error))
     }
+}
+
+/// Rows of `table` whose `seal` is not the one that `seal_of` computes from `columns`.
+fn untrue_of(
+    transaction: &Transaction<'_>,
+    table: &str,
+    columns: &str,
+    look_only: bool,
+    seal_of: impl Fn(&Row<'_>) -> Option<[u8; 16]>,
+) -> rusqlite::Result<u64> {
+    let mut untrue: Vec<(Value, Value, Value)> = Vec::new();
+    let mut query = transaction.prepare(&format!("SELECT {columns}, seal FROM {table}"))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let seal = seal_of(row);
+        if seal.is_none() || bytes(row, 3) != seal.as_ref().map(<[u8; 16]>::as_slice) {
+            untrue.push((row.get(0)?, row.get(1)?, row.get(2)?));
+        }
+    }
+    if !look_only {
+        let names: Vec<&str> = columns.split(", ").collect();
+        let conditions: Vec<String> =
+            names.iter().enumerate().map(|(place, name)| format!("{name} IS ?{}", place + 1)).collect();
+        let mut delete =
+            transaction.prepare(&format!("DELETE FROM {table} WHERE {}", conditions.join(" AND ")))?;
+        for (first, second, third) in &untrue {
+            delete.execute(params![first, second, third])?;
+        }
+    }
+    Ok(untrue.len() as u64)
 }
 
 fn fold_hits(

@@ -46,7 +46,8 @@ fn number(value: u64) -> i64 {
 }
 
 impl Index {
-    /// Adds commits, all or none. Of each tells its id and whether it was not there before.
+    /// Adds commits, all or none. Of each tells its id and whether that changed
+    /// anything: one that is there stays as it is, and gets back what it had lost.
     pub(crate) fn insert(&mut self, commits: Vec<NewCommit<'_>>) -> Result<Vec<(Commit, CommitId, bool)>> {
         self.writing(|transaction| {
             commits.into_iter().map(|commit| insert_one(transaction, commit)).collect()
@@ -92,14 +93,19 @@ fn insert_one(
     }
     let body = commit.to_bytes();
     let id = CommitId(Digest::of(&body));
-    if sequence_of(transaction, &id)?.is_some() {
-        return Ok((commit, id, false));
+    let never = matches!(commit.replay, Replay::Never { .. });
+    let state = if never { State::NEVER } else { State::REPLAYABLE };
+    if let Some(known) = brief_of(transaction, &id)? {
+        let revived = known.state != state;
+        if revived {
+            revive(transaction, known, state, new.blobs)?;
+        }
+        return Ok((commit, id, revived));
     }
     let mut query = transaction.prepare_cached(
         "SELECT max(next, coalesce((SELECT max(sequence) FROM commits), 0) + 1) FROM totals WHERE one = 1",
     )?;
     let sequence: i64 = query.query_row([], |row| row.get(0))?;
-    let never = matches!(commit.replay, Replay::Never { .. });
     let brief = Brief {
         sequence,
         id,
@@ -110,7 +116,7 @@ fn insert_one(
         started: commit.started,
         wall: number(commit.resources.wall),
         status: status_of(commit.termination),
-        state: if never { State::NEVER } else { State::REPLAYABLE },
+        state,
         size: number(new.size),
         stored: number(new.stored),
         hits: 0,
@@ -229,12 +235,31 @@ fn mark_one(transaction: &Transaction<'_>, id: &CommitId, state: State) -> rusql
     if brief.state.has(State::EVICTED) {
         brief.blobs.clear();
     }
-    let mut statement = transaction
-        .prepare_cached("UPDATE commits SET state = ?2, blobs = ?3, seal = ?4 WHERE sequence = ?1")?;
-    statement.execute(params![brief.sequence, brief.state.bits(), brief.packed_blobs(), brief.seal()])?;
+    update_state(transaction, &brief)?;
     if was == State::REPLAYABLE && brief.state != was {
         transaction.execute("UPDATE totals SET results = max(results - 1, 0) WHERE one = 1", [])?;
     }
+    Ok(())
+}
+
+/// Gives a commit back what it had lost.
+fn revive(
+    transaction: &Transaction<'_>,
+    mut brief: Brief,
+    state: State,
+    blobs: Vec<BlobId>,
+) -> rusqlite::Result<()> {
+    (brief.state, brief.blobs) = (state, blobs);
+    update_state(transaction, &brief)?;
+    let results = i64::from(state == State::REPLAYABLE);
+    transaction.execute("UPDATE totals SET results = results + ?1 WHERE one = 1", [results])?;
+    Ok(())
+}
+
+fn update_state(transaction: &Transaction<'_>, brief: &Brief) -> rusqlite::Result<()> {
+    let mut statement = transaction
+        .prepare_cached("UPDATE commits SET state = ?2, blobs = ?3, seal = ?4 WHERE sequence = ?1")?;
+    statement.execute(params![brief.sequence, brief.state.bits(), brief.packed_blobs(), brief.seal()])?;
     Ok(())
 }
 
