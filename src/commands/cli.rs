@@ -3,7 +3,10 @@
 //! `exec`, `check` and `audit` are here for help, completion and the manual; their words are scanned by
 //! `options`, since building this tree costs more than half a hit.
 
-use super::{completions, diff, get, graph, history, log, man, options, show, stats, tag, values};
+use super::{
+    completions, diff, export, fsck, gc, get, graph, history, import, log, man, options, rm, show, stats,
+    tag, values,
+};
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, FromArgMatches, Subcommand, ValueHint};
@@ -29,8 +32,18 @@ pub enum Verb {
     Graph(graph::Args),
     /// Set, remove or list the tags of a commit
     Tag(tag::Args),
+    /// Delete commits, and the blobs that nothing else needs
+    Rm(rm::Args),
+    /// Drop results that were not used for long, or for which there is no room
+    Gc(gc::Args),
     /// Print numbers over the whole store
     Stats(stats::Args),
+    /// Check every digest, row and reference of the store
+    Fsck(fsck::Args),
+    /// Write commits and all that they need into one file
+    Export(export::Args),
+    /// Take in the commits of an exported file
+    Import(import::Args),
     /// Print a shell's completion script
     Completions(completions::Args),
     /// Print or write the manual pages

@@ -95,15 +95,21 @@ impl Opened {
     /// A store that was named is not there; it belongs to somebody else, or is newer.
     pub fn open(context: &Context) -> Result<Self> {
         let project = context.project.clone();
-        let options = StoreOptions { trust_owner: project.store_is_named, ..StoreOptions::default() };
-        let store = match LocalStore::open(&project.store, &options) {
+        let store = match open(&project, false) {
             Ok(store) => Some(store),
             Err(error) if error.is_not_found() && !project.store_is_named => None,
             Err(error) => return Err(error),
         };
-        let opened = Self { store, project };
-        opened.tell_notices();
-        Ok(opened)
+        Ok(Self { store, project })
+    }
+
+    /// Opens the store of the project, and makes it if there is none.
+    ///
+    /// # Errors
+    /// It cannot be made; it belongs to somebody else, or is newer.
+    pub fn create(context: &Context) -> Result<Self> {
+        let project = context.project.clone();
+        Ok(Self { store: Some(open(&project, true)?), project })
     }
 
     /// The store, if there is one.
@@ -248,6 +254,11 @@ impl Opened {
         self.read(&content.blob).ok()?.read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
+}
+
+fn open(project: &Project, create: bool) -> Result<LocalStore> {
+    let options = StoreOptions { create, trust_owner: project.store_is_named, ..StoreOptions::default() };
+    LocalStore::open(&project.store, &options)
 }
 
 /// That several commits are meant.

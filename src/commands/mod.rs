@@ -7,10 +7,14 @@ pub mod completions;
 pub mod context;
 pub mod diff;
 pub mod exit;
+pub mod export;
 pub mod found;
+pub mod fsck;
+pub mod gc;
 pub mod get;
 pub mod graph;
 pub mod history;
+pub mod import;
 pub mod log;
 pub mod man;
 pub mod missed;
@@ -18,6 +22,7 @@ pub mod options;
 pub mod provenance;
 pub mod restore;
 pub mod revision;
+pub mod rm;
 pub mod show;
 pub mod stats;
 pub mod tag;
@@ -87,7 +92,12 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
         Verb::History(args) => history::run(args, context, page),
         Verb::Graph(args) => graph::run(args, context, page),
         Verb::Tag(args) => tag::run(args, context, page),
+        Verb::Rm(args) => rm::run(args, context, page),
+        Verb::Gc(args) => gc::run(args, context, page),
         Verb::Stats(args) => stats::run(args, context, page),
+        Verb::Fsck(args) => fsck::run(args, context, page),
+        Verb::Export(args) => export::run(args, context, page),
+        Verb::Import(args) => import::run(args, context, page),
         Verb::Completions(args) => completions::run(args, page),
         Verb::Man(args) => man::run(args, page),
     }

@@ -27,7 +27,7 @@ pub fn run() -> Result<Exit> {
 fn screen(stats: Option<Stats>, look: &Look) -> String {
     let mut table = Table::new([Column::left(""), Column::left("").cut_to(20)]).headless();
     for (line, about) in [
-        ("cashet exec -- python train.py --lr 0.01", "run it once, then replay it while nothing changed"),
+        ("cashet exec -- python train.py --lr 0.01", "run once, then replay"),
         ("cashet log", "what was recorded"),
         ("cashet show @", "all about the newest commit"),
         ("cashet get @", "what it printed"),
@@ -60,7 +60,7 @@ mod tests {
         insta::assert_snapshot!(screen(Some(stats), &look(80)), @r"
         cashet makes any command remember.
 
-        cashet exec -- python train.py --lr 0.01  run it once, then replay it while not…
+        cashet exec -- python train.py --lr 0.01  run once, then replay
         cashet log                                what was recorded
         cashet show @                             all about the newest commit
         cashet get @                              what it printed
