@@ -3,7 +3,10 @@
 //! `exec`, `check` and `audit` are here for help, completion and the manual; their words are scanned by
 //! `options`, since building this tree costs more than half a hit.
 
-use super::{completions, diff, export, fsck, gc, get, graph, history, import, log, man, options, rm, show, stats, tag};
+use super::{
+    completions, diff, export, fsck, gc, get, graph, history, import, log, man, options, rm, show, stats,
+    tag, values,
+};
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, FromArgMatches, Subcommand, ValueHint};
@@ -126,28 +129,89 @@ pub fn parse(words: &[OsString]) -> Result<Call, Error> {
     let mut root = with_store_everywhere(command()).no_binary_name(true).bin_name("cashet");
     match root.try_get_matches_from_mut(words) {
         Ok(matches) => {
-            let store = matches.get_one::<OsString>("store_directory").or_else(|| {
-                matches.subcommand().and_then(|(_, matches)| matches.get_one("store_directory"))
-            });
+            let store = matches
+                .get_one::<OsString>("store_directory")
+                .or_else(|| matches.subcommand().and_then(|(_, matches)| matches.get_one("store_directory")));
             let store = store.cloned();
             let verb = Verb::from_arg_matches(&matches).map_err(|error| complaint(&error, words))?;
             Ok(Call::Verb(Box::new(verb), store))
         }
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            let text = error.render();
-            Ok(Call::Text(if crate::ui::colour::for_stdout() { text.ansi().to_string() } else { text.to_string() }))
+            Ok(Call::Text(rendered(&error)))
         }
         Err(error) => Err(complaint(&error, words)),
     }
 }
 
+/// What clap made of the words after the name of a command that runs another.
+#[derive(Debug)]
+pub enum Unusual {
+    /// Options and a command.
+    Scanned(options::Scanned),
+    /// Help: this text, for standard output.
+    Text(String),
+}
+
+/// Understands the words after `exec`, `check` or `audit` (`name`) that [`options::scan`] would not.
+///
+/// # Errors
+/// [`crate::error::Kind::Usage`] in one line, with a hint.
+pub fn parse_runner(name: &str, words: &[OsString]) -> Result<Unusual, Error> {
+    let mut root = command();
+    let known = root.find_subcommand_mut(name).cloned().unwrap_or_else(|| Command::new("exec"));
+    let mut known = known.no_binary_name(true).bin_name(format!("cashet {name}"));
+    match known.try_get_matches_from_mut(words) {
+        Ok(matches) => {
+            let scanned = options::from_matches(&matches);
+            refuse_mistyped(&scanned.words, words, &known, name)?;
+            Ok(Unusual::Scanned(scanned))
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Unusual::Text(rendered(&error))),
+        Err(error) => Err(complaint(&error, &[OsString::from(name)])),
+    }
+}
+
+/// A command whose name begins with a dash is a mistyped option, unless `--` stands before it.
+fn refuse_mistyped(
+    command: &[OsString],
+    words: &[OsString],
+    known: &Command,
+    name: &str,
+) -> Result<(), Error> {
+    let Some(first) = command.first().map(|word| word.to_string_lossy()) else { return Ok(()) };
+    let before = words.len().checked_sub(command.len() + 1).and_then(|place| words.get(place));
+    if !first.starts_with('-') || before.is_some_and(|word| word == "--") {
+        return Ok(());
+    }
+    let options = known.get_arguments().filter_map(|argument| argument.get_long());
+    let options: Vec<String> = options.map(|long| format!("--{long}")).collect();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let typed = first.split('=').next().unwrap_or_default();
+    let close = similar::get_close_matches(typed, &options, 1, 0.7);
+    let hint = match close.first() {
+        Some(close) => format!("did you mean '{close}'?"),
+        None => {
+            format!("see 'cashet {name} --help'; a -- goes before a command whose name begins with a dash")
+        }
+    };
+    let shown = crate::ui::escape::brief(first.as_bytes(), 60);
+    Err(Error::usage(format!("unexpected argument '{shown}' found")).with_hint(hint))
+}
+
+fn rendered(error: &clap::Error) -> String {
+    let text = error.render();
+    if crate::ui::colour::for_stdout() { text.ansi().to_string() } else { text.to_string() }
+}
+
 /// `--store` also after the name of a command; those that run another have it in their own table.
 fn with_store_everywhere(root: Command) -> Command {
     let names: Vec<String> = root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let own = |name: &String| !RUNNERS.contains(&name.as_str()) && !["completions", "man"].contains(&name.as_str());
-    names.iter().filter(|name| own(name)).fold(root, |root, name| {
-        root.mut_subcommand(name, |command| command.arg(store_option()))
-    })
+    let own =
+        |name: &String| !RUNNERS.contains(&name.as_str()) && !["completions", "man"].contains(&name.as_str());
+    names
+        .iter()
+        .filter(|name| own(name))
+        .fold(root, |root, name| root.mut_subcommand(name, |command| command.arg(store_option())))
 }
 
 /// clap's complaint in one line and at most one hint.
@@ -162,25 +226,25 @@ pub fn complaint(error: &clap::Error, words: &[OsString]) -> Error {
     if let Some(own) = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>()) {
         let option = context(ContextKind::InvalidArg).unwrap_or_default();
         let option = option.split(' ').next().unwrap_or_default();
-        let refused = Error::usage(format!("{option}: {own}"));
-        return match own.hint() {
-            Some(hint) => refused.with_hint(hint),
-            None => refused,
-        };
+        return values::of_option(option, own);
     }
     let text = error.render().to_string();
     let first: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let message = first.join(" ");
     let message = message.strip_prefix("error: ").unwrap_or(&message);
     let suggestion = context(ContextKind::SuggestedSubcommand).or_else(|| context(ContextKind::SuggestedArg));
-    let hint = suggestion.map_or_else(|| help_of(words), |suggestion| format!("did you mean '{suggestion}'?"));
+    let hint =
+        suggestion.map_or_else(|| help_of(words), |suggestion| format!("did you mean '{suggestion}'?"));
     Error::usage(message).with_hint(hint)
 }
 
 /// Which help to read: that of the command, if one was named.
 fn help_of(words: &[OsString]) -> String {
     let named = command().get_subcommands().map(|command| command.get_name().to_owned()).find(|name| {
-        words.iter().find(|word| !word.as_encoded_bytes().starts_with(b"-")).is_some_and(|word| word == name.as_str())
+        words
+            .iter()
+            .find(|word| !word.as_encoded_bytes().starts_with(b"-"))
+            .is_some_and(|word| word == name.as_str())
     });
     match named {
         Some(name) => format!("see 'cashet {name} --help'"),
@@ -220,7 +284,7 @@ mod tests {
     fn complaints_are_one_line_and_a_hint() {
         for (line, message, hint) in [
             (&["frobnicate"][..], "unrecognized subcommand 'frobnicate'", "see 'cashet --help'"),
-            (&["lgo"], "unrecognized subcommand 'lgo'", "did you mean 'log'?"),
+            (&["hisotry"], "unrecognized subcommand 'hisotry'", "did you mean 'history'?"),
             (&["log", "--jsn"], "unexpected argument '--jsn' found", "did you mean '--json'?"),
             (&["log", "--frob"], "unexpected argument '--frob' found", "see 'cashet log --help'"),
             (
@@ -233,11 +297,7 @@ mod tests {
                 "--older-than: '30' has no unit",
                 "a duration is a whole number and a unit: 30s, 5m, 1h, 7d",
             ),
-            (
-                &["log", "--tag", "=x"],
-                "--tag: '=x' has no name",
-                "a tag is name=value, or a name alone",
-            ),
+            (&["log", "--tag", "=x"], "--tag: '=x' has no name", "a tag is name=value, or a name alone"),
         ] {
             assert_eq!(refused(line), (message.to_owned(), hint.to_owned()), "{line:?}");
         }
@@ -245,7 +305,8 @@ mod tests {
 
     #[test]
     fn the_store_is_named_before_or_after_the_command() {
-        for line in [&["--store", "x", "log"][..], &["log", "--store", "x"], &["log", "--store=x", "--json"]] {
+        for line in [&["--store", "x", "log"][..], &["log", "--store", "x"], &["log", "--store=x", "--json"]]
+        {
             let words: Vec<OsString> = line.iter().map(OsString::from).collect();
             match parse(&words).unwrap() {
                 Call::Verb(verb, store) => {
@@ -255,6 +316,25 @@ mod tests {
                 Call::Text(text) => panic!("{text}"),
             }
         }
+    }
+
+    #[test]
+    fn unusual_words_of_runners_are_read_too() {
+        let read = |line: &[&str]| parse_runner("exec", &line.iter().map(OsString::from).collect::<Vec<_>>());
+        match read(&["-fq", "--ttl=1h", "true"]).unwrap() {
+            Unusual::Scanned(scanned) => {
+                assert!(scanned.has(options::Flag::Force) && scanned.has(options::Flag::Quiet));
+                assert_eq!(scanned.words, ["true"]);
+            }
+            Unusual::Text(text) => panic!("{text}"),
+        }
+        assert!(matches!(read(&["--help"]).unwrap(), Unusual::Text(text) if text.contains("cashet exec")));
+        let error = read(&["--forc", "true"]).unwrap_err();
+        assert_eq!(error.to_string(), "unexpected argument '--forc' found");
+        assert_eq!(error.hint(), Some("did you mean '--force'?"));
+        assert!(read(&["--", "-x"]).is_ok() && read(&["-f", "--", "-x"]).is_ok());
+        assert!(read(&["-x"]).unwrap_err().hint().unwrap().starts_with("see 'cashet exec --help'"));
+        assert_eq!(read(&[]).unwrap_err().hint(), Some("see 'cashet exec --help'"));
     }
 
     #[test]

@@ -61,7 +61,8 @@ fn pages() -> Result<Vec<(String, Vec<u8>)>> {
         Man::new(command).render(&mut text).map_err(|source| Error::io("make", Path::new(&name), source))?;
         Ok((name, text))
     };
-    let commands: Vec<clap::Command> = root.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
+    let commands: Vec<clap::Command> =
+        root.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
     std::iter::once(root).chain(commands).map(rendered).collect()
 }
 

@@ -119,6 +119,16 @@ pub fn tag_filter(text: &str) -> Result<(String, Option<String>)> {
     Ok((name, text.contains('=').then_some(value)))
 }
 
+/// A refused value with the option that it was given for.
+#[must_use]
+pub fn of_option(option: &str, refused: &Error) -> Error {
+    let named = Error::usage(format!("{option}: {refused}"));
+    match refused.hint() {
+        Some(hint) => named.with_hint(hint),
+        None => named,
+    }
+}
+
 /// The leading digits as a number, and what follows them.
 fn split(text: &str) -> Result<(u64, &str), &'static str> {
     if text.is_empty() {

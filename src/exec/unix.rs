@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::record::Stream;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::{Scope, scope};
 use std::time::{Duration, Instant};
 

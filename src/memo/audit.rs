@@ -57,6 +57,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         directory: &request.directory,
         words: &request.words,
         secret: context.recall.secret(),
+        recall: context.recall,
         started,
         stdin: Some(&stdin).filter(|_| request.stdin == StdinPart::None),
         declared_inputs: &declared.inputs,

@@ -16,7 +16,7 @@ use crate::hash::entry::LanguageKind;
 use crate::hash::manifest::{Part, Value};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{
-    Commit, Content, Coverage, Evidence, Observation, OutputTree, Replay, SourceFile, Timestamp,
+    Commit, Content, Coverage, Evidence, Observation, OutputTree, Recall, Replay, SourceFile, Timestamp,
 };
 use crate::store::{Claim, Draft, Store};
 use std::ffi::OsString;
@@ -31,6 +31,7 @@ struct Keeping<'a> {
     captured: &'a Captured,
     policy: &'a super::Policy,
     secret: [u8; 32],
+    recall: &'a dyn Recall,
     watched: bool,
     declared: Declared,
     /// By the fine clock, for the record.
@@ -70,6 +71,7 @@ pub(super) fn run(
         captured,
         policy: call.policy,
         secret: call.context.recall.secret(),
+        recall: call.context.recall,
         watched: watch != WatchMode::Off,
         declared,
         started: Timestamp::now(),
@@ -213,6 +215,7 @@ impl Keeping<'_> {
                     directory: &self.request.directory,
                     words: &self.request.words,
                     secret: self.secret,
+                    recall: self.recall,
                     started: self.file_started,
                     stdin: Some(&self.stdin).filter(|_| self.request.stdin == StdinPart::None),
                     declared_inputs: &self.declared.inputs,

@@ -16,7 +16,7 @@ use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
-use crate::record::{Base, FileState, Observation, StdinUse, Termination, Timestamp};
+use crate::record::{Base, FileState, Observation, Recall, StdinUse, Termination, Timestamp};
 use crate::store::{self, Candidate, Store};
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
@@ -62,7 +62,7 @@ pub(super) fn find(
         let stdin = || stdin.get_or_init(|| StdinAtStart::look(context.stdin));
         // Only of the newest is it worth saying all that changed.
         let every = matches!(miss, Miss::Unknown);
-        let differences = differences(&mut candidate, present, policy, stdin, every);
+        let differences = differences(&mut candidate, present, policy, stdin, context.recall, every);
         if differences.is_empty() {
             let stale = policy.stale_after.is_some_and(|limit| age >= limit);
             if stale && candidate.commit.outputs.is_some() {
@@ -84,6 +84,7 @@ fn differences<'s>(
     present: &Present<'_>,
     policy: &Policy,
     stdin: impl Fn() -> &'s StdinAtStart,
+    recall: &dyn Recall,
     every: bool,
 ) -> Vec<Difference> {
     let mut differences = Vec::new();
@@ -116,13 +117,13 @@ fn differences<'s>(
         }
     }
     if differences.is_empty() {
-        differences.extend(new_variables(candidate, present));
+        differences.extend(new_variables(candidate, present, recall));
     }
     differences
 }
 
 /// Variables that were not set when the run was recorded, and whose names occur in what it read.
-fn new_variables(candidate: &mut Candidate, present: &Present<'_>) -> Vec<Difference> {
+fn new_variables(candidate: &mut Candidate, present: &Present<'_>, recall: &dyn Recall) -> Vec<Difference> {
     let accounted = |name: &[u8]| {
         let known = |names: &[Vec<u8>]| names.binary_search_by(|known| known.as_slice().cmp(name)).is_ok();
         known(&candidate.commit.indifferent) || known(&candidate.indifferent)
@@ -149,7 +150,8 @@ fn new_variables(candidate: &mut Candidate, present: &Present<'_>) -> Vec<Differ
     });
     let sources = candidate.commit.sources.iter().map(|source| present.places.resolve(&source.path));
     let files: Vec<PathBuf> = contents.chain(sources).collect();
-    let found = NameSearch::new(unknown.iter().map(|name| name.as_bytes())).search_files(&files);
+    let search = NameSearch::new(unknown.iter().map(|name| name.as_bytes()));
+    let found = search.search_files_remembered(&files, recall);
     let differences = found.iter().map(|name| {
         let (then, now) = now(&Observation::Variable { name: name.clone(), value: None }, present);
         Difference::Seen { then, now }

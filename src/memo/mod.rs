@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of clap, colours, SQL, zstd, fork or seccomp.
 
+mod audit;
 mod declared;
 mod event;
 mod keep;
@@ -15,6 +16,7 @@ mod replay;
 mod stdin;
 mod tee;
 
+pub use audit::{Audit, audit};
 pub use event::{Event, Observer};
 pub use policy::{Mode, Policy, Statuses, Watching};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, cure, observed_path};

@@ -4,13 +4,15 @@
 
 use super::colour::Role;
 use super::escape;
-use super::graph::Lanes;
+use super::graph::{LANES, Lanes};
 use super::human;
 use super::json::{self, Object};
 use super::page::Look;
 use super::table::{Cell, Column, Table};
 use crate::digest::CommitId;
 use crate::record::{Commit, Replay, Termination, Timestamp};
+use std::collections::BTreeSet;
+use std::fmt::Write;
 
 /// A commit, and what became of it since.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub struct Entry<'a> {
     pub bytes: u64,
     /// Whether its result was dropped to save room.
     pub evicted: bool,
+    /// Whether its result was found damaged, so that it answers no more calls.
+    pub distrusted: bool,
 }
 
 impl Entry<'_> {
@@ -39,6 +43,7 @@ impl Entry<'_> {
         let role = if self.commit.termination == Termination::Exited(0) { Role::Good } else { Role::Bad };
         match &self.commit.replay {
             Replay::Allowed if self.evicted => (format!("{ended}, evicted"), Role::Faint),
+            Replay::Allowed if self.distrusted => (format!("{ended}, damaged"), Role::Changed),
             Replay::Allowed => (ended, role),
             // That it failed is said already.
             Replay::Never { reason, .. } if role == Role::Bad && reason == "failed" => (ended, role),
@@ -84,8 +89,9 @@ impl Entry<'_> {
             .with("words", json::texts(&commit.words))
             .with("directory", json::path(&commit.directory))
             .with("termination", json::termination(commit.termination))
-            .with("replayable", commit.is_replayable() && !self.evicted)
+            .with("replayable", commit.is_replayable() && !self.evicted && !self.distrusted)
             .with("evicted", self.evicted)
+            .with("damaged", self.distrusted)
             .with("reason", reason)
             .with("detail", detail)
             .with("wall_ns", commit.resources.wall)
@@ -116,38 +122,6 @@ pub fn command(commit: &Commit) -> String {
     escape::words(&words)
 }
 
-/// The commits as a table, newest first as they come.
-#[must_use]
-pub fn table(entries: &[Entry<'_>], look: &Look) -> String {
-    let mut table = Table::new([
-        Column::left("COMMIT"),
-        Column::left("AGE").leaving(3),
-        Column::left("STATUS"),
-        Column::left("FUNCTION").cut_to(8),
-        Column::left("ARGUMENTS").cut_to(14),
-        Column::right("TOOK").leaving(4),
-        Column::right("SIZE").leaving(5),
-        Column::right("HITS").leaving(6),
-        Column::left("TAGS").cut_to(6).leaving(7),
-    ]);
-    for entry in entries {
-        let (status, role) = entry.status();
-        let hits = if entry.hits == 0 { String::new() } else { human::number(entry.hits) };
-        table.row([
-            Cell::new(entry.id.short(), Role::Hash),
-            Cell::new(human::age(entry.commit.started, look.now, &look.zone), Role::Faint),
-            Cell::new(status, role),
-            entry.function().into(),
-            escape::words(arguments(entry.commit)).into(),
-            human::duration(entry.commit.resources.wall).into(),
-            human::size(entry.bytes).into(),
-            hits.into(),
-            Cell::new(entry.tags(), Role::Hint),
-        ]);
-    }
-    table.render(look)
-}
-
 /// One commit in one line: hash and command.
 #[must_use]
 pub fn line(entry: &Entry<'_>, look: &Look) -> String {
@@ -159,27 +133,90 @@ pub fn line(entry: &Entry<'_>, look: &Look) -> String {
     format!("{}  {command}{}", look.paint(&entry.id.short(), Role::Hash), look.paint(&status, role))
 }
 
-/// The commits with a line beside them for each lineage.
-#[must_use]
-pub fn graph(entries: &[Entry<'_>], look: &Look) -> String {
-    let listed: std::collections::BTreeSet<CommitId> = entries.iter().map(|entry| entry.id).collect();
-    let mut lanes = Lanes::new();
-    let mut drawn = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let next = entry.commit.parent.filter(|parent| listed.contains(parent));
-        drawn.push(lanes.draw(&entry.id, next));
-    }
-    let widest = drawn.iter().map(|lane| escape::columns(lane)).max().unwrap_or(0);
-    let narrowed = Look { width: look.width.map(|width| width.saturating_sub(widest + 16)), ..look.clone() };
-    let mut text = String::new();
-    for (entry, lane) in entries.iter().zip(&drawn) {
-        let blanks = " ".repeat(widest.saturating_sub(escape::columns(lane)) + 2);
-        let age = human::age(entry.commit.started, look.now, &look.zone);
-        let line = format!("{lane}{blanks}{age:>12}  {}\n", line(entry, &narrowed));
-        text.push_str(&line);
-    }
-    text
+/// Commits that are listed together, newest first. Of each only what is shown is kept.
+#[derive(Debug)]
+pub struct Listing {
+    table: Table,
+    lines: Vec<(CommitId, Option<CommitId>, String)>,
 }
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Listing {
+    /// No commits yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let table = Table::new([
+            Column::left("COMMIT"),
+            Column::left("AGE").leaving(3),
+            Column::left("STATUS"),
+            Column::left("FUNCTION").cut_to(8),
+            Column::left("ARGUMENTS").cut_to(14),
+            Column::right("TOOK").leaving(4),
+            Column::right("SIZE").leaving(5),
+            Column::right("HITS").leaving(6),
+            Column::left("TAGS").cut_to(6).leaving(7),
+        ]);
+        Self { table, lines: Vec::new() }
+    }
+
+    /// Adds a commit to the table.
+    pub fn push(&mut self, entry: &Entry<'_>, look: &Look) {
+        let (status, role) = entry.status();
+        let hits = if entry.hits == 0 { String::new() } else { human::number(entry.hits) };
+        self.table.row([
+            Cell::new(entry.id.short(), Role::Hash),
+            Cell::new(human::age(entry.commit.started, look.now, &look.zone), Role::Faint),
+            Cell::new(status, role),
+            entry.function().into(),
+            escape::words(arguments(entry.commit)).into(),
+            human::duration(entry.commit.resources.wall).into(),
+            human::size(entry.bytes).into(),
+            hits.into(),
+            Cell::new(entry.tags(), Role::Hint),
+        ]);
+    }
+
+    /// Adds a commit to the drawing.
+    pub fn push_line(&mut self, entry: &Entry<'_>, look: &Look) {
+        let room = look.width.map(|width| width.saturating_sub(DRAWING));
+        let age = human::age(entry.commit.started, look.now, &look.zone);
+        let line = line(entry, &Look { width: room, ..look.clone() });
+        self.lines.push((entry.id, entry.commit.parent, format!("{age:>12}  {line}")));
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn table(&self, look: &Look) -> String {
+        if self.table.is_empty() { String::new() } else { self.table.render(look) }
+    }
+
+    /// The drawing: beside the commits a line for each lineage.
+    #[must_use]
+    pub fn graph(&self) -> String {
+        let listed: BTreeSet<CommitId> = self.lines.iter().map(|(id, ..)| *id).collect();
+        let mut lanes = Lanes::new();
+        let mut text = String::new();
+        let drawn: Vec<String> = self
+            .lines
+            .iter()
+            .map(|(id, parent, _)| lanes.draw(id, parent.filter(|parent| listed.contains(parent))))
+            .collect();
+        let widest = drawn.iter().map(|lane| escape::columns(lane)).max().unwrap_or(0);
+        for ((_, _, line), lane) in self.lines.iter().zip(&drawn) {
+            let blanks = " ".repeat(widest.saturating_sub(escape::columns(lane)) + 1);
+            let _ = writeln!(text, "{lane}{blanks}{line}");
+        }
+        text
+    }
+}
+
+/// Columns that the drawing beside a line and its age take at most.
+const DRAWING: usize = 2 * LANES + 16;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -223,7 +260,16 @@ pub(crate) mod tests {
 
     fn entry(commit: &Commit) -> Entry<'_> {
         let last_used = commit.started;
-        Entry { id: commit.id(), commit, tags: &[], hits: 0, last_used, bytes: 1234, evicted: false }
+        Entry {
+            id: commit.id(),
+            commit,
+            tags: &[],
+            hits: 0,
+            last_used,
+            bytes: 1234,
+            evicted: false,
+            distrusted: false,
+        }
     }
 
     fn commits() -> Vec<Commit> {
@@ -256,21 +302,28 @@ pub(crate) mod tests {
     fn the_table_at_three_widths() {
         let (commits, tags) = (commits(), tags());
         let entries = entries(&commits, &tags);
-        insta::assert_snapshot!(table(&entries, &look(140)), @r"
+        let table = |width: usize| {
+            let mut listing = Listing::new();
+            for entry in &entries {
+                listing.push(entry, &look(width));
+            }
+            listing.table(&look(width))
+        };
+        insta::assert_snapshot!(table(140), @r"
         COMMIT        AGE         STATUS       FUNCTION                       ARGUMENTS                       TOOK     SIZE   HITS  TAGS
         4d6d2b03e1ab  2 min ago   ok           train.py                       --lr 0.01 --name $'a\x1b[31…  12.3 s  1.2 KiB  1,234  stage=train keep
         6d7a846558e8  1 h ago     exit 1       train.py                       --lr 0.1                      12.3 s  1.2 KiB
         6d28a643c538  2 d ago     ok, network  https://example.com/a/rather…                                12.3 s  1.2 KiB
         9fef5d3dab98  2025-08-16  ok, evicted  make                                                         12.3 s  1.2 KiB
         ");
-        insta::assert_snapshot!(table(&entries, &look(80)), @r"
+        insta::assert_snapshot!(table(80), @r"
         COMMIT        AGE         STATUS       FUNCTION  ARGUMENTS         TOOK     SIZE
         4d6d2b03e1ab  2 min ago   ok           train.py  --lr 0.01 --n…  12.3 s  1.2 KiB
         6d7a846558e8  1 h ago     exit 1       train.py  --lr 0.1        12.3 s  1.2 KiB
         6d28a643c538  2 d ago     ok, network  https:/…                  12.3 s  1.2 KiB
         9fef5d3dab98  2025-08-16  ok, evicted  make                      12.3 s  1.2 KiB
         ");
-        insta::assert_snapshot!(table(&entries, &look(60)), @r"
+        insta::assert_snapshot!(table(60), @r"
         COMMIT        STATUS       FUNCTION          ARGUMENTS
         4d6d2b03e1ab  ok           train.py          --lr 0.01 --na…
         6d7a846558e8  exit 1       train.py          --lr 0.1
@@ -290,11 +343,15 @@ pub(crate) mod tests {
         6d28a643c538  https://example.com/a/rather/l…  (ok, network)
         9fef5d3dab98  make  (ok, evicted)
         ");
-        insta::assert_snapshot!(graph(&entries, &look(80)), @r"
-        ●     2 min ago  4d6d2b03e1ab  train.py --lr 0.01 --name $'a\x1b[31mb'
-        ●       1 h ago  6d7a846558e8  train.py --lr 0.1  (exit 1)
-        ●       2 d ago  6d28a643c538  https://example.com/a/rather/long…  (ok, network)
-        ●    2025-08-16  9fef5d3dab98  make  (ok, evicted)
+        let mut listing = Listing::new();
+        for entry in &entries {
+            listing.push_line(entry, &look(80));
+        }
+        insta::assert_snapshot!(listing.graph(), @r"
+        ●    2 min ago  4d6d2b03e1ab  train.py --lr 0.01 --name…
+        ●      1 h ago  6d7a846558e8  train.py --lr 0…  (exit 1)
+        ●      2 d ago  6d28a643c538  https://ex…  (ok, network)
+        ●   2025-08-16  9fef5d3dab98  make  (ok, evicted)
         ");
     }
 

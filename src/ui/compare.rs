@@ -16,8 +16,8 @@ pub struct Side<'a> {
     pub commit: &'a Commit,
     /// Its manifest.
     pub manifest: &'a Manifest,
-    /// What it left behind.
-    pub outputs: &'a OutputTree,
+    /// What it left behind; `None` where that is no longer stored.
+    pub outputs: Option<&'a OutputTree>,
 }
 
 /// Something that one side has in another form, or not at all.
@@ -46,6 +46,8 @@ pub struct Comparison {
     pub stderr: bool,
     /// Of the outputs, by path.
     pub outputs: BTreeMap<Vec<u8>, Pair<OutputEntry>>,
+    /// Whether the outputs differ, and how is no longer stored.
+    pub outputs_unknown: bool,
 }
 
 impl Comparison {
@@ -57,6 +59,10 @@ impl Comparison {
         };
         let entries = |tree: &OutputTree| {
             tree.entries().iter().map(|entry| (entry.path.clone(), entry.clone())).collect::<BTreeMap<_, _>>()
+        };
+        let outputs = match (before.outputs, after.outputs) {
+            (Some(before), Some(after)) => Some(pairs(entries(before), entries(after))),
+            _ => None,
         };
         let observations = |commit: &Commit| {
             let all = commit.observations.iter();
@@ -70,7 +76,8 @@ impl Comparison {
             termination: before.commit.termination != after.commit.termination,
             stdout: before.commit.stdout != after.commit.stdout,
             stderr: before.commit.stderr != after.commit.stderr,
-            outputs: pairs(entries(before.outputs), entries(after.outputs)),
+            outputs_unknown: outputs.is_none() && before.commit.outputs != after.commit.outputs,
+            outputs: outputs.unwrap_or_default(),
         }
     }
 
@@ -83,7 +90,7 @@ impl Comparison {
     /// Whether the results differ.
     #[must_use]
     pub fn differs_in_result(&self) -> bool {
-        self.termination || self.stdout || self.stderr || !self.outputs.is_empty()
+        self.termination || self.stdout || self.stderr || !self.outputs.is_empty() || self.outputs_unknown
     }
 
     /// What decided the results differently, in words: facts, then observations that both runs made.
@@ -120,6 +127,9 @@ impl Comparison {
                 human::count(number, "output"),
                 if number == 1 { "differs" } else { "differ" }
             ));
+        }
+        if self.outputs_unknown {
+            phrases.push("outputs differ".to_owned());
         }
         phrases
     }
@@ -218,8 +228,8 @@ mod tests {
         let after =
             OutputTree::new(vec![file("a", "1", 0o644), file("b", "22", 0o755), file("d", "4", 0o644)]);
         let compared = Comparison::of(
-            Side { commit: &first, manifest: &older, outputs: &before },
-            Side { commit: &second, manifest: &newer, outputs: &after },
+            Side { commit: &first, manifest: &older, outputs: Some(&before) },
+            Side { commit: &second, manifest: &newer, outputs: Some(&after) },
         );
         let background = Background { words: &second.words, pieces: &changes::no_pieces };
         assert!(compared.differs() && compared.differs_in_result());
@@ -237,7 +247,7 @@ mod tests {
     fn a_commit_does_not_differ_from_itself() {
         let commit = commit("python3 train.py", 100);
         let (manifest, outputs) = (Manifest::default(), OutputTree::default());
-        let side = Side { commit: &commit, manifest: &manifest, outputs: &outputs };
+        let side = Side { commit: &commit, manifest: &manifest, outputs: Some(&outputs) };
         assert!(!Comparison::of(side, side).differs());
     }
 }

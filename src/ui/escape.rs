@@ -53,6 +53,23 @@ pub fn words<W: AsRef<[u8]>>(words: &[W]) -> String {
     shown.join(" ")
 }
 
+/// Phrases, already escaped, separated by commas, in lines of at most `width` columns where they can be broken.
+#[must_use]
+pub fn wrapped(phrases: &[String], width: Option<usize>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (place, phrase) in phrases.iter().enumerate() {
+        let phrase = if place + 1 < phrases.len() { format!("{phrase},") } else { phrase.clone() };
+        match lines.last_mut() {
+            Some(line) if width.is_none_or(|width| columns(line) + 1 + columns(&phrase) <= width) => {
+                line.push(' ');
+                line.push_str(&phrase);
+            }
+            _ => lines.push(phrase),
+        }
+    }
+    lines
+}
+
 /// Number of columns that `text`, already escaped, takes.
 #[must_use]
 pub fn columns(text: &str) -> usize {
@@ -185,6 +202,14 @@ mod tests {
             let output = std::process::Command::new("bash").arg("-c").arg(&script).output().unwrap();
             assert_eq!(output.stdout, bytes, "{script}");
         }
+    }
+
+    #[test]
+    fn phrases_are_wrapped_between_them() {
+        let phrases: Vec<String> = ["LR changed", "data.csv changed", "x"].map(str::to_owned).into();
+        assert_eq!(wrapped(&phrases, Some(20)), ["LR changed,", "data.csv changed, x"]);
+        assert_eq!(wrapped(&phrases, None), ["LR changed, data.csv changed, x"]);
+        assert!(wrapped(&[], Some(20)).is_empty());
     }
 
     #[test]

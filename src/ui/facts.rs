@@ -6,7 +6,7 @@ use super::escape;
 use super::human;
 use super::json::{self, Object};
 use crate::hash::manifest::{Part, Value};
-use crate::record::{Base, FileState, Observation, StdinUse, StoredPath};
+use crate::record::{Base, Content, FileState, Observation, OutputKind, StdinUse, StoredPath};
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 use std::os::unix::ffi::OsStrExt;
@@ -43,20 +43,46 @@ pub fn fact(part: &Part, value: &Value, words: &[Vec<u8>]) -> Line {
 /// A fact of a manifest for programs.
 #[must_use]
 pub fn fact_json(part: &Part, value: &Value) -> Object {
+    part_json(part).with("value", value_json(value))
+}
+
+/// Which fact of a manifest, for programs.
+#[must_use]
+pub fn part_json(part: &Part) -> Object {
     let name = match part {
         Part::Platform | Part::Directory | Part::Stdin | Part::Salt => Json::Null,
         Part::Word(place) | Part::Program(place) => (*place).into(),
         Part::Source(path) | Part::Shadow(path) | Part::Setting(path) | Part::Input(path) => json::path(path),
-        Part::Package(_, name) => name.as_str().into(),
+        Part::Package(_, name) | Part::Flag(name) => name.as_str().into(),
         Part::Variable(name) | Part::Tool(name) | Part::Output(name) => json::text(name),
-        Part::Flag(name) => name.as_str().into(),
     };
     let object = Object::part().with("part", kind(part)).with("name", name);
-    let object = match part {
+    match part {
         Part::Package(ecosystem, _) => object.with("ecosystem", ecosystem.as_str()),
         _ => object,
-    };
-    object.with("value", value_json(value))
+    }
+}
+
+/// Stored bytes for programs.
+#[must_use]
+pub fn content_json(content: &Content) -> Object {
+    Object::part().with("blob", json::digest(&content.blob.0)).with("bytes", content.size)
+}
+
+/// What an output is, for programs.
+#[must_use]
+pub fn output_json(kind: &OutputKind) -> Object {
+    let of = |kind: &str| Object::part().with("kind", kind);
+    match kind {
+        OutputKind::File { content, mode, sparse } => of("file")
+            .with("blob", json::digest(&content.blob.0))
+            .with("bytes", content.size)
+            .with("mode", *mode)
+            .with("sparse", *sparse),
+        OutputKind::Directory { mode } => of("directory").with("mode", *mode),
+        OutputKind::Symlink { text } => of("symlink").with("text", json::text(text)),
+        OutputKind::Removed => of("removed"),
+    }
 }
 
 /// A value of a fact for programs.
@@ -222,12 +248,11 @@ fn worded(value: &Value) -> String {
         Value::Present => String::new(),
         Value::Absent => "absent".to_owned(),
         Value::Bytes(bytes) => escape::word(bytes).into_owned(),
-        Value::Digest(digest) => short(&digest.to_hex()),
+        Value::Digest(digest) | Value::File { executable: false, digest } => short(&digest.to_hex()),
         Value::Source { form, digest } => {
             format!("{} {}", short(&digest.to_hex()), escape::line(form.as_bytes()))
         }
         Value::File { executable: true, digest } => format!("{} executable", short(&digest.to_hex())),
-        Value::File { executable: false, digest } => short(&digest.to_hex()),
         Value::Directory => "directory".to_owned(),
         Value::Symlink(text) => format!("→ {}", escape::line(text)),
         Value::Version(version) => escape::line(version.as_bytes()).into_owned(),
@@ -317,7 +342,7 @@ mod tests {
     fn every_observation_has_words_and_a_shape() {
         let words: Vec<String> = observations()
             .iter()
-            .map(|each| observation(each))
+            .map(observation)
             .map(|line| format!("{}|{}|{}", line.kind, line.subject, line.value))
             .collect();
         insta::assert_snapshot!(words.join("\n"), @r"

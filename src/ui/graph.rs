@@ -53,10 +53,7 @@ impl Graph {
             let Some(node) = self.nodes.get(place) else { continue };
             let edges = edges_of.get(&place).map_or(&[][..], Vec::as_slice);
             let again = !drawn.insert(place);
-            let label = match again && !edges.is_empty() {
-                true => "(above)",
-                false => &node.label,
-            };
+            let label = if again && !edges.is_empty() { "(above)" } else { &node.label };
             let via = if edge.is_empty() { String::new() } else { format!("{edge} ← ") };
             let room =
                 look.width.map(|width| width.saturating_sub(escape::columns(&own) + node.name.len() + 2));
@@ -113,7 +110,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Most lanes that are drawn beside a list.
-const LANES: usize = 12;
+pub const LANES: usize = 12;
 
 /// Draws chains beside a list of their members, newest first: each chain has a lane from its first member listed
 /// to its last.

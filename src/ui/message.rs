@@ -21,6 +21,11 @@ pub fn error(error: &Error) {
     write(&error_lines(error, colour::for_stderr()));
 }
 
+/// Writes text as it is, for programs.
+pub fn raw(text: &str) {
+    write(text);
+}
+
 /// The lines that [`error()`] writes.
 #[must_use]
 pub fn error_lines(error: &Error, coloured: bool) -> String {

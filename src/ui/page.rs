@@ -8,8 +8,13 @@ use crate::record::Timestamp;
 use jiff::tz::TimeZone;
 use rustix::termios;
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
+
+/// How much is written at once.
+const BUFFER: usize = 64 * 1024;
 
 /// Narrowest page that is taken seriously.
 const NARROWEST: usize = 40;
@@ -62,8 +67,13 @@ impl Page<'static> {
     /// Standard output.
     #[must_use]
     pub fn stdout(now: Timestamp) -> Self {
-        let sink = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-        Self { sink: Box::new(sink), look: Look::of_stdout(now) }
+        let look = Look::of_stdout(now);
+        // Rust's own standard output looks for line ends in all that passes.
+        let sink: Box<dyn Write> = match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(descriptor) => Box::new(BufWriter::with_capacity(BUFFER, File::from(descriptor))),
+            Err(_) => Box::new(io::stdout().lock()),
+        };
+        Self { sink, look }
     }
 }
 
@@ -124,15 +134,6 @@ pub(crate) mod tests {
     pub(crate) fn look(width: usize) -> Look {
         let now = Timestamp(1_795_348_800_000_000_000);
         Look { width: Some(width), coloured: false, now, zone: TimeZone::UTC }
-    }
-
-    /// What `show` puts on a page of this width.
-    pub(crate) fn shown(width: usize, show: impl FnOnce(&mut Page<'_>) -> Result<()>) -> String {
-        let mut buffer = Vec::new();
-        let mut page = Page::to(&mut buffer, look(width));
-        show(&mut page).unwrap();
-        page.finish().unwrap();
-        String::from_utf8(buffer).unwrap()
     }
 
     struct Full(io::ErrorKind);

@@ -16,6 +16,8 @@ pub enum Unit {
     Bytes,
     /// Things.
     Items,
+    /// Nothing that a number would tell.
+    Parts,
 }
 
 /// A progress bar; dropping it takes it away.
@@ -63,10 +65,39 @@ impl Drop for Progress {
     }
 }
 
+/// Progress of work in steps, each with a bar of its own.
+#[derive(Debug, Default)]
+pub struct Steps {
+    current: Option<(&'static str, Progress)>,
+}
+
+impl Steps {
+    /// No step yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells how much of a step is done, and of how much; 0 where that is not known.
+    pub fn at(&mut self, step: &'static str, done: u64, of: u64) {
+        if self.current.as_ref().is_none_or(|(current, _)| *current != step) {
+            let begun = self.current.take().map(|(_, progress)| progress.begun);
+            let mut progress = Progress::new(step, Unit::Parts);
+            // Patience is had once, not at every step.
+            progress.begun = begun.unwrap_or(progress.begun);
+            self.current = Some((step, progress));
+        }
+        if let Some((_, progress)) = &self.current {
+            progress.at(done, Some(of).filter(|of| *of > 0));
+        }
+    }
+}
+
 fn style(unit: Unit) -> ProgressStyle {
     let counted = match unit {
         Unit::Bytes => "{binary_bytes} of {binary_total_bytes}",
         Unit::Items => "{human_pos} of {human_len}",
+        Unit::Parts => "{percent} %",
     };
     let template = format!("{{prefix}} {{wide_bar}} {counted} {{eta}}");
     // The template is ours and a test reads it; a plain bar would do all the same.
@@ -78,14 +109,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_templates_are_well_formed() {
-        for counted in ["{binary_bytes} of {binary_total_bytes}", "{human_pos} of {human_len}"] {
+    fn all_templates_are_well_formed() {
+        for counted in ["{binary_bytes} of {binary_total_bytes}", "{human_pos} of {human_len}", "{percent} %"]
+        {
             assert!(
                 ProgressStyle::with_template(&format!("{{prefix}} {{wide_bar}} {counted} {{eta}}")).is_ok()
             );
         }
         style(Unit::Bytes);
         style(Unit::Items);
+        style(Unit::Parts);
+    }
+
+    #[test]
+    fn a_new_step_has_a_new_bar_and_no_new_patience() {
+        let mut steps = Steps::new();
+        steps.at("reading", 1, 2);
+        let begun = steps.current.as_ref().map(|(_, progress)| progress.begun);
+        steps.at("sweeping", 1, 0);
+        let now = steps.current.as_ref().map(|(step, progress)| (*step, progress.begun));
+        assert_eq!(now, begun.map(|begun| ("sweeping", begun)));
     }
 
     #[test]

@@ -180,13 +180,13 @@ impl Table {
                 return widths;
             }
             let shown = self.columns.iter().zip(&mut widths).filter(|(_, width)| width.is_some());
-            match shown.filter(|(column, _)| column.leaves > 0).max_by_key(|(column, _)| column.leaves) {
-                Some((_, width)) => *width = None,
-                None => {
-                    self.shrink(&mut widths, excess, |least| least.min(NARROWEST));
-                    return widths;
-                }
-            }
+            let leaving =
+                shown.filter(|(column, _)| column.leaves > 0).max_by_key(|(column, _)| column.leaves);
+            let Some((_, width)) = leaving else {
+                self.shrink(&mut widths, excess, |least| least.min(NARROWEST));
+                return widths;
+            };
+            *width = None;
         }
     }
 

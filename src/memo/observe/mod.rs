@@ -17,7 +17,7 @@ use crate::exec::{Access, Hazard, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::{exclude, files, look};
-use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
+use crate::record::{Evidence, FileState, Observation, Places, Recall, StoredPath, Timestamp};
 use importer::Importer;
 use scope::{Region, Scope};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,7 @@ pub(super) struct Run<'a> {
     pub(super) directory: &'a Path,
     pub(super) words: &'a [OsString],
     pub(super) secret: [u8; 32],
+    pub(super) recall: &'a dyn Recall,
     /// When it began, by the clock that files are stamped with.
     pub(super) started: Timestamp,
     /// Our standard input, unless the child reads something that is in the manifest.

@@ -39,7 +39,8 @@ pub(super) fn observe(
     let open: Vec<_> = open.collect();
     let sources = run.captured.sources.iter().map(|source| source.absolute.clone());
     let files: Vec<PathBuf> = contents.keys().cloned().chain(sources).collect();
-    let found = NameSearch::new(open.iter().map(|(name, _)| name.as_bytes())).search_files(&files);
+    let search = NameSearch::new(open.iter().map(|(name, _)| name.as_bytes()));
+    let found = search.search_files_remembered(&files, run.recall);
     for (name, value) in open {
         let name = name.as_bytes().to_vec();
         if found.contains(&name) {
