@@ -3,11 +3,23 @@
 //!
 //! Knows nothing of digests, blobs, manifests or caching.
 
+mod process;
+mod pump;
+mod signals;
+mod spawn;
+mod startup;
+mod streams;
+#[cfg(test)]
+mod tests;
 mod trace;
+mod umask;
 mod unix;
 mod watch;
 
+pub use signals::raise_again;
+pub use startup::secure_standard_descriptors;
 pub use trace::{Access, DescriptorUse, Hazard, Trace};
+pub use umask::umask;
 pub use unix::Unix;
 
 use crate::error::Result;
