@@ -6,9 +6,9 @@
 mod background;
 mod run;
 mod snapshot;
-mod tests;
 
-pub(crate) use run::Run;
+pub(crate) use background::Background;
+pub(crate) use run::{Ran, Run};
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -136,6 +136,13 @@ impl Sandbox {
         let mut all = vec![OsString::from(CASHET), OsString::from("exec")];
         all.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
         Run::new(self, all)
+    }
+
+    /// `cashet exec --trace off WORDS`: what counts is what the call declares.
+    pub(crate) fn unwatched<Word: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = Word>) -> Run<'_> {
+        let mut all: Vec<OsString> = ["--trace", "off"].map(OsString::from).into();
+        all.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
+        self.exec(all)
     }
 
     /// A command without cashet: what a run is compared to, or a shell that calls cashet.

@@ -1,6 +1,6 @@
 //! The sandbox tested on programs whose behaviour is known: it must see what it is there to see.
 
-use super::Sandbox;
+use crate::support::Sandbox;
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
 use std::fs::File;
