@@ -5,14 +5,16 @@
 
 #![expect(clippy::print_stdout, reason = "a program that answers on standard output")]
 
+use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 use std::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Each thread reads and hashes pieces of this size; a power of two, so that BLAKE3 can join them.
-const PIECE: usize = 1 << 23;
+const PIECE: usize = 1 << 18;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -25,25 +27,60 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads by `pread`, one piece after the other, each hashed by all cores: a mapping would be slower.
+/// Each thread takes the next piece, reads it by `pread` and hashes it while it is in the core's cache; the pieces
+/// are joined as BLAKE3's tree is. A mapping would be slower.
 fn hash(path: &Path) -> io::Result<blake3::Hash> {
     let file = File::open(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let (mut piece, mut next) = (vec![0; PIECE], vec![0; PIECE]);
-    let mut offset = 0;
-    let mut length = read_piece(&file, &mut piece, offset)?;
-    while length > 0 {
-        offset += length as u64;
-        // The next piece is read while this one is hashed.
-        let read = std::thread::scope(|scope| {
-            let reader = scope.spawn(|| read_piece(&file, &mut next, offset));
-            hasher.update_rayon(piece.get(..length).unwrap_or_default());
-            reader.join().unwrap_or_else(|_| Err(io::Error::other("the reader failed")))
-        })?;
-        std::mem::swap(&mut piece, &mut next);
-        length = read;
+    let size = file.metadata()?.len();
+    if size <= PIECE as u64 {
+        let mut bytes = vec![0; PIECE];
+        let length = read_piece(&file, &mut bytes, 0)?;
+        return Ok(blake3::hash(bytes.get(..length).unwrap_or_default()));
     }
-    Ok(hasher.finalize())
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let hash_some = || -> io::Result<Vec<(u64, ChainingValue)>> {
+        let (mut piece, mut values) = (vec![0; PIECE], Vec::new());
+        loop {
+            let offset = next.fetch_add(PIECE as u64, Ordering::Relaxed);
+            if offset >= size {
+                return Ok(values);
+            }
+            let length = read_piece(&file, &mut piece, offset)?;
+            let mut hasher = blake3::Hasher::new();
+            hasher.set_input_offset(offset).update(piece.get(..length).unwrap_or_default());
+            values.push((offset, hasher.finalize_non_root()));
+        }
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..threads).map(|_| scope.spawn(hash_some)).collect();
+        let failed = || Err(io::Error::other("a thread failed"));
+        started.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())).collect()
+    });
+    let mut values = Vec::new();
+    for part in parts {
+        values.extend(part?);
+    }
+    values.sort_unstable_by_key(|(offset, _)| *offset);
+    let values: Vec<ChainingValue> = values.into_iter().map(|(_, value)| value).collect();
+    let (left, right) = values.split_at(left_pieces(values.len()));
+    Ok(merge_subtrees_root(&joined(left), &joined(right), Mode::Hash))
+}
+
+/// How many of `count` pieces are left of the root: the largest power of two below it.
+const fn left_pieces(count: usize) -> usize {
+    count.next_power_of_two() / 2
+}
+
+fn joined(values: &[ChainingValue]) -> ChainingValue {
+    match values {
+        [] => ChainingValue::default(),
+        [value] => *value,
+        _ => {
+            let (left, right) = values.split_at(left_pieces(values.len()));
+            merge_subtrees_non_root(&joined(left), &joined(right), Mode::Hash)
+        }
+    }
 }
 
 fn read_piece(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
