@@ -13,7 +13,7 @@ use std::ffi::OsString;
 
 /// Runs `cashet audit WORDS`.
 #[must_use]
-pub fn main(words: &[OsString]) -> Exit {
+pub(super) fn main(words: &[OsString]) -> Exit {
     // `--json` is the one option that the others do not have.
     let json = words.first().is_some_and(|word| word == "--json");
     let words = if json { words.get(1..).unwrap_or_default() } else { words };

@@ -15,7 +15,7 @@ const EXIT_BYPASS: u8 = 3;
 
 /// Runs `cashet check WORDS`.
 #[must_use]
-pub fn main(words: &[OsString]) -> Exit {
+pub(super) fn main(words: &[OsString]) -> Exit {
     let scanned = match options::scan(words) {
         Some(scanned) => scanned,
         None => match super::runner::by_clap("check", words) {

@@ -104,10 +104,8 @@ impl Declared {
 
     /// The run did well: what was moved aside is of no use any more.
     pub(super) fn done(&mut self) {
-        if let Some(directory) = self.aside_directory.take() {
-            if !self.aside.is_empty() {
-                let _ = fs::remove_dir_all(&directory);
-            }
+        if let Some(directory) = self.aside_directory.take().filter(|_| !self.aside.is_empty()) {
+            let _ = fs::remove_dir_all(&directory);
         }
     }
 

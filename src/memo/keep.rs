@@ -16,7 +16,8 @@ use crate::hash::entry::LanguageKind;
 use crate::hash::manifest::{Part, Value};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{
-    Commit, Content, Coverage, Evidence, Observation, OutputTree, Recall, Replay, SourceFile, Timestamp,
+    Commit, Content, Coverage, Evidence, Observation, OutputTree, Recall, Replay, SourceFile, StdinUse,
+    Timestamp,
 };
 use crate::store::{Claim, Draft, Store};
 use std::ffi::OsString;
@@ -332,8 +333,8 @@ impl Keeping<'_> {
             _ => None,
         });
         let seen = observations.iter().filter_map(|observation| match observation {
-            Observation::Content { digest, .. } => Some(*digest),
-            Observation::Stdin(crate::record::StdinUse::Content { offset: 0, digest, .. }) => Some(*digest),
+            Observation::Content { digest, .. }
+            | Observation::Stdin(StdinUse::Content { offset: 0, digest, .. }) => Some(*digest),
             _ => None,
         });
         let mut consumed: Vec<Digest> = declared.chain(seen).collect();

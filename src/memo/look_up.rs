@@ -38,12 +38,12 @@ pub(super) fn find(
     key: &Key,
     present: &Present<'_>,
     policy: &Policy,
-) -> Result<Found> {
+) -> Found {
     let candidates = match store.find(key) {
         Ok(candidates) => candidates,
         Err(error) => {
             context.observer.on(&Event::StoreTrouble(error.to_string()));
-            return Ok(Found::Miss(Miss::Unknown));
+            return Found::Miss(Miss::Unknown);
         }
     };
     let stdin = std::cell::OnceCell::new();
@@ -69,13 +69,13 @@ pub(super) fn find(
                 miss = Miss::Expired(age);
                 continue;
             }
-            return Ok(Found::Hit(Box::new(candidate), stale));
+            return Found::Hit(Box::new(candidate), stale);
         }
         if every {
             miss = Miss::Changed(candidate.id, differences);
         }
     }
-    Ok(Found::Miss(miss))
+    Found::Miss(miss)
 }
 
 /// What does not hold of a candidate; only the first of it, unless `every` is asked for. Renews its evidence.
@@ -338,7 +338,7 @@ pub(super) fn check(
     };
     let miss = match policy.mode {
         Mode::Refresh => Miss::Forced,
-        _ => match find(context, store, &captured.key, &present, policy)? {
+        _ => match find(context, store, &captured.key, &present, policy) {
             Found::Hit(candidate, _) => {
                 let observations = candidate.commit.observations;
                 return Ok(Checked::Hit { commit: candidate.id, observations });

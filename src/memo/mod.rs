@@ -254,7 +254,7 @@ impl Call<'_> {
             secret: self.context.recall.secret(),
             now: Timestamp::now(),
         };
-        match look_up::find(self.context, store, key, &present, self.policy)? {
+        match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(candidate, stale) => {
                 look_up::replay(self.context, store, request, key, *candidate, stale)
             }

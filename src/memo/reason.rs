@@ -198,12 +198,11 @@ pub fn cure(code: &str, detail: &str) -> Option<String> {
         "output-untouched" => "--clean-outputs moves old outputs aside first".to_owned(),
         "wrote-outside" => "let it write inside the root, or --ignore-write it".to_owned(),
         "read-then-written" => "declare the file as --input and --output both".to_owned(),
-        "used-stdin" => "--stdin makes it an input, -n gives it /dev/null".to_owned(),
+        "used-stdin" | "stdin" => "--stdin makes it an input, -n gives it /dev/null".to_owned(),
         "network" => "--ttl says how long the answer holds, --allow-net that it does not matter".to_owned(),
         "moment" => "--ttl says how long the answer holds".to_owned(),
         "descriptor" => "name a file in its place".to_owned(),
         "unwatched" => "declare with --input, --output or --pure".to_owned(),
-        "stdin" => "--stdin makes it an input, -n gives it /dev/null".to_owned(),
         _ => return None,
     };
     Some(text)

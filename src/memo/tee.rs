@@ -92,13 +92,13 @@ impl<'a> Tee<'a> {
 
 impl Recorder for Tee<'_> {
     fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
-        if self.trouble.is_none() {
-            if let Err(trouble) = self.take(stream, bytes) {
-                self.trouble = Some(trouble);
-                // The temporary files go at once: the disk may be full.
-                self.stdout.writer = None;
-                self.stderr.writer = None;
-            }
+        if self.trouble.is_none()
+            && let Err(trouble) = self.take(stream, bytes)
+        {
+            self.trouble = Some(trouble);
+            // The temporary files go at once: the disk may be full.
+            self.stdout.writer = None;
+            self.stderr.writer = None;
         }
     }
 }
@@ -145,7 +145,9 @@ mod tests {
     fn found(root: &str, pieces: &[&str]) -> bool {
         let search = RootSearch::new(root.as_bytes());
         let mut state = SearchState::default();
-        pieces.iter().for_each(|piece| search.look(&mut state, piece.as_bytes()));
+        for piece in pieces {
+            search.look(&mut state, piece.as_bytes());
+        }
         state.found
     }
 

@@ -148,7 +148,7 @@ impl Observer for Status {
                 message::warning(&text);
             }
             Event::Healed(blob) => {
-                self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()))
+                self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()));
             }
             Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
             Event::NeverSettles(paths) => {
@@ -204,11 +204,8 @@ fn miss(call: &Call<'_>, why: &MissReason, verbosity: Verbosity) -> String {
             let phrases = differences(call, changes);
             let most = if verbosity == Verbosity::Full { phrases.len() } else { MOST_NAMED };
             let more = phrases.len().saturating_sub(most);
-            let mut named = phrases.into_iter().take(most).collect::<Vec<_>>().join(", ");
-            if more > 0 {
-                named.push_str(&format!(", {more} more"));
-            }
-            named
+            let named = phrases.into_iter().take(most).collect::<Vec<_>>().join(", ");
+            if more > 0 { format!("{named}, {more} more") } else { named }
         }
     }
 }

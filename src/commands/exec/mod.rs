@@ -25,7 +25,7 @@ use std::process::{Command, Stdio};
 
 /// Runs `cashet exec WORDS`. Never builds clap's parser unless a word is unusual.
 #[must_use]
-pub fn main(words: &[OsString]) -> Exit {
+pub(super) fn main(words: &[OsString]) -> Exit {
     let scanned = match options::scan(words) {
         Some(scanned) => scanned,
         None => match super::runner::by_clap("exec", words) {

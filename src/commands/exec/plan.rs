@@ -166,8 +166,11 @@ fn blamed(blame: &str, error: &Error) -> Error {
     }
 }
 
+/// Names and values.
+type Environment = Vec<(OsString, OsString)>;
+
 /// The names of `--env` and the environment with what `NAME=VALUE` sets.
-fn environment(given: &[OsString]) -> Result<(Vec<OsString>, Vec<(OsString, OsString)>)> {
+fn environment(given: &[OsString]) -> Result<(Vec<OsString>, Environment)> {
     let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let mut names = Vec::new();
     for word in given {
@@ -207,13 +210,10 @@ fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
         (false, true) => return Ok(StdinSource::Null),
         (false, false) => {}
     }
-    let default = match variable("CASHET_STDIN") {
-        Some(value) => Some((value.to_string_lossy().into_owned(), "CASHET_STDIN")),
-        None => {
-            let set = sources.blocks.iter().find_map(|block| block.stdin.clone());
-            set.map(|value| (value, "cashet.toml: stdin"))
-        }
-    };
+    let set = sources.blocks.iter().find_map(|block| block.stdin.clone());
+    let default = variable("CASHET_STDIN")
+        .map(|value| (value.to_string_lossy().into_owned(), "CASHET_STDIN"))
+        .or_else(|| set.map(|value| (value, "cashet.toml: stdin")));
     match default {
         None => Ok(StdinSource::Inherit),
         Some((value, blame)) => match value.as_str() {

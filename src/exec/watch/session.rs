@@ -112,7 +112,7 @@ struct Run<'scope, 'env> {
     descriptors: Inherited,
 }
 
-impl<'scope> Run<'scope, '_> {
+impl Run<'_, '_> {
     fn notify(self, starter: Starter, installed: Installed) -> Result<Session, StartError> {
         let Self { scope, plan, witness, surroundings, descriptors } = self;
         let lost = installed.lost_privileges;

@@ -59,11 +59,6 @@ impl Importer {
         }
     }
 
-    /// The source that a read of `path` stands for, if that is bytecode of a source that is there.
-    pub(super) fn source_of(&self, path: &Path) -> Option<PathBuf> {
-        source_of_bytecode(path).filter(|source| source.is_file())
-    }
-
     /// Whether the listing of `path` stands for imports alone.
     pub(super) fn lists(&self, path: &Path) -> bool {
         let library = |name: &OsStr| {
@@ -78,6 +73,11 @@ impl Importer {
     pub(super) fn names(&self) -> Vec<Vec<u8>> {
         self.names.iter().cloned().collect()
     }
+}
+
+/// The source that a read of `path` stands for, if that is bytecode of a source that is there.
+pub(super) fn source_of(path: &Path) -> Option<PathBuf> {
+    source_of_bytecode(path).filter(|source| source.is_file())
 }
 
 /// A file's name up to the first dot.

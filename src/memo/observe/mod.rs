@@ -190,11 +190,10 @@ impl Observer<'_> {
             return Ok(());
         }
         match self.scope.region(path) {
-            Region::Excluded | Region::Tolerated => return Ok(()),
+            Region::Inside => {}
             Region::Outside if net => return Err(NotKept::WroteOutside(path.to_path_buf())),
             Region::Repository if net => return Err(NotKept::WroteRepository(path.to_path_buf())),
-            Region::Outside | Region::Repository => return Ok(()),
-            Region::Inside => {}
+            Region::Excluded | Region::Tolerated | Region::Outside | Region::Repository => return Ok(()),
         }
         let declared_both = self.run.declared_inputs.matches(path) && self.run.declared_outputs.matches(path);
         if access.read_then_changed && net && !declared_both {
@@ -265,12 +264,13 @@ impl Observer<'_> {
         }
         let in_scratch = path.ancestors().any(|above| self.scratch.contains(above));
         let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
-        in_scratch && !(access.read && !access.changed && !access.made && existed)
+        let read_alone = access.read && !access.changed && existed;
+        in_scratch && !read_alone
     }
 
     fn reads(&mut self) -> Result<(), NotKept> {
         let importer = Importer::new(self.run.captured, self.trace);
-        let contents = self.contents(&importer);
+        let contents = self.contents();
         for (path, access) in &self.trace.accesses {
             // What was there before a change is observed with the change.
             if access.changed || contents.contains(path) || self.is_ignored(path, *access) {
@@ -291,14 +291,15 @@ impl Observer<'_> {
     }
 
     /// The regular files whose content was used; a source in place of its bytecode.
-    fn contents(&self, importer: &Importer) -> BTreeSet<PathBuf> {
+    fn contents(&self) -> BTreeSet<PathBuf> {
         let mut contents = BTreeSet::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
-            match importer.source_of(path) {
+            let is_known =
+                |source: &Path| self.run.captured.sources.iter().any(|known| known.absolute == source);
+            match importer::source_of(path) {
+                Some(source) if is_known(&source) => {}
                 Some(source) => {
-                    if !self.run.captured.sources.iter().any(|known| known.absolute == source) {
-                        contents.insert(source);
-                    }
+                    contents.insert(source);
                 }
                 None if !access.changed && !self.is_ignored(path, *access) => {
                     contents.insert(path.clone());

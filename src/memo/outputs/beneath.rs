@@ -53,11 +53,6 @@ impl Beneath {
         Ok(Self { root: Rc::new(descriptor), last: None })
     }
 
-    /// The root itself.
-    pub(super) fn root(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
-    }
-
     /// The directory that holds `path` and the name in it. `Errno::LOOP` or `Errno::XDEV` where a directory on
     /// the way is a link; `Errno::NOENT` where one is not there, unless `create` says to make it.
     pub(super) fn place<'a>(&mut self, path: &'a [u8], create: bool) -> Result<Place<'a>, Errno> {

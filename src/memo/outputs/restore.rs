@@ -170,7 +170,7 @@ impl Restore<'_> {
         beneath.forget();
         for (entry, step) in work() {
             if let (Step::Write { .. }, OutputKind::Directory { mode }) = (step, &entry.kind) {
-                let place = self.place(beneath, entry)?;
+                let place = place(beneath, entry)?;
                 let raw = Mode::from_raw_mode(*mode | 0o700);
                 match mkdirat(place.directory(), place.name, raw) {
                     Ok(()) | Err(Errno::EXIST) => {}
@@ -179,7 +179,7 @@ impl Restore<'_> {
             }
         }
         for (entry, name, aside) in staged {
-            let place = self.place(beneath, entry)?;
+            let place = place(beneath, entry)?;
             if aside {
                 self.put_aside(&place, shown(entry))?;
             }
@@ -187,42 +187,7 @@ impl Restore<'_> {
                 .map_err(|errno| blocked("put in place", shown(entry), errno))?;
         }
         for (entry, step) in work().rev() {
-            self.settle(beneath, entry, step)?;
-        }
-        Ok(())
-    }
-
-    /// Permission bits and times, from the leaves up, since a directory may become closed to us.
-    fn settle(&self, beneath: &mut Beneath, entry: &OutputEntry, step: &Step) -> Result<(), RestoreError> {
-        let (mode, time) = match (step, &entry.kind) {
-            (Step::Touch { mode, time }, _) => (*mode, *time),
-            (Step::Write { .. }, OutputKind::Directory { mode }) => (Some(*mode), false),
-            _ => return Ok(()),
-        };
-        let place = self.place(beneath, entry)?;
-        let refused = |errno| blocked("change", shown(entry), errno);
-        if let Some(mode) = mode {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-            match openat(place.directory(), place.name, flags, Mode::empty()) {
-                Ok(opened) => fchmod(&opened, Mode::from_raw_mode(mode)).map_err(refused)?,
-                // Not readable to its owner: by name, which is no link, as we just saw.
-                Err(Errno::ACCESS) => {
-                    rustix::fs::chmodat(
-                        place.directory(),
-                        place.name,
-                        Mode::from_raw_mode(mode),
-                        AtFlags::empty(),
-                    )
-                    .map_err(refused)?;
-                }
-                Err(errno) => return Err(refused(errno)),
-            }
-        }
-        if time {
-            let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
-            let keep = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
-            let times = Timestamps { last_access: keep, last_modification: now };
-            utimensat(place.directory(), place.name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
+            settle(beneath, entry, step)?;
         }
         Ok(())
     }
@@ -234,7 +199,7 @@ impl Restore<'_> {
         aside: bool,
         directory: bool,
     ) -> Result<(), RestoreError> {
-        let place = self.place(beneath, entry)?;
+        let place = place(beneath, entry)?;
         if aside {
             self.put_aside(&place, shown(entry))?;
         }
@@ -244,10 +209,6 @@ impl Restore<'_> {
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
             Err(errno) => Err(blocked("remove", shown(entry), errno)),
         }
-    }
-
-    fn place<'p>(&self, beneath: &mut Beneath, entry: &'p OutputEntry) -> Result<Place<'p>, RestoreError> {
-        beneath.place(&entry.path, true).map_err(|errno| blocked("reach", shown(entry), errno))
     }
 
     /// Keeps what is in the way in the store's `replaced`, under a name that nothing has yet.
@@ -280,6 +241,45 @@ impl Restore<'_> {
         self.observer.on(&Event::Replaced { path: PathBuf::from(shown), copy });
         Ok(())
     }
+}
+
+/// Permission bits and times, from the leaves up, since a directory may become closed to us.
+fn settle(beneath: &mut Beneath, entry: &OutputEntry, step: &Step) -> Result<(), RestoreError> {
+    let (mode, time) = match (step, &entry.kind) {
+        (Step::Touch { mode, time }, _) => (*mode, *time),
+        (Step::Write { .. }, OutputKind::Directory { mode }) => (Some(*mode), false),
+        _ => return Ok(()),
+    };
+    let place = place(beneath, entry)?;
+    let refused = |errno| blocked("change", shown(entry), errno);
+    if let Some(mode) = mode {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        match openat(place.directory(), place.name, flags, Mode::empty()) {
+            Ok(opened) => fchmod(&opened, Mode::from_raw_mode(mode)).map_err(refused)?,
+            // Not readable to its owner: by name, which is no link, as we just saw.
+            Err(Errno::ACCESS) => {
+                rustix::fs::chmodat(
+                    place.directory(),
+                    place.name,
+                    Mode::from_raw_mode(mode),
+                    AtFlags::empty(),
+                )
+                .map_err(refused)?;
+            }
+            Err(errno) => return Err(refused(errno)),
+        }
+    }
+    if time {
+        let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let keep = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+        let times = Timestamps { last_access: keep, last_modification: now };
+        utimensat(place.directory(), place.name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
+    }
+    Ok(())
+}
+
+fn place<'p>(beneath: &mut Beneath, entry: &'p OutputEntry) -> Result<Place<'p>, RestoreError> {
+    beneath.place(&entry.path, true).map_err(|errno| blocked("reach", shown(entry), errno))
 }
 
 fn shown(entry: &OutputEntry) -> &Path {
