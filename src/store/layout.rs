@@ -192,10 +192,16 @@ pub(crate) fn digest_of(fan: &str, name: &str) -> Option<Digest> {
 
 /// A file in `directory`, which is made if it is missing; removed when dropped.
 pub(crate) fn new_temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let made = match tempfile::NamedTempFile::new_in(directory) {
+    new_temporary_like(directory, "blob-")
+}
+
+/// A file in `directory` whose name begins with `prefix`.
+pub(crate) fn new_temporary_like(directory: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
+    let attempt = || tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
+    let made = match attempt() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
-            tempfile::NamedTempFile::new_in(directory)
+            attempt()
         }
         other => other,
     };

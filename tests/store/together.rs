@@ -64,7 +64,7 @@ fn a_role_in_another_process() {
             large.write_all(&noise(9 << 20, 1)).unwrap();
             println!("holding");
             std::io::stdout().flush().unwrap();
-            thread::sleep(Duration::from_secs(600));
+            thread::sleep(Duration::from_mins(10));
         }
         other => panic!("no role {other}"),
     }
@@ -172,7 +172,7 @@ fn collection_and_removal_beside_those_who_record_break_nothing() {
                 collections += 1;
             }
         });
-        let remover = scope.spawn(|| {
+        let deleter = scope.spawn(|| {
             let store = place.open();
             while !ended.load(Ordering::SeqCst) {
                 let oldest = store.log(Filter::default()).last();
@@ -187,7 +187,7 @@ fn collection_and_removal_beside_those_who_record_break_nothing() {
         }
         ended.store(true, Ordering::SeqCst);
         collector.join().unwrap();
-        remover.join().unwrap();
+        deleter.join().unwrap();
     });
     assert!(collections > 0 && removed > 0);
     let report = place.open().check(false, &mut |_| {}).unwrap();
