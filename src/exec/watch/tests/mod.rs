@@ -4,6 +4,7 @@ mod accesses;
 mod against_strace;
 mod changes;
 mod descriptors;
+mod elsewhere;
 mod outliving;
 mod reaching;
 
