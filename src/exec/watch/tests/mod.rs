@@ -5,6 +5,7 @@ mod against_strace;
 mod changes;
 mod descriptors;
 mod elsewhere;
+mod filters;
 mod outliving;
 mod reaching;
 
