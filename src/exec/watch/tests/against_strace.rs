@@ -12,7 +12,7 @@ fn unquote(text: &str) -> Option<(Vec<u8>, &str)> {
     let mut bytes = Vec::new();
     loop {
         let character = rest.chars().next()?;
-        rest = &rest[character.len_utf8()..];
+        rest = rest.split_at(character.len_utf8()).1;
         match character {
             '"' => return Some((bytes, rest)),
             '\\' => {
@@ -25,7 +25,7 @@ fn unquote(text: &str) -> Option<(Vec<u8>, &str)> {
                     other => (u8::try_from(other).ok()?, other.len_utf8()),
                 };
                 bytes.push(byte);
-                rest = &rest[length..];
+                rest = rest.split_at(length).1;
             }
             other => bytes.extend(other.to_string().bytes()),
         }
@@ -52,13 +52,13 @@ fn paths(line: &str) -> Vec<PathBuf> {
     let mut skip = usize::from(["symlink", "symlinkat"].contains(&name));
     while wanted > 0 {
         let Some(at) = rest.find(['<', '"']) else { break };
-        rest = &rest[at..];
+        rest = rest.split_at(at).1;
         if let Some(inside) = rest.strip_prefix('<') {
             let Some(end) = inside.find('>') else { break };
             if inside.starts_with('/') {
-                base = PathBuf::from(&inside[..end]);
+                base = PathBuf::from(inside.split_at(end).0);
             }
-            rest = &inside[end..];
+            rest = inside.split_at(end).1;
             continue;
         }
         let Some((text, after)) = unquote(rest) else { break };
@@ -119,7 +119,7 @@ fn compare(directory: &Path, script: &str) {
     let wanted: BTreeSet<PathBuf> = text
         .lines()
         .filter(|line| !line.contains("connect(") && !line.contains("getcwd("))
-        .flat_map(|line| paths(line))
+        .flat_map(paths)
         .map(|path| plain(&path))
         .filter(|path| is_of_interest(path) && path.components().next().is_some())
         .collect();
@@ -143,7 +143,7 @@ fn compare(directory: &Path, script: &str) {
 fn missing_in(ran: &Ran, wanted: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let is_own =
         |path: &Path| path.ancestors().any(|above| ran.changes.iter().any(|changed| changed == above));
-    let below_file = |path: &Path| path.ancestors().skip(1).any(|above| above.is_file());
+    let below_file = |path: &Path| path.ancestors().skip(1).any(Path::is_file);
     let is_seen = |path: &&PathBuf| {
         // The old calls do not tell their directory.
         path.is_relative() && ran.trace.accesses.keys().any(|seen| seen.ends_with(path))

@@ -130,11 +130,11 @@ fn every_call_that_has_a_path_is_in_the_table() {
     for name in named {
         assert!(ROWS.iter().any(|row| row.name == name), "{name}");
     }
-    let mut names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
-    names.sort_unstable();
-    let all = names.len();
-    names.dedup();
-    assert_eq!(names.len(), all, "a call is listed twice");
+    let mut listed: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+    listed.sort_unstable();
+    let all = listed.len();
+    listed.dedup();
+    assert_eq!(listed.len(), all, "a call is listed twice");
 }
 
 /// What the kernel does with a filter.
@@ -143,7 +143,9 @@ fn judge(program: &[libc::sock_filter], architecture: u32, number: u32, argument
     data.extend(number.to_le_bytes());
     data.extend(architecture.to_le_bytes());
     data.extend(0_u64.to_le_bytes());
-    arguments.iter().for_each(|argument| data.extend(argument.to_le_bytes()));
+    for argument in arguments {
+        data.extend(argument.to_le_bytes());
+    }
     let (mut at, mut accumulator) = (0, 0_u32);
     loop {
         let instruction = &program[at];
@@ -158,16 +160,16 @@ fn judge(program: &[libc::sock_filter], architecture: u32, number: u32, argument
             _ if code == libc::BPF_RET | libc::BPF_K => return instruction.k,
             _ if code == libc::BPF_JMP | libc::BPF_JA => at += instruction.k as usize,
             _ if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K => {
-                at += jump(accumulator == instruction.k)
+                at += jump(accumulator == instruction.k);
             }
             _ if code == libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K => {
-                at += jump(accumulator >= instruction.k)
+                at += jump(accumulator >= instruction.k);
             }
             _ if code == libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K => {
-                at += jump(accumulator > instruction.k)
+                at += jump(accumulator > instruction.k);
             }
             _ if code == libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K => {
-                at += jump(accumulator & instruction.k != 0)
+                at += jump(accumulator & instruction.k != 0);
             }
             other => panic!("an instruction that was not expected: {other:#x}"),
         }
