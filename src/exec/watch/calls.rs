@@ -2,9 +2,9 @@
 //!
 //! Whatever cannot be known is a hole in the view; a call that the kernel itself will refuse is nothing.
 
-use super::access::{Observer, directory_of};
+use super::access::Observer;
 use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
-use super::paths::Named;
+use super::paths::{Named, directory_of};
 use super::process::{link, read_memory, read_text, read_word};
 use super::sockets::Sockets;
 use super::table::{self, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
@@ -159,7 +159,7 @@ fn take(
             observer.descriptors.duplicated(tid, from, None, least);
         }
         Call::Connect | Call::Bind | Call::SendTo | Call::SendMessage | Call::SendMessages => {
-            sockets.observe(stopped, row.call, observer).map_err(unknown)?;
+            sockets.observe(stopped, row.call, observer).map_err(|error| unknown(&error))?;
         }
         Call::Socket => {
             let family = stopped.flags(Argument::A0);
@@ -271,7 +271,7 @@ fn place(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At) -> Result<P
         } else {
             link(stopped.tid, &format!("fd/{directory}"))
         };
-        let base = base.map_err(unknown)?;
+        let base = base.map_err(|error| unknown(&error))?;
         if !base.starts_with(b"/") {
             return Ok(Place::Nothing);
         }
@@ -302,33 +302,33 @@ fn resolve(
     if !(named.path.starts_with(b"/proc/") || named.path.starts_with(b"/dev/")) || depth > 8 {
         return Ok(Place::Path(named));
     }
-    let mut names = named.path.split(|byte| *byte == b'/').skip(1);
-    let (tid, first) = match (names.next(), names.next()) {
+    let mut parts = named.path.split(|byte| *byte == b'/').skip(1);
+    let (tid, first) = match (parts.next(), parts.next()) {
         (Some(b"dev"), Some(b"stdin")) => return Ok(Place::Descriptor(stopped.tid, 0)),
         (Some(b"dev"), Some(b"stdout")) => return Ok(Place::Descriptor(stopped.tid, 1)),
         (Some(b"dev"), Some(b"stderr")) => return Ok(Place::Descriptor(stopped.tid, 2)),
         (Some(b"dev"), Some(b"fd")) => (stopped.tid, Some(b"fd".as_slice())),
-        (Some(b"proc"), Some(b"self" | b"thread-self")) => (stopped.tid, names.next()),
+        (Some(b"proc"), Some(b"self" | b"thread-self")) => (stopped.tid, parts.next()),
         (Some(b"proc"), Some(other)) => match number(other) {
-            Some(tid) => (tid, names.next()),
+            Some(tid) => (tid, parts.next()),
             None => return Ok(Place::Path(named)),
         },
         _ => return Ok(Place::Path(named)),
     };
     let (tid, first) = match first {
-        Some(b"task") => match names.next().and_then(number) {
-            Some(thread) => (thread, names.next()),
+        Some(b"task") => match parts.next().and_then(number) {
+            Some(thread) => (thread, parts.next()),
             None => return Ok(Place::Path(named)),
         },
         first => (tid, first),
     };
     let (target, rest) = match first {
         Some(name @ (b"cwd" | b"root" | b"exe")) => {
-            (String::from_utf8_lossy(name).into_owned(), names.collect::<Vec<_>>())
+            (String::from_utf8_lossy(name).into_owned(), parts.collect::<Vec<_>>())
         }
         Some(b"fd") => {
-            let Some(descriptor) = names.next().and_then(number) else { return Ok(Place::Path(named)) };
-            let rest: Vec<_> = names.collect();
+            let Some(descriptor) = parts.next().and_then(number) else { return Ok(Place::Path(named)) };
+            let rest: Vec<_> = parts.collect();
             if rest.is_empty() {
                 return Ok(Place::Descriptor(tid, descriptor));
             }
@@ -336,7 +336,7 @@ fn resolve(
         }
         _ => return Ok(Place::Path(named)),
     };
-    let mut target = link(tid, &target).map_err(unknown)?;
+    let mut target = link(tid, &target).map_err(|error| unknown(&error))?;
     if !target.starts_with(b"/") || is_deleted(&target) {
         return Ok(Place::Nothing);
     }
@@ -354,7 +354,7 @@ fn behind(
     tid: libc::pid_t,
     fd: RawFd,
 ) -> Result<Place, Unknown> {
-    let path = link(tid, &format!("fd/{fd}")).map_err(unknown)?;
+    let path = link(tid, &format!("fd/{fd}")).map_err(|error| unknown(&error))?;
     if !path.starts_with(b"/") || path.starts_with(b"/memfd:") || is_deleted(&path) {
         return Ok(Place::Nothing);
     }
@@ -385,11 +385,11 @@ impl Stopped<'_> {
     }
 
     fn text(&self, address: u64) -> Result<Vec<u8>, Unknown> {
-        read_text(self.tid, address).map_err(unknown)
+        read_text(self.tid, address).map_err(|error| unknown(&error))
     }
 
     fn word(&self, address: u64) -> Result<u64, Unknown> {
-        read_word(self.tid, address).map_err(unknown)
+        read_word(self.tid, address).map_err(|error| unknown(&error))
     }
 
     /// Fills `into` from the caller's memory.
@@ -400,7 +400,7 @@ impl Stopped<'_> {
 
 /// The kernel refuses the call for the same reason, or there is no caller any more; anything else hides from us
 /// what it does not hide from the kernel.
-fn unknown(error: io::Error) -> Unknown {
+fn unknown(error: &io::Error) -> Unknown {
     match error.raw_os_error() {
         Some(libc::EFAULT | libc::ENAMETOOLONG | libc::ESRCH | libc::ENOENT | libc::EBADF) => Unknown::Void,
         _ => Unknown::Hole(error.to_string()),
@@ -418,5 +418,5 @@ fn number(text: &[u8]) -> Option<i32> {
 
 /// The low 32 bits, which is all that the kernel takes of an `int`.
 fn low(argument: u64) -> i32 {
-    (argument & 0xffff_ffff) as u32 as i32
+    ((argument & 0xffff_ffff) as u32).cast_signed()
 }

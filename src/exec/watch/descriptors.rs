@@ -240,10 +240,10 @@ impl Jobserver {
     }
 }
 
+/// The number that the next duplicate gets; another thread may be quicker.
 fn lowest_free(tid: libc::pid_t, least: RawFd) -> RawFd {
-    (least.max(0)..)
-        .find(|number| fs::symlink_metadata(descriptor_path(tid, *number)).is_err())
-        .unwrap_or(least)
+    let is_free = |number: &RawFd| fs::symlink_metadata(descriptor_path(tid, *number)).is_err();
+    (least.max(0)..RawFd::MAX).find(is_free).unwrap_or(least)
 }
 
 /// Whether `/dev/tty` is anything to us; it is the same for what we start.

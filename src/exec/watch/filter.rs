@@ -98,20 +98,20 @@ impl Builder<'_> {
         match trap {
             Trap::Each => vec![give(SEEN)],
             Trap::Refuse => vec![give(refuse)],
-            Trap::Read(fd) => self.number(fd, &self.numbers.read),
-            Trap::Write(fd) => self.number(fd, &self.numbers.write),
-            Trap::Ask(fd) => self.number(fd, &self.numbers.ask),
+            Trap::Read(fd) => number(fd, &self.numbers.read),
+            Trap::Write(fd) => number(fd, &self.numbers.write),
+            Trap::Ask(fd) => number(fd, &self.numbers.ask),
             Trap::Either(one, other) => {
                 let mut code = vec![low(one)];
                 code.extend(branches(&self.numbers.read));
                 code.extend([far(1), give(SEEN)]);
-                code.extend(self.number(other, &self.numbers.read));
+                code.extend(number(other, &self.numbers.read));
                 code
             }
             Trap::Map => {
                 let anonymous = libc::MAP_ANONYMOUS.cast_unsigned();
                 let mut code = vec![low(Argument::A3), jump(libc::BPF_JSET, anonymous, 0, 1), give(ALLOW)];
-                code.extend(self.number(Argument::A4, &self.numbers.read));
+                code.extend(number(Argument::A4, &self.numbers.read));
                 code
             }
             Trap::Duplicate => {
@@ -119,7 +119,7 @@ impl Builder<'_> {
                 code.push(jump(libc::BPF_JEQ, libc::F_DUPFD.cast_unsigned(), 2, 0));
                 code.push(jump(libc::BPF_JEQ, libc::F_DUPFD_CLOEXEC.cast_unsigned(), 1, 0));
                 code.push(give(ALLOW));
-                code.extend(self.number(Argument::A0, &self.numbers.read));
+                code.extend(number(Argument::A0, &self.numbers.read));
                 code
             }
             Trap::UnlessEmpty(fd, flags) => {
@@ -144,12 +144,13 @@ impl Builder<'_> {
             }
         }
     }
+}
 
-    fn number(&self, fd: Argument, numbers: &[u32]) -> Vec<Instruction> {
-        let mut code = vec![low(fd)];
-        code.extend(any_of(numbers, SEEN, ALLOW));
-        code
-    }
+/// Sees the call if the descriptor number is one of `numbers`.
+fn number(fd: Argument, numbers: &[u32]) -> Vec<Instruction> {
+    let mut code = vec![low(fd)];
+    code.extend(any_of(numbers, SEEN, ALLOW));
+    code
 }
 
 /// Answers `found` if the accumulator is one of `numbers`, else `otherwise`.

@@ -9,11 +9,13 @@
 mod linux {
     mod access;
     mod calls;
+    mod changing;
     mod child;
     mod descriptors;
     mod filter;
     mod install;
     mod listener;
+    mod opening;
     mod orphans;
     mod paths;
     mod process;

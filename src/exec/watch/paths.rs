@@ -26,7 +26,7 @@ pub(super) enum Found {
     /// A directory.
     Directory(Metadata),
     /// A symbolic link.
-    Link(Metadata),
+    Link,
     /// A socket, FIFO or device.
     Special(Metadata),
 }
@@ -67,7 +67,7 @@ pub(super) fn look(path: &[u8], follow: bool) -> Found {
     } else if kind.is_dir() {
         Found::Directory(metadata)
     } else if kind.is_symlink() {
-        Found::Link(metadata)
+        Found::Link
     } else {
         debug_assert!(kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device());
         Found::Special(metadata)
@@ -90,11 +90,19 @@ pub(super) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     (!name.is_empty()).then_some((directory, name))
 }
 
+/// The directory part of a path.
+pub(super) fn directory_of(path: &[u8]) -> &[u8] {
+    split(path).map_or(b"/", |(directory, _)| directory)
+}
+
 /// `path` and every directory above it, the deepest first; not the root.
 pub(super) fn upwards(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::successors(Some(path), |path| split(path).map(|(directory, _)| directory))
         .take_while(|path| path.len() > 1)
 }
+
+/// A real directory, and the links on the way to it.
+type Way = (Vec<u8>, Vec<Vec<u8>>);
 
 /// Remembers where directories lead, for as long as the run changes no directory and no link.
 #[derive(Debug, Default)]
@@ -102,7 +110,7 @@ pub(super) struct Resolver {
     /// Where `..` of a path leads, and whether the path's last name is a link.
     parents: HashMap<Vec<u8>, (Vec<u8>, bool)>,
     /// Where a directory leads, and the links on the way.
-    directories: HashMap<Vec<u8>, (Vec<u8>, Vec<Vec<u8>>)>,
+    directories: HashMap<Vec<u8>, Way>,
 }
 
 impl Resolver {
@@ -155,7 +163,7 @@ impl Resolver {
         }
         let (base, is_link) = match look(path, false) {
             Found::Directory(_) => (path.to_vec(), false),
-            Found::Link(_) => {
+            Found::Link => {
                 let physical = self.physical(path, true);
                 if !matches!(physical.found, Found::Directory(_)) {
                     return None;
@@ -224,7 +232,7 @@ fn walk(mut path: Vec<u8>, mut names: VecDeque<Vec<u8>>, mut links: Vec<Vec<u8>>
         path.extend_from_slice(&name);
         found = look(&path, false);
         match &found {
-            Found::Link(_) if follow || !names.is_empty() => {
+            Found::Link if follow || !names.is_empty() => {
                 let Ok(text) = fs::read_link(as_path(&path)) else { break };
                 let text = text.into_os_string().into_vec();
                 links.push(path.clone());

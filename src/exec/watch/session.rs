@@ -1,16 +1,17 @@
 //! A watched run from its start to its end.
 
-use super::access::{Observer, gains_rights};
+use crate::exec::watch::Surroundings;
+use super::access::Observer;
 use super::descriptors::Inherited;
 use super::filter::program;
 use super::install::{Installed, install};
 use super::listener::Listener;
+use super::opening::gains_rights;
 use super::orphans::Adoption;
 use super::ptrace::{Ended, Report, Tracer};
 use super::supervisor;
 use crate::exec::spawn::Plan;
 use crate::exec::watch::StartError;
-use crate::exec::watch::Surroundings;
 use crate::exec::{Hazard, Trace, Witness};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -27,11 +28,12 @@ use std::time::Duration;
 /// The name of the thread that watches.
 const THREAD: &str = "cashet-watch";
 
+/// Never seen: such a thread ends only after it has said something.
+const LOST: &str = "the thread that starts the command ended";
+
 /// By what a run is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mechanism {
-    /// Whatever works, the quicker first.
-    Any,
     /// Seccomp's user notification.
     Notify,
     /// ptrace.
@@ -60,7 +62,7 @@ enum Ending {
     Told(Receiver<Ended>),
 }
 
-/// Starts `plan` under watch. `witness` is told of changes before they happen; what is below `unobserved` is nobody's
+/// Starts `plan` under watch. `witness` is told of changes before they happen; the unobserved of the `surroundings` is nobody's
 /// input or output.
 ///
 /// # Errors
@@ -71,15 +73,15 @@ pub(in crate::exec) fn start<'scope>(
     witness: &'scope mut dyn Witness,
     surroundings: Surroundings<'scope>,
 ) -> Result<Session, StartError> {
-    start_with(Mechanism::Any, scope, plan, witness, surroundings)
+    start_with(&[Mechanism::Notify, Mechanism::Trace], scope, plan, witness, surroundings)
 }
 
-/// As [`start`], by one mechanism.
+/// As [`start`], by the first of these mechanisms that can be had.
 ///
 /// # Errors
 /// As [`start`].
 pub(super) fn start_with<'scope>(
-    mechanism: Mechanism,
+    mechanisms: &[Mechanism],
     scope: &'scope Scope<'scope, '_>,
     plan: &'scope Plan,
     witness: &'scope mut dyn Witness,
@@ -88,19 +90,23 @@ pub(super) fn start_with<'scope>(
     let descriptors = Inherited::gather(plan.inherits_stdin(), plan.variable("MAKEFLAGS"))
         .map_err(|error| unavailable("list its descriptors", &error))?;
     let run = Run { scope, plan, witness, surroundings, descriptors };
-    if mechanism == Mechanism::Trace {
-        return run.trace();
+    let mut refused = Vec::new();
+    for mechanism in mechanisms {
+        match mechanism {
+            Mechanism::Notify => match Starter::launch(scope, plan, &run.descriptors) {
+                Ok((starter, installed)) => return run.notify(starter, installed),
+                Err(reason) => refused.push(reason),
+            },
+            Mechanism::Trace => match run.trace() {
+                Err(StartError::Unavailable(reason)) => {
+                    refused.push(reason);
+                    break;
+                }
+                started => return started,
+            },
+        }
     }
-    match Starter::launch(scope, plan, &run.descriptors) {
-        Ok((starter, installed)) => run.notify(starter, installed),
-        Err(refused) if mechanism == Mechanism::Any => run.trace().map_err(|also| match (refused, also) {
-            (StartError::Unavailable(first), StartError::Unavailable(second)) => {
-                StartError::Unavailable(format!("{first}; {second}"))
-            }
-            (_, also) => also,
-        }),
-        Err(refused) => Err(refused),
-    }
+    Err(StartError::Unavailable(refused.join("; ")))
 }
 
 /// What is to be started and watched.
@@ -244,7 +250,7 @@ impl Starter {
         scope: &'scope Scope<'scope, '_>,
         plan: &'scope Plan,
         descriptors: &Inherited,
-    ) -> Result<(Self, Installed), StartError> {
+    ) -> Result<(Self, Installed), String> {
         let filter = program(&descriptors.numbers());
         let (give_installed, installed) = channel();
         let (go, wait_for_go) = channel::<()>();
@@ -260,12 +266,10 @@ impl Starter {
             let _ = give_started.send(plan.spawn());
             let _ = wait_for_release.recv();
         };
-        Builder::new()
-            .name("cashet-start".to_owned())
-            .spawn_scoped(scope, work)
-            .map_err(|error| unavailable("start a thread", &error))?;
-        let (thread, installed) = installed.recv().map_err(|_| lost_thread())?;
-        let installed = installed.map_err(|error| unavailable("install its filter", &error))?;
+        let thread = Builder::new().name("cashet-start".to_owned());
+        thread.spawn_scoped(scope, work).map_err(|error| failed("start a thread", &error))?;
+        let (thread, installed) = installed.recv().map_err(|_| LOST.to_owned())?;
+        let installed = installed.map_err(|error| failed("install its filter", &error))?;
         Ok((Self { thread, go, started, release }, installed))
     }
 
@@ -277,11 +281,15 @@ impl Starter {
 }
 
 fn unavailable(operation: &str, error: &io::Error) -> StartError {
-    StartError::Unavailable(format!("watching could not {operation}: {error}"))
+    StartError::Unavailable(failed(operation, error))
+}
+
+fn failed(operation: &str, error: &io::Error) -> String {
+    format!("watching could not {operation}: {error}")
 }
 
 fn lost_thread() -> StartError {
-    StartError::Unavailable("the thread that starts the command ended".to_owned())
+    StartError::Unavailable(LOST.to_owned())
 }
 
 /// Whether the other end of a pipe was closed.

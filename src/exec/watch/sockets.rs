@@ -18,7 +18,7 @@ const MAX_ADDRESS: usize = 128;
 /// As many messages and control blocks of one call are looked at.
 const MAX_MESSAGES: u64 = 1024;
 const MAX_CONTROL: usize = 4096;
-const HEADER: u64 = 56;
+const HEADER: usize = 56;
 const MESSAGE: u64 = 64;
 
 /// Sockets that name users, groups and hosts' files, and displays: they are asked for what is not a result.
@@ -164,7 +164,7 @@ impl Sockets {
 
     /// `struct msghdr`: an address, and descriptors that are passed on.
     fn message(&mut self, stopped: &Stopped<'_>, at: u64, observer: &mut Observer<'_>) -> io::Result<()> {
-        let mut header = [0; HEADER as usize];
+        let mut header = [0; HEADER];
         stopped.memory(at, &mut header)?;
         let name = long(&header, 0);
         let length = long(&header, 8) & 0xffff_ffff;

@@ -34,7 +34,7 @@ fn each_way_to_change_is_told_apart() {
                 "old",
                 only(|it| {
                     KEPT(it);
-                    it.looked_at_link = true
+                    it.looked_at_link = true;
                 }),
             ),
             (
@@ -42,7 +42,7 @@ fn each_way_to_change_is_told_apart() {
                 "old",
                 only(|it| {
                     KEPT(it);
-                    it.looked = true
+                    it.looked = true;
                 }),
             ),
             (
@@ -51,7 +51,7 @@ fn each_way_to_change_is_told_apart() {
                 only(|it| {
                     MADE(it);
                     it.read = true;
-                    it.read_then_changed = true
+                    it.read_then_changed = true;
                 }),
             ),
             ("echo x > old; cat old", "old", only(MADE)),
@@ -154,8 +154,8 @@ fn a_file_open_for_both_is_read_and_changed() {
 fn the_witness_is_told_before_it_happens() {
     struct Before(Vec<(PathBuf, Option<Vec<u8>>)>);
     impl Witness for Before {
-        fn about_to_look(&mut self, _: &Path) {}
-        fn about_to_list(&mut self, _: &Path) {}
+    fn about_to_look(&mut self, _: &Path) {}
+    fn about_to_list(&mut self, _: &Path) {}
         fn about_to_change(&mut self, path: &Path) {
             self.0.push((path.to_owned(), fs::read(path).ok()));
         }
@@ -172,7 +172,7 @@ fn the_witness_is_told_before_it_happens() {
         let plan = Plan::new(Path::new("/bin/sh"), &words, &environment, given).unwrap();
         let mut witness = Before(Vec::new());
         std::thread::scope(|scope| {
-            let mut session = start_with(mechanism, scope, &plan, &mut witness, (&[], None)).unwrap();
+            let mut session = start_with(&[mechanism], scope, &plan, &mut witness, (&[], None)).unwrap();
             session.reap().unwrap();
             session.finish(Duration::from_secs(5));
         });

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::exec::DescriptorUse;
+use std::fmt::Write as _;
 use std::os::fd::AsRawFd;
 
 /// Runs a script in a process of its own (this test program again), whose standard input is what `stdin` says: what
@@ -42,10 +43,10 @@ fn inner() {
         };
         let mut report = format!("stdin {}", said(trace.stdin));
         for (number, used) in &trace.descriptors {
-            report.push_str(&format!("{number} {}", said(*used)));
+            write!(report, "{number} {}", said(*used)).unwrap();
         }
         for hazard in &trace.hazards {
-            report.push_str(&format!("{hazard:?}"));
+            write!(report, "{hazard:?}").unwrap();
         }
         reports.push_str(report.trim_end());
         reports.push('\n');

@@ -4,6 +4,8 @@ mod accesses;
 mod against_strace;
 mod changes;
 mod descriptors;
+mod elsewhere;
+mod filters;
 mod outliving;
 mod reaching;
 
@@ -60,7 +62,7 @@ impl Witness for Changes {
 
 /// A command to be watched.
 struct Watched {
-    mechanism: Mechanism,
+    mechanisms: &'static [Mechanism],
     words: Vec<OsString>,
     stdin: Given,
     unobserved: Vec<PathBuf>,
@@ -71,7 +73,11 @@ impl Watched {
     fn new(mechanism: Mechanism, words: &[&str]) -> Self {
         let null = File::open("/dev/null").unwrap();
         Self {
-            mechanism,
+            mechanisms: if mechanism == Mechanism::Notify {
+                &[Mechanism::Notify]
+            } else {
+                &[Mechanism::Trace]
+            },
             words: words.iter().map(OsString::from).collect(),
             stdin: Given::Other(null.into()),
             unobserved: Vec::new(),
@@ -97,12 +103,11 @@ impl Watched {
         let mut unobserved = self.unobserved;
         unobserved.push(folder.path().to_owned());
         let (status, trace) = std::thread::scope(|scope| {
-            let mut session =
-                match start_with(self.mechanism, scope, &plan, &mut witness, (&unobserved, None)) {
-                    Ok(session) => session,
-                    Err(StartError::Spawn(error)) => panic!("cannot start: {error}"),
-                    Err(StartError::Unavailable(reason)) => panic!("unavailable: {reason}"),
-                };
+            let mut session = match start_with(self.mechanisms, scope, &plan, &mut witness, (&unobserved, None)) {
+                Ok(session) => session,
+                Err(StartError::Spawn(error)) => panic!("cannot start: {error}"),
+                Err(StartError::Unavailable(reason)) => panic!("unavailable: {reason}"),
+            };
             let (status, _) = session.reap().unwrap();
             (status, session.finish(self.grace))
         });
