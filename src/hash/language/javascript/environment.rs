@@ -107,7 +107,7 @@ fn note(mentions: &mut Mentions, name: &str) {
 
 fn note_expression(mentions: &mut Mentions, name: &Expression<'_>) {
     if let Some(name) = literal(name) {
-        note(mentions, &name)
+        note(mentions, &name);
     } else {
         mentions.parsed.whole_environment = true;
         mentions.visit_expression(name);

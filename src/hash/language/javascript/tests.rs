@@ -243,7 +243,7 @@ fn nested(deep: usize) -> Vec<String> {
 
 #[test]
 fn deep_trees_do_not_overflow() {
-    for source in nested(3000) {
+    for source in nested(1500) {
         let _ = parsed(&source);
         let _ = JavaScript::typescript().pieces(source.as_bytes());
     }
@@ -255,7 +255,7 @@ fn deep_trees_do_not_overflow() {
 
 #[test]
 fn nesting_without_bound_counts_byte_for_byte() {
-    for source in nested(250_000) {
+    for source in nested(MOST_SIGNS) {
         assert_eq!(normal(&source), None, "{source:.30}");
     }
 }
