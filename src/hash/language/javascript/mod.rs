@@ -15,7 +15,6 @@ use oxc_ast::ast::{Declaration, ExportDefaultDeclarationKind, Program, Statement
 use oxc_codegen::{Codegen, CodegenOptions};
 use oxc_parser::{ParseOptions, Parser};
 use oxc_span::{GetSpan, SourceType, Span};
-use std::path::Path;
 use std::thread;
 
 /// Larger sources count byte for byte, so that parsing stays bounded.
@@ -49,11 +48,10 @@ pub struct JavaScript {
 }
 
 impl JavaScript {
-    /// The dialect that a file's extension names: `.mjs` `.cjs` `.jsx` `.ts` `.mts` `.cts` `.tsx`; plain
-    /// JavaScript for any other.
+    /// The dialect that a file's extension names: `mjs` `cjs` `jsx` `ts` `mts` `cts` `tsx`; plain JavaScript for
+    /// any other.
     #[must_use]
-    pub fn for_path(path: &Path) -> Self {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    pub fn for_extension(extension: &str) -> Self {
         let goal = match extension {
             "mjs" | "mts" => Goal::Module,
             "cjs" | "cts" => Goal::Script,
@@ -104,7 +102,8 @@ impl JavaScript {
                     let allocator = Allocator::default();
                     let options = ParseOptions {
                         allow_return_outside_function: *script,
-                        preserve_parens: false,
+                        // Without them the parser takes `((a)) => b`, which engines do not.
+                        preserve_parens: true,
                         ..ParseOptions::default()
                     };
                     let parser = Parser::new(&allocator, text, self.source_type(*script));

@@ -68,6 +68,7 @@ fn what_could_be_read_in_two_ways_counts_byte_for_byte() {
         "var yield_; yield = 1",
         "x = '\0'",
         "const a = <b/>",
+        "f = ((a)) => b",
     ] {
         assert_eq!(normal(source), None, "{source}");
     }
@@ -76,9 +77,37 @@ fn what_could_be_read_in_two_ways_counts_byte_for_byte() {
 }
 
 #[test]
+fn the_arrow_of_a_functions_type_is_an_arrow() {
+    for source in ["type A = (b: C) = D", "type A = (b: C) == D", "type A = new (b: C) > D"] {
+        assert_eq!(JavaScript::typescript().parse(source.as_bytes()).normal, None, "{source}");
+    }
+    for source in ["type A = (b: C) => D", "type A = new (b: C) => D", "type A = abstract new () => D"] {
+        assert!(JavaScript::typescript().parse(source.as_bytes()).normal.is_some(), "{source}");
+    }
+}
+
+#[test]
+fn a_word_that_a_new_line_may_part_from_its_name_counts_byte_for_byte() {
+    for source in [
+        "export type\nA = B",
+        "interface\nA { b: C }",
+        "namespace\nA { }",
+        "abstract\nclass A { }",
+        "class A { readonly\nb: C }",
+        "class A { static\nb() { } }",
+    ] {
+        assert_eq!(JavaScript::typescript().parse(source.as_bytes()).normal, None, "{source}");
+        let joined = source.replace('\n', " ");
+        assert!(JavaScript::typescript().parse(joined.as_bytes()).normal.is_some(), "{joined}");
+    }
+    let decorated = "@a\nclass B { @c()\n  d: E\n}";
+    assert!(JavaScript::typescript().parse(decorated.as_bytes()).normal.is_some());
+}
+
+#[test]
 fn the_extension_names_the_dialect() {
     let parses = |name: &str, source: &str| {
-        JavaScript::for_path(Path::new(name)).parse(source.as_bytes()).normal.is_some()
+        JavaScript::for_extension(name.trim_start_matches("a.")).parse(source.as_bytes()).normal.is_some()
     };
     assert!(parses("a.ts", "let x: number = 1; enum A { B }"));
     assert!(!parses("a.js", "let x: number = 1"));
@@ -91,7 +120,7 @@ fn the_extension_names_the_dialect() {
     assert!(!parses("a.mjs", "x = 010"));
     assert!(parses("a.cjs", "await(y)"));
     assert!(parses("a.js", "import a from 'b'; await a"));
-    assert_ne!(JavaScript::for_path(Path::new("a.ts")).form(), JavaScript::plain().form());
+    assert_ne!(JavaScript::for_extension("ts").form(), JavaScript::plain().form());
 }
 
 #[test]
@@ -248,7 +277,7 @@ fn deep_trees_do_not_overflow() {
         let _ = JavaScript::typescript().pieces(source.as_bytes());
     }
     let jsx = format!("x = {}{}", "<a>".repeat(2000), "</a>".repeat(2000));
-    let _ = JavaScript::for_path(Path::new("a.tsx")).parse(jsx.as_bytes());
+    let _ = JavaScript::for_extension("tsx").parse(jsx.as_bytes());
     let types = format!("type A = {}B{}", "C<".repeat(2000), ">".repeat(2000));
     let _ = JavaScript::typescript().parse(types.as_bytes());
 }
@@ -277,7 +306,7 @@ mod any_bytes {
                 "async ", "await ", "*", ",", "[", "]", "...", "?.", "?", ":", "<a>", "</a>", "<", ">", "import ", "export ", "#", "//"]), 0..80)) {
             let source = words.concat();
             let _ = JavaScript::plain().parse(source.as_bytes());
-            let _ = JavaScript::for_path(Path::new("a.tsx")).parse(source.as_bytes());
+            let _ = JavaScript::for_extension("tsx").parse(source.as_bytes());
         }
     }
 }

@@ -113,7 +113,7 @@ impl Search {
         }
         let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
         let known = ["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"].contains(&extension);
-        (known || is_entry).then(|| JavaScript::for_path(path))
+        (known || is_entry).then(|| JavaScript::for_extension(extension))
     }
 
     fn import(&mut self, view: &mut View<'_>, from: &Path, specifier: &str) {
