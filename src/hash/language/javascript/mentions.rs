@@ -147,7 +147,8 @@ impl<'a> Visit<'a> for Mentions<'_> {
         let (start, name) = match node {
             AstKind::TSTypeAliasDeclaration(alias) => (alias.span.start, alias.id.span.start),
             AstKind::TSInterfaceDeclaration(interface) => (interface.span.start, interface.id.span.start),
-            AstKind::TSModuleDeclaration(module) => (module.span.start, module.id.span().start),
+            AstKind::TSExternalModuleDeclaration(module) => (module.span.start, module.id.span.start),
+            AstKind::TSNamespaceDeclaration(namespace) => (namespace.span.start, namespace.id.span.start),
             AstKind::TSEnumDeclaration(enumeration) => (enumeration.span.start, enumeration.id.span.start),
             AstKind::Class(class) => {
                 let Some(id) = &class.id else { return };
