@@ -92,7 +92,6 @@ fn a_word_that_a_new_line_may_part_from_its_name_counts_byte_for_byte() {
         "export type\nA = B",
         "interface\nA { b: C }",
         "namespace\nA { }",
-        "abstract\nclass A { }",
         "class A { readonly\nb: C }",
         "class A { static\nb() { } }",
     ] {
