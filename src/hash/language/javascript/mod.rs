@@ -214,16 +214,15 @@ fn named(statement: &Statement<'_>) -> Option<(String, Span)> {
 
 /// The text of a source that the parser reads as every engine does, as far as bytes can tell.
 fn readable(source: &[u8]) -> Option<&str> {
-    let holds = |word: &[u8]| source.windows(word.len()).any(|window| window == word);
-    let unreadable = source.len() > LARGEST_SOURCE
-        || source.contains(&0)
+    let text = str::from_utf8(source).ok().filter(|text| text.len() <= LARGEST_SOURCE)?;
+    let unreadable = source.contains(&0)
         || has_lone_surrogate(source)
         // In scripts these begin a comment, in modules they are operators.
-        || holds(b"<!--")
-        || holds(b"-->")
+        || text.contains("<!--")
+        || text.contains("-->")
         // Comments that say how JSX is compiled.
-        || holds(b"@jsx");
-    if unreadable { None } else { str::from_utf8(source).ok() }
+        || text.contains("@jsx");
+    (!unreadable).then_some(text)
 }
 
 /// An upper bound of the tree's depth: each level takes a sign, or a word beside another.
