@@ -61,16 +61,30 @@ fn compare(language: JavaScript, name: &str, mode: &str, count: u32, seed: u32) 
         }
         let equal = form == *first_form;
         tally.pair(&kind, (tree, text("tree").as_deref()), equal, || {
-            let printed = String::from_utf8_lossy(first_form.as_deref().unwrap_or_default()).into_owned();
-            format!("{kind}:\n{first:.1500}\n-----\n{source:.1500}\n----- both print\n{printed:.1500}")
+            let (one, other) = differing(first, &source);
+            format!("{kind}:\n{one}\n-----\n{other}")
         });
     }
     assert!(child.wait().unwrap().success(), "the oracle failed");
     Some(tally)
 }
 
+/// The part of two texts where they differ, with what stands around it.
+fn differing(one: &str, other: &str) -> (String, String) {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let start = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+    let pairs = one.iter().rev().zip(other.iter().rev());
+    let end = pairs.take_while(|(one, other)| one == other).count();
+    let part = |text: &[char]| {
+        let to = (text.len() - end.min(text.len()) + 60).min(text.len());
+        let from = start.saturating_sub(60).min(to);
+        text.get(from..to).unwrap_or_default().iter().collect::<String>()
+    };
+    (part(&one), part(&other))
+}
+
 fn mutants(language: JavaScript, name: &str) {
-    let (count, seeds) = if full() { (6000, vec![1, 2]) } else { (400, vec![3]) };
+    let (count, seeds) = if full() { (6000, vec![1, 2, 3, 4, 5, 6]) } else { (400, vec![3]) };
     for seed in seeds {
         let Some(tally) = compare(language, name, "mutants", count, seed) else { return };
         tally.print(&format!("{name}, {count} mutants, seed {seed}"));

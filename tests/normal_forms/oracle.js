@@ -111,6 +111,8 @@ function typescriptTree(source) {
     // `new A` is `new A()`.
     const children = [];
     ts.forEachChild(node, (child) => {
+      // A lone `;` in a class.
+      if (child.kind === ts.SyntaxKind.SemicolonClassElement) return;
       // Which child it is, told by name: `a ? b : c` has three.
       const role = Object.keys(node).find((key) => node[key] === child || (Array.isArray(node[key]) && node[key].includes(child)));
       children.push([role, dump(child)]);

@@ -5,12 +5,14 @@
 
 mod guarded;
 mod javascript;
+mod literal;
 mod python;
 mod raw;
 mod shell;
 mod surrogates;
 
 pub use javascript::JavaScript;
+pub use literal::Literal;
 pub use python::Python;
 pub use raw::Raw;
 pub use shell::Shell;
@@ -93,7 +95,8 @@ pub struct Piece {
     pub bytes: Vec<u8>,
 }
 
-/// A language: one file or folder here. Adding one means writing this and naming it in the registry.
+/// A language: one file or folder here. Adding one means writing this and naming it in [`by_name`];
+/// `docs/languages.md` shows how.
 pub trait Language: Send + Sync {
     /// Name of the normal form: language, parser with its version, and our version. It is part of the key, so that
     /// a changed form can only miss.
@@ -106,8 +109,8 @@ pub trait Language: Send + Sync {
     fn pieces(&self, source: &[u8]) -> Vec<Piece>;
 }
 
-/// The language of that name, for its newest version: `python`, `javascript`, `typescript`, `shell`, `raw`. What it is called in
-/// commands (`python3.11`, `nodejs`) is no name of a language.
+/// The language of that name, for its newest version: `python`, `javascript`, `typescript`, `shell`, `raw`, or one that
+/// [`Literal`] knows. What an interpreter is called (`python3.11`, `nodejs`) is no name of a language.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Box<dyn Language>> {
     Some(match name {
@@ -116,6 +119,11 @@ pub fn by_name(name: &str) -> Option<Box<dyn Language>> {
         "typescript" => Box::new(JavaScript::typescript()),
         "shell" => Box::new(Shell),
         "raw" => Box::new(Raw),
-        _ => return None,
+        _ => Box::new(Literal::by_name(name)?),
     })
 }
+
+/// The page on languages: its example of adding one is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/languages.md")]
+pub struct PageOnLanguages;

@@ -8,7 +8,7 @@ use oxc_ast::ast::{
 use oxc_ast_visit::Visit;
 
 /// Takes in `expression` if it is a use of the environment, and all that is in it. Says whether it was.
-pub(super) fn visit(mentions: &mut Mentions, expression: &Expression<'_>) -> bool {
+pub(super) fn visit(mentions: &mut Mentions<'_>, expression: &Expression<'_>) -> bool {
     match expression {
         Expression::StaticMemberExpression(member) if is_environment(&member.object) => {
             note(mentions, &member.property.name);
@@ -45,7 +45,7 @@ pub(super) fn visit(mentions: &mut Mentions, expression: &Expression<'_>) -> boo
 }
 
 /// `const { A, B: b = 1 } = process.env`
-pub(super) fn visit_declarator(mentions: &mut Mentions, declarator: &VariableDeclarator<'_>) -> bool {
+pub(super) fn visit_declarator(mentions: &mut Mentions<'_>, declarator: &VariableDeclarator<'_>) -> bool {
     let Some(init) = &declarator.init else { return false };
     let BindingPattern::ObjectPattern(pattern) = &declarator.id else { return false };
     if is_named(init, "process") || is_require_of_process(init) {
@@ -69,7 +69,7 @@ pub(super) fn visit_declarator(mentions: &mut Mentions, declarator: &VariableDec
 }
 
 /// `import { env } from "node:process"`
-pub(super) fn visit_import(mentions: &mut Mentions, import: &ImportDeclaration<'_>) {
+pub(super) fn visit_import(mentions: &mut Mentions<'_>, import: &ImportDeclaration<'_>) {
     if !["process", "node:process"].contains(&import.source.value.as_str()) {
         return;
     }
@@ -83,7 +83,7 @@ pub(super) fn visit_import(mentions: &mut Mentions, import: &ImportDeclaration<'
 }
 
 /// `Deno.env.get("A")`
-fn visit_call(mentions: &mut Mentions, call: &CallExpression<'_>) -> bool {
+fn visit_call(mentions: &mut Mentions<'_>, call: &CallExpression<'_>) -> bool {
     let Expression::StaticMemberExpression(method) = &call.callee else { return false };
     let of_deno = matches!(&method.object, Expression::StaticMemberExpression(member)
         if member.property.name == "env" && is_named(&member.object, "Deno"));
@@ -101,11 +101,11 @@ fn visit_call(mentions: &mut Mentions, call: &CallExpression<'_>) -> bool {
     true
 }
 
-fn note(mentions: &mut Mentions, name: &str) {
+fn note(mentions: &mut Mentions<'_>, name: &str) {
     mentions.variables.insert(name.as_bytes().to_vec());
 }
 
-fn note_expression(mentions: &mut Mentions, name: &Expression<'_>) {
+fn note_expression(mentions: &mut Mentions<'_>, name: &Expression<'_>) {
     if let Some(name) = literal(name) {
         note(mentions, &name);
     } else {

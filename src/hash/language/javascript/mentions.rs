@@ -5,10 +5,10 @@ use super::{environment, own_file};
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
     Argument, AssignmentExpression, AssignmentTargetWithDefault, BinaryExpression, BinaryOperator,
-    BindingIdentifier, CallExpression, ExportAllDeclaration, ExportFromDeclaration, Expression,
+    BindingIdentifier, CallExpression, Decorator, ExportAllDeclaration, ExportFromDeclaration, Expression,
     IdentifierName, IdentifierReference, ImportDeclaration, ImportExpression, NewExpression, NumericLiteral,
-    Program, StringLiteral, TSImportEqualsDeclaration, TSModuleReference, TemplateLiteral,
-    VariableDeclarator,
+    Program, StringLiteral, TSConstructorType, TSFunctionType, TSImportEqualsDeclaration, TSModuleReference,
+    TemplateLiteral, VariableDeclarator,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::GetSpan;
@@ -28,6 +28,8 @@ pub(super) fn of(program: &Program<'_>) -> (Parsed, Doubt) {
     let mut functions = Functions::default();
     functions.visit_program(program);
     let mut mentions = Mentions {
+        source: program.source_text,
+        typescript: program.source_type.is_typescript(),
         parsed: Parsed::default(),
         variables: BTreeSet::new(),
         functions: functions.names,
@@ -68,14 +70,16 @@ fn is_function(expression: &Expression<'_>) -> bool {
     )
 }
 
-pub(super) struct Mentions {
+pub(super) struct Mentions<'s> {
+    source: &'s str,
+    typescript: bool,
     pub(super) parsed: Parsed,
     pub(super) variables: BTreeSet<Vec<u8>>,
     functions: BTreeSet<String>,
     doubt: Doubt,
 }
 
-impl<'a> Visit<'a> for Mentions {
+impl<'a> Visit<'a> for Mentions<'_> {
     fn visit_expression(&mut self, expression: &Expression<'a>) {
         if !environment::visit(self, expression) && !own_file::visit(self, expression) {
             walk::walk_expression(self, expression);
@@ -126,6 +130,44 @@ impl<'a> Visit<'a> for Mentions {
     fn visit_assignment_target_with_default(&mut self, target: &AssignmentTargetWithDefault<'a>) {
         self.doubt.always |= target.span.start != target.binding.span().start;
         walk::walk_assignment_target_with_default(self, target);
+    }
+
+    fn visit_ts_function_type(&mut self, function: &TSFunctionType<'a>) {
+        self.arrow(function.return_type.span.start);
+        walk::walk_ts_function_type(self, function);
+    }
+
+    fn visit_ts_constructor_type(&mut self, constructor: &TSConstructorType<'a>) {
+        self.arrow(constructor.return_type.span.start);
+        walk::walk_ts_constructor_type(self, constructor);
+    }
+
+    fn enter_node(&mut self, node: AstKind<'a>) {
+        // In TypeScript a word before a line's end may be a name by itself: `type` and a new line and `A = …`.
+        let (start, name) = match node {
+            AstKind::TSTypeAliasDeclaration(alias) => (alias.span.start, alias.id.span.start),
+            AstKind::TSInterfaceDeclaration(interface) => (interface.span.start, interface.id.span.start),
+            AstKind::TSExternalModuleDeclaration(module) => (module.span.start, module.id.span.start),
+            AstKind::TSNamespaceDeclaration(namespace) => (namespace.span.start, namespace.id.span.start),
+            AstKind::TSEnumDeclaration(enumeration) => (enumeration.span.start, enumeration.id.span.start),
+            AstKind::Class(class) => {
+                let Some(id) = &class.id else { return };
+                (after_decorators(class.span.start, &class.decorators), id.span.start)
+            }
+            AstKind::MethodDefinition(method) => {
+                (after_decorators(method.span.start, &method.decorators), method.key.span().start)
+            }
+            AstKind::PropertyDefinition(property) => {
+                (after_decorators(property.span.start, &property.decorators), property.key.span().start)
+            }
+            AstKind::TSPropertySignature(property) => (property.span.start, property.key.span().start),
+            AstKind::TSMethodSignature(method) => (method.span.start, method.key.span().start),
+            _ => return,
+        };
+        let between = self.source.get(start as usize..name as usize).unwrap_or_default();
+        // Before the first word blanks do not matter.
+        self.doubt.always |=
+            self.typescript && between.trim_start().contains(['\n', '\r', '\u{2028}', '\u{2029}']);
     }
 
     fn visit_template_literal(&mut self, template: &TemplateLiteral<'a>) {
@@ -207,7 +249,13 @@ impl<'a> Visit<'a> for Mentions {
     }
 }
 
-impl Mentions {
+impl Mentions<'_> {
+    /// The parser takes any sign for the arrow of a function's type.
+    fn arrow(&mut self, at: u32) {
+        let rest = self.source.get(at as usize..).unwrap_or_default();
+        self.doubt.always |= !rest.starts_with("=>");
+    }
+
     fn word(&mut self, word: &str) {
         let parsed = &mut self.parsed;
         match word {
@@ -258,6 +306,10 @@ impl Mentions {
             other => is_function(other),
         }
     }
+}
+
+fn after_decorators(start: u32, decorators: &[Decorator<'_>]) -> u32 {
+    decorators.last().map_or(start, |last| last.span.end)
 }
 
 /// The text of a string, or of a template without expressions.

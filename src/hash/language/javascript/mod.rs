@@ -15,7 +15,6 @@ use oxc_ast::ast::{Declaration, ExportDefaultDeclarationKind, Program, Statement
 use oxc_codegen::{Codegen, CodegenOptions};
 use oxc_parser::{ParseOptions, Parser};
 use oxc_span::{GetSpan, SourceType, Span};
-use std::path::Path;
 use std::thread;
 
 /// Larger sources count byte for byte, so that parsing stays bounded.
@@ -49,11 +48,10 @@ pub struct JavaScript {
 }
 
 impl JavaScript {
-    /// The dialect that a file's extension names: `.mjs` `.cjs` `.jsx` `.ts` `.mts` `.cts` `.tsx`; plain
-    /// JavaScript for any other.
+    /// The dialect that a file's extension names: `mjs` `cjs` `jsx` `ts` `mts` `cts` `tsx`; plain JavaScript for
+    /// any other.
     #[must_use]
-    pub fn for_path(path: &Path) -> Self {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    pub fn for_extension(extension: &str) -> Self {
         let goal = match extension {
             "mjs" | "mts" => Goal::Module,
             "cjs" | "cts" => Goal::Script,
@@ -104,7 +102,8 @@ impl JavaScript {
                     let allocator = Allocator::default();
                     let options = ParseOptions {
                         allow_return_outside_function: *script,
-                        preserve_parens: false,
+                        // Without them the parser takes `((a)) => b`, which engines do not.
+                        preserve_parens: true,
                         ..ParseOptions::default()
                     };
                     let parser = Parser::new(&allocator, text, self.source_type(*script));
@@ -215,16 +214,15 @@ fn named(statement: &Statement<'_>) -> Option<(String, Span)> {
 
 /// The text of a source that the parser reads as every engine does, as far as bytes can tell.
 fn readable(source: &[u8]) -> Option<&str> {
-    let holds = |word: &[u8]| source.windows(word.len()).any(|window| window == word);
-    let unreadable = source.len() > LARGEST_SOURCE
-        || source.contains(&0)
+    let text = str::from_utf8(source).ok().filter(|text| text.len() <= LARGEST_SOURCE)?;
+    let unreadable = source.contains(&0)
         || has_lone_surrogate(source)
         // In scripts these begin a comment, in modules they are operators.
-        || holds(b"<!--")
-        || holds(b"-->")
+        || text.contains("<!--")
+        || text.contains("-->")
         // Comments that say how JSX is compiled.
-        || holds(b"@jsx");
-    if unreadable { None } else { str::from_utf8(source).ok() }
+        || text.contains("@jsx");
+    (!unreadable).then_some(text)
 }
 
 /// An upper bound of the tree's depth: each level takes a sign, or a word beside another.

@@ -7,7 +7,7 @@ use oxc_ast::ast::{Argument, CallExpression, Expression, NewExpression, Variable
 use oxc_ast_visit::{Visit, walk};
 
 /// Takes in `expression` if the path of the program's own file is in it. Says whether it was.
-pub(super) fn visit(mentions: &mut Mentions, expression: &Expression<'_>) -> bool {
+pub(super) fn visit(mentions: &mut Mentions<'_>, expression: &Expression<'_>) -> bool {
     if is_own_file(expression) {
         mentions.parsed.exact = true;
         return true;
@@ -35,7 +35,7 @@ pub(super) fn is_its_name(declarator: &VariableDeclarator<'_>) -> bool {
     named && declarator.init.as_ref().is_some_and(is_own_file)
 }
 
-fn visit_call(mentions: &mut Mentions, call: &CallExpression<'_>) -> bool {
+fn visit_call(mentions: &mut Mentions<'_>, call: &CallExpression<'_>) -> bool {
     let harmless = ["dirname", "basename", "extname", "createRequire"];
     let [first, rest @ ..] = call.arguments.as_slice() else { return false };
     if !first.as_expression().is_some_and(is_own_file)
@@ -51,7 +51,7 @@ fn visit_call(mentions: &mut Mentions, call: &CallExpression<'_>) -> bool {
 }
 
 /// `new URL("./data.json", import.meta.url)`
-fn visit_new(mentions: &mut Mentions, new: &NewExpression<'_>) -> bool {
+fn visit_new(mentions: &mut Mentions<'_>, new: &NewExpression<'_>) -> bool {
     let [first, second] = new.arguments.as_slice() else { return false };
     let beside = first.as_expression().and_then(literal).is_some_and(|path| {
         let last = path.trim_end_matches('/');
