@@ -4,8 +4,9 @@ use cashet::commands::{self, Exit};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    cashet::exec::secure_standard_descriptors();
     match commands::main(std::env::args_os().skip(1)) {
         Exit::Status(status) => ExitCode::from(status),
-        Exit::Signal(signal) => ExitCode::from(cashet::record::Termination::Signaled(signal).shell_status()),
+        Exit::Signal(signal) => cashet::exec::raise_again(signal),
     }
 }

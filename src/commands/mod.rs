@@ -1,11 +1,14 @@
 //! One file per command, each its arguments and one function over library calls.
 
 pub mod answers;
+mod audit;
+mod check;
 pub mod cli;
 pub mod complete;
 pub mod completions;
 pub mod context;
 pub mod diff;
+mod exec;
 pub mod exit;
 pub mod export;
 pub mod found;
@@ -23,6 +26,7 @@ pub mod provenance;
 pub mod restore;
 pub mod revision;
 pub mod rm;
+mod runner;
 pub mod show;
 pub mod stats;
 pub mod tag;
@@ -43,6 +47,10 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
     let words = with_store_behind(words.collect());
     match words.split_first() {
         None => end(welcome::run()),
+        // Before anything else: a hit has no time for more.
+        Some((first, rest)) if first == "exec" => exec::main(rest),
+        Some((first, rest)) if first == "check" => check::main(rest),
+        Some((first, rest)) if first == "audit" => audit::main(rest),
         Some((first, rest)) if first == "complete" => end(answers::run(rest)),
         Some(_) => end(run(&words)),
     }

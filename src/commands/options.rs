@@ -225,6 +225,24 @@ impl Scanned {
         of_flag.filter_map(|(_, value)| value.as_deref())
     }
 
+    /// The call as words again, without some of its options.
+    #[must_use]
+    pub fn to_words(&self, without: &[Flag]) -> Vec<OsString> {
+        let mut words = Vec::new();
+        for (flag, value) in self.given.iter().filter(|(flag, _)| !without.contains(flag)) {
+            let Some(row) = TABLE.iter().find(|row| row.flag == *flag) else { continue };
+            let mut word = OsString::from(format!("--{}", row.long));
+            if let Some(value) = value {
+                word.push("=");
+                word.push(value);
+            }
+            words.push(word);
+        }
+        words.push("--".into());
+        words.extend(self.words.iter().cloned());
+        words
+    }
+
     fn sorted(mut self) -> Self {
         self.given.sort_by_key(|(flag, _)| *flag);
         self
@@ -360,6 +378,12 @@ mod tests {
             assert_eq!(scanned.words, split(words), "{line}");
             assert_eq!(Some(scanned), by_clap(&split(line)), "{line}");
         }
+    }
+
+    #[test]
+    fn a_call_becomes_words_again() {
+        let scanned = scan(&split("-i a --stdin=b --id -q sort -n")).unwrap();
+        assert_eq!(scanned.to_words(&[Flag::Id]), split("--input=a --stdin=b --quiet -- sort -n"));
     }
 
     #[test]

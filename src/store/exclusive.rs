@@ -161,13 +161,12 @@ impl ExclusiveStore<'_> {
                 flat::remove(self.store.layout(), Area::Keys, &key.0)?;
             }
         }
-        self.store.with_index(|index| match state {
-            Some(state) => {
+        self.store.with_index(|index| {
+            if let Some(state) = state {
                 index.mark(ids, state)?;
                 dropped.evicted += ids.len() as u64;
                 Ok(())
-            }
-            None => {
+            } else {
                 dropped.commits += index.delete(ids)?;
                 Ok(())
             }

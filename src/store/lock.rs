@@ -148,18 +148,38 @@ pub(crate) fn wait_for(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// A key's lock, taken.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) file: File,
+    /// Whether somebody else had it first.
+    pub(crate) waited: bool,
+    /// Whether somebody gave the key up meanwhile, having run without a result to keep.
+    pub(crate) abandoned: bool,
+}
+
 /// Takes the lock of `key`, waiting for whoever holds it; `None` where the store cannot be written.
-pub(crate) fn claim(layout: &Layout, key: &Key, waiting: &mut dyn FnMut()) -> Result<Option<File>> {
+///
+/// The length of the lock file counts how often the key was given up: whoever waits compares it with what it was
+/// when the wait began. A holder that dies does not count.
+pub(crate) fn claim(layout: &Layout, key: &Key, waiting: &mut dyn FnMut()) -> Result<Option<Taken>> {
     let path = layout.lock(&key.0.to_hex());
     let mut pause = Duration::from_millis(1);
     let mut told = Instant::now();
+    let mut given_up = None;
+    let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     loop {
         match try_claim(&path) {
-            Ok(Some(file)) => return Ok(Some(file)),
+            Ok(Some(file)) => {
+                let now = file.metadata().map_or(0, |metadata| metadata.len());
+                let abandoned = given_up.is_some_and(|then| now > then);
+                return Ok(Some(Taken { file, waited: given_up.is_some(), abandoned }));
+            }
             Ok(None) => {}
             Err(error) if cannot_write(&error) => return Ok(None),
             Err(error) => return Err(Error::io("lock", &path, error)),
         }
+        given_up.get_or_insert_with(|| length(&path));
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
         if told.elapsed() >= Duration::from_millis(100) {
@@ -167,6 +187,12 @@ pub(crate) fn claim(layout: &Layout, key: &Key, waiting: &mut dyn FnMut()) -> Re
             waiting();
         }
     }
+}
+
+/// Tells those who wait for the lock in `file` that the key was given up.
+pub(crate) fn give_up(file: &File) {
+    // Where that fails they will wait for one another, and be right.
+    let _ = file.metadata().and_then(|metadata| file.set_len(metadata.len() + 1));
 }
 
 /// Takes a lock file's lock if nobody has it. A file that was removed meanwhile does not count: whoever comes
@@ -324,7 +350,7 @@ mod tests {
         assert!(try_claim(&path).unwrap().is_none());
         fs::remove_file(&path).unwrap();
         let second = try_claim(&path).unwrap().unwrap();
-        assert_ne!(first.metadata().unwrap().ino(), second.metadata().unwrap().ino());
+        assert_ne!(first.file.metadata().unwrap().ino(), second.metadata().unwrap().ino());
     }
 
     #[test]

@@ -45,12 +45,14 @@ impl Store for LocalStore {
     }
 
     fn claim(&self, key: &Key, waiting: &mut dyn FnMut()) -> Result<Claim> {
-        let lock = match self.ready() {
+        let taken = match self.ready() {
             Ok(()) => lock::claim(self.layout(), key, waiting)?,
             Err(error) if error.os_error().is_some_and(lock::cannot_write) => None,
             Err(error) => return Err(error),
         };
-        Ok(Claim { key: *key, lock })
+        let (waited, abandoned) =
+            taken.as_ref().map_or((false, false), |taken| (taken.waited, taken.abandoned));
+        Ok(Claim { key: *key, lock: taken.map(|taken| taken.file), waited, abandoned })
     }
 
     fn write(&self) -> Result<Box<dyn BlobWriter>> {

@@ -110,6 +110,10 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         Observation::Listing { path, .. } => {
             format!("entries of {} {}", shown(path), plural(verb("changed")))
         }
+        Observation::Importable { path, .. } => {
+            format!("importable entries of {} {}", shown(path), plural(verb("changed")))
+        }
+        Observation::Network => "the network may not decide the result".to_owned(),
         Observation::TimeOrder { .. } => format!("order of modification times {}", verb("changed")),
         Observation::Modified { path, .. } => {
             format!("modification time of {} {}", shown(path), verb("changed"))
@@ -162,6 +166,8 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Umask(_) => (10, Vec::new()),
         Observation::Superuser(_) => (11, Vec::new()),
         Observation::Root(_) => (12, Vec::new()),
+        Observation::Importable { path: at, .. } => (13, path(at)),
+        Observation::Network => (14, Vec::new()),
     }
 }
 

@@ -122,7 +122,7 @@ pub fn observation(observation: &Observation) -> Line {
             let files: usize = groups.iter().map(Vec::len).sum();
             line("time order", human::count(u64::try_from(files).unwrap_or(u64::MAX), "file"), "")
         }
-        Observation::Modified { path, time } => {
+        Observation::Modified { path, time, .. } => {
             line("time", shown(path), human::moment(*time, &TimeZone::UTC))
         }
         Observation::Stdin(StdinUse::Content { digest, .. }) => {
@@ -142,6 +142,10 @@ pub fn observation(observation: &Observation) -> Line {
         Observation::Umask(mask) => line("umask", format!("{mask:03o}"), ""),
         Observation::Superuser(is) => line("root", if *is { "yes" } else { "no" }, ""),
         Observation::Root(path) => line("place", escape::line(path), ""),
+        Observation::Importable { path, digest, .. } => {
+            line("imports from", shown(path), short(&digest.to_hex()))
+        }
+        Observation::Network => line("network", "used", ""),
     }
 }
 
@@ -165,7 +169,7 @@ pub fn observation_json(observation: &Observation) -> Object {
             let groups = groups.iter().map(|group| group.iter().map(json::path).collect::<Json>());
             of("time_order").with("groups", groups.collect::<Json>())
         }
-        Observation::Modified { path, time } => {
+        Observation::Modified { path, time, .. } => {
             of("modified").with("path", json::path(path)).with("time", json::moment(*time))
         }
         Observation::Stdin(StdinUse::Content { offset, digest, left_at }) => {
@@ -185,6 +189,11 @@ pub fn observation_json(observation: &Observation) -> Object {
         Observation::Umask(mask) => of("umask").with("mask", *mask),
         Observation::Superuser(is) => of("superuser").with("is", *is),
         Observation::Root(path) => of("root").with("path", json::text(path)),
+        Observation::Importable { path, names, digest } => of("importable")
+            .with("path", json::path(path))
+            .with("names", json::texts(names))
+            .with("digest", json::digest(digest)),
+        Observation::Network => of("network"),
     }
 }
 
@@ -195,6 +204,7 @@ pub fn is_outside(observation: &Observation) -> bool {
         Observation::Content { path, .. }
         | Observation::State { path, .. }
         | Observation::Listing { path, .. }
+        | Observation::Importable { path, .. }
         | Observation::Modified { path, .. } => path.base() != Base::Root,
         _ => false,
     }
@@ -316,7 +326,7 @@ mod tests {
             },
             Observation::Listing { path: at("src"), everything: false, digest },
             Observation::TimeOrder { groups: vec![vec![at("a"), at("b")], vec![at("c")]] },
-            Observation::Modified { path: at("a"), time: Timestamp(0) },
+            Observation::Modified { path: at("a"), follow: false, time: Timestamp(0) },
             Observation::Stdin(StdinUse::Content { offset: 0, digest, left_at: 3 }),
             Observation::Stdin(StdinUse::Place { size: 9, offset: 2 }),
             Observation::Descriptor { number: 3, offset: 0, digest },

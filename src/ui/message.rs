@@ -1,4 +1,4 @@
-//! Lines on standard error: `cashet: …`, `warning: …`, `error: …`, `hint: …`.
+//! Lines on standard error: `cashet: …`, `error: …`, `hint: …`.
 //!
 //! A message is one line. That it cannot be written is nobody's concern: such errors are ignored.
 
@@ -13,12 +13,17 @@ pub fn status(text: &str) {
 
 /// Tells what the user should know although the command goes on.
 pub fn warning(text: &str) {
-    write(&line("warning:", text, colour::for_stderr(), colour::Role::Changed));
+    write(&line("cashet:", text, colour::for_stderr(), colour::Role::Changed));
 }
 
 /// Tells what failed, then the one thing to do about it, if there is one.
 pub fn error(error: &Error) {
     write(&error_lines(error, colour::for_stderr()));
+}
+
+/// Writes text as it is, for programs.
+pub fn raw(text: &str) {
+    write(text);
 }
 
 /// The lines that [`error()`] writes.

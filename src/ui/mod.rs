@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how anything is stored, hashed or run; it is handed values and words them.
 
+pub mod audit;
 pub mod changes;
 pub mod colour;
 pub mod commits;
@@ -15,4 +16,5 @@ pub mod json;
 pub mod message;
 pub mod page;
 pub mod progress;
+pub mod status;
 pub mod table;

@@ -3,6 +3,18 @@
 //! Bytes in; normal form, imports, environment names and mentions out, in one pass. Knows nothing of files,
 //! paths or the key.
 
+mod guarded;
+mod javascript;
+mod python;
+mod raw;
+mod shell;
+mod surrogates;
+
+pub use javascript::JavaScript;
+pub use python::Python;
+pub use raw::Raw;
+pub use shell::Shell;
+
 /// What a source says about the program that it is part of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
@@ -20,6 +32,18 @@ pub struct Parsed {
     pub reads_docstrings: bool,
     /// Whether some import or path in it cannot be known by reading.
     pub computed_imports: bool,
+    /// Whether it may compute with the text or the lines of the program: then every source of the program counts byte
+    /// for byte.
+    pub exact: bool,
+}
+
+impl Parsed {
+    /// What is known of a source that cannot be parsed: it counts byte for byte, and may do anything but take
+    /// the environment as a whole.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { lists_directories: true, reads_docstrings: true, computed_imports: true, ..Self::default() }
+    }
 }
 
 /// A source without layout and comments.
@@ -56,6 +80,8 @@ pub enum Import {
     FileFromDirectory(Vec<u8>),
     /// A file, relative to the directory of the source itself.
     FileFromSource(Vec<u8>),
+    /// A file, relative to the directory of the script that runs.
+    FileFromEntry(Vec<u8>),
 }
 
 /// A named part of a source: a function, class or method, with the digestible bytes of it alone.
@@ -78,4 +104,18 @@ pub trait Language: Send + Sync {
 
     /// The named parts of a source, for saying which of them changed; empty where it cannot be told.
     fn pieces(&self, source: &[u8]) -> Vec<Piece>;
+}
+
+/// The language of that name, for its newest version: `python`, `javascript`, `typescript`, `shell`, `raw`. What it is called in
+/// commands (`python3.11`, `nodejs`) is no name of a language.
+#[must_use]
+pub fn by_name(name: &str) -> Option<Box<dyn Language>> {
+    Some(match name {
+        "python" => Box::new(Python::newest()),
+        "javascript" => Box::new(JavaScript::plain()),
+        "typescript" => Box::new(JavaScript::typescript()),
+        "shell" => Box::new(Shell),
+        "raw" => Box::new(Raw),
+        _ => return None,
+    })
 }

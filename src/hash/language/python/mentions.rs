@@ -1,0 +1,235 @@
+//! What a Python program asks for: imports, names of the environment, and words that decide how it counts.
+//!
+//! Reads the tree only. It errs on the side of more: a word counts wherever it stands as an identifier, and as a
+//! string by itself, since `getattr` takes those.
+
+use super::super::{Import, Parsed};
+use super::environment;
+use super::own_file;
+use ruff_python_ast::visitor::{self, Visitor};
+use ruff_python_ast::{self as ast, Expr, Stmt};
+use std::collections::BTreeSet;
+
+/// Everything that a module asks for; its normal form is left empty.
+pub(super) fn of(module: &ast::ModModule) -> Parsed {
+    let mut mentions = Mentions::default();
+    mentions.visit_body(&module.body);
+    let mut parsed = mentions.parsed;
+    parsed.variables = mentions.variables.into_iter().collect();
+    parsed
+}
+
+#[derive(Default)]
+pub(super) struct Mentions {
+    pub(super) parsed: Parsed,
+    pub(super) variables: BTreeSet<Vec<u8>>,
+}
+
+impl<'a> Visitor<'a> for Mentions {
+    fn visit_stmt(&mut self, statement: &'a Stmt) {
+        match statement {
+            Stmt::Import(import) => self.import(&import.names),
+            Stmt::ImportFrom(import) => self.import_from(import),
+            Stmt::AugAssign(assignment) if environment::touches(&assignment.target) => {
+                // `os.environ["X"] += …` reads what it writes.
+                environment::read_target(self, &assignment.target);
+                self.visit_expr(&assignment.value);
+                return;
+            }
+            Stmt::Assign(assignment) if assignment.targets.iter().any(changes_search_path) => {
+                self.parsed.computed_imports = true;
+            }
+            _ => {}
+        }
+        visitor::walk_stmt(self, statement);
+    }
+
+    fn visit_expr(&mut self, expression: &'a Expr) {
+        if environment::visit(self, expression) || own_file::visit(self, expression) {
+            return;
+        }
+        match expression {
+            Expr::Name(name) => self.word(name.id.as_str()),
+            Expr::Attribute(attribute) => {
+                self.word(attribute.attr.as_str());
+                if attribute.attr.as_str() == "script" && last_name(&attribute.value) == Some("jit") {
+                    // TorchScript compiles the source text, type comments included.
+                    self.parsed.exact = true;
+                }
+            }
+            Expr::StringLiteral(string) if string.value.len() <= LONGEST_WORD => {
+                self.word(string.value.to_str());
+            }
+            Expr::TString(_) => self.parsed.exact = true,
+            Expr::Call(call) => self.call(call),
+            _ => {}
+        }
+        visitor::walk_expr(self, expression);
+    }
+}
+
+/// No word that counts is longer.
+const LONGEST_WORD: usize = 20;
+
+impl Mentions {
+    fn word(&mut self, word: &str) {
+        let parsed = &mut self.parsed;
+        match word {
+            "inspect" | "linecache" | "_getframe" | "currentframe" | "_current_frames" | "getsource"
+            | "getsourcelines" | "findsource" | "getsourcefile" | "get_source" | "extract_stack"
+            | "walk_stack" | "StackSummary" | "FrameSummary" | "findCaller" | "co_lines" | "co_positions"
+            | "co_lnotab" | "co_linetable" | "__loader__" => parsed.exact = true,
+            _ if word.contains("lineno") => parsed.exact = true,
+            "__doc__" | "getdoc" | "docopt" | "ply" | "doctest" | "pydoc" | "help" | "getmembers"
+            | "co_consts" | "dis" | "__dict__" | "globals" => parsed.reads_docstrings = true,
+            "listdir" | "scandir" | "glob" | "iglob" | "rglob" | "iterdir" | "walk" | "fwalk" => {
+                parsed.lists_directories = true;
+            }
+            "pkgutil" => {
+                parsed.lists_directories = true;
+                parsed.computed_imports = true;
+            }
+            "exec"
+            | "eval"
+            | "execfile"
+            | "run_path"
+            | "run_module"
+            | "load_source"
+            | "exec_module"
+            | "spec_from_file_location"
+            | "SourceFileLoader"
+            | "addsitedir"
+            | "entry_points"
+            | "pkg_resources"
+            | "meta_path"
+            | "path_hooks"
+            | "__path__"
+            | "zipimport"
+            | "runpy" => {
+                parsed.computed_imports = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn import(&mut self, names: &[ast::Alias]) {
+        for alias in names {
+            self.module_words(alias.name.as_str());
+            let import = Import::Module { name: alias.name.as_str().to_owned(), names: Vec::new() };
+            self.parsed.imports.push(import);
+        }
+    }
+
+    fn import_from(&mut self, import: &ast::StmtImportFrom) {
+        let name = import.module.as_ref().map(|module| module.as_str().to_owned()).unwrap_or_default();
+        self.module_words(&name);
+        let names: Vec<String> = import.names.iter().map(|alias| alias.name.as_str().to_owned()).collect();
+        for alias in &import.names {
+            self.word(alias.name.as_str());
+            match alias.name.as_str() {
+                // By name it can only be the one of `inspect`, or one that hands it on; `numpy.stack` is another.
+                "stack" if !is_array_library(&name) => self.parsed.exact = true,
+                "script" if name == "torch.jit" => self.parsed.exact = true,
+                "environ" | "environb" | "getenv" | "getenvb" if alias.asname.is_some() => {
+                    self.parsed.whole_environment = true;
+                }
+                _ => {}
+            }
+        }
+        self.parsed.imports.push(match import.level {
+            0 => Import::Module { name, names },
+            level => Import::Relative { level, name, names },
+        });
+    }
+
+    fn module_words(&mut self, module: &str) {
+        for word in module.split('.') {
+            self.word(word);
+        }
+        let first = module.split('.').next().unwrap_or_default();
+        if READ_SOURCES.contains(&first) {
+            self.parsed.exact = true;
+        }
+    }
+
+    fn call(&mut self, call: &ast::ExprCall) {
+        let Some(function) = last_name(&call.func) else { return };
+        match function {
+            "import_module" | "__import__" => self.import_by_call(call),
+            "insert" | "append" | "extend" | "remove" | "clear" | "pop" => {
+                if let Expr::Attribute(method) = &*call.func
+                    && is_search_path(&method.value)
+                {
+                    self.parsed.computed_imports = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn import_by_call(&mut self, call: &ast::ExprCall) {
+        let Some(Expr::StringLiteral(name)) = call.arguments.args.first() else {
+            self.parsed.computed_imports = true;
+            return;
+        };
+        let text = name.value.to_str();
+        let name = text.trim_start_matches('.');
+        self.module_words(name);
+        let (name, level) = (name.to_owned(), text.len() - name.len());
+        self.parsed.imports.push(match u32::try_from(level) {
+            Ok(0) => Import::Module { name, names: Vec::new() },
+            level => Import::Relative { level: level.unwrap_or(u32::MAX), name, names: Vec::new() },
+        });
+        // The package that a relative name, or a list of names, belongs to may be given in any way.
+        self.parsed.computed_imports |= level > 0 || call.arguments.args.len() > 1;
+    }
+}
+
+/// Packages that read the text or the lines of the code that uses them.
+const READ_SOURCES: &[&str] = &[
+    "birdseye",
+    "coverage",
+    "executing",
+    "hunter",
+    "icecream",
+    "line_profiler",
+    "pysnooper",
+    "snoop",
+    "sorcery",
+    "stack_data",
+    "tokenize",
+    "trace",
+    "varname",
+];
+
+fn is_array_library(module: &str) -> bool {
+    let first = module.split('.').next().unwrap_or_default();
+    ["numpy", "torch", "jax", "tensorflow", "cupy", "mlx", "dask", "xarray", "einops"].contains(&first)
+}
+
+/// The last part of a dotted name.
+pub(super) fn last_name(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::Name(name) => Some(name.id.as_str()),
+        Expr::Attribute(attribute) => Some(attribute.attr.as_str()),
+        _ => None,
+    }
+}
+
+/// `sys.path`, however `sys` is called.
+fn is_search_path(expression: &Expr) -> bool {
+    matches!(expression, Expr::Attribute(attribute)
+        if attribute.attr.as_str() == "path" && attribute.value.is_name_expr())
+}
+
+/// `sys.path = …` or `sys.path[…] = …`.
+fn changes_search_path(target: &Expr) -> bool {
+    match target {
+        Expr::Subscript(subscript) => is_search_path(&subscript.value),
+        _ => {
+            is_search_path(target)
+                && matches!(target, Expr::Attribute(path)
+            if matches!(&*path.value, Expr::Name(name) if name.id.as_str() == "sys"))
+        }
+    }
+}

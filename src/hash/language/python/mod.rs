@@ -1,0 +1,158 @@
+//! Python: the syntax tree of `ruff_python_parser` as canonical bytes, and what the source asks for.
+//!
+//! Whatever the parser could read differently from the interpreter counts byte for byte; each guard is
+//! written down in `docs/languages.md`.
+
+mod depth;
+mod environment;
+mod escapes;
+mod expressions;
+mod mentions;
+mod own_file;
+mod statements;
+mod writer;
+
+use super::guarded::quietly;
+use super::surrogates::has_lone_surrogate;
+use super::{Language, NormalForm, Parsed, Piece};
+use ruff_python_ast::{ModModule, PythonVersion};
+use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use std::thread;
+use writer::Writer;
+
+/// Larger sources count byte for byte, so that parsing stays bounded.
+const LARGEST_SOURCE: usize = 8 << 20;
+/// Deeper trees count byte for byte.
+const DEEPEST_TREE: usize = 2000;
+/// Up to this depth a tree is parsed on the calling thread.
+const SHALLOW_TREE: usize = 60;
+/// Enough for [`DEEPEST_TREE`]; it is reserved, and used only as far as the tree needs.
+const DEEP_STACK: usize = 256 << 20;
+
+/// Python as one version of the interpreter reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Python {
+    version: PythonVersion,
+}
+
+impl Python {
+    /// Python `major.minor`. Versions newer than the parser are read as the newest that it knows; sources for versions
+    /// before 3.7 always count byte for byte.
+    #[must_use]
+    pub fn for_version(major: u8, minor: u8) -> Self {
+        Self { version: PythonVersion { major, minor } }
+    }
+
+    /// The newest Python that the parser knows.
+    #[must_use]
+    pub fn newest() -> Self {
+        Self { version: PythonVersion::latest() }
+    }
+
+    fn with_tree<T: Send + Default>(
+        self,
+        source: &[u8],
+        use_tree: impl FnOnce(&str, &ModModule) -> T + Send,
+    ) -> Option<T> {
+        let text = readable(source)?;
+        if self.version < PythonVersion::lowest() {
+            return None;
+        }
+        let version = self.version.min(PythonVersion::latest_preview());
+        // A parser that panics has no answer; nothing that it touched is used afterwards.
+        let depth = quietly(|| depth::bound(text))??;
+        let parse = move || {
+            quietly(|| {
+                let options = ParseOptions::from(Mode::Module).with_target_version(version);
+                let parsed = parse_unchecked(text, options).try_into_module()?;
+                parsed.has_no_syntax_errors().then(|| use_tree(text, parsed.syntax()))
+            })?
+        };
+        if depth <= SHALLOW_TREE {
+            return parse();
+        }
+        if depth > DEEPEST_TREE {
+            return None;
+        }
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().stack_size(DEEP_STACK).spawn_scoped(scope, parse).ok()?;
+            thread.join().ok()?
+        })
+    }
+}
+
+impl Language for Python {
+    fn form(&self) -> &'static str {
+        "python ruff-0.0.10 1"
+    }
+
+    fn parse(&self, source: &[u8]) -> Parsed {
+        let parsed = self.with_tree(source, |text, module| {
+            let mut parsed = mentions::of(module);
+            if !parsed.exact {
+                let mut writer = Writer::new(text);
+                writer.body(&module.body, true);
+                let (bytes, without_docstrings) = writer.finish();
+                parsed.normal = Some(NormalForm { bytes, without_docstrings });
+            }
+            parsed
+        });
+        // Nothing is known of what cannot be parsed, so anything may be in it.
+        parsed.unwrap_or_else(|| Parsed {
+            exact: true,
+            whole_environment: source.windows(7).any(|word| word == b"environ"),
+            ..Parsed::unknown()
+        })
+    }
+
+    fn pieces(&self, source: &[u8]) -> Vec<Piece> {
+        let pieces = self.with_tree(source, |text, module| {
+            let mut writer = Writer::new(text);
+            writer.body(&module.body, true);
+            writer.pieces()
+        });
+        let pieces = pieces.unwrap_or_default().into_iter();
+        pieces.map(|(name, bytes)| Piece { name, bytes }).collect()
+    }
+}
+
+/// The text of a source that the parser reads as the interpreter does, as far as bytes can tell.
+fn readable(source: &[u8]) -> Option<&str> {
+    let unreadable = source.len() > LARGEST_SOURCE
+        || source.contains(&0)
+        || has_lone_surrogate(source)
+        || has_other_coding(source);
+    if unreadable { None } else { str::from_utf8(source).ok() }
+}
+
+/// Whether one of the first two lines declares another coding than UTF-8 (PEP 263).
+fn has_other_coding(source: &[u8]) -> bool {
+    // After a byte order mark only the exact name will do.
+    let (source, marked) = match source.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => (rest, true),
+        None => (source, false),
+    };
+    let lines = source.split(|byte| *byte == b'\n' || *byte == b'\r').filter(|line| !line.is_empty());
+    lines.take(2).any(|line| {
+        let Some(comment) = line.iter().position(|byte| *byte == b'#') else { return false };
+        let comment = line.get(comment..).unwrap_or_default();
+        comment.windows(6).enumerate().any(|(at, word)| {
+            word == b"coding" && {
+                let rest = comment.get(at + 6..).unwrap_or_default();
+                matches!(rest.first(), Some(b':' | b'='))
+                    && !names_utf8(rest.get(1..).unwrap_or_default(), marked)
+            }
+        })
+    })
+}
+
+fn names_utf8(rest: &[u8], exactly: bool) -> bool {
+    let name = rest.trim_ascii_start();
+    let end = name.iter().position(|byte| !byte.is_ascii_alphanumeric() && !b"-_.".contains(byte));
+    let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
+    let known = [&b"utf-8"[..], b"utf8", b"utf_8"];
+    if exactly { name == b"utf-8" } else { known.iter().any(|known| name.eq_ignore_ascii_case(known)) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! The canonical bytes of a Python syntax tree: how numbers, text, lists and literals are framed.
+//!
+//! Every node begins with a tag of its own and every list carries its length or an end mark, so that two
+//! different trees never come to the same bytes. Knows nothing of statements and expressions.
+
+use super::escapes;
+use ruff_python_ast as ast;
+use ruff_text_size::{Ranged, TextRange};
+use std::ops::Range;
+
+/// Ends a list of statements; no statement has this tag.
+pub(super) const END: u8 = 0;
+/// The tag of `pass`, which also stands where a docstring was all that a body held.
+pub(super) const PASS: u8 = 1;
+
+/// A docstring's place in the bytes.
+struct Docstring {
+    range: Range<usize>,
+    /// Whether nothing else stands in the body of its function or class.
+    alone: bool,
+}
+
+/// A function or class and its place in the bytes.
+struct Part {
+    name: String,
+    range: Range<usize>,
+}
+
+/// Collects the bytes of one source.
+pub(super) struct Writer<'source> {
+    source: &'source str,
+    bytes: Vec<u8>,
+    docstrings: Vec<Docstring>,
+    parts: Vec<Part>,
+    scope: Vec<&'source str>,
+}
+
+impl<'source> Writer<'source> {
+    pub(super) fn new(source: &'source str) -> Self {
+        let bytes = Vec::with_capacity(source.len());
+        Self { source, bytes, docstrings: Vec::new(), parts: Vec::new(), scope: Vec::new() }
+    }
+
+    pub(super) fn tag(&mut self, tag: u8) {
+        self.bytes.push(tag);
+    }
+
+    pub(super) fn flag(&mut self, value: bool) {
+        self.bytes.push(u8::from(value));
+    }
+
+    pub(super) fn length(&mut self, mut value: usize) {
+        while value > 127 {
+            self.bytes.push(128 | u8::try_from(value & 127).unwrap_or(0));
+            value >>= 7;
+        }
+        self.bytes.push(u8::try_from(value).unwrap_or(0));
+    }
+
+    pub(super) fn framed(&mut self, bytes: &[u8]) {
+        self.length(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        self.framed(text.as_bytes());
+    }
+
+    pub(super) fn name(&mut self, name: &ast::Identifier) {
+        self.text(name.as_str());
+    }
+
+    pub(super) fn optional_name(&mut self, name: Option<&ast::Identifier>) {
+        self.flag(name.is_some());
+        if let Some(name) = name {
+            self.name(name);
+        }
+    }
+
+    pub(super) fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        self.flag(value.is_some());
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    pub(super) fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
+        self.length(items.len());
+        for item in items {
+            write(self, item);
+        }
+    }
+
+    /// A number: whole ones by value (beyond 64 bits as spelled), others by their bits.
+    pub(super) fn number(&mut self, number: &ast::Number, range: TextRange) {
+        match number {
+            ast::Number::Int(value) => {
+                if let Some(value) = value.as_u64() {
+                    self.tag(0);
+                    self.bytes.extend_from_slice(&value.to_le_bytes());
+                } else {
+                    self.tag(1);
+                    self.text(&value.to_string());
+                }
+            }
+            ast::Number::Float(value) => {
+                self.tag(2);
+                self.bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+            }
+            ast::Number::Complex { real, imag } => {
+                self.tag(3);
+                self.bytes.extend_from_slice(&real.to_bits().to_le_bytes());
+                self.bytes.extend_from_slice(&imag.to_bits().to_le_bytes());
+            }
+        }
+        // `1if x else y` runs, but newer interpreters warn of it.
+        let next = self.source.as_bytes().get(range.end().to_usize()).copied().unwrap_or(b' ');
+        self.flag(next.is_ascii_alphabetic() || next == b'_');
+    }
+
+    /// Whether the literal at `range` holds an escape that the interpreter warns of.
+    pub(super) fn warns(&self, range: TextRange, kind: escapes::Kind) -> bool {
+        self.source
+            .as_bytes()
+            .get(range.start().to_usize()..range.end().to_usize())
+            .is_none_or(|literal| escapes::warns(literal, kind))
+    }
+
+    pub(super) fn string(&mut self, value: &ast::StringLiteralValue) {
+        let mut length = 0;
+        let mut warns = false;
+        for part in value {
+            length += part.value.len();
+            warns |= !part.flags.prefix().is_raw() && self.warns(part.range(), escapes::Kind::Text);
+        }
+        self.flag(warns);
+        self.length(length);
+        for part in value {
+            self.bytes.extend_from_slice(part.value.as_bytes());
+        }
+    }
+
+    pub(super) fn byte_string(&mut self, value: &ast::BytesLiteralValue) {
+        let mut joined = Vec::new();
+        let mut warns = false;
+        for part in value {
+            joined.extend_from_slice(&part.value);
+            warns |= !part.flags.prefix().is_raw() && self.warns(part.range(), escapes::Kind::Bytes);
+        }
+        self.flag(warns);
+        self.framed(&joined);
+    }
+
+    /// Writes a body. Its docstring, if `documented`, is remembered so that it can be left out.
+    pub(super) fn body(&mut self, body: &'source [ast::Stmt], documented: bool) {
+        for (place, statement) in body.iter().enumerate() {
+            let start = self.bytes.len();
+            self.statement(statement);
+            if place == 0 && documented && is_docstring(statement) {
+                // An empty module is as good as a module with `pass`; an empty function is none.
+                let alone = body.len() == 1 && !self.scope.is_empty();
+                self.docstrings.push(Docstring { range: start..self.bytes.len(), alone });
+            }
+        }
+        self.tag(END);
+    }
+
+    /// Writes a function or class named `name`, remembering where it is.
+    pub(super) fn part(&mut self, name: &'source str, write: impl FnOnce(&mut Self)) {
+        let start = self.bytes.len();
+        self.scope.push(name);
+        let full = self.scope.join(".");
+        write(self);
+        self.scope.pop();
+        self.parts.push(Part { name: full, range: start..self.bytes.len() });
+    }
+
+    /// All bytes, and the same without docstrings if there are any.
+    pub(super) fn finish(self) -> (Vec<u8>, Option<Vec<u8>>) {
+        let without = (!self.docstrings.is_empty()).then(|| self.without_docstrings(0..self.bytes.len()));
+        (self.bytes, without)
+    }
+
+    fn without_docstrings(&self, range: Range<usize>) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(range.len());
+        let mut at = range.start;
+        // They were found in the order of the bytes, and none is inside another.
+        let first = self.docstrings.partition_point(|docstring| docstring.range.start < range.start);
+        let inside = self.docstrings.iter().skip(first);
+        for docstring in inside.take_while(|docstring| docstring.range.end <= range.end) {
+            kept.extend_from_slice(self.bytes.get(at..docstring.range.start).unwrap_or_default());
+            if docstring.alone {
+                kept.push(PASS);
+            }
+            at = docstring.range.end;
+        }
+        kept.extend_from_slice(self.bytes.get(at..range.end).unwrap_or_default());
+        kept
+    }
+
+    /// The functions, methods and classes, each without those inside it, and what stands outside of all, without
+    /// docstrings.
+    pub(super) fn pieces(mut self) -> Vec<(String, Vec<u8>)> {
+        self.parts.push(Part { name: "<module>".to_owned(), range: 0..self.bytes.len() });
+        // Outer before inner, in order of appearance.
+        self.parts.sort_by_key(|part| (part.range.start, usize::MAX - part.range.end));
+        let mut pieces = Vec::with_capacity(self.parts.len());
+        for (place, part) in self.parts.iter().enumerate() {
+            let mut own = Vec::new();
+            let mut at = part.range.start;
+            for inner in self.parts.iter().skip(place + 1) {
+                if inner.range.start >= part.range.end {
+                    break;
+                }
+                // What is inside of something inside belongs to that.
+                if inner.range.start >= at {
+                    own.extend(self.without_docstrings(at..inner.range.start));
+                    at = inner.range.end;
+                }
+            }
+            own.extend(self.without_docstrings(at..part.range.end));
+            pieces.push((part.name.clone(), own));
+        }
+        pieces
+    }
+}
+
+/// Whether a statement, being the first of a body, would be its docstring: a plain string, not bytes, not
+/// formatted.
+fn is_docstring(statement: &ast::Stmt) -> bool {
+    matches!(statement, ast::Stmt::Expr(expression) if expression.value.is_string_literal_expr())
+}

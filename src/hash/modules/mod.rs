@@ -1,0 +1,135 @@
+//! The function of a command: its script with the local modules that it imports, and the packages that they use.
+//!
+//! Found by reading alone; what reading cannot find is found by watching. All looks go through [`World`]. Knows nothing
+//! of commands' words: it is handed an [`Entry`].
+
+mod acting;
+mod python;
+mod shell;
+mod sources;
+
+#[cfg(test)]
+mod real_world;
+
+use super::entry::{Entry, LanguageKind, What};
+use super::language::{Language, Raw};
+use super::request::Request;
+use super::world::World;
+use crate::digest::Digest;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use sources::Sources;
+
+/// The name under which inline code is a source.
+pub const INLINE: &str = "-c";
+
+/// One source of the function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceDigest {
+    /// Absolute; `-c` for inline code.
+    pub path: PathBuf,
+    /// Name of the normal form; `raw` where it counts byte for byte.
+    pub form: String,
+    /// Digest of the source in that form.
+    pub digest: Digest,
+    /// Digest of its bytes.
+    pub raw: Digest,
+}
+
+/// The code that a command runs, as far as reading tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Function {
+    /// The script and its local modules, sorted by path.
+    pub sources: Vec<SourceDigest>,
+    /// Files that are not there and would be imported in place of others, sorted.
+    pub shadows: Vec<PathBuf>,
+    /// Third-party packages: ecosystem, name, version; sorted.
+    pub packages: Vec<(String, String, String)>,
+    /// Files that settle how the program runs (`pyvenv.cfg`, `tsconfig.json`), sorted. Their content counts.
+    pub settings: Vec<PathBuf>,
+    /// Literal names that the sources ask of the environment, sorted.
+    pub variables: Vec<Vec<u8>>,
+    /// Whether a source takes the environment as a whole.
+    pub whole_environment: bool,
+    /// Whether a source mentions a call that lists directories.
+    pub lists_directories: bool,
+    /// Whether some import cannot be known by reading.
+    pub computed_imports: bool,
+}
+
+/// Reads the function that begins at `entry`.
+pub fn function(entry: &Entry, request: &Request, world: &mut dyn World) -> Function {
+    let mut view = View { entry, world };
+    let sources = match entry.language {
+        LanguageKind::Python => python::sources(&mut view),
+        LanguageKind::Shell => shell::sources(&mut view),
+        LanguageKind::Executable => Sources::default(),
+        _ => raw(&mut view),
+    };
+    sources.finish(entry, request.exact_source)
+}
+
+/// The entry's source by itself, byte for byte.
+fn raw(view: &mut View<'_>) -> Sources {
+    let mut sources = Sources::default();
+    if let Some((path, bytes)) = view.entry_source() {
+        let parsed = Raw.parse(&bytes);
+        sources.add(path, bytes, parsed, &Raw);
+    }
+    sources
+}
+
+/// The world as the interpreter of an entry sees it.
+struct View<'a> {
+    entry: &'a Entry,
+    world: &'a mut dyn World,
+}
+
+impl View<'_> {
+    /// The value of a variable, launchers' changes considered; empty counts as unset, as interpreters have it.
+    fn variable(&mut self, name: &str) -> Option<OsString> {
+        let name = OsStr::new(name);
+        let changed = self.entry.overlay.iter().rev().find(|(changed, _)| changed == name);
+        let value = match changed {
+            Some((_, value)) => value.clone(),
+            None if self.entry.clears_environment => None,
+            None => self.world.variable(name),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// The script or the inline code with the path that stands for it.
+    fn entry_source(&mut self) -> Option<(PathBuf, Vec<u8>)> {
+        match &self.entry.what {
+            What::Script(path) => Some((path.clone(), self.world.read(path)?)),
+            What::Inline { code, .. } => Some((PathBuf::from(INLINE), code.clone())),
+            What::Module(_) | What::Program => None,
+        }
+    }
+
+    /// `path` with the links at its end followed; a loop ends where it began to be one.
+    fn follow(&mut self, path: &Path) -> PathBuf {
+        let mut path = path.to_path_buf();
+        for _ in 0..40 {
+            let Some(target) = self.world.link(&path) else { break };
+            // `join` replaces the path where the target is absolute.
+            path = path.parent().map_or_else(|| PathBuf::from(&target), |parent| parent.join(&target));
+        }
+        path
+    }
+
+    /// Whether an option of single letters (`-I`, `-Es`) holds `letter`.
+    fn has_flag(&self, letter: u8) -> bool {
+        let mut options = self.entry.options.iter().map(|option| option.as_encoded_bytes());
+        options.any(|option| {
+            option.starts_with(b"-")
+                && !option.starts_with(b"--")
+                && !option.get(1).is_some_and(|first| b"XW".contains(first))
+                && option.contains(&letter)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

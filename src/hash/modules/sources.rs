@@ -1,0 +1,99 @@
+//! The sources of a function put together: which of them count how is decided over all of them.
+
+use super::super::entry::Entry;
+use super::super::language::{Language, Parsed};
+use super::{Function, SourceDigest, acting};
+use crate::digest::{Digest, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Added to the name of a form whose docstrings were left out.
+const WITHOUT_DOCSTRINGS: &str = " without docstrings";
+/// Added to the name of a form that keeps comments which act.
+const WITH_COMMENTS: &str = " with acting comments";
+
+/// One source as it was read.
+struct Source {
+    bytes: Vec<u8>,
+    parsed: Parsed,
+    form: String,
+}
+
+/// Sources and whatever else was found on the way.
+#[derive(Default)]
+pub(in super::super) struct Sources {
+    found: BTreeMap<PathBuf, Source>,
+    /// The path of the entry's own source, whose comments may act.
+    pub(super) entry: Option<PathBuf>,
+    pub(super) shadows: BTreeSet<PathBuf>,
+    pub(super) packages: BTreeSet<(String, String, String)>,
+    pub(super) settings: BTreeSet<PathBuf>,
+    pub(super) computed_imports: bool,
+    /// Whether the sources count byte for byte whatever they hold.
+    pub(super) exact: bool,
+    /// Whether something outside of the sources may read docstrings: a package that is not known not to.
+    pub(super) reads_docstrings: bool,
+}
+
+impl Sources {
+    /// Takes a source in, once for each path.
+    pub(super) fn add(&mut self, path: PathBuf, bytes: Vec<u8>, parsed: Parsed, language: &dyn Language) {
+        let form = language.form().to_owned();
+        self.found.entry(path).or_insert(Source { bytes, parsed, form });
+    }
+
+    pub(super) fn contains(&self, path: &Path) -> bool {
+        self.found.contains_key(path)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Decides how each source counts, and digests them.
+    pub(super) fn finish(self, entry: &Entry, exact_source: bool) -> Function {
+        let all = || self.found.values().map(|source| &source.parsed);
+        let exact = exact_source || self.exact || all().any(|parsed| parsed.exact);
+        let keep_docstrings = self.reads_docstrings || all().any(|parsed| parsed.reads_docstrings);
+        let variables: BTreeSet<Vec<u8>> = all().flat_map(|parsed| parsed.variables.clone()).collect();
+        let whole_environment = all().any(|parsed| parsed.whole_environment);
+        let lists_directories = all().any(|parsed| parsed.lists_directories);
+        let computed_imports = self.computed_imports || all().any(|parsed| parsed.computed_imports);
+        let digest = |(path, source): (PathBuf, Source)| {
+            let comments = if self.entry.as_ref() == Some(&path) {
+                acting::comments(&source.bytes, entry)
+            } else {
+                Vec::new()
+            };
+            let raw = Digest::of(&source.bytes);
+            let (form, digest) = match source.parsed.normal {
+                Some(normal) if !exact => {
+                    let (mut form, bytes) = match normal.without_docstrings {
+                        _ if keep_docstrings => (source.form, normal.bytes),
+                        Some(bytes) => (source.form + WITHOUT_DOCSTRINGS, bytes),
+                        None => (source.form + WITHOUT_DOCSTRINGS, normal.bytes),
+                    };
+                    if comments.is_empty() {
+                        (form, Digest::of(&bytes))
+                    } else {
+                        form.push_str(WITH_COMMENTS);
+                        let length = u64::try_from(comments.len()).unwrap_or(u64::MAX).to_le_bytes();
+                        (form, Hasher::new().update(&length).update(&comments).update(&bytes).finish())
+                    }
+                }
+                _ => ("raw".to_owned(), raw),
+            };
+            SourceDigest { path, form, digest, raw }
+        };
+        Function {
+            variables: variables.into_iter().collect(),
+            whole_environment,
+            lists_directories,
+            computed_imports,
+            sources: self.found.into_iter().map(digest).collect(),
+            shadows: self.shadows.into_iter().collect(),
+            packages: self.packages.into_iter().collect(),
+            settings: self.settings.into_iter().collect(),
+        }
+    }
+}

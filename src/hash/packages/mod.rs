@@ -1,0 +1,3 @@
+//! Third-party packages: from the names that sources import to names and versions.
+
+pub(super) mod python;
