@@ -185,7 +185,7 @@ impl LocalStore {
         table: &Table,
         records: &[(Commit, Record)],
         progress: OnProgress<'_>,
-    ) -> Result<(Vec<Staged>, HashMap<BlobId, Vec<u8>>)> {
+    ) -> Result<(Vec<Staged>, Trees)> {
         let is_tree: HashSet<BlobId> =
             records.iter().filter_map(|(commit, _)| commit.outputs.map(|content| content.blob)).collect();
         let (mut staged, mut trees, mut done) = (Vec::new(), HashMap::new(), 0);
@@ -258,6 +258,9 @@ impl LocalStore {
     }
 }
 
+/// The encoded trees of outputs in an archive.
+type Trees = HashMap<BlobId, Vec<u8>>;
+
 /// A commit of an archive that has all that it needs.
 struct Imported {
     commit: Commit,
@@ -267,12 +270,7 @@ struct Imported {
 }
 
 /// Proves that the archive holds whatever a commit needs, with the sizes that it says.
-fn complete(
-    commit: Commit,
-    record: Record,
-    table: &Table,
-    trees: &HashMap<BlobId, Vec<u8>>,
-) -> Result<Imported> {
+fn complete(commit: Commit, record: Record, table: &Table, trees: &Trees) -> Result<Imported> {
     let refused = |words: &str| wrong(&format!("commit {} {words}", commit.id().short()));
     let tree = match commit.outputs {
         None => None,

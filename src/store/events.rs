@@ -117,7 +117,7 @@ fn new_log(layout: &Layout) -> Result<()> {
     let path = layout.hits();
     let made =
         new_temporary(&layout.temporary()).and_then(|file| rename_into_place(file.into_temp_path(), &path));
-    made.map_err(|source| Error::io("create", &path, source))
+    made.map(|_| ()).map_err(|source| Error::io("create", &path, source))
 }
 
 fn shortened(text: &str) -> &str {

@@ -161,16 +161,12 @@ impl ExclusiveStore<'_> {
                 flat::remove(self.store.layout(), Area::Keys, &key.0)?;
             }
         }
-        self.store.with_index(|index| {
-            if let Some(state) = state {
-                index.mark(ids, state)?;
-                dropped.evicted += ids.len() as u64;
-                Ok(())
-            } else {
-                dropped.commits += index.delete(ids)?;
-                Ok(())
-            }
-        })
+        let Some(state) = state else {
+            dropped.commits += self.store.with_index(|index| index.delete(ids))?;
+            return Ok(());
+        };
+        dropped.evicted += ids.len() as u64;
+        self.store.with_index(|index| index.mark(ids, state))
     }
 
     /// Runs `step` with the lock held until it says that nothing is left; the lock is let go again and again, so

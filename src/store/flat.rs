@@ -107,7 +107,7 @@ pub(crate) fn write(layout: &Layout, area: Area, name: &Digest, payload: &[u8]) 
     bytes.extend_from_slice(payload);
     let mut file = new_temporary(&layout.temporary())?;
     file.write_all(&bytes)?;
-    rename_into_place(file.into_temp_path(), &layout.hot(area.directory(), name))
+    rename_into_place(file.into_temp_path(), &layout.hot(area.directory(), name)).map(|_| ())
 }
 
 /// Removes a flat file; whether it was there does not matter.

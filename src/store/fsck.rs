@@ -1,7 +1,7 @@
 //! The check of everything: every digest, row, reference and hot entry; and a repair that drops what cannot be
 //! trusted and never what verifies.
 
-use super::blobs::{self, Stored};
+use super::blobs::{self, Blobs, Stored};
 use super::exclusive::{ExclusiveStore, OnProgress, Progress, each_flat, listed};
 use super::flat::{self, Area};
 use super::index::{Brief, Filter, State};
@@ -131,7 +131,7 @@ impl LocalStore {
         report.damage.extend(strangers.into_iter().map(Damage::Stranger));
         let mut files: Vec<Stored> = Vec::new();
         for fan in fans {
-            let found = self.blobs.fan(&fan)?;
+            let found = Blobs::fan(&fan)?;
             report.damage.extend(found.strangers.into_iter().map(Damage::Stranger));
             files.extend(found.blobs);
         }
@@ -191,7 +191,7 @@ impl LocalStore {
         progress: OnProgress<'_>,
     ) -> Result<Option<HashMap<CommitId, Key>>> {
         if !self.layout().database().exists() {
-            self.count_orphans(stored, &HashSet::new(), report);
+            count_orphans(stored, &HashSet::new(), report);
             return Ok(Some(HashMap::new()));
         }
         let checked = self.with_index(|index| {
@@ -232,19 +232,11 @@ impl LocalStore {
                 report.damage.push(Damage::Missing { commit: brief.id, blob: *blob });
             }
         }
-        self.count_orphans(stored, &needed, report);
+        count_orphans(stored, &needed, report);
         if !quick {
             self.check_trees(report, progress)?;
         }
         Ok(Some(known))
-    }
-
-    fn count_orphans(&self, stored: &HashMap<BlobId, u64>, needed: &HashSet<BlobId>, report: &mut Report) {
-        let orphans = stored.iter().filter(|(blob, _)| !needed.contains(blob));
-        for (_, bytes) in orphans {
-            report.orphans += 1;
-            report.orphan_bytes += bytes;
-        }
     }
 
     /// Whether every row names exactly the blobs that its commit and its outputs need.
@@ -327,6 +319,13 @@ impl LocalStore {
                 report.damage.push(Damage::Log(skipped as u64));
             }
         }
+    }
+}
+
+fn count_orphans(stored: &HashMap<BlobId, u64>, needed: &HashSet<BlobId>, report: &mut Report) {
+    for (_, bytes) in stored.iter().filter(|(blob, _)| !needed.contains(blob)) {
+        report.orphans += 1;
+        report.orphan_bytes += bytes;
     }
 }
 

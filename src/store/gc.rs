@@ -1,7 +1,7 @@
 //! Collection: plan, show, apply. The plan says which commits go; applying it also deletes whatever no commit needs,
 //! compresses large blobs, and tidies up.
 
-use super::blobs::Stored;
+use super::blobs::{Blobs, Stored};
 use super::clock::{Clock, DAY};
 use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
 use super::index::State;
@@ -49,7 +49,7 @@ impl LocalStore {
         })?;
         let mut sizes: HashMap<Short, u64> = HashMap::new();
         for fan in self.blobs.fans()?.0 {
-            for stored in self.blobs.fan(&fan)?.blobs {
+            for stored in Blobs::fan(&fan)?.blobs {
                 *sizes.entry(Short::of(&stored.blob)).or_default() += stored.bytes;
             }
         }
@@ -108,7 +108,7 @@ impl ExclusiveStore<'_> {
         let fans = store.blobs.fans()?.0;
         for (done, fan) in fans.iter().enumerate() {
             progress(Progress { step: "sweeping", done: done as u64, total: fans.len() as u64 });
-            let files = store.blobs.fan(fan)?.blobs;
+            let files = Blobs::fan(fan)?.blobs;
             let bytes: u64 = files.iter().map(|stored| stored.bytes).sum();
             let (count, before) = (files.len() as u64, dropped);
             let large: Vec<Stored> = if compress {

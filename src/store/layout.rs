@@ -139,12 +139,12 @@ impl Layout {
             return Ok(());
         }
         let failed = |source| Error::io("create", path, source);
-        let mut file = tempfile::NamedTempFile::new_in(self.temporary()).map_err(failed)?;
+        let mut file = new_temporary(&self.temporary()).map_err(failed)?;
         file.write_all(content).map_err(failed)?;
         match file.persist_noclobber(path) {
             Ok(_) => Ok(()),
             Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(refused) => Err(failed(refused.error)),
+            Err(refused) => Err(failed(plain(&refused.error))),
         }
     }
 
@@ -170,7 +170,7 @@ impl Layout {
         let failed = |source| Error::io("write", path, source);
         let mut file = new_temporary(&self.temporary()).map_err(failed)?;
         file.write_all(content).map_err(failed)?;
-        rename_into_place(file.into_temp_path(), path).map_err(failed)
+        rename_into_place(file.into_temp_path(), path).map_err(failed).map(|_| ())
     }
 }
 
@@ -192,27 +192,58 @@ pub(crate) fn digest_of(fan: &str, name: &str) -> Option<Digest> {
 
 /// A file in `directory`, which is made if it is missing; removed when dropped.
 pub(crate) fn new_temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
-    match tempfile::NamedTempFile::new_in(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
-            tempfile::NamedTempFile::new_in(directory)
-        }
-        other => other,
-    }
+    new_temporary_like(directory, "blob-")
 }
 
-/// Gives a finished temporary file its name; the directory is made if it is missing.
-pub(crate) fn rename_into_place(file: tempfile::TempPath, path: &Path) -> io::Result<()> {
-    let Err(refused) = file.persist(path) else {
-        return Ok(());
-    };
-    match (refused.error.kind(), path.parent()) {
-        (io::ErrorKind::NotFound, Some(parent)) => {
-            fs::DirBuilder::new().mode(0o700).recursive(true).create(parent)?;
-            refused.path.persist(path).map_err(|refused| refused.error)
+/// A file in `directory` whose name begins with `prefix`.
+pub(crate) fn new_temporary_like(directory: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
+    let attempt = || tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
+    let made = match attempt() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
+            attempt()
         }
-        _ => Err(refused.error),
+        other => other,
+    };
+    made.map_err(|error| plain(&error))
+}
+
+/// The system's error without the path that `tempfile` adds: ours name the path themselves.
+fn plain(error: &io::Error) -> io::Error {
+    use io::ErrorKind;
+    let errno = match error.kind() {
+        ErrorKind::StorageFull => libc::ENOSPC,
+        ErrorKind::QuotaExceeded => libc::EDQUOT,
+        ErrorKind::ReadOnlyFilesystem => libc::EROFS,
+        ErrorKind::PermissionDenied => libc::EACCES,
+        ErrorKind::NotFound => libc::ENOENT,
+        ErrorKind::NotADirectory => libc::ENOTDIR,
+        other => return io::Error::new(other, error.to_string()),
+    };
+    io::Error::from_raw_os_error(errno)
+}
+
+/// Gives a finished temporary file its name; the directory is made if it is missing. Tells whether nothing had that
+/// name; what had is replaced.
+pub(crate) fn rename_into_place(file: tempfile::TempPath, path: &Path) -> io::Result<bool> {
+    let mut refused = match file.persist_noclobber(path) {
+        Ok(()) => return Ok(true),
+        Err(refused) => refused,
+    };
+    if refused.error.kind() == io::ErrorKind::NotFound
+        && let Some(parent) = path.parent()
+    {
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(parent)?;
+        refused = match refused.path.persist_noclobber(path) {
+            Ok(()) => return Ok(true),
+            Err(refused) => refused,
+        };
     }
+    if refused.error.kind() != io::ErrorKind::AlreadyExists {
+        return Err(plain(&refused.error));
+    }
+    refused.path.persist(path).map_err(|refused| plain(&refused.error))?;
+    Ok(false)
 }
 
 /// Removes a file; that it was not there is fine. Tells whether it was.

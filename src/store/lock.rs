@@ -3,13 +3,13 @@
 //!
 //! Lock order: a key's lock before the store's; never the other way round.
 
-use super::layout::Layout;
+use super::layout::{Layout, new_temporary_like};
 use crate::digest::{BlobId, DIGEST_LENGTH, Digest, Key};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -227,27 +227,22 @@ pub(crate) struct Pending {
 impl Pending {
     /// Protects `blob`. To be called with the store's lock held, before looking whether the blob is there.
     pub(crate) fn add(&mut self, layout: &Layout, blob: BlobId) -> Result<()> {
-        if !self.blobs.insert(blob) {
+        if self.blobs.contains(&blob) {
             return Ok(());
         }
         let directory = layout.temporary();
         let failed = |source| Error::io("write", &directory, source);
         if self.file.is_none() {
-            let make =
-                || tempfile::Builder::new().prefix(PENDING_PREFIX).suffix(".list").tempfile_in(&directory);
-            let made = match make() {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    fs::create_dir(&directory).and_then(|()| make())
-                }
-                other => other,
-            };
-            let (file, path) = made.map_err(failed)?.into_parts();
+            let (file, path) = new_temporary_like(&directory, PENDING_PREFIX).map_err(failed)?.into_parts();
             uninterrupted(|| file.lock()).map_err(failed)?;
             self.file = Some((path, file));
         }
-        if let Some((_, file)) = &mut self.file {
-            file.write_all(blob.0.as_bytes()).map_err(failed)?;
+        if let Some((_, file)) = &self.file {
+            // At its place, so that half a name that an earlier failure left is written over.
+            let place = self.blobs.len().saturating_mul(DIGEST_LENGTH) as u64;
+            file.write_all_at(blob.0.as_bytes(), place).map_err(failed)?;
         }
+        self.blobs.insert(blob);
         Ok(())
     }
 
@@ -261,7 +256,7 @@ impl Pending {
         for blob in committed {
             self.blobs.remove(blob);
         }
-        let Some((_, file)) = &mut self.file else {
+        let Some((_, file)) = &self.file else {
             return;
         };
         let mut list = Vec::with_capacity(self.blobs.len().saturating_mul(DIGEST_LENGTH));
@@ -269,7 +264,7 @@ impl Pending {
             list.extend_from_slice(blob.0.as_bytes());
         }
         // What a failure leaves behind protects too much, until this process ends.
-        let _ = file.rewind().and_then(|()| file.set_len(0)).and_then(|()| file.write_all(&list));
+        let _ = file.write_all_at(&list, 0).and_then(|()| file.set_len(list.len() as u64));
     }
 }
 

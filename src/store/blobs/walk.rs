@@ -52,7 +52,7 @@ impl Blobs {
     }
 
     /// The blobs of one directory.
-    pub(crate) fn fan(&self, path: &Path) -> Result<Fan> {
+    pub(crate) fn fan(path: &Path) -> Result<Fan> {
         let mut fan = Fan::default();
         let parent = path.file_name().unwrap_or_default();
         for entry in entries(path)? {

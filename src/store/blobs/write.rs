@@ -106,9 +106,9 @@ impl Blobs {
         if self.durable {
             file.as_file().sync_all().map_err(failed)?;
         }
-        rename_into_place(file.into_temp_path(), &path).map_err(failed)?;
+        let new = rename_into_place(file.into_temp_path(), &path).map_err(failed)?;
         self.after_rename(&path)?;
-        self.note_added(blob, stored.len() as u64, true);
+        self.note_added(blob, stored.len() as u64, new);
         Ok(content)
     }
 
@@ -128,8 +128,7 @@ impl Blobs {
         }
         let _shared = self.lock.shared()?;
         hold(&self.pending).add(&self.layout, blob)?;
-        let new = self.open(&blob).is_err();
-        rename_into_place(path, &final_path).map_err(failed)?;
+        let new = rename_into_place(path, &final_path).map_err(failed)?;
         self.after_rename(&final_path)?;
         self.note_added(blob, size, new);
         Ok(Content { blob, size })
@@ -238,9 +237,9 @@ impl Blobs {
             // An untrue raw file would be read first: it gets the place of the compressed one, and is replaced.
             std::fs::rename(&raw, &final_path).map_err(failed)?;
         }
-        rename_into_place(path, &final_path).map_err(failed)?;
+        let new = rename_into_place(path, &final_path).map_err(failed)?;
         self.after_rename(&final_path)?;
-        self.note_added(blob, stored, true);
+        self.note_added(blob, stored, new);
         Ok(staged.content)
     }
 }

@@ -81,3 +81,6 @@ fn failed(operation: &str, path: &Path, error: &rusqlite::Error) -> Error {
         _ => Error::damaged(format!("{} is damaged: {error}", path.display())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,12 +61,10 @@ fn whole_from(condition: &str) -> String {
 /// Number of columns of [`BRIEF`].
 const BODY: usize = 16;
 
-fn read_whole(row: &Row<'_>) -> rusqlite::Result<Option<(Brief, Commit, Vec<u8>)>> {
+fn read_whole(row: &Row<'_>) -> Option<(Brief, Commit, Vec<u8>)> {
     let brief = Brief::read(row)?;
-    Ok(brief.and_then(|brief| {
-        let (commit, manifest) = read_body(row, BODY, &brief)?;
-        Some((brief, commit, manifest))
-    }))
+    let (commit, manifest) = read_body(row, BODY, &brief)?;
+    Some((brief, commit, manifest))
 }
 
 /// The first `limit` rows that prove themselves.
@@ -75,7 +73,7 @@ fn collect<T>(
     sql: &str,
     parameters: impl Params,
     limit: usize,
-    read: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
+    read: impl Fn(&Row<'_>) -> Option<T>,
 ) -> rusqlite::Result<Vec<T>> {
     let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query(parameters)?;
@@ -83,7 +81,7 @@ fn collect<T>(
     while found.len() < limit
         && let Some(row) = rows.next()?
     {
-        found.extend(read(row)?);
+        found.extend(read(row));
     }
     Ok(found)
 }
@@ -92,14 +90,14 @@ impl Index {
     /// The newest commits of `key` that may be replayed, newest first.
     pub(crate) fn replayable(&self, key: &Key, limit: usize) -> Result<Vec<(Brief, Commit)>> {
         let sql = whole_from("commits.key = ?1 AND commits.state = 0 ORDER BY commits.sequence DESC");
-        let read = |row: &Row<'_>| Ok(read_whole(row)?.map(|(brief, commit, _)| (brief, commit)));
+        let read = |row: &Row<'_>| read_whole(row).map(|(brief, commit, _)| (brief, commit));
         self.reading(|connection| collect(connection, &sql, [key.0.as_bytes()], limit, read))
     }
 
     /// The ids of the newest commits of `key` that may be replayed, newest first.
     pub(crate) fn replayable_ids(&self, key: &Key, limit: usize) -> Result<Vec<CommitId>> {
         let sql = format!("SELECT {BRIEF} FROM commits WHERE key = ?1 AND state = 0 ORDER BY sequence DESC");
-        let read = |row: &Row<'_>| Ok(Brief::read(row)?.map(|brief| brief.id));
+        let read = |row: &Row<'_>| Brief::read(row).map(|brief| brief.id);
         self.reading(|connection| collect(connection, &sql, [key.0.as_bytes()], limit, read))
     }
 
@@ -184,12 +182,10 @@ impl Index {
              JOIN commits ON commits.sequence = products.sequence \
              WHERE products.digest = ?1 ORDER BY products.sequence DESC";
         let read = |row: &Row<'_>| {
-            let sequence: i64 = row.get(0)?;
-            Ok((|| {
-                let path = bytes(row, 1)?;
-                let whole = bytes(row, 2)? == seal_of_product(product, sequence, path);
-                whole.then_some((CommitId(digest(row, 3)?), path.to_vec()))
-            })())
+            let sequence = row.get_ref(0).ok()?.as_i64().ok()?;
+            let path = bytes(row, 1)?;
+            let whole = bytes(row, 2)? == seal_of_product(product, sequence, path);
+            whole.then_some((CommitId(digest(row, 3)?), path.to_vec()))
         };
         self.reading(|connection| collect(connection, sql, [product.as_bytes()], usize::MAX, read))
     }
@@ -200,11 +196,9 @@ impl Index {
              JOIN commits ON commits.sequence = edges.sequence \
              WHERE edges.digest = ?1 ORDER BY edges.sequence DESC";
         let read = |row: &Row<'_>| {
-            let sequence: i64 = row.get(0)?;
-            Ok((|| {
-                let whole = bytes(row, 1)? == seal_of_edge(product, sequence);
-                whole.then_some(CommitId(digest(row, 2)?))
-            })())
+            let sequence = row.get_ref(0).ok()?.as_i64().ok()?;
+            let whole = bytes(row, 1)? == seal_of_edge(product, sequence);
+            whole.then_some(CommitId(digest(row, 2)?))
         };
         self.reading(|connection| collect(connection, sql, [product.as_bytes()], usize::MAX, read))
     }
@@ -218,7 +212,7 @@ impl Index {
             let mut rows = query.query([after])?;
             let mut untrue = 0;
             while let Some(row) = rows.next()? {
-                match Brief::read(row)? {
+                match Brief::read(row) {
                     Some(brief) => each(brief),
                     None => untrue += 1,
                 }
@@ -249,7 +243,7 @@ impl Index {
     /// The commits that have the tag `name`, with its value.
     pub(crate) fn tagged(&self, name: &str) -> Result<Vec<(i64, String)>> {
         let sql = "SELECT sequence, name, value, seal FROM tags WHERE name = ?1";
-        let read = |row: &Row<'_>| Ok(read_tag(row).map(|(sequence, _, value)| (sequence, value)));
+        let read = |row: &Row<'_>| read_tag(row).map(|(sequence, _, value)| (sequence, value));
         self.reading(|connection| collect(connection, sql, [name], usize::MAX, read))
     }
 }
@@ -305,7 +299,7 @@ fn condition_of(filter: &Filter, before: i64) -> (String, Vec<Value>) {
 fn with_tags(connection: &Connection, whole: (Brief, Commit, Vec<u8>)) -> rusqlite::Result<Listed> {
     let (brief, commit, manifest) = whole;
     let sql = "SELECT sequence, name, value, seal FROM tags WHERE sequence = ?1 ORDER BY name";
-    let read = |row: &Row<'_>| Ok(read_tag(row).map(|(_, name, value)| (name, value)));
+    let read = |row: &Row<'_>| read_tag(row).map(|(_, name, value)| (name, value));
     let tags = collect(connection, sql, [brief.sequence], usize::MAX, read)?;
     Ok(Listed { brief, commit, manifest, tags })
 }

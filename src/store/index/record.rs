@@ -77,11 +77,7 @@ pub(crate) const BRIEF: &str = "sequence, id, key, lineage, function, name, star
 
 impl Brief {
     /// Reads the columns of [`BRIEF`]; `None` for a row that does not prove itself.
-    pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
-        Ok(Self::parse(row))
-    }
-
-    fn parse(row: &Row<'_>) -> Option<Self> {
+    pub(crate) fn read(row: &Row<'_>) -> Option<Self> {
         let number = |column| row.get_ref(column).ok()?.as_i64().ok();
         let brief = Self {
             sequence: number(0)?,
@@ -249,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_body_that_says_less_than_it_holds_is_none() {
-        let packed = zstd::bulk::compress(&[0; 100_000], 1).unwrap();
+        let packed = zstd::bulk::compress(&vec![0; 100_000], 1).unwrap();
         let mut to = Encoder::new();
         to.length(10).flag(true).bytes(&packed);
         assert_eq!(unpack(&to.finish()), None);

@@ -175,15 +175,14 @@ fn log_is_empty(path: &Path) -> bool {
 
 /// A path as SQLite's URIs want it.
 fn escaped(path: &Path) -> String {
-    let mut text = String::new();
-    for byte in path.as_os_str().as_encoded_bytes() {
+    let escape = |byte: &u8| {
         if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
-            text.push(char::from(*byte));
+            char::from(*byte).to_string()
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            format!("%{byte:02X}")
         }
-    }
-    text
+    };
+    path.as_os_str().as_encoded_bytes().iter().map(escape).collect()
 }
 
 #[cfg(test)]

@@ -266,7 +266,7 @@ impl Index {
             let mut rows = query.query([])?;
             let mut untrue = Vec::new();
             while let Some(row) = rows.next()? {
-                let brief = Brief::read(row)?;
+                let brief = Brief::read(row);
                 let whole = brief.is_some_and(|brief| quick || read_body(row, 16, &brief).is_some());
                 if !whole {
                     untrue.push(row.get(19)?);

@@ -191,7 +191,7 @@ fn newest_of_lineage(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite
     ))?;
     let mut rows = query.query([commit.lineage.0.as_bytes()])?;
     while let Some(row) = rows.next()? {
-        if let Some(brief) = Brief::read(row)? {
+        if let Some(brief) = Brief::read(row) {
             return Ok(Some(brief.id));
         }
     }
@@ -223,7 +223,7 @@ pub(super) fn sequence_of(transaction: &Transaction<'_>, id: &CommitId) -> rusql
 
 fn brief_of(transaction: &Transaction<'_>, id: &CommitId) -> rusqlite::Result<Option<Brief>> {
     let mut query = transaction.prepare_cached(&format!("SELECT {BRIEF} FROM commits WHERE id = ?1"))?;
-    Ok(query.query_row([id.0.as_bytes()], Brief::read).optional()?.flatten())
+    Ok(query.query_row([id.0.as_bytes()], |row| Ok(Brief::read(row))).optional()?.flatten())
 }
 
 fn mark_one(transaction: &Transaction<'_>, id: &CommitId, state: State) -> rusqlite::Result<()> {
