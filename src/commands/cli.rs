@@ -129,9 +129,11 @@ pub fn parse(words: &[OsString]) -> Result<Call, Error> {
     let mut root = with_store_everywhere(command()).no_binary_name(true).bin_name("cashet");
     match root.try_get_matches_from_mut(words) {
         Ok(matches) => {
-            let store = matches
-                .get_one::<OsString>("store_directory")
-                .or_else(|| matches.subcommand().and_then(|(_, matches)| matches.get_one("store_directory")));
+            let store = matches.get_one::<OsString>("store_directory").or_else(|| {
+                matches
+                    .subcommand()
+                    .and_then(|(_, matches)| matches.try_get_one("store_directory").ok().flatten())
+            });
             let store = store.cloned();
             let verb = Verb::from_arg_matches(&matches).map_err(|error| complaint(&error, words))?;
             Ok(Call::Verb(Box::new(verb), store))
@@ -335,6 +337,14 @@ mod tests {
         assert!(read(&["--", "-x"]).is_ok() && read(&["-f", "--", "-x"]).is_ok());
         assert!(read(&["-x"]).unwrap_err().hint().unwrap().starts_with("see 'cashet exec --help'"));
         assert_eq!(read(&[]).unwrap_err().hint(), Some("see 'cashet exec --help'"));
+    }
+
+    #[test]
+    fn commands_without_a_store_have_no_such_option() {
+        for line in [&["completions", "bash"][..], &["man"]] {
+            let words: Vec<OsString> = line.iter().map(OsString::from).collect();
+            assert!(matches!(parse(&words).unwrap(), Call::Verb(_, None)));
+        }
     }
 
     #[test]

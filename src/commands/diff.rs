@@ -129,52 +129,61 @@ impl View<'_> {
                 }),
             ),
         ];
-        let mut lines = Vec::new();
+        let (mut lines, mut same) = (Vec::new(), Vec::new());
         for (label, phrases) in parts {
-            match phrases.len() {
-                0 => lines.push((label, Role::Faint, "same".to_owned())),
-                _ => lines.extend(
-                    phrases
-                        .into_iter()
-                        .enumerate()
-                        .map(|(place, phrase)| (if place == 0 { label } else { "" }, Role::Changed, phrase)),
-                ),
+            if phrases.is_empty() {
+                same.push(label);
+            }
+            for (place, phrase) in phrases.into_iter().enumerate() {
+                lines.push((if place == 0 { label } else { "" }, Role::Changed, phrase));
             }
         }
         let (before, after) = (&self.before.commit, &self.after.commit);
+        let mut add = |label, how: Option<String>| match how {
+            Some(how) => lines.push((label, Role::Changed, how)),
+            None => same.push(label),
+        };
         let ended = |commit: &Commit| human::termination(commit.termination);
-        lines.push(differing("status", self.compared.termination, || {
-            format!("{} → {}", ended(before), ended(after))
-        }));
+        add("status", self.compared.termination.then(|| format!("{} → {}", ended(before), ended(after))));
         for (label, was, is) in
             [("stdout", &before.stdout, &after.stdout), ("stderr", &before.stderr, &after.stderr)]
         {
-            lines.push(differing(label, was != is, || self.content_differs(was, is)));
+            add(label, (was != is).then(|| self.content_differs(was, is)));
         }
-        let outputs = &self.compared.outputs;
-        let number =
-            |wanted: fn(&Pair<OutputEntry>) -> bool| outputs.values().filter(|pair| wanted(pair)).count();
-        lines.push(differing("outputs", self.compared.outputs_unknown || !outputs.is_empty(), || {
-            if self.compared.outputs_unknown {
-                return "differ; how is no longer stored".to_owned();
-            }
-            let counts = [
-                (number(|pair| pair.before.is_some() && pair.after.is_some()), "changed"),
-                (number(|pair| pair.before.is_none()), "added"),
-                (number(|pair| pair.after.is_none()), "missing"),
-            ];
-            let told =
-                counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-            told.collect::<Vec<_>>().join(", ")
-        }));
+        add("outputs", self.outputs_differ());
         let took = |commit: &Commit| human::duration(commit.resources.wall);
         lines.push(("duration", Role::Plain, format!("{} → {}", took(before), took(after))));
+        if !same.is_empty() {
+            lines.push(("same", Role::Faint, same.join(", ")));
+        }
         lines
+    }
+
+    fn outputs_differ(&self) -> Option<String> {
+        if self.compared.outputs_unknown {
+            return Some("differ; how is no longer stored".to_owned());
+        }
+        let number = |wanted: fn(&Pair<OutputEntry>) -> bool| {
+            self.compared.outputs.values().filter(|pair| wanted(pair)).count()
+        };
+        let counts = [
+            (number(|pair| pair.before.is_some() && pair.after.is_some()), "changed"),
+            (number(|pair| pair.before.is_none()), "added"),
+            (number(|pair| pair.after.is_none()), "missing"),
+        ];
+        let told =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join(", "))
     }
 
     /// How two contents differ, in brief.
     fn content_differs(&self, before: &Content, after: &Content) -> String {
-        let sizes = format!("{} → {}", human::size(before.size), human::size(after.size));
+        let sizes = if before.size == after.size {
+            human::size(after.size)
+        } else {
+            format!("{} → {}", human::size(before.size), human::size(after.size))
+        };
         let counted = match (self.text(before), self.text(after)) {
             (Some(before), Some(after)) => diff::counted(&before, &after),
             _ => None,
@@ -210,7 +219,13 @@ impl View<'_> {
         for (path, pair) in &self.compared.outputs {
             let name = escape::line(path).into_owned();
             match (file(pair.before.as_ref()), file(pair.after.as_ref())) {
-                (Some(was), Some(is)) if was != is => self.contents(&name, &was, &is, page)?,
+                (Some(was), Some(is)) if was != is => {
+                    self.contents(&name, &was, &is, page)?;
+                    if let Some(modes) = compare::modes(pair) {
+                        let line = page.look.paint(&format!("{name}: {modes}"), Role::Changed).into_owned();
+                        page.line(&line)?;
+                    }
+                }
                 _ => {
                     let line = format!("\n{name}: {}", compare::output(pair));
                     let line = page.look.paint(&line, Role::Changed).into_owned();
@@ -223,8 +238,11 @@ impl View<'_> {
 
     fn contents(&self, name: &str, was: &Content, is: &Content, page: &mut Page<'_>) -> Result<()> {
         if was.size.max(is.size) > diff::LARGEST_COMPARED {
-            let sizes = format!("{} → {}", human::size(was.size), human::size(is.size));
-            return page.line(&format!("\n{name}: {sizes}, {} → {}", was.blob.short(), is.blob.short()));
+            return page.line(&format!(
+                "\n{name}: {} → {}, too large to compare",
+                was.blob.short(),
+                is.blob.short()
+            ));
         }
         self.unified(name, (self.read)(was), (self.read)(is), page)
     }
@@ -305,14 +323,6 @@ impl View<'_> {
             .with("outputs_unknown", compared.outputs_unknown)
             .with("wall_ns", two(before.resources.wall.into(), after.resources.wall.into()))
     }
-}
-
-fn differing(
-    label: &'static str,
-    differs: bool,
-    how: impl FnOnce() -> String,
-) -> (&'static str, Role, String) {
-    if differs { (label, Role::Changed, how()) } else { (label, Role::Faint, "same".to_owned()) }
 }
 
 fn file(entry: Option<&OutputEntry>) -> Option<Content> {

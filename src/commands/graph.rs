@@ -39,7 +39,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     } else if args.dot {
         page.write(&provenance.graph().dot(args.down))?;
     } else {
-        let text = provenance.graph().tree(&page.look);
+        let text = provenance.graph().tree(args.down, &page.look);
         page.write(&text)?;
     }
     Ok(DONE)

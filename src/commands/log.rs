@@ -111,7 +111,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
             listing.push(&entry, &page.look);
         }
     }
-    let rendered = if args.graph { listing.graph() } else { listing.table(&page.look) };
+    let rendered = if args.graph { listing.graph(&page.look) } else { listing.table(&page.look) };
     page.write(&rendered)?;
     opened.tell_notices();
     if !listed && !args.json {

@@ -5,7 +5,7 @@ use super::exit::{DONE, Exit};
 use super::found::{Found, Opened};
 use super::provenance;
 use crate::error::Result;
-use crate::record::{Coverage, Observation, OutputKind, OutputTree, Replay};
+use crate::record::{Content, Coverage, Observation, OutputKind, OutputTree, Replay};
 use crate::ui::colour::Role;
 use crate::ui::facts::{self, Line};
 use crate::ui::json::{self, Object};
@@ -23,7 +23,7 @@ pub struct Args {
     /// The commit
     #[arg(value_name = "REV")]
     revision: OsString,
-    /// List every observation, those outside the project too
+    /// List every observation, those outside the project too, and all of each source
     #[arg(long)]
     all: bool,
     /// One JSON object
@@ -33,6 +33,9 @@ pub struct Args {
 
 /// Lines of error output that are shown.
 const ERROR_LINES: usize = 20;
+
+/// Lines of each source that are shown.
+const SOURCE_LINES: usize = 20;
 
 /// Shows the commit.
 ///
@@ -49,8 +52,14 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         page.json(&shape(&found, outputs.as_ref(), &used, &made).into())?;
     } else {
         let errors = opened.content(&found.commit.stderr).filter(|bytes| !bytes.is_empty());
+        let sources = found.commit.sources.iter().map(|source| {
+            let path = escape::line(source.path.shown().as_os_str().as_bytes()).into_owned();
+            (path, opened.content(&Content { blob: source.blob, size: 0 }))
+        });
+        let sources: Vec<(String, Option<Vec<u8>>)> = sources.collect();
         let view = View {
             found: &found,
+            sources: &sources,
             outputs: outputs.as_ref(),
             errors,
             used: &used,
@@ -68,6 +77,8 @@ struct View<'a> {
     found: &'a Found,
     outputs: Option<&'a OutputTree>,
     errors: Option<Vec<u8>>,
+    /// Path and text of each source; `None` where that is no longer stored.
+    sources: &'a [(String, Option<Vec<u8>>)],
     used: &'a [provenance::Link],
     made: &'a [provenance::Link],
     all: bool,
@@ -87,7 +98,9 @@ impl View<'_> {
             manifest.facts().map(|(part, value)| facts::fact(part, value, &commit.words)).collect();
         section("known before the run", &lines(&facts, look));
         section(&self.observed_title(), &self.observed(look));
-        section("sources", &self.sources(look));
+        for (path, source) in self.sources {
+            section(&format!("source {path}"), &self.source_lines(source.as_deref()));
+        }
         section("outputs", &self.output_lines(look));
         section("errors", &self.error_lines());
         section("made from", &links(self.used, look));
@@ -105,7 +118,7 @@ impl View<'_> {
         };
         let (status, role) = entry.status();
         let detail = match &commit.replay {
-            Replay::Never { detail, .. } if !detail.is_empty() => {
+            Replay::Never { reason, detail } if !detail.is_empty() && reason != "failed" => {
                 format!(" ({})", escape::line(detail.as_bytes()))
             }
             _ => String::new(),
@@ -121,7 +134,10 @@ impl View<'_> {
         row("status", format!("{status}{detail}"), role);
         let age = human::age(commit.started, look.now, &look.zone);
         row("started", format!("{} ({age})", human::moment(commit.started, &look.zone)), Role::Plain);
-        row("took", human::resources(&commit.resources), Role::Plain);
+        row("took", human::times(&commit.resources), Role::Plain);
+        if commit.resources.peak_memory > 0 {
+            row("memory", format!("{} at most", human::size(commit.resources.peak_memory)), Role::Plain);
+        }
         let used = human::age(self.found.last_used, look.now, &look.zone);
         let hits = match entry.hits {
             0 => "none".to_owned(),
@@ -169,13 +185,20 @@ impl View<'_> {
         }
     }
 
-    fn sources(&self, look: &Look) -> String {
-        let lines_of = self.found.commit.sources.iter().map(|source| Line {
-            kind: "source",
-            subject: escape::line(source.path.shown().as_os_str().as_bytes()).into_owned(),
-            value: source.blob.short(),
-        });
-        lines(&lines_of.collect::<Vec<_>>(), look)
+    /// The beginning of a source, or all of it.
+    fn source_lines(&self, source: Option<&[u8]>) -> String {
+        let Some(source) = source else { return "no longer stored\n".to_owned() };
+        if diff::is_binary(source) {
+            return "binary\n".to_owned();
+        }
+        let text = escape::text(source);
+        let all = text.lines().count();
+        let shown = if self.all { all } else { all.min(SOURCE_LINES) };
+        let mut lines: String = text.lines().take(shown).flat_map(|line| [line, "\n"]).collect();
+        if shown < all {
+            let _ = writeln!(lines, "… {} more: --all", human::count(count(all - shown), "line"));
+        }
+        lines
     }
 
     fn output_lines(&self, look: &Look) -> String {

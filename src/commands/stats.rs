@@ -52,7 +52,9 @@ fn view(stats: &Stats, store: &Path, look: &Look) -> String {
     row("store", crate::ui::escape::line(store.as_os_str().as_bytes()).into_owned());
     row("commits", format!("{}, {} replayable", human::number(stats.commits), human::number(stats.results)));
     row("produced", human::size(stats.bytes));
-    let stored = percent(stats.stored_bytes, stats.bytes);
+    // The sources and trees of a few small results take more than the results.
+    let is_less = stats.stored_bytes <= stats.bytes;
+    let stored = if is_less { percent(stats.stored_bytes, stats.bytes) } else { String::new() };
     row(
         "stored",
         format!("{}{stored} in {}", human::size(stats.stored_bytes), human::count(stats.blobs, "blob")),

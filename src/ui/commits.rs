@@ -4,7 +4,7 @@
 
 use super::colour::Role;
 use super::escape;
-use super::graph::{LANES, Lanes};
+use super::graph::Lanes;
 use super::human;
 use super::json::{self, Object};
 use super::page::Look;
@@ -125,19 +125,38 @@ pub fn command(commit: &Commit) -> String {
 /// One commit in one line: hash and command.
 #[must_use]
 pub fn line(entry: &Entry<'_>, look: &Look) -> String {
-    let (status, role) = entry.status();
+    hash_and_command(&entry.id, &command(entry.commit), &entry.status(), look.width, look)
+}
+
+fn hash_and_command(
+    id: &CommitId,
+    command: &str,
+    status: &(String, Role),
+    width: Option<usize>,
+    look: &Look,
+) -> String {
+    let (status, role) = status;
     let status = if status == "ok" { String::new() } else { format!("  ({status})") };
-    let room = look.width.map(|width| width.saturating_sub(14 + escape::columns(&status)).max(10));
-    let command = command(entry.commit);
-    let command = room.map_or(command.as_str().into(), |room| escape::cut(&command, room));
-    format!("{}  {command}{}", look.paint(&entry.id.short(), Role::Hash), look.paint(&status, role))
+    let room = width.map(|width| width.saturating_sub(14 + escape::columns(&status)).max(10));
+    let command = room.map_or(command.into(), |room| escape::cut(command, room));
+    format!("{}  {command}{}", look.paint(&id.short(), Role::Hash), look.paint(&status, *role))
+}
+
+/// A commit of a drawing.
+#[derive(Debug)]
+struct Line {
+    id: CommitId,
+    parent: Option<CommitId>,
+    age: String,
+    command: String,
+    status: (String, Role),
 }
 
 /// Commits that are listed together, newest first. Of each only what is shown is kept.
 #[derive(Debug)]
 pub struct Listing {
     table: Table,
-    lines: Vec<(CommitId, Option<CommitId>, String)>,
+    lines: Vec<Line>,
 }
 
 impl Default for Listing {
@@ -154,12 +173,12 @@ impl Listing {
             Column::left("COMMIT"),
             Column::left("AGE").leaving(3),
             Column::left("STATUS"),
-            Column::left("FUNCTION").cut_to(8),
+            Column::left("FUNCTION").cut_to(12),
             Column::left("ARGUMENTS").cut_to(14),
             Column::right("TOOK").leaving(4),
             Column::right("SIZE").leaving(5),
             Column::right("HITS").leaving(6),
-            Column::left("TAGS").cut_to(6).leaving(7),
+            Column::left("TAGS").cut_to(12).leaving(7),
         ]);
         Self { table, lines: Vec::new() }
     }
@@ -183,10 +202,13 @@ impl Listing {
 
     /// Adds a commit to the drawing.
     pub fn push_line(&mut self, entry: &Entry<'_>, look: &Look) {
-        let room = look.width.map(|width| width.saturating_sub(DRAWING));
-        let age = human::age(entry.commit.started, look.now, &look.zone);
-        let line = line(entry, &Look { width: room, ..look.clone() });
-        self.lines.push((entry.id, entry.commit.parent, format!("{age:>12}  {line}")));
+        self.lines.push(Line {
+            id: entry.id,
+            parent: entry.commit.parent,
+            age: human::age(entry.commit.started, look.now, &look.zone),
+            command: command(entry.commit),
+            status: entry.status(),
+        });
     }
 
     /// The table.
@@ -197,26 +219,25 @@ impl Listing {
 
     /// The drawing: beside the commits a line for each lineage.
     #[must_use]
-    pub fn graph(&self) -> String {
-        let listed: BTreeSet<CommitId> = self.lines.iter().map(|(id, ..)| *id).collect();
+    pub fn graph(&self, look: &Look) -> String {
+        let listed: BTreeSet<CommitId> = self.lines.iter().map(|line| line.id).collect();
         let mut lanes = Lanes::new();
         let mut text = String::new();
-        let drawn: Vec<String> = self
-            .lines
-            .iter()
-            .map(|(id, parent, _)| lanes.draw(id, parent.filter(|parent| listed.contains(parent))))
-            .collect();
+        let next = |line: &Line| line.parent.filter(|parent| listed.contains(parent));
+        let drawn: Vec<String> = self.lines.iter().map(|line| lanes.draw(&line.id, next(line))).collect();
         let widest = drawn.iter().map(|lane| escape::columns(lane)).max().unwrap_or(0);
-        for ((_, _, line), lane) in self.lines.iter().zip(&drawn) {
+        let oldest = self.lines.iter().map(|line| escape::columns(&line.age)).max().unwrap_or(0);
+        for (line, lane) in self.lines.iter().zip(&drawn) {
             let blanks = " ".repeat(widest.saturating_sub(escape::columns(lane)) + 1);
-            let _ = writeln!(text, "{lane}{blanks}{line}");
+            let age = format!("{:>oldest$}", line.age);
+            let room = look.width.map(|width| width.saturating_sub(widest + oldest + 3));
+            let rest = hash_and_command(&line.id, &line.command, &line.status, room, look);
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{lane}{blanks}{}  {rest}", look.paint(&age, Role::Faint));
         }
         text
     }
 }
-
-/// Columns that the drawing beside a line and its age take at most.
-const DRAWING: usize = 2 * LANES + 16;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -317,11 +338,11 @@ pub(crate) mod tests {
         9fef5d3dab98  2025-08-16  ok, evicted  make                                                         12.3 s  1.2 KiB
         ");
         insta::assert_snapshot!(table(80), @r"
-        COMMIT        AGE         STATUS       FUNCTION  ARGUMENTS         TOOK     SIZE
-        4d6d2b03e1ab  2 min ago   ok           train.py  --lr 0.01 --n…  12.3 s  1.2 KiB
-        6d7a846558e8  1 h ago     exit 1       train.py  --lr 0.1        12.3 s  1.2 KiB
-        6d28a643c538  2 d ago     ok, network  https:/…                  12.3 s  1.2 KiB
-        9fef5d3dab98  2025-08-16  ok, evicted  make                      12.3 s  1.2 KiB
+        COMMIT        AGE         STATUS       FUNCTION          ARGUMENTS          TOOK
+        4d6d2b03e1ab  2 min ago   ok           train.py          --lr 0.01 --na…  12.3 s
+        6d7a846558e8  1 h ago     exit 1       train.py          --lr 0.1         12.3 s
+        6d28a643c538  2 d ago     ok, network  https://example…                   12.3 s
+        9fef5d3dab98  2025-08-16  ok, evicted  make                               12.3 s
         ");
         insta::assert_snapshot!(table(60), @r"
         COMMIT        STATUS       FUNCTION          ARGUMENTS
@@ -347,11 +368,11 @@ pub(crate) mod tests {
         for entry in &entries {
             listing.push_line(entry, &look(80));
         }
-        insta::assert_snapshot!(listing.graph(), @r"
-        ●    2 min ago  4d6d2b03e1ab  train.py --lr 0.01 --name…
-        ●      1 h ago  6d7a846558e8  train.py --lr 0…  (exit 1)
-        ●      2 d ago  6d28a643c538  https://ex…  (ok, network)
-        ●   2025-08-16  9fef5d3dab98  make  (ok, evicted)
+        insta::assert_snapshot!(listing.graph(&look(80)), @r"
+        ●  2 min ago  4d6d2b03e1ab  train.py --lr 0.01 --name $'a\x1b[31mb'
+        ●    1 h ago  6d7a846558e8  train.py --lr 0.1  (exit 1)
+        ●    2 d ago  6d28a643c538  https://example.com/a/rather/long/ad…  (ok, network)
+        ● 2025-08-16  9fef5d3dab98  make  (ok, evicted)
         ");
     }
 

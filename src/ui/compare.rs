@@ -184,6 +184,17 @@ pub fn output(pair: &Pair<OutputEntry>) -> String {
     }
 }
 
+/// How the permission bits of a file changed, if they did.
+#[must_use]
+pub fn modes(pair: &Pair<OutputEntry>) -> Option<String> {
+    let mode = |entry: &Option<OutputEntry>| match entry.as_ref().map(|entry| &entry.kind) {
+        Some(OutputKind::File { mode, .. }) => Some(*mode),
+        _ => None,
+    };
+    let (first, second) = (mode(&pair.before)?, mode(&pair.after)?);
+    (first != second).then(|| format!("mode {first:03o} → {second:03o}"))
+}
+
 /// What an output is, in words.
 #[must_use]
 pub fn what(kind: &OutputKind) -> String {

@@ -43,6 +43,9 @@ pub fn word(bytes: &[u8]) -> Cow<'_, str> {
     if !bytes.is_empty() && bytes.iter().all(plain) {
         return shown;
     }
+    if bytes.contains(&b'\'') && !bytes.iter().any(|byte| b"\"$`\\!".contains(byte)) {
+        return Cow::Owned(format!("\"{shown}\""));
+    }
     Cow::Owned(format!("'{}'", shown.replace('\'', "'\\''")))
 }
 
@@ -186,8 +189,9 @@ mod tests {
     fn words_are_quoted_where_they_must_be() {
         let typed =
             [b"python3".to_vec(), b"a b".to_vec(), b"it's".to_vec(), b"".to_vec(), b"x\ny\\".to_vec()];
-        assert_eq!(words(&typed), "python3 'a b' 'it'\\''s' '' $'x\\ny\\\\'");
+        assert_eq!(words(&typed), "python3 'a b' \"it's\" '' $'x\\ny\\\\'");
         assert_eq!(word(b"--lr=0.01"), "--lr=0.01");
+        assert_eq!(word(b"it's $5"), "'it'\\''s $5'");
         assert_eq!(word(b"*.py"), "'*.py'");
         assert_eq!(word(b"~/x"), "'~/x'");
         assert_eq!(word(b"\xff"), "$'\\xff'");

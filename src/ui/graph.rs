@@ -38,9 +38,11 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// The graph as a tree of lines. A node that is reached again is named, not drawn again.
+    /// The graph as a tree of lines. A node that is reached again is named, not drawn again. `down` says that the
+    /// edges lead to what was made from a node.
     #[must_use]
-    pub fn tree(&self, look: &Look) -> String {
+    pub fn tree(&self, down: bool, look: &Look) -> String {
+        let arrow = if down { '→' } else { '←' };
         let mut text = String::new();
         let mut drawn = BTreeSet::new();
         let mut edges_of: BTreeMap<usize, Vec<&Edge>> = BTreeMap::new();
@@ -54,7 +56,7 @@ impl Graph {
             let edges = edges_of.get(&place).map_or(&[][..], Vec::as_slice);
             let again = !drawn.insert(place);
             let label = if again && !edges.is_empty() { "(above)" } else { &node.label };
-            let via = if edge.is_empty() { String::new() } else { format!("{edge} ← ") };
+            let via = if edge.is_empty() { String::new() } else { format!("{edge} {arrow} ") };
             let room =
                 look.width.map(|width| width.saturating_sub(escape::columns(&own) + node.name.len() + 2));
             let label = match room {
@@ -110,7 +112,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Most lanes that are drawn beside a list.
-pub const LANES: usize = 12;
+const LANES: usize = 12;
 
 /// Draws chains beside a list of their members, newest first: each chain has a lane from its first member listed
 /// to its last.
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_node_that_is_reached_again_is_only_named() {
-        insta::assert_snapshot!(graph().tree(&look(80)), @r#"
+        insta::assert_snapshot!(graph().tree(false, &look(80)), @r#"
         3f2a9c41d07e  report.py --out report.md
         ├── clean.csv ← 8b117c000000  clean.py "raw".csv
         │   └── raw.csv ← 77aa00000000  load.py day1.csv
@@ -193,8 +195,8 @@ mod tests {
     fn a_ring_is_drawn_once() {
         let mut ring = graph();
         ring.edges.push(Edge { from: 3, to: 0, label: String::new() });
-        assert_eq!(ring.tree(&look(80)).lines().count(), 6);
-        assert_eq!(Graph::default().tree(&look(80)), "");
+        assert_eq!(ring.tree(false, &look(80)).lines().count(), 6);
+        assert_eq!(Graph::default().tree(false, &look(80)), "");
     }
 
     #[test]
@@ -204,7 +206,7 @@ mod tests {
             chain.nodes.push(Node { name: place.to_string(), label: "x".to_owned() });
             chain.edges.push(Edge { from: place, to: place + 1, label: String::new() });
         }
-        assert_eq!(chain.tree(&look(80)).lines().count(), 3000);
+        assert_eq!(chain.tree(false, &look(80)).lines().count(), 3000);
     }
 
     #[test]
