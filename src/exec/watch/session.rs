@@ -1,6 +1,5 @@
 //! A watched run from its start to its end.
 
-use crate::exec::watch::Surroundings;
 use super::access::Observer;
 use super::descriptors::Inherited;
 use super::filter::program;
@@ -12,6 +11,7 @@ use super::ptrace::{Ended, Report, Tracer};
 use super::supervisor;
 use crate::exec::spawn::Plan;
 use crate::exec::watch::StartError;
+use crate::exec::watch::Surroundings;
 use crate::exec::{Hazard, Trace, Witness};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

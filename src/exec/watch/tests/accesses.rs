@@ -156,7 +156,8 @@ fn what_cannot_be_started_is_said() {
         let plan = Plan::new(&program, &words, &[], given).unwrap();
         let mut witness = Changes::default();
         std::thread::scope(|scope| {
-            let Err(StartError::Spawn(error)) = start_with(&[mechanism], scope, &plan, &mut witness, (&[], None))
+            let Err(StartError::Spawn(error)) =
+                start_with(&[mechanism], scope, &plan, &mut witness, (&[], None))
             else {
                 panic!("it was started");
             };

@@ -103,11 +103,12 @@ impl Watched {
         let mut unobserved = self.unobserved;
         unobserved.push(folder.path().to_owned());
         let (status, trace) = std::thread::scope(|scope| {
-            let mut session = match start_with(self.mechanisms, scope, &plan, &mut witness, (&unobserved, None)) {
-                Ok(session) => session,
-                Err(StartError::Spawn(error)) => panic!("cannot start: {error}"),
-                Err(StartError::Unavailable(reason)) => panic!("unavailable: {reason}"),
-            };
+            let mut session =
+                match start_with(self.mechanisms, scope, &plan, &mut witness, (&unobserved, None)) {
+                    Ok(session) => session,
+                    Err(StartError::Spawn(error)) => panic!("cannot start: {error}"),
+                    Err(StartError::Unavailable(reason)) => panic!("unavailable: {reason}"),
+                };
             let (status, _) = session.reap().unwrap();
             (status, session.finish(self.grace))
         });
