@@ -72,6 +72,7 @@ pub(super) struct Observer<'a> {
     executed: HashSet<Vec<u8>>,
     pub(super) lost_privileges: bool,
     started: i128,
+    blind: bool,
     pub(super) descriptors: Inherited,
 }
 
@@ -95,8 +96,20 @@ impl<'a> Observer<'a> {
             executed: HashSet::new(),
             lost_privileges,
             started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
+            blind: false,
             descriptors,
         }
+    }
+
+    /// From now on paths may mean another thing, or lead to a file system that the run itself serves: looking at one
+    /// might wait for a process that waits for us.
+    pub(super) fn close_eyes(&mut self) {
+        self.blind = true;
+    }
+
+    /// Whether nothing is to be looked at any more.
+    pub(super) fn is_blind(&self) -> bool {
+        self.blind
     }
 
     /// All that was seen.
