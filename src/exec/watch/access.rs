@@ -153,19 +153,16 @@ impl<'a> Observer<'a> {
     pub(super) fn look(&mut self, named: &Named, follow: bool) {
         let follow = follow || named.as_directory;
         let path = &named.path;
-        if let Some(Entry { access, own, .. }) = self.entries.get(path) {
-            let known = if follow { access.looked } else { access.looked_at_link };
-            if known || access.absent || *own == Own::Wholly && !follow {
-                return;
-            }
-        }
-        if self.is_ignored(path) {
-            return;
-        }
+        // Before all else: a link of the run's own making may stand where nothing was.
         if self.is_own(path) {
             for real in self.behind_own(path, follow) {
                 self.look(&Named { path: real, as_directory: named.as_directory }, follow);
             }
+            return;
+        }
+        let known = self.entries.get(path).map(|entry| entry.access).unwrap_or_default();
+        let is_known = if follow { known.looked } else { known.looked_at_link };
+        if is_known || known.absent || self.is_ignored(path) {
             return;
         }
         match look(path, follow) {
