@@ -75,6 +75,7 @@ pub(super) struct Observer<'a> {
     executed: HashSet<Vec<u8>>,
     pub(super) lost_privileges: bool,
     started: i128,
+    blind: bool,
     pub(super) descriptors: Inherited,
 }
 
@@ -99,8 +100,20 @@ impl<'a> Observer<'a> {
             executed: HashSet::new(),
             lost_privileges,
             started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
+            blind: false,
             descriptors,
         }
+    }
+
+    /// From now on paths may mean another thing, or lead to a file system that the run itself serves: looking at one
+    /// might wait for a process that waits for us.
+    pub(super) fn close_eyes(&mut self) {
+        self.blind = true;
+    }
+
+    /// Whether nothing is to be looked at any more.
+    pub(super) fn is_blind(&self) -> bool {
+        self.blind
     }
 
     /// All that was seen.
@@ -144,19 +157,16 @@ impl<'a> Observer<'a> {
     pub(super) fn look(&mut self, named: &Named, follow: bool) {
         let follow = follow || named.as_directory;
         let path = &named.path;
-        if let Some(Entry { access, own, .. }) = self.entries.get(path) {
-            let known = if follow { access.looked } else { access.looked_at_link };
-            if known || access.absent || *own == Own::Wholly && !follow {
-                return;
-            }
-        }
-        if self.is_ignored(path) {
-            return;
-        }
+        // Before all else: a link of the run's own making may stand where nothing was.
         if self.is_own(path) {
             for real in self.behind_own(path, follow) {
                 self.look(&Named { path: real, as_directory: named.as_directory }, follow);
             }
+            return;
+        }
+        let known = self.entries.get(path).map(|entry| entry.access).unwrap_or_default();
+        let is_known = if follow { known.looked } else { known.looked_at_link };
+        if is_known || known.absent || self.is_ignored(path) {
             return;
         }
         match look(path, follow) {

@@ -47,6 +47,9 @@ enum Unknown {
 
 /// Takes in one call.
 pub(super) fn observe(stopped: &Stopped<'_>, observer: &mut Observer<'_>, sockets: &mut Sockets) {
+    if observer.is_blind() {
+        return;
+    }
     if stopped.architecture != HOST_ARCHITECTURE || stopped.number >= OTHER_ABI {
         if stopped.number.cast_signed() >= 0 {
             let program = link(stopped.tid, "exe").unwrap_or_default();
@@ -171,7 +174,10 @@ fn take(
                 observer.hazard(Hazard::Namespace(row.name));
             }
         }
-        Call::Namespace => observer.hazard(Hazard::Namespace(row.name)),
+        Call::Namespace => {
+            observer.hazard(Hazard::Namespace(row.name));
+            observer.close_eyes();
+        }
         Call::Shared => observer.hazard(Hazard::SharedObject(row.name)),
         Call::TakeDescriptor => observer.hazard(Hazard::PassedDescriptor),
         // The filter refuses it; a tracer only sees it.

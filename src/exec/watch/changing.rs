@@ -84,6 +84,9 @@ impl Observer<'_> {
         if matches!(new.found, Found::Missing) {
             self.change(&old.path, How::Altered);
             self.change(&new.path, How::Made);
+            if matches!(old.found, Found::Link) {
+                self.own_below(new.path);
+            }
         } else {
             self.look(&Named { path: old.path, as_directory: false }, false);
             self.look(&Named { path: new.path, as_directory: false }, false);

@@ -26,15 +26,11 @@ pub(super) struct Listener(OwnedFd);
 
 impl Listener {
     /// Takes over the descriptor that installing the filter gave.
-    ///
-    /// # Errors
-    /// When the kernel's structures are not those that we know.
-    pub(super) fn new(descriptor: OwnedFd) -> io::Result<Self> {
-        check_sizes()?;
+    pub(super) fn new(descriptor: OwnedFd) -> Self {
         let listener = Self(descriptor);
         // Older kernels do not know it; it is for speed alone.
         let _ = listener.control_value(libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
-        Ok(listener)
+        listener
     }
 
     /// Waits for a call, the end of all processes, or `stop`, at most `milliseconds`.
@@ -109,6 +105,24 @@ pub(super) fn answer(listener: libc::c_int, id: u64) {
     };
     // SAFETY: the request reads one such structure, whose size was checked.
     unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const answer) };
+}
+
+/// Whether listeners work here as they must.
+///
+/// # Errors
+/// When the kernel cannot let a call go on (before 5.5), or its structures are not those that we know.
+pub(super) fn check() -> io::Result<()> {
+    check_version()?;
+    check_sizes()
+}
+
+/// A call that an older kernel cannot let go on would wait for ever.
+fn check_version() -> io::Result<()> {
+    const FIRST: (u32, u32) = (5, 5);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
+    let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if version >= FIRST { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ENOSYS)) }
 }
 
 #[expect(unsafe_code, reason = "the kernel fills a structure")]

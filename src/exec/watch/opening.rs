@@ -32,13 +32,13 @@ impl Observer<'_> {
 
     pub(super) fn open_for_reading(&mut self, named: &Named, follow: bool) {
         let path = &named.path;
-        if self.is_opened(path) || self.is_ignored(path) {
-            return;
-        }
         if self.is_own(path) {
             for real in self.behind_own(path, follow) {
                 self.open_for_reading(&Named { path: real, as_directory: named.as_directory }, follow);
             }
+            return;
+        }
+        if self.is_opened(path) || self.is_ignored(path) {
             return;
         }
         match look(path, follow) {

@@ -3,7 +3,7 @@
 
 use super::listener::{Listener, answer};
 use nix::errno::Errno;
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::fs;
@@ -71,6 +71,11 @@ impl Drop for Adoption {
 /// having more filters than we.
 pub(super) fn collect() {
     if RUNS.lock().unwrap_or_else(PoisonError::into_inner).starting > 0 {
+        return;
+    }
+    // Any child that has ended, the command included; without one there is nothing to look for.
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    if matches!(waitid(Id::All, flags), Ok(WaitStatus::StillAlive) | Err(_)) {
         return;
     }
     let own = filters("self").unwrap_or(0);

@@ -4,7 +4,7 @@ use super::access::Observer;
 use super::descriptors::Inherited;
 use super::filter::program;
 use super::install::{Installed, install};
-use super::listener::Listener;
+use super::listener::{self, Listener};
 use super::opening::gains_rights;
 use super::orphans::Adoption;
 use super::ptrace::{Ended, Report, Tracer};
@@ -123,8 +123,7 @@ impl Run<'_, '_> {
         let Self { scope, plan, witness, surroundings, descriptors } = self;
         let lost = installed.lost_privileges;
         refuse_privileged(plan, lost)?;
-        let listener =
-            Listener::new(installed.listener).map_err(|error| unavailable("use its listener", &error))?;
+        let listener = Listener::new(installed.listener);
         let (stopped, stop) = io::pipe().map_err(|error| unavailable("open a pipe", &error))?;
         let stopped = OwnedFd::from(stopped);
         let (give_trace, trace) = channel();
@@ -251,6 +250,7 @@ impl Starter {
         plan: &'scope Plan,
         descriptors: &Inherited,
     ) -> Result<(Self, Installed), String> {
+        listener::check().map_err(|error| failed("use a listener", &error))?;
         let filter = program(&descriptors.numbers());
         let (give_installed, installed) = channel();
         let (go, wait_for_go) = channel::<()>();

@@ -179,3 +179,28 @@ fn a_program_of_another_architecture_is_a_hazard() {
         assert_eq!(ran.trace.hazards, [Hazard::ForeignProgram(program)]);
     }
 }
+
+#[test]
+fn calls_that_signals_interrupt_are_seen_once_and_work() {
+    if !have(&["python3"]) {
+        return;
+    }
+    for mechanism in MECHANISMS {
+        let folder = tempfile::tempdir().unwrap();
+        let code = format!(
+            "import signal, os\n\
+             os.chdir('{}')\n\
+             signal.signal(signal.SIGALRM, lambda *_: None)\n\
+             signal.siginterrupt(signal.SIGALRM, False)\n\
+             signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)\n\
+             for n in range(400):\n\
+             \x20   open('f%d' % n, 'x').close(); os.rename('f%d' % n, 'g%d' % n); os.stat('g%d' % n)\n\
+             signal.setitimer(signal.ITIMER_REAL, 0)\n\
+             print(len(os.listdir('.')))",
+            folder.path().display()
+        );
+        let ran = Watched::new(mechanism, &["python3", "-S", "-c", &code]).run().whole();
+        assert_eq!(ran.output, "400\n");
+        assert_eq!(ran.changes.iter().filter(|path| path.starts_with(folder.path())).count(), 800);
+    }
+}

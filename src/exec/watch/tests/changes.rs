@@ -135,6 +135,16 @@ fn through_a_link_of_its_own_the_run_reads_what_is_not_its_own() {
 }
 
 #[test]
+fn a_link_may_come_where_nothing_was() {
+    for mechanism in MECHANISMS {
+        let script = "test -e l || ln -s old l; cat l; test -e d/old || ln -s . d; cat d/old; test -f d/old";
+        let (folder, ran) = changed(mechanism, script);
+        assert!(ran.access(folder.path().join("old")).read && ran.access(folder.path().join("old")).looked);
+        assert!(ran.access(folder.path().join("l")).made && ran.access(folder.path().join("d/old")).absent);
+    }
+}
+
+#[test]
 fn a_file_open_for_both_is_read_and_changed() {
     if !have(&["python3"]) {
         return;

@@ -63,3 +63,18 @@ fn orphans_are_seen_and_leave_nothing() {
         assert!(ran.access(at.join("in")).read && ran.access(at.join("done")).made);
     }
 }
+
+#[test]
+fn a_run_that_nobody_waits_for_any_more_goes_on() {
+    for mechanism in MECHANISMS {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("cd {}; sleep 0.3; echo done > tmp; mv tmp done", folder.path().display());
+        let words = ["sh", "-c", &script].map(OsString::from);
+        let environment: Vec<_> = std::env::vars_os().collect();
+        let given = [Given::Inherited, Given::Inherited, Given::Inherited];
+        let plan = Plan::new(Path::new("/bin/sh"), &words, &environment, given).unwrap();
+        let mut witness = Changes::default();
+        std::thread::scope(|scope| drop(start_with(&[mechanism], scope, &plan, &mut witness, &[]).unwrap()));
+        assert_eq!(wait_for(&folder.path().join("done")), "done\n");
+    }
+}
