@@ -256,6 +256,10 @@ impl Pending {
         for blob in committed {
             self.blobs.remove(blob);
         }
+        if self.blobs.is_empty() {
+            // Removed at once, so that a process that ends without a word leaves nothing behind.
+            self.file = None;
+        }
         let Some((_, file)) = &self.file else {
             return;
         };

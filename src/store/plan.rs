@@ -81,13 +81,14 @@ pub(crate) fn plan(
     let size_of = |blob: &Short| sizes.get(blob).copied().unwrap_or(0);
     let mut rest: u64 = needed.keys().map(size_of).sum();
     if let Some(limit) = policy.max_size {
-        // What was used in the future, by a clock that was wrong, was used just now.
+        // What was used later than now goes last.
         kept.sort_by_key(|commit| (commit.used.min(reference), commit.sequence));
         for commit in kept {
             if rest <= limit {
                 break;
             }
-            let recent = reference.0.saturating_sub(commit.used.0) < DAY;
+            // What seems to be used days from now was used by a clock that was wrong.
+            let recent = reference.0.abs_diff(commit.used.0) < DAY.unsigned_abs();
             if commit.keep || recent || commit.blobs.is_empty() {
                 continue;
             }
@@ -167,8 +168,8 @@ mod tests {
         let policy = Policy { older_than: Some(30 * DAY), max_size: Some(0) };
         let plan = plan(&commits, &sizes(4), &policy, NOW);
         assert!(plan.remove.is_empty());
-        assert_eq!(plan.evict, ids(&commits, &[3]));
-        assert_eq!(plan.rest, 300);
+        assert_eq!(plan.evict, ids(&commits, &[3, 2]));
+        assert_eq!(plan.rest, 200);
     }
 
     prop_compose! {
@@ -196,7 +197,7 @@ mod tests {
                 prop_assert!(!find(id).keep && NOW.0 - find(id).used.0 > age * DAY);
             }
             for id in &plan.evict {
-                prop_assert!(!find(id).keep && NOW.0 - find(id).used.0 >= DAY);
+                prop_assert!(!find(id).keep && (NOW.0 - find(id).used.0).abs() >= DAY);
                 prop_assert!(!plan.remove.contains(id));
             }
             let left = commits.iter().filter(|commit| {
@@ -208,7 +209,7 @@ mod tests {
             prop_assert_eq!(plan.rest, needed.len() as u64 * 100);
             prop_assert_eq!(plan.bytes + plan.rest, 3000);
             let can_go = |commit: &&&Held| {
-                !commit.keep && NOW.0 - commit.used.0 >= DAY && !commit.blobs.is_empty()
+                !commit.keep && (NOW.0 - commit.used.0).abs() >= DAY && !commit.blobs.is_empty()
             };
             prop_assert!(plan.rest <= cap || left.iter().filter(can_go).count() == 0);
         }

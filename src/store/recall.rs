@@ -171,3 +171,116 @@ pub(crate) fn read_secret(layout: &Layout) -> Option<[u8; DIGEST_LENGTH]> {
     file.take(DIGEST_LENGTH as u64 + 1).read_to_end(&mut bytes).ok()?;
     bytes.try_into().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{
+        Content, Coverage, Observation, OutputEntry, OutputKind, Replay, Resources, StoredPath, StreamOrder,
+        Termination, Timestamp,
+    };
+    use proptest::prelude::*;
+
+    fn key() -> Key {
+        Key(Digest::of(b"key"))
+    }
+
+    fn candidate(n: u8) -> Candidate {
+        let stdout = Content { blob: BlobId(Digest::of(&[n])), size: 1 };
+        let entry = OutputEntry { path: b"a".to_vec(), kind: OutputKind::Directory { mode: 0o755 } };
+        let tree = OutputTree::new(vec![entry]);
+        let commit = Commit {
+            key: key(),
+            lineage: crate::digest::LineageId(Digest::of(b"lineage")),
+            parent: None,
+            words: vec![vec![n]],
+            directory: StoredPath::in_root(""),
+            function: b"f".to_vec(),
+            function_id: Digest::of(b"f"),
+            sources: Vec::new(),
+            started: Timestamp(1),
+            resources: Resources::default(),
+            termination: Termination::Exited(0),
+            stdout,
+            stderr: stdout,
+            order: StreamOrder::default(),
+            outputs: Some(Content { blob: BlobId(Digest::of(&tree.to_bytes())), size: 9 }),
+            observations: vec![Observation::Umask(0o22)],
+            indifferent: Vec::new(),
+            coverage: Coverage::Watched,
+            replay: Replay::Allowed,
+        };
+        let seen = Evidence {
+            device: 1,
+            inode: 2,
+            size: 3,
+            mode: 4,
+            modified: Timestamp(5),
+            changed: Timestamp(-6),
+        };
+        Candidate {
+            id: commit.id(),
+            commit,
+            evidence: vec![Some(seen)],
+            outputs: Some(tree),
+            output_evidence: vec![None],
+            indifferent: vec![b"EDITOR".to_vec()],
+            inline: vec![(stdout.blob, vec![n])],
+        }
+    }
+
+    fn payload(candidates: &[Candidate]) -> Vec<u8> {
+        let mut encoder = Encoder::new();
+        encoder.length(candidates.len());
+        for candidate in candidates {
+            encode_candidate(candidate, &mut encoder);
+        }
+        encoder.finish()
+    }
+
+    #[test]
+    fn a_hot_entry_goes_both_ways() {
+        let found = parse_hot(&payload(&[candidate(1), candidate(2)]), &key()).unwrap();
+        for (found, put) in found.iter().zip([candidate(1), candidate(2)]) {
+            assert_eq!((found.id, &found.commit, &found.evidence), (put.id, &put.commit, &put.evidence));
+            assert_eq!((&found.outputs, &found.inline), (&put.outputs, &put.inline));
+            assert_eq!(
+                (&found.output_evidence, &found.indifferent),
+                (&put.output_evidence, &put.indifferent)
+            );
+        }
+        assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn a_hot_entry_that_contradicts_itself_is_none() {
+        let none = |change: &dyn Fn(&mut Candidate)| {
+            let mut changed = candidate(1);
+            change(&mut changed);
+            assert!(parse_hot(&payload(&[changed]), &key()).is_none());
+        };
+        none(&|candidate| candidate.commit.key = Key(Digest::of(b"other")));
+        none(&|candidate| {
+            candidate.commit.replay = Replay::Never { reason: String::new(), detail: String::new() }
+        });
+        none(&|candidate| candidate.outputs = None);
+        none(&|candidate| candidate.evidence.clear());
+        none(&|candidate| candidate.output_evidence.push(None));
+        none(&|candidate| candidate.inline[0].1[0] ^= 1);
+        let too_many: Vec<Candidate> = (0..9).map(candidate).collect();
+        assert!(parse_hot(&payload(&too_many), &key()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_hot_entry_or_none(place in 0_usize..2000, byte: u8, end in 0_usize..2000, any: Vec<u8>) {
+            let mut bytes = payload(&[candidate(1), candidate(2)]);
+            if let Some(slot) = bytes.get_mut(place) {
+                *slot = byte;
+            }
+            bytes.truncate(end);
+            let _ = parse_hot(&bytes, &key());
+            let _ = parse_hot(&any, &key());
+        }
+    }
+}

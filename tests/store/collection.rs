@@ -111,6 +111,16 @@ fn a_clock_that_jumps_removes_nothing() {
 }
 
 #[test]
+fn what_is_recorded_while_the_clock_is_behind_is_not_old_afterwards() {
+    let place = Place::new();
+    let store = place.open();
+    let first = Run { started: later(20), ..Run::new("a") }.record(&store);
+    let behind = Run { started: later(-400), ..Run::new("b") }.record(&store);
+    collect(&store, 30, later(21));
+    assert_eq!(ids(&store), [behind, first]);
+}
+
+#[test]
 fn orphans_go_but_not_what_a_living_process_is_about_to_record() {
     let place = Place::new();
     let store = place.open();

@@ -60,7 +60,7 @@ fn run() -> Run {
     let mut run = Run::new("a");
     run.stderr = text(20_000);
     run.files = vec![
-        ("compressed", text(3 << 20)),
+        ("compressed", text((1 << 20) + 5)),
         ("raw", noise(20_000, 1)),
         ("large", noise(9 << 20, 2)),
         ("tiny", b"x".to_vec()),

@@ -106,6 +106,7 @@ fn insert_one(
         "SELECT max(next, coalesce((SELECT max(sequence) FROM commits), 0) + 1) FROM totals WHERE one = 1",
     )?;
     let sequence: i64 = query.query_row([], |row| row.get(0))?;
+    let clock = read_clock(transaction)?.see(commit.started);
     let brief = Brief {
         sequence,
         id,
@@ -120,7 +121,8 @@ fn insert_one(
         size: number(new.size),
         stored: number(new.stored),
         hits: 0,
-        used: commit.started,
+        // A clock that went back makes nothing look old.
+        used: clock.believed.map_or(commit.started, |believed| believed.max(commit.started)),
         blobs: new.blobs,
     };
     insert_brief(transaction, &brief)?;
@@ -138,7 +140,6 @@ fn insert_one(
         let seal = seal_of_product(digest, sequence, path);
         statement.execute(params![digest.as_bytes(), sequence, path, seal])?;
     }
-    let clock = read_clock(transaction)?.see(commit.started);
     let mut statement = transaction.prepare_cached(
         "UPDATE totals SET next = ?1, commits = commits + 1, results = results + ?2, blobs = blobs + ?3, \
          bytes = bytes + ?4, stored = stored + ?5, recorded = recorded + 1, believed = ?6, suspect = ?7 \
