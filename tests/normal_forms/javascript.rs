@@ -84,7 +84,7 @@ fn differing(one: &str, other: &str) -> (String, String) {
 }
 
 fn mutants(language: JavaScript, name: &str) {
-    let (count, seeds) = if full() { (6000, vec![1, 2, 3, 4, 5, 6]) } else { (400, vec![3]) };
+    let (count, seeds) = if full() { (6000, vec![1, 2, 3, 4, 5, 6, 7, 8]) } else { (400, vec![3]) };
     for seed in seeds {
         let Some(tally) = compare(language, name, "mutants", count, seed) else { return };
         tally.print(&format!("{name}, {count} mutants, seed {seed}"));

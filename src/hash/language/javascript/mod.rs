@@ -13,7 +13,8 @@ use super::{Language, NormalForm, Parsed, Piece};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{Declaration, ExportDefaultDeclarationKind, Program, Statement};
 use oxc_codegen::{Codegen, CodegenOptions};
-use oxc_parser::{ParseOptions, Parser};
+use oxc_parser::config::RuntimeParserConfig;
+use oxc_parser::{Kind, ParseOptions, Parser, ParserReturn};
 use oxc_span::{GetSpan, SourceType, Span};
 use std::thread;
 
@@ -78,16 +79,27 @@ impl JavaScript {
         self.typescript && self.goal == Goal::Script
     }
 
+    fn parse_text<'a>(self, allocator: &'a Allocator, text: &'a str, script: bool) -> ParserReturn<'a> {
+        let options = ParseOptions {
+            allow_return_outside_function: script,
+            // Without them the parser takes `((a)) => b`, which engines do not.
+            preserve_parens: true,
+            ..ParseOptions::default()
+        };
+        let parser = Parser::new(allocator, text, self.source_type(script)).with_options(options);
+        parser.with_config(RuntimeParserConfig::new(self.typescript)).parse()
+    }
+
     fn source_type(self, script: bool) -> SourceType {
         let base = if script { SourceType::cjs() } else { SourceType::mjs() };
         base.with_typescript(self.typescript).with_jsx(self.jsx)
     }
 
-    /// Parses `source` and hands the program on, with whether it was read as a script.
+    /// Parses `source` and hands the result on, with whether it was read as a script.
     fn with_program<T: Send>(
         self,
         source: &[u8],
-        use_program: impl Fn(&Program<'_>, bool) -> T + Send,
+        use_program: impl Fn(&ParserReturn<'_>, bool) -> T + Send,
     ) -> Option<T> {
         let text = readable(source)?;
         let signs = signs(source);
@@ -100,18 +112,11 @@ impl JavaScript {
             goals.iter().find_map(|script| {
                 quietly(|| {
                     let allocator = Allocator::default();
-                    let options = ParseOptions {
-                        allow_return_outside_function: *script,
-                        // Without them the parser takes `((a)) => b`, which engines do not.
-                        preserve_parens: true,
-                        ..ParseOptions::default()
-                    };
-                    let parser = Parser::new(&allocator, text, self.source_type(*script));
-                    let parsed = parser.with_options(options).parse();
+                    let parsed = self.parse_text(&allocator, text, *script);
                     let sound = !parsed.panicked && parsed.diagnostics.is_empty() && !parsed.is_flow_language;
                     // The parser lets scripts import; engines do not.
                     let wrong = *script && parsed.module_record.has_module_syntax && !self.is_typed_script();
-                    (sound && !wrong).then(|| use_program(&parsed.program, *script))
+                    (sound && !wrong).then(|| use_program(&parsed, *script))
                 })?
             })
         };
@@ -140,13 +145,15 @@ impl Language for JavaScript {
 
     fn parse(&self, source: &[u8]) -> Parsed {
         let either = self.goal == Goal::Either;
-        let parsed = self.with_program(source, |program, script| {
-            let (mut parsed, doubt) = mentions::of(program);
+        let parsed = self.with_program(source, |read, script| {
+            let (mut parsed, doubt) = mentions::of(&read.program);
             let doubtful = doubt.always || doubt.unless_goal_is_known && either && script;
             if !parsed.exact && !doubtful {
+                let printed = print(&read.program);
                 let mut bytes = vec![if script { b's' } else { b'm' }];
-                bytes.extend_from_slice(print(program).as_bytes());
-                parsed.normal = Some(NormalForm { bytes, without_docstrings: None });
+                bytes.extend_from_slice(printed.as_bytes());
+                let whole = !self.typescript || self.has_all_words(read, &printed, script);
+                parsed.normal = whole.then_some(NormalForm { bytes, without_docstrings: None });
             }
             parsed
         });
@@ -158,8 +165,8 @@ impl Language for JavaScript {
     }
 
     fn pieces(&self, source: &[u8]) -> Vec<Piece> {
-        let pieces = self.with_program(source, |program, _| {
-            let named: Vec<(String, Span)> = program.body.iter().filter_map(named).collect();
+        let pieces = self.with_program(source, |read, _| {
+            let named: Vec<(String, Span)> = read.program.body.iter().filter_map(named).collect();
             named
         });
         let Some(named) = pieces else { return Vec::new() };
@@ -179,9 +186,41 @@ impl Language for JavaScript {
 }
 
 impl JavaScript {
+    /// Whether the print has every word and sign of the source: the parser of TypeScript steps over some that its compiler
+    /// does not accept. Punctuation that a print may add or leave out is not compared.
+    fn has_all_words(self, read: &ParserReturn<'_>, printed: &str, script: bool) -> bool {
+        let allocator = Allocator::default();
+        let again = self.parse_text(&allocator, printed, script);
+        let words = |read: &ParserReturn<'_>| -> Vec<Kind> {
+            let kinds = read.tokens.iter().map(oxc_parser::Token::kind);
+            let counted = kinds.filter(|kind| {
+                !matches!(
+                    kind,
+                    Kind::Semicolon
+                        | Kind::Comma
+                        | Kind::LParen
+                        | Kind::RParen
+                        | Kind::LCurly
+                        | Kind::RCurly
+                        // A union may begin with one.
+                        | Kind::Pipe
+                        | Kind::Amp
+                )
+            });
+            let alike = counted.map(|kind| match kind {
+                kind if kind.is_number() => Kind::Decimal,
+                // A string may be printed with any quotes.
+                Kind::NoSubstitutionTemplate => Kind::Str,
+                kind => kind,
+            });
+            alike.collect()
+        };
+        words(read) == words(&again)
+    }
+
     /// The normal form of a part by itself; its bytes where it has none.
     fn alone(self, text: &[u8]) -> Vec<u8> {
-        let normal = self.with_program(text, |program, _| print(program).into_bytes());
+        let normal = self.with_program(text, |read, _| print(&read.program).into_bytes());
         normal.unwrap_or_else(|| text.to_vec())
     }
 }

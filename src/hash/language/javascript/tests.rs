@@ -87,6 +87,16 @@ fn the_arrow_of_a_functions_type_is_an_arrow() {
 }
 
 #[test]
+fn a_word_that_the_parser_steps_over_counts_byte_for_byte() {
+    for source in ["type A = `${B B}`", "type A = `${B}_${C D}`"] {
+        assert_eq!(JavaScript::typescript().parse(source.as_bytes()).normal, None, "{source}");
+    }
+    let source =
+        "type A = | 'b' | `${C}_d`; let x = 0x10, y = { 'a': 1, b: <C>d }; if (x) y; enum E { F = 1 << 2 }";
+    assert!(JavaScript::typescript().parse(source.as_bytes()).normal.is_some());
+}
+
+#[test]
 fn a_new_line_may_part_a_word_from_its_name() {
     let form = |source: &str| JavaScript::typescript().parse(source.as_bytes()).normal;
     for source in [
