@@ -1,8 +1,6 @@
 //! Keys never change by accident: golden vectors for the encoding of manifests, and properties that no two of them share
 //! one. A vector that must change means a new [`SCHEME`] and an entry in docs/cache-key.md.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use cashet::digest::Digest;
 use cashet::encode::{Decode, Encode};
 use cashet::hash::environment::{environment_digest, variable_digest};
@@ -86,7 +84,7 @@ fn digests_of_variables_are_what_they_were() {
         environment_digest(&environment, &secret),
     ];
     assert_eq!(
-        found.map(|digest| digest.to_hex()),
+        found.map(Digest::to_hex),
         [
             "8e8e2146aaf0c0424bea545426df4dd9416e1ce492e6e8e9c437f0b737aae0cf",
             "72ef4a138584787291698b9bb4dfb86c58b5a57ae822fcb5ccdf536e6d62f632",
@@ -179,7 +177,11 @@ proptest! {
     fn no_damaged_manifest_passes_for_another_or_panics(manifest in any_manifest(), place: usize, byte: u8, cut: bool) {
         let mut bytes = manifest.to_bytes();
         let place = place % bytes.len();
-        if cut { bytes.truncate(place) } else { bytes[place] ^= byte };
+        if cut {
+            bytes.truncate(place);
+        } else {
+            bytes[place] ^= byte;
+        }
         if let Ok(read) = Manifest::from_bytes(&bytes) {
             prop_assert_eq!(read.to_bytes(), bytes, "one encoding for one manifest");
         }
