@@ -4,11 +4,18 @@
 //! paths or the key.
 
 mod guarded;
+mod javascript;
+mod literal;
 mod python;
 mod raw;
+mod shell;
+mod surrogates;
 
+pub use javascript::JavaScript;
+pub use literal::Literal;
 pub use python::Python;
 pub use raw::Raw;
+pub use shell::Shell;
 
 /// What a source says about the program that it is part of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +82,8 @@ pub enum Import {
     FileFromDirectory(Vec<u8>),
     /// A file, relative to the directory of the source itself.
     FileFromSource(Vec<u8>),
+    /// A file, relative to the directory of the script that runs.
+    FileFromEntry(Vec<u8>),
 }
 
 /// A named part of a source: a function, class or method, with the digestible bytes of it alone.
@@ -86,7 +95,8 @@ pub struct Piece {
     pub bytes: Vec<u8>,
 }
 
-/// A language: one file or folder here. Adding one means writing this and naming it in the registry.
+/// A language: one file or folder here. Adding one means writing this and naming it in [`by_name`];
+/// `docs/languages.md` shows how.
 pub trait Language: Send + Sync {
     /// Name of the normal form: language, parser with its version, and our version. It is part of the key, so that
     /// a changed form can only miss.
@@ -99,13 +109,21 @@ pub trait Language: Send + Sync {
     fn pieces(&self, source: &[u8]) -> Vec<Piece>;
 }
 
-/// The language of that name, for its newest version: `python`, `raw`. What it is called in
-/// commands (`python3.11`, `nodejs`) is no name of a language.
+/// The language of that name, for its newest version: `python`, `javascript`, `typescript`, `shell`, `raw`, or one that
+/// [`Literal`] knows. What an interpreter is called (`python3.11`, `nodejs`) is no name of a language.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Box<dyn Language>> {
     Some(match name {
         "python" => Box::new(Python::newest()),
+        "javascript" => Box::new(JavaScript::plain()),
+        "typescript" => Box::new(JavaScript::typescript()),
+        "shell" => Box::new(Shell),
         "raw" => Box::new(Raw),
-        _ => return None,
+        _ => Box::new(Literal::by_name(name)?),
     })
 }
+
+/// The page on languages: its example of adding one is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/languages.md")]
+pub struct PageOnLanguages;

@@ -4,7 +4,10 @@
 //! of commands' words: it is handed an [`Entry`].
 
 mod acting;
+mod javascript;
+mod literal;
 mod python;
+mod shell;
 mod sources;
 
 #[cfg(test)]
@@ -62,8 +65,13 @@ pub fn function(entry: &Entry, request: &Request, world: &mut dyn World) -> Func
     let mut view = View { entry, world };
     let sources = match entry.language {
         LanguageKind::Python => python::sources(&mut view),
+        LanguageKind::JavaScript | LanguageKind::TypeScript => javascript::sources(&mut view),
+        LanguageKind::Shell => shell::sources(&mut view),
         LanguageKind::Executable => Sources::default(),
-        _ => raw(&mut view),
+        kind => match literal::language(kind) {
+            Some((language, endings)) => literal::sources(&mut view, language, endings),
+            None => raw(&mut view),
+        },
     };
     sources.finish(entry, request.exact_source)
 }

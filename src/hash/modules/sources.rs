@@ -29,6 +29,8 @@ pub(in super::super) struct Sources {
     pub(super) packages: BTreeSet<(String, String, String)>,
     pub(super) settings: BTreeSet<PathBuf>,
     pub(super) computed_imports: bool,
+    /// Whether the sources count byte for byte whatever they hold.
+    pub(super) exact: bool,
     /// Whether something outside of the sources may read docstrings: a package that is not known not to.
     pub(super) reads_docstrings: bool,
 }
@@ -51,7 +53,7 @@ impl Sources {
     /// Decides how each source counts, and digests them.
     pub(super) fn finish(self, entry: &Entry, exact_source: bool) -> Function {
         let all = || self.found.values().map(|source| &source.parsed);
-        let exact = exact_source || all().any(|parsed| parsed.exact);
+        let exact = exact_source || self.exact || all().any(|parsed| parsed.exact);
         let keep_docstrings = self.reads_docstrings || all().any(|parsed| parsed.reads_docstrings);
         let variables: BTreeSet<Vec<u8>> = all().flat_map(|parsed| parsed.variables.clone()).collect();
         let whole_environment = all().any(|parsed| parsed.whole_environment);

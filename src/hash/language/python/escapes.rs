@@ -1,4 +1,4 @@
-//! Escapes in Python literals that the interpreter warns of, and those that the parser cannot tell apart.
+//! Escapes in Python literals that the interpreter warns of.
 //!
 //! Works on the bytes of the source; knows nothing of syntax trees.
 
@@ -50,24 +50,6 @@ pub(super) fn warns(literal: &[u8], kind: Kind) -> bool {
     false
 }
 
-/// Whether the source holds an escape of a lone surrogate (`\ud800` to `\udfff`, also written with `\U`), in
-/// either case. The parser reads all of them as the same replacement character.
-pub(super) fn has_lone_surrogate(source: &[u8]) -> bool {
-    let mut rest = source;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
-        rest = rest.get(at + 1..).unwrap_or_default();
-        let digits = match rest.first() {
-            Some(b'u') => rest.get(1..3),
-            Some(b'U') if rest.get(1..5) == Some(b"0000") => rest.get(5..7),
-            _ => None,
-        };
-        if matches!(digits, Some([b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F'])) {
-            return true;
-        }
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,15 +66,5 @@ mod tests {
         }
         assert!(warns(br"b'\u0041'", Kind::Bytes));
         assert!(!warns(br"b'\x41'", Kind::Bytes));
-    }
-
-    #[test]
-    fn lone_surrogates_are_found_in_any_spelling() {
-        for source in [r"'\ud800'", r"'\uDFFF'", r"'\uD9ab'", r"'\U0000d800'", r"'\U0000DfFf'", r"\\ud800"] {
-            assert!(has_lone_surrogate(source.as_bytes()), "{source}");
-        }
-        for source in [r"'\ud7ff'", r"'\ue000'", r"'\U0001d800'", "ud800", r"'\u", r"'\U0000"] {
-            assert!(!has_lone_surrogate(source.as_bytes()), "{source}");
-        }
     }
 }

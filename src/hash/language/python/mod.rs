@@ -13,6 +13,7 @@ mod statements;
 mod writer;
 
 use super::guarded::quietly;
+use super::surrogates::has_lone_surrogate;
 use super::{Language, NormalForm, Parsed, Piece};
 use ruff_python_ast::{ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
@@ -119,13 +120,18 @@ impl Language for Python {
 fn readable(source: &[u8]) -> Option<&str> {
     let unreadable = source.len() > LARGEST_SOURCE
         || source.contains(&0)
-        || escapes::has_lone_surrogate(source)
+        || has_lone_surrogate(source)
         || has_other_coding(source);
     if unreadable { None } else { str::from_utf8(source).ok() }
 }
 
 /// Whether one of the first two lines declares another coding than UTF-8 (PEP 263).
 fn has_other_coding(source: &[u8]) -> bool {
+    // After a byte order mark only the exact name will do.
+    let (source, marked) = match source.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => (rest, true),
+        None => (source, false),
+    };
     let lines = source.split(|byte| *byte == b'\n' || *byte == b'\r').filter(|line| !line.is_empty());
     lines.take(2).any(|line| {
         let Some(comment) = line.iter().position(|byte| *byte == b'#') else { return false };
@@ -133,17 +139,19 @@ fn has_other_coding(source: &[u8]) -> bool {
         comment.windows(6).enumerate().any(|(at, word)| {
             word == b"coding" && {
                 let rest = comment.get(at + 6..).unwrap_or_default();
-                matches!(rest.first(), Some(b':' | b'=')) && !names_utf8(rest.get(1..).unwrap_or_default())
+                matches!(rest.first(), Some(b':' | b'='))
+                    && !names_utf8(rest.get(1..).unwrap_or_default(), marked)
             }
         })
     })
 }
 
-fn names_utf8(rest: &[u8]) -> bool {
+fn names_utf8(rest: &[u8], exactly: bool) -> bool {
     let name = rest.trim_ascii_start();
     let end = name.iter().position(|byte| !byte.is_ascii_alphanumeric() && !b"-_.".contains(byte));
     let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
-    [&b"utf-8"[..], b"utf8", b"utf_8"].iter().any(|known| name.eq_ignore_ascii_case(known))
+    let known = [&b"utf-8"[..], b"utf8", b"utf_8"];
+    if exactly { name == b"utf-8" } else { known.iter().any(|known| name.eq_ignore_ascii_case(known)) }
 }
 
 #[cfg(test)]

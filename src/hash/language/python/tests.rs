@@ -113,6 +113,7 @@ fn what_the_parser_reads_differently_counts_byte_for_byte() {
         "return = 1",
         "x = '\0'",
         "# coding: latin-1\nx = 1",
+        "\u{feff}# coding: utf8\nx = 1",
         "#!/bin/x\n# -*- coding=cp1252 -*-\nx = 1",
         "x = t'{a}'",
         "print 'a'",

@@ -70,13 +70,13 @@ pub(super) struct Finder {
 
 impl Finder {
     pub(super) fn new(interpreter: &Interpreter) -> Self {
-        // In the order of the importer. Extension modules also carry the platform's name, which may be any;
-        // these are the ones of this platform.
+        // In the order of the importer.
         let mut suffixes = Vec::new();
         if let Some((major, minor)) = interpreter.version {
-            let architecture = std::env::consts::ARCH;
-            suffixes.push(format!(".cpython-{major}{minor}-{architecture}-linux-gnu.so"));
-            suffixes.push(format!(".cpython-{major}{minor}-darwin.so"));
+            suffixes.push(match std::env::consts::OS {
+                "macos" => format!(".cpython-{major}{minor}-darwin.so"),
+                _ => format!(".cpython-{major}{minor}-{}-linux-gnu.so", std::env::consts::ARCH),
+            });
         }
         suffixes.extend([".abi3.so", ".so", ".py", ".pyc"].map(str::to_owned));
         Self { suffixes }
@@ -98,7 +98,11 @@ impl Finder {
     ) -> Option<TopLevel> {
         let mut namespace: Option<(Vec<PathBuf>, PathBuf, Holds)> = None;
         for (directory, holds) in path {
-            match self.inside(view, directory, name) {
+            let found = match holds {
+                Holds::Standard => self.standard(view, directory, name),
+                Holds::Local | Holds::Installed => self.inside(view, directory, name),
+            };
+            match found {
                 Some(Found::Namespace(portions)) => match &mut namespace {
                     Some((all, _, _)) => all.extend(portions),
                     None => namespace = Some((portions, directory.clone(), *holds)),
@@ -119,6 +123,24 @@ impl Finder {
         }
         let (portions, under, holds) = namespace?;
         Some(TopLevel { found: Found::Namespace(portions), holds, under })
+    }
+
+    /// A module of the standard library: the interpreter stands for it, so only where it is counts.
+    fn standard(&self, view: &mut View<'_>, directory: &Path, name: &str) -> Option<Found> {
+        if !is_name(name) {
+            return None;
+        }
+        let mut candidates =
+            vec![directory.join(format!("{name}.py")), directory.join(name).join("__init__.py")];
+        if directory.ends_with("lib-dynload") {
+            candidates = self
+                .suffixes
+                .iter()
+                .take(1)
+                .map(|suffix| directory.join(format!("{name}{suffix}")))
+                .collect();
+        }
+        candidates.into_iter().find(|file| view.world.kind(file) == Kind::File).map(Found::Module)
     }
 
     /// The module `name` of a package or directory.

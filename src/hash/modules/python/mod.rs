@@ -160,7 +160,10 @@ impl Search {
                 }
                 self.import_absolute(view, &absolute, names);
             }
-            Import::Specifier(_) | Import::FileFromDirectory(_) | Import::FileFromSource(_) => {}
+            Import::Specifier(_)
+            | Import::FileFromDirectory(_)
+            | Import::FileFromSource(_)
+            | Import::FileFromEntry(_) => {}
         }
     }
 

@@ -1,0 +1,244 @@
+//! JavaScript and TypeScript: what `oxc_codegen` prints, minified, of what `oxc_parser` read.
+//!
+//! The print leaves layout and comments out and writes literals in one way. What it could tell less apart than an
+//! engine does counts byte for byte; each guard is written down in `docs/languages.md`.
+
+mod environment;
+mod mentions;
+mod own_file;
+
+use super::guarded::quietly;
+use super::surrogates::has_lone_surrogate;
+use super::{Language, NormalForm, Parsed, Piece};
+use oxc_allocator::Allocator;
+use oxc_ast::ast::{Declaration, ExportDefaultDeclarationKind, Program, Statement};
+use oxc_codegen::{Codegen, CodegenOptions};
+use oxc_parser::{ParseOptions, Parser};
+use oxc_span::{GetSpan, SourceType, Span};
+use std::thread;
+
+/// Larger sources count byte for byte, so that parsing stays bounded.
+const LARGEST_SOURCE: usize = 4 << 20;
+/// Up to so many signs a source is parsed on the calling thread.
+const FEW_SIGNS: usize = 60;
+/// More than this, and it counts byte for byte.
+const MOST_SIGNS: usize = 200_000;
+/// Stack for each sign, in bytes: more than the deepest recursion takes for one.
+const STACK_FOR_A_SIGN: usize = 12 << 10;
+/// No thread gets more; it is reserved, and used only as far as the tree needs.
+const LARGEST_STACK: usize = 1 << 30;
+
+/// What an engine takes a file for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    /// A module, by its name.
+    Module,
+    /// A script or a `CommonJS` module, by its name.
+    Script,
+    /// Either: `package.json`, an option or the code itself decides.
+    Either,
+}
+
+/// JavaScript or one of its dialects.
+#[derive(Clone, Copy, Debug)]
+pub struct JavaScript {
+    goal: Goal,
+    typescript: bool,
+    jsx: bool,
+}
+
+impl JavaScript {
+    /// The dialect that a file's extension names: `mjs` `cjs` `jsx` `ts` `mts` `cts` `tsx`; plain JavaScript for
+    /// any other.
+    #[must_use]
+    pub fn for_extension(extension: &str) -> Self {
+        let goal = match extension {
+            "mjs" | "mts" => Goal::Module,
+            "cjs" | "cts" => Goal::Script,
+            _ => Goal::Either,
+        };
+        let typescript = matches!(extension, "ts" | "mts" | "cts" | "tsx");
+        Self { goal, typescript, jsx: matches!(extension, "jsx" | "tsx") }
+    }
+
+    /// Plain JavaScript, a module or a script.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { goal: Goal::Either, typescript: false, jsx: false }
+    }
+
+    /// TypeScript without JSX, a module or a script.
+    #[must_use]
+    pub fn typescript() -> Self {
+        Self { goal: Goal::Either, typescript: true, jsx: false }
+    }
+
+    /// `.cts` is written with `import` and becomes `require`.
+    fn is_typed_script(self) -> bool {
+        self.typescript && self.goal == Goal::Script
+    }
+
+    fn source_type(self, script: bool) -> SourceType {
+        let base = if script { SourceType::cjs() } else { SourceType::mjs() };
+        base.with_typescript(self.typescript).with_jsx(self.jsx)
+    }
+
+    /// Parses `source` and hands the program on, with whether it was read as a script.
+    fn with_program<T: Send>(
+        self,
+        source: &[u8],
+        use_program: impl Fn(&Program<'_>, bool) -> T + Send,
+    ) -> Option<T> {
+        let text = readable(source)?;
+        let signs = signs(source);
+        let work = move || {
+            let goals: &[bool] = match self.goal {
+                Goal::Module => &[false],
+                Goal::Script => &[true],
+                Goal::Either => &[true, false],
+            };
+            goals.iter().find_map(|script| {
+                quietly(|| {
+                    let allocator = Allocator::default();
+                    let options = ParseOptions {
+                        allow_return_outside_function: *script,
+                        // Without them the parser takes `((a)) => b`, which engines do not.
+                        preserve_parens: true,
+                        ..ParseOptions::default()
+                    };
+                    let parser = Parser::new(&allocator, text, self.source_type(*script));
+                    let parsed = parser.with_options(options).parse();
+                    let sound = !parsed.panicked && parsed.diagnostics.is_empty() && !parsed.is_flow_language;
+                    // The parser lets scripts import; engines do not.
+                    let wrong = *script && parsed.module_record.has_module_syntax && !self.is_typed_script();
+                    (sound && !wrong).then(|| use_program(&parsed.program, *script))
+                })?
+            })
+        };
+        if signs <= FEW_SIGNS {
+            return work();
+        }
+        if signs > MOST_SIGNS {
+            return None;
+        }
+        let stack = (signs * STACK_FOR_A_SIGN).min(LARGEST_STACK);
+        thread::scope(|scope| {
+            thread::Builder::new().stack_size(stack).spawn_scoped(scope, work).ok()?.join().ok()?
+        })
+    }
+}
+
+impl Language for JavaScript {
+    fn form(&self) -> &'static str {
+        match (self.typescript, self.jsx) {
+            (false, false) => "javascript oxc-0.146.0 1",
+            (false, true) => "javascript+jsx oxc-0.146.0 1",
+            (true, false) => "typescript oxc-0.146.0 1",
+            (true, true) => "typescript+jsx oxc-0.146.0 1",
+        }
+    }
+
+    fn parse(&self, source: &[u8]) -> Parsed {
+        let either = self.goal == Goal::Either;
+        let parsed = self.with_program(source, |program, script| {
+            let (mut parsed, doubt) = mentions::of(program);
+            let doubtful = doubt.always || doubt.unless_goal_is_known && either && script;
+            if !parsed.exact && !doubtful {
+                let mut bytes = vec![if script { b's' } else { b'm' }];
+                bytes.extend_from_slice(print(program).as_bytes());
+                parsed.normal = Some(NormalForm { bytes, without_docstrings: None });
+            }
+            parsed
+        });
+        parsed.unwrap_or_else(|| Parsed {
+            exact: true,
+            whole_environment: source.windows(3).any(|word| word == b"env"),
+            ..Parsed::unknown()
+        })
+    }
+
+    fn pieces(&self, source: &[u8]) -> Vec<Piece> {
+        let pieces = self.with_program(source, |program, _| {
+            let named: Vec<(String, Span)> = program.body.iter().filter_map(named).collect();
+            named
+        });
+        let Some(named) = pieces else { return Vec::new() };
+        let mut pieces = vec![Piece { name: "<module>".to_owned(), bytes: Vec::new() }];
+        let mut outside = source.to_vec();
+        for (name, span) in named.into_iter().rev() {
+            let range = span.start as usize..span.end as usize;
+            let Some(text) = source.get(range.clone()) else { continue };
+            pieces.insert(1, Piece { name, bytes: self.alone(text) });
+            outside.splice(range, std::iter::empty());
+        }
+        if let Some(module) = pieces.first_mut() {
+            module.bytes = self.alone(&outside);
+        }
+        pieces
+    }
+}
+
+impl JavaScript {
+    /// The normal form of a part by itself; its bytes where it has none.
+    fn alone(self, text: &[u8]) -> Vec<u8> {
+        let normal = self.with_program(text, |program, _| print(program).into_bytes());
+        normal.unwrap_or_else(|| text.to_vec())
+    }
+}
+
+fn print(program: &Program<'_>) -> String {
+    Codegen::new().with_options(CodegenOptions::minify()).build(program).code
+}
+
+/// The name of a top-level function or class, and where it stands.
+fn named(statement: &Statement<'_>) -> Option<(String, Span)> {
+    let (name, span) = match statement {
+        Statement::FunctionDeclaration(function) => (function.id.as_ref()?.name, function.span),
+        Statement::ClassDeclaration(class) => (class.id.as_ref()?.name, class.span),
+        Statement::ExportDeclaration(export) => match &export.declaration {
+            Declaration::FunctionDeclaration(function) => (function.id.as_ref()?.name, statement.span()),
+            Declaration::ClassDeclaration(class) => (class.id.as_ref()?.name, statement.span()),
+            _ => return None,
+        },
+        Statement::ExportDefaultDeclaration(export) => match &export.declaration {
+            ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
+                (function.id.as_ref()?.name, export.span)
+            }
+            ExportDefaultDeclarationKind::ClassDeclaration(class) => (class.id.as_ref()?.name, export.span),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((name.to_string(), span))
+}
+
+/// The text of a source that the parser reads as every engine does, as far as bytes can tell.
+fn readable(source: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(source).ok().filter(|text| text.len() <= LARGEST_SOURCE)?;
+    let unreadable = source.contains(&0)
+        || has_lone_surrogate(source)
+        // In scripts these begin a comment, in modules they are operators.
+        || text.contains("<!--")
+        || text.contains("-->")
+        // Comments that say how JSX is compiled.
+        || text.contains("@jsx");
+    (!unreadable).then_some(text)
+}
+
+/// An upper bound of the tree's depth: each level takes a sign, or a word beside another.
+fn signs(source: &[u8]) -> usize {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 128;
+    let mut count = 0;
+    let mut last = b' ';
+    for byte in source.iter().copied() {
+        let sign = byte.is_ascii_punctuation() && byte != b'_' && byte != b'$';
+        if sign || is_word(byte) && !is_word(last) {
+            count += 1;
+        }
+        last = byte;
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! The modules of a JavaScript or TypeScript program: which files its specifiers lead to, and which packages.
+
+mod resolve;
+
+use super::super::entry::{LanguageKind, What};
+use super::super::language::{Import, JavaScript, Language, Parsed, Raw};
+use super::super::packages::node::{Packages, package_of};
+use super::super::world::Kind;
+use super::{INLINE, Sources, View};
+use resolve::{Resolved, Resolver};
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// More local modules than any program by hand has: what lies beyond is left to watching.
+const MOST_MODULES: usize = 4000;
+
+/// Reads the entry's source and every local module that it leads to.
+pub(super) fn sources(view: &mut View<'_>) -> Sources {
+    let mut search = Search {
+        resolver: Resolver::new(view),
+        packages: Packages::default(),
+        sources: Sources::default(),
+        scopes: BTreeSet::new(),
+        queue: VecDeque::new(),
+    };
+    search.begin(view);
+    while let Some(file) = search.queue.pop_front() {
+        if search.sources.len() >= MOST_MODULES {
+            search.sources.computed_imports = true;
+            break;
+        }
+        if !search.sources.contains(&file)
+            && let Some(bytes) = view.world.read(&file)
+        {
+            search.take(view, file.clone(), bytes, &file);
+        }
+    }
+    search.finish(view)
+}
+
+struct Search {
+    resolver: Resolver,
+    packages: Packages,
+    sources: Sources,
+    /// Directories whose settings were looked for.
+    scopes: BTreeSet<PathBuf>,
+    queue: VecDeque<PathBuf>,
+}
+
+impl Search {
+    fn begin(&mut self, view: &mut View<'_>) {
+        let Some((path, bytes)) = view.entry_source() else {
+            self.sources.computed_imports = true;
+            return;
+        };
+        self.sources.entry = Some(path.clone());
+        // The engine follows links before it looks for modules.
+        let place = match &view.entry.what {
+            What::Script(script) => view.follow(&script.clone()),
+            _ => view.entry.directory.join("[eval]"),
+        };
+        self.preloaded(view);
+        self.take(view, path, bytes, &place);
+    }
+
+    /// `-r ./setup.js`, `--import=tsx`
+    fn preloaded(&mut self, view: &mut View<'_>) {
+        let flags: [&[u8]; 6] =
+            [b"-r", b"--require", b"--import", b"--loader", b"--experimental-loader", b"--preload"];
+        let options = view.entry.options.clone();
+        let from = view.entry.directory.join("[eval]");
+        let mut words = options.iter().map(|option| option.as_bytes());
+        while let Some(word) = words.next() {
+            let value = if flags.contains(&word) {
+                words.next()
+            } else {
+                flags.iter().find_map(|flag| word.strip_prefix(*flag)?.strip_prefix(b"="))
+            };
+            if let Some(specifier) = value.and_then(|value| str::from_utf8(value).ok()) {
+                self.import(view, &from, specifier);
+            }
+        }
+        // Options in a variable may preload as well.
+        let variable = view.variable("NODE_OPTIONS").unwrap_or_default();
+        self.sources.computed_imports |= !variable.is_empty();
+    }
+
+    /// Takes in the source `path`, whose specifiers count from `place`.
+    fn take(&mut self, view: &mut View<'_>, path: PathBuf, bytes: Vec<u8>, place: &Path) {
+        let Some(language) = self.language(view, &path) else {
+            // Data: it counts, and does nothing.
+            self.sources.add(path, bytes, Parsed::default(), &Raw);
+            return;
+        };
+        let parsed = language.parse(&bytes);
+        let imports = parsed.imports.clone();
+        self.sources.add(path, bytes, parsed, &language);
+        self.settings(view, place);
+        for import in &imports {
+            if let Import::Specifier(specifier) = import {
+                self.import(view, place, specifier);
+            }
+        }
+    }
+
+    fn language(&self, view: &View<'_>, path: &Path) -> Option<JavaScript> {
+        let is_entry = self.sources.entry.as_deref() == Some(path);
+        if path == Path::new(INLINE) {
+            let typed = view.entry.language == LanguageKind::TypeScript;
+            return Some(if typed { JavaScript::typescript() } else { JavaScript::plain() });
+        }
+        let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+        let known = ["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"].contains(&extension);
+        (known || is_entry).then(|| JavaScript::for_extension(extension))
+    }
+
+    fn import(&mut self, view: &mut View<'_>, from: &Path, specifier: &str) {
+        match self.resolver.resolve(view, from, specifier, &mut self.sources.shadows) {
+            Resolved::BuiltIn => {}
+            Resolved::Elsewhere => self.sources.computed_imports = true,
+            Resolved::Files(files) => {
+                for file in files {
+                    match package_of(&file) {
+                        Some(package) if self.packages.note(view.world, &package) => {}
+                        _ => self.queue.push_back(file),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The files of the directories above a source that decide how it is read: the nearest of each name.
+    fn settings(&mut self, view: &mut View<'_>, place: &Path) {
+        let mut names: Vec<&str> = vec!["package.json"];
+        let interpreter = view.entry.interpreter.as_deref().and_then(Path::file_name).unwrap_or_default();
+        if view.entry.language == LanguageKind::TypeScript {
+            names.push("tsconfig.json");
+        }
+        match interpreter.as_bytes() {
+            b"deno" => names.extend(["deno.json", "deno.jsonc"]),
+            b"bun" => names.extend(["tsconfig.json", "bunfig.toml"]),
+            _ => {}
+        }
+        for name in names {
+            for directory in place.ancestors().skip(1) {
+                let file = directory.join(name);
+                if !self.scopes.insert(file.clone()) {
+                    break;
+                }
+                if view.world.kind(&file) == Kind::File {
+                    self.sources.settings.insert(file);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn finish(self, view: &mut View<'_>) -> Sources {
+        let Self { mut sources, resolver, packages, .. } = self;
+        sources.settings.extend(resolver.settings());
+        let found = packages.with_dependencies(view.world);
+        sources.packages.extend(found.into_iter().map(|(name, version)| ("node".to_owned(), name, version)));
+        sources
+    }
+}

@@ -1,0 +1,84 @@
+//! The files that sources of Ruby, Perl, R, Lua, PHP and Julia name by literals, recursively.
+
+use super::super::entry::LanguageKind;
+use super::super::language::{Import, Language, Literal};
+use super::super::world::Kind;
+use super::{Sources, View};
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// More files than any program by hand has.
+const MOST_FILES: usize = 4000;
+
+/// The language and the endings that it adds to names; `None` where nothing is known of it.
+pub(super) fn language(kind: LanguageKind) -> Option<(Literal, &'static [&'static str])> {
+    let (name, endings): (_, &[&str]) = match kind {
+        LanguageKind::Ruby => ("ruby", &["", ".rb", ".so"]),
+        LanguageKind::Perl => ("perl", &[""]),
+        LanguageKind::R => ("r", &[""]),
+        LanguageKind::Lua => ("lua", &["", ".lua", "/init.lua"]),
+        LanguageKind::Php => ("php", &[""]),
+        LanguageKind::Julia => ("julia", &[""]),
+        _ => return None,
+    };
+    Some((Literal::by_name(name)?, endings))
+}
+
+/// Reads the entry's source and every file that it names.
+pub(super) fn sources(view: &mut View<'_>, language: Literal, endings: &[&str]) -> Sources {
+    let mut sources = Sources::default();
+    let Some((entry, bytes)) = view.entry_source() else {
+        sources.computed_imports = true;
+        return sources;
+    };
+    sources.entry = Some(entry.clone());
+    // Options may load more (`-r`, `-M`, `-l`), or change the search.
+    sources.computed_imports = !view.entry.options.is_empty();
+    let mut queue = VecDeque::from([(entry, bytes)]);
+    while let Some((path, bytes)) = queue.pop_front() {
+        if sources.contains(&path) {
+            continue;
+        }
+        if sources.len() >= MOST_FILES {
+            sources.computed_imports = true;
+            break;
+        }
+        let parsed = language.parse(&bytes);
+        let imports = parsed.imports.clone();
+        sources.add(path.clone(), bytes, parsed, &language);
+        for import in &imports {
+            let Some(file) = find(view, &mut sources, &path, import, endings) else { continue };
+            if let Some(bytes) = view.world.read(&file) {
+                queue.push_back((file, bytes));
+            }
+        }
+    }
+    sources
+}
+
+fn find(
+    view: &mut View<'_>,
+    sources: &mut Sources,
+    from: &Path,
+    import: &Import,
+    endings: &[&str],
+) -> Option<PathBuf> {
+    let base = match import {
+        Import::FileFromDirectory(path) => view.entry.directory.join(OsStr::from_bytes(path)),
+        Import::FileFromSource(path) => from.parent()?.join(OsStr::from_bytes(path)),
+        _ => return None,
+    };
+    let base: PathBuf = base.components().collect();
+    for ending in endings {
+        let mut candidate = base.clone().into_os_string();
+        candidate.push(ending);
+        let candidate = PathBuf::from(candidate);
+        if view.world.kind(&candidate) == Kind::File {
+            return Some(candidate);
+        }
+        sources.shadows.insert(candidate);
+    }
+    None
+}

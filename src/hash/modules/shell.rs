@@ -1,0 +1,87 @@
+//! The files that a shell script sources, recursively.
+
+use super::super::entry::LanguageKind;
+use super::super::language::{Import, Language, Shell};
+use super::super::world::Kind;
+use super::{Sources, View};
+use std::collections::VecDeque;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// More files than any script by hand sources.
+const MOST_FILES: usize = 1000;
+
+/// Reads the entry's script and every file that it sources by a name that can be read.
+pub(super) fn sources(view: &mut View<'_>) -> Sources {
+    let mut sources = Sources::default();
+    let Some((entry, bytes)) = view.entry_source() else {
+        sources.computed_imports = true;
+        return sources;
+    };
+    sources.entry = Some(entry.clone());
+    sources.exact = prints_itself(view);
+    let mut queue = VecDeque::from([(entry.clone(), bytes)]);
+    while let Some((path, bytes)) = queue.pop_front() {
+        if sources.len() >= MOST_FILES {
+            sources.computed_imports = true;
+            break;
+        }
+        let parsed = Shell.parse(&bytes);
+        let imports = parsed.imports.clone();
+        sources.add(path.clone(), bytes, parsed, &Shell);
+        for import in &imports {
+            let Some(file) = find(view, &mut sources, &entry, &path, import) else { continue };
+            let queued = queue.iter().any(|(waiting, _)| *waiting == file);
+            if sources.contains(&file) || queued {
+                continue;
+            }
+            if let Some(bytes) = view.world.read(&file) {
+                queue.push_back((file, bytes));
+            }
+        }
+    }
+    sources
+}
+
+/// Where the file of an import is. What is not there, or stands later on the search, is a shadow.
+fn find(
+    view: &mut View<'_>,
+    sources: &mut Sources,
+    entry: &Path,
+    from: &Path,
+    import: &Import,
+) -> Option<PathBuf> {
+    let place = |path: &[u8]| Path::new(std::ffi::OsStr::from_bytes(path)).to_path_buf();
+    let beside = |file: &Path, path: &[u8]| Some(file.parent()?.join(place(path)));
+    let candidates = match import {
+        Import::FileFromDirectory(path) => vec![view.entry.directory.join(place(path))],
+        Import::FileFromSource(path) => beside(from, path).into_iter().collect(),
+        Import::FileFromEntry(path) => beside(entry, path).into_iter().collect(),
+        // Without a slash: along PATH, then, in bash, the working directory.
+        Import::Specifier(name) => {
+            let path = view.variable("PATH").unwrap_or_default();
+            let directories =
+                std::env::split_paths(&path).map(|directory| view.entry.directory.join(directory));
+            let mut candidates: Vec<PathBuf> = directories.map(|directory| directory.join(name)).collect();
+            candidates.push(view.entry.directory.join(name));
+            candidates
+        }
+        Import::Module { .. } | Import::Relative { .. } => Vec::new(),
+    };
+    for candidate in candidates {
+        // Without `.`, as paths are stored; `..` stays as the shell will ask for it.
+        let candidate: PathBuf = candidate.components().collect();
+        if view.world.kind(&candidate) == Kind::File {
+            return Some(candidate);
+        }
+        sources.shadows.insert(candidate);
+    }
+    None
+}
+
+/// Whether the shell prints the lines that it reads: `bash -v`, `sh -o verbose`.
+fn prints_itself(view: &View<'_>) -> bool {
+    debug_assert_eq!(view.entry.language, LanguageKind::Shell);
+    let verbose = view.entry.options.iter().any(|option| option == "verbose" || option == "--verbose");
+    verbose || view.has_flag(b'v')
+}
