@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 /// anything that could be the same again.
 const MOMENTARY: &str = "at batch btop date df dmesg free gdate halt htop iostat journalctl kill killall last lastlog \
     logger lsof mktemp mpstat notify-send pgrep pkill poweroff ps pstree reboot renice shred shuf \
-    shutdown sleep ss netstat sync top touch uptime users uuidgen vmstat w wall watch who whoami \
+    shutdown sleep ss netstat sync top touch uptime users uuidgen vmstat w wall watch who \
     write xdg-open nvidia-smi";
 
 /// Whether the program of this name answers with the moment or does a deed.
@@ -39,7 +39,7 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
         b"tar" | b"gtar" | b"bsdtar" => {
             let first = words.first().map(|word| word.as_bytes()).unwrap_or_default();
             let old_style = !first.starts_with(b"-") && first.iter().any(|byte| b"cru".contains(byte));
-            old_style || letters(b"cru") || long(&["--create", "--append", "--update", "--catenate", "--get"])
+            old_style || letters(b"cru") || long(&["--create", "--append", "--update"])
         }
         b"find" | b"gfind" => long(&[
             "-printf", "-fprintf", "-ls", "-fls", "-newer", "-mtime", "-mmin", "-ctime", "-cmin", "-atime",
@@ -50,7 +50,7 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
         b"install" => letters(b"p") || long(&["--preserve-timestamps"]),
         b"du" => long(&["--time"]),
         b"tree" => letters(b"Dtcr"),
-        b"gzip" | b"pigz" => !letters(b"ncd"),
+        b"gzip" | b"pigz" => !letters(b"nd") && !long(&["--no-name", "--decompress"]),
         _ => false,
     }
 }
