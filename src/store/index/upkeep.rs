@@ -158,6 +158,8 @@ impl Index {
         self.writing(|transaction| {
             let mut removed = 0;
             for sql in [
+                "DELETE FROM bodies WHERE sequence IN (SELECT sequence FROM bodies \
+                 WHERE sequence NOT IN (SELECT sequence FROM commits) LIMIT ?1)",
                 "DELETE FROM products WHERE (digest, sequence, path) IN (SELECT digest, sequence, path \
                  FROM products WHERE sequence NOT IN (SELECT sequence FROM commits) LIMIT ?1)",
                 "DELETE FROM edges WHERE (digest, sequence) IN (SELECT digest, sequence \
@@ -169,6 +171,23 @@ impl Index {
             }
             Ok(removed > 0)
         })
+    }
+
+    /// How often commits got back what they had lost: then an old row needs blobs that it did not need before.
+    pub(crate) fn revived(&self) -> Result<i64> {
+        self.reading(|connection| connection.query_row("SELECT revived FROM totals", [], |row| row.get(0)))
+    }
+
+    /// When the store was last brought below its cap, if ever.
+    pub(crate) fn trimmed(&self) -> Result<Option<Timestamp>> {
+        let read = |row: &Row<'_>| row.get::<_, Option<i64>>(0);
+        let time = self.reading(|connection| connection.query_row("SELECT trimmed FROM totals", [], read))?;
+        Ok(time.map(Timestamp))
+    }
+
+    /// Takes note that the store is being brought below its cap.
+    pub(crate) fn set_trimmed(&mut self, now: Timestamp) -> Result<()> {
+        self.writing(|transaction| transaction.execute("UPDATE totals SET trimmed = ?1", [now.0]).map(|_| ()))
     }
 
     /// Gives up to `pages` free pages back to the file system; tells whether there were any.
