@@ -52,7 +52,9 @@ pub(super) fn find(
         if !policy.kept_statuses.keep(candidate.commit.termination) {
             continue;
         }
-        let age = u64::try_from(present.now.0.saturating_sub(candidate.commit.started.0)).unwrap_or(0);
+        // What seems to come from the future may be of any age.
+        let age = present.now.0.saturating_sub(candidate.commit.started.0);
+        let age = u64::try_from(age).unwrap_or(u64::MAX);
         if policy.time_to_live.is_some_and(|limit| age >= limit) {
             if matches!(miss, Miss::Unknown) {
                 miss = Miss::Expired(age);

@@ -113,6 +113,7 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         Observation::Importable { path, .. } => {
             format!("importable entries of {} {}", shown(path), plural(verb("changed")))
         }
+        Observation::Search { .. } => "PATH leads to other programs".to_owned(),
         Observation::Network => "the network may not decide the result".to_owned(),
         Observation::TimeOrder { .. } => format!("order of modification times {}", verb("changed")),
         Observation::Modified { path, .. } => {
@@ -168,6 +169,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Root(_) => (12, Vec::new()),
         Observation::Importable { path: at, .. } => (13, path(at)),
         Observation::Network => (14, Vec::new()),
+        Observation::Search { .. } => (15, Vec::new()),
     }
 }
 

@@ -146,6 +146,10 @@ pub fn observation(observation: &Observation) -> Line {
             line("imports from", shown(path), short(&digest.to_hex()))
         }
         Observation::Network => line("network", "used", ""),
+        Observation::Search { programs, .. } => {
+            let names: Vec<_> = programs.iter().map(|program| escape::line(&program.name)).collect();
+            line("found on PATH", names.join(" "), "")
+        }
     }
 }
 
@@ -194,6 +198,13 @@ pub fn observation_json(observation: &Observation) -> Object {
             .with("names", json::texts(names))
             .with("digest", json::digest(digest)),
         Observation::Network => of("network"),
+        Observation::Search { path, programs } => {
+            let programs = programs.iter().map(|program| {
+                let found = program.program.as_ref().map(json::path);
+                Json::from(Object::part().with("name", json::text(&program.name)).with("program", found))
+            });
+            of("search").with("path_digest", json::digest(path)).with("programs", programs.collect::<Json>())
+        }
     }
 }
 

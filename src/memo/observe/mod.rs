@@ -3,6 +3,7 @@
 //! Whatever cannot be told for sure keeps the result from being kept.
 
 mod importer;
+mod programs;
 mod scope;
 mod times;
 mod variables;
@@ -85,6 +86,9 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     }
     observer.reads()?;
     observer.descriptors()?;
+    if let Some(search) = programs::observe(trace, &run.captured.environment, run.places) {
+        observer.observe(search, None);
+    }
     times::observe(&mut observer.observed, &observer.timed, run.places, run.captured.shows_times);
     variables::observe(run, trace, &observer.contents, &mut observer.observed);
     Ok(observer.observed)
