@@ -17,6 +17,7 @@ use super::stdin::StdinAtStart;
 use crate::exec::{Access, Hazard, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
+use crate::hash::memory::FileMemory;
 use crate::hash::{exclude, files, look};
 use crate::record::{Evidence, FileState, Observation, Places, Recall, StoredPath, Timestamp};
 use importer::Importer;
@@ -385,11 +386,12 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Digests the files that were read, in parallel, and observes their contents.
+    /// Digests the files that were read, in parallel where they are not known, and observes their contents.
     fn digest(&mut self, paths: &[PathBuf]) -> Result<(), NotKept> {
-        let digests = files::digest_many(paths);
-        for (path, digest) in paths.iter().zip(digests) {
-            let Ok((digest, evidence)) = digest else {
+        let mut memory = FileMemory::new(self.run.recall);
+        memory.prepare(paths.iter().cloned());
+        for path in paths {
+            let Ok((digest, evidence)) = memory.digest(path) else {
                 // Not readable now although it was read then, or no regular file.
                 match look::state(path, true).0 {
                     FileState::Special { .. } => {
@@ -399,19 +401,15 @@ impl Observer<'_> {
                     _ => return Err(NotKept::InputMoved(path.clone())),
                 }
             };
-            if evidence.changed >= self.run.started || evidence.modified >= self.run.started {
-                let same = match self.watcher.young.get(path) {
-                    Some(FileState::File { digest: young, .. }) => *young == digest,
-                    _ => false,
-                };
-                if !same {
-                    return Err(NotKept::InputMoved(path.clone()));
-                }
+            let moved = fs::metadata(path).map_or(true, |metadata| self.moved(&metadata));
+            let young = self.watcher.young.get(path);
+            if moved && !matches!(young, Some(FileState::File { digest: young, .. }) if *young == digest) {
+                return Err(NotKept::InputMoved(path.clone()));
             }
-            let evidence = files::trusted(path, evidence, Timestamp::now());
             self.contents.insert(path.clone(), digest);
             self.observe(Observation::Content { path: self.stored(path), digest }, evidence);
         }
+        memory.keep();
         Ok(())
     }
 
