@@ -34,6 +34,8 @@ pub enum Kind {
     NotExecutable,
     /// No such commit, or several.
     NoSuchRevision,
+    /// The run must be watched, and this system cannot.
+    CannotWatch,
     /// `--mode replay` and nothing to replay.
     NothingToReplay,
     /// The store was written by a newer cashet.

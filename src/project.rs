@@ -1,1 +1,309 @@
-//! Root and store discovery, and `cashet.toml`.
+//! Where a call stands: the root of the project, the store's directory, and `cashet.toml`.
+//!
+//! Knows nothing of what the settings mean; durations, sizes and patterns stay as they are written.
+
+use crate::error::{Error, Result};
+use crate::record::Places;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Name of the store's directory in a root.
+pub const STORE_NAME: &str = ".cashet";
+
+/// Name of the settings file in a root.
+pub const SETTINGS_NAME: &str = "cashet.toml";
+
+/// Names that make a directory a root.
+const ROOT_MARKS: [&str; 3] = [STORE_NAME, ".git", SETTINGS_NAME];
+
+/// Where a call stands.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The working directory, absolute.
+    pub directory: PathBuf,
+    /// Root and HOME.
+    pub places: Places,
+    /// The store's directory; it need not exist.
+    pub store: PathBuf,
+    /// Whether the user named the store, which is consent to another owner's.
+    pub store_is_named: bool,
+}
+
+impl Project {
+    /// Finds root and store for a call from `directory` (absolute). `home` and `named_store` are what HOME and
+    /// `--store` or `CASHET_DIR` say; a relative `named_store` counts from `directory`.
+    #[must_use]
+    pub fn find(directory: PathBuf, home: Option<&OsStr>, named_store: Option<&OsStr>) -> Self {
+        let home = home.map(PathBuf::from).filter(|home| home.is_absolute() && home != Path::new("/"));
+        let root = find_root(&directory, home.as_deref());
+        let store = match named_store {
+            Some(named) => directory.join(named),
+            None => root.join(STORE_NAME),
+        };
+        Self { directory, places: Places { root, home }, store, store_is_named: named_store.is_some() }
+    }
+
+    /// Reads the root's `cashet.toml`; settings are empty where there is none.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Usage`] with the place in the file when it is malformed; the system's reason when it
+    /// is there and cannot be read.
+    pub fn settings(&self) -> Result<Settings> {
+        let path = self.places.root.join(SETTINGS_NAME);
+        let text = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
+            Err(error) => return Err(Error::io("read", &path, error)),
+        };
+        let malformed = |reason: String| {
+            Error::usage(format!("{}: {reason}", path.display()))
+                .with_hint("the manual's section on cashet.toml shows every setting")
+        };
+        let text = String::from_utf8(text).map_err(|_| malformed("not UTF-8".to_owned()))?;
+        toml::from_str(&text).map_err(|error| {
+            let line =
+                error.span().and_then(|span| text.get(..span.start)).map(|before| before.split('\n').count());
+            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            malformed(place + &error.message().replace('\n', " "))
+        })
+    }
+}
+
+/// The nearest ancestor with a mark; HOME and `/` never count, unless the call stands there itself, and the walk
+/// stays on one file system.
+fn find_root(directory: &Path, home: Option<&Path>) -> PathBuf {
+    let device = fs::metadata(directory).map(|metadata| metadata.dev()).ok();
+    for ancestor in directory.ancestors() {
+        let is_self = ancestor == directory;
+        if !is_self && (Some(ancestor) == home || ancestor == Path::new("/")) {
+            break;
+        }
+        if !is_self && fs::metadata(ancestor).map(|metadata| metadata.dev()).ok() != device {
+            break;
+        }
+        if ROOT_MARKS.iter().any(|mark| fs::symlink_metadata(ancestor.join(mark)).is_ok()) {
+            return ancestor.to_path_buf();
+        }
+    }
+    directory.to_path_buf()
+}
+
+/// What `cashet.toml` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// `[exec]`: defaults for every command.
+    pub exec: ExecSettings,
+    /// `[store]`.
+    pub store: StoreSettings,
+    /// `[[command]]`: settings for the commands that they match.
+    #[serde(rename = "command")]
+    pub commands: Vec<CommandSettings>,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct StoreSettings {
+    /// The size beyond which least recently used results are dropped: `20G`.
+    pub max_size: Option<String>,
+    /// Whether every record is flushed to disk before the call returns.
+    pub durable: bool,
+}
+
+/// One `[[command]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandSettings {
+    /// `match`: program, script path, or leading words.
+    pub pattern: String,
+    /// The settings.
+    pub exec: ExecSettings,
+}
+
+impl<'de> Deserialize<'de> for CommandSettings {
+    /// `match` beside the settings of `[exec]`: serde cannot refuse unknown names in a flattened table.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut table = toml::Table::deserialize(deserializer)?;
+        let Some(toml::Value::String(pattern)) = table.remove("match") else {
+            return Err(D::Error::custom("a [[command]] needs match = \"…\""));
+        };
+        let exec = ExecSettings::deserialize(table).map_err(|error| D::Error::custom(error.message()))?;
+        Ok(Self { pattern, exec })
+    }
+}
+
+/// One pattern or several.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Words {
+    /// `"a"`
+    One(String),
+    /// `["a", "b"]`
+    Many(Vec<String>),
+}
+
+impl Words {
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::One(word) => std::slice::from_ref(word),
+            Self::Many(words) => words,
+        }
+    }
+}
+
+/// Settings for running a command, named as the options of `exec` are. Patterns are relative to the root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ExecSettings {
+    /// `--input`
+    pub input: Option<Words>,
+    /// `--output`
+    pub output: Option<Words>,
+    /// `--env`
+    pub env: Option<Words>,
+    /// `--tool`
+    pub tool: Option<Words>,
+    /// `--ignore-write`
+    pub ignore_write: Option<Words>,
+    /// `--tag`
+    pub tag: Option<Words>,
+    /// `hash`, `null` or `inherit`
+    pub stdin: Option<String>,
+    /// `--salt`
+    pub salt: Option<String>,
+    /// `--pure`
+    pub pure: Option<bool>,
+    /// `--env-strict`
+    pub env_strict: Option<bool>,
+    /// `--exact-source`
+    pub exact_source: Option<bool>,
+    /// `--trace`
+    pub trace: Option<String>,
+    /// `--allow-net`
+    pub allow_net: Option<bool>,
+    /// `--clean-outputs`
+    pub clean_outputs: Option<bool>,
+    /// `--cache-exit`
+    pub cache_exit: Option<String>,
+    /// `--mode`
+    pub mode: Option<String>,
+    /// `--ttl`
+    pub ttl: Option<String>,
+    /// `--stale`
+    pub stale: Option<String>,
+}
+
+impl CommandSettings {
+    /// Whether this block is about a command of these words: its leading words are the pattern's, or the pattern
+    /// is the program's name, or the first word after the program that is no option (a script or module).
+    #[must_use]
+    pub fn matches(&self, words: &[OsString]) -> bool {
+        let pattern: Vec<&str> = self.pattern.split_whitespace().collect();
+        let leading =
+            words.iter().zip(&pattern).filter(|(word, part)| word.as_os_str() == OsStr::new(part)).count();
+        if !pattern.is_empty() && leading == pattern.len() {
+            return true;
+        }
+        let [pattern] = pattern.as_slice() else { return false };
+        let program = words.first().map(Path::new).and_then(Path::file_name);
+        let script = words.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"));
+        program == Some(OsStr::new(pattern))
+            || script.is_some_and(|word| word.as_os_str() == OsStr::new(pattern))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    fn project(directory: &Path) -> Project {
+        Project::find(directory.to_path_buf(), None, None)
+    }
+
+    #[test]
+    fn the_root_is_the_nearest_marked_ancestor() {
+        let outer = tempfile::tempdir().unwrap();
+        let inner = outer.path().join("a/b");
+        fs::create_dir_all(&inner).unwrap();
+        assert_eq!(project(&inner).places.root, inner);
+        fs::create_dir(outer.path().join(".git")).unwrap();
+        assert_eq!(project(&inner).places.root, outer.path());
+        fs::write(outer.path().join("a/cashet.toml"), "").unwrap();
+        assert_eq!(project(&inner).places.root, outer.path().join("a"));
+        assert_eq!(project(&inner).store, outer.path().join("a/.cashet"));
+    }
+
+    #[test]
+    fn home_is_no_ancestor() {
+        let home = tempfile::tempdir().unwrap();
+        let inner = home.path().join("project");
+        fs::create_dir_all(home.path().join(".git")).unwrap();
+        fs::create_dir(&inner).unwrap();
+        let found = Project::find(inner.clone(), Some(home.path().as_os_str()), None);
+        assert_eq!(found.places.root, inner);
+    }
+
+    #[test]
+    fn a_named_store_counts_from_the_directory() {
+        let found = Project::find("/tmp".into(), None, Some(OsStr::new("x/y")));
+        assert_eq!(found.store, Path::new("/tmp/x/y"));
+        assert!(found.store_is_named);
+    }
+
+    #[test]
+    fn settings_are_read_and_mistakes_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join(SETTINGS_NAME);
+        fs::write(
+            &file,
+            "[store]\nmax-size = \"1G\"\n[[command]]\nmatch = \"pytest\"\ninput = \"src/**\"\nttl = \"1d\"\n",
+        )
+        .unwrap();
+        let settings = project(root.path()).settings().unwrap();
+        assert_eq!(settings.store.max_size.as_deref(), Some("1G"));
+        let first = settings.commands.first().unwrap();
+        assert_eq!(first.exec.input.as_ref().map(Words::all), Some(["src/**".to_owned()].as_slice()));
+        for (text, line) in [
+            ("[exec]\nnonsense = 1\n", "line 2"),
+            ("[exec\n", "line 1"),
+            ("x = 1", "line 1"),
+            ("[[command]]\nmatch = \"a\"\nnonsense = 1\n", "nonsense"),
+            ("[[command]]\ninput = \"a\"\n", "match"),
+        ] {
+            fs::write(&file, text).unwrap();
+            let error = project(root.path()).settings().unwrap_err().to_string();
+            assert!(error.contains(line), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+        fs::write(&file, [0xff, 0xfe]).unwrap();
+        assert!(project(root.path()).settings().is_err());
+    }
+
+    #[test]
+    fn a_block_matches_program_script_or_leading_words() {
+        let block =
+            |pattern: &str| CommandSettings { pattern: pattern.to_owned(), exec: ExecSettings::default() };
+        for (pattern, line, expected) in [
+            ("pytest", "pytest -x", true),
+            ("pytest", "/usr/bin/pytest", true),
+            ("pytest", "python -m pytest", true),
+            ("train.py", "python -u train.py --lr 1", true),
+            ("python train.py", "python train.py --lr 1", true),
+            ("python train.py", "python other.py", false),
+            ("", "python", false),
+        ] {
+            assert_eq!(block(pattern).matches(&words(line)), expected, "{pattern} against {line}");
+        }
+    }
+}

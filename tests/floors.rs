@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// Modules of one floor each, lowest first. A module may import what is on lower floors.
 const FLOORS: &[&[&str]] = &[
     &["digest", "encode", "error"],
-    &["record", "project"],
+    &["record"],
+    &["project"],
     &["hash", "store", "exec"],
     &["memo"],
     &["ui"],

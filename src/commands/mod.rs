@@ -1,1 +1,142 @@
-//! One file per command, each its arguments and one function.
+//! One file per command, each its arguments and one function over library calls.
+
+pub mod answers;
+mod audit;
+mod check;
+pub mod cli;
+pub mod complete;
+pub mod completions;
+pub mod context;
+pub mod diff;
+mod exec;
+pub mod exit;
+pub mod export;
+pub mod found;
+pub mod fsck;
+pub mod gc;
+pub mod get;
+pub mod graph;
+pub mod history;
+pub mod import;
+pub mod log;
+pub mod man;
+pub mod missed;
+pub mod options;
+pub mod provenance;
+pub mod restore;
+pub mod revision;
+pub mod rm;
+mod runner;
+pub mod show;
+pub mod stats;
+pub mod tag;
+pub mod values;
+pub mod welcome;
+
+pub use exit::Exit;
+
+use crate::error::Result;
+use crate::ui::message;
+use crate::ui::page::{self, Page};
+use cli::{Call, Verb};
+use context::Context;
+use std::ffi::OsString;
+
+/// Does what the words after `cashet` say, and tells how the program is to end.
+pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
+    let words = with_store_behind(words.collect());
+    match words.split_first() {
+        None => end(welcome::run()),
+        // Before anything else: a hit has no time for more.
+        Some((first, rest)) if first == "exec" => exec::main(rest),
+        Some((first, rest)) if first == "check" => check::main(rest),
+        Some((first, rest)) if first == "audit" => audit::main(rest),
+        Some((first, rest)) if first == "complete" => end(answers::run(rest)),
+        Some(_) => end(run(&words)),
+    }
+}
+
+/// `--store DIR` before the name of a command that runs another goes behind it, where its own options are read.
+fn with_store_behind(mut words: Vec<OsString>) -> Vec<OsString> {
+    let store = match words.first().and_then(|word| word.to_str()) {
+        Some("--store") => 2,
+        Some(word) if word.starts_with("--store=") => 1,
+        _ => return words,
+    };
+    let runs = words.get(store).is_some_and(|word| cli::RUNNERS.iter().any(|name| word == name));
+    if let Some(head) = words.get_mut(..=store).filter(|_| runs) {
+        head.rotate_right(1);
+    }
+    words
+}
+
+fn run(words: &[OsString]) -> Result<Exit> {
+    let (verb, store) = match cli::parse(words)? {
+        Call::Verb(verb, store) => (verb, store),
+        Call::Text(text) => {
+            let mut page = Page::stdout(crate::record::Timestamp::now());
+            page.write(&text)?;
+            return page.finish().map(|()| exit::DONE);
+        }
+    };
+    let context = Context::here(store.as_deref())?;
+    let mut page = Page::stdout(context.now);
+    let ended = run_verb(&verb, &context, &mut page);
+    // What was shown before a failure is shown before it is told.
+    let finished = page.finish();
+    ended.and_then(|exit| finished.map(|()| exit))
+}
+
+/// Does what a command on the store is to do, and shows it on `page`.
+///
+/// # Errors
+/// Those of the command.
+pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    match verb {
+        Verb::Log(args) => log::run(args, context, page),
+        Verb::Show(args) => show::run(args, context, page),
+        Verb::Get(args) => get::run(args, context, page),
+        Verb::Diff(args) => diff::run(args, context, page),
+        Verb::History(args) => history::run(args, context, page),
+        Verb::Graph(args) => graph::run(args, context, page),
+        Verb::Tag(args) => tag::run(args, context, page),
+        Verb::Rm(args) => rm::run(args, context, page),
+        Verb::Gc(args) => gc::run(args, context, page),
+        Verb::Stats(args) => stats::run(args, context, page),
+        Verb::Fsck(args) => fsck::run(args, context, page),
+        Verb::Export(args) => export::run(args, context, page),
+        Verb::Import(args) => import::run(args, context, page),
+        Verb::Completions(args) => completions::run(args, page),
+        Verb::Man(args) => man::run(args, page),
+    }
+}
+
+/// A reader that went away has read enough: that is no failure.
+fn end(ended: Result<Exit>) -> Exit {
+    match ended {
+        Ok(exit) => exit,
+        Err(error) if page::is_reader_gone(&error) => exit::DONE,
+        Err(error) => {
+            message::error(&error);
+            Exit::Status(error.command_status())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_named_first_goes_to_the_command_that_reads_it() {
+        let moved = |line: &str| {
+            let words = line.split(' ').map(OsString::from).collect();
+            with_store_behind(words).join(std::ffi::OsStr::new(" ")).into_string().unwrap()
+        };
+        assert_eq!(moved("--store x exec true"), "exec --store x true");
+        assert_eq!(moved("--store=x check -- true"), "check --store=x -- true");
+        for line in ["--store x log", "exec --store x true", "--store", "--store x", "log"] {
+            assert_eq!(moved(line), line);
+        }
+    }
+}

@@ -3,11 +3,23 @@
 //!
 //! Knows nothing of digests, blobs, manifests or caching.
 
+mod process;
+mod pump;
+mod signals;
+mod spawn;
+mod startup;
+mod streams;
+#[cfg(test)]
+mod tests;
 mod trace;
+mod umask;
 mod unix;
 mod watch;
 
+pub use signals::raise_again;
+pub use startup::secure_standard_descriptors;
 pub use trace::{Access, DescriptorUse, Hazard, Trace};
+pub use umask::umask;
 pub use unix::Unix;
 
 use crate::error::Result;
@@ -58,6 +70,8 @@ pub struct Spec<'a> {
     pub watch: WatchMode,
     /// Directories that are nobody's input or output: the store.
     pub unobserved: &'a [PathBuf],
+    /// The program that a version manager's shim starts in the end: what was read before that does not count.
+    pub behind_shim: Option<&'a Path>,
 }
 
 /// Is told what a run does while it does it.
@@ -66,11 +80,17 @@ pub trait Recorder: Send {
     fn chunk(&mut self, stream: Stream, bytes: &[u8]);
 }
 
-/// Is told, while the caller is held, that a process is about to change what an absolute path names: create,
-/// write, truncate, rename, link, remove, or change its attributes. Called once for each path, before its
-/// first change.
+/// Is told, while the caller is held, what a process is about to do to an absolute path, so that it can look at the
+/// path as it was. Each is called once for a path.
 pub trait Witness: Send {
-    /// `path` is about to change; last link not followed.
+    /// `path` is about to be looked at or opened for the first time.
+    fn about_to_look(&mut self, path: &Path);
+
+    /// The directory `path` is about to be opened.
+    fn about_to_list(&mut self, path: &Path);
+
+    /// What `path` names is about to change for the first time: to be created, written, truncated, renamed, linked,
+    /// removed, or given other attributes; last link not followed.
     fn about_to_change(&mut self, path: &Path);
 }
 
@@ -81,7 +101,11 @@ pub enum StreamEnd {
     Complete,
     /// Our reader went away; the child was told so by a closed pipe.
     ReaderGone,
-    /// Our own descriptor did not take the bytes, with the system's error number.
+    /// Our own descriptor did not take the bytes, with the system's error number: a full device, a terminal that
+    /// hung up, `EBADF` if it was closed when we were started (then the child had it closed too), `EINTR` if a
+    /// signal came while the reader did not read and the command had ended. Bare, the command's own write would
+    /// have failed. Its next write does, by SIGPIPE; but it may have written all before, and end well: then it
+    /// is for the caller to say that bytes were lost.
     WriteFailed(i32),
     /// A process still holds the pipe after the command ended; a pump passes on what it writes.
     StillHeld,
@@ -94,7 +118,8 @@ pub struct Finished {
     pub termination: Termination,
     /// What it took.
     pub resources: Resources,
-    /// The signal that reached us meanwhile (SIGINT, SIGTERM, SIGHUP, SIGQUIT), if one did.
+    /// The first signal that reached us meanwhile (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2), if one
+    /// did. The child has got it too.
     pub signal: Option<i32>,
     /// How stdout ended.
     pub stdout: StreamEnd,
@@ -115,7 +140,8 @@ pub enum Unwatched {
 
 /// Runs commands.
 pub trait Executor {
-    /// Runs `spec` to its end.
+    /// Runs `spec` to its end. Returns when the command itself has ended and its streams have too, or a second
+    /// after the command if processes left behind still hold them.
     ///
     /// # Errors
     /// When the command could not be started: [`crate::error::Kind::CommandNotFound`],

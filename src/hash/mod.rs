@@ -2,10 +2,29 @@
 //!
 //! Knows nothing of stores (it is handed a `Recall`), of how commands run, or of the terminal.
 
+pub mod capture;
+pub mod command;
 pub mod entry;
+pub mod environment;
+pub mod exclude;
+pub mod files;
+mod gather;
+pub mod globs;
+pub mod grammar;
+mod inputs;
+pub mod interpreters;
 pub mod language;
+pub mod launchers;
+pub mod look;
+pub mod looker;
 pub mod manifest;
+pub mod memory;
 pub mod modules;
+pub mod nature;
+pub mod occurrence;
 mod packages;
+pub mod program;
+mod remembered;
 pub mod request;
+pub mod shims;
 pub mod world;

@@ -188,15 +188,29 @@ pub enum Observation {
         /// Of the sorted names and kinds.
         digest: Digest,
     },
+    /// The entries of a directory that an import of some modules would find: files and directories whose name up to
+    /// the first dot is one of theirs.
+    Importable {
+        /// The directory.
+        path: StoredPath,
+        /// Names of the modules, sorted.
+        names: Vec<Vec<u8>>,
+        /// Of the sorted names and kinds of those entries.
+        digest: Digest,
+    },
+    /// The network was used, and that is allowed to decide the result or does not matter.
+    Network,
     /// The order of modification times of some files: paths from the oldest on, equal ones together.
     TimeOrder {
         /// Groups of files with one time, oldest group first, each sorted.
         groups: Vec<Vec<StoredPath>>,
     },
-    /// The exact modification time of a path, last link not followed.
+    /// The exact modification time of a path.
     Modified {
         /// The path.
         path: StoredPath,
+        /// Whether the last link is followed.
+        follow: bool,
         /// Its time.
         time: Timestamp,
     },
@@ -312,7 +326,7 @@ impl Encode for Observation {
                 to.unsigned(2).value(path).flag(*everything).digest(digest)
             }
             Self::TimeOrder { groups } => to.unsigned(3).list(groups),
-            Self::Modified { path, time } => to.unsigned(4).value(path).value(time),
+            Self::Modified { path, follow, time } => to.unsigned(4).value(path).flag(*follow).value(time),
             Self::Stdin(used) => to.unsigned(5).value(used),
             Self::Descriptor { number, offset, digest } => {
                 to.unsigned(6).unsigned(u64::from(*number)).unsigned(*offset).digest(digest)
@@ -322,6 +336,10 @@ impl Encode for Observation {
             Self::Umask(mask) => to.unsigned(9).unsigned(u64::from(*mask)),
             Self::Superuser(is) => to.unsigned(10).flag(*is),
             Self::Root(path) => to.unsigned(11).bytes(path),
+            Self::Importable { path, names, digest } => {
+                to.unsigned(12).value(path).list(names).digest(digest)
+            }
+            Self::Network => to.unsigned(13),
         };
     }
 }
@@ -341,7 +359,11 @@ impl Decode for Observation {
                 digest: from.digest()?,
             },
             3 => Self::TimeOrder { groups: from.list()? },
-            4 => Self::Modified { path: StoredPath::decode(from)?, time: Timestamp::decode(from)? },
+            4 => Self::Modified {
+                path: StoredPath::decode(from)?,
+                follow: from.flag()?,
+                time: Timestamp::decode(from)?,
+            },
             5 => Self::Stdin(StdinUse::decode(from)?),
             6 => Self::Descriptor {
                 number: from.unsigned32()?,
@@ -353,6 +375,12 @@ impl Decode for Observation {
             9 => Self::Umask(from.unsigned32()?),
             10 => Self::Superuser(from.flag()?),
             11 => Self::Root(from.bytes()?.to_vec()),
+            12 => Self::Importable {
+                path: StoredPath::decode(from)?,
+                names: from.list()?,
+                digest: from.digest()?,
+            },
+            13 => Self::Network,
             tag => return Err(DecodeError::UnknownTag(tag)),
         })
     }

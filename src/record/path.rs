@@ -47,6 +47,28 @@ impl StoredPath {
         &self.rest
     }
 
+    /// The directory that the path is in, and its name there; a base itself has no name. By words alone.
+    #[must_use]
+    pub fn split(&self) -> (Self, &[u8]) {
+        let (directory, name) = match self.rest.iter().rposition(|byte| *byte == b'/') {
+            Some(place) => self.rest.split_at_checked(place.max(usize::from(place == 0))).unwrap_or_default(),
+            None => (&b""[..], self.rest.as_slice()),
+        };
+        let name = name.strip_prefix(b"/").unwrap_or(name);
+        (Self { base: self.base, rest: directory.to_vec() }, name)
+    }
+
+    /// The path of `name` in this directory; without a name, this path.
+    #[must_use]
+    pub fn join(&self, name: &[u8]) -> Self {
+        let mut rest = self.rest.clone();
+        if !rest.is_empty() && !name.is_empty() && rest.last() != Some(&b'/') {
+            rest.push(b'/');
+        }
+        rest.extend_from_slice(name);
+        Self { base: self.base, rest }
+    }
+
     /// The path as people read it: `src/main.rs`, `~/.config/x`, `/usr/bin/env`, `.` for the root.
     #[must_use]
     pub fn shown(&self) -> PathBuf {
@@ -173,6 +195,19 @@ mod tests {
         ] {
             let stored = places().store(Path::new(path));
             assert_eq!(stored.shown(), Path::new(shown), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_its_directory_and_its_name() {
+        for path in
+            ["/home/user/project", "/home/user/project/a", "/home/user/project/a/b", "/etc/hosts", "/x", "/"]
+        {
+            let stored = places().store(Path::new(path));
+            let (directory, name) = stored.split();
+            assert!(!name.contains(&b'/'), "{path}");
+            assert_eq!(directory.join(name), stored, "{path}");
+            assert_eq!(StoredPath::from_bytes(&directory.to_bytes()), Ok(directory), "{path}");
         }
     }
 

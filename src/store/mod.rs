@@ -3,6 +3,32 @@
 //! Knows nothing of what a manifest means, of processes, of the terminal, or of the time, which is
 //! passed in.
 
+mod archive;
+mod blobs;
+mod clock;
+mod events;
+mod exclusive;
+mod flat;
+mod fsck;
+mod gc;
+mod history;
+mod index;
+mod layout;
+mod local;
+mod lock;
+mod memoizing;
+mod plan;
+mod recall;
+
+pub use archive::Moved;
+pub use exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
+pub use fsck::{Damage, Report};
+pub use gc::KEEP_TAG;
+pub use history::{Log, Resolved, Row, Stats};
+pub use index::{Filter, Missed, StatusFilter};
+pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
+pub use plan::{DEFAULT_AGE, Plan, Policy};
+
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;
 use crate::record::{Commit, Content, Evidence, OutputTree, Timestamp};
@@ -35,6 +61,8 @@ pub struct Claim {
     pub(crate) key: Key,
     /// The locked file; `None` where the store cannot lock, since it cannot be written either.
     pub(crate) lock: Option<File>,
+    pub(crate) waited: bool,
+    pub(crate) abandoned: bool,
 }
 
 impl Claim {
@@ -42,6 +70,26 @@ impl Claim {
     #[must_use]
     pub const fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// Whether somebody else held it first.
+    #[must_use]
+    pub const fn waited(&self) -> bool {
+        self.waited
+    }
+
+    /// Whether somebody else gave the key up meanwhile, having run without a result to keep: then nobody need wait
+    /// for anybody.
+    #[must_use]
+    pub const fn follows_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
+    /// Tells those who wait that no result will be kept.
+    pub fn abandon(&self) {
+        if let Some(file) = &self.lock {
+            lock::give_up(file);
+        }
     }
 
     /// Whether the claim is held by a lock.
@@ -104,7 +152,7 @@ pub trait BlobWriter: Write + Send {
 }
 
 /// A store, as far as running commands needs one.
-pub trait Store {
+pub trait Store: Sync {
     /// The commits of `key` that may be replayed, newest first.
     ///
     /// # Errors

@@ -1,1 +1,20 @@
-//! The only place that prints.
+//! The only place that prints: views for people, JSON for programs, messages.
+//!
+//! Knows nothing of how anything is stored, hashed or run; it is handed values and words them.
+
+pub mod audit;
+pub mod changes;
+pub mod colour;
+pub mod commits;
+pub mod compare;
+pub mod diff;
+pub mod escape;
+pub mod facts;
+pub mod graph;
+pub mod human;
+pub mod json;
+pub mod message;
+pub mod page;
+pub mod progress;
+pub mod status;
+pub mod table;

@@ -1,1 +1,50 @@
-//! Watching a run.
+//! Watching a run: every path that its processes name, and everything else that decides its result or escapes.
+//!
+//! A thread of its own installs a seccomp filter on itself and starts the command, which inherits it; a second
+//! thread serves the calls that the filter stops, and always lets them go on. See docs/limits.md for what cannot
+//! be seen.
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[path = "."]
+mod linux {
+    mod access;
+    mod calls;
+    mod changing;
+    mod child;
+    mod descriptors;
+    mod filter;
+    mod install;
+    mod listener;
+    mod opening;
+    mod orphans;
+    mod paths;
+    mod process;
+    mod program;
+    mod ptrace;
+    mod session;
+    mod sockets;
+    mod supervisor;
+    mod table;
+    #[cfg(test)]
+    mod tests;
+
+    pub(in crate::exec) use session::{Session, start};
+}
+
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "unsupported.rs"]
+mod linux;
+
+pub(super) use linux::{Session, start};
+
+/// What is not observed: directories, and what a version manager's shim does before it starts this program.
+pub(super) type Surroundings<'a> = (&'a [std::path::PathBuf], Option<&'a std::path::Path>);
+
+/// Why a watched run could not be started.
+#[derive(Debug)]
+pub(super) enum StartError {
+    /// Watching is impossible, with the reason; nothing was started.
+    Unavailable(String),
+    /// The command could not be started.
+    Spawn(std::io::Error),
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Measures cashet against the floor, the machine's limits and whichever peers are installed, and prints a table in
+# Markdown.
+#
+#     benches/compare.sh [--rounds N] [--full] [--output FILE] [S1 S6 S7 …]
+#
+# Without names: every scenario. --full takes the large sizes (100,000 files, more rounds). Peers come from PATH and
+# from target/peers (benches/install-peers.sh). BENCH_DIR says on which file system to work; it is emptied.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+unset RUSTFLAGS
+
+built() { # the executable that cargo built for a target of this kind and name
+    cargo build --release --locked --message-format=json "$@" |
+        python3 -c 'import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("executable"): print(message["executable"])' | tail -n 1
+}
+
+work=${BENCH_DIR:-target/compare}
+mkdir -p "$work" target/peers
+cashet=$(built --bin cashet)
+limits=$(built --bench limits)
+gcc -O2 -static -o target/peers/floor benches/floor.c
+gcc -O2 -static -o target/peers/measure benches/measure.c
+if readelf -l "$cashet" | grep -q INTERP; then
+    echo "compare.sh: $cashet is dynamic; its start-up is not what is to be measured" >&2
+    exit 1
+fi
+
+export PATH="$PWD/target/peers/bin:$PATH"
+exec python3 benches/compare.py --cashet "$cashet" --limits "$limits" \
+    --floor "$PWD/target/peers/floor" --measure "$PWD/target/peers/measure" --work "$work" "$@"

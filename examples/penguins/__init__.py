@@ -1,0 +1,1 @@
+"""Telling penguins apart: what the steps of the example pipeline share."""

@@ -1,0 +1,51 @@
+//! `cashet audit`: what does this command read, write, start and look for? Runs it under watch, records nothing.
+
+use super::exec::{Ground, Streams};
+use super::exit::Exit;
+use super::options::{self, Scanned};
+use crate::error::{Error, Result};
+use crate::exec::Unix;
+use crate::memo;
+use crate::record::Termination;
+use crate::ui::message;
+use crate::ui::status::{Status, Verbosity};
+use std::ffi::OsString;
+
+/// Runs `cashet audit WORDS`.
+#[must_use]
+pub(super) fn main(words: &[OsString]) -> Exit {
+    // `--json` is the one option that the others do not have.
+    let json = words.first().is_some_and(|word| word == "--json");
+    let words = if json { words.get(1..).unwrap_or_default() } else { words };
+    let scanned = match options::scan(words) {
+        Some(scanned) => scanned,
+        None => match super::runner::by_clap("audit", words) {
+            Ok(scanned) => scanned,
+            Err(exit) => return exit,
+        },
+    };
+    match audit(&scanned, json) {
+        Ok(exit) => exit,
+        Err(error) => {
+            message::error(&error);
+            Exit::Status(error.exec_status())
+        }
+    }
+}
+
+fn audit(scanned: &Scanned, json: bool) -> Result<Exit> {
+    let mut ground = Ground::new(scanned, false)?;
+    if ground.settle()?.is_some() {
+        return Err(Error::usage("audit leaves standard input as it is").with_hint("leave --stdin out"));
+    }
+    let streams = Streams::new(false)?;
+    let status = Status::new(Verbosity::Line);
+    let executor = Unix;
+    let context = ground.context(&executor, &status, &streams);
+    let audited = memo::audit(&context, ground.request(), ground.policy())?;
+    crate::ui::audit::show(&audited, &ground.project.places, json);
+    Ok(match audited.termination {
+        Termination::Exited(status) => Exit::Status(status),
+        Termination::Signaled(signal) => Exit::Signal(signal),
+    })
+}

@@ -1,0 +1,55 @@
+//! `cashet check`: would this command be replayed? Runs nothing, records nothing.
+
+use super::exec::{Ground, Streams};
+use super::exit::Exit;
+use super::options::{self, Flag, Scanned};
+use crate::error::{EXIT_NO, Result};
+use crate::exec::Unix;
+use crate::memo::{self, Checked};
+use crate::ui::message;
+use crate::ui::status::{Call, Status, Verbosity};
+use std::ffi::OsString;
+
+/// The command would run bare.
+const EXIT_BYPASS: u8 = 3;
+
+/// Runs `cashet check WORDS`.
+#[must_use]
+pub(super) fn main(words: &[OsString]) -> Exit {
+    let scanned = match options::scan(words) {
+        Some(scanned) => scanned,
+        None => match super::runner::by_clap("check", words) {
+            Ok(scanned) => scanned,
+            Err(exit) => return exit,
+        },
+    };
+    match check(&scanned) {
+        Ok(exit) => exit,
+        Err(error) => {
+            message::error(&error);
+            Exit::Status(error.command_status())
+        }
+    }
+}
+
+fn check(scanned: &Scanned) -> Result<Exit> {
+    let mut ground = Ground::new(scanned, false)?;
+    // Standard input that counts is read to its end: its digest is part of the question.
+    drop(ground.settle()?);
+    let streams = Streams::new(false)?;
+    let verbosity = match (scanned.has(Flag::Explain), scanned.has(Flag::Quiet)) {
+        (true, _) => Verbosity::Full,
+        (false, true) => Verbosity::Silent,
+        (false, false) => Verbosity::Line,
+    };
+    let status = Status::new(verbosity);
+    let executor = Unix;
+    let context = ground.context(&executor, &status, &streams);
+    let checked = memo::check(&context, ground.request(), ground.policy())?;
+    status.checked(&Call { words: &ground.request().words, store: ground.store() }, &checked);
+    Ok(Exit::Status(match checked {
+        Checked::Hit { .. } => 0,
+        Checked::Miss { .. } => EXIT_NO,
+        Checked::Bypass(_) => EXIT_BYPASS,
+    }))
+}

@@ -1,0 +1,272 @@
+//! `cashet exec`: runs a command, or replays it.
+
+mod plan;
+mod products;
+mod spool;
+
+use super::exit::Exit;
+use super::options::{self, Flag, Scanned};
+use crate::error::{EXIT_FAILED, Error, Result};
+use crate::exec::Unix;
+use crate::hash::request::{Request, StdinPart};
+use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
+use crate::project::Project;
+use crate::record::{Recall, Termination};
+use crate::store::{LocalStore, Store, StoreOptions};
+use crate::ui::message;
+use crate::ui::status::{Call, Status, Verbosity};
+use plan::{Plan, Showing, StdinSource};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Runs `cashet exec WORDS`. Never builds clap's parser unless a word is unusual.
+#[must_use]
+pub(super) fn main(words: &[OsString]) -> Exit {
+    let scanned = match options::scan(words) {
+        Some(scanned) => scanned,
+        None => match super::runner::by_clap("exec", words) {
+            Ok(scanned) => scanned,
+            Err(exit) => return exit,
+        },
+    };
+    match answer(&scanned) {
+        Ok(exit) => exit,
+        Err(error) => {
+            message::error(&error);
+            Exit::Status(error.exec_status())
+        }
+    }
+}
+
+/// Everything that `exec`, `check` and `audit` stand on.
+pub(super) struct Ground {
+    pub(super) project: Project,
+    plan: Plan,
+    store: Option<LocalStore>,
+    no_store: Option<String>,
+    /// Whether this call made the store.
+    created: bool,
+}
+
+impl Ground {
+    /// Finds the project, settles the options, opens the store.
+    pub(super) fn new(scanned: &Scanned, create: bool) -> Result<Self> {
+        let directory = std::env::current_dir()
+            .map_err(|error| Error::io("find", Path::new("the working directory"), error))?;
+        let home = std::env::var_os("HOME");
+        let named = scanned.last(Flag::Store).map(OsString::from);
+        let named = named.or_else(|| std::env::var_os("CASHET_DIR").filter(|value| !value.is_empty()));
+        let project = Project::find(directory, home.as_deref(), named.as_deref());
+        let settings = project.settings()?;
+        let plan = plan::plan(scanned, &project, &settings)?;
+        let mut ground = Self { project, plan, store: None, no_store: None, created: false };
+        if ground.plan.policy.mode != Mode::Off {
+            ground.open_store(create);
+        }
+        Ok(ground)
+    }
+
+    fn open_store(&mut self, create: bool) {
+        let existed = create && std::fs::symlink_metadata(&self.project.store).is_ok();
+        let options = StoreOptions {
+            create,
+            trust_owner: self.project.store_is_named,
+            durable: self.plan.durable,
+            max_size: self.plan.max_size.or(StoreOptions::default().max_size),
+        };
+        match LocalStore::open(&self.project.store, &options) {
+            Ok(store) => {
+                self.created = create && !existed;
+                self.store = Some(store);
+            }
+            Err(error) => self.no_store = Some(error.to_string()),
+        }
+    }
+
+    /// What the call asks for.
+    pub(super) fn request(&self) -> &Request {
+        &self.plan.request
+    }
+
+    /// What the call wants of the memory.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.plan.policy
+    }
+
+    /// The store, if there is one to be used.
+    pub(super) fn store(&self) -> Option<&LocalStore> {
+        self.store.as_ref()
+    }
+
+    /// Puts paths in place of references and settles standard input; tells what the child is to read.
+    pub(super) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
+        let finder = products::Finder { project: &self.project };
+        if let Some(store) = &self.store {
+            memo::resolve_references(&mut self.plan.request, &finder, store)?;
+        }
+        let file = match &self.plan.stdin {
+            StdinSource::Inherit | StdinSource::Null => return Ok(None),
+            StdinSource::Spool => {
+                let (given, digest) = spool::spool(std::io::stdin().as_fd(), &self.project.store)?;
+                self.plan.request.stdin = StdinPart::Content(digest);
+                return Ok(Some(given));
+            }
+            StdinSource::Named(word) => {
+                let store = self.store.as_ref().map(|store| store as &dyn Store);
+                memo::open_stdin(word, &finder, store)?
+            }
+        };
+        let (given, digest) = spool::digested(file, &self.project.store)?;
+        self.plan.request.stdin = StdinPart::Content(digest);
+        Ok(Some(given))
+    }
+
+    pub(super) fn context<'a>(
+        &'a self,
+        executor: &'a Unix,
+        observer: &'a dyn memo::Observer,
+        streams: &'a Streams,
+    ) -> Context<'a> {
+        Context {
+            store: self.store.as_ref().map(|store| store as &dyn Store),
+            no_store: self.no_store.clone(),
+            recall: self.store.as_ref().map_or(&NoRecall as &dyn Recall, |store| store as &dyn Recall),
+            executor,
+            observer,
+            stdin: streams.stdin.as_fd(),
+            stdout: match &streams.nowhere {
+                Some(nowhere) => nowhere.as_fd(),
+                None => streams.stdout.as_fd(),
+            },
+            stderr: streams.stderr.as_fd(),
+        }
+    }
+}
+
+/// Our own three streams.
+pub(super) struct Streams {
+    stdin: std::io::Stdin,
+    stdout: std::io::Stdout,
+    stderr: std::io::Stderr,
+    /// In place of stdout, with `--id`.
+    nowhere: Option<File>,
+}
+
+impl Streams {
+    pub(super) fn new(to_nowhere: bool) -> Result<Self> {
+        let null = Path::new("/dev/null");
+        let open =
+            || OpenOptions::new().write(true).open(null).map_err(|error| Error::io("open", null, error));
+        let nowhere = if to_nowhere { Some(open()?) } else { None };
+        Ok(Self { stdin: std::io::stdin(), stdout: std::io::stdout(), stderr: std::io::stderr(), nowhere })
+    }
+}
+
+/// No store, no memory.
+struct NoRecall;
+
+impl Recall for NoRecall {
+    fn find(&self, _: &crate::digest::RequestId) -> Option<Vec<u8>> {
+        None
+    }
+    fn remember(&self, _: &crate::digest::RequestId, _: &[u8]) {}
+    fn forget(&self, _: &crate::digest::RequestId) {}
+    fn secret(&self) -> [u8; 32] {
+        [0; 32]
+    }
+}
+
+fn verbosity(showing: &Showing) -> Verbosity {
+    if showing.explain {
+        Verbosity::Full
+    } else if showing.quiet {
+        Verbosity::Silent
+    } else if showing.verbose || std::io::stderr().is_terminal() {
+        Verbosity::Line
+    } else {
+        Verbosity::Trouble
+    }
+}
+
+fn answer(scanned: &Scanned) -> Result<Exit> {
+    let mut ground = Ground::new(scanned, true)?;
+    let stdin = ground.settle()?;
+    let streams = Streams::new(ground.plan.showing.id)?;
+    let executor = Unix;
+    let status = Status::new(verbosity(&ground.plan.showing));
+    if ground.created {
+        status.created(&ground.project.store);
+    }
+    let context = ground.context(&executor, &status, &streams);
+    let answered = memo::memoize(&context, &ground.plan.request, stdin, &ground.plan.policy);
+    let call = Call { words: &ground.plan.request.words, store: ground.store.as_ref() };
+    if let Some(report) = &ground.plan.showing.report {
+        write_report(&status.report(&call, &answered), Path::new(report), &status);
+    }
+    let answer = answered?;
+    status.answered(&call, &answer);
+    if let Outcome::Hit { stale: true } = answer.outcome {
+        refresh(scanned);
+    }
+    let exit = exit_of(&ground, &answer);
+    if let Some(store) = &ground.store
+        && !matches!(answer.outcome, Outcome::Hit { .. })
+    {
+        store.settle();
+        status.notices(store);
+    }
+    Ok(exit)
+}
+
+fn write_report(report: &str, path: &Path, status: &Status) {
+    let written = File::create(path).and_then(|mut file| file.write_all(report.as_bytes()));
+    if let Err(error) = written {
+        status.trouble(&Error::io("write", path, error).to_string());
+    }
+}
+
+/// The command's own end; with `--id`, the commit's hash first.
+fn exit_of(ground: &Ground, answer: &Answer) -> Exit {
+    let own = match answer.termination {
+        Termination::Exited(status) => Exit::Status(status),
+        Termination::Signaled(signal) => Exit::Signal(signal),
+    };
+    if !ground.plan.showing.id {
+        return own;
+    }
+    let replayable = matches!(answer.outcome, Outcome::Hit { .. } | Outcome::Ran { kept: Kept::Yes, .. });
+    match answer.commit.filter(|_| replayable) {
+        Some(commit) => {
+            let written =
+                writeln!(std::io::stdout().lock(), "{commit}").and_then(|()| std::io::stdout().flush());
+            if written.is_ok() { own } else { Exit::Status(EXIT_FAILED) }
+        }
+        None if own == Exit::Status(0) => Exit::Status(EXIT_FAILED),
+        None => own,
+    }
+}
+
+/// Starts the same call once more in the background, to record anew.
+fn refresh(scanned: &Scanned) {
+    const LEFT_OUT: &[Flag] = &[
+        Flag::Report,
+        Flag::Id,
+        Flag::Stale,
+        Flag::Mode,
+        Flag::Force,
+        Flag::Verbose,
+        Flag::Quiet,
+        Flag::Explain,
+    ];
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut command = Command::new(program);
+    command.arg("exec").args(["--force", "--quiet"]).args(scanned.to_words(LEFT_OUT));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    // It may fail as it likes: the next call will try again.
+    let _ = command.spawn();
+}

@@ -1,0 +1,325 @@
+//! Options, variables and `cashet.toml` become one plan: flags win over variables, variables over the file.
+
+use crate::commands::options::{Flag, Scanned};
+use crate::commands::values;
+use crate::error::{Error, Result};
+use crate::hash::request::{Request, StdinPart};
+use crate::memo::{Mode, Policy, Statuses, Watching};
+use crate::project::{ExecSettings, Project, Settings, Words};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// What the command's standard input is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StdinSource {
+    /// Ours, as it is.
+    Inherit,
+    /// `/dev/null`.
+    Null,
+    /// Ours, read to its end first.
+    Spool,
+    /// What this names: a path or a reference.
+    Named(OsString),
+}
+
+/// What is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Showing {
+    /// `--id`
+    pub(super) id: bool,
+    /// `--report`
+    pub(super) report: Option<OsString>,
+    /// `-v`
+    pub(super) verbose: bool,
+    /// `-q`
+    pub(super) quiet: bool,
+    /// `--explain`
+    pub(super) explain: bool,
+}
+
+/// A call, settled.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) request: Request,
+    pub(super) policy: Policy,
+    pub(super) stdin: StdinSource,
+    pub(super) showing: Showing,
+    /// The size beyond which results are dropped, in bytes.
+    pub(super) max_size: Option<u64>,
+    /// Whether records are flushed to disk.
+    pub(super) durable: bool,
+}
+
+/// Reads a variable of cashet's own; an empty one counts as unset.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The settings that apply, from the strongest on.
+struct Sources<'a> {
+    scanned: &'a Scanned,
+    blocks: Vec<&'a ExecSettings>,
+}
+
+impl Sources<'_> {
+    /// One value: the flag's, else the variable's, else the file's. Each with the name to blame.
+    fn one(
+        &self,
+        flag: Flag,
+        name: &'static str,
+        variable_name: Option<&'static str>,
+        from_file: impl Fn(&ExecSettings) -> Option<&String>,
+    ) -> Result<Option<(String, String)>> {
+        let text = |value: &OsStr, blame: String| match value.to_str() {
+            Some(text) => Ok(Some((text.to_owned(), blame))),
+            None => Err(Error::usage(format!("{blame}: not UTF-8"))),
+        };
+        if let Some(value) = self.scanned.last(flag) {
+            return text(value, format!("--{name}"));
+        }
+        if let Some((name, value)) = variable_name.and_then(|name| Some((name, variable(name)?))) {
+            return text(&value, name.to_owned());
+        }
+        let found = self.blocks.iter().find_map(|block| from_file(block));
+        Ok(found.map(|value| (value.clone(), format!("cashet.toml: {name}"))))
+    }
+
+    /// All values: those of the file, which are relative to the root, then those of the flags.
+    fn all(
+        &self,
+        flag: Flag,
+        root: Option<&std::path::Path>,
+        from_file: impl Fn(&ExecSettings) -> Option<&Words>,
+    ) -> Vec<OsString> {
+        let listed = self.blocks.iter().filter_map(|block| from_file(block)).flat_map(Words::all);
+        let placed = listed.map(|word| match root {
+            Some(root) => root.join(word).into_os_string(),
+            None => OsString::from(word),
+        });
+        placed.chain(self.scanned.all(flag).map(OsStr::to_os_string)).collect()
+    }
+
+    fn flag(&self, flag: Flag, from_file: impl Fn(&ExecSettings) -> Option<bool>) -> bool {
+        self.scanned.has(flag) || self.blocks.iter().find_map(|block| from_file(block)).unwrap_or(false)
+    }
+}
+
+/// Settles a call.
+///
+/// # Errors
+/// [`crate::error::Kind::Usage`] for the first value that is malformed, or options that contradict each other.
+pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) -> Result<Plan> {
+    let block = settings.commands.iter().find(|block| block.matches(&scanned.words));
+    let blocks = block.map(|block| &block.exec).into_iter().chain([&settings.exec]).collect();
+    let sources = Sources { scanned, blocks };
+    let root = Some(project.places.root.as_path());
+    let (variables, environment) = environment(&sources.all(Flag::Env, None, |block| block.env.as_ref()))?;
+    let stdin = stdin(&sources)?;
+    let request = Request {
+        words: scanned.words.clone(),
+        references: Vec::new(),
+        directory: project.directory.clone(),
+        places: project.places.clone(),
+        environment,
+        variables,
+        inputs: sources.all(Flag::Input, root, |block| block.input.as_ref()),
+        outputs: sources.all(Flag::Output, root, |block| block.output.as_ref()),
+        tools: sources.all(Flag::Tool, None, |block| block.tool.as_ref()),
+        stdin: if stdin == StdinSource::Null { StdinPart::Null } else { StdinPart::None },
+        salt: scanned
+            .last(Flag::Salt)
+            .map(OsStr::to_os_string)
+            .or_else(|| sources.blocks.iter().find_map(|block| block.salt.as_ref()).map(OsString::from)),
+        exact_source: sources.flag(Flag::ExactSource, |block| block.exact_source),
+        env_strict: sources.flag(Flag::EnvStrict, |block| block.env_strict),
+        words_are_inputs: sources.flag(Flag::Pure, |block| block.pure),
+    };
+    let policy = policy(&sources, root)?;
+    check(&request, &policy)?;
+    let max_size = match variable("CASHET_MAX_SIZE") {
+        Some(value) => Some((value.to_string_lossy().into_owned(), "CASHET_MAX_SIZE")),
+        None => settings.store.max_size.clone().map(|value| (value, "cashet.toml: max-size")),
+    };
+    let max_size = max_size.map(|(value, blame)| values::size(&value).map_err(|error| blamed(blame, &error)));
+    let report = scanned.last(Flag::Report).map(OsStr::to_os_string).or_else(|| variable("CASHET_REPORT"));
+    Ok(Plan {
+        request,
+        policy,
+        stdin,
+        showing: Showing {
+            id: scanned.has(Flag::Id),
+            report,
+            verbose: scanned.has(Flag::Verbose),
+            quiet: scanned.has(Flag::Quiet),
+            explain: scanned.has(Flag::Explain),
+        },
+        max_size: max_size.transpose()?,
+        durable: settings.store.durable,
+    })
+}
+
+fn blamed(blame: &str, error: &Error) -> Error {
+    let wrong = Error::usage(format!("{blame}: {error}"));
+    match error.hint() {
+        Some(hint) => wrong.with_hint(hint),
+        None => wrong,
+    }
+}
+
+/// Names and values.
+type Environment = Vec<(OsString, OsString)>;
+
+/// The names of `--env` and the environment with what `NAME=VALUE` sets.
+fn environment(given: &[OsString]) -> Result<(Vec<OsString>, Environment)> {
+    let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let mut names = Vec::new();
+    for word in given {
+        let bytes = word.as_bytes();
+        let (name, value) = match bytes.iter().position(|byte| *byte == b'=') {
+            Some(place) => (bytes.get(..place).unwrap_or_default(), bytes.get(place + 1..)),
+            None => (bytes, None),
+        };
+        let is_name = !name.is_empty() && !name.contains(&0);
+        let is_pattern = name.contains(&b'*') || name.contains(&b'?');
+        if !is_name || (is_pattern && value.is_some()) {
+            return Err(Error::usage(format!("--env: {} names no variable", word.display()))
+                .with_hint("NAME, a pattern such as 'CUDA_*', or NAME=VALUE"));
+        }
+        let name = OsString::from_vec(name.to_vec());
+        if let Some(value) = value {
+            environment.retain(|(known, _)| *known != name);
+            environment.push((name.clone(), OsString::from_vec(value.to_vec())));
+        }
+        names.push(name);
+    }
+    Ok((names, environment))
+}
+
+fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
+    let scanned = sources.scanned;
+    match (scanned.has(Flag::Stdin), scanned.has(Flag::NoStdin)) {
+        (true, true) => {
+            return Err(
+                Error::usage("--stdin and --no-stdin contradict each other").with_hint("give one of them")
+            );
+        }
+        (true, false) => {
+            let named = scanned.last(Flag::Stdin).map(|word| StdinSource::Named(word.to_os_string()));
+            return Ok(named.unwrap_or(StdinSource::Spool));
+        }
+        (false, true) => return Ok(StdinSource::Null),
+        (false, false) => {}
+    }
+    let set = sources.blocks.iter().find_map(|block| block.stdin.clone());
+    let default = variable("CASHET_STDIN")
+        .map(|value| (value.to_string_lossy().into_owned(), "CASHET_STDIN"))
+        .or_else(|| set.map(|value| (value, "cashet.toml: stdin")));
+    match default {
+        None => Ok(StdinSource::Inherit),
+        Some((value, blame)) => match value.as_str() {
+            "hash" => Ok(StdinSource::Spool),
+            "null" => Ok(StdinSource::Null),
+            "inherit" => Ok(StdinSource::Inherit),
+            _ => Err(Error::usage(format!("{blame}: {value} is none of hash, null, inherit"))
+                .with_hint("hash makes standard input count, null gives the command /dev/null")),
+        },
+    }
+}
+
+fn policy(sources: &Sources<'_>, root: Option<&std::path::Path>) -> Result<Policy> {
+    let scanned = sources.scanned;
+    let mode = sources.one(Flag::Mode, "mode", Some("CASHET_MODE"), |block| block.mode.as_ref())?;
+    let mode = match mode {
+        None => Mode::Auto,
+        Some((value, blame)) => match value.as_str() {
+            "auto" => Mode::Auto,
+            "refresh" => Mode::Refresh,
+            "read" => Mode::Read,
+            "replay" => Mode::Replay,
+            "off" => Mode::Off,
+            _ => {
+                return Err(Error::usage(format!("{blame}: there is no mode {value}"))
+                    .with_hint("auto, refresh, read, replay or off"));
+            }
+        },
+    };
+    let mode = match (scanned.has(Flag::Force), scanned.has(Flag::Mode)) {
+        (true, true) if mode != Mode::Refresh => {
+            return Err(Error::usage("--force and --mode contradict each other")
+                .with_hint("--force is --mode refresh: give one of them"));
+        }
+        (true, _) => Mode::Refresh,
+        (false, _) => mode,
+    };
+    let watching = sources.one(Flag::Trace, "trace", None, |block| block.trace.as_ref())?;
+    let watching = match watching {
+        None => Watching::Auto,
+        Some((value, blame)) => match value.as_str() {
+            "auto" => Watching::Auto,
+            "off" => Watching::Off,
+            "require" => Watching::Require,
+            _ => {
+                return Err(Error::usage(format!("{blame}: {value} is none of auto, off, require"))
+                    .with_hint("auto watches where it can"));
+            }
+        },
+    };
+    let time = |found: Option<(String, String)>| {
+        let read = |(value, blame): (String, String)| {
+            values::duration(&value).map_err(|error| blamed(&blame, &error))
+        };
+        found.map(read).transpose()
+    };
+    let kept = sources.one(Flag::CacheExit, "cache-exit", None, |block| block.cache_exit.as_ref())?;
+    let kept_statuses = match kept {
+        None => Statuses::default(),
+        Some((value, blame)) => Statuses::parse(&value).ok_or_else(|| {
+            Error::usage(format!("{blame}: {value} is no list of exit statuses"))
+                .with_hint("numbers and ranges from 0 to 255, such as 0,1,3-5")
+        })?,
+    };
+    let tags = sources.all(Flag::Tag, None, |block| block.tag.as_ref());
+    let tags = tags.iter().map(|tag| match tag.to_str() {
+        Some(text) => values::tag(text),
+        None => Err(Error::usage(format!("--tag: {} is not UTF-8", tag.display()))),
+    });
+    Ok(Policy {
+        mode,
+        history_only: scanned.has(Flag::NoCache),
+        time_to_live: time(sources.one(Flag::Ttl, "ttl", Some("CASHET_TTL"), |block| block.ttl.as_ref())?)?,
+        stale_after: time(sources.one(Flag::Stale, "stale", None, |block| block.stale.as_ref())?)?,
+        watching,
+        pure: sources.flag(Flag::Pure, |block| block.pure),
+        allow_network: sources.flag(Flag::AllowNet, |block| block.allow_net),
+        ignored_writes: sources.all(Flag::IgnoreWrite, root, |block| block.ignore_write.as_ref()),
+        clean_outputs: sources.flag(Flag::CleanOutputs, |block| block.clean_outputs),
+        kept_statuses,
+        tags: tags.collect::<Result<_>>()?,
+    })
+}
+
+/// Options that make no sense together.
+fn check(request: &Request, policy: &Policy) -> Result<()> {
+    let contradiction = |what: &str, hint: &str| Err(Error::usage(what).with_hint(hint));
+    if policy.history_only && matches!(policy.mode, Mode::Read | Mode::Replay) {
+        return contradiction("--no-cache records, and this mode does not", "leave one of them out");
+    }
+    if policy.stale_after.is_some() && !request.outputs.is_empty() {
+        return contradiction(
+            "--stale is not for commands with outputs",
+            "--ttl runs them again when they are too old",
+        );
+    }
+    if let (Some(stale), Some(live)) = (policy.stale_after, policy.time_to_live)
+        && stale >= live
+    {
+        return contradiction(
+            "--stale must be shorter than --ttl",
+            "between the two, results are replayed and refreshed",
+        );
+    }
+    if policy.clean_outputs && request.outputs.is_empty() {
+        return contradiction("--clean-outputs needs --output", "say which files the command makes");
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! `export`: commits and all that they need, as one file.
+
+use super::context::Context;
+use super::exit::{DONE, Exit};
+use super::found::Opened;
+use crate::digest::CommitId;
+use crate::error::{Error, Result};
+use crate::store::{LocalStore, Moved};
+use crate::ui::page::Page;
+use crate::ui::progress::Steps;
+use crate::ui::{human, message};
+use clap::ValueHint;
+use std::ffi::OsString;
+use std::fs::Permissions;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `export`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The archive to write
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// The commits; all of them if none is named
+    #[arg(value_name = "REV")]
+    revisions: Vec<OsString>,
+}
+
+/// Writes the archive beside its place and gives it the name when it is whole; `-` is standard output.
+///
+/// # Errors
+/// No such commit; something of it is damaged; the file cannot be written.
+pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    let opened = Opened::open(context)?;
+    let store = opened.must()?;
+    let ids = args.revisions.iter().map(|revision| opened.find(revision).map(|found| found.id));
+    let ids: Vec<CommitId> = ids.collect::<Result<_>>()?;
+    let moved = if args.file == Path::new("-") {
+        if io::stdout().is_terminal() {
+            return Err(Error::usage("an archive is binary, and standard output is a terminal")
+                .with_hint("name a file, or pipe it somewhere"));
+        }
+        write(store, &ids, &mut Bytes(page))?
+    } else {
+        to_file(store, &ids, &args.file)?
+    };
+    opened.tell_notices();
+    let skipped = match moved.skipped {
+        0 => String::new(),
+        skipped => format!("; {} left out, since their results were dropped", human::number(skipped)),
+    };
+    let (commits, size) = (human::count(moved.commits, "commit"), human::size(moved.bytes));
+    message::status(&format!("{commits} exported, {size} of results{skipped}"));
+    Ok(DONE)
+}
+
+fn to_file(store: &LocalStore, ids: &[CommitId], file: &Path) -> Result<Moved> {
+    let failed = |source| Error::io("write", file, source);
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // As any new file: the mask takes away what it takes away.
+    let builder = builder.prefix(".cashet-").permissions(Permissions::from_mode(0o666));
+    let mut beside = builder.tempfile_in(directory).map_err(failed)?;
+    let moved = write(store, ids, &mut beside)?;
+    beside.persist(file).map_err(|refused| failed(refused.error))?;
+    Ok(moved)
+}
+
+fn write(store: &LocalStore, ids: &[CommitId], to: &mut dyn Write) -> Result<Moved> {
+    let mut steps = Steps::new();
+    let mut to = BufWriter::new(to);
+    let moved = store.export(ids, &mut to, &mut |at| steps.at(at.step, at.done, at.total))?;
+    to.flush().map_err(|source| Error::io("write", Path::new("the archive"), source))?;
+    Ok(moved)
+}
+
+/// A page that takes bytes.
+struct Bytes<'a, 'p>(&'a mut Page<'p>);
+
+impl Write for Bytes<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.bytes(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(error) => Err(error.os_error().map_or(io::ErrorKind::Other, io::Error::kind).into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

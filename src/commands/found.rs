@@ -1,0 +1,302 @@
+//! The store as commands read it: revisions become commits with all that is known of them.
+//!
+//! A store that is not there yet is an empty one.
+
+use super::context::Context;
+use super::revision::{self, Base, Revision};
+use crate::digest::{BlobId, CommitId};
+use crate::encode::Decode;
+use crate::error::{Error, Kind, Result};
+use crate::hash::manifest::Manifest;
+use crate::project::Project;
+use crate::record::{Commit, Content, OutputTree, Timestamp};
+use crate::store::{Filter, LocalStore, Resolved, Row, Store, StoreOptions};
+use crate::ui::commits::{self, Entry};
+use crate::ui::{escape, human, message};
+use std::ffi::OsStr;
+use std::io::Read;
+
+/// A commit with all that is known of it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its id.
+    pub id: CommitId,
+    /// The commit.
+    pub commit: Commit,
+    /// Its place in the order of recording.
+    pub sequence: u64,
+    /// What was known before the run, encoded.
+    manifest: Vec<u8>,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+    /// How often it answered a call.
+    pub hits: u64,
+    /// When it was last made or used.
+    pub last_used: Timestamp,
+    /// Bytes of all that the run produced.
+    pub bytes: u64,
+    /// Whether its result was dropped to save room.
+    pub evicted: bool,
+    /// Whether its result was found damaged.
+    pub distrusted: bool,
+}
+
+impl Found {
+    /// What was known before the run; empty where that was written by another version.
+    #[must_use]
+    pub fn manifest(&self) -> Manifest {
+        Manifest::from_bytes(&self.manifest).unwrap_or_default()
+    }
+
+    /// What lists tell of it.
+    #[must_use]
+    pub fn entry(&self) -> Entry<'_> {
+        Entry {
+            id: self.id,
+            commit: &self.commit,
+            tags: &self.tags,
+            hits: self.hits,
+            last_used: self.last_used,
+            bytes: self.bytes,
+            evicted: self.evicted,
+            distrusted: self.distrusted,
+        }
+    }
+}
+
+impl From<Row> for Found {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            commit: row.commit,
+            sequence: row.sequence,
+            manifest: row.manifest,
+            tags: row.tags,
+            hits: row.hits,
+            last_used: row.last_used,
+            bytes: row.size,
+            evicted: row.evicted,
+            distrusted: row.distrusted,
+        }
+    }
+}
+
+/// A store that is open, if there is one.
+#[derive(Debug)]
+pub struct Opened {
+    store: Option<LocalStore>,
+    project: Project,
+}
+
+impl Opened {
+    /// Opens the store of the project, if there is one.
+    ///
+    /// # Errors
+    /// A store that was named is not there; it belongs to somebody else, or is newer.
+    pub fn open(context: &Context) -> Result<Self> {
+        let project = context.project.clone();
+        let store = match open(&project, false) {
+            Ok(store) => Some(store),
+            Err(error) if error.is_not_found() && !project.store_is_named => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { store, project })
+    }
+
+    /// Opens the store of the project, and makes it if there is none.
+    ///
+    /// # Errors
+    /// It cannot be made; it belongs to somebody else, or is newer.
+    pub fn create(context: &Context) -> Result<Self> {
+        let project = context.project.clone();
+        Ok(Self { store: Some(open(&project, true)?), project })
+    }
+
+    /// The store, if there is one.
+    #[must_use]
+    pub const fn store(&self) -> Option<&LocalStore> {
+        self.store.as_ref()
+    }
+
+    /// The store, for a command that cannot do without.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn must(&self) -> Result<&LocalStore> {
+        self.store.as_ref().ok_or_else(|| {
+            Error::new(Kind::NoSuchRevision, format!("there is no store at {}", self.project.store.display()))
+                .with_hint("'cashet exec -- COMMAND' makes one")
+        })
+    }
+
+    /// Tells what was put right on the way.
+    pub fn tell_notices(&self) {
+        for notice in self.store.iter().flat_map(LocalStore::notices) {
+            message::warning(&notice);
+        }
+    }
+
+    /// Takes in what hits have noted, so that numbers are right. A failure costs a number, never an answer.
+    pub fn fold(&self) {
+        if let Some(store) = &self.store {
+            let _ = store.fold();
+        }
+    }
+
+    /// The commits that `filter` lets through, newest first.
+    pub fn log(&self, filter: Filter) -> impl Iterator<Item = Result<Found>> {
+        self.store.iter().flat_map(move |store| store.log(filter.clone())).map(|row| row.map(Found::from))
+    }
+
+    /// The commits of the lineage of `newest`, from it back, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn lineage(&self, newest: &Found) -> Result<Vec<Found>> {
+        let rows = self.must()?.lineage(&newest.commit.lineage)?;
+        Ok(rows.into_iter().filter(|row| row.sequence <= newest.sequence).map(Found::from).collect())
+    }
+
+    /// One commit.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn commit(&self, id: &CommitId) -> Result<Option<Found>> {
+        Ok(self.must()?.row(id)?.map(Found::from))
+    }
+
+    /// The commit that a revision, as typed, names.
+    ///
+    /// # Errors
+    /// It is no revision; no commit, or several, are meant.
+    pub fn find(&self, typed: &OsStr) -> Result<Found> {
+        self.found(&revision::parse(typed)?)
+    }
+
+    /// The commit that a revision names.
+    ///
+    /// # Errors
+    /// No commit, or several, are meant.
+    pub fn found(&self, revision: &Revision) -> Result<Found> {
+        let none = || revision::none_such(revision);
+        let store = self.store.as_ref().ok_or_else(none)?;
+        let id = match &revision.base {
+            Base::Newest(place) => store.nth_newest(place.saturating_sub(1))?,
+            Base::Command(words) => self.newest_of(store, words)?,
+            Base::Prefix(prefix) => match store.resolve(prefix)? {
+                Resolved::None => None,
+                Resolved::One(id) => Some(id),
+                Resolved::Many(ids) => return Err(ambiguous(store, revision, &ids)),
+            },
+        };
+        let mut row = store.row(&id.ok_or_else(none)?)?.ok_or_else(none)?;
+        for step in 0..revision.steps {
+            let parent = row.commit.parent.map(|parent| store.row(&parent)).transpose()?.flatten();
+            row = parent.ok_or_else(|| {
+                let known = human::count(step.saturating_add(1), "commit");
+                Error::new(
+                    Kind::NoSuchRevision,
+                    format!("there is no commit '{}': its lineage has {known}", revision.typed),
+                )
+            })?;
+        }
+        Ok(row.into())
+    }
+
+    /// The newest commit with these words; of several places the one here counts first.
+    fn newest_of(&self, store: &LocalStore, words: &[Vec<u8>]) -> Result<Option<CommitId>> {
+        let here = self.project.places.store(&self.project.directory);
+        let mut elsewhere = None;
+        // A function's name is among the first words; the database can look for that without reading every commit.
+        for name in words.iter().take(4).filter(|name| !name.is_empty()) {
+            let last = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
+            let filter = Filter { function: Some(last.to_vec()), ..Filter::default() };
+            for row in store.log(filter) {
+                let row = row?;
+                if !is_of(&row.commit, words) {
+                    continue;
+                }
+                if row.commit.directory == here {
+                    return Ok(Some(row.id));
+                }
+                elsewhere = elsewhere.or(Some(row.id));
+            }
+        }
+        Ok(elsewhere)
+    }
+
+    /// The outputs of a commit; an empty tree where it left none.
+    ///
+    /// # Errors
+    /// They are damaged, or were dropped.
+    pub fn outputs(&self, found: &Found) -> Result<OutputTree> {
+        if found.evicted && found.commit.outputs.is_some() {
+            return Err(evicted(found));
+        }
+        match &self.store {
+            Some(store) => Ok(store.output_tree(&found.commit)?.unwrap_or_default()),
+            None => Ok(OutputTree::default()),
+        }
+    }
+
+    /// Opens stored bytes after proving them.
+    ///
+    /// # Errors
+    /// They are damaged or not there.
+    pub fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>> {
+        self.must()?.read(blob)
+    }
+
+    /// Stored bytes in memory; `None` where they are damaged or were dropped.
+    #[must_use]
+    pub fn content(&self, content: &Content) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read(&content.blob).ok()?.read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}
+
+fn open(project: &Project, create: bool) -> Result<LocalStore> {
+    let options = StoreOptions { create, trust_owner: project.store_is_named, ..StoreOptions::default() };
+    LocalStore::open(&project.store, &options)
+}
+
+/// That several commits are meant.
+fn ambiguous(store: &LocalStore, revision: &Revision, ids: &[CommitId]) -> Error {
+    let candidates = ids.iter().map(|id| {
+        let commit = store.row(id).ok().flatten().map(|row| row.commit);
+        let about = commit.map(|commit| format!(" ({})", escape::cut(&commits::command(&commit), 30)));
+        format!("{}{}", shortest(id, ids), about.unwrap_or_default())
+    });
+    let candidates: Vec<String> = candidates.collect();
+    Error::new(Kind::NoSuchRevision, format!("'{}' is ambiguous", revision.typed))
+        .with_hint(format!("it begins {}", candidates.join(", ")))
+}
+
+/// That the result of a commit was dropped.
+#[must_use]
+pub fn evicted(found: &Found) -> Error {
+    Error::new(Kind::NoSuchRevision, format!("the result of {} was dropped to save room", found.id.short()))
+        .with_hint("run the command again to have it back")
+}
+
+/// Whether a commit ran these words: all of them as typed, or from the name of its function on.
+fn is_of(commit: &Commit, words: &[Vec<u8>]) -> bool {
+    if commit.words == words {
+        return true;
+    }
+    let Some((name, rest)) = words.split_first() else { return false };
+    let names = commit.function == *name || commit.function.ends_with(&[b"/", name.as_slice()].concat());
+    names && commits::arguments(commit) == rest
+}
+
+/// The fewest digits, at least twelve, that tell an id from the others.
+fn shortest(id: &CommitId, ids: &[CommitId]) -> String {
+    let hex = id.0.to_hex();
+    let told = |length: usize| {
+        let own = hex.get(..length);
+        ids.iter().filter(|other| other.0.to_hex().get(..length) == own).count() == 1
+    };
+    let length = (12..64).find(|length| told(*length)).unwrap_or(64);
+    hex.get(..length).unwrap_or(&hex).to_owned()
+}

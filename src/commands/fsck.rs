@@ -1,0 +1,89 @@
+//! `fsck`: reads everything and checks every digest, row and reference.
+
+use super::context::Context;
+use super::exit::{DONE, Exit, NO};
+use super::found::Opened;
+use crate::error::{EXIT_USAGE, Result};
+use crate::store::{LocalStore, Report};
+use crate::ui::colour::Role;
+use crate::ui::page::{self, Page};
+use crate::ui::progress::Steps;
+use crate::ui::{escape, human, message};
+
+/// Arguments of `fsck`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Exit status: 0 clean, 1 damage, 2 could not check.")]
+pub struct Args {
+    /// Only see that everything is there, not that every byte is right
+    #[arg(long)]
+    quick: bool,
+    /// Drop what cannot be trusted
+    #[arg(long)]
+    repair: bool,
+}
+
+/// Checks the store; with `--repair`, drops what is damaged and checks again.
+///
+/// # Errors
+/// Standard output does not take the report. That the store cannot be checked is an exit status.
+pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    match check(args, context, page) {
+        Err(error) if !page::is_reader_gone(&error) => {
+            message::error(&error);
+            Ok(Exit::Status(EXIT_USAGE))
+        }
+        other => other,
+    }
+}
+
+fn check(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    let opened = Opened::open(context)?;
+    let Some(store) = opened.store() else {
+        message::status("there is no store here");
+        return Ok(DONE);
+    };
+    let report = checked(store, args.quick)?;
+    show(&report, page)?;
+    if report.damage.is_empty() || !args.repair {
+        return Ok(if report.damage.is_empty() { DONE } else { NO });
+    }
+    store.exclusive()?.repair(&report)?;
+    opened.tell_notices();
+    let again = checked(store, args.quick)?;
+    if again.damage.is_empty() {
+        page.line("repaired: what was damaged is dropped, and the rest verifies")?;
+        return Ok(DONE);
+    }
+    show(&again, page)?;
+    Ok(NO)
+}
+
+fn checked(store: &LocalStore, quick: bool) -> Result<Report> {
+    let mut steps = Steps::new();
+    store.check(quick, &mut |at| steps.at(at.step, at.done, at.total))
+}
+
+fn show(report: &Report, page: &mut Page<'_>) -> Result<()> {
+    for damage in &report.damage {
+        let text = damage.to_string();
+        let line = format!("{} {}", page.look.paint("damage:", Role::Bad), escape::line(text.as_bytes()));
+        page.line(&line)?;
+    }
+    let found = u64::try_from(report.damage.len()).unwrap_or(u64::MAX);
+    let verdict =
+        if found == 0 { "clean".to_owned() } else { format!("{} of damage", human::count(found, "case")) };
+    page.line(&format!(
+        "{verdict}: {}, {} in {}",
+        human::count(report.commits, "commit"),
+        human::size(report.bytes),
+        human::count(report.blobs, "blob")
+    ))?;
+    if report.orphans > 0 {
+        let orphans = human::count(report.orphans, "blob");
+        page.line(&format!(
+            "{orphans} that no commit needs ({}); 'cashet gc' drops them",
+            human::size(report.orphan_bytes)
+        ))?;
+    }
+    Ok(())
+}

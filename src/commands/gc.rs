@@ -1,0 +1,100 @@
+//! `gc`: drops results that were not used for long, or for which there is no room.
+
+use super::context::Context;
+use super::exit::{DONE, Exit};
+use super::found::Opened;
+use super::values;
+use crate::digest::CommitId;
+use crate::error::Result;
+use crate::store::{DEFAULT_AGE, Plan, Policy};
+use crate::ui::colour::Role;
+use crate::ui::page::Page;
+use crate::ui::progress::Steps;
+use crate::ui::table::{Cell, Column, Table};
+use crate::ui::{commits, human, message};
+
+/// Arguments of `gc`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Drop results not used for so long [default: 30d]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    older_than: Option<u64>,
+    /// Then drop the least recently used until the store is no larger: 500M, 10G
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    max_size: Option<u64>,
+    /// Only tell what would be dropped
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Makes a plan, shows it, and carries it out.
+///
+/// # Errors
+/// A wrong size in the environment or the settings; the store cannot be read or written.
+pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    let opened = Opened::open(context)?;
+    let Some(store) = opened.store() else {
+        message::status("there is no store here");
+        return Ok(DONE);
+    };
+    let max_size = match args.max_size {
+        Some(size) => size,
+        None => context.max_size()?,
+    };
+    let older_than = args.older_than.map_or(DEFAULT_AGE, |age| i64::try_from(age).unwrap_or(i64::MAX));
+    let policy = Policy { older_than: Some(older_than), max_size: Some(max_size) };
+    let plan = store.plan(&policy, context.now)?;
+    show(&opened, &plan, page)?;
+    if args.dry_run {
+        message::status("nothing was dropped: --dry-run");
+        return Ok(DONE);
+    }
+    let mut steps = Steps::new();
+    let dropped =
+        store.exclusive()?.apply(&plan, context.now, true, &mut |at| steps.at(at.step, at.done, at.total))?;
+    drop(steps);
+    if dropped.compressed > 0 {
+        message::status(&format!("{} saved by compressing", human::size(dropped.compressed)));
+    }
+    opened.tell_notices();
+    Ok(DONE)
+}
+
+/// The plan: each commit that loses something, then the sums.
+fn show(opened: &Opened, plan: &Plan, page: &mut Page<'_>) -> Result<()> {
+    let mut table = Table::new([
+        Column::left("COMMIT"),
+        Column::left("WHAT"),
+        Column::left("LAST USED").leaving(2),
+        Column::right("SIZE").leaving(1),
+        Column::left("COMMAND").cut_to(16),
+    ]);
+    let mut add = |ids: &[CommitId], what: &str| -> Result<()> {
+        for id in ids {
+            let Some(found) = opened.commit(id)? else { continue };
+            table.row([
+                Cell::new(id.short(), Role::Hash),
+                what.into(),
+                Cell::new(human::age(found.last_used, page.look.now, &page.look.zone), Role::Faint),
+                human::size(found.bytes).into(),
+                commits::command(&found.commit).into(),
+            ]);
+        }
+        Ok(())
+    };
+    add(&plan.remove, "remove")?;
+    add(&plan.evict, "evict")?;
+    if !table.is_empty() {
+        let text = table.render(&page.look);
+        page.write(&text)?;
+    }
+    let number = |ids: &[CommitId]| u64::try_from(ids.len()).unwrap_or(u64::MAX);
+    page.line(&format!(
+        "{} to remove, {} to evict; {} in {} to free, {} stay",
+        human::count(number(&plan.remove), "commit"),
+        human::count(number(&plan.evict), "result"),
+        human::size(plan.bytes),
+        human::count(plan.blobs, "blob"),
+        human::size(plan.rest)
+    ))
+}

@@ -1,0 +1,178 @@
+//! `get`: what a commit printed or made, byte for byte.
+
+use super::context::Context;
+use super::exit::{DONE, Exit};
+use super::found::{Found, Opened, evicted};
+use super::restore;
+use super::revision;
+use crate::error::{Error, Kind, Result};
+use crate::record::{Content, OutputKind};
+use crate::ui::page::Page;
+use crate::ui::progress::{Progress, Unit};
+use crate::ui::{diff, escape, human, message};
+use clap::ValueHint;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, IsTerminal, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `get`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cashet get @                       what the newest commit printed
+  cashet get 3f2a:out/model.bin -o model.bin
+  cashet get 3f2a --outputs -o results")]
+pub struct Args {
+    /// The commit, and one of its outputs if that is wanted in place of what it printed
+    #[arg(value_name = "REV[:PATH]")]
+    revision: OsString,
+    /// Write into this file, or with --outputs into this directory
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    output: Option<PathBuf>,
+    /// What it printed as errors
+    #[arg(long, conflicts_with = "outputs")]
+    stderr: bool,
+    /// All files that it made
+    #[arg(long, requires = "output")]
+    outputs: bool,
+    /// With --outputs, replace files that are there and differ
+    #[arg(long, requires = "outputs")]
+    force: bool,
+}
+
+/// What is to be written: bytes, and the permission bits of a file that had some.
+struct Product {
+    content: Content,
+    mode: Option<u32>,
+}
+
+/// Writes what was asked for.
+///
+/// # Errors
+/// No such commit or output; its bytes are damaged or were dropped; binary bytes for a terminal; the target does not
+/// take them.
+pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    let opened = Opened::open(context)?;
+    let (revision, path) = revision::parse_with_path(&args.revision)?;
+    let found = opened.found(&revision)?;
+    if found.evicted {
+        return Err(evicted(&found));
+    }
+    if args.outputs {
+        if path.is_some() {
+            return Err(Error::usage("--outputs takes a revision without a path")
+                .with_hint("give the path alone, or --outputs alone"));
+        }
+        // The parser requires it.
+        let directory = args.output.as_deref().unwrap_or(Path::new("."));
+        all_outputs(&opened, &found, directory, args.force)?;
+        return Ok(DONE);
+    }
+    let product = match path {
+        Some(_) if args.stderr => {
+            return Err(Error::usage("--stderr takes a revision without a path")
+                .with_hint("give the path alone, or --stderr alone"));
+        }
+        Some(path) => output(&opened, &found, &path)?,
+        None if args.stderr => Product { content: found.commit.stderr, mode: None },
+        None => Product { content: found.commit.stdout, mode: None },
+    };
+    match &args.output {
+        Some(file) if file != Path::new("-") => to_file(&opened, &product, file)?,
+        _ => to_stdout(&opened, &product, args.output.is_none() && io::stdout().is_terminal(), page)?,
+    }
+    Ok(DONE)
+}
+
+/// One output of the commit. `path` counts from the root, as the outputs are listed.
+fn output(opened: &Opened, found: &Found, path: &[u8]) -> Result<Product> {
+    let tree = opened.outputs(found)?;
+    let shown = escape::brief(path, 60);
+    let no = |what: &str| {
+        Error::new(Kind::NoSuchRevision, format!("{} {what} '{shown}'", found.id.short()))
+            .with_hint(format!("'cashet show {}' lists its outputs", found.id.short()))
+    };
+    let wanted = path.strip_prefix(b"./").unwrap_or(path);
+    let wanted = wanted.strip_suffix(b"/").unwrap_or(wanted);
+    match tree.find(wanted).map(|entry| &entry.kind) {
+        Some(OutputKind::File { content, mode, .. }) => Ok(Product { content: *content, mode: Some(*mode) }),
+        Some(OutputKind::Symlink { text }) => {
+            Err(no(&format!("made a link to '{}', no file,", escape::brief(text, 60))))
+        }
+        Some(OutputKind::Removed) => Err(no("removed")),
+        Some(OutputKind::Directory { .. }) => Err(no("made a directory, no file,")),
+        None => {
+            let beneath = [wanted, b"/"].concat();
+            let has = tree.entries().iter().any(|entry| entry.path.starts_with(&beneath));
+            Err(no(if has { "made files in the directory" } else { "has no output" }))
+        }
+    }
+}
+
+fn to_stdout(opened: &Opened, product: &Product, terminal: bool, page: &mut Page<'_>) -> Result<()> {
+    let mut from = opened.read(&product.content.blob)?;
+    let mut buffer = vec![0; 128 * 1024];
+    let mut first = true;
+    loop {
+        let length = match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::io("read", Path::new("the stored result"), error)),
+        };
+        let bytes = buffer.get(..length).unwrap_or_default();
+        if std::mem::take(&mut first) && terminal && diff::is_binary(bytes) {
+            return Err(Error::usage("this is binary, and standard output is a terminal")
+                .with_hint("-o FILE writes it to a file; -o - writes it here all the same"));
+        }
+        page.bytes(bytes)?;
+    }
+}
+
+/// Writes beside `file`, then gives it the name, so that nobody sees half of it; what is no regular file (a pipe, a
+/// device) is written as it is.
+fn to_file(opened: &Opened, product: &Product, file: &Path) -> Result<()> {
+    let failed = |source| Error::io("write", file, source);
+    let standing = fs::metadata(file).ok();
+    if standing.as_ref().is_some_and(|standing| !standing.is_file()) {
+        let mut to = OpenOptions::new().write(true).open(file).map_err(failed)?;
+        io::copy(&mut opened.read(&product.content.blob)?, &mut to).map_err(failed)?;
+        return Ok(());
+    }
+    // Through links to the file that they name, as a shell's redirection would.
+    let place = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let stage = tempfile::Builder::new().prefix(".cashet-").tempdir_in(directory).map_err(failed)?;
+    let beside = stage.path().join("file");
+    let progress = Progress::new("writing", Unit::Bytes);
+    progress.at(0, Some(product.content.size));
+    restore::write_file(&beside, &product.content, 0o600, false, &|blob| opened.read(blob))?;
+    let kept = standing.map(|standing| standing.permissions().mode() & 0o777);
+    // What the mask for new files makes of a new file.
+    let usual = File::create(stage.path().join("new")).and_then(|file| file.metadata()).map_err(failed)?;
+    let mode = product.mode.or(kept).unwrap_or_else(|| usual.permissions().mode() & 0o777);
+    fs::set_permissions(&beside, Permissions::from_mode(mode)).map_err(failed)?;
+    fs::rename(&beside, &place).map_err(failed)
+}
+
+fn all_outputs(opened: &Opened, found: &Found, directory: &Path, force: bool) -> Result<()> {
+    let tree = opened.outputs(found)?;
+    let progress = Progress::new("writing", Unit::Bytes);
+    let total = tree.total_bytes();
+    let restored = restore::restore(&tree, directory, force, &|blob| opened.read(blob), &mut |done| {
+        progress.at(done, Some(total));
+    })?;
+    progress.finish();
+    let same = match restored.same {
+        0 => String::new(),
+        same => format!(", {} there already", human::number(same)),
+    };
+    message::status(&format!(
+        "{} written to {}{same}",
+        human::count(restored.written, "file"),
+        directory.display()
+    ));
+    Ok(())
+}

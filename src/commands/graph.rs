@@ -1,0 +1,46 @@
+//! `graph`: what a result was made from, or what was made from it.
+
+use super::context::Context;
+use super::exit::{DONE, Exit};
+use super::found::Opened;
+use super::provenance;
+use crate::error::Result;
+use crate::ui::page::Page;
+use std::ffi::OsString;
+
+/// Arguments of `graph`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Edges are found by content: whatever a commit read that another had made.")]
+pub struct Args {
+    /// The commit
+    #[arg(value_name = "REV")]
+    revision: OsString,
+    /// What was made from it, in place of what it was made from
+    #[arg(long)]
+    down: bool,
+    /// In the language of Graphviz
+    #[arg(long)]
+    dot: bool,
+    /// One JSON object
+    #[arg(long, conflicts_with = "dot")]
+    json: bool,
+}
+
+/// Draws the graph.
+///
+/// # Errors
+/// No such commit; the store cannot be read.
+pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    let opened = Opened::open(context)?;
+    let root = opened.find(&args.revision)?;
+    let provenance = provenance::of(&opened, root, args.down)?;
+    if args.json {
+        page.json(&provenance.json().into())?;
+    } else if args.dot {
+        page.write(&provenance.graph().dot(args.down))?;
+    } else {
+        let text = provenance.graph().tree(args.down, &page.look);
+        page.write(&text)?;
+    }
+    Ok(DONE)
+}

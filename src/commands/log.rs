@@ -1,0 +1,127 @@
+//! `log`: the commits, newest first.
+
+use super::context::Context;
+use super::exit::{DONE, Exit};
+use super::found::Opened;
+use super::{missed, values};
+use crate::error::{Error, Result};
+use crate::store::{Filter, StatusFilter};
+use crate::ui::commits::{self, Listing};
+use crate::ui::message;
+use crate::ui::page::Page;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+/// Arguments of `log`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Only commits whose function's name contains this
+    #[arg(long = "func", value_name = "FUNCTION")]
+    function: Option<OsString>,
+    /// Only commits with this tag; all of them if given several times
+    #[arg(short, long = "tag", value_name = "KEY[=VALUE]", value_parser = values::tag_filter)]
+    tags: Vec<(String, Option<String>)>,
+    /// Only commits that ended so: ok, failed, signal, an exit status; or that are kept or not-kept
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    status: Option<Status>,
+    /// Only commits that began since then: 2h, 7d, 2026-11-22, 2026-11-22T17:30
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// At most so many
+    #[arg(short = 'n', long, value_name = "N")]
+    limit: Option<usize>,
+    /// One line each: hash and command
+    #[arg(long, conflicts_with_all = ["graph", "json"])]
+    oneline: bool,
+    /// Draw a line beside the commits of each lineage
+    #[arg(long, conflicts_with = "json")]
+    graph: bool,
+    /// What ran and was not kept, by reason, and what would help
+    #[arg(long, conflicts_with_all = ["graph", "oneline", "function", "tags", "status"])]
+    missed: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--status` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Ended(StatusFilter),
+    Replayable(bool),
+}
+
+fn status(text: &str) -> Result<Status> {
+    Ok(match text {
+        "ok" => Status::Ended(StatusFilter::Succeeded),
+        "failed" => Status::Ended(StatusFilter::Failed),
+        "signal" => Status::Ended(StatusFilter::Signaled),
+        "kept" => Status::Replayable(true),
+        "not-kept" => Status::Replayable(false),
+        number => {
+            let number = number.parse().map_err(|_| {
+                let shown = crate::ui::escape::brief(text.as_bytes(), 60);
+                Error::usage(format!("'{shown}' is no status"))
+                    .with_hint("ok, failed, signal, kept, not-kept, or an exit status from 0 to 255")
+            });
+            Status::Ended(StatusFilter::Exited(number?))
+        }
+    })
+}
+
+/// Lists the commits.
+///
+/// # Errors
+/// A wrong `--since`; the store cannot be read.
+pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    let since = args.since.as_deref().map(|text| values::moment(text, context.now));
+    let since = since.transpose().map_err(|error| values::of_option("--since", &error))?;
+    let opened = Opened::open(context)?;
+    opened.fold();
+    let limit = args.limit.unwrap_or(usize::MAX);
+    if args.missed {
+        missed::show(&opened, since, limit, args.json, page)?;
+        return Ok(DONE);
+    }
+    let mut filter = Filter {
+        function: args.function.as_ref().map(|part| part.as_bytes().to_vec()),
+        tags: args.tags.clone(),
+        since,
+        ..Filter::default()
+    };
+    match args.status {
+        Some(Status::Ended(status)) => filter.status = Some(status),
+        Some(Status::Replayable(is)) => filter.replayable = Some(is),
+        None => {}
+    }
+    let mut listing = Listing::new();
+    let mut listed = false;
+    for found in opened.log(filter).take(limit) {
+        let found = found?;
+        let entry = found.entry();
+        listed = true;
+        if args.json {
+            page.json(&entry.json().into())?;
+        } else if args.oneline {
+            let line = commits::line(&entry, &page.look);
+            page.line(&line)?;
+        } else if args.graph {
+            listing.push_line(&entry, &page.look);
+        } else {
+            listing.push(&entry, &page.look);
+        }
+    }
+    let rendered = if args.graph { listing.graph(&page.look) } else { listing.table(&page.look) };
+    page.write(&rendered)?;
+    opened.tell_notices();
+    if !listed && !args.json {
+        let any =
+            opened.store().is_some_and(|store| store.nth_newest(0).is_ok_and(|newest| newest.is_some()));
+        message::status(if any {
+            "no commit is so"
+        } else {
+            "no commits yet; 'cashet exec -- COMMAND' makes one"
+        });
+    }
+    Ok(DONE)
+}

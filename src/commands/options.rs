@@ -1,0 +1,428 @@
+//! The options of `exec`, `check` and `audit`: one table, from which both the quick scanner and clap's parser are made.
+//!
+//! Building clap's whole command tree costs more than half a hit, so a call is scanned by hand first. The
+//! scanner stops at anything unusual and lets clap decide; clap alone words errors and help.
+
+use clap::builder::{OsStringValueParser, StyledStr};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// An option of `exec`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flag {
+    /// `--input`
+    Input,
+    /// `--output`
+    Output,
+    /// `--env`
+    Env,
+    /// `--tool`
+    Tool,
+    /// `--stdin`
+    Stdin,
+    /// `--no-stdin`
+    NoStdin,
+    /// `--salt`
+    Salt,
+    /// `--pure`
+    Pure,
+    /// `--env-strict`
+    EnvStrict,
+    /// `--exact-source`
+    ExactSource,
+    /// `--trace`
+    Trace,
+    /// `--allow-net`
+    AllowNet,
+    /// `--ignore-write`
+    IgnoreWrite,
+    /// `--clean-outputs`
+    CleanOutputs,
+    /// `--cache-exit`
+    CacheExit,
+    /// `--mode`
+    Mode,
+    /// `--force`
+    Force,
+    /// `--no-cache`
+    NoCache,
+    /// `--ttl`
+    Ttl,
+    /// `--stale`
+    Stale,
+    /// `--tag`
+    Tag,
+    /// `--id`
+    Id,
+    /// `--report`
+    Report,
+    /// `--store`
+    Store,
+    /// `--verbose`
+    Verbose,
+    /// `--quiet`
+    Quiet,
+    /// `--explain`
+    Explain,
+}
+
+/// Whether an option takes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    Value(&'static str),
+    /// Only in the form `--option=value`.
+    OptionalValue(&'static str),
+}
+
+/// One option.
+struct Row {
+    flag: Flag,
+    long: &'static str,
+    short: Option<u8>,
+    takes: Takes,
+    help: &'static str,
+}
+
+const fn row(flag: Flag, long: &'static str, short: Option<u8>, takes: Takes, help: &'static str) -> Row {
+    Row { flag, long, short, takes, help }
+}
+
+const TABLE: &[Row] = &[
+    row(
+        Flag::Input,
+        "input",
+        Some(b'i'),
+        Takes::Value("PATH"),
+        "A file, directory or glob that decides the result",
+    ),
+    row(
+        Flag::Output,
+        "output",
+        Some(b'o'),
+        Takes::Value("PATH"),
+        "A file, directory or glob that the command makes",
+    ),
+    row(
+        Flag::Env,
+        "env",
+        Some(b'e'),
+        Takes::Value("NAME[=VALUE]"),
+        "A variable that decides the result, or a pattern such as 'CUDA_*'; with =VALUE it is also set",
+    ),
+    row(Flag::Tool, "tool", None, Takes::Value("PROGRAM"), "A program whose content decides the result"),
+    row(
+        Flag::Stdin,
+        "stdin",
+        None,
+        Takes::OptionalValue("PATH"),
+        "Standard input decides the result; =PATH or =cashet:REV[:PATH] reads it from there",
+    ),
+    row(Flag::NoStdin, "no-stdin", Some(b'n'), Takes::Nothing, "The command reads /dev/null"),
+    row(Flag::Salt, "salt", None, Takes::Value("TEXT"), "Any text that is to tell this result from others"),
+    row(Flag::Pure, "pure", None, Takes::Nothing, "Nothing decides the result but what is declared"),
+    row(
+        Flag::EnvStrict,
+        "env-strict",
+        None,
+        Takes::Nothing,
+        "The command gets only the variables that count and what every program needs",
+    ),
+    row(
+        Flag::ExactSource,
+        "exact-source",
+        None,
+        Takes::Nothing,
+        "Sources count byte for byte, comments and layout included",
+    ),
+    row(Flag::Trace, "trace", None, Takes::Value("WHEN"), "Watch the run: auto, off or require"),
+    row(Flag::AllowNet, "allow-net", None, Takes::Nothing, "Use of the network does not matter"),
+    row(
+        Flag::IgnoreWrite,
+        "ignore-write",
+        None,
+        Takes::Value("GLOB"),
+        "A file that the command writes and that is no output",
+    ),
+    row(
+        Flag::CleanOutputs,
+        "clean-outputs",
+        None,
+        Takes::Nothing,
+        "Move declared outputs aside before the run, and back if it fails",
+    ),
+    row(
+        Flag::CacheExit,
+        "cache-exit",
+        None,
+        Takes::Value("LIST"),
+        "Exit statuses that are kept: 0 (default), 0,1,3-5",
+    ),
+    row(Flag::Mode, "mode", None, Takes::Value("MODE"), "auto, refresh, read, replay or off"),
+    row(Flag::Force, "force", Some(b'f'), Takes::Nothing, "Run and record anew: --mode refresh"),
+    row(
+        Flag::NoCache,
+        "no-cache",
+        None,
+        Takes::Nothing,
+        "Always run; recorded for the history, never replayed",
+    ),
+    row(Flag::Ttl, "ttl", None, Takes::Value("TIME"), "Replay only what is younger: 30s, 5m, 1h, 1d"),
+    row(
+        Flag::Stale,
+        "stale",
+        None,
+        Takes::Value("TIME"),
+        "Older than this: replayed at once, refreshed in the background",
+    ),
+    row(
+        Flag::Tag,
+        "tag",
+        Some(b't'),
+        Takes::Value("KEY[=VALUE]"),
+        "Metadata of the commit, never in the key; keep exempts from collection",
+    ),
+    row(Flag::Id, "id", None, Takes::Nothing, "Print the commit's hash in place of the command's stdout"),
+    row(Flag::Report, "report", None, Takes::Value("FILE"), "Write one JSON object about this call"),
+    row(Flag::Store, "store", None, Takes::Value("DIR"), "The store's directory"),
+    row(
+        Flag::Verbose,
+        "verbose",
+        Some(b'v'),
+        Takes::Nothing,
+        "Print the status line even when stderr is no terminal",
+    ),
+    row(Flag::Quiet, "quiet", Some(b'q'), Takes::Nothing, "Print no status line"),
+    row(Flag::Explain, "explain", None, Takes::Nothing, "Say in full why, and what is being watched"),
+];
+
+/// The options of a call and the words of its command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// Options with their values, those of one kind in their order, the kinds in the table's.
+    given: Vec<(Flag, Option<OsString>)>,
+    /// The words of the command.
+    pub words: Vec<OsString>,
+}
+
+impl Scanned {
+    /// Whether `flag` was given.
+    #[must_use]
+    pub fn has(&self, flag: Flag) -> bool {
+        self.given.iter().any(|(given, _)| *given == flag)
+    }
+
+    /// The value given last for `flag`.
+    #[must_use]
+    pub fn last(&self, flag: Flag) -> Option<&OsStr> {
+        self.all(flag).last()
+    }
+
+    /// All values given for `flag`, in order.
+    pub fn all(&self, flag: Flag) -> impl Iterator<Item = &OsStr> {
+        let of_flag = self.given.iter().filter(move |(given, _)| *given == flag);
+        of_flag.filter_map(|(_, value)| value.as_deref())
+    }
+
+    /// The call as words again, without some of its options.
+    #[must_use]
+    pub fn to_words(&self, without: &[Flag]) -> Vec<OsString> {
+        let mut words = Vec::new();
+        for (flag, value) in self.given.iter().filter(|(flag, _)| !without.contains(flag)) {
+            let Some(row) = TABLE.iter().find(|row| row.flag == *flag) else { continue };
+            let mut word = OsString::from(format!("--{}", row.long));
+            if let Some(value) = value {
+                word.push("=");
+                word.push(value);
+            }
+            words.push(word);
+        }
+        words.push("--".into());
+        words.extend(self.words.iter().cloned());
+        words
+    }
+
+    fn sorted(mut self) -> Self {
+        self.given.sort_by_key(|(flag, _)| *flag);
+        self
+    }
+}
+
+/// Reads the words after `exec`. `None` where anything is unusual: a mistake, a call for help, a value glued to
+/// a short option. Then clap decides.
+#[must_use]
+pub fn scan(words: &[OsString]) -> Option<Scanned> {
+    let mut scanned = Scanned::default();
+    let mut rest = words.iter();
+    loop {
+        let word = rest.as_slice().first()?.as_bytes();
+        if word == b"--" {
+            rest.next();
+            break;
+        }
+        if !word.starts_with(b"-") || word == b"-" {
+            break;
+        }
+        rest.next();
+        let (name, glued) = match word.iter().position(|byte| *byte == b'=') {
+            Some(place) => (word.get(..place)?, Some(word.get(place + 1..)?)),
+            None => (word, None),
+        };
+        let row = match name {
+            [b'-', b'-', long @ ..] => TABLE.iter().find(|row| row.long.as_bytes() == long)?,
+            [b'-', short] if glued.is_none() => TABLE.iter().find(|row| row.short == Some(*short))?,
+            _ => return None,
+        };
+        let value = match (row.takes, glued) {
+            (Takes::Nothing | Takes::OptionalValue(_), None) => None,
+            (Takes::Nothing, Some(_)) => return None,
+            (_, Some(glued)) => Some(OsString::from_vec(glued.to_vec())),
+            (Takes::Value(_), None) => {
+                // clap takes no word that looks like an option for a value.
+                let value = rest.next()?;
+                if value.as_bytes().starts_with(b"-") && value.as_bytes() != b"-" {
+                    return None;
+                }
+                Some(value.clone())
+            }
+        };
+        // clap refuses an empty glued value of an option that needs one in its own words.
+        if value.as_ref().is_some_and(|value| value.is_empty()) {
+            return None;
+        }
+        scanned.given.push((row.flag, value));
+    }
+    scanned.words = rest.cloned().collect();
+    (!scanned.words.is_empty()).then(|| scanned.sorted())
+}
+
+/// Adds the options of the table and the words of the command to a clap command.
+#[must_use]
+pub fn with_options(command: Command) -> Command {
+    let words = Arg::new("words")
+        .value_name("COMMAND")
+        .help("The command and its words; a -- before it is optional")
+        .required(true)
+        .num_args(1..)
+        .trailing_var_arg(true)
+        .allow_hyphen_values(true)
+        .value_parser(OsStringValueParser::new());
+    command.args(TABLE.iter().map(argument)).arg(words)
+}
+
+fn argument(row: &Row) -> Arg {
+    let argument = Arg::new(row.long).long(row.long).help(StyledStr::from(row.help));
+    let argument = match row.short {
+        Some(short) => argument.short(char::from(short)),
+        None => argument,
+    };
+    match row.takes {
+        Takes::Nothing => argument.action(ArgAction::Count),
+        Takes::Value(name) => {
+            argument.action(ArgAction::Append).value_name(name).value_parser(OsStringValueParser::new())
+        }
+        Takes::OptionalValue(name) => argument
+            .action(ArgAction::Append)
+            .value_name(name)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("")
+            .value_parser(OsStringValueParser::new()),
+    }
+}
+
+/// The same from what clap understood.
+#[must_use]
+pub fn from_matches(matches: &ArgMatches) -> Scanned {
+    let mut scanned = Scanned::default();
+    for row in TABLE {
+        if row.takes == Takes::Nothing {
+            scanned.given.extend((0..matches.get_count(row.long)).map(|_| (row.flag, None)));
+        } else {
+            let values = matches.get_many::<OsString>(row.long).into_iter().flatten();
+            scanned.given.extend(
+                values.map(|value| (row.flag, Some(value.clone()).filter(|value| !value.is_empty()))),
+            );
+        }
+    }
+    scanned.words = matches.get_many::<OsString>("words").into_iter().flatten().cloned().collect();
+    scanned.sorted()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn by_clap(words: &[OsString]) -> Option<Scanned> {
+        let command = with_options(Command::new("exec").no_binary_name(true));
+        command.try_get_matches_from(words).ok().map(|matches| from_matches(&matches))
+    }
+
+    fn split(line: &str) -> Vec<OsString> {
+        line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_usual_forms_are_scanned() {
+        for (line, words) in [
+            ("true", "true"),
+            ("-- true -f", "true -f"),
+            ("--input a -i b --output=c -f true --force x", "true --force x"),
+            ("--stdin --id -q sort -n", "sort -n"),
+            ("--stdin=file -t a=b -t c - x", "- x"),
+            ("--ttl 1h -- -- x", "-- x"),
+        ] {
+            let scanned = scan(&split(line)).unwrap();
+            assert_eq!(scanned.words, split(words), "{line}");
+            assert_eq!(Some(scanned), by_clap(&split(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_call_becomes_words_again() {
+        let scanned = scan(&split("-i a --stdin=b --id -q sort -n")).unwrap();
+        assert_eq!(scanned.to_words(&[Flag::Id]), split("--input=a --stdin=b --quiet -- sort -n"));
+    }
+
+    #[test]
+    fn the_unusual_is_left_to_clap() {
+        for line in [
+            "",
+            "--",
+            "--nonsense true",
+            "--input",
+            "--help",
+            "-h",
+            "-fq true",
+            "-ia true",
+            "--force=1 true",
+            "--ttl= true",
+        ] {
+            assert_eq!(scan(&split(line)), None, "{line}");
+        }
+    }
+
+    fn word() -> impl Strategy<Value = String> {
+        let long = (0..TABLE.len()).prop_map(|place| format!("--{}", TABLE[place].long));
+        let glued = (0..TABLE.len()).prop_map(|place| format!("--{}=x", TABLE[place].long));
+        let short = "-[a-z]{1,2}";
+        let other = prop::sample::select(vec!["--", "-", "true", "1h", "a=b", "", "--x", "-1", "--="])
+            .prop_map(str::to_owned);
+        prop_oneof![long, glued, short, other]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// What the scanner understands, clap understands alike.
+        #[test]
+        fn the_scanner_never_contradicts_clap(line in prop::collection::vec(word(), 0..7)) {
+            let words: Vec<OsString> = line.iter().map(OsString::from).collect();
+            if let Some(scanned) = scan(&words) {
+                prop_assert_eq!(Some(scanned), by_clap(&words));
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Revisions as people type them: `3f2a`, `@`, `@{2}`, `3f2a~1`, `'train.py --lr 0.01'`, and the commits they name.
+//!
+//! Parsing looks at nothing; whatever cannot be a hash or a place is a command line.
+
+use crate::digest::{Prefix, SHORTEST_PREFIX};
+use crate::error::{Error, Kind, Result};
+use crate::ui::escape;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// What a revision is counted from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The commit whose hash begins so.
+    Prefix(Prefix),
+    /// The Nth newest commit, counted from 1.
+    Newest(u64),
+    /// The newest commit of this command line.
+    Command(Vec<Vec<u8>>),
+}
+
+/// A revision, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// What it is counted from.
+    pub base: Base,
+    /// How many steps up the lineage.
+    pub steps: u64,
+    /// As it was typed, fit to be shown.
+    pub typed: String,
+}
+
+/// Parses a revision.
+///
+/// # Errors
+/// [`Kind::Usage`] when it has the form of a hash or a place, and is none; or is empty.
+pub fn parse(text: &OsStr) -> Result<Revision> {
+    parse_bytes(text.as_bytes())
+}
+
+/// Parses a revision that may be followed by `:PATH`. Only a hash or a place can be: a colon in a command line is
+/// part of it.
+///
+/// # Errors
+/// As [`parse`]; also when the path is empty.
+pub fn parse_with_path(text: &OsStr) -> Result<(Revision, Option<Vec<u8>>)> {
+    let bytes = text.as_bytes();
+    let Some(colon) = bytes.iter().position(|byte| *byte == b':') else {
+        return Ok((parse_bytes(bytes)?, None));
+    };
+    let (before, after) = bytes.split_at_checked(colon).unwrap_or((bytes, &[]));
+    let revision = parse_bytes(before).ok().filter(|revision| !matches!(revision.base, Base::Command(_)));
+    let Some(revision) = revision else {
+        return Ok((parse_bytes(bytes)?, None));
+    };
+    match after.get(1..).unwrap_or_default() {
+        [] => {
+            Err(wrong(bytes, "names no output after the colon", "cashet show lists the outputs of a commit"))
+        }
+        path => Ok((revision, Some(path.to_vec()))),
+    }
+}
+
+fn parse_bytes(bytes: &[u8]) -> Result<Revision> {
+    let typed = escape::brief(bytes, 60);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(wrong(bytes, "is no revision", FORMS));
+    }
+    let (counted_from, steps) = steps(bytes)?;
+    if let Some(base) = place(counted_from)? {
+        return Ok(Revision { base, steps, typed });
+    }
+    if let Ok(text) = std::str::from_utf8(counted_from)
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        if text.len() < SHORTEST_PREFIX {
+            return Err(wrong(bytes, "is too short for a hash", "give at least 4 digits"));
+        }
+        let prefix = Prefix::parse(text).ok_or_else(|| wrong(bytes, "is too long for a hash", FORMS))?;
+        return Ok(Revision { base: Base::Prefix(prefix), steps, typed });
+    }
+    // In a command line a tilde is a tilde, unless digits alone follow the last one and something stands before.
+    let words =
+        split_words(counted_from).ok_or_else(|| wrong(bytes, "has a quote that does not end", FORMS))?;
+    Ok(Revision { base: Base::Command(words), steps, typed })
+}
+
+/// What stands before trailing `~N`, and the sum of all N; `~` alone is one step.
+fn steps(bytes: &[u8]) -> Result<(&[u8], u64)> {
+    let mut base = bytes;
+    let mut all: u64 = 0;
+    // `3f2a~~` is two steps: what stands before a `~` may have steps of its own.
+    while let Some(tilde) = base.iter().rposition(|byte| *byte == b'~') {
+        let (before, after) = base.split_at_checked(tilde).unwrap_or((base, &[]));
+        let digits = after.get(1..).unwrap_or_default();
+        if before.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            break;
+        }
+        let own = if digits.is_empty() { Some(1) } else { number(digits) };
+        let sum = own.and_then(|own| own.checked_add(all));
+        all = sum.ok_or_else(|| wrong(bytes, "counts too many steps", FORMS))?;
+        base = before;
+    }
+    Ok((base, all))
+}
+
+/// `@` or `@{N}`.
+fn place(bytes: &[u8]) -> Result<Option<Base>> {
+    if bytes == b"@" {
+        return Ok(Some(Base::Newest(1)));
+    }
+    let Some(inside) = bytes.strip_prefix(b"@{") else { return Ok(None) };
+    let digits = inside.strip_suffix(b"}").filter(|digits| digits.iter().all(u8::is_ascii_digit));
+    match digits.and_then(number) {
+        Some(0) => Err(wrong(bytes, "names no commit", "@{1} is the newest, @{2} the one before")),
+        Some(place) => Ok(Some(Base::Newest(place))),
+        None => Err(wrong(bytes, "is no revision", "@{1} is the newest, @{2} the one before")),
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+const FORMS: &str = "a revision is a hash, @, @{2}, REV~1, or a quoted command line";
+
+fn wrong(bytes: &[u8], what: &str, hint: &str) -> Error {
+    Error::usage(format!("'{}' {what}", escape::brief(bytes, 60))).with_hint(hint)
+}
+
+/// The words of a command line, quoted as for a shell; `None` when a quote does not end.
+#[must_use]
+pub fn split_words(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut words = Vec::new();
+    let mut word: Option<Vec<u8>> = None;
+    let mut rest = bytes.iter().copied();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b' ' | b'\t' | b'\n' => words.extend(word.take()),
+            b'\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match rest.next()? {
+                        b'\'' => break,
+                        inside => word.push(inside),
+                    }
+                }
+            }
+            b'"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match rest.next()? {
+                        b'"' => break,
+                        b'\\' => match rest.next()? {
+                            special @ (b'"' | b'\\' | b'$' | b'`') => word.push(special),
+                            plain => word.extend([b'\\', plain]),
+                        },
+                        inside => word.push(inside),
+                    }
+                }
+            }
+            b'\\' => word.get_or_insert_default().push(rest.next()?),
+            plain => word.get_or_insert_default().push(plain),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
+/// That no commit is meant by `revision`.
+#[must_use]
+pub fn none_such(revision: &Revision) -> Error {
+    let what = match revision.base {
+        Base::Prefix(_) => format!("no commit begins with '{}'", revision.typed),
+        Base::Newest(_) => format!("there is no commit '{}'", revision.typed),
+        Base::Command(_) => format!("no commit of the command '{}'", revision.typed),
+    };
+    Error::new(Kind::NoSuchRevision, what).with_hint("cashet log lists the commits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (Base, u64) {
+        let revision = parse(OsStr::new(text)).unwrap();
+        (revision.base, revision.steps)
+    }
+
+    fn refused(text: &[u8]) -> String {
+        let error = parse(OsStr::from_bytes(text)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        error.to_string()
+    }
+
+    fn command(words: &[&str]) -> Base {
+        Base::Command(words.iter().map(|word| word.as_bytes().to_vec()).collect())
+    }
+
+    #[test]
+    fn hashes_and_places() {
+        let prefix = |text: &str| Base::Prefix(Prefix::parse(text).unwrap());
+        assert_eq!(parsed("3f2a"), (prefix("3f2a"), 0));
+        assert_eq!(parsed("3F2A9C41D07E"), (prefix("3f2a9c41d07e"), 0));
+        assert_eq!(parsed(&"a".repeat(64)), (prefix(&"a".repeat(64)), 0));
+        assert_eq!(parsed("@"), (Base::Newest(1), 0));
+        assert_eq!(parsed("@{1}"), (Base::Newest(1), 0));
+        assert_eq!(parsed("@{25}"), (Base::Newest(25), 0));
+        assert_eq!(parsed("3f2a~2"), (prefix("3f2a"), 2));
+        assert_eq!(parsed("@~"), (Base::Newest(1), 1));
+        assert_eq!(parsed("@{2}~~3"), (Base::Newest(2), 4));
+    }
+
+    #[test]
+    fn everything_else_is_a_command_line() {
+        assert_eq!(parsed("train.py --lr 0.01"), (command(&["train.py", "--lr", "0.01"]), 0));
+        assert_eq!(parsed("train.py --lr 0.01~2"), (command(&["train.py", "--lr", "0.01"]), 2));
+        assert_eq!(parsed("make"), (command(&["make"]), 0));
+        assert_eq!(parsed("ls ~/x"), (command(&["ls", "~/x"]), 0));
+        assert_eq!(parsed("~"), (command(&["~"]), 0));
+        for text in ["%", "_", "*", "../", "@x", "cafe babe"] {
+            assert!(matches!(parsed(text), (Base::Command(_), 0)), "{text}");
+        }
+        let bytes = parse(OsStr::from_bytes(b"\xff\xfe")).unwrap();
+        assert_eq!((bytes.base, bytes.typed.as_str()), (Base::Command(vec![vec![255, 254]]), "\\xff\\xfe"));
+        assert_eq!(parsed(&format!("@{}", "~".repeat(100_000))), (Base::Newest(1), 100_000));
+        let endless = parse(OsStr::new(&"z".repeat(100_000))).unwrap();
+        assert!(none_such(&endless).to_string().len() < 200);
+    }
+
+    #[test]
+    fn what_looks_like_a_revision_and_is_none() {
+        assert_eq!(refused(b""), "'' is no revision");
+        assert_eq!(refused(b"  "), "'  ' is no revision");
+        assert_eq!(refused(b"3f2"), "'3f2' is too short for a hash");
+        assert_eq!(
+            refused("a".repeat(65).as_bytes()),
+            format!("'{}…' is too long for a hash", "a".repeat(59))
+        );
+        assert_eq!(refused(b"@{}"), "'@{}' is no revision");
+        assert_eq!(refused(b"@{x}"), "'@{x}' is no revision");
+        assert_eq!(refused(b"@{0}"), "'@{0}' names no commit");
+        assert_eq!(refused(b"@{99999999999999999999}"), "'@{99999999999999999999}' is no revision");
+        assert_eq!(
+            refused(b"3f2a~99999999999999999999"),
+            "'3f2a~99999999999999999999' counts too many steps"
+        );
+        assert_eq!(refused(b"a 'b"), "'a 'b' has a quote that does not end");
+    }
+
+    #[test]
+    fn a_path_follows_a_hash_but_not_a_command_line() {
+        let parsed = |text: &str| parse_with_path(OsStr::new(text));
+        let (revision, path) = parsed("3f2a~1:out/a:b").unwrap();
+        assert_eq!((revision.steps, path), (1, Some(b"out/a:b".to_vec())));
+        let (revision, path) = parsed("curl http://x").unwrap();
+        assert_eq!((revision.base, path), (command(&["curl", "http://x"]), None));
+        assert_eq!(parsed("@:").unwrap_err().to_string(), "'@:' names no output after the colon");
+        assert_eq!(parsed("abc:x").unwrap().0.base, command(&["abc:x"]));
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_splits_them() {
+        let text = br#"a  'b c' "d\"e$" f\ g '' "\n""#;
+        let words = split_words(text).unwrap();
+        assert_eq!(words, [&b"a"[..], b"b c", b"d\"e$", b"f g", b"", b"\\n"]);
+        let bytes = b"it's $'x";
+        let shown = escape::words(&[bytes.to_vec(), b"y z".to_vec()]);
+        assert_eq!(split_words(shown.as_bytes()).unwrap(), [&bytes[..], b"y z"]);
+    }
+}

@@ -1,0 +1,326 @@
+//! `show`: all about one commit.
+
+use super::context::Context;
+use super::exit::{DONE, Exit};
+use super::found::{Found, Opened};
+use super::provenance;
+use crate::error::Result;
+use crate::record::{Content, Coverage, Observation, OutputKind, OutputTree, Replay};
+use crate::ui::colour::Role;
+use crate::ui::facts::{self, Line};
+use crate::ui::json::{self, Object};
+use crate::ui::page::{Look, Page};
+use crate::ui::table::{Cell, Column, Table};
+use crate::ui::{compare, diff, escape, human};
+use serde_json::Value as Json;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+
+/// Arguments of `show`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The commit
+    #[arg(value_name = "REV")]
+    revision: OsString,
+    /// List every observation, those outside the project too, and all of each source
+    #[arg(long)]
+    all: bool,
+    /// One JSON object
+    #[arg(long, conflicts_with = "all")]
+    json: bool,
+}
+
+/// Lines of error output that are shown.
+const ERROR_LINES: usize = 20;
+
+/// Lines of each source that are shown.
+const SOURCE_LINES: usize = 20;
+
+/// Shows the commit.
+///
+/// # Errors
+/// No such commit; the store cannot be read.
+pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    let opened = Opened::open(context)?;
+    opened.fold();
+    let found = opened.find(&args.revision)?;
+    let outputs = opened.outputs(&found).ok();
+    let used = provenance::used(&opened, &found)?;
+    let made = provenance::made(&opened, &found, outputs.as_ref())?;
+    if args.json {
+        page.json(&shape(&found, outputs.as_ref(), &used, &made).into())?;
+    } else {
+        let errors = opened.content(&found.commit.stderr).filter(|bytes| !bytes.is_empty());
+        let sources = found.commit.sources.iter().map(|source| {
+            let path = escape::line(source.path.shown().as_os_str().as_bytes()).into_owned();
+            (path, opened.content(&Content { blob: source.blob, size: 0 }))
+        });
+        let sources: Vec<(String, Option<Vec<u8>>)> = sources.collect();
+        let view = View {
+            found: &found,
+            sources: &sources,
+            outputs: outputs.as_ref(),
+            errors,
+            used: &used,
+            made: &made,
+            all: args.all,
+        };
+        let text = view.render(&page.look);
+        page.write(&text)?;
+    }
+    opened.tell_notices();
+    Ok(DONE)
+}
+
+struct View<'a> {
+    found: &'a Found,
+    outputs: Option<&'a OutputTree>,
+    errors: Option<Vec<u8>>,
+    /// Path and text of each source; `None` where that is no longer stored.
+    sources: &'a [(String, Option<Vec<u8>>)],
+    used: &'a [provenance::Link],
+    made: &'a [provenance::Link],
+    all: bool,
+}
+
+impl View<'_> {
+    fn render(&self, look: &Look) -> String {
+        let mut text = self.head(look);
+        let mut section = |title: &str, lines: &str| {
+            if !lines.is_empty() {
+                let _ = write!(text, "\n{}\n{lines}", look.paint(title, Role::Heading));
+            }
+        };
+        let commit = &self.found.commit;
+        let manifest = self.found.manifest();
+        let facts: Vec<Line> =
+            manifest.facts().map(|(part, value)| facts::fact(part, value, &commit.words)).collect();
+        section("known before the run", &lines(&facts, look));
+        section(&self.observed_title(), &self.observed(look));
+        for (path, source) in self.sources {
+            section(&format!("source {path}"), &self.source_lines(source.as_deref()));
+        }
+        section("outputs", &self.output_lines(look));
+        section("errors", &self.error_lines());
+        section("made from", &links(self.used, look));
+        section("went into", &links(self.made, look));
+        text
+    }
+
+    fn head(&self, look: &Look) -> String {
+        let (entry, commit) = (self.found.entry(), &self.found.commit);
+        let mut table = Table::new([Column::left(""), Column::left("").cut_to(20)]).headless();
+        let mut row = |label: &str, text: String, role| {
+            if !text.is_empty() {
+                table.row([Cell::new(label, Role::Faint), Cell::new(text, role)]);
+            }
+        };
+        let (status, role) = entry.status();
+        let detail = match &commit.replay {
+            Replay::Never { reason, detail } if !detail.is_empty() && reason != "failed" => {
+                format!(" ({})", escape::line(detail.as_bytes()))
+            }
+            _ => String::new(),
+        };
+        row("commit", self.found.id.to_string(), Role::Hash);
+        row("command", escape::words(&commit.words), Role::Plain);
+        row("function", entry.function(), Role::Plain);
+        row(
+            "directory",
+            escape::line(commit.directory.shown().as_os_str().as_bytes()).into_owned(),
+            Role::Plain,
+        );
+        row("status", format!("{status}{detail}"), role);
+        let age = human::age(commit.started, look.now, &look.zone);
+        row("started", format!("{} ({age})", human::moment(commit.started, &look.zone)), Role::Plain);
+        row("took", human::times(&commit.resources), Role::Plain);
+        if commit.resources.peak_memory > 0 {
+            row("memory", format!("{} at most", human::size(commit.resources.peak_memory)), Role::Plain);
+        }
+        let used = human::age(self.found.last_used, look.now, &look.zone);
+        let hits = match entry.hits {
+            0 => "none".to_owned(),
+            hits => format!("{}, last used {used}", human::number(hits)),
+        };
+        row("hits", hits, Role::Plain);
+        let coverage = match commit.coverage {
+            Coverage::Watched => "the run was watched whole",
+            Coverage::Declared => "the call declared them",
+        };
+        row("inputs", coverage.to_owned(), Role::Plain);
+        row("stdout", human::size(commit.stdout.size), Role::Plain);
+        row("stderr", human::size(commit.stderr.size), Role::Plain);
+        row("tags", entry.tags(), Role::Hint);
+        row("parent", commit.parent.map(|parent| parent.short()).unwrap_or_default(), Role::Hash);
+        row("key", commit.key.to_string(), Role::Faint);
+        row("lineage", commit.lineage.to_string(), Role::Faint);
+        table.render(look)
+    }
+
+    fn is_listed(&self, observation: &Observation) -> bool {
+        self.all || !facts::is_outside(observation)
+    }
+
+    fn observed_title(&self) -> String {
+        let all = &self.found.commit.observations;
+        let outside = all.iter().filter(|each| !self.is_listed(each)).count();
+        match outside {
+            0 => "seen during the run".to_owned(),
+            _ => format!(
+                "seen during the run (and {} outside the project: --all)",
+                human::number(count(outside))
+            ),
+        }
+    }
+
+    fn observed(&self, look: &Look) -> String {
+        let all = &self.found.commit.observations;
+        let listed: Vec<Line> =
+            all.iter().filter(|each| self.is_listed(each)).map(facts::observation).collect();
+        if listed.is_empty() && !all.is_empty() {
+            "nothing inside the project\n".to_owned()
+        } else {
+            lines(&listed, look)
+        }
+    }
+
+    /// The beginning of a source, or all of it.
+    fn source_lines(&self, source: Option<&[u8]>) -> String {
+        let Some(source) = source else { return "no longer stored\n".to_owned() };
+        if diff::is_binary(source) {
+            return "binary\n".to_owned();
+        }
+        let text = escape::text(source);
+        let all = text.lines().count();
+        let shown = if self.all { all } else { all.min(SOURCE_LINES) };
+        let mut lines: String = text.lines().take(shown).flat_map(|line| [line, "\n"]).collect();
+        if shown < all {
+            let _ = writeln!(lines, "… {} more: --all", human::count(count(all - shown), "line"));
+        }
+        lines
+    }
+
+    fn output_lines(&self, look: &Look) -> String {
+        let Some(outputs) = self.outputs else { return "no longer stored\n".to_owned() };
+        let mut table =
+            Table::new([Column::left(""), Column::right(""), Column::left("").cut_to(20)]).headless();
+        for entry in outputs.entries() {
+            let mode = match entry.kind {
+                OutputKind::File { mode, .. } | OutputKind::Directory { mode } => format!("{mode:03o}"),
+                OutputKind::Symlink { .. } => "link".to_owned(),
+                OutputKind::Removed => "-".to_owned(),
+            };
+            let path = escape::line(&entry.path).into_owned();
+            let (size, path) = match &entry.kind {
+                OutputKind::Symlink { .. } => {
+                    (String::new(), format!("{path} {}", compare::what(&entry.kind)))
+                }
+                kind => (compare::what(kind), path),
+            };
+            table.row([Cell::new(mode, Role::Faint), size.into(), path.into()]);
+        }
+        if table.is_empty() { String::new() } else { table.render(look) }
+    }
+
+    /// The end of the error output.
+    fn error_lines(&self) -> String {
+        let Some(errors) = &self.errors else { return String::new() };
+        if diff::is_binary(errors) {
+            return "binary\n".to_owned();
+        }
+        let text = escape::text(errors);
+        let all: Vec<&str> = text.lines().collect();
+        let left_out = all.len().saturating_sub(ERROR_LINES);
+        let mut shown = match left_out {
+            0 => String::new(),
+            _ => format!("… {} before\n", human::count(count(left_out), "line")),
+        };
+        for line in all.iter().skip(left_out) {
+            shown.push_str(line);
+            shown.push('\n');
+        }
+        shown
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn lines(lines: &[Line], look: &Look) -> String {
+    let mut table =
+        Table::new([Column::left(""), Column::left("").cut_to(16), Column::left("").cut_to(12)]).headless();
+    for line in lines {
+        table.row([
+            Cell::new(line.kind, Role::Faint),
+            line.subject.as_str().into(),
+            Cell::new(line.value.as_str(), Role::Faint),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { table.render(look) }
+}
+
+fn links(links: &[provenance::Link], look: &Look) -> String {
+    let mut table =
+        Table::new([Column::left("").cut_to(12), Column::left(""), Column::left("").cut_to(16)]).headless();
+    for link in links {
+        table.row([
+            escape::line(&link.label).into_owned().into(),
+            Cell::new(link.id.short(), Role::Hash),
+            link.command.as_str().into(),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { table.render(look) }
+}
+
+fn shape(
+    found: &Found,
+    outputs: Option<&OutputTree>,
+    used: &[provenance::Link],
+    made: &[provenance::Link],
+) -> Object {
+    let commit = &found.commit;
+    let manifest = found.manifest();
+    let facts = manifest.facts().map(|(part, value)| Json::from(facts::fact_json(part, value)));
+    let observed = commit.observations.iter().map(|each| Json::from(facts::observation_json(each)));
+    let sources = commit.sources.iter().map(|source| {
+        Json::from(
+            Object::part().with("path", json::path(&source.path)).with("blob", json::digest(&source.blob.0)),
+        )
+    });
+    let outputs = outputs.map(|tree| {
+        let entries = tree.entries().iter().map(|entry| {
+            Json::from(
+                Object::part()
+                    .with("path", json::text(&entry.path))
+                    .with("output", facts::output_json(&entry.kind)),
+            )
+        });
+        entries.collect::<Json>()
+    });
+    let links = |links: &[provenance::Link]| {
+        let all = links.iter().map(|link| {
+            Json::from(
+                Object::part().with("path", json::text(&link.label)).with("commit", json::digest(&link.id.0)),
+            )
+        });
+        all.collect::<Json>()
+    };
+    found
+        .entry()
+        .json()
+        .with("coverage", if commit.coverage == Coverage::Watched { "watched" } else { "declared" })
+        .with("user_ns", commit.resources.user)
+        .with("system_ns", commit.resources.system)
+        .with("peak_memory_bytes", commit.resources.peak_memory)
+        .with("stdout", facts::content_json(&commit.stdout))
+        .with("stderr", facts::content_json(&commit.stderr))
+        .with("manifest", facts.collect::<Json>())
+        .with("observations", observed.collect::<Json>())
+        .with("indifferent", json::texts(&commit.indifferent))
+        .with("sources", sources.collect::<Json>())
+        .with("outputs", outputs)
+        .with("made_from", links(used))
+        .with("went_into", links(made))
+}

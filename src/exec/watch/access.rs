@@ -1,0 +1,335 @@
+//! What processes ask for, path by path, becomes a [`Trace`]: reads, looks, absences, listings, changes.
+//!
+//! Every rule works before the call that it is told of goes on: it looks for itself at what the call will find.
+//! Knows nothing of system calls, nor of how a process is held.
+
+use super::descriptors::Inherited;
+use super::paths::{Found, Named, Resolver, look, upwards};
+use super::process::{as_path, to_path};
+use crate::exec::watch::Surroundings;
+use crate::exec::{Access, Hazard, Trace, Witness};
+use std::collections::{HashMap, HashSet};
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// As many hazards of one kind are told apart.
+const HAZARDS_OF_A_KIND: usize = 8;
+/// The clock that stamps files lags behind by at most as many nanoseconds.
+const COARSE_CLOCK: i128 = 20_000_000;
+
+/// Devices that decide nothing, or cannot be observed.
+const IGNORED_DEVICES: &[&[u8]] =
+    &[b"null", b"zero", b"full", b"random", b"urandom", b"ptmx", b"stdin", b"stdout", b"stderr"];
+
+/// Whose a path's content is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Own {
+    /// As it was when the run began.
+    #[default]
+    No,
+    /// Changed by the run, on top of what was there.
+    Partly,
+    /// Of the run's own making, or gone by its doing.
+    Wholly,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    access: Access,
+    own: Own,
+    told: bool,
+}
+
+/// How a path changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Made where nothing was.
+    Made,
+    /// A file emptied in place.
+    Truncated,
+    /// A file opened for writing with its content.
+    Opened,
+    /// Attributes, or another name for the same file.
+    Altered,
+    /// Something else takes its place.
+    Replaced,
+    /// Removed or moved away.
+    Removed,
+}
+
+/// Gathers what a run does.
+pub(super) struct Observer<'a> {
+    witness: &'a mut dyn Witness,
+    unobserved: &'a [PathBuf],
+    /// The program that a version manager's shim starts in the end; `None` once it was started.
+    behind_shim: Option<&'a Path>,
+    entries: HashMap<Vec<u8>, Entry>,
+    /// Directories and links of the run's own making or removal: what is below them is its own too.
+    own_directories: HashSet<Vec<u8>>,
+    pub(super) resolver: Resolver,
+    hazards: Vec<Hazard>,
+    programs: Vec<PathBuf>,
+    executed: HashSet<Vec<u8>>,
+    pub(super) lost_privileges: bool,
+    started: i128,
+    pub(super) descriptors: Inherited,
+}
+
+impl<'a> Observer<'a> {
+    /// Begins to observe a run. With `lost_privileges` a program that gains rights by being started does not.
+    pub(super) fn new(
+        witness: &'a mut dyn Witness,
+        (unobserved, behind_shim): Surroundings<'a>,
+        descriptors: Inherited,
+        lost_privileges: bool,
+    ) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Self {
+            witness,
+            unobserved,
+            behind_shim,
+            entries: HashMap::new(),
+            own_directories: HashSet::new(),
+            resolver: Resolver::default(),
+            hazards: Vec::new(),
+            programs: Vec::new(),
+            executed: HashSet::new(),
+            lost_privileges,
+            started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
+            descriptors,
+        }
+    }
+
+    /// All that was seen.
+    pub(super) fn into_trace(self) -> Trace {
+        let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
+        let mut hazards = self.hazards;
+        hazards.sort();
+        Trace {
+            accesses: seen.map(|(path, entry)| (to_path(path), entry.access)).collect(),
+            hazards,
+            stdin: self.descriptors.stdin_use(),
+            descriptors: self.descriptors.other_uses(),
+            programs: self.programs,
+        }
+    }
+
+    /// Notes something that breaks the view or reaches outside.
+    pub(super) fn hazard(&mut self, hazard: Hazard) {
+        let kind = std::mem::discriminant(&hazard);
+        let alike = self.hazards.iter().filter(|known| std::mem::discriminant(*known) == kind).count();
+        if alike < HAZARDS_OF_A_KIND && !self.hazards.contains(&hazard) {
+            self.hazards.push(hazard);
+        }
+    }
+
+    /// Cleans an absolute path; what stands before a `..` is looked at.
+    pub(super) fn clean(&mut self, asked: &[u8]) -> Named {
+        let mut crossed = Vec::new();
+        let named = self.resolver.clean(asked, &mut crossed);
+        for (path, is_link) in crossed {
+            if is_link {
+                self.look(&Named { path, as_directory: false }, false);
+            } else {
+                self.look(&Named { path, as_directory: false }, true);
+            }
+        }
+        named
+    }
+
+    /// Asked what is at `named`, without opening it.
+    pub(super) fn look(&mut self, named: &Named, follow: bool) {
+        let follow = follow || named.as_directory;
+        let path = &named.path;
+        if let Some(Entry { access, own, .. }) = self.entries.get(path) {
+            let known = if follow { access.looked } else { access.looked_at_link };
+            if known || access.absent || *own == Own::Wholly && !follow {
+                return;
+            }
+        }
+        if self.is_ignored(path) {
+            return;
+        }
+        if self.is_own(path) {
+            for real in self.behind_own(path, follow) {
+                self.look(&Named { path: real, as_directory: named.as_directory }, follow);
+            }
+            return;
+        }
+        match look(path, follow) {
+            Found::Missing => self.missing(path),
+            Found::NotDirectory => self.not_directory(path),
+            _ if follow => self.access(path).looked = true,
+            _ => self.access(path).looked_at_link = true,
+        }
+    }
+
+    /// `path`, which is real, changes: the witness is told before the first time.
+    pub(super) fn change(&mut self, path: &[u8], how: How) {
+        if self.is_ignored(path) {
+            return;
+        }
+        let entry = self.entries.entry(path.to_vec()).or_default();
+        if !entry.told {
+            entry.told = true;
+            self.witness.about_to_change(as_path(path));
+        }
+        let Entry { access, own, .. } = entry;
+        if matches!(how, How::Truncated | How::Opened) && access.read && *own != Own::Wholly {
+            access.read_then_changed = true;
+        }
+        if matches!(how, How::Made | How::Truncated) {
+            access.made |= !access.changed;
+        } else if *own != Own::Wholly {
+            access.kept_on_change = true;
+        }
+        access.changed = true;
+        *own = match how {
+            How::Opened | How::Altered => (*own).max(Own::Partly),
+            _ => Own::Wholly,
+        };
+    }
+
+    /// Nothing is at `path`; or it is a link that leads nowhere.
+    pub(super) fn missing(&mut self, path: &[u8]) {
+        if self.is_ignored(path) || self.is_own(path) {
+            return;
+        }
+        if let Found::Link = look(path, false) {
+            let access = self.access(path);
+            access.looked = true;
+            access.looked_at_link = true;
+        } else {
+            self.access(path).absent = true;
+        }
+    }
+
+    /// A name before the last of `path` is no directory: that is what was learned.
+    pub(super) fn not_directory(&mut self, path: &[u8]) {
+        let blocking = upwards(path)
+            .find(|above| !matches!(look(above, true), Found::NotDirectory | Found::Missing))
+            .map(<[u8]>::to_vec);
+        if let Some(above) = blocking {
+            self.look(&Named { path: above, as_directory: false }, true);
+        }
+    }
+
+    /// The directory `path` is about to be opened.
+    pub(super) fn about_to_list(&mut self, path: &[u8]) {
+        if !self.entries.get(path).is_some_and(|entry| entry.access.listed) {
+            self.witness.about_to_list(as_path(path));
+        }
+    }
+
+    /// Where a version manager's shim starts the real program, what it read to find it is forgotten: that it leads
+    /// there is known before the run.
+    pub(super) fn leave_shim(&mut self, path: &[u8]) {
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        if let Some(behind) = self.behind_shim
+            && real(as_path(path)).is_some_and(|started| Some(started) == real(behind))
+        {
+            self.behind_shim = None;
+            let untouched = self.entries.values_mut().filter(|entry| !entry.access.changed);
+            untouched.for_each(|entry| entry.access = Access::default());
+            self.programs.clear();
+            self.executed.clear();
+        }
+    }
+
+    /// What is known of `path`.
+    pub(super) fn access(&mut self, path: &[u8]) -> &mut Access {
+        if !self.entries.contains_key(path) {
+            self.witness.about_to_look(as_path(path));
+            self.entries.insert(path.to_vec(), Entry::default());
+        }
+        &mut self.entries.entry(path.to_vec()).or_default().access
+    }
+
+    /// What is below `path` from now on is of the run's own making.
+    pub(super) fn own_below(&mut self, path: Vec<u8>) {
+        self.own_directories.insert(path);
+        self.resolver.forget();
+    }
+
+    /// A program was started.
+    pub(super) fn started(&mut self, path: &[u8]) {
+        if self.executed.insert(path.to_vec()) {
+            self.programs.push(to_path(path.to_vec()));
+        }
+    }
+
+    /// Whether what is at `path` was opened for reading, or found absent, already: another time says nothing new.
+    pub(super) fn is_opened(&self, path: &[u8]) -> bool {
+        let known = self.entries.get(path).map(|entry| entry.access).unwrap_or_default();
+        known.read || known.listed || known.absent
+    }
+
+    /// Whether what is at `path` was executed already.
+    pub(super) fn is_executed(&self, path: &[u8]) -> bool {
+        self.entries.get(path).is_some_and(|entry| entry.access.executed)
+    }
+
+    /// Whether what is at `path` is of the run's own making (or gone by its doing).
+    pub(super) fn is_own(&self, path: &[u8]) -> bool {
+        self.entries.get(path).is_some_and(|entry| entry.own == Own::Wholly)
+            || !self.own_directories.is_empty()
+                && upwards(path).skip(1).any(|above| self.own_directories.contains(above))
+    }
+
+    /// Where a path of the run's own making leads through links to what is not.
+    pub(super) fn behind_own(&mut self, path: &[u8], follow: bool) -> Vec<Vec<u8>> {
+        let there = self.resolver.physical(path, follow);
+        if there.links.is_empty() {
+            return Vec::new();
+        }
+        for link in &there.links {
+            if !self.is_own(link) {
+                self.look(&Named { path: link.clone(), as_directory: false }, false);
+            }
+        }
+        if there.path == path || self.is_own(&there.path) { Vec::new() } else { vec![there.path] }
+    }
+
+    /// Whether what was found at `path` moved since the run began, and by the run, under its real name.
+    pub(super) fn is_own_by_another_name(&mut self, path: &[u8], metadata: &Metadata) -> bool {
+        let changed = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+        if changed < self.started {
+            return false;
+        }
+        let there = self.resolver.physical(path, true);
+        there.path != path && self.is_own(&there.path)
+    }
+
+    /// Whether `path` is nobody's input or output.
+    pub(super) fn is_ignored(&self, path: &[u8]) -> bool {
+        if path.starts_with(b"/proc") || path.starts_with(b"/sys") || path.starts_with(b"/dev") {
+            let rest = path.get(1..).unwrap_or_default();
+            let mut names = rest.splitn(2, |byte| *byte == b'/');
+            let (top, below) = (names.next(), names.next());
+            match top {
+                Some(b"proc" | b"sys") => return true,
+                Some(b"dev") => {
+                    let below = below.unwrap_or_default();
+                    return IGNORED_DEVICES.contains(&below)
+                        || below == b"fd"
+                        || below.starts_with(b"fd/")
+                        || is_terminal(path);
+                }
+                _ => {}
+            }
+        }
+        let is_below = |directory: &PathBuf| {
+            let rest = path.strip_prefix(directory.as_os_str().as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        self.unobserved.iter().any(is_below)
+    }
+}
+
+/// Whether `path` is a terminal, by its name.
+pub(super) fn is_terminal(path: &[u8]) -> bool {
+    path == b"/dev/tty" || path.starts_with(b"/dev/pts/")
+}

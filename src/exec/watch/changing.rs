@@ -1,0 +1,135 @@
+//! Making, moving, removing, altering: under the real name of what changes, since a link on the way does not change.
+
+use super::access::{How, Observer};
+use super::paths::{Found, Named, Physical};
+use super::process::as_path;
+
+impl Observer<'_> {
+    /// Makes a directory, link, node or socket, which must not be there yet.
+    pub(super) fn make(&mut self, named: &Named) {
+        if self.is_ignored(&named.path) {
+            return;
+        }
+        let Some(there) = self.resolve(&named.path, false) else { return };
+        match there.found {
+            Found::Missing => {
+                self.change(&there.path, How::Made);
+                self.own_below(there.path);
+            }
+            _ => self.look(&Named { path: there.path, as_directory: false }, false),
+        }
+    }
+
+    /// Removes a name.
+    pub(super) fn remove(&mut self, named: &Named, directory: bool) {
+        if self.is_ignored(&named.path) {
+            return;
+        }
+        let Some(there) = self.resolve(&named.path, false) else { return };
+        match there.found {
+            Found::Missing => self.missing(&there.path),
+            Found::Directory(_) if directory => {
+                // Only an empty one goes.
+                self.open_for_reading(&Named { path: there.path.clone(), as_directory: true }, false);
+                if is_empty(&there.path) {
+                    self.gone(there.path);
+                }
+            }
+            Found::Directory(_) => self.look(&Named { path: there.path, as_directory: false }, false),
+            _ if directory => self.look(&Named { path: there.path, as_directory: false }, false),
+            _ => self.gone(there.path),
+        }
+    }
+
+    fn gone(&mut self, path: Vec<u8>) {
+        self.change(&path, How::Removed);
+        self.own_below(path);
+    }
+
+    /// Moves, or exchanges, or moves only where nothing is.
+    pub(super) fn rename(&mut self, from: &Named, to: &Named, exchange: bool, no_replace: bool) {
+        if self.is_ignored(&from.path) && self.is_ignored(&to.path) {
+            return;
+        }
+        let Some(old) = self.resolve(&from.path, false) else { return };
+        if matches!(old.found, Found::Missing) {
+            return self.missing(&old.path);
+        }
+        let Some(new) = self.resolve(&to.path, false) else { return };
+        let missing = matches!(new.found, Found::Missing);
+        if exchange && missing {
+            return self.missing(&new.path);
+        }
+        if no_replace && !missing {
+            self.look(&Named { path: old.path, as_directory: false }, false);
+            return self.look(&Named { path: new.path, as_directory: false }, false);
+        }
+        if matches!(new.found, Found::Directory(_)) {
+            // Only an empty directory is replaced.
+            self.open_for_reading(&Named { path: new.path.clone(), as_directory: true }, false);
+        }
+        self.change(&old.path, if exchange { How::Replaced } else { How::Removed });
+        self.change(&new.path, if missing { How::Made } else { How::Replaced });
+        self.own_below(old.path);
+        self.own_below(new.path);
+    }
+
+    /// Makes another name for a file.
+    pub(super) fn link(&mut self, from: &Named, to: &Named, follow: bool) {
+        let Some(old) = self.resolve(&from.path, follow) else { return };
+        if matches!(old.found, Found::Missing) {
+            return self.missing(&old.path);
+        }
+        let Some(new) = self.resolve(&to.path, false) else { return };
+        if matches!(new.found, Found::Missing) {
+            self.change(&old.path, How::Altered);
+            self.change(&new.path, How::Made);
+        } else {
+            self.look(&Named { path: old.path, as_directory: false }, false);
+            self.look(&Named { path: new.path, as_directory: false }, false);
+        }
+    }
+
+    /// A new name for a file that had none (`O_TMPFILE`), or whose old name is not known.
+    pub(super) fn appear(&mut self, to: &Named) {
+        let Some(new) = self.resolve(&to.path, false) else { return };
+        if matches!(new.found, Found::Missing) {
+            self.change(&new.path, How::Made);
+        } else {
+            self.look(&Named { path: new.path, as_directory: false }, false);
+        }
+    }
+
+    /// Changes attributes or size of what is there.
+    pub(super) fn alter(&mut self, named: &Named, follow: bool) {
+        if self.is_ignored(&named.path) {
+            return;
+        }
+        let Some(there) = self.resolve(&named.path, follow || named.as_directory) else { return };
+        match there.found {
+            Found::Missing => self.missing(&there.path),
+            Found::Special(_) | Found::Hidden => self.look(named, follow),
+            _ => self.change(&there.path, How::Altered),
+        }
+    }
+
+    /// Where a path that is to change leads. `None`, and what stands in the way is noted, if it leads nowhere.
+    pub(super) fn resolve(&mut self, path: &[u8], follow: bool) -> Option<Physical> {
+        let there = self.resolver.physical(path, follow);
+        for link in &there.links {
+            self.look(&Named { path: link.clone(), as_directory: false }, false);
+        }
+        if !there.cut {
+            return Some(there);
+        }
+        match there.found {
+            Found::Missing => self.missing(&there.path),
+            _ => self.look(&Named { path: there.path, as_directory: false }, true),
+        }
+        None
+    }
+}
+
+fn is_empty(path: &[u8]) -> bool {
+    std::fs::read_dir(as_path(path)).is_ok_and(|mut entries| entries.next().is_none())
+}

@@ -1,0 +1,124 @@
+//! The listener of a filter: calls that wait, and the answer that lets each go on.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`: the caller is woken on our processor, since we go to sleep at once.
+const SYNC_WAKE_UP: u64 = 1;
+
+/// What became of waiting for a call.
+pub(super) enum Waited {
+    /// One waits.
+    Call,
+    /// Every process with the filter is gone.
+    Gone,
+    /// We are to stop.
+    Stop,
+    /// Nothing for a while.
+    Idle,
+}
+
+/// Where calls arrive.
+#[derive(Debug)]
+pub(super) struct Listener(OwnedFd);
+
+impl Listener {
+    /// Takes over the descriptor that installing the filter gave.
+    ///
+    /// # Errors
+    /// When the kernel's structures are not those that we know.
+    pub(super) fn new(descriptor: OwnedFd) -> io::Result<Self> {
+        check_sizes()?;
+        let listener = Self(descriptor);
+        // Older kernels do not know it; it is for speed alone.
+        let _ = listener.control_value(libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
+        Ok(listener)
+    }
+
+    /// Waits for a call, the end of all processes, or `stop`, at most `milliseconds`.
+    pub(super) fn wait(&self, stop: BorrowedFd<'_>, milliseconds: u16) -> Waited {
+        let mut asked =
+            [PollFd::new(self.0.as_fd(), PollFlags::POLLIN), PollFd::new(stop, PollFlags::POLLIN)];
+        if !matches!(poll(&mut asked, PollTimeout::from(milliseconds)), Ok(1..)) {
+            return Waited::Idle;
+        }
+        let [calls, stop] = asked.map(|asked| asked.revents().unwrap_or(PollFlags::empty()));
+        if calls.contains(PollFlags::POLLIN) {
+            Waited::Call
+        } else if calls.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+            Waited::Gone
+        } else if stop.is_empty() {
+            Waited::Idle
+        } else {
+            Waited::Stop
+        }
+    }
+
+    /// Takes the next call; `None` if its caller is gone meanwhile.
+    ///
+    /// # Errors
+    /// The system's.
+    #[expect(unsafe_code, reason = "the kernel fills a structure")]
+    pub(super) fn receive(&self) -> io::Result<Option<libc::seccomp_notif>> {
+        // SAFETY: the structure is all numbers; the kernel demands that it be zero.
+        let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+        // SAFETY: the request fills exactly one such structure, whose size was checked.
+        let answer =
+            unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) };
+        match Errno::result(answer) {
+            Ok(_) => Ok(Some(call)),
+            Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Whether the caller still waits.
+    #[expect(unsafe_code, reason = "the kernel reads a number")]
+    pub(super) fn is_waiting(&self, id: u64) -> bool {
+        // SAFETY: the request reads one number of 64 bits.
+        unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
+    }
+
+    /// Lets the call go on. A caller that is gone needs no answer.
+    pub(super) fn resume(&self, id: u64) {
+        answer(self.0.as_raw_fd(), id);
+    }
+
+    /// Hands over the descriptor.
+    pub(super) fn into_descriptor(self) -> OwnedFd {
+        self.0
+    }
+
+    #[expect(unsafe_code, reason = "the request takes a plain number")]
+    fn control_value(&self, request: libc::Ioctl, value: u64) -> bool {
+        // SAFETY: this request takes its argument by value.
+        unsafe { libc::ioctl(self.0.as_raw_fd(), request, value) == 0 }
+    }
+}
+
+/// Answers that the call `id` goes on. Safe to use after a fork.
+#[expect(unsafe_code, reason = "the kernel reads a structure")]
+pub(super) fn answer(listener: libc::c_int, id: u64) {
+    let answer = libc::seccomp_notif_resp {
+        id,
+        val: 0,
+        error: 0,
+        flags: u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1),
+    };
+    // SAFETY: the request reads one such structure, whose size was checked.
+    unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const answer) };
+}
+
+#[expect(unsafe_code, reason = "the kernel fills a structure")]
+fn check_sizes() -> io::Result<()> {
+    let mut sizes = libc::seccomp_notif_sizes { seccomp_notif: 0, seccomp_notif_resp: 0, seccomp_data: 0 };
+    // SAFETY: the operation fills one such structure.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_NOTIF_SIZES, 0, &raw mut sizes) };
+    Errno::result(answer)?;
+    let known = size_of::<libc::seccomp_notif>() == usize::from(sizes.seccomp_notif)
+        && size_of::<libc::seccomp_notif_resp>() == usize::from(sizes.seccomp_notif_resp);
+    if known { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ENOSYS)) }
+}

@@ -1,0 +1,193 @@
+//! Opening and executing: what is read, listed, loaded.
+
+use super::access::{How, Observer, is_terminal};
+use super::paths::{Found, Named, look};
+use super::process::{as_path, to_path};
+use super::program::{self, Program};
+use crate::exec::Hazard;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
+/// A script may name a script as its interpreter; the kernel goes no deeper.
+const MAX_INTERPRETERS: u8 = 5;
+
+impl Observer<'_> {
+    /// Opens without `O_PATH`.
+    pub(super) fn open(&mut self, named: &Named, flags: i32) {
+        if is_terminal(&named.path) {
+            return self.open_terminal(&named.path, flags);
+        }
+        let reads = flags & libc::O_ACCMODE != libc::O_WRONLY;
+        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0;
+        let exclusive = flags & libc::O_CREAT != 0 && flags & libc::O_EXCL != 0;
+        let follow = flags & libc::O_NOFOLLOW == 0 && !exclusive;
+        if flags & libc::O_TMPFILE == libc::O_TMPFILE {
+            self.look(named, true);
+        } else if writes || flags & libc::O_CREAT != 0 {
+            self.open_for_writing(named, flags, reads, writes, follow || named.as_directory);
+        } else {
+            self.open_for_reading(named, follow || named.as_directory);
+        }
+    }
+
+    pub(super) fn open_for_reading(&mut self, named: &Named, follow: bool) {
+        let path = &named.path;
+        if self.is_opened(path) || self.is_ignored(path) {
+            return;
+        }
+        if self.is_own(path) {
+            for real in self.behind_own(path, follow) {
+                self.open_for_reading(&Named { path: real, as_directory: named.as_directory }, follow);
+            }
+            return;
+        }
+        match look(path, follow) {
+            Found::Missing => self.missing(path),
+            Found::NotDirectory => self.not_directory(path),
+            Found::File(metadata) if self.is_own_by_another_name(path, &metadata) => {}
+            Found::File(_) if named.as_directory => self.access(path).looked = true,
+            Found::File(_) => self.access(path).read = true,
+            Found::Directory(metadata) if self.is_own_by_another_name(path, &metadata) => {}
+            Found::Directory(_) => {
+                self.about_to_list(path);
+                self.access(path).listed = true;
+            }
+            Found::Link => self.access(path).looked_at_link = true,
+            Found::Hidden => self.access(path).looked = true,
+            Found::Special(metadata) => self.open_special(path, &metadata, true),
+        }
+    }
+
+    fn open_for_writing(&mut self, named: &Named, flags: i32, reads: bool, writes: bool, follow: bool) {
+        if self.is_ignored(&named.path) {
+            return;
+        }
+        let there = self.resolve(&named.path, follow);
+        let Some(there) = there else { return };
+        let path = there.path;
+        match there.found {
+            Found::Missing if flags & libc::O_CREAT == 0 => self.missing(&path),
+            Found::Missing => self.change(&path, How::Made),
+            _ if flags & libc::O_CREAT != 0 && flags & libc::O_EXCL != 0 => {
+                self.look(&Named { path, as_directory: false }, false);
+            }
+            Found::File(_) if named.as_directory => self.look(named, true),
+            Found::File(_) if !writes => self.open_for_reading(named, follow),
+            Found::File(_) if flags & libc::O_TRUNC != 0 => self.change(&path, How::Truncated),
+            Found::File(_) => {
+                if reads {
+                    self.open_for_reading(named, follow);
+                    self.open_for_reading(&Named { path: path.clone(), as_directory: false }, false);
+                }
+                self.change(&path, How::Opened);
+            }
+            Found::Special(metadata) => self.open_special(&path, &metadata, reads),
+            Found::Link => self.look(named, false),
+            _ => self.look(named, true),
+        }
+    }
+
+    /// What is typed at the terminal is standard input, by whichever name it is read.
+    fn open_terminal(&mut self, path: &[u8], flags: i32) {
+        if flags & libc::O_ACCMODE != libc::O_WRONLY
+            && let Found::Special(metadata) = look(path, true)
+        {
+            self.descriptors.device_opened(path, &metadata);
+        }
+    }
+
+    /// A FIFO may carry data from and to processes that we do not see. What comes from a device cannot be known.
+    fn open_special(&mut self, path: &[u8], metadata: &Metadata, reads: bool) {
+        if metadata.mode() & libc::S_IFMT == libc::S_IFCHR && reads {
+            self.descriptors.device_opened(path, metadata);
+        }
+        if metadata.mode() & libc::S_IFMT == libc::S_IFIFO && !self.is_own(path) {
+            self.access(path).looked = true;
+            if !self.descriptors.is_jobserver(path) {
+                let shown = as_path(path).display();
+                self.hazard(Hazard::Incomplete(format!("{shown} is a pipe that others can use")));
+            }
+        } else {
+            self.access(path).looked = true;
+        }
+    }
+
+    /// Executes; `first` is false for what the kernel loads for another file. A relative interpreter is looked
+    /// for in `directory`.
+    pub(super) fn execute(&mut self, named: &Named, follow: bool, directory: &[u8]) {
+        self.leave_shim(&named.path);
+        if self.load(named, follow, directory, 0) {
+            self.started(&named.path);
+        }
+    }
+
+    fn load(&mut self, named: &Named, follow: bool, directory: &[u8], depth: u8) -> bool {
+        let path = &named.path;
+        let own = self.is_own(path);
+        if !own && self.is_executed(path) {
+            return true;
+        }
+        let metadata = match look(path, follow) {
+            Found::File(metadata) if !named.as_directory => metadata,
+            _ => {
+                self.look(named, follow);
+                return false;
+            }
+        };
+        if own {
+            for real in self.behind_own(path, follow) {
+                self.load(&Named { path: real, as_directory: false }, follow, directory, depth);
+            }
+        } else if !self.is_ignored(path) && !self.is_own_by_another_name(path, &metadata) {
+            let access = self.access(path);
+            access.executed = true;
+            access.read = true;
+        }
+        if self.lost_privileges && gains_rights(path, &metadata) {
+            self.hazard(Hazard::Privileged(to_path(path.clone())));
+        }
+        self.load_for(path, directory, depth);
+        true
+    }
+
+    /// What the kernel loads by itself when `path` is executed.
+    fn load_for(&mut self, path: &[u8], directory: &[u8], depth: u8) {
+        let loaded = match program::inspect(path) {
+            Ok(Program::Script(interpreter)) => interpreter,
+            Ok(Program::Native(Some(loader))) => loader,
+            Ok(Program::Foreign) => return self.hazard(Hazard::ForeignProgram(to_path(path.to_vec()))),
+            Ok(Program::Unknown) if program::others_may_run_it(path) => {
+                return self.hazard(Hazard::ForeignProgram(to_path(path.to_vec())));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                let shown = as_path(path).display();
+                return self.hazard(Hazard::Incomplete(format!("cannot read the program {shown}")));
+            }
+            Ok(Program::Native(None) | Program::Unknown) | Err(_) => return,
+        };
+        if depth < MAX_INTERPRETERS {
+            let asked = if loaded.starts_with(b"/") { loaded } else { [directory, b"/", &loaded].concat() };
+            let named = self.clean(&asked);
+            self.load(&named, true, directory, depth + 1);
+        }
+    }
+}
+
+/// Whether the file gives the process that executes it rights that it did not have.
+#[expect(unsafe_code, reason = "extended attributes are not wrapped")]
+pub(super) fn gains_rights(path: &[u8], metadata: &Metadata) -> bool {
+    let mode = metadata.mode();
+    let own = rustix::process::geteuid().as_raw();
+    if mode & libc::S_ISUID != 0 && metadata.uid() != own {
+        return true;
+    }
+    let runs_as_group = libc::S_ISGID | libc::S_IXGRP;
+    if mode & runs_as_group == runs_as_group && metadata.gid() != rustix::process::getegid().as_raw() {
+        return true;
+    }
+    let Ok(path) = std::ffi::CString::new(path) else { return false };
+    // SAFETY: both names end with a zero byte; with no room given only the size is answered.
+    let size =
+        unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) };
+    size > 0
+}

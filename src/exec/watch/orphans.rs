@@ -1,0 +1,171 @@
+//! Processes whose parent ended before them: they become our children while a run goes on, so that we may look into
+//! them and none stays a zombie; what outlives the run goes on living after us.
+
+use super::listener::{Listener, answer};
+use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::sync::{Mutex, PoisonError};
+
+/// How many runs go on and have no command yet, whether we adopted orphans before the first, and the commands that
+/// others wait for.
+#[derive(Debug)]
+struct Runs {
+    count: usize,
+    starting: usize,
+    before: bool,
+    commands: BTreeSet<libc::pid_t>,
+}
+
+static RUNS: Mutex<Runs> =
+    Mutex::new(Runs { count: 0, starting: 0, before: false, commands: BTreeSet::new() });
+
+/// Orphans are adopted while one exists.
+#[derive(Debug)]
+pub(super) struct Adoption {
+    command: Option<libc::pid_t>,
+}
+
+impl Adoption {
+    /// Begins to adopt.
+    pub(super) fn begin() -> Self {
+        let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
+        if runs.count == 0 {
+            runs.before = nix::sys::prctl::get_child_subreaper().unwrap_or(false);
+            let _ = nix::sys::prctl::set_child_subreaper(true);
+        }
+        runs.count += 1;
+        runs.starting += 1;
+        Self { command: None }
+    }
+
+    /// `pid` is a command whose end somebody waits for: it is no orphan.
+    pub(super) fn except(&mut self, pid: libc::pid_t) {
+        let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.starting -= usize::from(self.command.is_none());
+        runs.commands.insert(pid);
+        self.command = Some(pid);
+    }
+}
+
+impl Drop for Adoption {
+    fn drop(&mut self) {
+        let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.command {
+            Some(pid) => {
+                runs.commands.remove(&pid);
+            }
+            None => runs.starting -= 1,
+        }
+        runs.count -= 1;
+        if runs.count == 0 && !runs.before {
+            let _ = nix::sys::prctl::set_child_subreaper(false);
+        }
+    }
+}
+
+/// Collects the watched processes that ended as our children without our having started them: they are known by
+/// having more filters than we.
+pub(super) fn collect() {
+    if RUNS.lock().unwrap_or_else(PoisonError::into_inner).starting > 0 {
+        return;
+    }
+    let own = filters("self").unwrap_or(0);
+    let us = std::process::id().to_string();
+    let Ok(processes) = fs::read_dir("/proc") else { return };
+    for entry in processes.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<libc::pid_t>().ok()) else { continue };
+        let stat = fs::read(entry.path().join("stat")).unwrap_or_default();
+        // The name of the program may hold anything; the last parenthesis ends it.
+        let after = stat.iter().rposition(|byte| *byte == b')').and_then(|at| stat.get(at + 1..));
+        let mut words = after.unwrap_or_default().split(|byte| *byte == b' ').skip(1);
+        let is_ours = words.next() == Some(b"Z") && words.next() == Some(us.as_bytes());
+        let is_command = || RUNS.lock().unwrap_or_else(PoisonError::into_inner).commands.contains(&pid);
+        if is_ours && filters(&pid.to_string()).is_some_and(|theirs| theirs > own) && !is_command() {
+            let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+        }
+    }
+}
+
+/// How many filters a process has.
+fn filters(pid: &str) -> Option<u32> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Seccomp_filters:"))?;
+    std::str::from_utf8(line).ok()?.trim().parse().ok()
+}
+
+/// Lets a small process of its own answer the calls that wait at `listener`, until the last process with its filter is
+/// gone: without an answer they would all fail.
+#[expect(unsafe_code, reason = "fork is the only way to outlive ourselves")]
+pub(super) fn answer_from_now_on(listener: Listener) {
+    let descriptor = listener.into_descriptor();
+    let number = descriptor.as_raw_fd();
+    // SAFETY: the child calls nothing but what is safe after a fork of a process with threads, and never returns.
+    match unsafe { libc::fork() } {
+        0 => unsafe {
+            // A child of a child, so that nobody has to wait for it.
+            if libc::fork() == 0 {
+                answer_alone(number);
+            }
+            libc::_exit(0);
+        },
+        child if child > 0 => while waitpid(Pid::from_raw(child), None) == Err(Errno::EINTR) {},
+        // Nothing else can be done: as long as we live, the descriptor at least holds the calls.
+        _ => std::mem::forget(descriptor),
+    }
+}
+
+/// # Safety
+/// Only in a process that was forked for it.
+#[expect(unsafe_code, reason = "raw calls are all that is safe after a fork")]
+unsafe fn answer_alone(listener: libc::c_int) -> ! {
+    // SAFETY: only system calls, on our own stack, in a process that nobody else's memory or descriptors depend on.
+    unsafe {
+        let mut all = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+        libc::setsid();
+        libc::chdir(c"/".as_ptr());
+        let number = listener.cast_unsigned();
+        if number > 0 {
+            close_all(0, number - 1);
+        }
+        close_all(number + 1, u32::MAX);
+        libc::prctl(libc::PR_SET_NAME, c"cashet-watch".as_ptr());
+        loop {
+            let mut asked = libc::pollfd { fd: listener, events: libc::POLLIN, revents: 0 };
+            if libc::poll(&raw mut asked, 1, -1) < 0 {
+                continue;
+            }
+            if asked.revents & libc::POLLIN == 0 {
+                libc::_exit(0);
+            }
+            let mut call = std::mem::zeroed::<libc::seccomp_notif>();
+            if libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) == 0 {
+                answer(listener, call.id);
+            }
+        }
+    }
+}
+
+/// Closes a range of descriptors; older kernels do it one by one.
+///
+/// # Safety
+/// Only where nobody needs them any more.
+#[expect(unsafe_code, reason = "raw calls are all that is safe after a fork")]
+unsafe fn close_all(first: libc::c_uint, last: libc::c_uint) {
+    /// Few processes have more.
+    const MANY: libc::c_uint = 4096;
+    // SAFETY: only system calls with numbers.
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, first, last, 0) != 0 {
+            for number in first..=last.min(MANY) {
+                libc::close(number.cast_signed());
+            }
+        }
+    }
+}

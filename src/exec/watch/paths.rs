@@ -1,0 +1,261 @@
+//! Paths: cleaned of what has no meaning, followed to where they lead, and what is found there.
+//!
+//! Knows nothing of processes or of what is recorded.
+
+use super::process::as_path;
+use std::collections::{HashMap, VecDeque};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileTypeExt;
+
+/// The kernel follows as many links as this on one path.
+const MAX_LINKS: usize = 40;
+
+/// What is found at a path.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    /// Nothing, though all but the last name is there.
+    Missing,
+    /// A name before the last is no directory.
+    NotDirectory,
+    /// It cannot be looked at.
+    Hidden,
+    /// A regular file.
+    File(Metadata),
+    /// A directory.
+    Directory(Metadata),
+    /// A symbolic link.
+    Link,
+    /// A socket, FIFO or device.
+    Special(Metadata),
+}
+
+/// An absolute path without `.`, `..` and doubled slashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) path: Vec<u8>,
+    /// It ended in a slash or in `.`: a last link is followed, and only a directory will do.
+    pub(super) as_directory: bool,
+}
+
+/// Where a path leads.
+#[derive(Debug)]
+pub(super) struct Physical {
+    /// Without any link before the last name (or at all, if the last is followed). If a name before the last
+    /// is not there or is no directory, the path ends with that name.
+    pub(super) path: Vec<u8>,
+    /// The links that were crossed.
+    pub(super) links: Vec<Vec<u8>>,
+    /// Whether `path` ends before the last name.
+    pub(super) cut: bool,
+    /// What is there.
+    pub(super) found: Found,
+}
+
+/// Looks at `path` now.
+pub(super) fn look(path: &[u8], follow: bool) -> Found {
+    let path = as_path(path);
+    let looked = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
+    let metadata = match looked {
+        Ok(metadata) => metadata,
+        Err(error) => return not_found(&error),
+    };
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        Found::File(metadata)
+    } else if kind.is_dir() {
+        Found::Directory(metadata)
+    } else if kind.is_symlink() {
+        Found::Link
+    } else {
+        debug_assert!(kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device());
+        Found::Special(metadata)
+    }
+}
+
+fn not_found(error: &io::Error) -> Found {
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => Found::Missing,
+        Some(libc::ENOTDIR) => Found::NotDirectory,
+        _ => Found::Hidden,
+    }
+}
+
+/// The directory part and the last name; the root has neither.
+pub(super) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let slash = path.iter().rposition(|byte| *byte == b'/')?;
+    let name = path.get(slash + 1..)?;
+    let directory = if slash == 0 { b"/".as_slice() } else { path.get(..slash)? };
+    (!name.is_empty()).then_some((directory, name))
+}
+
+/// The directory part of a path.
+pub(super) fn directory_of(path: &[u8]) -> &[u8] {
+    split(path).map_or(b"/", |(directory, _)| directory)
+}
+
+/// `path` and every directory above it, the deepest first; not the root.
+pub(super) fn upwards(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(Some(path), |path| split(path).map(|(directory, _)| directory))
+        .take_while(|path| path.len() > 1)
+}
+
+/// A real directory, and the links on the way to it.
+type Way = (Vec<u8>, Vec<Vec<u8>>);
+
+/// Remembers where directories lead, for as long as the run changes no directory and no link.
+#[derive(Debug, Default)]
+pub(super) struct Resolver {
+    /// Where `..` of a path leads, and whether the path's last name is a link.
+    parents: HashMap<Vec<u8>, (Vec<u8>, bool)>,
+    /// Where a directory leads, and the links on the way.
+    directories: HashMap<Vec<u8>, Way>,
+}
+
+impl Resolver {
+    /// Forgets everything: a directory or a link changes.
+    pub(super) fn forget(&mut self) {
+        self.parents.clear();
+        self.directories.clear();
+    }
+
+    /// Cleans the absolute path `asked`. What stands before a `..` decides where that leads: each is added to
+    /// `crossed`, with whether it is a link.
+    pub(super) fn clean(&mut self, asked: &[u8], crossed: &mut Vec<(Vec<u8>, bool)>) -> Named {
+        let mut path: Vec<u8> = Vec::with_capacity(asked.len());
+        let mut as_directory = false;
+        let mut after_dots = false;
+        for name in asked.split(|byte| *byte == b'/') {
+            as_directory = name.is_empty() || name == b"." || name == b"..";
+            match name {
+                b"" | b"." => {}
+                b".." => {
+                    let Some(parent) = self.parent(&path, after_dots, crossed) else {
+                        // Nothing is there, or no directory: the look-up ends here.
+                        return Named { path, as_directory: true };
+                    };
+                    path = parent;
+                }
+                name => {
+                    path.push(b'/');
+                    path.extend_from_slice(name);
+                }
+            }
+            after_dots = name == b"..";
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        Named { path, as_directory }
+    }
+
+    /// The directory above what `path` leads to. After another `..` the look is implied by the one before.
+    fn parent(&mut self, path: &[u8], implied: bool, crossed: &mut Vec<(Vec<u8>, bool)>) -> Option<Vec<u8>> {
+        if path.is_empty() {
+            return Some(Vec::new());
+        }
+        if let Some((parent, is_link)) = self.parents.get(path) {
+            if !implied {
+                crossed.push((path.to_vec(), *is_link));
+            }
+            return Some(parent.clone());
+        }
+        let (base, is_link) = match look(path, false) {
+            Found::Directory(_) => (path.to_vec(), false),
+            Found::Link => {
+                let physical = self.physical(path, true);
+                if !matches!(physical.found, Found::Directory(_)) {
+                    return None;
+                }
+                (physical.path, true)
+            }
+            _ => return None,
+        };
+        let parent = match split(&base) {
+            Some((b"/", _)) | None => Vec::new(),
+            Some((parent, _)) => parent.to_vec(),
+        };
+        self.parents.insert(path.to_vec(), (parent.clone(), is_link));
+        if !implied || is_link {
+            crossed.push((path.to_vec(), is_link));
+        }
+        Some(parent)
+    }
+
+    /// Follows the clean path `asked` to where it leads.
+    pub(super) fn physical(&mut self, asked: &[u8], follow: bool) -> Physical {
+        let Some((directory, name)) = split(asked) else {
+            return Physical { path: b"/".to_vec(), links: Vec::new(), cut: false, found: look(b"/", true) };
+        };
+        if let Some((real, links)) = self.directories.get(directory) {
+            return walk(real.clone(), vec![name.to_vec()].into(), links.clone(), follow);
+        }
+        if directory == b"/" {
+            return walk(Vec::new(), vec![name.to_vec()].into(), Vec::new(), follow);
+        }
+        let above = walk(Vec::new(), names(directory), Vec::new(), true);
+        if above.cut {
+            return above;
+        }
+        match above.found {
+            Found::Directory(_) => {
+                let real = if above.path == b"/" { Vec::new() } else { above.path };
+                self.directories.insert(directory.to_vec(), (real.clone(), above.links.clone()));
+                walk(real, vec![name.to_vec()].into(), above.links, follow)
+            }
+            Found::Missing | Found::Hidden => Physical { cut: true, ..above },
+            _ => Physical { cut: true, found: Found::NotDirectory, ..above },
+        }
+    }
+}
+
+fn names(path: &[u8]) -> VecDeque<Vec<u8>> {
+    path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+/// Walks `names` from the real directory `path` on (empty: the root).
+fn walk(mut path: Vec<u8>, mut names: VecDeque<Vec<u8>>, mut links: Vec<Vec<u8>>, follow: bool) -> Physical {
+    let mut budget = MAX_LINKS;
+    let mut found = look(if path.is_empty() { b"/" } else { &path }, false);
+    while let Some(name) = names.pop_front() {
+        if name == b"." {
+            continue;
+        }
+        if name == b".." {
+            let above = split(&path).map_or(0, |(above, _)| if above == b"/" { 0 } else { above.len() });
+            path.truncate(above);
+            continue;
+        }
+        let before = path.len();
+        path.push(b'/');
+        path.extend_from_slice(&name);
+        found = look(&path, false);
+        match &found {
+            Found::Link if follow || !names.is_empty() => {
+                let Ok(text) = fs::read_link(as_path(&path)) else { break };
+                let text = text.into_os_string().into_vec();
+                links.push(path.clone());
+                budget -= 1;
+                if budget == 0 {
+                    return Physical { path, links, cut: true, found: Found::Hidden };
+                }
+                path.truncate(if text.starts_with(b"/") { 0 } else { before });
+                for name in self::names(&text).into_iter().rev() {
+                    names.push_front(name);
+                }
+                found = look(if path.is_empty() { b"/" } else { &path }, false);
+            }
+            Found::Directory(_) => {}
+            _ => break,
+        }
+    }
+    let cut = !names.is_empty();
+    if cut && matches!(found, Found::File(_) | Found::Special(_)) {
+        found = Found::NotDirectory;
+    }
+    if path.is_empty() {
+        path.push(b'/');
+    }
+    Physical { path, links, cut, found }
+}

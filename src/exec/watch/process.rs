@@ -1,0 +1,111 @@
+//! Looking into a watched process: its memory, its descriptors, its directories.
+//!
+//! Everything here fails rather than guesses; it does not know what a failure means.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// The longest path that a call takes, its final zero byte included.
+const PATH_MAX: usize = 4096;
+/// The smallest page size of any machine: memory is mapped in multiples of it.
+const PAGE: u64 = 4096;
+
+/// Reads `into.len()` bytes of the memory of thread `tid`.
+///
+/// # Errors
+/// The system's: `EFAULT` where nothing is mapped, `EPERM` where we must not, `ESRCH` when it is gone.
+pub(super) fn read_memory(tid: libc::pid_t, address: u64, into: &mut [u8]) -> io::Result<()> {
+    let read = read_some(tid, address, into)?;
+    if read == into.len() { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EFAULT)) }
+}
+
+#[expect(unsafe_code, reason = "process_vm_readv takes raw pointers")]
+fn read_some(tid: libc::pid_t, address: u64, into: &mut [u8]) -> io::Result<usize> {
+    let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    let remote = libc::iovec {
+        iov_base: std::ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0)),
+        iov_len: into.len(),
+    };
+    // SAFETY: `local` describes `into`, which is ours to write; the remote address is checked by the kernel.
+    let read = unsafe { libc::process_vm_readv(tid, &raw const local, 1, &raw const remote, 1, 0) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+}
+
+/// Reads the text that ends with a zero byte, page by page: what follows it may not be mapped.
+///
+/// # Errors
+/// As [`read_memory`]; `ENAMETOOLONG` if it is longer than any path.
+pub(super) fn read_text(tid: libc::pid_t, address: u64) -> io::Result<Vec<u8>> {
+    let mut buffer = [0; PATH_MAX];
+    let mut text = Vec::new();
+    let mut next = address;
+    while text.len() < PATH_MAX {
+        let to_page_end = usize::try_from(PAGE - next % PAGE).unwrap_or(PATH_MAX);
+        // Paths are short: most of a page need not be copied.
+        let wanted = to_page_end.min(if text.is_empty() { 256 } else { PATH_MAX });
+        let part = buffer.get_mut(..wanted).unwrap_or_default();
+        let read = read_some(tid, next, part)?;
+        let part = part.get(..read).unwrap_or_default();
+        if let Some(end) = part.iter().position(|byte| *byte == 0) {
+            text.extend_from_slice(part.get(..end).unwrap_or_default());
+            return Ok(text);
+        }
+        if read == 0 {
+            return Err(io::Error::from_raw_os_error(libc::EFAULT));
+        }
+        text.extend_from_slice(part);
+        next = next.wrapping_add(read as u64);
+    }
+    Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG))
+}
+
+/// Reads a word of 64 bits.
+///
+/// # Errors
+/// As [`read_memory`].
+pub(super) fn read_word(tid: libc::pid_t, address: u64) -> io::Result<u64> {
+    let mut word = [0; 8];
+    read_memory(tid, address, &mut word)?;
+    Ok(u64::from_le_bytes(word))
+}
+
+/// What `/proc/TID/NAME` points to.
+///
+/// # Errors
+/// The system's.
+pub(super) fn link(tid: libc::pid_t, name: &str) -> io::Result<Vec<u8>> {
+    std::fs::read_link(format!("/proc/{tid}/{name}")).map(|path| path.into_os_string().into_vec())
+}
+
+/// Where the descriptor `number` of thread `tid` is found.
+pub(super) fn descriptor_path(tid: libc::pid_t, number: RawFd) -> PathBuf {
+    PathBuf::from(format!("/proc/{tid}/fd/{number}"))
+}
+
+/// Whether descriptor `theirs` of thread `tid` is the same open file as our `ours`. `None` if it cannot be known.
+#[expect(unsafe_code, reason = "kcmp is not wrapped")]
+pub(super) fn is_same_open_file(tid: libc::pid_t, theirs: RawFd, ours: RawFd) -> Option<bool> {
+    const KCMP_FILE: libc::c_int = 0;
+    let own = std::process::id();
+    // SAFETY: kcmp takes numbers only.
+    let answer = unsafe { libc::syscall(libc::SYS_kcmp, own, tid, KCMP_FILE, ours, theirs) };
+    match answer {
+        0 => Some(true),
+        1.. => Some(false),
+        _ if io::Error::last_os_error().raw_os_error() == Some(libc::EBADF) => Some(false),
+        _ => None,
+    }
+}
+
+/// Bytes as a path.
+pub(super) fn as_path(bytes: &[u8]) -> &std::path::Path {
+    std::path::Path::new(OsStr::from_bytes(bytes))
+}
+
+/// Bytes as a path of its own.
+pub(super) fn to_path(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes))
+}

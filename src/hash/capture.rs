@@ -1,0 +1,319 @@
+//! A request and the world become a manifest and its key: the only reader of the world for the key.
+//!
+//! What was looked at is remembered, so that the next call has the key without reading anything. Knows nothing of
+//! stores beyond a [`Recall`], and nothing of how commands run.
+
+use super::command::{Command, first_program};
+use super::entry::What;
+use super::files::read_file;
+use super::gather::{Gathered, child_environment, gather, identity, lineage, lists_directories};
+use super::globs::Patterns;
+use super::looker::{Fact, Looker};
+use super::manifest::{Manifest, Part};
+use super::memory::FileMemory;
+use super::modules::INLINE;
+use super::nature::{is_momentary, names_descriptor, shows_times};
+use super::program::Unrecorded;
+use super::remembered::{self, Checked, Summary, request_id};
+use super::request::Request;
+use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
+use crate::error::Result;
+use crate::record::{Evidence, FileState, Observation, Recall, StoredPath, Timestamp};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// A source file of the function, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Where it is; `-c` for inline code.
+    pub path: StoredPath,
+    /// The same, absolute; `-c` for inline code.
+    pub absolute: PathBuf,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Name of the form in which it counts.
+    pub form: String,
+}
+
+/// All that is known of a call before it runs.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    /// The facts that decide the key.
+    pub manifest: Manifest,
+    /// The digest of the manifest.
+    pub key: Key,
+    /// The chain of runs that this one belongs to.
+    pub lineage: LineageId,
+    /// The function's name for people.
+    pub function: Vec<u8>,
+    /// The function's identity without arguments.
+    pub function_id: Digest,
+    /// What is to be executed, absolute: the shim, not what it starts.
+    pub program: PathBuf,
+    /// The program that a version manager's shim starts in the end, if the command begins with one.
+    pub behind_shim: Option<PathBuf>,
+    /// The environment of the child.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The source files of the function.
+    pub sources: Vec<Source>,
+    /// What was looked at.
+    pub facts: Vec<Fact>,
+    /// What the words mean.
+    pub command: Command,
+    /// A word that names an inherited descriptor by path: what it leads to is not known by its name.
+    pub sensitive: Option<OsString>,
+    /// The program's name, if its answer is the moment or its point is the deed.
+    pub moment: Option<String>,
+    /// Whether the program shows the times of files.
+    pub shows_times: bool,
+    /// Whether listings of directories count as such, not only for imports.
+    pub lists_directories: bool,
+    /// Whether all of the environment counts.
+    pub whole_environment: bool,
+    /// Whether some import of the function cannot be known by reading.
+    pub computed_imports: bool,
+}
+
+/// What is known of a call whose remembered capture still holds.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The key.
+    pub key: Key,
+    /// The chain of runs.
+    pub lineage: LineageId,
+    /// What would be executed.
+    pub program: PathBuf,
+    /// The environment that the child would get.
+    pub environment: Vec<(OsString, OsString)>,
+    /// As in [`Captured`].
+    pub sensitive: Option<OsString>,
+    /// As in [`Captured`].
+    pub moment: Option<String>,
+}
+
+/// Looks at the world for all that decides the key, and remembers what it saw. Nothing is read whose evidence is the
+/// remembered one.
+///
+/// # Errors
+/// The command cannot be found or executed; a declared input is missing or cannot be read; a pattern or a tool is wrong.
+pub fn capture(request: &Request, recall: &dyn Recall, _now: Timestamp) -> Result<Captured> {
+    let id = request_id(request);
+    let older = recall.find(&id).and_then(|bytes| remembered::facts(&bytes).ok()).unwrap_or_default();
+    let memory = seeded(&older, request, recall);
+    let (captured, summary, memory) = look(request, &recall.secret(), memory)?;
+    // Facts that were young when they were taken have no evidence: the remembered capture is checked by reading them.
+    let secret = || recall.secret();
+    recall.remember(&id, &remembered::encode(&summary, &captured.facts, &request.environment, &secret));
+    memory.keep();
+    Ok(captured)
+}
+
+/// The key without a full capture, if everything that the last one looked at is as it was. Reads only files whose
+/// evidence cannot be trusted.
+#[must_use]
+pub fn recall(request: &Request, recall: &dyn Recall, now: Timestamp) -> Option<Known> {
+    let id = request_id(request);
+    let bytes = recall.find(&id)?;
+    let secret = || recall.secret();
+    let summary = match remembered::check(&bytes, request, &secret, now) {
+        Ok(Checked::Valid(summary)) => summary,
+        Ok(Checked::Worn(summary, renewed)) => {
+            renew(&id, &bytes, &summary, renewed, request, recall);
+            summary
+        }
+        Ok(Checked::Moved) => return None,
+        Err(_) => {
+            recall.forget(&id);
+            return None;
+        }
+    };
+    Some(Known {
+        key: summary.key,
+        lineage: summary.lineage,
+        environment: child_environment(request, &summary.selector),
+        program: summary.program,
+        sensitive: names_descriptor(&request.words).cloned(),
+        moment: summary.moment,
+    })
+}
+
+fn renew(
+    id: &RequestId,
+    bytes: &[u8],
+    summary: &Summary,
+    renewed: Vec<(usize, Option<Evidence>)>,
+    request: &Request,
+    recall: &dyn Recall,
+) {
+    let Ok(mut facts) = remembered::facts(bytes) else {
+        return;
+    };
+    for (number, evidence) in renewed {
+        if let Some(fact) = facts.get_mut(number) {
+            fact.1 = evidence;
+        }
+    }
+    let secret = || recall.secret();
+    recall.remember(id, &remembered::encode(summary, &facts, &request.environment, &secret));
+}
+
+/// After a run: what moved of all that the capture of `request` looked at for the key, if anything did. A declared input
+/// that is a declared output too may have.
+#[must_use]
+pub fn moved(captured: &Captured, request: &Request, secret: [u8; DIGEST_LENGTH]) -> Option<PathBuf> {
+    let still = remembered::hold(&captured.facts, request, Timestamp::now());
+    if still {
+        return None;
+    }
+    // Something looks different; whether it matters for the key is told by another capture.
+    let forgetful = Forgetful(secret);
+    let memory = seeded(&captured.facts, request, &forgetful);
+    let Ok((again, _, _)) = look(request, &secret, memory) else {
+        return Some(captured.program.clone());
+    };
+    let outputs = Patterns::outputs(&request.outputs, &request.directory, &request.places).ok()?;
+    let changes = again.manifest.diff(&captured.manifest);
+    changes.into_iter().find_map(|change| match change.part {
+        Part::Input(path) => {
+            let path = request.places.resolve(&path);
+            (!outputs.matches(&path)).then_some(path)
+        }
+        Part::Source(path) | Part::Shadow(path) | Part::Setting(path) => Some(request.places.resolve(&path)),
+        Part::Package(_, name) => Some(PathBuf::from(name)),
+        Part::Tool(name) => Some(PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(&name)))),
+        _ => Some(captured.program.clone()),
+    })
+}
+
+/// What a call would execute, and with which environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The program, absolute.
+    pub path: PathBuf,
+    /// The environment of the child.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// What is executed for a call that is not looked up: nothing else is looked at, unless `--env-strict` asks for what
+/// counts.
+///
+/// # Errors
+/// The command cannot be found or executed.
+pub fn program(request: &Request) -> Result<Program> {
+    let forgetful = Forgetful([0; DIGEST_LENGTH]);
+    if request.env_strict {
+        let (captured, _, _) = look(request, &forgetful.0, FileMemory::new(&forgetful))?;
+        return Ok(Program { path: captured.program, environment: captured.environment });
+    }
+    let mut finder = Unrecorded(&request.environment);
+    let path = first_program(&request.words, &request.directory, &mut finder)?;
+    Ok(Program { path, environment: request.environment.clone() })
+}
+
+fn look<'a>(
+    request: &'a Request,
+    secret: &[u8; DIGEST_LENGTH],
+    memory: FileMemory<'a>,
+) -> Result<(Captured, Summary, FileMemory<'a>)> {
+    let mut world = Looker::new(request, memory);
+    let gathered = gather(request, secret, &mut world)?;
+    let (facts, asked, memory) = world.finish();
+    let asked = asked.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let (captured, summary) = assemble(request, gathered, facts, asked);
+    Ok((captured, summary, memory))
+}
+
+fn assemble(
+    request: &Request,
+    gathered: Gathered,
+    facts: Vec<Fact>,
+    asked: BTreeSet<Vec<u8>>,
+) -> (Captured, Summary) {
+    let Gathered { manifest, command, function, selector, whole_environment } = gathered;
+    let (key, lineage) = (manifest.key(), lineage(request));
+    let (name, function_id) = identity(request, &command);
+    let first = command.steps.first();
+    let program = first.map(|step| step.program.clone()).unwrap_or_default();
+    let behind_shim = first.and_then(|step| step.real.clone()).filter(|real| *real != program);
+    let moment = is_momentary(&command.name).then(|| command.name.display().to_string());
+    // A script of the user's own may have any name.
+    let moment = moment.filter(|_| !command.entry.executed_directly);
+    let environment = child_environment(request, &selector);
+    let summary = Summary { key, lineage, moment: moment.clone(), program: program.clone(), selector, asked };
+    let captured = Captured {
+        key,
+        lineage,
+        function: name,
+        function_id,
+        program,
+        behind_shim,
+        environment,
+        sources: function.sources.iter().filter_map(|source| source_of(request, &command, source)).collect(),
+        facts,
+        sensitive: names_descriptor(&request.words).cloned(),
+        moment,
+        shows_times: shows_times(&command.name, &command.arguments),
+        lists_directories: lists_directories(request, &command.entry, &function),
+        whole_environment,
+        computed_imports: function.computed_imports,
+        manifest,
+        command,
+    };
+    (captured, summary)
+}
+
+/// The bytes of a source. One that is not any more what was read for the key will be found to have moved.
+fn source_of(request: &Request, command: &Command, source: &super::modules::SourceDigest) -> Option<Source> {
+    let form = source.form.clone();
+    if source.path == Path::new(INLINE) {
+        let What::Inline { code, .. } = &command.entry.what else {
+            return None;
+        };
+        let path = StoredPath::in_root(INLINE);
+        return Some(Source { path, absolute: source.path.clone(), bytes: code.clone(), form });
+    }
+    let (bytes, _, _) = read_file(&source.path).ok()?;
+    Some(Source { path: request.places.store(&source.path), absolute: source.path.clone(), bytes, form })
+}
+
+/// A memory that knows what is trusted of `facts`.
+fn seeded<'a>(facts: &[Fact], request: &Request, recall: &'a dyn Recall) -> FileMemory<'a> {
+    let mut memory = FileMemory::new(recall);
+    for (observation, evidence) in facts {
+        let (Some(evidence), Some((path, digest))) = (evidence, digested(observation)) else {
+            continue;
+        };
+        memory.seed(request.places.resolve(path), *evidence, digest);
+    }
+    memory
+}
+
+fn digested(observation: &Observation) -> Option<(&StoredPath, Digest)> {
+    match observation {
+        Observation::Content { path, digest }
+        | Observation::State { path, state: FileState::File { digest, .. }, .. } => Some((path, *digest)),
+        _ => None,
+    }
+}
+
+/// A recall that remembers nothing.
+struct Forgetful([u8; DIGEST_LENGTH]);
+
+impl Recall for Forgetful {
+    fn find(&self, _request: &RequestId) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn remember(&self, _request: &RequestId, _bytes: &[u8]) {}
+
+    fn forget(&self, _request: &RequestId) {}
+
+    fn secret(&self) -> [u8; DIGEST_LENGTH] {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

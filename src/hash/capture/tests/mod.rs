@@ -1,0 +1,109 @@
+//! A directory to run commands in, for the tests of capture.
+
+mod commands;
+mod key;
+mod remembered;
+
+use super::*;
+use crate::hash::entry::LanguageKind;
+use crate::hash::manifest::Value;
+use crate::hash::request::{Reference, StdinPart};
+use crate::record::Places;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::{self, File, FileTimes, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, SystemTime};
+
+#[derive(Default)]
+pub(super) struct Memory {
+    pub(super) entries: RefCell<HashMap<RequestId, Vec<u8>>>,
+    pub(super) written: RefCell<usize>,
+}
+
+impl Recall for Memory {
+    fn find(&self, request: &RequestId) -> Option<Vec<u8>> {
+        self.entries.borrow().get(request).cloned()
+    }
+
+    fn remember(&self, request: &RequestId, bytes: &[u8]) {
+        *self.written.borrow_mut() += 1;
+        self.entries.borrow_mut().insert(*request, bytes.to_vec());
+    }
+
+    fn forget(&self, request: &RequestId) {
+        self.entries.borrow_mut().remove(request);
+    }
+
+    fn secret(&self) -> [u8; DIGEST_LENGTH] {
+        [7; DIGEST_LENGTH]
+    }
+}
+
+/// A directory to run commands in, and the environment to run them with.
+pub(super) struct Sandbox {
+    pub(super) directory: tempfile::TempDir,
+    pub(super) memory: Memory,
+    pub(super) environment: Vec<(OsString, OsString)>,
+}
+
+impl Sandbox {
+    pub(super) fn new() -> Self {
+        let environment = vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())];
+        Self { directory: tempfile::tempdir().unwrap(), memory: Memory::default(), environment }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a file and makes it old, so that its evidence is trusted.
+    pub(super) fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub(super) fn executable(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.write(name, content);
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    pub(super) fn request(&self, line: &[&str]) -> Request {
+        Request {
+            words: line.iter().map(OsString::from).collect(),
+            references: Vec::new(),
+            directory: self.directory.path().to_path_buf(),
+            places: Places { root: self.directory.path().to_path_buf(), home: None },
+            environment: self.environment.clone(),
+            variables: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            tools: Vec::new(),
+            stdin: StdinPart::None,
+            salt: None,
+            exact_source: false,
+            env_strict: false,
+            words_are_inputs: false,
+        }
+    }
+
+    pub(super) fn capture(&self, request: &Request) -> Captured {
+        capture(request, &self.memory, Timestamp::now()).unwrap()
+    }
+
+    pub(super) fn key(&self, request: &Request) -> Key {
+        self.capture(request).key
+    }
+
+    pub(super) fn recall(&self, request: &Request) -> Option<Key> {
+        recall(request, &self.memory, Timestamp::now()).map(|known| known.key)
+    }
+}
+
+/// Long enough for evidence to be trusted on the file systems that tests run on.
+pub(super) fn settle() {
+    std::thread::sleep(Duration::from_millis(2100));
+}

@@ -1,0 +1,197 @@
+//! Which variables of the environment count before the run, and how their values are told apart without being kept.
+//!
+//! Names and values alone: knows nothing of files, of the run, or of the key.
+
+mod lists;
+
+use super::entry::LanguageKind;
+use crate::digest::{DIGEST_LENGTH, Digest};
+use crate::encode::Encoder;
+use lists::{
+    ALWAYS, CI_RUN_PATTERNS, CI_RUNS, ESSENTIAL, JAVASCRIPT, LUA, PERL, PYTHON, R, RUBY, SESSION,
+    SESSION_PATTERNS, SHELL,
+};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// An environment: names and values, in the order of the process.
+pub type Environment = [(OsString, OsString)];
+
+/// Parts of names whose values are likely to be secret.
+const SECRETS: &[&str] = &[
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "KEY",
+    "CREDENTIAL",
+    "AUTH",
+    "COOKIE",
+    "PRIVATE",
+    "_DSN",
+    "_PASS",
+];
+
+/// Whether a variable tells of the session alone, unless the function's source or the call names it.
+#[must_use]
+pub fn is_session(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    let listed = |list: &[&str]| list.binary_search_by(|entry| entry.as_bytes().cmp(name)).is_ok();
+    let like = |list: &[&str]| list.iter().any(|pattern| matches(pattern.as_bytes(), name));
+    listed(SESSION) || listed(CI_RUNS) || like(SESSION_PATTERNS) || like(CI_RUN_PATTERNS)
+}
+
+/// The value of `name`. Where a name is there several times, which programs disagree about, all values count.
+#[must_use]
+pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, OsStr>> {
+    let mut values = environment.iter().filter(|(other, _)| other == name).map(|(_, value)| value);
+    let first = values.next()?;
+    let mut joined: Option<Vec<u8>> = None;
+    for value in values {
+        let bytes = joined.get_or_insert_with(|| first.as_bytes().to_vec());
+        // No value holds a zero byte.
+        bytes.push(0);
+        bytes.extend_from_slice(value.as_bytes());
+    }
+    Some(joined.map_or(Cow::Borrowed(first.as_os_str()), |bytes| Cow::Owned(OsString::from_vec(bytes))))
+}
+
+/// The digest that stands for a variable's value. Where the name or the value looks like a secret it is keyed with
+/// `secret`, so that nobody without the store can try values against it.
+#[must_use]
+pub fn variable_digest(name: &[u8], value: &[u8], secret: &[u8; DIGEST_LENGTH]) -> Digest {
+    let mut encoder = Encoder::new();
+    encoder.bytes(name).bytes(value);
+    let bytes = encoder.finish();
+    if looks_secret(name, value) { Digest::keyed(secret, &bytes) } else { Digest::of(&bytes) }
+}
+
+/// The digest of a whole environment, whatever its order.
+#[must_use]
+pub fn environment_digest(environment: &Environment, secret: &[u8; DIGEST_LENGTH]) -> Digest {
+    let mut pairs: Vec<(&[u8], Digest)> = environment
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), variable_digest(name.as_bytes(), value.as_bytes(), secret)))
+        .collect();
+    pairs.sort_by_key(|(name, _)| *name);
+    let mut encoder = Encoder::new();
+    for (name, digest) in pairs {
+        encoder.bytes(name).digest(&digest);
+    }
+    Digest::of(&encoder.finish())
+}
+
+/// Whether a name, or a value that is an address with a password in it, looks like a secret.
+pub(super) fn looks_secret(name: &[u8], value: &[u8]) -> bool {
+    let name = name.to_ascii_uppercase();
+    let named = SECRETS.iter().any(|part| name.windows(part.len()).any(|window| window == part.as_bytes()));
+    named
+        || value
+            .windows(3)
+            .position(|window| window == b"://")
+            .and_then(|place| value.get(place + 3..))
+            .and_then(|rest| rest.split(|byte| *byte == b'/').next())
+            .is_some_and(|host| host.contains(&b'@'))
+}
+
+/// A variable's name and value; `None` where it is not set.
+pub type Selected<'a> = (Cow<'a, [u8]>, Option<Cow<'a, OsStr>>);
+
+/// Which variables count before the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// Names of which also the absence counts.
+    pub names: BTreeSet<Vec<u8>>,
+    /// Names of which only the value counts.
+    pub values: BTreeSet<Vec<u8>>,
+    /// Patterns with `*` and `?`.
+    pub patterns: BTreeSet<Vec<u8>>,
+    /// All of them.
+    pub whole: bool,
+}
+
+impl Selector {
+    /// What counts for every function in `language`.
+    #[must_use]
+    pub fn for_language(language: LanguageKind) -> Self {
+        let own = match language {
+            LanguageKind::Python => PYTHON,
+            LanguageKind::JavaScript | LanguageKind::TypeScript => JAVASCRIPT,
+            LanguageKind::Shell => SHELL,
+            LanguageKind::Ruby => RUBY,
+            LanguageKind::Perl => PERL,
+            LanguageKind::R => R,
+            LanguageKind::Lua => LUA,
+            LanguageKind::Php | LanguageKind::Julia | LanguageKind::Other | LanguageKind::Executable => &[],
+        };
+        let words = ALWAYS.iter().chain(own).map(|name| name.as_bytes().to_vec());
+        let (patterns, values) = words.partition(|word| is_pattern(word));
+        Self { values, patterns, ..Self::default() }
+    }
+
+    /// Adds a name or pattern of the call.
+    pub fn add(&mut self, word: &OsStr) {
+        let bytes = word.as_bytes();
+        if is_pattern(bytes) { &mut self.patterns } else { &mut self.names }.insert(bytes.to_vec());
+    }
+
+    /// Whether `name` counts.
+    #[must_use]
+    pub fn counts(&self, name: &[u8]) -> bool {
+        self.whole
+            || self.names.contains(name)
+            || self.values.contains(name)
+            || self.patterns.iter().any(|pattern| matches(pattern, name))
+    }
+
+    /// The variables that count with their values, sorted; `None` for a name that is not set.
+    #[must_use]
+    pub fn select<'a>(&self, environment: &'a Environment) -> Vec<Selected<'a>> {
+        let mut names: BTreeSet<Cow<'a, [u8]>> = environment
+            .iter()
+            .filter(|(name, _)| self.counts(name.as_bytes()))
+            .map(|(name, _)| Cow::Borrowed(name.as_bytes()))
+            .collect();
+        names.extend(self.names.iter().map(|name| Cow::Owned(name.clone())));
+        let value = |name: Cow<'a, [u8]>| {
+            let value = lookup(environment, OsStr::from_bytes(&name));
+            (name, value)
+        };
+        names.into_iter().map(value).collect()
+    }
+
+    /// The part of `environment` that a child gets with `--env-strict`.
+    #[must_use]
+    pub fn strict(&self, environment: &Environment) -> Vec<(OsString, OsString)> {
+        let essential = |name: &OsStr| ESSENTIAL.iter().any(|other| other.as_bytes() == name.as_bytes());
+        environment
+            .iter()
+            .filter(|(name, _)| essential(name) || self.counts(name.as_bytes()))
+            .cloned()
+            .collect()
+    }
+}
+
+fn is_pattern(word: &[u8]) -> bool {
+    word.iter().any(|byte| matches!(byte, b'*' | b'?'))
+}
+
+/// Whether `name` fits `pattern`, in which `*` stands for any bytes and `?` for one.
+pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => name.is_empty(),
+        Some((b'*', [])) => true,
+        Some((b'*', rest)) => {
+            (0..=name.len()).any(|skip| name.get(skip..).is_some_and(|tail| matches(rest, tail)))
+        }
+        Some((first, rest)) => name
+            .split_first()
+            .is_some_and(|(byte, tail)| (*first == b'?' || first == byte) && matches(rest, tail)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,334 @@
+//! From a request and looks at the world to the manifest.
+//!
+//! The one place where facts enter the key. Knows nothing of what is remembered or of the run.
+
+use super::command::{Command, command};
+use super::entry::{Entry, LanguageKind, What};
+use super::environment::{Selector, variable_digest};
+use super::globs::Patterns;
+use super::inputs;
+use super::looker::Looker;
+use super::manifest::{Manifest, Part, Value};
+use super::modules::{Function, INLINE, function};
+use super::program::find;
+use super::request::{Request, StdinPart};
+use super::shims::{Followed, follow};
+use crate::digest::{DIGEST_LENGTH, Digest, LineageId};
+use crate::encode::{Encode, Encoder};
+use crate::error::{Error, Result};
+use crate::record::{Base, FileState, StoredPath};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// Name of the form in which sources count byte for byte.
+pub(super) const RAW: &str = "raw";
+
+/// What the world was looked at for.
+pub(super) struct Gathered {
+    pub(super) manifest: Manifest,
+    pub(super) command: Command,
+    pub(super) function: Function,
+    pub(super) selector: Selector,
+    pub(super) whole_environment: bool,
+}
+
+/// Looks at all that a request asks for.
+///
+/// # Errors
+/// The command cannot be found or executed; a declared input is missing; a pattern or a tool is wrong.
+pub(super) fn gather(
+    request: &Request,
+    secret: &[u8; DIGEST_LENGTH],
+    world: &mut Looker<'_>,
+) -> Result<Gathered> {
+    let outputs = Patterns::outputs(&request.outputs, &request.directory, &request.places)?;
+    let command = command(&request.words, &request.directory, world)?;
+    let function = function(&command.entry, request, world);
+    let mut gathering = Gathering { request, world, manifest: Manifest::default() };
+    gathering.place();
+    gathering.words(&command, &function);
+    gathering.programs(&command);
+    gathering.function(&command, &function);
+    gathering.declared(&command.entry, &outputs)?;
+    gathering.tools()?;
+    let whole_environment = function.whole_environment || shows_environment(&command);
+    let selector = selector(request, &command.entry, &function, whole_environment);
+    for (name, value) in selector.select(&request.environment) {
+        let value = match value {
+            Some(value) => Value::Digest(variable_digest(&name, value.as_bytes(), secret)),
+            None => Value::Absent,
+        };
+        gathering.manifest.set(Part::Variable(name.into_owned()), value);
+    }
+    Ok(Gathered { manifest: gathering.manifest, command, function, selector, whole_environment })
+}
+
+/// `env` and `printenv` show all of it.
+fn shows_environment(command: &Command) -> bool {
+    command.name == "printenv" || (command.name == "env" && command.entry.what == What::Program)
+}
+
+fn selector(request: &Request, entry: &Entry, function: &Function, whole: bool) -> Selector {
+    let mut selector = Selector::for_language(entry.language);
+    for name in &function.variables {
+        selector.names.insert(name.clone());
+    }
+    for word in &request.variables {
+        selector.add(word);
+    }
+    selector.whole = whole;
+    selector
+}
+
+struct Gathering<'a, 'b> {
+    request: &'a Request,
+    world: &'a mut Looker<'b>,
+    manifest: Manifest,
+}
+
+impl Gathering<'_, '_> {
+    /// What is known without looking.
+    fn place(&mut self) {
+        let request = self.request;
+        let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
+        self.manifest.set(Part::Platform, Value::Bytes(platform.into_bytes()));
+        let directory = request.places.store(&request.directory);
+        self.manifest.set(Part::Directory, Value::Bytes(written(&directory)));
+        for pattern in &request.outputs {
+            self.manifest.set(Part::Output(pattern.as_bytes().to_vec()), Value::Present);
+        }
+        if let Some(salt) = &request.salt {
+            self.manifest.set(Part::Salt, Value::Bytes(salt.as_bytes().to_vec()));
+        }
+        if request.env_strict {
+            self.manifest.set(Part::Flag("env-strict".to_owned()), Value::Present);
+        }
+        match request.stdin {
+            StdinPart::None => {}
+            StdinPart::Null => self.manifest.set(Part::Stdin, Value::Absent),
+            StdinPart::Content(digest) => self.manifest.set(Part::Stdin, Value::Digest(digest)),
+        }
+    }
+
+    fn words(&mut self, command: &Command, function: &Function) {
+        for (place, word) in self.request.words.iter().enumerate() {
+            let normalized = matches!(&command.entry.what, What::Inline { word: inline, .. } if *inline == place)
+                && is_whole_word(command, word)
+                && function
+                    .sources
+                    .iter()
+                    .any(|source| source.path == Path::new(INLINE) && source.form != RAW);
+            let value = if normalized {
+                // It counts as a source.
+                Value::Present
+            } else {
+                Value::Bytes(masked(self.request, place, word, true))
+            };
+            self.manifest.set(Part::Word(number(place)), value);
+        }
+    }
+
+    /// The content of the programs behind each word: what is run in the end, not the shims that lead there.
+    fn programs(&mut self, command: &Command) {
+        let script = match &command.entry.what {
+            What::Script(path) => Some(path.as_path()),
+            _ => None,
+        };
+        let mut behind: BTreeMap<u32, Vec<Digest>> = BTreeMap::new();
+        for step in &command.steps {
+            let real = step.real.as_deref().unwrap_or(&step.program);
+            if Some(real) == script {
+                continue;
+            }
+            let digest = self.world.digest(real).unwrap_or_else(|| self.unreadable(real));
+            behind.entry(number(step.word)).or_default().push(digest);
+        }
+        for (word, digests) in behind {
+            let digest = match digests.as_slice() {
+                [one] => *one,
+                several => {
+                    let mut encoder = Encoder::new();
+                    encoder.list(several);
+                    Digest::of(&encoder.finish())
+                }
+            };
+            self.manifest.set(Part::Program(word), Value::Digest(digest));
+        }
+    }
+
+    /// A program that may be executed but not read counts by what `stat` says of it.
+    fn unreadable(&mut self, path: &Path) -> Digest {
+        let state = self.world.state(path, true);
+        Digest::of(&state.to_bytes())
+    }
+
+    fn function(&mut self, command: &Command, function: &Function) {
+        for source in &function.sources {
+            let value = Value::Source { form: source.form.clone(), digest: source.digest };
+            self.manifest.set(Part::Source(self.source_path(&source.path)), value);
+        }
+        for path in &function.shadows {
+            self.manifest.set(Part::Shadow(self.world.stored(path)), Value::Absent);
+        }
+        for (ecosystem, name, version) in &function.packages {
+            let part = Part::Package(ecosystem.clone(), name.clone());
+            self.manifest.set(part, Value::Version(version.clone()));
+        }
+        for path in command.settings.iter().chain(&function.settings) {
+            let value = match self.world.state(path, true) {
+                FileState::File { mode, digest } => Value::File { executable: mode & 0o100 != 0, digest },
+                FileState::Directory { .. } => Value::Directory,
+                _ => Value::Absent,
+            };
+            self.manifest.set(Part::Setting(self.world.stored(path)), value);
+        }
+    }
+
+    fn source_path(&self, path: &Path) -> StoredPath {
+        if path == Path::new(INLINE) { StoredPath::in_root(INLINE) } else { self.world.stored(path) }
+    }
+
+    fn declared(&mut self, entry: &Entry, outputs: &Patterns) -> Result<()> {
+        let mut found = inputs::declared(self.request, outputs, self.world)?;
+        if self.request.words_are_inputs {
+            // The program counts as such, and the script as a source.
+            let skip: Vec<usize> = [Some(0), entry.word].into_iter().flatten().collect();
+            for (path, value) in inputs::named(self.request, &skip, outputs, self.world)? {
+                found.entry(path).or_insert(value);
+            }
+        }
+        for (path, value) in found {
+            self.manifest.set(Part::Input(path), value);
+        }
+        Ok(())
+    }
+
+    fn tools(&mut self) -> Result<()> {
+        for tool in &self.request.tools {
+            let missing = || {
+                Error::usage(format!("--tool {}: no such program", tool.display()))
+                    .with_hint("tools are looked for on PATH")
+            };
+            let directory = &self.request.directory;
+            let program = find(tool, directory, self.world).program().ok_or_else(missing)?;
+            let real = match follow(&program, &[], directory, self.world) {
+                Followed::To(real) => real,
+                Followed::NoShim | Followed::Unknown => program,
+            };
+            let digest = self.world.digest(&real).unwrap_or_else(|| self.unreadable(&real));
+            self.manifest.set(Part::Tool(tool.as_bytes().to_vec()), Value::Digest(digest));
+        }
+        Ok(())
+    }
+}
+
+/// Whether inline code is a word of its own: `-cCODE` holds the option too.
+fn is_whole_word(command: &Command, word: &OsStr) -> bool {
+    matches!(&command.entry.what, What::Inline { code, .. } if code.as_slice() == word.as_bytes())
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+/// A stored path as bytes that no other stored path has, and that people can read.
+fn written(path: &StoredPath) -> Vec<u8> {
+    let (start, rest) = match path.base() {
+        Base::Root => (&b"."[..], path.rest()),
+        Base::Home => (&b"~"[..], path.rest()),
+        Base::Absolute => return path.rest().to_vec(),
+    };
+    let mut bytes = start.to_vec();
+    if !rest.is_empty() {
+        bytes.push(b'/');
+        bytes.extend_from_slice(rest);
+    }
+    bytes
+}
+
+/// A word as it counts: one that stands for a recorded product counts by what was typed before the reference, the
+/// product's digest (if `with_digest`) and the extension that the command sees, not by where the product lies.
+fn masked(request: &Request, place: usize, word: &OsStr, with_digest: bool) -> Vec<u8> {
+    let Some(reference) = request.references.iter().find(|reference| reference.word == place) else {
+        return word.as_bytes().to_vec();
+    };
+    let typed = reference.typed.as_bytes();
+    let mark = b"cashet:";
+    let start = typed.windows(mark.len()).position(|window| window == mark).unwrap_or(0);
+    let mut bytes = typed.get(..start).unwrap_or_default().to_vec();
+    bytes.extend_from_slice(mark);
+    if with_digest {
+        bytes.extend_from_slice(reference.digest.to_hex().as_bytes());
+    }
+    if let Some(extension) = Path::new(word).extension() {
+        bytes.push(b'.');
+        bytes.extend_from_slice(extension.as_bytes());
+    }
+    bytes
+}
+
+/// The chain of runs that a request belongs to: the words as typed and the place, whatever code and data were.
+pub(super) fn lineage(request: &Request) -> LineageId {
+    let mut encoder = Encoder::new();
+    encoder.text("lineage").value(&request.places.store(&request.directory)).length(request.words.len());
+    for (place, word) in request.words.iter().enumerate() {
+        encoder.bytes(&masked(request, place, word, false));
+    }
+    LineageId(Digest::of(&encoder.finish()))
+}
+
+/// The function's name for people, and its identity without arguments.
+pub(super) fn identity(request: &Request, command: &Command) -> (Vec<u8>, Digest) {
+    let entry = &command.entry;
+    let mut encoder = Encoder::new();
+    encoder.text("function").text(&format!("{:?}", entry.language));
+    let name = match &entry.what {
+        What::Script(path) => {
+            let stored = request.places.store(path);
+            encoder.unsigned(0).value(&stored);
+            stored.shown().into_os_string().into_vec()
+        }
+        What::Module(name) => {
+            encoder.unsigned(1).bytes(name.as_bytes());
+            name.as_bytes().to_vec()
+        }
+        What::Inline { .. } => {
+            encoder.unsigned(2);
+            INLINE.as_bytes().to_vec()
+        }
+        What::Program => {
+            encoder.unsigned(3).bytes(command.name.as_bytes());
+            command.name.as_bytes().to_vec()
+        }
+    };
+    (name, Digest::of(&encoder.finish()))
+}
+
+/// Whether directory listings count as such: they stand for imports alone where the function is a Python program of the
+/// user's own, none of whose files mentions a call that lists.
+pub(super) fn lists_directories(request: &Request, entry: &Entry, function: &Function) -> bool {
+    let own = |path: &PathBuf| request.places.in_root(path) || path == Path::new(INLINE);
+    let local = match &entry.what {
+        What::Script(path) => own(path) && !in_library(path),
+        What::Inline { .. } => true,
+        What::Module(_) => {
+            function.sources.iter().any(|source| own(&source.path) && !in_library(&source.path))
+        }
+        What::Program => false,
+    };
+    entry.language != LanguageKind::Python || function.lists_directories || !local
+}
+
+/// Whether a path lies in an installed environment, though that may be below the root.
+fn in_library(path: &Path) -> bool {
+    let environment =
+        path.parent().and_then(Path::parent).is_some_and(|place| place.join("pyvenv.cfg").exists());
+    environment || path.components().any(|part| part.as_os_str() == "site-packages")
+}
+
+/// The environment that the child gets.
+pub(super) fn child_environment(request: &Request, selector: &Selector) -> Vec<(OsString, OsString)> {
+    if request.env_strict { selector.strict(&request.environment) } else { request.environment.clone() }
+}

@@ -1,0 +1,354 @@
+//! Patterns of paths: `*`, `?`, `[…]`, `{a,b}` within a component, `**` across components.
+//!
+//! A pattern that matches a directory means all below it. `.gitignore` is not consulted. What looks at the world is
+//! handed in.
+
+use super::exclude::{Excluded, excluded};
+use super::files::{EntryKind, entries};
+use crate::error::{Error, Result};
+use crate::record::Places;
+use globset::{GlobBuilder, GlobMatcher};
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+/// A pattern may stand for so many by its braces.
+const MOST_ALTERNATIVES: usize = 1024;
+
+/// One component of a pattern.
+#[derive(Clone, Debug)]
+enum Part {
+    Name(OsString),
+    Like(GlobMatcher),
+    /// `**`: any number of directories.
+    Any,
+}
+
+/// What expanding a pattern asks of the world.
+pub(super) trait Lister {
+    /// The entries of a directory that count in trees.
+    fn list(&mut self, directory: &Path) -> Option<Vec<(OsString, EntryKind)>>;
+    /// Whether anything, a dangling link too, is at `path`.
+    fn exists(&mut self, path: &Path) -> bool;
+}
+
+/// A pattern as written, made absolute.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    /// As written.
+    pub(super) written: OsString,
+    /// The path, if nothing in it were special.
+    pub(super) literal: PathBuf,
+    /// Whether anything in it is special.
+    pub(super) special: bool,
+    alternatives: Vec<Vec<Part>>,
+}
+
+impl Pattern {
+    /// Reads `written`, which is relative to `directory`.
+    pub(super) fn new(written: &OsStr, directory: &Path) -> Result<Self> {
+        let bytes = written.as_bytes();
+        if bytes.is_empty() {
+            return Err(Error::usage("an empty path or pattern"));
+        }
+        let special = bytes.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'{' | b'\\'));
+        let literal = clean(&directory.join(written));
+        let mut alternatives = Vec::new();
+        if special {
+            for words in alternatives_of(bytes).ok_or_else(|| wrong(written, "has too many alternatives"))? {
+                let path = clean(&directory.join(OsStr::from_bytes(&words)));
+                let parts = names(&path).map(|name| part(name, written)).collect::<Result<_>>()?;
+                alternatives.push(parts);
+            }
+        }
+        alternatives.push(names(&literal).map(|name| Part::Name(name.to_owned())).collect());
+        Ok(Self { written: written.to_owned(), literal, special, alternatives })
+    }
+
+    /// Whether the pattern means `path` (absolute, clean): it matches it or a directory above it.
+    pub(super) fn matches(&self, path: &Path) -> bool {
+        let components: Vec<&OsStr> = names(path).collect();
+        self.alternatives.iter().any(|parts| matches(parts, &components))
+    }
+
+    /// The paths that the pattern matches now, sorted; none of what is below a matched directory.
+    pub(super) fn expand(&self, lister: &mut dyn Lister) -> BTreeSet<PathBuf> {
+        let mut walk = Walk { lister, listed: HashMap::new(), found: BTreeSet::new() };
+        for parts in &self.alternatives {
+            walk.expand(Path::new("/"), parts);
+        }
+        walk.found
+    }
+}
+
+fn wrong(written: &OsStr, what: &str) -> Error {
+    Error::usage(format!("the pattern {} {what}", written.display()))
+}
+
+fn part(name: &OsStr, written: &OsStr) -> Result<Part> {
+    let bytes = name.as_bytes();
+    if bytes == b"**" {
+        return Ok(Part::Any);
+    }
+    if !bytes.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\')) {
+        return Ok(Part::Name(name.to_owned()));
+    }
+    let text = name.to_str().ok_or_else(|| wrong(written, "is not UTF-8"))?;
+    let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
+    let glob = glob.map_err(|error| wrong(written, &format!("is wrong: {}", error.kind())))?;
+    Ok(Part::Like(glob.compile_matcher()))
+}
+
+fn names(path: &Path) -> impl Iterator<Item = &OsStr> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name),
+        _ => None,
+    })
+}
+
+fn matches(parts: &[Part], path: &[&OsStr]) -> bool {
+    let Some((part, rest)) = parts.split_first() else {
+        return true;
+    };
+    let first_and_tail = path.split_first();
+    match part {
+        Part::Any => matches(rest, path) || first_and_tail.is_some_and(|(_, tail)| matches(parts, tail)),
+        Part::Name(name) => first_and_tail.is_some_and(|(first, tail)| first == name && matches(rest, tail)),
+        Part::Like(glob) => {
+            first_and_tail.is_some_and(|(first, tail)| glob.is_match(first) && matches(rest, tail))
+        }
+    }
+}
+
+/// `path` without `.` and, by words alone, without `..`.
+pub(super) fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            other => cleaned.push(other),
+        }
+    }
+    cleaned
+}
+
+/// The words that braces stand for; `None` for too many. Braces that do not close stand for themselves.
+fn alternatives_of(pattern: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut done = Vec::new();
+    let mut open = vec![pattern.to_vec()];
+    while let Some(word) = open.pop() {
+        match first_braces(&word) {
+            None => done.push(word),
+            Some((start, commas, end)) => {
+                let mut from = start + 1;
+                for to in commas.into_iter().chain([end]) {
+                    let mut one = word.get(..start).unwrap_or_default().to_vec();
+                    one.extend_from_slice(word.get(from..to).unwrap_or_default());
+                    one.extend_from_slice(word.get(end + 1..).unwrap_or_default());
+                    open.push(one);
+                    from = to + 1;
+                }
+            }
+        }
+        if done.len() + open.len() > MOST_ALTERNATIVES {
+            return None;
+        }
+    }
+    Some(done)
+}
+
+/// The first outer pair of braces with a comma in it: where it opens, its own commas, where it closes.
+fn first_braces(word: &[u8]) -> Option<(usize, Vec<usize>, usize)> {
+    let mut depth = 0_usize;
+    let mut start = 0;
+    let mut commas = Vec::new();
+    let mut escaped = false;
+    for (place, byte) in word.iter().enumerate() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match byte {
+            b'\\' => escaped = true,
+            b'{' => {
+                if depth == 0 {
+                    start = place;
+                    commas.clear();
+                }
+                depth += 1;
+            }
+            b',' if depth == 1 => commas.push(place),
+            b'}' if depth == 1 => return Some((start, commas, place)),
+            b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
+struct Walk<'a> {
+    lister: &'a mut dyn Lister,
+    listed: HashMap<PathBuf, Vec<(OsString, EntryKind)>>,
+    found: BTreeSet<PathBuf>,
+}
+
+impl Walk<'_> {
+    fn expand(&mut self, directory: &Path, parts: &[Part]) {
+        let Some((part, rest)) = parts.split_first() else {
+            if self.lister.exists(directory) {
+                self.found.insert(directory.to_path_buf());
+            }
+            return;
+        };
+        match part {
+            Part::Name(name) => self.expand(&directory.join(name), rest),
+            Part::Like(glob) => {
+                for (name, kind) in self.list(directory) {
+                    let deeper =
+                        rest.is_empty() || kind == EntryKind::Directory || kind == EntryKind::Symlink;
+                    if deeper && glob.is_match(&name) {
+                        self.expand(&directory.join(name), rest);
+                    }
+                }
+            }
+            Part::Any => {
+                self.expand(directory, rest);
+                if rest.is_empty() {
+                    return;
+                }
+                for (name, kind) in self.list(directory) {
+                    if kind == EntryKind::Directory {
+                        self.expand(&directory.join(name), parts);
+                    }
+                }
+            }
+        }
+    }
+
+    fn list(&mut self, directory: &Path) -> Vec<(OsString, EntryKind)> {
+        if let Some(known) = self.listed.get(directory) {
+            return known.clone();
+        }
+        let found = self.lister.list(directory).unwrap_or_default();
+        self.listed.insert(directory.to_path_buf(), found.clone());
+        found
+    }
+}
+
+/// Looks without keeping a record.
+struct Plain;
+
+impl Lister for Plain {
+    fn list(&mut self, directory: &Path) -> Option<Vec<(OsString, EntryKind)>> {
+        let mut found = entries(directory, false).ok()?;
+        found.retain(|(name, _)| excluded(name) != Some(Excluded::VersionControl));
+        Some(found)
+    }
+
+    fn exists(&mut self, path: &Path) -> bool {
+        path.symlink_metadata().is_ok()
+    }
+}
+
+/// Patterns of paths: declared inputs and outputs, writes to be ignored.
+#[derive(Clone, Debug)]
+pub struct Patterns {
+    patterns: Vec<Pattern>,
+}
+
+impl Patterns {
+    /// Reads declared inputs, which are relative to `directory` and may lead anywhere.
+    ///
+    /// # Errors
+    /// A wrong pattern is a usage error.
+    pub fn inputs(words: &[OsString], directory: &Path) -> Result<Self> {
+        let patterns = words.iter().map(|word| Pattern::new(word, directory)).collect::<Result<_>>()?;
+        Ok(Self { patterns })
+    }
+
+    /// Reads declared outputs, which are relative to `directory` and may not lead out of the root.
+    ///
+    /// # Errors
+    /// A wrong pattern, or one that leads out of the root, is a usage error.
+    pub fn outputs(words: &[OsString], directory: &Path, places: &Places) -> Result<Self> {
+        let found = Self::inputs(words, directory)?;
+        let outside = found
+            .patterns
+            .iter()
+            .find(|pattern| pattern.alternatives.iter().any(|parts| !begins_in(parts, &places.root)));
+        match outside {
+            None => Ok(found),
+            Some(pattern) => {
+                let (written, root) = (pattern.written.display(), places.root.display());
+                Err(Error::usage(format!("{written} is outside of {root}"))
+                    .with_hint("only what is below the root can be an output"))
+            }
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// Whether any pattern means `path`, which is absolute: it matches it or a directory above it.
+    #[must_use]
+    pub fn matches(&self, path: &Path) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// Everything that is there now and that any pattern means, sorted.
+    #[must_use]
+    pub fn present(&self) -> Vec<PathBuf> {
+        let mut found = BTreeSet::new();
+        for pattern in &self.patterns {
+            for path in pattern.expand(&mut Plain) {
+                with_below(&path, &mut found);
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// The first pattern, as written, of which nothing is there now.
+    #[must_use]
+    pub fn missing(&self) -> Option<PathBuf> {
+        let missing = self.patterns.iter().find(|pattern| pattern.expand(&mut Plain).is_empty())?;
+        Some(PathBuf::from(&missing.written))
+    }
+
+    /// Whether a pattern without anything special names exactly `path`.
+    #[must_use]
+    pub fn names(&self, path: &Path) -> bool {
+        self.patterns.iter().any(|pattern| pattern.literal == path)
+    }
+}
+
+/// Adds `path` and all below it that counts in trees.
+fn with_below(path: &Path, found: &mut BTreeSet<PathBuf>) {
+    let is_directory = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+    if !found.insert(path.to_path_buf()) || !is_directory {
+        return;
+    }
+    for (name, _) in Plain.list(path).unwrap_or_default() {
+        with_below(&path.join(name), found);
+    }
+}
+
+/// Whether a pattern's first components are those of `root`, by name.
+fn begins_in(parts: &[Part], root: &Path) -> bool {
+    let mut parts = parts.iter();
+    names(root).all(|name| matches!(parts.next(), Some(Part::Name(other)) if other == name))
+}
+
+/// Bytes as an owned word.
+pub(super) fn owned(bytes: &[u8]) -> OsString {
+    OsString::from_vec(bytes.to_vec())
+}
+
+#[cfg(test)]
+mod tests;

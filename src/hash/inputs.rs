@@ -1,0 +1,192 @@
+//! Declared inputs: files, directories and patterns become facts of the manifest.
+//!
+//! Directories count with all below them, symbolic links as links and with what they lead to. Knows nothing of what
+//! the inputs are for.
+
+use super::files::EntryKind;
+use super::globs::{Lister, Pattern, Patterns, clean, owned};
+use super::looker::Looker;
+use super::manifest::Value;
+use super::request::Request;
+use super::world::{Kind, World};
+use crate::error::{Error, Result};
+use crate::record::{FileState, StoredPath};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The inputs that the call declares, by path.
+///
+/// # Errors
+/// A usage error for one that does not exist, a pattern without a match, and what is neither file nor directory; a
+/// system error for what cannot be read.
+pub(super) fn declared(
+    request: &Request,
+    outputs: &Patterns,
+    world: &mut Looker<'_>,
+) -> Result<BTreeMap<StoredPath, Value>> {
+    let mut inputs = Inputs { world, outputs, found: Vec::new(), seen: BTreeSet::new() };
+    for word in &request.inputs {
+        let pattern = Pattern::new(word, &request.directory)?;
+        let paths = if inputs.exists(&pattern.literal) {
+            BTreeSet::from([pattern.literal.clone()])
+        } else {
+            pattern.expand(&mut inputs)
+        };
+        if paths.is_empty() {
+            return Err(missing(&pattern));
+        }
+        for path in paths {
+            inputs.add(&path, path == pattern.literal)?;
+        }
+    }
+    inputs.values()
+}
+
+fn missing(pattern: &Pattern) -> Error {
+    let shown = pattern.written.display();
+    if pattern.special {
+        return Error::usage(format!("--input {shown} matches nothing"))
+            .with_hint("quote patterns, so that the shell leaves them alone");
+    }
+    Error::usage(format!("--input {shown}: no such file or directory"))
+        .with_hint("inputs are relative to the working directory")
+}
+
+/// The inputs that the words name: every word, or value part of one, that names an existing regular file.
+///
+/// # Errors
+/// A system error for a file that cannot be read.
+pub(super) fn named(
+    request: &Request,
+    skip: &[usize],
+    outputs: &Patterns,
+    world: &mut Looker<'_>,
+) -> Result<BTreeMap<StoredPath, Value>> {
+    let mut paths = BTreeSet::new();
+    for (place, word) in request.words.iter().enumerate() {
+        // What a reference leads to is in the key by its digest.
+        if skip.contains(&place) || request.references.iter().any(|reference| reference.word == place) {
+            continue;
+        }
+        for part in parts_of(word) {
+            let path = clean(&request.directory.join(part));
+            if !part.is_empty() && world.kind(&path) == Kind::File {
+                paths.insert(path);
+            }
+        }
+    }
+    let mut inputs = Inputs { world, outputs, found: Vec::new(), seen: BTreeSet::new() };
+    for path in paths {
+        inputs.add(&path, false)?;
+    }
+    inputs.values()
+}
+
+/// A word, and what in it may be a value: after `=`, after `@`.
+fn parts_of(word: &OsStr) -> Vec<&OsStr> {
+    let bytes = word.as_bytes();
+    let mut parts = vec![bytes];
+    if let Some(place) = bytes.iter().position(|byte| *byte == b'=') {
+        parts.extend(bytes.get(place + 1..));
+    }
+    let files: Vec<&[u8]> = parts.iter().filter_map(|part| part.strip_prefix(b"@")).collect();
+    parts.extend(files);
+    parts.into_iter().map(OsStr::from_bytes).collect()
+}
+
+struct Inputs<'a, 'b> {
+    world: &'a mut Looker<'b>,
+    outputs: &'a Patterns,
+    found: Vec<PathBuf>,
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Lister for Inputs<'_, '_> {
+    fn list(&mut self, directory: &Path) -> Option<Vec<(OsString, EntryKind)>> {
+        self.world.tree_entries(directory)
+    }
+
+    fn exists(&mut self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok() || {
+            // That it is not there is a fact; what is there becomes one when it is taken.
+            self.world.state(path, false) != FileState::Absent
+        }
+    }
+}
+
+impl Inputs<'_, '_> {
+    /// Takes in what is at `path` and below. A declared output is no input, unless it is `named` as one.
+    fn add(&mut self, path: &Path, named: bool) -> Result<()> {
+        let output = self.outputs.matches(path) && !(named && self.outputs.names(path));
+        if output || !self.seen.insert(path.to_path_buf()) {
+            return Ok(());
+        }
+        let metadata = fs::symlink_metadata(path).map_err(|error| Error::io("look at", path, error))?;
+        let kind = EntryKind::of(metadata.file_type());
+        self.found.push(path.to_path_buf());
+        match kind {
+            EntryKind::Directory => self.below(path),
+            EntryKind::Symlink => self.target(path),
+            EntryKind::Pipe | EntryKind::Socket | EntryKind::Device if named => {
+                Err(Error::usage(format!("--input {} is neither file nor directory", path.display())))
+            }
+            EntryKind::File | EntryKind::Pipe | EntryKind::Socket | EntryKind::Device => Ok(()),
+        }
+    }
+
+    fn below(&mut self, directory: &Path) -> Result<()> {
+        let Some(entries) = self.world.tree_entries(directory) else {
+            let error =
+                fs::read_dir(directory).err().unwrap_or_else(|| io::Error::from_raw_os_error(libc::EIO));
+            return Err(Error::io("list", directory, error));
+        };
+        for (name, _) in entries {
+            self.add(&directory.join(name), false)?;
+        }
+        Ok(())
+    }
+
+    /// What a link leads to counts too: its text alone would not tell that it changed.
+    fn target(&mut self, link: &Path) -> Result<()> {
+        let Some(text) = self.world.link(link) else {
+            return Ok(());
+        };
+        let target = tidy(&link.parent().unwrap_or(link).join(text));
+        // The chain of links may end in nothing.
+        if self.world.kind(link) == Kind::Absent { Ok(()) } else { self.add(&target, false) }
+    }
+
+    fn values(self) -> Result<BTreeMap<StoredPath, Value>> {
+        let files =
+            self.found.iter().filter(|path| path.symlink_metadata().is_ok_and(|found| found.is_file()));
+        self.world.memory().prepare(files.cloned());
+        let mut values = BTreeMap::new();
+        for path in &self.found {
+            let value = match self.world.state(path, false) {
+                FileState::File { mode, digest } => Value::File { executable: mode & 0o100 != 0, digest },
+                FileState::Directory { .. } => Value::Directory,
+                FileState::Symlink { text } => Value::Symlink(text),
+                FileState::Special { .. } => Value::Present,
+                FileState::Absent | FileState::LargeFile { .. } | FileState::Unreadable { .. } => {
+                    let error = fs::File::open(path).err();
+                    let error = error.unwrap_or_else(|| io::Error::from_raw_os_error(libc::EBUSY));
+                    return Err(Error::io("read", path, error));
+                }
+            };
+            values.insert(self.world.stored(path), value);
+        }
+        Ok(values)
+    }
+}
+
+/// `path` without `..`, where that leads to the same place.
+fn tidy(path: &Path) -> PathBuf {
+    let cleaned = clean(path);
+    let place = |path: &Path| fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    if place(&cleaned) == place(path) { cleaned } else { owned(path.as_os_str().as_bytes()).into() }
+}

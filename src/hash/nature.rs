@@ -1,0 +1,129 @@
+//! What is known of a command by its name and words alone: that its answer is the moment, that it shows the times of files,
+//! that a word leads to an inherited descriptor.
+
+use super::grammar::named;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// Names of commands whose answer is the moment or whose point is the deed: what they print or do is not decided by
+/// anything that could be the same again.
+const MOMENTARY: &str = "at batch btop date df dmesg free gdate halt htop iostat journalctl kill killall last lastlog \
+    logger lsof mktemp mpstat notify-send pgrep pkill poweroff ps pstree reboot renice shred shuf \
+    shutdown sleep ss netstat sync top touch uptime users uuidgen vmstat w wall watch who \
+    write xdg-open nvidia-smi";
+
+/// Whether the program of this name answers with the moment or does a deed.
+#[must_use]
+pub fn is_momentary(name: &OsStr) -> bool {
+    named(MOMENTARY, name.as_bytes())
+}
+
+/// Whether the program of this name, with these words after it, shows the times of files.
+#[must_use]
+pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
+    let letters = |wanted: &[u8]| {
+        words.iter().map(|word| word.as_bytes()).take_while(|word| *word != b"--").any(|word| {
+            matches!(word, [b'-', rest @ ..] if rest.first() != Some(&b'-') && rest.iter().any(|byte| wanted.contains(byte)))
+        })
+    };
+    let long = |starts: &[&str]| {
+        words.iter().any(|word| starts.iter().any(|start| word.as_bytes().starts_with(start.as_bytes())))
+    };
+    match name.as_bytes() {
+        b"ls" | b"dir" | b"vdir" | b"gls" => {
+            name == "vdir" || letters(b"lgnotuc") || long(&["--format", "--full-time", "--time", "--sort"])
+        }
+        b"exa" | b"eza" | b"lsd" => letters(b"lts") || long(&["--long", "--sort", "--time"]),
+        b"stat" | b"rsync" | b"zip" | b"jar" | b"cpio" | b"pax" | b"ar" | b"7z" | b"7za" | b"mksquashfs"
+        | b"genisoimage" | b"mkisofs" | b"xorriso" => true,
+        b"tar" | b"gtar" | b"bsdtar" => {
+            let first = words.first().map(|word| word.as_bytes()).unwrap_or_default();
+            let old_style = !first.starts_with(b"-") && first.iter().any(|byte| b"cru".contains(byte));
+            old_style || letters(b"cru") || long(&["--create", "--append", "--update"])
+        }
+        b"find" | b"gfind" => long(&[
+            "-printf", "-fprintf", "-ls", "-fls", "-newer", "-mtime", "-mmin", "-ctime", "-cmin", "-atime",
+            "-amin",
+        ]),
+        b"cp" | b"gcp" => letters(b"pau") || long(&["--preserve", "--archive", "--update"]),
+        b"mv" | b"gmv" => letters(b"u") || long(&["--update"]),
+        b"install" => letters(b"p") || long(&["--preserve-timestamps"]),
+        b"du" => long(&["--time"]),
+        b"tree" => letters(b"Dtcr"),
+        b"gzip" | b"pigz" => !letters(b"nd") && !long(&["--no-name", "--decompress"]),
+        _ => false,
+    }
+}
+
+/// The first of `words` that names an inherited descriptor by path (`<(…)` becomes `/dev/fd/63`). Standard input,
+/// output and error are seen by watching.
+#[must_use]
+pub fn names_descriptor(words: &[OsString]) -> Option<&OsString> {
+    words.iter().find(|word| {
+        let bytes = word.as_bytes();
+        after_each(bytes, b"/dev/fd/").any(above_two)
+            || after_each(bytes, b"/proc/").any(|rest| {
+                let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+                rest.get(end..).and_then(|tail| tail.strip_prefix(b"/fd/")).is_some_and(above_two)
+            })
+    })
+}
+
+fn after_each<'a>(bytes: &'a [u8], part: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let places = bytes.windows(part.len()).enumerate().filter(move |(_, window)| *window == part);
+    places.filter_map(move |(place, _)| bytes.get(place + part.len()..))
+}
+
+fn above_two(rest: &[u8]) -> bool {
+    let digits: Vec<u8> = rest.iter().copied().take_while(u8::is_ascii_digit).collect();
+    let number = std::str::from_utf8(&digits).ok().and_then(|text| text.parse::<u64>().ok());
+    !digits.is_empty() && number.is_none_or(|number| number > 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_that_show_times_are_told_by_their_words() {
+        for (line, expected) in [
+            ("ls -l", true),
+            ("ls -la x", true),
+            ("ls -A", false),
+            ("ls -- -l", false),
+            ("stat x", true),
+            ("tar cf x t", true),
+            ("tar -czf x t", true),
+            ("tar xf x", false),
+            ("find . -printf x", true),
+            ("find . -name x", false),
+            ("rsync a b", true),
+            ("cp -a a b", true),
+            ("cp a b", false),
+            ("python -l", false),
+        ] {
+            let mut all: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let name = all.remove(0);
+            assert_eq!(shows_times(&name, &all), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn words_that_name_descriptors_are_found() {
+        for (word, expected) in [
+            ("/dev/fd/63", true),
+            ("--in=/dev/fd/3", true),
+            ("@/proc/self/fd/11", true),
+            ("/proc/123/fd/3", true),
+            ("/dev/fd/99999999999999999999", true),
+            ("/dev/stdin", false),
+            ("/dev/fd/0", false),
+            ("/dev/fd/", false),
+            ("/proc/self/fd/2", false),
+            ("/proc/self/fdinfo", false),
+            ("x", false),
+        ] {
+            assert_eq!(names_descriptor(&[word.into()]).is_some(), expected, "{word}");
+        }
+    }
+}

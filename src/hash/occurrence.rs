@@ -1,0 +1,373 @@
+//! Does the name of a variable occur in a file? A program can only ask for a name that it knows, so what occurs in
+//! nothing that a run read or executed did not matter to it.
+//!
+//! In text a name counts as a whole word; in executables and other data as bytes, since Go and Rust pack their literals
+//! together; in archives of code within the members. Its leading part with an underscore (`PIP_`) counts as a word
+//! anywhere. What cannot be read holds every name.
+
+mod rules;
+
+use super::files::{WORTH_ALL_CORES, trusted};
+use crate::digest::{Digest, RequestId};
+use crate::encode::{Decode, DecodeError, Decoder, Encoder};
+use crate::record::{Evidence, Recall, Timestamp};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use rules::{Rules, is_system_library, is_word};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use zip::ZipArchive;
+
+/// Bytes read at once.
+const PIECE: usize = 1 << 20;
+
+/// So much of a file's beginning tells text from data.
+const HEAD: usize = 8 << 10;
+
+/// Archives in archives are followed so deep, if they are not larger than this.
+const DEEPEST: usize = 3;
+const LARGEST_NESTED: u64 = 64 << 20;
+
+/// An archive that unpacks to more than this holds every name.
+const LARGEST_UNPACKED: u64 = 1 << 30;
+
+/// The end record of a zip archive without a comment.
+const ZIP_END: &[u8] = b"PK\x05\x06";
+const ZIP_END_LENGTH: u64 = 22;
+
+const ARCHIVES: &[&str] = &["zip", "jar", "whl", "pyz", "pyzw", "pex", "egg", "war", "ear", "par"];
+
+/// First field of the remembered table, and how many files it holds at most.
+const VERSION: u64 = 1;
+const MOST: usize = 4096;
+
+/// What a match of a pattern says.
+#[derive(Clone, Copy, Debug)]
+struct Meaning {
+    /// Which name.
+    name: usize,
+    /// Whether the pattern is its leading part alone.
+    leading: bool,
+}
+
+/// Looks for many names at once.
+#[derive(Debug)]
+pub struct NameSearch {
+    names: Vec<Vec<u8>>,
+    patterns: Vec<Vec<u8>>,
+    meanings: Vec<Vec<Meaning>>,
+    longest: usize,
+    automaton: OnceLock<Option<AhoCorasick>>,
+}
+
+/// Which names were found, by their place.
+type Found = Vec<bool>;
+
+impl NameSearch {
+    /// Searches for `names`.
+    pub fn new<'n>(names: impl IntoIterator<Item = &'n [u8]>) -> Self {
+        let names: BTreeSet<Vec<u8>> =
+            names.into_iter().filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect();
+        let names: Vec<Vec<u8>> = names.into_iter().collect();
+        let mut patterns: BTreeMap<Vec<u8>, Vec<Meaning>> = BTreeMap::new();
+        for (place, name) in names.iter().enumerate() {
+            patterns.entry(name.clone()).or_default().push(Meaning { name: place, leading: false });
+            for part in leading_parts(name) {
+                patterns.entry(part.to_vec()).or_default().push(Meaning { name: place, leading: true });
+            }
+        }
+        let longest = patterns.keys().map(Vec::len).max().unwrap_or(0);
+        let (patterns, meanings) = patterns.into_iter().unzip();
+        Self { names, patterns, meanings, longest, automaton: OnceLock::new() }
+    }
+
+    /// The names that occur in `bytes`, sorted. `system_library` says that they are machine code of the system's.
+    #[must_use]
+    pub fn search(&self, bytes: &[u8], system_library: bool) -> Vec<Vec<u8>> {
+        self.named(&self.in_reader(Cursor::new(bytes), system_library))
+    }
+
+    /// The names that occur in any of `files`, sorted; with all cores where there is much to read.
+    #[must_use]
+    pub fn search_files(&self, files: &[PathBuf]) -> Vec<Vec<u8>> {
+        let mut found = self.nothing();
+        for (_, one) in self.each(files) {
+            merge(&mut found, &one);
+        }
+        self.named(&found)
+    }
+
+    /// [`NameSearch::search_files`], reading only files that were not searched for the same names before.
+    #[must_use]
+    pub fn search_files_remembered(&self, files: &[PathBuf], recall: &dyn Recall) -> Vec<Vec<u8>> {
+        let id = self.table();
+        let mut table = recall.find(&id).and_then(|bytes| self.read_table(&bytes).ok()).unwrap_or_default();
+        let mut found = self.nothing();
+        let mut unknown = Vec::new();
+        for path in files {
+            let now = fs::metadata(path).ok().map(|metadata| Evidence::of(&metadata));
+            match table.get(path) {
+                Some((evidence, places)) if Some(*evidence) == now => {
+                    for place in places {
+                        set(&mut found, *place);
+                    }
+                }
+                _ => unknown.push(path.clone()),
+            }
+        }
+        if unknown.is_empty() {
+            return self.named(&found);
+        }
+        if table.len() + unknown.len() > MOST {
+            table.clear();
+        }
+        for (path, (before, now, one)) in unknown.iter().zip(self.each_with_evidence(&unknown)) {
+            merge(&mut found, &one);
+            if let Some(evidence) = before.and_then(|evidence| trusted(path, evidence, now)) {
+                let places = one.iter().enumerate().filter(|(_, is)| **is).map(|(place, _)| place).collect();
+                table.insert(path.clone(), (evidence, places));
+            }
+        }
+        recall.remember(&id, &write_table(&table));
+        self.named(&found)
+    }
+
+    fn nothing(&self) -> Found {
+        vec![false; self.names.len()]
+    }
+
+    fn everything(&self) -> Found {
+        vec![true; self.names.len()]
+    }
+
+    fn named(&self, found: &Found) -> Vec<Vec<u8>> {
+        self.names.iter().zip(found).filter(|(_, is)| **is).map(|(name, _)| name.clone()).collect()
+    }
+
+    fn each<'f>(&self, files: &'f [PathBuf]) -> Vec<(&'f PathBuf, Found)> {
+        let mut total = 0;
+        let much = files.iter().any(|path| {
+            total += fs::metadata(path).map_or(0, |metadata| metadata.len());
+            total > WORTH_ALL_CORES
+        });
+        if much { self.halves(files) } else { files.iter().map(|path| (path, self.in_file(path))).collect() }
+    }
+
+    fn halves<'f>(&self, files: &'f [PathBuf]) -> Vec<(&'f PathBuf, Found)> {
+        if files.len() < 2 {
+            return files.iter().map(|path| (path, self.in_file(path))).collect();
+        }
+        let (left, right) = files.split_at(files.len() / 2);
+        let (mut done, rest) = rayon_core::join(|| self.halves(left), || self.halves(right));
+        done.extend(rest);
+        done
+    }
+
+    /// For each file what `stat` said before and after it was searched, if that agrees, when that was, and what was found.
+    fn each_with_evidence(&self, files: &[PathBuf]) -> Vec<(Option<Evidence>, Timestamp, Found)> {
+        let now = Timestamp::now();
+        let stat = |path: &PathBuf| fs::metadata(path).ok().map(|metadata| Evidence::of(&metadata));
+        let before: Vec<Option<Evidence>> = files.iter().map(stat).collect();
+        let found = self.each(files).into_iter().zip(before);
+        found.map(|((path, one), before)| (before.filter(|_| stat(path) == before), now, one)).collect()
+    }
+
+    fn in_file(&self, path: &Path) -> Found {
+        // Opening a FIFO would wait for somebody to write to it.
+        let regular = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+        let Some(file) = regular.then(|| File::open(path).ok()).flatten() else {
+            return self.everything();
+        };
+        let mut found = self.nothing();
+        let archive = path.extension().is_some_and(|end| ARCHIVES.iter().any(|other| end == *other))
+            || ends_as_archive(&file);
+        if archive {
+            merge(&mut found, &self.in_archive(&file, 0));
+        }
+        merge(&mut found, &self.in_reader(&file, is_system_library(path)));
+        found
+    }
+
+    fn in_archive(&self, file: impl Read + Seek, depth: usize) -> Found {
+        self.members(file, depth).unwrap_or_else(|_| self.everything())
+    }
+
+    fn members(&self, file: impl Read + Seek, depth: usize) -> zip::result::ZipResult<Found> {
+        let mut found = self.nothing();
+        let mut archive = ZipArchive::new(file)?;
+        let mut unpacked = 0_u64;
+        for place in 0..archive.len() {
+            let member = archive.by_index(place)?;
+            let nested = Path::new(member.name())
+                .extension()
+                .is_some_and(|end| ARCHIVES.iter().any(|other| end == *other));
+            let mut limited = member.take(LARGEST_UNPACKED.saturating_sub(unpacked));
+            if nested {
+                let mut bytes = Vec::new();
+                limited.by_ref().take(LARGEST_NESTED).read_to_end(&mut bytes)?;
+                let small = u64::try_from(bytes.len()).is_ok_and(|length| length < LARGEST_NESTED);
+                if !small || depth + 1 >= DEEPEST {
+                    return Ok(self.everything());
+                }
+                unpacked += bytes.len() as u64;
+                merge(&mut found, &self.in_archive(Cursor::new(bytes), depth + 1));
+            } else {
+                let before = limited.limit();
+                merge(&mut found, &self.in_reader(&mut limited, false));
+                unpacked += before - limited.limit();
+            }
+            if unpacked >= LARGEST_UNPACKED {
+                return Ok(self.everything());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads piece by piece; each begins with enough of the last one that no match is cut.
+    fn in_reader(&self, mut reader: impl Read, system_library: bool) -> Found {
+        let mut found = self.nothing();
+        let Some(automaton) = self.automaton() else {
+            return found;
+        };
+        let mut buffer = Vec::new();
+        let mut rules = None;
+        let mut at_start = true;
+        loop {
+            let before = buffer.len();
+            let Ok(count) = reader.by_ref().take(PIECE as u64).read_to_end(&mut buffer) else {
+                return self.everything();
+            };
+            let at_end = count == 0;
+            let rules = *rules
+                .get_or_insert_with(|| Rules::of(buffer.get(..HEAD).unwrap_or(&buffer), system_library));
+            self.in_piece(automaton, &buffer, (at_start, at_end), rules, &mut found);
+            if at_end || found.iter().all(|is| *is) {
+                return found;
+            }
+            at_start &= before + count <= self.longest + 1;
+            let keep = buffer.len().saturating_sub(self.longest + 1);
+            buffer.drain(..keep);
+        }
+    }
+
+    fn in_piece(
+        &self,
+        automaton: &AhoCorasick,
+        bytes: &[u8],
+        (at_start, at_end): (bool, bool),
+        rules: Rules,
+        found: &mut Found,
+    ) {
+        for one in automaton.find_overlapping_iter(bytes) {
+            let meanings = self.meanings.get(one.pattern().as_usize()).map_or(&[][..], Vec::as_slice);
+            if meanings.iter().all(|meaning| found.get(meaning.name) == Some(&true)) {
+                continue;
+            }
+            // What stands before or after is in another piece, which sees this match too.
+            if (one.start() == 0 && !at_start) || (one.end() == bytes.len() && !at_end) {
+                continue;
+            }
+            let word = is_word(bytes, one.start(), one.end());
+            for meaning in meanings {
+                if rules.count(one.end() - one.start(), word, meaning.leading) {
+                    set(found, meaning.name);
+                }
+            }
+        }
+    }
+
+    fn automaton(&self) -> Option<&AhoCorasick> {
+        let build = || {
+            let mut builder = AhoCorasick::builder();
+            builder
+                .match_kind(MatchKind::Standard)
+                .kind(Some(AhoCorasickKind::DFA))
+                .build(&self.patterns)
+                .ok()
+        };
+        self.automaton.get_or_init(build).as_ref()
+    }
+
+    /// Under which name the table of searched files is remembered: one for each set of names.
+    fn table(&self) -> RequestId {
+        let mut encoder = Encoder::new();
+        encoder.text("cashet: files searched for names").list(&self.names);
+        RequestId(Digest::of(&encoder.finish()))
+    }
+
+    fn read_table(&self, bytes: &[u8]) -> Result<Table, DecodeError> {
+        let mut decoder = Decoder::new(bytes);
+        let version = decoder.unsigned()?;
+        if version != VERSION {
+            return Err(DecodeError::UnknownTag(version));
+        }
+        let mut table = Table::new();
+        for _ in 0..decoder.length()? {
+            let path = PathBuf::from(OsStr::from_bytes(decoder.bytes()?));
+            let evidence = Evidence::decode(&mut decoder)?;
+            let mut places = Vec::new();
+            for _ in 0..decoder.length()? {
+                let place = usize::try_from(decoder.unsigned()?).map_err(|_| DecodeError::NotCanonical)?;
+                if place >= self.names.len() {
+                    return Err(DecodeError::NotCanonical);
+                }
+                places.push(place);
+            }
+            table.insert(path, (evidence, places));
+        }
+        decoder.finish()?;
+        Ok(table)
+    }
+}
+
+type Table = HashMap<PathBuf, (Evidence, Vec<usize>)>;
+
+fn write_table(table: &Table) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    encoder.unsigned(VERSION).length(table.len());
+    for (path, (evidence, places)) in table {
+        encoder.bytes(path.as_os_str().as_bytes()).value(evidence).length(places.len());
+        for place in places {
+            encoder.length(*place);
+        }
+    }
+    encoder.finish()
+}
+
+fn set(found: &mut Found, place: usize) {
+    if let Some(slot) = found.get_mut(place) {
+        *slot = true;
+    }
+}
+
+fn merge(found: &mut Found, other: &Found) {
+    for (slot, is) in found.iter_mut().zip(other) {
+        *slot |= is;
+    }
+}
+
+/// `TF_` and `TF_VAR_` of `TF_VAR_region`.
+fn leading_parts(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = (1..name.len()).filter(|end| name.get(end - 1) == Some(&b'_') && *end > 1);
+    ends.filter_map(|end| name.get(..end))
+}
+
+/// Whether a file ends as a zip archive does: also a program with an archive after it.
+fn ends_as_archive(file: &File) -> bool {
+    let mut end = [0; 4];
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    let read = |offset, bytes: &mut [u8; 4]| -> io::Result<()> { file.read_exact_at(bytes, offset) };
+    let last = length.checked_sub(ZIP_END_LENGTH).is_some_and(|offset| read(offset, &mut end).is_ok());
+    if last && end == ZIP_END {
+        return true;
+    }
+    read(0, &mut end).is_ok() && end == *b"PK\x03\x04"
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,362 @@
+//! The remembered capture: every fact that a capture looked at, with its evidence, so that the next call has the key
+//! after one `stat` for each.
+//!
+//! Facts are grouped by directory and checked from their encoding, without building anything. That the bytes are whole
+//! is the store's matter.
+
+use super::environment::{Environment, Selector, looks_secret, matches};
+use super::look::{Held, Present, holds};
+use super::looker::Fact;
+use super::request::{Request, StdinPart};
+use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
+use crate::encode::{Decode, DecodeError, Decoder, Encoder};
+use crate::record::{Evidence, FileState, Observation, StoredPath, Timestamp};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, openat, statat};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Version of this encoding: another one is forgotten.
+const VERSION: u64 = 1;
+
+/// From so many facts of one directory on, it is opened first.
+const WORTH_OPENING: usize = 4;
+
+/// What a hit and a decision need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Summary {
+    pub(super) key: Key,
+    pub(super) lineage: LineageId,
+    pub(super) moment: Option<String>,
+    pub(super) program: PathBuf,
+    pub(super) selector: Selector,
+    /// Names that capture asked the environment for, beside those that count.
+    pub(super) asked: BTreeSet<Vec<u8>>,
+}
+
+/// What names a request before anything of the world is looked at.
+pub(super) fn request_id(request: &Request) -> RequestId {
+    let mut encoder = Encoder::new();
+    encoder.text("request").unsigned(VERSION).unsigned(super::manifest::SCHEME);
+    let words = |encoder: &mut Encoder, words: &[OsString]| {
+        encoder.length(words.len());
+        for word in words {
+            encoder.bytes(word.as_bytes());
+        }
+    };
+    words(&mut encoder, &request.words);
+    encoder.length(request.references.len());
+    for reference in &request.references {
+        encoder.unsigned(reference.word as u64).bytes(reference.typed.as_bytes()).digest(&reference.digest);
+    }
+    encoder.bytes(request.directory.as_os_str().as_bytes());
+    encoder.bytes(request.places.root.as_os_str().as_bytes());
+    let home = request.places.home.as_deref().map(|home| home.as_os_str().as_bytes().to_vec());
+    encoder.option(home.as_ref());
+    let path = request.environment.iter().find(|(name, _)| name == "PATH");
+    encoder.option(path.map(|(_, value)| value.as_bytes().to_vec()).as_ref());
+    for list in [&request.variables, &request.inputs, &request.outputs, &request.tools] {
+        words(&mut encoder, list);
+    }
+    match request.stdin {
+        StdinPart::None => encoder.unsigned(0),
+        StdinPart::Null => encoder.unsigned(1),
+        StdinPart::Content(digest) => encoder.unsigned(2).digest(&digest),
+    };
+    encoder.option(request.salt.as_ref().map(|salt| salt.as_bytes().to_vec()).as_ref());
+    encoder.flag(request.exact_source).flag(request.env_strict).flag(request.words_are_inputs);
+    RequestId(Digest::of(&encoder.finish()))
+}
+
+/// The remembered form.
+pub(super) fn encode(
+    summary: &Summary,
+    facts: &[Fact],
+    environment: &Environment,
+    secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
+) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    encoder.unsigned(VERSION).value(&summary.key).value(&summary.lineage);
+    encoder.option(summary.moment.as_ref()).bytes(summary.program.as_os_str().as_bytes());
+    for set in [&summary.selector.names, &summary.selector.values, &summary.selector.patterns, &summary.asked]
+    {
+        encoder.length(set.len());
+        for name in set {
+            encoder.bytes(name);
+        }
+    }
+    encoder.flag(summary.selector.whole);
+    let (plain, keyed) = Chosen::of(summary).digests(environment, secret);
+    encoder.digest(&plain).option(keyed.as_ref());
+    let mut groups: BTreeMap<StoredPath, Vec<(&[u8], &Fact)>> = BTreeMap::new();
+    for fact in facts {
+        if let Some((directory, name)) = path_of(&fact.0).map(StoredPath::split) {
+            groups.entry(directory).or_default().push((name, fact));
+        }
+    }
+    encoder.length(groups.len());
+    for (directory, facts) in groups {
+        encoder.value(&directory).length(facts.len());
+        for (name, (observation, evidence)) in facts {
+            encoder.bytes(name);
+            encode_claim(observation, &mut encoder);
+            encoder.option(evidence.as_ref());
+        }
+    }
+    encoder.finish()
+}
+
+/// All facts, for renewal and for seeding the digests of another capture.
+pub(super) fn facts(bytes: &[u8]) -> Result<Vec<Fact>, DecodeError> {
+    let mut decoder = Decoder::new(bytes);
+    read_summary(&mut decoder)?;
+    read_digests(&mut decoder)?;
+    let mut facts = Vec::new();
+    for _ in 0..decoder.length()? {
+        let directory = StoredPath::decode(&mut decoder)?;
+        for _ in 0..decoder.length()? {
+            let name = decoder.bytes()?;
+            let claim = Claim::decode(&mut decoder)?;
+            facts.push((claim.observation(directory.join(name)), decoder.option()?));
+        }
+    }
+    decoder.finish()?;
+    Ok(facts)
+}
+
+/// Whether a remembered capture is still what a capture would find.
+pub(super) enum Checked {
+    /// It is, as all evidence says.
+    Valid(Summary),
+    /// It is; the facts at these places have this evidence from now on.
+    Worn(Summary, Vec<(usize, Option<Evidence>)>),
+    /// It is not.
+    Moved,
+}
+
+/// Checks every fact by its evidence, and reads only what has none.
+pub(super) fn check(
+    bytes: &[u8],
+    request: &Request,
+    secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
+    now: Timestamp,
+) -> Result<Checked, DecodeError> {
+    let mut decoder = Decoder::new(bytes);
+    let summary = read_summary(&mut decoder)?;
+    let digests = read_digests(&mut decoder)?;
+    if Chosen::of(&summary).digests(&request.environment, secret) != digests {
+        return Ok(Checked::Moved);
+    }
+    let mut renewed = Vec::new();
+    let mut number = 0;
+    let mut path = Vec::new();
+    for _ in 0..decoder.length()? {
+        let directory = StoredPath::decode(&mut decoder)?;
+        let count = decoder.length()?;
+        let place = request.places.resolve(&directory);
+        path.clear();
+        path.extend_from_slice(place.as_os_str().as_bytes());
+        let length = path.len();
+        let open = (count >= WORTH_OPENING).then(|| open_directory(&place)).flatten();
+        for _ in 0..count {
+            let name = decoder.bytes()?;
+            let claim = Claim::decode(&mut decoder)?;
+            let evidence: Option<Evidence> = decoder.option()?;
+            path.truncate(length);
+            if !name.is_empty() {
+                if path.last() != Some(&b'/') {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(name);
+            }
+            let found = look(open.as_ref().filter(|_| !name.is_empty()), name, &path, claim.follows());
+            if !claim.agrees(found.as_ref(), evidence.as_ref()) {
+                let observation = claim.observation(directory.join(name));
+                match closer(&observation, evidence.as_ref(), request, now) {
+                    Held::Yes => {}
+                    Held::Renewed(evidence) => renewed.push((number, evidence)),
+                    Held::No => return Ok(Checked::Moved),
+                }
+            }
+            number += 1;
+        }
+    }
+    decoder.finish()?;
+    Ok(if renewed.is_empty() { Checked::Valid(summary) } else { Checked::Worn(summary, renewed) })
+}
+
+/// Whether all of `facts` hold.
+pub(super) fn hold(facts: &[Fact], request: &Request, now: Timestamp) -> bool {
+    facts
+        .iter()
+        .all(|(observation, evidence)| closer(observation, evidence.as_ref(), request, now) != Held::No)
+}
+
+fn closer(observation: &Observation, evidence: Option<&Evidence>, request: &Request, now: Timestamp) -> Held {
+    let present = Present {
+        places: &request.places,
+        environment: &request.environment,
+        // Facts of a capture ask for files alone.
+        umask: 0,
+        superuser: false,
+        secret: [0; DIGEST_LENGTH],
+        now,
+    };
+    holds(observation, evidence, &present)
+}
+
+fn open_directory(place: &Path) -> Option<OwnedFd> {
+    openat(CWD, place, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+fn look(directory: Option<&OwnedFd>, name: &[u8], path: &[u8], follow: bool) -> Result<Stat, Errno> {
+    let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+    match directory {
+        Some(directory) => statat(directory.as_fd(), name, flags),
+        None => statat(CWD, path, flags),
+    }
+}
+
+/// An observation without its path.
+enum Claim {
+    Content(Digest),
+    State { follow: bool, state: FileState },
+    Listing { everything: bool, digest: Digest },
+}
+
+fn encode_claim(observation: &Observation, to: &mut Encoder) {
+    match observation {
+        Observation::State { follow, state, .. } => to.unsigned(1).flag(*follow).value(state),
+        Observation::Listing { everything, digest, .. } => to.unsigned(2).flag(*everything).digest(digest),
+        Observation::Content { digest, .. } => to.unsigned(0).digest(digest),
+        // Capture makes no others: `path_of` has left them out.
+        _ => to,
+    };
+}
+
+impl Decode for Claim {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match from.unsigned()? {
+            0 => Self::Content(from.digest()?),
+            1 => Self::State { follow: from.flag()?, state: FileState::decode(from)? },
+            2 => Self::Listing { everything: from.flag()?, digest: from.digest()? },
+            tag => return Err(DecodeError::UnknownTag(tag)),
+        })
+    }
+}
+
+impl Claim {
+    fn follows(&self) -> bool {
+        !matches!(self, Self::State { follow: false, .. })
+    }
+
+    fn observation(self, path: StoredPath) -> Observation {
+        match self {
+            Self::Content(digest) => Observation::Content { path, digest },
+            Self::State { follow, state } => Observation::State { path, follow, state },
+            Self::Listing { everything, digest } => Observation::Listing { path, everything, digest },
+        }
+    }
+
+    /// Whether what `stat` says settles that the claim holds.
+    fn agrees(&self, found: Result<&Stat, &Errno>, evidence: Option<&Evidence>) -> bool {
+        match (self, found) {
+            (Self::State { state: FileState::Absent, .. }, Err(error)) => {
+                matches!(*error, Errno::NOENT | Errno::NOTDIR)
+            }
+            (_, Err(_)) => false,
+            (Self::State { state: FileState::Directory { mode }, .. }, Ok(found)) => {
+                found.st_mode & 0o7777 == *mode && found.st_mode & libc::S_IFMT == libc::S_IFDIR
+            }
+            (_, Ok(found)) => evidence.is_some_and(|evidence| evidence_of(found) == *evidence),
+        }
+    }
+}
+
+fn evidence_of(stat: &Stat) -> Evidence {
+    Evidence {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mode: stat.st_mode,
+        modified: Timestamp::from_parts(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+        changed: Timestamp::from_parts(stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
+    }
+}
+
+/// Which variables must have the values that they had.
+struct Chosen {
+    names: BTreeSet<Vec<u8>>,
+    patterns: BTreeSet<Vec<u8>>,
+    whole: bool,
+}
+
+impl Chosen {
+    fn of(summary: &Summary) -> Self {
+        let selector = &summary.selector;
+        let names = selector.names.iter().chain(&selector.values).chain(&summary.asked).cloned().collect();
+        Self { names, patterns: selector.patterns.clone(), whole: selector.whole }
+    }
+
+    /// One digest of all values, and one, keyed, of those that look like secrets, if there are any.
+    fn digests(
+        &self,
+        environment: &Environment,
+        secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
+    ) -> (Digest, Option<Digest>) {
+        let counts = |name: &[u8]| {
+            self.whole
+                || self.names.contains(name)
+                || self.patterns.iter().any(|pattern| matches(pattern, name))
+        };
+        let pairs = environment.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let mut pairs: Vec<(&[u8], &[u8])> = pairs.filter(|(name, _)| counts(name)).collect();
+        // Several values of one name keep their order.
+        pairs.sort_by_key(|(name, _)| *name);
+        let (mut plain, mut keyed) = (Encoder::new(), Encoder::new());
+        let mut secrets = false;
+        for (name, value) in pairs {
+            let is_secret = looks_secret(name, value);
+            secrets |= is_secret;
+            if is_secret { &mut keyed } else { &mut plain }.bytes(name).bytes(value);
+        }
+        let keyed = secrets.then(|| Digest::keyed(&secret(), &keyed.finish()));
+        (Digest::of(&plain.finish()), keyed)
+    }
+}
+
+fn read_summary(decoder: &mut Decoder<'_>) -> Result<Summary, DecodeError> {
+    let version = decoder.unsigned()?;
+    if version != VERSION {
+        return Err(DecodeError::UnknownTag(version));
+    }
+    let (key, lineage) = (Key::decode(decoder)?, LineageId::decode(decoder)?);
+    let moment = decoder.option()?;
+    let program = PathBuf::from(OsStr::from_bytes(decoder.bytes()?));
+    let names = read_names(decoder)?;
+    let values = read_names(decoder)?;
+    let patterns = read_names(decoder)?;
+    let asked = read_names(decoder)?;
+    let selector = Selector { names, values, patterns, whole: decoder.flag()? };
+    Ok(Summary { key, lineage, moment, program, selector, asked })
+}
+
+fn read_names(decoder: &mut Decoder<'_>) -> Result<BTreeSet<Vec<u8>>, DecodeError> {
+    (0..decoder.length()?).map(|_| Ok(decoder.bytes()?.to_vec())).collect()
+}
+
+fn read_digests(decoder: &mut Decoder<'_>) -> Result<(Digest, Option<Digest>), DecodeError> {
+    Ok((decoder.digest()?, decoder.option()?))
+}
+
+fn path_of(observation: &Observation) -> Option<&StoredPath> {
+    match observation {
+        Observation::Content { path, .. }
+        | Observation::State { path, .. }
+        | Observation::Listing { path, .. } => Some(path),
+        _ => None,
+    }
+}

@@ -1,0 +1,72 @@
+//! Runs a command under watch and tells what it did, without recording anything.
+
+use super::declared::Declared;
+use super::observe::{self, Watcher};
+use super::reason::NotKept;
+use super::stdin::StdinAtStart;
+use super::tee::Tee;
+use super::{Context, Policy, file_clock};
+use crate::error::Result;
+use crate::exec::{Spec, Stdin, Trace, WatchMode};
+use crate::hash::capture::{self, Captured};
+use crate::hash::request::{Request, StdinPart};
+use crate::record::{Observation, Termination, Timestamp};
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Audit {
+    /// How it ended.
+    pub termination: Termination,
+    /// Everything that was seen.
+    pub trace: Trace,
+    /// What was known before it ran.
+    pub captured: Captured,
+    /// What would be kept: observations and paths of outputs relative to the root; or why nothing would.
+    pub verdict: Result<(Vec<Observation>, Vec<Vec<u8>>), NotKept>,
+}
+
+/// Runs `request` under watch.
+///
+/// # Errors
+/// When it cannot be watched or started; then nothing has run.
+pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Audit> {
+    let captured = capture::capture(request, context.recall, Timestamp::now())?;
+    let stdin = StdinAtStart::look(context.stdin);
+    let declared = Declared::new(request, policy)?;
+    let started = file_clock();
+    let mut tee = Tee::new(None, b"");
+    let mut watcher = Watcher::new(&request.places.root, started);
+    let unobserved: Vec<_> = context.store.map(|store| store.directory().to_path_buf()).into_iter().collect();
+    let spec = Spec {
+        program: &captured.program,
+        words: &request.words,
+        environment: &captured.environment,
+        stdin: if request.stdin == StdinPart::Null { Stdin::Null } else { Stdin::Inherit },
+        stdout: context.stdout,
+        stderr: context.stderr,
+        watch: WatchMode::Require,
+        unobserved: &unobserved,
+        behind_shim: captured.behind_shim.as_deref(),
+    };
+    let finished = context.executor.run(spec, &mut tee, &mut watcher)?;
+    let trace = finished.trace.unwrap_or_default();
+    let run = observe::Run {
+        captured: &captured,
+        policy,
+        places: &request.places,
+        directory: &request.directory,
+        words: &request.words,
+        secret: context.recall.secret(),
+        recall: context.recall,
+        started,
+        stdin: Some(&stdin).filter(|_| request.stdin == StdinPart::None),
+        declared_inputs: &declared.inputs,
+        declared_outputs: &declared.outputs,
+        ignored_writes: &declared.ignored,
+    };
+    let verdict = observe::observe(&run, &trace, &watcher).map(|observed| {
+        let observations = observed.observations.into_iter().map(|(observation, _)| observation);
+        (observations.collect(), observed.outputs.into_iter().collect())
+    });
+    Ok(Audit { termination: finished.termination, trace, captured, verdict })
+}

@@ -1,0 +1,32 @@
+//! What a call tells while it goes on; `ui` decides what of it is shown.
+
+use crate::digest::BlobId;
+use std::path::PathBuf;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An identical command is running; this call waits for it. Told every tenth of a second.
+    Waiting,
+    /// The wait is over.
+    WaitOver,
+    /// A file of the user's was in the way of an output and was put aside.
+    Replaced {
+        /// Where it was.
+        path: PathBuf,
+        /// Where it is now.
+        copy: PathBuf,
+    },
+    /// Stored bytes did not verify; the command runs again.
+    Healed(BlobId),
+    /// Something of the store failed and the call went on without it.
+    StoreTrouble(String),
+    /// The commits of this key differ, run after run, only in these paths.
+    NeverSettles(Vec<PathBuf>),
+}
+
+/// Is told what happens.
+pub trait Observer {
+    /// `event` happened.
+    fn on(&self, event: &Event);
+}

@@ -1,0 +1,351 @@
+//! From a key to a commit that holds now, and from that to the answer.
+
+use super::event::Event;
+use super::outputs::{Restore, RestoreError};
+use super::policy::{Mode, Policy};
+use super::reason::{Difference, MissReason, Outcome, observed_path};
+use super::replay::{Replay, Replayed};
+use super::stdin::StdinAtStart;
+use super::{Answer, Checked, Context, Miss, bypass_of};
+use crate::digest::{BlobId, Key};
+use crate::encode::Decode;
+use crate::error::{Kind, Result};
+use crate::hash::capture::{self, Captured};
+use crate::hash::environment;
+use crate::hash::look::{self, Held, Present};
+use crate::hash::manifest::Manifest;
+use crate::hash::occurrence::NameSearch;
+use crate::hash::request::Request;
+use crate::record::{Base, FileState, Observation, Recall, StdinUse, Termination, Timestamp};
+use crate::store::{self, Candidate, Store};
+use std::ffi::OsStr;
+use std::io::{Cursor, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// What looking for a commit came to.
+pub(super) enum Found {
+    /// This one holds; whether it is older than `--stale` says.
+    Hit(Box<Candidate>, bool),
+    /// None does.
+    Miss(Miss),
+}
+
+/// The first commit of `key` whose observations all hold now and that the policy admits.
+pub(super) fn find(
+    context: &Context<'_>,
+    store: &dyn Store,
+    key: &Key,
+    present: &Present<'_>,
+    policy: &Policy,
+) -> Found {
+    let candidates = match store.find(key) {
+        Ok(candidates) => candidates,
+        Err(error) => {
+            context.observer.on(&Event::StoreTrouble(error.to_string()));
+            return Found::Miss(Miss::Unknown);
+        }
+    };
+    let stdin = std::cell::OnceCell::new();
+    let mut miss = Miss::Unknown;
+    for mut candidate in candidates {
+        if !policy.kept_statuses.keep(candidate.commit.termination) {
+            continue;
+        }
+        let age = u64::try_from(present.now.0.saturating_sub(candidate.commit.started.0)).unwrap_or(0);
+        if policy.time_to_live.is_some_and(|limit| age >= limit) {
+            if matches!(miss, Miss::Unknown) {
+                miss = Miss::Expired(age);
+            }
+            continue;
+        }
+        let stdin = || stdin.get_or_init(|| StdinAtStart::look(context.stdin));
+        // Only of the newest is it worth saying all that changed.
+        let every = matches!(miss, Miss::Unknown);
+        let differences = differences(&mut candidate, present, policy, stdin, context.recall, every);
+        if differences.is_empty() {
+            let stale = policy.stale_after.is_some_and(|limit| age >= limit);
+            if stale && candidate.commit.outputs.is_some() {
+                miss = Miss::Expired(age);
+                continue;
+            }
+            return Found::Hit(Box::new(candidate), stale);
+        }
+        if every {
+            miss = Miss::Changed(candidate.id, differences);
+        }
+    }
+    Found::Miss(miss)
+}
+
+/// What does not hold of a candidate; only the first of it, unless `every` is asked for. Renews its evidence.
+fn differences<'s>(
+    candidate: &mut Candidate,
+    present: &Present<'_>,
+    policy: &Policy,
+    stdin: impl Fn() -> &'s StdinAtStart,
+    recall: &dyn Recall,
+    every: bool,
+) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    candidate.evidence.resize(candidate.commit.observations.len(), None);
+    for (observation, evidence) in candidate.commit.observations.iter().zip(&mut candidate.evidence) {
+        let held = match observation {
+            Observation::Stdin(then) => {
+                if stdin().holds(then) {
+                    Held::Yes
+                } else {
+                    Held::No
+                }
+            }
+            Observation::Network => {
+                let admitted = policy.allow_network || policy.time_to_live.is_some();
+                if admitted { Held::Yes } else { Held::No }
+            }
+            _ => look::holds(observation, evidence.as_ref(), present),
+        };
+        match held {
+            Held::Yes => {}
+            Held::Renewed(renewed) => *evidence = renewed,
+            Held::No => {
+                let (then, now) = now(observation, present);
+                differences.push(Difference::Seen { then, now });
+                if !every {
+                    return differences;
+                }
+            }
+        }
+    }
+    if differences.is_empty() {
+        differences.extend(new_variables(candidate, present, recall));
+    }
+    differences
+}
+
+/// Variables that were not set when the run was recorded, and whose names occur in what it read.
+fn new_variables(candidate: &mut Candidate, present: &Present<'_>, recall: &dyn Recall) -> Vec<Difference> {
+    let accounted = |name: &[u8]| {
+        let known = |names: &[Vec<u8>]| names.binary_search_by(|known| known.as_slice().cmp(name)).is_ok();
+        known(&candidate.commit.indifferent) || known(&candidate.indifferent)
+    };
+    let observed = |name: &[u8]| {
+        let is_it = |observation: &Observation| match observation {
+            Observation::Variable { name: known, .. } => known == name,
+            Observation::Environment { .. } => true,
+            _ => false,
+        };
+        candidate.commit.observations.iter().any(is_it)
+    };
+    let names = present.environment.iter().map(|(name, _)| name.as_os_str());
+    let unknown = names.filter(|name| {
+        !environment::is_session(name) && !accounted(name.as_bytes()) && !observed(name.as_bytes())
+    });
+    let unknown: Vec<&OsStr> = unknown.collect();
+    if unknown.is_empty() || candidate.commit.coverage == crate::record::Coverage::Declared {
+        return Vec::new();
+    }
+    let contents = candidate.commit.observations.iter().filter_map(|observation| match observation {
+        Observation::Content { path, .. } => Some(present.places.resolve(path)),
+        _ => None,
+    });
+    let sources = candidate.commit.sources.iter().map(|source| present.places.resolve(&source.path));
+    let files: Vec<PathBuf> = contents.chain(sources).collect();
+    let search = NameSearch::new(unknown.iter().map(|name| name.as_bytes()));
+    let found = search.search_files_remembered(&files, recall);
+    let differences = found.iter().map(|name| {
+        let (then, now) = now(&Observation::Variable { name: name.clone(), value: None }, present);
+        Difference::Seen { then, now }
+    });
+    let differences = differences.collect();
+    candidate.indifferent.extend(unknown.iter().map(|name| name.as_bytes().to_vec()));
+    candidate.indifferent.retain(|name| !found.contains(name));
+    candidate.indifferent.sort();
+    differences
+}
+
+/// An observation that does not hold, and the same made now, so that the two can be compared.
+fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) {
+    let state = |path, follow| {
+        let (state, _) = look::state(&present.places.resolve(path), follow);
+        Observation::State { path: path.clone(), follow, state }
+    };
+    match then {
+        Observation::Content { path, digest } => {
+            let file = FileState::File { mode: 0, digest: *digest };
+            (Observation::State { path: path.clone(), follow: true, state: file }, state(path, true))
+        }
+        Observation::State { path, follow, .. } => (then.clone(), state(path, *follow)),
+        Observation::Variable { name, .. } => {
+            let value = environment::lookup(present.environment, OsStr::from_bytes(name));
+            let value =
+                value.map(|value| environment::variable_digest(name, value.as_bytes(), &present.secret));
+            (then.clone(), Observation::Variable { name: name.clone(), value })
+        }
+        Observation::Umask(_) => (then.clone(), Observation::Umask(present.umask)),
+        Observation::Superuser(_) => (then.clone(), Observation::Superuser(present.superuser)),
+        _ => (then.clone(), then.clone()),
+    }
+}
+
+/// The bytes of a blob that came along, or of the store.
+fn bytes(candidate: &mut Candidate, store: &dyn Store, blob: BlobId) -> Result<Box<dyn Read + Send>> {
+    match candidate.inline.iter_mut().find(|(id, _)| *id == blob) {
+        Some((_, bytes)) => Ok(Box::new(Cursor::new(bytes.clone()))),
+        None => store.read(&blob),
+    }
+}
+
+/// Replays a commit: everything is proven before anything becomes visible.
+pub(super) fn replay(
+    context: &Context<'_>,
+    store: &dyn Store,
+    request: &Request,
+    key: &Key,
+    mut candidate: Candidate,
+    stale: bool,
+) -> Result<Result<Answer, Miss>> {
+    let distrust = |candidate: &Candidate, blob: BlobId| {
+        store.distrust(key, &candidate.id);
+        context.observer.on(&Event::Healed(blob));
+        Miss::Damaged(blob)
+    };
+    let evidence_before = candidate.evidence.clone();
+    let mut streams = Vec::with_capacity(2);
+    for content in [candidate.commit.stdout, candidate.commit.stderr] {
+        match bytes(&mut candidate, store, content.blob) {
+            Ok(bytes) => streams.push(bytes),
+            Err(error) if error.kind() == Kind::Damaged => {
+                return Ok(Err(distrust(&candidate, content.blob)));
+            }
+            Err(error) => {
+                context.observer.on(&Event::StoreTrouble(error.to_string()));
+                return Ok(Err(Miss::Unknown));
+            }
+        }
+    }
+    let mut renewed = false;
+    match (&candidate.outputs, &candidate.commit.outputs) {
+        (Some(tree), Some(_)) => {
+            let restore = Restore {
+                root: &request.places.root,
+                store,
+                tree,
+                evidence: &candidate.output_evidence,
+                newest_input: newest_input(&candidate),
+                observer: context.observer,
+            };
+            match restore.run() {
+                Ok(None) => {}
+                Ok(Some(evidence)) => {
+                    renewed = true;
+                    candidate.output_evidence = evidence;
+                }
+                Err(RestoreError::Damaged(blob)) => return Ok(Err(distrust(&candidate, blob))),
+                Err(RestoreError::Blocked(reason)) => return Ok(Err(Miss::NotRestored(reason))),
+            }
+        }
+        (None, Some(tree)) => return Ok(Err(distrust(&candidate, tree.blob))),
+        (_, None) => {}
+    }
+    let (Some(stderr), Some(stdout)) = (streams.pop(), streams.pop()) else { return Ok(Err(Miss::Unknown)) };
+    let replay = Replay { stdout, stderr, to_stdout: context.stdout, to_stderr: context.stderr };
+    let replayed = replay.run(&candidate.commit.order)?;
+    for observation in &candidate.commit.observations {
+        if let Observation::Stdin(used @ StdinUse::Content { .. }) = observation {
+            StdinAtStart::look(context.stdin).leave(used);
+        }
+    }
+    store.note(&store::Event::Hit { commit: candidate.id, at: Timestamp::now() });
+    if renewed || evidence_before != candidate.evidence || !candidate.indifferent.is_empty() {
+        store.renew(key, &candidate);
+    }
+    let termination = match replayed {
+        Replayed::Whole => candidate.commit.termination,
+        Replayed::ReaderGone => Termination::Signaled(libc::SIGPIPE),
+    };
+    Ok(Ok(Answer {
+        outcome: Outcome::Hit { stale },
+        termination,
+        key: Some(*key),
+        commit: Some(candidate.id),
+        resources: candidate.commit.resources,
+        outputs: candidate.outputs.map_or(0, |tree| tree.entries().len()),
+        observations: candidate.commit.observations,
+        manifest: None,
+    }))
+}
+
+/// The newest time of what the result was made from, inside the root.
+fn newest_input(candidate: &Candidate) -> Timestamp {
+    let inside =
+        |observation: &Observation| observed_path(observation).is_some_and(|path| path.base() == Base::Root);
+    let observed = candidate.commit.observations.iter().zip(&candidate.evidence);
+    let times =
+        observed.filter(|(observation, _)| inside(observation)).filter_map(|(observation, evidence)| {
+            matches!(observation, Observation::Content { .. }).then_some(evidence.as_ref()?.modified)
+        });
+    times.max().unwrap_or_default()
+}
+
+/// Says in terms of the nearest earlier commit why nothing was replayed.
+pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request, miss: Miss) -> MissReason {
+    match miss {
+        Miss::Forced => return MissReason::Forced,
+        Miss::Expired(age) => return MissReason::Expired(age),
+        Miss::Damaged(blob) => return MissReason::Damaged(blob),
+        Miss::NotRestored(reason) => return MissReason::NotRestored(reason),
+        Miss::Changed(since, changes) => return MissReason::Changed { since, changes },
+        Miss::Unknown => {}
+    }
+    let words: Vec<Vec<u8>> = request.words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    let Ok(Some((commit, manifest))) = store.nearest(&captured.lineage, &captured.function_id, &words) else {
+        return MissReason::First;
+    };
+    let since = commit.id();
+    let Ok(older) = Manifest::from_bytes(&manifest) else { return MissReason::First };
+    let changes = captured.manifest.diff(&older);
+    if !changes.is_empty() {
+        return MissReason::Changed { since, changes: changes.into_iter().map(Difference::Known).collect() };
+    }
+    match commit.replay {
+        crate::record::Replay::Never { reason, .. } => MissReason::NeverKept { since, reason },
+        crate::record::Replay::Allowed => MissReason::Evicted,
+    }
+}
+
+/// The same steps as a call, without running, replaying or recording.
+pub(super) fn check(
+    context: &Context<'_>,
+    store: &dyn Store,
+    request: &Request,
+    policy: &Policy,
+) -> Result<Checked> {
+    if policy.mode == Mode::Off {
+        return Ok(Checked::Bypass(super::Bypass::Off));
+    }
+    let now = Timestamp::now();
+    let captured = capture::capture(request, context.recall, now)?;
+    if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), policy) {
+        return Ok(Checked::Bypass(bypass));
+    }
+    let present = Present {
+        places: &request.places,
+        environment: &captured.environment,
+        umask: crate::exec::umask(),
+        superuser: rustix::process::geteuid().is_root(),
+        secret: context.recall.secret(),
+        now,
+    };
+    let miss = match policy.mode {
+        Mode::Refresh => Miss::Forced,
+        _ => match find(context, store, &captured.key, &present, policy) {
+            Found::Hit(candidate, _) => {
+                let observations = candidate.commit.observations;
+                return Ok(Checked::Hit { commit: candidate.id, observations });
+            }
+            Found::Miss(miss) => miss,
+        },
+    };
+    let why = explain(store, &captured, request, miss);
+    Ok(Checked::Miss { why, manifest: Some(captured.manifest) })
+}

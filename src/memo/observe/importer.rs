@@ -1,0 +1,122 @@
+//! How Python finds modules: it lists the directories of its search path and reads bytecode in place of sources.
+//!
+//! Such a listing stands only for the absence of files that would shadow a module which the run used, unless
+//! a file of the function lists directories itself.
+
+use crate::exec::Trace;
+use crate::hash::capture::Captured;
+use crate::hash::entry::LanguageKind;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What the importer of a run did.
+pub(super) struct Importer {
+    /// Whether listings stand for imports alone.
+    active: bool,
+    directories: BTreeSet<PathBuf>,
+    names: BTreeSet<Vec<u8>>,
+}
+
+impl Importer {
+    /// Finds the modules that the run used and where it looked for them.
+    pub(super) fn new(captured: &Captured, trace: &Trace) -> Self {
+        let entry = &captured.command.entry;
+        let active = entry.language == LanguageKind::Python && !captured.lists_directories;
+        let mut importer = Self { active, directories: BTreeSet::new(), names: BTreeSet::new() };
+        if !active {
+            return importer;
+        }
+        importer.directories.insert(entry.directory.clone());
+        for source in &captured.sources {
+            importer.take_module(&source.absolute);
+        }
+        for (path, _) in trace.accesses.iter().filter(|(_, access)| access.read) {
+            let source = source_of_bytecode(path);
+            importer.take_module(source.as_deref().unwrap_or(path));
+        }
+        for (name, value) in &captured.environment {
+            if name == "PYTHONPATH" {
+                let entries = std::env::split_paths(value);
+                importer.directories.extend(entries.map(|entry_path| entry.directory.join(entry_path)));
+            }
+        }
+        importer
+    }
+
+    fn take_module(&mut self, path: &Path) {
+        let (Some(name), Some(directory)) = (path.file_name(), path.parent()) else { return };
+        let is_module = [&b".py"[..], b".so", b".pyc"].iter().any(|end| name.as_bytes().ends_with(end));
+        if !is_module {
+            return;
+        }
+        self.directories.insert(directory.to_path_buf());
+        self.names.insert(stem(name).to_vec());
+        if stem(name) == b"__init__" {
+            self.names.extend(directory.file_name().map(|package| package.as_bytes().to_vec()));
+            self.directories.extend(directory.parent().map(Path::to_path_buf));
+        }
+    }
+
+    /// Whether the listing of `path` stands for imports alone.
+    pub(super) fn lists(&self, path: &Path) -> bool {
+        let library = |name: &OsStr| {
+            ["site-packages", "dist-packages", "lib-dynload"]
+                .iter()
+                .any(|library| name == OsStr::new(library))
+        };
+        self.active && (self.directories.contains(path) || path.file_name().is_some_and(library))
+    }
+
+    /// Names of all modules used, sorted.
+    pub(super) fn names(&self) -> Vec<Vec<u8>> {
+        self.names.iter().cloned().collect()
+    }
+}
+
+/// The source that a read of `path` stands for, if that is bytecode of a source that is there.
+pub(super) fn source_of(path: &Path) -> Option<PathBuf> {
+    source_of_bytecode(path).filter(|source| source.is_file())
+}
+
+/// A file's name up to the first dot.
+fn stem(name: &OsStr) -> &[u8] {
+    let name = name.as_bytes();
+    let end = name.iter().position(|byte| *byte == b'.').unwrap_or(name.len());
+    name.get(..end).unwrap_or_default()
+}
+
+/// `dir/x.py` for `dir/__pycache__/x.cpython-311.opt-1.pyc` (PEP 3147).
+fn source_of_bytecode(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?;
+    let cache = path.parent().filter(|parent| parent.file_name() == Some(OsStr::new("__pycache__")))?;
+    let bytes = name.as_bytes();
+    // While it is written it has another name: x.cpython-311.pyc.140234.
+    let is_bytecode = bytes.ends_with(b".pyc") || bytes.windows(5).any(|window| window == b".pyc.");
+    let mut source = stem(name).to_vec();
+    source.extend_from_slice(b".py");
+    is_bytecode.then(|| cache.parent().unwrap_or(cache).join(OsStr::from_bytes(&source)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytecode_stands_for_its_source() {
+        for (bytecode, source) in [
+            ("/a/__pycache__/x.cpython-311.pyc", Some("/a/x.py")),
+            ("/a/__pycache__/x.cpython-311.opt-1.pyc", Some("/a/x.py")),
+            ("/a/__pycache__/x.cpython-311.pyc.1400", Some("/a/x.py")),
+            ("/a/x.pyc", None),
+            ("/a/__pycache__/x.txt", None),
+        ] {
+            assert_eq!(
+                source_of_bytecode(Path::new(bytecode)).as_deref(),
+                source.map(Path::new),
+                "{bytecode}"
+            );
+        }
+    }
+}

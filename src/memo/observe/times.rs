@@ -1,0 +1,77 @@
+//! What modification times decide: their order, for `make` and its kin; the times themselves, for programs that show
+//! them.
+
+use super::Observed;
+use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Groups `files` by their modification time, oldest first, each group sorted. Files that are gone are left out.
+pub(in crate::memo) fn order(files: &[PathBuf], places: &Places) -> Vec<Vec<StoredPath>> {
+    let timed = files.iter().filter_map(|path| {
+        let evidence = fs::metadata(path).ok().as_ref().map(Evidence::of)?;
+        Some((evidence.modified, places.store(path)))
+    });
+    let mut timed: Vec<(Timestamp, StoredPath)> = timed.collect();
+    timed.sort();
+    timed.dedup();
+    let mut groups: Vec<Vec<StoredPath>> = Vec::new();
+    let mut last = None;
+    for (time, path) in timed {
+        match groups.last_mut().filter(|_| last == Some(time)) {
+            Some(group) => group.push(path),
+            None => groups.push(vec![path]),
+        }
+        last = Some(time);
+    }
+    groups
+}
+
+/// Adds what times decide. `files` were looked at inside the root, neither opened nor written.
+pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Places, shown: bool) {
+    if shown {
+        let looked = observed.observations.iter().filter_map(|(observation, _)| match observation {
+            Observation::State { path, follow, state } if *state != FileState::Absent => {
+                Some((path.clone(), *follow))
+            }
+            _ => None,
+        });
+        let looked: Vec<(StoredPath, bool)> = looked.collect();
+        for (path, follow) in looked {
+            if let Some(time) = modified(&places.resolve(&path), follow) {
+                observed.observations.push((Observation::Modified { path, follow, time }, None));
+            }
+        }
+    } else if files.len() > 1 {
+        let groups = order(files, places);
+        observed.observations.push((Observation::TimeOrder { groups }, None));
+    }
+}
+
+fn modified(path: &Path, follow: bool) -> Option<Timestamp> {
+    let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
+    metadata.ok().as_ref().map(|metadata| Evidence::of(metadata).modified)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn equal_times_stand_together() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places { root: root.path().to_path_buf(), home: None };
+        for (name, seconds) in [("c", 1), ("a", 2), ("b", 2), ("d", 3)] {
+            let file = File::create(root.path().join(name)).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        }
+        let files: Vec<PathBuf> =
+            ["a", "b", "c", "d", "gone"].iter().map(|name| root.path().join(name)).collect();
+        let names =
+            |group: &Vec<StoredPath>| group.iter().map(|path| path.shown().display().to_string()).collect();
+        let groups: Vec<Vec<String>> = order(&files, &places).iter().map(names).collect();
+        assert_eq!(groups, [vec!["c"], vec!["a", "b"], vec!["d"]]);
+    }
+}

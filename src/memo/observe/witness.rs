@@ -1,0 +1,104 @@
+//! Looks at paths while a process that is about to touch them is held: how they were when the run began.
+
+use crate::exec::Witness;
+use crate::hash::{files, look};
+use crate::record::{Evidence, FileState, Timestamp};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+/// More entries than this below one directory are not looked at one by one before it is renamed.
+const LARGEST_TREE: usize = 20_000;
+
+/// What a path was before its first change.
+#[derive(Clone, Debug)]
+pub(super) struct Before {
+    pub(super) state: FileState,
+    /// What `lstat` said; `None` for nothing.
+    pub(super) evidence: Option<Evidence>,
+}
+
+/// How paths were before the run touched them.
+pub(in crate::memo) struct Watcher<'a> {
+    root: &'a Path,
+    /// When the run began, by the clock that files are stamped with.
+    started: Timestamp,
+    pub(super) before: BTreeMap<PathBuf, Before>,
+    /// Files too young for their times to prove that they did not move since the run began: what they were at the
+    /// first look.
+    pub(super) young: BTreeMap<PathBuf, FileState>,
+    /// Directories inside the root, as they were when they were opened first.
+    pub(super) listings: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
+    /// A directory that was too large to be looked at whole.
+    pub(super) too_large: Option<PathBuf>,
+}
+
+impl<'a> Watcher<'a> {
+    pub(in crate::memo) fn new(root: &'a Path, started: Timestamp) -> Self {
+        Self {
+            root,
+            started,
+            before: BTreeMap::new(),
+            young: BTreeMap::new(),
+            listings: BTreeMap::new(),
+            too_large: None,
+        }
+    }
+
+    fn take_before(&mut self, path: &Path) {
+        if self.before.contains_key(path) {
+            return;
+        }
+        let metadata = fs::symlink_metadata(path).ok();
+        // Outside of the root only the net effect counts, not what was there.
+        let state = match &metadata {
+            Some(metadata) if !path.starts_with(self.root) => {
+                FileState::Special { mode: Evidence::of(metadata).mode }
+            }
+            _ => look::state(path, false).0,
+        };
+        let is_directory = metadata.as_ref().is_some_and(fs::Metadata::is_dir);
+        let evidence = metadata.as_ref().map(Evidence::of);
+        self.before.insert(path.to_path_buf(), Before { state, evidence });
+        if is_directory && path.starts_with(self.root) {
+            self.take_tree(path);
+        }
+    }
+
+    /// A directory may be about to move with everything below it.
+    fn take_tree(&mut self, directory: &Path) {
+        let Ok(entries) = fs::read_dir(directory) else { return };
+        for entry in entries.flatten() {
+            if self.before.len() > LARGEST_TREE {
+                self.too_large = Some(directory.to_path_buf());
+                return;
+            }
+            self.take_before(&entry.path());
+        }
+    }
+}
+
+impl Witness for Watcher<'_> {
+    fn about_to_look(&mut self, path: &Path) {
+        let Ok(metadata) = fs::metadata(path) else { return };
+        let evidence = Evidence::of(&metadata);
+        let kind = metadata.file_type();
+        let young = evidence.changed >= self.started || evidence.modified >= self.started;
+        if young && !kind.is_dir() && !kind.is_fifo() && !kind.is_socket() {
+            self.young.insert(path.to_path_buf(), look::state(path, true).0);
+        }
+    }
+
+    fn about_to_list(&mut self, path: &Path) {
+        if path.starts_with(self.root)
+            && let Ok(entries) = files::entries(path, true)
+        {
+            self.listings.insert(path.to_path_buf(), entries);
+        }
+    }
+
+    fn about_to_change(&mut self, path: &Path) {
+        self.take_before(path);
+    }
+}

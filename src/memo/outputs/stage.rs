@@ -1,0 +1,127 @@
+//! Where outputs are written before they become visible: one directory on the root's file system.
+
+use super::restore::{RestoreError, blocked, unreadable};
+use crate::digest::BlobId;
+use crate::store::Store;
+use rustix::fs::{CWD, Mode, OFlags, fchmod, ftruncate, openat, symlinkat};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const PIECE: usize = 256 * 1024;
+/// Unit in which zeros become holes: the block size of the usual file systems.
+const BLOCK: usize = 4096;
+
+/// A directory of staged files; it is removed with whatever is left in it when the stage goes.
+pub(super) struct Stage {
+    parent: PathBuf,
+    opened: Option<(TempDir, OwnedFd)>,
+    count: u64,
+    buffer: Vec<u8>,
+}
+
+impl Stage {
+    /// Stages in the store's `tmp` if that is on the root's file system, else in the root itself. Nothing is made
+    /// before the first file is staged.
+    pub(super) fn new(root: &Path, store: &Path) -> Self {
+        let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
+        let inside = store.join("tmp");
+        let together = device(&inside).is_some() && device(&inside) == device(root);
+        let parent = if together { inside } else { root.to_path_buf() };
+        Self { parent, opened: None, count: 0, buffer: Vec::new() }
+    }
+
+    /// The directory that holds the staged files. The working directory's descriptor before there are any.
+    pub(super) fn directory(&self) -> BorrowedFd<'_> {
+        self.opened.as_ref().map_or(CWD, |(_, descriptor)| descriptor.as_fd())
+    }
+
+    fn open(&mut self) -> Result<(BorrowedFd<'_>, String), RestoreError> {
+        self.count += 1;
+        if self.opened.is_none() {
+            let made = tempfile::Builder::new().prefix(".cashet-restore-").tempdir_in(&self.parent);
+            let made = made.map_err(|error| {
+                RestoreError::Blocked(format!("cannot write below {}: {error}", self.parent.display()))
+            })?;
+            let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let descriptor = openat(CWD, made.path(), flags, Mode::empty());
+            let descriptor = descriptor.map_err(|errno| blocked("open", made.path(), errno))?;
+            self.opened = Some((made, descriptor));
+        }
+        Ok((self.directory(), self.count.to_string()))
+    }
+
+    /// Writes a blob; tells the name under which it is staged.
+    pub(super) fn file(
+        &mut self,
+        store: &dyn Store,
+        blob: &BlobId,
+        mode: u32,
+        sparse: bool,
+    ) -> Result<String, RestoreError> {
+        let mut from = store.read(blob).map_err(|error| unreadable(*blob, &error))?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(PIECE, 0);
+        let parent = self.parent.clone();
+        let (directory, name) = self.open()?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let opened = openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
+        let mut to = File::from(opened.map_err(|errno| blocked("create a file below", &parent, errno))?);
+        let written = if sparse {
+            copy_with_holes(&mut from, &mut to, &mut buffer)
+        } else {
+            copy(&mut from, &mut to, &mut buffer)
+        };
+        written.map_err(|error| RestoreError::Blocked(format!("cannot write an output: {error}")))?;
+        fchmod(&to, Mode::from_raw_mode(mode)).map_err(|errno| blocked("change", &parent, errno))?;
+        self.buffer = buffer;
+        Ok(name)
+    }
+
+    /// Makes a symbolic link; tells the name under which it is staged.
+    pub(super) fn symlink(&mut self, text: &[u8]) -> Result<String, RestoreError> {
+        let parent = self.parent.clone();
+        let (directory, name) = self.open()?;
+        symlinkat(OsStr::from_bytes(text), directory, &name)
+            .map_err(|errno| blocked("create a link below", &parent, errno))?;
+        Ok(name)
+    }
+}
+
+fn copy(from: &mut dyn Read, to: &mut File, buffer: &mut [u8]) -> std::io::Result<()> {
+    loop {
+        let count = from.read(buffer)?;
+        match buffer.get(..count) {
+            Some(piece) if count > 0 => to.write_all(piece)?,
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn copy_with_holes(from: &mut dyn Read, to: &mut File, buffer: &mut [u8]) -> std::io::Result<()> {
+    let mut size: u64 = 0;
+    loop {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match from.read(rest)? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        let Some(piece) = buffer.get(..filled).filter(|piece| !piece.is_empty()) else { break };
+        for block in piece.chunks(BLOCK) {
+            if block.iter().all(|byte| *byte == 0) {
+                to.seek(SeekFrom::Current(i64::try_from(block.len()).unwrap_or(0)))?;
+            } else {
+                to.write_all(block)?;
+            }
+            size = size.saturating_add(u64::try_from(block.len()).unwrap_or(0));
+        }
+    }
+    Ok(ftruncate(to, size)?)
+}

@@ -1,0 +1,78 @@
+//! Writes recorded streams to where the command's would have gone, in the order in which they came.
+
+use crate::error::{Error, Result};
+use crate::record::{Stream, StreamOrder};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::Read;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+/// Bytes passed on at a time.
+const PIECE: usize = 256 * 1024;
+
+/// How a replay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replayed {
+    /// All of it was written.
+    Whole,
+    /// The reader went away.
+    ReaderGone,
+}
+
+/// Where the two streams come from and go to.
+pub(super) struct Replay<'a> {
+    pub(super) stdout: Box<dyn Read + Send>,
+    pub(super) stderr: Box<dyn Read + Send>,
+    pub(super) to_stdout: BorrowedFd<'a>,
+    pub(super) to_stderr: BorrowedFd<'a>,
+}
+
+impl Replay<'_> {
+    /// Writes everything in `order`.
+    ///
+    /// # Errors
+    /// When a descriptor does not take the bytes, or the store's do not come.
+    pub(super) fn run(mut self, order: &StreamOrder) -> Result<Replayed> {
+        let longest = order.chunks().iter().map(|chunk| chunk.length).max().unwrap_or(0);
+        let mut buffer = vec![0; usize::try_from(longest).unwrap_or(PIECE).min(PIECE)];
+        for chunk in order.chunks() {
+            let (from, to, name) = match chunk.stream {
+                Stream::Stdout => (&mut self.stdout, self.to_stdout, "standard output"),
+                Stream::Stderr => (&mut self.stderr, self.to_stderr, "standard error"),
+            };
+            let mut left = chunk.length;
+            while left > 0 {
+                let length = usize::try_from(left).unwrap_or(PIECE).min(buffer.len());
+                let Some(piece) = buffer.get_mut(..length) else { break };
+                from.read_exact(piece).map_err(|error| Error::io("read recorded", Path::new(name), error))?;
+                match write_all(to, piece) {
+                    Ok(()) => {}
+                    Err(Errno::EPIPE) => return Ok(Replayed::ReaderGone),
+                    Err(errno) => return Err(Error::io("write to", Path::new(name), errno.into())),
+                }
+                left -= u64::try_from(length).unwrap_or(left);
+            }
+        }
+        Ok(Replayed::Whole)
+    }
+}
+
+/// Writes all of `bytes`, waiting where the descriptor is not ready.
+fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match nix::unistd::write(to, bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => {
+                let mut ready = [PollFd::new(to, PollFlags::POLLOUT)];
+                match poll(&mut ready, PollTimeout::NONE) {
+                    Ok(_) | Err(Errno::EINTR) => {}
+                    Err(errno) => return Err(errno),
+                }
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}

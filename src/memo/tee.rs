@@ -1,0 +1,174 @@
+//! Takes down what a run prints: both streams as blobs, their order, and whether the root's path is in them.
+//!
+//! A store that fails stops the taking-down, never the run.
+
+use crate::exec::Recorder;
+use crate::record::{Content, Stream, StreamOrder};
+use crate::store::{BlobWriter, Store};
+use memchr::memmem::Finder;
+
+/// More changes from one stream to the other than this are not worth their memory.
+const MOST_CHUNKS: usize = 1 << 20;
+
+/// What was taken down of a run's streams.
+#[derive(Debug)]
+pub(super) struct Streams {
+    pub(super) stdout: Content,
+    pub(super) stderr: Content,
+    pub(super) order: StreamOrder,
+    pub(super) contains_root: bool,
+}
+
+/// Takes down two streams.
+pub(super) struct Tee<'a> {
+    store: Option<&'a dyn Store>,
+    stdout: Side,
+    stderr: Side,
+    order: StreamOrder,
+    search: RootSearch,
+    trouble: Option<String>,
+}
+
+#[derive(Default)]
+struct Side {
+    writer: Option<Box<dyn BlobWriter>>,
+    search: SearchState,
+}
+
+impl<'a> Tee<'a> {
+    /// Writes to `store`; takes nothing down without one. `root` is looked for in what comes.
+    pub(super) fn new(store: Option<&'a dyn Store>, root: &[u8]) -> Self {
+        Self {
+            store,
+            stdout: Side::default(),
+            stderr: Side::default(),
+            order: StreamOrder::default(),
+            search: RootSearch::new(root),
+            trouble: None,
+        }
+    }
+
+    /// Puts both blobs in place.
+    ///
+    /// # Errors
+    /// Why they could not be taken down, in words.
+    pub(super) fn finish(mut self) -> Result<Streams, String> {
+        if let Some(trouble) = self.trouble.take() {
+            return Err(trouble);
+        }
+        let Some(store) = self.store else { return Err("nothing was taken down".to_owned()) };
+        let contains_root = self.stdout.search.found || self.stderr.search.found;
+        let finish = |side: Side| {
+            let writer = side.writer.map_or_else(|| store.write(), Ok);
+            writer.and_then(BlobWriter::finish).map_err(|error| error.to_string())
+        };
+        Ok(Streams {
+            stdout: finish(self.stdout)?,
+            stderr: finish(self.stderr)?,
+            order: self.order,
+            contains_root,
+        })
+    }
+
+    fn take(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), String> {
+        let Some(store) = self.store else { return Ok(()) };
+        let side = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        self.search.look(&mut side.search, bytes);
+        let writer = match &mut side.writer {
+            Some(writer) => writer,
+            None => side.writer.insert(store.write().map_err(|error| error.to_string())?),
+        };
+        writer.write_all(bytes).map_err(|error| format!("cannot record its output: {error}"))?;
+        self.order.push(stream, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if self.order.chunks().len() > MOST_CHUNKS {
+            return Err("its two streams alternate too often".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Recorder for Tee<'_> {
+    fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
+        if self.trouble.is_none()
+            && let Err(trouble) = self.take(stream, bytes)
+        {
+            self.trouble = Some(trouble);
+            // The temporary files go at once: the disk may be full.
+            self.stdout.writer = None;
+            self.stderr.writer = None;
+        }
+    }
+}
+
+/// Looks for the root's absolute path in bytes that come in pieces.
+pub(super) struct RootSearch {
+    finder: Option<Finder<'static>>,
+}
+
+/// How far the search in one stream has come.
+#[derive(Default)]
+pub(super) struct SearchState {
+    /// The end of what came, shorter than the path.
+    tail: Vec<u8>,
+    /// Whether it was found.
+    pub(super) found: bool,
+}
+
+impl RootSearch {
+    /// A search for `root`; `/` says nothing about a place and is not looked for.
+    pub(super) fn new(root: &[u8]) -> Self {
+        Self { finder: (root.len() > 1).then(|| Finder::new(root).into_owned()) }
+    }
+
+    /// Looks in the next piece of a stream, and across the border to the piece before.
+    pub(super) fn look(&self, state: &mut SearchState, bytes: &[u8]) {
+        let Some(finder) = &self.finder else { return };
+        if state.found {
+            return;
+        }
+        let overlap = finder.needle().len() - 1;
+        let border: Vec<u8> = state.tail.iter().chain(bytes.iter().take(overlap)).copied().collect();
+        state.found = finder.find(&border).is_some() || finder.find(bytes).is_some();
+        let end = if bytes.len() < overlap { border.as_slice() } else { bytes };
+        state.tail = end.get(end.len().saturating_sub(overlap)..).unwrap_or_default().to_vec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found(root: &str, pieces: &[&str]) -> bool {
+        let search = RootSearch::new(root.as_bytes());
+        let mut state = SearchState::default();
+        for piece in pieces {
+            search.look(&mut state, piece.as_bytes());
+        }
+        state.found
+    }
+
+    #[test]
+    fn the_root_is_found_across_pieces() {
+        assert!(found("/work/dir", &["x /work/dir/y"]));
+        assert!(found("/work/dir", &["x /wo", "rk", "/d", "ir/y"]));
+        assert!(found("/work/dir", &["/", "w", "o", "r", "k", "/", "d", "i", "r"]));
+        assert!(!found("/work/dir", &["/work", "", "-dir /work/di"]));
+        assert!(!found("/", &["/"]));
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_searched_as_the_whole(text in "[ab/]{0,40}", cuts in prop::collection::vec(0_usize..40, 0..6)) {
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.push(0);
+            cuts.push(text.len());
+            cuts.sort_unstable();
+            let pieces: Vec<&str> = cuts.windows(2).filter_map(|pair| text.get(pair[0]..pair[1])).collect();
+            prop_assert_eq!(found("/ab/a", &pieces), text.contains("/ab/a"));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Content-addressed bytes: `objects/a3/b4c5…` as they are, `objects/a3/b4c5….z` compressed.
+//!
+//! A blob's name is the digest of its uncompressed bytes; a raw file holds exactly those, so that it can be
+//! spliced, copied in the kernel, and reflinked. Knows nothing of commits.
+
+mod packed;
+mod read;
+mod segments;
+mod walk;
+mod write;
+
+pub(crate) use read::digest_of_file;
+pub(crate) use segments::threads;
+pub(crate) use walk::Stored;
+pub(crate) use write::{Staged, Writer};
+
+use super::layout::Layout;
+use super::lock::{Pending, StoreLock, hold};
+use crate::digest::{BlobId, Digest};
+use crate::error::Result;
+use crate::record::Content;
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
+
+/// Blobs up to this size are held in memory, compressed at once if that pays, and read whole.
+pub(crate) const SMALL: usize = 8 << 20;
+
+/// Blobs up to this size are never compressed: a file takes a block of the disk anyway.
+pub(crate) const TINY: usize = 4 << 10;
+
+/// The blob of no bytes: it is always in place and has no file.
+static EMPTY: LazyLock<BlobId> = LazyLock::new(|| BlobId(Digest::of(b"")));
+
+/// Whether `blob` is the one of no bytes.
+pub(crate) fn is_empty(blob: &BlobId) -> bool {
+    *blob == *EMPTY
+}
+
+/// The part of a store that holds blobs; shared with the writers that it hands out.
+#[derive(Debug)]
+pub(crate) struct Blobs {
+    pub(crate) layout: Layout,
+    pub(crate) lock: StoreLock,
+    pub(crate) durable: bool,
+    pending: Mutex<Pending>,
+    added: Mutex<HashMap<BlobId, Added>>,
+}
+
+/// What a blob that this process put in place takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Added {
+    /// Bytes on disk.
+    pub(crate) stored: u64,
+    /// Whether it was not there before.
+    pub(crate) new: bool,
+}
+
+impl Blobs {
+    pub(crate) fn new(layout: Layout, durable: bool) -> Self {
+        let lock = StoreLock::new(&layout);
+        Self { layout, lock, durable, pending: Mutex::default(), added: Mutex::default() }
+    }
+
+    /// Begins a blob.
+    pub(crate) fn write(self: &std::sync::Arc<Self>) -> Writer {
+        Writer::new(std::sync::Arc::clone(self))
+    }
+
+    /// Stores bytes at hand.
+    pub(crate) fn put(&self, bytes: &[u8]) -> Result<Content> {
+        self.place_bytes(Digest::of(bytes), bytes)
+    }
+
+    /// What it takes on disk, if the blob is in place by its looks.
+    pub(crate) fn stored_size(&self, blob: &BlobId) -> Option<u64> {
+        if is_empty(blob) {
+            return Some(0);
+        }
+        if hold(&self.pending).contains(blob)
+            && let Some(added) = hold(&self.added).get(blob)
+        {
+            return Some(added.stored);
+        }
+        let file = |path| std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file);
+        let found = file(self.layout.raw(blob)).or_else(|| file(self.layout.packed(blob)));
+        found.map(|metadata| metadata.len())
+    }
+
+    /// Takes note that a commit names these now; tells how many of them are new and what those take.
+    pub(crate) fn settle(&self, committed: &[BlobId]) -> (u64, u64) {
+        hold(&self.pending).settle(committed);
+        let mut added = hold(&self.added);
+        let new = committed.iter().filter_map(|blob| added.remove(blob)).filter(|added| added.new);
+        new.fold((0, 0), |(count, bytes), added| (count + 1, bytes + added.stored))
+    }
+
+    /// What [`Blobs::settle`] would tell.
+    pub(crate) fn added_by(&self, blobs: &[BlobId]) -> (u64, u64) {
+        let added = hold(&self.added);
+        let new = blobs.iter().filter_map(|blob| added.get(blob)).filter(|added| added.new);
+        new.fold((0, 0), |(count, bytes), added| (count + 1, bytes + added.stored))
+    }
+}

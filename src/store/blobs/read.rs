@@ -1,0 +1,224 @@
+//! Reading blobs: all of it is proven true before the first byte is handed out, through the same descriptor.
+
+use super::packed::{FRAME, Packed, damaged};
+use super::segments::{self, Scratch};
+use super::{Blobs, is_empty};
+use crate::digest::{BlobId, Digest};
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Blobs up to this size are handed out from memory.
+const IN_MEMORY: u64 = 1 << 20;
+
+/// What is read of a raw file at a time.
+const SEGMENT: u64 = 256 << 10;
+
+/// How a blob is stored.
+pub(crate) enum Form {
+    /// As it is, with its size.
+    Raw(File, u64),
+    /// Compressed.
+    Packed(Packed),
+}
+
+/// Where a blob was looked for and what was there.
+pub(crate) type Found = io::Result<Form>;
+
+impl Blobs {
+    /// Opens a blob after proving all of it.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Damaged`] when it is not there or not whole; otherwise the system is short of
+    /// something.
+    pub(crate) fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>> {
+        if is_empty(blob) {
+            return Ok(Box::new(io::empty()));
+        }
+        match self.open(blob).and_then(|form| prove(form, blob)) {
+            Ok(reader) => Ok(reader),
+            Err(error) => Err(failed(blob, &error)),
+        }
+    }
+
+    /// All bytes of a blob of at most `limit` bytes, proven; `None` where it is larger.
+    ///
+    /// # Errors
+    /// As [`Blobs::read`].
+    pub(crate) fn read_small(&self, blob: &BlobId, limit: u64) -> Result<Option<Vec<u8>>> {
+        if is_empty(blob) {
+            return Ok(Some(Vec::new()));
+        }
+        let read = || {
+            let form = self.open(blob)?;
+            if form.size() > limit {
+                return Ok(None);
+            }
+            let mut bytes = Vec::new();
+            prove(form, blob)?.read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        };
+        read().map_err(|error| failed(blob, &error))
+    }
+
+    /// The proven file of a blob that is stored as it is, and its size; the offset is 0. `None` for one that is
+    /// compressed or has no bytes.
+    ///
+    /// # Errors
+    /// As [`Blobs::read`].
+    pub(crate) fn open_raw(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
+        if is_empty(blob) {
+            return Ok(None);
+        }
+        let open = || match self.open(blob)? {
+            Form::Raw(file, size) => {
+                same(digest_of_file(&file, size)?, blob)?;
+                Ok(Some((file, size)))
+            }
+            Form::Packed(_) => Ok(None),
+        };
+        open().map_err(|error| failed(blob, &error))
+    }
+
+    /// Proves a blob and tells its size.
+    ///
+    /// # Errors
+    /// As [`Blobs::read`].
+    pub(crate) fn verify(&self, blob: &BlobId) -> Result<u64> {
+        if is_empty(blob) {
+            return Ok(0);
+        }
+        let verify = || {
+            let form = self.open(blob)?;
+            same(form.digest()?, blob)?;
+            Ok(form.size())
+        };
+        verify().map_err(|error| failed(blob, &error))
+    }
+
+    /// Opens a blob's file, unproven.
+    pub(crate) fn open(&self, blob: &BlobId) -> Found {
+        let raw = self.layout.raw(blob);
+        match open_raw_file(&raw) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        match File::open(self.layout.packed(blob)) {
+            // It may have changed its form between the two looks.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => open_raw_file(&raw),
+            Err(error) => Err(error),
+            Ok(file) => Packed::open(file).map(Form::Packed),
+        }
+    }
+}
+
+fn open_raw_file(path: &Path) -> Found {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok(Form::Raw(file, metadata.len())) } else { Err(damaged()) }
+}
+
+impl Form {
+    /// Uncompressed size in bytes.
+    pub(crate) const fn size(&self) -> u64 {
+        match self {
+            Self::Raw(_, size) => *size,
+            Self::Packed(packed) => packed.size(),
+        }
+    }
+
+    /// The digest of the uncompressed bytes.
+    pub(crate) fn digest(&self) -> io::Result<Digest> {
+        match self {
+            Self::Raw(file, size) => digest_of_file(file, *size),
+            Self::Packed(packed) => segments::digest(packed.size(), FRAME, |index, length, scratch| {
+                packed.load(index, length, scratch)
+            }),
+        }
+    }
+}
+
+/// The digest of the first `size` bytes of `file`; its offset stays. On all cores where that pays.
+pub(crate) fn digest_of_file(file: &File, size: u64) -> io::Result<Digest> {
+    segments::digest(size, SEGMENT, |index, length, scratch| {
+        scratch.bytes.resize(length, 0);
+        file.read_exact_at(&mut scratch.bytes, index.saturating_mul(SEGMENT))
+    })
+}
+
+fn same(found: Digest, blob: &BlobId) -> io::Result<()> {
+    if found == blob.0 {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "its bytes are not those of its name"))
+    }
+}
+
+fn prove(form: Form, blob: &BlobId) -> io::Result<Box<dyn Read + Send>> {
+    if form.size() <= IN_MEMORY {
+        let length = usize::try_from(form.size()).map_err(|_| damaged())?;
+        let mut scratch = Scratch::default();
+        match &form {
+            Form::Raw(file, _) => {
+                scratch.bytes.resize(length, 0);
+                file.read_exact_at(&mut scratch.bytes, 0)?;
+            }
+            Form::Packed(packed) => packed.load(0, length, &mut scratch)?,
+        }
+        same(Digest::of(&scratch.bytes), blob)?;
+        return Ok(Box::new(Cursor::new(scratch.bytes)));
+    }
+    same(form.digest()?, blob)?;
+    match form {
+        Form::Raw(mut file, size) => {
+            file.seek(SeekFrom::Start(0))?;
+            Ok(Box::new(file.take(size)))
+        }
+        Form::Packed(packed) => {
+            Ok(Box::new(Frames { packed, next: 0, scratch: Scratch::default(), given: 0 }))
+        }
+    }
+}
+
+/// Reads a compressed blob that was proven, frame by frame.
+struct Frames {
+    packed: Packed,
+    next: u64,
+    scratch: Scratch,
+    given: usize,
+}
+
+impl Read for Frames {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.scratch.bytes.len() {
+            let left = self.packed.size().saturating_sub(self.next.saturating_mul(FRAME));
+            if left == 0 {
+                return Ok(0);
+            }
+            let length = usize::try_from(left.min(FRAME)).map_err(|_| damaged())?;
+            self.packed.load(self.next, length, &mut self.scratch)?;
+            self.next += 1;
+            self.given = 0;
+        }
+        let mut rest = self.scratch.bytes.get(self.given..).unwrap_or_default();
+        let count = rest.read(buffer)?;
+        self.given += count;
+        Ok(count)
+    }
+}
+
+/// Whatever keeps a blob's bytes from being read makes it damaged, unless it is this process or the system that
+/// is short of something.
+fn failed(blob: &BlobId, error: &io::Error) -> Error {
+    const SHORT: &[i32] = &[libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EINTR];
+    if error.raw_os_error().is_some_and(|errno| SHORT.contains(&errno)) {
+        let source = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
+        return Error::io("read", Path::new(&format!("blob {}", blob.short())), source);
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::damaged(format!("blob {} is missing", blob.short())),
+        _ => Error::damaged(format!("blob {} is damaged", blob.short())),
+    }
+}

@@ -1,0 +1,363 @@
+//! Writing blobs: small ones in memory until their digest is known, large ones through a second thread into a
+//! file that gets its name at the end.
+
+use super::{Added, Blobs, SMALL, TINY, is_empty, packed};
+use crate::digest::{BlobId, Digest, Hasher};
+use crate::error::{Error, Result};
+use crate::record::Content;
+use crate::store::BlobWriter;
+use crate::store::layout::{new_temporary, rename_into_place};
+use crate::store::lock::hold;
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use tempfile::TempPath;
+
+/// Level of zstd for blobs that are compressed at once: the quickest that shrinks text well.
+const LEVEL: i32 = 1;
+
+/// What is handed to the second thread at a time.
+const BUFFER: usize = 256 << 10;
+
+/// How many buffers are under way at most.
+const BUFFERS: usize = 8;
+
+/// Takes the bytes of one blob.
+pub(crate) struct Writer {
+    blobs: Arc<Blobs>,
+    hasher: Hasher,
+    size: u64,
+    bytes: Vec<u8>,
+    spill: Option<Spill>,
+}
+
+impl Writer {
+    pub(crate) fn new(blobs: Arc<Blobs>) -> Self {
+        Self { blobs, hasher: Hasher::new(), size: 0, bytes: Vec::new(), spill: None }
+    }
+}
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        self.size = self.size.saturating_add(bytes.len() as u64);
+        if let Some(spill) = &mut self.spill {
+            spill.write(bytes)?;
+        } else if self.bytes.len().saturating_add(bytes.len()) <= SMALL {
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            let mut spill = Spill::begin(&self.blobs)?;
+            spill.write(&std::mem::take(&mut self.bytes))?;
+            spill.write(bytes)?;
+            self.spill = Some(spill);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl BlobWriter for Writer {
+    fn finish(self: Box<Self>) -> Result<Content> {
+        let digest = self.hasher.finish();
+        match self.spill {
+            None => self.blobs.place_bytes(digest, &self.bytes),
+            Some(spill) => {
+                let (path, file) = spill
+                    .finish()
+                    .map_err(|source| Error::io("write", &self.blobs.layout.temporary(), source))?;
+                self.blobs.place_file(digest, self.size, path, &file)
+            }
+        }
+    }
+}
+
+impl Blobs {
+    /// Puts bytes in place under their digest, unless they are there and true.
+    pub(super) fn place_bytes(&self, digest: Digest, bytes: &[u8]) -> Result<Content> {
+        let blob = BlobId(digest);
+        let content = Content { blob, size: bytes.len() as u64 };
+        if is_empty(&blob) {
+            return Ok(content);
+        }
+        let _shared = self.lock.shared()?;
+        hold(&self.pending).add(&self.layout, blob)?;
+        if let Ok(form) = self.open(&blob)
+            && form.digest().is_ok_and(|found| found == digest)
+        {
+            let stored = self.file_size(&blob);
+            self.note_added(blob, stored, false);
+            return Ok(content);
+        }
+        // A raw file of that name was found untrue; since it would be read first, it is the one to replace.
+        let replace = std::fs::symlink_metadata(self.layout.raw(&blob)).is_ok();
+        let form = if bytes.len() > TINY && !replace { packed::pack_if_it_pays(bytes, LEVEL) } else { None };
+        let (path, stored) = match &form {
+            Some(form) => (self.layout.packed(&blob), form.as_slice()),
+            None => (self.layout.raw(&blob), bytes),
+        };
+        let failed = |source| Error::io("write", &path, source);
+        let mut file = new_temporary(&self.layout.temporary()).map_err(failed)?;
+        file.write_all(stored).map_err(failed)?;
+        if self.durable {
+            file.as_file().sync_all().map_err(failed)?;
+        }
+        let new = rename_into_place(file.into_temp_path(), &path).map_err(failed)?;
+        self.after_rename(&path)?;
+        self.note_added(blob, stored.len() as u64, new);
+        Ok(content)
+    }
+
+    /// Gives a whole file of uncompressed bytes its place. What was there is replaced, true or not.
+    pub(super) fn place_file(
+        &self,
+        digest: Digest,
+        size: u64,
+        path: TempPath,
+        file: &File,
+    ) -> Result<Content> {
+        let blob = BlobId(digest);
+        let final_path = self.layout.raw(&blob);
+        let failed = |source| Error::io("write", &final_path, source);
+        if self.durable {
+            file.sync_all().map_err(failed)?;
+        }
+        let _shared = self.lock.shared()?;
+        hold(&self.pending).add(&self.layout, blob)?;
+        let new = rename_into_place(path, &final_path).map_err(failed)?;
+        self.after_rename(&final_path)?;
+        self.note_added(blob, size, new);
+        Ok(Content { blob, size })
+    }
+
+    /// Stores all of `source`, whatever its offset: copied in the kernel, which shares blocks where the file
+    /// system can, and digested from the copy on all cores. The quickest way for files.
+    pub(crate) fn put_file(&self, source: &File) -> Result<Content> {
+        let directory = self.layout.temporary();
+        let failed = |error| Error::io("write", &directory, error);
+        let size = source.metadata().map_err(failed)?.len();
+        if size <= SMALL as u64 {
+            let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+            std::os::unix::fs::FileExt::read_exact_at(source, &mut bytes, 0).map_err(failed)?;
+            return self.put(&bytes);
+        }
+        let mut copy = new_temporary(&directory).map_err(failed)?;
+        copy.as_file().lock().map_err(failed)?;
+        let copied = copy_all(source, copy.as_file_mut()).map_err(failed)?;
+        let digest = super::digest_of_file(copy.as_file(), copied).map_err(failed)?;
+        let (file, path) = copy.into_parts();
+        self.place_file(digest, copied, path, &file)
+    }
+
+    fn file_size(&self, blob: &BlobId) -> u64 {
+        let size = |path| std::fs::symlink_metadata(path).ok().map(|metadata| metadata.len());
+        size(self.layout.raw(blob)).or_else(|| size(self.layout.packed(blob))).unwrap_or(0)
+    }
+
+    fn note_added(&self, blob: BlobId, stored: u64, new: bool) {
+        let mut added = hold(&self.added);
+        let before = added.get(&blob).is_some_and(|added| added.new);
+        added.insert(blob, Added { stored, new: new || before });
+    }
+
+    fn after_rename(&self, path: &std::path::Path) -> Result<()> {
+        match path.parent() {
+            Some(parent) if self.durable => {
+                let synced = File::open(parent).and_then(|directory| directory.sync_all());
+                synced.map_err(|source| Error::io("flush", parent, source))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A whole blob in a temporary file, not in place yet.
+pub(crate) struct Staged {
+    /// What it will be.
+    pub(crate) content: Content,
+    /// Nothing for the blob of no bytes.
+    file: Option<(TempPath, bool, u64)>,
+}
+
+impl Writer {
+    /// Ends the blob without putting it in place.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub(crate) fn stage(self) -> Result<Staged> {
+        let directory = self.blobs.layout.temporary();
+        let failed = |source| Error::io("write", &directory, source);
+        let content = Content { blob: BlobId(self.hasher.finish()), size: self.size };
+        if is_empty(&content.blob) {
+            return Ok(Staged { content, file: None });
+        }
+        let (path, file, packed, stored) = if let Some(spill) = self.spill {
+            let (path, file) = spill.finish().map_err(failed)?;
+            (path, file, false, self.size)
+        } else {
+            let large = self.bytes.len() > TINY;
+            let form = if large { packed::pack_if_it_pays(&self.bytes, LEVEL) } else { None };
+            let bytes = form.as_ref().unwrap_or(&self.bytes);
+            let mut file = new_temporary(&directory).map_err(failed)?;
+            file.write_all(bytes).map_err(failed)?;
+            let (file, path) = file.into_parts();
+            (path, file, form.is_some(), bytes.len() as u64)
+        };
+        if self.blobs.durable {
+            file.sync_all().map_err(failed)?;
+        }
+        Ok(Staged { content, file: Some((path, packed, stored)) })
+    }
+}
+
+impl Blobs {
+    /// Puts a staged blob in place, unless it is there and true.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub(crate) fn place(&self, staged: Staged) -> Result<Content> {
+        let Some((path, packed, stored)) = staged.file else {
+            return Ok(staged.content);
+        };
+        let blob = staged.content.blob;
+        let _shared = self.lock.shared()?;
+        hold(&self.pending).add(&self.layout, blob)?;
+        if self.verify(&blob).is_ok() {
+            self.note_added(blob, self.file_size(&blob), false);
+            return Ok(staged.content);
+        }
+        let final_path = if packed { self.layout.packed(&blob) } else { self.layout.raw(&blob) };
+        let failed = |source| Error::io("write", &final_path, source);
+        let raw = self.layout.raw(&blob);
+        if packed && std::fs::symlink_metadata(&raw).is_ok() {
+            // An untrue raw file would be read first: it gets the place of the compressed one, and is replaced.
+            std::fs::rename(&raw, &final_path).map_err(failed)?;
+        }
+        let new = rename_into_place(path, &final_path).map_err(failed)?;
+        self.after_rename(&final_path)?;
+        self.note_added(blob, stored, new);
+        Ok(staged.content)
+    }
+}
+
+/// Copies all of a file without moving its offset, in the kernel where that can; tells how many bytes.
+fn copy_all(source: &File, to: &mut File) -> io::Result<u64> {
+    let mut offset = 0;
+    loop {
+        match rustix::fs::copy_file_range(source, Some(&mut offset), &*to, None, 1 << 30) {
+            Ok(0) => break,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) if offset > 0 => return Err(error.into()),
+            // Another file system, or one that cannot.
+            Err(_) => break,
+        }
+    }
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = match std::os::unix::fs::FileExt::read_at(source, &mut buffer, offset) {
+            Ok(0) => return Ok(offset),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(buffer.get(..count).unwrap_or_default())?;
+        offset += count as u64;
+    }
+}
+
+/// A large blob on its way to disk. The file is held locked, so that collection leaves it alone.
+struct Spill {
+    path: TempPath,
+    sink: Sink,
+}
+
+enum Sink {
+    Thread {
+        full: SyncSender<Vec<u8>>,
+        empty: Receiver<Vec<u8>>,
+        buffer: Vec<u8>,
+        thread: thread::JoinHandle<io::Result<File>>,
+    },
+    /// Where no thread could be started.
+    Direct(File),
+    /// After a failure.
+    Broken,
+}
+
+impl Spill {
+    fn begin(blobs: &Blobs) -> io::Result<Self> {
+        let (file, path) = new_temporary(&blobs.layout.temporary())?.into_parts();
+        file.lock()?;
+        let direct = file.try_clone()?;
+        let (full, take) = sync_channel(BUFFERS);
+        let (give, empty) = channel();
+        let thread = thread::Builder::new().name("blob".to_owned()).spawn(move || drain(file, &take, &give));
+        let sink = match thread {
+            Ok(thread) => Sink::Thread { full, empty, buffer: Vec::with_capacity(BUFFER), thread },
+            Err(_) => Sink::Direct(direct),
+        };
+        Ok(Self { path, sink })
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Broken => return Err(io::Error::other("the blob could not be written before")),
+            Sink::Direct(file) => return file.write_all(bytes),
+            Sink::Thread { full, empty, buffer, .. } => {
+                while !bytes.is_empty() {
+                    let room = BUFFER.saturating_sub(buffer.len()).min(bytes.len());
+                    let (now, later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+                    buffer.extend_from_slice(now);
+                    bytes = later;
+                    if buffer.len() >= BUFFER {
+                        let next = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BUFFER));
+                        if full.send(std::mem::replace(buffer, next)).is_err() {
+                            break;
+                        }
+                    }
+                }
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+        // The thread has gone, so it has failed.
+        match self.end() {
+            Ok(_) => Err(io::Error::other("the blob could not be written")),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until everything is written.
+    fn end(&mut self) -> io::Result<File> {
+        match std::mem::replace(&mut self.sink, Sink::Broken) {
+            Sink::Broken => Err(io::Error::other("the blob could not be written before")),
+            Sink::Direct(file) => Ok(file),
+            Sink::Thread { full, buffer, thread, .. } => {
+                // When the thread has failed, joining it tells why.
+                let _ = full.send(buffer);
+                drop(full);
+                thread.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread died")))
+            }
+        }
+    }
+
+    fn finish(mut self) -> io::Result<(TempPath, File)> {
+        let file = self.end()?;
+        Ok((self.path, file))
+    }
+}
+
+fn drain(mut file: File, full: &Receiver<Vec<u8>>, empty: &Sender<Vec<u8>>) -> io::Result<File> {
+    for mut buffer in full {
+        file.write_all(&buffer)?;
+        buffer.clear();
+        // Nobody takes it back once the last one was sent.
+        let _ = empty.send(buffer);
+    }
+    Ok(file)
+}

@@ -1,0 +1,182 @@
+//! Flat files that prove themselves: what a hit reads in place of a database.
+//!
+//! Layout: magic (8 bytes), payload length (8, little-endian), digest (32), payload. The digest covers the magic,
+//! the name that the file should have, and the payload: a file under another's name does not verify.
+//! Knows nothing of what the payload says.
+
+use super::layout::{Layout, new_temporary, rename_into_place};
+use crate::digest::{DIGEST_LENGTH, Digest, Hasher};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+/// What a flat file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Area {
+    /// Remembered captures, by request.
+    Captures,
+    /// Hot entries, by key.
+    Keys,
+}
+
+impl Area {
+    /// The directory below `hot`.
+    pub(crate) const fn directory(self) -> &'static str {
+        match self {
+            Self::Captures => "c",
+            Self::Keys => "k",
+        }
+    }
+
+    const fn magic(self) -> &'static [u8; 8] {
+        match self {
+            Self::Captures => b"cashetc1",
+            Self::Keys => b"cashetk1",
+        }
+    }
+}
+
+const HEADER: usize = 8 + 8 + DIGEST_LENGTH;
+
+/// Read at once; most files fit.
+const FIRST_READ: usize = 16 << 10;
+
+/// The payload of a flat file, if it is there and true.
+pub(crate) fn read(layout: &Layout, area: Area, name: &Digest) -> Option<Vec<u8>> {
+    read_file(&layout.hot(area.directory(), name), area, name).ok().flatten()
+}
+
+/// The payload of the file at `path`; `None` where it does not verify.
+pub(crate) fn read_file(path: &Path, area: Area, name: &Digest) -> io::Result<Option<Vec<u8>>> {
+    let mut file = File::open(path)?;
+    let mut bytes = vec![0; FIRST_READ];
+    let mut filled = 0;
+    let (length, check) = loop {
+        let room = bytes.get_mut(filled..).unwrap_or_default();
+        let count = match file.read(room) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        filled += count;
+        if let Some(header) = bytes.get(..filled).and_then(|bytes| parse_header(bytes, area)) {
+            break header;
+        }
+        if count == 0 || filled >= HEADER {
+            return Ok(None);
+        }
+    };
+    let Some(total) = usize::try_from(length).ok().and_then(|length| length.checked_add(HEADER)) else {
+        return Ok(None);
+    };
+    if total > filled {
+        // What the header says is believed only as far as the file is long.
+        if filled < FIRST_READ || file.metadata()?.len() != total as u64 {
+            return Ok(None);
+        }
+        bytes.truncate(filled);
+        (&mut file).take((total - filled) as u64).read_to_end(&mut bytes)?;
+    } else {
+        bytes.truncate(filled);
+    }
+    if bytes.len() != total {
+        return Ok(None);
+    }
+    let payload = bytes.split_off(HEADER);
+    Ok((check_of(area, name, &payload) == check).then_some(payload))
+}
+
+fn parse_header(bytes: &[u8], area: Area) -> Option<(u64, Digest)> {
+    let (magic, rest) = bytes.split_first_chunk::<8>()?;
+    let (length, rest) = rest.split_first_chunk::<8>()?;
+    let (check, _) = rest.split_first_chunk::<DIGEST_LENGTH>()?;
+    (magic == area.magic()).then(|| (u64::from_le_bytes(*length), Digest::from_bytes(*check)))
+}
+
+fn check_of(area: Area, name: &Digest, payload: &[u8]) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.update(area.magic()).update(name.as_bytes()).update(payload);
+    hasher.finish()
+}
+
+/// Writes a flat file whole, in place of an older one.
+pub(crate) fn write(layout: &Layout, area: Area, name: &Digest, payload: &[u8]) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(HEADER.saturating_add(payload.len()));
+    bytes.extend_from_slice(area.magic());
+    bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(check_of(area, name, payload).as_bytes());
+    bytes.extend_from_slice(payload);
+    let mut file = new_temporary(&layout.temporary())?;
+    file.write_all(&bytes)?;
+    rename_into_place(file.into_temp_path(), &layout.hot(area.directory(), name)).map(|_| ())
+}
+
+/// Removes a flat file; whether it was there does not matter.
+pub(crate) fn remove(layout: &Layout, area: Area, name: &Digest) -> crate::error::Result<()> {
+    super::layout::remove_file(&layout.hot(area.directory(), name)).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn layout() -> (tempfile::TempDir, Layout) {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::new(directory.path().to_owned());
+        (directory, layout)
+    }
+
+    #[test]
+    fn what_is_written_is_read_at_any_size() {
+        let (_directory, layout) = layout();
+        for size in [0, 1, FIRST_READ - HEADER - 1, FIRST_READ - HEADER, FIRST_READ - HEADER + 1, 1 << 20] {
+            let name = Digest::of(&size.to_le_bytes());
+            let payload: Vec<u8> = (0..size).map(|place| u8::try_from(place % 251).unwrap()).collect();
+            write(&layout, Area::Keys, &name, &payload).unwrap();
+            assert_eq!(read(&layout, Area::Keys, &name), Some(payload), "{size}");
+            assert_eq!(read(&layout, Area::Captures, &name), None);
+        }
+    }
+
+    #[test]
+    fn a_file_under_anothers_name_does_not_verify() {
+        let (_directory, layout) = layout();
+        let (one, other) = (Digest::of(b"1"), Digest::of(b"2"));
+        write(&layout, Area::Keys, &one, b"payload").unwrap();
+        write(&layout, Area::Keys, &other, b"other").unwrap();
+        let path = |name| layout.hot(Area::Keys.directory(), name);
+        fs::copy(path(&one), path(&other)).unwrap();
+        assert_eq!(read(&layout, Area::Keys, &other), None);
+        fs::create_dir_all(layout.hot("c", &one).parent().unwrap()).unwrap();
+        fs::copy(path(&one), layout.hot("c", &one)).unwrap();
+        assert_eq!(read(&layout, Area::Captures, &one), None);
+    }
+
+    #[test]
+    fn any_damage_is_a_miss() {
+        let (_directory, layout) = layout();
+        let name = Digest::of(b"1");
+        let path = layout.hot("c", &name);
+        for size in [100_usize, 40_000] {
+            write(&layout, Area::Captures, &name, &vec![5; size]).unwrap();
+            let whole = fs::read(&path).unwrap();
+            for place in (0..60).chain((60..whole.len()).step_by(997)) {
+                let mut bytes = whole.clone();
+                bytes[place] ^= 16;
+                fs::write(&path, &bytes).unwrap();
+                assert_eq!(read(&layout, Area::Captures, &name), None, "byte {place}");
+            }
+            for length in (0..60).chain((60..whole.len()).step_by(997)) {
+                fs::write(&path, &whole[..length]).unwrap();
+                assert_eq!(read(&layout, Area::Captures, &name), None, "cut to {length}");
+            }
+            let mut longer = whole.clone();
+            longer.push(0);
+            fs::write(&path, &longer).unwrap();
+            assert_eq!(read(&layout, Area::Captures, &name), None);
+        }
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(read(&layout, Area::Captures, &name), None);
+    }
+}

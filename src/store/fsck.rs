@@ -1,0 +1,383 @@
+//! The check of everything: every digest, row, reference and hot entry; and a repair that drops what cannot be
+//! trusted and never what verifies.
+
+use super::blobs::{self, Blobs, Stored};
+use super::exclusive::{ExclusiveStore, OnProgress, Progress, each_flat, listed};
+use super::flat::{self, Area};
+use super::index::{Brief, Filter, State};
+use super::layout::{FORMAT, digest_of};
+use super::local::LocalStore;
+use super::memoizing::blobs_of;
+use super::{events, recall};
+use crate::digest::{BlobId, CommitId, Key};
+use crate::error::{Kind, Result};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+/// Something in a store that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// FORMAT does not say in whole what it should.
+    Format,
+    /// The key for secret-looking variables is missing or not whole.
+    Secret,
+    /// SQLite finds this wrong with the database.
+    Database(String),
+    /// A commit's row or body does not prove itself; by its place in the order of recording.
+    Row(u64),
+    /// Tags, products or edges that do not prove themselves.
+    Links(u64),
+    /// A file whose bytes are not those of its name.
+    Blob {
+        /// Which blob it should be.
+        blob: BlobId,
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// A commit needs a blob that is not there or not true.
+    Missing {
+        /// Which commit.
+        commit: CommitId,
+        /// Which blob.
+        blob: BlobId,
+    },
+    /// A commit's row does not name the blobs that its outputs need.
+    Tree(CommitId),
+    /// A hot entry that does not verify, or knows what the database does not.
+    HotEntry(PathBuf),
+    /// A remembered capture that does not verify.
+    Capture(PathBuf),
+    /// This many bytes of the log of hits are no record.
+    Log(u64),
+    /// Something among blobs or hot entries that is neither.
+    Stranger(PathBuf),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Format => write!(to, "FORMAT is damaged"),
+            Self::Secret => write!(to, "the secret is missing or damaged"),
+            Self::Database(words) => write!(to, "the database is damaged: {words}"),
+            Self::Row(sequence) => write!(to, "row {sequence} is damaged"),
+            Self::Links(count) => write!(to, "{count} rows of tags, products or edges are damaged"),
+            Self::Blob { path, .. } => write!(to, "{} is damaged", path.display()),
+            Self::Missing { commit, blob } => {
+                write!(to, "commit {} needs blob {}, which is not there", commit.short(), blob.short())
+            }
+            Self::Tree(commit) => write!(to, "commit {} does not name all its blobs", commit.short()),
+            Self::HotEntry(path) => write!(to, "hot entry {} is damaged or out of date", path.display()),
+            Self::Capture(path) => write!(to, "remembered capture {} is damaged", path.display()),
+            Self::Log(bytes) => write!(to, "{bytes} bytes of the log of hits are damaged"),
+            Self::Stranger(path) => write!(to, "{} does not belong to the store", path.display()),
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What is damaged.
+    pub damage: Vec<Damage>,
+    /// Commits looked at.
+    pub commits: u64,
+    /// Files of blobs looked at.
+    pub blobs: u64,
+    /// Bytes on disk that those take.
+    pub bytes: u64,
+    /// Blobs that no commit needs. Collection drops them; they are no damage.
+    pub orphans: u64,
+    /// Bytes that those take.
+    pub orphan_bytes: u64,
+}
+
+impl LocalStore {
+    /// Checks everything; with `quick` the contents of blobs and of rows are not read, only their sizes and proofs.
+    /// Changes nothing. Meant for a store that nobody is writing: what is recorded meanwhile may show as an orphan.
+    ///
+    /// # Errors
+    /// When the store cannot be checked: it cannot be read, or is of a newer format.
+    pub fn check(&self, quick: bool, progress: OnProgress<'_>) -> Result<Report> {
+        let mut report = Report::default();
+        match self.layout().stated_format()? {
+            Some(FORMAT) => {}
+            Some(format) if format > FORMAT => self.ready()?,
+            _ => report.damage.push(Damage::Format),
+        }
+        if recall::read_secret(self.layout()).is_none() {
+            report.damage.push(Damage::Secret);
+        }
+        let stored = self.check_blobs(quick, &mut report, progress)?;
+        let known = self.check_database(quick, &stored, &mut report, progress)?;
+        self.check_hot(known.as_ref(), &mut report);
+        self.check_log(&mut report);
+        Ok(report)
+    }
+
+    /// The blobs that are there and true, with their sizes on disk.
+    fn check_blobs(
+        &self,
+        quick: bool,
+        report: &mut Report,
+        progress: OnProgress<'_>,
+    ) -> Result<HashMap<BlobId, u64>> {
+        let (fans, strangers) = self.blobs.fans()?;
+        report.damage.extend(strangers.into_iter().map(Damage::Stranger));
+        let mut files: Vec<Stored> = Vec::new();
+        for fan in fans {
+            let found = Blobs::fan(&fan)?;
+            report.damage.extend(found.strangers.into_iter().map(Damage::Stranger));
+            files.extend(found.blobs);
+        }
+        let mut good: HashMap<BlobId, u64> = HashMap::new();
+        let total: u64 = files.iter().map(|stored| stored.bytes).sum();
+        let next = AtomicUsize::new(0);
+        let (tell, told) = mpsc::channel();
+        let work = |tell: mpsc::Sender<(usize, std::io::Result<bool>)>| {
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(stored) = files.get(place) else { return };
+                let verdict =
+                    if quick { Ok(self.blobs.looks_true(stored)) } else { self.blobs.is_true(stored) };
+                if tell.send((place, verdict)).is_err() {
+                    return;
+                }
+            }
+        };
+        thread::scope(|scope| {
+            let mut started = 0;
+            for _ in 0..blobs::threads() {
+                let (work, tell) = (&work, tell.clone());
+                let thread = thread::Builder::new().spawn_scoped(scope, move || work(tell));
+                started += usize::from(thread.is_ok());
+            }
+            if started == 0 {
+                work(tell.clone());
+            }
+            drop(tell);
+            for (place, verdict) in told {
+                let Some(stored) = files.get(place) else { continue };
+                report.blobs += 1;
+                report.bytes += stored.bytes;
+                progress(Progress { step: "reading blobs", done: report.bytes, total });
+                let path = || self.blobs.path_of(stored);
+                match verdict {
+                    Ok(true) => *good.entry(stored.blob).or_default() += stored.bytes,
+                    Ok(false) => {
+                        report.damage.push(Damage::Blob { blob: stored.blob, path: path() });
+                    }
+                    // Gone meanwhile.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(crate::error::Error::io("read", &path(), error)),
+                }
+            }
+            Ok(())
+        })?;
+        Ok(good)
+    }
+
+    /// The ids of commits that may answer a call, by key; `None` where the database cannot be asked.
+    fn check_database(
+        &self,
+        quick: bool,
+        stored: &HashMap<BlobId, u64>,
+        report: &mut Report,
+        progress: OnProgress<'_>,
+    ) -> Result<Option<HashMap<CommitId, Key>>> {
+        if !self.layout().database().exists() {
+            count_orphans(stored, &HashSet::new(), report);
+            return Ok(Some(HashMap::new()));
+        }
+        let checked = self.with_index(|index| {
+            progress(Progress { step: "checking the database", done: 0, total: 0 });
+            let faults = index.check(quick)?;
+            let untrue = index.untrue(quick)?;
+            let links = if quick { 0 } else { index.untrue_links(true)? };
+            let mut briefs: Vec<Brief> = Vec::new();
+            index.each_brief(0, |brief| briefs.push(brief))?;
+            Ok((faults, untrue, links, briefs))
+        });
+        let (faults, untrue, links, briefs) = match checked {
+            Ok(found) => found,
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::NewerFormat) => {
+                report.damage.push(Damage::Database(error.to_string()));
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        report.damage.extend(faults.into_iter().map(Damage::Database));
+        let number = |sequence: i64| u64::try_from(sequence).unwrap_or(0);
+        report.damage.extend(untrue.into_iter().map(|sequence| Damage::Row(number(sequence))));
+        if links > 0 {
+            report.damage.push(Damage::Links(links));
+        }
+        report.commits = briefs.len() as u64;
+        let mut needed = HashSet::new();
+        let mut known = HashMap::new();
+        for brief in &briefs {
+            needed.extend(brief.blobs.iter().copied());
+            if brief.state == State::REPLAYABLE {
+                known.insert(brief.id, brief.key);
+            }
+            if brief.state.has(State::DISTRUSTED) {
+                continue;
+            }
+            for blob in brief.blobs.iter().filter(|blob| !stored.contains_key(blob)) {
+                report.damage.push(Damage::Missing { commit: brief.id, blob: *blob });
+            }
+        }
+        count_orphans(stored, &needed, report);
+        if !quick {
+            self.check_trees(report, progress)?;
+        }
+        Ok(Some(known))
+    }
+
+    /// Whether every row names exactly the blobs that its commit and its outputs need.
+    fn check_trees(&self, report: &mut Report, progress: OnProgress<'_>) -> Result<()> {
+        let (mut before, mut done) = (i64::MAX, 0);
+        loop {
+            let page = self.with_index(|index| index.list(&Filter::default(), before, 64))?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            before = last.brief.sequence;
+            done += page.len() as u64;
+            progress(Progress { step: "checking commits", done, total: report.commits });
+            for listed in page {
+                let gone =
+                    listed.brief.state.has(State::EVICTED) || listed.brief.state.has(State::DISTRUSTED);
+                let tree = match self.output_tree(&listed.commit) {
+                    _ if gone => continue,
+                    Ok(tree) => tree,
+                    // One that is missing or damaged was found before; one that is no tree is found here.
+                    Err(_) => {
+                        let there =
+                            listed.commit.outputs.is_none_or(|tree| self.blobs.verify(&tree.blob).is_ok());
+                        if there {
+                            report.damage.push(Damage::Tree(listed.brief.id));
+                        }
+                        continue;
+                    }
+                };
+                let needed: HashSet<BlobId> = blobs_of(&listed.commit, tree.as_ref()).into_iter().collect();
+                let named: HashSet<BlobId> = listed.brief.blobs.iter().copied().collect();
+                if needed != named {
+                    report.damage.push(Damage::Tree(listed.brief.id));
+                }
+            }
+        }
+    }
+
+    fn check_hot(&self, known: Option<&HashMap<CommitId, Key>>, report: &mut Report) {
+        let layout = self.layout();
+        let damage = &mut report.damage;
+        each_flat(layout, Area::Keys, |digest, path| {
+            let key = Key(digest);
+            let payload = flat::read_file(path, Area::Keys, &digest).ok().flatten();
+            let candidates = payload.and_then(|payload| recall::parse_hot(&payload, &key));
+            let whole = candidates.is_some_and(|candidates| {
+                known.is_none_or(|known| {
+                    candidates.iter().all(|candidate| known.get(&candidate.id) == Some(&key))
+                })
+            });
+            if !whole {
+                damage.push(Damage::HotEntry(path.to_owned()));
+            }
+        });
+        each_flat(layout, Area::Captures, |digest, path| {
+            if flat::read_file(path, Area::Captures, &digest).ok().flatten().is_none() {
+                damage.push(Damage::Capture(path.to_owned()));
+            }
+        });
+        let hot = layout.hot_directory();
+        for area in listed(&hot) {
+            let of_ours =
+                [Area::Keys, Area::Captures].iter().any(|known| hot.join(known.directory()) == area);
+            if !of_ours {
+                damage.push(Damage::Stranger(area));
+                continue;
+            }
+            for fan in listed(&area) {
+                damage.extend(strangers_in(&fan).into_iter().map(Damage::Stranger));
+            }
+        }
+    }
+
+    fn check_log(&self, report: &mut Report) {
+        let mut bytes = Vec::new();
+        let read = File::open(self.layout().hits()).and_then(|mut file| file.read_to_end(&mut bytes));
+        if read.is_ok() {
+            let (_, skipped) = events::parse(&bytes);
+            if skipped > 0 {
+                report.damage.push(Damage::Log(skipped as u64));
+            }
+        }
+    }
+}
+
+fn count_orphans(stored: &HashMap<BlobId, u64>, needed: &HashSet<BlobId>, report: &mut Report) {
+    for (_, bytes) in stored.iter().filter(|(blob, _)| !needed.contains(blob)) {
+        report.orphans += 1;
+        report.orphan_bytes += bytes;
+    }
+}
+
+fn strangers_in(fan: &Path) -> Vec<PathBuf> {
+    let Some(name) = fan.file_name().and_then(|name| name.to_str()).filter(|_| fan.is_dir()) else {
+        return vec![fan.to_owned()];
+    };
+    let known = |path: &PathBuf| {
+        path.file_name().and_then(|rest| rest.to_str()).is_some_and(|rest| digest_of(name, rest).is_some())
+    };
+    listed(fan).into_iter().filter(|path| !known(path)).collect()
+}
+
+impl ExclusiveStore<'_> {
+    /// Drops what a check found damaged, and nothing else: whatever verifies stays. Commits that need what is not
+    /// there stay in the history and answer no call.
+    ///
+    /// # Errors
+    /// When something cannot be deleted or written.
+    pub fn repair(&self, report: &Report) -> Result<()> {
+        let store = self.store;
+        let mut rows = Vec::new();
+        let mut commits = Vec::new();
+        for damage in &report.damage {
+            match damage {
+                Damage::Format => store.layout().state_format(FORMAT)?,
+                Damage::Secret => store.renew_secret()?,
+                Damage::Database(_) => store.set_aside()?,
+                Damage::Row(sequence) => rows.push(i64::try_from(*sequence).unwrap_or(0)),
+                Damage::Links(_) => {
+                    store.write_index(|index| index.untrue_links(false))?;
+                }
+                Damage::Missing { commit, .. } | Damage::Tree(commit) => commits.push(*commit),
+                Damage::Blob { path, .. }
+                | Damage::HotEntry(path)
+                | Damage::Capture(path)
+                | Damage::Stranger(path) => self.drop_any(path)?,
+                Damage::Log(_) => store.fold()?,
+            }
+        }
+        commits.sort_unstable();
+        commits.dedup();
+        self.drop_rows(&commits, Some(State::DISTRUSTED), &mut super::Dropped::default(), &mut |_| {})?;
+        store.write_index(|index| index.delete_untrue(&rows))
+    }
+
+    /// Deletes what has the name of one of ours, be it a directory.
+    fn drop_any(&self, path: &Path) -> Result<()> {
+        if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+            return fs::remove_dir_all(path)
+                .map_err(|source| crate::error::Error::io("remove", path, source));
+        }
+        self.drop_file(path).map(|_| ())
+    }
+}

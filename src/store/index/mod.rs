@@ -1,0 +1,86 @@
+//! The database: commits, products, tags, statistics. The only place with SQL.
+//!
+//! Every row proves itself by a digest over what it says; one that does not is as if it were absent. Statistics
+//! (hits, last use, totals) are numbers without proof. Knows nothing of compression of blobs or of folders.
+
+mod query;
+mod record;
+mod schema;
+mod upkeep;
+mod write;
+
+pub(crate) use query::Listed;
+pub use query::{Filter, StatusFilter};
+pub(crate) use record::{Brief, State};
+pub use upkeep::Missed;
+pub(crate) use write::{NewCommit, Parent};
+
+use crate::error::{Error, Kind, Result};
+use rusqlite::{Connection, ErrorCode};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An open database.
+pub(crate) struct Index {
+    connection: Connection,
+    path: PathBuf,
+    network: bool,
+    durable: bool,
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Index").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Index {
+    /// An error of this database.
+    fn failed(&self, operation: &str, error: &rusqlite::Error) -> Error {
+        failed(operation, &self.path, error)
+    }
+
+    /// Runs statements of one reading operation.
+    fn reading<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        run(&self.connection).map_err(|error| self.failed("read", &error))
+    }
+
+    /// Runs statements in one transaction, begun at once as a writing one.
+    fn writing<T>(
+        &mut self,
+        run: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let write = || {
+            let behavior = rusqlite::TransactionBehavior::Immediate;
+            let transaction = self.connection.transaction_with_behavior(behavior)?;
+            let value = run(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        match write() {
+            Ok(value) => Ok(value),
+            Err(error) => Err(failed("write", &self.path, &error)),
+        }
+    }
+}
+
+/// The error for what SQLite said. [`Kind::Damaged`] is the database's, never a row's.
+fn failed(operation: &str, path: &Path, error: &rusqlite::Error) -> Error {
+    let io = |kind: io::ErrorKind| Error::io(operation, path, io::Error::from(kind));
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => io(io::ErrorKind::StorageFull),
+        Some(ErrorCode::ReadOnly) => io(io::ErrorKind::ReadOnlyFilesystem),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => io(io::ErrorKind::PermissionDenied),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => io(io::ErrorKind::ResourceBusy),
+        Some(ErrorCode::OutOfMemory) => io(io::ErrorKind::OutOfMemory),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed) => {
+            let words = format!("cannot {operation} {}: {error}", path.display());
+            Error::new(Kind::Io(io::ErrorKind::Other), words)
+        }
+        // The statements are ours and tested: that one does not fit means that the tables are not as they were.
+        _ => Error::damaged(format!("{} is damaged: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

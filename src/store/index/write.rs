@@ -1,0 +1,273 @@
+//! Adding commits and changing what is said of them.
+
+use super::Index;
+use super::record::{
+    BRIEF, Brief, State, pack, seal_of_body, seal_of_edge, seal_of_product, seal_of_tag, status_of,
+};
+use crate::digest::{BlobId, CommitId, Digest};
+use crate::encode::Encode;
+use crate::error::Result;
+use crate::record::{Commit, Replay, Timestamp};
+use crate::store::clock::Clock;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+/// What a commit's parent is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// The newest commit of its lineage.
+    Newest,
+    /// What the commit says.
+    AsRecorded,
+}
+
+/// A commit to be added.
+pub(crate) struct NewCommit<'a> {
+    pub(crate) commit: Commit,
+    pub(crate) parent: Parent,
+    pub(crate) manifest: &'a [u8],
+    pub(crate) tags: &'a [(String, String)],
+    /// Every blob that it needs.
+    pub(crate) blobs: Vec<BlobId>,
+    /// What it produced, by path; the path of stdout is empty.
+    pub(crate) products: Vec<(Digest, Vec<u8>)>,
+    /// What went in.
+    pub(crate) consumed: &'a [Digest],
+    /// Bytes of all that it produced.
+    pub(crate) size: u64,
+    /// Bytes that its blobs take.
+    pub(crate) stored: u64,
+    /// How many of its blobs are new, and what those take.
+    pub(crate) added: (u64, u64),
+}
+
+/// A number for a column; none of ours comes near the limit.
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+impl Index {
+    /// Adds commits, all or none. Of each tells its id and whether that changed
+    /// anything: one that is there stays as it is, and gets back what it had lost.
+    pub(crate) fn insert(&mut self, commits: Vec<NewCommit<'_>>) -> Result<Vec<(Commit, CommitId, bool)>> {
+        self.writing(|transaction| {
+            commits.into_iter().map(|commit| insert_one(transaction, commit)).collect()
+        })
+    }
+
+    /// Adds bits to the states of commits, which then answer no call any more.
+    pub(crate) fn mark(&mut self, ids: &[CommitId], state: State) -> Result<()> {
+        self.writing(|transaction| ids.iter().try_for_each(|id| mark_one(transaction, id, state)))
+    }
+
+    /// Sets a tag.
+    pub(crate) fn tag(&mut self, id: &CommitId, name: &str, value: &str) -> Result<bool> {
+        self.writing(|transaction| {
+            let Some(sequence) = sequence_of(transaction, id)? else {
+                return Ok(false);
+            };
+            insert_tag(transaction, sequence, name, value)?;
+            Ok(true)
+        })
+    }
+
+    /// Takes a tag away; tells whether there was one.
+    pub(crate) fn untag(&mut self, id: &CommitId, name: &str) -> Result<bool> {
+        self.writing(|transaction| {
+            let Some(sequence) = sequence_of(transaction, id)? else {
+                return Ok(false);
+            };
+            let removed = transaction
+                .execute("DELETE FROM tags WHERE sequence = ?1 AND name = ?2", params![sequence, name])?;
+            Ok(removed > 0)
+        })
+    }
+}
+
+fn insert_one(
+    transaction: &Transaction<'_>,
+    new: NewCommit<'_>,
+) -> rusqlite::Result<(Commit, CommitId, bool)> {
+    let mut commit = new.commit;
+    if new.parent == Parent::Newest {
+        commit.parent = newest_of_lineage(transaction, &commit)?;
+    }
+    let body = commit.to_bytes();
+    let id = CommitId(Digest::of(&body));
+    let never = matches!(commit.replay, Replay::Never { .. });
+    let state = if never { State::NEVER } else { State::REPLAYABLE };
+    if let Some(known) = brief_of(transaction, &id)? {
+        let revived = known.state != state;
+        if revived {
+            revive(transaction, known, state, new.blobs)?;
+        }
+        return Ok((commit, id, revived));
+    }
+    let mut query = transaction.prepare_cached(
+        "SELECT max(next, coalesce((SELECT max(sequence) FROM commits), 0) + 1) FROM totals WHERE one = 1",
+    )?;
+    let sequence: i64 = query.query_row([], |row| row.get(0))?;
+    let brief = Brief {
+        sequence,
+        id,
+        key: commit.key,
+        lineage: commit.lineage,
+        function: commit.function_id,
+        name: commit.function.clone(),
+        started: commit.started,
+        wall: number(commit.resources.wall),
+        status: status_of(commit.termination),
+        state,
+        size: number(new.size),
+        stored: number(new.stored),
+        hits: 0,
+        used: commit.started,
+        blobs: new.blobs,
+    };
+    insert_brief(transaction, &brief)?;
+    let (body, manifest) = (pack(&body), pack(new.manifest));
+    let seal = seal_of_body(sequence, &body, &manifest);
+    let mut statement = transaction.prepare_cached("INSERT INTO bodies VALUES (?1, ?2, ?3, ?4)")?;
+    statement.execute(params![sequence, body, manifest, seal])?;
+    for (name, value) in new.tags {
+        insert_tag(transaction, sequence, name, value)?;
+    }
+    insert_edges(transaction, sequence, new.consumed)?;
+    let mut statement =
+        transaction.prepare_cached("INSERT OR IGNORE INTO products VALUES (?1, ?2, ?3, ?4)")?;
+    for (digest, path) in &new.products {
+        let seal = seal_of_product(digest, sequence, path);
+        statement.execute(params![digest.as_bytes(), sequence, path, seal])?;
+    }
+    let clock = read_clock(transaction)?.see(commit.started);
+    let mut statement = transaction.prepare_cached(
+        "UPDATE totals SET next = ?1, commits = commits + 1, results = results + ?2, blobs = blobs + ?3, \
+         bytes = bytes + ?4, stored = stored + ?5, recorded = recorded + 1, believed = ?6, suspect = ?7 \
+         WHERE one = 1",
+    )?;
+    let (blobs, stored) = new.added;
+    let (believed, suspect) = (clock.believed.map(|time| time.0), clock.suspect.map(|time| time.0));
+    let results = i64::from(!never);
+    statement.execute(params![
+        sequence.saturating_add(1),
+        results,
+        number(blobs),
+        brief.size,
+        number(stored),
+        believed,
+        suspect
+    ])?;
+    Ok((commit, id, true))
+}
+
+fn insert_brief(transaction: &Transaction<'_>, brief: &Brief) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO commits ({BRIEF}) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+    ))?;
+    statement.execute(params![
+        brief.sequence,
+        brief.id.0.as_bytes(),
+        brief.key.0.as_bytes(),
+        brief.lineage.0.as_bytes(),
+        brief.function.as_bytes(),
+        brief.name,
+        brief.started.0,
+        brief.wall,
+        brief.status,
+        brief.state.bits(),
+        brief.size,
+        brief.stored,
+        brief.hits,
+        brief.used.0,
+        brief.packed_blobs(),
+        brief.seal(),
+    ])?;
+    Ok(())
+}
+
+fn newest_of_lineage(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<Option<CommitId>> {
+    let mut query = transaction.prepare_cached(&format!(
+        "SELECT {BRIEF} FROM commits WHERE lineage = ?1 ORDER BY sequence DESC LIMIT 4"
+    ))?;
+    let mut rows = query.query([commit.lineage.0.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        if let Some(brief) = Brief::read(row) {
+            return Ok(Some(brief.id));
+        }
+    }
+    Ok(None)
+}
+
+/// Of what went in, that which a recorded commit produced.
+fn insert_edges(transaction: &Transaction<'_>, sequence: i64, consumed: &[Digest]) -> rusqlite::Result<()> {
+    let mut find = transaction.prepare_cached("SELECT 1 FROM products WHERE digest = ?1 LIMIT 1")?;
+    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO edges VALUES (?1, ?2, ?3)")?;
+    for digest in consumed {
+        if find.exists([digest.as_bytes()])? {
+            insert.execute(params![digest.as_bytes(), sequence, seal_of_edge(digest, sequence)])?;
+        }
+    }
+    Ok(())
+}
+
+fn insert_tag(transaction: &Transaction<'_>, sequence: i64, name: &str, value: &str) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO tags VALUES (?1, ?2, ?3, ?4)")?;
+    statement.execute(params![sequence, name, value, seal_of_tag(sequence, name, value)])?;
+    Ok(())
+}
+
+/// The sequence number of a commit whose row is true.
+pub(super) fn sequence_of(transaction: &Transaction<'_>, id: &CommitId) -> rusqlite::Result<Option<i64>> {
+    Ok(brief_of(transaction, id)?.map(|brief| brief.sequence))
+}
+
+fn brief_of(transaction: &Transaction<'_>, id: &CommitId) -> rusqlite::Result<Option<Brief>> {
+    let mut query = transaction.prepare_cached(&format!("SELECT {BRIEF} FROM commits WHERE id = ?1"))?;
+    Ok(query.query_row([id.0.as_bytes()], |row| Ok(Brief::read(row))).optional()?.flatten())
+}
+
+fn mark_one(transaction: &Transaction<'_>, id: &CommitId, state: State) -> rusqlite::Result<()> {
+    let Some(mut brief) = brief_of(transaction, id)? else {
+        return Ok(());
+    };
+    let was = brief.state;
+    brief.state = was.with(state);
+    if brief.state.has(State::EVICTED) {
+        brief.blobs.clear();
+    }
+    update_state(transaction, &brief)?;
+    if was == State::REPLAYABLE && brief.state != was {
+        transaction.execute("UPDATE totals SET results = max(results - 1, 0) WHERE one = 1", [])?;
+    }
+    Ok(())
+}
+
+/// Gives a commit back what it had lost.
+fn revive(
+    transaction: &Transaction<'_>,
+    mut brief: Brief,
+    state: State,
+    blobs: Vec<BlobId>,
+) -> rusqlite::Result<()> {
+    (brief.state, brief.blobs) = (state, blobs);
+    update_state(transaction, &brief)?;
+    let results = i64::from(state == State::REPLAYABLE);
+    transaction.execute("UPDATE totals SET results = results + ?1 WHERE one = 1", [results])?;
+    Ok(())
+}
+
+fn update_state(transaction: &Transaction<'_>, brief: &Brief) -> rusqlite::Result<()> {
+    let mut statement = transaction
+        .prepare_cached("UPDATE commits SET state = ?2, blobs = ?3, seal = ?4 WHERE sequence = ?1")?;
+    statement.execute(params![brief.sequence, brief.state.bits(), brief.packed_blobs(), brief.seal()])?;
+    Ok(())
+}
+
+/// What is believed of the time.
+pub(super) fn read_clock(transaction: &Transaction<'_>) -> rusqlite::Result<Clock> {
+    let mut query = transaction.prepare_cached("SELECT believed, suspect FROM totals WHERE one = 1")?;
+    query.query_row([], |row| {
+        let time = |column| row.get::<_, Option<i64>>(column).map(|time| time.map(Timestamp));
+        Ok(Clock { believed: time(0)?, suspect: time(1)? })
+    })
+}

@@ -1,0 +1,352 @@
+//! Where everything of a store lies, how a store comes into being, and which format it has.
+//!
+//! Knows nothing of what the files say, the FORMAT file apart.
+
+use crate::digest::{BlobId, Digest};
+use crate::error::{Error, Kind, Result};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The format of stores that this program reads and writes.
+pub(crate) const FORMAT: u64 = 1;
+
+/// Directories of a store.
+const DIRECTORIES: &[&str] = &["objects", "hot", "locks", "tmp", "view", "replaced"];
+
+/// Content of `.gitignore`: a store is nobody's source.
+const GITIGNORE: &str = "*\n";
+
+/// Content of `CACHEDIR.TAG`, by the specification at <https://bford.info/cachedir/>.
+const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This directory holds results recorded by cashet. It can be made anew.\n";
+
+/// Suffix of blobs in compressed form.
+pub(crate) const PACKED_SUFFIX: &str = ".z";
+
+/// The paths of one store.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    /// Where a blob lies as it is.
+    pub(crate) fn raw(&self, blob: &BlobId) -> PathBuf {
+        self.fanned("objects", &blob.0, "")
+    }
+
+    /// Where a blob lies in compressed form.
+    pub(crate) fn packed(&self, blob: &BlobId) -> PathBuf {
+        self.fanned("objects", &blob.0, PACKED_SUFFIX)
+    }
+
+    /// The flat file of `digest` in `area`, a directory below `hot`.
+    pub(crate) fn hot(&self, area: &str, digest: &Digest) -> PathBuf {
+        self.fanned(&format!("hot/{area}"), digest, "")
+    }
+
+    pub(crate) fn hot_directory(&self) -> PathBuf {
+        self.root.join("hot")
+    }
+
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    pub(crate) fn locks(&self) -> PathBuf {
+        self.root.join("locks")
+    }
+
+    pub(crate) fn lock(&self, name: &str) -> PathBuf {
+        self.root.join("locks").join(name)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.root.join("meta.db")
+    }
+
+    pub(crate) fn hits(&self) -> PathBuf {
+        self.root.join("hits.log")
+    }
+
+    pub(crate) fn secret(&self) -> PathBuf {
+        self.root.join("secret")
+    }
+
+    pub(crate) fn format(&self) -> PathBuf {
+        self.root.join("FORMAT")
+    }
+
+    fn fanned(&self, area: &str, digest: &Digest, suffix: &str) -> PathBuf {
+        let hex = digest.to_hex();
+        let (fan, rest) = hex.split_at_checked(2).unwrap_or((&hex, ""));
+        self.root.join(format!("{area}/{fan}/{rest}{suffix}"))
+    }
+
+    /// Makes whatever of a store is missing; what is there stays as it is.
+    ///
+    /// # Errors
+    /// When the directory holds something that no store has: then it was meant for something else.
+    pub(crate) fn create(&self) -> Result<()> {
+        if let Some(parent) = self.root.parent() {
+            fs::create_dir_all(parent).map_err(|source| Error::io("create", parent, source))?;
+        }
+        make_directory(&self.root)?;
+        self.refuse_strangers()?;
+        for name in DIRECTORIES {
+            make_directory(&self.root.join(name))?;
+        }
+        self.put_if_missing(&self.root.join(".gitignore"), GITIGNORE.as_bytes())?;
+        self.put_if_missing(&self.root.join("CACHEDIR.TAG"), CACHEDIR_TAG.as_bytes())?;
+        self.put_if_missing(&self.secret(), &random_bytes()?)?;
+        self.put_if_missing(&self.hits(), b"")?;
+        self.put_if_missing(&self.format(), format_text(FORMAT).as_bytes())
+    }
+
+    fn refuse_strangers(&self) -> Result<()> {
+        if fs::symlink_metadata(self.format()).is_ok() {
+            return Ok(());
+        }
+        let entries = fs::read_dir(&self.root).map_err(|source| Error::io("list", &self.root, source))?;
+        for entry in entries {
+            let name = entry.map_err(|source| Error::io("list", &self.root, source))?.file_name();
+            if !is_ours(&name) {
+                let words = format!("{} is neither a store nor empty", self.root.display());
+                return Err(Error::new(Kind::Usage, words).with_hint("name an empty or a new directory"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file whole under its name unless there is one: of several writers the first wins.
+    fn put_if_missing(&self, path: &Path, content: &[u8]) -> Result<()> {
+        if fs::symlink_metadata(path).is_ok() {
+            return Ok(());
+        }
+        let failed = |source| Error::io("create", path, source);
+        let mut file = new_temporary(&self.temporary()).map_err(failed)?;
+        file.write_all(content).map_err(failed)?;
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(()),
+            Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(refused) => Err(failed(plain(&refused.error))),
+        }
+    }
+
+    /// The format that the store says it has; `None` where it does not say so in whole.
+    pub(crate) fn stated_format(&self) -> Result<Option<u64>> {
+        let path = self.format();
+        let mut text = Vec::new();
+        match fs::File::open(&path).and_then(|file| file.take(256).read_to_end(&mut text)) {
+            Ok(_) => Ok(parse_format(&text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
+            Err(error) => Err(Error::io("read", &path, error)),
+        }
+    }
+
+    /// Writes the FORMAT file, whatever was there.
+    pub(crate) fn state_format(&self, format: u64) -> Result<()> {
+        self.replace(&self.format(), format_text(format).as_bytes())
+    }
+
+    /// Writes a file whole in place of whatever has its name.
+    pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> Result<()> {
+        let failed = |source| Error::io("write", path, source);
+        let mut file = new_temporary(&self.temporary()).map_err(failed)?;
+        file.write_all(content).map_err(failed)?;
+        rename_into_place(file.into_temp_path(), path).map_err(failed).map(|_| ())
+    }
+}
+
+/// The blob whose file has this name in the directory of this name, and whether the file is the compressed form;
+/// `None` for names that no blob has.
+pub(crate) fn blob_of(fan: &OsStr, name: &OsStr) -> Option<(BlobId, bool)> {
+    let (fan, name) = (fan.to_str()?, name.to_str()?);
+    let packed = name.ends_with(PACKED_SUFFIX);
+    let digest = digest_of(fan, name.strip_suffix(PACKED_SUFFIX).unwrap_or(name))?;
+    Some((BlobId(digest), packed))
+}
+
+/// The digest whose file has this name in the directory of this name.
+pub(crate) fn digest_of(fan: &str, name: &str) -> Option<Digest> {
+    let text = format!("{fan}{name}");
+    let digest = Digest::from_hex(&text)?;
+    (fan.len() == 2 && digest.to_hex() == text).then_some(digest)
+}
+
+/// A file in `directory`, which is made if it is missing; removed when dropped.
+pub(crate) fn new_temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
+    new_temporary_like(directory, "blob-")
+}
+
+/// A file in `directory` whose name begins with `prefix`.
+pub(crate) fn new_temporary_like(directory: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
+    let attempt = || tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
+    let made = match attempt() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
+            attempt()
+        }
+        other => other,
+    };
+    made.map_err(|error| plain(&error))
+}
+
+/// The system's error without the path that `tempfile` adds: ours name the path themselves.
+fn plain(error: &io::Error) -> io::Error {
+    use io::ErrorKind;
+    let errno = match error.kind() {
+        ErrorKind::StorageFull => libc::ENOSPC,
+        ErrorKind::QuotaExceeded => libc::EDQUOT,
+        ErrorKind::ReadOnlyFilesystem => libc::EROFS,
+        ErrorKind::PermissionDenied => libc::EACCES,
+        ErrorKind::NotFound => libc::ENOENT,
+        ErrorKind::NotADirectory => libc::ENOTDIR,
+        other => return io::Error::new(other, error.to_string()),
+    };
+    io::Error::from_raw_os_error(errno)
+}
+
+/// Gives a finished temporary file its name; the directory is made if it is missing. Tells whether nothing had that
+/// name; what had is replaced.
+pub(crate) fn rename_into_place(file: tempfile::TempPath, path: &Path) -> io::Result<bool> {
+    let mut refused = match file.persist_noclobber(path) {
+        Ok(()) => return Ok(true),
+        Err(refused) => refused,
+    };
+    if refused.error.kind() == io::ErrorKind::NotFound
+        && let Some(parent) = path.parent()
+    {
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(parent)?;
+        refused = match refused.path.persist_noclobber(path) {
+            Ok(()) => return Ok(true),
+            Err(refused) => refused,
+        };
+    }
+    if refused.error.kind() != io::ErrorKind::AlreadyExists {
+        return Err(plain(&refused.error));
+    }
+    refused.path.persist(path).map_err(|refused| plain(&refused.error))?;
+    Ok(false)
+}
+
+/// Removes a file; that it was not there is fine. Tells whether it was.
+pub(crate) fn remove_file(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(Error::io("remove", path, error)),
+    }
+}
+
+/// Whether a store has an entry of this name.
+pub(crate) fn is_ours(name: &OsStr) -> bool {
+    const FILES: &[&str] = &[".gitignore", "CACHEDIR.TAG", "FORMAT", "secret", "hits.log", "hits.folding"];
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    DIRECTORIES.contains(&name) || FILES.contains(&name) || name.starts_with("meta.db")
+}
+
+fn make_directory(path: &Path) -> Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("create", path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Who owns what `path` names, and whether that is a directory; a link must have the same owner as its target.
+pub(crate) fn owner(path: &Path) -> io::Result<(u32, bool)> {
+    let link = fs::symlink_metadata(path)?;
+    if !link.is_symlink() {
+        return Ok((link.uid(), link.is_dir()));
+    }
+    let target = fs::metadata(path)?;
+    let ours = rustix::process::geteuid().as_raw();
+    let owner = if link.uid() == ours { target.uid() } else { link.uid() };
+    Ok((owner, target.is_dir()))
+}
+
+/// 32 bytes from the system's source of randomness.
+pub(crate) fn random_bytes() -> Result<[u8; 32]> {
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0; 32];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
+    read.map_err(|source| Error::io("read", path, source))?;
+    Ok(bytes)
+}
+
+/// The text of a FORMAT file: one line that says it, one line that proves it.
+fn format_text(format: u64) -> String {
+    let line = format!("cashet store format {format}");
+    let check = Digest::of(line.as_bytes()).to_hex();
+    format!("{line}\ncheck {check}\n")
+}
+
+fn parse_format(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number = text.lines().next()?.strip_prefix("cashet store format ")?.parse().ok()?;
+    (format_text(number) == text).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_store_is_private_and_says_what_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::new(directory.path().join("a/.cashet"));
+        layout.create().unwrap();
+        let mode = fs::metadata(layout.root()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(fs::metadata(layout.secret()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read(layout.secret()).unwrap().len(), 32);
+        assert_eq!(layout.stated_format().unwrap(), Some(FORMAT));
+        let secret = fs::read(layout.secret()).unwrap();
+        layout.create().unwrap();
+        assert_eq!(fs::read(layout.secret()).unwrap(), secret);
+        for name in DIRECTORIES {
+            assert!(layout.root().join(name).is_dir(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_of_somebodys_files_never_becomes_a_store() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("thesis.tex"), "x").unwrap();
+        let error = Layout::new(directory.path().to_owned()).create().unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert!(!directory.path().join(".gitignore").exists());
+    }
+
+    #[test]
+    fn a_format_that_does_not_prove_itself_is_none() {
+        assert_eq!(parse_format(format_text(7).as_bytes()), Some(7));
+        for place in 0..format_text(1).len() {
+            let mut text = format_text(1).into_bytes();
+            text[place] ^= 2;
+            assert_eq!(parse_format(&text), None, "byte {place}");
+        }
+        assert_eq!(parse_format(b""), None);
+    }
+}

@@ -1,0 +1,374 @@
+//! A store in a directory: ties blobs, database, flat files and locks together.
+//!
+//! Opening does almost nothing: a hit reads one flat file. FORMAT is looked at before anything is written, and
+//! the database is opened when it is first asked.
+
+use super::blobs::Blobs;
+use super::events;
+use super::index::Index;
+use super::layout::{FORMAT, Layout, owner, random_bytes};
+use super::lock::{self, hold};
+use super::recall;
+use crate::digest::BlobId;
+use crate::error::{Error, Kind, Result};
+use crate::record::Content;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// The cap on a store's size unless another is set, in bytes.
+pub const DEFAULT_MAX_SIZE: u64 = 20 << 30;
+
+/// A log of this size is folded or written back once nobody waits, in bytes.
+const LONG_LOG: u64 = 1 << 20;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Make the store if there is none.
+    pub create: bool,
+    /// Accept a store that belongs to somebody else: it was named, not found.
+    pub trust_owner: bool,
+    /// Flush to the disk whatever is written, so that it outlasts a power cut.
+    pub durable: bool,
+    /// The size beyond which results are dropped, in bytes; `None` for no limit.
+    pub max_size: Option<u64>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { create: false, trust_owner: false, durable: false, max_size: Some(DEFAULT_MAX_SIZE) }
+    }
+}
+
+/// A store in a directory.
+#[derive(Debug)]
+pub struct LocalStore {
+    pub(super) blobs: Arc<Blobs>,
+    pub(super) max_size: Option<u64>,
+    index: Mutex<Option<Index>>,
+    ready: Mutex<bool>,
+    notices: Mutex<Vec<String>>,
+}
+
+impl LocalStore {
+    /// Opens the store in `directory`.
+    ///
+    /// # Errors
+    /// [`Kind::ForeignStore`] when it belongs to somebody else and is not trusted; when it is not there and is not
+    /// to be made, or cannot be.
+    pub fn open(directory: &Path, options: &StoreOptions) -> Result<Self> {
+        let absolute = std::path::absolute(directory);
+        let root = absolute.map_err(|source| Error::io("find", directory, source))?;
+        let store = Self {
+            blobs: Arc::new(Blobs::new(Layout::new(root), options.durable)),
+            max_size: options.max_size,
+            index: Mutex::default(),
+            ready: Mutex::default(),
+            notices: Mutex::default(),
+        };
+        let found = match owner(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && options.create => {
+                store.layout().create()?;
+                owner(directory)
+            }
+            other => other,
+        };
+        match found {
+            Err(source) => Err(Error::io("open the store", directory, source)),
+            Ok((_, false)) => {
+                Err(Error::io("open the store", directory, io::ErrorKind::NotADirectory.into()))
+            }
+            Ok((owner, true)) => {
+                if options.trust_owner || owner == rustix::process::geteuid().as_raw() {
+                    return Ok(store);
+                }
+                let words = format!("the store {} belongs to somebody else", directory.display());
+                let hint = "name it with --store or CASHET_DIR to trust it";
+                Err(Error::new(Kind::ForeignStore, words).with_hint(hint))
+            }
+        }
+    }
+
+    /// Messages of one line about what was put right on the way; each is told once.
+    pub fn notices(&self) -> Vec<String> {
+        std::mem::take(&mut *hold(&self.notices))
+    }
+
+    pub(super) fn notice(&self, words: String) {
+        hold(&self.notices).push(words);
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.blobs.layout
+    }
+
+    /// The proven file of a blob that is stored as it is, with its size, at offset 0: for copying in the kernel.
+    /// `None` for one that is compressed or empty: [`super::Store::read`] has it.
+    ///
+    /// # Errors
+    /// [`Kind::Damaged`] when it is not there or not whole.
+    pub fn open_raw(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
+        self.blobs.open_raw(blob)
+    }
+
+    /// Stores all of a file's bytes, whatever its offset, which stays: copied in the kernel, which shares blocks
+    /// where the file system can, and digested from the copy on all cores.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the store does not take it.
+    pub fn write_file(&self, file: &File) -> Result<Content> {
+        self.ready()?;
+        self.blobs.put_file(file)
+    }
+
+    /// Writes back and folds what has become long. To be called last, when nobody waits for an answer; a failure is
+    /// left to the next.
+    pub fn settle(&self) {
+        let long = |path: PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.len() > LONG_LOG);
+        if long(self.layout().hits()) {
+            let _ = self.fold();
+        }
+        if long(self.layout().root().join("meta.db-wal")) {
+            let _ = self.read_index(|index| index.checkpoint());
+        }
+    }
+
+    /// Takes what was noted of hits and misses into the database. Where another process does so, or the store
+    /// cannot be written, nothing happens.
+    ///
+    /// # Errors
+    /// When reading or writing fails for another reason.
+    pub fn fold(&self) -> Result<()> {
+        self.ready()?;
+        let path = self.layout().lock("fold");
+        let _alone = match lock::try_claim(&path) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(()),
+            Err(error) if lock::cannot_write(&error) => return Ok(()),
+            Err(error) => return Err(Error::io("lock", &path, error)),
+        };
+        let Some(folding) = events::begin_folding(self.layout())? else {
+            return Ok(());
+        };
+        self.write_index(|index| index.fold(&folding.events, &folding.digest))?;
+        folding.done()
+    }
+
+    /// Looks at FORMAT once, before anything is written: a newer store is never changed. Makes what is missing.
+    pub(super) fn ready(&self) -> Result<()> {
+        let mut ready = hold(&self.ready);
+        if *ready {
+            return Ok(());
+        }
+        let layout = self.layout();
+        match layout.stated_format()? {
+            Some(FORMAT) => {}
+            Some(format) if format < FORMAT => self.begin_migration()?,
+            Some(format) => return Err(self.newer(format)),
+            None => {
+                // The database says it too.
+                let database = layout.database();
+                if database.exists()
+                    && let Ok(format) = Index::format_of(&database)
+                    && format > FORMAT
+                {
+                    return Err(self.newer(format));
+                }
+                layout.create()?;
+                if layout.stated_format()?.is_none() {
+                    layout.state_format(FORMAT)?;
+                    self.notice(format!("{} was damaged and is written anew", layout.format().display()));
+                }
+            }
+        }
+        *ready = true;
+        Ok(())
+    }
+
+    fn newer(&self, format: u64) -> Error {
+        let root = self.layout().root().display();
+        Error::new(
+            Kind::NewerFormat,
+            format!("the store {root} has format {format}; this program knows {FORMAT}"),
+        )
+        .with_hint("use a newer cashet, or another store")
+    }
+
+    /// Says the new format first, so that no older program comes near while the database is migrated (which
+    /// happens when it is opened, in one transaction), and drops what has the old form and can be made anew.
+    fn begin_migration(&self) -> Result<()> {
+        let _alone = self.blobs.lock.exclusive()?;
+        self.layout().state_format(FORMAT)?;
+        let hot = self.layout().hot_directory();
+        match fs::remove_dir_all(&hot) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &hot, error)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn renew_secret(&self) -> Result<()> {
+        self.ready()?;
+        if recall::read_secret(self.layout()).is_none() {
+            self.layout().replace(&self.layout().secret(), &random_bytes()?)?;
+        }
+        Ok(())
+    }
+
+    /// Asks the database. Where there is none, or it is damaged and had to be set aside, the answer is empty.
+    pub(super) fn read_index<T: Default>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        self.ready()?;
+        if hold(&self.index).is_none() && fs::symlink_metadata(self.layout().database()).is_err() {
+            return Ok(T::default());
+        }
+        match self.with_index(run) {
+            Err(error) if error.kind() == Kind::Damaged => {
+                self.set_aside()?;
+                Ok(T::default())
+            }
+            other => other,
+        }
+    }
+
+    /// Changes the database; a damaged one is set aside and a new one begun. Must not be called with the store's
+    /// lock held.
+    pub(super) fn write_index<T>(&self, mut run: impl FnMut(&mut Index) -> Result<T>) -> Result<T> {
+        self.ready()?;
+        match self.with_index(&mut run) {
+            Err(error) if error.kind() == Kind::Damaged => {
+                self.set_aside()?;
+                self.with_index(&mut run)
+            }
+            other => other,
+        }
+    }
+
+    /// Runs `run` on the database, opening it if need be.
+    pub(super) fn with_index<T>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        let mut slot = hold(&self.index);
+        if slot.is_none() {
+            *slot = Some(self.open_index()?);
+        }
+        match slot.as_mut() {
+            Some(index) => run(index),
+            None => Err(Error::new(Kind::Other, "the database is not open")),
+        }
+    }
+
+    fn open_index(&self) -> Result<Index> {
+        let path = self.layout().database();
+        let network = is_on_network(self.layout().root());
+        let durable = self.blobs.durable;
+        let opened = match Index::open(&path, network, durable, false) {
+            Ok(None) => self.make_index(network),
+            Ok(Some(index)) => Ok(index),
+            Err(error) => Err(error),
+        };
+        match opened {
+            Err(error) if is_read_only(&error) => Index::open_read_only(&path).map_err(|_| error),
+            other => other,
+        }
+    }
+
+    fn make_index(&self, network: bool) -> Result<Index> {
+        let _alone = lock::wait_for(&self.layout().lock("schema"))?;
+        let path = self.layout().database();
+        let made = Index::open(&path, network, self.blobs.durable, true)?;
+        made.ok_or_else(|| Error::damaged(format!("{} has no tables", path.display())))
+    }
+
+    /// Moves a damaged database out of the way, unless another process has done so.
+    pub(super) fn set_aside(&self) -> Result<()> {
+        let open = hold(&self.index).take();
+        if let Some(index) = open {
+            // One that cannot be closed is forgotten: its file gets another name.
+            let _ = index.close();
+        }
+        let _alone = self.blobs.lock.exclusive()?;
+        let path = self.layout().database();
+        let whole = Index::open(&path, is_on_network(self.layout().root()), self.blobs.durable, true);
+        if let Ok(Some(index)) = whole
+            && index.check(false).is_ok_and(|faults| faults.is_empty())
+        {
+            return Ok(());
+        }
+        let aside = unused_name(&path)?;
+        for suffix in ["-wal", "-shm", ""] {
+            let (from, to) = (with_suffix(&path, suffix), with_suffix(&aside, suffix));
+            match fs::rename(&from, &to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("rename", &from, error));
+                }
+                _ => {}
+            }
+        }
+        self.notice(format!(
+            "the database was damaged; it is kept as {}, a new one is begun",
+            aside.display()
+        ));
+        Ok(())
+    }
+}
+
+/// Whether an error says that the database cannot be written where it is.
+fn is_read_only(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        Kind::Io(
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull
+        )
+    )
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// `meta.db.damaged-TIME`, after the last change of the file, so that no clock is needed.
+fn unused_name(path: &Path) -> Result<PathBuf> {
+    let metadata = fs::symlink_metadata(path).map_err(|source| Error::io("look at", path, source))?;
+    let mut time = metadata.mtime();
+    loop {
+        let name = with_suffix(path, &format!(".damaged-{time}"));
+        if fs::symlink_metadata(&name).is_err() {
+            return Ok(name);
+        }
+        time = time.saturating_add(1);
+    }
+}
+
+/// Whether a directory lies on a file system that several machines may write: there SQLite's WAL, which needs
+/// shared memory, does not work.
+#[cfg(target_os = "linux")]
+fn is_on_network(path: &Path) -> bool {
+    // From linux/magic.h and the file systems' own headers: NFS, SMB, CIFS, SMB2, FUSE, 9P, AFS, Ceph, GPFS,
+    // Lustre, VMware and VirtualBox shares, OCFS2, GFS2.
+    const NETWORK: &[u32] = &[
+        0x6969,
+        0x517b,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x6573_5546,
+        0x0102_1997,
+        0x5346_414f,
+        0x00c3_6400,
+        0x4750_4653,
+        0x0bd0_0bd0,
+        0xbacb_acbc,
+        0x786f_4256,
+        0x7461_636f,
+        0x0116_1970,
+    ];
+    rustix::fs::statfs(path).is_ok_and(|found| {
+        u32::try_from(i128::from(found.f_type) & 0xffff_ffff).is_ok_and(|kind| NETWORK.contains(&kind))
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_on_network(_path: &Path) -> bool {
+    false
+}

@@ -1,0 +1,415 @@
+//! Kernel file locks: the store's, shared by whoever reads or writes it and exclusive for whoever deletes,
+//! and one for each key, held while its command runs. Released by death; there are no leases.
+//!
+//! Lock order: a key's lock before the store's; never the other way round.
+
+use super::layout::{Layout, new_temporary_like};
+use crate::digest::{BlobId, DIGEST_LENGTH, Digest, Key};
+use crate::error::{Error, Result};
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Name of the store's lock file.
+pub(crate) const STORE_LOCK: &str = "store";
+
+/// First characters of the name of a file that lists blobs which no commit names yet.
+pub(crate) const PENDING_PREFIX: &str = "pending-";
+
+/// Locks a mutex; a thread that panicked while it held it left nothing half done that a check would not find.
+pub(crate) fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The store's lock as one process holds it: shared, by any number of threads at once.
+#[derive(Debug)]
+pub(crate) struct StoreLock {
+    path: PathBuf,
+    state: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    file: Option<File>,
+    holders: usize,
+}
+
+/// The store's lock, held shared.
+#[derive(Debug)]
+pub(crate) struct SharedGuard<'a>(&'a StoreLock);
+
+/// The store's lock, held exclusively: proof that deleting is allowed.
+#[derive(Debug)]
+pub(crate) struct ExclusiveGuard {
+    _file: File,
+}
+
+impl StoreLock {
+    pub(crate) fn new(layout: &Layout) -> Self {
+        Self { path: layout.lock(STORE_LOCK), state: Mutex::default() }
+    }
+
+    /// Waits until nobody deletes. In a store that cannot be written, where there may be no lock file,
+    /// nobody does.
+    pub(crate) fn shared(&self) -> Result<SharedGuard<'_>> {
+        let mut state = hold(&self.state);
+        if state.holders == 0 {
+            if state.file.is_none() {
+                state.file = open_lock(&self.path)?;
+            }
+            if let Some(file) = &state.file {
+                uninterrupted(|| file.lock_shared())
+                    .map_err(|source| Error::io("lock", &self.path, source))?;
+            }
+        }
+        state.holders += 1;
+        Ok(SharedGuard(self))
+    }
+
+    /// Waits until nobody else reads or writes the store.
+    pub(crate) fn exclusive(&self) -> Result<ExclusiveGuard> {
+        let failed = |source| Error::io("lock", &self.path, source);
+        let file = create_lock(&self.path).map_err(failed)?;
+        uninterrupted(|| file.lock()).map_err(failed)?;
+        Ok(ExclusiveGuard { _file: file })
+    }
+}
+
+impl Drop for SharedGuard<'_> {
+    fn drop(&mut self) {
+        let mut state = hold(&self.0.state);
+        state.holders = state.holders.saturating_sub(1);
+        if state.holders == 0
+            && let Some(file) = &state.file
+            && file.unlock().is_err()
+        {
+            // Closing it releases it too.
+            state.file = None;
+        }
+    }
+}
+
+fn uninterrupted(mut operation: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+fn create_lock(path: &Path) -> io::Result<File> {
+    let open =
+        || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    match (open(), path.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir(parent)?;
+            open()
+        }
+        (other, _) => other,
+    }
+}
+
+/// Opens a lock file for sharing; `None` where there is none and none can be made.
+fn open_lock(path: &Path) -> Result<Option<File>> {
+    match create_lock(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if cannot_write(&error) => match File::open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if cannot_write(&error) || error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("open", path, error)),
+        },
+        Err(error) => Err(Error::io("open", path, error)),
+    }
+}
+
+/// Whether an error says that the store takes nothing, now or ever.
+pub(crate) fn cannot_write(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+    )
+}
+
+/// Waits until nobody else holds the lock file `path`.
+pub(crate) fn wait_for(path: &Path) -> Result<File> {
+    let failed = |source| Error::io("lock", path, source);
+    let file = create_lock(path).map_err(failed)?;
+    uninterrupted(|| file.lock()).map_err(failed)?;
+    Ok(file)
+}
+
+/// A key's lock, taken.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) file: File,
+    /// Whether somebody else had it first.
+    pub(crate) waited: bool,
+    /// Whether somebody gave the key up meanwhile, having run without a result to keep.
+    pub(crate) abandoned: bool,
+}
+
+/// Takes the lock of `key`, waiting for whoever holds it; `None` where the store cannot be written.
+///
+/// The length of the lock file counts how often the key was given up: whoever waits compares it with what it was
+/// when the wait began. A holder that dies does not count.
+pub(crate) fn claim(layout: &Layout, key: &Key, waiting: &mut dyn FnMut()) -> Result<Option<Taken>> {
+    let path = layout.lock(&key.0.to_hex());
+    let mut pause = Duration::from_millis(1);
+    let mut told = Instant::now();
+    let mut given_up = None;
+    let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    loop {
+        match try_claim(&path) {
+            Ok(Some(file)) => {
+                let now = file.metadata().map_or(0, |metadata| metadata.len());
+                let abandoned = given_up.is_some_and(|then| now > then);
+                return Ok(Some(Taken { file, waited: given_up.is_some(), abandoned }));
+            }
+            Ok(None) => {}
+            Err(error) if cannot_write(&error) => return Ok(None),
+            Err(error) => return Err(Error::io("lock", &path, error)),
+        }
+        given_up.get_or_insert_with(|| length(&path));
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+        if told.elapsed() >= Duration::from_millis(100) {
+            told = Instant::now();
+            waiting();
+        }
+    }
+}
+
+/// Tells those who wait for the lock in `file` that the key was given up.
+pub(crate) fn give_up(file: &File) {
+    // Where that fails they will wait for one another, and be right.
+    let _ = file.metadata().and_then(|metadata| file.set_len(metadata.len() + 1));
+}
+
+/// Takes a lock file's lock if nobody has it. A file that was removed meanwhile does not count: whoever comes
+/// later would lock another one.
+pub(crate) fn try_claim(path: &Path) -> io::Result<Option<File>> {
+    loop {
+        let file = create_lock(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let ours = file.metadata()?;
+        match fs::symlink_metadata(path) {
+            Ok(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => return Ok(Some(file)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Blobs that this process put in place and that no commit names yet: they are listed in a file which it
+/// holds locked, so that collection leaves them alone for as long as the process lives, and no longer.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    blobs: HashSet<BlobId>,
+    file: Option<(tempfile::TempPath, File)>,
+}
+
+impl Pending {
+    /// Protects `blob`. To be called with the store's lock held, before looking whether the blob is there.
+    pub(crate) fn add(&mut self, layout: &Layout, blob: BlobId) -> Result<()> {
+        if self.blobs.contains(&blob) {
+            return Ok(());
+        }
+        let directory = layout.temporary();
+        let failed = |source| Error::io("write", &directory, source);
+        if self.file.is_none() {
+            let (file, path) = new_temporary_like(&directory, PENDING_PREFIX).map_err(failed)?.into_parts();
+            uninterrupted(|| file.lock()).map_err(failed)?;
+            self.file = Some((path, file));
+        }
+        if let Some((_, file)) = &self.file {
+            // At its place, so that half a name that an earlier failure left is written over.
+            let place = self.blobs.len().saturating_mul(DIGEST_LENGTH) as u64;
+            file.write_all_at(blob.0.as_bytes(), place).map_err(failed)?;
+        }
+        self.blobs.insert(blob);
+        Ok(())
+    }
+
+    /// Whether `blob` is protected, and so in place.
+    pub(crate) fn contains(&self, blob: &BlobId) -> bool {
+        self.blobs.contains(blob)
+    }
+
+    /// Ends the protection of blobs that a commit names now.
+    pub(crate) fn settle(&mut self, committed: &[BlobId]) {
+        for blob in committed {
+            self.blobs.remove(blob);
+        }
+        let Some((_, file)) = &self.file else {
+            return;
+        };
+        let mut list = Vec::with_capacity(self.blobs.len().saturating_mul(DIGEST_LENGTH));
+        for blob in &self.blobs {
+            list.extend_from_slice(blob.0.as_bytes());
+        }
+        // What a failure leaves behind protects too much, until this process ends.
+        let _ = file.write_all_at(&list, 0).and_then(|()| file.set_len(list.len() as u64));
+    }
+}
+
+/// The blobs that living processes protect. Lists of the dead are removed: nobody else can hold them, since
+/// the caller has the store to himself.
+pub(crate) fn pending_of_all(layout: &Layout, _proof: &ExclusiveGuard) -> Result<Vec<BlobId>> {
+    let directory = layout.temporary();
+    let mut blobs = Vec::new();
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(blobs),
+        Err(error) => return Err(Error::io("list", &directory, error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|source| Error::io("list", &directory, source))?;
+        if !entry.file_name().as_encoded_bytes().starts_with(PENDING_PREFIX.as_bytes()) {
+            continue;
+        }
+        let path = entry.path();
+        let read = || -> io::Result<Option<Vec<u8>>> {
+            let file = File::open(&path)?;
+            if file.try_lock().is_ok() {
+                fs::remove_file(&path)?;
+                return Ok(None);
+            }
+            fs::read(&path).map(Some)
+        };
+        match read() {
+            Ok(list) => blobs.extend(list.iter().flat_map(|list| ids(list))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("read", &path, error)),
+        }
+    }
+    Ok(blobs)
+}
+
+fn ids(list: &[u8]) -> impl Iterator<Item = BlobId> {
+    let (whole, _) = list.as_chunks::<DIGEST_LENGTH>();
+    whole.iter().map(|bytes| BlobId(Digest::from_bytes(*bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn layout() -> (tempfile::TempDir, Layout) {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::new(directory.path().join("store"));
+        layout.create().unwrap();
+        (directory, layout)
+    }
+
+    #[test]
+    fn one_claim_of_a_key_at_a_time() {
+        let (_directory, layout) = layout();
+        let key = Key(Digest::of(b"key"));
+        let inside = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let claim = claim(&layout, &key, &mut || {}).unwrap().unwrap();
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    thread::sleep(Duration::from_millis(1));
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    drop(claim);
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_removed_lock_file_lets_nobody_in_twice() {
+        let (_directory, layout) = layout();
+        let key = Key(Digest::of(b"key"));
+        let path = layout.lock(&key.0.to_hex());
+        let first = claim(&layout, &key, &mut || {}).unwrap().unwrap();
+        assert!(try_claim(&path).unwrap().is_none());
+        fs::remove_file(&path).unwrap();
+        let second = try_claim(&path).unwrap().unwrap();
+        assert_ne!(first.file.metadata().unwrap().ino(), second.metadata().unwrap().ino());
+    }
+
+    #[test]
+    fn whoever_waits_is_told_so() {
+        let (_directory, layout) = layout();
+        let key = Key(Digest::of(b"key"));
+        let first = claim(&layout, &key, &mut || {}).unwrap();
+        let mut first = Some(first);
+        let mut told = 0;
+        let second = claim(&layout, &key, &mut || {
+            told += 1;
+            if told == 2 {
+                first = None;
+            }
+        });
+        assert!(second.unwrap().is_some());
+        assert_eq!(told, 2);
+    }
+
+    #[test]
+    fn deleting_waits_for_every_reader() {
+        let (_directory, layout) = layout();
+        let (one, other) = (StoreLock::new(&layout), StoreLock::new(&layout));
+        let shared = (one.shared().unwrap(), one.shared().unwrap(), other.shared().unwrap());
+        let deleting = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _exclusive = other.exclusive().unwrap();
+                deleting.store(1, Ordering::SeqCst);
+            });
+            thread::sleep(Duration::from_millis(20));
+            drop(shared.0);
+            drop(shared.2);
+            thread::sleep(Duration::from_millis(20));
+            assert_eq!(deleting.load(Ordering::SeqCst), 0);
+            drop(shared.1);
+        });
+        assert_eq!(deleting.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn pending_blobs_are_known_to_others_until_the_process_ends() {
+        let (_directory, layout) = layout();
+        let lock = StoreLock::new(&layout);
+        let blobs: Vec<BlobId> = (0..5_u8).map(|n| BlobId(Digest::of(&[n]))).collect();
+        let mut pending = Pending::default();
+        for blob in &blobs {
+            pending.add(&layout, *blob).unwrap();
+        }
+        let all = pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap();
+        assert_eq!(all, blobs);
+        pending.settle(&blobs[..3]);
+        assert_eq!(pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap().len(), 2);
+        drop(pending);
+        assert!(pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_list_of_a_dead_process_is_removed() {
+        let (_directory, layout) = layout();
+        let path = layout.temporary().join("pending-dead.list");
+        fs::write(&path, [7; 64]).unwrap();
+        let proof = StoreLock::new(&layout).exclusive().unwrap();
+        assert!(pending_of_all(&layout, &proof).unwrap().is_empty());
+        assert!(!path.exists());
+    }
+}

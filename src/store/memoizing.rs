@@ -1,0 +1,333 @@
+//! What running commands needs of a store in a directory: the `Store` trait.
+//!
+//! Order of writing: blobs in place; then the key's hot entry removed; then, in one transaction, the commit; then
+//! its hot entry.
+
+use super::blobs::is_empty;
+use super::index::{Index, NewCommit, Parent, State};
+use super::local::LocalStore;
+use super::lock;
+use super::recall::{INLINE, LARGEST_TREE, MOST_CANDIDATES, fitted, read_hot, write_hot};
+use super::{BlobWriter, Candidate, Claim, Draft, Event, Store, events, flat};
+use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
+use crate::encode::{Decode, Encode};
+use crate::error::{Error, Kind, Result};
+use crate::record::{Commit, OutputKind, OutputTree};
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::Path;
+
+/// How many commits of a function are looked through for the nearest.
+const NEAR: usize = 64;
+
+impl Store for LocalStore {
+    fn find(&self, key: &Key) -> Result<Vec<Candidate>> {
+        match read_hot(self.layout(), key) {
+            Some(candidates) => Ok(candidates),
+            None => self.rebuild(key),
+        }
+    }
+
+    fn nearest(
+        &self,
+        lineage: &LineageId,
+        function: &Digest,
+        words: &[Vec<u8>],
+    ) -> Result<Option<(Commit, Vec<u8>)>> {
+        let own = self.read_index(|index| index.of_lineage(lineage, 1))?;
+        if let Some((_, commit, manifest)) = own.into_iter().next() {
+            return Ok(Some((commit, manifest)));
+        }
+        let others = self.read_index(|index| index.of_function(function, NEAR))?;
+        // Of equally near ones the first, which is the newest.
+        let nearest = others.into_iter().min_by_key(|(_, commit, _)| distance(&commit.words, words));
+        Ok(nearest.map(|(_, commit, manifest)| (commit, manifest)))
+    }
+
+    fn claim(&self, key: &Key, waiting: &mut dyn FnMut()) -> Result<Claim> {
+        let taken = match self.ready() {
+            Ok(()) => lock::claim(self.layout(), key, waiting)?,
+            Err(error) if error.os_error().is_some_and(lock::cannot_write) => None,
+            Err(error) => return Err(error),
+        };
+        let (waited, abandoned) =
+            taken.as_ref().map_or((false, false), |taken| (taken.waited, taken.abandoned));
+        Ok(Claim { key: *key, lock: taken.map(|taken| taken.file), waited, abandoned })
+    }
+
+    fn write(&self) -> Result<Box<dyn BlobWriter>> {
+        self.ready()?;
+        Ok(Box::new(self.blobs.write()))
+    }
+
+    fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>> {
+        self.blobs.read(blob)
+    }
+
+    fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId> {
+        self.ready()?;
+        check(&claim, &draft)?;
+        match self.commit_once(&draft) {
+            Err(error) if error.kind() == Kind::Damaged => {
+                self.set_aside()?;
+                self.commit_once(&draft)
+            }
+            other => other,
+        }
+    }
+
+    fn renew(&self, key: &Key, candidate: &Candidate) {
+        // Whatever goes wrong costs time at the next hit.
+        let _ = self.change_hot(key, |candidates| {
+            let same = candidates.iter_mut().find(|other| other.id == candidate.id);
+            same.map(|same| *same = candidate.clone()).is_some()
+        });
+    }
+
+    fn distrust(&self, key: &Key, commit: &CommitId) {
+        if self.ready().is_err() {
+            return;
+        }
+        // Where the store cannot be written, the damage will be found again.
+        let _ = (|| {
+            let _shared = self.blobs.lock.shared()?;
+            flat::remove(self.layout(), flat::Area::Keys, &key.0)?;
+            self.with_index(|index| index.mark(&[*commit], State::DISTRUSTED))
+        })();
+    }
+
+    fn note(&self, event: &Event) {
+        let may = match event {
+            // Whoever has a hit has read what an older or newer program could not have written.
+            Event::Hit { .. } => true,
+            Event::Missed { .. } => self.ready().is_ok(),
+        };
+        if may {
+            events::note(self.layout(), event);
+        }
+    }
+
+    fn directory(&self) -> &Path {
+        self.layout().root()
+    }
+}
+
+impl LocalStore {
+    /// The candidates of a key by the database, and its hot entry written anew, unless somebody is recording.
+    fn rebuild(&self, key: &Key) -> Result<Vec<Candidate>> {
+        let rows = self.read_index(|index| index.replayable(key, MOST_CANDIDATES))?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let build = |rows: Vec<(super::index::Brief, Commit)>| -> Vec<Candidate> {
+            rows.into_iter().filter_map(|(brief, commit)| self.candidate(brief.id, commit)).collect()
+        };
+        let claim = lock::try_claim(&self.layout().lock(&key.0.to_hex()));
+        if !matches!(claim, Ok(Some(_))) {
+            return Ok(build(rows));
+        }
+        let Ok(_shared) = self.blobs.lock.shared() else {
+            return Ok(build(rows));
+        };
+        // Asked again with the locks held, so that nothing older than what is there gets written.
+        let candidates = build(self.with_index(|index| index.replayable(key, MOST_CANDIDATES))?);
+        // A store that cannot be written has no hot entry, and the answer none the less.
+        let _ = write_hot(self.layout(), key, &candidates);
+        Ok(candidates)
+    }
+
+    /// A candidate without evidence; `None` where the tree of its outputs cannot be had.
+    fn candidate(&self, id: CommitId, commit: Commit) -> Option<Candidate> {
+        let outputs = match commit.outputs {
+            None => None,
+            Some(content) => {
+                let bytes = self.blobs.read_small(&content.blob, content.size.min(LARGEST_TREE)).ok()??;
+                Some(OutputTree::from_bytes(&bytes).ok()?)
+            }
+        };
+        let inline = self.inline_of(&commit);
+        let evidence = fitted(Vec::new(), commit.observations.len());
+        let entries = outputs.as_ref().map_or(0, |tree| tree.entries().len());
+        let output_evidence = fitted(Vec::new(), entries);
+        Some(Candidate { id, commit, evidence, outputs, output_evidence, indifferent: Vec::new(), inline })
+    }
+
+    /// The streams that are small enough to come along.
+    fn inline_of(&self, commit: &Commit) -> Vec<(BlobId, Vec<u8>)> {
+        let mut blobs: Vec<BlobId> = Vec::new();
+        for content in [commit.stdout, commit.stderr] {
+            if content.size <= INLINE && !blobs.contains(&content.blob) {
+                blobs.push(content.blob);
+            }
+        }
+        let read = |blob| Some((blob, self.blobs.read_small(&blob, INLINE).ok()??));
+        blobs.into_iter().filter_map(read).collect()
+    }
+
+    fn commit_once(&self, draft: &Draft) -> Result<CommitId> {
+        let shared = self.blobs.lock.shared()?;
+        let blobs = blobs_of(&draft.commit, draft.outputs.as_ref());
+        let stored = self.stored_size_of(&blobs)?;
+        let key = draft.commit.key;
+        let replayable = draft.commit.is_replayable();
+        let before = if replayable { read_hot(self.layout(), &key).unwrap_or_default() } else { Vec::new() };
+        if replayable {
+            flat::remove(self.layout(), flat::Area::Keys, &key.0)?;
+        }
+        let inserted = self.with_index(|index| {
+            let new = NewCommit {
+                commit: draft.commit.clone(),
+                parent: Parent::Newest,
+                manifest: &draft.manifest,
+                tags: &draft.tags,
+                products: products_of(&draft.commit, draft.outputs.as_ref()),
+                consumed: &draft.consumed,
+                size: produced_size(&draft.commit, draft.outputs.as_ref()),
+                stored,
+                added: self.blobs.added_by(&blobs),
+                blobs: blobs.clone(),
+            };
+            let inserted = index.insert(vec![new])?;
+            let ids = if replayable { index.replayable_ids(&key, MOST_CANDIDATES)? } else { Vec::new() };
+            Ok((inserted, ids))
+        });
+        let (inserted, ids) = inserted?;
+        let Some((commit, id, _)) = inserted.into_iter().next() else {
+            return Err(Error::new(Kind::Other, "the commit was not recorded"));
+        };
+        self.blobs.settle(&blobs);
+        if replayable {
+            // The commit stands: a hot entry that cannot be written is made when it is next looked for.
+            let _ = self.write_hot_after(&key, commit, id, draft, &ids, before);
+        }
+        drop(shared);
+        Ok(id)
+    }
+
+    fn write_hot_after(
+        &self,
+        key: &Key,
+        commit: Commit,
+        id: CommitId,
+        draft: &Draft,
+        ids: &[CommitId],
+        mut before: Vec<Candidate>,
+    ) -> Result<()> {
+        let entries = draft.outputs.as_ref().map_or(0, |tree| tree.entries().len());
+        let new = Candidate {
+            id,
+            inline: self.inline_of(&commit),
+            evidence: fitted(draft.evidence.clone(), commit.observations.len()),
+            outputs: draft.outputs.clone(),
+            output_evidence: fitted(draft.output_evidence.clone(), entries),
+            indifferent: Vec::new(),
+            commit,
+        };
+        before.push(new);
+        let mut candidates = Vec::new();
+        for wanted in ids {
+            if let Some(place) = before.iter().position(|candidate| candidate.id == *wanted) {
+                candidates.push(before.swap_remove(place));
+            } else if let Some(listed) = self.with_index(|index| index.commit(wanted))? {
+                candidates.extend(self.candidate(*wanted, listed.commit));
+            }
+        }
+        write_hot(self.layout(), key, &candidates)
+    }
+
+    /// Changes a hot entry that is there, if `change` says that it did and nobody is recording under the key.
+    fn change_hot(&self, key: &Key, change: impl FnOnce(&mut Vec<Candidate>) -> bool) -> Result<()> {
+        self.ready()?;
+        let path = self.layout().lock(&key.0.to_hex());
+        let claim = lock::try_claim(&path).map_err(|source| Error::io("lock", &path, source))?;
+        if claim.is_none() {
+            return Ok(());
+        }
+        let _shared = self.blobs.lock.shared()?;
+        let Some(mut candidates) = read_hot(self.layout(), key) else {
+            return Ok(());
+        };
+        if change(&mut candidates) { write_hot(self.layout(), key, &candidates) } else { Ok(()) }
+    }
+
+    /// What blobs take on disk together, each of which must be in place.
+    pub(super) fn stored_size_of(&self, blobs: &[BlobId]) -> Result<u64> {
+        let mut total: u64 = 0;
+        for blob in blobs {
+            let Some(size) = self.blobs.stored_size(blob) else {
+                return Err(Error::new(Kind::Other, format!("blob {} is not in the store", blob.short())));
+            };
+            total = total.saturating_add(size);
+        }
+        Ok(total)
+    }
+
+    /// Runs `run` on the database if it is open already or can be opened; for numbers nobody depends on.
+    pub(super) fn ask<T>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Option<T> {
+        self.ready().ok()?;
+        self.with_index(run).ok()
+    }
+}
+
+/// Refuses a draft that contradicts itself: it could only be recorded under a wrong name.
+fn check(claim: &Claim, draft: &Draft) -> Result<()> {
+    let wrong = |words: &str| Err(Error::new(Kind::Other, format!("the run cannot be recorded: {words}")));
+    if claim.key != draft.commit.key {
+        return wrong("its key is not the claimed one");
+    }
+    if claim.lock.is_none() {
+        return wrong("the store cannot be written");
+    }
+    if Digest::of(&draft.manifest) != draft.commit.key.0 {
+        return wrong("its manifest is not that of its key");
+    }
+    let tree = draft.outputs.as_ref().map(|tree| BlobId(Digest::of(&tree.to_bytes())));
+    if tree != draft.commit.outputs.map(|content| content.blob) {
+        return wrong("its outputs are not those of its tree");
+    }
+    Ok(())
+}
+
+/// Every blob that a commit needs, each once; the one of no bytes is always there.
+pub(super) fn blobs_of(commit: &Commit, outputs: Option<&OutputTree>) -> Vec<BlobId> {
+    let files = outputs.into_iter().flat_map(OutputTree::entries).filter_map(|entry| match &entry.kind {
+        OutputKind::File { content, .. } => Some(content.blob),
+        _ => None,
+    });
+    let mut seen = HashSet::new();
+    let all = commit.blobs().into_iter().chain(files);
+    all.filter(|blob| !is_empty(blob) && seen.insert(*blob)).collect()
+}
+
+/// What a run produced: its stdout, under an empty path, and the files it left. What has no bytes is no product:
+/// everything empty would seem to come from it.
+pub(super) fn products_of(commit: &Commit, outputs: Option<&OutputTree>) -> Vec<(Digest, Vec<u8>)> {
+    let mut products = vec![(commit.stdout.blob.0, Vec::new())];
+    for entry in outputs.into_iter().flat_map(OutputTree::entries) {
+        if let OutputKind::File { content, .. } = &entry.kind {
+            products.push((content.blob.0, entry.path.clone()));
+        }
+    }
+    products.retain(|(digest, _)| !is_empty(&BlobId(*digest)));
+    products
+}
+
+/// Bytes of all that a run produced.
+pub(super) fn produced_size(commit: &Commit, outputs: Option<&OutputTree>) -> u64 {
+    let files = outputs.map_or(0, OutputTree::total_bytes);
+    commit.stdout.size.saturating_add(commit.stderr.size).saturating_add(files)
+}
+
+/// In how many places two command lines differ.
+fn distance(left: &[Vec<u8>], right: &[Vec<u8>]) -> usize {
+    let different = left.iter().zip(right).filter(|(left, right)| left != right).count();
+    different.saturating_add(left.len().abs_diff(right.len()))
+}
+
+impl LocalStore {
+    /// Whether the store is beyond its cap by what is known without looking at every blob.
+    pub fn over_cap(&self) -> bool {
+        let stored = self.ask(|index| index.totals()).map_or(0, |totals| totals.stored);
+        self.max_size.is_some_and(|cap| stored > cap)
+    }
+}

@@ -1,0 +1,224 @@
+//! What a collection drops: a pure function over rows and sizes.
+//!
+//! Knows nothing of files, the database, or the clock. `gc` shows the plan and carries it out.
+
+use super::clock::DAY;
+use crate::digest::{BlobId, CommitId};
+use crate::record::Timestamp;
+use std::collections::HashMap;
+
+/// The age since last use at which commits are dropped unless another is given, in nanoseconds: 30 days.
+pub const DEFAULT_AGE: i64 = 30 * DAY;
+
+/// What a collection is to drop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Commits not used for longer than this, in nanoseconds.
+    pub older_than: Option<i64>,
+    /// The least recently used results until the rest takes no more than this, in bytes.
+    pub max_size: Option<u64>,
+}
+
+/// What a collection drops. Nothing has happened yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Commits that are dropped for their age, oldest first.
+    pub remove: Vec<CommitId>,
+    /// Commits that lose their blobs to save room and stay in the history, least recently used first.
+    pub evict: Vec<CommitId>,
+    /// How many blobs no commit needs then, those included which none needs now.
+    pub blobs: u64,
+    /// Bytes that those take.
+    pub bytes: u64,
+    /// Bytes that the rest takes.
+    pub rest: u64,
+}
+
+/// A blob's name, short: two blobs with one short name are kept or dropped together, which errs on the safe side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Short(u64);
+
+impl Short {
+    pub(crate) fn of(blob: &BlobId) -> Self {
+        Self(u64::from_be_bytes(blob.0.as_bytes().first_chunk().copied().unwrap_or_default()))
+    }
+}
+
+/// A commit as the plan sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) id: CommitId,
+    pub(crate) sequence: i64,
+    /// Last use.
+    pub(crate) used: Timestamp,
+    /// Whether it is exempt.
+    pub(crate) keep: bool,
+    /// The blobs that it needs.
+    pub(crate) blobs: Vec<Short>,
+}
+
+/// What `policy` drops of `commits` when ages are counted to `reference`. `sizes` are those of all blobs on disk.
+pub(crate) fn plan(
+    commits: &[Held],
+    sizes: &HashMap<Short, u64>,
+    policy: &Policy,
+    reference: Timestamp,
+) -> Plan {
+    let mut plan = Plan::default();
+    let mut kept: Vec<&Held> = Vec::new();
+    for commit in commits {
+        let age = reference.0.saturating_sub(commit.used.0);
+        if !commit.keep && policy.older_than.is_some_and(|limit| age > limit) {
+            plan.remove.push(commit.id);
+        } else {
+            kept.push(commit);
+        }
+    }
+    let mut needed: HashMap<Short, u64> = HashMap::new();
+    for blob in kept.iter().flat_map(|commit| &commit.blobs) {
+        *needed.entry(*blob).or_default() += 1;
+    }
+    let size_of = |blob: &Short| sizes.get(blob).copied().unwrap_or(0);
+    let mut rest: u64 = needed.keys().map(size_of).sum();
+    if let Some(limit) = policy.max_size {
+        // What was used in the future, by a clock that was wrong, was used just now.
+        kept.sort_by_key(|commit| (commit.used.min(reference), commit.sequence));
+        for commit in kept {
+            if rest <= limit {
+                break;
+            }
+            let recent = reference.0.saturating_sub(commit.used.0) < DAY;
+            if commit.keep || recent || commit.blobs.is_empty() {
+                continue;
+            }
+            plan.evict.push(commit.id);
+            for blob in &commit.blobs {
+                let Some(count) = needed.get_mut(blob) else { continue };
+                *count -= 1;
+                if *count == 0 {
+                    needed.remove(blob);
+                    rest = rest.saturating_sub(size_of(blob));
+                }
+            }
+        }
+    }
+    let dropped = sizes.iter().filter(|(blob, _)| !needed.contains_key(blob));
+    (plan.blobs, plan.bytes) = dropped.fold((0, 0), |(count, bytes), (_, size)| (count + 1, bytes + size));
+    plan.rest = rest;
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp(1000 * DAY);
+
+    fn held(n: i64, days_ago: i64, blobs: &[u64]) -> Held {
+        Held {
+            id: CommitId(Digest::of(&n.to_le_bytes())),
+            sequence: n,
+            used: Timestamp(NOW.0 - days_ago * DAY),
+            keep: false,
+            blobs: blobs.iter().map(|blob| Short(*blob)).collect(),
+        }
+    }
+
+    fn sizes(count: u64) -> HashMap<Short, u64> {
+        (0..count).map(|blob| (Short(blob), 100)).collect()
+    }
+
+    fn ids(commits: &[Held], places: &[usize]) -> Vec<CommitId> {
+        places.iter().map(|place| commits[*place].id).collect()
+    }
+
+    #[test]
+    fn what_was_not_used_for_long_goes_and_its_own_blobs_with_it() {
+        let commits = [held(0, 31, &[0, 1]), held(1, 30, &[1, 2]), held(2, 0, &[3])];
+        let policy = Policy { older_than: Some(30 * DAY), max_size: None };
+        let plan = plan(&commits, &sizes(5), &policy, NOW);
+        assert_eq!(plan.remove, ids(&commits, &[0]));
+        assert_eq!((plan.blobs, plan.bytes, plan.rest), (2, 200, 300));
+    }
+
+    #[test]
+    fn the_least_recently_used_lose_their_blobs_until_the_rest_fits() {
+        let commits = [held(0, 5, &[0]), held(1, 9, &[1]), held(2, 7, &[2, 3]), held(3, 2, &[4])];
+        let policy = Policy { older_than: None, max_size: Some(250) };
+        let plan = plan(&commits, &sizes(5), &policy, NOW);
+        assert_eq!(plan.evict, ids(&commits, &[1, 2]));
+        assert_eq!((plan.bytes, plan.rest), (300, 200));
+    }
+
+    #[test]
+    fn a_blob_that_another_needs_frees_nothing() {
+        let commits = [held(0, 9, &[0]), held(1, 8, &[0]), held(2, 7, &[1])];
+        let policy = Policy { older_than: None, max_size: Some(100) };
+        let plan = plan(&commits, &sizes(2), &policy, NOW);
+        assert_eq!(plan.evict, ids(&commits, &[0, 1]));
+    }
+
+    #[test]
+    fn what_was_used_today_or_is_kept_stays_whatever_its_size() {
+        let mut commits = [held(0, 90, &[0]), held(1, 0, &[1]), held(2, -400, &[2]), held(3, 2, &[3])];
+        commits[0].keep = true;
+        let policy = Policy { older_than: Some(30 * DAY), max_size: Some(0) };
+        let plan = plan(&commits, &sizes(4), &policy, NOW);
+        assert!(plan.remove.is_empty());
+        assert_eq!(plan.evict, ids(&commits, &[3]));
+        assert_eq!(plan.rest, 300);
+    }
+
+    prop_compose! {
+        fn any_commits()(rows in prop::collection::vec(
+            (-50_i64..100, any::<bool>(), prop::collection::vec(0_u64..30, 0..4)), 0..30,
+        )) -> Vec<Held> {
+            let rows = rows.into_iter().enumerate();
+            rows.map(|(n, (days, keep, blobs))| {
+                let mut commit = held(i64::try_from(n).unwrap(), days, &blobs);
+                commit.blobs.sort();
+                commit.blobs.dedup();
+                commit.keep = keep;
+                commit
+            }).collect()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn plans_keep_their_promises(commits in any_commits(), age in 0_i64..60, cap in 0_u64..3000) {
+            let policy = Policy { older_than: Some(age * DAY), max_size: Some(cap) };
+            let plan = plan(&commits, &sizes(30), &policy, NOW);
+            let find = |id: &CommitId| commits.iter().find(|commit| commit.id == *id).unwrap();
+            for id in &plan.remove {
+                prop_assert!(!find(id).keep && NOW.0 - find(id).used.0 > age * DAY);
+            }
+            for id in &plan.evict {
+                prop_assert!(!find(id).keep && NOW.0 - find(id).used.0 >= DAY);
+                prop_assert!(!plan.remove.contains(id));
+            }
+            let left = commits.iter().filter(|commit| {
+                !plan.remove.contains(&commit.id) && !plan.evict.contains(&commit.id)
+            });
+            let left: Vec<&Held> = left.collect();
+            let needed: std::collections::HashSet<Short> =
+                left.iter().flat_map(|commit| commit.blobs.iter().copied()).collect();
+            prop_assert_eq!(plan.rest, needed.len() as u64 * 100);
+            prop_assert_eq!(plan.bytes + plan.rest, 3000);
+            let can_go = |commit: &&&Held| {
+                !commit.keep && NOW.0 - commit.used.0 >= DAY && !commit.blobs.is_empty()
+            };
+            prop_assert!(plan.rest <= cap || left.iter().filter(can_go).count() == 0);
+        }
+
+        #[test]
+        fn an_earlier_reference_never_removes_more(commits in any_commits(), back in 0_i64..100) {
+            let policy = Policy { older_than: Some(20 * DAY), max_size: None };
+            let later = plan(&commits, &sizes(30), &policy, NOW);
+            let earlier = plan(&commits, &sizes(30), &policy, Timestamp(NOW.0 - back * DAY));
+            prop_assert!(earlier.remove.iter().all(|id| later.remove.contains(id)));
+        }
+    }
+}

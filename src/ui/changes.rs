@@ -1,0 +1,493 @@
+//! What changed, in words: between two manifests, and between what two runs observed.
+//!
+//! Knows nothing of how a change was found. `exec` explains a miss with these words, `history` and `diff` a step.
+
+use super::escape;
+use crate::hash::manifest::{Change, Part, Value};
+use crate::record::{FileState, Observation, StdinUse, StoredPath};
+use std::os::unix::ffi::OsStrExt;
+
+/// Values longer than this are not shown.
+const LONGEST_VALUE: usize = 40;
+
+/// What the words of a change may draw on beside the change itself.
+#[derive(Clone, Copy)]
+pub struct Background<'a> {
+    /// The words of the newer command.
+    pub words: &'a [Vec<u8>],
+    /// Names the pieces of a source that changed ("function train"), as its language sees them; may be empty.
+    pub pieces: &'a dyn Fn(&StoredPath) -> Vec<String>,
+}
+
+/// No pieces of sources: only the file is named.
+#[must_use]
+pub fn no_pieces(_: &StoredPath) -> Vec<String> {
+    Vec::new()
+}
+
+/// The changes in words, one phrase for each fact, in the order of interest: code, packages, tools, variables,
+/// arguments, inputs, the rest.
+#[must_use]
+pub fn phrases(changes: &[Change], background: Background<'_>) -> Vec<String> {
+    let mut ordered: Vec<&Change> = changes.iter().collect();
+    ordered.sort_by_key(|change| rank(&change.part));
+    let arguments = ordered.iter().filter(|change| matches!(change.part, Part::Word(_))).count();
+    let mut phrases = Vec::new();
+    for change in ordered {
+        match change.part {
+            // Words that moved up or down tell nothing one by one.
+            Part::Word(_) if arguments > 3 => {
+                let summary = format!("{arguments} arguments changed");
+                if !phrases.contains(&summary) {
+                    phrases.push(summary);
+                }
+            }
+            _ => phrases.push(phrase(change, background)),
+        }
+    }
+    phrases
+}
+
+/// One change in words.
+#[must_use]
+pub fn phrase(change: &Change, background: Background<'_>) -> String {
+    let (before, after) = (change.before.as_ref(), change.after.as_ref());
+    match &change.part {
+        Part::Platform => format!("platform{}", values(before, after)),
+        Part::Directory => format!("directory{}", values(before, after)),
+        Part::Word(place) => word(*place, before, after),
+        Part::Program(place) => {
+            let name = background.words.get(usize::try_from(*place).unwrap_or(usize::MAX));
+            let name =
+                name.map_or_else(|| "the program".to_owned(), |name| escape::brief(name, LONGEST_VALUE));
+            format!("program {name} {}", verb(before, after))
+        }
+        Part::Source(path) => source(path, before, after, background),
+        Part::Shadow(path) => match after {
+            Some(Value::Present | Value::File { .. }) => {
+                format!("{} appeared and would be imported", shown(path))
+            }
+            _ => format!("{}: whether it is there counts {}", shown(path), since(before)),
+        },
+        Part::Package(_, name) => package(name, before, after),
+        Part::Setting(path) | Part::Input(path) => format!("{} {}", shown(path), verb(before, after)),
+        Part::Variable(name) => variable(name, before, after),
+        Part::Tool(name) => format!("tool {} {}", escape::brief(name, LONGEST_VALUE), verb(before, after)),
+        Part::Stdin => format!("standard input {}", verb(before, after)),
+        Part::Output(pattern) => {
+            let pattern = escape::brief(pattern, LONGEST_VALUE);
+            let verb =
+                if after.is_some() { "is declared as output" } else { "is no longer declared as output" };
+            format!("{pattern} {verb}")
+        }
+        Part::Salt => format!("salt{}", values(before, after)),
+        Part::Flag(name) => match after {
+            Some(_) => format!("--{} given", escape::line(name.as_bytes())),
+            None => format!("--{} not given", escape::line(name.as_bytes())),
+        },
+    }
+}
+
+/// In words, how an observation of an earlier run differs from that of a later one, or from what is found now.
+/// Both must be about the same thing; `None` where one run did not look.
+#[must_use]
+pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> String {
+    let Some(either) = after.or(before) else { return String::new() };
+    let looked = match (before, after) {
+        (None, _) => Some("is looked at now"),
+        (_, None) => Some("is no longer looked at"),
+        _ => None,
+    };
+    let verb = |changed: &'static str| looked.unwrap_or(changed);
+    match either {
+        Observation::Content { path, .. } => format!("{} {}", shown(path), verb("changed")),
+        Observation::State { path, .. } => match (before, after) {
+            (Some(Observation::State { state: was, .. }), Some(Observation::State { state: is, .. })) => {
+                format!("{} {}", shown(path), state(was, is))
+            }
+            _ => format!("{} {}", shown(path), verb("changed")),
+        },
+        Observation::Listing { path, .. } => {
+            format!("entries of {} {}", shown(path), plural(verb("changed")))
+        }
+        Observation::Importable { path, .. } => {
+            format!("importable entries of {} {}", shown(path), plural(verb("changed")))
+        }
+        Observation::Network => "the network may not decide the result".to_owned(),
+        Observation::TimeOrder { .. } => format!("order of modification times {}", verb("changed")),
+        Observation::Modified { path, .. } => {
+            format!("modification time of {} {}", shown(path), verb("changed"))
+        }
+        Observation::Stdin(StdinUse::Content { .. }) => format!("standard input {}", verb("changed")),
+        Observation::Stdin(StdinUse::Place { .. }) => {
+            format!("size or offset of standard input {}", verb("changed"))
+        }
+        Observation::Descriptor { number, .. } => format!("descriptor {number} {}", verb("changed")),
+        Observation::Variable { name, .. } => {
+            let name = escape::brief(name, LONGEST_VALUE);
+            match (before, after) {
+                (Some(Observation::Variable { value: None, .. }), Some(_)) => format!("{name} set"),
+                (Some(_), Some(Observation::Variable { value: None, .. })) => format!("{name} unset"),
+                _ => format!("{name} {}", looked.map_or("changed", in_environment)),
+            }
+        }
+        Observation::Environment { .. } => format!("the environment {}", verb("changed")),
+        Observation::Umask(_) => match (before, after) {
+            (Some(Observation::Umask(was)), Some(Observation::Umask(is))) => {
+                format!("umask {was:03o} → {is:03o}")
+            }
+            _ => format!("umask {}", verb("changed")),
+        },
+        Observation::Superuser(is) => match looked {
+            Some(looked) => format!("whether root runs it {looked}"),
+            None if *is => "run as root".to_owned(),
+            None => "not run as root".to_owned(),
+        },
+        Observation::Root(path) => {
+            format!("root {} {}", escape::brief(path, LONGEST_VALUE), verb("is another"))
+        }
+    }
+}
+
+/// What an observation is about: two with the same subject can be compared.
+#[must_use]
+pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
+    let path = |path: &StoredPath| path.shown().as_os_str().as_bytes().to_vec();
+    match observation {
+        Observation::Content { path: at, .. } => (0, path(at)),
+        Observation::State { path: at, follow, .. } => (if *follow { 1 } else { 2 }, path(at)),
+        Observation::Listing { path: at, .. } => (3, path(at)),
+        Observation::TimeOrder { .. } => (4, Vec::new()),
+        Observation::Modified { path: at, .. } => (5, path(at)),
+        Observation::Stdin(_) => (6, Vec::new()),
+        Observation::Descriptor { number, .. } => (7, number.to_be_bytes().to_vec()),
+        Observation::Variable { name, .. } => (8, name.clone()),
+        Observation::Environment { .. } => (9, Vec::new()),
+        Observation::Umask(_) => (10, Vec::new()),
+        Observation::Superuser(_) => (11, Vec::new()),
+        Observation::Root(_) => (12, Vec::new()),
+        Observation::Importable { path: at, .. } => (13, path(at)),
+        Observation::Network => (14, Vec::new()),
+    }
+}
+
+fn rank(part: &Part) -> u8 {
+    match part {
+        Part::Source(_) | Part::Shadow(_) => 0,
+        Part::Program(_) => 1,
+        Part::Package(..) | Part::Setting(_) => 2,
+        Part::Tool(_) => 3,
+        Part::Variable(_) => 4,
+        Part::Word(_) => 5,
+        Part::Input(_) | Part::Stdin => 6,
+        Part::Output(_) | Part::Salt | Part::Flag(_) | Part::Directory | Part::Platform => 7,
+    }
+}
+
+fn shown(path: &StoredPath) -> String {
+    escape::line(path.shown().as_os_str().as_bytes()).into_owned()
+}
+
+fn word(place: u32, before: Option<&Value>, after: Option<&Value>) -> String {
+    let brief = |value| short(value).map(|value| format!(" ({value})")).unwrap_or_default();
+    match (before, after) {
+        (None, Some(value)) => format!("argument {place} added{}", brief(value)),
+        (Some(value), None) => format!("argument {place} removed{}", brief(value)),
+        (Some(was), Some(is)) => match (short(was), short(is)) {
+            (Some(was), Some(is)) => format!("argument {place} changed ({was} → {is})"),
+            _ => format!("argument {place} changed"),
+        },
+        (None, None) => format!("argument {place} changed"),
+    }
+}
+
+fn source(
+    path: &StoredPath,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    background: Background<'_>,
+) -> String {
+    let name = shown(path);
+    match (before, after) {
+        (None | Some(Value::Absent), Some(_)) => format!("{name} joined the function"),
+        (Some(_), None | Some(Value::Absent)) => format!("{name} left the function"),
+        (Some(Value::Source { form: was, .. }), Some(Value::Source { form: is, .. })) if was != is => {
+            format!("{name} counts as {is}, was {was}")
+        }
+        _ => {
+            let pieces = (background.pieces)(path);
+            if pieces.is_empty() {
+                return format!("{name} changed");
+            }
+            let pieces: Vec<_> = pieces.iter().map(|piece| escape::line(piece.as_bytes())).collect();
+            format!("{name} changed ({})", pieces.join(", "))
+        }
+    }
+}
+
+fn package(name: &str, before: Option<&Value>, after: Option<&Value>) -> String {
+    let name = escape::line(name.as_bytes());
+    let version = |value: Option<&Value>| match value {
+        Some(Value::Version(version)) => Some(escape::brief(version.as_bytes(), LONGEST_VALUE)),
+        _ => None,
+    };
+    match (version(before), version(after)) {
+        (Some(was), Some(is)) => format!("{name} {was} → {is}"),
+        (None, Some(is)) => format!("{name} {is} appeared"),
+        (Some(was), None) => format!("{name} {was} is gone"),
+        (None, None) => format!("{name} changed"),
+    }
+}
+
+fn variable(name: &[u8], before: Option<&Value>, after: Option<&Value>) -> String {
+    let name = escape::brief(name, LONGEST_VALUE);
+    match (before, after) {
+        (None, _) => format!("{name} counts now"),
+        (_, None) => format!("{name} no longer counts"),
+        (Some(Value::Absent), _) => format!("{name} set"),
+        (_, Some(Value::Absent)) => format!("{name} unset"),
+        _ => format!("{name} changed"),
+    }
+}
+
+/// What became of a file or a like thing.
+fn verb(before: Option<&Value>, after: Option<&Value>) -> String {
+    match (before, after) {
+        (None | Some(Value::Absent), Some(_)) => "appeared".to_owned(),
+        (Some(_), None | Some(Value::Absent)) => "is gone".to_owned(),
+        (
+            Some(Value::File { executable: was, digest: first }),
+            Some(Value::File { executable: is, digest: second }),
+        ) if was != is => {
+            let mode = if *is { "became executable" } else { "is no longer executable" };
+            if first == second { mode.to_owned() } else { format!("changed and {mode}") }
+        }
+        (Some(Value::Symlink(_) | Value::File { .. }), Some(Value::Directory)) => {
+            "became a directory".to_owned()
+        }
+        (Some(Value::Directory | Value::Symlink(_)), Some(Value::File { .. })) => "became a file".to_owned(),
+        (Some(Value::Directory | Value::File { .. }), Some(Value::Symlink(_))) => "became a link".to_owned(),
+        _ => "changed".to_owned(),
+    }
+}
+
+fn since(before: Option<&Value>) -> &'static str {
+    if before.is_none() { "now" } else { "no longer" }
+}
+
+/// ` a → b`, or ` changed` where the values cannot be shown.
+fn values(before: Option<&Value>, after: Option<&Value>) -> String {
+    match (before.and_then(short), after.and_then(short)) {
+        (Some(was), Some(is)) => format!(" {was} → {is}"),
+        (None, Some(is)) if before.is_none() => format!(" {is} given"),
+        (Some(was), None) if after.is_none() => format!(" {was} not given"),
+        _ => " changed".to_owned(),
+    }
+}
+
+/// A value worth showing: bytes that are not long.
+fn short(value: &Value) -> Option<String> {
+    match value {
+        Value::Bytes(bytes) if bytes.len() <= LONGEST_VALUE => Some(escape::word(bytes).into_owned()),
+        _ => None,
+    }
+}
+
+fn state(was: &FileState, is: &FileState) -> String {
+    let mode = |state: &FileState| match state {
+        FileState::File { mode, .. }
+        | FileState::LargeFile { mode, .. }
+        | FileState::Directory { mode }
+        | FileState::Special { mode } => Some(mode & 0o7777),
+        FileState::Absent | FileState::Symlink { .. } | FileState::Unreadable { .. } => None,
+    };
+    match (was, is) {
+        (FileState::Absent, _) => "appeared".to_owned(),
+        (_, FileState::Absent) => "is gone".to_owned(),
+        (_, FileState::Unreadable { .. }) => "cannot be looked at".to_owned(),
+        (FileState::File { digest: first, .. }, FileState::File { digest: second, .. })
+            if first != second =>
+        {
+            "changed".to_owned()
+        }
+        (FileState::Symlink { .. }, FileState::Symlink { .. }) => "links elsewhere".to_owned(),
+        _ if std::mem::discriminant(was) != std::mem::discriminant(is) => "is of another kind".to_owned(),
+        _ => match (mode(was), mode(is)) {
+            (Some(first), Some(second)) if first != second => {
+                format!("changed mode {first:04o} → {second:04o}")
+            }
+            _ => "changed".to_owned(),
+        },
+    }
+}
+
+fn plural(verb: &'static str) -> &'static str {
+    match verb {
+        "is looked at now" => "are looked at now",
+        "is no longer looked at" => "are no longer looked at",
+        other => other,
+    }
+}
+
+fn in_environment(looked: &'static str) -> &'static str {
+    if looked == "is looked at now" { "counts now" } else { "no longer counts" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::hash::manifest::Manifest;
+
+    fn digest(text: &str) -> Value {
+        Value::Digest(Digest::of(text.as_bytes()))
+    }
+
+    fn file(text: &str, executable: bool) -> Value {
+        Value::File { executable, digest: Digest::of(text.as_bytes()) }
+    }
+
+    fn python(text: &str) -> Value {
+        Value::Source { form: "python-1".to_owned(), digest: Digest::of(text.as_bytes()) }
+    }
+
+    fn words_of(older: &[(Part, Value)], newer: &[(Part, Value)]) -> Vec<String> {
+        let manifest = |facts: &[(Part, Value)]| {
+            let mut manifest = Manifest::default();
+            for (part, value) in facts {
+                manifest.set(part.clone(), value.clone());
+            }
+            manifest
+        };
+        let pieces = |path: &StoredPath| match path.rest() {
+            b"train.py" => vec!["function train".to_owned()],
+            _ => Vec::new(),
+        };
+        let words = [b"python3".to_vec(), b"train.py".to_vec()];
+        phrases(&manifest(newer).diff(&manifest(older)), Background { words: &words, pieces: &pieces })
+    }
+
+    fn at(path: &str) -> StoredPath {
+        StoredPath::in_root(path)
+    }
+
+    #[test]
+    fn every_part_has_its_words() {
+        let version = |text: &str| Value::Version(text.to_owned());
+        let bytes = |text: &str| Value::Bytes(text.into());
+        let requests = || Part::Package("python".to_owned(), "requests".to_owned());
+        let cases = [
+            (
+                Part::Source(at("train.py")),
+                Some(python("a")),
+                Some(python("b")),
+                "train.py changed (function train)",
+            ),
+            (Part::Source(at("util.py")), Some(python("a")), Some(python("b")), "util.py changed"),
+            (Part::Source(at("util.py")), None, Some(python("b")), "util.py joined the function"),
+            (Part::Source(at("util.py")), Some(python("b")), None, "util.py left the function"),
+            (
+                Part::Source(at("util.py")),
+                Some(python("a")),
+                Some(Value::Source { form: "raw".to_owned(), digest: Digest::of(b"a") }),
+                "util.py counts as raw, was python-1",
+            ),
+            (Part::Variable(b"LR".to_vec()), Some(digest("1")), Some(digest("2")), "LR changed"),
+            (Part::Variable(b"LR".to_vec()), Some(Value::Absent), Some(digest("2")), "LR set"),
+            (Part::Variable(b"LR".to_vec()), Some(digest("1")), Some(Value::Absent), "LR unset"),
+            (Part::Variable(b"LR".to_vec()), None, Some(digest("1")), "LR counts now"),
+            (requests(), Some(version("2.31")), Some(version("2.32")), "requests 2.31 → 2.32"),
+            (requests(), None, Some(version("2.32")), "requests 2.32 appeared"),
+            (requests(), Some(version("2.31")), None, "requests 2.31 is gone"),
+            (Part::Word(3), Some(bytes("0.01")), Some(bytes("0.02")), "argument 3 changed (0.01 → 0.02)"),
+            (Part::Word(3), None, Some(bytes("a b")), "argument 3 added ('a b')"),
+            (Part::Word(3), Some(digest("1")), Some(bytes("x")), "argument 3 changed"),
+            (Part::Input(at("config.yaml")), None, Some(file("a", false)), "config.yaml appeared"),
+            (Part::Input(at("config.yaml")), Some(file("a", false)), None, "config.yaml is gone"),
+            (Part::Input(at("x")), Some(file("a", false)), Some(file("b", false)), "x changed"),
+            (Part::Input(at("x")), Some(file("a", false)), Some(file("a", true)), "x became executable"),
+            (Part::Input(at("x")), Some(file("a", true)), Some(Value::Directory), "x became a directory"),
+            (Part::Program(0), Some(digest("1")), Some(digest("2")), "program python3 changed"),
+            (Part::Tool(b"gcc".to_vec()), Some(digest("1")), Some(digest("2")), "tool gcc changed"),
+            (Part::Stdin, Some(digest("1")), Some(digest("2")), "standard input changed"),
+            (Part::Salt, None, Some(bytes("v2")), "salt v2 given"),
+            (Part::Directory, Some(bytes("a")), Some(bytes("b")), "directory a → b"),
+            (Part::Output(b"dist/**".to_vec()), None, Some(Value::Present), "dist/** is declared as output"),
+            (Part::Flag("exact-source".to_owned()), None, Some(Value::Present), "--exact-source given"),
+            (
+                Part::Shadow(at("yaml.py")),
+                Some(Value::Absent),
+                Some(Value::Present),
+                "yaml.py appeared and would be imported",
+            ),
+        ];
+        for (part, before, after, expected) in cases {
+            let fact = |value: Option<Value>| {
+                value.map(|value| (part.clone(), value)).into_iter().collect::<Vec<_>>()
+            };
+            assert_eq!(words_of(&fact(before), &fact(after)), [expected]);
+        }
+    }
+
+    #[test]
+    fn code_comes_first_and_moved_arguments_are_one_phrase() {
+        let word = |place, text: &str| (Part::Word(place), Value::Bytes(text.into()));
+        let older = [word(2, "a"), word(3, "b"), word(4, "c"), (Part::Source(at("train.py")), python("1"))];
+        let newer = [
+            word(2, "x"),
+            word(3, "a"),
+            word(4, "b"),
+            word(5, "c"),
+            (Part::Source(at("train.py")), python("2")),
+        ];
+        assert_eq!(words_of(&older, &newer), ["train.py changed (function train)", "4 arguments changed"]);
+    }
+
+    #[test]
+    fn observations_have_words_too() {
+        let content =
+            |text: &str| Observation::Content { path: at("data.csv"), digest: Digest::of(text.as_bytes()) };
+        let state = |state| Observation::State { path: at("x"), follow: true, state };
+        let file = |mode| FileState::File { mode, digest: Digest::of(b"") };
+        let variable = |value: Option<&str>| Observation::Variable {
+            name: b"LR".to_vec(),
+            value: value.map(|value| Digest::of(value.as_bytes())),
+        };
+        let listing = |text: &str| Observation::Listing {
+            path: at("src"),
+            everything: false,
+            digest: Digest::of(text.as_bytes()),
+        };
+        for (before, after, expected) in [
+            (Some(content("a")), Some(content("b")), "data.csv changed"),
+            (None, Some(content("b")), "data.csv is looked at now"),
+            (Some(content("a")), None, "data.csv is no longer looked at"),
+            (Some(state(FileState::Absent)), Some(state(file(0o644))), "x appeared"),
+            (Some(state(file(0o644))), Some(state(FileState::Absent)), "x is gone"),
+            (Some(state(file(0o644))), Some(state(file(0o600))), "x changed mode 0644 → 0600"),
+            (
+                Some(state(file(0o644))),
+                Some(state(FileState::Directory { mode: 0o755 })),
+                "x is of another kind",
+            ),
+            (Some(listing("a")), Some(listing("b")), "entries of src changed"),
+            (Some(listing("a")), None, "entries of src are no longer looked at"),
+            (Some(variable(None)), Some(variable(Some("1"))), "LR set"),
+            (Some(variable(Some("1"))), Some(variable(None)), "LR unset"),
+            (Some(variable(Some("1"))), Some(variable(Some("2"))), "LR changed"),
+            (None, Some(variable(Some("2"))), "LR counts now"),
+            (Some(Observation::Umask(0o22)), Some(Observation::Umask(0o77)), "umask 022 → 077"),
+            (Some(Observation::Superuser(false)), Some(Observation::Superuser(true)), "run as root"),
+        ] {
+            assert_eq!(observed(before.as_ref(), after.as_ref()), expected);
+            let subjects = [before, after].into_iter().flatten().map(|it| subject(&it)).collect::<Vec<_>>();
+            assert!(subjects.windows(2).all(|pair| pair[0] == pair[1]));
+        }
+    }
+
+    #[test]
+    fn names_from_outside_are_escaped() {
+        let path = StoredPath::in_root(b"evil\x1b[2J\n".to_vec());
+        assert_eq!(words_of(&[], &[(Part::Input(path), file("", false))]), ["evil\\x1b[2J\\n appeared"]);
+    }
+}

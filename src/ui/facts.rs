@@ -1,0 +1,406 @@
+//! What decided a result, as `show` lists it: the facts of a manifest, the observations of a run.
+//!
+//! Knows nothing of how they were found. What changed between two of them is worded by `changes`.
+
+use super::escape;
+use super::human;
+use super::json::{self, Object};
+use crate::hash::manifest::{Part, Value};
+use crate::record::{Base, Content, FileState, Observation, OutputKind, StdinUse, StoredPath};
+use jiff::tz::TimeZone;
+use serde_json::Value as Json;
+use std::os::unix::ffi::OsStrExt;
+
+/// One line of a list of facts: what kind, about what, what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// A word for the kind.
+    pub kind: &'static str,
+    /// What it is about, escaped.
+    pub subject: String,
+    /// What it is, escaped.
+    pub value: String,
+}
+
+fn line(kind: &'static str, subject: impl Into<String>, value: impl Into<String>) -> Line {
+    Line { kind, subject: subject.into(), value: value.into() }
+}
+
+/// A fact of a manifest in words; `words` are those of the command.
+#[must_use]
+pub fn fact(part: &Part, value: &Value, words: &[Vec<u8>]) -> Line {
+    let (kind, subject) = (kind(part), subject(part));
+    let subject = match part {
+        Part::Program(place) => {
+            let word = words.get(usize::try_from(*place).unwrap_or(usize::MAX));
+            word.map_or(subject, |word| escape::word(word).into_owned())
+        }
+        _ => subject,
+    };
+    line(kind, subject, worded(value))
+}
+
+/// A fact of a manifest for programs.
+#[must_use]
+pub fn fact_json(part: &Part, value: &Value) -> Object {
+    part_json(part).with("value", value_json(value))
+}
+
+/// Which fact of a manifest, for programs.
+#[must_use]
+pub fn part_json(part: &Part) -> Object {
+    let name = match part {
+        Part::Platform | Part::Directory | Part::Stdin | Part::Salt => Json::Null,
+        Part::Word(place) | Part::Program(place) => (*place).into(),
+        Part::Source(path) | Part::Shadow(path) | Part::Setting(path) | Part::Input(path) => json::path(path),
+        Part::Package(_, name) | Part::Flag(name) => name.as_str().into(),
+        Part::Variable(name) | Part::Tool(name) | Part::Output(name) => json::text(name),
+    };
+    let object = Object::part().with("part", kind(part)).with("name", name);
+    match part {
+        Part::Package(ecosystem, _) => object.with("ecosystem", ecosystem.as_str()),
+        _ => object,
+    }
+}
+
+/// Stored bytes for programs.
+#[must_use]
+pub fn content_json(content: &Content) -> Object {
+    Object::part().with("blob", json::digest(&content.blob.0)).with("bytes", content.size)
+}
+
+/// What an output is, for programs.
+#[must_use]
+pub fn output_json(kind: &OutputKind) -> Object {
+    let of = |kind: &str| Object::part().with("kind", kind);
+    match kind {
+        OutputKind::File { content, mode, sparse } => of("file")
+            .with("blob", json::digest(&content.blob.0))
+            .with("bytes", content.size)
+            .with("mode", *mode)
+            .with("sparse", *sparse),
+        OutputKind::Directory { mode } => of("directory").with("mode", *mode),
+        OutputKind::Symlink { text } => of("symlink").with("text", json::text(text)),
+        OutputKind::Removed => of("removed"),
+    }
+}
+
+/// A value of a fact for programs.
+#[must_use]
+pub fn value_json(value: &Value) -> Json {
+    let object = match value {
+        Value::Present => Object::part().with("kind", "present"),
+        Value::Absent => Object::part().with("kind", "absent"),
+        Value::Bytes(bytes) => Object::part().with("kind", "text").with("text", json::text(bytes)),
+        Value::Digest(digest) => Object::part().with("kind", "digest").with("digest", json::digest(digest)),
+        Value::Source { form, digest } => Object::part()
+            .with("kind", "source")
+            .with("form", form.as_str())
+            .with("digest", json::digest(digest)),
+        Value::File { executable, digest } => Object::part()
+            .with("kind", "file")
+            .with("executable", *executable)
+            .with("digest", json::digest(digest)),
+        Value::Directory => Object::part().with("kind", "directory"),
+        Value::Symlink(text) => Object::part().with("kind", "symlink").with("text", json::text(text)),
+        Value::Version(version) => Object::part().with("kind", "version").with("version", version.as_str()),
+    };
+    object.into()
+}
+
+/// An observation in words.
+#[must_use]
+pub fn observation(observation: &Observation) -> Line {
+    match observation {
+        Observation::Content { path, digest } => line("read", shown(path), short(&digest.to_hex())),
+        Observation::State { path, state: FileState::Absent, .. } => line("absent", shown(path), ""),
+        Observation::State { path, follow, state } => {
+            line(if *follow { "looked at" } else { "link looked at" }, shown(path), state_worded(state))
+        }
+        Observation::Listing { path, digest, .. } => line("listed", shown(path), short(&digest.to_hex())),
+        Observation::TimeOrder { groups } => {
+            let files: usize = groups.iter().map(Vec::len).sum();
+            line("time order", human::count(u64::try_from(files).unwrap_or(u64::MAX), "file"), "")
+        }
+        Observation::Modified { path, time, .. } => {
+            line("time", shown(path), human::moment(*time, &TimeZone::UTC))
+        }
+        Observation::Stdin(StdinUse::Content { digest, .. }) => {
+            line("standard input", "read", short(&digest.to_hex()))
+        }
+        Observation::Stdin(StdinUse::Place { size, offset }) => {
+            line("standard input", "size and offset", format!("{size} at {offset}"))
+        }
+        Observation::Descriptor { number, digest, .. } => {
+            line("descriptor", number.to_string(), short(&digest.to_hex()))
+        }
+        Observation::Variable { name, value } => {
+            let value = value.map_or_else(|| "not set".to_owned(), |digest| short(&digest.to_hex()));
+            line("variable", escape::line(name), value)
+        }
+        Observation::Environment { digest } => line("environment", "all of it", short(&digest.to_hex())),
+        Observation::Umask(mask) => line("umask", format!("{mask:03o}"), ""),
+        Observation::Superuser(is) => line("root", if *is { "yes" } else { "no" }, ""),
+        Observation::Root(path) => line("place", escape::line(path), ""),
+        Observation::Importable { path, digest, .. } => {
+            line("imports from", shown(path), short(&digest.to_hex()))
+        }
+        Observation::Network => line("network", "used", ""),
+    }
+}
+
+/// An observation for programs.
+#[must_use]
+pub fn observation_json(observation: &Observation) -> Object {
+    let of = |kind: &str| Object::part().with("kind", kind);
+    match observation {
+        Observation::Content { path, digest } => {
+            of("content").with("path", json::path(path)).with("digest", json::digest(digest))
+        }
+        Observation::State { path, follow, state } => of("state")
+            .with("path", json::path(path))
+            .with("follow", *follow)
+            .with("state", state_json(state)),
+        Observation::Listing { path, everything, digest } => of("listing")
+            .with("path", json::path(path))
+            .with("everything", *everything)
+            .with("digest", json::digest(digest)),
+        Observation::TimeOrder { groups } => {
+            let groups = groups.iter().map(|group| group.iter().map(json::path).collect::<Json>());
+            of("time_order").with("groups", groups.collect::<Json>())
+        }
+        Observation::Modified { path, time, .. } => {
+            of("modified").with("path", json::path(path)).with("time", json::moment(*time))
+        }
+        Observation::Stdin(StdinUse::Content { offset, digest, left_at }) => {
+            of("stdin").with("offset", *offset).with("digest", json::digest(digest)).with("left_at", *left_at)
+        }
+        Observation::Stdin(StdinUse::Place { size, offset }) => {
+            of("stdin_place").with("bytes", *size).with("offset", *offset)
+        }
+        Observation::Descriptor { number, offset, digest } => of("descriptor")
+            .with("number", *number)
+            .with("offset", *offset)
+            .with("digest", json::digest(digest)),
+        Observation::Variable { name, value } => {
+            of("variable").with("name", json::text(name)).with("digest", value.as_ref().map(json::digest))
+        }
+        Observation::Environment { digest } => of("environment").with("digest", json::digest(digest)),
+        Observation::Umask(mask) => of("umask").with("mask", *mask),
+        Observation::Superuser(is) => of("superuser").with("is", *is),
+        Observation::Root(path) => of("root").with("path", json::text(path)),
+        Observation::Importable { path, names, digest } => of("importable")
+            .with("path", json::path(path))
+            .with("names", json::texts(names))
+            .with("digest", json::digest(digest)),
+        Observation::Network => of("network"),
+    }
+}
+
+/// Whether an observation is about something outside the project.
+#[must_use]
+pub fn is_outside(observation: &Observation) -> bool {
+    match observation {
+        Observation::Content { path, .. }
+        | Observation::State { path, .. }
+        | Observation::Listing { path, .. }
+        | Observation::Importable { path, .. }
+        | Observation::Modified { path, .. } => path.base() != Base::Root,
+        _ => false,
+    }
+}
+
+/// A word for the kind of a fact; programs read it too.
+#[must_use]
+pub const fn kind(part: &Part) -> &'static str {
+    match part {
+        Part::Platform => "platform",
+        Part::Directory => "directory",
+        Part::Word(_) => "word",
+        Part::Program(_) => "program",
+        Part::Source(_) => "source",
+        Part::Shadow(_) => "shadow",
+        Part::Package(..) => "package",
+        Part::Setting(_) => "setting",
+        Part::Variable(_) => "variable",
+        Part::Input(_) => "input",
+        Part::Tool(_) => "tool",
+        Part::Stdin => "stdin",
+        Part::Output(_) => "output",
+        Part::Salt => "salt",
+        Part::Flag(_) => "flag",
+    }
+}
+
+fn subject(part: &Part) -> String {
+    match part {
+        Part::Platform | Part::Directory | Part::Stdin | Part::Salt => String::new(),
+        Part::Word(place) | Part::Program(place) => place.to_string(),
+        Part::Source(path) | Part::Shadow(path) | Part::Setting(path) | Part::Input(path) => shown(path),
+        Part::Package(_, name) => escape::line(name.as_bytes()).into_owned(),
+        Part::Variable(name) | Part::Tool(name) | Part::Output(name) => escape::line(name).into_owned(),
+        Part::Flag(name) => format!("--{}", escape::line(name.as_bytes())),
+    }
+}
+
+fn worded(value: &Value) -> String {
+    match value {
+        Value::Present => String::new(),
+        Value::Absent => "absent".to_owned(),
+        Value::Bytes(bytes) => escape::word(bytes).into_owned(),
+        Value::Digest(digest) | Value::File { executable: false, digest } => short(&digest.to_hex()),
+        Value::Source { form, digest } => {
+            format!("{} {}", short(&digest.to_hex()), escape::line(form.as_bytes()))
+        }
+        Value::File { executable: true, digest } => format!("{} executable", short(&digest.to_hex())),
+        Value::Directory => "directory".to_owned(),
+        Value::Symlink(text) => format!("→ {}", escape::line(text)),
+        Value::Version(version) => escape::line(version.as_bytes()).into_owned(),
+    }
+}
+
+fn state_worded(state: &FileState) -> String {
+    match state {
+        FileState::Absent => "absent".to_owned(),
+        FileState::File { mode, digest } => format!("{} file {:04o}", short(&digest.to_hex()), mode & 0o7777),
+        FileState::LargeFile { mode, size, .. } => {
+            format!("{} file {:04o}", human::size(*size), mode & 0o7777)
+        }
+        FileState::Directory { mode } => format!("directory {:04o}", mode & 0o7777),
+        FileState::Symlink { text } => format!("→ {}", escape::line(text)),
+        FileState::Special { mode } => format!("special {mode:o}"),
+        FileState::Unreadable { errno } => std::io::Error::from_raw_os_error(*errno).to_string(),
+    }
+}
+
+fn state_json(state: &FileState) -> Object {
+    let of = |kind: &str| Object::part().with("kind", kind);
+    match state {
+        FileState::Absent => of("absent"),
+        FileState::File { mode, digest } => {
+            of("file").with("mode", *mode).with("digest", json::digest(digest))
+        }
+        FileState::LargeFile { mode, size, modified } => of("large_file")
+            .with("mode", *mode)
+            .with("bytes", *size)
+            .with("modified", json::moment(*modified)),
+        FileState::Directory { mode } => of("directory").with("mode", *mode),
+        FileState::Symlink { text } => of("symlink").with("text", json::text(text)),
+        FileState::Special { mode } => of("special").with("mode", *mode),
+        FileState::Unreadable { errno } => of("unreadable").with("errno", *errno),
+    }
+}
+
+fn shown(path: &StoredPath) -> String {
+    escape::line(path.shown().as_os_str().as_bytes()).into_owned()
+}
+
+fn short(hex: &str) -> String {
+    hex.chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::record::Timestamp;
+
+    fn at(path: &str) -> StoredPath {
+        StoredPath::in_root(path)
+    }
+
+    fn observations() -> Vec<Observation> {
+        let digest = Digest::of(b"x");
+        let state = |state| Observation::State { path: at("p"), follow: true, state };
+        vec![
+            Observation::Content { path: at("data.csv"), digest },
+            state(FileState::Absent),
+            state(FileState::File { mode: 0o100_644, digest }),
+            state(FileState::LargeFile { mode: 0o644, size: 1 << 30, modified: Timestamp(0) }),
+            state(FileState::Directory { mode: 0o755 }),
+            state(FileState::Special { mode: 0o020_666 }),
+            Observation::State {
+                path: at("l"),
+                follow: false,
+                state: FileState::Symlink { text: b"a\n".to_vec() },
+            },
+            Observation::Listing { path: at("src"), everything: false, digest },
+            Observation::TimeOrder { groups: vec![vec![at("a"), at("b")], vec![at("c")]] },
+            Observation::Modified { path: at("a"), follow: false, time: Timestamp(0) },
+            Observation::Stdin(StdinUse::Content { offset: 0, digest, left_at: 3 }),
+            Observation::Stdin(StdinUse::Place { size: 9, offset: 2 }),
+            Observation::Descriptor { number: 3, offset: 0, digest },
+            Observation::Variable { name: b"LR".to_vec(), value: None },
+            Observation::Environment { digest },
+            Observation::Umask(0o22),
+            Observation::Superuser(true),
+            Observation::Root(b"/home/u/p".to_vec()),
+        ]
+    }
+
+    #[test]
+    fn every_observation_has_words_and_a_shape() {
+        let words: Vec<String> = observations()
+            .iter()
+            .map(observation)
+            .map(|line| format!("{}|{}|{}", line.kind, line.subject, line.value))
+            .collect();
+        insta::assert_snapshot!(words.join("\n"), @r"
+        read|data.csv|3ae7d805f678
+        absent|p|
+        looked at|p|3ae7d805f678 file 0644
+        looked at|p|1.0 GiB file 0644
+        looked at|p|directory 0755
+        looked at|p|special 20666
+        link looked at|l|→ a\n
+        listed|src|3ae7d805f678
+        time order|3 files|
+        time|a|1970-01-01 00:00:00 +00:00
+        standard input|read|3ae7d805f678
+        standard input|size and offset|9 at 2
+        descriptor|3|3ae7d805f678
+        variable|LR|not set
+        environment|all of it|3ae7d805f678
+        umask|022|
+        root|yes|
+        place|/home/u/p|
+        ");
+        let shapes: Vec<String> =
+            observations().iter().map(|each| Json::from(observation_json(each)).to_string()).collect();
+        let kinds: std::collections::BTreeSet<&str> =
+            shapes.iter().filter_map(|shape| shape.split('"').nth(3)).collect();
+        assert_eq!(kinds.len(), 13, "{kinds:?}");
+    }
+
+    #[test]
+    fn facts_have_words_and_a_shape() {
+        let words = [b"python3".to_vec(), b"train.py".to_vec()];
+        let source = Value::Source { form: "python-1".to_owned(), digest: Digest::of(b"x") };
+        let facts = [
+            (Part::Program(0), Value::Digest(Digest::of(b"x"))),
+            (Part::Word(1), Value::Bytes(b"a b".to_vec())),
+            (Part::Source(at("train.py")), source),
+            (Part::Package("python".to_owned(), "numpy".to_owned()), Value::Version("2.1".to_owned())),
+            (Part::Input(at("run.sh")), Value::File { executable: true, digest: Digest::of(b"x") }),
+            (Part::Variable(b"LR".to_vec()), Value::Absent),
+            (Part::Flag("env-strict".to_owned()), Value::Present),
+        ];
+        let shown = facts.iter().map(|(part, value)| fact(part, value, &words));
+        let shown: Vec<String> =
+            shown.map(|line| format!("{}|{}|{}", line.kind, line.subject, line.value)).collect();
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        program|python3|3ae7d805f678
+        word|1|'a b'
+        source|train.py|3ae7d805f678 python-1
+        package|numpy|2.1
+        input|run.sh|3ae7d805f678 executable
+        variable|LR|absent
+        flag|--env-strict|
+        ");
+        let (part, value) = &facts[3];
+        assert_eq!(
+            Json::from(fact_json(part, value)).to_string(),
+            r#"{"part":"package","name":"numpy","ecosystem":"python","value":{"kind":"version","version":"2.1"}}"#
+        );
+    }
+}

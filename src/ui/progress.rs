@@ -1,0 +1,143 @@
+//! Progress of long work, on standard error: only on a terminal, and only after 0.3 s.
+//!
+//! Knows nothing of the work. It is gone again before anything else is written.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Before this nothing is shown: most work is over by then.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Things.
+    Items,
+    /// Nothing that a number would tell.
+    Parts,
+}
+
+/// A progress bar; dropping it takes it away.
+#[derive(Debug)]
+pub struct Progress {
+    /// `None` where nobody would see it.
+    bar: Option<ProgressBar>,
+    begun: Instant,
+}
+
+impl Progress {
+    /// Progress of `what`, a participle ("checking").
+    #[must_use]
+    pub fn new(what: &str, unit: Unit) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+            bar.set_style(style(unit));
+            bar.set_prefix(what.to_owned());
+            bar
+        });
+        Self { bar, begun: Instant::now() }
+    }
+
+    /// Tells how much is done, and of how much, if that is known.
+    pub fn at(&self, done: u64, of: Option<u64>) {
+        let Some(bar) = &self.bar else { return };
+        if let Some(of) = of {
+            bar.set_length(of);
+        }
+        bar.set_position(done);
+        if bar.is_hidden() && self.begun.elapsed() >= PATIENCE {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        }
+    }
+
+    /// Takes it away.
+    pub fn finish(self) {}
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Progress of work in steps, each with a bar of its own.
+#[derive(Debug, Default)]
+pub struct Steps {
+    current: Option<(&'static str, Progress)>,
+}
+
+impl Steps {
+    /// No step yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells how much of a step is done, and of how much; 0 where that is not known.
+    pub fn at(&mut self, step: &'static str, done: u64, of: u64) {
+        if self.current.as_ref().is_none_or(|(current, _)| *current != step) {
+            let begun = self.current.take().map(|(_, progress)| progress.begun);
+            let mut progress = Progress::new(step, Unit::Parts);
+            // Patience is had once, not at every step.
+            progress.begun = begun.unwrap_or(progress.begun);
+            self.current = Some((step, progress));
+        }
+        if let Some((_, progress)) = &self.current {
+            progress.at(done, Some(of).filter(|of| *of > 0));
+        }
+    }
+}
+
+fn style(unit: Unit) -> ProgressStyle {
+    let counted = match unit {
+        Unit::Bytes => "{binary_bytes} of {binary_total_bytes}",
+        Unit::Items => "{human_pos} of {human_len}",
+        Unit::Parts => "{percent} %",
+    };
+    let template = format!("{{prefix}} {{wide_bar}} {counted} {{eta}}");
+    // The template is ours and a test reads it; a plain bar would do all the same.
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_templates_are_well_formed() {
+        for counted in ["{binary_bytes} of {binary_total_bytes}", "{human_pos} of {human_len}", "{percent} %"]
+        {
+            assert!(
+                ProgressStyle::with_template(&format!("{{prefix}} {{wide_bar}} {counted} {{eta}}")).is_ok()
+            );
+        }
+        style(Unit::Bytes);
+        style(Unit::Items);
+        style(Unit::Parts);
+    }
+
+    #[test]
+    fn a_new_step_has_a_new_bar_and_no_new_patience() {
+        let mut steps = Steps::new();
+        steps.at("reading", 1, 2);
+        let begun = steps.current.as_ref().map(|(_, progress)| progress.begun);
+        steps.at("sweeping", 1, 0);
+        let now = steps.current.as_ref().map(|(step, progress)| (*step, progress.begun));
+        assert_eq!(now, begun.map(|begun| ("sweeping", begun)));
+    }
+
+    #[test]
+    fn without_a_terminal_there_is_no_bar() {
+        if !std::io::stderr().is_terminal() {
+            let progress = Progress::new("checking", Unit::Items);
+            progress.at(1, Some(2));
+            assert!(progress.bar.is_none());
+            progress.finish();
+        }
+    }
+}

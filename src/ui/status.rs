@@ -1,0 +1,299 @@
+//! What `exec` tells of a call: the status line, `--explain`, `--report`.
+//!
+//! Knows nothing of how the call was answered, only what the answer says.
+
+use super::changes::{self, Background};
+use super::json::{self, Object};
+use super::{facts, human, message};
+use crate::error::{Error, Result};
+use crate::hash::manifest::{Change, Manifest, Value};
+use crate::memo::{Answer, Checked, Difference, Event, Kept, MissReason, Observer, Outcome};
+use crate::record::{Observation, StoredPath};
+use crate::store::LocalStore;
+use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// How many differences the status line names; `--explain` names all.
+const MOST_NAMED: usize = 4;
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Nothing but what puts files of the user's aside, and errors.
+    Silent,
+    /// What the user should know although nobody asked: trouble with the store.
+    Trouble,
+    /// The status line.
+    Line,
+    /// Everything.
+    Full,
+}
+
+/// What a call was about.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The words of the command.
+    pub words: &'a [OsString],
+    /// The store, if there is one.
+    pub store: Option<&'a LocalStore>,
+}
+
+/// Tells of one call.
+pub struct Status {
+    verbosity: Verbosity,
+    /// How often the wait for another run was told, in tenths of a second.
+    waited: Cell<u32>,
+    warnings: RefCell<Vec<String>>,
+}
+
+impl Status {
+    /// Tells so much.
+    #[must_use]
+    pub fn new(verbosity: Verbosity) -> Self {
+        Self { verbosity, waited: Cell::new(0), warnings: RefCell::default() }
+    }
+
+    /// A store was made at `path`, the first of this project.
+    pub fn created(&self, path: &Path) {
+        if self.verbosity >= Verbosity::Line {
+            message::status(&format!("created the store {}", path.display()));
+        }
+    }
+
+    /// Something went wrong that does not keep the command from running.
+    pub fn trouble(&self, text: &str) {
+        let new = !self.warnings.borrow().iter().any(|told| told == text);
+        if new {
+            self.warnings.borrow_mut().push(text.to_owned());
+            if self.verbosity >= Verbosity::Trouble {
+                message::warning(text);
+            }
+        }
+    }
+
+    /// What the store has to tell: a damaged database set aside, and the like.
+    pub fn notices(&self, store: &LocalStore) {
+        store.notices().iter().for_each(|notice| self.trouble(notice));
+    }
+
+    /// Tells how the call was answered.
+    pub fn answered(&self, call: &Call<'_>, answer: &Answer) {
+        if self.verbosity >= Verbosity::Line {
+            message::status(&line(call, answer, self.verbosity));
+        }
+        if self.verbosity == Verbosity::Full {
+            watched(call, &answer.observations, answer.manifest.as_ref());
+        }
+    }
+
+    /// Tells how a call would be answered.
+    pub fn checked(&self, call: &Call<'_>, checked: &Checked) {
+        if self.verbosity < Verbosity::Line {
+            return;
+        }
+        match checked {
+            Checked::Hit { commit, observations } => {
+                message::status(&format!("hit {}", commit.short()));
+                if self.verbosity == Verbosity::Full {
+                    watched(call, observations, None);
+                }
+            }
+            Checked::Miss { why, manifest } => {
+                message::status(&format!("miss · {}", miss(call, why, self.verbosity)));
+                if self.verbosity == Verbosity::Full {
+                    watched(call, &[], manifest.as_ref());
+                }
+            }
+            Checked::Bypass(bypass) => message::status(&with_cure(
+                &format!("bypass · {}", bypass.detail()),
+                bypass.cure().as_deref(),
+            )),
+        }
+    }
+
+    /// One JSON object about the call.
+    #[must_use]
+    pub fn report(&self, call: &Call<'_>, answered: &Result<Answer>) -> String {
+        let object = Object::whole().with("command", json::texts(&words(call.words)));
+        let object = match answered {
+            Ok(answer) => report(object, call, answer),
+            Err(error) => failed(object, error),
+        };
+        let warnings: serde_json::Value = self.warnings.borrow().iter().map(String::as_str).collect();
+        format!("{}\n", serde_json::Value::from(object.with("warnings", warnings)))
+    }
+}
+
+fn words(words: &[OsString]) -> Vec<Vec<u8>> {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+impl Observer for Status {
+    fn on(&self, event: &Event) {
+        match event {
+            Event::Waiting => {
+                self.waited.set(self.waited.get().saturating_add(1));
+                // A second of it is worth a word.
+                if self.waited.get() == 10 && self.verbosity >= Verbosity::Line {
+                    message::status("waiting for the same command to end");
+                }
+            }
+            Event::WaitOver => {}
+            Event::Replaced { path, copy } => {
+                let text = format!("{} was not made by cashet: kept as {}", path.display(), copy.display());
+                self.warnings.borrow_mut().push(text.clone());
+                // This one is about the user's own file: it is told even when nothing else is.
+                message::warning(&text);
+            }
+            Event::Healed(blob) => {
+                self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()));
+            }
+            Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
+            Event::NeverSettles(paths) => {
+                let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                let text = format!("never settles: {} differs every time", paths.join(", "));
+                self.trouble(&with_cure(&text, Some("declare with --output, or --ignore-write")));
+            }
+        }
+    }
+}
+
+fn with_cure(text: &str, cure: Option<&str>) -> String {
+    match cure {
+        Some(cure) => format!("{text} ({cure})"),
+        None => text.to_owned(),
+    }
+}
+
+/// The status line.
+fn line(call: &Call<'_>, answer: &Answer, verbosity: Verbosity) -> String {
+    let commit = answer.commit.map(|commit| commit.short()).unwrap_or_default();
+    match &answer.outcome {
+        Outcome::Hit { stale } => {
+            let refresh = if *stale { " · refreshing" } else { "" };
+            format!("hit {commit} · saved {}{refresh}", human::duration(answer.resources.wall))
+        }
+        Outcome::Ran { why, kept } => {
+            let kept = match kept {
+                Kept::Yes => format!("kept {commit}"),
+                Kept::No(reason) => {
+                    with_cure(&format!("not kept: {}", reason.detail()), reason.cure().as_deref())
+                }
+            };
+            format!("miss · {} · {kept}", miss(call, why, verbosity))
+        }
+        Outcome::Bypassed(bypass) => {
+            with_cure(&format!("bypass · {}", bypass.detail()), bypass.cure().as_deref())
+        }
+    }
+}
+
+/// Why nothing was replayed.
+fn miss(call: &Call<'_>, why: &MissReason, verbosity: Verbosity) -> String {
+    match why {
+        MissReason::First => "first run".to_owned(),
+        MissReason::Forced => "asked for".to_owned(),
+        MissReason::Evicted => "its result was dropped for room".to_owned(),
+        MissReason::Expired(age) => format!("{} old", human::duration(*age)),
+        MissReason::Damaged(blob) => format!("stored bytes {} were damaged", blob.short()),
+        MissReason::NotRestored(reason) => reason.clone(),
+        MissReason::NeverKept { since, reason } => format!("{} was not kept ({reason})", since.short()),
+        MissReason::Changed { changes, .. } => {
+            let phrases = differences(call, changes);
+            let most = if verbosity == Verbosity::Full { phrases.len() } else { MOST_NAMED };
+            let more = phrases.len().saturating_sub(most);
+            let named = phrases.into_iter().take(most).collect::<Vec<_>>().join(", ");
+            if more > 0 { format!("{named}, {more} more") } else { named }
+        }
+    }
+}
+
+/// Differences in words.
+fn differences(call: &Call<'_>, differences: &[Difference]) -> Vec<String> {
+    let known: Vec<Change> = differences
+        .iter()
+        .filter_map(|difference| match difference {
+            Difference::Known(change) => Some(change.clone()),
+            Difference::Seen { .. } => None,
+        })
+        .collect();
+    let words = words(call.words);
+    let background = Background { words: &words, pieces: &changes::no_pieces };
+    let mut phrases = changes::phrases(&known, background);
+    phrases.extend(differences.iter().filter_map(|difference| match difference {
+        Difference::Seen { then, now } => Some(changes::observed(Some(then), Some(now))),
+        Difference::Known(_) => None,
+    }));
+    phrases.dedup();
+    phrases
+}
+
+/// Lists what decides the result: one line for each fact.
+fn watched(call: &Call<'_>, observations: &[Observation], manifest: Option<&Manifest>) {
+    let words = words(call.words);
+    let known =
+        manifest.into_iter().flat_map(Manifest::facts).map(|(part, value)| facts::fact(part, value, &words));
+    for fact in known.chain(observations.iter().map(facts::observation)) {
+        message::status(&format!("  {} {} {}", fact.kind, fact.subject, fact.value));
+    }
+}
+
+fn failed(object: Object, error: &Error) -> Object {
+    let object = object.with("outcome", "error").with("error", error.to_string());
+    match error.hint() {
+        Some(hint) => object.with("hint", hint),
+        None => object,
+    }
+}
+
+fn report(object: Object, call: &Call<'_>, answer: &Answer) -> Object {
+    let (outcome, reasons, kept) = match &answer.outcome {
+        Outcome::Hit { .. } => ("hit", Vec::new(), None),
+        Outcome::Ran { why, kept } => {
+            let reasons = match why {
+                MissReason::Changed { changes, .. } => differences(call, changes),
+                other => vec![miss(call, other, Verbosity::Full)],
+            };
+            ("miss", reasons, Some(kept))
+        }
+        Outcome::Bypassed(bypass) => ("bypass", vec![bypass.detail()], None),
+    };
+    let object = object
+        .with("outcome", outcome)
+        .with("key", answer.key.map_or(serde_json::Value::Null, |key| json::digest(&key.0)))
+        .with("commit", answer.commit.map_or(serde_json::Value::Null, |commit| json::digest(&commit.0)))
+        .with("reasons", reasons.iter().map(String::as_str).collect::<serde_json::Value>());
+    let object = match kept {
+        Some(Kept::Yes) => object.with("kept", true),
+        Some(Kept::No(reason)) => object
+            .with("kept", false)
+            .with("not_kept", Object::part().with("reason", reason.code()).with("detail", reason.detail())),
+        None => object,
+    };
+    object
+        .with("exit", json::termination(answer.termination))
+        .with("wall_ns", answer.resources.wall)
+        .with("user_ns", answer.resources.user)
+        .with("system_ns", answer.resources.system)
+        .with("outputs", answer.outputs)
+        .with("inputs", inputs(answer))
+}
+
+/// Paths of everything that went in, declared or seen.
+fn inputs(answer: &Answer) -> serde_json::Value {
+    use crate::hash::manifest::Part;
+    let declared = answer.manifest.iter().flat_map(Manifest::facts).filter_map(|(part, value)| match part {
+        Part::Input(path) | Part::Source(path) if *value != Value::Absent => Some(path.clone()),
+        _ => None,
+    });
+    let seen = answer.observations.iter().filter_map(|observation| match observation {
+        Observation::Content { path, .. } => Some(path.clone()),
+        _ => None,
+    });
+    let mut paths: Vec<StoredPath> = declared.chain(seen).collect();
+    paths.sort();
+    paths.dedup();
+    paths.iter().map(json::path).collect()
+}

@@ -1,0 +1,151 @@
+//! `rm`, `gc`, `fsck`, `export`, `import`.
+
+use super::support::{DAY, HOUR, NOON, Run, Sandbox, recorded};
+use cashet::commands::Exit;
+use cashet::record::Timestamp;
+use std::ffi::OsString;
+use std::fs;
+
+fn commits(sandbox: &Sandbox) -> usize {
+    sandbox.run(&["log", "--json"]).json().len()
+}
+
+#[test]
+fn rm_deletes_what_it_names_and_nothing_if_one_is_wrong() {
+    let (sandbox, _) = recorded();
+    assert_eq!(sandbox.run(&["rm", "@", "@{9}"]).refused(), "there is no commit '@{9}'");
+    assert_eq!(commits(&sandbox), 6);
+    insta::assert_snapshot!(sandbox.run(&["rm", "@", "@{1}", "load.py day1.csv"]).ok(), @r#"
+    385958fe7501  report.sh "'weekly'"
+    9df13380f1b3  load.py day1.csv
+    2 commits removed, 184 B freed in 6 blobs
+    "#);
+    assert_eq!(commits(&sandbox), 4);
+    assert_eq!(sandbox.run(&["rm", "--tag", "stage=test"]).refused(), "no commit has these tags");
+    sandbox.run(&["rm", "--tag", "stage=train"]).ok();
+    assert_eq!(commits(&sandbox), 3);
+    let text = sandbox.run(&["rm", "--all"]).ok();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert_eq!(commits(&sandbox), 0);
+    assert_eq!(sandbox.run(&["fsck"]).ok(), "clean: 0 commits, 0 B in 0 blobs\n");
+}
+
+#[test]
+fn a_dry_run_prints_exactly_what_the_real_run_does() {
+    let sandbox = Sandbox::new();
+    for days in [40, 35, 3, 2] {
+        sandbox.record(&Run::new(&format!("python3 job.py {days}"), days * DAY).writing(
+            "out",
+            &vec![7; 100_000],
+            0o644,
+        ));
+    }
+    sandbox.record(&Run::new("python3 kept.py", 50 * DAY).tagged("keep", ""));
+    let plan = sandbox.run(&["gc", "--dry-run", "--max-size", "0"]).ok();
+    insta::assert_snapshot!(plan, @r"
+    COMMIT        WHAT    LAST USED      SIZE  COMMAND
+    ca063cc39ee5  remove  5 wk ago   97.6 KiB  job.py 40
+    f33bcbdfc1a9  remove  5 wk ago   97.6 KiB  job.py 35
+    05d3043ed02c  evict   3 d ago    97.6 KiB  job.py 3
+    cc2d0dac58c2  evict   2 d ago    97.6 KiB  job.py 2
+    2 commits to remove, 2 results to evict; 264 B in 6 blobs to free, 26 B stay
+    ");
+    assert_eq!(commits(&sandbox), 5);
+    assert_eq!(sandbox.run(&["gc", "--max-size", "0"]).ok(), plan);
+    assert_eq!(commits(&sandbox), 3);
+    insta::assert_snapshot!(sandbox.run(&["log"]).ok(), @r"
+    COMMIT        AGE       STATUS       FUNCTION  ARGUMENTS    TOOK      SIZE  TAGS
+    a13fbf02b968  7 wk ago  ok           kept.py              12.3 s      26 B  keep
+    cc2d0dac58c2  2 d ago   ok, evicted  job.py    2          12.3 s  97.6 KiB
+    05d3043ed02c  3 d ago   ok, evicted  job.py    3          12.3 s  97.6 KiB
+    ");
+    assert_eq!(
+        sandbox.run(&["get", "job.py 2"]).refused(),
+        format!("the result of {} was dropped to save room", &hash_of(&sandbox, "job.py 2")[..12])
+    );
+    sandbox.run(&["show", "job.py 2"]).ok();
+    sandbox.run(&["diff", "job.py 2", "job.py 3"]).ok();
+}
+
+fn hash_of(sandbox: &Sandbox, revision: &str) -> String {
+    sandbox.run(&["show", revision, "--json"]).json()[0]["commit"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_age_counts_from_the_last_use() {
+    let sandbox = Sandbox::new();
+    sandbox.record(&Run::new("make", 2 * HOUR));
+    assert!(sandbox.run(&["gc", "--older-than", "3h"]).ok().starts_with("0 commits to remove"));
+    assert!(sandbox.run(&["gc", "--older-than", "1h"]).ok().contains("1 commit to remove"));
+    assert_eq!(commits(&sandbox), 0);
+}
+
+#[test]
+fn damage_is_found_told_and_repaired() {
+    let (sandbox, ids) = recorded();
+    assert!(sandbox.run(&["fsck"]).ok().starts_with("clean: 6 commits, "));
+    let objects = sandbox.path(".cashet/objects");
+    let blob = fs::read_dir(objects)
+        .unwrap()
+        .flat_map(|fan| fs::read_dir(fan.unwrap().path()).unwrap())
+        .map(|file| file.unwrap().path())
+        .find(|path| fs::read(path).unwrap() == b"# Report\n");
+    fs::write(blob.unwrap(), "# Rep0rt\n").unwrap();
+    assert!(sandbox.run(&["fsck", "--quick"]).ended.is_ok());
+    let shown = sandbox.run(&["fsck"]);
+    assert_eq!(shown.ended.unwrap(), Exit::Status(1));
+    assert!(shown.text.contains("damage: /project/.cashet/objects/"), "{}", shown.text);
+    assert!(shown.text.contains(&ids[5].short()), "{}", shown.text);
+    let text = sandbox.run(&["fsck", "--repair"]).ok();
+    assert!(text.ends_with("the rest verifies\n"), "{text}");
+    assert!(sandbox.run(&["fsck"]).ok().starts_with("clean: "));
+    assert_eq!(commits(&sandbox), 6);
+}
+
+#[test]
+fn an_archive_carries_everything_to_another_store() {
+    let (desk, ids) = recorded();
+    let elsewhere = Sandbox::new();
+    let file = desk.path("all.cashet");
+    let file = file.to_str().unwrap();
+    desk.run(&["export", file]).ok();
+    assert!(elsewhere.run(&["import", file]).ok().starts_with("6 commits imported, "));
+    assert_eq!(elsewhere.run(&["log", "--json"]).text, desk.run(&["log", "--json"]).text);
+    assert_eq!(elsewhere.run(&["get", &ids[5].short()]).ok(), desk.run(&["get", "@"]).ok());
+    assert_eq!(elsewhere.run(&["graph", "@"]).ok(), desk.run(&["graph", "@"]).ok());
+    assert!(elsewhere.run(&["import", file]).ok().starts_with("0 commits imported, 6 known already"));
+    assert_eq!(commits(&elsewhere), 6);
+    let third = Sandbox::new();
+    desk.run(&["export", file, "@{2}"]).ok();
+    third.run(&["import", file]).ok();
+    assert_eq!(commits(&third), 1);
+}
+
+#[test]
+fn a_damaged_archive_is_refused_whole() {
+    let (desk, _) = recorded();
+    let file = desk.path("all.cashet");
+    desk.run(&["export", file.to_str().unwrap()]).ok();
+    let bytes = fs::read(&file).unwrap();
+    let elsewhere = Sandbox::new();
+    let broken = desk.path("broken");
+    for end in [0, 10, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&broken, &bytes[..end]).unwrap();
+        let error = elsewhere.run(&["import", broken.to_str().unwrap()]).ended.unwrap_err();
+        assert!(!error.to_string().contains('\n'), "{error}");
+        assert_eq!(commits(&elsewhere), 0);
+    }
+    let error = elsewhere.run(&["import", "/nonexistent/archive"]).refused();
+    assert_eq!(error, "cannot read /nonexistent/archive: No such file or directory");
+    let error = desk.run(&["export", "/nonexistent/archive"]).refused();
+    assert!(error.starts_with("cannot write /nonexistent/archive"), "{error}");
+}
+
+#[test]
+fn a_clock_that_jumped_ahead_drops_nothing() {
+    let (sandbox, _) = recorded();
+    let words: Vec<OsString> = ["gc"].iter().map(OsString::from).collect();
+    let jumped = Timestamp(NOON.0 + 4000 * DAY);
+    let shown = sandbox.call(Some(80), jumped, &words);
+    assert!(shown.text.starts_with("0 commits to remove"), "{}", shown.text);
+}

@@ -1,0 +1,100 @@
+//! `diff`.
+
+use super::support::{HOUR, Run, Sandbox, recorded};
+use cashet::commands::Exit;
+
+#[test]
+fn the_summary_comes_first_then_the_details() {
+    let (sandbox, _) = recorded();
+    insta::assert_snapshot!(sandbox.run(&["diff", "@{4}", "@{3}"]).ok(), @r"
+    − 0d26c1e3b752  train.py --lr 0.01  5 h ago
+    + 5b13bfb7a3e4  train.py --lr 0.01  4 h ago
+
+    function  train.py changed
+    stdout    18 B, +1 −1 lines
+    outputs   1 changed
+    duration  12.3 s → 12.3 s
+    same      arguments, environment, inputs, packages, call, status, stderr
+
+    --- 0d26c1e3b752/train.py
+    +++ 5b13bfb7a3e4/train.py
+    @@ -1,5 +1,4 @@
+     def train(lr):
+    -    # slow
+    -    return lr
+    +    return lr * 2
+     
+     print(train(0.01))
+
+    --- 0d26c1e3b752/stdout
+    +++ 5b13bfb7a3e4/stdout
+    @@ -1,2 +1,2 @@
+     loss 0.5
+    -loss 0.4
+    +loss 0.3
+
+    model.bin: binary: 10 B → 11 B, first difference at byte 7
+    model.bin: mode 644 → 755
+    ");
+    insta::assert_snapshot!(sandbox.at(60, &["diff", "@{3}", "@{2}", "--stat"]).ok(), @r"
+    − 5b13bfb7a3e4  train.py --lr 0.01  4 h ago
+    + 83e1753e3aea  train.py --lr 0.01  3 h ago
+
+    environment  LR_DECAY set
+    status       ok → exit 1
+    stdout       18 B → 37 B, +1 −2 lines
+    stderr       0 B → 44 B, +2 −0 lines
+    outputs      1 changed
+    duration     12.3 s → 12.3 s
+    same         function, arguments, inputs, packages, call
+    ");
+    insta::assert_snapshot!(sandbox.at(140, &["diff", "@{6}", "@", "--stat"]).ok(), @r#"
+    − 9df13380f1b3  load.py day1.csv  2 d ago
+    + 385958fe7501  report.sh "'weekly'"  2 min ago
+
+    function   program sh changed
+    arguments  argument 0 changed (python3 → sh)
+               argument 1 changed (load.py → report.sh)
+               argument 2 changed (day1.csv → "'weekly'")
+    inputs     2 observations made by one run only
+    stdout     35 B → 32 B, +1 −1 lines
+    outputs    1 added, 1 missing
+    duration   12.3 s → 12.3 s
+    same       environment, packages, call, status, stderr
+    "#);
+}
+
+#[test]
+fn a_commit_does_not_differ_from_itself() {
+    let (sandbox, _) = recorded();
+    assert_eq!(sandbox.run(&["diff", "@", "@", "--exit-code"]).ended.unwrap(), Exit::Status(0));
+    assert_eq!(sandbox.run(&["diff", "@", "@{2}", "--exit-code"]).ended.unwrap(), Exit::Status(1));
+    assert_eq!(sandbox.run(&["diff", "@", "@{2}"]).ended.unwrap(), Exit::Status(0));
+    let same = sandbox.run(&["diff", "@", "@", "--json"]).json();
+    assert_eq!(
+        (same[0]["differs"].as_bool(), same[0]["result_differs"].as_bool()),
+        (Some(false), Some(false))
+    );
+}
+
+#[test]
+fn programs_are_told_the_same() {
+    let (sandbox, _) = recorded();
+    let diff = sandbox.run(&["diff", "@{4}", "@{3}", "--json"]).json();
+    assert_eq!(diff[0]["changes"][0]["part"], "source");
+    assert_eq!(diff[0]["changes"][0]["text"], "train.py changed");
+    assert_eq!(diff[0]["sources"][0]["path"], "train.py");
+    assert_eq!(diff[0]["outputs"][0]["after"]["mode"], 0o755);
+    assert_eq!(diff[0]["stdout"]["before"]["bytes"], 18);
+}
+
+#[test]
+fn layout_is_told_from_code() {
+    let sandbox = Sandbox::new();
+    sandbox.record(&Run::new("python3 a.py", 2 * HOUR).source("a.py", "x=1\n", "x = 1"));
+    sandbox.record(&Run::new("python3 a.py", HOUR).source("a.py", "# one\nx = 1\n", "x = 1"));
+    let text = sandbox.run(&["diff", "@~", "@"]).ok();
+    assert!(text.contains("only layout or comments"), "{text}");
+    assert!(text.contains("+# one"), "{text}");
+    assert!(sandbox.run(&["history", "@"]).ok().contains("only layout or comments changed"));
+}

@@ -1,0 +1,19 @@
+//! The commands on the store, on real stores made through the library: what people see at 60, 80 and 140 columns,
+//! what programs read, and how calls fail.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that looks beyond what is there has failed"
+)]
+
+mod collection;
+mod comparison;
+mod documents;
+mod listing;
+mod process;
+mod products;
+mod revisions;
+mod shells;
+mod support;

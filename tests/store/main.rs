@@ -1,0 +1,14 @@
+//! The store with real files, processes and locks: what is recorded comes back, and nothing else ever does.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+#![expect(clippy::indexing_slicing, reason = "a test that looks beyond what is there has failed")]
+
+mod archives;
+mod collection;
+mod damage;
+mod history;
+mod limits;
+mod memoizing;
+mod support;
+mod together;

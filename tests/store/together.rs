@@ -1,0 +1,195 @@
+//! Many at once: threads, processes, the dead, and collection beside them.
+
+use crate::support::{DAY, Place, Run, TODAY, noise, open};
+use cashet::record::Timestamp;
+use cashet::store::{Filter, Policy, Store};
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Says to a copy of this program what it is to do.
+const ROLE: &str = "CASHET_TEST_ROLE";
+
+/// Starts this program again, to play `role` in the store at `path`.
+fn start(role: &str, path: &Path, number: usize) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["together::a_role_in_another_process", "--exact", "--nocapture", "--test-threads=1"])
+        .env(ROLE, format!("{role} {number} {}", path.display()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until a started process says `word`.
+fn wait_for(child: &mut Child, word: &str) {
+    let stdout = child.stdout.take().unwrap();
+    let mut lines = BufReader::new(stdout);
+    let mut line = String::new();
+    while !line.contains(word) {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "ended before it said {word}");
+    }
+    child.stdout = Some(lines.into_inner());
+}
+
+/// Not a test of its own: what the started copies of this program run.
+#[test]
+fn a_role_in_another_process() {
+    let Ok(role) = env::var(ROLE) else { return };
+    let (role, rest) = role.split_once(' ').unwrap();
+    let (number, path) = rest.split_once(' ').unwrap();
+    let store = open(Path::new(path));
+    match role {
+        "record" => {
+            for n in 0..20 {
+                let mut run = Run::new(&format!("{number}.{n}"));
+                run.stdout = noise(6000, number.parse::<u64>().unwrap() * 1000 + n);
+                run.files = vec![("shared", noise(5000, n))];
+                run.record(&store);
+                assert_eq!(run.replay(&store).unwrap().0, run.stdout);
+                store.settle();
+            }
+        }
+        "hold" => {
+            let run = Run::new("held");
+            let _claim = store.claim(&run.key(), &mut || {}).unwrap();
+            let _draft = run.draft(&store);
+            let mut large = store.write().unwrap();
+            large.write_all(&noise(9 << 20, 1)).unwrap();
+            println!("holding");
+            std::io::stdout().flush().unwrap();
+            thread::sleep(Duration::from_mins(10));
+        }
+        other => panic!("no role {other}"),
+    }
+}
+
+#[test]
+fn eight_processes_record_at_once_in_a_fresh_store() {
+    let place = Place::new();
+    let children: Vec<Child> = (0..8).map(|number| start("record", &place.path, number)).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    let store = place.open();
+    assert_eq!(store.log(Filter::default()).count(), 160);
+    assert_eq!(store.notices(), [] as [String; 0]);
+    let report = store.check(false, &mut |_| {}).unwrap();
+    assert_eq!((report.damage, report.orphans), (vec![], 0));
+    assert_eq!(store.stats().unwrap().commits, 160);
+    assert_eq!(store.stats().unwrap().blobs, report.blobs);
+}
+
+#[test]
+fn threads_share_one_store() {
+    let place = Place::new();
+    let store = place.open();
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                for n in 0..10 {
+                    let run = Run::new(&format!("{number}.{n}"));
+                    run.record(store);
+                    assert_eq!(run.replay(store).unwrap().0, run.stdout);
+                }
+            });
+        }
+    });
+    assert_eq!(store.log(Filter::default()).count(), 80);
+}
+
+#[test]
+fn the_dead_let_go_of_their_key_at_once() {
+    let place = Place::new();
+    place.open();
+    let mut child = start("hold", &place.path, 0);
+    wait_for(&mut child, "holding");
+    let store = place.open();
+    let run = Run::new("held");
+    let mut told = 0;
+    let mut killed = None;
+    let claim = store
+        .claim(&run.key(), &mut || {
+            told += 1;
+            if told == 2 {
+                child.kill().unwrap();
+                killed = Some(Instant::now());
+            }
+        })
+        .unwrap();
+    assert!(claim.is_locked());
+    assert!(killed.unwrap().elapsed() < Duration::from_secs(1));
+    child.wait().unwrap();
+    let draft = run.draft(&store);
+    store.commit(claim, draft).unwrap();
+    assert_eq!(run.replay(&store).unwrap().0, run.stdout);
+    // What it had put in place and was writing is nobody's now.
+    let now = Timestamp(TODAY.0 + 100 * 365 * DAY);
+    let plan = store.plan(&Policy::default(), now).unwrap();
+    store.exclusive().unwrap().apply(&plan, now, false, &mut |_| {}).unwrap();
+    let report = store.check(false, &mut |_| {}).unwrap();
+    assert_eq!((report.damage, report.orphans, report.commits), (vec![], 0, 1));
+}
+
+#[test]
+fn collection_and_removal_beside_those_who_record_break_nothing() {
+    let place = Place::new();
+    place.open();
+    let ended = AtomicBool::new(false);
+    let (mut collections, mut removed) = (0, 0);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|number| {
+                let place = &place;
+                scope.spawn(move || {
+                    let store = place.open();
+                    for n in 0..60 {
+                        let mut run = Run::new(&format!("{number}.{}", n % 7));
+                        run.stdout = noise(6000, n % 7);
+                        if run.replay(&store).is_none_or(|found| {
+                            assert!(found.0 == run.stdout);
+                            n % 3 == 0
+                        }) {
+                            run.record(&store);
+                        }
+                    }
+                })
+            })
+            .collect();
+        let collector = scope.spawn(|| {
+            let store = place.open();
+            while !ended.load(Ordering::SeqCst) {
+                let plan = store.plan(&Policy { older_than: None, max_size: Some(0) }, TODAY).unwrap();
+                store.exclusive().unwrap().apply(&plan, TODAY, true, &mut |_| {}).unwrap();
+                collections += 1;
+            }
+        });
+        let deleter = scope.spawn(|| {
+            let store = place.open();
+            while !ended.load(Ordering::SeqCst) {
+                let oldest = store.log(Filter::default()).last();
+                if let Some(row) = oldest {
+                    let id = row.unwrap().id;
+                    removed += store.exclusive().unwrap().remove(&[id], &mut |_| {}).unwrap().commits;
+                }
+            }
+        });
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        ended.store(true, Ordering::SeqCst);
+        collector.join().unwrap();
+        deleter.join().unwrap();
+    });
+    assert!(collections > 0 && removed > 0);
+    let report = place.open().check(false, &mut |_| {}).unwrap();
+    assert_eq!(report.damage, []);
+}
