@@ -5,7 +5,8 @@ use super::write::{NewCommit, Parent};
 use super::{Index, State};
 use crate::digest::{BlobId, Digest, Key, LineageId};
 use crate::record::{
-    Commit, Content, Coverage, Observation, Replay, Resources, StoredPath, StreamOrder, Termination, Timestamp,
+    Commit, Content, Coverage, Observation, Replay, Resources, StoredPath, StreamOrder, Termination,
+    Timestamp,
 };
 use std::time::Instant;
 
@@ -14,7 +15,8 @@ fn filled(directory: &std::path::Path, count: u64) -> Index {
     let mut index = Index::open(&directory.join("meta.db"), false, false, true).unwrap().unwrap();
     let numbers: Vec<u64> = (0..count).collect();
     for part in numbers.chunks(1000) {
-        let manifests: Vec<Vec<u8>> = part.iter().map(|n| format!("manifest {n}").repeat(20).into_bytes()).collect();
+        let manifests: Vec<Vec<u8>> =
+            part.iter().map(|n| format!("manifest {n}").repeat(20).into_bytes()).collect();
         let commits = part.iter().zip(&manifests).map(|(n, manifest)| new(*n, manifest)).collect();
         index.insert(commits).unwrap();
     }
