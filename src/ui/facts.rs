@@ -173,9 +173,10 @@ pub fn observation_json(observation: &Observation) -> Object {
             let groups = groups.iter().map(|group| group.iter().map(json::path).collect::<Json>());
             of("time_order").with("groups", groups.collect::<Json>())
         }
-        Observation::Modified { path, time, .. } => {
-            of("modified").with("path", json::path(path)).with("time", json::moment(*time))
-        }
+        Observation::Modified { path, follow, time } => of("modified")
+            .with("path", json::path(path))
+            .with("follow", *follow)
+            .with("time", json::moment(*time)),
         Observation::Stdin(StdinUse::Content { offset, digest, left_at }) => {
             of("stdin").with("offset", *offset).with("digest", json::digest(digest)).with("left_at", *left_at)
         }
