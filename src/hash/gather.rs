@@ -105,6 +105,10 @@ impl Gathering<'_, '_> {
         if request.env_strict {
             self.manifest.set(Part::Flag("env-strict".to_owned()), Value::Present);
         }
+        if request.words_are_inputs {
+            // What was recorded on the word of the call alone answers no call that is to be watched.
+            self.manifest.set(Part::Flag("declared-only".to_owned()), Value::Present);
+        }
         match request.stdin {
             StdinPart::None => {}
             StdinPart::Null => self.manifest.set(Part::Stdin, Value::Absent),

@@ -71,6 +71,8 @@ pub(super) struct Roots {
     late_keys: HashSet<Short>,
     /// The last row that was read.
     after: i64,
+    /// How often commits had got back what they had lost when the rows were read.
+    revived: i64,
 }
 
 impl Roots {
@@ -196,6 +198,8 @@ impl ExclusiveStore<'_> {
     pub(super) fn roots(&self) -> Result<Roots> {
         let mut roots = Roots::default();
         self.store.with_index(|index| {
+            // Asked first: what is revived between the two is read twice.
+            roots.revived = index.revived()?;
             index.each_brief(0, |brief| {
                 roots.blobs.extend(brief.blobs.iter().map(Short::of));
                 roots.keys.push(Short::of(&BlobId(brief.key.0)));
@@ -211,6 +215,11 @@ impl ExclusiveStore<'_> {
 
     /// Adds what was recorded or put in place since; true for as long as the lock is held.
     fn refresh(&self, roots: &mut Roots, proof: &ExclusiveGuard) -> Result<()> {
+        if self.store.with_index(|index| index.revived())? != roots.revived {
+            let (late, late_keys) = (std::mem::take(&mut roots.late), std::mem::take(&mut roots.late_keys));
+            *roots = self.roots()?;
+            (roots.late, roots.late_keys) = (late, late_keys);
+        }
         let after = roots.after;
         self.store.with_index(|index| {
             index.each_brief(after, |brief| {

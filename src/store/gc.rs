@@ -18,6 +18,9 @@ pub const KEEP_TAG: &str = "keep";
 /// Of the cap, how much is left filled, so that not every run has to collect: nine tenths.
 const FILLED: (u64, u64) = (9, 10);
 
+/// Between two attempts to come below the cap pass at least ten minutes, in nanoseconds.
+const TRIM_PAUSE: u64 = 600_000_000_000;
+
 impl LocalStore {
     /// What `policy` would drop at the time `now`. Ages are counted to a time that is believed: a clock that jumped
     /// ahead makes nothing old until it has stayed there for a day.
@@ -64,6 +67,12 @@ impl LocalStore {
         let Some(cap) = self.max_size.filter(|_| self.over_cap()) else {
             return Ok(None);
         };
+        // What was used today stays even beyond the cap: then not every run should look for something else.
+        let last = self.with_index(|index| index.trimmed())?;
+        if last.is_some_and(|last| now.0.abs_diff(last.0) < TRIM_PAUSE) {
+            return Ok(None);
+        }
+        self.with_index(|index| index.set_trimmed(now))?;
         let policy = Policy { older_than: None, max_size: Some(cap / FILLED.1 * FILLED.0) };
         let plan = self.plan(&policy, now)?;
         self.exclusive()?.apply(&plan, now, false, &mut |_| {}).map(Some)

@@ -74,6 +74,9 @@ function typescriptTree(source) {
     if (node.kind === ts.SyntaxKind.ParenthesizedExpression || node.kind === ts.SyntaxKind.ParenthesizedType) {
       return dump(expression ?? node.type);
     }
+    // `| A` is `A`.
+    const isJoined = node.kind === ts.SyntaxKind.UnionType || node.kind === ts.SyntaxKind.IntersectionType;
+    if (isJoined && node.types.length === 1) return dump(node.types[0]);
     if (node.kind === ts.SyntaxKind.ShorthandPropertyAssignment && !node.objectAssignmentInitializer) {
       return ["PropertyAssignment", dump(node.name), dump(node.name)];
     }

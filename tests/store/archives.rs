@@ -106,6 +106,35 @@ fn an_import_gives_back_what_was_lost() {
 }
 
 #[test]
+fn what_an_import_gives_back_survives_a_collection_that_is_under_way() {
+    let (from, _, two) = source();
+    let store = from.open();
+    let (archive, _) = export(&store, &[]);
+    let evict = cashet::store::Plan { evict: ids(&store), ..Default::default() };
+    let now = crate::support::TODAY;
+    store.exclusive().unwrap().apply(&evict, now, false, &mut |_| {}).unwrap();
+    assert!(files_below(&from.path.join("objects")).is_empty());
+    crate::support::put(&from.open(), b"an orphan, so that there is something to sweep");
+    let mut imported = false;
+    let nothing = cashet::store::Plan::default();
+    // The rows have been read when the sweep begins.
+    store
+        .exclusive()
+        .unwrap()
+        .apply(&nothing, now, false, &mut |progress| {
+            if progress.step == "sweeping" && !imported {
+                imported = true;
+                assert_eq!(import(&from.open(), &archive).unwrap().commits, 2);
+            }
+        })
+        .unwrap();
+    assert!(imported);
+    assert_eq!(two.replay(&from.open()).unwrap().0, two.stdout);
+    let report = store.check(false, &mut |_| {}).unwrap();
+    assert_eq!((report.damage, report.orphans), (vec![], 0));
+}
+
+#[test]
 fn a_damaged_archive_changes_nothing() {
     let place = Place::new();
     let store = place.open();

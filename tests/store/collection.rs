@@ -244,3 +244,28 @@ fn a_plan_changes_nothing() {
     assert_eq!(files_below(&place.path.join("objects")), before);
     assert_eq!(ids(&store).len(), 1);
 }
+
+/// With `CASHET_TEST_COMMITS` set to many, the times that are printed say something.
+#[test]
+fn everything_may_go_at_once() {
+    let count = std::env::var("CASHET_TEST_COMMITS").ok().and_then(|n| n.parse().ok()).unwrap_or(300_usize);
+    let place = Place::new();
+    let store = place.open();
+    for n in 0..count {
+        Run::new(&format!("{n}")).record(&store);
+        store.settle();
+    }
+    let begun = std::time::Instant::now();
+    let policy = Policy { older_than: Some(0), max_size: None };
+    let plan = store.plan(&policy, later(1)).unwrap();
+    println!("plan {:?}", begun.elapsed());
+    assert_eq!((plan.remove.len(), plan.blobs, plan.rest), (count, count as u64, 0));
+    let dropped = store.exclusive().unwrap().apply(&plan, later(1), true, &mut |_| {}).unwrap();
+    println!("apply {:?}", begun.elapsed());
+    assert_eq!((dropped.commits, dropped.blobs), (count as u64, count as u64));
+    for directory in ["objects", "hot", "tmp"] {
+        assert!(files_below(&place.path.join(directory)).is_empty(), "{directory}");
+    }
+    assert_eq!(store.stats().unwrap().stored_bytes, 0);
+    assert!(fs::metadata(place.path.join("meta.db")).unwrap().len() < 200_000);
+}

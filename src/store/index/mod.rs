@@ -3,16 +3,18 @@
 //! Every row proves itself by a digest over what it says; one that does not is as if it were absent. Statistics
 //! (hits, last use, totals) are numbers without proof. Knows nothing of compression of blobs or of folders.
 
+mod check;
 mod query;
 mod record;
 mod schema;
+mod statistics;
 mod upkeep;
 mod write;
 
 pub(crate) use query::Listed;
 pub use query::{Filter, StatusFilter};
 pub(crate) use record::{Brief, State};
-pub use upkeep::Missed;
+pub use statistics::Missed;
 pub(crate) use write::{NewCommit, Parent};
 
 use crate::error::{Error, Kind, Result};

@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &["
         bytes INTEGER NOT NULL DEFAULT 0, stored INTEGER NOT NULL DEFAULT 0,
         recorded INTEGER NOT NULL DEFAULT 0, hits INTEGER NOT NULL DEFAULT 0,
         missed INTEGER NOT NULL DEFAULT 0, saved INTEGER NOT NULL DEFAULT 0,
+        revived INTEGER NOT NULL DEFAULT 0, trimmed INTEGER,
         believed INTEGER, suspect INTEGER, folded BLOB);
     INSERT INTO totals (one) VALUES (1);
 "];
@@ -64,6 +65,7 @@ impl Index {
             if old && !make {
                 return Ok(None);
             }
+            connection.pragma_update(None, "synchronous", synchronous(durable, network))?;
             if old {
                 // Room that collection frees is given back in steps; it must be said before there are tables.
                 connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -73,7 +75,6 @@ impl Index {
                 connection.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))?;
                 migrate(&mut connection, MIGRATIONS)?;
             }
-            connection.pragma_update(None, "synchronous", synchronous(durable, network))?;
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             Ok(Some(connection))
         };

@@ -253,7 +253,7 @@ fn revive(
     (brief.state, brief.blobs) = (state, blobs);
     update_state(transaction, &brief)?;
     let results = i64::from(state == State::REPLAYABLE);
-    transaction.execute("UPDATE totals SET results = results + ?1 WHERE one = 1", [results])?;
+    transaction.execute("UPDATE totals SET results = results + ?1, revived = revived + 1", [results])?;
     Ok(())
 }
 

@@ -143,15 +143,21 @@ fn compare(directory: &Path, script: &str) {
 fn missing_in(ran: &Ran, wanted: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let is_own =
         |path: &Path| path.ancestors().any(|above| ran.changes.iter().any(|changed| changed == above));
+    let below_own = |path: &Path| {
+        let named = |above: &Path| {
+            !above.as_os_str().is_empty() && ran.changes.iter().any(|own| own.ends_with(above))
+        };
+        path.ancestors().any(named)
+    };
     let below_file = |path: &Path| path.ancestors().skip(1).any(Path::is_file);
     let is_seen = |path: &&PathBuf| {
         // The old calls do not tell their directory.
         path.is_relative() && ran.trace.accesses.keys().any(|seen| seen.ends_with(path))
             || ran.trace.accesses.contains_key(*path)
-            || path.is_relative() && ran.changes.iter().any(|changed| changed.ends_with(path))
+            || path.is_relative() && below_own(path)
             || is_own(path)
-            || fs::canonicalize(path).is_ok_and(|real| is_own(&real))
-            || below_file(path)
+            // What follows was asked of the directory of the run, not of ours.
+            || path.is_absolute() && (fs::canonicalize(path).is_ok_and(|real| is_own(&real)) || below_file(path))
             || path.parent().and_then(|above| fs::canonicalize(above).ok()).is_some_and(|above| {
                 let real = above.join(path.file_name().unwrap_or_default());
                 ran.trace.accesses.contains_key(&real) || is_own(&real)

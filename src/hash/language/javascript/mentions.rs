@@ -1,11 +1,11 @@
 //! What a JavaScript program asks for: modules, names of the environment, and words that decide how it counts.
 
 use super::super::{Import, Parsed};
-use super::{environment, own_file};
+use super::{environment, lines, own_file};
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
     Argument, AssignmentExpression, AssignmentTargetWithDefault, BinaryExpression, BinaryOperator,
-    BindingIdentifier, CallExpression, Decorator, ExportAllDeclaration, ExportFromDeclaration, Expression,
+    BindingIdentifier, CallExpression, ExportAllDeclaration, ExportFromDeclaration, Expression,
     IdentifierName, IdentifierReference, ImportDeclaration, ImportExpression, NewExpression, NumericLiteral,
     Program, StringLiteral, TSConstructorType, TSFunctionType, TSImportEqualsDeclaration, TSModuleReference,
     TemplateLiteral, VariableDeclarator,
@@ -143,31 +143,7 @@ impl<'a> Visit<'a> for Mentions<'_> {
     }
 
     fn enter_node(&mut self, node: AstKind<'a>) {
-        // In TypeScript a word before a line's end may be a name by itself: `type` and a new line and `A = …`.
-        let (start, name) = match node {
-            AstKind::TSTypeAliasDeclaration(alias) => (alias.span.start, alias.id.span.start),
-            AstKind::TSInterfaceDeclaration(interface) => (interface.span.start, interface.id.span.start),
-            AstKind::TSExternalModuleDeclaration(module) => (module.span.start, module.id.span.start),
-            AstKind::TSNamespaceDeclaration(namespace) => (namespace.span.start, namespace.id.span.start),
-            AstKind::TSEnumDeclaration(enumeration) => (enumeration.span.start, enumeration.id.span.start),
-            AstKind::Class(class) => {
-                let Some(id) = &class.id else { return };
-                (after_decorators(class.span.start, &class.decorators), id.span.start)
-            }
-            AstKind::MethodDefinition(method) => {
-                (after_decorators(method.span.start, &method.decorators), method.key.span().start)
-            }
-            AstKind::PropertyDefinition(property) => {
-                (after_decorators(property.span.start, &property.decorators), property.key.span().start)
-            }
-            AstKind::TSPropertySignature(property) => (property.span.start, property.key.span().start),
-            AstKind::TSMethodSignature(method) => (method.span.start, method.key.span().start),
-            _ => return,
-        };
-        let between = self.source.get(start as usize..name as usize).unwrap_or_default();
-        // Before the first word blanks do not matter.
-        self.doubt.always |=
-            self.typescript && between.trim_start().contains(['\n', '\r', '\u{2028}', '\u{2029}']);
+        self.doubt.always |= self.typescript && lines::part(node, self.source);
     }
 
     fn visit_template_literal(&mut self, template: &TemplateLiteral<'a>) {
@@ -306,10 +282,6 @@ impl Mentions<'_> {
             other => is_function(other),
         }
     }
-}
-
-fn after_decorators(start: u32, decorators: &[Decorator<'_>]) -> u32 {
-    decorators.last().map_or(start, |last| last.span.end)
 }
 
 /// The text of a string, or of a template without expressions.

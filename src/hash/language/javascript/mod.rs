@@ -4,8 +4,10 @@
 //! engine does counts byte for byte; each guard is written down in `docs/languages.md`.
 
 mod environment;
+mod lines;
 mod mentions;
 mod own_file;
+mod shape;
 
 use super::guarded::quietly;
 use super::surrogates::has_lone_surrogate;
@@ -14,7 +16,7 @@ use oxc_allocator::Allocator;
 use oxc_ast::ast::{Declaration, ExportDefaultDeclarationKind, Program, Statement};
 use oxc_codegen::{Codegen, CodegenOptions};
 use oxc_parser::config::RuntimeParserConfig;
-use oxc_parser::{Kind, ParseOptions, Parser, ParserReturn};
+use oxc_parser::{ParseOptions, Parser, ParserReturn};
 use oxc_span::{GetSpan, SourceType, Span};
 use std::thread;
 
@@ -152,7 +154,7 @@ impl Language for JavaScript {
                 let printed = print(&read.program);
                 let mut bytes = vec![if script { b's' } else { b'm' }];
                 bytes.extend_from_slice(printed.as_bytes());
-                let whole = !self.typescript || self.has_all_words(read, &printed, script);
+                let whole = !self.typescript || self.reads_back(read, &printed, script);
                 parsed.normal = whole.then_some(NormalForm { bytes, without_docstrings: None });
             }
             parsed
@@ -186,36 +188,14 @@ impl Language for JavaScript {
 }
 
 impl JavaScript {
-    /// Whether the print has every word and sign of the source: the parser of TypeScript steps over some that its compiler
-    /// does not accept. Punctuation that a print may add or leave out is not compared.
-    fn has_all_words(self, read: &ParserReturn<'_>, printed: &str, script: bool) -> bool {
+    /// Whether the print, read again, is the source: the parser of TypeScript steps over words that its compiler does not
+    /// accept, and `(a as B) < c` prints as the beginning of a type.
+    fn reads_back(self, read: &ParserReturn<'_>, printed: &str, script: bool) -> bool {
         let allocator = Allocator::default();
         let again = self.parse_text(&allocator, printed, script);
-        let words = |read: &ParserReturn<'_>| -> Vec<Kind> {
-            let kinds = read.tokens.iter().map(oxc_parser::Token::kind);
-            let counted = kinds.filter(|kind| {
-                !matches!(
-                    kind,
-                    Kind::Semicolon
-                        | Kind::Comma
-                        | Kind::LParen
-                        | Kind::RParen
-                        | Kind::LCurly
-                        | Kind::RCurly
-                        // A union may begin with one.
-                        | Kind::Pipe
-                        | Kind::Amp
-                )
-            });
-            let alike = counted.map(|kind| match kind {
-                kind if kind.is_number() => Kind::Decimal,
-                // A string may be printed with any quotes.
-                Kind::NoSubstitutionTemplate => Kind::Str,
-                kind => kind,
-            });
-            alike.collect()
-        };
-        words(read) == words(&again)
+        again.diagnostics.is_empty()
+            && shape::words(&again) == shape::words(read)
+            && shape::nodes(&again.program) == shape::nodes(&read.program)
     }
 
     /// The normal form of a part by itself; its bytes where it has none.

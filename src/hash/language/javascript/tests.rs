@@ -106,6 +106,12 @@ fn a_new_line_may_part_a_word_from_its_name() {
         "abstract\nclass A { }",
         "class A { readonly\nb: C }",
         "class A { static\nb() { } }",
+        "let a = b as C\n<D>[]",
+        "let a: B\n[] = c",
+        "function a(b): b\nis C { }",
+        "let a = (b\nas C)",
+        "let a = (b\n!)",
+        "let a: B\n['c'] = d",
     ] {
         let joined = source.replace('\n', " ");
         assert!(form(&joined).is_some(), "{joined}");

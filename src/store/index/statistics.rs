@@ -1,0 +1,216 @@
+//! Numbers: totals, hits, what was missed, and what is believed of the time. None of them proves itself, and no
+//! answer depends on one.
+
+use super::Index;
+use super::write::read_clock;
+use crate::digest::{CommitId, Digest};
+use crate::error::Result;
+use crate::record::Timestamp;
+use crate::store::Event;
+use crate::store::clock::Clock;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use std::collections::HashMap;
+
+/// Most kinds of missed events that are remembered.
+const MOST_MISSED: i64 = 10_000;
+
+/// Numbers over the whole store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) commits: u64,
+    pub(crate) results: u64,
+    pub(crate) blobs: u64,
+    pub(crate) bytes: u64,
+    pub(crate) stored: u64,
+    pub(crate) recorded: u64,
+    pub(crate) hits: u64,
+    pub(crate) missed: u64,
+    pub(crate) saved: u64,
+}
+
+/// Runs of which nothing was kept, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// A word for the kind of reason.
+    pub reason: String,
+    /// What exactly.
+    pub detail: String,
+    /// The command line.
+    pub command: Vec<u8>,
+    /// How often.
+    pub times: u64,
+    /// When last.
+    pub newest: Timestamp,
+}
+
+fn count(row: &Row<'_>, column: usize) -> u64 {
+    row.get::<_, i64>(column).ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
+}
+
+impl Index {
+    /// The totals.
+    pub(crate) fn totals(&self) -> Result<Totals> {
+        let sql = "SELECT commits, results, blobs, bytes, stored, recorded, hits, missed, saved FROM totals";
+        let read = |row: &Row<'_>| {
+            Ok(Totals {
+                commits: count(row, 0),
+                results: count(row, 1),
+                blobs: count(row, 2),
+                bytes: count(row, 3),
+                stored: count(row, 4),
+                recorded: count(row, 5),
+                hits: count(row, 6),
+                missed: count(row, 7),
+                saved: count(row, 8),
+            })
+        };
+        let totals = self.reading(|connection| connection.query_row(sql, [], read).optional())?;
+        Ok(totals.unwrap_or_default())
+    }
+
+    /// Takes in what a log of events says, unless it was taken in before.
+    pub(crate) fn fold(&mut self, events: &[Event], log: &Digest) -> Result<()> {
+        self.writing(|transaction| {
+            let folded: Option<Vec<u8>> = transaction
+                .query_row("SELECT folded FROM totals", [], |row| row.get(0))
+                .optional()?
+                .flatten();
+            if folded.as_deref() == Some(log.as_bytes()) {
+                return Ok(());
+            }
+            let mut hits: HashMap<CommitId, (i64, Timestamp)> = HashMap::new();
+            for event in events {
+                match event {
+                    Event::Hit { commit, at } => {
+                        let (times, newest) = hits.entry(*commit).or_insert((0, *at));
+                        *times += 1;
+                        *newest = (*newest).max(*at);
+                    }
+                    Event::Missed { command, reason, detail, at } => {
+                        fold_missed(transaction, command, reason, detail, *at)?;
+                    }
+                }
+            }
+            let mut clock = read_clock(transaction)?;
+            for (commit, (times, newest)) in hits {
+                fold_hits(transaction, &commit, times, newest)?;
+                clock = clock.see(newest);
+            }
+            write_clock(transaction, clock)?;
+            transaction.execute("UPDATE totals SET folded = ?1", params![log.as_bytes()])?;
+            bound_missed(transaction)
+        })
+    }
+
+    /// What was missed, newest first.
+    pub(crate) fn missed(&self) -> Result<Vec<Missed>> {
+        let sql = "SELECT reason, detail, command, times, newest FROM missed ORDER BY newest DESC";
+        self.reading(|connection| {
+            let mut query = connection.prepare_cached(sql)?;
+            let rows = query.query_map([], |row| {
+                Ok(Missed {
+                    reason: row.get(0)?,
+                    detail: row.get(1)?,
+                    command: row.get(2)?,
+                    times: count(row, 3),
+                    newest: Timestamp(row.get(4)?),
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Looks at the time: tells what is believed of it, after `now`.
+    pub(crate) fn see(&mut self, now: Timestamp) -> Result<Clock> {
+        self.writing(|transaction| {
+            let clock = read_clock(transaction)?.see(now);
+            write_clock(transaction, clock)?;
+            Ok(clock)
+        })
+    }
+
+    /// Forgets what was missed before `time`.
+    pub(crate) fn forget_missed(&mut self, time: Timestamp) -> Result<()> {
+        self.writing(|transaction| {
+            transaction.execute("DELETE FROM missed WHERE newest < ?1", [time.0]).map(|_| ())
+        })
+    }
+
+    /// Takes note that blobs are gone.
+    pub(crate) fn lose_blobs(&mut self, blobs: u64, bytes: u64) -> Result<()> {
+        let number = |value| i64::try_from(value).unwrap_or(i64::MAX);
+        self.writing(|transaction| {
+            let sql = "UPDATE totals SET blobs = max(blobs - ?1, 0), stored = max(stored - ?2, 0)";
+            transaction.execute(sql, params![number(blobs), number(bytes)]).map(|_| ())
+        })
+    }
+
+    /// Counts the commits anew and takes the counted blobs as they are told.
+    pub(crate) fn recount(&mut self, blobs: u64, stored: u64) -> Result<()> {
+        let (blobs, stored) =
+            (i64::try_from(blobs).unwrap_or(i64::MAX), i64::try_from(stored).unwrap_or(i64::MAX));
+        self.writing(|transaction| {
+            transaction.execute("INSERT OR IGNORE INTO totals (one) VALUES (1)", [])?;
+            transaction.execute(
+                "UPDATE totals SET blobs = ?1, stored = ?2, (commits, results, bytes) = \
+                 (SELECT count(*), coalesce(sum(state = 0), 0), coalesce(sum(size), 0) FROM commits)",
+                params![blobs, stored],
+            )?;
+            Ok(())
+        })
+    }
+}
+
+fn fold_hits(
+    transaction: &Transaction<'_>,
+    commit: &CommitId,
+    times: i64,
+    newest: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(
+        "UPDATE commits SET hits = hits + ?2, used = max(used, ?3) WHERE id = ?1 RETURNING wall",
+    )?;
+    let wall: Option<i64> =
+        statement.query_row(params![commit.0.as_bytes(), times, newest.0], |row| row.get(0)).optional()?;
+    let saved = wall.unwrap_or(0).max(0).saturating_mul(times);
+    let mut statement =
+        transaction.prepare_cached("UPDATE totals SET hits = hits + ?1, saved = saved + ?2")?;
+    statement.execute(params![times, saved])?;
+    Ok(())
+}
+
+fn fold_missed(
+    transaction: &Transaction<'_>,
+    command: &[u8],
+    reason: &str,
+    detail: &str,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO missed VALUES (?1, ?2, ?3, 1, ?4) \
+         ON CONFLICT DO UPDATE SET times = times + 1, newest = max(newest, excluded.newest)",
+    )?;
+    statement.execute(params![reason, detail, command, at.0])?;
+    transaction.prepare_cached("UPDATE totals SET missed = missed + 1")?.execute([])?;
+    Ok(())
+}
+
+/// Drops the oldest kinds of missed events beyond the most that are remembered.
+fn bound_missed(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let count: i64 = transaction.query_row("SELECT count(*) FROM missed", [], |row| row.get(0))?;
+    if count > MOST_MISSED {
+        transaction.execute(
+            "DELETE FROM missed WHERE (reason, detail, command) IN \
+             (SELECT reason, detail, command FROM missed ORDER BY newest LIMIT ?1)",
+            [count - MOST_MISSED / 2],
+        )?;
+    }
+    Ok(())
+}
+
+fn write_clock(transaction: &Transaction<'_>, clock: Clock) -> rusqlite::Result<()> {
+    let (believed, suspect) = (clock.believed.map(|time| time.0), clock.suspect.map(|time| time.0));
+    transaction
+        .execute("UPDATE totals SET believed = ?1, suspect = ?2", params![believed, suspect])
+        .map(|_| ())
+}

@@ -1,0 +1,112 @@
+//! Random commands on random trees, once through cashet and once bare, after random changes, with nothing declared:
+//! streams, status and the whole tree must be equal after every step.
+//!
+//! `CASHET_TEST_SEED=N` repeats a scenario; `CASHET_TEST_SCALE=full` runs ten thousand steps.
+
+mod changes;
+mod program;
+mod random;
+mod world;
+
+use changes::Change;
+use program::Program;
+use random::Random;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use world::World;
+
+/// Calls of one scenario: each after one change.
+const STEPS: usize = 8;
+/// Scenarios at the small scale, and at the full one.
+const FEW: usize = 60;
+const ALL: usize = 1250;
+
+/// What came of all steps.
+#[derive(Default)]
+struct Tally {
+    steps: AtomicUsize,
+    hits: AtomicUsize,
+    kept: AtomicUsize,
+    not_kept: AtomicUsize,
+    wrong: Mutex<Vec<String>>,
+}
+
+#[test]
+fn cashet_gives_what_the_bare_command_gives() {
+    let given = std::env::var("CASHET_TEST_SEED").ok().map(|seed| seed.parse::<u64>().unwrap());
+    let full = std::env::var_os("CASHET_TEST_SCALE").is_some_and(|scale| scale == "full");
+    let scenarios = match (given, full) {
+        (Some(_), _) => 1,
+        (None, true) => ALL,
+        (None, false) => FEW,
+    };
+    let first = given.unwrap_or_else(Random::seed_of_now);
+    println!("seeds {first} to {}", first.wrapping_add(scenarios as u64 - 1));
+    let tally = Tally::default();
+    let next = AtomicU64::new(0);
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(scenarios);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= scenarios as u64 {
+                        break;
+                    }
+                    scenario(first.wrapping_add(number), &tally, given.is_some());
+                }
+            });
+        }
+    });
+    let wrong = tally.wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (steps, hits) = (tally.steps.into_inner(), tally.hits.into_inner());
+    let (kept, not_kept) = (tally.kept.into_inner(), tally.not_kept.into_inner());
+    println!("{steps} steps: {hits} hits, {kept} kept, {not_kept} not kept, {} wrong", wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // A run in which nothing is ever replayed would prove nothing.
+    assert!(given.is_some() || hits * 10 > steps, "{hits} hits of {steps}");
+}
+
+/// One tree, one program, and calls of it after one change each.
+fn scenario(seed: u64, tally: &Tally, told: bool) {
+    let mut random = Random::new(seed);
+    let world = World::new(&mut random);
+    let mut program = Program::new(&mut random);
+    world.write_program(&program);
+    let mut story = String::new();
+    let mut change = Change::Nothing;
+    for step in 0..STEPS {
+        if step > 0 {
+            change = Change::choose(&mut random, &world);
+            change.apply(&world, &mut program);
+        }
+        // Sometimes a file is younger than the clock of files can tell.
+        if random.chance(4, 5) {
+            thread::sleep(std::time::Duration::from_millis(random.below(3) as u64 * 12 + 8));
+        }
+        let (through, bare) = (world.call(&program, true), world.call(&program, false));
+        let outcome = world.outcome();
+        writeln!(story, "  {step}. {change:?} → {outcome}").unwrap();
+        tally.steps.fetch_add(1, Ordering::Relaxed);
+        let counter = match outcome.as_str() {
+            "hit" => &tally.hits,
+            outcome if outcome.ends_with("kept") && !outcome.contains("not kept") => &tally.kept,
+            _ => &tally.not_kept,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let differences = world.differences(&through, &bare);
+        if !differences.is_empty() {
+            let text = format!("seed {seed}\n{program}\n{story}  {}", differences.join("\n  "));
+            tally.wrong.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+            if told {
+                world.keep();
+            }
+            return;
+        }
+    }
+    if told {
+        println!("{program}\n{story}");
+    }
+}

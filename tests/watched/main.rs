@@ -1,0 +1,6 @@
+//! Watching, shown on real commands with nothing declared: what is a hit, what is a miss, what is not kept; and that
+//! whatever cashet gives equals what the bare command gives.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod differential;
