@@ -3,7 +3,7 @@
 //! Building clap's whole command tree costs more than half a hit, so a call is scanned by hand first. The
 //! scanner stops at anything unusual and lets clap decide; clap alone words errors and help.
 
-use clap::builder::{OsStringValueParser, StyledStr};
+use clap::builder::{OsStringValueParser, StyledStr, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -306,9 +306,13 @@ pub fn with_options(command: Command) -> Command {
         .required(true)
         .num_args(1..)
         .trailing_var_arg(true)
-        .allow_hyphen_values(true)
         .value_parser(OsStringValueParser::new());
     command.args(TABLE.iter().map(argument)).arg(words)
+}
+
+/// Any word with something in it.
+fn not_empty() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|word| if word.is_empty() { Err("it is empty") } else { Ok(word) })
 }
 
 fn argument(row: &Row) -> Arg {
@@ -319,9 +323,7 @@ fn argument(row: &Row) -> Arg {
     };
     match row.takes {
         Takes::Nothing => argument.action(ArgAction::Count),
-        Takes::Value(name) => {
-            argument.action(ArgAction::Append).value_name(name).value_parser(OsStringValueParser::new())
-        }
+        Takes::Value(name) => argument.action(ArgAction::Append).value_name(name).value_parser(not_empty()),
         Takes::OptionalValue(name) => argument
             .action(ArgAction::Append)
             .value_name(name)
@@ -399,9 +401,21 @@ mod tests {
             "-ia true",
             "--force=1 true",
             "--ttl= true",
+            "-Z -- true",
         ] {
             assert_eq!(scan(&split(line)), None, "{line}");
         }
+    }
+
+    #[test]
+    fn mistakes_are_refused_and_never_taken_for_the_command() {
+        for line in
+            ["--nonsense true", "-Z -- true", "--ttl= true", "--input= true", "--force=1 true", "--input"]
+        {
+            assert_eq!(by_clap(&split(line)), None, "{line}");
+        }
+        assert_eq!(by_clap(&split("true -Z --nonsense")).unwrap().words, split("true -Z --nonsense"));
+        assert_eq!(by_clap(&split("-- -Z")).unwrap().words, split("-Z"));
     }
 
     fn word() -> impl Strategy<Value = String> {

@@ -316,20 +316,15 @@ pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request,
 }
 
 /// The same steps as a call, without running, replaying or recording.
-pub(super) fn check(
-    context: &Context<'_>,
-    store: &dyn Store,
-    request: &Request,
-    policy: &Policy,
-) -> Result<Checked> {
-    if policy.mode == Mode::Off {
-        return Ok(Checked::Bypass(super::Bypass::Off));
-    }
+pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Checked> {
     let now = Timestamp::now();
     let captured = capture::capture(request, context.recall, now)?;
     if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), policy) {
         return Ok(Checked::Bypass(bypass));
     }
+    let Some(store) = context.store else {
+        return Ok(Checked::Miss { why: MissReason::First, manifest: Some(captured.manifest) });
+    };
     let present = Present {
         places: &request.places,
         environment: &captured.environment,

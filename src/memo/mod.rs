@@ -114,10 +114,16 @@ pub fn memoize(
 /// # Errors
 /// When the call is wrong or the store cannot be read.
 pub fn check(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Checked> {
-    let Some(store) = context.store else {
-        return Ok(Checked::Miss { why: MissReason::First, manifest: None });
-    };
-    look_up::check(context, store, request, policy)
+    if policy.mode == Mode::Off {
+        return Ok(Checked::Bypass(Bypass::Off));
+    }
+    if policy.watching != Watching::Off {
+        return look_up::check(context, request, policy);
+    }
+    match declared_only(context, request, policy, Unwatched::Off)? {
+        Ok(request) => look_up::check(context, &request, policy),
+        Err(bypass) => Ok(Checked::Bypass(bypass)),
+    }
 }
 
 /// Whether a call would be answered by a commit.
@@ -168,29 +174,41 @@ fn bypass_of(
     moment.map(|program| Bypass::Moment(program.to_owned()))
 }
 
+/// The request of a call that is not watched, in which all that it declares counts; or why it can only run bare.
+fn declared_only(
+    context: &Context<'_>,
+    request: &Request,
+    policy: &Policy,
+    why: Unwatched,
+) -> Result<Result<Request, Bypass>> {
+    let declares = policy.pure || !request.inputs.is_empty() || !request.outputs.is_empty();
+    if !declares {
+        return Ok(Err(Bypass::Unwatched(why)));
+    }
+    let mut request = request.clone();
+    request.words_are_inputs = true;
+    if request.stdin == StdinPart::None {
+        let stdin = StdinAtStart::look(context.stdin);
+        match &stdin {
+            StdinAtStart::Stream => return Ok(Err(Bypass::Stdin)),
+            StdinAtStart::File { .. } => {
+                let digest =
+                    stdin.digest().map_err(|error| Error::io("read", Path::new("standard input"), error))?;
+                request.stdin = digest.map_or(StdinPart::None, StdinPart::Content);
+            }
+            StdinAtStart::Empty | StdinAtStart::Terminal => {}
+        }
+    }
+    Ok(Ok(request))
+}
+
 impl Call<'_> {
     /// The call where watching is impossible or unwanted: only what it declares can be kept.
     fn unwatched(&mut self, request: &Request, store: &dyn Store, why: Unwatched) -> Result<Answer> {
-        let declares = self.policy.pure || !request.inputs.is_empty() || !request.outputs.is_empty();
-        if !declares {
-            return self.bypass(request, Bypass::Unwatched(why));
+        match declared_only(self.context, request, self.policy, why)? {
+            Ok(request) => self.answer(&request, store, WatchMode::Off),
+            Err(bypass) => self.bypass(request, bypass),
         }
-        let mut request = request.clone();
-        request.words_are_inputs = true;
-        if request.stdin == StdinPart::None {
-            let stdin = StdinAtStart::look(self.context.stdin);
-            match &stdin {
-                StdinAtStart::Stream => return self.bypass(&request, Bypass::Stdin),
-                StdinAtStart::File { .. } => {
-                    let digest = stdin
-                        .digest()
-                        .map_err(|error| Error::io("read", Path::new("standard input"), error))?;
-                    request.stdin = digest.map_or(StdinPart::None, StdinPart::Content);
-                }
-                StdinAtStart::Empty | StdinAtStart::Terminal => {}
-            }
-        }
-        self.answer(&request, store, WatchMode::Off)
     }
 
     fn answer(&mut self, request: &Request, store: &dyn Store, watch: WatchMode) -> Result<Answer> {

@@ -2,13 +2,14 @@
 //!
 //! Knows nothing of what the files say, the FORMAT file apart.
 
-use crate::digest::{BlobId, Digest};
+use crate::digest::{BlobId, DIGEST_LENGTH, Digest};
 use crate::error::{Error, Kind, Result};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The format of stores that this program reads and writes.
 pub(crate) const FORMAT: u64 = 1;
@@ -30,11 +31,12 @@ pub(crate) const PACKED_SUFFIX: &str = ".z";
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     root: PathBuf,
+    new_secret: OnceLock<[u8; DIGEST_LENGTH]>,
 }
 
 impl Layout {
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, new_secret: OnceLock::new() }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -88,6 +90,14 @@ impl Layout {
         self.root.join("secret")
     }
 
+    /// The secret that the store gets when it is made, or loses its own.
+    pub(crate) fn new_secret(&self) -> [u8; DIGEST_LENGTH] {
+        *self.new_secret.get_or_init(|| {
+            let other = || *Digest::of(format!("{:?}", std::time::Instant::now()).as_bytes()).as_bytes();
+            random_bytes().unwrap_or_else(|_| other())
+        })
+    }
+
     pub(crate) fn format(&self) -> PathBuf {
         self.root.join("FORMAT")
     }
@@ -113,7 +123,7 @@ impl Layout {
         }
         self.put_if_missing(&self.root.join(".gitignore"), GITIGNORE.as_bytes())?;
         self.put_if_missing(&self.root.join("CACHEDIR.TAG"), CACHEDIR_TAG.as_bytes())?;
-        self.put_if_missing(&self.secret(), &random_bytes()?)?;
+        self.put_if_missing(&self.secret(), &self.new_secret())?;
         self.put_if_missing(&self.hits(), b"")?;
         self.put_if_missing(&self.format(), format_text(FORMAT).as_bytes())
     }

@@ -6,7 +6,7 @@
 use super::blobs::Blobs;
 use super::events;
 use super::index::Index;
-use super::layout::{FORMAT, Layout, owner, random_bytes};
+use super::layout::{FORMAT, Layout, owner};
 use super::lock::{self, hold};
 use super::recall;
 use crate::digest::BlobId;
@@ -70,10 +70,8 @@ impl LocalStore {
             notices: Mutex::default(),
         };
         let found = match owner(directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && options.create => {
-                store.layout().create()?;
-                owner(directory)
-            }
+            // Made when something is written for the first time: a wrong call leaves nothing behind.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && options.create => return Ok(store),
             other => other,
         };
         match found {
@@ -212,13 +210,16 @@ impl LocalStore {
     pub(super) fn renew_secret(&self) -> Result<()> {
         self.ready()?;
         if recall::read_secret(self.layout()).is_none() {
-            self.layout().replace(&self.layout().secret(), &random_bytes()?)?;
+            self.layout().replace(&self.layout().secret(), &self.layout().new_secret())?;
         }
         Ok(())
     }
 
     /// Asks the database. Where there is none, or it is damaged and had to be set aside, the answer is empty.
     pub(super) fn read_index<T: Default>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        if !self.layout().root().exists() {
+            return Ok(T::default());
+        }
         self.ready()?;
         if hold(&self.index).is_none() && fs::symlink_metadata(self.layout().database()).is_err() {
             return Ok(T::default());

@@ -4,7 +4,7 @@
 
 use super::Candidate;
 use super::flat::{self, Area};
-use super::layout::{Layout, random_bytes};
+use super::layout::Layout;
 use super::local::LocalStore;
 use crate::digest::{BlobId, CommitId, DIGEST_LENGTH, Digest, Key, RequestId};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
@@ -12,7 +12,6 @@ use crate::error::Result;
 use crate::record::{Commit, Evidence, OutputTree, Recall};
 use std::fs::File;
 use std::io::Read;
-use std::sync::OnceLock;
 
 /// Most commits that a hot entry holds.
 pub(crate) const MOST_CANDIDATES: usize = 8;
@@ -153,15 +152,11 @@ impl Recall for LocalStore {
             return secret;
         }
         // A store that lost its secret gets a new one; one that cannot be written has one for each process. Both
-        // can only miss.
-        let _ = self.renew_secret();
-        read_secret(self.layout()).unwrap_or_else(|| {
-            static OF_PROCESS: OnceLock<[u8; DIGEST_LENGTH]> = OnceLock::new();
-            *OF_PROCESS.get_or_init(|| {
-                let other = || *Digest::of(format!("{:?}", std::time::Instant::now()).as_bytes()).as_bytes();
-                random_bytes().unwrap_or_else(|_| other())
-            })
-        })
+        // can only miss. One that is not there yet gets this very secret when it is made.
+        if self.layout().root().exists() {
+            let _ = self.renew_secret();
+        }
+        read_secret(self.layout()).unwrap_or_else(|| self.layout().new_secret())
     }
 }
 

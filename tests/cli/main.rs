@@ -1,7 +1,24 @@
 //! The command line, run as its users run it: the built program, real files, real processes. One file per
 //! subject; `support` holds the sandbox that all of them start from.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
+mod exec_chain;
+mod exec_control;
+mod exec_declared;
+mod exec_malformed;
+mod exec_outputs;
+mod exec_settings;
+mod exec_signals;
+mod exec_status;
+mod exec_stdin;
+mod exec_streams;
+mod exec_together;
 mod sandbox;
 mod support;

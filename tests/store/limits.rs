@@ -148,7 +148,7 @@ fn anothers_store_is_refused_unless_it_was_named() {
 #[test]
 fn a_link_that_somebody_else_made_is_refused() {
     let place = Place::new();
-    place.open();
+    Run::new("a").record(&place.open());
     let link = place.path.parent().unwrap().join("link");
     std::os::unix::fs::symlink(&place.path, &link).unwrap();
     LocalStore::open(&link, &StoreOptions::default()).unwrap();

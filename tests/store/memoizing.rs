@@ -264,7 +264,10 @@ fn captures_are_remembered_and_forgotten() {
 #[test]
 fn the_secret_stays_and_differs_between_stores() {
     let (one, other) = (Place::new(), Place::new());
-    let secret = one.open().secret();
+    let store = one.open();
+    let secret = store.secret();
+    assert!(!one.path.exists(), "asking for the secret made the store");
+    Run::new("a").record(&store);
     assert_eq!(one.open().secret(), secret);
     assert_ne!(other.open().secret(), secret);
     fs::write(one.path.join("secret"), b"short").unwrap();
@@ -279,7 +282,10 @@ fn a_store_that_is_not_there_is_a_clear_error_unless_it_may_be_made() {
     let error = LocalStore::open(&place.path, &StoreOptions::default()).unwrap_err();
     assert!(error.is_not_found());
     assert!(!place.path.exists());
-    place.open();
+    let store = place.open();
+    assert!(Run::new("a").find(&store).is_empty());
+    assert!(!place.path.exists(), "opening or reading made the store");
+    Run::new("a").record(&store);
     LocalStore::open(&place.path, &StoreOptions::default()).unwrap();
 }
 

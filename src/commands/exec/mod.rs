@@ -48,8 +48,8 @@ pub(super) struct Ground {
     plan: Plan,
     store: Option<LocalStore>,
     no_store: Option<String>,
-    /// Whether this call made the store.
-    created: bool,
+    /// Whether there was no store when this call, which may make one, began.
+    creates: bool,
 }
 
 impl Ground {
@@ -63,7 +63,7 @@ impl Ground {
         let project = Project::find(directory, home.as_deref(), named.as_deref());
         let settings = project.settings()?;
         let plan = plan::plan(scanned, &project, &settings)?;
-        let mut ground = Self { project, plan, store: None, no_store: None, created: false };
+        let mut ground = Self { project, plan, store: None, no_store: None, creates: false };
         if ground.plan.policy.mode != Mode::Off {
             ground.open_store(create);
         }
@@ -71,7 +71,7 @@ impl Ground {
     }
 
     fn open_store(&mut self, create: bool) {
-        let existed = create && std::fs::symlink_metadata(&self.project.store).is_ok();
+        let existed = std::fs::symlink_metadata(&self.project.store).is_ok();
         let options = StoreOptions {
             create,
             trust_owner: self.project.store_is_named,
@@ -80,7 +80,7 @@ impl Ground {
         };
         match LocalStore::open(&self.project.store, &options) {
             Ok(store) => {
-                self.created = create && !existed;
+                self.creates = create && !existed;
                 self.store = Some(store);
             }
             Err(error) => self.no_store = Some(error.to_string()),
@@ -198,9 +198,6 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     let streams = Streams::new(ground.plan.showing.id)?;
     let executor = Unix;
     let status = Status::new(verbosity(&ground.plan.showing));
-    if ground.created {
-        status.created(&ground.project.store);
-    }
     let context = ground.context(&executor, &status, &streams);
     let answered = memo::memoize(&context, &ground.plan.request, stdin, &ground.plan.policy);
     let call = Call { words: &ground.plan.request.words, store: ground.store.as_ref() };
@@ -208,6 +205,9 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
         write_report(&status.report(&call, &answered), Path::new(report), &status);
     }
     let answer = answered?;
+    if ground.creates && ground.project.store.exists() {
+        status.created(&ground.project.store);
+    }
     status.answered(&call, &answer);
     if let Outcome::Hit { stale: true } = answer.outcome {
         refresh(scanned);

@@ -3,6 +3,7 @@
 use crate::commands::options::{Flag, Scanned};
 use crate::commands::values;
 use crate::error::{Error, Result};
+use crate::hash::globs::Patterns;
 use crate::hash::request::{Request, StdinPart};
 use crate::memo::{Mode, Policy, Statuses, Watching};
 use crate::project::{ExecSettings, Project, Settings, Words};
@@ -136,6 +137,10 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
     };
     let policy = policy(&sources, root)?;
     check(&request, &policy)?;
+    if !policy.ignored_writes.is_empty() {
+        // Told before anything is run or written.
+        Patterns::outputs(&policy.ignored_writes, &request.directory, &request.places)?;
+    }
     let max_size = match variable("CASHET_MAX_SIZE") {
         Some(value) => Some((value.to_string_lossy().into_owned(), "CASHET_MAX_SIZE")),
         None => settings.store.max_size.clone().map(|value| (value, "cashet.toml: max-size")),

@@ -104,7 +104,7 @@ impl<'a> Terminal<'a> {
         let child = command.spawn().unwrap();
         // The command holds copies of the terminal's other end.
         drop(command);
-        Self { run, before, child, keyboard: ours, screen, peak: 0 }
+        Self { run: run.any_stderr(), before, child, keyboard: ours, screen, peak: 0 }
     }
 
     /// Waits until the screen shows `text`.

@@ -1,0 +1,136 @@
+//! Signals, terminals, and processes that outlive the command.
+
+use crate::support::Sandbox;
+use nix::sys::signal::Signal;
+use std::fs;
+
+/// A loop that ends when the test says `go`.
+const UNTIL_GO: &str = "while [ ! -e \"$TMPDIR/go\" ]; do sleep 0.01; done";
+
+fn go(sandbox: &Sandbox) {
+    fs::write(sandbox.base().join("tmp/go"), "").unwrap();
+}
+
+#[test]
+fn an_interrupt_from_the_terminal_reaches_the_command_once_and_nothing_is_kept() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("trap 'echo interrupted; exit 7' INT; echo ready; {UNTIL_GO}"));
+    let call = ["-q", "--pure", "./job"];
+    let terminal = sandbox.unwatched(call).any_stdout().status(7).executes(1).terminal();
+    terminal.wait_for("ready").type_in("\x03");
+    let screen = terminal.finish().text();
+    assert_eq!(screen.matches("interrupted").count(), 1, "{screen}");
+    go(&sandbox);
+    sandbox.unwatched(call).stdout("ready\n").executes(1).run();
+}
+
+#[test]
+fn an_interrupted_command_takes_us_with_it() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("echo ready; {UNTIL_GO}"));
+    for (key, signal) in [("\x03", 2), ("\x1c", 3)] {
+        let line = "ulimit -c 0; exec cashet exec -q --trace off --pure ./job";
+        let terminal = sandbox.shell(line).any_stdout().signal(signal).executes(1).terminal();
+        terminal.wait_for("ready").type_in(key);
+        terminal.finish();
+    }
+    go(&sandbox);
+    sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").executes(1).run();
+}
+
+#[test]
+fn an_interrupt_that_the_command_survives_is_not_kept() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("trap 'echo ignored' INT; echo ready; {UNTIL_GO}; echo end"));
+    let call = ["-q", "--pure", "./job"];
+    let terminal = sandbox.unwatched(call).any_stdout().executes(1).terminal();
+    terminal.wait_for("ready").type_in("\x03").wait_for("ignored");
+    go(&sandbox);
+    assert!(terminal.finish().text().ends_with("end"));
+    sandbox.unwatched(call).stdout("ready\nend\n").executes(1).run();
+}
+
+#[test]
+fn signals_sent_to_us_alone_are_passed_on() {
+    let sandbox = Sandbox::new();
+    for (signal, name) in [(Signal::SIGTERM, "TERM"), (Signal::SIGHUP, "HUP"), (Signal::SIGQUIT, "QUIT")] {
+        sandbox.script("job", format!("trap 'echo {name}; exit 5' {name}; echo ready; {UNTIL_GO}"));
+        let running = sandbox.unwatched(["--pure", "./job"]);
+        let running = running.stdout(format!("ready\n{name}\n")).status(5).executes(1).spawn();
+        running.wait_for_stdout("ready").send(signal);
+        running.finish();
+        let again = sandbox.unwatched(["--pure", "--mode", "replay", "./job"]);
+        again.status(121).any_stderr().executes(0).run();
+    }
+}
+
+#[test]
+fn a_command_that_dies_of_a_passed_on_signal_takes_us_with_it() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("echo ready; {UNTIL_GO}"));
+    let running = sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").signal(15).executes(1).spawn();
+    running.wait_for_stdout("ready").send(Signal::SIGTERM);
+    running.finish();
+}
+
+#[test]
+fn a_signal_that_was_ignored_when_we_started_is_neither_caught_nor_passed_on() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("echo ready; {UNTIL_GO}; echo end"));
+    let line = "trap '' HUP; exec cashet exec --trace off --pure ./job";
+    let running = sandbox.shell(line).stdout("ready\nend\n").executes(1).spawn();
+    running.wait_for_stdout("ready").send(Signal::SIGHUP);
+    go(&sandbox);
+    running.finish();
+    sandbox.shell(line).stdout("ready\nend\n").executes(0).run();
+}
+
+#[test]
+fn nohup_around_us_works() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("echo ready; {UNTIL_GO}; echo end"));
+    let call = ["nohup", crate::support::CASHET, "exec", "--trace", "off", "--pure", "./job"];
+    let running = sandbox.bare(call).stdout("ready\nend\n").executes(1).spawn();
+    running.wait_for_stdout("ready").send(Signal::SIGHUP);
+    go(&sandbox);
+    running.finish();
+}
+
+#[test]
+fn a_process_that_keeps_the_pipes_does_not_keep_us() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("({UNTIL_GO}; echo late) & echo early; exit 0"));
+    for _ in 0..2 {
+        let mut running = sandbox.unwatched(["--pure", "./job"]).stdout("early\nlate\n").executes(1).spawn();
+        assert!(running.wait().success());
+        running.wait_for_stdout("early");
+        go(&sandbox);
+        running.finish();
+        fs::remove_file(sandbox.base().join("tmp/go")).unwrap();
+    }
+}
+
+#[test]
+fn a_process_left_behind_without_the_pipes_changes_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("({UNTIL_GO}) > /dev/null 2>&1 & echo early"));
+    sandbox.unwatched(["--pure", "./job"]).stdout("early\n").executes(1).run();
+    sandbox.unwatched(["--pure", "./job"]).stdout("early\n").executes(0).run();
+    go(&sandbox);
+}
+
+#[test]
+fn dispositions_mask_and_umask_are_those_of_a_bare_run() {
+    let sandbox = Sandbox::new();
+    // 32 and 33 are the C library's own, which its posix_spawn leaves ignored.
+    let report = "for what in SigBlk SigIgn; do \
+                  mask=$(sed -n \"s/^$what:[[:space:]]*/0x/p\" /proc/self/status); \
+                  printf '%s %x\\n' $what $((mask & ~0x180000000)); done; umask";
+    sandbox.script("job", report);
+    for before in ["true", "trap '' USR1 PIPE", "umask 027"] {
+        let bare = sandbox.shell(format!("{before}; ./job")).any_stdout().run();
+        let line = format!("{before}; cashet exec --trace off --pure ./job");
+        sandbox.shell(line).stdout(&bare.stdout).run();
+        sandbox.remove(".cashet");
+    }
+}

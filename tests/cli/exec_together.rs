@@ -1,0 +1,134 @@
+//! Identical calls at the same time: one execution, whoever dies.
+
+use crate::support::{Background, Run, Sandbox};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+fn started<'a>(count: usize, call: impl Fn() -> Run<'a>) -> Vec<Background<'a>> {
+    (0..count).map(|_| call().spawn()).collect()
+}
+
+/// Until everybody who is to wait surely waits.
+fn a_while() {
+    thread::sleep(Duration::from_millis(1500));
+}
+
+fn go(sandbox: &Sandbox) {
+    fs::write(sandbox.base().join("tmp/go"), "").unwrap();
+}
+
+#[test]
+fn of_64_identical_calls_one_executes() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "sleep 0.3; seq 1000; echo err >&2; echo made > out");
+    let expected = (1..=1000).map(|n| n.to_string() + "\n").collect::<String>();
+    let call = || {
+        let run = sandbox.unwatched(["-o", "out", "./job"]).stdout(&expected).stderr("err\n");
+        run.leaves("out", "made\n")
+    };
+    for running in started(64, call) {
+        running.finish();
+    }
+    assert_eq!(sandbox.executions(), 1);
+    call().executes(0).run();
+}
+
+#[test]
+fn different_calls_at_once_all_execute_and_are_all_kept() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo \"$1\"");
+    let words: Vec<String> = (0..64).map(|n| n.to_string()).collect();
+    let call = |word: &str| sandbox.unwatched(["--pure", "./job", word]).stdout(format!("{word}\n"));
+    let running: Vec<_> = words.iter().map(|word| call(word).spawn()).collect();
+    for running in running {
+        running.finish();
+    }
+    assert_eq!(sandbox.executions(), 64);
+    for word in &words {
+        call(word).executes(0).run();
+    }
+}
+
+#[test]
+fn when_the_holder_is_killed_a_waiter_takes_over() {
+    let sandbox = Sandbox::new();
+    let first = "[ \"$(wc -l < \"$TMPDIR/executions\")\" -eq 1 ]";
+    sandbox.script(
+        "job",
+        format!("echo ready; if {first}; then until [ -e \"$TMPDIR/go\" ]; do sleep 0.01; done; fi"),
+    );
+    let call = || sandbox.unwatched(["--pure", "./job"]);
+    let mut holder = call().stdout("ready\n").signal(9).spawn();
+    holder.wait_for_stdout("ready");
+    let waiting = started(3, || call().stdout("ready\n").any_stderr());
+    a_while();
+    assert_eq!(sandbox.executions(), 1, "the others do not wait");
+    holder.send(Signal::SIGKILL);
+    holder.wait();
+    for running in waiting {
+        running.finish();
+    }
+    assert_eq!(sandbox.executions(), 2);
+    go(&sandbox);
+    call().stdout("ready\n").executes(0).run();
+}
+
+#[test]
+fn when_the_holder_fails_the_others_run_side_by_side() {
+    const OTHERS: usize = 15;
+    let sandbox = Sandbox::new();
+    // The first waits for `go` and fails; each other waits until all have been started.
+    let all = OTHERS + 1;
+    sandbox.script(
+        "job",
+        format!(
+            "if mkdir \"$TMPDIR/first\" 2> /dev/null; then until [ -e \"$TMPDIR/go\" ]; do sleep 0.01; done; exit 1; fi\n\
+             for n in $(seq 3000); do\n\
+             [ \"$(wc -l < \"$TMPDIR/executions\")\" -ge {all} ] && exec echo together; sleep 0.01\ndone\necho alone"
+        ),
+    );
+    let call = || sandbox.unwatched(["--pure", "./job"]).any_stderr();
+    let holder = call().status(1).spawn();
+    while sandbox.executions() == 0 {
+        thread::sleep(Duration::from_millis(2));
+    }
+    let others = started(OTHERS, || call().stdout("together\n"));
+    a_while();
+    assert_eq!(sandbox.executions(), 1, "the others do not wait");
+    go(&sandbox);
+    holder.finish();
+    for running in others {
+        running.finish();
+    }
+    assert_eq!(sandbox.executions(), all);
+}
+
+#[test]
+fn a_waiter_that_is_interrupted_leaves() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo ready; until [ -e \"$TMPDIR/go\" ]; do sleep 0.01; done");
+    let call = || sandbox.unwatched(["--pure", "./job"]);
+    let holder = call().stdout("ready\n").executes(1).spawn();
+    holder.wait_for_stdout("ready");
+    let waiter = call().signal(15).any_stderr().spawn();
+    thread::sleep(Duration::from_millis(300));
+    waiter.send(Signal::SIGTERM);
+    waiter.finish();
+    go(&sandbox);
+    holder.finish();
+}
+
+#[test]
+fn on_a_terminal_a_waiter_says_that_it_waits() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo ready; until [ -e \"$TMPDIR/go\" ]; do sleep 0.01; done");
+    let holder = sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").spawn();
+    holder.wait_for_stdout("ready");
+    let waiter = sandbox.unwatched(["--pure", "./job"]).any_stdout().terminal();
+    waiter.wait_for("wait");
+    go(&sandbox);
+    holder.finish();
+    assert!(waiter.finish().text().contains("ready"));
+}

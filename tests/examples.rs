@@ -1,0 +1,112 @@
+//! The examples, each driver run twice: the second run executes nothing. Executions are counted where Python
+//! starts, so the examples run as they are.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+#[path = "cli/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other crates of tests use more of it")]
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::{Run, Sandbox};
+
+/// A project with a copy of the examples, in which each start of Python is counted.
+fn project() -> Sandbox {
+    let sandbox = Sandbox::new();
+    copy_examples(&sandbox, &sandbox.path(""));
+    let site = site(&sandbox);
+    fs::create_dir(&site).unwrap();
+    let counting =
+        format!("with open('{}', 'a') as file:\n    file.write('x\\n')\n", sandbox.counter().display());
+    fs::write(site.join("sitecustomize.py"), counting).unwrap();
+    sandbox
+}
+
+fn site(sandbox: &Sandbox) -> PathBuf {
+    sandbox.base().join("tmp/site")
+}
+
+fn copy_examples(sandbox: &Sandbox, project: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let line = format!(
+        "cp -r '{}' '{target}/' && rm -rf '{target}/examples/out' '{target}/examples/penguins/__pycache__'",
+        source.display(),
+        target = project.display()
+    );
+    sandbox.shell(line).may_change("").run();
+}
+
+/// A line of shell in the project whose Python counts.
+fn line<'a>(sandbox: &'a Sandbox, line: &str) -> Run<'a> {
+    sandbox.shell(line).env("PYTHONPATH", site(sandbox)).any_stderr().may_change("examples/out")
+}
+
+#[test]
+fn training_alone_is_bare_python_and_always_the_same() {
+    let sandbox = project();
+    let train = "python3 examples/train.py --lr 0.02 --epochs 3";
+    let first = line(&sandbox, train).stdout_with(&["324 penguins", "accuracy"]).executes(1).run();
+    let model = sandbox.read("examples/out/model.json");
+    sandbox.remove("examples/out");
+    line(&sandbox, train).stdout(&first.stdout).leaves("examples/out/model.json", &model).run();
+    sandbox.remove("examples/out");
+    let call = format!(
+        "cashet exec -i 'examples/penguins/*.py' -i examples/data -o examples/out/model.json {train}"
+    );
+    line(&sandbox, &call).stdout(&first.stdout).leaves("examples/out/model.json", &model).run();
+    sandbox.remove("examples/out");
+    line(&sandbox, &call).stdout(&first.stdout).leaves("examples/out/model.json", &model).executes(0).run();
+}
+
+#[test]
+fn the_script_chains_commits() {
+    let sandbox = project();
+    let first = line(&sandbox, "examples/pipeline.sh").stdout_with(&["lr 0.003", "lr 0.01", "lr 0.03"]).run();
+    // load, clean, and for each of three rates train and report
+    assert_eq!(sandbox.executions(), 8);
+    let report = sandbox.read("examples/out/lr-0.03.md");
+    line(&sandbox, "examples/pipeline.sh").stdout(&first.stdout).executes(0).run();
+    sandbox.remove("examples/out");
+    line(&sandbox, "examples/pipeline.sh").stdout(&first.stdout).executes(0).run();
+    assert_eq!(sandbox.read("examples/out/lr-0.03.md"), report);
+    line(&sandbox, "examples/pipeline.sh 0.03 0.02").stdout_with(&["lr 0.03", "lr 0.02"]).executes(2).run();
+}
+
+#[test]
+fn the_pipeline_can_be_called_from_anywhere() {
+    let sandbox = project();
+    let run = line(&sandbox, "../../../project/examples/pipeline.sh 0.03").directory("examples/penguins");
+    run.stdout_with(&["lr 0.03"]).executes(4).run();
+    line(&sandbox, "examples/pipeline.sh 0.03").stdout_with(&["lr 0.03"]).executes(0).run();
+}
+
+#[test]
+fn make_asks_and_nothing_is_executed() {
+    let sandbox = project();
+    let make = "make -s -f examples/Makefile";
+    line(&sandbox, make).any_stdout().executes(4).run();
+    let report = sandbox.read("examples/out/report.md");
+    assert!(String::from_utf8_lossy(&report).contains("right in cross validation"));
+    line(&sandbox, make).executes(0).run();
+    sandbox.shell("sleep 0.02; touch examples/*.py examples/data/* examples/penguins/*").run();
+    line(&sandbox, make).any_stdout().executes(0).run();
+    line(&sandbox, &format!("{make} clean")).executes(0).run();
+    assert!(!sandbox.path("examples/out").exists());
+    line(&sandbox, make).any_stdout().leaves("examples/out/report.md", &report).executes(0).run();
+    line(&sandbox, &format!("{make} -B RATE=0.05")).any_stdout().executes(2).run();
+}
+
+#[test]
+fn a_later_job_with_the_same_store_executes_nothing() {
+    let sandbox = project();
+    let first = line(&sandbox, "examples/ci-step.sh").stdout_with(&["accuracy"]).executes(2).run();
+    // The next job's checkout: another directory, new times, nothing left of the first but its store.
+    let next = sandbox.base().join("tmp/checkout");
+    fs::create_dir_all(next.join(".git")).unwrap();
+    copy_examples(&sandbox, &next);
+    sandbox.shell(format!("mv .cashet '{}/'", next.display())).run();
+    let again = line(&sandbox, "examples/ci-step.sh").directory("../tmp/checkout").stdout(&first.stdout);
+    again.executes(0).run();
+    assert!(next.join("examples/out/model.json").is_file());
+}
