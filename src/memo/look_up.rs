@@ -3,7 +3,7 @@
 use super::event::Event;
 use super::outputs::{Restore, RestoreError};
 use super::policy::{Mode, Policy};
-use super::reason::{Difference, MissReason, Outcome, observed_path};
+use super::reason::{Difference, MissReason, Outcome};
 use super::replay::{Replay, Replayed};
 use super::stdin::StdinAtStart;
 use super::{Answer, Checked, Context, Miss, bypass_of};
@@ -12,11 +12,12 @@ use crate::encode::Decode;
 use crate::error::{Kind, Result};
 use crate::hash::capture::{self, Captured};
 use crate::hash::environment;
+use crate::hash::globs::Patterns;
 use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
-use crate::record::{Base, FileState, Observation, Recall, StdinUse, Termination, Timestamp};
+use crate::record::{Base, Evidence, FileState, Observation, Recall, StdinUse, Termination, Timestamp};
 use crate::store::{self, Candidate, Store};
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
@@ -233,7 +234,7 @@ pub(super) fn replay(
                 store,
                 tree,
                 evidence: &candidate.output_evidence,
-                newest_input: newest_input(&candidate),
+                newest_input: newest_input(&candidate, request),
                 observer: context.observer,
             };
             match restore.run() {
@@ -277,16 +278,18 @@ pub(super) fn replay(
     }))
 }
 
-/// The newest time of what the result was made from, inside the root.
-fn newest_input(candidate: &Candidate) -> Timestamp {
-    let inside =
-        |observation: &Observation| observed_path(observation).is_some_and(|path| path.base() == Base::Root);
-    let observed = candidate.commit.observations.iter().zip(&candidate.evidence);
-    let times =
-        observed.filter(|(observation, _)| inside(observation)).filter_map(|(observation, evidence)| {
-            matches!(observation, Observation::Content { .. }).then_some(evidence.as_ref()?.modified)
-        });
-    times.max().unwrap_or_default()
+/// The newest time of what the result was made from: declared inputs, and what was read inside the root.
+fn newest_input(candidate: &Candidate, request: &Request) -> Timestamp {
+    let inside = |observation: &Observation| match observation {
+        Observation::Content { path, .. } if path.base() == Base::Root => Some(request.places.resolve(path)),
+        _ => None,
+    };
+    let observed = candidate.commit.observations.iter().filter_map(inside);
+    let sources = candidate.commit.sources.iter().map(|source| request.places.resolve(&source.path));
+    let declared = Patterns::inputs(&request.inputs, &request.directory).map(|inputs| inputs.present());
+    let paths = observed.chain(sources).chain(declared.unwrap_or_default());
+    let files = paths.filter_map(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_file);
+    files.map(|metadata| Evidence::of(&metadata).modified).max().unwrap_or_default()
 }
 
 /// Says in terms of the nearest earlier commit why nothing was replayed.
