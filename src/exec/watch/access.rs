@@ -44,15 +44,19 @@ struct Entry {
     access: Access,
     own: Own,
     told: bool,
+    /// How often it was opened for reading.
+    opens: u32,
 }
 
 /// How a path changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
-    /// Made where nothing was.
+    /// Made where nothing was, by a call that does another thing where something is.
     Made,
-    /// A file emptied in place.
+    /// A file opened empty, whether or not it was there: what was there makes no difference.
     Truncated,
+    /// A file emptied in place, where it makes a difference that it was there, or which mode it had.
+    Emptied,
     /// A file opened for writing with its content.
     Opened,
     /// Attributes, or another name for the same file.
@@ -108,11 +112,14 @@ impl<'a> Observer<'a> {
 
     /// All that was seen.
     pub(super) fn into_trace(self) -> Trace {
+        let reopened = self.entries.iter().filter(|(_, entry)| entry.access.read && entry.opens > 1);
+        let reopened = reopened.map(|(path, entry)| (to_path(path.clone()), entry.opens)).collect();
         let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
         let mut hazards = self.hazards;
         hazards.sort();
         Trace {
             accesses: seen.map(|(path, entry)| (to_path(path), entry.access)).collect(),
+            reopened,
             hazards,
             stdin: self.descriptors.stdin_use(),
             descriptors: self.descriptors.other_uses(),
@@ -170,8 +177,8 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Opens without `O_PATH`.
-    pub(super) fn open(&mut self, named: &Named, flags: i32) {
+    /// Opens without `O_PATH`. A file that is made has the permission bits `mode`.
+    pub(super) fn open(&mut self, named: &Named, flags: i32, mode: u32) {
         if is_terminal(&named.path) {
             return self.open_terminal(&named.path, flags);
         }
@@ -182,7 +189,7 @@ impl<'a> Observer<'a> {
         if flags & libc::O_TMPFILE == libc::O_TMPFILE {
             self.look(named, true);
         } else if writes || flags & libc::O_CREAT != 0 {
-            self.open_for_writing(named, flags, reads, writes, follow || named.as_directory);
+            self.open_for_writing(named, (flags, mode), reads, writes, follow || named.as_directory);
         } else {
             self.open_for_reading(named, follow || named.as_directory);
         }
@@ -190,9 +197,10 @@ impl<'a> Observer<'a> {
 
     fn open_for_reading(&mut self, named: &Named, follow: bool) {
         let path = &named.path;
-        if let Some(Entry { access, .. }) = self.entries.get(path)
+        if let Some(Entry { access, opens, .. }) = self.entries.get_mut(path)
             && (access.read || access.listed || access.absent)
         {
+            *opens += 1;
             return;
         }
         if self.is_ignored(path) {
@@ -209,7 +217,10 @@ impl<'a> Observer<'a> {
             Found::NotDirectory => self.not_directory(path),
             Found::File(metadata) if self.is_own_by_another_name(path, &metadata) => {}
             Found::File(_) if named.as_directory => self.access(path).looked = true,
-            Found::File(_) => self.access(path).read = true,
+            Found::File(_) => {
+                self.access(path).read = true;
+                self.entries.entry(path.clone()).or_default().opens += 1;
+            }
             Found::Directory(metadata) if self.is_own_by_another_name(path, &metadata) => {}
             Found::Directory(_) => {
                 self.witness.about_to_list(as_path(path));
@@ -221,7 +232,16 @@ impl<'a> Observer<'a> {
         }
     }
 
-    fn open_for_writing(&mut self, named: &Named, flags: i32, reads: bool, writes: bool, follow: bool) {
+    fn open_for_writing(
+        &mut self,
+        named: &Named,
+        (flags, mode): (i32, u32),
+        reads: bool,
+        writes: bool,
+        follow: bool,
+    ) {
+        let empties = flags & libc::O_TRUNC != 0;
+        let creates = flags & libc::O_CREAT != 0;
         if self.is_ignored(&named.path) {
             return;
         }
@@ -229,14 +249,19 @@ impl<'a> Observer<'a> {
         let Some(there) = there else { return };
         let path = there.path;
         match there.found {
-            Found::Missing if flags & libc::O_CREAT == 0 => self.missing(&path),
+            Found::Missing if !creates => self.missing(&path),
+            Found::Missing if empties && flags & libc::O_EXCL == 0 => self.change(&path, How::Truncated),
             Found::Missing => self.change(&path, How::Made),
             _ if flags & libc::O_CREAT != 0 && flags & libc::O_EXCL != 0 => {
                 self.look(&Named { path, as_directory: false }, false);
             }
             Found::File(_) if named.as_directory => self.look(named, true),
             Found::File(_) if !writes => self.open_for_reading(named, follow),
-            Found::File(_) if flags & libc::O_TRUNC != 0 => self.change(&path, How::Truncated),
+            // One that would be made with the same mode if it were not there leaves the same behind.
+            Found::File(there) if empties && creates && there.mode() & 0o7777 == mode => {
+                self.change(&path, How::Truncated);
+            }
+            Found::File(_) if empties => self.change(&path, How::Emptied),
             Found::File(_) => {
                 if reads {
                     self.open_for_reading(named, follow);
@@ -293,7 +318,7 @@ impl<'a> Observer<'a> {
         {
             self.behind_shim = None;
             let untouched = self.entries.values_mut().filter(|entry| !entry.access.changed);
-            untouched.for_each(|entry| entry.access = Access::default());
+            untouched.for_each(|entry| (entry.access, entry.opens) = (Access::default(), 0));
             self.programs.clear();
             self.executed.clear();
         }
@@ -489,14 +514,12 @@ impl<'a> Observer<'a> {
             self.witness.about_to_change(as_path(path));
         }
         let Entry { access, own, .. } = entry;
-        if matches!(how, How::Truncated | How::Opened) && access.read && *own != Own::Wholly {
+        if matches!(how, How::Truncated | How::Emptied | How::Opened) && access.read && *own != Own::Wholly {
             access.read_then_changed = true;
         }
-        if matches!(how, How::Made | How::Truncated) {
-            access.made |= !access.changed;
-        } else if *own != Own::Wholly {
-            access.kept_on_change = true;
-        }
+        let wholly = *own == Own::Wholly;
+        access.made |= !access.changed && matches!(how, How::Made | How::Truncated | How::Emptied);
+        access.kept_on_change |= how != How::Truncated && !wholly;
         access.changed = true;
         *own = match how {
             How::Opened | How::Altered => (*own).max(Own::Partly),
