@@ -1,7 +1,7 @@
 //! From a key to a commit that holds now, and from that to the answer.
 
 use super::event::Event;
-use super::outputs::{Restore, RestoreError};
+use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
 use super::reason::{Difference, MissReason, Outcome};
 use super::replay::{Replay, Replayed};
@@ -17,8 +17,11 @@ use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
-use crate::record::{Base, Evidence, FileState, Observation, Recall, StdinUse, Termination, Timestamp};
+use crate::record::{
+    Base, Coverage, Evidence, FileState, Observation, Recall, StdinUse, Termination, Timestamp,
+};
 use crate::store::{self, Candidate, Store};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -144,7 +147,7 @@ fn new_variables(candidate: &mut Candidate, present: &Present<'_>, recall: &dyn 
         !environment::is_session(name) && !accounted(name.as_bytes()) && !observed(name.as_bytes())
     });
     let unknown: Vec<&OsStr> = unknown.collect();
-    if unknown.is_empty() || candidate.commit.coverage == crate::record::Coverage::Declared {
+    if unknown.is_empty() || candidate.commit.coverage == Coverage::Declared {
         return Vec::new();
     }
     let contents = candidate.commit.observations.iter().filter_map(|observation| match observation {
@@ -205,6 +208,7 @@ pub(super) fn replay(
     request: &Request,
     key: &Key,
     mut candidate: Candidate,
+    policy: &Policy,
     stale: bool,
 ) -> Result<Result<Answer, Miss>> {
     let distrust = |candidate: &Candidate, blob: BlobId| {
@@ -229,6 +233,7 @@ pub(super) fn replay(
     let mut renewed = false;
     match (&candidate.outputs, &candidate.commit.outputs) {
         (Some(tree), Some(_)) => {
+            let grounds = grounds(&candidate, request, policy)?;
             let restore = Restore {
                 root: &request.places.root,
                 store,
@@ -236,6 +241,7 @@ pub(super) fn replay(
                 evidence: &candidate.output_evidence,
                 newest_input: newest_input(&candidate, request),
                 observer: context.observer,
+                grounds: &grounds,
             };
             match restore.run() {
                 Ok(None) => {}
@@ -276,6 +282,33 @@ pub(super) fn replay(
         observations: candidate.commit.observations,
         manifest: None,
     }))
+}
+
+/// On what grounds outputs may take the place of what is there, all observations of `candidate` holding.
+fn grounds(
+    candidate: &Candidate,
+    request: &Request,
+    policy: &Policy,
+) -> Result<impl Fn(&[u8]) -> Grounds + use<>> {
+    let declared = Patterns::outputs(&request.outputs, &request.directory, &request.places)?;
+    let all_declared = policy.pure || candidate.commit.coverage == Coverage::Declared;
+    let observed = candidate.commit.observations.iter().filter_map(|observation| match observation {
+        Observation::State { path, follow: false, .. } if path.base() == Base::Root => {
+            Some(path.rest().to_vec())
+        }
+        _ => None,
+    });
+    let observed: HashSet<Vec<u8>> = observed.collect();
+    let root = request.places.root.clone();
+    Ok(move |path: &[u8]| {
+        if all_declared || declared.matches(&root.join(OsStr::from_bytes(path))) {
+            Grounds::Declared
+        } else if observed.contains(path) {
+            Grounds::Observed
+        } else {
+            Grounds::Emptied
+        }
+    })
 }
 
 /// The newest time of what the result was made from: declared inputs, and what was read inside the root.

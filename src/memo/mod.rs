@@ -274,7 +274,7 @@ impl Call<'_> {
         };
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(candidate, stale) => {
-                look_up::replay(self.context, store, request, key, *candidate, stale)
+                look_up::replay(self.context, store, request, key, *candidate, self.policy, stale)
             }
             Found::Miss(miss) => Ok(Err(miss)),
         }
