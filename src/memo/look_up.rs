@@ -3,7 +3,7 @@
 use super::event::Event;
 use super::outputs::{Restore, RestoreError};
 use super::policy::{Mode, Policy};
-use super::reason::{Difference, MissReason, Outcome, observed_path};
+use super::reason::{Difference, MissReason, Outcome};
 use super::replay::{Replay, Replayed};
 use super::stdin::StdinAtStart;
 use super::{Answer, Checked, Context, Miss, bypass_of};
@@ -16,7 +16,7 @@ use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
-use crate::record::{Base, FileState, Observation, Recall, StdinUse, Termination, Timestamp};
+use crate::record::{FileState, Observation, Places, Recall, StdinUse, Termination, Timestamp};
 use crate::store::{self, Candidate, Store};
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
@@ -203,6 +203,7 @@ pub(super) fn replay(
     key: &Key,
     mut candidate: Candidate,
     stale: bool,
+    newest: &dyn Fn() -> Timestamp,
 ) -> Result<Result<Answer, Miss>> {
     let distrust = |candidate: &Candidate, blob: BlobId| {
         store.distrust(key, &candidate.id);
@@ -231,7 +232,7 @@ pub(super) fn replay(
                 store,
                 tree,
                 evidence: &candidate.output_evidence,
-                newest_input: newest_input(&candidate),
+                newest_input: newest_observed(&candidate, &request.places).max(newest()),
                 observer: context.observer,
             };
             match restore.run() {
@@ -275,16 +276,10 @@ pub(super) fn replay(
     }))
 }
 
-/// The newest time of what the result was made from, inside the root.
-fn newest_input(candidate: &Candidate) -> Timestamp {
-    let inside =
-        |observation: &Observation| observed_path(observation).is_some_and(|path| path.base() == Base::Root);
-    let observed = candidate.commit.observations.iter().zip(&candidate.evidence);
-    let times =
-        observed.filter(|(observation, _)| inside(observation)).filter_map(|(observation, evidence)| {
-            matches!(observation, Observation::Content { .. }).then_some(evidence.as_ref()?.modified)
-        });
-    times.max().unwrap_or_default()
+/// The newest time of what was observed of the files that the result was made from.
+fn newest_observed(candidate: &Candidate, places: &Places) -> Timestamp {
+    let observations = &candidate.commit.observations;
+    capture::newest(observations.iter().zip(candidate.evidence.iter().map(Option::as_ref)), places)
 }
 
 /// Says in terms of the nearest earlier commit why nothing was replayed.

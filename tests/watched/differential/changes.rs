@@ -53,7 +53,10 @@ impl Change {
             ),
             16 => Self::Unset(random.pick(&["VAR1", "VAR2"])),
             17 => Self::Argument(random.pick(&["x", "y", "f0"])),
-            18 => Self::Link(random.pick(&["l0", "l1", "n0"]).to_owned(), random.pick(&["f0", "f1", "d0", "d1"])),
+            18 => Self::Link(
+                random.pick(&["l0", "l1", "n0"]).to_owned(),
+                random.pick(&["f0", "f1", "d0", "d1"]),
+            ),
             19 => Self::Replace(path),
             20 => Self::Swap(path, some(random)),
             21 => Self::HardLink(path, random.pick(&FILES).to_owned()),

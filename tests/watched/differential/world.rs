@@ -24,7 +24,8 @@ pub(super) struct Given {
 
 impl World {
     pub(super) fn new(random: &mut Random) -> Self {
-        let base = tempfile::Builder::new().prefix("worlds-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let base =
+            tempfile::Builder::new().prefix("worlds-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let world = Self { base };
         let texts = ["alpha\n", "gamma\nalpha\n", "", "beta", "alpha\nbeta\n"];
         let chosen: Vec<&str> = (0..6).map(|_| random.pick(&texts)).collect();
