@@ -18,7 +18,7 @@ use crate::hash::manifest::Manifest;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
 use crate::record::{
-    Base, Coverage, Evidence, FileState, Observation, Recall, StdinUse, Termination, Timestamp,
+    Base, Coverage, FileState, Observation, Places, Recall, StdinUse, Termination, Timestamp,
 };
 use crate::store::{self, Candidate, Store};
 use std::collections::HashSet;
@@ -201,16 +201,25 @@ fn bytes(candidate: &mut Candidate, store: &dyn Store, blob: BlobId) -> Result<B
     }
 }
 
+/// A call that a commit is to answer.
+pub(super) struct Hit<'a> {
+    pub(super) request: &'a Request,
+    pub(super) key: &'a Key,
+    pub(super) policy: &'a Policy,
+    /// Whether the commit wants a refresh.
+    pub(super) stale: bool,
+    /// The newest time of a file whose content is in the key.
+    pub(super) newest: &'a dyn Fn() -> Timestamp,
+}
+
 /// Replays a commit: everything is proven before anything becomes visible.
 pub(super) fn replay(
     context: &Context<'_>,
     store: &dyn Store,
-    request: &Request,
-    key: &Key,
+    hit: Hit<'_>,
     mut candidate: Candidate,
-    policy: &Policy,
-    stale: bool,
 ) -> Result<Result<Answer, Miss>> {
+    let Hit { request, key, policy, stale, newest } = hit;
     let distrust = |candidate: &Candidate, blob: BlobId| {
         store.distrust(key, &candidate.id);
         context.observer.on(&Event::Healed(blob));
@@ -239,7 +248,7 @@ pub(super) fn replay(
                 store,
                 tree,
                 evidence: &candidate.output_evidence,
-                newest_input: newest_input(&candidate, request),
+                newest_input: newest_observed(&candidate, &request.places).max(newest()),
                 observer: context.observer,
                 grounds: &grounds,
             };
@@ -311,18 +320,10 @@ fn grounds(
     })
 }
 
-/// The newest time of what the result was made from: declared inputs, and what was read inside the root.
-fn newest_input(candidate: &Candidate, request: &Request) -> Timestamp {
-    let inside = |observation: &Observation| match observation {
-        Observation::Content { path, .. } if path.base() == Base::Root => Some(request.places.resolve(path)),
-        _ => None,
-    };
-    let observed = candidate.commit.observations.iter().filter_map(inside);
-    let sources = candidate.commit.sources.iter().map(|source| request.places.resolve(&source.path));
-    let declared = Patterns::inputs(&request.inputs, &request.directory).map(|inputs| inputs.present());
-    let paths = observed.chain(sources).chain(declared.unwrap_or_default());
-    let files = paths.filter_map(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_file);
-    files.map(|metadata| Evidence::of(&metadata).modified).max().unwrap_or_default()
+/// The newest time of what was observed of the files that the result was made from.
+fn newest_observed(candidate: &Candidate, places: &Places) -> Timestamp {
+    let observations = &candidate.commit.observations;
+    capture::newest(observations.iter().zip(candidate.evidence.iter().map(Option::as_ref)), places)
 }
 
 /// Says in terms of the nearest earlier commit why nothing was replayed.
