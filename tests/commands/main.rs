@@ -17,3 +17,4 @@ mod products;
 mod revisions;
 mod shells;
 mod support;
+mod verify;
