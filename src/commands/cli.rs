@@ -5,7 +5,7 @@
 
 use super::{
     completions, diff, export, fsck, gc, get, graph, history, import, log, man, options, rm, show, stats,
-    tag, values,
+    tag, values, verify,
 };
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -30,6 +30,8 @@ pub enum Verb {
     History(history::Args),
     /// Draw what a result was made from
     Graph(graph::Args),
+    /// Run a commit's command again and compare, byte by byte
+    Verify(verify::Args),
     /// Set, remove or list the tags of a commit
     Tag(tag::Args),
     /// Delete commits, and the blobs that nothing else needs

@@ -31,6 +31,7 @@ pub mod show;
 pub mod stats;
 pub mod tag;
 pub mod values;
+pub mod verify;
 pub mod welcome;
 
 pub use exit::Exit;
@@ -99,6 +100,7 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
         Verb::Diff(args) => diff::run(args, context, page),
         Verb::History(args) => history::run(args, context, page),
         Verb::Graph(args) => graph::run(args, context, page),
+        Verb::Verify(args) => verify::run(args, context, page),
         Verb::Tag(args) => tag::run(args, context, page),
         Verb::Rm(args) => rm::run(args, context, page),
         Verb::Gc(args) => gc::run(args, context, page),

@@ -15,6 +15,7 @@ mod references;
 mod replay;
 mod stdin;
 mod tee;
+pub mod verify;
 
 pub use audit::{Audit, audit};
 pub use event::{Event, Observer};

@@ -19,3 +19,4 @@ pub mod pieces;
 pub mod progress;
 pub mod status;
 pub mod table;
+pub mod verify;

@@ -19,3 +19,4 @@ mod revisions;
 mod scale;
 mod shells;
 mod support;
+mod verify;

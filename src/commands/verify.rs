@@ -1,0 +1,90 @@
+//! `verify`: does a recorded command still do the same?
+
+use super::context::Context;
+use super::exit::{DONE, Exit, NO};
+use super::found::{self, Found, Opened};
+use crate::error::{EXIT_USAGE, Result};
+use crate::exec::Unix;
+use crate::memo::verify::{self as verifying, Bench, Recorded, Verdict};
+use crate::project::Words;
+use crate::ui::page::Page;
+use crate::ui::verify::{self as view, Subject};
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+/// Arguments of `verify`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Exit status: 0 the same, 1 it differs, 2 here it would not be the same run.")]
+pub struct Args {
+    /// The commit
+    #[arg(value_name = "REV")]
+    revision: OsString,
+    /// Run the command only once, also where a second run would tell more of a difference
+    #[arg(long)]
+    once: bool,
+    /// A write that is no output, as given to 'exec' (repeatable)
+    #[arg(long = "ignore-write", value_name = "GLOB")]
+    ignored_writes: Vec<OsString>,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the commit's command again and compares.
+///
+/// # Errors
+/// No such commit; its result is no longer stored, or damaged; what was moved aside could not be put back.
+pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    let opened = Opened::open(context)?;
+    let found = opened.find(&args.revision)?;
+    if found.evicted {
+        return Err(found::evicted(&found));
+    }
+    let outputs = opened.outputs(&found)?;
+    let store = opened.must()?;
+    let project = &context.project;
+    let stdin = std::io::stdin();
+    let bench = Bench {
+        store,
+        recall: store,
+        executor: &Unix,
+        places: &project.places,
+        directory: &project.directory,
+        environment: std::env::vars_os().collect(),
+        stdin: stdin.as_fd(),
+        ignored_writes: &ignored_writes(args, context, &found)?,
+        once: args.once,
+    };
+    let manifest = found.manifest();
+    let recorded = Recorded { id: found.id, commit: &found.commit, manifest: &manifest, outputs: &outputs };
+    let verdict = verifying::verify(&bench, recorded)?;
+    if let Verdict::Interrupted(signal) = verdict {
+        return Ok(Exit::Signal(signal));
+    }
+    let subject = Subject { id: found.id, commit: &found.commit, outputs: &outputs };
+    if args.json {
+        page.json(&view::object(subject, &verdict).into())?;
+    } else {
+        view::show(subject, &verdict, page)?;
+    }
+    Ok(match verdict {
+        Verdict::Same => DONE,
+        Verdict::Differs { .. } => NO,
+        Verdict::CannotRun(_) | Verdict::Interrupted(_) => Exit::Status(EXIT_USAGE),
+    })
+}
+
+/// What the call and the settings for this command say is no output. Given to the call, it is relative to the working
+/// directory; in the settings, to the root.
+fn ignored_writes(args: &Args, context: &Context, found: &Found) -> Result<Vec<OsString>> {
+    let project = &context.project;
+    let settings = project.settings()?;
+    let words: Vec<OsString> =
+        found.commit.words.iter().map(|word| std::ffi::OsStr::from_bytes(word).to_owned()).collect();
+    let block = settings.commands.iter().find(|block| block.matches(&words)).map(|block| &block.exec);
+    let listed = block.into_iter().chain([&settings.exec]).filter_map(|block| block.ignore_write.as_ref());
+    let listed = listed.flat_map(Words::all).map(|word| project.places.root.join(word).into_os_string());
+    let given = args.ignored_writes.iter().map(|word| project.directory.join(word).into_os_string());
+    Ok(listed.chain(given).collect())
+}

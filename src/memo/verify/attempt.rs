@@ -1,0 +1,214 @@
+//! One run of a recorded command: the outputs moved away before it, compared and put back after it.
+
+use super::outputs::{Outputs, termination_print};
+use super::signals::Noted;
+use super::streams::Follower;
+use super::undo::Undo;
+use super::{Bench, Departure, How, Item, Obstacle, Prints, Recorded, Silent, Standing, call};
+use crate::error::{Error, Kind, Result};
+use crate::exec::{Finished, Spec, StreamEnd, WatchMode};
+use crate::hash::capture::{self, Captured};
+use crate::hash::globs::Patterns;
+use crate::hash::look::Present;
+use crate::hash::request::Request;
+use crate::memo::look_up::differences;
+use crate::memo::policy::Policy;
+use crate::memo::stdin::StdinAtStart;
+use crate::record::{Coverage, Observation, Replay, Stream, Timestamp};
+use crate::store::Candidate;
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// All that a run needs.
+pub(super) struct Attempt<'a> {
+    pub(super) bench: &'a Bench<'a>,
+    pub(super) recorded: Recorded<'a>,
+    pub(super) request: &'a Request,
+    pub(super) captured: &'a Captured,
+    pub(super) noted: &'a Noted,
+}
+
+/// What a run came to.
+pub(super) enum Attempted {
+    Ran { departures: Vec<Departure>, prints: Prints },
+    CannotRun(Vec<Obstacle>),
+    Interrupted(i32),
+}
+
+impl Attempt<'_> {
+    /// Runs the command once; everything is as it was before when this returns.
+    ///
+    /// # Errors
+    /// The recorded result cannot be read; something could not be put back.
+    pub(super) fn run(&self) -> Result<Attempted> {
+        let mut follower =
+            Follower::new(self.bench.store, self.recorded.commit.stdout, self.recorded.commit.stderr)?;
+        let declared = Patterns::outputs(&self.request.outputs, &self.request.directory, self.bench.places)?;
+        let root = &self.bench.places.root;
+        let ignored = Patterns::outputs(self.bench.ignored_writes, root, self.bench.places)?;
+        let outputs = Outputs {
+            store: self.bench.store,
+            places: self.bench.places,
+            recorded: self.recorded,
+            declared: &declared,
+            ignored: &ignored,
+        };
+        let mut undo = Undo::new(self.bench.places, self.bench.store.directory());
+        let attempted = self.between(&outputs, &mut undo, &mut follower);
+        undo.put_back()?;
+        match self.noted.seen() {
+            Some(signal) => Ok(Attempted::Interrupted(signal)),
+            None => attempted,
+        }
+    }
+
+    /// What happens between moving away and putting back.
+    fn between(
+        &self,
+        outputs: &Outputs<'_>,
+        undo: &mut Undo<'_>,
+        follower: &mut Follower<'_>,
+    ) -> Result<Attempted> {
+        let refused = |error: &Error| Ok(Attempted::CannotRun(vec![Obstacle::Other(error.to_string())]));
+        if let Err(error) = outputs.set_aside(undo) {
+            return refused(&error);
+        }
+        let obstacles = self.obstacles();
+        if !obstacles.is_empty() {
+            return Ok(Attempted::CannotRun(obstacles));
+        }
+        if let Some(signal) = self.noted.seen() {
+            return Ok(Attempted::Interrupted(signal));
+        }
+        let finished = match self.execute(undo, follower) {
+            Ok(finished) => finished,
+            Err(error) => return refused(&error),
+        };
+        let made = outputs.unseen(undo);
+        made.iter().for_each(|path| undo.made(path));
+        if let Some(signal) = finished.signal {
+            return Ok(Attempted::Interrupted(signal));
+        }
+        let (mut departures, mut prints) = (Vec::new(), Prints::new());
+        self.streams(&finished, follower, &mut departures, &mut prints)?;
+        outputs.compare(undo, &mut departures, &mut prints)?;
+        if !departures.is_empty()
+            && let Some(path) = capture::moved(self.captured, self.request, self.bench.recall.secret())
+        {
+            return Ok(Attempted::CannotRun(vec![Obstacle::Moved(path)]));
+        }
+        Ok(Attempted::Ran { departures, prints })
+    }
+
+    /// What the recorded run saw and is another now.
+    fn obstacles(&self) -> Vec<Obstacle> {
+        let commit = self.recorded.commit;
+        if commit.replay != Replay::Allowed {
+            // What it saw was not recorded.
+            return Vec::new();
+        }
+        let present = Present {
+            places: self.bench.places,
+            environment: &self.captured.environment,
+            umask: crate::exec::umask(),
+            superuser: rustix::process::geteuid().is_root(),
+            secret: self.bench.recall.secret(),
+            now: Timestamp::now(),
+        };
+        // What it read from standard input is given to it again.
+        let is_stdin = |observation: &Observation| matches!(observation, Observation::Stdin(_));
+        let mut candidate = self.candidate();
+        let (observations, evidence) = candidate
+            .commit
+            .observations
+            .into_iter()
+            .zip(candidate.evidence)
+            .filter(|(observation, _)| !is_stdin(observation))
+            .unzip();
+        (candidate.commit.observations, candidate.evidence) = (observations, evidence);
+        let policy = Policy { allow_network: true, ..Policy::default() };
+        let stdin = StdinAtStart::Empty;
+        let silent = Silent(self.bench.recall);
+        let found = differences(&mut candidate, &present, &policy, || &stdin, &silent, true);
+        found.into_iter().map(|difference| Obstacle::Differs(Box::new(difference))).collect()
+    }
+
+    /// The commit with the evidence for its observations, where the store has some.
+    fn candidate(&self) -> Candidate {
+        let commit = self.recorded.commit;
+        let candidates = self.bench.store.find(&commit.key).unwrap_or_default();
+        let known = candidates.into_iter().find(|candidate| candidate.id == self.recorded.id);
+        let mut candidate = known.unwrap_or_else(|| Candidate {
+            id: self.recorded.id,
+            commit: commit.clone(),
+            evidence: Vec::new(),
+            outputs: None,
+            output_evidence: Vec::new(),
+            indifferent: Vec::new(),
+            inline: Vec::new(),
+        });
+        candidate.evidence.resize(candidate.commit.observations.len(), None);
+        candidate
+    }
+
+    fn execute(&self, undo: &mut Undo<'_>, follower: &mut Follower<'_>) -> Result<Finished> {
+        let _standing = Standing::at(&self.request.directory, self.bench.directory)?;
+        let declared = self.recorded.commit.coverage == Coverage::Declared;
+        match self.start(WatchMode::Require, undo, follower) {
+            Err(error) if error.kind() == Kind::CannotWatch && declared => {
+                self.start(WatchMode::Off, undo, follower)
+            }
+            other => other,
+        }
+    }
+
+    fn start(&self, watch: WatchMode, undo: &mut Undo<'_>, follower: &mut Follower<'_>) -> Result<Finished> {
+        let stdin = call::stdin(self.bench, self.request, self.recorded.commit);
+        let stdin = stdin.map_err(Error::usage)?;
+        let null = Path::new("/dev/null");
+        let nowhere: File =
+            OpenOptions::new().write(true).open(null).map_err(|error| Error::io("open", null, error))?;
+        let unobserved = [self.bench.store.directory().to_path_buf()];
+        let spec = Spec {
+            program: &self.captured.program,
+            words: &self.request.words,
+            environment: &self.captured.environment,
+            stdin,
+            stdout: nowhere.as_fd(),
+            stderr: nowhere.as_fd(),
+            watch,
+            unobserved: &unobserved,
+            behind_shim: self.captured.behind_shim.as_deref(),
+        };
+        self.bench.executor.run(spec, follower, undo)
+    }
+
+    fn streams(
+        &self,
+        finished: &Finished,
+        follower: &mut Follower<'_>,
+        departures: &mut Vec<Departure>,
+        prints: &mut Prints,
+    ) -> Result<()> {
+        let (then, now) = (self.recorded.commit.termination, finished.termination);
+        prints.insert(Item::Termination, termination_print(now));
+        if then != now {
+            let how = How::Ended { then, now };
+            departures.push(Departure { item: Item::Termination, how, causes: Vec::new() });
+        }
+        for (stream, item, end) in
+            [(Stream::Stdout, Item::Stdout, finished.stdout), (Stream::Stderr, Item::Stderr, finished.stderr)]
+        {
+            let (found, print) = follower.finish(stream)?;
+            prints.insert(item.clone(), print);
+            if end == StreamEnd::StillHeld {
+                departures.push(Departure { item, how: How::StillHeld, causes: Vec::new() });
+            } else if let Some(found) = found {
+                let causes = found.causes.clone();
+                departures.push(Departure { item, how: How::Content(found), causes });
+            }
+        }
+        Ok(())
+    }
+}

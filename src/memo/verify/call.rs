@@ -1,0 +1,215 @@
+//! The call that made a commit, made again from the commit and its manifest.
+//!
+//! Knows nothing of running. Patterns of inputs are not recorded: the files that they matched are.
+
+use super::Bench;
+use crate::digest::{BlobId, DIGEST_LENGTH, Digest};
+use crate::error::{Error, Result};
+use crate::exec::Stdin;
+use crate::hash::files;
+use crate::hash::look::rest_of;
+use crate::hash::manifest::{Manifest, Part, Value};
+use crate::hash::request::{Request, StdinPart};
+use crate::memo::references::{Products, resolve_references};
+use crate::record::{Commit, Coverage, Observation, StdinUse};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+/// The request that made `commit`.
+///
+/// # Errors
+/// When a product that a word stands for is no longer stored.
+pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -> Result<Request> {
+    let directory = bench.places.resolve(&commit.directory);
+    let mut request = Request {
+        words: commit.words.iter().map(|word| OsString::from_vec(word.clone())).collect(),
+        references: Vec::new(),
+        environment: environment(&bench.environment, &directory, bench.directory),
+        directory,
+        places: bench.places.clone(),
+        variables: Vec::new(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        tools: Vec::new(),
+        stdin: StdinPart::None,
+        salt: None,
+        exact_source: false,
+        env_strict: false,
+        words_are_inputs: commit.coverage == Coverage::Declared,
+    };
+    for (part, value) in manifest.facts() {
+        match (part, value) {
+            (Part::Word(place), Value::Bytes(bytes)) => {
+                let place = usize::try_from(*place).unwrap_or(usize::MAX);
+                if let Some(word) = request.words.get_mut(place)
+                    && word.as_bytes() != bytes.as_slice()
+                    && let Some(typed) = reference(bytes)
+                {
+                    *word = typed;
+                }
+            }
+            (Part::Variable(name), _) => request.variables.push(OsString::from_vec(name.clone())),
+            (Part::Input(path), _) => {
+                let path = bench.places.resolve(path);
+                // One that is gone is told by the manifest.
+                if fs::symlink_metadata(&path).is_ok() {
+                    request.inputs.push(path.into_os_string());
+                }
+            }
+            (Part::Output(pattern), _) => request.outputs.push(OsString::from_vec(pattern.clone())),
+            (Part::Tool(name), _) => request.tools.push(OsString::from_vec(name.clone())),
+            (Part::Stdin, Value::Absent) => request.stdin = StdinPart::Null,
+            (Part::Stdin, Value::Digest(digest)) => request.stdin = StdinPart::Content(*digest),
+            (Part::Salt, Value::Bytes(salt)) => request.salt = Some(OsString::from_vec(salt.clone())),
+            (Part::Flag(name), _) if name == "env-strict" => request.env_strict = true,
+            (Part::Flag(name), _) if name == "declared-only" => request.words_are_inputs = true,
+            _ => {}
+        }
+    }
+    resolve_references(&mut request, &ByDigest, bench.store)?;
+    Ok(request)
+}
+
+/// Whether all sources count byte for byte, as `--exact-source` has it.
+pub(super) fn all_raw(manifest: &Manifest) -> bool {
+    let mut forms = manifest.facts().filter_map(|(_, value)| match value {
+        Value::Source { form, .. } => Some(form == "raw"),
+        _ => None,
+    });
+    forms.next().is_some_and(|first| first) && forms.all(|raw| raw)
+}
+
+/// Ours; a shell that went to another directory would say so in `PWD`.
+fn environment(ours: &[(OsString, OsString)], directory: &Path, present: &Path) -> Vec<(OsString, OsString)> {
+    let mut environment = ours.to_vec();
+    if directory != present
+        && let Some((_, value)) = environment.iter_mut().find(|(name, _)| name == "PWD")
+    {
+        *value = directory.as_os_str().to_owned();
+    }
+    environment
+}
+
+/// The word that a fact such as `--data=cashet:DIGEST.csv` stands for, as it would be typed.
+fn reference(fact: &[u8]) -> Option<OsString> {
+    let mark = b"cashet:";
+    let start = fact.windows(mark.len()).position(|window| window == mark)? + mark.len();
+    let end = start + 2 * DIGEST_LENGTH;
+    let digits = std::str::from_utf8(fact.get(start..end)?).ok()?;
+    Digest::from_hex(digits)?;
+    let mut typed = fact.get(..end)?.to_vec();
+    match fact.get(end..)? {
+        [] => {}
+        // Any path with that extension will do.
+        [b'.', extension @ ..] => {
+            typed.extend_from_slice(b":x.");
+            typed.extend_from_slice(extension);
+        }
+        _ => return None,
+    }
+    Some(OsString::from_vec(typed))
+}
+
+/// A revision of all 64 digits stands for the product with that digest.
+struct ByDigest;
+
+impl Products for ByDigest {
+    fn product(&self, revision: &str, _: Option<&[u8]>) -> Result<BlobId> {
+        Digest::from_hex(revision).map(BlobId).ok_or_else(|| Error::usage(format!("{revision} is no digest")))
+    }
+}
+
+/// What the child is to read.
+///
+/// # Errors
+/// In words, what would have to be given.
+pub(super) fn stdin(bench: &Bench<'_>, request: &Request, commit: &Commit) -> Result<Stdin, String> {
+    let used = commit.observations.iter().find_map(|observation| match observation {
+        Observation::Stdin(used) => Some(used),
+        _ => None,
+    });
+    let missing = || "it read a standard input that is not stored: '< FILE' gives it again".to_owned();
+    match (request.stdin, used) {
+        (StdinPart::Content(digest), _) => {
+            stored(bench, digest).or_else(|| ours(bench, None, digest)).ok_or_else(missing)
+        }
+        (StdinPart::Null, _) | (StdinPart::None, None) => Ok(Stdin::Null),
+        (StdinPart::None, Some(StdinUse::Place { size, offset })) => {
+            sized(*size, *offset).ok_or_else(|| "cannot make a standard input of that size".to_owned())
+        }
+        (StdinPart::None, Some(StdinUse::Content { offset, digest, .. })) => {
+            ours(bench, Some(*offset), *digest)
+                .or_else(|| (*offset == 0).then(|| stored(bench, *digest)).flatten())
+                .ok_or_else(missing)
+        }
+    }
+}
+
+/// A copy of stored content, without a name.
+fn stored(bench: &Bench<'_>, digest: Digest) -> Option<Stdin> {
+    if digest == Digest::of(b"") {
+        return Some(Stdin::Null);
+    }
+    let mut from = bench.store.read(&BlobId(digest)).ok()?;
+    let mut file = nameless(bench)?;
+    io::copy(&mut from, &mut file).ok()?;
+    file.seek(SeekFrom::Start(0)).ok()?;
+    Some(Stdin::File(file))
+}
+
+fn nameless(bench: &Bench<'_>) -> Option<File> {
+    let directory = bench.store.directory().join("tmp");
+    tempfile::tempfile_in(directory).or_else(|_| tempfile::tempfile()).ok()
+}
+
+/// Our own standard input, if it is a file with that content from its offset on. Its offset stays.
+fn ours(bench: &Bench<'_>, offset: Option<u64>, digest: Digest) -> Option<Stdin> {
+    let rest = rest_of(bench.stdin).ok()??;
+    if rest.digest != digest || offset.is_some_and(|offset| offset != rest.offset) {
+        return None;
+    }
+    // Opened anew, it has an offset of its own.
+    let mut file = File::open("/proc/self/fd/0").ok()?;
+    let (again, _) = files::digest_from(&file, rest.offset).ok()?;
+    file.seek(SeekFrom::Start(rest.offset)).ok()?;
+    (again == digest).then_some(Stdin::File(file))
+}
+
+/// A file of that size, of which only size and offset are asked.
+fn sized(size: u64, offset: u64) -> Option<Stdin> {
+    let mut file = tempfile::tempfile().ok()?;
+    file.set_len(size).ok()?;
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    Some(Stdin::File(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn references_are_read_from_the_manifest() {
+        let hex = Digest::of(b"x").to_hex();
+        for (fact, typed) in [
+            (format!("cashet:{hex}"), Some(format!("cashet:{hex}"))),
+            (format!("--data=cashet:{hex}.csv"), Some(format!("--data=cashet:{hex}:x.csv"))),
+            ("cashet:1234".to_owned(), None),
+            (format!("cashet:{hex}x"), None),
+            ("plain".to_owned(), None),
+        ] {
+            assert_eq!(reference(fact.as_bytes()), typed.map(OsString::from), "{fact}");
+        }
+    }
+
+    #[test]
+    fn the_directory_is_told_to_the_child() {
+        let ours = [("PWD".into(), "/a".into()), ("X".into(), "1".into())];
+        let there = environment(&ours, Path::new("/a/b"), Path::new("/a"));
+        assert_eq!(there.first().map(|(_, value)| value.as_os_str()), Some(OsStr::new("/a/b")));
+        assert_eq!(environment(&ours, Path::new("/a"), Path::new("/a")), ours);
+    }
+}

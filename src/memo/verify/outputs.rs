@@ -1,0 +1,290 @@
+//! The recorded outputs: moved out of the way before a run, compared with what it leaves after it.
+//!
+//! Knows nothing of how the command runs.
+
+use super::contents::contrast;
+use super::undo::Undo;
+use super::{Departure, How, Item, Prints, Recorded};
+use crate::digest::Digest;
+use crate::encode::{Encode, Encoder};
+use crate::error::{Error, Result};
+use crate::hash::exclude::path_excluded;
+use crate::hash::files;
+use crate::hash::globs::Patterns;
+use crate::record::{
+    Commit, Content, Coverage, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, Places, Replay,
+};
+use crate::store::Store;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The outputs of a commit, here.
+pub(super) struct Outputs<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) places: &'a Places,
+    pub(super) recorded: Recorded<'a>,
+    pub(super) declared: &'a Patterns,
+    pub(super) ignored: &'a Patterns,
+}
+
+/// What was at a path when the recorded run began, as far as it looked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Was {
+    Unknown,
+    Nothing,
+    Directory,
+    Other,
+}
+
+/// What was there, by path relative to the root.
+fn was(commit: &Commit) -> BTreeMap<&[u8], Was> {
+    let mut known = BTreeMap::new();
+    for observation in &commit.observations {
+        let (path, was) = match observation {
+            Observation::State { path, state, .. } => match state {
+                FileState::Absent => (path, Was::Nothing),
+                FileState::Directory { .. } => (path, Was::Directory),
+                _ => (path, Was::Other),
+            },
+            Observation::Content { path, .. } => (path, Was::Other),
+            Observation::Listing { path, .. } => (path, Was::Directory),
+            _ => continue,
+        };
+        if path.base() == crate::record::Base::Root {
+            known.insert(path.rest(), was);
+        }
+    }
+    known
+}
+
+impl Outputs<'_> {
+    fn absolute(&self, path: &[u8]) -> PathBuf {
+        self.places.root.join(OsStr::from_bytes(path))
+    }
+
+    /// Moves away what the recorded run made, so that the run finds what that one found.
+    ///
+    /// # Errors
+    /// When something cannot be moved, or an output is reached through a link.
+    pub(super) fn set_aside(&self, undo: &mut Undo<'_>) -> Result<()> {
+        let watched = self.recorded.commit.coverage == Coverage::Watched;
+        let was = was(self.recorded.commit);
+        let mut above: Option<PathBuf> = None;
+        for entry in self.recorded.outputs.entries() {
+            let path = self.absolute(&entry.path);
+            if above.as_ref().is_some_and(|above| path.starts_with(above)) {
+                continue;
+            }
+            let Ok(now) = fs::symlink_metadata(&path) else { continue };
+            self.refuse_links(&entry.path)?;
+            let was = was.get(entry.path.as_slice()).copied().unwrap_or(Was::Unknown);
+            let made_it = match entry.kind {
+                // A directory that an unwatched run left may have been there before.
+                OutputKind::Directory { .. } => watched && matches!(was, Was::Nothing | Was::Unknown),
+                OutputKind::File { .. } | OutputKind::Symlink { .. } => {
+                    matches!(was, Was::Nothing | Was::Unknown)
+                }
+                OutputKind::Removed => false,
+            };
+            if made_it {
+                undo.move_aside(&path)?;
+                above = now.is_dir().then_some(path);
+            }
+        }
+        if !watched {
+            // What cannot be seen while it runs is taken down now.
+            for path in self.declared.present() {
+                undo.touch(&path);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a run that was not watched left of what it declares, where nothing was before.
+    pub(super) fn unseen(&self, undo: &Undo<'_>) -> Vec<PathBuf> {
+        if self.recorded.commit.coverage == Coverage::Watched {
+            return Vec::new();
+        }
+        self.declared.present().into_iter().filter(|path| !undo.has_touched(path)).collect()
+    }
+
+    /// Nothing is moved or compared through a link that leads elsewhere.
+    fn refuse_links(&self, path: &[u8]) -> Result<()> {
+        let mut place = self.places.root.clone();
+        let mut names = path.split(|byte| *byte == b'/').peekable();
+        while let Some(name) = names.next() {
+            place.push(OsStr::from_bytes(name));
+            let is_link = || fs::symlink_metadata(&place).is_ok_and(|found| found.is_symlink());
+            if names.peek().is_some() && is_link() {
+                return Err(Error::usage(format!("{} is a link now", place.display())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what the run left with the record.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub(super) fn compare(
+        &self,
+        undo: &Undo<'_>,
+        departures: &mut Vec<Departure>,
+        prints: &mut Prints,
+    ) -> Result<()> {
+        if self.recorded.commit.replay != Replay::Allowed {
+            // What it left was not recorded.
+            return Ok(());
+        }
+        for entry in self.recorded.outputs.entries() {
+            self.entry(entry, departures, prints)?;
+        }
+        for (path, print) in self.others(undo) {
+            let gone = print.is_none();
+            let how = if gone { How::Removed } else { How::Additional };
+            prints.insert(Item::Output(path.clone()), print.unwrap_or(Digest::of(b"")));
+            departures.push(Departure { item: Item::Output(path), how, causes: Vec::new() });
+        }
+        Ok(())
+    }
+
+    /// What the run changed beside the recorded outputs, with a digest of what is there now.
+    fn others(&self, undo: &Undo<'_>) -> BTreeMap<Vec<u8>, Option<Digest>> {
+        let watched = self.recorded.commit.coverage == Coverage::Watched;
+        let mut changed = undo.changed();
+        if !watched {
+            changed.retain(|path| self.declared.matches(path));
+        }
+        let mut others = BTreeMap::new();
+        for path in changed {
+            let Ok(inside) = path.strip_prefix(&self.places.root) else { continue };
+            let relative = inside.as_os_str().as_bytes();
+            let counts = path_excluded(inside).is_none() && !self.ignored.matches(&path);
+            if counts && self.recorded.outputs.find(relative).is_none() {
+                let print = now(&path).map(|now| now.print());
+                others.insert(relative.to_vec(), print);
+            }
+        }
+        others
+    }
+
+    fn entry(&self, entry: &OutputEntry, departures: &mut Vec<Departure>, prints: &mut Prints) -> Result<()> {
+        let path = self.absolute(&entry.path);
+        let item = Item::Output(entry.path.clone());
+        let now = now(&path);
+        prints.insert(item.clone(), now.as_ref().map_or(Digest::of(b""), Now::print));
+        let mut push = |how, causes| departures.push(Departure { item: item.clone(), how, causes });
+        match (&entry.kind, &now) {
+            (OutputKind::Removed, None) => {}
+            (OutputKind::Removed, Some(_)) => push(How::Additional, Vec::new()),
+            (_, None) => push(How::Missing, Vec::new()),
+            (OutputKind::File { content, mode, .. }, Some(Now::File { digest, mode: is, .. })) => {
+                if content.blob.0 != *digest
+                    && let Some(found) = self.contents(*content, &path)?
+                {
+                    let causes = found.causes.clone();
+                    push(How::Content(found), causes);
+                }
+                if mode != is {
+                    push(How::Mode { then: *mode, now: *is }, Vec::new());
+                }
+            }
+            (OutputKind::Directory { mode }, Some(Now::Directory { mode: is })) => {
+                if mode != is {
+                    push(How::Mode { then: *mode, now: *is }, Vec::new());
+                }
+            }
+            (OutputKind::Symlink { text }, Some(Now::Link { text: is })) if text == is => {}
+            (then, Some(is)) => push(How::Kind { then: then.clone(), now: is.kind() }, is.causes(then)),
+        }
+        Ok(())
+    }
+
+    fn contents(&self, content: Content, path: &Path) -> Result<Option<super::Contrast>> {
+        let then = || Ok(self.store.read(&content.blob)? as Box<dyn Read>);
+        let now = || match File::open(path) {
+            Ok(file) => Ok(Box::new(file) as Box<dyn Read>),
+            Err(error) => Err(Error::io("read", path, error)),
+        };
+        contrast(&then, &now)
+    }
+}
+
+/// What is at a path after the run.
+enum Now {
+    File {
+        digest: Digest,
+        size: u64,
+        mode: u32,
+    },
+    Directory {
+        mode: u32,
+    },
+    Link {
+        text: Vec<u8>,
+    },
+    /// A thing that is not recorded, or that we may not read.
+    Other {
+        mode: u32,
+    },
+}
+
+fn now(path: &Path) -> Option<Now> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    let mode = metadata.mode() & MODE_BITS;
+    let kind = metadata.file_type();
+    Some(if kind.is_dir() {
+        Now::Directory { mode }
+    } else if let (true, Ok(text)) = (kind.is_symlink(), fs::read_link(path)) {
+        Now::Link { text: text.into_os_string().into_vec() }
+    } else if let (true, Ok((digest, evidence))) = (kind.is_file(), files::digest_file(path)) {
+        Now::File { digest, size: evidence.size, mode }
+    } else {
+        Now::Other { mode: metadata.mode() }
+    })
+}
+
+impl Now {
+    fn print(&self) -> Digest {
+        let mut encoder = Encoder::new();
+        match self {
+            Self::File { digest, mode, .. } => encoder.unsigned(0).digest(digest).unsigned(u64::from(*mode)),
+            Self::Directory { mode } => encoder.unsigned(1).unsigned(u64::from(*mode)),
+            Self::Link { text } => encoder.unsigned(2).bytes(text),
+            Self::Other { mode } => encoder.unsigned(3).unsigned(u64::from(*mode)),
+        };
+        Digest::of(&encoder.finish())
+    }
+
+    fn kind(&self) -> Option<OutputKind> {
+        match self {
+            Self::File { digest, size, mode } => {
+                let content = Content { blob: crate::digest::BlobId(*digest), size: *size };
+                Some(OutputKind::File { content, mode: *mode, sparse: false })
+            }
+            Self::Directory { mode } => Some(OutputKind::Directory { mode: *mode }),
+            Self::Link { text } => Some(OutputKind::Symlink { text: text.clone() }),
+            Self::Other { .. } => None,
+        }
+    }
+
+    /// Why a link leads elsewhere, as far as its text shows it.
+    fn causes(&self, then: &OutputKind) -> Vec<super::Cause> {
+        match (then, self) {
+            (OutputKind::Symlink { text: then }, Self::Link { text: now }) => {
+                super::cause::explain(then, now).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// How a command ended, in a form that can be compared.
+pub(super) fn termination_print(termination: crate::record::Termination) -> Digest {
+    Digest::of(&termination.to_bytes())
+}
