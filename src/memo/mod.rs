@@ -13,6 +13,7 @@ mod policy;
 mod reason;
 mod references;
 mod replay;
+mod settle;
 mod stdin;
 mod tee;
 pub mod verify;

@@ -16,6 +16,7 @@ use super::reason::NotKept;
 use super::stdin::StdinAtStart;
 use crate::exec::{Access, Hazard, Trace};
 use crate::hash::capture::Captured;
+use crate::hash::entry::{LanguageKind, What};
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
 use crate::hash::{exclude, files, look};
@@ -75,6 +76,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         observed: Observed::default(),
         contents: BTreeMap::new(),
         refusing: BTreeSet::new(),
+        by_bytecode: by_bytecode(trace),
         timed: Vec::new(),
     };
     observer.hazards()?;
@@ -107,6 +109,8 @@ struct Observer<'a> {
     observed: Observed,
     /// Every regular file whose content was used, in its present digest.
     contents: BTreeMap<PathBuf, crate::digest::Digest>,
+    /// Python sources whose bytecode was read.
+    by_bytecode: BTreeSet<PathBuf>,
     /// Directories inside the root in which something was tried and left no trace.
     refusing: BTreeSet<PathBuf>,
     /// Files inside the root that were looked at but neither opened nor written.
@@ -137,6 +141,12 @@ fn differs(before: Option<&Evidence>, now: Option<&Evidence>) -> bool {
         }
         _ => true,
     }
+}
+
+/// Python sources whose bytecode was read in their place.
+fn by_bytecode(trace: &Trace) -> BTreeSet<PathBuf> {
+    let read = trace.accesses.iter().filter(|(_, access)| access.read && !access.changed);
+    read.filter_map(|(path, _)| importer::source_of(path)).collect()
 }
 
 /// The directories below temporary and cache places in which the run created, renamed or removed an entry.
@@ -297,13 +307,32 @@ impl Observer<'_> {
         if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches(path) {
             return true;
         }
-        if self.run.captured.sources.iter().any(|source| source.absolute == path) {
+        if self.is_source(path) && !self.is_read_as_data(path, access) {
             return true;
         }
         let in_scratch = path.ancestors().any(|above| self.scratch.contains(above));
         let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
         let read_alone = access.read && !access.changed && existed;
         in_scratch && !read_alone
+    }
+
+    /// Whether `path` is in the manifest in normal form.
+    fn is_source(&self, path: &Path) -> bool {
+        self.run.captured.sources.iter().any(|source| source.absolute == path)
+    }
+
+    /// Whether a source was opened more often than its interpreter does for running it: its bytes count then.
+    fn is_read_as_data(&self, path: &Path, access: Access) -> bool {
+        let entry = &self.run.captured.command.entry;
+        let is_main = matches!(&entry.what, What::Script(script) if script == path);
+        let expected = match entry.language {
+            _ if self.by_bytecode.contains(path) => 0,
+            // It looks first whether the script is an archive.
+            LanguageKind::Python if is_main => 2,
+            _ => 1,
+        };
+        let opens = self.trace.reopened.get(path).copied().unwrap_or_else(|| u32::from(access.read));
+        opens > expected
     }
 
     fn reads(&mut self) -> Result<(), NotKept> {
@@ -332,10 +361,8 @@ impl Observer<'_> {
     fn contents(&self) -> BTreeSet<PathBuf> {
         let mut contents = BTreeSet::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
-            let is_known =
-                |source: &Path| self.run.captured.sources.iter().any(|known| known.absolute == source);
             match importer::source_of(path) {
-                Some(source) if is_known(&source) => {}
+                Some(source) if self.is_source(&source) => {}
                 Some(source) => {
                     contents.insert(source);
                 }
