@@ -17,5 +17,6 @@ pub mod message;
 pub mod page;
 pub mod pieces;
 pub mod progress;
+pub mod seen;
 pub mod status;
 pub mod table;
