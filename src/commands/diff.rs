@@ -13,7 +13,7 @@ use crate::ui::compare::{self, Comparison, Pair, Side};
 use crate::ui::json::{self, Object};
 use crate::ui::page::Page;
 use crate::ui::table::{Cell, Column, Table};
-use crate::ui::{commits, diff, escape, facts, human};
+use crate::ui::{commits, diff, escape, facts, human, seen};
 use serde_json::Value as Json;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -118,7 +118,7 @@ impl View<'_> {
         let mut course = 0;
         for pair in &self.compared.observed {
             match (&pair.before, &pair.after) {
-                (Some(before), Some(after)) => inputs.push(changes::observed(Some(before), Some(after))),
+                (Some(before), Some(after)) => inputs.push(seen::observed(Some(before), Some(after))),
                 _ => course += 1,
             }
         }
@@ -297,7 +297,7 @@ impl View<'_> {
             Object::part()
                 .with("before", shape(&pair.before))
                 .with("after", shape(&pair.after))
-                .with("text", changes::observed(pair.before.as_ref(), pair.after.as_ref()))
+                .with("text", seen::observed(pair.before.as_ref(), pair.after.as_ref()))
         });
         let sources = compared.sources.iter().map(|(path, pair)| {
             let blob = |blob: &Option<BlobId>| blob.map(|blob| json::digest(&blob.0));

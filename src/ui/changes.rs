@@ -1,10 +1,10 @@
-//! What changed, in words: between two manifests, and between what two runs observed.
+//! What changed between two manifests, in words. What two runs observed differently is worded by `seen`.
 //!
 //! Knows nothing of how a change was found. `exec` explains a miss with these words, `history` and `diff` a step.
 
 use super::escape;
 use crate::hash::manifest::{Change, Part, Value};
-use crate::record::{FileState, Observation, StdinUse, StoredPath};
+use crate::record::StoredPath;
 use std::os::unix::ffi::OsStrExt;
 
 /// Values longer than this are not shown.
@@ -86,91 +86,6 @@ pub fn phrase(change: &Change, background: Background<'_>) -> String {
             Some(_) => format!("--{} given", escape::line(name.as_bytes())),
             None => format!("--{} not given", escape::line(name.as_bytes())),
         },
-    }
-}
-
-/// In words, how an observation of an earlier run differs from that of a later one, or from what is found now.
-/// Both must be about the same thing; `None` where one run did not look.
-#[must_use]
-pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> String {
-    let Some(either) = after.or(before) else { return String::new() };
-    let looked = match (before, after) {
-        (None, _) => Some("is looked at now"),
-        (_, None) => Some("is no longer looked at"),
-        _ => None,
-    };
-    let verb = |changed: &'static str| looked.unwrap_or(changed);
-    match either {
-        Observation::Content { path, .. } => format!("{} {}", shown(path), verb("changed")),
-        Observation::State { path, .. } => match (before, after) {
-            (Some(Observation::State { state: was, .. }), Some(Observation::State { state: is, .. })) => {
-                format!("{} {}", shown(path), state(was, is))
-            }
-            _ => format!("{} {}", shown(path), verb("changed")),
-        },
-        Observation::Listing { path, .. } => {
-            format!("entries of {} {}", shown(path), plural(verb("changed")))
-        }
-        Observation::Importable { path, .. } => {
-            format!("importable entries of {} {}", shown(path), plural(verb("changed")))
-        }
-        Observation::Search { .. } => "PATH leads to other programs".to_owned(),
-        Observation::Network => "the network may not decide the result".to_owned(),
-        Observation::TimeOrder { .. } => format!("order of modification times {}", verb("changed")),
-        Observation::Modified { path, .. } => {
-            format!("modification time of {} {}", shown(path), verb("changed"))
-        }
-        Observation::Stdin(StdinUse::Content { .. }) => format!("standard input {}", verb("changed")),
-        Observation::Stdin(StdinUse::Place { .. }) => {
-            format!("size or offset of standard input {}", verb("changed"))
-        }
-        Observation::Descriptor { number, .. } => format!("descriptor {number} {}", verb("changed")),
-        Observation::Variable { name, .. } => {
-            let name = escape::brief(name, LONGEST_VALUE);
-            match (before, after) {
-                (Some(Observation::Variable { value: None, .. }), Some(_)) => format!("{name} set"),
-                (Some(_), Some(Observation::Variable { value: None, .. })) => format!("{name} unset"),
-                _ => format!("{name} {}", looked.map_or("changed", in_environment)),
-            }
-        }
-        Observation::Environment { .. } => format!("the environment {}", verb("changed")),
-        Observation::Umask(_) => match (before, after) {
-            (Some(Observation::Umask(was)), Some(Observation::Umask(is))) => {
-                format!("umask {was:03o} → {is:03o}")
-            }
-            _ => format!("umask {}", verb("changed")),
-        },
-        Observation::Superuser(is) => match looked {
-            Some(looked) => format!("whether root runs it {looked}"),
-            None if *is => "run as root".to_owned(),
-            None => "not run as root".to_owned(),
-        },
-        Observation::Root(path) => {
-            format!("root {} {}", escape::brief(path, LONGEST_VALUE), verb("is another"))
-        }
-    }
-}
-
-/// What an observation is about: two with the same subject can be compared.
-#[must_use]
-pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
-    let path = |path: &StoredPath| path.shown().as_os_str().as_bytes().to_vec();
-    match observation {
-        Observation::Content { path: at, .. } => (0, path(at)),
-        Observation::State { path: at, follow, .. } => (if *follow { 1 } else { 2 }, path(at)),
-        Observation::Listing { path: at, .. } => (3, path(at)),
-        Observation::TimeOrder { .. } => (4, Vec::new()),
-        Observation::Modified { path: at, follow, .. } => (if *follow { 5 } else { 13 }, path(at)),
-        Observation::Stdin(_) => (6, Vec::new()),
-        Observation::Descriptor { number, .. } => (7, number.to_be_bytes().to_vec()),
-        Observation::Variable { name, .. } => (8, name.clone()),
-        Observation::Environment { .. } => (9, Vec::new()),
-        Observation::Umask(_) => (10, Vec::new()),
-        Observation::Superuser(_) => (11, Vec::new()),
-        Observation::Root(_) => (12, Vec::new()),
-        Observation::Importable { path: at, .. } => (13, path(at)),
-        Observation::Network => (14, Vec::new()),
-        Observation::Search { .. } => (15, Vec::new()),
     }
 }
 
@@ -300,46 +215,6 @@ fn short(value: &Value) -> Option<String> {
     }
 }
 
-fn state(was: &FileState, is: &FileState) -> String {
-    let mode = |state: &FileState| match state {
-        FileState::File { mode, .. }
-        | FileState::LargeFile { mode, .. }
-        | FileState::Directory { mode }
-        | FileState::Special { mode } => Some(mode & 0o7777),
-        FileState::Absent | FileState::Symlink { .. } | FileState::Unreadable { .. } => None,
-    };
-    match (was, is) {
-        (FileState::Absent, _) => "appeared".to_owned(),
-        (_, FileState::Absent) => "is gone".to_owned(),
-        (_, FileState::Unreadable { .. }) => "cannot be looked at".to_owned(),
-        (FileState::File { digest: first, .. }, FileState::File { digest: second, .. })
-            if first != second =>
-        {
-            "changed".to_owned()
-        }
-        (FileState::Symlink { .. }, FileState::Symlink { .. }) => "links elsewhere".to_owned(),
-        _ if std::mem::discriminant(was) != std::mem::discriminant(is) => "is of another kind".to_owned(),
-        _ => match (mode(was), mode(is)) {
-            (Some(first), Some(second)) if first != second => {
-                format!("changed mode {first:04o} → {second:04o}")
-            }
-            _ => "changed".to_owned(),
-        },
-    }
-}
-
-fn plural(verb: &'static str) -> &'static str {
-    match verb {
-        "is looked at now" => "are looked at now",
-        "is no longer looked at" => "are no longer looked at",
-        other => other,
-    }
-}
-
-fn in_environment(looked: &'static str) -> &'static str {
-    if looked == "is looked at now" { "counts now" } else { "no longer counts" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -448,48 +323,6 @@ mod tests {
             (Part::Source(at("train.py")), python("2")),
         ];
         assert_eq!(words_of(&older, &newer), ["train.py changed (function train)", "4 arguments changed"]);
-    }
-
-    #[test]
-    fn observations_have_words_too() {
-        let content =
-            |text: &str| Observation::Content { path: at("data.csv"), digest: Digest::of(text.as_bytes()) };
-        let state = |state| Observation::State { path: at("x"), follow: true, state };
-        let file = |mode| FileState::File { mode, digest: Digest::of(b"") };
-        let variable = |value: Option<&str>| Observation::Variable {
-            name: b"LR".to_vec(),
-            value: value.map(|value| Digest::of(value.as_bytes())),
-        };
-        let listing = |text: &str| Observation::Listing {
-            path: at("src"),
-            everything: false,
-            digest: Digest::of(text.as_bytes()),
-        };
-        for (before, after, expected) in [
-            (Some(content("a")), Some(content("b")), "data.csv changed"),
-            (None, Some(content("b")), "data.csv is looked at now"),
-            (Some(content("a")), None, "data.csv is no longer looked at"),
-            (Some(state(FileState::Absent)), Some(state(file(0o644))), "x appeared"),
-            (Some(state(file(0o644))), Some(state(FileState::Absent)), "x is gone"),
-            (Some(state(file(0o644))), Some(state(file(0o600))), "x changed mode 0644 → 0600"),
-            (
-                Some(state(file(0o644))),
-                Some(state(FileState::Directory { mode: 0o755 })),
-                "x is of another kind",
-            ),
-            (Some(listing("a")), Some(listing("b")), "entries of src changed"),
-            (Some(listing("a")), None, "entries of src are no longer looked at"),
-            (Some(variable(None)), Some(variable(Some("1"))), "LR set"),
-            (Some(variable(Some("1"))), Some(variable(None)), "LR unset"),
-            (Some(variable(Some("1"))), Some(variable(Some("2"))), "LR changed"),
-            (None, Some(variable(Some("2"))), "LR counts now"),
-            (Some(Observation::Umask(0o22)), Some(Observation::Umask(0o77)), "umask 022 → 077"),
-            (Some(Observation::Superuser(false)), Some(Observation::Superuser(true)), "run as root"),
-        ] {
-            assert_eq!(observed(before.as_ref(), after.as_ref()), expected);
-            let subjects = [before, after].into_iter().flatten().map(|it| subject(&it)).collect::<Vec<_>>();
-            assert!(subjects.windows(2).all(|pair| pair[0] == pair[1]));
-        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use super::changes::{self, Background};
 use super::human;
+use super::seen;
 use crate::digest::BlobId;
 use crate::hash::manifest::{Change, Manifest, Part};
 use crate::record::{Commit, Observation, OutputEntry, OutputKind, OutputTree, StoredPath};
@@ -66,7 +67,7 @@ impl Comparison {
         };
         let observations = |commit: &Commit| {
             let all = commit.observations.iter();
-            all.map(|each| (changes::subject(each), each.clone())).collect::<BTreeMap<_, _>>()
+            all.map(|each| (seen::subject(each), each.clone())).collect::<BTreeMap<_, _>>()
         };
         let observed = pairs(observations(before.commit), observations(after.commit));
         Self {
@@ -101,7 +102,7 @@ impl Comparison {
             self.observed
                 .iter()
                 .filter(|pair| pair.before.is_some() && pair.after.is_some())
-                .map(|pair| changes::observed(pair.before.as_ref(), pair.after.as_ref())),
+                .map(|pair| seen::observed(pair.before.as_ref(), pair.after.as_ref())),
         );
         phrases
     }

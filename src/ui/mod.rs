@@ -17,6 +17,7 @@ pub mod message;
 pub mod page;
 pub mod pieces;
 pub mod progress;
+pub mod seen;
 pub mod status;
 pub mod table;
 pub mod verify;

@@ -4,7 +4,7 @@
 
 use super::changes::{self, Background};
 use super::json::{self, Object};
-use super::{facts, human, message, pieces};
+use super::{facts, human, message, pieces, seen};
 use crate::digest::CommitId;
 use crate::error::{Error, Result};
 use crate::hash::manifest::{Change, Manifest, Value};
@@ -237,7 +237,7 @@ fn differences(
     let background = Background { words: &words, pieces: &pieces };
     let mut phrases = changes::phrases(&known, background);
     phrases.extend(differences.iter().filter_map(|difference| match difference {
-        Difference::Seen { then, now } => Some(changes::observed(Some(then), Some(now))),
+        Difference::Seen { then, now } => Some(seen::observed(Some(then), Some(now))),
         Difference::Known(_) => None,
     }));
     phrases.dedup();

@@ -47,6 +47,8 @@ impl LocalStore {
     /// # Errors
     /// When a commit is not there, a named one or a blob is damaged, or `to` does not take it.
     pub fn export(&self, ids: &[CommitId], to: &mut dyn Write, progress: OnProgress<'_>) -> Result<Moved> {
+        // Nothing is deleted meanwhile: what is chosen is there to the end.
+        let _shared = self.blobs.lock.shared()?;
         let mut moved = Moved::default();
         let chosen = self.choose(ids, &mut moved)?;
         let edges = self.read_index(|index| index.all_edges())?;
