@@ -98,7 +98,10 @@ pub fn command() -> Command {
         .about("Tell whether a command would be replayed; run nothing")
         .after_help("Exit status: 0 it would be replayed, 1 it would run, 3 it would be bypassed.");
     let audit = options::with_options(Command::new("audit"))
-        .about("Run a command under watch and list what it read, wrote, started and looked for");
+        .about("Run a command under watch and list what it read, wrote, started and looked for")
+        .after_help(
+            "--json, as the first option, writes one JSON object to standard error in place of the list.",
+        );
     let root = Command::new("cashet")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)

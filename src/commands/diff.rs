@@ -6,7 +6,7 @@ use super::found::{Found, Opened};
 use crate::digest::BlobId;
 use crate::error::Result;
 use crate::hash::manifest::Part;
-use crate::record::{Commit, Content, OutputEntry, OutputKind};
+use crate::record::{Commit, Content, OutputEntry, OutputKind, StoredPath};
 use crate::ui::changes::{self, Background};
 use crate::ui::colour::Role;
 use crate::ui::compare::{self, Comparison, Pair, Side};
@@ -51,8 +51,14 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         Side { commit: &before.commit, manifest: &older, outputs: first.as_ref() },
         Side { commit: &after.commit, manifest: &newer, outputs: second.as_ref() },
     );
-    let view =
-        View { before: &before, after: &after, compared: &compared, read: &|blob| opened.content(blob) };
+    let pieces = opened.pieces(&before, &after);
+    let view = View {
+        before: &before,
+        after: &after,
+        compared: &compared,
+        read: &|content| opened.content(content),
+        pieces: &pieces,
+    };
     if args.json {
         page.json(&view.json().into())?;
     } else {
@@ -70,6 +76,7 @@ struct View<'a> {
     after: &'a Found,
     compared: &'a Comparison,
     read: &'a dyn Fn(&Content) -> Option<Vec<u8>>,
+    pieces: &'a dyn Fn(&StoredPath, &str) -> Vec<String>,
 }
 
 impl View<'_> {
@@ -95,7 +102,7 @@ impl View<'_> {
 
     /// The summary: for each part what differs, or that nothing does.
     fn lines(&self) -> Vec<(&'static str, Role, String)> {
-        let background = Background { words: &self.after.commit.words, pieces: &changes::no_pieces };
+        let background = Background { words: &self.after.commit.words, pieces: self.pieces };
         let of = |wanted: fn(&Part) -> bool| self.compared.changes_of(wanted, background);
         let mut function =
             of(|part| matches!(part, Part::Source(_) | Part::Shadow(_) | Part::Program(_) | Part::Tool(_)));
@@ -270,7 +277,7 @@ impl View<'_> {
 
     fn json(&self) -> Object {
         let compared = self.compared;
-        let background = Background { words: &self.after.commit.words, pieces: &changes::no_pieces };
+        let background = Background { words: &self.after.commit.words, pieces: self.pieces };
         let changes = compared.changes.iter().map(|change| {
             let value = |value: &Option<_>| value.as_ref().map_or(Json::Null, facts::value_json);
             facts::part_json(&change.part)

@@ -9,10 +9,10 @@ use crate::encode::Decode;
 use crate::error::{Error, Kind, Result};
 use crate::hash::manifest::Manifest;
 use crate::project::Project;
-use crate::record::{Commit, Content, OutputTree, Timestamp};
+use crate::record::{Commit, Content, OutputTree, StoredPath, Timestamp};
 use crate::store::{Filter, LocalStore, Resolved, Row, Store, StoreOptions};
 use crate::ui::commits::{self, Entry};
-use crate::ui::{escape, human, message};
+use crate::ui::{escape, human, message, pieces};
 use std::ffi::OsStr;
 use std::io::Read;
 
@@ -236,6 +236,19 @@ impl Opened {
         match &self.store {
             Some(store) => Ok(store.output_tree(&found.commit)?.unwrap_or_default()),
             None => Ok(OutputTree::default()),
+        }
+    }
+
+    /// Names the pieces of a source that changed between two commits.
+    pub fn pieces<'a>(
+        &'a self,
+        before: &'a Found,
+        after: &'a Found,
+    ) -> impl Fn(&StoredPath, &str) -> Vec<String> + 'a {
+        let commits = (&before.commit, &after.commit);
+        move |path, form| match &self.store {
+            Some(store) => pieces::changed(store, commits, path, form),
+            None => Vec::new(),
         }
     }
 

@@ -1,9 +1,10 @@
 //! `log --missed`: what ran and was not kept, by reason, each with its cure.
 //!
-//! Knows nothing of how reasons come about; a reason that it does not know has no cure.
+//! Knows nothing of how reasons come about.
 
 use super::found::Opened;
 use crate::error::Result;
+use crate::memo::cure;
 use crate::record::Timestamp;
 use crate::store::{LocalStore, Missed};
 use crate::ui::colour::Role;
@@ -44,7 +45,7 @@ fn shape(missed: &Missed) -> Object {
         .with("command", json::text(&missed.command))
         .with("times", missed.times)
         .with("newest", json::moment(missed.newest))
-        .with("cure", cure(&missed.reason))
+        .with("cure", cure(&missed.reason, &missed.detail))
 }
 
 /// The reasons in the order of how often they came; below each its cure and the commands.
@@ -64,7 +65,8 @@ fn view(missed: &[Missed], look: &Look) -> String {
         }
         let heading = escape::line(reason.as_bytes());
         let _ = writeln!(text, "{} ({})", look.paint(&heading, Role::Heading), human::count(times, "time"));
-        if let Some(cure) = cure(reason) {
+        let of_reason = missed.iter().filter(|each| each.reason == reason);
+        if let Some(cure) = of_reason.clone().find_map(|each| cure(reason, &each.detail)) {
             let _ = writeln!(text, "{} {cure}", look.paint("hint:", Role::Hint));
         }
         let mut table = Table::new([
@@ -73,7 +75,7 @@ fn view(missed: &[Missed], look: &Look) -> String {
             Column::left("COMMAND").cut_to(16),
             Column::left("DETAIL").cut_to(16),
         ]);
-        for each in missed.iter().filter(|each| each.reason == reason) {
+        for each in of_reason {
             table.row([
                 human::number(each.times).into(),
                 Cell::new(human::age(each.newest, look.now, &look.zone), Role::Faint),
@@ -84,22 +86,6 @@ fn view(missed: &[Missed], look: &Look) -> String {
         text.push_str(&table.render(look));
     }
     text
-}
-
-/// What helps against a reason.
-fn cure(reason: &str) -> Option<&'static str> {
-    Some(match reason {
-        "failed" => "--cache-exit LIST keeps results of other exit statuses",
-        "network" => "--ttl TIME says how long an answer is good for, --allow-net that it does not matter",
-        "moment" => "--ttl TIME says how long the answer is good for, --pure that it does not change",
-        "stdin" => "--stdin makes standard input count, -n closes it",
-        "input-moved" => "run it again once nothing else writes these files",
-        "output-missing" => "declare only outputs that the command always leaves behind",
-        "wrote-outside" => "--ignore-write GLOB takes a path out",
-        "rewrote-input" => "declare the file with --input and --output both",
-        "unwatched" | "unavailable" => "declare with --input and --output, or say --pure",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -124,13 +110,13 @@ mod tests {
         ];
         insta::assert_snapshot!(view(&all, &look(80)), @r"
         failed (4 times)
-        hint: --cache-exit LIST keeps results of other exit statuses
+        hint: --cache-exit 1 keeps it
         TIMES  LAST       COMMAND    DETAIL
             2  1 min ago  make test  exit status 1
             2  1 min ago  make       exit status 2
 
         network (3 times)
-        hint: --ttl TIME says how long an answer is good for, --allow-net that it does not matter
+        hint: --ttl says how long the answer holds, --allow-net that it does not matter
         TIMES  LAST       COMMAND                                       DETAIL
             3  1 min ago  curl -s https://example.com/\x1b[2Jdata.json  example.com:443
 
@@ -140,13 +126,13 @@ mod tests {
         ");
         insta::assert_snapshot!(view(&all, &look(60)), @r"
         failed (4 times)
-        hint: --cache-exit LIST keeps results of other exit statuses
+        hint: --cache-exit 1 keeps it
         TIMES  LAST       COMMAND    DETAIL
             2  1 min ago  make test  exit status 1
             2  1 min ago  make       exit status 2
 
         network (3 times)
-        hint: --ttl TIME says how long an answer is good for, --allow-net that it does not matter
+        hint: --ttl says how long the answer holds, --allow-net that it does not matter
         TIMES  LAST       COMMAND                    DETAIL
             3  1 min ago  curl -s https://example.…  example.com:443
 

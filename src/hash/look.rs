@@ -9,6 +9,7 @@ pub use descriptors::{Rest, descriptor_holds, rest_of, rest_of_descriptor, stdin
 use super::environment::{environment_digest, lookup, variable_digest};
 use super::exclude::{Excluded, excluded};
 use super::files::{EntryKind, digest_file, entries, listing_digest, trusted};
+use super::search;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::error::{Error, Result};
 use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
@@ -100,6 +101,9 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
             Held::when(environment_digest(present.environment, &present.secret) == *digest)
         }
         Observation::Umask(mask) => Held::when(present.umask == *mask),
+        Observation::Search { path, programs } => {
+            Held::when(search::holds(path, programs, present.environment, present.places))
+        }
         Observation::Superuser(is) => Held::when(present.superuser == *is),
         Observation::Root(path) => Held::when(present.places.root.as_os_str().as_bytes() == path.as_slice()),
         Observation::Stdin(_) | Observation::Descriptor { .. } | Observation::Network => Held::No,
@@ -296,7 +300,8 @@ fn state_of(
 
 fn unreachable_state(error: &io::Error) -> FileState {
     match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ENOTDIR) => FileState::Absent,
+        // With a file in place of a directory above it the answer is another one.
+        Some(libc::ENOENT) => FileState::Absent,
         errno => FileState::Unreadable { errno: errno.unwrap_or(0) },
     }
 }

@@ -26,5 +26,6 @@ mod packages;
 pub mod program;
 mod remembered;
 pub mod request;
+pub mod search;
 pub mod shims;
 pub mod world;

@@ -1,7 +1,7 @@
 //! From a key to a commit that holds now, and from that to the answer.
 
 use super::event::Event;
-use super::outputs::{Restore, RestoreError};
+use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
 use super::reason::{Difference, MissReason, Outcome};
 use super::replay::{Replay, Replayed};
@@ -12,12 +12,16 @@ use crate::encode::Decode;
 use crate::error::{Kind, Result};
 use crate::hash::capture::{self, Captured};
 use crate::hash::environment;
+use crate::hash::globs::Patterns;
 use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
-use crate::record::{FileState, Observation, Places, Recall, StdinUse, Termination, Timestamp};
+use crate::record::{
+    Base, Coverage, FileState, Observation, Places, Recall, StdinUse, Termination, Timestamp,
+};
 use crate::store::{self, Candidate, Store};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -52,7 +56,9 @@ pub(super) fn find(
         if !policy.kept_statuses.keep(candidate.commit.termination) {
             continue;
         }
-        let age = u64::try_from(present.now.0.saturating_sub(candidate.commit.started.0)).unwrap_or(0);
+        // What seems to come from the future may be of any age.
+        let age = present.now.0.saturating_sub(candidate.commit.started.0);
+        let age = u64::try_from(age).unwrap_or(u64::MAX);
         if policy.time_to_live.is_some_and(|limit| age >= limit) {
             if matches!(miss, Miss::Unknown) {
                 miss = Miss::Expired(age);
@@ -141,7 +147,7 @@ fn new_variables(candidate: &mut Candidate, present: &Present<'_>, recall: &dyn 
         !environment::is_session(name) && !accounted(name.as_bytes()) && !observed(name.as_bytes())
     });
     let unknown: Vec<&OsStr> = unknown.collect();
-    if unknown.is_empty() || candidate.commit.coverage == crate::record::Coverage::Declared {
+    if unknown.is_empty() || candidate.commit.coverage == Coverage::Declared {
         return Vec::new();
     }
     let contents = candidate.commit.observations.iter().filter_map(|observation| match observation {
@@ -195,16 +201,25 @@ fn bytes(candidate: &mut Candidate, store: &dyn Store, blob: BlobId) -> Result<B
     }
 }
 
+/// A commit that holds now.
+pub(super) struct Holding<'a> {
+    pub(super) candidate: Candidate,
+    /// It is older than `--stale` says.
+    pub(super) stale: bool,
+    /// Tells the newest time of what the key was made from.
+    pub(super) newest: &'a dyn Fn() -> Timestamp,
+}
+
 /// Replays a commit: everything is proven before anything becomes visible.
 pub(super) fn replay(
     context: &Context<'_>,
     store: &dyn Store,
     request: &Request,
     key: &Key,
-    mut candidate: Candidate,
-    stale: bool,
-    newest: &dyn Fn() -> Timestamp,
+    policy: &Policy,
+    holding: Holding<'_>,
 ) -> Result<Result<Answer, Miss>> {
+    let Holding { mut candidate, stale, newest } = holding;
     let distrust = |candidate: &Candidate, blob: BlobId| {
         store.distrust(key, &candidate.id);
         context.observer.on(&Event::Healed(blob));
@@ -227,6 +242,7 @@ pub(super) fn replay(
     let mut renewed = false;
     match (&candidate.outputs, &candidate.commit.outputs) {
         (Some(tree), Some(_)) => {
+            let grounds = grounds(&candidate, request, policy)?;
             let restore = Restore {
                 root: &request.places.root,
                 store,
@@ -234,6 +250,7 @@ pub(super) fn replay(
                 evidence: &candidate.output_evidence,
                 newest_input: newest_observed(&candidate, &request.places).max(newest()),
                 observer: context.observer,
+                grounds: &grounds,
             };
             match restore.run() {
                 Ok(None) => {}
@@ -274,6 +291,33 @@ pub(super) fn replay(
         observations: candidate.commit.observations,
         manifest: None,
     }))
+}
+
+/// On what grounds outputs may take the place of what is there, all observations of `candidate` holding.
+fn grounds(
+    candidate: &Candidate,
+    request: &Request,
+    policy: &Policy,
+) -> Result<impl Fn(&[u8]) -> Grounds + use<>> {
+    let declared = Patterns::outputs(&request.outputs, &request.directory, &request.places)?;
+    let all_declared = policy.pure || candidate.commit.coverage == Coverage::Declared;
+    let observed = candidate.commit.observations.iter().filter_map(|observation| match observation {
+        Observation::State { path, follow: false, .. } if path.base() == Base::Root => {
+            Some(path.rest().to_vec())
+        }
+        _ => None,
+    });
+    let observed: HashSet<Vec<u8>> = observed.collect();
+    let root = request.places.root.clone();
+    Ok(move |path: &[u8]| {
+        if all_declared || declared.matches(&root.join(OsStr::from_bytes(path))) {
+            Grounds::Declared
+        } else if observed.contains(path) {
+            Grounds::Observed
+        } else {
+            Grounds::Emptied
+        }
+    })
 }
 
 /// The newest time of what was observed of the files that the result was made from.

@@ -31,7 +31,7 @@ use crate::hash::look::Present;
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{Recall, Resources, Stream, Termination, Timestamp};
 use crate::store::{Claim, Store};
-use look_up::Found;
+use look_up::{Found, Holding};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use stdin::StdinAtStart;
@@ -283,7 +283,8 @@ impl Call<'_> {
         };
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(candidate, stale) => {
-                look_up::replay(self.context, store, request, key, *candidate, stale, newest)
+                let holding = Holding { candidate: *candidate, stale, newest };
+                look_up::replay(self.context, store, request, key, self.policy, holding)
             }
             Found::Miss(miss) => Ok(Err(miss)),
         }

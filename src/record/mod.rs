@@ -10,7 +10,7 @@ mod recall;
 mod stream;
 
 pub use commit::{Commit, Coverage, Replay, Resources, SourceFile, Termination};
-pub use observation::{Evidence, FileState, Observation, StdinUse, Timestamp};
+pub use observation::{Evidence, FileState, FoundProgram, Observation, StdinUse, Timestamp};
 pub use output::{MODE_BITS, OutputEntry, OutputKind, OutputTree};
 pub use path::{Base, Places, StoredPath};
 pub use recall::Recall;

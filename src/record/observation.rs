@@ -160,6 +160,27 @@ pub enum StdinUse {
     },
 }
 
+/// A name that was looked for on PATH, and the program that it led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundProgram {
+    /// The name.
+    pub name: Vec<u8>,
+    /// The program; `None` where there was none.
+    pub program: Option<StoredPath>,
+}
+
+impl Encode for FoundProgram {
+    fn encode(&self, to: &mut Encoder) {
+        to.bytes(&self.name).option(self.program.as_ref());
+    }
+}
+
+impl Decode for FoundProgram {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { name: from.bytes()?.to_vec(), program: from.option()? })
+    }
+}
+
 /// One fact about the world that decided a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
@@ -197,6 +218,13 @@ pub enum Observation {
         names: Vec<Vec<u8>>,
         /// Of the sorted names and kinds of those entries.
         digest: Digest,
+    },
+    /// Programs that were looked for on PATH.
+    Search {
+        /// Of PATH.
+        path: Digest,
+        /// Where it led, sorted by name.
+        programs: Vec<FoundProgram>,
     },
     /// The network was used, and that is allowed to decide the result or does not matter.
     Network,
@@ -340,6 +368,7 @@ impl Encode for Observation {
                 to.unsigned(12).value(path).list(names).digest(digest)
             }
             Self::Network => to.unsigned(13),
+            Self::Search { path, programs } => to.unsigned(14).digest(path).list(programs),
         };
     }
 }
@@ -381,6 +410,7 @@ impl Decode for Observation {
                 digest: from.digest()?,
             },
             13 => Self::Network,
+            14 => Self::Search { path: from.digest()?, programs: from.list()? },
             tag => return Err(DecodeError::UnknownTag(tag)),
         })
     }

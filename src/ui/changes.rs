@@ -15,13 +15,14 @@ const LONGEST_VALUE: usize = 40;
 pub struct Background<'a> {
     /// The words of the newer command.
     pub words: &'a [Vec<u8>],
-    /// Names the pieces of a source that changed ("function train"), as its language sees them; may be empty.
-    pub pieces: &'a dyn Fn(&StoredPath) -> Vec<String>,
+    /// Names the pieces of a source that changed ("function train"), as the language of its form sees them; may be
+    /// empty.
+    pub pieces: &'a dyn Fn(&StoredPath, &str) -> Vec<String>,
 }
 
 /// No pieces of sources: only the file is named.
 #[must_use]
-pub fn no_pieces(_: &StoredPath) -> Vec<String> {
+pub fn no_pieces(_: &StoredPath, _: &str) -> Vec<String> {
     Vec::new()
 }
 
@@ -113,6 +114,7 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         Observation::Importable { path, .. } => {
             format!("importable entries of {} {}", shown(path), plural(verb("changed")))
         }
+        Observation::Search { .. } => "PATH leads to other programs".to_owned(),
         Observation::Network => "the network may not decide the result".to_owned(),
         Observation::TimeOrder { .. } => format!("order of modification times {}", verb("changed")),
         Observation::Modified { path, .. } => {
@@ -158,7 +160,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::State { path: at, follow, .. } => (if *follow { 1 } else { 2 }, path(at)),
         Observation::Listing { path: at, .. } => (3, path(at)),
         Observation::TimeOrder { .. } => (4, Vec::new()),
-        Observation::Modified { path: at, .. } => (5, path(at)),
+        Observation::Modified { path: at, follow, .. } => (if *follow { 5 } else { 13 }, path(at)),
         Observation::Stdin(_) => (6, Vec::new()),
         Observation::Descriptor { number, .. } => (7, number.to_be_bytes().to_vec()),
         Observation::Variable { name, .. } => (8, name.clone()),
@@ -168,6 +170,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Root(_) => (12, Vec::new()),
         Observation::Importable { path: at, .. } => (13, path(at)),
         Observation::Network => (14, Vec::new()),
+        Observation::Search { .. } => (15, Vec::new()),
     }
 }
 
@@ -215,7 +218,11 @@ fn source(
             format!("{name} counts as {is}, was {was}")
         }
         _ => {
-            let pieces = (background.pieces)(path);
+            let form = match after {
+                Some(Value::Source { form, .. }) => form.as_str(),
+                _ => "raw",
+            };
+            let pieces = (background.pieces)(path, form);
             if pieces.is_empty() {
                 return format!("{name} changed");
             }
@@ -359,7 +366,7 @@ mod tests {
             }
             manifest
         };
-        let pieces = |path: &StoredPath| match path.rest() {
+        let pieces = |path: &StoredPath, _: &str| match path.rest() {
             b"train.py" => vec!["function train".to_owned()],
             _ => Vec::new(),
         };

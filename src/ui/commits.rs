@@ -54,10 +54,11 @@ impl Entry<'_> {
         }
     }
 
-    /// The name of the function, escaped.
+    /// The name of the function, escaped; inline code by the program that runs it (`sh -c`).
     #[must_use]
     pub fn function(&self) -> String {
-        escape::line(&self.commit.function).into_owned()
+        let shown = function(self.commit).iter().map(|word| escape::line(word)).collect::<Vec<_>>();
+        shown.join(" ")
     }
 
     /// The tags as they are typed, escaped.
@@ -117,9 +118,19 @@ pub fn arguments(commit: &Commit) -> &[Vec<u8>] {
 /// Function and arguments in one, escaped.
 #[must_use]
 pub fn command(commit: &Commit) -> String {
-    let mut words = vec![commit.function.clone()];
-    words.extend_from_slice(arguments(commit));
+    let mut words = function(commit);
+    words.extend(arguments(commit).iter().map(Vec::as_slice));
     escape::words(&words)
+}
+
+/// The words that name a function: one, but for inline code.
+fn function(commit: &Commit) -> Vec<&[u8]> {
+    let name = commit.function.as_slice();
+    if !name.starts_with(b"-") {
+        return vec![name];
+    }
+    let program = commit.words.first().map(Vec::as_slice).unwrap_or_default();
+    vec![program.rsplit(|byte| *byte == b'/').next().unwrap_or(program), name]
 }
 
 /// One commit in one line: hash and command.
@@ -399,6 +410,7 @@ pub(crate) mod tests {
         assert_eq!(shown("./a.sh x", "a.sh"), "a.sh x");
         assert_eq!(shown("python3 a.py x", "sub/a.py"), "sub/a.py x");
         assert_eq!(shown("sort -n", "sort"), "sort -n");
+        assert_eq!(shown("/bin/sh -c exit x", "-c"), "sh -c exit x");
         assert_eq!(shown("/usr/bin/sort -n", "sort"), "sort -n");
     }
 }

@@ -146,6 +146,10 @@ pub fn observation(observation: &Observation) -> Line {
             line("imports from", shown(path), short(&digest.to_hex()))
         }
         Observation::Network => line("network", "used", ""),
+        Observation::Search { programs, .. } => {
+            let names: Vec<_> = programs.iter().map(|program| escape::line(&program.name)).collect();
+            line("found on PATH", names.join(" "), "")
+        }
     }
 }
 
@@ -169,9 +173,10 @@ pub fn observation_json(observation: &Observation) -> Object {
             let groups = groups.iter().map(|group| group.iter().map(json::path).collect::<Json>());
             of("time_order").with("groups", groups.collect::<Json>())
         }
-        Observation::Modified { path, time, .. } => {
-            of("modified").with("path", json::path(path)).with("time", json::moment(*time))
-        }
+        Observation::Modified { path, follow, time } => of("modified")
+            .with("path", json::path(path))
+            .with("follow", *follow)
+            .with("time", json::moment(*time)),
         Observation::Stdin(StdinUse::Content { offset, digest, left_at }) => {
             of("stdin").with("offset", *offset).with("digest", json::digest(digest)).with("left_at", *left_at)
         }
@@ -194,6 +199,13 @@ pub fn observation_json(observation: &Observation) -> Object {
             .with("names", json::texts(names))
             .with("digest", json::digest(digest)),
         Observation::Network => of("network"),
+        Observation::Search { path, programs } => {
+            let programs = programs.iter().map(|program| {
+                let found = program.program.as_ref().map(json::path);
+                Json::from(Object::part().with("name", json::text(&program.name)).with("program", found))
+            });
+            of("search").with("path_digest", json::digest(path)).with("programs", programs.collect::<Json>())
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod human;
 pub mod json;
 pub mod message;
 pub mod page;
+pub mod pieces;
 pub mod progress;
 pub mod status;
 pub mod table;

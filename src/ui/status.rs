@@ -4,7 +4,8 @@
 
 use super::changes::{self, Background};
 use super::json::{self, Object};
-use super::{facts, human, message};
+use super::{facts, human, message, pieces};
+use crate::digest::CommitId;
 use crate::error::{Error, Result};
 use crate::hash::manifest::{Change, Manifest, Value};
 use crate::memo::{Answer, Checked, Difference, Event, Kept, MissReason, Observer, Outcome};
@@ -101,7 +102,7 @@ impl Status {
                 }
             }
             Checked::Miss { why, manifest } => {
-                message::status(&format!("miss · {}", miss(call, why, self.verbosity)));
+                message::status(&format!("miss · {}", miss(call, why, None, self.verbosity)));
                 if self.verbosity == Verbosity::Full {
                     watched(call, &[], manifest.as_ref());
                 }
@@ -182,7 +183,7 @@ fn line(call: &Call<'_>, answer: &Answer, verbosity: Verbosity) -> String {
                     with_cure(&format!("not kept: {}", reason.detail()), reason.cure().as_deref())
                 }
             };
-            format!("miss · {} · {kept}", miss(call, why, verbosity))
+            format!("miss · {} · {kept}", miss(call, why, answer.commit, verbosity))
         }
         Outcome::Bypassed(bypass) => {
             with_cure(&format!("bypass · {}", bypass.detail()), bypass.cure().as_deref())
@@ -190,8 +191,8 @@ fn line(call: &Call<'_>, answer: &Answer, verbosity: Verbosity) -> String {
     }
 }
 
-/// Why nothing was replayed.
-fn miss(call: &Call<'_>, why: &MissReason, verbosity: Verbosity) -> String {
+/// Why nothing was replayed; `made` is what the run was recorded as.
+fn miss(call: &Call<'_>, why: &MissReason, made: Option<CommitId>, verbosity: Verbosity) -> String {
     match why {
         MissReason::First => "first run".to_owned(),
         MissReason::Forced => "asked for".to_owned(),
@@ -200,8 +201,8 @@ fn miss(call: &Call<'_>, why: &MissReason, verbosity: Verbosity) -> String {
         MissReason::Damaged(blob) => format!("stored bytes {} were damaged", blob.short()),
         MissReason::NotRestored(reason) => reason.clone(),
         MissReason::NeverKept { since, reason } => format!("{} was not kept ({reason})", since.short()),
-        MissReason::Changed { changes, .. } => {
-            let phrases = differences(call, changes);
+        MissReason::Changed { since, changes } => {
+            let phrases = differences(call, changes, since, made);
             let most = if verbosity == Verbosity::Full { phrases.len() } else { MOST_NAMED };
             let more = phrases.len().saturating_sub(most);
             let named = phrases.into_iter().take(most).collect::<Vec<_>>().join(", ");
@@ -210,8 +211,13 @@ fn miss(call: &Call<'_>, why: &MissReason, verbosity: Verbosity) -> String {
     }
 }
 
-/// Differences in words.
-fn differences(call: &Call<'_>, differences: &[Difference]) -> Vec<String> {
+/// Differences from the commit `since` in words.
+fn differences(
+    call: &Call<'_>,
+    differences: &[Difference],
+    since: &CommitId,
+    made: Option<CommitId>,
+) -> Vec<String> {
     let known: Vec<Change> = differences
         .iter()
         .filter_map(|difference| match difference {
@@ -220,7 +226,11 @@ fn differences(call: &Call<'_>, differences: &[Difference]) -> Vec<String> {
         })
         .collect();
     let words = words(call.words);
-    let background = Background { words: &words, pieces: &changes::no_pieces };
+    let pieces = |path: &StoredPath, form: &str| match (call.store, &made) {
+        (Some(store), Some(made)) => pieces::changed_between(store, (since, made), path, form),
+        _ => Vec::new(),
+    };
+    let background = Background { words: &words, pieces: &pieces };
     let mut phrases = changes::phrases(&known, background);
     phrases.extend(differences.iter().filter_map(|difference| match difference {
         Difference::Seen { then, now } => Some(changes::observed(Some(then), Some(now))),
@@ -253,8 +263,8 @@ fn report(object: Object, call: &Call<'_>, answer: &Answer) -> Object {
         Outcome::Hit { .. } => ("hit", Vec::new(), None),
         Outcome::Ran { why, kept } => {
             let reasons = match why {
-                MissReason::Changed { changes, .. } => differences(call, changes),
-                other => vec![miss(call, other, Verbosity::Full)],
+                MissReason::Changed { since, changes } => differences(call, changes, since, answer.commit),
+                other => vec![miss(call, other, answer.commit, Verbosity::Full)],
             };
             ("miss", reasons, Some(kept))
         }

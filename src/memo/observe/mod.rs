@@ -3,6 +3,7 @@
 //! Whatever cannot be told for sure keeps the result from being kept.
 
 mod importer;
+mod programs;
 mod scope;
 mod times;
 mod variables;
@@ -16,6 +17,7 @@ use super::stdin::StdinAtStart;
 use crate::exec::{Access, Hazard, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
+use crate::hash::memory::FileMemory;
 use crate::hash::{exclude, files, look};
 use crate::record::{Evidence, FileState, Observation, Places, Recall, StoredPath, Timestamp};
 use importer::Importer;
@@ -72,6 +74,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         scope,
         observed: Observed::default(),
         contents: BTreeMap::new(),
+        refusing: BTreeSet::new(),
         timed: Vec::new(),
     };
     observer.hazards()?;
@@ -84,7 +87,11 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         return Ok(observer.observed);
     }
     observer.reads()?;
+    observer.refusing()?;
     observer.descriptors()?;
+    if let Some(search) = programs::observe(trace, &run.captured.environment, run.places) {
+        observer.observe(search, None);
+    }
     times::observe(&mut observer.observed, &observer.timed, run.places, run.captured.shows_times);
     variables::observe(run, trace, &observer.contents, &mut observer.observed);
     Ok(observer.observed)
@@ -100,6 +107,8 @@ struct Observer<'a> {
     observed: Observed,
     /// Every regular file whose content was used, in its present digest.
     contents: BTreeMap<PathBuf, crate::digest::Digest>,
+    /// Directories inside the root in which something was tried and left no trace.
+    refusing: BTreeSet<PathBuf>,
     /// Files inside the root that were looked at but neither opened nor written.
     timed: Vec<PathBuf>,
 }
@@ -201,7 +210,18 @@ impl Observer<'_> {
         }
         // A look before the change counts like any other: `[ -e out ] || make out`.
         let looked = access.looked || access.looked_at_link || access.absent || access.read || access.listed;
-        if (access.kept_on_change || looked) && !self.only_output(path) {
+        if looked && self.moved_before_change(path, before) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        // Where a file was emptied and a file is there in the end, what was there makes no difference. (That it can
+        // be written like this again is looked at before it is put back.)
+        let is_file = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFREG);
+        let all_the_same = net && is_file && !access.kept_on_change;
+        if !net {
+            // It may have been refused.
+            self.refusing.extend(path.parent().map(Path::to_path_buf));
+        }
+        if (!all_the_same || looked) && !self.only_output(path) {
             let observation =
                 Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
             self.observe(observation, None);
@@ -213,6 +233,24 @@ impl Observer<'_> {
         if net {
             self.observed.created = true;
             self.output(path, now.as_ref(), before);
+        }
+        Ok(())
+    }
+
+    /// Whether a path that was looked at was changed by somebody else before the run changed it.
+    fn moved_before_change(&self, path: &Path, before: &Before) -> bool {
+        let Some(evidence) = before.evidence.filter(|evidence| self.is_young(evidence)) else { return false };
+        let is_directory = evidence.mode & libc::S_IFMT == libc::S_IFDIR;
+        !is_directory && self.watcher.young.get(path) != Some(&before.state)
+    }
+
+    /// Whether directories in which something was tried let it be done.
+    fn refusing(&mut self) -> Result<(), NotKept> {
+        for directory in std::mem::take(&mut self.refusing) {
+            let is_changed = self.trace.accesses.get(&directory).is_some_and(|access| access.changed);
+            if !is_changed {
+                self.state(&directory, true)?;
+            }
         }
         Ok(())
     }
@@ -315,9 +353,22 @@ impl Observer<'_> {
         if access.looked_at_link {
             self.state(path, false)?;
         }
-        if access.looked || access.absent {
+        if access.looked {
             self.state(path, true)?;
         }
+        if access.absent {
+            self.absent(path)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing was there, not even a link that leads nowhere.
+    fn absent(&mut self, path: &Path) -> Result<(), NotKept> {
+        let state = look::state(path, false).0;
+        if state != FileState::Absent {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        self.observe(Observation::State { path: self.stored(path), follow: false, state }, None);
         Ok(())
     }
 
@@ -333,6 +384,9 @@ impl Observer<'_> {
         let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
         let moved = metadata.as_ref().is_ok_and(|metadata| self.moved(metadata));
         let (state, evidence) = look::state(path, follow);
+        if self.came_or_went(path, follow, &state) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
         if moved && !matches!(state, FileState::Directory { .. } | FileState::Special { .. }) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
@@ -345,9 +399,27 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// Whether there is something now where nothing was at the first look, or the other way round.
+    fn came_or_went(&self, path: &Path, follow: bool, now: &FileState) -> bool {
+        if !follow {
+            return *now == FileState::Absent;
+        }
+        let is_directory = matches!(now, FileState::Directory { .. });
+        match self.watcher.first.get(path) {
+            Some(Some(first)) => {
+                *now == FileState::Absent || is_directory != (first.mode & libc::S_IFMT == libc::S_IFDIR)
+            }
+            Some(None) => !matches!(now, FileState::Absent | FileState::Unreadable { .. }),
+            None => false,
+        }
+    }
+
     /// Whether the times of a file do not prove that it stayed as it was when the run began.
     fn moved(&self, metadata: &fs::Metadata) -> bool {
-        let evidence = Evidence::of(metadata);
+        self.is_young(&Evidence::of(metadata))
+    }
+
+    fn is_young(&self, evidence: &Evidence) -> bool {
         evidence.changed >= self.run.started || evidence.modified >= self.run.started
     }
 
@@ -381,11 +453,12 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Digests the files that were read, in parallel, and observes their contents.
+    /// Digests the files that were read, in parallel where they are not known, and observes their contents.
     fn digest(&mut self, paths: &[PathBuf]) -> Result<(), NotKept> {
-        let digests = files::digest_many(paths);
-        for (path, digest) in paths.iter().zip(digests) {
-            let Ok((digest, evidence)) = digest else {
+        let mut memory = FileMemory::new(self.run.recall);
+        memory.prepare(paths.iter().cloned());
+        for path in paths {
+            let Ok((digest, evidence)) = memory.digest(path) else {
                 // Not readable now although it was read then, or no regular file.
                 match look::state(path, true).0 {
                     FileState::Special { .. } => {
@@ -395,19 +468,15 @@ impl Observer<'_> {
                     _ => return Err(NotKept::InputMoved(path.clone())),
                 }
             };
-            if evidence.changed >= self.run.started || evidence.modified >= self.run.started {
-                let same = match self.watcher.young.get(path) {
-                    Some(FileState::File { digest: young, .. }) => *young == digest,
-                    _ => false,
-                };
-                if !same {
-                    return Err(NotKept::InputMoved(path.clone()));
-                }
+            let moved = fs::metadata(path).map_or(true, |metadata| self.moved(&metadata));
+            let young = self.watcher.young.get(path);
+            if moved && !matches!(young, Some(FileState::File { digest: young, .. }) if *young == digest) {
+                return Err(NotKept::InputMoved(path.clone()));
             }
-            let evidence = files::trusted(path, evidence, Timestamp::now());
             self.contents.insert(path.clone(), digest);
             self.observe(Observation::Content { path: self.stored(path), digest }, evidence);
         }
+        memory.keep();
         Ok(())
     }
 

@@ -31,7 +31,7 @@ impl World {
         let chosen: Vec<&str> = (0..6).map(|_| random.pick(&texts)).collect();
         let has_link = random.chance(2, 3);
         for root in world.roots() {
-            for directory in [".git", "d0", "d1/d3", "../home", "../tmp"] {
+            for directory in [".git", ".cashet", "d0", "d1/d3", "../home", "../tmp"] {
                 fs::create_dir_all(root.join(directory)).unwrap();
             }
             let files = ["f0", "f1", "f2", "d0/f3", "d0/f4", "d1/f5"];

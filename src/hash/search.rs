@@ -1,0 +1,80 @@
+//! Programs that a run found through PATH: PATH itself does not count, but where it leads does.
+
+use super::environment::{Environment, lookup};
+use super::program::{Unrecorded, find};
+use crate::digest::Digest;
+use crate::record::{FoundProgram, Observation, Places};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The digest of PATH; that of nothing where it is not set.
+fn path_digest(environment: &Environment) -> Digest {
+    let path = lookup(environment, OsStr::new("PATH"));
+    Digest::of(path.as_deref().map(OsStr::as_bytes).unwrap_or_default())
+}
+
+/// Where `name` leads through the PATH of `environment`, from the working directory.
+fn found(name: &[u8], environment: &Environment, places: &Places) -> FoundProgram {
+    let program = find(OsStr::from_bytes(name), Path::new(""), &mut Unrecorded(environment)).program();
+    FoundProgram { name: name.to_vec(), program: program.map(|program| places.store(&program)) }
+}
+
+/// The observation that these names lead where they lead now.
+#[must_use]
+pub fn observe(names: &[Vec<u8>], environment: &Environment, places: &Places) -> Observation {
+    let programs = names.iter().map(|name| found(name, environment, places)).collect();
+    Observation::Search { path: path_digest(environment), programs }
+}
+
+/// Whether the names still lead there: at once where PATH is the same, since what was looked at on the way is observed
+/// by itself.
+pub(super) fn holds(
+    path: &Digest,
+    programs: &[FoundProgram],
+    environment: &Environment,
+    places: &Places,
+) -> bool {
+    path_digest(environment) == *path
+        || programs.iter().all(|program| found(&program.name, environment, places) == *program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn another_path_holds_where_it_leads_to_the_same_programs() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places { root: root.path().to_path_buf(), home: None };
+        for (directory, name) in [("a", "tool"), ("b", "tool"), ("c", "other")] {
+            fs::create_dir_all(root.path().join(directory)).unwrap();
+            let file = root.path().join(directory).join(name);
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let with = |directories: &[&str]| {
+            let path = directories.iter().map(|name| root.path().join(name).into_os_string());
+            let path = path.collect::<Vec<OsString>>().join(OsStr::new(":"));
+            vec![(OsString::from("PATH"), path)]
+        };
+        let names = [b"tool".to_vec(), b"missing".to_vec()];
+        let Observation::Search { path, programs } = observe(&names, &with(&["a", "b"]), &places) else {
+            panic!("no search");
+        };
+        for (directories, expected) in [
+            (&["a", "b"][..], true),
+            (&["a"], true),
+            (&["c", "a"], true),
+            (&["b", "a"], false),
+            (&["c"], false),
+        ] {
+            assert_eq!(holds(&path, &programs, &with(directories), &places), expected, "{directories:?}");
+        }
+        fs::rename(root.path().join("c/other"), root.path().join("c/missing")).unwrap();
+        assert!(!holds(&path, &programs, &with(&["a", "c"]), &places));
+    }
+}

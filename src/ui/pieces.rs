@@ -1,0 +1,128 @@
+//! Which functions of a source changed between two commits, as its language sees them.
+//!
+//! Reads the sources that the commits recorded; where one is no longer stored, or is no text that a language
+//! knows, no piece is named.
+
+use crate::digest::{BlobId, CommitId};
+use crate::hash::language::{Piece, by_name};
+use crate::record::{Commit, StoredPath};
+use crate::store::{LocalStore, Store};
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// Sources larger than this are not taken apart, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// How many pieces of a source are named.
+const MOST_NAMED: usize = 3;
+
+/// The names of the pieces of `path` that are different in the two commits; `form` is the name of the normal form in
+/// which the source counts.
+#[must_use]
+pub fn changed(
+    store: &LocalStore,
+    commits: (&Commit, &Commit),
+    path: &StoredPath,
+    form: &str,
+) -> Vec<String> {
+    let text = |commit: &Commit| {
+        let source = commit.sources.iter().find(|source| source.path == *path)?;
+        read(store, &source.blob)
+    };
+    match (text(commits.0), text(commits.1)) {
+        (Some(before), Some(after)) => differing(language_of(form, path), &before, &after),
+        _ => Vec::new(),
+    }
+}
+
+/// The same for commits by their ids.
+#[must_use]
+pub fn changed_between(
+    store: &LocalStore,
+    (before, after): (&CommitId, &CommitId),
+    path: &StoredPath,
+    form: &str,
+) -> Vec<String> {
+    let commit = |id| store.row(id).ok().flatten().map(|row| row.commit);
+    match (commit(before), commit(after)) {
+        (Some(before), Some(after)) => changed(store, (&before, &after), path, form),
+        _ => Vec::new(),
+    }
+}
+
+fn read(store: &LocalStore, blob: &BlobId) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    store.read(blob).ok()?.take(LARGEST + 1).read_to_end(&mut bytes).ok()?;
+    (u64::try_from(bytes.len()).ok()? <= LARGEST).then_some(bytes)
+}
+
+/// The language's name: the first word of a form without what it is combined with. Sources that count byte for byte
+/// are still of some language.
+fn language_of<'f>(form: &'f str, path: &StoredPath) -> &'f str {
+    let name = form.split([' ', '+']).next().unwrap_or_default();
+    let extension = path.rest().rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    match (name, extension) {
+        ("raw", b"py") => "python",
+        ("raw", b"js" | b"mjs" | b"cjs") => "javascript",
+        ("raw", b"ts" | b"mts" | b"cts") => "typescript",
+        ("raw", b"sh" | b"bash") => "shell",
+        _ => name,
+    }
+}
+
+fn differing(language: &str, before: &[u8], after: &[u8]) -> Vec<String> {
+    let Some(language) = by_name(language) else { return Vec::new() };
+    let pieces = |source| {
+        let all = language.pieces(source).into_iter();
+        all.map(|Piece { name, bytes }| (name, bytes)).collect::<BTreeMap<String, Vec<u8>>>()
+    };
+    let (before, after) = (pieces(before), pieces(after));
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort();
+    names.dedup();
+    names.retain(|name| before.get(*name) != after.get(*name));
+    let worded = names.iter().take(MOST_NAMED).map(|name| worded(name));
+    let mut worded: Vec<String> = worded.collect();
+    if let Some(more) = names.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+        worded.push(format!("{more} more"));
+    }
+    worded
+}
+
+/// A piece's name with what it most likely is.
+fn worded(name: &str) -> String {
+    match name {
+        "<module>" => "top level".to_owned(),
+        name if name.contains('.') => format!("method {name}"),
+        name if name.starts_with(char::is_uppercase) => format!("class {name}"),
+        name => format!("function {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_named_by_its_language() {
+        let before = b"import os\ndef train(lr):\n    return lr\nclass Model:\n    def fit(self): pass\n";
+        let named = |after: &str| differing("python", before, after.as_bytes());
+        let text = String::from_utf8(before.to_vec()).unwrap();
+        assert_eq!(named(&text.replace("return lr", "return 2 * lr")), ["function train"]);
+        assert_eq!(named(&text.replace("pass", "return 1")), ["method Model.fit"]);
+        assert_eq!(named(&text.replace("import os", "import sys")), ["top level"]);
+        assert!(named(&text.replace("return lr", "return lr  # the rate")).is_empty());
+        let many = ["f0", "f1", "f2", "f3", "f4"].map(|name| format!("def {name}(): pass\n")).concat();
+        assert_eq!(named(&format!("{text}{many}")), ["function f0", "function f1", "function f2", "2 more"]);
+        assert!(differing("nonsense", b"a", b"b").is_empty());
+    }
+
+    #[test]
+    fn a_form_begins_with_its_language() {
+        let at = StoredPath::in_root("a.py");
+        assert_eq!(language_of("python ruff-0.0.10 1 without docstrings", &at), "python");
+        assert_eq!(language_of("typescript+jsx oxc-0.146.0 1", &at), "typescript");
+        assert_eq!(language_of("raw", &at), "python");
+        assert_eq!(language_of("raw", &StoredPath::in_root("Makefile")), "raw");
+    }
+}
