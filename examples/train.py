@@ -8,7 +8,6 @@ directory above this one. The same words always give the same bytes.
 
 import argparse
 import json
-import os
 
 from penguins import table
 from penguins.validation import cross_validate, train
@@ -48,7 +47,6 @@ model = {
     "below": network.below,
     "above": network.above,
 }
-os.makedirs(os.path.dirname(options.model) or ".", exist_ok=True)
 with open(options.model, "w", encoding="utf-8") as file:
     json.dump(model, file, indent=1)
     file.write("\n")

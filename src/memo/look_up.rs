@@ -85,7 +85,7 @@ pub(super) fn find(
 }
 
 /// What does not hold of a candidate; only the first of it, unless `every` is asked for. Renews its evidence.
-pub(super) fn differences<'s>(
+fn differences<'s>(
     candidate: &mut Candidate,
     present: &Present<'_>,
     policy: &Policy,
@@ -201,14 +201,12 @@ fn bytes(candidate: &mut Candidate, store: &dyn Store, blob: BlobId) -> Result<B
     }
 }
 
-/// A call that a commit is to answer.
-pub(super) struct Hit<'a> {
-    pub(super) request: &'a Request,
-    pub(super) key: &'a Key,
-    pub(super) policy: &'a Policy,
-    /// Whether the commit wants a refresh.
+/// A commit that holds now.
+pub(super) struct Holding<'a> {
+    pub(super) candidate: Candidate,
+    /// It is older than `--stale` says.
     pub(super) stale: bool,
-    /// The newest time of a file whose content is in the key.
+    /// Tells the newest time of what the key was made from.
     pub(super) newest: &'a dyn Fn() -> Timestamp,
 }
 
@@ -216,10 +214,12 @@ pub(super) struct Hit<'a> {
 pub(super) fn replay(
     context: &Context<'_>,
     store: &dyn Store,
-    hit: Hit<'_>,
-    mut candidate: Candidate,
+    request: &Request,
+    key: &Key,
+    policy: &Policy,
+    holding: Holding<'_>,
 ) -> Result<Result<Answer, Miss>> {
-    let Hit { request, key, policy, stale, newest } = hit;
+    let Holding { mut candidate, stale, newest } = holding;
     let distrust = |candidate: &Candidate, blob: BlobId| {
         store.distrust(key, &candidate.id);
         context.observer.on(&Event::Healed(blob));

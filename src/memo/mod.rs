@@ -13,10 +13,8 @@ mod policy;
 mod reason;
 mod references;
 mod replay;
-mod settle;
 mod stdin;
 mod tee;
-pub mod verify;
 
 pub use audit::{Audit, audit};
 pub use event::{Event, Observer};
@@ -33,7 +31,7 @@ use crate::hash::look::Present;
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{Recall, Resources, Stream, Termination, Timestamp};
 use crate::store::{Claim, Store};
-use look_up::Found;
+use look_up::{Found, Holding};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use stdin::StdinAtStart;
@@ -285,8 +283,8 @@ impl Call<'_> {
         };
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(candidate, stale) => {
-                let hit = look_up::Hit { request, key, policy: self.policy, stale, newest };
-                look_up::replay(self.context, store, hit, *candidate)
+                let holding = Holding { candidate: *candidate, stale, newest };
+                look_up::replay(self.context, store, request, key, self.policy, holding)
             }
             Found::Miss(miss) => Ok(Err(miss)),
         }
