@@ -6,6 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 if [ $# -eq 0 ]; then set -- 0.003 0.01 0.03; fi
+mkdir -p examples/out
 
 # What a step imports decides its result as well.
 modules='examples/penguins/*.py'

@@ -94,7 +94,7 @@ fn make_asks_and_nothing_is_executed() {
     line(&sandbox, &format!("{make} clean")).executes(0).run();
     assert!(!sandbox.path("examples/out").exists());
     line(&sandbox, make).any_stdout().leaves("examples/out/report.md", &report).executes(0).run();
-    line(&sandbox, &format!("{make} -B RATE=0.05")).any_stdout().executes(2).run();
+    line(&sandbox, &format!("{make} -B PENGUIN_RATE=0.05")).any_stdout().executes(2).run();
 }
 
 #[test]

@@ -20,6 +20,11 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Arguments of `diff`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cashet diff @{2} @                          the newest commit against the one before it
+  cashet diff 'train.py --lr 0.01~1' 'train.py --lr 0.01'
+  cashet diff --stat --exit-code 3f2a 8b11    only the summary; status 1 if anything differs")]
 pub struct Args {
     /// The older commit
     #[arg(value_name = "REV")]

@@ -18,6 +18,12 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `export`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+After 'cashet import' on another machine, in another directory, the same commands are replayed. '-' is standard output.
+
+Examples:
+  cashet export results.cashet
+  cashet export - @ | ssh host 'cd project && cashet import -'")]
 pub struct Args {
     /// The archive to write
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -45,7 +51,6 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     } else {
         to_file(store, &ids, &args.file)?
     };
-    opened.tell_notices();
     let skipped = match moved.skipped {
         0 => String::new(),
         skipped => format!("; {} left out, since their results were dropped", human::number(skipped)),

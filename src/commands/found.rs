@@ -81,11 +81,19 @@ impl From<Row> for Found {
     }
 }
 
-/// A store that is open, if there is one.
+/// A store that is open, if there is one. When it is left, what was put right on the way is told.
 #[derive(Debug)]
 pub struct Opened {
     store: Option<LocalStore>,
     project: Project,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        for notice in self.store.iter().flat_map(LocalStore::notices) {
+            message::warning(&notice);
+        }
+    }
 }
 
 impl Opened {
@@ -129,17 +137,17 @@ impl Opened {
         })
     }
 
-    /// Tells what was put right on the way.
-    pub fn tell_notices(&self) {
-        for notice in self.store.iter().flat_map(LocalStore::notices) {
-            message::warning(&notice);
-        }
-    }
-
     /// Takes in what hits have noted, so that numbers are right. A failure costs a number, never an answer.
     pub fn fold(&self) {
         if let Some(store) = &self.store {
             let _ = store.fold();
+        }
+    }
+
+    /// Writes back what has become long, after a change.
+    pub fn settle(&self) {
+        if let Some(store) = &self.store {
+            store.settle();
         }
     }
 
@@ -274,14 +282,20 @@ fn open(project: &Project, create: bool) -> Result<LocalStore> {
     LocalStore::open(&project.store, &options)
 }
 
+/// How many candidates an ambiguous prefix is told with.
+const MOST_TOLD: usize = 5;
+
 /// That several commits are meant.
 fn ambiguous(store: &LocalStore, revision: &Revision, ids: &[CommitId]) -> Error {
-    let candidates = ids.iter().map(|id| {
+    let candidates = ids.iter().take(MOST_TOLD).map(|id| {
         let commit = store.row(id).ok().flatten().map(|row| row.commit);
         let about = commit.map(|commit| format!(" ({})", escape::cut(&commits::command(&commit), 30)));
         format!("{}{}", shortest(id, ids), about.unwrap_or_default())
     });
-    let candidates: Vec<String> = candidates.collect();
+    let mut candidates: Vec<String> = candidates.collect();
+    if ids.len() > MOST_TOLD {
+        candidates.push("…".to_owned());
+    }
     Error::new(Kind::NoSuchRevision, format!("'{}' is ambiguous", revision.typed))
         .with_hint(format!("it begins {}", candidates.join(", ")))
 }

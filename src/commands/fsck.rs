@@ -12,7 +12,7 @@ use crate::ui::{escape, human, message};
 
 /// Arguments of `fsck`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Exit status: 0 clean, 1 damage, 2 could not check.")]
+#[command(after_help = "Exit status: 0 clean, or clean after --repair; 1 damage; 2 could not check.")]
 pub struct Args {
     /// Only see that everything is there, not that every byte is right
     #[arg(long)]
@@ -48,7 +48,6 @@ fn check(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
         return Ok(if report.damage.is_empty() { DONE } else { NO });
     }
     store.exclusive()?.repair(&report)?;
-    opened.tell_notices();
     let again = checked(store, args.quick)?;
     if again.damage.is_empty() {
         page.line("repaired: what was damaged is dropped, and the rest verifies")?;

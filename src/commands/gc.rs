@@ -15,6 +15,14 @@ use crate::ui::{commits, human, message};
 
 /// Arguments of `gc`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Commits not used for long are removed. Beyond the size, the least recently used results are evicted: their commits stay \
+in the history without their bytes. What was used within the last day is never evicted, and commits with the tag 'keep' \
+are left alone. The size is that of the settings, or 20 GiB, if none is given.
+
+Examples:
+  cashet gc --dry-run
+  cashet gc --older-than 7d --max-size 2G")]
 pub struct Args {
     /// Drop results not used for so long [default: 30d]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
@@ -56,7 +64,6 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     if dropped.compressed > 0 {
         message::status(&format!("{} saved by compressing", human::size(dropped.compressed)));
     }
-    opened.tell_notices();
     Ok(DONE)
 }
 

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::exit::{DONE, Exit};
 use super::found::{Found, Opened, evicted};
-use super::restore;
+use super::restore::{self, AsRecorded};
 use super::revision;
 use crate::error::{Error, Kind, Result};
 use crate::record::{Content, OutputKind};
@@ -147,8 +147,10 @@ fn to_file(opened: &Opened, product: &Product, file: &Path) -> Result<()> {
     let stage = tempfile::Builder::new().prefix(".cashet-").tempdir_in(directory).map_err(failed)?;
     let beside = stage.path().join("file");
     let progress = Progress::new("writing", Unit::Bytes);
-    progress.at(0, Some(product.content.size));
-    restore::write_file(&beside, &product.content, 0o600, false, &|blob| opened.read(blob))?;
+    let private = AsRecorded { mode: 0o600, sparse: false };
+    restore::write_file(&beside, &product.content, private, &|blob| opened.read(blob), &mut |done| {
+        progress.at(done, Some(product.content.size));
+    })?;
     let kept = standing.map(|standing| standing.permissions().mode() & 0o777);
     // What the mask for new files makes of a new file.
     let usual = File::create(stage.path().join("new")).and_then(|file| file.metadata()).map_err(failed)?;

@@ -5,6 +5,7 @@ use super::exit::{DONE, Exit};
 use super::found::Opened;
 use super::provenance;
 use crate::error::Result;
+use crate::ui::message;
 use crate::ui::page::Page;
 use std::ffi::OsString;
 
@@ -34,6 +35,9 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let opened = Opened::open(context)?;
     let root = opened.find(&args.revision)?;
     let provenance = provenance::of(&opened, root, args.down)?;
+    if provenance.cut {
+        message::status("the graph goes on; only its first 10,000 commits are shown");
+    }
     if args.json {
         page.json(&provenance.json().into())?;
     } else if args.dot {

@@ -16,6 +16,9 @@ use std::fmt::Write;
 
 /// Arguments of `history`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "A lineage is the chain of commits of one command line at one place, whatever code and data were at the time."
+)]
 pub struct Args {
     /// A commit of the lineage; its successors are left out
     #[arg(value_name = "REV")]

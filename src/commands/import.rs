@@ -35,11 +35,11 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let mut from = BufReader::new(&mut from);
     let moved = opened.must()?.import(&mut from, &mut |at| steps.at(at.step, at.done, at.total))?;
     drop(steps);
-    opened.tell_notices();
     let known = match moved.skipped {
         0 => String::new(),
         skipped => format!(", {} known already", human::number(skipped)),
     };
+    opened.settle();
     let commits = human::count(moved.commits, "commit");
     page.line(&format!("{commits} imported{known}, {} of results", human::size(moved.bytes)))?;
     Ok(DONE)

@@ -14,6 +14,13 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Arguments of `log`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cashet log -n 20                            the twenty newest
+  cashet log --func train.py --since 7d       runs of train.py in the last week
+  cashet log --status failed --oneline
+  cashet log --tag stage=train --json | jq -r .commit
+  cashet log --missed                         why commands were not kept, and what would help")]
 pub struct Args {
     /// Only commits whose function's name contains this
     #[arg(long = "func", value_name = "FUNCTION")]
@@ -113,7 +120,6 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     }
     let rendered = if args.graph { listing.graph(&page.look) } else { listing.table(&page.look) };
     page.write(&rendered)?;
-    opened.tell_notices();
     if !listed && !args.json {
         let any =
             opened.store().is_some_and(|store| store.nth_newest(0).is_ok_and(|newest| newest.is_some()));

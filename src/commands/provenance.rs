@@ -144,6 +144,8 @@ pub struct Provenance {
     /// By places in `nodes`: from the nearer to the further.
     edges: Vec<(usize, usize, Vec<u8>)>,
     down: bool,
+    /// Whether it goes on beyond the largest that is followed.
+    pub cut: bool,
 }
 
 /// Follows the edges from `root`, up to what it was made from or down to what was made from it.
@@ -152,7 +154,7 @@ pub struct Provenance {
 /// The store cannot be read.
 pub fn of(opened: &Opened, root: Found, down: bool) -> Result<Provenance> {
     let mut places = BTreeMap::from([(root.id, 0)]);
-    let mut provenance = Provenance { nodes: vec![root], edges: Vec::new(), down };
+    let mut provenance = Provenance { nodes: vec![root], edges: Vec::new(), down, cut: false };
     let mut next = 0;
     while let Some(found) = provenance.nodes.get(next) {
         let links = if down {
@@ -163,7 +165,10 @@ pub fn of(opened: &Opened, root: Found, down: bool) -> Result<Provenance> {
         for link in links {
             let place = match places.get(&link.id) {
                 Some(place) => *place,
-                None if provenance.nodes.len() >= LARGEST => continue,
+                None if provenance.nodes.len() >= LARGEST => {
+                    provenance.cut = true;
+                    continue;
+                }
                 None => {
                     let Some(other) = opened.commit(&link.id)? else { continue };
                     provenance.nodes.push(other);

@@ -65,9 +65,10 @@ pub fn restore(
         let beside = stage.path().join(place.to_string());
         match &entry.kind {
             OutputKind::File { content, mode, sparse } => {
-                write_file(&beside, content, *mode, *sparse, open)?;
+                let before = restored.bytes;
+                let as_recorded = AsRecorded { mode: *mode, sparse: *sparse };
+                write_file(&beside, content, as_recorded, open, &mut |done| advance(before + done))?;
                 restored.bytes += content.size;
-                advance(restored.bytes);
             }
             OutputKind::Symlink { text } => std::os::unix::fs::symlink(OsStr::from_bytes(text), &beside)
                 .map_err(|source| Error::io("create", &beside, source))?,
@@ -104,21 +105,37 @@ pub fn restore(
     Ok(restored)
 }
 
-/// Writes a blob into a new file with these permission bits.
+/// How a file was, beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct AsRecorded {
+    /// Permission bits.
+    pub mode: u32,
+    /// Whether it had holes.
+    pub sparse: bool,
+}
+
+/// Writes a blob into a new file. `advance` is told how many bytes of it are written.
 ///
 /// # Errors
 /// The blob is damaged; the system refuses.
-pub fn write_file(path: &Path, content: &Content, mode: u32, sparse: bool, open: Open<'_>) -> Result<()> {
+pub fn write_file(
+    path: &Path,
+    content: &Content,
+    as_recorded: AsRecorded,
+    open: Open<'_>,
+    advance: &mut dyn FnMut(u64),
+) -> Result<()> {
     let failed = |source| Error::io("write", path, source);
     let mut from = open(&content.blob)?;
     let mut file = File::create_new(path).map_err(failed)?;
-    copy(&mut *from, &mut file, sparse).map_err(failed)?;
-    file.set_permissions(Permissions::from_mode(mode)).map_err(failed)
+    copy(&mut *from, &mut file, as_recorded.sparse, advance).map_err(failed)?;
+    file.set_permissions(Permissions::from_mode(as_recorded.mode)).map_err(failed)
 }
 
 /// Copies to the end; where the file was sparse, blocks of zeros become holes.
-fn copy(from: &mut dyn Read, to: &mut File, sparse: bool) -> io::Result<()> {
+fn copy(from: &mut dyn Read, to: &mut File, sparse: bool, advance: &mut dyn FnMut(u64)) -> io::Result<()> {
     let mut buffer = vec![0; 128 * 1024];
+    let mut done: u64 = 0;
     loop {
         let length = match from.read(&mut buffer) {
             Ok(0) => break,
@@ -132,6 +149,8 @@ fn copy(from: &mut dyn Read, to: &mut File, sparse: bool) -> io::Result<()> {
         } else {
             to.write_all(bytes)?;
         }
+        done = done.saturating_add(u64::try_from(length).unwrap_or(0));
+        advance(done);
     }
     let end = to.stream_position()?;
     to.set_len(end)
@@ -335,7 +354,7 @@ mod tests {
         let path = folder.path().join("sparse");
         let zeros = |_: &BlobId| Ok(Box::new(io::repeat(0).take(1 << 20)) as Box<dyn Read + Send>);
         let content = Content { blob: BlobId(Digest::of(b"")), size: 1 << 20 };
-        write_file(&path, &content, 0o644, true, &zeros).unwrap();
+        write_file(&path, &content, AsRecorded { mode: 0o644, sparse: true }, &zeros, &mut |_| {}).unwrap();
         let metadata = fs::metadata(&path).unwrap();
         assert_eq!(metadata.len(), 1 << 20);
         assert!(std::os::unix::fs::MetadataExt::blocks(&metadata) < 100);

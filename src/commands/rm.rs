@@ -65,8 +65,8 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let mut steps = Steps::new();
     let dropped = opened.must()?.exclusive()?.remove(&ids, &mut |at| steps.at(at.step, at.done, at.total))?;
     drop(steps);
+    opened.settle();
     page.line(&told(&dropped))?;
-    opened.tell_notices();
     Ok(DONE)
 }
 

@@ -69,7 +69,6 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         let text = view.render(&page.look);
         page.write(&text)?;
     }
-    opened.tell_notices();
     Ok(DONE)
 }
 

@@ -35,7 +35,6 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         let text = view(&stats, &context.project.store, &page.look);
         page.write(&text)?;
     }
-    opened.tell_notices();
     Ok(DONE)
 }
 

@@ -11,6 +11,13 @@ use std::ffi::OsString;
 
 /// Arguments of `tag`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+The tag 'keep' exempts a commit from collection.
+
+Examples:
+  cashet tag @ keep stage=train
+  cashet tag -d @ keep
+  cashet tag @                                lists the tags")]
 pub struct Args {
     /// The commit
     #[arg(value_name = "REV")]
@@ -58,6 +65,6 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
             store.tag(&found.id, name, value)?;
         }
     }
-    opened.tell_notices();
+    opened.settle();
     Ok(DONE)
 }

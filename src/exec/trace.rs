@@ -10,6 +10,8 @@ use std::path::PathBuf;
 pub struct Trace {
     /// By path.
     pub accesses: BTreeMap<PathBuf, Access>,
+    /// Files that were opened for reading more than once, and how often.
+    pub reopened: BTreeMap<PathBuf, u32>,
     /// What broke the view or reached outside; each kind at most a few times.
     pub hazards: Vec<Hazard>,
     /// Use of standard input as we inherited it.
@@ -52,8 +54,8 @@ pub struct Access {
     /// The first change was to open it with `O_TRUNC` or to create it where nothing was: reads after it are of
     /// the run's own making.
     pub made: bool,
-    /// It was opened for writing without `O_TRUNC` and without `O_CREAT|O_EXCL`, or changed in another way that
-    /// keeps what was there: what was there decides the result.
+    /// What was there when it was changed first decides the result. False only where the first change was to open it
+    /// with `O_CREAT|O_TRUNC` and without `O_EXCL`, and it was absent or had the mode that it would have been made with.
     pub kept_on_change: bool,
     /// It was read, and afterwards changed in place.
     pub read_then_changed: bool,

@@ -14,13 +14,14 @@ use super::memory::FileMemory;
 use super::modules::INLINE;
 use super::nature::{is_momentary, names_descriptor, shows_times};
 use super::program::Unrecorded;
-use super::remembered::{self, Checked, Summary, request_id};
+use super::remembered::{self, Summary, Valid, request_id};
 use super::request::Request;
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
 use crate::error::Result;
-use crate::record::{Evidence, FileState, Observation, Recall, StoredPath, Timestamp};
+use crate::record::{Base, Evidence, FileState, Observation, Places, Recall, StoredPath, Timestamp};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +82,8 @@ pub struct Captured {
 pub struct Known {
     /// The key.
     pub key: Key,
+    /// The newest time of a file in the root whose content is in the key.
+    pub newest: Timestamp,
     /// The chain of runs.
     pub lineage: LineageId,
     /// What would be executed.
@@ -91,6 +94,27 @@ pub struct Known {
     pub sensitive: Option<OsString>,
     /// As in [`Captured`].
     pub moment: Option<String>,
+}
+
+/// The newest time of a file in the root whose content is one of `facts`: what was made from them must not look
+/// older. Where there is no evidence, the file is looked at.
+pub fn newest<'a>(
+    facts: impl Iterator<Item = (&'a Observation, Option<&'a Evidence>)>,
+    places: &Places,
+) -> Timestamp {
+    let times = facts.filter_map(|(observation, evidence)| {
+        let (Observation::Content { path, .. }
+        | Observation::State { path, state: FileState::File { .. }, .. }) = observation
+        else {
+            return None;
+        };
+        match evidence {
+            _ if path.base() != Base::Root => None,
+            Some(evidence) => Some(evidence.modified),
+            None => fs::metadata(places.resolve(path)).ok().map(|metadata| Evidence::of(&metadata).modified),
+        }
+    });
+    times.max().unwrap_or_default()
 }
 
 /// Looks at the world for all that decides the key, and remembers what it saw. Nothing is read whose evidence is the
@@ -117,13 +141,14 @@ pub fn recall(request: &Request, recall: &dyn Recall, now: Timestamp) -> Option<
     let id = request_id(request);
     let bytes = recall.find(&id)?;
     let secret = || recall.secret();
-    let summary = match remembered::check(&bytes, request, &secret, now) {
-        Ok(Checked::Valid(summary)) => summary,
-        Ok(Checked::Worn(summary, renewed)) => {
-            renew(&id, &bytes, &summary, renewed, request, recall);
-            summary
+    let (summary, newest) = match remembered::check(&bytes, request, &secret, now) {
+        Ok(Some(Valid { summary, newest, renewed })) => {
+            if !renewed.is_empty() {
+                renew(&id, &bytes, &summary, renewed, request, recall);
+            }
+            (summary, newest)
         }
-        Ok(Checked::Moved) => return None,
+        Ok(None) => return None,
         Err(_) => {
             recall.forget(&id);
             return None;
@@ -131,6 +156,7 @@ pub fn recall(request: &Request, recall: &dyn Recall, now: Timestamp) -> Option<
     };
     Some(Known {
         key: summary.key,
+        newest,
         lineage: summary.lineage,
         environment: child_environment(request, &summary.selector),
         program: summary.program,

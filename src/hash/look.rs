@@ -300,7 +300,8 @@ fn state_of(
 
 fn unreachable_state(error: &io::Error) -> FileState {
     match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ENOTDIR) => FileState::Absent,
+        // With a file in place of a directory above it the answer is another one.
+        Some(libc::ENOENT) => FileState::Absent,
         errno => FileState::Unreadable { errno: errno.unwrap_or(0) },
     }
 }

@@ -10,7 +10,7 @@ use super::looker::Fact;
 use super::request::{Request, StdinPart};
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
 use crate::encode::{Decode, DecodeError, Decoder, Encoder};
-use crate::record::{Evidence, FileState, Observation, StoredPath, Timestamp};
+use crate::record::{Base, Evidence, FileState, Observation, StoredPath, Timestamp};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,30 +127,30 @@ pub(super) fn facts(bytes: &[u8]) -> Result<Vec<Fact>, DecodeError> {
     Ok(facts)
 }
 
-/// Whether a remembered capture is still what a capture would find.
-pub(super) enum Checked {
-    /// It is, as all evidence says.
-    Valid(Summary),
-    /// It is; the facts at these places have this evidence from now on.
-    Worn(Summary, Vec<(usize, Option<Evidence>)>),
-    /// It is not.
-    Moved,
+/// A remembered capture that is still what a capture would find.
+pub(super) struct Valid {
+    pub(super) summary: Summary,
+    /// The newest time of a file in the root whose content is among the facts.
+    pub(super) newest: Timestamp,
+    /// The facts at these places have this evidence from now on.
+    pub(super) renewed: Vec<(usize, Option<Evidence>)>,
 }
 
-/// Checks every fact by its evidence, and reads only what has none.
+/// Checks every fact by its evidence, and reads only what has none; `None` where one does not hold.
 pub(super) fn check(
     bytes: &[u8],
     request: &Request,
     secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
     now: Timestamp,
-) -> Result<Checked, DecodeError> {
+) -> Result<Option<Valid>, DecodeError> {
     let mut decoder = Decoder::new(bytes);
     let summary = read_summary(&mut decoder)?;
     let digests = read_digests(&mut decoder)?;
     if Chosen::of(&summary).digests(&request.environment, secret) != digests {
-        return Ok(Checked::Moved);
+        return Ok(None);
     }
     let mut renewed = Vec::new();
+    let mut newest = Timestamp::default();
     let mut number = 0;
     let mut path = Vec::new();
     for _ in 0..decoder.length()? {
@@ -173,19 +173,22 @@ pub(super) fn check(
                 path.extend_from_slice(name);
             }
             let found = look(open.as_ref().filter(|_| !name.is_empty()), name, &path, claim.follows());
+            if let (true, Base::Root, Ok(stat)) = (claim.is_of_content(), directory.base(), &found) {
+                newest = newest.max(evidence_of(stat).modified);
+            }
             if !claim.agrees(found.as_ref(), evidence.as_ref()) {
                 let observation = claim.observation(directory.join(name));
                 match closer(&observation, evidence.as_ref(), request, now) {
                     Held::Yes => {}
                     Held::Renewed(evidence) => renewed.push((number, evidence)),
-                    Held::No => return Ok(Checked::Moved),
+                    Held::No => return Ok(None),
                 }
             }
             number += 1;
         }
     }
     decoder.finish()?;
-    Ok(if renewed.is_empty() { Checked::Valid(summary) } else { Checked::Worn(summary, renewed) })
+    Ok(Some(Valid { summary, newest, renewed }))
 }
 
 /// Whether all of `facts` hold.
@@ -251,6 +254,10 @@ impl Decode for Claim {
 impl Claim {
     fn follows(&self) -> bool {
         !matches!(self, Self::State { follow: false, .. })
+    }
+
+    fn is_of_content(&self) -> bool {
+        matches!(self, Self::Content(_) | Self::State { state: FileState::File { .. }, .. })
     }
 
     fn observation(self, path: StoredPath) -> Observation {

@@ -21,7 +21,7 @@ pub enum Event {
     Healed(BlobId),
     /// Something of the store failed and the call went on without it.
     StoreTrouble(String),
-    /// The commits of this key differ, run after run, only in these paths.
+    /// The last three commits of this key differ only in these paths, which the command itself writes.
     NeverSettles(Vec<PathBuf>),
 }
 

@@ -4,6 +4,7 @@ use super::event::Event;
 use super::observe::{self, Observed, Watcher};
 use super::outputs::{Beneath, Collected, collect};
 use super::reason::{Kept, MissReason, NotKept, Outcome};
+use super::settle::never_settles;
 use super::stdin::{GivenStdin, StdinAtStart};
 use super::tee::{Streams, Tee};
 use super::{Answer, Call, answer_of, declared::Declared, file_clock};
@@ -181,7 +182,13 @@ impl Keeping<'_> {
         let recorded = self.draft(finished, streams, result, not_kept.as_ref(), call.policy.tags.clone());
         let recorded = recorded.and_then(|draft| self.store.commit(claim, draft));
         match (recorded, not_kept) {
-            (Ok(id), None) => (Kept::Yes, Some(id), extra),
+            (Ok(id), None) => {
+                let paths = never_settles(self.store, &self.captured.key);
+                if !paths.is_empty() {
+                    call.context.observer.on(&Event::NeverSettles(paths));
+                }
+                (Kept::Yes, Some(id), extra)
+            }
             (Ok(id), Some(reason)) => (Kept::No(reason), Some(id), extra),
             (Err(error), reason) => {
                 call.context.observer.on(&Event::StoreTrouble(error.to_string()));

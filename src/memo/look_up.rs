@@ -1,9 +1,9 @@
 //! From a key to a commit that holds now, and from that to the answer.
 
 use super::event::Event;
-use super::outputs::{Restore, RestoreError};
+use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
-use super::reason::{Difference, MissReason, Outcome, observed_path};
+use super::reason::{Difference, MissReason, Outcome};
 use super::replay::{Replay, Replayed};
 use super::stdin::StdinAtStart;
 use super::{Answer, Checked, Context, Miss, bypass_of};
@@ -12,12 +12,16 @@ use crate::encode::Decode;
 use crate::error::{Kind, Result};
 use crate::hash::capture::{self, Captured};
 use crate::hash::environment;
+use crate::hash::globs::Patterns;
 use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
-use crate::record::{Base, FileState, Observation, Recall, StdinUse, Termination, Timestamp};
+use crate::record::{
+    Base, Coverage, FileState, Observation, Places, Recall, StdinUse, Termination, Timestamp,
+};
 use crate::store::{self, Candidate, Store};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -143,7 +147,7 @@ fn new_variables(candidate: &mut Candidate, present: &Present<'_>, recall: &dyn 
         !environment::is_session(name) && !accounted(name.as_bytes()) && !observed(name.as_bytes())
     });
     let unknown: Vec<&OsStr> = unknown.collect();
-    if unknown.is_empty() || candidate.commit.coverage == crate::record::Coverage::Declared {
+    if unknown.is_empty() || candidate.commit.coverage == Coverage::Declared {
         return Vec::new();
     }
     let contents = candidate.commit.observations.iter().filter_map(|observation| match observation {
@@ -197,15 +201,25 @@ fn bytes(candidate: &mut Candidate, store: &dyn Store, blob: BlobId) -> Result<B
     }
 }
 
+/// A call that a commit is to answer.
+pub(super) struct Hit<'a> {
+    pub(super) request: &'a Request,
+    pub(super) key: &'a Key,
+    pub(super) policy: &'a Policy,
+    /// Whether the commit wants a refresh.
+    pub(super) stale: bool,
+    /// The newest time of a file whose content is in the key.
+    pub(super) newest: &'a dyn Fn() -> Timestamp,
+}
+
 /// Replays a commit: everything is proven before anything becomes visible.
 pub(super) fn replay(
     context: &Context<'_>,
     store: &dyn Store,
-    request: &Request,
-    key: &Key,
+    hit: Hit<'_>,
     mut candidate: Candidate,
-    stale: bool,
 ) -> Result<Result<Answer, Miss>> {
+    let Hit { request, key, policy, stale, newest } = hit;
     let distrust = |candidate: &Candidate, blob: BlobId| {
         store.distrust(key, &candidate.id);
         context.observer.on(&Event::Healed(blob));
@@ -228,13 +242,15 @@ pub(super) fn replay(
     let mut renewed = false;
     match (&candidate.outputs, &candidate.commit.outputs) {
         (Some(tree), Some(_)) => {
+            let grounds = grounds(&candidate, request, policy)?;
             let restore = Restore {
                 root: &request.places.root,
                 store,
                 tree,
                 evidence: &candidate.output_evidence,
-                newest_input: newest_input(&candidate),
+                newest_input: newest_observed(&candidate, &request.places).max(newest()),
                 observer: context.observer,
+                grounds: &grounds,
             };
             match restore.run() {
                 Ok(None) => {}
@@ -277,16 +293,37 @@ pub(super) fn replay(
     }))
 }
 
-/// The newest time of what the result was made from, inside the root.
-fn newest_input(candidate: &Candidate) -> Timestamp {
-    let inside =
-        |observation: &Observation| observed_path(observation).is_some_and(|path| path.base() == Base::Root);
-    let observed = candidate.commit.observations.iter().zip(&candidate.evidence);
-    let times =
-        observed.filter(|(observation, _)| inside(observation)).filter_map(|(observation, evidence)| {
-            matches!(observation, Observation::Content { .. }).then_some(evidence.as_ref()?.modified)
-        });
-    times.max().unwrap_or_default()
+/// On what grounds outputs may take the place of what is there, all observations of `candidate` holding.
+fn grounds(
+    candidate: &Candidate,
+    request: &Request,
+    policy: &Policy,
+) -> Result<impl Fn(&[u8]) -> Grounds + use<>> {
+    let declared = Patterns::outputs(&request.outputs, &request.directory, &request.places)?;
+    let all_declared = policy.pure || candidate.commit.coverage == Coverage::Declared;
+    let observed = candidate.commit.observations.iter().filter_map(|observation| match observation {
+        Observation::State { path, follow: false, .. } if path.base() == Base::Root => {
+            Some(path.rest().to_vec())
+        }
+        _ => None,
+    });
+    let observed: HashSet<Vec<u8>> = observed.collect();
+    let root = request.places.root.clone();
+    Ok(move |path: &[u8]| {
+        if all_declared || declared.matches(&root.join(OsStr::from_bytes(path))) {
+            Grounds::Declared
+        } else if observed.contains(path) {
+            Grounds::Observed
+        } else {
+            Grounds::Emptied
+        }
+    })
+}
+
+/// The newest time of what was observed of the files that the result was made from.
+fn newest_observed(candidate: &Candidate, places: &Places) -> Timestamp {
+    let observations = &candidate.commit.observations;
+    capture::newest(observations.iter().zip(candidate.evidence.iter().map(Option::as_ref)), places)
 }
 
 /// Says in terms of the nearest earlier commit why nothing was replayed.

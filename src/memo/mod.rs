@@ -13,6 +13,7 @@ mod policy;
 mod reason;
 mod references;
 mod replay;
+mod settle;
 mod stdin;
 mod tee;
 pub mod verify;
@@ -203,6 +204,12 @@ fn declared_only(
     Ok(Ok(request))
 }
 
+/// The newest time of what the key was made from.
+fn newest_of(captured: &Captured, request: &Request) -> Timestamp {
+    let facts = captured.facts.iter().map(|(observation, evidence)| (observation, evidence.as_ref()));
+    capture::newest(facts, &request.places)
+}
+
 impl Call<'_> {
     /// The call where watching is impossible or unwanted: only what it declares can be kept.
     fn unwatched(&mut self, request: &Request, store: &dyn Store, why: Unwatched) -> Result<Answer> {
@@ -222,7 +229,7 @@ impl Call<'_> {
             if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.moment.as_deref(), self.policy) {
                 return self.bypass_or_refuse(request, bypass);
             }
-            match self.try_hit(request, store, &known.key, &known.environment)? {
+            match self.try_hit(request, store, &known.key, &known.environment, &|| known.newest)? {
                 Ok(answer) => return Ok(answer),
                 Err(reason) => why = Some(reason),
             }
@@ -232,8 +239,9 @@ impl Call<'_> {
         {
             return self.bypass_or_refuse(request, bypass);
         }
+        let newest = || newest_of(&captured, request);
         if looks_up && why.is_none() {
-            match self.try_hit(request, store, &captured.key, &captured.environment)? {
+            match self.try_hit(request, store, &captured.key, &captured.environment, &newest)? {
                 Ok(answer) => return Ok(answer),
                 Err(reason) => why = Some(reason),
             }
@@ -256,13 +264,15 @@ impl Call<'_> {
         self.bypass(request, bypass)
     }
 
-    /// Replays a commit of `key` that holds now. The inner error says what stood against it.
+    /// Replays a commit of `key` that holds now; `newest` is the time that its outputs must not look older than. The
+    /// inner error says what stood against it.
     fn try_hit(
         &mut self,
         request: &Request,
         store: &dyn Store,
         key: &Key,
         environment: &[(std::ffi::OsString, std::ffi::OsString)],
+        newest: &dyn Fn() -> Timestamp,
     ) -> Result<Result<Answer, Miss>> {
         let umask = crate::exec::umask();
         let present = Present {
@@ -275,7 +285,8 @@ impl Call<'_> {
         };
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(candidate, stale) => {
-                look_up::replay(self.context, store, request, key, *candidate, stale)
+                let hit = look_up::Hit { request, key, policy: self.policy, stale, newest };
+                look_up::replay(self.context, store, hit, *candidate)
             }
             Found::Miss(miss) => Ok(Err(miss)),
         }
@@ -301,9 +312,10 @@ impl Call<'_> {
                 Ok(held) => {
                     let waited = held.waited();
                     let abandoned = held.follows_abandoned();
+                    let newest = || newest_of(captured, request);
                     if waited && self.policy.mode == Mode::Auto && !self.policy.history_only {
                         // Somebody ran the same meanwhile: its result, if it was kept, is ours.
-                        match self.try_hit(request, store, &captured.key, &captured.environment)? {
+                        match self.try_hit(request, store, &captured.key, &captured.environment, &newest)? {
                             Ok(answer) => return Ok(answer),
                             Err(reason) => why = reason,
                         }

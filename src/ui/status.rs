@@ -155,7 +155,11 @@ impl Observer for Status {
             Event::NeverSettles(paths) => {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 let text = format!("never settles: {} differs every time", paths.join(", "));
-                self.trouble(&with_cure(&text, Some("declare with --output, or --ignore-write")));
+                let text = with_cure(&text, Some("declare with --output, or --ignore-write"));
+                if self.verbosity >= Verbosity::Line {
+                    message::status(&text);
+                }
+                self.warnings.borrow_mut().push(text);
             }
         }
     }

@@ -72,6 +72,16 @@ fn hash_of(sandbox: &Sandbox, revision: &str) -> String {
 }
 
 #[test]
+fn a_size_in_the_settings_counts_and_must_be_one() {
+    let sandbox = Sandbox::new();
+    sandbox.record(&Run::new("make", 2 * DAY));
+    fs::write(sandbox.path("cashet.toml"), "[store]\nmax-size = \"1X\"\n").unwrap();
+    assert_eq!(sandbox.run(&["gc"]).refused(), "max-size in cashet.toml: '1X' has an unknown unit");
+    fs::write(sandbox.path("cashet.toml"), "[store]\nmax-size = \"0\"\n").unwrap();
+    assert!(sandbox.run(&["gc"]).ok().contains("1 result to evict"));
+}
+
+#[test]
 fn an_age_counts_from_the_last_use() {
     let sandbox = Sandbox::new();
     sandbox.record(&Run::new("make", 2 * HOUR));

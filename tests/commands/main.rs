@@ -8,6 +8,7 @@
     reason = "a test that looks beyond what is there has failed"
 )]
 
+mod beside;
 mod collection;
 mod comparison;
 mod documents;
@@ -15,6 +16,7 @@ mod listing;
 mod process;
 mod products;
 mod revisions;
+mod scale;
 mod shells;
 mod support;
 mod verify;

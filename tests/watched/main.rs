@@ -3,4 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod commands;
 mod differential;
+mod settings;
+mod traps;
+mod twin;

@@ -17,8 +17,8 @@ _cashet() {
         *)
             for line in $lines; do
                 [[ -n $line ]] || continue
-                value=${line%%$'\t'*}
-                described+=("${value//:/\\:}:${line#*$'\t'}")
+                value=${${line%%$'\t'*}//:/\\:}
+                described+=("$value${${line#*$'\t'}:+:${line#*$'\t'}}")
             done
             _describe -V cashet described
             ;;

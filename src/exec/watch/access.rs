@@ -41,15 +41,19 @@ struct Entry {
     access: Access,
     own: Own,
     told: bool,
+    /// How often it was opened for reading.
+    opens: u32,
 }
 
 /// How a path changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
-    /// Made where nothing was.
+    /// Made where nothing was, by a call that does another thing where something is.
     Made,
-    /// A file emptied in place.
+    /// A file opened empty, whether or not it was there: what was there makes no difference.
     Truncated,
+    /// A file emptied in place, where it makes a difference that it was there, or which mode it had.
+    Emptied,
     /// A file opened for writing with its content.
     Opened,
     /// Attributes, or another name for the same file.
@@ -118,11 +122,14 @@ impl<'a> Observer<'a> {
 
     /// All that was seen.
     pub(super) fn into_trace(self) -> Trace {
+        let reopened = self.entries.iter().filter(|(_, entry)| entry.access.read && entry.opens > 1);
+        let reopened = reopened.map(|(path, entry)| (to_path(path.clone()), entry.opens)).collect();
         let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
         let mut hazards = self.hazards;
         hazards.sort();
         Trace {
             accesses: seen.map(|(path, entry)| (to_path(path), entry.access)).collect(),
+            reopened,
             hazards,
             stdin: self.descriptors.stdin_use(),
             descriptors: self.descriptors.other_uses(),
@@ -188,14 +195,12 @@ impl<'a> Observer<'a> {
             self.witness.about_to_change(as_path(path));
         }
         let Entry { access, own, .. } = entry;
-        if matches!(how, How::Truncated | How::Opened) && access.read && *own != Own::Wholly {
+        if matches!(how, How::Truncated | How::Emptied | How::Opened) && access.read && *own != Own::Wholly {
             access.read_then_changed = true;
         }
-        if matches!(how, How::Made | How::Truncated) {
-            access.made |= !access.changed;
-        } else if *own != Own::Wholly {
-            access.kept_on_change = true;
-        }
+        let wholly = *own == Own::Wholly;
+        access.made |= !access.changed && matches!(how, How::Made | How::Truncated | How::Emptied);
+        access.kept_on_change |= how != How::Truncated && !wholly;
         access.changed = true;
         *own = match how {
             How::Opened | How::Altered => (*own).max(Own::Partly),
@@ -227,6 +232,13 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// `path` is opened for reading, perhaps not for the first time.
+    pub(super) fn opened_again(&mut self, path: &[u8]) {
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.opens = entry.opens.saturating_add(1);
+        }
+    }
+
     /// The directory `path` is about to be opened.
     pub(super) fn about_to_list(&mut self, path: &[u8]) {
         if !self.entries.get(path).is_some_and(|entry| entry.access.listed) {
@@ -243,7 +255,7 @@ impl<'a> Observer<'a> {
         {
             self.behind_shim = None;
             let untouched = self.entries.values_mut().filter(|entry| !entry.access.changed);
-            untouched.for_each(|entry| entry.access = Access::default());
+            untouched.for_each(|entry| (entry.access, entry.opens) = (Access::default(), 0));
             self.programs.clear();
             self.executed.clear();
         }

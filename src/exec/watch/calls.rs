@@ -5,7 +5,7 @@
 use super::access::Observer;
 use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
 use super::paths::{Named, directory_of};
-use super::process::{link, read_memory, read_text, read_word};
+use super::process::{link, read_memory, read_text, read_word, umask_of};
 use super::sockets::Sockets;
 use super::table::{self, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
 use crate::exec::Hazard;
@@ -72,15 +72,21 @@ fn take(
 ) -> Result<(), Unknown> {
     let tid = stopped.tid;
     match row.call {
-        Call::Open(at, flags) => open(stopped, observer, at, stopped.flags(flags))?,
-        Call::Create(at) => open(stopped, observer, at, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC)?,
+        Call::Open(at, flags, mode) => {
+            open(stopped, observer, at, stopped.flags(flags), stopped.argument(mode))?;
+        }
+        Call::Create(at, mode) => {
+            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
+            open(stopped, observer, at, flags, stopped.argument(mode))?;
+        }
         Call::OpenHow(at, how) => {
             let address = stopped.argument(how);
             let flags = stopped.word(address)?;
             if stopped.word(address.wrapping_add(16))? & RESOLVE_IN_ROOT != 0 {
                 return Err(Unknown::Hole("a path in another root".to_owned()));
             }
-            open(stopped, observer, at, low(flags))?;
+            let mode = stopped.word(address.wrapping_add(8))?;
+            open(stopped, observer, at, low(flags), mode)?;
         }
         Call::OpenTree(at, flags) => {
             if stopped.argument(flags) & OPEN_TREE_CLONE != 0 {
@@ -186,22 +192,35 @@ fn take(
     Ok(())
 }
 
-fn open(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, flags: i32) -> Result<(), Unknown> {
+fn open(
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    at: At,
+    flags: i32,
+    mode: u64,
+) -> Result<(), Unknown> {
+    let mode = if flags & libc::O_CREAT != 0 { mode_made(stopped.tid, mode)? } else { 0 };
     match place(stopped, observer, at)? {
         Place::Path(named) if flags & libc::O_PATH != 0 => {
             observer.look(&named, flags & libc::O_NOFOLLOW == 0);
         }
-        Place::Path(named) => observer.open(&named, flags),
+        Place::Path(named) => observer.open(&named, flags, mode),
         Place::Descriptor(tid, number) => {
             if !observer.descriptors.opened(tid, number)
                 && let Place::Path(named) = behind(stopped, observer, tid, number)?
             {
-                observer.open(&named, flags & !libc::O_NOFOLLOW);
+                observer.open(&named, flags & !libc::O_NOFOLLOW, mode);
             }
         }
         Place::Nothing => {}
     }
     Ok(())
+}
+
+/// The permission bits of a file that the thread makes when it asks for `mode`.
+fn mode_made(tid: libc::pid_t, mode: u64) -> Result<u32, Unknown> {
+    let mask = umask_of(tid).map_err(|error| unknown(&error))?;
+    Ok(u32::try_from(mode & 0o7777).unwrap_or(0) & !mask)
 }
 
 fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool) -> Result<(), Unknown> {

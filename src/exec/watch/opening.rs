@@ -12,8 +12,8 @@ use std::os::unix::fs::MetadataExt;
 const MAX_INTERPRETERS: u8 = 5;
 
 impl Observer<'_> {
-    /// Opens without `O_PATH`.
-    pub(super) fn open(&mut self, named: &Named, flags: i32) {
+    /// Opens without `O_PATH`. A file that is made has the permission bits `mode`.
+    pub(super) fn open(&mut self, named: &Named, flags: i32, mode: u32) {
         if is_terminal(&named.path) {
             return self.open_terminal(&named.path, flags);
         }
@@ -24,7 +24,7 @@ impl Observer<'_> {
         if flags & libc::O_TMPFILE == libc::O_TMPFILE {
             self.look(named, true);
         } else if writes || flags & libc::O_CREAT != 0 {
-            self.open_for_writing(named, flags, reads, writes, follow || named.as_directory);
+            self.open_for_writing(named, (flags, mode), reads, writes, follow || named.as_directory);
         } else {
             self.open_for_reading(named, follow || named.as_directory);
         }
@@ -38,7 +38,10 @@ impl Observer<'_> {
             }
             return;
         }
-        if self.is_opened(path) || self.is_ignored(path) {
+        if self.is_opened(path) {
+            return self.opened_again(path);
+        }
+        if self.is_ignored(path) {
             return;
         }
         match look(path, follow) {
@@ -46,7 +49,10 @@ impl Observer<'_> {
             Found::NotDirectory => self.not_directory(path),
             Found::File(metadata) if self.is_own_by_another_name(path, &metadata) => {}
             Found::File(_) if named.as_directory => self.access(path).looked = true,
-            Found::File(_) => self.access(path).read = true,
+            Found::File(_) => {
+                self.access(path).read = true;
+                self.opened_again(path);
+            }
             Found::Directory(metadata) if self.is_own_by_another_name(path, &metadata) => {}
             Found::Directory(_) => {
                 self.about_to_list(path);
@@ -58,7 +64,16 @@ impl Observer<'_> {
         }
     }
 
-    fn open_for_writing(&mut self, named: &Named, flags: i32, reads: bool, writes: bool, follow: bool) {
+    fn open_for_writing(
+        &mut self,
+        named: &Named,
+        (flags, mode): (i32, u32),
+        reads: bool,
+        writes: bool,
+        follow: bool,
+    ) {
+        let empties = flags & libc::O_TRUNC != 0;
+        let creates = flags & libc::O_CREAT != 0;
         if self.is_ignored(&named.path) {
             return;
         }
@@ -66,14 +81,19 @@ impl Observer<'_> {
         let Some(there) = there else { return };
         let path = there.path;
         match there.found {
-            Found::Missing if flags & libc::O_CREAT == 0 => self.missing(&path),
+            Found::Missing if !creates => self.missing(&path),
+            Found::Missing if empties && flags & libc::O_EXCL == 0 => self.change(&path, How::Truncated),
             Found::Missing => self.change(&path, How::Made),
             _ if flags & libc::O_CREAT != 0 && flags & libc::O_EXCL != 0 => {
                 self.look(&Named { path, as_directory: false }, false);
             }
             Found::File(_) if named.as_directory => self.look(named, true),
             Found::File(_) if !writes => self.open_for_reading(named, follow),
-            Found::File(_) if flags & libc::O_TRUNC != 0 => self.change(&path, How::Truncated),
+            // One that would be made with the same mode if it were not there leaves the same behind.
+            Found::File(there) if empties && creates && there.mode() & 0o7777 == mode => {
+                self.change(&path, How::Truncated);
+            }
+            Found::File(_) if empties => self.change(&path, How::Emptied),
             Found::File(_) => {
                 if reads {
                     self.open_for_reading(named, follow);

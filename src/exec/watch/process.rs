@@ -100,6 +100,17 @@ pub(super) fn is_same_open_file(tid: libc::pid_t, theirs: RawFd, ours: RawFd) ->
     }
 }
 
+/// The permission bits that files made by thread `tid` do not get.
+///
+/// # Errors
+/// The system's.
+pub(super) fn umask_of(tid: libc::pid_t) -> io::Result<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status"))?;
+    let field = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let mask = field.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
+    mask.ok_or_else(|| io::Error::other("the kernel does not tell its umask"))
+}
+
 /// Bytes as a path.
 pub(super) fn as_path(bytes: &[u8]) -> &std::path::Path {
     std::path::Path::new(OsStr::from_bytes(bytes))

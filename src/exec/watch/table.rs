@@ -120,10 +120,10 @@ pub(super) struct At {
 /// What a call means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
-    /// Opens; with the flags.
-    Open(At, Argument),
-    /// `creat`.
-    Create(At),
+    /// Opens; with the flags and the mode.
+    Open(At, Argument, Argument),
+    /// `creat`; with the mode.
+    Create(At, Argument),
     /// `openat2`; with the structure.
     OpenHow(At, Argument),
     /// `open_tree`.
@@ -250,9 +250,9 @@ const fn each(name: &'static str, x86_64: u32, aarch64: u32, call: Call) -> Row 
 /// Every watched call.
 pub(super) const ROWS: &[Row] = &[
     // Opening.
-    each("open", 2, NONE, Call::Open(path(A0), A1)),
-    each("openat", 257, 56, Call::Open(at(A0, A1), A2)),
-    each("creat", 85, NONE, Call::Create(path(A0))),
+    each("open", 2, NONE, Call::Open(path(A0), A1, A2)),
+    each("openat", 257, 56, Call::Open(at(A0, A1), A2, A3)),
+    each("creat", 85, NONE, Call::Create(path(A0), A1)),
     each("openat2", 437, 437, Call::OpenHow(at(A0, A1), A2)),
     each("open_tree", 428, 428, Call::OpenTree(at(A0, A1), A2)),
     each("open_tree_attr", 467, 467, Call::OpenTree(at(A0, A1), A2)),

@@ -16,6 +16,7 @@ use super::reason::NotKept;
 use super::stdin::StdinAtStart;
 use crate::exec::{Access, Hazard, Trace};
 use crate::hash::capture::Captured;
+use crate::hash::entry::{LanguageKind, What};
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
 use crate::hash::{exclude, files, look};
@@ -74,6 +75,8 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         scope,
         observed: Observed::default(),
         contents: BTreeMap::new(),
+        refusing: BTreeSet::new(),
+        by_bytecode: by_bytecode(trace),
         timed: Vec::new(),
     };
     observer.hazards()?;
@@ -86,6 +89,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         return Ok(observer.observed);
     }
     observer.reads()?;
+    observer.refusing()?;
     observer.descriptors()?;
     if let Some(search) = programs::observe(trace, &run.captured.environment, run.places) {
         observer.observe(search, None);
@@ -105,6 +109,10 @@ struct Observer<'a> {
     observed: Observed,
     /// Every regular file whose content was used, in its present digest.
     contents: BTreeMap<PathBuf, crate::digest::Digest>,
+    /// Python sources whose bytecode was read.
+    by_bytecode: BTreeSet<PathBuf>,
+    /// Directories inside the root in which something was tried and left no trace.
+    refusing: BTreeSet<PathBuf>,
     /// Files inside the root that were looked at but neither opened nor written.
     timed: Vec<PathBuf>,
 }
@@ -133,6 +141,12 @@ fn differs(before: Option<&Evidence>, now: Option<&Evidence>) -> bool {
         }
         _ => true,
     }
+}
+
+/// Python sources whose bytecode was read in their place.
+fn by_bytecode(trace: &Trace) -> BTreeSet<PathBuf> {
+    let read = trace.accesses.iter().filter(|(_, access)| access.read && !access.changed);
+    read.filter_map(|(path, _)| importer::source_of(path)).collect()
 }
 
 /// The directories below temporary and cache places in which the run created, renamed or removed an entry.
@@ -206,7 +220,18 @@ impl Observer<'_> {
         }
         // A look before the change counts like any other: `[ -e out ] || make out`.
         let looked = access.looked || access.looked_at_link || access.absent || access.read || access.listed;
-        if (access.kept_on_change || looked) && !self.only_output(path) {
+        if looked && self.moved_before_change(path, before) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        // Where a file was emptied and a file is there in the end, what was there makes no difference. (That it can
+        // be written like this again is looked at before it is put back.)
+        let is_file = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFREG);
+        let all_the_same = net && is_file && !access.kept_on_change;
+        if !net {
+            // It may have been refused.
+            self.refusing.extend(path.parent().map(Path::to_path_buf));
+        }
+        if (!all_the_same || looked) && !self.only_output(path) {
             let observation =
                 Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
             self.observe(observation, None);
@@ -218,6 +243,24 @@ impl Observer<'_> {
         if net {
             self.observed.created = true;
             self.output(path, now.as_ref(), before);
+        }
+        Ok(())
+    }
+
+    /// Whether a path that was looked at was changed by somebody else before the run changed it.
+    fn moved_before_change(&self, path: &Path, before: &Before) -> bool {
+        let Some(evidence) = before.evidence.filter(|evidence| self.is_young(evidence)) else { return false };
+        let is_directory = evidence.mode & libc::S_IFMT == libc::S_IFDIR;
+        !is_directory && self.watcher.young.get(path) != Some(&before.state)
+    }
+
+    /// Whether directories in which something was tried let it be done.
+    fn refusing(&mut self) -> Result<(), NotKept> {
+        for directory in std::mem::take(&mut self.refusing) {
+            let is_changed = self.trace.accesses.get(&directory).is_some_and(|access| access.changed);
+            if !is_changed {
+                self.state(&directory, true)?;
+            }
         }
         Ok(())
     }
@@ -264,13 +307,32 @@ impl Observer<'_> {
         if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches(path) {
             return true;
         }
-        if self.run.captured.sources.iter().any(|source| source.absolute == path) {
+        if self.is_source(path) && !self.is_read_as_data(path, access) {
             return true;
         }
         let in_scratch = path.ancestors().any(|above| self.scratch.contains(above));
         let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
         let read_alone = access.read && !access.changed && existed;
         in_scratch && !read_alone
+    }
+
+    /// Whether `path` is in the manifest in normal form.
+    fn is_source(&self, path: &Path) -> bool {
+        self.run.captured.sources.iter().any(|source| source.absolute == path)
+    }
+
+    /// Whether a source was opened more often than its interpreter does for running it: its bytes count then.
+    fn is_read_as_data(&self, path: &Path, access: Access) -> bool {
+        let entry = &self.run.captured.command.entry;
+        let is_main = matches!(&entry.what, What::Script(script) if script == path);
+        let expected = match entry.language {
+            _ if self.by_bytecode.contains(path) => 0,
+            // It looks first whether the script is an archive.
+            LanguageKind::Python if is_main => 2,
+            _ => 1,
+        };
+        let opens = self.trace.reopened.get(path).copied().unwrap_or_else(|| u32::from(access.read));
+        opens > expected
     }
 
     fn reads(&mut self) -> Result<(), NotKept> {
@@ -299,10 +361,8 @@ impl Observer<'_> {
     fn contents(&self) -> BTreeSet<PathBuf> {
         let mut contents = BTreeSet::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
-            let is_known =
-                |source: &Path| self.run.captured.sources.iter().any(|known| known.absolute == source);
             match importer::source_of(path) {
-                Some(source) if is_known(&source) => {}
+                Some(source) if self.is_source(&source) => {}
                 Some(source) => {
                     contents.insert(source);
                 }
@@ -320,9 +380,22 @@ impl Observer<'_> {
         if access.looked_at_link {
             self.state(path, false)?;
         }
-        if access.looked || access.absent {
+        if access.looked {
             self.state(path, true)?;
         }
+        if access.absent {
+            self.absent(path)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing was there, not even a link that leads nowhere.
+    fn absent(&mut self, path: &Path) -> Result<(), NotKept> {
+        let state = look::state(path, false).0;
+        if state != FileState::Absent {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        self.observe(Observation::State { path: self.stored(path), follow: false, state }, None);
         Ok(())
     }
 
@@ -338,6 +411,9 @@ impl Observer<'_> {
         let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
         let moved = metadata.as_ref().is_ok_and(|metadata| self.moved(metadata));
         let (state, evidence) = look::state(path, follow);
+        if self.came_or_went(path, follow, &state) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
         if moved && !matches!(state, FileState::Directory { .. } | FileState::Special { .. }) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
@@ -350,9 +426,27 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// Whether there is something now where nothing was at the first look, or the other way round.
+    fn came_or_went(&self, path: &Path, follow: bool, now: &FileState) -> bool {
+        if !follow {
+            return *now == FileState::Absent;
+        }
+        let is_directory = matches!(now, FileState::Directory { .. });
+        match self.watcher.first.get(path) {
+            Some(Some(first)) => {
+                *now == FileState::Absent || is_directory != (first.mode & libc::S_IFMT == libc::S_IFDIR)
+            }
+            Some(None) => !matches!(now, FileState::Absent | FileState::Unreadable { .. }),
+            None => false,
+        }
+    }
+
     /// Whether the times of a file do not prove that it stayed as it was when the run began.
     fn moved(&self, metadata: &fs::Metadata) -> bool {
-        let evidence = Evidence::of(metadata);
+        self.is_young(&Evidence::of(metadata))
+    }
+
+    fn is_young(&self, evidence: &Evidence) -> bool {
         evidence.changed >= self.run.started || evidence.modified >= self.run.started
     }
 

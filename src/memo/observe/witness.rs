@@ -25,6 +25,8 @@ pub(in crate::memo) struct Watcher<'a> {
     /// When the run began, by the clock that files are stamped with.
     started: Timestamp,
     pub(super) before: BTreeMap<PathBuf, Before>,
+    /// What each path led to when it was looked at or opened first; `None` for nothing.
+    pub(super) first: BTreeMap<PathBuf, Option<Evidence>>,
     /// Files too young for their times to prove that they did not move since the run began: what they were at the
     /// first look.
     pub(super) young: BTreeMap<PathBuf, FileState>,
@@ -40,6 +42,7 @@ impl<'a> Watcher<'a> {
             root,
             started,
             before: BTreeMap::new(),
+            first: BTreeMap::new(),
             young: BTreeMap::new(),
             listings: BTreeMap::new(),
             too_large: None,
@@ -81,7 +84,9 @@ impl<'a> Watcher<'a> {
 
 impl Witness for Watcher<'_> {
     fn about_to_look(&mut self, path: &Path) {
-        let Ok(metadata) = fs::metadata(path) else { return };
+        let metadata = fs::metadata(path);
+        self.first.insert(path.to_path_buf(), metadata.as_ref().ok().map(Evidence::of));
+        let Ok(metadata) = metadata else { return };
         let evidence = Evidence::of(&metadata);
         let kind = metadata.file_type();
         let young = evidence.changed >= self.started || evidence.modified >= self.started;

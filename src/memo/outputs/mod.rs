@@ -10,4 +10,4 @@ mod stage;
 
 pub(super) use beneath::Beneath;
 pub(super) use collect::{Collected, collect};
-pub(super) use restore::{Restore, RestoreError};
+pub(super) use restore::{Grounds, Restore, RestoreError};

@@ -38,6 +38,20 @@ pub(in crate::memo) struct Restore<'a> {
     /// The newest time of anything that the result was made from: outputs must not look older.
     pub(in crate::memo) newest_input: Timestamp,
     pub(in crate::memo) observer: &'a dyn Observer,
+    /// What is known of what was at a path, relative to the root, before the run.
+    pub(in crate::memo) grounds: &'a dyn Fn(&[u8]) -> Grounds,
+}
+
+/// On what grounds an output may take the place of what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::memo) enum Grounds {
+    /// The call declared it: whatever is there gives way.
+    Declared,
+    /// What is there now is what was there before the run.
+    Observed,
+    /// The run opened a file empty. It would do the same to what is there only if that is a file of the same mode, or
+    /// nothing.
+    Emptied,
 }
 
 /// What is to be done for one entry.
@@ -84,9 +98,12 @@ impl Restore<'_> {
         known: Option<Evidence>,
     ) -> Result<(Step, Option<Evidence>), RestoreError> {
         let shown = Path::new(OsStr::from_bytes(&entry.path));
+        let grounds = (self.grounds)(&entry.path);
         let place = match beneath.place(&entry.path, false) {
             Ok(place) => place,
-            Err(Errno::NOENT) => return Ok((absent(entry), None)),
+            Err(Errno::NOENT) if grounds == Grounds::Declared || self.makes_parent(entry) => {
+                return Ok((absent(entry), None));
+            }
             Err(errno) => return Err(blocked("reach", shown, errno)),
         };
         let Some(stat) = place.stat().map_err(|errno| blocked("look at", shown, errno))? else {
@@ -94,6 +111,12 @@ impl Restore<'_> {
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
         let in_the_way = || RestoreError::Blocked(format!("{} is in the way of an output", shown.display()));
+        if let OutputKind::File { mode, .. } = &entry.kind
+            && grounds == Grounds::Emptied
+            && (kind != FileType::RegularFile || stat.st_mode & 0o7777 != *mode)
+        {
+            return Err(in_the_way());
+        }
         match &entry.kind {
             OutputKind::File { content, mode, .. } if kind == FileType::RegularFile => {
                 if known.is_some_and(|known| same(&known, &stat)) {
@@ -105,6 +128,10 @@ impl Restore<'_> {
                 if digest == content.blob.0 {
                     let evidence = files::trusted(&path, evidence, Timestamp::now());
                     return Ok((self.touch(&stat, *mode), evidence));
+                }
+                if stat.st_nlink > 1 {
+                    // Written in place, it would change under its other names too.
+                    return Err(in_the_way());
                 }
                 Ok((Step::Write { aside: self.store.read(&BlobId(digest)).is_err() }, None))
             }
@@ -135,6 +162,13 @@ impl Restore<'_> {
             OutputKind::Directory { .. } => Err(in_the_way()),
             _ => Ok((Step::Write { aside: true }, None)),
         }
+    }
+
+    /// Whether the directory above an entry is made by the same result, or the entry is not to be there.
+    fn makes_parent(&self, entry: &OutputEntry) -> bool {
+        let above = entry.path.iter().rposition(|byte| *byte == b'/').and_then(|at| entry.path.get(..at));
+        let made = above.and_then(|above| self.tree.find(above)).map(|above| &above.kind);
+        entry.kind == OutputKind::Removed || matches!(made, Some(OutputKind::Directory { .. }))
     }
 
     /// A file with the right bytes: what else it wants.

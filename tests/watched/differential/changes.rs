@@ -27,17 +27,18 @@ pub(super) enum Change {
     HardLink(String, String),
     Umask(&'static str),
     Comment(String),
+    FileForDirectory(&'static str),
 }
 
 impl Change {
     pub(super) fn choose(random: &mut Random, world: &World) -> Self {
-        let paths = world.paths();
+        let paths = world.0.paths();
         let some = |random: &mut Random| match paths.get(random.below(paths.len().max(1))) {
             Some(path) if random.chance(2, 3) => path.clone(),
             _ => random.pick(&FILES).to_owned(),
         };
         let path = some(random);
-        match random.below(24) {
+        match random.below(25) {
             0..=3 => Self::Nothing,
             4 | 5 => Self::Edit(path),
             6 | 7 => Self::EditSameSize(path),
@@ -60,6 +61,7 @@ impl Change {
             19 => Self::Replace(path),
             20 => Self::Swap(path, some(random)),
             21 => Self::HardLink(path, random.pick(&FILES).to_owned()),
+            23 => Self::FileForDirectory(random.pick(&["d0", "d1", "d2", "d1/d3"])),
             22 => Self::Umask(random.pick(&["022", "027", "077"])),
             _ => {
                 if random.chance(1, 2) {
@@ -73,7 +75,7 @@ impl Change {
 
     /// Does it. What cannot be done is left alone, in both trees alike.
     pub(super) fn apply(&self, world: &World, program: &mut Program) {
-        for root in world.roots() {
+        for root in world.0.roots() {
             let at = |path: &str| root.join(path);
             let _ = match self {
                 Self::Edit(path) => edit(&at(path), false),
@@ -91,6 +93,10 @@ impl Change {
                 Self::Swap(one, other) => swap(&at(one), &at(other), &at("swapping")),
                 Self::HardLink(one, other) => fs::hard_link(at(one), at(other)),
                 Self::Comment(path) => comment(&at(path)),
+                Self::FileForDirectory(path) => {
+                    let _ = remove(&at(path));
+                    fs::write(at(path), "in place of a directory\n")
+                }
                 Self::Nothing | Self::Variable(..) | Self::Unset(_) | Self::Argument(_) | Self::Umask(_) => {
                     Ok(())
                 }

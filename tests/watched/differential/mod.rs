@@ -8,6 +8,7 @@ mod program;
 mod random;
 mod world;
 
+use crate::twin::Outcome;
 use changes::Change;
 use program::Program;
 use random::Random;
@@ -86,22 +87,20 @@ fn scenario(seed: u64, tally: &Tally, told: bool) {
         if random.chance(4, 5) {
             thread::sleep(std::time::Duration::from_millis(random.below(3) as u64 * 12 + 8));
         }
-        let (through, bare) = (world.call(&program, true), world.call(&program, false));
-        let outcome = world.outcome();
-        writeln!(story, "  {step}. {change:?} → {outcome}").unwrap();
+        let (outcome, differences) = world.compare(&program);
+        writeln!(story, "  {step}. {change:?} → {outcome:?}").unwrap();
         tally.steps.fetch_add(1, Ordering::Relaxed);
-        let counter = match outcome.as_str() {
-            "hit" => &tally.hits,
-            outcome if outcome.ends_with("kept") && !outcome.contains("not kept") => &tally.kept,
-            _ => &tally.not_kept,
+        let counter = match outcome {
+            Outcome::Hit => &tally.hits,
+            Outcome::Kept => &tally.kept,
+            Outcome::NotKept(_) | Outcome::Bypass => &tally.not_kept,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        let differences = world.differences(&through, &bare);
         if !differences.is_empty() {
             let text = format!("seed {seed}\n{program}\n{story}  {}", differences.join("\n  "));
             tally.wrong.lock().unwrap_or_else(PoisonError::into_inner).push(text);
             if told {
-                world.keep();
+                world.0.keep();
             }
             return;
         }

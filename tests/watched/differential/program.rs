@@ -126,7 +126,7 @@ fn statement(random: &mut Random) -> String {
         41 => format!("(echo one > {p}; cat {q}) & wait"),
         42 => format!("echo x > {p}.tmp && mv {p}.tmp {p}"),
         43 => format!("mv {d} {e}"),
-        44 => format!("cp -r {d} {e}"),
+        44 => format!("cp -r d0 {}", random.pick(&["d1", "d2", "n3"])),
         45 => format!("rm -rf {d}/m1"),
         46 => "[ t0 -nt t1 ] && echo newer || echo older".to_owned(),
         47 => "n=$(sed -n 's/NAME=//p' settings); eval \"echo \\${$n-unset}\"".to_owned(),

@@ -15,6 +15,10 @@ const MADE: fn(&mut Access) = |it| {
     it.changed = true;
     it.made = true;
 };
+const MADE_ANEW: fn(&mut Access) = |it| {
+    MADE(it);
+    it.kept_on_change = true;
+};
 const KEPT: fn(&mut Access) = |it| {
     it.changed = true;
     it.kept_on_change = true;
@@ -26,9 +30,13 @@ fn each_way_to_change_is_told_apart() {
         let cases: &[(&str, &str, Access)] = &[
             ("echo x > old", "old", only(MADE)),
             ("echo x >> old", "old", only(KEPT)),
-            ("echo x >> new", "new", only(MADE)),
-            ("mkdir new", "new", only(MADE)),
-            ("ln -s old new", "new", only(MADE)),
+            ("echo x > new", "new", only(MADE)),
+            ("chmod 755 old; echo x > old", "old", only(KEPT)),
+            ("umask 077; echo x > old", "old", only(MADE_ANEW)),
+            ("set -C; echo x > new", "new", only(MADE_ANEW)),
+            ("echo x >> new", "new", only(MADE_ANEW)),
+            ("mkdir new", "new", only(MADE_ANEW)),
+            ("ln -s old new", "new", only(MADE_ANEW)),
             (
                 "rm old",
                 "old",
@@ -85,7 +93,7 @@ fn moves_and_links_change_both_names() {
         assert!(ran.access(folder.path().join("old")).kept_on_change);
         assert!(ran.access(folder.path().join("new")).made);
         let (folder, ran) = changed(mechanism, "mkdir d; mv d e; echo > e/f; cat e/f; ls e");
-        assert_eq!(ran.access(folder.path().join("e")), only(MADE));
+        assert_eq!(ran.access(folder.path().join("e")), only(MADE_ANEW));
         assert_eq!(ran.access(folder.path().join("e/f")), only(MADE));
     }
 }

@@ -1,0 +1,329 @@
+//! Two equal trees: in the one every call goes through cashet, in the other it does not. Both must give the same
+//! streams, status and tree after every call.
+//!
+//! None of them is below `/tmp`, where much is tolerated that is not elsewhere.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
+use tempfile::TempDir;
+
+/// The program under test.
+pub(crate) const CASHET: &str = env!("CARGO_BIN_EXE_cashet");
+
+/// The two trees, each with a HOME and a TMPDIR of its own.
+pub(crate) struct Twin {
+    base: TempDir,
+}
+
+/// How a call through cashet was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Hit,
+    Kept,
+    /// With the kind of reason.
+    NotKept(String),
+    Bypass,
+}
+
+/// What a call gave.
+pub(crate) struct Given {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) status: String,
+}
+
+/// A call that is being described.
+pub(crate) struct Call<'a> {
+    twin: &'a Twin,
+    options: Vec<OsString>,
+    words: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
+    umask: &'static str,
+    stdin: Option<(&'static str, u64)>,
+}
+
+impl Twin {
+    /// Two roots, marked by an empty `.git`.
+    pub(crate) fn new() -> Self {
+        let base = tempfile::Builder::new().prefix("twin-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let twin = Self { base };
+        twin.both(|root| {
+            // The store is there on both sides: a listing shows it.
+            for directory in [".git", ".cashet", "../home", "../tmp"] {
+                fs::create_dir_all(root.join(directory)).unwrap();
+            }
+        });
+        twin
+    }
+
+    /// The root of the tree that cashet works in, and that of the other.
+    pub(crate) fn roots(&self) -> [PathBuf; 2] {
+        [true, false].map(|through| self.side(through).join("project"))
+    }
+
+    fn side(&self, through: bool) -> PathBuf {
+        self.base.path().join(if through { "a" } else { "b" })
+    }
+
+    /// Does something in both trees.
+    pub(crate) fn both(&self, mut work: impl FnMut(&Path)) -> &Self {
+        self.roots().iter().for_each(|root| work(root));
+        self
+    }
+
+    /// Writes a file, with the directories above it.
+    pub(crate) fn write(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        self.both(|root| {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), bytes.as_ref()).unwrap();
+        })
+    }
+
+    pub(crate) fn remove(&self, path: &str) -> &Self {
+        self.both(|root| {
+            let path = root.join(path);
+            if path.symlink_metadata().unwrap().is_dir() {
+                fs::remove_dir_all(path).unwrap();
+            } else {
+                fs::remove_file(path).unwrap();
+            }
+        })
+    }
+
+    pub(crate) fn directory(&self, path: &str) -> &Self {
+        self.both(|root| fs::create_dir_all(root.join(path)).unwrap())
+    }
+
+    pub(crate) fn mode(&self, path: &str, mode: u32) -> &Self {
+        self.both(|root| fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap())
+    }
+
+    pub(crate) fn link(&self, text: &str, path: &str) -> &Self {
+        self.both(|root| {
+            let _ = fs::remove_file(root.join(path));
+            symlink(text, root.join(path)).unwrap();
+        })
+    }
+
+    /// Sets a modification time, in seconds after a fixed moment in the past.
+    pub(crate) fn touch(&self, path: &str, seconds: u64) -> &Self {
+        self.both(|root| {
+            let time = UNIX_EPOCH + Duration::from_secs(1_500_000_000 + seconds);
+            fs::File::open(root.join(path)).unwrap().set_modified(time).unwrap();
+        })
+    }
+
+    /// Every path of the tree, relative to its root.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let [_, bare] = self.roots();
+        tree(&bare).keys().filter_map(|path| path.to_str().map(str::to_owned)).collect()
+    }
+
+    /// A call of these words.
+    pub(crate) fn call<Word: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = Word>) -> Call<'_> {
+        Call {
+            twin: self,
+            options: Vec::new(),
+            words: words.into_iter().map(|word| word.as_ref().to_owned()).collect(),
+            variables: Vec::new(),
+            umask: "022",
+            stdin: None,
+        }
+    }
+
+    /// A call of a line of shell.
+    pub(crate) fn sh(&self, line: &str) -> Call<'_> {
+        self.call(["sh", "-c", line])
+    }
+
+    /// Leaves the trees there to be looked at.
+    pub(crate) fn keep(self) {
+        println!("{}", self.base.keep().display());
+    }
+
+    /// In which paths the two trees differ, and how.
+    fn differing_paths(&self) -> Vec<String> {
+        let [ours, theirs] = self.roots().map(|root| tree(&root));
+        let all = ours.keys().chain(theirs.keys().filter(|path| !ours.contains_key(*path)));
+        let different = all.filter(|path| ours.get(*path) != theirs.get(*path));
+        let line = |path: &PathBuf| {
+            format!("{}: {:?} instead of {:?}", path.display(), ours.get(path), theirs.get(path))
+        };
+        different.map(line).collect()
+    }
+}
+
+impl Call<'_> {
+    /// Options of `exec`.
+    pub(crate) fn with(mut self, options: &[&str]) -> Self {
+        self.options.extend(options.iter().map(OsString::from));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn umask(mut self, mask: &'static str) -> Self {
+        self.umask = mask;
+        self
+    }
+
+    /// Standard input is this file of the tree, from this offset on.
+    pub(crate) fn stdin(mut self, path: &'static str, offset: u64) -> Self {
+        self.stdin = Some((path, offset));
+        self
+    }
+
+    fn on(&self, through: bool) -> Given {
+        let side = self.twin.side(through);
+        let root = side.join("project");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "umask \"$1\"; shift; exec \"$@\"", "sh", self.umask]);
+        if through {
+            command.args([CASHET, "exec", "--report"]).arg(self.report()).args(&self.options).arg("--");
+        }
+        command.args(&self.words).current_dir(&root).env_clear();
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
+        command.env("HOME", side.join("home")).env("TMPDIR", side.join("tmp"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let stdin = self.stdin.map(|(path, offset)| {
+            use std::io::{Seek, SeekFrom};
+            let mut file = fs::File::open(root.join(path)).unwrap();
+            file.seek(SeekFrom::Start(offset)).unwrap();
+            file
+        });
+        let ran = command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).output().unwrap();
+        Given { stdout: ran.stdout, stderr: without_ours(&ran.stderr), status: ran.status.to_string() }
+    }
+
+    fn report(&self) -> PathBuf {
+        self.twin.base.path().join("report")
+    }
+
+    /// What the last call told of itself.
+    pub(crate) fn told(&self) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.report()).unwrap()).unwrap()
+    }
+
+    /// Makes the call on both sides: how it was answered, and all in which the sides differ.
+    pub(crate) fn compare(&self) -> (Outcome, Vec<String>) {
+        let _ = fs::remove_file(self.report());
+        let (ours, theirs) = (self.on(true), self.on(false));
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        let mut differences = Vec::new();
+        for (name, ours, theirs) in
+            [("stdout", &ours.stdout, &theirs.stdout), ("stderr", &ours.stderr, &theirs.stderr)]
+        {
+            if ours != theirs {
+                differences.push(format!("{name}: {} instead of {}", text(ours), text(theirs)));
+            }
+        }
+        if ours.status != theirs.status {
+            differences.push(format!("{} instead of {}", ours.status, theirs.status));
+        }
+        differences.extend(self.twin.differing_paths());
+        (outcome_of(&self.told()), differences)
+    }
+
+    /// Makes the call on both sides, which must agree.
+    #[track_caller]
+    pub(crate) fn agree(&self) -> Outcome {
+        let (outcome, differences) = self.compare();
+        assert!(differences.is_empty(), "{:?}: {outcome:?}\n  {}", self.words, differences.join("\n  "));
+        outcome
+    }
+
+    /// Makes the call on both sides, which must agree; it must run.
+    #[track_caller]
+    pub(crate) fn runs(&self) -> Outcome {
+        settle();
+        let outcome = self.agree();
+        assert_ne!(outcome, Outcome::Hit, "{:?}", self.words);
+        outcome
+    }
+
+    /// Makes the call on both sides, which must agree; it must not run.
+    #[track_caller]
+    pub(crate) fn hits(&self) {
+        let outcome = self.agree();
+        assert_eq!(outcome, Outcome::Hit, "{:?}: {}", self.words, self.told());
+    }
+
+    /// Runs so many times at most; from then on it is answered from what was kept.
+    #[track_caller]
+    pub(crate) fn settles_after(&self, runs: usize) {
+        settle();
+        let mut told = Vec::new();
+        for _ in 0..runs {
+            told.push(self.agree());
+            settle();
+        }
+        let outcome = self.agree();
+        assert_eq!(outcome, Outcome::Hit, "{:?} after {told:?}: {}", self.words, self.told());
+        self.hits();
+    }
+
+    /// It is never answered from what was kept.
+    #[track_caller]
+    pub(crate) fn never_settles(&self) {
+        for _ in 0..4 {
+            self.runs();
+        }
+    }
+}
+
+/// Waits until the clock that stamps files has moved on: what is younger than its tick is kept with more care, and the
+/// number of runs would depend on the moment.
+pub(crate) fn settle() {
+    std::thread::sleep(Duration::from_millis(25));
+}
+
+fn outcome_of(told: &serde_json::Value) -> Outcome {
+    let text = |name: &str| told.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let reason = told.get("not_kept").and_then(|why| why.get("reason")).and_then(serde_json::Value::as_str);
+    match (text("outcome"), reason) {
+        ("hit", _) => Outcome::Hit,
+        ("miss", None) => Outcome::Kept,
+        ("miss", Some(reason)) => Outcome::NotKept(reason.to_owned()),
+        ("bypass" | "bypassed", _) => Outcome::Bypass,
+        (other, _) => panic!("{other}: {told}"),
+    }
+}
+
+/// Standard error without lines of cashet's own. Processes side by side write their messages in any order.
+fn without_ours(stderr: &[u8]) -> Vec<u8> {
+    let lines = stderr.split_inclusive(|byte| *byte == b'\n');
+    let mut lines: Vec<&[u8]> = lines.filter(|line| !line.starts_with(b"cashet: ")).collect();
+    lines.sort_unstable();
+    lines.concat()
+}
+
+/// Kind, mode and content of everything below `root`.
+fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let wanted = |entry: &walkdir::DirEntry| {
+        ![".git", ".cashet", "__pycache__", ".pytest_cache"].iter().any(|name| entry.file_name() == *name)
+    };
+    for entry in walkdir::WalkDir::new(root).min_depth(1).into_iter().filter_entry(wanted) {
+        let entry = entry.unwrap();
+        let path = entry.path();
+        let metadata = path.symlink_metadata().unwrap();
+        let mode = metadata.permissions().mode() & 0o7777;
+        let text = if metadata.is_symlink() {
+            format!("link to {}", fs::read_link(path).unwrap().display())
+        } else if metadata.is_dir() {
+            format!("directory {mode:o}")
+        } else {
+            format!("file {mode:o} {}", fs::read(path).unwrap().escape_ascii())
+        };
+        found.insert(path.strip_prefix(root).unwrap().to_path_buf(), text);
+    }
+    found
+}
