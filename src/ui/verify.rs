@@ -9,7 +9,6 @@ use super::page::{Look, Page};
 use super::{commits, compare, escape, facts, human};
 use crate::digest::CommitId;
 use crate::error::Result;
-use crate::hash::manifest::Change;
 use crate::memo::Difference;
 use crate::memo::verify::{Cause, Contrast, Departure, How, Item, Obstacle, Verdict};
 use crate::record::{Commit, Content, OutputTree, Replay};
@@ -114,7 +113,8 @@ fn item_words(item: &Item) -> String {
 
 fn show_departure(departure: &Departure, page: &mut Page<'_>) -> Result<()> {
     let line = format!("  {}: {}", item_words(&departure.item), how_words(&departure.how));
-    page.line(&page.look.paint(&line, Role::Changed).into_owned())?;
+    let line = page.look.paint(&line, Role::Changed).into_owned();
+    page.line(&line)?;
     if let How::Content(contrast) = &departure.how
         && contrast.line.is_some()
     {
@@ -126,7 +126,8 @@ fn show_departure(departure: &Departure, page: &mut Page<'_>) -> Result<()> {
     }
     for cause in &departure.causes {
         let words = format!("    {}", cause_words(*cause));
-        page.line(&page.look.paint(&words, Role::Faint).into_owned())?;
+        let words = page.look.paint(&words, Role::Faint).into_owned();
+        page.line(&words)?;
     }
     Ok(())
 }
@@ -269,18 +270,13 @@ const fn cause_code(cause: Cause) -> &'static str {
 }
 
 fn obstacle_json(obstacle: &Obstacle, commit: &Commit) -> Object {
-    let object = match obstacle {
+    let kind = match obstacle {
         Obstacle::Differs(difference) => match difference.as_ref() {
-            Difference::Known(Change { part, before, after }) => {
-                let value = |value: &Option<_>| value.as_ref().map_or(Json::Null, facts::value_json);
-                facts::part_json(part).with("before", value(before)).with("after", value(after))
-            }
-            Difference::Seen { then, now } => Object::part()
-                .with("before", facts::observation_json(then))
-                .with("after", facts::observation_json(now)),
+            Difference::Known(_) => "fact",
+            Difference::Seen { .. } => "observation",
         },
-        Obstacle::Moved(path) => Object::part().with("moved", json::text(path.as_os_str().as_bytes())),
-        Obstacle::Other(_) => Object::part(),
+        Obstacle::Moved(_) => "moved",
+        Obstacle::Other(_) => "other",
     };
-    object.with("text", obstacle_words(obstacle, commit))
+    Object::part().with("kind", kind).with("text", obstacle_words(obstacle, commit))
 }

@@ -71,7 +71,7 @@ impl Attempt<'_> {
         follower: &mut Follower<'_>,
     ) -> Result<Attempted> {
         let refused = |error: &Error| Ok(Attempted::CannotRun(vec![Obstacle::Other(error.to_string())]));
-        if let Err(error) = outputs.set_aside(undo) {
+        if let Err(error) = undo.begin().and_then(|()| outputs.set_aside(undo)) {
             return refused(&error);
         }
         let obstacles = self.obstacles();
@@ -85,8 +85,9 @@ impl Attempt<'_> {
             Ok(finished) => finished,
             Err(error) => return refused(&error),
         };
-        let made = outputs.unseen(undo);
-        made.iter().for_each(|path| undo.made(path));
+        for path in outputs.unseen(undo) {
+            undo.made(&path);
+        }
         if let Some(signal) = finished.signal {
             return Ok(Attempted::Interrupted(signal));
         }

@@ -88,7 +88,7 @@ fn environment(ours: &[(OsString, OsString)], directory: &Path, present: &Path) 
     if directory != present
         && let Some((_, value)) = environment.iter_mut().find(|(name, _)| name == "PWD")
     {
-        *value = directory.as_os_str().to_owned();
+        directory.as_os_str().clone_into(value);
     }
     environment
 }

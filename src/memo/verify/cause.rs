@@ -179,7 +179,7 @@ fn name_of(text: &[u8], names: &[&str]) -> usize {
     let length = run(text, |byte| byte.is_ascii_alphabetic());
     let word = text.get(..length).unwrap_or_default();
     let is_one = |name: &&str| word == name.as_bytes() || Some(word) == name.as_bytes().get(..3);
-    if names.iter().any(|name| is_one(&name)) { length } else { 0 }
+    if names.iter().any(is_one) { length } else { 0 }
 }
 
 /// A date, a time of day, a number of seconds since 1970, the name of a day or a month with its day.

@@ -8,11 +8,14 @@ use crate::error::{Error, Result};
 use crate::exec::Witness;
 use crate::hash::files;
 use crate::record::{Evidence, Places, Timestamp};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
+use nix::unistd::Pid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -70,13 +73,21 @@ impl<'a> Undo<'a> {
         }
     }
 
+    /// Sees to it that things can be put aside.
+    ///
+    /// # Errors
+    /// When there is no place for them; then nothing must run.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.place().map(|_| ())
+    }
+
     /// Moves what is at `path` away until the end.
     ///
     /// # Errors
     /// When it cannot be moved; it is where it was then.
     pub(super) fn move_aside(&mut self, path: &Path) -> Result<()> {
         self.remember_time(path.parent());
-        let to = self.free_name()?;
+        let to = self.free_name(path)?;
         // Known before it happens: a half-moved path is moved back.
         self.steps.push((path.to_path_buf(), Before::Aside(to.clone())));
         match move_path(path, &to) {
@@ -99,7 +110,11 @@ impl<'a> Undo<'a> {
                 self.steps.push((path.to_path_buf(), before));
                 self.touched.insert(path.to_path_buf());
             }
-            Err(error) => self.troubles.push(error),
+            Err(error) => {
+                self.troubles.push(error);
+                // The run is ended: the less it changes that cannot be put back, the better.
+                let _ = kill(Pid::this(), Signal::SIGTERM);
+            }
         }
     }
 
@@ -122,7 +137,7 @@ impl<'a> Undo<'a> {
         if !kind.is_file() {
             return Ok(Before::Special);
         }
-        let copy = self.free_name()?;
+        let copy = self.free_name(path)?;
         copy_file(path, &copy, &metadata).map_err(|error| Error::io("copy aside", path, error))?;
         Ok(Before::File { evidence: Evidence::of(&metadata), copy })
     }
@@ -194,18 +209,26 @@ impl<'a> Undo<'a> {
         })
     }
 
-    fn free_name(&mut self) -> Result<PathBuf> {
-        let directory = match &self.directory {
-            Some(directory) => directory.clone(),
-            None => {
-                let unmade = |error| Error::io("create a directory in", &self.replaced, error);
-                fs::create_dir_all(&self.replaced).map_err(unmade)?;
-                let made = tempfile::Builder::new().prefix("verify-").tempdir_in(&self.replaced);
-                self.directory.insert(made.map_err(unmade)?.keep()).clone()
-            }
-        };
+    /// A name in the directory for what is put aside; a list there says what is whose, should we be killed.
+    fn free_name(&mut self, path: &Path) -> Result<PathBuf> {
+        let directory = self.place()?;
         self.count += 1;
+        let line = [self.count.to_string().as_bytes(), b"\t", path.as_os_str().as_bytes(), b"\n"].concat();
+        let list = directory.join("paths");
+        let written = fs::OpenOptions::new().create(true).append(true).open(&list);
+        let written = written.and_then(|mut list| list.write_all(&line));
+        written.map_err(|error| Error::io("write to", &list, error))?;
         Ok(directory.join(self.count.to_string()))
+    }
+
+    fn place(&mut self) -> Result<PathBuf> {
+        if let Some(directory) = &self.directory {
+            return Ok(directory.clone());
+        }
+        let unmade = |error| Error::io("create a directory in", &self.replaced, error);
+        fs::create_dir_all(&self.replaced).map_err(unmade)?;
+        let made = tempfile::Builder::new().prefix("verify-").tempdir_in(&self.replaced);
+        Ok(self.directory.insert(made.map_err(unmade)?.keep()).clone())
     }
 
     fn remember_time(&mut self, directory: Option<&Path>) {
