@@ -205,6 +205,17 @@ pub enum Observation {
         /// Groups of files with one time, oldest group first, each sorted.
         groups: Vec<Vec<StoredPath>>,
     },
+    /// How the modification times of some files stood to those of files that were looked at and then written.
+    Around {
+        /// The files that were written, sorted.
+        written: Vec<StoredPath>,
+        /// Files older than each of them, sorted.
+        older: Vec<StoredPath>,
+        /// Files of the same time as all of them, sorted.
+        same: Vec<StoredPath>,
+        /// Files newer than each of them, sorted.
+        newer: Vec<StoredPath>,
+    },
     /// The exact modification time of a path.
     Modified {
         /// The path.
@@ -340,6 +351,9 @@ impl Encode for Observation {
                 to.unsigned(12).value(path).list(names).digest(digest)
             }
             Self::Network => to.unsigned(13),
+            Self::Around { written, older, same, newer } => {
+                to.unsigned(14).list(written).list(older).list(same).list(newer)
+            }
         };
     }
 }
@@ -381,6 +395,12 @@ impl Decode for Observation {
                 digest: from.digest()?,
             },
             13 => Self::Network,
+            14 => Self::Around {
+                written: from.list()?,
+                older: from.list()?,
+                same: from.list()?,
+                newer: from.list()?,
+            },
             tag => return Err(DecodeError::UnknownTag(tag)),
         })
     }

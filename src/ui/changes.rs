@@ -114,7 +114,9 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
             format!("importable entries of {} {}", shown(path), plural(verb("changed")))
         }
         Observation::Network => "the network may not decide the result".to_owned(),
-        Observation::TimeOrder { .. } => format!("order of modification times {}", verb("changed")),
+        Observation::TimeOrder { .. } | Observation::Around { .. } => {
+            format!("order of modification times {}", verb("changed"))
+        }
         Observation::Modified { path, .. } => {
             format!("modification time of {} {}", shown(path), verb("changed"))
         }
@@ -158,6 +160,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::State { path: at, follow, .. } => (if *follow { 1 } else { 2 }, path(at)),
         Observation::Listing { path: at, .. } => (3, path(at)),
         Observation::TimeOrder { .. } => (4, Vec::new()),
+        Observation::Around { written, .. } => (15, written.first().map(path).unwrap_or_default()),
         Observation::Modified { path: at, .. } => (5, path(at)),
         Observation::Stdin(_) => (6, Vec::new()),
         Observation::Descriptor { number, .. } => (7, number.to_be_bytes().to_vec()),

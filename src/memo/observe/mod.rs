@@ -74,6 +74,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         observed: Observed::default(),
         contents: BTreeMap::new(),
         refusing: BTreeSet::new(),
+        rewritten: Vec::new(),
         by_bytecode: by_bytecode(trace),
         timed: Vec::new(),
     };
@@ -90,6 +91,10 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.refusing()?;
     observer.descriptors()?;
     times::observe(&mut observer.observed, &observer.timed, run.places, run.captured.shows_times);
+    if !observer.rewritten.is_empty() {
+        let others = observer.looked_at();
+        times::around(&mut observer.observed, &observer.rewritten, &others, run.places);
+    }
     variables::observe(run, trace, &observer.contents, &mut observer.observed);
     Ok(observer.observed)
 }
@@ -106,6 +111,8 @@ struct Observer<'a> {
     contents: BTreeMap<PathBuf, crate::digest::Digest>,
     /// Python sources whose bytecode was read.
     by_bytecode: BTreeSet<PathBuf>,
+    /// Files inside the root that were looked at and then written, with their times before.
+    rewritten: Vec<(PathBuf, Timestamp)>,
     /// Directories inside the root in which something was tried and left no trace.
     refusing: BTreeSet<PathBuf>,
     /// Files inside the root that were looked at but neither opened nor written.
@@ -235,6 +242,13 @@ impl Observer<'_> {
                 self.state(&behind, true)?;
             }
         }
+        if let (FileState::File { .. } | FileState::LargeFile { .. }, Some(evidence)) =
+            (&before.state, before.evidence)
+            && (access.looked || access.looked_at_link)
+            && !self.only_output(path)
+        {
+            self.rewritten.push((path.to_path_buf(), evidence.modified));
+        }
         if net {
             self.observed.created = true;
             self.output(path, now.as_ref(), before);
@@ -309,6 +323,19 @@ impl Observer<'_> {
         let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
         let read_alone = access.read && !access.changed && existed;
         in_scratch && !read_alone
+    }
+
+    /// Regular files inside the root that were looked at by name and not written, whether or not they were opened.
+    fn looked_at(&self) -> Vec<PathBuf> {
+        let counts = |path: &Path, access: &Access| {
+            (access.looked || access.looked_at_link)
+                && !access.changed
+                && self.scope.relative(path).is_some()
+                && !self.is_ignored(path, *access)
+                && fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+        };
+        let looked = self.trace.accesses.iter().filter(|(path, access)| counts(path, access));
+        looked.map(|(path, _)| path.clone()).collect()
     }
 
     /// Whether `path` is in the manifest in normal form.
