@@ -84,6 +84,9 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
             listing_holds(&resolve(path), *everything, digest, evidence, present.now)
         }
         Observation::TimeOrder { groups } => Held::when(order_holds(groups, present.places)),
+        Observation::Around { written, older, same, newer } => {
+            Held::when(around_holds(written, [older, same, newer], present.places))
+        }
         Observation::Importable { path, names, digest } => {
             directory_holds(&resolve(path), digest, evidence, present.now, |entries| {
                 importable_of(entries, names)
@@ -320,6 +323,23 @@ fn order_holds(groups: &[Vec<StoredPath>], places: &Places) -> bool {
         previous = Some(first);
     }
     true
+}
+
+fn around_holds(written: &[StoredPath], [older, same, newer]: [&[StoredPath]; 3], places: &Places) -> bool {
+    // The earliest and the latest; `None` where one of the files is not there.
+    let span = |paths: &[StoredPath]| {
+        let times =
+            paths.iter().map(|path| fs::metadata(places.resolve(path)).ok().map(|now| modified(&now)));
+        let times: Option<Vec<Timestamp>> = times.collect();
+        times.map(|times| (times.iter().min().copied(), times.iter().max().copied()))
+    };
+    let spans = [written, older, same, newer].map(span);
+    let [Some((Some(first), Some(last))), Some((_, older)), Some(same), Some((newer, _))] = spans else {
+        return false;
+    };
+    older.is_none_or(|older| older < first)
+        && newer.is_none_or(|newer| newer > last)
+        && (same == (None, None) || (first == last && same == (Some(first), Some(first))))
 }
 
 #[cfg(test)]

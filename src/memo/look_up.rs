@@ -85,7 +85,7 @@ pub(super) fn find(
 }
 
 /// What does not hold of a candidate; only the first of it, unless `every` is asked for. Renews its evidence.
-fn differences<'s>(
+pub(super) fn differences<'s>(
     candidate: &mut Candidate,
     present: &Present<'_>,
     policy: &Policy,

@@ -72,6 +72,12 @@ pub fn resolve_references(request: &mut Request, products: &dyn Products, store:
     Ok(())
 }
 
+/// The first word that stands for a product, or has one as its value.
+#[must_use]
+pub fn first_reference(words: &[OsString]) -> Option<&OsString> {
+    words.iter().find(|word| written(word.as_bytes()).is_some())
+}
+
 /// Opens what `--stdin=PATH` or `--stdin=cashet:REV[:PATH]` names.
 ///
 /// # Errors

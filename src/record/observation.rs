@@ -233,6 +233,17 @@ pub enum Observation {
         /// Groups of files with one time, oldest group first, each sorted.
         groups: Vec<Vec<StoredPath>>,
     },
+    /// How the modification times of some files stood to those of files that were looked at and then written.
+    Around {
+        /// The files that were written, sorted.
+        written: Vec<StoredPath>,
+        /// Files older than each of them, sorted.
+        older: Vec<StoredPath>,
+        /// Files of the same time as all of them, sorted.
+        same: Vec<StoredPath>,
+        /// Files newer than each of them, sorted.
+        newer: Vec<StoredPath>,
+    },
     /// The exact modification time of a path.
     Modified {
         /// The path.
@@ -369,6 +380,9 @@ impl Encode for Observation {
             }
             Self::Network => to.unsigned(13),
             Self::Search { path, programs } => to.unsigned(14).digest(path).list(programs),
+            Self::Around { written, older, same, newer } => {
+                to.unsigned(15).list(written).list(older).list(same).list(newer)
+            }
         };
     }
 }
@@ -411,6 +425,12 @@ impl Decode for Observation {
             },
             13 => Self::Network,
             14 => Self::Search { path: from.digest()?, programs: from.list()? },
+            15 => Self::Around {
+                written: from.list()?,
+                older: from.list()?,
+                same: from.list()?,
+                newer: from.list()?,
+            },
             tag => return Err(DecodeError::UnknownTag(tag)),
         })
     }

@@ -122,6 +122,9 @@ pub fn observation(observation: &Observation) -> Line {
             let files: usize = groups.iter().map(Vec::len).sum();
             line("time order", human::count(u64::try_from(files).unwrap_or(u64::MAX), "file"), "")
         }
+        Observation::Around { written, .. } => {
+            line("time order", format!("around {}", written.first().map(shown).unwrap_or_default()), "")
+        }
         Observation::Modified { path, time, .. } => {
             line("time", shown(path), human::moment(*time, &TimeZone::UTC))
         }
@@ -177,6 +180,14 @@ pub fn observation_json(observation: &Observation) -> Object {
             .with("path", json::path(path))
             .with("follow", *follow)
             .with("time", json::moment(*time)),
+        Observation::Around { written, older, same, newer } => {
+            let paths = |paths: &[StoredPath]| paths.iter().map(json::path).collect::<Json>();
+            of("around")
+                .with("written", paths(written))
+                .with("older", paths(older))
+                .with("same", paths(same))
+                .with("newer", paths(newer))
+        }
         Observation::Stdin(StdinUse::Content { offset, digest, left_at }) => {
             of("stdin").with("offset", *offset).with("digest", json::digest(digest)).with("left_at", *left_at)
         }

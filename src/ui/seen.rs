@@ -36,7 +36,9 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         }
         Observation::Search { .. } => "PATH leads to other programs".to_owned(),
         Observation::Network => "the network may not decide the result".to_owned(),
-        Observation::TimeOrder { .. } => format!("order of modification times {}", verb("changed")),
+        Observation::TimeOrder { .. } | Observation::Around { .. } => {
+            format!("order of modification times {}", verb("changed"))
+        }
         Observation::Modified { path, .. } => {
             format!("modification time of {} {}", shown(path), verb("changed"))
         }
@@ -91,6 +93,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Importable { path: at, .. } => (13, path(at)),
         Observation::Network => (14, Vec::new()),
         Observation::Search { .. } => (15, Vec::new()),
+        Observation::Around { written, .. } => (16, written.first().map(path).unwrap_or_default()),
     }
 }
 

@@ -6,6 +6,7 @@ use super::changes::{self, Background};
 use super::colour::Role;
 use super::json::{self, Object};
 use super::page::{Look, Page};
+use super::seen;
 use super::{commits, compare, escape, facts, human};
 use crate::digest::CommitId;
 use crate::error::Result;
@@ -183,7 +184,7 @@ fn obstacle_words(obstacle: &Obstacle, commit: &Commit) -> String {
     match obstacle {
         Obstacle::Differs(difference) => match difference.as_ref() {
             Difference::Known(change) => changes::phrase(change, background(commit)),
-            Difference::Seen { then, now } => changes::observed(Some(then), Some(now)),
+            Difference::Seen { then, now } => seen::observed(Some(then), Some(now)),
         },
         Obstacle::Moved(path) => {
             format!("{} changed while it ran", escape::line(path.as_os_str().as_bytes()))

@@ -168,7 +168,8 @@ fn the_compiler_and_make() {
 #[test]
 fn git_reads_its_repository() {
     let twin = Twin::new();
-    twin.write("file", "one\n");
+    // Younger than the index, it would make git write the index anew.
+    twin.write("file", "one\n").touch("file", 1);
     twin.both(|root| {
         for words in [
             &["init", "-q"][..],
@@ -234,6 +235,98 @@ fn the_network_is_not_kept_unless_the_call_says_so() {
     let own = "import http.server, threading, urllib.request\ns = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\nt = threading.Thread(target=s.handle_request)\nt.start()\nprint(urllib.request.urlopen('http://127.0.0.1:%d/lines' % s.server_port).read())\nt.join()\n";
     twin.write("own.py", format!("import sys, os\nsys.stderr = open(os.devnull, 'w')\n{own}"));
     twin.call(["python3", "own.py"]).settles_after(1);
+}
+
+#[test]
+fn the_readme_line_on_the_examples() {
+    let twin = Twin::new();
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    twin.both(|root| {
+        let copied = Command::new("cp").arg("-r").arg(&examples).arg(root.join("examples")).status().unwrap();
+        assert!(copied.success());
+        let _ = std::fs::remove_dir_all(root.join("examples/out"));
+        std::fs::create_dir(root.join("examples/out")).unwrap();
+    });
+    settle();
+    let call = twin.call(["python3", "examples/train.py", "--lr", "0.01", "--epochs", "2"]);
+    call.settles_after(1);
+    twin.write("examples/data/unrelated.txt", "beside\n");
+    call.hits();
+    twin.remove("examples/out/model.json");
+    call.hits();
+    let [root, _] = twin.roots();
+    let data = std::fs::read_to_string(root.join("examples/data/penguins.csv")).unwrap();
+    let fewer: String = data.lines().take(60).map(|line| format!("{line}\n")).collect();
+    twin.write("examples/data/penguins.csv", fewer);
+    call.runs();
+    assert!(call.told().to_string().contains("penguins.csv"), "{}", call.told());
+}
+
+#[test]
+fn a_header_decides_what_is_built() {
+    let twin = c_project();
+    let make = twin.call(["make", "-j2"]);
+    make.settles_after(2);
+    for bytes in ["#define SEVEN 7\nint part(void); /* said */\n", "#define SEVEN (3 + 4)\nint part(void);\n"]
+    {
+        twin.write("part.h", bytes);
+        make.runs();
+        make.settles_after(2);
+    }
+    for flags in ["-O0", "-O2", "-O0"] {
+        twin.remove("main.o").remove("part.o").remove("prog");
+        twin.call(["make", "-j2"]).env("CFLAGS", flags).agree();
+    }
+    let again = twin.call(["make", "-j2"]).env("CFLAGS", "-O3");
+    twin.remove("main.o").remove("part.o").remove("prog");
+    again.runs();
+    assert!(again.told().to_string().contains("CFLAGS"), "{}", again.told());
+}
+
+#[test]
+fn pytest_settles_at_once() {
+    let twin = project();
+    let tools = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-tools");
+    if !tools.join("pytest").is_dir() {
+        let mut pip = Command::new("python3");
+        let installed =
+            pip.args(["-m", "pip", "install", "-q", "--target"]).arg(&tools).arg("pytest").status();
+        if !installed.is_ok_and(|status| status.success()) {
+            println!("SKIPPED: pytest cannot be installed");
+            return;
+        }
+    }
+    twin.write("test_it.py", "def test_one():\n    assert len(open('lines').read()) == 6\ndef test_two(tmp_path):\n    (tmp_path / 'x').write_text('x')\n");
+    settle();
+    let tools = tools.to_str().unwrap().to_owned();
+    let call = |outcome: &mut Vec<Outcome>| {
+        let call = twin.call([
+            "sh",
+            "-c",
+            "python3 -m pytest -q -p no:cacheprovider test_it.py > log; grep -o '. passed' log; rm log",
+        ]);
+        outcome.push(call.env("PYTHONPATH", &tools).agree());
+        settle();
+    };
+    let mut outcomes = Vec::new();
+    (0..4).for_each(|_| call(&mut outcomes));
+    assert_eq!(outcomes.last(), Some(&Outcome::Hit), "{outcomes:?}");
+}
+
+#[test]
+fn another_user_and_another_session() {
+    let twin = project();
+    if has("su") && rustix::process::geteuid().is_root() {
+        twin.call(["su", "nobody", "-s", "/bin/sh", "-c", "echo as another"]).agree();
+        twin.call(["su", "nobody", "-s", "/bin/sh", "-c", "echo as another"]).agree();
+    }
+    if has("sudo") {
+        twin.call(["sudo", "-n", "true"]).agree();
+    }
+    if has("ssh") {
+        twin.call(["ssh"]).agree();
+    }
+    twin.sh("seq 1 8 | xargs -P4 -n1 sh -c 'cat a.csv > part.$0'").settles_after(1);
 }
 
 #[test]

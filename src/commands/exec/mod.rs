@@ -107,6 +107,9 @@ impl Ground {
         let finder = products::Finder { project: &self.project };
         if let Some(store) = &self.store {
             memo::resolve_references(&mut self.plan.request, &finder, store)?;
+        } else if let Some(word) = memo::first_reference(&self.plan.request.words) {
+            let reason = self.no_store.as_deref().unwrap_or("the store is not used");
+            return Err(Error::usage(format!("{} cannot be had: {reason}", word.display())));
         }
         let file = match &self.plan.stdin {
             StdinSource::Inherit | StdinSource::Null => return Ok(None),

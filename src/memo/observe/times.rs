@@ -3,6 +3,8 @@
 
 use super::Observed;
 use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +47,37 @@ pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Place
     } else if files.len() > 1 {
         let groups = order(files, places);
         observed.observations.push((Observation::TimeOrder { groups }, None));
+    }
+}
+
+/// Adds how the times of `others`, which were looked at, stood to those of the files that were looked at and then
+/// `written`, as they were before: by that `make` decides what to make anew, even if it comes out the same.
+pub(super) fn around(
+    observed: &mut Observed,
+    written: &[(PathBuf, Timestamp)],
+    others: &[PathBuf],
+    places: &Places,
+) {
+    let others: BTreeMap<StoredPath, Timestamp> =
+        others.iter().filter_map(|path| Some((places.store(path), modified(path, true)?))).collect();
+    if others.is_empty() {
+        return;
+    }
+    let mut alike: BTreeMap<[Vec<StoredPath>; 3], Vec<StoredPath>> = BTreeMap::new();
+    for (path, time) in written {
+        let those = |order: Ordering| {
+            others
+                .iter()
+                .filter(|(_, other)| (*other).cmp(time) == order)
+                .map(|(path, _)| path.clone())
+                .collect()
+        };
+        let sides = [Ordering::Less, Ordering::Equal, Ordering::Greater].map(those);
+        alike.entry(sides).or_default().push(places.store(path));
+    }
+    for ([older, same, newer], mut written) in alike {
+        written.sort();
+        observed.observations.push((Observation::Around { written, older, same, newer }, None));
     }
 }
 

@@ -75,7 +75,7 @@ fn a_run_that_nobody_waits_for_any_more_goes_on() {
         let plan = Plan::new(Path::new("/bin/sh"), &words, &environment, given).unwrap();
         let mut witness = Changes::default();
         std::thread::scope(|scope| {
-            drop(start_with(&[mechanism], scope, &plan, &mut witness, (&[], None)).unwrap())
+            drop(start_with(&[mechanism], scope, &plan, &mut witness, (&[], None)).unwrap());
         });
         assert_eq!(wait_for(&folder.path().join("done")), "done\n");
     }

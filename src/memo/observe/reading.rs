@@ -1,0 +1,256 @@
+//! What a run read, looked at, looked for and listed: how it was when the run began, or not kept.
+
+use super::importer::{self, Importer};
+use super::{Observer, counted, present};
+use crate::exec::Access;
+use crate::hash::entry::{LanguageKind, What};
+use crate::hash::memory::FileMemory;
+use crate::hash::{files, look};
+use crate::memo::reason::NotKept;
+use crate::record::{Evidence, FileState, Observation, Timestamp};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+impl Observer<'_> {
+    /// Whether looks at `path` say nothing about the result.
+    fn is_ignored(&self, path: &Path, access: Access) -> bool {
+        if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches(path) {
+            return true;
+        }
+        if self.is_source(path) && !self.is_read_as_data(path, access) {
+            return true;
+        }
+        let in_scratch = path.ancestors().any(|above| self.scratch.contains(above));
+        let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
+        let read_alone = access.read && !access.changed && existed;
+        in_scratch && !read_alone
+    }
+
+    /// Regular files inside the root that were looked at by name and not written, whether or not they were opened.
+    pub(super) fn looked_at(&self) -> Vec<PathBuf> {
+        let counts = |path: &Path, access: &Access| {
+            (access.looked || access.looked_at_link)
+                && !access.changed
+                && self.scope.relative(path).is_some()
+                && !self.is_ignored(path, *access)
+                && fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+        };
+        let looked = self.trace.accesses.iter().filter(|(path, access)| counts(path, access));
+        looked.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Whether `path` is in the manifest in normal form.
+    fn is_source(&self, path: &Path) -> bool {
+        self.run.captured.sources.iter().any(|source| source.absolute == path)
+    }
+
+    /// Whether a source was opened more often than its interpreter does for running it: its bytes count then.
+    fn is_read_as_data(&self, path: &Path, access: Access) -> bool {
+        let entry = &self.run.captured.command.entry;
+        let is_main = matches!(&entry.what, What::Script(script) if script == path);
+        let expected = match entry.language {
+            _ if self.by_bytecode.contains(path) => 0,
+            // It looks first whether the script is an archive.
+            LanguageKind::Python if is_main => 2,
+            _ => 1,
+        };
+        let opens = self.trace.reopened.get(path).copied().unwrap_or_else(|| u32::from(access.read));
+        opens > expected
+    }
+
+    pub(super) fn reads(&mut self) -> Result<(), NotKept> {
+        let importer = Importer::new(self.run.captured, self.trace);
+        let contents = self.contents();
+        for (path, access) in &self.trace.accesses {
+            // What was there before a change is observed with the change.
+            if access.changed || contents.contains(path) || self.is_ignored(path, *access) {
+                if contents.contains(path) && access.looked_at_link {
+                    self.state(path, false)?;
+                }
+                continue;
+            }
+            if access.listed {
+                self.listing(path, &importer)?;
+            }
+            if !access.listed || access.looked_at_link {
+                self.look(path, *access)?;
+            }
+        }
+        let contents: Vec<PathBuf> = contents.into_iter().collect();
+        self.digest(&contents)
+    }
+
+    /// The regular files whose content was used; a source in place of its bytecode.
+    fn contents(&self) -> BTreeSet<PathBuf> {
+        let mut contents = BTreeSet::new();
+        for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
+            match importer::source_of(path) {
+                Some(source) if self.is_source(&source) => {}
+                Some(source) => {
+                    contents.insert(source);
+                }
+                None if !access.changed && !self.is_ignored(path, *access) => {
+                    contents.insert(path.clone());
+                }
+                None => {}
+            }
+        }
+        contents
+    }
+
+    /// Observes what a path that was looked at, or looked for, leads to.
+    fn look(&mut self, path: &Path, access: Access) -> Result<(), NotKept> {
+        if access.looked_at_link {
+            self.state(path, false)?;
+        }
+        if access.looked {
+            self.state(path, true)?;
+        }
+        if access.absent {
+            self.absent(path)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing was there, not even a link that leads nowhere.
+    fn absent(&mut self, path: &Path) -> Result<(), NotKept> {
+        let state = look::state(path, false).0;
+        if state != FileState::Absent {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        self.observe(Observation::State { path: self.stored(path), follow: false, state }, None);
+        Ok(())
+    }
+
+    pub(super) fn state(&mut self, path: &Path, follow: bool) -> Result<(), NotKept> {
+        if let Some(young) = self.watcher.young.get(path).filter(|_| follow) {
+            let (now, evidence) = look::state(path, true);
+            if now != *young {
+                return Err(NotKept::InputMoved(path.to_path_buf()));
+            }
+            self.observe(Observation::State { path: self.stored(path), follow, state: now }, evidence);
+            return Ok(());
+        }
+        let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
+        let moved = metadata.as_ref().is_ok_and(|metadata| self.moved(metadata));
+        let (state, evidence) = look::state(path, follow);
+        if self.came_or_went(path, follow, &state) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        if moved && !matches!(state, FileState::Directory { .. } | FileState::Special { .. }) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        if matches!(state, FileState::File { .. } | FileState::LargeFile { .. })
+            && self.scope.relative(path).is_some()
+        {
+            self.timed.push(path.to_path_buf());
+        }
+        self.observe(Observation::State { path: self.stored(path), follow, state }, evidence);
+        Ok(())
+    }
+
+    /// Whether there is something now where nothing was at the first look, or the other way round.
+    fn came_or_went(&self, path: &Path, follow: bool, now: &FileState) -> bool {
+        if !follow {
+            return *now == FileState::Absent;
+        }
+        let is_directory = matches!(now, FileState::Directory { .. });
+        match self.watcher.first.get(path) {
+            Some(Some(first)) => {
+                *now == FileState::Absent || is_directory != (first.mode & libc::S_IFMT == libc::S_IFDIR)
+            }
+            Some(None) => !matches!(now, FileState::Absent | FileState::Unreadable { .. }),
+            None => false,
+        }
+    }
+
+    /// Whether the times of a file do not prove that it stayed as it was when the run began.
+    fn moved(&self, metadata: &fs::Metadata) -> bool {
+        self.is_young(&Evidence::of(metadata))
+    }
+
+    pub(super) fn is_young(&self, evidence: &Evidence) -> bool {
+        evidence.changed >= self.run.started || evidence.modified >= self.run.started
+    }
+
+    fn listing(&mut self, path: &Path, importer: &Importer) -> Result<(), NotKept> {
+        let stored = self.stored(path);
+        if importer.lists(path) {
+            let names = importer.names();
+            let Ok((digest, evidence)) = look::importable(path, &names) else {
+                return Err(NotKept::InputMoved(path.to_path_buf()));
+            };
+            self.observe(Observation::Importable { path: stored, names, digest }, evidence);
+            return Ok(());
+        }
+        let everything = self.scope.is_named(path);
+        let taken = self.watcher.listings.get(path);
+        let digest = match taken {
+            Some(entries) => {
+                let entries = self.without_passing(path, entries.clone());
+                files::listing_digest(&counted(&entries, everything))
+            }
+            None => match files::listing(path, everything) {
+                Ok(digest) => digest,
+                Err(_) => return Err(NotKept::InputMoved(path.to_path_buf())),
+            },
+        };
+        let Ok(metadata) = fs::metadata(path) else { return Err(NotKept::InputMoved(path.to_path_buf())) };
+        let moved = self.moved(&metadata);
+        if moved && taken.is_none() {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        let evidence =
+            if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
+        self.observe(Observation::Listing { path: stored, everything, digest }, evidence);
+        Ok(())
+    }
+
+    /// The entries of a directory without what the run itself made there and removed again.
+    fn without_passing(
+        &self,
+        directory: &Path,
+        mut entries: Vec<(OsString, files::EntryKind)>,
+    ) -> Vec<(OsString, files::EntryKind)> {
+        let below = self.watcher.before.range(directory.to_path_buf()..);
+        let below = below.take_while(|(path, _)| path.starts_with(directory));
+        for (path, before) in below.filter(|(path, _)| path.parent() == Some(directory)) {
+            if before.evidence.is_none()
+                && present(path).is_none()
+                && let Some(name) = path.file_name()
+            {
+                entries.retain(|(entry, _)| entry != name);
+            }
+        }
+        entries
+    }
+
+    /// Digests the files that were read, in parallel where they are not known, and observes their contents.
+    fn digest(&mut self, paths: &[PathBuf]) -> Result<(), NotKept> {
+        let mut memory = FileMemory::new(self.run.recall);
+        memory.prepare(paths.iter().cloned());
+        for path in paths {
+            let Ok((digest, evidence)) = memory.digest(path) else {
+                // Not readable now although it was read then, or no regular file.
+                match look::state(path, true).0 {
+                    FileState::Special { .. } => {
+                        self.state(path, true)?;
+                        continue;
+                    }
+                    _ => return Err(NotKept::InputMoved(path.clone())),
+                }
+            };
+            let moved = fs::metadata(path).map_or(true, |metadata| self.moved(&metadata));
+            let young = self.watcher.young.get(path);
+            if moved && !matches!(young, Some(FileState::File { digest: young, .. }) if *young == digest) {
+                return Err(NotKept::InputMoved(path.clone()));
+            }
+            self.contents.insert(path.clone(), digest);
+            self.observe(Observation::Content { path: self.stored(path), digest }, evidence);
+        }
+        memory.keep();
+        Ok(())
+    }
+}

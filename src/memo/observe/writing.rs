@@ -1,0 +1,122 @@
+//! What a run changed: what was there before, where that decides the result, and what it left behind.
+
+use super::scope::Region;
+use super::witness::Before;
+use super::{Observer, differs, present};
+use crate::exec::Access;
+use crate::memo::reason::NotKept;
+use crate::record::{Evidence, FileState, Observation};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+impl Observer<'_> {
+    pub(super) fn changed(&mut self, path: &Path, access: Access) -> Result<(), NotKept> {
+        let unknown = Before { state: FileState::Absent, evidence: None };
+        let before = self.watcher.before.get(path).unwrap_or(&unknown);
+        let now = present(path);
+        let net = differs(before.evidence.as_ref(), now.as_ref());
+        if self.run.ignored_writes.matches(path) {
+            return Ok(());
+        }
+        match self.scope.region(path) {
+            Region::Inside => {}
+            Region::Outside if net => return Err(NotKept::WroteOutside(path.to_path_buf())),
+            Region::Repository if net => return Err(NotKept::WroteRepository(path.to_path_buf())),
+            Region::Excluded | Region::Tolerated | Region::Outside | Region::Repository => return Ok(()),
+        }
+        let declared_both = self.run.declared_inputs.matches(path) && self.run.declared_outputs.matches(path);
+        if access.read_then_changed && net && !declared_both {
+            return Err(NotKept::ReadThenWritten(path.to_path_buf()));
+        }
+        // A look before the change counts like any other: `[ -e out ] || make out`.
+        let looked = access.looked || access.looked_at_link || access.absent || access.read || access.listed;
+        if looked && self.moved_before_change(path, before) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        // Where a file was emptied and a file is there in the end, what was there makes no difference. (That it can
+        // be written like this again is looked at before it is put back.)
+        let is_file = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFREG);
+        let all_the_same = net && is_file && !access.kept_on_change;
+        if !net {
+            // It may have been refused.
+            self.refusing.extend(path.parent().map(Path::to_path_buf));
+        }
+        if (!all_the_same || looked) && !self.only_output(path) {
+            let observation =
+                Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
+            self.observe(observation, None);
+            if let (FileState::Symlink { text }, Some(directory)) = (&before.state, path.parent()) {
+                let behind = directory.join(OsStr::from_bytes(text));
+                self.state(&behind, true)?;
+            }
+        }
+        if let (FileState::File { .. } | FileState::LargeFile { .. }, Some(evidence)) =
+            (&before.state, before.evidence)
+            && (access.looked || access.looked_at_link)
+            && !self.only_output(path)
+        {
+            self.rewritten.push((path.to_path_buf(), evidence.modified));
+        }
+        if net {
+            self.observed.created = true;
+            self.output(path, now.as_ref(), before);
+        }
+        Ok(())
+    }
+
+    /// Whether a path that was looked at was changed by somebody else before the run changed it.
+    fn moved_before_change(&self, path: &Path, before: &Before) -> bool {
+        let Some(evidence) = before.evidence.filter(|evidence| self.is_young(evidence)) else { return false };
+        let is_directory = evidence.mode & libc::S_IFMT == libc::S_IFDIR;
+        !is_directory && self.watcher.young.get(path) != Some(&before.state)
+    }
+
+    /// Whether directories in which something was tried let it be done.
+    pub(super) fn refusing(&mut self) -> Result<(), NotKept> {
+        for directory in std::mem::take(&mut self.refusing) {
+            let is_changed = self.trace.accesses.get(&directory).is_some_and(|access| access.changed);
+            if !is_changed {
+                self.state(&directory, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a path that was left behind or removed, and everything below it if it came or went as a whole.
+    fn output(&mut self, path: &Path, now: Option<&Evidence>, before: &Before) {
+        if let Some(relative) = self.scope.relative(path) {
+            self.observed.outputs.insert(relative.to_vec());
+        }
+        let is_directory = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFDIR);
+        if is_directory && !matches!(before.state, FileState::Directory { .. }) {
+            let below = walkdir::WalkDir::new(path).min_depth(1).into_iter().flatten();
+            let below: Vec<PathBuf> = below.map(walkdir::DirEntry::into_path).collect();
+            for path in below.iter().filter(|path| self.scope.region(path) == Region::Inside) {
+                self.observed.outputs.extend(self.scope.relative(path).map(<[u8]>::to_vec));
+            }
+        }
+        if !is_directory && matches!(before.state, FileState::Directory { .. }) {
+            let gone: Vec<PathBuf> = self
+                .watcher
+                .before
+                .keys()
+                .filter(|below| below.starts_with(path) && *below != path)
+                .cloned()
+                .collect();
+            for path in gone {
+                if present(&path).is_none() && self.scope.region(&path) == Region::Inside {
+                    self.observed.outputs.extend(self.scope.relative(&path).map(<[u8]>::to_vec));
+                    // Files that went along with their directory were never named by themselves.
+                    if let Some(before) = self.watcher.before.get(&path) {
+                        let state = before.state.clone();
+                        self.observe(
+                            Observation::State { path: self.stored(&path), follow: false, state },
+                            None,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
