@@ -2,6 +2,7 @@
 //! whatever cashet gives equals what the bare command gives.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "tests say what they skip, and their seeds")]
 
 mod commands;
 mod differential;

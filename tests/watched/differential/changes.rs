@@ -76,7 +76,7 @@ impl Change {
     /// Does it. What cannot be done is left alone, in both trees alike.
     pub(super) fn apply(&self, world: &World, program: &mut Program) {
         for root in world.0.roots() {
-            let at = |path: &str| root.join(path);
+            let at = |relative: &str| root.join(relative);
             let _ = match self {
                 Self::Edit(path) => edit(&at(path), false),
                 Self::EditSameSize(path) => edit(&at(path), true),
@@ -107,7 +107,7 @@ impl Change {
                 program.variables.retain(|(known, _)| known != name);
                 program.variables.push(((*name).to_owned(), (*value).to_owned()));
             }
-            Self::Unset(name) => program.variables.retain(|(known, _)| known != name),
+            Self::Unset(gone) => program.variables.retain(|(known, _)| known != gone),
             Self::Argument(word) => {
                 program.words.pop();
                 program.words.push((*word).to_owned());

@@ -1,4 +1,4 @@
-//! Numbers that look random and are told by a seed (SplitMix64).
+//! Numbers that look random and are told by a seed (`SplitMix64`).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ impl Random {
 
     /// A seed that is another each time.
     pub(super) fn seed_of_now() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+        u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
     }
 
     fn next(&mut self) -> u64 {
