@@ -218,10 +218,12 @@ impl Call<'_> {
         let (ours, theirs) = (self.on(true), self.on(false));
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
         let mut differences = Vec::new();
-        for (name, ours, theirs) in
-            [("stdout", &ours.stdout, &theirs.stdout), ("stderr", &ours.stderr, &theirs.stderr)]
-        {
-            if ours != theirs {
+        let (stdout, stderr) = (ours.stdout == theirs.stdout, mixed(&ours.stderr) == mixed(&theirs.stderr));
+        for (name, same, ours, theirs) in [
+            ("stdout", stdout, &ours.stdout, &theirs.stdout),
+            ("stderr", stderr, &ours.stderr, &theirs.stderr),
+        ] {
+            if !same {
                 differences.push(format!("{name}: {} instead of {}", text(ours), text(theirs)));
             }
         }
@@ -298,6 +300,14 @@ fn outcome_of(told: &serde_json::Value) -> Outcome {
 }
 
 /// Standard error without lines of cashet's own. Processes side by side write their messages in any order.
+/// The processes of a pipeline complain side by side, a few bytes at a time, in another order at each run: only what
+/// they say in all can be compared.
+fn mixed(stderr: &[u8]) -> Vec<u8> {
+    let mut bytes = stderr.to_vec();
+    bytes.sort_unstable();
+    bytes
+}
+
 fn without_ours(stderr: &[u8]) -> Vec<u8> {
     let lines = stderr.split_inclusive(|byte| *byte == b'\n');
     let mut lines: Vec<&[u8]> = lines.filter(|line| !line.starts_with(b"cashet: ")).collect();

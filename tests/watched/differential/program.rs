@@ -62,7 +62,7 @@ impl Program {
 }
 
 fn indented(text: &str) -> String {
-    text.split_inclusive('\n').flat_map(|line| ["    ", line]).collect()
+    text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
 }
 
 fn file(random: &mut Random) -> &'static str {
