@@ -299,7 +299,6 @@ fn outcome_of(told: &serde_json::Value) -> Outcome {
     }
 }
 
-/// Standard error without lines of cashet's own. Processes side by side write their messages in any order.
 /// The processes of a pipeline complain side by side, a few bytes at a time, in another order at each run: only what
 /// they say in all can be compared.
 fn mixed(stderr: &[u8]) -> Vec<u8> {
@@ -308,6 +307,7 @@ fn mixed(stderr: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Standard error without lines of cashet's own.
 fn without_ours(stderr: &[u8]) -> Vec<u8> {
     let lines = stderr.split_inclusive(|byte| *byte == b'\n');
     let mut lines: Vec<&[u8]> = lines.filter(|line| !line.starts_with(b"cashet: ")).collect();
