@@ -365,7 +365,7 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
     let present = Present {
         places: &request.places,
         environment: &captured.environment,
-        umask: crate::exec::umask(),
+        umask: super::mask_of_new_files(),
         superuser: rustix::process::geteuid().is_root(),
         secret: context.recall.secret(),
         now,
