@@ -18,6 +18,7 @@ mod exec_settings;
 mod exec_signals;
 mod exec_status;
 mod exec_stdin;
+mod exec_store;
 mod exec_streams;
 mod exec_together;
 mod sandbox;

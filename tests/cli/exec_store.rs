@@ -1,0 +1,140 @@
+//! A store that cannot be used, or only in part: the command runs all the same, and what was recorded is not lost.
+
+use crate::support::{Run, Sandbox};
+use cashet::digest::Digest;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A small file system of its own, unmounted at the end.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// `None`, with a visible line, where the user may not mount.
+    fn new(sandbox: &Sandbox) -> Option<Self> {
+        let place = sandbox.base().join("disk");
+        fs::create_dir(&place).unwrap();
+        let disk = Self(place);
+        if disk.mount("size=1m") {
+            return Some(disk);
+        }
+        let _ = writeln!(std::io::stderr(), "SKIPPED: only root can mount a disk");
+        None
+    }
+
+    fn mount(&self, options: &str) -> bool {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", options, "cashet-test"]).arg(&self.0);
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    fn read_only(&self) {
+        let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status();
+        assert!(remounted.unwrap().success());
+    }
+
+    /// Leaves no room.
+    fn fill(&self) {
+        let _ = fs::write(self.0.join("filler"), vec![1; 2 << 20]);
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.0.join("filler")).unwrap();
+    }
+
+    fn store(&self) -> PathBuf {
+        self.0.join("store")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn call<'a>(sandbox: &'a Sandbox, store: &Path, word: &str) -> Run<'a> {
+    sandbox.exec(["--pure", "./job", word]).env("CASHET_DIR", store).stdout(format!("{word}\n"))
+}
+
+#[test]
+fn a_full_disk_keeps_nothing_and_loses_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo $1");
+    let Some(disk) = Disk::new(&sandbox) else { return };
+    let store = disk.store();
+    call(&sandbox, &store, "one").executes(1).run();
+    disk.fill();
+    call(&sandbox, &store, "one").executes(0).run();
+    for _ in 0..2 {
+        call(&sandbox, &store, "two").stderr_with(&["not kept", "No space left"]).executes(1).run();
+    }
+    disk.make_room();
+    call(&sandbox, &store, "two").executes(1).run();
+    call(&sandbox, &store, "two").executes(0).run();
+    call(&sandbox, &store, "one").executes(0).run();
+}
+
+#[test]
+fn a_full_disk_changes_no_byte_of_a_large_output() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "cat big");
+    // Nothing that compression could make small.
+    let mut state = 1_u64;
+    let mut byte = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    };
+    let big: Vec<u8> = std::iter::repeat_with(&mut byte).take(3_000_000).collect();
+    sandbox.write("big", &big);
+    let Some(disk) = Disk::new(&sandbox) else { return };
+    let run = sandbox.exec(["--pure", "./job"]).env("CASHET_DIR", disk.store());
+    run.stdout(&big).stderr_with(&["not kept", "No space left"]).executes(1).run();
+}
+
+#[test]
+fn a_read_only_store_still_answers() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo $1");
+    let Some(disk) = Disk::new(&sandbox) else { return };
+    let store = disk.store();
+    call(&sandbox, &store, "one").executes(1).run();
+    disk.read_only();
+    call(&sandbox, &store, "one").executes(0).run();
+    call(&sandbox, &store, "two").stderr_with(&["not kept", "Read-only"]).executes(1).run();
+}
+
+#[test]
+fn a_damaged_database_is_set_aside() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo $1");
+    let store = sandbox.path(".cashet");
+    call(&sandbox, &store, "one").executes(1).run();
+    for name in ["meta.db", "meta.db-wal", "meta.db-shm"] {
+        let _ = fs::remove_file(store.join(name));
+    }
+    fs::write(store.join("meta.db"), vec![7; 8192]).unwrap();
+    call(&sandbox, &store, "two").any_stderr().executes(1).run();
+    call(&sandbox, &store, "two").executes(0).run();
+    let aside = fs::read_dir(&store).unwrap().flatten().map(|entry| entry.file_name());
+    let aside = aside.filter(|name| name.as_encoded_bytes().starts_with(b"meta.db.damaged-")).count();
+    assert_eq!(aside, 1);
+}
+
+#[test]
+fn a_newer_store_is_left_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo $1");
+    let store = sandbox.path(".cashet");
+    call(&sandbox, &store, "one").executes(1).run();
+    let line = "cashet store format 999";
+    fs::write(store.join("FORMAT"), format!("{line}\ncheck {}\n", Digest::of(line.as_bytes()))).unwrap();
+    let database = fs::read(store.join("meta.db")).unwrap();
+    for _ in 0..2 {
+        call(&sandbox, &store, "two").any_stderr().executes(1).run();
+    }
+    let log = sandbox.cashet(["log"]).env("CASHET_DIR", &store).any_stderr().status(1).run();
+    assert!(log.messages().contains("newer"), "{}", log.messages());
+    assert_eq!(fs::read(store.join("meta.db")).unwrap(), database);
+}
