@@ -289,6 +289,7 @@ pub(super) fn replay(
         resources: candidate.commit.resources,
         outputs: candidate.outputs.map_or(0, |tree| tree.entries().len()),
         observations: candidate.commit.observations,
+        lost_output: None,
         manifest: None,
     }))
 }

@@ -75,6 +75,8 @@ pub struct Answer {
     pub outputs: usize,
     /// What is being watched: the observations of the commit replayed or recorded.
     pub observations: Vec<crate::record::Observation>,
+    /// The system's error number, where our standard output did not take all that the command wrote.
+    pub lost_output: Option<i32>,
     /// The facts known before the run, where they were captured.
     pub manifest: Option<crate::hash::manifest::Manifest>,
 }
@@ -418,7 +420,19 @@ fn answer_of(finished: &Finished, outcome: Outcome) -> Answer {
         resources: finished.resources,
         outputs: 0,
         observations: Vec::new(),
+        lost_output: lost_output(finished),
         manifest: None,
+    }
+}
+
+/// Whether bytes of the command were lost on their way. A standard output that was closed from the start was closed for
+/// the command too, and who does not read after a signal does not want to.
+fn lost_output(finished: &Finished) -> Option<i32> {
+    match finished.stdout {
+        crate::exec::StreamEnd::WriteFailed(errno) if errno != libc::EBADF && errno != libc::EINTR => {
+            Some(errno)
+        }
+        _ => None,
     }
 }
 

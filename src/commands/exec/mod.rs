@@ -6,12 +6,12 @@ mod spool;
 
 use super::exit::Exit;
 use super::options::{self, Flag, Scanned};
-use crate::error::{EXIT_FAILED, Error, Result};
+use crate::error::{EXIT_FAILED, EXIT_NO, Error, Result};
 use crate::exec::Unix;
 use crate::hash::request::{Request, StdinPart};
 use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
-use crate::record::{Recall, Termination};
+use crate::record::{Recall, Termination, Timestamp};
 use crate::store::{LocalStore, Store, StoreOptions};
 use crate::ui::message;
 use crate::ui::status::{Call, Status, Verbosity};
@@ -220,6 +220,8 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
         && !matches!(answer.outcome, Outcome::Hit { .. })
     {
         store.settle();
+        // What does not fit any more goes now, when nobody waits; a failure is for `gc` to tell.
+        let _ = store.trim(Timestamp::now());
         status.notices(store);
     }
     Ok(exit)
@@ -234,6 +236,12 @@ fn write_report(report: &str, path: &Path, status: &Status) {
 
 /// The command's own end; with `--id`, the commit's hash first.
 fn exit_of(ground: &Ground, answer: &Answer) -> Exit {
+    if let (Termination::Exited(0), Some(errno)) = (answer.termination, answer.lost_output) {
+        // Bare, the command would have met the failing write itself.
+        let path = Path::new("standard output");
+        message::error(&Error::io("write to", path, std::io::Error::from_raw_os_error(errno)));
+        return Exit::Status(EXIT_NO);
+    }
     let own = match answer.termination {
         Termination::Exited(status) => Exit::Status(status),
         Termination::Signaled(signal) => Exit::Signal(signal),
