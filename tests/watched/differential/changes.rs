@@ -108,9 +108,9 @@ impl Change {
                 program.variables.push(((*name).to_owned(), (*value).to_owned()));
             }
             Self::Unset(gone) => program.variables.retain(|(known, _)| known != gone),
-            Self::Argument(word) => {
+            Self::Argument(argument) => {
                 program.words.pop();
-                program.words.push((*word).to_owned());
+                program.words.push((*argument).to_owned());
             }
             Self::Umask(mask) => program.umask = mask,
             _ => {}
