@@ -84,6 +84,10 @@ fn another_name_for_an_output_changes_with_it() {
         fs::write(root.join("f"), "edited\n").unwrap();
     });
     call.runs();
+    let twin = project();
+    let call = twin.sh(": > n; rm n; ln g n");
+    call.runs();
+    call.runs();
 }
 
 #[test]

@@ -200,7 +200,9 @@ impl<'a> Observer<'a> {
         }
         let wholly = *own == Own::Wholly;
         access.made |= !access.changed && matches!(how, How::Made | How::Truncated | How::Emptied);
-        access.kept_on_change |= how != How::Truncated && !wholly;
+        // Once it was emptied, another file in its place is not the one that others may know by another name.
+        let anew = matches!(how, How::Made | How::Replaced | How::Removed);
+        access.kept_on_change |= how != How::Truncated && (anew || !wholly);
         access.changed = true;
         *own = match how {
             How::Opened | How::Altered => (*own).max(Own::Partly),

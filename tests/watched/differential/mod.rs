@@ -89,7 +89,10 @@ fn scenario(seed: u64, tally: &Tally, told: bool) {
         }
         let (outcome, differences) = world.compare(&program);
         writeln!(story, "  {step}. {change:?} → {outcome:?}").unwrap();
-        tally.steps.fetch_add(1, Ordering::Relaxed);
+        if tally.steps.fetch_add(1, Ordering::Relaxed) % 1000 == 999 {
+            let hits = tally.hits.load(Ordering::Relaxed);
+            println!("… {} steps, {hits} hits", tally.steps.load(Ordering::Relaxed));
+        }
         let counter = match outcome {
             Outcome::Hit => &tally.hits,
             Outcome::Kept => &tally.kept,

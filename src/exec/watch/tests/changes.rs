@@ -63,7 +63,7 @@ fn each_way_to_change_is_told_apart() {
                 }),
             ),
             ("echo x > old; cat old", "old", only(MADE)),
-            ("echo x > new; cat new; rm new; test -e new || true", "new", only(MADE)),
+            ("echo x > new; cat new; rm new; test -e new || true", "new", only(MADE_ANEW)),
             ("truncate -s 2 old", "old", only(KEPT)),
         ];
         for (script, name, expected) in cases {
