@@ -203,7 +203,7 @@ fn closer(observation: &Observation, evidence: Option<&Evidence>, request: &Requ
         places: &request.places,
         environment: &request.environment,
         // Facts of a capture ask for files alone.
-        umask: 0,
+        umask: || 0,
         superuser: false,
         secret: [0; DIGEST_LENGTH],
         now,

@@ -187,7 +187,7 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
                 value.map(|value| environment::variable_digest(name, value.as_bytes(), &present.secret));
             (then.clone(), Observation::Variable { name: name.clone(), value })
         }
-        Observation::Umask(_) => (then.clone(), Observation::Umask(present.umask)),
+        Observation::Umask(_) => (then.clone(), Observation::Umask((present.umask)())),
         Observation::Superuser(_) => (then.clone(), Observation::Superuser(present.superuser)),
         _ => (then.clone(), then.clone()),
     }
@@ -366,7 +366,7 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
     let present = Present {
         places: &request.places,
         environment: &captured.environment,
-        umask: super::mask_of_new_files(),
+        umask: crate::exec::umask,
         superuser: rustix::process::geteuid().is_root(),
         secret: context.recall.secret(),
         now,

@@ -165,14 +165,6 @@ fn file_clock() -> Timestamp {
     Timestamp::from_parts(time.tv_sec, time.tv_nsec)
 }
 
-/// The mask of permission bits for new files. Asking for it is setting it: there is no other thread yet that could make
-/// a file meanwhile, and reading it from `/proc` costs a tenth of a hit.
-fn mask_of_new_files() -> u32 {
-    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
-    nix::sys::stat::umask(mask);
-    mask.bits()
-}
-
 /// Why a call is never looked up, if it is not.
 fn bypass_of(
     sensitive: Option<&std::ffi::OsString>,
@@ -284,11 +276,10 @@ impl Call<'_> {
         environment: &[(std::ffi::OsString, std::ffi::OsString)],
         newest: &dyn Fn() -> Timestamp,
     ) -> Result<Result<Answer, Miss>> {
-        let umask = mask_of_new_files();
         let present = Present {
             places: &request.places,
             environment,
-            umask,
+            umask: crate::exec::umask,
             superuser: rustix::process::geteuid().is_root(),
             secret: self.context.recall.secret(),
             now: Timestamp::now(),

@@ -112,7 +112,7 @@ impl Attempt<'_> {
         let present = Present {
             places: self.bench.places,
             environment: &self.captured.environment,
-            umask: crate::exec::umask(),
+            umask: crate::exec::umask,
             superuser: rustix::process::geteuid().is_root(),
             secret: self.bench.recall.secret(),
             now: Timestamp::now(),
