@@ -120,7 +120,8 @@ fn statement(random: &mut Random) -> String {
         36 => "echo \"${VAR1-unset} ${VAR2-unset}\"".to_owned(),
         37 => "sh sub.sh".to_owned(),
         38 => "./tool".to_owned(),
-        39 => format!("{{ cat {p} | tr a b > {q}; }} 2>/dev/null"),
+        // Never into what it reads, under whichever name: which end of the pipe comes first would decide.
+        39 => format!("{{ cat {p} | tr a b > {q}.new; }} 2>/dev/null"),
         40 => format!("(cd {d} && cat f3; ls)"),
         41 => format!("(echo one > {p}; cat {q}) & wait"),
         42 => format!("echo x > {p}.tmp && mv {p}.tmp {p}"),
