@@ -263,7 +263,7 @@ fn assemble(
     let first = command.steps.first();
     let program = first.map(|step| step.program.clone()).unwrap_or_default();
     let behind_shim = first.and_then(|step| step.real.clone()).filter(|real| *real != program);
-    let moment = is_momentary(&command.name).then(|| command.name.display().to_string());
+    let moment = is_momentary(&command.name, &command.arguments).then(|| command.name.display().to_string());
     // A script of the user's own may have any name.
     let moment = moment.filter(|_| !command.entry.executed_directly);
     let environment = child_environment(request, &selector);
