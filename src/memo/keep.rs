@@ -111,11 +111,14 @@ pub(super) fn run(
         None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
         Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher),
     };
-    if let (Kept::No(reason), None) = (&kept, &commit) {
+    if let Kept::No(reason) = &kept
+        && !matches!(reason, NotKept::HistoryOnly | NotKept::ReadOnly | NotKept::Interrupted(_))
+    {
         store.note(&crate::store::Event::Missed {
             command: command_line(&request.words),
             reason: reason.code().to_owned(),
             detail: reason.detail(),
+            recorded: commit.is_some(),
             at: Timestamp::now(),
         });
     }

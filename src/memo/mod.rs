@@ -378,6 +378,7 @@ impl Call<'_> {
                 command: keep::command_line(&request.words),
                 reason: bypass.code().to_owned(),
                 detail: bypass.detail(),
+                recorded: false,
                 at: Timestamp::now(),
             });
         }
