@@ -86,6 +86,7 @@ pub(super) fn run(
     let mut tee = Tee::new(recording.then_some(store), request.places.root.as_os_str().as_bytes());
     let mut watcher = Watcher::new(&request.places.root, keeping.file_started);
     let unobserved = [store.directory().to_path_buf()];
+    let followed = observe::followed(captured);
     let spec = Spec {
         program: &captured.program,
         words: &request.words,
@@ -96,6 +97,7 @@ pub(super) fn run(
         watch,
         unobserved: &unobserved,
         behind_shim: captured.behind_shim.as_deref(),
+        followed: &followed,
     };
     let finished = match call.context.executor.run(spec, &mut tee, &mut watcher) {
         Ok(finished) => finished,

@@ -371,6 +371,7 @@ impl Call<'_> {
             watch: WatchMode::Off,
             unobserved: &[],
             behind_shim: None,
+            followed: &[],
         };
         let finished = self.context.executor.run(spec, &mut Nothing, &mut Nothing)?;
         if let (Some(store), false) = (self.context.store, bypass == Bypass::Off) {

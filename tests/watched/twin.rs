@@ -199,7 +199,8 @@ impl Call<'_> {
             file.seek(SeekFrom::Start(offset)).unwrap();
             file
         });
-        let ran = command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).output().unwrap();
+        let ran = command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).output();
+        let ran = ran.unwrap_or_else(|error| panic!("{error}: {}", processes()));
         Given { stdout: ran.stdout, stderr: without_ours(&ran.stderr), status: ran.status.to_string() }
     }
 
@@ -285,6 +286,15 @@ impl Call<'_> {
 /// number of runs would depend on the moment.
 pub(crate) fn settle() {
     std::thread::sleep(Duration::from_millis(25));
+}
+
+/// How many processes there are: what a test cannot be started for, if it cannot.
+fn processes() -> String {
+    let is_number =
+        |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+    let all = fs::read_dir("/proc").unwrap().flatten().filter(is_number);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    format!("{} processes, {load}", all.count())
 }
 
 fn outcome_of(told: &serde_json::Value) -> Outcome {
