@@ -1,6 +1,6 @@
 //! System calls of this machine: their names, and the errors with which they may fail.
 
-use nix::libc::{self, EACCES, EAGAIN, EIO, EINTR, EINVAL, EMFILE, ENOLCK, ENOMEM, ENOSPC, EPERM};
+use nix::libc::{self, EACCES, EAGAIN, EINTR, EINVAL, EIO, EMFILE, ENOLCK, ENOMEM, ENOSPC, EPERM};
 
 macro_rules! table {
     ($($name:ident: $($error:ident)*;)*) => {

@@ -2,17 +2,16 @@
 //! next call is right.
 
 use crate::calls::{is_write, name};
-use crate::scale::{Random, Tally, is_full, scaled, seed, shared};
+use crate::scale::{Tally, chosen, scaled, shared};
 use crate::scenarios::{ALL, Scenario, Stage};
 use crate::tracer::Deed;
-use std::sync::Mutex;
 
 /// Kill points of the small scale, for each scenario.
 const FEW: usize = 14;
 
 #[test]
 fn killed_at_any_call() {
-    let plan = Mutex::new(Vec::new());
+    let mut plan = Vec::new();
     // How many calls each makes; then which are chosen.
     let stage = Stage::new();
     for scenario in ALL {
@@ -20,13 +19,9 @@ fn killed_at_any_call() {
         let whole = stage.project.trace(&stage.words(*scenario), &mut |_| Deed::Go);
         assert!(stage.wrong_after(*scenario, true).is_none(), "{scenario:?}: {}", whole.stderr_text());
         println!("{scenario:?}: {} calls", whole.calls);
-        let mut random = Random::new(seed());
-        let step = if is_full() { 1 } else { whole.calls / FEW };
-        let first = 1 + random.below(step);
-        let points = (first..=whole.calls + scaled(0, 20)).step_by(step);
-        plan.lock().unwrap().extend(points.map(|nth| (*scenario, nth)));
+        let points = chosen(whole.calls, FEW).map(|place| (*scenario, place + 1));
+        plan.extend(points);
     }
-    let plan = plan.into_inner().unwrap();
     let tally = Tally::default();
     shared(plan.len(), Stage::new, |stage, number| {
         let (scenario, nth) = plan[number];

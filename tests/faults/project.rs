@@ -1,7 +1,7 @@
 //! A project with a job, and a store with a history that is put back before each trial.
 
 use crate::tracer::{Call, Deed, End, Traced, trace};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,10 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Once;
 use tempfile::TempDir;
 
-const CASHET: &str = env!("CARGO_BIN_EXE_cashet");
+/// The program under test; another one by `CASHET_TEST_PROGRAM`.
+fn program() -> OsString {
+    std::env::var_os("CASHET_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_cashet").into())
+}
 
 /// Reads `in` and `big`, writes both streams, and leaves a file, a directory, and a link in it, named by its word.
 const JOB: &str = "#!/bin/sh
@@ -34,7 +37,8 @@ impl Project {
     pub(crate) fn new() -> Self {
         static ORPHANS: Once = Once::new();
         ORPHANS.call_once(|| nix::sys::prctl::set_child_subreaper(true).unwrap());
-        let base = tempfile::Builder::new().prefix("faults-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let base =
+            tempfile::Builder::new().prefix("faults-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let project = Self { base };
         for directory in ["project/.git", "home", "tmp"] {
             fs::create_dir_all(project.base.path().join(directory)).unwrap();
@@ -77,7 +81,7 @@ impl Project {
 
     /// `cashet WORDS` in the project.
     pub(crate) fn command<Word: AsRef<OsStr>>(&self, words: &[Word]) -> Command {
-        let mut command = Command::new(CASHET);
+        let mut command = Command::new(program());
         command.args(words).current_dir(self.path("")).env_clear();
         command.env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8").env("COUNTER", self.counter());
         command.env("HOME", self.base.path().join("home")).env("TMPDIR", self.base.path().join("tmp"));

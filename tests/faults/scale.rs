@@ -15,6 +15,15 @@ pub(crate) fn scaled(small: usize, full: usize) -> usize {
     if is_full() { full } else { small }
 }
 
+/// Of so many points of one scenario, those that are tried, at equal distances from a seeded first one: few, some
+/// hundreds, or with `CASHET_TEST_SCALE=every` each.
+pub(crate) fn chosen(points: usize, few: usize) -> impl Iterator<Item = usize> {
+    let every = std::env::var_os("CASHET_TEST_SCALE").is_some_and(|scale| scale == "every");
+    let wanted = if every { points } else { scaled(few, 700) };
+    let step = (points / wanted).max(1);
+    (Random::new(seed()).below(step)..points).step_by(step)
+}
+
 /// The seed of this run: the one that was given, or always the same.
 pub(crate) fn seed() -> u64 {
     std::env::var("CASHET_TEST_SEED").ok().map_or(1, |seed| seed.parse().unwrap())
@@ -63,7 +72,10 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn trial(&self) {
-        self.trials.fetch_add(1, Ordering::Relaxed);
+        let trials = self.trials.fetch_add(1, Ordering::Relaxed) + 1;
+        if trials.is_multiple_of(500) {
+            println!("… {trials} trials, {} wrong", self.wrong.lock().unwrap().len());
+        }
     }
 
     pub(crate) fn trials(&self) -> usize {

@@ -75,9 +75,10 @@ impl Stage {
         let archive = self.project.outside("archive");
         let words: &[&str] = match scenario {
             Scenario::Miss => &["exec", "--", "./job", "new"],
-            Scenario::Unwatched => {
-                &["exec", "--trace", "off", "-i", "in", "-i", "big", "-o", "out.new", "-o", "d.new", "--", "./job", "new"]
-            }
+            Scenario::Unwatched => &[
+                "exec", "--trace", "off", "-i", "in", "-i", "big", "-o", "out.new", "-o", "d.new", "--",
+                "./job", "new",
+            ],
             Scenario::Refresh => &["exec", "-f", "--", "./job", "old"],
             Scenario::Hit => &["exec", "--", "./job", "old"],
             Scenario::Gc => &["gc", "--older-than", "0s"],

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,15 @@ pub(crate) struct Call {
     pub(crate) number: i64,
     /// Its first three arguments.
     pub(crate) arguments: [u64; 3],
+    /// The thread that makes it.
+    tid: Pid,
+}
+
+impl Call {
+    /// What the first argument leads to, taken for a descriptor.
+    pub(crate) fn descriptor(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/{}/fd/{}", self.tid, self.arguments[0])).ok()
+    }
 }
 
 /// What happens to a call.
@@ -171,7 +181,7 @@ impl Tracer {
                 self.calls += 1;
                 let number = registers.orig_rax.cast_signed();
                 let arguments = [registers.rdi, registers.rsi, registers.rdx];
-                let call = Call { nth: self.calls, number, arguments };
+                let call = Call { nth: self.calls, number, arguments, tid };
                 let deed = decide(&call);
                 if deed != Deed::Go {
                     self.met = Some(call);
