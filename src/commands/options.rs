@@ -53,6 +53,8 @@ pub enum Flag {
     Stale,
     /// `--tag`
     Tag,
+    /// `--redact`
+    Redact,
     /// `--id`
     Id,
     /// `--report`
@@ -182,6 +184,13 @@ const TABLE: &[Row] = &[
         Some(b't'),
         Takes::Value("KEY[=VALUE]"),
         "Metadata of the commit, never in the key; keep exempts from collection",
+    ),
+    row(
+        Flag::Redact,
+        "redact",
+        None,
+        Takes::Value("WORD"),
+        "Text that is never stored with the words, or an option (=--token) or variable (TOKEN=) whose value is not",
     ),
     row(Flag::Id, "id", None, Takes::Nothing, "Print the commit's hash in place of the command's stdout"),
     row(Flag::Report, "report", None, Takes::Value("FILE"), "Write one JSON object about this call"),
