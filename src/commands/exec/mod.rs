@@ -5,6 +5,7 @@ mod products;
 mod secrets;
 mod spool;
 
+use super::context::GONE;
 use super::exit::Exit;
 use super::options::{self, Flag, Scanned};
 use crate::error::{EXIT_FAILED, EXIT_NO, Error, Result};
@@ -58,7 +59,7 @@ impl Ground {
     /// Finds the project, settles the options, opens the store.
     pub(super) fn new(scanned: &Scanned, create: bool) -> Result<Self> {
         let directory = std::env::current_dir()
-            .map_err(|error| Error::io("find", Path::new("the working directory"), error))?;
+            .map_err(|error| Error::io("find", Path::new("the working directory"), error).with_hint(GONE))?;
         let home = std::env::var_os("HOME");
         let named = scanned.last(Flag::Store).map(OsString::from);
         let named = named.or_else(|| std::env::var_os("CASHET_DIR").filter(|value| !value.is_empty()));
