@@ -350,6 +350,7 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::IgnoreWrite
         | Flag::CleanOutputs
         | Flag::CacheExit
+        | Flag::Redact
         | Flag::Tag
         | Flag::Store => "What is kept",
         Flag::Mode | Flag::Force | Flag::NoCache | Flag::Ttl | Flag::Stale => "When it is replayed",
