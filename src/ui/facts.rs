@@ -176,10 +176,11 @@ pub fn observation_json(observation: &Observation) -> Object {
             let groups = groups.iter().map(|group| group.iter().map(json::path).collect::<Json>());
             of("time_order").with("groups", groups.collect::<Json>())
         }
-        Observation::Modified { path, follow, time } => of("modified")
+        Observation::Modified { path, follow, time, changed } => of("modified")
             .with("path", json::path(path))
             .with("follow", *follow)
-            .with("time", json::moment(*time)),
+            .with("time", json::moment(*time))
+            .with("changed", json::moment(*changed)),
         Observation::Around { written, older, same, newer } => {
             let paths = |paths: &[StoredPath]| paths.iter().map(json::path).collect::<Json>();
             of("around")
@@ -349,7 +350,7 @@ mod tests {
             },
             Observation::Listing { path: at("src"), everything: false, digest },
             Observation::TimeOrder { groups: vec![vec![at("a"), at("b")], vec![at("c")]] },
-            Observation::Modified { path: at("a"), follow: false, time: Timestamp(0) },
+            Observation::Modified { path: at("a"), follow: false, time: Timestamp(0), changed: Timestamp(0) },
             Observation::Stdin(StdinUse::Content { offset: 0, digest, left_at: 3 }),
             Observation::Stdin(StdinUse::Place { size: 9, offset: 2 }),
             Observation::Descriptor { number: 3, offset: 0, digest },

@@ -146,7 +146,7 @@ fn everything() -> Run {
         state(FileState::Unreadable { errno: 13 }),
         Observation::Listing { path: at("src"), everything: false, digest },
         Observation::TimeOrder { groups: vec![vec![at("a")], vec![at("b")]] },
-        Observation::Modified { path: at("a"), follow: true, time: NOON },
+        Observation::Modified { path: at("a"), follow: true, time: NOON, changed: NOON },
         Observation::Stdin(StdinUse::Content { offset: 0, digest, left_at: 1 }),
         Observation::Stdin(StdinUse::Place { size: 1, offset: 0 }),
         Observation::Descriptor { number: 3, offset: 0, digest },

@@ -71,6 +71,22 @@ fn what_only_reads_settles_at_once() {
 }
 
 #[test]
+fn owners_and_links_are_shown_as_they_are() {
+    let twin = project();
+    let show = ["stat", "-c", "%n %h %u %s", "lines", "a.csv"];
+    twin.call(show).settles_after(1);
+    twin.both(|root| std::fs::hard_link(root.join("lines"), root.join("notes/linked")).unwrap());
+    settle();
+    twin.call(show).runs();
+    twin.call(show).hits();
+    if rustix::process::geteuid().is_root() {
+        twin.both(|root| std::os::unix::fs::chown(root.join("a.csv"), Some(65534), None).unwrap());
+        settle();
+        twin.call(show).runs();
+    }
+}
+
+#[test]
 fn what_looks_at_its_target_settles_after_two_runs() {
     let twin = project();
     twin.call(["cp", "a.csv", "copy.csv"]).settles_after(2);
