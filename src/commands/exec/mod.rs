@@ -203,7 +203,11 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     let status = Status::new(verbosity(&ground.plan.showing));
     let context = ground.context(&executor, &status, &streams);
     let answered = memo::memoize(&context, &ground.plan.request, stdin, &ground.plan.policy);
-    let call = Call { words: &ground.plan.request.words, store: ground.store.as_ref() };
+    let call = Call {
+        words: &ground.plan.request.words,
+        places: &ground.plan.request.places,
+        store: ground.store.as_ref(),
+    };
     if let Some(report) = &ground.plan.showing.report {
         write_report(&status.report(&call, &answered), Path::new(report), &status);
     }
