@@ -113,7 +113,10 @@ fn variables_and_preloads_count() {
         call.clone().env("NODE_OPTIONS", "--require ./setup.js").runs().naming("NODE_OPTIONS set");
         call.clone().env("NODE_OPTIONS", "--require ./other.js").runs().naming("NODE_OPTIONS changed");
         project.edit("setup.js", "= 1", "= 'one'");
-        call.clone().env("NODE_OPTIONS", "--require ./setup.js").runs().naming("setup.js changed");
+        call.clone()
+            .env("NODE_OPTIONS", "--require ./setup.js")
+            .runs()
+            .naming("setup.js joined the function");
         let preloaded = project.call(["node", "-r", "./setup.js", "main.js"]);
         preloaded.settles();
         project.edit("setup.js", "'one'", "'three'");

@@ -48,6 +48,8 @@ pub(super) struct Ground {
     plan: Plan,
     store: Option<LocalStore>,
     no_store: Option<String>,
+    /// The copies that stand in place of references.
+    held: memo::Held,
     /// Whether there was no store when this call, which may make one, began.
     creates: bool,
 }
@@ -63,7 +65,8 @@ impl Ground {
         let project = Project::find(directory, home.as_deref(), named.as_deref());
         let settings = project.settings()?;
         let plan = plan::plan(scanned, &project, &settings)?;
-        let mut ground = Self { project, plan, store: None, no_store: None, creates: false };
+        let mut ground =
+            Self { project, plan, store: None, no_store: None, held: memo::Held::default(), creates: false };
         if ground.plan.policy.mode != Mode::Off {
             ground.open_store(create);
         }
@@ -106,7 +109,7 @@ impl Ground {
     pub(super) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
         let finder = products::Finder { project: &self.project };
         if let Some(store) = &self.store {
-            memo::resolve_references(&mut self.plan.request, &finder, store)?;
+            self.held = memo::resolve_references(&mut self.plan.request, &finder, store)?;
         } else if let Some(word) = memo::first_reference(&self.plan.request.words) {
             let reason = self.no_store.as_deref().unwrap_or("the store is not used");
             return Err(Error::usage(format!("{} cannot be had: {reason}", word.display())));
