@@ -14,6 +14,7 @@ mod gc;
 mod history;
 mod index;
 mod layout;
+mod leftovers;
 mod local;
 mod lock;
 mod memoizing;
@@ -26,6 +27,7 @@ pub use fsck::{Damage, Report};
 pub use gc::KEEP_TAG;
 pub use history::{Log, Resolved, Row, Stats};
 pub use index::{Filter, Missed, StatusFilter};
+pub use leftovers::{Amount, Leftovers};
 pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
 pub use plan::{DEFAULT_AGE, Plan, Policy};
 

@@ -263,6 +263,7 @@ fn subject(part: &Part) -> String {
         Part::Source(path) | Part::Shadow(path) | Part::Setting(path) | Part::Input(path) => shown(path),
         Part::Package(_, name) => escape::line(name.as_bytes()).into_owned(),
         Part::Variable(name) | Part::Tool(name) | Part::Output(name) => escape::line(name).into_owned(),
+        Part::Flag(name) if name == "declared-only" => "not watched".to_owned(),
         Part::Flag(name) => format!("--{}", escape::line(name.as_bytes())),
     }
 }

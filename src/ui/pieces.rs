@@ -33,7 +33,10 @@ pub fn changed(
         read(store, &source.blob)
     };
     match (text(commits.0), text(commits.1)) {
-        (Some(before), Some(after)) => differing(language_of(form, path), &before, &after),
+        (Some(before), Some(after)) => {
+            let documented = !form.ends_with("without docstrings");
+            differing(language_of(form, path), documented, &before, &after)
+        }
         _ => Vec::new(),
     }
 }
@@ -73,10 +76,11 @@ fn language_of<'f>(form: &'f str, path: &StoredPath) -> &'f str {
     }
 }
 
-/// What differs, in words and in order of appearance.
-fn differing(language: &str, before: &[u8], after: &[u8]) -> Vec<String> {
+/// What differs, in words and in order of appearance; with docstrings where these count (`documented`).
+fn differing(language: &str, documented: bool, before: &[u8], after: &[u8]) -> Vec<String> {
     let Some(language) = by_name(language) else { return Vec::new() };
-    let (before, after) = (grouped(language.pieces(before)), grouped(language.pieces(after)));
+    let pieces = |source| grouped(language.pieces(source), documented);
+    let (before, after) = (pieces(before), pieces(after));
     let (then, now): (BTreeMap<_, _>, BTreeMap<_, _>) =
         (before.iter().cloned().collect(), after.iter().cloned().collect());
     let gone = before.iter().filter(|(piece, _)| !now.contains_key(piece));
@@ -92,10 +96,13 @@ fn differing(language: &str, before: &[u8], after: &[u8]) -> Vec<String> {
 }
 
 /// The pieces with all that goes by the same name together, in order of appearance.
-fn grouped(pieces: Vec<Piece>) -> Vec<((PieceKind, String), Vec<Vec<u8>>)> {
+fn grouped(pieces: Vec<Piece>, documented: bool) -> Vec<((PieceKind, String), Vec<Vec<u8>>)> {
     let mut places = BTreeMap::new();
     let mut groups: Vec<((PieceKind, String), Vec<Vec<u8>>)> = Vec::new();
-    for Piece { kind, name, bytes } in pieces {
+    for Piece { kind, name, mut bytes, docstring } in pieces {
+        if documented {
+            bytes.extend(docstring);
+        }
         let place = *places.entry((kind, name.clone())).or_insert(groups.len());
         match groups.get_mut(place) {
             Some((_, group)) => group.push(bytes),
@@ -126,7 +133,7 @@ mod tests {
     #[test]
     fn what_changed_is_named_by_its_language() {
         let before = b"import os\ndef train(lr):\n    return lr\nclass Model:\n    def fit(self): pass\n";
-        let named = |after: &str| differing("python", before, after.as_bytes());
+        let named = |after: &str| differing("python", false, before, after.as_bytes());
         let text = String::from_utf8(before.to_vec()).unwrap();
         assert_eq!(named(&text.replace("return lr", "return 2 * lr")), ["function train"]);
         assert_eq!(named(&text.replace("pass", "return 1")), ["method Model.fit"]);
@@ -137,9 +144,16 @@ mod tests {
         let gone = text.replace("def train(lr):\n    return lr\n", "");
         assert_eq!(named(&gone), ["function train"]);
         let constant = |value| format!("{text}RATE = {value}\nrate = RATE\nRATE += 1\n");
-        assert_eq!(differing("python", constant(1).as_bytes(), constant(2).as_bytes()), ["constant RATE"]);
+        assert_eq!(
+            differing("python", false, constant(1).as_bytes(), constant(2).as_bytes()),
+            ["constant RATE"]
+        );
         assert_eq!(named(&constant(1)), ["constant RATE", "variable rate"]);
-        assert!(differing("nonsense", b"a", b"b").is_empty());
+        let documented = |text: &str| format!("def f():\n    '''{text}'''\n    return 1\ndef g(): pass\n");
+        let (one, two) = (documented("one"), documented("two"));
+        assert!(differing("python", false, one.as_bytes(), two.as_bytes()).is_empty());
+        assert_eq!(differing("python", true, one.as_bytes(), two.as_bytes()), ["function f"]);
+        assert!(differing("nonsense", false, b"a", b"b").is_empty());
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(super) struct Ground {
     plan: Plan,
     store: Option<LocalStore>,
     no_store: Option<String>,
+    /// The copies that stand in place of references.
+    held: memo::Held,
     /// Whether there was no store when this call, which may make one, began.
     creates: bool,
 }
@@ -66,7 +68,8 @@ impl Ground {
         let project = Project::find(directory, home.as_deref(), named.as_deref());
         let settings = project.settings()?;
         let plan = plan::plan(scanned, &project, &settings)?;
-        let mut ground = Self { project, plan, store: None, no_store: None, creates: false };
+        let mut ground =
+            Self { project, plan, store: None, no_store: None, held: memo::Held::default(), creates: false };
         if ground.plan.policy.mode != Mode::Off {
             ground.open_store(create);
         }
@@ -109,7 +112,7 @@ impl Ground {
     pub(super) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
         let finder = products::Finder { project: &self.project };
         if let Some(store) = &self.store {
-            memo::resolve_references(&mut self.plan.request, &finder, store)?;
+            self.held = memo::resolve_references(&mut self.plan.request, &finder, store)?;
         } else if let Some(word) = memo::first_reference(&self.plan.request.words) {
             let reason = self.no_store.as_deref().unwrap_or("the store is not used");
             return Err(Error::usage(format!("{} cannot be had: {reason}", word.display())));
@@ -212,7 +215,7 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     {
         warn_of_secrets(&words, &status);
     }
-    let call = Call { words: &words, store: ground.store.as_ref() };
+    let call = Call { words: &words, places: &ground.plan.request.places, store: ground.store.as_ref() };
     if let Some(report) = &ground.plan.showing.report {
         write_report(&status.report(&call, &answered), Path::new(report), &status);
     }

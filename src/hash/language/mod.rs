@@ -93,8 +93,10 @@ pub struct Piece {
     pub kind: PieceKind,
     /// `train`, `Model.fit`, `RATE`; empty for what stands outside of all.
     pub name: String,
-    /// Its normal form.
+    /// Its normal form, without a docstring.
     pub bytes: Vec<u8>,
+    /// Its docstring, which counts only where something may read it; empty where there is none.
+    pub docstring: Vec<u8>,
 }
 
 /// What a piece of a source is.

@@ -183,12 +183,15 @@ impl Language for JavaScript {
                 continue;
             };
             outside.extend_from_slice(before);
-            pieces.push(Piece { kind, name, bytes: self.alone(text) });
+            pieces.push(Piece { kind, name, bytes: self.alone(text), docstring: Vec::new() });
             at = range.end;
         }
         outside.extend_from_slice(source.get(at..).unwrap_or_default());
         let bytes = self.alone(&outside);
-        pieces.insert(0, Piece { kind: PieceKind::TopLevel, name: String::new(), bytes });
+        pieces.insert(
+            0,
+            Piece { kind: PieceKind::TopLevel, name: String::new(), bytes, docstring: Vec::new() },
+        );
         pieces
     }
 }

@@ -217,6 +217,13 @@ impl<'source> Writer<'source> {
         kept
     }
 
+    /// The docstring that begins in `range`; empty where none does.
+    fn docstring(&self, range: Range<usize>) -> &[u8] {
+        let place = self.docstrings.partition_point(|docstring| docstring.range.start < range.start);
+        let found = self.docstrings.get(place).filter(|docstring| docstring.range.start < range.end);
+        found.and_then(|docstring| self.bytes.get(docstring.range.clone())).unwrap_or_default()
+    }
+
     /// The functions, methods, classes and variables, each without those inside it, and what stands outside of all,
     /// without docstrings.
     pub(super) fn pieces(mut self) -> Vec<Piece> {
@@ -239,7 +246,10 @@ impl<'source> Writer<'source> {
                 }
             }
             own.extend(self.without_docstrings(at..part.range.end));
-            pieces.push(Piece { kind: part.kind, name: part.name.clone(), bytes: own });
+            // It stands before all that is inside.
+            let first_inside = self.parts.get(place + 1).map_or(part.range.end, |inner| inner.range.start);
+            let docstring = self.docstring(part.range.start..first_inside.min(part.range.end)).to_vec();
+            pieces.push(Piece { kind: part.kind, name: part.name.clone(), bytes: own, docstring });
         }
         pieces
     }

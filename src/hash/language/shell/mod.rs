@@ -64,11 +64,14 @@ impl Language for Shell {
             let name = String::from_utf8_lossy(script.text(name)).into_owned();
             outside.extend(comments::without(&script, at..node.start_byte()).unwrap_or_default());
             let bytes = comments::without(&script, node.byte_range()).unwrap_or_default();
-            pieces.push(Piece { kind, name, bytes });
+            pieces.push(Piece { kind, name, bytes, docstring: Vec::new() });
             at = node.end_byte();
         }
         outside.extend(comments::without(&script, at..source.len()).unwrap_or_default());
-        pieces.insert(0, Piece { kind: PieceKind::TopLevel, name: String::new(), bytes: outside });
+        pieces.insert(
+            0,
+            Piece { kind: PieceKind::TopLevel, name: String::new(), bytes: outside, docstring: Vec::new() },
+        );
         pieces
     }
 }
