@@ -6,6 +6,7 @@
 
 mod commands;
 mod differential;
+mod own_source;
 mod settings;
 mod traps;
 mod twin;
