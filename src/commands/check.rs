@@ -46,7 +46,7 @@ fn check(scanned: &Scanned) -> Result<Exit> {
     let executor = Unix;
     let context = ground.context(&executor, &status, &streams);
     let checked = memo::check(&context, ground.request(), ground.policy())?;
-    status.checked(&Call { words: &ground.request().words, store: ground.store() }, &checked);
+    status.checked(&Call { words: &ground.request().shown_words(), store: ground.store() }, &checked);
     Ok(Exit::Status(match checked {
         Checked::Hit { .. } => 0,
         Checked::Miss { .. } => EXIT_NO,

@@ -53,6 +53,8 @@ pub enum Flag {
     Stale,
     /// `--tag`
     Tag,
+    /// `--redact`
+    Redact,
     /// `--id`
     Id,
     /// `--report`
@@ -159,7 +161,13 @@ const TABLE: &[Row] = &[
         Takes::Value("LIST"),
         "Exit statuses that are kept: 0 (default), 0,1,3-5",
     ),
-    row(Flag::Mode, "mode", None, Takes::Value("MODE"), "auto, refresh, read, replay or off"),
+    row(
+        Flag::Mode,
+        "mode",
+        None,
+        Takes::Value("MODE"),
+        "auto, refresh (run anew), read (record nothing), replay (run nothing) or off (a plain run)",
+    ),
     row(Flag::Force, "force", Some(b'f'), Takes::Nothing, "Run and record anew: --mode refresh"),
     row(
         Flag::NoCache,
@@ -182,6 +190,13 @@ const TABLE: &[Row] = &[
         Some(b't'),
         Takes::Value("KEY[=VALUE]"),
         "Metadata of the commit, never in the key; keep exempts from collection",
+    ),
+    row(
+        Flag::Redact,
+        "redact",
+        None,
+        Takes::Value("WORD"),
+        "Text that is never stored with the words, or an option (=--token) or variable (TOKEN=) whose value is not",
     ),
     row(Flag::Id, "id", None, Takes::Nothing, "Print the commit's hash in place of the command's stdout"),
     row(Flag::Report, "report", None, Takes::Value("FILE"), "Write one JSON object about this call"),
@@ -243,8 +258,10 @@ impl Scanned {
         words
     }
 
+    /// In the table's order; what is said twice is said once.
     fn sorted(mut self) -> Self {
         self.given.sort_by_key(|(flag, _)| *flag);
+        self.given.dedup_by(|second, first| second.1.is_none() && first == second);
         self
     }
 }
@@ -315,14 +332,41 @@ fn not_empty() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|word| if word.is_empty() { Err("it is empty") } else { Ok(word) })
 }
 
+/// Under which heading an option stands in the help.
+const fn heading(flag: Flag) -> &'static str {
+    match flag {
+        Flag::Input
+        | Flag::Env
+        | Flag::Tool
+        | Flag::Stdin
+        | Flag::NoStdin
+        | Flag::Salt
+        | Flag::Pure
+        | Flag::EnvStrict
+        | Flag::ExactSource => "What decides the result",
+        Flag::Output
+        | Flag::Trace
+        | Flag::AllowNet
+        | Flag::IgnoreWrite
+        | Flag::CleanOutputs
+        | Flag::CacheExit
+        | Flag::Redact
+        | Flag::Tag
+        | Flag::Store => "What is kept",
+        Flag::Mode | Flag::Force | Flag::NoCache | Flag::Ttl | Flag::Stale => "When it is replayed",
+        Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "What is told",
+    }
+}
+
 fn argument(row: &Row) -> Arg {
     let argument = Arg::new(row.long).long(row.long).help(StyledStr::from(row.help));
+    let argument = argument.help_heading(heading(row.flag));
     let argument = match row.short {
         Some(short) => argument.short(char::from(short)),
         None => argument,
     };
     match row.takes {
-        Takes::Nothing => argument.action(ArgAction::Count),
+        Takes::Nothing => argument.action(ArgAction::SetTrue).overrides_with(row.long),
         Takes::Value(name) => argument.action(ArgAction::Append).value_name(name).value_parser(not_empty()),
         Takes::OptionalValue(name) => argument
             .action(ArgAction::Append)
@@ -340,7 +384,7 @@ pub fn from_matches(matches: &ArgMatches) -> Scanned {
     let mut scanned = Scanned::default();
     for row in TABLE {
         if row.takes == Takes::Nothing {
-            scanned.given.extend((0..matches.get_count(row.long)).map(|_| (row.flag, None)));
+            scanned.given.extend(matches.get_flag(row.long).then_some((row.flag, None)));
         } else {
             let values = matches.get_many::<OsString>(row.long).into_iter().flatten();
             scanned.given.extend(

@@ -38,7 +38,7 @@ pub(super) struct Summary {
 }
 
 /// What names a request before anything of the world is looked at.
-pub(super) fn request_id(request: &Request) -> RequestId {
+pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LENGTH]) -> RequestId {
     let mut encoder = Encoder::new();
     encoder.text("request").unsigned(VERSION).unsigned(super::manifest::SCHEME);
     let words = |encoder: &mut Encoder, words: &[OsString]| {
@@ -68,7 +68,12 @@ pub(super) fn request_id(request: &Request) -> RequestId {
     };
     encoder.option(request.salt.as_ref().map(|salt| salt.as_bytes().to_vec()).as_ref());
     encoder.flag(request.exact_source).flag(request.env_strict).flag(request.words_are_inputs);
-    RequestId(Digest::of(&encoder.finish()))
+    if request.redactions.is_empty() {
+        return RequestId(Digest::of(&encoder.finish()));
+    }
+    // A name that nobody without the store can try words against.
+    words(&mut encoder, &request.redactions);
+    RequestId(Digest::keyed(&secret(), &encoder.finish()))
 }
 
 /// The remembered form.

@@ -24,7 +24,7 @@ use crate::store::{self, Candidate, Store};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// What looking for a commit came to.
@@ -337,7 +337,7 @@ pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request,
         Miss::Changed(since, changes) => return MissReason::Changed { since, changes },
         Miss::Unknown => {}
     }
-    let words: Vec<Vec<u8>> = request.words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    let words: Vec<Vec<u8>> = request.shown_words().into_iter().map(OsStringExt::into_vec).collect();
     let Ok(Some((commit, manifest))) = store.nearest(&captured.lineage, &captured.function_id, &words) else {
         return MissReason::First;
     };

@@ -376,9 +376,10 @@ impl Call<'_> {
         let finished = self.context.executor.run(spec, &mut Nothing, &mut Nothing)?;
         if let (Some(store), false) = (self.context.store, bypass == Bypass::Off) {
             store.note(&crate::store::Event::Missed {
-                command: keep::command_line(&request.words),
+                command: keep::command_line(request),
                 reason: bypass.code().to_owned(),
-                detail: bypass.detail(),
+                detail: keep::shown_detail(request, &bypass.detail()),
+                recorded: false,
                 at: Timestamp::now(),
             });
         }

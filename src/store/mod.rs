@@ -129,7 +129,7 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
-    /// A command ran and nothing was kept, or it was not looked up at all.
+    /// A command ran and its result was not kept, or it was not looked up at all.
     Missed {
         /// The command line, for people.
         command: Vec<u8>,
@@ -137,6 +137,8 @@ pub enum Event {
         reason: String,
         /// What exactly.
         detail: String,
+        /// Whether the run is in the history all the same, and so counted already.
+        recorded: bool,
         /// When.
         at: Timestamp,
     },

@@ -21,5 +21,6 @@ mod exec_stdin;
 mod exec_store;
 mod exec_streams;
 mod exec_together;
+mod first_contact;
 mod sandbox;
 mod support;

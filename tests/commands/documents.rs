@@ -181,6 +181,7 @@ fn the_page_on_json_gives_every_field_and_no_other() {
         command: b"date".to_vec(),
         reason: "moment".to_owned(),
         detail: String::new(),
+        recorded: false,
         at: Timestamp(NOON.0 - SECOND),
     });
     let documented = documented();

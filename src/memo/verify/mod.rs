@@ -205,6 +205,9 @@ fn judge(departures: &mut [Departure], first: &Prints, second: &Prints) {
 /// The call as it was made, if what is known before a run is what it was then.
 fn prepare(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Result<(Request, Captured), Vec<Obstacle>>> {
     let other = |words: String| Ok(Err(vec![Obstacle::Other(words)]));
+    if call::is_redacted(recorded.manifest) {
+        return other("an argument was redacted, and is known by its digest alone".to_owned());
+    }
     let mut request = match call::request(bench, recorded.commit, recorded.manifest) {
         Ok(request) => request,
         Err(error) if error.kind() == Kind::Damaged => {
