@@ -6,6 +6,7 @@
 
 mod commands;
 mod differential;
+mod foretold;
 mod own_source;
 mod settings;
 mod traps;
