@@ -219,6 +219,8 @@ pub struct Scanned {
     given: Vec<(Flag, Option<OsString>)>,
     /// The words of the command.
     pub words: Vec<OsString>,
+    /// Whether `--json` was given, which `audit` alone has.
+    pub json: bool,
 }
 
 impl Scanned {
@@ -327,6 +329,12 @@ pub fn with_options(command: Command) -> Command {
     command.args(TABLE.iter().map(argument)).arg(words)
 }
 
+/// The option that `audit` has beside those of the table.
+#[must_use]
+pub fn json(help: &'static str) -> Arg {
+    Arg::new("json").long("json").help(help).help_heading("What is told").action(ArgAction::SetTrue)
+}
+
 /// Any word with something in it.
 fn not_empty() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|word| if word.is_empty() { Err("it is empty") } else { Ok(word) })
@@ -393,6 +401,8 @@ pub fn from_matches(matches: &ArgMatches) -> Scanned {
         }
     }
     scanned.words = matches.get_many::<OsString>("words").into_iter().flatten().cloned().collect();
+    // The others do not know it.
+    scanned.json = matches.try_get_one::<bool>("json").ok().flatten().copied().unwrap_or(false);
     scanned.sorted()
 }
 

@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 /// Whether a program is there; says so if a test goes without.
-fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     let is =
         Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
     if !is {

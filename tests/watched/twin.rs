@@ -45,6 +45,7 @@ pub(crate) struct Call<'a> {
     variables: Vec<(OsString, OsString)>,
     umask: &'static str,
     stdin: Option<(&'static str, u64)>,
+    traced: bool,
 }
 
 impl Twin {
@@ -59,6 +60,11 @@ impl Twin {
             }
         });
         twin
+    }
+
+    /// How often cashet has run programs that append a line to `../tmp/ran`, which nobody observes.
+    pub(crate) fn executions(&self) -> usize {
+        fs::read_to_string(self.side(true).join("tmp/ran")).map_or(0, |text| text.lines().count())
     }
 
     /// The root of the tree that cashet works in, and that of the other.
@@ -133,6 +139,7 @@ impl Twin {
             variables: Vec::new(),
             umask: "022",
             stdin: None,
+            traced: false,
         }
     }
 
@@ -181,11 +188,21 @@ impl Call<'_> {
         self
     }
 
+    /// Below another watch, where the watch itself can only be had by ptrace.
+    pub(crate) fn traced(mut self, traced: bool) -> Self {
+        self.traced = traced;
+        self
+    }
+
     fn on(&self, through: bool) -> Given {
         let side = self.twin.side(through);
         let root = side.join("project");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "umask \"$1\"; shift; exec \"$@\"", "sh", self.umask]);
+        if through && self.traced {
+            let outer = self.twin.base.path().join("outer");
+            command.args([CASHET, "exec", "--no-cache", "--store"]).arg(outer).arg("--");
+        }
         if through {
             command.args([CASHET, "exec", "--report"]).arg(self.report()).args(&self.options).arg("--");
         }
