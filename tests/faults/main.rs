@@ -19,6 +19,7 @@ mod failing;
 mod kills;
 mod malformed;
 mod project;
+mod races;
 mod replays;
 mod scale;
 mod scenarios;
