@@ -165,6 +165,17 @@ fn file_clock() -> Timestamp {
     Timestamp::from_parts(time.tv_sec, time.tv_nsec)
 }
 
+/// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
+/// call may have begun and ended.
+fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
+    let known = match miss {
+        Miss::Unknown => None,
+        Miss::Changed(newest, _) => Some(*newest),
+        _ => return false,
+    };
+    store.find(key).is_ok_and(|found| found.first().map(|newest| newest.id) != known)
+}
+
 /// Why a call is never looked up, if it is not.
 fn bypass_of(
     sensitive: Option<&std::ffi::OsString>,
@@ -314,7 +325,8 @@ impl Call<'_> {
                     let waited = held.waited();
                     let abandoned = held.follows_abandoned();
                     let newest = || newest_of(captured, request);
-                    if waited && self.policy.mode == Mode::Auto && !self.policy.history_only {
+                    let looks_again = self.policy.mode == Mode::Auto && !self.policy.history_only;
+                    if looks_again && (waited || is_recorded_since(store, &captured.key, &why)) {
                         // Somebody ran the same meanwhile: its result, if it was kept, is ours.
                         match self.try_hit(request, store, &captured.key, &captured.environment, &newest)? {
                             Ok(answer) => return Ok(answer),

@@ -37,7 +37,11 @@ pub fn fact(part: &Part, value: &Value, words: &[Vec<u8>]) -> Line {
         }
         _ => subject,
     };
-    line(kind, subject, worded(value))
+    match (part, value) {
+        // A word that is known by its digest alone.
+        (Part::Word(_), Value::Digest(_)) => line(kind, subject, "[redacted]"),
+        _ => line(kind, subject, worded(value)),
+    }
 }
 
 /// A fact of a manifest for programs.

@@ -1,5 +1,6 @@
 //! System calls of this machine: their names, and the errors with which they may fail.
 
+use crate::tracer::Call;
 use nix::libc::{self, EACCES, EAGAIN, EINTR, EINVAL, EIO, EMFILE, ENOLCK, ENOMEM, ENOSPC, EPERM};
 
 macro_rules! table {
@@ -53,7 +54,7 @@ table! {
     SYS_fstatfs: EIO;
     SYS_lseek: EIO;
     SYS_flock: EINTR ENOLCK;
-    SYS_fcntl: EINTR ENOLCK EMFILE;
+    SYS_fcntl: ;
     SYS_pipe2: EMFILE;
     SYS_dup: EMFILE;
     SYS_dup3: EMFILE;
@@ -94,7 +95,15 @@ pub(crate) fn name(number: i64) -> String {
 }
 
 /// The errors with which a call may fail; none where it cannot, or where failing would be another story.
-pub(crate) fn errors(number: i64) -> &'static [i32] {
+pub(crate) fn errors(call: &Call) -> &'static [i32] {
+    let number = call.number;
+    if number == libc::SYS_fcntl {
+        return match i32::try_from(call.arguments[1]) {
+            Ok(libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) => &[EMFILE],
+            Ok(libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_SETLK | libc::F_OFD_SETLKW) => &[EINTR, ENOLCK],
+            _ => &[],
+        };
+    }
     TABLE.iter().find(|(other, ..)| *other == number).map_or(&[], |(.., errors)| errors)
 }
 

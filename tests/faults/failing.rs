@@ -18,7 +18,7 @@ fn one_call_fails() {
         stage.prepare(*scenario);
         let mut points = Vec::new();
         stage.project.trace(&stage.words(*scenario), &mut |call| {
-            points.extend(errors(call.number).iter().map(|error| (*scenario, call.nth, *error)));
+            points.extend(errors(call).iter().map(|error| (*scenario, call.nth, *error)));
             Deed::Go
         });
         println!("{scenario:?}: {} calls that may fail", points.len());
@@ -40,7 +40,7 @@ fn fail_at(stage: &Stage, scenario: Scenario, nth: usize, error: i32, tally: &Ta
     let before = stage.project.executions();
     let traced = stage.project.trace(&stage.words(scenario), &mut |call| {
         // Threads are not always in step: the n-th call may be another one.
-        let applies = call.nth == nth && errors(call.number).contains(&error) && !is_close_of_directory(call);
+        let applies = call.nth == nth && errors(call).contains(&error) && !is_close_of_directory(call);
         if applies { Deed::Fail(error) } else { Deed::Go }
     });
     let Some(met) = traced.met else { return };
@@ -53,7 +53,12 @@ fn fail_at(stage: &Stage, scenario: Scenario, nth: usize, error: i32, tally: &Ta
             || if done { wrong_success(stage, scenario, &traced) } else { unclear(&traced.stderr_text()) },
         )
         .or_else(|| (ran > 1).then(|| format!("ran {ran} times")))
-        .or_else(|| refused(scenario, &traced, &met, ran))
+        .or_else(|| {
+            if let Some(text) = refused(scenario, &traced, &met, ran) {
+                println!("REFUSED {scenario:?} {} {:x?} {error} {text}", name(met.number), met.arguments);
+            }
+            None
+        })
         .or_else(|| stage.wrong_after(scenario, done));
     if let Some(wrong) = wrong {
         let name = name(met.number);

@@ -13,9 +13,14 @@
 #![expect(clippy::print_stdout, reason = "the suites tell their seeds and counts")]
 
 mod calls;
+mod damage;
+mod edits;
 mod failing;
 mod kills;
+mod malformed;
 mod project;
+mod races;
+mod replays;
 mod scale;
 mod scenarios;
 mod tracer;

@@ -83,6 +83,7 @@ impl Tally {
     }
 
     pub(crate) fn wrong(&self, what: String) {
+        println!("WRONG {what}");
         self.wrong.lock().unwrap().push(what);
     }
 
