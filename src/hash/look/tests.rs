@@ -13,7 +13,14 @@ fn places(root: &Path) -> Places {
 }
 
 fn present<'a>(places: &'a Places, environment: &'a [(OsString, OsString)]) -> Present<'a> {
-    Present { places, environment, umask: || 0o22, superuser: false, secret: [1; 32], now: Timestamp::now() }
+    Present {
+        places,
+        environment,
+        umask: || 0o22,
+        superuser: false,
+        secret: &|| [1; 32],
+        now: Timestamp::now(),
+    }
 }
 
 /// Every observation that can be made of `path`, with its evidence.

@@ -206,7 +206,7 @@ impl Restore<'_> {
             if let Step::Write { aside } = step {
                 match &entry.kind {
                     OutputKind::File { content, mode, sparse } => {
-                        let name = stage.file(self.store, &content.blob, *mode, *sparse)?;
+                        let name = stage.file(self.store, content, *mode, *sparse)?;
                         staged.push((entry, name, *aside));
                     }
                     OutputKind::Symlink { text } => staged.push((entry, stage.symlink(text)?, *aside)),
