@@ -108,7 +108,10 @@ fn when_the_holder_fails_the_others_run_side_by_side() {
 #[test]
 fn a_waiter_that_is_interrupted_leaves() {
     let sandbox = Sandbox::new();
-    sandbox.script("job", "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done");
+    sandbox.script(
+        "job",
+        "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done",
+    );
     let call = || sandbox.unwatched(["--pure", "./job"]);
     let holder = call().stdout("ready\n").executes(1).spawn();
     holder.wait_for_stdout("ready");
@@ -123,7 +126,10 @@ fn a_waiter_that_is_interrupted_leaves() {
 #[test]
 fn on_a_terminal_a_waiter_says_that_it_waits() {
     let sandbox = Sandbox::new();
-    sandbox.script("job", "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done");
+    sandbox.script(
+        "job",
+        "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done",
+    );
     let holder = sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").spawn();
     holder.wait_for_stdout("ready");
     let waiter = sandbox.unwatched(["--pure", "./job"]).any_stdout().terminal();
