@@ -88,6 +88,24 @@ fn another_name_for_an_output_changes_with_it() {
     let call = twin.sh(": > n; rm n; ln g n");
     call.runs();
     call.runs();
+    // What was written under one name before that was given to another file, or gone, shows under the others.
+    for line in [
+        ": > f; rm f; echo more >> f",
+        "echo more >> f; rm f; echo new > f",
+        "echo more >> d/x; mv d e; mkdir d; echo x > d/x",
+    ] {
+        let twin = project();
+        let call = twin.sh(line);
+        call.runs();
+        twin.both(|root| {
+            let _ = fs::remove_dir_all(root.join("e"));
+            let path = if line.contains("d/x") { "d/x" } else { "f" };
+            let one = if line.starts_with(':') { "more\n" } else { "one\n" };
+            fs::write(root.join(path), if path == "f" { one } else { "x\n" }).unwrap();
+            fs::hard_link(root.join(path), root.join("other")).unwrap();
+        });
+        call.runs();
+    }
 }
 
 #[test]

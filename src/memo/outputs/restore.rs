@@ -136,6 +136,13 @@ impl Restore<'_> {
         {
             return Err(in_the_way());
         }
+        // The run may have written to it under this name before it replaced or removed it: its other names would show.
+        if kind == FileType::RegularFile
+            && stat.st_nlink > 1
+            && (grounds == Grounds::Observed || entry.kind == OutputKind::Removed)
+        {
+            return Err(in_the_way());
+        }
         match &entry.kind {
             OutputKind::File { content, mode, .. } if kind == FileType::RegularFile => {
                 if known.is_some_and(|known| same(&known, &stat)) {
