@@ -7,6 +7,7 @@
 mod commands;
 mod differential;
 mod foretold;
+mod ordinary;
 mod own_source;
 mod settings;
 mod traps;
