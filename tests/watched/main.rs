@@ -6,6 +6,7 @@
 
 mod commands;
 mod differential;
+mod everyday;
 mod foretold;
 mod ordinary;
 mod own_source;
