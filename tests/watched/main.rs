@@ -6,7 +6,9 @@
 
 mod commands;
 mod differential;
+mod everyday;
 mod foretold;
+mod ordinary;
 mod own_source;
 mod settings;
 mod traps;

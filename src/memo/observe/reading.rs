@@ -186,13 +186,25 @@ impl Observer<'_> {
         };
         let Ok(metadata) = fs::metadata(path) else { return Err(NotKept::InputMoved(path.to_path_buf())) };
         let moved = self.moved(&metadata);
-        if moved && taken.is_none() {
+        if moved && !taken.is_some_and(|taken| self.is_moved_by_the_run_alone(path, taken)) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
         let evidence =
             if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
         self.observe(Observation::Listing { path: stored, everything, digest }, evidence);
         Ok(())
+    }
+
+    /// Whether all entries of a directory that came or went since it was listed did so by the run.
+    fn is_moved_by_the_run_alone(&self, directory: &Path, taken: &[(OsString, files::EntryKind)]) -> bool {
+        let Ok(now) = files::entries(directory, true) else { return false };
+        // What changes is known under its real name.
+        let Ok(directory) = fs::canonicalize(directory) else { return false };
+        let is_of_others = |(name, _): &&(OsString, files::EntryKind)| {
+            let path = directory.join(name);
+            !self.scope.ignores(&path) && !self.watcher.before.contains_key(&path)
+        };
+        now.iter().filter(is_of_others).eq(taken.iter().filter(is_of_others))
     }
 
     /// The entries of a directory without what the run itself made there and removed again.
