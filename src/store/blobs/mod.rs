@@ -9,6 +9,8 @@ mod segments;
 mod walk;
 mod write;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use packed::{decompress, read_any};
 pub(crate) use read::digest_of_file;
 pub(crate) use segments::threads;
 pub(crate) use walk::Stored;
