@@ -10,6 +10,8 @@ mod events;
 mod exclusive;
 mod flat;
 mod fsck;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gc;
 mod history;
 mod index;

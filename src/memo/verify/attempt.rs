@@ -85,7 +85,7 @@ impl Attempt<'_> {
             Ok(finished) => finished,
             Err(error) => return refused(&error),
         };
-        for path in outputs.unseen(undo) {
+        for path in outputs.unseen(undo)? {
             undo.made(&path);
         }
         if let Some(signal) = finished.signal {
