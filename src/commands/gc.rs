@@ -62,6 +62,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     };
     let plan = store.plan(&policy, context.now)?;
     show(&opened, &plan, page)?;
+    page.flush()?;
     if args.dry_run {
         message::status("nothing was dropped: --dry-run");
         return Ok(DONE);
