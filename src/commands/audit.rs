@@ -2,7 +2,7 @@
 
 use super::exec::{Ground, Streams};
 use super::exit::Exit;
-use super::options::{self, Scanned};
+use super::options::Scanned;
 use crate::error::{Error, Result};
 use crate::exec::Unix;
 use crate::memo;
@@ -17,12 +17,9 @@ pub(super) fn main(words: &[OsString]) -> Exit {
     // `--json` is the one option that the others do not have.
     let json = words.first().is_some_and(|word| word == "--json");
     let words = if json { words.get(1..).unwrap_or_default() } else { words };
-    let scanned = match options::scan(words) {
-        Some(scanned) => scanned,
-        None => match super::runner::by_clap("audit", words) {
-            Ok(scanned) => scanned,
-            Err(exit) => return exit,
-        },
+    let scanned = match super::runner::scanned("audit", words) {
+        Ok(scanned) => scanned,
+        Err(exit) => return exit,
     };
     match audit(&scanned, json) {
         Ok(exit) => exit,
