@@ -43,7 +43,9 @@ fn check(scanned: &Scanned) -> Result<Exit> {
     let executor = Unix;
     let context = ground.context(&executor, &status, &streams);
     let checked = memo::check(&context, ground.request(), ground.policy())?;
-    status.checked(&Call { words: &ground.request().words, store: ground.store() }, &checked);
+    let request = ground.request();
+    let call = Call { words: &request.shown_words(), places: &request.places, store: ground.store() };
+    status.checked(&call, &checked);
     Ok(Exit::Status(match checked {
         Checked::Hit { .. } => 0,
         Checked::Miss { .. } => EXIT_NO,

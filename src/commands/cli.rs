@@ -112,9 +112,7 @@ pub fn command() -> Command {
         .after_help("Exit status: 0 it would be replayed, 1 it would run, 3 it would be bypassed.");
     let audit = options::with_options(Command::new("audit"))
         .about("Run a command under watch and list what it read, wrote, started and looked for")
-        .after_help(
-            "--json, as the first option, writes one JSON object to standard error in place of the list.",
-        );
+        .arg(options::json("Write one JSON object to standard error in place of the list"));
     let root = Command::new("cashet")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)

@@ -53,6 +53,8 @@ pub enum Flag {
     Stale,
     /// `--tag`
     Tag,
+    /// `--redact`
+    Redact,
     /// `--id`
     Id,
     /// `--report`
@@ -189,6 +191,13 @@ const TABLE: &[Row] = &[
         Takes::Value("KEY[=VALUE]"),
         "Metadata of the commit, never in the key; keep exempts from collection",
     ),
+    row(
+        Flag::Redact,
+        "redact",
+        None,
+        Takes::Value("WORD"),
+        "Text that is never stored with the words, or an option (=--token) or variable (TOKEN=) whose value is not",
+    ),
     row(Flag::Id, "id", None, Takes::Nothing, "Print the commit's hash in place of the command's stdout"),
     row(Flag::Report, "report", None, Takes::Value("FILE"), "Write one JSON object about this call"),
     row(Flag::Store, "store", None, Takes::Value("DIR"), "The store's directory"),
@@ -210,6 +219,8 @@ pub struct Scanned {
     given: Vec<(Flag, Option<OsString>)>,
     /// The words of the command.
     pub words: Vec<OsString>,
+    /// Whether `--json` was given, which `audit` alone has.
+    pub json: bool,
 }
 
 impl Scanned {
@@ -318,6 +329,12 @@ pub fn with_options(command: Command) -> Command {
     command.args(TABLE.iter().map(argument)).arg(words)
 }
 
+/// The option that `audit` has beside those of the table.
+#[must_use]
+pub fn json(help: &'static str) -> Arg {
+    Arg::new("json").long("json").help(help).help_heading("What is told").action(ArgAction::SetTrue)
+}
+
 /// Any word with something in it.
 fn not_empty() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|word| if word.is_empty() { Err("it is empty") } else { Ok(word) })
@@ -341,6 +358,7 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::IgnoreWrite
         | Flag::CleanOutputs
         | Flag::CacheExit
+        | Flag::Redact
         | Flag::Tag
         | Flag::Store => "What is kept",
         Flag::Mode | Flag::Force | Flag::NoCache | Flag::Ttl | Flag::Stale => "When it is replayed",
@@ -383,6 +401,8 @@ pub fn from_matches(matches: &ArgMatches) -> Scanned {
         }
     }
     scanned.words = matches.get_many::<OsString>("words").into_iter().flatten().cloned().collect();
+    // The others do not know it.
+    scanned.json = matches.try_get_one::<bool>("json").ok().flatten().copied().unwrap_or(false);
     scanned.sorted()
 }
 

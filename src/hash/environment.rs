@@ -47,6 +47,13 @@ pub fn is_session(name: &OsStr) -> bool {
     listed(SESSION) || listed(CI_RUNS) || like(SESSION_PATTERNS) || like(CI_RUN_PATTERNS)
 }
 
+/// Whether a variable counts wherever it is set, for some language or for all, though nobody names it.
+#[must_use]
+pub fn counts_when_set(name: &[u8]) -> bool {
+    let lists = [ALWAYS, PYTHON, JAVASCRIPT, SHELL, RUBY, PERL, R, LUA];
+    lists.into_iter().flatten().any(|listed| matches(listed.as_bytes(), name))
+}
+
 /// The value of `name`. Where a name is there several times, which programs disagree about, all values count.
 #[must_use]
 pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, OsStr>> {

@@ -92,8 +92,9 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
                 importable_of(entries, names)
             })
         }
-        Observation::Modified { path, follow, time } => {
-            Held::when(stat(&resolve(path), *follow).is_ok_and(|now| modified(&now) == *time))
+        Observation::Modified { path, follow, time, changed } => {
+            let now = stat(&resolve(path), *follow).map(|now| Evidence::of(&now));
+            Held::when(now.is_ok_and(|now| (now.modified, now.changed) == (*time, *changed)))
         }
         Observation::Variable { name, value } => {
             let now = lookup(present.environment, OsStr::from_bytes(name))

@@ -24,6 +24,7 @@ pub mod nature;
 pub mod occurrence;
 mod packages;
 pub mod program;
+mod redaction;
 mod remembered;
 pub mod request;
 pub mod search;

@@ -38,7 +38,7 @@ pub(super) struct Summary {
 }
 
 /// What names a request before anything of the world is looked at.
-pub(super) fn request_id(request: &Request) -> RequestId {
+pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LENGTH]) -> RequestId {
     let mut encoder = Encoder::new();
     encoder.text("request").unsigned(VERSION).unsigned(super::manifest::SCHEME);
     let words = |encoder: &mut Encoder, words: &[OsString]| {
@@ -73,7 +73,12 @@ pub(super) fn request_id(request: &Request) -> RequestId {
     for (ending, form) in request.languages.names() {
         encoder.bytes(ending.as_bytes()).text(form);
     }
-    RequestId(Digest::of(&encoder.finish()))
+    if request.redactions.is_empty() {
+        return RequestId(Digest::of(&encoder.finish()));
+    }
+    // A name that nobody without the store can try words against.
+    words(&mut encoder, &request.redactions);
+    RequestId(Digest::keyed(&secret(), &encoder.finish()))
 }
 
 /// The remembered form.

@@ -95,6 +95,8 @@ pub struct Request {
     pub exact_source: bool,
     /// `--env-strict`: the child gets only what is in the manifest and what every program needs.
     pub env_strict: bool,
+    /// `--redact`: text, options (`--token`) and variables (`TOKEN=`) that must not be stored with the words.
+    pub redactions: Vec<OsString>,
     /// Every word that names an existing regular file is an input: the run will not be watched.
     pub words_are_inputs: bool,
     /// Languages of the caller's own.
@@ -132,6 +134,7 @@ impl Request {
             salt: None,
             exact_source: false,
             env_strict: false,
+            redactions: Vec::new(),
             words_are_inputs: false,
             languages: Languages::default(),
         }

@@ -14,6 +14,7 @@ mod gc;
 mod history;
 mod index;
 mod layout;
+mod leftovers;
 mod local;
 mod lock;
 mod memoizing;
@@ -26,6 +27,7 @@ pub use fsck::{Damage, Report};
 pub use gc::KEEP_TAG;
 pub use history::{Log, Resolved, Row, Stats};
 pub use index::{Filter, Missed, StatusFilter};
+pub use leftovers::{Amount, Leftovers};
 pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
 pub use plan::{DEFAULT_AGE, Plan, Policy};
 
@@ -136,7 +138,7 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
-    /// A command ran and nothing was kept, or it was not looked up at all.
+    /// A command ran and its result was not kept, or it was not looked up at all.
     Missed {
         /// The command line, for people.
         command: Vec<u8>,
@@ -144,6 +146,8 @@ pub enum Event {
         reason: String,
         /// What exactly.
         detail: String,
+        /// Whether the run is in the history all the same, and so counted already.
+        recorded: bool,
         /// When.
         at: Timestamp,
     },

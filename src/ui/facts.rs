@@ -37,7 +37,11 @@ pub fn fact(part: &Part, value: &Value, words: &[Vec<u8>]) -> Line {
         }
         _ => subject,
     };
-    line(kind, subject, worded(value))
+    match (part, value) {
+        // A word that is known by its digest alone.
+        (Part::Word(_), Value::Digest(_)) => line(kind, subject, "[redacted]"),
+        _ => line(kind, subject, worded(value)),
+    }
 }
 
 /// A fact of a manifest for programs.
@@ -176,10 +180,11 @@ pub fn observation_json(observation: &Observation) -> Object {
             let groups = groups.iter().map(|group| group.iter().map(json::path).collect::<Json>());
             of("time_order").with("groups", groups.collect::<Json>())
         }
-        Observation::Modified { path, follow, time } => of("modified")
+        Observation::Modified { path, follow, time, changed } => of("modified")
             .with("path", json::path(path))
             .with("follow", *follow)
-            .with("time", json::moment(*time)),
+            .with("time", json::moment(*time))
+            .with("changed", json::moment(*changed)),
         Observation::Around { written, older, same, newer } => {
             let paths = |paths: &[StoredPath]| paths.iter().map(json::path).collect::<Json>();
             of("around")
@@ -262,6 +267,7 @@ fn subject(part: &Part) -> String {
         Part::Source(path) | Part::Shadow(path) | Part::Setting(path) | Part::Input(path) => shown(path),
         Part::Package(_, name) => escape::line(name.as_bytes()).into_owned(),
         Part::Variable(name) | Part::Tool(name) | Part::Output(name) => escape::line(name).into_owned(),
+        Part::Flag(name) if name == "declared-only" => "not watched".to_owned(),
         Part::Flag(name) => format!("--{}", escape::line(name.as_bytes())),
     }
 }
@@ -349,7 +355,7 @@ mod tests {
             },
             Observation::Listing { path: at("src"), everything: false, digest },
             Observation::TimeOrder { groups: vec![vec![at("a"), at("b")], vec![at("c")]] },
-            Observation::Modified { path: at("a"), follow: false, time: Timestamp(0) },
+            Observation::Modified { path: at("a"), follow: false, time: Timestamp(0), changed: Timestamp(0) },
             Observation::Stdin(StdinUse::Content { offset: 0, digest, left_at: 3 }),
             Observation::Stdin(StdinUse::Place { size: 9, offset: 2 }),
             Observation::Descriptor { number: 3, offset: 0, digest },

@@ -9,7 +9,7 @@ use crate::digest::CommitId;
 use crate::error::{Error, Result};
 use crate::hash::manifest::{Change, Manifest, Value};
 use crate::memo::{Answer, Checked, Difference, Event, Kept, MissReason, Observer, Outcome};
-use crate::record::{Observation, StoredPath};
+use crate::record::{Observation, Places, StoredPath};
 use crate::store::LocalStore;
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
@@ -37,6 +37,8 @@ pub enum Verbosity {
 pub struct Call<'a> {
     /// The words of the command.
     pub words: &'a [OsString],
+    /// Where its paths are.
+    pub places: &'a Places,
     /// The store, if there is one.
     pub store: Option<&'a LocalStore>,
 }
@@ -234,7 +236,8 @@ fn differences(
         (Some(store), Some(made)) => pieces::changed_between(store, (since, made), path, form),
         _ => Vec::new(),
     };
-    let background = Background { words: &words, pieces: &pieces };
+    let there = |path: &StoredPath| Some(call.places.resolve(path).symlink_metadata().is_ok());
+    let background = Background { words: &words, pieces: &pieces, there: &there };
     let mut phrases = changes::phrases(&known, background);
     phrases.extend(differences.iter().filter_map(|difference| match difference {
         Difference::Seen { then, now } => Some(seen::observed(Some(then), Some(now))),

@@ -14,6 +14,7 @@ mod exec_control;
 mod exec_declared;
 mod exec_malformed;
 mod exec_outputs;
+mod exec_redact;
 mod exec_settings;
 mod exec_signals;
 mod exec_status;

@@ -129,6 +129,7 @@ fn what_was_missed_comes_with_its_cure() {
             command: b"curl -s https://example.com".to_vec(),
             reason: "network".to_owned(),
             detail: "example.com:443".to_owned(),
+            recorded: false,
             at: cashet::record::Timestamp(NOON.0 - ago * SECOND),
         });
     }

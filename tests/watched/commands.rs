@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 /// Whether a program is there; says so if a test goes without.
-fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     let is =
         Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
     if !is {
@@ -68,6 +68,22 @@ fn what_only_reads_settles_at_once() {
     twin.write("c.csv", "9,9\n");
     twin.call(["ls"]).runs();
     twin.call(["bash", "job.sh"]).runs();
+}
+
+#[test]
+fn owners_and_links_are_shown_as_they_are() {
+    let twin = project();
+    let show = ["stat", "-c", "%n %h %u %s", "lines", "a.csv"];
+    twin.call(show).settles_after(1);
+    twin.both(|root| std::fs::hard_link(root.join("lines"), root.join("notes/linked")).unwrap());
+    settle();
+    twin.call(show).runs();
+    twin.call(show).hits();
+    if rustix::process::geteuid().is_root() {
+        twin.both(|root| std::os::unix::fs::chown(root.join("a.csv"), Some(65534), None).unwrap());
+        settle();
+        twin.call(show).runs();
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 mod commands;
 mod differential;
+mod foretold;
+mod own_source;
 mod settings;
 mod traps;
 mod twin;

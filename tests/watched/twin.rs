@@ -45,6 +45,7 @@ pub(crate) struct Call<'a> {
     variables: Vec<(OsString, OsString)>,
     umask: &'static str,
     stdin: Option<(&'static str, u64)>,
+    traced: bool,
 }
 
 impl Twin {
@@ -59,6 +60,11 @@ impl Twin {
             }
         });
         twin
+    }
+
+    /// How often cashet has run programs that append a line to `../tmp/ran`, which nobody observes.
+    pub(crate) fn executions(&self) -> usize {
+        fs::read_to_string(self.side(true).join("tmp/ran")).map_or(0, |text| text.lines().count())
     }
 
     /// The root of the tree that cashet works in, and that of the other.
@@ -133,6 +139,7 @@ impl Twin {
             variables: Vec::new(),
             umask: "022",
             stdin: None,
+            traced: false,
         }
     }
 
@@ -181,11 +188,21 @@ impl Call<'_> {
         self
     }
 
+    /// Below another watch, where the watch itself can only be had by ptrace.
+    pub(crate) fn traced(mut self, traced: bool) -> Self {
+        self.traced = traced;
+        self
+    }
+
     fn on(&self, through: bool) -> Given {
         let side = self.twin.side(through);
         let root = side.join("project");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "umask \"$1\"; shift; exec \"$@\"", "sh", self.umask]);
+        if through && self.traced {
+            let outer = self.twin.base.path().join("outer");
+            command.args([CASHET, "exec", "--no-cache", "--store"]).arg(outer).arg("--");
+        }
         if through {
             command.args([CASHET, "exec", "--report"]).arg(self.report()).args(&self.options).arg("--");
         }
@@ -199,7 +216,8 @@ impl Call<'_> {
             file.seek(SeekFrom::Start(offset)).unwrap();
             file
         });
-        let ran = command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).output().unwrap();
+        let ran = command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).output();
+        let ran = ran.unwrap_or_else(|error| panic!("{error}: {}", processes()));
         Given { stdout: ran.stdout, stderr: without_ours(&ran.stderr), status: ran.status.to_string() }
     }
 
@@ -285,6 +303,15 @@ impl Call<'_> {
 /// number of runs would depend on the moment.
 pub(crate) fn settle() {
     std::thread::sleep(Duration::from_millis(25));
+}
+
+/// How many processes there are: what a test cannot be started for, if it cannot.
+fn processes() -> String {
+    let is_number =
+        |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+    let all = fs::read_dir("/proc").unwrap().flatten().filter(is_number);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    format!("{} processes, {load}", all.count())
 }
 
 fn outcome_of(told: &serde_json::Value) -> Outcome {

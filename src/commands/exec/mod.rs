@@ -2,6 +2,7 @@
 
 mod plan;
 mod products;
+mod secrets;
 mod spool;
 
 use super::context::GONE;
@@ -22,6 +23,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Seek, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -47,6 +49,8 @@ pub(super) struct Ground {
     plan: Plan,
     store: Option<LocalStore>,
     no_store: Option<String>,
+    /// The copies that stand in place of references.
+    held: memo::Held,
     /// Whether there was no store when this call, which may make one, began.
     creates: bool,
 }
@@ -62,7 +66,8 @@ impl Ground {
         let project = Project::find(directory, home.as_deref(), named.as_deref());
         let settings = project.settings()?;
         let plan = plan::plan(scanned, &project, &settings)?;
-        let mut ground = Self { project, plan, store: None, no_store: None, creates: false };
+        let mut ground =
+            Self { project, plan, store: None, no_store: None, held: memo::Held::default(), creates: false };
         if ground.plan.policy.mode != Mode::Off {
             ground.open_store(create);
         }
@@ -105,7 +110,7 @@ impl Ground {
     pub(super) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
         let finder = products::Finder { project: &self.project };
         if let Some(store) = &self.store {
-            memo::resolve_references(&mut self.plan.request, &finder, store)?;
+            self.held = memo::resolve_references(&mut self.plan.request, &finder, store)?;
         } else if let Some(word) = memo::first_reference(&self.plan.request.words) {
             let reason = self.no_store.as_deref().unwrap_or("the store is not used");
             return Err(Error::usage(format!("{} cannot be had: {reason}", word.display())));
@@ -196,7 +201,13 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     let status = Status::new(verbosity(&ground.plan.showing));
     let context = ground.context(&executor, &status, &streams);
     let answered = memo::memoize(&context, &ground.plan.request, stdin, &ground.plan.policy);
-    let call = Call { words: &ground.plan.request.words, store: ground.store.as_ref() };
+    let words = ground.plan.request.shown_words();
+    if ground.store.is_some()
+        && !matches!(&answered, Ok(Answer { outcome: Outcome::Hit { .. }, .. }) | Err(_))
+    {
+        warn_of_secrets(&words, &status);
+    }
+    let call = Call { words: &words, places: &ground.plan.request.places, store: ground.store.as_ref() };
     if let Some(report) = &ground.plan.showing.report {
         write_report(&status.report(&call, &answered), Path::new(report), &status);
     }
@@ -218,6 +229,16 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
         status.notices(store);
     }
     Ok(exit)
+}
+
+/// Words are stored as they are: one that looks like a secret is worth a line.
+fn warn_of_secrets(words: &[OsString], status: &Status) {
+    let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    if let Some(found) = secrets::first(&words) {
+        status.trouble(&format!(
+            "{found} looks like a secret and is stored with the command (--redact hides it)"
+        ));
+    }
 }
 
 fn write_report(report: &str, path: &Path, status: &Status) {

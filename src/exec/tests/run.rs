@@ -129,6 +129,7 @@ fn the_order_of_the_two_streams_is_told() {
         watch: WatchMode::Off,
         unobserved: &[],
         behind_shim: None,
+        followed: &[],
     };
     Unix.run(spec, &mut recorder, &mut Nobody).unwrap();
     let mut expected = Vec::new();
@@ -187,6 +188,7 @@ fn the_environment_is_exactly_the_given_one() {
         watch: WatchMode::Off,
         unobserved: &[],
         behind_shim: None,
+        followed: &[],
     };
     Unix.run(spec, &mut told, &mut Nobody).unwrap();
     assert_eq!(told.of(Stream::Stdout), b"A=\xff=x\nEMPTY=\n");

@@ -66,6 +66,16 @@ enum Step {
     Remove { aside: bool, directory: bool },
 }
 
+/// What is to be done for all of them.
+pub(in crate::memo) struct Plan {
+    beneath: Beneath,
+    steps: Vec<Step>,
+    /// The evidence for each, once it is done.
+    evidence: Vec<Option<Evidence>>,
+    /// Everything is in place, and the evidence for it is known.
+    is_nothing: bool,
+}
+
 impl Restore<'_> {
     /// Puts everything in place and tells the evidence for it, in the order of the tree; `None` where nothing moved
     /// and the evidence that was given is still the best there is.
@@ -73,22 +83,31 @@ impl Restore<'_> {
     /// # Errors
     /// [`RestoreError`].
     pub(in crate::memo) fn run(&self) -> Result<Option<Vec<Option<Evidence>>>, RestoreError> {
+        let mut plan = self.plan_all()?;
+        if plan.is_nothing {
+            return Ok(None);
+        }
+        self.apply(&mut plan.beneath, &plan.steps)?;
+        Ok(Some(plan.evidence))
+    }
+
+    /// What [`Self::run`] would do, without doing it.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub(in crate::memo) fn plan_all(&self) -> Result<Plan, RestoreError> {
         let mut beneath = Beneath::open(self.root).map_err(|errno| blocked("open", self.root, errno))?;
         let mut steps = Vec::with_capacity(self.tree.entries().len());
-        let mut nothing = true;
+        let mut is_nothing = true;
         let mut renewed = Vec::with_capacity(steps.capacity());
         for (place, entry) in self.tree.entries().iter().enumerate() {
             let known = self.evidence.get(place).copied().flatten();
             let (step, evidence) = self.plan(&mut beneath, entry, known)?;
-            nothing &= matches!(step, Step::Nothing) && evidence == known;
+            is_nothing &= matches!(step, Step::Nothing) && evidence == known;
             renewed.push(evidence);
             steps.push(step);
         }
-        if nothing {
-            return Ok(None);
-        }
-        self.apply(&mut beneath, &steps)?;
-        Ok(Some(renewed))
+        Ok(Plan { beneath, steps, evidence: renewed, is_nothing })
     }
 
     fn plan(

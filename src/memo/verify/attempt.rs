@@ -181,6 +181,7 @@ impl Attempt<'_> {
             watch,
             unobserved: &unobserved,
             behind_shim: self.captured.behind_shim.as_deref(),
+            followed: &[],
         };
         self.bench.executor.run(spec, follower, undo)
     }

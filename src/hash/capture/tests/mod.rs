@@ -87,6 +87,7 @@ impl Sandbox {
             salt: None,
             exact_source: false,
             env_strict: false,
+            redactions: Vec::new(),
             words_are_inputs: false,
             languages: Languages::default(),
         }

@@ -85,6 +85,7 @@ impl Project {
             salt: None,
             exact_source: self.exact_source,
             env_strict: false,
+            redactions: Vec::new(),
             words_are_inputs: false,
             languages: Languages::default(),
         };
