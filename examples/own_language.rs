@@ -1,60 +1,60 @@
-//! A language of one's own: scripts whose name ends in `.list` hold a command a line, and what follows a `;` is a
-//! comment. Edited comments and empty lines then do not matter; everything else does.
+//! A language of one's own: scripts of `sed`, in which a line that begins with `#` is a comment. Editing comments then does
+//! not matter; everything else does.
 //!
-//! `cargo run --example own_language` writes such a script, edits it, and says what happened each time.
+//! `cargo run --example own_language` writes such a script, edits it twice, and says what happened each time.
 
 use cashet::hash::language::{Language, NormalForm, Parsed, Piece};
 use cashet::{
     Context, Languages, LocalStore, Outcome, Policy, Project, Request, StoreOptions, Unix, memoize,
 };
+use std::error::Error;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 
-struct List;
+struct Sed;
 
-impl Language for List {
+impl Language for Sed {
     /// The name is part of the key: whoever changes the form, changes the name.
     fn form(&self) -> &'static str {
-        "list 1"
+        "sed 1"
     }
 
     fn parse(&self, source: &[u8]) -> Parsed {
         // What cannot be read has no normal form, and may do anything.
         let Ok(text) = str::from_utf8(source) else { return Parsed::unknown() };
-        let code = |line: &str| line.split(';').next().unwrap_or_default().trim().to_owned();
-        let lines: Vec<String> = text.lines().map(code).filter(|line| !line.is_empty()).collect();
-        let bytes = lines.join("\n").into_bytes();
+        // The first line acts (`#!`, `#n`), and after a line that ends in `\` a `#` is text.
+        let mut counts = true;
+        let mut kept = Vec::new();
+        for line in text.lines() {
+            if counts || !line.trim_start().starts_with('#') {
+                kept.push(line);
+                counts = line.ends_with('\\');
+            }
+        }
+        let bytes = kept.join("\n").into_bytes();
         Parsed { normal: Some(NormalForm { bytes, without_docstrings: None }), ..Parsed::default() }
     }
 
+    /// The named parts of a source, so that a miss can say which of them changed: here there are none.
     fn pieces(&self, _source: &[u8]) -> Vec<Piece> {
         Vec::new()
     }
 }
 
-/// The interpreter: does what the lines say.
-const INTERPRETER: &str = "#!/bin/sh\nsed 's/;.*//' \"$1\" | grep -v '^#!' | sh\n";
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     std::env::set_current_dir(folder.path())?;
-    let directory = std::env::current_dir()?;
     fs::create_dir(".git")?;
-    let executable = |name: &str, text: String| {
-        fs::write(name, text)?;
-        fs::set_permissions(name, Permissions::from_mode(0o755))
-    };
-    executable("run-list", INTERPRETER.to_owned())?;
-    let first_line = format!("#!{}/run-list\n", directory.display());
+    fs::write("names", "ada\ngrace\n")?;
 
-    let project = Project::find(directory, None, None);
+    let project = Project::find(std::env::current_dir()?, None, None);
     let store = LocalStore::open(&project.store, &StoreOptions { create: true, ..StoreOptions::default() })?;
-    let environment = std::env::vars_os().collect();
+    let words = ["./greet.sed", "names"].map(Into::into).to_vec();
     let request = Request {
-        languages: Languages::default().with("list", List),
-        ..Request::new(vec!["./job.list".into()], project.directory, project.places, environment)
+        languages: Languages::default().with("sed", Sed),
+        ..Request::new(words, project.directory, project.places, std::env::vars_os().collect())
     };
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let context = Context {
@@ -67,12 +67,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),
     };
-    for body in ["echo one\n", "echo one ; the first\n\n", "echo two\n"] {
-        executable("job.list", format!("{first_line}{body}"))?;
+    for code in ["s/^/hello /", "# politely\ns/^/hello /", "# politely\ns/^/good day /"] {
+        fs::write("greet.sed", format!("#!/bin/sed -f\n{code}\n"))?;
+        fs::set_permissions("greet.sed", Permissions::from_mode(0o755))?;
         let answer = memoize(&context, &request, None, &Policy::default())?;
         let how = match answer.outcome {
             Outcome::Hit { .. } => "replayed".to_owned(),
-            Outcome::Ran { kept, why } => format!("ran, {kept:?} {why:?}"),
+            Outcome::Ran { kept, .. } => format!("ran, kept: {kept:?}"),
             Outcome::Bypassed(why) => format!("ran bare: {}", why.detail()),
         };
         writeln!(io::stdout(), "{how}")?;

@@ -131,7 +131,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let answer = memoize(&context, &request, None, &Policy { pure: true, ..Policy::default() })?;
         let how = match answer.outcome {
             Outcome::Hit { .. } => "replayed".to_owned(),
-            Outcome::Ran { kept, why } => format!("ran, {kept:?} {why:?}"),
+            Outcome::Ran { kept, .. } => format!("ran, kept: {kept:?}"),
             Outcome::Bypassed(why) => format!("ran bare: {}", why.detail()),
         };
         writeln!(io::stdout(), "{how}")?;
