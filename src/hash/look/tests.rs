@@ -1,6 +1,7 @@
 //! Observations of real files, directories and descriptors: taken, held, and broken by the one change that matters.
 
 use super::*;
+use crate::hash::environment::variable_digest;
 use crate::record::StdinUse;
 use std::fs::{File, FileTimes, OpenOptions, Permissions};
 use std::io::{Seek, SeekFrom, Write};
