@@ -425,6 +425,13 @@ def rows(bench, scenario, samples):
         yield f"| {case.name} | {wall:.2f} | {cpu:.2f} | {peak:.1f} | {ratio:.2f} | {ratio_cpu:.2f} | {over:+.2f} |"
 
 
+def replace_table(page, table):
+    """Puts the table where the page has one."""
+    before, _, rest = page.read_text().partition("<!-- table -->\n")
+    _, _, after = rest.partition("<!-- /table -->\n")
+    page.write_text(f"{before}<!-- table -->\n{table}\n<!-- /table -->\n{after}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("cashet", "limits", "fill", "floor", "measure", "work"):
@@ -432,6 +439,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--output")
+    parser.add_argument("--into", help="a page whose part between the marks `table` is replaced at the end")
     parser.add_argument("--points", help="where to write what plot.py draws")
     parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS])
     options = parser.parse_args()
@@ -440,8 +448,11 @@ def main():
     output = open(options.output, "w") if options.output else None
     points = open(options.points, "w") if options.points else None
 
+    told = []
+
     def tell(lines):
         # As it comes: who interrupts a long comparison has what was measured by then.
+        told.extend(lines)
         for file in filter(None, (sys.stdout, output)):
             print("\n".join(lines), file=file, flush=True)
 
@@ -460,6 +471,8 @@ def main():
         if bench.lines:
             tell(["", *(f"* {line}" for line in bench.lines)])
             bench.lines = []
+    if options.into:
+        replace_table(Path(options.into), "\n".join(told))
     shutil.rmtree(bench.work, ignore_errors=True)
     return bench.failed
 

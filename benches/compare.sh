@@ -2,7 +2,7 @@
 # Measures cashet against the floor, the machine's limits and whichever peers are installed, and prints a table in
 # Markdown.
 #
-#     benches/compare.sh [--rounds N] [--full] [--output FILE] [S1 S6 S7 …]
+#     benches/compare.sh [--rounds N] [--full] [--output FILE] [--into PAGE] [--points FILE] [S1 S6 S7 …]
 #
 # Without names: every scenario, in less than ten minutes on a quiet machine with two cores. --full takes the large
 # sizes (100,000 files, 1,000,000 commits). Peers come from PATH and from target/peers (benches/install-peers.sh).
