@@ -5,6 +5,7 @@
 
 mod archive;
 mod blobs;
+mod bulk;
 mod clock;
 mod events;
 mod exclusive;
