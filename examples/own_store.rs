@@ -93,7 +93,7 @@ impl Store for Memory {
     }
 
     fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)> {
-        let bytes = whole(file).map_err(|source| Error::io("read", "an output", source))?;
+        let bytes = whole(file).map_err(|source| Error::io("read", Path::new("an output"), source))?;
         let holds = !sought.is_empty() && bytes.windows(sought.len()).any(|window| window == sought);
         let content = Box::new(Growing { bytes, blobs: Arc::clone(&self.blobs) }).finish()?;
         Ok((content, holds))
