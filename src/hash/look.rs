@@ -152,6 +152,11 @@ pub(super) fn state_holds(
     {
         return Held::No;
     }
+    // Nor does one where something else was: however large it is.
+    let was_file = matches!(expected, FileState::File { .. } | FileState::LargeFile { .. });
+    if !was_file && metadata.as_ref().is_ok_and(Metadata::is_file) {
+        return Held::No;
+    }
     // What was digested once is digested again, however large it is.
     let digested = matches!(expected, FileState::File { .. });
     let largest = if digested { u64::MAX } else { LARGEST_DIGESTED };
@@ -234,11 +239,15 @@ pub fn importable(path: &Path, names: &[Vec<u8>]) -> Result<(Digest, Option<Evid
     directory_at(path, Timestamp::now(), select).map_err(|error| Error::io("list", path, error))
 }
 
-/// Files and directories whose name up to the first dot is one of `names`.
+/// Directories of one of `names`, and files named so with an ending of modules (`x.py`, `x.abi3.so`): `x.bak` and `x.csv`
+/// beside them are none.
 fn importable_of(entries: &Entries, names: &[Vec<u8>]) -> Vec<(OsString, EntryKind)> {
     let is_one = |name: &OsStr| {
-        let stem = name.as_bytes().split(|byte| *byte == b'.').next().unwrap_or_default();
-        counts(name, false) && names.binary_search_by(|known| known.as_slice().cmp(stem)).is_ok()
+        let bytes = name.as_bytes();
+        let stem = bytes.split(|byte| *byte == b'.').next().unwrap_or_default();
+        let is_module =
+            stem == bytes || [&b".py"[..], b".pyc", b".so"].iter().any(|end| bytes.ends_with(end));
+        is_module && counts(name, false) && names.binary_search_by(|known| known.as_slice().cmp(stem)).is_ok()
     };
     entries.iter().filter(|(name, _)| is_one(name)).cloned().collect()
 }
