@@ -47,7 +47,7 @@ fn check(scanned: &Scanned) -> Result<Exit> {
     let context = ground.context(&executor, &status, &streams);
     let checked = memo::check(&context, ground.request(), ground.policy())?;
     let request = ground.request();
-    let call = Call { words: &request.words, places: &request.places, store: ground.store() };
+    let call = Call { words: &request.shown_words(), places: &request.places, store: ground.store() };
     status.checked(&call, &checked);
     Ok(Exit::Status(match checked {
         Checked::Hit { .. } => 0,

@@ -11,7 +11,7 @@ use clap::builder::{OsStringValueParser, StyledStr, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use table::{Row, TABLE, Takes};
+use table::{Row, TABLE, Takes, heading};
 
 /// The options of a call and the words of its command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Scanned {
     given: Vec<(Flag, Option<OsString>)>,
     /// The words of the command.
     pub words: Vec<OsString>,
+    /// Whether `--json` was given, which `audit` alone has.
+    pub json: bool,
 }
 
 impl Scanned {
@@ -59,8 +61,10 @@ impl Scanned {
         words
     }
 
+    /// In the table's order; what is said twice is said once.
     fn sorted(mut self) -> Self {
         self.given.sort_by_key(|(flag, _)| *flag);
+        self.given.dedup_by(|second, first| second.1.is_none() && first == second);
         self
     }
 }
@@ -107,9 +111,7 @@ pub fn scan(words: &[OsString]) -> Option<Scanned> {
         if value.as_ref().is_some_and(|value| value.is_empty()) {
             return None;
         }
-        if row.takes != Takes::Nothing || !scanned.has(row.flag) {
-            scanned.given.push((row.flag, value));
-        }
+        scanned.given.push((row.flag, value));
     }
     scanned.words = rest.cloned().collect();
     (!scanned.words.is_empty()).then(|| scanned.sorted())
@@ -128,6 +130,12 @@ pub fn with_options(command: Command) -> Command {
     command.args(TABLE.iter().map(argument)).arg(words)
 }
 
+/// The option that `audit` has beside those of the table.
+#[must_use]
+pub fn json(help: &'static str) -> Arg {
+    Arg::new("json").long("json").help(help).help_heading("What is told").action(ArgAction::SetTrue)
+}
+
 /// Any word with something in it.
 fn not_empty() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|word| if word.is_empty() { Err("it is empty") } else { Ok(word) })
@@ -135,12 +143,12 @@ fn not_empty() -> impl TypedValueParser<Value = OsString> {
 
 fn argument(row: &Row) -> Arg {
     let argument = Arg::new(row.long).long(row.long).help(StyledStr::from(row.help));
+    let argument = argument.help_heading(heading(row.flag));
     let argument = match row.short {
         Some(short) => argument.short(char::from(short)),
         None => argument,
     };
     match row.takes {
-        // Said twice it is said once.
         Takes::Nothing => argument.action(ArgAction::SetTrue).overrides_with(row.long),
         Takes::Value(name) => argument.action(ArgAction::Append).value_name(name).value_parser(not_empty()),
         Takes::OptionalValue(name) => argument
@@ -168,6 +176,8 @@ pub fn from_matches(matches: &ArgMatches) -> Scanned {
         }
     }
     scanned.words = matches.get_many::<OsString>("words").into_iter().flatten().cloned().collect();
+    // The others do not know it.
+    scanned.json = matches.try_get_one::<bool>("json").ok().flatten().copied().unwrap_or(false);
     scanned.sorted()
 }
 
@@ -194,7 +204,6 @@ mod tests {
             ("--stdin --id -q sort -n", "sort -n"),
             ("--stdin=file -t a=b -t c - x", "- x"),
             ("--ttl 1h -- -- x", "-- x"),
-            ("-f --force -q -f x", "x"),
         ] {
             let scanned = scan(&split(line)).unwrap();
             assert_eq!(scanned.words, split(words), "{line}");

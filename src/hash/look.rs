@@ -6,7 +6,7 @@ mod descriptors;
 
 pub use descriptors::{Rest, descriptor_holds, rest_of, rest_of_descriptor, stdin_holds};
 
-use super::environment::{environment_digest, lookup, variable_digest};
+use super::environment::{environment_digest, lookup, variable_digest_by};
 use super::exclude::{Excluded, excluded};
 use super::files::{EntryKind, digest_file, entries, listing_digest, trusted};
 use super::search;
@@ -27,7 +27,7 @@ pub const LARGEST_DIGESTED: u64 = 64 << 20;
 const PERMISSIONS: u32 = 0o7777;
 
 /// The present, as far as observations ask for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Present<'a> {
     /// Root and HOME.
     pub places: &'a Places,
@@ -37,8 +37,8 @@ pub struct Present<'a> {
     pub umask: fn() -> u32,
     /// Whether the user is root.
     pub superuser: bool,
-    /// The key for digests of what looks like secrets.
-    pub secret: [u8; DIGEST_LENGTH],
+    /// Tells the key for digests of what looks like secrets; asked only where such a thing was observed.
+    pub secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
     /// A moment that is not after the first look.
     pub now: Timestamp,
 }
@@ -92,16 +92,17 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
                 importable_of(entries, names)
             })
         }
-        Observation::Modified { path, follow, time } => {
-            Held::when(stat(&resolve(path), *follow).is_ok_and(|now| modified(&now) == *time))
+        Observation::Modified { path, follow, time, changed } => {
+            let now = stat(&resolve(path), *follow).map(|now| Evidence::of(&now));
+            Held::when(now.is_ok_and(|now| (now.modified, now.changed) == (*time, *changed)))
         }
         Observation::Variable { name, value } => {
             let now = lookup(present.environment, OsStr::from_bytes(name))
-                .map(|now| variable_digest(name, now.as_bytes(), &present.secret));
+                .map(|now| variable_digest_by(name, now.as_bytes(), present.secret));
             Held::when(now == *value)
         }
         Observation::Environment { digest } => {
-            Held::when(environment_digest(present.environment, &present.secret) == *digest)
+            Held::when(environment_digest(present.environment, &(present.secret)()) == *digest)
         }
         Observation::Umask(mask) => Held::when((present.umask)() == *mask),
         Observation::Search { path, programs } => {

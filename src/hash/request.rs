@@ -56,6 +56,8 @@ pub struct Request {
     pub exact_source: bool,
     /// `--env-strict`: the child gets only what is in the manifest and what every program needs.
     pub env_strict: bool,
+    /// `--redact`: text, options (`--token`) and variables (`TOKEN=`) that must not be stored with the words.
+    pub redactions: Vec<OsString>,
     /// Every word that names an existing regular file is an input: the run will not be watched.
     pub words_are_inputs: bool,
 }

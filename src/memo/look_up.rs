@@ -24,7 +24,7 @@ use crate::store::{self, Candidate, Store};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// What looking for a commit came to.
@@ -184,7 +184,7 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
         Observation::Variable { name, .. } => {
             let value = environment::lookup(present.environment, OsStr::from_bytes(name));
             let value =
-                value.map(|value| environment::variable_digest(name, value.as_bytes(), &present.secret));
+                value.map(|value| environment::variable_digest(name, value.as_bytes(), &(present.secret)()));
             (then.clone(), Observation::Variable { name: name.clone(), value })
         }
         Observation::Umask(_) => (then.clone(), Observation::Umask((present.umask)())),
@@ -210,6 +210,57 @@ pub(super) struct Holding<'a> {
     pub(super) newest: &'a dyn Fn() -> Timestamp,
 }
 
+/// What the command wrote to stdout and stderr, or why it cannot be had.
+fn streams(
+    context: &Context<'_>,
+    candidate: &mut Candidate,
+    store: &dyn Store,
+) -> Result<Vec<Box<dyn Read + Send>>, Miss> {
+    let contents = [candidate.commit.stdout, candidate.commit.stderr];
+    let read = contents.iter().map(|content| {
+        bytes(candidate, store, content.blob).map_err(|error| {
+            if error.kind() == Kind::Damaged {
+                return Miss::Damaged(content.blob);
+            }
+            context.observer.on(&Event::StoreTrouble(error.to_string()));
+            Miss::Unknown
+        })
+    });
+    read.collect()
+}
+
+/// Does something with the outputs of a candidate that holds, if it has any: puts them back, or finds out whether that
+/// would be done. The inner error is what stands against it.
+fn with_outputs<T>(
+    context: &Context<'_>,
+    store: &dyn Store,
+    request: &Request,
+    policy: &Policy,
+    (candidate, newest): (&Candidate, &dyn Fn() -> Timestamp),
+    work: impl FnOnce(&Restore<'_>) -> Result<T, RestoreError>,
+) -> Result<Result<Option<T>, Miss>> {
+    let tree = match (&candidate.outputs, &candidate.commit.outputs) {
+        (Some(tree), Some(_)) => tree,
+        (None, Some(tree)) => return Ok(Err(Miss::Damaged(tree.blob))),
+        (_, None) => return Ok(Ok(None)),
+    };
+    let grounds = grounds(candidate, request, policy)?;
+    let restore = Restore {
+        root: &request.places.root,
+        store,
+        tree,
+        evidence: &candidate.output_evidence,
+        newest_input: newest_observed(candidate, &request.places).max(newest()),
+        observer: context.observer,
+        grounds: &grounds,
+    };
+    Ok(match work(&restore) {
+        Ok(done) => Ok(Some(done)),
+        Err(RestoreError::Damaged(blob)) => Err(Miss::Damaged(blob)),
+        Err(RestoreError::Blocked(reason)) => Err(Miss::NotRestored(reason)),
+    })
+}
+
 /// Replays a commit: everything is proven before anything becomes visible.
 pub(super) fn replay(
     context: &Context<'_>,
@@ -226,44 +277,21 @@ pub(super) fn replay(
         Miss::Damaged(blob)
     };
     let evidence_before = candidate.evidence.clone();
-    let mut streams = Vec::with_capacity(2);
-    for content in [candidate.commit.stdout, candidate.commit.stderr] {
-        match bytes(&mut candidate, store, content.blob) {
-            Ok(bytes) => streams.push(bytes),
-            Err(error) if error.kind() == Kind::Damaged => {
-                return Ok(Err(distrust(&candidate, content.blob)));
-            }
-            Err(error) => {
-                context.observer.on(&Event::StoreTrouble(error.to_string()));
-                return Ok(Err(Miss::Unknown));
-            }
+    let proven = match streams(context, &mut candidate, store) {
+        Ok(proven) => {
+            with_outputs(context, store, request, policy, (&candidate, newest), |restore| restore.run())?
+                .map(|restored| (proven, restored.flatten()))
         }
-    }
-    let mut renewed = false;
-    match (&candidate.outputs, &candidate.commit.outputs) {
-        (Some(tree), Some(_)) => {
-            let grounds = grounds(&candidate, request, policy)?;
-            let restore = Restore {
-                root: &request.places.root,
-                store,
-                tree,
-                evidence: &candidate.output_evidence,
-                newest_input: newest_observed(&candidate, &request.places).max(newest()),
-                observer: context.observer,
-                grounds: &grounds,
-            };
-            match restore.run() {
-                Ok(None) => {}
-                Ok(Some(evidence)) => {
-                    renewed = true;
-                    candidate.output_evidence = evidence;
-                }
-                Err(RestoreError::Damaged(blob)) => return Ok(Err(distrust(&candidate, blob))),
-                Err(RestoreError::Blocked(reason)) => return Ok(Err(Miss::NotRestored(reason))),
-            }
-        }
-        (None, Some(tree)) => return Ok(Err(distrust(&candidate, tree.blob))),
-        (_, None) => {}
+        Err(miss) => Err(miss),
+    };
+    let (mut streams, restored) = match proven {
+        Ok(proven) => proven,
+        Err(Miss::Damaged(blob)) => return Ok(Err(distrust(&candidate, blob))),
+        Err(miss) => return Ok(Err(miss)),
+    };
+    let renewed = restored.is_some();
+    if let Some(evidence) = restored {
+        candidate.output_evidence = evidence;
     }
     let (Some(stderr), Some(stdout)) = (streams.pop(), streams.pop()) else { return Ok(Err(Miss::Unknown)) };
     let replay = Replay { stdout, stderr, to_stdout: context.stdout, to_stderr: context.stderr };
@@ -337,7 +365,7 @@ pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request,
         Miss::Changed(since, changes) => return MissReason::Changed { since, changes },
         Miss::Unknown => {}
     }
-    let words: Vec<Vec<u8>> = request.words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    let words: Vec<Vec<u8>> = request.shown_words().into_iter().map(OsStringExt::into_vec).collect();
     let Ok(Some((commit, manifest))) = store.nearest(&captured.lineage, &captured.function_id, &words) else {
         return MissReason::First;
     };
@@ -363,20 +391,34 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
     let Some(store) = context.store else {
         return Ok(Checked::Miss { why: MissReason::First, manifest: Some(captured.manifest) });
     };
+    let secret = || context.recall.secret();
     let present = Present {
         places: &request.places,
         environment: &captured.environment,
         umask: crate::exec::umask,
         superuser: rustix::process::geteuid().is_root(),
-        secret: context.recall.secret(),
+        secret: &secret,
         now,
     };
     let miss = match policy.mode {
         Mode::Refresh => Miss::Forced,
         _ => match find(context, store, &captured.key, &present, policy) {
-            Found::Hit(candidate, _) => {
-                let observations = candidate.commit.observations;
-                return Ok(Checked::Hit { commit: candidate.id, observations });
+            Found::Hit(mut candidate, _) => {
+                let newest = || super::newest_of(&captured, request);
+                let planned = match streams(context, &mut candidate, store) {
+                    Ok(_) => {
+                        let found = (&*candidate, &newest as &dyn Fn() -> Timestamp);
+                        with_outputs(context, store, request, policy, found, |restore| restore.plan_all())?
+                    }
+                    Err(miss) => Err(miss),
+                };
+                match planned {
+                    Ok(_) => {
+                        let observations = candidate.commit.observations;
+                        return Ok(Checked::Hit { commit: candidate.id, observations });
+                    }
+                    Err(miss) => miss,
+                }
             }
             Found::Miss(miss) => miss,
         },

@@ -161,8 +161,21 @@ struct Call<'a> {
 /// The system's clock for files, which ticks more slowly than the fine one: what changes after this moment is
 /// stamped with this moment or a later one.
 fn file_clock() -> Timestamp {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    Timestamp::from_parts(time.tv_sec, time.tv_nsec)
+    let clock = nix::time::ClockId::CLOCK_REALTIME_COARSE;
+    let now = nix::time::clock_gettime(clock);
+    // Where there is no such clock, everything counts as changed since.
+    now.map_or_else(|_| Timestamp::default(), |now| Timestamp::from_parts(now.tv_sec(), now.tv_nsec()))
+}
+
+/// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
+/// call may have begun and ended.
+fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
+    let known = match miss {
+        Miss::Unknown => None,
+        Miss::Changed(newest, _) => Some(*newest),
+        _ => return false,
+    };
+    store.find(key).is_ok_and(|found| found.first().map(|newest| newest.id) != known)
 }
 
 /// Why a call is never looked up, if it is not.
@@ -276,12 +289,13 @@ impl Call<'_> {
         environment: &[(std::ffi::OsString, std::ffi::OsString)],
         newest: &dyn Fn() -> Timestamp,
     ) -> Result<Result<Answer, Miss>> {
+        let secret = || self.context.recall.secret();
         let present = Present {
             places: &request.places,
             environment,
             umask: crate::exec::umask,
             superuser: rustix::process::geteuid().is_root(),
-            secret: self.context.recall.secret(),
+            secret: &secret,
             now: Timestamp::now(),
         };
         match look_up::find(self.context, store, key, &present, self.policy) {
@@ -314,7 +328,8 @@ impl Call<'_> {
                     let waited = held.waited();
                     let abandoned = held.follows_abandoned();
                     let newest = || newest_of(captured, request);
-                    if waited && self.policy.mode == Mode::Auto && !self.policy.history_only {
+                    let looks_again = self.policy.mode == Mode::Auto && !self.policy.history_only;
+                    if looks_again && (waited || is_recorded_since(store, &captured.key, &why)) {
                         // Somebody ran the same meanwhile: its result, if it was kept, is ours.
                         match self.try_hit(request, store, &captured.key, &captured.environment, &newest)? {
                             Ok(answer) => return Ok(answer),
@@ -371,13 +386,15 @@ impl Call<'_> {
             watch: WatchMode::Off,
             unobserved: &[],
             behind_shim: None,
+            followed: &[],
         };
         let finished = self.context.executor.run(spec, &mut Nothing, &mut Nothing)?;
         if let (Some(store), false) = (self.context.store, bypass == Bypass::Off) {
             store.note(&crate::store::Event::Missed {
-                command: keep::command_line(&request.words),
+                command: keep::command_line(request),
                 reason: bypass.code().to_owned(),
-                detail: bypass.detail(),
+                detail: keep::shown_detail(request, &bypass.detail()),
+                recorded: false,
                 at: Timestamp::now(),
             });
         }

@@ -39,7 +39,11 @@ pub fn fact(part: &Part, value: &Value, words: &[Vec<u8>]) -> Line {
         }
         _ => subject,
     };
-    line(kind, subject, worded(value))
+    match (part, value) {
+        // A word that is known by its digest alone.
+        (Part::Word(_), Value::Digest(_)) => line(kind, subject, "[redacted]"),
+        _ => line(kind, subject, worded(value)),
+    }
 }
 
 /// An observation in words.
@@ -211,7 +215,7 @@ mod tests {
             },
             Observation::Listing { path: at("src"), everything: false, digest },
             Observation::TimeOrder { groups: vec![vec![at("a"), at("b")], vec![at("c")]] },
-            Observation::Modified { path: at("a"), follow: false, time: Timestamp(0) },
+            Observation::Modified { path: at("a"), follow: false, time: Timestamp(0), changed: Timestamp(0) },
             Observation::Stdin(StdinUse::Content { offset: 0, digest, left_at: 3 }),
             Observation::Stdin(StdinUse::Place { size: 9, offset: 2 }),
             Observation::Descriptor { number: 3, offset: 0, digest },

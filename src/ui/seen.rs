@@ -40,7 +40,7 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
             format!("order of modification times {}", verb("changed"))
         }
         Observation::Modified { path, .. } => {
-            format!("modification time of {} {}", shown(path), verb("changed"))
+            format!("times of {} {}", shown(path), verb("changed"))
         }
         Observation::Stdin(StdinUse::Content { .. }) => format!("standard input {}", verb("changed")),
         Observation::Stdin(StdinUse::Place { .. }) => {

@@ -129,6 +129,7 @@ fn what_was_missed_comes_with_its_cure() {
             command: b"curl -s https://example.com".to_vec(),
             reason: "network".to_owned(),
             detail: "example.com:443".to_owned(),
+            recorded: false,
             at: cashet::record::Timestamp(NOON.0 - ago * SECOND),
         });
     }
@@ -391,6 +392,31 @@ fn the_statistics() {
     assert_eq!((stats[0]["commits"].as_u64(), stats[0]["hits"].as_u64()), (Some(6), Some(1)));
     assert_eq!(stats[0]["saved_ns"], 12_345_678_900_u64);
     assert!(sandbox.run(&["log", "-n", "3"]).ok().contains("HITS"));
+}
+
+#[test]
+fn a_command_that_is_not_worth_it_is_pointed_out_once() {
+    let (sandbox, _) = recorded();
+    assert!(!sandbox.run(&["stats"]).ok().contains("Not worth"));
+    let quick = |line: &str, nanoseconds| {
+        let mut run = Run::new(line, SECOND);
+        run.took = nanoseconds;
+        sandbox.record(&run);
+    };
+    quick("echo slowly", 5_000_000);
+    assert!(!sandbox.run(&["stats"]).ok().contains("Not worth"));
+    quick("echo one", 1_000_000);
+    quick("echo two", 2_100_000);
+    quick("echo two", 1_900_000);
+    let told = sandbox.run(&["stats"]).ok();
+    assert_eq!(told.matches("Not worth remembering").count(), 1, "{told}");
+    assert!(told.ends_with(
+        "\nNot worth remembering: echo two runs in 2.1 ms, about what a look-up takes. Run it without cashet.\n"
+    ));
+    // One slow run of it, and it is worth it.
+    quick("echo two", 40_000_000);
+    assert!(sandbox.run(&["stats"]).ok().contains("remembering: echo one runs in 1.0 ms"));
+    assert!(sandbox.run(&["stats", "--json"]).json()[0]["commits"].as_u64() == Some(11));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 mod plan;
 mod products;
+mod secrets;
 mod spool;
 
+use super::context::GONE;
 use super::exit::Exit;
 use super::options::{self, Flag, Scanned};
 use crate::error::{EXIT_FAILED, EXIT_NO, Error, Result};
@@ -20,6 +22,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -58,7 +61,7 @@ impl Ground {
     /// Finds the project, settles the options, opens the store.
     pub(super) fn new(scanned: &Scanned, create: bool) -> Result<Self> {
         let directory = std::env::current_dir()
-            .map_err(|error| Error::io("find", Path::new("the working directory"), error))?;
+            .map_err(|error| Error::io("find", Path::new("the working directory"), error).with_hint(GONE))?;
         let home = std::env::var_os("HOME");
         let named = scanned.last(Flag::Store).map(OsString::from);
         let named = named.or_else(|| std::env::var_os("CASHET_DIR").filter(|value| !value.is_empty()));
@@ -74,7 +77,6 @@ impl Ground {
     }
 
     fn open_store(&mut self, create: bool) {
-        let existed = std::fs::symlink_metadata(&self.project.store).is_ok();
         let options = StoreOptions {
             create,
             trust_owner: self.project.store_is_named,
@@ -83,7 +85,7 @@ impl Ground {
         };
         match LocalStore::open(&self.project.store, &options) {
             Ok(store) => {
-                self.creates = create && !existed;
+                self.creates = create && !store.existed();
                 self.store = Some(store);
             }
             Err(error) => self.no_store = Some(error.to_string()),
@@ -206,11 +208,13 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     let status = Status::new(verbosity(&ground.plan.showing));
     let context = ground.context(&executor, &status, &streams);
     let answered = memo::memoize(&context, &ground.plan.request, stdin, &ground.plan.policy);
-    let call = Call {
-        words: &ground.plan.request.words,
-        places: &ground.plan.request.places,
-        store: ground.store.as_ref(),
-    };
+    let words = ground.plan.request.shown_words();
+    if ground.store.is_some()
+        && !matches!(&answered, Ok(Answer { outcome: Outcome::Hit { .. }, .. }) | Err(_))
+    {
+        warn_of_secrets(&words, &status);
+    }
+    let call = Call { words: &words, places: &ground.plan.request.places, store: ground.store.as_ref() };
     if let Some(report) = &ground.plan.showing.report {
         write_report(&status.report(&call, &answered), Path::new(report), &status);
     }
@@ -232,6 +236,16 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
         status.notices(store);
     }
     Ok(exit)
+}
+
+/// Words are stored as they are: one that looks like a secret is worth a line.
+fn warn_of_secrets(words: &[OsString], status: &Status) {
+    let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    if let Some(found) = secrets::first(&words) {
+        status.trouble(&format!(
+            "{found} looks like a secret and is stored with the command (--redact hides it)"
+        ));
+    }
 }
 
 fn write_report(report: &str, path: &Path, status: &Status) {

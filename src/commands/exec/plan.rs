@@ -133,6 +133,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
             .or_else(|| sources.blocks.iter().find_map(|block| block.salt.as_ref()).map(OsString::from)),
         exact_source: sources.flag(Flag::ExactSource, |block| block.exact_source),
         env_strict: sources.flag(Flag::EnvStrict, |block| block.env_strict),
+        redactions: sources.all(Flag::Redact, None, |block| block.redact.as_ref()),
         words_are_inputs: sources.flag(Flag::Pure, |block| block.pure),
     };
     let policy = policy(&sources, root)?;
@@ -306,6 +307,9 @@ fn policy(sources: &Sources<'_>, root: Option<&std::path::Path>) -> Result<Polic
 /// Options that make no sense together.
 fn check(request: &Request, policy: &Policy) -> Result<()> {
     let contradiction = |what: &str, hint: &str| Err(Error::usage(what).with_hint(hint));
+    if request.redactions.iter().any(|redaction| redaction.is_empty()) {
+        return contradiction("cashet.toml: redact: it is empty", "text, an option's name, or NAME=");
+    }
     if policy.history_only && matches!(policy.mode, Mode::Read | Mode::Replay) {
         return contradiction("--no-cache records, and this mode does not", "leave one of them out");
     }

@@ -45,6 +45,8 @@ pub enum Flag {
     Stale,
     /// `--tag`
     Tag,
+    /// `--redact`
+    Redact,
     /// `--id`
     Id,
     /// `--report`
@@ -152,7 +154,13 @@ pub(super) const TABLE: &[Row] = &[
         Takes::Value("LIST"),
         "Exit statuses that are kept: 0 (default), 0,1,3-5",
     ),
-    row(Flag::Mode, "mode", None, Takes::Value("MODE"), "auto, refresh, read, replay or off"),
+    row(
+        Flag::Mode,
+        "mode",
+        None,
+        Takes::Value("MODE"),
+        "auto, refresh (run anew), read (record nothing), replay (run nothing) or off (a plain run)",
+    ),
     row(Flag::Force, "force", Some(b'f'), Takes::Nothing, "Run and record anew: --mode refresh"),
     row(
         Flag::NoCache,
@@ -176,6 +184,13 @@ pub(super) const TABLE: &[Row] = &[
         Takes::Value("KEY[=VALUE]"),
         "Metadata of the commit, never in the key; keep exempts from collection",
     ),
+    row(
+        Flag::Redact,
+        "redact",
+        None,
+        Takes::Value("WORD"),
+        "Text that is never stored with the words, or an option (=--token) or variable (TOKEN=) whose value is not",
+    ),
     row(Flag::Id, "id", None, Takes::Nothing, "Print the commit's hash in place of the command's stdout"),
     row(Flag::Report, "report", None, Takes::Value("FILE"), "Write one JSON object about this call"),
     row(Flag::Store, "store", None, Takes::Value("DIR"), "The store's directory"),
@@ -189,3 +204,29 @@ pub(super) const TABLE: &[Row] = &[
     row(Flag::Quiet, "quiet", Some(b'q'), Takes::Nothing, "Print no status line"),
     row(Flag::Explain, "explain", None, Takes::Nothing, "Say in full why, and what is being watched"),
 ];
+
+/// Under which heading an option stands in the help.
+pub(super) const fn heading(flag: Flag) -> &'static str {
+    match flag {
+        Flag::Input
+        | Flag::Env
+        | Flag::Tool
+        | Flag::Stdin
+        | Flag::NoStdin
+        | Flag::Salt
+        | Flag::Pure
+        | Flag::EnvStrict
+        | Flag::ExactSource => "What decides the result",
+        Flag::Output
+        | Flag::Trace
+        | Flag::AllowNet
+        | Flag::IgnoreWrite
+        | Flag::CleanOutputs
+        | Flag::CacheExit
+        | Flag::Redact
+        | Flag::Tag
+        | Flag::Store => "What is kept",
+        Flag::Mode | Flag::Force | Flag::NoCache | Flag::Ttl | Flag::Stale => "When it is replayed",
+        Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "What is told",
+    }
+}

@@ -38,6 +38,7 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
         salt: None,
         exact_source: false,
         env_strict: false,
+        redactions: Vec::new(),
         words_are_inputs: commit.coverage == Coverage::Declared,
     };
     for (part, value) in manifest.facts() {
@@ -71,6 +72,11 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
     }
     let held = resolve_references(&mut request, &ByDigest, bench.store)?;
     Ok((request, held))
+}
+
+/// Whether a word was not stored.
+pub(super) fn is_redacted(manifest: &Manifest) -> bool {
+    manifest.facts().any(|fact| matches!(fact, (Part::Word(_), Value::Digest(_))))
 }
 
 /// Whether all sources count byte for byte, as `--exact-source` has it.

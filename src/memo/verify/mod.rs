@@ -209,6 +209,9 @@ fn prepare(
     recorded: Recorded<'_>,
 ) -> Result<Result<(Request, Captured, Held), Vec<Obstacle>>> {
     let other = |words: String| Ok(Err(vec![Obstacle::Other(words)]));
+    if call::is_redacted(recorded.manifest) {
+        return other("an argument was redacted, and is known by its digest alone".to_owned());
+    }
     let (mut request, held) = match call::request(bench, recorded.commit, recorded.manifest) {
         Ok(called) => called,
         Err(error) if error.kind() == Kind::Damaged => {

@@ -94,10 +94,11 @@ pub fn observation_json(observation: &Observation) -> Object {
             let groups = groups.iter().map(|group| group.iter().map(json::path).collect::<Json>());
             of("time_order").with("groups", groups.collect::<Json>())
         }
-        Observation::Modified { path, follow, time } => of("modified")
+        Observation::Modified { path, follow, time, changed } => of("modified")
             .with("path", json::path(path))
             .with("follow", *follow)
-            .with("time", json::moment(*time)),
+            .with("time", json::moment(*time))
+            .with("changed", json::moment(*changed)),
         Observation::Around { written, older, same, newer } => {
             let paths = |paths: &[StoredPath]| paths.iter().map(json::path).collect::<Json>();
             of("around")

@@ -86,6 +86,7 @@ impl Sandbox {
             salt: None,
             exact_source: false,
             env_strict: false,
+            redactions: Vec::new(),
             words_are_inputs: false,
         }
     }

@@ -84,6 +84,7 @@ impl Project {
             salt: None,
             exact_source: self.exact_source,
             env_strict: false,
+            redactions: Vec::new(),
             words_are_inputs: false,
         };
         function(&self.entry, &request, &mut self.world)
