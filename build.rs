@@ -3,7 +3,6 @@
 //!
 //! The names in `benches/order.txt` are made by `benches/order.sh`. One that no longer exists is passed over, so a stale
 //! list costs time and nothing else.
-#![expect(clippy::print_stdout, reason = "Cargo reads what is printed")]
 
 use std::env;
 use std::fs;

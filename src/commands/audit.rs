@@ -2,7 +2,7 @@
 
 use super::exec::{Ground, Streams};
 use super::exit::Exit;
-use super::options::{self, Scanned};
+use super::options::Scanned;
 use crate::error::{Error, Result};
 use crate::exec::Unix;
 use crate::memo;
@@ -15,12 +15,9 @@ use std::ffi::OsString;
 #[must_use]
 pub(super) fn main(words: &[OsString]) -> Exit {
     // `--json` is the one option that the others do not have: the quick scanner leaves it to clap.
-    let scanned = match options::scan(words) {
-        Some(scanned) => scanned,
-        None => match super::runner::by_clap("audit", words) {
-            Ok(scanned) => scanned,
-            Err(exit) => return exit,
-        },
+    let scanned = match super::runner::scanned("audit", words) {
+        Ok(scanned) => scanned,
+        Err(exit) => return exit,
     };
     match audit(&scanned) {
         Ok(exit) => exit,

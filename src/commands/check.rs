@@ -2,7 +2,7 @@
 
 use super::exec::{Ground, Streams};
 use super::exit::Exit;
-use super::options::{self, Flag, Scanned};
+use super::options::{Flag, Scanned};
 use crate::error::{EXIT_NO, Result};
 use crate::exec::Unix;
 use crate::memo::{self, Checked};
@@ -16,12 +16,9 @@ const EXIT_BYPASS: u8 = 3;
 /// Runs `cashet check WORDS`.
 #[must_use]
 pub(super) fn main(words: &[OsString]) -> Exit {
-    let scanned = match options::scan(words) {
-        Some(scanned) => scanned,
-        None => match super::runner::by_clap("check", words) {
-            Ok(scanned) => scanned,
-            Err(exit) => return exit,
-        },
+    let scanned = match super::runner::scanned("check", words) {
+        Ok(scanned) => scanned,
+        Err(exit) => return exit,
     };
     match check(&scanned) {
         Ok(exit) => exit,

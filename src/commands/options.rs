@@ -11,7 +11,11 @@ use clap::builder::{OsStringValueParser, StyledStr, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+<<<<<<< HEAD
 use table::{Row, TABLE, Takes, heading};
+=======
+use table::{Row, TABLE, Takes};
+>>>>>>> main
 
 /// The options of a call and the words of its command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,6 +153,10 @@ fn argument(row: &Row) -> Arg {
         None => argument,
     };
     match row.takes {
+<<<<<<< HEAD
+=======
+        // Said twice it is said once.
+>>>>>>> main
         Takes::Nothing => argument.action(ArgAction::SetTrue).overrides_with(row.long),
         Takes::Value(name) => argument.action(ArgAction::Append).value_name(name).value_parser(not_empty()),
         Takes::OptionalValue(name) => argument

@@ -1,4 +1,4 @@
-//! The words of `exec`, `check` and `audit` where the quick scanner leaves them to clap: mistakes and calls for help.
+//! The words of `exec`, `check` and `audit`: the quick scanner reads them, and leaves mistakes and calls for help to clap.
 
 use super::cli;
 use super::exit::Exit;
@@ -14,7 +14,11 @@ use std::ffi::OsString;
 ///
 /// # Errors
 /// How the program ends where there is nothing to run: help was asked for, or the words are wrong.
-pub(super) fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
+pub(super) fn scanned(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
+    options::scan(words).map_or_else(|| by_clap(name, words), Ok)
+}
+
+fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
     let wrong = Exit::Status(if name == "exec" { EXIT_FAILED } else { EXIT_USAGE });
     let mut root = cli::command();
     let Some(command) = root.find_subcommand_mut(name) else { return Err(wrong) };

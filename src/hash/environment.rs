@@ -3,6 +3,7 @@
 //! Names and values alone: knows nothing of files, of the run, or of the key.
 
 mod lists;
+mod mentioned;
 
 use super::entry::LanguageKind;
 use crate::digest::{DIGEST_LENGTH, Digest};
@@ -11,6 +12,8 @@ use lists::{
     ALWAYS, CI_RUN_PATTERNS, CI_RUNS, ESSENTIAL, JAVASCRIPT, LUA, PERL, PYTHON, R, RUBY, SESSION,
     SESSION_PATTERNS, SHELL,
 };
+pub(super) use mentioned::{mentioned, takes_all};
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

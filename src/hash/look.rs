@@ -152,6 +152,11 @@ pub(super) fn state_holds(
     {
         return Held::No;
     }
+    // Nor does one where something else was: however large it is.
+    let was_file = matches!(expected, FileState::File { .. } | FileState::LargeFile { .. });
+    if !was_file && metadata.as_ref().is_ok_and(Metadata::is_file) {
+        return Held::No;
+    }
     // What was digested once is digested again, however large it is.
     let digested = matches!(expected, FileState::File { .. });
     let largest = if digested { u64::MAX } else { LARGEST_DIGESTED };

@@ -109,8 +109,13 @@ pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LEN
         StdinPart::Null => encoder.unsigned(1),
         StdinPart::Content(digest) => encoder.unsigned(2).digest(&digest),
     };
+    encoder.list(&request.stdin_mentions);
     encoder.option(request.salt.as_ref().map(|salt| salt.as_bytes().to_vec()).as_ref());
     encoder.flag(request.exact_source).flag(request.env_strict).flag(request.words_are_inputs);
+    encoder.length(request.languages.names().len());
+    for (ending, form) in request.languages.names() {
+        encoder.bytes(ending.as_bytes()).text(form);
+    }
     if request.redactions.is_empty() {
         return RequestId(Digest::of(&encoder.finish()));
     }

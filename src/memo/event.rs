@@ -35,3 +35,8 @@ pub trait Observer {
     /// `event` happened.
     fn on(&self, event: &Event);
 }
+
+/// Tells nobody.
+impl Observer for () {
+    fn on(&self, _: &Event) {}
+}

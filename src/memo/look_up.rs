@@ -1,6 +1,7 @@
 //! From a key to a commit that holds now, and from that to the answer.
 
 use super::event::Event;
+use super::observe::named_by_values;
 use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
 use super::reason::{Difference, MissReason, Outcome};
@@ -15,13 +16,14 @@ use crate::hash::environment;
 use crate::hash::globs::Patterns;
 use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
+use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
 use crate::record::{
-    Base, Coverage, FileState, Observation, Places, Recall, StdinUse, Termination, Timestamp,
+    Base, Coverage, FileState, Observation, Places, Recall, StdinUse, StoredPath, Termination, Timestamp,
 };
 use crate::store::{self, Candidate, Store};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -123,13 +125,21 @@ pub(super) fn differences<'s>(
         }
     }
     if differences.is_empty() {
-        differences.extend(new_variables(candidate, present, recall));
+        // With --pure nothing decides the result but what is in the manifest.
+        if !policy.pure {
+            differences.extend(new_variables(candidate, present, stdin, recall));
+        }
     }
     differences
 }
 
 /// Variables that were not set when the run was recorded, and whose names occur in what it read.
-fn new_variables(candidate: &mut Candidate, present: &Present<'_>, recall: &dyn Recall) -> Vec<Difference> {
+fn new_variables<'s>(
+    candidate: &mut Candidate,
+    present: &Present<'_>,
+    stdin: impl Fn() -> &'s StdinAtStart,
+    recall: &dyn Recall,
+) -> Vec<Difference> {
     let accounted = |name: &[u8]| {
         let known = |names: &[Vec<u8>]| names.binary_search_by(|known| known.as_slice().cmp(name)).is_ok();
         known(&candidate.commit.indifferent) || known(&candidate.indifferent)
@@ -154,10 +164,22 @@ fn new_variables(candidate: &mut Candidate, present: &Present<'_>, recall: &dyn 
         Observation::Content { path, .. } => Some(present.places.resolve(path)),
         _ => None,
     });
-    let sources = candidate.commit.sources.iter().map(|source| present.places.resolve(&source.path));
+    // What inline code names is in the key: it is a word.
+    let sources = candidate.commit.sources.iter().filter(|source| source.path != StoredPath::in_root(INLINE));
+    let sources = sources.map(|source| present.places.resolve(&source.path));
     let files: Vec<PathBuf> = contents.chain(sources).collect();
     let search = NameSearch::new(unknown.iter().map(|name| name.as_bytes()));
-    let found = search.search_files_remembered(&files, recall);
+    let mut found: BTreeSet<Vec<u8>> = search.search_files_remembered(&files, recall).into_iter().collect();
+    if candidate
+        .commit
+        .observations
+        .iter()
+        .any(|seen| matches!(seen, Observation::Stdin(StdinUse::Content { .. })))
+    {
+        found.extend(stdin().mentions(&search));
+    }
+    // Which variables counted by their value is not known here: any of them may name others.
+    named_by_values(&search, present.environment, &|_| true, &mut found);
     let differences = found.iter().map(|name| {
         let (then, now) = now(&Observation::Variable { name: name.clone(), value: None }, present);
         Difference::Seen { then, now }

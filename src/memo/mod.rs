@@ -208,10 +208,12 @@ fn declared_only(
         let stdin = StdinAtStart::look(context.stdin);
         match &stdin {
             StdinAtStart::Stream => return Ok(Err(Bypass::Stdin)),
-            StdinAtStart::File { .. } => {
+            StdinAtStart::File { file, offset, .. } => {
                 let digest =
                     stdin.digest().map_err(|error| Error::io("read", Path::new("standard input"), error))?;
-                request.stdin = digest.map_or(StdinPart::None, StdinPart::Content);
+                if let Some(digest) = digest {
+                    request.reads_stdin(digest, file, *offset);
+                }
             }
             StdinAtStart::Empty | StdinAtStart::Terminal => {}
         }

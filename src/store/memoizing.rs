@@ -151,7 +151,7 @@ impl LocalStore {
     }
 
     /// A candidate without evidence; `None` where the tree of its outputs cannot be had.
-    fn candidate(&self, id: CommitId, commit: Commit) -> Option<Candidate> {
+    pub(super) fn candidate(&self, id: CommitId, commit: Commit) -> Option<Candidate> {
         let outputs = match commit.outputs {
             None => None,
             Some(content) => {

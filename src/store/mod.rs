@@ -5,6 +5,7 @@
 
 mod archive;
 mod blobs;
+mod bulk;
 mod clock;
 mod events;
 mod exclusive;
@@ -71,6 +72,13 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// A claim of a store of one's own. `lock` is let go with it: a file that is locked while the claim lives, or `None`
+    /// where one process alone uses the store. `waited` says whether somebody else held the key first.
+    #[must_use]
+    pub const fn new(key: Key, lock: Option<File>, waited: bool) -> Self {
+        Self { key, lock, waited, abandoned: false }
+    }
+
     /// The key that may be recorded.
     #[must_use]
     pub const fn key(&self) -> &Key {

@@ -7,10 +7,11 @@ mod spool;
 
 use super::context::GONE;
 use super::exit::Exit;
-use super::options::{self, Flag, Scanned};
+use super::options::{Flag, Scanned};
+use crate::digest::Digest;
 use crate::error::{EXIT_FAILED, EXIT_NO, Error, Result};
 use crate::exec::Unix;
-use crate::hash::request::{Request, StdinPart};
+use crate::hash::request::Request;
 use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
 use crate::record::{Recall, Termination, Timestamp};
@@ -20,7 +21,7 @@ use crate::ui::status::{Call, Status, Verbosity};
 use plan::{Plan, Showing, StdinSource};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -29,12 +30,9 @@ use std::process::{Command, Stdio};
 /// Runs `cashet exec WORDS`. Never builds clap's parser unless a word is unusual.
 #[must_use]
 pub(super) fn main(words: &[OsString]) -> Exit {
-    let scanned = match options::scan(words) {
-        Some(scanned) => scanned,
-        None => match super::runner::by_clap("exec", words) {
-            Ok(scanned) => scanned,
-            Err(exit) => return exit,
-        },
+    let scanned = match super::runner::scanned("exec", words) {
+        Ok(scanned) => scanned,
+        Err(exit) => return exit,
     };
     match answer(&scanned) {
         Ok(exit) => exit,
@@ -120,7 +118,7 @@ impl Ground {
             StdinSource::Inherit | StdinSource::Null => return Ok(None),
             StdinSource::Spool => {
                 let (given, digest) = spool::spool(std::io::stdin().as_fd(), &self.project.store)?;
-                self.plan.request.stdin = StdinPart::Content(digest);
+                self.reads(&given, digest)?;
                 return Ok(Some(given));
             }
             StdinSource::Named(word) => {
@@ -129,8 +127,16 @@ impl Ground {
             }
         };
         let (given, digest) = spool::digested(file, &self.project.store)?;
-        self.plan.request.stdin = StdinPart::Content(digest);
+        self.reads(&given, digest)?;
         Ok(Some(given))
+    }
+
+    /// The child reads what was given, from its present offset on.
+    fn reads(&mut self, given: &memo::GivenStdin, digest: Digest) -> Result<()> {
+        let offset = (&given.file).stream_position();
+        let offset = offset.map_err(|error| Error::io("read", Path::new("standard input"), error))?;
+        self.plan.request.reads_stdin(digest, &given.file, offset);
+        Ok(())
     }
 
     pub(super) fn context<'a>(
@@ -142,7 +148,7 @@ impl Ground {
         Context {
             store: self.store.as_ref().map(|store| store as &dyn Store),
             no_store: self.no_store.clone(),
-            recall: self.store.as_ref().map_or(&NoRecall as &dyn Recall, |store| store as &dyn Recall),
+            recall: self.store.as_ref().map_or(&() as &dyn Recall, |store| store as &dyn Recall),
             executor,
             observer,
             stdin: streams.stdin.as_fd(),
@@ -171,20 +177,6 @@ impl Streams {
             || OpenOptions::new().write(true).open(null).map_err(|error| Error::io("open", null, error));
         let nowhere = if to_nowhere { Some(open()?) } else { None };
         Ok(Self { stdin: std::io::stdin(), stdout: std::io::stdout(), stderr: std::io::stderr(), nowhere })
-    }
-}
-
-/// No store, no memory.
-struct NoRecall;
-
-impl Recall for NoRecall {
-    fn find(&self, _: &crate::digest::RequestId) -> Option<Vec<u8>> {
-        None
-    }
-    fn remember(&self, _: &crate::digest::RequestId, _: &[u8]) {}
-    fn forget(&self, _: &crate::digest::RequestId) {}
-    fn secret(&self) -> [u8; 32] {
-        [0; 32]
     }
 }
 

@@ -14,6 +14,8 @@ mod writing;
 
 pub(super) use witness::Watcher;
 
+pub(super) use variables::named_by_values;
+
 use super::policy::Policy;
 use super::reason::NotKept;
 use super::stdin::StdinAtStart;

@@ -9,7 +9,7 @@ use crate::exec::Stdin;
 use crate::hash::files;
 use crate::hash::look::rest_of;
 use crate::hash::manifest::{Manifest, Part, Value};
-use crate::hash::request::{Request, StdinPart};
+use crate::hash::request::{Languages, Request, StdinPart};
 use crate::memo::references::{Held, Products, resolve_references};
 use crate::record::{Commit, Coverage, Observation, StdinUse};
 use std::ffi::OsString;
@@ -35,11 +35,13 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
         outputs: Vec::new(),
         tools: Vec::new(),
         stdin: StdinPart::None,
+        stdin_mentions: Vec::new(),
         salt: None,
         exact_source: false,
         env_strict: false,
         redactions: Vec::new(),
         words_are_inputs: commit.coverage == Coverage::Declared,
+        languages: Languages::default(),
     };
     for (part, value) in manifest.facts() {
         match (part, value) {
