@@ -11,11 +11,7 @@ use clap::builder::{OsStringValueParser, StyledStr, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-<<<<<<< HEAD
-use table::{Row, TABLE, Takes, heading};
-=======
 use table::{Row, TABLE, Takes};
->>>>>>> main
 
 /// The options of a call and the words of its command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,7 +111,9 @@ pub fn scan(words: &[OsString]) -> Option<Scanned> {
         if value.as_ref().is_some_and(|value| value.is_empty()) {
             return None;
         }
-        scanned.given.push((row.flag, value));
+        if row.takes != Takes::Nothing || !scanned.has(row.flag) {
+            scanned.given.push((row.flag, value));
+        }
     }
     scanned.words = rest.cloned().collect();
     (!scanned.words.is_empty()).then(|| scanned.sorted())
@@ -145,6 +143,32 @@ fn not_empty() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|word| if word.is_empty() { Err("it is empty") } else { Ok(word) })
 }
 
+/// Under which heading an option stands in the help.
+const fn heading(flag: Flag) -> &'static str {
+    match flag {
+        Flag::Input
+        | Flag::Env
+        | Flag::Tool
+        | Flag::Stdin
+        | Flag::NoStdin
+        | Flag::Salt
+        | Flag::Pure
+        | Flag::EnvStrict
+        | Flag::ExactSource => "What decides the result",
+        Flag::Output
+        | Flag::Trace
+        | Flag::AllowNet
+        | Flag::IgnoreWrite
+        | Flag::CleanOutputs
+        | Flag::CacheExit
+        | Flag::Redact
+        | Flag::Tag
+        | Flag::Store => "What is kept",
+        Flag::Mode | Flag::Force | Flag::NoCache | Flag::Ttl | Flag::Stale => "When it is replayed",
+        Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "What is told",
+    }
+}
+
 fn argument(row: &Row) -> Arg {
     let argument = Arg::new(row.long).long(row.long).help(StyledStr::from(row.help));
     let argument = argument.help_heading(heading(row.flag));
@@ -153,10 +177,7 @@ fn argument(row: &Row) -> Arg {
         None => argument,
     };
     match row.takes {
-<<<<<<< HEAD
-=======
         // Said twice it is said once.
->>>>>>> main
         Takes::Nothing => argument.action(ArgAction::SetTrue).overrides_with(row.long),
         Takes::Value(name) => argument.action(ArgAction::Append).value_name(name).value_parser(not_empty()),
         Takes::OptionalValue(name) => argument
@@ -212,6 +233,7 @@ mod tests {
             ("--stdin --id -q sort -n", "sort -n"),
             ("--stdin=file -t a=b -t c - x", "- x"),
             ("--ttl 1h -- -- x", "-- x"),
+            ("-f --force -q -f x", "x"),
         ] {
             let scanned = scan(&split(line)).unwrap();
             assert_eq!(scanned.words, split(words), "{line}");

@@ -154,13 +154,7 @@ pub(super) const TABLE: &[Row] = &[
         Takes::Value("LIST"),
         "Exit statuses that are kept: 0 (default), 0,1,3-5",
     ),
-    row(
-        Flag::Mode,
-        "mode",
-        None,
-        Takes::Value("MODE"),
-        "auto, refresh (run anew), read (record nothing), replay (run nothing) or off (a plain run)",
-    ),
+    row(Flag::Mode, "mode", None, Takes::Value("MODE"), "auto, refresh, read, replay or off"),
     row(Flag::Force, "force", Some(b'f'), Takes::Nothing, "Run and record anew: --mode refresh"),
     row(
         Flag::NoCache,
@@ -204,29 +198,3 @@ pub(super) const TABLE: &[Row] = &[
     row(Flag::Quiet, "quiet", Some(b'q'), Takes::Nothing, "Print no status line"),
     row(Flag::Explain, "explain", None, Takes::Nothing, "Say in full why, and what is being watched"),
 ];
-
-/// Under which heading an option stands in the help.
-pub(super) const fn heading(flag: Flag) -> &'static str {
-    match flag {
-        Flag::Input
-        | Flag::Env
-        | Flag::Tool
-        | Flag::Stdin
-        | Flag::NoStdin
-        | Flag::Salt
-        | Flag::Pure
-        | Flag::EnvStrict
-        | Flag::ExactSource => "What decides the result",
-        Flag::Output
-        | Flag::Trace
-        | Flag::AllowNet
-        | Flag::IgnoreWrite
-        | Flag::CleanOutputs
-        | Flag::CacheExit
-        | Flag::Redact
-        | Flag::Tag
-        | Flag::Store => "What is kept",
-        Flag::Mode | Flag::Force | Flag::NoCache | Flag::Ttl | Flag::Stale => "When it is replayed",
-        Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "What is told",
-    }
-}
