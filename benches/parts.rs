@@ -197,7 +197,7 @@ fn storing(criterion: &mut Criterion) {
         );
     });
     criterion.bench_function("store: hot entry of 300 observations", |bencher| {
-        bencher.iter(|| assert!(!store.find(black_box(&key)).expect("an entry").is_empty()));
+        bencher.iter(|| assert!(!Store::find(&store, black_box(&key)).expect("an entry").is_empty()));
     });
     let mut group = criterion.benchmark_group("blob");
     for size in [1 << 10, 1 << 20, 64 << 20] {
