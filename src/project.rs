@@ -176,6 +176,8 @@ pub struct ExecSettings {
     pub ignore_write: Option<Words>,
     /// `--tag`
     pub tag: Option<Words>,
+    /// `--redact`
+    pub redact: Option<Words>,
     /// `hash`, `null` or `inherit`
     pub stdin: Option<String>,
     /// `--salt`

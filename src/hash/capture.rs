@@ -7,7 +7,7 @@ use super::command::{Command, first_program};
 use super::entry::What;
 use super::environment::Environment;
 use super::files::read_file;
-use super::gather::{Gathered, child_environment, gather, identity, lineage, lists_directories};
+use super::gather::{Gathered, child_environment, gather, hides_code, identity, lineage, lists_directories};
 use super::globs::Patterns;
 use super::looker::{Fact, Looker};
 use super::manifest::{Manifest, Part};
@@ -125,7 +125,7 @@ pub fn newest<'a>(
 /// # Errors
 /// The command cannot be found or executed; a declared input is missing or cannot be read; a pattern or a tool is wrong.
 pub fn capture(request: &Request, recall: &dyn Recall, _now: Timestamp) -> Result<Captured> {
-    let id = request_id(request);
+    let id = request_id(request, &|| recall.secret());
     let older = recall.find(&id).and_then(|bytes| remembered::facts(&bytes).ok()).unwrap_or_default();
     let memory = seeded(&older, request, recall);
     let (captured, summary, memory) = look(request, &recall.secret(), memory)?;
@@ -140,7 +140,7 @@ pub fn capture(request: &Request, recall: &dyn Recall, _now: Timestamp) -> Resul
 /// evidence cannot be trusted.
 #[must_use]
 pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> Option<Known<'a>> {
-    let id = request_id(request);
+    let id = request_id(request, &|| recall.secret());
     let bytes = recall.find(&id)?;
     let secret = || recall.secret();
     let (glance, newest) = match remembered::check(&bytes, request, &secret, now) {
@@ -269,7 +269,7 @@ fn assemble(
     let first = command.steps.first();
     let program = first.map(|step| step.program.clone()).unwrap_or_default();
     let behind_shim = first.and_then(|step| step.real.clone()).filter(|real| *real != program);
-    let moment = is_momentary(&command.name).then(|| command.name.display().to_string());
+    let moment = is_momentary(&command.name, &command.arguments).then(|| command.name.display().to_string());
     // A script of the user's own may have any name.
     let moment = moment.filter(|_| !command.entry.executed_directly);
     let environment = child_environment(request, &selector);
@@ -277,7 +277,7 @@ fn assemble(
     let captured = Captured {
         key,
         lineage,
-        function: name,
+        function: request.shown_text(&name),
         function_id,
         program,
         behind_shim,
@@ -303,6 +303,9 @@ fn source_of(request: &Request, command: &Command, source: &super::modules::Sour
         let What::Inline { code, .. } = &command.entry.what else {
             return None;
         };
+        if hides_code(request, command) {
+            return None;
+        }
         let path = StoredPath::in_root(INLINE);
         return Some(Source { path, absolute: source.path.clone(), bytes: code.clone(), form });
     }

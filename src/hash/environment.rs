@@ -3,6 +3,7 @@
 //! Names and values alone: knows nothing of files, of the run, or of the key.
 
 mod lists;
+mod mentioned;
 
 use super::entry::LanguageKind;
 use crate::digest::{DIGEST_LENGTH, Digest};
@@ -11,6 +12,8 @@ use lists::{
     ALWAYS, CI_RUN_PATTERNS, CI_RUNS, ESSENTIAL, JAVASCRIPT, LUA, PERL, PYTHON, R, RUBY, SESSION,
     SESSION_PATTERNS, SHELL,
 };
+pub(super) use mentioned::{mentioned, takes_all};
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -42,6 +45,13 @@ pub fn is_session(name: &OsStr) -> bool {
     let listed = |list: &[&str]| list.binary_search_by(|entry| entry.as_bytes().cmp(name)).is_ok();
     let like = |list: &[&str]| list.iter().any(|pattern| matches(pattern.as_bytes(), name));
     listed(SESSION) || listed(CI_RUNS) || like(SESSION_PATTERNS) || like(CI_RUN_PATTERNS)
+}
+
+/// Whether a variable counts wherever it is set, for some language or for all, though nobody names it.
+#[must_use]
+pub fn counts_when_set(name: &[u8]) -> bool {
+    let lists = [ALWAYS, PYTHON, JAVASCRIPT, SHELL, RUBY, PERL, R, LUA];
+    lists.into_iter().flatten().any(|listed| matches(listed.as_bytes(), name))
 }
 
 /// The value of `name`. Where a name is there several times, which programs disagree about, all values count.

@@ -4,7 +4,7 @@
 
 use super::command::{Command, command};
 use super::entry::{Entry, LanguageKind, What};
-use super::environment::{Selector, variable_digest};
+use super::environment::{Selector, mentioned, takes_all, variable_digest};
 use super::globs::Patterns;
 use super::inputs;
 use super::looker::Looker;
@@ -48,12 +48,14 @@ pub(super) fn gather(
     let function = function(&command.entry, request, world);
     let mut gathering = Gathering { request, world, manifest: Manifest::default() };
     gathering.place();
-    gathering.words(&command, &function);
+    gathering.words(&command, &function, secret);
     gathering.programs(&command);
-    gathering.function(&command, &function);
+    gathering.function(&command, &function, secret);
     gathering.declared(&command.entry, &outputs)?;
     gathering.tools()?;
-    let whole_environment = function.whole_environment || shows_environment(&command);
+    let whole_environment = function.whole_environment
+        || shows_environment(&command)
+        || takes_all(&request.words, command.name.as_bytes());
     let selector = selector(request, &command.entry, &function, whole_environment);
     for (name, value) in selector.select(&request.environment) {
         let value = match value {
@@ -78,6 +80,8 @@ fn selector(request: &Request, entry: &Entry, function: &Function, whole: bool) 
     for word in &request.variables {
         selector.add(word);
     }
+    selector.values.extend(mentioned(&request.words));
+    selector.values.extend(request.stdin_mentions.iter().cloned());
     selector.whole = whole;
     selector
 }
@@ -116,7 +120,7 @@ impl Gathering<'_, '_> {
         }
     }
 
-    fn words(&mut self, command: &Command, function: &Function) {
+    fn words(&mut self, command: &Command, function: &Function, secret: &[u8; DIGEST_LENGTH]) {
         for (place, word) in self.request.words.iter().enumerate() {
             let normalized = matches!(&command.entry.what, What::Inline { word: inline, .. } if *inline == place)
                 && is_whole_word(command, word)
@@ -127,6 +131,8 @@ impl Gathering<'_, '_> {
             let value = if normalized {
                 // It counts as a source.
                 Value::Present
+            } else if let Some(digest) = self.request.hidden(place, secret) {
+                Value::Digest(digest)
             } else {
                 Value::Bytes(masked(self.request, place, word, true))
             };
@@ -168,9 +174,11 @@ impl Gathering<'_, '_> {
         Digest::of(&state.to_bytes())
     }
 
-    fn function(&mut self, command: &Command, function: &Function) {
+    fn function(&mut self, command: &Command, function: &Function, secret: &[u8; DIGEST_LENGTH]) {
         for source in &function.sources {
-            let value = Value::Source { form: source.form.clone(), digest: source.digest };
+            let hides = source.path == Path::new(INLINE) && hides_code(self.request, command);
+            let digest = if hides { Digest::keyed(secret, source.digest.as_bytes()) } else { source.digest };
+            let value = Value::Source { form: source.form.clone(), digest };
             self.manifest.set(Part::Source(self.source_path(&source.path)), value);
         }
         for path in &function.shadows {
@@ -228,6 +236,13 @@ impl Gathering<'_, '_> {
     }
 }
 
+/// Whether inline code holds what must not be stored.
+pub(super) fn hides_code(request: &Request, command: &Command) -> bool {
+    matches!(&command.entry.what, What::Inline { word, code }
+        if request.shown_text(code) != *code
+            || request.words.get(*word).is_some_and(|typed| request.shown_word(*word) != typed.as_bytes()))
+}
+
 /// Whether inline code is a word of its own: `-cCODE` holds the option too.
 fn is_whole_word(command: &Command, word: &OsStr) -> bool {
     matches!(&command.entry.what, What::Inline { code, .. } if code.as_slice() == word.as_bytes())
@@ -278,7 +293,13 @@ pub(super) fn lineage(request: &Request) -> LineageId {
     let mut encoder = Encoder::new();
     encoder.text("lineage").value(&request.places.store(&request.directory)).length(request.words.len());
     for (place, word) in request.words.iter().enumerate() {
-        encoder.bytes(&masked(request, place, word, false));
+        let shown = OsString::from_vec(request.shown_word(place));
+        encoder.bytes(&masked(
+            request,
+            place,
+            if request.redactions.is_empty() { word } else { &shown },
+            false,
+        ));
     }
     LineageId(Digest::of(&encoder.finish()))
 }

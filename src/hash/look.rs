@@ -92,8 +92,9 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
                 importable_of(entries, names)
             })
         }
-        Observation::Modified { path, follow, time } => {
-            Held::when(stat(&resolve(path), *follow).is_ok_and(|now| modified(&now) == *time))
+        Observation::Modified { path, follow, time, changed } => {
+            let now = stat(&resolve(path), *follow).map(|now| Evidence::of(&now));
+            Held::when(now.is_ok_and(|now| (now.modified, now.changed) == (*time, *changed)))
         }
         Observation::Variable { name, value } => {
             let now = lookup(present.environment, OsStr::from_bytes(name))
@@ -238,11 +239,15 @@ pub fn importable(path: &Path, names: &[Vec<u8>]) -> Result<(Digest, Option<Evid
     directory_at(path, Timestamp::now(), select).map_err(|error| Error::io("list", path, error))
 }
 
-/// Files and directories whose name up to the first dot is one of `names`.
+/// Directories of one of `names`, and files named so with an ending of modules (`x.py`, `x.abi3.so`): `x.bak` and `x.csv`
+/// beside them are none.
 fn importable_of(entries: &Entries, names: &[Vec<u8>]) -> Vec<(OsString, EntryKind)> {
     let is_one = |name: &OsStr| {
-        let stem = name.as_bytes().split(|byte| *byte == b'.').next().unwrap_or_default();
-        counts(name, false) && names.binary_search_by(|known| known.as_slice().cmp(stem)).is_ok()
+        let bytes = name.as_bytes();
+        let stem = bytes.split(|byte| *byte == b'.').next().unwrap_or_default();
+        let is_module =
+            stem == bytes || [&b".py"[..], b".pyc", b".so"].iter().any(|end| bytes.ends_with(end));
+        is_module && counts(name, false) && names.binary_search_by(|known| known.as_slice().cmp(stem)).is_ok()
     };
     entries.iter().filter(|(name, _)| is_one(name)).cloned().collect()
 }

@@ -8,6 +8,8 @@ pub mod entry;
 pub mod environment;
 pub mod exclude;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gather;
 pub mod globs;
 pub mod grammar;
@@ -24,6 +26,7 @@ pub mod nature;
 pub mod occurrence;
 mod packages;
 pub mod program;
+mod redaction;
 mod remembered;
 pub mod request;
 pub mod search;

@@ -81,7 +81,7 @@ impl Glance<'_> {
 }
 
 /// What names a request before anything of the world is looked at.
-pub(super) fn request_id(request: &Request) -> RequestId {
+pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LENGTH]) -> RequestId {
     let mut encoder = Encoder::new();
     encoder.text("request").unsigned(VERSION).unsigned(super::manifest::SCHEME);
     let words = |encoder: &mut Encoder, words: &[OsString]| {
@@ -109,9 +109,19 @@ pub(super) fn request_id(request: &Request) -> RequestId {
         StdinPart::Null => encoder.unsigned(1),
         StdinPart::Content(digest) => encoder.unsigned(2).digest(&digest),
     };
+    encoder.list(&request.stdin_mentions);
     encoder.option(request.salt.as_ref().map(|salt| salt.as_bytes().to_vec()).as_ref());
     encoder.flag(request.exact_source).flag(request.env_strict).flag(request.words_are_inputs);
-    RequestId(Digest::of(&encoder.finish()))
+    encoder.length(request.languages.names().len());
+    for (ending, form) in request.languages.names() {
+        encoder.bytes(ending.as_bytes()).text(form);
+    }
+    if request.redactions.is_empty() {
+        return RequestId(Digest::of(&encoder.finish()));
+    }
+    // A name that nobody without the store can try words against.
+    words(&mut encoder, &request.redactions);
+    RequestId(Digest::keyed(&secret(), &encoder.finish()))
 }
 
 /// The remembered form.

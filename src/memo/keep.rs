@@ -24,7 +24,7 @@ use crate::store::{Claim, Draft, Store};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// A command about to run, or run.
 struct Keeping<'a> {
@@ -46,8 +46,13 @@ struct Keeping<'a> {
 }
 
 /// The words of a command as one line, for people.
-pub(super) fn command_line(words: &[OsString]) -> Vec<u8> {
-    words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>().join(&b' ')
+pub(super) fn command_line(request: &Request) -> Vec<u8> {
+    request.shown_words().iter().map(|word| word.as_bytes()).collect::<Vec<_>>().join(&b' ')
+}
+
+/// What is told of a reason, as it may be stored.
+pub(super) fn shown_detail(request: &Request, detail: &str) -> String {
+    String::from_utf8_lossy(&request.shown_text(detail.as_bytes())).into_owned()
 }
 
 /// Runs the command and records it under `claim`, unless `not_kept` says from the start that it will not be.
@@ -86,6 +91,7 @@ pub(super) fn run(
     let mut tee = Tee::new(recording.then_some(store), request.places.root.as_os_str().as_bytes());
     let mut watcher = Watcher::new(&request.places.root, keeping.file_started);
     let unobserved = [store.directory().to_path_buf()];
+    let followed = observe::followed(captured);
     let spec = Spec {
         program: &captured.program,
         words: &request.words,
@@ -96,6 +102,7 @@ pub(super) fn run(
         watch,
         unobserved: &unobserved,
         behind_shim: captured.behind_shim.as_deref(),
+        followed: &followed,
     };
     let finished = match call.context.executor.run(spec, &mut tee, &mut watcher) {
         Ok(finished) => finished,
@@ -111,11 +118,14 @@ pub(super) fn run(
         None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
         Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher),
     };
-    if let (Kept::No(reason), None) = (&kept, &commit) {
+    if let Kept::No(reason) = &kept
+        && !matches!(reason, NotKept::HistoryOnly | NotKept::ReadOnly | NotKept::Interrupted(_))
+    {
         store.note(&crate::store::Event::Missed {
-            command: command_line(&request.words),
+            command: command_line(request),
             reason: reason.code().to_owned(),
-            detail: reason.detail(),
+            detail: shown_detail(request, &reason.detail()),
+            recorded: commit.is_some(),
             at: Timestamp::now(),
         });
     }
@@ -183,9 +193,8 @@ impl Keeping<'_> {
         let recorded = recorded.and_then(|draft| self.store.commit(claim, draft));
         match (recorded, not_kept) {
             (Ok(id), None) => {
-                let paths = never_settles(self.store, &self.captured.key);
-                if !paths.is_empty() {
-                    call.context.observer.on(&Event::NeverSettles(paths));
+                if let Some((paths, own)) = never_settles(self.store, &self.captured.key) {
+                    call.context.observer.on(&Event::NeverSettles { paths, own });
                 }
                 (Kept::Yes, Some(id), extra)
             }
@@ -294,7 +303,7 @@ impl Keeping<'_> {
             key: self.captured.key,
             lineage: self.captured.lineage,
             parent: None,
-            words: self.request.words.iter().map(|word| word.as_bytes().to_vec()).collect(),
+            words: self.request.shown_words().into_iter().map(OsStringExt::into_vec).collect(),
             directory: self.request.places.store(&self.request.directory),
             function: self.captured.function.clone(),
             function_id: self.captured.function_id,
@@ -311,7 +320,10 @@ impl Keeping<'_> {
             coverage: if finished.trace.is_ok() { Coverage::Watched } else { Coverage::Declared },
             replay: match not_kept {
                 None => Replay::Allowed,
-                Some(reason) => Replay::Never { reason: reason.code().to_owned(), detail: reason.detail() },
+                Some(reason) => Replay::Never {
+                    reason: reason.code().to_owned(),
+                    detail: shown_detail(self.request, &reason.detail()),
+                },
             },
         };
         Ok(Draft {

@@ -22,7 +22,7 @@ pub use audit::{Audit, audit};
 pub use event::{Event, Observer};
 pub use policy::{Mode, Policy, Statuses, Watching};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, cure, observed_path};
-pub use references::{Products, first_reference, open_stdin, resolve_references};
+pub use references::{Held, Products, first_reference, open_stdin, resolve_references};
 pub use stdin::GivenStdin;
 
 use crate::digest::{CommitId, Key};
@@ -167,6 +167,17 @@ fn file_clock() -> Timestamp {
     now.map_or_else(|_| Timestamp::default(), |now| Timestamp::from_parts(now.tv_sec(), now.tv_nsec()))
 }
 
+/// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
+/// call may have begun and ended.
+fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
+    let known = match miss {
+        Miss::Unknown => None,
+        Miss::Changed(newest, _) => Some(*newest),
+        _ => return false,
+    };
+    store.find(key).is_ok_and(|found| found.first().map(|newest| newest.id) != known)
+}
+
 /// Why a call is never looked up, if it is not.
 fn bypass_of(
     sensitive: Option<&std::ffi::OsString>,
@@ -197,10 +208,12 @@ fn declared_only(
         let stdin = StdinAtStart::look(context.stdin);
         match &stdin {
             StdinAtStart::Stream => return Ok(Err(Bypass::Stdin)),
-            StdinAtStart::File { .. } => {
+            StdinAtStart::File { file, offset, .. } => {
                 let digest =
                     stdin.digest().map_err(|error| Error::io("read", Path::new("standard input"), error))?;
-                request.stdin = digest.map_or(StdinPart::None, StdinPart::Content);
+                if let Some(digest) = digest {
+                    request.reads_stdin(digest, file, *offset);
+                }
             }
             StdinAtStart::Empty | StdinAtStart::Terminal => {}
         }
@@ -317,7 +330,8 @@ impl Call<'_> {
                     let waited = held.waited();
                     let abandoned = held.follows_abandoned();
                     let newest = || newest_of(captured, request);
-                    if waited && self.policy.mode == Mode::Auto && !self.policy.history_only {
+                    let looks_again = self.policy.mode == Mode::Auto && !self.policy.history_only;
+                    if looks_again && (waited || is_recorded_since(store, &captured.key, &why)) {
                         // Somebody ran the same meanwhile: its result, if it was kept, is ours.
                         match self.try_hit(request, store, &captured.key, &captured.environment, &newest)? {
                             Ok(answer) => return Ok(answer),
@@ -374,13 +388,15 @@ impl Call<'_> {
             watch: WatchMode::Off,
             unobserved: &[],
             behind_shim: None,
+            followed: &[],
         };
         let finished = self.context.executor.run(spec, &mut Nothing, &mut Nothing)?;
         if let (Some(store), false) = (self.context.store, bypass == Bypass::Off) {
             store.note(&crate::store::Event::Missed {
-                command: keep::command_line(&request.words),
+                command: keep::command_line(request),
                 reason: bypass.code().to_owned(),
-                detail: bypass.detail(),
+                detail: keep::shown_detail(request, &bypass.detail()),
+                recorded: false,
                 at: Timestamp::now(),
             });
         }

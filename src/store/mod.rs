@@ -11,10 +11,13 @@ mod events;
 mod exclusive;
 mod flat;
 mod fsck;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gc;
 mod history;
 mod index;
 mod layout;
+mod leftovers;
 mod local;
 mod lock;
 mod memoizing;
@@ -28,6 +31,7 @@ pub use fsck::{Damage, Report};
 pub use gc::KEEP_TAG;
 pub use history::{Log, Resolved, Row, Stats};
 pub use index::{Filter, Missed, StatusFilter};
+pub use leftovers::{Amount, Leftovers};
 pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
 pub use plan::{DEFAULT_AGE, Plan, Policy};
 
@@ -68,6 +72,13 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// A claim of a store of one's own. `lock` is let go with it: a file that is locked while the claim lives, or `None`
+    /// where one process alone uses the store. `waited` says whether somebody else held the key first.
+    #[must_use]
+    pub const fn new(key: Key, lock: Option<File>, waited: bool) -> Self {
+        Self { key, lock, waited, abandoned: false }
+    }
+
     /// The key that may be recorded.
     #[must_use]
     pub const fn key(&self) -> &Key {
@@ -131,7 +142,7 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
-    /// A command ran and nothing was kept, or it was not looked up at all.
+    /// A command ran and its result was not kept, or it was not looked up at all.
     Missed {
         /// The command line, for people.
         command: Vec<u8>,
@@ -139,6 +150,8 @@ pub enum Event {
         reason: String,
         /// What exactly.
         detail: String,
+        /// Whether the run is in the history all the same, and so counted already.
+        recorded: bool,
         /// When.
         at: Timestamp,
     },

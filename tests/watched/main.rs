@@ -6,6 +6,10 @@
 
 mod commands;
 mod differential;
+mod everyday;
+mod foretold;
+mod ordinary;
+mod own_source;
 mod settings;
 mod traps;
 mod twin;

@@ -4,7 +4,7 @@ use crate::commands::options::{Flag, Scanned};
 use crate::commands::values;
 use crate::error::{Error, Result};
 use crate::hash::globs::Patterns;
-use crate::hash::request::{Request, StdinPart};
+use crate::hash::request::{Languages, Request, StdinPart};
 use crate::memo::{Mode, Policy, Statuses, Watching};
 use crate::project::{ExecSettings, Project, Settings, Words};
 use std::ffi::{OsStr, OsString};
@@ -127,13 +127,16 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
         outputs: sources.all(Flag::Output, root, |block| block.output.as_ref()),
         tools: sources.all(Flag::Tool, None, |block| block.tool.as_ref()),
         stdin: if stdin == StdinSource::Null { StdinPart::Null } else { StdinPart::None },
+        stdin_mentions: Vec::new(),
         salt: scanned
             .last(Flag::Salt)
             .map(OsStr::to_os_string)
             .or_else(|| sources.blocks.iter().find_map(|block| block.salt.as_ref()).map(OsString::from)),
         exact_source: sources.flag(Flag::ExactSource, |block| block.exact_source),
         env_strict: sources.flag(Flag::EnvStrict, |block| block.env_strict),
+        redactions: sources.all(Flag::Redact, None, |block| block.redact.as_ref()),
         words_are_inputs: sources.flag(Flag::Pure, |block| block.pure),
+        languages: Languages::default(),
     };
     let policy = policy(&sources, root)?;
     check(&request, &policy)?;
@@ -306,6 +309,9 @@ fn policy(sources: &Sources<'_>, root: Option<&std::path::Path>) -> Result<Polic
 /// Options that make no sense together.
 fn check(request: &Request, policy: &Policy) -> Result<()> {
     let contradiction = |what: &str, hint: &str| Err(Error::usage(what).with_hint(hint));
+    if request.redactions.iter().any(|redaction| redaction.is_empty()) {
+        return contradiction("cashet.toml: redact: it is empty", "text, an option's name, or NAME=");
+    }
     if policy.history_only && matches!(policy.mode, Mode::Read | Mode::Replay) {
         return contradiction("--no-cache records, and this mode does not", "leave one of them out");
     }

@@ -90,6 +90,7 @@ fn run(program: impl AsRef<Path>, words: &[&OsStr], stdin: Stdin) -> Result<Ran>
         watch: WatchMode::Off,
         unobserved: &[],
         behind_shim: None,
+        followed: &[],
     };
     let finished = Unix.run(spec, &mut told, &mut Nobody)?;
     let [stdout, stderr] = files.each_mut().map(|file| {
@@ -150,6 +151,7 @@ fn be_wrapper(report: &Path) -> io::Result<()> {
         watch: if std::env::var_os(WATCH).is_some() { WatchMode::Auto } else { WatchMode::Off },
         unobserved: &[],
         behind_shim: None,
+        followed: &[],
     };
     let finished = match Unix.run(spec, &mut Nobody, &mut Nobody) {
         // What was seen is of no interest here.

@@ -8,6 +8,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`: the caller is woken on our processor, since we go to sleep at once.
 const SYNC_WAKE_UP: u64 = 1;
 
+/// How often an answer that does not arrive is sent.
+const TRIES: u32 = 8;
+
 /// What became of waiting for a call.
 pub(super) enum Waited {
     /// One waits.
@@ -103,8 +106,14 @@ pub(super) fn answer(listener: libc::c_int, id: u64) {
         error: 0,
         flags: u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1),
     };
-    // SAFETY: the request reads one such structure, whose size was checked.
-    unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const answer) };
+    for _ in 0..TRIES {
+        // SAFETY: the request reads one such structure, whose size was checked.
+        let sent = unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const answer) };
+        // A caller without its answer would wait for ever; one that is gone needs none.
+        if sent == 0 || Errno::last() == Errno::ENOENT {
+            break;
+        }
+    }
 }
 
 /// Whether listeners work here as they must.

@@ -85,7 +85,7 @@ impl Attempt<'_> {
             Ok(finished) => finished,
             Err(error) => return refused(&error),
         };
-        for path in outputs.unseen(undo) {
+        for path in outputs.unseen(undo)? {
             undo.made(&path);
         }
         if let Some(signal) = finished.signal {
@@ -182,6 +182,7 @@ impl Attempt<'_> {
             watch,
             unobserved: &unobserved,
             behind_shim: self.captured.behind_shim.as_deref(),
+            followed: &[],
         };
         self.bench.executor.run(spec, follower, undo)
     }

@@ -11,6 +11,8 @@ mod walk;
 mod write;
 
 pub use copy::copy_file;
+#[cfg(any(test, fuzzing))]
+pub(crate) use packed::{decompress, read_any};
 pub(crate) use segments::threads;
 pub(crate) use walk::Stored;
 pub(crate) use write::{Staged, Writer};

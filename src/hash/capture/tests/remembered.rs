@@ -130,7 +130,7 @@ fn a_damaged_memory_is_forgotten_not_believed() {
     let sandbox = Sandbox::new();
     let request = sandbox.request(&["true"]);
     let key = sandbox.key(&request);
-    let id = request_id(&request);
+    let id = request_id(&request, &|| sandbox.memory.secret());
     let whole = sandbox.memory.find(&id).unwrap();
     for length in 0..whole.len() {
         sandbox.memory.remember(&id, &whole[..length]);

@@ -1,0 +1,123 @@
+//! One system call fails, for every n and every error that it may have: right bytes or a clear error, the command runs
+//! all the same, and the store is whole.
+
+use crate::calls::{errors, name};
+use crate::scale::{Tally, chosen, scaled, shared};
+use crate::scenarios::{ALL, Scenario, Stage};
+use crate::tracer::{Call, Deed, End, Traced};
+use nix::libc::{self, EIO, F_UNLCK, SIGPIPE};
+
+/// Failing calls of the small scale, for each scenario.
+const FEW: usize = 14;
+
+#[test]
+fn one_call_fails() {
+    let mut plan = Vec::new();
+    let stage = Stage::new();
+    for scenario in ALL {
+        stage.prepare(*scenario);
+        let mut points = Vec::new();
+        stage.project.trace(&stage.words(*scenario), &mut |call| {
+            points.extend(errors(call).iter().map(|error| (*scenario, call.nth, *error)));
+            Deed::Go
+        });
+        println!("{scenario:?}: {} calls that may fail", points.len());
+        plan.extend(chosen(points.len(), FEW).map(|place| points[place]));
+    }
+    let tally = Tally::default();
+    shared(plan.len(), Stage::new, |stage, number| {
+        let (scenario, nth, error) = plan[number];
+        if !tally.is_hopeless() {
+            fail_at(stage, scenario, nth, error, &tally);
+        }
+    });
+    assert!(tally.trials() >= scaled(100, 1000));
+    tally.judge("failing calls");
+}
+
+fn fail_at(stage: &Stage, scenario: Scenario, nth: usize, error: i32, tally: &Tally) {
+    stage.prepare(scenario);
+    let before = stage.project.executions();
+    let traced = stage.project.trace(&stage.words(scenario), &mut |call| {
+        // Threads are not always in step: the n-th call may be another one.
+        let applies = call.nth == nth && errors(call).contains(&error) && !never_happens(call, error);
+        if applies { Deed::Fail(error) } else { Deed::Go }
+    });
+    let Some(met) = traced.met else { return };
+    tally.trial();
+    let done = traced.end == End::Status(0);
+    let ran = stage.project.executions() - before;
+    let text = traced.stderr_text();
+    let crash = traced.crash().filter(|_| !(to_user(&met) && traced.end == End::Signal(SIGPIPE)));
+    let wrong = crash
+        .or_else(|| match done {
+            _ if to_user(&met) => None,
+            true => wrong_success(stage, scenario, &traced),
+            false => unclear(&text),
+        })
+        .or_else(|| (ran > 1).then(|| format!("ran {ran} times")))
+        .or_else(|| refused(scenario, &traced, &met, ran))
+        .or_else(|| stage.wrong_after(scenario, done));
+    if let Some(wrong) = wrong {
+        let name = name(met.number);
+        let error = nix::errno::Errno::from_raw(error);
+        tally.wrong(format!("{scenario:?} call {nth}, {name}{:x?} {error:?}: {wrong}", met.arguments));
+    }
+}
+
+/// What no system does: a directory whose closing fails (the standard library takes it for granted), a lock that
+/// cannot be let go (SQLite would wait for itself), a pipe between two processes that cannot be read.
+fn never_happens(call: &Call, error: i32) -> bool {
+    match call.number {
+        libc::SYS_close => call.descriptor().is_some_and(|path| path.is_dir()),
+        libc::SYS_fcntl => call.first_of(2) == Some(F_UNLCK),
+        libc::SYS_read => error == EIO && call.descriptor().is_some_and(|path| path.starts_with("pipe:")),
+        _ => false,
+    }
+}
+
+/// What the command itself cannot do without, each with its message: the settings of the user, the place, the pipes, the
+/// program, and inputs that the call declares.
+const NEEDED: &[&str] = &[
+    "cashet.toml",
+    "cannot find the working directory",
+    "cannot make a pipe for the command's output",
+    "cannot be executed",
+    "cannot look at",
+    "cannot start",
+    "not found",
+];
+
+/// The call says that all is well.
+fn wrong_success(stage: &Stage, scenario: Scenario, traced: &Traced) -> Option<String> {
+    if !Stage::is_exec(scenario) {
+        return None;
+    }
+    let word = Stage::word(scenario);
+    if traced.stdout != stage.project.stdout_of(word) {
+        return Some(format!("{} bytes of stdout: {}", traced.stdout.len(), traced.stderr_text()));
+    }
+    if !traced.stderr_text().contains(&format!("begun {word}\n")) {
+        return Some(format!("stderr: {}", traced.stderr_text()));
+    }
+    stage.project.wrong_files(word)
+}
+
+/// The call failed without saying why.
+fn unclear(stderr: &str) -> Option<String> {
+    let clear = stderr.lines().any(|line| line.starts_with("cashet: ") || line.starts_with("error: "));
+    (!clear).then(|| format!("no clear error: {stderr:?}"))
+}
+
+/// The command did not run, or its status was hidden, because something failed that it does not need.
+fn refused(scenario: Scenario, traced: &Traced, met: &Call, ran: u64) -> Option<String> {
+    let text = traced.stderr_text();
+    let needed = ran == 0 && NEEDED.iter().any(|needed| text.contains(needed));
+    let refused = Stage::is_exec(scenario) && traced.end != End::Status(0) && !to_user(met) && !needed;
+    refused.then(|| format!("refused, {:?}, ran {ran}: {text}", traced.end))
+}
+
+/// Whether bytes for the user did not arrive: bare, the command would have met the error itself.
+fn to_user(call: &Call) -> bool {
+    call.number == libc::SYS_write && [1, 2].contains(&call.arguments[0])
+}

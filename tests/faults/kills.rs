@@ -1,0 +1,50 @@
+//! The program is killed at its n-th system call, for every n: the store is whole, nothing earlier is lost, and the
+//! next call is right.
+
+use crate::calls::{is_write, name};
+use crate::scale::{Tally, chosen, scaled, shared};
+use crate::scenarios::{ALL, Scenario, Stage};
+use crate::tracer::Deed;
+
+/// Kill points of the small scale, for each scenario.
+const FEW: usize = 14;
+
+#[test]
+fn killed_at_any_call() {
+    let mut plan = Vec::new();
+    // How many calls each makes; then which are chosen.
+    let stage = Stage::new();
+    for scenario in ALL {
+        stage.prepare(*scenario);
+        let whole = stage.project.trace(&stage.words(*scenario), &mut |_| Deed::Go);
+        assert!(stage.wrong_after(*scenario, true).is_none(), "{scenario:?}: {}", whole.stderr_text());
+        println!("{scenario:?}: {} calls", whole.calls);
+        let points = chosen(whole.calls, FEW).map(|place| (*scenario, place + 1));
+        plan.extend(points);
+    }
+    let tally = Tally::default();
+    shared(plan.len(), Stage::new, |stage, number| {
+        let (scenario, nth) = plan[number];
+        if !tally.is_hopeless() {
+            kill_at(stage, scenario, nth, &tally);
+        }
+    });
+    assert!(tally.trials() >= scaled(100, 2000));
+    tally.judge("kill points");
+}
+
+fn kill_at(stage: &Stage, scenario: Scenario, nth: usize, tally: &Tally) {
+    // A write is killed before it, and when half of it is done.
+    for deed in [Deed::Kill, Deed::Tear] {
+        stage.prepare(scenario);
+        let traced = stage.project.trace(&stage.words(scenario), &mut |call| {
+            let applies = call.nth == nth && (deed == Deed::Kill || is_write(call.number));
+            if applies { deed } else { Deed::Go }
+        });
+        let Some(met) = traced.met else { continue };
+        tally.trial();
+        if let Some(wrong) = stage.wrong_after(scenario, false) {
+            tally.wrong(format!("{scenario:?} {deed:?} at call {nth}, {}: {wrong}", name(met.number)));
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A project with a job, and a store with a history that is put back before each trial.
+
+use crate::tracer::{Call, Deed, End, Traced, trace};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Once;
+use tempfile::TempDir;
+
+/// The program under test; another one by `CASHET_TEST_PROGRAM`.
+fn program() -> OsString {
+    std::env::var_os("CASHET_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_cashet").into())
+}
+
+/// Reads `in` and `big`, writes both streams, and leaves a file, a directory, and a link in it, named by its word.
+const JOB: &str = "#!/bin/sh
+echo x >> \"$COUNTER\"
+echo begun \"$1\" >&2
+cat in big
+echo \"$1\"
+mkdir d.\"$1\"
+cat big in > d.\"$1\"/copy
+ln -s copy d.\"$1\"/link
+echo made \"$1\" > out.\"$1\"
+chmod 751 out.\"$1\"
+";
+
+/// A project below a directory of its own.
+pub(crate) struct Project {
+    base: TempDir,
+}
+
+impl Project {
+    /// A project whose files are old enough to be trusted by their times.
+    pub(crate) fn new() -> Self {
+        static ORPHANS: Once = Once::new();
+        ORPHANS.call_once(|| nix::sys::prctl::set_child_subreaper(true).unwrap());
+        let base =
+            tempfile::Builder::new().prefix("faults-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let project = Self { base };
+        for directory in ["project/.git", "home", "tmp"] {
+            fs::create_dir_all(project.base.path().join(directory)).unwrap();
+        }
+        fs::write(project.counter(), "").unwrap();
+        project.write("in", "1\n").write("big", Self::big()).write("job", JOB);
+        fs::set_permissions(project.path("job"), fs::Permissions::from_mode(0o755)).unwrap();
+        project
+    }
+
+    /// More than a hot entry takes along, and compressible.
+    pub(crate) fn big() -> Vec<u8> {
+        (0..1000).flat_map(|n: u32| format!("line {}\n", n * 7919 % 1000).into_bytes()).collect()
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.base.path().join("project").join(name)
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path(".cashet")
+    }
+
+    pub(crate) fn outside(&self, name: &str) -> PathBuf {
+        self.base.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        fs::write(self.path(name), bytes).unwrap();
+        self
+    }
+
+    fn counter(&self) -> PathBuf {
+        self.base.path().join("tmp/executions")
+    }
+
+    pub(crate) fn executions(&self) -> u64 {
+        fs::metadata(self.counter()).unwrap().len() / 2
+    }
+
+    /// `cashet WORDS` in the project.
+    pub(crate) fn command<Word: AsRef<OsStr>>(&self, words: &[Word]) -> Command {
+        let mut command = Command::new(program());
+        command.args(words).current_dir(self.path("")).env_clear();
+        command.env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8").env("COUNTER", self.counter());
+        command.env("HOME", self.base.path().join("home")).env("TMPDIR", self.base.path().join("tmp"));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run<Word: AsRef<OsStr>>(&self, words: &[Word]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// The same, each of its system calls decided upon.
+    pub(crate) fn trace(&self, words: &[String], decide: &mut dyn FnMut(&Call) -> Deed) -> Traced {
+        trace(&self.command(words), decide)
+    }
+
+    /// Runs what cannot fail.
+    #[track_caller]
+    pub(crate) fn must<Word: AsRef<OsStr>>(&self, words: &[Word]) -> Output {
+        let output = self.run(words);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    /// Hashes of all commits, newest first; an error's text if there is one.
+    pub(crate) fn log(&self) -> Result<Vec<String>, String> {
+        let output = self.run(&["log", "--json"]);
+        if !output.status.success() {
+            return Err(format!("log: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        Ok(lines.map(|line| line["commit"].as_str().unwrap().to_owned()).collect())
+    }
+
+    /// Keeps the store as it is now.
+    pub(crate) fn save(&self) {
+        copy_tree(&self.store(), &self.base.path().join("saved"));
+    }
+
+    /// Puts the store back as it was kept, and removes what jobs left.
+    pub(crate) fn restore(&self) {
+        remove(&self.store());
+        copy_tree(&self.base.path().join("saved"), &self.store());
+        self.clear();
+    }
+
+    /// Removes what jobs left.
+    pub(crate) fn clear(&self) {
+        for entry in fs::read_dir(self.path("")).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            if name.starts_with("out.") || name.starts_with("d.") {
+                remove(&entry.path());
+            }
+        }
+    }
+
+    /// What `./job word` prints.
+    pub(crate) fn stdout_of(&self, word: &str) -> Vec<u8> {
+        let input = fs::read(self.path("in")).unwrap();
+        [&input[..], &Self::big(), format!("{word}\n").as_bytes()].concat()
+    }
+
+    /// What is wrong with the files that `./job word` leaves.
+    pub(crate) fn wrong_files(&self, word: &str) -> Option<String> {
+        let (out, directory) = (self.path(format!("out.{word}")), self.path(format!("d.{word}")));
+        let input = fs::read(self.path("in")).unwrap();
+        let copy = [Self::big(), input].concat();
+        let mode = fs::metadata(&out).map(|metadata| metadata.mode() & 0o7777);
+        let mut names: Vec<_> =
+            fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        let found = (fs::read(&out).ok(), mode.ok(), fs::read(directory.join("copy")).ok());
+        let link = fs::read_link(directory.join("link")).ok();
+        let right = found == (Some(format!("made {word}\n").into_bytes()), Some(0o751), Some(copy))
+            && link.as_deref() == Some(Path::new("copy"))
+            && names == ["copy", "link"];
+        (!right).then(|| {
+            let (out, mode, copy) = found;
+            let out = out.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            let copy = copy.map(|bytes| bytes.len());
+            format!("files of {word}: {out:?} {mode:?} {copy:?} {link:?} {names:?}")
+        })
+    }
+
+    /// What is wrong with an answer to `./job word`.
+    pub(crate) fn wrong_answer(&self, word: &str, output: &Output) -> Option<String> {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            return Some(format!("{}: {stderr}", output.status));
+        }
+        if output.stdout != self.stdout_of(word) {
+            return Some(format!("{} bytes of stdout; {stderr}", output.stdout.len()));
+        }
+        if !stderr.contains(&format!("begun {word}\n")) {
+            return Some(format!("stderr: {stderr}"));
+        }
+        self.wrong_files(word)
+    }
+}
+
+impl Traced {
+    /// As of a program that was not traced.
+    pub(crate) fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// Whether it ended badly in a way that no program should.
+    pub(crate) fn crash(&self) -> Option<String> {
+        let text = self.stderr_text();
+        let crashed = match self.end {
+            End::Hung => true,
+            End::Signal(_) => true,
+            End::Status(status) => status == 101 || text.contains("panicked at"),
+        };
+        crashed.then(|| format!("{:?}: {text}", self.end))
+    }
+}
+
+/// Removes a file or a tree.
+pub(crate) fn remove(path: &Path) {
+    match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => {
+            let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+            fs::remove_dir_all(path).unwrap();
+        }
+        Ok(_) => fs::remove_file(path).unwrap(),
+        Err(_) => {}
+    }
+}
+
+/// Copies a tree with its modes.
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
+    let metadata = from.symlink_metadata().unwrap();
+    if metadata.is_symlink() {
+        symlink(fs::read_link(from).unwrap(), to).unwrap();
+    } else if metadata.is_dir() {
+        fs::create_dir(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy_tree(&entry.path(), &to.join(entry.file_name()));
+        }
+        fs::set_permissions(to, metadata.permissions()).unwrap();
+    } else {
+        fs::copy(from, to).unwrap();
+    }
+}
+
+/// All files below, sorted.
+pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.symlink_metadata().unwrap().is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,524 @@
+//! The protocol of one key: its lock file, the store's lock, blobs, rows, the hot entry, and the processes that use them.
+//!
+//! Commits are numbered: that of process `p` is `p`, and one more was recorded before. All of them have the same blob,
+//! so that what one collects another may need.
+
+/// Number of the commit that was there before.
+const EARLIER: u8 = 7;
+
+/// What a process is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// `exec`: look up, claim, run, record.
+    Exec,
+    /// `rm` of the earlier commit.
+    Remove,
+    /// `gc`: blobs that nobody needs, lock files that nobody holds.
+    Collect,
+}
+
+/// What is started, on which store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) roles: &'static [Role],
+    /// Whether the earlier commit is there.
+    pub(crate) recorded: bool,
+    /// Whether what it observed holds, so that it may be replayed.
+    pub(crate) holds: bool,
+    /// How many processes may die.
+    pub(crate) crashes: u8,
+}
+
+/// A mistake in the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// The hot entry is written before the row.
+    HotBeforeRow,
+    /// The row is written before the blob is in place.
+    RowBeforeBlobs,
+    /// Blobs are deleted before the row that names them.
+    BlobsBeforeRow,
+    /// The row is deleted before the hot entry.
+    RowBeforeHot,
+    /// Deleting takes no lock.
+    DeleteUnlocked,
+    /// Collection does not read the lists of blobs that are about to be recorded.
+    PendingIgnored,
+    /// A lock file that was removed meanwhile counts as the key's.
+    LockNotCompared,
+    /// Nobody looks again once he has the key.
+    NoSecondLook,
+    /// Only who had to wait for the key looks again.
+    SecondLookAfterWaiting,
+    /// A hot entry is rebuilt from rows that were read before the locks were taken.
+    StaleRebuild,
+    /// The key's lock outlives its holder.
+    LeaseInPlaceOfLock,
+}
+
+/// Where a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum At {
+    ReadHot,
+    ReadRows,
+    TakeKeyForRebuild,
+    ShareForRebuild,
+    ReadRowsAgain,
+    WriteHot,
+    ReadBlob,
+    OpenLock,
+    TakeLock,
+    CompareLock,
+    Run,
+    ShareForBlob,
+    ListBlob,
+    PutBlob,
+    UnshareBlob,
+    ShareForRow,
+    CheckBlob,
+    RemoveHot,
+    InsertRow,
+    HotOfRow,
+    Settle,
+    TakeStore,
+    DropFirst,
+    DropSecond,
+    LetGo,
+    TakeStoreAgain,
+    ReadRoots,
+    DeleteBlob,
+    DropLock,
+    ReleaseStore,
+    Hit,
+    Recorded,
+    Unrecorded,
+    Done,
+    Dead,
+}
+
+/// A process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Process {
+    at: At,
+    /// The commits that it has read of, as bits.
+    read: u8,
+    /// Which lock file it has open.
+    lock: u8,
+    /// Whether it holds the key for rebuilding a hot entry alone.
+    rebuilds: bool,
+    /// Whether it looks for the second time, with the key held.
+    again: bool,
+    /// Whether somebody else had the key first.
+    waited: bool,
+    /// Whether its blob is on its list.
+    pending: bool,
+    /// What was removed before its look-up began, as bits.
+    removed_before: u8,
+    /// What was recorded before its look-up with the key held began, as bits.
+    recorded_before: u8,
+    /// Whether blobs are needed, as it found with the lock held.
+    needed: bool,
+}
+
+/// All that is shared, and all processes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    processes: Vec<Process>,
+    /// The lock file that the key's name leads to: 0 is none.
+    lock_file: u8,
+    last_lock_file: u8,
+    /// Who holds which lock file.
+    held: Vec<(u8, usize)>,
+    shared: u8,
+    exclusive: Option<usize>,
+    blob: bool,
+    rows: u8,
+    hot: Option<u8>,
+    removed: u8,
+    /// Everything that was ever a row.
+    ever: u8,
+    crashes: u8,
+    wrong: Option<&'static str>,
+}
+
+impl State {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let process = |role: &Role| Process {
+            at: if *role == Role::Exec { At::ReadHot } else { At::TakeStore },
+            read: 0,
+            lock: 0,
+            rebuilds: false,
+            again: false,
+            waited: false,
+            pending: false,
+            removed_before: 0,
+            recorded_before: 0,
+            needed: false,
+        };
+        let rows = if plan.recorded { 1 << EARLIER } else { 0 };
+        Self {
+            processes: plan.roles.iter().map(process).collect(),
+            lock_file: 0,
+            last_lock_file: 0,
+            held: Vec::new(),
+            shared: 0,
+            exclusive: None,
+            blob: plan.recorded,
+            rows,
+            hot: plan.recorded.then_some(rows),
+            removed: 0,
+            ever: rows,
+            crashes: 0,
+            wrong: None,
+        }
+    }
+
+    /// Every state that one step leads to.
+    pub(crate) fn steps(&self, plan: &Plan, fault: Fault) -> Vec<(String, Self)> {
+        let mut next = Vec::new();
+        for (number, role) in plan.roles.iter().enumerate() {
+            let at = self.processes[number].at;
+            let mut after = self.clone();
+            let steps = match role {
+                Role::Exec => after.exec(number, plan, fault),
+                Role::Remove | Role::Collect => after.delete(number, *role, fault),
+            };
+            if steps {
+                next.push((format!("{number} {role:?}: {at:?}"), after));
+            }
+            let is_over = matches!(at, At::Hit | At::Recorded | At::Unrecorded | At::Done | At::Dead);
+            if self.crashes < plan.crashes && !is_over {
+                let mut after = self.clone();
+                after.crash(number, fault);
+                next.push((format!("{number} {role:?} dies at {at:?}"), after));
+            }
+        }
+        next
+    }
+
+    /// What must never be.
+    pub(crate) fn wrong(&self) -> Option<&'static str> {
+        let running = self.processes.iter().filter(|process| process.at == At::Run).count();
+        if self.rows != 0 && !self.blob {
+            return Some("a row names a blob that is not there");
+        }
+        if running > 1 {
+            return Some("two run at once");
+        }
+        self.wrong
+    }
+
+    /// What must not be once nobody can go on.
+    pub(crate) fn wrong_end(&self) -> Option<&'static str> {
+        let all = |wanted: &[At]| self.processes.iter().all(|process| wanted.contains(&process.at));
+        if !all(&[At::Hit, At::Recorded, At::Unrecorded, At::Done, At::Dead]) {
+            return Some("somebody waits for ever");
+        }
+        let unrecorded = self.processes.iter().any(|process| process.at == At::Unrecorded);
+        unrecorded.then_some("a run was not recorded")
+    }
+
+    /// Locks are the kernel's, and go with their holder; so does the claim of its list.
+    fn crash(&mut self, number: usize, fault: Fault) {
+        self.crashes += 1;
+        if fault != Fault::LeaseInPlaceOfLock {
+            self.held.retain(|(_, holder)| *holder != number);
+        }
+        self.shared &= !(1 << number);
+        self.let_go(number);
+        self.processes[number].pending = false;
+        self.processes[number].at = At::Dead;
+    }
+
+    fn share(&mut self, number: usize) -> bool {
+        if self.exclusive.is_some() {
+            return false;
+        }
+        self.shared |= 1 << number;
+        true
+    }
+
+    fn release_key(&mut self, number: usize) {
+        self.held.retain(|(_, holder)| *holder != number);
+    }
+
+    /// One step of `exec`; false where it has to wait or is over.
+    fn exec(&mut self, number: usize, plan: &Plan, fault: Fault) -> bool {
+        let mut own = self.processes[number];
+        let is_good = |commits: u8| if plan.holds { commits } else { commits & !(1 << EARLIER) };
+        own.at = match own.at {
+            At::ReadHot => {
+                own.removed_before = self.removed;
+                own.recorded_before = self.rows;
+                match self.hot {
+                    Some(hot) => {
+                        own.read = is_good(hot);
+                        if own.read == 0 { self.missed(&own) } else { At::ReadBlob }
+                    }
+                    None => At::ReadRows,
+                }
+            }
+            At::ReadRows => {
+                own.read = self.rows;
+                if own.read == 0 {
+                    self.missed(&own)
+                } else if own.again {
+                    // The key is held by ourselves: no hot entry is made.
+                    if is_good(own.read) == 0 { self.missed(&own) } else { At::ReadBlob }
+                } else {
+                    At::TakeKeyForRebuild
+                }
+            }
+            At::TakeKeyForRebuild => {
+                if fault == Fault::StaleRebuild {
+                    At::WriteHot
+                } else if self.lock_file != 0 && self.held.iter().any(|(file, _)| *file == self.lock_file) {
+                    if is_good(own.read) == 0 { self.missed(&own) } else { At::ReadBlob }
+                } else {
+                    self.make_lock_file();
+                    self.held.push((self.lock_file, number));
+                    own.rebuilds = true;
+                    At::ShareForRebuild
+                }
+            }
+            At::ShareForRebuild => {
+                if !self.share(number) {
+                    return false;
+                }
+                At::ReadRowsAgain
+            }
+            At::ReadRowsAgain => {
+                own.read = self.rows;
+                At::WriteHot
+            }
+            At::WriteHot => {
+                self.hot = Some(own.read);
+                self.shared &= !(1 << number);
+                if own.rebuilds {
+                    self.release_key(number);
+                    own.rebuilds = false;
+                }
+                own.read = is_good(own.read);
+                if own.read == 0 { self.missed(&own) } else { At::ReadBlob }
+            }
+            At::ReadBlob => self.replay(number, &own),
+            At::OpenLock => {
+                self.make_lock_file();
+                own.lock = self.lock_file;
+                At::TakeLock
+            }
+            At::TakeLock => {
+                if !self.held.iter().any(|(file, _)| *file == own.lock) {
+                    self.held.push((own.lock, number));
+                    At::CompareLock
+                } else if own.waited {
+                    return false;
+                } else {
+                    own.waited = true;
+                    At::TakeLock
+                }
+            }
+            At::CompareLock => {
+                if own.lock == self.lock_file || fault == Fault::LockNotCompared {
+                    own.again = true;
+                    let looks = match fault {
+                        Fault::NoSecondLook => false,
+                        Fault::SecondLookAfterWaiting => own.waited,
+                        _ => true,
+                    };
+                    if looks { At::ReadHot } else { At::Run }
+                } else {
+                    self.release_key(number);
+                    At::OpenLock
+                }
+            }
+            At::Run => {
+                // Somebody's result was there when the key was ours.
+                if is_good(self.rows) & !own.removed_before != 0 && own.again && plan.crashes == 0 {
+                    self.wrong = Some("run again though it was recorded");
+                }
+                if fault == Fault::RowBeforeBlobs { At::InsertRow } else { At::ShareForBlob }
+            }
+            At::ShareForBlob => {
+                if !self.share(number) {
+                    return false;
+                }
+                At::ListBlob
+            }
+            At::ListBlob => {
+                own.pending = true;
+                At::PutBlob
+            }
+            At::PutBlob => {
+                self.blob = true;
+                At::UnshareBlob
+            }
+            At::UnshareBlob => {
+                self.shared &= !(1 << number);
+                At::ShareForRow
+            }
+            At::ShareForRow => {
+                if !self.share(number) {
+                    return false;
+                }
+                At::CheckBlob
+            }
+            At::CheckBlob => {
+                if self.blob {
+                    At::RemoveHot
+                } else {
+                    self.end_recording(number);
+                    own.pending = false;
+                    At::Unrecorded
+                }
+            }
+            At::RemoveHot => {
+                self.hot = None;
+                if fault == Fault::HotBeforeRow { At::HotOfRow } else { At::InsertRow }
+            }
+            At::InsertRow => {
+                self.rows |= 1 << number;
+                self.ever |= 1 << number;
+                match fault {
+                    Fault::HotBeforeRow => At::Settle,
+                    Fault::RowBeforeBlobs if !self.blob => At::ShareForBlob,
+                    _ => At::HotOfRow,
+                }
+            }
+            At::HotOfRow => {
+                self.hot = Some(self.rows | 1 << number);
+                if fault == Fault::HotBeforeRow { At::InsertRow } else { At::Settle }
+            }
+            At::Settle => {
+                self.end_recording(number);
+                own.pending = false;
+                At::Recorded
+            }
+            _ => return false,
+        };
+        self.processes[number] = own;
+        true
+    }
+
+    fn end_recording(&mut self, number: usize) {
+        self.shared &= !(1 << number);
+        self.release_key(number);
+    }
+
+    fn make_lock_file(&mut self) {
+        if self.lock_file == 0 {
+            self.last_lock_file += 1;
+            self.lock_file = self.last_lock_file;
+        }
+    }
+
+    /// Nothing to replay: the key is taken, or, if that is done, the command runs.
+    fn missed(&self, own: &Process) -> At {
+        if own.again { At::Run } else { At::OpenLock }
+    }
+
+    /// The newest commit that was read of, if its blob is there.
+    fn replay(&mut self, number: usize, own: &Process) -> At {
+        let chosen = 1_u8 << (7 - own.read.leading_zeros());
+        if !self.blob {
+            return self.missed(own);
+        }
+        if self.ever & chosen == 0 {
+            self.wrong = Some("a hit of what is not recorded");
+        } else if own.removed_before & chosen != 0 {
+            self.wrong = Some("a hit of what was removed");
+        }
+        self.release_key(number);
+        At::Hit
+    }
+
+    /// One step of `rm` or `gc`.
+    fn delete(&mut self, number: usize, role: Role, fault: Fault) -> bool {
+        let mut own = self.processes[number];
+        let earlier = 1_u8 << EARLIER;
+        let order = match (role, fault) {
+            (Role::Collect, _) => [At::ReadRoots, At::DeleteBlob, At::DropLock],
+            (_, Fault::BlobsBeforeRow) => [At::DeleteBlob, At::DropFirst, At::DropSecond],
+            _ => [At::DropFirst, At::DropSecond, At::ReadRoots],
+        };
+        own.at = match own.at {
+            At::TakeStore => {
+                if !self.take_store(number, fault) {
+                    return false;
+                }
+                order[0]
+            }
+            At::DropFirst => {
+                if fault == Fault::RowBeforeHot {
+                    self.drop_row(earlier)
+                } else {
+                    self.hot = None
+                }
+                At::DropSecond
+            }
+            At::DropSecond => {
+                if fault == Fault::RowBeforeHot {
+                    self.hot = None
+                } else {
+                    self.drop_row(earlier)
+                }
+                if fault == Fault::BlobsBeforeRow { At::ReleaseStore } else { At::LetGo }
+            }
+            At::LetGo => {
+                self.let_go(number);
+                At::TakeStoreAgain
+            }
+            At::TakeStoreAgain => {
+                if !self.take_store(number, fault) {
+                    return false;
+                }
+                At::ReadRoots
+            }
+            At::ReadRoots => {
+                let pending = self.processes.iter().any(|process| process.pending);
+                own.needed = self.rows != 0 || (pending && fault != Fault::PendingIgnored);
+                At::DeleteBlob
+            }
+            At::DeleteBlob => {
+                if !own.needed {
+                    self.blob = false;
+                }
+                if order[0] == At::DeleteBlob { At::DropFirst } else { At::DropLock }
+            }
+            At::DropLock => {
+                if !self.held.iter().any(|(file, _)| *file == self.lock_file) {
+                    self.lock_file = 0;
+                }
+                At::ReleaseStore
+            }
+            At::ReleaseStore => {
+                self.let_go(number);
+                At::Done
+            }
+            _ => return false,
+        };
+        self.processes[number] = own;
+        true
+    }
+
+    /// Waits until nobody shares the store.
+    fn take_store(&mut self, number: usize, fault: Fault) -> bool {
+        let is_free = self.exclusive.is_none() && self.shared == 0;
+        if is_free && fault != Fault::DeleteUnlocked {
+            self.exclusive = Some(number);
+        }
+        is_free || fault == Fault::DeleteUnlocked
+    }
+
+    fn let_go(&mut self, number: usize) {
+        if self.exclusive == Some(number) {
+            self.exclusive = None;
+        }
+    }
+
+    fn drop_row(&mut self, commit: u8) {
+        self.rows &= !commit;
+        self.removed |= commit;
+    }
+}
