@@ -9,7 +9,7 @@ use cashet::hash::capture::{capture, recall};
 use cashet::hash::files::digest_file;
 use cashet::hash::language::{JavaScript, Language, Python};
 use cashet::hash::manifest::{Manifest, Part, Value};
-use cashet::hash::request::{Request, StdinPart};
+use cashet::hash::request::Request;
 use cashet::record::{
     Commit, Coverage, Observation, Places, Recall, Replay, Resources, StoredPath, Stream, StreamOrder,
     Termination, Timestamp,
@@ -62,25 +62,13 @@ fn noise(size: usize) -> Vec<u8> {
 }
 
 fn request(directory: &Path) -> Request {
-    Request {
-        words: vec!["true".into(), "x".into()],
-        references: Vec::new(),
-        directory: directory.to_path_buf(),
-        places: Places { root: directory.to_path_buf(), home: None },
-        environment: vec![
-            ("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()),
-            ("LANG".into(), "C".into()),
-        ],
-        variables: Vec::new(),
-        inputs: vec!["in".into()],
-        outputs: Vec::new(),
-        tools: Vec::new(),
-        stdin: StdinPart::None,
-        salt: None,
-        exact_source: false,
-        env_strict: false,
-        words_are_inputs: false,
-    }
+    let words = vec!["true".into(), "x".into()];
+    let places = Places { root: directory.to_path_buf(), home: None };
+    let environment =
+        vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()), ("LANG".into(), "C".into())];
+    let mut request = Request::new(words, directory.to_path_buf(), places, environment);
+    request.inputs = vec!["in".into()];
+    request
 }
 
 fn tree(directory: &Path, count: usize) {
