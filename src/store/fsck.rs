@@ -353,7 +353,7 @@ impl ExclusiveStore<'_> {
             match damage {
                 Damage::Format => store.layout().state_format(FORMAT)?,
                 Damage::Secret => store.renew_secret()?,
-                Damage::Database(_) => store.set_aside()?,
+                Damage::Database(_) => store.set_aside_as_found()?,
                 Damage::Row(sequence) => rows.push(i64::try_from(*sequence).unwrap_or(0)),
                 Damage::Links(_) => {
                     store.write_index(|index| index.untrue_links(false))?;
