@@ -50,6 +50,30 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// What helps against any failure of this kind; nothing where it depends.
+    const fn cure(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Usage => "'cashet help COMMAND' explains a command and its options",
+            Self::CommandNotFound => "a name without a slash is looked for on PATH",
+            Self::NotExecutable => "'chmod +x' makes it so, or name its interpreter: cashet exec -- sh FILE",
+            Self::NoSuchRevision => "'cashet log' lists the commits",
+            Self::CannotWatch => "--trace auto runs it unwatched",
+            Self::NothingToReplay => "any other --mode runs it",
+            Self::NewerFormat => "use a newer cashet, or another store: --store DIR",
+            Self::ForeignStore => "name it with --store or CASHET_DIR to trust it",
+            Self::Damaged => "'cashet fsck' tells all that is damaged, 'cashet fsck --repair' drops it",
+            Self::Io(io::ErrorKind::NotFound) => "paths are relative to the working directory",
+            Self::Io(io::ErrorKind::PermissionDenied) => "its owner and mode decide: 'ls -ld' shows them",
+            Self::Io(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                "make room there; in a store, 'cashet gc --max-size 1G' does"
+            }
+            Self::Io(io::ErrorKind::ReadOnlyFilesystem) => "--store DIR names a store elsewhere",
+            Self::Io(_) | Self::Other => return None,
+        })
+    }
+}
+
 /// What failed, with at most one hint.
 #[derive(Debug)]
 pub struct Error {
@@ -95,10 +119,10 @@ impl Error {
         self.kind
     }
 
-    /// What the user can do about it.
+    /// What the user can do about it: what was said where it happened, else what helps against its kind.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.hint.as_deref().or_else(|| self.kind.cure())
     }
 
     /// The operating system's error beneath, if there is one.
@@ -168,6 +192,14 @@ mod tests {
         let error = Error::io("read", Path::new("a/b"), io::Error::from_raw_os_error(2));
         assert_eq!(error.to_string(), "cannot read a/b: No such file or directory");
         assert!(error.is_not_found());
+    }
+
+    #[test]
+    fn what_was_said_where_it_happened_comes_before_what_helps_in_general() {
+        assert_eq!(Error::usage("x").with_hint("y").hint(), Some("y"));
+        assert!(Error::usage("x").hint().unwrap().contains("cashet help"));
+        assert!(Error::damaged("x").hint().unwrap().contains("fsck --repair"));
+        assert_eq!(Error::new(Kind::Other, "x").hint(), None);
     }
 
     #[test]

@@ -110,3 +110,23 @@ fn a_later_job_with_the_same_store_executes_nothing() {
     again.executes(0).run();
     assert!(next.join("examples/out/model.json").is_file());
 }
+
+/// The examples of replacing a part of the library, as programs of their own.
+#[test]
+fn parts_of_the_library_are_replaced() {
+    let sandbox = Sandbox::new();
+    let directory = Path::new(env!("CARGO_BIN_EXE_cashet")).parent().unwrap().join("examples");
+    for (name, expected) in [
+        ("own_store", "a slow answer\nran, kept: Yes\na slow answer\nreplayed\n"),
+        ("own_executor", "a slow answer\na slow answer\nthe executor was asked 1 time\n"),
+        (
+            "own_language",
+            "hello ada\nhello grace\nran, kept: Yes\nhello ada\nhello grace\nreplayed\n\
+             good day ada\ngood day grace\nran, kept: Yes\n",
+        ),
+    ] {
+        let program = directory.join(name);
+        assert!(program.is_file(), "{} is not built: cargo build --locked --examples", program.display());
+        sandbox.bare([&program]).stdout(expected).run();
+    }
+}

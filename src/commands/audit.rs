@@ -2,7 +2,7 @@
 
 use super::exec::{Ground, Streams};
 use super::exit::Exit;
-use super::options::{self, Scanned};
+use super::options::Scanned;
 use crate::error::{Error, Result};
 use crate::exec::Unix;
 use crate::memo;
@@ -14,17 +14,12 @@ use std::ffi::OsString;
 /// Runs `cashet audit WORDS`.
 #[must_use]
 pub(super) fn main(words: &[OsString]) -> Exit {
-    // `--json` is the one option that the others do not have.
-    let json = words.first().is_some_and(|word| word == "--json");
-    let words = if json { words.get(1..).unwrap_or_default() } else { words };
-    let scanned = match options::scan(words) {
-        Some(scanned) => scanned,
-        None => match super::runner::by_clap("audit", words) {
-            Ok(scanned) => scanned,
-            Err(exit) => return exit,
-        },
+    // `--json` is the one option that the others do not have: the quick scanner leaves it to clap.
+    let scanned = match super::runner::scanned("audit", words) {
+        Ok(scanned) => scanned,
+        Err(exit) => return exit,
     };
-    match audit(&scanned, json) {
+    match audit(&scanned) {
         Ok(exit) => exit,
         Err(error) => {
             message::error(&error);
@@ -33,7 +28,7 @@ pub(super) fn main(words: &[OsString]) -> Exit {
     }
 }
 
-fn audit(scanned: &Scanned, json: bool) -> Result<Exit> {
+fn audit(scanned: &Scanned) -> Result<Exit> {
     let mut ground = Ground::new(scanned, false)?;
     if ground.settle()?.is_some() {
         return Err(Error::usage("audit leaves standard input as it is").with_hint("leave --stdin out"));
@@ -43,7 +38,7 @@ fn audit(scanned: &Scanned, json: bool) -> Result<Exit> {
     let executor = Unix;
     let context = ground.context(&executor, &status, &streams);
     let audited = memo::audit(&context, ground.request(), ground.policy())?;
-    crate::ui::audit::show(&audited, &ground.project.places, json);
+    crate::ui::audit::show(&audited, &ground.project.places, scanned.json);
     Ok(match audited.termination {
         Termination::Exited(status) => Exit::Status(status),
         Termination::Signaled(signal) => Exit::Signal(signal),

@@ -2,7 +2,7 @@
 
 use super::exec::{Ground, Streams};
 use super::exit::Exit;
-use super::options::{self, Flag, Scanned};
+use super::options::{Flag, Scanned};
 use crate::error::{EXIT_NO, Result};
 use crate::exec::Unix;
 use crate::memo::{self, Checked};
@@ -16,12 +16,9 @@ const EXIT_BYPASS: u8 = 3;
 /// Runs `cashet check WORDS`.
 #[must_use]
 pub(super) fn main(words: &[OsString]) -> Exit {
-    let scanned = match options::scan(words) {
-        Some(scanned) => scanned,
-        None => match super::runner::by_clap("check", words) {
-            Ok(scanned) => scanned,
-            Err(exit) => return exit,
-        },
+    let scanned = match super::runner::scanned("check", words) {
+        Ok(scanned) => scanned,
+        Err(exit) => return exit,
     };
     match check(&scanned) {
         Ok(exit) => exit,
@@ -46,7 +43,9 @@ fn check(scanned: &Scanned) -> Result<Exit> {
     let executor = Unix;
     let context = ground.context(&executor, &status, &streams);
     let checked = memo::check(&context, ground.request(), ground.policy())?;
-    status.checked(&Call { words: &ground.request().shown_words(), store: ground.store() }, &checked);
+    let request = ground.request();
+    let call = Call { words: &request.shown_words(), places: &request.places, store: ground.store() };
+    status.checked(&call, &checked);
     Ok(Exit::Status(match checked {
         Checked::Hit { .. } => 0,
         Checked::Miss { .. } => EXIT_NO,

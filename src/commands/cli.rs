@@ -68,42 +68,51 @@ const AFTER: &str = "\
 A revision REV is a hash (4 digits or more), @ (the newest commit), @{2} (the second newest), REV~1 (the one \
 before in its lineage), or a quoted command line.
 
+Help: 'cashet help COMMAND' explains one of them; 'cashet help exec' is the one to begin with.
+
 Environment: CASHET_MODE, CASHET_DIR, CASHET_TTL, CASHET_MAX_SIZE, CASHET_STDIN, CASHET_REPORT, NO_COLOR, \
 CLICOLOR_FORCE.
 
 Exit status: that of the command for 'exec'; 0 done, 1 no, 2 wrong usage for all others.";
 
 const EXEC: &str = "\
-Runs COMMAND once and records what it printed, how it ended and which files it left. From then on the same call \
-replays that result, for as long as everything that decided it is unchanged: its code, its arguments, the \
-variables and files that it looked at. Nothing has to be declared; everything can be.
+The first time, COMMAND runs under watch, and what it printed, how it ended and which files it left in the project are \
+kept as a commit. The same call replays them, for as long as everything that decided them is the same: the program \
+and its code (comments and layout do not matter), the words, the variables, every file that it read, listed or \
+looked for in vain. Nothing has to be declared; everything can be.
 
-The exit status is the command's own. 121: nothing to replay with --mode replay; 125: cashet itself failed before \
-the command ran; 126: found but not executable; 127: not found.";
+It is not kept, with the reason in one line, where COMMAND fails, uses the network, reads a pipe, writes outside of the project, \
+or does what cannot be seen. What nobody can see is the clock, the date and random numbers: give such a command a --ttl, \
+or leave it alone. 'cashet audit -- COMMAND' shows what it does, 'cashet check --explain -- COMMAND' what would happen now.
 
-const EXEC_EXAMPLES: &str = "\
 Examples:
-  cashet exec -- python train.py --lr 0.01
-  cashet exec --ttl 1h -- curl -s https://example.com/data.json
-  cashet exec --stdin -- sort -n < numbers.txt
-  raw=$(cashet exec --id -- python load.py day1.csv)
-  cashet exec -- python clean.py \"cashet:$raw\"";
+  cashet exec -- python3 train.py --lr 0.01          nothing to declare
+  cashet exec --ttl 1h --allow-net -- curl -s https://example.com/data.json
+                                                     at most an hour old
+  cashet exec --stdin -- sort -n < numbers.txt       what is piped in counts
+  cashet exec --env LR -- ./job                      one more variable that counts
+  cashet exec -f -- make report                      run anew, whatever is known
+  cashet exec --cache-exit 0,1 -- grep -r TODO src   'nothing found' is an answer too
+  cashet exec --trace off -i a.csv -o b.csv -- ./job unwatched: what is declared decides
+  cashet exec -- sh -c 'sort a.csv | uniq > b.csv'   a pipeline is the shell's
+  raw=$(cashet exec --id -- python3 load.py day1.csv)
+  cashet exec -- python3 clean.py \"cashet:$raw\"    the next step reads the result of the one before
+
+Exit status: the command's own, or the signal that it died of. 121: nothing to replay, with --mode replay; \
+125: cashet itself failed before the command ran; 126: found but not executable; 127: not found.";
 
 /// The whole tree of commands.
 #[must_use]
 pub fn command() -> Command {
     let exec = options::with_options(Command::new("exec"))
         .about("Run a command, or replay its recorded result")
-        .long_about(EXEC)
-        .after_help(EXEC_EXAMPLES);
+        .after_help(EXEC);
     let check = options::with_options(Command::new("check"))
         .about("Tell whether a command would be replayed; run nothing")
         .after_help("Exit status: 0 it would be replayed, 1 it would run, 3 it would be bypassed.");
     let audit = options::with_options(Command::new("audit"))
         .about("Run a command under watch and list what it read, wrote, started and looked for")
-        .after_help(
-            "--json, as the first option, writes one JSON object to standard error in place of the list.",
-        );
+        .arg(options::json("Write one JSON object to standard error in place of the list"));
     let root = Command::new("cashet")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
@@ -150,62 +159,8 @@ pub fn parse(words: &[OsString]) -> Result<Call, Error> {
     }
 }
 
-/// What clap made of the words after the name of a command that runs another.
-#[derive(Debug)]
-pub enum Unusual {
-    /// Options and a command.
-    Scanned(options::Scanned),
-    /// Help: this text, for standard output.
-    Text(String),
-}
-
-/// Understands the words after `exec`, `check` or `audit` (`name`) that [`options::scan`] would not.
-///
-/// # Errors
-/// [`crate::error::Kind::Usage`] in one line, with a hint.
-pub fn parse_runner(name: &str, words: &[OsString]) -> Result<Unusual, Error> {
-    let mut root = command();
-    let known = root.find_subcommand_mut(name).cloned().unwrap_or_else(|| Command::new("exec"));
-    let mut known = known.no_binary_name(true).bin_name(format!("cashet {name}"));
-    match known.try_get_matches_from_mut(words) {
-        Ok(matches) => {
-            let scanned = options::from_matches(&matches);
-            refuse_mistyped(&scanned.words, words, &known, name)?;
-            Ok(Unusual::Scanned(scanned))
-        }
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Unusual::Text(rendered(&error))),
-        Err(error) => Err(complaint(&error, &[OsString::from(name)])),
-    }
-}
-
-/// A command whose name begins with a dash is a mistyped option, unless `--` stands before it.
-fn refuse_mistyped(
-    command: &[OsString],
-    words: &[OsString],
-    known: &Command,
-    name: &str,
-) -> Result<(), Error> {
-    let Some(first) = command.first().map(|word| word.to_string_lossy()) else { return Ok(()) };
-    let before = words.len().checked_sub(command.len() + 1).and_then(|place| words.get(place));
-    if !first.starts_with('-') || before.is_some_and(|word| word == "--") {
-        return Ok(());
-    }
-    let options = known.get_arguments().filter_map(|argument| argument.get_long());
-    let options: Vec<String> = options.map(|long| format!("--{long}")).collect();
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let typed = first.split('=').next().unwrap_or_default();
-    let close = similar::get_close_matches(typed, &options, 1, 0.7);
-    let hint = match close.first() {
-        Some(close) => format!("did you mean '{close}'?"),
-        None => {
-            format!("see 'cashet {name} --help'; a -- goes before a command whose name begins with a dash")
-        }
-    };
-    let shown = crate::ui::escape::brief(first.as_bytes(), 60);
-    Err(Error::usage(format!("unexpected argument '{shown}' found")).with_hint(hint))
-}
-
-fn rendered(error: &clap::Error) -> String {
+/// clap's text, coloured where standard output is.
+pub(super) fn rendered(error: &clap::Error) -> String {
     let text = error.render();
     if crate::ui::colour::for_stdout() { text.ansi().to_string() } else { text.to_string() }
 }
@@ -323,25 +278,6 @@ mod tests {
                 Call::Text(text) => panic!("{text}"),
             }
         }
-    }
-
-    #[test]
-    fn unusual_words_of_runners_are_read_too() {
-        let read = |line: &[&str]| parse_runner("exec", &line.iter().map(OsString::from).collect::<Vec<_>>());
-        match read(&["-fq", "--ttl=1h", "true"]).unwrap() {
-            Unusual::Scanned(scanned) => {
-                assert!(scanned.has(options::Flag::Force) && scanned.has(options::Flag::Quiet));
-                assert_eq!(scanned.words, ["true"]);
-            }
-            Unusual::Text(text) => panic!("{text}"),
-        }
-        assert!(matches!(read(&["--help"]).unwrap(), Unusual::Text(text) if text.contains("cashet exec")));
-        let error = read(&["--forc", "true"]).unwrap_err();
-        assert_eq!(error.to_string(), "unexpected argument '--forc' found");
-        assert_eq!(error.hint(), Some("did you mean '--force'?"));
-        assert!(read(&["--", "-x"]).is_ok() && read(&["-f", "--", "-x"]).is_ok());
-        assert!(read(&["-x"]).unwrap_err().hint().unwrap().starts_with("see 'cashet exec --help'"));
-        assert_eq!(read(&[]).unwrap_err().hint(), Some("see 'cashet exec --help'"));
     }
 
     #[test]

@@ -9,6 +9,9 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+/// What to do where the working directory was removed.
+pub const GONE: &str = "it was removed or moved: cd to one that is there";
+
 /// What every command on the store is handed.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -24,8 +27,9 @@ impl Context {
     /// # Errors
     /// The working directory cannot be told.
     pub fn here(store: Option<&OsStr>) -> Result<Self> {
-        let directory = env::current_dir()
-            .map_err(|source| Error::io("find", Path::new("the working directory"), source))?;
+        let directory = env::current_dir().map_err(|source| {
+            Error::io("find", Path::new("the working directory"), source).with_hint(GONE)
+        })?;
         let given = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty());
         let named = store.map(OsStr::to_owned).or_else(|| given("CASHET_DIR"));
         let project = Project::find(directory, given("HOME").as_deref(), named.as_deref());

@@ -107,7 +107,8 @@ impl View<'_> {
 
     /// The summary: for each part what differs, or that nothing does.
     fn lines(&self) -> Vec<(&'static str, Role, String)> {
-        let background = Background { words: &self.after.commit.words, pieces: self.pieces };
+        let background =
+            Background { words: &self.after.commit.words, pieces: self.pieces, there: &changes::not_of_now };
         let of = |wanted: fn(&Part) -> bool| self.compared.changes_of(wanted, background);
         let mut function =
             of(|part| matches!(part, Part::Source(_) | Part::Shadow(_) | Part::Program(_) | Part::Tool(_)));
@@ -282,7 +283,8 @@ impl View<'_> {
 
     fn json(&self) -> Object {
         let compared = self.compared;
-        let background = Background { words: &self.after.commit.words, pieces: self.pieces };
+        let background =
+            Background { words: &self.after.commit.words, pieces: self.pieces, there: &changes::not_of_now };
         let changes = compared.changes.iter().map(|change| {
             let value = |value: &Option<_>| value.as_ref().map_or(Json::Null, facts::value_json);
             facts::part_json(&change.part)

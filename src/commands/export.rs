@@ -1,7 +1,7 @@
 //! `export`: commits and all that they need, as one file.
 
 use super::context::Context;
-use super::exit::{DONE, Exit};
+use super::exit::{DONE, Exit, NO};
 use super::found::Opened;
 use crate::digest::CommitId;
 use crate::error::{Error, Result};
@@ -15,6 +15,9 @@ use std::fs::Permissions;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// How many damaged commits are named.
+const MOST_NAMED: usize = 8;
 
 /// Arguments of `export`.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,7 +60,15 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     };
     let (commits, size) = (human::count(moved.commits, "commit"), human::size(moved.bytes));
     message::status(&format!("{commits} exported, {size} of results{skipped}"));
-    Ok(DONE)
+    if moved.damaged.is_empty() {
+        return Ok(DONE);
+    }
+    let damaged: Vec<String> = moved.damaged.iter().take(MOST_NAMED).map(CommitId::short).collect();
+    let more = moved.damaged.len().saturating_sub(MOST_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let damaged = damaged.join(", ");
+    message::warning(&format!("damaged and left out: {damaged}{more} ('cashet fsck' tells what)"));
+    Ok(NO)
 }
 
 fn to_file(store: &LocalStore, ids: &[CommitId], file: &Path) -> Result<Moved> {

@@ -6,7 +6,7 @@ use super::found::Opened;
 use super::values;
 use crate::digest::CommitId;
 use crate::error::Result;
-use crate::store::{DEFAULT_AGE, Plan, Policy};
+use crate::store::{Amount, DEFAULT_AGE, Plan, Policy};
 use crate::ui::colour::Role;
 use crate::ui::page::Page;
 use crate::ui::progress::Steps;
@@ -19,6 +19,10 @@ use crate::ui::{commits, human, message};
 Commits not used for long are removed. Beyond the size, the least recently used results are evicted: their commits stay \
 in the history without their bytes. What was used within the last day is never evicted, and commits with the tag 'keep' \
 are left alone. The size is that of the settings, or 20 GiB, if none is given.
+
+Read-only copies made for 'cashet:REV' go when no command has used them for a day. Your own files that were in the way of \
+restored outputs (.cashet/replaced) stay, unless --older-than is given: then those put aside before that go, but none \
+within a day.
 
 Examples:
   cashet gc --dry-run
@@ -49,10 +53,16 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         Some(size) => size,
         None => context.max_size()?,
     };
-    let older_than = args.older_than.map_or(DEFAULT_AGE, |age| i64::try_from(age).unwrap_or(i64::MAX));
-    let policy = Policy { older_than: Some(older_than), max_size: Some(max_size) };
+    let given = args.older_than.map(|age| i64::try_from(age).unwrap_or(i64::MAX));
+    let policy = Policy {
+        older_than: Some(given.unwrap_or(DEFAULT_AGE)),
+        max_size: Some(max_size),
+        // They are the user's: nothing but the user's word lets them go.
+        replaced: given,
+    };
     let plan = store.plan(&policy, context.now)?;
     show(&opened, &plan, page)?;
+    page.flush()?;
     if args.dry_run {
         message::status("nothing was dropped: --dry-run");
         return Ok(DONE);
@@ -103,5 +113,16 @@ fn show(opened: &Opened, plan: &Plan, page: &mut Page<'_>) -> Result<()> {
         human::size(plan.bytes),
         human::count(plan.blobs, "blob"),
         human::size(plan.rest)
-    ))
+    ))?;
+    let amount = |what: &str, amount: Amount, becomes: &str| {
+        let (count, size) = (human::count(amount.count, what), human::size(amount.bytes));
+        (amount.count > 0).then(|| format!("{count} ({size}) {becomes}"))
+    };
+    let leftovers = &plan.leftovers;
+    let lines = [
+        amount("read-only copy", leftovers.views_amount, "to remove from view/"),
+        amount("file", leftovers.replaced_amount, "to remove from replaced/"),
+        amount("file", leftovers.staying, "of your own in replaced/ stay"),
+    ];
+    lines.into_iter().flatten().try_for_each(|line| page.line(&line))
 }

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::exit::{DONE, Exit};
 use super::found::{Found, Opened};
 use crate::error::Result;
-use crate::ui::changes::Background;
+use crate::ui::changes::{self, Background};
 use crate::ui::colour::Role;
 use crate::ui::compare::{Comparison, Side};
 use crate::ui::json;
@@ -74,7 +74,8 @@ impl Step {
             Side { commit: &after.commit, manifest: &newer, outputs: second.as_ref() },
         );
         let pieces = opened.pieces(before, after);
-        let background = Background { words: &after.commit.words, pieces: &pieces };
+        let background =
+            Background { words: &after.commit.words, pieces: &pieces, there: &changes::not_of_now };
         let mut causes = compared.causes(background);
         if causes.is_empty() && !compared.sources.is_empty() {
             causes.push("only layout or comments changed".to_owned());

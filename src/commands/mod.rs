@@ -45,7 +45,7 @@ use std::ffi::OsString;
 
 /// Does what the words after `cashet` say, and tells how the program is to end.
 pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
-    let words = with_store_behind(words.collect());
+    let words = with_store_behind(without_help(words.collect()));
     match words.split_first() {
         None => end(welcome::run()),
         // Before anything else: a hit has no time for more.
@@ -55,6 +55,16 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
         Some((first, rest)) if first == "complete" => end(answers::run(rest)),
         Some(_) => end(run(&words)),
     }
+}
+
+/// `help COMMAND` is `COMMAND --help`.
+fn without_help(mut words: Vec<OsString>) -> Vec<OsString> {
+    if words.first().is_some_and(|word| word == "help") {
+        words.truncate(2);
+        words.remove(0);
+        words.push("--help".into());
+    }
+    words
 }
 
 /// `--store DIR` before the name of a command that runs another goes behind it, where its own options are read.
@@ -128,6 +138,15 @@ fn end(ended: Result<Exit>) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_of_a_command_may_be_asked_for_either_way() {
+        let read = |line: &str| without_help(line.split(' ').map(OsString::from).collect());
+        assert_eq!(read("help"), ["--help"]);
+        assert_eq!(read("help exec"), ["exec", "--help"]);
+        assert_eq!(read("help exec frob"), ["exec", "--help"]);
+        assert_eq!(read("exec help"), ["exec", "help"]);
+    }
 
     #[test]
     fn a_store_named_first_goes_to_the_command_that_reads_it() {

@@ -1,4 +1,4 @@
-//! The words of `exec`, `check` and `audit` where the quick scanner leaves them to clap: mistakes and calls for help.
+//! The words of `exec`, `check` and `audit`: the quick scanner reads them, and leaves mistakes and calls for help to clap.
 
 use super::cli;
 use super::exit::Exit;
@@ -14,7 +14,11 @@ use std::ffi::OsString;
 ///
 /// # Errors
 /// How the program ends where there is nothing to run: help was asked for, or the words are wrong.
-pub(super) fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
+pub(super) fn scanned(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
+    options::scan(words).map_or_else(|| by_clap(name, words), Ok)
+}
+
+fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
     let wrong = Exit::Status(if name == "exec" { EXIT_FAILED } else { EXIT_USAGE });
     let mut root = cli::command();
     let Some(command) = root.find_subcommand_mut(name) else { return Err(wrong) };
@@ -22,9 +26,7 @@ pub(super) fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
     match command.try_get_matches_from(words) {
         Ok(matches) => Ok(options::from_matches(&matches)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            let text = error.render();
-            let text =
-                if crate::ui::colour::for_stdout() { text.ansi().to_string() } else { text.to_string() };
+            let text = cli::rendered(&error);
             let mut page = Page::stdout(Timestamp::now());
             let written = page.write(&text).and_then(|()| page.finish());
             Err(Exit::Status(if written.is_ok() { 0 } else { EXIT_FAILED }))
@@ -33,6 +35,44 @@ pub(super) fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
             let words: Vec<OsString> = std::iter::once(name.into()).chain(words.iter().cloned()).collect();
             message::error(&cli::complaint(&error, &words));
             Err(wrong)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::options::Flag;
+
+    fn read(line: &str) -> Result<Scanned, Exit> {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        by_clap("exec", &words)
+    }
+
+    #[test]
+    fn unusual_words_are_read_and_mistakes_are_not() {
+        let scanned = read("-fq --ttl=1h true").unwrap();
+        assert!(scanned.has(Flag::Force) && scanned.has(Flag::Quiet));
+        assert_eq!(scanned.words, ["true"]);
+        assert!(read("-- -x").is_ok() && read("-f -- -x").is_ok());
+        for wrong in ["--forc true", "-x true", "-f"] {
+            assert_eq!(read(wrong).unwrap_err(), Exit::Status(EXIT_FAILED), "{wrong}");
+        }
+    }
+
+    /// The lines of the help's examples that call `exec`, without what the shell does with them.
+    #[test]
+    fn the_examples_of_the_help_are_understood() {
+        let mut root = cli::command();
+        let help = root.find_subcommand_mut("exec").unwrap().render_help().to_string();
+        let examples = help.split_once("Examples:").unwrap().1.split_once("Exit status").unwrap().0;
+        let calls: Vec<&str> = examples.split("cashet exec ").skip(1).collect();
+        assert!(calls.len() >= 8, "{help}");
+        for call in calls {
+            let line = call.lines().next().unwrap().split("   ").next().unwrap();
+            let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            let scanned = options::scan(&words).unwrap();
+            assert!(!scanned.words.is_empty(), "{line}");
         }
     }
 }

@@ -3,9 +3,13 @@
 use super::context::Context;
 use super::exit::{DONE, Exit};
 use super::found::Opened;
+use crate::digest::LineageId;
 use crate::error::Result;
-use crate::store::{LocalStore, Stats};
+use crate::record::Replay;
+use crate::store::{Filter, LocalStore, Stats};
 use crate::ui::colour::Role;
+use crate::ui::commits;
+use crate::ui::escape;
 use crate::ui::human;
 use crate::ui::json::{self, Object};
 use crate::ui::page::{Look, Page};
@@ -21,6 +25,12 @@ pub struct Args {
     json: bool,
 }
 
+/// What a look-up takes, starting the program included, in nanoseconds: docs/performance.md, rounded up.
+const LOOK_UP: u64 = 5_000_000;
+
+/// How many of the newest commits are looked at for one that is not worth it.
+const LOOKED_AT: usize = 32;
+
 /// Prints the numbers.
 ///
 /// # Errors
@@ -34,6 +44,9 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     } else {
         let text = view(&stats, &context.project.store, &page.look);
         page.write(&text)?;
+        if let Some(line) = opened.store().and_then(not_worth_it) {
+            page.write(&line)?;
+        }
     }
     Ok(DONE)
 }
@@ -48,7 +61,7 @@ fn view(stats: &Stats, store: &Path, look: &Look) -> String {
     let mut row = |label: &str, text: String| {
         table.row([Cell::new(label, Role::Faint), text.into()]);
     };
-    row("store", crate::ui::escape::line(store.as_os_str().as_bytes()).into_owned());
+    row("store", escape::line(store.as_os_str().as_bytes()).into_owned());
     row("commits", format!("{}, {} replayable", human::number(stats.commits), human::number(stats.results)));
     row("produced", human::size(stats.bytes));
     // The sources and trees of a few small results take more than the results.
@@ -62,6 +75,29 @@ fn view(stats: &Stats, store: &Path, look: &Look) -> String {
     row("misses", human::number(stats.misses));
     row("saved", human::duration(stats.saved));
     table.render(look)
+}
+
+/// The one command of those that ran lately that is least worth remembering: every run of it took less than a
+/// look-up, and it ran most often.
+fn not_worth_it(store: &LocalStore) -> Option<String> {
+    let mut seen: Vec<(LineageId, u32, u64, String)> = Vec::new();
+    let newest = store.log(Filter::default()).take(LOOKED_AT).filter_map(Result::ok);
+    for row in newest.filter(|row| row.commit.replay == Replay::Allowed) {
+        let (lineage, took) = (row.commit.lineage, row.commit.resources.wall);
+        match seen.iter_mut().find(|(known, ..)| *known == lineage) {
+            Some((_, runs, longest, _)) => {
+                *runs += 1;
+                *longest = took.max(*longest);
+            }
+            None => seen.push((lineage, 1, took, commits::command(&row.commit))),
+        }
+    }
+    let quick = seen.into_iter().rev().filter(|(_, _, longest, _)| *longest < LOOK_UP);
+    let (_, _, longest, command) = quick.max_by_key(|(_, runs, ..)| *runs)?;
+    let (command, took) = (escape::cut(&command, 60), human::duration(longest));
+    Some(format!(
+        "\nNot worth remembering: {command} runs in {took}, about what a look-up takes. Run it without cashet.\n"
+    ))
 }
 
 fn shape(stats: &Stats, store: &Path) -> Object {

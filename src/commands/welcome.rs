@@ -32,7 +32,8 @@ fn screen(stats: Option<Stats>, look: &Look) -> String {
         ("cashet show @", "all about the newest commit"),
         ("cashet get @", "what it printed"),
         ("cashet diff @{2} @", "what is different from the one before"),
-        ("cashet --help", "all commands"),
+        ("cashet help exec", "how it works, with examples"),
+        ("cashet help", "all commands"),
     ] {
         table.row([line.into(), Cell::new(about, Role::Faint)]);
     }
@@ -65,7 +66,8 @@ mod tests {
         cashet show @                             all about the newest commit
         cashet get @                              what it printed
         cashet diff @{2} @                        what is different from the one before
-        cashet --help                             all commands
+        cashet help exec                          how it works, with examples
+        cashet help                               all commands
 
         Here: 25 commits, 3 hits, 1 min 30 s saved.
         ");

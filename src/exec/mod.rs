@@ -17,8 +17,8 @@ mod unix;
 mod watch;
 
 pub use signals::raise_again;
-pub use startup::secure_standard_descriptors;
-pub use trace::{Access, DescriptorUse, Hazard, Trace};
+pub use startup::begin;
+pub use trace::{Access, DescriptorUse, Hazard, Touch, Touched, Trace};
 pub use umask::umask;
 pub use unix::Unix;
 
@@ -72,6 +72,8 @@ pub struct Spec<'a> {
     pub unobserved: &'a [PathBuf],
     /// The program that a version manager's shim starts in the end: what was read before that does not count.
     pub behind_shim: Option<&'a Path>,
+    /// Paths of which every single look and opening is told.
+    pub followed: &'a [PathBuf],
 }
 
 /// Is told what a run does while it does it.

@@ -10,8 +10,10 @@ use std::path::PathBuf;
 pub struct Trace {
     /// By path.
     pub accesses: BTreeMap<PathBuf, Access>,
-    /// Files that were opened for reading more than once, and how often.
-    pub reopened: BTreeMap<PathBuf, u32>,
+    /// Of the paths that the call asked for: each look and opening for reading, in order.
+    pub touches: BTreeMap<PathBuf, Vec<Touch>>,
+    /// The programs of the processes that touched them.
+    pub images: Vec<PathBuf>,
     /// What broke the view or reached outside; each kind at most a few times.
     pub hazards: Vec<Hazard>,
     /// Use of standard input as we inherited it.
@@ -20,6 +22,26 @@ pub struct Trace {
     pub descriptors: BTreeMap<u32, DescriptorUse>,
     /// Programs that were started, in order of their first start: the resolved path and the first word.
     pub programs: Vec<PathBuf>,
+}
+
+/// One look at a path, or opening of it for reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// Which process did it: an index of [`Trace::images`]. A process that executes another program is another one.
+    pub image: usize,
+    /// What it did.
+    pub how: Touched,
+}
+
+/// How a path was touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// Looked at, following links.
+    Looked,
+    /// Looked at without following the last link.
+    LookedAtLink,
+    /// Opened for reading.
+    Opened,
 }
 
 /// What was done with an inherited descriptor, by any number it was later known under.
@@ -57,6 +79,9 @@ pub struct Access {
     /// What was there when it was changed first decides the result. False only where the first change was to open it
     /// with `O_CREAT|O_TRUNC` and without `O_EXCL`, and it was absent or had the mode that it would have been made with.
     pub kept_on_change: bool,
+    /// It was to be removed or moved away, or something else was to take its place: what is below it was its own from then
+    /// on, even if the call failed.
+    pub given_up: bool,
     /// It was read, and afterwards changed in place.
     pub read_then_changed: bool,
 }
@@ -73,6 +98,7 @@ impl Access {
         self.changed |= other.changed;
         self.made |= other.made;
         self.kept_on_change |= other.kept_on_change;
+        self.given_up |= other.given_up;
         self.read_then_changed |= other.read_then_changed;
     }
 }

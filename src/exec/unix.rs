@@ -31,8 +31,18 @@ impl Executor for Unix {
         recorder: &mut dyn Recorder,
         witness: &mut dyn Witness,
     ) -> Result<Finished> {
-        let Spec { program, words, environment, stdin, stdout, stderr, watch, unobserved, behind_shim } =
-            spec;
+        let Spec {
+            program,
+            words,
+            environment,
+            stdin,
+            stdout,
+            stderr,
+            watch,
+            unobserved,
+            behind_shim,
+            followed,
+        } = spec;
         let given = give_stdin(stdin)?;
         let (stdout, given_stdout) = Passing::new(Stream::Stdout, stdout).map_err(|error| no_pipe(&error))?;
         let (stderr, given_stderr) = Passing::new(Stream::Stderr, stderr).map_err(|error| no_pipe(&error))?;
@@ -40,7 +50,8 @@ impl Executor for Unix {
         let caught = Caught::begin();
         scope(|scope| {
             let began = Instant::now();
-            let (process, unwatched) = start(scope, &plan, watch, witness, (unobserved, behind_shim))?;
+            let (process, unwatched) =
+                start(scope, &plan, watch, witness, Surroundings { unobserved, behind_shim, followed })?;
             caught.started(process.pid());
             let run = Run { process, unwatched, began, streams: [stdout, stderr] };
             run.finish(&caught, recorder)

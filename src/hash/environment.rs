@@ -3,6 +3,7 @@
 //! Names and values alone: knows nothing of files, of the run, or of the key.
 
 mod lists;
+mod mentioned;
 
 use super::entry::LanguageKind;
 use crate::digest::{DIGEST_LENGTH, Digest};
@@ -11,6 +12,8 @@ use lists::{
     ALWAYS, CI_RUN_PATTERNS, CI_RUNS, ESSENTIAL, JAVASCRIPT, LUA, PERL, PYTHON, R, RUBY, SESSION,
     SESSION_PATTERNS, SHELL,
 };
+pub(super) use mentioned::{mentioned, takes_all};
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -44,6 +47,13 @@ pub fn is_session(name: &OsStr) -> bool {
     listed(SESSION) || listed(CI_RUNS) || like(SESSION_PATTERNS) || like(CI_RUN_PATTERNS)
 }
 
+/// Whether a variable counts wherever it is set, for some language or for all, though nobody names it.
+#[must_use]
+pub fn counts_when_set(name: &[u8]) -> bool {
+    let lists = [ALWAYS, PYTHON, JAVASCRIPT, SHELL, RUBY, PERL, R, LUA];
+    lists.into_iter().flatten().any(|listed| matches(listed.as_bytes(), name))
+}
+
 /// The value of `name`. Where a name is there several times, which programs disagree about, all values count.
 #[must_use]
 pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, OsStr>> {
@@ -63,10 +73,19 @@ pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, 
 /// `secret`, so that nobody without the store can try values against it.
 #[must_use]
 pub fn variable_digest(name: &[u8], value: &[u8], secret: &[u8; DIGEST_LENGTH]) -> Digest {
+    variable_digest_by(name, value, &|| *secret)
+}
+
+/// The same, with a secret that is asked for only where it is needed.
+pub(super) fn variable_digest_by(
+    name: &[u8],
+    value: &[u8],
+    secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
+) -> Digest {
     let mut encoder = Encoder::new();
     encoder.bytes(name).bytes(value);
     let bytes = encoder.finish();
-    if looks_secret(name, value) { Digest::keyed(secret, &bytes) } else { Digest::of(&bytes) }
+    if looks_secret(name, value) { Digest::keyed(&secret(), &bytes) } else { Digest::of(&bytes) }
 }
 
 /// The digest of a whole environment, whatever its order.

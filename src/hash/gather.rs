@@ -4,7 +4,7 @@
 
 use super::command::{Command, command};
 use super::entry::{Entry, LanguageKind, What};
-use super::environment::{Selector, variable_digest};
+use super::environment::{Selector, mentioned, takes_all, variable_digest};
 use super::globs::Patterns;
 use super::inputs;
 use super::looker::Looker;
@@ -53,7 +53,9 @@ pub(super) fn gather(
     gathering.function(&command, &function, secret);
     gathering.declared(&command.entry, &outputs)?;
     gathering.tools()?;
-    let whole_environment = function.whole_environment || shows_environment(&command);
+    let whole_environment = function.whole_environment
+        || shows_environment(&command)
+        || takes_all(&request.words, command.name.as_bytes());
     let selector = selector(request, &command.entry, &function, whole_environment);
     for (name, value) in selector.select(&request.environment) {
         let value = match value {
@@ -78,6 +80,8 @@ fn selector(request: &Request, entry: &Entry, function: &Function, whole: bool) 
     for word in &request.variables {
         selector.add(word);
     }
+    selector.values.extend(mentioned(&request.words));
+    selector.values.extend(request.stdin_mentions.iter().cloned());
     selector.whole = whole;
     selector
 }

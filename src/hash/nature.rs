@@ -7,15 +7,43 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Names of commands whose answer is the moment or whose point is the deed: what they print or do is not decided by
 /// anything that could be the same again.
-const MOMENTARY: &str = "at batch btop date df dmesg free gdate halt htop iostat journalctl kill killall last lastlog \
-    logger lsof mktemp mpstat notify-send pgrep pkill poweroff ps pstree reboot renice shred shuf \
-    shutdown sleep ss netstat sync top touch uptime users uuidgen vmstat w wall watch who \
-    write xdg-open nvidia-smi";
+const MOMENTARY: &str = "at batch btop cal date df dmesg free gdate groups halt hostname hostnamectl htop id iostat \
+    journalctl kill killall last lastlog logger logname lscpu lsof mktemp mpstat ncal notify-send nproc pgrep pkill \
+    poweroff ps pstree pwgen reboot renice shred shuf shutdown sleep ss ssh-keygen netstat stty sync top touch tty \
+    uname uptime users uuid uuidgen vmstat w wall watch who whoami write xdg-open nvidia-smi";
 
-/// Whether the program of this name answers with the moment or does a deed.
+/// Whether the program of this name, with these words after it, answers with the moment, the machine or the user, or
+/// does a deed.
 #[must_use]
-pub fn is_momentary(name: &OsStr) -> bool {
-    named(MOMENTARY, name.as_bytes())
+pub fn is_momentary(name: &OsStr, words: &[OsString]) -> bool {
+    let any = |matches: &dyn Fn(&[u8]) -> bool| words.iter().any(|word| matches(word.as_bytes()));
+    match name.as_bytes() {
+        // Ages count back from now.
+        b"find" | b"gfind" => any(&|word| {
+            let age = word.strip_prefix(b"-").and_then(|rest| {
+                rest.strip_prefix(b"a").or(rest.strip_prefix(b"c")).or(rest.strip_prefix(b"m"))
+            });
+            matches!(age, Some(b"min" | b"time")) || word == b"-used"
+        }),
+        b"git" => any(&|word| {
+            const AGES: [&[u8]; 8] = [
+                b"--since",
+                b"--until",
+                b"--after",
+                b"--before",
+                b"--date=relative",
+                b"--date=human",
+                b"--relative-date",
+                b"--date=auto",
+            ];
+            AGES.iter().any(|age| word.starts_with(age))
+                || word.windows(3).any(|three| matches!(three, b"%ar" | b"%cr" | b"%ah" | b"%ch"))
+        }),
+        b"openssl" => {
+            words.first().is_some_and(|word| named("rand genrsa genpkey dsaparam gendsa", word.as_bytes()))
+        }
+        other => named(MOMENTARY, other),
+    }
 }
 
 /// Whether the program of this name, with these words after it, shows the times of files.
@@ -83,6 +111,28 @@ fn above_two(rest: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_of_the_moment_are_told_by_their_words() {
+        for (line, expected) in [
+            ("date", true),
+            ("hostname", true),
+            ("find . -mtime -1", true),
+            ("find . -amin +5", true),
+            ("find . -newer x", false),
+            ("find . -name mtime", false),
+            ("git log --since=yesterday", true),
+            ("git log --format=%h,%ar", true),
+            ("git log --oneline", false),
+            ("openssl rand 8", true),
+            ("openssl x509 -in rand", false),
+            ("cat date", false),
+        ] {
+            let mut all: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let name = all.remove(0);
+            assert_eq!(is_momentary(&name, &all), expected, "{line}");
+        }
+    }
 
     #[test]
     fn programs_that_show_times_are_told_by_their_words() {

@@ -65,6 +65,20 @@ pub struct NameSearch {
     automaton: OnceLock<Option<AhoCorasick>>,
 }
 
+/// Reads a file at an offset of its own.
+struct From<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Read for From<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
 /// Which names were found, by their place.
 type Found = Vec<bool>;
 
@@ -90,6 +104,12 @@ impl NameSearch {
     #[must_use]
     pub fn search(&self, bytes: &[u8], system_library: bool) -> Vec<Vec<u8>> {
         self.named(&self.in_reader(Cursor::new(bytes), system_library))
+    }
+
+    /// The names that occur in an open file from `offset` on, sorted. Its own offset stays.
+    #[must_use]
+    pub fn search_open(&self, file: &File, offset: u64) -> Vec<Vec<u8>> {
+        self.named(&self.in_reader(From { file, offset }, false))
     }
 
     /// The names that occur in any of `files`, sorted; with all cores where there is much to read.

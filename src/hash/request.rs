@@ -1,9 +1,15 @@
 //! What the user asked for, before anything of the world was looked at.
 
+use super::language::Language;
+use super::occurrence::NameSearch;
 use crate::digest::Digest;
 use crate::record::Places;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A word of the command, or its value part, that stands for a recorded product (`cashet:REV:PATH`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +31,37 @@ pub enum StdinPart {
     Null,
     /// The digest of what the child reads.
     Content(Digest),
+}
+
+/// Languages of the caller's own, by the ending of a script's name. They go before those that cashet knows.
+#[derive(Clone, Default)]
+pub struct Languages(Vec<(OsString, Arc<dyn Language>)>);
+
+impl Languages {
+    /// These and `language`, which reads scripts whose name ends in `.ending`.
+    #[must_use]
+    pub fn with(mut self, ending: impl Into<OsString>, language: impl Language + 'static) -> Self {
+        self.0.push((ending.into(), Arc::new(language)));
+        self
+    }
+
+    /// The language that reads `script`, if one does; of several the one that was added last.
+    pub(super) fn of(&self, script: &Path) -> Option<Arc<dyn Language>> {
+        let ending = script.extension()?;
+        let found = self.0.iter().rev().find(|(known, _)| known == ending);
+        found.map(|(_, language)| Arc::clone(language))
+    }
+
+    /// Endings and names of forms, in order.
+    pub(super) fn names(&self) -> impl ExactSizeIterator<Item = (&OsStr, &str)> {
+        self.0.iter().map(|(ending, language)| (ending.as_os_str(), language.form()))
+    }
+}
+
+impl fmt::Debug for Languages {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.names()).finish()
+    }
 }
 
 /// A call, as far as it can decide the key.
@@ -50,6 +87,8 @@ pub struct Request {
     pub tools: Vec<OsString>,
     /// Standard input.
     pub stdin: StdinPart,
+    /// Variables of the environment that standard input names, where it counts: it may be code, or a template.
+    pub stdin_mentions: Vec<Vec<u8>>,
     /// `--salt`.
     pub salt: Option<OsString>,
     /// `--exact-source`: sources count byte for byte.
@@ -60,4 +99,44 @@ pub struct Request {
     pub redactions: Vec<OsString>,
     /// Every word that names an existing regular file is an input: the run will not be watched.
     pub words_are_inputs: bool,
+    /// Languages of the caller's own.
+    pub languages: Languages,
+}
+
+impl Request {
+    /// Takes `file`, from `offset` on, for the standard input of this digest.
+    pub fn reads_stdin(&mut self, digest: Digest, file: &File, offset: u64) {
+        let search = NameSearch::new(self.environment.iter().map(|(name, _)| name.as_bytes()));
+        self.stdin = StdinPart::Content(digest);
+        self.stdin_mentions = search.search_open(file, offset);
+    }
+
+    /// A call that declares nothing. `directory` is the working directory, absolute; `environment` what the child gets.
+    #[must_use]
+    pub fn new(
+        words: Vec<OsString>,
+        directory: PathBuf,
+        places: Places,
+        environment: Vec<(OsString, OsString)>,
+    ) -> Self {
+        Self {
+            words,
+            references: Vec::new(),
+            directory,
+            places,
+            environment,
+            variables: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            tools: Vec::new(),
+            stdin: StdinPart::None,
+            stdin_mentions: Vec::new(),
+            salt: None,
+            exact_source: false,
+            env_strict: false,
+            redactions: Vec::new(),
+            words_are_inputs: false,
+            languages: Languages::default(),
+        }
+    }
 }

@@ -37,6 +37,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
     let mut tee = Tee::new(None, b"");
     let mut watcher = Watcher::new(&request.places.root, started);
     let unobserved: Vec<_> = context.store.map(|store| store.directory().to_path_buf()).into_iter().collect();
+    let followed = observe::followed(&captured);
     let spec = Spec {
         program: &captured.program,
         words: &request.words,
@@ -47,6 +48,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         watch: WatchMode::Require,
         unobserved: &unobserved,
         behind_shim: captured.behind_shim.as_deref(),
+        followed: &followed,
     };
     let finished = context.executor.run(spec, &mut tee, &mut watcher)?;
     let trace = finished.trace.unwrap_or_default();

@@ -21,12 +21,22 @@ pub enum Event {
     Healed(BlobId),
     /// Something of the store failed and the call went on without it.
     StoreTrouble(String),
-    /// The last three commits of this key differ only in these paths, which the command itself writes.
-    NeverSettles(Vec<PathBuf>),
+    /// The last three commits of this key differ only in these paths.
+    NeverSettles {
+        /// The paths.
+        paths: Vec<PathBuf>,
+        /// Whether the command itself writes them.
+        own: bool,
+    },
 }
 
 /// Is told what happens.
 pub trait Observer {
     /// `event` happened.
     fn on(&self, event: &Event);
+}
+
+/// Tells nobody.
+impl Observer for () {
+    fn on(&self, _: &Event) {}
 }

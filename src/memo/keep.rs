@@ -91,6 +91,7 @@ pub(super) fn run(
     let mut tee = Tee::new(recording.then_some(store), request.places.root.as_os_str().as_bytes());
     let mut watcher = Watcher::new(&request.places.root, keeping.file_started);
     let unobserved = [store.directory().to_path_buf()];
+    let followed = observe::followed(captured);
     let spec = Spec {
         program: &captured.program,
         words: &request.words,
@@ -101,6 +102,7 @@ pub(super) fn run(
         watch,
         unobserved: &unobserved,
         behind_shim: captured.behind_shim.as_deref(),
+        followed: &followed,
     };
     let finished = match call.context.executor.run(spec, &mut tee, &mut watcher) {
         Ok(finished) => finished,
@@ -116,11 +118,14 @@ pub(super) fn run(
         None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
         Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher),
     };
-    if let (Kept::No(reason), None) = (&kept, &commit) {
+    if let Kept::No(reason) = &kept
+        && !matches!(reason, NotKept::HistoryOnly | NotKept::ReadOnly | NotKept::Interrupted(_))
+    {
         store.note(&crate::store::Event::Missed {
             command: command_line(request),
             reason: reason.code().to_owned(),
             detail: shown_detail(request, &reason.detail()),
+            recorded: commit.is_some(),
             at: Timestamp::now(),
         });
     }
@@ -188,9 +193,8 @@ impl Keeping<'_> {
         let recorded = recorded.and_then(|draft| self.store.commit(claim, draft));
         match (recorded, not_kept) {
             (Ok(id), None) => {
-                let paths = never_settles(self.store, &self.captured.key);
-                if !paths.is_empty() {
-                    call.context.observer.on(&Event::NeverSettles(paths));
+                if let Some((paths, own)) = never_settles(self.store, &self.captured.key) {
+                    call.context.observer.on(&Event::NeverSettles { paths, own });
                 }
                 (Kept::Yes, Some(id), extra)
             }

@@ -1,6 +1,7 @@
 //! From a key to a commit that holds now, and from that to the answer.
 
 use super::event::Event;
+use super::observe::named_by_values;
 use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
 use super::reason::{Difference, MissReason, Outcome};
@@ -15,13 +16,14 @@ use crate::hash::environment;
 use crate::hash::globs::Patterns;
 use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
+use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
 use crate::record::{
-    Base, Coverage, FileState, Observation, Places, Recall, StdinUse, Termination, Timestamp,
+    Base, Coverage, FileState, Observation, Places, Recall, StdinUse, StoredPath, Termination, Timestamp,
 };
 use crate::store::{self, Candidate, Store};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -123,13 +125,21 @@ pub(super) fn differences<'s>(
         }
     }
     if differences.is_empty() {
-        differences.extend(new_variables(candidate, present, recall));
+        // With --pure nothing decides the result but what is in the manifest.
+        if !policy.pure {
+            differences.extend(new_variables(candidate, present, stdin, recall));
+        }
     }
     differences
 }
 
 /// Variables that were not set when the run was recorded, and whose names occur in what it read.
-fn new_variables(candidate: &mut Candidate, present: &Present<'_>, recall: &dyn Recall) -> Vec<Difference> {
+fn new_variables<'s>(
+    candidate: &mut Candidate,
+    present: &Present<'_>,
+    stdin: impl Fn() -> &'s StdinAtStart,
+    recall: &dyn Recall,
+) -> Vec<Difference> {
     let accounted = |name: &[u8]| {
         let known = |names: &[Vec<u8>]| names.binary_search_by(|known| known.as_slice().cmp(name)).is_ok();
         known(&candidate.commit.indifferent) || known(&candidate.indifferent)
@@ -154,10 +164,22 @@ fn new_variables(candidate: &mut Candidate, present: &Present<'_>, recall: &dyn 
         Observation::Content { path, .. } => Some(present.places.resolve(path)),
         _ => None,
     });
-    let sources = candidate.commit.sources.iter().map(|source| present.places.resolve(&source.path));
+    // What inline code names is in the key: it is a word.
+    let sources = candidate.commit.sources.iter().filter(|source| source.path != StoredPath::in_root(INLINE));
+    let sources = sources.map(|source| present.places.resolve(&source.path));
     let files: Vec<PathBuf> = contents.chain(sources).collect();
     let search = NameSearch::new(unknown.iter().map(|name| name.as_bytes()));
-    let found = search.search_files_remembered(&files, recall);
+    let mut found: BTreeSet<Vec<u8>> = search.search_files_remembered(&files, recall).into_iter().collect();
+    if candidate
+        .commit
+        .observations
+        .iter()
+        .any(|seen| matches!(seen, Observation::Stdin(StdinUse::Content { .. })))
+    {
+        found.extend(stdin().mentions(&search));
+    }
+    // Which variables counted by their value is not known here: any of them may name others.
+    named_by_values(&search, present.environment, &|_| true, &mut found);
     let differences = found.iter().map(|name| {
         let (then, now) = now(&Observation::Variable { name: name.clone(), value: None }, present);
         Difference::Seen { then, now }
@@ -184,7 +206,7 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
         Observation::Variable { name, .. } => {
             let value = environment::lookup(present.environment, OsStr::from_bytes(name));
             let value =
-                value.map(|value| environment::variable_digest(name, value.as_bytes(), &present.secret));
+                value.map(|value| environment::variable_digest(name, value.as_bytes(), &(present.secret)()));
             (then.clone(), Observation::Variable { name: name.clone(), value })
         }
         Observation::Umask(_) => (then.clone(), Observation::Umask((present.umask)())),
@@ -210,6 +232,57 @@ pub(super) struct Holding<'a> {
     pub(super) newest: &'a dyn Fn() -> Timestamp,
 }
 
+/// What the command wrote to stdout and stderr, or why it cannot be had.
+fn streams(
+    context: &Context<'_>,
+    candidate: &mut Candidate,
+    store: &dyn Store,
+) -> Result<Vec<Box<dyn Read + Send>>, Miss> {
+    let contents = [candidate.commit.stdout, candidate.commit.stderr];
+    let read = contents.iter().map(|content| {
+        bytes(candidate, store, content.blob).map_err(|error| {
+            if error.kind() == Kind::Damaged {
+                return Miss::Damaged(content.blob);
+            }
+            context.observer.on(&Event::StoreTrouble(error.to_string()));
+            Miss::Unknown
+        })
+    });
+    read.collect()
+}
+
+/// Does something with the outputs of a candidate that holds, if it has any: puts them back, or finds out whether that
+/// would be done. The inner error is what stands against it.
+fn with_outputs<T>(
+    context: &Context<'_>,
+    store: &dyn Store,
+    request: &Request,
+    policy: &Policy,
+    (candidate, newest): (&Candidate, &dyn Fn() -> Timestamp),
+    work: impl FnOnce(&Restore<'_>) -> Result<T, RestoreError>,
+) -> Result<Result<Option<T>, Miss>> {
+    let tree = match (&candidate.outputs, &candidate.commit.outputs) {
+        (Some(tree), Some(_)) => tree,
+        (None, Some(tree)) => return Ok(Err(Miss::Damaged(tree.blob))),
+        (_, None) => return Ok(Ok(None)),
+    };
+    let grounds = grounds(candidate, request, policy)?;
+    let restore = Restore {
+        root: &request.places.root,
+        store,
+        tree,
+        evidence: &candidate.output_evidence,
+        newest_input: newest_observed(candidate, &request.places).max(newest()),
+        observer: context.observer,
+        grounds: &grounds,
+    };
+    Ok(match work(&restore) {
+        Ok(done) => Ok(Some(done)),
+        Err(RestoreError::Damaged(blob)) => Err(Miss::Damaged(blob)),
+        Err(RestoreError::Blocked(reason)) => Err(Miss::NotRestored(reason)),
+    })
+}
+
 /// Replays a commit: everything is proven before anything becomes visible.
 pub(super) fn replay(
     context: &Context<'_>,
@@ -226,44 +299,21 @@ pub(super) fn replay(
         Miss::Damaged(blob)
     };
     let evidence_before = candidate.evidence.clone();
-    let mut streams = Vec::with_capacity(2);
-    for content in [candidate.commit.stdout, candidate.commit.stderr] {
-        match bytes(&mut candidate, store, content.blob) {
-            Ok(bytes) => streams.push(bytes),
-            Err(error) if error.kind() == Kind::Damaged => {
-                return Ok(Err(distrust(&candidate, content.blob)));
-            }
-            Err(error) => {
-                context.observer.on(&Event::StoreTrouble(error.to_string()));
-                return Ok(Err(Miss::Unknown));
-            }
+    let proven = match streams(context, &mut candidate, store) {
+        Ok(proven) => {
+            with_outputs(context, store, request, policy, (&candidate, newest), |restore| restore.run())?
+                .map(|restored| (proven, restored.flatten()))
         }
-    }
-    let mut renewed = false;
-    match (&candidate.outputs, &candidate.commit.outputs) {
-        (Some(tree), Some(_)) => {
-            let grounds = grounds(&candidate, request, policy)?;
-            let restore = Restore {
-                root: &request.places.root,
-                store,
-                tree,
-                evidence: &candidate.output_evidence,
-                newest_input: newest_observed(&candidate, &request.places).max(newest()),
-                observer: context.observer,
-                grounds: &grounds,
-            };
-            match restore.run() {
-                Ok(None) => {}
-                Ok(Some(evidence)) => {
-                    renewed = true;
-                    candidate.output_evidence = evidence;
-                }
-                Err(RestoreError::Damaged(blob)) => return Ok(Err(distrust(&candidate, blob))),
-                Err(RestoreError::Blocked(reason)) => return Ok(Err(Miss::NotRestored(reason))),
-            }
-        }
-        (None, Some(tree)) => return Ok(Err(distrust(&candidate, tree.blob))),
-        (_, None) => {}
+        Err(miss) => Err(miss),
+    };
+    let (mut streams, restored) = match proven {
+        Ok(proven) => proven,
+        Err(Miss::Damaged(blob)) => return Ok(Err(distrust(&candidate, blob))),
+        Err(miss) => return Ok(Err(miss)),
+    };
+    let renewed = restored.is_some();
+    if let Some(evidence) = restored {
+        candidate.output_evidence = evidence;
     }
     let (Some(stderr), Some(stdout)) = (streams.pop(), streams.pop()) else { return Ok(Err(Miss::Unknown)) };
     let replay = Replay { stdout, stderr, to_stdout: context.stdout, to_stderr: context.stderr };
@@ -363,20 +413,34 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
     let Some(store) = context.store else {
         return Ok(Checked::Miss { why: MissReason::First, manifest: Some(captured.manifest) });
     };
+    let secret = || context.recall.secret();
     let present = Present {
         places: &request.places,
         environment: &captured.environment,
         umask: crate::exec::umask,
         superuser: rustix::process::geteuid().is_root(),
-        secret: context.recall.secret(),
+        secret: &secret,
         now,
     };
     let miss = match policy.mode {
         Mode::Refresh => Miss::Forced,
         _ => match find(context, store, &captured.key, &present, policy) {
-            Found::Hit(candidate, _) => {
-                let observations = candidate.commit.observations;
-                return Ok(Checked::Hit { commit: candidate.id, observations });
+            Found::Hit(mut candidate, _) => {
+                let newest = || super::newest_of(&captured, request);
+                let planned = match streams(context, &mut candidate, store) {
+                    Ok(_) => {
+                        let found = (&*candidate, &newest as &dyn Fn() -> Timestamp);
+                        with_outputs(context, store, request, policy, found, |restore| restore.plan_all())?
+                    }
+                    Err(miss) => Err(miss),
+                };
+                match planned {
+                    Ok(_) => {
+                        let observations = candidate.commit.observations;
+                        return Ok(Checked::Hit { commit: candidate.id, observations });
+                    }
+                    Err(miss) => miss,
+                }
             }
             Found::Miss(miss) => miss,
         },

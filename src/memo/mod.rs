@@ -22,7 +22,7 @@ pub use audit::{Audit, audit};
 pub use event::{Event, Observer};
 pub use policy::{Mode, Policy, Statuses, Watching};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, cure, observed_path};
-pub use references::{Products, first_reference, open_stdin, resolve_references};
+pub use references::{Held, Products, first_reference, open_stdin, resolve_references};
 pub use stdin::GivenStdin;
 
 use crate::digest::{CommitId, Key};
@@ -161,8 +161,10 @@ struct Call<'a> {
 /// The system's clock for files, which ticks more slowly than the fine one: what changes after this moment is
 /// stamped with this moment or a later one.
 fn file_clock() -> Timestamp {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    Timestamp::from_parts(time.tv_sec, time.tv_nsec)
+    let clock = nix::time::ClockId::CLOCK_REALTIME_COARSE;
+    let now = nix::time::clock_gettime(clock);
+    // Where there is no such clock, everything counts as changed since.
+    now.map_or_else(|_| Timestamp::default(), |now| Timestamp::from_parts(now.tv_sec(), now.tv_nsec()))
 }
 
 /// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
@@ -206,10 +208,12 @@ fn declared_only(
         let stdin = StdinAtStart::look(context.stdin);
         match &stdin {
             StdinAtStart::Stream => return Ok(Err(Bypass::Stdin)),
-            StdinAtStart::File { .. } => {
+            StdinAtStart::File { file, offset, .. } => {
                 let digest =
                     stdin.digest().map_err(|error| Error::io("read", Path::new("standard input"), error))?;
-                request.stdin = digest.map_or(StdinPart::None, StdinPart::Content);
+                if let Some(digest) = digest {
+                    request.reads_stdin(digest, file, *offset);
+                }
             }
             StdinAtStart::Empty | StdinAtStart::Terminal => {}
         }
@@ -287,12 +291,13 @@ impl Call<'_> {
         environment: &[(std::ffi::OsString, std::ffi::OsString)],
         newest: &dyn Fn() -> Timestamp,
     ) -> Result<Result<Answer, Miss>> {
+        let secret = || self.context.recall.secret();
         let present = Present {
             places: &request.places,
             environment,
             umask: crate::exec::umask,
             superuser: rustix::process::geteuid().is_root(),
-            secret: self.context.recall.secret(),
+            secret: &secret,
             now: Timestamp::now(),
         };
         match look_up::find(self.context, store, key, &present, self.policy) {
@@ -383,6 +388,7 @@ impl Call<'_> {
             watch: WatchMode::Off,
             unobserved: &[],
             behind_shim: None,
+            followed: &[],
         };
         let finished = self.context.executor.run(spec, &mut Nothing, &mut Nothing)?;
         if let (Some(store), false) = (self.context.store, bypass == Bypass::Off) {
@@ -390,6 +396,7 @@ impl Call<'_> {
                 command: keep::command_line(request),
                 reason: bypass.code().to_owned(),
                 detail: keep::shown_detail(request, &bypass.detail()),
+                recorded: false,
                 at: Timestamp::now(),
             });
         }

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a word that stands for a product begins with.
@@ -54,22 +54,30 @@ fn written(word: &[u8]) -> Option<Written<'_>> {
     (digits || revision.starts_with('@')).then_some(Written { before, revision, path })
 }
 
+/// Copies that are in use: for as long as it lives no collection deletes them.
+#[derive(Debug, Default)]
+#[must_use = "copies that nobody holds may be deleted"]
+pub struct Held(Vec<File>);
+
 /// Puts the paths of read-only copies, in the store's `view`, in place of the references among the words of a request.
+/// The copies are to be held for as long as the command runs.
 ///
 /// # Errors
 /// When a reference names no product, or the copy cannot be made; then nothing must run.
-pub fn resolve_references(request: &mut Request, products: &dyn Products, store: &dyn Store) -> Result<()> {
+pub fn resolve_references(request: &mut Request, products: &dyn Products, store: &dyn Store) -> Result<Held> {
+    let mut held = Held::default();
     for (place, word) in request.words.iter_mut().enumerate() {
         let typed = word.clone();
         let Some(found) = written(typed.as_bytes()) else { continue };
         let blob = products.product(found.revision, found.path)?;
-        let copy = view(store, &blob, found.path)?;
+        let (copy, file) = view(store, &blob, found.path)?;
+        held.0.push(file);
         let mut replaced = found.before.to_vec();
         replaced.extend_from_slice(copy.as_os_str().as_bytes());
         *word = OsString::from_vec(replaced);
         request.references.push(Reference { word: place, typed, digest: blob.0 });
     }
-    Ok(())
+    Ok(held)
 }
 
 /// The first word that stands for a product, or has one as its value.
@@ -86,7 +94,7 @@ pub fn open_stdin(word: &OsStr, products: &dyn Products, store: Option<&dyn Stor
     let path = match (written(word.as_bytes()).filter(|found| found.before.is_empty()), store) {
         (Some(found), Some(store)) => {
             let blob = products.product(found.revision, found.path)?;
-            view(store, &blob, found.path)?
+            view(store, &blob, found.path)?.0
         }
         _ => PathBuf::from(word),
     };
@@ -99,9 +107,9 @@ pub fn open_stdin(word: &OsStr, products: &dyn Products, store: Option<&dyn Stor
     }
 }
 
-/// The path of a read-only copy of `blob`, with the extension of `named`. A copy that is there already is proven before
-/// it is used.
-fn view(store: &dyn Store, blob: &BlobId, named: Option<&[u8]>) -> Result<PathBuf> {
+/// The path of a read-only copy of `blob`, with the extension of `named`, and the copy itself, locked against deletion. A
+/// copy that is there already is proven before it is used.
+fn view(store: &dyn Store, blob: &BlobId, named: Option<&[u8]>) -> Result<(PathBuf, File)> {
     let directory = store.directory().join("view");
     fs::create_dir_all(&directory).map_err(|error| Error::io("create", &directory, error))?;
     let mut name = OsString::from(blob.0.to_hex());
@@ -111,8 +119,10 @@ fn view(store: &dyn Store, blob: &BlobId, named: Option<&[u8]>) -> Result<PathBu
         name.push(extension);
     }
     let path = directory.join(name);
-    if crate::hash::files::digest_file(&path).is_ok_and(|(digest, _)| digest == blob.0) {
-        return Ok(path);
+    if let Some(file) = locked(&path)
+        && crate::hash::files::digest_file(&path).is_ok_and(|(digest, _)| digest == blob.0)
+    {
+        return Ok((path, file));
     }
     let mut from = store.read(blob)?;
     let mut staged = tempfile::NamedTempFile::new_in(&directory)
@@ -120,8 +130,19 @@ fn view(store: &dyn Store, blob: &BlobId, named: Option<&[u8]>) -> Result<PathBu
     io::copy(&mut from, &mut staged).map_err(|error| Error::io("write to", &directory, error))?;
     let read_only = Permissions::from_mode(0o444);
     staged.as_file().set_permissions(read_only).map_err(|error| Error::io("change", &path, error))?;
-    staged.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
-    Ok(path)
+    // A file system without locks has copies without them.
+    let _ = staged.as_file().lock_shared();
+    let file = staged.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
+    Ok((path, file))
+}
+
+/// The file at `path`, locked; `None` where there is none, or it is being deleted.
+fn locked(path: &Path) -> Option<File> {
+    let file = File::open(path).ok()?;
+    // A collection holds it for no longer than it takes to delete it. Where there are no locks, there is none.
+    let _ = file.lock_shared();
+    let (held, there) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
+    ((held.dev(), held.ino()) == (there.dev(), there.ino())).then_some(file)
 }
 
 #[cfg(test)]

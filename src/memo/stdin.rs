@@ -3,6 +3,7 @@
 use super::reason::NotKept;
 use crate::exec::DescriptorUse;
 use crate::hash::files;
+use crate::hash::occurrence::NameSearch;
 use crate::record::{Evidence, StdinUse};
 use nix::unistd::{Whence, lseek};
 use std::fs::File;
@@ -112,6 +113,14 @@ impl StdinAtStart {
             }
             Self::Terminal | Self::Stream if used.read => Err(NotKept::UsedStdin),
             _ => Ok(None),
+        }
+    }
+
+    /// The names of `search` that it mentions: it may be code, or a template.
+    pub(super) fn mentions(&self, search: &NameSearch) -> Vec<Vec<u8>> {
+        match self {
+            Self::File { file, offset, .. } => search.search_open(file, *offset),
+            Self::Empty | Self::Terminal | Self::Stream => Vec::new(),
         }
     }
 

@@ -244,14 +244,17 @@ pub enum Observation {
         /// Files newer than each of them, sorted.
         newer: Vec<StoredPath>,
     },
-    /// The exact modification time of a path.
+    /// The exact times of a path, for programs that show them. The time of the last change of the inode stands for what
+    /// they show besides: owner, number of links, attributes.
     Modified {
         /// The path.
         path: StoredPath,
         /// Whether the last link is followed.
         follow: bool,
-        /// Its time.
+        /// Time of the last change of content.
         time: Timestamp,
+        /// Time of the last change of content or inode.
+        changed: Timestamp,
     },
     /// Standard input.
     Stdin(StdinUse),
@@ -365,7 +368,9 @@ impl Encode for Observation {
                 to.unsigned(2).value(path).flag(*everything).digest(digest)
             }
             Self::TimeOrder { groups } => to.unsigned(3).list(groups),
-            Self::Modified { path, follow, time } => to.unsigned(4).value(path).flag(*follow).value(time),
+            Self::Modified { path, follow, time, changed } => {
+                to.unsigned(4).value(path).flag(*follow).value(time).value(changed)
+            }
             Self::Stdin(used) => to.unsigned(5).value(used),
             Self::Descriptor { number, offset, digest } => {
                 to.unsigned(6).unsigned(u64::from(*number)).unsigned(*offset).digest(digest)
@@ -406,6 +411,7 @@ impl Decode for Observation {
                 path: StoredPath::decode(from)?,
                 follow: from.flag()?,
                 time: Timestamp::decode(from)?,
+                changed: Timestamp::decode(from)?,
             },
             5 => Self::Stdin(StdinUse::decode(from)?),
             6 => Self::Descriptor {

@@ -128,11 +128,12 @@ impl Encode for Event {
     fn encode(&self, to: &mut Encoder) {
         match self {
             Self::Hit { commit, at } => to.unsigned(0).value(commit).value(at),
-            Self::Missed { command, reason, detail, at } => to
+            Self::Missed { command, reason, detail, recorded, at } => to
                 .unsigned(1)
                 .bytes(command.get(..LONGEST).unwrap_or(command))
                 .text(shortened(reason))
                 .text(shortened(detail))
+                .flag(*recorded)
                 .value(at),
         };
     }
@@ -146,6 +147,7 @@ impl Decode for Event {
                 command: from.bytes()?.to_vec(),
                 reason: from.text()?.to_owned(),
                 detail: from.text()?.to_owned(),
+                recorded: from.flag()?,
                 at: Timestamp::decode(from)?,
             }),
             tag => Err(DecodeError::UnknownTag(tag)),
@@ -167,6 +169,7 @@ mod tests {
             command: words.into(),
             reason: "network".to_owned(),
             detail: "é".repeat(10),
+            recorded: false,
             at: Timestamp(5),
         }
     }

@@ -99,6 +99,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
                 command: b"a".to_vec(),
                 reason: "r".into(),
                 detail: "d".into(),
+                recorded: false,
                 at,
             };
             store.note(&missed);

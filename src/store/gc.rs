@@ -5,6 +5,7 @@ use super::blobs::{Blobs, Stored};
 use super::clock::{Clock, DAY};
 use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
 use super::index::State;
+use super::leftovers;
 use super::local::LocalStore;
 use super::plan::{self, DEFAULT_AGE, Held, Plan, Policy, Short};
 use crate::digest::CommitId;
@@ -30,8 +31,9 @@ impl LocalStore {
     pub fn plan(&self, policy: &Policy, now: Timestamp) -> Result<Plan> {
         let _ = self.fold();
         let reference = self.look_at_time(now)?.reference(now);
+        let leftovers = leftovers::plan(self.layout(), policy.replaced, reference);
         if !self.layout().database().exists() {
-            return Ok(Plan::default());
+            return Ok(Plan { leftovers, ..Plan::default() });
         }
         let keep: HashSet<i64> = self
             .with_index(|index| index.tagged(KEEP_TAG))?
@@ -56,7 +58,7 @@ impl LocalStore {
                 *sizes.entry(Short::of(&stored.blob)).or_default() += stored.bytes;
             }
         }
-        Ok(plan::plan(&commits, &sizes, policy, reference))
+        Ok(Plan { leftovers, ..plan::plan(&commits, &sizes, policy, reference) })
     }
 
     /// Drops results beyond the store's cap, after a run, if there is a cap and the store is beyond it.
@@ -73,7 +75,7 @@ impl LocalStore {
             return Ok(None);
         }
         self.with_index(|index| index.set_trimmed(now))?;
-        let policy = Policy { older_than: None, max_size: Some(cap / FILLED.1 * FILLED.0) };
+        let policy = Policy { max_size: Some(cap / FILLED.1 * FILLED.0), ..Policy::default() };
         let plan = self.plan(&policy, now)?;
         self.exclusive()?.apply(&plan, now, false, &mut |_| {}).map(Some)
     }
@@ -134,6 +136,7 @@ impl ExclusiveStore<'_> {
         }
         self.drop_temporary(Timestamp(reference.0.saturating_sub(DAY)))?;
         self.drop_locks()?;
+        self.drop_leftovers(&plan.leftovers, reference)?;
         let old = Timestamp(reference.0.saturating_sub(DEFAULT_AGE));
         store.with_index(|index| index.forget_missed(old))?;
         while store.with_index(|index| index.prune(1000))? {}

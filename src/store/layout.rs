@@ -70,6 +70,16 @@ impl Layout {
         self.root.join("tmp")
     }
 
+    /// Where read-only copies for `cashet:REV` lie.
+    pub(crate) fn views(&self) -> PathBuf {
+        self.root.join("view")
+    }
+
+    /// Where files of the user's lie that were in the way.
+    pub(crate) fn replaced(&self) -> PathBuf {
+        self.root.join("replaced")
+    }
+
     pub(crate) fn locks(&self) -> PathBuf {
         self.root.join("locks")
     }

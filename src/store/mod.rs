@@ -5,6 +5,7 @@
 
 mod archive;
 mod blobs;
+mod bulk;
 mod clock;
 mod events;
 mod exclusive;
@@ -16,6 +17,7 @@ mod gc;
 mod history;
 mod index;
 mod layout;
+mod leftovers;
 mod local;
 mod lock;
 mod memoizing;
@@ -23,11 +25,13 @@ mod plan;
 mod recall;
 
 pub use archive::Moved;
+pub use blobs::copy_file;
 pub use exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
 pub use fsck::{Damage, Report};
 pub use gc::KEEP_TAG;
 pub use history::{Log, Resolved, Row, Stats};
 pub use index::{Filter, Missed, StatusFilter};
+pub use leftovers::{Amount, Leftovers};
 pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
 pub use plan::{DEFAULT_AGE, Plan, Policy};
 
@@ -68,6 +72,13 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// A claim of a store of one's own. `lock` is let go with it: a file that is locked while the claim lives, or `None`
+    /// where one process alone uses the store. `waited` says whether somebody else held the key first.
+    #[must_use]
+    pub const fn new(key: Key, lock: Option<File>, waited: bool) -> Self {
+        Self { key, lock, waited, abandoned: false }
+    }
+
     /// The key that may be recorded.
     #[must_use]
     pub const fn key(&self) -> &Key {
@@ -131,7 +142,7 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
-    /// A command ran and nothing was kept, or it was not looked up at all.
+    /// A command ran and its result was not kept, or it was not looked up at all.
     Missed {
         /// The command line, for people.
         command: Vec<u8>,
@@ -139,6 +150,8 @@ pub enum Event {
         reason: String,
         /// What exactly.
         detail: String,
+        /// Whether the run is in the history all the same, and so counted already.
+        recorded: bool,
         /// When.
         at: Timestamp,
     },
@@ -191,6 +204,23 @@ pub trait Store: Sync {
     /// # Errors
     /// [`crate::error::Kind::Damaged`] when it is not there or not whole.
     fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>>;
+
+    /// The proven file of a blob that lies there as it is, with its size, at offset 0: for copying in the kernel. `None`
+    /// where [`Store::read`] is the way to it.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn proven_file(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
+        let _ = blob;
+        Ok(None)
+    }
+
+    /// Stores all of a file's bytes, whatever its offset, which stays; also tells whether `sought`, unless it is empty, is
+    /// among them.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the store does not take it.
+    fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)>;
 
     /// Records a run. The blobs that the draft names must be in place.
     ///

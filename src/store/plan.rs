@@ -3,6 +3,7 @@
 //! Knows nothing of files, the database, or the clock. `gc` shows the plan and carries it out.
 
 use super::clock::DAY;
+use super::leftovers::Leftovers;
 use crate::digest::{BlobId, CommitId};
 use crate::record::Timestamp;
 use std::collections::HashMap;
@@ -17,6 +18,8 @@ pub struct Policy {
     pub older_than: Option<i64>,
     /// The least recently used results until the rest takes no more than this, in bytes.
     pub max_size: Option<u64>,
+    /// Files of the user's that were put aside longer ago than this, in nanoseconds, and at least a day.
+    pub replaced: Option<i64>,
 }
 
 /// What a collection drops. Nothing has happened yet.
@@ -32,6 +35,8 @@ pub struct Plan {
     pub bytes: u64,
     /// Bytes that the rest takes.
     pub rest: u64,
+    /// What goes besides that is no commit's.
+    pub leftovers: Leftovers,
 }
 
 /// A blob's name, short: two blobs with one short name are kept or dropped together, which errs on the safe side.
@@ -138,7 +143,7 @@ mod tests {
     #[test]
     fn what_was_not_used_for_long_goes_and_its_own_blobs_with_it() {
         let commits = [held(0, 31, &[0, 1]), held(1, 30, &[1, 2]), held(2, 0, &[3])];
-        let policy = Policy { older_than: Some(30 * DAY), max_size: None };
+        let policy = Policy { older_than: Some(30 * DAY), max_size: None, replaced: None };
         let plan = plan(&commits, &sizes(5), &policy, NOW);
         assert_eq!(plan.remove, ids(&commits, &[0]));
         assert_eq!((plan.blobs, plan.bytes, plan.rest), (2, 200, 300));
@@ -147,7 +152,7 @@ mod tests {
     #[test]
     fn the_least_recently_used_lose_their_blobs_until_the_rest_fits() {
         let commits = [held(0, 5, &[0]), held(1, 9, &[1]), held(2, 7, &[2, 3]), held(3, 2, &[4])];
-        let policy = Policy { older_than: None, max_size: Some(250) };
+        let policy = Policy { older_than: None, max_size: Some(250), replaced: None };
         let plan = plan(&commits, &sizes(5), &policy, NOW);
         assert_eq!(plan.evict, ids(&commits, &[1, 2]));
         assert_eq!((plan.bytes, plan.rest), (300, 200));
@@ -156,7 +161,7 @@ mod tests {
     #[test]
     fn a_blob_that_another_needs_frees_nothing() {
         let commits = [held(0, 9, &[0]), held(1, 8, &[0]), held(2, 7, &[1])];
-        let policy = Policy { older_than: None, max_size: Some(100) };
+        let policy = Policy { older_than: None, max_size: Some(100), replaced: None };
         let plan = plan(&commits, &sizes(2), &policy, NOW);
         assert_eq!(plan.evict, ids(&commits, &[0, 1]));
     }
@@ -165,7 +170,7 @@ mod tests {
     fn what_was_used_today_or_is_kept_stays_whatever_its_size() {
         let mut commits = [held(0, 90, &[0]), held(1, 0, &[1]), held(2, -400, &[2]), held(3, 2, &[3])];
         commits[0].keep = true;
-        let policy = Policy { older_than: Some(30 * DAY), max_size: Some(0) };
+        let policy = Policy { older_than: Some(30 * DAY), max_size: Some(0), replaced: None };
         let plan = plan(&commits, &sizes(4), &policy, NOW);
         assert!(plan.remove.is_empty());
         assert_eq!(plan.evict, ids(&commits, &[3, 2]));
@@ -190,7 +195,7 @@ mod tests {
     proptest! {
         #[test]
         fn plans_keep_their_promises(commits in any_commits(), age in 0_i64..60, cap in 0_u64..3000) {
-            let policy = Policy { older_than: Some(age * DAY), max_size: Some(cap) };
+            let policy = Policy { older_than: Some(age * DAY), max_size: Some(cap), replaced: None };
             let plan = plan(&commits, &sizes(30), &policy, NOW);
             let find = |id: &CommitId| commits.iter().find(|commit| commit.id == *id).unwrap();
             for id in &plan.remove {
@@ -216,7 +221,7 @@ mod tests {
 
         #[test]
         fn an_earlier_reference_never_removes_more(commits in any_commits(), back in 0_i64..100) {
-            let policy = Policy { older_than: Some(20 * DAY), max_size: None };
+            let policy = Policy { older_than: Some(20 * DAY), max_size: None, replaced: None };
             let later = plan(&commits, &sizes(30), &policy, NOW);
             let earlier = plan(&commits, &sizes(30), &policy, Timestamp(NOW.0 - back * DAY));
             prop_assert!(earlier.remove.iter().all(|id| later.remove.contains(id)));

@@ -148,6 +148,12 @@ impl Recall for LocalStore {
     }
 
     fn secret(&self) -> [u8; DIGEST_LENGTH] {
+        *self.secret.get_or_init(|| self.present_secret())
+    }
+}
+
+impl LocalStore {
+    fn present_secret(&self) -> [u8; DIGEST_LENGTH] {
         if let Some(secret) = read_secret(self.layout()) {
             return secret;
         }

@@ -3,6 +3,7 @@
 //! Knows nothing of how a change was found. `exec` explains a miss with these words, `history` and `diff` a step.
 
 use super::escape;
+use crate::hash::environment::counts_when_set;
 use crate::hash::manifest::{Change, Part, Value};
 use crate::record::StoredPath;
 use std::os::unix::ffi::OsStrExt;
@@ -18,6 +19,15 @@ pub struct Background<'a> {
     /// Names the pieces of a source that changed ("function train"), as the language of its form sees them; may be
     /// empty.
     pub pieces: &'a dyn Fn(&StoredPath, &str) -> Vec<String>,
+    /// Whether something is at a path, where the newer command is of this moment: an input that is no longer one may be
+    /// gone, or only no longer be declared.
+    pub there: &'a dyn Fn(&StoredPath) -> Option<bool>,
+}
+
+/// The newer command is not of this moment.
+#[must_use]
+pub fn not_of_now(_: &StoredPath) -> Option<bool> {
+    None
 }
 
 /// No pieces of sources: only the file is named.
@@ -32,6 +42,10 @@ pub fn no_pieces(_: &StoredPath, _: &str) -> Vec<String> {
 pub fn phrases(changes: &[Change], background: Background<'_>) -> Vec<String> {
     let mut ordered: Vec<&Change> = changes.iter().collect();
     ordered.sort_by_key(|change| rank(&change.part));
+    // What is looked for follows from what is imported: by itself it tells nothing.
+    if ordered.iter().any(|change| !only_looked_for(change)) {
+        ordered.retain(|change| !only_looked_for(change));
+    }
     let arguments = ordered.iter().filter(|change| matches!(change.part, Part::Word(_))).count();
     let mut phrases = Vec::new();
     for change in ordered {
@@ -56,7 +70,7 @@ pub fn phrase(change: &Change, background: Background<'_>) -> String {
     match &change.part {
         Part::Platform => format!("platform{}", values(before, after)),
         Part::Directory => format!("directory{}", values(before, after)),
-        Part::Word(place) => word(*place, before, after),
+        Part::Word(place) => word(*place, before, after, background.words),
         Part::Program(place) => {
             let name = background.words.get(usize::try_from(*place).unwrap_or(usize::MAX));
             let name =
@@ -71,7 +85,12 @@ pub fn phrase(change: &Change, background: Background<'_>) -> String {
             _ => format!("{}: whether it is there counts {}", shown(path), since(before)),
         },
         Part::Package(_, name) => package(name, before, after),
-        Part::Setting(path) | Part::Input(path) => format!("{} {}", shown(path), verb(before, after)),
+        Part::Setting(path) => format!("{} {}", shown(path), verb(before, after)),
+        Part::Input(path) => match (before, after) {
+            (None, Some(_)) => format!("{} joined the inputs", shown(path)),
+            (Some(_), None) => format!("{} {}", shown(path), left((background.there)(path))),
+            _ => format!("{} {}", shown(path), verb(before, after)),
+        },
         Part::Variable(name) => variable(name, before, after),
         Part::Tool(name) => format!("tool {} {}", escape::brief(name, LONGEST_VALUE), verb(before, after)),
         Part::Stdin => format!("standard input {}", verb(before, after)),
@@ -82,11 +101,21 @@ pub fn phrase(change: &Change, background: Background<'_>) -> String {
             format!("{pattern} {verb}")
         }
         Part::Salt => format!("salt{}", values(before, after)),
+        Part::Flag(name) if name == "declared-only" => match after {
+            Some(_) => "the earlier run was watched".to_owned(),
+            None => "the earlier run was not watched".to_owned(),
+        },
         Part::Flag(name) => match after {
             Some(_) => format!("--{} given", escape::line(name.as_bytes())),
             None => format!("--{} not given", escape::line(name.as_bytes())),
         },
     }
+}
+
+/// Whether a file that is not there became something that is looked for, or is no longer.
+fn only_looked_for(change: &Change) -> bool {
+    let absent = |value: &Option<Value>| value.as_ref().is_none_or(|value| *value == Value::Absent);
+    matches!(change.part, Part::Shadow(_)) && absent(&change.before) && absent(&change.after)
 }
 
 fn rank(part: &Part) -> u8 {
@@ -97,6 +126,8 @@ fn rank(part: &Part) -> u8 {
         Part::Tool(_) => 3,
         Part::Variable(_) => 4,
         Part::Word(_) => 5,
+        // It is the cause of what comes after it.
+        Part::Flag(name) if name == "declared-only" => 5,
         Part::Input(_) | Part::Stdin => 6,
         Part::Output(_) | Part::Salt | Part::Flag(_) | Part::Directory | Part::Platform => 7,
     }
@@ -106,17 +137,29 @@ fn shown(path: &StoredPath) -> String {
     escape::line(path.shown().as_os_str().as_bytes()).into_owned()
 }
 
-fn word(place: u32, before: Option<&Value>, after: Option<&Value>) -> String {
+fn word(place: u32, before: Option<&Value>, after: Option<&Value>, words: &[Vec<u8>]) -> String {
     let brief = |value| short(value).map(|value| format!(" ({value})")).unwrap_or_default();
     match (before, after) {
         (None, Some(value)) => format!("argument {place} added{}", brief(value)),
         (Some(value), None) => format!("argument {place} removed{}", brief(value)),
         (Some(was), Some(is)) => match (short(was), short(is)) {
-            (Some(was), Some(is)) => format!("argument {place} changed ({was} → {is})"),
+            (Some(was), Some(is)) => match option_before(place, words) {
+                Some(option) => format!("{option} {was} → {is}"),
+                None => format!("argument {place} changed ({was} → {is})"),
+            },
             _ => format!("argument {place} changed"),
         },
         (None, None) => format!("argument {place} changed"),
     }
+}
+
+/// The option whose value the word at `place` most likely is.
+fn option_before(place: u32, words: &[Vec<u8>]) -> Option<String> {
+    let place = usize::try_from(place).ok()?;
+    let (option, value) = (words.get(place.checked_sub(1)?)?, words.get(place)?);
+    let is_option = |word: &[u8]| word.len() > 1 && word.starts_with(b"-");
+    let named = is_option(option) && option.len() <= LONGEST_VALUE && !is_option(value);
+    (named && !option.contains(&b'=')).then(|| escape::word(option).into_owned())
 }
 
 fn source(
@@ -162,8 +205,12 @@ fn package(name: &str, before: Option<&Value>, after: Option<&Value>) -> String 
 }
 
 fn variable(name: &[u8], before: Option<&Value>, after: Option<&Value>) -> String {
+    let when_set = counts_when_set(name);
     let name = escape::brief(name, LONGEST_VALUE);
     match (before, after) {
+        // Of these only the value is ever a fact.
+        (None, Some(_)) if when_set => format!("{name} set"),
+        (Some(_), None) if when_set => format!("{name} unset"),
         (None, _) => format!("{name} counts now"),
         (_, None) => format!("{name} no longer counts"),
         (Some(Value::Absent), _) => format!("{name} set"),
@@ -190,6 +237,15 @@ fn verb(before: Option<&Value>, after: Option<&Value>) -> String {
         (Some(Value::Directory | Value::Symlink(_)), Some(Value::File { .. })) => "became a file".to_owned(),
         (Some(Value::Directory | Value::File { .. }), Some(Value::Symlink(_))) => "became a link".to_owned(),
         _ => "changed".to_owned(),
+    }
+}
+
+/// What became of an input that is none any more.
+fn left(there: Option<bool>) -> &'static str {
+    match there {
+        Some(true) => "is no longer declared",
+        Some(false) => "is gone",
+        None => "left the inputs",
     }
 }
 
@@ -246,7 +302,12 @@ mod tests {
             _ => Vec::new(),
         };
         let words = [b"python3".to_vec(), b"train.py".to_vec()];
-        phrases(&manifest(newer).diff(&manifest(older)), Background { words: &words, pieces: &pieces })
+        let background = Background {
+            words: &words,
+            pieces: &pieces,
+            there: &|path| (path.rest() != b"then.csv").then(|| path.rest() == b"kept.csv"),
+        };
+        phrases(&manifest(newer).diff(&manifest(older)), background)
     }
 
     fn at(path: &str) -> StoredPath {
@@ -278,24 +339,41 @@ mod tests {
             (Part::Variable(b"LR".to_vec()), Some(Value::Absent), Some(digest("2")), "LR set"),
             (Part::Variable(b"LR".to_vec()), Some(digest("1")), Some(Value::Absent), "LR unset"),
             (Part::Variable(b"LR".to_vec()), None, Some(digest("1")), "LR counts now"),
+            (Part::Variable(b"TZ".to_vec()), None, Some(digest("1")), "TZ set"),
+            (Part::Variable(b"NODE_ENV".to_vec()), Some(digest("1")), None, "NODE_ENV unset"),
             (requests(), Some(version("2.31")), Some(version("2.32")), "requests 2.31 → 2.32"),
             (requests(), None, Some(version("2.32")), "requests 2.32 appeared"),
             (requests(), Some(version("2.31")), None, "requests 2.31 is gone"),
             (Part::Word(3), Some(bytes("0.01")), Some(bytes("0.02")), "argument 3 changed (0.01 → 0.02)"),
             (Part::Word(3), None, Some(bytes("a b")), "argument 3 added ('a b')"),
             (Part::Word(3), Some(digest("1")), Some(bytes("x")), "argument 3 changed"),
-            (Part::Input(at("config.yaml")), None, Some(file("a", false)), "config.yaml appeared"),
+            (Part::Input(at("config.yaml")), None, Some(file("a", false)), "config.yaml joined the inputs"),
             (Part::Input(at("config.yaml")), Some(file("a", false)), None, "config.yaml is gone"),
+            (Part::Input(at("kept.csv")), Some(file("a", false)), None, "kept.csv is no longer declared"),
+            (Part::Input(at("then.csv")), Some(file("a", false)), None, "then.csv left the inputs"),
+            (Part::Setting(at("uv.lock")), None, Some(file("a", false)), "uv.lock appeared"),
             (Part::Input(at("x")), Some(file("a", false)), Some(file("b", false)), "x changed"),
             (Part::Input(at("x")), Some(file("a", false)), Some(file("a", true)), "x became executable"),
             (Part::Input(at("x")), Some(file("a", true)), Some(Value::Directory), "x became a directory"),
             (Part::Program(0), Some(digest("1")), Some(digest("2")), "program python3 changed"),
             (Part::Tool(b"gcc".to_vec()), Some(digest("1")), Some(digest("2")), "tool gcc changed"),
             (Part::Stdin, Some(digest("1")), Some(digest("2")), "standard input changed"),
+            (
+                Part::Shadow(at("yaml.py")),
+                None,
+                Some(Value::Absent),
+                "yaml.py: whether it is there counts now",
+            ),
             (Part::Salt, None, Some(bytes("v2")), "salt v2 given"),
             (Part::Directory, Some(bytes("a")), Some(bytes("b")), "directory a → b"),
             (Part::Output(b"dist/**".to_vec()), None, Some(Value::Present), "dist/** is declared as output"),
-            (Part::Flag("exact-source".to_owned()), None, Some(Value::Present), "--exact-source given"),
+            (Part::Flag("env-strict".to_owned()), None, Some(Value::Present), "--env-strict given"),
+            (
+                Part::Flag("declared-only".to_owned()),
+                Some(Value::Present),
+                None,
+                "the earlier run was not watched",
+            ),
             (
                 Part::Shadow(at("yaml.py")),
                 Some(Value::Absent),
@@ -323,11 +401,37 @@ mod tests {
             (Part::Source(at("train.py")), python("2")),
         ];
         assert_eq!(words_of(&older, &newer), ["train.py changed (function train)", "4 arguments changed"]);
+        let looked_for = |name: &str| (Part::Shadow(at(name)), Value::Absent);
+        let newer = [looked_for("yaml.py"), (Part::Source(at("x.py")), python("1"))];
+        assert_eq!(words_of(&[looked_for("json.py")], &newer), ["x.py joined the function"]);
+    }
+
+    #[test]
+    fn a_value_is_named_by_its_option() {
+        let word = |place, text: &str| (Part::Word(place), Value::Bytes(text.into()));
+        let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
+        let change = |line: &str, place, was: &str, is: &str| {
+            let manifest = |value| {
+                let mut manifest = Manifest::default();
+                let (part, value) = word(place, value);
+                manifest.set(part, value);
+                manifest
+            };
+            let background = Background { words: &words(line), pieces: &no_pieces, there: &not_of_now };
+            phrases(&manifest(is).diff(&manifest(was)), background)
+        };
+        assert_eq!(change("train.py --lr 0.1", 2, "0.01", "0.1"), ["--lr 0.01 → 0.1"]);
+        assert_eq!(change("train.py --fast --slow", 2, "x", "--slow"), ["argument 2 changed (x → --slow)"]);
+        assert_eq!(change("train.py --a=b x", 2, "y", "x"), ["argument 2 changed (y → x)"]);
+        assert_eq!(change("train.py x", 1, "y", "x"), ["argument 1 changed (y → x)"]);
     }
 
     #[test]
     fn names_from_outside_are_escaped() {
         let path = StoredPath::in_root(b"evil\x1b[2J\n".to_vec());
-        assert_eq!(words_of(&[], &[(Part::Input(path), file("", false))]), ["evil\\x1b[2J\\n appeared"]);
+        assert_eq!(
+            words_of(&[], &[(Part::Input(path), file("", false))]),
+            ["evil\\x1b[2J\\n joined the inputs"]
+        );
     }
 }

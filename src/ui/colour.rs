@@ -55,16 +55,15 @@ pub fn stripped(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
+/// Yellow, cyan and white vanish on a light ground, blue on a dark one: none of them is used.
 const fn style(role: Role) -> Style {
     match role {
         Role::Plain => Style::new(),
-        Role::Heading => Style::new().bold(),
-        Role::Hash => Style::new().yellow(),
+        Role::Heading | Role::Changed | Role::Hint => Style::new().bold(),
+        Role::Hash => Style::new().magenta(),
         Role::Good => Style::new().green(),
         Role::Bad => Style::new().red().bold(),
-        Role::Changed => Style::new().magenta(),
         Role::Faint => Style::new().dimmed(),
-        Role::Hint => Style::new().cyan(),
     }
 }
 

@@ -243,7 +243,8 @@ mod tests {
             Side { commit: &first, manifest: &older, outputs: Some(&before) },
             Side { commit: &second, manifest: &newer, outputs: Some(&after) },
         );
-        let background = Background { words: &second.words, pieces: &changes::no_pieces };
+        let background =
+            Background { words: &second.words, pieces: &changes::no_pieces, there: &changes::not_of_now };
         assert!(compared.differs() && compared.differs_in_result());
         assert_eq!(compared.causes(background), ["LR set", "data.csv changed"]);
         assert_eq!(

@@ -49,12 +49,13 @@ fn write(lines: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn an_error_is_one_line_and_a_hint_another() {
         let error = Error::usage("no such\nthing \x1b[1m").with_hint("look\nelsewhere");
         assert_eq!(error_lines(&error, false), "error: no such\\nthing \\x1b[1m\nhint: look\\nelsewhere\n");
-        assert_eq!(error_lines(&Error::usage("alone"), false), "error: alone\n");
+        assert_eq!(error_lines(&Error::new(Kind::Other, "alone"), false), "error: alone\n");
     }
 
     #[test]

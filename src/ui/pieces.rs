@@ -4,7 +4,7 @@
 //! knows, no piece is named.
 
 use crate::digest::{BlobId, CommitId};
-use crate::hash::language::{Piece, by_name};
+use crate::hash::language::{Piece, PieceKind, by_name};
 use crate::record::{Commit, StoredPath};
 use crate::store::{LocalStore, Store};
 use std::collections::BTreeMap;
@@ -15,6 +15,9 @@ const LARGEST: u64 = 1 << 20;
 
 /// How many pieces of a source are named.
 const MOST_NAMED: usize = 3;
+
+/// What stands outside of all that has a name.
+const TOP_LEVEL: &str = "top level";
 
 /// The names of the pieces of `path` that are different in the two commits; `form` is the name of the normal form in
 /// which the source counts.
@@ -30,7 +33,10 @@ pub fn changed(
         read(store, &source.blob)
     };
     match (text(commits.0), text(commits.1)) {
-        (Some(before), Some(after)) => differing(language_of(form, path), &before, &after),
+        (Some(before), Some(after)) => {
+            let documented = !form.ends_with("without docstrings");
+            differing(language_of(form, path), documented, &before, &after)
+        }
         _ => Vec::new(),
     }
 }
@@ -70,32 +76,53 @@ fn language_of<'f>(form: &'f str, path: &StoredPath) -> &'f str {
     }
 }
 
-fn differing(language: &str, before: &[u8], after: &[u8]) -> Vec<String> {
+/// What differs, in words and in order of appearance; with docstrings where these count (`documented`).
+fn differing(language: &str, documented: bool, before: &[u8], after: &[u8]) -> Vec<String> {
     let Some(language) = by_name(language) else { return Vec::new() };
-    let pieces = |source| {
-        let all = language.pieces(source).into_iter();
-        all.map(|Piece { name, bytes }| (name, bytes)).collect::<BTreeMap<String, Vec<u8>>>()
-    };
+    let pieces = |source| grouped(language.pieces(source), documented);
     let (before, after) = (pieces(before), pieces(after));
-    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
-    names.sort();
-    names.dedup();
-    names.retain(|name| before.get(*name) != after.get(*name));
-    let worded = names.iter().take(MOST_NAMED).map(|name| worded(name));
-    let mut worded: Vec<String> = worded.collect();
-    if let Some(more) = names.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+    let (then, now): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        (before.iter().cloned().collect(), after.iter().cloned().collect());
+    let gone = before.iter().filter(|(piece, _)| !now.contains_key(piece));
+    let differs = after.iter().filter(|(piece, bytes)| then.get(piece) != Some(bytes));
+    let mut worded: Vec<String> = differs.chain(gone).map(|((kind, name), _)| worded(*kind, name)).collect();
+    // What is outside of all says least.
+    worded.sort_by_key(|piece| piece == TOP_LEVEL);
+    if let Some(more) = worded.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+        worded.truncate(MOST_NAMED);
         worded.push(format!("{more} more"));
     }
     worded
 }
 
-/// A piece's name with what it most likely is.
-fn worded(name: &str) -> String {
-    match name {
-        "<module>" => "top level".to_owned(),
-        name if name.contains('.') => format!("method {name}"),
-        name if name.starts_with(char::is_uppercase) => format!("class {name}"),
-        name => format!("function {name}"),
+/// The pieces with all that goes by the same name together, in order of appearance.
+fn grouped(pieces: Vec<Piece>, documented: bool) -> Vec<((PieceKind, String), Vec<Vec<u8>>)> {
+    let mut places = BTreeMap::new();
+    let mut groups: Vec<((PieceKind, String), Vec<Vec<u8>>)> = Vec::new();
+    for Piece { kind, name, mut bytes, docstring } in pieces {
+        if documented {
+            bytes.extend(docstring);
+        }
+        let place = *places.entry((kind, name.clone())).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, group)) => group.push(bytes),
+            None => groups.push(((kind, name), vec![bytes])),
+        }
+    }
+    groups
+}
+
+/// A piece's name with what it is.
+fn worded(kind: PieceKind, name: &str) -> String {
+    let is_constant = name.contains(|letter: char| letter.is_ascii_uppercase())
+        && !name.contains(|letter: char| letter.is_lowercase());
+    match kind {
+        PieceKind::TopLevel => TOP_LEVEL.to_owned(),
+        PieceKind::Function => format!("function {name}"),
+        PieceKind::Method => format!("method {name}"),
+        PieceKind::Class => format!("class {name}"),
+        PieceKind::Variable if is_constant => format!("constant {name}"),
+        PieceKind::Variable => format!("variable {name}"),
     }
 }
 
@@ -106,7 +133,7 @@ mod tests {
     #[test]
     fn what_changed_is_named_by_its_language() {
         let before = b"import os\ndef train(lr):\n    return lr\nclass Model:\n    def fit(self): pass\n";
-        let named = |after: &str| differing("python", before, after.as_bytes());
+        let named = |after: &str| differing("python", false, before, after.as_bytes());
         let text = String::from_utf8(before.to_vec()).unwrap();
         assert_eq!(named(&text.replace("return lr", "return 2 * lr")), ["function train"]);
         assert_eq!(named(&text.replace("pass", "return 1")), ["method Model.fit"]);
@@ -114,7 +141,19 @@ mod tests {
         assert!(named(&text.replace("return lr", "return lr  # the rate")).is_empty());
         let many = ["f0", "f1", "f2", "f3", "f4"].map(|name| format!("def {name}(): pass\n")).concat();
         assert_eq!(named(&format!("{text}{many}")), ["function f0", "function f1", "function f2", "2 more"]);
-        assert!(differing("nonsense", b"a", b"b").is_empty());
+        let gone = text.replace("def train(lr):\n    return lr\n", "");
+        assert_eq!(named(&gone), ["function train"]);
+        let constant = |value| format!("{text}RATE = {value}\nrate = RATE\nRATE += 1\n");
+        assert_eq!(
+            differing("python", false, constant(1).as_bytes(), constant(2).as_bytes()),
+            ["constant RATE"]
+        );
+        assert_eq!(named(&constant(1)), ["constant RATE", "variable rate"]);
+        let documented = |text: &str| format!("def f():\n    '''{text}'''\n    return 1\ndef g(): pass\n");
+        let (one, two) = (documented("one"), documented("two"));
+        assert!(differing("python", false, one.as_bytes(), two.as_bytes()).is_empty());
+        assert_eq!(differing("python", true, one.as_bytes(), two.as_bytes()), ["function f"]);
+        assert!(differing("nonsense", false, b"a", b"b").is_empty());
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
             format!("order of modification times {}", verb("changed"))
         }
         Observation::Modified { path, .. } => {
-            format!("modification time of {} {}", shown(path), verb("changed"))
+            format!("times of {} {}", shown(path), verb("changed"))
         }
         Observation::Stdin(StdinUse::Content { .. }) => format!("standard input {}", verb("changed")),
         Observation::Stdin(StdinUse::Place { .. }) => {
@@ -90,7 +90,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Umask(_) => (10, Vec::new()),
         Observation::Superuser(_) => (11, Vec::new()),
         Observation::Root(_) => (12, Vec::new()),
-        Observation::Importable { path: at, .. } => (13, path(at)),
+        Observation::Importable { path: at, .. } => (17, path(at)),
         Observation::Network => (14, Vec::new()),
         Observation::Search { .. } => (15, Vec::new()),
         Observation::Around { written, .. } => (16, written.first().map(path).unwrap_or_default()),

@@ -9,7 +9,7 @@ use crate::digest::CommitId;
 use crate::error::{Error, Result};
 use crate::hash::manifest::{Change, Manifest, Value};
 use crate::memo::{Answer, Checked, Difference, Event, Kept, MissReason, Observer, Outcome};
-use crate::record::{Observation, StoredPath};
+use crate::record::{Observation, Places, StoredPath};
 use crate::store::LocalStore;
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
@@ -37,6 +37,8 @@ pub enum Verbosity {
 pub struct Call<'a> {
     /// The words of the command.
     pub words: &'a [OsString],
+    /// Where its paths are.
+    pub places: &'a Places,
     /// The store, if there is one.
     pub store: Option<&'a LocalStore>,
 }
@@ -152,10 +154,15 @@ impl Observer for Status {
                 self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()));
             }
             Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
-            Event::NeverSettles(paths) => {
+            Event::NeverSettles { paths, own } => {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 let text = format!("never settles: {} differs every time", paths.join(", "));
-                let text = with_cure(&text, Some("declare with --output, or --ignore-write"));
+                let cure = if *own {
+                    "declare with --output, or --ignore-write"
+                } else {
+                    "if that decides nothing: --pure, with --input for what does"
+                };
+                let text = with_cure(&text, Some(cure));
                 if self.verbosity >= Verbosity::Line {
                     message::status(&text);
                 }
@@ -234,7 +241,8 @@ fn differences(
         (Some(store), Some(made)) => pieces::changed_between(store, (since, made), path, form),
         _ => Vec::new(),
     };
-    let background = Background { words: &words, pieces: &pieces };
+    let there = |path: &StoredPath| Some(call.places.resolve(path).symlink_metadata().is_ok());
+    let background = Background { words: &words, pieces: &pieces, there: &there };
     let mut phrases = changes::phrases(&known, background);
     phrases.extend(differences.iter().filter_map(|difference| match difference {
         Difference::Seen { then, now } => Some(seen::observed(Some(then), Some(now))),

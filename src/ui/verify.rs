@@ -194,7 +194,7 @@ fn obstacle_words(obstacle: &Obstacle, commit: &Commit) -> String {
 }
 
 fn background(commit: &Commit) -> Background<'_> {
-    Background { words: &commit.words, pieces: &changes::no_pieces }
+    Background { words: &commit.words, pieces: &changes::no_pieces, there: &changes::not_of_now }
 }
 
 /// The verdict for programs.

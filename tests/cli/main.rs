@@ -22,5 +22,7 @@ mod exec_stdin;
 mod exec_store;
 mod exec_streams;
 mod exec_together;
+mod exec_variables;
+mod first_contact;
 mod sandbox;
 mod support;

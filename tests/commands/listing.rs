@@ -129,6 +129,7 @@ fn what_was_missed_comes_with_its_cure() {
             command: b"curl -s https://example.com".to_vec(),
             reason: "network".to_owned(),
             detail: "example.com:443".to_owned(),
+            recorded: false,
             at: cashet::record::Timestamp(NOON.0 - ago * SECOND),
         });
     }
@@ -158,7 +159,7 @@ fn show_tells_all_about_one() {
     took       12.3 s (6.1 s user, 1.0 ms system)
     memory     50.0 MiB at most
     hits       none
-    inputs     the run was watched whole
+    watched    the whole run
     stdout     18 B
     stderr     0 B
     tags       keep stage=train
@@ -167,11 +168,6 @@ fn show_tells_all_about_one() {
     lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb91c3d65ebc4c34ff
 
     known before the run
-    platform            linux-x86_64
-    word      0         python3
-    word      1         train.py
-    word      2         --lr
-    word      3         0.01
     program   python3   6f4f6ac7aa45
     source    train.py  dc770fff53f5 python-1
     package   numpy     2.1.0
@@ -210,7 +206,7 @@ fn show_fits_a_narrow_page() {
     took       12.3 s (6.1 s user, 1.0 ms system)
     memory     50.0 MiB at most
     hits       none
-    inputs     the run was watched whole
+    watched    the whole run
     stdout     37 B
     stderr     44 B
     parent     5b13bfb7a3e4
@@ -218,11 +214,6 @@ fn show_fits_a_narrow_page() {
     lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb…
 
     known before the run
-    platform            linux-x86_64
-    word      0         python3
-    word      1         train.py
-    word      2         --lr
-    word      3         0.01
     program   python3   6f4f6ac7aa45
     source    train.py  dc770fff53f5 python-1
     package   numpy     2.1.0
@@ -262,18 +253,14 @@ fn show_on_a_wide_page_and_for_programs() {
     took       12.3 s (6.1 s user, 1.0 ms system)
     memory     50.0 MiB at most
     hits       none
-    inputs     the run was watched whole
+    watched    the whole run
     stdout     32 B
     stderr     0 B
     key        8e2a9a06f8fdc6656eb5352d46ac5cb11f949a82a96f8d77ae16558b40020d5e
     lineage    341216d2bb4764de8c6e13d6fe90056ace1b958b76b54f34a1bb3651d5d18fb7
 
     known before the run
-    platform      linux-x86_64
-    word      0   sh
-    word      1   report.sh
-    word      2   "'weekly'"
-    program   sh  83c092532c37
+    program  sh  83c092532c37
 
     seen during the run
     read  model.bin       06fb33cc671e
@@ -405,6 +392,31 @@ fn the_statistics() {
     assert_eq!((stats[0]["commits"].as_u64(), stats[0]["hits"].as_u64()), (Some(6), Some(1)));
     assert_eq!(stats[0]["saved_ns"], 12_345_678_900_u64);
     assert!(sandbox.run(&["log", "-n", "3"]).ok().contains("HITS"));
+}
+
+#[test]
+fn a_command_that_is_not_worth_it_is_pointed_out_once() {
+    let (sandbox, _) = recorded();
+    assert!(!sandbox.run(&["stats"]).ok().contains("Not worth"));
+    let quick = |line: &str, nanoseconds| {
+        let mut run = Run::new(line, SECOND);
+        run.took = nanoseconds;
+        sandbox.record(&run);
+    };
+    quick("echo slowly", 5_000_000);
+    assert!(!sandbox.run(&["stats"]).ok().contains("Not worth"));
+    quick("echo one", 1_000_000);
+    quick("echo two", 2_100_000);
+    quick("echo two", 1_900_000);
+    let told = sandbox.run(&["stats"]).ok();
+    assert_eq!(told.matches("Not worth remembering").count(), 1, "{told}");
+    assert!(told.ends_with(
+        "\nNot worth remembering: echo two runs in 2.1 ms, about what a look-up takes. Run it without cashet.\n"
+    ));
+    // One slow run of it, and it is worth it.
+    quick("echo two", 40_000_000);
+    assert!(sandbox.run(&["stats"]).ok().contains("remembering: echo one runs in 1.0 ms"));
+    assert!(sandbox.run(&["stats", "--json"]).json()[0]["commits"].as_u64() == Some(11));
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn later(days: i64) -> Timestamp {
 
 /// Collects by age.
 fn collect(store: &LocalStore, age: i64, now: Timestamp) -> (Plan, Dropped) {
-    let policy = Policy { older_than: Some(age * DAY), max_size: None };
+    let policy = Policy { older_than: Some(age * DAY), max_size: None, replaced: None };
     let plan = store.plan(&policy, now).unwrap();
     let dropped = store.exclusive().unwrap().apply(&plan, now, true, &mut |_| {}).unwrap();
     (plan, dropped)
@@ -238,7 +238,7 @@ fn a_plan_changes_nothing() {
     Run::new("a").record(&store);
     put(&place.open(), b"orphan");
     let before = files_below(&place.path.join("objects"));
-    let policy = Policy { older_than: Some(0), max_size: Some(0) };
+    let policy = Policy { older_than: Some(0), max_size: Some(0), replaced: None };
     let plan = store.plan(&policy, later(10)).unwrap();
     assert_eq!((plan.remove.len(), plan.blobs), (1, 2));
     assert_eq!(files_below(&place.path.join("objects")), before);
@@ -256,7 +256,7 @@ fn everything_may_go_at_once() {
         store.settle();
     }
     let begun = std::time::Instant::now();
-    let policy = Policy { older_than: Some(0), max_size: None };
+    let policy = Policy { older_than: Some(0), max_size: None, replaced: None };
     let plan = store.plan(&policy, later(1)).unwrap();
     println!("plan {:?}", begun.elapsed());
     assert_eq!((plan.remove.len(), plan.blobs, plan.rest), (count, count as u64, 0));

@@ -188,6 +188,7 @@ fn hits_and_misses_are_counted_once_folded() {
             command: b"curl example.org".to_vec(),
             reason: "network".to_owned(),
             detail: "93.184.216.34:443".to_owned(),
+            recorded: false,
             at: Timestamp(TODAY.0 + n),
         });
     }

@@ -309,6 +309,7 @@ fn a_newer_store_is_never_changed() {
         command: b"x".to_vec(),
         reason: "network".to_owned(),
         detail: String::new(),
+        recorded: false,
         at: Timestamp(0),
     };
     store.note(&missed);

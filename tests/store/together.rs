@@ -167,7 +167,7 @@ fn collection_and_removal_beside_those_who_record_break_nothing() {
         let collector = scope.spawn(|| {
             let store = place.open();
             while !ended.load(Ordering::SeqCst) {
-                let plan = store.plan(&Policy { older_than: None, max_size: Some(0) }, TODAY).unwrap();
+                let plan = store.plan(&Policy { max_size: Some(0), ..Policy::default() }, TODAY).unwrap();
                 store.exclusive().unwrap().apply(&plan, TODAY, true, &mut |_| {}).unwrap();
                 collections += 1;
             }

@@ -3,10 +3,12 @@
 //!
 //! None of them is below `/tmp`, where much is tolerated that is not elsewhere.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
@@ -18,6 +20,7 @@ pub(crate) const CASHET: &str = env!("CARGO_BIN_EXE_cashet");
 /// The two trees, each with a HOME and a TMPDIR of its own.
 pub(crate) struct Twin {
     base: TempDir,
+    is_given_away: Cell<bool>,
 }
 
 /// How a call through cashet was answered.
@@ -45,13 +48,18 @@ pub(crate) struct Call<'a> {
     variables: Vec<(OsString, OsString)>,
     umask: &'static str,
     stdin: Option<(&'static str, u64)>,
+    traced: bool,
+    as_nobody: bool,
 }
+
+/// Who owns nothing and has no rights.
+const NOBODY: u32 = 65534;
 
 impl Twin {
     /// Two roots, marked by an empty `.git`.
     pub(crate) fn new() -> Self {
         let base = tempfile::Builder::new().prefix("twin-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let twin = Self { base };
+        let twin = Self { base, is_given_away: Cell::new(false) };
         twin.both(|root| {
             // The store is there on both sides: a listing shows it.
             for directory in [".git", ".cashet", "../home", "../tmp"] {
@@ -59,6 +67,30 @@ impl Twin {
             }
         });
         twin
+    }
+
+    /// Gives everything to an ordinary user without any rights, who makes all calls from now on. False where that cannot
+    /// be done, since we are not root ourselves.
+    pub(crate) fn give_away(&self) -> bool {
+        if !rustix::process::geteuid().is_root() {
+            return false;
+        }
+        let owner = format!("{NOBODY}:{NOBODY}");
+        assert!(Command::new("chown").args(["-R", &owner]).arg(self.base.path()).status().unwrap().success());
+        // The program and the trees must be within that user's reach.
+        let reach = Command::new(CASHET)
+            .arg("--version")
+            .current_dir(self.base.path())
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output();
+        self.is_given_away.set(reach.is_ok_and(|ran| ran.status.success()));
+        self.is_given_away.get()
+    }
+
+    /// How often cashet has run programs that append a line to `../tmp/ran`, which nobody observes.
+    pub(crate) fn executions(&self) -> usize {
+        fs::read_to_string(self.side(true).join("tmp/ran")).map_or(0, |text| text.lines().count())
     }
 
     /// The root of the tree that cashet works in, and that of the other.
@@ -133,6 +165,8 @@ impl Twin {
             variables: Vec::new(),
             umask: "022",
             stdin: None,
+            traced: false,
+            as_nobody: self.is_given_away.get(),
         }
     }
 
@@ -181,11 +215,21 @@ impl Call<'_> {
         self
     }
 
+    /// Below another watch, where the watch itself can only be had by ptrace.
+    pub(crate) fn traced(mut self, traced: bool) -> Self {
+        self.traced = traced;
+        self
+    }
+
     fn on(&self, through: bool) -> Given {
         let side = self.twin.side(through);
         let root = side.join("project");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "umask \"$1\"; shift; exec \"$@\"", "sh", self.umask]);
+        if through && self.traced {
+            let outer = self.twin.base.path().join("outer");
+            command.args([CASHET, "exec", "--no-cache", "--store"]).arg(outer).arg("--");
+        }
         if through {
             command.args([CASHET, "exec", "--report"]).arg(self.report()).args(&self.options).arg("--");
         }
@@ -199,7 +243,11 @@ impl Call<'_> {
             file.seek(SeekFrom::Start(offset)).unwrap();
             file
         });
-        let ran = command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).output().unwrap();
+        if self.as_nobody {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let ran = command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).output();
+        let ran = ran.unwrap_or_else(|error| panic!("{error}: {}", processes()));
         Given { stdout: ran.stdout, stderr: without_ours(&ran.stderr), status: ran.status.to_string() }
     }
 
@@ -285,6 +333,15 @@ impl Call<'_> {
 /// number of runs would depend on the moment.
 pub(crate) fn settle() {
     std::thread::sleep(Duration::from_millis(25));
+}
+
+/// How many processes there are: what a test cannot be started for, if it cannot.
+fn processes() -> String {
+    let is_number =
+        |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+    let all = fs::read_dir("/proc").unwrap().flatten().filter(is_number);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    format!("{} processes, {load}", all.count())
 }
 
 fn outcome_of(told: &serde_json::Value) -> Outcome {

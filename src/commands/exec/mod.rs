@@ -5,11 +5,13 @@ mod products;
 mod secrets;
 mod spool;
 
+use super::context::GONE;
 use super::exit::Exit;
-use super::options::{self, Flag, Scanned};
+use super::options::{Flag, Scanned};
+use crate::digest::Digest;
 use crate::error::{EXIT_FAILED, EXIT_NO, Error, Result};
 use crate::exec::Unix;
-use crate::hash::request::{Request, StdinPart};
+use crate::hash::request::Request;
 use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
 use crate::record::{Recall, Termination, Timestamp};
@@ -19,7 +21,7 @@ use crate::ui::status::{Call, Status, Verbosity};
 use plan::{Plan, Showing, StdinSource};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -28,12 +30,9 @@ use std::process::{Command, Stdio};
 /// Runs `cashet exec WORDS`. Never builds clap's parser unless a word is unusual.
 #[must_use]
 pub(super) fn main(words: &[OsString]) -> Exit {
-    let scanned = match options::scan(words) {
-        Some(scanned) => scanned,
-        None => match super::runner::by_clap("exec", words) {
-            Ok(scanned) => scanned,
-            Err(exit) => return exit,
-        },
+    let scanned = match super::runner::scanned("exec", words) {
+        Ok(scanned) => scanned,
+        Err(exit) => return exit,
     };
     match answer(&scanned) {
         Ok(exit) => exit,
@@ -50,6 +49,8 @@ pub(super) struct Ground {
     plan: Plan,
     store: Option<LocalStore>,
     no_store: Option<String>,
+    /// The copies that stand in place of references.
+    held: memo::Held,
     /// Whether there was no store when this call, which may make one, began.
     creates: bool,
 }
@@ -58,14 +59,15 @@ impl Ground {
     /// Finds the project, settles the options, opens the store.
     pub(super) fn new(scanned: &Scanned, create: bool) -> Result<Self> {
         let directory = std::env::current_dir()
-            .map_err(|error| Error::io("find", Path::new("the working directory"), error))?;
+            .map_err(|error| Error::io("find", Path::new("the working directory"), error).with_hint(GONE))?;
         let home = std::env::var_os("HOME");
         let named = scanned.last(Flag::Store).map(OsString::from);
         let named = named.or_else(|| std::env::var_os("CASHET_DIR").filter(|value| !value.is_empty()));
         let project = Project::find(directory, home.as_deref(), named.as_deref());
         let settings = project.settings()?;
         let plan = plan::plan(scanned, &project, &settings)?;
-        let mut ground = Self { project, plan, store: None, no_store: None, creates: false };
+        let mut ground =
+            Self { project, plan, store: None, no_store: None, held: memo::Held::default(), creates: false };
         if ground.plan.policy.mode != Mode::Off {
             ground.open_store(create);
         }
@@ -73,7 +75,6 @@ impl Ground {
     }
 
     fn open_store(&mut self, create: bool) {
-        let existed = std::fs::symlink_metadata(&self.project.store).is_ok();
         let options = StoreOptions {
             create,
             trust_owner: self.project.store_is_named,
@@ -82,7 +83,7 @@ impl Ground {
         };
         match LocalStore::open(&self.project.store, &options) {
             Ok(store) => {
-                self.creates = create && !existed;
+                self.creates = create && !store.existed();
                 self.store = Some(store);
             }
             Err(error) => self.no_store = Some(error.to_string()),
@@ -108,7 +109,7 @@ impl Ground {
     pub(super) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
         let finder = products::Finder { project: &self.project };
         if let Some(store) = &self.store {
-            memo::resolve_references(&mut self.plan.request, &finder, store)?;
+            self.held = memo::resolve_references(&mut self.plan.request, &finder, store)?;
         } else if let Some(word) = memo::first_reference(&self.plan.request.words) {
             let reason = self.no_store.as_deref().unwrap_or("the store is not used");
             return Err(Error::usage(format!("{} cannot be had: {reason}", word.display())));
@@ -117,7 +118,7 @@ impl Ground {
             StdinSource::Inherit | StdinSource::Null => return Ok(None),
             StdinSource::Spool => {
                 let (given, digest) = spool::spool(std::io::stdin().as_fd(), &self.project.store)?;
-                self.plan.request.stdin = StdinPart::Content(digest);
+                self.reads(&given, digest)?;
                 return Ok(Some(given));
             }
             StdinSource::Named(word) => {
@@ -126,8 +127,16 @@ impl Ground {
             }
         };
         let (given, digest) = spool::digested(file, &self.project.store)?;
-        self.plan.request.stdin = StdinPart::Content(digest);
+        self.reads(&given, digest)?;
         Ok(Some(given))
+    }
+
+    /// The child reads what was given, from its present offset on.
+    fn reads(&mut self, given: &memo::GivenStdin, digest: Digest) -> Result<()> {
+        let offset = (&given.file).stream_position();
+        let offset = offset.map_err(|error| Error::io("read", Path::new("standard input"), error))?;
+        self.plan.request.reads_stdin(digest, &given.file, offset);
+        Ok(())
     }
 
     pub(super) fn context<'a>(
@@ -139,7 +148,7 @@ impl Ground {
         Context {
             store: self.store.as_ref().map(|store| store as &dyn Store),
             no_store: self.no_store.clone(),
-            recall: self.store.as_ref().map_or(&NoRecall as &dyn Recall, |store| store as &dyn Recall),
+            recall: self.store.as_ref().map_or(&() as &dyn Recall, |store| store as &dyn Recall),
             executor,
             observer,
             stdin: streams.stdin.as_fd(),
@@ -171,20 +180,6 @@ impl Streams {
     }
 }
 
-/// No store, no memory.
-struct NoRecall;
-
-impl Recall for NoRecall {
-    fn find(&self, _: &crate::digest::RequestId) -> Option<Vec<u8>> {
-        None
-    }
-    fn remember(&self, _: &crate::digest::RequestId, _: &[u8]) {}
-    fn forget(&self, _: &crate::digest::RequestId) {}
-    fn secret(&self) -> [u8; 32] {
-        [0; 32]
-    }
-}
-
 fn verbosity(showing: &Showing) -> Verbosity {
     if showing.explain {
         Verbosity::Full
@@ -211,7 +206,7 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     {
         warn_of_secrets(&words, &status);
     }
-    let call = Call { words: &words, store: ground.store.as_ref() };
+    let call = Call { words: &words, places: &ground.plan.request.places, store: ground.store.as_ref() };
     if let Some(report) = &ground.plan.showing.report {
         write_report(&status.report(&call, &answered), Path::new(report), &status);
     }

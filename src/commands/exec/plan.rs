@@ -4,7 +4,7 @@ use crate::commands::options::{Flag, Scanned};
 use crate::commands::values;
 use crate::error::{Error, Result};
 use crate::hash::globs::Patterns;
-use crate::hash::request::{Request, StdinPart};
+use crate::hash::request::{Languages, Request, StdinPart};
 use crate::memo::{Mode, Policy, Statuses, Watching};
 use crate::project::{ExecSettings, Project, Settings, Words};
 use std::ffi::{OsStr, OsString};
@@ -127,6 +127,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
         outputs: sources.all(Flag::Output, root, |block| block.output.as_ref()),
         tools: sources.all(Flag::Tool, None, |block| block.tool.as_ref()),
         stdin: if stdin == StdinSource::Null { StdinPart::Null } else { StdinPart::None },
+        stdin_mentions: Vec::new(),
         salt: scanned
             .last(Flag::Salt)
             .map(OsStr::to_os_string)
@@ -135,6 +136,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
         env_strict: sources.flag(Flag::EnvStrict, |block| block.env_strict),
         redactions: sources.all(Flag::Redact, None, |block| block.redact.as_ref()),
         words_are_inputs: sources.flag(Flag::Pure, |block| block.pure),
+        languages: Languages::default(),
     };
     let policy = policy(&sources, root)?;
     check(&request, &policy)?;

@@ -2,7 +2,7 @@
 //! binary starts itself again as a *wrapper*: a process that does nothing but run one command and end as it did.
 
 use super::{Executor, Finished, Recorder, Spec, Stdin, Unix, Unwatched, WatchMode, Witness};
-use super::{raise_again, secure_standard_descriptors};
+use super::{begin, raise_again};
 use crate::error::Result;
 use crate::record::{Stream, Termination};
 use std::ffi::{OsStr, OsString};
@@ -90,6 +90,7 @@ fn run(program: impl AsRef<Path>, words: &[&OsStr], stdin: Stdin) -> Result<Ran>
         watch: WatchMode::Off,
         unobserved: &[],
         behind_shim: None,
+        followed: &[],
     };
     let finished = Unix.run(spec, &mut told, &mut Nobody)?;
     let [stdout, stderr] = files.each_mut().map(|file| {
@@ -136,7 +137,7 @@ fn make_fifo(path: &Path) {
 
 /// What the wrapper does: run its words, report, and end as they did.
 fn be_wrapper(report: &Path) -> io::Result<()> {
-    secure_standard_descriptors();
+    begin();
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let program = on_path(words.first().map(AsRef::as_ref).unwrap_or_default());
     let (stdout, stderr) = (io::stdout(), io::stderr());
@@ -150,6 +151,7 @@ fn be_wrapper(report: &Path) -> io::Result<()> {
         watch: if std::env::var_os(WATCH).is_some() { WatchMode::Auto } else { WatchMode::Off },
         unobserved: &[],
         behind_shim: None,
+        followed: &[],
     };
     let finished = match Unix.run(spec, &mut Nobody, &mut Nobody) {
         // What was seen is of no interest here.

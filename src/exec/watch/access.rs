@@ -6,8 +6,9 @@
 use super::descriptors::Inherited;
 use super::paths::{Found, Named, Resolver, look, upwards};
 use super::process::{as_path, to_path};
+use super::touches::Touches;
 use crate::exec::watch::Surroundings;
-use crate::exec::{Access, Hazard, Trace, Witness};
+use crate::exec::{Access, Hazard, Touched, Trace, Witness};
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
@@ -41,8 +42,6 @@ struct Entry {
     access: Access,
     own: Own,
     told: bool,
-    /// How often it was opened for reading.
-    opens: u32,
 }
 
 /// How a path changes.
@@ -71,6 +70,7 @@ pub(super) struct Observer<'a> {
     /// The program that a version manager's shim starts in the end; `None` once it was started.
     behind_shim: Option<&'a Path>,
     entries: HashMap<Vec<u8>, Entry>,
+    touches: Touches,
     /// Directories and links of the run's own making or removal: what is below them is its own too.
     own_directories: HashSet<Vec<u8>>,
     pub(super) resolver: Resolver,
@@ -87,16 +87,17 @@ impl<'a> Observer<'a> {
     /// Begins to observe a run. With `lost_privileges` a program that gains rights by being started does not.
     pub(super) fn new(
         witness: &'a mut dyn Witness,
-        (unobserved, behind_shim): Surroundings<'a>,
+        surroundings: Surroundings<'a>,
         descriptors: Inherited,
         lost_privileges: bool,
     ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         Self {
             witness,
-            unobserved,
-            behind_shim,
+            unobserved: surroundings.unobserved,
+            behind_shim: surroundings.behind_shim,
             entries: HashMap::new(),
+            touches: Touches::new(surroundings.followed),
             own_directories: HashSet::new(),
             resolver: Resolver::default(),
             hazards: Vec::new(),
@@ -122,14 +123,14 @@ impl<'a> Observer<'a> {
 
     /// All that was seen.
     pub(super) fn into_trace(self) -> Trace {
-        let reopened = self.entries.iter().filter(|(_, entry)| entry.access.read && entry.opens > 1);
-        let reopened = reopened.map(|(path, entry)| (to_path(path.clone()), entry.opens)).collect();
+        let (touches, images) = self.touches.into_parts();
         let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
         let mut hazards = self.hazards;
         hazards.sort();
         Trace {
             accesses: seen.map(|(path, entry)| (to_path(path), entry.access)).collect(),
-            reopened,
+            touches,
+            images,
             hazards,
             stdin: self.descriptors.stdin_use(),
             descriptors: self.descriptors.other_uses(),
@@ -160,10 +161,16 @@ impl<'a> Observer<'a> {
         named
     }
 
+    /// The thread `tid` is stopped at a call: what follows is its doing.
+    pub(super) fn is_called_by(&mut self, tid: libc::pid_t) {
+        self.touches.caller = tid;
+    }
+
     /// Asked what is at `named`, without opening it.
     pub(super) fn look(&mut self, named: &Named, follow: bool) {
         let follow = follow || named.as_directory;
         let path = &named.path;
+        self.touches.note(path, if follow { Touched::Looked } else { Touched::LookedAtLink });
         // Before all else: a link of the run's own making may stand where nothing was.
         if self.is_own(path) {
             for real in self.behind_own(path, follow) {
@@ -203,6 +210,7 @@ impl<'a> Observer<'a> {
         // Once it was emptied, another file in its place is not the one that others may know by another name.
         let anew = matches!(how, How::Made | How::Replaced | How::Removed);
         access.kept_on_change |= how != How::Truncated && (anew || !wholly);
+        access.given_up |= matches!(how, How::Replaced | How::Removed);
         access.changed = true;
         *own = match how {
             How::Opened | How::Altered => (*own).max(Own::Partly),
@@ -235,10 +243,8 @@ impl<'a> Observer<'a> {
     }
 
     /// `path` is opened for reading, perhaps not for the first time.
-    pub(super) fn opened_again(&mut self, path: &[u8]) {
-        if let Some(entry) = self.entries.get_mut(path) {
-            entry.opens = entry.opens.saturating_add(1);
-        }
+    pub(super) fn opened(&mut self, path: &[u8]) {
+        self.touches.note(path, Touched::Opened);
     }
 
     /// The directory `path` is about to be opened.
@@ -257,7 +263,8 @@ impl<'a> Observer<'a> {
         {
             self.behind_shim = None;
             let untouched = self.entries.values_mut().filter(|entry| !entry.access.changed);
-            untouched.for_each(|entry| (entry.access, entry.opens) = (Access::default(), 0));
+            untouched.for_each(|entry| entry.access = Access::default());
+            self.touches.forget();
             self.programs.clear();
             self.executed.clear();
         }

@@ -58,6 +58,7 @@ pub(super) fn observe(stopped: &Stopped<'_>, observer: &mut Observer<'_>, socket
         return;
     }
     let Some(row) = table::find(stopped.number) else { return };
+    observer.is_called_by(stopped.tid);
     if let Err(Unknown::Hole(what)) = take(stopped, row, observer, sockets) {
         observer.hazard(Hazard::Incomplete(format!("{}: {what}", row.name)));
     }
@@ -226,7 +227,14 @@ fn mode_made(tid: libc::pid_t, mode: u64) -> Result<u32, Unknown> {
 fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool) -> Result<(), Unknown> {
     match place_or_open(stopped, observer, at)? {
         Place::Path(named) => observer.look(&named, follow),
-        Place::Descriptor(tid, number) if follow => observer.descriptors.asked(tid, number),
+        Place::Descriptor(tid, number) if follow => {
+            observer.descriptors.asked(tid, number);
+            if !observer.descriptors.is_inherited(tid, number)
+                && let Place::Path(named) = behind(stopped, observer, tid, number)?
+            {
+                observer.look(&named, true);
+            }
+        }
         _ => {}
     }
     Ok(())

@@ -109,6 +109,11 @@ impl Inherited {
         self.note(tid, number, |used| used.asked = true);
     }
 
+    /// Whether what it stands for was inherited.
+    pub(super) fn is_inherited(&mut self, tid: libc::pid_t, number: RawFd) -> bool {
+        self.find(tid, number).is_some()
+    }
+
     /// What it stands for is opened anew, or leaves our sight. False if that was not inherited.
     pub(super) fn opened(&mut self, tid: libc::pid_t, number: RawFd) -> bool {
         let Some(object) = self.find(tid, number) else { return false };

@@ -27,6 +27,7 @@ mod linux {
     mod table;
     #[cfg(test)]
     mod tests;
+    mod touches;
 
     pub(in crate::exec) use session::{Session, start};
 }
@@ -37,8 +38,16 @@ mod linux;
 
 pub(super) use linux::{Session, start};
 
-/// What is not observed: directories, and what a version manager's shim does before it starts this program.
-pub(super) type Surroundings<'a> = (&'a [std::path::PathBuf], Option<&'a std::path::Path>);
+/// What is observed less, or more, than the rest.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Surroundings<'a> {
+    /// Directories that are nobody's input or output.
+    pub(super) unobserved: &'a [std::path::PathBuf],
+    /// What a version manager's shim does before it starts this program is not observed.
+    pub(super) behind_shim: Option<&'a std::path::Path>,
+    /// Paths of which every single look and opening is told.
+    pub(super) followed: &'a [std::path::PathBuf],
+}
 
 /// Why a watched run could not be started.
 #[derive(Debug)]

@@ -32,16 +32,14 @@ impl Observer<'_> {
 
     pub(super) fn open_for_reading(&mut self, named: &Named, follow: bool) {
         let path = &named.path;
+        self.opened(path);
         if self.is_own(path) {
             for real in self.behind_own(path, follow) {
                 self.open_for_reading(&Named { path: real, as_directory: named.as_directory }, follow);
             }
             return;
         }
-        if self.is_opened(path) {
-            return self.opened_again(path);
-        }
-        if self.is_ignored(path) {
+        if self.is_opened(path) || self.is_ignored(path) {
             return;
         }
         match look(path, follow) {
@@ -49,10 +47,7 @@ impl Observer<'_> {
             Found::NotDirectory => self.not_directory(path),
             Found::File(metadata) if self.is_own_by_another_name(path, &metadata) => {}
             Found::File(_) if named.as_directory => self.access(path).looked = true,
-            Found::File(_) => {
-                self.access(path).read = true;
-                self.opened_again(path);
-            }
+            Found::File(_) => self.access(path).read = true,
             Found::Directory(metadata) if self.is_own_by_another_name(path, &metadata) => {}
             Found::Directory(_) => {
                 self.about_to_list(path);

@@ -86,13 +86,32 @@ pub enum Import {
     FileFromEntry(Vec<u8>),
 }
 
-/// A named part of a source: a function, class or method, with the digestible bytes of it alone.
+/// A named part of a source with the digestible bytes of it alone. A name may stand for several pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// `train`, `Model.fit`; `<module>` for what stands outside of all.
+    /// What it is.
+    pub kind: PieceKind,
+    /// `train`, `Model.fit`, `RATE`; empty for what stands outside of all.
     pub name: String,
-    /// Its normal form.
+    /// Its normal form, without a docstring.
     pub bytes: Vec<u8>,
+    /// Its docstring, which counts only where something may read it; empty where there is none.
+    pub docstring: Vec<u8>,
+}
+
+/// What a piece of a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PieceKind {
+    /// What stands outside of all that has a name.
+    TopLevel,
+    /// A function.
+    Function,
+    /// A function of a class.
+    Method,
+    /// A class, less its methods.
+    Class,
+    /// A variable of the top level, with what it is set to.
+    Variable,
 }
 
 /// A language: one file or folder here. Adding one means writing this and naming it in [`by_name`];

@@ -1,4 +1,5 @@
-//! The files that sources of Ruby, Perl, R, Lua, PHP and Julia name by literals, recursively.
+//! The files that sources of Ruby, Perl, R, Lua, PHP and Julia, or of a language of the caller's own, name by
+//! literals, recursively.
 
 use super::super::entry::LanguageKind;
 use super::super::language::{Import, Language, Literal};
@@ -27,7 +28,7 @@ pub(super) fn language(kind: LanguageKind) -> Option<(Literal, &'static [&'stati
 }
 
 /// Reads the entry's source and every file that it names.
-pub(super) fn sources(view: &mut View<'_>, language: Literal, endings: &[&str]) -> Sources {
+pub(super) fn sources(view: &mut View<'_>, language: &dyn Language, endings: &[&str]) -> Sources {
     let mut sources = Sources::default();
     let Some((entry, bytes)) = view.entry_source() else {
         sources.computed_imports = true;
@@ -47,7 +48,7 @@ pub(super) fn sources(view: &mut View<'_>, language: Literal, endings: &[&str]) 
         }
         let parsed = language.parse(&bytes);
         let imports = parsed.imports.clone();
-        sources.add(path.clone(), bytes, parsed, &language);
+        sources.add(path.clone(), bytes, parsed, language);
         for import in &imports {
             let Some(file) = find(view, &mut sources, &path, import, endings) else { continue };
             if let Some(bytes) = view.world.read(&file) {

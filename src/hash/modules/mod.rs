@@ -63,13 +63,20 @@ pub struct Function {
 /// Reads the function that begins at `entry`.
 pub fn function(entry: &Entry, request: &Request, world: &mut dyn World) -> Function {
     let mut view = View { entry, world };
+    let own = match &entry.what {
+        What::Script(path) => request.languages.of(path),
+        _ => None,
+    };
+    if let Some(own) = own {
+        return literal::sources(&mut view, own.as_ref(), &[""]).finish(entry, request.exact_source);
+    }
     let sources = match entry.language {
         LanguageKind::Python => python::sources(&mut view),
         LanguageKind::JavaScript | LanguageKind::TypeScript => javascript::sources(&mut view),
         LanguageKind::Shell => shell::sources(&mut view),
         LanguageKind::Executable => Sources::default(),
         kind => match literal::language(kind) {
-            Some((language, endings)) => literal::sources(&mut view, language, endings),
+            Some((language, endings)) => literal::sources(&mut view, &language, endings),
             None => raw(&mut view),
         },
     };

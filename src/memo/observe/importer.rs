@@ -17,6 +17,12 @@ pub(super) struct Importer {
     active: bool,
     directories: BTreeSet<PathBuf>,
     names: BTreeSet<Vec<u8>>,
+    /// The language whose modules are looked at before they are loaded.
+    language: LanguageKind,
+    /// Python sources whose bytecode was asked for.
+    loaded: BTreeSet<PathBuf>,
+    /// The sources of the function: what was done with them is known one by one.
+    sources: BTreeSet<PathBuf>,
 }
 
 impl Importer {
@@ -24,7 +30,15 @@ impl Importer {
     pub(super) fn new(captured: &Captured, trace: &Trace) -> Self {
         let entry = &captured.command.entry;
         let active = entry.language == LanguageKind::Python && !captured.lists_directories;
-        let mut importer = Self { active, directories: BTreeSet::new(), names: BTreeSet::new() };
+        let loaded = trace.accesses.keys().filter_map(|path| stands_for(path));
+        let mut importer = Self {
+            active,
+            directories: BTreeSet::new(),
+            names: BTreeSet::new(),
+            language: entry.language,
+            loaded: loaded.collect(),
+            sources: captured.sources.iter().map(|source| source.absolute.clone()).collect(),
+        };
         if !active {
             return importer;
         }
@@ -33,7 +47,7 @@ impl Importer {
             importer.take_module(&source.absolute);
         }
         for (path, _) in trace.accesses.iter().filter(|(_, access)| access.read) {
-            let source = source_of_bytecode(path);
+            let source = stands_for(path);
             importer.take_module(source.as_deref().unwrap_or(path));
         }
         for (name, value) in &captured.environment {
@@ -69,6 +83,19 @@ impl Importer {
         self.active && (self.directories.contains(path) || path.file_name().is_some_and(library))
     }
 
+    /// Whether a look at `path`, which was read too, is taken for that of the importer that loaded it.
+    pub(super) fn loads(&self, path: &Path) -> bool {
+        let ends = |ends: &[&str]| path.extension().is_some_and(|own| ends.iter().any(|end| own == *end));
+        let is_module = match self.language {
+            LanguageKind::Python => self.loaded.contains(path) || ends(&["so", "pyc"]),
+            LanguageKind::JavaScript | LanguageKind::TypeScript => {
+                ends(&["js", "mjs", "cjs", "json", "node", "ts", "mts", "cts", "tsx", "jsx"])
+            }
+            _ => false,
+        };
+        is_module && !self.sources.contains(path)
+    }
+
     /// Names of all modules used, sorted.
     pub(super) fn names(&self) -> Vec<Vec<u8>> {
         self.names.iter().cloned().collect()
@@ -77,7 +104,7 @@ impl Importer {
 
 /// The source that a read of `path` stands for, if that is bytecode of a source that is there.
 pub(super) fn source_of(path: &Path) -> Option<PathBuf> {
-    source_of_bytecode(path).filter(|source| source.is_file())
+    stands_for(path).filter(|source| source.is_file())
 }
 
 /// A file's name up to the first dot.
@@ -88,7 +115,7 @@ fn stem(name: &OsStr) -> &[u8] {
 }
 
 /// `dir/x.py` for `dir/__pycache__/x.cpython-311.opt-1.pyc` (PEP 3147).
-fn source_of_bytecode(path: &Path) -> Option<PathBuf> {
+pub(super) fn stands_for(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?;
     let cache = path.parent().filter(|parent| parent.file_name() == Some(OsStr::new("__pycache__")))?;
     let bytes = name.as_bytes();
@@ -112,11 +139,7 @@ mod tests {
             ("/a/x.pyc", None),
             ("/a/__pycache__/x.txt", None),
         ] {
-            assert_eq!(
-                source_of_bytecode(Path::new(bytecode)).as_deref(),
-                source.map(Path::new),
-                "{bytecode}"
-            );
+            assert_eq!(stands_for(Path::new(bytecode)).as_deref(), source.map(Path::new), "{bytecode}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Whatever cannot be told for sure keeps the result from being kept.
 
 mod importer;
+mod own_source;
 mod programs;
 mod reading;
 mod scope;
@@ -13,6 +14,8 @@ mod writing;
 
 pub(super) use witness::Watcher;
 
+pub(super) use variables::named_by_values;
+
 use super::policy::Policy;
 use super::reason::NotKept;
 use super::stdin::StdinAtStart;
@@ -21,6 +24,7 @@ use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::{exclude, files};
 use crate::record::{Evidence, Observation, Places, Recall, StoredPath, Timestamp};
+use own_source::OwnSources;
 use scope::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -43,6 +47,11 @@ pub(super) struct Run<'a> {
     pub(super) declared_inputs: &'a Patterns,
     pub(super) declared_outputs: &'a Patterns,
     pub(super) ignored_writes: &'a Patterns,
+}
+
+/// The paths of which every single touch is asked for: sources that count in normal form.
+pub(super) fn followed(captured: &Captured) -> Vec<PathBuf> {
+    captured.sources.iter().map(|source| source.absolute.clone()).collect()
 }
 
 /// What decided a run's result, and what it left.
@@ -74,7 +83,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         contents: BTreeMap::new(),
         refusing: BTreeSet::new(),
         rewritten: Vec::new(),
-        by_bytecode: by_bytecode(trace),
+        own_sources: OwnSources::new(run.captured, trace),
         timed: Vec::new(),
     };
     observer.hazards()?;
@@ -111,8 +120,8 @@ struct Observer<'a> {
     observed: Observed,
     /// Every regular file whose content was used, in its present digest.
     contents: BTreeMap<PathBuf, crate::digest::Digest>,
-    /// Python sources whose bytecode was read.
-    by_bytecode: BTreeSet<PathBuf>,
+    /// Which sources of the function were run and nothing else.
+    own_sources: OwnSources,
     /// Files inside the root that were looked at and then written, with their times before.
     rewritten: Vec<(PathBuf, Timestamp)>,
     /// Directories inside the root in which something was tried and left no trace.
@@ -134,7 +143,7 @@ fn differs(before: Option<&Evidence>, now: Option<&Evidence>) -> bool {
             let directory = |evidence: &Evidence| evidence.mode & libc::S_IFMT == libc::S_IFDIR;
             if directory(before) && directory(now) {
                 // A directory's times move with its entries, which have paths of their own.
-                before.mode != now.mode
+                before.mode != now.mode || before.inode != now.inode
             } else {
                 before.size != now.size
                     || before.mode != now.mode
@@ -145,12 +154,6 @@ fn differs(before: Option<&Evidence>, now: Option<&Evidence>) -> bool {
         }
         _ => true,
     }
-}
-
-/// Python sources whose bytecode was read in their place.
-fn by_bytecode(trace: &Trace) -> BTreeSet<PathBuf> {
-    let read = trace.accesses.iter().filter(|(_, access)| access.read && !access.changed);
-    read.filter_map(|(path, _)| importer::source_of(path)).collect()
 }
 
 /// The directories below temporary and cache places in which the run created, renamed or removed an entry.

@@ -1,9 +1,9 @@
 //! What a run read, looked at, looked for and listed: how it was when the run began, or not kept.
 
 use super::importer::{self, Importer};
+use super::scope::Region;
 use super::{Observer, counted, present};
 use crate::exec::Access;
-use crate::hash::entry::{LanguageKind, What};
 use crate::hash::memory::FileMemory;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
@@ -11,7 +11,23 @@ use crate::record::{Evidence, FileState, Observation, Timestamp};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// What the entry of a directory is, by its mode.
+fn kind_of(mode: u32) -> files::EntryKind {
+    match mode & libc::S_IFMT {
+        libc::S_IFREG => files::EntryKind::File,
+        libc::S_IFDIR => files::EntryKind::Directory,
+        libc::S_IFLNK => files::EntryKind::Symlink,
+        libc::S_IFIFO => files::EntryKind::Pipe,
+        libc::S_IFSOCK => files::EntryKind::Socket,
+        _ => files::EntryKind::Device,
+    }
+}
+
+/// Permission bits with set-id and sticky.
+const PERMISSIONS: u32 = 0o7777;
 
 impl Observer<'_> {
     /// Whether looks at `path` say nothing about the result.
@@ -19,7 +35,7 @@ impl Observer<'_> {
         if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches(path) {
             return true;
         }
-        if self.is_source(path) && !self.is_read_as_data(path, access) {
+        if self.own_sources.is_run_alone(path) {
             return true;
         }
         let in_scratch = path.ancestors().any(|above| self.scratch.contains(above));
@@ -41,45 +57,36 @@ impl Observer<'_> {
         looked.map(|(path, _)| path.clone()).collect()
     }
 
-    /// Whether `path` is in the manifest in normal form.
-    fn is_source(&self, path: &Path) -> bool {
-        self.run.captured.sources.iter().any(|source| source.absolute == path)
-    }
-
-    /// Whether a source was opened more often than its interpreter does for running it: its bytes count then.
-    fn is_read_as_data(&self, path: &Path, access: Access) -> bool {
-        let entry = &self.run.captured.command.entry;
-        let is_main = matches!(&entry.what, What::Script(script) if script == path);
-        let expected = match entry.language {
-            _ if self.by_bytecode.contains(path) => 0,
-            // It looks first whether the script is an archive.
-            LanguageKind::Python if is_main => 2,
-            _ => 1,
-        };
-        let opens = self.trace.reopened.get(path).copied().unwrap_or_else(|| u32::from(access.read));
-        opens > expected
-    }
-
     pub(super) fn reads(&mut self) -> Result<(), NotKept> {
         let importer = Importer::new(self.run.captured, self.trace);
         let contents = self.contents();
         for (path, access) in &self.trace.accesses {
             // What was there before a change is observed with the change.
-            if access.changed || contents.contains(path) || self.is_ignored(path, *access) {
-                if contents.contains(path) && access.looked_at_link {
+            if contents.contains(path) {
+                if access.looked_at_link && !access.changed {
                     self.state(path, false)?;
+                }
+                continue;
+            }
+            if self.is_ignored(path, *access) {
+                continue;
+            }
+            if access.changed {
+                // Inside the root it was observed with the change.
+                if access.listed && self.scope.region(path) != Region::Inside {
+                    self.listing(path, &importer)?;
                 }
                 continue;
             }
             if access.listed {
                 self.listing(path, &importer)?;
             }
-            if !access.listed || access.looked_at_link {
+            if !access.listed || access.looked_at_link || !importer.lists(path) {
                 self.look(path, *access)?;
             }
         }
         let contents: Vec<PathBuf> = contents.into_iter().collect();
-        self.digest(&contents)
+        self.digest(&contents, &importer)
     }
 
     /// The regular files whose content was used; a source in place of its bytecode.
@@ -87,7 +94,7 @@ impl Observer<'_> {
         let mut contents = BTreeSet::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
             match importer::source_of(path) {
-                Some(source) if self.is_source(&source) => {}
+                Some(source) if self.own_sources.contains(&source) => {}
                 Some(source) => {
                     contents.insert(source);
                 }
@@ -199,13 +206,44 @@ impl Observer<'_> {
         };
         let Ok(metadata) = fs::metadata(path) else { return Err(NotKept::InputMoved(path.to_path_buf())) };
         let moved = self.moved(&metadata);
-        if moved && taken.is_none() {
+        if moved && !taken.is_some_and(|taken| self.is_moved_by_the_run_alone(path, taken)) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
         let evidence =
             if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
         self.observe(Observation::Listing { path: stored, everything, digest }, evidence);
         Ok(())
+    }
+
+    /// Observes what was in a directory that the run changed, moved or removed, as it was when the run began.
+    pub(super) fn original_listing(&mut self, path: &Path) -> Result<(), NotKept> {
+        let taken = self.watcher.listings.get(path).or_else(|| self.watcher.directories.get(path));
+        let Some(taken) = taken else { return Err(NotKept::InputMoved(path.to_path_buf())) };
+        let mut entries = taken.clone();
+        let below = self.watcher.before.range(path.to_path_buf()..);
+        let below = below.take_while(|(entry, _)| entry.starts_with(path));
+        for (entry, before) in below.filter(|(entry, _)| entry.parent() == Some(path)) {
+            let Some(name) = entry.file_name() else { continue };
+            entries.retain(|(known, _)| known != name);
+            entries.extend(before.evidence.map(|evidence| (name.to_owned(), kind_of(evidence.mode))));
+        }
+        entries.sort();
+        let everything = self.scope.is_named(path);
+        let digest = files::listing_digest(&counted(&entries, everything));
+        self.observe(Observation::Listing { path: self.stored(path), everything, digest }, None);
+        Ok(())
+    }
+
+    /// Whether all entries of a directory that came or went since it was listed did so by the run.
+    fn is_moved_by_the_run_alone(&self, directory: &Path, taken: &[(OsString, files::EntryKind)]) -> bool {
+        let Ok(now) = files::entries(directory, true) else { return false };
+        // What changes is known under its real name.
+        let Ok(directory) = fs::canonicalize(directory) else { return false };
+        let is_of_others = |(name, _): &&(OsString, files::EntryKind)| {
+            let path = directory.join(name);
+            !self.scope.ignores(&path) && !self.watcher.before.contains_key(&path)
+        };
+        now.iter().filter(is_of_others).eq(taken.iter().filter(is_of_others))
     }
 
     /// The entries of a directory without what the run itself made there and removed again.
@@ -228,7 +266,7 @@ impl Observer<'_> {
     }
 
     /// Digests the files that were read, in parallel where they are not known, and observes their contents.
-    fn digest(&mut self, paths: &[PathBuf]) -> Result<(), NotKept> {
+    fn digest(&mut self, paths: &[PathBuf], importer: &Importer) -> Result<(), NotKept> {
         let mut memory = FileMemory::new(self.run.recall);
         memory.prepare(paths.iter().cloned());
         for path in paths {
@@ -242,15 +280,34 @@ impl Observer<'_> {
                     _ => return Err(NotKept::InputMoved(path.clone())),
                 }
             };
-            let moved = fs::metadata(path).map_or(true, |metadata| self.moved(&metadata));
+            let metadata = fs::metadata(path);
+            let moved = metadata.as_ref().map_or(true, |metadata| self.moved(metadata));
             let young = self.watcher.young.get(path);
             if moved && !matches!(young, Some(FileState::File { digest: young, .. }) if *young == digest) {
                 return Err(NotKept::InputMoved(path.clone()));
             }
             self.contents.insert(path.clone(), digest);
             self.observe(Observation::Content { path: self.stored(path), digest }, evidence);
+            if let Ok(metadata) = metadata
+                && self.mode_counts(path, &metadata, importer)
+            {
+                let state = FileState::File { mode: metadata.mode() & PERMISSIONS, digest };
+                self.observe(Observation::State { path: self.stored(path), follow: true, state }, evidence);
+            }
         }
         memory.keep();
         Ok(())
+    }
+
+    /// Whether more than the content of a file that was read counts: it was also looked at by name, or executed. Then its
+    /// times count too. (Nobody takes a system's programs the right to be executed.)
+    fn mode_counts(&mut self, path: &Path, metadata: &fs::Metadata, importer: &Importer) -> bool {
+        let access = self.trace.accesses.get(path).copied().unwrap_or_default();
+        let is_inside = self.scope.relative(path).is_some();
+        let looked = access.looked && !importer.loads(path);
+        if looked && is_inside {
+            self.timed.push(path.to_path_buf());
+        }
+        looked || (access.executed && (is_inside || metadata.uid() != 0))
     }
 }

@@ -88,7 +88,12 @@ impl Scope {
         }
         let Ok(rest) = path.strip_prefix(&self.root) else {
             let tolerated = self.tolerated.iter().any(|place| path.starts_with(place));
-            return if tolerated { Region::Tolerated } else { Region::Outside };
+            return match tolerated {
+                true => Region::Tolerated,
+                // An editable install's first run leaves its bytecode where its sources are.
+                false if is_bytecode(path) && !self.is_named(path) => Region::Excluded,
+                false => Region::Outside,
+            };
         };
         match exclude::path_excluded(rest) {
             _ if self.is_named(path) => Region::Inside,
@@ -124,6 +129,12 @@ impl Scope {
     }
 }
 
+/// Whether `path` is Python's bytecode by its name, or the directory of it.
+fn is_bytecode(path: &Path) -> bool {
+    let in_cache = |path: &Path| path.file_name() == Some(OsStr::new("__pycache__"));
+    in_cache(path) || path.parent().is_some_and(in_cache)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +163,10 @@ mod tests {
             ("/big/go/x", Region::Tolerated),
             ("/scratch/job/x", Region::Tolerated),
             ("/etc/passwd", Region::Outside),
+            ("/home/u/lib/__pycache__", Region::Excluded),
+            ("/home/u/lib/__pycache__/a.pyc.140", Region::Excluded),
+            ("/home/u/lib/__pycache__/a/b", Region::Outside),
+            ("/home/u/lib/a~", Region::Outside),
         ] {
             assert_eq!(scope(&[]).region(Path::new(path)), region, "{path}");
         }

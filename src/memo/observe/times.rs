@@ -40,8 +40,8 @@ pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Place
         });
         let looked: Vec<(StoredPath, bool)> = looked.collect();
         for (path, follow) in looked {
-            if let Some(time) = modified(&places.resolve(&path), follow) {
-                observed.observations.push((Observation::Modified { path, follow, time }, None));
+            if let Some(Evidence { modified: time, changed, .. }) = evidence(&places.resolve(&path), follow) {
+                observed.observations.push((Observation::Modified { path, follow, time, changed }, None));
             }
         }
     } else if files.len() > 1 {
@@ -82,8 +82,12 @@ pub(super) fn around(
 }
 
 fn modified(path: &Path, follow: bool) -> Option<Timestamp> {
+    evidence(path, follow).map(|evidence| evidence.modified)
+}
+
+fn evidence(path: &Path, follow: bool) -> Option<Evidence> {
     let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-    metadata.ok().as_ref().map(|metadata| Evidence::of(metadata).modified)
+    metadata.ok().as_ref().map(Evidence::of)
 }
 
 #[cfg(test)]

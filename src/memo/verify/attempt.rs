@@ -109,12 +109,13 @@ impl Attempt<'_> {
             // What it saw was not recorded.
             return Vec::new();
         }
+        let secret = || self.bench.recall.secret();
         let present = Present {
             places: self.bench.places,
             environment: &self.captured.environment,
             umask: crate::exec::umask,
             superuser: rustix::process::geteuid().is_root(),
-            secret: self.bench.recall.secret(),
+            secret: &secret,
             now: Timestamp::now(),
         };
         // What it read from standard input is given to it again.
@@ -181,6 +182,7 @@ impl Attempt<'_> {
             watch,
             unobserved: &unobserved,
             behind_shim: self.captured.behind_shim.as_deref(),
+            followed: &[],
         };
         self.bench.executor.run(spec, follower, undo)
     }

@@ -9,8 +9,8 @@ use crate::exec::Stdin;
 use crate::hash::files;
 use crate::hash::look::rest_of;
 use crate::hash::manifest::{Manifest, Part, Value};
-use crate::hash::request::{Request, StdinPart};
-use crate::memo::references::{Products, resolve_references};
+use crate::hash::request::{Languages, Request, StdinPart};
+use crate::memo::references::{Held, Products, resolve_references};
 use crate::record::{Commit, Coverage, Observation, StdinUse};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -22,7 +22,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// When a product that a word stands for is no longer stored.
-pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -> Result<Request> {
+pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -> Result<(Request, Held)> {
     let directory = bench.places.resolve(&commit.directory);
     let mut request = Request {
         words: commit.words.iter().map(|word| OsString::from_vec(word.clone())).collect(),
@@ -35,11 +35,13 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
         outputs: Vec::new(),
         tools: Vec::new(),
         stdin: StdinPart::None,
+        stdin_mentions: Vec::new(),
         salt: None,
         exact_source: false,
         env_strict: false,
         redactions: Vec::new(),
         words_are_inputs: commit.coverage == Coverage::Declared,
+        languages: Languages::default(),
     };
     for (part, value) in manifest.facts() {
         match (part, value) {
@@ -70,8 +72,8 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
             _ => {}
         }
     }
-    resolve_references(&mut request, &ByDigest, bench.store)?;
-    Ok(request)
+    let held = resolve_references(&mut request, &ByDigest, bench.store)?;
+    Ok((request, held))
 }
 
 /// Whether a word was not stored.

@@ -18,6 +18,7 @@ pub use cause::Cause;
 pub use contents::Contrast;
 
 use super::reason::Difference;
+use super::references::Held;
 use crate::digest::{CommitId, Digest};
 use crate::error::{Error, Kind, Result};
 use crate::exec::Executor;
@@ -165,7 +166,7 @@ type Prints = BTreeMap<Item, Digest>;
 /// # Errors
 /// The recorded result is damaged or gone; something could not be put back.
 pub fn verify(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Verdict> {
-    let (request, captured) = match prepare(bench, recorded)? {
+    let (request, captured, _held) = match prepare(bench, recorded)? {
         Ok(prepared) => prepared,
         Err(obstacles) => return Ok(Verdict::CannotRun(obstacles)),
     };
@@ -203,13 +204,16 @@ fn judge(departures: &mut [Departure], first: &Prints, second: &Prints) {
 }
 
 /// The call as it was made, if what is known before a run is what it was then.
-fn prepare(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Result<(Request, Captured), Vec<Obstacle>>> {
+fn prepare(
+    bench: &Bench<'_>,
+    recorded: Recorded<'_>,
+) -> Result<Result<(Request, Captured, Held), Vec<Obstacle>>> {
     let other = |words: String| Ok(Err(vec![Obstacle::Other(words)]));
     if call::is_redacted(recorded.manifest) {
         return other("an argument was redacted, and is known by its digest alone".to_owned());
     }
-    let mut request = match call::request(bench, recorded.commit, recorded.manifest) {
-        Ok(request) => request,
+    let (mut request, held) = match call::request(bench, recorded.commit, recorded.manifest) {
+        Ok(called) => called,
         Err(error) if error.kind() == Kind::Damaged => {
             return other(format!("a product that it was made from is no longer stored: {error}"));
         }
@@ -232,7 +236,7 @@ fn prepare(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Result<(Request,
         }
     }
     if captured.key == recorded.commit.key {
-        return Ok(Ok((request, captured)));
+        return Ok(Ok((request, captured, held)));
     }
     let changes = captured.manifest.diff(recorded.manifest);
     if changes.is_empty() {

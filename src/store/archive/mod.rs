@@ -29,12 +29,14 @@ use std::path::Path;
 const WINDOW: u32 = 27;
 
 /// What was exported or imported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
     /// Commits; of an import those that were not there before.
     pub commits: u64,
     /// Commits that were left out: of an export those that lost a blob, of an import those that are there.
     pub skipped: u64,
+    /// Commits that an export of everything left out, since something of them is damaged.
+    pub damaged: Vec<CommitId>,
     /// Blobs in the archive.
     pub blobs: u64,
     /// Bytes of those, uncompressed.
@@ -42,7 +44,7 @@ pub struct Moved {
 }
 
 impl LocalStore {
-    /// Writes commits with all that they need; with no ids all that have lost nothing.
+    /// Writes commits with all that they need; with no ids all that have lost nothing and are not damaged.
     ///
     /// # Errors
     /// When a commit is not there, a named one or a blob is damaged, or `to` does not take it.
@@ -53,8 +55,24 @@ impl LocalStore {
         let chosen = self.choose(ids, &mut moved)?;
         let edges = self.read_index(|index| index.all_edges())?;
         let (mut entries, mut blobs) = (Vec::new(), BTreeMap::new());
-        for id in &chosen {
-            let listed = self.listed(id)?;
+        // One that is named is wanted; of everything, what is left is worth having.
+        let all = ids.is_empty();
+        let mut checked = HashMap::new();
+        for (done, id) in (0_u64..).zip(&chosen) {
+            let listed = match self.listed(id) {
+                Err(error) if all && error.kind() == Kind::Damaged => {
+                    moved.damaged.push(*id);
+                    continue;
+                }
+                listed => listed?,
+            };
+            if all {
+                progress(Progress { step: "checking", done, total: chosen.len() as u64 });
+                if !self.all_true(&listed.brief.blobs, &mut checked)? {
+                    moved.damaged.push(*id);
+                    continue;
+                }
+            }
             let record = record_of(&listed, &edges).to_bytes();
             entries.push(Entry { id: *id, digest: Digest::of(&record), size: record.len() as u64 });
             for blob in &listed.brief.blobs {
@@ -72,6 +90,25 @@ impl LocalStore {
         moved.bytes = table.bytes();
         self.write_archive(&table, &edges, to, progress)?;
         Ok(moved)
+    }
+
+    /// Whether all of these blobs are there and whole.
+    fn all_true(&self, blobs: &[BlobId], checked: &mut HashMap<BlobId, bool>) -> Result<bool> {
+        for blob in blobs {
+            let known = match checked.get(blob) {
+                Some(known) => *known,
+                None => match self.blobs.read(blob) {
+                    Ok(_) => true,
+                    Err(error) if error.kind() == Kind::Damaged => false,
+                    Err(error) => return Err(error),
+                },
+            };
+            checked.insert(*blob, known);
+            if !known {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn choose(&self, ids: &[CommitId], moved: &mut Moved) -> Result<Vec<CommitId>> {
@@ -231,6 +268,7 @@ impl LocalStore {
         Ok(Moved {
             commits: inserted.iter().filter(|(_, _, new)| *new).count() as u64,
             skipped,
+            damaged: Vec::new(),
             blobs: blobs.len() as u64,
             bytes: table.bytes(),
         })

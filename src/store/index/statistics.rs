@@ -79,6 +79,7 @@ impl Index {
                 return Ok(());
             }
             let mut hits: HashMap<CommitId, (i64, Timestamp)> = HashMap::new();
+            let mut unrecorded: i64 = 0;
             for event in events {
                 match event {
                     Event::Hit { commit, at } => {
@@ -86,8 +87,11 @@ impl Index {
                         *times += 1;
                         *newest = (*newest).max(*at);
                     }
-                    Event::Missed { command, reason, detail, at } => {
+                    Event::Missed { command, reason, detail, recorded, at } => {
                         fold_missed(transaction, command, reason, detail, *at)?;
+                        if !recorded {
+                            unrecorded += 1;
+                        }
                     }
                 }
             }
@@ -97,7 +101,10 @@ impl Index {
                 clock = clock.see(newest);
             }
             write_clock(transaction, clock)?;
-            transaction.execute("UPDATE totals SET folded = ?1", params![log.as_bytes()])?;
+            transaction.execute(
+                "UPDATE totals SET folded = ?1, missed = missed + ?2",
+                params![log.as_bytes(), unrecorded],
+            )?;
             bound_missed(transaction)
         })
     }
@@ -191,7 +198,6 @@ fn fold_missed(
          ON CONFLICT DO UPDATE SET times = times + 1, newest = max(newest, excluded.newest)",
     )?;
     statement.execute(params![reason, detail, command, at.0])?;
-    transaction.prepare_cached("UPDATE totals SET missed = missed + 1")?.execute([])?;
     Ok(())
 }
 

@@ -151,7 +151,7 @@ fn remove(path: &Path) -> std::io::Result<()> {
 }
 
 fn mode_of(path: &Path, mode: u32) -> std::io::Result<()> {
-    let mode = if path.is_dir() || is_code(path) { mode | 0o700 } else { mode };
+    let mode = if path.is_dir() { mode | 0o700 } else { mode };
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 

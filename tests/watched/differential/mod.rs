@@ -12,7 +12,7 @@ use crate::twin::Outcome;
 use changes::Change;
 use program::Program;
 use random::Random;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -25,6 +25,8 @@ const STEPS: usize = 8;
 /// Scenarios at the small scale, and at the full one.
 const FEW: usize = 60;
 const ALL: usize = 1250;
+/// Steps after which the tally is told.
+const TOLD_EVERY: usize = 250;
 
 /// What came of all steps.
 #[derive(Default)]
@@ -33,7 +35,17 @@ struct Tally {
     hits: AtomicUsize,
     kept: AtomicUsize,
     not_kept: AtomicUsize,
-    wrong: Mutex<Vec<String>>,
+    /// Seeds of scenarios in which a result was wrong.
+    wrong: Mutex<Vec<u64>>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [steps, hits, kept, not_kept] =
+            [&self.steps, &self.hits, &self.kept, &self.not_kept].map(|count| count.load(Ordering::Relaxed));
+        let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner).len();
+        write!(to, "{steps} steps: {hits} hits, {kept} kept, {not_kept} not kept, {wrong} wrong")
+    }
 }
 
 #[test]
@@ -64,11 +76,10 @@ fn cashet_gives_what_the_bare_command_gives() {
             });
         }
     });
-    let wrong = tally.wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("{tally}");
     let (steps, hits) = (tally.steps.into_inner(), tally.hits.into_inner());
-    let (kept, not_kept) = (tally.kept.into_inner(), tally.not_kept.into_inner());
-    println!("{steps} steps: {hits} hits, {kept} kept, {not_kept} not kept, {} wrong", wrong.len());
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let wrong = tally.wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
+    assert!(wrong.is_empty(), "wrong results, told above, of these seeds: {wrong:?}");
     // A run in which nothing is ever replayed would prove nothing.
     assert!(given.is_some() || hits * 10 > steps, "{hits} hits of {steps}");
 }
@@ -92,19 +103,18 @@ fn scenario(seed: u64, tally: &Tally, told: bool) {
         }
         let (outcome, differences) = world.compare(&program);
         writeln!(story, "  {step}. {change:?} → {outcome:?}").unwrap();
-        if tally.steps.fetch_add(1, Ordering::Relaxed) % 1000 == 999 {
-            let hits = tally.hits.load(Ordering::Relaxed);
-            println!("… {} steps, {hits} hits", tally.steps.load(Ordering::Relaxed));
-        }
         let counter = match outcome {
             Outcome::Hit => &tally.hits,
             Outcome::Kept => &tally.kept,
             Outcome::NotKept(_) | Outcome::Bypass => &tally.not_kept,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        if tally.steps.fetch_add(1, Ordering::Relaxed) % TOLD_EVERY == TOLD_EVERY - 1 {
+            println!("… {tally}, seed {seed}");
+        }
         if !differences.is_empty() {
-            let text = format!("seed {seed}\n{program}\n{story}  {}", differences.join("\n  "));
-            tally.wrong.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+            println!("WRONG: seed {seed}, step {step}\n{program}\n{story}  {}", differences.join("\n  "));
+            tally.wrong.lock().unwrap_or_else(PoisonError::into_inner).push(seed);
             if told {
                 world.0.keep();
             }

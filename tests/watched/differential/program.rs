@@ -28,9 +28,9 @@ impl Program {
     pub(super) fn new(random: &mut Random) -> Self {
         let python = random.chance(1, 4);
         let count = 1 + random.below(4);
-        let other = shell(random, 1);
-        let tool = format!("#!/bin/sh\n{}", shell(random, 1));
-        let module = format!("import os\ndef work():\n{}", indented(&py(random, 1)));
+        let other = shell(random, 1, Starts::Nothing);
+        let tool = format!("#!/bin/sh\n{}", shell(random, 1, Starts::Nothing));
+        let module = format!("import os\ndef work():\n{}", indented(&py(random, 1, Starts::Nothing)));
         let settings = "NAME=VAR1\n".to_owned();
         let mut files = vec![
             ("sub.sh".to_owned(), other),
@@ -43,12 +43,12 @@ impl Program {
         let words = if python {
             let text = format!(
                 "import glob, os, shutil, subprocess, sys\narg = sys.argv[1]\nos.chdir('.')\n{}",
-                py(random, count)
+                py(random, count, Starts::Others)
             );
             files.push(("s.py".to_owned(), text));
             ["/usr/bin/python3", "s.py"].map(str::to_owned).to_vec()
         } else {
-            let mut text = shell(random, count);
+            let mut text = shell(random, count, Starts::Others);
             if random.chance(5, 6) {
                 text.push_str("exit 0\n");
             }
@@ -73,14 +73,25 @@ fn directory(random: &mut Random) -> &'static str {
     random.pick(&DIRECTORIES)
 }
 
-fn shell(random: &mut Random, count: usize) -> String {
-    (0..count).map(|_| statement(random) + "\n").collect()
+/// What a program may start. One that could start itself, by whatever way, would never end.
+#[derive(Clone, Copy)]
+enum Starts {
+    Nothing,
+    Others,
 }
 
-fn statement(random: &mut Random) -> String {
+fn shell(random: &mut Random, count: usize, starts: Starts) -> String {
+    (0..count).map(|_| statement(random, starts) + "\n").collect()
+}
+
+fn statement(random: &mut Random, starts: Starts) -> String {
     let (p, q) = (file(random), file(random));
     let (d, e) = (directory(random), directory(random));
-    match random.below(62) {
+    let kinds = match starts {
+        Starts::Nothing => 69,
+        Starts::Others => 76,
+    };
+    match random.below(kinds) {
         0 => format!("cat {p}"),
         1 => format!("cat {p} 2>/dev/null"),
         2 => format!("wc -c < {p}"),
@@ -94,7 +105,7 @@ fn statement(random: &mut Random) -> String {
         10 => format!("ls {d}"),
         11 => format!("echo {d}/*"),
         12 => format!("for x in {d}/*; do [ -f \"$x\" ] && cat \"$x\"; done"),
-        13 => format!("find {d} -name .cashet -prune -o -print | sort"),
+        13 => format!("find {d} -name .cashet -prune -o -name __pycache__ -prune -o -print | sort"),
         14 => format!("echo \"$1 wrote\" > {p}"),
         15 => format!("cat {p} > {q}"),
         16 => format!("cp {p} {q}"),
@@ -118,8 +129,8 @@ fn statement(random: &mut Random) -> String {
         34 => format!("sed -i s/a/b/ {p}"),
         35 => format!("[ -e {p} ] || echo made > {p}"),
         36 => "echo \"${VAR1-unset} ${VAR2-unset}\"".to_owned(),
-        37 => "sh sub.sh".to_owned(),
-        38 => "./tool".to_owned(),
+        37 => format!("[ -r {p} ] && cat {p}"),
+        38 => format!("cp -r d1 {}/copy", random.pick(&["d0", "d2", "n3"])),
         // Never into what it reads, under whichever name: which end of the pipe comes first would decide.
         39 => format!("{{ cat {p} | tr a b > {q}.new; }} 2>/dev/null"),
         40 => format!("(cd {d} && cat f3; ls)"),
@@ -143,14 +154,25 @@ fn statement(random: &mut Random) -> String {
         58 => format!("echo early > {d}/early; ls {d}"),
         59 => format!("exec 3< {p}; rm -f {p}; cat <&3; exec 3<&-"),
         60 => format!("cat {p} {q} | sort | uniq -c"),
+        61 => "[ -x s.sh ] && echo executable".to_owned(),
+        62 => "stat -c '%s %a' s.sh sub.sh".to_owned(),
+        63 => "wc -c < s.sh".to_owned(),
+        64 => "[ s.sh -nt t0 ] && echo newer; [ -s sub.sh ] && echo some".to_owned(),
+        65 => "(tail -n 1 s.sh; [ -x sub.sh ]) && echo read".to_owned(),
+        66 => "read x < sub.sh && echo \"$x\"".to_owned(),
+        67 => format!("[ t0 -nt {p} ] && cat {p}"),
+        68 => "ls -l s.sh tool | cut -c 1-10".to_owned(),
+        69 | 70 => "sh sub.sh".to_owned(),
+        71 | 72 => "./tool".to_owned(),
+        73 | 74 => ". ./sub.sh".to_owned(),
         _ => format!("PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -c 'import mod; mod.work()'; test -f {p}"),
     }
 }
 
-fn py(random: &mut Random, count: usize) -> String {
+fn py(random: &mut Random, count: usize, starts: Starts) -> String {
     let mut text = String::new();
     for _ in 0..count {
-        let work = python_statement(random);
+        let work = python_statement(random, starts);
         text.push_str("try:\n");
         text.push_str(&indented(&work));
         text.push_str("except Exception as error:\n    print(type(error).__name__)\n");
@@ -158,10 +180,14 @@ fn py(random: &mut Random, count: usize) -> String {
     text
 }
 
-fn python_statement(random: &mut Random) -> String {
+fn python_statement(random: &mut Random, starts: Starts) -> String {
     let (p, q) = (file(random), file(random));
     let (d, e) = (directory(random), directory(random));
-    match random.below(38) {
+    let kinds = match starts {
+        Starts::Nothing => 42,
+        Starts::Others => 47,
+    };
+    match random.below(kinds) {
         0 | 1 => format!("print(open('{p}').read())"),
         2 => format!("print(os.path.exists('{p}'), os.path.isdir('{d}'))"),
         3 => format!("print(sorted(os.listdir('{d}')))"),
@@ -181,9 +207,9 @@ fn python_statement(random: &mut Random) -> String {
         17 => format!("shutil.copytree('{d}', 'd2/copy', symlinks=True)"),
         18 => format!("shutil.rmtree('{d}/d3')"),
         19 => format!("shutil.move('{p}', '{d}')"),
-        20 => "print(subprocess.run(['sh', 'sub.sh'], capture_output=True).stdout)".to_owned(),
+        20 => format!("print(os.path.isfile('{p}') and open('{p}').read())"),
         21 => format!("print(oct(os.stat('{p}').st_mode), os.stat('{p}').st_size)"),
-        22 => "import mod\nmod.work()".to_owned(),
+        22 => "print(os.path.getsize('s.py'), oct(os.stat('mod.py').st_mode))".to_owned(),
         23 => format!("print(sorted((e.name, e.is_dir()) for e in os.scandir('{d}')))"),
         24 => format!("os.truncate('{p}', 2)"),
         25 => format!("print(os.readlink('{p}'))"),
@@ -198,6 +224,13 @@ fn python_statement(random: &mut Random) -> String {
         34 => format!("print(open('mod.py').read().count('#'), os.path.lexists('{p}'))"),
         35 => format!("with os.scandir('{d}') as es: print(len(list(es)))\nos.mkdir('{e}/fresh')"),
         36 => format!("print(os.access('{p}', os.X_OK), os.path.getsize('{q}'))"),
-        _ => format!("fd = os.open('{p}', os.O_WRONLY | os.O_TRUNC)\nos.write(fd, b'trunc')\nos.close(fd)"),
+        37 => "print(os.access('mod.py', os.X_OK), os.lstat('s.py').st_size)".to_owned(),
+        38 => "print(os.path.getmtime('mod.py') > os.path.getmtime('t0'))".to_owned(),
+        39 => "print(os.stat('mod.py').st_size)".to_owned(),
+        40 => format!("shutil.copymode('{p}', '{q}')\nprint(os.path.getmtime('{p}') > os.path.getmtime('t1'))"),
+        41 => format!("fd = os.open('{p}', os.O_WRONLY | os.O_TRUNC)\nos.write(fd, b'trunc')\nos.close(fd)"),
+        42 | 43 => "print(subprocess.run(['sh', 'sub.sh'], capture_output=True).stdout)".to_owned(),
+        44 | 45 => "import mod\nmod.work()".to_owned(),
+        _ => "import mod\nprint(os.path.getsize(mod.__file__))".to_owned(),
     }
 }

@@ -1,6 +1,7 @@
 //! Reading, looking, missing, listing.
 
 use super::*;
+use crate::exec::watch::Surroundings;
 
 #[test]
 fn a_pipeline_reads_looks_misses_and_makes() {
@@ -157,7 +158,7 @@ fn what_cannot_be_started_is_said() {
         let mut witness = Changes::default();
         std::thread::scope(|scope| {
             let Err(StartError::Spawn(error)) =
-                start_with(&[mechanism], scope, &plan, &mut witness, (&[], None))
+                start_with(&[mechanism], scope, &plan, &mut witness, Surroundings::default())
             else {
                 panic!("it was started");
             };

@@ -1,6 +1,7 @@
 //! Making, changing, moving, removing.
 
 use super::*;
+use crate::exec::watch::Surroundings;
 
 /// Runs `script` in a new directory with a file `old` in it.
 fn changed(mechanism: Mechanism, script: &str) -> (tempfile::TempDir, Ran) {
@@ -190,7 +191,8 @@ fn the_witness_is_told_before_it_happens() {
         let plan = Plan::new(Path::new("/bin/sh"), &words, &environment, given).unwrap();
         let mut witness = Before(Vec::new());
         std::thread::scope(|scope| {
-            let mut session = start_with(&[mechanism], scope, &plan, &mut witness, (&[], None)).unwrap();
+            let mut session =
+                start_with(&[mechanism], scope, &plan, &mut witness, Surroundings::default()).unwrap();
             session.reap().unwrap();
             session.finish(Duration::from_secs(5));
         });

@@ -1,6 +1,7 @@
 //! The same as another user, and under another watch.
 
 use super::*;
+use crate::exec::watch::Surroundings;
 
 /// As in earnest.
 const BEST: &[Mechanism] = &[Mechanism::Notify, Mechanism::Trace];
@@ -79,7 +80,7 @@ fn gaining() {
             Plan::new(Path::new(gains), &words, &[], [Given::Inherited, Given::Inherited, Given::Inherited]);
         let (plan, mut witness) = (plan.unwrap(), Changes::default());
         std::thread::scope(|scope| {
-            let started = start_with(&[mechanism], scope, &plan, &mut witness, (&[], None));
+            let started = start_with(&[mechanism], scope, &plan, &mut witness, Surroundings::default());
             assert!(matches!(started, Err(StartError::Unavailable(_))));
         });
     }

@@ -11,7 +11,7 @@ mod reaching;
 
 use super::session::{Mechanism, start_with};
 use crate::exec::spawn::{Given, Plan};
-use crate::exec::watch::StartError;
+use crate::exec::watch::{StartError, Surroundings};
 use crate::exec::{Access, Hazard, Trace, Witness};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -102,13 +102,13 @@ impl Watched {
         let mut witness = Changes::default();
         let mut unobserved = self.unobserved;
         unobserved.push(folder.path().to_owned());
+        let surroundings = Surroundings { unobserved: &unobserved, ..Surroundings::default() };
         let (status, trace) = std::thread::scope(|scope| {
-            let mut session =
-                match start_with(self.mechanisms, scope, &plan, &mut witness, (&unobserved, None)) {
-                    Ok(session) => session,
-                    Err(StartError::Spawn(error)) => panic!("cannot start: {error}"),
-                    Err(StartError::Unavailable(reason)) => panic!("unavailable: {reason}"),
-                };
+            let mut session = match start_with(self.mechanisms, scope, &plan, &mut witness, surroundings) {
+                Ok(session) => session,
+                Err(StartError::Spawn(error)) => panic!("cannot start: {error}"),
+                Err(StartError::Unavailable(reason)) => panic!("unavailable: {reason}"),
+            };
             let (status, _) = session.reap().unwrap();
             (status, session.finish(self.grace))
         });

@@ -1,6 +1,7 @@
 //! Processes that outlive the command.
 
 use super::*;
+use crate::exec::watch::Surroundings;
 use std::time::Instant;
 
 fn wait_for(path: &Path) -> String {
@@ -75,7 +76,7 @@ fn a_run_that_nobody_waits_for_any_more_goes_on() {
         let plan = Plan::new(Path::new("/bin/sh"), &words, &environment, given).unwrap();
         let mut witness = Changes::default();
         std::thread::scope(|scope| {
-            drop(start_with(&[mechanism], scope, &plan, &mut witness, (&[], None)).unwrap());
+            drop(start_with(&[mechanism], scope, &plan, &mut witness, Surroundings::default()).unwrap());
         });
         assert_eq!(wait_for(&folder.path().join("done")), "done\n");
     }

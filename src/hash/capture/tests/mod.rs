@@ -7,7 +7,7 @@ mod remembered;
 use super::*;
 use crate::hash::entry::LanguageKind;
 use crate::hash::manifest::Value;
-use crate::hash::request::{Reference, StdinPart};
+use crate::hash::request::{Languages, Reference, StdinPart};
 use crate::record::Places;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -83,11 +83,13 @@ impl Sandbox {
             outputs: Vec::new(),
             tools: Vec::new(),
             stdin: StdinPart::None,
+            stdin_mentions: Vec::new(),
             salt: None,
             exact_source: false,
             env_strict: false,
             redactions: Vec::new(),
             words_are_inputs: false,
+            languages: Languages::default(),
         }
     }
 

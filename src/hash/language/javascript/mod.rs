@@ -11,9 +11,12 @@ mod shape;
 
 use super::guarded::quietly;
 use super::surrogates::has_lone_surrogate;
-use super::{Language, NormalForm, Parsed, Piece};
+use super::{Language, NormalForm, Parsed, Piece, PieceKind};
 use oxc_allocator::Allocator;
-use oxc_ast::ast::{Declaration, ExportDefaultDeclarationKind, Program, Statement};
+use oxc_ast::ast::{
+    BindingPattern, Declaration, ExportDefaultDeclarationKind, Expression, Program, Statement,
+    VariableDeclaration,
+};
 use oxc_codegen::{Codegen, CodegenOptions};
 use oxc_parser::config::RuntimeParserConfig;
 use oxc_parser::{ParseOptions, Parser, ParserReturn};
@@ -168,21 +171,27 @@ impl Language for JavaScript {
 
     fn pieces(&self, source: &[u8]) -> Vec<Piece> {
         let pieces = self.with_program(source, |read, _| {
-            let named: Vec<(String, Span)> = read.program.body.iter().filter_map(named).collect();
+            let named: Vec<(PieceKind, String, Span)> = read.program.body.iter().filter_map(named).collect();
             named
         });
         let Some(named) = pieces else { return Vec::new() };
-        let mut pieces = vec![Piece { name: "<module>".to_owned(), bytes: Vec::new() }];
-        let mut outside = source.to_vec();
-        for (name, span) in named.into_iter().rev() {
+        let mut pieces = Vec::new();
+        let (mut outside, mut at) = (Vec::new(), 0);
+        for (kind, name, span) in named {
             let range = span.start as usize..span.end as usize;
-            let Some(text) = source.get(range.clone()) else { continue };
-            pieces.insert(1, Piece { name, bytes: self.alone(text) });
-            outside.splice(range, std::iter::empty());
+            let (Some(before), Some(text)) = (source.get(at..range.start), source.get(range.clone())) else {
+                continue;
+            };
+            outside.extend_from_slice(before);
+            pieces.push(Piece { kind, name, bytes: self.alone(text), docstring: Vec::new() });
+            at = range.end;
         }
-        if let Some(module) = pieces.first_mut() {
-            module.bytes = self.alone(&outside);
-        }
+        outside.extend_from_slice(source.get(at..).unwrap_or_default());
+        let bytes = self.alone(&outside);
+        pieces.insert(
+            0,
+            Piece { kind: PieceKind::TopLevel, name: String::new(), bytes, docstring: Vec::new() },
+        );
         pieces
     }
 }
@@ -209,26 +218,48 @@ fn print(program: &Program<'_>) -> String {
     Codegen::new().with_options(CodegenOptions::minify()).build(program).code
 }
 
-/// The name of a top-level function or class, and where it stands.
-fn named(statement: &Statement<'_>) -> Option<(String, Span)> {
-    let (name, span) = match statement {
-        Statement::FunctionDeclaration(function) => (function.id.as_ref()?.name, function.span),
-        Statement::ClassDeclaration(class) => (class.id.as_ref()?.name, class.span),
+/// A top-level function, class or variable: what it is, its name, and where it stands.
+fn named(statement: &Statement<'_>) -> Option<(PieceKind, String, Span)> {
+    let (kind, name) = match statement {
+        Statement::FunctionDeclaration(function) => {
+            (PieceKind::Function, function.id.as_ref()?.name.as_str())
+        }
+        Statement::ClassDeclaration(class) => (PieceKind::Class, class.id.as_ref()?.name.as_str()),
+        Statement::VariableDeclaration(variables) => variable(variables)?,
         Statement::ExportDeclaration(export) => match &export.declaration {
-            Declaration::FunctionDeclaration(function) => (function.id.as_ref()?.name, statement.span()),
-            Declaration::ClassDeclaration(class) => (class.id.as_ref()?.name, statement.span()),
+            Declaration::FunctionDeclaration(function) => {
+                (PieceKind::Function, function.id.as_ref()?.name.as_str())
+            }
+            Declaration::ClassDeclaration(class) => (PieceKind::Class, class.id.as_ref()?.name.as_str()),
+            Declaration::VariableDeclaration(variables) => variable(variables)?,
             _ => return None,
         },
         Statement::ExportDefaultDeclaration(export) => match &export.declaration {
             ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
-                (function.id.as_ref()?.name, export.span)
+                (PieceKind::Function, function.id.as_ref()?.name.as_str())
             }
-            ExportDefaultDeclarationKind::ClassDeclaration(class) => (class.id.as_ref()?.name, export.span),
+            ExportDefaultDeclarationKind::ClassDeclaration(class) => {
+                (PieceKind::Class, class.id.as_ref()?.name.as_str())
+            }
             _ => return None,
         },
         _ => return None,
     };
-    Some((name.to_string(), span))
+    Some((kind, name.to_string(), statement.span()))
+}
+
+/// A declaration of one plain name; what it is set to may be a function or a class.
+fn variable<'a>(declaration: &'a VariableDeclaration<'_>) -> Option<(PieceKind, &'a str)> {
+    let [one] = declaration.declarations.as_slice() else { return None };
+    let BindingPattern::BindingIdentifier(name) = &one.id else { return None };
+    let kind = match &one.init {
+        Some(Expression::ArrowFunctionExpression(_) | Expression::FunctionExpression(_)) => {
+            PieceKind::Function
+        }
+        Some(Expression::ClassExpression(_)) => PieceKind::Class,
+        _ => PieceKind::Variable,
+    };
+    Some((kind, name.name.as_str()))
 }
 
 /// The text of a source that the parser reads as every engine does, as far as bytes can tell.

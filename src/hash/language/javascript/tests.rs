@@ -236,16 +236,18 @@ fn imports_are_found_wherever_they_stand() {
 
 #[test]
 fn functions_and_classes_are_pieces() {
-    let source = "const a = 1;\nfunction f() { return 1 }\nexport class G { h() {} }\nexport default function i() {}\n";
+    let source = "const a = 1, b = 2;\nlet c = 3;\nfunction f() { return 1 }\nexport class G { h() {} }\nexport const j = () => 5;\nexport default function i() {}\n";
     let pieces = |source: &str| JavaScript::plain().pieces(source.as_bytes());
     let names: Vec<String> = pieces(source).into_iter().map(|piece| piece.name).collect();
-    assert_eq!(names, ["<module>", "f", "G", "i"]);
+    assert_eq!(names, ["", "c", "f", "G", "j", "i"]);
     let changed = |other: &str| {
         let pairs = pieces(source).into_iter().zip(pieces(other));
         pairs.filter(|(one, other)| one != other).map(|(one, _)| one.name).collect::<Vec<_>>()
     };
     assert_eq!(changed(&source.replace("return 1", "return 2")), ["f"]);
-    assert_eq!(changed(&source.replace("const a", "const b")), ["<module>"]);
+    assert_eq!(changed(&source.replace("const a", "const d")), [""]);
+    assert_eq!(changed(&source.replace("= 3", "= 4")), ["c"]);
+    assert_eq!(changed(&source.replace("=> 5", "=> 6")), ["j"]);
     assert!(changed(&source.replace("return 1", "/* x */ return  1")).is_empty());
 }
 

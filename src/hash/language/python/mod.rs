@@ -111,8 +111,7 @@ impl Language for Python {
             writer.body(&module.body, true);
             writer.pieces()
         });
-        let pieces = pieces.unwrap_or_default().into_iter();
-        pieces.map(|(name, bytes)| Piece { name, bytes }).collect()
+        pieces.unwrap_or_default()
     }
 }
 

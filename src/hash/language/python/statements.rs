@@ -55,8 +55,10 @@ impl<'source> Writer<'source> {
                 self.type_parameters(type_params.as_deref());
                 self.expression(value);
             }
-            Stmt::FunctionDef(function) => self.part(function.name.as_str(), |to| to.function(function)),
-            Stmt::ClassDef(class) => self.part(class.name.as_str(), |to| to.class(class)),
+            Stmt::FunctionDef(function) => {
+                self.function_part(function.name.as_str(), |to| to.function(function));
+            }
+            Stmt::ClassDef(class) => self.class_part(class.name.as_str(), |to| to.class(class)),
             Stmt::For(ast::StmtFor { is_async, target, iter, body, orelse, range: _, node_index: _ }) => {
                 self.tag(13);
                 self.flag(*is_async);

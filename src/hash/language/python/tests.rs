@@ -268,10 +268,10 @@ fn words_that_decide_are_found() {
 
 #[test]
 fn pieces_are_named_and_tell_changes_apart() {
-    let source = "import a\ndef train(x):\n    def inner(): return 1\n    return x\nclass Model:\n    z = 1\n    def fit(self):\n        'doc'\n        return 2\n";
+    let source = "import a\ndef train(x):\n    def inner(): return 1\n    return x\nclass Model:\n    z = 1\n    def fit(self):\n        'doc'\n        return 2\nRATE: int = 5\nRATE += 1\n";
     let pieces = |source: &str| Python::newest().pieces(source.as_bytes());
     let names: Vec<String> = pieces(source).into_iter().map(|piece| piece.name).collect();
-    assert_eq!(names, ["<module>", "train", "train.inner", "Model", "Model.fit"]);
+    assert_eq!(names, ["", "train", "train.inner", "Model", "Model.fit", "RATE", "RATE"]);
     let changed = |other: &str| {
         let (before, after) = (pieces(source), pieces(other));
         let changed = before.into_iter().zip(after).filter(|(before, after)| before != after);
@@ -281,7 +281,8 @@ fn pieces_are_named_and_tell_changes_apart() {
     assert_eq!(changed(&source.replace("return 1", "return 3")), ["train.inner"]);
     assert_eq!(changed(&source.replace("return x", "return y")), ["train"]);
     assert_eq!(changed(&source.replace("z = 1", "z = 2")), ["Model"]);
-    assert_eq!(changed(&source.replace("import a", "import b")), ["<module>"]);
+    assert_eq!(changed(&source.replace("import a", "import b")), [""]);
+    assert_eq!(changed(&source.replace("= 5", "= 6")), ["RATE"]);
     assert!(changed(&source.replace("'doc'", "'other'")).is_empty());
 }
 

@@ -3,6 +3,7 @@
 //! Every node begins with a tag of its own and every list carries its length or an end mark, so that two
 //! different trees never come to the same bytes. Knows nothing of statements and expressions.
 
+use super::super::{Piece, PieceKind};
 use super::escapes;
 use ruff_python_ast as ast;
 use ruff_text_size::{Ranged, TextRange};
@@ -20,8 +21,9 @@ struct Docstring {
     alone: bool,
 }
 
-/// A function or class and its place in the bytes.
+/// A function, a class or a variable of the top level, and its place in the bytes.
 struct Part {
+    kind: PieceKind,
     name: String,
     range: Range<usize>,
 }
@@ -32,7 +34,8 @@ pub(super) struct Writer<'source> {
     bytes: Vec<u8>,
     docstrings: Vec<Docstring>,
     parts: Vec<Part>,
-    scope: Vec<&'source str>,
+    /// The functions and classes around what is being written.
+    scope: Vec<(PieceKind, &'source str)>,
 }
 
 impl<'source> Writer<'source> {
@@ -156,6 +159,10 @@ impl<'source> Writer<'source> {
         for (place, statement) in body.iter().enumerate() {
             let start = self.bytes.len();
             self.statement(statement);
+            if let (true, Some(name)) = (self.scope.is_empty(), assigned(statement)) {
+                let range = start..self.bytes.len();
+                self.parts.push(Part { kind: PieceKind::Variable, name: name.to_owned(), range });
+            }
             if place == 0 && documented && is_docstring(statement) {
                 // An empty module is as good as a module with `pass`; an empty function is none.
                 let alone = body.len() == 1 && !self.scope.is_empty();
@@ -165,14 +172,26 @@ impl<'source> Writer<'source> {
         self.tag(END);
     }
 
-    /// Writes a function or class named `name`, remembering where it is.
-    pub(super) fn part(&mut self, name: &'source str, write: impl FnOnce(&mut Self)) {
+    /// Writes a function named `name`, remembering where it is.
+    pub(super) fn function_part(&mut self, name: &'source str, write: impl FnOnce(&mut Self)) {
+        let of_a_class = self.scope.last().is_some_and(|(kind, _)| *kind == PieceKind::Class);
+        let kind = if of_a_class { PieceKind::Method } else { PieceKind::Function };
+        self.part(kind, name, write);
+    }
+
+    /// Writes a class named `name`, remembering where it is.
+    pub(super) fn class_part(&mut self, name: &'source str, write: impl FnOnce(&mut Self)) {
+        self.part(PieceKind::Class, name, write);
+    }
+
+    fn part(&mut self, kind: PieceKind, name: &'source str, write: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();
-        self.scope.push(name);
-        let full = self.scope.join(".");
+        self.scope.push((kind, name));
+        let full: Vec<&str> = self.scope.iter().map(|(_, name)| *name).collect();
+        let name = full.join(".");
         write(self);
         self.scope.pop();
-        self.parts.push(Part { name: full, range: start..self.bytes.len() });
+        self.parts.push(Part { kind, name, range: start..self.bytes.len() });
     }
 
     /// All bytes, and the same without docstrings if there are any.
@@ -198,10 +217,18 @@ impl<'source> Writer<'source> {
         kept
     }
 
-    /// The functions, methods and classes, each without those inside it, and what stands outside of all, without
-    /// docstrings.
-    pub(super) fn pieces(mut self) -> Vec<(String, Vec<u8>)> {
-        self.parts.push(Part { name: "<module>".to_owned(), range: 0..self.bytes.len() });
+    /// The docstring that begins in `range`; empty where none does.
+    fn docstring(&self, range: Range<usize>) -> &[u8] {
+        let place = self.docstrings.partition_point(|docstring| docstring.range.start < range.start);
+        let found = self.docstrings.get(place).filter(|docstring| docstring.range.start < range.end);
+        found.and_then(|docstring| self.bytes.get(docstring.range.clone())).unwrap_or_default()
+    }
+
+    /// The functions, methods, classes and variables, each without those inside it, and what stands outside of all,
+    /// without docstrings.
+    pub(super) fn pieces(mut self) -> Vec<Piece> {
+        let range = 0..self.bytes.len();
+        self.parts.push(Part { kind: PieceKind::TopLevel, name: String::new(), range });
         // Outer before inner, in order of appearance.
         self.parts.sort_by_key(|part| (part.range.start, usize::MAX - part.range.end));
         let mut pieces = Vec::with_capacity(self.parts.len());
@@ -219,10 +246,27 @@ impl<'source> Writer<'source> {
                 }
             }
             own.extend(self.without_docstrings(at..part.range.end));
-            pieces.push((part.name.clone(), own));
+            // It stands before all that is inside.
+            let first_inside = self.parts.get(place + 1).map_or(part.range.end, |inner| inner.range.start);
+            let docstring = self.docstring(part.range.start..first_inside.min(part.range.end)).to_vec();
+            pieces.push(Piece { kind: part.kind, name: part.name.clone(), bytes: own, docstring });
         }
         pieces
     }
+}
+
+/// The plain name that a statement sets.
+fn assigned(statement: &ast::Stmt) -> Option<&str> {
+    let target = match statement {
+        ast::Stmt::Assign(assign) => match assign.targets.as_slice() {
+            [target] => target,
+            _ => return None,
+        },
+        ast::Stmt::AnnAssign(assign) => &assign.target,
+        ast::Stmt::AugAssign(assign) => &assign.target,
+        _ => return None,
+    };
+    target.as_name_expr().map(|name| name.id.as_str())
 }
 
 /// Whether a statement, being the first of a body, would be its docstring: a plain string, not bytes, not

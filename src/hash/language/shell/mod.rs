@@ -8,7 +8,7 @@ mod files;
 mod own_file;
 
 use super::guarded::quietly;
-use super::{Language, NormalForm, Parsed, Piece};
+use super::{Language, NormalForm, Parsed, Piece, PieceKind};
 use std::ops::ControlFlow;
 use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
@@ -55,16 +55,23 @@ impl Language for Shell {
         let mut at = 0;
         let mut cursor = script.root.walk();
         for node in script.root.children(&mut cursor) {
-            let name = node.child_by_field_name("name").filter(|_| node.kind() == "function_definition");
-            let Some(name) = name else { continue };
+            let kind = match node.kind() {
+                "function_definition" => PieceKind::Function,
+                "variable_assignment" => PieceKind::Variable,
+                _ => continue,
+            };
+            let Some(name) = node.child_by_field_name("name") else { continue };
             let name = String::from_utf8_lossy(script.text(name)).into_owned();
             outside.extend(comments::without(&script, at..node.start_byte()).unwrap_or_default());
             let bytes = comments::without(&script, node.byte_range()).unwrap_or_default();
-            pieces.push(Piece { name, bytes });
+            pieces.push(Piece { kind, name, bytes, docstring: Vec::new() });
             at = node.end_byte();
         }
         outside.extend(comments::without(&script, at..source.len()).unwrap_or_default());
-        pieces.insert(0, Piece { name: "<module>".to_owned(), bytes: outside });
+        pieces.insert(
+            0,
+            Piece { kind: PieceKind::TopLevel, name: String::new(), bytes: outside, docstring: Vec::new() },
+        );
         pieces
     }
 }

@@ -146,7 +146,7 @@ fn functions_are_pieces() {
     let names = |source: &str| {
         Shell.pieces(source.as_bytes()).into_iter().map(|piece| piece.name).collect::<Vec<_>>()
     };
-    assert_eq!(names("a\nf() { b; }\nfunction g { c; }\n"), ["<module>", "f", "g"]);
+    assert_eq!(names("a\nN=1\nf() { b; }\nfunction g { c; }\n"), ["", "N", "f", "g"]);
     let piece = |source: &str| Shell.pieces(source.as_bytes()).pop().unwrap().bytes;
     assert_eq!(piece("f() {\n# x\nb\n}"), piece("f() {\nb\n}"));
     assert_ne!(piece("f() {\nc\n}"), piece("f() {\nb\n}"));

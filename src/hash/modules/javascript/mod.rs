@@ -9,7 +9,7 @@ use super::super::world::Kind;
 use super::{INLINE, Sources, View};
 use resolve::{Resolved, Resolver};
 use std::collections::{BTreeSet, VecDeque};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +69,16 @@ impl Search {
     fn preloaded(&mut self, view: &mut View<'_>) {
         let flags: [&[u8]; 6] =
             [b"-r", b"--require", b"--import", b"--loader", b"--experimental-loader", b"--preload"];
-        let options = view.entry.options.clone();
+        // A variable may preload as well; with quotes in it, what it says is left to watching.
+        let variable = view.variable("NODE_OPTIONS").unwrap_or_default();
+        let quoted = variable.as_bytes().contains(&b'"');
+        self.sources.computed_imports |= quoted;
+        let mut options: Vec<OsString> = Vec::new();
+        if !quoted {
+            let words = variable.as_bytes().split(u8::is_ascii_whitespace);
+            options.extend(words.map(|word| OsStr::from_bytes(word).to_owned()));
+        }
+        options.extend(view.entry.options.iter().cloned());
         let from = view.entry.directory.join("[eval]");
         let mut words = options.iter().map(|option| option.as_bytes());
         while let Some(word) = words.next() {
@@ -82,9 +91,6 @@ impl Search {
                 self.import(view, &from, specifier);
             }
         }
-        // Options in a variable may preload as well.
-        let variable = view.variable("NODE_OPTIONS").unwrap_or_default();
-        self.sources.computed_imports |= !variable.is_empty();
     }
 
     /// Takes in the source `path`, whose specifiers count from `place`.
@@ -133,7 +139,8 @@ impl Search {
 
     /// The files of the directories above a source that decide how it is read: the nearest of each name.
     fn settings(&mut self, view: &mut View<'_>, place: &Path) {
-        let mut names: Vec<&str> = vec!["package.json"];
+        // Under Yarn's Plug'n'Play the table says which packages there are, with their versions and checksums.
+        let mut names: Vec<&str> = vec!["package.json", ".pnp.cjs"];
         let interpreter = view.entry.interpreter.as_deref().and_then(Path::file_name).unwrap_or_default();
         if view.entry.language == LanguageKind::TypeScript {
             names.push("tsconfig.json");

@@ -5,7 +5,7 @@ mod python;
 
 use super::real_world::RealWorld;
 use super::*;
-use crate::hash::request::StdinPart;
+use crate::hash::request::{Languages, StdinPart};
 use crate::record::Places;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -81,11 +81,13 @@ impl Project {
             outputs: Vec::new(),
             tools: Vec::new(),
             stdin: StdinPart::None,
+            stdin_mentions: Vec::new(),
             salt: None,
             exact_source: self.exact_source,
             env_strict: false,
             redactions: Vec::new(),
             words_are_inputs: false,
+            languages: Languages::default(),
         };
         function(&self.entry, &request, &mut self.world)
     }

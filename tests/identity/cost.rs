@@ -1,0 +1,90 @@
+//! A hit whose sources did not move runs no parser: it opens none of them, and does no more for a long one.
+
+use super::project::{Call, Mode, Project, has};
+use std::ffi::OsString;
+use std::fs;
+use std::process::Command;
+
+/// A script of so many lines, all of them code, with a module beside it.
+fn long_script(project: &Project, lines: usize) {
+    let body: String = (0..lines).map(|line| format!("VALUE_{line} = {line} + 1\n")).collect();
+    project.python("main.py", &format!("import part\n{body}print(part.SIZE)\n"));
+    project.write("part.py", "SIZE = 3\n");
+}
+
+/// The call under another program, as its hit is.
+fn under(call: &Call<'_>, tool: &[&str]) -> String {
+    let output = call.output(&[tool.iter().map(OsString::from).collect(), call.prefix()].concat());
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{messages}");
+    messages
+}
+
+#[test]
+fn a_hit_opens_no_source() {
+    if !has("strace") {
+        return;
+    }
+    for mode in [Mode::Watched, Mode::Declared] {
+        let project = Project::new(mode);
+        long_script(&project, 200);
+        let call = project.call(["python3", "main.py"]);
+        call.settles();
+        // The look that finds the sources older than the clock's tick writes that down.
+        call.hits();
+        let trace = project.path("../trace");
+        let tool = ["strace", "-f", "-o", trace.to_str().unwrap()];
+        under(&call, &tool);
+        let calls = fs::read_to_string(&trace).unwrap();
+        let about = |name: &str| {
+            let lines = calls.lines().filter(|line| line.contains(name));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        for source in ["main.py\"", "part.py\""] {
+            let lines = about(source);
+            let looked = lines.iter().filter(|line| !line.contains("execve"));
+            assert!(looked.clone().count() > 0, "it is looked at: {calls}");
+            for line in looked {
+                assert!(!line.contains("open"), "{line}");
+            }
+        }
+        assert!(about("clone").is_empty() && about("fork").is_empty(), "nothing is started: {calls}");
+    }
+}
+
+/// What the variables of a process under valgrind are besides its own.
+fn variables_of_valgrind() -> Vec<(String, String)> {
+    let mut asked = Command::new("valgrind");
+    asked.args(["-q", "--tool=none", "/usr/bin/env"]).env_clear().env("PATH", "/usr/bin:/bin");
+    let output = asked.output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let pairs = lines.lines().filter_map(|line| line.split_once('='));
+    let others = pairs.filter(|(name, _)| !["PATH", "_", "PWD", "SHLVL", "OLDPWD"].contains(name));
+    others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn a_hit_costs_the_same_for_a_long_script() {
+    if !has("valgrind") {
+        return;
+    }
+    let variables = variables_of_valgrind();
+    for mode in [Mode::Watched, Mode::Declared] {
+        let [short, long] = [200, 20_000].map(|lines| {
+            let project = Project::new(mode);
+            long_script(&project, lines);
+            let call = project.call(["python3", "main.py"]);
+            // They count: without them it would be another call.
+            let with = |call, (name, value): &(String, String)| Call::env(call, name, value);
+            let as_under_valgrind = variables.iter().fold(call.clone(), with);
+            as_under_valgrind.settles();
+            as_under_valgrind.hits();
+            let out = format!("--callgrind-out-file={}", project.path("../callgrind").display());
+            let messages = under(&call, &["/usr/bin/valgrind", "--tool=callgrind", &out]);
+            let line = messages.lines().find(|line| line.contains("Collected :")).unwrap();
+            line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+        });
+        println!("{mode:?}: {short} and {long} instructions");
+        assert!(short.abs_diff(long) * 50 <= short, "{short} and {long} instructions");
+    }
+}
