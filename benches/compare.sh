@@ -2,10 +2,12 @@
 # Measures cashet against the floor, the machine's limits and whichever peers are installed, and prints a table in
 # Markdown.
 #
-#     benches/compare.sh [--rounds N] [--full] [--output FILE] [S1 S6 S7 …]
+#     benches/compare.sh [--rounds N] [--full] [--output FILE] [--into PAGE] [--points FILE] [S1 S6 S7 …]
 #
-# Without names: every scenario. --full takes the large sizes (100,000 files, more rounds). Peers come from PATH and
-# from target/peers (benches/install-peers.sh). BENCH_DIR says on which file system to work; it is emptied.
+# Without names: every scenario, in less than ten minutes on a quiet machine with two cores. --full takes the large
+# sizes (100,000 files, 1,000,000 commits). Peers come from PATH and from target/peers (benches/install-peers.sh).
+# BENCH_DIR says on which file system to work; it is emptied. BENCH_CASHET, BENCH_LIMITS and BENCH_FILL name programs
+# that are built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset RUSTFLAGS
@@ -20,8 +22,9 @@ for line in sys.stdin:
 
 work=${BENCH_DIR:-target/compare}
 mkdir -p "$work" target/peers
-cashet=$(built --bin cashet)
-limits=$(built --bench limits)
+cashet=${BENCH_CASHET:-$(built --bin cashet)}
+limits=${BENCH_LIMITS:-$(built --bench limits)}
+fill=${BENCH_FILL:-$(built --bench fill)}
 gcc -O2 -static -o target/peers/floor benches/floor.c
 gcc -O2 -static -o target/peers/measure benches/measure.c
 if readelf -l "$cashet" | grep -q INTERP; then
@@ -31,4 +34,4 @@ fi
 
 export PATH="$PWD/target/peers/bin:$PATH"
 exec python3 benches/compare.py --cashet "$cashet" --limits "$limits" \
-    --floor "$PWD/target/peers/floor" --measure "$PWD/target/peers/measure" --work "$work" "$@"
+    --fill "$fill" --floor "$PWD/target/peers/floor" --measure "$PWD/target/peers/measure" --work "$work" "$@"

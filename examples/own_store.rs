@@ -7,8 +7,10 @@ use cashet::record::{Commit, Content};
 use cashet::store::{BlobWriter, Candidate, Claim, Draft, Event};
 use cashet::{Context, Error, Outcome, Policy, Project, Request, Result, Store, Unix, memoize};
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,6 +42,17 @@ impl Write for Growing {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// All bytes of `file`, whose offset stays.
+fn whole(file: &File) -> io::Result<Vec<u8>> {
+    let (mut bytes, mut piece) = (Vec::new(), [0; 64 * 1024]);
+    loop {
+        match file.read_at(&mut piece, bytes.len() as u64)? {
+            0 => return Ok(bytes),
+            count => bytes.extend(piece.iter().take(count)),
+        }
     }
 }
 
@@ -77,6 +90,13 @@ impl Store for Memory {
         let bytes = hold(&self.blobs).get(blob).cloned();
         let bytes = bytes.ok_or_else(|| Error::damaged(format!("blob {} is missing", blob.short())))?;
         Ok(Box::new(Cursor::new(bytes)))
+    }
+
+    fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)> {
+        let bytes = whole(file).map_err(|source| Error::io("read", Path::new("an output"), source))?;
+        let holds = !sought.is_empty() && bytes.windows(sought.len()).any(|window| window == sought);
+        let content = Box::new(Growing { bytes, blobs: Arc::clone(&self.blobs) }).finish()?;
+        Ok((content, holds))
     }
 
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId> {

@@ -197,9 +197,18 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`DecodeError::NotCanonical`] for a longer form than needed or more than 64 bits.
     pub fn unsigned(&mut self) -> Result<u64, DecodeError> {
+        // Most are short, and a hit reads many.
+        if let Some((byte, rest)) = self.rest.split_first()
+            && *byte < 128
+        {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
         let mut value: u64 = 0;
         for shift in (0..64).step_by(7) {
-            let byte = *self.take(1)?.first().ok_or(DecodeError::Truncated)?;
+            let (byte, rest) = self.rest.split_first().ok_or(DecodeError::Truncated)?;
+            self.rest = rest;
+            let byte = *byte;
             let low = u64::from(byte & 127);
             if low << shift >> shift != low {
                 return Err(DecodeError::NotCanonical);

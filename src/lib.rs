@@ -75,6 +75,9 @@ pub mod digest;
 pub mod encode;
 pub mod error;
 pub mod exec;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hash;
 pub mod memo;
 pub mod project;

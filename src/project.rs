@@ -77,13 +77,15 @@ impl Project {
 /// The nearest ancestor with a mark; HOME and `/` never count, unless the call stands there itself, and the walk
 /// stays on one file system.
 fn find_root(directory: &Path, home: Option<&Path>) -> PathBuf {
-    let device = fs::metadata(directory).map(|metadata| metadata.dev()).ok();
+    let device_of = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    // Most calls stand in a root, and then nothing else is looked at.
+    let mut device = None;
     for ancestor in directory.ancestors() {
         let is_self = ancestor == directory;
         if !is_self && (Some(ancestor) == home || ancestor == Path::new("/")) {
             break;
         }
-        if !is_self && fs::metadata(ancestor).map(|metadata| metadata.dev()).ok() != device {
+        if !is_self && device_of(ancestor) != *device.get_or_insert_with(|| device_of(directory)) {
             break;
         }
         if ROOT_MARKS.iter().any(|mark| fs::symlink_metadata(ancestor.join(mark)).is_ok()) {

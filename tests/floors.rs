@@ -14,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["memo"],
     &["ui"],
     &["commands"],
+    &["fuzzing"],
 ];
 
 /// What a module may import of its own floor: only the lowest floor's small ones know each other.

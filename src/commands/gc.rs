@@ -62,6 +62,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     };
     let plan = store.plan(&policy, context.now)?;
     show(&opened, &plan, page)?;
+    page.flush()?;
     if args.dry_run {
         message::status("nothing was dropped: --dry-run");
         return Ok(DONE);
@@ -115,17 +116,13 @@ fn show(opened: &Opened, plan: &Plan, page: &mut Page<'_>) -> Result<()> {
     ))?;
     let amount = |what: &str, amount: Amount, becomes: &str| {
         let (count, size) = (human::count(amount.count, what), human::size(amount.bytes));
-        (amount.count > 0).then(|| format!("{count} of {size} {becomes}"))
+        (amount.count > 0).then(|| format!("{count} ({size}) {becomes}"))
     };
     let leftovers = &plan.leftovers;
     let lines = [
-        amount("read-only copy", leftovers.views_amount, "to remove from view/: no command uses them"),
-        amount(
-            "file",
-            leftovers.replaced_amount,
-            "to remove from replaced/: yours, put aside when outputs were restored",
-        ),
-        amount("file", leftovers.staying, "of yours in replaced/ stay"),
+        amount("read-only copy", leftovers.views_amount, "to remove from view/"),
+        amount("file", leftovers.replaced_amount, "to remove from replaced/"),
+        amount("file", leftovers.staying, "of your own in replaced/ stay"),
     ];
     lines.into_iter().flatten().try_for_each(|line| page.line(&line))
 }

@@ -3,214 +3,15 @@
 //! Building clap's whole command tree costs more than half a hit, so a call is scanned by hand first. The
 //! scanner stops at anything unusual and lets clap decide; clap alone words errors and help.
 
+mod table;
+
+pub use table::Flag;
+
 use clap::builder::{OsStringValueParser, StyledStr, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-
-/// An option of `exec`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Flag {
-    /// `--input`
-    Input,
-    /// `--output`
-    Output,
-    /// `--env`
-    Env,
-    /// `--tool`
-    Tool,
-    /// `--stdin`
-    Stdin,
-    /// `--no-stdin`
-    NoStdin,
-    /// `--salt`
-    Salt,
-    /// `--pure`
-    Pure,
-    /// `--env-strict`
-    EnvStrict,
-    /// `--exact-source`
-    ExactSource,
-    /// `--trace`
-    Trace,
-    /// `--allow-net`
-    AllowNet,
-    /// `--ignore-write`
-    IgnoreWrite,
-    /// `--clean-outputs`
-    CleanOutputs,
-    /// `--cache-exit`
-    CacheExit,
-    /// `--mode`
-    Mode,
-    /// `--force`
-    Force,
-    /// `--no-cache`
-    NoCache,
-    /// `--ttl`
-    Ttl,
-    /// `--stale`
-    Stale,
-    /// `--tag`
-    Tag,
-    /// `--redact`
-    Redact,
-    /// `--id`
-    Id,
-    /// `--report`
-    Report,
-    /// `--store`
-    Store,
-    /// `--verbose`
-    Verbose,
-    /// `--quiet`
-    Quiet,
-    /// `--explain`
-    Explain,
-}
-
-/// Whether an option takes a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Takes {
-    Nothing,
-    Value(&'static str),
-    /// Only in the form `--option=value`.
-    OptionalValue(&'static str),
-}
-
-/// One option.
-struct Row {
-    flag: Flag,
-    long: &'static str,
-    short: Option<u8>,
-    takes: Takes,
-    help: &'static str,
-}
-
-const fn row(flag: Flag, long: &'static str, short: Option<u8>, takes: Takes, help: &'static str) -> Row {
-    Row { flag, long, short, takes, help }
-}
-
-const TABLE: &[Row] = &[
-    row(
-        Flag::Input,
-        "input",
-        Some(b'i'),
-        Takes::Value("PATH"),
-        "A file, directory or glob that decides the result",
-    ),
-    row(
-        Flag::Output,
-        "output",
-        Some(b'o'),
-        Takes::Value("PATH"),
-        "A file, directory or glob that the command makes",
-    ),
-    row(
-        Flag::Env,
-        "env",
-        Some(b'e'),
-        Takes::Value("NAME[=VALUE]"),
-        "A variable that decides the result, or a pattern such as 'CUDA_*'; with =VALUE it is also set",
-    ),
-    row(Flag::Tool, "tool", None, Takes::Value("PROGRAM"), "A program whose content decides the result"),
-    row(
-        Flag::Stdin,
-        "stdin",
-        None,
-        Takes::OptionalValue("PATH"),
-        "Standard input decides the result; =PATH or =cashet:REV[:PATH] reads it from there",
-    ),
-    row(Flag::NoStdin, "no-stdin", Some(b'n'), Takes::Nothing, "The command reads /dev/null"),
-    row(Flag::Salt, "salt", None, Takes::Value("TEXT"), "Any text that is to tell this result from others"),
-    row(Flag::Pure, "pure", None, Takes::Nothing, "Nothing decides the result but what is declared"),
-    row(
-        Flag::EnvStrict,
-        "env-strict",
-        None,
-        Takes::Nothing,
-        "The command gets only the variables that count and what every program needs",
-    ),
-    row(
-        Flag::ExactSource,
-        "exact-source",
-        None,
-        Takes::Nothing,
-        "Sources count byte for byte, comments and layout included",
-    ),
-    row(Flag::Trace, "trace", None, Takes::Value("WHEN"), "Watch the run: auto, off or require"),
-    row(Flag::AllowNet, "allow-net", None, Takes::Nothing, "Use of the network does not matter"),
-    row(
-        Flag::IgnoreWrite,
-        "ignore-write",
-        None,
-        Takes::Value("GLOB"),
-        "A file that the command writes and that is no output",
-    ),
-    row(
-        Flag::CleanOutputs,
-        "clean-outputs",
-        None,
-        Takes::Nothing,
-        "Move declared outputs aside before the run, and back if it fails",
-    ),
-    row(
-        Flag::CacheExit,
-        "cache-exit",
-        None,
-        Takes::Value("LIST"),
-        "Exit statuses that are kept: 0 (default), 0,1,3-5",
-    ),
-    row(
-        Flag::Mode,
-        "mode",
-        None,
-        Takes::Value("MODE"),
-        "auto, refresh (run anew), read (record nothing), replay (run nothing) or off (a plain run)",
-    ),
-    row(Flag::Force, "force", Some(b'f'), Takes::Nothing, "Run and record anew: --mode refresh"),
-    row(
-        Flag::NoCache,
-        "no-cache",
-        None,
-        Takes::Nothing,
-        "Always run; recorded for the history, never replayed",
-    ),
-    row(Flag::Ttl, "ttl", None, Takes::Value("TIME"), "Replay only what is younger: 30s, 5m, 1h, 1d"),
-    row(
-        Flag::Stale,
-        "stale",
-        None,
-        Takes::Value("TIME"),
-        "Older than this: replayed at once, refreshed in the background",
-    ),
-    row(
-        Flag::Tag,
-        "tag",
-        Some(b't'),
-        Takes::Value("KEY[=VALUE]"),
-        "Metadata of the commit, never in the key; keep exempts from collection",
-    ),
-    row(
-        Flag::Redact,
-        "redact",
-        None,
-        Takes::Value("WORD"),
-        "Text that is never stored with the words, or an option (=--token) or variable (TOKEN=) whose value is not",
-    ),
-    row(Flag::Id, "id", None, Takes::Nothing, "Print the commit's hash in place of the command's stdout"),
-    row(Flag::Report, "report", None, Takes::Value("FILE"), "Write one JSON object about this call"),
-    row(Flag::Store, "store", None, Takes::Value("DIR"), "The store's directory"),
-    row(
-        Flag::Verbose,
-        "verbose",
-        Some(b'v'),
-        Takes::Nothing,
-        "Print the status line even when stderr is no terminal",
-    ),
-    row(Flag::Quiet, "quiet", Some(b'q'), Takes::Nothing, "Print no status line"),
-    row(Flag::Explain, "explain", None, Takes::Nothing, "Say in full why, and what is being watched"),
-];
+use table::{Row, TABLE, Takes};
 
 /// The options of a call and the words of its command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -310,7 +111,9 @@ pub fn scan(words: &[OsString]) -> Option<Scanned> {
         if value.as_ref().is_some_and(|value| value.is_empty()) {
             return None;
         }
-        scanned.given.push((row.flag, value));
+        if row.takes != Takes::Nothing || !scanned.has(row.flag) {
+            scanned.given.push((row.flag, value));
+        }
     }
     scanned.words = rest.cloned().collect();
     (!scanned.words.is_empty()).then(|| scanned.sorted())
@@ -374,6 +177,7 @@ fn argument(row: &Row) -> Arg {
         None => argument,
     };
     match row.takes {
+        // Said twice it is said once.
         Takes::Nothing => argument.action(ArgAction::SetTrue).overrides_with(row.long),
         Takes::Value(name) => argument.action(ArgAction::Append).value_name(name).value_parser(not_empty()),
         Takes::OptionalValue(name) => argument
@@ -429,6 +233,7 @@ mod tests {
             ("--stdin --id -q sort -n", "sort -n"),
             ("--stdin=file -t a=b -t c - x", "- x"),
             ("--ttl 1h -- -- x", "-- x"),
+            ("-f --force -q -f x", "x"),
         ] {
             let scanned = scan(&split(line)).unwrap();
             assert_eq!(scanned.words, split(words), "{line}");

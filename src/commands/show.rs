@@ -5,6 +5,7 @@ use super::exit::{DONE, Exit};
 use super::found::{Found, Opened};
 use super::provenance;
 use crate::error::Result;
+use crate::hash::manifest::{Part, Value};
 use crate::record::{Content, Coverage, Observation, OutputKind, OutputTree, Replay};
 use crate::ui::colour::Role;
 use crate::ui::facts::{self, Line};
@@ -93,9 +94,23 @@ impl View<'_> {
         };
         let commit = &self.found.commit;
         let manifest = self.found.manifest();
+        let (told, untold): (Vec<_>, Vec<_>) =
+            manifest.facts().partition(|(part, value)| self.all || tells(part, value));
         let facts: Vec<Line> =
-            manifest.facts().map(|(part, value)| facts::fact(part, value, &commit.words)).collect();
-        section("known before the run", &lines(&facts, look));
+            told.into_iter().map(|(part, value)| facts::fact(part, value, &commit.words)).collect();
+        let absent = untold.iter().filter(|(part, _)| matches!(part, Part::Shadow(_))).count();
+        let title = match absent {
+            0 => "known before the run".to_owned(),
+            _ => format!(
+                "known before the run (and that {} not there: --all)",
+                if absent == 1 {
+                    "1 file is".to_owned()
+                } else {
+                    format!("{} files are", human::number(count(absent)))
+                }
+            ),
+        };
+        section(&title, &lines(&facts, look));
         section(&self.observed_title(), &self.observed(look));
         for (path, source) in self.sources {
             section(&format!("source {path}"), &self.source_lines(source.as_deref()));
@@ -144,10 +159,10 @@ impl View<'_> {
         };
         row("hits", hits, Role::Plain);
         let coverage = match commit.coverage {
-            Coverage::Watched => "the run was watched whole",
-            Coverage::Declared => "the call declared them",
+            Coverage::Watched => "the whole run",
+            Coverage::Declared => "no: the call declared what counts",
         };
-        row("inputs", coverage.to_owned(), Role::Plain);
+        row("watched", coverage.to_owned(), Role::Plain);
         row("stdout", human::size(commit.stdout.size), Role::Plain);
         row("stderr", human::size(commit.stderr.size), Role::Plain);
         row("tags", entry.tags(), Role::Hint);
@@ -240,6 +255,15 @@ impl View<'_> {
             shown.push('\n');
         }
         shown
+    }
+}
+
+/// Whether a fact says something that the head does not: its words, its place, and files that are not there do not.
+fn tells(part: &Part, value: &Value) -> bool {
+    match part {
+        Part::Word(_) | Part::Platform | Part::Directory => false,
+        Part::Shadow(_) => *value != Value::Absent,
+        _ => true,
     }
 }
 

@@ -17,7 +17,7 @@ mod unix;
 mod watch;
 
 pub use signals::raise_again;
-pub use startup::secure_standard_descriptors;
+pub use startup::begin;
 pub use trace::{Access, DescriptorUse, Hazard, Touch, Touched, Trace};
 pub use umask::umask;
 pub use unix::Unix;

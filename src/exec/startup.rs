@@ -1,8 +1,8 @@
 //! What the system handed us when we were started: which standard descriptors were closed, which signals were
 //! ignored or blocked. The command gets the same.
 //!
-//! It must be read before the language's own start-up code changes it (it ignores SIGPIPE and opens closed
-//! descriptors), so a function does that which the system's loader runs before `main`.
+//! It must be read before the language's own start-up code, where there is one, changes it (it ignores SIGPIPE and opens
+//! closed descriptors), so a function does that which the system's loader runs before `main`.
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -36,10 +36,25 @@ pub(super) fn initial() -> &'static Initial {
     INITIAL.get_or_init(read)
 }
 
-/// Makes sure that no file that we open can land on descriptors 0 to 2: those that were closed are opened on
-/// `/dev/null` for us (a command still gets them closed). To be called before anything else is opened.
-pub fn secure_standard_descriptors() {
-    initial();
+/// What a program that runs commands does first, before anything is opened: a reader that goes away becomes an error
+/// instead of our end, and no file that we open can land on descriptors 0 to 2.
+pub fn begin() {
+    let initial = initial();
+    ignore_broken_pipes();
+    if initial.closed.contains(&true) {
+        secure_standard_descriptors();
+    }
+}
+
+/// A command still gets the disposition that we were started with.
+#[expect(unsafe_code, reason = "no safe wrapper sets a disposition")]
+fn ignore_broken_pipes() {
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Descriptors 0 to 2 that were closed are opened on `/dev/null` for us; a command still gets them closed.
+fn secure_standard_descriptors() {
     // A new descriptor is always the lowest free one, so the gaps are filled in order. Where there is no
     // `/dev/null`, a directory holds the place.
     for number in closed_now().into_iter().zip(0..).filter_map(|(closed, number)| closed.then_some(number)) {

@@ -17,7 +17,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// What is read at once, at first.
-const SMALL_BUFFER: usize = 64 * 1024;
+const FIRST_BUFFER: usize = 16 * 1024;
+/// Much has come from here on.
+const MUCH: usize = 64 * 1024;
 /// What is read at once when much comes.
 const LARGE_BUFFER: usize = 256 * 1024;
 /// What a pipe holds when much comes.
@@ -41,6 +43,8 @@ pub(super) struct Passing<'a> {
     to: BorrowedFd<'a>,
     /// Whether `to` is such that a reader who went away never comes back.
     watch_reader: bool,
+    /// Whether `to` may be given the pages of our pipe, not only their bytes.
+    shares_pages: bool,
     end: StreamEnd,
     length: usize,
 }
@@ -52,8 +56,15 @@ impl<'a> Passing<'a> {
     /// # Errors
     /// When no pipe can be made.
     pub(super) fn new(stream: Stream, to: BorrowedFd<'a>) -> io::Result<(Self, Given)> {
-        let mut passing =
-            Self { stream, from: None, to, watch_reader: false, end: StreamEnd::Complete, length: 0 };
+        let mut passing = Self {
+            stream,
+            from: None,
+            to,
+            watch_reader: false,
+            shares_pages: is_pipe(to),
+            end: StreamEnd::Complete,
+            length: 0,
+        };
         if initial().was_closed(to.as_raw_fd()) {
             passing.end = StreamEnd::WriteFailed(Errno::EBADF as i32);
             return Ok((passing, Given::Closed));
@@ -95,6 +106,17 @@ impl<'a> Passing<'a> {
         caught: &Caught,
         recorder: &mut dyn Recorder,
     ) {
+        let shared = if self.shares_pages && self.length >= MUCH && caught.seen().is_none() {
+            match self.share(buffer.len(), process, caught) {
+                Ok(shared) => shared,
+                Err(errno) => return self.close(end_of(errno)),
+            }
+        } else {
+            0
+        };
+        if shared > 0 {
+            return self.take_shared(shared, buffer, recorder);
+        }
         let Some(from) = &self.from else { return };
         let got = match read(from, buffer) {
             Ok(0) => return self.close(StreamEnd::Complete),
@@ -105,15 +127,70 @@ impl<'a> Passing<'a> {
         let bytes = buffer.get(..got).unwrap_or_default();
         match write_all(self.to, bytes, process, caught) {
             Ok(()) => recorder.chunk(self.stream, bytes),
-            Err(Errno::EPIPE | Errno::ECONNRESET) => return self.close(StreamEnd::ReaderGone),
-            Err(errno) => return self.close(StreamEnd::WriteFailed(errno as i32)),
+            Err(errno) => return self.close(end_of(errno)),
         }
         let before = self.length;
         self.length = before.saturating_add(got);
-        if before < SMALL_BUFFER && self.length >= SMALL_BUFFER {
+        if before < MUCH && self.length >= MUCH {
             enlarge(from);
             buffer.resize(LARGE_BUFFER, 0);
         }
+    }
+
+    /// Lets the user's pipe share what is in ours, which saves a copy; how many bytes it took. None where bytes must be
+    /// written after all: it is full, or one of the two pipes cannot.
+    #[cfg(target_os = "linux")]
+    fn share(&mut self, most: usize, process: &Process, caught: &Caught) -> nix::Result<usize> {
+        use nix::fcntl::{SpliceFFlags, tee};
+        let Some(from) = &self.from else { return Ok(0) };
+        let share = || tee(from, self.to, most, SpliceFFlags::SPLICE_F_NONBLOCK);
+        let mut shared = share();
+        if shared == Err(Errno::EAGAIN) {
+            wait_for_room(self.to, process, caught)?;
+            shared = share();
+        }
+        match shared {
+            Ok(shared) => Ok(shared),
+            Err(Errno::EINTR | Errno::EAGAIN) => Ok(0),
+            Err(Errno::EPIPE) => Err(Errno::EPIPE),
+            Err(_) => {
+                self.shares_pages = false;
+                Ok(0)
+            }
+        }
+    }
+
+    /// Nothing is shared.
+    #[cfg(not(target_os = "linux"))]
+    fn share(&mut self, _most: usize, _process: &Process, _caught: &Caught) -> nix::Result<usize> {
+        Ok(0)
+    }
+
+    /// Reads and tells what the user has got already.
+    fn take_shared(&mut self, mut shared: usize, buffer: &mut [u8], recorder: &mut dyn Recorder) {
+        while shared > 0 {
+            let Some(from) = &self.from else { return };
+            let room = shared.min(buffer.len());
+            match read(from, buffer.get_mut(..room).unwrap_or_default()) {
+                // Cannot be: nobody else reads from our end.
+                Ok(0) => return self.close(StreamEnd::WriteFailed(Errno::EIO as i32)),
+                Ok(got) => {
+                    recorder.chunk(self.stream, buffer.get(..got).unwrap_or_default());
+                    self.length = self.length.saturating_add(got);
+                    shared = shared.saturating_sub(got);
+                }
+                Err(Errno::EINTR) => {}
+                Err(errno) => return self.close(StreamEnd::WriteFailed(errno as i32)),
+            }
+        }
+    }
+}
+
+/// How a stream ends whose user's side answered so.
+fn end_of(errno: Errno) -> StreamEnd {
+    match errno {
+        Errno::EPIPE | Errno::ECONNRESET => StreamEnd::ReaderGone,
+        errno => StreamEnd::WriteFailed(errno as i32),
     }
 }
 
@@ -139,7 +216,7 @@ pub(super) fn pass_on(
     caught: &Caught,
     recorder: &mut dyn Recorder,
 ) -> io::Result<Instant> {
-    let mut buffer = vec![0; SMALL_BUFFER];
+    let mut buffer = vec![0; FIRST_BUFFER];
     let mut ended: Option<Instant> = None;
     while streams.iter().any(|passing| passing.open().is_some()) {
         let limit = match ended {
@@ -245,6 +322,12 @@ fn wait_for_room(to: BorrowedFd<'_>, process: &Process, caught: &Caught) -> nix:
             Err(errno) => return Err(errno),
         }
     }
+}
+
+/// Whether `to` is a pipe on a system that can share pages between pipes.
+fn is_pipe(to: BorrowedFd<'_>) -> bool {
+    cfg!(target_os = "linux")
+        && fstat(to).is_ok_and(|to| SFlag::from_bits_truncate(to.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)
 }
 
 /// Whether a reader of `to` that is gone stays away: so it is with a pipe without a name and with a socket, but

@@ -5,6 +5,7 @@
 
 use super::command::{Command, first_program};
 use super::entry::What;
+use super::environment::Environment;
 use super::files::read_file;
 use super::gather::{Gathered, child_environment, gather, hides_code, identity, lineage, lists_directories};
 use super::globs::Patterns;
@@ -19,6 +20,7 @@ use super::request::Request;
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
 use crate::error::Result;
 use crate::record::{Base, Evidence, FileState, Observation, Places, Recall, StoredPath, Timestamp};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -79,7 +81,7 @@ pub struct Captured {
 
 /// What is known of a call whose remembered capture still holds.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct Known<'a> {
     /// The key.
     pub key: Key,
     /// The newest time of a file in the root whose content is in the key.
@@ -89,7 +91,7 @@ pub struct Known {
     /// What would be executed.
     pub program: PathBuf,
     /// The environment that the child would get.
-    pub environment: Vec<(OsString, OsString)>,
+    pub environment: Cow<'a, Environment>,
     /// As in [`Captured`].
     pub sensitive: Option<OsString>,
     /// As in [`Captured`].
@@ -137,16 +139,16 @@ pub fn capture(request: &Request, recall: &dyn Recall, _now: Timestamp) -> Resul
 /// The key without a full capture, if everything that the last one looked at is as it was. Reads only files whose
 /// evidence cannot be trusted.
 #[must_use]
-pub fn recall(request: &Request, recall: &dyn Recall, now: Timestamp) -> Option<Known> {
+pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> Option<Known<'a>> {
     let id = request_id(request, &|| recall.secret());
     let bytes = recall.find(&id)?;
     let secret = || recall.secret();
-    let (summary, newest) = match remembered::check(&bytes, request, &secret, now) {
-        Ok(Some(Valid { summary, newest, renewed })) => {
+    let (glance, newest) = match remembered::check(&bytes, request, &secret, now) {
+        Ok(Some(Valid { glance, newest, renewed })) => {
             if !renewed.is_empty() {
-                renew(&id, &bytes, &summary, renewed, request, recall);
+                renew(&id, &bytes, &glance.summary(), renewed, request, recall);
             }
-            (summary, newest)
+            (glance, newest)
         }
         Ok(None) => return None,
         Err(_) => {
@@ -155,13 +157,17 @@ pub fn recall(request: &Request, recall: &dyn Recall, now: Timestamp) -> Option<
         }
     };
     Some(Known {
-        key: summary.key,
+        key: glance.key,
         newest,
-        lineage: summary.lineage,
-        environment: child_environment(request, &summary.selector),
-        program: summary.program,
+        lineage: glance.lineage,
+        environment: if request.env_strict {
+            Cow::Owned(child_environment(request, &glance.selector()))
+        } else {
+            Cow::Borrowed(&request.environment)
+        },
+        program: glance.program.to_path_buf(),
         sensitive: names_descriptor(&request.words).cloned(),
-        moment: summary.moment,
+        moment: glance.moment,
     })
 }
 

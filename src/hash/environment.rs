@@ -73,10 +73,19 @@ pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, 
 /// `secret`, so that nobody without the store can try values against it.
 #[must_use]
 pub fn variable_digest(name: &[u8], value: &[u8], secret: &[u8; DIGEST_LENGTH]) -> Digest {
+    variable_digest_by(name, value, &|| *secret)
+}
+
+/// The same, with a secret that is asked for only where it is needed.
+pub(super) fn variable_digest_by(
+    name: &[u8],
+    value: &[u8],
+    secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
+) -> Digest {
     let mut encoder = Encoder::new();
     encoder.bytes(name).bytes(value);
     let bytes = encoder.finish();
-    if looks_secret(name, value) { Digest::keyed(secret, &bytes) } else { Digest::of(&bytes) }
+    if looks_secret(name, value) { Digest::keyed(&secret(), &bytes) } else { Digest::of(&bytes) }
 }
 
 /// The digest of a whole environment, whatever its order.

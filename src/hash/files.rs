@@ -24,6 +24,9 @@ pub const WORTH_ALL_CORES: u64 = 8 << 20;
 /// Bytes read at once: a power of two, small enough to stay in a core's own cache until they are digested.
 const PIECE: usize = 256 << 10;
 
+/// What is read at once of a file that says that it is smaller.
+const SMALL_PIECE: usize = 8 << 10;
+
 /// How often a file that changes while it is read is read anew.
 const ATTEMPTS: usize = 5;
 
@@ -255,7 +258,7 @@ fn digest_open(file: &File, size: u64) -> io::Result<Digest> {
     if size > WORTH_ALL_CORES {
         return digest_on_all_cores(file, size);
     }
-    with_buffer(|buffer| {
+    with_buffer(size, |buffer| {
         let mut hasher = Hasher::new();
         let mut total = 0;
         loop {
@@ -293,7 +296,7 @@ fn subtree(file: &File, offset: u64, length: u64) -> io::Result<ChainingValue> {
         );
         return Ok(merge_subtrees_non_root(&left?, &right?, Mode::Hash));
     }
-    with_buffer(|buffer| {
+    with_buffer(length, |buffer| {
         let length = usize::try_from(length).unwrap_or(PIECE);
         let piece = buffer.get_mut(..length).unwrap_or_default();
         file.read_exact_at(piece, offset)?;
@@ -305,9 +308,13 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+/// A buffer for something of this size: no more of it is touched than that needs, and one byte, which shows the end.
+fn with_buffer<T>(size: u64, work: impl FnOnce(&mut [u8]) -> T) -> T {
+    let size = usize::try_from(size).unwrap_or(PIECE).saturating_add(1).clamp(SMALL_PIECE, PIECE);
     BUFFER.with_borrow_mut(|buffer| {
-        buffer.resize(PIECE, 0);
+        if buffer.len() < size {
+            buffer.resize(size, 0);
+        }
         work(buffer)
     })
 }

@@ -10,6 +10,7 @@ use crate::record::Places;
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -28,9 +29,9 @@ enum Part {
 /// What expanding a pattern asks of the world.
 pub(super) trait Lister {
     /// The entries of a directory that count in trees.
-    fn list(&mut self, directory: &Path) -> Option<Vec<(OsString, EntryKind)>>;
+    fn list(&mut self, directory: &Path) -> io::Result<Vec<(OsString, EntryKind)>>;
     /// Whether anything, a dangling link too, is at `path`.
-    fn exists(&mut self, path: &Path) -> bool;
+    fn exists(&mut self, path: &Path) -> io::Result<bool>;
 }
 
 /// A pattern as written, made absolute.
@@ -73,12 +74,15 @@ impl Pattern {
     }
 
     /// The paths that the pattern matches now, sorted; none of what is below a matched directory.
-    pub(super) fn expand(&self, lister: &mut dyn Lister) -> BTreeSet<PathBuf> {
+    ///
+    /// # Errors
+    /// When it cannot be told: what cannot be looked at is not taken for absent.
+    pub(super) fn expand(&self, lister: &mut dyn Lister) -> Result<BTreeSet<PathBuf>> {
         let mut walk = Walk { lister, listed: HashMap::new(), found: BTreeSet::new() };
         for parts in &self.alternatives {
-            walk.expand(Path::new("/"), parts);
+            walk.expand(Path::new("/"), parts)?;
         }
-        walk.found
+        Ok(walk.found)
     }
 }
 
@@ -197,60 +201,76 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn expand(&mut self, directory: &Path, parts: &[Part]) {
+    fn expand(&mut self, directory: &Path, parts: &[Part]) -> Result<()> {
         let Some((part, rest)) = parts.split_first() else {
-            if self.lister.exists(directory) {
+            if self.lister.exists(directory).map_err(|error| Error::io("look at", directory, error))? {
                 self.found.insert(directory.to_path_buf());
             }
-            return;
+            return Ok(());
         };
         match part {
-            Part::Name(name) => self.expand(&directory.join(name), rest),
+            Part::Name(name) => self.expand(&directory.join(name), rest)?,
             Part::Like(glob) => {
-                for (name, kind) in self.list(directory) {
+                for (name, kind) in self.list(directory)? {
                     let deeper =
                         rest.is_empty() || kind == EntryKind::Directory || kind == EntryKind::Symlink;
                     if deeper && glob.is_match(&name) {
-                        self.expand(&directory.join(name), rest);
+                        self.expand(&directory.join(name), rest)?;
                     }
                 }
             }
             Part::Any => {
-                self.expand(directory, rest);
+                self.expand(directory, rest)?;
                 if rest.is_empty() {
-                    return;
+                    return Ok(());
                 }
-                for (name, kind) in self.list(directory) {
+                for (name, kind) in self.list(directory)? {
                     if kind == EntryKind::Directory {
-                        self.expand(&directory.join(name), parts);
+                        self.expand(&directory.join(name), parts)?;
                     }
                 }
             }
         }
+        Ok(())
     }
 
-    fn list(&mut self, directory: &Path) -> Vec<(OsString, EntryKind)> {
+    fn list(&mut self, directory: &Path) -> Result<Vec<(OsString, EntryKind)>> {
         if let Some(known) = self.listed.get(directory) {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let found = self.lister.list(directory).unwrap_or_default();
+        let found = match self.lister.list(directory) {
+            Err(error) if is_absent(&error) => Vec::new(),
+            other => other.map_err(|error| Error::io("list", directory, error))?,
+        };
         self.listed.insert(directory.to_path_buf(), found.clone());
-        found
+        Ok(found)
     }
+}
+
+/// Whether an error says that nothing is at a path, and not that it cannot be told.
+fn is_absent(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    number.is_some_and(|number| {
+        [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG].contains(&number)
+    })
 }
 
 /// Looks without keeping a record.
 struct Plain;
 
 impl Lister for Plain {
-    fn list(&mut self, directory: &Path) -> Option<Vec<(OsString, EntryKind)>> {
-        let mut found = entries(directory, false).ok()?;
+    fn list(&mut self, directory: &Path) -> io::Result<Vec<(OsString, EntryKind)>> {
+        let mut found = entries(directory, false)?;
         found.retain(|(name, _)| excluded(name) != Some(Excluded::VersionControl));
-        Some(found)
+        Ok(found)
     }
 
-    fn exists(&mut self, path: &Path) -> bool {
-        path.symlink_metadata().is_ok()
+    fn exists(&mut self, path: &Path) -> io::Result<bool> {
+        match path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -303,22 +323,30 @@ impl Patterns {
     }
 
     /// Everything that is there now and that any pattern means, sorted.
-    #[must_use]
-    pub fn present(&self) -> Vec<PathBuf> {
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn present(&self) -> Result<Vec<PathBuf>> {
         let mut found = BTreeSet::new();
         for pattern in &self.patterns {
-            for path in pattern.expand(&mut Plain) {
-                with_below(&path, &mut found);
+            for path in pattern.expand(&mut Plain)? {
+                with_below(&path, &mut found)?;
             }
         }
-        found.into_iter().collect()
+        Ok(found.into_iter().collect())
     }
 
     /// The first pattern, as written, of which nothing is there now.
-    #[must_use]
-    pub fn missing(&self) -> Option<PathBuf> {
-        let missing = self.patterns.iter().find(|pattern| pattern.expand(&mut Plain).is_empty())?;
-        Some(PathBuf::from(&missing.written))
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn missing(&self) -> Result<Option<PathBuf>> {
+        for pattern in &self.patterns {
+            if pattern.expand(&mut Plain)?.is_empty() {
+                return Ok(Some(PathBuf::from(&pattern.written)));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether a pattern without anything special names exactly `path`.
@@ -329,14 +357,20 @@ impl Patterns {
 }
 
 /// Adds `path` and all below it that counts in trees.
-fn with_below(path: &Path, found: &mut BTreeSet<PathBuf>) {
-    let is_directory = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-    if !found.insert(path.to_path_buf()) || !is_directory {
-        return;
+fn with_below(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
+    let metadata = match path.symlink_metadata() {
+        // It went away meanwhile.
+        Err(error) if is_absent(&error) => return Ok(()),
+        other => other.map_err(|error| Error::io("look at", path, error))?,
+    };
+    if !found.insert(path.to_path_buf()) || !metadata.is_dir() {
+        return Ok(());
     }
-    for (name, _) in Plain.list(path).unwrap_or_default() {
-        with_below(&path.join(name), found);
-    }
+    let below = match Plain.list(path) {
+        Err(error) if is_absent(&error) => Vec::new(),
+        other => other.map_err(|error| Error::io("list", path, error))?,
+    };
+    below.iter().try_for_each(|(name, _)| with_below(&path.join(name), found))
 }
 
 /// Whether a pattern's first components are those of `root`, by name.

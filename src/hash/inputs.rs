@@ -32,10 +32,11 @@ pub(super) fn declared(
     let mut inputs = Inputs { world, outputs, found: Vec::new(), seen: BTreeSet::new() };
     for word in &request.inputs {
         let pattern = Pattern::new(word, &request.directory)?;
-        let paths = if inputs.exists(&pattern.literal) {
+        let is_there = inputs.exists(&pattern.literal);
+        let paths = if is_there.map_err(|error| Error::io("look at", &pattern.literal, error))? {
             BTreeSet::from([pattern.literal.clone()])
         } else {
-            pattern.expand(&mut inputs)
+            pattern.expand(&mut inputs)?
         };
         if paths.is_empty() {
             return Err(missing(&pattern));
@@ -107,15 +108,15 @@ struct Inputs<'a, 'b> {
 }
 
 impl Lister for Inputs<'_, '_> {
-    fn list(&mut self, directory: &Path) -> Option<Vec<(OsString, EntryKind)>> {
-        self.world.tree_entries(directory)
+    fn list(&mut self, directory: &Path) -> io::Result<Vec<(OsString, EntryKind)>> {
+        self.world.tree_entries(directory).ok_or_else(|| unlisted(directory))
     }
 
-    fn exists(&mut self, path: &Path) -> bool {
-        fs::symlink_metadata(path).is_ok() || {
+    fn exists(&mut self, path: &Path) -> io::Result<bool> {
+        Ok(fs::symlink_metadata(path).is_ok() || {
             // That it is not there is a fact; what is there becomes one when it is taken.
             self.world.state(path, false) != FileState::Absent
-        }
+        })
     }
 }
 
@@ -141,9 +142,7 @@ impl Inputs<'_, '_> {
 
     fn below(&mut self, directory: &Path) -> Result<()> {
         let Some(entries) = self.world.tree_entries(directory) else {
-            let error =
-                fs::read_dir(directory).err().unwrap_or_else(|| io::Error::from_raw_os_error(libc::EIO));
-            return Err(Error::io("list", directory, error));
+            return Err(Error::io("list", directory, unlisted(directory)));
         };
         for (name, _) in entries {
             self.add(&directory.join(name), false)?;
@@ -182,6 +181,11 @@ impl Inputs<'_, '_> {
         }
         Ok(values)
     }
+}
+
+/// Why a directory could not be listed a moment ago.
+fn unlisted(directory: &Path) -> io::Error {
+    fs::read_dir(directory).err().unwrap_or_else(|| io::Error::from_raw_os_error(libc::EIO))
 }
 
 /// `path` without `..`, where that leads to the same place.

@@ -6,7 +6,7 @@ mod descriptors;
 
 pub use descriptors::{Rest, descriptor_holds, rest_of, rest_of_descriptor, stdin_holds};
 
-use super::environment::{environment_digest, lookup, variable_digest};
+use super::environment::{environment_digest, lookup, variable_digest_by};
 use super::exclude::{Excluded, excluded};
 use super::files::{EntryKind, digest_file, entries, listing_digest, trusted};
 use super::search;
@@ -27,7 +27,7 @@ pub const LARGEST_DIGESTED: u64 = 64 << 20;
 const PERMISSIONS: u32 = 0o7777;
 
 /// The present, as far as observations ask for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Present<'a> {
     /// Root and HOME.
     pub places: &'a Places,
@@ -37,8 +37,8 @@ pub struct Present<'a> {
     pub umask: fn() -> u32,
     /// Whether the user is root.
     pub superuser: bool,
-    /// The key for digests of what looks like secrets.
-    pub secret: [u8; DIGEST_LENGTH],
+    /// Tells the key for digests of what looks like secrets; asked only where such a thing was observed.
+    pub secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
     /// A moment that is not after the first look.
     pub now: Timestamp,
 }
@@ -98,11 +98,11 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         }
         Observation::Variable { name, value } => {
             let now = lookup(present.environment, OsStr::from_bytes(name))
-                .map(|now| variable_digest(name, now.as_bytes(), &present.secret));
+                .map(|now| variable_digest_by(name, now.as_bytes(), present.secret));
             Held::when(now == *value)
         }
         Observation::Environment { digest } => {
-            Held::when(environment_digest(present.environment, &present.secret) == *digest)
+            Held::when(environment_digest(present.environment, &(present.secret)()) == *digest)
         }
         Observation::Umask(mask) => Held::when((present.umask)() == *mask),
         Observation::Search { path, programs } => {
@@ -150,6 +150,11 @@ pub(super) fn state_holds(
     if let (FileState::File { mode, .. }, Ok(metadata)) = (expected, &metadata)
         && (!metadata.is_file() || metadata.mode() & PERMISSIONS != *mode)
     {
+        return Held::No;
+    }
+    // Nor does one where something else was: however large it is.
+    let was_file = matches!(expected, FileState::File { .. } | FileState::LargeFile { .. });
+    if !was_file && metadata.as_ref().is_ok_and(Metadata::is_file) {
         return Held::No;
     }
     // What was digested once is digested again, however large it is.
@@ -234,11 +239,15 @@ pub fn importable(path: &Path, names: &[Vec<u8>]) -> Result<(Digest, Option<Evid
     directory_at(path, Timestamp::now(), select).map_err(|error| Error::io("list", path, error))
 }
 
-/// Files and directories whose name up to the first dot is one of `names`.
+/// Directories of one of `names`, and files named so with an ending of modules (`x.py`, `x.abi3.so`): `x.bak` and `x.csv`
+/// beside them are none.
 fn importable_of(entries: &Entries, names: &[Vec<u8>]) -> Vec<(OsString, EntryKind)> {
     let is_one = |name: &OsStr| {
-        let stem = name.as_bytes().split(|byte| *byte == b'.').next().unwrap_or_default();
-        counts(name, false) && names.binary_search_by(|known| known.as_slice().cmp(stem)).is_ok()
+        let bytes = name.as_bytes();
+        let stem = bytes.split(|byte| *byte == b'.').next().unwrap_or_default();
+        let is_module =
+            stem == bytes || [&b".py"[..], b".pyc", b".so"].iter().any(|end| bytes.ends_with(end));
+        is_module && counts(name, false) && names.binary_search_by(|known| known.as_slice().cmp(stem)).is_ok()
     };
     entries.iter().filter(|(name, _)| is_one(name)).cloned().collect()
 }

@@ -8,6 +8,8 @@ pub mod entry;
 pub mod environment;
 pub mod exclude;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gather;
 pub mod globs;
 pub mod grammar;

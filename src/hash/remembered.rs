@@ -37,6 +37,49 @@ pub(super) struct Summary {
     pub(super) asked: BTreeSet<Vec<u8>>,
 }
 
+/// The summary of a remembered form, of which nothing is copied until it is needed.
+pub(super) struct Glance<'a> {
+    pub(super) key: Key,
+    pub(super) lineage: LineageId,
+    pub(super) moment: Option<String>,
+    pub(super) program: &'a Path,
+    /// Names, values and patterns of the selector, and names asked for beside; each sorted.
+    lists: [Vec<&'a [u8]>; 4],
+    whole: bool,
+}
+
+impl Glance<'_> {
+    /// The variables that count.
+    pub(super) fn selector(&self) -> Selector {
+        let [names, values, patterns, _] =
+            self.lists.each_ref().map(|list| list.iter().map(|name| name.to_vec()).collect());
+        Selector { names, values, patterns, whole: self.whole }
+    }
+
+    /// The same, for keeping.
+    pub(super) fn summary(&self) -> Summary {
+        let [_, _, _, asked] = &self.lists;
+        Summary {
+            key: self.key,
+            lineage: self.lineage,
+            moment: self.moment.clone(),
+            program: self.program.to_path_buf(),
+            selector: self.selector(),
+            asked: asked.iter().map(|name| name.to_vec()).collect(),
+        }
+    }
+
+    fn counts(&self, name: &[u8]) -> bool {
+        let [names, values, patterns, asked] = &self.lists;
+        let listed = |list: &[&[u8]]| list.binary_search(&name).is_ok();
+        self.whole
+            || listed(names)
+            || listed(values)
+            || listed(asked)
+            || patterns.iter().any(|pattern| matches(pattern, name))
+    }
+}
+
 /// What names a request before anything of the world is looked at.
 pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LENGTH]) -> RequestId {
     let mut encoder = Encoder::new();
@@ -99,7 +142,8 @@ pub(super) fn encode(
         }
     }
     encoder.flag(summary.selector.whole);
-    let (plain, keyed) = Chosen::of(summary).digests(environment, secret);
+    let counts = |name: &[u8]| summary.asked.contains(name) || summary.selector.counts(name);
+    let (plain, keyed) = digests(counts, environment, secret);
     encoder.digest(&plain).option(keyed.as_ref());
     let mut groups: BTreeMap<StoredPath, Vec<(&[u8], &Fact)>> = BTreeMap::new();
     for fact in facts {
@@ -122,7 +166,7 @@ pub(super) fn encode(
 /// All facts, for renewal and for seeding the digests of another capture.
 pub(super) fn facts(bytes: &[u8]) -> Result<Vec<Fact>, DecodeError> {
     let mut decoder = Decoder::new(bytes);
-    read_summary(&mut decoder)?;
+    read_glance(&mut decoder)?;
     read_digests(&mut decoder)?;
     let mut facts = Vec::new();
     for _ in 0..decoder.length()? {
@@ -138,8 +182,8 @@ pub(super) fn facts(bytes: &[u8]) -> Result<Vec<Fact>, DecodeError> {
 }
 
 /// A remembered capture that is still what a capture would find.
-pub(super) struct Valid {
-    pub(super) summary: Summary,
+pub(super) struct Valid<'a> {
+    pub(super) glance: Glance<'a>,
     /// The newest time of a file in the root whose content is among the facts.
     pub(super) newest: Timestamp,
     /// The facts at these places have this evidence from now on.
@@ -147,16 +191,16 @@ pub(super) struct Valid {
 }
 
 /// Checks every fact by its evidence, and reads only what has none; `None` where one does not hold.
-pub(super) fn check(
-    bytes: &[u8],
+pub(super) fn check<'a>(
+    bytes: &'a [u8],
     request: &Request,
     secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
     now: Timestamp,
-) -> Result<Option<Valid>, DecodeError> {
+) -> Result<Option<Valid<'a>>, DecodeError> {
     let mut decoder = Decoder::new(bytes);
-    let summary = read_summary(&mut decoder)?;
-    let digests = read_digests(&mut decoder)?;
-    if Chosen::of(&summary).digests(&request.environment, secret) != digests {
+    let glance = read_glance(&mut decoder)?;
+    let then = read_digests(&mut decoder)?;
+    if digests(|name| glance.counts(name), &request.environment, secret) != then {
         return Ok(None);
     }
     let mut renewed = Vec::new();
@@ -198,7 +242,7 @@ pub(super) fn check(
         }
     }
     decoder.finish()?;
-    Ok(Some(Valid { summary, newest, renewed }))
+    Ok(Some(Valid { glance, newest, renewed }))
 }
 
 /// Whether all of `facts` hold.
@@ -215,7 +259,7 @@ fn closer(observation: &Observation, evidence: Option<&Evidence>, request: &Requ
         // Facts of a capture ask for files alone.
         umask: || 0,
         superuser: false,
-        secret: [0; DIGEST_LENGTH],
+        secret: &|| [0; DIGEST_LENGTH],
         now,
     };
     holds(observation, evidence, &present)
@@ -304,65 +348,45 @@ fn evidence_of(stat: &Stat) -> Evidence {
     }
 }
 
-/// Which variables must have the values that they had.
-struct Chosen {
-    names: BTreeSet<Vec<u8>>,
-    patterns: BTreeSet<Vec<u8>>,
-    whole: bool,
+/// One digest of the values of all variables that count, and one, keyed, of those that look like secrets, if there are
+/// any.
+fn digests(
+    counts: impl Fn(&[u8]) -> bool,
+    environment: &Environment,
+    secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
+) -> (Digest, Option<Digest>) {
+    let pairs = environment.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let mut pairs: Vec<(&[u8], &[u8])> = pairs.filter(|(name, _)| counts(name)).collect();
+    // Several values of one name keep their order.
+    pairs.sort_by_key(|(name, _)| *name);
+    let (mut plain, mut keyed) = (Encoder::new(), Encoder::new());
+    let mut secrets = false;
+    for (name, value) in pairs {
+        let is_secret = looks_secret(name, value);
+        secrets |= is_secret;
+        if is_secret { &mut keyed } else { &mut plain }.bytes(name).bytes(value);
+    }
+    let keyed = secrets.then(|| Digest::keyed(&secret(), &keyed.finish()));
+    (Digest::of(&plain.finish()), keyed)
 }
 
-impl Chosen {
-    fn of(summary: &Summary) -> Self {
-        let selector = &summary.selector;
-        let names = selector.names.iter().chain(&selector.values).chain(&summary.asked).cloned().collect();
-        Self { names, patterns: selector.patterns.clone(), whole: selector.whole }
-    }
-
-    /// One digest of all values, and one, keyed, of those that look like secrets, if there are any.
-    fn digests(
-        &self,
-        environment: &Environment,
-        secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
-    ) -> (Digest, Option<Digest>) {
-        let counts = |name: &[u8]| {
-            self.whole
-                || self.names.contains(name)
-                || self.patterns.iter().any(|pattern| matches(pattern, name))
-        };
-        let pairs = environment.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let mut pairs: Vec<(&[u8], &[u8])> = pairs.filter(|(name, _)| counts(name)).collect();
-        // Several values of one name keep their order.
-        pairs.sort_by_key(|(name, _)| *name);
-        let (mut plain, mut keyed) = (Encoder::new(), Encoder::new());
-        let mut secrets = false;
-        for (name, value) in pairs {
-            let is_secret = looks_secret(name, value);
-            secrets |= is_secret;
-            if is_secret { &mut keyed } else { &mut plain }.bytes(name).bytes(value);
-        }
-        let keyed = secrets.then(|| Digest::keyed(&secret(), &keyed.finish()));
-        (Digest::of(&plain.finish()), keyed)
-    }
-}
-
-fn read_summary(decoder: &mut Decoder<'_>) -> Result<Summary, DecodeError> {
+fn read_glance<'a>(decoder: &mut Decoder<'a>) -> Result<Glance<'a>, DecodeError> {
     let version = decoder.unsigned()?;
     if version != VERSION {
         return Err(DecodeError::UnknownTag(version));
     }
     let (key, lineage) = (Key::decode(decoder)?, LineageId::decode(decoder)?);
     let moment = decoder.option()?;
-    let program = PathBuf::from(OsStr::from_bytes(decoder.bytes()?));
-    let names = read_names(decoder)?;
-    let values = read_names(decoder)?;
-    let patterns = read_names(decoder)?;
-    let asked = read_names(decoder)?;
-    let selector = Selector { names, values, patterns, whole: decoder.flag()? };
-    Ok(Summary { key, lineage, moment, program, selector, asked })
-}
-
-fn read_names(decoder: &mut Decoder<'_>) -> Result<BTreeSet<Vec<u8>>, DecodeError> {
-    (0..decoder.length()?).map(|_| Ok(decoder.bytes()?.to_vec())).collect()
+    let program = Path::new(OsStr::from_bytes(decoder.bytes()?));
+    let mut lists: [Vec<&[u8]>; 4] = Default::default();
+    for list in &mut lists {
+        let count = decoder.length()?;
+        list.reserve(count.min(1024));
+        for _ in 0..count {
+            list.push(decoder.bytes()?);
+        }
+    }
+    Ok(Glance { key, lineage, moment, program, lists, whole: decoder.flag()? })
 }
 
 fn read_digests(decoder: &mut Decoder<'_>) -> Result<(Digest, Option<Digest>), DecodeError> {

@@ -8,6 +8,7 @@ use crate::hash::request::Request;
 use crate::record::{Evidence, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,8 @@ pub(super) struct Declared {
     pub(super) ignored: Patterns,
     root: PathBuf,
     before: BTreeMap<PathBuf, Evidence>,
+    /// Why it is not known what was there before, if it is not.
+    unknown: Option<String>,
     /// What was moved aside: from where, to where.
     aside: Vec<(PathBuf, PathBuf)>,
     aside_directory: Option<PathBuf>,
@@ -31,6 +34,7 @@ impl Declared {
             ignored: Patterns::outputs(&policy.ignored_writes, &request.directory, &request.places)?,
             root: request.places.root.clone(),
             before: BTreeMap::new(),
+            unknown: None,
             aside: Vec::new(),
             aside_directory: None,
         })
@@ -38,7 +42,14 @@ impl Declared {
 
     /// Takes down what is there before the run; with `clean`, moves it aside, into the store's `replaced`.
     pub(super) fn before(&mut self, clean: bool, store: &Path) -> Result<()> {
-        let present = self.outputs.present();
+        let present = match self.outputs.present() {
+            Ok(present) => present,
+            // The command runs all the same, and is not kept.
+            Err(error) => {
+                self.unknown = Some(error.to_string());
+                return Ok(());
+            }
+        };
         if clean && !present.is_empty() {
             let directory = store.join("replaced").join(format!("outputs-{}", Timestamp::now().0));
             fs::create_dir_all(&directory).map_err(|error| Error::io("create", &directory, error))?;
@@ -54,8 +65,12 @@ impl Declared {
             return Ok(());
         }
         for path in present {
-            if let Ok(metadata) = fs::symlink_metadata(&path) {
-                self.before.insert(path, Evidence::of(&metadata));
+            match fs::symlink_metadata(&path) {
+                Ok(metadata) => {
+                    self.before.insert(path, Evidence::of(&metadata));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => self.unknown = Some(Error::io("look at", &path, error).to_string()),
             }
         }
         Ok(())
@@ -65,9 +80,14 @@ impl Declared {
     /// there is asked: what was written is known already.
     ///
     /// # Errors
-    /// A declared output that is not there, or, unwatched, one that the run did not touch.
+    /// A declared output that is not there, or, unwatched, one that the run did not touch; outputs that cannot be looked
+    /// at, which is not taken for their absence.
     pub(super) fn after(&self, watched: bool) -> Result<BTreeSet<Vec<u8>>, NotKept> {
-        if let Some(missing) = self.outputs.missing() {
+        let blind = |error: Error| NotKept::Store(error.to_string());
+        if let Some(reason) = &self.unknown {
+            return Err(NotKept::Store(reason.clone()));
+        }
+        if let Some(missing) = self.outputs.missing().map_err(blind)? {
             return Err(NotKept::OutputMissing(missing));
         }
         let mut paths = BTreeSet::new();
@@ -76,9 +96,10 @@ impl Declared {
         }
         let relative =
             |path: &Path| path.strip_prefix(&self.root).ok().map(|rest| rest.as_os_str().as_bytes().to_vec());
-        let present = self.outputs.present();
+        let present = self.outputs.present().map_err(blind)?;
         for path in &present {
-            let Ok(metadata) = fs::symlink_metadata(path) else { continue };
+            let metadata =
+                fs::symlink_metadata(path).map_err(|error| blind(Error::io("look at", path, error)))?;
             let untouched = self.before.get(path) == Some(&Evidence::of(&metadata));
             if untouched && !metadata.is_dir() {
                 return Err(NotKept::OutputUntouched(path.clone()));

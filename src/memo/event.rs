@@ -21,8 +21,13 @@ pub enum Event {
     Healed(BlobId),
     /// Something of the store failed and the call went on without it.
     StoreTrouble(String),
-    /// The last three commits of this key differ only in these paths, which the command itself writes.
-    NeverSettles(Vec<PathBuf>),
+    /// The last three commits of this key differ only in these paths.
+    NeverSettles {
+        /// The paths.
+        paths: Vec<PathBuf>,
+        /// Whether the command itself writes them.
+        own: bool,
+    },
 }
 
 /// Is told what happens.

@@ -193,9 +193,8 @@ impl Keeping<'_> {
         let recorded = recorded.and_then(|draft| self.store.commit(claim, draft));
         match (recorded, not_kept) {
             (Ok(id), None) => {
-                let paths = never_settles(self.store, &self.captured.key);
-                if !paths.is_empty() {
-                    call.context.observer.on(&Event::NeverSettles(paths));
+                if let Some((paths, own)) = never_settles(self.store, &self.captured.key) {
+                    call.context.observer.on(&Event::NeverSettles { paths, own });
                 }
                 (Kept::Yes, Some(id), extra)
             }

@@ -206,7 +206,7 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
         Observation::Variable { name, .. } => {
             let value = environment::lookup(present.environment, OsStr::from_bytes(name));
             let value =
-                value.map(|value| environment::variable_digest(name, value.as_bytes(), &present.secret));
+                value.map(|value| environment::variable_digest(name, value.as_bytes(), &(present.secret)()));
             (then.clone(), Observation::Variable { name: name.clone(), value })
         }
         Observation::Umask(_) => (then.clone(), Observation::Umask((present.umask)())),
@@ -413,12 +413,13 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
     let Some(store) = context.store else {
         return Ok(Checked::Miss { why: MissReason::First, manifest: Some(captured.manifest) });
     };
+    let secret = || context.recall.secret();
     let present = Present {
         places: &request.places,
         environment: &captured.environment,
         umask: crate::exec::umask,
         superuser: rustix::process::geteuid().is_root(),
-        secret: context.recall.secret(),
+        secret: &secret,
         now,
     };
     let miss = match policy.mode {

@@ -161,8 +161,10 @@ struct Call<'a> {
 /// The system's clock for files, which ticks more slowly than the fine one: what changes after this moment is
 /// stamped with this moment or a later one.
 fn file_clock() -> Timestamp {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    Timestamp::from_parts(time.tv_sec, time.tv_nsec)
+    let clock = nix::time::ClockId::CLOCK_REALTIME_COARSE;
+    let now = nix::time::clock_gettime(clock);
+    // Where there is no such clock, everything counts as changed since.
+    now.map_or_else(|_| Timestamp::default(), |now| Timestamp::from_parts(now.tv_sec(), now.tv_nsec()))
 }
 
 /// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
@@ -289,12 +291,13 @@ impl Call<'_> {
         environment: &[(std::ffi::OsString, std::ffi::OsString)],
         newest: &dyn Fn() -> Timestamp,
     ) -> Result<Result<Answer, Miss>> {
+        let secret = || self.context.recall.secret();
         let present = Present {
             places: &request.places,
             environment,
             umask: crate::exec::umask,
             superuser: rustix::process::geteuid().is_root(),
-            secret: self.context.recall.secret(),
+            secret: &secret,
             now: Timestamp::now(),
         };
         match look_up::find(self.context, store, key, &present, self.policy) {

@@ -1,5 +1,5 @@
-//! Commands that undo their own hit: commit after commit of one key differs in nothing but paths that the command
-//! itself writes, as with a log that it appends to.
+//! Commands that are never answered: commit after commit of one key differs in nothing but the same paths, as with a log
+//! that the command itself appends to, or a file that something else writes between the calls.
 
 use super::reason::observed_path;
 use crate::digest::Key;
@@ -8,22 +8,19 @@ use crate::store::{Candidate, Store};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// The paths, if any, in which alone the last three commits of `key` differ, and that the first two of them left
-/// changed. (What somebody edits between two calls differs too, but not by the command's own doing.)
-pub(super) fn never_settles(store: &dyn Store, key: &Key) -> Vec<PathBuf> {
-    let Ok(candidates) = store.find(key) else { return Vec::new() };
-    let [newest, middle, oldest, ..] = candidates.as_slice() else { return Vec::new() };
-    let differing = differing(newest, middle);
-    let same = differing.as_ref().is_some_and(|paths| !paths.is_empty())
-        && differing == self::differing(middle, oldest);
-    let paths = differing.filter(|_| same).unwrap_or_default();
+/// The paths, if any, in which alone the last three commits of `key` differ, and whether the command itself writes them.
+pub(super) fn never_settles(store: &dyn Store, key: &Key) -> Option<(Vec<PathBuf>, bool)> {
+    let candidates = store.find(key).ok()?;
+    let [newest, middle, oldest, ..] = candidates.as_slice() else { return None };
+    let paths = differing(newest, middle).filter(|paths| !paths.is_empty())?;
+    if differing(middle, oldest).as_ref() != Some(&paths) {
+        return None;
+    }
     let made = |candidate: &Candidate, path: &StoredPath| {
         candidate.outputs.as_ref().is_some_and(|outputs| makes(outputs, path))
     };
-    if !paths.iter().all(|path| made(middle, path) && made(oldest, path)) {
-        return Vec::new();
-    }
-    paths.iter().map(StoredPath::shown).collect()
+    let own = paths.iter().all(|path| made(middle, path) && made(oldest, path));
+    Some((paths.iter().map(StoredPath::shown).collect(), own))
 }
 
 /// The paths whose observations differ; `None` if something else does too.

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const LONGEST_HOLD: Duration = Duration::from_millis(40);
 
 /// Rows that are deleted in one transaction.
-const ROWS_AT_ONCE: usize = 64;
+const ROWS_AT_ONCE: usize = 256;
 
 /// A store whose contents may be deleted. Nothing is locked between its batches.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 use super::layout::{Layout, new_temporary, rename_into_place};
 use crate::digest::{DIGEST_LENGTH, Digest, Hasher};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// What a flat file is for.
@@ -48,41 +48,44 @@ pub(crate) fn read(layout: &Layout, area: Area, name: &Digest) -> Option<Vec<u8>
 
 /// The payload of the file at `path`; `None` where it does not verify.
 pub(crate) fn read_file(path: &Path, area: Area, name: &Digest) -> io::Result<Option<Vec<u8>>> {
-    let mut file = File::open(path)?;
-    let mut bytes = vec![0; FIRST_READ];
-    let mut filled = 0;
+    let file = File::open(path)?;
+    // Not filled with zeros first: pages that nothing is read into are never touched.
+    let mut bytes = Vec::with_capacity(FIRST_READ);
     let (length, check) = loop {
-        let room = bytes.get_mut(filled..).unwrap_or_default();
-        let count = match file.read(room) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        filled += count;
-        if let Some(header) = bytes.get(..filled).and_then(|bytes| parse_header(bytes, area)) {
+        let count = read_more(&file, &mut bytes)?;
+        if let Some(header) = parse_header(&bytes, area) {
             break header;
         }
-        if count == 0 || filled >= HEADER {
+        if count == 0 || bytes.len() >= HEADER {
             return Ok(None);
         }
     };
     let Some(total) = usize::try_from(length).ok().and_then(|length| length.checked_add(HEADER)) else {
         return Ok(None);
     };
-    if total > filled {
+    if total > bytes.len() {
         // What the header says is believed only as far as the file is long.
-        if filled < FIRST_READ || file.metadata()?.len() != total as u64 {
+        if file.metadata()?.len() != total as u64 {
             return Ok(None);
         }
-        bytes.truncate(filled);
-        (&mut file).take((total - filled) as u64).read_to_end(&mut bytes)?;
-    } else {
-        bytes.truncate(filled);
+        bytes.reserve_exact(total - bytes.len());
+        while bytes.len() < total && read_more(&file, &mut bytes)? > 0 {}
     }
     if bytes.len() != total {
         return Ok(None);
     }
-    let payload = bytes.split_off(HEADER);
-    Ok((check_of(area, name, &payload) == check).then_some(payload))
+    bytes.drain(..HEADER);
+    Ok((check_of(area, name, &bytes) == check).then_some(bytes))
+}
+
+/// Reads into the room that `bytes` has; tells how much came.
+fn read_more(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    loop {
+        match rustix::io::read(file, rustix::buffer::spare_capacity(bytes)) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
 }
 
 fn parse_header(bytes: &[u8], area: Area) -> Option<(u64, Digest)> {

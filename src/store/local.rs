@@ -9,20 +9,24 @@ use super::index::Index;
 use super::layout::{FORMAT, Layout, owner};
 use super::lock::{self, hold};
 use super::recall;
-use crate::digest::BlobId;
+use crate::digest::{BlobId, DIGEST_LENGTH};
 use crate::error::{Error, Kind, Result};
 use crate::record::Content;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The cap on a store's size unless another is set, in bytes.
 pub const DEFAULT_MAX_SIZE: u64 = 20 << 30;
 
-/// A log of this size is folded or written back once nobody waits, in bytes.
+/// A log of this size is folded once nobody waits, in bytes.
 const LONG_LOG: u64 = 1 << 20;
+
+/// A database's log of this size is written back once nobody waits, in bytes: whoever opens the database alone reads all
+/// of it first.
+const LONG_WRITE_AHEAD: u64 = 512 << 10;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -51,6 +55,9 @@ pub struct LocalStore {
     index: Mutex<Option<Index>>,
     ready: Mutex<bool>,
     notices: Mutex<Vec<String>>,
+    /// Whether it was there when it was opened.
+    existed: bool,
+    pub(super) secret: OnceLock<[u8; DIGEST_LENGTH]>,
 }
 
 impl LocalStore {
@@ -62,18 +69,21 @@ impl LocalStore {
     pub fn open(directory: &Path, options: &StoreOptions) -> Result<Self> {
         let absolute = std::path::absolute(directory);
         let root = absolute.map_err(|source| Error::io("find", directory, source))?;
-        let store = Self {
+        let mut store = Self {
             blobs: Arc::new(Blobs::new(Layout::new(root), options.durable)),
             max_size: options.max_size,
             index: Mutex::default(),
             ready: Mutex::default(),
             notices: Mutex::default(),
+            existed: false,
+            secret: OnceLock::new(),
         };
         let found = match owner(directory) {
             // Made when something is written for the first time: a wrong call leaves nothing behind.
             Err(error) if error.kind() == io::ErrorKind::NotFound && options.create => return Ok(store),
             other => other,
         };
+        store.existed = true;
         match found {
             Err(source) => Err(Error::io("open the store", directory, source)),
             Ok((_, false)) => {
@@ -88,6 +98,11 @@ impl LocalStore {
                 Err(Error::new(Kind::ForeignStore, words).with_hint(hint))
             }
         }
+    }
+
+    /// Whether the store was there when it was opened.
+    pub const fn existed(&self) -> bool {
+        self.existed
     }
 
     /// Messages of one line about what was put right on the way; each is told once.
@@ -119,17 +134,17 @@ impl LocalStore {
     /// When the file cannot be read or the store does not take it.
     pub fn write_file(&self, file: &File) -> Result<Content> {
         self.ready()?;
-        self.blobs.put_file(file)
+        self.blobs.put_file(file, &[]).map(|(content, _)| content)
     }
 
     /// Writes back and folds what has become long. To be called last, when nobody waits for an answer; a failure is
     /// left to the next.
     pub fn settle(&self) {
-        let long = |path: PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.len() > LONG_LOG);
-        if long(self.layout().hits()) {
+        let long = |path: PathBuf, limit| fs::metadata(path).is_ok_and(|metadata| metadata.len() > limit);
+        if long(self.layout().hits(), LONG_LOG) {
             let _ = self.fold();
         }
-        if long(self.layout().root().join("meta.db-wal")) {
+        if long(self.layout().root().join("meta.db-wal"), LONG_WRITE_AHEAD) {
             let _ = self.read_index(|index| index.checkpoint());
         }
     }

@@ -6,7 +6,7 @@
 use super::layout::{Layout, new_temporary_like};
 use crate::digest::{BlobId, DIGEST_LENGTH, Digest, Key};
 use crate::error::{Error, Result};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -220,7 +220,7 @@ pub(crate) fn try_claim(path: &Path) -> io::Result<Option<File>> {
 /// holds locked, so that collection leaves them alone for as long as the process lives, and no longer.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    blobs: HashSet<BlobId>,
+    blobs: BTreeSet<BlobId>,
     file: Option<(tempfile::TempPath, File)>,
 }
 

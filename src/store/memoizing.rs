@@ -12,8 +12,9 @@ use super::{BlobWriter, Candidate, Claim, Draft, Event, Store, events, flat};
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
-use crate::record::{Commit, OutputKind, OutputTree};
+use crate::record::{Commit, Content, OutputKind, OutputTree};
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -62,6 +63,15 @@ impl Store for LocalStore {
 
     fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>> {
         self.blobs.read(blob)
+    }
+
+    fn proven_file(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
+        self.blobs.open_raw(blob)
+    }
+
+    fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)> {
+        self.ready()?;
+        self.blobs.put_file(file, sought)
     }
 
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId> {
@@ -115,6 +125,10 @@ impl Store for LocalStore {
 impl LocalStore {
     /// The candidates of a key by the database, and its hot entry written anew, unless somebody is recording.
     fn rebuild(&self, key: &Key) -> Result<Vec<Candidate>> {
+        // Asked shortly first: most often there is none.
+        if !self.read_index(|index| index.has_replayable(key))? {
+            return Ok(Vec::new());
+        }
         let rows = self.read_index(|index| index.replayable(key, MOST_CANDIDATES))?;
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -137,7 +151,7 @@ impl LocalStore {
     }
 
     /// A candidate without evidence; `None` where the tree of its outputs cannot be had.
-    fn candidate(&self, id: CommitId, commit: Commit) -> Option<Candidate> {
+    pub(super) fn candidate(&self, id: CommitId, commit: Commit) -> Option<Candidate> {
         let outputs = match commit.outputs {
             None => None,
             Some(content) => {

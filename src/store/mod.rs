@@ -5,11 +5,14 @@
 
 mod archive;
 mod blobs;
+mod bulk;
 mod clock;
 mod events;
 mod exclusive;
 mod flat;
 mod fsck;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gc;
 mod history;
 mod index;
@@ -22,6 +25,7 @@ mod plan;
 mod recall;
 
 pub use archive::Moved;
+pub use blobs::copy_file;
 pub use exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
 pub use fsck::{Damage, Report};
 pub use gc::KEEP_TAG;
@@ -200,6 +204,23 @@ pub trait Store: Sync {
     /// # Errors
     /// [`crate::error::Kind::Damaged`] when it is not there or not whole.
     fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>>;
+
+    /// The proven file of a blob that lies there as it is, with its size, at offset 0: for copying in the kernel. `None`
+    /// where [`Store::read`] is the way to it.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn proven_file(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
+        let _ = blob;
+        Ok(None)
+    }
+
+    /// Stores all of a file's bytes, whatever its offset, which stays; also tells whether `sought`, unless it is empty, is
+    /// among them.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the store does not take it.
+    fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)>;
 
     /// Records a run. The blobs that the draft names must be in place.
     ///

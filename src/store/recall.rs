@@ -148,6 +148,12 @@ impl Recall for LocalStore {
     }
 
     fn secret(&self) -> [u8; DIGEST_LENGTH] {
+        *self.secret.get_or_init(|| self.present_secret())
+    }
+}
+
+impl LocalStore {
+    fn present_secret(&self) -> [u8; DIGEST_LENGTH] {
         if let Some(secret) = read_secret(self.layout()) {
             return secret;
         }
@@ -168,7 +174,7 @@ pub(crate) fn read_secret(layout: &Layout) -> Option<[u8; DIGEST_LENGTH]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::record::{
         Content, Coverage, Observation, OutputEntry, OutputKind, Replay, Resources, StoredPath, StreamOrder,
@@ -180,7 +186,7 @@ mod tests {
         Key(Digest::of(b"key"))
     }
 
-    fn candidate(n: u8) -> Candidate {
+    pub(in crate::store) fn candidate(n: u8) -> Candidate {
         let stdout = Content { blob: BlobId(Digest::of(&[n])), size: 1 };
         let entry = OutputEntry { path: b"a".to_vec(), kind: OutputKind::Directory { mode: 0o755 } };
         let tree = OutputTree::new(vec![entry]);
@@ -224,7 +230,7 @@ mod tests {
         }
     }
 
-    fn payload(candidates: &[Candidate]) -> Vec<u8> {
+    pub(in crate::store) fn payload(candidates: &[Candidate]) -> Vec<u8> {
         let mut encoder = Encoder::new();
         encoder.length(candidates.len());
         for candidate in candidates {

@@ -2,13 +2,15 @@
 //!
 //! Knows nothing of how they were found. What changed between two of them is worded by `changes`.
 
+mod shapes;
+
+pub use shapes::{content_json, fact_json, observation_json, output_json, part_json, value_json};
+
 use super::escape;
 use super::human;
-use super::json::{self, Object};
 use crate::hash::manifest::{Part, Value};
-use crate::record::{Base, Content, FileState, Observation, OutputKind, StdinUse, StoredPath};
+use crate::record::{Base, FileState, Observation, StdinUse, StoredPath};
 use jiff::tz::TimeZone;
-use serde_json::Value as Json;
 use std::os::unix::ffi::OsStrExt;
 
 /// One line of a list of facts: what kind, about what, what it is.
@@ -42,74 +44,6 @@ pub fn fact(part: &Part, value: &Value, words: &[Vec<u8>]) -> Line {
         (Part::Word(_), Value::Digest(_)) => line(kind, subject, "[redacted]"),
         _ => line(kind, subject, worded(value)),
     }
-}
-
-/// A fact of a manifest for programs.
-#[must_use]
-pub fn fact_json(part: &Part, value: &Value) -> Object {
-    part_json(part).with("value", value_json(value))
-}
-
-/// Which fact of a manifest, for programs.
-#[must_use]
-pub fn part_json(part: &Part) -> Object {
-    let name = match part {
-        Part::Platform | Part::Directory | Part::Stdin | Part::Salt => Json::Null,
-        Part::Word(place) | Part::Program(place) => (*place).into(),
-        Part::Source(path) | Part::Shadow(path) | Part::Setting(path) | Part::Input(path) => json::path(path),
-        Part::Package(_, name) | Part::Flag(name) => name.as_str().into(),
-        Part::Variable(name) | Part::Tool(name) | Part::Output(name) => json::text(name),
-    };
-    let object = Object::part().with("part", kind(part)).with("name", name);
-    match part {
-        Part::Package(ecosystem, _) => object.with("ecosystem", ecosystem.as_str()),
-        _ => object,
-    }
-}
-
-/// Stored bytes for programs.
-#[must_use]
-pub fn content_json(content: &Content) -> Object {
-    Object::part().with("blob", json::digest(&content.blob.0)).with("bytes", content.size)
-}
-
-/// What an output is, for programs.
-#[must_use]
-pub fn output_json(kind: &OutputKind) -> Object {
-    let of = |kind: &str| Object::part().with("kind", kind);
-    match kind {
-        OutputKind::File { content, mode, sparse } => of("file")
-            .with("blob", json::digest(&content.blob.0))
-            .with("bytes", content.size)
-            .with("mode", *mode)
-            .with("sparse", *sparse),
-        OutputKind::Directory { mode } => of("directory").with("mode", *mode),
-        OutputKind::Symlink { text } => of("symlink").with("text", json::text(text)),
-        OutputKind::Removed => of("removed"),
-    }
-}
-
-/// A value of a fact for programs.
-#[must_use]
-pub fn value_json(value: &Value) -> Json {
-    let object = match value {
-        Value::Present => Object::part().with("kind", "present"),
-        Value::Absent => Object::part().with("kind", "absent"),
-        Value::Bytes(bytes) => Object::part().with("kind", "text").with("text", json::text(bytes)),
-        Value::Digest(digest) => Object::part().with("kind", "digest").with("digest", json::digest(digest)),
-        Value::Source { form, digest } => Object::part()
-            .with("kind", "source")
-            .with("form", form.as_str())
-            .with("digest", json::digest(digest)),
-        Value::File { executable, digest } => Object::part()
-            .with("kind", "file")
-            .with("executable", *executable)
-            .with("digest", json::digest(digest)),
-        Value::Directory => Object::part().with("kind", "directory"),
-        Value::Symlink(text) => Object::part().with("kind", "symlink").with("text", json::text(text)),
-        Value::Version(version) => Object::part().with("kind", "version").with("version", version.as_str()),
-    };
-    object.into()
 }
 
 /// An observation in words.
@@ -156,71 +90,6 @@ pub fn observation(observation: &Observation) -> Line {
         Observation::Search { programs, .. } => {
             let names: Vec<_> = programs.iter().map(|program| escape::line(&program.name)).collect();
             line("found on PATH", names.join(" "), "")
-        }
-    }
-}
-
-/// An observation for programs.
-#[must_use]
-pub fn observation_json(observation: &Observation) -> Object {
-    let of = |kind: &str| Object::part().with("kind", kind);
-    match observation {
-        Observation::Content { path, digest } => {
-            of("content").with("path", json::path(path)).with("digest", json::digest(digest))
-        }
-        Observation::State { path, follow, state } => of("state")
-            .with("path", json::path(path))
-            .with("follow", *follow)
-            .with("state", state_json(state)),
-        Observation::Listing { path, everything, digest } => of("listing")
-            .with("path", json::path(path))
-            .with("everything", *everything)
-            .with("digest", json::digest(digest)),
-        Observation::TimeOrder { groups } => {
-            let groups = groups.iter().map(|group| group.iter().map(json::path).collect::<Json>());
-            of("time_order").with("groups", groups.collect::<Json>())
-        }
-        Observation::Modified { path, follow, time, changed } => of("modified")
-            .with("path", json::path(path))
-            .with("follow", *follow)
-            .with("time", json::moment(*time))
-            .with("changed", json::moment(*changed)),
-        Observation::Around { written, older, same, newer } => {
-            let paths = |paths: &[StoredPath]| paths.iter().map(json::path).collect::<Json>();
-            of("around")
-                .with("written", paths(written))
-                .with("older", paths(older))
-                .with("same", paths(same))
-                .with("newer", paths(newer))
-        }
-        Observation::Stdin(StdinUse::Content { offset, digest, left_at }) => {
-            of("stdin").with("offset", *offset).with("digest", json::digest(digest)).with("left_at", *left_at)
-        }
-        Observation::Stdin(StdinUse::Place { size, offset }) => {
-            of("stdin_place").with("bytes", *size).with("offset", *offset)
-        }
-        Observation::Descriptor { number, offset, digest } => of("descriptor")
-            .with("number", *number)
-            .with("offset", *offset)
-            .with("digest", json::digest(digest)),
-        Observation::Variable { name, value } => {
-            of("variable").with("name", json::text(name)).with("digest", value.as_ref().map(json::digest))
-        }
-        Observation::Environment { digest } => of("environment").with("digest", json::digest(digest)),
-        Observation::Umask(mask) => of("umask").with("mask", *mask),
-        Observation::Superuser(is) => of("superuser").with("is", *is),
-        Observation::Root(path) => of("root").with("path", json::text(path)),
-        Observation::Importable { path, names, digest } => of("importable")
-            .with("path", json::path(path))
-            .with("names", json::texts(names))
-            .with("digest", json::digest(digest)),
-        Observation::Network => of("network"),
-        Observation::Search { path, programs } => {
-            let programs = programs.iter().map(|program| {
-                let found = program.program.as_ref().map(json::path);
-                Json::from(Object::part().with("name", json::text(&program.name)).with("program", found))
-            });
-            of("search").with("path_digest", json::digest(path)).with("programs", programs.collect::<Json>())
         }
     }
 }
@@ -279,13 +148,21 @@ fn worded(value: &Value) -> String {
         Value::Bytes(bytes) => escape::word(bytes).into_owned(),
         Value::Digest(digest) | Value::File { executable: false, digest } => short(&digest.to_hex()),
         Value::Source { form, digest } => {
-            format!("{} {}", short(&digest.to_hex()), escape::line(form.as_bytes()))
+            format!("{} {}", short(&digest.to_hex()), form_worded(form))
         }
         Value::File { executable: true, digest } => format!("{} executable", short(&digest.to_hex())),
         Value::Directory => "directory".to_owned(),
         Value::Symlink(text) => format!("→ {}", escape::line(text)),
         Value::Version(version) => escape::line(version.as_bytes()).into_owned(),
     }
+}
+
+/// The language of a normal form, and whether docstrings count in it; `raw` for bytes as they are.
+fn form_worded(form: &str) -> String {
+    let language = form.split(' ').next().unwrap_or_default();
+    let documented = language == "python" && !form.ends_with("without docstrings");
+    let language = escape::line(language.as_bytes());
+    if documented { format!("{language} with docstrings") } else { language.into_owned() }
 }
 
 fn state_worded(state: &FileState) -> String {
@@ -302,24 +179,6 @@ fn state_worded(state: &FileState) -> String {
     }
 }
 
-fn state_json(state: &FileState) -> Object {
-    let of = |kind: &str| Object::part().with("kind", kind);
-    match state {
-        FileState::Absent => of("absent"),
-        FileState::File { mode, digest } => {
-            of("file").with("mode", *mode).with("digest", json::digest(digest))
-        }
-        FileState::LargeFile { mode, size, modified } => of("large_file")
-            .with("mode", *mode)
-            .with("bytes", *size)
-            .with("modified", json::moment(*modified)),
-        FileState::Directory { mode } => of("directory").with("mode", *mode),
-        FileState::Symlink { text } => of("symlink").with("text", json::text(text)),
-        FileState::Special { mode } => of("special").with("mode", *mode),
-        FileState::Unreadable { errno } => of("unreadable").with("errno", *errno),
-    }
-}
-
 fn shown(path: &StoredPath) -> String {
     escape::line(path.shown().as_os_str().as_bytes()).into_owned()
 }
@@ -333,6 +192,7 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
     use crate::record::Timestamp;
+    use serde_json::Value as Json;
 
     fn at(path: &str) -> StoredPath {
         StoredPath::in_root(path)
@@ -404,7 +264,8 @@ mod tests {
     #[test]
     fn facts_have_words_and_a_shape() {
         let words = [b"python3".to_vec(), b"train.py".to_vec()];
-        let source = Value::Source { form: "python-1".to_owned(), digest: Digest::of(b"x") };
+        let source =
+            Value::Source { form: "python ruff-1 1 without docstrings".to_owned(), digest: Digest::of(b"x") };
         let facts = [
             (Part::Program(0), Value::Digest(Digest::of(b"x"))),
             (Part::Word(1), Value::Bytes(b"a b".to_vec())),
@@ -420,7 +281,7 @@ mod tests {
         insta::assert_snapshot!(shown.join("\n"), @r"
         program|python3|3ae7d805f678
         word|1|'a b'
-        source|train.py|3ae7d805f678 python-1
+        source|train.py|3ae7d805f678 python
         package|numpy|2.1
         input|run.sh|3ae7d805f678 executable
         variable|LR|absent

@@ -110,6 +110,11 @@ impl<'a> Page<'a> {
         self.line(&value.to_string())
     }
 
+    /// Writes out what was shown so far: what comes next is said on standard error.
+    pub fn flush(&mut self) -> Result<()> {
+        self.sink.flush().map_err(not_written)
+    }
+
     /// Sees to it that everything is written.
     pub fn finish(mut self) -> Result<()> {
         self.sink.flush().map_err(not_written)

@@ -154,10 +154,15 @@ impl Observer for Status {
                 self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()));
             }
             Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
-            Event::NeverSettles(paths) => {
+            Event::NeverSettles { paths, own } => {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 let text = format!("never settles: {} differs every time", paths.join(", "));
-                let text = with_cure(&text, Some("declare with --output, or --ignore-write"));
+                let cure = if *own {
+                    "declare with --output, or --ignore-write"
+                } else {
+                    "if that decides nothing: --pure, with --input for what does"
+                };
+                let text = with_cure(&text, Some(cure));
                 if self.verbosity >= Verbosity::Line {
                     message::status(&text);
                 }

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use std::fs;
 
 /// A loop that ends when the test says `go`.
-const UNTIL_GO: &str = "while [ ! -e \"$TMPDIR/go\" ]; do sleep 0.01; done";
+const UNTIL_GO: &str = "while [ -d \"$TMPDIR\" ] && [ ! -e \"$TMPDIR/go\" ]; do sleep 0.01; done";
 
 fn go(sandbox: &Sandbox) {
     fs::write(sandbox.base().join("tmp/go"), "").unwrap();

@@ -42,7 +42,10 @@ fn the_order_of_the_streams_is_kept() {
 #[test]
 fn output_comes_while_the_command_runs() {
     let sandbox = Sandbox::new();
-    sandbox.script("job", "printf part; while [ ! -e \"$TMPDIR/go\" ]; do sleep 0.01; done; echo ' done'");
+    sandbox.script(
+        "job",
+        "printf part; while [ -d \"$TMPDIR\" ] && [ ! -e \"$TMPDIR/go\" ]; do sleep 0.01; done; echo ' done'",
+    );
     let running = sandbox.unwatched(["--pure", "./job"]).stdout("part done\n").executes(1).spawn();
     running.wait_for_stdout("part");
     std::fs::write(sandbox.base().join("tmp/go"), "").unwrap();

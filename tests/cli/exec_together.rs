@@ -57,7 +57,7 @@ fn when_the_holder_is_killed_a_waiter_takes_over() {
     let first = "[ \"$(wc -l < \"$TMPDIR/executions\")\" -eq 1 ]";
     sandbox.script(
         "job",
-        format!("echo ready; if {first}; then until [ -e \"$TMPDIR/go\" ]; do sleep 0.01; done; fi"),
+        format!("echo ready; if {first}; then until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done; fi"),
     );
     let call = || sandbox.unwatched(["--pure", "./job"]);
     let mut holder = call().stdout("ready\n").signal(9).spawn();
@@ -84,7 +84,7 @@ fn when_the_holder_fails_the_others_run_side_by_side() {
     sandbox.script(
         "job",
         format!(
-            "if mkdir \"$TMPDIR/first\" 2> /dev/null; then until [ -e \"$TMPDIR/go\" ]; do sleep 0.01; done; exit 1; fi\n\
+            "if mkdir \"$TMPDIR/first\" 2> /dev/null; then until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done; exit 1; fi\n\
              for n in $(seq 3000); do\n\
              [ \"$(wc -l < \"$TMPDIR/executions\")\" -ge {all} ] && exec echo together; sleep 0.01\ndone\necho alone"
         ),
@@ -108,7 +108,10 @@ fn when_the_holder_fails_the_others_run_side_by_side() {
 #[test]
 fn a_waiter_that_is_interrupted_leaves() {
     let sandbox = Sandbox::new();
-    sandbox.script("job", "echo ready; until [ -e \"$TMPDIR/go\" ]; do sleep 0.01; done");
+    sandbox.script(
+        "job",
+        "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done",
+    );
     let call = || sandbox.unwatched(["--pure", "./job"]);
     let holder = call().stdout("ready\n").executes(1).spawn();
     holder.wait_for_stdout("ready");
@@ -123,7 +126,10 @@ fn a_waiter_that_is_interrupted_leaves() {
 #[test]
 fn on_a_terminal_a_waiter_says_that_it_waits() {
     let sandbox = Sandbox::new();
-    sandbox.script("job", "echo ready; until [ -e \"$TMPDIR/go\" ]; do sleep 0.01; done");
+    sandbox.script(
+        "job",
+        "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done",
+    );
     let holder = sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").spawn();
     holder.wait_for_stdout("ready");
     let waiter = sandbox.unwatched(["--pure", "./job"]).any_stdout().terminal();

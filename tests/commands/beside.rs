@@ -89,6 +89,7 @@ fn gc_rm_export_and_import_beside_working_loops() {
             });
         }
     });
+    println!("{answered:?} calls answered beside {upkeep:?} of upkeep");
     assert!(answered.load(Ordering::Relaxed) >= 3 * LOOPS);
     assert!(upkeep.load(Ordering::Relaxed) >= 2);
     let (status, out, err) = cashet(root, &["fsck"]);

@@ -159,3 +159,84 @@ fn a_clock_that_jumped_ahead_drops_nothing() {
     let shown = sandbox.call(Some(80), jumped, &words);
     assert!(shown.text.starts_with("0 commits to remove"), "{}", shown.text);
 }
+
+#[test]
+fn an_export_of_everything_leaves_out_what_is_damaged() {
+    let (sandbox, ids) = recorded();
+    let blob = hex_of(b"# Report\n");
+    let path = sandbox.path(".cashet/objects").join(&blob[..2]).join(&blob[2..]);
+    fs::write(path, "# Reporx\n").unwrap();
+    let archive = sandbox.path("all.cashet");
+    let words = ["export", archive.to_str().unwrap()];
+    let shown = sandbox.run(&words);
+    assert_eq!((shown.text.as_str(), shown.ended.unwrap()), ("", Exit::Status(1)));
+    let other = Sandbox::new();
+    assert!(other.run(&["import", archive.to_str().unwrap()]).ok().starts_with("5 commits imported"));
+    assert_eq!(other.run(&["fsck"]).ok().lines().next().unwrap().split(':').next(), Some("clean"));
+    let there = other.run(&["log", "--json"]).json();
+    assert!(
+        there
+            .iter()
+            .all(|commit| commit["commit"].as_str() != ids.last().map(ToString::to_string).as_deref())
+    );
+    // One that is named is wanted.
+    let named = sandbox.run(&["export", archive.to_str().unwrap(), "@"]).refused();
+    assert!(named.contains("damaged"), "{named}");
+}
+
+fn hex_of(content: &[u8]) -> String {
+    cashet::digest::Digest::of(content).to_hex().to_string()
+}
+
+#[test]
+fn copies_that_no_command_uses_go_and_the_users_files_only_where_that_is_asked_for() {
+    let (sandbox, _) = recorded();
+    let store = sandbox.path(".cashet");
+    let old = |name: &str, ago: i64| {
+        let path = store.join("view").join(name);
+        fs::write(&path, [7; 2048]).unwrap();
+        let time = u64::try_from(NOON.0 - ago).unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(time);
+        let file = fs::File::open(&path).unwrap();
+        file.set_modified(time).unwrap();
+        file
+    };
+    let in_use = old("used.csv", 3 * DAY);
+    in_use.lock_shared().unwrap();
+    drop(old("unused.csv", 3 * DAY));
+    drop(old("young.csv", HOUR));
+    fs::write(store.join("replaced/1-mine"), "mine").unwrap();
+    fs::create_dir_all(store.join("replaced/outputs-1")).unwrap();
+    fs::write(store.join("replaced/outputs-1/0"), "of a run").unwrap();
+    let views = || {
+        let mut names: Vec<String> = fs::read_dir(store.join("view"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let plan = sandbox.run(&["gc", "--dry-run"]).ok();
+    insta::assert_snapshot!(plan, @r"
+    0 commits to remove, 0 results to evict; 0 B in 0 blobs to free, 628 B stay
+    1 read-only copy (2.0 KiB) to remove from view/
+    2 files (12 B) of your own in replaced/ stay
+    ");
+    assert_eq!(views(), ["unused.csv", "used.csv", "young.csv"]);
+    assert_eq!(sandbox.run(&["gc"]).ok(), plan);
+    assert_eq!(views(), ["used.csv", "young.csv"]);
+    assert!(store.join("replaced/1-mine").exists());
+    // When it was put aside is the system's to say: within a day of it nothing goes.
+    let at = |days: i64, words: &[&str]| {
+        let now = Timestamp(Timestamp::now().0.max(NOON.0) + days * DAY);
+        sandbox.call(Some(80), now, &words.iter().map(OsString::from).collect::<Vec<_>>()).ok()
+    };
+    at(0, &["gc", "--older-than", "1s"]);
+    at(20, &["gc"]);
+    assert!(store.join("replaced/1-mine").exists());
+    let told = at(20, &["gc", "--older-than", "1d"]);
+    assert!(told.contains("1 file (4 B) to remove from replaced/"), "{told}");
+    assert!(!store.join("replaced/1-mine").exists());
+    assert!(store.join("replaced/outputs-1/0").exists());
+    assert_eq!(views(), ["used.csv"]);
+}

@@ -159,7 +159,7 @@ fn show_tells_all_about_one() {
     took       12.3 s (6.1 s user, 1.0 ms system)
     memory     50.0 MiB at most
     hits       none
-    inputs     the run was watched whole
+    watched    the whole run
     stdout     18 B
     stderr     0 B
     tags       keep stage=train
@@ -168,11 +168,6 @@ fn show_tells_all_about_one() {
     lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb91c3d65ebc4c34ff
 
     known before the run
-    platform            linux-x86_64
-    word      0         python3
-    word      1         train.py
-    word      2         --lr
-    word      3         0.01
     program   python3   6f4f6ac7aa45
     source    train.py  dc770fff53f5 python-1
     package   numpy     2.1.0
@@ -211,7 +206,7 @@ fn show_fits_a_narrow_page() {
     took       12.3 s (6.1 s user, 1.0 ms system)
     memory     50.0 MiB at most
     hits       none
-    inputs     the run was watched whole
+    watched    the whole run
     stdout     37 B
     stderr     44 B
     parent     5b13bfb7a3e4
@@ -219,11 +214,6 @@ fn show_fits_a_narrow_page() {
     lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb…
 
     known before the run
-    platform            linux-x86_64
-    word      0         python3
-    word      1         train.py
-    word      2         --lr
-    word      3         0.01
     program   python3   6f4f6ac7aa45
     source    train.py  dc770fff53f5 python-1
     package   numpy     2.1.0
@@ -263,18 +253,14 @@ fn show_on_a_wide_page_and_for_programs() {
     took       12.3 s (6.1 s user, 1.0 ms system)
     memory     50.0 MiB at most
     hits       none
-    inputs     the run was watched whole
+    watched    the whole run
     stdout     32 B
     stderr     0 B
     key        8e2a9a06f8fdc6656eb5352d46ac5cb11f949a82a96f8d77ae16558b40020d5e
     lineage    341216d2bb4764de8c6e13d6fe90056ace1b958b76b54f34a1bb3651d5d18fb7
 
     known before the run
-    platform      linux-x86_64
-    word      0   sh
-    word      1   report.sh
-    word      2   "'weekly'"
-    program   sh  83c092532c37
+    program  sh  83c092532c37
 
     seen during the run
     read  model.bin       06fb33cc671e

@@ -5,7 +5,7 @@ use crate::calls::{errors, name};
 use crate::scale::{Tally, chosen, scaled, shared};
 use crate::scenarios::{ALL, Scenario, Stage};
 use crate::tracer::{Call, Deed, End, Traced};
-use nix::libc::{SYS_close, SYS_write};
+use nix::libc::{self, EIO, F_UNLCK, SIGPIPE};
 
 /// Failing calls of the small scale, for each scenario.
 const FEW: usize = 14;
@@ -40,25 +40,23 @@ fn fail_at(stage: &Stage, scenario: Scenario, nth: usize, error: i32, tally: &Ta
     let before = stage.project.executions();
     let traced = stage.project.trace(&stage.words(scenario), &mut |call| {
         // Threads are not always in step: the n-th call may be another one.
-        let applies = call.nth == nth && errors(call).contains(&error) && !is_close_of_directory(call);
+        let applies = call.nth == nth && errors(call).contains(&error) && !never_happens(call, error);
         if applies { Deed::Fail(error) } else { Deed::Go }
     });
     let Some(met) = traced.met else { return };
     tally.trial();
     let done = traced.end == End::Status(0);
     let ran = stage.project.executions() - before;
-    let wrong = traced
-        .crash()
-        .or_else(
-            || if done { wrong_success(stage, scenario, &traced) } else { unclear(&traced.stderr_text()) },
-        )
-        .or_else(|| (ran > 1).then(|| format!("ran {ran} times")))
-        .or_else(|| {
-            if let Some(text) = refused(scenario, &traced, &met, ran) {
-                println!("REFUSED {scenario:?} {} {:x?} {error} {text}", name(met.number), met.arguments);
-            }
-            None
+    let text = traced.stderr_text();
+    let crash = traced.crash().filter(|_| !(to_user(&met) && traced.end == End::Signal(SIGPIPE)));
+    let wrong = crash
+        .or_else(|| match done {
+            _ if to_user(&met) => None,
+            true => wrong_success(stage, scenario, &traced),
+            false => unclear(&text),
         })
+        .or_else(|| (ran > 1).then(|| format!("ran {ran} times")))
+        .or_else(|| refused(scenario, &traced, &met, ran))
         .or_else(|| stage.wrong_after(scenario, done));
     if let Some(wrong) = wrong {
         let name = name(met.number);
@@ -67,10 +65,28 @@ fn fail_at(stage: &Stage, scenario: Scenario, nth: usize, error: i32, tally: &Ta
     }
 }
 
-/// No file system fails at it, and the standard library takes it for granted.
-fn is_close_of_directory(call: &Call) -> bool {
-    call.number == SYS_close && call.descriptor().is_some_and(|path| path.is_dir())
+/// What no system does: a directory whose closing fails (the standard library takes it for granted), a lock that
+/// cannot be let go (SQLite would wait for itself), a pipe between two processes that cannot be read.
+fn never_happens(call: &Call, error: i32) -> bool {
+    match call.number {
+        libc::SYS_close => call.descriptor().is_some_and(|path| path.is_dir()),
+        libc::SYS_fcntl => call.first_of(2) == Some(F_UNLCK),
+        libc::SYS_read => error == EIO && call.descriptor().is_some_and(|path| path.starts_with("pipe:")),
+        _ => false,
+    }
 }
+
+/// What the command itself cannot do without, each with its message: the settings of the user, the place, the pipes, the
+/// program, and inputs that the call declares.
+const NEEDED: &[&str] = &[
+    "cashet.toml",
+    "cannot find the working directory",
+    "cannot make a pipe for the command's output",
+    "cannot be executed",
+    "cannot look at",
+    "cannot start",
+    "not found",
+];
 
 /// The call says that all is well.
 fn wrong_success(stage: &Stage, scenario: Scenario, traced: &Traced) -> Option<String> {
@@ -95,7 +111,13 @@ fn unclear(stderr: &str) -> Option<String> {
 
 /// The command did not run, or its status was hidden, because something failed that it does not need.
 fn refused(scenario: Scenario, traced: &Traced, met: &Call, ran: u64) -> Option<String> {
-    let to_user = met.number == SYS_write && [1, 2].contains(&met.arguments[0]);
-    let refused = Stage::is_exec(scenario) && traced.end != End::Status(0) && !to_user;
-    refused.then(|| format!("refused, {:?}, ran {ran}: {}", traced.end, traced.stderr_text()))
+    let text = traced.stderr_text();
+    let needed = ran == 0 && NEEDED.iter().any(|needed| text.contains(needed));
+    let refused = Stage::is_exec(scenario) && traced.end != End::Status(0) && !to_user(met) && !needed;
+    refused.then(|| format!("refused, {:?}, ran {ran}: {text}", traced.end))
+}
+
+/// Whether bytes for the user did not arrive: bare, the command would have met the error itself.
+fn to_user(call: &Call) -> bool {
+    call.number == libc::SYS_write && [1, 2].contains(&call.arguments[0])
 }

@@ -19,7 +19,7 @@ pub(crate) fn scaled(small: usize, full: usize) -> usize {
 /// hundreds, or with `CASHET_TEST_SCALE=every` each.
 pub(crate) fn chosen(points: usize, few: usize) -> impl Iterator<Item = usize> {
     let every = std::env::var_os("CASHET_TEST_SCALE").is_some_and(|scale| scale == "every");
-    let wanted = if every { points } else { scaled(few, 700) };
+    let wanted = if every { points } else { scaled(few, 300) };
     let step = (points / wanted).max(1);
     (Random::new(seed()).below(step)..points).step_by(step)
 }

@@ -41,6 +41,13 @@ impl Call {
     pub(crate) fn descriptor(&self) -> Option<PathBuf> {
         std::fs::read_link(format!("/proc/{}/fd/{}", self.tid, self.arguments[0])).ok()
     }
+
+    /// The first short number of what an argument points to.
+    pub(crate) fn first_of(&self, argument: usize) -> Option<i32> {
+        let address = usize::try_from(self.arguments[argument]).ok()?;
+        let word = ptrace::read(self.tid, std::ptr::without_provenance_mut(address)).ok()?;
+        Some(i32::from(i16::from_le_bytes([word.to_le_bytes()[0], word.to_le_bytes()[1]])))
+    }
 }
 
 /// What happens to a call.

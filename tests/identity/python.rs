@@ -52,6 +52,7 @@ fn a_file_that_shadows_an_import_is_named() {
         call.settles();
         // Another file beside them is no change.
         project.write("unrelated.py", "1 / 0\n").write("notes.txt", "1\n");
+        project.write("json.txt", "1\n").write("main.bak", "1\n").write("pkg/rates.csv", "1\n");
         call.hits();
         project.write("json.py", "def dumps(value):\n    print('mine')\n");
         call.runs().naming("json.py");

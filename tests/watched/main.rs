@@ -6,7 +6,11 @@
 
 mod commands;
 mod differential;
+mod directories;
+
+mod everyday;
 mod foretold;
+mod ordinary;
 mod own_source;
 mod settings;
 mod traps;

@@ -88,6 +88,24 @@ fn another_name_for_an_output_changes_with_it() {
     let call = twin.sh(": > n; rm n; ln g n");
     call.runs();
     call.runs();
+    // What was written under one name before that was given to another file, or gone, shows under the others.
+    for line in [
+        ": > f; rm f; echo more >> f",
+        "echo more >> f; rm f; echo new > f",
+        "echo more >> d/x; mv d e; mkdir d; echo x > d/x",
+    ] {
+        let twin = project();
+        let call = twin.sh(line);
+        call.runs();
+        twin.both(|root| {
+            let _ = fs::remove_dir_all(root.join("e"));
+            let path = if line.contains("d/x") { "d/x" } else { "f" };
+            let one = if line.starts_with(':') { "more\n" } else { "one\n" };
+            fs::write(root.join(path), if path == "f" { one } else { "x\n" }).unwrap();
+            fs::hard_link(root.join(path), root.join("other")).unwrap();
+        });
+        call.runs();
+    }
 }
 
 #[test]
@@ -281,35 +299,56 @@ fn a_result_that_names_its_place_holds_there_alone() {
     }
 }
 
+/// Calls a command that does `line`, tells that it did, and then waits; meanwhile `work` is done in the root by us,
+/// whom nobody watches. Returns what the call tells of itself.
+fn meanwhile(line: &str, work: impl Fn(&std::path::Path)) -> serde_json::Value {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let twin = project();
+    let [root, _] = twin.roots();
+    // Whether a process is there is asked for without a path: nothing else than `line` is observed.
+    let mut lasting = Command::new("sleep").arg("600").spawn().unwrap();
+    let wait = format!("{line}; echo done; while kill -0 {} 2>/dev/null; do sleep 0.01; done", lasting.id());
+    let report = root.join("../report");
+    let mut call = Command::new(crate::twin::CASHET);
+    call.args(["exec", "--report"]).arg(&report).args(["--", "sh", "-c", &wait]);
+    let mut running = call.current_dir(&root).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
+    assert!(lines.by_ref().any(|line| line.unwrap() == "done"));
+    work(&root);
+    lasting.kill().unwrap();
+    lasting.wait().unwrap();
+    assert!(running.wait().unwrap().success());
+    serde_json::from_slice(&fs::read(report).unwrap()).unwrap()
+}
+
 #[test]
 fn a_file_that_others_replace_meanwhile_is_not_kept() {
-    for script in ["cat f; mv \"$OTHER\" f; true", "[ -e f ] && echo there; mv \"$OTHER\" f"] {
-        let twin = project();
-        // What replaces it does so unseen: a process that was there before.
-        let replace = |root: &std::path::Path| {
-            fs::write(root.join("go"), "").unwrap();
-        };
-        let _ = (script, replace);
-        let [root, _] = twin.roots();
-        let mut reader = Command::new(crate::twin::CASHET);
-        reader.args(["exec", "--report"]).arg(root.join("../report"));
-        reader.args([
-            "--",
-            "sh",
-            "-c",
-            "cat f; [ -e g ]; while [ ! -e /dev/shm/none ] && [ ! -s d/x ]; do sleep 0.01; done",
-        ]);
-        fs::write(root.join("d/x"), "").unwrap();
-        settle();
-        let mut running = reader.current_dir(&root).stdout(std::process::Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(400));
-        fs::write(root.join("new"), "new\n").unwrap();
-        fs::rename(root.join("new"), root.join("f")).unwrap();
-        fs::write(root.join("go"), "x").unwrap();
-        fs::write(root.join("d/x"), "x").unwrap();
-        running.wait().unwrap();
-        let told = fs::read_to_string(root.join("../report")).unwrap();
-        assert!(told.contains("input-moved"), "{told}");
+    let replace = |root: &std::path::Path| {
+        fs::write(root.join("beside"), "new\n").unwrap();
+        fs::rename(root.join("beside"), root.join("f")).unwrap();
+    };
+    let remove = |root: &std::path::Path| fs::remove_file(root.join("f")).unwrap();
+    let make = |root: &std::path::Path| fs::write(root.join("none"), "").unwrap();
+    let add = |root: &std::path::Path| fs::write(root.join("d/new"), "").unwrap();
+    let moved = |line: &str, work: &dyn Fn(&std::path::Path), path: &str| {
+        let told = meanwhile(line, work);
+        assert_eq!(told["not_kept"]["reason"], "input-moved", "{line}: {told}");
+        let detail = told["not_kept"]["detail"].as_str().unwrap();
+        assert!(detail.ends_with(&format!("/project/{path} changed while it ran")), "{line}: {told}");
+    };
+    for line in ["cat f", "[ -e f ]", "stat -c %a f", "[ -L f ]; true", "read x < f"] {
+        moved(line, &replace, "f");
+        moved(line, &remove, "f");
+    }
+    moved("[ -e none ] || true", &make, "none");
+    moved("ls /etc/passwd d", &add, "d");
+    // What was not looked at may come and go, and nothing else keeps such a run from being kept.
+    for line in ["cat g", "[ -e g ]"] {
+        for work in [&replace as &dyn Fn(&std::path::Path), &remove, &make, &|_| {}] {
+            let told = meanwhile(line, work);
+            assert_eq!((&told["outcome"], &told["kept"]), (&"miss".into(), &true.into()), "{line}: {told}");
+        }
     }
 }
 
@@ -323,13 +362,25 @@ fn what_never_settles_is_said() {
         told.push(call.told().to_string().contains("never settles: log"));
     }
     assert_eq!(told, [false, false, true, true]);
-    // An input that somebody edits is no such thing.
+    // What something else writes between the calls never settles either; the cure is another.
     let call = twin.call(["cat", "f"]);
+    let mut told = Vec::new();
     for text in ["1", "2", "3", "4"] {
         twin.write("f", text);
         call.runs();
+        let said = call.told().to_string();
+        told.push(said.contains("never settles: f differs every time (if that decides nothing: --pure"));
+    }
+    assert_eq!(told, [false, false, true, true]);
+    // Two paths in turn are no such thing, nor is one that comes to rest.
+    let call = twin.call(["cat", "f", "g"]);
+    for path in ["f", "g", "f", "g"] {
+        let text = format!("{path} {:?}", std::time::Instant::now());
+        twin.write(path, text);
+        call.runs();
         assert!(!call.told().to_string().contains("never settles"));
     }
+    call.hits();
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //!
 //! None of them is below `/tmp`, where much is tolerated that is not elsewhere.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
@@ -18,6 +20,7 @@ pub(crate) const CASHET: &str = env!("CARGO_BIN_EXE_cashet");
 /// The two trees, each with a HOME and a TMPDIR of its own.
 pub(crate) struct Twin {
     base: TempDir,
+    is_given_away: Cell<bool>,
 }
 
 /// How a call through cashet was answered.
@@ -46,13 +49,17 @@ pub(crate) struct Call<'a> {
     umask: &'static str,
     stdin: Option<(&'static str, u64)>,
     traced: bool,
+    as_nobody: bool,
 }
+
+/// Who owns nothing and has no rights.
+const NOBODY: u32 = 65534;
 
 impl Twin {
     /// Two roots, marked by an empty `.git`.
     pub(crate) fn new() -> Self {
         let base = tempfile::Builder::new().prefix("twin-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let twin = Self { base };
+        let twin = Self { base, is_given_away: Cell::new(false) };
         twin.both(|root| {
             // The store is there on both sides: a listing shows it.
             for directory in [".git", ".cashet", "../home", "../tmp"] {
@@ -60,6 +67,25 @@ impl Twin {
             }
         });
         twin
+    }
+
+    /// Gives everything to an ordinary user without any rights, who makes all calls from now on. False where that cannot
+    /// be done, since we are not root ourselves.
+    pub(crate) fn give_away(&self) -> bool {
+        if !rustix::process::geteuid().is_root() {
+            return false;
+        }
+        let owner = format!("{NOBODY}:{NOBODY}");
+        assert!(Command::new("chown").args(["-R", &owner]).arg(self.base.path()).status().unwrap().success());
+        // The program and the trees must be within that user's reach.
+        let reach = Command::new(CASHET)
+            .arg("--version")
+            .current_dir(self.base.path())
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output();
+        self.is_given_away.set(reach.is_ok_and(|ran| ran.status.success()));
+        self.is_given_away.get()
     }
 
     /// How often cashet has run programs that append a line to `../tmp/ran`, which nobody observes.
@@ -140,6 +166,7 @@ impl Twin {
             umask: "022",
             stdin: None,
             traced: false,
+            as_nobody: self.is_given_away.get(),
         }
     }
 
@@ -216,6 +243,9 @@ impl Call<'_> {
             file.seek(SeekFrom::Start(offset)).unwrap();
             file
         });
+        if self.as_nobody {
+            command.uid(NOBODY).gid(NOBODY);
+        }
         let ran = command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).output();
         let ran = ran.unwrap_or_else(|error| panic!("{error}: {}", processes()));
         Given { stdout: ran.stdout, stderr: without_ours(&ran.stderr), status: ran.status.to_string() }

@@ -75,7 +75,6 @@ impl Ground {
     }
 
     fn open_store(&mut self, create: bool) {
-        let existed = std::fs::symlink_metadata(&self.project.store).is_ok();
         let options = StoreOptions {
             create,
             trust_owner: self.project.store_is_named,
@@ -84,7 +83,7 @@ impl Ground {
         };
         match LocalStore::open(&self.project.store, &options) {
             Ok(store) => {
-                self.creates = create && !existed;
+                self.creates = create && !store.existed();
                 self.store = Some(store);
             }
             Err(error) => self.no_store = Some(error.to_string()),

@@ -2,7 +2,7 @@
 //! binary starts itself again as a *wrapper*: a process that does nothing but run one command and end as it did.
 
 use super::{Executor, Finished, Recorder, Spec, Stdin, Unix, Unwatched, WatchMode, Witness};
-use super::{raise_again, secure_standard_descriptors};
+use super::{begin, raise_again};
 use crate::error::Result;
 use crate::record::{Stream, Termination};
 use std::ffi::{OsStr, OsString};
@@ -137,7 +137,7 @@ fn make_fifo(path: &Path) {
 
 /// What the wrapper does: run its words, report, and end as they did.
 fn be_wrapper(report: &Path) -> io::Result<()> {
-    secure_standard_descriptors();
+    begin();
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     let program = on_path(words.first().map(AsRef::as_ref).unwrap_or_default());
     let (stdout, stderr) = (io::stdout(), io::stderr());

@@ -1,6 +1,7 @@
 //! Observations of real files, directories and descriptors: taken, held, and broken by the one change that matters.
 
 use super::*;
+use crate::hash::environment::variable_digest;
 use crate::record::StdinUse;
 use std::fs::{File, FileTimes, OpenOptions, Permissions};
 use std::io::{Seek, SeekFrom, Write};
@@ -13,7 +14,14 @@ fn places(root: &Path) -> Places {
 }
 
 fn present<'a>(places: &'a Places, environment: &'a [(OsString, OsString)]) -> Present<'a> {
-    Present { places, environment, umask: || 0o22, superuser: false, secret: [1; 32], now: Timestamp::now() }
+    Present {
+        places,
+        environment,
+        umask: || 0o22,
+        superuser: false,
+        secret: &|| [1; 32],
+        now: Timestamp::now(),
+    }
 }
 
 /// Every observation that can be made of `path`, with its evidence.

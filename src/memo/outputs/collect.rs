@@ -5,17 +5,14 @@ use crate::hash::files;
 use crate::memo::reason::NotKept;
 use crate::memo::tee::{RootSearch, SearchState};
 use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
-use crate::store::{BlobWriter, Store};
+use crate::store::Store;
 use rustix::fs::{FileType, Mode, OFlags, Stat, openat, readlinkat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-const PIECE: usize = 256 * 1024;
 
 /// The outputs of a run.
 pub(in crate::memo) struct Collected {
@@ -40,8 +37,9 @@ pub(in crate::memo) fn collect(
         store,
         root,
         search: RootSearch::new(root.as_os_str().as_bytes()),
+        // `/` says nothing about a place.
+        sought: Some(root.as_os_str().as_bytes()).filter(|root| root.len() > 1).unwrap_or_default(),
         contains_root: false,
-        buffer: vec![0; PIECE],
     };
     let mut found = Vec::with_capacity(paths.len());
     for path in paths {
@@ -69,8 +67,8 @@ struct Collector<'a> {
     store: &'a dyn Store,
     root: &'a Path,
     search: RootSearch,
+    sought: &'a [u8],
     contains_root: bool,
-    buffer: Vec<u8>,
 }
 
 impl Collector<'_> {
@@ -108,18 +106,11 @@ impl Collector<'_> {
             |reason: String| NotKept::Store(format!("cannot record {}: {reason}", shown().display()));
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = openat(place.directory(), place.name, flags, Mode::empty());
-        let mut file = File::from(opened.map_err(|errno| trouble(errno.to_string()))?);
+        let file = File::from(opened.map_err(|errno| trouble(errno.to_string()))?);
         let before = file.metadata().map_err(|error| trouble(error.to_string()))?;
-        let mut writer = self.store.write().map_err(|error| trouble(error.to_string()))?;
-        let mut state = SearchState::default();
-        loop {
-            let count = file.read(&mut self.buffer).map_err(|error| trouble(error.to_string()))?;
-            let Some(piece) = self.buffer.get(..count).filter(|piece| !piece.is_empty()) else { break };
-            self.search.look(&mut state, piece);
-            writer.write_all(piece).map_err(|error| trouble(error.to_string()))?;
-        }
-        self.contains_root |= state.found;
-        let content = BlobWriter::finish(writer).map_err(|error| trouble(error.to_string()))?;
+        let (content, found) =
+            self.store.take_file(&file, self.sought).map_err(|error| trouble(error.to_string()))?;
+        self.contains_root |= found;
         let now = Timestamp::now();
         let after = file.metadata().map_err(|error| trouble(error.to_string()))?;
         let (before, after) = (Evidence::of(&before), Evidence::of(&after));

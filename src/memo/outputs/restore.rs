@@ -11,9 +11,10 @@ use crate::hash::files;
 use crate::memo::event::{Event, Observer};
 use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
 use crate::store::Store;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
-use rustix::fs::{fchmod, mkdirat, openat, readlinkat, renameat, statat, unlinkat, utimensat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{accessat, fchmod, mkdirat, openat, readlinkat, renameat, statat, unlinkat, utimensat};
 use rustix::io::Errno;
+use rustix::process::Uid;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -99,10 +100,11 @@ impl Restore<'_> {
         let mut beneath = Beneath::open(self.root).map_err(|errno| blocked("open", self.root, errno))?;
         let mut steps = Vec::with_capacity(self.tree.entries().len());
         let mut is_nothing = true;
+        let user = rustix::process::geteuid();
         let mut renewed = Vec::with_capacity(steps.capacity());
         for (place, entry) in self.tree.entries().iter().enumerate() {
             let known = self.evidence.get(place).copied().flatten();
-            let (step, evidence) = self.plan(&mut beneath, entry, known)?;
+            let (step, evidence) = self.plan(&mut beneath, entry, known, user)?;
             is_nothing &= matches!(step, Step::Nothing) && evidence == known;
             renewed.push(evidence);
             steps.push(step);
@@ -115,6 +117,7 @@ impl Restore<'_> {
         beneath: &mut Beneath,
         entry: &OutputEntry,
         known: Option<Evidence>,
+        user: Uid,
     ) -> Result<(Step, Option<Evidence>), RestoreError> {
         let shown = Path::new(OsStr::from_bytes(&entry.path));
         let grounds = (self.grounds)(&entry.path);
@@ -136,7 +139,21 @@ impl Restore<'_> {
         {
             return Err(in_the_way());
         }
+        // The run may have written to it under this name before it replaced or removed it: its other names would show.
+        if kind == FileType::RegularFile
+            && stat.st_nlink > 1
+            && (grounds == Grounds::Observed || entry.kind == OutputKind::Removed)
+        {
+            return Err(in_the_way());
+        }
         match &entry.kind {
+            OutputKind::File { .. }
+                if kind == FileType::RegularFile
+                    && grounds != Grounds::Declared
+                    && !may_write(&place, &stat, user) =>
+            {
+                Err(in_the_way())
+            }
             OutputKind::File { content, mode, .. } if kind == FileType::RegularFile => {
                 if known.is_some_and(|known| same(&known, &stat)) {
                     return Ok((self.touch(&stat, *mode), known));
@@ -206,7 +223,7 @@ impl Restore<'_> {
             if let Step::Write { aside } = step {
                 match &entry.kind {
                     OutputKind::File { content, mode, sparse } => {
-                        let name = stage.file(self.store, &content.blob, *mode, *sparse)?;
+                        let name = stage.file(self.store, content, *mode, *sparse)?;
                         staged.push((entry, name, *aside));
                     }
                     OutputKind::Symlink { text } => staged.push((entry, stage.symlink(text)?, *aside)),
@@ -294,6 +311,14 @@ impl Restore<'_> {
         self.observer.on(&Event::Replaced { path: PathBuf::from(shown), copy });
         Ok(())
     }
+}
+
+/// Whether the user might write to what is there, as the run did; mostly that is plain without asking.
+fn may_write(place: &Place<'_>, stat: &Stat, user: Uid) -> bool {
+    let is_own = stat.st_uid == user.as_raw() && stat.st_mode & 0o200 != 0;
+    user.is_root()
+        || is_own
+        || accessat(place.directory(), place.name, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// Permission bits and times, from the leaves up, since a directory may become closed to us.

@@ -1,8 +1,8 @@
 //! Where outputs are written before they become visible: one directory on the root's file system.
 
 use super::restore::{RestoreError, blocked, unreadable};
-use crate::digest::BlobId;
-use crate::store::Store;
+use crate::record::Content;
+use crate::store::{Store, copy_file};
 use rustix::fs::{CWD, Mode, OFlags, fchmod, ftruncate, openat, symlinkat};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const PIECE: usize = 256 * 1024;
+/// Files from this size on are copied in the kernel.
+const WORTH_COPYING: u64 = 1 << 20;
 /// Unit in which zeros become holes: the block size of the usual file systems.
 const BLOCK: usize = 4096;
 
@@ -60,11 +62,21 @@ impl Stage {
     pub(super) fn file(
         &mut self,
         store: &dyn Store,
-        blob: &BlobId,
+        content: &Content,
         mode: u32,
         sparse: bool,
     ) -> Result<String, RestoreError> {
-        let mut from = store.read(blob).map_err(|error| unreadable(*blob, &error))?;
+        let blob = &content.blob;
+        let damaged = |error| unreadable(*blob, &error);
+        let whole = if sparse || content.size < WORTH_COPYING {
+            None
+        } else {
+            store.proven_file(blob).map_err(damaged)?
+        };
+        let mut from = match &whole {
+            Some(_) => Box::new(std::io::empty()),
+            None => store.read(blob).map_err(damaged)?,
+        };
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(PIECE, 0);
         let parent = self.parent.clone();
@@ -72,10 +84,10 @@ impl Stage {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let opened = openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
         let mut to = File::from(opened.map_err(|errno| blocked("create a file below", &parent, errno))?);
-        let written = if sparse {
-            copy_with_holes(&mut from, &mut to, &mut buffer)
-        } else {
-            copy(&mut from, &mut to, &mut buffer)
+        let written = match whole {
+            Some((whole, size)) => copy_file(&whole, &to, size),
+            None if sparse => copy_with_holes(&mut from, &mut to, &mut buffer),
+            None => copy(&mut from, &mut to, &mut buffer),
         };
         written.map_err(|error| RestoreError::Blocked(format!("cannot write an output: {error}")))?;
         fchmod(&to, Mode::from_raw_mode(mode)).map_err(|errno| blocked("change", &parent, errno))?;

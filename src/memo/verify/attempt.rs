@@ -85,7 +85,7 @@ impl Attempt<'_> {
             Ok(finished) => finished,
             Err(error) => return refused(&error),
         };
-        for path in outputs.unseen(undo) {
+        for path in outputs.unseen(undo)? {
             undo.made(&path);
         }
         if let Some(signal) = finished.signal {
@@ -109,12 +109,13 @@ impl Attempt<'_> {
             // What it saw was not recorded.
             return Vec::new();
         }
+        let secret = || self.bench.recall.secret();
         let present = Present {
             places: self.bench.places,
             environment: &self.captured.environment,
             umask: crate::exec::umask,
             superuser: rustix::process::geteuid().is_root(),
-            secret: self.bench.recall.secret(),
+            secret: &secret,
             now: Timestamp::now(),
         };
         // What it read from standard input is given to it again.

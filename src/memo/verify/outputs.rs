@@ -98,7 +98,7 @@ impl Outputs<'_> {
         }
         if !watched {
             // What cannot be seen while it runs is taken down now.
-            for path in self.declared.present() {
+            for path in self.declared.present()? {
                 undo.touch(&path);
             }
         }
@@ -106,11 +106,11 @@ impl Outputs<'_> {
     }
 
     /// What a run that was not watched left of what it declares, where nothing was before.
-    pub(super) fn unseen(&self, undo: &Undo<'_>) -> Vec<PathBuf> {
+    pub(super) fn unseen(&self, undo: &Undo<'_>) -> Result<Vec<PathBuf>> {
         if self.recorded.commit.coverage == Coverage::Watched {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        self.declared.present().into_iter().filter(|path| !undo.has_touched(path)).collect()
+        Ok(self.declared.present()?.into_iter().filter(|path| !undo.has_touched(path)).collect())
     }
 
     /// Nothing is moved or compared through a link that leads elsewhere.

@@ -322,3 +322,21 @@ fn record_of(listed: &Listed, edges: &HashMap<i64, Vec<Digest>>) -> Record {
         consumed: edges.get(&listed.brief.sequence).cloned().unwrap_or_default(),
     }
 }
+
+/// Reads what may be a table, or an entry for a commit, for fuzzing.
+#[cfg(any(test, fuzzing))]
+pub(super) fn read_any(bytes: &[u8]) {
+    if let Ok(table) = Table::from_bytes(bytes) {
+        let _ = table.bytes();
+    }
+    if let Ok(record) = Record::from_bytes(bytes) {
+        assert!(record.to_bytes() == bytes, "two encodings of one record");
+    }
+}
+
+/// An encoded table without commits or blobs.
+#[cfg(test)]
+pub(super) fn table_of_nothing() -> Vec<u8> {
+    let sealed = Table { commits: Vec::new(), blobs: Vec::new() }.sealed();
+    sealed.get(1..sealed.len().saturating_sub(32)).unwrap_or_default().to_vec()
+}

@@ -3,13 +3,16 @@
 //! A blob's name is the digest of its uncompressed bytes; a raw file holds exactly those, so that it can be
 //! spliced, copied in the kernel, and reflinked. Knows nothing of commits.
 
+mod copy;
 mod packed;
 mod read;
 mod segments;
 mod walk;
 mod write;
 
-pub(crate) use read::digest_of_file;
+pub use copy::copy_file;
+#[cfg(any(test, fuzzing))]
+pub(crate) use packed::{decompress, read_any};
 pub(crate) use segments::threads;
 pub(crate) use walk::Stored;
 pub(crate) use write::{Staged, Writer};
@@ -19,7 +22,7 @@ use super::lock::{Pending, StoreLock, hold};
 use crate::digest::{BlobId, Digest};
 use crate::error::Result;
 use crate::record::Content;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
 
 /// Blobs up to this size are held in memory, compressed at once if that pays, and read whole.
@@ -43,7 +46,7 @@ pub(crate) struct Blobs {
     pub(crate) lock: StoreLock,
     pub(crate) durable: bool,
     pending: Mutex<Pending>,
-    added: Mutex<HashMap<BlobId, Added>>,
+    added: Mutex<BTreeMap<BlobId, Added>>,
 }
 
 /// What a blob that this process put in place takes.

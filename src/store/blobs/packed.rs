@@ -170,6 +170,29 @@ pub(crate) fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the compressed form contradicts itself")
 }
 
+/// Reads a file of these bytes, whose header's check is made to fit, for fuzzing.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_any(bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    let count = bytes.get(16..FIXED).and_then(|count| count.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let end = (count as usize).saturating_mul(PER_FRAME).saturating_add(FIXED);
+    if let (Some(fixed), Some(table)) = (bytes.get(..FIXED), bytes.get(FIXED..end))
+        && let Ok(fixed) = fixed.try_into()
+    {
+        let check = check_of(fixed, table);
+        if let Some(place) = bytes.get_mut(end..end + DIGEST_LENGTH) {
+            place.copy_from_slice(check.as_bytes());
+        }
+    }
+    let written =
+        tempfile::tempfile().and_then(|mut file| io::Write::write_all(&mut file, &bytes).map(|()| file));
+    let Ok(Ok(packed)) = written.map(Packed::open) else { return };
+    let mut scratch = Scratch::default();
+    for index in 0..packed.size().div_ceil(FRAME).min(4) {
+        let _ = packed.load(index, 9300, &mut scratch);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

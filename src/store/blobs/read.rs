@@ -142,9 +142,20 @@ impl Form {
 
 /// The digest of the first `size` bytes of `file`; its offset stays. On all cores where that pays.
 pub(crate) fn digest_of_file(file: &File, size: u64) -> io::Result<Digest> {
+    digest_of_file_seeing(file, size, &|_, _| Ok(()))
+}
+
+/// The same; `see` is shown every piece with its offset, from any thread.
+pub(super) fn digest_of_file_seeing(
+    file: &File,
+    size: u64,
+    see: &(dyn Fn(u64, &[u8]) -> io::Result<()> + Sync),
+) -> io::Result<Digest> {
     segments::digest(size, SEGMENT, |index, length, scratch| {
+        let offset = index.saturating_mul(SEGMENT);
         scratch.bytes.resize(length, 0);
-        file.read_exact_at(&mut scratch.bytes, index.saturating_mul(SEGMENT))
+        file.read_exact_at(&mut scratch.bytes, offset)?;
+        see(offset, &scratch.bytes)
     })
 }
 

@@ -1,6 +1,7 @@
-//! Writing blobs: small ones in memory until their digest is known, large ones through a second thread into a
-//! file that gets its name at the end.
+//! Writing blobs: small ones in memory until their digest is known, large ones through a second thread, which
+//! digests them on the way, into a file that gets its name at the end.
 
+use super::copy::copy_file;
 use super::{Added, Blobs, SMALL, TINY, is_empty, packed};
 use crate::digest::{BlobId, Digest, Hasher};
 use crate::error::{Error, Result};
@@ -8,9 +9,12 @@ use crate::record::Content;
 use crate::store::BlobWriter;
 use crate::store::layout::{new_temporary, rename_into_place};
 use crate::store::lock::hold;
+use memchr::memmem::Finder;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use tempfile::TempPath;
@@ -41,11 +45,11 @@ impl Writer {
 
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
         self.size = self.size.saturating_add(bytes.len() as u64);
         if let Some(spill) = &mut self.spill {
             spill.write(bytes)?;
         } else if self.bytes.len().saturating_add(bytes.len()) <= SMALL {
+            self.hasher.update(bytes);
             self.bytes.extend_from_slice(bytes);
         } else {
             let mut spill = Spill::begin(&self.blobs)?;
@@ -63,11 +67,10 @@ impl Write for Writer {
 
 impl BlobWriter for Writer {
     fn finish(self: Box<Self>) -> Result<Content> {
-        let digest = self.hasher.finish();
         match self.spill {
-            None => self.blobs.place_bytes(digest, &self.bytes),
+            None => self.blobs.place_bytes(self.hasher.finish(), &self.bytes),
             Some(spill) => {
-                let (path, file) = spill
+                let (path, file, digest) = spill
                     .finish()
                     .map_err(|source| Error::io("write", &self.blobs.layout.temporary(), source))?;
                 self.blobs.place_file(digest, self.size, path, &file)
@@ -135,22 +138,42 @@ impl Blobs {
     }
 
     /// Stores all of `source`, whatever its offset: copied in the kernel, which shares blocks where the file
-    /// system can, and digested from the copy on all cores. The quickest way for files.
-    pub(crate) fn put_file(&self, source: &File) -> Result<Content> {
+    /// system can, and digested from the copy, both on all cores. The quickest way for files. Also tells whether
+    /// `sought` is among the bytes; nothing is sought where it is empty.
+    pub(crate) fn put_file(&self, source: &File, sought: &[u8]) -> Result<(Content, bool)> {
         let directory = self.layout.temporary();
         let failed = |error| Error::io("write", &directory, error);
         let size = source.metadata().map_err(failed)?.len();
+        let finder = Finder::new(sought);
         if size <= SMALL as u64 {
             let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
-            std::os::unix::fs::FileExt::read_exact_at(source, &mut bytes, 0).map_err(failed)?;
-            return self.put(&bytes);
+            source.read_exact_at(&mut bytes, 0).map_err(failed)?;
+            let found = !sought.is_empty() && finder.find(&bytes).is_some();
+            return Ok((self.put(&bytes)?, found));
         }
-        let mut copy = new_temporary(&directory).map_err(failed)?;
+        let copy = new_temporary(&directory).map_err(failed)?;
         copy.as_file().lock().map_err(failed)?;
-        let copied = copy_all(source, copy.as_file_mut()).map_err(failed)?;
-        let digest = super::digest_of_file(copy.as_file(), copied).map_err(failed)?;
+        copy_file(source, copy.as_file(), size).map_err(failed)?;
+        let found = AtomicBool::new(false);
+        let file = copy.as_file();
+        let digest = super::read::digest_of_file_seeing(file, size, &|offset, piece| {
+            if sought.is_empty() || found.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            // What lies across the border to the piece before is looked at apart.
+            let reach = (sought.len() - 1) as u64;
+            let before = offset.saturating_sub(reach);
+            let after = offset.saturating_add(reach).min(size);
+            let mut border = vec![0; usize::try_from(after - before).unwrap_or(0)];
+            file.read_exact_at(&mut border, before)?;
+            if finder.find(piece).is_some() || finder.find(&border).is_some() {
+                found.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        let digest = digest.map_err(failed)?;
         let (file, path) = copy.into_parts();
-        self.place_file(digest, copied, path, &file)
+        Ok((self.place_file(digest, size, path, &file)?, found.into_inner()))
     }
 
     fn file_size(&self, blob: &BlobId) -> u64 {
@@ -191,13 +214,13 @@ impl Writer {
     pub(crate) fn stage(self) -> Result<Staged> {
         let directory = self.blobs.layout.temporary();
         let failed = |source| Error::io("write", &directory, source);
-        let content = Content { blob: BlobId(self.hasher.finish()), size: self.size };
-        if is_empty(&content.blob) {
+        if self.size == 0 {
+            let content = Content { blob: BlobId(self.hasher.finish()), size: 0 };
             return Ok(Staged { content, file: None });
         }
-        let (path, file, packed, stored) = if let Some(spill) = self.spill {
-            let (path, file) = spill.finish().map_err(failed)?;
-            (path, file, false, self.size)
+        let (path, file, digest, packed, stored) = if let Some(spill) = self.spill {
+            let (path, file, digest) = spill.finish().map_err(failed)?;
+            (path, file, digest, false, self.size)
         } else {
             let large = self.bytes.len() > TINY;
             let form = if large { packed::pack_if_it_pays(&self.bytes, LEVEL) } else { None };
@@ -205,11 +228,12 @@ impl Writer {
             let mut file = new_temporary(&directory).map_err(failed)?;
             file.write_all(bytes).map_err(failed)?;
             let (file, path) = file.into_parts();
-            (path, file, form.is_some(), bytes.len() as u64)
+            (path, file, self.hasher.finish(), form.is_some(), bytes.len() as u64)
         };
         if self.blobs.durable {
             file.sync_all().map_err(failed)?;
         }
+        let content = Content { blob: BlobId(digest), size: self.size };
         Ok(Staged { content, file: Some((path, packed, stored)) })
     }
 }
@@ -244,31 +268,6 @@ impl Blobs {
     }
 }
 
-/// Copies all of a file without moving its offset, in the kernel where that can; tells how many bytes.
-fn copy_all(source: &File, to: &mut File) -> io::Result<u64> {
-    let mut offset = 0;
-    loop {
-        match rustix::fs::copy_file_range(source, Some(&mut offset), &*to, None, 1 << 30) {
-            Ok(0) => break,
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) if offset > 0 => return Err(error.into()),
-            // Another file system, or one that cannot.
-            Err(_) => break,
-        }
-    }
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let count = match std::os::unix::fs::FileExt::read_at(source, &mut buffer, offset) {
-            Ok(0) => return Ok(offset),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        to.write_all(buffer.get(..count).unwrap_or_default())?;
-        offset += count as u64;
-    }
-}
-
 /// A large blob on its way to disk. The file is held locked, so that collection leaves it alone.
 struct Spill {
     path: TempPath,
@@ -280,10 +279,10 @@ enum Sink {
         full: SyncSender<Vec<u8>>,
         empty: Receiver<Vec<u8>>,
         buffer: Vec<u8>,
-        thread: thread::JoinHandle<io::Result<File>>,
+        thread: thread::JoinHandle<io::Result<(File, Digest)>>,
     },
     /// Where no thread could be started.
-    Direct(File),
+    Direct(File, Box<Hasher>),
     /// After a failure.
     Broken,
 }
@@ -298,7 +297,7 @@ impl Spill {
         let thread = thread::Builder::new().name("blob".to_owned()).spawn(move || drain(file, &take, &give));
         let sink = match thread {
             Ok(thread) => Sink::Thread { full, empty, buffer: Vec::with_capacity(BUFFER), thread },
-            Err(_) => Sink::Direct(direct),
+            Err(_) => Sink::Direct(direct, Box::default()),
         };
         Ok(Self { path, sink })
     }
@@ -306,7 +305,10 @@ impl Spill {
     fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         match &mut self.sink {
             Sink::Broken => return Err(io::Error::other("the blob could not be written before")),
-            Sink::Direct(file) => return file.write_all(bytes),
+            Sink::Direct(file, hasher) => {
+                hasher.update(bytes);
+                return file.write_all(bytes);
+            }
             Sink::Thread { full, empty, buffer, .. } => {
                 while !bytes.is_empty() {
                     let room = BUFFER.saturating_sub(buffer.len()).min(bytes.len());
@@ -333,10 +335,10 @@ impl Spill {
     }
 
     /// Waits until everything is written.
-    fn end(&mut self) -> io::Result<File> {
+    fn end(&mut self) -> io::Result<(File, Digest)> {
         match std::mem::replace(&mut self.sink, Sink::Broken) {
             Sink::Broken => Err(io::Error::other("the blob could not be written before")),
-            Sink::Direct(file) => Ok(file),
+            Sink::Direct(file, hasher) => Ok((file, hasher.finish())),
             Sink::Thread { full, buffer, thread, .. } => {
                 // When the thread has failed, joining it tells why.
                 let _ = full.send(buffer);
@@ -346,18 +348,21 @@ impl Spill {
         }
     }
 
-    fn finish(mut self) -> io::Result<(TempPath, File)> {
-        let file = self.end()?;
-        Ok((self.path, file))
+    fn finish(mut self) -> io::Result<(TempPath, File, Digest)> {
+        let (file, digest) = self.end()?;
+        Ok((self.path, file, digest))
     }
 }
 
-fn drain(mut file: File, full: &Receiver<Vec<u8>>, empty: &Sender<Vec<u8>>) -> io::Result<File> {
+/// The second thread: digests what it writes while that is in its core's cache.
+fn drain(mut file: File, full: &Receiver<Vec<u8>>, empty: &Sender<Vec<u8>>) -> io::Result<(File, Digest)> {
+    let mut hasher = Hasher::new();
     for mut buffer in full {
+        hasher.update(&buffer);
         file.write_all(&buffer)?;
         buffer.clear();
         // Nobody takes it back once the last one was sent.
         let _ = empty.send(buffer);
     }
-    Ok(file)
+    Ok((file, hasher.finish()))
 }

@@ -87,6 +87,12 @@ fn collect<T>(
 }
 
 impl Index {
+    /// Whether rows say that commits of `key` may be replayed; whether those are true is not asked.
+    pub(crate) fn has_replayable(&self, key: &Key) -> Result<bool> {
+        let sql = "SELECT 1 FROM commits WHERE key = ?1 AND state = 0";
+        self.reading(|connection| connection.prepare_cached(sql)?.exists([key.0.as_bytes()]))
+    }
+
     /// The newest commits of `key` that may be replayed, newest first.
     pub(crate) fn replayable(&self, key: &Key, limit: usize) -> Result<Vec<(Brief, Commit)>> {
         let sql = whole_from("commits.key = ?1 AND commits.state = 0 ORDER BY commits.sequence DESC");

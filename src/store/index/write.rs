@@ -201,6 +201,9 @@ fn newest_of_lineage(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite
 
 /// Of what went in, that which a recorded commit produced.
 fn insert_edges(transaction: &Transaction<'_>, sequence: i64, consumed: &[Digest]) -> rusqlite::Result<()> {
+    if consumed.is_empty() {
+        return Ok(());
+    }
     let mut find = transaction.prepare_cached("SELECT 1 FROM products WHERE digest = ?1 LIMIT 1")?;
     let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO edges VALUES (?1, ?2, ?3)")?;
     for digest in consumed {

@@ -105,7 +105,7 @@ fn statement(random: &mut Random, starts: Starts) -> String {
         10 => format!("ls {d}"),
         11 => format!("echo {d}/*"),
         12 => format!("for x in {d}/*; do [ -f \"$x\" ] && cat \"$x\"; done"),
-        13 => format!("find {d} -name .cashet -prune -o -print | sort"),
+        13 => format!("find {d} -name .cashet -prune -o -name __pycache__ -prune -o -print | sort"),
         14 => format!("echo \"$1 wrote\" > {p}"),
         15 => format!("cat {p} > {q}"),
         16 => format!("cp {p} {q}"),

@@ -9,7 +9,8 @@ pub(super) struct World(pub(super) Twin);
 impl World {
     pub(super) fn new(random: &mut Random) -> Self {
         let twin = Twin::new();
-        twin.directory("d1/d3");
+        // Bytecode is nobody's input; that there is some shows in listings.
+        twin.directory("d1/d3").directory("__pycache__");
         for name in ["f0", "f1", "f2", "d0/f3", "d0/f4", "d1/f5"] {
             twin.write(name, random.pick(&["alpha\n", "gamma\nalpha\n", "", "beta", "alpha\nbeta\n"]));
         }

@@ -1,0 +1,65 @@
+//! Recording many runs at once, as a store long in use holds them: for whoever moves or measures stores.
+//!
+//! Order of writing as for one run: blobs in place, hot entries removed, the commits in one transaction, hot entries.
+
+use super::Draft;
+use super::flat::{self, Area};
+use super::index::{NewCommit, Parent};
+use super::local::LocalStore;
+use super::memoizing::{blobs_of, produced_size, products_of};
+use super::recall::write_hot;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+
+impl LocalStore {
+    /// Records runs in one transaction, all or none; the keys are nobody else's meanwhile. Blobs must be in place. Tells
+    /// how many are new.
+    ///
+    /// # Errors
+    /// When a draft is not of its key, a blob is missing, or the store does not take it.
+    pub fn record_all(&self, drafts: &[Draft]) -> Result<u64> {
+        self.ready()?;
+        let _shared = self.blobs.lock.shared()?;
+        let mut commits = Vec::with_capacity(drafts.len());
+        let mut all = Vec::new();
+        for draft in drafts {
+            if Digest::of(&draft.manifest) != draft.commit.key.0 {
+                return Err(Error::new(Kind::Other, "a manifest is not that of its key"));
+            }
+            let blobs = blobs_of(&draft.commit, draft.outputs.as_ref());
+            let stored = self.stored_size_of(&blobs)?;
+            all.extend(blobs.iter().copied());
+            flat::remove(self.layout(), Area::Keys, &draft.commit.key.0)?;
+            commits.push(NewCommit {
+                commit: draft.commit.clone(),
+                parent: Parent::Newest,
+                manifest: &draft.manifest,
+                tags: &draft.tags,
+                products: products_of(&draft.commit, draft.outputs.as_ref()),
+                consumed: &draft.consumed,
+                size: produced_size(&draft.commit, draft.outputs.as_ref()),
+                stored,
+                added: (0, 0),
+                blobs,
+            });
+        }
+        all.sort_unstable();
+        all.dedup();
+        if let Some(last) = commits.last_mut() {
+            last.added = self.blobs.added_by(&all);
+        }
+        let inserted = self.with_index(|index| index.insert(commits))?;
+        self.blobs.settle(&all);
+        let mut new = 0;
+        for (commit, id, is_new) in inserted {
+            new += u64::from(is_new);
+            let key = commit.key;
+            if commit.is_replayable()
+                && let Some(candidate) = self.candidate(id, commit)
+            {
+                write_hot(self.layout(), &key, &[candidate])?;
+            }
+        }
+        Ok(new)
+    }
+}
