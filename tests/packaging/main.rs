@@ -29,7 +29,7 @@ fn on_path(name: &str) -> bool {
     std::env::split_paths(&path).any(|place| place.join(name).is_file())
 }
 
-/// The release build, if it is there and is of the sources as they are.
+/// The release build, if it is there.
 fn release() -> Option<PathBuf> {
     let debug = Path::new(env!("CARGO_BIN_EXE_cashet"));
     let program = debug.parent().unwrap().with_file_name("release").join("cashet");
@@ -81,8 +81,7 @@ fn the_debian_package_works_in_a_clean_root() {
 
 #[test]
 fn the_wheel_works_in_a_fresh_environment() {
-    let needed = [("a release build", release().is_some()), ("maturin", on_path("maturin"))];
-    if can_be_tried("the wheel", &needed) {
+    if can_be_tried("the wheel", &[("a release build", release().is_some())]) {
         let wheel = script(&["packaging/wheel"]);
         let told = script(&["packaging/try-wheel", &wheel]);
         assert!(told.ends_with("installed and used"), "{told}");

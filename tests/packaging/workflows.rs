@@ -17,7 +17,8 @@ fn scripts(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
     for (place, line) in lines.iter().enumerate() {
-        let indent = line.len() - line.trim_start().len();
+        // What belongs to the key is indented more deeply than the key.
+        let indent = line.len() - line.trim_start_matches([' ', '-']).len();
         let Some(script) = line.trim_start().trim_start_matches("- ").strip_prefix("run: ") else { continue };
         if script == "|" {
             let block = lines[place + 1..].iter();
