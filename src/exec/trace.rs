@@ -79,6 +79,9 @@ pub struct Access {
     /// What was there when it was changed first decides the result. False only where the first change was to open it
     /// with `O_CREAT|O_TRUNC` and without `O_EXCL`, and it was absent or had the mode that it would have been made with.
     pub kept_on_change: bool,
+    /// It was to be removed or moved away, or something else was to take its place: what is below it was its own from then
+    /// on, even if the call failed.
+    pub given_up: bool,
     /// It was read, and afterwards changed in place.
     pub read_then_changed: bool,
 }
@@ -95,6 +98,7 @@ impl Access {
         self.changed |= other.changed;
         self.made |= other.made;
         self.kept_on_change |= other.kept_on_change;
+        self.given_up |= other.given_up;
         self.read_then_changed |= other.read_then_changed;
     }
 }

@@ -17,6 +17,9 @@ const MOST_MATCHES: usize = 16;
 /// How many commits are asked for at a time.
 const PAGE: usize = 64;
 
+/// How many are asked for first: as many as a screen holds.
+const FIRST_PAGE: usize = 20;
+
 /// A commit with what the store knows of it beside.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -91,7 +94,7 @@ impl LocalStore {
     /// The commits that `filter` lets through, newest first.
     pub fn log(&self, filter: Filter) -> Log<'_> {
         let page = Vec::new().into_iter();
-        Log { store: self, filter, before: i64::MAX, page, page_size: PAGE / 4, ended: false }
+        Log { store: self, filter, before: i64::MAX, page, page_size: FIRST_PAGE, ended: false }
     }
 
     /// One commit.

@@ -70,7 +70,7 @@ pub fn phrase(change: &Change, background: Background<'_>) -> String {
     match &change.part {
         Part::Platform => format!("platform{}", values(before, after)),
         Part::Directory => format!("directory{}", values(before, after)),
-        Part::Word(place) => word(*place, before, after),
+        Part::Word(place) => word(*place, before, after, background.words),
         Part::Program(place) => {
             let name = background.words.get(usize::try_from(*place).unwrap_or(usize::MAX));
             let name =
@@ -137,17 +137,29 @@ fn shown(path: &StoredPath) -> String {
     escape::line(path.shown().as_os_str().as_bytes()).into_owned()
 }
 
-fn word(place: u32, before: Option<&Value>, after: Option<&Value>) -> String {
+fn word(place: u32, before: Option<&Value>, after: Option<&Value>, words: &[Vec<u8>]) -> String {
     let brief = |value| short(value).map(|value| format!(" ({value})")).unwrap_or_default();
     match (before, after) {
         (None, Some(value)) => format!("argument {place} added{}", brief(value)),
         (Some(value), None) => format!("argument {place} removed{}", brief(value)),
         (Some(was), Some(is)) => match (short(was), short(is)) {
-            (Some(was), Some(is)) => format!("argument {place} changed ({was} → {is})"),
+            (Some(was), Some(is)) => match option_before(place, words) {
+                Some(option) => format!("{option} {was} → {is}"),
+                None => format!("argument {place} changed ({was} → {is})"),
+            },
             _ => format!("argument {place} changed"),
         },
         (None, None) => format!("argument {place} changed"),
     }
+}
+
+/// The option whose value the word at `place` most likely is.
+fn option_before(place: u32, words: &[Vec<u8>]) -> Option<String> {
+    let place = usize::try_from(place).ok()?;
+    let (option, value) = (words.get(place.checked_sub(1)?)?, words.get(place)?);
+    let is_option = |word: &[u8]| word.len() > 1 && word.starts_with(b"-");
+    let named = is_option(option) && option.len() <= LONGEST_VALUE && !is_option(value);
+    (named && !option.contains(&b'=')).then(|| escape::word(option).into_owned())
 }
 
 fn source(
@@ -392,6 +404,26 @@ mod tests {
         let looked_for = |name: &str| (Part::Shadow(at(name)), Value::Absent);
         let newer = [looked_for("yaml.py"), (Part::Source(at("x.py")), python("1"))];
         assert_eq!(words_of(&[looked_for("json.py")], &newer), ["x.py joined the function"]);
+    }
+
+    #[test]
+    fn a_value_is_named_by_its_option() {
+        let word = |place, text: &str| (Part::Word(place), Value::Bytes(text.into()));
+        let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
+        let change = |line: &str, place, was: &str, is: &str| {
+            let manifest = |value| {
+                let mut manifest = Manifest::default();
+                let (part, value) = word(place, value);
+                manifest.set(part, value);
+                manifest
+            };
+            let background = Background { words: &words(line), pieces: &no_pieces, there: &not_of_now };
+            phrases(&manifest(is).diff(&manifest(was)), background)
+        };
+        assert_eq!(change("train.py --lr 0.1", 2, "0.01", "0.1"), ["--lr 0.01 → 0.1"]);
+        assert_eq!(change("train.py --fast --slow", 2, "x", "--slow"), ["argument 2 changed (x → --slow)"]);
+        assert_eq!(change("train.py --a=b x", 2, "y", "x"), ["argument 2 changed (y → x)"]);
+        assert_eq!(change("train.py x", 1, "y", "x"), ["argument 1 changed (y → x)"]);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 mod commands;
 mod differential;
+mod directories;
+
 mod everyday;
 mod foretold;
 mod ordinary;

@@ -210,6 +210,7 @@ impl<'a> Observer<'a> {
         // Once it was emptied, another file in its place is not the one that others may know by another name.
         let anew = matches!(how, How::Made | How::Replaced | How::Removed);
         access.kept_on_change |= how != How::Truncated && (anew || !wholly);
+        access.given_up |= matches!(how, How::Replaced | How::Removed);
         access.changed = true;
         *own = match how {
             How::Opened | How::Altered => (*own).max(Own::Partly),

@@ -143,7 +143,7 @@ fn differs(before: Option<&Evidence>, now: Option<&Evidence>) -> bool {
             let directory = |evidence: &Evidence| evidence.mode & libc::S_IFMT == libc::S_IFDIR;
             if directory(before) && directory(now) {
                 // A directory's times move with its entries, which have paths of their own.
-                before.mode != now.mode
+                before.mode != now.mode || before.inode != now.inode
             } else {
                 before.size != now.size
                     || before.mode != now.mode

@@ -1,6 +1,7 @@
 //! What a run read, looked at, looked for and listed: how it was when the run began, or not kept.
 
 use super::importer::{self, Importer};
+use super::scope::Region;
 use super::{Observer, counted, present};
 use crate::exec::Access;
 use crate::hash::memory::FileMemory;
@@ -12,6 +13,18 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// What the entry of a directory is, by its mode.
+fn kind_of(mode: u32) -> files::EntryKind {
+    match mode & libc::S_IFMT {
+        libc::S_IFREG => files::EntryKind::File,
+        libc::S_IFDIR => files::EntryKind::Directory,
+        libc::S_IFLNK => files::EntryKind::Symlink,
+        libc::S_IFIFO => files::EntryKind::Pipe,
+        libc::S_IFSOCK => files::EntryKind::Socket,
+        _ => files::EntryKind::Device,
+    }
+}
 
 /// Permission bits with set-id and sticky.
 const PERMISSIONS: u32 = 0o7777;
@@ -55,7 +68,14 @@ impl Observer<'_> {
                 }
                 continue;
             }
-            if access.changed || self.is_ignored(path, *access) {
+            if self.is_ignored(path, *access) {
+                continue;
+            }
+            if access.changed {
+                // Inside the root it was observed with the change.
+                if access.listed && self.scope.region(path) != Region::Inside {
+                    self.listing(path, &importer)?;
+                }
                 continue;
             }
             if access.listed {
@@ -192,6 +212,25 @@ impl Observer<'_> {
         let evidence =
             if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
         self.observe(Observation::Listing { path: stored, everything, digest }, evidence);
+        Ok(())
+    }
+
+    /// Observes what was in a directory that the run changed, moved or removed, as it was when the run began.
+    pub(super) fn original_listing(&mut self, path: &Path) -> Result<(), NotKept> {
+        let taken = self.watcher.listings.get(path).or_else(|| self.watcher.directories.get(path));
+        let Some(taken) = taken else { return Err(NotKept::InputMoved(path.to_path_buf())) };
+        let mut entries = taken.clone();
+        let below = self.watcher.before.range(path.to_path_buf()..);
+        let below = below.take_while(|(entry, _)| entry.starts_with(path));
+        for (entry, before) in below.filter(|(entry, _)| entry.parent() == Some(path)) {
+            let Some(name) = entry.file_name() else { continue };
+            entries.retain(|(known, _)| known != name);
+            entries.extend(before.evidence.map(|evidence| (name.to_owned(), kind_of(evidence.mode))));
+        }
+        entries.sort();
+        let everything = self.scope.is_named(path);
+        let digest = files::listing_digest(&counted(&entries, everything));
+        self.observe(Observation::Listing { path: self.stored(path), everything, digest }, None);
         Ok(())
     }
 

@@ -32,6 +32,8 @@ pub(in crate::memo) struct Watcher<'a> {
     pub(super) young: BTreeMap<PathBuf, FileState>,
     /// Directories inside the root, as they were when they were opened first.
     pub(super) listings: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
+    /// Directories inside the root, as they were when they, or one above them, changed first.
+    pub(super) directories: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
     /// A directory that was too large to be looked at whole.
     pub(super) too_large: Option<PathBuf>,
 }
@@ -45,6 +47,7 @@ impl<'a> Watcher<'a> {
             first: BTreeMap::new(),
             young: BTreeMap::new(),
             listings: BTreeMap::new(),
+            directories: BTreeMap::new(),
             too_large: None,
         }
     }
@@ -71,13 +74,14 @@ impl<'a> Watcher<'a> {
 
     /// A directory may be about to move with everything below it.
     fn take_tree(&mut self, directory: &Path) {
-        let Ok(entries) = fs::read_dir(directory) else { return };
-        for entry in entries.flatten() {
+        let Ok(entries) = files::entries(directory, true) else { return };
+        self.directories.insert(directory.to_path_buf(), entries.clone());
+        for (name, _) in entries {
             if self.before.len() > LARGEST_TREE {
                 self.too_large = Some(directory.to_path_buf());
                 return;
             }
-            self.take_before(&entry.path());
+            self.take_before(&directory.join(name));
         }
     }
 }

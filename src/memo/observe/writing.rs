@@ -51,6 +51,13 @@ impl Observer<'_> {
                 self.state(&behind, true)?;
             }
         }
+        if matches!(before.state, FileState::Directory { .. }) {
+            if is_another(before, now.as_ref()) || access.given_up {
+                self.everything_below(path)?;
+            } else if access.listed {
+                self.original_listing(path)?;
+            }
+        }
         if let (FileState::File { .. } | FileState::LargeFile { .. }, Some(evidence)) =
             (&before.state, before.evidence)
             && (access.looked || access.looked_at_link)
@@ -89,14 +96,16 @@ impl Observer<'_> {
             self.observed.outputs.insert(relative.to_vec());
         }
         let is_directory = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFDIR);
-        if is_directory && !matches!(before.state, FileState::Directory { .. }) {
+        let was_directory = matches!(before.state, FileState::Directory { .. });
+        let is_another = is_another(before, now);
+        if is_directory && is_another {
             let below = walkdir::WalkDir::new(path).min_depth(1).into_iter().flatten();
             let below: Vec<PathBuf> = below.map(walkdir::DirEntry::into_path).collect();
             for path in below.iter().filter(|path| self.scope.region(path) == Region::Inside) {
                 self.observed.outputs.extend(self.scope.relative(path).map(<[u8]>::to_vec));
             }
         }
-        if !is_directory && matches!(before.state, FileState::Directory { .. }) {
+        if was_directory && is_another {
             let gone: Vec<PathBuf> = self
                 .watcher
                 .before
@@ -107,16 +116,36 @@ impl Observer<'_> {
             for path in gone {
                 if present(&path).is_none() && self.scope.region(&path) == Region::Inside {
                     self.observed.outputs.extend(self.scope.relative(&path).map(<[u8]>::to_vec));
-                    // Files that went along with their directory were never named by themselves.
-                    if let Some(before) = self.watcher.before.get(&path) {
-                        let state = before.state.clone();
-                        self.observe(
-                            Observation::State { path: self.stored(&path), follow: false, state },
-                            None,
-                        );
-                    }
                 }
             }
         }
+    }
+
+    /// Observes all that was in a directory when the run began: what went along with it was never named by itself, and
+    /// what was done below it then was not noted.
+    fn everything_below(&mut self, directory: &Path) -> Result<(), NotKept> {
+        self.original_listing(directory)?;
+        let below = self.watcher.before.range(directory.to_path_buf()..);
+        let below = below.take_while(|(path, _)| path.starts_with(directory));
+        let below: Vec<(PathBuf, FileState)> = below
+            .filter(|(path, _)| *path != directory && self.scope.region(path) == Region::Inside)
+            .map(|(path, before)| (path.clone(), before.state.clone()))
+            .collect();
+        for (path, state) in below {
+            let was_directory = matches!(state, FileState::Directory { .. });
+            self.observe(Observation::State { path: self.stored(&path), follow: false, state }, None);
+            if was_directory {
+                self.original_listing(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether something else is there now, or nothing any more.
+fn is_another(before: &Before, now: Option<&Evidence>) -> bool {
+    match (&before.evidence, now) {
+        (Some(before), Some(now)) => before.inode != now.inode,
+        _ => true,
     }
 }

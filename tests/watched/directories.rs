@@ -1,0 +1,74 @@
+//! Directories that are listed and then changed, moved or removed: what is in them counts all the same.
+
+use crate::twin::{Twin, settle};
+
+/// Runs a line; puts `d` back as it was, with one entry more; the line must run again.
+#[track_caller]
+fn counts_what_is_in(line: &str) {
+    for (more, text) in [("d/new", "new\n"), ("d/sub/new", "new\n")] {
+        let twin = Twin::new();
+        let fill = || {
+            twin.both(|root| {
+                let _ = std::fs::remove_dir_all(root.join("d"));
+                let _ = std::fs::remove_dir_all(root.join("e"));
+            });
+            twin.write("d/x", "x\n").write("d/sub/y", "y\n").mode("d", 0o755);
+        };
+        fill();
+        settle();
+        let call = twin.call(["bash", "-c", line]);
+        call.runs();
+        fill();
+        settle();
+        call.agree();
+        fill();
+        twin.write(more, text);
+        call.runs();
+    }
+}
+
+#[test]
+fn a_directory_that_is_listed_and_then_changed() {
+    for line in [
+        "ls -R d; chmod 755 d d/sub",
+        "ls -R d; touch d d/sub",
+        "ls -R d; mv d d/e 2>&1; true",
+        "mv d d/e 2>&1; ls -R d; cat d/x",
+        "mv d e; mkdir d; ls -R d e",
+        "find d | sort; mv d e && mv e d",
+        "for x in d/* d/*/*; do echo $x; done; chmod 755 d d/sub",
+    ] {
+        counts_what_is_in(line);
+    }
+}
+
+#[test]
+fn a_directory_that_is_moved_or_removed_whole() {
+    for line in [
+        "mv d e",
+        "rm -rf d",
+        "ls -R d; mv d e",
+        "ls -R d; rm -r d",
+        "cp -r d e; rm -r d",
+        "python3 -c 'import shutil; shutil.rmtree(\"d\")'",
+        "rm -r d/sub; mv d e",
+        "rm -rf d; mkdir d; ls -R d",
+    ] {
+        counts_what_is_in(line);
+    }
+}
+
+#[test]
+fn the_root_itself() {
+    for line in ["ls; mv . n3 2>/dev/null; echo more > n0", "for x in *; do echo $x; done; chmod 755 ."] {
+        let twin = Twin::new();
+        twin.write("f", "one\n");
+        settle();
+        let call = twin.call(["bash", "-c", line]);
+        call.runs();
+        call.agree();
+        call.agree();
+        twin.write("added", "new\n");
+        call.runs();
+    }
+}
