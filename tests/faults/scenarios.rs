@@ -175,7 +175,7 @@ impl Stage {
             }
             ran.push(project.executions() - before);
         }
-        let first = if done && scenario == Scenario::Import { 0 } else { 1 };
+        let first = u64::from(!(done && scenario == Scenario::Import));
         (ran[0] > first || ran[1] != 0).then(|| format!("the next calls ran {ran:?} times"))
     }
 
