@@ -6,6 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let name = env!("CARGO_BIN_NAME");
-    let (_, target) = cashet::fuzzing::TARGETS.iter().find(|(target, _)| *target == name).expect("an entry of that name");
+    let (_, target) =
+        cashet::fuzzing::TARGETS.iter().find(|(target, _)| *target == name).expect("an entry of that name");
     target(bytes);
 });

@@ -50,10 +50,14 @@ fn fail_at(stage: &Stage, scenario: Scenario, nth: usize, error: i32, tally: &Ta
     let text = traced.stderr_text();
     let crash = traced.crash().filter(|_| !(to_user(&met) && traced.end == End::Signal(SIGPIPE)));
     let wrong = crash
-        .or_else(|| match done {
-            _ if to_user(&met) => None,
-            true => wrong_success(stage, scenario, &traced),
-            false => unclear(&text),
+        .or_else(|| {
+            if to_user(&met) {
+                None
+            } else if done {
+                wrong_success(stage, scenario, &traced)
+            } else {
+                unclear(&text)
+            }
         })
         .or_else(|| (ran > 1).then(|| format!("ran {ran} times")))
         .or_else(|| refused(scenario, &traced, &met, ran))

@@ -193,8 +193,7 @@ impl Traced {
     pub(crate) fn crash(&self) -> Option<String> {
         let text = self.stderr_text();
         let crashed = match self.end {
-            End::Hung => true,
-            End::Signal(_) => true,
+            End::Hung | End::Signal(_) => true,
             End::Status(status) => status == 101 || text.contains("panicked at"),
         };
         crashed.then(|| format!("{:?}: {text}", self.end))

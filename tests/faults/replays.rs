@@ -122,7 +122,7 @@ fn write_case(project: &Project, status: usize, random: &mut Random) -> (Vec<u8>
     }
     let mut directories = vec![b"made".to_vec()];
     let mut taken: Vec<Vec<u8>> = Vec::new();
-    for _ in 0..1 + random.below(7) {
+    for _ in 0..=random.below(7) {
         let mut path = random.pick(&directories).clone();
         path.push(b'/');
         path.extend_from_slice(&name(random));

@@ -163,7 +163,7 @@ impl Stage {
         let word = Self::word(scenario);
         let words = match scenario {
             Scenario::Unwatched => self.words(scenario),
-            _ => self.words_of(word),
+            _ => Self::words_of(word),
         };
         let mut ran = Vec::new();
         for _ in 0..2 {
@@ -175,11 +175,11 @@ impl Stage {
             }
             ran.push(project.executions() - before);
         }
-        let first = if done && scenario == Scenario::Import { 0 } else { 1 };
+        let first = u64::from(!(done && scenario == Scenario::Import));
         (ran[0] > first || ran[1] != 0).then(|| format!("the next calls ran {ran:?} times"))
     }
 
-    fn words_of(&self, word: &str) -> Vec<String> {
+    fn words_of(word: &str) -> Vec<String> {
         ["exec", "--", "./job", word].map(str::to_owned).into()
     }
 }

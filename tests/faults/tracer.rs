@@ -91,6 +91,7 @@ enum AtEnd {
     Kill,
 }
 
+#[expect(clippy::zombie_processes, reason = "it is waited for by its number")]
 /// Runs `command` to its end; then nothing that it started is left.
 pub(crate) fn trace(command: &Command, decide: &mut dyn FnMut(&Call) -> Deed) -> Traced {
     let mut held = held(command);

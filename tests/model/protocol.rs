@@ -243,6 +243,7 @@ impl State {
         self.held.retain(|(_, holder)| *holder != number);
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of all its steps, in their order")]
     /// One step of `exec`; false where it has to wait or is over.
     fn exec(&mut self, number: usize, plan: &Plan, fault: Fault) -> bool {
         let mut own = self.processes[number];
@@ -254,7 +255,7 @@ impl State {
                 match self.hot {
                     Some(hot) => {
                         own.read = is_good(hot);
-                        if own.read == 0 { self.missed(&own) } else { At::ReadBlob }
+                        if own.read == 0 { Self::missed(&own) } else { At::ReadBlob }
                     }
                     None => At::ReadRows,
                 }
@@ -262,10 +263,10 @@ impl State {
             At::ReadRows => {
                 own.read = self.rows;
                 if own.read == 0 {
-                    self.missed(&own)
+                    Self::missed(&own)
                 } else if own.again {
                     // The key is held by ourselves: no hot entry is made.
-                    if is_good(own.read) == 0 { self.missed(&own) } else { At::ReadBlob }
+                    if is_good(own.read) == 0 { Self::missed(&own) } else { At::ReadBlob }
                 } else {
                     At::TakeKeyForRebuild
                 }
@@ -274,7 +275,7 @@ impl State {
                 if fault == Fault::StaleRebuild {
                     At::WriteHot
                 } else if self.lock_file != 0 && self.held.iter().any(|(file, _)| *file == self.lock_file) {
-                    if is_good(own.read) == 0 { self.missed(&own) } else { At::ReadBlob }
+                    if is_good(own.read) == 0 { Self::missed(&own) } else { At::ReadBlob }
                 } else {
                     self.make_lock_file();
                     self.held.push((self.lock_file, number));
@@ -300,7 +301,7 @@ impl State {
                     own.rebuilds = false;
                 }
                 own.read = is_good(own.read);
-                if own.read == 0 { self.missed(&own) } else { At::ReadBlob }
+                if own.read == 0 { Self::missed(&own) } else { At::ReadBlob }
             }
             At::ReadBlob => self.replay(number, &own),
             At::OpenLock => {
@@ -414,15 +415,15 @@ impl State {
     }
 
     /// Nothing to replay: the key is taken, or, if that is done, the command runs.
-    fn missed(&self, own: &Process) -> At {
+    fn missed(own: &Process) -> At {
         if own.again { At::Run } else { At::OpenLock }
     }
 
     /// The newest commit that was read of, if its blob is there.
     fn replay(&mut self, number: usize, own: &Process) -> At {
-        let chosen = 1_u8 << (7 - own.read.leading_zeros());
+        let chosen = 1_u8 << own.read.ilog2();
         if !self.blob {
-            return self.missed(own);
+            return Self::missed(own);
         }
         if self.ever & chosen == 0 {
             self.wrong = Some("a hit of what is not recorded");
@@ -451,17 +452,17 @@ impl State {
             }
             At::DropFirst => {
                 if fault == Fault::RowBeforeHot {
-                    self.drop_row(earlier)
+                    self.drop_row(earlier);
                 } else {
-                    self.hot = None
+                    self.hot = None;
                 }
                 At::DropSecond
             }
             At::DropSecond => {
                 if fault == Fault::RowBeforeHot {
-                    self.hot = None
+                    self.hot = None;
                 } else {
-                    self.drop_row(earlier)
+                    self.drop_row(earlier);
                 }
                 if fault == Fault::BlobsBeforeRow { At::ReleaseStore } else { At::LetGo }
             }
