@@ -10,6 +10,9 @@ use crate::ui::page::{self, Page};
 use crate::ui::progress::Steps;
 use crate::ui::{escape, human, message};
 
+/// How often a repair is tried until nothing is found.
+const REPAIRS: usize = 3;
+
 /// Arguments of `fsck`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 clean, or clean after --repair; 1 damage; 2 could not check.")]
@@ -47,13 +50,17 @@ fn check(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     if report.damage.is_empty() || !args.repair {
         return Ok(if report.damage.is_empty() { DONE } else { NO });
     }
-    store.exclusive()?.repair(&report)?;
-    let again = checked(store, args.quick)?;
-    if again.damage.is_empty() {
-        page.line("repaired: what was damaged is dropped, and the rest verifies")?;
-        return Ok(DONE);
+    let mut report = report;
+    // What one repair drops may show more: a database that is written to for the first time since it was damaged.
+    for _ in 0..REPAIRS {
+        store.exclusive()?.repair(&report)?;
+        report = checked(store, args.quick)?;
+        if report.damage.is_empty() {
+            page.line("repaired: what was damaged is dropped, and the rest verifies")?;
+            return Ok(DONE);
+        }
     }
-    show(&again, page)?;
+    show(&report, page)?;
     Ok(NO)
 }
 

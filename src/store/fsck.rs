@@ -190,7 +190,15 @@ impl LocalStore {
         report: &mut Report,
         progress: OnProgress<'_>,
     ) -> Result<Option<HashMap<CommitId, Key>>> {
-        if !self.layout().database().exists() {
+        let database = self.layout().database();
+        let is_no_file = |name: &PathBuf| fs::symlink_metadata(name).is_ok_and(|found| !found.is_file());
+        let beside = ["meta.db", "meta.db-wal", "meta.db-shm"].map(|name| database.with_file_name(name));
+        if let Some(odd) = beside.iter().find(|name| is_no_file(name)) {
+            // SQLite would say that it may not open it, which tells nothing.
+            report.damage.push(Damage::Database(format!("{} is no file", odd.display())));
+            return Ok(None);
+        }
+        if !database.exists() {
             count_orphans(stored, &HashSet::new(), report);
             return Ok(Some(HashMap::new()));
         }
@@ -353,7 +361,7 @@ impl ExclusiveStore<'_> {
             match damage {
                 Damage::Format => store.layout().state_format(FORMAT)?,
                 Damage::Secret => store.renew_secret()?,
-                Damage::Database(_) => store.set_aside()?,
+                Damage::Database(_) => store.set_aside_as_found()?,
                 Damage::Row(sequence) => rows.push(i64::try_from(*sequence).unwrap_or(0)),
                 Damage::Links(_) => {
                     store.write_index(|index| index.untrue_links(false))?;

@@ -297,6 +297,15 @@ impl LocalStore {
 
     /// Moves a damaged database out of the way, unless another process has done so.
     pub(super) fn set_aside(&self) -> Result<()> {
+        self.set_aside_if(true)
+    }
+
+    /// The same without another look: a check has just read all of it.
+    pub(super) fn set_aside_as_found(&self) -> Result<()> {
+        self.set_aside_if(false)
+    }
+
+    fn set_aside_if(&self, look: bool) -> Result<()> {
         let open = hold(&self.index).take();
         if let Some(index) = open {
             // One that cannot be closed is forgotten: its file gets another name.
@@ -304,8 +313,9 @@ impl LocalStore {
         }
         let _alone = self.blobs.lock.exclusive()?;
         let path = self.layout().database();
-        let whole = Index::open(&path, is_on_network(self.layout().root()), self.blobs.durable, true);
-        if let Ok(Some(index)) = whole
+        let whole = || Index::open(&path, is_on_network(self.layout().root()), self.blobs.durable, true);
+        if look
+            && let Ok(Some(index)) = whole()
             && index.check(false).is_ok_and(|faults| faults.is_empty())
         {
             return Ok(());

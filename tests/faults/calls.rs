@@ -107,7 +107,7 @@ pub(crate) fn errors(call: &Call) -> &'static [i32] {
     TABLE.iter().find(|(other, ..)| *other == number).map_or(&[], |(.., errors)| errors)
 }
 
-/// Whether the third argument of a call is how many bytes it writes.
-pub(crate) const fn is_write(number: i64) -> bool {
-    matches!(number, libc::SYS_write | libc::SYS_pwrite64)
+/// Whether a call writes more than a page: less of it than that is written whole or not at all.
+pub(crate) fn is_long_write(call: &Call) -> bool {
+    matches!(call.number, libc::SYS_write | libc::SYS_pwrite64) && call.arguments[2] > 4096
 }

@@ -67,11 +67,12 @@ fn trial(stage: &Stage, number: usize, tally: &Tally, healed: &AtomicUsize) {
     let changes_input = random.chance(1, 4);
     let complain = |what: String| {
         let input = if changes_input { "changed input" } else { "same input" };
-        tally.wrong(format!("trial {number}: {harm:?} {} ({input}): {what}", relative.display()));
+        let with = if harm == Harm::Swapped { format!(" with {}", other.display()) } else { String::new() };
+        tally.wrong(format!("trial {number}: {harm:?} {}{with} ({input}): {what}", relative.display()));
     };
     tally.trial();
     let check = project.run(&["fsck"]);
-    if changed && must_be_found(&relative, harm) && check.status.code() != Some(1) {
+    if changed && must_be_found(&relative, harm) && !matches!(check.status.code(), Some(1 | 2)) {
         complain(format!("not found: {}", String::from_utf8_lossy(&check.stdout)));
     }
     if changes_input {

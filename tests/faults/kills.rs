@@ -1,7 +1,7 @@
 //! The program is killed at its n-th system call, for every n: the store is whole, nothing earlier is lost, and the
 //! next call is right.
 
-use crate::calls::{is_write, name};
+use crate::calls::{is_long_write, name};
 use crate::scale::{Tally, chosen, scaled, shared};
 use crate::scenarios::{ALL, Scenario, Stage};
 use crate::tracer::Deed;
@@ -34,11 +34,11 @@ fn killed_at_any_call() {
 }
 
 fn kill_at(stage: &Stage, scenario: Scenario, nth: usize, tally: &Tally) {
-    // A write is killed before it, and when half of it is done.
+    // A long write is killed before it, and when half of it is done.
     for deed in [Deed::Kill, Deed::Tear] {
         stage.prepare(scenario);
         let traced = stage.project.trace(&stage.words(scenario), &mut |call| {
-            let applies = call.nth == nth && (deed == Deed::Kill || is_write(call.number));
+            let applies = call.nth == nth && (deed == Deed::Kill || is_long_write(call));
             if applies { deed } else { Deed::Go }
         });
         let Some(met) = traced.met else { continue };

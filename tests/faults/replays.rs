@@ -161,6 +161,8 @@ fn name(random: &mut Random) -> Vec<u8> {
             // A name of dots alone is another thing.
             let mut name: Vec<u8> = random.bytes(length).into_iter().map(allowed).collect();
             name[0] = b'n';
+            // One that ends like an editor's copy is no output.
+            name[length - 1] = b'n';
             name
         }
         _ => random.pick(NAMES).to_vec(),

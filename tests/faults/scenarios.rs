@@ -20,17 +20,18 @@ pub(crate) enum Scenario {
     Repair,
 }
 
+/// The long ones last.
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::Miss,
-    Scenario::Unwatched,
-    Scenario::Refresh,
     Scenario::Hit,
-    Scenario::Gc,
+    Scenario::Unwatched,
     Scenario::Rm,
     Scenario::Import,
     Scenario::Tag,
     Scenario::Stats,
+    Scenario::Gc,
     Scenario::Repair,
+    Scenario::Miss,
+    Scenario::Refresh,
 ];
 
 /// A project whose store has results of `keep` (which no collection takes), `old` and `other`, and an archive with one

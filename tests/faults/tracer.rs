@@ -108,7 +108,8 @@ pub(crate) fn trace(command: &Command, decide: &mut dyn FnMut(&Call) -> Deed) ->
     ptrace::seize(leader, options).unwrap();
     kill(leader, Signal::SIGCONT).unwrap();
     let watchdog = Watchdog::start(leader);
-    let mut tracer = Tracer { leader, began: false, inside: HashMap::new(), calls: 0, met: None };
+    let mut tracer =
+        Tracer { leader, began: false, inside: HashMap::new(), calls: 0, met: None, is_over: false };
     let end = tracer.follow(decide);
     let end = if watchdog.stop() { End::Hung } else { end };
     // Processes of the command that it left behind are ours, since orphans come to us.
@@ -142,6 +143,8 @@ struct Tracer {
     inside: HashMap<Pid, AtEnd>,
     calls: usize,
     met: Option<Call>,
+    /// Whether everything was done that was to be: the rest goes by itself.
+    is_over: bool,
 }
 
 impl Tracer {
@@ -171,7 +174,11 @@ impl Tracer {
                 _ => continue,
             };
             // A thread that was killed meanwhile cannot be resumed.
-            let _ = if self.began { ptrace::syscall(tid, signal) } else { ptrace::cont(tid, signal) };
+            let _ = match (self.began, self.is_over) {
+                (_, true) => ptrace::detach(tid, signal),
+                (true, false) => ptrace::syscall(tid, signal),
+                (false, false) => ptrace::cont(tid, signal),
+            };
         }
     }
 
@@ -182,6 +189,7 @@ impl Tracer {
             Some(AtEnd::Return(error)) => {
                 registers.rax = (-i64::from(error)).cast_unsigned();
                 let _ = ptrace::setregs(tid, registers);
+                self.is_over = true;
             }
             Some(AtEnd::Kill) => self.kill(),
             None => {
