@@ -154,7 +154,7 @@ mod tests {
     /// One to four small changes.
     fn mutated(seed: &[u8], state: &mut u64) -> Vec<u8> {
         let mut bytes = seed.to_vec();
-        for _ in 0..1 + below(state, 4) {
+        for _ in 0..=below(state, 4) {
             let place = below(state, bytes.len() + 1);
             match below(state, 7) {
                 0 => bytes.truncate(place),

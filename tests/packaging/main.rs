@@ -19,7 +19,8 @@ fn root() -> &'static Path {
 fn can_be_tried(what: &str, needed: &[(&str, bool)]) -> bool {
     let missing: Vec<&str> = needed.iter().filter(|(_, is)| !is).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
-        writeln!(std::io::stderr(), "NOT TRIED: {what}, for want of {}", missing.join(", ")).unwrap();
+        let mut told = std::io::stderr().lock();
+        writeln!(told, "NOT TRIED: {what}, for want of {}", missing.join(", ")).unwrap();
     }
     missing.is_empty()
 }

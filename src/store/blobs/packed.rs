@@ -176,9 +176,7 @@ pub(crate) fn read_any(bytes: &[u8]) {
     let mut bytes = bytes.to_vec();
     let count = bytes.get(16..FIXED).and_then(|count| count.try_into().ok()).map_or(0, u32::from_le_bytes);
     let end = (count as usize).saturating_mul(PER_FRAME).saturating_add(FIXED);
-    if let (Some(fixed), Some(table)) = (bytes.get(..FIXED), bytes.get(FIXED..end))
-        && let Ok(fixed) = fixed.try_into()
-    {
+    if let (Some(fixed), Some(table)) = (bytes.get(..FIXED), bytes.get(FIXED..end)) {
         let check = check_of(fixed, table);
         if let Some(place) = bytes.get_mut(end..end + DIGEST_LENGTH) {
             place.copy_from_slice(check.as_bytes());
