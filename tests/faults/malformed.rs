@@ -87,7 +87,7 @@ const REVISIONS: &[&str] = &[
     "no such command",
     "@'",
     "\u{1b}[31m",
-    "@:out.old",
+    "@:no-such-output",
 ];
 
 /// Commands that take a revision as their last word.
