@@ -1,6 +1,6 @@
 //! How quickly sources are brought to their normal form, in megabytes a second, beside the parser alone.
 //!
-//! usage: normal_forms FILE-OR-DIRECTORY…  (by extension: py, js mjs cjs, ts mts cts, sh)
+//! usage: `normal_forms FILE-OR-DIRECTORY…` (by extension: py, js mjs cjs, ts mts cts, sh)
 
 #![expect(clippy::print_stdout, reason = "a program that answers on standard output")]
 
@@ -59,10 +59,11 @@ fn measure(name: &str, language: &dyn Language, sources: &[Vec<u8>]) {
         took += quickest(|| drop(black_box(normal(source))));
         parsed += quickest(|| alone(name, source));
     }
-    let rate = |took: Duration| bytes as f64 / 1e6 / took.as_secs_f64().max(1e-9);
+    // Bytes in a microsecond are megabytes in a second.
+    let rate = |took: Duration| u128::try_from(bytes).unwrap_or_default() / took.as_micros().max(1);
     println!(
-        "{name}: {:.1} MB in {} files ({raw} byte for byte): {:.1} MB/s; the parser alone {:.1} MB/s",
-        bytes as f64 / 1e6,
+        "{name}: {} kB in {} files ({raw} byte for byte): {} MB/s; the parser alone {} MB/s",
+        bytes / 1000,
         sources.len() - raw,
         rate(took),
         rate(parsed),

@@ -20,7 +20,8 @@ use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
 use crate::record::{
-    Base, Coverage, FileState, Observation, Places, Recall, StdinUse, StoredPath, Termination, Timestamp,
+    Base, Coverage, Evidence, FileState, Observation, Places, Recall, StdinUse, StoredPath, Termination,
+    Timestamp,
 };
 use crate::store::{self, Candidate, Store};
 use std::collections::{BTreeSet, HashSet};
@@ -251,16 +252,26 @@ fn streams(
     read.collect()
 }
 
-/// Does something with the outputs of a candidate that holds, if it has any: puts them back, or finds out whether that
-/// would be done. The inner error is what stands against it.
-fn with_outputs<T>(
+/// What is done with the outputs of a candidate that holds.
+#[derive(Clone, Copy)]
+enum Outputs {
+    PutBack,
+    Plan,
+}
+
+/// The evidence for outputs that were put back, where it is new.
+type Renewed = Option<Vec<Option<Evidence>>>;
+
+/// Puts the outputs of a candidate that holds back, if it has any, or finds out whether that would be done. The inner error
+/// is what stands against it.
+fn with_outputs(
     context: &Context<'_>,
     store: &dyn Store,
     request: &Request,
     policy: &Policy,
     (candidate, newest): (&Candidate, &dyn Fn() -> Timestamp),
-    work: impl FnOnce(&Restore<'_>) -> Result<T, RestoreError>,
-) -> Result<Result<Option<T>, Miss>> {
+    work: Outputs,
+) -> Result<Result<Renewed, Miss>> {
     let tree = match (&candidate.outputs, &candidate.commit.outputs) {
         (Some(tree), Some(_)) => tree,
         (None, Some(tree)) => return Ok(Err(Miss::Damaged(tree.blob))),
@@ -276,8 +287,12 @@ fn with_outputs<T>(
         observer: context.observer,
         grounds: &grounds,
     };
-    Ok(match work(&restore) {
-        Ok(done) => Ok(Some(done)),
+    let done = match work {
+        Outputs::PutBack => restore.run(),
+        Outputs::Plan => restore.plan_all().map(|_| None),
+    };
+    Ok(match done {
+        Ok(renewed) => Ok(renewed),
         Err(RestoreError::Damaged(blob)) => Err(Miss::Damaged(blob)),
         Err(RestoreError::Blocked(reason)) => Err(Miss::NotRestored(reason)),
     })
@@ -300,10 +315,8 @@ pub(super) fn replay(
     };
     let evidence_before = candidate.evidence.clone();
     let proven = match streams(context, &mut candidate, store) {
-        Ok(proven) => {
-            with_outputs(context, store, request, policy, (&candidate, newest), |restore| restore.run())?
-                .map(|restored| (proven, restored.flatten()))
-        }
+        Ok(proven) => with_outputs(context, store, request, policy, (&candidate, newest), Outputs::PutBack)?
+            .map(|restored| (proven, restored)),
         Err(miss) => Err(miss),
     };
     let (mut streams, restored) = match proven {
@@ -430,7 +443,7 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
                 let planned = match streams(context, &mut candidate, store) {
                     Ok(_) => {
                         let found = (&*candidate, &newest as &dyn Fn() -> Timestamp);
-                        with_outputs(context, store, request, policy, found, |restore| restore.plan_all())?
+                        with_outputs(context, store, request, policy, found, Outputs::Plan)?
                     }
                     Err(miss) => Err(miss),
                 };

@@ -5,7 +5,7 @@
 
 use super::clock::DAY;
 use super::exclusive::{ExclusiveStore, listed};
-use super::layout::{Layout, remove_file};
+use super::layout::Layout;
 use crate::error::Result;
 use crate::record::Timestamp;
 use std::fs::{self, File};
@@ -94,9 +94,9 @@ impl ExclusiveStore<'_> {
     pub(super) fn drop_leftovers(&self, leftovers: &Leftovers, reference: Timestamp) -> Result<()> {
         for path in &leftovers.views {
             if let Some(_locked) = unused(path, reference) {
-                remove_file(path)?;
+                self.drop_file(path)?;
             }
         }
-        leftovers.replaced.iter().try_for_each(|path| remove_file(path).map(|_| ()))
+        leftovers.replaced.iter().try_for_each(|path| self.drop_file(path).map(|_| ()))
     }
 }

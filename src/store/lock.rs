@@ -108,7 +108,11 @@ fn create_lock(path: &Path) -> io::Result<File> {
         || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     match (open(), path.parent()) {
         (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir(parent)?;
+            match fs::create_dir(parent) {
+                // Another process makes the same store.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
             open()
         }
         (other, _) => other,

@@ -95,10 +95,13 @@ fn differing(language: &str, documented: bool, before: &[u8], after: &[u8]) -> V
     worded
 }
 
+/// What a piece is and its name, with the bytes of all that go by it.
+type Group = ((PieceKind, String), Vec<Vec<u8>>);
+
 /// The pieces with all that goes by the same name together, in order of appearance.
-fn grouped(pieces: Vec<Piece>, documented: bool) -> Vec<((PieceKind, String), Vec<Vec<u8>>)> {
+fn grouped(pieces: Vec<Piece>, documented: bool) -> Vec<Group> {
     let mut places = BTreeMap::new();
-    let mut groups: Vec<((PieceKind, String), Vec<Vec<u8>>)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for Piece { kind, name, mut bytes, docstring } in pieces {
         if documented {
             bytes.extend(docstring);

@@ -185,7 +185,7 @@ fn an_export_of_everything_leaves_out_what_is_damaged() {
 }
 
 fn hex_of(content: &[u8]) -> String {
-    cashet::digest::Digest::of(content).to_hex().to_string()
+    cashet::digest::Digest::of(content).to_hex()
 }
 
 #[test]

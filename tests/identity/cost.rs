@@ -7,7 +7,8 @@ use std::process::Command;
 
 /// A script of so many lines, all of them code, with a module beside it.
 fn long_script(project: &Project, lines: usize) {
-    let body: String = (0..lines).map(|line| format!("VALUE_{line} = {line} + 1\n")).collect();
+    let body: Vec<String> = (0..lines).map(|line| format!("VALUE_{line} = {line} + 1\n")).collect();
+    let body = body.concat();
     project.python("main.py", &format!("import part\n{body}print(part.SIZE)\n"));
     project.write("part.py", "SIZE = 3\n");
 }

@@ -84,9 +84,9 @@ impl Project {
     pub(crate) fn remove(&self, relative: impl AsRef<Path>) -> &Self {
         let path = self.path(relative);
         if path.is_dir() {
-            fs::remove_dir_all(path).unwrap()
+            fs::remove_dir_all(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
         self
     }
@@ -193,9 +193,13 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    fn field(&self, name: &str) -> &serde_json::Value {
+        self.report.get(name).unwrap()
+    }
+
     /// Why it ran, one phrase a reason.
     pub(crate) fn reasons(&self) -> Vec<&str> {
-        let reasons = self.report["reasons"].as_array().unwrap();
+        let reasons = self.field("reasons").as_array().unwrap();
         reasons.iter().map(|reason| reason.as_str().unwrap()).collect()
     }
 
@@ -212,7 +216,7 @@ impl Told {
     }
 }
 
-impl<'a> Call<'a> {
+impl Call<'_> {
     /// Options of `exec`.
     pub(crate) fn with(mut self, options: &[&str]) -> Self {
         self.options.extend(options.iter().map(OsString::from));
@@ -276,7 +280,7 @@ impl<'a> Call<'a> {
     pub(crate) fn runs(&self) -> Told {
         let (told, executed) = self.make();
         assert_eq!(executed, 1, "{:?} {:?}: {told:?}", self.project.mode, self.words);
-        assert_eq!(told.report["kept"], true, "{:?} {:?}: {told:?}", self.project.mode, self.words);
+        assert_eq!(told.field("kept"), true, "{:?} {:?}: {told:?}", self.project.mode, self.words);
         told
     }
 
@@ -285,7 +289,7 @@ impl<'a> Call<'a> {
     pub(crate) fn hits(&self) {
         let (told, executed) = self.make();
         assert_eq!(executed, 0, "{:?} {:?}: {told:?}", self.project.mode, self.words);
-        assert_eq!(told.report["outcome"], "hit", "{:?}: {told:?}", self.words);
+        assert_eq!(told.field("outcome"), "hit", "{:?}: {told:?}", self.words);
         assert!(told.reasons().is_empty(), "{told:?}");
     }
 

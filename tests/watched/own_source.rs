@@ -180,9 +180,9 @@ fn a_python_script_that_asks_for_its_modules() {
     let text = format!("{COUNT_BY_PYTHON}import part\nprint(os.stat('part.py').st_size)\n");
     let files = [("s.py", text.as_str()), ("part.py", "n = 1\n")];
     let twin = Twin::new();
-    files.iter().for_each(|(name, text)| {
+    for (name, text) in files {
         twin.write(name, text);
-    });
+    }
     settle();
     let warm = twin.call(["python3", "-c", "import part"]);
     warm.settles_after(1);

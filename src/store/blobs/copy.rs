@@ -84,9 +84,10 @@ mod tests {
     #[test]
     fn any_size_arrives_whole() {
         let directory = tempfile::tempdir().unwrap();
-        let large = (ONE_THREAD as usize) * 2 + 12_345;
-        for size in [0, 1, 70_000, ONE_THREAD as usize, ONE_THREAD as usize + 1, large] {
-            let bytes: Vec<u8> = (0..size).map(|place| (place * 31 + place / 997) as u8).collect();
+        let border = usize::try_from(ONE_THREAD).unwrap();
+        for size in [0, 1, 70_000, border, border + 1, 2 * border + 12_345] {
+            let byte = |place: usize| u8::try_from((place * 31 + place / 997) % 256).unwrap();
+            let bytes: Vec<u8> = (0..size).map(byte).collect();
             let (from, to) = (directory.path().join("from"), directory.path().join("to"));
             std::fs::write(&from, &bytes).unwrap();
             copy_file(&File::open(&from).unwrap(), &File::create(&to).unwrap(), size as u64).unwrap();

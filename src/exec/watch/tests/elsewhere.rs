@@ -25,7 +25,13 @@ fn an_ordinary_user_sees_as_much() {
     }
     let folder = tempfile::tempdir().unwrap();
     let program = copy_of_this_program(folder.path());
-    for group in ["accesses", "changes", "outliving", "reaching", "static_programs"] {
+    for group in [
+        "tests::accesses::",
+        "tests::changes::",
+        "tests::outliving::",
+        "tests::reaching::",
+        "static_programs",
+    ] {
         let run = Command::new("setpriv")
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set=-all"])
             .arg(&program)

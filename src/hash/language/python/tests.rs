@@ -274,7 +274,7 @@ fn pieces_are_named_and_tell_changes_apart() {
     assert_eq!(names, ["", "train", "train.inner", "Model", "Model.fit", "RATE", "RATE"]);
     let changed = |other: &str| {
         let (before, after) = (pieces(source), pieces(other));
-        let changed = before.into_iter().zip(after).filter(|(before, after)| before != after);
+        let changed = before.into_iter().zip(after).filter(|(before, after)| before.bytes != after.bytes);
         changed.map(|(before, _)| before.name).collect::<Vec<_>>()
     };
     assert_eq!(changed(&source.replace("return 2", "return 3")), ["Model.fit"]);
@@ -283,7 +283,11 @@ fn pieces_are_named_and_tell_changes_apart() {
     assert_eq!(changed(&source.replace("z = 1", "z = 2")), ["Model"]);
     assert_eq!(changed(&source.replace("import a", "import b")), [""]);
     assert_eq!(changed(&source.replace("= 5", "= 6")), ["RATE"]);
-    assert!(changed(&source.replace("'doc'", "'other'")).is_empty());
+    let other = source.replace("'doc'", "'other'");
+    assert!(changed(&other).is_empty());
+    let documented =
+        |source: &str| pieces(source).into_iter().map(|piece| piece.docstring).collect::<Vec<_>>();
+    assert_ne!(documented(source), documented(&other));
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! What is handed out: the Debian package in a clean root, the wheel in a fresh environment, the action and the workflows.
+//!
+//! Packages are made of the release build that is there: the README's main command leaves one. What cannot be tried
+//! for want of it, or of a tool, is said on standard error.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod workflows;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Whether everything of `needed` is there; what is not is said.
+fn can_be_tried(what: &str, needed: &[(&str, bool)]) -> bool {
+    let missing: Vec<&str> = needed.iter().filter(|(_, is)| !is).map(|(name, _)| *name).collect();
+    if !missing.is_empty() {
+        writeln!(std::io::stderr(), "NOT TRIED: {what}, for want of {}", missing.join(", ")).unwrap();
+    }
+    missing.is_empty()
+}
+
+fn on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|place| place.join(name).is_file())
+}
+
+/// The release build, if it is there.
+fn release() -> Option<PathBuf> {
+    let debug = Path::new(env!("CARGO_BIN_EXE_cashet"));
+    let program = debug.parent().unwrap().with_file_name("release").join("cashet");
+    program.is_file().then_some(program)
+}
+
+fn script(words: &[&str]) -> String {
+    let ran = Command::new(words[0]).args(&words[1..]).current_dir(root()).output().unwrap();
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(
+        ran.status.success(),
+        "{words:?}: {}\n{}{told}",
+        ran.status,
+        String::from_utf8_lossy(&ran.stdout)
+    );
+    String::from_utf8(ran.stdout).unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn pages_and_completions_are_made() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let place = folder.path().to_str().unwrap();
+    script(&["packaging/assets", env!("CARGO_BIN_EXE_cashet"), place]);
+    for name in ["man/cashet.1", "man/cashet-exec.1", "cashet.bash", "_cashet", "cashet.fish"] {
+        let size = std::fs::metadata(folder.path().join(name)).unwrap().len();
+        assert!(size > 100, "{name}: {size}");
+    }
+}
+
+#[test]
+fn the_debian_package_works_in_a_clean_root() {
+    let superuser = std::fs::metadata("/proc/self").is_ok_and(|found| {
+        use std::os::unix::fs::MetadataExt;
+        found.uid() == 0
+    });
+    let needed = [
+        ("a release build", release().is_some()),
+        ("cargo-deb", on_path("cargo-deb")),
+        ("dpkg", on_path("dpkg")),
+        ("a static busybox", on_path("busybox")),
+        ("root", superuser),
+    ];
+    if can_be_tried("the Debian package", &needed) {
+        let package = script(&["packaging/deb"]);
+        let told = script(&["packaging/try-deb", &package]);
+        assert!(told.ends_with("installed, used and removed"), "{told}");
+    }
+}
+
+#[test]
+fn the_wheel_works_in_a_fresh_environment() {
+    if can_be_tried("the wheel", &[("a release build", release().is_some())]) {
+        let wheel = script(&["packaging/wheel"]);
+        let told = script(&["packaging/try-wheel", &wheel]);
+        assert!(told.ends_with("installed and used"), "{told}");
+    }
+}

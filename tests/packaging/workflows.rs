@@ -1,0 +1,104 @@
+//! The action and the workflows, as far as they can be tried without their service: they are well-formed, their shell is
+//! well-formed, what they name is there, and what is sound in a shell alone is run.
+
+use super::root;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn files() -> Vec<PathBuf> {
+    ["action.yml", "examples/ci.yml", ".github/workflows/ci.yml", ".github/workflows/release.yml"]
+        .map(|name| root().join(name))
+        .to_vec()
+}
+
+/// The scripts of `run:`, one line or a block.
+fn scripts(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (place, line) in lines.iter().enumerate() {
+        // What belongs to the key is indented more deeply than the key.
+        let indent = line.len() - line.trim_start_matches([' ', '-']).len();
+        let Some(script) = line.trim_start().trim_start_matches("- ").strip_prefix("run: ") else { continue };
+        if script == "|" {
+            let block = lines[place + 1..].iter();
+            let block = block
+                .take_while(|line| line.trim().is_empty() || line.len() - line.trim_start().len() > indent);
+            found.push(block.map(|line| line.trim_start()).collect::<Vec<_>>().join("\n"));
+        } else {
+            found.push(script.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn the_shell_in_them_is_well_formed() {
+    for file in files() {
+        let text = fs::read_to_string(&file).unwrap();
+        let scripts = scripts(&text);
+        assert!(!scripts.is_empty(), "{}", file.display());
+        for script in scripts {
+            // Values are handed over as variables: what is put into the text of a script could be code.
+            assert!(!script.contains("${{"), "{}: {script}", file.display());
+            let checked = Command::new("bash").args(["-n", "-c", &script]).output().unwrap();
+            assert!(checked.status.success(), "{script}: {}", String::from_utf8_lossy(&checked.stderr));
+        }
+    }
+}
+
+#[test]
+fn what_they_call_is_there() {
+    let mut named = 0;
+    for file in files() {
+        for word in fs::read_to_string(&file).unwrap().split_whitespace() {
+            let word = word.trim_matches(|sign: char| "\"'()$".contains(sign));
+            let ours = ["packaging/", "examples/", ".ci/"].iter().any(|place| word.starts_with(place));
+            if ours && !word.contains('*') {
+                assert!(root().join(word).exists(), "{}: {word}", file.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named >= 6, "{named}");
+}
+
+#[test]
+fn actions_are_pinned_to_a_version() {
+    for file in files() {
+        let text = fs::read_to_string(&file).unwrap();
+        for used in
+            text.lines().filter_map(|line| line.trim_start().trim_start_matches("- ").strip_prefix("uses: "))
+        {
+            assert!(used == "./" || used.contains("@v"), "{}: {used}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_release_has_notes() {
+    let text = fs::read_to_string(root().join(".github/workflows/release.yml")).unwrap();
+    let line = text.lines().find(|line| line.contains("awk -v")).unwrap().trim();
+    let script = format!("version={}; {}", env!("CARGO_PKG_VERSION"), line.replace(" > notes.md", ""));
+    let notes = Command::new("bash").args(["-euc", &script]).current_dir(root()).output().unwrap();
+    assert!(notes.status.success() && notes.stdout.len() > 500, "{script}");
+    assert!(!String::from_utf8_lossy(&notes.stdout).contains("\n## "));
+}
+
+#[test]
+fn they_are_well_formed() {
+    // PyYAML is not part of Python: where it is missing, indentation and tabs alone are looked at.
+    let code = "import sys, yaml\nfor name in sys.argv[1:]:\n    assert yaml.safe_load(open(name)), name\n";
+    let has = Command::new("python3").args(["-c", "import yaml"]).output().unwrap().status.success();
+    if has {
+        let read = Command::new("python3").args(["-c", code]).args(files()).output().unwrap();
+        assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    }
+    for file in files() {
+        let text = fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            assert!(!line.contains('\t') && indent % 2 == 0, "{}:{}", file.display(), number + 1);
+        }
+    }
+}
