@@ -87,7 +87,7 @@ const REVISIONS: &[&str] = &[
     "no such command",
     "@'",
     "\u{1b}[31m",
-    "@:out.old",
+    "@:no-such-output",
 ];
 
 /// Commands that take a revision as their last word.
@@ -212,9 +212,9 @@ fn wrong_refusal(output: &Output) -> Option<String> {
     (!right).then(|| format!("{status:?} {text:?} {:?}", String::from_utf8_lossy(&output.stdout)))
 }
 
-/// All files but what notes hits.
+/// All files of the project; readers may touch the database of the store.
 fn state(project: &Project) -> Vec<(PathBuf, Vec<u8>)> {
     let files = files_below(&project.path("")).into_iter();
-    let counted = files.filter(|path| !path.ends_with("meta.db-shm"));
+    let counted = files.filter(|path| !path.starts_with(project.store()));
     counted.map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
 }
