@@ -47,7 +47,7 @@ impl Write for Growing {
 
 /// All bytes of `file`, whose offset stays.
 fn whole(file: &File) -> io::Result<Vec<u8>> {
-    let (mut bytes, mut piece) = (Vec::new(), [0; 64 * 1024]);
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         match file.read_at(&mut piece, bytes.len() as u64)? {
             0 => return Ok(bytes),

@@ -19,8 +19,8 @@ fn root() -> &'static Path {
 fn can_be_tried(what: &str, needed: &[(&str, bool)]) -> bool {
     let missing: Vec<&str> = needed.iter().filter(|(_, is)| !is).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
-        let mut told = std::io::stderr().lock();
-        writeln!(told, "NOT TRIED: {what}, for want of {}", missing.join(", ")).unwrap();
+        let line = format!("NOT TRIED: {what}, for want of {}\n", missing.join(", "));
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
     missing.is_empty()
 }
