@@ -53,7 +53,9 @@ fn check(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let mut report = report;
     // What one repair drops may show more: a database that is written to for the first time since it was damaged.
     for _ in 0..REPAIRS {
-        store.exclusive()?.repair(&report)?;
+        let mut steps = Steps::new();
+        store.exclusive()?.repair(&report, args.quick, &mut |at| steps.at(at.step, at.done, at.total))?;
+        drop(steps);
         report = checked(store, args.quick)?;
         if report.damage.is_empty() {
             page.line("repaired: what was damaged is dropped, and the rest verifies")?;

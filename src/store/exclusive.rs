@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::record::Timestamp;
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
@@ -267,13 +268,13 @@ impl ExclusiveStore<'_> {
             if !roots.has_key(&Key(digest)) {
                 keys.push(Key(digest));
             }
-        });
+        })?;
         let mut captures = Vec::new();
         each_flat(layout, Area::Captures, |digest, path| {
             if modified(path).is_some_and(|time| time < oldest) {
                 captures.push(digest);
             }
-        });
+        })?;
         let mut keys = keys.into_iter();
         self.in_batches(|proof, first| {
             if first {
@@ -292,7 +293,7 @@ impl ExclusiveStore<'_> {
     /// Deletes temporary files that nobody writes any more: last changed before `oldest` and not locked.
     pub(super) fn drop_temporary(&self, oldest: Timestamp) -> Result<()> {
         self.in_batches(|_proof, _| {
-            for path in listed(&self.store.layout().temporary()) {
+            for path in listed(&self.store.layout().temporary())? {
                 let name = path.file_name().unwrap_or_default().as_encoded_bytes();
                 let stale = modified(&path).is_some_and(|time| time < oldest);
                 if !stale || name.starts_with(PENDING_PREFIX.as_bytes()) {
@@ -308,7 +309,7 @@ impl ExclusiveStore<'_> {
 
     /// Deletes the lock files of keys that nobody holds.
     pub(super) fn drop_locks(&self) -> Result<()> {
-        let files = listed(&self.store.layout().locks());
+        let files = listed(&self.store.layout().locks())?;
         let mut files = files.into_iter();
         self.in_batches(|_proof, _| {
             for path in files.by_ref().take(ROWS_AT_ONCE) {
@@ -345,24 +346,32 @@ pub(super) fn each_flat(
     layout: &super::layout::Layout,
     area: Area,
     mut each: impl FnMut(crate::digest::Digest, &Path),
-) {
-    for fan in listed(&layout.hot_directory().join(area.directory())) {
+) -> Result<()> {
+    for fan in listed(&layout.hot_directory().join(area.directory()))? {
         let Some(name) = fan.file_name().and_then(|name| name.to_str()).map(str::to_owned) else {
             continue;
         };
-        for path in listed(&fan) {
+        for path in listed(&fan)? {
             let rest = path.file_name().and_then(|rest| rest.to_str());
             if let Some(digest) = rest.and_then(|rest| digest_of(&name, rest)) {
                 each(digest, &path);
             }
         }
     }
+    Ok(())
 }
 
-/// The entries of a directory; none where it cannot be read.
-pub(super) fn listed(directory: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
+/// The entries of a directory; none where there is no directory.
+pub(super) fn listed(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let list = || -> io::Result<Vec<std::path::PathBuf>> {
+        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    match list() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(Vec::new())
+        }
+        other => other.map_err(|error| Error::io("list", directory, error)),
+    }
 }
 
 fn modified(path: &Path) -> Option<Timestamp> {

@@ -115,7 +115,7 @@ impl LocalStore {
         }
         let stored = self.check_blobs(quick, &mut report, progress)?;
         let known = self.check_database(quick, &stored, &mut report, progress)?;
-        self.check_hot(known.as_ref(), &mut report);
+        self.check_hot(known.as_ref(), &mut report)?;
         self.check_log(&mut report);
         Ok(report)
     }
@@ -283,7 +283,7 @@ impl LocalStore {
         }
     }
 
-    fn check_hot(&self, known: Option<&HashMap<CommitId, Key>>, report: &mut Report) {
+    fn check_hot(&self, known: Option<&HashMap<CommitId, Key>>, report: &mut Report) -> Result<()> {
         let layout = self.layout();
         let damage = &mut report.damage;
         each_flat(layout, Area::Keys, |digest, path| {
@@ -298,24 +298,25 @@ impl LocalStore {
             if !whole {
                 damage.push(Damage::HotEntry(path.to_owned()));
             }
-        });
+        })?;
         each_flat(layout, Area::Captures, |digest, path| {
             if flat::read_file(path, Area::Captures, &digest).ok().flatten().is_none() {
                 damage.push(Damage::Capture(path.to_owned()));
             }
-        });
+        })?;
         let hot = layout.hot_directory();
-        for area in listed(&hot) {
+        for area in listed(&hot)? {
             let of_ours =
                 [Area::Keys, Area::Captures].iter().any(|known| hot.join(known.directory()) == area);
             if !of_ours {
                 damage.push(Damage::Stranger(area));
                 continue;
             }
-            for fan in listed(&area) {
-                damage.extend(strangers_in(&fan).into_iter().map(Damage::Stranger));
+            for fan in listed(&area)? {
+                damage.extend(strangers_in(&fan)?.into_iter().map(Damage::Stranger));
             }
         }
+        Ok(())
     }
 
     fn check_log(&self, report: &mut Report) {
@@ -337,27 +338,34 @@ fn count_orphans(stored: &HashMap<BlobId, u64>, needed: &HashSet<BlobId>, report
     }
 }
 
-fn strangers_in(fan: &Path) -> Vec<PathBuf> {
+fn strangers_in(fan: &Path) -> Result<Vec<PathBuf>> {
     let Some(name) = fan.file_name().and_then(|name| name.to_str()).filter(|_| fan.is_dir()) else {
-        return vec![fan.to_owned()];
+        return Ok(vec![fan.to_owned()]);
     };
     let known = |path: &PathBuf| {
         path.file_name().and_then(|rest| rest.to_str()).is_some_and(|rest| digest_of(name, rest).is_some())
     };
-    listed(fan).into_iter().filter(|path| !known(path)).collect()
+    Ok(listed(fan)?.into_iter().filter(|path| !known(path)).collect())
 }
 
 impl ExclusiveStore<'_> {
-    /// Drops what a check found damaged, and nothing else: whatever verifies stays. Commits that need what is not
-    /// there stay in the history and answer no call.
+    /// Drops what a check found damaged and a second one finds too, and nothing else: whatever verifies stays, and what
+    /// could not be read for a moment is not damaged. Commits that need what is not there stay in the history and
+    /// answer no call.
     ///
     /// # Errors
-    /// When something cannot be deleted or written.
-    pub fn repair(&self, report: &Report) -> Result<()> {
+    /// When something cannot be read, deleted or written.
+    pub fn repair(&self, report: &Report, quick: bool, progress: OnProgress<'_>) -> Result<()> {
         let store = self.store;
+        store.close_index();
+        let again = store.check(quick, progress)?.damage;
+        let is_database = |damage: &Damage| matches!(damage, Damage::Database(_));
+        let is_certain = |damage: &&Damage| {
+            again.iter().any(|other| other == *damage || is_database(other) && is_database(damage))
+        };
         let mut rows = Vec::new();
         let mut commits = Vec::new();
-        for damage in &report.damage {
+        for damage in report.damage.iter().filter(is_certain) {
             match damage {
                 Damage::Format => store.layout().state_format(FORMAT)?,
                 Damage::Secret => store.renew_secret()?,

@@ -31,7 +31,7 @@ impl LocalStore {
     pub fn plan(&self, policy: &Policy, now: Timestamp) -> Result<Plan> {
         let _ = self.fold();
         let reference = self.look_at_time(now)?.reference(now);
-        let leftovers = leftovers::plan(self.layout(), policy.replaced, reference);
+        let leftovers = leftovers::plan(self.layout(), policy.replaced, reference)?;
         if !self.layout().database().exists() {
             return Ok(Plan { leftovers, ..Plan::default() });
         }

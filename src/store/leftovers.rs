@@ -38,15 +38,15 @@ pub struct Leftovers {
 
 /// What goes, if times are counted to `reference`: files of the user's that were put aside longer ago than
 /// `older_than`, in nanoseconds, and at least a day; without it none.
-pub(super) fn plan(layout: &Layout, older_than: Option<i64>, reference: Timestamp) -> Leftovers {
+pub(super) fn plan(layout: &Layout, older_than: Option<i64>, reference: Timestamp) -> Result<Leftovers> {
     let mut found = Leftovers::default();
-    for path in listed(&layout.views()) {
+    for path in listed(&layout.views())? {
         if let Some(unused) = unused(&path, reference) {
             found.views_amount.add(unused.metadata().map_or(0, |metadata| metadata.len()));
             found.views.push(path);
         }
     }
-    for path in listed(&layout.replaced()) {
+    for path in listed(&layout.replaced())? {
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
         // When it came here: the time of its content is the user's.
         let since = Timestamp::from_parts(metadata.ctime(), metadata.ctime_nsec());
@@ -61,7 +61,7 @@ pub(super) fn plan(layout: &Layout, older_than: Option<i64>, reference: Timestam
     }
     found.views.sort();
     found.replaced.sort();
-    found
+    Ok(found)
 }
 
 impl Amount {

@@ -305,12 +305,17 @@ impl LocalStore {
         self.set_aside_if(false)
     }
 
-    fn set_aside_if(&self, look: bool) -> Result<()> {
+    /// Forgets what is known of the database; it is opened again when it is asked.
+    pub(super) fn close_index(&self) {
         let open = hold(&self.index).take();
         if let Some(index) = open {
-            // One that cannot be closed is forgotten: its file gets another name.
+            // One that cannot be closed is forgotten.
             let _ = index.close();
         }
+    }
+
+    fn set_aside_if(&self, look: bool) -> Result<()> {
+        self.close_index();
         let _alone = self.blobs.lock.exclusive()?;
         let path = self.layout().database();
         let whole = || Index::open(&path, is_on_network(self.layout().root()), self.blobs.durable, true);

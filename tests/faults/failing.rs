@@ -65,7 +65,13 @@ fn fail_at(stage: &Stage, scenario: Scenario, nth: usize, error: i32, tally: &Ta
     if let Some(wrong) = wrong {
         let name = name(met.number);
         let error = nix::errno::Errno::from_raw(error);
-        tally.wrong(format!("{scenario:?} call {nth}, {name}{:x?} {error:?}: {wrong}", met.arguments));
+        let told = if wrong.contains(&*text) {
+            String::new()
+        } else {
+            format!("{text}{}", String::from_utf8_lossy(&traced.stdout))
+        };
+        tally
+            .wrong(format!("{scenario:?} call {nth}, {name}{:x?} {error:?}: {wrong}; {told}", met.arguments));
     }
 }
 
@@ -75,9 +81,13 @@ fn never_happens(call: &Call, error: i32) -> bool {
     match call.number {
         libc::SYS_close => call.descriptor().is_some_and(|path| path.is_dir()),
         libc::SYS_fcntl => call.first_of(2) == Some(F_UNLCK),
-        libc::SYS_read => error == EIO && call.descriptor().is_some_and(|path| path.starts_with("pipe:")),
+        libc::SYS_read => error == EIO && is_pipe(call),
         _ => false,
     }
+}
+
+fn is_pipe(call: &Call) -> bool {
+    call.descriptor().is_some_and(|path| path.as_os_str().as_encoded_bytes().starts_with(b"pipe:"))
 }
 
 /// What the command itself cannot do without, each with its message: the settings of the user, the place, the pipes, the

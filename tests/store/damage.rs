@@ -135,7 +135,7 @@ fn damaged_hot_entries_and_captures_cost_nothing_but_time() {
         let store = place.open();
         assert!(!replay_or_heal(&run, &store), "{how:?}");
         assert_eq!(Recall::find(&store, &request), None, "{how:?}");
-        store.exclusive().unwrap().repair(&check(&store)).unwrap();
+        store.exclusive().unwrap().repair(&check(&store), false, &mut |_| {}).unwrap();
         assert_eq!(check(&place.open()).damage, [], "{how:?}");
         assert!(!replay_or_heal(&run, &place.open()), "{how:?}");
     }
@@ -172,7 +172,7 @@ fn a_damaged_database_is_set_aside_or_its_rows_are_passed_over() {
             assert!(rows.iter().all(|words| words[0] == b"train.py"), "{how:?}");
             drop(store);
             let store = place.open();
-            store.exclusive().unwrap().repair(&check(&store)).unwrap();
+            store.exclusive().unwrap().repair(&check(&store), false, &mut |_| {}).unwrap();
             let left = check(&place.open());
             assert_eq!(left.damage, [], "{how:?}");
             replay_or_heal(&run, &place.open());
@@ -246,7 +246,7 @@ fn a_lost_log_of_hits_or_secret_or_format_stops_nobody() {
             store.note(&Event::Hit { commit: id, at: TODAY });
             store.fold().unwrap();
             let secret = store.secret();
-            store.exclusive().unwrap().repair(&check(&store)).unwrap();
+            store.exclusive().unwrap().repair(&check(&store), false, &mut |_| {}).unwrap();
             drop(store);
             let store = place.open();
             assert_eq!(store.secret(), secret, "{how:?} of {name}");
@@ -266,7 +266,7 @@ fn whole_directories_may_go() {
         assert_eq!(replay_or_heal(&run, &place.open()), name == "objects", "{name}");
         Run::new("b").record(&place.open());
         let store = place.open();
-        store.exclusive().unwrap().repair(&check(&store)).unwrap();
+        store.exclusive().unwrap().repair(&check(&store), false, &mut |_| {}).unwrap();
         assert_eq!(check(&place.open()).damage, [], "{name}");
     }
 }
@@ -303,7 +303,7 @@ fn the_repair_drops_what_is_damaged_and_nothing_else() {
         .collect();
     assert_eq!(kinds, ["stranger", "blob", "missing"]);
     assert_eq!(check(&store).damage, report.damage, "looking changes nothing");
-    store.exclusive().unwrap().repair(&report).unwrap();
+    store.exclusive().unwrap().repair(&report, false, &mut |_| {}).unwrap();
     assert_eq!(check(&store).damage, []);
     let left: Vec<PathBuf> = objects.iter().filter(|path| *path != large).cloned().collect();
     assert_eq!(files_below(&place.path.join("objects")), left);

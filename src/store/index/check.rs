@@ -2,9 +2,10 @@
 
 use super::Index;
 use super::record::{BRIEF, Brief, bytes, digest, read_body, seal_of_edge, seal_of_product, seal_of_tag};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use rusqlite::types::Value;
 use rusqlite::{Row, Transaction, params};
+use std::io;
 
 impl Index {
     /// What SQLite finds wrong with the database, or nothing.
@@ -19,6 +20,11 @@ impl Index {
             Err(error) if error.kind() == Kind::Damaged => vec![error.to_string()],
             other => other?,
         };
+        // What could not be read says nothing of what stands there.
+        if let Some(line) = lines.iter().find(|line| is_of_the_system(line)) {
+            let words = format!("cannot read {}: {line}", self.path.display());
+            return Err(Error::new(Kind::Io(io::ErrorKind::Other), words));
+        }
         Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
 
@@ -65,6 +71,19 @@ impl Index {
     }
 }
 
+/// Whether SQLite's check met an error of the system's, not a fault of the database: it names the code in its line.
+fn is_of_the_system(line: &str) -> bool {
+    const PRIMARY: u32 = 0xff;
+    const OUT_OF_MEMORY: u32 = 7;
+    const INPUT_OR_OUTPUT: u32 = 10;
+    const SHORT_READ: u32 = INPUT_OR_OUTPUT | (2 << 8);
+    let Some((_, after)) = line.rsplit_once("error code=") else { return false };
+    let digits = after.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(after.len());
+    let code: Option<u32> = after.get(..digits).and_then(|digits| digits.parse().ok());
+    // A file that is too short is damage.
+    code.is_some_and(|code| code != SHORT_READ && matches!(code & PRIMARY, OUT_OF_MEMORY | INPUT_OR_OUTPUT))
+}
+
 /// Rows of `table` whose `seal` is not the one that `seal_of` computes from `columns`.
 fn untrue_of(
     transaction: &Transaction<'_>,
@@ -93,4 +112,23 @@ fn untrue_of(
         }
     }
     Ok(untrue.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_the_system;
+
+    #[test]
+    fn errors_of_the_system_are_told_from_faults() {
+        for (line, expected) in [
+            ("Tree 5 page 5: unable to get the page. error code=266", true),
+            ("Freelist: failed to get page 9 error code=7", true),
+            ("Tree 5 page 5: unable to get the page. error code=522", false),
+            ("Tree 5 page 5: unable to get the page. error code=11", false),
+            ("row 4 missing from index commits_id", false),
+            ("ok", false),
+        ] {
+            assert_eq!(is_of_the_system(line), expected, "{line}");
+        }
+    }
 }
