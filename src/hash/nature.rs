@@ -63,7 +63,12 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
         }
         b"exa" | b"eza" | b"lsd" => letters(b"lts") || long(&["--long", "--sort", "--time"]),
         b"stat" | b"rsync" | b"zip" | b"jar" | b"cpio" | b"pax" | b"ar" | b"7z" | b"7za" | b"mksquashfs"
-        | b"genisoimage" | b"mkisofs" | b"xorriso" => true,
+        | b"genisoimage" | b"mkisofs" | b"xorriso" | b"bsdcpio" | b"dpkg-deb" | b"lzop" | b"rar"
+        | b"star" | b"7zr" | b"7zz" | b"pr" | b"namei" | b"getfacl" | b"getfattr" | b"getcap" | b"lsattr"
+        | b"exiftool" | b"convert" | b"magick" | b"identify" | b"mogrify" | b"borg" | b"restic"
+        | b"unison" => true,
+        b"date" | b"gdate" | b"touch" => letters(b"r") || long(&["--reference"]),
+        b"diff" | b"gdiff" | b"colordiff" => letters(b"uUcC") || long(&["--unified", "--context"]),
         b"tar" | b"gtar" | b"bsdtar" => {
             let first = words.first().map(|word| word.as_bytes()).unwrap_or_default();
             let old_style = !first.starts_with(b"-") && first.iter().any(|byte| b"cru".contains(byte));
@@ -147,6 +152,9 @@ mod tests {
             ("tar xf x", false),
             ("find . -printf x", true),
             ("find . -name x", false),
+            ("diff -ru a b", true),
+            ("diff a b", false),
+            ("date -r a", true),
             ("rsync a b", true),
             ("cp -a a b", true),
             ("cp a b", false),

@@ -89,7 +89,7 @@ pub(super) fn run(
     let recording = claim.is_some();
     keeping.declared.before(recording && call.policy.clean_outputs, store.directory())?;
     let mut tee = Tee::new(recording.then_some(store), request.places.root.as_os_str().as_bytes());
-    let mut watcher = Watcher::new(&request.places.root, keeping.file_started);
+    let mut watcher = Watcher::new(&request.places.root, captured, keeping.file_started);
     let unobserved = [store.directory().to_path_buf()];
     let followed = observe::followed(captured);
     let spec = Spec {

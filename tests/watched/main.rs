@@ -13,5 +13,6 @@ mod foretold;
 mod ordinary;
 mod own_source;
 mod settings;
+mod shown;
 mod traps;
 mod twin;

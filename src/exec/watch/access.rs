@@ -4,11 +4,12 @@
 //! Knows nothing of system calls, nor of how a process is held.
 
 use super::descriptors::Inherited;
+use super::images::Images;
 use super::paths::{Found, Named, Resolver, look, upwards};
 use super::process::{as_path, to_path};
 use super::touches::Touches;
 use crate::exec::watch::Surroundings;
-use crate::exec::{Access, Hazard, Touched, Trace, Witness};
+use crate::exec::{Access, Hazard, Nature, Shows, Touched, Trace, Witness};
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
@@ -71,6 +72,7 @@ pub(super) struct Observer<'a> {
     behind_shim: Option<&'a Path>,
     entries: HashMap<Vec<u8>, Entry>,
     touches: Touches,
+    images: Images,
     /// Directories and links of the run's own making or removal: what is below them is its own too.
     own_directories: HashSet<Vec<u8>>,
     pub(super) resolver: Resolver,
@@ -98,6 +100,7 @@ impl<'a> Observer<'a> {
             behind_shim: surroundings.behind_shim,
             entries: HashMap::new(),
             touches: Touches::new(surroundings.followed),
+            images: Images::new(),
             own_directories: HashSet::new(),
             resolver: Resolver::default(),
             hazards: Vec::new(),
@@ -180,15 +183,30 @@ impl<'a> Observer<'a> {
         }
         let known = self.entries.get(path).map(|entry| entry.access).unwrap_or_default();
         let is_known = if follow { known.looked } else { known.looked_at_link };
-        if is_known || known.absent || self.is_ignored(path) {
+        if known.absent || self.is_ignored(path) {
             return;
         }
-        match look(path, follow) {
-            Found::Missing => self.missing(path),
-            Found::NotDirectory => self.not_directory(path),
-            _ if follow => self.access(path).looked = true,
-            _ => self.access(path).looked_at_link = true,
+        if !is_known {
+            match look(path, follow) {
+                Found::Missing => return self.missing(path),
+                Found::NotDirectory => return self.not_directory(path),
+                _ if follow => self.access(path).looked = true,
+                _ => self.access(path).looked_at_link = true,
+            }
         }
+        if !known.times_shown && self.caller().shows == Shows::Times {
+            self.access(path).times_shown = true;
+        }
+    }
+
+    /// What the program is that the stopped thread runs.
+    pub(super) fn caller(&mut self) -> Nature {
+        self.images.nature(self.touches.caller, self.witness)
+    }
+
+    /// The stopped thread is about to execute a program.
+    pub(super) fn is_to_execute(&mut self) {
+        self.images.executes(self.touches.caller);
     }
 
     /// `path`, which is real, changes: the witness is told before the first time.

@@ -98,7 +98,11 @@ fn take(
         Call::OpenHandle => return Err(Unknown::Hole("a file opened without a path".to_owned())),
         Call::Look(at, follow) => look(stopped, observer, at, stopped.follow(follow))?,
         Call::LookOrAsk(at, flags) => look_or_ask(stopped, observer, at, flags)?,
-        Call::Execute(at, flags) => execute(stopped, observer, at, flags)?,
+        Call::Execute(at, flags) => {
+            let seen = execute(stopped, observer, at, flags);
+            observer.is_to_execute();
+            seen?;
+        }
         Call::Move(from, to, flags) => {
             let flags = flags.map_or(0, |flags| stopped.argument(flags));
             if let (Place::Path(from), Place::Path(to)) =

@@ -3,9 +3,9 @@
 //! Such a listing stands only for the absence of files that would shadow a module which the run used, unless
 //! a file of the function lists directories itself.
 
-use crate::exec::Trace;
+use crate::exec::{Access, Image, Trace};
 use crate::hash::capture::Captured;
-use crate::hash::entry::LanguageKind;
+use crate::hash::entry::{LanguageKind, What};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -74,13 +74,14 @@ impl Importer {
     }
 
     /// Whether the listing of `path` stands for imports alone.
-    pub(super) fn lists(&self, path: &Path) -> bool {
+    pub(super) fn lists(&self, path: &Path, access: Access) -> bool {
         let library = |name: &OsStr| {
             ["site-packages", "dist-packages", "lib-dynload"]
                 .iter()
                 .any(|library| name == OsStr::new(library))
         };
-        self.active && (self.directories.contains(path) || path.file_name().is_some_and(library))
+        let by_itself = self.active && !access.listed_by_another;
+        by_itself && (self.directories.contains(path) || path.file_name().is_some_and(library))
     }
 
     /// Whether a look at `path`, which was read too, is taken for that of the importer that loaded it.
@@ -100,6 +101,29 @@ impl Importer {
     pub(super) fn names(&self) -> Vec<Vec<u8>> {
         self.names.iter().cloned().collect()
     }
+}
+
+/// Whether a process runs the function, in Python: it was started with the word that names its script, module or code, or
+/// as `multiprocessing` starts it anew.
+pub(super) fn runs(captured: &Captured, image: &Image<'_>) -> bool {
+    let entry = &captured.command.entry;
+    let is_python = image.program.file_name().is_some_and(|name| {
+        let name = name.as_bytes();
+        name.starts_with(b"python") || name.starts_with(b"pypy")
+    });
+    if entry.language != LanguageKind::Python || !is_python {
+        return false;
+    }
+    image.words.iter().skip(1).any(|word| {
+        let bytes = word.as_bytes();
+        let is_function = match &entry.what {
+            What::Script(script) => Path::new(word).file_name() == script.file_name(),
+            What::Module(module) => word == module || bytes.strip_prefix(b"-m") == Some(module.as_bytes()),
+            What::Inline { code, .. } => bytes.ends_with(code),
+            What::Program => false,
+        };
+        is_function || bytes.starts_with(b"from multiprocessing.")
+    })
 }
 
 /// The source that a read of `path` stands for, if that is bytecode of a source that is there.

@@ -7,6 +7,7 @@ mod own_source;
 mod programs;
 mod reading;
 mod scope;
+mod shown;
 mod times;
 mod variables;
 mod witness;
@@ -19,7 +20,7 @@ pub(super) use variables::named_by_values;
 use super::policy::Policy;
 use super::reason::NotKept;
 use super::stdin::StdinAtStart;
-use crate::exec::{Hazard, Trace};
+use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::{exclude, files};
@@ -84,6 +85,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         refusing: BTreeSet::new(),
         rewritten: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
+        asked: shown::asked_by(run.captured),
         timed: Vec::new(),
     };
     observer.hazards()?;
@@ -101,7 +103,8 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     if let Some(search) = programs::observe(trace, &run.captured.environment, run.places) {
         observer.observe(search, None);
     }
-    times::observe(&mut observer.observed, &observer.timed, run.places, run.captured.shows_times);
+    observer.exact_times();
+    times::observe(&mut observer.observed, &observer.timed, run.places);
     if !observer.rewritten.is_empty() {
         let others = observer.looked_at();
         times::around(&mut observer.observed, &observer.rewritten, &others, run.places);
@@ -122,6 +125,8 @@ struct Observer<'a> {
     contents: BTreeMap<PathBuf, crate::digest::Digest>,
     /// Which sources of the function were run and nothing else.
     own_sources: OwnSources,
+    /// What the function's own code asks for of files.
+    asked: Shows,
     /// Files inside the root that were looked at and then written, with their times before.
     rewritten: Vec<(PathBuf, Timestamp)>,
     /// Directories inside the root in which something was tried and left no trace.

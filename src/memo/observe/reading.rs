@@ -31,7 +31,7 @@ const PERMISSIONS: u32 = 0o7777;
 
 impl Observer<'_> {
     /// Whether looks at `path` say nothing about the result.
-    fn is_ignored(&self, path: &Path, access: Access) -> bool {
+    pub(super) fn is_ignored(&self, path: &Path, access: Access) -> bool {
         if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches(path) {
             return true;
         }
@@ -74,14 +74,14 @@ impl Observer<'_> {
             if access.changed {
                 // Inside the root it was observed with the change.
                 if access.listed && self.scope.region(path) != Region::Inside {
-                    self.listing(path, &importer)?;
+                    self.listing(path, *access, &importer)?;
                 }
                 continue;
             }
             if access.listed {
-                self.listing(path, &importer)?;
+                self.listing(path, *access, &importer)?;
             }
-            if !access.listed || access.looked_at_link || !importer.lists(path) {
+            if !access.listed || access.looked_at_link || !importer.lists(path, *access) {
                 self.look(path, *access)?;
             }
         }
@@ -182,9 +182,9 @@ impl Observer<'_> {
         evidence.changed >= self.run.started || evidence.modified >= self.run.started
     }
 
-    fn listing(&mut self, path: &Path, importer: &Importer) -> Result<(), NotKept> {
+    fn listing(&mut self, path: &Path, access: Access, importer: &Importer) -> Result<(), NotKept> {
         let stored = self.stored(path);
-        if importer.lists(path) {
+        if importer.lists(path, access) {
             let names = importer.names();
             let Ok((digest, evidence)) = look::importable(path, &names) else {
                 return Err(NotKept::InputMoved(path.to_path_buf()));
@@ -308,6 +308,8 @@ impl Observer<'_> {
         if looked && is_inside {
             self.timed.push(path.to_path_buf());
         }
-        looked || (access.executed && (is_inside || metadata.uid() != 0))
+        looked
+            || (access.executed && (is_inside || metadata.uid() != 0))
+            || self.opening_shows_mode(path, access, importer)
     }
 }

@@ -1,6 +1,8 @@
 //! Looks at paths while a process that is about to touch them is held: how they were when the run began.
 
-use crate::exec::Witness;
+use super::{importer, shown};
+use crate::exec::{Image, Nature, Witness};
+use crate::hash::capture::Captured;
 use crate::hash::{files, look};
 use crate::record::{Evidence, FileState, Timestamp};
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ pub(super) struct Before {
 /// How paths were before the run touched them.
 pub(in crate::memo) struct Watcher<'a> {
     root: &'a Path,
+    captured: &'a Captured,
     /// When the run began, by the clock that files are stamped with.
     started: Timestamp,
     pub(super) before: BTreeMap<PathBuf, Before>,
@@ -39,9 +42,10 @@ pub(in crate::memo) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub(in crate::memo) fn new(root: &'a Path, started: Timestamp) -> Self {
+    pub(in crate::memo) fn new(root: &'a Path, captured: &'a Captured, started: Timestamp) -> Self {
         Self {
             root,
+            captured,
             started,
             before: BTreeMap::new(),
             first: BTreeMap::new(),
@@ -109,5 +113,9 @@ impl Witness for Watcher<'_> {
 
     fn about_to_change(&mut self, path: &Path) {
         self.take_before(path);
+    }
+
+    fn nature(&mut self, image: &Image<'_>) -> Nature {
+        Nature { shows: shown::shows(image), is_function: importer::runs(self.captured, image) }
     }
 }
