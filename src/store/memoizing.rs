@@ -65,8 +65,8 @@ impl Store for LocalStore {
         self.blobs.read(blob)
     }
 
-    fn proven_file(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
-        self.blobs.open_raw(blob)
+    fn copy_to(&self, blob: &BlobId, to: &File) -> Result<bool> {
+        self.blobs.copy_to(blob, to)
     }
 
     fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)> {

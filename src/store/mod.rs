@@ -205,14 +205,14 @@ pub trait Store: Sync {
     /// [`crate::error::Kind::Damaged`] when it is not there or not whole.
     fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>>;
 
-    /// The proven file of a blob that lies there as it is, with its size, at offset 0: for copying in the kernel. `None`
-    /// where [`Store::read`] is the way to it.
+    /// Copies a blob that lies there as it is to `to`, an empty file, in the kernel, and proves the copy: what fails may
+    /// have written some. `false`, with nothing written, where [`Store::read`] is the way to it.
     ///
     /// # Errors
-    /// As [`Store::read`].
-    fn proven_file(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
-        let _ = blob;
-        Ok(None)
+    /// As [`Store::read`]; when `to` cannot be written.
+    fn copy_to(&self, blob: &BlobId, to: &File) -> Result<bool> {
+        let _ = (blob, to);
+        Ok(false)
     }
 
     /// Stores all of a file's bytes, whatever its offset, which stays; also tells whether `sought`, unless it is empty, is

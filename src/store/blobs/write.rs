@@ -1,7 +1,7 @@
 //! Writing blobs: small ones in memory until their digest is known, large ones through a second thread, which
 //! digests them on the way, into a file that gets its name at the end.
 
-use super::copy::copy_file;
+use super::copy::copy_digesting;
 use super::{Added, Blobs, SMALL, TINY, is_empty, packed};
 use crate::digest::{BlobId, Digest, Hasher};
 use crate::error::{Error, Result};
@@ -138,7 +138,7 @@ impl Blobs {
     }
 
     /// Stores all of `source`, whatever its offset: copied in the kernel, which shares blocks where the file
-    /// system can, and digested from the copy, both on all cores. The quickest way for files. Also tells whether
+    /// system can, and digested from the copy meanwhile. The quickest way for files. Also tells whether
     /// `sought` is among the bytes; nothing is sought where it is empty.
     pub(crate) fn put_file(&self, source: &File, sought: &[u8]) -> Result<(Content, bool)> {
         let directory = self.layout.temporary();
@@ -153,10 +153,9 @@ impl Blobs {
         }
         let copy = new_temporary(&directory).map_err(failed)?;
         copy.as_file().lock().map_err(failed)?;
-        copy_file(source, copy.as_file(), size).map_err(failed)?;
         let found = AtomicBool::new(false);
         let file = copy.as_file();
-        let digest = super::read::digest_of_file_seeing(file, size, &|offset, piece| {
+        let digest = copy_digesting(source, file, size, &|offset, piece| {
             if sought.is_empty() || found.load(Ordering::Relaxed) {
                 return Ok(());
             }
