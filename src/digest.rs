@@ -76,7 +76,7 @@ fn hex_digit(nibble: u8) -> char {
 }
 
 /// Digests bytes that come in pieces, on the calling thread.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Hasher(blake3::Hasher);
 
 impl Hasher {

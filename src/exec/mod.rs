@@ -80,6 +80,12 @@ pub struct Spec<'a> {
 pub trait Recorder: Send {
     /// These bytes came on `stream`. They have been passed on to the user already.
     fn chunk(&mut self, stream: Stream, bytes: &[u8]);
+
+    /// The first `length` bytes of `buffer` came on `stream`. The buffer may be kept, if another as long is left in its
+    /// place: much is not copied once more.
+    fn buffer(&mut self, stream: Stream, buffer: &mut Vec<u8>, length: usize) {
+        self.chunk(stream, buffer.get(..length).unwrap_or_default());
+    }
 }
 
 /// Is told, while the caller is held, what a process is about to do to an absolute path, so that it can look at the

@@ -126,7 +126,7 @@ impl<'a> Passing<'a> {
         };
         let bytes = buffer.get(..got).unwrap_or_default();
         match write_all(self.to, bytes, process, caught) {
-            Ok(()) => recorder.chunk(self.stream, bytes),
+            Ok(()) => recorder.buffer(self.stream, buffer, got),
             Err(errno) => return self.close(end_of(errno)),
         }
         let before = self.length;
@@ -167,7 +167,7 @@ impl<'a> Passing<'a> {
     }
 
     /// Reads and tells what the user has got already.
-    fn take_shared(&mut self, mut shared: usize, buffer: &mut [u8], recorder: &mut dyn Recorder) {
+    fn take_shared(&mut self, mut shared: usize, buffer: &mut Vec<u8>, recorder: &mut dyn Recorder) {
         while shared > 0 {
             let Some(from) = &self.from else { return };
             let room = shared.min(buffer.len());
@@ -175,7 +175,7 @@ impl<'a> Passing<'a> {
                 // Cannot be: nobody else reads from our end.
                 Ok(0) => return self.close(StreamEnd::WriteFailed(Errno::EIO as i32)),
                 Ok(got) => {
-                    recorder.chunk(self.stream, buffer.get(..got).unwrap_or_default());
+                    recorder.buffer(self.stream, buffer, got);
                     self.length = self.length.saturating_add(got);
                     shared = shared.saturating_sub(got);
                 }

@@ -1,5 +1,6 @@
 //! Runs a command and records what can be kept.
 
+use super::call::Call;
 use super::event::Event;
 use super::observe::{self, Observed, Watcher};
 use super::outputs::{Beneath, Collected, collect};
@@ -7,7 +8,7 @@ use super::reason::{Kept, MissReason, NotKept, Outcome};
 use super::settle::never_settles;
 use super::stdin::{GivenStdin, StdinAtStart};
 use super::tee::{Streams, Tee};
-use super::{Answer, Call, answer_of, declared::Declared, file_clock};
+use super::{Answer, Miss, answer_of, declared::Declared, file_clock, look_up};
 use crate::digest::{CommitId, Digest};
 use crate::encode::Encode;
 use crate::error::{Error, Result};
@@ -20,11 +21,13 @@ use crate::record::{
     Commit, Content, Coverage, Evidence, Observation, OutputTree, Recall, Replay, SourceFile, StdinUse,
     Timestamp,
 };
-use crate::store::{Claim, Draft, Store};
+use crate::store::{Claim, Draft, Next, Store};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// A command about to run, or run.
 struct Keeping<'a> {
@@ -65,7 +68,7 @@ pub(super) fn run(
     watch: WatchMode,
     claim: Option<Claim>,
     not_kept: Option<NotKept>,
-    why: MissReason,
+    why: Miss,
 ) -> Result<Answer> {
     let stdin = StdinAtStart::look(call.context.stdin);
     let given = call.stdin.as_ref().and_then(|given| Some((given.file.try_clone().ok()?, given.evidence)));
@@ -104,7 +107,15 @@ pub(super) fn run(
         behind_shim: captured.behind_shim.as_deref(),
         followed: &followed,
     };
-    let finished = match call.context.executor.run(spec, &mut tee, &mut watcher) {
+    let meanwhile = || {
+        let why = look_up::explain(store, captured, request, why);
+        if recording {
+            store.prepare(Next::Commit);
+        }
+        why
+    };
+    let (finished, why) = beside(meanwhile, || call.context.executor.run(spec, &mut tee, &mut watcher));
+    let finished = match finished {
         Ok(finished) => finished,
         Err(error) => {
             keeping.declared.put_back();
@@ -137,6 +148,22 @@ pub(super) fn run(
     answer.observations = extra.observations;
     answer.manifest = Some(captured.manifest.clone());
     Ok(answer)
+}
+
+/// Runs `command` and, on a thread beside it, what need not wait for its end: for most of that time we are idle.
+fn beside<T>(meanwhile: impl FnOnce() -> MissReason + Send, command: impl FnOnce() -> T) -> (T, MissReason) {
+    let meanwhile = Mutex::new(Some(meanwhile));
+    let work = || meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take().map(|work| work());
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, work);
+        let done = command();
+        let why = match thread {
+            // What a thread that died would have told is not known.
+            Ok(thread) => thread.join().unwrap_or_default(),
+            Err(_) => work(),
+        };
+        (done, why.unwrap_or(MissReason::First))
+    })
 }
 
 /// Python holds back what it prints into a pipe; a person at a terminal wants to see it come.

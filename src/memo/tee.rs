@@ -6,6 +6,7 @@ use crate::exec::Recorder;
 use crate::record::{Content, Stream, StreamOrder};
 use crate::store::{BlobWriter, Store};
 use memchr::memmem::Finder;
+use std::io;
 
 /// More changes from one stream to the other than this are not worth their memory.
 const MOST_CHUNKS: usize = 1 << 20;
@@ -70,35 +71,59 @@ impl<'a> Tee<'a> {
         })
     }
 
-    fn take(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), String> {
+    /// Hands what came to the writer of its stream, by `write`.
+    fn take(
+        &mut self,
+        stream: Stream,
+        length: usize,
+        write: impl FnOnce(&RootSearch, &mut SearchState, &mut dyn BlobWriter) -> io::Result<()>,
+    ) -> Result<(), String> {
         let Some(store) = self.store else { return Ok(()) };
         let side = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        self.search.look(&mut side.search, bytes);
         let writer = match &mut side.writer {
             Some(writer) => writer,
             None => side.writer.insert(store.write().map_err(|error| error.to_string())?),
         };
-        writer.write_all(bytes).map_err(|error| format!("cannot record its output: {error}"))?;
-        self.order.push(stream, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        write(&self.search, &mut side.search, writer.as_mut())
+            .map_err(|error| format!("cannot record its output: {error}"))?;
+        self.order.push(stream, u64::try_from(length).unwrap_or(u64::MAX));
         if self.order.chunks().len() > MOST_CHUNKS {
             return Err("its two streams alternate too often".to_owned());
         }
         Ok(())
     }
-}
 
-impl Recorder for Tee<'_> {
-    fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
-        if self.trouble.is_none()
-            && let Err(trouble) = self.take(stream, bytes)
-        {
+    fn taken(&mut self, taken: Result<(), String>) {
+        if let Err(trouble) = taken {
             self.trouble = Some(trouble);
             // The temporary files go at once: the disk may be full.
             self.stdout.writer = None;
             self.stderr.writer = None;
+        }
+    }
+}
+
+impl Recorder for Tee<'_> {
+    fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
+        if self.trouble.is_none() {
+            let taken = self.take(stream, bytes.len(), |search, state, writer| {
+                search.look(state, bytes);
+                writer.write_all(bytes)
+            });
+            self.taken(taken);
+        }
+    }
+
+    fn buffer(&mut self, stream: Stream, buffer: &mut Vec<u8>, length: usize) {
+        if self.trouble.is_none() {
+            let taken = self.take(stream, length, |search, state, writer| {
+                search.look(state, buffer.get(..length).unwrap_or_default());
+                writer.write_buffer(buffer, length)
+            });
+            self.taken(taken);
         }
     }
 }

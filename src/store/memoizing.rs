@@ -8,13 +8,13 @@ use super::index::{Index, NewCommit, Parent, State};
 use super::local::LocalStore;
 use super::lock;
 use super::recall::{INLINE, LARGEST_TREE, MOST_CANDIDATES, fitted, read_hot, write_hot};
-use super::{BlobWriter, Candidate, Claim, Draft, Event, Store, events, flat};
+use super::{BlobWriter, Candidate, Claim, Draft, Event, Next, Store, events, flat};
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
 use crate::record::{Commit, Content, OutputKind, OutputTree};
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
@@ -22,6 +22,13 @@ use std::path::Path;
 const NEAR: usize = 64;
 
 impl Store for LocalStore {
+    fn prepare(&self, next: Next) {
+        // One that is not there yet is made when something is written; whatever else fails will fail again, and be told.
+        if fs::symlink_metadata(self.layout().database()).is_ok() && self.ready().is_ok() {
+            let _ = self.with_index(|index| index.prepare(next));
+        }
+    }
+
     fn find(&self, key: &Key) -> Result<Vec<Candidate>> {
         match read_hot(self.layout(), key) {
             Some(candidates) => Ok(candidates),
@@ -65,8 +72,8 @@ impl Store for LocalStore {
         self.blobs.read(blob)
     }
 
-    fn proven_file(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
-        self.blobs.open_raw(blob)
+    fn copy_to(&self, blob: &BlobId, to: &File) -> Result<bool> {
+        self.blobs.copy_to(blob, to)
     }
 
     fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)> {
@@ -201,8 +208,13 @@ impl LocalStore {
                 added: self.blobs.added_by(&blobs),
                 blobs: blobs.clone(),
             };
+            let is_first = replayable && !index.has_replayable(&key)?;
             let inserted = index.insert(vec![new])?;
-            let ids = if replayable { index.replayable_ids(&key, MOST_CANDIDATES)? } else { Vec::new() };
+            let ids = match inserted.first() {
+                Some((_, id, _)) if is_first => vec![*id],
+                _ if replayable => index.replayable_ids(&key, MOST_CANDIDATES)?,
+                _ => Vec::new(),
+            };
             Ok((inserted, ids))
         });
         let (inserted, ids) = inserted?;

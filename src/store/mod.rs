@@ -7,6 +7,7 @@ mod archive;
 mod blobs;
 mod bulk;
 mod clock;
+mod database;
 mod events;
 mod exclusive;
 mod flat;
@@ -21,6 +22,7 @@ mod leftovers;
 mod local;
 mod lock;
 mod memoizing;
+mod pending;
 mod plan;
 mod recall;
 
@@ -39,7 +41,7 @@ use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;
 use crate::record::{Commit, Content, Evidence, OutputTree, Timestamp};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// A commit that may answer a call, with what makes checking it cheap.
@@ -157,8 +159,25 @@ pub enum Event {
     },
 }
 
+/// What a store will be asked next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// For the commits of a key.
+    Find,
+    /// To record a run.
+    Commit,
+}
+
 /// Takes the bytes of one blob.
 pub trait BlobWriter: Write + Send {
+    /// Takes the first `length` bytes of `buffer`, which may be kept, if another as long is left in its place.
+    ///
+    /// # Errors
+    /// As those of writing.
+    fn write_buffer(&mut self, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
+        self.write_all(buffer.get(..length).unwrap_or_default())
+    }
+
     /// Puts the blob in place, if it is not there, and tells its name and size.
     ///
     /// # Errors
@@ -168,6 +187,11 @@ pub trait BlobWriter: Write + Send {
 
 /// A store, as far as running commands needs one.
 pub trait Store: Sync {
+    /// Makes ready what answering needs: called on another thread, beside work that has nothing to do with the store.
+    fn prepare(&self, next: Next) {
+        let _ = next;
+    }
+
     /// The commits of `key` that may be replayed, newest first.
     ///
     /// # Errors
@@ -205,14 +229,14 @@ pub trait Store: Sync {
     /// [`crate::error::Kind::Damaged`] when it is not there or not whole.
     fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>>;
 
-    /// The proven file of a blob that lies there as it is, with its size, at offset 0: for copying in the kernel. `None`
-    /// where [`Store::read`] is the way to it.
+    /// Copies a blob that lies there as it is to `to`, an empty file, in the kernel, and proves the copy: what fails may
+    /// have written some. `false`, with nothing written, where [`Store::read`] is the way to it.
     ///
     /// # Errors
-    /// As [`Store::read`].
-    fn proven_file(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
-        let _ = blob;
-        Ok(None)
+    /// As [`Store::read`]; when `to` cannot be written.
+    fn copy_to(&self, blob: &BlobId, to: &File) -> Result<bool> {
+        let _ = (blob, to);
+        Ok(false)
     }
 
     /// Stores all of a file's bytes, whatever its offset, which stays; also tells whether `sought`, unless it is empty, is

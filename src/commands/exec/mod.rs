@@ -226,6 +226,7 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
         // What does not fit any more goes now, when nobody waits; a failure is for `gc` to tell.
         let _ = store.trim(Timestamp::now());
         status.notices(store);
+        store.leave();
     }
     Ok(exit)
 }

@@ -2,7 +2,7 @@
 
 use super::restore::{RestoreError, blocked, unreadable};
 use crate::record::Content;
-use crate::store::{Store, copy_file};
+use crate::store::Store;
 use rustix::fs::{CWD, Mode, OFlags, fchmod, ftruncate, openat, symlinkat};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -67,31 +67,25 @@ impl Stage {
         sparse: bool,
     ) -> Result<String, RestoreError> {
         let blob = &content.blob;
-        let damaged = |error| unreadable(*blob, &error);
-        let whole = if sparse || content.size < WORTH_COPYING {
-            None
-        } else {
-            store.proven_file(blob).map_err(damaged)?
-        };
-        let mut from = match &whole {
-            Some(_) => Box::new(std::io::empty()),
-            None => store.read(blob).map_err(damaged)?,
-        };
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(PIECE, 0);
         let parent = self.parent.clone();
         let (directory, name) = self.open()?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let opened = openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
         let mut to = File::from(opened.map_err(|errno| blocked("create a file below", &parent, errno))?);
-        let written = match whole {
-            Some((whole, size)) => copy_file(&whole, &to, size),
-            None if sparse => copy_with_holes(&mut from, &mut to, &mut buffer),
-            None => copy(&mut from, &mut to, &mut buffer),
-        };
-        written.map_err(|error| RestoreError::Blocked(format!("cannot write an output: {error}")))?;
+        let damaged = |error| unreadable(*blob, &error);
+        let is_large = !sparse && content.size >= WORTH_COPYING;
+        if !(is_large && store.copy_to(blob, &to).map_err(damaged)?) {
+            let mut from = store.read(blob).map_err(damaged)?;
+            self.buffer.resize(PIECE, 0);
+            let buffer = self.buffer.as_mut_slice();
+            let written = if sparse {
+                copy_with_holes(&mut from, &mut to, buffer)
+            } else {
+                copy(&mut from, &mut to, buffer)
+            };
+            written.map_err(|error| RestoreError::Blocked(format!("cannot write an output: {error}")))?;
+        }
         fchmod(&to, Mode::from_raw_mode(mode)).map_err(|errno| blocked("change", &parent, errno))?;
-        self.buffer = buffer;
         Ok(name)
     }
 

@@ -1,47 +1,119 @@
-//! Copying large files in the kernel, which shares blocks where the file system can, on all cores.
+//! Copying large files in the kernel, which shares blocks where the file system can, and digesting the copy meanwhile.
 //!
-//! Knows nothing of blobs.
+//! File systems let one thread at a time write to a file: so one copies, and the others follow it and digest what is in
+//! the copy. Knows nothing of blobs.
 
-use super::segments::{ONE_THREAD, threads};
+use super::read::SEGMENT;
+use super::segments::{self, Scratch};
+use crate::digest::Digest;
+use crate::store::lock::hold;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::thread;
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// What is read and written at a time where the kernel cannot copy.
 const BUFFER: usize = 256 << 10;
 
-/// Copies the first `size` bytes of `from` to the same places of `to`. No offset moves.
+/// What is copied at a time while others follow.
+const STEP: u64 = 4 << 20;
+
+/// Copies the first `size` bytes of `from` to the same places of `to`, which is empty. No offset moves.
 ///
 /// # Errors
 /// When one cannot be read, the other not written, or `from` is shorter.
 pub fn copy_file(from: &File, to: &File, size: u64) -> io::Result<()> {
-    if size <= ONE_THREAD {
-        return copy_range(from, to, 0, size);
-    }
-    let parts = threads() as u64;
-    // Whole pages for each.
-    let length = (size.div_ceil(parts) + 0xffff) & !0xffff;
-    thread::scope(|scope| {
-        let work = |part: u64| {
-            let offset = part.saturating_mul(length);
-            copy_range(from, to, offset, size.saturating_sub(offset).min(length))
-        };
-        let started: Vec<_> = (1..parts)
-            .map(|part| (part, thread::Builder::new().spawn_scoped(scope, move || work(part))))
-            .collect();
-        let mut all = work(0);
-        for (part, thread) in started {
-            let done = match thread {
-                Ok(thread) => {
-                    thread.join().unwrap_or_else(|_| Err(io::Error::other("a copying thread died")))
-                }
-                Err(_) => work(part),
-            };
-            all = all.and(done);
+    if is_shared(from, to, size)? { Ok(()) } else { copy_range(from, to, 0, size) }
+}
+
+/// The same; tells the digest of what is in `to` then, whatever becomes of `from` meanwhile. `see` is shown every piece of
+/// it with its offset, from any thread.
+pub(super) fn copy_digesting(
+    from: &File,
+    to: &File,
+    size: u64,
+    see: &(dyn Fn(u64, &[u8]) -> io::Result<()> + Sync),
+) -> io::Result<Digest> {
+    let progress = Progress::default();
+    let copy = || {
+        let leader = Leader(&progress);
+        if is_shared(from, to, size)? {
+            leader.reach(size);
+            return Ok(());
         }
-        all
+        let mut offset = 0;
+        while offset < size {
+            let length = (size - offset).min(STEP);
+            copy_range(from, to, offset, length)?;
+            offset += length;
+            leader.reach(offset);
+        }
+        Ok(())
+    };
+    segments::digest_behind(size, SEGMENT, copy, |index, length, scratch: &mut Scratch| {
+        let offset = index.saturating_mul(SEGMENT);
+        progress.wait_for(offset.saturating_add(length as u64))?;
+        scratch.bytes.resize(length, 0);
+        to.read_exact_at(&mut scratch.bytes, offset)?;
+        see(offset, &scratch.bytes)
     })
+}
+
+/// How far a copy has come.
+#[derive(Default)]
+struct Progress {
+    /// Bytes that are there, and whether no more will come.
+    state: Mutex<(u64, bool)>,
+    moved: Condvar,
+}
+
+impl Progress {
+    /// Waits until so many bytes are there.
+    fn wait_for(&self, bytes: u64) -> io::Result<()> {
+        let mut state = hold(&self.state);
+        while state.0 < bytes {
+            if state.1 {
+                return Err(io::Error::other("the copy was not finished"));
+            }
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+}
+
+/// Who copies. However it ends, nobody waits for it any longer then.
+struct Leader<'a>(&'a Progress);
+
+impl Leader<'_> {
+    fn reach(&self, bytes: u64) {
+        hold(&self.0.state).0 = bytes;
+        self.0.moved.notify_all();
+    }
+}
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        hold(&self.0.state).1 = true;
+        self.0.moved.notify_all();
+    }
+}
+
+/// Lets `to` share the blocks of `from`, where the file system can; whether it did.
+#[cfg(target_os = "linux")]
+fn is_shared(from: &File, to: &File, size: u64) -> io::Result<bool> {
+    if size <= STEP || rustix::fs::ioctl_ficlone(to, from).is_err() {
+        return Ok(false);
+    }
+    // All of `from` is shared, and it may have another length than it had.
+    if to.metadata()?.len() < size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    to.set_len(size).map(|()| true)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_shared(_from: &File, _to: &File, _size: u64) -> io::Result<bool> {
+    Ok(false)
 }
 
 fn copy_range(from: &File, to: &File, offset: u64, length: u64) -> io::Result<()> {
@@ -80,6 +152,12 @@ fn copy_by_hand(from: &File, to: &File, mut offset: u64, end: u64) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::blobs::segments::ONE_THREAD;
+
+    /// A new file to write and to read.
+    fn create(path: &std::path::Path) -> File {
+        File::options().read(true).write(true).create(true).truncate(true).open(path).unwrap()
+    }
 
     #[test]
     fn any_size_arrives_whole() {
@@ -90,21 +168,55 @@ mod tests {
             let bytes: Vec<u8> = (0..size).map(byte).collect();
             let (from, to) = (directory.path().join("from"), directory.path().join("to"));
             std::fs::write(&from, &bytes).unwrap();
-            copy_file(&File::open(&from).unwrap(), &File::create(&to).unwrap(), size as u64).unwrap();
+            copy_file(&File::open(&from).unwrap(), &create(&to), size as u64).unwrap();
             assert!(std::fs::read(&to).unwrap() == bytes, "{size}");
-            let by_hand = File::create(&to).unwrap();
-            copy_by_hand(&File::open(&from).unwrap(), &by_hand, 0, size as u64).unwrap();
+            copy_by_hand(&File::open(&from).unwrap(), &create(&to), 0, size as u64).unwrap();
             assert!(std::fs::read(&to).unwrap() == bytes, "{size} by hand");
+            let seen = Mutex::new(0);
+            let see = |_: u64, piece: &[u8]| {
+                *hold(&seen) += piece.len();
+                Ok(())
+            };
+            let digest = copy_digesting(&File::open(&from).unwrap(), &create(&to), size as u64, &see);
+            assert_eq!((digest.unwrap(), *hold(&seen)), (Digest::of(&bytes), size), "{size}, digesting");
+            assert!(std::fs::read(&to).unwrap() == bytes, "{size}, digesting");
         }
     }
 
     #[test]
-    fn a_file_that_is_shorter_is_an_error() {
+    fn a_file_that_is_shorter_is_an_error_and_nobody_waits_for_the_rest() {
         let directory = tempfile::tempdir().unwrap();
         let from = directory.path().join("from");
-        std::fs::write(&from, [7; 100]).unwrap();
-        let to = File::create(directory.path().join("to")).unwrap();
-        let error = copy_file(&File::open(&from).unwrap(), &to, 101).unwrap_err();
+        let size = 3 * usize::try_from(ONE_THREAD).unwrap();
+        std::fs::write(&from, vec![7; size]).unwrap();
+        let (from, to) = (File::open(&from).unwrap(), create(&directory.path().join("to")));
+        let error = copy_file(&from, &to, size as u64 + 1).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        let error = copy_digesting(&from, &to, size as u64 + STEP, &|_, _| Ok(())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn the_digest_is_of_the_copy_whatever_becomes_of_the_source() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        let size = 4 * usize::try_from(ONE_THREAD).unwrap();
+        std::fs::write(&from, vec![0; size]).unwrap();
+        let writer = File::options().write(true).open(&from).unwrap();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let digest = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut byte = 0_u8;
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    byte = byte.wrapping_add(1);
+                    writer.write_all_at(&[byte; 4096], u64::from(byte) << 17).unwrap();
+                }
+            });
+            let digest =
+                copy_digesting(&File::open(&from).unwrap(), &create(&to), size as u64, &|_, _| Ok(()));
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            digest.unwrap()
+        });
+        assert_eq!(digest, Digest::of(&std::fs::read(&to).unwrap()));
     }
 }

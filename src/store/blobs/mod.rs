@@ -18,7 +18,8 @@ pub(crate) use walk::Stored;
 pub(crate) use write::{Staged, Writer};
 
 use super::layout::Layout;
-use super::lock::{Pending, StoreLock, hold};
+use super::lock::{StoreLock, hold};
+use super::pending::Pending;
 use crate::digest::{BlobId, Digest};
 use crate::error::Result;
 use crate::record::Content;

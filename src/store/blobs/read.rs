@@ -1,5 +1,6 @@
 //! Reading blobs: all of it is proven true before the first byte is handed out, through the same descriptor.
 
+use super::copy::copy_digesting;
 use super::packed::{FRAME, Packed, damaged};
 use super::segments::{self, Scratch};
 use super::{Blobs, is_empty};
@@ -14,7 +15,7 @@ use std::path::Path;
 const IN_MEMORY: u64 = 1 << 20;
 
 /// What is read of a raw file at a time.
-const SEGMENT: u64 = 256 << 10;
+pub(super) const SEGMENT: u64 = 256 << 10;
 
 /// How a blob is stored.
 pub(crate) enum Form {
@@ -82,6 +83,30 @@ impl Blobs {
         open().map_err(|error| failed(blob, &error))
     }
 
+    /// Copies a blob that is stored as it is to `to`, an empty file, and proves the copy: one look at the bytes for both.
+    /// `false`, with nothing written, for one that is compressed or has no bytes.
+    ///
+    /// # Errors
+    /// As [`Blobs::read`]; when `to` cannot be written.
+    pub(crate) fn copy_to(&self, blob: &BlobId, to: &File) -> Result<bool> {
+        if is_empty(blob) {
+            return Ok(false);
+        }
+        let (from, size) = match self.open(blob) {
+            Ok(Form::Raw(from, size)) => (from, size),
+            Ok(Form::Packed(_)) => return Ok(false),
+            Err(error) => return Err(failed(blob, &error)),
+        };
+        match copy_digesting(&from, to, size, &|_, _| Ok(())) {
+            Ok(digest) => same(digest, blob).map(|()| true).map_err(|error| failed(blob, &error)),
+            Err(error) => {
+                // Either of the two files may be why.
+                self.verify(blob)?;
+                Err(Error::io("copy", &self.layout.raw(blob), error))
+            }
+        }
+    }
+
     /// Proves a blob and tells its size.
     ///
     /// # Errors
@@ -142,20 +167,9 @@ impl Form {
 
 /// The digest of the first `size` bytes of `file`; its offset stays. On all cores where that pays.
 pub(crate) fn digest_of_file(file: &File, size: u64) -> io::Result<Digest> {
-    digest_of_file_seeing(file, size, &|_, _| Ok(()))
-}
-
-/// The same; `see` is shown every piece with its offset, from any thread.
-pub(super) fn digest_of_file_seeing(
-    file: &File,
-    size: u64,
-    see: &(dyn Fn(u64, &[u8]) -> io::Result<()> + Sync),
-) -> io::Result<Digest> {
     segments::digest(size, SEGMENT, |index, length, scratch| {
-        let offset = index.saturating_mul(SEGMENT);
         scratch.bytes.resize(length, 0);
-        file.read_exact_at(&mut scratch.bytes, offset)?;
-        see(offset, &scratch.bytes)
+        file.read_exact_at(&mut scratch.bytes, index.saturating_mul(SEGMENT))
     })
 }
 

@@ -31,11 +31,25 @@ pub(crate) fn digest<F>(size: u64, segment: u64, load: F) -> io::Result<Digest>
 where
     F: Fn(u64, usize, &mut Scratch) -> io::Result<()> + Sync,
 {
+    digest_behind(size, segment, || Ok(()), load)
+}
+
+/// The same; the calling thread does `first` before it joins the others, who may wait for it in `load`.
+pub(super) fn digest_behind<F>(
+    size: u64,
+    segment: u64,
+    first: impl FnOnce() -> io::Result<()>,
+    load: F,
+) -> io::Result<Digest>
+where
+    F: Fn(u64, usize, &mut Scratch) -> io::Result<()> + Sync,
+{
     let count = size.div_ceil(segment).max(1);
     let length_of = |index: u64| {
         usize::try_from(size.saturating_sub(index.saturating_mul(segment)).min(segment)).unwrap_or(0)
     };
     if count == 1 {
+        first()?;
         let mut scratch = Scratch::default();
         load(0, length_of(0), &mut scratch)?;
         return Ok(Digest::of(&scratch.bytes));
@@ -49,7 +63,7 @@ where
         Ok(hasher.finalize_non_root())
     };
     let threads = if size <= ONE_THREAD { 1 } else { threads().min(count) };
-    let values = on_threads(threads, count, &one)?;
+    let values = on_threads(threads, count, first, &one)?;
     Ok(join(&values, size, segment))
 }
 
@@ -60,7 +74,12 @@ pub(crate) fn threads() -> usize {
 
 type One<'a> = dyn Fn(usize, &mut Scratch) -> io::Result<ChainingValue> + Sync + 'a;
 
-fn on_threads(threads: usize, count: usize, one: &One<'_>) -> io::Result<Vec<ChainingValue>> {
+fn on_threads(
+    threads: usize,
+    count: usize,
+    first: impl FnOnce() -> io::Result<()>,
+    one: &One<'_>,
+) -> io::Result<Vec<ChainingValue>> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let work = || {
@@ -84,7 +103,9 @@ fn on_threads(threads: usize, count: usize, one: &One<'_>) -> io::Result<Vec<Cha
         // A thread that cannot be started is work for the others.
         let others: Vec<_> =
             (1..threads).filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
-        let mut all = work();
+        let begun = first();
+        failed.fetch_or(begun.is_err(), Ordering::Relaxed);
+        let mut all = begun.and_then(|()| work());
         for other in others {
             let part = other.join().unwrap_or_else(|_| Err(io::Error::other("a digesting thread died")));
             all = all.and_then(|mut all| {

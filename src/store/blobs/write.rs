@@ -1,7 +1,7 @@
 //! Writing blobs: small ones in memory until their digest is known, large ones through a second thread, which
 //! digests them on the way, into a file that gets its name at the end.
 
-use super::copy::copy_file;
+use super::copy::copy_digesting;
 use super::{Added, Blobs, SMALL, TINY, is_empty, packed};
 use crate::digest::{BlobId, Digest, Hasher};
 use crate::error::{Error, Result};
@@ -26,7 +26,10 @@ const LEVEL: i32 = 1;
 const BUFFER: usize = 256 << 10;
 
 /// How many buffers are under way at most.
-const BUFFERS: usize = 8;
+const BUFFERS: usize = 16;
+
+/// A buffer with this much in it is taken as it is: what is less is gathered first.
+const WORTH_TAKING: usize = 32 << 10;
 
 /// Takes the bytes of one blob.
 pub(crate) struct Writer {
@@ -52,10 +55,7 @@ impl Write for Writer {
             self.hasher.update(bytes);
             self.bytes.extend_from_slice(bytes);
         } else {
-            let mut spill = Spill::begin(&self.blobs)?;
-            spill.write(&std::mem::take(&mut self.bytes))?;
-            spill.write(bytes)?;
-            self.spill = Some(spill);
+            self.spill()?.write(bytes)?;
         }
         Ok(bytes.len())
     }
@@ -65,7 +65,26 @@ impl Write for Writer {
     }
 }
 
+impl Writer {
+    /// From here on what comes goes to the disk, after what came before.
+    fn spill(&mut self) -> io::Result<&mut Spill> {
+        let digested = std::mem::take(&mut self.hasher);
+        let spill = Spill::begin(&self.blobs, digested, std::mem::take(&mut self.bytes))?;
+        Ok(self.spill.insert(spill))
+    }
+}
+
 impl BlobWriter for Writer {
+    fn write_buffer(&mut self, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
+        match &mut self.spill {
+            Some(spill) if length >= WORTH_TAKING => {
+                self.size = self.size.saturating_add(length as u64);
+                spill.take(buffer, length)
+            }
+            _ => self.write_all(buffer.get(..length).unwrap_or_default()),
+        }
+    }
+
     fn finish(self: Box<Self>) -> Result<Content> {
         match self.spill {
             None => self.blobs.place_bytes(self.hasher.finish(), &self.bytes),
@@ -138,7 +157,7 @@ impl Blobs {
     }
 
     /// Stores all of `source`, whatever its offset: copied in the kernel, which shares blocks where the file
-    /// system can, and digested from the copy, both on all cores. The quickest way for files. Also tells whether
+    /// system can, and digested from the copy meanwhile. The quickest way for files. Also tells whether
     /// `sought` is among the bytes; nothing is sought where it is empty.
     pub(crate) fn put_file(&self, source: &File, sought: &[u8]) -> Result<(Content, bool)> {
         let directory = self.layout.temporary();
@@ -153,10 +172,9 @@ impl Blobs {
         }
         let copy = new_temporary(&directory).map_err(failed)?;
         copy.as_file().lock().map_err(failed)?;
-        copy_file(source, copy.as_file(), size).map_err(failed)?;
         let found = AtomicBool::new(false);
         let file = copy.as_file();
-        let digest = super::read::digest_of_file_seeing(file, size, &|offset, piece| {
+        let digest = copy_digesting(source, file, size, &|offset, piece| {
             if sought.is_empty() || found.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -274,9 +292,12 @@ struct Spill {
     sink: Sink,
 }
 
+/// A buffer, and how much of it is filled.
+type Filled = (Vec<u8>, usize);
+
 enum Sink {
     Thread {
-        full: SyncSender<Vec<u8>>,
+        full: SyncSender<Filled>,
         empty: Receiver<Vec<u8>>,
         buffer: Vec<u8>,
         thread: thread::JoinHandle<io::Result<(File, Digest)>>,
@@ -288,16 +309,26 @@ enum Sink {
 }
 
 impl Spill {
-    fn begin(blobs: &Blobs) -> io::Result<Self> {
+    /// Begins with `bytes`, which `digested` has seen already.
+    fn begin(blobs: &Blobs, digested: Hasher, bytes: Vec<u8>) -> io::Result<Self> {
         let (file, path) = new_temporary(&blobs.layout.temporary())?.into_parts();
         file.lock()?;
         let direct = file.try_clone()?;
         let (full, take) = sync_channel(BUFFERS);
         let (give, empty) = channel();
-        let thread = thread::Builder::new().name("blob".to_owned()).spawn(move || drain(file, &take, &give));
-        let sink = match thread {
+        let begun = Arc::new((digested, bytes));
+        let first = Arc::clone(&begun);
+        let drain = move || {
+            let hasher = write_first(&file, &first)?;
+            drop(first);
+            drain(file, hasher, &take, &give)
+        };
+        let sink = match thread::Builder::new().name("blob".to_owned()).spawn(drain) {
             Ok(thread) => Sink::Thread { full, empty, buffer: Vec::with_capacity(BUFFER), thread },
-            Err(_) => Sink::Direct(direct, Box::default()),
+            Err(_) => {
+                let hasher = write_first(&direct, &begun)?;
+                Sink::Direct(direct, Box::new(hasher))
+            }
         };
         Ok(Self { path, sink })
     }
@@ -316,8 +347,10 @@ impl Spill {
                     buffer.extend_from_slice(now);
                     bytes = later;
                     if buffer.len() >= BUFFER {
-                        let next = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BUFFER));
-                        if full.send(std::mem::replace(buffer, next)).is_err() {
+                        let mut next = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BUFFER));
+                        next.clear();
+                        let length = buffer.len();
+                        if full.send((std::mem::replace(buffer, next), length)).is_err() {
                             break;
                         }
                     }
@@ -327,10 +360,33 @@ impl Spill {
                 }
             }
         }
-        // The thread has gone, so it has failed.
+        Err(self.failure())
+    }
+
+    /// Takes the first `length` bytes of a buffer with the buffer itself, and leaves another.
+    fn take(&mut self, given: &mut Vec<u8>, length: usize) -> io::Result<()> {
+        let Sink::Thread { full, empty, buffer, .. } = &mut self.sink else {
+            return self.write(given.get(..length).unwrap_or_default());
+        };
+        let mut next = empty.try_recv().unwrap_or_default();
+        if next.capacity() < given.len() {
+            // The system gives memory that is zero already.
+            next = vec![0; given.len()];
+        } else {
+            next.resize(given.len(), 0);
+        }
+        let gathered = std::mem::take(buffer);
+        let before = gathered.len();
+        let sent = (before == 0 || full.send((gathered, before)).is_ok())
+            && full.send((std::mem::replace(given, next), length)).is_ok();
+        if sent { Ok(()) } else { Err(self.failure()) }
+    }
+
+    /// Why the thread has gone.
+    fn failure(&mut self) -> io::Error {
         match self.end() {
-            Ok(_) => Err(io::Error::other("the blob could not be written")),
-            Err(error) => Err(error),
+            Ok(_) => io::Error::other("the blob could not be written"),
+            Err(error) => error,
         }
     }
 
@@ -340,8 +396,9 @@ impl Spill {
             Sink::Broken => Err(io::Error::other("the blob could not be written before")),
             Sink::Direct(file, hasher) => Ok((file, hasher.finish())),
             Sink::Thread { full, buffer, thread, .. } => {
+                let length = buffer.len();
                 // When the thread has failed, joining it tells why.
-                let _ = full.send(buffer);
+                let _ = full.send((buffer, length));
                 drop(full);
                 thread.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread died")))
             }
@@ -354,13 +411,22 @@ impl Spill {
     }
 }
 
+fn write_first(mut file: &File, (digested, bytes): &(Hasher, Vec<u8>)) -> io::Result<Hasher> {
+    file.write_all(bytes)?;
+    Ok(digested.clone())
+}
+
 /// The second thread: digests what it writes while that is in its core's cache.
-fn drain(mut file: File, full: &Receiver<Vec<u8>>, empty: &Sender<Vec<u8>>) -> io::Result<(File, Digest)> {
-    let mut hasher = Hasher::new();
-    for mut buffer in full {
-        hasher.update(&buffer);
-        file.write_all(&buffer)?;
-        buffer.clear();
+fn drain(
+    mut file: File,
+    mut hasher: Hasher,
+    full: &Receiver<Filled>,
+    empty: &Sender<Vec<u8>>,
+) -> io::Result<(File, Digest)> {
+    for (buffer, length) in full {
+        let bytes = buffer.get(..length).unwrap_or_default();
+        hasher.update(bytes);
+        file.write_all(bytes)?;
         // Nobody takes it back once the last one was sent.
         let _ = empty.send(buffer);
     }

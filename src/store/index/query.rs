@@ -58,6 +58,9 @@ fn whole_from(condition: &str) -> String {
     )
 }
 
+/// Whether rows say that commits of a key may be replayed.
+pub(super) const HAS_REPLAYABLE: &str = "SELECT 1 FROM commits WHERE key = ?1 AND state = 0";
+
 /// Number of columns of [`BRIEF`].
 const BODY: usize = 16;
 
@@ -89,8 +92,7 @@ fn collect<T>(
 impl Index {
     /// Whether rows say that commits of `key` may be replayed; whether those are true is not asked.
     pub(crate) fn has_replayable(&self, key: &Key) -> Result<bool> {
-        let sql = "SELECT 1 FROM commits WHERE key = ?1 AND state = 0";
-        self.reading(|connection| connection.prepare_cached(sql)?.exists([key.0.as_bytes()]))
+        self.reading(|connection| connection.prepare_cached(HAS_REPLAYABLE)?.exists([key.0.as_bytes()]))
     }
 
     /// The newest commits of `key` that may be replayed, newest first.

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How long a statement waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(30);
 
+/// How many statements are kept ready: more than one call asks.
+const STATEMENTS: usize = 32;
+
 /// For each format the statements that make it from the one before. The first makes it from nothing.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE commits (
@@ -58,10 +61,11 @@ impl Index {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let open = || -> rusqlite::Result<Option<Connection>> {
+        let open = || -> rusqlite::Result<Option<(Connection, u64)>> {
             let mut connection = Connection::open_with_flags(path, flags)?;
             prepare(&connection)?;
-            let old = version(&connection)? < FORMAT;
+            let mut found = version(&connection)?;
+            let old = found < FORMAT;
             if old && !make {
                 return Ok(None);
             }
@@ -74,24 +78,25 @@ impl Index {
                 let mode = if network { "DELETE" } else { "WAL" };
                 connection.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))?;
                 migrate(&mut connection, MIGRATIONS)?;
+                found = version(&connection)?;
             }
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-            Ok(Some(connection))
+            Ok(Some((connection, found)))
         };
-        let Some(connection) = open().map_err(|error| failed("open", path, &error))? else {
+        let Some((connection, found)) = open().map_err(|error| failed("open", path, &error))? else {
             return Ok(None);
         };
-        check_version(&connection, path)?;
+        check_version(found, path)?;
         Ok(Some(Self { connection, path: path.to_owned(), network, durable }))
     }
 
     /// Opens the database of a store that cannot be written.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self> {
         let plain = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let usable = |connection: Connection| -> rusqlite::Result<Connection> {
+        let usable = |connection: Connection| -> rusqlite::Result<(Connection, u64)> {
             prepare(&connection)?;
-            version(&connection)?;
-            Ok(connection)
+            let found = version(&connection)?;
+            Ok((connection, found))
         };
         let mut opened = Connection::open_with_flags(path, plain).and_then(usable);
         if opened.is_err() && log_is_empty(path) {
@@ -99,8 +104,8 @@ impl Index {
             let uri = format!("file:{}?immutable=1", escaped(path));
             opened = Connection::open_with_flags(uri, plain | OpenFlags::SQLITE_OPEN_URI).and_then(usable);
         }
-        let connection = opened.map_err(|error| failed("open", path, &error))?;
-        check_version(&connection, path)?;
+        let (connection, found) = opened.map_err(|error| failed("open", path, &error))?;
+        check_version(found, path)?;
         Ok(Self { connection, path: path.to_owned(), network: false, durable: false })
     }
 
@@ -128,6 +133,7 @@ const fn synchronous(durable: bool, network: bool) -> &'static str {
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -140,8 +146,7 @@ fn version(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from(found).unwrap_or(u64::MAX))
 }
 
-fn check_version(connection: &Connection, path: &Path) -> Result<()> {
-    let found = version(connection).map_err(|error| failed("read", path, &error))?;
+fn check_version(found: u64, path: &Path) -> Result<()> {
     match found.cmp(&FORMAT) {
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Less => Err(Error::damaged(format!("{} has no tables", path.display()))),

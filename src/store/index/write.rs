@@ -1,6 +1,7 @@
 //! Adding commits and changing what is said of them.
 
 use super::Index;
+use super::query::HAS_REPLAYABLE;
 use super::record::{
     BRIEF, Brief, State, pack, seal_of_body, seal_of_edge, seal_of_product, seal_of_tag, status_of,
 };
@@ -8,8 +9,9 @@ use crate::digest::{BlobId, CommitId, Digest};
 use crate::encode::Encode;
 use crate::error::Result;
 use crate::record::{Commit, Replay, Timestamp};
+use crate::store::Next;
 use crate::store::clock::Clock;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 /// What a commit's parent is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +42,49 @@ pub(crate) struct NewCommit<'a> {
     pub(crate) added: (u64, u64),
 }
 
+const NEXT: &str = "SELECT max(next, coalesce((SELECT max(sequence) FROM commits), 0) + 1), believed, suspect \
+     FROM totals WHERE one = 1";
+const CLOCK: &str = "SELECT believed, suspect FROM totals WHERE one = 1";
+const INSERT_BODY: &str = "INSERT INTO bodies VALUES (?1, ?2, ?3, ?4)";
+const INSERT_PRODUCT: &str = "INSERT OR IGNORE INTO products VALUES (?1, ?2, ?3, ?4)";
+const INSERT_EDGE: &str = "INSERT OR IGNORE INTO edges VALUES (?1, ?2, ?3)";
+const FIND_PRODUCT: &str = "SELECT 1 FROM products WHERE digest = ?1 LIMIT 1";
+const COUNT: &str = "UPDATE totals SET next = ?1, commits = commits + 1, results = results + ?2, blobs = blobs + ?3, \
+     bytes = bytes + ?4, stored = stored + ?5, recorded = recorded + 1, believed = ?6, suspect = ?7 WHERE one = 1";
+
+/// Adds a commit; what has its id already is kept or replaced.
+fn insert_brief_sql(otherwise: &str) -> String {
+    format!(
+        "INSERT OR {otherwise} INTO commits ({BRIEF}) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+    )
+}
+
+fn newest_of_lineage_sql() -> String {
+    format!("SELECT {BRIEF} FROM commits WHERE lineage = ?1 ORDER BY sequence DESC LIMIT 4")
+}
+
 /// A number for a column; none of ours comes near the limit.
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 impl Index {
+    /// Makes the statements ready that will be asked: half of what a short call takes.
+    pub(crate) fn prepare(&self, next: Next) -> Result<()> {
+        let newest = newest_of_lineage_sql();
+        let insert = insert_brief_sql("IGNORE");
+        let commit =
+            [newest.as_str(), NEXT, insert.as_str(), INSERT_BODY, FIND_PRODUCT, INSERT_PRODUCT, COUNT];
+        let statements: &[&str] = match next {
+            Next::Find => &[HAS_REPLAYABLE],
+            Next::Commit => &commit,
+        };
+        self.reading(|connection| {
+            statements.iter().try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))
+        })
+    }
+
     /// Adds commits, all or none. Of each tells its id and whether that changed
     /// anything: one that is there stays as it is, and gets back what it had lost.
     pub(crate) fn insert(&mut self, commits: Vec<NewCommit<'_>>) -> Result<Vec<(Commit, CommitId, bool)>> {
@@ -95,18 +134,8 @@ fn insert_one(
     let id = CommitId(Digest::of(&body));
     let never = matches!(commit.replay, Replay::Never { .. });
     let state = if never { State::NEVER } else { State::REPLAYABLE };
-    if let Some(known) = brief_of(transaction, &id)? {
-        let revived = known.state != state;
-        if revived {
-            revive(transaction, known, state, new.blobs)?;
-        }
-        return Ok((commit, id, revived));
-    }
-    let mut query = transaction.prepare_cached(
-        "SELECT max(next, coalesce((SELECT max(sequence) FROM commits), 0) + 1) FROM totals WHERE one = 1",
-    )?;
-    let sequence: i64 = query.query_row([], |row| row.get(0))?;
-    let clock = read_clock(transaction)?.see(commit.started);
+    let (sequence, clock) = next_sequence(transaction)?;
+    let clock = clock.see(commit.started);
     let brief = Brief {
         sequence,
         id,
@@ -125,26 +154,31 @@ fn insert_one(
         used: clock.believed.map_or(commit.started, |believed| believed.max(commit.started)),
         blobs: new.blobs,
     };
-    insert_brief(transaction, &brief)?;
+    if !insert_brief(transaction, &brief, "IGNORE")? {
+        if let Some(known) = brief_of(transaction, &id)? {
+            let revived = known.state != state;
+            if revived {
+                revive(transaction, known, state, brief.blobs)?;
+            }
+            return Ok((commit, id, revived));
+        }
+        // What is there does not prove itself.
+        insert_brief(transaction, &brief, "REPLACE")?;
+    }
     let (body, manifest) = (pack(&body), pack(new.manifest));
     let seal = seal_of_body(sequence, &body, &manifest);
-    let mut statement = transaction.prepare_cached("INSERT INTO bodies VALUES (?1, ?2, ?3, ?4)")?;
+    let mut statement = transaction.prepare_cached(INSERT_BODY)?;
     statement.execute(params![sequence, body, manifest, seal])?;
     for (name, value) in new.tags {
         insert_tag(transaction, sequence, name, value)?;
     }
     insert_edges(transaction, sequence, new.consumed)?;
-    let mut statement =
-        transaction.prepare_cached("INSERT OR IGNORE INTO products VALUES (?1, ?2, ?3, ?4)")?;
+    let mut statement = transaction.prepare_cached(INSERT_PRODUCT)?;
     for (digest, path) in &new.products {
         let seal = seal_of_product(digest, sequence, path);
         statement.execute(params![digest.as_bytes(), sequence, path, seal])?;
     }
-    let mut statement = transaction.prepare_cached(
-        "UPDATE totals SET next = ?1, commits = commits + 1, results = results + ?2, blobs = blobs + ?3, \
-         bytes = bytes + ?4, stored = stored + ?5, recorded = recorded + 1, believed = ?6, suspect = ?7 \
-         WHERE one = 1",
-    )?;
+    let mut statement = transaction.prepare_cached(COUNT)?;
     let (blobs, stored) = new.added;
     let (believed, suspect) = (clock.believed.map(|time| time.0), clock.suspect.map(|time| time.0));
     let results = i64::from(!never);
@@ -160,12 +194,15 @@ fn insert_one(
     Ok((commit, id, true))
 }
 
-fn insert_brief(transaction: &Transaction<'_>, brief: &Brief) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(&format!(
-        "INSERT OR REPLACE INTO commits ({BRIEF}) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
-    ))?;
-    statement.execute(params![
+/// The number of the next commit, and what is believed of the time.
+fn next_sequence(transaction: &Transaction<'_>) -> rusqlite::Result<(i64, Clock)> {
+    transaction.prepare_cached(NEXT)?.query_row([], |row| Ok((row.get(0)?, clock_of(row, 1)?)))
+}
+
+/// Whether it was added; otherwise there is one of that id.
+fn insert_brief(transaction: &Transaction<'_>, brief: &Brief, otherwise: &str) -> rusqlite::Result<bool> {
+    let mut statement = transaction.prepare_cached(&insert_brief_sql(otherwise))?;
+    let added = statement.execute(params![
         brief.sequence,
         brief.id.0.as_bytes(),
         brief.key.0.as_bytes(),
@@ -183,13 +220,11 @@ fn insert_brief(transaction: &Transaction<'_>, brief: &Brief) -> rusqlite::Resul
         brief.packed_blobs(),
         brief.seal(),
     ])?;
-    Ok(())
+    Ok(added > 0)
 }
 
 fn newest_of_lineage(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<Option<CommitId>> {
-    let mut query = transaction.prepare_cached(&format!(
-        "SELECT {BRIEF} FROM commits WHERE lineage = ?1 ORDER BY sequence DESC LIMIT 4"
-    ))?;
+    let mut query = transaction.prepare_cached(&newest_of_lineage_sql())?;
     let mut rows = query.query([commit.lineage.0.as_bytes()])?;
     while let Some(row) = rows.next()? {
         if let Some(brief) = Brief::read(row) {
@@ -204,10 +239,10 @@ fn insert_edges(transaction: &Transaction<'_>, sequence: i64, consumed: &[Digest
     if consumed.is_empty() {
         return Ok(());
     }
-    let mut find = transaction.prepare_cached("SELECT 1 FROM products WHERE digest = ?1 LIMIT 1")?;
-    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO edges VALUES (?1, ?2, ?3)")?;
+    let mut find = transaction.prepare_cached(FIND_PRODUCT)?;
     for digest in consumed {
         if find.exists([digest.as_bytes()])? {
+            let mut insert = transaction.prepare_cached(INSERT_EDGE)?;
             insert.execute(params![digest.as_bytes(), sequence, seal_of_edge(digest, sequence)])?;
         }
     }
@@ -269,9 +304,11 @@ fn update_state(transaction: &Transaction<'_>, brief: &Brief) -> rusqlite::Resul
 
 /// What is believed of the time.
 pub(super) fn read_clock(transaction: &Transaction<'_>) -> rusqlite::Result<Clock> {
-    let mut query = transaction.prepare_cached("SELECT believed, suspect FROM totals WHERE one = 1")?;
-    query.query_row([], |row| {
-        let time = |column| row.get::<_, Option<i64>>(column).map(|time| time.map(Timestamp));
-        Ok(Clock { believed: time(0)?, suspect: time(1)? })
-    })
+    transaction.prepare_cached(CLOCK)?.query_row([], |row| clock_of(row, 0))
+}
+
+/// What is believed of the time, in two columns.
+fn clock_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Clock> {
+    let time = |column| row.get::<_, Option<i64>>(column).map(|time| time.map(Timestamp));
+    Ok(Clock { believed: time(column)?, suspect: time(column + 1)? })
 }

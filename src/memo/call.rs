@@ -1,0 +1,289 @@
+//! One call on its way: looked up, claimed, looked up again, run.
+//!
+//! Knows nothing of how a run is recorded.
+
+use super::event::Event;
+use super::look_up::{self, Found, Holding};
+use super::policy::{Mode, Policy};
+use super::reason::{Bypass, NotKept, Outcome};
+use super::stdin::GivenStdin;
+use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of};
+use crate::digest::{DIGEST_LENGTH, Key, RequestId};
+use crate::error::{Error, Kind, Result};
+use crate::exec::{Recorder, Spec, Stdin, Unwatched, WatchMode, Witness};
+use crate::hash::capture::{self, Captured};
+use crate::hash::look::Present;
+use crate::hash::request::{Request, StdinPart};
+use crate::record::{Recall, Stream, Timestamp};
+use crate::store::{Claim, Next, Store};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+pub(super) struct Call<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) policy: &'a Policy,
+    /// What the child reads in place of our standard input, if the call says so.
+    pub(super) stdin: Option<GivenStdin>,
+}
+
+/// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
+/// call may have begun and ended.
+fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
+    let known = match miss {
+        Miss::Unknown => None,
+        Miss::Changed(newest, _) => Some(*newest),
+        _ => return false,
+    };
+    store.find(key).is_ok_and(|found| found.first().map(|newest| newest.id) != known)
+}
+
+impl Call<'_> {
+    /// The call where watching is impossible or unwanted: only what it declares can be kept.
+    pub(super) fn unwatched(
+        &mut self,
+        request: &Request,
+        store: &dyn Store,
+        why: Unwatched,
+    ) -> Result<Answer> {
+        match declared_only(self.context, request, self.policy, why)? {
+            Ok(request) => self.answer(&request, store, WatchMode::Off),
+            Err(bypass) => self.bypass(request, bypass),
+        }
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        request: &Request,
+        store: &dyn Store,
+        watch: WatchMode,
+    ) -> Result<Answer> {
+        let now = Timestamp::now();
+        let mut why = None;
+        let looks_up =
+            matches!(self.policy.mode, Mode::Auto | Mode::Read | Mode::Replay) && !self.policy.history_only;
+        // The quick way: what capture remembers gives the key without reading anything.
+        let recall = Noting { recall: self.context.recall, found: AtomicBool::new(false) };
+        if looks_up && let Some(known) = capture::recall(request, &recall, now) {
+            if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.moment.as_deref(), self.policy) {
+                return self.bypass_or_refuse(request, bypass);
+            }
+            match self.try_hit(request, store, &known.key, &known.environment, &|| known.newest)? {
+                Ok(answer) => return Ok(answer),
+                Err(reason) => why = Some(reason),
+            }
+        }
+        // Where only what was remembered has moved, the key may turn out to be one that was looked up before.
+        let will_ask = why.is_some() || !looks_up || !recall.found.into_inner();
+        thread::scope(|scope| {
+            let ahead = will_ask.then(|| {
+                // Where no thread can be had, the store is made ready when it is asked.
+                thread::Builder::new().spawn_scoped(scope, || store.prepare(Next::Find)).ok()
+            });
+            let answer = self.capture_and_answer(request, store, watch, (now, looks_up), why);
+            if let Some(Some(ahead)) = ahead {
+                // One that died has made nothing ready.
+                let _ = ahead.join();
+            }
+            answer
+        })
+    }
+
+    fn capture_and_answer(
+        &mut self,
+        request: &Request,
+        store: &dyn Store,
+        watch: WatchMode,
+        (now, looks_up): (Timestamp, bool),
+        mut why: Option<Miss>,
+    ) -> Result<Answer> {
+        let captured = capture::capture(request, self.context.recall, now)?;
+        if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), self.policy)
+        {
+            return self.bypass_or_refuse(request, bypass);
+        }
+        let newest = || newest_of(&captured, request);
+        if looks_up && why.is_none() {
+            match self.try_hit(request, store, &captured.key, &captured.environment, &newest)? {
+                Ok(answer) => return Ok(answer),
+                Err(reason) => why = Some(reason),
+            }
+        }
+        if self.policy.mode == Mode::Replay {
+            return Err(Error::new(
+                Kind::NothingToReplay,
+                "nothing to replay, and --mode replay runs nothing",
+            )
+            .with_hint("cashet check --explain says why"));
+        }
+        self.miss(request, store, &captured, watch, why)
+    }
+
+    fn bypass_or_refuse(&mut self, request: &Request, bypass: Bypass) -> Result<Answer> {
+        if self.policy.mode == Mode::Replay {
+            let message = format!("never replayed: {}", bypass.detail());
+            return Err(Error::new(Kind::NothingToReplay, message));
+        }
+        self.bypass(request, bypass)
+    }
+
+    /// Replays a commit of `key` that holds now; `newest` is the time that its outputs must not look older than. The
+    /// inner error says what stood against it.
+    fn try_hit(
+        &mut self,
+        request: &Request,
+        store: &dyn Store,
+        key: &Key,
+        environment: &[(std::ffi::OsString, std::ffi::OsString)],
+        newest: &dyn Fn() -> Timestamp,
+    ) -> Result<Result<Answer, Miss>> {
+        let secret = || self.context.recall.secret();
+        let present = Present {
+            places: &request.places,
+            environment,
+            umask: crate::exec::umask,
+            superuser: rustix::process::geteuid().is_root(),
+            secret: &secret,
+            now: Timestamp::now(),
+        };
+        match look_up::find(self.context, store, key, &present, self.policy) {
+            Found::Hit(candidate, stale) => {
+                let holding = Holding { candidate: *candidate, stale, newest };
+                look_up::replay(self.context, store, request, key, self.policy, holding)
+            }
+            Found::Miss(miss) => Ok(Err(miss)),
+        }
+    }
+
+    fn miss(
+        &mut self,
+        request: &Request,
+        store: &dyn Store,
+        captured: &Captured,
+        watch: WatchMode,
+        why: Option<Miss>,
+    ) -> Result<Answer> {
+        let mut not_kept = match self.policy.mode {
+            Mode::Read => Some(NotKept::ReadOnly),
+            _ => None,
+        };
+        let mut claim = None;
+        let mut why =
+            why.unwrap_or(if self.policy.mode == Mode::Refresh { Miss::Forced } else { Miss::Unknown });
+        if not_kept.is_none() {
+            match self.claim(store, &captured.key) {
+                Ok(held) => {
+                    let waited = held.waited();
+                    let abandoned = held.follows_abandoned();
+                    let newest = || newest_of(captured, request);
+                    let looks_again = self.policy.mode == Mode::Auto && !self.policy.history_only;
+                    if looks_again && (waited || is_recorded_since(store, &captured.key, &why)) {
+                        // Somebody ran the same meanwhile: its result, if it was kept, is ours.
+                        match self.try_hit(request, store, &captured.key, &captured.environment, &newest)? {
+                            Ok(answer) => return Ok(answer),
+                            Err(reason) => why = reason,
+                        }
+                    }
+                    if abandoned {
+                        not_kept = Some(NotKept::Alongside);
+                    } else {
+                        claim = Some(held);
+                    }
+                }
+                Err(error) => {
+                    self.context.observer.on(&Event::StoreTrouble(error.to_string()));
+                    not_kept = Some(NotKept::Store(error.to_string()));
+                }
+            }
+        }
+        keep::run(self, request, store, captured, watch, claim, not_kept, why)
+    }
+
+    fn claim(&self, store: &dyn Store, key: &Key) -> Result<Claim> {
+        let mut waited = false;
+        let claim = store.claim(key, &mut || {
+            waited = true;
+            self.context.observer.on(&Event::Waiting);
+        });
+        if waited {
+            self.context.observer.on(&Event::WaitOver);
+        }
+        claim
+    }
+
+    /// What the child reads.
+    pub(super) fn child_stdin(&mut self, request: &Request) -> Stdin {
+        match (self.stdin.take(), request.stdin) {
+            (Some(given), _) => Stdin::File(given.file),
+            (None, StdinPart::Null) => Stdin::Null,
+            (None, _) => Stdin::Inherit,
+        }
+    }
+
+    /// Runs the command as it would run bare.
+    pub(super) fn bypass(&mut self, request: &Request, bypass: Bypass) -> Result<Answer> {
+        let program = capture::program(request)?;
+        let spec = Spec {
+            program: &program.path,
+            words: &request.words,
+            environment: &program.environment,
+            stdin: self.child_stdin(request),
+            stdout: self.context.stdout,
+            stderr: self.context.stderr,
+            watch: WatchMode::Off,
+            unobserved: &[],
+            behind_shim: None,
+            followed: &[],
+        };
+        let finished = self.context.executor.run(spec, &mut Nothing, &mut Nothing)?;
+        if let (Some(store), false) = (self.context.store, bypass == Bypass::Off) {
+            store.note(&crate::store::Event::Missed {
+                command: keep::command_line(request),
+                reason: bypass.code().to_owned(),
+                detail: keep::shown_detail(request, &bypass.detail()),
+                recorded: false,
+                at: Timestamp::now(),
+            });
+        }
+        Ok(answer_of(&finished, Outcome::Bypassed(bypass)))
+    }
+}
+
+/// What capture remembers; takes note whether anything was.
+struct Noting<'a> {
+    recall: &'a dyn Recall,
+    found: AtomicBool,
+}
+
+impl Recall for Noting<'_> {
+    fn find(&self, request: &RequestId) -> Option<Vec<u8>> {
+        let found = self.recall.find(request);
+        self.found.fetch_or(found.is_some(), Ordering::Relaxed);
+        found
+    }
+
+    fn remember(&self, request: &RequestId, bytes: &[u8]) {
+        self.recall.remember(request, bytes);
+    }
+
+    fn forget(&self, request: &RequestId) {
+        self.recall.forget(request);
+    }
+
+    fn secret(&self) -> [u8; DIGEST_LENGTH] {
+        self.recall.secret()
+    }
+}
+
+/// Takes nothing down.
+struct Nothing;
+
+impl Recorder for Nothing {
+    fn chunk(&mut self, _: Stream, _: &[u8]) {}
+}
+
+impl Witness for Nothing {
+    fn about_to_look(&mut self, _: &Path) {}
+    fn about_to_list(&mut self, _: &Path) {}
+    fn about_to_change(&mut self, _: &Path) {}
+}

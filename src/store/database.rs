@@ -1,0 +1,187 @@
+//! The database of a store: opened when it is first asked, set aside when it is damaged, read where it cannot be written.
+//!
+//! Knows nothing of what is asked.
+
+use super::index::Index;
+use super::local::LocalStore;
+use super::lock::{self, hold};
+use crate::error::{Error, Kind, Result};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+impl LocalStore {
+    /// Asks the database. Where there is none, or it is damaged and had to be set aside, the answer is empty.
+    pub(super) fn read_index<T: Default>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        if !self.layout().root().exists() {
+            return Ok(T::default());
+        }
+        self.ready()?;
+        if hold(&self.index).is_none() && fs::symlink_metadata(self.layout().database()).is_err() {
+            return Ok(T::default());
+        }
+        match self.with_index(run) {
+            Err(error) if error.kind() == Kind::Damaged => {
+                self.set_aside()?;
+                Ok(T::default())
+            }
+            other => other,
+        }
+    }
+
+    /// Changes the database; a damaged one is set aside and a new one begun. Must not be called with the store's
+    /// lock held.
+    pub(super) fn write_index<T>(&self, mut run: impl FnMut(&mut Index) -> Result<T>) -> Result<T> {
+        self.ready()?;
+        match self.with_index(&mut run) {
+            Err(error) if error.kind() == Kind::Damaged => {
+                self.set_aside()?;
+                self.with_index(&mut run)
+            }
+            other => other,
+        }
+    }
+
+    /// Runs `run` on the database, opening it if need be.
+    pub(super) fn with_index<T>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        let mut slot = hold(&self.index);
+        if slot.is_none() {
+            *slot = Some(self.open_index()?);
+        }
+        match slot.as_mut() {
+            Some(index) => run(index),
+            None => Err(Error::new(Kind::Other, "the database is not open")),
+        }
+    }
+
+    fn open_index(&self) -> Result<Index> {
+        let path = self.layout().database();
+        let network = is_on_network(self.layout().root());
+        let durable = self.blobs.durable;
+        let opened = match Index::open(&path, network, durable, false) {
+            Ok(None) => self.make_index(network),
+            Ok(Some(index)) => Ok(index),
+            Err(error) => Err(error),
+        };
+        match opened {
+            Err(error) if is_read_only(&error) => Index::open_read_only(&path).map_err(|_| error),
+            other => other,
+        }
+    }
+
+    fn make_index(&self, network: bool) -> Result<Index> {
+        let _alone = lock::wait_for(&self.layout().lock("schema"))?;
+        let path = self.layout().database();
+        let made = Index::open(&path, network, self.blobs.durable, true)?;
+        made.ok_or_else(|| Error::damaged(format!("{} has no tables", path.display())))
+    }
+
+    /// Moves a damaged database out of the way, unless another process has done so.
+    pub(super) fn set_aside(&self) -> Result<()> {
+        self.set_aside_if(true)
+    }
+
+    /// The same without another look: a check has just read all of it.
+    pub(super) fn set_aside_as_found(&self) -> Result<()> {
+        self.set_aside_if(false)
+    }
+
+    /// Forgets what is known of the database; it is opened again when it is asked.
+    pub(super) fn close_index(&self) {
+        let open = hold(&self.index).take();
+        if let Some(index) = open {
+            // One that cannot be closed is forgotten.
+            let _ = index.close();
+        }
+    }
+
+    fn set_aside_if(&self, look: bool) -> Result<()> {
+        self.close_index();
+        let _alone = self.blobs.lock.exclusive()?;
+        let path = self.layout().database();
+        let whole = || Index::open(&path, is_on_network(self.layout().root()), self.blobs.durable, true);
+        if look
+            && let Ok(Some(index)) = whole()
+            && index.check(false).is_ok_and(|faults| faults.is_empty())
+        {
+            return Ok(());
+        }
+        let aside = unused_name(&path)?;
+        for suffix in ["-wal", "-shm", ""] {
+            let (from, to) = (with_suffix(&path, suffix), with_suffix(&aside, suffix));
+            match fs::rename(&from, &to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("rename", &from, error));
+                }
+                _ => {}
+            }
+        }
+        self.notice(format!(
+            "the database was damaged; it is kept as {}, a new one is begun",
+            aside.display()
+        ));
+        Ok(())
+    }
+}
+
+/// Whether an error says that the database cannot be written where it is.
+fn is_read_only(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        Kind::Io(
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull
+        )
+    )
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// `meta.db.damaged-TIME`, after the last change of the file, so that no clock is needed.
+fn unused_name(path: &Path) -> Result<PathBuf> {
+    let metadata = fs::symlink_metadata(path).map_err(|source| Error::io("look at", path, source))?;
+    let mut time = metadata.mtime();
+    loop {
+        let name = with_suffix(path, &format!(".damaged-{time}"));
+        if fs::symlink_metadata(&name).is_err() {
+            return Ok(name);
+        }
+        time = time.saturating_add(1);
+    }
+}
+
+/// Whether a directory lies on a file system that several machines may write: there SQLite's WAL, which needs
+/// shared memory, does not work.
+#[cfg(target_os = "linux")]
+fn is_on_network(path: &Path) -> bool {
+    // From linux/magic.h and the file systems' own headers: NFS, SMB, CIFS, SMB2, FUSE, 9P, AFS, Ceph, GPFS,
+    // Lustre, VMware and VirtualBox shares, OCFS2, GFS2.
+    const NETWORK: &[u32] = &[
+        0x6969,
+        0x517b,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x6573_5546,
+        0x0102_1997,
+        0x5346_414f,
+        0x00c3_6400,
+        0x4750_4653,
+        0x0bd0_0bd0,
+        0xbacb_acbc,
+        0x786f_4256,
+        0x7461_636f,
+        0x0116_1970,
+    ];
+    rustix::fs::statfs(path).is_ok_and(|found| {
+        u32::try_from(i128::from(found.f_type) & 0xffff_ffff).is_ok_and(|kind| NETWORK.contains(&kind))
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_on_network(_path: &Path) -> bool {
+    false
+}
