@@ -13,6 +13,7 @@ use crate::encode::Decode;
 use crate::error::{Kind, Result};
 use crate::hash::capture::{self, Captured};
 use crate::hash::environment;
+use crate::hash::glance::Looks;
 use crate::hash::globs::Patterns;
 use crate::hash::look::{self, Held, Present};
 use crate::hash::manifest::Manifest;
@@ -98,7 +99,11 @@ pub(super) fn differences<'s>(
 ) -> Vec<Difference> {
     let mut differences = Vec::new();
     candidate.evidence.resize(candidate.commit.observations.len(), None);
+    let mut looks = Looks::new(present.places);
     for (observation, evidence) in candidate.commit.observations.iter().zip(&mut candidate.evidence) {
+        if looks.settle(observation, evidence.as_ref()) {
+            continue;
+        }
         let held = match observation {
             Observation::Stdin(then) => {
                 if stdin().holds(then) {
