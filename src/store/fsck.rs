@@ -384,7 +384,7 @@ impl ExclusiveStore<'_> {
         }
         commits.sort_unstable();
         commits.dedup();
-        self.drop_rows(&commits, Some(State::DISTRUSTED), &mut super::Dropped::default(), &mut |_| {})?;
+        self.mark_rows(&commits, State::DISTRUSTED, &mut super::Dropped::default(), &mut |_| {})?;
         store.write_index(|index| index.delete_untrue(&rows))
     }
 
