@@ -5,6 +5,7 @@
 mod audit;
 mod declared;
 mod event;
+mod hit;
 mod keep;
 mod look_up;
 mod observe;
@@ -33,7 +34,8 @@ use crate::hash::look::Present;
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{Recall, Resources, Stream, Termination, Timestamp};
 use crate::store::{Claim, Store};
-use look_up::{Found, Holding};
+use hit::Holding;
+use look_up::Found;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use stdin::StdinAtStart;
@@ -122,10 +124,10 @@ pub fn check(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         return Ok(Checked::Bypass(Bypass::Off));
     }
     if policy.watching != Watching::Off {
-        return look_up::check(context, request, policy);
+        return hit::check(context, request, policy);
     }
     match declared_only(context, request, policy, Unwatched::Off)? {
-        Ok(request) => look_up::check(context, &request, policy),
+        Ok(request) => hit::check(context, &request, policy),
         Err(bypass) => Ok(Checked::Bypass(bypass)),
     }
 }
@@ -303,7 +305,7 @@ impl Call<'_> {
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(candidate, stale) => {
                 let holding = Holding { candidate: *candidate, stale, newest };
-                look_up::replay(self.context, store, request, key, self.policy, holding)
+                hit::replay(self.context, store, request, key, self.policy, holding)
             }
             Found::Miss(miss) => Ok(Err(miss)),
         }
