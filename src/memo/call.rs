@@ -3,7 +3,8 @@
 //! Knows nothing of how a run is recorded.
 
 use super::event::Event;
-use super::look_up::{self, Found, Holding};
+use super::hit::{self, Holding};
+use super::look_up::{self, Found};
 use super::policy::{Mode, Policy};
 use super::reason::{Bypass, NotKept, Outcome};
 use super::stdin::GivenStdin;
@@ -149,7 +150,7 @@ impl Call<'_> {
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(candidate, stale) => {
                 let holding = Holding { candidate: *candidate, stale, newest };
-                look_up::replay(self.context, store, request, key, self.policy, holding)
+                hit::replay(self.context, store, request, key, self.policy, holding)
             }
             Found::Miss(miss) => Ok(Err(miss)),
         }
