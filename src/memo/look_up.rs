@@ -1,7 +1,7 @@
 //! From a key to a commit that holds now, or to the reason why none does.
 
 use super::event::Event;
-use super::observe::named_by_values;
+use super::observe::{named_by_values, times_again};
 use super::policy::Policy;
 use super::reason::{Difference, MissReason};
 use super::stdin::StdinAtStart;
@@ -209,7 +209,7 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
         }
         Observation::Umask(_) => (then.clone(), Observation::Umask((present.umask)())),
         Observation::Superuser(_) => (then.clone(), Observation::Superuser(present.superuser)),
-        _ => (then.clone(), then.clone()),
+        _ => (then.clone(), times_again(then, present.places).unwrap_or_else(|| then.clone())),
     }
 }
 

@@ -15,6 +15,7 @@ mod writing;
 
 pub(super) use witness::Watcher;
 
+pub(super) use times::again as times_again;
 pub(super) use variables::named_by_values;
 
 use super::policy::Policy;

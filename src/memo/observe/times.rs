@@ -68,6 +68,35 @@ pub(super) fn around(
     }
 }
 
+/// The same observation of times made now, where `then` is one: what differs can be named.
+pub(in crate::memo) fn again(then: &Observation, places: &Places) -> Option<Observation> {
+    match then {
+        Observation::TimeOrder { groups } => {
+            let files: Vec<PathBuf> = groups.iter().flatten().map(|path| places.resolve(path)).collect();
+            Some(Observation::TimeOrder { groups: order(&files, places) })
+        }
+        Observation::Around { written, older, same, newer } => {
+            let times = written.iter().filter_map(|path| modified(&places.resolve(path), true));
+            let times: Vec<Timestamp> = times.collect();
+            let (first, last) = (times.iter().min()?, times.iter().max()?);
+            let mut sides: [Vec<StoredPath>; 3] = Default::default();
+            let [before, among, after] = &mut sides;
+            for path in older.iter().chain(same).chain(newer) {
+                match modified(&places.resolve(path), true) {
+                    Some(time) if time < *first => before.push(path.clone()),
+                    Some(time) if time > *last => after.push(path.clone()),
+                    Some(_) => among.push(path.clone()),
+                    None => {}
+                }
+            }
+            sides.iter_mut().for_each(|side| side.sort());
+            let [older, same, newer] = sides;
+            Some(Observation::Around { written: written.clone(), older, same, newer })
+        }
+        _ => None,
+    }
+}
+
 fn modified(path: &Path, follow: bool) -> Option<Timestamp> {
     evidence(path, follow).map(|evidence| evidence.modified)
 }
