@@ -134,10 +134,14 @@ impl<'a> Observer<'a> {
         }
         let (touches, images) = self.touches.into_parts();
         let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
+        let mut seen: Vec<(Vec<u8>, Entry)> = seen.collect();
+        // In the order of paths, which is costly to compare: name by name, so that what separates names comes first.
+        let separated = |path: &[u8]| path.iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect();
+        seen.sort_by_cached_key(|(path, _)| -> Vec<u8> { separated(path) });
         let mut hazards = self.hazards;
         hazards.sort();
         Trace {
-            accesses: seen.map(|(path, entry)| (to_path(path), entry.access)).collect(),
+            accesses: seen.into_iter().map(|(path, entry)| (to_path(path), entry.access)).collect(),
             touches,
             images,
             hazards,

@@ -4,6 +4,7 @@ mod accesses;
 mod against_strace;
 mod changes;
 mod descriptors;
+mod directories;
 mod elsewhere;
 mod filters;
 mod outliving;
