@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 /// Everything that was seen of a run.
@@ -43,6 +44,17 @@ pub enum Touched {
     LookedAtLink,
     /// Opened for reading.
     Opened,
+}
+
+/// What a path leads to, links followed.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// Nothing: there is not even a link.
+    Nothing,
+    /// This.
+    There(&'a Metadata),
+    /// It was not looked at.
+    Unknown,
 }
 
 /// A program as a process runs it.

@@ -11,7 +11,7 @@ use super::stdin::GivenStdin;
 use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of};
 use crate::digest::{DIGEST_LENGTH, Key, RequestId};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{Recorder, Spec, Stdin, Unwatched, WatchMode, Witness};
+use crate::exec::{Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
 use crate::hash::look::Present;
 use crate::hash::request::{Request, StdinPart};
@@ -284,7 +284,7 @@ impl Recorder for Nothing {
 }
 
 impl Witness for Nothing {
-    fn about_to_look(&mut self, _: &Path) {}
+    fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
     fn about_to_list(&mut self, _: &Path) {}
     fn about_to_change(&mut self, _: &Path) {}
 }

@@ -10,6 +10,7 @@ mod directories;
 
 mod everyday;
 mod foretold;
+mod mechanisms;
 mod ordinary;
 mod own_source;
 mod settings;

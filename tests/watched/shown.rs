@@ -55,6 +55,29 @@ fn times_that_a_program_inside_a_script_shows() {
 }
 
 #[test]
+fn times_that_one_program_of_many_shows() {
+    if !has("busybox") {
+        return;
+    }
+    for script in [
+        "busybox ls -l data\n",
+        "busybox sh -c 'ls -l data'\n",
+        "busybox sh -c 'ls -l data; true'\n",
+        "busybox sh -c 'stat -c %y data | cat'\n",
+        "busybox find data -exec busybox stat -c %y {} ';'\n",
+        "echo data | busybox xargs stat -c %y\n",
+    ] {
+        shows(script, &["sh", "s.sh"]);
+    }
+    let twin = old();
+    settle();
+    let call = twin.call(["busybox", "sh", "-c", "[ -e data ] && cat data; grep one data"]);
+    call.settles_after(1);
+    twin.touch("data", 0);
+    call.hits();
+}
+
+#[test]
 fn times_that_a_program_started_by_python_shows() {
     for script in [
         "import subprocess\nprint(subprocess.run(['stat', '-c', '%y', 'data'], capture_output=True).stdout)\n",

@@ -8,8 +8,9 @@ use super::images::Images;
 use super::paths::{Found, Named, Resolver, look, upwards};
 use super::process::{as_path, to_path};
 use super::touches::Touches;
+use super::working::Working;
 use crate::exec::watch::Surroundings;
-use crate::exec::{Access, Hazard, Nature, Shows, Touched, Trace, Witness};
+use crate::exec::{Access, Hazard, Nature, Seen, Shows, Touched, Trace, Witness};
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
@@ -73,6 +74,7 @@ pub(super) struct Observer<'a> {
     entries: HashMap<Vec<u8>, Entry>,
     touches: Touches,
     images: Images,
+    pub(super) working: Working,
     /// Directories and links of the run's own making or removal: what is below them is its own too.
     own_directories: HashSet<Vec<u8>>,
     pub(super) resolver: Resolver,
@@ -101,6 +103,7 @@ impl<'a> Observer<'a> {
             entries: HashMap::new(),
             touches: Touches::new(surroundings.followed),
             images: Images::new(),
+            working: Working::new(),
             own_directories: HashSet::new(),
             resolver: Resolver::default(),
             hazards: Vec::new(),
@@ -125,13 +128,20 @@ impl<'a> Observer<'a> {
     }
 
     /// All that was seen.
-    pub(super) fn into_trace(self) -> Trace {
+    pub(super) fn into_trace(mut self) -> Trace {
+        if self.working.was_moved_by_others() {
+            self.hazard(Hazard::Incomplete("a working directory was moved by others".to_owned()));
+        }
         let (touches, images) = self.touches.into_parts();
         let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
+        let mut seen: Vec<(Vec<u8>, Entry)> = seen.collect();
+        // In the order of paths, which is costly to compare: name by name, so that what separates names comes first.
+        let separated = |path: &[u8]| path.iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect();
+        seen.sort_by_cached_key(|(path, _)| -> Vec<u8> { separated(path) });
         let mut hazards = self.hazards;
         hazards.sort();
         Trace {
-            accesses: seen.map(|(path, entry)| (to_path(path), entry.access)).collect(),
+            accesses: seen.into_iter().map(|(path, entry)| (to_path(path), entry.access)).collect(),
             touches,
             images,
             hazards,
@@ -167,6 +177,9 @@ impl<'a> Observer<'a> {
     /// The thread `tid` is stopped at a call: what follows is its doing.
     pub(super) fn is_called_by(&mut self, tid: libc::pid_t) {
         self.touches.caller = tid;
+        if self.working.called(tid) {
+            self.resolver.forget();
+        }
     }
 
     /// Asked what is at `named`, without opening it.
@@ -188,10 +201,11 @@ impl<'a> Observer<'a> {
         }
         if !is_known {
             match look(path, follow) {
+                Found::Missing if !follow => return self.nothing_at(path),
                 Found::Missing => return self.missing(path),
                 Found::NotDirectory => return self.not_directory(path),
-                _ if follow => self.access(path).looked = true,
-                _ => self.access(path).looked_at_link = true,
+                found if follow => self.access_seen(path, found.seen()).looked = true,
+                found => self.access_seen(path, found.seen()).looked_at_link = true,
             }
         }
         if !known.times_shown && self.caller().shows == Shows::Times {
@@ -241,13 +255,20 @@ impl<'a> Observer<'a> {
         if self.is_ignored(path) || self.is_own(path) {
             return;
         }
-        if let Found::Link = look(path, false) {
-            let access = self.access(path);
-            access.looked = true;
-            access.looked_at_link = true;
-        } else {
-            self.access(path).absent = true;
+        match look(path, false) {
+            Found::Link => {
+                let access = self.access(path);
+                access.looked = true;
+                access.looked_at_link = true;
+            }
+            Found::Missing => self.nothing_at(path),
+            _ => self.access(path).absent = true,
         }
+    }
+
+    /// Nothing is at `path`, which is not of the run's own making; not even a link.
+    fn nothing_at(&mut self, path: &[u8]) {
+        self.access_seen(path, Seen::Nothing).absent = true;
     }
 
     /// A name before the last of `path` is no directory: that is what was learned.
@@ -290,9 +311,13 @@ impl<'a> Observer<'a> {
 
     /// What is known of `path`.
     pub(super) fn access(&mut self, path: &[u8]) -> &mut Access {
+        self.access_seen(path, Seen::Unknown)
+    }
+
+    /// As [`Observer::access`], where `path` has just been looked at.
+    pub(super) fn access_seen(&mut self, path: &[u8], seen: Seen<'_>) -> &mut Access {
         if !self.entries.contains_key(path) {
-            self.witness.about_to_look(as_path(path));
-            self.entries.insert(path.to_vec(), Entry::default());
+            self.witness.about_to_look(as_path(path), seen);
         }
         &mut self.entries.entry(path.to_vec()).or_default().access
     }
@@ -301,6 +326,7 @@ impl<'a> Observer<'a> {
     pub(super) fn own_below(&mut self, path: Vec<u8>) {
         self.own_directories.insert(path);
         self.resolver.forget();
+        self.working.moves(self.touches.caller);
     }
 
     /// A program was started.

@@ -45,24 +45,25 @@ impl Observer<'_> {
         if self.is_opened(path) {
             return self.shown_open(path);
         }
-        match look(path, follow) {
+        let found = look(path, follow);
+        match &found {
             Found::Missing => self.missing(path),
             Found::NotDirectory => self.not_directory(path),
-            Found::File(metadata) if self.is_own_by_another_name(path, &metadata) => {}
-            Found::File(_) if named.as_directory => self.access(path).looked = true,
+            Found::File(metadata) if self.is_own_by_another_name(path, metadata) => {}
+            Found::File(_) if named.as_directory => self.access_seen(path, found.seen()).looked = true,
             Found::File(_) => {
-                self.access(path).read = true;
+                self.access_seen(path, found.seen()).read = true;
                 self.shown_open(path);
             }
-            Found::Directory(metadata) if self.is_own_by_another_name(path, &metadata) => {}
+            Found::Directory(metadata) if self.is_own_by_another_name(path, metadata) => {}
             Found::Directory(_) => {
                 self.about_to_list(path);
-                self.access(path).listed = true;
+                self.access_seen(path, found.seen()).listed = true;
                 self.shown_open(path);
             }
             Found::Link => self.access(path).looked_at_link = true,
             Found::Hidden => self.access(path).looked = true,
-            Found::Special(metadata) => self.open_special(path, &metadata, true),
+            Found::Special(metadata) => self.open_special(path, metadata, true),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Knows nothing of processes or of what is recorded.
 
 use super::process::as_path;
+use crate::exec::Seen;
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, Metadata};
 use std::io;
@@ -29,6 +30,19 @@ pub(super) enum Found {
     Link,
     /// A socket, FIFO or device.
     Special(Metadata),
+}
+
+impl Found {
+    /// What it says of what a path leads to.
+    pub(super) fn seen(&self) -> Seen<'_> {
+        match self {
+            Self::File(metadata) | Self::Directory(metadata) | Self::Special(metadata) => {
+                Seen::There(metadata)
+            }
+            // With a link at its end a path leads nowhere all the same.
+            Self::Missing | Self::NotDirectory | Self::Hidden | Self::Link => Seen::Unknown,
+        }
+    }
 }
 
 /// An absolute path without `.`, `..` and doubled slashes.

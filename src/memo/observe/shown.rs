@@ -131,6 +131,10 @@ impl Observer<'_> {
             if !shown || access.absent || self.is_ignored(path, *access) {
                 continue;
             }
+            // Where the importer looks, it looks at the directory; that says nothing of what the code asks for.
+            if access.listed && !access.times_shown && importer.lists(path, *access) {
+                continue;
+            }
             if access.looked || (access.read && self.opening_counts(path, *access, &importer)) {
                 self.times(path, true, *access);
             }
