@@ -18,7 +18,7 @@ use crate::hash::request::{Request, StdinPart};
 use crate::record::{Recall, Stream, Timestamp};
 use crate::store::{Claim, Next, Store};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 pub(super) struct Call<'a> {
@@ -64,7 +64,7 @@ impl Call<'_> {
         let looks_up =
             matches!(self.policy.mode, Mode::Auto | Mode::Read | Mode::Replay) && !self.policy.history_only;
         // The quick way: what capture remembers gives the key without reading anything.
-        let recall = Noting { recall: self.context.recall, found: AtomicBool::new(false) };
+        let recall = Noting::new(self.context.recall);
         if looks_up && let Some(known) = capture::recall(request, &recall, now) {
             if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.moment.as_deref(), self.policy) {
                 return self.bypass_or_refuse(request, bypass);
@@ -75,13 +75,14 @@ impl Call<'_> {
             }
         }
         // Where only what was remembered has moved, the key may turn out to be one that was looked up before.
-        let will_ask = why.is_some() || !looks_up || !recall.found.into_inner();
+        let will_ask = why.is_some() || !looks_up || !recall.found();
         thread::scope(|scope| {
             let ahead = will_ask.then(|| {
                 // Where no thread can be had, the store is made ready when it is asked.
                 thread::Builder::new().spawn_scoped(scope, || store.prepare(Next::Find)).ok()
             });
-            let answer = self.capture_and_answer(request, store, watch, (now, looks_up), why);
+            let answer = self.capture_and_answer(request, store, &recall, watch, (now, looks_up), why);
+            recall.settle();
             if let Some(Some(ahead)) = ahead {
                 // One that died has made nothing ready.
                 let _ = ahead.join();
@@ -94,11 +95,12 @@ impl Call<'_> {
         &mut self,
         request: &Request,
         store: &dyn Store,
+        recall: &Noting<'_>,
         watch: WatchMode,
         (now, looks_up): (Timestamp, bool),
         mut why: Option<Miss>,
     ) -> Result<Answer> {
-        let captured = capture::capture(request, self.context.recall, now)?;
+        let captured = capture::capture(request, recall, now)?;
         if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), self.policy)
         {
             return self.bypass_or_refuse(request, bypass);
@@ -117,7 +119,7 @@ impl Call<'_> {
             )
             .with_hint("cashet check --explain says why"));
         }
-        self.miss(request, store, &captured, watch, why)
+        self.miss(request, store, &captured, recall, watch, why)
     }
 
     fn bypass_or_refuse(&mut self, request: &Request, bypass: Bypass) -> Result<Answer> {
@@ -161,6 +163,7 @@ impl Call<'_> {
         request: &Request,
         store: &dyn Store,
         captured: &Captured,
+        recall: &Noting<'_>,
         watch: WatchMode,
         why: Option<Miss>,
     ) -> Result<Answer> {
@@ -197,7 +200,7 @@ impl Call<'_> {
                 }
             }
         }
-        keep::run(self, request, store, captured, watch, claim, not_kept, why)
+        keep::run(self, request, store, captured, recall, watch, claim, not_kept, why)
     }
 
     fn claim(&self, store: &dyn Store, key: &Key) -> Result<Claim> {
@@ -250,24 +253,56 @@ impl Call<'_> {
     }
 }
 
-/// What capture remembers; takes note whether anything was.
-struct Noting<'a> {
-    recall: &'a dyn Recall,
-    found: AtomicBool,
+/// What capture remembers: takes note whether anything was, and writes down what is new while the command runs.
+pub(super) struct Noting<'a> {
+    recall: &'a (dyn Recall + Sync),
+    state: Mutex<Noted>,
+}
+
+#[derive(Default)]
+struct Noted {
+    found: bool,
+    new: Vec<(RequestId, Vec<u8>)>,
+}
+
+impl<'a> Noting<'a> {
+    fn new(recall: &'a (dyn Recall + Sync)) -> Self {
+        Self { recall, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Noted> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn found(&self) -> bool {
+        self.state().found
+    }
+
+    /// Writes down what is new.
+    pub(super) fn settle(&self) {
+        let new = std::mem::take(&mut self.state().new);
+        for (request, bytes) in new {
+            self.recall.remember(&request, &bytes);
+        }
+    }
 }
 
 impl Recall for Noting<'_> {
     fn find(&self, request: &RequestId) -> Option<Vec<u8>> {
+        if let Some((_, bytes)) = self.state().new.iter().rev().find(|(known, _)| known == request) {
+            return Some(bytes.clone());
+        }
         let found = self.recall.find(request);
-        self.found.fetch_or(found.is_some(), Ordering::Relaxed);
+        self.state().found |= found.is_some();
         found
     }
 
     fn remember(&self, request: &RequestId, bytes: &[u8]) {
-        self.recall.remember(request, bytes);
+        self.state().new.push((*request, bytes.to_vec()));
     }
 
     fn forget(&self, request: &RequestId) {
+        self.state().new.retain(|(known, _)| known != request);
         self.recall.forget(request);
     }
 

@@ -1,6 +1,6 @@
 //! Runs a command and records what can be kept.
 
-use super::call::Call;
+use super::call::{Call, Noting};
 use super::event::Event;
 use super::observe::{self, Observed, Watcher};
 use super::outputs::{Beneath, Collected, collect};
@@ -65,6 +65,7 @@ pub(super) fn run(
     request: &Request,
     store: &dyn Store,
     captured: &Captured,
+    recall: &Noting<'_>,
     watch: WatchMode,
     claim: Option<Claim>,
     not_kept: Option<NotKept>,
@@ -107,11 +108,13 @@ pub(super) fn run(
         behind_shim: captured.behind_shim.as_deref(),
         followed: &followed,
     };
+    let is_first = matches!(why, Miss::Unknown);
     let meanwhile = || {
         let why = look_up::explain(store, captured, request, why);
         if recording {
             store.prepare(Next::Commit);
         }
+        recall.settle();
         why
     };
     let (finished, why) = beside(meanwhile, || call.context.executor.run(spec, &mut tee, &mut watcher));
@@ -127,7 +130,7 @@ pub(super) fn run(
     }
     let (kept, commit, extra) = match claim {
         None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
-        Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher),
+        Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher, is_first),
     };
     if let Kept::No(reason) = &kept
         && !matches!(reason, NotKept::HistoryOnly | NotKept::ReadOnly | NotKept::Interrupted(_))
@@ -183,7 +186,7 @@ struct Extra {
 }
 
 impl Keeping<'_> {
-    /// Decides, records, and tells what became of it.
+    /// Decides, records, and tells what became of it; `is_first` says that nothing is recorded under the key.
     fn keep(
         &self,
         call: &Call<'_>,
@@ -191,6 +194,7 @@ impl Keeping<'_> {
         finished: &Finished,
         tee: Tee<'_>,
         watcher: &Watcher<'_>,
+        is_first: bool,
     ) -> (Kept, Option<CommitId>, Extra) {
         let lost = |claim: &mut Claim, reason: NotKept| {
             claim.abandon();
@@ -220,7 +224,7 @@ impl Keeping<'_> {
         let recorded = recorded.and_then(|draft| self.store.commit(claim, draft));
         match (recorded, not_kept) {
             (Ok(id), None) => {
-                if let Some((paths, own)) = never_settles(self.store, &self.captured.key) {
+                if !is_first && let Some((paths, own)) = never_settles(self.store, &self.captured.key) {
                     call.context.observer.on(&Event::NeverSettles { paths, own });
                 }
                 (Kept::Yes, Some(id), extra)

@@ -46,7 +46,7 @@ pub struct Context<'a> {
     /// Why there is no store.
     pub no_store: Option<String>,
     /// What capture remembers.
-    pub recall: &'a dyn Recall,
+    pub recall: &'a (dyn Recall + Sync),
     /// What runs commands.
     pub executor: &'a dyn Executor,
     /// Who is told what happens.

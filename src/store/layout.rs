@@ -262,8 +262,26 @@ pub(crate) fn rename_into_place(file: tempfile::TempPath, path: &Path) -> io::Re
     if refused.error.kind() != io::ErrorKind::AlreadyExists {
         return Err(plain(&refused.error));
     }
+    if is_exchanged(&refused.path, path) {
+        // What was there has the temporary name now, and goes with it.
+        return Ok(false);
+    }
     refused.path.persist(path).map_err(|refused| plain(&refused.error))?;
     Ok(false)
+}
+
+/// Lets two files change their names, if they are files and the system can. Where one is renamed over another, ext4 begins
+/// to write the new one to the disk before it returns; what proves itself needs no such care.
+#[cfg(target_os = "linux")]
+fn is_exchanged(one: &Path, other: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    fs::symlink_metadata(other).is_ok_and(|metadata| metadata.is_file())
+        && renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_exchanged(_one: &Path, _other: &Path) -> bool {
+    false
 }
 
 /// Removes a file; that it was not there is fine. Tells whether it was.
@@ -357,6 +375,26 @@ mod tests {
         let error = Layout::new(directory.path().to_owned()).create().unwrap_err();
         assert_eq!(error.kind(), Kind::Usage);
         assert!(!directory.path().join(".gitignore").exists());
+    }
+
+    #[test]
+    fn what_has_the_name_is_replaced_unless_it_is_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (tmp, path) = (directory.path().join("tmp"), directory.path().join("a/b"));
+        let put = |content: &str| {
+            let mut file = new_temporary(&tmp).unwrap();
+            file.write_all(content.as_bytes()).unwrap();
+            rename_into_place(file.into_temp_path(), &path)
+        };
+        assert!(put("one").unwrap());
+        assert!(!put("two").unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        put("three").unwrap_err();
+        assert!(path.is_dir());
+        assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0);
     }
 
     #[test]

@@ -353,7 +353,7 @@ fn distance(left: &[Vec<u8>], right: &[Vec<u8>]) -> usize {
 impl LocalStore {
     /// Whether the store is beyond its cap by what is known without looking at every blob.
     pub fn over_cap(&self) -> bool {
-        let stored = self.ask(|index| index.totals()).map_or(0, |totals| totals.stored);
+        let stored = self.ask(|index| index.stored()).unwrap_or(0);
         self.max_size.is_some_and(|cap| stored > cap)
     }
 }

@@ -148,7 +148,7 @@ impl Ground {
         Context {
             store: self.store.as_ref().map(|store| store as &dyn Store),
             no_store: self.no_store.clone(),
-            recall: self.store.as_ref().map_or(&() as &dyn Recall, |store| store as &dyn Recall),
+            recall: self.store.as_ref().map_or(&() as &(dyn Recall + Sync), |store| store),
             executor,
             observer,
             stdin: streams.stdin.as_fd(),

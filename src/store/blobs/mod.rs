@@ -7,6 +7,8 @@ mod copy;
 mod packed;
 mod read;
 mod segments;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod write;
 

@@ -14,6 +14,8 @@ use std::collections::HashMap;
 /// Most kinds of missed events that are remembered.
 const MOST_MISSED: i64 = 10_000;
 
+pub(super) const STORED: &str = "SELECT stored FROM totals";
+
 /// Numbers over the whole store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
@@ -66,6 +68,12 @@ impl Index {
         };
         let totals = self.reading(|connection| connection.query_row(sql, [], read).optional())?;
         Ok(totals.unwrap_or_default())
+    }
+
+    /// Bytes that all blobs take, as far as they were counted.
+    pub(crate) fn stored(&self) -> Result<u64> {
+        let read = |row: &Row<'_>| Ok(count(row, 0));
+        self.reading(|connection| connection.prepare_cached(STORED)?.query_row([], read))
     }
 
     /// Takes in what a log of events says, unless it was taken in before.

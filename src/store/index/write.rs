@@ -5,6 +5,7 @@ use super::query::HAS_REPLAYABLE;
 use super::record::{
     BRIEF, Brief, State, pack, seal_of_body, seal_of_edge, seal_of_product, seal_of_tag, status_of,
 };
+use super::statistics::STORED;
 use crate::digest::{BlobId, CommitId, Digest};
 use crate::encode::Encode;
 use crate::error::Result;
@@ -74,8 +75,16 @@ impl Index {
     pub(crate) fn prepare(&self, next: Next) -> Result<()> {
         let newest = newest_of_lineage_sql();
         let insert = insert_brief_sql("IGNORE");
-        let commit =
-            [newest.as_str(), NEXT, insert.as_str(), INSERT_BODY, FIND_PRODUCT, INSERT_PRODUCT, COUNT];
+        let commit = [
+            newest.as_str(),
+            NEXT,
+            insert.as_str(),
+            INSERT_BODY,
+            FIND_PRODUCT,
+            INSERT_PRODUCT,
+            COUNT,
+            STORED,
+        ];
         let statements: &[&str] = match next {
             Next::Find => &[HAS_REPLAYABLE],
             Next::Commit => &commit,
