@@ -3,9 +3,12 @@
 //! A store that fails stops the taking-down, never the run.
 
 use crate::exec::Recorder;
+use crate::hash::environment;
 use crate::record::{Content, Stream, StreamOrder};
 use crate::store::{BlobWriter, Store};
 use memchr::memmem::Finder;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 /// More changes from one stream to the other than this are not worth their memory.
 const MOST_CHUNKS: usize = 1 << 20;
@@ -17,6 +20,8 @@ pub(super) struct Streams {
     pub(super) stderr: Content,
     pub(super) order: StreamOrder,
     pub(super) contains_root: bool,
+    /// Names of variables whose values are places, and whether such a place is in what came.
+    pub(super) places: Vec<(&'static str, bool)>,
 }
 
 /// Takes down two streams.
@@ -26,6 +31,7 @@ pub(super) struct Tee<'a> {
     stderr: Side,
     order: StreamOrder,
     search: RootSearch,
+    places: Vec<(&'static str, RootSearch)>,
     trouble: Option<String>,
 }
 
@@ -33,12 +39,25 @@ pub(super) struct Tee<'a> {
 struct Side {
     writer: Option<Box<dyn BlobWriter>>,
     search: SearchState,
+    places: [SearchState; 2],
 }
 
 impl<'a> Tee<'a> {
-    /// Writes to `store`; takes nothing down without one. `root` is looked for in what comes.
-    pub(super) fn new(store: Option<&'a dyn Store>, root: &[u8]) -> Self {
+    /// Writes to `store`; takes nothing down without one. `root`, and the places that HOME and TMPDIR of `environment` name,
+    /// are looked for in what comes.
+    pub(super) fn new(
+        store: Option<&'a dyn Store>,
+        root: &[u8],
+        environment: &[(OsString, OsString)],
+    ) -> Self {
+        let place = |name: &'static str, otherwise: &str| {
+            let value = environment::lookup(environment, OsStr::new(name));
+            let place =
+                value.map_or_else(|| otherwise.as_bytes().to_vec(), |value| value.as_bytes().to_vec());
+            (name, RootSearch::new(&place))
+        };
         Self {
+            places: vec![place("HOME", ""), place("TMPDIR", "/tmp")],
             store,
             stdout: Side::default(),
             stderr: Side::default(),
@@ -58,6 +77,13 @@ impl<'a> Tee<'a> {
         }
         let Some(store) = self.store else { return Err("nothing was taken down".to_owned()) };
         let contains_root = self.stdout.search.found || self.stderr.search.found;
+        let found = |number: usize| {
+            [&self.stdout, &self.stderr]
+                .iter()
+                .any(|side| side.places.get(number).is_some_and(|state| state.found))
+        };
+        let places =
+            self.places.iter().enumerate().map(|(number, (name, _))| (*name, found(number))).collect();
         let finish = |side: Side| {
             let writer = side.writer.map_or_else(|| store.write(), Ok);
             writer.and_then(BlobWriter::finish).map_err(|error| error.to_string())
@@ -67,6 +93,7 @@ impl<'a> Tee<'a> {
             stderr: finish(self.stderr)?,
             order: self.order,
             contains_root,
+            places,
         })
     }
 
@@ -77,6 +104,9 @@ impl<'a> Tee<'a> {
             Stream::Stderr => &mut self.stderr,
         };
         self.search.look(&mut side.search, bytes);
+        for ((_, search), state) in self.places.iter().zip(&mut side.places) {
+            search.look(state, bytes);
+        }
         let writer = match &mut side.writer {
             Some(writer) => writer,
             None => side.writer.insert(store.write().map_err(|error| error.to_string())?),

@@ -23,6 +23,7 @@ mod lock;
 mod memoizing;
 mod plan;
 mod recall;
+mod rights;
 
 pub use archive::Moved;
 pub use blobs::copy_file;

@@ -29,9 +29,20 @@ pub(in crate::memo) fn order(files: &[PathBuf], places: &Places) -> Vec<Vec<Stor
     groups
 }
 
+/// How times can decide a result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The program shows them, of whatever it looks at.
+    All,
+    /// The function asks for them; of the directories above the root an interpreter asks for other reasons.
+    Asked,
+    /// By their order.
+    Order,
+}
+
 /// Adds what times decide. `files` were looked at inside the root, neither opened nor written.
-pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Places, shown: bool) {
-    if shown {
+pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Places, shown: Shown) {
+    if shown != Shown::Order {
         let looked = observed.observations.iter().filter_map(|(observation, _)| match observation {
             Observation::State { path, follow, state } if *state != FileState::Absent => {
                 Some((path.clone(), *follow))
@@ -40,7 +51,11 @@ pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Place
         });
         let looked: Vec<(StoredPath, bool)> = looked.collect();
         for (path, follow) in looked {
-            if let Some(Evidence { modified: time, changed, .. }) = evidence(&places.resolve(&path), follow) {
+            let resolved = places.resolve(&path);
+            if shown == Shown::Asked && places.root.starts_with(&resolved) && places.root != resolved {
+                continue;
+            }
+            if let Some(Evidence { modified: time, changed, .. }) = evidence(&resolved, follow) {
                 observed.observations.push((Observation::Modified { path, follow, time, changed }, None));
             }
         }
