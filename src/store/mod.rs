@@ -25,6 +25,7 @@ mod memoizing;
 mod pending;
 mod plan;
 mod recall;
+mod rights;
 mod roots;
 mod sweep;
 

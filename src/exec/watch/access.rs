@@ -164,12 +164,9 @@ impl<'a> Observer<'a> {
     pub(super) fn clean(&mut self, asked: &[u8]) -> Named {
         let mut crossed = Vec::new();
         let named = self.resolver.clean(asked, &mut crossed);
-        for (path, is_link) in crossed {
-            if is_link {
-                self.look(&Named { path, as_directory: false }, false);
-            } else {
-                self.look(&Named { path, as_directory: false }, true);
-            }
+        // A directory that becomes a link, to an equal one even, leads elsewhere.
+        for path in crossed {
+            self.look(&Named { path, as_directory: false }, false);
         }
         named
     }

@@ -7,6 +7,7 @@ mod own_source;
 mod programs;
 mod reading;
 mod scope;
+mod session;
 mod shown;
 mod times;
 mod variables;
@@ -15,6 +16,7 @@ mod writing;
 
 pub(super) use witness::Watcher;
 
+pub(super) use session::variable;
 pub(super) use times::again as times_again;
 pub(super) use variables::named_by_values;
 
@@ -111,6 +113,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         times::around(&mut observer.observed, &observer.rewritten, &others, run.places);
     }
     variables::observe(run, trace, &observer.contents, &mut observer.observed);
+    session::observe(run, trace, &mut observer.observed);
     Ok(observer.observed)
 }
 
@@ -224,6 +227,23 @@ impl Observer<'_> {
                 return Err(NotKept::UsedDescriptor(*number));
             }
         }
-        Ok(())
+        match inherited_directory() {
+            // What was read from there on has no name of its own.
+            Some(number) => Err(NotKept::UsedDescriptor(number)),
+            None => Ok(()),
+        }
     }
+}
+
+/// The number of a directory that the run was given open, above its three streams.
+fn inherited_directory() -> Option<u32> {
+    let numbers = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers.filter(|number| *number > 2).find(|number| {
+        let flags = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+        let flags = flags.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| i64::from_str_radix(flags.trim(), 8).ok());
+        let inherited = flags.is_some_and(|flags| flags & i64::from(libc::O_CLOEXEC) == 0);
+        inherited && fs::metadata(format!("/proc/self/fd/{number}")).is_ok_and(|found| found.is_dir())
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::importer::{self, Importer};
 use super::scope::Region;
-use super::{Observer, counted, present};
+use super::{Observer, counted, differs, present};
 use crate::digest::Digest;
 use crate::exec::Access;
 use crate::hash::memory::FileMemory;
@@ -44,8 +44,21 @@ impl Observer<'_> {
         let in_scratch =
             !self.scratch.is_empty() && path.ancestors().any(|above| self.scratch.contains(above));
         let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
-        let read_alone = access.read && !access.changed && existed;
+        let read_alone = access.read && existed && (!access.changed || self.only_read(path));
         in_scratch && !read_alone
+    }
+
+    /// Whether a file outside of the root that was opened for writing is what it was (a database that was asked).
+    fn only_read(&self, path: &Path) -> bool {
+        let before = self.watcher.before.get(path).and_then(|before| before.evidence.as_ref());
+        let same = before.is_some_and(|before| !differs(Some(before), present(path).as_ref()));
+        same && self.scope.region(path) == Region::Tolerated
+    }
+
+    /// Whether the run looked for a file outside of the root, did not find it, and then made it: the next one will.
+    fn made_as_mark(&self, path: &Path, access: Access) -> bool {
+        let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
+        access.absent && !existed && self.scope.region(path) == Region::Tolerated
     }
 
     /// Regular files inside the root that were looked at by name and not written, whether or not they were opened.
@@ -75,6 +88,14 @@ impl Observer<'_> {
             if self.is_ignored(path, *access) {
                 continue;
             }
+            if access.changed && self.made_as_mark(path, *access) {
+                if present(path).is_some() {
+                    // No replay would leave it behind.
+                    return Err(NotKept::WroteOutside(path.clone()));
+                }
+                let state = FileState::Absent;
+                self.observe(Observation::State { path: self.stored(path), follow: false, state }, None);
+            }
             if access.changed {
                 // Inside the root it was observed with the change.
                 if access.listed && self.scope.region(path) != Region::Inside {
@@ -102,7 +123,7 @@ impl Observer<'_> {
                 Some(source) => {
                     contents.insert(source);
                 }
-                None if !access.changed && !self.is_ignored(path, *access) => {
+                None if (!access.changed || self.only_read(path)) && !self.is_ignored(path, *access) => {
                     contents.insert(path.clone());
                 }
                 None => {}

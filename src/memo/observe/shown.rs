@@ -127,7 +127,7 @@ impl Observer<'_> {
     pub(super) fn exact_times(&mut self) {
         let importer = Importer::new(self.run.captured, self.trace);
         for (path, access) in &self.trace.accesses {
-            let shown = access.times_shown || self.run.captured.shows_times || self.asked == Shows::Times;
+            let shown = access.times_shown || self.run.captured.shows_times || self.function_asks(path);
             if !shown || access.absent || self.is_ignored(path, *access) {
                 continue;
             }
@@ -142,6 +142,16 @@ impl Observer<'_> {
                 self.times(path, false, *access);
             }
         }
+    }
+
+    /// Whether the function's own code may ask for the times, the owner, the links or the room of `path`. (Of the directories
+    /// above the root an interpreter asks for other reasons, and a shell has other programs ask.)
+    fn function_asks(&self, path: &Path) -> bool {
+        let captured = self.run.captured;
+        let root = &self.run.places.root;
+        let is_above = root.starts_with(path) && path != root;
+        let by_itself = captured.asks_for_times && captured.command.entry.language != LanguageKind::Shell;
+        (by_itself || self.asked == Shows::Times) && !is_above
     }
 
     /// Whether it counts what can be asked of a file that was opened: it is not one that was loaded to be run.
