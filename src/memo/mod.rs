@@ -253,7 +253,7 @@ impl Call<'_> {
                 Err(reason) => why = Some(reason),
             }
         }
-        let captured = capture::capture(request, self.context.recall, now)?;
+        let captured = capture::capture(request, self.context.recall)?;
         if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), self.policy)
         {
             return self.bypass_or_refuse(request, bypass);
