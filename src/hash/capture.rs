@@ -126,7 +126,7 @@ pub fn newest<'a>(
 ///
 /// # Errors
 /// The command cannot be found or executed; a declared input is missing or cannot be read; a pattern or a tool is wrong.
-pub fn capture(request: &Request, recall: &dyn Recall, _now: Timestamp) -> Result<Captured> {
+pub fn capture(request: &Request, recall: &dyn Recall) -> Result<Captured> {
     let id = request_id(request, &|| recall.secret());
     let older = recall.find(&id).and_then(|bytes| remembered::facts(&bytes).ok()).unwrap_or_default();
     let memory = seeded(&older, request, recall);

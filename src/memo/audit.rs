@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::exec::{Spec, Stdin, Trace, WatchMode};
 use crate::hash::capture::{self, Captured};
 use crate::hash::request::{Request, StdinPart};
-use crate::record::{Observation, Termination, Timestamp};
+use crate::record::{Observation, Termination};
 
 /// What a command did.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Audit {
 /// # Errors
 /// When it cannot be watched or started; then nothing has run.
 pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Audit> {
-    let captured = capture::capture(request, context.recall, Timestamp::now())?;
+    let captured = capture::capture(request, context.recall)?;
     let stdin = StdinAtStart::look(context.stdin);
     let declared = Declared::new(request, policy)?;
     let started = file_clock();

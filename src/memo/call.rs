@@ -81,7 +81,7 @@ impl Call<'_> {
                 // Where no thread can be had, the store is made ready when it is asked.
                 thread::Builder::new().spawn_scoped(scope, || store.prepare(Next::Find)).ok()
             });
-            let answer = self.capture_and_answer(request, store, &recall, watch, (now, looks_up), why);
+            let answer = self.capture_and_answer(request, store, &recall, watch, looks_up, why);
             recall.settle();
             if let Some(Some(ahead)) = ahead {
                 // One that died has made nothing ready.
@@ -97,10 +97,10 @@ impl Call<'_> {
         store: &dyn Store,
         recall: &Noting<'_>,
         watch: WatchMode,
-        (now, looks_up): (Timestamp, bool),
+        looks_up: bool,
         mut why: Option<Miss>,
     ) -> Result<Answer> {
-        let captured = capture::capture(request, recall, now)?;
+        let captured = capture::capture(request, recall)?;
         if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), self.policy)
         {
             return self.bypass_or_refuse(request, bypass);

@@ -199,7 +199,7 @@ fn newest_observed(candidate: &Candidate, places: &Places) -> Timestamp {
 /// The same steps as a call, without running, replaying or recording.
 pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Checked> {
     let now = Timestamp::now();
-    let captured = capture::capture(request, context.recall, now)?;
+    let captured = capture::capture(request, context.recall)?;
     if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), policy) {
         return Ok(Checked::Bypass(bypass));
     }
