@@ -27,7 +27,7 @@ pub use stdin::GivenStdin;
 
 use crate::digest::{CommitId, Key};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{Executor, Finished, Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
+use crate::exec::{Executor, Finished, Recorder, Spec, Stdin, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
 use crate::hash::look::Present;
 use crate::hash::request::{Request, StdinPart};
@@ -454,7 +454,7 @@ impl Recorder for Nothing {
 }
 
 impl Witness for Nothing {
-    fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
+    fn about_to_look(&mut self, _: &Path, _: crate::exec::Seen<'_>) {}
     fn about_to_list(&mut self, _: &Path) {}
     fn about_to_change(&mut self, _: &Path) {}
 }
