@@ -13,7 +13,6 @@ use crate::exec::watch::Surroundings;
 use crate::exec::{Access, Hazard, Nature, Seen, Shows, Touched, Trace, Witness};
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,10 +21,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const HAZARDS_OF_A_KIND: usize = 8;
 /// The clock that stamps files lags behind by at most as many nanoseconds.
 const COARSE_CLOCK: i128 = 20_000_000;
-
-/// Devices that decide nothing, or cannot be observed.
-const IGNORED_DEVICES: &[&[u8]] =
-    &[b"null", b"zero", b"full", b"random", b"urandom", b"ptmx", b"stdin", b"stdout", b"stderr"];
 
 /// Whose a path's content is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +63,7 @@ pub(super) enum How {
 /// Gathers what a run does.
 pub(super) struct Observer<'a> {
     witness: &'a mut dyn Witness,
-    unobserved: &'a [PathBuf],
+    pub(super) unobserved: &'a [PathBuf],
     /// The program that a version manager's shim starts in the end; `None` once it was started.
     behind_shim: Option<&'a Path>,
     entries: HashMap<Vec<u8>, Entry>,
@@ -374,34 +369,4 @@ impl<'a> Observer<'a> {
         let there = self.resolver.physical(path, true);
         there.path != path && self.is_own(&there.path)
     }
-
-    /// Whether `path` is nobody's input or output.
-    pub(super) fn is_ignored(&self, path: &[u8]) -> bool {
-        if path.starts_with(b"/proc") || path.starts_with(b"/sys") || path.starts_with(b"/dev") {
-            let rest = path.get(1..).unwrap_or_default();
-            let mut names = rest.splitn(2, |byte| *byte == b'/');
-            let (top, below) = (names.next(), names.next());
-            match top {
-                Some(b"proc" | b"sys") => return true,
-                Some(b"dev") => {
-                    let below = below.unwrap_or_default();
-                    return IGNORED_DEVICES.contains(&below)
-                        || below == b"fd"
-                        || below.starts_with(b"fd/")
-                        || is_terminal(path);
-                }
-                _ => {}
-            }
-        }
-        let is_below = |directory: &PathBuf| {
-            let rest = path.strip_prefix(directory.as_os_str().as_bytes());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        };
-        self.unobserved.iter().any(is_below)
-    }
-}
-
-/// Whether `path` is a terminal, by its name.
-pub(super) fn is_terminal(path: &[u8]) -> bool {
-    path == b"/dev/tty" || path.starts_with(b"/dev/pts/")
 }

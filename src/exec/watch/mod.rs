@@ -13,6 +13,7 @@ mod linux {
     mod child;
     mod descriptors;
     mod filter;
+    mod ignored;
     mod images;
     mod install;
     mod listener;

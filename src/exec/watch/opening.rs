@@ -1,6 +1,7 @@
 //! Opening and executing: what is read, listed, loaded.
 
-use super::access::{How, Observer, is_terminal};
+use super::access::{How, Observer};
+use super::ignored::is_terminal;
 use super::paths::{Found, Named, look};
 use super::process::{as_path, to_path};
 use super::program::{self, Program};
