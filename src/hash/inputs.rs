@@ -76,7 +76,8 @@ pub(super) fn named(
         }
         for part in parts_of(word) {
             let path = clean(&request.directory.join(part));
-            if !part.is_empty() && world.kind(&path) == Kind::File {
+            // A declared output is no input: it is not even read.
+            if !part.is_empty() && !outputs.matches(&path) && world.kind(&path) == Kind::File {
                 paths.insert(path);
             }
         }

@@ -173,3 +173,16 @@ fn words_that_name_files_are_inputs_when_the_run_is_not_watched() {
     assert_eq!(sandbox.recall(&request), None);
     assert_ne!(sandbox.key(&request), captured.key);
 }
+
+#[test]
+fn a_declared_output_that_a_word_names_is_not_looked_at() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "a");
+    let mut request = sandbox.request(&["cp", "a", "e"]);
+    request.words_are_inputs = true;
+    request.outputs = vec!["e".into()];
+    let captured = sandbox.capture(&request);
+    sandbox.write("e", "as large as it may be");
+    assert!(sandbox.recall(&request).is_some());
+    assert_eq!(sandbox.key(&request), captured.key);
+}
