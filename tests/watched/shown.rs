@@ -129,6 +129,21 @@ fn times_that_the_code_itself_asks_for() {
 }
 
 #[test]
+fn the_order_of_times_that_lie_ahead() {
+    const AHEAD: u64 = 4_000_000_000;
+    for line in ["[ data -nt other ] && echo newer", "[ data -nt other ] && cat data", "ls -t data other"] {
+        let twin = old();
+        twin.touch("data", AHEAD);
+        settle();
+        let call = twin.call(["bash", "-c", line]);
+        call.runs();
+        call.agree();
+        twin.touch("data", 0);
+        call.runs();
+    }
+}
+
+#[test]
 fn modes_of_open_files() {
     for words in [
         &["python3", "-c", "import os; print(oct(os.fstat(open('data').fileno()).st_mode))"][..],

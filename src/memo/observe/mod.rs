@@ -135,8 +135,8 @@ struct Observer<'a> {
     rewritten: Vec<(PathBuf, Timestamp)>,
     /// Directories inside the root in which something was tried and left no trace.
     refusing: BTreeSet<PathBuf>,
-    /// Files inside the root that were looked at but neither opened nor written.
-    timed: Vec<PathBuf>,
+    /// Files inside the root that were looked at and not written, with their times where those are known already.
+    timed: Vec<(PathBuf, Option<Timestamp>)>,
 }
 
 /// What `lstat` says now.

@@ -162,6 +162,7 @@ impl Observer<'_> {
             if now != *young {
                 return Err(NotKept::InputMoved(path.to_path_buf()));
             }
+            self.looked_at_file(path, &now, evidence);
             self.observe(Observation::State { path: self.stored(path), follow, state: now }, evidence);
             return Ok(());
         }
@@ -177,13 +178,17 @@ impl Observer<'_> {
         if moved || self.came_or_went(path, follow, &state) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
-        if matches!(state, FileState::File { .. } | FileState::LargeFile { .. })
-            && self.scope.relative(path).is_some()
-        {
-            self.timed.push(path.to_path_buf());
-        }
+        self.looked_at_file(path, &state, evidence);
         self.observe(Observation::State { path: self.stored(path), follow, state }, evidence);
         Ok(())
+    }
+
+    /// The order of the times of regular files inside the root counts, where they were looked at.
+    fn looked_at_file(&mut self, path: &Path, state: &FileState, evidence: Option<Evidence>) {
+        let is_file = matches!(state, FileState::File { .. } | FileState::LargeFile { .. });
+        if is_file && self.scope.relative(path).is_some() {
+            self.timed.push((path.to_path_buf(), evidence.map(|evidence| evidence.modified)));
+        }
     }
 
     /// Whether there is something now where nothing was at the first look, or the other way round.
@@ -347,7 +352,7 @@ impl Observer<'_> {
         }
         self.contents.insert(path.to_path_buf(), digest);
         self.observe(Observation::Content { path: self.stored(path), digest }, trusted);
-        if self.mode_counts(path, importer) {
+        if self.mode_counts(path, now.modified, importer) {
             let state = FileState::File { mode: now.mode & PERMISSIONS, digest };
             self.observe(Observation::State { path: self.stored(path), follow: true, state }, trusted);
         }
@@ -356,12 +361,12 @@ impl Observer<'_> {
 
     /// Whether more than the content of a file that was read counts: it was also looked at by name, or executed. Then its
     /// times count too. (Nobody takes a system's programs the right to be executed.)
-    fn mode_counts(&mut self, path: &Path, importer: &Importer) -> bool {
+    fn mode_counts(&mut self, path: &Path, modified: Timestamp, importer: &Importer) -> bool {
         let access = self.trace.accesses.get(path).copied().unwrap_or_default();
         let is_inside = self.scope.relative(path).is_some();
         let looked = access.looked && !importer.loads(path);
         if looked && is_inside {
-            self.timed.push(path.to_path_buf());
+            self.timed.push((path.to_path_buf(), Some(modified)));
         }
         looked
             || (access.executed

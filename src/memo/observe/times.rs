@@ -8,11 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Groups `files` by their modification time, oldest first, each group sorted. Files that are gone are left out.
-pub(in crate::memo) fn order(files: &[PathBuf], places: &Places) -> Vec<Vec<StoredPath>> {
-    let timed = files.iter().filter_map(|path| {
-        let evidence = fs::metadata(path).ok().as_ref().map(Evidence::of)?;
-        Some((evidence.modified, places.store(path)))
-    });
+fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Vec<Vec<StoredPath>> {
+    let timed = files
+        .iter()
+        .filter_map(|(path, known)| Some((known.or_else(|| modified(path, true))?, places.store(path))));
     let mut timed: Vec<(Timestamp, StoredPath)> = timed.collect();
     timed.sort();
     timed.dedup();
@@ -30,7 +29,7 @@ pub(in crate::memo) fn order(files: &[PathBuf], places: &Places) -> Vec<Vec<Stor
 
 /// Adds the order of the times of `files`, which were looked at inside the root and not written. (Whether they were opened
 /// too says nothing: the one process may compare times and another read. So it is stricter than the specification.)
-pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Places) {
+pub(super) fn observe(observed: &mut Observed, files: &[(PathBuf, Option<Timestamp>)], places: &Places) {
     if files.len() > 1 {
         let groups = order(files, places);
         observed.observations.push((Observation::TimeOrder { groups }, None));
@@ -120,8 +119,8 @@ mod tests {
             let file = File::create(root.path().join(name)).unwrap();
             file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
         }
-        let files: Vec<PathBuf> =
-            ["a", "b", "c", "d", "gone"].iter().map(|name| root.path().join(name)).collect();
+        let files: Vec<(PathBuf, Option<Timestamp>)> =
+            ["a", "b", "c", "d", "gone"].iter().map(|name| (root.path().join(name), None)).collect();
         let names =
             |group: &Vec<StoredPath>| group.iter().map(|path| path.shown().display().to_string()).collect();
         let groups: Vec<Vec<String>> = order(&files, &places).iter().map(names).collect();
