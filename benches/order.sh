@@ -1,38 +1,58 @@
 #!/usr/bin/env bash
 # Makes benches/order.txt: the functions and data that a hit uses, in the order of their use, then those of a run that is
-# recorded. build.rs hands the list to the linker. To be run when the paths of a hit or a run have changed much, or with
-# another compiler; a stale list costs time and nothing else. Needs valgrind.
+# recorded. build.rs hands the list to the linker. Names change with the code, the compiler and Cargo.lock, so this belongs
+# last before a release; a stale list costs time and nothing else. Needs valgrind. Takes as long as linking the program once,
+# and half a minute; the next `cargo build --release` links it by the new list.
 #
-#     benches/order.sh [BINARY]      # one that is not stripped; built if none is named
+#     benches/order.sh               # builds a program with names in it
+#     benches/order.sh BINARY        # takes one that was built so: cargo rustc --release --bin cashet -- -C strip=none
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset RUSTFLAGS
+fail() {
+    echo "order.sh: $*; benches/order.txt stays as it was" >&2
+    exit 1
+}
+command -v valgrind > /dev/null || fail "valgrind is not installed"
+command -v nm > /dev/null || fail "nm is not installed"
+
 binary=${1:-$(cargo rustc --release --locked --bin cashet --message-format=json -- -C strip=none |
     python3 -c 'import json, sys
 for line in sys.stdin:
     message = json.loads(line)
     if message.get("executable"): print(message["executable"])' | tail -n 1)}
 binary=$(realpath "$binary")
+[ "$(nm "$binary" 2> /dev/null | head -n 1000 | wc -l)" = 1000 ] || fail "$binary has no names in it"
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/project" && cd "$work/project"
-touch cashet.toml in
-printf 'import json, argparse\nprint(json.dumps([1]))\n' > script.py
+executions=$work/executions
+touch cashet.toml in "$executions"
+printf 'import json, argparse\nopen(%s, "a").write("x\\n")\nprint(json.dumps([1]))\n' "'$executions'" > script.py
+printf '#!/bin/sh\necho x >> %s\necho an answer\n' "$executions" > job && chmod +x job
 # What valgrind sets for every program that it runs counts for the key: the recorded run must have it too.
-valgrind=(env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$work" LANG=C.UTF-8 valgrind --tool=lackey --trace-mem=yes)
+valgrind=(env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$work" LANG=C.UTF-8 TMPDIR="$work" valgrind --tool=lackey --trace-mem=yes)
 mapfile -t as_there < <("${valgrind[@]}" --log-file=/dev/null env)
 record() { env -i "${as_there[@]}" "$binary" exec -q "$@" > /dev/null; }
+count() { wc -l < "$executions"; }
+
 observed=(-- python3 script.py) reformatted=(-- python3 script.py)
-declared=(-i in --trace off -- true) recorded=(--pure --trace off --salt=@ -- true)
-record "${observed[@]}"; record "${declared[@]}"
-sleep 2.1
-record "${observed[@]}"; record "${declared[@]}"
+declared=(-i in --trace off -- ./job) recorded=(--pure --trace off --salt=@ -- ./job)
+for _ in 1 2; do
+    record "${observed[@]}"
+    record "${declared[@]}"
+    sleep 2.1 # only times that are so old are trusted
+done
 for name in observed declared reformatted recorded; do
     [ $name != reformatted ] || echo '# laid out anew' >> script.py
     declare -n words=$name
+    before=$(count)
     "${valgrind[@]}" --log-file="$work/$name" "$binary" exec -q "${words[@]}" > /dev/null
+    [ $name = recorded ] || [ "$(count)" = "$before" ] || fail "the call $name was to be a hit and was none"
 done
 cd - > /dev/null
 python3 benches/order.py "$binary" "$work"/{observed,declared,reformatted,recorded} > "$work/order"
+[ "$(wc -l < "$work/order")" -gt 500 ] || fail "only $(wc -l < "$work/order") names were found"
 mv "$work/order" benches/order.txt
-wc -l benches/order.txt
+echo "benches/order.txt: $(($(wc -l < benches/order.txt) - 1)) names"

@@ -149,15 +149,13 @@ fn capturing(criterion: &mut Criterion) {
         let directory = tempfile::tempdir().expect("a directory");
         tree(directory.path(), count);
         let (request, memory) = (request(directory.path()), Memory::default());
-        capture(&request, &memory, Timestamp::now()).expect("a capture");
+        capture(&request, &memory).expect("a capture");
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(format!("remembered, {count} files"), |bencher| {
             bencher.iter(|| assert!(recall(&request, &memory, Timestamp::now()).is_some()));
         });
         group.bench_function(format!("anew, {count} files"), |bencher| {
-            bencher.iter(|| {
-                capture(&request, &Memory::default(), Timestamp::now()).map(|captured| captured.key)
-            });
+            bencher.iter(|| capture(&request, &Memory::default()).map(|captured| captured.key));
         });
     }
     group.finish();

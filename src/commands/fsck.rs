@@ -45,6 +45,9 @@ fn check(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
         message::status("there is no store here");
         return Ok(DONE);
     };
+    if args.repair {
+        store.regain()?;
+    }
     let report = checked(store, args.quick)?;
     show(&report, page)?;
     if report.damage.is_empty() || !args.repair {

@@ -18,7 +18,7 @@ mod watch;
 
 pub use signals::raise_again;
 pub use startup::begin;
-pub use trace::{Access, DescriptorUse, Hazard, Touch, Touched, Trace};
+pub use trace::{Access, DescriptorUse, Hazard, Image, Nature, Seen, Shows, Touch, Touched, Trace};
 pub use umask::umask;
 pub use unix::Unix;
 
@@ -89,10 +89,10 @@ pub trait Recorder: Send {
 }
 
 /// Is told, while the caller is held, what a process is about to do to an absolute path, so that it can look at the
-/// path as it was. Each is called once for a path.
+/// path as it was. Each is called once for a path. And is asked what programs are.
 pub trait Witness: Send {
-    /// `path` is about to be looked at or opened for the first time.
-    fn about_to_look(&mut self, path: &Path);
+    /// `path` is about to be looked at or opened for the first time. What it leads to just now is `seen`.
+    fn about_to_look(&mut self, path: &Path, seen: Seen<'_>);
 
     /// The directory `path` is about to be opened.
     fn about_to_list(&mut self, path: &Path);
@@ -100,6 +100,11 @@ pub trait Witness: Send {
     /// What `path` names is about to change for the first time: to be created, written, truncated, renamed, linked,
     /// removed, or given other attributes; last link not followed.
     fn about_to_change(&mut self, path: &Path);
+
+    /// What a process is that runs this program.
+    fn nature(&mut self, _image: &Image<'_>) -> Nature {
+        Nature::default()
+    }
 }
 
 /// How the passing-on of a stream ended.

@@ -3,7 +3,9 @@
 //! Paths are absolute, as the processes asked for them (joined to their directory, links not resolved).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 
 /// Everything that was seen of a run.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +44,51 @@ pub enum Touched {
     LookedAtLink,
     /// Opened for reading.
     Opened,
+}
+
+/// What a path leads to, links followed.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// Nothing: there is not even a link.
+    Nothing,
+    /// This.
+    There(&'a Metadata),
+    /// It was not looked at.
+    Unknown,
+}
+
+/// A program as a process runs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    /// The file that is executed.
+    pub program: &'a Path,
+    /// All its words.
+    pub words: &'a [OsString],
+    /// What the process calls itself at the moment; empty as long as nobody asked by [`Shows::AsNamed`].
+    pub name: &'a OsStr,
+}
+
+/// What is known of a program and its words beforehand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nature {
+    /// What it shows.
+    pub shows: Shows,
+    /// It runs the function's own code: what it lists, that code says.
+    pub is_function: bool,
+}
+
+/// What a program shows of the files that it looks at or opens, beside their content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shows {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The mode of files that it opened.
+    Modes,
+    /// Times, owners, attributes.
+    Times,
+    /// It is many programs in one: that depends on what the process calls itself at each moment.
+    AsNamed,
 }
 
 /// What was done with an inherited descriptor, by any number it was later known under.
@@ -84,6 +131,12 @@ pub struct Access {
     pub given_up: bool,
     /// It was read, and afterwards changed in place.
     pub read_then_changed: bool,
+    /// A directory that was opened by another program than the one that runs the function.
+    pub listed_by_another: bool,
+    /// Opened by a program that shows modes.
+    pub mode_shown: bool,
+    /// Looked at or opened by a program that shows times.
+    pub times_shown: bool,
 }
 
 impl Access {
@@ -100,6 +153,9 @@ impl Access {
         self.kept_on_change |= other.kept_on_change;
         self.given_up |= other.given_up;
         self.read_then_changed |= other.read_then_changed;
+        self.listed_by_another |= other.listed_by_another;
+        self.mode_shown |= other.mode_shown;
+        self.times_shown |= other.times_shown;
     }
 }
 

@@ -13,7 +13,7 @@ use super::looker::{Fact, Looker};
 use super::manifest::{Manifest, Part};
 use super::memory::FileMemory;
 use super::modules::INLINE;
-use super::nature::{is_momentary, names_descriptor, shows_times};
+use super::nature::{asks_for_times, is_momentary, names_descriptor, shows_times};
 use super::program::Unrecorded;
 use super::remembered::{self, Summary, Valid, request_id};
 use super::request::Request;
@@ -71,6 +71,8 @@ pub struct Captured {
     pub moment: Option<String>,
     /// Whether the program shows the times of files.
     pub shows_times: bool,
+    /// Whether a source of the function, or a word, asks for the times of files, their owners and the like.
+    pub asks_for_times: bool,
     /// Whether listings of directories count as such, not only for imports.
     pub lists_directories: bool,
     /// Whether all of the environment counts.
@@ -124,7 +126,7 @@ pub fn newest<'a>(
 ///
 /// # Errors
 /// The command cannot be found or executed; a declared input is missing or cannot be read; a pattern or a tool is wrong.
-pub fn capture(request: &Request, recall: &dyn Recall, _now: Timestamp) -> Result<Captured> {
+pub fn capture(request: &Request, recall: &dyn Recall) -> Result<Captured> {
     let id = request_id(request, &|| recall.secret());
     let older = recall.find(&id).and_then(|bytes| remembered::facts(&bytes).ok()).unwrap_or_default();
     let memory = seeded(&older, request, recall);
@@ -274,6 +276,11 @@ fn assemble(
     let moment = moment.filter(|_| !command.entry.executed_directly);
     let environment = child_environment(request, &selector);
     let summary = Summary { key, lineage, moment: moment.clone(), program: program.clone(), selector, asked };
+    let sources: Vec<Source> =
+        function.sources.iter().filter_map(|source| source_of(request, &command, source)).collect();
+    let asks = |text: &[u8]| asks_for_times(text);
+    let asked = sources.iter().any(|source| asks(&source.bytes))
+        || request.words.iter().any(|word| asks(word.as_bytes()));
     let captured = Captured {
         key,
         lineage,
@@ -282,11 +289,12 @@ fn assemble(
         program,
         behind_shim,
         environment,
-        sources: function.sources.iter().filter_map(|source| source_of(request, &command, source)).collect(),
+        sources,
         facts,
         sensitive: names_descriptor(&request.words).cloned(),
         moment,
         shows_times: shows_times(&command.name, &command.arguments),
+        asks_for_times: asked,
         lists_directories: lists_directories(request, &command.entry, &function),
         whole_environment,
         computed_imports: function.computed_imports,

@@ -12,7 +12,8 @@ use lists::{
     ALWAYS, CI_RUN_PATTERNS, CI_RUNS, ESSENTIAL, JAVASCRIPT, LUA, PERL, PYTHON, R, RUBY, SESSION,
     SESSION_PATTERNS, SHELL,
 };
-pub(super) use mentioned::{mentioned, takes_all};
+pub(super) use mentioned::mentioned;
+pub(crate) use mentioned::takes_all;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -83,9 +84,21 @@ pub(super) fn variable_digest_by(
     secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
 ) -> Digest {
     let mut encoder = Encoder::new();
-    encoder.bytes(name).bytes(value);
+    encoder.bytes(name).bytes(&decisive(name, value));
     let bytes = encoder.finish();
     if looks_secret(name, value) { Digest::keyed(&secret(), &bytes) } else { Digest::of(&bytes) }
+}
+
+/// The part of a value that can decide a result: of what a make hands to the next, all but who works beside it.
+fn decisive<'a>(name: &[u8], value: &'a [u8]) -> Cow<'a, [u8]> {
+    if name != b"MAKEFLAGS" {
+        return Cow::Borrowed(value);
+    }
+    let beside = |word: &&[u8]| {
+        word.is_empty() || [&b"-j"[..], b"-l", b"--jobserver"].iter().any(|start| word.starts_with(start))
+    };
+    let words: Vec<&[u8]> = value.split(|byte| *byte == b' ').filter(|word| !beside(word)).collect();
+    Cow::Owned(words.join(&b' '))
 }
 
 /// The digest of a whole environment, whatever its order.

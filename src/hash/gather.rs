@@ -64,6 +64,10 @@ pub(super) fn gather(
         };
         gathering.manifest.set(Part::Variable(name.into_owned()), value);
     }
+    if let Some(place) = request.logical_directory() {
+        let value = variable_digest(b"PWD", place.as_bytes(), secret);
+        gathering.manifest.set(Part::Variable(b"PWD".to_vec()), Value::Digest(value));
+    }
     Ok(Gathered { manifest: gathering.manifest, command, function, selector, whole_environment })
 }
 

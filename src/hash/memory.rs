@@ -137,3 +137,6 @@ fn read_table(bytes: &[u8]) -> Result<HashMap<PathBuf, (Evidence, Digest)>, Deco
     decoder.finish()?;
     Ok(found)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -11,6 +11,7 @@ pub mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gather;
+pub mod glance;
 pub mod globs;
 pub mod grammar;
 mod inputs;

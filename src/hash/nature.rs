@@ -59,28 +59,110 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
     };
     match name.as_bytes() {
         b"ls" | b"dir" | b"vdir" | b"gls" => {
-            name == "vdir" || letters(b"lgnotuc") || long(&["--format", "--full-time", "--time", "--sort"])
+            name == "vdir" || letters(b"lgnotucis") || long(&["--format", "--full-time", "--time", "--sort"])
         }
         b"exa" | b"eza" | b"lsd" => letters(b"lts") || long(&["--long", "--sort", "--time"]),
-        b"stat" | b"rsync" | b"zip" | b"jar" | b"cpio" | b"pax" | b"ar" | b"7z" | b"7za" | b"mksquashfs"
-        | b"genisoimage" | b"mkisofs" | b"xorriso" => true,
+        b"stat" | b"du" | b"rsync" | b"zip" | b"jar" | b"cpio" | b"pax" | b"ar" | b"7z" | b"7za"
+        | b"mksquashfs" | b"genisoimage" | b"mkisofs" | b"xorriso" | b"bsdcpio" | b"dpkg-deb" | b"lzop"
+        | b"rar" | b"star" | b"7zr" | b"7zz" | b"pr" | b"namei" | b"getfacl" | b"getfattr" | b"getcap"
+        | b"lsattr" | b"exiftool" | b"convert" | b"magick" | b"identify" | b"mogrify" | b"borg"
+        | b"restic" | b"unison" => true,
+        b"date" | b"gdate" | b"touch" => letters(b"r") || long(&["--reference"]),
+        b"diff" | b"gdiff" | b"colordiff" => letters(b"uUcC") || long(&["--unified", "--context"]),
         b"tar" | b"gtar" | b"bsdtar" => {
             let first = words.first().map(|word| word.as_bytes()).unwrap_or_default();
             let old_style = !first.starts_with(b"-") && first.iter().any(|byte| b"cru".contains(byte));
             old_style || letters(b"cru") || long(&["--create", "--append", "--update"])
         }
         b"find" | b"gfind" => long(&[
-            "-printf", "-fprintf", "-ls", "-fls", "-newer", "-mtime", "-mmin", "-ctime", "-cmin", "-atime",
+            "-printf",
+            "-fprintf",
+            "-ls",
+            "-fls",
+            "-newer",
+            "-mtime",
+            "-mmin",
+            "-ctime",
+            "-cmin",
+            "-atime",
             "-amin",
+            "-anewer",
+            "-cnewer",
+            "-used",
+            "-user",
+            "-uid",
+            "-nouser",
+            "-group",
+            "-gid",
+            "-nogroup",
+            "-links",
+            "-inum",
+            "-samefile",
         ]),
         b"cp" | b"gcp" => letters(b"pau") || long(&["--preserve", "--archive", "--update"]),
         b"mv" | b"gmv" => letters(b"u") || long(&["--update"]),
         b"install" => letters(b"p") || long(&["--preserve-timestamps"]),
-        b"du" => long(&["--time"]),
         b"tree" => letters(b"Dtcr"),
         b"gzip" | b"pigz" => !letters(b"nd") && !long(&["--no-name", "--decompress"]),
         _ => false,
     }
+}
+
+/// Parts of sources and inline code that ask for more of a file than its content and kind: times, owner, links, room.
+const ASKS: &[&str] = &[
+    "st_mtime",
+    "st_ctime",
+    "st_atime",
+    "st_uid",
+    "st_gid",
+    "st_nlink",
+    "st_ino",
+    "st_blocks",
+    "getmtime",
+    "getctime",
+    "getatime",
+    "getxattr",
+    "listxattr",
+    "mtimeMs",
+    "ctimeMs",
+    "atimeMs",
+    "birthtime",
+    ".mtime",
+    ".ctime",
+    ".owner(",
+    ".group(",
+    "(stat ",
+    "(stat(",
+    "stat -",
+    "ls -l",
+    "ls -i",
+    "ls -s",
+    "ls -al",
+    "ls -la",
+    "date -r",
+    "date --reference",
+    "date -u -r",
+    "du -",
+    "-printf",
+    "-newermt",
+    "-user ",
+    "-uid ",
+    "-group ",
+    "-gid ",
+    "-links ",
+    "-inum ",
+];
+
+/// Whether `text`, a source or a word, asks for more of a file than its content and kind.
+#[must_use]
+pub fn asks_for_times(text: &[u8]) -> bool {
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    ASKS.iter().any(|part| {
+        memchr::memmem::find_iter(text, part).any(|at| {
+            let first = part.as_bytes().first();
+            !is_letter(first) || !is_letter(at.checked_sub(1).and_then(|before| text.get(before)))
+        })
+    })
 }
 
 /// The first of `words` that names an inherited descriptor by path (`<(…)` becomes `/dev/fd/63`). Standard input,
@@ -147,6 +229,9 @@ mod tests {
             ("tar xf x", false),
             ("find . -printf x", true),
             ("find . -name x", false),
+            ("diff -ru a b", true),
+            ("diff a b", false),
+            ("date -r a", true),
             ("rsync a b", true),
             ("cp -a a b", true),
             ("cp a b", false),

@@ -6,8 +6,9 @@ use crate::digest::Digest;
 use crate::record::Places;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,6 +110,19 @@ impl Request {
         let search = NameSearch::new(self.environment.iter().map(|(name, _)| name.as_bytes()));
         self.stdin = StdinPart::Content(digest);
         self.stdin_mentions = search.search_open(file, offset);
+    }
+
+    /// The working directory by the name that shells know it by, where links make that another one: it decides what
+    /// `pwd` prints and where `cd ..` leads.
+    #[must_use]
+    pub fn logical_directory(&self) -> Option<&OsStr> {
+        let pwd = self.environment.iter().find(|(name, _)| name == "PWD").map(|(_, value)| value)?;
+        if pwd == self.directory.as_os_str() || !Path::new(pwd).is_absolute() {
+            return None;
+        }
+        let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        let same = id(Path::new(pwd)).is_some_and(|named| id(&self.directory) == Some(named));
+        same.then_some(pwd)
     }
 
     /// A call that declares nothing. `directory` is the working directory, absolute; `environment` what the child gets.

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::exec::{Spec, Stdin, Trace, WatchMode};
 use crate::hash::capture::{self, Captured};
 use crate::hash::request::{Request, StdinPart};
-use crate::record::{Observation, Termination, Timestamp};
+use crate::record::{Observation, Termination};
 
 /// What a command did.
 #[derive(Debug)]
@@ -30,12 +30,12 @@ pub struct Audit {
 /// # Errors
 /// When it cannot be watched or started; then nothing has run.
 pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Audit> {
-    let captured = capture::capture(request, context.recall, Timestamp::now())?;
+    let captured = capture::capture(request, context.recall)?;
     let stdin = StdinAtStart::look(context.stdin);
     let declared = Declared::new(request, policy)?;
     let started = file_clock();
-    let mut tee = Tee::new(None, b"");
-    let mut watcher = Watcher::new(&request.places.root, started);
+    let mut tee = Tee::new(None, b"", &[]);
+    let mut watcher = Watcher::new(&request.places.root, &captured, started);
     let unobserved: Vec<_> = context.store.map(|store| store.directory().to_path_buf()).into_iter().collect();
     let followed = observe::followed(&captured);
     let spec = Spec {

@@ -3,14 +3,15 @@
 //! Knows nothing of how a run is recorded.
 
 use super::event::Event;
-use super::look_up::{self, Found, Holding};
+use super::hit::{self, Holding};
+use super::look_up::{self, Found};
 use super::policy::{Mode, Policy};
 use super::reason::{Bypass, NotKept, Outcome};
 use super::stdin::GivenStdin;
 use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of};
 use crate::digest::{DIGEST_LENGTH, Key, RequestId};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{Recorder, Spec, Stdin, Unwatched, WatchMode, Witness};
+use crate::exec::{Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
 use crate::hash::look::Present;
 use crate::hash::request::{Request, StdinPart};
@@ -80,7 +81,7 @@ impl Call<'_> {
                 // Where no thread can be had, the store is made ready when it is asked.
                 thread::Builder::new().spawn_scoped(scope, || store.prepare(Next::Find)).ok()
             });
-            let answer = self.capture_and_answer(request, store, &recall, watch, (now, looks_up), why);
+            let answer = self.capture_and_answer(request, store, &recall, watch, looks_up, why);
             recall.settle();
             if let Some(Some(ahead)) = ahead {
                 // One that died has made nothing ready.
@@ -96,10 +97,10 @@ impl Call<'_> {
         store: &dyn Store,
         recall: &Noting<'_>,
         watch: WatchMode,
-        (now, looks_up): (Timestamp, bool),
+        looks_up: bool,
         mut why: Option<Miss>,
     ) -> Result<Answer> {
-        let captured = capture::capture(request, recall, now)?;
+        let captured = capture::capture(request, recall)?;
         if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), self.policy)
         {
             return self.bypass_or_refuse(request, bypass);
@@ -151,7 +152,7 @@ impl Call<'_> {
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(candidate, stale) => {
                 let holding = Holding { candidate: *candidate, stale, newest };
-                look_up::replay(self.context, store, request, key, self.policy, holding)
+                hit::replay(self.context, store, request, key, self.policy, holding)
             }
             Found::Miss(miss) => Ok(Err(miss)),
         }
@@ -318,7 +319,7 @@ impl Recorder for Nothing {
 }
 
 impl Witness for Nothing {
-    fn about_to_look(&mut self, _: &Path) {}
+    fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
     fn about_to_list(&mut self, _: &Path) {}
     fn about_to_change(&mut self, _: &Path) {}
 }

@@ -91,8 +91,9 @@ pub(super) fn run(
     };
     let recording = claim.is_some();
     keeping.declared.before(recording && call.policy.clean_outputs, store.directory())?;
-    let mut tee = Tee::new(recording.then_some(store), request.places.root.as_os_str().as_bytes());
-    let mut watcher = Watcher::new(&request.places.root, keeping.file_started);
+    let root = request.places.root.as_os_str().as_bytes();
+    let mut tee = Tee::new(recording.then_some(store), root, &captured.environment);
+    let mut watcher = Watcher::new(&request.places.root, captured, keeping.file_started);
     let unobserved = [store.directory().to_path_buf()];
     let followed = observe::followed(captured);
     let spec = Spec {
@@ -280,6 +281,13 @@ impl Keeping<'_> {
         if streams.contains_root || collected.contains_root {
             let root = self.request.places.root.as_os_str().as_bytes().to_vec();
             observations.push((Observation::Root(root), None));
+        }
+        for (name, _) in streams.places.iter().filter(|(_, found)| *found) {
+            let known = self.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
+            let place = observe::variable(&self.captured.environment, name, &self.secret);
+            if !known && !observations.iter().any(|(seen, _)| *seen == place) {
+                observations.push((place, None));
+            }
         }
         let Collected { tree, evidence, .. } = collected;
         let tree = Some(tree).filter(|tree| !tree.entries().is_empty());

@@ -7,6 +7,7 @@ mod beside;
 mod call;
 mod declared;
 mod event;
+mod hit;
 mod keep;
 mod look_up;
 mod observe;
@@ -123,10 +124,10 @@ pub fn check(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         return Ok(Checked::Bypass(Bypass::Off));
     }
     if policy.watching != Watching::Off {
-        return look_up::check(context, request, policy);
+        return hit::check(context, request, policy);
     }
     match declared_only(context, request, policy, Unwatched::Off)? {
-        Ok(request) => look_up::check(context, &request, policy),
+        Ok(request) => hit::check(context, &request, policy),
         Err(bypass) => Ok(Checked::Bypass(bypass)),
     }
 }

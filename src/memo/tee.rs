@@ -3,10 +3,13 @@
 //! A store that fails stops the taking-down, never the run.
 
 use crate::exec::Recorder;
+use crate::hash::environment;
 use crate::record::{Content, Stream, StreamOrder};
 use crate::store::{BlobWriter, Store};
 use memchr::memmem::Finder;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 /// More changes from one stream to the other than this are not worth their memory.
 const MOST_CHUNKS: usize = 1 << 20;
@@ -18,6 +21,8 @@ pub(super) struct Streams {
     pub(super) stderr: Content,
     pub(super) order: StreamOrder,
     pub(super) contains_root: bool,
+    /// Names of variables whose values are places, and whether such a place is in what came.
+    pub(super) places: Vec<(&'static str, bool)>,
 }
 
 /// Takes down two streams.
@@ -27,6 +32,7 @@ pub(super) struct Tee<'a> {
     stderr: Side,
     order: StreamOrder,
     search: RootSearch,
+    places: Vec<(&'static str, RootSearch)>,
     trouble: Option<String>,
 }
 
@@ -34,12 +40,25 @@ pub(super) struct Tee<'a> {
 struct Side {
     writer: Option<Box<dyn BlobWriter>>,
     search: SearchState,
+    places: [SearchState; 2],
 }
 
 impl<'a> Tee<'a> {
-    /// Writes to `store`; takes nothing down without one. `root` is looked for in what comes.
-    pub(super) fn new(store: Option<&'a dyn Store>, root: &[u8]) -> Self {
+    /// Writes to `store`; takes nothing down without one. `root`, and the places that HOME and TMPDIR of `environment` name,
+    /// are looked for in what comes.
+    pub(super) fn new(
+        store: Option<&'a dyn Store>,
+        root: &[u8],
+        environment: &[(OsString, OsString)],
+    ) -> Self {
+        let place = |name: &'static str, otherwise: &str| {
+            let value = environment::lookup(environment, OsStr::new(name));
+            let place =
+                value.map_or_else(|| otherwise.as_bytes().to_vec(), |value| value.as_bytes().to_vec());
+            (name, RootSearch::new(&place))
+        };
         Self {
+            places: vec![place("HOME", ""), place("TMPDIR", "/tmp")],
             store,
             stdout: Side::default(),
             stderr: Side::default(),
@@ -59,6 +78,13 @@ impl<'a> Tee<'a> {
         }
         let Some(store) = self.store else { return Err("nothing was taken down".to_owned()) };
         let contains_root = self.stdout.search.found || self.stderr.search.found;
+        let found = |number: usize| {
+            [&self.stdout, &self.stderr]
+                .iter()
+                .any(|side| side.places.get(number).is_some_and(|state| state.found))
+        };
+        let places =
+            self.places.iter().enumerate().map(|(number, (name, _))| (*name, found(number))).collect();
         let finish = |side: Side| {
             let writer = side.writer.map_or_else(|| store.write(), Ok);
             writer.and_then(BlobWriter::finish).map_err(|error| error.to_string())
@@ -68,15 +94,16 @@ impl<'a> Tee<'a> {
             stderr: finish(self.stderr)?,
             order: self.order,
             contains_root,
+            places,
         })
     }
 
-    /// Hands what came to the writer of its stream, by `write`.
+    /// Hands what came to the writer of its stream, by `write`, which also gets a place to show it for the searches.
     fn take(
         &mut self,
         stream: Stream,
         length: usize,
-        write: impl FnOnce(&RootSearch, &mut SearchState, &mut dyn BlobWriter) -> io::Result<()>,
+        write: impl FnOnce(&mut dyn FnMut(&[u8]), &mut dyn BlobWriter) -> io::Result<()>,
     ) -> Result<(), String> {
         let Some(store) = self.store else { return Ok(()) };
         let side = match stream {
@@ -87,8 +114,13 @@ impl<'a> Tee<'a> {
             Some(writer) => writer,
             None => side.writer.insert(store.write().map_err(|error| error.to_string())?),
         };
-        write(&self.search, &mut side.search, writer.as_mut())
-            .map_err(|error| format!("cannot record its output: {error}"))?;
+        let mut look = |bytes: &[u8]| {
+            self.search.look(&mut side.search, bytes);
+            for ((_, search), state) in self.places.iter().zip(&mut side.places) {
+                search.look(state, bytes);
+            }
+        };
+        write(&mut look, writer.as_mut()).map_err(|error| format!("cannot record its output: {error}"))?;
         self.order.push(stream, u64::try_from(length).unwrap_or(u64::MAX));
         if self.order.chunks().len() > MOST_CHUNKS {
             return Err("its two streams alternate too often".to_owned());
@@ -109,8 +141,8 @@ impl<'a> Tee<'a> {
 impl Recorder for Tee<'_> {
     fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
         if self.trouble.is_none() {
-            let taken = self.take(stream, bytes.len(), |search, state, writer| {
-                search.look(state, bytes);
+            let taken = self.take(stream, bytes.len(), |look, writer| {
+                look(bytes);
                 writer.write_all(bytes)
             });
             self.taken(taken);
@@ -119,8 +151,8 @@ impl Recorder for Tee<'_> {
 
     fn buffer(&mut self, stream: Stream, buffer: &mut Vec<u8>, length: usize) {
         if self.trouble.is_none() {
-            let taken = self.take(stream, length, |search, state, writer| {
-                search.look(state, buffer.get(..length).unwrap_or_default());
+            let taken = self.take(stream, length, |look, writer| {
+                look(buffer.get(..length).unwrap_or_default());
                 writer.write_buffer(buffer, length)
             });
             self.taken(taken);

@@ -1,6 +1,7 @@
 //! The immutable record of one run.
 
-use super::observation::{Observation, Timestamp};
+use super::evidence::Timestamp;
+use super::observation::Observation;
 use super::path::StoredPath;
 use super::stream::{Content, StreamOrder};
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};

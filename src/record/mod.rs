@@ -3,15 +3,19 @@
 //! Knows nothing of how they are found (`hash`, `exec`), kept (`store`) or shown (`ui`).
 
 mod commit;
+mod evidence;
 mod observation;
 mod output;
 mod path;
 mod recall;
+mod state;
 mod stream;
 
 pub use commit::{Commit, Coverage, Replay, Resources, SourceFile, Termination};
-pub use observation::{Evidence, FileState, FoundProgram, Observation, StdinUse, Timestamp};
+pub use evidence::{Evidence, Timestamp};
+pub use observation::{FoundProgram, Observation, StdinUse};
 pub use output::{MODE_BITS, OutputEntry, OutputKind, OutputTree};
 pub use path::{Base, Places, StoredPath};
 pub use recall::Recall;
+pub use state::FileState;
 pub use stream::{Chunk, Content, Stream, StreamOrder};

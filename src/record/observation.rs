@@ -1,143 +1,12 @@
-//! What a run was seen to depend on, and the evidence by which that is found unchanged at no cost.
+//! What a run was seen to depend on.
 //!
 //! Knows nothing of how a run is watched or how an observation is checked.
 
+use super::evidence::Timestamp;
 use super::path::StoredPath;
+use super::state::FileState;
 use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Nanoseconds since the beginning of 1970, UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(pub i64);
-
-impl Timestamp {
-    /// The present moment by the system's clock, which may jump.
-    #[must_use]
-    pub fn now() -> Self {
-        match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => Self(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)),
-            Err(before) => Self(-i64::try_from(before.duration().as_nanos()).unwrap_or(i64::MAX)),
-        }
-    }
-
-    /// A moment given as whole seconds and nanoseconds, as `stat` tells it.
-    #[must_use]
-    pub const fn from_parts(seconds: i64, nanoseconds: i64) -> Self {
-        Self(seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds))
-    }
-}
-
-impl Encode for Timestamp {
-    fn encode(&self, to: &mut Encoder) {
-        to.signed(self.0);
-    }
-}
-
-impl Decode for Timestamp {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        from.signed().map(Self)
-    }
-}
-
-/// What `stat` said of a file when its content was read. The same evidence later means the same
-/// content, provided that its times were old enough when it was taken (git's rule for racily clean
-/// entries): evidence too young is not kept at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Evidence {
-    /// Device number.
-    pub device: u64,
-    /// Inode number.
-    pub inode: u64,
-    /// Size in bytes.
-    pub size: u64,
-    /// Kind and permission bits.
-    pub mode: u32,
-    /// Time of the last change of content.
-    pub modified: Timestamp,
-    /// Time of the last change of content or inode.
-    pub changed: Timestamp,
-}
-
-impl Evidence {
-    /// The evidence that `metadata` gives.
-    #[must_use]
-    pub fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            mode: metadata.mode(),
-            modified: Timestamp::from_parts(metadata.mtime(), metadata.mtime_nsec()),
-            changed: Timestamp::from_parts(metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-impl Encode for Evidence {
-    fn encode(&self, to: &mut Encoder) {
-        to.unsigned(self.device).unsigned(self.inode).unsigned(self.size);
-        to.unsigned(u64::from(self.mode)).value(&self.modified).value(&self.changed);
-    }
-}
-
-impl Decode for Evidence {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            device: from.unsigned()?,
-            inode: from.unsigned()?,
-            size: from.unsigned()?,
-            mode: from.unsigned32()?,
-            modified: Timestamp::decode(from)?,
-            changed: Timestamp::decode(from)?,
-        })
-    }
-}
-
-/// What is found at a path, as far as it can decide what a command does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileState {
-    /// Nothing.
-    Absent,
-    /// A regular file.
-    File {
-        /// All permission bits, set-id and sticky included.
-        mode: u32,
-        /// Its content.
-        digest: Digest,
-    },
-    /// A regular file too large to be digested for a mere look.
-    LargeFile {
-        /// All permission bits.
-        mode: u32,
-        /// Size in bytes.
-        size: u64,
-        /// Time of the last change.
-        modified: Timestamp,
-    },
-    /// A directory.
-    Directory {
-        /// All permission bits.
-        mode: u32,
-    },
-    /// A symbolic link, looked at as a link.
-    Symlink {
-        /// Its text.
-        text: Vec<u8>,
-    },
-    /// A socket, FIFO or device.
-    Special {
-        /// Kind and permission bits.
-        mode: u32,
-    },
-    /// Something that cannot be looked at (no permission, a loop of links).
-    Unreadable {
-        /// The system's error number.
-        errno: i32,
-    },
-}
 
 /// How a run used its standard input, when that was a regular file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -285,43 +154,6 @@ pub enum Observation {
     Superuser(bool),
     /// The absolute path of the root, which the result contains.
     Root(Vec<u8>),
-}
-
-impl Encode for FileState {
-    fn encode(&self, to: &mut Encoder) {
-        match self {
-            Self::Absent => to.unsigned(0),
-            Self::File { mode, digest } => to.unsigned(1).unsigned(u64::from(*mode)).digest(digest),
-            Self::LargeFile { mode, size, modified } => {
-                to.unsigned(2).unsigned(u64::from(*mode)).unsigned(*size).value(modified)
-            }
-            Self::Directory { mode } => to.unsigned(3).unsigned(u64::from(*mode)),
-            Self::Symlink { text } => to.unsigned(4).bytes(text),
-            Self::Special { mode } => to.unsigned(5).unsigned(u64::from(*mode)),
-            Self::Unreadable { errno } => to.unsigned(6).signed(i64::from(*errno)),
-        };
-    }
-}
-
-impl Decode for FileState {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(match from.unsigned()? {
-            0 => Self::Absent,
-            1 => Self::File { mode: from.unsigned32()?, digest: from.digest()? },
-            2 => Self::LargeFile {
-                mode: from.unsigned32()?,
-                size: from.unsigned()?,
-                modified: Timestamp::decode(from)?,
-            },
-            3 => Self::Directory { mode: from.unsigned32()? },
-            4 => Self::Symlink { text: from.bytes()?.to_vec() },
-            5 => Self::Special { mode: from.unsigned32()? },
-            6 => Self::Unreadable {
-                errno: i32::try_from(from.signed()?).map_err(|_| DecodeError::NotCanonical)?,
-            },
-            tag => return Err(DecodeError::UnknownTag(tag)),
-        })
-    }
 }
 
 impl Encode for StdinUse {

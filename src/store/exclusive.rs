@@ -1,17 +1,14 @@
 //! Deleting: the only type that can, with the store's lock held exclusively, in short batches.
 //!
-//! Order of deleting: hot entry, row, blobs. Whether a blob is needed is found by reachability: from all rows, and
-//! from what living processes have put in place and not yet recorded.
+//! Order of deleting: hot entry, row, blobs.
 
 use super::blobs::Stored;
-use super::flat::{self, Area};
-use super::index::State;
+use super::flat::Area;
 use super::layout::{digest_of, remove_file};
 use super::local::LocalStore;
 use super::lock::ExclusiveGuard;
-use super::pending::{PENDING_PREFIX, pending_of_all};
-use super::plan::Short;
-use crate::digest::{BlobId, CommitId, Key};
+use super::pending::PENDING_PREFIX;
+use crate::digest::{BlobId, CommitId};
 use crate::error::{Error, Result};
 use crate::record::Timestamp;
 use std::collections::HashSet;
@@ -25,8 +22,11 @@ use std::time::{Duration, Instant};
 /// The lock is let go after this at the latest, but for one small step.
 const LONGEST_HOLD: Duration = Duration::from_millis(40);
 
-/// Rows that are deleted in one transaction.
-const ROWS_AT_ONCE: usize = 256;
+/// How long the database's log may become before it is written back.
+const LONGEST_LOG: u64 = 128 << 20;
+
+/// Lock files that are looked at between two looks at the clock.
+const FILES_AT_ONCE: usize = 256;
 
 /// A store whose contents may be deleted. Nothing is locked between its batches.
 #[derive(Debug)]
@@ -63,32 +63,6 @@ pub struct Progress {
 /// Is told how far a long work is.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress);
 
-/// What must not be deleted.
-#[derive(Debug, Default)]
-pub(super) struct Roots {
-    blobs: Vec<Short>,
-    keys: Vec<Short>,
-    /// What came after the rows were read.
-    late: HashSet<Short>,
-    late_keys: HashSet<Short>,
-    /// The last row that was read.
-    after: i64,
-    /// How often commits had got back what they had lost when the rows were read.
-    revived: i64,
-}
-
-impl Roots {
-    fn has(&self, blob: &BlobId) -> bool {
-        let short = Short::of(blob);
-        self.blobs.binary_search(&short).is_ok() || self.late.contains(&short)
-    }
-
-    fn has_key(&self, key: &Key) -> bool {
-        let short = Short::of(&BlobId(key.0));
-        self.keys.binary_search(&short).is_ok() || self.late_keys.contains(&short)
-    }
-}
-
 impl LocalStore {
     /// The right to delete.
     ///
@@ -98,6 +72,15 @@ impl LocalStore {
         self.ready()?;
         drop(self.blobs.lock.exclusive()?);
         Ok(ExclusiveStore { store: self })
+    }
+
+    /// Writes the database's log back if it has become long: all of it lies on the disk besides what is deleted.
+    pub(super) fn bound_log(&self) -> Result<()> {
+        let log = self.layout().root().join("meta.db-wal");
+        if fs::metadata(log).is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
+            self.with_index(|index| index.checkpoint())?;
+        }
+        Ok(())
     }
 }
 
@@ -113,12 +96,12 @@ impl ExclusiveStore<'_> {
             blobs.extend(found.into_iter().flat_map(|listed| listed.brief.blobs));
         }
         let mut dropped = Dropped::default();
-        self.drop_rows(ids, None, &mut dropped, progress)?;
+        self.remove_ids(ids, &mut dropped, progress)?;
         let mut roots = self.roots()?;
         let files: Vec<Stored> = blobs.iter().flat_map(|blob| self.files_of(blob)).collect();
         self.drop_blobs(files, &mut roots, &mut dropped)?;
         self.store.with_index(|index| index.lose_blobs(dropped.blobs, dropped.bytes))?;
-        while self.store.with_index(|index| index.prune(1000))? {}
+        self.prune(&roots)?;
         Ok(dropped)
     }
 
@@ -132,47 +115,6 @@ impl ExclusiveStore<'_> {
         [false, true].into_iter().filter_map(look).collect()
     }
 
-    /// Deletes rows, or, with a state, marks them with it; their hot entries first.
-    pub(super) fn drop_rows(
-        &self,
-        ids: &[CommitId],
-        state: Option<State>,
-        dropped: &mut Dropped,
-        progress: OnProgress<'_>,
-    ) -> Result<()> {
-        let mut parts = ids.chunks(ROWS_AT_ONCE);
-        let mut done = 0;
-        self.in_batches(|proof, _| {
-            let Some(part) = parts.next() else {
-                return Ok(false);
-            };
-            self.drop_some_rows(part, state, dropped, proof)?;
-            done += part.len() as u64;
-            progress(Progress { step: "dropping commits", done, total: ids.len() as u64 });
-            Ok(true)
-        })
-    }
-
-    fn drop_some_rows(
-        &self,
-        ids: &[CommitId],
-        state: Option<State>,
-        dropped: &mut Dropped,
-        _proof: &ExclusiveGuard,
-    ) -> Result<()> {
-        for id in ids {
-            if let Some(key) = self.store.with_index(|index| index.key_of(id))? {
-                flat::remove(self.store.layout(), Area::Keys, &key.0)?;
-            }
-        }
-        let Some(state) = state else {
-            dropped.commits += self.store.with_index(|index| index.delete(ids))?;
-            return Ok(());
-        };
-        dropped.evicted += ids.len() as u64;
-        self.store.with_index(|index| index.mark(ids, state))
-    }
-
     /// Runs `step` with the lock held until it says that nothing is left; the lock is let go again and again, so
     /// that nobody waits for long. `step` is told whether it is the first since the lock was taken: whatever it
     /// learned before may be otherwise now.
@@ -183,112 +125,21 @@ impl ExclusiveStore<'_> {
         loop {
             let guard = self.store.blobs.lock.exclusive()?;
             let begun = Instant::now();
-            let mut first = true;
-            while first || begun.elapsed() < LONGEST_HOLD {
+            let (mut first, mut last) = (true, Duration::ZERO);
+            // The next step will take about as long as the last.
+            while first || begun.elapsed() + last < LONGEST_HOLD {
+                let before = begun.elapsed();
                 if !step(&guard, first)? {
                     return Ok(());
                 }
                 first = false;
+                last = begun.elapsed().saturating_sub(before);
             }
             drop(guard);
+            self.store.bound_log()?;
             // The kernel would give the lock back to us before it wakes who waits.
             thread::sleep(Duration::from_millis(1));
         }
-    }
-
-    /// Everything that the rows need now. An error is never taken for an empty store.
-    pub(super) fn roots(&self) -> Result<Roots> {
-        let mut roots = Roots::default();
-        self.store.with_index(|index| {
-            // Asked first: what is revived between the two is read twice.
-            roots.revived = index.revived()?;
-            index.each_brief(0, |brief| {
-                roots.blobs.extend(brief.blobs.iter().map(Short::of));
-                roots.keys.push(Short::of(&BlobId(brief.key.0)));
-                roots.after = brief.sequence;
-            })
-        })?;
-        roots.blobs.sort_unstable();
-        roots.blobs.dedup();
-        roots.keys.sort_unstable();
-        roots.keys.dedup();
-        Ok(roots)
-    }
-
-    /// Adds what was recorded or put in place since; true for as long as the lock is held.
-    fn refresh(&self, roots: &mut Roots, proof: &ExclusiveGuard) -> Result<()> {
-        if self.store.with_index(|index| index.revived())? != roots.revived {
-            let (late, late_keys) = (std::mem::take(&mut roots.late), std::mem::take(&mut roots.late_keys));
-            *roots = self.roots()?;
-            (roots.late, roots.late_keys) = (late, late_keys);
-        }
-        let after = roots.after;
-        self.store.with_index(|index| {
-            index.each_brief(after, |brief| {
-                roots.late.extend(brief.blobs.iter().map(Short::of));
-                roots.late_keys.insert(Short::of(&BlobId(brief.key.0)));
-                roots.after = brief.sequence;
-            })
-        })?;
-        let pending = pending_of_all(self.store.layout(), proof)?;
-        roots.late.extend(pending.iter().map(Short::of));
-        Ok(())
-    }
-
-    /// Deletes those files of blobs that no root needs.
-    pub(super) fn drop_blobs(
-        &self,
-        files: Vec<Stored>,
-        roots: &mut Roots,
-        dropped: &mut Dropped,
-    ) -> Result<()> {
-        let mut files: std::collections::VecDeque<Stored> =
-            files.into_iter().filter(|stored| !roots.has(&stored.blob)).collect();
-        if files.is_empty() {
-            return Ok(());
-        }
-        self.in_batches(|proof, first| {
-            if first {
-                self.refresh(roots, proof)?;
-            }
-            for stored in files.drain(..files.len().min(ROWS_AT_ONCE)) {
-                if !roots.has(&stored.blob) && remove_file(&self.store.blobs.path_of(&stored))? {
-                    dropped.blobs += 1;
-                    dropped.bytes += stored.bytes;
-                }
-            }
-            Ok(!files.is_empty())
-        })
-    }
-
-    /// Deletes hot entries of keys that have no commit any more, and captures that are older than `oldest`.
-    pub(super) fn drop_hot(&self, roots: &mut Roots, oldest: Timestamp) -> Result<()> {
-        let layout = self.store.layout();
-        let mut keys = Vec::new();
-        each_flat(layout, Area::Keys, |digest, _| {
-            if !roots.has_key(&Key(digest)) {
-                keys.push(Key(digest));
-            }
-        })?;
-        let mut captures = Vec::new();
-        each_flat(layout, Area::Captures, |digest, path| {
-            if modified(path).is_some_and(|time| time < oldest) {
-                captures.push(digest);
-            }
-        })?;
-        let mut keys = keys.into_iter();
-        self.in_batches(|proof, first| {
-            if first {
-                self.refresh(roots, proof)?;
-            }
-            for key in keys.by_ref().take(ROWS_AT_ONCE) {
-                if !roots.has_key(&key) {
-                    flat::remove(layout, Area::Keys, &key.0)?;
-                }
-            }
-            Ok(keys.len() > 0)
-        })?;
-        captures.iter().try_for_each(|capture| flat::remove(layout, Area::Captures, capture))
     }
 
     /// Deletes temporary files that nobody writes any more: last changed before `oldest` and not locked.
@@ -313,7 +164,7 @@ impl ExclusiveStore<'_> {
         let files = listed(&self.store.layout().locks())?;
         let mut files = files.into_iter();
         self.in_batches(|_proof, _| {
-            for path in files.by_ref().take(ROWS_AT_ONCE) {
+            for path in files.by_ref().take(FILES_AT_ONCE) {
                 let of_key = path
                     .file_name()
                     .and_then(|name| name.to_str())
@@ -375,7 +226,7 @@ pub(super) fn listed(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
     }
 }
 
-fn modified(path: &Path) -> Option<Timestamp> {
+pub(super) fn modified(path: &Path) -> Option<Timestamp> {
     let metadata = fs::symlink_metadata(path).ok()?;
     Some(Timestamp::from_parts(metadata.mtime(), metadata.mtime_nsec()))
 }

@@ -98,6 +98,19 @@ pub struct Report {
 }
 
 impl LocalStore {
+    /// Gives the owner of the store back the rights that its files should have, so that it can be checked and repaired. A
+    /// store of a newer format, or of somebody else, stays as it is.
+    ///
+    /// # Errors
+    /// When a mode cannot be changed, or the format cannot be read.
+    pub fn regain(&self) -> Result<()> {
+        self.layout().regain(true)?;
+        if self.layout().stated_format()?.is_some_and(|format| format > FORMAT) {
+            return Ok(());
+        }
+        self.layout().regain(false)
+    }
+
     /// Checks everything; with `quick` the contents of blobs and of rows are not read, only their sizes and proofs.
     /// Changes nothing. Meant for a store that nobody is writing: what is recorded meanwhile may show as an orphan.
     ///
@@ -384,7 +397,7 @@ impl ExclusiveStore<'_> {
         }
         commits.sort_unstable();
         commits.dedup();
-        self.drop_rows(&commits, Some(State::DISTRUSTED), &mut super::Dropped::default(), &mut |_| {})?;
+        self.mark_rows(&commits, State::DISTRUSTED, &mut super::Dropped::default(), &mut |_| {})?;
         store.write_index(|index| index.delete_untrue(&rows))
     }
 

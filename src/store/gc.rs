@@ -1,14 +1,15 @@
 //! Collection: plan, show, apply. The plan says which commits go; applying it also deletes whatever no commit needs,
 //! compresses large blobs, and tidies up.
 
-use super::blobs::{Blobs, Stored};
+use super::blobs::{Blobs, SMALL, Stored};
 use super::clock::{Clock, DAY};
 use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
 use super::index::State;
 use super::leftovers;
 use super::local::LocalStore;
-use super::plan::{self, DEFAULT_AGE, Held, Plan, Policy, Short};
-use crate::digest::CommitId;
+use super::plan::{self, DEFAULT_AGE, Plan, Policy, Short};
+use super::roots::Roots;
+use super::sweep::on_all_cores;
 use crate::error::{Kind, Result};
 use crate::record::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,12 @@ const FILLED: (u64, u64) = (9, 10);
 
 /// Between two attempts to come below the cap pass at least ten minutes, in nanoseconds.
 const TRIM_PAUSE: u64 = 600_000_000_000;
+
+/// Directories of blobs that are looked through at once.
+const FANS_AT_ONCE: usize = 64;
+
+/// Pages of the database that are given back in one transaction.
+const PAGES_AT_ONCE: u32 = 4000;
 
 impl LocalStore {
     /// What `policy` would drop at the time `now`. Ages are counted to a time that is believed: a clock that jumped
@@ -40,25 +47,20 @@ impl LocalStore {
             .into_iter()
             .map(|(sequence, _)| sequence)
             .collect();
-        let mut commits = Vec::new();
-        self.with_index(|index| {
-            index.each_brief(0, |brief| {
-                commits.push(Held {
-                    id: brief.id,
-                    sequence: brief.sequence,
-                    used: brief.used,
-                    keep: keep.contains(&brief.sequence),
-                    blobs: brief.blobs.iter().map(Short::of).collect(),
-                });
-            })
+        let (mut commits, roots) = self.survey()?;
+        for commit in commits.iter_mut().filter(|commit| keep.contains(&commit.sequence)) {
+            commit.keep = true;
+        }
+        let fans = on_all_cores(&self.blobs.fans()?.0, |fan| {
+            let blobs = Blobs::fan(fan)?.blobs;
+            Ok(blobs.iter().map(|stored| (Short::of(&stored.blob), stored.bytes)).collect::<Vec<_>>())
         })?;
         let mut sizes: HashMap<Short, u64> = HashMap::new();
-        for fan in self.blobs.fans()?.0 {
-            for stored in Blobs::fan(&fan)?.blobs {
-                *sizes.entry(Short::of(&stored.blob)).or_default() += stored.bytes;
-            }
+        for (blob, bytes) in fans.into_iter().flatten() {
+            *sizes.entry(blob).or_default() += bytes;
         }
-        Ok(Plan { leftovers, ..plan::plan(&commits, &sizes, policy, reference) })
+        let plan = plan::plan(&commits, &sizes, policy, reference);
+        Ok(Plan { leftovers, ..plan.with(roots, &commits) })
     }
 
     /// Drops results beyond the store's cap, after a run, if there is a cap and the store is beyond it.
@@ -110,20 +112,20 @@ impl ExclusiveStore<'_> {
             store.with_index(|_| Ok(()))?;
         }
         let reference = store.look_at_time(now)?.reference(now);
-        self.drop_rows(&plan.remove, None, &mut dropped, progress)?;
-        let evict: &[CommitId] = &plan.evict;
-        self.drop_rows(evict, Some(State::EVICTED), &mut dropped, progress)?;
-        let mut roots = self.roots()?;
+        store.with_index(|index| index.widen())?;
+        let mut roots = self.carry_out(plan, &mut dropped, progress)?;
         self.drop_hot(&mut roots, Timestamp(reference.0.saturating_sub(DEFAULT_AGE)))?;
         let (mut blobs, mut stored_bytes) = (0, 0);
         let fans = store.blobs.fans()?.0;
-        for (done, fan) in fans.iter().enumerate() {
-            progress(Progress { step: "sweeping", done: done as u64, total: fans.len() as u64 });
-            let files = Blobs::fan(fan)?.blobs;
+        for (done, some) in fans.chunks(FANS_AT_ONCE).enumerate() {
+            let done = (done * FANS_AT_ONCE) as u64;
+            progress(Progress { step: "sweeping", done, total: fans.len() as u64 });
+            let files = on_all_cores(some, |fan| Ok(Blobs::fan(fan)?.blobs))?;
+            let files: Vec<Stored> = files.into_iter().flatten().collect();
             let bytes: u64 = files.iter().map(|stored| stored.bytes).sum();
             let (count, before) = (files.len() as u64, dropped);
             let large: Vec<Stored> = if compress {
-                files.iter().filter(|stored| !stored.packed).cloned().collect()
+                files.iter().filter(|stored| !stored.packed && stored.bytes > SMALL as u64).cloned().collect()
             } else {
                 Vec::new()
             };
@@ -139,11 +141,29 @@ impl ExclusiveStore<'_> {
         self.drop_leftovers(&plan.leftovers, reference)?;
         let old = Timestamp(reference.0.saturating_sub(DEFAULT_AGE));
         store.with_index(|index| index.forget_missed(old))?;
-        while store.with_index(|index| index.prune(1000))? {}
-        store.with_index(|index| index.recount(blobs, stored_bytes))?;
-        while store.with_index(|index| index.shrink(1000))? {}
+        self.prune(&roots)?;
+        store.with_index(|index| index.set_right(roots.drift(), blobs, stored_bytes))?;
+        while store.with_index(|index| index.shrink(PAGES_AT_ONCE))? {
+            store.bound_log()?;
+        }
         store.with_index(|index| index.checkpoint())?;
         Ok(dropped)
+    }
+
+    /// Drops the commits and results of a plan; tells what the rest needs.
+    fn carry_out(&self, plan: &Plan, dropped: &mut Dropped, progress: OnProgress<'_>) -> Result<Roots> {
+        let made = plan.as_made().filter(|(_, roots)| roots.are_of(self.store));
+        let mut as_planned = made.is_some();
+        if let Some((named, _)) = made {
+            as_planned &= self.remove_rows(named, dropped, progress)?;
+        } else {
+            self.remove_ids(&plan.remove, dropped, progress)?;
+        }
+        self.mark_rows(&plan.evict, State::EVICTED, dropped, progress)?;
+        match made {
+            Some((_, roots)) if as_planned => Ok(roots.clone()),
+            _ => self.roots(),
+        }
     }
 
     /// Of a blob that lies there in both forms, deletes the one that is not needed: the raw one is read first.

@@ -139,7 +139,7 @@ impl Layout {
     }
 
     fn refuse_strangers(&self) -> Result<()> {
-        if fs::symlink_metadata(self.format()).is_ok() {
+        if fs::metadata(self.format()).is_ok_and(|found| found.is_file()) {
             return Ok(());
         }
         let entries = fs::read_dir(&self.root).map_err(|source| Error::io("list", &self.root, source))?;
@@ -171,18 +171,35 @@ impl Layout {
     /// The format that the store says it has; `None` where it does not say so in whole.
     pub(crate) fn stated_format(&self) -> Result<Option<u64>> {
         let path = self.format();
-        let mut text = Vec::new();
-        match fs::File::open(&path).and_then(|file| file.take(256).read_to_end(&mut text)) {
-            Ok(_) => Ok(parse_format(&text)),
+        let read = || -> io::Result<Option<Vec<u8>>> {
+            // Opening a FIFO would wait for somebody to write to it.
+            if !fs::metadata(&path)?.is_file() {
+                return Ok(None);
+            }
+            let mut text = Vec::new();
+            fs::File::open(&path)?.take(256).read_to_end(&mut text)?;
+            Ok(Some(text))
+        };
+        match read() {
+            Ok(text) => Ok(text.and_then(|text| parse_format(&text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
-            Err(error) => Err(Error::io("read", &path, error)),
+            // A link that leads to itself leads nowhere, for anybody.
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Ok(None),
+            Err(error) => Err(super::rights::without_rights(&path, error)),
         }
     }
 
-    /// Writes the FORMAT file, whatever was there.
+    /// Writes the FORMAT file, whatever was there: what is no file is set aside.
     pub(crate) fn state_format(&self, format: u64) -> Result<()> {
-        self.replace(&self.format(), format_text(format).as_bytes())
+        let path = self.format();
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
+            make_directory(&self.replaced())?;
+            let unused = |number: &u64| self.replaced().join(format!("FORMAT-{number}"));
+            let mut names = (1..u64::MAX).map(|number| unused(&number));
+            let aside = names.find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| unused(&0));
+            fs::rename(&path, aside).map_err(|source| Error::io("move", &path, source))?;
+        }
+        self.replace(&path, format_text(format).as_bytes())
     }
 
     /// Writes a file whole in place of whatever has its name.

@@ -189,11 +189,15 @@ impl LocalStore {
             None => {
                 // The database says it too.
                 let database = layout.database();
-                if database.exists()
-                    && let Ok(format) = Index::format_of(&database)
-                    && format > FORMAT
-                {
-                    return Err(self.newer(format));
+                if database.exists() {
+                    match Index::format_of(&database) {
+                        Ok(format) if format > FORMAT => return Err(self.newer(format)),
+                        // What it would have said is not known.
+                        Err(error) if error.kind() == Kind::Io(io::ErrorKind::PermissionDenied) => {
+                            return Err(error);
+                        }
+                        _ => {}
+                    }
                 }
                 layout.create()?;
                 if layout.stated_format()?.is_none() {

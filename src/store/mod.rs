@@ -25,6 +25,9 @@ mod memoizing;
 mod pending;
 mod plan;
 mod recall;
+mod rights;
+mod roots;
+mod sweep;
 
 pub use archive::Moved;
 pub use blobs::copy_file;
@@ -35,7 +38,7 @@ pub use history::{Log, Resolved, Row, Stats};
 pub use index::{Filter, Missed, StatusFilter};
 pub use leftovers::{Amount, Leftovers};
 pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
-pub use plan::{DEFAULT_AGE, Plan, Policy};
+pub use plan::{DEFAULT_AGE, Found, Plan, Policy};
 
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;

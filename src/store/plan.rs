@@ -3,8 +3,10 @@
 //! Knows nothing of files, the database, or the clock. `gc` shows the plan and carries it out.
 
 use super::clock::DAY;
+use super::index::Named;
 use super::leftovers::Leftovers;
-use crate::digest::{BlobId, CommitId};
+use super::roots::Roots;
+use crate::digest::{BlobId, CommitId, DIGEST_LENGTH, Key};
 use crate::record::Timestamp;
 use std::collections::HashMap;
 
@@ -37,6 +39,35 @@ pub struct Plan {
     pub rest: u64,
     /// What goes besides that is no commit's.
     pub leftovers: Leftovers,
+    /// What was found on the way, which makes carrying out the plan quicker.
+    pub found: Found,
+}
+
+/// What was found while a plan was made. It counts for exactly that plan: one that was changed is carried out without.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The commits to be removed, in the order of their numbers.
+    removed: Vec<Named>,
+    /// The commits to be evicted.
+    evicted: Vec<CommitId>,
+    /// What the rest needs, as it was then.
+    roots: Option<Roots>,
+}
+
+impl Plan {
+    /// The plan with what the rest needs.
+    pub(super) fn with(mut self, roots: Roots, commits: &[Held]) -> Self {
+        self.found.evicted.clone_from(&self.evict);
+        self.found.roots = Some(roots.without(&self, commits));
+        self
+    }
+
+    /// The commits to be removed and what the rest needs, if this is still the plan that was made.
+    pub(super) fn as_made(&self) -> Option<(&[Named], &Roots)> {
+        let roots = self.found.roots.as_ref()?;
+        let same = self.found.removed.iter().map(|(_, id)| id).eq(&self.remove);
+        (same && self.found.evicted == self.evict).then_some((self.found.removed.as_slice(), roots))
+    }
 }
 
 /// A blob's name, short: two blobs with one short name are kept or dropped together, which errs on the safe side.
@@ -45,7 +76,16 @@ pub(crate) struct Short(u64);
 
 impl Short {
     pub(crate) fn of(blob: &BlobId) -> Self {
-        Self(u64::from_be_bytes(blob.0.as_bytes().first_chunk().copied().unwrap_or_default()))
+        Self::of_bytes(blob.0.as_bytes())
+    }
+
+    /// Of a key's digest: keys and blobs are never compared with each other.
+    pub(crate) fn of_key(key: &Key) -> Self {
+        Self::of_bytes(key.0.as_bytes())
+    }
+
+    pub(crate) fn of_bytes(bytes: &[u8; DIGEST_LENGTH]) -> Self {
+        Self(u64::from_be_bytes(bytes.first_chunk().copied().unwrap_or_default()))
     }
 }
 
@@ -53,6 +93,7 @@ impl Short {
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) id: CommitId,
+    pub(crate) key: Short,
     pub(crate) sequence: i64,
     /// Last use.
     pub(crate) used: Timestamp,
@@ -75,6 +116,7 @@ pub(crate) fn plan(
         let age = reference.0.saturating_sub(commit.used.0);
         if !commit.keep && policy.older_than.is_some_and(|limit| age > limit) {
             plan.remove.push(commit.id);
+            plan.found.removed.push((commit.sequence, commit.id));
         } else {
             kept.push(commit);
         }
@@ -125,6 +167,7 @@ mod tests {
     fn held(n: i64, days_ago: i64, blobs: &[u64]) -> Held {
         Held {
             id: CommitId(Digest::of(&n.to_le_bytes())),
+            key: Short(n.cast_unsigned()),
             sequence: n,
             used: Timestamp(NOW.0 - days_ago * DAY),
             keep: false,

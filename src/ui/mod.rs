@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how anything is stored, hashed or run; it is handed values and words them.
 
+mod ages;
 pub mod audit;
 pub mod changes;
 pub mod colour;

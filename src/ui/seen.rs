@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of how an observation is made or tried.
 
-use super::escape;
+use super::{ages, escape};
 use crate::record::{FileState, Observation, StdinUse, StoredPath};
 use std::os::unix::ffi::OsStrExt;
 
@@ -37,7 +37,7 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         Observation::Search { .. } => "PATH leads to other programs".to_owned(),
         Observation::Network => "the network may not decide the result".to_owned(),
         Observation::TimeOrder { .. } | Observation::Around { .. } => {
-            format!("order of modification times {}", verb("changed"))
+            aged(before, after).unwrap_or_else(|| format!("order of modification times {}", verb("changed")))
         }
         Observation::Modified { path, .. } => {
             format!("times of {} {}", shown(path), verb("changed"))
@@ -94,6 +94,20 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Network => (14, Vec::new()),
         Observation::Search { .. } => (15, Vec::new()),
         Observation::Around { written, .. } => (16, written.first().map(path).unwrap_or_default()),
+    }
+}
+
+/// Which files became newer or older than others, where single ones stand out.
+fn aged(before: Option<&Observation>, after: Option<&Observation>) -> Option<String> {
+    match (before?, after?) {
+        (Observation::TimeOrder { groups: before }, Observation::TimeOrder { groups: after }) => {
+            ages::reordered(before, after)
+        }
+        (
+            Observation::Around { older: was_older, same: was_same, newer: was_newer, .. },
+            Observation::Around { older, same, newer, .. },
+        ) => ages::around([was_older, was_same, was_newer], [older, same, newer]),
+        _ => None,
     }
 }
 

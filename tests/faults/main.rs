@@ -15,6 +15,7 @@ mod kills;
 mod malformed;
 mod project;
 mod races;
+mod repairs;
 mod replays;
 mod scale;
 mod scenarios;

@@ -10,5 +10,6 @@ mod damage;
 mod history;
 mod limits;
 mod memoizing;
+mod repair;
 mod support;
 mod together;

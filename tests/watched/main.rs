@@ -10,8 +10,10 @@ mod directories;
 
 mod everyday;
 mod foretold;
+mod mechanisms;
 mod ordinary;
 mod own_source;
 mod settings;
+mod shown;
 mod traps;
 mod twin;

@@ -1,7 +1,7 @@
 //! Runs real commands. Where the state of our own process matters (closed descriptors, signals), the test
 //! binary starts itself again as a *wrapper*: a process that does nothing but run one command and end as it did.
 
-use super::{Executor, Finished, Recorder, Spec, Stdin, Unix, Unwatched, WatchMode, Witness};
+use super::{Executor, Finished, Recorder, Seen, Spec, Stdin, Unix, Unwatched, WatchMode, Witness};
 use super::{begin, raise_again};
 use crate::error::Result;
 use crate::record::{Stream, Termination};
@@ -59,7 +59,7 @@ impl Recorder for Nobody {
 }
 
 impl Witness for Nobody {
-    fn about_to_look(&mut self, _: &Path) {}
+    fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
     fn about_to_list(&mut self, _: &Path) {}
     fn about_to_change(&mut self, _path: &Path) {}
 }

@@ -4,14 +4,15 @@
 //! Knows nothing of system calls, nor of how a process is held.
 
 use super::descriptors::Inherited;
+use super::images::Images;
 use super::paths::{Found, Named, Resolver, look, upwards};
 use super::process::{as_path, to_path};
 use super::touches::Touches;
+use super::working::Working;
 use crate::exec::watch::Surroundings;
-use crate::exec::{Access, Hazard, Touched, Trace, Witness};
+use crate::exec::{Access, Hazard, Nature, Seen, Shows, Touched, Trace, Witness};
 use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,10 +21,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const HAZARDS_OF_A_KIND: usize = 8;
 /// The clock that stamps files lags behind by at most as many nanoseconds.
 const COARSE_CLOCK: i128 = 20_000_000;
-
-/// Devices that decide nothing, or cannot be observed.
-const IGNORED_DEVICES: &[&[u8]] =
-    &[b"null", b"zero", b"full", b"random", b"urandom", b"ptmx", b"stdin", b"stdout", b"stderr"];
 
 /// Whose a path's content is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,11 +63,13 @@ pub(super) enum How {
 /// Gathers what a run does.
 pub(super) struct Observer<'a> {
     witness: &'a mut dyn Witness,
-    unobserved: &'a [PathBuf],
+    pub(super) unobserved: &'a [PathBuf],
     /// The program that a version manager's shim starts in the end; `None` once it was started.
     behind_shim: Option<&'a Path>,
     entries: HashMap<Vec<u8>, Entry>,
     touches: Touches,
+    images: Images,
+    pub(super) working: Working,
     /// Directories and links of the run's own making or removal: what is below them is its own too.
     own_directories: HashSet<Vec<u8>>,
     pub(super) resolver: Resolver,
@@ -98,6 +97,8 @@ impl<'a> Observer<'a> {
             behind_shim: surroundings.behind_shim,
             entries: HashMap::new(),
             touches: Touches::new(surroundings.followed),
+            images: Images::new(),
+            working: Working::new(),
             own_directories: HashSet::new(),
             resolver: Resolver::default(),
             hazards: Vec::new(),
@@ -122,13 +123,20 @@ impl<'a> Observer<'a> {
     }
 
     /// All that was seen.
-    pub(super) fn into_trace(self) -> Trace {
+    pub(super) fn into_trace(mut self) -> Trace {
+        if self.working.was_moved_by_others() {
+            self.hazard(Hazard::Incomplete("a working directory was moved by others".to_owned()));
+        }
         let (touches, images) = self.touches.into_parts();
         let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
+        let mut seen: Vec<(Vec<u8>, Entry)> = seen.collect();
+        // In the order of paths, which is costly to compare: name by name, so that what separates names comes first.
+        let separated = |path: &[u8]| path.iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect();
+        seen.sort_by_cached_key(|(path, _)| -> Vec<u8> { separated(path) });
         let mut hazards = self.hazards;
         hazards.sort();
         Trace {
-            accesses: seen.map(|(path, entry)| (to_path(path), entry.access)).collect(),
+            accesses: seen.into_iter().map(|(path, entry)| (to_path(path), entry.access)).collect(),
             touches,
             images,
             hazards,
@@ -151,12 +159,9 @@ impl<'a> Observer<'a> {
     pub(super) fn clean(&mut self, asked: &[u8]) -> Named {
         let mut crossed = Vec::new();
         let named = self.resolver.clean(asked, &mut crossed);
-        for (path, is_link) in crossed {
-            if is_link {
-                self.look(&Named { path, as_directory: false }, false);
-            } else {
-                self.look(&Named { path, as_directory: false }, true);
-            }
+        // A directory that becomes a link, to an equal one even, leads elsewhere.
+        for path in crossed {
+            self.look(&Named { path, as_directory: false }, false);
         }
         named
     }
@@ -164,6 +169,9 @@ impl<'a> Observer<'a> {
     /// The thread `tid` is stopped at a call: what follows is its doing.
     pub(super) fn is_called_by(&mut self, tid: libc::pid_t) {
         self.touches.caller = tid;
+        if self.working.called(tid) {
+            self.resolver.forget();
+        }
     }
 
     /// Asked what is at `named`, without opening it.
@@ -180,15 +188,31 @@ impl<'a> Observer<'a> {
         }
         let known = self.entries.get(path).map(|entry| entry.access).unwrap_or_default();
         let is_known = if follow { known.looked } else { known.looked_at_link };
-        if is_known || known.absent || self.is_ignored(path) {
+        if known.absent || self.is_ignored(path) {
             return;
         }
-        match look(path, follow) {
-            Found::Missing => self.missing(path),
-            Found::NotDirectory => self.not_directory(path),
-            _ if follow => self.access(path).looked = true,
-            _ => self.access(path).looked_at_link = true,
+        if !is_known {
+            match look(path, follow) {
+                Found::Missing if !follow => return self.nothing_at(path),
+                Found::Missing => return self.missing(path),
+                Found::NotDirectory => return self.not_directory(path),
+                found if follow => self.access_seen(path, found.seen()).looked = true,
+                found => self.access_seen(path, found.seen()).looked_at_link = true,
+            }
         }
+        if !known.times_shown && self.caller().shows == Shows::Times {
+            self.access(path).times_shown = true;
+        }
+    }
+
+    /// What the program is that the stopped thread runs.
+    pub(super) fn caller(&mut self) -> Nature {
+        self.images.nature(self.touches.caller, self.witness)
+    }
+
+    /// The stopped thread is about to execute a program.
+    pub(super) fn is_to_execute(&mut self) {
+        self.images.executes(self.touches.caller);
     }
 
     /// `path`, which is real, changes: the witness is told before the first time.
@@ -223,13 +247,20 @@ impl<'a> Observer<'a> {
         if self.is_ignored(path) || self.is_own(path) {
             return;
         }
-        if let Found::Link = look(path, false) {
-            let access = self.access(path);
-            access.looked = true;
-            access.looked_at_link = true;
-        } else {
-            self.access(path).absent = true;
+        match look(path, false) {
+            Found::Link => {
+                let access = self.access(path);
+                access.looked = true;
+                access.looked_at_link = true;
+            }
+            Found::Missing => self.nothing_at(path),
+            _ => self.access(path).absent = true,
         }
+    }
+
+    /// Nothing is at `path`, which is not of the run's own making; not even a link.
+    fn nothing_at(&mut self, path: &[u8]) {
+        self.access_seen(path, Seen::Nothing).absent = true;
     }
 
     /// A name before the last of `path` is no directory: that is what was learned.
@@ -272,9 +303,13 @@ impl<'a> Observer<'a> {
 
     /// What is known of `path`.
     pub(super) fn access(&mut self, path: &[u8]) -> &mut Access {
+        self.access_seen(path, Seen::Unknown)
+    }
+
+    /// As [`Observer::access`], where `path` has just been looked at.
+    pub(super) fn access_seen(&mut self, path: &[u8], seen: Seen<'_>) -> &mut Access {
         if !self.entries.contains_key(path) {
-            self.witness.about_to_look(as_path(path));
-            self.entries.insert(path.to_vec(), Entry::default());
+            self.witness.about_to_look(as_path(path), seen);
         }
         &mut self.entries.entry(path.to_vec()).or_default().access
     }
@@ -283,6 +318,7 @@ impl<'a> Observer<'a> {
     pub(super) fn own_below(&mut self, path: Vec<u8>) {
         self.own_directories.insert(path);
         self.resolver.forget();
+        self.working.moves(self.touches.caller);
     }
 
     /// A program was started.
@@ -333,34 +369,4 @@ impl<'a> Observer<'a> {
         let there = self.resolver.physical(path, true);
         there.path != path && self.is_own(&there.path)
     }
-
-    /// Whether `path` is nobody's input or output.
-    pub(super) fn is_ignored(&self, path: &[u8]) -> bool {
-        if path.starts_with(b"/proc") || path.starts_with(b"/sys") || path.starts_with(b"/dev") {
-            let rest = path.get(1..).unwrap_or_default();
-            let mut names = rest.splitn(2, |byte| *byte == b'/');
-            let (top, below) = (names.next(), names.next());
-            match top {
-                Some(b"proc" | b"sys") => return true,
-                Some(b"dev") => {
-                    let below = below.unwrap_or_default();
-                    return IGNORED_DEVICES.contains(&below)
-                        || below == b"fd"
-                        || below.starts_with(b"fd/")
-                        || is_terminal(path);
-                }
-                _ => {}
-            }
-        }
-        let is_below = |directory: &PathBuf| {
-            let rest = path.strip_prefix(directory.as_os_str().as_bytes());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        };
-        self.unobserved.iter().any(is_below)
-    }
-}
-
-/// Whether `path` is a terminal, by its name.
-pub(super) fn is_terminal(path: &[u8]) -> bool {
-    path == b"/dev/tty" || path.starts_with(b"/dev/pts/")
 }

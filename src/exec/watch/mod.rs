@@ -13,21 +13,26 @@ mod linux {
     mod child;
     mod descriptors;
     mod filter;
+    mod ignored;
+    mod images;
     mod install;
     mod listener;
     mod opening;
     mod orphans;
     mod paths;
+    mod places;
     mod process;
     mod program;
     mod ptrace;
     mod session;
     mod sockets;
+    mod stopped;
     mod supervisor;
     mod table;
     #[cfg(test)]
     mod tests;
     mod touches;
+    mod working;
 
     pub(in crate::exec) use session::{Session, start};
 }

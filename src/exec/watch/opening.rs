@@ -1,10 +1,11 @@
 //! Opening and executing: what is read, listed, loaded.
 
-use super::access::{How, Observer, is_terminal};
+use super::access::{How, Observer};
+use super::ignored::is_terminal;
 use super::paths::{Found, Named, look};
 use super::process::{as_path, to_path};
 use super::program::{self, Program};
-use crate::exec::Hazard;
+use crate::exec::{Hazard, Shows};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
@@ -39,23 +40,45 @@ impl Observer<'_> {
             }
             return;
         }
-        if self.is_opened(path) || self.is_ignored(path) {
+        if self.is_ignored(path) {
             return;
         }
-        match look(path, follow) {
+        if self.is_opened(path) {
+            return self.shown_open(path);
+        }
+        let found = look(path, follow);
+        match &found {
             Found::Missing => self.missing(path),
             Found::NotDirectory => self.not_directory(path),
-            Found::File(metadata) if self.is_own_by_another_name(path, &metadata) => {}
-            Found::File(_) if named.as_directory => self.access(path).looked = true,
-            Found::File(_) => self.access(path).read = true,
-            Found::Directory(metadata) if self.is_own_by_another_name(path, &metadata) => {}
+            Found::File(metadata) if self.is_own_by_another_name(path, metadata) => {}
+            Found::File(_) if named.as_directory => self.access_seen(path, found.seen()).looked = true,
+            Found::File(_) => {
+                self.access_seen(path, found.seen()).read = true;
+                self.shown_open(path);
+            }
+            Found::Directory(metadata) if self.is_own_by_another_name(path, metadata) => {}
             Found::Directory(_) => {
                 self.about_to_list(path);
-                self.access(path).listed = true;
+                self.access_seen(path, found.seen()).listed = true;
+                self.shown_open(path);
             }
             Found::Link => self.access(path).looked_at_link = true,
             Found::Hidden => self.access(path).looked = true,
-            Found::Special(metadata) => self.open_special(path, &metadata, true),
+            Found::Special(metadata) => self.open_special(path, metadata, true),
+        }
+    }
+
+    /// What is at `path`, and was opened, can be asked for its mode and times, or for its
+    /// entries, without a call that is seen.
+    fn shown_open(&mut self, path: &[u8]) {
+        let nature = self.caller();
+        let access = self.access(path);
+        if access.listed {
+            // Its times are asked for by name.
+            access.listed_by_another |= !nature.is_function;
+        } else if access.read {
+            access.times_shown |= nature.shows == Shows::Times;
+            access.mode_shown |= nature.shows == Shows::Modes;
         }
     }
 

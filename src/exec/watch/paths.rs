@@ -3,6 +3,7 @@
 //! Knows nothing of processes or of what is recorded.
 
 use super::process::as_path;
+use crate::exec::Seen;
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, Metadata};
 use std::io;
@@ -29,6 +30,19 @@ pub(super) enum Found {
     Link,
     /// A socket, FIFO or device.
     Special(Metadata),
+}
+
+impl Found {
+    /// What it says of what a path leads to.
+    pub(super) fn seen(&self) -> Seen<'_> {
+        match self {
+            Self::File(metadata) | Self::Directory(metadata) | Self::Special(metadata) => {
+                Seen::There(metadata)
+            }
+            // With a link at its end a path leads nowhere all the same.
+            Self::Missing | Self::NotDirectory | Self::Hidden | Self::Link => Seen::Unknown,
+        }
+    }
 }
 
 /// An absolute path without `.`, `..` and doubled slashes.
@@ -107,8 +121,8 @@ type Way = (Vec<u8>, Vec<Vec<u8>>);
 /// Remembers where directories lead, for as long as the run changes no directory and no link.
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
-    /// Where `..` of a path leads, and whether the path's last name is a link.
-    parents: HashMap<Vec<u8>, (Vec<u8>, bool)>,
+    /// Where `..` of a path leads.
+    parents: HashMap<Vec<u8>, Vec<u8>>,
     /// Where a directory leads, and the links on the way.
     directories: HashMap<Vec<u8>, Way>,
 }
@@ -121,17 +135,16 @@ impl Resolver {
     }
 
     /// Cleans the absolute path `asked`. What stands before a `..` decides where that leads: each is added to
-    /// `crossed`, with whether it is a link.
-    pub(super) fn clean(&mut self, asked: &[u8], crossed: &mut Vec<(Vec<u8>, bool)>) -> Named {
+    /// `crossed`.
+    pub(super) fn clean(&mut self, asked: &[u8], crossed: &mut Vec<Vec<u8>>) -> Named {
         let mut path: Vec<u8> = Vec::with_capacity(asked.len());
         let mut as_directory = false;
-        let mut after_dots = false;
         for name in asked.split(|byte| *byte == b'/') {
             as_directory = name.is_empty() || name == b"." || name == b"..";
             match name {
                 b"" | b"." => {}
                 b".." => {
-                    let Some(parent) = self.parent(&path, after_dots, crossed) else {
+                    let Some(parent) = self.parent(&path, crossed) else {
                         // Nothing is there, or no directory: the look-up ends here.
                         return Named { path, as_directory: true };
                     };
@@ -142,7 +155,6 @@ impl Resolver {
                     path.extend_from_slice(name);
                 }
             }
-            after_dots = name == b"..";
         }
         if path.is_empty() {
             path.push(b'/');
@@ -150,25 +162,23 @@ impl Resolver {
         Named { path, as_directory }
     }
 
-    /// The directory above what `path` leads to. After another `..` the look is implied by the one before.
-    fn parent(&mut self, path: &[u8], implied: bool, crossed: &mut Vec<(Vec<u8>, bool)>) -> Option<Vec<u8>> {
+    /// The directory above what `path` leads to.
+    fn parent(&mut self, path: &[u8], crossed: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
         if path.is_empty() {
             return Some(Vec::new());
         }
-        if let Some((parent, is_link)) = self.parents.get(path) {
-            if !implied {
-                crossed.push((path.to_vec(), *is_link));
-            }
+        if let Some(parent) = self.parents.get(path) {
+            crossed.push(path.to_vec());
             return Some(parent.clone());
         }
-        let (base, is_link) = match look(path, false) {
-            Found::Directory(_) => (path.to_vec(), false),
+        let base = match look(path, false) {
+            Found::Directory(_) => path.to_vec(),
             Found::Link => {
                 let physical = self.physical(path, true);
                 if !matches!(physical.found, Found::Directory(_)) {
                     return None;
                 }
-                (physical.path, true)
+                physical.path
             }
             _ => return None,
         };
@@ -176,10 +186,8 @@ impl Resolver {
             Some((b"/", _)) | None => Vec::new(),
             Some((parent, _)) => parent.to_vec(),
         };
-        self.parents.insert(path.to_vec(), (parent.clone(), is_link));
-        if !implied || is_link {
-            crossed.push((path.to_vec(), is_link));
-        }
+        self.parents.insert(path.to_vec(), parent.clone());
+        crossed.push(path.to_vec());
         Some(parent)
     }
 

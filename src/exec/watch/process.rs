@@ -39,13 +39,20 @@ fn read_some(tid: libc::pid_t, address: u64, into: &mut [u8]) -> io::Result<usiz
 /// # Errors
 /// As [`read_memory`]; `ENAMETOOLONG` if it is longer than any path.
 pub(super) fn read_text(tid: libc::pid_t, address: u64) -> io::Result<Vec<u8>> {
-    let mut buffer = [0; PATH_MAX];
+    // Paths are short: most of a page need not be copied.
+    let mut short = [0; 256];
+    let mut long = Vec::new();
     let mut text = Vec::new();
     let mut next = address;
     while text.len() < PATH_MAX {
         let to_page_end = usize::try_from(PAGE - next % PAGE).unwrap_or(PATH_MAX);
-        // Paths are short: most of a page need not be copied.
-        let wanted = to_page_end.min(if text.is_empty() { 256 } else { PATH_MAX });
+        let buffer = if text.is_empty() {
+            short.as_mut_slice()
+        } else {
+            long.resize(PATH_MAX, 0);
+            long.as_mut_slice()
+        };
+        let wanted = to_page_end.min(buffer.len());
         let part = buffer.get_mut(..wanted).unwrap_or_default();
         let read = read_some(tid, next, part)?;
         let part = part.get(..read).unwrap_or_default();

@@ -4,10 +4,11 @@
 //! on as if nothing had been. The thread that traces is also the one that starts the command and waits for it.
 
 use super::access::Observer;
-use super::calls::{Stopped, observe};
+use super::calls::observe;
 use super::child;
 use super::filter::{HOST_ARCHITECTURE, Numbers};
 use super::sockets::Sockets;
+use super::stopped::Stopped;
 use super::table;
 use crate::exec::spawn::Plan;
 use crate::exec::{Hazard, Trace};

@@ -4,8 +4,8 @@
 //! socket bound to it when it is connected to, or if the run binds it later (a client that waits for its server).
 
 use super::access::Observer;
-use super::calls::Stopped;
 use super::process::{link, to_path};
+use super::stopped::Stopped;
 use super::table::{Argument, Call};
 use crate::exec::Hazard;
 use std::collections::{BTreeSet, HashSet};

@@ -1,10 +1,11 @@
 //! Serves the calls of a watched run until its last process is gone, or until it is told to stop.
 
 use super::access::Observer;
-use super::calls::{Stopped, observe};
+use super::calls::observe;
 use super::listener::{Listener, Waited};
 use super::orphans;
 use super::sockets::Sockets;
+use super::stopped::Stopped;
 use crate::exec::{Hazard, Trace};
 use std::os::fd::{AsFd, OwnedFd};
 

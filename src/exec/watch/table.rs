@@ -132,6 +132,10 @@ pub(super) enum Call {
     OpenHandle,
     /// Asks for something.
     Look(At, Follow),
+    /// Makes a directory the working directory.
+    Enter(At),
+    /// As that, by a descriptor.
+    EnterOpen,
     /// Executes; with `AT_EMPTY_PATH` and `AT_SYMLINK_NOFOLLOW` in the flags, if it has any.
     Execute(At, Option<Argument>),
     /// Moves; with flags, if it has any.
@@ -277,7 +281,8 @@ pub(super) const ROWS: &[Row] = &[
     each("file_getattr", 468, 468, Call::LookOrAsk(at(A0, A1), A4)),
     each("name_to_handle_at", 303, 264, Call::Look(at(A0, A1), Only(A4))),
     each("inotify_add_watch", 254, 27, Call::Look(path(A1), Always)),
-    each("chdir", 80, 49, Call::Look(path(A0), Always)),
+    each("chdir", 80, 49, Call::Enter(path(A0))),
+    each("fchdir", 81, 50, Call::EnterOpen),
     // Running.
     each("execve", 59, 221, Call::Execute(path(A0), None)),
     each("execveat", 322, 281, Call::Execute(at(A0, A1), Some(A4))),

@@ -34,6 +34,9 @@ impl Touches {
 
     /// The thread that is stopped touches `path`.
     pub(super) fn note(&mut self, path: &[u8], how: Touched) {
+        if self.by_path.is_empty() {
+            return;
+        }
         let Some(touches) = self.by_path.get_mut(path).filter(|touches| touches.len() < MOST) else { return };
         let image =
             Image { process: process_of(self.caller), program: link(self.caller, "exe").unwrap_or_default() };

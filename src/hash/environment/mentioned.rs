@@ -6,8 +6,16 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 /// Parts of words that take the environment as a whole.
-const TAKES_ALL: &[&str] =
-    &["export -p", "declare -p", "declare -x", "typeset -p", "typeset -x", "compgen -e", "compgen -v"];
+const TAKES_ALL: &[&str] = &[
+    "/environ",
+    "export -p",
+    "declare -p",
+    "declare -x",
+    "typeset -p",
+    "typeset -x",
+    "compgen -e",
+    "compgen -v",
+];
 
 /// Programs whose code has the environment under these names.
 const JQ: &[&str] = &["jq", "gojq", "jaq"];
@@ -19,9 +27,13 @@ pub(in crate::hash) fn mentioned(words: &[OsString]) -> BTreeSet<Vec<u8>> {
     names.map(|(name, _)| name.to_vec()).filter(|name| name != b"_").collect()
 }
 
+/// Programs whose code has it as an array.
+const TCL: &[&str] = &["tclsh", "wish", "expect"];
+
 /// Whether code in `words`, which are those of `program`, takes the environment as a whole.
-pub(in crate::hash) fn takes_all(words: &[OsString], program: &[u8]) -> bool {
-    let is_jq = JQ.iter().any(|name| name.as_bytes() == program);
+pub(crate) fn takes_all(words: &[OsString], program: &[u8]) -> bool {
+    let is_one_of = |names: &[&str]| names.iter().any(|name| program.starts_with(name.as_bytes()));
+    let (is_jq, is_tcl) = (is_one_of(JQ), is_one_of(TCL));
     words.iter().map(|word| word.as_bytes()).any(|word| {
         let listed =
             TAKES_ALL.iter().any(|part| word.windows(part.len()).any(|window| window == part.as_bytes()));
@@ -29,6 +41,7 @@ pub(in crate::hash) fn takes_all(words: &[OsString], program: &[u8]) -> bool {
             || names(word).any(|(name, after)| match name {
                 b"ENVIRON" => !after.starts_with(b"[\""),
                 b"env" | b"ENV" if is_jq => !after.starts_with(b"."),
+                b"env" if is_tcl => !after.starts_with(b"(") || after.starts_with(b"($"),
                 _ => false,
             })
     })

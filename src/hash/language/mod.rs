@@ -3,6 +3,7 @@
 //! Bytes in; normal form, imports, environment names and mentions out, in one pass. Knows nothing of files,
 //! paths or the key.
 
+mod deep;
 mod guarded;
 mod javascript;
 mod literal;

@@ -1,7 +1,7 @@
 //! Names in text, machine code, data and archives, and what is remembered of a search.
 
 use super::*;
-use std::cell::RefCell;
+use crate::hash::memory::tests::Memory;
 use std::io::Write;
 use zip::write::SimpleFileOptions;
 
@@ -131,31 +131,6 @@ fn members_of_archives_are_searched() {
 fn what_cannot_be_read_holds_every_name() {
     let search = NameSearch::new([&b"A"[..], b"B"]);
     assert_eq!(search.search_files(&["/nonexistent".into()]).len(), 2);
-}
-
-#[derive(Default)]
-struct Memory {
-    entries: RefCell<HashMap<RequestId, Vec<u8>>>,
-    written: RefCell<usize>,
-}
-
-impl Recall for Memory {
-    fn find(&self, request: &RequestId) -> Option<Vec<u8>> {
-        self.entries.borrow().get(request).cloned()
-    }
-
-    fn remember(&self, request: &RequestId, bytes: &[u8]) {
-        *self.written.borrow_mut() += 1;
-        self.entries.borrow_mut().insert(*request, bytes.to_vec());
-    }
-
-    fn forget(&self, request: &RequestId) {
-        self.entries.borrow_mut().remove(request);
-    }
-
-    fn secret(&self) -> [u8; 32] {
-        [0; 32]
-    }
 }
 
 #[test]

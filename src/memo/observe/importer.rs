@@ -3,9 +3,9 @@
 //! Such a listing stands only for the absence of files that would shadow a module which the run used, unless
 //! a file of the function lists directories itself.
 
-use crate::exec::Trace;
+use crate::exec::{Access, Image, Trace};
 use crate::hash::capture::Captured;
-use crate::hash::entry::LanguageKind;
+use crate::hash::entry::{LanguageKind, What};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Importer {
     /// Whether listings stand for imports alone.
     active: bool,
+    /// Whether the run may have asked what is installed, which is told by listing.
+    asks_what_is_installed: bool,
     directories: BTreeSet<PathBuf>,
     names: BTreeSet<Vec<u8>>,
     /// The language whose modules are looked at before they are loaded.
@@ -33,6 +35,9 @@ impl Importer {
         let loaded = trace.accesses.keys().filter_map(|path| stands_for(path));
         let mut importer = Self {
             active,
+            asks_what_is_installed: trace.accesses.iter().any(|(path, access)| {
+                access.read && tells_what_is_installed(&stands_for(path).unwrap_or_else(|| path.clone()))
+            }),
             directories: BTreeSet::new(),
             names: BTreeSet::new(),
             language: entry.language,
@@ -74,13 +79,16 @@ impl Importer {
     }
 
     /// Whether the listing of `path` stands for imports alone.
-    pub(super) fn lists(&self, path: &Path) -> bool {
+    pub(super) fn lists(&self, path: &Path, access: Access) -> bool {
         let library = |name: &OsStr| {
             ["site-packages", "dist-packages", "lib-dynload"]
                 .iter()
                 .any(|library| name == OsStr::new(library))
         };
-        self.active && (self.directories.contains(path) || path.file_name().is_some_and(library))
+        let by_itself = self.active && !access.listed_by_another;
+        let stands_for_imports =
+            by_itself && (self.directories.contains(path) || path.file_name().is_some_and(library));
+        stands_for_imports && !(self.asks_what_is_installed && has_packages(path))
     }
 
     /// Whether a look at `path`, which was read too, is taken for that of the importer that loaded it.
@@ -100,6 +108,45 @@ impl Importer {
     pub(super) fn names(&self) -> Vec<Vec<u8>> {
         self.names.iter().cloned().collect()
     }
+}
+
+/// Whether a process runs the function, in Python: it was started with the word that names its script, module or code, or
+/// as `multiprocessing` starts it anew.
+pub(super) fn runs(captured: &Captured, image: &Image<'_>) -> bool {
+    let entry = &captured.command.entry;
+    let is_python = image.program.file_name().is_some_and(|name| {
+        let name = name.as_bytes();
+        name.starts_with(b"python") || name.starts_with(b"pypy")
+    });
+    if entry.language != LanguageKind::Python || !is_python {
+        return false;
+    }
+    image.words.iter().skip(1).any(|word| {
+        let bytes = word.as_bytes();
+        let is_function = match &entry.what {
+            What::Script(script) => Path::new(word).file_name() == script.file_name(),
+            What::Module(module) => word == module || bytes.strip_prefix(b"-m") == Some(module.as_bytes()),
+            What::Inline { code, .. } => bytes.ends_with(code),
+            What::Program => false,
+        };
+        is_function || bytes.starts_with(b"from multiprocessing.")
+    })
+}
+
+/// Whether `path` is a module that finds packages and plug-ins by their metadata.
+fn tells_what_is_installed(path: &Path) -> bool {
+    ["importlib/metadata/__init__.py", "importlib_metadata/__init__.py", "pkg_resources/__init__.py"]
+        .iter()
+        .any(|module| path.ends_with(module))
+}
+
+/// Whether a directory has metadata of installed packages in it.
+fn has_packages(directory: &Path) -> bool {
+    let of_package = |name: &OsStr| {
+        [&b".dist-info"[..], b".egg-info", b".egg-link"].iter().any(|end| name.as_bytes().ends_with(end))
+    };
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).any(|name| of_package(&name))
 }
 
 /// The source that a read of `path` stands for, if that is bytecode of a source that is there.

@@ -7,6 +7,8 @@ mod own_source;
 mod programs;
 mod reading;
 mod scope;
+mod session;
+mod shown;
 mod times;
 mod variables;
 mod witness;
@@ -14,12 +16,14 @@ mod writing;
 
 pub(super) use witness::Watcher;
 
+pub(super) use session::variable;
+pub(super) use times::again as times_again;
 pub(super) use variables::named_by_values;
 
 use super::policy::Policy;
 use super::reason::NotKept;
 use super::stdin::StdinAtStart;
-use crate::exec::{Hazard, Trace};
+use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::{exclude, files};
@@ -84,6 +88,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         refusing: BTreeSet::new(),
         rewritten: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
+        asked: shown::asked_by(run.captured),
         timed: Vec::new(),
     };
     observer.hazards()?;
@@ -101,12 +106,14 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     if let Some(search) = programs::observe(trace, &run.captured.environment, run.places) {
         observer.observe(search, None);
     }
-    times::observe(&mut observer.observed, &observer.timed, run.places, run.captured.shows_times);
+    observer.exact_times();
+    times::observe(&mut observer.observed, &observer.timed, run.places);
     if !observer.rewritten.is_empty() {
         let others = observer.looked_at();
         times::around(&mut observer.observed, &observer.rewritten, &others, run.places);
     }
     variables::observe(run, trace, &observer.contents, &mut observer.observed);
+    session::observe(run, trace, &mut observer.observed);
     Ok(observer.observed)
 }
 
@@ -122,6 +129,8 @@ struct Observer<'a> {
     contents: BTreeMap<PathBuf, crate::digest::Digest>,
     /// Which sources of the function were run and nothing else.
     own_sources: OwnSources,
+    /// What the function's own code asks for of files.
+    asked: Shows,
     /// Files inside the root that were looked at and then written, with their times before.
     rewritten: Vec<(PathBuf, Timestamp)>,
     /// Directories inside the root in which something was tried and left no trace.
@@ -218,6 +227,23 @@ impl Observer<'_> {
                 return Err(NotKept::UsedDescriptor(*number));
             }
         }
-        Ok(())
+        match inherited_directory() {
+            // What was read from there on has no name of its own.
+            Some(number) => Err(NotKept::UsedDescriptor(number)),
+            None => Ok(()),
+        }
     }
+}
+
+/// The number of a directory that the run was given open, above its three streams.
+fn inherited_directory() -> Option<u32> {
+    let numbers = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers.filter(|number| *number > 2).find(|number| {
+        let flags = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+        let flags = flags.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| i64::from_str_radix(flags.trim(), 8).ok());
+        let inherited = flags.is_some_and(|flags| flags & i64::from(libc::O_CLOEXEC) == 0);
+        inherited && fs::metadata(format!("/proc/self/fd/{number}")).is_ok_and(|found| found.is_dir())
+    })
 }

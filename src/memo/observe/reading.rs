@@ -2,7 +2,8 @@
 
 use super::importer::{self, Importer};
 use super::scope::Region;
-use super::{Observer, counted, present};
+use super::{Observer, counted, differs, present};
+use crate::digest::Digest;
 use crate::exec::Access;
 use crate::hash::memory::FileMemory;
 use crate::hash::{files, look};
@@ -26,22 +27,38 @@ fn kind_of(mode: u32) -> files::EntryKind {
     }
 }
 
+/// Digests of files from this size on are remembered by what `stat` says of them.
+const LARGE: u64 = 64 << 10;
 /// Permission bits with set-id and sticky.
 const PERMISSIONS: u32 = 0o7777;
 
 impl Observer<'_> {
     /// Whether looks at `path` say nothing about the result.
-    fn is_ignored(&self, path: &Path, access: Access) -> bool {
+    pub(super) fn is_ignored(&self, path: &Path, access: Access) -> bool {
         if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches(path) {
             return true;
         }
         if self.own_sources.is_run_alone(path) {
             return true;
         }
-        let in_scratch = path.ancestors().any(|above| self.scratch.contains(above));
+        let in_scratch =
+            !self.scratch.is_empty() && path.ancestors().any(|above| self.scratch.contains(above));
         let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
-        let read_alone = access.read && !access.changed && existed;
+        let read_alone = access.read && existed && (!access.changed || self.only_read(path));
         in_scratch && !read_alone
+    }
+
+    /// Whether a file outside of the root that was opened for writing is what it was (a database that was asked).
+    fn only_read(&self, path: &Path) -> bool {
+        let before = self.watcher.before.get(path).and_then(|before| before.evidence.as_ref());
+        let same = before.is_some_and(|before| !differs(Some(before), present(path).as_ref()));
+        same && self.scope.region(path) == Region::Tolerated
+    }
+
+    /// Whether the run looked for a file outside of the root, did not find it, and then made it: the next one will.
+    fn made_as_mark(&self, path: &Path, access: Access) -> bool {
+        let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
+        access.absent && !existed && self.scope.region(path) == Region::Tolerated
     }
 
     /// Regular files inside the root that were looked at by name and not written, whether or not they were opened.
@@ -71,17 +88,25 @@ impl Observer<'_> {
             if self.is_ignored(path, *access) {
                 continue;
             }
+            if access.changed && self.made_as_mark(path, *access) {
+                if present(path).is_some() {
+                    // No replay would leave it behind.
+                    return Err(NotKept::WroteOutside(path.clone()));
+                }
+                let state = FileState::Absent;
+                self.observe(Observation::State { path: self.stored(path), follow: false, state }, None);
+            }
             if access.changed {
                 // Inside the root it was observed with the change.
                 if access.listed && self.scope.region(path) != Region::Inside {
-                    self.listing(path, &importer)?;
+                    self.listing(path, *access, &importer)?;
                 }
                 continue;
             }
             if access.listed {
-                self.listing(path, &importer)?;
+                self.listing(path, *access, &importer)?;
             }
-            if !access.listed || access.looked_at_link || !importer.lists(path) {
+            if !access.listed || access.looked_at_link || !importer.lists(path, *access) {
                 self.look(path, *access)?;
             }
         }
@@ -98,7 +123,7 @@ impl Observer<'_> {
                 Some(source) => {
                     contents.insert(source);
                 }
-                None if !access.changed && !self.is_ignored(path, *access) => {
+                None if (!access.changed || self.only_read(path)) && !self.is_ignored(path, *access) => {
                     contents.insert(path.clone());
                 }
                 None => {}
@@ -140,13 +165,16 @@ impl Observer<'_> {
             self.observe(Observation::State { path: self.stored(path), follow, state: now }, evidence);
             return Ok(());
         }
-        let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-        let moved = metadata.as_ref().is_ok_and(|metadata| self.moved(metadata));
         let (state, evidence) = look::state(path, follow);
-        if self.came_or_went(path, follow, &state) {
-            return Err(NotKept::InputMoved(path.to_path_buf()));
-        }
-        if moved && !matches!(state, FileState::Directory { .. } | FileState::Special { .. }) {
+        let moved = match (&state, evidence) {
+            (FileState::Absent | FileState::Directory { .. } | FileState::Special { .. }, _) => false,
+            (_, Some(evidence)) => self.is_young(&evidence),
+            (_, None) => {
+                let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
+                metadata.is_ok_and(|metadata| self.moved(&metadata))
+            }
+        };
+        if moved || self.came_or_went(path, follow, &state) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
         if matches!(state, FileState::File { .. } | FileState::LargeFile { .. })
@@ -182,9 +210,9 @@ impl Observer<'_> {
         evidence.changed >= self.run.started || evidence.modified >= self.run.started
     }
 
-    fn listing(&mut self, path: &Path, importer: &Importer) -> Result<(), NotKept> {
+    fn listing(&mut self, path: &Path, access: Access, importer: &Importer) -> Result<(), NotKept> {
         let stored = self.stored(path);
-        if importer.lists(path) {
+        if importer.lists(path, access) {
             let names = importer.names();
             let Ok((digest, evidence)) = look::importable(path, &names) else {
                 return Err(NotKept::InputMoved(path.to_path_buf()));
@@ -265,49 +293,79 @@ impl Observer<'_> {
         entries
     }
 
-    /// Digests the files that were read, in parallel where they are not known, and observes their contents.
+    /// Digests the files that were read, in parallel where that is much and they are not known, and observes their
+    /// contents.
     fn digest(&mut self, paths: &[PathBuf], importer: &Importer) -> Result<(), NotKept> {
+        let (small, large): (Vec<PathBuf>, Vec<PathBuf>) = paths.iter().cloned().partition(|path| {
+            let first = self.watcher.first.get(path).copied().flatten();
+            first.is_some_and(|first| first.size < LARGE)
+        });
+        let now = Timestamp::now();
+        let much = small.iter().filter_map(|path| self.watcher.first.get(path)).flatten();
+        let much = much.map(|first| first.size).sum::<u64>() > files::WORTH_ALL_CORES;
+        let mut all_at_once = if much { files::digest_many(&small) } else { Vec::new() }.into_iter();
+        for path in &small {
+            let read = all_at_once.next().unwrap_or_else(|| files::digest_file(path));
+            let read = read.ok().map(|(digest, evidence)| {
+                let trusted = files::trusted(path, evidence, now);
+                (digest, evidence, trusted)
+            });
+            self.content(path, read, importer)?;
+        }
         let mut memory = FileMemory::new(self.run.recall);
-        memory.prepare(paths.iter().cloned());
-        for path in paths {
-            let Ok((digest, evidence)) = memory.digest(path) else {
-                // Not readable now although it was read then, or no regular file.
-                match look::state(path, true).0 {
-                    FileState::Special { .. } => {
-                        self.state(path, true)?;
-                        continue;
-                    }
-                    _ => return Err(NotKept::InputMoved(path.clone())),
-                }
-            };
-            let metadata = fs::metadata(path);
-            let moved = metadata.as_ref().map_or(true, |metadata| self.moved(metadata));
-            let young = self.watcher.young.get(path);
-            if moved && !matches!(young, Some(FileState::File { digest: young, .. }) if *young == digest) {
-                return Err(NotKept::InputMoved(path.clone()));
-            }
-            self.contents.insert(path.clone(), digest);
-            self.observe(Observation::Content { path: self.stored(path), digest }, evidence);
-            if let Ok(metadata) = metadata
-                && self.mode_counts(path, &metadata, importer)
-            {
-                let state = FileState::File { mode: metadata.mode() & PERMISSIONS, digest };
-                self.observe(Observation::State { path: self.stored(path), follow: true, state }, evidence);
-            }
+        memory.prepare(large.iter().cloned());
+        for path in &large {
+            let read = memory.digest(path).ok().and_then(|(digest, trusted)| {
+                let evidence = trusted.or_else(|| fs::metadata(path).ok().as_ref().map(Evidence::of))?;
+                Some((digest, evidence, trusted))
+            });
+            self.content(path, read, importer)?;
         }
         memory.keep();
         Ok(())
     }
 
+    /// Observes the content of a file that was read: its digest, what it is now, and that as far as it can be trusted.
+    fn content(
+        &mut self,
+        path: &Path,
+        read: Option<(Digest, Evidence, Option<Evidence>)>,
+        importer: &Importer,
+    ) -> Result<(), NotKept> {
+        let Some((digest, now, trusted)) = read else {
+            // Not readable now although it was read then, or no regular file.
+            return match look::state(path, true).0 {
+                FileState::Special { .. } => self.state(path, true),
+                _ => Err(NotKept::InputMoved(path.to_path_buf())),
+            };
+        };
+        let young = self.watcher.young.get(path);
+        if self.is_young(&now)
+            && !matches!(young, Some(FileState::File { digest: young, .. }) if *young == digest)
+        {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        self.contents.insert(path.to_path_buf(), digest);
+        self.observe(Observation::Content { path: self.stored(path), digest }, trusted);
+        if self.mode_counts(path, importer) {
+            let state = FileState::File { mode: now.mode & PERMISSIONS, digest };
+            self.observe(Observation::State { path: self.stored(path), follow: true, state }, trusted);
+        }
+        Ok(())
+    }
+
     /// Whether more than the content of a file that was read counts: it was also looked at by name, or executed. Then its
     /// times count too. (Nobody takes a system's programs the right to be executed.)
-    fn mode_counts(&mut self, path: &Path, metadata: &fs::Metadata, importer: &Importer) -> bool {
+    fn mode_counts(&mut self, path: &Path, importer: &Importer) -> bool {
         let access = self.trace.accesses.get(path).copied().unwrap_or_default();
         let is_inside = self.scope.relative(path).is_some();
         let looked = access.looked && !importer.loads(path);
         if looked && is_inside {
             self.timed.push(path.to_path_buf());
         }
-        looked || (access.executed && (is_inside || metadata.uid() != 0))
+        looked
+            || (access.executed
+                && (is_inside || fs::metadata(path).is_ok_and(|metadata| metadata.uid() != 0)))
+            || self.opening_shows_mode(path, access, importer)
     }
 }

@@ -1,8 +1,7 @@
-//! What modification times decide: their order, for `make` and its kin; the times themselves, for programs that show
-//! them.
+//! What modification times decide by their order, for `make` and its kin.
 
 use super::Observed;
-use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
+use crate::record::{Evidence, Observation, Places, StoredPath, Timestamp};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,22 +28,10 @@ pub(in crate::memo) fn order(files: &[PathBuf], places: &Places) -> Vec<Vec<Stor
     groups
 }
 
-/// Adds what times decide. `files` were looked at inside the root, neither opened nor written.
-pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Places, shown: bool) {
-    if shown {
-        let looked = observed.observations.iter().filter_map(|(observation, _)| match observation {
-            Observation::State { path, follow, state } if *state != FileState::Absent => {
-                Some((path.clone(), *follow))
-            }
-            _ => None,
-        });
-        let looked: Vec<(StoredPath, bool)> = looked.collect();
-        for (path, follow) in looked {
-            if let Some(Evidence { modified: time, changed, .. }) = evidence(&places.resolve(&path), follow) {
-                observed.observations.push((Observation::Modified { path, follow, time, changed }, None));
-            }
-        }
-    } else if files.len() > 1 {
+/// Adds the order of the times of `files`, which were looked at inside the root and not written. (Whether they were opened
+/// too says nothing: the one process may compare times and another read. So it is stricter than the specification.)
+pub(super) fn observe(observed: &mut Observed, files: &[PathBuf], places: &Places) {
+    if files.len() > 1 {
         let groups = order(files, places);
         observed.observations.push((Observation::TimeOrder { groups }, None));
     }
@@ -78,6 +65,35 @@ pub(super) fn around(
     for ([older, same, newer], mut written) in alike {
         written.sort();
         observed.observations.push((Observation::Around { written, older, same, newer }, None));
+    }
+}
+
+/// The same observation of times made now, where `then` is one: what differs can be named.
+pub(in crate::memo) fn again(then: &Observation, places: &Places) -> Option<Observation> {
+    match then {
+        Observation::TimeOrder { groups } => {
+            let files: Vec<PathBuf> = groups.iter().flatten().map(|path| places.resolve(path)).collect();
+            Some(Observation::TimeOrder { groups: order(&files, places) })
+        }
+        Observation::Around { written, older, same, newer } => {
+            let times = written.iter().filter_map(|path| modified(&places.resolve(path), true));
+            let times: Vec<Timestamp> = times.collect();
+            let (first, last) = (times.iter().min()?, times.iter().max()?);
+            let mut sides: [Vec<StoredPath>; 3] = Default::default();
+            let [before, among, after] = &mut sides;
+            for path in older.iter().chain(same).chain(newer) {
+                match modified(&places.resolve(path), true) {
+                    Some(time) if time < *first => before.push(path.clone()),
+                    Some(time) if time > *last => after.push(path.clone()),
+                    Some(_) => among.push(path.clone()),
+                    None => {}
+                }
+            }
+            sides.iter_mut().for_each(|side| side.sort());
+            let [older, same, newer] = sides;
+            Some(Observation::Around { written: written.clone(), older, same, newer })
+        }
+        _ => None,
     }
 }
 

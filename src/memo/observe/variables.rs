@@ -4,6 +4,7 @@
 use super::{Observed, Run};
 use crate::digest::Digest;
 use crate::exec::Trace;
+use crate::hash::entry::LanguageKind;
 use crate::hash::environment;
 use crate::hash::manifest::Part;
 use crate::hash::modules::INLINE;
@@ -11,7 +12,7 @@ use crate::hash::occurrence::NameSearch;
 use crate::record::Observation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// Programs whose answer is the environment as a whole.
@@ -28,7 +29,7 @@ pub(super) fn observe(
         program.file_name().is_some_and(|name| SHOW_ALL.iter().any(|shows| name == OsStr::new(shows)))
     });
     let environment = &run.captured.environment;
-    if run.captured.whole_environment || shows_all {
+    if run.captured.whole_environment || shows_all || code_takes_all(run, trace, contents) {
         let digest = environment::environment_digest(environment, &run.secret);
         observed.observations.push((Observation::Environment { digest }, None));
         return;
@@ -59,6 +60,33 @@ pub(super) fn observe(
             observed.indifferent.push(name);
         }
     }
+}
+
+/// Programs whose code is read here for what takes the environment as a whole.
+const CODE: &[&str] = &["awk", "gawk", "mawk", "nawk", "jq", "gojq", "jaq", "tclsh", "wish", "expect"];
+
+/// Larger files are no such code.
+const LARGEST_CODE: u64 = 1 << 20;
+
+/// Whether a source of the function, or a file that was read as code of a program which was started, takes the
+/// environment as a whole.
+fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &BTreeMap<PathBuf, Digest>) -> bool {
+    let take = |bytes: Vec<u8>, program: &[u8]| environment::takes_all(&[OsString::from_vec(bytes)], program);
+    let shell = run.captured.command.entry.language == LanguageKind::Shell;
+    if shell && run.captured.sources.iter().any(|source| take(source.bytes.clone(), b"sh")) {
+        return true;
+    }
+    let names = trace.programs.iter().filter_map(|program| program.file_name());
+    let names: BTreeSet<&[u8]> = names.map(OsStrExt::as_bytes).collect();
+    let programs = names.iter().filter(|name| CODE.iter().any(|code| name.starts_with(code.as_bytes())));
+    let of_user = |path: &&PathBuf| !path.starts_with("/usr") && !path.starts_with("/lib");
+    let text = |path: &PathBuf| {
+        let small = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_CODE);
+        small.then(|| std::fs::read(path).ok()).flatten()
+    };
+    programs
+        .into_iter()
+        .any(|program| contents.keys().filter(of_user).filter_map(text).any(|bytes| take(bytes, program)))
 }
 
 /// Adds the names of `search` that stand in the value of a variable that counts: it may be code (`eval "$COMMAND"`).

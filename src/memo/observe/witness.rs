@@ -1,9 +1,11 @@
 //! Looks at paths while a process that is about to touch them is held: how they were when the run began.
 
-use crate::exec::Witness;
+use super::{importer, shown};
+use crate::exec::{Image, Nature, Seen, Shows, Witness};
+use crate::hash::capture::Captured;
 use crate::hash::{files, look};
 use crate::record::{Evidence, FileState, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -22,11 +24,12 @@ pub(super) struct Before {
 /// How paths were before the run touched them.
 pub(in crate::memo) struct Watcher<'a> {
     root: &'a Path,
+    captured: &'a Captured,
     /// When the run began, by the clock that files are stamped with.
     started: Timestamp,
     pub(super) before: BTreeMap<PathBuf, Before>,
     /// What each path led to when it was looked at or opened first; `None` for nothing.
-    pub(super) first: BTreeMap<PathBuf, Option<Evidence>>,
+    pub(super) first: HashMap<PathBuf, Option<Evidence>>,
     /// Files too young for their times to prove that they did not move since the run began: what they were at the
     /// first look.
     pub(super) young: BTreeMap<PathBuf, FileState>,
@@ -39,12 +42,13 @@ pub(in crate::memo) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub(in crate::memo) fn new(root: &'a Path, started: Timestamp) -> Self {
+    pub(in crate::memo) fn new(root: &'a Path, captured: &'a Captured, started: Timestamp) -> Self {
         Self {
             root,
+            captured,
             started,
             before: BTreeMap::new(),
-            first: BTreeMap::new(),
+            first: HashMap::new(),
             young: BTreeMap::new(),
             listings: BTreeMap::new(),
             directories: BTreeMap::new(),
@@ -87,11 +91,19 @@ impl<'a> Watcher<'a> {
 }
 
 impl Witness for Watcher<'_> {
-    fn about_to_look(&mut self, path: &Path) {
-        let metadata = fs::metadata(path);
-        self.first.insert(path.to_path_buf(), metadata.as_ref().ok().map(Evidence::of));
-        let Ok(metadata) = metadata else { return };
-        let evidence = Evidence::of(&metadata);
+    fn about_to_look(&mut self, path: &Path, seen: Seen<'_>) {
+        let looked;
+        let metadata = match seen {
+            Seen::Nothing => None,
+            Seen::There(metadata) => Some(metadata),
+            Seen::Unknown => {
+                looked = fs::metadata(path).ok();
+                looked.as_ref()
+            }
+        };
+        self.first.insert(path.to_path_buf(), metadata.map(Evidence::of));
+        let Some(metadata) = metadata else { return };
+        let evidence = Evidence::of(metadata);
         let kind = metadata.file_type();
         let young = evidence.changed >= self.started || evidence.modified >= self.started;
         if young && !kind.is_dir() && !kind.is_fifo() && !kind.is_socket() {
@@ -109,5 +121,12 @@ impl Witness for Watcher<'_> {
 
     fn about_to_change(&mut self, path: &Path) {
         self.take_before(path);
+    }
+
+    fn nature(&mut self, image: &Image<'_>) -> Nature {
+        let is_function = importer::runs(self.captured, image);
+        // What its own code asks for is known from that.
+        let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
+        Nature { shows, is_function }
     }
 }

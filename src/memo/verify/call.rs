@@ -9,7 +9,7 @@ use crate::exec::Stdin;
 use crate::hash::files;
 use crate::hash::look::rest_of;
 use crate::hash::manifest::{Manifest, Part, Value};
-use crate::hash::request::{Languages, Request, StdinPart};
+use crate::hash::request::{Request, StdinPart};
 use crate::memo::references::{Held, Products, resolve_references};
 use crate::record::{Commit, Coverage, Observation, StdinUse};
 use std::ffi::OsString;
@@ -24,24 +24,11 @@ use std::path::Path;
 /// When a product that a word stands for is no longer stored.
 pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -> Result<(Request, Held)> {
     let directory = bench.places.resolve(&commit.directory);
+    let words = commit.words.iter().map(|word| OsString::from_vec(word.clone())).collect();
+    let environment = environment(&bench.environment, &directory, bench.directory);
     let mut request = Request {
-        words: commit.words.iter().map(|word| OsString::from_vec(word.clone())).collect(),
-        references: Vec::new(),
-        environment: environment(&bench.environment, &directory, bench.directory),
-        directory,
-        places: bench.places.clone(),
-        variables: Vec::new(),
-        inputs: Vec::new(),
-        outputs: Vec::new(),
-        tools: Vec::new(),
-        stdin: StdinPart::None,
-        stdin_mentions: Vec::new(),
-        salt: None,
-        exact_source: false,
-        env_strict: false,
-        redactions: Vec::new(),
         words_are_inputs: commit.coverage == Coverage::Declared,
-        languages: Languages::default(),
+        ..Request::new(words, directory, bench.places.clone(), environment)
     };
     for (part, value) in manifest.facts() {
         match (part, value) {

@@ -25,7 +25,7 @@ use crate::exec::Executor;
 use crate::hash::capture::{self, Captured};
 use crate::hash::manifest::Manifest;
 use crate::hash::request::Request;
-use crate::record::{Commit, OutputKind, OutputTree, Places, Recall, Termination, Timestamp};
+use crate::record::{Commit, OutputKind, OutputTree, Places, Recall, Termination};
 use crate::store::Store;
 use attempt::{Attempt, Attempted};
 use signals::Noted;
@@ -223,13 +223,13 @@ fn prepare(
         return other(format!("the directory {} is not there", recorded.commit.directory.shown().display()));
     }
     let silent = Silent(bench.recall);
-    let mut captured = match capture::capture(&request, &silent, Timestamp::now()) {
+    let mut captured = match capture::capture(&request, &silent) {
         Ok(captured) => captured,
         Err(error) => return other(error.to_string()),
     };
     if captured.key != recorded.commit.key && call::all_raw(recorded.manifest) {
         let exact = Request { exact_source: true, ..request.clone() };
-        if let Ok(again) = capture::capture(&exact, &silent, Timestamp::now())
+        if let Ok(again) = capture::capture(&exact, &silent)
             && fewer(&again, &captured, recorded.manifest)
         {
             (request, captured) = (exact, again);

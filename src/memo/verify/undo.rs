@@ -5,7 +5,7 @@
 
 use super::aside::{clear, copy_file, move_path};
 use crate::error::{Error, Result};
-use crate::exec::Witness;
+use crate::exec::{Seen, Witness};
 use crate::hash::files;
 use crate::record::{Evidence, Places, Timestamp};
 use nix::sys::signal::{Signal, kill};
@@ -242,7 +242,7 @@ impl<'a> Undo<'a> {
 }
 
 impl Witness for Undo<'_> {
-    fn about_to_look(&mut self, _: &Path) {}
+    fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
 
     fn about_to_list(&mut self, _: &Path) {}
 

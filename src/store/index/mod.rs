@@ -8,6 +8,7 @@ mod query;
 mod record;
 mod schema;
 mod statistics;
+mod survey;
 mod upkeep;
 mod write;
 
@@ -15,6 +16,7 @@ pub(crate) use query::Listed;
 pub use query::{Filter, StatusFilter};
 pub(crate) use record::{Brief, State};
 pub use statistics::Missed;
+pub(crate) use survey::{Drift, Named, Pointing};
 pub(crate) use write::{NewCommit, Parent};
 
 use crate::error::{Error, Kind, Result};

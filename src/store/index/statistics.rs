@@ -159,21 +159,6 @@ impl Index {
             transaction.execute(sql, params![number(blobs), number(bytes)]).map(|_| ())
         })
     }
-
-    /// Counts the commits anew and takes the counted blobs as they are told.
-    pub(crate) fn recount(&mut self, blobs: u64, stored: u64) -> Result<()> {
-        let (blobs, stored) =
-            (i64::try_from(blobs).unwrap_or(i64::MAX), i64::try_from(stored).unwrap_or(i64::MAX));
-        self.writing(|transaction| {
-            transaction.execute("INSERT OR IGNORE INTO totals (one) VALUES (1)", [])?;
-            transaction.execute(
-                "UPDATE totals SET blobs = ?1, stored = ?2, (commits, results, bytes) = \
-                 (SELECT count(*), coalesce(sum(state = 0), 0), coalesce(sum(size), 0) FROM commits)",
-                params![blobs, stored],
-            )?;
-            Ok(())
-        })
-    }
 }
 
 fn fold_hits(

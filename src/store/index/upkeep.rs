@@ -1,53 +1,15 @@
 //! Deletion of rows, checkpoints, and giving room back.
 
-use super::write::sequence_of;
 use super::{Index, failed};
-use crate::digest::CommitId;
 use crate::error::Result;
 use crate::record::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 impl Index {
-    /// Deletes the rows of commits. What points to them is pruned later.
-    pub(crate) fn delete(&mut self, ids: &[CommitId]) -> Result<u64> {
-        self.writing(|transaction| {
-            let mut deleted = 0;
-            for id in ids {
-                let Some(sequence) = sequence_of(transaction, id)? else {
-                    continue;
-                };
-                delete_one(transaction, sequence)?;
-                deleted += 1;
-            }
-            Ok(deleted)
-        })
-    }
-
     /// Deletes rows by their sequence numbers.
     pub(crate) fn delete_untrue(&mut self, sequences: &[i64]) -> Result<()> {
         self.writing(|transaction| {
             sequences.iter().try_for_each(|sequence| delete_one(transaction, *sequence))
-        })
-    }
-
-    /// Removes what points to commits that are gone, up to `limit` rows of each table. Tells whether there may be
-    /// more.
-    pub(crate) fn prune(&mut self, limit: u32) -> Result<bool> {
-        self.writing(|transaction| {
-            let mut removed = 0;
-            for sql in [
-                "DELETE FROM bodies WHERE sequence IN (SELECT sequence FROM bodies \
-                 WHERE sequence NOT IN (SELECT sequence FROM commits) LIMIT ?1)",
-                "DELETE FROM products WHERE (digest, sequence, path) IN (SELECT digest, sequence, path \
-                 FROM products WHERE sequence NOT IN (SELECT sequence FROM commits) LIMIT ?1)",
-                "DELETE FROM edges WHERE (digest, sequence) IN (SELECT digest, sequence \
-                 FROM edges WHERE sequence NOT IN (SELECT sequence FROM commits) LIMIT ?1)",
-                "DELETE FROM tags WHERE (sequence, name) IN (SELECT sequence, name \
-                 FROM tags WHERE sequence NOT IN (SELECT sequence FROM commits) LIMIT ?1)",
-            ] {
-                removed += transaction.execute(sql, [limit])?;
-            }
-            Ok(removed > 0)
         })
     }
 

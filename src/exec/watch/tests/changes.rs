@@ -181,7 +181,7 @@ fn a_file_open_for_both_is_read_and_changed() {
 fn the_witness_is_told_before_it_happens() {
     struct Before(Vec<(PathBuf, Option<Vec<u8>>)>);
     impl Witness for Before {
-        fn about_to_look(&mut self, _: &Path) {}
+        fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
         fn about_to_list(&mut self, _: &Path) {}
         fn about_to_change(&mut self, path: &Path) {
             self.0.push((path.to_owned(), fs::read(path).ok()));

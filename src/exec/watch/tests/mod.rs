@@ -4,6 +4,7 @@ mod accesses;
 mod against_strace;
 mod changes;
 mod descriptors;
+mod directories;
 mod elsewhere;
 mod filters;
 mod outliving;
@@ -12,7 +13,7 @@ mod reaching;
 use super::session::{Mechanism, start_with};
 use crate::exec::spawn::{Given, Plan};
 use crate::exec::watch::{StartError, Surroundings};
-use crate::exec::{Access, Hazard, Trace, Witness};
+use crate::exec::{Access, Hazard, Seen, Trace, Witness};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
@@ -53,7 +54,7 @@ impl Ran {
 struct Changes(Vec<PathBuf>);
 
 impl Witness for Changes {
-    fn about_to_look(&mut self, _: &Path) {}
+    fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
     fn about_to_list(&mut self, _: &Path) {}
     fn about_to_change(&mut self, path: &Path) {
         self.0.push(path.to_owned());

@@ -6,7 +6,7 @@ use super::*;
 fn wrong_calls_are_told_before_the_run() {
     let sandbox = Sandbox::new();
     sandbox.write("plain", "no program");
-    let fails = |request: &Request| capture(request, &sandbox.memory, Timestamp::now()).unwrap_err();
+    let fails = |request: &Request| capture(request, &sandbox.memory).unwrap_err();
     let with = |change: &dyn Fn(&mut Request)| {
         let mut request = sandbox.request(&["true"]);
         change(&mut request);

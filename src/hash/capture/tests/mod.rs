@@ -7,38 +7,12 @@ mod remembered;
 use super::*;
 use crate::hash::entry::LanguageKind;
 use crate::hash::manifest::Value;
-use crate::hash::request::{Languages, Reference, StdinPart};
+use crate::hash::memory::tests::Memory;
+use crate::hash::request::{Reference, StdinPart};
 use crate::record::Places;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
-
-#[derive(Default)]
-pub(super) struct Memory {
-    pub(super) entries: RefCell<HashMap<RequestId, Vec<u8>>>,
-    pub(super) written: RefCell<usize>,
-}
-
-impl Recall for Memory {
-    fn find(&self, request: &RequestId) -> Option<Vec<u8>> {
-        self.entries.borrow().get(request).cloned()
-    }
-
-    fn remember(&self, request: &RequestId, bytes: &[u8]) {
-        *self.written.borrow_mut() += 1;
-        self.entries.borrow_mut().insert(*request, bytes.to_vec());
-    }
-
-    fn forget(&self, request: &RequestId) {
-        self.entries.borrow_mut().remove(request);
-    }
-
-    fn secret(&self) -> [u8; DIGEST_LENGTH] {
-        [7; DIGEST_LENGTH]
-    }
-}
 
 /// A directory to run commands in, and the environment to run them with.
 pub(super) struct Sandbox {
@@ -72,29 +46,13 @@ impl Sandbox {
     }
 
     pub(super) fn request(&self, line: &[&str]) -> Request {
-        Request {
-            words: line.iter().map(OsString::from).collect(),
-            references: Vec::new(),
-            directory: self.directory.path().to_path_buf(),
-            places: Places { root: self.directory.path().to_path_buf(), home: None },
-            environment: self.environment.clone(),
-            variables: Vec::new(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            tools: Vec::new(),
-            stdin: StdinPart::None,
-            stdin_mentions: Vec::new(),
-            salt: None,
-            exact_source: false,
-            env_strict: false,
-            redactions: Vec::new(),
-            words_are_inputs: false,
-            languages: Languages::default(),
-        }
+        let directory = self.directory.path().to_path_buf();
+        let places = Places { root: directory.clone(), home: None };
+        Request::new(line.iter().map(OsString::from).collect(), directory, places, self.environment.clone())
     }
 
     pub(super) fn capture(&self, request: &Request) -> Captured {
-        capture(request, &self.memory, Timestamp::now()).unwrap()
+        capture(request, &self.memory).unwrap()
     }
 
     pub(super) fn key(&self, request: &Request) -> Key {

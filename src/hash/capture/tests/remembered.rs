@@ -193,9 +193,9 @@ fn whatever_changes_the_remembered_key_is_that_of_a_fresh_capture() {
             if dice.roll(20) == 0 {
                 std::thread::sleep(Duration::from_millis(30));
             }
-            let fresh = capture(&request, &Memory::default(), Timestamp::now());
+            let fresh = capture(&request, &Memory::default());
             let remembered = recall(&request, &sandbox.memory, Timestamp::now()).map(|known| known.key);
-            let again = capture(&request, &sandbox.memory, Timestamp::now());
+            let again = capture(&request, &sandbox.memory);
             match fresh {
                 Ok(fresh) => {
                     assert!(remembered.is_none_or(|key| key == fresh.key), "seed {seed}, step {step}");

@@ -47,7 +47,14 @@ pub(super) fn visit(mentions: &mut Mentions<'_>, expression: &Expression<'_>) ->
 /// `const { A, B: b = 1 } = process.env`
 pub(super) fn visit_declarator(mentions: &mut Mentions<'_>, declarator: &VariableDeclarator<'_>) -> bool {
     let Some(init) = &declarator.init else { return false };
-    let BindingPattern::ObjectPattern(pattern) = &declarator.id else { return false };
+    let BindingPattern::ObjectPattern(pattern) = &declarator.id else {
+        // `const p = process`: what is asked of it under another name is not followed.
+        let same =
+            matches!(&declarator.id, BindingPattern::BindingIdentifier(name) if name.name == "process");
+        mentions.parsed.whole_environment |=
+            !same && (is_named(init, "process") || is_require_of_process(init));
+        return false;
+    };
     if is_named(init, "process") || is_require_of_process(init) {
         // `const { env } = process`
         let mut keys = pattern.properties.iter().map(|property| property.key.static_name());

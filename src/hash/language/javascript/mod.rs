@@ -9,6 +9,7 @@ mod mentions;
 mod own_file;
 mod shape;
 
+use super::deep::with_stack;
 use super::guarded::quietly;
 use super::surrogates::has_lone_surrogate;
 use super::{Language, NormalForm, Parsed, Piece, PieceKind};
@@ -21,7 +22,6 @@ use oxc_codegen::{Codegen, CodegenOptions};
 use oxc_parser::config::RuntimeParserConfig;
 use oxc_parser::{ParseOptions, Parser, ParserReturn};
 use oxc_span::{GetSpan, SourceType, Span};
-use std::thread;
 
 /// Larger sources count byte for byte, so that parsing stays bounded.
 const LARGEST_SOURCE: usize = 4 << 20;
@@ -101,14 +101,14 @@ impl JavaScript {
     }
 
     /// Parses `source` and hands the result on, with whether it was read as a script.
-    fn with_program<T: Send>(
+    fn with_program<T: Send + 'static>(
         self,
         source: &[u8],
-        use_program: impl Fn(&ParserReturn<'_>, bool) -> T + Send,
+        use_program: impl Fn(&ParserReturn<'_>, bool) -> T + Send + 'static,
     ) -> Option<T> {
         let text = readable(source)?;
         let signs = signs(source);
-        let work = move || {
+        let work = move |text: &str| {
             let goals: &[bool] = match self.goal {
                 Goal::Module => &[false],
                 Goal::Script => &[true],
@@ -126,15 +126,13 @@ impl JavaScript {
             })
         };
         if signs <= FEW_SIGNS {
-            return work();
+            return work(text);
         }
         if signs > MOST_SIGNS {
             return None;
         }
-        let stack = (signs * STACK_FOR_A_SIGN).min(LARGEST_STACK);
-        thread::scope(|scope| {
-            thread::Builder::new().stack_size(stack).spawn_scoped(scope, work).ok()?.join().ok()?
-        })
+        let text = text.to_owned();
+        with_stack((signs * STACK_FOR_A_SIGN).min(LARGEST_STACK), move || work(&text))?
     }
 }
 
@@ -149,15 +147,16 @@ impl Language for JavaScript {
     }
 
     fn parse(&self, source: &[u8]) -> Parsed {
+        let language = *self;
         let either = self.goal == Goal::Either;
-        let parsed = self.with_program(source, |read, script| {
+        let parsed = self.with_program(source, move |read, script| {
             let (mut parsed, doubt) = mentions::of(&read.program);
             let doubtful = doubt.always || doubt.unless_goal_is_known && either && script;
             if !parsed.exact && !doubtful {
                 let printed = print(&read.program);
                 let mut bytes = vec![if script { b's' } else { b'm' }];
                 bytes.extend_from_slice(printed.as_bytes());
-                let whole = !self.typescript || self.reads_back(read, &printed, script);
+                let whole = !language.typescript || language.reads_back(read, &printed, script);
                 parsed.normal = whole.then_some(NormalForm { bytes, without_docstrings: None });
             }
             parsed

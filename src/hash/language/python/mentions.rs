@@ -85,7 +85,7 @@ impl Mentions {
             "listdir" | "scandir" | "glob" | "iglob" | "rglob" | "iterdir" | "walk" | "fwalk" => {
                 parsed.lists_directories = true;
             }
-            "pkgutil" => {
+            "pkgutil" | "entry_points" | "distributions" | "pkg_resources" | "__path__" => {
                 parsed.lists_directories = true;
                 parsed.computed_imports = true;
             }
@@ -99,11 +99,8 @@ impl Mentions {
             | "spec_from_file_location"
             | "SourceFileLoader"
             | "addsitedir"
-            | "entry_points"
-            | "pkg_resources"
             | "meta_path"
             | "path_hooks"
-            | "__path__"
             | "zipimport"
             | "runpy" => {
                 parsed.computed_imports = true;

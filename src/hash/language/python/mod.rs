@@ -12,12 +12,12 @@ mod own_file;
 mod statements;
 mod writer;
 
+use super::deep::with_stack;
 use super::guarded::quietly;
 use super::surrogates::has_lone_surrogate;
 use super::{Language, NormalForm, Parsed, Piece};
 use ruff_python_ast::{ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
-use std::thread;
 use writer::Writer;
 
 /// Larger sources count byte for byte, so that parsing stays bounded.
@@ -26,8 +26,8 @@ const LARGEST_SOURCE: usize = 8 << 20;
 const DEEPEST_TREE: usize = 2000;
 /// Up to this depth a tree is parsed on the calling thread.
 const SHALLOW_TREE: usize = 60;
-/// Enough for [`DEEPEST_TREE`]; it is reserved, and used only as far as the tree needs.
-const DEEP_STACK: usize = 256 << 20;
+/// Stack for each level of a tree, in bytes: more than the deepest recursion takes for one.
+const STACK_FOR_A_LEVEL: usize = 128 << 10;
 
 /// Python as one version of the interpreter reads it.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +49,10 @@ impl Python {
         Self { version: PythonVersion::latest() }
     }
 
-    fn with_tree<T: Send + Default>(
+    fn with_tree<T: Send + 'static>(
         self,
         source: &[u8],
-        use_tree: impl FnOnce(&str, &ModModule) -> T + Send,
+        use_tree: impl FnOnce(&str, &ModModule) -> T + Send + 'static,
     ) -> Option<T> {
         let text = readable(source)?;
         if self.version < PythonVersion::lowest() {
@@ -61,7 +61,7 @@ impl Python {
         let version = self.version.min(PythonVersion::latest_preview());
         // A parser that panics has no answer; nothing that it touched is used afterwards.
         let depth = quietly(|| depth::bound(text))??;
-        let parse = move || {
+        let parse = move |text: &str| {
             quietly(|| {
                 let options = ParseOptions::from(Mode::Module).with_target_version(version);
                 let parsed = parse_unchecked(text, options).try_into_module()?;
@@ -69,15 +69,13 @@ impl Python {
             })?
         };
         if depth <= SHALLOW_TREE {
-            return parse();
+            return parse(text);
         }
         if depth > DEEPEST_TREE {
             return None;
         }
-        thread::scope(|scope| {
-            let thread = thread::Builder::new().stack_size(DEEP_STACK).spawn_scoped(scope, parse).ok()?;
-            thread.join().ok()?
-        })
+        let text = text.to_owned();
+        with_stack(depth * STACK_FOR_A_LEVEL, move || parse(&text))?
     }
 }
 

@@ -5,7 +5,6 @@ mod python;
 
 use super::real_world::RealWorld;
 use super::*;
-use crate::hash::request::{Languages, StdinPart};
 use crate::record::Places;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -70,24 +69,10 @@ impl Project {
     }
 
     fn function(&mut self) -> Function {
+        let places = Places { root: self.path("project"), home: None };
         let request = Request {
-            words: Vec::new(),
-            references: Vec::new(),
-            directory: self.entry.directory.clone(),
-            places: Places { root: self.path("project"), home: None },
-            environment: Vec::new(),
-            variables: Vec::new(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            tools: Vec::new(),
-            stdin: StdinPart::None,
-            stdin_mentions: Vec::new(),
-            salt: None,
             exact_source: self.exact_source,
-            env_strict: false,
-            redactions: Vec::new(),
-            words_are_inputs: false,
-            languages: Languages::default(),
+            ..Request::new(Vec::new(), self.entry.directory.clone(), places, Vec::new())
         };
         function(&self.entry, &request, &mut self.world)
     }

@@ -1,0 +1,161 @@
+//! Reading an encoding: accepts only what encoding produces, allocates no more than the bytes at hand could fill, and never
+//! panics.
+
+use super::{DEEPEST_NESTING, Decode, DecodeError};
+use crate::digest::{DIGEST_LENGTH, Digest};
+
+/// Reads an encoding.
+pub struct Decoder<'a> {
+    rest: &'a [u8],
+    depth: usize,
+}
+
+impl<'a> Decoder<'a> {
+    /// Reads from the beginning of `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, depth: 0 }
+    }
+
+    /// Number of bytes not read yet.
+    #[must_use]
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// Reads an unsigned integer.
+    ///
+    /// # Errors
+    /// [`DecodeError::NotCanonical`] for a longer form than needed or more than 64 bits.
+    pub fn unsigned(&mut self) -> Result<u64, DecodeError> {
+        // Most are short, and a hit reads many.
+        if let Some((byte, rest)) = self.rest.split_first()
+            && *byte < 128
+        {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        let mut value: u64 = 0;
+        for shift in (0..64).step_by(7) {
+            let (byte, rest) = self.rest.split_first().ok_or(DecodeError::Truncated)?;
+            self.rest = rest;
+            let byte = *byte;
+            let low = u64::from(byte & 127);
+            if low << shift >> shift != low {
+                return Err(DecodeError::NotCanonical);
+            }
+            value |= low << shift;
+            if byte & 128 == 0 {
+                let shortest = byte != 0 || shift == 0;
+                return if shortest { Ok(value) } else { Err(DecodeError::NotCanonical) };
+            }
+        }
+        Err(DecodeError::NotCanonical)
+    }
+
+    /// Reads an unsigned integer of at most 32 bits.
+    ///
+    /// # Errors
+    /// [`DecodeError::NotCanonical`] when it is larger.
+    pub fn unsigned32(&mut self) -> Result<u32, DecodeError> {
+        u32::try_from(self.unsigned()?).map_err(|_| DecodeError::NotCanonical)
+    }
+
+    /// Reads a signed integer.
+    ///
+    /// # Errors
+    /// As [`Decoder::unsigned`].
+    pub fn signed(&mut self) -> Result<i64, DecodeError> {
+        let value = self.unsigned()?;
+        Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
+    }
+
+    /// Reads a truth value.
+    ///
+    /// # Errors
+    /// [`DecodeError::NotCanonical`] for anything but 0 and 1.
+    pub fn flag(&mut self) -> Result<bool, DecodeError> {
+        match self.take(1)? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(DecodeError::NotCanonical),
+        }
+    }
+
+    /// Reads a byte string.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] when it says to be longer than what is left.
+    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = usize::try_from(self.unsigned()?).map_err(|_| DecodeError::Truncated)?;
+        self.take(length)
+    }
+
+    /// Reads text.
+    ///
+    /// # Errors
+    /// [`DecodeError::NotText`] when it is not UTF-8.
+    pub fn text(&mut self) -> Result<&'a str, DecodeError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::NotText)
+    }
+
+    /// Reads a digest.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`].
+    pub fn digest(&mut self) -> Result<Digest, DecodeError> {
+        let bytes = self.take(DIGEST_LENGTH)?;
+        Ok(Digest::from_bytes(bytes.try_into().map_err(|_| DecodeError::Truncated)?))
+    }
+
+    /// Reads a number of items; every item takes at least one byte, so a number beyond what is left is
+    /// refused before anything is allocated.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`].
+    pub fn length(&mut self) -> Result<usize, DecodeError> {
+        let length = usize::try_from(self.unsigned()?).map_err(|_| DecodeError::Truncated)?;
+        if length > self.rest.len() { Err(DecodeError::Truncated) } else { Ok(length) }
+    }
+
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// Those of its items; [`DecodeError::TooDeep`].
+    pub fn list<T: Decode>(&mut self) -> Result<Vec<T>, DecodeError> {
+        let length = self.length()?;
+        if self.depth >= DEEPEST_NESTING {
+            return Err(DecodeError::TooDeep);
+        }
+        self.depth += 1;
+        // An item in memory is larger than its shortest encoding: grow as items come.
+        let mut items = Vec::with_capacity(length.min(1024));
+        for _ in 0..length {
+            items.push(T::decode(self)?);
+        }
+        self.depth -= 1;
+        Ok(items)
+    }
+
+    /// Reads a value that may be missing.
+    ///
+    /// # Errors
+    /// Those of the value.
+    pub fn option<T: Decode>(&mut self) -> Result<Option<T>, DecodeError> {
+        if self.flag()? { T::decode(self).map(Some) } else { Ok(None) }
+    }
+
+    /// Says that everything must have been read.
+    ///
+    /// # Errors
+    /// [`DecodeError::TrailingBytes`].
+    pub const fn finish(&self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::TrailingBytes) }
+    }
+}

@@ -1,0 +1,46 @@
+//! What is encoded reads back, and nothing else does.
+
+use super::*;
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn integers_go_both_ways(unsigned: u64, signed: i64) {
+        let mut encoder = Encoder::new();
+        encoder.unsigned(unsigned).signed(signed);
+        let bytes = encoder.finish();
+        let mut decoder = Decoder::new(&bytes);
+        prop_assert_eq!(decoder.unsigned(), Ok(unsigned));
+        prop_assert_eq!(decoder.signed(), Ok(signed));
+        prop_assert_eq!(decoder.finish(), Ok(()));
+    }
+
+    #[test]
+    fn any_bytes_decode_or_fail_and_what_decodes_encodes_to_itself(bytes: Vec<u8>) {
+        if let Ok(list) = Vec::<u8>::from_bytes(&bytes) {
+            prop_assert_eq!(list.to_bytes(), bytes.clone());
+        }
+        let mut decoder = Decoder::new(&bytes);
+        if let Ok(value) = decoder.unsigned() {
+            let mut encoder = Encoder::new();
+            encoder.unsigned(value);
+            prop_assert!(bytes.starts_with(&encoder.finish()));
+        }
+    }
+}
+
+#[test]
+fn a_length_beyond_the_bytes_is_refused_before_allocation() {
+    let mut encoder = Encoder::new();
+    encoder.unsigned(u64::MAX);
+    let bytes = encoder.finish();
+    assert_eq!(Decoder::new(&bytes).length(), Err(DecodeError::Truncated));
+    assert_eq!(Decoder::new(&bytes).bytes(), Err(DecodeError::Truncated));
+    assert_eq!(Decoder::new(&bytes).list::<u64>(), Err(DecodeError::Truncated));
+}
+
+#[test]
+fn a_longer_form_is_refused() {
+    assert_eq!(Decoder::new(&[128, 0]).unsigned(), Err(DecodeError::NotCanonical));
+    assert_eq!(Decoder::new(&[2]).flag(), Err(DecodeError::NotCanonical));
+}

@@ -1,0 +1,73 @@
+//! Which programs the processes of a run are: some show what they find of files beside their content.
+//!
+//! What a program shows is for the witness to say; here it is found out which program a process runs, once for each
+//! that looks at something.
+
+use super::process::{link, to_path};
+use crate::exec::{Image, Nature, Shows, Witness};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::{Duration, Instant};
+
+/// What is known of a process is forgotten as often: in less time no number of a process is used again.
+const KNOWN_FOR: Duration = Duration::from_millis(50);
+
+/// What the programs are that processes run.
+#[derive(Debug)]
+pub(super) struct Images {
+    known: HashMap<libc::pid_t, Nature>,
+    since: Instant,
+    /// A thread that is not the first of its process executed a program: from some moment on, which is not seen, the
+    /// first runs another program than the one that it was found to run.
+    careful: bool,
+}
+
+impl Images {
+    pub(super) fn new() -> Self {
+        Self { known: HashMap::new(), since: Instant::now(), careful: false }
+    }
+
+    /// What the program is that thread `tid` runs.
+    pub(super) fn nature(&mut self, tid: libc::pid_t, witness: &mut dyn Witness) -> Nature {
+        // One that cannot be looked into may show anything; one that is gone gets no answer.
+        const HIDDEN: Nature = Nature { shows: Shows::Times, is_function: false };
+        if self.since.elapsed() > KNOWN_FOR {
+            self.known.clear();
+            self.since = Instant::now();
+        }
+        if let Some(nature) = self.known.get(&tid) {
+            return *nature;
+        }
+        let Ok(program) = link(tid, "exe") else { return HIDDEN };
+        let Ok(words) = std::fs::read(format!("/proc/{tid}/cmdline")) else { return HIDDEN };
+        let words: Vec<OsString> =
+            words.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
+        let words = words.split_last().map_or(&words[..0], |(_, words)| words);
+        let program = to_path(program);
+        let mut says = |name: &OsStr| witness.nature(&Image { program: &program, words, name });
+        let nature = says(OsStr::new(""));
+        if nature.shows == Shows::AsNamed {
+            // Only what the process calls itself tells what it is at the moment.
+            let name = std::fs::read(format!("/proc/{tid}/comm")).unwrap_or_default();
+            return says(OsStr::from_bytes(name.trim_ascii_end()));
+        }
+        if !self.careful {
+            self.known.insert(tid, nature);
+        }
+        nature
+    }
+
+    /// Thread `tid` is about to execute a program, as which it will have the number of its process.
+    pub(super) fn executes(&mut self, tid: libc::pid_t) {
+        self.known.clear();
+        self.careful |= !is_first(tid);
+    }
+}
+
+/// Whether `tid` is the first thread of its process.
+#[expect(unsafe_code, reason = "tgkill is not wrapped")]
+fn is_first(tid: libc::pid_t) -> bool {
+    // SAFETY: takes numbers only; signal 0 is none, it is only asked whether there is such a thread.
+    unsafe { libc::syscall(libc::SYS_tgkill, tid, tid, 0) == 0 }
+}

@@ -1,0 +1,149 @@
+//! What the path in a stopped call names: read from the caller's memory, joined to its directory, cleaned; links of
+//! `/proc` that mean another thing to another process followed to what they stand for.
+
+use super::access::Observer;
+use super::paths::Named;
+use super::process::link;
+use super::stopped::{Stopped, Unknown, unknown};
+use super::table::At;
+use std::os::fd::RawFd;
+
+/// What a path in a call stands for.
+pub(super) enum Place {
+    Path(Named),
+    /// A descriptor of a thread.
+    Descriptor(libc::pid_t, RawFd),
+    /// Nothing that has a path.
+    Nothing,
+}
+
+/// As [`place`]; an empty path stands for the descriptor itself.
+pub(super) fn place_or_open(
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    at: At,
+) -> Result<Place, Unknown> {
+    match (place(stopped, observer, at)?, at.directory) {
+        (Place::Nothing, Some(directory)) if stopped.flags(directory) >= 0 => {
+            behind(stopped, observer, stopped.tid, stopped.flags(directory))
+        }
+        (place, _) => Ok(place),
+    }
+}
+
+/// What a call's path names. An empty one is nothing.
+pub(super) fn place(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At) -> Result<Place, Unknown> {
+    let text = stopped.text(stopped.argument(at.text))?;
+    if text.is_empty() {
+        return Ok(Place::Nothing);
+    }
+    let asked = if text.starts_with(b"/") {
+        text
+    } else {
+        let directory = at.directory.map_or(libc::AT_FDCWD, |directory| stopped.flags(directory));
+        let base = if directory == libc::AT_FDCWD {
+            observer.working.of(stopped.tid)
+        } else {
+            link(stopped.tid, &format!("fd/{directory}"))
+        };
+        let base = base.map_err(|error| unknown(&error))?;
+        if !base.starts_with(b"/") {
+            return Ok(Place::Nothing);
+        }
+        if is_deleted(&base) {
+            let leaves = text.split(|byte| *byte == b'/').any(|name| name == b"..");
+            return if leaves {
+                Err(Unknown::Hole("a removed directory".to_owned()))
+            } else {
+                Ok(Place::Nothing)
+            };
+        }
+        [&base, b"/".as_slice(), &text].concat()
+    };
+    if !(stopped.is_valid)() {
+        return Err(Unknown::Void);
+    }
+    resolve(stopped, observer, &asked, 0)
+}
+
+/// Cleans an absolute path, and follows the links of `/proc` that mean another thing to another process.
+fn resolve(
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    asked: &[u8],
+    depth: u8,
+) -> Result<Place, Unknown> {
+    let named = observer.clean(asked);
+    if !(named.path.starts_with(b"/proc/") || named.path.starts_with(b"/dev/")) || depth > 8 {
+        return Ok(Place::Path(named));
+    }
+    let mut parts = named.path.split(|byte| *byte == b'/').skip(1);
+    let (tid, first) = match (parts.next(), parts.next()) {
+        (Some(b"dev"), Some(b"stdin")) => return Ok(Place::Descriptor(stopped.tid, 0)),
+        (Some(b"dev"), Some(b"stdout")) => return Ok(Place::Descriptor(stopped.tid, 1)),
+        (Some(b"dev"), Some(b"stderr")) => return Ok(Place::Descriptor(stopped.tid, 2)),
+        (Some(b"dev"), Some(b"fd")) => (stopped.tid, Some(b"fd".as_slice())),
+        (Some(b"proc"), Some(b"self" | b"thread-self")) => (stopped.tid, parts.next()),
+        (Some(b"proc"), Some(other)) => match number(other) {
+            Some(tid) => (tid, parts.next()),
+            None => return Ok(Place::Path(named)),
+        },
+        _ => return Ok(Place::Path(named)),
+    };
+    let (tid, first) = match first {
+        Some(b"task") => match parts.next().and_then(number) {
+            Some(thread) => (thread, parts.next()),
+            None => return Ok(Place::Path(named)),
+        },
+        first => (tid, first),
+    };
+    let (target, rest) = match first {
+        Some(name @ (b"cwd" | b"root" | b"exe")) => {
+            (String::from_utf8_lossy(name).into_owned(), parts.collect::<Vec<_>>())
+        }
+        Some(b"fd") => {
+            let Some(descriptor) = parts.next().and_then(number) else { return Ok(Place::Path(named)) };
+            let rest: Vec<_> = parts.collect();
+            if rest.is_empty() {
+                return Ok(Place::Descriptor(tid, descriptor));
+            }
+            (format!("fd/{descriptor}"), rest)
+        }
+        _ => return Ok(Place::Path(named)),
+    };
+    let mut target = link(tid, &target).map_err(|error| unknown(&error))?;
+    if !target.starts_with(b"/") || is_deleted(&target) {
+        return Ok(Place::Nothing);
+    }
+    for name in rest {
+        target.push(b'/');
+        target.extend_from_slice(name);
+    }
+    resolve(stopped, observer, &target, depth + 1)
+}
+
+/// The path of what descriptor `fd` of thread `tid` stands for, if it has one.
+pub(super) fn behind(
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    tid: libc::pid_t,
+    fd: RawFd,
+) -> Result<Place, Unknown> {
+    let path = link(tid, &format!("fd/{fd}")).map_err(|error| unknown(&error))?;
+    if !path.starts_with(b"/") || path.starts_with(b"/memfd:") || is_deleted(&path) {
+        return Ok(Place::Nothing);
+    }
+    if !(stopped.is_valid)() {
+        return Err(Unknown::Void);
+    }
+    Ok(Place::Path(observer.clean(&path)))
+}
+
+/// Whether the kernel says of a path that nothing has that name any more.
+fn is_deleted(path: &[u8]) -> bool {
+    path.ends_with(b" (deleted)") && std::fs::symlink_metadata(super::process::as_path(path)).is_err()
+}
+
+fn number(text: &[u8]) -> Option<i32> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}

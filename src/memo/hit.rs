@@ -1,0 +1,243 @@
+//! From a commit that holds now to the answer: all of it is proven, outputs are put back, then the streams are replayed.
+//! Or the same without doing it.
+
+use super::event::Event;
+use super::look_up::{Found, explain, find};
+use super::outputs::{Grounds, Restore, RestoreError};
+use super::policy::{Mode, Policy};
+use super::reason::{MissReason, Outcome};
+use super::replay::{Replay, Replayed};
+use super::stdin::StdinAtStart;
+use super::{Answer, Checked, Context, Miss, bypass_of};
+use crate::digest::{BlobId, Key};
+use crate::error::{Kind, Result};
+use crate::hash::capture;
+use crate::hash::globs::Patterns;
+use crate::hash::look::Present;
+use crate::hash::request::Request;
+use crate::record::{Base, Coverage, Evidence, Observation, Places, StdinUse, Termination, Timestamp};
+use crate::store::{self, Candidate, Store};
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::io::{Cursor, Read};
+use std::os::unix::ffi::OsStrExt;
+
+/// The bytes of a blob that came along, or of the store.
+fn bytes(candidate: &mut Candidate, store: &dyn Store, blob: BlobId) -> Result<Box<dyn Read + Send>> {
+    match candidate.inline.iter_mut().find(|(id, _)| *id == blob) {
+        Some((_, bytes)) => Ok(Box::new(Cursor::new(bytes.clone()))),
+        None => store.read(&blob),
+    }
+}
+
+/// A commit that holds now.
+pub(super) struct Holding<'a> {
+    pub(super) candidate: Candidate,
+    /// It is older than `--stale` says.
+    pub(super) stale: bool,
+    /// Tells the newest time of what the key was made from.
+    pub(super) newest: &'a dyn Fn() -> Timestamp,
+}
+
+/// What the command wrote to stdout and stderr, or why it cannot be had.
+fn streams(
+    context: &Context<'_>,
+    candidate: &mut Candidate,
+    store: &dyn Store,
+) -> Result<Vec<Box<dyn Read + Send>>, Miss> {
+    let contents = [candidate.commit.stdout, candidate.commit.stderr];
+    let read = contents.iter().map(|content| {
+        bytes(candidate, store, content.blob).map_err(|error| {
+            if error.kind() == Kind::Damaged {
+                return Miss::Damaged(content.blob);
+            }
+            context.observer.on(&Event::StoreTrouble(error.to_string()));
+            Miss::Unknown
+        })
+    });
+    read.collect()
+}
+
+/// What is done with the outputs of a candidate that holds.
+#[derive(Clone, Copy)]
+enum Outputs {
+    PutBack,
+    Plan,
+}
+
+/// The evidence for outputs that were put back, where it is new.
+type Renewed = Option<Vec<Option<Evidence>>>;
+
+/// Puts the outputs of a candidate that holds back, if it has any, or finds out whether that would be done. The inner error
+/// is what stands against it.
+fn with_outputs(
+    context: &Context<'_>,
+    store: &dyn Store,
+    request: &Request,
+    policy: &Policy,
+    (candidate, newest): (&Candidate, &dyn Fn() -> Timestamp),
+    work: Outputs,
+) -> Result<Result<Renewed, Miss>> {
+    let tree = match (&candidate.outputs, &candidate.commit.outputs) {
+        (Some(tree), Some(_)) => tree,
+        (None, Some(tree)) => return Ok(Err(Miss::Damaged(tree.blob))),
+        (_, None) => return Ok(Ok(None)),
+    };
+    let grounds = grounds(candidate, request, policy)?;
+    let restore = Restore {
+        root: &request.places.root,
+        store,
+        tree,
+        evidence: &candidate.output_evidence,
+        newest_input: newest_observed(candidate, &request.places).max(newest()),
+        observer: context.observer,
+        grounds: &grounds,
+    };
+    let done = match work {
+        Outputs::PutBack => restore.run(),
+        Outputs::Plan => restore.plan_all().map(|_| None),
+    };
+    Ok(match done {
+        Ok(renewed) => Ok(renewed),
+        Err(RestoreError::Damaged(blob)) => Err(Miss::Damaged(blob)),
+        Err(RestoreError::Blocked(reason)) => Err(Miss::NotRestored(reason)),
+    })
+}
+
+/// Replays a commit: everything is proven before anything becomes visible.
+pub(super) fn replay(
+    context: &Context<'_>,
+    store: &dyn Store,
+    request: &Request,
+    key: &Key,
+    policy: &Policy,
+    holding: Holding<'_>,
+) -> Result<Result<Answer, Miss>> {
+    let Holding { mut candidate, stale, newest } = holding;
+    let distrust = |candidate: &Candidate, blob: BlobId| {
+        store.distrust(key, &candidate.id);
+        context.observer.on(&Event::Healed(blob));
+        Miss::Damaged(blob)
+    };
+    let evidence_before = candidate.evidence.clone();
+    let proven = match streams(context, &mut candidate, store) {
+        Ok(proven) => with_outputs(context, store, request, policy, (&candidate, newest), Outputs::PutBack)?
+            .map(|restored| (proven, restored)),
+        Err(miss) => Err(miss),
+    };
+    let (mut streams, restored) = match proven {
+        Ok(proven) => proven,
+        Err(Miss::Damaged(blob)) => return Ok(Err(distrust(&candidate, blob))),
+        Err(miss) => return Ok(Err(miss)),
+    };
+    let renewed = restored.is_some();
+    if let Some(evidence) = restored {
+        candidate.output_evidence = evidence;
+    }
+    let (Some(stderr), Some(stdout)) = (streams.pop(), streams.pop()) else { return Ok(Err(Miss::Unknown)) };
+    let replay = Replay { stdout, stderr, to_stdout: context.stdout, to_stderr: context.stderr };
+    let replayed = replay.run(&candidate.commit.order)?;
+    for observation in &candidate.commit.observations {
+        if let Observation::Stdin(used @ StdinUse::Content { .. }) = observation {
+            StdinAtStart::look(context.stdin).leave(used);
+        }
+    }
+    store.note(&store::Event::Hit { commit: candidate.id, at: Timestamp::now() });
+    if renewed || evidence_before != candidate.evidence || !candidate.indifferent.is_empty() {
+        store.renew(key, &candidate);
+    }
+    let termination = match replayed {
+        Replayed::Whole => candidate.commit.termination,
+        Replayed::ReaderGone => Termination::Signaled(libc::SIGPIPE),
+    };
+    Ok(Ok(Answer {
+        outcome: Outcome::Hit { stale },
+        termination,
+        key: Some(*key),
+        commit: Some(candidate.id),
+        resources: candidate.commit.resources,
+        outputs: candidate.outputs.map_or(0, |tree| tree.entries().len()),
+        observations: candidate.commit.observations,
+        lost_output: None,
+        manifest: None,
+    }))
+}
+
+/// On what grounds outputs may take the place of what is there, all observations of `candidate` holding.
+fn grounds(
+    candidate: &Candidate,
+    request: &Request,
+    policy: &Policy,
+) -> Result<impl Fn(&[u8]) -> Grounds + use<>> {
+    let declared = Patterns::outputs(&request.outputs, &request.directory, &request.places)?;
+    let all_declared = policy.pure || candidate.commit.coverage == Coverage::Declared;
+    let observed = candidate.commit.observations.iter().filter_map(|observation| match observation {
+        Observation::State { path, follow: false, .. } if path.base() == Base::Root => {
+            Some(path.rest().to_vec())
+        }
+        _ => None,
+    });
+    let observed: HashSet<Vec<u8>> = observed.collect();
+    let root = request.places.root.clone();
+    Ok(move |path: &[u8]| {
+        if all_declared || declared.matches(&root.join(OsStr::from_bytes(path))) {
+            Grounds::Declared
+        } else if observed.contains(path) {
+            Grounds::Observed
+        } else {
+            Grounds::Emptied
+        }
+    })
+}
+
+/// The newest time of what was observed of the files that the result was made from.
+fn newest_observed(candidate: &Candidate, places: &Places) -> Timestamp {
+    let observations = &candidate.commit.observations;
+    capture::newest(observations.iter().zip(candidate.evidence.iter().map(Option::as_ref)), places)
+}
+
+/// The same steps as a call, without running, replaying or recording.
+pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Checked> {
+    let now = Timestamp::now();
+    let captured = capture::capture(request, context.recall)?;
+    if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), policy) {
+        return Ok(Checked::Bypass(bypass));
+    }
+    let Some(store) = context.store else {
+        return Ok(Checked::Miss { why: MissReason::First, manifest: Some(captured.manifest) });
+    };
+    let secret = || context.recall.secret();
+    let present = Present {
+        places: &request.places,
+        environment: &captured.environment,
+        umask: crate::exec::umask,
+        superuser: rustix::process::geteuid().is_root(),
+        secret: &secret,
+        now,
+    };
+    let miss = match policy.mode {
+        Mode::Refresh => Miss::Forced,
+        _ => match find(context, store, &captured.key, &present, policy) {
+            Found::Hit(mut candidate, _) => {
+                let newest = || super::newest_of(&captured, request);
+                let planned = match streams(context, &mut candidate, store) {
+                    Ok(_) => {
+                        let found = (&*candidate, &newest as &dyn Fn() -> Timestamp);
+                        with_outputs(context, store, request, policy, found, Outputs::Plan)?
+                    }
+                    Err(miss) => Err(miss),
+                };
+                match planned {
+                    Ok(_) => {
+                        let observations = candidate.commit.observations;
+                        return Ok(Checked::Hit { commit: candidate.id, observations });
+                    }
+                    Err(miss) => miss,
+                }
+            }
+            Found::Miss(miss) => miss,
+        },
+    };
+    let why = explain(store, &captured, request, miss);
+    Ok(Checked::Miss { why, manifest: Some(captured.manifest) })
+}

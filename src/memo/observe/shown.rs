@@ -1,0 +1,226 @@
+//! What programs show of files beside their content: times, owners, attributes, modes. Where a process of the run runs
+//! such a program, that counts for what it looked at; where the function's own code asks for it, for all of the run.
+
+use super::importer::Importer;
+use super::{Observer, present};
+use crate::exec::{Access, Image, Shows};
+use crate::hash::capture::Captured;
+use crate::hash::entry::{LanguageKind, What};
+use crate::hash::nature::shows_times;
+use crate::record::{Evidence, Observation};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Programs that give what they write the mode of the file that they opened.
+const COPY_MODES: &[&str] = &[
+    "gzip", "pigz", "bzip2", "pbzip2", "lbzip2", "xz", "lzma", "pixz", "lzip", "plzip", "zstd", "pzstd",
+    "lz4", "lzop", "compress", "brotli",
+];
+
+/// Programs that are many: which, the first word tells, or the second.
+const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils", "uutils", "sbase-box", "ubase-box"];
+/// Of those, the ones that run their parts in processes of their own, without executing anything.
+const WITHOUT_EXECUTING: &[&str] = &["busybox", "toybox"];
+/// Parts of such programs that run others: what they are then, they call themselves, but toybox does not.
+const RUN_OTHERS: &[&str] =
+    &["sh", "xargs", "find", "env", "nice", "time", "timeout", "nohup", "setsid", "chroot"];
+/// Their words may hold anything: what they start is looked at by itself.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "hush", "ksh", "mksh", "zsh", "fish"];
+/// Words by which such a part shows times, whatever else it is told.
+const ANY_WORDS: &[&str] = &["-l", "-c", "-r", "-u", "-printf", "--time", "-newer"];
+
+/// What code names that asks for times of files.
+const ASKS_TIMES: &[&str] = &[
+    "mtime",
+    "getctime",
+    "st_ctime",
+    "ctimeMs",
+    "ctimeNs",
+    "birthtime",
+    "tarfile",
+    "zipfile",
+    "make_archive",
+    "copystat",
+];
+/// What code names that asks for modes.
+const ASKS_MODES: &[&str] = &["st_mode", "fstat", "copymode"];
+
+/// Where a system keeps its own files: a program that is loaded from there is not asked for its times.
+const SYSTEM: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/var/lib"];
+
+/// What a process that runs this program shows.
+pub(super) fn shows(image: &Image<'_>) -> Shows {
+    let base = |word: &OsStr| {
+        let bytes = word.as_bytes();
+        let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        OsStr::from_bytes(name.strip_prefix(b"-").unwrap_or(name)).to_owned()
+    };
+    let own = base(image.program.as_os_str());
+    let rest = |from: usize| image.words.get(from..).unwrap_or_default();
+    let mut parts: Vec<(OsString, &[OsString])> = vec![(own.clone(), rest(1))];
+    parts.extend(image.words.first().map(|first| (base(first), rest(1))));
+    let is_loader = own.as_bytes().starts_with(b"ld-") || own.as_bytes().starts_with(b"ld.so");
+    let is_many = named(&own, MANY_IN_ONE);
+    if is_loader || is_many {
+        let last = if is_loader { image.words.len() } else { 2 };
+        for at in 1..last {
+            let Some(word) = image.words.get(at) else { break };
+            let word = word.as_bytes().strip_prefix(b"--coreutils-prog=").unwrap_or(word.as_bytes());
+            parts.push((base(OsStr::from_bytes(word)), rest(at + 1)));
+        }
+    }
+    let any: Vec<OsString> = ANY_WORDS.iter().map(OsString::from).collect();
+    if !image.name.is_empty() {
+        parts.push((image.name.to_owned(), &any));
+    }
+    let is_shell = parts.iter().any(|(name, _)| named(name, SHELLS));
+    let asks = |needles: &[&str]| !is_shell && rest(1).iter().any(|word| mentions(word.as_bytes(), needles));
+    if parts.iter().any(|(name, words)| shows_times(name, words)) || asks(ASKS_TIMES) {
+        return Shows::Times;
+    }
+    if named(&own, WITHOUT_EXECUTING) && image.name.is_empty() {
+        let hides = own == "toybox" && parts.iter().any(|(name, _)| named(name, RUN_OTHERS));
+        return if hides { Shows::Times } else { Shows::AsNamed };
+    }
+    if parts.iter().any(|(name, _)| named(name, COPY_MODES)) || asks(ASKS_MODES) {
+        return Shows::Modes;
+    }
+    Shows::Nothing
+}
+
+fn named(name: &OsStr, names: &[&str]) -> bool {
+    names.iter().any(|known| name == OsStr::new(known))
+}
+
+fn mentions(code: &[u8], needles: &[&str]) -> bool {
+    needles.iter().any(|needle| code.windows(needle.len()).any(|window| window == needle.as_bytes()))
+}
+
+/// What the function's own code asks for, by the names in it. (A shell asks nothing by itself but the order of times.)
+pub(super) fn asked_by(captured: &Captured) -> Shows {
+    let entry = &captured.command.entry;
+    // Other languages have names of their own for it.
+    let (times, modes): (&[&str], &[&str]) = match entry.language {
+        LanguageKind::Shell => return Shows::Nothing,
+        LanguageKind::Perl => (&["stat", "-M", "-C"], &[]),
+        LanguageKind::R => (&["file.info", "mtime"], &["file.mode"]),
+        LanguageKind::Lua => (&["lfs", "io.popen"], &[]),
+        _ => (ASKS_TIMES, ASKS_MODES),
+    };
+    let inline = match &entry.what {
+        What::Inline { code, .. } => code.as_slice(),
+        _ => &[],
+    };
+    let codes = || captured.sources.iter().map(|source| source.bytes.as_slice()).chain([inline]);
+    if codes().any(|code| mentions(code, times)) {
+        Shows::Times
+    } else if codes().any(|code| mentions(code, modes)) {
+        Shows::Modes
+    } else {
+        Shows::Nothing
+    }
+}
+
+impl Observer<'_> {
+    /// Observes the times of what was looked at, or opened, where they were shown.
+    pub(super) fn exact_times(&mut self) {
+        let importer = Importer::new(self.run.captured, self.trace);
+        for (path, access) in &self.trace.accesses {
+            let shown = access.times_shown || self.run.captured.shows_times || self.function_asks(path);
+            if !shown || access.absent || self.is_ignored(path, *access) {
+                continue;
+            }
+            // Where the importer looks, it looks at the directory; that says nothing of what the code asks for.
+            if access.listed && !access.times_shown && importer.lists(path, *access) {
+                continue;
+            }
+            if access.looked || (access.read && self.opening_counts(path, *access, &importer)) {
+                self.times(path, true, *access);
+            }
+            if access.looked_at_link {
+                self.times(path, false, *access);
+            }
+        }
+    }
+
+    /// Whether the function's own code may ask for the times, the owner, the links or the room of `path`. (Of the directories
+    /// above the root an interpreter asks for other reasons, and a shell has other programs ask.)
+    fn function_asks(&self, path: &Path) -> bool {
+        let captured = self.run.captured;
+        let root = &self.run.places.root;
+        let is_above = root.starts_with(path) && path != root;
+        let by_itself = captured.asks_for_times && captured.command.entry.language != LanguageKind::Shell;
+        (by_itself || self.asked == Shows::Times) && !is_above
+    }
+
+    /// Whether it counts what can be asked of a file that was opened: it is not one that was loaded to be run.
+    pub(super) fn opening_counts(&self, path: &Path, access: Access, importer: &Importer) -> bool {
+        let is_of_system = SYSTEM.iter().any(|system| path.starts_with(system)) && !self.is_word(path);
+        !access.executed && !is_of_system && !importer.loads(path)
+    }
+
+    /// Whether a word of the command is this path.
+    fn is_word(&self, path: &Path) -> bool {
+        self.run.words.iter().any(|word| self.run.directory.join(word) == path)
+    }
+
+    /// The times of `path` as they were at the first look: if the run moved them, they are not the same again.
+    fn times(&mut self, path: &Path, follow: bool, access: Access) {
+        let at_first = if access.changed {
+            self.watcher.before.get(path).and_then(|before| before.evidence)
+        } else if follow {
+            self.watcher.first.get(path).copied().flatten()
+        } else {
+            let now = present(path);
+            let first = self.watcher.first.get(path).copied().flatten();
+            let is_link = |now: &Evidence| now.mode & libc::S_IFMT == libc::S_IFLNK;
+            if now.as_ref().is_some_and(is_link) { now } else { first.or(now) }
+        };
+        if let Some(Evidence { modified: time, changed, .. }) = at_first {
+            let path = self.stored(path);
+            self.observe(Observation::Modified { path, follow, time, changed }, None);
+        }
+    }
+
+    /// Whether the mode of a file that was read and looked at by nobody counts all the same.
+    pub(super) fn opening_shows_mode(&self, path: &Path, access: Access, importer: &Importer) -> bool {
+        let shown = access.mode_shown || self.asked == Shows::Modes;
+        shown && self.opening_counts(path, access, importer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(program: &str, line: &str, name: &str) -> Shows {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        shows(&Image { program: Path::new(program), words: &words, name: OsStr::new(name) })
+    }
+
+    #[test]
+    fn programs_are_told_by_file_and_words() {
+        for (program, line, expected) in [
+            ("/usr/bin/ls", "ls -l data", Shows::Times),
+            ("/usr/bin/ls", "ls data", Shows::Nothing),
+            ("/usr/bin/stat", "/usr/bin/stat x", Shows::Times),
+            ("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "ld.so /bin/ls -l x", Shows::Times),
+            ("/usr/bin/coreutils", "ls -l", Shows::Times),
+            ("/usr/bin/coreutils", "coreutils --coreutils-prog=ls -l", Shows::Times),
+            ("/usr/bin/busybox", "busybox ls -l", Shows::Times),
+            ("/usr/bin/busybox", "cat x", Shows::AsNamed),
+            ("/usr/bin/busybox", "sh -c x", Shows::AsNamed),
+            ("/usr/bin/toybox", "xargs ls", Shows::Times),
+            ("/usr/bin/gzip", "gzip -kn x", Shows::Modes),
+            ("/usr/bin/gzip", "gzip x", Shows::Times),
+            ("/usr/bin/python3", "python3 -c print(os.stat('f').st_mtime)", Shows::Times),
+            ("/usr/bin/dash", "sh -c echo mtime; ls -l", Shows::Nothing),
+            ("/usr/bin/cat", "cat x", Shows::Nothing),
+        ] {
+            assert_eq!(says(program, line, ""), expected, "{line}");
+        }
+        assert_eq!(says("/bin/busybox", "sh -c x", "ls"), Shows::Times);
+        assert_eq!(says("/bin/busybox", "sh -c x", "sh"), Shows::Nothing);
+    }
+}

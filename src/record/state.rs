@@ -1,0 +1,87 @@
+//! What is found at a path, as far as it can decide what a command does.
+//!
+//! Knows nothing of how it is looked at.
+
+use super::evidence::Timestamp;
+use crate::digest::Digest;
+use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+
+/// What is found at a path, as far as it can decide what a command does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File {
+        /// All permission bits, set-id and sticky included.
+        mode: u32,
+        /// Its content.
+        digest: Digest,
+    },
+    /// A regular file too large to be digested for a mere look.
+    LargeFile {
+        /// All permission bits.
+        mode: u32,
+        /// Size in bytes.
+        size: u64,
+        /// Time of the last change.
+        modified: Timestamp,
+    },
+    /// A directory.
+    Directory {
+        /// All permission bits.
+        mode: u32,
+    },
+    /// A symbolic link, looked at as a link.
+    Symlink {
+        /// Its text.
+        text: Vec<u8>,
+    },
+    /// A socket, FIFO or device.
+    Special {
+        /// Kind and permission bits.
+        mode: u32,
+    },
+    /// Something that cannot be looked at (no permission, a loop of links).
+    Unreadable {
+        /// The system's error number.
+        errno: i32,
+    },
+}
+
+impl Encode for FileState {
+    fn encode(&self, to: &mut Encoder) {
+        match self {
+            Self::Absent => to.unsigned(0),
+            Self::File { mode, digest } => to.unsigned(1).unsigned(u64::from(*mode)).digest(digest),
+            Self::LargeFile { mode, size, modified } => {
+                to.unsigned(2).unsigned(u64::from(*mode)).unsigned(*size).value(modified)
+            }
+            Self::Directory { mode } => to.unsigned(3).unsigned(u64::from(*mode)),
+            Self::Symlink { text } => to.unsigned(4).bytes(text),
+            Self::Special { mode } => to.unsigned(5).unsigned(u64::from(*mode)),
+            Self::Unreadable { errno } => to.unsigned(6).signed(i64::from(*errno)),
+        };
+    }
+}
+
+impl Decode for FileState {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match from.unsigned()? {
+            0 => Self::Absent,
+            1 => Self::File { mode: from.unsigned32()?, digest: from.digest()? },
+            2 => Self::LargeFile {
+                mode: from.unsigned32()?,
+                size: from.unsigned()?,
+                modified: Timestamp::decode(from)?,
+            },
+            3 => Self::Directory { mode: from.unsigned32()? },
+            4 => Self::Symlink { text: from.bytes()?.to_vec() },
+            5 => Self::Special { mode: from.unsigned32()? },
+            6 => Self::Unreadable {
+                errno: i32::try_from(from.signed()?).map_err(|_| DecodeError::NotCanonical)?,
+            },
+            tag => return Err(DecodeError::UnknownTag(tag)),
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! Rights that the owner of a store took from himself: how that is told, and how he gets them back.
+//!
+//! What belongs to somebody else is never changed.
+
+use super::layout::Layout;
+use crate::error::{Error, Result};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+impl Layout {
+    /// Gives the owner back the right to read and write what of the store is his and he may not: of FORMAT alone, or of
+    /// the rest. What belongs to somebody else stays as it is.
+    pub(crate) fn regain(&self, only_format: bool) -> Result<()> {
+        if only_format {
+            return regain(&self.format());
+        }
+        regain(self.root())?;
+        let inner = [self.objects(), self.hot_directory(), self.locks(), self.temporary()];
+        inner.iter().try_for_each(|directory| regain(directory))?;
+        for directory in [self.root(), &self.locks()] {
+            let entries = match fs::read_dir(directory) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(|source| Error::io("list", directory, source))?,
+            };
+            for entry in entries {
+                regain(&entry.map_err(|source| Error::io("list", directory, source))?.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error of a file that could not be opened: with a hint where its owner took the right from himself.
+pub(crate) fn without_rights(path: &Path, error: io::Error) -> Error {
+    let denied = error.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::io("read", path, error);
+    if denied && lacks_rights(path).is_some() {
+        return error.with_hint("'cashet fsck --repair' gives the rights back");
+    }
+    error
+}
+
+/// The mode that a file or directory of ours should have, if its owner may not read or write it.
+fn lacks_rights(path: &Path) -> Option<u32> {
+    let found = fs::symlink_metadata(path).ok()?;
+    let ours = found.uid() == rustix::process::geteuid().as_raw();
+    let wanted = if found.is_dir() { 0o700 } else { 0o600 };
+    let lacks = (found.is_dir() || found.is_file()) && found.mode() & wanted != wanted;
+    (ours && lacks).then_some(found.mode() & 0o777 | wanted)
+}
+
+fn regain(path: &Path) -> Result<()> {
+    let Some(mode) = lacks_rights(path) else { return Ok(()) };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(|source| Error::io("change the mode of", path, source))
+}

@@ -1,0 +1,155 @@
+//! What must not be deleted: what the rows need, and what came after they were read.
+//!
+//! Whether something is needed is found by reachability: from all rows, and from what living processes have put in
+//! place and not yet recorded.
+
+use super::exclusive::ExclusiveStore;
+use super::index::{Drift, Index};
+use super::local::LocalStore;
+use super::lock::ExclusiveGuard;
+use super::pending::pending_of_all;
+use super::plan::{Held, Plan, Short};
+use crate::digest::{BlobId, Key};
+use crate::error::{Error, Result};
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// What must not be deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Roots {
+    /// Sorted, as are the two after it.
+    blobs: Vec<Short>,
+    keys: Vec<Short>,
+    sequences: Vec<i64>,
+    /// What came after the rows were read.
+    late: HashSet<Short>,
+    late_keys: HashSet<Short>,
+    /// The last row that was read.
+    after: i64,
+    /// How often commits had got back what they had lost when the rows were read.
+    revived: i64,
+    /// Device and inode of the database that was read.
+    database: Option<(u64, u64)>,
+    /// How far its totals are off.
+    drift: Drift,
+}
+
+impl Roots {
+    pub(super) fn has(&self, blob: &BlobId) -> bool {
+        let short = Short::of(blob);
+        self.blobs.binary_search(&short).is_ok() || self.late.contains(&short)
+    }
+
+    pub(super) fn has_key(&self, key: &Key) -> bool {
+        let short = Short::of_key(key);
+        self.keys.binary_search(&short).is_ok() || self.late_keys.contains(&short)
+    }
+
+    /// Whether a commit of this number was not there any more when the rows were read.
+    pub(super) fn is_gone(&self, sequence: i64) -> bool {
+        sequence <= self.after && self.sequences.binary_search(&sequence).is_err()
+    }
+
+    /// Whether they are what this store's database said.
+    pub(super) fn are_of(&self, store: &LocalStore) -> bool {
+        store.database_identity().is_ok_and(|found| found == self.database)
+    }
+
+    pub(super) const fn drift(&self) -> Drift {
+        self.drift
+    }
+
+    /// Takes out what is needed only by commits that a plan drops, given all of them in the order of their rows.
+    pub(super) fn without(mut self, plan: &Plan, commits: &[Held]) -> Self {
+        let evicted: HashSet<_> = plan.evict.iter().collect();
+        let mut removed = plan.remove.iter().peekable();
+        (self.blobs, self.keys, self.sequences) = (Vec::new(), Vec::new(), Vec::new());
+        for commit in commits {
+            if removed.next_if(|id| **id == commit.id).is_some() {
+                continue;
+            }
+            self.keys.push(commit.key);
+            self.sequences.push(commit.sequence);
+            if !evicted.contains(&commit.id) {
+                self.blobs.extend(&commit.blobs);
+            }
+        }
+        self.sorted()
+    }
+
+    fn sorted(mut self) -> Self {
+        for list in [&mut self.blobs, &mut self.keys] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        // They came in their order, unless the database is damaged.
+        self.sequences.sort_unstable();
+        self
+    }
+}
+
+impl LocalStore {
+    /// All commits as a plan sees them, none of them exempt, and what they need. An error is never taken for an empty
+    /// store.
+    pub(super) fn survey(&self) -> Result<(Vec<Held>, Roots)> {
+        let mut commits = Vec::new();
+        let roots = self.survey_each(|commit| commits.push(commit))?;
+        Ok((commits, roots))
+    }
+
+    fn survey_each(&self, mut each: impl FnMut(Held)) -> Result<Roots> {
+        self.with_index(|index| {
+            let mut roots = Roots { database: self.database_identity()?, ..Roots::default() };
+            // Asked first: what is revived between the two is read twice.
+            roots.revived = index.revived()?;
+            roots.drift = index.survey(|row| {
+                let blobs = row.blobs.as_chunks().0.iter().map(Short::of_bytes).collect();
+                roots.after = row.sequence;
+                let (id, sequence, used) = (row.id, row.sequence, row.used);
+                each(Held { id, key: Short::of_key(&row.key), sequence, used, keep: false, blobs });
+            })?;
+            Ok(roots)
+        })
+    }
+
+    fn database_identity(&self) -> Result<Option<(u64, u64)>> {
+        let path = self.layout().database();
+        let metadata = fs::symlink_metadata(&path).map_err(|source| Error::io("look at", &path, source))?;
+        Ok(Some((metadata.dev(), metadata.ino())))
+    }
+}
+
+impl ExclusiveStore<'_> {
+    /// Everything that the rows need now.
+    pub(super) fn roots(&self) -> Result<Roots> {
+        let (mut blobs, mut keys, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
+        let roots = self.store.survey_each(|commit| {
+            blobs.extend(commit.blobs);
+            keys.push(commit.key);
+            sequences.push(commit.sequence);
+        })?;
+        Ok(Roots { blobs, keys, sequences, ..roots }.sorted())
+    }
+
+    /// Adds what was recorded or put in place since; true for as long as the lock is held.
+    pub(super) fn refresh(&self, roots: &mut Roots, proof: &ExclusiveGuard) -> Result<()> {
+        if self.store.with_index(|index| index.revived())? != roots.revived {
+            let (late, late_keys) = (std::mem::take(&mut roots.late), std::mem::take(&mut roots.late_keys));
+            *roots = self.roots()?;
+            (roots.late, roots.late_keys) = (late, late_keys);
+        }
+        let after = roots.after;
+        self.store.with_index(|index: &mut Index| {
+            index.each_brief(after, |brief| {
+                roots.late.extend(brief.blobs.iter().map(Short::of));
+                roots.late_keys.insert(Short::of_key(&brief.key));
+                roots.after = brief.sequence;
+                roots.sequences.push(brief.sequence);
+            })
+        })?;
+        let pending = pending_of_all(self.store.layout(), proof)?;
+        roots.late.extend(pending.iter().map(Short::of));
+        Ok(())
+    }
+}

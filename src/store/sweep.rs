@@ -1,0 +1,243 @@
+//! Deleting much at once: rows, hot entries, blobs; in the order of deleting, in short batches with the lock held.
+
+use super::blobs::{Stored, threads};
+use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress, listed, modified};
+use super::flat::{self, Area};
+use super::index::{Index, Named, Pointing, State};
+use super::layout::{Layout, digest_of, remove_file};
+use super::roots::Roots;
+use crate::digest::{CommitId, Digest, Key};
+use crate::error::{Error, Kind, Result};
+use crate::record::Timestamp;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Rows that are deleted in one transaction, at first and at least; more where that is quick, since pages of an index
+/// are written once for all that is deleted in them.
+const ROWS_AT_FIRST: usize = 256;
+
+/// Rows that are deleted in one transaction at most.
+const MOST_ROWS: usize = 8192;
+
+/// How long one transaction may take.
+const TRANSACTION: Duration = Duration::from_millis(35);
+
+/// Files that are deleted between two looks at the clock.
+const FILES_AT_ONCE: usize = 1024;
+
+/// Fewer things than this are not worth a thread.
+const WORTH_THREADS: usize = 64;
+
+impl ExclusiveStore<'_> {
+    /// Deletes rows, their hot entries first. Tells whether each number was still that commit's, if any.
+    pub(super) fn remove_rows(
+        &self,
+        named: &[Named],
+        dropped: &mut Dropped,
+        progress: OnProgress<'_>,
+    ) -> Result<bool> {
+        let layout = self.store.layout();
+        let (mut rest, mut size, mut as_named) = (named, ROWS_AT_FIRST, true);
+        self.in_batches(|_proof, _| {
+            let Some((part, after)) = rest.split_at_checked(size.min(rest.len())) else { return Ok(false) };
+            if part.is_empty() {
+                return Ok(false);
+            }
+            let begun = Instant::now();
+            let (count, same) = self.store.with_index(|index| remove_some(index, layout, part))?;
+            dropped.commits += count;
+            as_named &= same;
+            size = match begun.elapsed() {
+                took if took > TRANSACTION => size / 2,
+                took if took < TRANSACTION / 2 => size * 2,
+                _ => size,
+            };
+            size = size.clamp(ROWS_AT_FIRST / 4, MOST_ROWS);
+            rest = after;
+            let done = (named.len() - rest.len()) as u64;
+            progress(Progress { step: "dropping commits", done, total: named.len() as u64 });
+            Ok(true)
+        })?;
+        Ok(as_named)
+    }
+
+    /// Deletes the rows of those commits that are there, their hot entries first.
+    pub(super) fn remove_ids(
+        &self,
+        ids: &[CommitId],
+        dropped: &mut Dropped,
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        let mut named = self.store.with_index(|index| index.named(ids))?;
+        named.sort_unstable();
+        named.dedup();
+        self.remove_rows(&named, dropped, progress).map(|_| ())
+    }
+
+    /// Marks rows with a state, their hot entries removed first.
+    pub(super) fn mark_rows(
+        &self,
+        ids: &[CommitId],
+        state: State,
+        dropped: &mut Dropped,
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        let mut parts = ids.chunks(ROWS_AT_FIRST);
+        let mut done = 0;
+        self.in_batches(|_proof, _| {
+            let Some(part) = parts.next() else {
+                return Ok(false);
+            };
+            for id in part {
+                if let Some(key) = self.store.with_index(|index| index.key_of(id))? {
+                    flat::remove(self.store.layout(), Area::Keys, &key.0)?;
+                }
+            }
+            self.store.with_index(|index| index.mark(part, state))?;
+            dropped.evicted += part.len() as u64;
+            done += part.len() as u64;
+            progress(Progress { step: "dropping results", done, total: ids.len() as u64 });
+            Ok(true)
+        })
+    }
+
+    /// Deletes those files of blobs that no root needs.
+    pub(super) fn drop_blobs(
+        &self,
+        files: Vec<Stored>,
+        roots: &mut Roots,
+        dropped: &mut Dropped,
+    ) -> Result<()> {
+        let mut files: VecDeque<Stored> =
+            files.into_iter().filter(|stored| !roots.has(&stored.blob)).collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        self.in_batches(|proof, first| {
+            if first {
+                self.refresh(roots, proof)?;
+            }
+            let part = files.drain(..files.len().min(FILES_AT_ONCE));
+            let part: Vec<Stored> = part.filter(|stored| !roots.has(&stored.blob)).collect();
+            let gone = on_all_cores(&part, |stored| {
+                Ok(remove_file(&self.store.blobs.path_of(stored))?.then_some(stored.bytes))
+            })?;
+            for bytes in gone.into_iter().flatten() {
+                dropped.blobs += 1;
+                dropped.bytes += bytes;
+            }
+            Ok(!files.is_empty())
+        })
+    }
+
+    /// Deletes hot entries of keys that have no commit any more, and captures that are older than `oldest`.
+    pub(super) fn drop_hot(&self, roots: &mut Roots, oldest: Timestamp) -> Result<()> {
+        let layout = self.store.layout();
+        let known: &Roots = roots;
+        let keys =
+            in_fans(layout, Area::Keys, |digest, _| (!known.has_key(&Key(digest))).then_some(Key(digest)))?;
+        let captures = in_fans(layout, Area::Captures, |digest, path| {
+            modified(path).is_some_and(|time| time < oldest).then_some(digest)
+        })?;
+        let mut keys = VecDeque::from(keys);
+        self.in_batches(|proof, first| {
+            if first {
+                self.refresh(roots, proof)?;
+            }
+            let part = keys.drain(..keys.len().min(FILES_AT_ONCE));
+            let part: Vec<Key> = part.filter(|key| !roots.has_key(key)).collect();
+            on_all_cores(&part, |key| flat::remove(layout, Area::Keys, &key.0))?;
+            Ok(!keys.is_empty())
+        })?;
+        on_all_cores(&captures, |capture| flat::remove(layout, Area::Captures, capture)).map(|_| ())
+    }
+
+    /// Removes what points to commits that are gone.
+    pub(super) fn prune(&self, roots: &Roots) -> Result<()> {
+        for table in [Pointing::Products, Pointing::Edges] {
+            let mut after = None;
+            loop {
+                let is_gone = |sequence| roots.is_gone(sequence);
+                after = self.store.with_index(|index| index.prune(table, after, is_gone))?;
+                if after.is_none() {
+                    break;
+                }
+                self.store.bound_log()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes commits and their hot entries, which go first; tells how many, and whether each number was still that
+/// commit's.
+fn remove_some(index: &mut Index, layout: &Layout, named: &[Named]) -> Result<(u64, bool)> {
+    let removal = index.begin_removal(named)?;
+    let as_named = !removal.is_stale();
+    let keys = removal.keys();
+    let unlink = || keys.iter().try_for_each(|key| flat::remove(layout, Area::Keys, &key.0));
+    thread::scope(|scope| {
+        // The file system and the database each keep a core busy.
+        let other = (keys.len() >= WORTH_THREADS)
+            .then(|| thread::Builder::new().spawn_scoped(scope, unlink).ok())
+            .flatten();
+        let deleted = removal.delete();
+        let unlinked = match other {
+            Some(other) => other.join().unwrap_or_else(|_| Err(died())),
+            None => unlink(),
+        };
+        unlinked.and(deleted)
+    })?;
+    Ok((removal.commit()?, as_named))
+}
+
+/// What `one` makes of every flat file of an area whose name could be right.
+fn in_fans<T: Send>(
+    layout: &Layout,
+    area: Area,
+    one: impl Fn(Digest, &Path) -> Option<T> + Sync,
+) -> Result<Vec<T>> {
+    let fans = listed(&layout.hot_directory().join(area.directory()))?;
+    let found = on_all_cores(&fans, |fan: &PathBuf| {
+        let Some(name) = fan.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for path in listed(fan)? {
+            let rest = path.file_name().and_then(|rest| rest.to_str());
+            found.extend(rest.and_then(|rest| digest_of(name, rest)).and_then(|digest| one(digest, &path)));
+        }
+        Ok(found)
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Does the same with each item, on all cores if there are many; tells what came of each, in their order.
+pub(super) fn on_all_cores<T: Sync, R: Send>(
+    items: &[T],
+    one: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let threads = if items.len() < WORTH_THREADS { 1 } else { threads() };
+    let all = |part: &[T]| part.iter().map(&one).collect::<Result<Vec<R>>>();
+    let mut parts = items.chunks(items.len().div_ceil(threads).max(1));
+    let first = parts.next().unwrap_or_default();
+    thread::scope(|scope| {
+        let all = &all;
+        // A part whose thread cannot be started is done here.
+        let others: Vec<_> = parts
+            .map(|part| (part, thread::Builder::new().spawn_scoped(scope, move || all(part)).ok()))
+            .collect();
+        let mut done = all(first)?;
+        for (part, other) in others {
+            done.extend(match other {
+                Some(other) => other.join().unwrap_or_else(|_| Err(died()))?,
+                None => all(part)?,
+            });
+        }
+        Ok(done)
+    })
+}
+
+fn died() -> Error {
+    Error::new(Kind::Other, "a thread died")
+}

@@ -1,0 +1,75 @@
+//! Scenarios meant to get a wrong result replayed: nothing is declared, one thing changes behind the command's back, and
+//! what cashet gives must equal what the bare command gives, at every call.
+//!
+//! Each row of the tables is made in two equal trees; the tables are read when the test runs.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "tests say what they skip")]
+
+mod row;
+mod sides;
+
+use row::{Row, Verdict};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+#[test]
+fn environments() {
+    judge("environments");
+}
+
+#[test]
+fn files() {
+    judge("files");
+}
+
+#[test]
+fn descriptors() {
+    judge("descriptors");
+}
+
+#[test]
+fn programs() {
+    judge("programs");
+}
+
+#[test]
+fn machine() {
+    judge("machine");
+}
+
+/// Makes all rows of a table, or those whose name has `CASHET_TEST_ROW` in it.
+#[track_caller]
+fn judge(table: &str) {
+    let wanted = std::env::var("CASHET_TEST_ROW").unwrap_or_default();
+    let rows: Vec<Row> = Row::of_table(table).into_iter().filter(|row| row.name.contains(&wanted)).collect();
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match row.make() {
+                        Verdict::Right => {}
+                        Verdict::Skipped(tool) => println!("SKIPPED {}: {tool} is not here", row.name),
+                        Verdict::Wrong(what) => {
+                            println!("WRONG {}\n  {what}", row.name);
+                            found.lock().unwrap().push(format!("{}\n  {what}", row.name));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let found = found.into_inner().unwrap();
+    println!("{table}: {} rows, {} wrong", rows.len(), found.len());
+    assert!(
+        found.is_empty(),
+        "{} of {} rows of {table} are wrong\n{}",
+        found.len(),
+        rows.len(),
+        found.join("\n")
+    );
+}

@@ -1,0 +1,87 @@
+//! One scenario: what is there, what is called, what then changes, and how the calls must be answered.
+
+use crate::sides::{Answer, Sides};
+use serde::Deserialize;
+use std::path::Path;
+
+/// A row of a table. All texts are bash, run in the root of each tree.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// Programs without which the row says nothing.
+    #[serde(default)]
+    needs: Vec<String>,
+    /// Makes what the call finds.
+    #[serde(default)]
+    setup: String,
+    /// The call; `$RUN` is cashet in the one tree and nothing in the other.
+    call: String,
+    /// What becomes other.
+    #[serde(default)]
+    change: String,
+    /// The call after the change, if it is worded otherwise.
+    then: Option<String>,
+    /// How the second call, and the one after the change, are answered.
+    expect: [Expected; 2],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Expected {
+    /// From what was kept.
+    Hits,
+    /// By running the command, whether or not that is kept.
+    Runs,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    row: Vec<Row>,
+}
+
+/// What came of a row.
+pub(crate) enum Verdict {
+    Right,
+    Skipped(String),
+    Wrong(String),
+}
+
+impl Row {
+    pub(crate) fn of_table(name: &str) -> Vec<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/hostile/{name}.toml"));
+        let table: Table = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        table.row
+    }
+
+    pub(crate) fn make(&self) -> Verdict {
+        let path = std::env::split_paths("/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").collect::<Vec<_>>();
+        let missing = |tool: &&String| !path.iter().any(|directory| directory.join(tool).exists());
+        if let Some(tool) = self.needs.iter().find(missing) {
+            return Verdict::Skipped(tool.clone());
+        }
+        let sides = Sides::new();
+        sides.both(&self.setup);
+        let mut answers = vec![sides.call(&self.call), sides.call(&self.call)];
+        sides.both(&self.change);
+        let then = self.then.as_ref().unwrap_or(&self.call);
+        answers.extend([sides.call(then), sides.call(then)]);
+        // And back: what was kept first may answer again, if it is right.
+        if self.then.is_some() {
+            answers.push(sides.call(&self.call));
+        }
+        let mut wrong: Vec<String> = answers.iter().filter_map(Answer::wrong).collect();
+        let told = [answers.get(1), answers.get(2)].map(|answer| answer.map(Answer::is_hit));
+        for (place, (told, expected)) in told.iter().zip(self.expect).enumerate() {
+            if *told != Some(expected == Expected::Hits) {
+                let which = if place == 0 { "the second call" } else { "the call after the change" };
+                let how = answers.get(place + 1).map(|answer| answer.told.to_string());
+                wrong.push(format!(
+                    "{which} does not do what it should ({expected:?}): {}",
+                    how.unwrap_or_default()
+                ));
+            }
+        }
+        if wrong.is_empty() { Verdict::Right } else { Verdict::Wrong(wrong.join("\n  ")) }
+    }
+}

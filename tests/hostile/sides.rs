@@ -1,0 +1,144 @@
+//! Two equal trees, neither below `/tmp`: in the one calls go through cashet, in the other they do not.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+
+pub(crate) struct Sides {
+    base: TempDir,
+}
+
+/// How one call was answered on both sides.
+pub(crate) struct Answer {
+    call: String,
+    /// What cashet says of it.
+    pub(crate) told: serde_json::Value,
+    differences: Vec<String>,
+}
+
+impl Answer {
+    pub(crate) fn is_hit(&self) -> bool {
+        self.told["outcome"] == "hit"
+    }
+
+    /// What is wrong with it whatever was expected.
+    pub(crate) fn wrong(&self) -> Option<String> {
+        let kind = if self.is_hit() { "WRONG REPLAY" } else { "other than bare" };
+        (!self.differences.is_empty())
+            .then(|| format!("{kind} of {}: {}", self.call.trim(), self.differences.join("; ")))
+    }
+}
+
+impl Sides {
+    pub(crate) fn new() -> Self {
+        let base =
+            tempfile::Builder::new().prefix("hostile-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        for side in ["a", "b"] {
+            for directory in ["project/.git", "project/.cashet", "home", "tmp"] {
+                fs::create_dir_all(base.path().join(side).join(directory)).unwrap();
+            }
+        }
+        Self { base }
+    }
+
+    fn side(&self, through: bool) -> PathBuf {
+        self.base.path().join(if through { "a" } else { "b" })
+    }
+
+    fn bash(&self, through: bool, text: &str) -> Output {
+        let side = self.side(through);
+        let mut command = Command::new("/bin/bash");
+        command.args(["-c", text]).current_dir(side.join("project")).env_clear().stdin(Stdio::null());
+        command.env("PATH", PATH).env("LANG", "C.UTF-8");
+        command.env("HOME", side.join("home")).env("TMPDIR", side.join("tmp"));
+        command.output().unwrap()
+    }
+
+    /// Does something in both trees, which must work.
+    #[track_caller]
+    pub(crate) fn both(&self, text: &str) {
+        for through in [true, false] {
+            let ran = self.bash(through, &format!("set -e; {text}"));
+            assert!(ran.status.success(), "{text}: {}", String::from_utf8_lossy(&ran.stderr));
+        }
+        settle();
+    }
+
+    /// Makes a call in both trees and compares all that it gives.
+    pub(crate) fn call(&self, text: &str) -> Answer {
+        let report = self.base.path().join("report");
+        let _ = fs::remove_file(&report);
+        let program = std::env::var("CASHET_TEST_PROGRAM");
+        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_cashet").to_owned());
+        let with = |run: &str| format!("RUN={run:?}\n{text}");
+        let ours = self.bash(true, &with(&format!("{program} exec --report {} --", report.display())));
+        let theirs = self.bash(false, &with(""));
+        let told = fs::read(&report).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let (from_ours, from_theirs) = (self.placeless(true, &ours), self.placeless(false, &theirs));
+        let mut differences: Vec<String> = from_ours
+            .iter()
+            .zip(&from_theirs)
+            .filter(|(ours, theirs)| ours != theirs)
+            .map(|(ours, theirs)| format!("{ours:?} instead of {theirs:?}"))
+            .collect();
+        let [ours, theirs] = [true, false].map(|through| tree(&self.side(through).join("project")));
+        if ours != theirs {
+            let other = |path: &&PathBuf| ours.get(*path) != theirs.get(*path);
+            let paths: Vec<String> = ours
+                .keys()
+                .chain(theirs.keys())
+                .filter(other)
+                .map(|path| {
+                    format!("{}: {:?} instead of {:?}", path.display(), ours.get(path), theirs.get(path))
+                })
+                .collect();
+            differences.push(paths.join(", "));
+        }
+        settle();
+        Answer { call: text.to_owned(), told: told.unwrap_or_default(), differences }
+    }
+
+    /// Both streams and the status, without the name of the side and without lines of cashet's own.
+    fn placeless(&self, through: bool, ran: &Output) -> [String; 3] {
+        let side = self.side(through);
+        let place = side.to_str().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(place, "/SIDE");
+        let stderr = text(&ran.stderr);
+        let stderr: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("cashet: ")).collect();
+        [text(&ran.stdout), stderr.join("\n"), ran.status.to_string()]
+    }
+}
+
+/// Until the clock that stamps files has moved on.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(25));
+}
+
+/// Kind, mode and content of everything below `root`.
+fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let wanted = |entry: &walkdir::DirEntry| {
+        ![".git", ".cashet", "__pycache__"].iter().any(|name| entry.file_name() == *name)
+    };
+    for entry in walkdir::WalkDir::new(root).min_depth(1).into_iter().filter_entry(wanted) {
+        let entry = entry.unwrap();
+        let path = entry.path();
+        let metadata = path.symlink_metadata().unwrap();
+        let mode = metadata.permissions().mode() & 0o7777;
+        let text = if metadata.is_symlink() {
+            "link".to_owned()
+        } else if metadata.is_file() {
+            format!("file {mode:o} {}", blake3::hash(&fs::read(path).unwrap()))
+        } else {
+            format!("{:?} {mode:o}", metadata.file_type().is_dir())
+        };
+        found.insert(path.strip_prefix(root).unwrap().to_path_buf(), text);
+    }
+    found
+}

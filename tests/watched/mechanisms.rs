@@ -1,0 +1,27 @@
+//! By what a run is watched: that it really is ptrace where a listener cannot be had.
+
+use crate::twin::{Twin, settle};
+use std::fs;
+
+#[test]
+fn below_a_watch_the_watch_is_by_ptrace() {
+    for traced in [false, true] {
+        let twin = Twin::new();
+        twin.write("f", "one\n");
+        settle();
+        // Who traces the process is written where nobody observes it.
+        let line = "sed -n 's/^TracerPid:[[:blank:]]*//p' /proc/$$/status > ../tmp/tracer; cat f";
+        let call = twin.sh(line).traced(traced);
+        call.runs();
+        let [ours, bare] = twin.roots().map(|root| {
+            let text = fs::read_to_string(root.join("../tmp/tracer")).unwrap();
+            text.trim().parse::<u32>().unwrap()
+        });
+        assert_eq!(bare, 0, "the tests themselves are traced");
+        assert_eq!(ours != 0, traced, "traced by {ours}");
+        // And it is a watch: what it saw is what a second call looks at.
+        call.hits();
+        twin.write("f", "two\n");
+        call.runs();
+    }
+}
