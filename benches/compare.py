@@ -307,7 +307,7 @@ def s5(bench):
     copy = Case("cp -r", ["cp", "-r", "in", "out"], before="rm -rf out", hit=False)
     restore = Case("cashet, restore", words, before="rm -rf out")
     yield Scenario("S5 hit that restores 10,000 files", "≤ 0.75 × cp -r", [copy, restore], base="cp -r", rounds=7)
-    walk = Case("walk, one thread", [bench.options.limits, "walk", "in"], hit=False)
+    walk = Case("walk, one thread", [bench.options.limits, "walk", "in", "out"], hit=False)
     there = Case("cashet, still there", words)
     yield Scenario("S5 hit, 10,000 outputs still there", "≤ 1.3 × the walk of inputs and outputs", [walk, there], base=walk.name, rounds=15)
 

@@ -1,7 +1,7 @@
 //! What a look at the same bytes costs at least, for `compare.sh`: BLAKE3 of a file on all cores, and a walk that
 //! looks at each entry of a tree once, in one thread.
 //!
-//! usage: limits blake3 FILE | limits walk DIRECTORY
+//! usage: limits blake3 FILE | limits walk DIRECTORY…
 
 #![expect(clippy::print_stdout, reason = "a program that answers on standard output")]
 
@@ -20,9 +20,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.as_slice() {
         [job, path] if job == "blake3" => println!("{}", hash(Path::new(path))?),
-        [job, path] if job == "walk" => println!("{}", walk(Path::new(path))?),
+        [job, paths @ ..] if job == "walk" => {
+            for path in paths {
+                println!("{}", walk(Path::new(path))?);
+            }
+        }
         // cargo bench passes flags of its own: there is nothing to measure then.
-        _ => println!("usage: limits blake3 FILE | limits walk DIRECTORY"),
+        _ => println!("usage: limits blake3 FILE | limits walk DIRECTORY…"),
     }
     Ok(())
 }

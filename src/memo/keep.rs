@@ -1,10 +1,11 @@
 //! Runs a command and records what can be kept.
 
+use super::beside::beside;
 use super::call::{Call, Noting};
 use super::event::Event;
 use super::observe::{self, Observed, Watcher};
 use super::outputs::{Beneath, Collected, collect};
-use super::reason::{Kept, MissReason, NotKept, Outcome};
+use super::reason::{Kept, NotKept, Outcome};
 use super::settle::never_settles;
 use super::stdin::{GivenStdin, StdinAtStart};
 use super::tee::{Streams, Tee};
@@ -26,8 +27,6 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 /// A command about to run, or run.
 struct Keeping<'a> {
@@ -152,22 +151,6 @@ pub(super) fn run(
     answer.observations = extra.observations;
     answer.manifest = Some(captured.manifest.clone());
     Ok(answer)
-}
-
-/// Runs `command` and, on a thread beside it, what need not wait for its end: for most of that time we are idle.
-fn beside<T>(meanwhile: impl FnOnce() -> MissReason + Send, command: impl FnOnce() -> T) -> (T, MissReason) {
-    let meanwhile = Mutex::new(Some(meanwhile));
-    let work = || meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take().map(|work| work());
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().spawn_scoped(scope, work);
-        let done = command();
-        let why = match thread {
-            // What a thread that died would have told is not known.
-            Ok(thread) => thread.join().unwrap_or_default(),
-            Err(_) => work(),
-        };
-        (done, why.unwrap_or(MissReason::First))
-    })
 }
 
 /// Python holds back what it prints into a pipe; a person at a terminal wants to see it come.

@@ -3,6 +3,7 @@
 //! Knows nothing of clap, colours, SQL, zstd, fork or seccomp.
 
 mod audit;
+mod beside;
 mod call;
 mod declared;
 mod event;

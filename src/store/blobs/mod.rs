@@ -7,6 +7,7 @@ mod copy;
 mod packed;
 mod read;
 mod segments;
+mod spill;
 #[cfg(test)]
 mod tests;
 mod walk;

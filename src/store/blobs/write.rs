@@ -1,8 +1,9 @@
-//! Writing blobs: small ones in memory until their digest is known, large ones through a second thread, which
-//! digests them on the way, into a file that gets its name at the end.
+//! Writing blobs: small ones in memory until their digest is known, large ones by a spill, into a file that gets its name at
+//! the end.
 
 use super::copy::copy_digesting;
 use super::read::digest_of_file;
+use super::spill::Spill;
 use super::{Added, Blobs, SMALL, TINY, is_empty, packed};
 use crate::digest::{BlobId, Digest, Hasher};
 use crate::error::{Error, Result};
@@ -16,18 +17,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread;
 use tempfile::TempPath;
 
 /// Level of zstd for blobs that are compressed at once: the quickest that shrinks text well.
 const LEVEL: i32 = 1;
-
-/// What is handed to the second thread at a time.
-const BUFFER: usize = 256 << 10;
-
-/// How many buffers are under way at most.
-const BUFFERS: usize = 16;
 
 /// A buffer with this much in it is taken as it is: what is less is gathered first.
 const WORTH_TAKING: usize = 32 << 10;
@@ -294,151 +287,4 @@ impl Blobs {
         self.note_added(blob, stored, new);
         Ok(staged.content)
     }
-}
-
-/// A large blob on its way to disk. The file is held locked, so that collection leaves it alone.
-struct Spill {
-    path: TempPath,
-    sink: Sink,
-}
-
-/// A buffer, and how much of it is filled.
-type Filled = (Vec<u8>, usize);
-
-enum Sink {
-    Thread {
-        full: SyncSender<Filled>,
-        empty: Receiver<Vec<u8>>,
-        buffer: Vec<u8>,
-        thread: thread::JoinHandle<io::Result<(File, Digest)>>,
-    },
-    /// Where no thread could be started.
-    Direct(File, Box<Hasher>),
-    /// After a failure.
-    Broken,
-}
-
-impl Spill {
-    /// Begins with `bytes`, which `digested` has seen already.
-    fn begin(blobs: &Blobs, digested: Hasher, bytes: Vec<u8>) -> io::Result<Self> {
-        let (file, path) = new_temporary(&blobs.layout.temporary())?.into_parts();
-        file.lock()?;
-        let direct = file.try_clone()?;
-        let (full, take) = sync_channel(BUFFERS);
-        let (give, empty) = channel();
-        let begun = Arc::new((digested, bytes));
-        let first = Arc::clone(&begun);
-        let drain = move || {
-            let hasher = write_first(&file, &first)?;
-            drop(first);
-            drain(file, hasher, &take, &give)
-        };
-        let sink = match thread::Builder::new().name("blob".to_owned()).spawn(drain) {
-            Ok(thread) => Sink::Thread { full, empty, buffer: Vec::with_capacity(BUFFER), thread },
-            Err(_) => {
-                let hasher = write_first(&direct, &begun)?;
-                Sink::Direct(direct, Box::new(hasher))
-            }
-        };
-        Ok(Self { path, sink })
-    }
-
-    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        match &mut self.sink {
-            Sink::Broken => return Err(io::Error::other("the blob could not be written before")),
-            Sink::Direct(file, hasher) => {
-                hasher.update(bytes);
-                return file.write_all(bytes);
-            }
-            Sink::Thread { full, empty, buffer, .. } => {
-                while !bytes.is_empty() {
-                    let room = BUFFER.saturating_sub(buffer.len()).min(bytes.len());
-                    let (now, later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
-                    buffer.extend_from_slice(now);
-                    bytes = later;
-                    if buffer.len() >= BUFFER {
-                        let mut next = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BUFFER));
-                        next.clear();
-                        let length = buffer.len();
-                        if full.send((std::mem::replace(buffer, next), length)).is_err() {
-                            break;
-                        }
-                    }
-                }
-                if bytes.is_empty() {
-                    return Ok(());
-                }
-            }
-        }
-        Err(self.failure())
-    }
-
-    /// Takes the first `length` bytes of a buffer with the buffer itself, and leaves another.
-    fn take(&mut self, given: &mut Vec<u8>, length: usize) -> io::Result<()> {
-        let Sink::Thread { full, empty, buffer, .. } = &mut self.sink else {
-            return self.write(given.get(..length).unwrap_or_default());
-        };
-        let mut next = empty.try_recv().unwrap_or_default();
-        if next.capacity() < given.len() {
-            // The system gives memory that is zero already.
-            next = vec![0; given.len()];
-        } else {
-            next.resize(given.len(), 0);
-        }
-        let gathered = std::mem::take(buffer);
-        let before = gathered.len();
-        let sent = (before == 0 || full.send((gathered, before)).is_ok())
-            && full.send((std::mem::replace(given, next), length)).is_ok();
-        if sent { Ok(()) } else { Err(self.failure()) }
-    }
-
-    /// Why the thread has gone.
-    fn failure(&mut self) -> io::Error {
-        match self.end() {
-            Ok(_) => io::Error::other("the blob could not be written"),
-            Err(error) => error,
-        }
-    }
-
-    /// Waits until everything is written.
-    fn end(&mut self) -> io::Result<(File, Digest)> {
-        match std::mem::replace(&mut self.sink, Sink::Broken) {
-            Sink::Broken => Err(io::Error::other("the blob could not be written before")),
-            Sink::Direct(file, hasher) => Ok((file, hasher.finish())),
-            Sink::Thread { full, buffer, thread, .. } => {
-                let length = buffer.len();
-                // When the thread has failed, joining it tells why.
-                let _ = full.send((buffer, length));
-                drop(full);
-                thread.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread died")))
-            }
-        }
-    }
-
-    fn finish(mut self) -> io::Result<(TempPath, File, Digest)> {
-        let (file, digest) = self.end()?;
-        Ok((self.path, file, digest))
-    }
-}
-
-fn write_first(mut file: &File, (digested, bytes): &(Hasher, Vec<u8>)) -> io::Result<Hasher> {
-    file.write_all(bytes)?;
-    Ok(digested.clone())
-}
-
-/// The second thread: digests what it writes while that is in its core's cache.
-fn drain(
-    mut file: File,
-    mut hasher: Hasher,
-    full: &Receiver<Filled>,
-    empty: &Sender<Vec<u8>>,
-) -> io::Result<(File, Digest)> {
-    for (buffer, length) in full {
-        let bytes = buffer.get(..length).unwrap_or_default();
-        hasher.update(bytes);
-        file.write_all(bytes)?;
-        // Nobody takes it back once the last one was sent.
-        let _ = empty.send(buffer);
-    }
-    Ok((file, hasher.finish()))
 }
