@@ -71,7 +71,7 @@ pub(super) fn around(
 pub(in crate::memo) fn again(then: &Observation, places: &Places) -> Option<Observation> {
     match then {
         Observation::TimeOrder { groups } => {
-            let files: Vec<PathBuf> = groups.iter().flatten().map(|path| places.resolve(path)).collect();
+            let files: Vec<_> = groups.iter().flatten().map(|path| (places.resolve(path), None)).collect();
             Some(Observation::TimeOrder { groups: order(&files, places) })
         }
         Observation::Around { written, older, same, newer } => {
