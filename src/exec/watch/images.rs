@@ -43,7 +43,7 @@ impl Images {
         let Ok(words) = std::fs::read(format!("/proc/{tid}/cmdline")) else { return HIDDEN };
         let words: Vec<OsString> =
             words.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
-        let words = words.split_last().map_or(&words[..0], |(_, words)| words);
+        let words = words.split_last().map(|(_, words)| words).unwrap_or_default();
         let program = to_path(program);
         let mut says = |name: &OsStr| witness.nature(&Image { program: &program, words, name });
         let nature = says(OsStr::new(""));
