@@ -147,7 +147,7 @@ fn what_its_owner_may_not_read_stops_no_command_and_is_given_back() {
                 project.write("in", "2\n");
             }
             give();
-            fs::set_permissions(project.store().join(name), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(project.store().join(name), fs::Permissions::from_mode(0o000)).unwrap();
             let case = format!("{name}, input changed: {changes_input}");
             for _ in 0..2 {
                 project.clear();
