@@ -111,6 +111,11 @@ fn create_lock(path: &Path) -> io::Result<File> {
             }
             open()
         }
+        // A link that leads to itself can be opened by nobody, and no lock file says anything that could be lost.
+        (Err(error), _) if error.raw_os_error() == Some(libc::ELOOP) && path.is_symlink() => {
+            fs::remove_file(path)?;
+            open()
+        }
         (other, _) => other,
     }
 }

@@ -85,6 +85,31 @@ fn what_may_be_of_somebody_else_or_newer_is_not_repaired() {
     assert_eq!(contents(project), before);
 }
 
+#[test]
+fn a_lock_that_nobody_can_open_stops_nobody() {
+    let stage = Stage::new();
+    let project = &stage.project;
+    let locks = files_below(&project.store().join("locks"));
+    assert!(locks.len() > 1, "{locks:?}");
+    for lock in locks {
+        project.restore();
+        remove(&lock);
+        symlink(lock.file_name().unwrap(), &lock).unwrap();
+        project.write("in", "2\n");
+        let mut ran = Vec::new();
+        for _ in 0..2 {
+            project.clear();
+            let before = project.executions();
+            assert_eq!(project.wrong_answer("old", &project.run(CALL)), None, "{}", lock.display());
+            ran.push(project.executions() - before);
+        }
+        assert_eq!(ran, [1, 0], "{}", lock.display());
+        project.write("in", "1\n");
+        assert_eq!(project.run(&["fsck"]).status.code(), Some(0), "{}", lock.display());
+        project.must(&["gc"]);
+    }
+}
+
 /// The bytes of every file of the store, links and FIFOs left out.
 fn contents(project: &Project) -> Vec<(PathBuf, Vec<u8>)> {
     let files = files_below(&project.store()).into_iter();
@@ -122,7 +147,7 @@ fn what_its_owner_may_not_read_stops_no_command_and_is_given_back() {
                 project.write("in", "2\n");
             }
             give();
-            fs::set_permissions(project.store().join(name), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(project.store().join(name), fs::Permissions::from_mode(0o000)).unwrap();
             let case = format!("{name}, input changed: {changes_input}");
             for _ in 0..2 {
                 project.clear();

@@ -24,7 +24,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn is_hit(&self) -> bool {
-        self.told["outcome"] == "hit"
+        self.told.get("outcome").is_some_and(|outcome| outcome == "hit")
     }
 
     /// What is wrong with it whatever was expected.
