@@ -25,7 +25,7 @@ mkdir -p "$work" target/peers
 cashet=${BENCH_CASHET:-$(built --bin cashet)}
 limits=${BENCH_LIMITS:-$(built --bench limits)}
 fill=${BENCH_FILL:-$(built --bench fill)}
-gcc -O2 -static -o target/peers/floor benches/floor.c
+gcc -O2 -static -o target/peers/floor.linked benches/floor.c
 gcc -O2 -static -o target/peers/measure benches/measure.c
 if readelf -l "$cashet" | grep -q INTERP; then
     echo "compare.sh: $cashet is dynamic; its start-up is not what is to be measured" >&2
@@ -35,7 +35,8 @@ fi
 # As it is when it is installed: the system keeps what was copied in larger pieces than what a linker wrote, so that it starts
 # more quickly (see docs/performance.md).
 cp -f "$cashet" target/peers/cashet
+cp -f target/peers/floor.linked target/peers/floor
 
 export PATH="$PWD/target/peers/bin:$PATH"
-exec python3 benches/compare.py --cashet "$PWD/target/peers/cashet" --limits "$limits" \
+exec python3 -B benches/compare.py --cashet "$PWD/target/peers/cashet" --limits "$limits" \
     --fill "$fill" --floor "$PWD/target/peers/floor" --measure "$PWD/target/peers/measure" --work "$work" "$@"

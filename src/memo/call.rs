@@ -70,7 +70,11 @@ impl Call<'_> {
                 return self.bypass_or_refuse(request, bypass);
             }
             match self.try_hit(request, store, &known.key, &known.environment, &|| known.newest)? {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    // Evidence that was too young to be trusted may be old enough by now.
+                    recall.settle();
+                    return Ok(answer);
+                }
                 Err(reason) => why = Some(reason),
             }
         }

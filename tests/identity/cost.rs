@@ -53,6 +53,34 @@ fn a_hit_opens_no_source() {
     }
 }
 
+#[test]
+fn a_source_that_was_written_with_the_same_content_is_read_once() {
+    if !has("strace") {
+        return;
+    }
+    for mode in [Mode::Watched, Mode::Declared] {
+        let project = Project::new(mode);
+        long_script(&project, 20);
+        let call = project.call(["python3", "main.py"]);
+        call.settles();
+        for source in ["main.py", "part.py"] {
+            let content = fs::read(project.path(source)).unwrap();
+            fs::write(project.path(source), content).unwrap();
+        }
+        // This one may find them too young to be trusted; the next one does not.
+        call.hits();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        call.hits();
+        let trace = project.path("../trace");
+        under(&call, &["strace", "-f", "-o", trace.to_str().unwrap()]);
+        let calls = fs::read_to_string(&trace).unwrap();
+        let opened = calls.lines().filter(|line| line.contains("open"));
+        let opened: Vec<&str> =
+            opened.filter(|line| line.contains("main.py") || line.contains("part.py")).collect();
+        assert!(opened.is_empty(), "{opened:#?}");
+    }
+}
+
 /// What the variables of a process under valgrind are besides its own.
 fn variables_of_valgrind() -> Vec<(String, String)> {
     let mut asked = Command::new("valgrind");
