@@ -13,6 +13,9 @@ use crate::ui::progress::Steps;
 use crate::ui::table::{Cell, Column, Table};
 use crate::ui::{commits, human, message};
 
+/// So many commits are listed one by one before they are dropped; `--dry-run` lists all.
+const LISTED: usize = 100;
+
 /// Arguments of `gc`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
@@ -23,6 +26,8 @@ are left alone. The size is that of the settings, or 20 GiB, if none is given.
 Read-only copies made for 'cashet:REV' go when no command has used them for a day. Your own files that were in the way of \
 restored outputs (.cashet/replaced) stay, unless --older-than is given: then those put aside before that go, but none \
 within a day.
+
+At most a hundred commits of each kind are listed; --dry-run lists them all.
 
 Examples:
   cashet gc --dry-run
@@ -61,7 +66,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         replaced: given,
     };
     let plan = store.plan(&policy, context.now)?;
-    show(&opened, &plan, page)?;
+    show(&opened, &plan, if args.dry_run { usize::MAX } else { LISTED }, page)?;
     page.flush()?;
     if args.dry_run {
         message::status("nothing was dropped: --dry-run");
@@ -77,8 +82,8 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     Ok(DONE)
 }
 
-/// The plan: each commit that loses something, then the sums.
-fn show(opened: &Opened, plan: &Plan, page: &mut Page<'_>) -> Result<()> {
+/// The plan: each commit that loses something, at most so many of each kind, then the sums.
+fn show(opened: &Opened, plan: &Plan, listed: usize, page: &mut Page<'_>) -> Result<()> {
     let mut table = Table::new([
         Column::left("COMMIT"),
         Column::left("WHAT"),
@@ -87,7 +92,7 @@ fn show(opened: &Opened, plan: &Plan, page: &mut Page<'_>) -> Result<()> {
         Column::left("COMMAND").cut_to(16),
     ]);
     let mut add = |ids: &[CommitId], what: &str| -> Result<()> {
-        for id in ids {
+        for id in ids.iter().take(listed) {
             let Some(found) = opened.commit(id)? else { continue };
             table.row([
                 Cell::new(id.short(), Role::Hash),
@@ -104,6 +109,12 @@ fn show(opened: &Opened, plan: &Plan, page: &mut Page<'_>) -> Result<()> {
     if !table.is_empty() {
         let text = table.render(&page.look);
         page.write(&text)?;
+    }
+    let more =
+        [&plan.remove, &plan.evict].map(|ids| ids.len().saturating_sub(listed)).into_iter().sum::<usize>();
+    if more > 0 {
+        let more = human::count(u64::try_from(more).unwrap_or(u64::MAX), "commit");
+        page.line(&format!("… and {more} more; cashet gc --dry-run lists all"))?;
     }
     let number = |ids: &[CommitId]| u64::try_from(ids.len()).unwrap_or(u64::MAX);
     page.line(&format!(

@@ -31,6 +31,24 @@ fn rm_deletes_what_it_names_and_nothing_if_one_is_wrong() {
 }
 
 #[test]
+fn of_many_commits_a_hundred_are_listed_and_a_dry_run_lists_all() {
+    let sandbox = Sandbox::new();
+    for number in 0..103 {
+        sandbox.record(&Run::new(&format!("python3 job.py {number}"), 40 * DAY));
+    }
+    sandbox.record(&Run::new("python3 recent.py", 2 * DAY));
+    let plan = sandbox.run(&["gc", "--dry-run"]).ok();
+    assert_eq!(plan.lines().filter(|line| line.contains("remove  ")).count(), 103, "{plan}");
+    let done = sandbox.run(&["gc"]).ok();
+    assert_eq!(done.lines().filter(|line| line.contains("remove  ")).count(), 100, "{done}");
+    assert!(
+        done.contains("… and 3 commits more; cashet gc --dry-run lists all\n103 commits to remove"),
+        "{done}"
+    );
+    assert_eq!(commits(&sandbox), 1);
+}
+
+#[test]
 fn a_dry_run_prints_exactly_what_the_real_run_does() {
     let sandbox = Sandbox::new();
     for days in [40, 35, 3, 2] {
