@@ -135,10 +135,10 @@ mod tests {
             ("main.c||util.h", "main.c|util.h|", Some("util.h became older")),
             ("main.c||util.h", "main.c||util.h", None),
         ] {
-            let (before, after) = (lists(before), lists(after));
-            let [a, b, c] = [0, 1, 2].map(|side| before[side].as_slice());
-            let [d, e, f] = [0, 1, 2].map(|side| after[side].as_slice());
-            assert_eq!(around([a, b, c], [d, e, f]).as_deref(), expected);
+            let [was, is] =
+                [lists(before), lists(after)].map(|lists| -> [Vec<_>; 3] { lists.try_into().unwrap() });
+            let found = around(was.each_ref().map(Vec::as_slice), is.each_ref().map(Vec::as_slice));
+            assert_eq!(found.as_deref(), expected);
         }
     }
 }

@@ -88,7 +88,9 @@ pub(in crate::memo) fn again(then: &Observation, places: &Places) -> Option<Obse
                     None => {}
                 }
             }
-            sides.iter_mut().for_each(|side| side.sort());
+            for side in &mut sides {
+                side.sort();
+            }
             let [older, same, newer] = sides;
             Some(Observation::Around { written: written.clone(), older, same, newer })
         }
