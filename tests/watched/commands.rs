@@ -173,6 +173,8 @@ fn the_compiler_and_make() {
         assert!(Command::new("touch").arg("part.h").current_dir(root).status().unwrap().success());
     });
     make.runs();
+    let told = make.told();
+    assert!(told["reasons"].to_string().contains("part.h became newer"), "{told}");
     twin.write("part.h", "#define SEVEN 7\n#define EIGHT 8\nint part(void);\n");
     make.runs();
     make.settles_after(2);
