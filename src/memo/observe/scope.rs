@@ -114,10 +114,11 @@ impl Scope {
         !self.named.is_empty() && path.ancestors().any(|above| self.named.contains(above))
     }
 
-    /// Whether `path` is strictly below a tolerated place.
+    /// Whether `path` is strictly below a tolerated place, and none itself: a TMPDIR below `/tmp` is no scratch.
     pub(super) fn may_be_scratch(&self, path: &Path) -> bool {
         !path.starts_with(&self.root)
-            && self.tolerated.iter().any(|place| path.starts_with(place) && path != place)
+            && self.tolerated.iter().any(|place| path.starts_with(place))
+            && self.tolerated.iter().all(|place| path != place)
     }
 
     /// `path` relative to the root, as bytes.
