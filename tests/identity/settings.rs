@@ -30,7 +30,7 @@ fn a_call_that_was_not_watched_answers_none_that_is() {
     watched.runs().because("the earlier run was not watched");
     watched.hits();
     declared.hits();
-    project.edit("main.py", "1", "22");
+    project.edit("main.py", "print(1)", "print(22)");
     watched.settles();
     declared.runs().because("the earlier run was watched");
 }
