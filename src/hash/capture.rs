@@ -13,7 +13,7 @@ use super::looker::{Fact, Looker};
 use super::manifest::{Manifest, Part};
 use super::memory::FileMemory;
 use super::modules::INLINE;
-use super::nature::{asks_for_times, is_momentary, names_descriptor, shows_times};
+use super::nature::{is_momentary, names_descriptor, shows_times};
 use super::program::Unrecorded;
 use super::remembered::{self, Summary, Valid, request_id};
 use super::request::Request;
@@ -71,8 +71,6 @@ pub struct Captured {
     pub moment: Option<String>,
     /// Whether the program shows the times of files.
     pub shows_times: bool,
-    /// Whether a source of the function, or a word, asks for the times of files, their owners and the like.
-    pub asks_for_times: bool,
     /// Whether listings of directories count as such, not only for imports.
     pub lists_directories: bool,
     /// Whether all of the environment counts.
@@ -276,11 +274,6 @@ fn assemble(
     let moment = moment.filter(|_| !command.entry.executed_directly);
     let environment = child_environment(request, &selector);
     let summary = Summary { key, lineage, moment: moment.clone(), program: program.clone(), selector, asked };
-    let sources: Vec<Source> =
-        function.sources.iter().filter_map(|source| source_of(request, &command, source)).collect();
-    let asks = |text: &[u8]| asks_for_times(text);
-    let asked = sources.iter().any(|source| asks(&source.bytes))
-        || request.words.iter().any(|word| asks(word.as_bytes()));
     let captured = Captured {
         key,
         lineage,
@@ -289,12 +282,11 @@ fn assemble(
         program,
         behind_shim,
         environment,
-        sources,
+        sources: function.sources.iter().filter_map(|source| source_of(request, &command, source)).collect(),
         facts,
         sensitive: names_descriptor(&request.words).cloned(),
         moment,
         shows_times: shows_times(&command.name, &command.arguments),
-        asks_for_times: asked,
         lists_directories: lists_directories(request, &command.entry, &function),
         whole_environment,
         computed_imports: function.computed_imports,

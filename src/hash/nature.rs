@@ -108,63 +108,6 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
     }
 }
 
-/// Parts of sources and inline code that ask for more of a file than its content and kind: times, owner, links, room.
-const ASKS: &[&str] = &[
-    "st_mtime",
-    "st_ctime",
-    "st_atime",
-    "st_uid",
-    "st_gid",
-    "st_nlink",
-    "st_ino",
-    "st_blocks",
-    "getmtime",
-    "getctime",
-    "getatime",
-    "getxattr",
-    "listxattr",
-    "mtimeMs",
-    "ctimeMs",
-    "atimeMs",
-    "birthtime",
-    ".mtime",
-    ".ctime",
-    ".owner(",
-    ".group(",
-    "(stat ",
-    "(stat(",
-    "stat -",
-    "ls -l",
-    "ls -i",
-    "ls -s",
-    "ls -al",
-    "ls -la",
-    "date -r",
-    "date --reference",
-    "date -u -r",
-    "du -",
-    "-printf",
-    "-newermt",
-    "-user ",
-    "-uid ",
-    "-group ",
-    "-gid ",
-    "-links ",
-    "-inum ",
-];
-
-/// Whether `text`, a source or a word, asks for more of a file than its content and kind.
-#[must_use]
-pub fn asks_for_times(text: &[u8]) -> bool {
-    let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    ASKS.iter().any(|part| {
-        memchr::memmem::find_iter(text, part).any(|at| {
-            let first = part.as_bytes().first();
-            !is_letter(first) || !is_letter(at.checked_sub(1).and_then(|before| text.get(before)))
-        })
-    })
-}
-
 /// The first of `words` that names an inherited descriptor by path (`<(…)` becomes `/dev/fd/63`). Standard input,
 /// output and error are seen by watching.
 #[must_use]

@@ -111,9 +111,7 @@ pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LEN
     };
     encoder.list(&request.stdin_mentions);
     encoder.option(request.salt.as_ref().map(|salt| salt.as_bytes().to_vec()).as_ref());
-    if let Some(place) = request.logical_directory() {
-        encoder.bytes(place.as_bytes());
-    }
+    encoder.option(request.logical_directory().map(|place| place.as_bytes().to_vec()).as_ref());
     encoder.flag(request.exact_source).flag(request.env_strict).flag(request.words_are_inputs);
     encoder.length(request.languages.names().len());
     for (ending, form) in request.languages.names() {

@@ -30,14 +30,27 @@ const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "hush", "ksh", "mksh", "z
 /// Words by which such a part shows times, whatever else it is told.
 const ANY_WORDS: &[&str] = &["-l", "-c", "-r", "-u", "-printf", "--time", "-newer"];
 
-/// What code names that asks for times of files.
+/// What code names that asks for times of files, their owners, links, attributes or room.
 const ASKS_TIMES: &[&str] = &[
     "mtime",
+    ".ctime",
     "getctime",
     "st_ctime",
     "ctimeMs",
     "ctimeNs",
+    "st_atime",
+    "getatime",
+    "atimeMs",
     "birthtime",
+    "st_uid",
+    "st_gid",
+    "st_nlink",
+    "st_ino",
+    "st_blocks",
+    ".owner(",
+    ".group(",
+    "getxattr",
+    "listxattr",
     "tarfile",
     "zipfile",
     "make_archive",
@@ -94,7 +107,7 @@ fn named(name: &OsStr, names: &[&str]) -> bool {
 }
 
 fn mentions(code: &[u8], needles: &[&str]) -> bool {
-    needles.iter().any(|needle| code.windows(needle.len()).any(|window| window == needle.as_bytes()))
+    needles.iter().any(|needle| memchr::memmem::find(code, needle.as_bytes()).is_some())
 }
 
 /// What the function's own code asks for, by the names in it. (A shell asks nothing by itself but the order of times.)
@@ -145,13 +158,10 @@ impl Observer<'_> {
     }
 
     /// Whether the function's own code may ask for the times, the owner, the links or the room of `path`. (Of the directories
-    /// above the root an interpreter asks for other reasons, and a shell has other programs ask.)
+    /// above the root an interpreter asks for other reasons.)
     fn function_asks(&self, path: &Path) -> bool {
-        let captured = self.run.captured;
         let root = &self.run.places.root;
-        let is_above = root.starts_with(path) && path != root;
-        let by_itself = captured.asks_for_times && captured.command.entry.language != LanguageKind::Shell;
-        (by_itself || self.asked == Shows::Times) && !is_above
+        self.asked == Shows::Times && !(root.starts_with(path) && path != root)
     }
 
     /// Whether it counts what can be asked of a file that was opened: it is not one that was loaded to be run.
