@@ -1,7 +1,8 @@
 """What a scenario is, and how its cases are run.
 
-Every job counts its executions in a file. A case that claims to answer from memory is primed, then shown to add
-nothing to that file while it is measured; one that cannot be primed so is left out with a line that says so.
+Every job counts its executions in a file. A case that claims to answer from memory is primed, which must add to that file,
+then shown to answer as the job did and to add nothing, before and while it is measured; one that cannot be primed so is
+left out with a line that says so.
 """
 
 import os
@@ -10,6 +11,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 MIB = 1 << 20
 
@@ -25,6 +27,9 @@ class Case:
     hit: bool = True  # claims to execute nothing
     prime: list = None  # what fills its memory, if not the command itself
     ends: int = 0  # the wait status that it ends with
+    peer: bool = False  # what a user would take instead
+    mute: bool = False  # remembers that the job is done, but not what it printed
+    runs: bool = False  # runs the job, which is not one of its words
     point: tuple = None  # series and size, for the plot
 
 
@@ -38,6 +43,12 @@ class Scenario:
     base: str = "floor"
     rounds: int = 0  # 0: as asked for
     notes: list = field(default_factory=list)
+    answer: Path = None  # what the job prints, and so must whatever answers in its place
+
+    def best_peer(self, samples):
+        """The peer that took least, whatever it checks; none if there is none."""
+        peers = [case.name for case in self.cases if case.peer]
+        return min(peers, key=lambda name: median(sample[0] for sample in samples[name]), default=None)
 
 
 class Bench:
@@ -58,8 +69,7 @@ class Bench:
             "LANG": "C.UTF-8",
             "CCACHE_DIR": str(self.make("ccache")),
         }
-        self.bkt = shutil.which("bkt")
-        self.ccache = shutil.which("ccache")
+        self.ran = set()
         self.failed = False
         self.lines = []
         self.begun = time.monotonic()
@@ -73,6 +83,7 @@ class Bench:
         """An empty project, which the commands of the scenario run in."""
         shutil.rmtree(self.work / "project", ignore_errors=True)
         self.here = self.make("project")
+        self.ran.clear()
         (self.here / "cashet.toml").write_text("")
         return self.here
 
@@ -86,9 +97,6 @@ class Bench:
     def cashet(self, *words):
         return [self.options.cashet, "exec", "-q", *words]
 
-    def bkt_words(self, *words):
-        return [self.bkt, f"--cache-dir={self.work / 'bkt'}", "--ttl=1d", *words]
-
     def floor(self, path):
         return Case("floor", [self.options.floor, str(path)], hit=False)
 
@@ -96,30 +104,44 @@ class Bench:
         return self.counter.read_text().count("\n")
 
     def call(self, words, before="-"):
+        """The exit status of a command, for which the untimed command before it was run."""
+        return self.run(words, before, subprocess.DEVNULL).returncode
+
+    def run(self, words, before, output):
         if before != "-":
             subprocess.run(["sh", "-c", before], cwd=self.here, env=self.environment, check=True)
         words = [word.replace("@", str(time.monotonic_ns())) for word in words]
-        done = subprocess.run(
-            words, cwd=self.here, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        return done.returncode
+        return subprocess.run(words, cwd=self.here, env=self.environment, stdin=subprocess.DEVNULL, stdout=output)
 
-    def answers_from_memory(self, case):
-        """Primes a case; whether it then answers without an execution, twice."""
+    def why_not(self, case, answer):
+        """Primes a case. What speaks against its answering from memory, which is shown twice; nothing if nothing does."""
+        before = self.executions()
         if self.call(case.prime or case.words, case.before) != 0:
-            return False
+            return "fails"
+        # What ran it in an earlier scenario of this project need not do so now.
+        ran = self.executions() > before or case.prime or tuple(case.words) in self.ran
+        if not ran:
+            return "never runs the job"
+        self.ran.add(tuple(case.words))
         # What has just been written is not yet trusted by anybody who judges by times.
         time.sleep(2.1)
         self.call(case.words, case.before)
         before = self.executions()
-        return all(self.call(case.words, case.before) == 0 for _ in range(2)) and self.executions() == before
+        for _ in range(2):
+            done = self.run(case.words, case.before, subprocess.PIPE if answer else subprocess.DEVNULL)
+            if done.returncode != 0:
+                return "fails"
+            if answer and not case.mute and answer.read_bytes() not in done.stdout:
+                return "answers, but not with what the job printed"
+        return "does not answer this from memory" if self.executions() > before else None
 
     def measure(self, scenario):
         """Samples by case: lists of (wall seconds, CPU seconds, peak MiB), in the order of the rounds."""
         kept = []
         for case in scenario.cases:
-            if case.hit and not self.answers_from_memory(case):
-                scenario.notes.append(f"{case.name}: does not answer this from memory; left out")
+            why_not = self.why_not(case, scenario.answer) if case.hit else None
+            if why_not:
+                scenario.notes.append(f"{case.name}: {why_not}; left out")
             else:
                 kept.append(case)
         scenario.cases = kept
@@ -131,7 +153,7 @@ class Bench:
             input=plan, text=True, capture_output=True, cwd=self.here, env=self.environment, check=True,
         )
         executed = self.executions() - before
-        expected = sum(rounds for case in kept if not case.hit and any(word == "./job" for word in case.words))
+        expected = rounds * sum(case.runs or not case.hit and "./job" in case.words for case in kept)
         if executed != expected:
             scenario.notes.append(f"NOT PROVEN: {executed} executions, expected {expected}")
             self.failed = True

@@ -1,43 +1,60 @@
 """Compares: sets each scenario up, has `measure` run its cases in turn, proves that each hit was one, and prints the
-table. Started by compare.sh, which builds what is measured. What is measured is in scenarios.py and watching.py.
+table. Started by compare.sh, which builds what is measured. What is measured is in scenarios.py and
+watching.py, beside what else in peers.py.
 """
 
 import argparse
 import os
 import platform
 import shutil
-import statistics
 import sys
 import time
 from pathlib import Path
+from statistics import median
 
 import scenarios
 import watching
 from bench import Bench
+from peers import Peers
 
 SCENARIOS = scenarios.SCENARIOS | {"S10": watching.s10, "S8": scenarios.s8}
 
 
-def rows(bench, scenario, samples):
-    """Lines of the table: medians, and ratios paired by round."""
-    names = scenario.base.split(" + ")
-    base = [sum(samples[name][place][0] for name in names) for place in range(len(samples[names[0]]))]
-    base_cpu = [sum(samples[name][place][1] for name in names) for place in range(len(base))]
+def table(scenario, samples):
+    """The table of a scenario: medians, and ratios paired by round, to its base and to the best peer."""
+    heads = ["", "ms", "CPU ms", "peak MiB", "×", "CPU ×"]
+    against = [measured(samples, scenario.base.split(" + "))]
+    best = scenario.best_peer(samples)
+    if best:
+        scenario.notes.insert(0, f"the best peer: {best}")
+        heads += ["× peer", "CPU × peer"]
+        against.append(measured(samples, [best]))
+    base_wall = median(wall for wall, _ in against[0])
+    yield from ("| " + " | ".join([*heads, "more, ms"]) + " |", "|---" * (len(heads) + 1) + "|")
     for case in scenario.cases:
         taken = samples[case.name]
-        wall, cpu = (statistics.median(sample[place] for sample in taken) * 1000 for place in (0, 1))
-        ratio = statistics.median(sample[0] / whole for sample, whole in zip(taken, base))
-        ratio_cpu = statistics.median(sample[1] / max(whole, 1e-6) for sample, whole in zip(taken, base_cpu))
-        over = wall - statistics.median(base) * 1000
+        wall, cpu = (median(sample[place] for sample in taken) for place in (0, 1))
         peak = max(sample[2] for sample in taken)
-        yield f"| {case.name} | {wall:.2f} | {cpu:.2f} | {peak:.1f} | {ratio:.2f} | {ratio_cpu:.2f} | {over:+.2f} |"
+        ratios = [
+            median(sample[place] / max(whole[place], 1e-6) for sample, whole in zip(taken, other))
+            for other in against
+            for place in (0, 1)
+        ]
+        cells = [f"{wall * 1000:.2f}", f"{cpu * 1000:.2f}", f"{peak:.1f}", *(f"{ratio:.2f}" for ratio in ratios)]
+        yield "| " + " | ".join([case.name, *cells, f"{(wall - base_wall) * 1000:+.2f}"]) + " |"
 
 
-def replace_table(page, table):
+def measured(samples, names):
+    """Wall and CPU seconds by round of what goes by these names, together."""
+    rounds = zip(*(samples[name] for name in names))
+    return [tuple(sum(sample[place] for sample in together) for place in (0, 1)) for together in rounds]
+
+
+def replace_table(page, lines):
     """Puts the table where the page has one."""
     before, _, rest = page.read_text().partition("<!-- table -->\n")
     _, _, after = rest.partition("<!-- /table -->\n")
-    page.write_text(f"{before}<!-- table -->\n{table}\n<!-- /table -->\n{after}")
+    page.write_text(f"{before}<!-- table -->\n{lines}\n<!-- /table -->\n{after}")
 
 
 def main():
@@ -52,6 +69,7 @@ def main():
     parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS])
     options = parser.parse_args()
     bench = Bench(options)
+    bench.peers = Peers(bench)
     system = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
     output = open(options.output, "w") if options.output else None
     points = open(options.points, "w") if options.points else None
@@ -69,13 +87,12 @@ def main():
         for scenario in SCENARIOS[name](bench):
             print(f"{scenario.title} … ({time.monotonic() - bench.begun:.0f} s)", file=sys.stderr)
             samples = bench.measure(scenario)
-            table = ["", f"**{scenario.title}** (must: {scenario.must}; ratios to {scenario.base})", ""]
-            table += ["| | ms | CPU ms | peak MiB | × | CPU × | more, ms |", "|---|---|---|---|---|---|---|"]
-            table += list(rows(bench, scenario, samples)) + [""] * bool(scenario.notes) + [f"* {note}" for note in scenario.notes]
-            tell(table)
+            lines = ["", f"**{scenario.title}** (must: {scenario.must}; ratios to {scenario.base})", ""]
+            lines += table(scenario, samples)
+            tell([*lines, *[""] * bool(scenario.notes), *(f"* {note}" for note in scenario.notes)])
             for case in filter(lambda case: points and case.point, scenario.cases):
-                median = statistics.median(sample[0] for sample in samples[case.name]) * 1000
-                print(*case.point, f"{median:.3f}", sep="\t", file=points, flush=True)
+                taken = median(sample[0] for sample in samples[case.name]) * 1000
+                print(*case.point, f"{taken:.3f}", sep="\t", file=points, flush=True)
         if bench.lines:
             tell(["", *(f"* {line}" for line in bench.lines)])
             bench.lines = []

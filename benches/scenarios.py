@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 from bench import MIB, Case, Scenario, random_file, tree
 
@@ -22,25 +23,23 @@ def s1(bench):
         Case("cashet, declared", bench.cashet(*declared, "--trace", "off", "--", "./job")),
         Case("cashet, observed", bench.cashet("--trace", "require", "--", "./job")),
     ]
-    if bench.bkt:
-        times = [f"--modtime={name}" for name in inputs]
-        cases.append(Case("bkt", bench.bkt_words(*times, "--", "./job")))
-    yield Scenario("S1 hit, tiny stdout, ten inputs", "≤ 1.4 × floor, ≤ 0.7 × bkt, ≤ 4 MiB", cases)
+    cases += bench.peers.of_files(["./job"], [*inputs, "answer", "job"])
+    must = "≤ 1.4 × floor, ≤ 0.7 × bkt, ≤ 4 MiB"
+    yield Scenario("S1 hit, tiny stdout, ten inputs", must, cases, answer=here / "answer")
 
 
 def s1c(bench):
     """A compilation."""
-    if not bench.ccache:
-        return
     here = bench.project("s1c")
     (here / "unit.c").write_text("#include <stdio.h>\nint main(void) { return puts(\"unit\") < 0; }\n")
-    command = ["gcc", "-O2", "-c", "unit.c", "-o", "unit.o"]
+    # Under its own name, by which ccache knows what it is.
+    command = [bench.job("gcc", f'exec {shutil.which("gcc")} "$@"'), "-O2", "-c", "unit.c", "-o", "unit.o"]
     yield Scenario(
         "S1c hit, gcc of one file", "no figure is set",
         [
             bench.floor(here / "unit.c"),
             Case("cashet, declared", bench.cashet("-o", "unit.o", "--trace", "off", "--", *command)),
-            Case("ccache", [bench.ccache, *command]),
+            *bench.peers.ccache_case(command),
         ],
     )
 
@@ -54,24 +53,31 @@ def s2(bench):
         bodies[name] = "\n".join(lines)
     imports = "import argparse, json, csv, random, statistics\nimport module\n"
     count = f"with open({str(bench.counter)!r}, 'a') as file:\n    file.write('x\\n')\n"
-    plain = imports + count + bodies["script"] + "print(json.dumps(module.module_3(script_4(2))))\n"
-    for name, text in (("script", plain), ("module", bodies["module"])):
+    result = "json.dumps(module.module_3(script_4(2 * 1)))"
+    plain = imports + count + bodies["script"] + f"print({result})\n"
+    libraries = bench.peers.script_cases(imports, bodies["script"], [*count.splitlines(), result])
+    for name, text in (("script", plain), ("module", bodies["module"]), *(library[1:] for library in libraries)):
         (here / f"{name}.py").write_text(text)
         (here / f"{name}.plain").write_text(text)
         (here / f"{name}.laid-out").write_text("# laid out anew\n\n" + text.replace(" * ", "  *  "))
     for label, base in (("declared", ["--trace", "off", "-i", "module.py"]), ("observed", ["--trace", "require"])):
         words = bench.cashet(*base, "--", "python3", "script.py")
-        reformat = "; ".join(
-            f"if cmp -s {n}.py {n}.plain; then cp {n}.laid-out {n}.py; else cp {n}.plain {n}.py; fi"
-            for n in ("script", "module")
-        )
-        peers = [Case("bkt (by times)", bench.bkt_words("--modtime=script.py", "--", "python3", "script.py"))] if bench.bkt else []
+
+        def reformat(*names):
+            return "; ".join(f"if cmp -s {n}.py {n}.plain; then cp {n}.laid-out {n}.py; else cp {n}.plain {n}.py; fi" for n in names)
+
+        command, sources = ["python3", "script.py"], ["script.py", "module.py"]
         answer = here / "answer"
-        answer.write_text("12\n")
-        cases = [bench.floor(answer), Case(f"cashet, {label}", words)]
-        yield Scenario(f"S2 hit, Python script and module, {label}", "≤ 2 × floor", [*cases, *peers])
-        again = Case(f"cashet, {label}, both reformatted", words, before=reformat)
-        yield Scenario(f"S2 after reformatting, {label}", "≤ 6 × floor", [bench.floor(answer), again], rounds=20)
+        answer.write_text("48\n")
+        cases = [bench.floor(answer), Case(f"cashet, {label}", words), *bench.peers.bkt_case(command, sources)]
+        if label == "declared":
+            cases += [*bench.peers.deja_case(command, sources), *bench.peers.turbo_case(command, sources)]
+            cases += [library[0] for library in libraries]
+        yield Scenario(f"S2 hit, Python script and module, {label}", "≤ 2 × floor", cases, answer=answer)
+        cases = [bench.floor(answer), Case(f"cashet, {label}, both reformatted", words, before=reformat("script", "module"))]
+        if label == "declared":
+            cases += [replace(case, before=reformat(name)) for case, name, _ in libraries]
+        yield Scenario(f"S2 after reformatting, {label}", "≤ 6 × floor", cases, rounds=20, answer=answer)
 
 
 def first_capture(bench):
@@ -82,7 +88,7 @@ def first_capture(bench):
         lines = [f"def {name}_{n}(value):\n    return value * {n} + len('{name}')\n" for n in range(100)]
         imports = "import argparse, json, csv, random, statistics\nimport module\n" if name != "module" else ""
         (here / f"{name}.py").write_text(imports + "\n".join(lines))
-    (here / "answer").write_text("12\n")
+    (here / "answer").write_text("48\n")
     words = bench.cashet("--mode", "replay", "--", "python3", "script.py")
     # Without the database, which is asked only where nothing is remembered.
     bench.call(bench.cashet("--", "python3", "other.py"), "sleep 2.1")
@@ -107,12 +113,13 @@ def s3(bench):
     bench.job("job", "wc -c < big")
     words = bench.cashet("-i", "big", "--trace", "off", "--", "./job")
     unchanged = [bench.floor(here / "answer"), Case("cashet, declared", words)]
-    if bench.bkt:
-        unchanged.append(Case("bkt (by time)", bench.bkt_words("--modtime=big", "--", "./job")))
-    yield Scenario("S3 hit, one input of 1 GiB", "≤ 1.4 × floor", unchanged)
+    unchanged += bench.peers.bkt_case(["./job"], ["big"])
+    yield Scenario("S3 hit, one input of 1 GiB", "≤ 1.4 × floor", unchanged, answer=here / "answer")
     limit = Case("BLAKE3, all cores", [bench.options.limits, "blake3", "big"], hit=False)
     touched = Case("cashet, after touch", words, before="touch big")
-    yield Scenario("S3 after `touch`", "≤ 1.15 × BLAKE3", [limit, touched], base=limit.name, rounds=7)
+    others = [replace(case, before="touch big") for case in bench.peers.of_file(["./job"], "big")]
+    must = "≤ 1.15 × BLAKE3"
+    yield Scenario("S3 after `touch`", must, [limit, touched, *others], base=limit.name, rounds=7, answer=here / "answer")
 
 
 def s4(bench):
@@ -126,7 +133,8 @@ def s4(bench):
         walk = Case("walk, one thread", limit, hit=False, point=("walk of the files, one thread", count))
         hit = Case("cashet, declared", words, point=("hit, declared files", count))
         must = "≤ 1.3 × the walk"
-        yield Scenario(f"S4 hit, {count:,} input files", must, [walk, hit], base=walk.name, rounds=15)
+        cases = [walk, hit, *bench.peers.of_tree(["./job"], "in", "job")]
+        yield Scenario(f"S4 hit, {count:,} input files", must, cases, base=walk.name, rounds=15)
 
 
 def s5(bench):
@@ -137,7 +145,8 @@ def s5(bench):
     words = bench.cashet("-i", "big", "-o", "out", "--trace", "off", "--", "./job")
     copy = Case("cp", ["cp", "big", "out"], before="rm -f out", hit=False)
     restore = Case("cashet, restore", words, before="rm -f out")
-    yield Scenario("S5 hit that restores 1 GiB", "≤ 1.05 × cp", [copy, restore], base="cp", rounds=7)
+    others = bench.peers.turbo_case(["./job"], ["big", "job"], outputs=["out"], before=copy.before)
+    yield Scenario("S5 hit that restores 1 GiB", "≤ 1.05 × cp", [copy, restore, *others], base="cp", rounds=7)
     (here / "answer").write_text("")
     there = Case("cashet, still there", words)
     yield Scenario("S5 hit, output of 1 GiB still there", "≤ 1.4 × floor", [bench.floor(here / "answer"), there])
@@ -148,7 +157,8 @@ def s5(bench):
     words = bench.cashet("-i", "in", "-o", "out", "--trace", "off", "--", "./job")
     copy = Case("cp -r", ["cp", "-r", "in", "out"], before="rm -rf out", hit=False)
     restore = Case("cashet, restore", words, before="rm -rf out")
-    yield Scenario("S5 hit that restores 10,000 files", "≤ 0.75 × cp -r", [copy, restore], base="cp -r", rounds=7)
+    others = bench.peers.turbo_case(["./job"], ["in/**/*", "job"], outputs=["out/**"], before=copy.before)
+    yield Scenario("S5 hit that restores 10,000 files", "≤ 0.75 × cp -r", [copy, restore, *others], base="cp -r", rounds=7)
     walk = Case("walk, one thread", [bench.options.limits, "walk", "in", "out"], hit=False)
     there = Case("cashet, still there", words)
     yield Scenario("S5 hit, 10,000 outputs still there", "≤ 1.3 × the walk of inputs and outputs", [walk, there], base=walk.name, rounds=15)
@@ -164,13 +174,13 @@ def s6(bench):
         floor = bench.floor(here / "big")
         limit = Case("BLAKE3, all cores", [bench.options.limits, "blake3", "big"], hit=False)
         cases = [floor, limit, Case("cashet", words)]
-        if bench.bkt:
-            cases.append(Case("bkt", bench.bkt_words("--", "./job")))
+        cases += bench.peers.of_files(["./job"], ["big"])
+        cases = [case for case in cases if not case.mute]
         for case in cases:
             if case is not limit:
                 case.output = output
         must = "≤ 1.2 × (floor + BLAKE3), ≤ 1/4 of bkt, ≤ 8 MiB"
-        yield Scenario(f"S6 hit, 100 MiB of stdout {where}", must, cases, base="floor + BLAKE3, all cores", rounds=15)
+        yield Scenario(f"S6 hit, 100 MiB of stdout {where}", must, cases, base="floor + BLAKE3, all cores", rounds=15, answer=here / "big")
 
 
 def s7(bench):
@@ -181,15 +191,13 @@ def s7(bench):
         Case("cashet, unwatched", bench.cashet("--salt=@", "--pure", "--trace", "off", "--", "true"), hit=False),
         Case("cashet, watched", bench.cashet("--salt=@", "--trace", "auto", "--", "true"), hit=False),
     ]
-    if bench.bkt:
-        cases.append(Case("bkt --force", bench.bkt_words("--force", "--", "true"), hit=False))
+    cases += bench.peers.recording(["true"])
     yield Scenario("S7 miss, `true`", "≤ bare + 2 ms", cases, base="bare")
     random_file(here / "big", 100 * MIB)
     bench.job("job", "cat big")
     words = bench.cashet("--salt=@", "-i", "big", "--trace", "off", "--", "./job")
     cases = [Case("bare", ["./job"], hit=False), Case("cashet, unwatched", words, hit=False)]
-    if bench.bkt:
-        cases.append(Case("bkt --force", bench.bkt_words("--force", "--", "./job"), hit=False))
+    cases += bench.peers.recording(["./job"], process=False)
     for case in cases:
         case.output = "pipe"
     yield Scenario("S7 miss, 100 MiB of stdout", "≤ bare + 60 ms", cases, base="bare", rounds=10)
@@ -243,7 +251,8 @@ def s9(bench):
     (here / "answer").write_text("answer\n")
     bench.job("job", "sleep 0.3; cat answer")
     words = bench.cashet("-i", "answer", "--trace", "off", "--", "./job")
-    calls = [("cashet", words)] + ([("bkt", bench.bkt_words("--", "./job"))] if bench.bkt else [])
+    others = [*bench.peers.bkt_case(["./job"], ["answer"]), *bench.peers.deja_case(["./job"], ["answer"])]
+    calls = [("cashet", words), *((case.name, case.words) for case in others)]
     for name, call in calls:
         before = bench.executions()
         started = [
@@ -255,7 +264,7 @@ def s9(bench):
         bench.lines.append(f"64 identical misses at once, {name}: {bench.executions() - before} executions, {failed} failed")
     many = "seq 1000 | xargs -P 8 -I% "
     cases = [Case("bare true", ["sh", "-c", many + "true"], hit=False)]
-    cases += [Case(f"{name}", ["sh", "-c", many + " ".join(call)], prime=call) for name, call in calls]
+    cases += [Case(name, ["sh", "-c", many + " ".join(call)], prime=call, peer=name != "cashet") for name, call in calls]
     yield Scenario("S9 1000 hits from 8 clients", "≥ 0.8 × as many bare `true` a second", cases, base="bare true", rounds=5)
 
 
