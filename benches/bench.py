@@ -46,8 +46,8 @@ class Scenario:
     answer: Path = None  # what the job prints, and so must whatever answers in its place
 
     def best_peer(self, samples):
-        """The peer that took least, whatever it checks; none if there is none."""
-        peers = [case.name for case in self.cases if case.peer]
+        """The peer that took least of those that print what the job printed, whatever they check."""
+        peers = [case.name for case in self.cases if case.peer and not case.mute]
         return min(peers, key=lambda name: median(sample[0] for sample in samples[name]), default=None)
 
 
@@ -114,7 +114,12 @@ class Bench:
         return subprocess.run(words, cwd=self.here, env=self.environment, stdin=subprocess.DEVNULL, stdout=output)
 
     def why_not(self, case, answer):
-        """Primes a case. What speaks against its answering from memory, which is shown twice; nothing if nothing does."""
+        """What speaks against measuring a case; nothing if nothing does. One that claims to answer from memory is primed,
+        and shows twice that it does. A peer that records must hand on what the job prints."""
+        if not case.hit:
+            if case.peer and answer and answer.read_bytes() not in self.run(case.words, case.before, subprocess.PIPE).stdout:
+                return "does not hand on what the job prints"
+            return None
         before = self.executions()
         if self.call(case.prime or case.words, case.before) != 0:
             return "fails"
@@ -139,7 +144,7 @@ class Bench:
         """Samples by case: lists of (wall seconds, CPU seconds, peak MiB), in the order of the rounds."""
         kept = []
         for case in scenario.cases:
-            why_not = self.why_not(case, scenario.answer) if case.hit else None
+            why_not = self.why_not(case, scenario.answer)
             if why_not:
                 scenario.notes.append(f"{case.name}: {why_not}; left out")
             else:

@@ -71,14 +71,15 @@ class Peers:
         """Those that answer a command while one large file is as it was."""
         return [*self.bkt_case(words, [path]), *self.deja_case(words, [path]), *self.task_cases(words, [path])]
 
-    def of_files(self, words, paths):
-        """Those that answer a command while some small files are as they were: all there are."""
+    def of_files(self, words, paths, arguments=None):
+        """Those that answer a command while some files are as they were: all there are. The bytes of the files are
+        arguments of a Python function, unless others are named: no library is made for a hundred MiB of them."""
         return [
             *self.bkt_case(words, paths),
             *self.deja_case(words, paths),
             *self.task_cases(words, paths),
             *self.turbo_case(words, paths),
-            *self.process_cases(words, paths),
+            *self.process_cases(words, paths if arguments is None else arguments),
         ]
 
     def of_tree(self, words, directory, *others):
@@ -128,7 +129,7 @@ class Peers:
             lines += [f"    sources: {json.dumps(patterns)}"] if patterns else []
         (self.bench.here / "Taskfile.yml").write_text("\n".join(lines) + "\n")
         return [
-            peer(f"go-task ({method}; prints nothing)", [self.task, *options, method], hit=hit, mute=True)
+            peer(f"go-task ({method}; keeps no output)", [self.task, *options, method], hit=hit, mute=True)
             for method in ("checksum", "timestamp")
         ]
 

@@ -174,7 +174,7 @@ def s6(bench):
         floor = bench.floor(here / "big")
         limit = Case("BLAKE3, all cores", [bench.options.limits, "blake3", "big"], hit=False)
         cases = [floor, limit, Case("cashet", words)]
-        cases += bench.peers.of_files(["./job"], ["big"])
+        cases += bench.peers.of_files(["./job"], ["big", "job"], arguments=["job"])
         cases = [case for case in cases if not case.mute]
         for case in cases:
             if case is not limit:
@@ -200,7 +200,7 @@ def s7(bench):
     cases += bench.peers.recording(["./job"], process=False)
     for case in cases:
         case.output = "pipe"
-    yield Scenario("S7 miss, 100 MiB of stdout", "≤ bare + 60 ms", cases, base="bare", rounds=10)
+    yield Scenario("S7 miss, 100 MiB of stdout", "≤ bare + 60 ms", cases, base="bare", rounds=10, answer=here / "big")
     here = bench.project("s7o")
     random_file(here / "big", 1024 * MIB)
     words = bench.cashet("--salt=@", "-i", "big", "-o", "out", "--trace", "off", "--", "cp", "big", "out")

@@ -42,10 +42,19 @@ fn shape(missed: &Missed) -> Object {
     Object::whole()
         .with("reason", missed.reason.as_str())
         .with("detail", missed.detail.as_str())
-        .with("command", json::text(&missed.command))
+        .with("command", json::text(&words(&missed.command).join(&b' ')))
         .with("times", missed.times)
         .with("newest", json::moment(missed.newest))
         .with("cure", cure(&missed.reason, &missed.detail))
+}
+
+/// The words of a command. Those of a line that 0.1.0 noted cannot be told apart.
+fn words(noted: &[u8]) -> Vec<&[u8]> {
+    noted.strip_suffix(b"\0").unwrap_or(noted).split(|byte| *byte == 0).collect()
+}
+
+fn command(noted: &[u8]) -> String {
+    if noted.contains(&0) { escape::words(&words(noted)) } else { escape::line(noted).into_owned() }
 }
 
 /// The reasons in the order of how often they came; below each its cure and the commands.
@@ -79,7 +88,7 @@ fn view(missed: &[Missed], look: &Look) -> String {
             table.row([
                 human::number(each.times).into(),
                 Cell::new(human::age(each.newest, look.now, &look.zone), Role::Faint),
-                escape::line(&each.command).into_owned().into(),
+                command(&each.command).into(),
                 escape::line(each.detail.as_bytes()).into_owned().into(),
             ]);
         }
@@ -93,20 +102,23 @@ mod tests {
     use super::*;
     use crate::ui::page::tests::look;
 
-    #[test]
-    fn reasons_come_with_their_cures() {
-        let missed = |reason: &str, detail: &str, command: &str, times| Missed {
+    fn missed(reason: &str, detail: &str, words: &[&str], times: u64) -> Missed {
+        Missed {
             reason: reason.to_owned(),
             detail: detail.to_owned(),
-            command: command.into(),
+            command: words.iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect(),
             times,
             newest: Timestamp(look(80).now.0 - 60_000_000_000),
-        };
+        }
+    }
+
+    #[test]
+    fn reasons_come_with_their_cures() {
         let all = [
-            missed("failed", "exit status 1", "make test", 2),
-            missed("network", "example.com:443", "curl -s https://example.com/\x1b[2Jdata.json", 3),
-            missed("failed", "exit status 2", "make", 2),
-            missed("whim", "", "x", 1),
+            missed("failed", "exit status 1", &["make", "test"], 2),
+            missed("network", "example.com:443", &["curl", "-s", "https://example.com/data.json"], 3),
+            missed("failed", "exit status 2", &["make"], 2),
+            missed("whim", "", &["x"], 1),
         ];
         insta::assert_snapshot!(view(&all, &look(80)), @r"
         failed (4 times)
@@ -117,28 +129,35 @@ mod tests {
 
         network (3 times)
         hint: --ttl says how long the answer holds, --allow-net that it does not matter
-        TIMES  LAST       COMMAND                                       DETAIL
-            3  1 min ago  curl -s https://example.com/\x1b[2Jdata.json  example.com:443
+        TIMES  LAST       COMMAND                                DETAIL
+            3  1 min ago  curl -s https://example.com/data.json  example.com:443
 
         whim (1 time)
         TIMES  LAST       COMMAND
             1  1 min ago  x
         ");
-        insta::assert_snapshot!(view(&all, &look(60)), @r"
-        failed (4 times)
-        hint: --cache-exit 1 keeps it
-        TIMES  LAST       COMMAND    DETAIL
-            2  1 min ago  make test  exit status 1
-            2  1 min ago  make       exit status 2
+        // What does not fit is cut, and nothing else is another.
+        let narrow = view(&all, &look(60));
+        let cut = "    3  1 min ago  curl -s https://example.…  example.com:443";
+        assert!(narrow.contains(cut), "{narrow}");
+        let differing = |(wide, narrow): &(&str, &str)| wide.trim_end() != narrow.trim_end();
+        let wide = view(&all, &look(80));
+        assert_eq!(wide.lines().zip(narrow.lines()).filter(differing).count(), 2, "{narrow}");
+    }
 
-        network (3 times)
-        hint: --ttl says how long the answer holds, --allow-net that it does not matter
-        TIMES  LAST       COMMAND                    DETAIL
-            3  1 min ago  curl -s https://example.…  example.com:443
-
-        whim (1 time)
-        TIMES  LAST       COMMAND
-            1  1 min ago  x
-        ");
+    #[test]
+    fn a_command_is_shown_as_a_shell_would_read_it() {
+        let noted = |words: &[&str]| missed("failed", "", words, 1).command;
+        assert_eq!(command(&noted(&["sh", "-c", "exit 3"])), "sh -c 'exit 3'");
+        assert_eq!(command(&noted(&["printf", "", "it's"])), "printf '' \"it's\"");
+        assert_eq!(command(&noted(&["x", "\x1b[2J"])), "x $'\\x1b[2J'");
+        // One that 0.1.0 noted.
+        assert_eq!(command(b"sh -c exit 3\x1b"), "sh -c exit 3\\x1b");
+        let as_json = |command: &[u8]| {
+            let one = Missed { command: command.to_vec(), ..missed("failed", "", &[], 1) };
+            serde_json::Value::from(shape(&one))["command"].clone()
+        };
+        assert_eq!(as_json(&noted(&["sh", "-c", "exit 3"])), "sh -c exit 3");
+        assert_eq!(as_json(b"sh -c exit 3"), "sh -c exit 3");
     }
 }

@@ -246,7 +246,7 @@ impl Call<'_> {
         let finished = self.context.executor.run(spec, &mut Nothing, &mut Nothing)?;
         if let (Some(store), false) = (self.context.store, bypass == Bypass::Off) {
             store.note(&crate::store::Event::Missed {
-                command: keep::command_line(request),
+                command: keep::noted_words(request),
                 reason: bypass.code().to_owned(),
                 detail: keep::shown_detail(request, &bypass.detail()),
                 recorded: false,

@@ -47,9 +47,9 @@ struct Keeping<'a> {
     given: Option<(File, Option<Evidence>)>,
 }
 
-/// The words of a command as one line, for people.
-pub(super) fn command_line(request: &Request) -> Vec<u8> {
-    request.shown_words().iter().map(|word| word.as_bytes()).collect::<Vec<_>>().join(&b' ')
+/// The words of a command as they are noted: each is ended by a NUL, which no word can hold.
+pub(super) fn noted_words(request: &Request) -> Vec<u8> {
+    request.shown_words().iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect()
 }
 
 /// What is told of a reason, as it may be stored.
@@ -136,7 +136,7 @@ pub(super) fn run(
         && !matches!(reason, NotKept::HistoryOnly | NotKept::ReadOnly | NotKept::Interrupted(_))
     {
         store.note(&crate::store::Event::Missed {
-            command: command_line(request),
+            command: noted_words(request),
             reason: reason.code().to_owned(),
             detail: shown_detail(request, &reason.detail()),
             recorded: commit.is_some(),

@@ -149,7 +149,7 @@ pub enum Event {
     },
     /// A command ran and its result was not kept, or it was not looked up at all.
     Missed {
-        /// The command line, for people.
+        /// The words of the command, each ended by a NUL. 0.1.0 noted them with blanks between them.
         command: Vec<u8>,
         /// A word for the kind of reason.
         reason: String,
