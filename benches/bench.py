@@ -105,48 +105,60 @@ class Bench:
 
     def call(self, words, before="-"):
         """The exit status of a command, for which the untimed command before it was run."""
-        return self.run(words, before, subprocess.DEVNULL).returncode
+        return self.run(words, before).returncode
 
-    def run(self, words, before, output):
+    def run(self, words, before="-", **streams):
+        """A command that has ended."""
         if before != "-":
             subprocess.run(["sh", "-c", before], cwd=self.here, env=self.environment, check=True)
         words = [word.replace("@", str(time.monotonic_ns())) for word in words]
-        return subprocess.run(words, cwd=self.here, env=self.environment, stdin=subprocess.DEVNULL, stdout=output)
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **streams}
+        return subprocess.run(words, cwd=self.here, env=self.environment, **streams)
 
-    def why_not(self, case, answer):
-        """What speaks against measuring a case; nothing if nothing does. One that claims to answer from memory is primed,
-        and shows twice that it does. A peer that records must hand on what the job prints."""
+    def try_out(self, case, answer):
+        """Runs a case as it will be measured. What is wrong with how it ends, and whether it printed what it should."""
+        # What peers remark is not ours to tell.
+        streams = {"stdout": subprocess.PIPE if answer else subprocess.DEVNULL}
+        streams |= {"stderr": subprocess.DEVNULL} if case.peer else {}
+        done = self.run(case.words, case.before, **streams)
+        is_answer = not answer or case.mute or answer.read_bytes() in done.stdout
+        return "fails" if done.returncode != case.ends >> 8 else None, is_answer
+
+    def prime(self, case, answer):
+        """Has a case do what it does when it remembers nothing. What speaks against measuring it."""
         if not case.hit:
-            if case.peer and answer and answer.read_bytes() not in self.run(case.words, case.before, subprocess.PIPE).stdout:
-                return "does not hand on what the job prints"
-            return None
+            is_answer = not case.peer or self.try_out(case, answer)[1]
+            return None if is_answer else "does not hand on what the job prints"
         before = self.executions()
-        if self.call(case.prime or case.words, case.before) != 0:
+        if self.run(case.prime or case.words, case.before, stderr=subprocess.DEVNULL if case.peer else None).returncode != 0:
             return "fails"
         # What ran it in an earlier scenario of this project need not do so now.
-        ran = self.executions() > before or case.prime or tuple(case.words) in self.ran
-        if not ran:
+        if self.executions() == before and not case.prime and tuple(case.words) not in self.ran:
             return "never runs the job"
         self.ran.add(tuple(case.words))
-        # What has just been written is not yet trusted by anybody who judges by times.
-        time.sleep(2.1)
-        self.call(case.words, case.before)
+        return None
+
+    def why_no_hit(self, case, answer):
+        """What speaks against a primed case's answering from memory, which it must do twice."""
+        self.try_out(case, answer)
         before = self.executions()
         for _ in range(2):
-            done = self.run(case.words, case.before, subprocess.PIPE if answer else subprocess.DEVNULL)
-            if done.returncode != 0:
-                return "fails"
-            if answer and not case.mute and answer.read_bytes() not in done.stdout:
-                return "answers, but not with what the job printed"
+            fault, is_answer = self.try_out(case, answer)
+            if fault or not is_answer:
+                return fault or "answers, but not with what the job printed"
         return "does not answer this from memory" if self.executions() > before else None
 
     def measure(self, scenario):
         """Samples by case: lists of (wall seconds, CPU seconds, peak MiB), in the order of the rounds."""
+        faults = [self.prime(case, scenario.answer) for case in scenario.cases]
+        if any(case.hit for case in scenario.cases):
+            # What has just been written is not yet trusted by anybody who judges by times.
+            time.sleep(2.1)
         kept = []
-        for case in scenario.cases:
-            why_not = self.why_not(case, scenario.answer)
-            if why_not:
-                scenario.notes.append(f"{case.name}: {why_not}; left out")
+        for case, fault in zip(scenario.cases, faults):
+            fault = fault or (self.why_no_hit(case, scenario.answer) if case.hit else None)
+            if fault:
+                scenario.notes.append(f"{case.name}: {fault}; left out")
             else:
                 kept.append(case)
         scenario.cases = kept

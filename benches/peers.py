@@ -148,7 +148,7 @@ class Peers:
             (self.bench.here / name).write_text(json.dumps(content))
         # Left to itself, it would find the working tree that this folder lies in, and fill a cache there.
         cache = f"--cache-dir={self.bench.work / 'turbo'}"
-        quick = ["--single-package", "--skip-infer", "--no-update-notifier", "--ui=stream", cache]
+        quick = ["--single-package", "--skip-infer", "--no-update-notifier", "--ui=stream", "--log-prefix=none", cache]
         return [peer("turborepo", [self.turbo, "run", "job", *quick, *options], before=before, hit=hit)]
 
     def process_cases(self, words, paths, hit=True):

@@ -38,7 +38,8 @@ def s1c(bench):
         "S1c hit, gcc of one file", "no figure is set",
         [
             bench.floor(here / "unit.c"),
-            Case("cashet, declared", bench.cashet("-o", "unit.o", "--trace", "off", "--", *command)),
+            Case("cashet, declared", bench.cashet("-i", "unit.c", "-o", "unit.o", "--trace", "off", "--", *command)),
+            Case("cashet, observed", bench.cashet("-o", "unit.o", "--trace", "require", "--", *command)),
             *bench.peers.ccache_case(command),
         ],
     )
@@ -255,10 +256,8 @@ def s9(bench):
     calls = [("cashet", words), *((case.name, case.words) for case in others)]
     for name, call in calls:
         before = bench.executions()
-        started = [
-            subprocess.Popen(call, cwd=here, env=bench.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-            for _ in range(64)
-        ]
+        none = dict.fromkeys(["stdin", "stdout"] + ["stderr"] * (name != "cashet"), subprocess.DEVNULL)
+        started = [subprocess.Popen(call, cwd=here, env=bench.environment, **none) for _ in range(64)]
         failed = sum(process.wait() != 0 for process in started)
         print(f"S9: 64 identical misses at once, {name}: {bench.executions() - before} executions, {failed} failed", file=sys.stderr)
         bench.lines.append(f"64 identical misses at once, {name}: {bench.executions() - before} executions, {failed} failed")

@@ -157,6 +157,7 @@ impl Decode for Event {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::tests::empty;
     use super::*;
     use proptest::prelude::*;
 
@@ -174,16 +175,9 @@ mod tests {
         }
     }
 
-    fn store() -> (tempfile::TempDir, Layout) {
-        let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::new(directory.path().join("store"));
-        layout.create().unwrap();
-        (directory, layout)
-    }
-
     #[test]
     fn what_is_noted_is_folded_once() {
-        let (_directory, layout) = store();
+        let (_directory, layout) = empty();
         assert!(begin_folding(&layout).unwrap().is_none());
         let events = vec![hit(1), missed("curl"), hit(2)];
         for event in &events {
@@ -203,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_long_command_is_cut() {
-        let (_directory, layout) = store();
+        let (_directory, layout) = empty();
         note(&layout, &missed(&"x".repeat(100_000)));
         assert!(fs::metadata(layout.hits()).unwrap().len() < 5000);
         assert_eq!(begin_folding(&layout).unwrap().unwrap().events.len(), 1);
@@ -212,7 +206,7 @@ mod tests {
     proptest! {
         #[test]
         fn damage_costs_the_damaged_record_alone(place in 0_usize..400, bit in 0_u8..8, junk: Vec<u8>) {
-            let (_directory, layout) = store();
+            let (_directory, layout) = empty();
             let events = [hit(1), missed("a"), hit(2), missed("b"), hit(3)];
             let mut ends = Vec::new();
             for event in &events {

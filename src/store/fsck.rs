@@ -1,8 +1,12 @@
-//! The check of everything: every digest, row, reference and hot entry; and a repair that drops what cannot be
-//! trusted and never what verifies.
+//! The check of everything: every digest, row, reference and hot entry.
+
+mod damage;
+mod repair;
+
+pub use damage::{Damage, Report};
 
 use super::blobs::{self, Blobs, Stored};
-use super::exclusive::{ExclusiveStore, OnProgress, Progress, each_flat, listed};
+use super::exclusive::{OnProgress, Progress, each_flat, listed};
 use super::flat::{self, Area};
 use super::index::{Brief, Filter, State};
 use super::layout::{FORMAT, digest_of};
@@ -12,90 +16,12 @@ use super::{events, recall};
 use crate::digest::{BlobId, CommitId, Key};
 use crate::error::{Kind, Result};
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
-
-/// Something in a store that is not as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Damage {
-    /// FORMAT does not say in whole what it should.
-    Format,
-    /// The key for secret-looking variables is missing or not whole.
-    Secret,
-    /// SQLite finds this wrong with the database.
-    Database(String),
-    /// A commit's row or body does not prove itself; by its place in the order of recording.
-    Row(u64),
-    /// Tags, products or edges that do not prove themselves.
-    Links(u64),
-    /// A file whose bytes are not those of its name.
-    Blob {
-        /// Which blob it should be.
-        blob: BlobId,
-        /// Where it lies.
-        path: PathBuf,
-    },
-    /// A commit needs a blob that is not there or not true.
-    Missing {
-        /// Which commit.
-        commit: CommitId,
-        /// Which blob.
-        blob: BlobId,
-    },
-    /// A commit's row does not name the blobs that its outputs need.
-    Tree(CommitId),
-    /// A hot entry that does not verify, or knows what the database does not.
-    HotEntry(PathBuf),
-    /// A remembered capture that does not verify.
-    Capture(PathBuf),
-    /// This many bytes of the log of hits are no record.
-    Log(u64),
-    /// Something among blobs or hot entries that is neither.
-    Stranger(PathBuf),
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Format => write!(to, "FORMAT is damaged"),
-            Self::Secret => write!(to, "the secret is missing or damaged"),
-            Self::Database(words) => write!(to, "the database is damaged: {words}"),
-            Self::Row(sequence) => write!(to, "row {sequence} is damaged"),
-            Self::Links(count) => write!(to, "{count} rows of tags, products or edges are damaged"),
-            Self::Blob { path, .. } => write!(to, "{} is damaged", path.display()),
-            Self::Missing { commit, blob } => {
-                write!(to, "commit {} needs blob {}, which is not there", commit.short(), blob.short())
-            }
-            Self::Tree(commit) => write!(to, "commit {} does not name all its blobs", commit.short()),
-            Self::HotEntry(path) => write!(to, "hot entry {} is damaged or out of date", path.display()),
-            Self::Capture(path) => write!(to, "remembered capture {} is damaged", path.display()),
-            Self::Log(bytes) => write!(to, "{bytes} bytes of the log of hits are damaged"),
-            Self::Stranger(path) => write!(to, "{} does not belong to the store", path.display()),
-        }
-    }
-}
-
-/// What a check found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// What is damaged.
-    pub damage: Vec<Damage>,
-    /// Commits looked at.
-    pub commits: u64,
-    /// Files of blobs looked at.
-    pub blobs: u64,
-    /// Bytes on disk that those take.
-    pub bytes: u64,
-    /// Blobs that no commit needs. Collection drops them; they are no damage.
-    pub orphans: u64,
-    /// Bytes that those take.
-    pub orphan_bytes: u64,
-}
 
 impl LocalStore {
     /// Gives the owner of the store back the rights that its files should have, so that it can be checked and repaired. A
@@ -359,54 +285,4 @@ fn strangers_in(fan: &Path) -> Result<Vec<PathBuf>> {
         path.file_name().and_then(|rest| rest.to_str()).is_some_and(|rest| digest_of(name, rest).is_some())
     };
     Ok(listed(fan)?.into_iter().filter(|path| !known(path)).collect())
-}
-
-impl ExclusiveStore<'_> {
-    /// Drops what a check found damaged and a second one finds too, and nothing else: whatever verifies stays, and what
-    /// could not be read for a moment is not damaged. Commits that need what is not there stay in the history and
-    /// answer no call.
-    ///
-    /// # Errors
-    /// When something cannot be read, deleted or written.
-    pub fn repair(&self, report: &Report, quick: bool, progress: OnProgress<'_>) -> Result<()> {
-        let store = self.store;
-        store.close_index();
-        let again = store.check(quick, progress)?.damage;
-        let is_database = |damage: &Damage| matches!(damage, Damage::Database(_));
-        let is_certain = |damage: &&Damage| {
-            again.iter().any(|other| other == *damage || is_database(other) && is_database(damage))
-        };
-        let mut rows = Vec::new();
-        let mut commits = Vec::new();
-        for damage in report.damage.iter().filter(is_certain) {
-            match damage {
-                Damage::Format => store.layout().state_format(FORMAT)?,
-                Damage::Secret => store.renew_secret()?,
-                Damage::Database(_) => store.set_aside_as_found()?,
-                Damage::Row(sequence) => rows.push(i64::try_from(*sequence).unwrap_or(0)),
-                Damage::Links(_) => {
-                    store.write_index(|index| index.untrue_links(false))?;
-                }
-                Damage::Missing { commit, .. } | Damage::Tree(commit) => commits.push(*commit),
-                Damage::Blob { path, .. }
-                | Damage::HotEntry(path)
-                | Damage::Capture(path)
-                | Damage::Stranger(path) => self.drop_any(path)?,
-                Damage::Log(_) => store.fold()?,
-            }
-        }
-        commits.sort_unstable();
-        commits.dedup();
-        self.mark_rows(&commits, State::DISTRUSTED, &mut super::Dropped::default(), &mut |_| {})?;
-        store.write_index(|index| index.delete_untrue(&rows))
-    }
-
-    /// Deletes what has the name of one of ours, be it a directory.
-    fn drop_any(&self, path: &Path) -> Result<()> {
-        if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-            return fs::remove_dir_all(path)
-                .map_err(|source| crate::error::Error::io("remove", path, source));
-        }
-        self.drop_file(path).map(|_| ())
-    }
 }

@@ -363,4 +363,4 @@ fn parse_format(text: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -223,20 +223,14 @@ pub(crate) fn try_claim(path: &Path) -> io::Result<Option<File>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::tests::empty;
     use super::*;
     use crate::digest::Digest;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn layout() -> (tempfile::TempDir, Layout) {
-        let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::new(directory.path().join("store"));
-        layout.create().unwrap();
-        (directory, layout)
-    }
-
     #[test]
     fn one_claim_of_a_key_at_a_time() {
-        let (_directory, layout) = layout();
+        let (_directory, layout) = empty();
         let key = Key(Digest::of(b"key"));
         let inside = AtomicUsize::new(0);
         thread::scope(|scope| {
@@ -254,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_removed_lock_file_lets_nobody_in_twice() {
-        let (_directory, layout) = layout();
+        let (_directory, layout) = empty();
         let key = Key(Digest::of(b"key"));
         let path = layout.lock(&key.0.to_hex());
         let first = claim(&layout, &key, &mut || {}).unwrap().unwrap();
@@ -266,7 +260,7 @@ mod tests {
 
     #[test]
     fn whoever_waits_is_told_so() {
-        let (_directory, layout) = layout();
+        let (_directory, layout) = empty();
         let key = Key(Digest::of(b"key"));
         let first = claim(&layout, &key, &mut || {}).unwrap();
         let mut first = Some(first);
@@ -283,7 +277,7 @@ mod tests {
 
     #[test]
     fn deleting_waits_for_every_reader() {
-        let (_directory, layout) = layout();
+        let (_directory, layout) = empty();
         let (one, other) = (StoreLock::new(&layout), StoreLock::new(&layout));
         let shared = (one.shared().unwrap(), one.shared().unwrap(), other.shared().unwrap());
         let deleting = AtomicUsize::new(0);

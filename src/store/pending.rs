@@ -111,19 +111,13 @@ fn ids(list: &[u8]) -> impl Iterator<Item = BlobId> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::tests::empty;
     use super::super::lock::StoreLock;
     use super::*;
 
-    fn layout() -> (tempfile::TempDir, Layout) {
-        let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::new(directory.path().join("store"));
-        layout.create().unwrap();
-        (directory, layout)
-    }
-
     #[test]
     fn pending_blobs_are_known_to_others_until_the_process_ends() {
-        let (_directory, layout) = layout();
+        let (_directory, layout) = empty();
         let lock = StoreLock::new(&layout);
         let blobs: Vec<BlobId> = (0..5_u8).map(|n| BlobId(Digest::of(&[n]))).collect();
         let mut pending = Pending::default();
@@ -140,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_list_of_a_dead_process_is_removed() {
-        let (_directory, layout) = layout();
+        let (_directory, layout) = empty();
         let path = layout.temporary().join("pending-dead.list");
         fs::write(&path, [7; 64]).unwrap();
         let proof = StoreLock::new(&layout).exclusive().unwrap();

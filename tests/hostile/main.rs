@@ -9,6 +9,8 @@
 
 mod row;
 mod sides;
+#[path = "../support/trees.rs"]
+mod trees;
 
 use row::{Row, Verdict};
 use std::sync::Mutex;

@@ -1,11 +1,9 @@
 //! Two equal trees, neither below `/tmp`: in the one calls go through cashet, in the other they do not.
 
-use std::collections::BTreeMap;
+use crate::trees::{settle, tree};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 use tempfile::TempDir;
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
@@ -87,7 +85,10 @@ impl Sides {
             .filter(|(ours, theirs)| ours != theirs)
             .map(|(ours, theirs)| format!("{ours:?} instead of {theirs:?}"))
             .collect();
-        let [ours, theirs] = [true, false].map(|through| tree(&self.side(through).join("project")));
+        let [ours, theirs] = [true, false].map(|through| {
+            let own = [".git", ".cashet", "__pycache__"];
+            tree(&self.side(through).join("project"), &own, |_| "link".to_owned())
+        });
         if ours != theirs {
             let other = |path: &&PathBuf| ours.get(*path) != theirs.get(*path);
             let paths: Vec<String> = ours
@@ -113,32 +114,4 @@ impl Sides {
         let stderr: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("cashet: ")).collect();
         [text(&ran.stdout), stderr.join("\n"), ran.status.to_string()]
     }
-}
-
-/// Until the clock that stamps files has moved on.
-fn settle() {
-    std::thread::sleep(Duration::from_millis(25));
-}
-
-/// Kind, mode and content of everything below `root`.
-fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    let wanted = |entry: &walkdir::DirEntry| {
-        ![".git", ".cashet", "__pycache__"].iter().any(|name| entry.file_name() == *name)
-    };
-    for entry in walkdir::WalkDir::new(root).min_depth(1).into_iter().filter_entry(wanted) {
-        let entry = entry.unwrap();
-        let path = entry.path();
-        let metadata = path.symlink_metadata().unwrap();
-        let mode = metadata.permissions().mode() & 0o7777;
-        let text = if metadata.is_symlink() {
-            "link".to_owned()
-        } else if metadata.is_file() {
-            format!("file {mode:o} {}", blake3::hash(&fs::read(path).unwrap()))
-        } else {
-            format!("{:?} {mode:o}", metadata.file_type().is_dir())
-        };
-        found.insert(path.strip_prefix(root).unwrap().to_path_buf(), text);
-    }
-    found
 }

@@ -16,4 +16,6 @@ mod own_source;
 mod settings;
 mod shown;
 mod traps;
+#[path = "../support/trees.rs"]
+mod trees;
 mod twin;

@@ -3,6 +3,8 @@
 //!
 //! None of them is below `/tmp`, where much is tolerated that is not elsewhere.
 
+pub(crate) use crate::trees::settle;
+use crate::trees::tree;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -153,7 +155,7 @@ impl Twin {
     /// Every path of the tree, relative to its root.
     pub(crate) fn paths(&self) -> Vec<String> {
         let [_, bare] = self.roots();
-        tree(&bare).keys().filter_map(|path| path.to_str().map(str::to_owned)).collect()
+        project(&bare).keys().filter_map(|path| path.to_str().map(str::to_owned)).collect()
     }
 
     /// A call of these words.
@@ -182,7 +184,7 @@ impl Twin {
 
     /// In which paths the two trees differ, and how.
     fn differing_paths(&self) -> Vec<String> {
-        let [ours, theirs] = self.roots().map(|root| tree(&root));
+        let [ours, theirs] = self.roots().map(|root| project(&root));
         let all = ours.keys().chain(theirs.keys().filter(|path| !ours.contains_key(*path)));
         let different = all.filter(|path| ours.get(*path) != theirs.get(*path));
         let line = |path: &PathBuf| {
@@ -329,10 +331,11 @@ impl Call<'_> {
     }
 }
 
-/// Waits until the clock that stamps files has moved on: what is younger than its tick is kept with more care, and the
-/// number of runs would depend on the moment.
-pub(crate) fn settle() {
-    std::thread::sleep(Duration::from_millis(25));
+/// What is in a project and not there for git's, cashet's or an interpreter's own sake.
+fn project(root: &Path) -> BTreeMap<PathBuf, String> {
+    tree(root, &[".git", ".cashet", "__pycache__", ".pytest_cache"], |text| {
+        format!("link to {}", text.display())
+    })
 }
 
 /// How many processes there are: what a test cannot be started for, if it cannot.
@@ -370,27 +373,4 @@ fn without_ours(stderr: &[u8]) -> Vec<u8> {
     let mut lines: Vec<&[u8]> = lines.filter(|line| !line.starts_with(b"cashet: ")).collect();
     lines.sort_unstable();
     lines.concat()
-}
-
-/// Kind, mode and content of everything below `root`.
-fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    let wanted = |entry: &walkdir::DirEntry| {
-        ![".git", ".cashet", "__pycache__", ".pytest_cache"].iter().any(|name| entry.file_name() == *name)
-    };
-    for entry in walkdir::WalkDir::new(root).min_depth(1).into_iter().filter_entry(wanted) {
-        let entry = entry.unwrap();
-        let path = entry.path();
-        let metadata = path.symlink_metadata().unwrap();
-        let mode = metadata.permissions().mode() & 0o7777;
-        let text = if metadata.is_symlink() {
-            format!("link to {}", fs::read_link(path).unwrap().display())
-        } else if metadata.is_dir() {
-            format!("directory {mode:o}")
-        } else {
-            format!("file {mode:o} {}", fs::read(path).unwrap().escape_ascii())
-        };
-        found.insert(path.strip_prefix(root).unwrap().to_path_buf(), text);
-    }
-    found
 }

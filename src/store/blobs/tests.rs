@@ -2,15 +2,14 @@
 
 use super::*;
 use crate::store::BlobWriter;
+use crate::store::layout::tests::empty;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 fn blobs() -> (tempfile::TempDir, Arc<Blobs>) {
-    let directory = tempfile::tempdir().unwrap();
-    let layout = Layout::new(directory.path().join("store"));
-    layout.create().unwrap();
+    let (directory, layout) = empty();
     (directory, Arc::new(Blobs::new(layout, false)))
 }
 

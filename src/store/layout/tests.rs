@@ -2,6 +2,15 @@
 
 use super::*;
 use std::os::unix::fs::PermissionsExt;
+use tempfile::TempDir;
+
+/// An empty store of its own.
+pub(in crate::store) fn empty() -> (TempDir, Layout) {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout::new(directory.path().join("store"));
+    layout.create().unwrap();
+    (directory, layout)
+}
 
 #[test]
 fn a_store_is_private_and_says_what_it_is() {

@@ -94,3 +94,7 @@ impl Project {
 }
 
 const SITE: &str = "python/lib/python3.11/site-packages";
+
+fn digests(function: &Function) -> Vec<Digest> {
+    function.sources.iter().map(|source| source.digest).collect()
+}

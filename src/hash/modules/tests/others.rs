@@ -45,8 +45,6 @@ fn modules_of_javascript_are_found() {
     assert!(function.shadows.contains(&project.path("project/a")), "{:?}", function.shadows);
     assert!(function.shadows.contains(&project.path("project/absent.js")));
     assert_eq!(function.settings, [project.path("project/package.json")]);
-    let digests =
-        |function: &Function| function.sources.iter().map(|source| source.digest).collect::<Vec<_>>();
     project.write("project/lib/index.js", "/* more */\nrequire( '../absent' )\n");
     assert_eq!(digests(&project.function()), digests(&function));
     project.write("project/lib/index.js", "require('../absent2')");
@@ -146,8 +144,6 @@ fn sourced_files_of_a_shell_script_are_found() {
     assert!(before.shadows.contains(&project.path("project/absent.sh")));
     assert!(before.variables.contains(&b"X".to_vec()));
     project.write("project/lib/b.sh", "# more\n. ./c.sh\n");
-    let digests =
-        |function: &Function| function.sources.iter().map(|source| source.digest).collect::<Vec<_>>();
     assert_eq!(digests(&project.function()), digests(&before));
     project.entry.options = vec!["-ev".into()];
     assert!(project.function().sources.iter().all(|source| source.form == "raw"));

@@ -42,8 +42,6 @@ fn layout_of_a_module_does_not_count_but_its_code_does() {
     project.write("project/last.py", "X = 1\n");
     let before = project.function();
     project.write("project/last.py", "# a comment\nX=1\n");
-    let digests =
-        |function: &Function| function.sources.iter().map(|source| source.digest).collect::<Vec<_>>();
     assert_eq!(digests(&project.function()), digests(&before));
     project.exact_source = true;
     assert_ne!(digests(&project.function()), digests(&before));

@@ -1,0 +1,115 @@
+//! `history`, `graph`, `stats`.
+
+use super::support::{NOON, Run, SECOND, recorded};
+use cashet::store::{Event, Store};
+
+#[test]
+fn history_says_what_changed_at_each_step() {
+    let (sandbox, _) = recorded();
+    insta::assert_snapshot!(sandbox.run(&["history", "@{2}"]).ok(), @r"
+    ● 83e1753e3aea  3 h ago  exit 1  12.3 s
+    │   LR_DECAY set
+    │   exit 1, was ok, stdout differs, stderr differs, 1 output differs
+    ● 5b13bfb7a3e4  4 h ago  ok  12.3 s  keep stage=train
+    │   train.py changed
+    │   stdout differs, 1 output differs
+    ● 0d26c1e3b752  5 h ago  ok  12.3 s
+        the first
+    ");
+    insta::assert_snapshot!(sandbox.at(60, &["history", "train.py --lr 0.01", "-n", "2"]).ok(), @r"
+    ● 83e1753e3aea  3 h ago  exit 1  12.3 s
+    │   LR_DECAY set
+    │   exit 1, was ok, stdout differs, stderr differs,
+    │   1 output differs
+    ● 5b13bfb7a3e4  4 h ago  ok  12.3 s  keep stage=train
+    │   train.py changed
+    │   stdout differs, 1 output differs
+    ");
+    let lines = sandbox.run(&["history", "@{2}", "--json"]).json();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["causes"][0], "LR_DECAY set");
+    assert_eq!(lines[2]["since"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_graph_is_found_by_content() {
+    let (sandbox, ids) = recorded();
+    insta::assert_snapshot!(sandbox.run(&["graph", "@"]).ok(), @r#"
+    385958fe7501  report.sh "'weekly'"
+    ├── model.bin ← 5b13bfb7a3e4  train.py --lr 0.01
+    │   └── data/clean.csv ← 9ea5935d071a  clean.py data/raw.csv
+    │       └── data/raw.csv ← 9df13380f1b3  load.py day1.csv
+    └── data/clean.csv ← 9ea5935d071a  (above)
+    "#);
+    insta::assert_snapshot!(sandbox.run(&["graph", "load.py day1.csv", "--down"]).ok(), @r#"
+    9df13380f1b3  load.py day1.csv
+    └── data/raw.csv → 9ea5935d071a  clean.py data/raw.csv
+        ├── data/clean.csv → 385958fe7501  report.sh "'weekly'"
+        ├── data/clean.csv → 83e1753e3aea  train.py --lr 0.01
+        ├── data/clean.csv → 5b13bfb7a3e4  train.py --lr 0.01
+        │   └── model.bin → 385958fe7501  report.sh "'weekly'"
+        └── data/clean.csv → 0d26c1e3b752  train.py --lr 0.01
+    "#);
+    insta::assert_snapshot!(sandbox.run(&["graph", "@{5}", "--dot"]).ok(), @r#"
+    digraph cashet {
+      rankdir=LR;
+      node [shape=box, fontname="monospace"];
+      "9ea5935d071a" [label="9ea5935d071a\nclean.py data/raw.csv"];
+      "9df13380f1b3" [label="9df13380f1b3\nload.py day1.csv"];
+      "9df13380f1b3" -> "9ea5935d071a" [label="data/raw.csv"];
+    }
+    "#);
+    let graph = sandbox.run(&["graph", "@", "--json"]).json();
+    assert_eq!(graph[0]["root"], ids[5].to_string());
+    assert_eq!(graph[0]["nodes"].as_array().unwrap().len(), 4);
+    let edges = graph[0]["edges"].as_array().unwrap();
+    assert!(edges.iter().any(|edge| {
+        edge["maker"] == ids[3].to_string()
+            && edge["user"] == ids[5].to_string()
+            && edge["path"] == "model.bin"
+    }));
+}
+
+#[test]
+fn the_statistics() {
+    let (sandbox, ids) = recorded();
+    sandbox.store().note(&Event::Hit { commit: ids[3], at: NOON });
+    insta::assert_snapshot!(sandbox.run(&["stats"]).ok(), @r"
+    store     /project/.cashet
+    commits   6, 5 replayable
+    produced  273 B
+    stored    628 B in 19 blobs
+    hits      1 (14 %)
+    misses    6
+    saved     12.3 s
+    ");
+    let stats = sandbox.run(&["stats", "--json"]).json();
+    assert_eq!((stats[0]["commits"].as_u64(), stats[0]["hits"].as_u64()), (Some(6), Some(1)));
+    assert_eq!(stats[0]["saved_ns"], 12_345_678_900_u64);
+    assert!(sandbox.run(&["log", "-n", "3"]).ok().contains("HITS"));
+}
+
+#[test]
+fn a_command_that_is_not_worth_it_is_pointed_out_once() {
+    let (sandbox, _) = recorded();
+    assert!(!sandbox.run(&["stats"]).ok().contains("Not worth"));
+    let quick = |line: &str, nanoseconds| {
+        let mut run = Run::new(line, SECOND);
+        run.took = nanoseconds;
+        sandbox.record(&run);
+    };
+    quick("echo slowly", 5_000_000);
+    assert!(!sandbox.run(&["stats"]).ok().contains("Not worth"));
+    quick("echo one", 1_000_000);
+    quick("echo two", 2_100_000);
+    quick("echo two", 1_900_000);
+    let told = sandbox.run(&["stats"]).ok();
+    assert_eq!(told.matches("Not worth remembering").count(), 1, "{told}");
+    assert!(told.ends_with(
+        "\nNot worth remembering: echo two runs in 2.1 ms, about what a look-up takes. Run it without cashet.\n"
+    ));
+    // One slow run of it, and it is worth it.
+    quick("echo two", 40_000_000);
+    assert!(sandbox.run(&["stats"]).ok().contains("remembering: echo one runs in 1.0 ms"));
+    assert!(sandbox.run(&["stats", "--json"]).json()[0]["commits"].as_u64() == Some(11));
+}

@@ -1,0 +1,166 @@
+//! `show`, and bytes that no terminal may get.
+
+use super::support::{HOUR, Run, Sandbox, recorded};
+use cashet::record::{OutputEntry, OutputKind, Replay};
+
+#[test]
+fn show_tells_all_about_one() {
+    let (sandbox, _) = recorded();
+    insta::assert_snapshot!(sandbox.at(80, &["show", "@{3}"]).ok(), @r#"
+    commit     5b13bfb7a3e496f50172385a464bc251c2a97262e2f14252153e602d09ad59fc
+    command    python3 train.py --lr 0.01
+    function   train.py
+    directory  .
+    status     ok
+    started    2026-11-22 08:00:00 +00:00 (4 h ago)
+    took       12.3 s (6.1 s user, 1.0 ms system)
+    memory     50.0 MiB at most
+    hits       none
+    watched    the whole run
+    stdout     18 B
+    stderr     0 B
+    tags       keep stage=train
+    parent     0d26c1e3b752
+    key        34ec2f280ab307936ecd3dd7b0fb18a2070ff450e26a72c09a30071d7b15c3cc
+    lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb91c3d65ebc4c34ff
+
+    known before the run
+    program   python3   6f4f6ac7aa45
+    source    train.py  dc770fff53f5 python-1
+    package   numpy     2.1.0
+    variable  LR_DECAY  absent
+
+    seen during the run
+    read  data/clean.csv  6c703dc4a0fb
+
+    source train.py
+    def train(lr):
+        return lr * 2
+
+    print(train(0.01))
+
+    outputs
+    755  11 B  model.bin
+
+    made from
+    data/clean.csv  9ea5935d071a  clean.py data/raw.csv
+
+    went into
+    model.bin  385958fe7501  report.sh "'weekly'"
+    "#);
+}
+
+#[test]
+fn show_fits_a_narrow_page() {
+    let (sandbox, _) = recorded();
+    insta::assert_snapshot!(sandbox.at(60, &["show", "@{2}"]).ok(), @r"
+    commit     83e1753e3aeaa99f4b96c6946bb2d974c88d29ab84361470…
+    command    python3 train.py --lr 0.01
+    function   train.py
+    directory  .
+    status     exit 1
+    started    2026-11-22 09:00:00 +00:00 (3 h ago)
+    took       12.3 s (6.1 s user, 1.0 ms system)
+    memory     50.0 MiB at most
+    hits       none
+    watched    the whole run
+    stdout     37 B
+    stderr     44 B
+    parent     5b13bfb7a3e4
+    key        86d5a43c1a8dce16dd515856005004e76a764a9fbf0354ca…
+    lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb…
+
+    known before the run
+    program   python3   6f4f6ac7aa45
+    source    train.py  dc770fff53f5 python-1
+    package   numpy     2.1.0
+    variable  LR_DECAY  d63bd9a826af
+
+    seen during the run
+    read  data/clean.csv  6c703dc4a0fb
+
+    source train.py
+    def train(lr):
+        return lr * 2
+
+    print(train(0.01))
+
+    outputs
+    644  10 B  model.bin
+
+    errors
+    warning: \x1b[31mdecay\x1b[0m
+    Traceback: no decay
+
+    made from
+    data/clean.csv  9ea5935d071a  clean.py data/raw.csv
+    ");
+}
+
+#[test]
+fn show_on_a_wide_page_and_for_programs() {
+    let (sandbox, _) = recorded();
+    insta::assert_snapshot!(sandbox.at(140, &["show", "@"]).ok(), @r#"
+    commit     385958fe75012625d7f2e578c6d65d91ce173eaf7b8e74ea1ba334530a0ccb5b
+    command    sh report.sh "'weekly'"
+    function   report.sh
+    directory  .
+    status     ok
+    started    2026-11-22 11:57:50 +00:00 (2 min ago)
+    took       12.3 s (6.1 s user, 1.0 ms system)
+    memory     50.0 MiB at most
+    hits       none
+    watched    the whole run
+    stdout     32 B
+    stderr     0 B
+    key        8e2a9a06f8fdc6656eb5352d46ac5cb11f949a82a96f8d77ae16558b40020d5e
+    lineage    341216d2bb4764de8c6e13d6fe90056ace1b958b76b54f34a1bb3651d5d18fb7
+
+    known before the run
+    program  sh  83c092532c37
+
+    seen during the run
+    read  model.bin       06fb33cc671e
+    read  data/clean.csv  6c703dc4a0fb
+
+    outputs
+    644  9 B  out/report.md
+
+    made from
+    model.bin       5b13bfb7a3e4  train.py --lr 0.01
+    data/clean.csv  9ea5935d071a  clean.py data/raw.csv
+    "#);
+    let shown = sandbox.run(&["show", "@", "--json"]).json();
+    assert_eq!(shown[0]["made_from"].as_array().unwrap().len(), 2);
+    assert_eq!(shown[0]["outputs"][0]["path"], "out/report.md");
+}
+
+#[test]
+fn odd_bytes_are_shown_escaped_and_told_in_full() {
+    let sandbox = Sandbox::new();
+    let mut run = Run::new("x", HOUR);
+    run.words = vec![b"\xff\x1b[2J.py".to_vec(), b"a\nb".to_vec()];
+    run.function = run.words[0].clone();
+    run.stderr = b"\x1b]0;title\x07\xfe".to_vec();
+    run.replay = Replay::Never { reason: "network".to_owned(), detail: "evil\x1b[31m:80".to_owned() };
+    run.others = vec![
+        OutputEntry { path: b"l\xff".to_vec(), kind: OutputKind::Symlink { text: b"\x1bx".to_vec() } },
+        OutputEntry { path: b"d".to_vec(), kind: OutputKind::Directory { mode: 0o755 } },
+        OutputEntry { path: b"gone".to_vec(), kind: OutputKind::Removed },
+    ];
+    sandbox.record(&run);
+    for words in [
+        &["log"][..],
+        &["show", "@"],
+        &["history", "@"],
+        &["graph", "@"],
+        &["diff", "@", "@"],
+        &["log", "--graph"],
+    ] {
+        let text = sandbox.run(words).ok();
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    }
+    let shown = sandbox.run(&["show", "@", "--json"]).json();
+    assert_eq!(shown[0]["words"][0]["b64"], "/xtbMkoucHk=");
+    assert_eq!(shown[0]["outputs"][2]["path"]["b64"], "bP8=");
+}

@@ -1,0 +1,43 @@
+//! Directories as tests compare them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// Waits until the clock that stamps files has moved on: what is younger than its tick is kept with more care, and the
+/// number of runs would depend on the moment.
+pub(crate) fn settle() {
+    thread::sleep(Duration::from_millis(25));
+}
+
+/// Kind, mode and content of everything below `root`, but for what has one of these names. What stands for a link's text
+/// is the caller's: in two trees at different places it may have to differ.
+pub(crate) fn tree(root: &Path, but: &[&str], link: impl Fn(&Path) -> String) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let wanted = |entry: &walkdir::DirEntry| !but.iter().any(|name| entry.file_name() == *name);
+    for entry in walkdir::WalkDir::new(root).min_depth(1).into_iter().filter_entry(wanted) {
+        let entry = entry.unwrap();
+        let path = entry.path();
+        let metadata = path.symlink_metadata().unwrap();
+        let mode = metadata.permissions().mode() & 0o7777;
+        let text = if metadata.is_symlink() {
+            link(&fs::read_link(path).unwrap())
+        } else if metadata.is_dir() {
+            format!("directory {mode:o}")
+        } else if metadata.is_file() {
+            format!("file {mode:o} {}", content(&fs::read(path).unwrap()))
+        } else {
+            format!("special {mode:o}")
+        };
+        found.insert(path.strip_prefix(root).unwrap().to_path_buf(), text);
+    }
+    found
+}
+
+/// What is short enough to be shown where it differs, or its digest.
+fn content(bytes: &[u8]) -> String {
+    if bytes.len() > 1000 { blake3::hash(bytes).to_string() } else { bytes.escape_ascii().to_string() }
+}
