@@ -4,8 +4,9 @@
 #
 #     benches/compare.sh [--rounds N] [--full] [--output FILE] [--into PAGE] [--points FILE] [S1 S6 S7 …]
 #
-# Without names: every scenario, in less than ten minutes on a quiet machine with two cores. --full takes the large
-# sizes (100,000 files, 1,000,000 commits). Peers come from PATH and from target/peers (benches/install-peers.sh).
+# Without names: every scenario, in some ten minutes on a quiet machine with two cores, and as long again with all the
+# peers. --full takes the large sizes (100,000 files, 1,000,000 commits). Peers come from PATH and from target/peers
+# (benches/install-peers.sh).
 # BENCH_DIR says on which file system to work; it is emptied. BENCH_CASHET, BENCH_LIMITS and BENCH_FILL name programs
 # that are built already.
 set -euo pipefail
