@@ -53,7 +53,7 @@ fn nothing_of_a_redacted_word_is_stored() {
     assert_eq!(holding(&sandbox.path(".cashet"), SECRET), [""; 0]);
     let told = told(&sandbox);
     assert!(!told.contains(SECRET), "{told}");
-    for shown in ["'--auth=[redacted]' x", "./fails '[redacted]'", "sleep 0 0 [redacted]"] {
+    for shown in ["'--auth=[redacted]' x", "./fails '[redacted]'", "sleep 0 0 '[redacted]'"] {
         assert!(told.contains(shown), "{told}");
     }
 }

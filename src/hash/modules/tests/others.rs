@@ -2,10 +2,16 @@
 
 use super::*;
 
-fn node() -> Project {
+/// A project that is about to run this script.
+fn program(language: LanguageKind, script: &str) -> Project {
     let mut project = Project::python();
-    project.entry.language = LanguageKind::JavaScript;
-    project.entry.what = What::Script(project.path("project/main.js"));
+    project.entry.language = language;
+    project.entry.what = What::Script(project.path(script));
+    project
+}
+
+fn node() -> Project {
+    let mut project = program(LanguageKind::JavaScript, "project/main.js");
     project.entry.interpreter = Some(PathBuf::from("/usr/bin/node"));
     project
 }
@@ -84,9 +90,7 @@ fn linked_workspaces_are_local() {
 
 #[test]
 fn typescript_resolves_as_its_compiler_does() {
-    let mut project = node();
-    project.entry.language = LanguageKind::TypeScript;
-    project.entry.what = What::Script(project.path("project/main.ts"));
+    let mut project = program(LanguageKind::TypeScript, "project/main.ts");
     project.entry.interpreter = Some(PathBuf::from("/usr/bin/tsx"));
     project.write("project/main.ts", "import { a } from './a.js'; import b from '@/b'; let c: string");
     project.write("project/a.ts", "");
@@ -119,9 +123,7 @@ fn what_is_preloaded_or_fetched_is_seen() {
 
 #[test]
 fn sourced_files_of_a_shell_script_are_found() {
-    let mut project = Project::python();
-    project.entry.language = LanguageKind::Shell;
-    project.entry.what = What::Script(project.path("project/bin/run.sh"));
+    let mut project = program(LanguageKind::Shell, "project/bin/run.sh");
     project.write(
         "project/bin/run.sh",
         "# note\n. \"$(dirname \"$0\")/../lib/a.sh\"\n. ./c.sh\nsource d.sh\necho $X\n",
@@ -151,9 +153,7 @@ fn sourced_files_of_a_shell_script_are_found() {
 
 #[test]
 fn literal_files_of_other_languages_are_found() {
-    let mut project = Project::python();
-    project.entry.language = LanguageKind::Ruby;
-    project.entry.what = What::Script(project.path("project/bin/run.rb"));
+    let mut project = program(LanguageKind::Ruby, "project/bin/run.rb");
     project.write("project/bin/run.rb", "require_relative '../lib/a'\nrequire './b'\nENV['X']\n");
     project.write("project/lib/a.rb", "require_relative 'c'\n");
     project.write("project/lib/c.rb", "");
