@@ -49,7 +49,7 @@ install_turbo() {
     # What npm links is a script for Node.js that only starts this.
     local native
     native=$(find "$peers/node/node_modules" -path '*/bin/turbo' -type f -size +1M | head -n 1)
-    [ -n "$native" ] && ln -sf "$native" "$peers/bin/turbo"
+    [ -n "$native" ] && ln -sf "../${native#"$peers/"}" "$peers/bin/turbo"
 }
 
 for peer in ${@:-bkt ccache deja python task turbo}; do
