@@ -39,7 +39,7 @@ impl Area {
 const HEADER: usize = 8 + 8 + DIGEST_LENGTH;
 
 /// Read at once; most files fit, and a larger one is copied once. Room that nothing is read into costs nothing.
-const FIRST_READ: usize = 64 << 10;
+const FIRST_READ: usize = 32 << 10;
 
 /// The payload of a flat file, if it is there and true.
 pub(crate) fn read(layout: &Layout, area: Area, name: &Digest) -> Option<Vec<u8>> {
