@@ -17,7 +17,7 @@ use crate::hash::look::Present;
 use crate::hash::request::Request;
 use crate::record::{Base, Coverage, Evidence, Observation, Places, StdinUse, Termination, Timestamp};
 use crate::store::{self, Candidate, Store};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -174,7 +174,7 @@ fn grounds(
         }
         _ => None,
     });
-    let observed: HashSet<Vec<u8>> = observed.collect();
+    let observed: BTreeSet<Vec<u8>> = observed.collect();
     let root = request.places.root.clone();
     Ok(move |path: &[u8]| {
         if all_declared || declared.matches(&root.join(OsStr::from_bytes(path))) {
