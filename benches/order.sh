@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes benches/order.txt: the functions and data that a hit uses, in the order of their use, then those of a run that is
 # recorded. build.rs hands the list to the linker. Names change with the code, the compiler and Cargo.lock, so this belongs
-# last before a release; a stale list costs time and nothing else. Needs valgrind. Takes as long as linking the program once,
-# and half a minute; the next `cargo build --release` links it by the new list.
+# last before a release; a stale list costs time and nothing else. Needs valgrind; with a C compiler the hits are run step by
+# step too, for what valgrind does not see (benches/steps.c). Takes as long as linking the program once, and half a minute; the next `cargo build --release` links it by the new list.
 #
 #     benches/order.sh               # builds a program with names in it
 #     benches/order.sh BINARY        # takes one that was built so: cargo rustc --release --bin cashet -- -C strip=none
@@ -30,7 +30,8 @@ mkdir "$work/project" && cd "$work/project"
 executions=$work/executions
 touch cashet.toml in "$executions"
 printf 'import json, argparse\nopen(%s, "a").write("x\\n")\nprint(json.dumps([1]))\n' "'$executions'" > script.py
-printf '#!/bin/sh\necho x >> %s\necho an answer\n' "$executions" > job && chmod +x job
+printf '#!/bin/sh\necho x >> %s\necho an answer\n' "$executions" > job
+printf '#!/bin/sh\necho x >> %s\necho made > out\n' "$executions" > maker && chmod +x job maker
 # What valgrind sets for every program that it runs counts for the key: the recorded run must have it too.
 valgrind=(env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$work" LANG=C.UTF-8 TMPDIR="$work" valgrind --tool=lackey --trace-mem=yes)
 mapfile -t as_there < <("${valgrind[@]}" --log-file=/dev/null env)
@@ -38,21 +39,36 @@ record() { env -i "${as_there[@]}" "$binary" exec -q "$@" > /dev/null; }
 count() { wc -l < "$executions"; }
 
 observed=(-- python3 script.py) reformatted=(-- python3 script.py)
-declared=(-i in --trace off -- ./job) recorded=(--pure --trace off --salt=@ -- ./job)
+declared=(-i in --trace off -- ./job) made=(-o out --trace off -- ./maker) recorded=(--pure --trace off --salt=@ -- ./job)
 for _ in 1 2; do
     record "${observed[@]}"
     record "${declared[@]}"
+    record "${made[@]}"
     sleep 2.1 # only times that are so old are trusted
 done
-for name in observed declared reformatted recorded; do
+for name in observed declared made reformatted recorded; do
     [ $name != reformatted ] || echo '# laid out anew' >> script.py
     declare -n words=$name
     before=$(count)
     "${valgrind[@]}" --log-file="$work/$name" "$binary" exec -q "${words[@]}" > /dev/null
     [ $name = recorded ] || [ "$(count)" = "$before" ] || fail "the call $name was to be a hit and was none"
 done
+traces=("$work"/{declared,observed,made,reformatted,recorded})
+# A hit again after the script was laid out anew.
+record "${observed[@]}" && sleep 2.1 && record "${observed[@]}"
+if gcc -O2 -static -o "$work/steps" "$OLDPWD/benches/steps.c" 2> /dev/null; then
+    before=$(count)
+    for name in observed declared; do
+        declare -n words=$name
+        env -i "${as_there[@]}" "$work/steps" "$work/$name.steps" "$binary" exec -q "${words[@]}" > /dev/null
+    done
+    [ "$(count)" = "$before" ] || fail "a call that was run step by step was to be a hit and was none"
+    traces=("$work"/{declared,declared.steps,observed,observed.steps,made,reformatted,recorded})
+else
+    echo "SKIPPED: no C compiler for this processor; what valgrind does not see is not in the list" >&2
+fi
 cd - > /dev/null
-python3 benches/order.py "$binary" "$work"/{observed,declared,reformatted,recorded} > "$work/order"
+python3 benches/order.py "$binary" "${traces[@]}" > "$work/order"
 [ "$(wc -l < "$work/order")" -gt 500 ] || fail "only $(wc -l < "$work/order") names were found"
 mv "$work/order" benches/order.txt
 echo "benches/order.txt: $(($(wc -l < benches/order.txt) - 1)) names"

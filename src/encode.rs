@@ -125,6 +125,12 @@ impl Encoder {
         self
     }
 
+    /// Appends byte strings that are encoded already, each with its length.
+    pub fn framed(&mut self, framed: &[u8]) -> &mut Self {
+        self.bytes.extend_from_slice(framed);
+        self
+    }
+
     /// Appends text with its length.
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.bytes(value.as_bytes())

@@ -60,6 +60,10 @@ impl Project {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
             Err(error) => return Err(Error::io("read", &path, error)),
         };
+        // Most often it only marks the root.
+        if text.trim_ascii().is_empty() {
+            return Ok(Settings::default());
+        }
         let malformed = |reason: String| {
             Error::usage(format!("{}: {reason}", path.display()))
                 .with_hint("the manual's section on cashet.toml shows every setting")

@@ -97,6 +97,23 @@ impl<'a> Decoder<'a> {
         self.take(length)
     }
 
+    /// Reads a list of byte strings as it is: their number, and the encoding of all of them.
+    ///
+    /// # Errors
+    /// As [`Decoder::list`].
+    pub fn framed_strings(&mut self) -> Result<(usize, &'a [u8]), DecodeError> {
+        let count = self.length()?;
+        if self.depth >= DEEPEST_NESTING {
+            return Err(DecodeError::TooDeep);
+        }
+        let all = self.rest;
+        for _ in 0..count {
+            self.bytes()?;
+        }
+        let framed = all.get(..all.len() - self.rest.len()).unwrap_or_default();
+        Ok((count, framed))
+    }
+
     /// Reads text.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! What the system handed us when we were started: which standard descriptors were closed, which signals were
-//! ignored or blocked. The command gets the same.
+//! ignored or blocked, the mask of permission bits. The command gets the same.
 //!
 //! It must be read before the language's own start-up code, where there is one, changes it (it ignores SIGPIPE and opens
 //! closed descriptors), so a function does that which the system's loader runs before `main`.
@@ -7,7 +7,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::SigSet;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{self, Mode};
 use std::os::fd::{IntoRawFd, RawFd};
 use std::sync::OnceLock;
 
@@ -20,6 +20,8 @@ pub(super) struct Initial {
     pub(super) pipe_signal_ignored: bool,
     /// The blocked signals of the first thread.
     pub(super) mask: SigSet,
+    /// The mode bits that new files do not get.
+    pub(super) umask: u32,
 }
 
 impl Initial {
@@ -70,7 +72,17 @@ fn read() -> Initial {
         closed: closed_now(),
         pipe_signal_ignored: is_ignored(libc::SIGPIPE),
         mask: SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()),
+        umask: exchanged_umask(),
     }
+}
+
+/// The file mode creation mask, as it is returned when another one is set, for there is no other way that does not cost
+/// a file of `/proc`. Nothing else runs yet; whatever did would make files that are its own.
+fn exchanged_umask() -> u32 {
+    let mask = stat::umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    stat::umask(mask);
+    #[expect(clippy::useless_conversion, reason = "the type is not the same on every system")]
+    u32::from(mask.bits())
 }
 
 /// Which of the descriptors 0, 1 and 2 are closed.

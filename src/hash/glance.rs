@@ -3,9 +3,9 @@
 //! What it does not settle needs a closer look, which is another module's matter: nothing is ever found wrong here.
 
 use crate::record::{Base, Evidence, FileState, Observation, Places, StoredPath, Timestamp};
-use rustix::fs::{AtFlags, CWD, Stat, statat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// What `stat` said.
@@ -51,6 +51,7 @@ pub struct Looks<'a> {
     places: &'a Places,
     /// Where the path is written that is looked at.
     room: Vec<u8>,
+    near: Near,
     last: Option<(&'a StoredPath, bool, Found)>,
 }
 
@@ -58,7 +59,7 @@ impl<'a> Looks<'a> {
     /// No look yet.
     #[must_use]
     pub fn new(places: &'a Places) -> Self {
-        Self { places, room: Vec::with_capacity(256), last: None }
+        Self { places, room: Vec::with_capacity(256), near: Near::default(), last: None }
     }
 
     /// Whether a look at its path settles that `observation` holds. If not, nothing is known.
@@ -106,8 +107,54 @@ impl<'a> Looks<'a> {
             }
         }
         self.room.extend_from_slice(path.rest());
-        look(None, &self.room, follow)
+        self.near.look(&self.room, follow)
     }
+}
+
+/// After so many looks below one directory it is opened, for those that follow: observations are sorted by path.
+const WORTH_OPENING: usize = 4;
+
+/// A directory below which the last looks were, so that the way to it is gone once.
+#[derive(Default)]
+struct Near {
+    /// With a slash at its end.
+    path: Vec<u8>,
+    looks: usize,
+    open: Option<OwnedFd>,
+}
+
+impl Near {
+    /// Looks at an absolute path.
+    fn look(&mut self, path: &[u8], follow: bool) -> Found {
+        let name = path.strip_prefix(self.path.as_slice()).filter(|name| !name.is_empty());
+        let Some(name) = name.filter(|name| name.first() != Some(&b'/') && self.looks > 0) else {
+            self.begin(path);
+            return look(None, path, follow);
+        };
+        self.looks += 1;
+        if self.looks == WORTH_OPENING {
+            // One that cannot be opened is no hindrance: the whole path says why.
+            self.open = open_directory(&self.path);
+        }
+        match &self.open {
+            Some(directory) => look(Some(directory.as_fd()), name, follow),
+            None => look(None, path, follow),
+        }
+    }
+
+    fn begin(&mut self, path: &[u8]) {
+        self.open = None;
+        self.path.clear();
+        let end = path.iter().rposition(|byte| *byte == b'/').map_or(0, |place| place + 1);
+        self.path.extend_from_slice(path.get(..end).unwrap_or_default());
+        // From `/` nothing is saved.
+        self.looks = usize::from(end > 1);
+    }
+}
+
+/// Opens a directory for looks below it.
+pub(super) fn open_directory(path: &[u8]) -> Option<OwnedFd> {
+    openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 #[cfg(test)]
@@ -115,7 +162,7 @@ mod tests {
     use super::Looks;
     use crate::digest::Digest;
     use crate::hash::look;
-    use crate::record::{FileState, Observation, Places};
+    use crate::record::{Evidence, FileState, Observation, Places, StoredPath};
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -166,6 +213,73 @@ mod tests {
         // What lstat says of the two links is as it was, and where the dangling one leads.
         let expected: Vec<bool> = (0..14).map(|n| matches!(n, 2 | 4 | 5)).collect();
         assert_eq!(still, expected);
+    }
+
+    #[test]
+    fn looks_below_an_open_directory_find_what_whole_paths_find() {
+        let (root, places) = places();
+        let below = root.path().join("directory");
+        for name in ["a", "b", "c", "d"] {
+            fs::write(below.join(name), name).unwrap();
+        }
+        fs::create_dir(below.join("d-below")).unwrap();
+        fs::write(below.join("d-below/e"), "").unwrap();
+        symlink("../../file", below.join("d-below/f")).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let names = [
+            "directory/a",
+            "directory/b",
+            "directory/c",
+            "directory/d",
+            "directory/d-below/e",
+            "directory/d-below/f",
+            "directory/d-below/f/nothing",
+            "directory/d-below/../a",
+            "directory/nothing",
+            "directory",
+            "directory/",
+            "directory//a",
+            "file",
+            "absent/a",
+            "absent/b",
+            "absent/c",
+            "absent/d",
+            "absent/e",
+            "file/a",
+            "file/b",
+            "file/c",
+            "file/d",
+            "file/e",
+        ];
+        let facts = |follow| {
+            let fact = |name: &&str| {
+                let path = StoredPath::in_root(*name);
+                let (state, evidence) = look::state(&places.resolve(&path), follow);
+                (Observation::State { path, follow, state }, evidence)
+            };
+            names.iter().map(fact).collect::<Vec<_>>()
+        };
+        let facts = [facts(true), facts(false)].concat();
+        let settled = |facts: &[(Observation, Option<Evidence>)]| -> Vec<bool> {
+            let mut together = Looks::new(&places);
+            let one = |(fact, evidence): &(Observation, Option<Evidence>)| {
+                let alone = Looks::new(&places).settle(fact, evidence.as_ref());
+                alone
+            };
+            let alone: Vec<bool> = facts.iter().map(one).collect();
+            let all: Vec<bool> =
+                facts.iter().map(|(fact, evidence)| together.settle(fact, evidence.as_ref())).collect();
+            assert_eq!(all, alone);
+            all
+        };
+        let before = settled(&facts);
+        assert!(before.iter().filter(|settled| **settled).count() > 30, "{before:?}");
+        fs::remove_file(below.join("d")).unwrap();
+        fs::write(below.join("nothing"), "").unwrap();
+        fs::create_dir(root.path().join("absent")).unwrap();
+        fs::write(root.path().join("absent/e"), "").unwrap();
+        let after = settled(&facts);
+        assert_ne!(before, after);
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         }
         Observation::Importable { path, names, digest } => {
             directory_holds(&resolve(path), digest, evidence, present.now, |entries| {
-                importable_of(entries, names)
+                importable_of(entries, &names.apart())
             })
         }
         Observation::Modified { path, follow, time, changed } => {

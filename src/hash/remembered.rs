@@ -5,17 +5,16 @@
 //! is the store's matter.
 
 use super::environment::{Environment, Selector, looks_secret, matches};
-use super::glance::{Found, evidence_of, look, proves, shows};
+use super::glance::{Found, evidence_of, look, open_directory, proves, shows};
 use super::look::{Held, Present, holds};
 use super::looker::Fact;
 use super::request::{Request, StdinPart};
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
 use crate::encode::{Decode, DecodeError, Decoder, Encoder};
 use crate::record::{Base, Evidence, FileState, Observation, StoredPath, Timestamp};
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -215,7 +214,7 @@ pub(super) fn check<'a>(
         path.clear();
         path.extend_from_slice(place.as_os_str().as_bytes());
         let length = path.len();
-        let open = (count >= WORTH_OPENING).then(|| open_directory(&place)).flatten();
+        let open = (count >= WORTH_OPENING).then(|| open_directory(place.as_os_str().as_bytes())).flatten();
         for _ in 0..count {
             let name = decoder.bytes()?;
             let claim = Claim::decode(&mut decoder)?;
@@ -267,10 +266,6 @@ fn closer(observation: &Observation, evidence: Option<&Evidence>, request: &Requ
         now,
     };
     holds(observation, evidence, &present)
-}
-
-fn open_directory(place: &Path) -> Option<OwnedFd> {
-    openat(CWD, place, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 /// An observation without its path.

@@ -154,8 +154,8 @@ impl Call<'_> {
             now: Timestamp::now(),
         };
         match look_up::find(self.context, store, key, &present, self.policy) {
-            Found::Hit(candidate, stale) => {
-                let holding = Holding { candidate: *candidate, stale, newest };
+            Found::Hit(held) => {
+                let holding = Holding { held: *held, newest };
                 hit::replay(self.context, store, request, key, self.policy, holding)
             }
             Found::Miss(miss) => Ok(Err(miss)),

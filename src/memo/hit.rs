@@ -2,7 +2,7 @@
 //! Or the same without doing it.
 
 use super::event::Event;
-use super::look_up::{Found, explain, find};
+use super::look_up::{Found, Held, explain, find};
 use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
 use super::reason::{MissReason, Outcome};
@@ -17,7 +17,7 @@ use crate::hash::look::Present;
 use crate::hash::request::Request;
 use crate::record::{Base, Coverage, Evidence, Observation, Places, StdinUse, Termination, Timestamp};
 use crate::store::{self, Candidate, Store};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -32,9 +32,7 @@ fn bytes(candidate: &mut Candidate, store: &dyn Store, blob: BlobId) -> Result<B
 
 /// A commit that holds now.
 pub(super) struct Holding<'a> {
-    pub(super) candidate: Candidate,
-    /// It is older than `--stale` says.
-    pub(super) stale: bool,
+    pub(super) held: Held,
     /// Tells the newest time of what the key was made from.
     pub(super) newest: &'a dyn Fn() -> Timestamp,
 }
@@ -113,13 +111,12 @@ pub(super) fn replay(
     policy: &Policy,
     holding: Holding<'_>,
 ) -> Result<Result<Answer, Miss>> {
-    let Holding { mut candidate, stale, newest } = holding;
+    let Holding { held: Held { mut candidate, stale, learned }, newest } = holding;
     let distrust = |candidate: &Candidate, blob: BlobId| {
         store.distrust(key, &candidate.id);
         context.observer.on(&Event::Healed(blob));
         Miss::Damaged(blob)
     };
-    let evidence_before = candidate.evidence.clone();
     let proven = match streams(context, &mut candidate, store) {
         Ok(proven) => with_outputs(context, store, request, policy, (&candidate, newest), Outputs::PutBack)?
             .map(|restored| (proven, restored)),
@@ -143,7 +140,7 @@ pub(super) fn replay(
         }
     }
     store.note(&store::Event::Hit { commit: candidate.id, at: Timestamp::now() });
-    if renewed || evidence_before != candidate.evidence || !candidate.indifferent.is_empty() {
+    if renewed || learned {
         store.renew(key, &candidate);
     }
     let termination = match replayed {
@@ -177,7 +174,7 @@ fn grounds(
         }
         _ => None,
     });
-    let observed: HashSet<Vec<u8>> = observed.collect();
+    let observed: BTreeSet<Vec<u8>> = observed.collect();
     let root = request.places.root.clone();
     Ok(move |path: &[u8]| {
         if all_declared || declared.matches(&root.join(OsStr::from_bytes(path))) {
@@ -218,11 +215,12 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
     let miss = match policy.mode {
         Mode::Refresh => Miss::Forced,
         _ => match find(context, store, &captured.key, &present, policy) {
-            Found::Hit(mut candidate, _) => {
+            Found::Hit(held) => {
+                let mut candidate = held.candidate;
                 let newest = || super::newest_of(&captured, request);
                 let planned = match streams(context, &mut candidate, store) {
                     Ok(_) => {
-                        let found = (&*candidate, &newest as &dyn Fn() -> Timestamp);
+                        let found = (&candidate, &newest as &dyn Fn() -> Timestamp);
                         with_outputs(context, store, request, policy, found, Outputs::Plan)?
                     }
                     Err(miss) => Err(miss),

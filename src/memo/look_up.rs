@@ -11,7 +11,7 @@ use crate::encode::Decode;
 use crate::hash::capture::Captured;
 use crate::hash::environment;
 use crate::hash::glance::Looks;
-use crate::hash::look::{self, Held, Present};
+use crate::hash::look::{self, Present};
 use crate::hash::manifest::Manifest;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
@@ -25,10 +25,19 @@ use std::path::PathBuf;
 
 /// What looking for a commit came to.
 pub(super) enum Found {
-    /// This one holds; whether it is older than `--stale` says.
-    Hit(Box<Candidate>, bool),
+    /// This one holds.
+    Hit(Box<Held>),
     /// None does.
     Miss(Miss),
+}
+
+/// A commit whose observations hold.
+pub(super) struct Held {
+    pub(super) candidate: Candidate,
+    /// It is older than `--stale` says.
+    pub(super) stale: bool,
+    /// Something was learned of it that spares the next hit a closer look.
+    pub(super) learned: bool,
 }
 
 /// The first commit of `key` whose observations all hold now and that the policy admits.
@@ -64,20 +73,29 @@ pub(super) fn find(
         let stdin = || stdin.get_or_init(|| StdinAtStart::look(context.stdin));
         // Only of the newest is it worth saying all that changed.
         let every = matches!(miss, Miss::Unknown);
-        let differences = differences(&mut candidate, present, policy, stdin, context.recall, every);
+        let Compared { differences, learned } =
+            differences(&mut candidate, present, policy, stdin, context.recall, every);
         if differences.is_empty() {
             let stale = policy.stale_after.is_some_and(|limit| age >= limit);
             if stale && candidate.commit.outputs.is_some() {
                 miss = Miss::Expired(age);
                 continue;
             }
-            return Found::Hit(Box::new(candidate), stale);
+            return Found::Hit(Box::new(Held { candidate, stale, learned }));
         }
         if every {
             miss = Miss::Changed(candidate.id, differences);
         }
     }
     Found::Miss(miss)
+}
+
+/// What comparing a candidate with the present came to.
+pub(super) struct Compared {
+    /// What does not hold of it.
+    pub(super) differences: Vec<Difference>,
+    /// Whether it has other evidence now, or knows more variables that do not matter.
+    pub(super) learned: bool,
 }
 
 /// What does not hold of a candidate; only the first of it, unless `every` is asked for. Renews its evidence.
@@ -88,8 +106,9 @@ pub(super) fn differences<'s>(
     stdin: impl Fn() -> &'s StdinAtStart,
     recall: &dyn Recall,
     every: bool,
-) -> Vec<Difference> {
+) -> Compared {
     let mut differences = Vec::new();
+    let mut learned = false;
     candidate.evidence.resize(candidate.commit.observations.len(), None);
     let mut looks = Looks::new(present.places);
     for (observation, evidence) in candidate.commit.observations.iter().zip(&mut candidate.evidence) {
@@ -99,25 +118,28 @@ pub(super) fn differences<'s>(
         let held = match observation {
             Observation::Stdin(then) => {
                 if stdin().holds(then) {
-                    Held::Yes
+                    look::Held::Yes
                 } else {
-                    Held::No
+                    look::Held::No
                 }
             }
             Observation::Network => {
                 let admitted = policy.allow_network || policy.time_to_live.is_some();
-                if admitted { Held::Yes } else { Held::No }
+                if admitted { look::Held::Yes } else { look::Held::No }
             }
             _ => look::holds(observation, evidence.as_ref(), present),
         };
         match held {
-            Held::Yes => {}
-            Held::Renewed(renewed) => *evidence = renewed,
-            Held::No => {
+            look::Held::Yes => {}
+            look::Held::Renewed(renewed) => {
+                *evidence = renewed;
+                learned = true;
+            }
+            look::Held::No => {
                 let (then, now) = now(observation, present);
                 differences.push(Difference::Seen { then, now });
                 if !every {
-                    return differences;
+                    return Compared { differences, learned };
                 }
             }
         }
@@ -125,10 +147,12 @@ pub(super) fn differences<'s>(
     if differences.is_empty() {
         // With --pure nothing decides the result but what is in the manifest.
         if !policy.pure {
+            let known = candidate.indifferent.len();
             differences.extend(new_variables(candidate, present, stdin, recall));
+            learned |= candidate.indifferent.len() != known;
         }
     }
-    differences
+    Compared { differences, learned }
 }
 
 /// Variables that were not set when the run was recorded, and whose names occur in what it read.

@@ -4,6 +4,7 @@
 
 mod commit;
 mod evidence;
+mod names;
 mod observation;
 mod output;
 mod path;
@@ -13,6 +14,7 @@ mod stream;
 
 pub use commit::{Commit, Coverage, Replay, Resources, SourceFile, Termination};
 pub use evidence::{Evidence, Timestamp};
+pub use names::Names;
 pub use observation::{FoundProgram, Observation, StdinUse};
 pub use output::{MODE_BITS, OutputEntry, OutputKind, OutputTree};
 pub use path::{Base, Places, StoredPath};

@@ -3,6 +3,7 @@
 //! Knows nothing of how a run is watched or how an observation is checked.
 
 use super::evidence::Timestamp;
+use super::names::Names;
 use super::path::StoredPath;
 use super::state::FileState;
 use crate::digest::Digest;
@@ -84,7 +85,7 @@ pub enum Observation {
         /// The directory.
         path: StoredPath,
         /// Names of the modules, sorted.
-        names: Vec<Vec<u8>>,
+        names: Names,
         /// Of the sorted names and kinds of those entries.
         digest: Digest,
     },
@@ -213,7 +214,7 @@ impl Encode for Observation {
             Self::Superuser(is) => to.unsigned(10).flag(*is),
             Self::Root(path) => to.unsigned(11).bytes(path),
             Self::Importable { path, names, digest } => {
-                to.unsigned(12).value(path).list(names).digest(digest)
+                to.unsigned(12).value(path).value(names).digest(digest)
             }
             Self::Network => to.unsigned(13),
             Self::Search { path, programs } => to.unsigned(14).digest(path).list(programs),
@@ -258,7 +259,7 @@ impl Decode for Observation {
             11 => Self::Root(from.bytes()?.to_vec()),
             12 => Self::Importable {
                 path: StoredPath::decode(from)?,
-                names: from.list()?,
+                names: Names::decode(from)?,
                 digest: from.digest()?,
             },
             13 => Self::Network,

@@ -38,8 +38,8 @@ impl Area {
 
 const HEADER: usize = 8 + 8 + DIGEST_LENGTH;
 
-/// Read at once; most files fit.
-const FIRST_READ: usize = 16 << 10;
+/// Read at once; most files fit, and a larger one is copied once. Room that nothing is read into costs nothing.
+const FIRST_READ: usize = 32 << 10;
 
 /// The payload of a flat file, if it is there and true.
 pub(crate) fn read(layout: &Layout, area: Area, name: &Digest) -> Option<Vec<u8>> {
@@ -160,7 +160,7 @@ mod tests {
         let (_directory, layout) = layout();
         let name = Digest::of(b"1");
         let path = layout.hot("c", &name);
-        for size in [100_usize, 40_000] {
+        for size in [100_usize, 40_000, 100_000] {
             write(&layout, Area::Captures, &name, &vec![5; size]).unwrap();
             let whole = fs::read(&path).unwrap();
             for place in (0..60).chain((60..whole.len()).step_by(997)) {

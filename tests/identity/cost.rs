@@ -81,6 +81,53 @@ fn a_source_that_was_written_with_the_same_content_is_read_once() {
     }
 }
 
+/// The lines of a hit's system calls that `about` says something of.
+fn traced(call: &Call<'_>, trace: &std::path::Path, about: impl Fn(&str) -> bool) -> Vec<String> {
+    under(call, &["strace", "-f", "-o", trace.to_str().unwrap()]);
+    let calls = fs::read_to_string(trace).unwrap();
+    calls.lines().filter(|line| about(line)).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_a_run_read_and_listed_is_looked_into_once_more_and_then_never_again() {
+    if !has("strace") {
+        return;
+    }
+    let project = Project::new(Mode::Watched);
+    project.write("data", "1\n").write("listed/one", "");
+    project.python("main.py", "import os\nprint(open('data').read(), os.listdir('listed'))\n");
+    let call = project.call(["python3", "main.py"]);
+    call.settles();
+    fs::write(project.path("data"), "1\n").unwrap();
+    project.write("listed/two", "").remove("listed/two");
+    // This one may find them too young to be trusted; the next one does not, and writes that down.
+    call.hits();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    call.hits();
+    let looks = |line: &str| {
+        line.contains("open") && (line.contains("/data\"") || line.contains("/listed\""))
+            || line.contains("rename")
+    };
+    let again = traced(&call, &project.path("../trace"), looks);
+    assert!(again.is_empty(), "{again:#?}");
+}
+
+#[test]
+fn a_variable_that_was_found_not_to_matter_is_written_down_once() {
+    if !has("strace") {
+        return;
+    }
+    let project = Project::new(Mode::Watched);
+    project.write("data", "1\n").python("main.py", "print(open('data').read())\n");
+    project.call(["python3", "main.py"]).settles();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let call = project.call(["python3", "main.py"]).env("NEVER_NAMED", "1");
+    for renames in [true, false, false] {
+        let renamed = traced(&call, &project.path("../trace"), |line| line.contains("rename"));
+        assert_eq!(!renamed.is_empty(), renames, "{renamed:#?}");
+    }
+}
+
 /// What the variables of a process under valgrind are besides its own.
 fn variables_of_valgrind() -> Vec<(String, String)> {
     let mut asked = Command::new("valgrind");

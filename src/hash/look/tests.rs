@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::hash::environment::variable_digest;
-use crate::record::StdinUse;
+use crate::record::{Names, StdinUse};
 use std::fs::{File, FileTimes, OpenOptions, Permissions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -42,7 +42,7 @@ fn observe(places: &Places, path: &Path) -> Vec<(Observation, Option<Evidence>)>
     }
     let names = vec![b"json".to_vec(), b"re".to_vec()];
     if let Ok((digest, evidence)) = importable(path, &names) {
-        all.push((Observation::Importable { path: stored, names, digest }, evidence));
+        all.push((Observation::Importable { path: stored, names: Names::of(&names), digest }, evidence));
     }
     all
 }

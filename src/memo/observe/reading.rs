@@ -8,7 +8,7 @@ use crate::exec::Access;
 use crate::hash::memory::FileMemory;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
-use crate::record::{Evidence, FileState, Observation, Timestamp};
+use crate::record::{Evidence, FileState, Names, Observation, Timestamp};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -222,6 +222,7 @@ impl Observer<'_> {
             let Ok((digest, evidence)) = look::importable(path, &names) else {
                 return Err(NotKept::InputMoved(path.to_path_buf()));
             };
+            let names = Names::of(&names);
             self.observe(Observation::Importable { path: stored, names, digest }, evidence);
             return Ok(());
         }

@@ -133,7 +133,7 @@ impl Attempt<'_> {
         let stdin = StdinAtStart::Empty;
         let silent = Silent(self.bench.recall);
         let found = differences(&mut candidate, &present, &policy, || &stdin, &silent, true);
-        found.into_iter().map(|difference| Obstacle::Differs(Box::new(difference))).collect()
+        found.differences.into_iter().map(|difference| Obstacle::Differs(Box::new(difference))).collect()
     }
 
     /// The commit with the evidence for its observations, where the store has some.

@@ -126,7 +126,7 @@ pub fn observation_json(observation: &Observation) -> Object {
         Observation::Root(path) => of("root").with("path", json::text(path)),
         Observation::Importable { path, names, digest } => of("importable")
             .with("path", json::path(path))
-            .with("names", json::texts(names))
+            .with("names", json::texts(&names.apart()))
             .with("digest", json::digest(digest)),
         Observation::Network => of("network"),
         Observation::Search { path, programs } => {
