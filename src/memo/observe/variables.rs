@@ -2,14 +2,13 @@
 //! executed.
 
 use super::{Observed, Run};
-use crate::digest::Digest;
 use crate::exec::Trace;
 use crate::hash::entry::LanguageKind;
 use crate::hash::environment;
 use crate::hash::manifest::Part;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
-use crate::record::Observation;
+use crate::record::{Evidence, Observation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -22,7 +21,7 @@ const SHOW_ALL: [&str; 2] = ["env", "printenv"];
 pub(super) fn observe(
     run: &Run<'_>,
     trace: &Trace,
-    contents: &BTreeMap<PathBuf, Digest>,
+    contents: &BTreeMap<PathBuf, Option<Evidence>>,
     observed: &mut Observed,
 ) {
     let shows_all = trace.programs.iter().any(|program| {
@@ -44,8 +43,9 @@ pub(super) fn observe(
     let sources = sources.filter(|path| path != Path::new(INLINE));
     let files: Vec<PathBuf> = contents.keys().cloned().chain(sources).collect();
     let search = NameSearch::new(open.iter().map(|(name, _)| name.as_bytes()));
+    let seen = |path: &Path| contents.get(path).copied().flatten();
     let mut found: BTreeSet<Vec<u8>> =
-        search.search_files_remembered(&files, run.recall).into_iter().collect();
+        search.search_seen_files(&files, &seen, run.recall).into_iter().collect();
     if let Some(stdin) = run.stdin.filter(|_| trace.stdin.read) {
         found.extend(stdin.mentions(&search));
     }
@@ -70,7 +70,7 @@ const LARGEST_CODE: u64 = 1 << 20;
 
 /// Whether a source of the function, or a file that was read as code of a program which was started, takes the
 /// environment as a whole.
-fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &BTreeMap<PathBuf, Digest>) -> bool {
+fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &BTreeMap<PathBuf, Option<Evidence>>) -> bool {
     let take = |bytes: Vec<u8>, program: &[u8]| environment::takes_all(&[OsString::from_vec(bytes)], program);
     let shell = run.captured.command.entry.language == LanguageKind::Shell;
     if shell && run.captured.sources.iter().any(|source| take(source.bytes.clone(), b"sh")) {
