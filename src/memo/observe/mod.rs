@@ -31,7 +31,7 @@ use crate::hash::{exclude, files};
 use crate::record::{Evidence, Observation, Places, Recall, StoredPath, Timestamp};
 use own_source::OwnSources;
 use scope::Scope;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         scratch: scratch(&scope, trace, watcher),
         scope,
         observed: Observed::default(),
-        contents: BTreeMap::new(),
+        contents: Vec::new(),
         refusing: BTreeSet::new(),
         rewritten: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
@@ -129,7 +129,7 @@ struct Observer<'a> {
     scratch: BTreeSet<PathBuf>,
     observed: Observed,
     /// Every regular file whose content was used, with what was seen of it then, as far as that can be trusted.
-    contents: BTreeMap<PathBuf, Option<Evidence>>,
+    contents: Vec<(PathBuf, Option<Evidence>)>,
     /// Which sources of the function were run and nothing else.
     own_sources: OwnSources,
     /// Digests of large files that were learned before.

@@ -10,8 +10,8 @@ use crate::hash::memory::LARGE;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
 use crate::record::{Evidence, FileState, Observation, Timestamp};
-use std::collections::BTreeSet;
-use std::ffi::OsString;
+use rustc_hash::FxHashSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -76,9 +76,10 @@ impl Observer<'_> {
     pub(super) fn reads(&mut self) -> Result<(), NotKept> {
         let importer = Importer::new(self.run.captured, self.trace);
         let contents = self.contents();
+        let is_content: FxHashSet<&OsStr> = contents.iter().map(|path| path.as_os_str()).collect();
         for (path, access) in &self.trace.accesses {
             // What was there before a change is observed with the change.
-            if contents.contains(path) {
+            if is_content.contains(path.as_os_str()) {
                 if access.looked_at_link && !access.changed {
                     self.state(path, false)?;
                 }
@@ -109,25 +110,25 @@ impl Observer<'_> {
                 self.look(path, *access)?;
             }
         }
-        let contents: Vec<PathBuf> = contents.into_iter().collect();
         self.digest(&contents, &importer)
     }
 
-    /// The regular files whose content was used; a source in place of its bytecode.
-    fn contents(&self) -> BTreeSet<PathBuf> {
-        let mut contents = BTreeSet::new();
+    /// The regular files whose content was used, sorted; a source in place of its bytecode.
+    fn contents(&self) -> Vec<PathBuf> {
+        let mut contents = Vec::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
             match importer::source_of(path) {
                 Some(source) if self.own_sources.contains(&source) => {}
-                Some(source) => {
-                    contents.insert(source);
-                }
+                Some(source) => contents.push(source),
                 None if (!access.changed || self.only_read(path)) && !self.is_ignored(path, *access) => {
-                    contents.insert(path.clone());
+                    contents.push(path.clone());
                 }
                 None => {}
             }
         }
+        // Mostly they are in order already.
+        contents.sort();
+        contents.dedup();
         contents
     }
 
@@ -389,7 +390,7 @@ impl Observer<'_> {
         {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
-        self.contents.insert(path.to_path_buf(), trusted);
+        self.contents.push((path.to_path_buf(), trusted));
         self.observe(Observation::Content { path: self.stored(path), digest }, trusted);
         if self.mode_counts(path, now.modified, importer) {
             let state = FileState::File { mode: now.mode & PERMISSIONS, digest };
