@@ -44,13 +44,13 @@ thread_local! {
 /// Whether the file system of `path`, which is `device`, is one on which an empty file is empty: others make what is
 /// read while it is read.
 fn is_on_local(path: &Path, device: u64) -> bool {
-    LOCAL.with_borrow_mut(|known| match known.iter().find(|(one, _)| *one == device) {
-        Some((_, local)) => *local,
-        None => {
-            let local = is_local(path);
-            known.push((device, local));
-            local
+    LOCAL.with_borrow_mut(|known| {
+        if let Some((_, local)) = known.iter().find(|(one, _)| *one == device) {
+            return *local;
         }
+        let local = is_local(path);
+        known.push((device, local));
+        local
     })
 }
 
