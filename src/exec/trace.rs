@@ -177,6 +177,8 @@ pub enum Hazard {
     SharedObject(&'static str),
     /// A descriptor that came from another process.
     PassedDescriptor,
+    /// The size of a terminal was asked for.
+    TerminalSize,
     /// A process that was left behind when the command ended.
     LeftBehind,
     /// The view has a hole, with what failed.

@@ -101,7 +101,7 @@ pub fn trusted(path: &Path, evidence: Evidence, taken_at: Timestamp) -> Option<E
 
 /// Whether `path` is on a local file system whose times are fine enough.
 #[cfg(target_os = "linux")]
-fn is_local(path: &Path) -> bool {
+pub(super) fn is_local(path: &Path) -> bool {
     /// ext4, xfs, btrfs, tmpfs, zfs, by the numbers of `statfs(2)`.
     const LOCAL: [u64; 5] = [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x2FC1_2FC1];
     rustix::fs::statfs(path)
@@ -109,7 +109,7 @@ fn is_local(path: &Path) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_local(_path: &Path) -> bool {
+pub(super) fn is_local(_path: &Path) -> bool {
     false
 }
 
@@ -254,7 +254,8 @@ fn regular(path: &Path, metadata: &Metadata) -> Result<()> {
     Err(Error::new(Kind::Other, format!("{} is not a regular file", path.display())))
 }
 
-fn digest_open(file: &File, size: u64) -> io::Result<Digest> {
+/// The digest of an open file that says that it has this size.
+pub(super) fn digest_open(file: &File, size: u64) -> io::Result<Digest> {
     if size > WORTH_ALL_CORES {
         return digest_on_all_cores(file, size);
     }

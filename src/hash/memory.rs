@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Files from this size on are remembered for all requests.
-const LARGE: u64 = 64 << 10;
+pub const LARGE: u64 = 64 << 10;
 
 /// At most so many files are remembered for all requests.
 const MOST: usize = 1024;
@@ -90,7 +90,26 @@ impl<'a> FileMemory<'a> {
         self.recall.remember(&table(), &encoder.finish());
     }
 
-    fn learn(&mut self, path: &Path, digest: Digest, evidence: Evidence, now: Timestamp) -> Option<Evidence> {
+    /// The digest of what is at `path` if that is what `evidence` says, as it was learned before.
+    pub fn recalled(&mut self, path: &Path, evidence: &Evidence) -> Option<Digest> {
+        let agreed = |(known, digest): &(Evidence, Digest)| (known == evidence).then_some(*digest);
+        if let Some(found) = self.known.get(path).and_then(agreed) {
+            return Some(found);
+        }
+        if evidence.size < LARGE {
+            return None;
+        }
+        self.large().get(path).and_then(agreed)
+    }
+
+    /// Takes in what was read between `now` and the look that `evidence` is from. `None` if that cannot be trusted.
+    pub fn learn(
+        &mut self,
+        path: &Path,
+        digest: Digest,
+        evidence: Evidence,
+        now: Timestamp,
+    ) -> Option<Evidence> {
         let evidence = trusted(path, evidence, now)?;
         self.known.insert(path.to_path_buf(), (evidence, digest));
         if evidence.size >= LARGE {
@@ -101,21 +120,14 @@ impl<'a> FileMemory<'a> {
 
     fn remembered(&mut self, path: &Path) -> Option<(Digest, Option<Evidence>)> {
         let now = Evidence::of(&fs::metadata(path).ok()?);
-        let agreed = |known: Option<&(Evidence, Digest)>| match known {
-            Some((evidence, digest)) if *evidence == now => Some((*digest, Some(now))),
-            _ => None,
-        };
-        if let Some(found) = agreed(self.known.get(path)) {
-            return Some(found);
-        }
-        if now.size < LARGE {
-            return None;
-        }
+        self.recalled(path, &now).map(|digest| (digest, Some(now)))
+    }
+
+    fn large(&mut self) -> &HashMap<PathBuf, (Evidence, Digest)> {
         let recall = self.recall;
-        let large = self.large.get_or_insert_with(|| {
+        self.large.get_or_insert_with(|| {
             recall.find(&table()).and_then(|bytes| read_table(&bytes).ok()).unwrap_or_default()
-        });
-        agreed(large.get(path))
+        })
     }
 }
 

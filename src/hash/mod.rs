@@ -7,6 +7,7 @@ pub mod command;
 pub mod entry;
 pub mod environment;
 pub mod exclude;
+pub mod expected;
 pub mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

@@ -125,12 +125,24 @@ impl NameSearch {
     /// [`NameSearch::search_files`], reading only files that were not searched for the same names before.
     #[must_use]
     pub fn search_files_remembered(&self, files: &[PathBuf], recall: &dyn Recall) -> Vec<Vec<u8>> {
+        let files: Vec<(PathBuf, Option<Evidence>)> = files.iter().map(|path| (path.clone(), None)).collect();
+        self.search_seen_files(&files, recall)
+    }
+
+    /// [`NameSearch::search_files_remembered`], where it may be known what a file was when its content was found to count.
+    #[must_use]
+    pub fn search_seen_files(
+        &self,
+        files: &[(PathBuf, Option<Evidence>)],
+        recall: &dyn Recall,
+    ) -> Vec<Vec<u8>> {
         let id = self.table();
         let mut table = recall.find(&id).and_then(|bytes| self.read_table(&bytes).ok()).unwrap_or_default();
         let mut found = self.nothing();
         let mut unknown = Vec::new();
-        for path in files {
-            let now = fs::metadata(path).ok().map(|metadata| Evidence::of(&metadata));
+        for (path, seen) in files {
+            let look = || fs::metadata(path).ok().map(|metadata| Evidence::of(&metadata));
+            let now = seen.or_else(look);
             match table.get(path) {
                 Some((evidence, places)) if Some(*evidence) == now => {
                     for place in places {

@@ -144,6 +144,7 @@ impl NotKept {
             Self::UsedStdin => "used-stdin",
             Self::UsedDescriptor(_) => "used-descriptor",
             Self::Hazard(Hazard::Network(_)) => "network",
+            Self::Hazard(Hazard::TerminalSize) => "terminal-size",
             Self::Hazard(_) => "hazard",
             Self::HistoryOnly => "no-cache",
             Self::ReadOnly => "read-only",
@@ -201,6 +202,7 @@ pub fn cure(code: &str, detail: &str) -> Option<String> {
         "used-stdin" | "stdin" => "--stdin makes it an input, -n gives it /dev/null".to_owned(),
         "network" => "--ttl says how long the answer holds, --allow-net that it does not matter".to_owned(),
         "moment" => "--ttl says how long the answer holds".to_owned(),
+        "terminal-size" => "-n gives it no terminal, --pure says that its size does not matter".to_owned(),
         "descriptor" => "name a file in its place".to_owned(),
         "unwatched" => "declare with --input, --output or --pure".to_owned(),
         _ => return None,
@@ -217,6 +219,7 @@ fn describe(hazard: &Hazard) -> String {
         Hazard::Namespace(call) => format!("it changed what paths mean ({call})"),
         Hazard::SharedObject(call) => format!("it used memory or messages shared with others ({call})"),
         Hazard::PassedDescriptor => "it was handed a descriptor by another process".to_owned(),
+        Hazard::TerminalSize => "it asked how large the terminal is".to_owned(),
         Hazard::LeftBehind => "it left a process behind".to_owned(),
         Hazard::Incomplete(reason) => format!("it could not be watched whole: {reason}"),
     }

@@ -21,6 +21,7 @@ mod exec_status;
 mod exec_stdin;
 mod exec_store;
 mod exec_streams;
+mod exec_terminal_size;
 mod exec_together;
 mod exec_variables;
 mod first_contact;

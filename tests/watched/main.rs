@@ -10,6 +10,7 @@ mod directories;
 
 mod everyday;
 mod foretold;
+mod looks;
 mod mechanisms;
 mod ordinary;
 mod own_source;

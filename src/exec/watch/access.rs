@@ -11,7 +11,7 @@ use super::touches::Touches;
 use super::working::Working;
 use crate::exec::watch::Surroundings;
 use crate::exec::{Access, Hazard, Nature, Seen, Shows, Touched, Trace, Witness};
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -64,18 +64,18 @@ pub(super) enum How {
 pub(super) struct Observer<'a> {
     witness: &'a mut dyn Witness,
     pub(super) unobserved: &'a [PathBuf],
-    /// The program that a version manager's shim starts in the end; `None` once it was started.
-    behind_shim: Option<&'a Path>,
-    entries: HashMap<Vec<u8>, Entry>,
+    /// The program that a version manager's shim starts in the end, and which file that was; `None` once it was started.
+    behind_shim: Option<(&'a Path, Option<(u64, u64)>)>,
+    entries: FxHashMap<Vec<u8>, Entry>,
     touches: Touches,
     images: Images,
     pub(super) working: Working,
     /// Directories and links of the run's own making or removal: what is below them is its own too.
-    own_directories: HashSet<Vec<u8>>,
+    own_directories: FxHashSet<Vec<u8>>,
     pub(super) resolver: Resolver,
     hazards: Vec<Hazard>,
     programs: Vec<PathBuf>,
-    executed: HashSet<Vec<u8>>,
+    executed: FxHashSet<Vec<u8>>,
     pub(super) lost_privileges: bool,
     started: i128,
     blind: bool,
@@ -94,16 +94,16 @@ impl<'a> Observer<'a> {
         Self {
             witness,
             unobserved: surroundings.unobserved,
-            behind_shim: surroundings.behind_shim,
-            entries: HashMap::new(),
+            behind_shim: surroundings.behind_shim.map(|path| (path, identity(path))),
+            entries: FxHashMap::default(),
             touches: Touches::new(surroundings.followed),
             images: Images::new(),
             working: Working::new(),
-            own_directories: HashSet::new(),
+            own_directories: FxHashSet::default(),
             resolver: Resolver::default(),
             hazards: Vec::new(),
             programs: Vec::new(),
-            executed: HashSet::new(),
+            executed: FxHashSet::default(),
             lost_privileges,
             started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
             blind: false,
@@ -285,11 +285,18 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// Whether a version manager's shim has yet to start the real program.
+    pub(super) fn is_in_shim(&self) -> bool {
+        self.behind_shim.is_some()
+    }
+
     /// Where a version manager's shim starts the real program, what it read to find it is forgotten: that it leads
-    /// there is known before the run.
-    pub(super) fn leave_shim(&mut self, path: &[u8]) {
+    /// there is known before the run. `there` is what `path` leads to.
+    pub(super) fn leave_shim(&mut self, path: &[u8], there: &Metadata) {
         let real = |path: &Path| std::fs::canonicalize(path).ok();
-        if let Some(behind) = self.behind_shim
+        let Some((behind, identity)) = self.behind_shim else { return };
+        // What is not the same file has not the same real path, which takes longer to find out.
+        if identity == Some((there.dev(), there.ino()))
             && real(as_path(path)).is_some_and(|started| Some(started) == real(behind))
         {
             self.behind_shim = None;
@@ -369,4 +376,9 @@ impl<'a> Observer<'a> {
         let there = self.resolver.physical(path, true);
         there.path != path && self.is_own(&there.path)
     }
+}
+
+/// Device and number of the file that `path` leads to.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()))
 }

@@ -5,8 +5,8 @@
 use super::access::Observer;
 use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
 use super::paths::directory_of;
-use super::places::{Place, behind, place, place_or_open};
-use super::process::{link, umask_of};
+use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
+use super::process::{is_terminal, link, umask_of};
 use super::sockets::Sockets;
 use super::stopped::{Stopped, Unknown, low, unknown};
 use super::table::{self, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
@@ -167,6 +167,11 @@ fn take(
         }
         Call::Shared => observer.hazard(Hazard::SharedObject(row.name)),
         Call::TakeDescriptor => observer.hazard(Hazard::PassedDescriptor),
+        Call::AskTerminal(fd) => {
+            if is_terminal(stopped.tid, stopped.flags(fd)).map_err(|error| unknown(&error))? {
+                observer.hazard(Hazard::TerminalSize);
+            }
+        }
         // The filter refuses it; a tracer only sees it.
         Call::Refused => return Err(Unknown::Hole("what it starts is not seen".to_owned())),
     }
@@ -181,7 +186,9 @@ fn open(
     mode: u64,
 ) -> Result<(), Unknown> {
     let mode = if flags & libc::O_CREAT != 0 { mode_made(stopped.tid, mode)? } else { 0 };
-    match place(stopped, observer, at)? {
+    let reads = flags & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) == libc::O_RDONLY;
+    let place = if reads { place_read } else { place }(stopped, observer, at)?;
+    match place {
         Place::Path(named) if flags & libc::O_PATH != 0 => {
             observer.look(&named, flags & libc::O_NOFOLLOW == 0);
         }
@@ -205,7 +212,7 @@ fn mode_made(tid: libc::pid_t, mode: u64) -> Result<u32, Unknown> {
 }
 
 fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool) -> Result<(), Unknown> {
-    match place_or_open(stopped, observer, at)? {
+    match place_read_or_open(stopped, observer, at)? {
         Place::Path(named) => observer.look(&named, follow),
         Place::Descriptor(tid, number) if follow => {
             observer.descriptors.asked(tid, number);

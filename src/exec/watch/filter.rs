@@ -137,6 +137,9 @@ impl Builder<'_> {
                 let zero = |then| jump(libc::BPF_JEQ, 0, then, 0);
                 vec![low(argument), zero(1), give(SEEN), high(argument), zero(1), give(SEEN), give(ALLOW)]
             }
+            Trap::Request(request) => {
+                vec![low(Argument::A1), jump(libc::BPF_JEQ, request, 0, 1), give(SEEN), give(ALLOW)]
+            }
             Trap::Family => {
                 let mut code = vec![low(Argument::A0)];
                 code.extend(any_of(&EVERYDAY_FAMILIES, ALLOW, SEEN));

@@ -5,8 +5,10 @@
 
 use super::process::{link, to_path};
 use crate::exec::{Image, Nature, Shows, Witness};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ const KNOWN_FOR: Duration = Duration::from_millis(50);
 /// What the programs are that processes run.
 #[derive(Debug)]
 pub(super) struct Images {
-    known: HashMap<libc::pid_t, Nature>,
+    known: FxHashMap<libc::pid_t, Nature>,
     since: Instant,
     /// A thread that is not the first of its process executed a program: from some moment on, which is not seen, the
     /// first runs another program than the one that it was found to run.
@@ -25,7 +27,7 @@ pub(super) struct Images {
 
 impl Images {
     pub(super) fn new() -> Self {
-        Self { known: HashMap::new(), since: Instant::now(), careful: false }
+        Self { known: FxHashMap::default(), since: Instant::now(), careful: false }
     }
 
     /// What the program is that thread `tid` runs.
@@ -40,7 +42,7 @@ impl Images {
             return *nature;
         }
         let Ok(program) = link(tid, "exe") else { return HIDDEN };
-        let Ok(words) = std::fs::read(format!("/proc/{tid}/cmdline")) else { return HIDDEN };
+        let Ok(words) = read_all(&format!("/proc/{tid}/cmdline")) else { return HIDDEN };
         let words: Vec<OsString> =
             words.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
         let words = words.split_last().map(|(_, words)| words).unwrap_or_default();
@@ -63,6 +65,26 @@ impl Images {
         self.known.clear();
         self.careful |= !is_first(tid);
     }
+}
+
+/// Reads a file that does not say how long it is, in one piece where that is enough.
+fn read_all(path: &str) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut bytes = vec![0; 4096];
+    let mut length = 0;
+    loop {
+        match file.read(bytes.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if length == bytes.len() {
+            bytes.resize(2 * length, 0);
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// Whether `tid` is the first thread of its process.

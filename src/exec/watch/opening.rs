@@ -153,7 +153,6 @@ impl Observer<'_> {
     /// Executes; `first` is false for what the kernel loads for another file. A relative interpreter is looked
     /// for in `directory`.
     pub(super) fn execute(&mut self, named: &Named, follow: bool, directory: &[u8]) {
-        self.leave_shim(&named.path);
         if self.load(named, follow, directory, 0) {
             self.started(&named.path);
         }
@@ -162,7 +161,7 @@ impl Observer<'_> {
     fn load(&mut self, named: &Named, follow: bool, directory: &[u8], depth: u8) -> bool {
         let path = &named.path;
         let own = self.is_own(path);
-        if !own && self.is_executed(path) {
+        if !own && self.is_executed(path) && (depth > 0 || !self.is_in_shim()) {
             return true;
         }
         let metadata = match look(path, follow) {
@@ -172,6 +171,9 @@ impl Observer<'_> {
                 return false;
             }
         };
+        if depth == 0 {
+            self.leave_shim(path, &metadata);
+        }
         if own {
             for real in self.behind_own(path, follow) {
                 self.load(&Named { path: real, as_directory: false }, follow, directory, depth);

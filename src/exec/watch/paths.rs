@@ -4,7 +4,8 @@
 
 use super::process::as_path;
 use crate::exec::Seen;
-use std::collections::{HashMap, VecDeque};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
@@ -122,9 +123,9 @@ type Way = (Vec<u8>, Vec<Vec<u8>>);
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
     /// Where `..` of a path leads.
-    parents: HashMap<Vec<u8>, Vec<u8>>,
+    parents: FxHashMap<Vec<u8>, Vec<u8>>,
     /// Where a directory leads, and the links on the way.
-    directories: HashMap<Vec<u8>, Way>,
+    directories: FxHashMap<Vec<u8>, Way>,
 }
 
 impl Resolver {

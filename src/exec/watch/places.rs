@@ -23,7 +23,25 @@ pub(super) fn place_or_open(
     observer: &mut Observer<'_>,
     at: At,
 ) -> Result<Place, Unknown> {
-    match (place(stopped, observer, at)?, at.directory) {
+    or_open(place(stopped, observer, at)?, stopped, observer, at)
+}
+
+/// As [`place_or_open`], for a call that changes nothing, as [`place_read`] is.
+pub(super) fn place_read_or_open(
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    at: At,
+) -> Result<Place, Unknown> {
+    or_open(place_read(stopped, observer, at)?, stopped, observer, at)
+}
+
+fn or_open(
+    place: Place,
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    at: At,
+) -> Result<Place, Unknown> {
+    match (place, at.directory) {
         (Place::Nothing, Some(directory)) if stopped.flags(directory) >= 0 => {
             behind(stopped, observer, stopped.tid, stopped.flags(directory))
         }
@@ -31,8 +49,20 @@ pub(super) fn place_or_open(
     }
 }
 
-/// What a call's path names. An empty one is nothing.
+/// What a call's path names. An empty one is nothing. Should the caller have gone, it is nothing that is known.
 pub(super) fn place(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At) -> Result<Place, Unknown> {
+    let place = place_read(stopped, observer, at)?;
+    if (stopped.is_valid)() { Ok(place) } else { Err(Unknown::Void) }
+}
+
+/// As [`place`], for a call that changes nothing. Should the caller have gone, and its number be another's already, that is not
+/// asked: the path is then one that nobody named, and looking at it finds what is there. One observation too many can only
+/// cost a run.
+pub(super) fn place_read(
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    at: At,
+) -> Result<Place, Unknown> {
     let text = stopped.text(stopped.argument(at.text))?;
     if text.is_empty() {
         return Ok(Place::Nothing);
@@ -60,9 +90,6 @@ pub(super) fn place(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At) 
         }
         [&base, b"/".as_slice(), &text].concat()
     };
-    if !(stopped.is_valid)() {
-        return Err(Unknown::Void);
-    }
     resolve(stopped, observer, &asked, 0)
 }
 

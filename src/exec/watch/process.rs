@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 
 /// The longest path that a call takes, its final zero byte included.
@@ -90,6 +91,17 @@ pub(super) fn link(tid: libc::pid_t, name: &str) -> io::Result<Vec<u8>> {
 /// Where the descriptor `number` of thread `tid` is found.
 pub(super) fn descriptor_path(tid: libc::pid_t, number: RawFd) -> PathBuf {
     PathBuf::from(format!("/proc/{tid}/fd/{number}"))
+}
+
+/// Whether the descriptor `number` of thread `tid` is a terminal, or another device that may say how large it is.
+///
+/// # Errors
+/// The system's: `ENOENT` if it is not open.
+pub(super) fn is_terminal(tid: libc::pid_t, number: RawFd) -> io::Result<bool> {
+    /// Of `/dev/null`, `/dev/zero` and their like, which have no size.
+    const MEMORY_DEVICES: libc::c_uint = 1;
+    let there = std::fs::metadata(descriptor_path(tid, number))?;
+    Ok(there.file_type().is_char_device() && libc::major(there.rdev()) != MEMORY_DEVICES)
 }
 
 /// Whether descriptor `theirs` of thread `tid` is the same open file as our `ours`. `None` if it cannot be known.

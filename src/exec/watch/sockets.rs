@@ -8,7 +8,8 @@ use super::process::{link, to_path};
 use super::stopped::Stopped;
 use super::table::{Argument, Call};
 use crate::exec::Hazard;
-use std::collections::{BTreeSet, HashSet};
+use rustc_hash::FxHashSet;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -34,12 +35,12 @@ const TOLERATED: &[&[u8]] = &[
 /// What the run's sockets are bound to.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    names: HashSet<Vec<u8>>,
+    names: FxHashSet<Vec<u8>>,
     ports: BTreeSet<u16>,
     /// Loopback ports that were connected to while no process of the run had them.
     awaited: BTreeSet<SocketAddr>,
     /// Threads that were seen: their processes hold the run's sockets.
-    processes: HashSet<libc::pid_t>,
+    processes: FxHashSet<libc::pid_t>,
 }
 
 enum Address {

@@ -22,6 +22,9 @@ pub(super) const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
 /// `CLONE_NEWTIME`, which only `unshare`, `setns` and `clone3` know.
 pub(super) const NEW_TIME: u32 = 0x80;
 
+/// `TIOCGWINSZ`, the same number on both architectures.
+const ASK_SIZE: u32 = 0x5413;
+
 /// The families of sockets whose addresses tell all.
 pub(super) const EVERYDAY_FAMILIES: [u32; 4] = [
     libc::AF_UNIX.cast_unsigned(),
@@ -63,6 +66,8 @@ pub(super) enum Trap {
     Bits(Argument, u32),
     /// If it is not zero.
     Set(Argument),
+    /// `ioctl` with this request.
+    Request(u32),
     /// `socket` of another than the everyday families.
     Family,
     /// Never: the call is answered with `ENOSYS`.
@@ -92,6 +97,7 @@ impl Trap {
             }
             Self::Bits(which, bits) => low(which) & bits != 0,
             Self::Set(which) => long(which) != 0,
+            Self::Request(request) => low(A1) == request,
             Self::Family => !EVERYDAY_FAMILIES.contains(&low(A0)),
         }
     }
@@ -190,6 +196,8 @@ pub(super) enum Call {
     Shared,
     /// Takes a descriptor from another process.
     TakeDescriptor,
+    /// Asks for the size of a terminal.
+    AskTerminal(Argument),
     /// Refused in the kernel.
     Refused,
 }
@@ -353,6 +361,7 @@ pub(super) const ROWS: &[Row] = &[
     row("dup2", 33, NONE, Trap::Read(A0), Call::DuplicateTo),
     row("dup3", 292, 24, Trap::Read(A0), Call::DuplicateTo),
     row("fcntl", 72, 25, Trap::Duplicate, Call::DuplicateFrom),
+    row("ioctl", 16, 29, Trap::Request(ASK_SIZE), Call::AskTerminal(A0)),
     // Reaching out.
     each("connect", 42, 203, Call::Connect),
     each("bind", 49, 200, Call::Bind),

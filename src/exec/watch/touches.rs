@@ -3,7 +3,8 @@
 
 use super::process::{link, to_path};
 use crate::exec::{Touch, Touched};
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ struct Image {
 /// Touches of the paths that are followed.
 #[derive(Debug)]
 pub(super) struct Touches {
-    by_path: HashMap<Vec<u8>, Vec<Touch>>,
+    by_path: FxHashMap<Vec<u8>, Vec<Touch>>,
     images: Vec<Image>,
     /// The thread that is stopped.
     pub(super) caller: libc::pid_t,

@@ -2,7 +2,7 @@
 //! can have moved it, or have led its process elsewhere.
 
 use super::process::{as_path, link};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +16,7 @@ const CALLS_BETWEEN_LOOKS: u32 = 64;
 /// Where processes work.
 #[derive(Debug)]
 pub(super) struct Working {
-    known: HashMap<libc::pid_t, Vec<u8>>,
+    known: FxHashMap<libc::pid_t, Vec<u8>>,
     /// Every directory that is known, and which one it was.
     places: Vec<(Vec<u8>, (u64, u64))>,
     /// Threads whose last call moves something, or leads elsewhere: nobody tells when it is done. When they make another
@@ -30,7 +30,7 @@ pub(super) struct Working {
 impl Working {
     pub(super) fn new() -> Self {
         Self {
-            known: HashMap::new(),
+            known: FxHashMap::default(),
             places: Vec::new(),
             unsettled: Vec::new(),
             calls: 0,

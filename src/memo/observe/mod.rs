@@ -26,11 +26,12 @@ use super::stdin::StdinAtStart;
 use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
+use crate::hash::memory::FileMemory;
 use crate::hash::{exclude, files};
 use crate::record::{Evidence, Observation, Places, Recall, StoredPath, Timestamp};
 use own_source::OwnSources;
 use scope::Scope;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,10 +85,11 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         scratch: scratch(&scope, trace, watcher),
         scope,
         observed: Observed::default(),
-        contents: BTreeMap::new(),
+        contents: Vec::new(),
         refusing: BTreeSet::new(),
         rewritten: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
+        memory: FileMemory::new(run.recall),
         asked: shown::asked_by(run.captured),
         timed: Vec::new(),
     };
@@ -114,6 +116,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     }
     variables::observe(run, trace, &observer.contents, &mut observer.observed);
     session::observe(run, trace, &mut observer.observed);
+    observer.memory.keep();
     Ok(observer.observed)
 }
 
@@ -125,10 +128,12 @@ struct Observer<'a> {
     /// Directories of temporary files and caches in which the run made or removed something.
     scratch: BTreeSet<PathBuf>,
     observed: Observed,
-    /// Every regular file whose content was used, in its present digest.
-    contents: BTreeMap<PathBuf, crate::digest::Digest>,
+    /// Every regular file whose content was used, with what was seen of it then, as far as that can be trusted.
+    contents: Vec<(PathBuf, Option<Evidence>)>,
     /// Which sources of the function were run and nothing else.
     own_sources: OwnSources,
+    /// Digests of large files that were learned before.
+    memory: FileMemory<'a>,
     /// What the function's own code asks for of files.
     asked: Shows,
     /// Files inside the root that were looked at and then written, with their times before.
@@ -194,7 +199,7 @@ impl Observer<'_> {
     fn hazards(&mut self) -> Result<(), NotKept> {
         for hazard in &self.trace.hazards {
             match hazard {
-                Hazard::Network(_) if self.run.policy.pure => {}
+                Hazard::Network(_) | Hazard::TerminalSize if self.run.policy.pure => {}
                 Hazard::Network(_)
                     if self.run.policy.allow_network || self.run.policy.time_to_live.is_some() =>
                 {

@@ -5,12 +5,13 @@ use super::scope::Region;
 use super::{Observer, counted, differs, present};
 use crate::digest::Digest;
 use crate::exec::Access;
-use crate::hash::memory::FileMemory;
+use crate::hash::expected::digest_expected;
+use crate::hash::memory::LARGE;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
 use crate::record::{Evidence, FileState, Names, Observation, Timestamp};
-use std::collections::BTreeSet;
-use std::ffi::OsString;
+use rustc_hash::FxHashSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,8 +28,6 @@ fn kind_of(mode: u32) -> files::EntryKind {
     }
 }
 
-/// Digests of files from this size on are remembered by what `stat` says of them.
-const LARGE: u64 = 64 << 10;
 /// Permission bits with set-id and sticky.
 const PERMISSIONS: u32 = 0o7777;
 
@@ -77,9 +76,10 @@ impl Observer<'_> {
     pub(super) fn reads(&mut self) -> Result<(), NotKept> {
         let importer = Importer::new(self.run.captured, self.trace);
         let contents = self.contents();
+        let is_content: FxHashSet<&OsStr> = contents.iter().map(|path| path.as_os_str()).collect();
         for (path, access) in &self.trace.accesses {
             // What was there before a change is observed with the change.
-            if contents.contains(path) {
+            if is_content.contains(path.as_os_str()) {
                 if access.looked_at_link && !access.changed {
                     self.state(path, false)?;
                 }
@@ -110,25 +110,25 @@ impl Observer<'_> {
                 self.look(path, *access)?;
             }
         }
-        let contents: Vec<PathBuf> = contents.into_iter().collect();
         self.digest(&contents, &importer)
     }
 
-    /// The regular files whose content was used; a source in place of its bytecode.
-    fn contents(&self) -> BTreeSet<PathBuf> {
-        let mut contents = BTreeSet::new();
+    /// The regular files whose content was used, sorted; a source in place of its bytecode.
+    fn contents(&self) -> Vec<PathBuf> {
+        let mut contents = Vec::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
             match importer::source_of(path) {
                 Some(source) if self.own_sources.contains(&source) => {}
-                Some(source) => {
-                    contents.insert(source);
-                }
+                Some(source) => contents.push(source),
                 None if (!access.changed || self.only_read(path)) && !self.is_ignored(path, *access) => {
-                    contents.insert(path.clone());
+                    contents.push(path.clone());
                 }
                 None => {}
             }
         }
+        // Mostly they are in order already.
+        contents.sort();
+        contents.dedup();
         contents
     }
 
@@ -157,6 +157,12 @@ impl Observer<'_> {
     }
 
     pub(super) fn state(&mut self, path: &Path, follow: bool) -> Result<(), NotKept> {
+        if let Some((digest, first, trusted)) = self.still(path, follow) {
+            let state = FileState::File { mode: first.mode & PERMISSIONS, digest };
+            self.looked_at_file(path, &state, Some(first));
+            self.observe(Observation::State { path: self.stored(path), follow, state }, trusted);
+            return Ok(());
+        }
         if let Some(young) = self.watcher.young.get(path).filter(|_| follow) {
             let (now, evidence) = look::state(path, true);
             if now != *young {
@@ -183,6 +189,32 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// The content of a regular file that did not move from before the run began to its first look, nor from then until
+    /// now; with what was seen at that look, and that as far as it can be trusted.
+    fn still(&mut self, path: &Path, follow: bool) -> Option<(Digest, Evidence, Option<Evidence>)> {
+        let first = self.watcher.first(path)?;
+        if self.is_young(&first) || first.size > look::LARGEST_DIGESTED {
+            return None;
+        }
+        let now = Timestamp::now();
+        if let Some(digest) = self.memory.recalled(path, &first) {
+            let there = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
+            return (Evidence::of(&there.ok()?) == first).then_some((digest, first, Some(first)));
+        }
+        let digest = digest_expected(path, follow, &first)?;
+        if first.size >= LARGE {
+            return Some((digest, first, self.memory.learn(path, digest, first, now)));
+        }
+        Some((digest, first, files::trusted(path, first, now)))
+    }
+
+    /// As [`Observer::still`], without reading anything.
+    fn remembered(&mut self, path: &Path) -> Option<(Digest, Evidence, Option<Evidence>)> {
+        let first = self.watcher.first(path)?;
+        let is_known = self.memory.recalled(path, &first).is_some();
+        is_known.then(|| self.still(path, true)).flatten()
+    }
+
     /// The order of the times of regular files inside the root counts, where they were looked at.
     fn looked_at_file(&mut self, path: &Path, state: &FileState, evidence: Option<Evidence>) {
         let is_file = matches!(state, FileState::File { .. } | FileState::LargeFile { .. });
@@ -197,7 +229,7 @@ impl Observer<'_> {
             return *now == FileState::Absent;
         }
         let is_directory = matches!(now, FileState::Directory { .. });
-        match self.watcher.first.get(path) {
+        match self.watcher.known(path) {
             Some(Some(first)) => {
                 *now == FileState::Absent || is_directory != (first.mode & libc::S_IFMT == libc::S_IFDIR)
             }
@@ -302,32 +334,40 @@ impl Observer<'_> {
     /// Digests the files that were read, in parallel where that is much and they are not known, and observes their
     /// contents.
     fn digest(&mut self, paths: &[PathBuf], importer: &Importer) -> Result<(), NotKept> {
-        let (small, large): (Vec<PathBuf>, Vec<PathBuf>) = paths.iter().cloned().partition(|path| {
-            let first = self.watcher.first.get(path).copied().flatten();
-            first.is_some_and(|first| first.size < LARGE)
-        });
+        let (small, large): (Vec<PathBuf>, Vec<PathBuf>) = paths
+            .iter()
+            .cloned()
+            .partition(|path| self.watcher.first(path).is_some_and(|first| first.size < LARGE));
         let now = Timestamp::now();
-        let much = small.iter().filter_map(|path| self.watcher.first.get(path)).flatten();
+        let much = small.iter().filter_map(|path| self.watcher.first(path));
         let much = much.map(|first| first.size).sum::<u64>() > files::WORTH_ALL_CORES;
         let mut all_at_once = if much { files::digest_many(&small) } else { Vec::new() }.into_iter();
         for path in &small {
-            let read = all_at_once.next().unwrap_or_else(|| files::digest_file(path));
-            let read = read.ok().map(|(digest, evidence)| {
-                let trusted = files::trusted(path, evidence, now);
-                (digest, evidence, trusted)
-            });
+            let anew = |read: crate::error::Result<(Digest, Evidence)>| {
+                let (digest, evidence) = read.ok()?;
+                Some((digest, evidence, files::trusted(path, evidence, now)))
+            };
+            let read = match all_at_once.next() {
+                Some(read) => anew(read),
+                None => self.still(path, true).or_else(|| anew(files::digest_file(path))),
+            };
             self.content(path, read, importer)?;
         }
-        let mut memory = FileMemory::new(self.run.recall);
-        memory.prepare(large.iter().cloned());
-        for path in &large {
-            let read = memory.digest(path).ok().and_then(|(digest, trusted)| {
+        let mut unknown = Vec::new();
+        for path in large {
+            match self.remembered(&path) {
+                Some(read) => self.content(&path, Some(read), importer)?,
+                None => unknown.push(path),
+            }
+        }
+        self.memory.prepare(unknown.iter().cloned());
+        for path in &unknown {
+            let read = self.memory.digest(path).ok().and_then(|(digest, trusted)| {
                 let evidence = trusted.or_else(|| fs::metadata(path).ok().as_ref().map(Evidence::of))?;
                 Some((digest, evidence, trusted))
             });
             self.content(path, read, importer)?;
         }
-        memory.keep();
         Ok(())
     }
 
@@ -351,7 +391,7 @@ impl Observer<'_> {
         {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
-        self.contents.insert(path.to_path_buf(), digest);
+        self.contents.push((path.to_path_buf(), trusted));
         self.observe(Observation::Content { path: self.stored(path), digest }, trusted);
         if self.mode_counts(path, now.modified, importer) {
             let state = FileState::File { mode: now.mode & PERMISSIONS, digest };

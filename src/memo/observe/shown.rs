@@ -180,10 +180,10 @@ impl Observer<'_> {
         let at_first = if access.changed {
             self.watcher.before.get(path).and_then(|before| before.evidence)
         } else if follow {
-            self.watcher.first.get(path).copied().flatten()
+            self.watcher.first(path)
         } else {
             let now = present(path);
-            let first = self.watcher.first.get(path).copied().flatten();
+            let first = self.watcher.first(path);
             let is_link = |now: &Evidence| now.mode & libc::S_IFMT == libc::S_IFLNK;
             if now.as_ref().is_some_and(is_link) { now } else { first.or(now) }
         };

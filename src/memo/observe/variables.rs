@@ -2,15 +2,14 @@
 //! executed.
 
 use super::{Observed, Run};
-use crate::digest::Digest;
 use crate::exec::Trace;
 use crate::hash::entry::LanguageKind;
 use crate::hash::environment;
 use crate::hash::manifest::Part;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
-use crate::record::Observation;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::record::{Evidence, Observation};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -22,7 +21,7 @@ const SHOW_ALL: [&str; 2] = ["env", "printenv"];
 pub(super) fn observe(
     run: &Run<'_>,
     trace: &Trace,
-    contents: &BTreeMap<PathBuf, Digest>,
+    contents: &[(PathBuf, Option<Evidence>)],
     observed: &mut Observed,
 ) {
     let shows_all = trace.programs.iter().any(|program| {
@@ -41,11 +40,10 @@ pub(super) fn observe(
     let open: Vec<_> = open.collect();
     let sources = run.captured.sources.iter().map(|source| source.absolute.clone());
     // What inline code names is in the key: it is a word.
-    let sources = sources.filter(|path| path != Path::new(INLINE));
-    let files: Vec<PathBuf> = contents.keys().cloned().chain(sources).collect();
+    let sources = sources.filter(|path| path != Path::new(INLINE)).map(|path| (path, None));
+    let files: Vec<(PathBuf, Option<Evidence>)> = contents.iter().cloned().chain(sources).collect();
     let search = NameSearch::new(open.iter().map(|(name, _)| name.as_bytes()));
-    let mut found: BTreeSet<Vec<u8>> =
-        search.search_files_remembered(&files, run.recall).into_iter().collect();
+    let mut found: BTreeSet<Vec<u8>> = search.search_seen_files(&files, run.recall).into_iter().collect();
     if let Some(stdin) = run.stdin.filter(|_| trace.stdin.read) {
         found.extend(stdin.mentions(&search));
     }
@@ -70,7 +68,7 @@ const LARGEST_CODE: u64 = 1 << 20;
 
 /// Whether a source of the function, or a file that was read as code of a program which was started, takes the
 /// environment as a whole.
-fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &BTreeMap<PathBuf, Digest>) -> bool {
+fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &[(PathBuf, Option<Evidence>)]) -> bool {
     let take = |bytes: Vec<u8>, program: &[u8]| environment::takes_all(&[OsString::from_vec(bytes)], program);
     let shell = run.captured.command.entry.language == LanguageKind::Shell;
     if shell && run.captured.sources.iter().any(|source| take(source.bytes.clone(), b"sh")) {
@@ -84,9 +82,14 @@ fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &BTreeMap<PathBuf, Dig
         let small = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_CODE);
         small.then(|| std::fs::read(path).ok()).flatten()
     };
-    programs
-        .into_iter()
-        .any(|program| contents.keys().filter(of_user).filter_map(text).any(|bytes| take(bytes, program)))
+    programs.into_iter().any(|program| {
+        contents
+            .iter()
+            .map(|(path, _)| path)
+            .filter(of_user)
+            .filter_map(text)
+            .any(|bytes| take(bytes, program))
+    })
 }
 
 /// Adds the names of `search` that stand in the value of a variable that counts: it may be code (`eval "$COMMAND"`).

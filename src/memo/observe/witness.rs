@@ -5,8 +5,10 @@ use crate::exec::{Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, look};
 use crate::record::{Evidence, FileState, Timestamp};
+use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +31,7 @@ pub(in crate::memo) struct Watcher<'a> {
     started: Timestamp,
     pub(super) before: BTreeMap<PathBuf, Before>,
     /// What each path led to when it was looked at or opened first; `None` for nothing.
-    pub(super) first: HashMap<PathBuf, Option<Evidence>>,
+    first: HashMap<Vec<u8>, Option<Evidence>, FxBuildHasher>,
     /// Files too young for their times to prove that they did not move since the run began: what they were at the
     /// first look.
     pub(super) young: BTreeMap<PathBuf, FileState>,
@@ -48,12 +50,23 @@ impl<'a> Watcher<'a> {
             captured,
             started,
             before: BTreeMap::new(),
-            first: HashMap::new(),
+            first: HashMap::default(),
             young: BTreeMap::new(),
             listings: BTreeMap::new(),
             directories: BTreeMap::new(),
             too_large: None,
         }
+    }
+
+    /// What `path`, which names no directory twice, led to when it was looked at or opened first; `Some(None)` for
+    /// nothing.
+    pub(super) fn known(&self, path: &Path) -> Option<&Option<Evidence>> {
+        self.first.get(path.as_os_str().as_bytes())
+    }
+
+    /// What `path` led to when it was looked at or opened first, if it did.
+    pub(super) fn first(&self, path: &Path) -> Option<Evidence> {
+        self.known(path).copied().flatten()
     }
 
     fn take_before(&mut self, path: &Path) {
@@ -101,9 +114,9 @@ impl Witness for Watcher<'_> {
                 looked.as_ref()
             }
         };
-        self.first.insert(path.to_path_buf(), metadata.map(Evidence::of));
-        let Some(metadata) = metadata else { return };
-        let evidence = Evidence::of(metadata);
+        let evidence = metadata.map(Evidence::of);
+        self.first.insert(path.as_os_str().as_bytes().to_vec(), evidence);
+        let (Some(metadata), Some(evidence)) = (metadata, evidence) else { return };
         let kind = metadata.file_type();
         let young = evidence.changed >= self.started || evidence.modified >= self.started;
         if young && !kind.is_dir() && !kind.is_fifo() && !kind.is_socket() {

@@ -47,7 +47,8 @@ impl Observer<'_> {
                 Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
             self.observe(observation, None);
             if let (FileState::Symlink { text }, Some(directory)) = (&before.state, path.parent()) {
-                let behind = directory.join(OsStr::from_bytes(text));
+                // Under the name by which it is known if the run looked at it.
+                let behind: PathBuf = directory.join(OsStr::from_bytes(text)).components().collect();
                 self.state(&behind, true)?;
             }
         }

@@ -132,6 +132,30 @@ fn a_saved_terminal_is_read_only_if_it_is() {
 }
 
 #[test]
+fn the_size_of_a_terminal_is_seen_to_be_asked_for() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let cases = [
+        ("import os; os.get_terminal_size(0)", "stdin TerminalSize"),
+        ("import os; os.get_terminal_size(os.dup(0))", "stdin TerminalSize"),
+        ("import os; os.get_terminal_size(os.open(os.ttyname(0), os.O_RDWR))", "stdin TerminalSize"),
+        // Of the streams that are none, and of what is not open, nothing is said.
+        ("import shutil; shutil.get_terminal_size()", "stdin"),
+        ("import fcntl; fcntl.ioctl(0, 0x5401, bytes(64))", "stdin"),
+    ];
+    for (code, expected) in cases {
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        let script = format!("python3 -S -c '{code}'");
+        let said = in_own_process(INNER, terminal.slave.into(), &script, "");
+        assert_eq!(said, format!("{expected}\n{expected}\n"), "{script}");
+    }
+    let refused = "import fcntl\ntry: fcntl.ioctl(0, 0x5413, bytes(8))\nexcept OSError: pass";
+    // (Python asks for the size of a file.)
+    check(&format!("python3 -S -c '{refused}'"), "stdin asked", "stdin", "stdin");
+}
+
+#[test]
 fn others_that_are_inherited_are_seen_by_their_number() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("nine"), "data\n".repeat(1000)).unwrap();
