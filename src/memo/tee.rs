@@ -235,9 +235,11 @@ mod tests {
     fn a_long_piece_is_searched_as_short_ones_are() {
         let filler = "/work/di".repeat(SHORT);
         for place in [0, SHORT, filler.len()] {
-            let text = format!("{}/work/dir{}", &filler[..place], &filler[place..]);
+            let (before, after) = filler.split_at(place);
+            let text = format!("{before}/work/dir{after}");
             assert!(found("/work/dir", &[&text]), "{place}");
-            assert!(found("/work/dir", &[&text[..place + 3], &text[place + 3..]]), "{place}, in two");
+            let (first, second) = text.split_at(place + 3);
+            assert!(found("/work/dir", &[first, second]), "{place}, in two");
         }
         assert!(!found("/work/dir", &[&filler, "/work/d"]));
     }

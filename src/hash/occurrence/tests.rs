@@ -164,7 +164,7 @@ proptest::proptest! {
         code: bool,
         system: bool,
     ) {
-        let search = NameSearch::new(names.iter().map(|name| name.as_bytes()));
+        let search = NameSearch::new(names.iter().map(String::as_bytes));
         let bytes = if code { machine_code(&text) } else { text.into_bytes() };
         let mut little = Vec::new();
         search.each_occurrence(&bytes, |pattern, start, end| little.push((pattern, start, end)));
