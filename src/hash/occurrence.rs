@@ -5,6 +5,7 @@
 //! together; in archives of code within the members. Its leading part with an underscore (`PIP_`) counts as a word
 //! anywhere. What cannot be read holds every name.
 
+mod little;
 mod rules;
 
 use super::files::{WORTH_ALL_CORES, trusted};
@@ -21,10 +22,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use zip::ZipArchive;
 
 /// Bytes read at once.
 const PIECE: usize = 1 << 20;
+
+/// As much as this is looked through without an automaton: to make one takes as long.
+const LITTLE: usize = 4 << 10;
 
 /// So much of a file's beginning tells text from data.
 const HEAD: usize = 8 << 10;
@@ -63,6 +68,8 @@ pub struct NameSearch {
     meanings: Vec<Vec<Meaning>>,
     longest: usize,
     automaton: OnceLock<Option<AhoCorasick>>,
+    /// Bytes that were looked through without it.
+    without: AtomicUsize,
 }
 
 /// Reads a file at an offset of its own.
@@ -97,7 +104,7 @@ impl NameSearch {
         }
         let longest = patterns.keys().map(Vec::len).max().unwrap_or(0);
         let (patterns, meanings) = patterns.into_iter().unzip();
-        Self { names, patterns, meanings, longest, automaton: OnceLock::new() }
+        Self { names, patterns, meanings, longest, automaton: OnceLock::new(), without: AtomicUsize::new(0) }
     }
 
     /// The names that occur in `bytes`, sorted. `system_library` says that they are machine code of the system's.
@@ -263,9 +270,9 @@ impl NameSearch {
     /// Reads piece by piece; each begins with enough of the last one that no match is cut.
     fn in_reader(&self, mut reader: impl Read, system_library: bool) -> Found {
         let mut found = self.nothing();
-        let Some(automaton) = self.automaton() else {
+        if self.patterns.is_empty() {
             return found;
-        };
+        }
         let mut buffer = Vec::new();
         let mut rules = None;
         let mut at_start = true;
@@ -277,7 +284,7 @@ impl NameSearch {
             let at_end = count == 0;
             let rules = *rules
                 .get_or_insert_with(|| Rules::of(buffer.get(..HEAD).unwrap_or(&buffer), system_library));
-            self.in_piece(automaton, &buffer, (at_start, at_end), rules, &mut found);
+            self.in_piece(&buffer, (at_start, at_end), rules, &mut found);
             if at_end || found.iter().all(|is| *is) {
                 return found;
             }
@@ -287,29 +294,34 @@ impl NameSearch {
         }
     }
 
-    fn in_piece(
-        &self,
-        automaton: &AhoCorasick,
-        bytes: &[u8],
-        (at_start, at_end): (bool, bool),
-        rules: Rules,
-        found: &mut Found,
-    ) {
-        for one in automaton.find_overlapping_iter(bytes) {
-            let meanings = self.meanings.get(one.pattern().as_usize()).map_or(&[][..], Vec::as_slice);
+    fn in_piece(&self, bytes: &[u8], (at_start, at_end): (bool, bool), rules: Rules, found: &mut Found) {
+        let see = |pattern: usize, start: usize, end: usize| {
+            let meanings = self.meanings.get(pattern).map_or(&[][..], Vec::as_slice);
             if meanings.iter().all(|meaning| found.get(meaning.name) == Some(&true)) {
-                continue;
+                return;
             }
             // What stands before or after is in another piece, which sees this match too.
-            if (one.start() == 0 && !at_start) || (one.end() == bytes.len() && !at_end) {
-                continue;
+            if (start == 0 && !at_start) || (end == bytes.len() && !at_end) {
+                return;
             }
-            let word = is_word(bytes, one.start(), one.end());
+            let word = is_word(bytes, start, end);
             for meaning in meanings {
-                if rules.count(one.end() - one.start(), word, meaning.leading) {
+                if rules.count(end - start, word, meaning.leading) {
                     set(found, meaning.name);
                 }
             }
+        };
+        self.each_occurrence(bytes, see);
+    }
+
+    /// Every occurrence of every pattern: which, from where, to where.
+    fn each_occurrence(&self, bytes: &[u8], mut see: impl FnMut(usize, usize, usize)) {
+        let known = || self.without.fetch_add(bytes.len(), Ordering::Relaxed);
+        if self.automaton.get().is_none() && known().saturating_add(bytes.len()) <= LITTLE {
+            return little::each_in(&self.patterns, bytes, see);
+        }
+        for one in self.automaton().into_iter().flat_map(|automaton| automaton.find_overlapping_iter(bytes)) {
+            see(one.pattern().as_usize(), one.start(), one.end());
         }
     }
 

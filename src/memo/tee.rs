@@ -10,9 +10,13 @@ use memchr::memmem::Finder;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::OnceLock;
 
 /// More changes from one stream to the other than this are not worth their memory.
 const MOST_CHUNKS: usize = 1 << 20;
+
+/// A piece up to this long is searched place by place.
+const SHORT: usize = 1 << 10;
 
 /// What was taken down of a run's streams.
 #[derive(Debug)]
@@ -162,7 +166,11 @@ impl Recorder for Tee<'_> {
 
 /// Looks for the root's absolute path in bytes that come in pieces.
 pub(super) struct RootSearch {
-    finder: Option<Finder<'static>>,
+    /// Shorter than two bytes: nothing is looked for.
+    path: Vec<u8>,
+    /// Made for a long piece: making the first one asks the processor what it can, a trap to a machine below this one for each
+    /// question.
+    finder: OnceLock<Finder<'static>>,
 }
 
 /// How far the search in one stream has come.
@@ -177,18 +185,24 @@ pub(super) struct SearchState {
 impl RootSearch {
     /// A search for `root`; `/` says nothing about a place and is not looked for.
     pub(super) fn new(root: &[u8]) -> Self {
-        Self { finder: (root.len() > 1).then(|| Finder::new(root).into_owned()) }
+        Self { path: root.to_vec(), finder: OnceLock::new() }
+    }
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        if bytes.len() <= SHORT {
+            return bytes.windows(self.path.len()).any(|part| part == self.path);
+        }
+        self.finder.get_or_init(|| Finder::new(&self.path).into_owned()).find(bytes).is_some()
     }
 
     /// Looks in the next piece of a stream, and across the border to the piece before.
     pub(super) fn look(&self, state: &mut SearchState, bytes: &[u8]) {
-        let Some(finder) = &self.finder else { return };
-        if state.found {
+        if state.found || self.path.len() < 2 {
             return;
         }
-        let overlap = finder.needle().len() - 1;
+        let overlap = self.path.len() - 1;
         let border: Vec<u8> = state.tail.iter().chain(bytes.iter().take(overlap)).copied().collect();
-        state.found = finder.find(&border).is_some() || finder.find(bytes).is_some();
+        state.found = self.is_in(&border) || self.is_in(bytes);
         let end = if bytes.len() < overlap { border.as_slice() } else { bytes };
         state.tail = end.get(end.len().saturating_sub(overlap)..).unwrap_or_default().to_vec();
     }
@@ -215,6 +229,19 @@ mod tests {
         assert!(found("/work/dir", &["/", "w", "o", "r", "k", "/", "d", "i", "r"]));
         assert!(!found("/work/dir", &["/work", "", "-dir /work/di"]));
         assert!(!found("/", &["/"]));
+    }
+
+    #[test]
+    fn a_long_piece_is_searched_as_short_ones_are() {
+        let filler = "/work/di".repeat(SHORT);
+        for place in [0, SHORT, filler.len()] {
+            let (before, after) = filler.split_at(place);
+            let text = format!("{before}/work/dir{after}");
+            assert!(found("/work/dir", &[&text]), "{place}");
+            let (first, second) = text.split_at(place + 3);
+            assert!(found("/work/dir", &[first, second]), "{place}, in two");
+        }
+        assert!(!found("/work/dir", &[&filler, "/work/d"]));
     }
 
     proptest! {

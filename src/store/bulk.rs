@@ -57,7 +57,7 @@ impl LocalStore {
             if commit.is_replayable()
                 && let Some(candidate) = self.candidate(id, commit)
             {
-                write_hot(self.layout(), &key, &[candidate])?;
+                write_hot(self.layout(), &key, &[candidate], None)?;
             }
         }
         Ok(new)

@@ -4,11 +4,13 @@
 //! the name that the file should have, and the payload: a file under another's name does not verify.
 //! Knows nothing of what the payload says.
 
-use super::layout::{Layout, new_temporary, rename_into_place};
+use super::layout::{Layout, is_former_fan, new_temporary, rename_into_place};
 use crate::digest::{DIGEST_LENGTH, Digest, Hasher};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use tempfile::TempPath;
 
 /// What a flat file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,14 +105,57 @@ fn check_of(area: Area, name: &Digest, payload: &[u8]) -> Digest {
 
 /// Writes a flat file whole, in place of an older one.
 pub(crate) fn write(layout: &Layout, area: Area, name: &Digest, payload: &[u8]) -> io::Result<()> {
+    let mut file = new_temporary(&layout.temporary())?;
+    file.write_all(&whole(area, name, payload))?;
+    rename_into_place(file.into_temp_path(), &layout.hot(area.directory(), name)).map(|_| ())
+}
+
+/// The same by the key's lock file: what it is written to then gets the flat file's name, which saves making a file, the
+/// dearest part of it. To be the last deed under the lock, since whoever comes next makes a lock file of his own.
+pub(crate) fn write_last(
+    layout: &Layout,
+    area: Area,
+    name: &Digest,
+    payload: &[u8],
+    lock: &File,
+) -> io::Result<()> {
+    let path = layout.lock(&name.to_hex());
+    let ours = lock.metadata()?;
+    let is_named =
+        fs::symlink_metadata(&path).is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino()));
+    if !is_named {
+        return write(layout, area, name, payload);
+    }
+    // Its length is how often the key was given up.
+    let written = if ours.len() == 0 { Ok(()) } else { lock.set_len(0) }
+        .and_then(|()| lock.write_all_at(&whole(area, name, payload), 0));
+    if written.is_err() {
+        let _ = lock.set_len(ours.len());
+        return written;
+    }
+    rename_into_place(TempPath::try_from_path(path)?, &layout.hot(area.directory(), name)).map(|_| ())
+}
+
+/// All bytes of a flat file.
+fn whole(area: Area, name: &Digest, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER.saturating_add(payload.len()));
     bytes.extend_from_slice(area.magic());
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
     bytes.extend_from_slice(check_of(area, name, payload).as_bytes());
     bytes.extend_from_slice(payload);
-    let mut file = new_temporary(&layout.temporary())?;
-    file.write_all(&bytes)?;
-    rename_into_place(file.into_temp_path(), &layout.hot(area.directory(), name)).map(|_| ())
+    bytes
+}
+
+/// Removes the directories in which flat files lay once. Nobody reads or writes there.
+pub(crate) fn remove_former(layout: &Layout) -> crate::error::Result<()> {
+    for area in [Area::Keys, Area::Captures] {
+        for fan in super::exclusive::listed(&layout.hot_directory().join(area.directory()))? {
+            if fan.file_name().and_then(|name| name.to_str()).is_some_and(is_former_fan) && fan.is_dir() {
+                fs::remove_dir_all(&fan).map_err(|source| crate::error::Error::io("remove", &fan, source))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes a flat file; whether it was there does not matter.
@@ -121,7 +166,6 @@ pub(crate) fn remove(layout: &Layout, area: Area, name: &Digest) -> crate::error
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn layout() -> (tempfile::TempDir, Layout) {
         let directory = tempfile::tempdir().unwrap();
@@ -139,6 +183,45 @@ mod tests {
             assert_eq!(read(&layout, Area::Keys, &name), Some(payload), "{size}");
             assert_eq!(read(&layout, Area::Captures, &name), None);
         }
+    }
+
+    #[test]
+    fn a_lock_file_becomes_the_flat_file_or_stays_out_of_it() {
+        let (_directory, layout) = layout();
+        let name = Digest::of(b"1");
+        let lock = layout.lock(&name.to_hex());
+        fs::create_dir(layout.locks()).unwrap();
+        let open =
+            || File::options().read(true).write(true).create(true).truncate(false).open(&lock).unwrap();
+        // Alone, with a count in it, and in place of an older one.
+        for (count, payload) in [(0, &b"first"[..]), (9000, b"second"), (1, b"third")] {
+            let file = open();
+            file.set_len(count).unwrap();
+            write_last(&layout, Area::Keys, &name, payload, &file).unwrap();
+            assert_eq!(read(&layout, Area::Keys, &name).as_deref(), Some(payload));
+            assert!(!lock.exists());
+        }
+        // The name is another's by now: his file stays as it is.
+        let ours = open();
+        fs::remove_file(&lock).unwrap();
+        let his = open();
+        write_last(&layout, Area::Keys, &name, b"fourth", &ours).unwrap();
+        assert_eq!(read(&layout, Area::Keys, &name).as_deref(), Some(&b"fourth"[..]));
+        assert_eq!(fs::metadata(&lock).unwrap().ino(), his.metadata().unwrap().ino());
+        assert_eq!(his.metadata().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn directories_of_an_earlier_layout_go_and_no_others() {
+        let (_directory, layout) = layout();
+        let name = Digest::of(b"1");
+        write(&layout, Area::Keys, &name, b"payload").unwrap();
+        let former = layout.hot_directory().join("k/a3");
+        fs::create_dir(&former).unwrap();
+        fs::write(former.join("rest"), b"x").unwrap();
+        remove_former(&layout).unwrap();
+        assert!(!former.exists());
+        assert_eq!(read(&layout, Area::Keys, &name).as_deref(), Some(&b"payload"[..]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::blobs::{self, Blobs, Stored};
 use super::exclusive::{OnProgress, Progress, each_flat, listed};
 use super::flat::{self, Area};
 use super::index::{Brief, Filter, State};
-use super::layout::{FORMAT, digest_of};
+use super::layout::{FORMAT, digest_of, is_former_fan};
 use super::local::LocalStore;
 use super::memoizing::blobs_of;
 use super::{events, recall};
@@ -281,6 +281,9 @@ fn strangers_in(fan: &Path) -> Result<Vec<PathBuf>> {
     let Some(name) = fan.file_name().and_then(|name| name.to_str()).filter(|_| fan.is_dir()) else {
         return Ok(vec![fan.to_owned()]);
     };
+    if is_former_fan(name) {
+        return Ok(Vec::new());
+    }
     let known = |path: &PathBuf| {
         path.file_name().and_then(|rest| rest.to_str()).is_some_and(|rest| digest_of(name, rest).is_some())
     };

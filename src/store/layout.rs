@@ -24,6 +24,10 @@ const GITIGNORE: &str = "*\n";
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory holds results recorded by cashet. It can be made anew.\n";
 
+/// How many digits of a flat file's name are that of its directory. One is enough for a million of files, and the directories are
+/// soon made: each costs a miss as much as a file.
+const HOT_FAN: usize = 1;
+
 /// Suffix of blobs in compressed form.
 pub(crate) const PACKED_SUFFIX: &str = ".z";
 
@@ -59,7 +63,9 @@ impl Layout {
 
     /// The flat file of `digest` in `area`, a directory below `hot`.
     pub(crate) fn hot(&self, area: &str, digest: &Digest) -> PathBuf {
-        self.fanned(&format!("hot/{area}"), digest, "")
+        let hex = digest.to_hex();
+        let (fan, rest) = hex.split_at_checked(HOT_FAN).unwrap_or((&hex, ""));
+        self.root.join(format!("hot/{area}/{fan}/{rest}"))
     }
 
     pub(crate) fn hot_directory(&self) -> PathBuf {
@@ -216,15 +222,24 @@ impl Layout {
 pub(crate) fn blob_of(fan: &OsStr, name: &OsStr) -> Option<(BlobId, bool)> {
     let (fan, name) = (fan.to_str()?, name.to_str()?);
     let packed = name.ends_with(PACKED_SUFFIX);
-    let digest = digest_of(fan, name.strip_suffix(PACKED_SUFFIX).unwrap_or(name))?;
+    let digest =
+        whole_digest(fan, name.strip_suffix(PACKED_SUFFIX).unwrap_or(name)).filter(|_| fan.len() == 2)?;
     Some((BlobId(digest), packed))
 }
 
-/// The digest whose file has this name in the directory of this name.
+/// The digest whose flat file has this name in the directory of this name.
 pub(crate) fn digest_of(fan: &str, name: &str) -> Option<Digest> {
+    whole_digest(fan, name).filter(|_| fan.len() == HOT_FAN)
+}
+
+/// Whether flat files lay in a directory of this name once: nobody looks for them there any more.
+pub(crate) fn is_former_fan(name: &str) -> bool {
+    name.len() == 2 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn whole_digest(fan: &str, name: &str) -> Option<Digest> {
     let text = format!("{fan}{name}");
-    let digest = Digest::from_hex(&text)?;
-    (fan.len() == 2 && digest.to_hex() == text).then_some(digest)
+    Digest::from_hex(&text).filter(|digest| digest.to_hex() == text)
 }
 
 /// A file in `directory`, which is made if it is missing; removed when dropped.

@@ -84,10 +84,11 @@ impl Store for LocalStore {
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId> {
         self.ready()?;
         check(&claim, &draft)?;
-        match self.commit_once(&draft) {
+        let lock = claim.lock.as_ref();
+        match self.commit_once(&draft, lock) {
             Err(error) if error.kind() == Kind::Damaged => {
                 self.set_aside()?;
-                self.commit_once(&draft)
+                self.commit_once(&draft, lock)
             }
             other => other,
         }
@@ -143,17 +144,16 @@ impl LocalStore {
         let build = |rows: Vec<(super::index::Brief, Commit)>| -> Vec<Candidate> {
             rows.into_iter().filter_map(|(brief, commit)| self.candidate(brief.id, commit)).collect()
         };
-        let claim = lock::try_claim(&self.layout().lock(&key.0.to_hex()));
-        if !matches!(claim, Ok(Some(_))) {
+        let Ok(Some(claim)) = lock::try_claim(&self.layout().lock(&key.0.to_hex())) else {
             return Ok(build(rows));
-        }
+        };
         let Ok(_shared) = self.blobs.lock.shared() else {
             return Ok(build(rows));
         };
         // Asked again with the locks held, so that nothing older than what is there gets written.
         let candidates = build(self.with_index(|index| index.replayable(key, MOST_CANDIDATES))?);
         // A store that cannot be written has no hot entry, and the answer none the less.
-        let _ = write_hot(self.layout(), key, &candidates);
+        let _ = write_hot(self.layout(), key, &candidates, Some(&claim));
         Ok(candidates)
     }
 
@@ -185,7 +185,7 @@ impl LocalStore {
         blobs.into_iter().filter_map(read).collect()
     }
 
-    fn commit_once(&self, draft: &Draft) -> Result<CommitId> {
+    fn commit_once(&self, draft: &Draft, lock: Option<&File>) -> Result<CommitId> {
         let shared = self.blobs.lock.shared()?;
         let blobs = blobs_of(&draft.commit, draft.outputs.as_ref());
         let stored = self.stored_size_of(&blobs)?;
@@ -224,7 +224,7 @@ impl LocalStore {
         self.blobs.settle(&blobs);
         if replayable {
             // The commit stands: a hot entry that cannot be written is made when it is next looked for.
-            let _ = self.write_hot_after(&key, commit, id, draft, &ids, before);
+            let _ = self.write_hot_after(&key, commit, id, draft, (&ids, before), lock);
         }
         drop(shared);
         Ok(id)
@@ -236,8 +236,8 @@ impl LocalStore {
         commit: Commit,
         id: CommitId,
         draft: &Draft,
-        ids: &[CommitId],
-        mut before: Vec<Candidate>,
+        (ids, mut before): (&[CommitId], Vec<Candidate>),
+        lock: Option<&File>,
     ) -> Result<()> {
         let entries = draft.outputs.as_ref().map_or(0, |tree| tree.entries().len());
         let new = Candidate {
@@ -258,7 +258,7 @@ impl LocalStore {
                 candidates.extend(self.candidate(*wanted, listed.commit));
             }
         }
-        write_hot(self.layout(), key, &candidates)
+        write_hot(self.layout(), key, &candidates, lock)
     }
 
     /// Changes a hot entry that is there, if `change` says that it did and nobody is recording under the key.
@@ -266,14 +266,18 @@ impl LocalStore {
         self.ready()?;
         let path = self.layout().lock(&key.0.to_hex());
         let claim = lock::try_claim(&path).map_err(|source| Error::io("lock", &path, source))?;
-        if claim.is_none() {
+        let Some(claim) = claim else {
             return Ok(());
-        }
+        };
         let _shared = self.blobs.lock.shared()?;
         let Some(mut candidates) = read_hot(self.layout(), key) else {
             return Ok(());
         };
-        if change(&mut candidates) { write_hot(self.layout(), key, &candidates) } else { Ok(()) }
+        if change(&mut candidates) {
+            write_hot(self.layout(), key, &candidates, Some(&claim))
+        } else {
+            Ok(())
+        }
     }
 
     /// What blobs take on disk together, each of which must be in place.

@@ -41,8 +41,14 @@ fn agrees(candidate: &Candidate, key: &Key) -> bool {
         && candidate.inline.iter().all(|(blob, bytes)| Digest::of(bytes) == blob.0)
 }
 
-/// Writes a hot entry; with no candidates there is none.
-pub(crate) fn write_hot(layout: &Layout, key: &Key, candidates: &[Candidate]) -> Result<()> {
+/// Writes a hot entry; with no candidates there is none. Whoever holds the key's lock and does nothing more under it hands
+/// over its file.
+pub(crate) fn write_hot(
+    layout: &Layout,
+    key: &Key,
+    candidates: &[Candidate],
+    lock: Option<&File>,
+) -> Result<()> {
     if candidates.is_empty() {
         return flat::remove(layout, Area::Keys, &key.0);
     }
@@ -51,9 +57,13 @@ pub(crate) fn write_hot(layout: &Layout, key: &Key, candidates: &[Candidate]) ->
     for candidate in candidates.iter().take(MOST_CANDIDATES) {
         encode_candidate(candidate, &mut encoder);
     }
-    let path = layout.hot(Area::Keys.directory(), &key.0);
-    flat::write(layout, Area::Keys, &key.0, &encoder.finish())
-        .map_err(|source| crate::error::Error::io("write", &path, source))
+    let payload = encoder.finish();
+    let written = match lock {
+        Some(lock) => flat::write_last(layout, Area::Keys, &key.0, &payload, lock),
+        None => flat::write(layout, Area::Keys, &key.0, &payload),
+    };
+    let path = || layout.hot(Area::Keys.directory(), &key.0);
+    written.map_err(|source| crate::error::Error::io("write", &path(), source))
 }
 
 /// The payload of a hot entry.

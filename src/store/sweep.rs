@@ -151,7 +151,8 @@ impl ExclusiveStore<'_> {
             on_all_cores(&part, |key| flat::remove(layout, Area::Keys, &key.0))?;
             Ok(!keys.is_empty())
         })?;
-        on_all_cores(&captures, |capture| flat::remove(layout, Area::Captures, capture)).map(|_| ())
+        on_all_cores(&captures, |capture| flat::remove(layout, Area::Captures, capture))?;
+        flat::remove_former(layout)
     }
 
     /// Removes what points to commits that are gone.

@@ -59,7 +59,7 @@ fn a_store_that_cannot_be_written_still_answers() {
     let secret = store.secret();
     std::fs::remove_file(mount.store().join("hot/k").join({
         let hex = cold.key().to_string();
-        format!("{}/{}", hex.get(..2).unwrap(), hex.get(2..).unwrap())
+        format!("{}/{}", hex.get(..1).unwrap(), hex.get(1..).unwrap())
     }))
     .unwrap();
     drop(store);

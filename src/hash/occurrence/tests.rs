@@ -155,3 +155,28 @@ fn a_search_is_remembered_for_files_that_hold_still() {
     fs::write(&paths[1], "xxx").unwrap();
     assert_eq!(search(&["FOO", "BAR", "BAZ"]).0, 1);
 }
+
+proptest::proptest! {
+    #[test]
+    fn few_bytes_are_searched_as_many_are(
+        names in proptest::collection::vec("[AB_]{1,4}", 0..12),
+        text in "[AB_ab \u{fc}\0]{0,60}",
+        code: bool,
+        system: bool,
+    ) {
+        let search = NameSearch::new(names.iter().map(String::as_bytes));
+        let bytes = if code { machine_code(&text) } else { text.into_bytes() };
+        let mut little = Vec::new();
+        search.each_occurrence(&bytes, |pattern, start, end| little.push((pattern, start, end)));
+        let few = search.search(&bytes, system);
+        let made = search.automaton.get().is_some();
+        search.without.store(usize::MAX / 2, Ordering::Relaxed);
+        let mut much = Vec::new();
+        search.each_occurrence(&bytes, |pattern, start, end| much.push((pattern, start, end)));
+        little.sort_unstable();
+        much.sort_unstable();
+        proptest::prop_assert!(!made);
+        proptest::prop_assert_eq!(little, much);
+        proptest::prop_assert_eq!(few, search.search(&bytes, system));
+    }
+}

@@ -1,0 +1,198 @@
+//! What a run came to: what decided it, what it left, and the record of both.
+//!
+//! Knows nothing of how the command ran.
+
+use super::super::observe::{self, Observed, Watcher};
+use super::super::outputs::{Beneath, Collected, collect};
+use super::super::reason::NotKept;
+use super::super::stdin::GivenStdin;
+use super::super::tee::Streams;
+use super::{Keeping, shown_detail};
+use crate::digest::Digest;
+use crate::encode::Encode;
+use crate::error::{Error, Result};
+use crate::exec::{Finished, Unwatched};
+use crate::hash::capture;
+use crate::hash::manifest::{Part, Value};
+use crate::hash::request::StdinPart;
+use crate::record::{
+    Commit, Content, Coverage, Evidence, Observation, OutputTree, Replay, SourceFile, StdinUse,
+};
+use crate::store::Draft;
+use std::io::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// What a run left, and what decided it.
+#[derive(Default)]
+pub(super) struct Outputs {
+    pub(super) observations: Vec<(Observation, Option<Evidence>)>,
+    pub(super) tree: Option<OutputTree>,
+    evidence: Vec<Option<Evidence>>,
+    indifferent: Vec<Vec<u8>>,
+}
+
+impl Keeping<'_> {
+    /// What decided the result and what the run left.
+    pub(super) fn result(
+        &self,
+        finished: &Finished,
+        watcher: &Watcher<'_>,
+        streams: &Streams,
+    ) -> Result<Outputs, NotKept> {
+        if !self.policy.kept_statuses.keep(finished.termination) {
+            return Err(NotKept::Failed(finished.termination));
+        }
+        if self.policy.history_only {
+            return Err(NotKept::HistoryOnly);
+        }
+        let observed = match &finished.trace {
+            Ok(trace) => {
+                let run = observe::Run {
+                    captured: self.captured,
+                    policy: self.policy,
+                    places: &self.request.places,
+                    directory: &self.request.directory,
+                    words: &self.request.words,
+                    secret: self.secret,
+                    recall: self.recall,
+                    started: self.file_started,
+                    stdin: Some(&self.stdin).filter(|_| self.request.stdin == StdinPart::None),
+                    declared_inputs: &self.declared.inputs,
+                    declared_outputs: &self.declared.outputs,
+                    ignored_writes: &self.declared.ignored,
+                };
+                observe::observe(&run, trace, watcher)?
+            }
+            Err(Unwatched::Off | Unwatched::Unavailable(_)) => Observed::default(),
+        };
+        if let Some(path) = capture::moved(self.captured, self.request, self.secret) {
+            return Err(NotKept::InputMoved(path));
+        }
+        let given = self.given.as_ref();
+        let in_key = self.request.stdin != StdinPart::None;
+        if given.is_some_and(|(file, evidence)| GivenStdin::moved(file, evidence.as_ref()))
+            || (in_key && given.is_none() && self.stdin.moved())
+        {
+            return Err(NotKept::InputMoved("standard input".into()));
+        }
+        let mut paths = observed.outputs;
+        paths.extend(self.declared.after(self.watched)?);
+        let mut beneath = Beneath::open(&self.request.places.root)
+            .map_err(|errno| NotKept::Store(format!("cannot open the root: {errno}")))?;
+        let collected = collect(&mut beneath, &paths, self.store, &self.request.places.root)?;
+        let mut observations = observed.observations;
+        if observed.created || !paths.is_empty() {
+            observations.push((Observation::Umask(crate::exec::umask()), None));
+            observations.push((Observation::Superuser(rustix::process::geteuid().is_root()), None));
+        }
+        if streams.contains_root || collected.contains_root {
+            let root = self.request.places.root.as_os_str().as_bytes().to_vec();
+            observations.push((Observation::Root(root), None));
+        }
+        for (name, _) in streams.places.iter().filter(|(_, found)| *found) {
+            let known = self.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
+            let place = observe::variable(&self.captured.environment, name, &self.secret);
+            if !known && !observations.iter().any(|(seen, _)| *seen == place) {
+                observations.push((place, None));
+            }
+        }
+        let Collected { tree, evidence, .. } = collected;
+        let tree = Some(tree).filter(|tree| !tree.entries().is_empty());
+        Ok(Outputs { observations, tree, evidence, indifferent: observed.indifferent })
+    }
+
+    /// The record of it.
+    pub(super) fn draft(
+        &self,
+        finished: &Finished,
+        streams: Streams,
+        result: Outputs,
+        not_kept: Option<&NotKept>,
+        tags: Vec<(String, String)>,
+    ) -> Result<Draft> {
+        let (observations, evidence): (Vec<_>, Vec<_>) = result.observations.into_iter().unzip();
+        let outputs = match &result.tree {
+            Some(tree) => Some(self.blob(&tree.to_bytes())?),
+            None => None,
+        };
+        let mut sources = Vec::new();
+        for source in &self.captured.sources {
+            // What the source is now is what it was: that was checked after the run.
+            let blob = self.blob(&source.bytes)?.blob;
+            sources.push(SourceFile { path: source.path.clone(), blob });
+        }
+        let mut accounted = result.indifferent;
+        accounted.extend(self.captured.manifest.facts().filter_map(|(part, _)| match part {
+            Part::Variable(name) => Some(name.clone()),
+            _ => None,
+        }));
+        accounted.sort();
+        accounted.dedup();
+        let consumed = self.consumed(&observations);
+        let commit = Commit {
+            key: self.captured.key,
+            lineage: self.captured.lineage,
+            parent: None,
+            words: self.request.shown_words().into_iter().map(OsStringExt::into_vec).collect(),
+            directory: self.request.places.store(&self.request.directory),
+            function: self.captured.function.clone(),
+            function_id: self.captured.function_id,
+            sources,
+            started: self.started,
+            resources: finished.resources,
+            termination: finished.termination,
+            stdout: streams.stdout,
+            stderr: streams.stderr,
+            order: streams.order,
+            outputs,
+            observations,
+            indifferent: accounted,
+            coverage: if finished.trace.is_ok() { Coverage::Watched } else { Coverage::Declared },
+            replay: match not_kept {
+                None => Replay::Allowed,
+                Some(reason) => Replay::Never {
+                    reason: reason.code().to_owned(),
+                    detail: shown_detail(self.request, &reason.detail()),
+                },
+            },
+        };
+        Ok(Draft {
+            commit,
+            manifest: self.captured.manifest.to_bytes(),
+            tags,
+            evidence,
+            outputs: result.tree,
+            output_evidence: result.evidence,
+            consumed,
+        })
+    }
+
+    fn blob(&self, bytes: &[u8]) -> Result<Content> {
+        let mut writer = self.store.write()?;
+        writer.write_all(bytes).map_err(|error| Error::io("write to", self.store.directory(), error))?;
+        writer.finish()
+    }
+
+    /// Digests of the content that went in: the edges of the provenance graph begin with them.
+    fn consumed(&self, observations: &[Observation]) -> Vec<Digest> {
+        let declared = self.captured.manifest.facts().filter_map(|(part, value)| match (part, value) {
+            (Part::Input(_), Value::File { digest, .. }) | (Part::Stdin, Value::Digest(digest)) => {
+                Some(*digest)
+            }
+            _ => None,
+        });
+        let seen = observations.iter().filter_map(|observation| match observation {
+            Observation::Content { digest, .. }
+            | Observation::Stdin(StdinUse::Content { offset: 0, digest, .. }) => Some(*digest),
+            _ => None,
+        });
+        let mut consumed: Vec<Digest> = declared.chain(seen).collect();
+        consumed.extend(self.request.references.iter().map(|reference| reference.digest));
+        if let StdinPart::Content(digest) = self.request.stdin {
+            consumed.push(digest);
+        }
+        consumed.sort();
+        consumed.dedup();
+        consumed
+    }
+}
