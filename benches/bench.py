@@ -62,6 +62,7 @@ class Bench:
         self.ccache = shutil.which("ccache")
         self.failed = False
         self.lines = []
+        self.points = []  # series, size, milliseconds of the processor: what is measured once
         self.begun = time.monotonic()
 
     def make(self, name):

@@ -1,5 +1,5 @@
 """Compares: sets each scenario up, has `measure` run its cases in turn, proves that each hit was one, and prints the
-table. Started by compare.sh, which builds what is measured. What is measured is in scenarios.py and watching.py.
+table. Started by compare.sh, which builds what is measured. What is measured is in scenarios.py, stores.py and watching.py.
 """
 
 import argparse
@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import scenarios
+import stores
 import watching
 from bench import Bench
 
-SCENARIOS = scenarios.SCENARIOS | {"S10": watching.s10, "S8": scenarios.s8}
+SCENARIOS = scenarios.SCENARIOS | {"S10": watching.s10, "S8": stores.s8}
 
 
 def rows(bench, scenario, samples):
@@ -74,8 +75,11 @@ def main():
             table += list(rows(bench, scenario, samples)) + [""] * bool(scenario.notes) + [f"* {note}" for note in scenario.notes]
             tell(table)
             for case in filter(lambda case: points and case.point, scenario.cases):
-                median = statistics.median(sample[0] for sample in samples[case.name]) * 1000
+                median = statistics.median(sample[1] for sample in samples[case.name]) * 1000
                 print(*case.point, f"{median:.3f}", sep="\t", file=points, flush=True)
+        for *point, cost in bench.points if points else []:
+            print(*point, f"{cost:.3f}", sep="\t", file=points, flush=True)
+        bench.points = []
         if bench.lines:
             tell(["", *(f"* {line}" for line in bench.lines)])
             bench.lines = []

@@ -150,6 +150,18 @@ impl Index {
     }
 }
 
+impl Index {
+    /// Removes those of `pointers` that point from a product to a commit that is gone.
+    pub(crate) fn remove_pointers(&mut self, pointers: &[Pointer]) -> Result<()> {
+        self.writing(|transaction| {
+            let mut delete = transaction.prepare_cached(Pointing::Products.deletion())?;
+            pointers.iter().try_for_each(|(digest, sequence)| {
+                delete.execute(params![digest.as_bytes(), sequence]).map(|_| ())
+            })
+        })
+    }
+}
+
 /// A digest and the number of the commit that made it or needed it.
 pub(crate) type Pointer = (Digest, i64);
 
