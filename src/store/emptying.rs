@@ -49,7 +49,7 @@ impl ExclusiveStore<'_> {
         let layout = self.store.layout();
         progress(Progress { step: "dropping hot entries", done: 0, total: 0 });
         self.drop_hot_keys(&mut roots)?;
-        let (mut gone, mut attempts) = (false, 0);
+        let (mut staying, mut attempts) = (None, 0);
         self.in_batches(|proof, _| {
             self.refresh(&mut roots, proof)?;
             if roots.present().0.len() > MOST_MOVED {
@@ -64,14 +64,14 @@ impl ExclusiveStore<'_> {
                 return Ok(attempts < 100);
             }
             let (stay, after) = roots.present();
-            gone = self.store.with_index(|index| index.put_apart(stay, after))?;
+            staying = self.store.with_index(|index| index.put_apart(stay, after))?;
             Ok(false)
         })?;
-        if !gone {
-            return Ok(None);
-        }
+        let Some(staying) = staying else { return Ok(None) };
         roots.totals_are_right();
         self.take_apart(going as u64, dropped, progress)?;
+        // Their old rows went too.
+        dropped.commits = dropped.commits.saturating_sub(staying);
         Ok(Some(roots))
     }
 

@@ -24,12 +24,13 @@ const POINTING: &[(&str, &str)] = &[("products", "digest, sequence"), ("edges", 
 
 impl Index {
     /// Leaves no commits but those with the numbers `stay` and those after `after`. Those that go are no more from then on;
-    /// [`Index::take_apart`] gives back their room. Does nothing, and says so, while something is apart already.
-    pub(crate) fn put_apart(&mut self, stay: &[i64], after: i64) -> Result<bool> {
+    /// [`Index::take_apart`] gives back their room. Tells how many stay; does nothing, and
+    /// tells `None`, while something is apart already.
+    pub(crate) fn put_apart(&mut self, stay: &[i64], after: i64) -> Result<Option<u64>> {
         let new = statements_of_tables().map_err(|error| self.failed("write", &error))?;
         self.writing(|transaction| {
             if first_apart(transaction)?.is_some() {
-                return Ok(false);
+                return Ok(None);
             }
             let late: bool =
                 transaction.prepare("SELECT 1 FROM commits WHERE sequence > ?1")?.exists([after])?;
@@ -52,12 +53,13 @@ impl Index {
                  bytes = (SELECT coalesce(sum(size), 0) FROM commits)",
                 [],
             )?;
-            Ok(true)
+            let count: i64 = transaction.query_row("SELECT count(*) FROM commits", [], |row| row.get(0))?;
+            Ok(Some(u64::try_from(count).unwrap_or(0)))
         })
     }
 
-    /// Takes apart up to `rows` rows of what was put apart, or one index; tells how many commits that were, or `None` when
-    /// nothing is left.
+    /// Takes apart up to `rows` rows of what was put apart, or one index; tells how many rows of commits that were, or
+    /// `None` when nothing is left.
     pub(crate) fn take_apart(&mut self, rows: usize) -> Result<Option<u64>> {
         let path = &self.path;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
@@ -179,14 +181,14 @@ mod tests {
             assert!(index.tag(&one.brief.id, "name", "value").unwrap());
         }
         // 300 was not known when it was told what stays.
-        assert!(index.put_apart(&[7], 299).unwrap());
+        assert_eq!(index.put_apart(&[7], 299).unwrap(), Some(302));
         assert_eq!(numbers(&index), (300..=600).rev().chain([7]).collect::<Vec<_>>());
         assert_eq!(index.totals().unwrap().commits, 302);
         // One at a time; meanwhile the store is used.
-        assert!(!index.put_apart(&[], 600).unwrap());
+        assert_eq!(index.put_apart(&[], 600).unwrap(), None);
         index.insert(vec![new(1000, b"late")]).unwrap();
         assert_eq!(take_all_apart(&mut index, 50).0, 600);
-        assert!(index.put_apart(&[7, 300, 600], 600).unwrap());
+        assert_eq!(index.put_apart(&[7, 300, 600], 600).unwrap(), Some(4));
         assert_eq!(take_all_apart(&mut index, 100_000).0, 303);
         assert_eq!(numbers(&index), [601, 600, 300, 7]);
         for one in kept {
@@ -209,7 +211,7 @@ mod tests {
         let path = directory.path().join("meta.db");
         let mut index = filled(directory.path(), 3000);
         let before = std::fs::metadata(&path).unwrap().len();
-        assert!(index.put_apart(&[], 3000).unwrap());
+        assert_eq!(index.put_apart(&[], 3000).unwrap(), Some(0));
         let (commits, steps) = take_all_apart(&mut index, 100);
         assert_eq!(commits, 3000);
         // No step does much at once: three tables of 3000 rows, and what has none.
@@ -230,7 +232,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("meta.db");
         let mut index = filled(directory.path(), 200);
-        assert!(index.put_apart(&[5], 200).unwrap());
+        assert_eq!(index.put_apart(&[5], 200).unwrap(), Some(1));
         index.take_apart(10).unwrap();
         drop(index);
         let mut index = Index::open(&path, false, false, false).unwrap().unwrap();
