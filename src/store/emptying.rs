@@ -56,7 +56,7 @@ impl ExclusiveStore<'_> {
                 return Ok(false);
             }
             // Those of what stays too: they may answer with what goes. While the lock is held nobody makes one anew.
-            let rest = hot_keys(layout, |key| Some(key))?;
+            let rest = hot_keys(layout, Some)?;
             let part = rest.get(..MOST_ENTRIES).unwrap_or(&rest);
             on_all_cores(part, |key| flat::remove(layout, Area::Keys, &key.0))?;
             attempts += 1;

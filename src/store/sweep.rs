@@ -162,14 +162,12 @@ impl ExclusiveStore<'_> {
     pub(super) fn prune(&self, roots: &Roots) -> Result<()> {
         for table in [Pointing::Products, Pointing::Edges] {
             let mut after = None;
-            loop {
+            // With the lock held, which goes to others in turn: who waits for the database alone may wait for all steps.
+            self.in_batches(|_proof, _| {
                 let is_gone = |sequence| roots.is_gone(sequence);
                 after = self.store.with_index(|index| index.prune(table, after, is_gone))?;
-                if after.is_none() {
-                    break;
-                }
-                self.store.bound_log()?;
-            }
+                Ok(after.is_some())
+            })?;
         }
         Ok(())
     }

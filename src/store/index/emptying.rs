@@ -8,7 +8,7 @@ use super::schema::statements_of_tables;
 use super::{Index, failed};
 use crate::error::Result;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
 
 /// What stands before the name of a table that was put apart.
 const APART: &str = "gone_";
@@ -116,19 +116,15 @@ fn take_some(transaction: &Transaction<'_>, rows: usize) -> rusqlite::Result<Opt
             (0..columns).map(|column| row.get(column)).collect()
         })
         .optional()?;
-    let gone = match last {
-        Some(last) => {
-            let marks = vec!["?"; columns].join(", ");
-            let sql = format!("DELETE FROM {whole} WHERE ({key}) <= ({marks})");
-            transaction.prepare_cached(&sql)?.execute(params_from_iter(last))?
-        }
-        None => {
-            let count: i64 =
-                transaction
-                    .query_row(&format!("SELECT count(*) FROM {whole}"), params![], |row| row.get(0))?;
-            transaction.execute(&format!("DROP TABLE {whole}"), [])?;
-            usize::try_from(count).unwrap_or(0)
-        }
+    let gone = if let Some(last) = last {
+        let marks = vec!["?"; columns].join(", ");
+        let sql = format!("DELETE FROM {whole} WHERE ({key}) <= ({marks})");
+        transaction.prepare_cached(&sql)?.execute(params_from_iter(last))?
+    } else {
+        let count = format!("SELECT count(*) FROM {whole}");
+        let count: i64 = transaction.query_row(&count, [], |row| row.get(0))?;
+        transaction.execute(&format!("DROP TABLE {whole}"), [])?;
+        usize::try_from(count).unwrap_or(0)
     };
     Ok(Some(if *own == "commits" { gone as u64 } else { 0 }))
 }

@@ -175,8 +175,8 @@ pub(crate) enum Pointing {
 }
 
 /// Rows of which one step of pruning looks at the digests, and rows that it removes.
-const LOOKED_AT: usize = 50_000;
-const PRUNED: usize = 4096;
+const LOOKED_AT: usize = 20_000;
+const PRUNED: usize = 2048;
 
 impl Pointing {
     const fn selection(self) -> &'static str {
