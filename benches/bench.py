@@ -72,6 +72,7 @@ class Bench:
         self.ran = set()
         self.failed = False
         self.lines = []
+        self.points = []  # series, size, milliseconds of the processor: what is measured once
         self.begun = time.monotonic()
 
     def make(self, name):

@@ -1,5 +1,5 @@
 """Compares: sets each scenario up, has `measure` run its cases in turn, proves that each hit was one, and prints the
-table. Started by compare.sh, which builds what is measured. What is measured is in scenarios.py and
+table. Started by compare.sh, which builds what is measured. What is measured is in scenarios.py, stores.py and
 watching.py, beside what else in peers.py.
 """
 
@@ -13,11 +13,12 @@ from pathlib import Path
 from statistics import median
 
 import scenarios
+import stores
 import watching
 from bench import Bench
 from peers import Peers
 
-SCENARIOS = scenarios.SCENARIOS | {"S10": watching.s10, "S8": scenarios.s8}
+SCENARIOS = scenarios.SCENARIOS | {"S10": watching.s10, "S8": stores.s8}
 
 
 def table(scenario, samples):
@@ -91,8 +92,11 @@ def main():
             lines += table(scenario, samples)
             tell([*lines, *[""] * bool(scenario.notes), *(f"* {note}" for note in scenario.notes)])
             for case in filter(lambda case: points and case.point, scenario.cases):
-                taken = median(sample[0] for sample in samples[case.name]) * 1000
+                taken = median(sample[1] for sample in samples[case.name]) * 1000
                 print(*case.point, f"{taken:.3f}", sep="\t", file=points, flush=True)
+        for *point, cost in bench.points if points else []:
+            print(*point, f"{cost:.3f}", sep="\t", file=points, flush=True)
+        bench.points = []
         if bench.lines:
             tell(["", *(f"* {line}" for line in bench.lines)])
             bench.lines = []

@@ -8,7 +8,8 @@
 # peers. --full takes the large sizes (100,000 files, 1,000,000 commits). Peers come from PATH and from target/peers
 # (benches/install-peers.sh).
 # BENCH_DIR says on which file system to work; it is emptied. BENCH_CASHET, BENCH_LIMITS and BENCH_FILL name programs
-# that are built already.
+# that are built already. BENCH_STORES names a directory where filled stores are kept from one comparison to the next: gc is then
+# measured on copies.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset RUSTFLAGS

@@ -216,37 +216,6 @@ def s7(bench):
     yield Scenario("S7 miss, 1 GiB of output", "≤ 1.25 × cp of it, beyond the command", cases, base="cp", rounds=7)
 
 
-def s8(bench):
-    """Stores that are full."""
-    counts = (1_000, 100_000, 1_000_000) if bench.options.full else (1_000, 100_000)
-    stores, calls = {}, {}
-    for count in counts:
-        here = bench.project("s8")
-        store = bench.work / f"store-{count}"
-        begun = time.monotonic()
-        subprocess.run([bench.options.fill, str(store), str(count)], check=True, stdout=subprocess.DEVNULL)
-        bench.lines.append(f"a store with {count:,} commits was filled in {time.monotonic() - begun:.1f} s")
-        (here / "answer").write_text("answer\n")
-        bench.job("job", "cat answer")
-        stores[count] = store
-        calls[count] = bench.cashet("--store", str(store), "-i", "answer", "--trace", "off", "--", "./job")
-    small, large = f"hit, {counts[0]:,} commits", f"hit, {counts[-1]:,} commits"
-    cases = [Case(f"hit, {count:,} commits", calls[count], point=("hit in a full store", count)) for count in counts]
-    yield Scenario(f"S8 hit in a full store", "≤ 1.1 × hit at 1,000", cases, base=small)
-    cashet = bench.options.cashet
-    for count in counts:
-        store = ["--store", str(stores[count])]
-        listing = Case("log -n 20", [cashet, *store, "log", "-n", "20"], hit=False, point=("log -n 20", count))
-        numbers = Case("stats", [cashet, *store, "stats"], hit=False, point=("stats", count))
-        cases = [bench.floor(here / "answer"), listing, numbers]
-        yield Scenario(f"S8 reading a store with {count:,} commits", "≤ 8 × floor", cases, rounds=20)
-    for count in counts:
-        begun = time.monotonic()
-        subprocess.run([cashet, "--store", str(stores[count]), "gc", "--older-than", "0s"], check=True, capture_output=True)
-        bench.lines.append(f"gc of all {count:,} commits: {time.monotonic() - begun:.2f} s (must: ≤ 5 s at 1,000,000)")
-        shutil.rmtree(stores[count], ignore_errors=True)
-
-
 def s9(bench):
     """Many calls at once."""
     here = bench.project("s9")

@@ -16,6 +16,9 @@ use crate::ui::{commits, human, message};
 /// So many commits are listed one by one before they are dropped; `--dry-run` lists all.
 const LISTED: usize = 100;
 
+/// So many rows of the list are aligned together.
+const PART: usize = 1000;
+
 /// Arguments of `gc`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
@@ -101,13 +104,17 @@ fn show(opened: &Opened, plan: &Plan, listed: usize, page: &mut Page<'_>) -> Res
                 human::size(found.bytes).into(),
                 commits::command(&found.commit).into(),
             ]);
+            if table.pending() >= PART {
+                let text = table.render_part(&page.look);
+                page.write(&text)?;
+            }
         }
         Ok(())
     };
     add(&plan.remove, "remove")?;
     add(&plan.evict, "evict")?;
     if !table.is_empty() {
-        let text = table.render(&page.look);
+        let text = table.render_part(&page.look);
         page.write(&text)?;
     }
     let more =

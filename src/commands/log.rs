@@ -116,9 +116,12 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
             listing.push_line(&entry, &page.look);
         } else {
             listing.push(&entry, &page.look);
+            if let Some(part) = listing.full_part(&page.look) {
+                page.write(&part)?;
+            }
         }
     }
-    let rendered = if args.graph { listing.graph(&page.look) } else { listing.table(&page.look) };
+    let rendered = if args.graph { listing.graph(&page.look) } else { listing.rest(&page.look) };
     page.write(&rendered)?;
     if !listed && !args.json {
         let any =

@@ -25,6 +25,9 @@ const LONGEST_HOLD: Duration = Duration::from_millis(40);
 /// How long the database's log may become before it is written back.
 const LONGEST_LOG: u64 = 128 << 20;
 
+/// So many commits are removed without a look at everything that could point to them.
+const FEW: usize = 100;
+
 /// Lock files that are looked at between two looks at the clock.
 const FILES_AT_ONCE: usize = 256;
 
@@ -90,18 +93,25 @@ impl ExclusiveStore<'_> {
     /// # Errors
     /// When something cannot be read or deleted; what was deleted by then is whole in itself.
     pub fn remove(&self, ids: &[CommitId], progress: OnProgress<'_>) -> Result<Dropped> {
-        let mut blobs = HashSet::new();
+        let (mut blobs, mut products) = (HashSet::new(), Vec::new());
         for id in ids {
-            let found = self.store.with_index(|index| index.commit(id))?;
-            blobs.extend(found.into_iter().flat_map(|listed| listed.brief.blobs));
+            let Some(listed) = self.store.with_index(|index| index.commit(id))? else { continue };
+            products.extend(listed.brief.blobs.iter().map(|blob| (blob.0, listed.brief.sequence)));
+            blobs.extend(listed.brief.blobs);
         }
         let mut dropped = Dropped::default();
         self.remove_ids(ids, &mut dropped, progress)?;
-        let mut roots = self.roots()?;
+        let few = ids.len() <= FEW;
+        let mut roots = if few { self.roots_among(&blobs)? } else { self.roots()? };
         let files: Vec<Stored> = blobs.iter().flat_map(|blob| self.files_of(blob)).collect();
         self.drop_blobs(files, &mut roots, &mut dropped)?;
         self.store.with_index(|index| index.lose_blobs(dropped.blobs, dropped.bytes))?;
-        self.prune(&roots)?;
+        if few {
+            // What else points to them means nothing, and goes with the next collection, which looks at all that points.
+            self.store.with_index(|index| index.remove_pointers(&products))?;
+        } else {
+            self.prune(&roots)?;
+        }
         Ok(dropped)
     }
 

@@ -4,13 +4,12 @@
 //! the name that the file should have, and the payload: a file under another's name does not verify.
 //! Knows nothing of what the payload says.
 
-use super::layout::{Layout, is_former_fan, new_temporary, rename_into_place};
+use super::layout::{Layout, is_former_fan, new_temporary, rename_into_place, rename_to_free_name};
 use crate::digest::{DIGEST_LENGTH, Digest, Hasher};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use tempfile::TempPath;
 
 /// What a flat file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +109,9 @@ pub(crate) fn write(layout: &Layout, area: Area, name: &Digest, payload: &[u8]) 
     rename_into_place(file.into_temp_path(), &layout.hot(area.directory(), name)).map(|_| ())
 }
 
-/// The same by the key's lock file: what it is written to then gets the flat file's name, which saves making a file, the
-/// dearest part of it. To be the last deed under the lock, since whoever comes next makes a lock file of his own.
+/// The same by the key's lock file, where there is no flat file yet: what the lock file is written to then gets the flat
+/// file's name, which saves making a file, the dearest part of it. To be the last deed under the lock, since whoever comes
+/// next makes a lock file of his own.
 pub(crate) fn write_last(
     layout: &Layout,
     area: Area,
@@ -119,21 +119,23 @@ pub(crate) fn write_last(
     payload: &[u8],
     lock: &File,
 ) -> io::Result<()> {
-    let path = layout.lock(&name.to_hex());
+    let (path, target) = (layout.lock(&name.to_hex()), layout.hot(area.directory(), name));
     let ours = lock.metadata()?;
     let is_named =
         fs::symlink_metadata(&path).is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino()));
-    if !is_named {
+    // What is there would have to give way, and whichever of its names it then had for a moment, somebody could take it for
+    // the lock.
+    if !is_named || fs::symlink_metadata(&target).is_ok() {
         return write(layout, area, name, payload);
     }
     // Its length is how often the key was given up.
     let written = if ours.len() == 0 { Ok(()) } else { lock.set_len(0) }
         .and_then(|()| lock.write_all_at(&whole(area, name, payload), 0));
-    if written.is_err() {
-        let _ = lock.set_len(ours.len());
-        return written;
+    if written.and_then(|()| rename_to_free_name(&path, &target)).is_ok() {
+        return Ok(());
     }
-    rename_into_place(TempPath::try_from_path(path)?, &layout.hot(area.directory(), name)).map(|_| ())
+    let _ = lock.set_len(ours.len());
+    write(layout, area, name, payload)
 }
 
 /// All bytes of a flat file.
@@ -193,20 +195,26 @@ mod tests {
         fs::create_dir(layout.locks()).unwrap();
         let open =
             || File::options().read(true).write(true).create(true).truncate(false).open(&lock).unwrap();
-        // Alone, with a count in it, and in place of an older one.
-        for (count, payload) in [(0, &b"first"[..]), (9000, b"second"), (1, b"third")] {
+        // Alone, and with a count in it; in place of an older one it stays what it is.
+        for (count, payload, is_first) in
+            [(0, &b"first"[..], true), (9000, b"second", true), (7, b"third", false), (0, b"fourth", false)]
+        {
+            if is_first {
+                remove(&layout, Area::Keys, &name).unwrap();
+            }
             let file = open();
             file.set_len(count).unwrap();
             write_last(&layout, Area::Keys, &name, payload, &file).unwrap();
             assert_eq!(read(&layout, Area::Keys, &name).as_deref(), Some(payload));
-            assert!(!lock.exists());
+            assert_eq!(lock.exists(), !is_first);
+            assert!(is_first || file.metadata().unwrap().len() == count);
         }
         // The name is another's by now: his file stays as it is.
         let ours = open();
         fs::remove_file(&lock).unwrap();
         let his = open();
-        write_last(&layout, Area::Keys, &name, b"fourth", &ours).unwrap();
-        assert_eq!(read(&layout, Area::Keys, &name).as_deref(), Some(&b"fourth"[..]));
+        write_last(&layout, Area::Keys, &name, b"fifth", &ours).unwrap();
+        assert_eq!(read(&layout, Area::Keys, &name).as_deref(), Some(&b"fifth"[..]));
         assert_eq!(fs::metadata(&lock).unwrap().ino(), his.metadata().unwrap().ino());
         assert_eq!(his.metadata().unwrap().len(), 0);
     }

@@ -3,6 +3,7 @@
 
 use super::blobs::{Blobs, SMALL, Stored};
 use super::clock::{Clock, DAY};
+use super::emptying::is_almost_all;
 use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
 use super::index::State;
 use super::leftovers;
@@ -25,9 +26,6 @@ const TRIM_PAUSE: u64 = 600_000_000_000;
 
 /// Directories of blobs that are looked through at once.
 const FANS_AT_ONCE: usize = 64;
-
-/// Pages of the database that are given back in one transaction.
-const PAGES_AT_ONCE: u32 = 4000;
 
 impl LocalStore {
     /// What `policy` would drop at the time `now`. Ages are counted to a time that is believed: a clock that jumped
@@ -113,6 +111,8 @@ impl ExclusiveStore<'_> {
         }
         let reference = store.look_at_time(now)?.reference(now);
         store.with_index(|index| index.widen())?;
+        // What a collection that died has left.
+        self.take_apart(0, &mut Dropped::default(), &mut |_| {})?;
         let mut roots = self.carry_out(plan, &mut dropped, progress)?;
         self.drop_hot(&mut roots, Timestamp(reference.0.saturating_sub(DEFAULT_AGE)))?;
         let (mut blobs, mut stored_bytes) = (0, 0);
@@ -143,9 +143,7 @@ impl ExclusiveStore<'_> {
         store.with_index(|index| index.forget_missed(old))?;
         self.prune(&roots)?;
         store.with_index(|index| index.set_right(roots.drift(), blobs, stored_bytes))?;
-        while store.with_index(|index| index.shrink(PAGES_AT_ONCE))? {
-            store.bound_log()?;
-        }
+        self.shrink()?;
         store.with_index(|index| index.checkpoint())?;
         Ok(dropped)
     }
@@ -154,7 +152,13 @@ impl ExclusiveStore<'_> {
     fn carry_out(&self, plan: &Plan, dropped: &mut Dropped, progress: OnProgress<'_>) -> Result<Roots> {
         let made = plan.as_made().filter(|(_, roots)| roots.are_of(self.store));
         let mut as_planned = made.is_some();
-        if let Some((named, _)) = made {
+        if let Some((named, planned)) = made {
+            if is_almost_all(named.len(), planned)
+                && let Some(roots) = self.empty(named.len(), planned.clone(), dropped, progress)?
+            {
+                self.mark_rows(&plan.evict, State::EVICTED, dropped, progress)?;
+                return Ok(roots);
+            }
             as_planned &= self.remove_rows(named, dropped, progress)?;
         } else {
             self.remove_ids(&plan.remove, dropped, progress)?;

@@ -302,6 +302,25 @@ pub(crate) fn rename_into_place(file: tempfile::TempPath, path: &Path) -> io::Re
     Ok(false)
 }
 
+/// Gives a file a name that nothing has, where the system can; the directory is made if it is missing.
+#[cfg(target_os = "linux")]
+pub(crate) fn rename_to_free_name(file: &Path, path: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let rename = || renameat_with(CWD, file, CWD, path, RenameFlags::NOREPLACE).map_err(io::Error::from);
+    match (rename(), path.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::DirBuilder::new().mode(0o700).recursive(true).create(parent)?;
+            rename()
+        }
+        (other, _) => other,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn rename_to_free_name(_file: &Path, _path: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Lets two files change their names, if they are files and the system can. Where one is renamed over another, ext4 begins
 /// to write the new one to the disk before it returns; what proves itself needs no such care.
 #[cfg(target_os = "linux")]

@@ -8,6 +8,7 @@ mod blobs;
 mod bulk;
 mod clock;
 mod database;
+mod emptying;
 mod events;
 mod exclusive;
 mod flat;

@@ -56,6 +56,16 @@ impl Roots {
         store.database_identity().is_ok_and(|found| found == self.database)
     }
 
+    /// The numbers of the commits that are there, and the last one that could be.
+    pub(super) fn present(&self) -> (&[i64], i64) {
+        (&self.sequences, self.after)
+    }
+
+    /// The totals were counted anew.
+    pub(super) fn totals_are_right(&mut self) {
+        self.drift = Drift::default();
+    }
+
     pub(super) const fn drift(&self) -> Drift {
         self.drift
     }
@@ -130,6 +140,16 @@ impl ExclusiveStore<'_> {
             sequences.push(commit.sequence);
         })?;
         Ok(Roots { blobs, keys, sequences, ..roots }.sorted())
+    }
+
+    /// Which of `blobs` the rows need now; says nothing of others, nor of keys.
+    pub(super) fn roots_among(&self, blobs: &HashSet<BlobId>) -> Result<Roots> {
+        let wanted: HashSet<Short> = blobs.iter().map(Short::of).collect();
+        let mut needed = Vec::new();
+        let roots = self.store.survey_each(|commit| {
+            needed.extend(commit.blobs.into_iter().filter(|blob| wanted.contains(blob)));
+        })?;
+        Ok(Roots { blobs: needed, ..roots }.sorted())
     }
 
     /// Adds what was recorded or put in place since; true for as long as the lock is held.

@@ -135,13 +135,19 @@ impl ExclusiveStore<'_> {
     /// Deletes hot entries of keys that have no commit any more, and captures that are older than `oldest`.
     pub(super) fn drop_hot(&self, roots: &mut Roots, oldest: Timestamp) -> Result<()> {
         let layout = self.store.layout();
-        let known: &Roots = roots;
-        let keys =
-            in_fans(layout, Area::Keys, |digest, _| (!known.has_key(&Key(digest))).then_some(Key(digest)))?;
         let captures = in_fans(layout, Area::Captures, |digest, path| {
             modified(path).is_some_and(|time| time < oldest).then_some(digest)
         })?;
-        let mut keys = VecDeque::from(keys);
+        self.drop_hot_keys(roots)?;
+        on_all_cores(&captures, |capture| flat::remove(layout, Area::Captures, capture))?;
+        flat::remove_former(layout)
+    }
+
+    /// Deletes hot entries of keys that have no commit any more.
+    pub(super) fn drop_hot_keys(&self, roots: &mut Roots) -> Result<()> {
+        let layout = self.store.layout();
+        let known: &Roots = roots;
+        let mut keys = VecDeque::from(hot_keys(layout, |key| (!known.has_key(&key)).then_some(key))?);
         self.in_batches(|proof, first| {
             if first {
                 self.refresh(roots, proof)?;
@@ -150,23 +156,19 @@ impl ExclusiveStore<'_> {
             let part: Vec<Key> = part.filter(|key| !roots.has_key(key)).collect();
             on_all_cores(&part, |key| flat::remove(layout, Area::Keys, &key.0))?;
             Ok(!keys.is_empty())
-        })?;
-        on_all_cores(&captures, |capture| flat::remove(layout, Area::Captures, capture))?;
-        flat::remove_former(layout)
+        })
     }
 
     /// Removes what points to commits that are gone.
     pub(super) fn prune(&self, roots: &Roots) -> Result<()> {
         for table in [Pointing::Products, Pointing::Edges] {
             let mut after = None;
-            loop {
+            // With the lock held, which goes to others in turn: who waits for the database alone may wait for all steps.
+            self.in_batches(|_proof, _| {
                 let is_gone = |sequence| roots.is_gone(sequence);
                 after = self.store.with_index(|index| index.prune(table, after, is_gone))?;
-                if after.is_none() {
-                    break;
-                }
-                self.store.bound_log()?;
-            }
+                Ok(after.is_some())
+            })?;
         }
         Ok(())
     }
@@ -192,6 +194,11 @@ fn remove_some(index: &mut Index, layout: &Layout, named: &[Named]) -> Result<(u
         unlinked.and(deleted)
     })?;
     Ok((removal.commit()?, as_named))
+}
+
+/// Of the keys that have a hot entry those that `wanted` lets through.
+pub(super) fn hot_keys(layout: &Layout, wanted: impl Fn(Key) -> Option<Key> + Sync) -> Result<Vec<Key>> {
+    in_fans(layout, Area::Keys, |digest, _| wanted(Key(digest)))
 }
 
 /// What `one` makes of every flat file of an area whose name could be right.

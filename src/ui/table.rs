@@ -93,13 +93,18 @@ pub struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
     headed: bool,
+    /// How wide the cells of rows were that were rendered already, by column.
+    earlier: Vec<usize>,
+    /// Which columns those showed.
+    shown: Option<Vec<bool>>,
 }
 
 impl Table {
     /// A table with headings and no rows yet.
     #[must_use]
     pub fn new(columns: impl IntoIterator<Item = Column>) -> Self {
-        Self { columns: columns.into_iter().collect(), rows: Vec::new(), headed: true }
+        let columns: Vec<Column> = columns.into_iter().collect();
+        Self { earlier: vec![0; columns.len()], columns, rows: Vec::new(), headed: true, shown: None }
     }
 
     /// The same without the line of headings.
@@ -115,6 +120,12 @@ impl Table {
         self
     }
 
+    /// How many rows there are that were not rendered yet.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -125,14 +136,30 @@ impl Table {
     #[must_use]
     pub fn render(&self, look: &Look) -> String {
         let widths = self.widths(look.width);
+        self.lines(&widths, self.headed, look)
+    }
+
+    /// The rows since the last part as lines; they are forgotten, so that a long table takes no memory. What comes later is
+    /// aligned with them as far as it fits. Headings come first, and again where other columns are shown.
+    pub fn render_part(&mut self, look: &Look) -> String {
+        let widths = self.widths(look.width);
+        let shown: Vec<bool> = widths.iter().map(Option::is_some).collect();
+        let text = self.lines(&widths, self.headed && self.shown.as_ref() != Some(&shown), look);
+        self.earlier = (0..self.columns.len()).map(|place| self.widest(place)).collect();
+        self.shown = Some(shown);
+        self.rows.clear();
+        text
+    }
+
+    fn lines(&self, widths: &[Option<usize>], headed: bool, look: &Look) -> String {
         let mut text = String::new();
-        if self.headed {
+        if headed {
             let headings: Vec<Cell> =
                 self.columns.iter().map(|column| Cell::new(column.heading, Role::Faint)).collect();
-            self.render_row(&headings, &widths, look, &mut text);
+            self.render_row(&headings, widths, look, &mut text);
         }
         for row in &self.rows {
-            self.render_row(row, &widths, look, &mut text);
+            self.render_row(row, widths, look, &mut text);
         }
         text
     }
@@ -192,10 +219,16 @@ impl Table {
 
     /// The widest cell of a column; `None` where all are empty.
     fn natural(&self, place: usize) -> Option<usize> {
-        let cells = self.rows.iter().filter_map(|row| row.get(place));
-        let widest = cells.map(|cell| columns(&cell.text)).max().unwrap_or(0);
+        let widest = self.widest(place);
         let heading = self.columns.get(place).filter(|_| self.headed);
         (widest > 0).then(|| widest.max(heading.map_or(0, |column| columns(column.heading))))
+    }
+
+    /// How wide the widest cell of a column is, those included that were rendered already.
+    fn widest(&self, place: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(place));
+        let earlier = self.earlier.get(place).copied().unwrap_or(0);
+        cells.map(|cell| columns(&cell.text)).max().unwrap_or(0).max(earlier)
     }
 
     /// Takes `excess` columns from those that may be cut, always from the widest. Does nothing and says so if
@@ -277,6 +310,28 @@ mod tests {
                 assert_eq!(line, line.trim_end());
             }
         }
+    }
+
+    #[test]
+    fn a_long_table_comes_in_parts() {
+        let mut table = Table::new([Column::left("HASH"), Column::left("COMMAND"), Column::left("TAGS")]);
+        table.row(["3f2a9c".into(), "python3 train.py".into(), "".into()]);
+        table.row(["8b1177".into(), "sort".into(), "".into()]);
+        assert_eq!(table.pending(), 2);
+        let mut text = table.render_part(&look(60));
+        assert!(table.is_empty());
+        table.row(["8b1178".into(), "cat".into(), "".into()]);
+        text += &table.render_part(&look(60));
+        table.row(["8b1179".into(), "ls".into(), "keep".into()]);
+        text += &table.render_part(&look(60));
+        insta::assert_snapshot!(text, @r"
+        HASH    COMMAND
+        3f2a9c  python3 train.py
+        8b1177  sort
+        8b1178  cat
+        HASH    COMMAND           TAGS
+        8b1179  ls                keep
+        ");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! what programs read, and how calls fail.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stdout, reason = "a measurement is to be read")]
 #![expect(
     clippy::indexing_slicing,
     clippy::string_slice,

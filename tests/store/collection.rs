@@ -269,3 +269,55 @@ fn everything_may_go_at_once() {
     assert_eq!(store.stats().unwrap().stored_bytes, 0);
     assert!(fs::metadata(place.path.join("meta.db")).unwrap().len() < 200_000);
 }
+
+#[test]
+fn what_stays_when_almost_everything_goes_answers_and_nothing_else_does() {
+    let place = Place::new();
+    let store = place.open();
+    let gone: Vec<Run> = (0..200).map(|n| Run::new(&format!("{n}"))).collect();
+    for run in &gone {
+        run.record(&store);
+    }
+    let mut kept = Run::new("kept");
+    kept.files = vec![("model", noise(10_000, 1))];
+    let (tags, consumed) =
+        (vec![("keep".to_owned(), "yes".to_owned())], kept.draft(&store).commit.stdout.blob.0);
+    kept.tags.clone_from(&tags);
+    let kept_id = kept.record(&store);
+    // One key, of which one commit goes and the other stays.
+    let shared = Run { stdout: b"old\n".to_vec(), ..Run::new("shared") };
+    shared.record(&store);
+    let fresh =
+        Run { stdout: b"new\n".to_vec(), started: later(9), consumed: vec![consumed], ..Run::new("shared") };
+    let fresh_id = fresh.record(&store);
+    assert_eq!(shared.find(&store).len(), 2);
+    let policy = Policy { older_than: Some(5 * DAY), max_size: None, replaced: None };
+    let plan = store.plan(&policy, later(10)).unwrap();
+    assert_eq!(plan.remove.len(), 201);
+    // Recorded, and looked up, by another process after the plan was made.
+    let (late, other) = (Run { started: later(10), ..Run::new("late") }, place.open());
+    let late_id = late.record(&other);
+    assert!(gone[7].replay(&other).is_some());
+    let dropped = store.exclusive().unwrap().apply(&plan, later(10), true, &mut |_| {}).unwrap();
+    assert_eq!((dropped.commits, dropped.blobs), (201, 201));
+    assert_eq!(ids(&store), [late_id, fresh_id, kept_id]);
+    for store in [&store, &other, &place.open()] {
+        assert_eq!(store.stats().unwrap().commits, 3);
+        assert!(gone.iter().all(|run| run.find(store).is_empty()));
+        assert_eq!(shared.find(store).len(), 1);
+        assert_eq!(shared.replay(store).unwrap().0, b"new\n");
+        assert_eq!(kept.replay(store).unwrap().1, [noise(10_000, 1)]);
+        assert_eq!(late.replay(store).unwrap().0, late.stdout);
+        assert_eq!(store.row(&kept_id).unwrap().unwrap().tags, tags);
+        assert_eq!(store.consumers(&consumed).unwrap(), [fresh_id]);
+        assert_eq!(store.producers(&consumed).unwrap()[0].0, kept_id);
+    }
+    let again = Run::new("again").record(&other);
+    assert_eq!(ids(&store)[0], again);
+    assert!(place.open().check(false, &mut |_| {}).unwrap().damage.is_empty());
+    // And once more, now that the indexes have other names.
+    let (plan, _) = collect(&store, 0, Timestamp(later(10).0 + DAY / 2));
+    assert_eq!(plan.remove.len(), 3);
+    assert_eq!(ids(&store), [kept_id]);
+    assert!(place.open().check(false, &mut |_| {}).unwrap().damage.is_empty());
+}

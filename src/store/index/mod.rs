@@ -4,6 +4,7 @@
 //! (hits, last use, totals) are numbers without proof. Knows nothing of compression of blobs or of folders.
 
 mod check;
+mod emptying;
 mod query;
 mod record;
 mod schema;

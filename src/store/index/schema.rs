@@ -175,6 +175,17 @@ fn migrate(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Result
     transaction.commit()
 }
 
+/// Of each table and index of a new database the table, its own name, and the statement that makes it.
+pub(super) fn statements_of_tables() -> rusqlite::Result<Vec<(String, String, String)>> {
+    let mut connection = Connection::open_in_memory()?;
+    migrate(&mut connection, MIGRATIONS)?;
+    // Tables before their indexes.
+    let sql = "SELECT tbl_name, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name";
+    let mut query = connection.prepare(sql)?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
+}
+
 fn log_is_empty(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");

@@ -150,6 +150,18 @@ impl Index {
     }
 }
 
+impl Index {
+    /// Removes those of `pointers` that point from a product to a commit that is gone.
+    pub(crate) fn remove_pointers(&mut self, pointers: &[Pointer]) -> Result<()> {
+        self.writing(|transaction| {
+            let mut delete = transaction.prepare_cached(Pointing::Products.deletion())?;
+            pointers.iter().try_for_each(|(digest, sequence)| {
+                delete.execute(params![digest.as_bytes(), sequence]).map(|_| ())
+            })
+        })
+    }
+}
+
 /// A digest and the number of the commit that made it or needed it.
 pub(crate) type Pointer = (Digest, i64);
 
@@ -163,8 +175,8 @@ pub(crate) enum Pointing {
 }
 
 /// Rows of which one step of pruning looks at the digests, and rows that it removes.
-const LOOKED_AT: usize = 50_000;
-const PRUNED: usize = 4096;
+const LOOKED_AT: usize = 20_000;
+const PRUNED: usize = 2048;
 
 impl Pointing {
     const fn selection(self) -> &'static str {

@@ -11,7 +11,7 @@ use crate::record::{
 use std::time::Instant;
 
 /// A database of `count` commits: 100 functions, ten commits to a lineage.
-fn filled(directory: &std::path::Path, count: u64) -> Index {
+pub(super) fn filled(directory: &std::path::Path, count: u64) -> Index {
     let mut index = Index::open(&directory.join("meta.db"), false, false, true).unwrap().unwrap();
     let numbers: Vec<u64> = (0..count).collect();
     for part in numbers.chunks(1000) {
@@ -24,7 +24,7 @@ fn filled(directory: &std::path::Path, count: u64) -> Index {
     index
 }
 
-fn new(n: u64, manifest: &[u8]) -> NewCommit<'_> {
+pub(super) fn new(n: u64, manifest: &[u8]) -> NewCommit<'_> {
     let stdout = Content { blob: BlobId(Digest::of(&n.to_le_bytes())), size: 10 };
     let commit = Commit {
         key: Key(Digest::of(manifest)),

@@ -5,6 +5,9 @@ use crate::error::Result;
 use crate::record::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+/// Pages that one transaction may move so that the file can be cut.
+const MOST_MOVED: i64 = 1024;
+
 impl Index {
     /// Deletes rows by their sequence numbers.
     pub(crate) fn delete_untrue(&mut self, sequences: &[i64]) -> Result<()> {
@@ -30,17 +33,38 @@ impl Index {
         self.writing(|transaction| transaction.execute("UPDATE totals SET trimmed = ?1", [now.0]).map(|_| ()))
     }
 
-    /// Gives up to `pages` free pages back to the file system; tells whether there were any.
-    pub(crate) fn shrink(&self, pages: u32) -> Result<bool> {
+    /// Gives up to `pages` free pages back to the file system; tells whether there are more. Where almost all of the file is
+    /// free, all of it goes at once: SQLite looks for each page that it gives back by itself in the list of those that
+    /// are free, which takes the longer the longer that is.
+    pub(crate) fn shrink(&mut self, pages: u32) -> Result<bool> {
+        let number = |name| {
+            self.reading(|connection| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)))
+        };
+        let (free, all) = (number("freelist_count")?, number("page_count")?);
+        if free == 0 {
+            return Ok(false);
+        }
+        if all.saturating_sub(free) <= MOST_MOVED {
+            self.shrink_at_once()?;
+            return Ok(false);
+        }
         self.reading(|connection| {
-            let free: i64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-            if free > 0 {
-                let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
-                let mut rows = statement.query([])?;
-                while rows.next()?.is_some() {}
-            }
+            let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
             Ok(free > i64::from(pages))
         })
+    }
+
+    /// Gives all free pages back when the transaction ends, which moves the others to the front of the file.
+    fn shrink_at_once(&mut self) -> Result<()> {
+        let shrunk = self.writing(|transaction| {
+            transaction.pragma_update(None, "auto_vacuum", "FULL")?;
+            transaction.execute("UPDATE totals SET one = one", []).map(|_| ())
+        });
+        // Whatever became of it: no other transaction is to do so.
+        let usual = self.writing(|transaction| transaction.pragma_update(None, "auto_vacuum", "INCREMENTAL"));
+        shrunk.and(usual)
     }
 
     /// Writes the log into the database and cuts it, as far as nobody is reading.

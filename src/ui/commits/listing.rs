@@ -11,6 +11,9 @@ use crate::ui::table::{Cell, Column, Table};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+/// So many rows of a table are aligned together.
+const PART: usize = 1000;
+
 /// A commit of a drawing.
 #[derive(Debug)]
 struct Line {
@@ -78,6 +81,16 @@ impl Listing {
             command: command(entry.commit),
             status: entry.status(),
         });
+    }
+
+    /// What of the table there is to be shown now: a part that is full.
+    pub fn full_part(&mut self, look: &Look) -> Option<String> {
+        (self.table.pending() >= PART).then(|| self.table.render_part(look))
+    }
+
+    /// The rest of the table.
+    pub fn rest(&mut self, look: &Look) -> String {
+        if self.table.is_empty() { String::new() } else { self.table.render_part(look) }
     }
 
     /// The table.
