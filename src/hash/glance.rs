@@ -263,8 +263,7 @@ mod tests {
         let settled = |facts: &[(Observation, Option<Evidence>)]| -> Vec<bool> {
             let mut together = Looks::new(&places);
             let one = |(fact, evidence): &(Observation, Option<Evidence>)| {
-                let alone = Looks::new(&places).settle(fact, evidence.as_ref());
-                alone
+                Looks::new(&places).settle(fact, evidence.as_ref())
             };
             let alone: Vec<bool> = facts.iter().map(one).collect();
             let all: Vec<bool> =
