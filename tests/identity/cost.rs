@@ -49,7 +49,9 @@ fn a_hit_opens_no_source() {
                 assert!(!line.contains("open"), "{line}");
             }
         }
-        assert!(about("clone").is_empty() && about("fork").is_empty(), "nothing is started: {calls}");
+        // By the call's name: the project's own path may hold the word.
+        let starts = ["clone(", "clone3(", "fork("];
+        assert!(starts.iter().all(|name| about(name).is_empty()), "nothing is started: {calls}");
     }
 }
 
