@@ -158,6 +158,22 @@ impl Error {
     }
 }
 
+/// Whether a look at a path failed because nothing is there, or can be there: without it, below no directory, behind a
+/// loop of links, under a name that is too long.
+#[must_use]
+pub fn tells_absence(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG))
+}
+
+/// Whether a look at a path failed without a word on what is there: the disk, the memory or the moment is to blame, not
+/// the path or its permissions. Nothing may be concluded from it.
+#[must_use]
+pub fn tells_nothing(error: &io::Error) -> bool {
+    // A path of a process that has ended has an error of its own.
+    let says_something = matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::ESRCH));
+    !says_something && !tells_absence(error)
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)?;

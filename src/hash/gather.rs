@@ -352,8 +352,10 @@ pub(super) fn lists_directories(request: &Request, entry: &Entry, function: &Fun
 
 /// Whether a path lies in an installed environment, though that may be below the root.
 fn in_library(path: &Path) -> bool {
-    let environment =
-        path.parent().and_then(Path::parent).is_some_and(|place| place.join("pyvenv.cfg").exists());
+    let environment = path.parent().and_then(Path::parent).is_some_and(|place| {
+        // What cannot be told may be one.
+        place.join("pyvenv.cfg").try_exists().unwrap_or(true)
+    });
     environment || path.components().any(|part| part.as_os_str() == "site-packages")
 }
 

@@ -5,7 +5,7 @@
 
 use super::exclude::{Excluded, excluded};
 use super::files::{EntryKind, entries};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, tells_absence};
 use crate::record::Places;
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::{BTreeSet, HashMap};
@@ -239,20 +239,12 @@ impl Walk<'_> {
             return Ok(known.clone());
         }
         let found = match self.lister.list(directory) {
-            Err(error) if is_absent(&error) => Vec::new(),
+            Err(error) if tells_absence(&error) => Vec::new(),
             other => other.map_err(|error| Error::io("list", directory, error))?,
         };
         self.listed.insert(directory.to_path_buf(), found.clone());
         Ok(found)
     }
-}
-
-/// Whether an error says that nothing is at a path, and not that it cannot be told.
-fn is_absent(error: &io::Error) -> bool {
-    let number = error.raw_os_error();
-    number.is_some_and(|number| {
-        [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG].contains(&number)
-    })
 }
 
 /// Looks without keeping a record.
@@ -268,7 +260,7 @@ impl Lister for Plain {
     fn exists(&mut self, path: &Path) -> io::Result<bool> {
         match path.symlink_metadata() {
             Ok(_) => Ok(true),
-            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) if tells_absence(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -360,14 +352,14 @@ impl Patterns {
 fn with_below(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
     let metadata = match path.symlink_metadata() {
         // It went away meanwhile.
-        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) if tells_absence(&error) => return Ok(()),
         other => other.map_err(|error| Error::io("look at", path, error))?,
     };
     if !found.insert(path.to_path_buf()) || !metadata.is_dir() {
         return Ok(());
     }
     let below = match Plain.list(path) {
-        Err(error) if is_absent(&error) => Vec::new(),
+        Err(error) if tells_absence(&error) => Vec::new(),
         other => other.map_err(|error| Error::io("list", path, error))?,
     };
     below.iter().try_for_each(|(name, _)| with_below(&path.join(name), found))

@@ -41,8 +41,8 @@ struct Keeping<'a> {
     /// By the clock of files.
     file_started: Timestamp,
     stdin: StdinAtStart,
-    /// What the child reads in its place, and the evidence for its digest.
-    given: Option<(File, Option<Evidence>)>,
+    /// What the child reads in its place (`None` where it cannot be looked at again), and the evidence for its digest.
+    given: Option<(Option<File>, Option<Evidence>)>,
 }
 
 /// The words of a command as they are noted: each is ended by a NUL, which no word can hold.
@@ -69,7 +69,7 @@ pub(super) fn run(
     why: Miss,
 ) -> Result<Answer> {
     let stdin = StdinAtStart::look(call.context.stdin);
-    let given = call.stdin.as_ref().and_then(|given| Some((given.file.try_clone().ok()?, given.evidence)));
+    let given = call.stdin.as_ref().map(|given| (given.file.try_clone().ok(), given.evidence));
     let declared = Declared::new(request, call.policy)?;
     let mut environment = captured.environment.clone();
     unbuffered(call, captured, &mut environment);

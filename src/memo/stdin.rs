@@ -44,9 +44,13 @@ pub(super) enum StdinAtStart {
 impl StdinAtStart {
     /// Looks at `descriptor` without reading from it.
     pub(super) fn look(descriptor: BorrowedFd<'_>) -> Self {
-        let Ok(owned) = descriptor.try_clone_to_owned() else { return Self::Empty };
-        let file = File::from(owned);
-        let Ok(metadata) = file.metadata() else { return Self::Empty };
+        let file = match descriptor.try_clone_to_owned() {
+            Ok(owned) => File::from(owned),
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => return Self::Empty,
+            // What it is cannot be told.
+            Err(_) => return Self::Stream,
+        };
+        let Ok(metadata) = file.metadata() else { return Self::Stream };
         let kind = metadata.file_type();
         if kind.is_file() {
             let offset = lseek(&file, 0, Whence::SeekCur).ok().and_then(|offset| u64::try_from(offset).ok());

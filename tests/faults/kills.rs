@@ -2,7 +2,7 @@
 //! next call is right.
 
 use crate::calls::{is_long_write, name};
-use crate::scale::{Tally, chosen, scaled, shared};
+use crate::scale::{Tally, chosen, is_wanted, scaled, shared};
 use crate::scenarios::{ALL, Scenario, Stage};
 use crate::tracer::Deed;
 
@@ -14,7 +14,7 @@ fn killed_at_any_call() {
     let mut plan = Vec::new();
     // How many calls each makes; then which are chosen.
     let stage = Stage::new();
-    for scenario in ALL {
+    for scenario in ALL.iter().filter(|scenario| is_wanted(scenario)) {
         stage.prepare(*scenario);
         let whole = stage.project.trace(&stage.words(*scenario), &mut |_| Deed::Go);
         assert!(stage.wrong_after(*scenario, true).is_none(), "{scenario:?}: {}", whole.stderr_text());
@@ -29,7 +29,7 @@ fn killed_at_any_call() {
             kill_at(stage, scenario, nth, &tally);
         }
     });
-    assert!(tally.trials() >= scaled(100, 2000));
+    assert!(std::env::var_os("CASHET_TEST_SCENARIO").is_some() || tally.trials() >= scaled(100, 2000));
     tally.judge("kill points");
 }
 

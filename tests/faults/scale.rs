@@ -24,6 +24,11 @@ pub(crate) fn chosen(points: usize, few: usize) -> impl Iterator<Item = usize> {
     (Random::new(seed()).below(step)..points).step_by(step)
 }
 
+/// Whether `scenario` is to be tried: `CASHET_TEST_SCENARIO` names one of them alone.
+pub(crate) fn is_wanted(scenario: &impl std::fmt::Debug) -> bool {
+    std::env::var("CASHET_TEST_SCENARIO").map_or(true, |wanted| wanted == format!("{scenario:?}"))
+}
+
 /// The seed of this run: the one that was given, or always the same.
 pub(crate) fn seed() -> u64 {
     std::env::var("CASHET_TEST_SEED").ok().map_or(1, |seed| seed.parse().unwrap())

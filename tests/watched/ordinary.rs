@@ -118,3 +118,20 @@ fn programs_that_would_gain_rights() {
         }
     });
 }
+
+#[test]
+fn what_is_left_behind_and_cannot_be_seen_is_not_taken_for_nothing() {
+    each_way(|twin, traced| {
+        // The files made in a directory that then closes; a whole tree that closes on the way to its place.
+        for (line, closed) in [
+            ("mkdir made; echo x > made/x; chmod 0 made", "made"),
+            ("mkdir work; mkdir work/in; echo x > work/in/x; chmod 0 work/in; mv work made", "made/in"),
+        ] {
+            let call = twin.sh(line).traced(traced);
+            for _ in 0..3 {
+                call.runs();
+                twin.mode(closed, 0o755).remove("made");
+            }
+        }
+    });
+}

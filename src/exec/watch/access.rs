@@ -5,7 +5,7 @@
 
 use super::descriptors::Inherited;
 use super::images::Images;
-use super::paths::{Found, Named, Resolver, look, upwards};
+use super::paths::{Found, Named, Resolver, upwards};
 use super::process::{as_path, to_path};
 use super::touches::Touches;
 use super::working::Working;
@@ -127,6 +127,9 @@ impl<'a> Observer<'a> {
         if self.working.was_moved_by_others() {
             self.hazard(Hazard::Incomplete("a working directory was moved by others".to_owned()));
         }
+        if let Some((path, error)) = self.resolver.failed() {
+            self.hazard(Hazard::Incomplete(format!("cannot look at {}: {error}", as_path(&path).display())));
+        }
         let (touches, images) = self.touches.into_parts();
         let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
         let mut seen: Vec<(Vec<u8>, Entry)> = seen.collect();
@@ -192,7 +195,7 @@ impl<'a> Observer<'a> {
             return;
         }
         if !is_known {
-            match look(path, follow) {
+            match self.resolver.look(path, follow) {
                 Found::Missing if !follow => return self.nothing_at(path),
                 Found::Missing => return self.missing(path),
                 Found::NotDirectory => return self.not_directory(path),
@@ -247,7 +250,7 @@ impl<'a> Observer<'a> {
         if self.is_ignored(path) || self.is_own(path) {
             return;
         }
-        match look(path, false) {
+        match self.resolver.look(path, false) {
             Found::Link => {
                 let access = self.access(path);
                 access.looked = true;
@@ -266,7 +269,7 @@ impl<'a> Observer<'a> {
     /// A name before the last of `path` is no directory: that is what was learned.
     pub(super) fn not_directory(&mut self, path: &[u8]) {
         let blocking = upwards(path)
-            .find(|above| !matches!(look(above, true), Found::NotDirectory | Found::Missing))
+            .find(|above| !matches!(self.resolver.look(above, true), Found::NotDirectory | Found::Missing))
             .map(<[u8]>::to_vec);
         if let Some(above) = blocking {
             self.look(&Named { path: above, as_directory: false }, true);

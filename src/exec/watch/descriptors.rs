@@ -5,6 +5,7 @@
 
 use super::filter::Numbers;
 use super::process::{descriptor_path, is_same_open_file};
+use crate::error::tells_absence;
 use crate::exec::DescriptorUse;
 use nix::fcntl::{FcntlArg, fcntl};
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ impl Inherited {
             let Some(number) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
             let wanted = if number < FIRST_OTHER { number == 0 && with_stdin } else { true };
             if wanted && !jobserver.descriptors.contains(&number) {
-                objects.extend(Object::inherited(number));
+                objects.extend(Object::inherited(number)?);
             }
         }
         objects.sort_by_key(|object| object.number);
@@ -183,9 +184,12 @@ impl Inherited {
             let ours = RawFd::try_from(object.number).unwrap_or(-1);
             is_same_open_file(tid, number, ours).unwrap_or_else(|| {
                 // Where the kernel cannot compare, two descriptors of one file are taken for the same.
-                fs::metadata(descriptor_path(tid, number)).is_ok_and(|theirs| {
-                    (theirs.dev(), theirs.ino()) == (object.metadata.dev(), object.metadata.ino())
-                })
+                match fs::metadata(descriptor_path(tid, number)) {
+                    Ok(theirs) => {
+                        (theirs.dev(), theirs.ino()) == (object.metadata.dev(), object.metadata.ino())
+                    }
+                    Err(error) => !tells_absence(&error),
+                }
             })
         })
     }
@@ -198,20 +202,24 @@ impl Object {
     }
 
     /// The open descriptor `number`, if a child gets it.
-    fn inherited(number: u32) -> Option<Self> {
-        let raw = RawFd::try_from(number).ok()?;
+    ///
+    /// # Errors
+    /// When it is open and cannot be looked at.
+    fn inherited(number: u32) -> io::Result<Option<Self>> {
+        let Ok(raw) = RawFd::try_from(number) else { return Ok(None) };
         #[expect(unsafe_code, reason = "a descriptor that we were given is known by its number alone")]
         // SAFETY: it is used within this function only, and nothing else in this process closes what we were
         // started with; should it be closed after all, the calls below say so.
         let descriptor = unsafe { BorrowedFd::borrow_raw(raw) };
-        let flags = fcntl(descriptor, FcntlArg::F_GETFD).ok()?;
+        // One that is not open any more was that of the list of descriptors itself.
+        let Ok(flags) = fcntl(descriptor, FcntlArg::F_GETFD) else { return Ok(None) };
         if flags & libc::FD_CLOEXEC != 0 {
-            return None;
+            return Ok(None);
         }
-        let metadata = fs::metadata(format!("/proc/self/fd/{number}")).ok()?;
-        let mode = fcntl(descriptor, FcntlArg::F_GETFL).ok()? & libc::O_ACCMODE;
+        let metadata = fs::metadata(format!("/proc/self/fd/{number}"))?;
+        let mode = fcntl(descriptor, FcntlArg::F_GETFL)? & libc::O_ACCMODE;
         let (readable, writable) = (mode != libc::O_WRONLY, mode != libc::O_RDONLY);
-        Some(Self { number, metadata, readable, writable, used: DescriptorUse::default() })
+        Ok(Some(Self { number, metadata, readable, writable, used: DescriptorUse::default() }))
     }
 }
 
@@ -247,7 +255,9 @@ impl Jobserver {
 
 /// The number that the next duplicate gets; another thread may be quicker.
 fn lowest_free(tid: libc::pid_t, least: RawFd) -> RawFd {
-    let is_free = |number: &RawFd| fs::symlink_metadata(descriptor_path(tid, *number)).is_err();
+    let is_free = |number: &RawFd| {
+        fs::symlink_metadata(descriptor_path(tid, *number)).is_err_and(|error| tells_absence(&error))
+    };
     (least.max(0)..RawFd::MAX).find(is_free).unwrap_or(least)
 }
 

@@ -51,7 +51,7 @@ impl Images {
         let nature = says(OsStr::new(""));
         if nature.shows == Shows::AsNamed {
             // Only what the process calls itself tells what it is at the moment.
-            let name = std::fs::read(format!("/proc/{tid}/comm")).unwrap_or_default();
+            let Ok(name) = std::fs::read(format!("/proc/{tid}/comm")) else { return HIDDEN };
             return says(OsStr::from_bytes(name.trim_ascii_end()));
         }
         if !self.careful {

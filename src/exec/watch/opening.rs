@@ -2,9 +2,10 @@
 
 use super::access::{How, Observer};
 use super::ignored::is_terminal;
-use super::paths::{Found, Named, look};
+use super::paths::{Found, Named};
 use super::process::{as_path, to_path};
 use super::program::{self, Program};
+use crate::error::tells_absence;
 use crate::exec::{Hazard, Shows};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -46,7 +47,7 @@ impl Observer<'_> {
         if self.is_opened(path) {
             return self.shown_open(path);
         }
-        let found = look(path, follow);
+        let found = self.resolver.look(path, follow);
         match &found {
             Found::Missing => self.missing(path),
             Found::NotDirectory => self.not_directory(path),
@@ -128,7 +129,7 @@ impl Observer<'_> {
     /// What is typed at the terminal is standard input, by whichever name it is read.
     fn open_terminal(&mut self, path: &[u8], flags: i32) {
         if flags & libc::O_ACCMODE != libc::O_WRONLY
-            && let Found::Special(metadata) = look(path, true)
+            && let Found::Special(metadata) = self.resolver.look(path, true)
         {
             self.descriptors.device_opened(path, &metadata);
         }
@@ -164,7 +165,7 @@ impl Observer<'_> {
         if !own && self.is_executed(path) && (depth > 0 || !self.is_in_shim()) {
             return true;
         }
-        let metadata = match look(path, follow) {
+        let metadata = match self.resolver.look(path, follow) {
             Found::File(metadata) if !named.as_directory => metadata,
             _ => {
                 self.look(named, follow);
@@ -199,7 +200,7 @@ impl Observer<'_> {
             Ok(Program::Unknown) if program::others_may_run_it(path) => {
                 return self.hazard(Hazard::ForeignProgram(to_path(path.to_vec())));
             }
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(error) if !tells_absence(&error) => {
                 let shown = as_path(path).display();
                 return self.hazard(Hazard::Incomplete(format!("cannot read the program {shown}")));
             }

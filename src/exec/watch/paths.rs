@@ -3,6 +3,7 @@
 //! Knows nothing of processes or of what is recorded.
 
 use super::process::as_path;
+use crate::error::tells_nothing;
 use crate::exec::Seen;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -68,35 +69,6 @@ pub(super) struct Physical {
     pub(super) found: Found,
 }
 
-/// Looks at `path` now.
-pub(super) fn look(path: &[u8], follow: bool) -> Found {
-    let path = as_path(path);
-    let looked = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-    let metadata = match looked {
-        Ok(metadata) => metadata,
-        Err(error) => return not_found(&error),
-    };
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        Found::File(metadata)
-    } else if kind.is_dir() {
-        Found::Directory(metadata)
-    } else if kind.is_symlink() {
-        Found::Link
-    } else {
-        debug_assert!(kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device());
-        Found::Special(metadata)
-    }
-}
-
-fn not_found(error: &io::Error) -> Found {
-    match error.raw_os_error() {
-        Some(libc::ENOENT) => Found::Missing,
-        Some(libc::ENOTDIR) => Found::NotDirectory,
-        _ => Found::Hidden,
-    }
-}
-
 /// The directory part and the last name; the root has neither.
 pub(super) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let slash = path.iter().rposition(|byte| *byte == b'/')?;
@@ -126,6 +98,8 @@ pub(super) struct Resolver {
     parents: FxHashMap<Vec<u8>, Vec<u8>>,
     /// Where a directory leads, and the links on the way.
     directories: FxHashMap<Vec<u8>, Way>,
+    /// A look that failed without saying what is there, and why: from then on the view has a hole.
+    failed: Option<(Vec<u8>, io::Error)>,
 }
 
 impl Resolver {
@@ -133,6 +107,47 @@ impl Resolver {
     pub(super) fn forget(&mut self) {
         self.parents.clear();
         self.directories.clear();
+    }
+
+    /// Looks at `path` now.
+    pub(super) fn look(&mut self, path: &[u8], follow: bool) -> Found {
+        let name = as_path(path);
+        let looked = if follow { fs::metadata(name) } else { fs::symlink_metadata(name) };
+        let metadata = match looked {
+            Ok(metadata) => metadata,
+            Err(error) => return self.not_found(path, error),
+        };
+        let kind = metadata.file_type();
+        if kind.is_file() {
+            Found::File(metadata)
+        } else if kind.is_dir() {
+            Found::Directory(metadata)
+        } else if kind.is_symlink() {
+            Found::Link
+        } else {
+            debug_assert!(
+                kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device()
+            );
+            Found::Special(metadata)
+        }
+    }
+
+    fn not_found(&mut self, path: &[u8], error: io::Error) -> Found {
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => Found::Missing,
+            Some(libc::ENOTDIR) => Found::NotDirectory,
+            _ => {
+                if tells_nothing(&error) {
+                    self.failed.get_or_insert((path.to_vec(), error));
+                }
+                Found::Hidden
+            }
+        }
+    }
+
+    /// The first look that failed without saying what is there, and why.
+    pub(super) fn failed(&mut self) -> Option<(Vec<u8>, io::Error)> {
+        self.failed.take()
     }
 
     /// Cleans the absolute path `asked`. What stands before a `..` decides where that leads: each is added to
@@ -172,7 +187,7 @@ impl Resolver {
             crossed.push(path.to_vec());
             return Some(parent.clone());
         }
-        let base = match look(path, false) {
+        let base = match self.look(path, false) {
             Found::Directory(_) => path.to_vec(),
             Found::Link => {
                 let physical = self.physical(path, true);
@@ -195,15 +210,16 @@ impl Resolver {
     /// Follows the clean path `asked` to where it leads.
     pub(super) fn physical(&mut self, asked: &[u8], follow: bool) -> Physical {
         let Some((directory, name)) = split(asked) else {
-            return Physical { path: b"/".to_vec(), links: Vec::new(), cut: false, found: look(b"/", true) };
+            let found = self.look(b"/", true);
+            return Physical { path: b"/".to_vec(), links: Vec::new(), cut: false, found };
         };
-        if let Some((real, links)) = self.directories.get(directory) {
-            return walk(real.clone(), vec![name.to_vec()].into(), links.clone(), follow);
+        if let Some((real, links)) = self.directories.get(directory).cloned() {
+            return self.walk(real, vec![name.to_vec()].into(), links, follow);
         }
         if directory == b"/" {
-            return walk(Vec::new(), vec![name.to_vec()].into(), Vec::new(), follow);
+            return self.walk(Vec::new(), vec![name.to_vec()].into(), Vec::new(), follow);
         }
-        let above = walk(Vec::new(), names(directory), Vec::new(), true);
+        let above = self.walk(Vec::new(), names(directory), Vec::new(), true);
         if above.cut {
             return above;
         }
@@ -211,60 +227,72 @@ impl Resolver {
             Found::Directory(_) => {
                 let real = if above.path == b"/" { Vec::new() } else { above.path };
                 self.directories.insert(directory.to_vec(), (real.clone(), above.links.clone()));
-                walk(real, vec![name.to_vec()].into(), above.links, follow)
+                self.walk(real, vec![name.to_vec()].into(), above.links, follow)
             }
             Found::Missing | Found::Hidden => Physical { cut: true, ..above },
             _ => Physical { cut: true, found: Found::NotDirectory, ..above },
         }
     }
+
+    /// Walks `names` from the real directory `path` on (empty: the root).
+    fn walk(
+        &mut self,
+        mut path: Vec<u8>,
+        mut names: VecDeque<Vec<u8>>,
+        mut links: Vec<Vec<u8>>,
+        follow: bool,
+    ) -> Physical {
+        let mut budget = MAX_LINKS;
+        let mut found = self.look(if path.is_empty() { b"/" } else { &path }, false);
+        while let Some(name) = names.pop_front() {
+            if name == b"." {
+                continue;
+            }
+            if name == b".." {
+                let above = split(&path).map_or(0, |(above, _)| if above == b"/" { 0 } else { above.len() });
+                path.truncate(above);
+                continue;
+            }
+            let before = path.len();
+            path.push(b'/');
+            path.extend_from_slice(&name);
+            found = self.look(&path, false);
+            match &found {
+                Found::Link if follow || !names.is_empty() => {
+                    let text = match fs::read_link(as_path(&path)) {
+                        Ok(text) => text,
+                        Err(error) => {
+                            found = self.not_found(&path, error);
+                            break;
+                        }
+                    };
+                    let text = text.into_os_string().into_vec();
+                    links.push(path.clone());
+                    budget -= 1;
+                    if budget == 0 {
+                        return Physical { path, links, cut: true, found: Found::Hidden };
+                    }
+                    path.truncate(if text.starts_with(b"/") { 0 } else { before });
+                    for name in self::names(&text).into_iter().rev() {
+                        names.push_front(name);
+                    }
+                    found = self.look(if path.is_empty() { b"/" } else { &path }, false);
+                }
+                Found::Directory(_) => {}
+                _ => break,
+            }
+        }
+        let cut = !names.is_empty();
+        if cut && matches!(found, Found::File(_) | Found::Special(_)) {
+            found = Found::NotDirectory;
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        Physical { path, links, cut, found }
+    }
 }
 
 fn names(path: &[u8]) -> VecDeque<Vec<u8>> {
     path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
-}
-
-/// Walks `names` from the real directory `path` on (empty: the root).
-fn walk(mut path: Vec<u8>, mut names: VecDeque<Vec<u8>>, mut links: Vec<Vec<u8>>, follow: bool) -> Physical {
-    let mut budget = MAX_LINKS;
-    let mut found = look(if path.is_empty() { b"/" } else { &path }, false);
-    while let Some(name) = names.pop_front() {
-        if name == b"." {
-            continue;
-        }
-        if name == b".." {
-            let above = split(&path).map_or(0, |(above, _)| if above == b"/" { 0 } else { above.len() });
-            path.truncate(above);
-            continue;
-        }
-        let before = path.len();
-        path.push(b'/');
-        path.extend_from_slice(&name);
-        found = look(&path, false);
-        match &found {
-            Found::Link if follow || !names.is_empty() => {
-                let Ok(text) = fs::read_link(as_path(&path)) else { break };
-                let text = text.into_os_string().into_vec();
-                links.push(path.clone());
-                budget -= 1;
-                if budget == 0 {
-                    return Physical { path, links, cut: true, found: Found::Hidden };
-                }
-                path.truncate(if text.starts_with(b"/") { 0 } else { before });
-                for name in self::names(&text).into_iter().rev() {
-                    names.push_front(name);
-                }
-                found = look(if path.is_empty() { b"/" } else { &path }, false);
-            }
-            Found::Directory(_) => {}
-            _ => break,
-        }
-    }
-    let cut = !names.is_empty();
-    if cut && matches!(found, Found::File(_) | Found::Special(_)) {
-        found = Found::NotDirectory;
-    }
-    if path.is_empty() {
-        path.push(b'/');
-    }
-    Physical { path, links, cut, found }
 }

@@ -6,6 +6,7 @@ use super::paths::Named;
 use super::process::link;
 use super::stopped::{Stopped, Unknown, unknown};
 use super::table::At;
+use crate::error::tells_absence;
 use std::os::fd::RawFd;
 
 /// What a path in a call stands for.
@@ -168,7 +169,8 @@ pub(super) fn behind(
 
 /// Whether the kernel says of a path that nothing has that name any more.
 fn is_deleted(path: &[u8]) -> bool {
-    path.ends_with(b" (deleted)") && std::fs::symlink_metadata(super::process::as_path(path)).is_err()
+    path.ends_with(b" (deleted)")
+        && std::fs::symlink_metadata(super::process::as_path(path)).is_err_and(|error| tells_absence(&error))
 }
 
 fn number(text: &[u8]) -> Option<i32> {

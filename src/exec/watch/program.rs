@@ -1,6 +1,8 @@
 //! What the kernel loads when a file is executed: the interpreter of a `#!` line, the loader of an ELF file.
 
 use super::process::as_path;
+use crate::error::tells_absence;
+use std::fs::DirEntry;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -57,9 +59,15 @@ pub(super) fn inspect(path: &[u8]) -> io::Result<Program> {
 /// Whether the kernel may hand a file of a format that it does not know itself to a registered interpreter: one is
 /// registered, and the file is no text.
 pub(super) fn others_may_run_it(path: &[u8]) -> bool {
-    let Ok(registered) = std::fs::read_dir("/proc/sys/fs/binfmt_misc") else { return false };
+    let registered = match std::fs::read_dir("/proc/sys/fs/binfmt_misc") {
+        Ok(registered) => registered,
+        Err(error) => return !tells_absence(&error),
+    };
     let own = ["register", "status"];
-    if registered.flatten().all(|entry| own.iter().any(|name| entry.file_name() == *name)) {
+    let is_own = |entry: io::Result<DirEntry>| {
+        entry.is_ok_and(|entry| own.iter().any(|name| entry.file_name() == *name))
+    };
+    if registered.into_iter().all(is_own) {
         return false;
     }
     let mut start = Vec::new();

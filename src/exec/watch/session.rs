@@ -9,6 +9,7 @@ use super::opening::gains_rights;
 use super::orphans::Adoption;
 use super::ptrace::{Ended, Report, Tracer};
 use super::supervisor;
+use crate::error::tells_nothing;
 use crate::exec::spawn::Plan;
 use crate::exec::watch::StartError;
 use crate::exec::watch::Surroundings;
@@ -182,7 +183,7 @@ impl Run<'_, '_> {
 fn refuse_privileged(plan: &Plan, lost_privileges: bool) -> Result<(), StartError> {
     let program = plan.program();
     let gains = |metadata| gains_rights(program.as_os_str().as_bytes(), &metadata);
-    if lost_privileges && fs::metadata(program).is_ok_and(gains) {
+    if lost_privileges && fs::metadata(program).map_or_else(|error| tells_nothing(&error), gains) {
         let shown = program.display();
         let reason = format!("{shown} gains rights by being started, which watching forbids");
         return Err(StartError::Unavailable(reason));

@@ -7,6 +7,7 @@ use super::access::Observer;
 use super::process::{link, to_path};
 use super::stopped::Stopped;
 use super::table::{Argument, Call};
+use crate::error::{tells_absence, tells_nothing};
 use crate::exec::Hazard;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
@@ -114,7 +115,7 @@ impl Sockets {
                 self.names.insert(name);
             }
             Address::Unix(name) => {
-                if let Some(path) = absolute(stopped.tid, &name) {
+                if let Some(path) = absolute(stopped.tid, &name, observer) {
                     let named = observer.clean(&path);
                     observer.make(&named);
                     self.names.insert(named.path);
@@ -145,14 +146,15 @@ impl Sockets {
                 }
             }
             Address::Unix(name) => {
-                let Some(path) = absolute(stopped.tid, &name) else { return };
+                let Some(path) = absolute(stopped.tid, &name, observer) else { return };
                 let named = observer.clean(&path);
                 if is_tolerated(&named.path) || self.names.contains(&named.path) {
                     return;
                 }
                 observer.look(&named, true);
-                if fs::metadata(super::process::as_path(&named.path)).is_ok() && !observer.is_own(&named.path)
-                {
+                let there = fs::metadata(super::process::as_path(&named.path));
+                let is_absent = there.is_err_and(|error| tells_absence(&error));
+                if !is_absent && !observer.is_own(&named.path) {
                     observer.hazard(Hazard::Socket(to_path(named.path)));
                 }
             }
@@ -192,7 +194,12 @@ impl Sockets {
     fn holder(&self, port: u16) -> Holder {
         let mut sockets = Vec::new();
         for table in ["tcp", "tcp6", "udp", "udp6"] {
-            let text = fs::read_to_string(format!("/proc/self/net/{table}")).unwrap_or_default();
+            let text = match fs::read_to_string(format!("/proc/self/net/{table}")) {
+                Ok(text) => text,
+                // A kernel without IPv6 has no such table.
+                Err(error) if tells_absence(&error) => continue,
+                Err(_) => return Holder::Outside,
+            };
             sockets.extend(text.lines().filter_map(|line| bound_to(line, port)));
         }
         if sockets.is_empty() {
@@ -269,14 +276,23 @@ fn parse(bytes: &[u8]) -> Address {
     }
 }
 
-fn absolute(tid: libc::pid_t, name: &[u8]) -> Option<Vec<u8>> {
+/// The path of a socket; `None` for one without a name, or of a process that has ended.
+fn absolute(tid: libc::pid_t, name: &[u8], observer: &mut Observer<'_>) -> Option<Vec<u8>> {
     if name.is_empty() {
         return None;
     }
     if name.starts_with(b"/") {
         return Some(name.to_vec());
     }
-    Some([&link(tid, "cwd").ok()?, b"/".as_slice(), name].concat())
+    match link(tid, "cwd") {
+        Ok(directory) => Some([&directory, b"/".as_slice(), name].concat()),
+        Err(error) => {
+            if tells_nothing(&error) {
+                observer.hazard(Hazard::Socket(to_path(name.to_vec())));
+            }
+            None
+        }
+    }
 }
 
 fn is_tolerated(name: &[u8]) -> bool {

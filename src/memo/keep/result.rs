@@ -19,6 +19,7 @@ use crate::record::{
     Commit, Content, Coverage, Evidence, Observation, OutputTree, Replay, SourceFile, StdinUse,
 };
 use crate::store::Draft;
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -70,7 +71,9 @@ impl Keeping<'_> {
         }
         let given = self.given.as_ref();
         let in_key = self.request.stdin != StdinPart::None;
-        if given.is_some_and(|(file, evidence)| GivenStdin::moved(file, evidence.as_ref()))
+        let may_have_moved =
+            |file: &File, evidence: &Option<Evidence>| GivenStdin::moved(file, evidence.as_ref());
+        if given.is_some_and(|(file, then)| file.as_ref().is_none_or(|file| may_have_moved(file, then)))
             || (in_key && given.is_none() && self.stdin.moved())
         {
             return Err(NotKept::InputMoved("standard input".into()));

@@ -145,8 +145,9 @@ fn has_packages(directory: &Path) -> bool {
     let of_package = |name: &OsStr| {
         [&b".dist-info"[..], b".egg-info", b".egg-link"].iter().any(|end| name.as_bytes().ends_with(end))
     };
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).any(|name| of_package(&name))
+    // What cannot be listed may have some.
+    let Ok(mut entries) = std::fs::read_dir(directory) else { return true };
+    entries.any(|entry| entry.map_or(true, |entry| of_package(&entry.file_name())))
 }
 
 /// The source that a read of `path` stands for, if that is bytecode of a source that is there.

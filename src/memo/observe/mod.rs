@@ -3,6 +3,7 @@
 //! Whatever cannot be told for sure keeps the result from being kept.
 
 mod importer;
+mod listing;
 mod own_source;
 mod programs;
 mod reading;
@@ -23,6 +24,7 @@ pub(super) use variables::named_by_values;
 use super::policy::Policy;
 use super::reason::NotKept;
 use super::stdin::StdinAtStart;
+use crate::error::tells_absence;
 use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
@@ -34,6 +36,7 @@ use scope::Scope;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What is known of a run beside its trace.
@@ -82,7 +85,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         run,
         trace,
         watcher,
-        scratch: scratch(&scope, trace, watcher),
+        scratch: scratch(&scope, trace, watcher)?,
         scope,
         observed: Observed::default(),
         contents: Vec::new(),
@@ -108,11 +111,11 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     if let Some(search) = programs::observe(trace, &run.captured.environment, run.places) {
         observer.observe(search, None);
     }
-    observer.exact_times();
-    times::observe(&mut observer.observed, &observer.timed, run.places);
+    observer.exact_times()?;
+    times::observe(&mut observer.observed, &observer.timed, run.places)?;
     if !observer.rewritten.is_empty() {
-        let others = observer.looked_at();
-        times::around(&mut observer.observed, &observer.rewritten, &others, run.places);
+        let others = observer.looked_at()?;
+        times::around(&mut observer.observed, &observer.rewritten, &others, run.places)?;
     }
     variables::observe(run, trace, &observer.contents, &mut observer.observed);
     session::observe(run, trace, &mut observer.observed);
@@ -144,9 +147,27 @@ struct Observer<'a> {
     timed: Vec<(PathBuf, Option<Timestamp>)>,
 }
 
-/// What `lstat` says now.
-fn present(path: &Path) -> Option<Evidence> {
-    fs::symlink_metadata(path).ok().as_ref().map(Evidence::of)
+/// What `lstat` says now; `None` where nothing is.
+///
+/// # Errors
+/// When it cannot tell: that is not taken for absence.
+fn present(path: &Path) -> Result<Option<Evidence>, NotKept> {
+    evidence(path, false)
+}
+
+/// What `stat` or `lstat` says now; `None` where nothing is.
+fn evidence(path: &Path, follow: bool) -> Result<Option<Evidence>, NotKept> {
+    let looked = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
+    match looked {
+        Ok(metadata) => Ok(Some(Evidence::of(&metadata))),
+        Err(error) if tells_absence(&error) => Ok(None),
+        Err(error) => Err(unseen(path, &error)),
+    }
+}
+
+/// What is at `path` cannot be told.
+fn unseen(path: &Path, error: &io::Error) -> NotKept {
+    NotKept::Hazard(Hazard::Incomplete(format!("cannot look at {}: {error}", path.display())))
 }
 
 /// Whether what is at a path now is another thing than before, or the same thing written.
@@ -171,14 +192,16 @@ fn differs(before: Option<&Evidence>, now: Option<&Evidence>) -> bool {
 }
 
 /// The directories below temporary and cache places in which the run created, renamed or removed an entry.
-fn scratch(scope: &Scope, trace: &Trace, watcher: &Watcher<'_>) -> BTreeSet<PathBuf> {
-    let changed = trace.accesses.iter().filter(|(_, access)| access.changed);
-    let made = changed.filter(|(path, _)| {
-        let existed = watcher.before.get(*path).is_some_and(|before| before.evidence.is_some());
-        !existed || fs::symlink_metadata(path).is_err()
-    });
-    let parents = made.filter_map(|(path, _)| path.parent());
-    parents.filter(|parent| scope.may_be_scratch(parent)).map(Path::to_path_buf).collect()
+fn scratch(scope: &Scope, trace: &Trace, watcher: &Watcher<'_>) -> Result<BTreeSet<PathBuf>, NotKept> {
+    let mut scratch = BTreeSet::new();
+    for (path, _) in trace.accesses.iter().filter(|(_, access)| access.changed) {
+        let Some(parent) = path.parent().filter(|parent| scope.may_be_scratch(parent)) else { continue };
+        let existed = watcher.before.get(path).is_some_and(|before| before.evidence.is_some());
+        if !scratch.contains(parent) && (!existed || present(path)?.is_none()) {
+            scratch.insert(parent.to_path_buf());
+        }
+    }
+    Ok(scratch)
 }
 
 /// The entries of a directory that count in its listing.
@@ -210,6 +233,9 @@ impl Observer<'_> {
                 _ => return Err(NotKept::Hazard(hazard.clone())),
             }
         }
+        if let Some((path, error)) = &self.watcher.unseen {
+            return Err(unseen(path, error));
+        }
         match &self.watcher.too_large {
             Some(path) => Err(NotKept::InputMoved(path.clone())),
             None => Ok(()),
@@ -232,7 +258,8 @@ impl Observer<'_> {
                 return Err(NotKept::UsedDescriptor(*number));
             }
         }
-        match inherited_directory() {
+        let own = Path::new("/proc/self/fd");
+        match inherited_directory(own).map_err(|error| unseen(own, &error))? {
             // What was read from there on has no name of its own.
             Some(number) => Err(NotKept::UsedDescriptor(number)),
             None => Ok(()),
@@ -240,15 +267,35 @@ impl Observer<'_> {
     }
 }
 
-/// The number of a directory that the run was given open, above its three streams.
-fn inherited_directory() -> Option<u32> {
-    let numbers = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    numbers.filter(|number| *number > 2).find(|number| {
-        let flags = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
-        let flags = flags.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = flags.and_then(|flags| i64::from_str_radix(flags.trim(), 8).ok());
-        let inherited = flags.is_some_and(|flags| flags & i64::from(libc::O_CLOEXEC) == 0);
-        inherited && fs::metadata(format!("/proc/self/fd/{number}")).is_ok_and(|found| found.is_dir())
-    })
+/// The number of a directory that the run was given open, above its three streams; `own` lists the descriptors.
+fn inherited_directory(own: &Path) -> io::Result<Option<u32>> {
+    for entry in fs::read_dir(own)? {
+        let name = entry?.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        if number <= 2 {
+            continue;
+        }
+        let is_directory = match fs::metadata(own.join(&name)) {
+            Ok(found) => found.is_dir(),
+            // That of the list itself, or of another thread.
+            Err(error) if tells_absence(&error) => false,
+            Err(error) => return Err(error),
+        };
+        if is_directory && is_inherited(number)? {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a child gets our descriptor `number`.
+fn is_inherited(number: u32) -> io::Result<bool> {
+    let text = match fs::read_to_string(format!("/proc/self/fdinfo/{number}")) {
+        Ok(text) => text,
+        Err(error) if tells_absence(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| i64::from_str_radix(flags.trim(), 8).ok());
+    Ok(flags.is_none_or(|flags| flags & i64::from(libc::O_CLOEXEC) == 0))
 }

@@ -2,31 +2,20 @@
 
 use super::importer::{self, Importer};
 use super::scope::Region;
-use super::{Observer, counted, differs, present};
+use super::{Observer, differs, present, unseen};
 use crate::digest::Digest;
+use crate::error::tells_nothing;
 use crate::exec::Access;
 use crate::hash::expected::digest_expected;
 use crate::hash::memory::LARGE;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
-use crate::record::{Evidence, FileState, Names, Observation, Timestamp};
+use crate::record::{Evidence, FileState, Observation, Timestamp};
 use rustc_hash::FxHashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// What the entry of a directory is, by its mode.
-fn kind_of(mode: u32) -> files::EntryKind {
-    match mode & libc::S_IFMT {
-        libc::S_IFREG => files::EntryKind::File,
-        libc::S_IFDIR => files::EntryKind::Directory,
-        libc::S_IFLNK => files::EntryKind::Symlink,
-        libc::S_IFIFO => files::EntryKind::Pipe,
-        libc::S_IFSOCK => files::EntryKind::Socket,
-        _ => files::EntryKind::Device,
-    }
-}
 
 /// Permission bits with set-id and sticky.
 const PERMISSIONS: u32 = 0o7777;
@@ -50,7 +39,9 @@ impl Observer<'_> {
     /// Whether a file outside of the root that was opened for writing is what it was (a database that was asked).
     fn only_read(&self, path: &Path) -> bool {
         let before = self.watcher.before.get(path).and_then(|before| before.evidence.as_ref());
-        let same = before.is_some_and(|before| !differs(Some(before), present(path).as_ref()));
+        // What cannot be told is told when it is observed with what it was.
+        let now = present(path).unwrap_or_else(|_| before.copied());
+        let same = before.is_some_and(|before| !differs(Some(before), now.as_ref()));
         same && self.scope.region(path) == Region::Tolerated
     }
 
@@ -61,16 +52,25 @@ impl Observer<'_> {
     }
 
     /// Regular files inside the root that were looked at by name and not written, whether or not they were opened.
-    pub(super) fn looked_at(&self) -> Vec<PathBuf> {
+    ///
+    /// # Errors
+    /// When it cannot be told whether one is a file.
+    pub(super) fn looked_at(&self) -> Result<Vec<PathBuf>, NotKept> {
         let counts = |path: &Path, access: &Access| {
             (access.looked || access.looked_at_link)
                 && !access.changed
                 && self.scope.relative(path).is_some()
                 && !self.is_ignored(path, *access)
-                && fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
         };
-        let looked = self.trace.accesses.iter().filter(|(path, access)| counts(path, access));
-        looked.map(|(path, _)| path.clone()).collect()
+        let mut looked = Vec::new();
+        for (path, _) in self.trace.accesses.iter().filter(|(path, access)| counts(path, access)) {
+            match fs::metadata(path) {
+                Ok(metadata) if metadata.is_file() => looked.push(path.clone()),
+                Err(error) if tells_nothing(&error) => return Err(unseen(path, &error)),
+                _ => {}
+            }
+        }
+        Ok(looked)
     }
 
     pub(super) fn reads(&mut self) -> Result<(), NotKept> {
@@ -89,7 +89,7 @@ impl Observer<'_> {
                 continue;
             }
             if access.changed && self.made_as_mark(path, *access) {
-                if present(path).is_some() {
+                if present(path)?.is_some() {
                     // No replay would leave it behind.
                     return Err(NotKept::WroteOutside(path.clone()));
                 }
@@ -239,96 +239,12 @@ impl Observer<'_> {
     }
 
     /// Whether the times of a file do not prove that it stayed as it was when the run began.
-    fn moved(&self, metadata: &fs::Metadata) -> bool {
+    pub(super) fn moved(&self, metadata: &fs::Metadata) -> bool {
         self.is_young(&Evidence::of(metadata))
     }
 
     pub(super) fn is_young(&self, evidence: &Evidence) -> bool {
         evidence.changed >= self.run.started || evidence.modified >= self.run.started
-    }
-
-    fn listing(&mut self, path: &Path, access: Access, importer: &Importer) -> Result<(), NotKept> {
-        let stored = self.stored(path);
-        if importer.lists(path, access) {
-            let names = importer.names();
-            let Ok((digest, evidence)) = look::importable(path, &names) else {
-                return Err(NotKept::InputMoved(path.to_path_buf()));
-            };
-            let names = Names::of(&names);
-            self.observe(Observation::Importable { path: stored, names, digest }, evidence);
-            return Ok(());
-        }
-        let everything = self.scope.is_named(path);
-        let taken = self.watcher.listings.get(path);
-        let digest = match taken {
-            Some(entries) => {
-                let entries = self.without_passing(path, entries.clone());
-                files::listing_digest(&counted(&entries, everything))
-            }
-            None => match files::listing(path, everything) {
-                Ok(digest) => digest,
-                Err(_) => return Err(NotKept::InputMoved(path.to_path_buf())),
-            },
-        };
-        let Ok(metadata) = fs::metadata(path) else { return Err(NotKept::InputMoved(path.to_path_buf())) };
-        let moved = self.moved(&metadata);
-        if moved && !taken.is_some_and(|taken| self.is_moved_by_the_run_alone(path, taken)) {
-            return Err(NotKept::InputMoved(path.to_path_buf()));
-        }
-        let evidence =
-            if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
-        self.observe(Observation::Listing { path: stored, everything, digest }, evidence);
-        Ok(())
-    }
-
-    /// Observes what was in a directory that the run changed, moved or removed, as it was when the run began.
-    pub(super) fn original_listing(&mut self, path: &Path) -> Result<(), NotKept> {
-        let taken = self.watcher.listings.get(path).or_else(|| self.watcher.directories.get(path));
-        let Some(taken) = taken else { return Err(NotKept::InputMoved(path.to_path_buf())) };
-        let mut entries = taken.clone();
-        let below = self.watcher.before.range(path.to_path_buf()..);
-        let below = below.take_while(|(entry, _)| entry.starts_with(path));
-        for (entry, before) in below.filter(|(entry, _)| entry.parent() == Some(path)) {
-            let Some(name) = entry.file_name() else { continue };
-            entries.retain(|(known, _)| known != name);
-            entries.extend(before.evidence.map(|evidence| (name.to_owned(), kind_of(evidence.mode))));
-        }
-        entries.sort();
-        let everything = self.scope.is_named(path);
-        let digest = files::listing_digest(&counted(&entries, everything));
-        self.observe(Observation::Listing { path: self.stored(path), everything, digest }, None);
-        Ok(())
-    }
-
-    /// Whether all entries of a directory that came or went since it was listed did so by the run.
-    fn is_moved_by_the_run_alone(&self, directory: &Path, taken: &[(OsString, files::EntryKind)]) -> bool {
-        let Ok(now) = files::entries(directory, true) else { return false };
-        // What changes is known under its real name.
-        let Ok(directory) = fs::canonicalize(directory) else { return false };
-        let is_of_others = |(name, _): &&(OsString, files::EntryKind)| {
-            let path = directory.join(name);
-            !self.scope.ignores(&path) && !self.watcher.before.contains_key(&path)
-        };
-        now.iter().filter(is_of_others).eq(taken.iter().filter(is_of_others))
-    }
-
-    /// The entries of a directory without what the run itself made there and removed again.
-    fn without_passing(
-        &self,
-        directory: &Path,
-        mut entries: Vec<(OsString, files::EntryKind)>,
-    ) -> Vec<(OsString, files::EntryKind)> {
-        let below = self.watcher.before.range(directory.to_path_buf()..);
-        let below = below.take_while(|(path, _)| path.starts_with(directory));
-        for (path, before) in below.filter(|(path, _)| path.parent() == Some(directory)) {
-            if before.evidence.is_none()
-                && present(path).is_none()
-                && let Some(name) = path.file_name()
-            {
-                entries.retain(|(entry, _)| entry != name);
-            }
-        }
-        entries
     }
 
     /// Digests the files that were read, in parallel where that is much and they are not known, and observes their
@@ -411,7 +327,7 @@ impl Observer<'_> {
         }
         looked
             || (access.executed
-                && (is_inside || fs::metadata(path).is_ok_and(|metadata| metadata.uid() != 0)))
+                && (is_inside || !fs::metadata(path).is_ok_and(|metadata| metadata.uid() == 0)))
             || self.opening_shows_mode(path, access, importer)
     }
 }

@@ -7,6 +7,7 @@ use crate::exec::{Access, Image, Shows};
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};
 use crate::hash::nature::shows_times;
+use crate::memo::reason::NotKept;
 use crate::record::{Evidence, Observation};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -137,7 +138,7 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
 
 impl Observer<'_> {
     /// Observes the times of what was looked at, or opened, where they were shown.
-    pub(super) fn exact_times(&mut self) {
+    pub(super) fn exact_times(&mut self) -> Result<(), NotKept> {
         let importer = Importer::new(self.run.captured, self.trace);
         for (path, access) in &self.trace.accesses {
             let shown = access.times_shown || self.run.captured.shows_times || self.function_asks(path);
@@ -149,12 +150,13 @@ impl Observer<'_> {
                 continue;
             }
             if access.looked || (access.read && self.opening_counts(path, *access, &importer)) {
-                self.times(path, true, *access);
+                self.times(path, true, *access)?;
             }
             if access.looked_at_link {
-                self.times(path, false, *access);
+                self.times(path, false, *access)?;
             }
         }
+        Ok(())
     }
 
     /// Whether the function's own code may ask for the times, the owner, the links or the room of `path`. (Of the directories
@@ -176,13 +178,13 @@ impl Observer<'_> {
     }
 
     /// The times of `path` as they were at the first look: if the run moved them, they are not the same again.
-    fn times(&mut self, path: &Path, follow: bool, access: Access) {
+    fn times(&mut self, path: &Path, follow: bool, access: Access) -> Result<(), NotKept> {
         let at_first = if access.changed {
             self.watcher.before.get(path).and_then(|before| before.evidence)
         } else if follow {
             self.watcher.first(path)
         } else {
-            let now = present(path);
+            let now = present(path)?;
             let first = self.watcher.first(path);
             let is_link = |now: &Evidence| now.mode & libc::S_IFMT == libc::S_IFLNK;
             if now.as_ref().is_some_and(is_link) { now } else { first.or(now) }
@@ -191,6 +193,7 @@ impl Observer<'_> {
             let path = self.stored(path);
             self.observe(Observation::Modified { path, follow, time, changed }, None);
         }
+        Ok(())
     }
 
     /// Whether the mode of a file that was read and looked at by nobody counts all the same.

@@ -1,18 +1,19 @@
 //! What modification times decide by their order, for `make` and its kin.
 
-use super::Observed;
-use crate::record::{Evidence, Observation, Places, StoredPath, Timestamp};
+use super::{Observed, evidence};
+use crate::memo::reason::NotKept;
+use crate::record::{Observation, Places, StoredPath, Timestamp};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Groups `files` by their modification time, oldest first, each group sorted. Files that are gone are left out.
-fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Vec<Vec<StoredPath>> {
-    let timed = files
-        .iter()
-        .filter_map(|(path, known)| Some((known.or_else(|| modified(path, true))?, places.store(path))));
-    let mut timed: Vec<(Timestamp, StoredPath)> = timed.collect();
+fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Result<Vec<Vec<StoredPath>>, NotKept> {
+    let mut timed: Vec<(Timestamp, StoredPath)> = Vec::with_capacity(files.len());
+    for (path, known) in files {
+        let time = if known.is_some() { *known } else { modified(path)? };
+        timed.extend(time.map(|time| (time, places.store(path))));
+    }
     timed.sort();
     timed.dedup();
     let mut groups: Vec<Vec<StoredPath>> = Vec::new();
@@ -24,35 +25,48 @@ fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Vec<Vec<Sto
         }
         last = Some(time);
     }
-    groups
+    Ok(groups)
 }
 
 /// Adds the order of the times of `files`, which were looked at inside the root and not written. (Whether they were opened
 /// too says nothing: the one process may compare times and another read. So it is stricter than the specification.)
-pub(super) fn observe(observed: &mut Observed, files: &[(PathBuf, Option<Timestamp>)], places: &Places) {
+///
+/// # Errors
+/// When the times of a file cannot be told.
+pub(super) fn observe(
+    observed: &mut Observed,
+    files: &[(PathBuf, Option<Timestamp>)],
+    places: &Places,
+) -> Result<(), NotKept> {
     if files.len() > 1 {
-        let groups = order(files, places);
+        let groups = order(files, places)?;
         observed.observations.push((Observation::TimeOrder { groups }, None));
     }
+    Ok(())
 }
 
 /// Adds how the times of `others`, which were looked at, stood to those of the files that were looked at and then
 /// `written`, as they were before: by that `make` decides what to make anew, even if it comes out the same.
+///
+/// # Errors
+/// When the times of a file cannot be told.
 pub(super) fn around(
     observed: &mut Observed,
     written: &[(PathBuf, Timestamp)],
     others: &[PathBuf],
     places: &Places,
-) {
-    let others: BTreeMap<StoredPath, Timestamp> =
-        others.iter().filter_map(|path| Some((places.store(path), modified(path, true)?))).collect();
-    if others.is_empty() {
-        return;
+) -> Result<(), NotKept> {
+    let mut times = BTreeMap::new();
+    for path in others {
+        times.extend(modified(path)?.map(|time| (places.store(path), time)));
+    }
+    if times.is_empty() {
+        return Ok(());
     }
     let mut alike: BTreeMap<[Vec<StoredPath>; 3], Vec<StoredPath>> = BTreeMap::new();
     for (path, time) in written {
         let those = |order: Ordering| {
-            others
+            times
                 .iter()
                 .filter(|(_, other)| (*other).cmp(time) == order)
                 .map(|(path, _)| path.clone())
@@ -65,6 +79,7 @@ pub(super) fn around(
         written.sort();
         observed.observations.push((Observation::Around { written, older, same, newer }, None));
     }
+    Ok(())
 }
 
 /// The same observation of times made now, where `then` is one: what differs can be named.
@@ -72,16 +87,16 @@ pub(in crate::memo) fn again(then: &Observation, places: &Places) -> Option<Obse
     match then {
         Observation::TimeOrder { groups } => {
             let files: Vec<_> = groups.iter().flatten().map(|path| (places.resolve(path), None)).collect();
-            Some(Observation::TimeOrder { groups: order(&files, places) })
+            Some(Observation::TimeOrder { groups: order(&files, places).ok()? })
         }
         Observation::Around { written, older, same, newer } => {
-            let times = written.iter().filter_map(|path| modified(&places.resolve(path), true));
+            let times = written.iter().filter_map(|path| modified(&places.resolve(path)).ok().flatten());
             let times: Vec<Timestamp> = times.collect();
             let (first, last) = (times.iter().min()?, times.iter().max()?);
             let mut sides: [Vec<StoredPath>; 3] = Default::default();
             let [before, among, after] = &mut sides;
             for path in older.iter().chain(same).chain(newer) {
-                match modified(&places.resolve(path), true) {
+                match modified(&places.resolve(path)).ok().flatten() {
                     Some(time) if time < *first => before.push(path.clone()),
                     Some(time) if time > *last => after.push(path.clone()),
                     Some(_) => among.push(path.clone()),
@@ -98,13 +113,9 @@ pub(in crate::memo) fn again(then: &Observation, places: &Places) -> Option<Obse
     }
 }
 
-fn modified(path: &Path, follow: bool) -> Option<Timestamp> {
-    evidence(path, follow).map(|evidence| evidence.modified)
-}
-
-fn evidence(path: &Path, follow: bool) -> Option<Evidence> {
-    let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-    metadata.ok().as_ref().map(Evidence::of)
+/// When what `path` leads to was modified; `None` where nothing is.
+fn modified(path: &Path) -> Result<Option<Timestamp>, NotKept> {
+    Ok(evidence(path, true)?.map(|evidence| evidence.modified))
 }
 
 #[cfg(test)]
@@ -125,7 +136,7 @@ mod tests {
             ["a", "b", "c", "d", "gone"].iter().map(|name| (root.path().join(name), None)).collect();
         let names =
             |group: &Vec<StoredPath>| group.iter().map(|path| path.shown().display().to_string()).collect();
-        let groups: Vec<Vec<String>> = order(&files, &places).iter().map(names).collect();
+        let groups: Vec<Vec<String>> = order(&files, &places).unwrap().iter().map(names).collect();
         assert_eq!(groups, [vec!["c"], vec!["a", "b"], vec!["d"]]);
     }
 }

@@ -2,6 +2,7 @@
 //! executed.
 
 use super::{Observed, Run};
+use crate::error::tells_absence;
 use crate::exec::Trace;
 use crate::hash::entry::LanguageKind;
 use crate::hash::environment;
@@ -78,18 +79,14 @@ fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &[(PathBuf, Option<Evi
     let names: BTreeSet<&[u8]> = names.map(OsStrExt::as_bytes).collect();
     let programs = names.iter().filter(|name| CODE.iter().any(|code| name.starts_with(code.as_bytes())));
     let of_user = |path: &&PathBuf| !path.starts_with("/usr") && !path.starts_with("/lib");
-    let text = |path: &PathBuf| {
-        let small = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_CODE);
-        small.then(|| std::fs::read(path).ok()).flatten()
+    // What cannot be read may be such code.
+    let is_code = |path: &PathBuf, program: &[u8]| match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() || found.len() > LARGEST_CODE => false,
+        Ok(_) => std::fs::read(path).map_or(true, |bytes| take(bytes, program)),
+        Err(error) => !tells_absence(&error),
     };
-    programs.into_iter().any(|program| {
-        contents
-            .iter()
-            .map(|(path, _)| path)
-            .filter(of_user)
-            .filter_map(text)
-            .any(|bytes| take(bytes, program))
-    })
+    let files: Vec<&PathBuf> = contents.iter().map(|(path, _)| path).filter(of_user).collect();
+    programs.into_iter().any(|program| files.iter().any(|path| is_code(path, program)))
 }
 
 /// Adds the names of `search` that stand in the value of a variable that counts: it may be code (`eval "$COMMAND"`).

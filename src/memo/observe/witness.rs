@@ -1,6 +1,7 @@
 //! Looks at paths while a process that is about to touch them is held: how they were when the run began.
 
 use super::{importer, shown};
+use crate::error::tells_nothing;
 use crate::exec::{Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, look};
@@ -8,6 +9,7 @@ use crate::record::{Evidence, FileState, Timestamp};
 use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,8 @@ pub(in crate::memo) struct Watcher<'a> {
     pub(super) directories: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
     /// A directory that was too large to be looked at whole.
     pub(super) too_large: Option<PathBuf>,
+    /// A path that was about to change and of which it could not be told what it was, and why.
+    pub(super) unseen: Option<(PathBuf, io::Error)>,
 }
 
 impl<'a> Watcher<'a> {
@@ -55,6 +59,7 @@ impl<'a> Watcher<'a> {
             listings: BTreeMap::new(),
             directories: BTreeMap::new(),
             too_large: None,
+            unseen: None,
         }
     }
 
@@ -73,7 +78,15 @@ impl<'a> Watcher<'a> {
         if self.before.contains_key(path) {
             return;
         }
-        let metadata = fs::symlink_metadata(path).ok();
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => Some(metadata),
+            Err(error) => {
+                if tells_nothing(&error) {
+                    self.unseen.get_or_insert((path.to_path_buf(), error));
+                }
+                None
+            }
+        };
         // Outside of the root only the net effect counts, not what was there.
         let state = match &metadata {
             Some(metadata) if !path.starts_with(self.root) => {

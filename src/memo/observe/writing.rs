@@ -2,7 +2,7 @@
 
 use super::scope::Region;
 use super::witness::Before;
-use super::{Observer, differs, present};
+use super::{Observer, differs, present, unseen};
 use crate::exec::Access;
 use crate::memo::reason::NotKept;
 use crate::record::{Evidence, FileState, Observation};
@@ -14,7 +14,9 @@ impl Observer<'_> {
     pub(super) fn changed(&mut self, path: &Path, access: Access) -> Result<(), NotKept> {
         let unknown = Before { state: FileState::Absent, evidence: None };
         let before = self.watcher.before.get(path).unwrap_or(&unknown);
-        let now = present(path);
+        // Where even that could not be told at first, nothing was done.
+        let hidden = before.evidence.is_none() && matches!(before.state, FileState::Unreadable { .. });
+        let now = if hidden { present(path).unwrap_or_default() } else { present(path)? };
         let net = differs(before.evidence.as_ref(), now.as_ref());
         if self.run.ignored_writes.matches(path) {
             return Ok(());
@@ -68,7 +70,7 @@ impl Observer<'_> {
         }
         if net {
             self.observed.created = true;
-            self.output(path, now.as_ref(), before);
+            self.output(path, now.as_ref(), before)?;
         }
         Ok(())
     }
@@ -92,7 +94,7 @@ impl Observer<'_> {
     }
 
     /// Takes in a path that was left behind or removed, and everything below it if it came or went as a whole.
-    fn output(&mut self, path: &Path, now: Option<&Evidence>, before: &Before) {
+    fn output(&mut self, path: &Path, now: Option<&Evidence>, before: &Before) -> Result<(), NotKept> {
         if let Some(relative) = self.scope.relative(path) {
             self.observed.outputs.insert(relative.to_vec());
         }
@@ -100,10 +102,14 @@ impl Observer<'_> {
         let was_directory = matches!(before.state, FileState::Directory { .. });
         let is_another = is_another(before, now);
         if is_directory && is_another {
-            let below = walkdir::WalkDir::new(path).min_depth(1).into_iter().flatten();
-            let below: Vec<PathBuf> = below.map(walkdir::DirEntry::into_path).collect();
-            for path in below.iter().filter(|path| self.scope.region(path) == Region::Inside) {
-                self.observed.outputs.extend(self.scope.relative(path).map(<[u8]>::to_vec));
+            for entry in walkdir::WalkDir::new(path).min_depth(1) {
+                let entry = entry.map_err(|error| {
+                    let place = error.path().unwrap_or(path).to_path_buf();
+                    unseen(&place, &error.into())
+                })?;
+                if self.scope.region(entry.path()) == Region::Inside {
+                    self.observed.outputs.extend(self.scope.relative(entry.path()).map(<[u8]>::to_vec));
+                }
             }
         }
         if was_directory && is_another {
@@ -115,11 +121,12 @@ impl Observer<'_> {
                 .cloned()
                 .collect();
             for path in gone {
-                if present(&path).is_none() && self.scope.region(&path) == Region::Inside {
+                if present(&path)?.is_none() && self.scope.region(&path) == Region::Inside {
                     self.observed.outputs.extend(self.scope.relative(&path).map(<[u8]>::to_vec));
                 }
             }
         }
+        Ok(())
     }
 
     /// Observes all that was in a directory when the run began: what went along with it was never named by itself, and

@@ -7,7 +7,7 @@ use super::undo::Undo;
 use super::{Departure, How, Item, Prints, Recorded};
 use crate::digest::Digest;
 use crate::encode::{Encode, Encoder};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, tells_absence};
 use crate::hash::exclude::path_excluded;
 use crate::hash::files;
 use crate::hash::globs::Patterns;
@@ -17,7 +17,7 @@ use crate::record::{
 use crate::store::Store;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -80,7 +80,7 @@ impl Outputs<'_> {
             if above.as_ref().is_some_and(|above| path.starts_with(above)) {
                 continue;
             }
-            let Ok(now) = fs::symlink_metadata(&path) else { continue };
+            let Some(now) = there(&path)? else { continue };
             self.refuse_links(&entry.path)?;
             let was = was.get(entry.path.as_slice()).copied().unwrap_or(Was::Unknown);
             let made_it = match entry.kind {
@@ -144,7 +144,7 @@ impl Outputs<'_> {
         for entry in self.recorded.outputs.entries() {
             self.entry(entry, departures, prints)?;
         }
-        for (path, print) in self.others(undo) {
+        for (path, print) in self.others(undo)? {
             let gone = print.is_none();
             let how = if gone { How::Removed } else { How::Additional };
             prints.insert(Item::Output(path.clone()), print.unwrap_or(Digest::of(b"")));
@@ -154,7 +154,7 @@ impl Outputs<'_> {
     }
 
     /// What the run changed beside the recorded outputs, with a digest of what is there now.
-    fn others(&self, undo: &Undo<'_>) -> BTreeMap<Vec<u8>, Option<Digest>> {
+    fn others(&self, undo: &Undo<'_>) -> Result<BTreeMap<Vec<u8>, Option<Digest>>> {
         let watched = self.recorded.commit.coverage == Coverage::Watched;
         let mut changed = undo.changed();
         if !watched {
@@ -166,17 +166,17 @@ impl Outputs<'_> {
             let relative = inside.as_os_str().as_bytes();
             let counts = path_excluded(inside).is_none() && !self.ignored.matches(&path);
             if counts && self.recorded.outputs.find(relative).is_none() {
-                let print = now(&path).map(|now| now.print());
+                let print = now(&path)?.map(|now| now.print());
                 others.insert(relative.to_vec(), print);
             }
         }
-        others
+        Ok(others)
     }
 
     fn entry(&self, entry: &OutputEntry, departures: &mut Vec<Departure>, prints: &mut Prints) -> Result<()> {
         let path = self.absolute(&entry.path);
         let item = Item::Output(entry.path.clone());
-        let now = now(&path);
+        let now = now(&path)?;
         prints.insert(item.clone(), now.as_ref().map_or(Digest::of(b""), Now::print));
         let mut push = |how, causes| departures.push(Departure { item: item.clone(), how, causes });
         match (&entry.kind, &now) {
@@ -234,11 +234,20 @@ enum Now {
     },
 }
 
-fn now(path: &Path) -> Option<Now> {
-    let metadata = fs::symlink_metadata(path).ok()?;
+/// What `lstat` says; `None` where nothing is.
+fn there(path: &Path) -> Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if tells_absence(&error) => Ok(None),
+        Err(error) => Err(Error::io("look at", path, error)),
+    }
+}
+
+fn now(path: &Path) -> Result<Option<Now>> {
+    let Some(metadata) = there(path)? else { return Ok(None) };
     let mode = metadata.mode() & MODE_BITS;
     let kind = metadata.file_type();
-    Some(if kind.is_dir() {
+    Ok(Some(if kind.is_dir() {
         Now::Directory { mode }
     } else if let (true, Ok(text)) = (kind.is_symlink(), fs::read_link(path)) {
         Now::Link { text: text.into_os_string().into_vec() }
@@ -246,7 +255,7 @@ fn now(path: &Path) -> Option<Now> {
         Now::File { digest, size: evidence.size, mode }
     } else {
         Now::Other { mode: metadata.mode() }
-    })
+    }))
 }
 
 impl Now {

@@ -4,7 +4,7 @@
 //! back in the opposite order. Knows nothing of what is compared.
 
 use super::aside::{clear, copy_file, move_path};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, tells_absence};
 use crate::exec::{Seen, Witness};
 use crate::hash::files;
 use crate::record::{Evidence, Places, Timestamp};
@@ -122,7 +122,7 @@ impl<'a> Undo<'a> {
         let unseen = |error| Error::io("look at", path, error);
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if is_absent(&error) => return Ok(Before::Nothing),
+            Err(error) if tells_absence(&error) => return Ok(Before::Nothing),
             Err(error) => return Err(unseen(error)),
         };
         let kind = metadata.file_type();
@@ -251,14 +251,10 @@ impl Witness for Undo<'_> {
     }
 }
 
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
 fn put_back(path: &Path, before: &Before, steps: &[(PathBuf, Before)]) -> io::Result<()> {
     let now = match fs::symlink_metadata(path) {
         Ok(now) => Some(now),
-        Err(error) if is_absent(&error) => None,
+        Err(error) if tells_absence(&error) => None,
         Err(error) => return Err(error),
     };
     match before {

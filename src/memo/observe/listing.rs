@@ -1,0 +1,115 @@
+//! What a run found in directories that it listed: names and kinds, as they were when the run began, or not kept.
+
+use super::importer::Importer;
+use super::{Observer, counted, present};
+use crate::exec::Access;
+use crate::hash::{files, look};
+use crate::memo::reason::NotKept;
+use crate::record::{Evidence, Names, Observation, Timestamp};
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+/// What the entry of a directory is, by its mode.
+fn kind_of(mode: u32) -> files::EntryKind {
+    match mode & libc::S_IFMT {
+        libc::S_IFREG => files::EntryKind::File,
+        libc::S_IFDIR => files::EntryKind::Directory,
+        libc::S_IFLNK => files::EntryKind::Symlink,
+        libc::S_IFIFO => files::EntryKind::Pipe,
+        libc::S_IFSOCK => files::EntryKind::Socket,
+        _ => files::EntryKind::Device,
+    }
+}
+
+impl Observer<'_> {
+    /// Observes the names and kinds in a directory that was listed.
+    pub(super) fn listing(
+        &mut self,
+        path: &Path,
+        access: Access,
+        importer: &Importer,
+    ) -> Result<(), NotKept> {
+        let stored = self.stored(path);
+        if importer.lists(path, access) {
+            let names = importer.names();
+            let Ok((digest, evidence)) = look::importable(path, &names) else {
+                return Err(NotKept::InputMoved(path.to_path_buf()));
+            };
+            let names = Names::of(&names);
+            self.observe(Observation::Importable { path: stored, names, digest }, evidence);
+            return Ok(());
+        }
+        let everything = self.scope.is_named(path);
+        let taken = self.watcher.listings.get(path);
+        let digest = match taken {
+            Some(entries) => {
+                let entries = self.without_passing(path, entries.clone())?;
+                files::listing_digest(&counted(&entries, everything))
+            }
+            None => match files::listing(path, everything) {
+                Ok(digest) => digest,
+                Err(_) => return Err(NotKept::InputMoved(path.to_path_buf())),
+            },
+        };
+        let Ok(metadata) = fs::metadata(path) else { return Err(NotKept::InputMoved(path.to_path_buf())) };
+        let moved = self.moved(&metadata);
+        if moved && !taken.is_some_and(|taken| self.is_moved_by_the_run_alone(path, taken)) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        let evidence =
+            if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
+        self.observe(Observation::Listing { path: stored, everything, digest }, evidence);
+        Ok(())
+    }
+
+    /// Observes what was in a directory that the run changed, moved or removed, as it was when the run began.
+    pub(super) fn original_listing(&mut self, path: &Path) -> Result<(), NotKept> {
+        let taken = self.watcher.listings.get(path).or_else(|| self.watcher.directories.get(path));
+        let Some(taken) = taken else { return Err(NotKept::InputMoved(path.to_path_buf())) };
+        let mut entries = taken.clone();
+        let below = self.watcher.before.range(path.to_path_buf()..);
+        let below = below.take_while(|(entry, _)| entry.starts_with(path));
+        for (entry, before) in below.filter(|(entry, _)| entry.parent() == Some(path)) {
+            let Some(name) = entry.file_name() else { continue };
+            entries.retain(|(known, _)| known != name);
+            entries.extend(before.evidence.map(|evidence| (name.to_owned(), kind_of(evidence.mode))));
+        }
+        entries.sort();
+        let everything = self.scope.is_named(path);
+        let digest = files::listing_digest(&counted(&entries, everything));
+        self.observe(Observation::Listing { path: self.stored(path), everything, digest }, None);
+        Ok(())
+    }
+
+    /// Whether all entries of a directory that came or went since it was listed did so by the run.
+    fn is_moved_by_the_run_alone(&self, directory: &Path, taken: &[(OsString, files::EntryKind)]) -> bool {
+        let Ok(now) = files::entries(directory, true) else { return false };
+        // What changes is known under its real name.
+        let Ok(directory) = fs::canonicalize(directory) else { return false };
+        let is_of_others = |(name, _): &&(OsString, files::EntryKind)| {
+            let path = directory.join(name);
+            !self.scope.ignores(&path) && !self.watcher.before.contains_key(&path)
+        };
+        now.iter().filter(is_of_others).eq(taken.iter().filter(is_of_others))
+    }
+
+    /// The entries of a directory without what the run itself made there and removed again.
+    fn without_passing(
+        &self,
+        directory: &Path,
+        mut entries: Vec<(OsString, files::EntryKind)>,
+    ) -> Result<Vec<(OsString, files::EntryKind)>, NotKept> {
+        let below = self.watcher.before.range(directory.to_path_buf()..);
+        let below = below.take_while(|(path, _)| path.starts_with(directory));
+        for (path, before) in below.filter(|(path, _)| path.parent() == Some(directory)) {
+            if before.evidence.is_none()
+                && present(path)?.is_none()
+                && let Some(name) = path.file_name()
+            {
+                entries.retain(|(entry, _)| entry != name);
+            }
+        }
+        Ok(entries)
+    }
+}
