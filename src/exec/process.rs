@@ -53,7 +53,7 @@ impl Process {
     pub(super) fn ended(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Bare(bare) => bare.ended.as_ref().map(AsFd::as_fd),
-            Self::Watched(session) => Some(session.ended()),
+            Self::Watched(session) => session.ended(),
         }
     }
 
@@ -109,14 +109,15 @@ impl Process {
     }
 }
 
+/// Readable when the process `pid` has ended; `None` where there is no such thing, or no room for it.
 #[cfg(target_os = "linux")]
-fn descriptor_of(pid: libc::pid_t) -> Option<OwnedFd> {
+pub(super) fn descriptor_of(pid: libc::pid_t) -> Option<OwnedFd> {
     let pid = Pid::from_raw(pid)?;
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn descriptor_of(_pid: libc::pid_t) -> Option<OwnedFd> {
+pub(super) fn descriptor_of(_pid: libc::pid_t) -> Option<OwnedFd> {
     None
 }
 

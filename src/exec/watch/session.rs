@@ -10,6 +10,7 @@ use super::orphans::Adoption;
 use super::ptrace::{Ended, Report, Tracer};
 use super::supervisor;
 use crate::error::tells_nothing;
+use crate::exec::process::descriptor_of;
 use crate::exec::spawn::Plan;
 use crate::exec::watch::StartError;
 use crate::exec::watch::Surroundings;
@@ -20,7 +21,7 @@ use nix::unistd::gettid;
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, Scope};
@@ -45,7 +46,7 @@ pub(super) enum Mechanism {
 #[derive(Debug)]
 pub(in crate::exec) struct Session {
     pid: libc::pid_t,
-    ended: OwnedFd,
+    ended: Option<OwnedFd>,
     ending: Ending,
     trace: Receiver<Trace>,
     /// Closed to tell the watching thread that it is to stop.
@@ -139,7 +140,7 @@ impl Run<'_, '_> {
         thread.spawn_scoped(scope, work).map_err(|error| unavailable("start a thread", &error))?;
         let (pid, release) = starter.go()?;
         adoption.except(pid);
-        let ended = pidfd(pid).map_err(StartError::Spawn)?;
+        let ended = descriptor_of(pid);
         Ok(Session { pid, ended, ending: Ending::Wait(Some(release)), trace, stop: Some(stop), adoption })
     }
 
@@ -175,7 +176,7 @@ impl Run<'_, '_> {
         plan.started();
         adoption.except(pid);
         let ending = Ending::Told(told);
-        Ok(Session { pid, ended: ended.into(), ending, trace, stop: Some(stop), adoption })
+        Ok(Session { pid, ended: Some(ended.into()), ending, trace, stop: Some(stop), adoption })
     }
 }
 
@@ -197,9 +198,9 @@ impl Session {
         self.pid
     }
 
-    /// Readable when the command itself has ended.
-    pub(in crate::exec) fn ended(&self) -> BorrowedFd<'_> {
-        self.ended.as_fd()
+    /// Readable when the command itself has ended; `None` where there was no descriptor left for it.
+    pub(in crate::exec) fn ended(&self) -> Option<BorrowedFd<'_>> {
+        self.ended.as_ref().map(AsFd::as_fd)
     }
 
     /// Waits for the end of the command and collects how it ended and what it took.
@@ -297,15 +298,6 @@ fn lost_thread() -> StartError {
 fn is_closed(pipe: &PipeReader) -> bool {
     let mut asked = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
     !matches!(poll(&mut asked, PollTimeout::ZERO), Ok(0))
-}
-
-#[expect(unsafe_code, reason = "pidfd_open and wait4 with resources are not wrapped")]
-fn pidfd(pid: libc::pid_t) -> io::Result<OwnedFd> {
-    // SAFETY: takes numbers; a non-negative answer is a new descriptor that is nobody else's.
-    unsafe {
-        let number = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
-        Ok(OwnedFd::from_raw_fd(libc::c_int::try_from(number).unwrap_or(-1)))
-    }
 }
 
 #[expect(unsafe_code, reason = "wait4 is not wrapped")]
