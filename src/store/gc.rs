@@ -109,6 +109,7 @@ impl ExclusiveStore<'_> {
             // Made, so that an error in reading it is never taken for an empty store.
             store.with_index(|_| Ok(()))?;
         }
+        let _own_log = store.own_log();
         let reference = store.look_at_time(now)?.reference(now);
         store.with_index(|index| index.widen())?;
         // What a collection that died has left.

@@ -143,9 +143,17 @@ impl LocalStore {
         if long(self.layout().hits(), LONG_LOG) {
             let _ = self.fold();
         }
-        if long(self.layout().root().join("meta.db-wal"), LONG_WRITE_AHEAD) {
+        if long(self.layout().root().join("meta.db-wal"), LONG_WRITE_AHEAD)
+            && let Some(_alone) = self.own_log()
+        {
             let _ = self.read_index(|index| index.checkpoint());
         }
+    }
+
+    /// The right to write the database's log back; `None` where another process has it, be it for as long as it deletes:
+    /// its log becomes long, and whoever made one small change meanwhile is not to pay for it.
+    pub(super) fn own_log(&self) -> Option<File> {
+        lock::try_claim(&self.layout().lock("log")).ok().flatten()
     }
 
     /// Leaves the database as it is, for a process that ends at once: the system takes back what it holds more quickly than

@@ -4,7 +4,7 @@ use crate::support::{DAY, Place, Run, TODAY};
 use cashet::digest::{CommitId, Digest, Prefix};
 use cashet::record::{Replay, Timestamp};
 use cashet::store::{Event, Filter, LocalStore, Resolved, Row, Stats, StatusFilter, Store};
-use std::fs;
+use std::fs::{self, File};
 
 fn log(store: &LocalStore, filter: Filter) -> Vec<Row> {
     store.log(filter).map(Result::unwrap).collect()
@@ -228,7 +228,14 @@ fn a_long_database_log_is_written_back_when_nobody_waits() {
         run.manifest = crate::support::noise(40_000, n);
         run.record(&store);
     }
-    assert!(fs::metadata(&log).unwrap().len() > 1 << 20);
+    let long = fs::metadata(&log).unwrap().len();
+    assert!(long > 1 << 20);
+    // While somebody deletes, it is his to write back: he makes it long.
+    let collection = File::create(place.path.join("locks/log")).unwrap();
+    collection.lock().unwrap();
+    store.settle();
+    assert_eq!(fs::metadata(&log).unwrap().len(), long);
+    drop(collection);
     store.settle();
     assert_eq!(fs::metadata(&log).unwrap().len(), 0);
     assert_eq!(ids(&place.open(), Filter::default()).len(), 60);
