@@ -63,8 +63,7 @@ pub struct Looks<'a> {
     now: Timestamp,
     /// How many observations were asked about.
     asked: usize,
-    /// The directories among what was looked at.
-    directories: Sights,
+    way: Way,
     /// The last path at which nothing was, and so nothing is below it.
     nothing: Vec<u8>,
     absences: Vec<Absence>,
@@ -91,7 +90,7 @@ impl<'a> Looks<'a> {
             last: None,
             now,
             asked: 0,
-            directories: Sights::default(),
+            way: Way::default(),
             nothing: Vec::with_capacity(256),
             absences: Vec::new(),
         }
@@ -154,9 +153,9 @@ impl<'a> Looks<'a> {
         }
         let end = self.room.iter().rposition(|byte| *byte == b'/').unwrap_or(0).max(1);
         let parent = self.room.get(..end).unwrap_or_default();
-        let known = self.seen.and_then(|seen| seen.find(parent)).or_else(|| self.directories.find(parent));
+        let known = self.way.find(parent).or_else(|| self.seen.and_then(|seen| seen.find(parent)));
         let directory = match (known, evidence) {
-            (None, Some(_)) => self.directories.look(parent).ok(),
+            (None, Some(_)) => look(None, parent, true).inspect(|found| self.way.note(parent, found)).ok(),
             (known, _) => known,
         };
         let is_proven = directory.is_some() && directory.as_ref() == evidence;
@@ -179,7 +178,7 @@ impl<'a> Looks<'a> {
         if let Ok(found) = &found
             && self.write(path).is_ok()
         {
-            self.directories.note(&self.room, found);
+            self.way.note(&self.room, found);
         }
         found
     }
@@ -223,6 +222,35 @@ impl<'a> Looks<'a> {
         }
         self.room.extend_from_slice(path.rest());
         Ok(())
+    }
+}
+
+/// The last directory that was looked at, and those above it that were: observations are sorted by path.
+#[derive(Default)]
+struct Way {
+    /// The innermost.
+    path: Vec<u8>,
+    /// How much of its path leads to each, and what was found there.
+    directories: Vec<(usize, Evidence)>,
+}
+
+impl Way {
+    fn note(&mut self, path: &[u8], found: &Evidence) {
+        while let Some((end, _)) = self.directories.last() {
+            let above = self.path.get(..*end).unwrap_or_default();
+            if path.strip_prefix(above).is_some_and(|rest| rest.first() == Some(&b'/')) {
+                break;
+            }
+            self.directories.pop();
+        }
+        self.path.clear();
+        self.path.extend_from_slice(path);
+        self.directories.push((path.len(), *found));
+    }
+
+    fn find(&self, path: &[u8]) -> Option<Evidence> {
+        let is_it = |(end, _): &&(usize, Evidence)| self.path.get(..*end) == Some(path);
+        self.directories.iter().rev().find(is_it).map(|(_, found)| *found)
     }
 }
 

@@ -13,8 +13,11 @@ pub struct Sights {
     /// All paths, one after the other.
     paths: Vec<u8>,
     /// By a number made from the path: where it begins and ends in `paths`, and what was found there.
-    looks: FxHashMap<u64, (usize, usize, Evidence)>,
+    looks: FxHashMap<u64, (u32, u32, Evidence)>,
 }
+
+/// Room for what a hit of a script looks at, in one piece.
+const USUAL: usize = 56;
 
 impl Sights {
     /// Looks at `path`, unless that was done.
@@ -27,15 +30,21 @@ impl Sights {
 
     /// Takes down what was found at `path`, links followed.
     pub(super) fn note(&mut self, path: &[u8], found: &Evidence) {
+        if self.looks.is_empty() {
+            self.looks.reserve(USUAL);
+        }
         let begin = self.paths.len();
-        self.paths.extend_from_slice(path);
-        self.looks.insert(number(path), (begin, self.paths.len(), *found));
+        // What is not taken down is looked at again.
+        if let (Ok(begin), Ok(end)) = (u32::try_from(begin), u32::try_from(begin + path.len())) {
+            self.paths.extend_from_slice(path);
+            self.looks.insert(number(path), (begin, end, *found));
+        }
     }
 
     /// What was found at `path`, if it was looked at and something was there.
     pub(super) fn find(&self, path: &[u8]) -> Option<Evidence> {
         let (begin, end, found) = self.looks.get(&number(path))?;
-        (self.paths.get(*begin..*end)? == path).then_some(*found)
+        (self.paths.get(*begin as usize..*end as usize)? == path).then_some(*found)
     }
 }
 
