@@ -52,13 +52,13 @@ pub(super) fn still_absent(
         whole.push(b'/');
     }
     let length = whole.len();
-    let mut find = |name: &[u8], follow: bool| match &open {
-        Some(directory) => look(Some(directory.as_fd()), name, follow),
-        None => {
-            whole.truncate(length);
-            whole.extend_from_slice(name);
-            look(None, &whole, follow)
+    let mut find = |name: &[u8], follow: bool| {
+        if let Some(directory) = &open {
+            return look(Some(directory.as_fd()), name, follow);
         }
+        whole.truncate(length);
+        whole.extend_from_slice(name);
+        look(None, &whole, follow)
     };
     let mut provable = directory.ok().filter(|directory| proves_absence(directory, now));
     for (name, follow) in names {

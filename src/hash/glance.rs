@@ -130,11 +130,11 @@ impl<'a> Looks<'a> {
         let mut proven = Vec::new();
         for Absence { number, directory, evidence } in &self.absences {
             let is_known = steady.find(directory) == Some(*evidence);
-            let proves = || {
+            let is_steady = || {
                 look(None, directory, true) == Ok(*evidence)
                     && is_local(Path::new(OsStr::from_bytes(directory)))
             };
-            if is_known || proves() {
+            if is_known || is_steady() {
                 steady.note(directory, evidence);
                 proven.push((*number, *evidence));
             }
