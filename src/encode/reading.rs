@@ -4,6 +4,9 @@
 use super::{DEEPEST_NESTING, Decode, DecodeError};
 use crate::digest::{DIGEST_LENGTH, Digest};
 
+/// Most bytes that an integer of 64 bits takes.
+const LONGEST_INTEGER: usize = 10;
+
 /// Reads an encoding.
 pub struct Decoder<'a> {
     rest: &'a [u8],
@@ -42,21 +45,20 @@ impl<'a> Decoder<'a> {
             return Ok(u64::from(*byte));
         }
         let mut value: u64 = 0;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.rest.split_first().ok_or(DecodeError::Truncated)?;
-            self.rest = rest;
-            let byte = *byte;
-            let low = u64::from(byte & 127);
-            if low << shift >> shift != low {
-                return Err(DecodeError::NotCanonical);
-            }
-            value |= low << shift;
+        // The tenth byte holds the one bit that is left.
+        for (place, byte) in self.rest.iter().enumerate().take(LONGEST_INTEGER) {
+            value |= u64::from(byte & 127) << (7 * place);
             if byte & 128 == 0 {
-                let shortest = byte != 0 || shift == 0;
-                return if shortest { Ok(value) } else { Err(DecodeError::NotCanonical) };
+                let is_canonical = (*byte != 0 || place == 0) && (place < LONGEST_INTEGER - 1 || *byte == 1);
+                if !is_canonical {
+                    return Err(DecodeError::NotCanonical);
+                }
+                self.rest = self.rest.get(place + 1..).unwrap_or_default();
+                return Ok(value);
             }
         }
-        Err(DecodeError::NotCanonical)
+        let is_cut = self.rest.len() < LONGEST_INTEGER;
+        Err(if is_cut { DecodeError::Truncated } else { DecodeError::NotCanonical })
     }
 
     /// Reads an unsigned integer of at most 32 bits.

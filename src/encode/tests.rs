@@ -44,3 +44,24 @@ fn a_longer_form_is_refused() {
     assert_eq!(Decoder::new(&[128, 0]).unsigned(), Err(DecodeError::NotCanonical));
     assert_eq!(Decoder::new(&[2]).flag(), Err(DecodeError::NotCanonical));
 }
+
+#[test]
+fn integers_end_where_sixty_four_bits_do() {
+    let nine = [255; 9];
+    let read = |last: &[u8]| Decoder::new(&[&nine[..], last].concat()).unsigned();
+    assert_eq!(read(&[1]), Ok(u64::MAX));
+    assert_eq!(read(&[2]), Err(DecodeError::NotCanonical));
+    assert_eq!(read(&[0]), Err(DecodeError::NotCanonical));
+    assert_eq!(read(&[129, 0]), Err(DecodeError::NotCanonical));
+    assert_eq!(read(&[]), Err(DecodeError::Truncated));
+    assert_eq!(Decoder::new(&[]).unsigned(), Err(DecodeError::Truncated));
+    for shift in 0..64 {
+        for value in [1_u64 << shift, (1 << shift) - 1] {
+            let mut encoder = Encoder::new();
+            encoder.unsigned(value).unsigned(7);
+            let bytes = encoder.finish();
+            let mut decoder = Decoder::new(&bytes);
+            assert_eq!((decoder.unsigned(), decoder.unsigned()), (Ok(value), Ok(7)));
+        }
+    }
+}

@@ -13,10 +13,12 @@ use super::looker::{Fact, Looker};
 use super::manifest::{Manifest, Part};
 use super::memory::FileMemory;
 use super::modules::INLINE;
+use super::naming::request_id;
 use super::nature::{is_momentary, names_descriptor, shows_times};
 use super::program::Unrecorded;
-use super::remembered::{self, Summary, Valid, request_id};
+use super::remembered::{self, Rests, Summary, Valid};
 use super::request::Request;
+use super::sights::Sights;
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
 use crate::error::Result;
 use crate::record::{Base, Evidence, FileState, Observation, Places, Recall, StoredPath, Timestamp};
@@ -96,6 +98,8 @@ pub struct Known<'a> {
     pub sensitive: Option<OsString>,
     /// As in [`Captured`].
     pub moment: Option<String>,
+    /// What was looked at.
+    pub seen: Sights,
 }
 
 /// The newest time of a file in the root whose content is one of `facts`: what was made from them must not look
@@ -126,12 +130,13 @@ pub fn newest<'a>(
 /// The command cannot be found or executed; a declared input is missing or cannot be read; a pattern or a tool is wrong.
 pub fn capture(request: &Request, recall: &dyn Recall) -> Result<Captured> {
     let id = request_id(request, &|| recall.secret());
-    let older = recall.find(&id).and_then(|bytes| remembered::facts(&bytes).ok()).unwrap_or_default();
+    let (older, _) = recall.find(&id).and_then(|bytes| remembered::facts(&bytes).ok()).unwrap_or_default();
     let memory = seeded(&older, request, recall);
     let (captured, summary, memory) = look(request, &recall.secret(), memory)?;
     // Facts that were young when they were taken have no evidence: the remembered capture is checked by reading them.
     let secret = || recall.secret();
-    recall.remember(&id, &remembered::encode(&summary, &captured.facts, &request.environment, &secret));
+    let form = remembered::encode(&summary, &captured.facts, &Rests::new(), &request.environment, &secret);
+    recall.remember(&id, &form);
     memory.keep();
     Ok(captured)
 }
@@ -143,12 +148,12 @@ pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> 
     let id = request_id(request, &|| recall.secret());
     let bytes = recall.find(&id)?;
     let secret = || recall.secret();
-    let (glance, newest) = match remembered::check(&bytes, request, &secret, now) {
-        Ok(Some(Valid { glance, newest, renewed })) => {
-            if !renewed.is_empty() {
-                renew(&id, &bytes, &glance.summary(), renewed, request, recall);
+    let (glance, newest, seen) = match remembered::check(&bytes, request, &secret, now) {
+        Ok(Some(Valid { glance, newest, renewed, rests, seen })) => {
+            if !renewed.is_empty() || !rests.is_empty() {
+                renew(&id, &bytes, &glance.summary(), (renewed, rests), request, recall);
             }
-            (glance, newest)
+            (glance, newest, seen)
         }
         Ok(None) => return None,
         Err(_) => {
@@ -168,6 +173,7 @@ pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> 
         program: glance.program.to_path_buf(),
         sensitive: names_descriptor(&request.words).cloned(),
         moment: glance.moment,
+        seen,
     })
 }
 
@@ -175,20 +181,21 @@ fn renew(
     id: &RequestId,
     bytes: &[u8],
     summary: &Summary,
-    renewed: Vec<(usize, Option<Evidence>)>,
+    (renewed, new_rests): (Vec<(usize, Option<Evidence>)>, Rests),
     request: &Request,
     recall: &dyn Recall,
 ) {
-    let Ok(mut facts) = remembered::facts(bytes) else {
+    let Ok((mut facts, mut rests)) = remembered::facts(bytes) else {
         return;
     };
+    rests.extend(new_rests);
     for (number, evidence) in renewed {
         if let Some(fact) = facts.get_mut(number) {
             fact.1 = evidence;
         }
     }
     let secret = || recall.secret();
-    recall.remember(id, &remembered::encode(summary, &facts, &request.environment, &secret));
+    recall.remember(id, &remembered::encode(summary, &facts, &rests, &request.environment, &secret));
 }
 
 /// After a run: what moved of all that the capture of `request` looked at for the key, if anything did. A declared input

@@ -43,5 +43,6 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         (Observation::State { path: path("a/c"), follow: true, state: FileState::Absent }, None),
         (Observation::Listing { path: path("a"), everything: true, digest: Digest::of(b"2") }, None),
     ];
-    vec![remembered::encode(&summary, &facts, &[], &|| [7; 32])]
+    let rests = [(path("a"), seen)].into();
+    vec![remembered::encode(&summary, &facts, &rests, &[], &|| [7; 32])]
 }

@@ -2,23 +2,27 @@
 //!
 //! What it does not settle needs a closer look, which is another module's matter: nothing is ever found wrong here.
 
+use super::absence::{WORTH_ASKING, proves_absence};
+use super::files::is_local;
+use super::sights::Sights;
 use crate::record::{Base, Evidence, FileState, Observation, Places, StoredPath, Timestamp};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-/// What `stat` said.
-pub(super) type Found = Result<Stat, Errno>;
+/// What `stat` said, as evidence.
+pub(super) type Found = Result<Evidence, Errno>;
 
 /// Looks at `path`, which counts from `directory` where there is one.
 pub(super) fn look(directory: Option<BorrowedFd<'_>>, path: &[u8], follow: bool) -> Found {
     let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
-    statat(directory.unwrap_or(CWD), path, flags)
+    statat(directory.unwrap_or(CWD), path, flags).map(|stat| evidence_of(&stat))
 }
 
-/// What `stat` says as evidence.
-pub(super) fn evidence_of(stat: &Stat) -> Evidence {
+fn evidence_of(stat: &Stat) -> Evidence {
     Evidence {
         device: stat.st_dev,
         inode: stat.st_ino,
@@ -31,7 +35,7 @@ pub(super) fn evidence_of(stat: &Stat) -> Evidence {
 
 /// Whether what is there has the evidence that was trusted.
 pub(super) fn proves(found: &Found, evidence: Option<&Evidence>) -> bool {
-    matches!((found, evidence), (Ok(stat), Some(evidence)) if evidence_of(stat) == *evidence)
+    matches!((found, evidence), (Ok(found), Some(evidence)) if found == evidence)
 }
 
 /// Whether `state` is what is there.
@@ -39,8 +43,8 @@ pub(super) fn shows(found: &Found, state: &FileState, evidence: Option<&Evidence
     match (state, found) {
         // With a file in place of a directory above it the answer is another one.
         (FileState::Absent, found) => matches!(found, Err(Errno::NOENT)),
-        (FileState::Directory { mode }, Ok(stat)) => {
-            stat.st_mode & libc::S_IFMT == libc::S_IFDIR && stat.st_mode & 0o7777 == *mode
+        (FileState::Directory { mode }, Ok(found)) => {
+            found.mode & libc::S_IFMT == libc::S_IFDIR && found.mode & 0o7777 == *mode
         }
         _ => proves(found, evidence),
     }
@@ -49,41 +53,142 @@ pub(super) fn shows(found: &Found, state: &FileState, evidence: Option<&Evidence
 /// Looks for the observations of one commit in their order, one for all that are of the same path.
 pub struct Looks<'a> {
     places: &'a Places,
+    /// What was looked at before.
+    seen: Option<&'a Sights>,
     /// Where the path is written that is looked at.
     room: Vec<u8>,
     near: Near,
     last: Option<(&'a StoredPath, bool, Found)>,
+    /// A moment that is not after the first look.
+    now: Timestamp,
+    /// How many observations were asked about.
+    asked: usize,
+    way: Way,
+    /// The last path at which nothing was, and so nothing is below it.
+    nothing: Vec<u8>,
+    absences: Vec<Absence>,
+}
+
+/// A path at which nothing was, though there is no evidence for it yet.
+struct Absence {
+    /// The number of the observation.
+    number: usize,
+    directory: Vec<u8>,
+    /// That of the directory, from before the path was looked at.
+    evidence: Evidence,
 }
 
 impl<'a> Looks<'a> {
-    /// No look yet.
+    /// No look yet, beside those that this call has made. `now` is a moment that is not after the first of them.
     #[must_use]
-    pub fn new(places: &'a Places) -> Self {
-        Self { places, room: Vec::with_capacity(256), near: Near::default(), last: None }
+    pub fn new(places: &'a Places, seen: Option<&'a Sights>, now: Timestamp) -> Self {
+        Self {
+            places,
+            seen,
+            room: Vec::with_capacity(256),
+            near: Near::default(),
+            last: None,
+            now,
+            asked: 0,
+            way: Way::default(),
+            nothing: Vec::with_capacity(256),
+            absences: Vec::new(),
+        }
     }
 
-    /// Whether a look at its path settles that `observation` holds. If not, nothing is known.
+    /// Whether a look at its path settles that `observation` holds. If not, nothing is known. To be asked once for each of a
+    /// commit, in order. That nothing is at a path is proven by the evidence of the directory in which it would be.
     pub fn settle(&mut self, observation: &'a Observation, evidence: Option<&Evidence>) -> bool {
+        self.asked += 1;
         match observation {
-            Observation::Content { path, .. }
-            | Observation::Listing { path, .. }
-            | Observation::Importable { path, .. } => {
-                evidence.is_some() && proves(self.at(path, true), evidence)
+            Observation::Content { path, .. } => evidence.is_some() && proves(self.at(path, true), evidence),
+            Observation::Listing { path, .. } | Observation::Importable { path, .. } => {
+                evidence.is_some() && proves(&self.at_directory(path), evidence)
+            }
+            Observation::State { path, follow: true, state: state @ FileState::Directory { .. } } => {
+                shows(&self.at_directory(path), state, evidence)
+            }
+            Observation::State { path, follow, state: FileState::Absent } => {
+                self.is_absent(path, *follow, evidence)
             }
             Observation::State { path, follow, state } => {
-                let is_seen = matches!(state, FileState::Absent | FileState::Directory { .. });
+                let is_seen = matches!(state, FileState::Directory { .. });
                 (is_seen || evidence.is_some()) && shows(self.at(path, *follow), state, evidence)
             }
             _ => false,
         }
     }
 
+    /// The observations that nothing is at a path, by number, for which there is evidence from now on: that of directories
+    /// which have rested for long enough.
+    #[must_use]
+    pub fn absences(&self) -> Vec<(usize, Evidence)> {
+        if self.absences.len() < WORTH_ASKING {
+            return Vec::new();
+        }
+        let mut steady = Sights::default();
+        let mut proven = Vec::new();
+        for Absence { number, directory, evidence } in &self.absences {
+            let is_known = steady.find(directory) == Some(*evidence);
+            let is_steady = || {
+                look(None, directory, true) == Ok(*evidence)
+                    && is_local(Path::new(OsStr::from_bytes(directory)))
+            };
+            if is_known || is_steady() {
+                steady.note(directory, evidence);
+                proven.push((*number, *evidence));
+            }
+        }
+        proven
+    }
+
+    fn is_absent(&mut self, path: &StoredPath, follow: bool, evidence: Option<&Evidence>) -> bool {
+        if self.write(path).is_err() {
+            return true;
+        }
+        let is_below =
+            self.room.strip_prefix(self.nothing.as_slice()).is_some_and(|rest| rest.starts_with(b"/"));
+        if is_below && !self.nothing.is_empty() {
+            return true;
+        }
+        let end = self.room.iter().rposition(|byte| *byte == b'/').unwrap_or(0).max(1);
+        let parent = self.room.get(..end).unwrap_or_default();
+        let known = self.way.find(parent).or_else(|| self.seen.and_then(|seen| seen.find(parent)));
+        let directory = match (known, evidence) {
+            (None, Some(_)) => look(None, parent, true).inspect(|found| self.way.note(parent, found)).ok(),
+            (known, _) => known,
+        };
+        let is_proven = directory.is_some() && directory.as_ref() == evidence;
+        if !is_proven {
+            if self.near.look(&self.room, follow) != Err(Errno::NOENT) {
+                return false;
+            }
+            // A link that leads nowhere is an entry of the directory.
+            if let Some(evidence) = directory.filter(|found| !follow && proves_absence(found, self.now)) {
+                let (number, directory) = (self.asked - 1, parent.to_vec());
+                self.absences.push(Absence { number, directory, evidence });
+            }
+        }
+        self.nothing.clone_from(&self.room);
+        true
+    }
+
+    fn at_directory(&mut self, path: &'a StoredPath) -> Found {
+        let found = *self.at(path, true);
+        if let Ok(found) = &found
+            && self.write(path).is_ok()
+        {
+            self.way.note(&self.room, found);
+        }
+        found
+    }
+
     fn at(&mut self, path: &'a StoredPath, follow: bool) -> &Found {
         let known = self.last.take().filter(|(known, followed, found)| {
             // Where no link is, following changes nothing.
-            let is_link = |stat: &Stat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK;
+            let is_link = |found: &Evidence| found.mode & libc::S_IFMT == libc::S_IFLNK;
             *known == path
-                && (*followed == follow || (follow && found.as_ref().is_ok_and(|stat| !is_link(stat))))
+                && (*followed == follow || (follow && found.as_ref().is_ok_and(|found| !is_link(found))))
         });
         let found = match known {
             Some((_, _, found)) => found,
@@ -93,6 +198,15 @@ impl<'a> Looks<'a> {
     }
 
     fn look(&mut self, path: &StoredPath, follow: bool) -> Found {
+        self.write(path)?;
+        if let Some(found) = self.seen.filter(|_| follow).and_then(|seen| seen.find(&self.room)) {
+            return Ok(found);
+        }
+        self.near.look(&self.room, follow)
+    }
+
+    /// Writes down where `path` is; an error where it is nowhere.
+    fn write(&mut self, path: &StoredPath) -> Result<(), Errno> {
         self.room.clear();
         let base = match path.base() {
             Base::Root => Some(self.places.root.as_path()),
@@ -107,7 +221,36 @@ impl<'a> Looks<'a> {
             }
         }
         self.room.extend_from_slice(path.rest());
-        self.near.look(&self.room, follow)
+        Ok(())
+    }
+}
+
+/// The last directory that was looked at, and those above it that were: observations are sorted by path.
+#[derive(Default)]
+struct Way {
+    /// The innermost.
+    path: Vec<u8>,
+    /// How much of its path leads to each, and what was found there.
+    directories: Vec<(usize, Evidence)>,
+}
+
+impl Way {
+    fn note(&mut self, path: &[u8], found: &Evidence) {
+        while let Some((end, _)) = self.directories.last() {
+            let above = self.path.get(..*end).unwrap_or_default();
+            if path.strip_prefix(above).is_some_and(|rest| rest.first() == Some(&b'/')) {
+                break;
+            }
+            self.directories.pop();
+        }
+        self.path.clear();
+        self.path.extend_from_slice(path);
+        self.directories.push((path.len(), *found));
+    }
+
+    fn find(&self, path: &[u8]) -> Option<Evidence> {
+        let is_it = |(end, _): &&(usize, Evidence)| self.path.get(..*end) == Some(path);
+        self.directories.iter().rev().find(is_it).map(|(_, found)| *found)
     }
 }
 
@@ -158,146 +301,4 @@ pub(super) fn open_directory(path: &[u8]) -> Option<OwnedFd> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Looks;
-    use crate::digest::Digest;
-    use crate::hash::look;
-    use crate::record::{Evidence, FileState, Observation, Places, StoredPath};
-    use std::fs;
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    /// A directory with a file, a link to it, a dangling link and a directory; all old enough to be trusted.
-    fn places() -> (tempfile::TempDir, Places) {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("file"), "x").unwrap();
-        fs::create_dir(root.path().join("directory")).unwrap();
-        symlink("file", root.path().join("link")).unwrap();
-        symlink("nothing", root.path().join("dangling")).unwrap();
-        let places = Places { root: root.path().to_path_buf(), home: None };
-        std::thread::sleep(std::time::Duration::from_millis(2100));
-        (root, places)
-    }
-
-    #[test]
-    fn what_a_look_settles_holds_and_what_moved_is_not_settled() {
-        let (root, places) = places();
-        let path = |name: &str| places.store(&root.path().join(name));
-        let mut facts = Vec::new();
-        for name in ["file", "link", "dangling", "directory", "absent", "file/below"] {
-            for follow in [false, true] {
-                let (state, evidence) = look::state(&places.resolve(&path(name)), follow);
-                facts.push((Observation::State { path: path(name), follow, state }, evidence));
-            }
-        }
-        let (digest, evidence) = look::content(&root.path().join("link")).unwrap();
-        facts.push((Observation::Content { path: path("link"), digest }, evidence));
-        let (digest, evidence) = look::listing(root.path(), true).unwrap();
-        facts.push((Observation::Listing { path: path(""), everything: true, digest }, evidence));
-
-        let settled = |facts: &[(Observation, _)]| -> Vec<bool> {
-            let mut looks = Looks::new(&places);
-            facts.iter().map(|(fact, evidence)| looks.settle(fact, Option::as_ref(evidence))).collect()
-        };
-        // All but the two below a file, which take a closer look.
-        let expected: Vec<bool> = (0..14).map(|n| n != 10 && n != 11).collect();
-        assert_eq!(settled(&facts), expected);
-
-        // The same size and, by `touch -r`, the same time.
-        let file = root.path().join("file");
-        let before = fs::metadata(&file).unwrap().modified().unwrap();
-        fs::write(&file, "y").unwrap();
-        fs::File::options().write(true).open(&file).unwrap().set_modified(before).unwrap();
-        fs::write(root.path().join("absent"), "").unwrap();
-        fs::set_permissions(root.path().join("directory"), fs::Permissions::from_mode(0o700)).unwrap();
-        let still = settled(&facts);
-        // What lstat says of the two links is as it was, and where the dangling one leads.
-        let expected: Vec<bool> = (0..14).map(|n| matches!(n, 2 | 4 | 5)).collect();
-        assert_eq!(still, expected);
-    }
-
-    #[test]
-    fn looks_below_an_open_directory_find_what_whole_paths_find() {
-        let (root, places) = places();
-        let below = root.path().join("directory");
-        for name in ["a", "b", "c", "d"] {
-            fs::write(below.join(name), name).unwrap();
-        }
-        fs::create_dir(below.join("d-below")).unwrap();
-        fs::write(below.join("d-below/e"), "").unwrap();
-        symlink("../../file", below.join("d-below/f")).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        let names = [
-            "directory/a",
-            "directory/b",
-            "directory/c",
-            "directory/d",
-            "directory/d-below/e",
-            "directory/d-below/f",
-            "directory/d-below/f/nothing",
-            "directory/d-below/../a",
-            "directory/nothing",
-            "directory",
-            "directory/",
-            "directory//a",
-            "file",
-            "absent/a",
-            "absent/b",
-            "absent/c",
-            "absent/d",
-            "absent/e",
-            "file/a",
-            "file/b",
-            "file/c",
-            "file/d",
-            "file/e",
-        ];
-        let facts = |follow| {
-            let fact = |name: &&str| {
-                let path = StoredPath::in_root(*name);
-                let (state, evidence) = look::state(&places.resolve(&path), follow);
-                (Observation::State { path, follow, state }, evidence)
-            };
-            names.iter().map(fact).collect::<Vec<_>>()
-        };
-        let facts = [facts(true), facts(false)].concat();
-        let settled = |facts: &[(Observation, Option<Evidence>)]| -> Vec<bool> {
-            let mut together = Looks::new(&places);
-            let one = |(fact, evidence): &(Observation, Option<Evidence>)| {
-                Looks::new(&places).settle(fact, evidence.as_ref())
-            };
-            let alone: Vec<bool> = facts.iter().map(one).collect();
-            let all: Vec<bool> =
-                facts.iter().map(|(fact, evidence)| together.settle(fact, evidence.as_ref())).collect();
-            assert_eq!(all, alone);
-            all
-        };
-        let before = settled(&facts);
-        assert!(before.iter().filter(|settled| **settled).count() > 30, "{before:?}");
-        fs::remove_file(below.join("d")).unwrap();
-        fs::write(below.join("nothing"), "").unwrap();
-        fs::create_dir(root.path().join("absent")).unwrap();
-        fs::write(root.path().join("absent/e"), "").unwrap();
-        let after = settled(&facts);
-        assert_ne!(before, after);
-    }
-
-    #[test]
-    fn a_link_and_what_it_leads_to_are_looked_at_each() {
-        let (root, places) = places();
-        let path = places.store(&root.path().join("link"));
-        let state = |follow| look::state(&root.path().join("link"), follow);
-        let ((link, link_evidence), (file, file_evidence)) = (state(false), state(true));
-        assert!(matches!((&link, &file), (FileState::Symlink { .. }, FileState::File { .. })));
-        let link = Observation::State { path: path.clone(), follow: false, state: link };
-        let file = Observation::State { path: path.clone(), follow: true, state: file };
-        let other = Observation::Content { path, digest: Digest::of(b"") };
-        let mut looks = Looks::new(&places);
-        for _ in 0..2 {
-            assert!(looks.settle(&link, link_evidence.as_ref()));
-            assert!(looks.settle(&file, file_evidence.as_ref()));
-            assert!(!looks.settle(&link, file_evidence.as_ref()));
-            assert!(!looks.settle(&other, link_evidence.as_ref()));
-            assert!(!looks.settle(&other, None));
-        }
-    }
-}
+mod tests;

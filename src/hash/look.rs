@@ -10,6 +10,7 @@ use super::environment::{environment_digest, lookup, variable_digest_by};
 use super::exclude::{Excluded, excluded};
 use super::files::{EntryKind, digest_file, entries, listing_digest, trusted};
 use super::search;
+use super::sights::Sights;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::error::{Error, Result};
 use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
@@ -41,6 +42,8 @@ pub struct Present<'a> {
     pub secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
     /// A moment that is not after the first look.
     pub now: Timestamp,
+    /// What this call has looked at already.
+    pub seen: Option<&'a Sights>,
 }
 
 /// Whether an observation holds.
@@ -141,6 +144,10 @@ pub(super) fn state_holds(
     now: Timestamp,
 ) -> Held {
     let metadata = stat(path, follow);
+    if *expected == FileState::Absent {
+        // Evidence, if there is any, is that of the directory, and known by whoever took it.
+        return Held::when(metadata.is_err_and(|error| unreachable_state(&error) == FileState::Absent));
+    }
     if let (Some(evidence), Ok(metadata)) = (evidence, &metadata)
         && Evidence::of(metadata) == *evidence
     {

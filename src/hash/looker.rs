@@ -12,8 +12,10 @@ use super::memory::FileMemory;
 use super::request::Request;
 use super::world::{Kind, World};
 use crate::digest::Digest;
+use crate::error::Result;
 use crate::record::{Evidence, FileState, Observation, StoredPath, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use rustc_hash::FxBuildHasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Read;
@@ -38,6 +40,8 @@ pub struct Looker<'a> {
     request: &'a Request,
     memory: FileMemory<'a>,
     facts: BTreeMap<(StoredPath, Aspect), Fact>,
+    /// What was digested, by device and inode: a file that has several names, or a link to it, is read once.
+    digested: HashMap<(u64, u64), (Evidence, Digest), FxBuildHasher>,
     variables: BTreeSet<OsString>,
     overlay: Vec<(OsString, Option<OsString>)>,
     clears_environment: bool,
@@ -51,6 +55,7 @@ impl<'a> Looker<'a> {
             request,
             memory,
             facts: BTreeMap::new(),
+            digested: HashMap::default(),
             variables: BTreeSet::new(),
             overlay: Vec::new(),
             clears_environment: false,
@@ -95,12 +100,27 @@ impl<'a> Looker<'a> {
         let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
         if let Ok(metadata) = metadata
             && metadata.is_file()
-            && let Ok((digest, evidence)) = self.memory.digest(path)
+            && let Ok((digest, evidence)) = self.digest_of(path, Evidence::of(&metadata))
         {
             let mode = evidence.map_or(metadata.mode(), |evidence| evidence.mode) & 0o7777;
             return (FileState::File { mode, digest }, evidence);
         }
         state(path, follow)
+    }
+
+    /// The digest of the regular file that `path` leads to and that looks like `now`, and evidence if any can be trusted.
+    fn digest_of(&mut self, path: &Path, now: Evidence) -> Result<(Digest, Option<Evidence>)> {
+        let file = (now.device, now.inode);
+        if let Some((evidence, digest)) = self.digested.get(&file)
+            && *evidence == now
+        {
+            return Ok((*digest, Some(now)));
+        }
+        let (digest, evidence) = self.memory.digest(path)?;
+        if let Some(evidence) = evidence.filter(|evidence| (evidence.device, evidence.inode) == file) {
+            self.digested.insert(file, (evidence, digest));
+        }
+        Ok((digest, evidence))
     }
 
     /// The digest of the regular file that `path` leads to; `None` where it cannot be read.
@@ -213,5 +233,39 @@ impl World for Looker<'_> {
         }
         self.variables.insert(name.to_owned());
         lookup(&self.request.environment, name).map(std::borrow::Cow::into_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::memory::tests::Memory;
+    use crate::record::Places;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_file_has_one_digest_by_all_of_its_names_until_it_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("file"), "x").unwrap();
+        fs::hard_link(path("file"), path("other")).unwrap();
+        symlink("file", path("link")).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let places = Places { root: directory.path().to_path_buf(), home: None };
+        let words = vec![OsString::from("true")];
+        let request = Request::new(words, directory.path().to_path_buf(), places, Vec::new());
+        let memory = Memory::default();
+        let mut looker = Looker::new(&request, FileMemory::new(&memory));
+        for name in ["file", "link", "other"] {
+            assert_eq!(looker.digest(&path(name)), Some(Digest::of(b"x")), "{name}");
+        }
+        // The same length and time of modification.
+        let before = fs::metadata(path("file")).unwrap().modified().unwrap();
+        fs::write(path("other"), "y").unwrap();
+        File::options().write(true).open(path("other")).unwrap().set_modified(before).unwrap();
+        fs::hard_link(path("file"), path("new")).unwrap();
+        assert_eq!(looker.digest(&path("new")), Some(Digest::of(b"y")));
+        // The first look at a name is kept.
+        assert_eq!(looker.digest(&path("file")), Some(Digest::of(b"x")));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of stores (it is handed a `Recall`), of how commands run, or of the terminal.
 
+mod absence;
 pub mod capture;
 pub mod command;
 pub mod entry;
@@ -24,6 +25,7 @@ pub mod looker;
 pub mod manifest;
 pub mod memory;
 pub mod modules;
+mod naming;
 pub mod nature;
 pub mod occurrence;
 mod packages;
@@ -33,4 +35,5 @@ mod remembered;
 pub mod request;
 pub mod search;
 pub mod shims;
+pub mod sights;
 pub mod world;

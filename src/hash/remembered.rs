@@ -4,25 +4,27 @@
 //! Facts are grouped by directory and checked from their encoding, without building anything. That the bytes are whole
 //! is the store's matter.
 
+use super::absence::{Name, Still, WORTH_OPENING, still_absent};
 use super::environment::{Environment, Selector, looks_secret, matches};
-use super::glance::{Found, evidence_of, look, open_directory, proves, shows};
+use super::glance::{Found, look, open_directory, proves, shows};
 use super::look::{Held, Present, holds};
 use super::looker::Fact;
-use super::request::{Request, StdinPart};
-use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
+use super::request::Request;
+use super::sights::Sights;
+use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId};
 use crate::encode::{Decode, DecodeError, Decoder, Encoder};
 use crate::record::{Base, Evidence, FileState, Observation, StoredPath, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Version of this encoding: another one is forgotten.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
-/// From so many facts of one directory on, it is opened first: that takes as long as a tenth of the way saved by each.
-const WORTH_OPENING: usize = 10;
+/// By directory, what proves that the names which were absent from it still are.
+pub(super) type Rests = BTreeMap<StoredPath, Evidence>;
 
 /// What a hit and a decision need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,55 +81,11 @@ impl Glance<'_> {
     }
 }
 
-/// What names a request before anything of the world is looked at.
-pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LENGTH]) -> RequestId {
-    let mut encoder = Encoder::new();
-    encoder.text("request").unsigned(VERSION).unsigned(super::manifest::SCHEME);
-    let words = |encoder: &mut Encoder, words: &[OsString]| {
-        encoder.length(words.len());
-        for word in words {
-            encoder.bytes(word.as_bytes());
-        }
-    };
-    words(&mut encoder, &request.words);
-    encoder.length(request.references.len());
-    for reference in &request.references {
-        encoder.unsigned(reference.word as u64).bytes(reference.typed.as_bytes()).digest(&reference.digest);
-    }
-    encoder.bytes(request.directory.as_os_str().as_bytes());
-    encoder.bytes(request.places.root.as_os_str().as_bytes());
-    let home = request.places.home.as_deref().map(|home| home.as_os_str().as_bytes().to_vec());
-    encoder.option(home.as_ref());
-    let path = request.environment.iter().find(|(name, _)| name == "PATH");
-    encoder.option(path.map(|(_, value)| value.as_bytes().to_vec()).as_ref());
-    for list in [&request.variables, &request.inputs, &request.outputs, &request.tools] {
-        words(&mut encoder, list);
-    }
-    match request.stdin {
-        StdinPart::None => encoder.unsigned(0),
-        StdinPart::Null => encoder.unsigned(1),
-        StdinPart::Content(digest) => encoder.unsigned(2).digest(&digest),
-    };
-    encoder.list(&request.stdin_mentions);
-    encoder.option(request.salt.as_ref().map(|salt| salt.as_bytes().to_vec()).as_ref());
-    encoder.option(request.logical_directory().map(|place| place.as_bytes().to_vec()).as_ref());
-    encoder.flag(request.exact_source).flag(request.env_strict).flag(request.words_are_inputs);
-    encoder.length(request.languages.names().len());
-    for (ending, form) in request.languages.names() {
-        encoder.bytes(ending.as_bytes()).text(form);
-    }
-    if request.redactions.is_empty() {
-        return RequestId(Digest::of(&encoder.finish()));
-    }
-    // A name that nobody without the store can try words against.
-    words(&mut encoder, &request.redactions);
-    RequestId(Digest::keyed(&secret(), &encoder.finish()))
-}
-
 /// The remembered form.
 pub(super) fn encode(
     summary: &Summary,
     facts: &[Fact],
+    rests: &Rests,
     environment: &Environment,
     secret: &dyn Fn() -> [u8; DIGEST_LENGTH],
 ) -> Vec<u8> {
@@ -145,30 +103,67 @@ pub(super) fn encode(
     let counts = |name: &[u8]| summary.asked.contains(name) || summary.selector.counts(name);
     let (plain, keyed) = digests(counts, environment, secret);
     encoder.digest(&plain).option(keyed.as_ref());
-    let mut groups: BTreeMap<StoredPath, Vec<(&[u8], &Fact)>> = BTreeMap::new();
+    let mut groups: BTreeMap<StoredPath, Group<'_>> = BTreeMap::new();
     for fact in facts {
         if let Some((directory, name)) = path_of(&fact.0).map(StoredPath::split) {
-            groups.entry(directory).or_default().push((name, fact));
+            let group = groups.entry(directory).or_default();
+            match absence(&fact.0).filter(|_| !name.is_empty()) {
+                Some(follow) => group.absent.push((name, follow)),
+                None => group.facts.push((name, fact)),
+            }
         }
     }
     encoder.length(groups.len());
-    for (directory, facts) in groups {
-        encoder.value(&directory).length(facts.len());
-        for (name, (observation, evidence)) in facts {
+    for (directory, group) in groups {
+        encoder.value(&directory).length(group.facts.len());
+        for (name, (observation, evidence)) in group.facts {
             encoder.bytes(name);
             encode_claim(observation, &mut encoder);
             encoder.option(evidence.as_ref());
+        }
+        encoder.option(rests.get(&directory)).length(group.absent.len());
+        for (name, follow) in group.absent {
+            encoder.bytes(name).flag(follow);
         }
     }
     encoder.finish()
 }
 
+/// The facts about the names in one directory.
+#[derive(Default)]
+struct Group<'a> {
+    facts: Vec<(&'a [u8], &'a Fact)>,
+    /// What was not there.
+    absent: Vec<Name<'a>>,
+}
+
+/// Whether links would have been followed, if the observation is that nothing is there.
+fn absence(observation: &Observation) -> Option<bool> {
+    match observation {
+        Observation::State { follow, state: FileState::Absent, .. } => Some(*follow),
+        _ => None,
+    }
+}
+
+/// The names that were absent from a directory, and what proves that they still are.
+fn read_absent<'a>(
+    decoder: &mut Decoder<'a>,
+    names: &mut Vec<Name<'a>>,
+) -> Result<Option<Evidence>, DecodeError> {
+    let rest = decoder.option()?;
+    names.clear();
+    for _ in 0..decoder.length()? {
+        names.push((decoder.bytes()?, decoder.flag()?));
+    }
+    Ok(rest)
+}
+
 /// All facts, for renewal and for seeding the digests of another capture.
-pub(super) fn facts(bytes: &[u8]) -> Result<Vec<Fact>, DecodeError> {
+pub(super) fn facts(bytes: &[u8]) -> Result<(Vec<Fact>, Rests), DecodeError> {
     let mut decoder = Decoder::new(bytes);
     read_glance(&mut decoder)?;
     read_digests(&mut decoder)?;
-    let mut facts = Vec::new();
+    let (mut facts, mut rests, mut absent) = (Vec::new(), Rests::new(), Vec::new());
     for _ in 0..decoder.length()? {
         let directory = StoredPath::decode(&mut decoder)?;
         for _ in 0..decoder.length()? {
@@ -176,9 +171,15 @@ pub(super) fn facts(bytes: &[u8]) -> Result<Vec<Fact>, DecodeError> {
             let claim = Claim::decode(&mut decoder)?;
             facts.push((claim.observation(directory.join(name)), decoder.option()?));
         }
+        let rest = read_absent(&mut decoder, &mut absent)?;
+        for (name, follow) in &absent {
+            let (path, follow) = (directory.join(name), *follow);
+            facts.push((Observation::State { path, follow, state: FileState::Absent }, None));
+        }
+        rests.extend(rest.map(|rest| (directory, rest)));
     }
     decoder.finish()?;
-    Ok(facts)
+    Ok((facts, rests))
 }
 
 /// A remembered capture that is still what a capture would find.
@@ -188,6 +189,10 @@ pub(super) struct Valid<'a> {
     pub(super) newest: Timestamp,
     /// The facts at these places have this evidence from now on.
     pub(super) renewed: Vec<(usize, Option<Evidence>)>,
+    /// So do the names that are absent from these directories.
+    pub(super) rests: Rests,
+    /// What was looked at.
+    pub(super) seen: Sights,
 }
 
 /// Checks every fact by its evidence, and reads only what has none; `None` where one does not hold.
@@ -203,10 +208,10 @@ pub(super) fn check<'a>(
     if digests(|name| glance.counts(name), &request.environment, secret) != then {
         return Ok(None);
     }
-    let mut renewed = Vec::new();
-    let mut newest = Timestamp::default();
+    let (renewed, rests, seen) = (Vec::new(), Rests::new(), Sights::default());
+    let mut valid = Valid { glance, newest: Timestamp::default(), renewed, rests, seen };
     let mut number = 0;
-    let mut path = Vec::new();
+    let (mut path, mut absent) = (Vec::new(), Vec::new());
     for _ in 0..decoder.length()? {
         let directory = StoredPath::decode(&mut decoder)?;
         let count = decoder.length()?;
@@ -230,22 +235,36 @@ pub(super) fn check<'a>(
                 Some(directory) if !name.is_empty() => look(Some(directory.as_fd()), name, claim.follows()),
                 _ => look(None, &path, claim.follows()),
             };
-            if let (true, Base::Root, Ok(stat)) = (claim.is_of_content(), directory.base(), &found) {
-                newest = newest.max(evidence_of(stat).modified);
+            if let Ok(found) = &found {
+                if claim.follows() {
+                    valid.seen.note(&path, found);
+                }
+                if claim.is_of_content() && directory.base() == Base::Root {
+                    valid.newest = valid.newest.max(found.modified);
+                }
             }
             if !claim.agrees(&found, evidence.as_ref()) {
                 let observation = claim.observation(directory.join(name));
                 match closer(&observation, evidence.as_ref(), request, now) {
                     Held::Yes => {}
-                    Held::Renewed(evidence) => renewed.push((number, evidence)),
+                    Held::Renewed(evidence) => valid.renewed.push((number, evidence)),
                     Held::No => return Ok(None),
                 }
             }
             number += 1;
         }
+        let rest = read_absent(&mut decoder, &mut absent)?;
+        match still_absent(place.as_os_str().as_bytes(), &absent, rest.as_ref(), now, &mut valid.seen) {
+            Still::Absent => {}
+            Still::Proven(rest) => {
+                valid.rests.insert(directory, rest);
+            }
+            Still::Not => return Ok(None),
+        }
+        number += absent.len();
     }
     decoder.finish()?;
-    Ok(Some(Valid { glance, newest, renewed }))
+    Ok(Some(valid))
 }
 
 /// Whether all of `facts` hold.
@@ -264,6 +283,7 @@ fn closer(observation: &Observation, evidence: Option<&Evidence>, request: &Requ
         superuser: false,
         secret: &|| [0; DIGEST_LENGTH],
         now,
+        seen: None,
     };
     holds(observation, evidence, &present)
 }

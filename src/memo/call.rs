@@ -15,6 +15,7 @@ use crate::exec::{Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
 use crate::hash::look::Present;
 use crate::hash::request::{Request, StdinPart};
+use crate::hash::sights::Sights;
 use crate::record::{Recall, Stream, Timestamp};
 use crate::store::{Claim, Next, Store};
 use std::path::Path;
@@ -69,7 +70,13 @@ impl Call<'_> {
             if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.moment.as_deref(), self.policy) {
                 return self.bypass_or_refuse(request, bypass);
             }
-            match self.try_hit(request, store, &known.key, &known.environment, &|| known.newest)? {
+            match self.try_hit(
+                request,
+                store,
+                &known.key,
+                &known.environment,
+                (&|| known.newest, Some(&known.seen)),
+            )? {
                 Ok(answer) => {
                     // Evidence that was too young to be trusted may be old enough by now.
                     recall.settle();
@@ -111,7 +118,7 @@ impl Call<'_> {
         }
         let newest = || newest_of(&captured, request);
         if looks_up && why.is_none() {
-            match self.try_hit(request, store, &captured.key, &captured.environment, &newest)? {
+            match self.try_hit(request, store, &captured.key, &captured.environment, (&newest, None))? {
                 Ok(answer) => return Ok(answer),
                 Err(reason) => why = Some(reason),
             }
@@ -134,15 +141,15 @@ impl Call<'_> {
         self.bypass(request, bypass)
     }
 
-    /// Replays a commit of `key` that holds now; `newest` is the time that its outputs must not look older than. The
-    /// inner error says what stood against it.
+    /// Replays a commit of `key` that holds now; `newest` is the time that its outputs must not look older than, `seen` what
+    /// was looked at for the key just now. The inner error says what stood against it.
     fn try_hit(
         &mut self,
         request: &Request,
         store: &dyn Store,
         key: &Key,
         environment: &[(std::ffi::OsString, std::ffi::OsString)],
-        newest: &dyn Fn() -> Timestamp,
+        (newest, seen): (&dyn Fn() -> Timestamp, Option<&Sights>),
     ) -> Result<Result<Answer, Miss>> {
         let secret = || self.context.recall.secret();
         let present = Present {
@@ -152,6 +159,7 @@ impl Call<'_> {
             superuser: rustix::process::geteuid().is_root(),
             secret: &secret,
             now: Timestamp::now(),
+            seen,
         };
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(held) => {
@@ -187,7 +195,13 @@ impl Call<'_> {
                     let looks_again = self.policy.mode == Mode::Auto && !self.policy.history_only;
                     if looks_again && (waited || is_recorded_since(store, &captured.key, &why)) {
                         // Somebody ran the same meanwhile: its result, if it was kept, is ours.
-                        match self.try_hit(request, store, &captured.key, &captured.environment, &newest)? {
+                        match self.try_hit(
+                            request,
+                            store,
+                            &captured.key,
+                            &captured.environment,
+                            (&newest, None),
+                        )? {
                             Ok(answer) => return Ok(answer),
                             Err(reason) => why = reason,
                         }

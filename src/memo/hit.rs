@@ -211,6 +211,7 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
         superuser: rustix::process::geteuid().is_root(),
         secret: &secret,
         now,
+        seen: None,
     };
     let miss = match policy.mode {
         Mode::Refresh => Miss::Forced,

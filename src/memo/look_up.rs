@@ -110,7 +110,7 @@ pub(super) fn differences<'s>(
     let mut differences = Vec::new();
     let mut learned = false;
     candidate.evidence.resize(candidate.commit.observations.len(), None);
-    let mut looks = Looks::new(present.places);
+    let mut looks = Looks::new(present.places, present.seen, present.now);
     for (observation, evidence) in candidate.commit.observations.iter().zip(&mut candidate.evidence) {
         if looks.settle(observation, evidence.as_ref()) {
             continue;
@@ -145,6 +145,12 @@ pub(super) fn differences<'s>(
         }
     }
     if differences.is_empty() {
+        for (number, absent) in looks.absences() {
+            if let Some(evidence) = candidate.evidence.get_mut(number) {
+                *evidence = Some(absent);
+                learned = true;
+            }
+        }
         // With --pure nothing decides the result but what is in the manifest.
         if !policy.pure {
             let known = candidate.indifferent.len();

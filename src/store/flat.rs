@@ -32,14 +32,14 @@ impl Area {
     const fn magic(self) -> &'static [u8; 8] {
         match self {
             Self::Captures => b"cashetc1",
-            Self::Keys => b"cashetk1",
+            Self::Keys => b"cashetk2",
         }
     }
 }
 
 const HEADER: usize = 8 + 8 + DIGEST_LENGTH;
 
-/// Read at once; most files fit, and a larger one is copied once. Room that nothing is read into costs nothing.
+/// At most so much is read at once; most files fit, and a larger one is copied once.
 const FIRST_READ: usize = 32 << 10;
 
 /// The payload of a flat file, if it is there and true.
@@ -50,8 +50,9 @@ pub(crate) fn read(layout: &Layout, area: Area, name: &Digest) -> Option<Vec<u8>
 /// The payload of the file at `path`; `None` where it does not verify.
 pub(crate) fn read_file(path: &Path, area: Area, name: &Digest) -> io::Result<Option<Vec<u8>>> {
     let file = File::open(path)?;
-    // Not filled with zeros first: pages that nothing is read into are never touched.
-    let mut bytes = Vec::with_capacity(FIRST_READ);
+    // No more room than is needed: what is allocated next to it lies on the same page. Not filled with zeros first.
+    let size = rustix::fs::fstat(&file)?.st_size;
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).clamp(HEADER, FIRST_READ));
     let (length, check) = loop {
         let count = read_more(&file, &mut bytes)?;
         if let Some(header) = parse_header(&bytes, area) {

@@ -25,11 +25,17 @@ pub(crate) const LARGEST_TREE: u64 = 1 << 30;
 /// The candidates of a hot entry; `None` where it is missing or not true.
 pub(crate) fn read_hot(layout: &Layout, key: &Key) -> Option<Vec<Candidate>> {
     let payload = flat::read(layout, Area::Keys, &key.0)?;
-    parse_hot(&payload, key)
+    // The id is covered by the digest of the file: to digest a long commit again is what a hit can spare.
+    parse_quickly(&payload, key)
 }
 
-/// The candidates of a hot entry's payload, each of which must agree with itself and with the key.
+/// The candidates of a hot entry's payload, each of which must agree with itself, with its id and with the key.
 pub(crate) fn parse_hot(payload: &[u8], key: &Key) -> Option<Vec<Candidate>> {
+    parse_quickly(payload, key)
+        .filter(|candidates| candidates.iter().all(|candidate| candidate.commit.id() == candidate.id))
+}
+
+fn parse_quickly(payload: &[u8], key: &Key) -> Option<Vec<Candidate>> {
     let candidates = Entry::from_bytes(payload).ok()?.candidates;
     candidates.iter().all(|candidate| agrees(candidate, key)).then_some(candidates)
 }
@@ -86,7 +92,7 @@ impl Decode for Entry {
 }
 
 fn encode_candidate(candidate: &Candidate, to: &mut Encoder) {
-    to.bytes(&candidate.commit.to_bytes());
+    to.value(&candidate.id).bytes(&candidate.commit.to_bytes());
     encode_evidence(&candidate.evidence, to);
     to.option(candidate.outputs.as_ref());
     encode_evidence(&candidate.output_evidence, to);
@@ -98,9 +104,8 @@ fn encode_candidate(candidate: &Candidate, to: &mut Encoder) {
 }
 
 fn decode_candidate(from: &mut Decoder<'_>) -> Result<Candidate, DecodeError> {
-    let bytes = from.bytes()?;
-    let id = CommitId(Digest::of(bytes));
-    let commit = Commit::from_bytes(bytes)?;
+    let id = CommitId::decode(from)?;
+    let commit = Commit::from_bytes(from.bytes()?)?;
     let evidence = decode_evidence(from)?;
     let outputs: Option<OutputTree> = from.option()?;
     let output_evidence = decode_evidence(from)?;
@@ -275,6 +280,8 @@ pub(super) mod tests {
             candidate.commit.replay = Replay::Never { reason: String::new(), detail: String::new() }
         });
         none(&|candidate| candidate.outputs = None);
+        none(&|candidate| candidate.commit.started = Timestamp(2));
+        none(&|candidate| candidate.id = CommitId(Digest::of(b"other")));
         none(&|candidate| candidate.evidence.clear());
         none(&|candidate| candidate.output_evidence.push(None));
         none(&|candidate| candidate.inline[0].1[0] ^= 1);

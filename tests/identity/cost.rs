@@ -102,9 +102,10 @@ fn what_a_run_read_and_listed_is_looked_into_once_more_and_then_never_again() {
     call.settles();
     fs::write(project.path("data"), "1\n").unwrap();
     project.write("listed/two", "").remove("listed/two");
-    // This one may find them too young to be trusted; the next one does not, and writes that down.
+    // This one may find them too young to be trusted; the next one does not, and writes that down, and that nothing came to the
+    // directories in which something was looked for.
     call.hits();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(std::time::Duration::from_millis(2100));
     call.hits();
     let looks = |line: &str| {
         line.contains("open") && (line.contains("/data\"") || line.contains("/listed\""))
@@ -122,11 +123,39 @@ fn a_variable_that_was_found_not_to_matter_is_written_down_once() {
     let project = Project::new(Mode::Watched);
     project.write("data", "1\n").python("main.py", "print(open('data').read())\n");
     project.call(["python3", "main.py"]).settles();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    project.call(["python3", "main.py"]).hits();
     let call = project.call(["python3", "main.py"]).env("NEVER_NAMED", "1");
     for renames in [true, false, false] {
         let renamed = traced(&call, &project.path("../trace"), |line| line.contains("rename"));
         assert_eq!(!renamed.is_empty(), renames, "{renamed:#?}");
+    }
+}
+
+#[test]
+fn what_would_come_before_a_module_is_looked_for_in_its_directory_alone_and_seen_when_it_comes() {
+    if !has("strace") {
+        return;
+    }
+    for mode in [Mode::Watched, Mode::Declared] {
+        let project = Project::new(mode);
+        long_script(&project, 3);
+        let call = project.call(["python3", "main.py"]);
+        call.settles();
+        // The first look at a directory that has rested for two seconds writes down what it proves.
+        std::thread::sleep(std::time::Duration::from_millis(2100));
+        call.hits();
+        let looked = |line: &str| line.contains("part.so\"") || line.contains("/part\"");
+        let trace = project.path("../trace");
+        let again = traced(&call, &trace, looked);
+        assert!(again.is_empty(), "{again:#?}");
+        project.write("unrelated", "");
+        assert!(!traced(&call, &trace, looked).is_empty());
+        project.write("part/__init__.py", "SIZE = 4\n");
+        call.runs();
+        call.hits();
+        project.remove("part");
+        call.hits();
     }
 }
 
@@ -156,6 +185,8 @@ fn a_hit_costs_the_same_for_a_long_script() {
             let with = |call, (name, value): &(String, String)| Call::env(call, name, value);
             let as_under_valgrind = variables.iter().fold(call.clone(), with);
             as_under_valgrind.settles();
+            // This one finds the directories at rest, and writes that down.
+            std::thread::sleep(std::time::Duration::from_millis(2100));
             as_under_valgrind.hits();
             let out = format!("--callgrind-out-file={}", project.path("../callgrind").display());
             let messages = under(&call, &["/usr/bin/valgrind", "--tool=callgrind", &out]);

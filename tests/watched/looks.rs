@@ -31,3 +31,34 @@ fn files_that_are_only_looked_at_count_by_their_content_on_every_miss() {
         new.runs();
     }
 }
+
+#[test]
+fn what_was_absent_is_missed_as_soon_as_it_comes_also_where_only_its_directory_is_looked_at() {
+    let line =
+        "[ -d d ] && for name in a b c x/y l; do [ -e d/$name ] && echo $name; done; [ ! -e d/l ] || cat d/l";
+    let twin = Twin::new();
+    twin.directory("d").directory("e").link("../e/target", "d/l");
+    let call = twin.sh(line);
+    call.runs();
+    // The first look at a directory that has rested for two seconds writes down what it proves.
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    for _ in 0..3 {
+        call.hits();
+    }
+    twin.directory("d/x");
+    call.hits();
+    // Names that come, of every kind; behind a link that leads nowhere; in a directory that came itself.
+    for name in ["d/b", "e/target", "d/x/y"] {
+        twin.write(name, "content");
+        call.runs();
+        call.hits();
+        twin.remove(name);
+        call.hits();
+    }
+    // A link that leads nowhere is an entry, too, and then what comes where it leads.
+    twin.link("a", "d/c");
+    call.runs();
+    call.hits();
+    twin.directory("d/a");
+    call.runs();
+}

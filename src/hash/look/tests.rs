@@ -21,6 +21,7 @@ fn present<'a>(places: &'a Places, environment: &'a [(OsString, OsString)]) -> P
         superuser: false,
         secret: &|| [1; 32],
         now: Timestamp::now(),
+        seen: None,
     }
 }
 

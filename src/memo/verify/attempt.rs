@@ -117,6 +117,7 @@ impl Attempt<'_> {
             superuser: rustix::process::geteuid().is_root(),
             secret: &secret,
             now: Timestamp::now(),
+            seen: None,
         };
         // What it read from standard input is given to it again.
         let is_stdin = |observation: &Observation| matches!(observation, Observation::Stdin(_));
