@@ -5,7 +5,7 @@
 
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 use std::borrow::Cow;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -177,14 +177,17 @@ fn without_dots(path: &Path) -> Cow<'_, Path> {
 /// The bytes of `path`, which is [`without_dots`], after `base` and its slash, if it is `base` or below it. A `..` after the base
 /// would lead out again, so such a path is not below.
 fn below(path: &Path, base: &Path) -> Option<Vec<u8>> {
+    // By bytes: to tell by components takes ten times as long.
     let base = without_dots(base);
-    if !path.as_os_str().as_bytes().starts_with(base.as_os_str().as_bytes()) {
-        // To tell by components takes ten times as long.
-        return None;
-    }
-    let rest = path.strip_prefix(base).ok()?;
-    let leaves = rest.components().any(|part| part == std::path::Component::ParentDir);
-    (!leaves).then(|| OsString::from(rest).into_vec())
+    let base = base.as_os_str().as_bytes();
+    let rest = path.as_os_str().as_bytes().strip_prefix(base)?;
+    let rest = match rest.strip_prefix(b"/") {
+        Some(below) => below,
+        None if rest.is_empty() || base == b"/" => rest,
+        None => return None,
+    };
+    let leaves = rest.split(|byte| *byte == b'/').any(|name| name == b"..");
+    (!leaves).then(|| rest.to_vec())
 }
 
 #[cfg(test)]
