@@ -9,7 +9,7 @@ use crate::record::Evidence;
 use std::cell::RefCell;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Who asks for the content of an empty file of this mode gets it, whoever he is.
 const ALL_MAY_READ: u32 = 0o444;
@@ -34,6 +34,21 @@ pub fn digest_expected(path: &Path, follow: bool, expected: &Evidence) -> Option
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
     let digest = digest_open(&file, expected.size).ok()?;
     (Evidence::of(&file.metadata().ok()?) == *expected).then_some(digest)
+}
+
+/// [`digest_expected`] for each, links followed, in order and with all cores.
+#[must_use]
+pub fn digest_expected_many(expected: &[(PathBuf, Evidence)]) -> Vec<Option<Digest>> {
+    if let [(path, evidence)] = expected {
+        return vec![digest_expected(path, true, evidence)];
+    }
+    if expected.is_empty() {
+        return Vec::new();
+    }
+    let (left, right) = expected.split_at(expected.len() / 2);
+    let (mut done, rest) = rayon_core::join(|| digest_expected_many(left), || digest_expected_many(right));
+    done.extend(rest);
+    done
 }
 
 thread_local! {

@@ -1,17 +1,20 @@
 //! Digests of files that were read before, by the evidence that they have not changed since.
 //!
 //! Large files are remembered for all requests together, so that new arguments do not read a program or a data set
-//! anew. Losing the memory costs time, never an answer.
+//! anew; smaller ones for the function whose run read them. Losing the memory costs time, never an answer.
 
-use super::files::{digest_file, digest_many, trusted};
+mod last_run;
+
+use super::expected::digest_expected_many;
+use super::files::{WORTH_ALL_CORES, digest_file, digest_many, trusted};
 use crate::digest::{Digest, RequestId};
 use crate::encode::{Decode, DecodeError, Decoder, Encoder};
 use crate::error::Result;
 use crate::record::{Evidence, Recall, Timestamp};
-use std::collections::HashMap;
-use std::ffi::OsStr;
+use last_run::LastRun;
+use rustc_hash::FxHashMap;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// Files from this size on are remembered for all requests.
@@ -26,22 +29,33 @@ const VERSION: u64 = 1;
 /// Digests by path and evidence.
 pub struct FileMemory<'a> {
     recall: &'a dyn Recall,
-    known: HashMap<PathBuf, (Evidence, Digest)>,
+    known: Known,
     /// Those in the table for all requests; `None` until it was needed.
-    large: Option<HashMap<PathBuf, (Evidence, Digest)>>,
+    large: Option<Known>,
     learned: Vec<PathBuf>,
+    /// What the last run of the same function read, beside large files.
+    last_run: Option<LastRun>,
 }
+
+/// By the bytes of the path: what is asked for by another name is read once more, no worse.
+type Known = FxHashMap<Vec<u8>, (Evidence, Digest)>;
 
 impl<'a> FileMemory<'a> {
     /// An empty memory; `recall` holds the table for all requests.
     #[must_use]
     pub fn new(recall: &'a dyn Recall) -> Self {
-        Self { recall, known: HashMap::new(), large: None, learned: Vec::new() }
+        Self { recall, known: Known::default(), large: None, learned: Vec::new(), last_run: None }
+    }
+
+    /// A memory for what a run of `function` read: `recall` holds what its last one did, too.
+    #[must_use]
+    pub fn of_run(recall: &'a dyn Recall, function: &Digest) -> Self {
+        Self { last_run: Some(LastRun::of(function)), ..Self::new(recall) }
     }
 
     /// Takes in what was trusted before.
     pub fn seed(&mut self, path: PathBuf, evidence: Evidence, digest: Digest) {
-        self.known.insert(path, (evidence, digest));
+        self.known.insert(path.into_os_string().into_vec(), (evidence, digest));
     }
 
     /// The digest of the regular file that `path` leads to, and evidence if any can be trusted. The file is read only
@@ -70,34 +84,58 @@ impl<'a> FileMemory<'a> {
         }
     }
 
-    /// Remembers the large files that were learned.
+    /// As [`FileMemory::prepare`], where it is known what `stat` said of each: what moved since is left alone, as is
+    /// everything where it is not much.
+    pub fn prepare_seen(&mut self, seen: &[(&Path, Evidence)]) {
+        let is_much = |evidence: &mut dyn Iterator<Item = &Evidence>| {
+            evidence.map(|one| one.size).sum::<u64>() > WORTH_ALL_CORES
+        };
+        if !is_much(&mut seen.iter().map(|(_, evidence)| evidence)) {
+            return;
+        }
+        let now = Timestamp::now();
+        let mut unknown = Vec::new();
+        for (path, evidence) in seen {
+            if self.recalled(path, evidence).is_none() && trusted(path, *evidence, now).is_some() {
+                unknown.push((path.to_path_buf(), *evidence));
+            }
+        }
+        if !is_much(&mut unknown.iter().map(|(_, evidence)| evidence)) {
+            return;
+        }
+        for ((path, evidence), digest) in unknown.iter().zip(digest_expected_many(&unknown)) {
+            if let Some(digest) = digest {
+                self.learn(path, digest, *evidence, now);
+            }
+        }
+    }
+
+    /// Remembers what was learned.
     pub fn keep(&self) {
+        if let Some(table) = self.last_run.as_ref().and_then(LastRun::table) {
+            self.recall.remember(&table.0, &table.1);
+        }
         if self.learned.is_empty() {
             return;
         }
-        let known = |path: &PathBuf| {
-            self.known.get(path).map(|(evidence, digest)| (path.clone(), *evidence, *digest))
-        };
+        let known = |path: &PathBuf| self.known.get_key_value(path.as_os_str().as_bytes());
         let mut all: Vec<_> = self.learned.iter().filter_map(known).collect();
-        let older = self.large.iter().flatten().filter(|(path, _)| !self.learned.contains(path));
-        all.extend(older.map(|(path, (evidence, digest))| (path.clone(), *evidence, *digest)));
+        let is_older =
+            |path: &[u8]| !self.learned.iter().any(|learned| learned.as_os_str().as_bytes() == path);
+        all.extend(self.large.iter().flatten().filter(|(path, _)| is_older(path)));
         all.truncate(MOST);
-        let mut encoder = Encoder::new();
-        encoder.unsigned(VERSION).length(all.len());
-        for (path, evidence, digest) in all {
-            encoder.bytes(path.as_os_str().as_bytes()).value(&evidence).digest(&digest);
-        }
-        self.recall.remember(&table(), &encoder.finish());
+        self.recall.remember(&table(), &write_table(&all));
     }
 
     /// The digest of what is at `path` if that is what `evidence` says, as it was learned before.
     pub fn recalled(&mut self, path: &Path, evidence: &Evidence) -> Option<Digest> {
         let agreed = |(known, digest): &(Evidence, Digest)| (known == evidence).then_some(*digest);
+        let path = path.as_os_str().as_bytes();
         if let Some(found) = self.known.get(path).and_then(agreed) {
             return Some(found);
         }
         if evidence.size < LARGE {
-            return None;
+            return self.last_run.as_mut()?.recalled(path, evidence, self.recall);
         }
         self.large().get(path).and_then(agreed)
     }
@@ -111,7 +149,14 @@ impl<'a> FileMemory<'a> {
         now: Timestamp,
     ) -> Option<Evidence> {
         let evidence = trusted(path, evidence, now)?;
-        self.known.insert(path.to_path_buf(), (evidence, digest));
+        match &mut self.last_run {
+            Some(last_run) if evidence.size < LARGE => {
+                last_run.learn(path.as_os_str().as_bytes(), evidence, digest, self.recall);
+            }
+            _ => {
+                self.known.insert(path.as_os_str().as_bytes().to_vec(), (evidence, digest));
+            }
+        }
         if evidence.size >= LARGE {
             self.learned.push(path.to_path_buf());
         }
@@ -123,7 +168,7 @@ impl<'a> FileMemory<'a> {
         self.recalled(path, &now).map(|digest| (digest, Some(now)))
     }
 
-    fn large(&mut self) -> &HashMap<PathBuf, (Evidence, Digest)> {
+    fn large(&mut self) -> &Known {
         let recall = self.recall;
         self.large.get_or_insert_with(|| {
             recall.find(&table()).and_then(|bytes| read_table(&bytes).ok()).unwrap_or_default()
@@ -135,19 +180,28 @@ fn table() -> RequestId {
     RequestId(Digest::of(b"cashet: digests of large files"))
 }
 
-fn read_table(bytes: &[u8]) -> Result<HashMap<PathBuf, (Evidence, Digest)>, DecodeError> {
+fn read_table(bytes: &[u8]) -> Result<Known, DecodeError> {
     let mut decoder = Decoder::new(bytes);
     let version = decoder.unsigned()?;
     if version != VERSION {
         return Err(DecodeError::UnknownTag(version));
     }
-    let mut found = HashMap::new();
+    let mut found = Known::default();
     for _ in 0..decoder.length()? {
-        let path = PathBuf::from(OsStr::from_bytes(decoder.bytes()?));
+        let path = decoder.bytes()?.to_vec();
         found.insert(path, (Evidence::decode(&mut decoder)?, decoder.digest()?));
     }
     decoder.finish()?;
     Ok(found)
+}
+
+fn write_table(all: &[(&Vec<u8>, &(Evidence, Digest))]) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    encoder.unsigned(VERSION).length(all.len());
+    for (path, (evidence, digest)) in all {
+        encoder.bytes(path).value(evidence).digest(digest);
+    }
+    encoder.finish()
 }
 
 #[cfg(test)]

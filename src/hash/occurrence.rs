@@ -14,8 +14,8 @@ use crate::encode::{Decode, DecodeError, Decoder, Encoder};
 use crate::record::{Evidence, Recall, Timestamp};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use rules::{Rules, is_system_library, is_word};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsStr;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek};
 use std::os::unix::ffi::OsStrExt;
@@ -147,32 +147,37 @@ impl NameSearch {
         let mut table = recall.find(&id).and_then(|bytes| self.read_table(&bytes).ok()).unwrap_or_default();
         let mut found = self.nothing();
         let mut unknown = Vec::new();
+        let before = table.len();
         for (path, seen) in files {
+            let known = table.get(path.as_os_str().as_bytes());
             let look = || fs::metadata(path).ok().map(|metadata| Evidence::of(&metadata));
-            let now = seen.or_else(look);
-            match table.get(path) {
-                Some((evidence, places)) if Some(*evidence) == now => {
-                    for place in places {
-                        set(&mut found, *place);
-                    }
-                }
-                _ => unknown.push(path.clone()),
+            match known.filter(|(evidence, _)| Some(*evidence) == seen.or_else(look)) {
+                Some((_, places)) => places.iter().for_each(|place| set(&mut found, *place)),
+                None => unknown.push(path.clone()),
             }
         }
-        if unknown.is_empty() {
-            return self.named(&found);
+        for path in &unknown {
+            // What it held is not what it holds.
+            table.remove(path.as_os_str().as_bytes());
         }
+        let mut changed = table.len() != before;
         if table.len() + unknown.len() > MOST {
-            table.clear();
+            let asked: FxHashSet<&[u8]> = files.iter().map(|(path, _)| path.as_os_str().as_bytes()).collect();
+            table.retain(|path, _| asked.contains(path.as_slice()));
         }
         for (path, (before, now, one)) in unknown.iter().zip(self.each_with_evidence(&unknown)) {
             merge(&mut found, &one);
-            if let Some(evidence) = before.and_then(|evidence| trusted(path, evidence, now)) {
+            if let Some(evidence) = before.and_then(|evidence| trusted(path, evidence, now))
+                && table.len() < MOST
+            {
                 let places = one.iter().enumerate().filter(|(_, is)| **is).map(|(place, _)| place).collect();
-                table.insert(path.clone(), (evidence, places));
+                table.insert(path.as_os_str().as_bytes().to_vec(), (evidence, places));
+                changed = true;
             }
         }
-        recall.remember(&id, &write_table(&table));
+        if changed {
+            recall.remember(&id, &write_table(&table));
+        }
         self.named(&found)
     }
 
@@ -350,9 +355,9 @@ impl NameSearch {
         if version != VERSION {
             return Err(DecodeError::UnknownTag(version));
         }
-        let mut table = Table::new();
+        let mut table = Table::default();
         for _ in 0..decoder.length()? {
-            let path = PathBuf::from(OsStr::from_bytes(decoder.bytes()?));
+            let path = decoder.bytes()?.to_vec();
             let evidence = Evidence::decode(&mut decoder)?;
             let mut places = Vec::new();
             for _ in 0..decoder.length()? {
@@ -369,13 +374,14 @@ impl NameSearch {
     }
 }
 
-type Table = HashMap<PathBuf, (Evidence, Vec<usize>)>;
+/// By the bytes of the path.
+type Table = FxHashMap<Vec<u8>, (Evidence, Vec<usize>)>;
 
 fn write_table(table: &Table) -> Vec<u8> {
     let mut encoder = Encoder::new();
     encoder.unsigned(VERSION).length(table.len());
     for (path, (evidence, places)) in table {
-        encoder.bytes(path.as_os_str().as_bytes()).value(evidence).length(places.len());
+        encoder.bytes(path).value(evidence).length(places.len());
         for place in places {
             encoder.length(*place);
         }

@@ -4,7 +4,8 @@
 //! place as the one that the command asked for.
 
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
-use std::ffi::{OsStr, OsString};
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -137,7 +138,7 @@ impl Places {
         if let Some(rest) = self.home.as_deref().and_then(|home| below(&path, home)) {
             return StoredPath { base: Base::Home, rest };
         }
-        StoredPath { base: Base::Absolute, rest: path.into_os_string().into_vec() }
+        StoredPath { base: Base::Absolute, rest: path.into_owned().into_os_string().into_vec() }
     }
 
     /// The absolute path that `stored` means here.
@@ -163,16 +164,30 @@ impl Places {
 }
 
 /// `path` without `.` components and doubled slashes. `..` stays: what it means depends on links.
-fn without_dots(path: &Path) -> PathBuf {
-    path.components().collect()
+fn without_dots(path: &Path) -> Cow<'_, Path> {
+    let bytes = path.as_os_str().as_bytes();
+    let mut names = bytes.split(|byte| *byte == b'/');
+    let is_absolute = names.next().is_some_and(<[u8]>::is_empty);
+    if bytes == b"/" || (is_absolute && names.all(|name| !name.is_empty() && name != b".")) {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(path.components().collect())
 }
 
-/// The bytes of `path` after `base` and its slash, if it is `base` or below it. A `..` after the base
+/// The bytes of `path`, which is [`without_dots`], after `base` and its slash, if it is `base` or below it. A `..` after the base
 /// would lead out again, so such a path is not below.
 fn below(path: &Path, base: &Path) -> Option<Vec<u8>> {
-    let rest = path.strip_prefix(base).ok()?;
-    let leaves = rest.components().any(|part| part == std::path::Component::ParentDir);
-    (!leaves).then(|| OsString::from(rest).into_vec())
+    // By bytes: to tell by components takes ten times as long.
+    let base = without_dots(base);
+    let base = base.as_os_str().as_bytes();
+    let rest = path.as_os_str().as_bytes().strip_prefix(base)?;
+    let rest = match rest.strip_prefix(b"/") {
+        Some(below) => below,
+        None if rest.is_empty() || base == b"/" => rest,
+        None => return None,
+    };
+    let leaves = rest.split(|byte| *byte == b'/').any(|name| name == b"..");
+    (!leaves).then(|| rest.to_vec())
 }
 
 #[cfg(test)]
@@ -217,6 +232,32 @@ mod tests {
             let stored = places().store(Path::new(path));
             assert_eq!(places().resolve(&stored), Path::new(path));
             assert_eq!(StoredPath::from_bytes(&stored.to_bytes()), Ok(stored));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn storing_goes_by_components(
+            path in "/([a.]{0,2}/?){0,5}",
+            root in "/([a.]{0,2}/?){0,3}",
+            home in "/([a.]{0,2}/?){0,3}",
+        ) {
+            let by_components = |base: &str| {
+                let path: PathBuf = Path::new(&path).components().collect();
+                let rest = path.strip_prefix(base).ok()?;
+                let leaves = rest.components().any(|part| part == std::path::Component::ParentDir);
+                (!leaves).then(|| rest.as_os_str().as_bytes().to_vec())
+            };
+            let places = Places { root: root.clone().into(), home: Some(home.clone().into()) };
+            let stored = places.store(Path::new(&path));
+            let clean: PathBuf = Path::new(&path).components().collect();
+            let expected = match (by_components(&root), by_components(&home)) {
+                (Some(rest), _) => StoredPath { base: Base::Root, rest },
+                (None, Some(rest)) => StoredPath { base: Base::Home, rest },
+                (None, None) => StoredPath { base: Base::Absolute, rest: clean.into_os_string().into_vec() },
+            };
+            proptest::prop_assert_eq!(&stored, &expected);
+            proptest::prop_assert_eq!(places.in_root(Path::new(&path)), expected.base == Base::Root);
         }
     }
 }

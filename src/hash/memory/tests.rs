@@ -3,6 +3,7 @@
 use super::*;
 use crate::digest::DIGEST_LENGTH;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::{File, FileTimes};
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -136,4 +137,107 @@ fn a_damaged_table_is_none() {
     asked(&recall, &file);
     recall.entries.borrow_mut().values_mut().for_each(|bytes| bytes.truncate(bytes.len() - 1));
     assert_eq!(asked(&recall, &file), (digest(b'a'), true));
+}
+
+/// What a run of `function` is told of each of `paths` before it is read; then it reads and remembers it.
+fn told(recall: &Memory, function: &str, paths: &[PathBuf]) -> Vec<Option<Digest>> {
+    let mut memory = FileMemory::of_run(recall, &Digest::of(function.as_bytes()));
+    let mut told = Vec::new();
+    for path in paths {
+        let evidence = Evidence::of(&fs::metadata(path).unwrap());
+        told.push(memory.recalled(path, &evidence));
+        memory.digest(path).unwrap();
+        assert_eq!(memory.digest(path).unwrap().0, Digest::of(&fs::read(path).unwrap()));
+    }
+    memory.keep();
+    told
+}
+
+fn many_small(directory: &Path) -> Vec<PathBuf> {
+    let paths: Vec<PathBuf> = (0..40).map(|number| directory.join(format!("file{number}"))).collect();
+    for path in &paths {
+        fs::write(path, path.as_os_str().as_bytes()).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(2100));
+    paths
+}
+
+#[test]
+fn what_the_last_run_of_a_function_read_is_known_to_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let recall = Memory::default();
+    let paths = many_small(directory.path());
+    let (few, rest) = paths.split_at(3);
+    assert_eq!(told(&recall, "f", few), [None; 3]);
+    assert_eq!(*recall.written.borrow(), 0, "few files are not worth a table");
+    assert!(told(&recall, "f", &paths).iter().all(Option::is_none));
+    assert_eq!(*recall.written.borrow(), 1);
+    let known: Vec<_> = paths.iter().map(|path| Some(Digest::of(path.as_os_str().as_bytes()))).collect();
+    assert_eq!(told(&recall, "f", &paths), known);
+    assert_eq!(told(&recall, "f", rest), known[3..]);
+    assert_eq!(*recall.written.borrow(), 1, "nothing was learned");
+    assert!(told(&recall, "g", few).iter().all(Option::is_none), "another function has another table");
+}
+
+#[test]
+fn small_files_that_moved_are_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let recall = Memory::default();
+    let paths = many_small(directory.path());
+    told(&recall, "f", &paths);
+    let metadata = fs::metadata(&paths[0]).unwrap();
+    let times = FileTimes::new().set_modified(metadata.modified().unwrap());
+    let content = vec![b'x'; usize::try_from(metadata.len()).unwrap()];
+    fs::write(&paths[0], content).unwrap();
+    File::options().write(true).open(&paths[0]).unwrap().set_times(times).unwrap();
+    fs::rename(&paths[1], &paths[2]).unwrap();
+    let there: Vec<PathBuf> = paths.iter().filter(|path| path.exists()).cloned().collect();
+    let told = told(&recall, "f", &there);
+    assert_eq!(told[..2], [None, None]);
+    assert!(told[2..].iter().all(Option::is_some));
+}
+
+#[test]
+fn young_small_files_are_not_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let recall = Memory::default();
+    let later = std::time::SystemTime::now() + Duration::from_hours(1);
+    let paths: Vec<PathBuf> = (0..40).map(|number| directory.path().join(format!("file{number}"))).collect();
+    for path in &paths {
+        fs::write(path, "x").unwrap();
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_times(FileTimes::new().set_modified(later))
+            .unwrap();
+    }
+    told(&recall, "f", &paths);
+    assert_eq!(*recall.written.borrow(), 0);
+    assert!(told(&recall, "f", &paths).iter().all(Option::is_none));
+}
+
+#[test]
+fn much_is_prepared_at_once_and_only_what_is_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let recall = Memory::default();
+    let paths: Vec<PathBuf> = (0..200).map(|number| directory.path().join(format!("file{number}"))).collect();
+    for path in &paths {
+        fs::write(path, vec![b'a'; 60_000]).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(2100));
+    let seen = |path: &PathBuf| (path.clone(), Evidence::of(&fs::metadata(path).unwrap()));
+    let seen: Vec<_> = paths.iter().map(seen).collect();
+    fs::write(&paths[0], vec![b'b'; 60_000]).unwrap();
+    fs::remove_file(&paths[1]).unwrap();
+    let mut memory = FileMemory::of_run(&recall, &Digest::of(b"f"));
+    let borrowed: Vec<(&Path, Evidence)> =
+        seen.iter().map(|(path, evidence)| (path.as_path(), *evidence)).collect();
+    memory.prepare_seen(&borrowed);
+    let expected = Digest::of(&vec![b'a'; 60_000]);
+    for (place, (path, evidence)) in seen.iter().enumerate() {
+        assert_eq!(memory.recalled(path, evidence), (place > 1).then_some(expected), "{place}");
+    }
+    memory.keep();
+    assert!(told(&recall, "f", &paths[2..]).iter().all(Option::is_some));
 }

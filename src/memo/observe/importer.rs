@@ -6,76 +6,84 @@
 use crate::exec::{Access, Image, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};
+use memchr::memrchr;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// What the importer of a run did.
-pub(super) struct Importer {
+pub(super) struct Importer<'a> {
     /// Whether listings stand for imports alone.
     active: bool,
     /// Whether the run may have asked what is installed, which is told by listing.
     asks_what_is_installed: bool,
-    directories: BTreeSet<PathBuf>,
-    names: BTreeSet<Vec<u8>>,
+    directories: FxHashSet<OsString>,
+    /// Sorted.
+    names: Vec<Vec<u8>>,
     /// The language whose modules are looked at before they are loaded.
     language: LanguageKind,
     /// Python sources whose bytecode was asked for.
-    loaded: BTreeSet<PathBuf>,
+    loaded: FxHashSet<OsString>,
+    /// What was done with each path, by its bytes: paths are costly to compare.
+    accesses: FxHashMap<&'a OsStr, Access>,
     /// The sources of the function: what was done with them is known one by one.
     sources: BTreeSet<PathBuf>,
 }
 
-impl Importer {
+impl<'a> Importer<'a> {
     /// Finds the modules that the run used and where it looked for them.
-    pub(super) fn new(captured: &Captured, trace: &Trace) -> Self {
+    pub(super) fn new(captured: &Captured, trace: &'a Trace) -> Self {
         let entry = &captured.command.entry;
         let active = entry.language == LanguageKind::Python && !captured.lists_directories;
-        let loaded = trace.accesses.keys().filter_map(|path| stands_for(path));
         let mut importer = Self {
             active,
-            asks_what_is_installed: trace.accesses.iter().any(|(path, access)| {
-                access.read && tells_what_is_installed(&stands_for(path).unwrap_or_else(|| path.clone()))
-            }),
-            directories: BTreeSet::new(),
-            names: BTreeSet::new(),
+            asks_what_is_installed: false,
+            directories: FxHashSet::default(),
+            names: Vec::new(),
             language: entry.language,
-            loaded: loaded.collect(),
+            loaded: FxHashSet::default(),
+            accesses: FxHashMap::default(),
             sources: captured.sources.iter().map(|source| source.absolute.clone()).collect(),
         };
+        importer.accesses.reserve(trace.accesses.len());
+        let mut modules = Modules::default();
+        for (path, access) in &trace.accesses {
+            importer.accesses.insert(path.as_os_str(), *access);
+            let source = stands_for(path);
+            if access.read {
+                let module = source.as_deref().unwrap_or(path);
+                importer.asks_what_is_installed |= tells_what_is_installed(module);
+                if active {
+                    modules.take(module);
+                }
+            }
+            importer.loaded.extend(source.map(PathBuf::into_os_string));
+        }
         if !active {
             return importer;
         }
-        importer.directories.insert(entry.directory.clone());
         for source in &captured.sources {
-            importer.take_module(&source.absolute);
+            modules.take(Path::new(&written(&source.absolute)));
         }
-        for (path, _) in trace.accesses.iter().filter(|(_, access)| access.read) {
-            let source = stands_for(path);
-            importer.take_module(source.as_deref().unwrap_or(path));
-        }
+        importer.directories = modules.directories;
+        importer.directories.insert(written(&entry.directory));
         for (name, value) in &captured.environment {
             if name == "PYTHONPATH" {
                 let entries = std::env::split_paths(value);
-                importer.directories.extend(entries.map(|entry_path| entry.directory.join(entry_path)));
+                let entries = entries.map(|path| entry.directory.join(path));
+                importer.directories.extend(entries.map(|path| written(&path)));
             }
         }
+        importer.names = modules.names.into_iter().collect();
+        importer.names.sort_unstable();
         importer
     }
 
-    fn take_module(&mut self, path: &Path) {
-        let (Some(name), Some(directory)) = (path.file_name(), path.parent()) else { return };
-        let is_module = [&b".py"[..], b".so", b".pyc"].iter().any(|end| name.as_bytes().ends_with(end));
-        if !is_module {
-            return;
-        }
-        self.directories.insert(directory.to_path_buf());
-        self.names.insert(stem(name).to_vec());
-        if stem(name) == b"__init__" {
-            self.names.extend(directory.file_name().map(|package| package.as_bytes().to_vec()));
-            self.directories.extend(directory.parent().map(Path::to_path_buf));
-        }
+    /// What was done with `path`.
+    pub(super) fn access(&self, path: &Path) -> Access {
+        self.accesses.get(path.as_os_str()).copied().unwrap_or_default()
     }
 
     /// Whether the listing of `path` stands for imports alone.
@@ -86,8 +94,8 @@ impl Importer {
                 .any(|library| name == OsStr::new(library))
         };
         let by_itself = self.active && !access.listed_by_another;
-        let stands_for_imports =
-            by_itself && (self.directories.contains(path) || path.file_name().is_some_and(library));
+        let stands_for_imports = by_itself
+            && (self.directories.contains(path.as_os_str()) || path.file_name().is_some_and(library));
         stands_for_imports && !(self.asks_what_is_installed && has_packages(path))
     }
 
@@ -95,7 +103,7 @@ impl Importer {
     pub(super) fn loads(&self, path: &Path) -> bool {
         let ends = |ends: &[&str]| path.extension().is_some_and(|own| ends.iter().any(|end| own == *end));
         let is_module = match self.language {
-            LanguageKind::Python => self.loaded.contains(path) || ends(&["so", "pyc"]),
+            LanguageKind::Python => self.loaded.contains(path.as_os_str()) || ends(&["so", "pyc"]),
             LanguageKind::JavaScript | LanguageKind::TypeScript => {
                 ends(&["js", "mjs", "cjs", "json", "node", "ts", "mts", "cts", "tsx", "jsx"])
             }
@@ -105,9 +113,59 @@ impl Importer {
     }
 
     /// Names of all modules used, sorted.
-    pub(super) fn names(&self) -> Vec<Vec<u8>> {
-        self.names.iter().cloned().collect()
+    pub(super) fn names(&self) -> &[Vec<u8>] {
+        &self.names
     }
+}
+
+/// Where modules are that the run used, and their names.
+#[derive(Default)]
+struct Modules {
+    directories: FxHashSet<OsString>,
+    names: FxHashSet<Vec<u8>>,
+}
+
+impl Modules {
+    fn take(&mut self, path: &Path) {
+        let Some((directory, name)) = apart(path) else { return };
+        if ![&b".py"[..], b".so", b".pyc"].iter().any(|end| name.ends_with(end)) {
+            return;
+        }
+        self.name(stem(name));
+        self.directory(directory);
+        if stem(name) == b"__init__"
+            && let Some((above, package)) = apart(directory)
+        {
+            self.name(package);
+            self.directory(above);
+        }
+    }
+
+    fn name(&mut self, name: &[u8]) {
+        if !self.names.contains(name) {
+            self.names.insert(name.to_vec());
+        }
+    }
+
+    fn directory(&mut self, directory: &Path) {
+        if !self.directories.contains(directory.as_os_str()) {
+            self.directories.insert(directory.as_os_str().to_owned());
+        }
+    }
+}
+
+/// The directory and the name of a path as traces hold them: absolute, without `.`, and no slash twice or at the end.
+fn apart(path: &Path) -> Option<(&Path, &[u8])> {
+    let bytes = path.as_os_str().as_bytes();
+    let slash = memrchr(b'/', bytes)?;
+    let name = bytes.get(slash + 1..).filter(|name| !name.is_empty() && *name != b"..")?;
+    let directory = bytes.get(..slash.max(1))?;
+    Some((Path::new(OsStr::from_bytes(directory)), name))
+}
+
+/// `path` with one slash between its names.
+fn written(path: &Path) -> OsString {
+    path.components().collect::<PathBuf>().into_os_string()
 }
 
 /// Whether a process runs the function, in Python: it was started with the word that names its script, module or code, or
@@ -135,9 +193,10 @@ pub(super) fn runs(captured: &Captured, image: &Image<'_>) -> bool {
 
 /// Whether `path` is a module that finds packages and plug-ins by their metadata.
 fn tells_what_is_installed(path: &Path) -> bool {
-    ["importlib/metadata/__init__.py", "importlib_metadata/__init__.py", "pkg_resources/__init__.py"]
+    let Some((directory, b"__init__.py")) = apart(path) else { return false };
+    ["importlib/metadata", "importlib_metadata", "pkg_resources"]
         .iter()
-        .any(|module| path.ends_with(module))
+        .any(|module| directory.ends_with(module))
 }
 
 /// Whether a directory has metadata of installed packages in it.
@@ -156,22 +215,18 @@ pub(super) fn source_of(path: &Path) -> Option<PathBuf> {
 }
 
 /// A file's name up to the first dot.
-fn stem(name: &OsStr) -> &[u8] {
-    let name = name.as_bytes();
-    let end = name.iter().position(|byte| *byte == b'.').unwrap_or(name.len());
-    name.get(..end).unwrap_or_default()
+fn stem(name: &[u8]) -> &[u8] {
+    name.split(|byte| *byte == b'.').next().unwrap_or_default()
 }
 
 /// `dir/x.py` for `dir/__pycache__/x.cpython-311.opt-1.pyc` (PEP 3147).
 pub(super) fn stands_for(path: &Path) -> Option<PathBuf> {
-    let name = path.file_name()?;
-    let cache = path.parent().filter(|parent| parent.file_name() == Some(OsStr::new("__pycache__")))?;
-    let bytes = name.as_bytes();
+    let (cache, name) = apart(path)?;
+    let directory = cache.as_os_str().as_bytes().strip_suffix(b"__pycache__")?;
     // While it is written it has another name: x.cpython-311.pyc.140234.
-    let is_bytecode = bytes.ends_with(b".pyc") || bytes.windows(5).any(|window| window == b".pyc.");
-    let mut source = stem(name).to_vec();
-    source.extend_from_slice(b".py");
-    is_bytecode.then(|| cache.parent().unwrap_or(cache).join(OsStr::from_bytes(&source)))
+    let is_bytecode = name.ends_with(b".pyc") || name.windows(5).any(|window| window == b".pyc.");
+    let source = || OsString::from_vec([directory, stem(name), b".py"].concat());
+    (is_bytecode && directory.ends_with(b"/")).then(|| PathBuf::from(source()))
 }
 
 #[cfg(test)]
@@ -184,7 +239,9 @@ mod tests {
             ("/a/__pycache__/x.cpython-311.pyc", Some("/a/x.py")),
             ("/a/__pycache__/x.cpython-311.opt-1.pyc", Some("/a/x.py")),
             ("/a/__pycache__/x.cpython-311.pyc.1400", Some("/a/x.py")),
+            ("/__pycache__/x.cpython-311.pyc", Some("/x.py")),
             ("/a/x.pyc", None),
+            ("/a/b__pycache__/x.cpython-311.pyc", None),
             ("/a/__pycache__/x.txt", None),
         ] {
             assert_eq!(stands_for(Path::new(bytecode)).as_deref(), source.map(Path::new), "{bytecode}");

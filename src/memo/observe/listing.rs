@@ -33,10 +33,10 @@ impl Observer<'_> {
         let stored = self.stored(path);
         if importer.lists(path, access) {
             let names = importer.names();
-            let Ok((digest, evidence)) = look::importable(path, &names) else {
+            let Ok((digest, evidence)) = look::importable(path, names) else {
                 return Err(NotKept::InputMoved(path.to_path_buf()));
             };
-            let names = Names::of(&names);
+            let names = Names::of(names);
             self.observe(Observation::Importable { path: stored, names, digest }, evidence);
             return Ok(());
         }

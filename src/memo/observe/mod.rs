@@ -92,7 +92,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         refusing: BTreeSet::new(),
         rewritten: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
-        memory: FileMemory::new(run.recall),
+        memory: FileMemory::of_run(run.recall, &run.captured.function_id),
         asked: shown::asked_by(run.captured),
         timed: Vec::new(),
     };
@@ -135,7 +135,7 @@ struct Observer<'a> {
     contents: Vec<(PathBuf, Option<Evidence>)>,
     /// Which sources of the function were run and nothing else.
     own_sources: OwnSources,
-    /// Digests of large files that were learned before.
+    /// Digests of files that were learned before.
     memory: FileMemory<'a>,
     /// What the function's own code asks for of files.
     asked: Shows,

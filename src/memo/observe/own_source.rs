@@ -23,8 +23,8 @@ pub(super) struct OwnSources {
 impl OwnSources {
     /// Compares what was done with each source with what its interpreter does.
     pub(super) fn new(captured: &Captured, trace: &Trace) -> Self {
-        let interpreter = Interpreter::new(captured, trace);
         let all: BTreeSet<PathBuf> = captured.sources.iter().map(|source| source.absolute.clone()).collect();
+        let interpreter = Interpreter::new(captured, trace, &all);
         let run_alone = all.iter().filter(|path| interpreter.runs_alone(path)).cloned().collect();
         Self { all, run_alone }
     }
@@ -46,12 +46,12 @@ struct Interpreter<'a> {
     trace: &'a Trace,
     /// The process that runs them: an index of the trace's images.
     image: usize,
-    /// What was done with Python's bytecode, by the source that it stands for.
+    /// What was done with Python's bytecode, by the source of the function that it stands for.
     bytecode: BTreeMap<PathBuf, Access>,
 }
 
 impl<'a> Interpreter<'a> {
-    fn new(captured: &'a Captured, trace: &'a Trace) -> Self {
+    fn new(captured: &'a Captured, trace: &'a Trace, sources: &BTreeSet<PathBuf>) -> Self {
         let opened =
             |touches: &Vec<Touch>| touches.iter().find(|touch| touch.how == Touched::Opened).copied();
         let main = match &captured.command.entry.what {
@@ -61,7 +61,7 @@ impl<'a> Interpreter<'a> {
         let mut bytecode: BTreeMap<PathBuf, Access> = BTreeMap::new();
         if captured.command.entry.language == LanguageKind::Python {
             for (path, access) in &trace.accesses {
-                if let Some(source) = stands_for(path) {
+                if let Some(source) = stands_for(path).filter(|source| sources.contains(source)) {
                     bytecode.entry(source).or_default().merge(*access);
                 }
             }

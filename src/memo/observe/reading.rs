@@ -202,10 +202,7 @@ impl Observer<'_> {
             return (Evidence::of(&there.ok()?) == first).then_some((digest, first, Some(first)));
         }
         let digest = digest_expected(path, follow, &first)?;
-        if first.size >= LARGE {
-            return Some((digest, first, self.memory.learn(path, digest, first, now)));
-        }
-        Some((digest, first, files::trusted(path, first, now)))
+        Some((digest, first, self.memory.learn(path, digest, first, now)))
     }
 
     /// As [`Observer::still`], without reading anything.
@@ -254,19 +251,15 @@ impl Observer<'_> {
             .iter()
             .cloned()
             .partition(|path| self.watcher.first(path).is_some_and(|first| first.size < LARGE));
-        let now = Timestamp::now();
-        let much = small.iter().filter_map(|path| self.watcher.first(path));
-        let much = much.map(|first| first.size).sum::<u64>() > files::WORTH_ALL_CORES;
-        let mut all_at_once = if much { files::digest_many(&small) } else { Vec::new() }.into_iter();
+        let seen = small.iter().filter_map(|path| Some((path.as_path(), self.watcher.first(path)?)));
+        self.memory.prepare_seen(&seen.collect::<Vec<_>>());
         for path in &small {
-            let anew = |read: crate::error::Result<(Digest, Evidence)>| {
-                let (digest, evidence) = read.ok()?;
+            let anew = || {
+                let now = Timestamp::now();
+                let (digest, evidence) = files::digest_file(path).ok()?;
                 Some((digest, evidence, files::trusted(path, evidence, now)))
             };
-            let read = match all_at_once.next() {
-                Some(read) => anew(read),
-                None => self.still(path, true).or_else(|| anew(files::digest_file(path))),
-            };
+            let read = self.still(path, true).or_else(anew);
             self.content(path, read, importer)?;
         }
         let mut unknown = Vec::new();
@@ -319,7 +312,7 @@ impl Observer<'_> {
     /// Whether more than the content of a file that was read counts: it was also looked at by name, or executed. Then its
     /// times count too. (Nobody takes a system's programs the right to be executed.)
     fn mode_counts(&mut self, path: &Path, modified: Timestamp, importer: &Importer) -> bool {
-        let access = self.trace.accesses.get(path).copied().unwrap_or_default();
+        let access = importer.access(path);
         let is_inside = self.scope.relative(path).is_some();
         let looked = access.looked && !importer.loads(path);
         if looked && is_inside {

@@ -139,6 +139,10 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
 impl Observer<'_> {
     /// Observes the times of what was looked at, or opened, where they were shown.
     pub(super) fn exact_times(&mut self) -> Result<(), NotKept> {
+        let by_function = self.run.captured.shows_times || self.asked == Shows::Times;
+        if !by_function && !self.trace.accesses.values().any(|access| access.times_shown) {
+            return Ok(());
+        }
         let importer = Importer::new(self.run.captured, self.trace);
         for (path, access) in &self.trace.accesses {
             let shown = access.times_shown || self.run.captured.shows_times || self.function_asks(path);
