@@ -15,7 +15,7 @@ const FEW: usize = 14;
 fn one_call_fails() {
     let mut plan = Vec::new();
     let stage = Stage::new();
-    for scenario in ALL.iter().filter(|scenario| is_wanted(scenario)) {
+    for scenario in ALL.iter().filter(is_wanted) {
         stage.prepare(*scenario);
         let mut points = Vec::new();
         let mut made = HashMap::new();

@@ -14,7 +14,7 @@ fn killed_at_any_call() {
     let mut plan = Vec::new();
     // How many calls each makes; then which are chosen.
     let stage = Stage::new();
-    for scenario in ALL.iter().filter(|scenario| is_wanted(scenario)) {
+    for scenario in ALL.iter().filter(is_wanted) {
         stage.prepare(*scenario);
         let whole = stage.project.trace(&stage.words(*scenario), &mut |_| Deed::Go);
         assert!(stage.wrong_after(*scenario, true).is_none(), "{scenario:?}: {}", whole.stderr_text());

@@ -228,13 +228,13 @@ fn a_long_database_log_is_written_back_when_nobody_waits() {
         run.manifest = crate::support::noise(40_000, n);
         run.record(&store);
     }
-    let long = fs::metadata(&log).unwrap().len();
-    assert!(long > 1 << 20);
+    let length = fs::metadata(&log).unwrap().len();
+    assert!(length > 1 << 20);
     // While somebody deletes, it is his to write back: he makes it long.
     let collection = File::create(place.path.join("locks/log")).unwrap();
     collection.lock().unwrap();
     store.settle();
-    assert_eq!(fs::metadata(&log).unwrap().len(), long);
+    assert_eq!(fs::metadata(&log).unwrap().len(), length);
     drop(collection);
     store.settle();
     assert_eq!(fs::metadata(&log).unwrap().len(), 0);
