@@ -9,6 +9,7 @@ use crate::hash::manifest::Part;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::record::{Evidence, Observation};
+use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -63,6 +64,26 @@ pub(super) fn observe(
 /// Programs whose code is read here for what takes the environment as a whole.
 const CODE: &[&str] = &["awk", "gawk", "mawk", "nawk", "jq", "gojq", "jaq", "tclsh", "wish", "expect"];
 
+/// Of scripts that other scripts start, and of modules: which programs run them, how their names end, and what in them takes the
+/// environment as a whole.
+const TAKEN_BY: &[(&[&str], &[&str], &[&str])] = &[
+    (
+        &["sh", "bash", "dash", "ksh", "zsh"],
+        &["sh", "bash", "ksh", "zsh"],
+        &["${!", "compgen -", "export -p"],
+    ),
+    (
+        &["node", "nodejs", "bun", "deno", "tsx"],
+        &["js", "mjs", "cjs", "ts", "mts", "cts"],
+        &["...process.env", "(process.env)", "in process.env)", "process.env["],
+    ),
+    (&["perl"], &["pl", "pm", "PL", "t"], &["%ENV", "$ENV{$"]),
+    (&["make", "gmake"], &["Makefile", "makefile", "GNUmakefile", "mk"], &["$(.VARIABLES", "${.VARIABLES"]),
+];
+
+/// Directories of packages, which take it for reasons of their own.
+const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages"];
+
 /// Larger files are no such code.
 const LARGEST_CODE: u64 = 1 << 20;
 
@@ -82,6 +103,19 @@ fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &[(PathBuf, Option<Evi
         let small = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_CODE);
         small.then(|| std::fs::read(path).ok()).flatten()
     };
+    let is_package = |path: &Path| path.iter().any(|part| PACKAGES.iter().any(|name| part == *name));
+    let by_others = |(runners, ends, parts): &(&[&str], &[&str], &[&str])| {
+        let is_code = |path: &Path| {
+            let end = path.extension().or(path.file_name());
+            end.is_some_and(|end| ends.iter().any(|known| end == *known)) && !is_package(path)
+        };
+        let has = |bytes: Vec<u8>| parts.iter().any(|part| memmem::find(&bytes, part.as_bytes()).is_some());
+        let paths = contents.iter().map(|(path, _)| path).filter(of_user).filter(|path| is_code(path));
+        runners.iter().any(|runner| names.contains(runner.as_bytes())) && paths.filter_map(text).any(has)
+    };
+    if TAKEN_BY.iter().any(by_others) {
+        return true;
+    }
     programs.into_iter().any(|program| {
         contents
             .iter()
