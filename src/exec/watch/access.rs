@@ -213,11 +213,11 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Learns the way to `named` too: which links led there, and that none stands at its last `names` names. A process can
+    /// Learns the way to `named` too: which links led there, and that none stands at its last `last` names. A process can
     /// ask for the real path of where it works, or of what it runs, without a call that is seen.
-    pub(super) fn look_along(&mut self, named: &Named, names: usize) {
+    pub(super) fn look_along(&mut self, named: &Named, last: usize) {
         let there = self.resolver.physical(&named.path, true);
-        let at = upwards(&named.path).take(names).map(<[u8]>::to_vec);
+        let at = upwards(&named.path).take(last).map(<[u8]>::to_vec);
         for path in there.links.into_iter().chain(at) {
             self.look(&Named { path, as_directory: false }, false);
         }

@@ -2,7 +2,7 @@
 
 use super::session::{MAKES, says};
 use super::{Observed, Observer, Run, shown};
-use crate::exec::{Access, Trace};
+use crate::exec::Trace;
 use crate::record::{Evidence, Observation, Places, StoredPath, Timestamp};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -22,19 +22,13 @@ impl Observer<'_> {
     /// but that can have been asked.
     pub(super) fn time_counts(&self, path: &Path, is_file: bool) -> bool {
         let is_inside = self.scope.relative(path).is_some();
-        match is_file {
-            true => is_inside || (self.compares_times && !shown::is_of_system(path)),
-            false => {
-                let access = self.trace.accesses.get(path).copied().unwrap_or_default();
-                is_inside && self.compares_times && is_looked_at_alone(access)
-            }
+        if is_file {
+            return is_inside || (self.compares_times && !shown::is_of_system(path));
         }
+        let access = self.trace.accesses.get(path).copied().unwrap_or_default();
+        // What a make lists it looks at too, to know what is there.
+        is_inside && self.compares_times && access.looked && !access.listed
     }
-}
-
-/// What a make lists it looks at too, to know what is there.
-fn is_looked_at_alone(access: Access) -> bool {
-    access.looked && !access.listed
 }
 
 /// Groups `files` by their modification time, oldest first, each group sorted. Files that are gone are left out.

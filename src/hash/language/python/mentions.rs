@@ -84,7 +84,7 @@ impl Mentions {
             _ if word.contains("lineno") => parsed.exact = true,
             "__doc__" | "getdoc" | "docopt" | "ply" | "doctest" | "pydoc" | "help" | "getmembers"
             | "co_consts" | "dis" | "__dict__" | "globals" | "locals" | "vars" | "dir" => {
-                parsed.reads_docstrings = true
+                parsed.reads_docstrings = true;
             }
             "listdir" | "scandir" | "glob" | "iglob" | "rglob" | "iterdir" | "walk" | "fwalk" => {
                 parsed.lists_directories = true;
