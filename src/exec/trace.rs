@@ -133,6 +133,8 @@ pub struct Access {
     pub read_then_changed: bool,
     /// A directory that was opened by another program than the one that runs the function.
     pub listed_by_another: bool,
+    /// A directory that the program which runs the function opened in another way than Python's importer does.
+    pub listed_by_code: bool,
     /// Opened by a program that shows modes.
     pub mode_shown: bool,
     /// Looked at or opened by a program that shows times.
@@ -154,6 +156,7 @@ impl Access {
         self.given_up |= other.given_up;
         self.read_then_changed |= other.read_then_changed;
         self.listed_by_another |= other.listed_by_another;
+        self.listed_by_code |= other.listed_by_code;
         self.mode_shown |= other.mode_shown;
         self.times_shown |= other.times_shown;
     }

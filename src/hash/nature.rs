@@ -103,6 +103,7 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
         b"mv" | b"gmv" => letters(b"u") || long(&["--update"]),
         b"install" => letters(b"p") || long(&["--preserve-timestamps"]),
         b"tree" => letters(b"Dtcr"),
+        b"test" | b"[" => long(&["-O", "-G", "-N", "-nt", "-ot", "-ef"]),
         b"gzip" | b"pigz" => !letters(b"nd") && !long(&["--no-name", "--decompress"]),
         _ => false,
     }

@@ -21,7 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Version of this encoding: another one is forgotten.
-pub(super) const VERSION: u64 = 2;
+pub(super) const VERSION: u64 = 3;
 
 /// By directory, what proves that the names which were absent from it still are.
 pub(super) type Rests = BTreeMap<StoredPath, Evidence>;

@@ -36,6 +36,7 @@ pub(super) struct Tee<'a> {
     stderr: Side,
     order: StreamOrder,
     search: RootSearch,
+    name: RootSearch,
     places: Vec<(&'static str, RootSearch)>,
     trouble: Option<String>,
 }
@@ -44,6 +45,7 @@ pub(super) struct Tee<'a> {
 struct Side {
     writer: Option<Box<dyn BlobWriter>>,
     search: SearchState,
+    name: SearchState,
     places: [SearchState; 2],
 }
 
@@ -68,6 +70,7 @@ impl<'a> Tee<'a> {
             stderr: Side::default(),
             order: StreamOrder::default(),
             search: RootSearch::new(root),
+            name: RootSearch::name_of(root),
             trouble: None,
         }
     }
@@ -81,7 +84,8 @@ impl<'a> Tee<'a> {
             return Err(trouble);
         }
         let Some(store) = self.store else { return Err("nothing was taken down".to_owned()) };
-        let contains_root = self.stdout.search.found || self.stderr.search.found;
+        let contains_root =
+            [&self.stdout, &self.stderr].iter().any(|side| side.search.found || side.name.found);
         let found = |number: usize| {
             [&self.stdout, &self.stderr]
                 .iter()
@@ -120,6 +124,7 @@ impl<'a> Tee<'a> {
         };
         let mut look = |bytes: &[u8]| {
             self.search.look(&mut side.search, bytes);
+            self.name.look(&mut side.name, bytes);
             for ((_, search), state) in self.places.iter().zip(&mut side.places) {
                 search.look(state, bytes);
             }
@@ -168,6 +173,8 @@ impl Recorder for Tee<'_> {
 pub(super) struct RootSearch {
     /// Shorter than two bytes: nothing is looked for.
     path: Vec<u8>,
+    /// It is a name, and is looked for as a word.
+    is_word: bool,
     /// Made for a long piece: making the first one asks the processor what it can, a trap to a machine below this one for each
     /// question.
     finder: OnceLock<Finder<'static>>,
@@ -185,10 +192,27 @@ pub(super) struct SearchState {
 impl RootSearch {
     /// A search for `root`; `/` says nothing about a place and is not looked for.
     pub(super) fn new(root: &[u8]) -> Self {
-        Self { path: root.to_vec(), finder: OnceLock::new() }
+        Self { path: root.to_vec(), is_word: false, finder: OnceLock::new() }
+    }
+
+    /// A search for the last name of `root`, as a word: a program may print where it is without the way there. Where a
+    /// piece begins or ends, a word is taken to do so.
+    pub(super) fn name_of(root: &[u8]) -> Self {
+        let name = root.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        Self { path: name.to_vec(), is_word: true, finder: OnceLock::new() }
     }
 
     fn is_in(&self, bytes: &[u8]) -> bool {
+        if self.is_word {
+            let finder = self.finder.get_or_init(|| Finder::new(&self.path).into_owned());
+            let is_inside = |byte: Option<&u8>| {
+                byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80)
+            };
+            return finder.find_iter(bytes).any(|at| {
+                let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+                !is_inside(before) && !is_inside(bytes.get(at + self.path.len()))
+            });
+        }
         if bytes.len() <= SHORT {
             return bytes.windows(self.path.len()).any(|part| part == self.path);
         }
@@ -197,7 +221,8 @@ impl RootSearch {
 
     /// Looks in the next piece of a stream, and across the border to the piece before.
     pub(super) fn look(&self, state: &mut SearchState, bytes: &[u8]) {
-        if state.found || self.path.len() < 2 {
+        let least = if self.is_word { 1 } else { 2 };
+        if state.found || self.path.len() < least {
             return;
         }
         let overlap = self.path.len() - 1;
@@ -229,6 +254,24 @@ mod tests {
         assert!(found("/work/dir", &["/", "w", "o", "r", "k", "/", "d", "i", "r"]));
         assert!(!found("/work/dir", &["/work", "", "-dir /work/di"]));
         assert!(!found("/", &["/"]));
+    }
+
+    #[test]
+    fn the_name_of_the_root_is_found_as_a_word() {
+        let found = |bytes: &str| {
+            let mut state = SearchState::default();
+            RootSearch::name_of(b"/work/dir").look(&mut state, bytes.as_bytes());
+            state.found
+        };
+        for text in ["dir", "x dir\n", "\"dir\"", "dir-1.0", "/other/dir/x"] {
+            assert!(found(text), "{text}");
+        }
+        for text in ["", "direct", "redir", "dir_x", "di r"] {
+            assert!(!found(text), "{text}");
+        }
+        let mut state = SearchState::default();
+        RootSearch::name_of(b"/").look(&mut state, b"/ a");
+        assert!(!state.found);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::descriptors::Inherited;
 use super::images::Images;
+use super::listings::Listings;
 use super::paths::{Found, Named, Resolver, upwards};
 use super::process::{as_path, to_path};
 use super::touches::Touches;
@@ -70,6 +71,7 @@ pub(super) struct Observer<'a> {
     touches: Touches,
     images: Images,
     pub(super) working: Working,
+    pub(super) listings: Listings,
     /// Directories and links of the run's own making or removal: what is below them is its own too.
     own_directories: FxHashSet<Vec<u8>>,
     pub(super) resolver: Resolver,
@@ -99,6 +101,7 @@ impl<'a> Observer<'a> {
             touches: Touches::new(surroundings.followed),
             images: Images::new(),
             working: Working::new(),
+            listings: Listings::default(),
             own_directories: FxHashSet::default(),
             resolver: Resolver::default(),
             hazards: Vec::new(),
@@ -177,6 +180,11 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// The thread that is stopped.
+    pub(super) fn called_by(&self) -> libc::pid_t {
+        self.touches.caller
+    }
+
     /// Asked what is at `named`, without opening it.
     pub(super) fn look(&mut self, named: &Named, follow: bool) {
         let follow = follow || named.as_directory;
@@ -205,6 +213,16 @@ impl<'a> Observer<'a> {
         }
         if !known.times_shown && self.caller().shows == Shows::Times {
             self.access(path).times_shown = true;
+        }
+    }
+
+    /// Learns the way to `named` too: which links led there, and that none stands at its last `last` names. A process can
+    /// ask for the real path of where it works, or of what it runs, without a call that is seen.
+    pub(super) fn look_along(&mut self, named: &Named, last: usize) {
+        let there = self.resolver.physical(&named.path, true);
+        let at = upwards(&named.path).take(last).map(<[u8]>::to_vec);
+        for path in there.links.into_iter().chain(at) {
+            self.look(&Named { path, as_directory: false }, false);
         }
     }
 
@@ -336,6 +354,11 @@ impl<'a> Observer<'a> {
         if self.executed.insert(path.to_vec()) {
             self.programs.push(to_path(path.to_vec()));
         }
+    }
+
+    /// Whether anything was asked of `path`, by this name.
+    pub(super) fn is_known(&self, path: &[u8]) -> bool {
+        self.entries.contains_key(path)
     }
 
     /// Whether what is at `path` was opened for reading, or found absent, already: another time says nothing new.

@@ -58,6 +58,9 @@ fn take(
                 return Err(Unknown::Hole("a path in another root".to_owned()));
             }
             let mode = stopped.word(address.wrapping_add(8))?;
+            if stopped.word(address.wrapping_add(16))? != 0 {
+                way(stopped, observer, at)?;
+            }
             open(stopped, observer, at, low(flags), mode)?;
         }
         Call::OpenTree(at, flags) => {
@@ -70,6 +73,7 @@ fn take(
         Call::Look(at, follow) => look(stopped, observer, at, stopped.follow(follow))?,
         Call::Enter(at) => {
             look(stopped, observer, at, true)?;
+            way(stopped, observer, at)?;
             observer.working.moves(tid);
         }
         Call::EnterOpen => observer.working.moves(tid),
@@ -213,8 +217,17 @@ fn mode_made(tid: libc::pid_t, mode: u64) -> Result<u32, Unknown> {
 
 fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool) -> Result<(), Unknown> {
     match place_read_or_open(stopped, observer, at)? {
-        Place::Path(named) => observer.look(&named, follow),
-        Place::Descriptor(tid, number) if follow => {
+        Place::Path(named) => {
+            observer.look(&named, follow);
+            observer.listings.looked(stopped.tid, &named.path);
+        }
+        // Of other processes a debugger asks it, to show it.
+        Place::Descriptor(tid, number) if !follow => {
+            if tid == stopped.tid {
+                real_name(stopped, observer, tid, number)?;
+            }
+        }
+        Place::Descriptor(tid, number) => {
             observer.descriptors.asked(tid, number);
             if !observer.descriptors.is_inherited(tid, number)
                 && let Place::Path(named) = behind(stopped, observer, tid, number)?
@@ -222,8 +235,36 @@ fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool
                 observer.look(&named, true);
             }
         }
-        _ => {}
+        Place::Nothing => {}
     }
+    Ok(())
+}
+
+/// The way to what is named counts, not only where it leads: a path that is not absolute, name by name.
+fn way(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At) -> Result<(), Unknown> {
+    let text = stopped.text(stopped.argument(at.text))?;
+    let names = if text.starts_with(b"/") { 1 } else { text.split(|byte| *byte == b'/').count() };
+    if let Place::Path(named) = place_read(stopped, observer, at)? {
+        observer.look_along(&named, names);
+    }
+    Ok(())
+}
+
+/// The link in `/proc` of an open file is read, which tells its real path. By which links it was opened is not known.
+fn real_name(
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    tid: libc::pid_t,
+    number: i32,
+) -> Result<(), Unknown> {
+    if observer.descriptors.is_inherited(tid, number) {
+        return Ok(());
+    }
+    let Place::Path(named) = behind(stopped, observer, tid, number)? else { return Ok(()) };
+    if !observer.is_known(&named.path) && !observer.is_own(&named.path) {
+        return Err(Unknown::Hole("the real path of an open file".to_owned()));
+    }
+    observer.look_along(&named, 1);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod linux {
     mod images;
     mod install;
     mod listener;
+    mod listings;
     mod opening;
     mod orphans;
     mod paths;

@@ -73,10 +73,13 @@ impl Observer<'_> {
     /// entries, without a call that is seen.
     fn shown_open(&mut self, path: &[u8]) {
         let nature = self.caller();
+        let is_list = self.access(path).listed;
+        let by_code = is_list && nature.is_function && !self.listings.is_importers(self.called_by(), path);
         let access = self.access(path);
         if access.listed {
             // Its times are asked for by name.
             access.listed_by_another |= !nature.is_function;
+            access.listed_by_code |= by_code;
         } else if access.read {
             access.times_shown |= nature.shows == Shows::Times;
             access.mode_shown |= nature.shows == Shows::Modes;
@@ -139,6 +142,8 @@ impl Observer<'_> {
     fn open_special(&mut self, path: &[u8], metadata: &Metadata, reads: bool) {
         if metadata.mode() & libc::S_IFMT == libc::S_IFCHR && reads {
             self.descriptors.device_opened(path, metadata);
+            // Its kind does not tell one device from another.
+            self.look_along(&Named { path: path.to_vec(), as_directory: false }, 0);
         }
         if metadata.mode() & libc::S_IFMT == libc::S_IFIFO && !self.is_own(path) {
             self.access(path).looked = true;
@@ -174,6 +179,7 @@ impl Observer<'_> {
         };
         if depth == 0 {
             self.leave_shim(path, &metadata);
+            self.look_along(&Named { path: path.clone(), as_directory: false }, 0);
         }
         if own {
             for real in self.behind_own(path, follow) {

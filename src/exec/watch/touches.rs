@@ -65,7 +65,7 @@ impl Touches {
 
 /// The process of thread `tid`, and when it began: numbers are used again. Nothing if it is gone; then nothing that it
 /// asks for is answered either.
-fn process_of(tid: libc::pid_t) -> Vec<u8> {
+pub(super) fn process_of(tid: libc::pid_t) -> Vec<u8> {
     let status = std::fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
     let line = status.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"Tgid:"));
     let process = line.and_then(|line| line.split(|byte| *byte == b'\t').nth(1)).unwrap_or_default();

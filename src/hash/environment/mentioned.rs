@@ -15,6 +15,7 @@ const TAKES_ALL: &[&str] = &[
     "typeset -x",
     "compgen -e",
     "compgen -v",
+    "set |",
 ];
 
 /// Programs whose code has the environment under these names.

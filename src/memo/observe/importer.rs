@@ -11,6 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What the importer of a run did.
@@ -94,8 +95,9 @@ impl<'a> Importer<'a> {
                 .any(|library| name == OsStr::new(library))
         };
         let by_itself = self.active && !access.listed_by_another;
-        let stands_for_imports = by_itself
-            && (self.directories.contains(path.as_os_str()) || path.file_name().is_some_and(library));
+        // What else the program lists, it lists (a package does, or the standard library); but packages, at each start.
+        let its_own = self.directories.contains(path.as_os_str()) && !access.listed_by_code;
+        let stands_for_imports = by_itself && (its_own || path.file_name().is_some_and(library));
         stands_for_imports && !(self.asks_what_is_installed && has_packages(path))
     }
 
@@ -212,6 +214,21 @@ fn has_packages(directory: &Path) -> bool {
 /// The source that a read of `path` stands for, if that is bytecode of a source that is there.
 pub(super) fn source_of(path: &Path) -> Option<PathBuf> {
     stands_for(path).filter(|source| source.is_file())
+}
+
+/// Whether Python may have taken `bytecode` for that of `source` although it is not: it never compares them, or it
+/// compares nothing but size and second, and the source changed after the bytecode was there.
+pub(super) fn may_be_of_another(bytecode: &Path, source: &Path) -> bool {
+    let flags = std::fs::File::open(bytecode).and_then(|mut file| {
+        let mut start = [0; 8];
+        std::io::Read::read_exact(&mut file, &mut start).map(|()| start)
+    });
+    let changed = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.ctime(), found.ctime_nsec()));
+    match flags {
+        // PEP 552: with a hash, which is compared if the second bit is set.
+        Ok([_, _, _, _, flags, ..]) if flags & 1 != 0 => flags & 2 == 0,
+        _ => changed(source).is_none_or(|source| Some(source) >= changed(bytecode)),
+    }
 }
 
 /// A file's name up to the first dot.

@@ -95,6 +95,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
         asked: shown::asked_by(run.captured),
         timed: Vec::new(),
+        compares_times: times::compares(run, trace),
     };
     observer.hazards()?;
     for (path, access) in trace.accesses.iter().filter(|(_, access)| access.changed) {
@@ -145,6 +146,8 @@ struct Observer<'a> {
     refusing: BTreeSet<PathBuf>,
     /// Files inside the root that were looked at and not written, with their times where those are known already.
     timed: Vec<(PathBuf, Option<Timestamp>)>,
+    /// Whether the run compares times of files by what it is, so that those of others count as well.
+    compares_times: bool,
 }
 
 /// What `lstat` says now; `None` where nothing is.

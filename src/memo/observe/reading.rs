@@ -51,21 +51,23 @@ impl Observer<'_> {
         access.absent && !existed && self.scope.region(path) == Region::Tolerated
     }
 
-    /// Regular files inside the root that were looked at by name and not written, whether or not they were opened.
+    /// What was looked at by name and not written, whether or not it was opened, and whose time counts.
     ///
     /// # Errors
-    /// When it cannot be told whether one is a file.
+    /// When it cannot be told what one is.
     pub(super) fn looked_at(&self) -> Result<Vec<PathBuf>, NotKept> {
         let counts = |path: &Path, access: &Access| {
-            (access.looked || access.looked_at_link)
-                && !access.changed
-                && self.scope.relative(path).is_some()
-                && !self.is_ignored(path, *access)
+            (access.looked || access.looked_at_link) && !access.changed && !self.is_ignored(path, *access)
         };
         let mut looked = Vec::new();
         for (path, _) in self.trace.accesses.iter().filter(|(path, access)| counts(path, access)) {
             match fs::metadata(path) {
-                Ok(metadata) if metadata.is_file() => looked.push(path.clone()),
+                Ok(metadata)
+                    if (metadata.is_file() || metadata.is_dir())
+                        && self.time_counts(path, metadata.is_file()) =>
+                {
+                    looked.push(path.clone());
+                }
                 Err(error) if tells_nothing(&error) => return Err(unseen(path, &error)),
                 _ => {}
             }
@@ -117,7 +119,14 @@ impl Observer<'_> {
     fn contents(&self) -> Vec<PathBuf> {
         let mut contents = Vec::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
-            match importer::source_of(path) {
+            let source = importer::source_of(path);
+            if let Some(source) = source.as_deref().filter(|source| self.scope.relative(source).is_some())
+                && !access.changed
+                && importer::may_be_of_another(path, source)
+            {
+                contents.push(path.clone());
+            }
+            match source {
                 Some(source) if self.own_sources.contains(&source) => {}
                 Some(source) => contents.push(source),
                 None if (!access.changed || self.only_read(path)) && !self.is_ignored(path, *access) => {
@@ -215,7 +224,11 @@ impl Observer<'_> {
     /// The order of the times of regular files inside the root counts, where they were looked at.
     fn looked_at_file(&mut self, path: &Path, state: &FileState, evidence: Option<Evidence>) {
         let is_file = matches!(state, FileState::File { .. } | FileState::LargeFile { .. });
-        if is_file && self.scope.relative(path).is_some() {
+        let is_directory = matches!(state, FileState::Directory { .. });
+        // A directory's time moves with what the run makes in it.
+        let evidence = if is_directory { self.watcher.first(path) } else { evidence };
+        let is_own = is_directory && evidence.is_none_or(|first| self.is_young(&first));
+        if (is_file || is_directory) && !is_own && self.time_counts(path, is_file) {
             self.timed.push((path.to_path_buf(), evidence.map(|evidence| evidence.modified)));
         }
     }
@@ -315,7 +328,7 @@ impl Observer<'_> {
         let access = importer.access(path);
         let is_inside = self.scope.relative(path).is_some();
         let looked = access.looked && !importer.loads(path);
-        if looked && is_inside {
+        if looked && self.time_counts(path, true) {
             self.timed.push((path.to_path_buf(), Some(modified)));
         }
         looked

@@ -74,8 +74,9 @@ impl Scope {
         let moved = TOOL_VARIABLES.iter().filter_map(set).map(|(_, value)| PathBuf::from(value));
         tolerated.extend(moved.filter(|path| path.is_absolute() && path != Path::new("/")));
         // `pytest .` names everything; only a word that is itself on the list means what is on it.
-        let named = words.iter().filter(|word| exclude::path_excluded(Path::new(word)).is_some());
-        let named = named.map(|word| directory.join(word).components().collect()).collect();
+        let named = words.iter().flat_map(|word| parts(word));
+        let named = named.filter(|part| exclude::path_excluded(Path::new(part)).is_some());
+        let named = named.map(|part| directory.join(part).components().collect()).collect();
         let own_streams = ["/proc/self/fd/1", "/proc/self/fd/2"].iter();
         let own_streams = own_streams.filter_map(|link| std::fs::read_link(link).ok()).collect();
         Self { root: root.to_path_buf(), tolerated, named, own_streams }
@@ -130,6 +131,13 @@ impl Scope {
     }
 }
 
+/// A word, and what may be a path in it: the value of an option, or a word of code.
+fn parts(word: &OsStr) -> impl Iterator<Item = &OsStr> {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"=\"';&|<>()`,".contains(byte);
+    let within = word.as_bytes().split(ends).map(OsStr::from_bytes);
+    std::iter::once(word).chain(within.filter(move |part| !part.is_empty() && *part != word))
+}
+
 /// Whether `path` is Python's bytecode by its name, or the directory of it.
 fn is_bytecode(path: &Path) -> bool {
     let in_cache = |path: &Path| path.file_name() == Some(OsStr::new("__pycache__"));
@@ -179,6 +187,9 @@ mod tests {
         assert_eq!(named.region(Path::new("/tmp/root/__pycache__/a.pyc")), Region::Inside);
         assert!(!named.ignores(Path::new("/tmp/root/__pycache__")));
         assert!(scope(&["ls"]).ignores(Path::new("/tmp/root/__pycache__")));
+        for words in [["sh", "-c", "cat a;ls 'd/__pycache__'"], ["x", "y", "--in=d/__pycache__"]] {
+            assert!(!scope(&words).ignores(Path::new("/tmp/root/d/__pycache__/a")), "{words:?}");
+        }
     }
 
     #[test]

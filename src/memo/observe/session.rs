@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Programs whose first settings come from the make above them.
-const MAKES: &[&str] = &["make", "gmake", "gnumake", "bmake", "remake"];
+pub(super) const MAKES: &[&str] = &["make", "gmake", "gnumake", "bmake", "remake"];
 
 /// Programs that colour names of files.
 const LISTERS: &[&str] = &["ls", "gls", "dir", "vdir", "tree", "fd", "fdfind", "eza", "exa", "lsd"];
@@ -79,7 +79,7 @@ fn add(run: &Run<'_>, name: &str, observed: &mut Observed) {
 }
 
 /// Whether the function's own source or a word of the call has `part` in it.
-fn says(run: &Run<'_>, part: &str) -> bool {
+pub(super) fn says(run: &Run<'_>, part: &str) -> bool {
     let has = |text: &[u8]| memmem::find(text, part.as_bytes()).is_some();
     run.words.iter().any(|word| has(word.as_bytes()))
         || run.captured.sources.iter().any(|source| has(&source.bytes))

@@ -103,6 +103,11 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
     Shows::Nothing
 }
 
+/// Whether `path` lies where a system keeps its own files.
+pub(super) fn is_of_system(path: &Path) -> bool {
+    SYSTEM.iter().any(|system| path.starts_with(system))
+}
+
 fn named(name: &OsStr, names: &[&str]) -> bool {
     names.iter().any(|known| name == OsStr::new(known))
 }
@@ -111,12 +116,16 @@ fn mentions(code: &[u8], needles: &[&str]) -> bool {
     needles.iter().any(|needle| memchr::memmem::find(code, needle.as_bytes()).is_some())
 }
 
-/// What the function's own code asks for, by the names in it. (A shell asks nothing by itself but the order of times.)
+/// How a shell asks for the owner, the group, or the times since it was read, of a file.
+const SHELL_ASKS: &[&str] =
+    &["[ -O ", "[ ! -O ", "test -O ", "[ -G ", "[ ! -G ", "test -G ", "[ -N ", "test -N "];
+
+/// What the function's own code asks for, by the names in it. (A shell asks little by itself but the order of times.)
 pub(super) fn asked_by(captured: &Captured) -> Shows {
     let entry = &captured.command.entry;
     // Other languages have names of their own for it.
     let (times, modes): (&[&str], &[&str]) = match entry.language {
-        LanguageKind::Shell => return Shows::Nothing,
+        LanguageKind::Shell => (SHELL_ASKS, &[]),
         LanguageKind::Perl => (&["stat", "-M", "-C"], &[]),
         LanguageKind::R => (&["file.info", "mtime"], &["file.mode"]),
         LanguageKind::Lua => (&["lfs", "io.popen"], &[]),
@@ -172,7 +181,7 @@ impl Observer<'_> {
 
     /// Whether it counts what can be asked of a file that was opened: it is not one that was loaded to be run.
     pub(super) fn opening_counts(&self, path: &Path, access: Access, importer: &Importer) -> bool {
-        let is_of_system = SYSTEM.iter().any(|system| path.starts_with(system)) && !self.is_word(path);
+        let is_of_system = is_of_system(path) && !self.is_word(path);
         !access.executed && !is_of_system && !importer.loads(path)
     }
 

@@ -1,11 +1,35 @@
 //! What modification times decide by their order, for `make` and its kin.
 
-use super::{Observed, evidence};
+use super::session::{MAKES, says};
+use super::{Observed, Observer, Run, evidence, shown};
+use crate::exec::Trace;
 use crate::memo::reason::NotKept;
 use crate::record::{Observation, Places, StoredPath, Timestamp};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Whether the run compares times of files: by a make, or by a shell's operators in its own code.
+pub(super) fn compares(run: &Run<'_>, trace: &Trace) -> bool {
+    let names = trace.programs.iter().filter_map(|program| program.file_name()?.to_str());
+    let makes = names.into_iter().any(|name| MAKES.contains(&name) || name == "ninja");
+    makes || says(run, " -nt ") || says(run, " -ot ")
+}
+
+impl Observer<'_> {
+    /// Whether the order of the time of `path` counts where it was looked at: that of a file inside the root; and where times
+    /// are compared, that of a file of the user's elsewhere, and that of a directory inside the root of which nothing
+    /// but that can have been asked.
+    pub(super) fn time_counts(&self, path: &Path, is_file: bool) -> bool {
+        let is_inside = self.scope.relative(path).is_some();
+        if is_file {
+            return is_inside || (self.compares_times && !shown::is_of_system(path));
+        }
+        let access = self.trace.accesses.get(path).copied().unwrap_or_default();
+        // What a make lists it looks at too, to know what is there.
+        is_inside && self.compares_times && access.looked && !access.listed
+    }
+}
 
 /// Groups `files` by their modification time, oldest first, each group sorted. Files that are gone are left out.
 fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Result<Vec<Vec<StoredPath>>, NotKept> {

@@ -10,6 +10,7 @@ use crate::hash::manifest::Part;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::record::{Evidence, Observation};
+use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -64,6 +65,26 @@ pub(super) fn observe(
 /// Programs whose code is read here for what takes the environment as a whole.
 const CODE: &[&str] = &["awk", "gawk", "mawk", "nawk", "jq", "gojq", "jaq", "tclsh", "wish", "expect"];
 
+/// Of scripts that other scripts start, and of modules: which programs run them, how their names end, and what in them takes the
+/// environment as a whole.
+const TAKEN_BY: &[(&[&str], &[&str], &[&str])] = &[
+    (
+        &["sh", "bash", "dash", "ksh", "zsh"],
+        &["sh", "bash", "ksh", "zsh"],
+        &["${!", "compgen -", "export -p"],
+    ),
+    (
+        &["node", "nodejs", "bun", "deno", "tsx"],
+        &["js", "mjs", "cjs", "ts", "mts", "cts"],
+        &["...process.env", "(process.env)", "in process.env)", "process.env["],
+    ),
+    (&["perl"], &["pl", "pm", "PL", "t"], &["%ENV", "$ENV{$"]),
+    (&["make", "gmake"], &["Makefile", "makefile", "GNUmakefile", "mk"], &["$(.VARIABLES", "${.VARIABLES"]),
+];
+
+/// Directories of packages, which take it for reasons of their own.
+const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages"];
+
 /// Larger files are no such code.
 const LARGEST_CODE: u64 = 1 << 20;
 
@@ -80,13 +101,26 @@ fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &[(PathBuf, Option<Evi
     let programs = names.iter().filter(|name| CODE.iter().any(|code| name.starts_with(code.as_bytes())));
     let of_user = |path: &&PathBuf| !path.starts_with("/usr") && !path.starts_with("/lib");
     // What cannot be read may be such code.
-    let is_code = |path: &PathBuf, program: &[u8]| match std::fs::metadata(path) {
+    let holds = |path: &Path, sought: &dyn Fn(&[u8]) -> bool| match std::fs::metadata(path) {
         Ok(found) if !found.is_file() || found.len() > LARGEST_CODE => false,
-        Ok(_) => std::fs::read(path).map_or(true, |bytes| take(bytes, program)),
+        Ok(_) => std::fs::read(path).map_or(true, |bytes| sought(&bytes)),
         Err(error) => !tells_absence(&error),
     };
+    let is_package = |path: &Path| path.iter().any(|part| PACKAGES.iter().any(|name| part == *name));
     let files: Vec<&PathBuf> = contents.iter().map(|(path, _)| path).filter(of_user).collect();
-    programs.into_iter().any(|program| files.iter().any(|path| is_code(path, program)))
+    let by_others = |(runners, ends, parts): &(&[&str], &[&str], &[&str])| {
+        let is_code = |path: &Path| {
+            let end = path.extension().or(path.file_name());
+            end.is_some_and(|end| ends.iter().any(|known| end == *known)) && !is_package(path)
+        };
+        let has = |bytes: &[u8]| parts.iter().any(|part| memmem::find(bytes, part.as_bytes()).is_some());
+        runners.iter().any(|runner| names.contains(runner.as_bytes()))
+            && files.iter().any(|path| is_code(path) && holds(path, &has))
+    };
+    TAKEN_BY.iter().any(by_others)
+        || programs
+            .into_iter()
+            .any(|program| files.iter().any(|path| holds(path, &|bytes| take(bytes.to_vec(), program))))
 }
 
 /// Adds the names of `search` that stand in the value of a variable that counts: it may be code (`eval "$COMMAND"`).

@@ -61,6 +61,15 @@ impl Observer<'_> {
                 self.original_listing(path)?;
             }
         }
+        if let (FileState::Directory { .. }, Some(before), Some(now)) = (&before.state, before.evidence, now)
+            && looked
+            && before.inode == now.inode
+            && before.modified != now.modified
+            && self.time_counts(path, false)
+        {
+            // No replay would touch it.
+            return Err(NotKept::ReadThenWritten(path.to_path_buf()));
+        }
         if let (FileState::File { .. } | FileState::LargeFile { .. }, Some(evidence)) =
             (&before.state, before.evidence)
             && (access.looked || access.looked_at_link)

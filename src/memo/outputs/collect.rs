@@ -12,7 +12,11 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+/// In larger files, and in such that are no text, the root's name alone is not looked for.
+const LARGEST_TELLING: u64 = 1 << 16;
 
 /// The outputs of a run.
 pub(in crate::memo) struct Collected {
@@ -37,6 +41,7 @@ pub(in crate::memo) fn collect(
         store,
         root,
         search: RootSearch::new(root.as_os_str().as_bytes()),
+        name: RootSearch::name_of(root.as_os_str().as_bytes()),
         // `/` says nothing about a place.
         sought: Some(root.as_os_str().as_bytes()).filter(|root| root.len() > 1).unwrap_or_default(),
         contains_root: false,
@@ -67,6 +72,7 @@ struct Collector<'a> {
     store: &'a dyn Store,
     root: &'a Path,
     search: RootSearch,
+    name: RootSearch,
     sought: &'a [u8],
     contains_root: bool,
 }
@@ -110,7 +116,7 @@ impl Collector<'_> {
         let before = file.metadata().map_err(|error| trouble(error.to_string()))?;
         let (content, found) =
             self.store.take_file(&file, self.sought).map_err(|error| trouble(error.to_string()))?;
-        self.contains_root |= found;
+        self.contains_root |= found || self.tells_name(&file, content.size);
         let now = Timestamp::now();
         let after = file.metadata().map_err(|error| trouble(error.to_string()))?;
         let (before, after) = (Evidence::of(&before), Evidence::of(&after));
@@ -119,6 +125,21 @@ impl Collector<'_> {
         }
         let kind = OutputKind::File { content, mode: after.mode & MODE_BITS, sparse: is_sparse(place) };
         Ok((kind, files::trusted(&self.root.join(shown()), after, now)))
+    }
+}
+
+impl Collector<'_> {
+    /// Whether a file that may be a setting or a listing has the root's name in it (`npm init` writes it down).
+    fn tells_name(&self, file: &File, size: u64) -> bool {
+        if self.contains_root || size == 0 || size > LARGEST_TELLING {
+            return false;
+        }
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        let mut state = SearchState::default();
+        if file.read_exact_at(&mut bytes, 0).is_ok() && std::str::from_utf8(&bytes).is_ok() {
+            self.name.look(&mut state, &bytes);
+        }
+        state.found
     }
 }
 

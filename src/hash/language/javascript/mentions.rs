@@ -11,7 +11,7 @@ use oxc_ast::ast::{
     TemplateLiteral, VariableDeclarator,
 };
 use oxc_ast_visit::{Visit, walk};
-use oxc_span::GetSpan;
+use oxc_span::{GetSpan, Span};
 use std::collections::BTreeSet;
 
 /// What the print of a program may not tell apart.
@@ -25,14 +25,18 @@ pub(super) struct Doubt {
 
 /// Everything that a program asks for, its normal form left empty.
 pub(super) fn of(program: &Program<'_>) -> (Parsed, Doubt) {
-    let mut functions = Functions::default();
+    let mut functions = Functions {
+        comments: program.comments.iter().map(|comment| comment.span).collect(),
+        ..Functions::default()
+    };
     functions.visit_program(program);
     let mut mentions = Mentions {
         source: program.source_text,
         typescript: program.source_type.is_typescript(),
-        parsed: Parsed::default(),
+        parsed: Parsed { exact: functions.holds_text, ..Parsed::default() },
         variables: BTreeSet::new(),
         functions: functions.names,
+        methods: functions.methods,
         doubt: Doubt::default(),
     };
     mentions.visit_program(program);
@@ -45,6 +49,11 @@ pub(super) fn of(program: &Program<'_>) -> (Parsed, Doubt) {
 #[derive(Default)]
 struct Functions {
     names: BTreeSet<String>,
+    /// Names of methods, which are values only behind a dot.
+    methods: BTreeSet<String>,
+    comments: Vec<Span>,
+    /// There is a function in which nothing stands but a comment: so text of several lines used to be written.
+    holds_text: bool,
 }
 
 impl<'a> Visit<'a> for Functions {
@@ -58,6 +67,20 @@ impl<'a> Visit<'a> for Functions {
             _ => None,
         };
         self.names.extend(name);
+        let method = match node {
+            AstKind::MethodDefinition(method) => method.key.static_name(),
+            AstKind::ObjectProperty(property) if is_function(&property.value) => property.key.static_name(),
+            _ => None,
+        };
+        self.methods.extend(method.map(|name| name.to_string()));
+        if let AstKind::FunctionBody(body) = node
+            && body.is_empty()
+        {
+            self.holds_text |= self
+                .comments
+                .iter()
+                .any(|comment| comment.start >= body.span.start && comment.end <= body.span.end);
+        }
     }
 }
 
@@ -76,6 +99,7 @@ pub(super) struct Mentions<'s> {
     pub(super) parsed: Parsed,
     pub(super) variables: BTreeSet<Vec<u8>>,
     functions: BTreeSet<String>,
+    methods: BTreeSet<String>,
     doubt: Doubt,
 }
 
@@ -192,7 +216,10 @@ impl<'a> Visit<'a> for Mentions<'_> {
         match &call.callee {
             Expression::Identifier(name) => match (name.name.as_str(), first) {
                 ("require", Some(first)) => self.import_expression(first),
-                ("String", Some(first)) => self.parsed.exact |= self.is_known_function(first),
+                (
+                    "String" | "encodeURI" | "encodeURIComponent" | "escape" | "btoa" | "structuredClone",
+                    Some(first),
+                ) => self.parsed.exact |= self.is_known_function(first),
                 ("eval" | "fork" | "createRequire", _) => self.parsed.computed_imports = true,
                 _ => {}
             },
@@ -205,8 +232,15 @@ impl<'a> Visit<'a> for Mentions<'_> {
                 ("fork" | "createRequire" | "runInThisContext" | "runInNewContext" | "runInContext", _) => {
                     self.parsed.computed_imports = true;
                 }
-                ("toString" | "toLocaleString", None) => {
+                ("toString" | "toLocaleString", None) | ("join", _) => {
                     self.parsed.exact |= self.is_known_function(&member.object);
+                }
+                ("concat", Some(_)) if !matches!(member.object, Expression::ArrayExpression(_)) => {
+                    self.parsed.exact |= self.is_given_function(call);
+                }
+                // `console.log("%s", f)`
+                (_, Some(Expression::StringLiteral(text))) if text.value.contains('%') => {
+                    self.parsed.exact |= self.is_given_function(call);
                 }
                 _ => {}
             },
@@ -216,8 +250,11 @@ impl<'a> Visit<'a> for Mentions<'_> {
     }
 
     fn visit_binary_expression(&mut self, binary: &BinaryExpression<'a>) {
-        // `f + ""` is the text of `f`.
-        if binary.operator == BinaryOperator::Addition {
+        // `f + ""` is the text of `f`; and `f == "…"` compares it.
+        let is_text = |side: &Expression<'_>| literal(side).is_some();
+        let compares = matches!(binary.operator, BinaryOperator::Equality | BinaryOperator::Inequality)
+            && (is_text(&binary.left) || is_text(&binary.right));
+        if binary.operator == BinaryOperator::Addition || compares {
             self.parsed.exact |=
                 self.is_known_function(&binary.left) || self.is_known_function(&binary.right);
         }
@@ -276,11 +313,22 @@ impl Mentions<'_> {
             Expression::StaticMemberExpression(member) => {
                 let name = member.property.name.as_str();
                 self.functions.contains(name)
+                    || self.methods.contains(name)
                     || name == "constructor"
                     || name == "prototype" && is_named(&member.object, "Function")
             }
+            Expression::ArrayExpression(array) => array
+                .elements
+                .iter()
+                .filter_map(|element| element.as_expression())
+                .any(|element| self.is_known_function(element)),
             other => is_function(other),
         }
+    }
+
+    /// Whether a call is given such a function.
+    fn is_given_function(&self, call: &CallExpression<'_>) -> bool {
+        call.arguments.iter().filter_map(Argument::as_expression).any(|given| self.is_known_function(given))
     }
 }
 

@@ -159,12 +159,22 @@ fn programs_that_read_themselves_are_exact() {
         "fs.readFileSync(new URL(import.meta.url))",
         "const self = fileURLToPath(import.meta.url)",
         "arguments.callee.toString()",
+        "class A { m() {} }\nA.prototype.m.toString()",
+        "const o = { m: () => 1 }; x = `${o.m}`",
+        "const f = () => 1; [f].join()",
+        "const f = () => 1; ''.concat(f)",
+        "const f = () => 1; console.log('%s', f)",
+        "const f = () => 1; if (f == '1') g()",
+        "const text = multiline(function () { /* one */ })",
     ] {
         assert!(parsed(source).exact || source.contains("prototype"), "{source}");
     }
     for source in [
         "x.toString()",
         "String(x)",
+        "const o = { m: () => 1 }; x = `${m}`",
+        "const f = () => 1; [1].concat(f); names.join()",
+        "function f() { /* one */ return 1 }",
         "path.dirname(__filename)",
         "const __filename = fileURLToPath(import.meta.url); const d = path.dirname(__filename)",
         "if (process.argv[1] === fileURLToPath(import.meta.url)) main()",

@@ -78,10 +78,14 @@ impl Mentions {
             "inspect" | "linecache" | "_getframe" | "currentframe" | "_current_frames" | "getsource"
             | "getsourcelines" | "findsource" | "getsourcefile" | "get_source" | "extract_stack"
             | "walk_stack" | "StackSummary" | "FrameSummary" | "findCaller" | "co_lines" | "co_positions"
-            | "co_lnotab" | "co_linetable" | "__loader__" => parsed.exact = true,
+            | "co_lnotab" | "co_linetable" | "__loader__" | "settrace" | "setprofile" | "marshal" => {
+                parsed.exact = true;
+            }
             _ if word.contains("lineno") => parsed.exact = true,
             "__doc__" | "getdoc" | "docopt" | "ply" | "doctest" | "pydoc" | "help" | "getmembers"
-            | "co_consts" | "dis" | "__dict__" | "globals" => parsed.reads_docstrings = true,
+            | "co_consts" | "dis" | "__dict__" | "globals" | "locals" | "vars" | "dir" => {
+                parsed.reads_docstrings = true;
+            }
             "listdir" | "scandir" | "glob" | "iglob" | "rglob" | "iterdir" | "walk" | "fwalk" => {
                 parsed.lists_directories = true;
             }

@@ -1,0 +1,36 @@
+//! Which openings of directories are those of Python's importer: it asks for a directory's time, and at once lists it if
+//! it does not know it as it is.
+
+use super::process::as_path;
+use super::touches::process_of;
+use rustc_hash::FxHashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// What processes listed until now.
+#[derive(Debug, Default)]
+pub(super) struct Listings {
+    /// What each thread looked at last, if it opened no directory since.
+    looked: FxHashMap<libc::pid_t, Vec<u8>>,
+    /// The times that directories had when a process listed them.
+    listed: FxHashMap<(Vec<u8>, Vec<u8>), (i64, i64)>,
+}
+
+impl Listings {
+    /// Thread `tid` looks at `path`.
+    pub(super) fn looked(&mut self, tid: libc::pid_t, path: &[u8]) {
+        let last = self.looked.entry(tid).or_default();
+        last.clear();
+        last.extend_from_slice(path);
+    }
+
+    /// Whether thread `tid`, which opens the directory `path`, does it as the importer would: it has just looked at it,
+    /// and its process did not list it as it is now.
+    pub(super) fn is_importers(&mut self, tid: libc::pid_t, path: &[u8]) -> bool {
+        let has_looked = self.looked.remove(&tid).is_some_and(|last| last == path);
+        let Ok(found) = fs::metadata(as_path(path)) else { return false };
+        let time = (found.mtime(), found.mtime_nsec());
+        let before = self.listed.insert((process_of(tid), path.to_vec()), time);
+        has_looked && before != Some(time)
+    }
+}
