@@ -1,6 +1,7 @@
 //! `export`: commits and all that they need, as one file.
 
 use super::context::Context;
+use super::destination::{Destination, directory_of, open_as_it_stands};
 use super::exit::{DONE, Exit, NO};
 use super::found::Opened;
 use crate::digest::CommitId;
@@ -11,7 +12,7 @@ use crate::ui::progress::Steps;
 use crate::ui::{human, message};
 use clap::ValueHint;
 use std::ffi::OsString;
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -73,13 +74,20 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
 
 fn to_file(store: &LocalStore, ids: &[CommitId], file: &Path) -> Result<Moved> {
     let failed = |source| Error::io("write", file, source);
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Destination::Whole(place) = Destination::of(file) else {
+        return write(store, ids, &mut open_as_it_stands(file).map_err(failed)?);
+    };
     let mut builder = tempfile::Builder::new();
     // As any new file: the mask takes away what it takes away.
     let builder = builder.prefix(".cashet-").permissions(Permissions::from_mode(0o666));
-    let mut beside = builder.tempfile_in(directory).map_err(failed)?;
+    let mut beside = builder.tempfile_in(directory_of(&place)).map_err(failed)?;
     let moved = write(store, ids, &mut beside)?;
-    beside.persist(file).map_err(|refused| failed(refused.error))?;
+    if let Ok(standing) = fs::metadata(&place) {
+        // Whoever might not read what was there is not to read this.
+        let mode = Permissions::from_mode(standing.permissions().mode() & 0o777);
+        beside.as_file().set_permissions(mode).map_err(failed)?;
+    }
+    beside.persist(&place).map_err(|refused| failed(refused.error))?;
     Ok(moved)
 }
 

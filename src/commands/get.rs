@@ -1,6 +1,7 @@
 //! `get`: what a commit printed or made, byte for byte.
 
 use super::context::Context;
+use super::destination::{Destination, directory_of, open_as_it_stands};
 use super::exit::{DONE, Exit};
 use super::found::{Found, Opened, evicted};
 use super::restore::{self, AsRecorded};
@@ -12,7 +13,7 @@ use crate::ui::progress::{Progress, Unit};
 use crate::ui::{diff, escape, human, message};
 use clap::ValueHint;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -131,27 +132,23 @@ fn to_stdout(opened: &Opened, product: &Product, terminal: bool, page: &mut Page
     }
 }
 
-/// Writes beside `file`, then gives it the name, so that nobody sees half of it; what is no regular file (a pipe, a
-/// device) is written as it is.
+/// Writes beside `file`, then gives it the name; what is no regular file (a pipe, a device) is written as it is.
 fn to_file(opened: &Opened, product: &Product, file: &Path) -> Result<()> {
     let failed = |source| Error::io("write", file, source);
-    let standing = fs::metadata(file).ok();
-    if standing.as_ref().is_some_and(|standing| !standing.is_file()) {
-        let mut to = OpenOptions::new().write(true).open(file).map_err(failed)?;
+    let Destination::Whole(place) = Destination::of(file) else {
+        let mut to = open_as_it_stands(file).map_err(failed)?;
         io::copy(&mut opened.read(&product.content.blob)?, &mut to).map_err(failed)?;
         return Ok(());
-    }
-    // Through links to the file that they name, as a shell's redirection would.
-    let place = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let stage = tempfile::Builder::new().prefix(".cashet-").tempdir_in(directory).map_err(failed)?;
+    };
+    let mut stage = tempfile::Builder::new();
+    let stage = stage.prefix(".cashet-").tempdir_in(directory_of(&place)).map_err(failed)?;
     let beside = stage.path().join("file");
     let progress = Progress::new("writing", Unit::Bytes);
     let private = AsRecorded { mode: 0o600, sparse: false };
     restore::write_file(&beside, &product.content, private, &|blob| opened.read(blob), &mut |done| {
         progress.at(done, Some(product.content.size));
     })?;
-    let kept = standing.map(|standing| standing.permissions().mode() & 0o777);
+    let kept = fs::metadata(&place).ok().map(|standing| standing.permissions().mode() & 0o777);
     // What the mask for new files makes of a new file.
     let usual = File::create(stage.path().join("new")).and_then(|file| file.metadata()).map_err(failed)?;
     let mode = product.mode.or(kept).unwrap_or_else(|| usual.permissions().mode() & 0o777);

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod complete;
 pub mod completions;
 pub mod context;
+mod destination;
 pub mod diff;
 mod exec;
 pub mod exit;

@@ -5,6 +5,7 @@ use cashet::commands::Exit;
 use cashet::record::Timestamp;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 
 fn commits(sandbox: &Sandbox) -> usize {
     sandbox.run(&["log", "--json"]).json().len()
@@ -147,6 +148,29 @@ fn an_archive_carries_everything_to_another_store() {
     desk.run(&["export", file, "@{2}"]).ok();
     third.run(&["import", file]).ok();
     assert_eq!(commits(&third), 1);
+}
+
+#[test]
+fn an_archive_goes_where_the_name_leads_and_replaces_no_pipe() {
+    let (desk, _) = recorded();
+    let file = desk.path("all.cashet");
+    desk.run(&["export", file.to_str().unwrap()]).ok();
+    let bytes = fs::read(&file).unwrap();
+    let (link, pipe) = (desk.path("link"), desk.path("pipe"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("all.cashet", &link).unwrap();
+    desk.run(&["export", link.to_str().unwrap()]).ok();
+    assert!(link.is_symlink());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read(&file).unwrap(), bytes);
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).unwrap()
+    });
+    desk.run(&["export", pipe.to_str().unwrap()]).ok();
+    assert_eq!(reader.join().unwrap(), bytes);
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
 }
 
 #[test]
