@@ -33,7 +33,12 @@ printf 'import json, argparse\nopen(%s, "a").write("x\\n")\nprint(json.dumps([1]
 printf '#!/bin/sh\necho x >> %s\necho an answer\n' "$executions" > job
 printf '#!/bin/sh\necho x >> %s\necho made > out\n' "$executions" > maker && chmod +x job maker
 # What valgrind sets for every program that it runs counts for the key: the recorded run must have it too.
-valgrind=(env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$work" LANG=C.UTF-8 TMPDIR="$work" valgrind --tool=lackey --trace-mem=yes)
+# Where pyenv manages the interpreter, it is found through its shim, which takes all that a direct way takes and more.
+path=/usr/local/bin:/usr/bin:/bin managed=()
+if [ -x "${PYENV_ROOT:-}/shims/python3" ]; then
+    path=$PYENV_ROOT/shims:$PYENV_ROOT/bin:$path managed=(PYENV_ROOT="$PYENV_ROOT")
+fi
+valgrind=(env -i PATH="$path" "${managed[@]}" HOME="$work" LANG=C.UTF-8 TMPDIR="$work" valgrind --tool=lackey --trace-mem=yes)
 mapfile -t as_there < <("${valgrind[@]}" --log-file=/dev/null env)
 record() { env -i "${as_there[@]}" "$binary" exec -q "$@" > /dev/null; }
 count() { wc -l < "$executions"; }
