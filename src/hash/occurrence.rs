@@ -5,50 +5,37 @@
 //! together; in archives of code within the members. Its leading part with an underscore (`PIP_`) counts as a word
 //! anywhere. What cannot be read holds every name.
 
+mod archives;
 mod little;
+mod many;
 mod rules;
+mod searched;
 
 use super::files::{WORTH_ALL_CORES, trusted};
-use crate::digest::{Digest, RequestId};
-use crate::encode::{Decode, DecodeError, Decoder, Encoder};
 use crate::record::{Evidence, Recall, Timestamp};
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use archives::is_archive;
+use many::Finder;
 use rules::{Rules, is_system_library, is_word};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use zip::ZipArchive;
 
 /// Bytes read at once.
 const PIECE: usize = 1 << 20;
 
-/// As much as this is looked through without an automaton: to make one takes as long.
+/// As much as this is looked through without a finder: to make one takes as long.
 const LITTLE: usize = 4 << 10;
 
 /// So much of a file's beginning tells text from data.
 const HEAD: usize = 8 << 10;
 
-/// Archives in archives are followed so deep, if they are not larger than this.
-const DEEPEST: usize = 3;
-const LARGEST_NESTED: u64 = 64 << 20;
-
-/// An archive that unpacks to more than this holds every name.
-const LARGEST_UNPACKED: u64 = 1 << 30;
-
-/// The end record of a zip archive without a comment.
-const ZIP_END: &[u8] = b"PK\x05\x06";
-const ZIP_END_LENGTH: u64 = 22;
-
-const ARCHIVES: &[&str] = &["zip", "jar", "whl", "pyz", "pyzw", "pex", "egg", "war", "ear", "par"];
-
-/// First field of the remembered table, and how many files it holds at most.
-const VERSION: u64 = 1;
+/// The remembered table holds so many files at most.
 const MOST: usize = 4096;
 
 /// What a match of a pattern says.
@@ -67,7 +54,7 @@ pub struct NameSearch {
     patterns: Vec<Vec<u8>>,
     meanings: Vec<Vec<Meaning>>,
     longest: usize,
-    automaton: OnceLock<Option<AhoCorasick>>,
+    finder: OnceLock<Finder>,
     /// Bytes that were looked through without it.
     without: AtomicUsize,
 }
@@ -104,7 +91,7 @@ impl NameSearch {
         }
         let longest = patterns.keys().map(Vec::len).max().unwrap_or(0);
         let (patterns, meanings) = patterns.into_iter().unzip();
-        Self { names, patterns, meanings, longest, automaton: OnceLock::new(), without: AtomicUsize::new(0) }
+        Self { names, patterns, meanings, longest, finder: OnceLock::new(), without: AtomicUsize::new(0) }
     }
 
     /// The names that occur in `bytes`, sorted. `system_library` says that they are machine code of the system's.
@@ -144,7 +131,10 @@ impl NameSearch {
         recall: &dyn Recall,
     ) -> Vec<Vec<u8>> {
         let id = self.table();
-        let mut table = recall.find(&id).and_then(|bytes| self.read_table(&bytes).ok()).unwrap_or_default();
+        let mut table = recall
+            .find(&id)
+            .and_then(|bytes| searched::read(&bytes, self.names.len()).ok())
+            .unwrap_or_default();
         let mut found = self.nothing();
         let mut unknown = Vec::new();
         let before = table.len();
@@ -176,7 +166,7 @@ impl NameSearch {
             }
         }
         if changed {
-            recall.remember(&id, &write_table(&table));
+            recall.remember(&id, &searched::write(&table));
         }
         self.named(&found)
     }
@@ -228,48 +218,11 @@ impl NameSearch {
             return self.everything();
         };
         let mut found = self.nothing();
-        let archive = path.extension().is_some_and(|end| ARCHIVES.iter().any(|other| end == *other))
-            || ends_as_archive(&file);
-        if archive {
+        if is_archive(path, &file) {
             merge(&mut found, &self.in_archive(&file, 0));
         }
         merge(&mut found, &self.in_reader(&file, is_system_library(path)));
         found
-    }
-
-    fn in_archive(&self, file: impl Read + Seek, depth: usize) -> Found {
-        self.members(file, depth).unwrap_or_else(|_| self.everything())
-    }
-
-    fn members(&self, file: impl Read + Seek, depth: usize) -> zip::result::ZipResult<Found> {
-        let mut found = self.nothing();
-        let mut archive = ZipArchive::new(file)?;
-        let mut unpacked = 0_u64;
-        for place in 0..archive.len() {
-            let member = archive.by_index(place)?;
-            let nested = Path::new(member.name())
-                .extension()
-                .is_some_and(|end| ARCHIVES.iter().any(|other| end == *other));
-            let mut limited = member.take(LARGEST_UNPACKED.saturating_sub(unpacked));
-            if nested {
-                let mut bytes = Vec::new();
-                limited.by_ref().take(LARGEST_NESTED).read_to_end(&mut bytes)?;
-                let small = u64::try_from(bytes.len()).is_ok_and(|length| length < LARGEST_NESTED);
-                if !small || depth + 1 >= DEEPEST {
-                    return Ok(self.everything());
-                }
-                unpacked += bytes.len() as u64;
-                merge(&mut found, &self.in_archive(Cursor::new(bytes), depth + 1));
-            } else {
-                let before = limited.limit();
-                merge(&mut found, &self.in_reader(&mut limited, false));
-                unpacked += before - limited.limit();
-            }
-            if unpacked >= LARGEST_UNPACKED {
-                return Ok(self.everything());
-            }
-        }
-        Ok(found)
     }
 
     /// Reads piece by piece; each begins with enough of the last one that no match is cut.
@@ -303,11 +256,11 @@ impl NameSearch {
         let see = |pattern: usize, start: usize, end: usize| {
             let meanings = self.meanings.get(pattern).map_or(&[][..], Vec::as_slice);
             if meanings.iter().all(|meaning| found.get(meaning.name) == Some(&true)) {
-                return;
+                return false;
             }
             // What stands before or after is in another piece, which sees this match too.
             if (start == 0 && !at_start) || (end == bytes.len() && !at_end) {
-                return;
+                return true;
             }
             let word = is_word(bytes, start, end);
             for meaning in meanings {
@@ -315,78 +268,19 @@ impl NameSearch {
                     set(found, meaning.name);
                 }
             }
+            true
         };
         self.each_occurrence(bytes, see);
     }
 
-    /// Every occurrence of every pattern: which, from where, to where.
-    fn each_occurrence(&self, bytes: &[u8], mut see: impl FnMut(usize, usize, usize)) {
+    /// Occurrences of the patterns: which, from where, to where; all of those for which `see` says that others of the same pattern matter.
+    fn each_occurrence(&self, bytes: &[u8], see: impl FnMut(usize, usize, usize) -> bool) {
         let known = || self.without.fetch_add(bytes.len(), Ordering::Relaxed);
-        if self.automaton.get().is_none() && known().saturating_add(bytes.len()) <= LITTLE {
+        if self.finder.get().is_none() && known().saturating_add(bytes.len()) <= LITTLE {
             return little::each_in(&self.patterns, bytes, see);
         }
-        for one in self.automaton().into_iter().flat_map(|automaton| automaton.find_overlapping_iter(bytes)) {
-            see(one.pattern().as_usize(), one.start(), one.end());
-        }
+        self.finder.get_or_init(|| Finder::new(&self.patterns)).each_in(&self.patterns, bytes, see);
     }
-
-    fn automaton(&self) -> Option<&AhoCorasick> {
-        let build = || {
-            let mut builder = AhoCorasick::builder();
-            builder
-                .match_kind(MatchKind::Standard)
-                .kind(Some(AhoCorasickKind::DFA))
-                .build(&self.patterns)
-                .ok()
-        };
-        self.automaton.get_or_init(build).as_ref()
-    }
-
-    /// Under which name the table of searched files is remembered: one for each set of names.
-    fn table(&self) -> RequestId {
-        let mut encoder = Encoder::new();
-        encoder.text("cashet: files searched for names").list(&self.names);
-        RequestId(Digest::of(&encoder.finish()))
-    }
-
-    fn read_table(&self, bytes: &[u8]) -> Result<Table, DecodeError> {
-        let mut decoder = Decoder::new(bytes);
-        let version = decoder.unsigned()?;
-        if version != VERSION {
-            return Err(DecodeError::UnknownTag(version));
-        }
-        let mut table = Table::default();
-        for _ in 0..decoder.length()? {
-            let path = decoder.bytes()?.to_vec();
-            let evidence = Evidence::decode(&mut decoder)?;
-            let mut places = Vec::new();
-            for _ in 0..decoder.length()? {
-                let place = usize::try_from(decoder.unsigned()?).map_err(|_| DecodeError::NotCanonical)?;
-                if place >= self.names.len() {
-                    return Err(DecodeError::NotCanonical);
-                }
-                places.push(place);
-            }
-            table.insert(path, (evidence, places));
-        }
-        decoder.finish()?;
-        Ok(table)
-    }
-}
-
-/// By the bytes of the path.
-type Table = FxHashMap<Vec<u8>, (Evidence, Vec<usize>)>;
-
-fn write_table(table: &Table) -> Vec<u8> {
-    let mut encoder = Encoder::new();
-    encoder.unsigned(VERSION).length(table.len());
-    for (path, (evidence, places)) in table {
-        encoder.bytes(path).value(evidence).length(places.len());
-        for place in places {
-            encoder.length(*place);
-        }
-    }
-    encoder.finish()
 }
 
 fn set(found: &mut Found, place: usize) {
@@ -405,18 +299,6 @@ fn merge(found: &mut Found, other: &Found) {
 fn leading_parts(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = (1..name.len()).filter(|end| name.get(end - 1) == Some(&b'_') && *end > 1);
     ends.filter_map(|end| name.get(..end))
-}
-
-/// Whether a file ends as a zip archive does: also a program with an archive after it.
-fn ends_as_archive(file: &File) -> bool {
-    let mut end = [0; 4];
-    let length = file.metadata().map_or(0, |metadata| metadata.len());
-    let read = |offset, bytes: &mut [u8; 4]| -> io::Result<()> { file.read_exact_at(bytes, offset) };
-    let last = length.checked_sub(ZIP_END_LENGTH).is_some_and(|offset| read(offset, &mut end).is_ok());
-    if last && end == ZIP_END {
-        return true;
-    }
-    read(0, &mut end).is_ok() && end == *b"PK\x03\x04"
 }
 
 #[cfg(test)]

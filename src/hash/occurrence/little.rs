@@ -4,7 +4,7 @@
 
 /// Calls `each` with the number, the start and the end of each occurrence in `bytes` of each of `patterns`, which are sorted and
 /// none of them empty.
-pub(super) fn each_in(patterns: &[Vec<u8>], bytes: &[u8], mut each: impl FnMut(usize, usize, usize)) {
+pub(super) fn each_in(patterns: &[Vec<u8>], bytes: &[u8], mut each: impl FnMut(usize, usize, usize) -> bool) {
     let mut begins = [false; 256];
     for first in patterns.iter().filter_map(|pattern| pattern.first()) {
         if let Some(begins) = begins.get_mut(usize::from(*first)) {
