@@ -55,7 +55,7 @@ fn judge(table: &str) {
                 while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
                     match row.make() {
                         Verdict::Right => {}
-                        Verdict::Skipped(tool) => println!("SKIPPED {}: {tool} is not here", row.name),
+                        Verdict::Skipped(why) => println!("SKIPPED {}: {why}", row.name),
                         Verdict::Wrong(what) => {
                             println!("WRONG {}\n  {what}", row.name);
                             found.lock().unwrap().push(format!("{}\n  {what}", row.name));

@@ -3,6 +3,7 @@
 use crate::sides::{Answer, Sides};
 use serde::Deserialize;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// A row of a table. All texts are bash, run in the root of each tree.
 #[derive(Deserialize)]
@@ -12,6 +13,9 @@ pub(crate) struct Row {
     /// Programs without which the row says nothing.
     #[serde(default)]
     needs: Vec<String>,
+    /// What must be allowed here, or the row says nothing: run in an empty directory.
+    #[serde(default)]
+    allowed: String,
     /// Makes what the call finds.
     #[serde(default)]
     setup: String,
@@ -58,7 +62,10 @@ impl Row {
         let path = std::env::split_paths("/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").collect::<Vec<_>>();
         let missing = |tool: &&String| !path.iter().any(|directory| directory.join(tool).exists());
         if let Some(tool) = self.needs.iter().find(missing) {
-            return Verdict::Skipped(tool.clone());
+            return Verdict::Skipped(format!("{tool} is not here"));
+        }
+        if !is_allowed(&self.allowed) {
+            return Verdict::Skipped(format!("not allowed: {}", self.allowed));
         }
         let sides = Sides::new();
         sides.both(&self.setup);
@@ -84,4 +91,11 @@ impl Row {
         }
         if wrong.is_empty() { Verdict::Right } else { Verdict::Wrong(wrong.join("\n  ")) }
     }
+}
+
+fn is_allowed(what: &str) -> bool {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bash = Command::new("bash");
+    bash.args(["-e", "-c", what]).current_dir(directory.path());
+    bash.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
 }

@@ -19,7 +19,11 @@ pub(crate) fn tree(root: &Path, but: &[&str], link: impl Fn(&Path) -> String) ->
     let mut found = BTreeMap::new();
     let wanted = |entry: &walkdir::DirEntry| !but.iter().any(|name| entry.file_name() == *name);
     for entry in walkdir::WalkDir::new(root).min_depth(1).into_iter().filter_entry(wanted) {
-        let entry = entry.unwrap();
+        let entry = match entry {
+            // Its mode is told already.
+            Err(error) if is_refused(error.io_error()) => continue,
+            entry => entry.unwrap(),
+        };
         let path = entry.path();
         let metadata = path.symlink_metadata().unwrap();
         let mode = metadata.permissions().mode() & 0o7777;
@@ -28,13 +32,20 @@ pub(crate) fn tree(root: &Path, but: &[&str], link: impl Fn(&Path) -> String) ->
         } else if metadata.is_dir() {
             format!("directory {mode:o}")
         } else if metadata.is_file() {
-            format!("file {mode:o} {}", content(&fs::read(path).unwrap()))
+            let read = fs::read(path);
+            let bytes = if is_refused(read.as_ref().err()) { b"may not be read".to_vec() } else { read.unwrap() };
+            format!("file {mode:o} {}", content(&bytes))
         } else {
             format!("special {mode:o}")
         };
         found.insert(path.strip_prefix(root).unwrap().to_path_buf(), text);
     }
     found
+}
+
+/// Whether this is what an ordinary user is told of what is closed to him.
+fn is_refused(error: Option<&std::io::Error>) -> bool {
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// What is short enough to be shown where it differs, or its digest.

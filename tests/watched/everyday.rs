@@ -36,6 +36,10 @@ fn another_host() {
         assert_eq!(twin.call(["ssh"]).runs(), Outcome::NotKept("failed".to_owned()));
     }
     twin.call(["ssh"]).with(&["--cache-exit", "255"]).settles_after(1);
+    // It goes nowhere for a user without a name.
+    if !std::process::Command::new("id").arg("-un").output().unwrap().status.success() {
+        return;
+    }
     // Nobody listens there.
     let call = twin
         .call(["ssh", "-o", "BatchMode=yes", "-p", "1", "127.0.0.1", "true"])
