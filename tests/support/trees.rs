@@ -33,7 +33,8 @@ pub(crate) fn tree(root: &Path, but: &[&str], link: impl Fn(&Path) -> String) ->
             format!("directory {mode:o}")
         } else if metadata.is_file() {
             let read = fs::read(path);
-            let bytes = if is_refused(read.as_ref().err()) { b"may not be read".to_vec() } else { read.unwrap() };
+            let bytes =
+                if is_refused(read.as_ref().err()) { b"may not be read".to_vec() } else { read.unwrap() };
             format!("file {mode:o} {}", content(&bytes))
         } else {
             format!("special {mode:o}")
