@@ -54,7 +54,7 @@ fn another_host() {
     }
     twin.call(["ssh"]).with(&["--cache-exit", "255"]).settles_after(1);
     // It goes nowhere for a user without a name.
-    if !std::process::Command::new("id").arg("-un").output().unwrap().status.success() {
+    if !Command::new("id").arg("-un").output().unwrap().status.success() {
         return;
     }
     // Nobody listens there.

@@ -116,12 +116,12 @@ fn roots(patterns: &[Vec<u8>]) -> Vec<(usize, usize)> {
     let mut roots: Vec<(usize, usize)> = Vec::new();
     let mut last: Option<&Vec<u8>> = None;
     for (number, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| pattern.len() >= SHORT) {
-        match (last.is_some_and(|root| pattern.starts_with(root)), roots.last_mut()) {
-            (true, Some((_, end))) => *end = number + 1,
-            _ => {
-                roots.push((number, number + 1));
-                last = Some(pattern);
-            }
+        if let (true, Some((_, end))) = (last.is_some_and(|root| pattern.starts_with(root)), roots.last_mut())
+        {
+            *end = number + 1;
+        } else {
+            roots.push((number, number + 1));
+            last = Some(pattern);
         }
     }
     roots
