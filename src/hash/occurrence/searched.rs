@@ -21,7 +21,7 @@ impl NameSearch {
     }
 }
 
-/// The table that [`write`] wrote, of a search for so many names.
+/// The table that [`write()`] wrote, of a search for so many names.
 pub(super) fn read(bytes: &[u8], names: usize) -> Result<Table, DecodeError> {
     let mut decoder = Decoder::new(bytes);
     let version = decoder.unsigned()?;
