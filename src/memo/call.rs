@@ -7,7 +7,7 @@ use super::hit::{self, Holding};
 use super::look_up::{self, Found};
 use super::policy::{Mode, Policy};
 use super::reason::{Bypass, NotKept, Outcome};
-use super::stdin::GivenStdin;
+use super::stdin::Given;
 use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of};
 use crate::digest::{DIGEST_LENGTH, Key, RequestId};
 use crate::error::{Error, Kind, Result};
@@ -26,7 +26,7 @@ pub(super) struct Call<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) policy: &'a Policy,
     /// What the child reads in place of our standard input, if the call says so.
-    pub(super) stdin: Option<GivenStdin>,
+    pub(super) stdin: Option<Given>,
 }
 
 /// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
@@ -42,24 +42,14 @@ fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
 
 impl Call<'_> {
     /// The call where watching is impossible or unwanted: only what it declares can be kept.
-    pub(super) fn unwatched(
-        &mut self,
-        request: &Request,
-        store: &dyn Store,
-        why: Unwatched,
-    ) -> Result<Answer> {
+    pub(super) fn unwatched(&self, request: &Request, store: &dyn Store, why: Unwatched) -> Result<Answer> {
         match declared_only(self.context, request, self.policy, why)? {
             Ok(request) => self.answer(&request, store, WatchMode::Off),
             Err(bypass) => self.bypass(request, bypass),
         }
     }
 
-    pub(super) fn answer(
-        &mut self,
-        request: &Request,
-        store: &dyn Store,
-        watch: WatchMode,
-    ) -> Result<Answer> {
+    pub(super) fn answer(&self, request: &Request, store: &dyn Store, watch: WatchMode) -> Result<Answer> {
         let now = Timestamp::now();
         let mut why = None;
         let looks_up =
@@ -103,7 +93,7 @@ impl Call<'_> {
     }
 
     fn capture_and_answer(
-        &mut self,
+        &self,
         request: &Request,
         store: &dyn Store,
         recall: &Noting<'_>,
@@ -133,7 +123,7 @@ impl Call<'_> {
         self.miss(request, store, &captured, recall, watch, why)
     }
 
-    fn bypass_or_refuse(&mut self, request: &Request, bypass: Bypass) -> Result<Answer> {
+    fn bypass_or_refuse(&self, request: &Request, bypass: Bypass) -> Result<Answer> {
         if self.policy.mode == Mode::Replay {
             let message = format!("never replayed: {}", bypass.detail());
             return Err(Error::new(Kind::NothingToReplay, message));
@@ -144,7 +134,7 @@ impl Call<'_> {
     /// Replays a commit of `key` that holds now; `newest` is the time that its outputs must not look older than, `seen` what
     /// was looked at for the key just now. The inner error says what stood against it.
     fn try_hit(
-        &mut self,
+        &self,
         request: &Request,
         store: &dyn Store,
         key: &Key,
@@ -171,7 +161,7 @@ impl Call<'_> {
     }
 
     fn miss(
-        &mut self,
+        &self,
         request: &Request,
         store: &dyn Store,
         captured: &Captured,
@@ -233,23 +223,27 @@ impl Call<'_> {
         claim
     }
 
-    /// What the child reads.
-    pub(super) fn child_stdin(&mut self, request: &Request) -> Stdin {
-        match (self.stdin.take(), request.stdin) {
-            (Some(given), _) => Stdin::File(given.file),
-            (None, StdinPart::Null) => Stdin::Null,
-            (None, _) => Stdin::Inherit,
+    /// What the child reads. A call may start its command twice: what it was given is given again from the same place,
+    /// and never replaced by our own standard input, which may have been read to its end.
+    ///
+    /// # Errors
+    /// When the file cannot be handed on.
+    pub(super) fn child_stdin(&self, request: &Request) -> Result<Stdin> {
+        match (&self.stdin, request.stdin) {
+            (Some(given), _) => given.again().map(Stdin::File),
+            (None, StdinPart::Null) => Ok(Stdin::Null),
+            (None, _) => Ok(Stdin::Inherit),
         }
     }
 
     /// Runs the command as it would run bare.
-    pub(super) fn bypass(&mut self, request: &Request, bypass: Bypass) -> Result<Answer> {
+    pub(super) fn bypass(&self, request: &Request, bypass: Bypass) -> Result<Answer> {
         let program = capture::program(request)?;
         let spec = Spec {
             program: &program.path,
             words: &request.words,
             environment: &program.environment,
-            stdin: self.child_stdin(request),
+            stdin: self.child_stdin(request)?,
             stdout: self.context.stdout,
             stderr: self.context.stderr,
             watch: WatchMode::Off,

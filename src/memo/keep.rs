@@ -10,7 +10,7 @@ use super::event::Event;
 use super::observe::{self, Watcher};
 use super::reason::{Kept, NotKept, Outcome};
 use super::settle::never_settles;
-use super::stdin::StdinAtStart;
+use super::stdin::{Given, StdinAtStart};
 use super::tee::Tee;
 use super::{Answer, Miss, answer_of, declared::Declared, file_clock, look_up};
 use crate::digest::CommitId;
@@ -19,10 +19,9 @@ use crate::exec::{Finished, Spec, StreamEnd, WatchMode};
 use crate::hash::capture::Captured;
 use crate::hash::entry::LanguageKind;
 use crate::hash::request::Request;
-use crate::record::{Evidence, Observation, Recall, Timestamp};
+use crate::record::{Observation, Recall, Timestamp};
 use crate::store::{Claim, Next, Store};
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 
@@ -41,8 +40,8 @@ struct Keeping<'a> {
     /// By the clock of files.
     file_started: Timestamp,
     stdin: StdinAtStart,
-    /// What the child reads in its place (`None` where it cannot be looked at again), and the evidence for its digest.
-    given: Option<(Option<File>, Option<Evidence>)>,
+    /// What the child reads in its place.
+    given: Option<&'a Given>,
 }
 
 /// The words of a command as they are noted: each is ended by a NUL, which no word can hold.
@@ -58,7 +57,7 @@ pub(super) fn shown_detail(request: &Request, detail: &str) -> String {
 /// Runs the command and records it under `claim`, unless `not_kept` says from the start that it will not be.
 #[expect(clippy::too_many_arguments, reason = "one call, from one place: a struct would only rename them")]
 pub(super) fn run(
-    call: &mut Call<'_>,
+    call: &Call<'_>,
     request: &Request,
     store: &dyn Store,
     captured: &Captured,
@@ -68,8 +67,8 @@ pub(super) fn run(
     not_kept: Option<NotKept>,
     why: Miss,
 ) -> Result<Answer> {
-    let stdin = StdinAtStart::look(call.context.stdin);
-    let given = call.stdin.as_ref().map(|given| (given.file.try_clone().ok(), given.evidence));
+    let at_start = StdinAtStart::look(call.context.stdin);
+    let stdin = call.child_stdin(request)?;
     let declared = Declared::new(request, call.policy)?;
     let mut environment = captured.environment.clone();
     unbuffered(call, captured, &mut environment);
@@ -84,8 +83,8 @@ pub(super) fn run(
         declared,
         started: Timestamp::now(),
         file_started: file_clock(),
-        stdin,
-        given,
+        stdin: at_start,
+        given: call.stdin.as_ref(),
     };
     let recording = claim.is_some();
     keeping.declared.before(recording && call.policy.clean_outputs, store.directory())?;
@@ -98,7 +97,7 @@ pub(super) fn run(
         program: &captured.program,
         words: &request.words,
         environment: &environment,
-        stdin: call.child_stdin(request),
+        stdin,
         stdout: call.context.stdout,
         stderr: call.context.stderr,
         watch,

@@ -38,7 +38,7 @@ use crate::store::Store;
 use call::Call;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use stdin::StdinAtStart;
+use stdin::{Given, StdinAtStart};
 
 /// What a call works with.
 pub struct Context<'a> {
@@ -94,7 +94,7 @@ pub fn memoize(
     stdin: Option<GivenStdin>,
     policy: &Policy,
 ) -> Result<Answer> {
-    let mut call = Call { context, policy, stdin };
+    let call = Call { context, policy, stdin: stdin.map(Given::new) };
     if policy.mode == Mode::Off {
         return call.bypass(request, Bypass::Off);
     }

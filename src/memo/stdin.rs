@@ -1,15 +1,19 @@
 //! Standard input: what it is when a call begins, and what a run's use of it means.
 
 use super::reason::NotKept;
+use crate::error::{Error, Result};
 use crate::exec::DescriptorUse;
 use crate::hash::files;
 use crate::hash::occurrence::NameSearch;
 use crate::record::{Evidence, StdinUse};
+use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 /// What the child reads in place of our own standard input.
 #[derive(Debug)]
@@ -20,12 +24,51 @@ pub struct GivenStdin {
     pub evidence: Option<Evidence>,
 }
 
-impl GivenStdin {
-    /// Whether the file may have moved since it was digested.
-    pub(super) fn moved(file: &File, evidence: Option<&Evidence>) -> bool {
-        let Some(then) = evidence else { return false };
-        file.metadata().map_or(true, |now| Evidence::of(&now) != *then)
+/// It, and the offset from which the child reads it, each time that the command is started.
+#[derive(Debug)]
+pub(super) struct Given {
+    stdin: GivenStdin,
+    /// `None` where it has none (a FIFO): that cannot be given twice.
+    offset: Option<u64>,
+    is_used: Cell<bool>,
+}
+
+impl Given {
+    pub(super) fn new(stdin: GivenStdin) -> Self {
+        let offset = offset_of(&stdin.file);
+        Self { stdin, offset, is_used: Cell::new(false) }
     }
+
+    /// The file at its offset, for a child.
+    ///
+    /// # Errors
+    /// When it cannot be had, or was read already and cannot be read again.
+    pub(super) fn again(&self) -> Result<File> {
+        let failed = |error| Error::io("pass on", Path::new("standard input"), error);
+        let file = self.stdin.file.try_clone().map_err(failed)?;
+        match self.offset.map(i64::try_from) {
+            Some(Ok(offset)) => {
+                lseek(&file, offset, Whence::SeekSet).map_err(|errno| failed(errno.into()))?;
+            }
+            _ if self.is_used.get() => return Err(failed(Errno::ESPIPE.into())),
+            _ => {}
+        }
+        self.is_used.set(true);
+        Ok(file)
+    }
+
+    /// Whether the file may have moved since it was digested.
+    pub(super) fn moved(&self) -> bool {
+        self.stdin.evidence.is_some_and(|then| has_moved(&self.stdin.file, &then))
+    }
+}
+
+fn has_moved(file: &File, then: &Evidence) -> bool {
+    file.metadata().map_or(true, |now| Evidence::of(&now) != *then)
+}
+
+fn offset_of(file: &File) -> Option<u64> {
+    lseek(file, 0, Whence::SeekCur).ok().and_then(|offset| u64::try_from(offset).ok())
 }
 
 /// What the command's standard input is when the call begins.
@@ -53,8 +96,7 @@ impl StdinAtStart {
         let Ok(metadata) = file.metadata() else { return Self::Stream };
         let kind = metadata.file_type();
         if kind.is_file() {
-            let offset = lseek(&file, 0, Whence::SeekCur).ok().and_then(|offset| u64::try_from(offset).ok());
-            return match offset {
+            return match offset_of(&file) {
                 Some(offset) => Self::File { offset, evidence: Evidence::of(&metadata), file },
                 None => Self::Stream,
             };
@@ -108,7 +150,7 @@ impl StdinAtStart {
                     return Ok(Some(StdinUse::Place { size: evidence.size, offset: *offset }));
                 }
                 let (digest, _) = files::digest_from(file, *offset).map_err(|_| NotKept::UsedStdin)?;
-                let left_at = lseek(file, 0, Whence::SeekCur).ok().and_then(|left| u64::try_from(left).ok());
+                let left_at = offset_of(file);
                 Ok(Some(StdinUse::Content {
                     offset: *offset,
                     digest,
@@ -147,7 +189,7 @@ impl StdinAtStart {
     /// Whether it is a file that may have moved since it was looked at.
     pub(super) fn moved(&self) -> bool {
         match self {
-            Self::File { file, evidence, .. } => GivenStdin::moved(file, Some(evidence)),
+            Self::File { file, evidence, .. } => has_moved(file, evidence),
             Self::Empty | Self::Terminal | Self::Stream => false,
         }
     }

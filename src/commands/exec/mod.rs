@@ -21,8 +21,8 @@ use crate::ui::status::{Call, Status, Verbosity};
 use plan::{Plan, Showing, StdinSource};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Seek, Write};
-use std::os::fd::AsFd;
+use std::io::{IsTerminal, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -199,6 +199,8 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     let executor = Unix;
     let status = Status::new(verbosity(&ground.plan.showing));
     let context = ground.context(&executor, &status, &streams);
+    let wants_refresh = ground.plan.policy.stale_after.is_some();
+    let again = if wants_refresh { stdin_again(stdin.as_ref()) } else { None };
     let answered = memo::memoize(&context, &ground.plan.request, stdin, &ground.plan.policy);
     let words = ground.plan.request.shown_words();
     if ground.store.is_some()
@@ -216,7 +218,7 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     }
     status.answered(&call, &answer);
     if let Outcome::Hit { stale: true } = answer.outcome {
-        refresh(scanned);
+        refresh(scanned, again);
     }
     let exit = exit_of(&ground, &answer);
     if let Some(store) = &ground.store
@@ -277,8 +279,24 @@ fn exit_of(ground: &Ground, answer: &Answer) -> Exit {
     }
 }
 
-/// Starts the same call once more in the background, to record anew.
-fn refresh(scanned: &Scanned) {
+/// What the command reads, for another call: what was given, or ours if it is a file; at its present offset.
+fn stdin_again(given: Option<&memo::GivenStdin>) -> Option<File> {
+    let ours = std::io::stdin();
+    let original = match given {
+        Some(given) => given.file.try_clone().ok()?,
+        None => File::from(ours.as_fd().try_clone_to_owned().ok()?),
+    };
+    if !original.metadata().ok()?.is_file() {
+        return None;
+    }
+    // Opened anew, it has an offset of its own.
+    let mut again = File::open(format!("/proc/self/fd/{}", original.as_raw_fd())).ok()?;
+    again.seek(SeekFrom::Start((&original).stream_position().ok()?)).ok()?;
+    Some(again)
+}
+
+/// Starts the same call once more in the background, to record anew; it reads `stdin`.
+fn refresh(scanned: &Scanned, stdin: Option<File>) {
     const LEFT_OUT: &[Flag] = &[
         Flag::Report,
         Flag::Id,
@@ -292,7 +310,7 @@ fn refresh(scanned: &Scanned) {
     let Ok(program) = std::env::current_exe() else { return };
     let mut command = Command::new(program);
     command.arg("exec").args(["--force", "--quiet"]).args(scanned.to_words(LEFT_OUT));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::null()).stderr(Stdio::null());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     // It may fail as it likes: the next call will try again.
     let _ = command.spawn();

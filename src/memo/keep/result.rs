@@ -5,7 +5,7 @@
 use super::super::observe::{self, Observed, Watcher};
 use super::super::outputs::{Beneath, Collected, collect};
 use super::super::reason::NotKept;
-use super::super::stdin::GivenStdin;
+use super::super::stdin::Given;
 use super::super::tee::Streams;
 use super::{Keeping, shown_detail};
 use crate::digest::Digest;
@@ -19,7 +19,6 @@ use crate::record::{
     Commit, Content, Coverage, Evidence, Observation, OutputTree, Replay, SourceFile, StdinUse,
 };
 use crate::store::Draft;
-use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -69,13 +68,8 @@ impl Keeping<'_> {
         if let Some(path) = capture::moved(self.captured, self.request, self.secret) {
             return Err(NotKept::InputMoved(path));
         }
-        let given = self.given.as_ref();
         let in_key = self.request.stdin != StdinPart::None;
-        let may_have_moved =
-            |file: &File, evidence: &Option<Evidence>| GivenStdin::moved(file, evidence.as_ref());
-        if given.is_some_and(|(file, then)| file.as_ref().is_none_or(|file| may_have_moved(file, then)))
-            || (in_key && given.is_none() && self.stdin.moved())
-        {
+        if self.given.is_some_and(Given::moved) || (in_key && self.given.is_none() && self.stdin.moved()) {
             return Err(NotKept::InputMoved("standard input".into()));
         }
         let mut paths = observed.outputs;
