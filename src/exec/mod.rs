@@ -94,7 +94,7 @@ pub trait Witness: Send {
     /// `path` is about to be looked at or opened for the first time. What it leads to just now is `seen`.
     fn about_to_look(&mut self, path: &Path, seen: Seen<'_>);
 
-    /// The directory `path` is about to be opened.
+    /// The entries of the directory `path` are about to be read for the first time.
     fn about_to_list(&mut self, path: &Path);
 
     /// What `path` names is about to change for the first time: to be created, written, truncated, renamed, linked,
@@ -103,7 +103,7 @@ pub trait Witness: Send {
 
     /// What a process is that runs this program.
     fn nature(&mut self, _image: &Image<'_>) -> Nature {
-        Nature::default()
+        Nature { keeps: u64::MAX, ..Nature::default() }
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Nature {
     pub shows: Shows,
     /// It runs the function's own code: what it lists, that code says.
     pub is_function: bool,
+    /// Kinds of state, one bit each as the witness numbers them, that this program keeps for itself.
+    pub keeps: u64,
 }
 
 /// What a program shows of the files that it looks at or opens, beside their content.
@@ -117,6 +119,8 @@ pub struct Access {
     /// A look-up found nothing, and neither did we at that moment.
     pub absent: bool,
     /// A directory was opened.
+    pub opened: bool,
+    /// The entries of a directory were read.
     pub listed: bool,
     /// The run created, wrote, truncated, renamed, linked, removed it, or changed its attributes.
     pub changed: bool,
@@ -139,6 +143,10 @@ pub struct Access {
     pub mode_shown: bool,
     /// Looked at or opened by a program that shows times.
     pub times_shown: bool,
+    /// Kinds of state (see [`Nature::keeps`]) that one of the processes which did any of this does not keep.
+    pub strangers: u64,
+    /// As that, of the processes which changed it.
+    pub changed_by_strangers: u64,
 }
 
 impl Access {
@@ -149,6 +157,7 @@ impl Access {
         self.looked |= other.looked;
         self.looked_at_link |= other.looked_at_link;
         self.absent |= other.absent;
+        self.opened |= other.opened;
         self.listed |= other.listed;
         self.changed |= other.changed;
         self.made |= other.made;
@@ -159,6 +168,8 @@ impl Access {
         self.listed_by_code |= other.listed_by_code;
         self.mode_shown |= other.mode_shown;
         self.times_shown |= other.times_shown;
+        self.strangers |= other.strangers;
+        self.changed_by_strangers |= other.changed_by_strangers;
     }
 }
 

@@ -40,7 +40,7 @@ fn kinds(access: Access) -> Vec<&'static str> {
         (access.read && !access.executed, "read"),
         (access.listed, "listed"),
         (access.changed, "wrote"),
-        (access.looked || access.looked_at_link, "looked at"),
+        (access.looked || access.looked_at_link || (access.opened && !access.listed), "looked at"),
         (access.absent, "not found"),
     ];
     words.into_iter().filter_map(|(is, word)| is.then_some(word)).collect()

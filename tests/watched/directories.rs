@@ -72,3 +72,34 @@ fn the_root_itself() {
         call.runs();
     }
 }
+
+#[test]
+fn a_directory_that_is_opened_and_not_read_counts_as_a_directory_alone() {
+    let twin = Twin::new();
+    twin.write("d/x", "x\n").link("d", "l").directory("e").write("s.sh", "exec 3< d; ls /proc/self/fd/3/\n");
+    settle();
+    let opens = twin.call(["python3", "-c", "import os; os.close(os.open('d', os.O_RDONLY)); print('ok')"]);
+    let reaches = twin.call([
+        "python3",
+        "-c",
+        "import os; d = os.open('d', os.O_RDONLY); print(os.read(os.open('x', os.O_RDONLY, dir_fd=d), 9))",
+    ]);
+    let lists = twin.call(["python3", "-c", "import os; d = os.open('d', os.O_RDONLY); print(os.listdir(d))"]);
+    let through_link = twin.call(["ls", "l/"]);
+    let handed_on = twin.call(["sh", "s.sh"]);
+    for call in [&opens, &reaches, &lists, &through_link, &handed_on] {
+        call.settles_after(1);
+    }
+    twin.write("d/new", "new\n");
+    settle();
+    opens.hits();
+    reaches.hits();
+    lists.runs();
+    through_link.runs();
+    handed_on.runs();
+    twin.link("e", "l");
+    settle();
+    through_link.runs();
+    twin.remove("d").write("d", "no directory\n");
+    opens.runs();
+}

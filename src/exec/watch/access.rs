@@ -187,6 +187,11 @@ impl<'a> Observer<'a> {
 
     /// Asked what is at `named`, without opening it.
     pub(super) fn look(&mut self, named: &Named, follow: bool) {
+        self.look_at(named, follow);
+        self.touched(&named.path);
+    }
+
+    fn look_at(&mut self, named: &Named, follow: bool) {
         let follow = follow || named.as_directory;
         let path = &named.path;
         self.touches.note(path, if follow { Touched::Looked } else { Touched::LookedAtLink });
@@ -231,6 +236,14 @@ impl<'a> Observer<'a> {
         self.images.nature(self.touches.caller, self.witness)
     }
 
+    /// Notes of what is known of `path` that it is the stopped thread that asks for it.
+    pub(super) fn touched(&mut self, path: &[u8]) {
+        if self.entries.contains_key(path) {
+            let strangers = !self.caller().keeps;
+            self.access(path).strangers |= strangers;
+        }
+    }
+
     /// The stopped thread is about to execute a program.
     pub(super) fn is_to_execute(&mut self) {
         self.images.executes(self.touches.caller);
@@ -241,7 +254,10 @@ impl<'a> Observer<'a> {
         if self.is_ignored(path) {
             return;
         }
+        let strangers = !self.caller().keeps;
         let entry = self.entries.entry(path.to_vec()).or_default();
+        entry.access.strangers |= strangers;
+        entry.access.changed_by_strangers |= strangers;
         if !entry.told {
             entry.told = true;
             self.witness.about_to_change(as_path(path));
@@ -282,6 +298,7 @@ impl<'a> Observer<'a> {
     /// Nothing is at `path`, which is not of the run's own making; not even a link.
     fn nothing_at(&mut self, path: &[u8]) {
         self.access_seen(path, Seen::Nothing).absent = true;
+        self.touched(path);
     }
 
     /// A name before the last of `path` is no directory: that is what was learned.
@@ -299,11 +316,35 @@ impl<'a> Observer<'a> {
         self.touches.note(path, Touched::Opened);
     }
 
-    /// The directory `path` is about to be opened.
-    pub(super) fn about_to_list(&mut self, path: &[u8]) {
+    /// The entries of the directory that is really at `real` are read: it counts by every name by which it was opened.
+    pub(super) fn list(&mut self, real: &[u8]) {
+        let names = self.listings.names_of(real);
+        if names.is_empty() {
+            // It came from another process, or was opened under a name that is the run's own.
+            return self.list_as(real, true);
+        }
+        for name in names {
+            self.list_as(&name, false);
+        }
+    }
+
+    fn list_as(&mut self, path: &[u8], is_unexpected: bool) {
+        if self.is_ignored(path) {
+            return;
+        }
+        self.touched(path);
+        if self.is_own(path) {
+            return;
+        }
+        let is_function = self.caller().is_function;
         if !self.entries.get(path).is_some_and(|entry| entry.access.listed) {
             self.witness.about_to_list(as_path(path));
         }
+        let access = self.access(path);
+        access.listed = true;
+        access.listed_by_another |= is_unexpected && !is_function;
+        access.listed_by_code |= is_unexpected && is_function;
+        self.touched(path);
     }
 
     /// Whether a version manager's shim has yet to start the real program.
@@ -364,7 +405,7 @@ impl<'a> Observer<'a> {
     /// Whether what is at `path` was opened for reading, or found absent, already: another time says nothing new.
     pub(super) fn is_opened(&self, path: &[u8]) -> bool {
         let known = self.entries.get(path).map(|entry| entry.access).unwrap_or_default();
-        known.read || known.listed || known.absent
+        known.read || known.opened || known.absent
     }
 
     /// Whether what is at `path` was executed already.

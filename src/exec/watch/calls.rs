@@ -136,6 +136,13 @@ fn take(
                 observer.alter(&named, true);
             }
         }
+        Call::List(fd) => {
+            let number = stopped.flags(fd);
+            observer.descriptors.read(tid, number);
+            if let Place::Path(named) = behind(stopped, observer, tid, number)? {
+                observer.list(&named.path);
+            }
+        }
         Call::Read(fd) => observer.descriptors.read(tid, stopped.flags(fd)),
         Call::Write(fd) => observer.descriptors.written(tid, stopped.flags(fd)),
         Call::Transfer(from, to) => {

@@ -31,6 +31,7 @@ impl Observer<'_> {
             Found::Directory(_) if directory => {
                 // Only an empty one goes.
                 self.open_for_reading(&Named { path: there.path.clone(), as_directory: true }, false);
+                self.list(&there.path);
                 if is_empty(&there.path) {
                     self.gone(there.path);
                 }
@@ -67,6 +68,7 @@ impl Observer<'_> {
         if matches!(new.found, Found::Directory(_)) {
             // Only an empty directory is replaced.
             self.open_for_reading(&Named { path: new.path.clone(), as_directory: true }, false);
+            self.list(&new.path);
         }
         self.change(&old.path, if exchange { How::Replaced } else { How::Removed });
         self.change(&new.path, if missing { How::Made } else { How::Replaced });

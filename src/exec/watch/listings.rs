@@ -10,6 +10,8 @@ use std::os::unix::fs::MetadataExt;
 /// What processes listed until now.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
+    /// By which names each directory was opened.
+    names: FxHashMap<Vec<u8>, Vec<Vec<u8>>>,
     /// What each thread looked at last, if it opened no directory since.
     looked: FxHashMap<libc::pid_t, Vec<u8>>,
     /// The times that directories had when a process listed them.
@@ -17,6 +19,19 @@ pub(super) struct Listings {
 }
 
 impl Listings {
+    /// The directory that is really at `real` is opened under the name `path`.
+    pub(super) fn opened(&mut self, real: Vec<u8>, path: &[u8]) {
+        let names = self.names.entry(real).or_default();
+        if !names.iter().any(|name| name == path) {
+            names.push(path.to_vec());
+        }
+    }
+
+    /// The names under which the directory that is really at `real` was opened.
+    pub(super) fn names_of(&self, real: &[u8]) -> Vec<Vec<u8>> {
+        self.names.get(real).cloned().unwrap_or_default()
+    }
+
     /// Thread `tid` looks at `path`.
     pub(super) fn looked(&mut self, tid: libc::pid_t, path: &[u8]) {
         let last = self.looked.entry(tid).or_default();

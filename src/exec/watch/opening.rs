@@ -33,6 +33,11 @@ impl Observer<'_> {
     }
 
     pub(super) fn open_for_reading(&mut self, named: &Named, follow: bool) {
+        self.open_to_read(named, follow);
+        self.touched(&named.path);
+    }
+
+    fn open_to_read(&mut self, named: &Named, follow: bool) {
         let path = &named.path;
         self.opened(path);
         if self.is_own(path) {
@@ -59,8 +64,9 @@ impl Observer<'_> {
             }
             Found::Directory(metadata) if self.is_own_by_another_name(path, metadata) => {}
             Found::Directory(_) => {
-                self.about_to_list(path);
-                self.access_seen(path, found.seen()).listed = true;
+                let real = self.resolver.physical(path, true).path;
+                self.listings.opened(real, path);
+                self.access_seen(path, found.seen()).opened = true;
                 self.shown_open(path);
             }
             Found::Link => self.access(path).looked_at_link = true,
@@ -73,10 +79,10 @@ impl Observer<'_> {
     /// entries, without a call that is seen.
     fn shown_open(&mut self, path: &[u8]) {
         let nature = self.caller();
-        let is_list = self.access(path).listed;
+        let is_list = self.access(path).opened;
         let by_code = is_list && nature.is_function && !self.listings.is_importers(self.called_by(), path);
         let access = self.access(path);
-        if access.listed {
+        if access.opened {
             // Its times are asked for by name.
             access.listed_by_another |= !nature.is_function;
             access.listed_by_code |= by_code;

@@ -160,6 +160,8 @@ pub(super) enum Call {
     AlterOpen(Argument),
     /// `utimensat`, whose path may be null.
     Times(At, Follow),
+    /// Reads the entries of the directory that a descriptor stands for.
+    List(Argument),
     /// Reads, maps or moves on from a descriptor.
     Read(Argument),
     /// Writes to a descriptor.
@@ -291,6 +293,8 @@ pub(super) const ROWS: &[Row] = &[
     each("inotify_add_watch", 254, 27, Call::Look(path(A1), Always)),
     each("chdir", 80, 49, Call::Enter(path(A0))),
     each("fchdir", 81, 50, Call::EnterOpen),
+    each("getdents", 78, NONE, Call::List(A0)),
+    each("getdents64", 217, 61, Call::List(A0)),
     // Running.
     each("execve", 59, 221, Call::Execute(path(A0), None)),
     each("execveat", 322, 281, Call::Execute(at(A0, A1), Some(A4))),
@@ -340,8 +344,6 @@ pub(super) const ROWS: &[Row] = &[
     row("recvfrom", 45, 207, Trap::Read(A0), Call::Read(A0)),
     row("recvmsg", 47, 212, Trap::Read(A0), Call::Read(A0)),
     row("recvmmsg", 299, 243, Trap::Read(A0), Call::Read(A0)),
-    row("getdents", 78, NONE, Trap::Read(A0), Call::Read(A0)),
-    row("getdents64", 217, 61, Trap::Read(A0), Call::Read(A0)),
     row("mmap", 9, 222, Trap::Map, Call::Read(A4)),
     row("splice", 275, 76, Trap::Either(A0, A2), Call::Transfer(A0, A2)),
     row("tee", 276, 77, Trap::Either(A0, A1), Call::Transfer(A0, A1)),

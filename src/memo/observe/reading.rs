@@ -107,6 +107,9 @@ impl Observer<'_> {
             }
             if access.listed {
                 self.listing(path, *access, &importer)?;
+            } else if access.opened && !access.looked {
+                // That it is a directory was learned.
+                self.state(path, true)?;
             }
             if !access.listed || access.looked_at_link || !importer.lists(path, *access) {
                 self.look(path, *access)?;

@@ -153,6 +153,6 @@ impl Witness for Watcher<'_> {
         let is_function = importer::runs(self.captured, image);
         // What its own code asks for is known from that.
         let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
-        Nature { shows, is_function }
+        Nature { shows, is_function, keeps: 0 }
     }
 }

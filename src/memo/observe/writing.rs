@@ -32,7 +32,7 @@ impl Observer<'_> {
             return Err(NotKept::ReadThenWritten(path.to_path_buf()));
         }
         // A look before the change counts like any other: `[ -e out ] || make out`.
-        let looked = access.looked || access.looked_at_link || access.absent || access.read || access.listed;
+        let looked = access.looked || access.looked_at_link || access.absent || access.read || access.opened;
         if looked && self.moved_before_change(path, before) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
