@@ -84,7 +84,8 @@ fn a_directory_that_is_opened_and_not_read_counts_as_a_directory_alone() {
         "-c",
         "import os; d = os.open('d', os.O_RDONLY); print(os.read(os.open('x', os.O_RDONLY, dir_fd=d), 9))",
     ]);
-    let lists = twin.call(["python3", "-c", "import os; d = os.open('d', os.O_RDONLY); print(os.listdir(d))"]);
+    let lists =
+        twin.call(["python3", "-c", "import os; d = os.open('d', os.O_RDONLY); print(os.listdir(d))"]);
     let through_link = twin.call(["ls", "l/"]);
     let handed_on = twin.call(["sh", "s.sh"]);
     for call in [&opens, &reaches, &lists, &through_link, &handed_on] {
