@@ -116,10 +116,12 @@ impl Store for Memory {
 
     fn renew(&self, _: &Key, _: &Candidate) {}
 
-    fn distrust(&self, key: &Key, commit: &CommitId) {
-        if let Some(candidates) = hold(&self.commits).get_mut(key) {
-            candidates.retain(|candidate| candidate.id != *commit);
-        }
+    fn distrust(&self, key: &Key, commit: &CommitId) -> bool {
+        let mut commits = hold(&self.commits);
+        let Some(candidates) = commits.get_mut(key) else { return false };
+        let before = candidates.len();
+        candidates.retain(|candidate| candidate.id != *commit);
+        candidates.len() < before
     }
 
     fn note(&self, _: &Event) {}

@@ -113,7 +113,10 @@ pub(super) fn replay(
 ) -> Result<Result<Answer, Miss>> {
     let Holding { held: Held { mut candidate, stale, learned }, newest } = holding;
     let distrust = |candidate: &Candidate, blob: BlobId| {
-        store.distrust(key, &candidate.id);
+        if !store.distrust(key, &candidate.id) {
+            // A collection or `rm` was quicker.
+            return Miss::Dropped;
+        }
         context.observer.on(&Event::Healed(blob));
         Miss::Damaged(blob)
     };

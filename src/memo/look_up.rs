@@ -248,6 +248,7 @@ pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request,
     match miss {
         Miss::Forced => return MissReason::Forced,
         Miss::Expired(age) => return MissReason::Expired(age),
+        Miss::Dropped => return MissReason::Evicted,
         Miss::Damaged(blob) => return MissReason::Damaged(blob),
         Miss::NotRestored(reason) => return MissReason::NotRestored(reason),
         Miss::Changed(since, changes) => return MissReason::Changed { since, changes },

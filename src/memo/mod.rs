@@ -224,6 +224,8 @@ enum Miss {
     Expired(u64),
     /// Stored bytes did not verify.
     Damaged(crate::digest::BlobId),
+    /// The result was dropped while it was being replayed.
+    Dropped,
     /// The outputs could not be put in place.
     NotRestored(String),
 }

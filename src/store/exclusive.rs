@@ -4,7 +4,7 @@
 
 use super::blobs::Stored;
 use super::flat::Area;
-use super::layout::{digest_of, remove_file};
+use super::layout::{digest_of, remove_any, remove_file};
 use super::local::LocalStore;
 use super::lock::ExclusiveGuard;
 use super::pending::PENDING_PREFIX;
@@ -152,21 +152,33 @@ impl ExclusiveStore<'_> {
         }
     }
 
-    /// Deletes temporary files that nobody writes any more: last changed before `oldest` and not locked.
+    /// Deletes temporary files that nobody writes any more, last changed before `oldest` and not locked; also the directories
+    /// of interrupted hits, and whatever else lies there.
     pub(super) fn drop_temporary(&self, oldest: Timestamp) -> Result<()> {
         self.in_batches(|_proof, _| {
             for path in listed(&self.store.layout().temporary())? {
                 let name = path.file_name().unwrap_or_default().as_encoded_bytes();
                 let stale = modified(&path).is_some_and(|time| time < oldest);
-                if !stale || name.starts_with(PENDING_PREFIX.as_bytes()) {
+                // A list of blobs in use goes with its process, unless it is one of another user's.
+                let is_list = || {
+                    name.starts_with(PENDING_PREFIX.as_bytes()) && path.is_file() && File::open(&path).is_ok()
+                };
+                if !stale || is_list() {
                     continue;
                 }
-                if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
-                    remove_file(&path)?;
+                if is_unused(&path) {
+                    self.clean(&path);
                 }
             }
             Ok(false)
         })
+    }
+
+    /// Deletes a leftover, whatever it is. One that cannot be deleted is named and stays: it holds up nothing else.
+    pub(super) fn clean(&self, path: &Path) {
+        if let Err(error) = remove_any(path) {
+            self.store.notice(error.to_string());
+        }
     }
 
     /// Deletes the lock files of keys that nobody holds.
@@ -179,8 +191,8 @@ impl ExclusiveStore<'_> {
                     .file_name()
                     .and_then(|name| name.to_str())
                     .is_some_and(|name| crate::digest::Digest::from_hex(name).is_some());
-                if of_key && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
-                    remove_file(&path)?;
+                if of_key && is_unused(&path) {
+                    self.clean(&path);
                 }
             }
             Ok(files.len() > 0)
@@ -196,11 +208,23 @@ impl ExclusiveStore<'_> {
         remove_file(&self.store.blobs.path_of(stored)).map(|_| ())
     }
 
-    /// Deletes one file, whatever it is.
+    /// Deletes one file.
     pub(super) fn drop_file(&self, path: &Path) -> Result<bool> {
         let _proof = self.store.blobs.lock.exclusive()?;
         remove_file(path)
     }
+}
+
+/// Whether no process holds the file at `path` locked. What is no file, or cannot be opened, is held by nobody: files that
+/// are in use are made readable.
+fn is_unused(path: &Path) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else { return false };
+    // Opening a FIFO would wait for somebody to write to it.
+    if !found.is_file() {
+        return true;
+    }
+    File::open(path)
+        .map_or_else(|error| error.kind() == io::ErrorKind::PermissionDenied, |file| file.try_lock().is_ok())
 }
 
 /// Calls `each` with every flat file of an area whose name could be right.

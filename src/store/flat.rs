@@ -154,16 +154,16 @@ pub(crate) fn remove_former(layout: &Layout) -> crate::error::Result<()> {
     for area in [Area::Keys, Area::Captures] {
         for fan in super::exclusive::listed(&layout.hot_directory().join(area.directory()))? {
             if fan.file_name().and_then(|name| name.to_str()).is_some_and(is_former_fan) && fan.is_dir() {
-                fs::remove_dir_all(&fan).map_err(|source| crate::error::Error::io("remove", &fan, source))?;
+                super::layout::remove_any(&fan)?;
             }
         }
     }
     Ok(())
 }
 
-/// Removes a flat file; whether it was there does not matter.
+/// Removes a flat file, or whatever has its name; whether it was there does not matter.
 pub(crate) fn remove(layout: &Layout, area: Area, name: &Digest) -> crate::error::Result<()> {
-    super::layout::remove_file(&layout.hot(area.directory(), name)).map(|_| ())
+    super::layout::remove_any(&layout.hot(area.directory(), name)).map(|_| ())
 }
 
 #[cfg(test)]

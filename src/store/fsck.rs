@@ -1,5 +1,6 @@
 //! The check of everything: every digest, row, reference and hot entry.
 
+mod confirm;
 mod damage;
 mod repair;
 
@@ -13,7 +14,7 @@ use super::layout::{FORMAT, digest_of, is_former_fan};
 use super::local::LocalStore;
 use super::memoizing::blobs_of;
 use super::{events, recall};
-use crate::digest::{BlobId, CommitId, Key};
+use crate::digest::{BlobId, CommitId, Digest, Key};
 use crate::error::{Kind, Result};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -38,7 +39,8 @@ impl LocalStore {
     }
 
     /// Checks everything; with `quick` the contents of blobs and of rows are not read, only their sizes and proofs.
-    /// Changes nothing. Meant for a store that nobody is writing: what is recorded meanwhile may show as an orphan.
+    /// Changes nothing. Runs may go on beside it: what looks damaged is looked at once more while nobody writes. What is
+    /// recorded meanwhile may show as an orphan.
     ///
     /// # Errors
     /// When the store cannot be checked: it cannot be read, or is of a newer format.
@@ -56,6 +58,7 @@ impl LocalStore {
         let known = self.check_database(quick, &stored, &mut report, progress)?;
         self.check_hot(known.as_ref(), &mut report)?;
         self.check_log(&mut report);
+        self.confirm(&mut report)?;
         Ok(report)
     }
 
@@ -226,15 +229,8 @@ impl LocalStore {
         let layout = self.layout();
         let damage = &mut report.damage;
         each_flat(layout, Area::Keys, |digest, path| {
-            let key = Key(digest);
-            let payload = flat::read_file(path, Area::Keys, &digest).ok().flatten();
-            let candidates = payload.and_then(|payload| recall::parse_hot(&payload, &key));
-            let whole = candidates.is_some_and(|candidates| {
-                known.is_none_or(|known| {
-                    candidates.iter().all(|candidate| known.get(&candidate.id) == Some(&key))
-                })
-            });
-            if !whole {
+            let is_known = |id: &CommitId, key: &Key| known.is_none_or(|known| known.get(id) == Some(key));
+            if !is_whole_hot(path, digest, is_known) {
                 damage.push(Damage::HotEntry(path.to_owned()));
             }
         })?;
@@ -268,6 +264,14 @@ impl LocalStore {
             }
         }
     }
+}
+
+/// Whether every candidate of a hot entry is one that `is_known` lets through.
+fn is_whole_hot(path: &Path, digest: Digest, is_known: impl Fn(&CommitId, &Key) -> bool) -> bool {
+    let key = Key(digest);
+    let payload = flat::read_file(path, Area::Keys, &digest).ok().flatten();
+    let candidates = payload.and_then(|payload| recall::parse_hot(&payload, &key));
+    candidates.is_some_and(|candidates| candidates.iter().all(|candidate| is_known(&candidate.id, &key)))
 }
 
 fn count_orphans(stored: &HashMap<BlobId, u64>, needed: &HashSet<BlobId>, report: &mut Report) {

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -343,6 +343,40 @@ pub(crate) fn remove_file(path: &Path) -> Result<bool> {
             Ok(false)
         }
         Err(error) => Err(Error::io("remove", path, error)),
+    }
+}
+
+/// Removes whatever has this name: a file, link, socket or FIFO, or a directory with all that is below it. Rights that its
+/// owner took from a directory are given back first. That nothing was there is fine; tells whether something was.
+pub(crate) fn remove_any(path: &Path) -> Result<bool> {
+    let gone =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if gone(&error) => return Ok(false),
+        other => other.map_err(|error| Error::io("look at", path, error))?,
+    };
+    if !found.is_dir() {
+        return remove_file(path);
+    }
+    let mut removed = fs::remove_dir_all(path);
+    if removed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        open_up(path);
+        removed = fs::remove_dir_all(path);
+    }
+    match removed {
+        Err(error) if !gone(&error) => Err(Error::io("remove", path, error)),
+        _ => Ok(true),
+    }
+}
+
+/// Lets the owner list and change a directory and all directories below it. What cannot be changed stays as it is.
+fn open_up(directory: &Path) {
+    let mut rest = vec![directory.to_owned()];
+    while let Some(directory) = rest.pop() {
+        let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o700));
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        rest.extend(directories.map(|entry| entry.path()));
     }
 }
 

@@ -41,8 +41,8 @@ pub struct Leftovers {
 pub(super) fn plan(layout: &Layout, older_than: Option<i64>, reference: Timestamp) -> Result<Leftovers> {
     let mut found = Leftovers::default();
     for path in listed(&layout.views())? {
-        if let Some(unused) = unused(&path, reference) {
-            found.views_amount.add(unused.metadata().map_or(0, |metadata| metadata.len()));
+        if unused(&path, reference).is_some() {
+            found.views_amount.add(size_below(&path));
             found.views.push(path);
         }
     }
@@ -71,16 +71,33 @@ impl Amount {
     }
 }
 
-/// A copy that was made more than a day before `reference` and that no command uses, locked so that none begins to.
-fn unused(path: &Path, reference: Timestamp) -> Option<File> {
+/// What no command uses.
+enum Unused {
+    /// A copy, locked so that no command begins to use it.
+    Copy(#[expect(dead_code, reason = "it holds the lock")] File),
+    /// Anything else: no command can use it.
+    Other,
+}
+
+/// What was made more than a day before `reference` and no command uses.
+fn unused(path: &Path, reference: Timestamp) -> Option<Unused> {
     let metadata = fs::symlink_metadata(path).ok()?;
     let made = Timestamp::from_parts(metadata.mtime(), metadata.mtime_nsec());
-    let old = metadata.is_file() && made.0 < reference.0.saturating_sub(DAY);
-    let file = File::open(path).ok().filter(|file| old && file.try_lock().is_ok())?;
+    if made.0 >= reference.0.saturating_sub(DAY) {
+        return None;
+    }
+    if !metadata.is_file() {
+        return Some(Unused::Other);
+    }
+    let file = match File::open(path) {
+        // Copies are made readable: this is none.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Some(Unused::Other),
+        other => other.ok().filter(|file| file.try_lock().is_ok())?,
+    };
     // Nobody puts another in its place while it is locked.
     let is_it =
         file.metadata().is_ok_and(|open| (open.dev(), open.ino()) == (metadata.dev(), metadata.ino()));
-    is_it.then_some(file)
+    is_it.then_some(Unused::Copy(file))
 }
 
 fn size_below(path: &Path) -> u64 {
@@ -93,10 +110,13 @@ impl ExclusiveStore<'_> {
     /// Deletes what was planned; a copy that came into use meanwhile stays.
     pub(super) fn drop_leftovers(&self, leftovers: &Leftovers, reference: Timestamp) -> Result<()> {
         for path in &leftovers.views {
+            let _proof = self.store.blobs.lock.exclusive()?;
             if let Some(_locked) = unused(path, reference) {
-                self.drop_file(path)?;
+                self.clean(path);
             }
         }
-        leftovers.replaced.iter().try_for_each(|path| self.drop_file(path).map(|_| ()))
+        let _proof = self.store.blobs.lock.exclusive()?;
+        leftovers.replaced.iter().for_each(|path| self.clean(path));
+        Ok(())
     }
 }

@@ -102,16 +102,21 @@ impl Store for LocalStore {
         });
     }
 
-    fn distrust(&self, key: &Key, commit: &CommitId) {
-        if self.ready().is_err() {
-            return;
+    fn distrust(&self, key: &Key, commit: &CommitId) -> bool {
+        // Rows go before their blobs. Where the row cannot be asked, the blob may as well be damaged.
+        let state = self.read_index(|index| index.state_of(commit));
+        if state.is_ok_and(|state| state.is_none_or(|state| state.has(State::EVICTED))) {
+            return false;
         }
-        // Where the store cannot be written, the damage will be found again.
-        let _ = (|| {
-            let _shared = self.blobs.lock.shared()?;
-            flat::remove(self.layout(), flat::Area::Keys, &key.0)?;
-            self.with_index(|index| index.mark(&[*commit], State::DISTRUSTED))
-        })();
+        if self.ready().is_ok() {
+            // Where the store cannot be written, the damage will be found again.
+            let _ = (|| {
+                let _shared = self.blobs.lock.shared()?;
+                flat::remove(self.layout(), flat::Area::Keys, &key.0)?;
+                self.with_index(|index| index.mark(&[*commit], State::DISTRUSTED))
+            })();
+        }
+        true
     }
 
     fn note(&self, event: &Event) {

@@ -259,8 +259,9 @@ pub trait Store: Sync {
     /// Renews what makes checking a candidate cheap.
     fn renew(&self, key: &Key, candidate: &Candidate);
 
-    /// Takes a commit out of what may be replayed, since a blob of it is damaged.
-    fn distrust(&self, key: &Key, commit: &CommitId);
+    /// Takes a commit out of what may be replayed, since a blob of it is damaged. `false` where it is not there any more, or
+    /// was dropped for room: then nothing is damaged.
+    fn distrust(&self, key: &Key, commit: &CommitId) -> bool;
 
     /// Notes what happened.
     fn note(&self, event: &Event);

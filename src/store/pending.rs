@@ -3,7 +3,7 @@
 //!
 //! Knows nothing of what the blobs are for.
 
-use super::layout::{Layout, new_temporary_like};
+use super::layout::{Layout, new_temporary_like, remove_any};
 use super::lock::{ExclusiveGuard, uninterrupted};
 use crate::digest::{BlobId, DIGEST_LENGTH, Digest};
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
 /// First characters of the name of a file that lists blobs which no commit names yet.
 pub(crate) const PENDING_PREFIX: &str = "pending-";
@@ -71,14 +72,23 @@ impl Pending {
     }
 }
 
+/// What living processes protect.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Protected {
+    /// These blobs.
+    pub(crate) blobs: Vec<BlobId>,
+    /// A list that may not be read, of another user: which blobs it protects is not known.
+    pub(crate) unknown: Option<PathBuf>,
+}
+
 /// The blobs that living processes protect. Lists of the dead are removed: nobody else can hold them, since
-/// the caller has the store to himself.
-pub(crate) fn pending_of_all(layout: &Layout, _proof: &ExclusiveGuard) -> Result<Vec<BlobId>> {
+/// the caller has the store to himself. So is what has the name of a list and is none.
+pub(crate) fn pending_of_all(layout: &Layout, _proof: &ExclusiveGuard) -> Result<Protected> {
     let directory = layout.temporary();
-    let mut blobs = Vec::new();
+    let mut found = Protected::default();
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(blobs),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
         Err(error) => return Err(Error::io("list", &directory, error)),
     };
     for entry in entries {
@@ -87,6 +97,11 @@ pub(crate) fn pending_of_all(layout: &Layout, _proof: &ExclusiveGuard) -> Result
             continue;
         }
         let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| !kind.is_file()) {
+            // One that cannot be removed protects nothing either.
+            let _ = remove_any(&path);
+            continue;
+        }
         let read = || -> io::Result<Option<Vec<u8>>> {
             let file = File::open(&path)?;
             if file.try_lock().is_ok() {
@@ -96,12 +111,13 @@ pub(crate) fn pending_of_all(layout: &Layout, _proof: &ExclusiveGuard) -> Result
             fs::read(&path).map(Some)
         };
         match read() {
-            Ok(list) => blobs.extend(list.iter().flat_map(|list| ids(list))),
+            Ok(list) => found.blobs.extend(list.iter().flat_map(|list| ids(list))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => found.unknown = Some(path),
             Err(error) => return Err(Error::io("read", &path, error)),
         }
     }
-    Ok(blobs)
+    Ok(found)
 }
 
 fn ids(list: &[u8]) -> impl Iterator<Item = BlobId> {
@@ -125,11 +141,11 @@ mod tests {
             pending.add(&layout, *blob).unwrap();
         }
         let all = pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap();
-        assert_eq!(all, blobs);
+        assert_eq!(all, Protected { blobs: blobs.clone(), unknown: None });
         pending.settle(&blobs[..3]);
-        assert_eq!(pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap().len(), 2);
+        assert_eq!(pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap().blobs.len(), 2);
         drop(pending);
-        assert!(pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap().is_empty());
+        assert!(pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap().blobs.is_empty());
     }
 
     #[test]
@@ -138,7 +154,7 @@ mod tests {
         let path = layout.temporary().join("pending-dead.list");
         fs::write(&path, [7; 64]).unwrap();
         let proof = StoreLock::new(&layout).exclusive().unwrap();
-        assert!(pending_of_all(&layout, &proof).unwrap().is_empty());
+        assert!(pending_of_all(&layout, &proof).unwrap().blobs.is_empty());
         assert!(!path.exists());
     }
 }

@@ -33,12 +33,14 @@ pub(crate) struct Roots {
     database: Option<(u64, u64)>,
     /// How far its totals are off.
     drift: Drift,
+    /// Which blobs living processes need cannot be told: all stay.
+    all_blobs: bool,
 }
 
 impl Roots {
     pub(super) fn has(&self, blob: &BlobId) -> bool {
         let short = Short::of(blob);
-        self.blobs.binary_search(&short).is_ok() || self.late.contains(&short)
+        self.all_blobs || self.blobs.binary_search(&short).is_ok() || self.late.contains(&short)
     }
 
     pub(super) fn has_key(&self, key: &Key) -> bool {
@@ -156,8 +158,9 @@ impl ExclusiveStore<'_> {
     pub(super) fn refresh(&self, roots: &mut Roots, proof: &ExclusiveGuard) -> Result<()> {
         if self.store.with_index(|index| index.revived())? != roots.revived {
             let (late, late_keys) = (std::mem::take(&mut roots.late), std::mem::take(&mut roots.late_keys));
+            let all_blobs = roots.all_blobs;
             *roots = self.roots()?;
-            (roots.late, roots.late_keys) = (late, late_keys);
+            (roots.late, roots.late_keys, roots.all_blobs) = (late, late_keys, all_blobs);
         }
         let after = roots.after;
         self.store.with_index(|index: &mut Index| {
@@ -169,7 +172,14 @@ impl ExclusiveStore<'_> {
             })
         })?;
         let pending = pending_of_all(self.store.layout(), proof)?;
-        roots.late.extend(pending.iter().map(Short::of));
+        roots.late.extend(pending.blobs.iter().map(Short::of));
+        if let Some(list) = pending.unknown.filter(|_| !roots.all_blobs) {
+            roots.all_blobs = true;
+            let list = list.display();
+            self.store.notice(format!(
+                "no blobs were dropped: {list} may name some that are in use, and cannot be read"
+            ));
+        }
         Ok(())
     }
 }

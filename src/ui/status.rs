@@ -207,7 +207,7 @@ fn miss(call: &Call<'_>, why: &MissReason, made: Option<CommitId>, verbosity: Ve
     match why {
         MissReason::First => "first run".to_owned(),
         MissReason::Forced => "asked for".to_owned(),
-        MissReason::Evicted => "its result was dropped for room".to_owned(),
+        MissReason::Evicted => "its result was dropped".to_owned(),
         MissReason::Expired(age) => format!("{} old", human::duration(*age)),
         MissReason::Damaged(blob) => format!("stored bytes {} were damaged", blob.short()),
         MissReason::NotRestored(reason) => reason.clone(),

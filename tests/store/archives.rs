@@ -245,6 +245,35 @@ fn names_links_and_bombs_lead_nowhere() {
     assert!(!place.path.parent().unwrap().join("outside").exists());
 }
 
+/// A table with one commit of this size, which is not in the archive.
+fn table_with_commit(size: u64) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    encoder.unsigned(1).length(1);
+    encoder.digest(&Digest::of(b"commit")).digest(&Digest::of(b"record")).unsigned(size);
+    encoder.length(0);
+    let mut table = encoder.finish();
+    let check = Digest::of(&table);
+    table.extend_from_slice(check.as_bytes());
+    table
+}
+
+#[test]
+fn sizes_of_commits_are_believed_only_so_far() {
+    let place = Place::new();
+    for size in [u64::MAX, 1 << 40, (256 << 20) + 1] {
+        let table = table_with_commit(size);
+        let archive = archive_of(&[(tar::EntryType::Regular, "cashet-archive", &table)]);
+        let error = import(&place.open(), &archive).unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged);
+        assert!(error.to_string().ends_with("its commits are too large"), "{error}");
+    }
+    // One that may be, and is not there.
+    let table = table_with_commit(5);
+    let archive = archive_of(&[(tar::EntryType::Regular, "cashet-archive", &table)]);
+    assert!(import(&place.open(), &archive).unwrap_err().to_string().ends_with("it ends too early"));
+    assert!(files_below(&place.path.join("tmp")).is_empty());
+}
+
 #[test]
 fn an_archive_that_cannot_be_written_is_an_error() {
     struct Full;

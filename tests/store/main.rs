@@ -8,6 +8,7 @@ mod archives;
 mod collection;
 mod damage;
 mod history;
+mod leftovers;
 mod limits;
 mod memoizing;
 mod repair;

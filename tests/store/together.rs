@@ -193,3 +193,43 @@ fn collection_and_removal_beside_those_who_record_break_nothing() {
     let report = place.open().check(false, &mut |_| {}).unwrap();
     assert_eq!(report.damage, []);
 }
+
+#[test]
+fn a_check_beside_those_who_record_and_remove_reports_no_damage() {
+    let place = Place::new();
+    let store = place.open();
+    Run::new("first").record(&store);
+    let mut children: Vec<Child> = (0..2).map(|number| start("record", &place.path, number)).collect();
+    let mut rounds = 0;
+    loop {
+        let report = place.open().check(rounds % 2 == 0, &mut |_| {}).unwrap();
+        assert_eq!(report.damage, []);
+        // Those who record look at their newest.
+        let oldest: Vec<_> = store.log(Filter::default()).skip(8).map(|row| row.unwrap().id).collect();
+        store.exclusive().unwrap().remove(&oldest[oldest.len().saturating_sub(1)..], &mut |_| {}).unwrap();
+        rounds += 1;
+        let ended = children.iter_mut().all(|child| child.try_wait().unwrap().is_some());
+        if ended && rounds > 20 {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_was_removed_or_evicted_is_not_called_damaged() {
+    let place = Place::new();
+    let store = place.open();
+    let (gone, there) = (Run::new("gone"), Run::new("there"));
+    let (gone_id, there_id) = (gone.record(&store), there.record(&store));
+    store.exclusive().unwrap().remove(&[gone_id], &mut |_| {}).unwrap();
+    assert!(!store.distrust(&gone.key(), &gone_id));
+    let policy = Policy { max_size: Some(0), ..Policy::default() };
+    let plan = store.plan(&policy, Timestamp(TODAY.0 + 5 * DAY)).unwrap();
+    assert_eq!(plan.evict, [there_id]);
+    store.exclusive().unwrap().apply(&plan, Timestamp(TODAY.0 + 5 * DAY), false, &mut |_| {}).unwrap();
+    assert!(!store.distrust(&there.key(), &there_id));
+    let damaged = Run::new("damaged");
+    let id = damaged.record(&store);
+    assert!(store.distrust(&damaged.key(), &id));
+    assert!(damaged.find(&store).is_empty());
+}

@@ -8,8 +8,8 @@
 mod table;
 
 use self::table::{
-    Entry, Record, TABLE_NAME, Table, append, blob_name, commit_name, header_for, next_entry, read_records,
-    read_table, unreadable, wrong,
+    Entry, LARGEST_RECORDS, Record, TABLE_NAME, Table, append, blob_name, commit_name, header_for,
+    next_entry, read_records, read_table, unreadable, wrong,
 };
 use super::blobs::{Staged, is_empty};
 use super::exclusive::{OnProgress, Progress};
@@ -17,6 +17,7 @@ use super::flat::{self, Area};
 use super::index::{Listed, NewCommit, Parent};
 use super::local::LocalStore;
 use super::memoizing::{blobs_of, produced_size, products_of};
+use super::recall::LARGEST_TREE;
 use crate::digest::{BlobId, CommitId, Digest};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
@@ -204,6 +205,13 @@ impl LocalStore {
     ) -> Result<(Vec<Staged>, Trees)> {
         let is_tree: HashSet<BlobId> =
             records.iter().filter_map(|(commit, _)| commit.outputs.map(|content| content.blob)).collect();
+        let sizes = || {
+            table.blobs.iter().filter(|content| is_tree.contains(&content.blob)).map(|content| content.size)
+        };
+        let all = sizes().fold(0_u64, u64::saturating_add);
+        if all > LARGEST_RECORDS || sizes().any(|size| size > LARGEST_TREE) {
+            return Err(wrong("its lists of outputs are too large"));
+        }
         let (mut staged, mut trees, mut done) = (Vec::new(), HashMap::new(), 0);
         for content in &table.blobs {
             progress(Progress { step: "importing", done, total: table.bytes() });

@@ -11,6 +11,12 @@ use std::path::Path;
 /// The format of archives.
 const ARCHIVE_FORMAT: u64 = 1;
 
+/// Largest record of a commit that is believed, in bytes: one with a million observations takes half of it.
+const LARGEST_RECORD: u64 = 256 << 20;
+
+/// Most bytes of records that are believed together: they are held in memory until all of the archive is verified.
+pub(super) const LARGEST_RECORDS: u64 = 4 << 30;
+
 pub(super) const TABLE_NAME: &str = "cashet-archive";
 
 /// Largest table of contents that is believed, in bytes.
@@ -103,6 +109,10 @@ pub(super) fn read_records<R: Read>(
     entries: &mut tar::Entries<'_, R>,
     table: &Table,
 ) -> Result<Vec<(Commit, Record)>> {
+    let all = table.commits.iter().fold(0_u64, |sum, listed| sum.saturating_add(listed.size));
+    if all > LARGEST_RECORDS || table.commits.iter().any(|listed| listed.size > LARGEST_RECORD) {
+        return Err(wrong("its commits are too large"));
+    }
     let mut records = Vec::new();
     for listed in &table.commits {
         let entry = next_entry(entries, &commit_name(&listed.id), listed.size)?;

@@ -1,7 +1,9 @@
 //! Questions. A row that does not prove itself is passed over.
 
 use super::Index;
-use super::record::{BRIEF, Brief, bytes, digest, read_body, seal_of_edge, seal_of_product, seal_of_tag};
+use super::record::{
+    BRIEF, Brief, State, bytes, digest, read_body, seal_of_edge, seal_of_product, seal_of_tag,
+};
 use crate::digest::{CommitId, Digest, Key, LineageId};
 use crate::error::Result;
 use crate::record::{Commit, Timestamp};
@@ -144,6 +146,14 @@ impl Index {
         let found =
             self.reading(|connection| collect(connection, &sql, [id.0.as_bytes()], 1, Brief::read))?;
         Ok(found.first().map(|brief| brief.key))
+    }
+
+    /// The state of a commit; `None` where there is no such commit.
+    pub(crate) fn state_of(&self, id: &CommitId) -> Result<Option<State>> {
+        let sql = format!("SELECT {BRIEF} FROM commits WHERE id = ?1");
+        let found =
+            self.reading(|connection| collect(connection, &sql, [id.0.as_bytes()], 1, Brief::read))?;
+        Ok(found.first().map(|brief| brief.state))
     }
 
     /// Up to `limit` commits that `filter` lets through, newest first, older than the sequence number `before`.
