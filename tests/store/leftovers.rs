@@ -2,7 +2,7 @@
 
 use crate::support::{DAY, Place, Run, TODAY};
 use cashet::record::Timestamp;
-use cashet::store::{LocalStore, Policy, Store};
+use cashet::store::{LocalStore, Policy};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
@@ -45,7 +45,8 @@ fn litter(directory: &Path, prefix: &str) {
 }
 
 fn names(directory: &Path) -> Vec<String> {
-    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.collect();
     names.sort();
     names
