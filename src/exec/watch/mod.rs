@@ -12,6 +12,7 @@ mod linux {
     mod changing;
     mod child;
     mod descriptors;
+    mod diag;
     mod filter;
     mod ignored;
     mod images;
@@ -22,6 +23,7 @@ mod linux {
     mod orphans;
     mod paths;
     mod places;
+    mod ports;
     mod process;
     mod program;
     mod ptrace;

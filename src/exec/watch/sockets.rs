@@ -4,6 +4,7 @@
 //! socket bound to it when it is connected to, or if the run binds it later (a client that waits for its server).
 
 use super::access::Observer;
+use super::ports::{Holder, Ports};
 use super::process::{link, to_path};
 use super::stopped::Stopped;
 use super::table::{Argument, Call};
@@ -42,6 +43,9 @@ pub(super) struct Sockets {
     awaited: BTreeSet<SocketAddr>,
     /// Threads that were seen: their processes hold the run's sockets.
     processes: FxHashSet<libc::pid_t>,
+    /// Loopback addresses where another process was found.
+    outside: BTreeSet<SocketAddr>,
+    held: Ports,
 }
 
 enum Address {
@@ -130,13 +134,18 @@ impl Sockets {
 
     fn reach(&mut self, stopped: &Stopped<'_>, address: Address, observer: &mut Observer<'_>) {
         match address {
+            // A second connection to what is outside says nothing new.
+            Address::Inet(address) if self.outside.contains(&address) => {}
             Address::Inet(address) if address.ip().is_loopback() || address.ip().is_unspecified() => {
-                match self.holder(address.port()) {
+                match self.held.holder(address, &self.processes) {
                     Holder::Run => {}
                     Holder::Nobody => {
                         self.awaited.insert(address);
                     }
-                    Holder::Outside => observer.hazard(Hazard::Network(address.to_string())),
+                    Holder::Outside => {
+                        self.outside.insert(address);
+                        observer.hazard(Hazard::Network(address.to_string()));
+                    }
                 }
             }
             Address::Inet(address) => observer.hazard(Hazard::Network(address.to_string())),
@@ -189,48 +198,6 @@ impl Sockets {
         }
         Ok(())
     }
-
-    /// Who holds a socket that is bound to `port`.
-    fn holder(&self, port: u16) -> Holder {
-        let mut sockets = Vec::new();
-        for table in ["tcp", "tcp6", "udp", "udp6"] {
-            let text = match fs::read_to_string(format!("/proc/self/net/{table}")) {
-                Ok(text) => text,
-                // A kernel without IPv6 has no such table.
-                Err(error) if tells_absence(&error) => continue,
-                Err(_) => return Holder::Outside,
-            };
-            sockets.extend(text.lines().filter_map(|line| bound_to(line, port)));
-        }
-        if sockets.is_empty() {
-            return Holder::Nobody;
-        }
-        let is_ours = |tid: &libc::pid_t| {
-            let Ok(descriptors) = fs::read_dir(format!("/proc/{tid}/fd")) else { return false };
-            descriptors.flatten().any(|entry| {
-                let target = fs::read_link(entry.path()).unwrap_or_default();
-                target.to_str().is_some_and(|target| sockets.iter().any(|socket| socket == target))
-            })
-        };
-        if self.processes.iter().any(is_ours) { Holder::Run } else { Holder::Outside }
-    }
-}
-
-enum Holder {
-    Run,
-    Nobody,
-    Outside,
-}
-
-/// The `socket:[INODE]` of a line of `/proc/net/tcp` and its like, if it waits at `port`.
-fn bound_to(line: &str, port: u16) -> Option<String> {
-    const LISTENING_OR_UNCONNECTED: [&str; 2] = ["0A", "07"];
-    let mut words = line.split_whitespace();
-    let local = words.nth(1)?;
-    let state = words.nth(1)?;
-    let inode = words.nth(5)?;
-    let at = u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?;
-    (at == port && LISTENING_OR_UNCONNECTED.contains(&state)).then(|| format!("socket:[{inode}]"))
 }
 
 fn address(stopped: &Stopped<'_>, at: u64, length: u64) -> io::Result<Address> {
