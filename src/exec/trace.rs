@@ -24,6 +24,8 @@ pub struct Trace {
     pub descriptors: BTreeMap<u32, DescriptorUse>,
     /// Programs that were started, in order of their first start: the resolved path and the first word.
     pub programs: Vec<PathBuf>,
+    /// Whether a process changed its working directory.
+    pub moved: bool,
 }
 
 /// One look at a path, or opening of it for reading.

@@ -101,8 +101,15 @@ impl<'a> Looks<'a> {
     pub fn settle(&mut self, observation: &'a Observation, evidence: Option<&Evidence>) -> bool {
         self.asked += 1;
         match observation {
-            Observation::Content { path, .. } => evidence.is_some() && proves(self.at(path, true), evidence),
-            Observation::Listing { path, .. } | Observation::Importable { path, .. } => {
+            Observation::Content { path, .. }
+            | Observation::Loader { path, .. }
+            | Observation::Accounts { path, .. } => {
+                evidence.is_some() && proves(self.at(path, true), evidence)
+            }
+            Observation::Listing { path, .. }
+            | Observation::Importable { path, .. }
+            | Observation::Modules { path, .. }
+            | Observation::Distributions { path, .. } => {
                 evidence.is_some() && proves(&self.at_directory(path), evidence)
             }
             Observation::State { path, follow: true, state: state @ FileState::Directory { .. } } => {
@@ -144,7 +151,8 @@ impl<'a> Looks<'a> {
 
     fn is_absent(&mut self, path: &StoredPath, follow: bool, evidence: Option<&Evidence>) -> bool {
         if self.write(path).is_err() {
-            return true;
+            // Without HOME a program looks elsewhere.
+            return false;
         }
         let is_below =
             self.room.strip_prefix(self.nothing.as_slice()).is_some_and(|rest| rest.starts_with(b"/"));

@@ -3,17 +3,19 @@
 //! Where trusted evidence agrees, that is one `stat` and nothing is read. Knows nothing of keys, commits or runs.
 
 mod descriptors;
+mod system;
 
 pub use descriptors::{Rest, descriptor_holds, rest_of, rest_of_descriptor, stdin_holds};
+pub use system::{distributions, modules};
 
 use super::environment::{environment_digest, lookup, variable_digest_by};
 use super::exclude::{Excluded, excluded};
 use super::files::{EntryKind, digest_file, entries, listing_digest, trusted};
-use super::search;
 use super::sights::Sights;
+use super::{search, upward};
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::error::{Error, Result};
-use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
+use crate::record::{Base, Evidence, FileState, Observation, Places, StoredPath, Timestamp};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
@@ -78,6 +80,10 @@ impl Held {
 #[must_use]
 pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &Present<'_>) -> Held {
     let resolve = |path: &StoredPath| present.places.resolve(path);
+    if present.places.home.is_none() && is_below_home(observation) {
+        // Without HOME a program looks elsewhere.
+        return Held::No;
+    }
     match observation {
         Observation::Content { path, digest } => content_holds(&resolve(path), digest, evidence, present.now),
         Observation::State { path, follow, state } => {
@@ -92,8 +98,26 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         }
         Observation::Importable { path, names, digest } => {
             directory_holds(&resolve(path), digest, evidence, present.now, |entries| {
-                importable_of(entries, &names.apart())
+                importable_of(entries, Some(&names.apart()))
             })
+        }
+        Observation::Modules { path, digest } => {
+            directory_holds(&resolve(path), digest, evidence, present.now, |entries| importable_of(entries, None))
+        }
+        Observation::Distributions { path, digest } => {
+            directory_holds(&resolve(path), digest, evidence, present.now, system::distributions_of)
+        }
+        Observation::Loader { path, names, digest } => {
+            system::loader_holds(&resolve(path), &names.apart(), digest, evidence, present.now)
+        }
+        Observation::Accounts { path, ids, digest } => {
+            system::accounts_hold(&resolve(path), ids, digest, evidence, present.now)
+        }
+        Observation::Upward { name, found } => {
+            Held::when(upward::holds(name, found.as_ref(), present.places))
+        }
+        Observation::Unset { names } => {
+            Held::when(system::set_of(&names.apart(), present.environment).is_none())
         }
         Observation::Modified { path, follow, time, changed } => {
             let now = stat(&resolve(path), *follow).map(|now| Evidence::of(&now));
@@ -108,13 +132,20 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
             Held::when(environment_digest(present.environment, &(present.secret)()) == *digest)
         }
         Observation::Umask(mask) => Held::when((present.umask)() == *mask),
-        Observation::Search { path, programs } => {
-            Held::when(search::holds(path, programs, present.environment, present.places))
+        Observation::Search { path, programs, moved } => {
+            let found = search::Found { path, programs, moved: *moved };
+            Held::when(found.holds(present.environment, present.places))
         }
         Observation::Superuser(is) => Held::when(present.superuser == *is),
         Observation::Root(path) => Held::when(present.places.root.as_os_str().as_bytes() == path.as_slice()),
+        Observation::RootName(name) => Held::when(present.places.root_name() == name.as_slice()),
         Observation::Stdin(_) | Observation::Descriptor { .. } | Observation::Network => Held::No,
     }
+}
+
+/// Whether the observation is of a path that was found through HOME.
+fn is_below_home(observation: &Observation) -> bool {
+    matches!(observation, Observation::State { path, state: FileState::Absent, .. } if path.base() == Base::Home)
 }
 
 /// Whether the content of a file is still `digest`.
@@ -242,21 +273,26 @@ pub fn listing(path: &Path, everything: bool) -> Result<(Digest, Option<Evidence
 /// # Errors
 /// When it cannot be listed.
 pub fn importable(path: &Path, names: &[Vec<u8>]) -> Result<(Digest, Option<Evidence>)> {
-    let select = |entries: &Entries| importable_of(entries, names);
+    let select = |entries: &Entries| importable_of(entries, Some(names));
     directory_at(path, Timestamp::now(), select).map_err(|error| Error::io("list", path, error))
 }
 
-/// Directories of one of `names`, and files named so with an ending of modules (`x.py`, `x.abi3.so`): `x.bak` and `x.csv`
-/// beside them are none.
-fn importable_of(entries: &Entries, names: &[Vec<u8>]) -> Vec<(OsString, EntryKind)> {
-    let is_one = |name: &OsStr| {
+/// Directories of one of `names` (of any name without them), and files named so with an ending of modules (`x.py`,
+/// `x.abi3.so`): `x.bak` and `x.csv` beside them are none.
+fn importable_of(entries: &Entries, names: Option<&[Vec<u8>]>) -> Vec<(OsString, EntryKind)> {
+    let is_sought = |stem: &[u8]| {
+        names.is_none_or(|names| names.binary_search_by(|known| known.as_slice().cmp(stem)).is_ok())
+    };
+    let is_one = |name: &OsStr, kind: EntryKind| {
         let bytes = name.as_bytes();
         let stem = bytes.split(|byte| *byte == b'.').next().unwrap_or_default();
         let is_module =
             stem == bytes || [&b".py"[..], b".pyc", b".so"].iter().any(|end| bytes.ends_with(end));
-        is_module && counts(name, false) && names.binary_search_by(|known| known.as_slice().cmp(stem)).is_ok()
+        // A file without an ending is no module; but a link may lead to a directory.
+        let is_nameless_file = names.is_none() && stem == bytes && kind == EntryKind::File;
+        is_module && !is_nameless_file && counts(name, false) && is_sought(stem)
     };
-    entries.iter().filter(|(name, _)| is_one(name)).cloned().collect()
+    entries.iter().filter(|(name, kind)| is_one(name, *kind)).cloned().collect()
 }
 
 fn directory_at(

@@ -3,6 +3,7 @@
 //! Knows nothing of stores (it is handed a `Recall`), of how commands run, or of the terminal.
 
 mod absence;
+pub mod accounts;
 pub mod capture;
 pub mod command;
 pub mod entry;
@@ -20,6 +21,7 @@ mod inputs;
 pub mod interpreters;
 pub mod language;
 pub mod launchers;
+pub mod loader;
 pub mod look;
 pub mod looker;
 pub mod manifest;
@@ -36,4 +38,5 @@ pub mod request;
 pub mod search;
 pub mod shims;
 pub mod sights;
+pub mod upward;
 pub mod world;

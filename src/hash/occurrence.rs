@@ -295,8 +295,8 @@ fn merge(found: &mut Found, other: &Found) {
     }
 }
 
-/// `TF_` and `TF_VAR_` of `TF_VAR_region`.
-fn leading_parts(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The parts of a name before an underscore, with it: `TF_` and `TF_VAR_` of `TF_VAR_region`.
+pub(super) fn leading_parts(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = (1..name.len()).filter(|end| name.get(end - 1) == Some(&b'_') && *end > 1);
     ends.filter_map(|end| name.get(..end))
 }

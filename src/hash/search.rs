@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::record::{FoundProgram, Observation, Places};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, absolute};
 
 /// The digest of PATH; that of nothing where it is not set.
 fn path_digest(environment: &Environment) -> Digest {
@@ -17,26 +17,49 @@ fn path_digest(environment: &Environment) -> Digest {
 /// Where `name` leads through the PATH of `environment`, from the working directory.
 fn found(name: &[u8], environment: &Environment, places: &Places) -> FoundProgram {
     let program = find(OsStr::from_bytes(name), Path::new(""), &mut Unrecorded(environment)).program();
+    // A relative place on PATH counts from the working directory, which is ours.
+    let program = program.map(|program| absolute(&program).unwrap_or(program));
     FoundProgram { name: name.to_vec(), program: program.map(|program| places.store(&program)) }
 }
 
-/// The observation that these names lead where they lead now.
+/// The observation that these names lead where they lead now; `moved` says that a process changed its working directory.
 #[must_use]
-pub fn observe(names: &[Vec<u8>], environment: &Environment, places: &Places) -> Observation {
-    let programs = names.iter().map(|name| found(name, environment, places)).collect();
-    Observation::Search { path: path_digest(environment), programs }
-}
-
-/// Whether the names still lead there: at once where PATH is the same, since what was looked at on the way is observed
-/// by itself.
-pub(super) fn holds(
-    path: &Digest,
-    programs: &[FoundProgram],
+pub fn observe(
+    names: &[Vec<u8>],
+    moved: bool,
     environment: &Environment,
     places: &Places,
-) -> bool {
-    path_digest(environment) == *path
-        || programs.iter().all(|program| found(&program.name, environment, places) == *program)
+) -> Observation {
+    let programs = names.iter().map(|name| found(name, environment, places)).collect();
+    Observation::Search { path: path_digest(environment), programs, moved }
+}
+
+/// Whether a place on PATH means another directory wherever a process works.
+#[must_use]
+pub fn is_relative(place: &[u8]) -> bool {
+    !place.starts_with(b"/")
+}
+
+/// Where names led, as it was observed.
+pub(super) struct Found<'a> {
+    pub(super) path: &'a Digest,
+    pub(super) programs: &'a [FoundProgram],
+    pub(super) moved: bool,
+}
+
+impl Found<'_> {
+    /// Whether the names still lead there: at once where PATH is the same, since what was looked at on the way is observed
+    /// by itself.
+    pub(super) fn holds(&self, environment: &Environment, places: &Places) -> bool {
+        if path_digest(environment) == *self.path {
+            return true;
+        }
+        let path = lookup(environment, OsStr::new("PATH"));
+        let relative =
+            path.as_deref().is_some_and(|path| path.as_bytes().split(|byte| *byte == b':').any(is_relative));
+        !(self.moved && relative)
+            && self.programs.iter().all(|program| found(&program.name, environment, places) == *program)
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +85,8 @@ mod tests {
             vec![(OsString::from("PATH"), path)]
         };
         let names = [b"tool".to_vec(), b"missing".to_vec()];
-        let Observation::Search { path, programs } = observe(&names, &with(&["a", "b"]), &places) else {
+        let Observation::Search { path, programs, .. } = observe(&names, false, &with(&["a", "b"]), &places)
+        else {
             panic!("no search");
         };
         for (directories, expected) in [
@@ -72,9 +96,11 @@ mod tests {
             (&["b", "a"], false),
             (&["c"], false),
         ] {
-            assert_eq!(holds(&path, &programs, &with(directories), &places), expected, "{directories:?}");
+            let found = Found { path: &path, programs: &programs, moved: false };
+            assert_eq!(found.holds(&with(directories), &places), expected, "{directories:?}");
         }
         fs::rename(root.path().join("c/other"), root.path().join("c/missing")).unwrap();
-        assert!(!holds(&path, &programs, &with(&["a", "c"]), &places));
+        let found = Found { path: &path, programs: &programs, moved: false };
+        assert!(!found.holds(&with(&["a", "c"]), &places));
     }
 }

@@ -12,6 +12,7 @@ mod keep;
 mod look_up;
 mod observe;
 mod outputs;
+mod place_search;
 mod policy;
 mod reason;
 mod references;

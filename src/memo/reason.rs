@@ -287,6 +287,10 @@ pub fn observed_path(observation: &Observation) -> Option<&StoredPath> {
         | Observation::State { path, .. }
         | Observation::Listing { path, .. }
         | Observation::Importable { path, .. }
+        | Observation::Modules { path, .. }
+        | Observation::Distributions { path, .. }
+        | Observation::Loader { path, .. }
+        | Observation::Accounts { path, .. }
         | Observation::Modified { path, .. } => Some(path),
         _ => None,
     }

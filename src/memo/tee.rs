@@ -2,21 +2,17 @@
 //!
 //! A store that fails stops the taking-down, never the run.
 
+use super::place_search::{PlaceSearch, SearchState};
 use crate::exec::Recorder;
 use crate::hash::environment;
 use crate::record::{Content, Stream, StreamOrder};
 use crate::store::{BlobWriter, Store};
-use memchr::memmem::Finder;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::OnceLock;
 
 /// More changes from one stream to the other than this are not worth their memory.
 const MOST_CHUNKS: usize = 1 << 20;
-
-/// A piece up to this long is searched place by place.
-const SHORT: usize = 1 << 10;
 
 /// What was taken down of a run's streams.
 #[derive(Debug)]
@@ -25,6 +21,7 @@ pub(super) struct Streams {
     pub(super) stderr: Content,
     pub(super) order: StreamOrder,
     pub(super) contains_root: bool,
+    pub(super) contains_root_name: bool,
     /// Names of variables whose values are places, and whether such a place is in what came.
     pub(super) places: Vec<(&'static str, bool)>,
 }
@@ -35,17 +32,15 @@ pub(super) struct Tee<'a> {
     stdout: Side,
     stderr: Side,
     order: StreamOrder,
-    search: RootSearch,
-    name: RootSearch,
-    places: Vec<(&'static str, RootSearch)>,
+    root: PlaceSearch,
+    places: Vec<(&'static str, PlaceSearch)>,
     trouble: Option<String>,
 }
 
 #[derive(Default)]
 struct Side {
     writer: Option<Box<dyn BlobWriter>>,
-    search: SearchState,
-    name: SearchState,
+    root: SearchState,
     places: [SearchState; 2],
 }
 
@@ -61,7 +56,7 @@ impl<'a> Tee<'a> {
             let value = environment::lookup(environment, OsStr::new(name));
             let place =
                 value.map_or_else(|| otherwise.as_bytes().to_vec(), |value| value.as_bytes().to_vec());
-            (name, RootSearch::new(&place))
+            (name, PlaceSearch::path(&place))
         };
         Self {
             places: vec![place("HOME", ""), place("TMPDIR", "/tmp")],
@@ -69,8 +64,7 @@ impl<'a> Tee<'a> {
             stdout: Side::default(),
             stderr: Side::default(),
             order: StreamOrder::default(),
-            search: RootSearch::new(root),
-            name: RootSearch::name_of(root),
+            root: PlaceSearch::root(root),
             trouble: None,
         }
     }
@@ -84,12 +78,12 @@ impl<'a> Tee<'a> {
             return Err(trouble);
         }
         let Some(store) = self.store else { return Err("nothing was taken down".to_owned()) };
-        let contains_root =
-            [&self.stdout, &self.stderr].iter().any(|side| side.search.found || side.name.found);
+        let contains_root = [&self.stdout, &self.stderr].iter().any(|side| side.root.path);
+        let contains_root_name = [&self.stdout, &self.stderr].iter().any(|side| side.root.name);
         let found = |number: usize| {
             [&self.stdout, &self.stderr]
                 .iter()
-                .any(|side| side.places.get(number).is_some_and(|state| state.found))
+                .any(|side| side.places.get(number).is_some_and(|state| state.path))
         };
         let places =
             self.places.iter().enumerate().map(|(number, (name, _))| (*name, found(number))).collect();
@@ -102,6 +96,7 @@ impl<'a> Tee<'a> {
             stderr: finish(self.stderr)?,
             order: self.order,
             contains_root,
+            contains_root_name,
             places,
         })
     }
@@ -123,8 +118,7 @@ impl<'a> Tee<'a> {
             None => side.writer.insert(store.write().map_err(|error| error.to_string())?),
         };
         let mut look = |bytes: &[u8]| {
-            self.search.look(&mut side.search, bytes);
-            self.name.look(&mut side.name, bytes);
+            self.root.look(&mut side.root, bytes);
             for ((_, search), state) in self.places.iter().zip(&mut side.places) {
                 search.look(state, bytes);
             }
@@ -165,137 +159,6 @@ impl Recorder for Tee<'_> {
                 writer.write_buffer(buffer, length)
             });
             self.taken(taken);
-        }
-    }
-}
-
-/// Looks for the root's absolute path in bytes that come in pieces.
-pub(super) struct RootSearch {
-    /// Shorter than two bytes: nothing is looked for.
-    path: Vec<u8>,
-    /// It is a name, and is looked for as a word.
-    is_word: bool,
-    /// Made for a long piece: making the first one asks the processor what it can, a trap to a machine below this one for each
-    /// question.
-    finder: OnceLock<Finder<'static>>,
-}
-
-/// How far the search in one stream has come.
-#[derive(Default)]
-pub(super) struct SearchState {
-    /// The end of what came, shorter than the path.
-    tail: Vec<u8>,
-    /// Whether it was found.
-    pub(super) found: bool,
-}
-
-impl RootSearch {
-    /// A search for `root`; `/` says nothing about a place and is not looked for.
-    pub(super) fn new(root: &[u8]) -> Self {
-        Self { path: root.to_vec(), is_word: false, finder: OnceLock::new() }
-    }
-
-    /// A search for the last name of `root`, as a word: a program may print where it is without the way there. Where a
-    /// piece begins or ends, a word is taken to do so.
-    pub(super) fn name_of(root: &[u8]) -> Self {
-        let name = root.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        Self { path: name.to_vec(), is_word: true, finder: OnceLock::new() }
-    }
-
-    fn is_in(&self, bytes: &[u8]) -> bool {
-        if self.is_word {
-            let finder = self.finder.get_or_init(|| Finder::new(&self.path).into_owned());
-            let is_inside = |byte: Option<&u8>| {
-                byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80)
-            };
-            return finder.find_iter(bytes).any(|at| {
-                let before = at.checked_sub(1).and_then(|before| bytes.get(before));
-                !is_inside(before) && !is_inside(bytes.get(at + self.path.len()))
-            });
-        }
-        if bytes.len() <= SHORT {
-            return bytes.windows(self.path.len()).any(|part| part == self.path);
-        }
-        self.finder.get_or_init(|| Finder::new(&self.path).into_owned()).find(bytes).is_some()
-    }
-
-    /// Looks in the next piece of a stream, and across the border to the piece before.
-    pub(super) fn look(&self, state: &mut SearchState, bytes: &[u8]) {
-        let least = if self.is_word { 1 } else { 2 };
-        if state.found || self.path.len() < least {
-            return;
-        }
-        let overlap = self.path.len() - 1;
-        let border: Vec<u8> = state.tail.iter().chain(bytes.iter().take(overlap)).copied().collect();
-        state.found = self.is_in(&border) || self.is_in(bytes);
-        let end = if bytes.len() < overlap { border.as_slice() } else { bytes };
-        state.tail = end.get(end.len().saturating_sub(overlap)..).unwrap_or_default().to_vec();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn found(root: &str, pieces: &[&str]) -> bool {
-        let search = RootSearch::new(root.as_bytes());
-        let mut state = SearchState::default();
-        for piece in pieces {
-            search.look(&mut state, piece.as_bytes());
-        }
-        state.found
-    }
-
-    #[test]
-    fn the_root_is_found_across_pieces() {
-        assert!(found("/work/dir", &["x /work/dir/y"]));
-        assert!(found("/work/dir", &["x /wo", "rk", "/d", "ir/y"]));
-        assert!(found("/work/dir", &["/", "w", "o", "r", "k", "/", "d", "i", "r"]));
-        assert!(!found("/work/dir", &["/work", "", "-dir /work/di"]));
-        assert!(!found("/", &["/"]));
-    }
-
-    #[test]
-    fn the_name_of_the_root_is_found_as_a_word() {
-        let found = |bytes: &str| {
-            let mut state = SearchState::default();
-            RootSearch::name_of(b"/work/dir").look(&mut state, bytes.as_bytes());
-            state.found
-        };
-        for text in ["dir", "x dir\n", "\"dir\"", "dir-1.0", "/other/dir/x"] {
-            assert!(found(text), "{text}");
-        }
-        for text in ["", "direct", "redir", "dir_x", "di r"] {
-            assert!(!found(text), "{text}");
-        }
-        let mut state = SearchState::default();
-        RootSearch::name_of(b"/").look(&mut state, b"/ a");
-        assert!(!state.found);
-    }
-
-    #[test]
-    fn a_long_piece_is_searched_as_short_ones_are() {
-        let filler = "/work/di".repeat(SHORT);
-        for place in [0, SHORT, filler.len()] {
-            let (before, after) = filler.split_at(place);
-            let text = format!("{before}/work/dir{after}");
-            assert!(found("/work/dir", &[&text]), "{place}");
-            let (first, second) = text.split_at(place + 3);
-            assert!(found("/work/dir", &[first, second]), "{place}, in two");
-        }
-        assert!(!found("/work/dir", &[&filler, "/work/d"]));
-    }
-
-    proptest! {
-        #[test]
-        fn pieces_are_searched_as_the_whole(text in "[ab/]{0,40}", cuts in prop::collection::vec(0_usize..40, 0..6)) {
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
-            cuts.push(0);
-            cuts.push(text.len());
-            cuts.sort_unstable();
-            let pieces: Vec<&str> = cuts.windows(2).filter_map(|pair| text.get(pair[0]..pair[1])).collect();
-            prop_assert_eq!(found("/ab/a", &pieces), text.contains("/ab/a"));
         }
     }
 }

@@ -95,6 +95,8 @@ pub enum Observation {
         path: Digest,
         /// Where it led, sorted by name.
         programs: Vec<FoundProgram>,
+        /// Whether a process changed its working directory, so that a relative place of another PATH may mean another one.
+        moved: bool,
     },
     /// The network was used, and that is allowed to decide the result or does not matter.
     Network,
@@ -155,6 +157,53 @@ pub enum Observation {
     Superuser(bool),
     /// The absolute path of the root, which the result contains.
     Root(Vec<u8>),
+    /// The last name of the root's path, which the result contains.
+    RootName(Vec<u8>),
+    /// Variables that code of the run's own making names and that are not set: neither they nor, for a name that ends
+    /// in an underscore, any that begins with it.
+    Unset {
+        /// Sorted.
+        names: Names,
+    },
+    /// The entries of a directory that an import of any module would find.
+    Modules {
+        /// The directory.
+        path: StoredPath,
+        /// Of the sorted names and kinds of those entries.
+        digest: Digest,
+    },
+    /// The entries of a directory by which Python knows what is installed (`*.dist-info`, `*.egg-info`, `*.pth`).
+    Distributions {
+        /// The directory.
+        path: StoredPath,
+        /// Of the sorted names and kinds of those entries.
+        digest: Digest,
+    },
+    /// What the loader's cache says of some libraries: all entries of each name, in order.
+    Loader {
+        /// The cache.
+        path: StoredPath,
+        /// Base names of the libraries, sorted.
+        names: Names,
+        /// Of the entries.
+        digest: Digest,
+    },
+    /// The lines of some users or groups in a system's table of them.
+    Accounts {
+        /// `/etc/passwd` or `/etc/group`.
+        path: StoredPath,
+        /// Numbers of the users or groups, sorted.
+        ids: Vec<u32>,
+        /// Of their lines.
+        digest: Digest,
+    },
+    /// Where a name is found first in the directories above the root, from the nearest on.
+    Upward {
+        /// The name, or a path below such a directory.
+        name: Vec<u8>,
+        /// What is found; `None` for nothing up to `/`.
+        found: Option<StoredPath>,
+    },
 }
 
 impl Encode for StdinUse {
@@ -217,10 +266,25 @@ impl Encode for Observation {
                 to.unsigned(12).value(path).value(names).digest(digest)
             }
             Self::Network => to.unsigned(13),
-            Self::Search { path, programs } => to.unsigned(14).digest(path).list(programs),
+            Self::Search { path, programs, moved } => {
+                to.unsigned(14).digest(path).list(programs).flag(*moved)
+            }
             Self::Around { written, older, same, newer } => {
                 to.unsigned(15).list(written).list(older).list(same).list(newer)
             }
+            Self::RootName(name) => to.unsigned(24).bytes(name),
+            Self::Unset { names } => to.unsigned(25).value(names),
+            Self::Modules { path, digest } => to.unsigned(26).value(path).digest(digest),
+            Self::Distributions { path, digest } => to.unsigned(27).value(path).digest(digest),
+            Self::Loader { path, names, digest } => to.unsigned(28).value(path).value(names).digest(digest),
+            Self::Accounts { path, ids, digest } => {
+                to.unsigned(29).value(path).length(ids.len());
+                for id in ids {
+                    to.unsigned(u64::from(*id));
+                }
+                to.digest(digest)
+            }
+            Self::Upward { name, found } => to.unsigned(30).bytes(name).option(found.as_ref()),
         };
     }
 }
@@ -263,13 +327,28 @@ impl Decode for Observation {
                 digest: from.digest()?,
             },
             13 => Self::Network,
-            14 => Self::Search { path: from.digest()?, programs: from.list()? },
+            14 => Self::Search { path: from.digest()?, programs: from.list()?, moved: from.flag()? },
             15 => Self::Around {
                 written: from.list()?,
                 older: from.list()?,
                 same: from.list()?,
                 newer: from.list()?,
             },
+            24 => Self::RootName(from.bytes()?.to_vec()),
+            25 => Self::Unset { names: Names::decode(from)? },
+            26 => Self::Modules { path: StoredPath::decode(from)?, digest: from.digest()? },
+            27 => Self::Distributions { path: StoredPath::decode(from)?, digest: from.digest()? },
+            28 => Self::Loader {
+                path: StoredPath::decode(from)?,
+                names: Names::decode(from)?,
+                digest: from.digest()?,
+            },
+            29 => Self::Accounts {
+                path: StoredPath::decode(from)?,
+                ids: (0..from.length()?).map(|_| from.unsigned32()).collect::<Result<_, _>>()?,
+                digest: from.digest()?,
+            },
+            30 => Self::Upward { name: from.bytes()?.to_vec(), found: from.option()? },
             tag => return Err(DecodeError::UnknownTag(tag)),
         })
     }

@@ -156,6 +156,12 @@ impl Places {
         if stored.rest.is_empty() { base.to_path_buf() } else { base.join(OsStr::from_bytes(&stored.rest)) }
     }
 
+    /// The last name of the root's path; empty for `/`.
+    #[must_use]
+    pub fn root_name(&self) -> &[u8] {
+        self.root.file_name().map(OsStr::as_bytes).unwrap_or_default()
+    }
+
     /// Whether `path` (absolute) is the root or below it, by words.
     #[must_use]
     pub fn in_root(&self, path: &Path) -> bool {

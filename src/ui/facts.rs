@@ -83,6 +83,30 @@ pub fn observation(observation: &Observation) -> Line {
         Observation::Umask(mask) => line("umask", format!("{mask:03o}"), ""),
         Observation::Superuser(is) => line("root", if *is { "yes" } else { "no" }, ""),
         Observation::Root(path) => line("place", escape::line(path), ""),
+        Observation::RootName(name) => line("place", format!("…/{}", escape::line(name)), ""),
+        Observation::Unset { names } => {
+            let names = names.apart();
+            let shown: Vec<_> = names.iter().take(3).map(|name| escape::line(name)).collect();
+            let more = if names.len() > shown.len() { ", …" } else { "" };
+            line("variables", format!("{}{more}", shown.join(", ")), "not set")
+        }
+        Observation::Upward { name, found } => {
+            let found = found.as_ref().map_or_else(|| "nowhere".to_owned(), shown);
+            line("above", escape::line(name), found)
+        }
+        Observation::Modules { path, digest } => {
+            line("imports from", shown(path), short(&digest.to_hex()))
+        }
+        Observation::Distributions { path, digest } => {
+            line("packages in", shown(path), short(&digest.to_hex()))
+        }
+        Observation::Loader { names, digest, .. } => {
+            let count = u64::try_from(names.apart().len()).unwrap_or(u64::MAX);
+            line("library paths", human::count(count, "name"), short(&digest.to_hex()))
+        }
+        Observation::Accounts { path, digest, .. } => {
+            line("accounts in", shown(path), short(&digest.to_hex()))
+        }
         Observation::Importable { path, digest, .. } => {
             line("imports from", shown(path), short(&digest.to_hex()))
         }
@@ -102,7 +126,10 @@ pub fn is_outside(observation: &Observation) -> bool {
         | Observation::State { path, .. }
         | Observation::Listing { path, .. }
         | Observation::Importable { path, .. }
+        | Observation::Modules { path, .. }
+        | Observation::Distributions { path, .. }
         | Observation::Modified { path, .. } => path.base() != Base::Root,
+        Observation::Loader { .. } | Observation::Accounts { .. } | Observation::Upward { .. } => true,
         _ => false,
     }
 }

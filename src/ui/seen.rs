@@ -70,6 +70,22 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         Observation::Root(path) => {
             format!("root {} {}", escape::brief(path, LONGEST_NAME), verb("is another"))
         }
+        Observation::RootName(name) => {
+            format!("name of the root {} {}", escape::brief(name, LONGEST_NAME), verb("is another"))
+        }
+        Observation::Unset { .. } => "a variable is set that the run's own code names".to_owned(),
+        Observation::Upward { name, .. } => {
+            let name = escape::brief(name, LONGEST_NAME);
+            format!("{name} above the root {}", verb("is found elsewhere"))
+        }
+        Observation::Modules { path, .. } => {
+            format!("importable entries of {} {}", shown(path), plural(verb("changed")))
+        }
+        Observation::Distributions { path, .. } => {
+            format!("packages in {} {}", shown(path), plural(verb("changed")))
+        }
+        Observation::Loader { .. } => format!("paths of libraries {}", plural(verb("changed"))),
+        Observation::Accounts { path, .. } => format!("accounts in {} {}", shown(path), plural(verb("changed"))),
     }
 }
 
@@ -93,6 +109,13 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Importable { path: at, .. } => (17, path(at)),
         Observation::Network => (14, Vec::new()),
         Observation::Search { .. } => (15, Vec::new()),
+        Observation::RootName(_) => (24, Vec::new()),
+        Observation::Unset { .. } => (25, Vec::new()),
+        Observation::Modules { path: at, .. } => (26, path(at)),
+        Observation::Distributions { path: at, .. } => (27, path(at)),
+        Observation::Loader { .. } => (28, Vec::new()),
+        Observation::Accounts { path: at, .. } => (29, path(at)),
+        Observation::Upward { name, .. } => (30, name.clone()),
         Observation::Around { written, .. } => (16, written.first().map(path).unwrap_or_default()),
     }
 }

@@ -5,7 +5,7 @@ use cashet::commands::cli;
 use cashet::digest::Digest;
 use cashet::hash::manifest::{Part, Value as Fact};
 use cashet::record::{
-    FileState, Observation, OutputEntry, OutputKind, Replay, StdinUse, StoredPath, Termination, Timestamp,
+    FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay, StdinUse, StoredPath, Termination, Timestamp,
 };
 use cashet::store::{Event, Store};
 use serde_json::Value;
@@ -155,6 +155,18 @@ fn everything() -> Run {
         Observation::Umask(0o22),
         Observation::Superuser(false),
         Observation::Root(b"/p".to_vec()),
+        Observation::RootName(b"p".to_vec()),
+        Observation::Unset { names: Names::of(&[b"LR".to_vec()]) },
+        Observation::Upward { name: b"tox.ini".to_vec(), found: None },
+        Observation::Modules { path: at("src"), digest },
+        Observation::Distributions { path: at("src"), digest },
+        Observation::Loader { path: at("cache"), names: Names::of(&[b"libm.so.6".to_vec()]), digest },
+        Observation::Accounts { path: at("passwd"), ids: vec![0], digest },
+        Observation::Search {
+            path: digest,
+            programs: vec![FoundProgram { name: b"cc".to_vec(), program: None }],
+            moved: false,
+        },
     ]);
     run.others = vec![
         OutputEntry { path: b"d".to_vec(), kind: OutputKind::Directory { mode: 0o755 } },

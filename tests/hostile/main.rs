@@ -38,6 +38,11 @@ fn programs() {
 }
 
 #[test]
+fn places() {
+    judge("places");
+}
+
+#[test]
 fn machine() {
     judge("machine");
 }

@@ -81,6 +81,7 @@ pub(super) struct Observer<'a> {
     pub(super) lost_privileges: bool,
     started: i128,
     blind: bool,
+    pub(super) moved: bool,
     pub(super) descriptors: Inherited,
 }
 
@@ -110,6 +111,7 @@ impl<'a> Observer<'a> {
             lost_privileges,
             started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
             blind: false,
+            moved: false,
             descriptors,
         }
     }
@@ -149,6 +151,7 @@ impl<'a> Observer<'a> {
             stdin: self.descriptors.stdin_use(),
             descriptors: self.descriptors.other_uses(),
             programs: self.programs,
+            moved: self.moved,
         }
     }
 

@@ -75,8 +75,12 @@ fn take(
             look(stopped, observer, at, true)?;
             way(stopped, observer, at)?;
             observer.working.moves(tid);
+            observer.moved = true;
         }
-        Call::EnterOpen => observer.working.moves(tid),
+        Call::EnterOpen => {
+            observer.working.moves(tid);
+            observer.moved = true;
+        }
         Call::LookOrAsk(at, flags) => look_or_ask(stopped, observer, at, flags)?,
         Call::Execute(at, flags) => {
             let seen = execute(stopped, observer, at, flags);

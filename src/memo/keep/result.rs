@@ -85,6 +85,9 @@ impl Keeping<'_> {
         if streams.contains_root || collected.contains_root {
             let root = self.request.places.root.as_os_str().as_bytes().to_vec();
             observations.push((Observation::Root(root), None));
+        } else if streams.contains_root_name || collected.contains_root_name {
+            let name = self.request.places.root_name().to_vec();
+            observations.push((Observation::RootName(name), None));
         }
         for (name, _) in streams.places.iter().filter(|(_, found)| *found) {
             let known = self.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();

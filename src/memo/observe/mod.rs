@@ -109,7 +109,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.reads()?;
     observer.refusing()?;
     observer.descriptors()?;
-    if let Some(search) = programs::observe(trace, &run.captured.environment, run.places) {
+    for search in programs::observe(run, trace) {
         observer.observe(search, None);
     }
     observer.exact_times()?;

@@ -1,27 +1,112 @@
-//! Which programs a run looked for on PATH.
+//! Which programs a run looked for on PATH, and what the programs are that it started.
 
-use crate::exec::Trace;
-use crate::hash::search;
-use crate::record::{Observation, Places};
+use super::Run;
+use super::session::{says, variable};
+use crate::exec::{Access, Trace};
+use crate::hash::environment;
+use crate::hash::search::{self, is_relative};
+use crate::record::Observation;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
-/// The observation that every name which was looked for in a directory of PATH leads where it leads now.
-pub(super) fn observe(
-    trace: &Trace,
-    environment: &[(OsString, OsString)],
-    places: &Places,
-) -> Option<Observation> {
-    let path = environment.iter().find(|(name, _)| name == OsStr::new("PATH")).map(|(_, value)| value)?;
-    let directories: BTreeSet<PathBuf> = std::env::split_paths(path).collect();
-    let accesses =
-        trace.accesses.iter().filter(|(_, access)| access.executed || access.looked || access.absent);
-    let on_path =
-        accesses.filter(|(asked, _)| asked.parent().is_some_and(|parent| directories.contains(parent)));
-    let names = on_path.filter_map(|(asked, _)| asked.file_name()).map(|name| name.as_bytes().to_vec());
-    let names: BTreeSet<Vec<u8>> = names.collect();
+/// Words of those that ask for all programs of a name.
+const ASKS_FOR_ALL: &[&str] = &["which -a", "which --all", "type -a", "whereis", "where "];
+
+/// The observations that every name which was looked for in a directory of PATH leads where it leads now; or PATH itself
+/// where that does not say it.
+pub(super) fn observe(run: &Run<'_>, trace: &Trace) -> Vec<Observation> {
+    let environment = &run.captured.environment;
+    let whole = || variable(environment, "PATH", &run.secret);
+    let Some(path) = environment::lookup(environment, OsStr::new("PATH")) else { return vec![whole()] };
+    let places: Vec<&[u8]> = path.as_bytes().split(|byte| *byte == b':').collect();
+    let directories: Vec<PathBuf> =
+        places.iter().map(|place| cleaned(&run.directory.join(OsStr::from_bytes(place)))).collect();
+    let known: BTreeSet<&PathBuf> = directories.iter().collect();
+    let mut names = BTreeSet::new();
+    for (asked, access) in &trace.accesses {
+        let is_asked = access.executed || access.read || is_looked_for(access);
+        if is_asked && asked.parent().is_some_and(|parent| known.contains(&parent.to_path_buf())) {
+            names.extend(asked.file_name().map(|name| name.as_bytes().to_vec()));
+        }
+    }
     let names: Vec<Vec<u8>> = names.into_iter().collect();
-    (!names.is_empty()).then(|| search::observe(&names, environment, places))
+    let mut observations = Vec::new();
+    if !names.is_empty() {
+        observations.push(search::observe(&names, trace.moved, environment, run.places));
+    }
+    let moves = trace.moved && places.iter().any(|place| is_relative(place));
+    let asks_for_all = || {
+        ASKS_FOR_ALL.iter().any(|words| says(run, words))
+            || names.iter().any(|name| is_asked_for_everywhere(name, &directories, trace))
+    };
+    if moves || asks_for_all() {
+        observations.push(whole());
+    }
+    observations
+}
+
+fn is_looked_for(access: &Access) -> bool {
+    access.looked || access.looked_at_link || access.absent
+}
+
+/// Whether a name was looked for in all directories behind the one in which it was found.
+fn is_asked_for_everywhere(name: &[u8], directories: &[PathBuf], trace: &Trace) -> bool {
+    let access = |directory: &PathBuf| trace.accesses.get(&directory.join(OsStr::from_bytes(name)));
+    let is_found = |directory: &PathBuf| access(directory).is_some_and(|access| !access.absent);
+    let Some(at) = directories.iter().position(is_found) else { return false };
+    let (before, behind) = directories.split_at(at + 1);
+    let mut behind = behind.iter().filter(|directory| !before.contains(directory)).peekable();
+    let is_asked = |directory: &PathBuf| {
+        access(directory).is_some_and(|access| is_looked_for(access) && !access.executed)
+    };
+    behind.peek().is_some() && behind.all(is_asked)
+}
+
+/// `path` (absolute) without `.` and `..`, as the kernel takes it: what stands before a `..` is followed if it is a link.
+pub(super) fn cleaned(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        if part != Component::ParentDir {
+            clean.push(part);
+            continue;
+        }
+        if fs::symlink_metadata(&clean).is_ok_and(|found| found.is_symlink())
+            && let Ok(real) = fs::canonicalize(&clean)
+        {
+            clean = real;
+        }
+        clean.pop();
+    }
+    clean
+}
+
+/// The names of the programs that were started: those that they were started by, those of the files that links lead to,
+/// and of which program of the system they are a copy.
+pub(super) fn names(trace: &Trace) -> BTreeSet<OsString> {
+    let mut names = BTreeSet::new();
+    for program in &trace.programs {
+        names.extend(program.file_name().map(OsStr::to_owned));
+        let real = fs::canonicalize(program).unwrap_or_else(|_| program.clone());
+        names.extend(real.file_name().map(OsStr::to_owned));
+        if !super::shown::is_of_system(&real) {
+            names.extend(copied(&real));
+        }
+    }
+    names
+}
+
+/// Programs that are told by what they do, not by their name.
+const COPIED: &[&str] = &["/usr/bin/env", "/usr/bin/printenv", "/bin/busybox", "/usr/bin/busybox"];
+
+/// The name of the program of which `path` is a copy.
+fn copied(path: &Path) -> Option<OsString> {
+    let size = fs::metadata(path).ok()?.len();
+    let is_copy = |original: &&&str| {
+        fs::metadata(original).is_ok_and(|original| original.len() == size)
+            && fs::read(original).ok().zip(fs::read(path).ok()).is_some_and(|(original, copy)| original == copy)
+    };
+    COPIED.iter().find(is_copy).and_then(|original| Path::new(original).file_name().map(OsStr::to_owned))
 }

@@ -3,14 +3,15 @@
 //!
 //! What stands in the result itself (HOME, TMPDIR) is known by whoever passes it on.
 
-use super::{Observed, Run};
+use super::{Observed, Run, programs};
 use crate::exec::Trace;
 use crate::hash::environment;
 use crate::hash::manifest::Part;
-use crate::record::Observation;
+use crate::record::{Base, Observation};
 use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -35,12 +36,8 @@ const MEANT: &[(&str, &[&str])] = &[
 /// Adds the variables of the session that decided the result.
 pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
     let says = |part: &str| says(run, part);
-    let started = |names: &[&str]| {
-        trace.programs.iter().filter_map(|program| program.file_name()).any(|name| {
-            let name = name.to_str();
-            names.iter().any(|known| name == Some(known))
-        })
-    };
+    let programs = programs::names(trace);
+    let started = |names: &[&str]| names.iter().any(|name| programs.contains(OsStr::new(name)));
     let mut names: BTreeSet<&str> = BTreeSet::new();
     if started(MAKES) {
         names.extend(["MAKEFLAGS", "MAKELEVEL"]);
@@ -53,7 +50,8 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
         names.insert("TERM");
     }
     names.extend(MEANT.iter().filter(|(part, _)| says(part)).flat_map(|(_, names)| *names));
-    names.extend(["HOME", "TMPDIR"].iter().filter(|name| led_somewhere(run, trace, name)));
+    names.extend(Some("HOME").filter(|_| home_led_somewhere(run, trace)));
+    names.extend(Some("TMPDIR").filter(|_| temporary_led_somewhere(run, trace)));
     for name in names {
         add(run, name, observed);
     }
@@ -85,18 +83,54 @@ pub(super) fn says(run: &Run<'_>, part: &str) -> bool {
         || run.captured.sources.iter().any(|source| has(&source.bytes))
 }
 
-/// Whether the run read something below the directory that the variable names, and by a path that does not follow the
-/// variable: paths outside of the root and below HOME do.
-fn led_somewhere(run: &Run<'_>, trace: &Trace, name: &str) -> bool {
-    let Some(value) = environment::lookup(&run.captured.environment, OsStr::new(name)) else { return false };
-    let (directory, root) = (Path::new(&*value), run.places.root.as_path());
-    let inside = directory.starts_with(root) && directory != root;
-    if !directory.is_absolute() || (name == "HOME" && !inside) {
-        return false;
+/// Whether the run used something below the directory that HOME names, by a path that does not follow HOME: paths outside of
+/// the root and below HOME, as it is written, do.
+fn home_led_somewhere(run: &Run<'_>, trace: &Trace) -> bool {
+    let Some(value) = environment::lookup(&run.captured.environment, OsStr::new("HOME")) else { return true };
+    let root = run.places.root.as_path();
+    let value = Path::new(&*value);
+    if !value.is_absolute() {
+        return true;
     }
-    trace.accesses.iter().any(|(path, access)| {
-        let strictly_below = path.starts_with(directory) && path != directory;
-        let used = (access.read || access.looked || access.absent) && !access.changed;
-        strictly_below && used && (inside || !path.starts_with(root))
+    let clean = programs::cleaned(value);
+    let real = fs::canonicalize(value).unwrap_or_else(|_| clean.clone());
+    let follows = |path: &Path| run.places.store(path).base() == Base::Home;
+    [clean, real].iter().filter(|home| *home != Path::new("/")).any(|home| {
+        if let Ok(below) = root.strip_prefix(home)
+            && let Some(first) = below.iter().next().and_then(OsStr::to_str)
+            && says(run, &format!("~/{first}"))
+        {
+            return true;
+        }
+        used_below(trace, home).any(|(path, changed)| {
+            // What a run writes outside of the root is no result of it.
+            if path.starts_with(root) { home.starts_with(root) } else { !changed && !follows(path) }
+        })
+    })
+}
+
+/// Whether the run used something that was there in the directory for temporary files.
+fn temporary_led_somewhere(run: &Run<'_>, trace: &Trace) -> bool {
+    let value = environment::lookup(&run.captured.environment, OsStr::new("TMPDIR"));
+    let value = value.as_deref().map_or(Path::new("/tmp"), Path::new);
+    if !value.is_absolute() {
+        return true;
+    }
+    let root = run.places.root.as_path();
+    let clean = programs::cleaned(value);
+    let real = fs::canonicalize(value).unwrap_or_else(|_| clean.clone());
+    [clean, real].iter().filter(|place| *place != Path::new("/")).any(|place| {
+        let inside = place.starts_with(root) && place != root;
+        used_below(trace, place).any(|(path, changed)| !changed && (inside || !path.starts_with(root)))
+    })
+}
+
+/// The paths strictly below `directory` that were used, and whether they changed.
+fn used_below<'t>(trace: &'t Trace, directory: &Path) -> impl Iterator<Item = (&'t Path, bool)> {
+    let directory = directory.to_path_buf();
+    trace.accesses.iter().filter_map(move |(path, access)| {
+        let looked = access.looked || access.looked_at_link || access.absent || access.listed;
+        let below = path.starts_with(&directory) && *path != directory;
+        (below && (looked || access.read || access.changed)).then_some((path.as_path(), access.changed))
     })
 }

@@ -1,7 +1,7 @@
 //! Which variables of the environment a run may have asked for: those whose name occurs in a file that it read or
 //! executed.
 
-use super::{Observed, Run};
+use super::{Observed, Run, programs};
 use crate::error::tells_absence;
 use crate::exec::Trace;
 use crate::hash::entry::LanguageKind;
@@ -26,11 +26,10 @@ pub(super) fn observe(
     contents: &[(PathBuf, Option<Evidence>)],
     observed: &mut Observed,
 ) {
-    let shows_all = trace.programs.iter().any(|program| {
-        program.file_name().is_some_and(|name| SHOW_ALL.iter().any(|shows| name == OsStr::new(shows)))
-    });
+    let programs = programs::names(trace);
+    let shows_all = SHOW_ALL.iter().any(|shows| programs.contains(OsStr::new(shows)));
     let environment = &run.captured.environment;
-    if run.captured.whole_environment || shows_all || code_takes_all(run, trace, contents) {
+    if run.captured.whole_environment || shows_all || code_takes_all(run, &programs, contents) {
         let digest = environment::environment_digest(environment, &run.secret);
         observed.observations.push((Observation::Environment { digest }, None));
         return;
@@ -90,14 +89,17 @@ const LARGEST_CODE: u64 = 1 << 20;
 
 /// Whether a source of the function, or a file that was read as code of a program which was started, takes the
 /// environment as a whole.
-fn code_takes_all(run: &Run<'_>, trace: &Trace, contents: &[(PathBuf, Option<Evidence>)]) -> bool {
+fn code_takes_all(
+    run: &Run<'_>,
+    programs: &BTreeSet<OsString>,
+    contents: &[(PathBuf, Option<Evidence>)],
+) -> bool {
     let take = |bytes: Vec<u8>, program: &[u8]| environment::takes_all(&[OsString::from_vec(bytes)], program);
     let shell = run.captured.command.entry.language == LanguageKind::Shell;
     if shell && run.captured.sources.iter().any(|source| take(source.bytes.clone(), b"sh")) {
         return true;
     }
-    let names = trace.programs.iter().filter_map(|program| program.file_name());
-    let names: BTreeSet<&[u8]> = names.map(OsStrExt::as_bytes).collect();
+    let names: BTreeSet<&[u8]> = programs.iter().map(|name| name.as_bytes()).collect();
     let programs = names.iter().filter(|name| CODE.iter().any(|code| name.starts_with(code.as_bytes())));
     let of_user = |path: &&PathBuf| !path.starts_with("/usr") && !path.starts_with("/lib");
     // What cannot be read may be such code.

@@ -3,7 +3,7 @@
 use super::beneath::{Beneath, Place};
 use crate::hash::files;
 use crate::memo::reason::NotKept;
-use crate::memo::tee::{RootSearch, SearchState};
+use crate::memo::place_search::{PlaceSearch, SearchState};
 use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
 use crate::store::Store;
 use rustix::fs::{FileType, Mode, OFlags, Stat, openat, readlinkat};
@@ -15,7 +15,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// In larger files, and in such that are no text, the root's name alone is not looked for.
+/// In larger files, and in such that are no text, neither the root's name alone is looked for nor its path as it may be
+/// escaped.
 const LARGEST_TELLING: u64 = 1 << 16;
 
 /// The outputs of a run.
@@ -24,6 +25,7 @@ pub(in crate::memo) struct Collected {
     /// For each entry of the tree, the evidence that it is in place.
     pub(in crate::memo) evidence: Vec<Option<Evidence>>,
     pub(in crate::memo) contains_root: bool,
+    pub(in crate::memo) contains_root_name: bool,
 }
 
 /// Takes down `paths`, relative to the root, into `store`. A path where nothing is was removed by the run.
@@ -40,11 +42,11 @@ pub(in crate::memo) fn collect(
     let mut collector = Collector {
         store,
         root,
-        search: RootSearch::new(root.as_os_str().as_bytes()),
-        name: RootSearch::name_of(root.as_os_str().as_bytes()),
+        search: PlaceSearch::root(root.as_os_str().as_bytes()),
         // `/` says nothing about a place.
         sought: Some(root.as_os_str().as_bytes()).filter(|root| root.len() > 1).unwrap_or_default(),
         contains_root: false,
+        contains_root_name: false,
     };
     let mut found = Vec::with_capacity(paths.len());
     for path in paths {
@@ -65,16 +67,17 @@ pub(in crate::memo) fn collect(
     }
     // The set is sorted by bytes, as the tree is: the two lists stay in step.
     let (entries, evidence): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-    Ok(Collected { tree: OutputTree::new(entries), evidence, contains_root: collector.contains_root })
+    let Collector { contains_root, contains_root_name, .. } = collector;
+    Ok(Collected { tree: OutputTree::new(entries), evidence, contains_root, contains_root_name })
 }
 
 struct Collector<'a> {
     store: &'a dyn Store,
     root: &'a Path,
-    search: RootSearch,
-    name: RootSearch,
+    search: PlaceSearch,
     sought: &'a [u8],
     contains_root: bool,
+    contains_root_name: bool,
 }
 
 impl Collector<'_> {
@@ -96,7 +99,7 @@ impl Collector<'_> {
                 let text = text.into_bytes();
                 let mut state = SearchState::default();
                 self.search.look(&mut state, &text);
-                self.contains_root |= state.found;
+                self.contains_root |= state.path;
                 Ok((OutputKind::Symlink { text }, None))
             }
             _ => Err(NotKept::OutputSpecial(shown())),
@@ -116,7 +119,8 @@ impl Collector<'_> {
         let before = file.metadata().map_err(|error| trouble(error.to_string()))?;
         let (content, found) =
             self.store.take_file(&file, self.sought).map_err(|error| trouble(error.to_string()))?;
-        self.contains_root |= found || self.tells_name(&file, content.size);
+        self.contains_root |= found;
+        self.look_closer(&file, content.size);
         let now = Timestamp::now();
         let after = file.metadata().map_err(|error| trouble(error.to_string()))?;
         let (before, after) = (Evidence::of(&before), Evidence::of(&after));
@@ -129,17 +133,18 @@ impl Collector<'_> {
 }
 
 impl Collector<'_> {
-    /// Whether a file that may be a setting or a listing has the root's name in it (`npm init` writes it down).
-    fn tells_name(&self, file: &File, size: u64) -> bool {
+    /// Looks in a file that may be a setting or a listing for the root's name, and its escaped path (`npm init` writes it down).
+    fn look_closer(&mut self, file: &File, size: u64) {
         if self.contains_root || size == 0 || size > LARGEST_TELLING {
-            return false;
+            return;
         }
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
-        let mut state = SearchState::default();
         if file.read_exact_at(&mut bytes, 0).is_ok() && std::str::from_utf8(&bytes).is_ok() {
-            self.name.look(&mut state, &bytes);
+            let mut state = SearchState::default();
+            self.search.look(&mut state, &bytes);
+            self.contains_root |= state.path;
+            self.contains_root_name |= state.name;
         }
-        state.found
     }
 }
 

@@ -124,17 +124,36 @@ pub fn observation_json(observation: &Observation) -> Object {
         Observation::Umask(mask) => of("umask").with("mask", *mask),
         Observation::Superuser(is) => of("superuser").with("is", *is),
         Observation::Root(path) => of("root").with("path", json::text(path)),
+        Observation::RootName(name) => of("root_name").with("name", json::text(name)),
+        Observation::Unset { names } => of("unset").with("names", json::texts(&names.apart())),
+        Observation::Upward { name, found } => of("upward")
+            .with("name", json::text(name))
+            .with("found", found.as_ref().map(json::path)),
+        Observation::Modules { path, digest } => {
+            of("modules").with("path", json::path(path)).with("digest", json::digest(digest))
+        }
+        Observation::Distributions { path, digest } => {
+            of("distributions").with("path", json::path(path)).with("digest", json::digest(digest))
+        }
+        Observation::Loader { path, names, digest } => of("loader")
+            .with("path", json::path(path))
+            .with("names", json::texts(&names.apart()))
+            .with("digest", json::digest(digest)),
+        Observation::Accounts { path, ids, digest } => of("accounts")
+            .with("path", json::path(path))
+            .with("ids", ids.iter().map(|id| Json::from(u64::from(*id))).collect::<Json>())
+            .with("digest", json::digest(digest)),
         Observation::Importable { path, names, digest } => of("importable")
             .with("path", json::path(path))
             .with("names", json::texts(&names.apart()))
             .with("digest", json::digest(digest)),
         Observation::Network => of("network"),
-        Observation::Search { path, programs } => {
+        Observation::Search { path, programs, moved } => {
             let programs = programs.iter().map(|program| {
                 let found = program.program.as_ref().map(json::path);
                 Json::from(Object::part().with("name", json::text(&program.name)).with("program", found))
             });
-            of("search").with("path_digest", json::digest(path)).with("programs", programs.collect::<Json>())
+            of("search").with("path_digest", json::digest(path)).with("programs", programs.collect::<Json>()).with("moved", *moved)
         }
     }
 }

@@ -1,0 +1,383 @@
+//! Looks for the path of a place, and for its last name, in bytes that come in pieces: as they are, and as URLs, JSON,
+//! languages, shells and HTML escape them.
+
+use memchr::memmem::Finder;
+use memchr::{memchr3, memmem};
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+/// A piece up to this long is searched place by place.
+const SHORT: usize = 1 << 10;
+
+/// No escape of a byte is longer.
+const LONGEST_ESCAPE: usize = 6;
+
+/// After so many places that might hold an escaped path and do not, it is taken for found: looking closer costs more than
+/// a run somewhere else.
+const MOST_CLOSER: usize = 2000;
+
+/// What is looked for.
+pub(super) struct PlaceSearch {
+    /// Shorter than two bytes: nothing is looked for.
+    path: Vec<u8>,
+    /// The last name, looked for as a word; empty where it is not.
+    name: Vec<u8>,
+    /// The longest part of the last name that no writer escapes.
+    anchor: Vec<u8>,
+    /// Made for a long piece: making the first one asks the processor what it can, a trap to a machine below this one for each
+    /// question.
+    finders: OnceLock<[Finder<'static>; 3]>,
+}
+
+/// How far the search in one stream has come.
+#[derive(Default)]
+pub(super) struct SearchState {
+    /// The end of what came, shorter than the path can be.
+    tail: Vec<u8>,
+    closer: usize,
+    /// Whether the path was found.
+    pub(super) path: bool,
+    /// Whether the name was found, as a word.
+    pub(super) name: bool,
+}
+
+impl PlaceSearch {
+    /// A search for a path and for its last name: a program may print where it is without the way there. `/` says nothing
+    /// about a place and is not looked for.
+    pub(super) fn root(path: &[u8]) -> Self {
+        Self { name: last_name(path).to_vec(), ..Self::path(path) }
+    }
+
+    /// A search for a path alone.
+    pub(super) fn path(path: &[u8]) -> Self {
+        let runs = last_name(path).split(|byte| !byte.is_ascii_alphanumeric());
+        let anchor = runs.max_by_key(|run| run.len()).unwrap_or_default().to_vec();
+        Self { path: path.to_vec(), name: Vec::new(), anchor, finders: OnceLock::new() }
+    }
+
+    /// Looks in the next piece of a stream, and across the border to the piece before. Where a piece begins or ends, a word
+    /// is taken to do so.
+    pub(super) fn look(&self, state: &mut SearchState, bytes: &[u8]) {
+        if self.path.len() < 2 || (state.path && (state.name || self.name.is_empty())) {
+            return;
+        }
+        let overlap = self.path.len() * LONGEST_ESCAPE;
+        if !state.tail.is_empty() {
+            let border: Vec<u8> = state.tail.iter().chain(bytes.iter().take(overlap)).copied().collect();
+            self.look_in(state, &border);
+        }
+        self.look_in(state, bytes);
+        if bytes.len() < overlap {
+            state.tail.extend_from_slice(bytes);
+            let excess = state.tail.len().saturating_sub(overlap);
+            state.tail.drain(..excess);
+        } else {
+            state.tail = bytes.get(bytes.len() - overlap..).unwrap_or_default().to_vec();
+        }
+    }
+
+    fn look_in(&self, state: &mut SearchState, bytes: &[u8]) {
+        state.path = state.path || self.position(0, &self.path, bytes).is_some();
+        state.name = state.name || (!self.name.is_empty() && self.has_name(bytes));
+        if state.path {
+            return;
+        }
+        if self.anchor.is_empty() {
+            return self.look_closer(state, bytes);
+        }
+        let reach = self.path.len() * LONGEST_ESCAPE;
+        let mut from = 0;
+        while let Some(at) = bytes.get(from..).and_then(|rest| self.position(2, &self.anchor, rest)) {
+            let at = from + at;
+            let (start, end) = (at.saturating_sub(reach), bytes.len().min(at + reach));
+            self.look_closer(state, bytes.get(start..end).unwrap_or_default());
+            if state.path {
+                return;
+            }
+            from = at + self.anchor.len();
+        }
+    }
+
+    /// Looks in what `bytes` stand for if they are escaped.
+    fn look_closer(&self, state: &mut SearchState, bytes: &[u8]) {
+        if memchr3(b'%', b'\\', b'&', bytes).is_none() {
+            return;
+        }
+        state.closer += 1;
+        if state.closer > MOST_CLOSER {
+            state.path = true;
+            return;
+        }
+        for plain in unescaped(bytes) {
+            state.path |= memmem::find(&plain, &self.path).is_some();
+            state.name |= !self.name.is_empty() && self.has_name(&plain);
+        }
+    }
+
+    fn has_name(&self, bytes: &[u8]) -> bool {
+        let is_inside = |byte: Option<&u8>| {
+            byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80)
+        };
+        let mut from = 0;
+        while let Some(at) = bytes.get(from..).and_then(|rest| self.position(1, &self.name, rest)) {
+            let at = from + at;
+            let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+            if !is_inside(before) && !is_inside(bytes.get(at + self.name.len())) {
+                return true;
+            }
+            from = at + 1;
+        }
+        false
+    }
+
+    /// Where `sought` is, which is the path, the name or the anchor by number.
+    fn position(&self, number: usize, sought: &[u8], bytes: &[u8]) -> Option<usize> {
+        if bytes.len() <= SHORT {
+            return bytes.windows(sought.len()).position(|part| part == sought);
+        }
+        let finders = self.finders.get_or_init(|| {
+            [&self.path, &self.name, &self.anchor].map(|sought| Finder::new(sought).into_owned())
+        });
+        finders.get(number)?.find(bytes)
+    }
+}
+
+fn last_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
+/// How bytes are escaped.
+#[derive(Clone, Copy)]
+enum Escape {
+    /// `%20`; a plus may be a blank.
+    Percent { plus: bool },
+    /// `\u00e9`, `\303\251`, `\xc3\xa9`, `\ `; what two digits mean is a byte or a character.
+    Backslash { bytes: bool },
+    /// `&#233;`, `&amp;`.
+    Entity,
+}
+
+/// What `bytes` may stand for.
+fn unescaped(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let has = |mark: u8| bytes.contains(&mark);
+    let (percent, backslash, entity) = (has(b'%'), has(b'\\'), has(b'&'));
+    let quoted = if backslash { Cow::Owned(plain(bytes, Escape::Backslash { bytes: true })) } else { Cow::Borrowed(bytes) };
+    let mut all = Vec::new();
+    if percent {
+        all.extend([false, true].map(|plus| plain(&quoted, Escape::Percent { plus })));
+    }
+    if backslash {
+        all.extend([quoted.into_owned(), plain(bytes, Escape::Backslash { bytes: false })]);
+    }
+    if entity {
+        all.push(plain(bytes, Escape::Entity));
+    }
+    all.into_iter()
+}
+
+fn plain(bytes: &[u8], escape: Escape) -> Vec<u8> {
+    let mut result = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, after)) = rest.split_first() {
+        let taken = match (escape, first) {
+            (Escape::Percent { plus: true }, b'+') => {
+                result.push(b' ');
+                Some(after)
+            }
+            (Escape::Percent { .. }, b'%') => digits(after, 2, 16).and_then(|(value, after)| {
+                result.push(u8::try_from(value).ok()?);
+                Some(after)
+            }),
+            (Escape::Backslash { bytes }, b'\\') => backslash(after, bytes, &mut result),
+            (Escape::Entity, b'&') => entity(after, &mut result),
+            _ => None,
+        };
+        rest = taken.unwrap_or_else(|| {
+            result.push(*first);
+            after
+        });
+    }
+    result
+}
+
+/// Takes in what follows a backslash.
+fn backslash<'b>(after: &'b [u8], bytes: bool, result: &mut Vec<u8>) -> Option<&'b [u8]> {
+    let (kind, rest) = after.split_first()?;
+    let byte = |value: u32, result: &mut Vec<u8>| match u8::try_from(value) {
+        Ok(value) if bytes => result.push(value),
+        _ => character(value, result),
+    };
+    match kind {
+        b'u' | b'U' => {
+            let (value, rest) = match rest.strip_prefix(b"{") {
+                Some(rest) => {
+                    let end = rest.iter().position(|byte| *byte == b'}')?;
+                    (digits(rest, end, 16)?.0, rest.get(end + 1..)?)
+                }
+                None => digits(rest, if *kind == b'U' { 8 } else { 4 }, 16)?,
+            };
+            // Two halves of a character beyond the first plane.
+            if (0xd800..0xdc00).contains(&value)
+                && let Some((low, after)) =
+                    rest.strip_prefix(b"\\u").and_then(|rest| digits(rest, 4, 16))
+                && (0xdc00..0xe000).contains(&low)
+            {
+                character(0x10000 + ((value - 0xd800) << 10) + (low - 0xdc00), result);
+                return Some(after);
+            }
+            character(value, result);
+            Some(rest)
+        }
+        b'x' => {
+            let (value, rest) = digits(rest, 2, 16)?;
+            byte(value, result);
+            Some(rest)
+        }
+        b'0'..=b'7' => {
+            let (value, rest) = digits(after, 3, 8)?;
+            byte(value, result);
+            Some(rest)
+        }
+        other if !other.is_ascii_alphanumeric() => {
+            result.push(*other);
+            Some(rest)
+        }
+        _ => None,
+    }
+}
+
+/// Takes in what follows an ampersand.
+fn entity<'b>(after: &'b [u8], result: &mut Vec<u8>) -> Option<&'b [u8]> {
+    const NAMED: [(&[u8], u8); 5] =
+        [(b"amp", b'&'), (b"lt", b'<'), (b"gt", b'>'), (b"quot", b'"'), (b"apos", b'\'')];
+    let end = after.iter().take(10).position(|byte| *byte == b';')?;
+    let (name, rest) = (after.get(..end)?, after.get(end + 1..)?);
+    if let Some(number) = name.strip_prefix(b"#") {
+        let value = match number.strip_prefix(b"x").or(number.strip_prefix(b"X")) {
+            Some(hex) => digits(hex, hex.len(), 16)?.0,
+            None => digits(number, number.len(), 10)?.0,
+        };
+        character(value, result);
+    } else {
+        result.push(NAMED.iter().find(|(known, _)| *known == name)?.1);
+    }
+    Some(rest)
+}
+
+/// The number that the first `count` bytes are, and what follows.
+fn digits(bytes: &[u8], count: usize, base: u32) -> Option<(u32, &[u8])> {
+    let (number, rest) = bytes.split_at_checked(count)?;
+    let number = std::str::from_utf8(number).ok()?;
+    Some((u32::from_str_radix(number, base).ok()?, rest))
+}
+
+fn character(value: u32, result: &mut Vec<u8>) {
+    if let Some(character) = char::from_u32(value) {
+        result.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found(root: &str, pieces: &[&str]) -> (bool, bool) {
+        let search = PlaceSearch::root(root.as_bytes());
+        let mut state = SearchState::default();
+        for piece in pieces {
+            search.look(&mut state, piece.as_bytes());
+        }
+        (state.path, state.name)
+    }
+
+    #[test]
+    fn the_path_is_found_across_pieces() {
+        for pieces in [
+            &["x /work/dir/y"][..],
+            &["x /wo", "rk", "/d", "ir/y"],
+            &["/", "w", "o", "r", "k", "/", "d", "i", "r"],
+            &["x file:///wo", "rk%2", "Fdir"],
+        ] {
+            assert!(found("/work/dir", pieces).0, "{pieces:?}");
+        }
+        assert!(!found("/work/dir", &["/work", "", "-dir /work/di"]).0);
+        assert!(!found("/", &["/"]).0);
+    }
+
+    #[test]
+    fn the_name_is_found_as_a_word() {
+        for text in ["dir", "x dir\n", "\"dir\"", "dir-1.0", "/other/dir/x", "%2Fother%2Fdir"] {
+            assert!(found("/work/dir", &[text]).1, "{text}");
+        }
+        for text in ["", "direct", "redir", "dir_x", "di r"] {
+            assert!(!found("/work/dir", &[text]).1, "{text}");
+        }
+        assert!(!found("/", &["/ a"]).1);
+    }
+
+    #[test]
+    fn escaped_places_are_found() {
+        for (root, text) in [
+            ("/w/a b", "file:///w/a%20b/x"),
+            ("/w/a b", "q=%2Fw%2Fa+b"),
+            ("/w/a b", "/w/a\\ b"),
+            ("/w/é", "\"/w/\\u00e9\""),
+            ("/w/é", "{\"p\":\"\\/w\\/\\u00E9\"}"),
+            ("/w/é", "/w/%C3%A9"),
+            ("/w/é", "/w/%c3%a9/"),
+            ("/w/é", "\"/w/\\303\\251\""),
+            ("/w/é", "b'/w/\\xc3\\xa9'"),
+            ("/w/é", "'/w/\\xe9'"),
+            ("/w/é", "/w/&#233;"),
+            ("/w/é", "/w/&#xe9;"),
+            ("/w/a&b", "<p>/w/a&amp;b</p>"),
+            ("/w/\u{1f600}x", "\"/w/\\ud83d\\ude00x\""),
+            ("/w/\u{1f600}x", "/w/\\u{1f600}x"),
+            ("/w/dir", "\\x2fw\\x2fdir"),
+        ] {
+            assert!(found(root, &[text]).0, "{root} in {text}");
+            assert!(found(root, &[&format!("{}{text}", "y ".repeat(SHORT))]).0, "{root} in {text}");
+            let other = text.replace('w', "v");
+            assert!(!found(root, &[&other]).0, "{root} in {other}");
+            assert!(found(root, &[&other]).1, "{root}'s name in {other}");
+        }
+    }
+
+    #[test]
+    fn too_much_that_may_be_escaped_is_taken_for_the_path() {
+        assert!(!found("/work/dir", &[&"dir\\n ".repeat(10)]).0);
+        assert!(found("/work/dir", &[&"dir\\n ".repeat(MOST_CLOSER + 1)]).0);
+    }
+
+    #[test]
+    fn a_long_piece_is_searched_as_short_ones_are() {
+        let filler = "/work/di".repeat(SHORT);
+        for place in [0, SHORT, filler.len()] {
+            let (before, after) = filler.split_at(place);
+            let text = format!("{before}/work/dir{after}");
+            assert!(found("/work/dir", &[&text]).0, "{place}");
+            let (first, second) = text.split_at(place + 3);
+            assert!(found("/work/dir", &[first, second]).0, "{place}, in two");
+        }
+        assert!(!found("/work/dir", &[&filler, "/work/d"]).0);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_searched_as_the_whole(text in "[ab/]{0,40}", cuts in prop::collection::vec(0_usize..40, 0..6)) {
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.push(0);
+            cuts.push(text.len());
+            cuts.sort_unstable();
+            let pieces: Vec<&str> = cuts.windows(2).filter_map(|pair| text.get(pair[0]..pair[1])).collect();
+            prop_assert_eq!(found("/ab/a", &pieces).0, text.contains("/ab/a"));
+        }
+
+        #[test]
+        fn any_bytes_are_searched(bytes: Vec<u8>, root in "/[a é&%\\\\]{1,4}") {
+            let mut state = SearchState::default();
+            PlaceSearch::root(root.as_bytes()).look(&mut state, &bytes);
+        }
+    }
+}
