@@ -14,7 +14,8 @@ pub const TABLES: [&str; 2] = ["/etc/passwd", "/etc/group"];
 pub fn digest(table: &[u8], ids: &[u32]) -> Digest {
     let mut encoder = Encoder::new();
     for line in table.split(|byte| *byte == b'\n') {
-        let id = line.split(|byte| *byte == b':').nth(2).and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
+        let id =
+            line.split(|byte| *byte == b':').nth(2).and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
         let is_asked = match id {
             Some(id) => ids.binary_search(&id).is_ok() || line.starts_with(b"+") || line.starts_with(b"-"),
             None => !line.is_empty(),
@@ -33,7 +34,8 @@ mod tests {
     #[test]
     fn lines_of_others_do_not_count() {
         let before = b"root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
-        let others = b"root:x:0:0::/root:/bin/sh\nnew:x:1001:1001::/:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        let others =
+            b"root:x:0:0::/root:/bin/sh\nnew:x:1001:1001::/:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
         let renamed = b"root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/ann:/bin/sh\n";
         let service = b"root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n+@team\n";
         let of = |table: &[u8]| digest(table, &[0, 1000]);

@@ -46,9 +46,9 @@ pub fn digest(cache: &[u8], names: &[Vec<u8>]) -> Option<Digest> {
 /// The directories whose libraries the cache holds; `None` where the format is not known.
 #[must_use]
 pub fn directories(cache: &[u8]) -> Option<BTreeSet<PathBuf>> {
-    let parents = entries(cache)?.into_iter().filter_map(|entry| {
-        Path::new(OsStr::from_bytes(entry.path)).parent().map(Path::to_path_buf)
-    });
+    let parents = entries(cache)?
+        .into_iter()
+        .filter_map(|entry| Path::new(OsStr::from_bytes(entry.path)).parent().map(Path::to_path_buf));
     Some(parents.collect())
 }
 
@@ -94,7 +94,9 @@ fn capabilities(cache: &[u8]) -> Option<Vec<&[u8]>> {
         if word(cache, section)? == CAPABILITY_NAMES {
             let offset = usize::try_from(word(cache, section + 8)?).ok()?;
             let size = usize::try_from(word(cache, section + 12)?).ok()?;
-            return (0..size / 4).map(|name| text(cache, word(cache, offset.checked_add(name * 4)?)?)).collect();
+            return (0..size / 4)
+                .map(|name| text(cache, word(cache, offset.checked_add(name * 4)?)?))
+                .collect();
         }
     }
     None

@@ -102,7 +102,9 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
             })
         }
         Observation::Modules { path, digest } => {
-            directory_holds(&resolve(path), digest, evidence, present.now, |entries| importable_of(entries, None))
+            directory_holds(&resolve(path), digest, evidence, present.now, |entries| {
+                importable_of(entries, None)
+            })
         }
         Observation::Distributions { path, digest } => {
             directory_holds(&resolve(path), digest, evidence, present.now, system::distributions_of)

@@ -24,12 +24,7 @@ fn found(name: &[u8], environment: &Environment, places: &Places) -> FoundProgra
 
 /// The observation that these names lead where they lead now; `moved` says that a process changed its working directory.
 #[must_use]
-pub fn observe(
-    names: &[Vec<u8>],
-    moved: bool,
-    environment: &Environment,
-    places: &Places,
-) -> Observation {
+pub fn observe(names: &[Vec<u8>], moved: bool, environment: &Environment, places: &Places) -> Observation {
     let programs = names.iter().map(|name| found(name, environment, places)).collect();
     Observation::Search { path: path_digest(environment), programs, moved }
 }

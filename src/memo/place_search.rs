@@ -161,7 +161,11 @@ enum Escape {
 fn unescaped(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let has = |mark: u8| bytes.contains(&mark);
     let (percent, backslash, entity) = (has(b'%'), has(b'\\'), has(b'&'));
-    let quoted = if backslash { Cow::Owned(plain(bytes, Escape::Backslash { bytes: true })) } else { Cow::Borrowed(bytes) };
+    let quoted = if backslash {
+        Cow::Owned(plain(bytes, Escape::Backslash { bytes: true }))
+    } else {
+        Cow::Borrowed(bytes)
+    };
     let mut all = Vec::new();
     if percent {
         all.extend([false, true].map(|plus| plain(&quoted, Escape::Percent { plus })));
@@ -218,8 +222,7 @@ fn backslash<'b>(after: &'b [u8], bytes: bool, result: &mut Vec<u8>) -> Option<&
             };
             // Two halves of a character beyond the first plane.
             if (0xd800..0xdc00).contains(&value)
-                && let Some((low, after)) =
-                    rest.strip_prefix(b"\\u").and_then(|rest| digits(rest, 4, 16))
+                && let Some((low, after)) = rest.strip_prefix(b"\\u").and_then(|rest| digits(rest, 4, 16))
                 && (0xdc00..0xe000).contains(&low)
             {
                 character(0x10000 + ((value - 0xd800) << 10) + (low - 0xdc00), result);

@@ -94,9 +94,7 @@ pub fn observation(observation: &Observation) -> Line {
             let found = found.as_ref().map_or_else(|| "nowhere".to_owned(), shown);
             line("above", escape::line(name), found)
         }
-        Observation::Modules { path, digest } => {
-            line("imports from", shown(path), short(&digest.to_hex()))
-        }
+        Observation::Modules { path, digest } => line("imports from", shown(path), short(&digest.to_hex())),
         Observation::Distributions { path, digest } => {
             line("packages in", shown(path), short(&digest.to_hex()))
         }

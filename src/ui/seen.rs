@@ -85,7 +85,9 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
             format!("packages in {} {}", shown(path), plural(verb("changed")))
         }
         Observation::Loader { .. } => format!("paths of libraries {}", plural(verb("changed"))),
-        Observation::Accounts { path, .. } => format!("accounts in {} {}", shown(path), plural(verb("changed"))),
+        Observation::Accounts { path, .. } => {
+            format!("accounts in {} {}", shown(path), plural(verb("changed")))
+        }
     }
 }
 

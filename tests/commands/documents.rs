@@ -5,7 +5,8 @@ use cashet::commands::cli;
 use cashet::digest::Digest;
 use cashet::hash::manifest::{Part, Value as Fact};
 use cashet::record::{
-    FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay, StdinUse, StoredPath, Termination, Timestamp,
+    FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay, StdinUse, StoredPath,
+    Termination, Timestamp,
 };
 use cashet::store::{Event, Store};
 use serde_json::Value;

@@ -66,7 +66,8 @@ fn part_holds(
     now: Timestamp,
     part: impl Fn(&[u8]) -> Option<Digest>,
 ) -> Held {
-    let is_same = |evidence: &Evidence| fs::metadata(path).is_ok_and(|found| Evidence::of(&found) == *evidence);
+    let is_same =
+        |evidence: &Evidence| fs::metadata(path).is_ok_and(|found| Evidence::of(&found) == *evidence);
     if evidence.is_some_and(is_same) {
         return Held::Yes;
     }
@@ -82,7 +83,5 @@ fn part_holds(
 pub(super) fn set_of<'e>(names: &[Vec<u8>], environment: &'e Environment) -> Option<&'e OsStr> {
     let is_listed = |name: &[u8]| names.binary_search_by(|known| known.as_slice().cmp(name)).is_ok();
     let set = environment.iter().map(|(name, _)| name.as_os_str());
-    set.into_iter().find(|name| {
-        is_listed(name.as_bytes()) || leading_parts(name.as_bytes()).any(is_listed)
-    })
+    set.into_iter().find(|name| is_listed(name.as_bytes()) || leading_parts(name.as_bytes()).any(is_listed))
 }

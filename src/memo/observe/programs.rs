@@ -106,7 +106,10 @@ fn copied(path: &Path) -> Option<OsString> {
     let size = fs::metadata(path).ok()?.len();
     let is_copy = |original: &&&str| {
         fs::metadata(original).is_ok_and(|original| original.len() == size)
-            && fs::read(original).ok().zip(fs::read(path).ok()).is_some_and(|(original, copy)| original == copy)
+            && fs::read(original)
+                .ok()
+                .zip(fs::read(path).ok())
+                .is_some_and(|(original, copy)| original == copy)
     };
     COPIED.iter().find(is_copy).and_then(|original| Path::new(original).file_name().map(OsStr::to_owned))
 }

@@ -2,8 +2,8 @@
 
 use super::beneath::{Beneath, Place};
 use crate::hash::files;
-use crate::memo::reason::NotKept;
 use crate::memo::place_search::{PlaceSearch, SearchState};
+use crate::memo::reason::NotKept;
 use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
 use crate::store::Store;
 use rustix::fs::{FileType, Mode, OFlags, Stat, openat, readlinkat};

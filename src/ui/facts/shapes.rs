@@ -126,9 +126,9 @@ pub fn observation_json(observation: &Observation) -> Object {
         Observation::Root(path) => of("root").with("path", json::text(path)),
         Observation::RootName(name) => of("root_name").with("name", json::text(name)),
         Observation::Unset { names } => of("unset").with("names", json::texts(&names.apart())),
-        Observation::Upward { name, found } => of("upward")
-            .with("name", json::text(name))
-            .with("found", found.as_ref().map(json::path)),
+        Observation::Upward { name, found } => {
+            of("upward").with("name", json::text(name)).with("found", found.as_ref().map(json::path))
+        }
         Observation::Modules { path, digest } => {
             of("modules").with("path", json::path(path)).with("digest", json::digest(digest))
         }
@@ -153,7 +153,10 @@ pub fn observation_json(observation: &Observation) -> Object {
                 let found = program.program.as_ref().map(json::path);
                 Json::from(Object::part().with("name", json::text(&program.name)).with("program", found))
             });
-            of("search").with("path_digest", json::digest(path)).with("programs", programs.collect::<Json>()).with("moved", *moved)
+            of("search")
+                .with("path_digest", json::digest(path))
+                .with("programs", programs.collect::<Json>())
+                .with("moved", *moved)
         }
     }
 }
