@@ -31,7 +31,7 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         Observation::Listing { path, .. } => {
             format!("entries of {} {}", shown(path), plural(verb("changed")))
         }
-        Observation::Importable { path, .. } => {
+        Observation::Importable { path, .. } | Observation::Modules { path, .. } => {
             format!("importable entries of {} {}", shown(path), plural(verb("changed")))
         }
         Observation::Search { .. } => "PATH leads to other programs".to_owned(),
@@ -77,9 +77,6 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         Observation::Upward { name, .. } => {
             let name = escape::brief(name, LONGEST_NAME);
             format!("{name} above the root {}", verb("is found elsewhere"))
-        }
-        Observation::Modules { path, .. } => {
-            format!("importable entries of {} {}", shown(path), plural(verb("changed")))
         }
         Observation::Distributions { path, .. } => {
             format!("packages in {} {}", shown(path), plural(verb("changed")))
