@@ -153,6 +153,7 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::NoStdin
         | Flag::Salt
         | Flag::Pure
+        | Flag::Literal
         | Flag::EnvStrict
         | Flag::ExactSource => "What decides the result",
         Flag::Output

@@ -113,6 +113,10 @@ impl Gathering<'_, '_> {
         if request.env_strict {
             self.manifest.set(Part::Flag("env-strict".to_owned()), Value::Present);
         }
+        // Else the text of a word could pass for the product that it would stand for.
+        if self.request.literal {
+            self.manifest.set(Part::Flag("literal".to_owned()), Value::Present);
+        }
         if request.words_are_inputs {
             // What was recorded on the word of the call alone answers no call that is to be watched.
             self.manifest.set(Part::Flag("declared-only".to_owned()), Value::Present);

@@ -72,6 +72,8 @@ pub struct Request {
     pub words: Vec<OsString>,
     /// Which words are references.
     pub references: Vec<Reference>,
+    /// `--literal`: words that begin with `cashet:` are passed as they are.
+    pub literal: bool,
     /// The working directory, absolute.
     pub directory: PathBuf,
     /// Root and HOME.
@@ -147,6 +149,7 @@ impl Request {
             stdin_mentions: Vec::new(),
             salt: None,
             exact_source: false,
+            literal: false,
             env_strict: false,
             redactions: Vec::new(),
             words_are_inputs: false,

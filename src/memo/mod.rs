@@ -26,7 +26,7 @@ pub use audit::{Audit, audit};
 pub use event::{Event, Observer};
 pub use policy::{Mode, Policy, Statuses, Watching};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, cure, observed_path};
-pub use references::{Held, Products, first_reference, open_stdin, resolve_references};
+pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};
 pub use stdin::GivenStdin;
 
 use crate::digest::{CommitId, Key};

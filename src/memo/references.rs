@@ -14,28 +14,48 @@ use std::path::{Path, PathBuf};
 /// What a word that stands for a product begins with.
 const SCHEME: &[u8] = b"cashet:";
 
-/// Fewest hexadecimal digits of a revision in a word: fewer could be meant otherwise.
-const FEWEST_DIGITS: usize = 8;
+/// A product of a recorded commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Its bytes.
+    pub blob: BlobId,
+    /// The path of the output that it is; `None` for stdout.
+    pub path: Option<Vec<u8>>,
+}
 
 /// Finds the products of recorded commits.
 pub trait Products {
-    /// The stdout of the commit that `revision` names, or its output `path`.
+    /// What `reference`, the text after `cashet:`, stands for: the stdout of the commit that a revision names, or the output
+    /// that `REV:PATH` does.
     ///
     /// # Errors
-    /// When there is no such commit or output.
-    fn product(&self, revision: &str, path: Option<&[u8]>) -> Result<BlobId>;
+    /// When it is no revision, or there is no such commit or output.
+    fn product(&self, reference: &OsStr) -> Result<Product>;
 }
 
-/// A reference as it is written.
+/// A word that stands for a product, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Written<'a> {
     /// What comes before it in the word: `--option=`, or nothing.
     before: &'a [u8],
-    revision: &'a str,
-    path: Option<&'a [u8]>,
+    /// What comes after `cashet:`; it may be no revision at all.
+    reference: &'a [u8],
 }
 
-/// Reads a whole word, or the value part of `--option=word`, as a reference.
+impl Written<'_> {
+    fn product(&self, products: &dyn Products) -> Result<Product> {
+        if self.reference.is_empty() {
+            let error = Error::usage("'cashet:' names no commit");
+            return Err(error.with_hint(
+                "did the step fail that should have printed its hash? --literal passes such words as they are",
+            ));
+        }
+        products.product(OsStr::from_bytes(self.reference))
+    }
+}
+
+/// Reads a whole word, or the value part of `--option=word`, as a reference. Whatever begins with `cashet:` is meant as
+/// one: a mistake in it must not reach the command as text.
 fn written(word: &[u8]) -> Option<Written<'_>> {
     let start = match word.iter().position(|byte| *byte == b'=') {
         _ if word.starts_with(SCHEME) => 0,
@@ -43,15 +63,7 @@ fn written(word: &[u8]) -> Option<Written<'_>> {
         None => 0,
     };
     let (before, value) = word.split_at_checked(start)?;
-    let rest = value.strip_prefix(SCHEME)?;
-    let end = rest.iter().position(|byte| *byte == b':').unwrap_or(rest.len());
-    let (revision, path) = rest.split_at_checked(end)?;
-    let revision = std::str::from_utf8(revision).ok()?;
-    let digits = revision.len() >= FEWEST_DIGITS
-        && revision.len() <= 64
-        && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let path = path.strip_prefix(b":");
-    (digits || revision.starts_with('@')).then_some(Written { before, revision, path })
+    Some(Written { before, reference: value.strip_prefix(SCHEME)? })
 }
 
 /// Copies that are in use: for as long as it lives no collection deletes them.
@@ -63,14 +75,18 @@ pub struct Held(Vec<File>);
 /// The copies are to be held for as long as the command runs.
 ///
 /// # Errors
-/// When a reference names no product, or the copy cannot be made; then nothing must run.
+/// When a reference names no product, or the copy cannot be made; then nothing must run. Words of a literal request are
+/// passed as they are.
 pub fn resolve_references(request: &mut Request, products: &dyn Products, store: &dyn Store) -> Result<Held> {
     let mut held = Held::default();
+    if request.literal {
+        return Ok(held);
+    }
     for (place, word) in request.words.iter_mut().enumerate() {
         let typed = word.clone();
         let Some(found) = written(typed.as_bytes()) else { continue };
-        let blob = products.product(found.revision, found.path)?;
-        let (copy, file) = view(store, &blob, found.path)?;
+        let Product { blob, path } = found.product(products)?;
+        let (copy, file) = view(store, &blob, path.as_deref())?;
         held.0.push(file);
         let mut replaced = found.before.to_vec();
         replaced.extend_from_slice(copy.as_os_str().as_bytes());
@@ -82,8 +98,9 @@ pub fn resolve_references(request: &mut Request, products: &dyn Products, store:
 
 /// The first word that stands for a product, or has one as its value.
 #[must_use]
-pub fn first_reference(words: &[OsString]) -> Option<&OsString> {
-    words.iter().find(|word| written(word.as_bytes()).is_some())
+pub fn first_reference(request: &Request) -> Option<&OsString> {
+    let mut words = request.words.iter().filter(|_| !request.literal);
+    words.find(|word| written(word.as_bytes()).is_some())
 }
 
 /// Opens what `--stdin=PATH` or `--stdin=cashet:REV[:PATH]` names.
@@ -93,8 +110,8 @@ pub fn first_reference(words: &[OsString]) -> Option<&OsString> {
 pub fn open_stdin(word: &OsStr, products: &dyn Products, store: Option<&dyn Store>) -> Result<File> {
     let path = match (written(word.as_bytes()).filter(|found| found.before.is_empty()), store) {
         (Some(found), Some(store)) => {
-            let blob = products.product(found.revision, found.path)?;
-            view(store, &blob, found.path)?.0
+            let Product { blob, path } = found.product(products)?;
+            view(store, &blob, path.as_deref())?.0
         }
         _ => PathBuf::from(word),
     };
@@ -152,23 +169,24 @@ mod tests {
     #[test]
     fn whole_words_and_values_of_options_are_references() {
         for (word, expected) in [
-            ("cashet:3f2a9c41", Some(("", "3f2a9c41", None))),
-            ("cashet:3F2A9C41d07e:model.bin", Some(("", "3F2A9C41d07e", Some("model.bin")))),
-            ("--data=cashet:@:a/b:c", Some(("--data=", "@", Some("a/b:c")))),
-            ("if=cashet:@{2}", Some(("if=", "@{2}", None))),
-            ("cashet:@~1", Some(("", "@~1", None))),
-            ("cashet:3f2a9c4", None),
-            ("cashet:", None),
-            ("cashet:zzzzzzzzz", None),
+            ("cashet:3f2a9c41", Some(("", "3f2a9c41"))),
+            ("cashet:3F2A9C41d07e:model.bin", Some(("", "3F2A9C41d07e:model.bin"))),
+            ("--data=cashet:@:a/b:c", Some(("--data=", "@:a/b:c"))),
+            ("if=cashet:@{2}", Some(("if=", "@{2}"))),
+            ("cashet:@~1", Some(("", "@~1"))),
+            ("cashet:train.py --lr 0.1", Some(("", "train.py --lr 0.1"))),
+            // What is meant as one and names nothing is for whoever looks it up.
+            ("cashet:3f2", Some(("", "3f2"))),
+            ("cashet:", Some(("", ""))),
+            ("--data=cashet:", Some(("--data=", ""))),
+            ("cashet:a=b", Some(("", "a=b"))),
             ("xcashet:3f2a9c41", None),
             ("a=b=cashet:3f2a9c41", None),
+            ("a cashet:3f2a9c41", None),
             ("cashet", None),
         ] {
-            let found = written(word.as_bytes());
-            let found = found.map(|found| (found.before, found.revision, found.path));
-            let expected = expected.map(|(before, revision, path): (&str, &str, Option<&str>)| {
-                (before.as_bytes(), revision, path.map(str::as_bytes))
-            });
+            let found = written(word.as_bytes()).map(|found| (found.before, found.reference));
+            let expected = expected.map(|(before, reference): (&str, &str)| (before.as_bytes(), reference.as_bytes()));
             assert_eq!(found, expected, "{word}");
         }
     }

@@ -112,9 +112,82 @@ fn without_a_replayable_commit_there_is_no_id() {
 fn a_word_that_only_looks_alike_is_a_word() {
     let sandbox = project();
     sandbox.script("echo", "printf '%s\\n' \"$@\"");
-    let words = ["cashet:", "cashet:xyz", "cashet:1234567", "xcashet:0123456789", "a cashet:0123456789"];
+    let words = ["xcashet:0123456789", "a cashet:0123456789", "cashet", "a=b=cashet:0123456789"];
     let expected = words.map(|word| format!("{word}\n")).concat();
     sandbox.unwatched(["--pure", "./echo"].iter().chain(&words)).stdout(expected).executes(1).run();
+}
+
+#[test]
+fn whatever_a_revision_may_be_may_follow() {
+    let sandbox = project();
+    let made = id_of(&sandbox, &["-i", "raw", "-o", "out", "./made"]);
+    let loaded = id_of(&sandbox, &["-i", "raw", "./load"]);
+    let content = |word: &str| {
+        // The newest is what is meant before this call is recorded.
+        let run = sandbox.unwatched(["--no-cache", "--pure", "./where", word]).any_stdout().run().text();
+        run.split_once('\n').unwrap().1.to_owned()
+    };
+    let four = &loaded[..4];
+    let upper = loaded[..6].to_uppercase();
+    for word in [format!("cashet:{four}"), format!("cashet:{upper}"), format!("--from=cashet:{four}")] {
+        assert_eq!(content(&word), "b\na", "{word}");
+    }
+    for word in ["cashet:load", "cashet:./load", "cashet:'./load'"] {
+        assert_eq!(content(word), "b\na", "{word}");
+    }
+    assert_eq!(content("cashet:made"), "made");
+    assert_eq!(content(&format!("cashet:{}:out/table.csv", &made[..4])), "b\na");
+    let again = id_of(&sandbox, &["-f", "-i", "raw", "./load"]);
+    assert_eq!(content(&format!("cashet:{}~1", &again[..5])), "b\na");
+    let line = sandbox.unwatched(["--stdin=cashet:load", "--pure", "cat"]);
+    line.stdout("b\na\n").run();
+}
+
+#[test]
+fn what_names_no_commit_never_reaches_the_command() {
+    let sandbox = project();
+    sandbox.script("echo", "printf '%s\n' \"$@\"");
+    id_of(&sandbox, &["-i", "raw", "./load"]);
+    for (word, told) in [
+        ("cashet:", "'cashet:' names no commit"),
+        ("--data=cashet:", "'cashet:' names no commit"),
+        ("cashet:3f2", "too short"),
+        ("cashet:xyz", "no commit of the command 'xyz'"),
+        ("cashet:latest", "no commit of the command 'latest'"),
+        ("cashet: fix a typo", "no commit of the command"),
+        ("cashet:@{0}", "names no commit"),
+        ("cashet:@{99}", "there is no commit '@{99}'"),
+        ("cashet:@:", "names no output after the colon"),
+        ("cashet:0000000000", "no commit begins with"),
+        ("cashet:'a", "quote that does not end"),
+    ] {
+        sandbox.unwatched(["--pure", "./echo", word]).refused(125, &[told]).run();
+        if word.starts_with("cashet:") {
+            let stdin = format!("--stdin={word}");
+            sandbox.unwatched(["--pure", &stdin, "./echo"]).refused(125, &[told]).run();
+        }
+    }
+}
+
+#[test]
+fn a_literal_word_is_passed_as_it_is_and_is_no_reference() {
+    let sandbox = project();
+    sandbox.script("echo", "printf '%s\n' \"$@\"");
+    let loaded = id_of(&sandbox, &["-i", "raw", "./load"]);
+    let words = ["cashet:", "cashet:latest", "cashet: fix a typo", "--tag=cashet:x"];
+    let expected = words.map(|word| format!("{word}\n")).concat();
+    for executions in [1, 0] {
+        let call = ["--literal", "--pure", "./echo"];
+        sandbox.unwatched(call.iter().chain(&words)).stdout(&expected).executes(executions).run();
+    }
+    // The text of a digest is not the product of that digest.
+    let digest = cashet::digest::Digest::of(b"b\na\n").to_hex();
+    let text = format!("cashet:{digest}");
+    sandbox.unwatched(["--pure", "./echo", &format!("cashet:{loaded}")]).any_stdout().executes(1).run();
+    let literal = sandbox.unwatched(["--literal", "--pure", "./echo", &text]);
+    literal.stdout(format!("{text}\n")).executes(1).run();
+    sandbox.exec(["--mode", "off", "--literal", "./echo", "cashet:"]).stdout("cashet:\n").executes(1).run();
+    sandbox.exec(["--mode", "off", "./echo", "cashet:"]).refused(125, &["--literal"]).run();
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
 use crate::record::{Recall, Termination, Timestamp};
 use crate::store::{LocalStore, Store, StoreOptions};
-use crate::ui::message;
+use crate::ui::{escape, message};
 use crate::ui::status::{Call, Status, Verbosity};
 use plan::{Plan, Showing, StdinSource};
 use std::ffi::OsString;
@@ -110,9 +110,11 @@ impl Ground {
         let finder = products::Finder { project: &self.project };
         if let Some(store) = &self.store {
             self.held = memo::resolve_references(&mut self.plan.request, &finder, store)?;
-        } else if let Some(word) = memo::first_reference(&self.plan.request.words) {
+        } else if let Some(word) = memo::first_reference(&self.plan.request) {
             let reason = self.no_store.as_deref().unwrap_or("the store is not used");
-            return Err(Error::usage(format!("{} cannot be had: {reason}", word.display())));
+            let word = escape::brief(word.as_bytes(), 60);
+            return Err(Error::usage(format!("{word} cannot be had: {reason}"))
+                .with_hint("--literal passes such words as they are"));
         }
         let file = match &self.plan.stdin {
             StdinSource::Inherit | StdinSource::Null => return Ok(None),

@@ -133,6 +133,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
             .map(OsStr::to_os_string)
             .or_else(|| sources.blocks.iter().find_map(|block| block.salt.as_ref()).map(OsString::from)),
         exact_source: sources.flag(Flag::ExactSource, |block| block.exact_source),
+        literal: scanned.has(Flag::Literal),
         env_strict: sources.flag(Flag::EnvStrict, |block| block.env_strict),
         redactions: sources.all(Flag::Redact, None, |block| block.redact.as_ref()),
         words_are_inputs: sources.flag(Flag::Pure, |block| block.pure),

@@ -2,13 +2,14 @@
 
 use crate::commands::context::Context;
 use crate::commands::found::Opened;
-use crate::digest::BlobId;
+use crate::commands::revision::{self, Base};
 use crate::error::{Error, Kind, Result};
-use crate::memo::Products;
+use crate::memo::{Product, Products};
 use crate::project::Project;
 use crate::record::{OutputKind, Timestamp};
 use crate::ui::escape;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 /// Finds products in the project's store; it is opened when the first is asked for.
 pub(super) struct Finder<'a> {
@@ -16,17 +17,28 @@ pub(super) struct Finder<'a> {
 }
 
 impl Products for Finder<'_> {
-    fn product(&self, revision: &str, path: Option<&[u8]>) -> Result<BlobId> {
+    fn product(&self, reference: &OsStr) -> Result<Product> {
+        let unknown = |error: Error| {
+            let shown = escape::brief(reference.as_bytes(), 60);
+            let message = format!("'cashet:{shown}' names nothing: {error}");
+            Error::new(error.kind(), message).with_hint("cashet log lists the commits; --literal passes such words as they are")
+        };
+        let (revision, path) = revision::parse_with_path(reference).map_err(unknown)?;
         let context = Context { now: Timestamp::now(), project: self.project.clone() };
         let opened = Opened::open(&context)?;
-        let found = opened.find(OsStr::new(revision))?;
-        let Some(path) = path else { return Ok(found.commit.stdout.blob) };
+        let found = opened.found(&revision).map_err(|error| match (&revision.base, error.kind()) {
+            // Candidates of an ambiguous one are in its own hint.
+            (Base::Prefix(_), Kind::NoSuchRevision) if error.to_string().ends_with("is ambiguous") => error,
+            (_, Kind::NoSuchRevision) => unknown(error),
+            _ => error,
+        })?;
+        let Some(path) = path else { return Ok(Product { blob: found.commit.stdout.blob, path: None }) };
         let tree = opened.outputs(&found)?;
-        match tree.find(path).map(|entry| &entry.kind) {
-            Some(OutputKind::File { content, .. }) => Ok(content.blob),
+        match tree.find(&path).map(|entry| &entry.kind) {
+            Some(OutputKind::File { content, .. }) => Ok(Product { blob: content.blob, path: Some(path) }),
             other => {
                 let what = if other.is_some() { "is no file" } else { "is no output" };
-                let message = format!("{} {what} of {}", escape::line(path), found.id.short());
+                let message = format!("{} {what} of {}", escape::brief(&path, 60), found.id.short());
                 Err(Error::new(Kind::NoSuchRevision, message)
                     .with_hint(format!("'cashet show {}' lists its outputs", found.id.short())))
             }

@@ -19,6 +19,8 @@ pub enum Flag {
     Salt,
     /// `--pure`
     Pure,
+    /// `--literal`
+    Literal,
     /// `--env-strict`
     EnvStrict,
     /// `--exact-source`
@@ -117,6 +119,13 @@ pub(super) const TABLE: &[Row] = &[
     row(Flag::NoStdin, "no-stdin", Some(b'n'), Takes::Nothing, "The command reads /dev/null"),
     row(Flag::Salt, "salt", None, Takes::Value("TEXT"), "Any text that is to tell this result from others"),
     row(Flag::Pure, "pure", None, Takes::Nothing, "Nothing decides the result but what is declared"),
+    row(
+        Flag::Literal,
+        "literal",
+        None,
+        Takes::Nothing,
+        "Words such as cashet:latest are text, not results of earlier runs",
+    ),
     row(
         Flag::EnvStrict,
         "env-strict",

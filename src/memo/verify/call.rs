@@ -10,9 +10,9 @@ use crate::hash::files;
 use crate::hash::look::rest_of;
 use crate::hash::manifest::{Manifest, Part, Value};
 use crate::hash::request::{Request, StdinPart};
-use crate::memo::references::{Held, Products, resolve_references};
+use crate::memo::references::{Held, Product, Products, resolve_references};
 use crate::record::{Commit, Coverage, Observation, StdinUse};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -55,6 +55,7 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
             (Part::Stdin, Value::Digest(digest)) => request.stdin = StdinPart::Content(*digest),
             (Part::Salt, Value::Bytes(salt)) => request.salt = Some(OsString::from_vec(salt.clone())),
             (Part::Flag(name), _) if name == "env-strict" => request.env_strict = true,
+            (Part::Flag(name), _) if name == "literal" => request.literal = true,
             (Part::Flag(name), _) if name == "declared-only" => request.words_are_inputs = true,
             _ => {}
         }
@@ -112,8 +113,12 @@ fn reference(fact: &[u8]) -> Option<OsString> {
 struct ByDigest;
 
 impl Products for ByDigest {
-    fn product(&self, revision: &str, _: Option<&[u8]>) -> Result<BlobId> {
-        Digest::from_hex(revision).map(BlobId).ok_or_else(|| Error::usage(format!("{revision} is no digest")))
+    fn product(&self, reference: &OsStr) -> Result<Product> {
+        let mut parts = reference.as_bytes().splitn(2, |byte| *byte == b':');
+        let digits = parts.next().and_then(|digits| std::str::from_utf8(digits).ok());
+        let blob = digits.and_then(Digest::from_hex).map(BlobId);
+        let blob = blob.ok_or_else(|| Error::usage("a word stands for no stored product"))?;
+        Ok(Product { blob, path: parts.next().map(<[u8]>::to_vec) })
     }
 }
 
@@ -184,7 +189,6 @@ fn sized(size: u64, offset: u64) -> Option<Stdin> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsStr;
 
     #[test]
     fn references_are_read_from_the_manifest() {
