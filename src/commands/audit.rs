@@ -2,6 +2,7 @@
 
 use super::exec::{Ground, Streams};
 use super::exit::Exit;
+use super::not_found::explained;
 use super::options::Scanned;
 use crate::error::{Error, Result};
 use crate::exec::Unix;
@@ -22,6 +23,7 @@ pub(super) fn main(words: &[OsString]) -> Exit {
     match audit(&scanned) {
         Ok(exit) => exit,
         Err(error) => {
+            let error = explained(error, &scanned.words);
             message::error(&error);
             Exit::Status(error.exec_status())
         }

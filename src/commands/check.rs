@@ -2,6 +2,7 @@
 
 use super::exec::{Ground, Streams};
 use super::exit::Exit;
+use super::not_found::explained;
 use super::options::{Flag, Scanned};
 use crate::error::{EXIT_NO, Result};
 use crate::exec::Unix;
@@ -23,6 +24,7 @@ pub(super) fn main(words: &[OsString]) -> Exit {
     match check(&scanned) {
         Ok(exit) => exit,
         Err(error) => {
+            let error = explained(error, &scanned.words);
             message::error(&error);
             Exit::Status(error.command_status())
         }

@@ -195,8 +195,13 @@ pub fn complaint(error: &clap::Error, words: &[OsString]) -> Error {
     let message = first.join(" ");
     let message = message.strip_prefix("error: ").unwrap_or(&message);
     let suggestion = context(ContextKind::SuggestedSubcommand).or_else(|| context(ContextKind::SuggestedArg));
-    let hint =
-        suggestion.map_or_else(|| help_of(words), |suggestion| format!("did you mean '{suggestion}'?"));
+    let suggestion = suggestion.map(|suggestion| format!("did you mean '{suggestion}'?"));
+    let program =
+        if error.kind() == ErrorKind::InvalidSubcommand { super::not_found::to_run(words) } else { None };
+    let hint = match (suggestion, program) {
+        (Some(suggestion), Some(program)) => format!("{suggestion} {program}"),
+        (suggestion, program) => suggestion.or(program).unwrap_or_else(|| help_of(words)),
+    };
     Error::usage(message).with_hint(hint)
 }
 

@@ -86,11 +86,12 @@ impl From<Row> for Found {
 pub struct Opened {
     store: Option<LocalStore>,
     project: Project,
+    silent: bool,
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        for notice in self.store.iter().flat_map(LocalStore::notices) {
+        for notice in self.store.iter().flat_map(LocalStore::notices).filter(|_| !self.silent) {
             message::warning(&notice);
         }
     }
@@ -104,11 +105,21 @@ impl Opened {
     pub fn open(context: &Context) -> Result<Self> {
         let project = context.project.clone();
         let store = match open(&project, false) {
-            Ok(store) => Some(store),
+            Ok(store) => {
+                store.record_killed();
+                Some(store)
+            }
             Err(error) if error.is_not_found() && !project.store_is_named => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { store, project })
+        Ok(Self { store, project, silent: false })
+    }
+
+    /// The same, but what was put right is not told.
+    #[must_use]
+    pub fn silent(mut self) -> Self {
+        self.silent = true;
+        self
     }
 
     /// Opens the store of the project, and makes it if there is none.
@@ -117,7 +128,7 @@ impl Opened {
     /// It cannot be made; it belongs to somebody else, or is newer.
     pub fn create(context: &Context) -> Result<Self> {
         let project = context.project.clone();
-        Ok(Self { store: Some(open(&project, true)?), project })
+        Ok(Self { store: Some(open(&project, true)?), project, silent: false })
     }
 
     /// The store, if there is one.

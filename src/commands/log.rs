@@ -28,7 +28,7 @@ pub struct Args {
     /// Only commits with this tag; all of them if given several times
     #[arg(short, long = "tag", value_name = "KEY[=VALUE]", value_parser = values::tag_filter)]
     tags: Vec<(String, Option<String>)>,
-    /// Only commits that ended so: ok, failed, signal, an exit status; or that are kept or not-kept
+    /// Only runs that ended so: ok, failed, killed, interrupted, an exit status; or that are kept or not-kept
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<Status>,
     /// Only commits that began since then: 2h, 7d, 2026-11-22, 2026-11-22T17:30
@@ -55,6 +55,8 @@ pub struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Ended(StatusFilter),
+    /// By its state, as [`commits::state`] has it.
+    State(&'static str),
     Replayable(bool),
 }
 
@@ -63,13 +65,15 @@ fn status(text: &str) -> Result<Status> {
         "ok" => Status::Ended(StatusFilter::Succeeded),
         "failed" => Status::Ended(StatusFilter::Failed),
         "signal" => Status::Ended(StatusFilter::Signaled),
+        "killed" => Status::State("killed"),
+        "interrupted" => Status::State("interrupted"),
         "kept" => Status::Replayable(true),
         "not-kept" => Status::Replayable(false),
         number => {
             let number = number.parse().map_err(|_| {
                 let shown = crate::ui::escape::brief(text.as_bytes(), 60);
                 Error::usage(format!("'{shown}' is no status"))
-                    .with_hint("ok, failed, signal, kept, not-kept, or an exit status from 0 to 255")
+                    .with_hint("ok, failed, killed, interrupted, kept, not-kept, or an exit status from 0 to 255")
             });
             Status::Ended(StatusFilter::Exited(number?))
         }
@@ -99,11 +103,17 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     match args.status {
         Some(Status::Ended(status)) => filter.status = Some(status),
         Some(Status::Replayable(is)) => filter.replayable = Some(is),
+        Some(Status::State(_)) => filter.replayable = Some(false),
         None => {}
     }
+    let of_state = |commit: &crate::record::Commit| match args.status {
+        Some(Status::State(state)) => commits::state(commit) == state,
+        _ => true,
+    };
     let mut listing = Listing::new();
     let mut listed = false;
-    for found in opened.log(filter).take(limit) {
+    let wanted = opened.log(filter).filter(|found| found.as_ref().map_or(true, |found| of_state(&found.commit)));
+    for found in wanted.take(limit) {
         let found = found?;
         let entry = found.entry();
         listed = true;

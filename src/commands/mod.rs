@@ -22,6 +22,7 @@ pub mod import;
 pub mod log;
 pub mod man;
 pub mod missed;
+mod not_found;
 pub mod options;
 pub mod provenance;
 pub mod restore;

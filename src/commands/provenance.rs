@@ -7,7 +7,7 @@ use super::found::{Found, Opened};
 use crate::digest::{CommitId, Digest};
 use crate::error::Result;
 use crate::hash::manifest::{Part, Value};
-use crate::record::{FileState, Observation, OutputKind, OutputTree, StdinUse, StoredPath};
+use crate::record::{Base, FileState, Observation, OutputKind, OutputTree, StdinUse, StoredPath};
 use crate::ui::commits;
 use crate::ui::escape;
 use crate::ui::graph::{Edge, Graph, Node};
@@ -30,14 +30,14 @@ pub struct Link {
     pub command: String,
 }
 
-/// The commits that made what `found` used.
+/// The commits that made what `found` used; `outputs` is what it left behind, where that is known.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn used(opened: &Opened, found: &Found) -> Result<Vec<Link>> {
+pub fn used(opened: &Opened, found: &Found, outputs: Option<&OutputTree>) -> Result<Vec<Link>> {
     let mut links = Vec::new();
     let mut seen = BTreeSet::new();
-    for (digest, label) in consumed(found) {
+    for (digest, label) in consumed(found, outputs) {
         if let Some(maker) = maker(opened, &digest, found)?
             && seen.insert((maker.id, label.clone()))
         {
@@ -83,7 +83,10 @@ fn maker(opened: &Opened, digest: &Digest, user: &Found) -> Result<Option<Found>
 }
 
 /// The digests of everything that went into a commit, with what it was.
-fn consumed(found: &Found) -> Vec<(Digest, Vec<u8>)> {
+fn consumed(found: &Found, outputs: Option<&OutputTree>) -> Vec<(Digest, Vec<u8>)> {
+    let is_output = |path: &StoredPath| {
+        path.base() == Base::Root && outputs.is_some_and(|tree| tree.find(path.rest()).is_some())
+    };
     let shown = |path: &StoredPath| path.shown().as_os_str().as_bytes().to_vec();
     let mut all = Vec::new();
     for (part, value) in found.manifest().facts() {
@@ -104,6 +107,8 @@ fn consumed(found: &Found) -> Vec<(Digest, Vec<u8>)> {
     }
     for observation in &found.commit.observations {
         match observation {
+            // What was at the place of an output before the run wrote there, and was not read, went in nowhere.
+            Observation::State { path, .. } if is_output(path) => {}
             Observation::Content { path, digest }
             | Observation::State { path, state: FileState::File { digest, .. }, .. } => {
                 all.push((*digest, shown(path)));
@@ -157,10 +162,11 @@ pub fn of(opened: &Opened, root: Found, down: bool) -> Result<Provenance> {
     let mut provenance = Provenance { nodes: vec![root], edges: Vec::new(), down, cut: false };
     let mut next = 0;
     while let Some(found) = provenance.nodes.get(next) {
+        let outputs = opened.outputs(found).ok();
         let links = if down {
-            made(opened, found, opened.outputs(found).ok().as_ref())?
+            made(opened, found, outputs.as_ref())?
         } else {
-            used(opened, found)?
+            used(opened, found, outputs.as_ref())?
         };
         for link in links {
             let place = match places.get(&link.id) {

@@ -47,7 +47,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     opened.fold();
     let found = opened.find(&args.revision)?;
     let outputs = opened.outputs(&found).ok();
-    let used = provenance::used(&opened, &found)?;
+    let used = provenance::used(&opened, &found, outputs.as_ref())?;
     let made = provenance::made(&opened, &found, outputs.as_ref())?;
     if args.json {
         page.json(&shape(&found, outputs.as_ref(), &used, &made).into())?;

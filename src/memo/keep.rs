@@ -2,9 +2,10 @@
 //!
 //! Knows nothing of what a record is made of.
 
+mod begun;
 mod result;
 
-use super::beside::beside;
+use super::beside::{End, beside};
 use super::call::{Call, Noting};
 use super::event::Event;
 use super::observe::{self, Watcher};
@@ -24,6 +25,11 @@ use crate::store::{Claim, Next, Store};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A run that is shorter leaves no mark while it goes on.
+const SHORT: Duration = Duration::from_millis(20);
 
 /// A command about to run, or run.
 struct Keeping<'a> {
@@ -106,12 +112,18 @@ pub(super) fn run(
         followed: &followed,
     };
     let is_first = matches!(why, Miss::Unknown);
-    let meanwhile = || {
+    let (started, tags) = (keeping.started, &call.policy.tags);
+    let mark = Mutex::new(None);
+    let meanwhile = |end: &End| {
         let why = look_up::explain(store, captured, request, why);
         if recording {
             store.prepare(Next::Commit);
         }
         recall.settle();
+        if recording && !end.comes_within(SHORT) {
+            let begun = begun::draft(request, captured, started, tags.clone());
+            *mark.lock().unwrap_or_else(PoisonError::into_inner) = store.begin(&begun);
+        }
         why
     };
     let (finished, why) = beside(meanwhile, || call.context.executor.run(spec, &mut tee, &mut watcher));
@@ -141,6 +153,7 @@ pub(super) fn run(
         });
     }
     keeping.declared.done();
+    drop(mark);
     let mut answer = answer_of(&finished, Outcome::Ran { why, kept });
     answer.key = Some(captured.key);
     answer.commit = commit;
@@ -223,10 +236,11 @@ impl Keeping<'_> {
     }
 }
 
-/// Why nothing at all can be recorded of a run, not even for the history: what came is not all there was.
+/// Why nothing at all can be recorded of a run, not even for the history: what came is not all there was. Of one that was
+/// interrupted nobody thinks that it is.
 fn unrecordable(finished: &Finished) -> Option<NotKept> {
-    if let Some(signal) = finished.signal {
-        return Some(NotKept::Interrupted(signal));
+    if finished.signal.is_some() {
+        return None;
     }
     let end = |end: StreamEnd| match end {
         StreamEnd::Complete => None,

@@ -129,6 +129,7 @@ impl NotKept {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Failed(Termination::Signaled(_)) => "killed",
             Self::Failed(_) => "failed",
             Self::Interrupted(_) => "interrupted",
             Self::ReaderGone => "reader-gone",
@@ -159,8 +160,8 @@ impl NotKept {
         let shown = |path: &Path| path.display().to_string();
         match self {
             Self::Failed(Termination::Exited(status)) => format!("exit status {status}"),
-            Self::Failed(Termination::Signaled(signal)) => format!("killed by signal {signal}"),
-            Self::Interrupted(signal) => format!("signal {signal} came while it ran"),
+            Self::Failed(Termination::Signaled(signal)) => format!("killed by {}", signal_name(*signal)),
+            Self::Interrupted(signal) => format!("{} came while it ran", signal_name(*signal)),
             Self::ReaderGone => "the reader of its output went away".to_owned(),
             Self::WriteFailed(errno) => {
                 format!("its output could not be passed on: {}", nix::errno::Errno::from_raw(*errno).desc())
@@ -208,6 +209,12 @@ pub fn cure(code: &str, detail: &str) -> Option<String> {
         _ => return None,
     };
     Some(text)
+}
+
+/// The name of a signal; its number where it has none.
+fn signal_name(signal: i32) -> String {
+    let known = nix::sys::signal::Signal::try_from(signal);
+    known.map_or_else(|_| format!("signal {signal}"), |known| known.as_str().to_owned())
 }
 
 fn describe(hazard: &Hazard) -> String {

@@ -35,6 +35,7 @@ impl LocalStore {
     /// When the store cannot be read.
     pub fn plan(&self, policy: &Policy, now: Timestamp) -> Result<Plan> {
         let _ = self.fold();
+        self.record_killed();
         let reference = self.look_at_time(now)?.reference(now);
         let leftovers = leftovers::plan(self.layout(), policy.replaced, reference)?;
         if !self.layout().database().exists() {

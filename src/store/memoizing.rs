@@ -8,7 +8,7 @@ use super::index::{Index, NewCommit, Parent, State};
 use super::local::LocalStore;
 use super::lock;
 use super::recall::{INLINE, LARGEST_TREE, MOST_CANDIDATES, fitted, read_hot, write_hot};
-use super::{BlobWriter, Candidate, Claim, Draft, Event, Next, Store, events, flat};
+use super::{BlobWriter, Candidate, Claim, Draft, Event, Next, Running, Store, events, flat};
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
@@ -79,6 +79,10 @@ impl Store for LocalStore {
     fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)> {
         self.ready()?;
         self.blobs.put_file(file, sought)
+    }
+
+    fn begin(&self, draft: &Draft) -> Option<Running> {
+        self.mark_running(draft)
     }
 
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId> {
@@ -190,7 +194,7 @@ impl LocalStore {
         blobs.into_iter().filter_map(read).collect()
     }
 
-    fn commit_once(&self, draft: &Draft, lock: Option<&File>) -> Result<CommitId> {
+    pub(super) fn commit_once(&self, draft: &Draft, lock: Option<&File>) -> Result<CommitId> {
         let shared = self.blobs.lock.shared()?;
         let blobs = blobs_of(&draft.commit, draft.outputs.as_ref());
         let stored = self.stored_size_of(&blobs)?;

@@ -28,6 +28,7 @@ mod plan;
 mod recall;
 mod rights;
 mod roots;
+mod running;
 mod sweep;
 
 pub use archive::Moved;
@@ -39,6 +40,7 @@ pub use history::{Log, Resolved, Row, Stats};
 pub use index::{Filter, Missed, StatusFilter};
 pub use leftovers::{Amount, Leftovers};
 pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
+pub use running::Running;
 pub use plan::{DEFAULT_AGE, Found, Plan, Policy};
 
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
@@ -249,6 +251,13 @@ pub trait Store: Sync {
     /// # Errors
     /// When the file cannot be read or the store does not take it.
     fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)>;
+
+    /// Leaves a mark of a run that goes on, with what is known of it before it ends, so that it can be told of if this
+    /// process is killed. The mark goes with what is returned; `None` where the store keeps none.
+    fn begin(&self, draft: &Draft) -> Option<Running> {
+        let _ = draft;
+        None
+    }
 
     /// Records a run. The blobs that the draft names must be in place.
     ///

@@ -71,7 +71,7 @@ fn said(moved: &[(Vec<&StoredPath>, &str)]) -> Option<String> {
             .map(|path| escape::line(path.shown().as_os_str().as_bytes()).into_owned())
             .collect();
         if paths.len() > NAMED {
-            names.push(format!("{} more", paths.len() - NAMED));
+            names.push(format!("and {} more", paths.len() - NAMED));
         }
         format!("{} {verb}", names.join(", "))
     });
@@ -114,7 +114,7 @@ mod tests {
             ("a b c d", "d a b c", Some("d became older")),
             ("a b", "b a", Some("a became newer")),
             ("a b c d e f", "e f a b c d", Some("e, f became older")),
-            ("a b c d e f", "f e d c b a", Some("a, b, c, 2 more became newer")),
+            ("a b c d e f", "f e d c b a", Some("a, b, c, and 2 more became newer")),
             ("a=b c", "c a=b", Some("c became older")),
             ("a b gone", "b a", Some("a became newer")),
             ("a b", "a=b", None),

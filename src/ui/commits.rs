@@ -45,6 +45,13 @@ impl Entry<'_> {
             Replay::Allowed if self.evicted => (format!("{ended}, evicted"), Role::Faint),
             Replay::Allowed if self.distrusted => (format!("{ended}, damaged"), Role::Changed),
             Replay::Allowed => (ended, role),
+            Replay::Never { reason, .. } if reason == "killed" || reason == "interrupted" => {
+                let how = match self.commit.termination {
+                    Termination::Signaled(_) => format!("{reason} ({ended})"),
+                    Termination::Exited(_) => format!("{reason}, {ended}"),
+                };
+                (how, Role::Bad)
+            }
             // That it failed is said already.
             Replay::Never { reason, .. } if role == Role::Bad && reason == "failed" => (ended, role),
             Replay::Never { reason, .. } => {
@@ -90,6 +97,7 @@ impl Entry<'_> {
             .with("words", json::texts(&commit.words))
             .with("directory", json::path(&commit.directory))
             .with("termination", json::termination(commit.termination))
+            .with("state", state(commit))
             .with("replayable", commit.is_replayable() && !self.evicted && !self.distrusted)
             .with("evicted", self.evicted)
             .with("damaged", self.distrusted)
@@ -100,6 +108,17 @@ impl Entry<'_> {
             .with("hits", self.hits)
             .with("last_used", json::moment(self.last_used))
             .with("tags", tags.collect::<serde_json::Map<_, _>>())
+    }
+}
+
+/// How a run ended, in one word: `ok`, `failed`, `killed` by a signal, or `interrupted`.
+#[must_use]
+pub fn state(commit: &Commit) -> &'static str {
+    match (&commit.replay, commit.termination) {
+        (Replay::Never { reason, .. }, _) if reason == "interrupted" => "interrupted",
+        (_, Termination::Signaled(_)) => "killed",
+        (_, Termination::Exited(0)) => "ok",
+        (_, Termination::Exited(_)) => "failed",
     }
 }
 

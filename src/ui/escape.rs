@@ -98,6 +98,38 @@ pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
+/// `text`, already escaped, as a message may repeat it: a word of more than 256 columns is shortened in its middle, and all
+/// of it ends after 2000.
+#[must_use]
+pub fn readable(text: &str) -> Cow<'_, str> {
+    const WORD: usize = 256;
+    const LINE: usize = 2000;
+    if text.len() <= WORD {
+        return Cow::Borrowed(text);
+    }
+    let shortened: Vec<Cow<'_, str>> = text.split(' ').take(LINE).map(|word| middle_out(word, WORD)).collect();
+    Cow::Owned(cut(&shortened.join(" "), LINE).into_owned())
+}
+
+/// A word in at most `width` columns, with `…` in the place of its middle.
+fn middle_out(word: &str, width: usize) -> Cow<'_, str> {
+    if word.len() <= width || columns(word) <= width {
+        return Cow::Borrowed(word);
+    }
+    let head = cut(word, width / 2);
+    let room = width - columns(&head);
+    let mut start = word.len();
+    let mut taken = 0;
+    for (place, c) in word.char_indices().rev() {
+        taken += c.width().unwrap_or(0);
+        if taken > room {
+            break;
+        }
+        start = place;
+    }
+    Cow::Owned(format!("{head}{}", word.get(start..).unwrap_or_default()))
+}
+
 fn escaped(bytes: &[u8], stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     let fits = |c: char| stays(c) || !is_dangerous(c);
     if let Ok(text) = std::str::from_utf8(bytes)
@@ -168,6 +200,20 @@ fn is_dangerous(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_repeats_no_word_of_any_length() {
+        assert_eq!(readable("cannot read a/b: No such file"), "cannot read a/b: No such file");
+        let long = format!("cannot read /{}/end: No such file", "x".repeat(100_000));
+        let shown = readable(&long);
+        assert!(shown.starts_with("cannot read /xxx") && shown.ends_with("xxx/end: No such file"), "{shown}");
+        assert!(shown.contains('…') && columns(&shown) < 320, "{shown}");
+        let wide = format!("a {} b", "東".repeat(100_000));
+        assert!(columns(&readable(&wide)) <= 270);
+        assert!(columns(&readable(&"word ".repeat(100_000))) <= 2000);
+        let path = format!("/{}", "d/".repeat(100));
+        assert_eq!(readable(&path), path.as_str());
+    }
 
     #[test]
     fn control_characters_are_shown_not_sent() {

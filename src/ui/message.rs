@@ -38,7 +38,7 @@ pub fn error_lines(error: &Error, coloured: bool) -> String {
 
 fn line(prefix: &str, text: &str, coloured: bool, role: colour::Role) -> String {
     let prefix = colour::paint(prefix, role, coloured);
-    format!("{prefix} {}\n", escape::line(text.as_bytes()))
+    format!("{prefix} {}\n", escape::readable(&escape::line(text.as_bytes())))
 }
 
 /// One call of `write`, so that lines of several processes do not mix.

@@ -90,7 +90,7 @@ fn differing(language: &str, documented: bool, before: &[u8], after: &[u8]) -> V
     worded.sort_by_key(|piece| piece == TOP_LEVEL);
     if let Some(more) = worded.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
         worded.truncate(MOST_NAMED);
-        worded.push(format!("{more} more"));
+        worded.push(format!("and {more} more"));
     }
     worded
 }
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(named(&text.replace("import os", "import sys")), ["top level"]);
         assert!(named(&text.replace("return lr", "return lr  # the rate")).is_empty());
         let many = ["f0", "f1", "f2", "f3", "f4"].map(|name| format!("def {name}(): pass\n")).concat();
-        assert_eq!(named(&format!("{text}{many}")), ["function f0", "function f1", "function f2", "2 more"]);
+        assert_eq!(named(&format!("{text}{many}")), ["function f0", "function f1", "function f2", "and 2 more"]);
         let gone = text.replace("def train(lr):\n    return lr\n", "");
         assert_eq!(named(&gone), ["function train"]);
         let constant = |value| format!("{text}RATE = {value}\nrate = RATE\nRATE += 1\n");

@@ -4,7 +4,7 @@
 
 use super::changes::{self, Background};
 use super::json::{self, Object};
-use super::{facts, human, message, pieces, seen};
+use super::{escape, facts, human, message, pieces, seen};
 use crate::digest::CommitId;
 use crate::error::{Error, Result};
 use crate::hash::manifest::{Change, Manifest, Value};
@@ -17,14 +17,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// How many differences the status line names; `--explain` names all.
-const MOST_NAMED: usize = 4;
+const MOST_NAMED: usize = 3;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
-    /// Nothing but what puts files of the user's aside, and errors.
+    /// Nothing but errors.
     Silent,
-    /// What the user should know although nobody asked: trouble with the store.
+    /// What the user should know although nobody asked: trouble with the store, files that were put aside.
     Trouble,
     /// The status line.
     Line,
@@ -146,17 +146,21 @@ impl Observer for Status {
             Event::WaitOver => {}
             Event::Replaced { path, copy } => {
                 let text = format!("{} was not made by cashet: kept as {}", path.display(), copy.display());
-                self.warnings.borrow_mut().push(text.clone());
-                // This one is about the user's own file: it is told even when nothing else is.
-                message::warning(&text);
+                self.trouble(&text);
             }
             Event::Healed(blob) => {
                 self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()));
             }
             Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
             Event::NeverSettles { paths, own } => {
-                let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-                let text = format!("never settles: {} differs every time", paths.join(", "));
+                let more = paths.len().saturating_sub(MOST_NAMED);
+                let named = paths.iter().take(MOST_NAMED).map(|path| path.display().to_string());
+                let mut named = named.collect::<Vec<_>>().join(", ");
+                if more > 0 {
+                    named.push_str(&format!(" and {} more", human::number(number(more))));
+                }
+                let differs = if paths.len() > 1 { "differ" } else { "differs" };
+                let text = format!("never settles: {named} {differs} every time");
                 let cure = if *own {
                     "declare with --output, or --ignore-write"
                 } else {
@@ -170,6 +174,10 @@ impl Observer for Status {
             }
         }
     }
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 fn with_cure(text: &str, cure: Option<&str>) -> String {
@@ -217,7 +225,7 @@ fn miss(call: &Call<'_>, why: &MissReason, made: Option<CommitId>, verbosity: Ve
             let most = if verbosity == Verbosity::Full { phrases.len() } else { MOST_NAMED };
             let more = phrases.len().saturating_sub(most);
             let named = phrases.into_iter().take(most).collect::<Vec<_>>().join(", ");
-            if more > 0 { format!("{named}, {more} more") } else { named }
+            if more > 0 { format!("{named} and {} more", human::number(number(more))) } else { named }
         }
     }
 }
@@ -263,7 +271,7 @@ fn watched(call: &Call<'_>, observations: &[Observation], manifest: Option<&Mani
 }
 
 fn failed(object: Object, error: &Error) -> Object {
-    let object = object.with("outcome", "error").with("error", error.to_string());
+    let object = object.with("outcome", "error").with("error", escape::readable(&error.to_string()).as_ref());
     match error.hint() {
         Some(hint) => object.with("hint", hint),
         None => object,

@@ -87,6 +87,22 @@ fn what_the_user_changed_is_put_aside_before_it_is_replaced() {
 }
 
 #[test]
+fn quiet_tells_nothing_but_errors() {
+    let sandbox = Sandbox::new();
+    let long = "x".repeat(100_000);
+    sandbox.script("job", "echo made > out");
+    let call = || sandbox.unwatched(["-q", "-o", "out", "./job", &long]).leaves("out", "made\n");
+    call().executes(1).run();
+    sandbox.write("out", "precious\n");
+    // What was put aside is in the report.
+    let report = sandbox.base().join("tmp/report");
+    call().env("CASHET_REPORT", &report).executes(0).run();
+    let report = fs::read_to_string(report).unwrap();
+    assert!(report.contains(".cashet/replaced/"), "{report}");
+    sandbox.exec(["-q", &long]).status(127).stderr_with(&["command not found"]).run();
+}
+
+#[test]
 fn files_that_are_right_already_stay() {
     let sandbox = Sandbox::new();
     sandbox.script("job", "mkdir -p out; echo 1 > out/a; echo 2 > out/b");

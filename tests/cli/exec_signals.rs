@@ -134,3 +134,99 @@ fn dispositions_mask_and_umask_are_those_of_a_bare_run() {
         sandbox.remove(".cashet");
     }
 }
+
+/// What the history says of all runs: state, reason and words, newest first.
+fn history(sandbox: &Sandbox, status: &[&str]) -> Vec<(String, String)> {
+    let words: Vec<&str> = ["log", "--json"].iter().chain(status).copied().collect();
+    let text = sandbox.cashet(words).any_stdout().run().text();
+    let word = |line: &serde_json::Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.map(|line| (word(&line, "state"), word(&line, "reason"))).collect()
+}
+
+fn ended(state: &str, reason: &str) -> (String, String) {
+    (state.to_owned(), reason.to_owned())
+}
+
+#[test]
+fn a_run_that_was_interrupted_is_in_the_history_and_never_replayed() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("trap 'echo stopped; exit 0' TERM; echo ready; {UNTIL_GO}"));
+    let call = ["--pure", "--tag", "stage=train", "./job"];
+    let running = sandbox.unwatched(call).stdout("ready\nstopped\n").executes(1).spawn();
+    running.wait_for_stdout("ready").send(Signal::SIGTERM);
+    running.finish();
+    assert_eq!(history(&sandbox, &[]), [ended("interrupted", "interrupted")]);
+    assert_eq!(history(&sandbox, &["--status", "interrupted", "--tag", "stage=train"]).len(), 1);
+    assert_eq!(history(&sandbox, &["--status", "killed"]).len(), 0);
+    sandbox.cashet(["get", "@"]).stdout("ready\nstopped\n").run();
+    sandbox.cashet(["log"]).stdout_with(&["interrupted, ok"]).run();
+    let next = sandbox.unwatched(["--pure", "cat", "cashet:@"]);
+    next.refused(125, &["was interrupted: what it wrote is not all there was"]).run();
+    go(&sandbox);
+    sandbox.unwatched(call).stdout("ready\n").executes(1).run();
+    assert_eq!(history(&sandbox, &[]), [ended("ok", ""), ended("interrupted", "interrupted")]);
+}
+
+#[test]
+fn a_command_that_a_signal_killed_is_in_the_history_as_killed() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo before; kill -KILL $$");
+    for _ in 0..2 {
+        sandbox.unwatched(["--pure", "./job"]).stdout("before\n").signal(9).executes(1).run();
+    }
+    assert_eq!(history(&sandbox, &["--status", "killed"]), vec![ended("killed", "killed"); 2]);
+    sandbox.cashet(["log"]).stdout_with(&["killed (SIGKILL)"]).run();
+    sandbox.cashet(["log", "--missed"]).stdout_with(&["killed", "killed by SIGKILL"]).run();
+}
+
+#[test]
+fn what_was_killed_with_us_is_found_by_the_next_call() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("echo ready; {UNTIL_GO}"));
+    let call = ["--pure", "--tag", "stage=train", "./job", "a"];
+    for calls in 1..=2 {
+        let running = sandbox.unwatched(call).any_stdout().signal(9).executes(1).spawn();
+        running.wait_for_stdout("ready");
+        // The mark of a run comes a moment after it began.
+        let marks = || {
+            let names = fs::read_dir(sandbox.path(".cashet/tmp")).into_iter().flatten().flatten();
+            names.filter(|entry| entry.file_name().to_string_lossy().starts_with("running-")).count()
+        };
+        while marks() == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        running.send(Signal::SIGKILL);
+        running.finish();
+        assert_eq!(history(&sandbox, &["--status", "killed"]), vec![ended("killed", "killed"); calls]);
+        assert_eq!(history(&sandbox, &["--tag", "stage=train"]).len(), calls);
+        assert_eq!(marks(), 0);
+    }
+    sandbox.cashet(["show", "@"]).stdout_with(&["cashet was killed while the command ran"]).run();
+    sandbox.cashet(["fsck"]).stdout_with(&["clean"]).run();
+    go(&sandbox);
+    sandbox.unwatched(call).stdout("ready\n").executes(1).run();
+    sandbox.unwatched(call).stdout("ready\n").executes(0).run();
+}
+
+#[test]
+fn a_run_that_records_another_killed_one_is_itself_recorded() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("echo ready; {UNTIL_GO}")).script("other", "echo other; sleep 0.1");
+    let running = sandbox.unwatched(["--pure", "./job"]).any_stdout().signal(9).executes(1).spawn();
+    running.wait_for_stdout("ready");
+    let tmp = sandbox.path(".cashet/tmp");
+    let has_mark = || {
+        let mut names = fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().file_name());
+        names.any(|name| name.to_string_lossy().starts_with("running-"))
+    };
+    while !has_mark() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    running.send(Signal::SIGKILL);
+    running.finish();
+    sandbox.unwatched(["--pure", "./other"]).stdout("other\n").executes(1).run();
+    assert!(!has_mark());
+    assert_eq!(history(&sandbox, &[]), [ended("killed", "killed"), ended("ok", "")]);
+    go(&sandbox);
+}

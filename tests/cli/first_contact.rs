@@ -119,3 +119,90 @@ fn every_mistake_is_told_with_what_to_do() {
         assert!(lines[0].starts_with("error: ") && lines[1].starts_with("hint: "), "{line}: {told}");
     }
 }
+
+#[test]
+fn what_was_meant_is_suggested() {
+    let sandbox = Sandbox::new();
+    sandbox.script("run.sh", "echo made").script("stat.sh", "");
+    let hint = |words: &[&str], status: i32| {
+        let told = sandbox.cashet(words).any_stderr().status(status).executes(0).run().messages();
+        told.lines().nth(1).unwrap().to_owned()
+    };
+    for (words, expected) in [
+        (&["ls"][..], "hint: to run it: cashet exec -- ls"),
+        (&["seq", "-f", "a b"], "hint: to run it: cashet exec -- seq -f 'a b'"),
+        (&["./run.sh", "x"], "hint: to run it: cashet exec -- ./run.sh x"),
+        (&["stat"], "hint: did you mean 'stats'? to run it: cashet exec -- stat"),
+        (&["nothing-of-this-name"], "hint: see 'cashet --help'"),
+        (&["hisotry"], "hint: did you mean 'history'?"),
+    ] {
+        assert_eq!(hint(words, 2), expected, "{words:?}");
+    }
+    for (words, expected) in [
+        (&["ls | wc"][..], "hint: a whole line is the shell's to read: cashet exec -- sh -c 'ls | wc'"),
+        (&["cd", "/tmp"], "hint: cd is part of the shell, no program: cashet exec -- sh -c 'cd /tmp'"),
+        (&["source", "x"], "hint: source is part of the shell, no program: cashet exec -- bash -c 'source x'"),
+        (&["LR=1", "./run.sh"], "hint: to set LR for a command: cashet exec -- env LR=1 ./run.sh"),
+        (&["nothing-of-this-name"], "hint: a name without a slash is looked for on PATH"),
+    ] {
+        let words = |verb: &'static str| [&[verb][..], words].concat();
+        assert_eq!(hint(&words("exec"), 127), expected);
+        assert_eq!(hint(&words("audit"), 127), expected);
+        assert_eq!(hint(&words("check"), 1), expected);
+    }
+}
+
+#[test]
+fn no_message_repeats_a_long_word() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo made");
+    let long = "w".repeat(100_000);
+    let [path, option] = [format!("/{long}"), format!("--{long}")];
+    let calls: &[&[&str]] = &[
+        &["exec", &long],
+        &["exec", &path],
+        &["exec", &option, "./job"],
+        &["exec", "--ttl", &long, "./job"],
+        &["exec", "--mode", &long, "./job"],
+        &["exec", "-i", &long, "./job"],
+        &["exec", "-o", &path, "./job"],
+        &["exec", "--tool", &long, "./job"],
+        &["exec", "--cache-exit", &long, "./job"],
+        &["exec", "--env", "=", &long],
+        &["exec", "--stdin", &path, "./job"],
+        &["exec", &format!("--stdin={path}"), "./job"],
+        &["exec", "./job", &format!("cashet:{long}")],
+        &["exec", "./job", &format!("cashet:@:{long}")],
+        &["exec", "--store", &path, "-v", "./job"],
+        &["exec", "--report", &path, "./job"],
+        &["exec", "-v", "--trace", "off", &path],
+        &["exec", "--salt", &long, "-v", "./job"],
+        &["exec", "-e", &format!("A={long}"), "-v", "./job", &long],
+        &["exec", "-e", &format!("A={long}x"), "-v", "./job", &format!("{long}y")],
+        &["check", "./job", &long],
+        &["audit", &long],
+        &[&long],
+        &["log", "--since", &long],
+        &["log", "--status", &long],
+        &["show", &long],
+        &["get", &format!("@:{long}")],
+        &["diff", &long, &path],
+        &["tag", "-d", "@", &long],
+        &["export", &path],
+        &["import", &path],
+        &["completions", &long],
+        &["--store", &path, "log"],
+    ];
+    sandbox.exec(["./job"]).any_stdout().run();
+    for words in calls {
+        let output = std::process::Command::new(crate::support::CASHET)
+            .args(*words)
+            .current_dir(sandbox.path(""))
+            .env("HOME", sandbox.home(""))
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let start: Vec<String> = words.iter().map(|word| word.chars().take(12).collect()).collect();
+        assert!(told.len() < 5000 && told.lines().count() <= 3, "{start:?}: {} bytes", told.len());
+    }
+}

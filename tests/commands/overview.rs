@@ -1,6 +1,8 @@
 //! `history`, `graph`, `stats`.
 
-use super::support::{NOON, Run, SECOND, recorded};
+use super::support::{HOUR, NOON, Run, SECOND, Sandbox, recorded};
+use cashet::digest::Digest;
+use cashet::record::{FileState, Observation, StoredPath};
 use cashet::store::{Event, Store};
 
 #[test]
@@ -112,4 +114,32 @@ fn a_command_that_is_not_worth_it_is_pointed_out_once() {
     quick("echo two", 40_000_000);
     assert!(sandbox.run(&["stats"]).ok().contains("remembering: echo one runs in 1.0 ms"));
     assert!(sandbox.run(&["stats", "--json"]).json()[0]["commits"].as_u64() == Some(11));
+}
+
+#[test]
+fn what_a_run_wrote_over_is_not_what_it_was_made_from() {
+    let sandbox = Sandbox::new();
+    let plot = |ago, bytes: &[u8]| Run::new("python3 plot.py", ago).writing("plot.png", bytes, 0o644);
+    let found = |bytes: &[u8]| Observation::State {
+        path: StoredPath::in_root("plot.png"),
+        follow: false,
+        state: FileState::File { mode: 0o644, digest: Digest::of(bytes) },
+    };
+    let first = sandbox.record(&plot(3 * HOUR, b"one"));
+    let mut second = plot(2 * HOUR, b"two");
+    second.observations.push(found(b"one"));
+    sandbox.record(&second);
+    let graph = sandbox.run(&["graph", "@"]).ok();
+    assert_eq!(graph.lines().count(), 1, "{graph}");
+    assert!(!sandbox.run(&["show", "@"]).ok().contains("made from"));
+    // What another run only looked at went in: it may depend on it.
+    let mut looker = Run::new("python3 check.py", HOUR);
+    looker.observations.push(found(b"two"));
+    sandbox.record(&looker);
+    assert_eq!(sandbox.run(&["graph", "@"]).ok().lines().count(), 2);
+    // So does what a run read of its own before it wrote it anew.
+    let resumed = plot(SECOND, b"three").reading("plot.png", "one");
+    sandbox.record(&resumed);
+    let graph = sandbox.run(&["graph", "@"]).ok();
+    assert!(graph.contains(&first.short()) && graph.lines().count() == 2, "{graph}");
 }

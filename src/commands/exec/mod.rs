@@ -7,6 +7,7 @@ mod spool;
 
 use super::context::GONE;
 use super::exit::Exit;
+use super::not_found::explained;
 use super::options::{Flag, Scanned};
 use crate::digest::Digest;
 use crate::error::{EXIT_FAILED, EXIT_NO, Error, Result};
@@ -37,6 +38,7 @@ pub(super) fn main(words: &[OsString]) -> Exit {
     match answer(&scanned) {
         Ok(exit) => exit,
         Err(error) => {
+            let error = explained(error, &scanned.words);
             message::error(&error);
             Exit::Status(error.exec_status())
         }
@@ -107,7 +109,7 @@ impl Ground {
 
     /// Puts paths in place of references and settles standard input; tells what the child is to read.
     pub(super) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
-        let finder = products::Finder { project: &self.project };
+        let finder = products::Finder { project: &self.project, quiet: self.plan.showing.quiet };
         if let Some(store) = &self.store {
             self.held = memo::resolve_references(&mut self.plan.request, &finder, store)?;
         } else if let Some(word) = memo::first_reference(&self.plan.request) {
@@ -226,6 +228,7 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     if let Some(store) = &ground.store
         && !matches!(answer.outcome, Outcome::Hit { .. })
     {
+        store.record_killed();
         store.settle();
         // What does not fit any more goes now, when nobody waits; a failure is for `gc` to tell.
         let _ = store.trim(Timestamp::now());

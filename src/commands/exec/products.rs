@@ -7,13 +7,15 @@ use crate::error::{Error, Kind, Result};
 use crate::memo::{Product, Products};
 use crate::project::Project;
 use crate::record::{OutputKind, Timestamp};
-use crate::ui::escape;
+use crate::ui::{commits, escape};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 /// Finds products in the project's store; it is opened when the first is asked for.
 pub(super) struct Finder<'a> {
     pub(super) project: &'a Project,
+    /// Nothing but errors is told.
+    pub(super) quiet: bool,
 }
 
 impl Products for Finder<'_> {
@@ -26,12 +28,17 @@ impl Products for Finder<'_> {
         let (revision, path) = revision::parse_with_path(reference).map_err(unknown)?;
         let context = Context { now: Timestamp::now(), project: self.project.clone() };
         let opened = Opened::open(&context)?;
+        let opened = if self.quiet { opened.silent() } else { opened };
         let found = opened.found(&revision).map_err(|error| match (&revision.base, error.kind()) {
             // Candidates of an ambiguous one are in its own hint.
             (Base::Prefix(_), Kind::NoSuchRevision) if error.to_string().ends_with("is ambiguous") => error,
             (_, Kind::NoSuchRevision) => unknown(error),
             _ => error,
         })?;
+        if let state @ ("killed" | "interrupted") = commits::state(&found.commit) {
+            let message = format!("{} was {state}: what it wrote is not all there was", found.id.short());
+            return Err(Error::new(Kind::NoSuchRevision, message).with_hint("cashet log lists the commits"));
+        }
         let Some(path) = path else { return Ok(Product { blob: found.commit.stdout.blob, path: None }) };
         let tree = opened.outputs(&found)?;
         match tree.find(&path).map(|entry| &entry.kind) {

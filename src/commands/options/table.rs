@@ -204,6 +204,6 @@ pub(super) const TABLE: &[Row] = &[
         Takes::Nothing,
         "Print the status line even when stderr is no terminal",
     ),
-    row(Flag::Quiet, "quiet", Some(b'q'), Takes::Nothing, "Print no status line"),
+    row(Flag::Quiet, "quiet", Some(b'q'), Takes::Nothing, "Print nothing but errors"),
     row(Flag::Explain, "explain", None, Takes::Nothing, "Say in full why, and what is being watched"),
 ];

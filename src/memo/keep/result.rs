@@ -39,6 +39,9 @@ impl Keeping<'_> {
         watcher: &Watcher<'_>,
         streams: &Streams,
     ) -> Result<Outputs, NotKept> {
+        if let Some(signal) = finished.signal {
+            return Err(NotKept::Interrupted(signal));
+        }
         if !self.policy.kept_statuses.keep(finished.termination) {
             return Err(NotKept::Failed(finished.termination));
         }

@@ -65,7 +65,11 @@ impl Listing {
             Cell::new(status, role),
             entry.function().into(),
             escape::words(arguments(entry.commit)).into(),
-            human::duration(entry.commit.resources.wall).into(),
+            // How long a run took that died with cashet is not known.
+            match entry.commit.resources.wall {
+                0 => String::new().into(),
+                wall => human::duration(wall).into(),
+            },
             human::size(entry.bytes).into(),
             hits.into(),
             Cell::new(entry.tags(), Role::Hint),

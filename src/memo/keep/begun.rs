@@ -1,0 +1,51 @@
+//! A run that goes on, as far as it is known before it ends: what the history tells of it if it is killed.
+
+use crate::digest::{BlobId, Digest};
+use crate::encode::Encode;
+use crate::hash::capture::Captured;
+use crate::hash::request::Request;
+use crate::record::{
+    Commit, Content, Coverage, Replay, Resources, StreamOrder, Termination, Timestamp,
+};
+use crate::store::Draft;
+use std::os::unix::ffi::OsStringExt;
+
+/// The record of a run of which nothing is known but how it began.
+pub(super) fn draft(
+    request: &Request,
+    captured: &Captured,
+    started: Timestamp,
+    tags: Vec<(String, String)>,
+) -> Draft {
+    let nothing = Content { blob: BlobId(Digest::of(b"")), size: 0 };
+    let commit = Commit {
+        key: captured.key,
+        lineage: captured.lineage,
+        parent: None,
+        words: request.shown_words().into_iter().map(OsStringExt::into_vec).collect(),
+        directory: request.places.store(&request.directory),
+        function: captured.function.clone(),
+        function_id: captured.function_id,
+        sources: Vec::new(),
+        started,
+        resources: Resources::default(),
+        termination: Termination::Signaled(libc::SIGKILL),
+        stdout: nothing,
+        stderr: nothing,
+        order: StreamOrder::default(),
+        outputs: None,
+        observations: Vec::new(),
+        indifferent: Vec::new(),
+        coverage: Coverage::Declared,
+        replay: Replay::Never { reason: "killed".to_owned(), detail: String::new() },
+    };
+    Draft {
+        commit,
+        manifest: captured.manifest.to_bytes(),
+        tags,
+        evidence: Vec::new(),
+        outputs: None,
+        output_evidence: Vec::new(),
+        consumed: Vec::new(),
+    }
+}

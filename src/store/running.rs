@@ -1,0 +1,204 @@
+//! Marks of runs that go on: a file that the run's process holds locked, with what is known before it ends. One that nobody
+//! holds is of a process that was killed; the next call that finds it records the run as killed.
+//!
+//! Layout: payload, then the digest of the payload.
+
+use super::Draft;
+use super::layout::{Layout, new_temporary_like};
+use super::local::LocalStore;
+use super::lock::uninterrupted;
+use crate::digest::{DIGEST_LENGTH, Digest};
+use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+use crate::record::{Commit, Replay, Termination};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// First characters of the name of a mark, a file below `tmp`.
+pub(crate) const RUNNING_PREFIX: &str = "running-";
+
+/// Largest mark that is read, in bytes: words, manifest and tags of one call.
+const LARGEST: u64 = 256 << 20;
+
+/// The mark of a run. It goes with this value.
+#[derive(Debug)]
+pub struct Running {
+    path: tempfile::TempPath,
+    _locked: File,
+}
+
+impl Running {
+    /// Whether other runs of this store go on.
+    #[must_use]
+    pub fn has_company(&self) -> bool {
+        let path: &Path = &self.path;
+        path.parent().is_some_and(|directory| marks(directory).any(|other| other != path && is_held(&other)))
+    }
+}
+
+/// The marks in a directory.
+fn marks(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| {
+        entry.file_name().as_encoded_bytes().starts_with(RUNNING_PREFIX.as_bytes())
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+    });
+    named.map(|entry| entry.path())
+}
+
+fn is_held(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| file.try_lock_shared().is_err())
+}
+
+fn mark(layout: &Layout, draft: &Draft) -> io::Result<Running> {
+    let mut encoder = Encoder::new();
+    encoder.bytes(&draft.commit.to_bytes()).bytes(&draft.manifest).length(draft.tags.len());
+    for (name, value) in &draft.tags {
+        encoder.text(name).text(value);
+    }
+    let mut bytes = encoder.finish();
+    let check = Digest::of(&bytes);
+    bytes.extend_from_slice(check.as_bytes());
+    let (mut file, path) = new_temporary_like(&layout.temporary(), RUNNING_PREFIX)?.into_parts();
+    uninterrupted(|| file.lock())?;
+    file.write_all(&bytes)?;
+    Ok(Running { path, _locked: file })
+}
+
+/// What a mark says.
+struct Begun {
+    commit: Commit,
+    manifest: Vec<u8>,
+    tags: Vec<(String, String)>,
+}
+
+impl Decode for Begun {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let commit = Commit::from_bytes(from.bytes()?)?;
+        let manifest = from.bytes()?.to_vec();
+        let mut tags = Vec::new();
+        for _ in 0..from.length()? {
+            tags.push((from.text()?.to_owned(), from.text()?.to_owned()));
+        }
+        Ok(Self { commit, manifest, tags })
+    }
+}
+
+/// Reads a mark; `None` where it is not whole: its process died while it wrote it.
+pub(super) fn parse(bytes: &[u8]) -> Option<Draft> {
+    let (payload, check) = bytes.split_last_chunk::<DIGEST_LENGTH>()?;
+    if Digest::of(payload).as_bytes() != check {
+        return None;
+    }
+    let Begun { mut commit, manifest, tags } = Begun::from_bytes(payload).ok()?;
+    commit.termination = Termination::Signaled(libc::SIGKILL);
+    commit.replay = Replay::Never {
+        reason: "killed".to_owned(),
+        detail: "cashet was killed while the command ran".to_owned(),
+    };
+    let whole = Digest::of(&manifest) == commit.key.0 && commit.outputs.is_none();
+    whole.then(|| Draft {
+        commit,
+        manifest,
+        tags,
+        evidence: Vec::new(),
+        outputs: None,
+        output_evidence: Vec::new(),
+        consumed: Vec::new(),
+    })
+}
+
+impl LocalStore {
+    /// Leaves a mark of the run that `draft` describes as far as it is known. A failure costs a line of the history.
+    pub(super) fn mark_running(&self, draft: &Draft) -> Option<Running> {
+        self.ready().ok()?;
+        mark(self.layout(), draft).ok()
+    }
+
+    /// Whether runs of this store go on.
+    pub fn is_running(&self) -> bool {
+        marks(&self.layout().temporary()).any(|mark| is_held(&mark))
+    }
+
+    /// Records the runs whose process was killed while they went on. A failure is left to the next call.
+    pub fn record_killed(&self) {
+        for path in marks(&self.layout().temporary()) {
+            let Ok(file) = File::open(&path) else { continue };
+            // Held by its process, or by another call that records it just now.
+            if file.try_lock().is_err() || fs::symlink_metadata(&path).is_err() {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            if (&file).take(LARGEST).read_to_end(&mut bytes).is_err() {
+                continue;
+            }
+            let recorded = parse(&bytes).is_none_or(|draft| self.record_begun(&draft).is_ok());
+            if recorded {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
+    fn record_begun(&self, draft: &Draft) -> crate::error::Result<()> {
+        self.ready()?;
+        let commit = &draft.commit;
+        let known = self.with_index(|index| index.of_lineage(&commit.lineage, 8))?;
+        // It was killed after it had recorded the run, before it took the mark away.
+        if known.iter().any(|(_, known, _)| known.started == commit.started) {
+            return Ok(());
+        }
+        self.commit_once(draft, None).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::tests::empty;
+    use super::super::recall::tests::candidate;
+    use super::*;
+    use crate::digest::Key;
+
+    fn draft() -> Draft {
+        let manifest = b"manifest".to_vec();
+        let mut commit = candidate(1).commit;
+        (commit.key, commit.outputs) = (Key(Digest::of(&manifest)), None);
+        Draft {
+            commit,
+            manifest,
+            tags: vec![("a".to_owned(), "b".to_owned())],
+            evidence: Vec::new(),
+            outputs: None,
+            output_evidence: Vec::new(),
+            consumed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_mark_says_what_was_known_and_any_damage_makes_it_say_nothing() {
+        let (_directory, layout) = empty();
+        let running = mark(&layout, &draft()).unwrap();
+        let bytes = fs::read(&running.path).unwrap();
+        let found = parse(&bytes).unwrap();
+        assert_eq!((found.commit.key, found.tags), (draft().commit.key, draft().tags));
+        assert_eq!(found.commit.termination, Termination::Signaled(9));
+        for length in 0..bytes.len() {
+            assert!(parse(&bytes[..length]).is_none());
+        }
+        for place in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 4;
+            assert!(parse(&damaged).is_none());
+        }
+    }
+
+    #[test]
+    fn runs_know_of_each_other_while_they_go_on() {
+        let (_directory, layout) = empty();
+        let one = mark(&layout, &draft()).unwrap();
+        assert!(!one.has_company());
+        let other = mark(&layout, &draft()).unwrap();
+        assert!(one.has_company() && other.has_company());
+        drop(other);
+        assert!(!one.has_company());
+    }
+}
