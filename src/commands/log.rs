@@ -72,8 +72,9 @@ fn status(text: &str) -> Result<Status> {
         number => {
             let number = number.parse().map_err(|_| {
                 let shown = crate::ui::escape::brief(text.as_bytes(), 60);
-                Error::usage(format!("'{shown}' is no status"))
-                    .with_hint("ok, failed, killed, interrupted, kept, not-kept, or an exit status from 0 to 255")
+                Error::usage(format!("'{shown}' is no status")).with_hint(
+                    "ok, failed, killed, interrupted, kept, not-kept, or an exit status from 0 to 255",
+                )
             });
             Status::Ended(StatusFilter::Exited(number?))
         }
@@ -112,7 +113,8 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     };
     let mut listing = Listing::new();
     let mut listed = false;
-    let wanted = opened.log(filter).filter(|found| found.as_ref().map_or(true, |found| of_state(&found.commit)));
+    let wanted =
+        opened.log(filter).filter(|found| found.as_ref().map_or(true, |found| of_state(&found.commit)));
     for found in wanted.take(limit) {
         let found = found?;
         let entry = found.entry();

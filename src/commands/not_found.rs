@@ -8,16 +8,42 @@ use std::path::Path;
 
 /// Builtins and reserved words of any shell, which most often are no programs.
 const OF_ANY_SHELL: &[&str] = &[
-    ".", ":", "!", "{", "alias", "bg", "break", "case", "cd", "command", "continue", "do", "eval", "exec", "exit",
-    "export", "fc", "fg", "for", "getopts", "hash", "if", "jobs", "read", "readonly", "return", "set", "shift", "times",
-    "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait", "while",
+    ".", ":", "!", "{", "alias", "bg", "break", "case", "cd", "command", "continue", "do", "eval", "exec",
+    "exit", "export", "fc", "fg", "for", "getopts", "hash", "if", "jobs", "read", "readonly", "return",
+    "set", "shift", "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait", "while",
 ];
 
 /// Those of bash alone.
 const OF_BASH: &[&str] = &[
-    "[[", "((", "bind", "builtin", "caller", "compgen", "complete", "compopt", "coproc", "declare", "dirs", "disown",
-    "enable", "function", "help", "history", "let", "local", "logout", "mapfile", "popd", "pushd", "readarray",
-    "select", "shopt", "source", "suspend", "time", "typeset",
+    "[[",
+    "((",
+    "bind",
+    "builtin",
+    "caller",
+    "compgen",
+    "complete",
+    "compopt",
+    "coproc",
+    "declare",
+    "dirs",
+    "disown",
+    "enable",
+    "function",
+    "help",
+    "history",
+    "let",
+    "local",
+    "logout",
+    "mapfile",
+    "popd",
+    "pushd",
+    "readarray",
+    "select",
+    "shopt",
+    "source",
+    "suspend",
+    "time",
+    "typeset",
 ];
 
 /// Columns of a command line in a hint.
@@ -26,7 +52,8 @@ const WIDTH: usize = 60;
 fn shown(words: &[OsString]) -> String {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
     // A line of a hundred kilobytes need not be quoted to be cut.
-    let some: Vec<&[u8]> = words.iter().take(WIDTH).map(|word| word.get(..4 * WIDTH).unwrap_or(word)).collect();
+    let some: Vec<&[u8]> =
+        words.iter().take(WIDTH).map(|word| word.get(..4 * WIDTH).unwrap_or(word)).collect();
     escape::cut(&escape::words(&some), WIDTH).into_owned()
 }
 
@@ -51,14 +78,17 @@ pub(super) fn explained(error: Error, words: &[OsString]) -> Error {
     if is(OF_ANY_SHELL) || is(OF_BASH) {
         let shell = if is(OF_BASH) { "bash" } else { "sh" };
         let name = first.display();
-        return error.with_hint(format!("{name} is part of the shell, no program: {}", in_shell(shell, words)));
+        return error
+            .with_hint(format!("{name} is part of the shell, no program: {}", in_shell(shell, words)));
     }
     if let Some(variable) = assigned(bytes) {
         let call = std::iter::once("env".into()).chain(words.iter().cloned()).collect::<Vec<_>>();
         let variable = escape::brief(variable, 30);
         return error.with_hint(format!("to set {variable} for a command: cashet exec -- {}", shown(&call)));
     }
-    if rest.is_empty() && bytes.iter().any(|byte| byte.is_ascii_whitespace() || b"|&;<>()$`\"'*?".contains(byte)) {
+    if rest.is_empty()
+        && bytes.iter().any(|byte| byte.is_ascii_whitespace() || b"|&;<>()$`\"'*?".contains(byte))
+    {
         return error.with_hint(format!("a whole line is the shell's to read: {}", in_shell("sh", words)));
     }
     error
@@ -80,9 +110,8 @@ pub(super) fn to_run(words: &[OsString]) -> Option<String> {
 }
 
 fn is_program(word: &OsStr) -> bool {
-    let executable = |path: &Path| {
-        path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-    };
+    let executable =
+        |path: &Path| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
     if word.as_bytes().contains(&b'/') {
         return executable(Path::new(word));
     }
@@ -104,8 +133,14 @@ mod tests {
     fn what_the_shell_has_is_named_as_such() {
         for (words, expected) in [
             (&["cd", "/tmp"][..], "cd is part of the shell, no program: cashet exec -- sh -c 'cd /tmp'"),
-            (&["export", "A=1"], "export is part of the shell, no program: cashet exec -- sh -c 'export A=1'"),
-            (&["source", "env.sh"], "source is part of the shell, no program: cashet exec -- bash -c 'source env.sh'"),
+            (
+                &["export", "A=1"],
+                "export is part of the shell, no program: cashet exec -- sh -c 'export A=1'",
+            ),
+            (
+                &["source", "env.sh"],
+                "source is part of the shell, no program: cashet exec -- bash -c 'source env.sh'",
+            ),
             (&["ls | wc"], "a whole line is the shell's to read: cashet exec -- sh -c 'ls | wc'"),
             (&["ls -l"], "a whole line is the shell's to read: cashet exec -- sh -c 'ls -l'"),
             (&["a;b"], "a whole line is the shell's to read: cashet exec -- sh -c 'a;b'"),

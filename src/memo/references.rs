@@ -186,7 +186,8 @@ mod tests {
             ("cashet", None),
         ] {
             let found = written(word.as_bytes()).map(|found| (found.before, found.reference));
-            let expected = expected.map(|(before, reference): (&str, &str)| (before.as_bytes(), reference.as_bytes()));
+            let expected =
+                expected.map(|(before, reference): (&str, &str)| (before.as_bytes(), reference.as_bytes()));
             assert_eq!(found, expected, "{word}");
         }
     }

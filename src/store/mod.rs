@@ -40,8 +40,8 @@ pub use history::{Log, Resolved, Row, Stats};
 pub use index::{Filter, Missed, StatusFilter};
 pub use leftovers::{Amount, Leftovers};
 pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
-pub use running::Running;
 pub use plan::{DEFAULT_AGE, Found, Plan, Policy};
+pub use running::Running;
 
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;

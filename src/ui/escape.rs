@@ -107,7 +107,8 @@ pub fn readable(text: &str) -> Cow<'_, str> {
     if text.len() <= WORD {
         return Cow::Borrowed(text);
     }
-    let shortened: Vec<Cow<'_, str>> = text.split(' ').take(LINE).map(|word| middle_out(word, WORD)).collect();
+    let shortened: Vec<Cow<'_, str>> =
+        text.split(' ').take(LINE).map(|word| middle_out(word, WORD)).collect();
     Cow::Owned(cut(&shortened.join(" "), LINE).into_owned())
 }
 

@@ -143,7 +143,10 @@ mod tests {
         assert_eq!(named(&text.replace("import os", "import sys")), ["top level"]);
         assert!(named(&text.replace("return lr", "return lr  # the rate")).is_empty());
         let many = ["f0", "f1", "f2", "f3", "f4"].map(|name| format!("def {name}(): pass\n")).concat();
-        assert_eq!(named(&format!("{text}{many}")), ["function f0", "function f1", "function f2", "and 2 more"]);
+        assert_eq!(
+            named(&format!("{text}{many}")),
+            ["function f0", "function f1", "function f2", "and 2 more"]
+        );
         let gone = text.replace("def train(lr):\n    return lr\n", "");
         assert_eq!(named(&gone), ["function train"]);
         let constant = |value| format!("{text}RATE = {value}\nrate = RATE\nRATE += 1\n");

@@ -141,7 +141,10 @@ fn what_was_meant_is_suggested() {
     for (words, expected) in [
         (&["ls | wc"][..], "hint: a whole line is the shell's to read: cashet exec -- sh -c 'ls | wc'"),
         (&["cd", "/tmp"], "hint: cd is part of the shell, no program: cashet exec -- sh -c 'cd /tmp'"),
-        (&["source", "x"], "hint: source is part of the shell, no program: cashet exec -- bash -c 'source x'"),
+        (
+            &["source", "x"],
+            "hint: source is part of the shell, no program: cashet exec -- bash -c 'source x'",
+        ),
         (&["LR=1", "./run.sh"], "hint: to set LR for a command: cashet exec -- env LR=1 ./run.sh"),
         (&["nothing-of-this-name"], "hint: a name without a slash is looked for on PATH"),
     ] {

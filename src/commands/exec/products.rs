@@ -23,7 +23,8 @@ impl Products for Finder<'_> {
         let unknown = |error: Error| {
             let shown = escape::brief(reference.as_bytes(), 60);
             let message = format!("'cashet:{shown}' names nothing: {error}");
-            Error::new(error.kind(), message).with_hint("cashet log lists the commits; --literal passes such words as they are")
+            Error::new(error.kind(), message)
+                .with_hint("cashet log lists the commits; --literal passes such words as they are")
         };
         let (revision, path) = revision::parse_with_path(reference).map_err(unknown)?;
         let context = Context { now: Timestamp::now(), project: self.project.clone() };

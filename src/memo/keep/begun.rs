@@ -4,9 +4,7 @@ use crate::digest::{BlobId, Digest};
 use crate::encode::Encode;
 use crate::hash::capture::Captured;
 use crate::hash::request::Request;
-use crate::record::{
-    Commit, Content, Coverage, Replay, Resources, StreamOrder, Termination, Timestamp,
-};
+use crate::record::{Commit, Content, Coverage, Replay, Resources, StreamOrder, Termination, Timestamp};
 use crate::store::Draft;
 use std::os::unix::ffi::OsStringExt;
 
