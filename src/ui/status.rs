@@ -157,7 +157,7 @@ impl Observer for Status {
                 let named = paths.iter().take(MOST_NAMED).map(|path| path.display().to_string());
                 let mut named = named.collect::<Vec<_>>().join(", ");
                 if more > 0 {
-                    named.push_str(&format!(" and {} more", human::number(number(more))));
+                    named = format!("{named} and {} more", human::number(number(more)));
                 }
                 let differs = if paths.len() > 1 { "differ" } else { "differs" };
                 let text = format!("never settles: {named} {differs} every time");
