@@ -4,7 +4,7 @@ use super::context::Context;
 use super::destination::{Destination, directory_of, open_as_it_stands};
 use super::exit::{DONE, Exit};
 use super::found::{Found, Opened, evicted};
-use super::restore::{self, AsRecorded};
+use super::restore;
 use super::revision;
 use crate::error::{Error, Kind, Result};
 use crate::record::{Content, OutputKind};
@@ -43,11 +43,25 @@ pub struct Args {
     force: bool,
 }
 
-/// What is to be written: bytes, and the permission bits of a file that had some.
+/// What is to be written: a file, and its permission bits if it had some.
 struct Product {
-    content: Content,
+    file: OutputKind,
     mode: Option<u32>,
 }
+
+impl Product {
+    /// What was printed.
+    const fn stream(content: Content) -> Self {
+        Self { file: OutputKind::File { content, mode: PRIVATE, sparse: false }, mode: None }
+    }
+
+    fn read(&self, opened: &Opened) -> Result<Box<dyn Read + Send>> {
+        restore::open(&self.file, &|blob| opened.read(blob))
+    }
+}
+
+/// Permission bits of a file that is not in its place yet.
+const PRIVATE: u32 = 0o600;
 
 /// Writes what was asked for.
 ///
@@ -77,8 +91,8 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
                 .with_hint("give the path alone, or --stderr alone"));
         }
         Some(path) => output(&opened, &found, &path)?,
-        None if args.stderr => Product { content: found.commit.stderr, mode: None },
-        None => Product { content: found.commit.stdout, mode: None },
+        None if args.stderr => Product::stream(found.commit.stderr),
+        None => Product::stream(found.commit.stdout),
     };
     match &args.output {
         Some(file) if file != Path::new("-") => to_file(&opened, &product, file)?,
@@ -98,7 +112,9 @@ fn output(opened: &Opened, found: &Found, path: &[u8]) -> Result<Product> {
     let wanted = path.strip_prefix(b"./").unwrap_or(path);
     let wanted = wanted.strip_suffix(b"/").unwrap_or(wanted);
     match tree.find(wanted).map(|entry| &entry.kind) {
-        Some(OutputKind::File { content, mode, .. }) => Ok(Product { content: *content, mode: Some(*mode) }),
+        Some(file @ (OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. })) => {
+            Ok(Product { file: file.clone(), mode: Some(*mode) })
+        }
         Some(OutputKind::Symlink { text }) => {
             Err(no(&format!("made a link to '{}', no file,", escape::brief(text, 60))))
         }
@@ -113,7 +129,7 @@ fn output(opened: &Opened, found: &Found, path: &[u8]) -> Result<Product> {
 }
 
 fn to_stdout(opened: &Opened, product: &Product, terminal: bool, page: &mut Page<'_>) -> Result<()> {
-    let mut from = opened.read(&product.content.blob)?;
+    let mut from = product.read(opened)?;
     let mut buffer = vec![0; 128 * 1024];
     let mut first = true;
     loop {
@@ -137,17 +153,17 @@ fn to_file(opened: &Opened, product: &Product, file: &Path) -> Result<()> {
     let failed = |source| Error::io("write", file, source);
     let Destination::Whole(place) = Destination::of(file) else {
         let mut to = open_as_it_stands(file).map_err(failed)?;
-        io::copy(&mut opened.read(&product.content.blob)?, &mut to).map_err(failed)?;
+        io::copy(&mut product.read(opened)?, &mut to).map_err(failed)?;
         return Ok(());
     };
     let mut stage = tempfile::Builder::new();
     let stage = stage.prefix(".cashet-").tempdir_in(directory_of(&place)).map_err(failed)?;
     let beside = stage.path().join("file");
     let progress = Progress::new("writing", Unit::Bytes);
-    let private = AsRecorded { mode: 0o600, sparse: false };
-    restore::write_file(&beside, &product.content, private, &|blob| opened.read(blob), &mut |done| {
-        progress.at(done, Some(product.content.size));
+    let written = restore::write_file(&beside, &product.file, &|blob| opened.read(blob), &mut |done| {
+        progress.at(done, product.file.size());
     })?;
+    written.set_permissions(Permissions::from_mode(PRIVATE)).map_err(failed)?;
     let kept = fs::metadata(&place).ok().map(|standing| standing.permissions().mode() & 0o777);
     // What the mask for new files makes of a new file.
     let usual = File::create(stage.path().join("new")).and_then(|file| file.metadata()).map_err(failed)?;

@@ -5,8 +5,10 @@
 
 use crate::digest::{BlobId, Hasher};
 use crate::error::{Error, Result};
-use crate::record::{Content, MODE_BITS, OutputEntry, OutputKind, OutputTree};
+use crate::memo::outputs::{self, whole};
+use crate::record::{MODE_BITS, OutputEntry, OutputKind, OutputTime, OutputTree};
 use rustix::fs::{CWD, RenameFlags};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -61,14 +63,24 @@ pub fn restore(
     let failed = |source| Error::io("write in", directory, source);
     let stage = tempfile::Builder::new().prefix(".cashet-").tempdir_in(directory).map_err(failed)?;
     let mut staged: Vec<(PathBuf, PathBuf)> = Vec::new();
+    let mut names: HashMap<&[u8], PathBuf> = HashMap::new();
     for (place, (entry, path)) in missing.iter().enumerate() {
         let beside = stage.path().join(place.to_string());
         match &entry.kind {
-            OutputKind::File { content, mode, sparse } => {
-                let before = restored.bytes;
-                let as_recorded = AsRecorded { mode: *mode, sparse: *sparse };
-                write_file(&beside, content, as_recorded, open, &mut |done| advance(before + done))?;
-                restored.bytes += content.size;
+            OutputKind::File { .. } | OutputKind::Sparse { .. } => {
+                if let Some(first) = &entry.link_to {
+                    let place_of_first = directory.join(OsStr::from_bytes(first));
+                    // It was staged before, or is in place.
+                    let first = names.get(first.as_slice()).cloned();
+                    let first = first.unwrap_or(place_of_first);
+                    fs::hard_link(&first, &beside).map_err(|source| Error::io("create", &beside, source))?;
+                } else {
+                    let before = restored.bytes;
+                    let file = write_file(&beside, &entry.kind, open, &mut |done| advance(before + done))?;
+                    settle(&beside, &file, entry)?;
+                    restored.bytes += entry.kind.stored().map_or(0, |content| content.size);
+                }
+                names.insert(entry.path.as_slice(), beside.clone());
             }
             OutputKind::Symlink { text } => std::os::unix::fs::symlink(OsStr::from_bytes(text), &beside)
                 .map_err(|source| Error::io("create", &beside, source))?,
@@ -98,38 +110,65 @@ pub fn restore(
     }
     // Deepest first: a directory that may not be written must be full by then.
     for (entry, path) in missing.iter().rev() {
-        if let OutputKind::Directory { mode } = entry.kind {
-            set_mode(path, mode)?;
+        if matches!(entry.kind, OutputKind::Directory { .. }) {
+            let opened = File::open(path).map_err(|source| Error::io("open", path, source))?;
+            settle(path, &opened, entry)?;
         }
     }
     Ok(restored)
 }
 
-/// How a file was, beside its bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct AsRecorded {
-    /// Permission bits.
-    pub mode: u32,
-    /// Whether it had holes.
-    pub sparse: bool,
+/// Opens all bytes of a recorded file.
+///
+/// # Errors
+/// As `open`; it is no file.
+pub fn open(file: &OutputKind, open: Open<'_>) -> Result<Box<dyn Read + Send>> {
+    let stored = file.stored().ok_or_else(|| Error::usage("it is no file"))?;
+    Ok(whole(file, open(&stored.blob)?))
 }
 
-/// Writes a blob into a new file. `advance` is told how many bytes of it are written.
+/// Writes a recorded file anew, with its holes. `advance` is told how many bytes of it are written.
 ///
 /// # Errors
 /// The blob is damaged; the system refuses.
 pub fn write_file(
     path: &Path,
-    content: &Content,
-    as_recorded: AsRecorded,
+    file: &OutputKind,
     open: Open<'_>,
     advance: &mut dyn FnMut(u64),
-) -> Result<()> {
+) -> Result<File> {
     let failed = |source| Error::io("write", path, source);
-    let mut from = open(&content.blob)?;
-    let mut file = File::create_new(path).map_err(failed)?;
-    copy(&mut *from, &mut file, as_recorded.sparse, advance).map_err(failed)?;
-    file.set_permissions(Permissions::from_mode(as_recorded.mode)).map_err(failed)
+    let stored = file.stored().ok_or_else(|| Error::usage("it is no file"))?;
+    let mut from = open(&stored.blob)?;
+    let mut to = File::create_new(path).map_err(failed)?;
+    match file {
+        OutputKind::Sparse { size, extents, .. } => {
+            outputs::write(&mut *from, &to, extents, *size).map_err(failed)?;
+            advance(*size);
+        }
+        OutputKind::File { sparse, .. } => copy(&mut *from, &mut to, *sparse, advance).map_err(failed)?,
+        _ => {}
+    }
+    Ok(to)
+}
+
+/// Gives a file or directory that may be written all that is recorded of it beside its bytes.
+fn settle(path: &Path, file: &File, entry: &OutputEntry) -> Result<()> {
+    let failed = |source| Error::io("change", path, source);
+    let (OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. } | OutputKind::Directory { mode }) =
+        &entry.kind
+    else {
+        return Ok(());
+    };
+    outputs::set_own(file, &entry.attributes).map_err(|errno| failed(errno.into()))?;
+    file.set_permissions(Permissions::from_mode(*mode)).map_err(failed)?;
+    outputs::set_lists(file, &entry.attributes).map_err(|errno| failed(errno.into()))?;
+    match &entry.time {
+        OutputTime::Given { time, .. } => {
+            outputs::set_modified(file, *time).map_err(|errno| failed(errno.into()))
+        }
+        OutputTime::Written { .. } => Ok(()),
+    }
 }
 
 /// Copies to the end; where the file was sparse, blocks of zeros become holes.
@@ -182,10 +221,14 @@ fn standing(entry: &OutputEntry, path: &Path, force: bool) -> Result<Standing> {
         OutputKind::Symlink { text } => {
             found.is_symlink() && fs::read_link(path).is_ok_and(|link| link.as_os_str().as_bytes() == text)
         }
-        OutputKind::File { content, mode, .. } => match holds(path, &found, content)? {
-            true if found.permissions().mode() & MODE_BITS != *mode => return Ok(Standing::OtherMode(*mode)),
-            same => same,
-        },
+        OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. } => {
+            match holds(path, &found, &entry.kind)? {
+                true if found.permissions().mode() & MODE_BITS != *mode => {
+                    return Ok(Standing::OtherMode(*mode));
+                }
+                same => same,
+            }
+        }
         OutputKind::Removed => false,
     };
     if same {
@@ -203,12 +246,19 @@ fn standing(entry: &OutputEntry, path: &Path, force: bool) -> Result<Standing> {
 }
 
 /// Whether a file has exactly this content.
-fn holds(path: &Path, found: &Metadata, content: &Content) -> Result<bool> {
-    if !found.is_file() || found.len() != content.size {
+fn holds(path: &Path, found: &Metadata, recorded: &OutputKind) -> Result<bool> {
+    if !found.is_file() || Some(found.len()) != recorded.size() {
         return Ok(false);
     }
     let failed = |source| Error::io("read", path, source);
     let mut file = File::open(path).map_err(failed)?;
+    let content = match recorded {
+        OutputKind::Sparse { data, size, extents, .. } => {
+            return outputs::holds(&file, data, *size, extents).map_err(failed);
+        }
+        OutputKind::File { content, .. } => content,
+        _ => return Ok(false),
+    };
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 128 * 1024];
     loop {
@@ -248,20 +298,21 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use crate::record::Content;
 
     fn file(path: &str, text: &str, mode: u32) -> OutputEntry {
         let content = Content { blob: BlobId(Digest::of(text.as_bytes())), size: text.len() as u64 };
-        OutputEntry { path: path.into(), kind: OutputKind::File { content, mode, sparse: false } }
+        OutputEntry::new(path, OutputKind::File { content, mode, sparse: false })
     }
 
     fn tree() -> OutputTree {
         OutputTree::new(vec![
             file("a", "one", 0o600),
             file("d/b", "two", 0o755),
-            OutputEntry { path: b"d".to_vec(), kind: OutputKind::Directory { mode: 0o555 } },
-            OutputEntry { path: b"l".to_vec(), kind: OutputKind::Symlink { text: b"d/b".to_vec() } },
-            OutputEntry { path: b"gone".to_vec(), kind: OutputKind::Removed },
-            OutputEntry { path: b"empty".to_vec(), kind: OutputKind::Directory { mode: 0o700 } },
+            OutputEntry::new(b"d", OutputKind::Directory { mode: 0o555 }),
+            OutputEntry::new(b"l", OutputKind::Symlink { text: b"d/b".to_vec() }),
+            OutputEntry::new(b"gone", OutputKind::Removed),
+            OutputEntry::new(b"empty", OutputKind::Directory { mode: 0o700 }),
         ])
     }
 
@@ -354,7 +405,8 @@ mod tests {
         let path = folder.path().join("sparse");
         let zeros = |_: &BlobId| Ok(Box::new(io::repeat(0).take(1 << 20)) as Box<dyn Read + Send>);
         let content = Content { blob: BlobId(Digest::of(b"")), size: 1 << 20 };
-        write_file(&path, &content, AsRecorded { mode: 0o644, sparse: true }, &zeros, &mut |_| {}).unwrap();
+        let kind = OutputKind::File { content, mode: 0o644, sparse: true };
+        write_file(&path, &kind, &zeros, &mut |_| {}).unwrap();
         let metadata = fs::metadata(&path).unwrap();
         assert_eq!(metadata.len(), 1 << 20);
         assert!(std::os::unix::fs::MetadataExt::blocks(&metadata) < 100);

@@ -6,7 +6,7 @@ use super::found::{Found, Opened};
 use super::provenance;
 use crate::error::Result;
 use crate::hash::manifest::{Part, Value};
-use crate::record::{Content, Coverage, Observation, OutputKind, OutputTree, Replay};
+use crate::record::{Content, Coverage, Observation, OutputKind, OutputTime, OutputTree, Replay};
 use crate::ui::colour::Role;
 use crate::ui::facts::{self, Line};
 use crate::ui::json::{self, Object};
@@ -221,7 +221,9 @@ impl View<'_> {
             Table::new([Column::left(""), Column::right(""), Column::left("").cut_to(20)]).headless();
         for entry in outputs.entries() {
             let mode = match entry.kind {
-                OutputKind::File { mode, .. } | OutputKind::Directory { mode } => format!("{mode:03o}"),
+                OutputKind::File { mode, .. }
+                | OutputKind::Sparse { mode, .. }
+                | OutputKind::Directory { mode } => format!("{mode:03o}"),
                 OutputKind::Symlink { .. } => "link".to_owned(),
                 OutputKind::Removed => "-".to_owned(),
             };
@@ -314,10 +316,23 @@ fn shape(
     });
     let outputs = outputs.map(|tree| {
         let entries = tree.entries().iter().map(|entry| {
+            let attributes = entry.attributes.iter().map(|attribute| Json::from(json::text(&attribute.name)));
             Json::from(
                 Object::part()
                     .with("path", json::text(&entry.path))
-                    .with("output", facts::output_json(&entry.kind)),
+                    .with("output", facts::output_json(&entry.kind))
+                    .with(
+                        "time",
+                        match &entry.time {
+                            OutputTime::Given { time, .. } => json::moment(*time),
+                            OutputTime::Written { .. } => Json::Null,
+                        },
+                    )
+                    .with("attributes", attributes.collect::<Json>())
+                    .with(
+                        "link_to",
+                        entry.link_to.as_ref().map_or(Json::Null, |first| json::text(first).into()),
+                    ),
             )
         });
         entries.collect::<Json>()

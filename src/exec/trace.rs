@@ -26,6 +26,8 @@ pub struct Trace {
     pub programs: Vec<PathBuf>,
     /// Whether a process changed its working directory.
     pub moved: bool,
+    /// The run asked for another owner of something, or for the same.
+    pub owners_set: bool,
 }
 
 /// One look at a path, or opening of it for reading.

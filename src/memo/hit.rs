@@ -83,7 +83,7 @@ fn with_outputs(
     };
     let grounds = grounds(candidate, request, policy)?;
     let restore = Restore {
-        root: &request.places.root,
+        places: &request.places,
         store,
         tree,
         evidence: &candidate.output_evidence,

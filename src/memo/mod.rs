@@ -11,7 +11,7 @@ mod hit;
 mod keep;
 mod look_up;
 mod observe;
-mod outputs;
+pub(crate) mod outputs;
 mod place_search;
 mod policy;
 mod reason;

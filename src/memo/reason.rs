@@ -102,6 +102,10 @@ pub enum NotKept {
     OutputUntouched(PathBuf),
     /// An output is a socket, FIFO or device.
     OutputSpecial(PathBuf),
+    /// An output has an extended attribute of this name, which is not restored.
+    OutputAttribute(PathBuf, String),
+    /// An output was given to another owner or group.
+    OutputOwner(PathBuf),
     /// It wrote outside of the root, or through a link that leads there.
     WroteOutside(PathBuf),
     /// It wrote into a version control system's own directory.
@@ -139,6 +143,8 @@ impl NotKept {
             Self::OutputMissing(_) => "output-missing",
             Self::OutputUntouched(_) => "output-untouched",
             Self::OutputSpecial(_) => "output-special",
+            Self::OutputAttribute(..) => "output-attribute",
+            Self::OutputOwner(_) => "output-owner",
             Self::WroteOutside(_) => "wrote-outside",
             Self::WroteRepository(_) => "wrote-repository",
             Self::ReadThenWritten(_) => "read-then-written",
@@ -171,6 +177,12 @@ impl NotKept {
             Self::OutputMissing(path) => format!("it did not make {}", shown(path)),
             Self::OutputUntouched(path) => format!("{} was there before and was not touched", shown(path)),
             Self::OutputSpecial(path) => format!("{} is a socket, FIFO or device", shown(path)),
+            Self::OutputAttribute(path, name) => {
+                format!("{} has the attribute {name}, which cannot be restored", shown(path))
+            }
+            Self::OutputOwner(path) => {
+                format!("{} was given to another owner, which cannot be restored", shown(path))
+            }
             Self::WroteOutside(path) => format!("it wrote {}, outside of the root", shown(path)),
             Self::WroteRepository(path) => format!("it wrote {}", shown(path)),
             Self::ReadThenWritten(path) => format!("it read {} and wrote it in place", shown(path)),

@@ -16,7 +16,7 @@ pub use commit::{Commit, Coverage, Replay, Resources, SourceFile, Termination};
 pub use evidence::{Evidence, Timestamp};
 pub use names::Names;
 pub use observation::{FoundProgram, Observation, StdinUse};
-pub use output::{MODE_BITS, OutputEntry, OutputKind, OutputTree};
+pub use output::{Attribute, Extent, MODE_BITS, OutputEntry, OutputKind, OutputTime, OutputTree, WithHoles};
 pub use path::{Base, Places, StoredPath};
 pub use recall::Recall;
 pub use state::FileState;

@@ -1,10 +1,19 @@
 //! The files that a run left behind: a tree of named blobs with modes, symlinks and removals.
 
+mod holes;
+mod parts;
+
+pub use holes::WithHoles;
+pub use parts::{Attribute, Extent, OutputTime};
+
 use super::stream::Content;
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 
 /// Permission bits that are recorded and restored: set-id and sticky bits never are.
 pub const MODE_BITS: u32 = 0o777;
+
+/// In the tag of an entry: its time, attributes and first name follow.
+const WITH_MORE: u64 = 8;
 
 /// What one path of an output tree is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +26,17 @@ pub enum OutputKind {
         mode: u32,
         /// Whether it took less room than its size: blocks of zeros are restored as holes.
         sparse: bool,
+    },
+    /// A regular file with large holes, of which the data alone is stored.
+    Sparse {
+        /// The bytes of all extents, one after the other.
+        data: Content,
+        /// Permission bits, within [`MODE_BITS`].
+        mode: u32,
+        /// Its size in bytes, holes included.
+        size: u64,
+        /// Where the data lies, in order; no two touch. All else are holes.
+        extents: Vec<Extent>,
     },
     /// A directory; its entries have their own paths.
     Directory {
@@ -32,6 +52,28 @@ pub enum OutputKind {
     Removed,
 }
 
+impl OutputKind {
+    /// The stored bytes, where it is a file; those of a sparse one are not all that it holds.
+    #[must_use]
+    pub const fn stored(&self) -> Option<&Content> {
+        match self {
+            Self::File { content, .. } => Some(content),
+            Self::Sparse { data, .. } => Some(data),
+            _ => None,
+        }
+    }
+
+    /// Its size in bytes, where it is a file.
+    #[must_use]
+    pub const fn size(&self) -> Option<u64> {
+        match self {
+            Self::File { content, .. } => Some(content.size),
+            Self::Sparse { size, .. } => Some(*size),
+            _ => None,
+        }
+    }
+}
+
 /// One path of an output tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputEntry {
@@ -39,6 +81,28 @@ pub struct OutputEntry {
     pub path: Vec<u8>,
     /// What it is.
     pub kind: OutputKind,
+    /// Its modification time; of no meaning for a removal.
+    pub time: OutputTime,
+    /// Extended attributes of a file or directory, sorted by name, each once.
+    pub attributes: Vec<Attribute>,
+    /// An earlier path of the tree that is a name of the same file: the first one. All but the path is equal there.
+    pub link_to: Option<Vec<u8>>,
+}
+
+impl OutputEntry {
+    /// An entry that was written, without attributes or other names.
+    #[must_use]
+    pub fn new(path: impl Into<Vec<u8>>, kind: OutputKind) -> Self {
+        let (time, attributes) = (OutputTime::default(), Vec::new());
+        Self { path: path.into(), kind, time, attributes, link_to: None }
+    }
+
+    /// Whether it is one that [`OutputEntry::new`] makes. What is removed has nothing else.
+    fn is_plain(&self) -> bool {
+        let is_plain =
+            self.time == OutputTime::default() && self.attributes.is_empty() && self.link_to.is_none();
+        is_plain || self.kind == OutputKind::Removed
+    }
 }
 
 /// All outputs of a run, sorted by path, each path once.
@@ -70,12 +134,24 @@ impl OutputTree {
         place.ok().and_then(|place| self.entries.get(place))
     }
 
-    /// Number of bytes of all files together.
+    /// Number of bytes of all files together, each once.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
-        self.entries.iter().fold(0, |total, entry| match &entry.kind {
-            OutputKind::File { content, .. } => total.saturating_add(content.size),
-            _ => total,
+        let files = self.entries.iter().filter(|entry| entry.link_to.is_none());
+        files
+            .filter_map(|entry| entry.kind.stored())
+            .fold(0, |total, content| total.saturating_add(content.size))
+    }
+
+    /// Whether an entry that is said to be another name of a file is one.
+    fn is_link(&self, entry: &OutputEntry) -> bool {
+        let Some(first) = &entry.link_to else { return true };
+        let first = Some(first).filter(|first| **first < entry.path).and_then(|first| self.find(first));
+        first.is_some_and(|first| {
+            first.link_to.is_none()
+                && first.kind.stored().is_some()
+                && (&first.kind, &first.time, &first.attributes)
+                    == (&entry.kind, &entry.time, &entry.attributes)
         })
     }
 }
@@ -88,20 +164,28 @@ fn stays_inside(path: &[u8]) -> bool {
 
 impl Encode for OutputEntry {
     fn encode(&self, to: &mut Encoder) {
+        let more = if self.is_plain() { 0 } else { WITH_MORE };
         to.bytes(&self.path);
         match &self.kind {
             OutputKind::File { content, mode, sparse } => {
-                to.unsigned(0).value(content).unsigned(u64::from(*mode)).flag(*sparse);
+                to.unsigned(more).value(content).unsigned(u64::from(*mode)).flag(*sparse);
             }
             OutputKind::Directory { mode } => {
-                to.unsigned(1).unsigned(u64::from(*mode));
+                to.unsigned(more | 1).unsigned(u64::from(*mode));
             }
             OutputKind::Symlink { text } => {
-                to.unsigned(2).bytes(text);
+                to.unsigned(more | 2).bytes(text);
             }
             OutputKind::Removed => {
                 to.unsigned(3);
+                return;
             }
+            OutputKind::Sparse { data, mode, size, extents } => {
+                to.unsigned(more | 4).value(data).unsigned(u64::from(*mode)).unsigned(*size).list(extents);
+            }
+        }
+        if more != 0 {
+            to.value(&self.time).list(&self.attributes).bytes(self.link_to.as_deref().unwrap_or_default());
         }
     }
 }
@@ -111,13 +195,24 @@ fn decode_mode(from: &mut Decoder<'_>) -> Result<u32, DecodeError> {
     if mode & !MODE_BITS == 0 { Ok(mode) } else { Err(DecodeError::NotCanonical) }
 }
 
+fn decode_sparse(from: &mut Decoder<'_>) -> Result<OutputKind, DecodeError> {
+    let (data, mode) = (Content::decode(from)?, decode_mode(from)?);
+    let (size, extents): (u64, Vec<Extent>) = (from.unsigned()?, from.list()?);
+    if parts::are_extents(&extents, size, data.size) {
+        Ok(OutputKind::Sparse { data, mode, size, extents })
+    } else {
+        Err(DecodeError::NotCanonical)
+    }
+}
+
 impl Decode for OutputEntry {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let path = from.bytes()?.to_vec();
         if !stays_inside(&path) {
             return Err(DecodeError::NotCanonical);
         }
-        let kind = match from.unsigned()? {
+        let tag = from.unsigned()?;
+        let kind = match tag & !WITH_MORE {
             0 => OutputKind::File {
                 content: Content::decode(from)?,
                 mode: decode_mode(from)?,
@@ -126,9 +221,19 @@ impl Decode for OutputEntry {
             1 => OutputKind::Directory { mode: decode_mode(from)? },
             2 => OutputKind::Symlink { text: from.bytes()?.to_vec() },
             3 => OutputKind::Removed,
-            tag => return Err(DecodeError::UnknownTag(tag)),
+            4 => decode_sparse(from)?,
+            _ => return Err(DecodeError::UnknownTag(tag)),
         };
-        Ok(Self { path, kind })
+        if tag & WITH_MORE == 0 {
+            return Ok(Self::new(path, kind));
+        }
+        let time = OutputTime::decode(from)?;
+        let attributes: Vec<Attribute> = from.list()?;
+        let sorted =
+            attributes.iter().zip(attributes.iter().skip(1)).all(|(left, right)| left.name < right.name);
+        let link_to = Some(from.bytes()?.to_vec()).filter(|first| !first.is_empty());
+        let entry = Self { path, kind, time, attributes, link_to };
+        if sorted && !entry.is_plain() { Ok(entry) } else { Err(DecodeError::NotCanonical) }
     }
 }
 
@@ -142,16 +247,19 @@ impl Decode for OutputTree {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let entries: Vec<OutputEntry> = from.list()?;
         let sorted = entries.iter().zip(entries.iter().skip(1)).all(|(left, right)| left.path < right.path);
-        if sorted { Ok(Self { entries }) } else { Err(DecodeError::NotCanonical) }
+        let tree = Self { entries };
+        let whole = sorted && tree.entries.iter().all(|entry| tree.is_link(entry));
+        if whole { Ok(tree) } else { Err(DecodeError::NotCanonical) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{StoredPath, Timestamp};
 
     fn removed(path: &str) -> OutputEntry {
-        OutputEntry { path: path.into(), kind: OutputKind::Removed }
+        OutputEntry::new(path, OutputKind::Removed)
     }
 
     #[test]
@@ -173,7 +281,51 @@ mod tests {
 
     #[test]
     fn set_id_bits_are_no_mode() {
-        let entry = OutputEntry { path: b"a".to_vec(), kind: OutputKind::Directory { mode: 0o4755 } };
+        let entry = OutputEntry::new("a", OutputKind::Directory { mode: 0o4755 });
         assert!(OutputEntry::from_bytes(&entry.to_bytes()).is_err());
+    }
+
+    fn file(path: &str) -> OutputEntry {
+        let content = Content { blob: crate::digest::BlobId(crate::digest::Digest::of(b"x")), size: 1 };
+        OutputEntry::new(path, OutputKind::File { content, mode: 0o644, sparse: false })
+    }
+
+    #[test]
+    fn times_attributes_and_links_come_back() {
+        let time = Timestamp(978_307_200_000_000_000);
+        let first = OutputEntry {
+            time: OutputTime::Given { time, like: vec![StoredPath::in_root("src")] },
+            attributes: vec![Attribute { name: b"user.a".to_vec(), value: b"1".to_vec() }],
+            ..file("a")
+        };
+        let second = OutputEntry { path: b"b".to_vec(), link_to: Some(b"a".to_vec()), ..first.clone() };
+        let hole = OutputKind::Sparse {
+            data: Content { blob: crate::digest::BlobId(crate::digest::Digest::of(b"x")), size: 1 },
+            mode: 0o600,
+            size: 1 << 30,
+            extents: vec![Extent { offset: 4096, length: 1 }],
+        };
+        let third = OutputEntry { time: OutputTime::Written { rank: 7 }, ..OutputEntry::new("c", hole) };
+        let tree = OutputTree::new(vec![first, second, third]);
+        assert_eq!(tree.total_bytes(), 2);
+        assert_eq!(OutputTree::from_bytes(&tree.to_bytes()), Ok(tree));
+    }
+
+    #[test]
+    fn a_link_is_one_to_an_equal_file_before_it() {
+        let link = |to: &str, from: OutputEntry| OutputEntry { link_to: Some(to.into()), ..from };
+        let other = OutputEntry { time: OutputTime::Written { rank: 1 }, ..file("b") };
+        for entries in [
+            vec![file("a"), link("c", file("b"))],
+            vec![link("b", file("a")), file("b")],
+            vec![file("a"), link("a", other)],
+            vec![file("a"), link("a", file("b")), link("b", file("c"))],
+            vec![removed("a"), link("a", file("b"))],
+        ] {
+            assert!(
+                OutputTree::from_bytes(&OutputTree::new(entries.clone()).to_bytes()).is_err(),
+                "{entries:?}"
+            );
+        }
     }
 }

@@ -329,10 +329,8 @@ fn check(claim: &Claim, draft: &Draft) -> Result<()> {
 
 /// Every blob that a commit needs, each once; the one of no bytes is always there.
 pub(super) fn blobs_of(commit: &Commit, outputs: Option<&OutputTree>) -> Vec<BlobId> {
-    let files = outputs.into_iter().flat_map(OutputTree::entries).filter_map(|entry| match &entry.kind {
-        OutputKind::File { content, .. } => Some(content.blob),
-        _ => None,
-    });
+    let files = outputs.into_iter().flat_map(OutputTree::entries);
+    let files = files.filter_map(|entry| entry.kind.stored()).map(|content| content.blob);
     let mut seen = HashSet::new();
     let all = commit.blobs().into_iter().chain(files);
     all.filter(|blob| !is_empty(blob) && seen.insert(*blob)).collect()

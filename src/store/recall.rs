@@ -203,7 +203,7 @@ pub(super) mod tests {
 
     pub(in crate::store) fn candidate(n: u8) -> Candidate {
         let stdout = Content { blob: BlobId(Digest::of(&[n])), size: 1 };
-        let entry = OutputEntry { path: b"a".to_vec(), kind: OutputKind::Directory { mode: 0o755 } };
+        let entry = OutputEntry::new("a", OutputKind::Directory { mode: 0o755 });
         let tree = OutputTree::new(vec![entry]);
         let commit = Commit {
             key: key(),

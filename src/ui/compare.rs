@@ -189,7 +189,7 @@ pub fn output(pair: &Pair<OutputEntry>) -> String {
 #[must_use]
 pub fn modes(pair: &Pair<OutputEntry>) -> Option<String> {
     let mode = |entry: &Option<OutputEntry>| match entry.as_ref().map(|entry| &entry.kind) {
-        Some(OutputKind::File { mode, .. }) => Some(*mode),
+        Some(OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. }) => Some(*mode),
         _ => None,
     };
     let (first, second) = (mode(&pair.before)?, mode(&pair.after)?);
@@ -201,6 +201,9 @@ pub fn modes(pair: &Pair<OutputEntry>) -> Option<String> {
 pub fn what(kind: &OutputKind) -> String {
     match kind {
         OutputKind::File { content, .. } => human::size(content.size),
+        OutputKind::Sparse { data, size, .. } => {
+            format!("{}, {} without its holes", human::size(*size), human::size(data.size))
+        }
         OutputKind::Directory { .. } => "directory".to_owned(),
         OutputKind::Symlink { text } => format!("→ {}", super::escape::line(text)),
         OutputKind::Removed => "removed".to_owned(),
@@ -217,7 +220,7 @@ mod tests {
 
     fn file(path: &str, text: &str, mode: u32) -> OutputEntry {
         let content = Content { blob: BlobId(Digest::of(text.as_bytes())), size: text.len() as u64 };
-        OutputEntry { path: path.into(), kind: OutputKind::File { content, mode, sparse: false } }
+        OutputEntry::new(path, OutputKind::File { content, mode, sparse: false })
     }
 
     #[test]

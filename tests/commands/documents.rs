@@ -2,11 +2,11 @@
 
 use super::support::{HOUR, NOON, Run, SECOND, Sandbox, recorded};
 use cashet::commands::cli;
-use cashet::digest::Digest;
+use cashet::digest::{BlobId, Digest};
 use cashet::hash::manifest::{Part, Value as Fact};
 use cashet::record::{
-    FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay, StdinUse, StoredPath,
-    Termination, Timestamp,
+    Content, FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay, StdinUse,
+    StoredPath, Termination, Timestamp,
 };
 use cashet::store::{Event, Store};
 use serde_json::Value;
@@ -169,10 +169,14 @@ fn everything() -> Run {
             moved: false,
         },
     ]);
+    // The blob of no bytes is in every store.
+    let data = Content { blob: BlobId(Digest::of(b"")), size: 0 };
+    let hole = OutputKind::Sparse { data, mode: 0o644, size: 1 << 30, extents: Vec::new() };
     run.others = vec![
-        OutputEntry { path: b"d".to_vec(), kind: OutputKind::Directory { mode: 0o755 } },
-        OutputEntry { path: b"l".to_vec(), kind: OutputKind::Symlink { text: b"d".to_vec() } },
-        OutputEntry { path: b"gone".to_vec(), kind: OutputKind::Removed },
+        OutputEntry::new(b"d", OutputKind::Directory { mode: 0o755 }),
+        OutputEntry::new(b"l", OutputKind::Symlink { text: b"d".to_vec() }),
+        OutputEntry::new(b"gone", OutputKind::Removed),
+        OutputEntry::new(b"hole", hole),
     ];
     run
 }

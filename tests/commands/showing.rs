@@ -144,9 +144,9 @@ fn odd_bytes_are_shown_escaped_and_told_in_full() {
     run.stderr = b"\x1b]0;title\x07\xfe".to_vec();
     run.replay = Replay::Never { reason: "network".to_owned(), detail: "evil\x1b[31m:80".to_owned() };
     run.others = vec![
-        OutputEntry { path: b"l\xff".to_vec(), kind: OutputKind::Symlink { text: b"\x1bx".to_vec() } },
-        OutputEntry { path: b"d".to_vec(), kind: OutputKind::Directory { mode: 0o755 } },
-        OutputEntry { path: b"gone".to_vec(), kind: OutputKind::Removed },
+        OutputEntry::new(b"l\xff", OutputKind::Symlink { text: b"\x1bx".to_vec() }),
+        OutputEntry::new(b"d", OutputKind::Directory { mode: 0o755 }),
+        OutputEntry::new(b"gone", OutputKind::Removed),
     ];
     sandbox.record(&run);
     for words in [

@@ -231,9 +231,8 @@ impl Run {
             writer.write_all(bytes).unwrap();
             writer.finish().unwrap()
         };
-        let files = self.files.iter().map(|(path, bytes, mode)| OutputEntry {
-            path: path.to_vec(),
-            kind: OutputKind::File { content: put(bytes), mode: *mode, sparse: false },
+        let files = self.files.iter().map(|(path, bytes, mode)| {
+            OutputEntry::new(*path, OutputKind::File { content: put(bytes), mode: *mode, sparse: false })
         });
         let tree = OutputTree::new(files.chain(self.others.iter().cloned()).collect());
         let outputs = (!tree.entries().is_empty()).then_some(tree);

@@ -122,9 +122,9 @@ impl Run {
         let mut order = StreamOrder::default();
         order.push(Stream::Stdout, self.stdout.len() as u64);
         order.push(Stream::Stderr, self.stderr.len() as u64);
-        let file = |(path, bytes): &(&str, Vec<u8>)| OutputEntry {
-            path: path.as_bytes().to_vec(),
-            kind: OutputKind::File { content: put(store, bytes), mode: 0o644, sparse: false },
+        let file = |(path, bytes): &(&str, Vec<u8>)| {
+            let kind = OutputKind::File { content: put(store, bytes), mode: 0o644, sparse: false };
+            OutputEntry::new(*path, kind)
         };
         let tree = OutputTree::new(self.files.iter().map(file).collect());
         let outputs = (!self.files.is_empty()).then_some(tree);

@@ -4,12 +4,16 @@ use crate::commands::context::Context;
 use crate::commands::found::Opened;
 use crate::commands::revision::{self, Base};
 use crate::error::{Error, Kind, Result};
+use crate::memo::outputs::whole;
 use crate::memo::{Product, Products};
 use crate::project::Project;
 use crate::record::{OutputKind, Timestamp};
+use crate::store::Store;
 use crate::ui::{commits, escape};
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Finds products in the project's store; it is opened when the first is asked for.
 pub(super) struct Finder<'a> {
@@ -44,6 +48,14 @@ impl Products for Finder<'_> {
         let tree = opened.outputs(&found)?;
         match tree.find(&path).map(|entry| &entry.kind) {
             Some(OutputKind::File { content, .. }) => Ok(Product { blob: content.blob, path: Some(path) }),
+            // A copy of it wants all its bytes in one blob.
+            Some(file @ OutputKind::Sparse { data, .. }) => {
+                let store = opened.must()?;
+                let mut writer = store.write()?;
+                io::copy(&mut whole(file, store.read(&data.blob)?), &mut writer)
+                    .map_err(|error| Error::io("store", Path::new("a copy of an output"), error))?;
+                Ok(Product { blob: writer.finish()?.blob, path: Some(path) })
+            }
             other => {
                 let what = if other.is_some() { "is no file" } else { "is no output" };
                 let message = format!("{} {what} of {}", escape::brief(&path, 60), found.id.short());

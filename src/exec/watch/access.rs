@@ -79,6 +79,8 @@ pub(super) struct Observer<'a> {
     programs: Vec<PathBuf>,
     executed: FxHashSet<Vec<u8>>,
     pub(super) lost_privileges: bool,
+    /// The run asked for another owner of something.
+    pub(super) owners_set: bool,
     started: i128,
     blind: bool,
     pub(super) moved: bool,
@@ -109,6 +111,7 @@ impl<'a> Observer<'a> {
             programs: Vec::new(),
             executed: FxHashSet::default(),
             lost_privileges,
+            owners_set: false,
             started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
             blind: false,
             moved: false,
@@ -152,6 +155,7 @@ impl<'a> Observer<'a> {
             descriptors: self.descriptors.other_uses(),
             programs: self.programs,
             moved: self.moved,
+            owners_set: self.owners_set,
         }
     }
 

@@ -120,6 +120,18 @@ fn take(
                 _ => {}
             }
         }
+        Call::Own(at, follow, user, group) => {
+            observer.owners_set |= changes_owner(stopped, [user, group]);
+            if let Place::Path(named) = place_or_open(stopped, observer, at)? {
+                observer.alter(&named, stopped.follow(follow));
+            }
+        }
+        Call::OwnOpen(fd, user, group) => {
+            observer.owners_set |= changes_owner(stopped, [user, group]);
+            if let Place::Path(named) = behind(stopped, observer, tid, stopped.flags(fd))? {
+                observer.alter(&named, true);
+            }
+        }
         Call::Alter(at, follow) => {
             if let Place::Path(named) = place_or_open(stopped, observer, at)? {
                 observer.alter(&named, stopped.follow(follow));
@@ -191,6 +203,11 @@ fn take(
         Call::Refused => return Err(Unknown::Hole("what it starts is not seen".to_owned())),
     }
     Ok(())
+}
+
+/// Whether an owner is given: -1 leaves it as it is.
+fn changes_owner(stopped: &Stopped<'_>, owners: [Argument; 2]) -> bool {
+    owners.iter().any(|owner| stopped.flags(*owner) != -1)
 }
 
 fn open(

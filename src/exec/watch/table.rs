@@ -158,6 +158,10 @@ pub(super) enum Call {
     Alter(At, Follow),
     /// Changes attributes of what a descriptor stands for.
     AlterOpen(Argument),
+    /// Changes to whom something belongs: the user, the group.
+    Own(At, Follow, Argument, Argument),
+    /// As that, of what a descriptor stands for.
+    OwnOpen(Argument, Argument, Argument),
     /// `utimensat`, whose path may be null.
     Times(At, Follow),
     /// Reads the entries of the directory that a descriptor stands for.
@@ -318,10 +322,10 @@ pub(super) const ROWS: &[Row] = &[
     each("fchmod", 91, 52, Call::AlterOpen(A0)),
     each("fchmodat", 268, 53, Call::Alter(at(A0, A1), Always)),
     each("fchmodat2", 452, 452, Call::Alter(at(A0, A1), Unless(A3))),
-    each("chown", 92, NONE, Call::Alter(path(A0), Always)),
-    each("fchown", 93, 55, Call::AlterOpen(A0)),
-    each("lchown", 94, NONE, Call::Alter(path(A0), Never)),
-    each("fchownat", 260, 54, Call::Alter(at(A0, A1), Unless(A4))),
+    each("chown", 92, NONE, Call::Own(path(A0), Always, A1, A2)),
+    each("fchown", 93, 55, Call::OwnOpen(A0, A1, A2)),
+    each("lchown", 94, NONE, Call::Own(path(A0), Never, A1, A2)),
+    each("fchownat", 260, 54, Call::Own(at(A0, A1), Unless(A4), A2, A3)),
     each("utime", 132, NONE, Call::Alter(path(A0), Always)),
     each("utimes", 235, NONE, Call::Alter(path(A0), Always)),
     each("futimesat", 261, NONE, Call::Times(at(A0, A1), Always)),

@@ -3,7 +3,7 @@
 //! Knows nothing of how the command ran.
 
 use super::super::observe::{self, Observed, Watcher};
-use super::super::outputs::{Beneath, Collected, collect};
+use super::super::outputs::{Beneath, Collected, Origin, Owner, collect};
 use super::super::reason::NotKept;
 use super::super::stdin::Given;
 use super::super::tee::Streams;
@@ -79,7 +79,15 @@ impl Keeping<'_> {
         paths.extend(self.declared.after(self.watched)?);
         let mut beneath = Beneath::open(&self.request.places.root)
             .map_err(|errno| NotKept::Store(format!("cannot open the root: {errno}")))?;
-        let collected = collect(&mut beneath, &paths, self.store, &self.request.places.root)?;
+        let gives_away = finished.trace.as_ref().is_ok_and(|trace| trace.owners_set);
+        let owner = |path: &[u8]| watcher.owner_before(path);
+        let origin = Origin {
+            started: self.file_started,
+            with_times: &|times| watcher.with_times(times),
+            owners: Some(&owner as &dyn Fn(&[u8]) -> Option<Owner>).filter(|_| gives_away),
+            places: &self.request.places,
+        };
+        let collected = collect(&mut beneath, &paths, self.store, &origin)?;
         let mut observations = observed.observations;
         if observed.created || !paths.is_empty() {
             observations.push((Observation::Umask(crate::exec::umask()), None));

@@ -5,13 +5,15 @@ use crate::error::tells_nothing;
 use crate::exec::{Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, look};
+use crate::memo::outputs::Owner;
 use crate::record::{Evidence, FileState, Timestamp};
 use rustc_hash::FxBuildHasher;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// More entries than this below one directory are not looked at one by one before it is renamed.
@@ -23,6 +25,13 @@ pub(super) struct Before {
     pub(super) state: FileState,
     /// What `lstat` said; `None` for nothing.
     pub(super) evidence: Option<Evidence>,
+    /// To whom it belonged.
+    owner: Option<Owner>,
+}
+
+impl Before {
+    /// Nothing was there.
+    pub(super) const NOTHING: Self = Self { state: FileState::Absent, evidence: None, owner: None };
 }
 
 /// How paths were before the run touched them.
@@ -74,6 +83,28 @@ impl<'a> Watcher<'a> {
         self.known(path).copied().flatten()
     }
 
+    /// To whom what was at `path`, below the root, belonged before it changed first.
+    pub(in crate::memo) fn owner_before(&self, path: &[u8]) -> Option<Owner> {
+        self.before.get(&self.root.join(OsStr::from_bytes(path))).and_then(|before| before.owner)
+    }
+
+    /// What was looked at, and what changed as it was before, with one of these times, by that time.
+    pub(in crate::memo) fn with_times(
+        &self,
+        times: &BTreeSet<Timestamp>,
+    ) -> BTreeMap<Timestamp, BTreeSet<PathBuf>> {
+        let looked =
+            self.first.iter().map(|(path, evidence)| (Path::new(OsStr::from_bytes(path)), *evidence));
+        let changed = self.before.iter().map(|(path, before)| (path.as_path(), before.evidence));
+        let mut found: BTreeMap<Timestamp, BTreeSet<PathBuf>> = BTreeMap::new();
+        for (path, evidence) in looked.chain(changed) {
+            if let Some(evidence) = evidence.filter(|evidence| times.contains(&evidence.modified)) {
+                found.entry(evidence.modified).or_default().insert(path.to_path_buf());
+            }
+        }
+        found
+    }
+
     fn take_before(&mut self, path: &Path) {
         if self.before.contains_key(path) {
             return;
@@ -96,7 +127,8 @@ impl<'a> Watcher<'a> {
         };
         let is_directory = metadata.as_ref().is_some_and(fs::Metadata::is_dir);
         let evidence = metadata.as_ref().map(Evidence::of);
-        self.before.insert(path.to_path_buf(), Before { state, evidence });
+        let owner = metadata.as_ref().map(|metadata| (metadata.uid(), metadata.gid()));
+        self.before.insert(path.to_path_buf(), Before { state, evidence, owner });
         if is_directory && path.starts_with(self.root) {
             self.take_tree(path);
         }

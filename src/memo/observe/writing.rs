@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 impl Observer<'_> {
     pub(super) fn changed(&mut self, path: &Path, access: Access) -> Result<(), NotKept> {
-        let unknown = Before { state: FileState::Absent, evidence: None };
-        let before = self.watcher.before.get(path).unwrap_or(&unknown);
+        let before = self.watcher.before.get(path).unwrap_or(&Before::NOTHING);
         // Where even that could not be told at first, nothing was done.
         let hidden = before.evidence.is_none() && matches!(before.state, FileState::Unreadable { .. });
         let now = if hidden { present(path).unwrap_or_default() } else { present(path)? };

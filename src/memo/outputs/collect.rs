@@ -1,14 +1,17 @@
-//! Takes down what a run left behind: bytes into blobs, names, modes, links and removals into a tree.
+//! Takes down what a run left behind: bytes into blobs, names, modes, times, attributes, links and removals into a tree.
 
+use super::attributes::{self, Unkept};
 use super::beneath::{Beneath, Place};
+use super::holes;
+use super::times::{self, Left};
 use crate::hash::files;
 use crate::memo::place_search::{PlaceSearch, SearchState};
 use crate::memo::reason::NotKept;
-use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
+use crate::record::{Attribute, Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
 use crate::store::Store;
 use rustix::fs::{FileType, Mode, OFlags, Stat, openat, readlinkat};
 use rustix::io::Errno;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -28,17 +31,34 @@ pub(in crate::memo) struct Collected {
     pub(in crate::memo) contains_root_name: bool,
 }
 
+/// User and group.
+pub(in crate::memo) type Owner = (u32, u32);
+
+/// What is known of the run whose outputs are taken down.
+pub(in crate::memo) struct Origin<'a> {
+    /// When it began, by the clock that files are stamped with.
+    pub(in crate::memo) started: Timestamp,
+    /// Files that it looked at, and what it changed as it was before, with one of these times, by that time.
+    pub(in crate::memo) with_times:
+        &'a dyn Fn(&BTreeSet<Timestamp>) -> BTreeMap<Timestamp, BTreeSet<PathBuf>>,
+    /// To whom a path, relative to the root, belonged before, if something was there. `None` where the run gave nothing to
+    /// anybody.
+    pub(in crate::memo) owners: Option<&'a dyn Fn(&[u8]) -> Option<Owner>>,
+    pub(in crate::memo) places: &'a crate::record::Places,
+}
+
 /// Takes down `paths`, relative to the root, into `store`. A path where nothing is was removed by the run.
 ///
 /// # Errors
-/// What keeps the result from being kept: special files, links on the way, a file that moves while it is read, a
-/// store that does not take the bytes.
+/// What keeps the result from being kept: special files, links on the way, a file that moves while it is read, attributes
+/// and owners that cannot be restored, a store that does not take the bytes.
 pub(in crate::memo) fn collect(
     beneath: &mut Beneath,
     paths: &BTreeSet<Vec<u8>>,
     store: &dyn Store,
-    root: &Path,
+    origin: &Origin<'_>,
 ) -> Result<Collected, NotKept> {
+    let root = origin.places.root.as_path();
     let mut collector = Collector {
         store,
         root,
@@ -47,14 +67,15 @@ pub(in crate::memo) fn collect(
         sought: Some(root.as_os_str().as_bytes()).filter(|root| root.len() > 1).unwrap_or_default(),
         contains_root: false,
         contains_root_name: false,
+        names: HashMap::new(),
     };
-    let mut found = Vec::with_capacity(paths.len());
+    let mut found: Vec<Left> = Vec::with_capacity(paths.len());
     for path in paths {
         let shown = || PathBuf::from(OsStr::from_bytes(path));
         let place = match beneath.place(path, false) {
             Ok(place) => place,
             Err(Errno::NOENT | Errno::NOTDIR) => {
-                found.push((OutputEntry { path: path.clone(), kind: OutputKind::Removed }, None));
+                found.push(Left::removed(path));
                 continue;
             }
             Err(Errno::LOOP | Errno::XDEV) => return Err(NotKept::WroteOutside(shown())),
@@ -62,13 +83,47 @@ pub(in crate::memo) fn collect(
                 return Err(NotKept::Store(format!("cannot look at {}: {errno}", shown().display())));
             }
         };
-        let (kind, evidence) = collector.entry(&place, shown)?;
-        found.push((OutputEntry { path: path.clone(), kind }, evidence));
+        let trouble = |errno: Errno| NotKept::Store(format!("cannot read {}: {errno}", shown().display()));
+        let Some(stat) = place.stat().map_err(trouble)? else {
+            found.push(Left::removed(path));
+            continue;
+        };
+        if let Some(owners) = origin.owners
+            && is_given_away(&place, &stat, owners(path)).map_err(trouble)?
+        {
+            return Err(NotKept::OutputOwner(shown()));
+        }
+        let first = collector.names.get(&(stat.st_dev, stat.st_ino)).and_then(|first| found.get(*first));
+        let left = if let Some(first) = first {
+            first.under_another_name(path)
+        } else {
+            let left = collector.entry(path, &place, &stat)?;
+            if stat.st_nlink > 1 && left.entry.kind.stored().is_some() {
+                collector.names.insert((stat.st_dev, stat.st_ino), found.len());
+            }
+            left
+        };
+        found.push(left);
     }
+    times::tell(&mut found, origin);
     // The set is sorted by bytes, as the tree is: the two lists stay in step.
-    let (entries, evidence): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let Collector { contains_root, contains_root_name, .. } = collector;
+    let (entries, evidence): (Vec<_>, Vec<_>) =
+        found.into_iter().map(|left| (left.entry, left.evidence)).unzip();
     Ok(Collected { tree: OutputTree::new(entries), evidence, contains_root, contains_root_name })
+}
+
+/// Whether what is at a place belongs to others than what was there, or than what we make there.
+fn is_given_away(place: &Place<'_>, stat: &Stat, before: Option<Owner>) -> Result<bool, Errno> {
+    let owner = (stat.st_uid, stat.st_gid);
+    if before == Some(owner) {
+        return Ok(false);
+    }
+    let user = rustix::process::geteuid().as_raw();
+    // A directory may hand down its group.
+    let is_our_group = owner.1 == rustix::process::getegid().as_raw()
+        || owner.1 == rustix::fs::fstat(place.directory())?.st_gid;
+    Ok(owner.0 != user || !is_our_group)
 }
 
 struct Collector<'a> {
@@ -78,57 +133,86 @@ struct Collector<'a> {
     sought: &'a [u8],
     contains_root: bool,
     contains_root_name: bool,
+    /// Files that have other names, by device and number: at which place they were found first.
+    names: HashMap<(u64, u64), usize>,
+}
+
+/// The path of an output as it is told.
+fn shown(path: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(path))
+}
+
+fn trouble(path: &[u8], reason: impl std::fmt::Display) -> NotKept {
+    NotKept::Store(format!("cannot record {}: {reason}", shown(path).display()))
+}
+
+fn attributes_of(path: &[u8], file: &File) -> Result<Vec<Attribute>, NotKept> {
+    attributes::read(file).map_err(|error| match error {
+        Unkept::Named(name) => {
+            NotKept::OutputAttribute(shown(path), String::from_utf8_lossy(&name).into_owned())
+        }
+        Unkept::Unreadable(errno) => trouble(path, errno),
+    })
 }
 
 impl Collector<'_> {
-    fn entry(
-        &mut self,
-        place: &Place<'_>,
-        shown: impl Fn() -> PathBuf,
-    ) -> Result<(OutputKind, Option<Evidence>), NotKept> {
-        let trouble = |errno: Errno| NotKept::Store(format!("cannot read {}: {errno}", shown().display()));
-        let Some(stat) = place.stat().map_err(trouble)? else {
-            return Ok((OutputKind::Removed, None));
-        };
+    fn entry(&mut self, path: &[u8], place: &Place<'_>, stat: &Stat) -> Result<Left, NotKept> {
         let mode = stat.st_mode & MODE_BITS;
+        let left = |kind| Left::of(OutputEntry::new(path, kind), stat);
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => self.file(place, shown),
-            FileType::Directory => Ok((OutputKind::Directory { mode }, None)),
+            FileType::RegularFile => self.file(path, place, stat),
+            FileType::Directory => {
+                let mut left = left(OutputKind::Directory { mode });
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                // One that its owner may not read can only be asked by its owner's name for it: it has none.
+                if let Ok(opened) = openat(place.directory(), place.name, flags, Mode::empty()) {
+                    left.entry.attributes = attributes_of(path, &File::from(opened))?;
+                }
+                Ok(left)
+            }
             FileType::Symlink => {
-                let text = readlinkat(place.directory(), place.name, Vec::new()).map_err(trouble)?;
-                let text = text.into_bytes();
+                let text = readlinkat(place.directory(), place.name, Vec::new());
+                let text = text.map_err(|errno| trouble(path, errno))?.into_bytes();
                 let mut state = SearchState::default();
                 self.search.look(&mut state, &text);
                 self.contains_root |= state.path;
-                Ok((OutputKind::Symlink { text }, None))
+                Ok(left(OutputKind::Symlink { text }))
             }
-            _ => Err(NotKept::OutputSpecial(shown())),
+            _ => Err(NotKept::OutputSpecial(shown(path))),
         }
     }
 
-    fn file(
-        &mut self,
-        place: &Place<'_>,
-        shown: impl Fn() -> PathBuf,
-    ) -> Result<(OutputKind, Option<Evidence>), NotKept> {
-        let trouble =
-            |reason: String| NotKept::Store(format!("cannot record {}: {reason}", shown().display()));
+    fn file(&mut self, path: &[u8], place: &Place<'_>, stat: &Stat) -> Result<Left, NotKept> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = openat(place.directory(), place.name, flags, Mode::empty());
-        let file = File::from(opened.map_err(|errno| trouble(errno.to_string()))?);
-        let before = file.metadata().map_err(|error| trouble(error.to_string()))?;
-        let (content, found) =
-            self.store.take_file(&file, self.sought).map_err(|error| trouble(error.to_string()))?;
-        self.contains_root |= found;
-        self.look_closer(&file, content.size);
+        let file = File::from(opened.map_err(|errno| trouble(path, errno))?);
+        let before = file.metadata().map_err(|error| trouble(path, error))?;
+        let extents = if is_sparse(stat) { holes::extents(&file, before.len()) } else { None };
+        let mode = stat.st_mode & MODE_BITS;
+        let kind = if let Some(extents) = extents {
+            let (search, state) = (&self.search, &mut SearchState::default());
+            let mut look = |piece: &[u8]| search.look(state, piece);
+            let data = holes::store(&file, &extents, self.store, &mut look);
+            let data = data.map_err(|reason| trouble(path, reason))?;
+            self.contains_root |= state.path;
+            OutputKind::Sparse { data, mode, size: before.len(), extents }
+        } else {
+            let taken = self.store.take_file(&file, self.sought);
+            let (content, found) = taken.map_err(|error| trouble(path, error))?;
+            self.contains_root |= found;
+            self.look_closer(&file, content.size);
+            OutputKind::File { content, mode, sparse: is_sparse(stat) }
+        };
+        let mut left = Left::of(OutputEntry::new(path, kind), stat);
+        left.entry.attributes = attributes_of(path, &file)?;
         let now = Timestamp::now();
-        let after = file.metadata().map_err(|error| trouble(error.to_string()))?;
+        let after = file.metadata().map_err(|error| trouble(path, error))?;
         let (before, after) = (Evidence::of(&before), Evidence::of(&after));
-        if before != after || content.size != after.size {
-            return Err(NotKept::InputMoved(shown()));
+        if before != after || left.entry.kind.size() != Some(after.size) || mode != after.mode & MODE_BITS {
+            return Err(NotKept::InputMoved(shown(path)));
         }
-        let kind = OutputKind::File { content, mode: after.mode & MODE_BITS, sparse: is_sparse(place) };
-        Ok((kind, files::trusted(&self.root.join(shown()), after, now)))
+        left.evidence = files::trusted(&self.root.join(shown(path)), after, now);
+        Ok(left)
     }
 }
 
@@ -149,7 +233,6 @@ impl Collector<'_> {
 }
 
 /// Whether the file takes less room than its size.
-fn is_sparse(place: &Place<'_>) -> bool {
-    let room = |stat: Stat| stat.st_size > 0 && stat.st_blocks.saturating_mul(512) < stat.st_size;
-    matches!(place.stat(), Ok(Some(stat)) if room(stat))
+fn is_sparse(stat: &Stat) -> bool {
+    stat.st_size > 0 && stat.st_blocks.saturating_mul(512) < stat.st_size
 }

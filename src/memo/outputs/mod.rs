@@ -3,11 +3,18 @@
 //! Everything goes through descriptors below the root that follow no link, so that nothing outside of it can
 //! be read as an output or written by a hit.
 
+mod attributes;
 mod beneath;
 mod collect;
+mod holes;
+mod plan;
 mod restore;
 mod stage;
+mod times;
 
+pub(crate) use attributes::{set_lists, set_own};
 pub(super) use beneath::Beneath;
-pub(super) use collect::{Collected, collect};
+pub(super) use collect::{Collected, Origin, Owner, collect};
+pub(crate) use holes::{holds, whole, write};
+pub(crate) use restore::set_modified;
 pub(super) use restore::{Grounds, Restore, RestoreError};

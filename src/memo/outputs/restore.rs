@@ -3,18 +3,19 @@
 //! Staged files are renamed into place, so that a reader never sees half a file. What the user made and cashet
 //! never saw is put aside, not lost.
 
+use super::attributes::{set_lists, set_own};
 use super::beneath::{Beneath, Place};
+use super::plan::Step;
 use super::stage::Stage;
 use crate::digest::BlobId;
 use crate::error::Kind;
-use crate::hash::files;
 use crate::memo::event::{Event, Observer};
-use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
+use crate::record::{Evidence, OutputEntry, OutputKind, OutputTree, Places, Timestamp};
 use crate::store::Store;
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
-use rustix::fs::{accessat, fchmod, mkdirat, openat, readlinkat, renameat, statat, unlinkat, utimensat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{fchmod, mkdirat, openat, readlinkat, renameat, statat, unlinkat, utimensat};
 use rustix::io::Errno;
-use rustix::process::Uid;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -31,7 +32,7 @@ pub(in crate::memo) enum RestoreError {
 
 /// What putting back needs to know.
 pub(in crate::memo) struct Restore<'a> {
-    pub(in crate::memo) root: &'a Path,
+    pub(in crate::memo) places: &'a Places,
     pub(in crate::memo) store: &'a dyn Store,
     pub(in crate::memo) tree: &'a OutputTree,
     /// For each entry of the tree, the evidence that it is in place.
@@ -55,28 +56,6 @@ pub(in crate::memo) enum Grounds {
     Emptied,
 }
 
-/// What is to be done for one entry.
-enum Step {
-    /// It is as it should be.
-    Nothing,
-    /// It holds the right bytes: these permission bits, if they differ, and the present time, if it looks too old.
-    Touch { mode: Option<u32>, time: bool },
-    /// Something else, or nothing, is there; `aside` says that the user would lose it.
-    Write { aside: bool },
-    /// It is to go.
-    Remove { aside: bool, directory: bool },
-}
-
-/// What is to be done for all of them.
-pub(in crate::memo) struct Plan {
-    beneath: Beneath,
-    steps: Vec<Step>,
-    /// The evidence for each, once it is done.
-    evidence: Vec<Option<Evidence>>,
-    /// Everything is in place, and the evidence for it is known.
-    is_nothing: bool,
-}
-
 impl Restore<'_> {
     /// Puts everything in place and tells the evidence for it, in the order of the tree; `None` where nothing moved
     /// and the evidence that was given is still the best there is.
@@ -92,144 +71,29 @@ impl Restore<'_> {
         Ok(Some(plan.evidence))
     }
 
-    /// What [`Self::run`] would do, without doing it.
-    ///
-    /// # Errors
-    /// [`RestoreError`].
-    pub(in crate::memo) fn plan_all(&self) -> Result<Plan, RestoreError> {
-        let mut beneath = Beneath::open(self.root).map_err(|errno| blocked("open", self.root, errno))?;
-        let mut steps = Vec::with_capacity(self.tree.entries().len());
-        let mut is_nothing = true;
-        let user = rustix::process::geteuid();
-        let mut renewed = Vec::with_capacity(steps.capacity());
-        for (place, entry) in self.tree.entries().iter().enumerate() {
-            let known = self.evidence.get(place).copied().flatten();
-            let (step, evidence) = self.plan(&mut beneath, entry, known, user)?;
-            is_nothing &= matches!(step, Step::Nothing) && evidence == known;
-            renewed.push(evidence);
-            steps.push(step);
-        }
-        Ok(Plan { beneath, steps, evidence: renewed, is_nothing })
-    }
-
-    fn plan(
-        &self,
-        beneath: &mut Beneath,
-        entry: &OutputEntry,
-        known: Option<Evidence>,
-        user: Uid,
-    ) -> Result<(Step, Option<Evidence>), RestoreError> {
-        let shown = Path::new(OsStr::from_bytes(&entry.path));
-        let grounds = (self.grounds)(&entry.path);
-        let place = match beneath.place(&entry.path, false) {
-            Ok(place) => place,
-            Err(Errno::NOENT) if grounds == Grounds::Declared || self.makes_parent(entry) => {
-                return Ok((absent(entry), None));
-            }
-            Err(errno) => return Err(blocked("reach", shown, errno)),
-        };
-        let Some(stat) = place.stat().map_err(|errno| blocked("look at", shown, errno))? else {
-            return Ok((absent(entry), None));
-        };
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        let in_the_way = || RestoreError::Blocked(format!("{} is in the way of an output", shown.display()));
-        if let OutputKind::File { mode, .. } = &entry.kind
-            && grounds == Grounds::Emptied
-            && (kind != FileType::RegularFile || stat.st_mode & 0o7777 != *mode)
-        {
-            return Err(in_the_way());
-        }
-        // The run may have written to it under this name before it replaced or removed it: its other names would show.
-        if kind == FileType::RegularFile
-            && stat.st_nlink > 1
-            && (grounds == Grounds::Observed || entry.kind == OutputKind::Removed)
-        {
-            return Err(in_the_way());
-        }
-        match &entry.kind {
-            OutputKind::File { .. }
-                if kind == FileType::RegularFile
-                    && grounds != Grounds::Declared
-                    && !may_write(&place, &stat, user) =>
-            {
-                Err(in_the_way())
-            }
-            OutputKind::File { content, mode, .. } if kind == FileType::RegularFile => {
-                if known.is_some_and(|known| same(&known, &stat)) {
-                    return Ok((self.touch(&stat, *mode), known));
-                }
-                let path = self.root.join(shown);
-                let (digest, evidence) =
-                    files::digest_file(&path).map_err(|error| RestoreError::Blocked(error.to_string()))?;
-                if digest == content.blob.0 {
-                    let evidence = files::trusted(&path, evidence, Timestamp::now());
-                    return Ok((self.touch(&stat, *mode), evidence));
-                }
-                if stat.st_nlink > 1 {
-                    // Written in place, it would change under its other names too.
-                    return Err(in_the_way());
-                }
-                Ok((Step::Write { aside: self.store.read(&BlobId(digest)).is_err() }, None))
-            }
-            OutputKind::Directory { mode } if kind == FileType::Directory => {
-                let mode = Some(*mode).filter(|mode| *mode != stat.st_mode & MODE_BITS);
-                Ok((mode.map_or(Step::Nothing, |mode| Step::Touch { mode: Some(mode), time: false }), None))
-            }
-            OutputKind::Symlink { text } if kind == FileType::Symlink => {
-                let present = readlinkat(place.directory(), place.name, Vec::new());
-                let present = present.map_err(|errno| blocked("read", shown, errno))?;
-                Ok((
-                    if present.as_bytes() == text { Step::Nothing } else { Step::Write { aside: true } },
-                    None,
-                ))
-            }
-            OutputKind::Removed if kind == FileType::Directory => {
-                Ok((Step::Remove { aside: false, directory: true }, None))
-            }
-            OutputKind::Removed => {
-                let digest =
-                    (kind == FileType::RegularFile).then(|| files::digest_file(&self.root.join(shown)));
-                let seen = digest.is_some_and(|digest| {
-                    digest.is_ok_and(|(digest, _)| self.store.read(&BlobId(digest)).is_ok())
-                });
-                Ok((Step::Remove { aside: !seen, directory: false }, None))
-            }
-            _ if kind == FileType::Directory => Err(in_the_way()),
-            OutputKind::Directory { .. } => Err(in_the_way()),
-            _ => Ok((Step::Write { aside: true }, None)),
-        }
-    }
-
-    /// Whether the directory above an entry is made by the same result, or the entry is not to be there.
-    fn makes_parent(&self, entry: &OutputEntry) -> bool {
-        let above = entry.path.iter().rposition(|byte| *byte == b'/').and_then(|at| entry.path.get(..at));
-        let made = above.and_then(|above| self.tree.find(above)).map(|above| &above.kind);
-        entry.kind == OutputKind::Removed || matches!(made, Some(OutputKind::Directory { .. }))
-    }
-
-    /// A file with the right bytes: what else it wants.
-    fn touch(&self, stat: &Stat, mode: u32) -> Step {
-        let mode = Some(mode).filter(|mode| *mode != stat.st_mode & MODE_BITS);
-        let modified = Timestamp::from_parts(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0));
-        let time = modified < self.newest_input;
-        if mode.is_none() && !time { Step::Nothing } else { Step::Touch { mode, time } }
-    }
-
     fn apply(&self, beneath: &mut Beneath, steps: &[Step]) -> Result<(), RestoreError> {
         let work = || self.tree.entries().iter().zip(steps);
-        let mut stage = Stage::new(self.root, self.store.directory());
+        let mut stage = Stage::new(&self.places.root, self.store.directory());
         let mut staged = Vec::new();
+        // Of files that have other names, under which name they are staged.
+        let mut names: HashMap<&[u8], String> = HashMap::new();
         for (entry, step) in work() {
-            if let Step::Write { aside } = step {
-                match &entry.kind {
-                    OutputKind::File { content, mode, sparse } => {
-                        let name = stage.file(self.store, content, *mode, *sparse)?;
-                        staged.push((entry, name, *aside));
-                    }
-                    OutputKind::Symlink { text } => staged.push((entry, stage.symlink(text)?, *aside)),
-                    OutputKind::Directory { .. } | OutputKind::Removed => {}
-                }
-            }
+            let Step::Write { aside, time } = step else { continue };
+            let name = match (&entry.kind, &entry.link_to) {
+                (OutputKind::Directory { .. } | OutputKind::Removed, _) => continue,
+                (OutputKind::Symlink { text }, _) => stage.symlink(text, *time)?,
+                (_, None) => stage.file(self.store, entry, *time)?,
+                (_, Some(first)) => match names.get(first.as_slice()) {
+                    Some(name) => stage.link_to_staged(name)?,
+                    None => stage.link(
+                        &beneath
+                            .place(first, false)
+                            .map_err(|errno| blocked("reach", shown(entry), errno))?,
+                    )?,
+                },
+            };
+            names.insert(entry.path.as_slice(), name.clone());
+            staged.push((entry, name, *aside));
         }
         // Everything is proven. From here on it becomes visible: removals from the leaves up, then what is new.
         for (entry, step) in work().rev() {
@@ -313,70 +177,68 @@ impl Restore<'_> {
     }
 }
 
-/// Whether the user might write to what is there, as the run did; mostly that is plain without asking.
-fn may_write(place: &Place<'_>, stat: &Stat, user: Uid) -> bool {
-    let is_own = stat.st_uid == user.as_raw() && stat.st_mode & 0o200 != 0;
-    user.is_root()
-        || is_own
-        || accessat(place.directory(), place.name, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
-}
-
-/// Permission bits and times, from the leaves up, since a directory may become closed to us.
+/// Permission bits, attributes and times, from the leaves up, since a directory may become closed to us.
 fn settle(beneath: &mut Beneath, entry: &OutputEntry, step: &Step) -> Result<(), RestoreError> {
+    let is_directory = matches!(entry.kind, OutputKind::Directory { .. });
     let (mode, time) = match (step, &entry.kind) {
         (Step::Touch { mode, time }, _) => (*mode, *time),
-        (Step::Write { .. }, OutputKind::Directory { mode }) => (Some(*mode), false),
+        (Step::Write { time, .. }, OutputKind::Directory { mode }) => (Some(*mode), *time),
         _ => return Ok(()),
     };
     let place = place(beneath, entry)?;
     let refused = |errno| blocked("change", shown(entry), errno);
-    if let Some(mode) = mode {
+    let set = mode.is_some() || (is_directory && !entry.attributes.is_empty());
+    if set {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        match openat(place.directory(), place.name, flags, Mode::empty()) {
-            Ok(opened) => fchmod(&opened, Mode::from_raw_mode(mode)).map_err(refused)?,
-            // Not readable to its owner: by name, which is no link, as we just saw.
-            Err(Errno::ACCESS) => {
-                rustix::fs::chmodat(
-                    place.directory(),
-                    place.name,
-                    Mode::from_raw_mode(mode),
-                    AtFlags::empty(),
-                )
-                .map_err(refused)?;
+        match (openat(place.directory(), place.name, flags, Mode::empty()), mode) {
+            (Ok(opened), mode) => {
+                if is_directory {
+                    set_own(&opened, &entry.attributes).map_err(refused)?;
+                }
+                if let Some(mode) = mode {
+                    fchmod(&opened, Mode::from_raw_mode(mode)).map_err(refused)?;
+                }
+                set_lists(&opened, &entry.attributes).map_err(refused)?;
             }
-            Err(errno) => return Err(refused(errno)),
+            // Not readable to its owner: by name, which is no link, as we just saw.
+            (Err(Errno::ACCESS), Some(mode)) => {
+                let mode = Mode::from_raw_mode(mode);
+                rustix::fs::chmodat(place.directory(), place.name, mode, AtFlags::empty())
+                    .map_err(refused)?;
+            }
+            (Err(errno), _) => return Err(refused(errno)),
         }
     }
-    if time {
-        let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
-        let keep = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
-        let times = Timestamps { last_access: keep, last_modification: now };
-        utimensat(place.directory(), place.name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
+    match time {
+        Some(time) => {
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            utimensat(place.directory(), place.name, &modified_at(time), flags).map_err(refused)
+        }
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Gives an open file or directory this time of modification.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn set_modified(file: &File, time: Timestamp) -> Result<(), Errno> {
+    rustix::fs::futimens(file, &modified_at(time))
+}
+
+/// This time of modification; the time of access stays.
+pub(super) fn modified_at(time: Timestamp) -> Timestamps {
+    let keep = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+    let (seconds, nanoseconds) = (time.0.div_euclid(1_000_000_000), time.0.rem_euclid(1_000_000_000));
+    Timestamps { last_access: keep, last_modification: Timespec { tv_sec: seconds, tv_nsec: nanoseconds } }
 }
 
 fn place<'p>(beneath: &mut Beneath, entry: &'p OutputEntry) -> Result<Place<'p>, RestoreError> {
     beneath.place(&entry.path, true).map_err(|errno| blocked("reach", shown(entry), errno))
 }
 
-fn shown(entry: &OutputEntry) -> &Path {
+pub(super) fn shown(entry: &OutputEntry) -> &Path {
     Path::new(OsStr::from_bytes(&entry.path))
-}
-
-/// The step for an entry where nothing is.
-fn absent(entry: &OutputEntry) -> Step {
-    if entry.kind == OutputKind::Removed { Step::Nothing } else { Step::Write { aside: false } }
-}
-
-fn same(known: &Evidence, stat: &Stat) -> bool {
-    let time = |seconds, nanoseconds| Timestamp::from_parts(seconds, i64::try_from(nanoseconds).unwrap_or(0));
-    known.inode == stat.st_ino
-        && known.device == stat.st_dev
-        && i64::try_from(known.size) == Ok(stat.st_size)
-        && known.mode == stat.st_mode
-        && known.modified == time(stat.st_mtime, stat.st_mtime_nsec)
-        && known.changed == time(stat.st_ctime, stat.st_ctime_nsec)
 }
 
 pub(super) fn blocked(operation: &str, path: &Path, errno: Errno) -> RestoreError {

@@ -1,9 +1,13 @@
 //! Where outputs are written before they become visible: one directory on the root's file system.
 
-use super::restore::{RestoreError, blocked, unreadable};
-use crate::record::Content;
+use super::attributes::{set_lists, set_own};
+use super::beneath::Place;
+use super::holes;
+use super::restore::{RestoreError, blocked, modified_at, shown, unreadable};
+use crate::record::{Content, OutputEntry, OutputKind, Timestamp};
 use crate::store::Store;
-use rustix::fs::{CWD, Mode, OFlags, fchmod, ftruncate, openat, symlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{fchmod, ftruncate, futimens, linkat, openat, symlinkat, utimensat};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -58,42 +62,90 @@ impl Stage {
         Ok((self.directory(), self.count.to_string()))
     }
 
-    /// Writes a blob; tells the name under which it is staged.
+    /// Writes a file with its mode, attributes and this time, or the present one; tells the name under which it is staged.
     pub(super) fn file(
         &mut self,
         store: &dyn Store,
-        content: &Content,
-        mode: u32,
-        sparse: bool,
+        entry: &OutputEntry,
+        time: Option<Timestamp>,
     ) -> Result<String, RestoreError> {
-        let blob = &content.blob;
         let parent = self.parent.clone();
+        let refused = |errno| blocked("change a file below", &parent, errno);
         let (directory, name) = self.open()?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let opened = openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
         let mut to = File::from(opened.map_err(|errno| blocked("create a file below", &parent, errno))?);
-        let damaged = |error| unreadable(*blob, &error);
-        let is_large = !sparse && content.size >= WORTH_COPYING;
-        if !(is_large && store.copy_to(blob, &to).map_err(damaged)?) {
-            let mut from = store.read(blob).map_err(damaged)?;
-            self.buffer.resize(PIECE, 0);
-            let buffer = self.buffer.as_mut_slice();
-            let written = if sparse {
-                copy_with_holes(&mut from, &mut to, buffer)
-            } else {
-                copy(&mut from, &mut to, buffer)
-            };
-            written.map_err(|error| RestoreError::Blocked(format!("cannot write an output: {error}")))?;
+        let failed = |error| RestoreError::Blocked(format!("cannot write an output: {error}"));
+        let mode = match &entry.kind {
+            OutputKind::File { content, mode, sparse } => {
+                self.content(store, content, *sparse, &mut to)?;
+                *mode
+            }
+            OutputKind::Sparse { data, mode, size, extents } => {
+                let mut from = store.read(&data.blob).map_err(|error| unreadable(data.blob, &error))?;
+                holes::write(&mut *from, &to, extents, *size).map_err(failed)?;
+                *mode
+            }
+            _ => return Err(RestoreError::Blocked(format!("{} is no file", shown(entry).display()))),
+        };
+        set_own(&to, &entry.attributes).map_err(refused)?;
+        fchmod(&to, Mode::from_raw_mode(mode)).map_err(refused)?;
+        set_lists(&to, &entry.attributes).map_err(refused)?;
+        if let Some(time) = time {
+            futimens(&to, &modified_at(time)).map_err(refused)?;
         }
-        fchmod(&to, Mode::from_raw_mode(mode)).map_err(|errno| blocked("change", &parent, errno))?;
         Ok(name)
     }
 
+    /// Writes the bytes of a file that is stored whole.
+    fn content(
+        &mut self,
+        store: &dyn Store,
+        content: &Content,
+        sparse: bool,
+        to: &mut File,
+    ) -> Result<(), RestoreError> {
+        let blob = &content.blob;
+        let damaged = |error| unreadable(*blob, &error);
+        let is_large = !sparse && content.size >= WORTH_COPYING;
+        if is_large && store.copy_to(blob, to).map_err(damaged)? {
+            return Ok(());
+        }
+        let mut from = store.read(blob).map_err(damaged)?;
+        self.buffer.resize(PIECE, 0);
+        let buffer = self.buffer.as_mut_slice();
+        let written =
+            if sparse { copy_with_holes(&mut from, to, buffer) } else { copy(&mut from, to, buffer) };
+        written.map_err(|error| RestoreError::Blocked(format!("cannot write an output: {error}")))
+    }
+
     /// Makes a symbolic link; tells the name under which it is staged.
-    pub(super) fn symlink(&mut self, text: &[u8]) -> Result<String, RestoreError> {
+    pub(super) fn symlink(&mut self, text: &[u8], time: Option<Timestamp>) -> Result<String, RestoreError> {
         let parent = self.parent.clone();
         let (directory, name) = self.open()?;
         symlinkat(OsStr::from_bytes(text), directory, &name)
+            .map_err(|errno| blocked("create a link below", &parent, errno))?;
+        if let Some(time) = time {
+            utimensat(directory, &name, &modified_at(time), AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(|errno| blocked("change a link below", &parent, errno))?;
+        }
+        Ok(name)
+    }
+
+    /// Makes another name for the file at `place`; tells the name under which it is staged.
+    pub(super) fn link(&mut self, place: &Place<'_>) -> Result<String, RestoreError> {
+        let parent = self.parent.clone();
+        let (directory, name) = self.open()?;
+        linkat(place.directory(), place.name, directory, &name, AtFlags::empty())
+            .map_err(|errno| blocked("create a link below", &parent, errno))?;
+        Ok(name)
+    }
+
+    /// Makes another name for a staged file; tells that.
+    pub(super) fn link_to_staged(&mut self, staged: &str) -> Result<String, RestoreError> {
+        let parent = self.parent.clone();
+        let (directory, name) = self.open()?;
+        linkat(directory, staged, directory, &name, AtFlags::empty())
             .map_err(|errno| blocked("create a link below", &parent, errno))?;
         Ok(name)
     }

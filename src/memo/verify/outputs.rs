@@ -11,6 +11,7 @@ use crate::error::{Error, Result, tells_absence};
 use crate::hash::exclude::path_excluded;
 use crate::hash::files;
 use crate::hash::globs::Patterns;
+use crate::memo::outputs::{holds, whole};
 use crate::record::{
     Commit, Content, Coverage, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, Places, Replay,
 };
@@ -86,7 +87,7 @@ impl Outputs<'_> {
             let made_it = match entry.kind {
                 // A directory that an unwatched run left may have been there before.
                 OutputKind::Directory { .. } => watched && matches!(was, Was::Nothing | Was::Unknown),
-                OutputKind::File { .. } | OutputKind::Symlink { .. } => {
+                OutputKind::File { .. } | OutputKind::Sparse { .. } | OutputKind::Symlink { .. } => {
                     matches!(was, Was::Nothing | Was::Unknown)
                 }
                 OutputKind::Removed => false,
@@ -176,6 +177,10 @@ impl Outputs<'_> {
     fn entry(&self, entry: &OutputEntry, departures: &mut Vec<Departure>, prints: &mut Prints) -> Result<()> {
         let path = self.absolute(&entry.path);
         let item = Item::Output(entry.path.clone());
+        if let Some(print) = unchanged_holes(entry, &path) {
+            prints.insert(item, print);
+            return Ok(());
+        }
         let now = now(&path)?;
         prints.insert(item.clone(), now.as_ref().map_or(Digest::of(b""), Now::print));
         let mut push = |how, causes| departures.push(Departure { item: item.clone(), how, causes });
@@ -183,10 +188,19 @@ impl Outputs<'_> {
             (OutputKind::Removed, None) => {}
             (OutputKind::Removed, Some(_)) => push(How::Additional, Vec::new()),
             (_, None) => push(How::Missing, Vec::new()),
-            (OutputKind::File { content, mode, .. }, Some(Now::File { digest, mode: is, .. })) => {
+            (then @ OutputKind::File { content, mode, .. }, Some(Now::File { digest, mode: is, .. })) => {
                 if content.blob.0 != *digest
-                    && let Some(found) = self.contents(*content, &path)?
+                    && let Some(found) = self.contents(then, &path)?
                 {
+                    let causes = found.causes.clone();
+                    push(How::Content(found), causes);
+                }
+                if mode != is {
+                    push(How::Mode { then: *mode, now: *is }, Vec::new());
+                }
+            }
+            (then @ OutputKind::Sparse { mode, .. }, Some(Now::File { mode: is, .. })) => {
+                if let Some(found) = self.contents(then, &path)? {
                     let causes = found.causes.clone();
                     push(How::Content(found), causes);
                 }
@@ -205,8 +219,9 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    fn contents(&self, content: Content, path: &Path) -> Result<Option<super::Contrast>> {
-        let then = || Ok(self.store.read(&content.blob)? as Box<dyn Read>);
+    fn contents(&self, recorded: &OutputKind, path: &Path) -> Result<Option<super::Contrast>> {
+        let Some(stored) = recorded.stored() else { return Ok(None) };
+        let then = || Ok(whole(recorded, self.store.read(&stored.blob)?) as Box<dyn Read>);
         let now = || match File::open(path) {
             Ok(file) => Ok(Box::new(file) as Box<dyn Read>),
             Err(error) => Err(Error::io("read", path, error)),
@@ -232,6 +247,17 @@ enum Now {
     Other {
         mode: u32,
     },
+}
+
+/// A digest of what is at `path`, where that is the recorded file with large holes: those are not read.
+fn unchanged_holes(entry: &OutputEntry, path: &Path) -> Option<Digest> {
+    let OutputKind::Sparse { data, mode, size, extents } = &entry.kind else { return None };
+    let there = fs::symlink_metadata(path)
+        .ok()
+        .filter(|there| there.is_file() && there.mode() & MODE_BITS == *mode)?;
+    let file = File::open(path).ok().filter(|_| there.len() == *size)?;
+    let is_it = holds(&file, data, *size, extents).unwrap_or(false);
+    is_it.then(|| Digest::of(&entry.to_bytes()))
 }
 
 /// What `lstat` says; `None` where nothing is.

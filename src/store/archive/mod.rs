@@ -21,7 +21,7 @@ use super::recall::LARGEST_TREE;
 use crate::digest::{BlobId, CommitId, Digest};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
-use crate::record::{Commit, Content, OutputKind, OutputTree};
+use crate::record::{Commit, Content, OutputTree};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -304,10 +304,7 @@ fn complete(commit: Commit, record: Record, table: &Table, trees: &Trees) -> Res
             Some(OutputTree::from_bytes(bytes).map_err(|_| refused("has outputs that are no tree"))?)
         }
     };
-    let files = tree.iter().flat_map(OutputTree::entries).filter_map(|entry| match &entry.kind {
-        OutputKind::File { content, .. } => Some(*content),
-        _ => None,
-    });
+    let files = tree.iter().flat_map(OutputTree::entries).filter_map(|entry| entry.kind.stored().copied());
     let contents = [commit.stdout, commit.stderr].into_iter().chain(commit.outputs).chain(files);
     for content in contents {
         let listed = if is_empty(&content.blob) { Some(0) } else { table.size_of(&content.blob) };

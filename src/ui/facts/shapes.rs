@@ -45,6 +45,12 @@ pub fn output_json(kind: &OutputKind) -> Object {
             .with("bytes", content.size)
             .with("mode", *mode)
             .with("sparse", *sparse),
+        OutputKind::Sparse { data, mode, size, .. } => of("file")
+            .with("blob", json::digest(&data.blob.0))
+            .with("bytes", *size)
+            .with("mode", *mode)
+            .with("sparse", true)
+            .with("stored", data.size),
         OutputKind::Directory { mode } => of("directory").with("mode", *mode),
         OutputKind::Symlink { text } => of("symlink").with("text", json::text(text)),
         OutputKind::Removed => of("removed"),

@@ -1,0 +1,400 @@
+//! What is to be done so that recorded outputs are in place: looked at before anything is touched.
+
+use super::attributes;
+use super::beneath::{Beneath, Place};
+use super::holes;
+use super::restore::{Grounds, Restore, RestoreError, blocked, shown};
+use crate::digest::BlobId;
+use crate::hash::files;
+use crate::memo::file_clock;
+use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTime, Timestamp};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat, accessat, openat, readlinkat};
+use rustix::io::Errno;
+use rustix::process::Uid;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::time::Duration;
+
+/// How far apart the times of files are that were written one after the other, in nanoseconds: the coarsest unit of a file
+/// system with fine times.
+const APART: i64 = 1_000;
+/// How long the clock that stamps files is waited for at most, in steps of a millisecond.
+const MOST_STEPS: u32 = 50;
+
+/// What is to be done for one entry.
+pub(super) enum Step {
+    /// It is as it should be.
+    Nothing,
+    /// It holds the right bytes: these permission bits and this time, where they differ; for a directory, its attributes.
+    Touch { mode: Option<u32>, time: Option<Timestamp> },
+    /// Something else, or nothing, is there; `aside` says that the user would lose it. It gets this time.
+    Write { aside: bool, time: Option<Timestamp> },
+    /// It is to go.
+    Remove { aside: bool, directory: bool },
+}
+
+/// What is to be done for all of them.
+pub(in crate::memo) struct Plan {
+    pub(super) beneath: Beneath,
+    pub(super) steps: Vec<Step>,
+    /// The evidence for each, once it is done.
+    pub(super) evidence: Vec<Option<Evidence>>,
+    /// Everything is in place, and the evidence for it is known.
+    pub(super) is_nothing: bool,
+}
+
+/// One entry as it was found.
+struct Found {
+    step: Step,
+    evidence: Option<Evidence>,
+    stat: Option<Stat>,
+}
+
+impl Found {
+    const fn is_in_place(&self) -> bool {
+        matches!(self.step, Step::Nothing | Step::Touch { .. })
+    }
+
+    /// The time that it has.
+    fn modified(&self) -> Option<Timestamp> {
+        self.stat.as_ref().map(modified)
+    }
+}
+
+/// Present names of files that have several in the record too: how many lead to one file, by the first name of the record,
+/// device and number.
+type Names<'t> = HashMap<(&'t [u8], u64, u64), u64>;
+
+const WRITE: Step = Step::Write { aside: false, time: None };
+
+impl Restore<'_> {
+    /// What [`Self::run`] would do, without doing it.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub(in crate::memo) fn plan_all(&self) -> Result<Plan, RestoreError> {
+        let mut beneath = Beneath::open(self.places.root.as_path())
+            .map_err(|errno| blocked("open", &self.places.root, errno))?;
+        let user = rustix::process::geteuid();
+        let names = self.names(&mut beneath);
+        let mut found = Vec::with_capacity(self.tree.entries().len());
+        for (place, entry) in self.tree.entries().iter().enumerate() {
+            let known = self.evidence.get(place).copied().flatten();
+            found.push(self.plan(&mut beneath, entry, known, (user, &names))?);
+        }
+        self.link(&mut found);
+        self.give_times(&mut found);
+        self.order_times(&mut found);
+        let mut is_nothing = true;
+        let (mut steps, mut renewed) = (Vec::with_capacity(found.len()), Vec::with_capacity(found.len()));
+        for (place, found) in found.into_iter().enumerate() {
+            let known = self.evidence.get(place).copied().flatten();
+            let untouched = matches!(found.step, Step::Nothing);
+            is_nothing &= untouched && found.evidence == known;
+            // What is touched has another time of change then.
+            renewed.push(found.evidence.filter(|_| untouched));
+            steps.push(found.step);
+        }
+        Ok(Plan { beneath, steps, evidence: renewed, is_nothing })
+    }
+
+    fn names(&self, beneath: &mut Beneath) -> Names<'_> {
+        let mut names = Names::new();
+        let entries = self.tree.entries();
+        let several: std::collections::HashSet<&[u8]> =
+            entries.iter().filter_map(|entry| entry.link_to.as_deref()).collect();
+        let group = |entry: &'_ OutputEntry| several.get(first_name(entry)).copied();
+        for (first, entry) in entries.iter().filter_map(|entry| Some((group(entry)?, entry))) {
+            if let Ok(Some(stat)) = beneath.place(&entry.path, false).and_then(|place| place.stat()) {
+                *names.entry((first, stat.st_dev, stat.st_ino)).or_default() += 1;
+            }
+        }
+        names
+    }
+
+    fn plan(
+        &self,
+        beneath: &mut Beneath,
+        entry: &OutputEntry,
+        known: Option<Evidence>,
+        (user, names): (Uid, &Names<'_>),
+    ) -> Result<Found, RestoreError> {
+        let shown = shown(entry);
+        let grounds = (self.grounds)(&entry.path);
+        let absent = || Found {
+            step: if entry.kind == OutputKind::Removed { Step::Nothing } else { WRITE },
+            evidence: None,
+            stat: None,
+        };
+        let place = match beneath.place(&entry.path, false) {
+            Ok(place) => place,
+            Err(Errno::NOENT) if grounds == Grounds::Declared || self.makes_parent(entry) => {
+                return Ok(absent());
+            }
+            Err(errno) => return Err(blocked("reach", shown, errno)),
+        };
+        let Some(stat) = place.stat().map_err(|errno| blocked("look at", shown, errno))? else {
+            return Ok(absent());
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let in_the_way = || RestoreError::Blocked(format!("{} is in the way of an output", shown.display()));
+        let is_file = entry.kind.stored().is_some();
+        if let OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. } = &entry.kind
+            && grounds == Grounds::Emptied
+            && (kind != FileType::RegularFile || stat.st_mode & 0o7777 != *mode)
+        {
+            return Err(in_the_way());
+        }
+        let own_names = names.get(&(first_name(entry), stat.st_dev, stat.st_ino)).copied().unwrap_or(1);
+        let has_other_names = u64::from(stat.st_nlink) > own_names;
+        // The run may have written to it under this name before it replaced or removed it: its other names would show.
+        if kind == FileType::RegularFile
+            && has_other_names
+            && (grounds == Grounds::Observed || entry.kind == OutputKind::Removed)
+        {
+            return Err(in_the_way());
+        }
+        let may_not_write = || grounds != Grounds::Declared && !may_write(&place, &stat, user);
+        if is_file && kind == FileType::RegularFile && may_not_write() {
+            return Err(in_the_way());
+        }
+        let mut evidence = None;
+        let step = match &entry.kind {
+            OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. }
+                if kind == FileType::RegularFile =>
+            {
+                let known = known.filter(|known| same(known, &stat));
+                let standing = if known.is_some() { Standing::AsItWas(known) } else { self.standing(entry)? };
+                match standing {
+                    Standing::AsItWas(found) => {
+                        evidence = found;
+                        let mode = Some(*mode).filter(|mode| *mode != stat.st_mode & MODE_BITS);
+                        mode.map_or(Step::Nothing, |mode| Step::Touch { mode: Some(mode), time: None })
+                    }
+                    // Written in place, it would change under its other names too.
+                    Standing::Other { .. } if has_other_names => return Err(in_the_way()),
+                    Standing::Other { is_lost } => Step::Write { aside: is_lost, time: None },
+                }
+            }
+            OutputKind::Directory { mode } if kind == FileType::Directory => {
+                let mode = Some(*mode).filter(|mode| *mode != stat.st_mode & MODE_BITS);
+                let has_all = entry.attributes.is_empty() || has_attributes(&place, entry);
+                if mode.is_none() && has_all { Step::Nothing } else { Step::Touch { mode, time: None } }
+            }
+            OutputKind::Symlink { text } if kind == FileType::Symlink => {
+                let present = readlinkat(place.directory(), place.name, Vec::new());
+                let present = present.map_err(|errno| blocked("read", shown, errno))?;
+                let is_same = present.as_bytes() == text;
+                if is_same { Step::Nothing } else { Step::Write { aside: true, time: None } }
+            }
+            OutputKind::Removed if kind == FileType::Directory => {
+                Step::Remove { aside: false, directory: true }
+            }
+            OutputKind::Removed => {
+                let digest = (kind == FileType::RegularFile)
+                    .then(|| files::digest_file(&self.places.root.join(shown)));
+                let seen = digest.is_some_and(|digest| {
+                    digest.is_ok_and(|(digest, _)| self.store.read(&BlobId(digest)).is_ok())
+                });
+                Step::Remove { aside: !seen, directory: false }
+            }
+            _ if kind == FileType::Directory => return Err(in_the_way()),
+            OutputKind::Directory { .. } => return Err(in_the_way()),
+            _ => Step::Write { aside: true, time: None },
+        };
+        Ok(Found { step, evidence, stat: Some(stat) })
+    }
+
+    /// Whether the directory above an entry is made by the same result, or the entry is not to be there.
+    fn makes_parent(&self, entry: &OutputEntry) -> bool {
+        let above = entry.path.iter().rposition(|byte| *byte == b'/').and_then(|at| entry.path.get(..at));
+        let made = above.and_then(|above| self.tree.find(above)).map(|above| &above.kind);
+        entry.kind == OutputKind::Removed || matches!(made, Some(OutputKind::Directory { .. }))
+    }
+
+    /// How the regular file at the place of an output stands to what is recorded of it.
+    fn standing(&self, entry: &OutputEntry) -> Result<Standing, RestoreError> {
+        let path = self.places.root.join(shown(entry));
+        let failed = |error: crate::error::Error| RestoreError::Blocked(error.to_string());
+        let unreadable = |error: std::io::Error| failed(crate::error::Error::io("read", &path, error));
+        let digested = |path| files::digest_file(path).map_err(failed);
+        let (is_it, evidence, digest) = match &entry.kind {
+            OutputKind::Sparse { data, size, extents, .. } => {
+                let file = File::open(&path).map_err(unreadable)?;
+                let evidence = Evidence::of(&file.metadata().map_err(unreadable)?);
+                let is_it = holes::holds(&file, data, *size, extents).map_err(unreadable)?;
+                (is_it, evidence, None)
+            }
+            kind => {
+                let (digest, evidence) = digested(&path)?;
+                (kind.stored().is_some_and(|content| content.blob.0 == digest), evidence, Some(digest))
+            }
+        };
+        // Attributes are set on a new file: this one may not be writable.
+        let has_all = || {
+            entry.attributes.is_empty()
+                || File::open(&path).is_ok_and(|file| attributes::has(&file, &entry.attributes))
+        };
+        if is_it && has_all() {
+            return Ok(Standing::AsItWas(files::trusted(&path, evidence, Timestamp::now())));
+        }
+        let digest = match digest {
+            Some(digest) => digest,
+            None if is_it => return Ok(Standing::Other { is_lost: false }),
+            None => digested(&path)?.0,
+        };
+        Ok(Standing::Other { is_lost: !is_it && self.store.read(&BlobId(digest)).is_err() })
+    }
+
+    /// What is to be another name of a file and is not becomes one.
+    fn link(&self, found: &mut [Found]) {
+        let entries = self.tree.entries();
+        for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.link_to.is_some()) {
+            let first = entries.binary_search_by(|other| other.path.as_slice().cmp(first_name(entry)));
+            let Some(first) = first.ok().and_then(|first| found.get(first)) else { continue };
+            let file = |found: &Found| found.stat.as_ref().map(|stat| (stat.st_dev, stat.st_ino));
+            let (is_kept, file_of_first) = (first.is_in_place(), file(first));
+            let Some(found) = found.get_mut(place).filter(|found| found.is_in_place()) else { continue };
+            // Its mode and time are those of its first name.
+            let is_linked = is_kept && file(found) == file_of_first;
+            found.step = if is_linked { Step::Nothing } else { WRITE };
+        }
+    }
+
+    /// Entries whose time the run gave get it.
+    fn give_times(&self, found: &mut [Found]) {
+        let moves = found.iter().any(|found| matches!(found.step, Step::Write { .. } | Step::Remove { .. }));
+        for (entry, found) in self.tree.entries().iter().zip(found) {
+            let OutputTime::Given { time, like } = &entry.time else { continue };
+            if entry.link_to.is_some() {
+                continue;
+            }
+            let present = |path| fs::metadata(self.places.resolve(path)).ok();
+            let wanted = like.iter().filter_map(present).map(|now| Evidence::of(&now).modified).max();
+            let wanted = wanted.unwrap_or(*time);
+            // What is put into a directory, or taken from it, moves its time.
+            let may_move = moves && matches!(entry.kind, OutputKind::Directory { .. });
+            if may_move || found.modified() != Some(wanted) {
+                found.time_is(wanted);
+            }
+        }
+    }
+
+    /// Files that the run wrote get the present time, in the order in which it wrote them, from the first on that is missing, is
+    /// older than an input or out of this order.
+    fn order_times(&self, found: &mut [Found]) {
+        // By rank: the earliest and the latest time; `None` where a file is to be written.
+        let mut ranks: BTreeMap<u32, Option<(Timestamp, Timestamp)>> = BTreeMap::new();
+        let entries = self.tree.entries();
+        let written = |entry: &OutputEntry| match &entry.time {
+            OutputTime::Written { rank } if entry.kind.stored().is_some() && entry.link_to.is_none() => {
+                Some(*rank)
+            }
+            _ => None,
+        };
+        for (entry, found) in entries.iter().zip(found.iter()) {
+            let Some(rank) = written(entry) else { continue };
+            let time = found.modified().filter(|_| found.is_in_place());
+            let times = ranks.entry(rank).or_insert_with(|| time.map(|time| (time, time)));
+            *times = match (*times, time) {
+                (Some((first, last)), Some(time)) => Some((first.min(time), last.max(time))),
+                _ => None,
+            };
+        }
+        let mut after = self.newest_input;
+        let mut from = None;
+        let mut previous = None;
+        for (rank, times) in &ranks {
+            let in_order = times.is_some_and(|(first, last)| {
+                first == last
+                    && first >= self.newest_input
+                    && previous.is_none_or(|previous| previous < first)
+            });
+            if !in_order {
+                from = Some(*rank);
+                break;
+            }
+            previous = times.map(|(_, last)| last);
+        }
+        let Some(from) = from else { return };
+        if let Some(previous) = previous {
+            after = after.max(Timestamp(previous.0.saturating_add(APART)));
+        }
+        let later: Vec<u32> = ranks.range(from..).map(|(rank, _)| *rank).collect();
+        let times = spread(later.len(), after);
+        for (entry, found) in entries.iter().zip(found) {
+            let place = written(entry).and_then(|rank| later.binary_search(&rank).ok());
+            if let Some(time) = place.and_then(|place| times.get(place)) {
+                found.time_is(*time);
+            }
+        }
+    }
+}
+
+impl Found {
+    fn time_is(&mut self, wanted: Timestamp) {
+        match &mut self.step {
+            Step::Write { time, .. } | Step::Touch { time, .. } => *time = Some(wanted),
+            Step::Nothing => self.step = Step::Touch { mode: None, time: Some(wanted) },
+            Step::Remove { .. } => {}
+        }
+    }
+}
+
+/// So many times, each later than the one before, the last one the present by the clock that stamps files, the first one not
+/// before `after` unless that is still to come.
+fn spread(count: usize, after: Timestamp) -> Vec<Timestamp> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let reach = count.saturating_sub(1).saturating_mul(APART);
+    let mut now = file_clock();
+    for _ in 0..MOST_STEPS {
+        // A time that lies in the future is the user's doing, and not waited for.
+        if now.0.saturating_sub(reach) >= after.0 || after > Timestamp::now() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        now = file_clock();
+    }
+    (0..count).map(|place| Timestamp(now.0 - reach + place * APART)).collect()
+}
+
+/// How a file stands to what is recorded.
+enum Standing {
+    /// It has the same bytes and attributes; with the evidence for it, if any can be trusted.
+    AsItWas(Option<Evidence>),
+    /// It has not; `is_lost` says that its bytes are in no store.
+    Other { is_lost: bool },
+}
+
+/// The path under which a file is stored that may have several names.
+fn first_name(entry: &OutputEntry) -> &[u8] {
+    entry.link_to.as_deref().unwrap_or(&entry.path)
+}
+
+fn has_attributes(place: &Place<'_>, entry: &OutputEntry) -> bool {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(place.directory(), place.name, flags, Mode::empty())
+        .is_ok_and(|opened| attributes::has(&opened, &entry.attributes))
+}
+
+/// Whether the user might write to what is there, as the run did; mostly that is plain without asking.
+fn may_write(place: &Place<'_>, stat: &Stat, user: Uid) -> bool {
+    let is_own = stat.st_uid == user.as_raw() && stat.st_mode & 0o200 != 0;
+    user.is_root()
+        || is_own
+        || accessat(place.directory(), place.name, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
+fn modified(stat: &Stat) -> Timestamp {
+    Timestamp::from_parts(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0))
+}
+
+fn same(known: &Evidence, stat: &Stat) -> bool {
+    let changed = Timestamp::from_parts(stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0));
+    known.inode == stat.st_ino
+        && known.device == stat.st_dev
+        && i64::try_from(known.size) == Ok(stat.st_size)
+        && known.mode == stat.st_mode
+        && known.modified == modified(stat)
+        && known.changed == changed
+}
