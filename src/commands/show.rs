@@ -316,7 +316,7 @@ fn shape(
     });
     let outputs = outputs.map(|tree| {
         let entries = tree.entries().iter().map(|entry| {
-            let attributes = entry.attributes.iter().map(|attribute| Json::from(json::text(&attribute.name)));
+            let attributes = entry.attributes.iter().map(|attribute| json::text(&attribute.name));
             Json::from(
                 Object::part()
                     .with("path", json::text(&entry.path))
@@ -329,10 +329,7 @@ fn shape(
                         },
                     )
                     .with("attributes", attributes.collect::<Json>())
-                    .with(
-                        "link_to",
-                        entry.link_to.as_ref().map_or(Json::Null, |first| json::text(first).into()),
-                    ),
+                    .with("link_to", entry.link_to.as_ref().map_or(Json::Null, |first| json::text(first))),
             )
         });
         entries.collect::<Json>()

@@ -3,7 +3,7 @@
 //! Knows nothing of how the command ran.
 
 use super::super::observe::{self, Observed, Watcher};
-use super::super::outputs::{Beneath, Collected, Origin, Owner, collect};
+use super::super::outputs::{Beneath, Collected, Origin, OwnerOf, collect};
 use super::super::reason::NotKept;
 use super::super::stdin::Given;
 use super::super::tee::Streams;
@@ -84,7 +84,7 @@ impl Keeping<'_> {
         let origin = Origin {
             started: self.file_started,
             with_times: &|times| watcher.with_times(times),
-            owners: Some(&owner as &dyn Fn(&[u8]) -> Option<Owner>).filter(|_| gives_away),
+            owners: Some(&owner as OwnerOf<'_>).filter(|_| gives_away),
             places: &self.request.places,
         };
         let collected = collect(&mut beneath, &paths, self.store, &origin)?;

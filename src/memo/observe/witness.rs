@@ -5,7 +5,7 @@ use crate::error::tells_nothing;
 use crate::exec::{Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, look};
-use crate::memo::outputs::Owner;
+use crate::memo::outputs::{ByTime, Owner};
 use crate::record::{Evidence, FileState, Timestamp};
 use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -89,14 +89,11 @@ impl<'a> Watcher<'a> {
     }
 
     /// What was looked at, and what changed as it was before, with one of these times, by that time.
-    pub(in crate::memo) fn with_times(
-        &self,
-        times: &BTreeSet<Timestamp>,
-    ) -> BTreeMap<Timestamp, BTreeSet<PathBuf>> {
+    pub(in crate::memo) fn with_times(&self, times: &BTreeSet<Timestamp>) -> ByTime {
         let looked =
             self.first.iter().map(|(path, evidence)| (Path::new(OsStr::from_bytes(path)), *evidence));
         let changed = self.before.iter().map(|(path, before)| (path.as_path(), before.evidence));
-        let mut found: BTreeMap<Timestamp, BTreeSet<PathBuf>> = BTreeMap::new();
+        let mut found = ByTime::new();
         for (path, evidence) in looked.chain(changed) {
             if let Some(evidence) = evidence.filter(|evidence| times.contains(&evidence.modified)) {
                 found.entry(evidence.modified).or_default().insert(path.to_path_buf());

@@ -34,16 +34,21 @@ pub(in crate::memo) struct Collected {
 /// User and group.
 pub(in crate::memo) type Owner = (u32, u32);
 
+/// Tells to whom a path belonged.
+pub(in crate::memo) type OwnerOf<'a> = &'a dyn Fn(&[u8]) -> Option<Owner>;
+
+/// Paths by the time that they have.
+pub(in crate::memo) type ByTime = BTreeMap<Timestamp, BTreeSet<PathBuf>>;
+
 /// What is known of the run whose outputs are taken down.
 pub(in crate::memo) struct Origin<'a> {
     /// When it began, by the clock that files are stamped with.
     pub(in crate::memo) started: Timestamp,
     /// Files that it looked at, and what it changed as it was before, with one of these times, by that time.
-    pub(in crate::memo) with_times:
-        &'a dyn Fn(&BTreeSet<Timestamp>) -> BTreeMap<Timestamp, BTreeSet<PathBuf>>,
+    pub(in crate::memo) with_times: &'a dyn Fn(&BTreeSet<Timestamp>) -> ByTime,
     /// To whom a path, relative to the root, belonged before, if something was there. `None` where the run gave nothing to
     /// anybody.
-    pub(in crate::memo) owners: Option<&'a dyn Fn(&[u8]) -> Option<Owner>>,
+    pub(in crate::memo) owners: Option<OwnerOf<'a>>,
     pub(in crate::memo) places: &'a crate::record::Places,
 }
 

@@ -14,7 +14,7 @@ mod times;
 
 pub(crate) use attributes::{set_lists, set_own};
 pub(super) use beneath::Beneath;
-pub(super) use collect::{Collected, Origin, Owner, collect};
+pub(super) use collect::{ByTime, Collected, Origin, Owner, OwnerOf, collect};
 pub(crate) use holes::{holds, whole, write};
 pub(crate) use restore::set_modified;
 pub(super) use restore::{Grounds, Restore, RestoreError};

@@ -63,7 +63,7 @@ impl Found {
 
 /// Present names of files that have several in the record too: how many lead to one file, by the first name of the record,
 /// device and number.
-type Names<'t> = HashMap<(&'t [u8], u64, u64), u64>;
+type Names<'t> = HashMap<(&'t [u8], u64, u64), u32>;
 
 const WRITE: Step = Step::Write { aside: false, time: None };
 
@@ -146,7 +146,7 @@ impl Restore<'_> {
             return Err(in_the_way());
         }
         let own_names = names.get(&(first_name(entry), stat.st_dev, stat.st_ino)).copied().unwrap_or(1);
-        let has_other_names = u64::from(stat.st_nlink) > own_names;
+        let has_other_names = stat.st_nlink > own_names.into();
         // The run may have written to it under this name before it replaced or removed it: its other names would show.
         if kind == FileType::RegularFile
             && has_other_names
