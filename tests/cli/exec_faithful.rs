@@ -49,7 +49,7 @@ fn times_that_were_set_come_back_by_whatever_call() {
         let sandbox = Sandbox::new();
         let script = format!("rm -f o; echo x > o; cp o t; TZ=UTC export TZ; {set}; rm -f t");
         twice(&sandbox, &script, &["o"], || {
-            assert_eq!(time(&sandbox, "o"), (981_173_106, 500_000_000), "{set}")
+            assert_eq!(time(&sandbox, "o"), (981_173_106, 500_000_000), "{set}");
         });
     }
 }
