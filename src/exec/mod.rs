@@ -18,7 +18,7 @@ mod watch;
 
 pub use signals::raise_again;
 pub use startup::begin;
-pub use trace::{Access, DescriptorUse, Hazard, Image, Nature, Seen, Shows, Touch, Touched, Trace};
+pub use trace::{Access, DescriptorUse, Executed, Hazard, Image, Nature, Seen, Shows, Touch, Touched, Trace};
 pub use umask::umask;
 pub use unix::Unix;
 
@@ -100,6 +100,13 @@ pub trait Witness: Send {
     /// What `path` names is about to change for the first time: to be created, written, truncated, renamed, linked,
     /// removed, or given other attributes; last link not followed.
     fn about_to_change(&mut self, path: &Path);
+
+    /// A file of the run's own making, or one that it changed, is about to be read by a program that may run what it reads;
+    /// or to be executed. Called whenever that happens.
+    fn about_to_read_own(&mut self, _path: &Path, _executed: bool) {}
+
+    /// A program is about to be executed. Called whenever that happens.
+    fn about_to_execute(&mut self, _executed: &Executed<'_>) {}
 
     /// What a process is that runs this program.
     fn nature(&mut self, _image: &Image<'_>) -> Nature {

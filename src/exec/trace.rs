@@ -81,6 +81,21 @@ pub struct Nature {
     pub is_function: bool,
     /// Kinds of state, one bit each as the witness numbers them, that this program keeps for itself.
     pub keeps: u64,
+    /// It may run what it reads: an interpreter, a shell.
+    pub reads_code: bool,
+}
+
+/// A program that a process is about to execute.
+#[derive(Clone, Copy)]
+pub struct Executed<'a> {
+    /// The file, as it was asked for.
+    pub program: &'a Path,
+    /// Its words; those that cannot be read are left out.
+    pub words: &'a [OsString],
+    /// Where the process works.
+    pub directory: &'a Path,
+    /// Whether a descriptor of it is a pipe that is not one of ours.
+    pub is_pipe: &'a dyn Fn(i32) -> bool,
 }
 
 /// What a program shows of the files that it looks at or opens, beside their content.

@@ -2,6 +2,7 @@
 //!
 //! Names and values alone: knows nothing of files, of the run, or of the key.
 
+pub(crate) mod composed;
 mod lists;
 mod mentioned;
 

@@ -43,6 +43,11 @@ fn places() {
 }
 
 #[test]
+fn made_code() {
+    judge("made_code");
+}
+
+#[test]
 fn machine() {
     judge("machine");
 }

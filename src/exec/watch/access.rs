@@ -7,12 +7,13 @@ use super::descriptors::Inherited;
 use super::images::Images;
 use super::listings::Listings;
 use super::paths::{Found, Named, Resolver, upwards};
-use super::process::{as_path, to_path};
+use super::process::{as_path, link, to_path};
 use super::touches::Touches;
 use super::working::Working;
 use crate::exec::watch::Surroundings;
-use crate::exec::{Access, Hazard, Nature, Seen, Shows, Touched, Trace, Witness};
+use crate::exec::{Access, Executed, Hazard, Nature, Seen, Shows, Touched, Trace, Witness};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -236,6 +237,43 @@ impl<'a> Observer<'a> {
         for path in there.links.into_iter().chain(at) {
             self.look(&Named { path, as_directory: false }, false);
         }
+    }
+
+    /// What the run itself made or changed at `path` is read, if it did.
+    pub(super) fn own_is_read(&mut self, path: &[u8]) {
+        if self.is_own(path) || self.is_changed(path) {
+            self.own_is_read_as(path);
+        }
+    }
+
+    /// What the run itself made is read by the name `path`.
+    pub(super) fn own_is_read_as(&mut self, path: &[u8]) {
+        if self.caller().reads_code {
+            self.witness.about_to_read_own(as_path(path), false);
+        }
+    }
+
+    /// What the run itself made or changed is executed.
+    pub(super) fn own_is_executed(&mut self, path: &[u8]) {
+        self.witness.about_to_read_own(as_path(path), true);
+    }
+
+    /// A program is about to be executed, with these words.
+    pub(super) fn about_to_execute(&mut self, program: &[u8], words: &[OsString], directory: &[u8]) {
+        let tid = self.touches.caller;
+        let descriptors = std::cell::RefCell::new(&mut self.descriptors);
+        let is_pipe = |number: i32| {
+            let is_one = |target: Vec<u8>| target.starts_with(b"pipe:") || target.starts_with(b"socket:");
+            link(tid, &format!("fd/{number}")).is_ok_and(is_one)
+                && !descriptors.borrow_mut().is_inherited(tid, number)
+        };
+        let (program, directory) = (as_path(program), as_path(directory));
+        self.witness.about_to_execute(&Executed { program, words, directory, is_pipe: &is_pipe });
+    }
+
+    /// Whether what is at `path` was changed by the run.
+    pub(super) fn is_changed(&self, path: &[u8]) -> bool {
+        self.entries.get(path).is_some_and(|entry| entry.access.changed)
     }
 
     /// What the program is that the stopped thread runs.

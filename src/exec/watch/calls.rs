@@ -6,7 +6,7 @@ use super::access::Observer;
 use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
 use super::paths::directory_of;
 use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
-use super::process::{is_terminal, link, umask_of};
+use super::process::{is_terminal, link, umask_of, words_of};
 use super::sockets::Sockets;
 use super::stopped::{Stopped, Unknown, low, unknown};
 use super::table::{self, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
@@ -331,6 +331,9 @@ fn execute(
     if let Place::Path(named) = place {
         let directory =
             observer.working.of(stopped.tid).unwrap_or_else(|_| directory_of(&named.path).to_vec());
+        let words = if at.directory.is_some() { Argument::A2 } else { Argument::A1 };
+        let words = words_of(stopped.tid, stopped.argument(words));
+        observer.about_to_execute(&named.path, &words, &directory);
         observer.execute(&named, follow, &directory);
     }
     Ok(())

@@ -40,6 +40,7 @@ impl Observer<'_> {
     fn open_to_read(&mut self, named: &Named, follow: bool) {
         let path = &named.path;
         self.opened(path);
+        self.own_is_read(path);
         if self.is_own(path) {
             for real in self.behind_own(path, follow) {
                 self.open_for_reading(&Named { path: real, as_directory: named.as_directory }, follow);
@@ -56,7 +57,7 @@ impl Observer<'_> {
         match &found {
             Found::Missing => self.missing(path),
             Found::NotDirectory => self.not_directory(path),
-            Found::File(metadata) if self.is_own_by_another_name(path, metadata) => {}
+            Found::File(metadata) if self.is_own_by_another_name(path, metadata) => self.own_is_read_as(path),
             Found::File(_) if named.as_directory => self.access_seen(path, found.seen()).looked = true,
             Found::File(_) => {
                 self.access_seen(path, found.seen()).read = true;
@@ -186,6 +187,9 @@ impl Observer<'_> {
         if depth == 0 {
             self.leave_shim(path, &metadata);
             self.look_along(&Named { path: path.clone(), as_directory: false }, 0);
+        }
+        if own || self.is_changed(path) {
+            self.own_is_executed(path);
         }
         if own {
             for real in self.behind_own(path, follow) {

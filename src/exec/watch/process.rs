@@ -40,12 +40,16 @@ fn read_some(tid: libc::pid_t, address: u64, into: &mut [u8]) -> io::Result<usiz
 /// # Errors
 /// As [`read_memory`]; `ENAMETOOLONG` if it is longer than any path.
 pub(super) fn read_text(tid: libc::pid_t, address: u64) -> io::Result<Vec<u8>> {
+    read_text_up_to(tid, address, PATH_MAX)
+}
+
+fn read_text_up_to(tid: libc::pid_t, address: u64, longest: usize) -> io::Result<Vec<u8>> {
     // Paths are short: most of a page need not be copied.
     let mut short = [0; 256];
     let mut long = Vec::new();
     let mut text = Vec::new();
     let mut next = address;
-    while text.len() < PATH_MAX {
+    while text.len() < longest {
         let to_page_end = usize::try_from(PAGE - next % PAGE).unwrap_or(PATH_MAX);
         let buffer = if text.is_empty() {
             short.as_mut_slice()
@@ -68,6 +72,22 @@ pub(super) fn read_text(tid: libc::pid_t, address: u64) -> io::Result<Vec<u8>> {
         next = next.wrapping_add(read as u64);
     }
     Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG))
+}
+
+/// More words of a command, and longer ones, are not read.
+const MOST_WORDS: u64 = 512;
+const LONGEST_WORD: usize = 128 << 10;
+
+/// Reads the words that a thread hands to a program: a list of addresses, ended by zero. What cannot be read is left out.
+pub(super) fn words_of(tid: libc::pid_t, list: u64) -> Vec<OsString> {
+    let mut words = Vec::new();
+    for number in 0..MOST_WORDS {
+        match read_word(tid, list.wrapping_add(number * 8)) {
+            Ok(0) | Err(_) => break,
+            Ok(address) => words.extend(read_text_up_to(tid, address, LONGEST_WORD).map(OsString::from_vec)),
+        }
+    }
+    words
 }
 
 /// Reads a word of 64 bits.

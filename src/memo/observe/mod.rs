@@ -4,6 +4,7 @@
 
 mod importer;
 mod listing;
+mod made;
 mod own_source;
 mod programs;
 mod reading;
@@ -118,7 +119,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         let others = observer.looked_at()?;
         times::around(&mut observer.observed, &observer.rewritten, &others, run.places)?;
     }
-    variables::observe(run, trace, &observer.contents, &mut observer.observed);
+    variables::observe(run, trace, (&observer.contents, &watcher.made), &mut observer.observed);
     session::observe(run, trace, &mut observer.observed);
     observer.memory.keep();
     Ok(observer.observed)

@@ -1,16 +1,16 @@
 //! Which variables of the environment a run may have asked for: those whose name occurs in a file that it read or
 //! executed.
 
-use super::{Observed, Run, programs};
+use super::made::Made;
+use super::{Observed, Run, programs, shown};
 use crate::error::tells_absence;
 use crate::exec::Trace;
 use crate::hash::entry::LanguageKind;
-use crate::hash::environment;
+use crate::hash::environment::{self, composed};
 use crate::hash::manifest::Part;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
-use crate::record::{Evidence, Observation};
-use memchr::memmem;
+use crate::record::{Evidence, Names, Observation};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,13 +23,17 @@ const SHOW_ALL: [&str; 2] = ["env", "printenv"];
 pub(super) fn observe(
     run: &Run<'_>,
     trace: &Trace,
-    contents: &[(PathBuf, Option<Evidence>)],
+    (contents, made): (&[(PathBuf, Option<Evidence>)], &Made),
     observed: &mut Observed,
 ) {
     let programs = programs::names(trace);
     let shows_all = SHOW_ALL.iter().any(|shows| programs.contains(OsStr::new(shows)));
     let environment = &run.captured.environment;
-    if run.captured.whole_environment || shows_all || code_takes_all(run, &programs, contents) {
+    if run.captured.whole_environment
+        || shows_all
+        || made.whole
+        || code_takes_all(run, (trace, &programs), contents)
+    {
         let digest = environment::environment_digest(environment, &run.secret);
         observed.observations.push((Observation::Environment { digest }, None));
         return;
@@ -48,6 +52,7 @@ pub(super) fn observe(
     if let Some(stdin) = run.stdin.filter(|_| trace.stdin.read) {
         found.extend(stdin.mentions(&search));
     }
+    found.extend(made.named.iter().cloned());
     let counts = |name: &[u8]| run.captured.manifest.get(&Part::Variable(name.to_vec())).is_some();
     named_by_values(&search, environment, &counts, &mut found);
     for (name, value) in open {
@@ -59,27 +64,39 @@ pub(super) fn observe(
             observed.indifferent.push(name);
         }
     }
+    referred_to_by_own_code(run, made, observed);
+}
+
+/// Variables that a shell sets itself, or that count by where they lead.
+const SET_BY_SHELLS: &[&str] = &["HOME", "OLDPWD", "PATH", "PWD", "SHLVL", "TMPDIR", "_"];
+
+/// Adds what code of the run's own making may have asked for: variables of the session with their values, and that those
+/// which are not set are not.
+fn referred_to_by_own_code(run: &Run<'_>, made: &Made, observed: &mut Observed) {
+    let mut unset = Vec::new();
+    for name in &made.references {
+        let text = OsStr::from_bytes(name);
+        if SET_BY_SHELLS.iter().any(|known| text == OsStr::new(known)) {
+            continue;
+        }
+        match environment::lookup(&run.captured.environment, text) {
+            None => unset.push(name.clone()),
+            Some(value) if environment::is_session(text) => {
+                let value = environment::variable_digest(name, value.as_bytes(), &run.secret);
+                let variable = Observation::Variable { name: name.clone(), value: Some(value) };
+                observed.observations.push((variable, None));
+            }
+            // What else is set was looked for by name.
+            Some(_) => {}
+        }
+    }
+    if !unset.is_empty() {
+        observed.observations.push((Observation::Unset { names: Names::of(&unset) }, None));
+    }
 }
 
 /// Programs whose code is read here for what takes the environment as a whole.
 const CODE: &[&str] = &["awk", "gawk", "mawk", "nawk", "jq", "gojq", "jaq", "tclsh", "wish", "expect"];
-
-/// Of scripts that other scripts start, and of modules: which programs run them, how their names end, and what in them takes the
-/// environment as a whole.
-const TAKEN_BY: &[(&[&str], &[&str], &[&str])] = &[
-    (
-        &["sh", "bash", "dash", "ksh", "zsh"],
-        &["sh", "bash", "ksh", "zsh"],
-        &["${!", "compgen -", "export -p"],
-    ),
-    (
-        &["node", "nodejs", "bun", "deno", "tsx"],
-        &["js", "mjs", "cjs", "ts", "mts", "cts"],
-        &["...process.env", "(process.env)", "in process.env)", "process.env["],
-    ),
-    (&["perl"], &["pl", "pm", "PL", "t"], &["%ENV", "$ENV{$"]),
-    (&["make", "gmake"], &["Makefile", "makefile", "GNUmakefile", "mk"], &["$(.VARIABLES", "${.VARIABLES"]),
-];
 
 /// Directories of packages, which take it for reasons of their own.
 const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages"];
@@ -91,7 +108,7 @@ const LARGEST_CODE: u64 = 1 << 20;
 /// environment as a whole.
 fn code_takes_all(
     run: &Run<'_>,
-    programs: &BTreeSet<OsString>,
+    (trace, programs): (&Trace, &BTreeSet<OsString>),
     contents: &[(PathBuf, Option<Evidence>)],
 ) -> bool {
     let take = |bytes: Vec<u8>, program: &[u8]| environment::takes_all(&[OsString::from_vec(bytes)], program);
@@ -101,7 +118,7 @@ fn code_takes_all(
     }
     let names: BTreeSet<&[u8]> = programs.iter().map(|name| name.as_bytes()).collect();
     let programs = names.iter().filter(|name| CODE.iter().any(|code| name.starts_with(code.as_bytes())));
-    let of_user = |path: &&PathBuf| !path.starts_with("/usr") && !path.starts_with("/lib");
+    let of_user = |path: &&PathBuf| !shown::is_of_system(path);
     // What cannot be read may be such code.
     let holds = |path: &Path, sought: &dyn Fn(&[u8]) -> bool| match std::fs::metadata(path) {
         Ok(found) if !found.is_file() || found.len() > LARGEST_CODE => false,
@@ -110,16 +127,17 @@ fn code_takes_all(
     };
     let is_package = |path: &Path| path.iter().any(|part| PACKAGES.iter().any(|name| part == *name));
     let files: Vec<&PathBuf> = contents.iter().map(|(path, _)| path).filter(of_user).collect();
-    let by_others = |(runners, ends, parts): &(&[&str], &[&str], &[&str])| {
-        let is_code = |path: &Path| {
-            let end = path.extension().or(path.file_name());
-            end.is_some_and(|end| ends.iter().any(|known| end == *known)) && !is_package(path)
-        };
-        let has = |bytes: &[u8]| parts.iter().any(|part| memmem::find(bytes, part.as_bytes()).is_some());
-        runners.iter().any(|runner| names.contains(runner.as_bytes()))
-            && files.iter().any(|path| is_code(path) && holds(path, &has))
+    let by_others = |path: &Path| {
+        !is_package(path)
+            && holds(path, &|bytes| {
+                let language = composed::of_file(path, bytes);
+                let is_executed = || trace.accesses.get(path).is_some_and(|access| access.executed);
+                language.is_some_and(|language| {
+                    language.takes_any(bytes) && (language.is_run_by(&names) || is_executed())
+                })
+            })
     };
-    TAKEN_BY.iter().any(by_others)
+    files.iter().any(|path| by_others(path))
         || programs
             .into_iter()
             .any(|program| files.iter().any(|path| holds(path, &|bytes| take(bytes.to_vec(), program))))

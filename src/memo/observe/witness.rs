@@ -1,8 +1,9 @@
 //! Looks at paths while a process that is about to touch them is held: how they were when the run began.
 
+use super::made::{self, Made};
 use super::{importer, shown};
 use crate::error::tells_nothing;
-use crate::exec::{Image, Nature, Seen, Shows, Witness};
+use crate::exec::{Executed, Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, look};
 use crate::memo::outputs::{ByTime, Owner};
@@ -54,6 +55,8 @@ pub(in crate::memo) struct Watcher<'a> {
     pub(super) too_large: Option<PathBuf>,
     /// A path that was about to change and of which it could not be told what it was, and why.
     pub(super) unseen: Option<(PathBuf, io::Error)>,
+    /// What code of the run's own making names.
+    pub(super) made: Made,
 }
 
 impl<'a> Watcher<'a> {
@@ -69,6 +72,7 @@ impl<'a> Watcher<'a> {
             directories: BTreeMap::new(),
             too_large: None,
             unseen: None,
+            made: Made::default(),
         }
     }
 
@@ -178,10 +182,18 @@ impl Witness for Watcher<'_> {
         self.take_before(path);
     }
 
+    fn about_to_read_own(&mut self, path: &Path, executed: bool) {
+        self.made.file(path, executed, &self.captured.environment);
+    }
+
+    fn about_to_execute(&mut self, executed: &Executed<'_>) {
+        self.made.executes(executed, &self.captured.environment);
+    }
+
     fn nature(&mut self, image: &Image<'_>) -> Nature {
         let is_function = importer::runs(self.captured, image);
         // What its own code asks for is known from that.
         let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
-        Nature { shows, is_function, keeps: 0 }
+        Nature { shows, is_function, keeps: 0, reads_code: made::reads_code(image) }
     }
 }

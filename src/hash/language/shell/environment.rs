@@ -31,6 +31,11 @@ pub(super) fn asked(script: &Script<'_>, parsed: &mut Parsed) {
                 let text = script.text(node);
                 let lists = text.split(u8::is_ascii_whitespace).skip(1).all(|word| word.starts_with(b"-"));
                 parsed.whole_environment |= lists && !text.starts_with(b"local");
+                // A name that stands for another.
+                let refers =
+                    text.split(u8::is_ascii_whitespace).skip(1).take_while(|word| word.starts_with(b"-"));
+                parsed.whole_environment |=
+                    { refers }.any(|word| word.contains(&b'n')) && !text.starts_with(b"export");
             }
             _ => {}
         }
@@ -125,6 +130,17 @@ fn command(script: &Script<'_>, node: Node<'_>, names: &mut BTreeSet<Vec<u8>>, p
         }
         b"set" | b"export" | b"declare" | b"typeset" | b"readonly" => arguments.is_empty(),
         b"compgen" | b"envsubst" => true,
+        // What getopt prints is quoted.
+        b"eval" => {
+            let is_getopt =
+                arguments.first().is_some_and(|word| *word == b"set" || word.starts_with(b"\"set -- "));
+            !is_getopt && arguments.iter().any(|word| word.iter().any(|byte| matches!(byte, b'$' | b'`')))
+        }
+        b"source" | b"." => arguments.first().is_some_and(|word| {
+            [&b"<("[..], b"/dev/stdin", b"/dev/fd/", b"/proc/self/fd/"]
+                .iter()
+                .any(|start| word.starts_with(start))
+        }),
         // `test -v NAME`
         b"test" | b"[" => {
             names.extend(arguments.iter().filter(|word| is_name(word)).map(|word| word.to_vec()));

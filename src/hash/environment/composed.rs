@@ -1,0 +1,269 @@
+//! Code that makes up names of variables, or takes the environment as a whole, in text of any language.
+//!
+//! By spellings alone: for the function's own sources its languages are read more closely.
+
+use memchr::memmem;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// How a language does it.
+#[derive(Debug)]
+pub(crate) struct Composing {
+    /// Programs that run it, without a version.
+    runners: &'static [&'static str],
+    /// How its files end, or are called.
+    ends: &'static [&'static str],
+    /// What takes the environment as a whole, or any variable.
+    whole: &'static [&'static str],
+    /// What takes a variable, unless a literal follows.
+    computed: &'static [&'static str],
+}
+
+const LANGUAGES: &[Composing] = &[
+    Composing {
+        runners: &["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "busybox"],
+        ends: &["sh", "bash", "ksh", "zsh", "bats"],
+        whole: &[
+            "${!",
+            "compgen -",
+            "export -p",
+            "envsubst",
+            "declare -n",
+            "local -n",
+            "typeset -n",
+            "-v $",
+            "-v \"$",
+            "source <(",
+            ". <(",
+            "source /dev/stdin",
+            ". /dev/stdin",
+            "source /dev/fd/",
+            ". /dev/fd/",
+        ],
+        computed: &[],
+    },
+    Composing {
+        runners: &["python", "pypy"],
+        ends: &["py", "pyw"],
+        whole: &[],
+        computed: &[
+            "environ[",
+            "environb[",
+            "environ.get(",
+            "environ.pop(",
+            "environ.setdefault(",
+            "getenv(",
+            "getenvb(",
+            "expandvars(",
+        ],
+    },
+    Composing {
+        runners: &["node", "nodejs", "bun", "deno", "tsx"],
+        ends: &["js", "mjs", "cjs", "ts", "mts", "cts", "jsx", "tsx"],
+        whole: &["...process.env", "(process.env)", "in process.env)"],
+        computed: &["process.env[", "import.meta.env[", "Deno.env.get("],
+    },
+    Composing {
+        runners: &["perl"],
+        ends: &["pl", "pm", "PL", "t"],
+        whole: &["%ENV", "$ENV{$", "$ENV{\"$", "$ENV{ $", "@ENV{"],
+        computed: &[],
+    },
+    Composing {
+        runners: &["make", "gmake", "bmake", "remake"],
+        ends: &["Makefile", "makefile", "GNUmakefile", "mk", "make"],
+        whole: &["$(.VARIABLES", "${.VARIABLES", "$($", "${$", "$(value $"],
+        computed: &[],
+    },
+    Composing {
+        runners: &["awk", "gawk", "mawk", "nawk"],
+        ends: &["awk"],
+        whole: &["in ENVIRON"],
+        computed: &["ENVIRON["],
+    },
+    Composing {
+        runners: &["ruby", "irb", "rake"],
+        ends: &["rb", "rake", "Rakefile", "gemspec"],
+        whole: &["ENV.to_h", "ENV.each", "ENV.map", "ENV.select", "ENV.keys"],
+        computed: &["ENV[", "ENV.fetch(", "ENV.key?("],
+    },
+    Composing {
+        runners: &["php"],
+        ends: &["php"],
+        whole: &["foreach ($_ENV", "foreach($_ENV"],
+        computed: &["getenv(", "$_ENV[", "$_SERVER["],
+    },
+    Composing { runners: &["lua", "luajit"], ends: &["lua"], whole: &[], computed: &["os.getenv("] },
+    Composing { runners: &["R", "Rscript"], ends: &["R", "r"], whole: &[], computed: &["Sys.getenv("] },
+    Composing { runners: &["julia"], ends: &["jl"], whole: &[], computed: &["ENV["] },
+    Composing {
+        runners: &["tclsh", "wish", "expect"],
+        ends: &["tcl", "exp"],
+        whole: &["env($", "array get env", "array names env"],
+        computed: &[],
+    },
+];
+
+/// The language of a file, by its name or its first line.
+pub(crate) fn of_file(path: &Path, head: &[u8]) -> Option<&'static Composing> {
+    let (end, name) = (path.extension(), path.file_name());
+    let is_named = |known: &str| {
+        let known = Some(OsStr::new(known));
+        end == known
+            || (name == known && name.is_some_and(|name| name.as_encoded_bytes().ends_with(b"akefile")))
+    };
+    let by_name = LANGUAGES.iter().find(|language| language.ends.iter().any(|known| is_named(known)));
+    by_name.or_else(|| {
+        let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let last = |word: &[u8]| word.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
+        words.find_map(|word| of_program(&last(word)))
+    })
+}
+
+/// The language that the program of this name runs.
+pub(crate) fn of_program(name: &[u8]) -> Option<&'static Composing> {
+    let end = name.iter().rposition(|byte| !(byte.is_ascii_digit() || matches!(byte, b'.' | b'-')));
+    let base = name.get(..end? + 1)?;
+    LANGUAGES.iter().find(|language| language.runners.iter().any(|runner| runner.as_bytes() == base))
+}
+
+impl Composing {
+    /// Whether one of the programs `names` runs it.
+    pub(crate) fn is_run_by(&self, names: &BTreeSet<&[u8]>) -> bool {
+        names.iter().any(|name| of_program(name).is_some_and(|language| std::ptr::eq(language, self)))
+    }
+
+    /// Whether the code takes a variable whose name is not in it, or all of them.
+    pub(crate) fn takes_any(&self, code: &[u8]) -> bool {
+        let is_shell = self.runners.first() == Some(&"sh");
+        self.whole.iter().any(|part| memmem::find(code, part.as_bytes()).is_some())
+            || self.computed.iter().any(|part| {
+                memmem::find_iter(code, part.as_bytes())
+                    .any(|at| !is_literal(code.get(at + part.len()..).unwrap_or_default()))
+            })
+            || (is_shell && evaluates(code))
+    }
+}
+
+/// Whether a literal text stands at the beginning, as it is in the languages that are known.
+fn is_literal(code: &[u8]) -> bool {
+    let code = code.trim_ascii_start();
+    let code =
+        code.strip_prefix(b"b").or(code.strip_prefix(b"r")).or(code.strip_prefix(b"u")).unwrap_or(code);
+    let (Some(quote @ (b'"' | b'\'' | b'`')), rest) = (code.first(), code.get(1..).unwrap_or_default())
+    else {
+        return false;
+    };
+    let text = rest.split(|byte| byte == quote).next().unwrap_or_default();
+    // `"A" + b`, `"#{a}_B"`, `` `${a}_B` ``.
+    let after = rest.get(text.len() + 1..).unwrap_or_default().trim_ascii_start();
+    let is_whole = matches!(after.first(), Some(b']' | b')' | b',') | None) || after.starts_with(b"=>");
+    is_whole
+        && memmem::find(text, b"#{").is_none()
+        && memmem::find(text, b"${").is_none()
+        && !text.contains(&b'$')
+}
+
+/// Whether a shell evaluates what it puts together.
+fn evaluates(code: &[u8]) -> bool {
+    memmem::find_iter(code, b"eval").any(|at| {
+        let is_part = |byte: Option<&u8>| {
+            byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(byte))
+        };
+        let before = at.checked_sub(1).and_then(|before| code.get(before));
+        let rest = code.get(at + 4..).unwrap_or_default();
+        if is_part(before) || is_part(rest.first()) {
+            return false;
+        }
+        let command = rest.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_start();
+        // What getopt prints is quoted.
+        let is_getopt = command.starts_with(b"set -- ") || command.starts_with(b"\"set -- ");
+        !is_getopt && command.iter().any(|byte| matches!(byte, b'$' | b'`'))
+    })
+}
+
+/// Names in code that may be those of variables: what follows `$` or a quote, and words in capitals. Sorted.
+pub(crate) fn references(code: &[u8]) -> BTreeSet<&[u8]> {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let mut found = BTreeSet::new();
+    let mut at = 0;
+    while let Some(start) =
+        code.get(at..).and_then(|rest| rest.iter().position(is_part)).map(|start| at + start)
+    {
+        let rest = code.get(start..).unwrap_or_default();
+        let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        let name = rest.get(..length).unwrap_or_default();
+        at = start + length;
+        if name.first().is_some_and(u8::is_ascii_digit) || name == b"_" {
+            continue;
+        }
+        let before = |back: usize| start.checked_sub(back).and_then(|before| code.get(before));
+        let is_dollar = before(1) == Some(&b'$')
+            || (matches!(before(1), Some(b'{' | b'(' | b'!' | b'#')) && before(2) == Some(&b'$'))
+            || before(3) == Some(&b'$');
+        let is_quoted = matches!(before(1), Some(b'"' | b'\'' | b'`'));
+        let is_capital = name.len() > 1
+            && !name.iter().any(u8::is_ascii_lowercase)
+            && name.iter().any(u8::is_ascii_uppercase);
+        if is_dollar || is_quoted || is_capital {
+            found.insert(name);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_names_are_seen_by_language() {
+        for (name, code, expected) in [
+            ("a.sh", "n=MI; n=${n}NE; eval \"echo \\$$n\"", true),
+            ("a.sh", "eval set -- \"$opts\"; evaluate $x; ./eval $x", false),
+            ("a.sh", "echo ${!n}", true),
+            ("a.sh", "echo $MINE ${#x}", false),
+            ("a.sh", "source <(zcat s.gz)", true),
+            ("a.sh", "while read x; do :; done < <(ls)", false),
+            ("a.py", "os.environ[name]", true),
+            ("a.py", "os.environ['X'] + os.environ.get(\"Y\", z) + os.getenv(b'Z')", false),
+            ("a.py", "os.environ['A' + b]", true),
+            ("a.py", "os.getenv(f'{a}_B')", true),
+            ("a.js", "process.env[name]", true),
+            ("a.js", "process.env['X']", false),
+            ("a.js", "process.env[`${a}_B`]", true),
+            ("a.pl", "print $ENV{$x}", true),
+            ("a.pl", "print $ENV{X}", false),
+            ("Makefile", "all:\n\techo $($(NAME))", true),
+            ("Makefile", "all:\n\techo $(NAME)", false),
+            ("a.awk", "{ print ENVIRON[x] }", true),
+            ("a.awk", "{ print ENVIRON[\"X\"] }", false),
+            ("a.rb", "ENV[name]", true),
+            ("a.rb", "ENV.fetch('X')", false),
+            ("a.R", "Sys.getenv(paste0('A', 'B'))", true),
+            ("a.lua", "os.getenv(x)", true),
+            ("tool", "#!/usr/bin/env -S python3.11 -u\nos.environ[x]", true),
+            ("tool", "#!/bin/bash\necho ${!x}", true),
+            ("t", "#!/bin/bash\necho ${!x}", true),
+            ("a.csv", "os.environ[x]", false),
+        ] {
+            let found = of_file(Path::new(name), code.as_bytes());
+            assert_eq!(
+                found.is_some_and(|language| language.takes_any(code.as_bytes())),
+                expected,
+                "{name}: {code}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_variable_is_named() {
+        let found =
+            references(b"echo $mine ${other} \"quoted\" $((NUMBER+1)) word os.environ['key'] A 2x $1");
+        let found: Vec<_> =
+            found.into_iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        assert_eq!(found, ["NUMBER", "key", "mine", "other", "quoted"]);
+    }
+}
