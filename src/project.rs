@@ -48,6 +48,19 @@ impl Project {
         Self { directory, places: Places { root, home }, store, store_is_named: named_store.is_some() }
     }
 
+    /// A path or pattern of `cashet.toml`, which is relative to the root, as it is written in the working directory. The
+    /// root's own name is not in it: it would be read as part of the pattern.
+    #[must_use]
+    pub fn from_root(&self, word: &str) -> OsString {
+        if Path::new(word).is_absolute() {
+            return word.into();
+        }
+        let below = self.directory.strip_prefix(&self.places.root).map_or(0, |below| below.iter().count());
+        let mut words = OsString::from("../".repeat(below));
+        words.push(word);
+        words
+    }
+
     /// Reads the root's `cashet.toml`; settings are empty where there is none.
     ///
     /// # Errors

@@ -75,8 +75,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     })
 }
 
-/// What the call and the settings for this command say is no output. Given to the call, it is relative to the working
-/// directory; in the settings, to the root.
+/// What the call and the settings for this command say is no output, relative to the working directory.
 fn ignored_writes(args: &Args, context: &Context, found: &Found) -> Result<Vec<OsString>> {
     let project = &context.project;
     let settings = project.settings()?;
@@ -84,7 +83,6 @@ fn ignored_writes(args: &Args, context: &Context, found: &Found) -> Result<Vec<O
         found.commit.words.iter().map(|word| std::ffi::OsStr::from_bytes(word).to_owned()).collect();
     let block = settings.commands.iter().find(|block| block.matches(&words)).map(|block| &block.exec);
     let listed = block.into_iter().chain([&settings.exec]).filter_map(|block| block.ignore_write.as_ref());
-    let listed = listed.flat_map(Words::all).map(|word| project.places.root.join(word).into_os_string());
-    let given = args.ignored_writes.iter().map(|word| project.directory.join(word).into_os_string());
-    Ok(listed.chain(given).collect())
+    let listed = listed.flat_map(Words::all).map(|word| project.from_root(word));
+    Ok(listed.chain(args.ignored_writes.iter().cloned()).collect())
 }

@@ -3,6 +3,12 @@
 //!
 //! Knows nothing of digests, blobs, manifests or caching.
 
+#[cfg(target_os = "linux")]
+mod bystander;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_bystander.rs"]
+mod bystander;
+mod child;
 mod process;
 mod pump;
 mod signals;
@@ -139,7 +145,7 @@ pub struct Finished {
     /// What it took.
     pub resources: Resources,
     /// The first signal that reached us meanwhile (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2), if one
-    /// did. The child has got it too.
+    /// did, even if it was ignored when we were started. The child has got it too.
     pub signal: Option<i32>,
     /// How stdout ended.
     pub stdout: StreamEnd,

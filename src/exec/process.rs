@@ -184,7 +184,7 @@ mod tests {
         let plan = Plan::new(Path::new("/bin/sh"), &words, &[], given).unwrap();
         let caught = Caught::begin();
         let mut process = Process::Bare(Bare { pid: plan.spawn().unwrap(), ended: None });
-        caught.started(process.pid());
+        caught.started(process.pid(), plan.began());
         let mut streams = [stdout, stderr];
         let mut told = Lengths(0);
         pass_on(&mut streams, &process, &caught, &mut told).unwrap();

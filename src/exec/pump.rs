@@ -124,7 +124,7 @@ fn close_all_but(pairs: &[Pair; STREAMS]) {
 
 /// Closes `first` to `last`; none of these is kept.
 #[expect(unsafe_code, reason = "after fork, only plain system calls")]
-fn close_range(first: RawFd, last: RawFd, kept: impl Fn(RawFd) -> bool) {
+pub(super) fn close_range(first: RawFd, last: RawFd, kept: impl Fn(RawFd) -> bool) {
     if first > last {
         return;
     }

@@ -1,21 +1,30 @@
-//! Signals while a command runs: those sent to us are remembered and passed on to the child, those of the
-//! terminal reach it by themselves. And dying of the signal that the child died of.
+//! Signals while a command runs: they are noted, and those that reached us alone are passed on to the child. And dying
+//! of the signal that the child died of.
 //!
-//! Knows nothing of pipes or of how a child is started.
+//! A child must not get a signal twice. The terminal and `kill -- -GROUP` send theirs to our whole process group, the
+//! child included, and nothing in what arrives here tells that from a signal sent to us alone. So a [`Bystander`] stands
+//! in the group and does nothing: what has reached it has reached the child.
+//!
+//! A signal that was ignored when we were started is noted as well, since the child may have set a handler for it, and
+//! passed on by the same rule; we ourselves do nothing about it.
 //!
 //! All that a handler touches is atomic. Several runs may go on in one process: each has a slot in a list that
 //! only grows.
 
-use super::startup::is_ignored;
+use super::bystander::{Bystander, Reached};
+use super::startup::{LIBRARY_SIGNALS, disposition, initial, is_ignored};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicI32, AtomicI64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What would end us and leave the child behind: it is passed on instead.
 const PASSED_ON: [i32; 6] =
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
+
+/// The highest number of a signal.
+const LAST: i32 = if cfg!(target_os = "linux") { 64 } else { 31 };
 
 /// The child of a [`Slot`]: nobody uses the slot.
 const FREE: i32 = 0;
@@ -30,9 +39,16 @@ struct Slot {
     /// The process, or one of the three constants.
     child: AtomicI32,
     /// The first signal that came, or 0.
+    noted: AtomicI32,
+    /// The first signal that came and was not ignored when we were started, or 0.
     seen: AtomicI32,
     /// A signal that came before the child was known, with its sender; or 0.
     pending: AtomicI64,
+    /// When that came, and when the child began to be; by [`now`].
+    pending_at: AtomicI64,
+    began: AtomicI64,
+    /// What of a bystander a handler uses.
+    reached: Reached,
     next: OnceLock<Box<Slot>>,
 }
 
@@ -40,34 +56,51 @@ impl Slot {
     const fn new(child: i32) -> Self {
         Self {
             child: AtomicI32::new(child),
+            noted: AtomicI32::new(0),
             seen: AtomicI32::new(0),
             pending: AtomicI64::new(0),
+            pending_at: AtomicI64::new(0),
+            began: AtomicI64::new(0),
+            reached: Reached::new(),
             next: OnceLock::new(),
         }
     }
 
-    /// `signal` came; from the process `sender`, or from the kernel for the terminal's whole foreground group.
+    /// `signal` came; from the process `sender`, or from the kernel.
     fn arrived(&self, signal: i32, sender: Option<i32>) {
         let child = self.child.load(SeqCst);
         if child == FREE {
             return;
         }
-        let _ = self.seen.compare_exchange(0, signal, SeqCst, SeqCst);
+        let _ = self.noted.compare_exchange(0, signal, SeqCst, SeqCst);
+        if IGNORED.load(SeqCst) & bit(signal) == 0 {
+            let _ = self.seen.compare_exchange(0, signal, SeqCst, SeqCst);
+        }
         match child {
-            // The child may or may not be there to get the terminal's signal; if it is, then so early that a
-            // second one makes no difference.
             STARTING => {
+                self.pending_at.store(now(), SeqCst);
                 self.pending.store(pack(signal, sender.unwrap_or(0)), SeqCst);
                 self.deliver_pending();
             }
             ENDED => {}
-            // The terminal's reach the child by themselves.
             child => {
-                if let Some(sender) = sender {
-                    pass_on(child, signal, sender);
+                if self.is_for_us_alone(child, signal, sender) {
+                    send(child, signal);
                 }
             }
         }
+    }
+
+    /// Whether only we got a signal, and not our whole group.
+    fn is_for_us_alone(&self, child: i32, signal: i32, sender: Option<i32>) -> bool {
+        let may_be = match sender {
+            // Whoever signals its whole group has reached itself.
+            Some(sender) => sender != child,
+            // The kernel sends to the group, but for the one of a terminal that hangs up: only the leader of the
+            // session gets that.
+            None => signal == libc::SIGHUP && self.reached.is_known(),
+        };
+        may_be && !self.reached.by(signal)
     }
 
     /// Sends what came before the child was known, once.
@@ -75,14 +108,20 @@ impl Slot {
         let child = self.child.load(SeqCst);
         if child > 0 {
             let (signal, sender) = unpack(self.pending.swap(0, SeqCst));
-            if signal != 0 {
-                pass_on(child, signal, sender);
+            let sender = Some(sender).filter(|sender| *sender != 0);
+            // Before the child was there, nothing reached it.
+            let is_early = self.pending_at.load(SeqCst) < self.began.load(SeqCst);
+            if signal != 0 && (is_early || self.is_for_us_alone(child, signal, sender)) {
+                send(child, signal);
             }
         }
     }
 }
 
 static FIRST: Slot = Slot::new(FREE);
+
+/// Signals that were ignored when the first of the present runs began, one bit each.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
 
 /// Dispositions as they were before the first of the present runs, and how many runs there are.
 struct Installed {
@@ -92,27 +131,32 @@ struct Installed {
 
 static INSTALLED: Mutex<Installed> = Mutex::new(Installed { runs: 0, before: Vec::new() });
 
-/// As long as it lives, signals are caught for one run. Not passed on and not caught is what was ignored: the
-/// child ignores it too.
+/// As long as it lives, signals are caught for one run.
 #[derive(Debug)]
 pub(super) struct Caught {
     slot: &'static Slot,
+    bystander: Option<Bystander>,
 }
 
 impl Caught {
     /// Begins to catch, before the child is started.
     pub(super) fn begin() -> Self {
         let slot = claim();
+        let bystander = Bystander::start();
+        if let Some(bystander) = &bystander {
+            slot.reached.set(bystander);
+        }
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         if installed.runs == 0 {
             installed.before = install();
         }
         installed.runs += 1;
-        Self { slot }
+        Self { slot, bystander }
     }
 
-    /// The child is there: what came before is passed on now.
-    pub(super) fn started(&self, child: libc::pid_t) {
+    /// The child is there, and has been since `began` by [`now`]: what it did not get is passed on now.
+    pub(super) fn started(&self, child: libc::pid_t, began: i64) {
+        self.slot.began.store(began, SeqCst);
         self.slot.child.store(child, SeqCst);
         self.slot.deliver_pending();
     }
@@ -120,16 +164,26 @@ impl Caught {
     /// The child has ended and its number may soon be somebody else's.
     pub(super) fn ended(&self) {
         self.slot.child.store(ENDED, SeqCst);
+        self.slot.reached.clear();
+        if let Some(bystander) = &self.bystander {
+            bystander.dismiss();
+        }
     }
 
-    /// The first signal that came.
+    /// The first signal that came and that we do something about: it was not ignored when we were started.
     pub(super) fn seen(&self) -> Option<i32> {
         Some(self.slot.seen.load(SeqCst)).filter(|signal| *signal != 0)
+    }
+
+    /// The first signal that came: it may have reached the child as well.
+    pub(super) fn noted(&self) -> Option<i32> {
+        Some(self.slot.noted.load(SeqCst)).filter(|signal| *signal != 0)
     }
 }
 
 impl Drop for Caught {
     fn drop(&mut self) {
+        self.ended();
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         installed.runs = installed.runs.saturating_sub(1);
         if installed.runs == 0 {
@@ -137,10 +191,32 @@ impl Drop for Caught {
                 set(signal, &action);
             }
         }
+        self.slot.noted.store(0, SeqCst);
         self.slot.seen.store(0, SeqCst);
         self.slot.pending.store(0, SeqCst);
         self.slot.child.store(FREE, SeqCst);
     }
+}
+
+/// What a child must set so that its dispositions are those that we were started with: of each signal that we catch or
+/// ignore for our own sake, whether it is ignored there.
+pub(super) fn for_a_child() -> Vec<(libc::c_int, libc::sighandler_t)> {
+    let installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = |signal| installed.before.iter().find(|(other, _)| *other == signal);
+    let chosen = |signal, now: libc::sighandler_t| {
+        let was = match signal {
+            libc::SIGPIPE if initial().pipe_signal_ignored => libc::SIG_IGN,
+            libc::SIGXFSZ if initial().file_size_signal_ignored => libc::SIG_IGN,
+            libc::SIGPIPE | libc::SIGXFSZ => libc::SIG_DFL,
+            _ => before(signal).map_or(now, |(_, action)| action.sa_sigaction),
+        };
+        // A handler is none in another program.
+        let wanted = if was == libc::SIG_IGN { libc::SIG_IGN } else { libc::SIG_DFL };
+        (wanted != now).then_some((signal, wanted))
+    };
+    let library = LIBRARY_SIGNALS.into_iter().filter(|signal| initial().library_signals_ignored & bit(*signal) != 0);
+    let all = (1..=LAST).filter_map(|signal| chosen(signal, disposition(signal)?));
+    all.chain(library.map(|signal| (signal, libc::SIG_IGN))).collect()
 }
 
 /// Dies of `signal`, as the command did, without a core of our own. Buffered output must have been flushed.
@@ -176,7 +252,7 @@ fn claim() -> &'static Slot {
     }
 }
 
-/// Catches what is passed on, and makes sure that a reader that went away is an error instead of our end, and
+/// Catches what is noted and passed on, and makes sure that a reader that went away is an error instead of our end, and
 /// that the end of a child can be waited for. Returns what was before.
 #[expect(unsafe_code, reason = "an action is a structure of the system")]
 fn install() -> Vec<(i32, libc::sigaction)> {
@@ -188,11 +264,15 @@ fn install() -> Vec<(i32, libc::sigaction)> {
         sa_flags: libc::SA_SIGINFO,
         ..zero
     };
+    // One that we do nothing about interrupts nothing.
+    let note = libc::sigaction { sa_flags: libc::SA_SIGINFO | libc::SA_RESTART, ..catch };
     let ignore = libc::sigaction { sa_sigaction: libc::SIG_IGN, ..zero };
+    let ignored = |signal: &i32| is_ignored(*signal);
+    IGNORED.store(PASSED_ON.iter().filter(|signal| ignored(signal)).map(|signal| bit(*signal)).sum(), SeqCst);
     let mut before = Vec::with_capacity(PASSED_ON.len() + 2);
     let mut replace = |signal, action| before.extend(set(signal, action).map(|old| (signal, old)));
-    for signal in PASSED_ON.into_iter().filter(|signal| !is_ignored(*signal)) {
-        replace(signal, &catch);
+    for signal in PASSED_ON {
+        replace(signal, if ignored(&signal) { &note } else { &catch });
     }
     replace(libc::SIGPIPE, &ignore);
     if is_ignored(libc::SIGCHLD) {
@@ -210,7 +290,7 @@ fn set(signal: i32, action: &libc::sigaction) -> Option<libc::sigaction> {
     unsafe { (libc::sigaction(signal, action, before.as_mut_ptr()) == 0).then(|| before.assume_init()) }
 }
 
-/// The handler. It calls only what may be called at any moment: atomics and `kill`.
+/// The handler. It calls only what may be called at any moment: atomics and plain system calls.
 #[expect(unsafe_code, reason = "the system hands over a pointer")]
 extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     let errno = Errno::last_raw();
@@ -234,12 +314,22 @@ fn unpack(packed: i64) -> (i32, i32) {
     (i32::try_from(packed & 0xffff_ffff).unwrap_or(0), i32::try_from(packed >> 32).unwrap_or(0))
 }
 
-/// Sends `signal` to `child`, unless that is the sender: whoever signals its whole group has reached itself.
+/// A signal as one bit of a set.
+const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// A clock that only goes forward, in nanoseconds.
+#[expect(unsafe_code, reason = "called inside a signal handler")]
+pub(super) fn now() -> i64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills the structure.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
+}
+
 #[expect(unsafe_code, reason = "called inside a signal handler, with the plain number")]
-fn pass_on(child: libc::pid_t, signal: i32, sender: i32) {
-    if sender == child {
-        return;
-    }
+fn send(child: libc::pid_t, signal: i32) {
     // SAFETY: `kill` takes numbers only. A child that has ended meanwhile is not collected yet, so that the
     // number is still its own.
     unsafe { libc::kill(child, signal) };

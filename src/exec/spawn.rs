@@ -3,17 +3,17 @@
 //!
 //! Knows nothing of pipes' other ends, of watching, or of waiting.
 
-use super::startup::initial;
+use super::child::{self, Prepared};
+use super::signals::now;
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
-use nix::sys::signal::{SigSet, Signal};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 
 /// Runs text files that have no `#!` line, as `execvp` does.
@@ -30,6 +30,33 @@ pub(super) enum Given {
     Other(OwnedFd),
 }
 
+/// Descriptors of ours that no child may hold, not even before it executes.
+static WITHHELD: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+
+/// As long as it lives, children close a descriptor before they do anything else.
+#[derive(Debug)]
+pub(super) struct Withheld(RawFd);
+
+impl Withheld {
+    /// Withholds `descriptor`, which must stay open as long as this lives.
+    pub(super) fn new(descriptor: BorrowedFd<'_>) -> Self {
+        let number = descriptor.as_raw_fd();
+        WITHHELD.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        Self(number)
+    }
+}
+
+impl Drop for Withheld {
+    fn drop(&mut self) {
+        WITHHELD.lock().unwrap_or_else(PoisonError::into_inner).retain(|number| *number != self.0);
+    }
+}
+
+/// What a child closes first.
+pub(super) fn withheld() -> Vec<RawFd> {
+    WITHHELD.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// Everything that is prepared for starting one child.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -39,6 +66,7 @@ pub(super) struct Plan {
     /// Standard descriptors, until the child has them: a write end that stays open here would hide the end of
     /// the stream.
     given: Mutex<Option<[Given; 3]>>,
+    began: AtomicI64,
 }
 
 impl Plan {
@@ -59,6 +87,7 @@ impl Plan {
             words,
             environment: environment.collect::<Result<_>>()?,
             given: Mutex::new(Some(given)),
+            began: AtomicI64::new(0),
         })
     }
 
@@ -82,8 +111,19 @@ impl Plan {
         entry.as_bytes().get(name.len() + 1..)
     }
 
-    /// What starting the child in another way needs: until [`Plan::started`] says that it is done.
-    pub(super) fn parts(&self) -> Parts<'_> {
+    /// The moment just before the child was made, by [`now`]: no signal before it reached the child.
+    pub(super) fn began(&self) -> i64 {
+        self.began.load(SeqCst)
+    }
+
+    /// The child is about to be made.
+    pub(super) fn begins(&self) {
+        self.began.store(now(), SeqCst);
+    }
+
+    /// What the child is made from, until [`Plan::started`] says that this is done. `as_script`: a shell runs the program
+    /// if the system does not know its format.
+    pub(super) fn parts(&self, as_script: bool) -> Parts<'_> {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let number = |given: &Given| match given {
             Given::Inherited => Descriptor::Inherited,
@@ -95,7 +135,7 @@ impl Plan {
             words: &self.words,
             environment: &self.environment,
             descriptors: given.as_ref().map(|given| given.each_ref().map(number)),
-            shell: is_script(self.program()).then_some(SHELL),
+            shell: as_script.then_some(SHELL),
         }
     }
 
@@ -104,29 +144,30 @@ impl Plan {
         *self.given.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Whether the shell runs the program if the system does not know its format.
+    pub(super) fn is_script(&self) -> bool {
+        is_script(self.program())
+    }
+
     /// Starts the child; from any thread, once. A text file without a `#!` line is given to the shell.
     ///
     /// # Errors
     /// The system's, as `execve` or the creation of a process reported it; then nothing was started and it may
     /// be called again.
     pub(super) fn spawn(&self) -> io::Result<libc::pid_t> {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        let descriptors = given.as_ref().ok_or(Errno::EBUSY)?;
-        let actions = actions(descriptors)?;
-        let attributes = attributes()?;
-        let start = |program: &CStr, words: &[&CStr]| {
-            posix_spawn(program, &actions, &attributes, words, &self.environment)
-        };
-        let words: Vec<&CStr> = self.words.iter().map(CString::as_c_str).collect();
-        let mut started = start(&self.program, &words);
-        if started == Err(Errno::ENOEXEC) && is_script(self.program()) {
-            let mut with_shell = vec![SHELL, self.program.as_c_str()];
-            with_shell.extend(words.iter().skip(1));
-            started = start(SHELL, &with_shell);
+        let first = Prepared::new(self.parts(false))?;
+        self.begins();
+        let mut started = child::start(&first);
+        let is_unknown =
+            started.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::ENOEXEC as i32));
+        if is_unknown && self.is_script() {
+            let second = Prepared::new(self.parts(true))?;
+            self.begins();
+            started = child::start(&second);
         }
         let pid = started?;
-        *given = None;
-        Ok(pid.as_raw())
+        self.started();
+        Ok(pid)
     }
 }
 
@@ -193,33 +234,6 @@ fn c_string(bytes: &[u8]) -> Result<CString> {
 
 fn variable(name: &OsStr, value: &OsStr) -> Result<CString> {
     c_string(&[name.as_bytes(), b"=", value.as_bytes()].concat())
-}
-
-fn actions(given: &[Given; 3]) -> nix::Result<PosixSpawnFileActions> {
-    let mut actions = PosixSpawnFileActions::init()?;
-    for (number, given) in (0 as RawFd..).zip(given) {
-        match given {
-            Given::Inherited => {}
-            Given::Closed => actions.add_close(number)?,
-            Given::Other(descriptor) => actions.add_dup2(descriptor.as_raw_fd(), number)?,
-        }
-    }
-    Ok(actions)
-}
-
-/// The mask as it was at our start. What we catch falls back to its default by itself; SIGPIPE, which we
-/// ignore, only if it was not ignored when we were started. (The C library leaves its two internal signals, 32
-/// and 33, ignored in whatever is spawned so; who uses them sets them first.)
-fn attributes() -> nix::Result<PosixSpawnAttr> {
-    let mut reset = SigSet::empty();
-    if !initial().pipe_signal_ignored {
-        reset.add(Signal::SIGPIPE);
-    }
-    let mut attributes = PosixSpawnAttr::init()?;
-    attributes.set_sigdefault(&reset)?;
-    attributes.set_sigmask(&initial().mask)?;
-    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
-    Ok(attributes)
 }
 
 /// Whether a file that the system does not know how to execute is text: shells judge by a zero byte in the

@@ -11,6 +11,9 @@ use nix::sys::stat::{self, Mode};
 use std::os::fd::{IntoRawFd, RawFd};
 use std::sync::OnceLock;
 
+/// What the C library keeps for itself: its wrappers neither tell nor set what is done about them.
+pub(super) const LIBRARY_SIGNALS: [i32; 2] = [32, 33];
+
 /// The state of this process when it was started.
 #[derive(Debug)]
 pub(super) struct Initial {
@@ -18,6 +21,10 @@ pub(super) struct Initial {
     closed: [bool; 3],
     /// Whether SIGPIPE was ignored.
     pub(super) pipe_signal_ignored: bool,
+    /// Whether SIGXFSZ was ignored.
+    pub(super) file_size_signal_ignored: bool,
+    /// Which of the two signals that the C library keeps for itself were ignored, one bit each.
+    pub(super) library_signals_ignored: u64,
     /// The blocked signals of the first thread.
     pub(super) mask: SigSet,
     /// The mode bits that new files do not get.
@@ -38,21 +45,23 @@ pub(super) fn initial() -> &'static Initial {
     INITIAL.get_or_init(read)
 }
 
-/// What a program that runs commands does first, before anything is opened: a reader that goes away becomes an error
-/// instead of our end, and no file that we open can land on descriptors 0 to 2.
+/// What a program that runs commands does first, before anything is opened: a reader that goes away and a file that may
+/// not grow (`ulimit -f`) become errors instead of our end, and no file that we open can land on descriptors 0 to 2.
 pub fn begin() {
     let initial = initial();
-    ignore_broken_pipes();
+    ignore_signals_of_writing();
     if initial.closed.contains(&true) {
         secure_standard_descriptors();
     }
 }
 
-/// A command still gets the disposition that we were started with.
+/// A command still gets the dispositions that we were started with.
 #[expect(unsafe_code, reason = "no safe wrapper sets a disposition")]
-fn ignore_broken_pipes() {
-    // SAFETY: ignoring a signal runs no code of ours.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+fn ignore_signals_of_writing() {
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        // SAFETY: ignoring a signal runs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
 }
 
 /// Descriptors 0 to 2 that were closed are opened on `/dev/null` for us; a command still gets them closed.
@@ -71,6 +80,8 @@ fn read() -> Initial {
     Initial {
         closed: closed_now(),
         pipe_signal_ignored: is_ignored(libc::SIGPIPE),
+        file_size_signal_ignored: is_ignored(libc::SIGXFSZ),
+        library_signals_ignored: library_signals_ignored(),
         mask: SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()),
         umask: exchanged_umask(),
     }
@@ -95,13 +106,40 @@ fn closed_now() -> [bool; 3] {
 }
 
 /// Whether `signal` is ignored by this process.
-#[expect(unsafe_code, reason = "no safe wrapper reads a disposition without setting one")]
 pub(super) fn is_ignored(signal: i32) -> bool {
+    disposition(signal) == Some(libc::SIG_IGN)
+}
+
+/// What this process does about `signal`: one of the system's two constants, or a handler. `None` for a signal that the
+/// C library keeps for itself.
+#[expect(unsafe_code, reason = "no safe wrapper reads a disposition without setting one")]
+pub(super) fn disposition(signal: i32) -> Option<libc::sighandler_t> {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: the new action is null, so nothing changes; `action` has room for the old one.
     let answer = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
     // SAFETY: all-zero is a valid `sigaction`, and the call wrote nothing else than one.
-    answer == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+    (answer == 0).then(|| unsafe { action.assume_init() }.sa_sigaction)
+}
+
+/// The C library takes them when the first thread is made, and does not let anybody ask.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the C library refuses to read them")]
+fn library_signals_ignored() -> u64 {
+    let is_ignored = |signal: &i32| {
+        let mut action = [0_usize; 4];
+        // SAFETY: nothing is set; the array has the size of the kernel's structure, whose last part is a set of 8 bytes.
+        let answer = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, *signal, std::ptr::null::<usize>(), action.as_mut_ptr(), 8)
+        };
+        answer == 0 && action.first() == Some(&libc::SIG_IGN)
+    };
+    LIBRARY_SIGNALS.iter().filter(|signal| is_ignored(signal)).map(|signal| 1 << (signal - 1)).sum()
+}
+
+/// There are none.
+#[cfg(not(target_os = "linux"))]
+fn library_signals_ignored() -> u64 {
+    0
 }
 
 extern "C" fn before_main() {

@@ -52,7 +52,7 @@ impl Executor for Unix {
             let began = Instant::now();
             let (process, unwatched) =
                 start(scope, &plan, watch, witness, Surroundings { unobserved, behind_shim, followed })?;
-            caught.started(process.pid());
+            caught.started(process.pid(), plan.began());
             let run = Run { process, unwatched, began, streams: [stdout, stderr] };
             run.finish(&caught, recorder)
         })
@@ -82,7 +82,7 @@ impl Run<'_> {
             pump::take_over(self.streams.each_ref().map(Passing::held));
         }
         let [stdout, stderr] = self.streams.map(|stream| stream.end());
-        Ok(Finished { termination, resources, signal: caught.seen(), stdout, stderr, trace })
+        Ok(Finished { termination, resources, signal: caught.noted(), stdout, stderr, trace })
     }
 }
 

@@ -47,20 +47,19 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads `written`, which is relative to `directory`.
+    /// Reads `written`, which is relative to `directory`. The names of `directory` itself stand for themselves,
+    /// whatever is in them.
     pub(super) fn new(written: &OsStr, directory: &Path) -> Result<Self> {
-        let bytes = written.as_bytes();
-        if bytes.is_empty() {
+        if written.is_empty() {
             return Err(Error::usage("an empty path or pattern"));
         }
-        let special = bytes.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'{' | b'\\'));
         let literal = clean(&directory.join(written));
+        let (base, rest) = below(written, directory);
+        let special = rest.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'{' | b'\\'));
         let mut alternatives = Vec::new();
         if special {
-            for words in alternatives_of(bytes).ok_or_else(|| wrong(written, "has too many alternatives"))? {
-                let path = clean(&directory.join(OsStr::from_bytes(&words)));
-                let parts = names(&path).map(|name| part(name, written)).collect::<Result<_>>()?;
-                alternatives.push(parts);
+            for words in alternatives_of(rest).ok_or_else(|| wrong(written, "has too many alternatives"))? {
+                alternatives.push(parts(&base, OsStr::from_bytes(&words), written)?);
             }
         }
         alternatives.push(names(&literal).map(|name| Part::Name(name.to_owned())).collect());
@@ -88,6 +87,33 @@ impl Pattern {
 
 fn wrong(written: &OsStr, what: &str) -> Error {
     Error::usage(format!("the pattern {} {what}", written.display()))
+}
+
+/// The names that a pattern stands below, and what of it is a pattern: the names of `directory`, or, of an absolute
+/// pattern, as many of them as it begins with.
+fn below<'a>(written: &'a OsStr, directory: &'a Path) -> (Vec<&'a OsStr>, &'a [u8]) {
+    let path = Path::new(written);
+    if !path.is_absolute() {
+        return (names(directory).collect(), written.as_bytes());
+    }
+    let pairs = path.components().zip(directory.components());
+    let shared: PathBuf = pairs.take_while(|(ours, theirs)| ours == theirs).map(|(ours, _)| ours).collect();
+    let rest = path.strip_prefix(&shared).unwrap_or(path);
+    (names(directory).take(names(&shared).count()).collect(), rest.as_os_str().as_bytes())
+}
+
+/// The components of `words`, which stand below the names `base`.
+fn parts(base: &[&OsStr], words: &OsStr, written: &OsStr) -> Result<Vec<Part>> {
+    let mut parts: Vec<Part> = base.iter().map(|name| Part::Name((*name).to_owned())).collect();
+    for component in Path::new(words).components() {
+        match component {
+            Component::RootDir | Component::Prefix(_) => parts.clear(),
+            Component::CurDir => {}
+            Component::ParentDir => drop(parts.pop()),
+            Component::Normal(name) => parts.push(part(name, written)?),
+        }
+    }
+    Ok(parts)
 }
 
 fn part(name: &OsStr, written: &OsStr) -> Result<Part> {

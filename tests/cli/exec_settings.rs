@@ -52,6 +52,37 @@ fn patterns_of_the_file_are_relative_to_the_root() {
 }
 
 #[test]
+fn the_name_of_the_root_is_no_part_of_a_pattern() {
+    for name in ["app [old]", "v?", "*", "a\\", "{a,b}", "["] {
+        let sandbox = Sandbox::new();
+        // What the name as a pattern would match.
+        sandbox.write("v1/in", "other\n").write("app o/in", "other\n").write("a/in", "other\n");
+        sandbox.directory(format!("{name}/.git")).write(format!("{name}/in"), "1\n").directory(format!("{name}/[sub]"));
+        let settings = "[exec]\ninput = \"i?\"\noutput = \"out*\"\nignore-write = \"log*\"\n";
+        sandbox.write(format!("{name}/cashet.toml"), settings);
+        sandbox.script("job", "cat \"$1\"in; cat \"$1\"in > \"$1\"out.txt; echo x >> \"$1\"log");
+        let outputs = [format!("{name}/out.txt"), format!("{name}/log")];
+        for (directory, job, word) in [(name.to_owned(), "../job", ""), (format!("{name}/[sub]"), "../../job", "../")] {
+            let call = |text: &str, runs| {
+                let run = sandbox.unwatched([job, word]).directory(&directory).stdout(text).executes(runs);
+                outputs.iter().fold(run, |run, path| run.may_change(path)).run();
+            };
+            call("1\n", 1);
+            sandbox.remove(&outputs[0]);
+            call("1\n", 0);
+            assert_eq!(sandbox.read(&outputs[0]), b"1\n", "{name}");
+            sandbox.write("v1/in", "another\n").write("app o/in", "another\n").write("a/in", "another\n");
+            call("1\n", 0);
+            sandbox.write(format!("{name}/in"), "2\n");
+            call("2\n", 1);
+            sandbox.write(format!("{name}/in"), "1\n");
+            call("1\n", 0);
+            sandbox.remove(format!("{name}/.cashet")).remove(&outputs[0]);
+        }
+    }
+}
+
+#[test]
 fn the_file_itself_does_not_decide() {
     let sandbox = project();
     sandbox.unwatched(["-i", "in", "./job"]).stdout("1\nunset\n").executes(1).run();

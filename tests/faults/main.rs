@@ -19,4 +19,5 @@ mod repairs;
 mod replays;
 mod scale;
 mod scenarios;
+mod starting;
 mod tracer;

@@ -125,7 +125,7 @@ pub(crate) fn trace(command: &Command, decide: &mut dyn FnMut(&Call) -> Deed) ->
 }
 
 /// The same command behind a shell that stops before it becomes it, in a process group of its own.
-fn held(command: &Command) -> Command {
+pub(crate) fn held(command: &Command) -> Command {
     let mut held = Command::new("/bin/sh");
     held.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(command.get_program());
     held.args(command.get_args()).env_clear();

@@ -85,16 +85,16 @@ impl Sources<'_> {
         Ok(found.map(|value| (value.clone(), format!("cashet.toml: {name}"))))
     }
 
-    /// All values: those of the file, which are relative to the root, then those of the flags.
+    /// All values: those of the file, which are relative to the root if a project is given, then those of the flags.
     fn all(
         &self,
         flag: Flag,
-        root: Option<&std::path::Path>,
+        project: Option<&Project>,
         from_file: impl Fn(&ExecSettings) -> Option<&Words>,
     ) -> Vec<OsString> {
         let listed = self.blocks.iter().filter_map(|block| from_file(block)).flat_map(Words::all);
-        let placed = listed.map(|word| match root {
-            Some(root) => root.join(word).into_os_string(),
+        let placed = listed.map(|word| match project {
+            Some(project) => project.from_root(word),
             None => OsString::from(word),
         });
         placed.chain(self.scanned.all(flag).map(OsStr::to_os_string)).collect()
@@ -113,7 +113,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
     let block = settings.commands.iter().find(|block| block.matches(&scanned.words));
     let blocks = block.map(|block| &block.exec).into_iter().chain([&settings.exec]).collect();
     let sources = Sources { scanned, blocks };
-    let root = Some(project.places.root.as_path());
+    let root = Some(project);
     let (variables, environment) = environment(&sources.all(Flag::Env, None, |block| block.env.as_ref()))?;
     let stdin = stdin(&sources)?;
     let request = Request {
@@ -235,7 +235,7 @@ fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
     }
 }
 
-fn policy(sources: &Sources<'_>, root: Option<&std::path::Path>) -> Result<Policy> {
+fn policy(sources: &Sources<'_>, root: Option<&Project>) -> Result<Policy> {
     let scanned = sources.scanned;
     let mode = sources.one(Flag::Mode, "mode", Some("CASHET_MODE"), |block| block.mode.as_ref())?;
     let mode = match mode {

@@ -2,11 +2,12 @@
 
 use super::*;
 use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Output, Stdio};
 
 watched_or_not!(
     what_is_inherited_is_the_same,
+    the_signals_of_the_c_library_are_as_they_were,
     closed_descriptors_are_closed_for_the_command_and_never_used_by_us,
     a_descriptor_that_is_handed_on_works,
     a_reader_that_goes_away_is_learnt_from_the_next_write,
@@ -58,6 +59,9 @@ fn what_is_inherited_is_the_same(watch: WatchMode) {
         "exec 3</dev/null 5>/dev/null 8</dev/null",
         "trap '' HUP",
         "trap '' PIPE",
+        "trap '' XFSZ",
+        "trap '' CHLD",
+        "trap '' PIPE XFSZ USR1 USR2 ALRM",
         "trap '' INT QUIT TERM",
         "ulimit -n 50; ulimit -c 0; ulimit -s 4096",
         "cd /tmp",
@@ -70,6 +74,30 @@ fn what_is_inherited_is_the_same(watch: WatchMode) {
             if setup.contains("setsid") { LOOK.replace("cut -d", ": cut -d") } else { LOOK.to_owned() };
         let (bare, _) = assert_same(watch, setup, &["sh", "-c", &hide]);
         assert!(bare.status.success(), "{setup}: {bare:?}");
+    }
+}
+
+/// The C library keeps 32 and 33 for itself: whoever starts processes by its `posix_spawn` hands them on ignored.
+fn the_signals_of_the_c_library_are_as_they_were(watch: WatchMode) {
+    let folder = tempfile::tempdir().unwrap();
+    for action in [libc::SIG_DFL, libc::SIG_IGN] {
+        let mut command = wrapper(&folder.path().join("report"), watch);
+        command.args(["sed", "-n", "s/^SigIgn:[[:space:]]*//p", "/proc/self/status"]);
+        #[expect(unsafe_code, reason = "the C library refuses to set them")]
+        // SAFETY: a system call with a structure of the kernel's size, all its other fields zero.
+        unsafe {
+            command.pre_exec(move || {
+                let set = [action, 0, 0, 0];
+                for signal in [32, 33] {
+                    libc::syscall(libc::SYS_rt_sigaction, signal, set.as_ptr(), 0, 8);
+                }
+                Ok(())
+            });
+        }
+        let ran = command.stdout(Stdio::piped()).output().unwrap();
+        let ignored = String::from_utf8(ran.stdout).unwrap();
+        let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+        assert_eq!(ignored >> 31 & 3, if action == libc::SIG_IGN { 3 } else { 0 }, "{ignored:x}");
     }
 }
 

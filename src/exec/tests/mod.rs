@@ -195,6 +195,20 @@ extern "C" fn before_main() {
 // SAFETY: a pointer to a function, as the table wants it; std is ready for what a wrapper does by then.
 static BEFORE_MAIN: extern "C" fn() = before_main;
 
+/// A terminal: the user's side and the program's. No process that another test starts inherits either, which `openpty`
+/// does not promise: the terminal would live as long as that process.
+pub(super) fn terminal() -> (File, File) {
+    use nix::fcntl::OFlag;
+    use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+    use std::os::fd::OwnedFd;
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let user = posix_openpt(flags).unwrap();
+    grantpt(&user).unwrap();
+    unlockpt(&user).unwrap();
+    let program = nix::fcntl::open(ptsname_r(&user).unwrap().as_str(), flags, nix::sys::stat::Mode::empty()).unwrap();
+    (File::from(OwnedFd::from(user)), File::from(program))
+}
+
 /// The words of a report about a stream or a signal.
 #[track_caller]
 fn report(path: &Path) -> String {

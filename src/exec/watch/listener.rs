@@ -1,5 +1,6 @@
 //! The listener of a filter: calls that wait, and the answer that lets each go on.
 
+use crate::exec::spawn::Withheld;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
@@ -25,12 +26,16 @@ pub(super) enum Waited {
 
 /// Where calls arrive.
 #[derive(Debug)]
-pub(super) struct Listener(OwnedFd);
+pub(super) struct Listener {
+    /// A child that held it, too, would keep calls waiting after our end.
+    _withheld: Withheld,
+    descriptor: OwnedFd,
+}
 
 impl Listener {
     /// Takes over the descriptor that installing the filter gave.
     pub(super) fn new(descriptor: OwnedFd) -> Self {
-        let listener = Self(descriptor);
+        let listener = Self { _withheld: Withheld::new(descriptor.as_fd()), descriptor };
         // Older kernels do not know it; it is for speed alone.
         let _ = listener.control_value(libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
         listener
@@ -39,7 +44,7 @@ impl Listener {
     /// Waits for a call, the end of all processes, or `stop`, at most `milliseconds`.
     pub(super) fn wait(&self, stop: BorrowedFd<'_>, milliseconds: u16) -> Waited {
         let mut asked =
-            [PollFd::new(self.0.as_fd(), PollFlags::POLLIN), PollFd::new(stop, PollFlags::POLLIN)];
+            [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN), PollFd::new(stop, PollFlags::POLLIN)];
         if !matches!(poll(&mut asked, PollTimeout::from(milliseconds)), Ok(1..)) {
             return Waited::Idle;
         }
@@ -65,7 +70,7 @@ impl Listener {
         let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
         // SAFETY: the request fills exactly one such structure, whose size was checked.
         let answer =
-            unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) };
+            unsafe { libc::ioctl(self.descriptor.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) };
         match Errno::result(answer) {
             Ok(_) => Ok(Some(call)),
             Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => Ok(None),
@@ -77,23 +82,23 @@ impl Listener {
     #[expect(unsafe_code, reason = "the kernel reads a number")]
     pub(super) fn is_waiting(&self, id: u64) -> bool {
         // SAFETY: the request reads one number of 64 bits.
-        unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
+        unsafe { libc::ioctl(self.descriptor.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
     }
 
     /// Lets the call go on. A caller that is gone needs no answer.
     pub(super) fn resume(&self, id: u64) {
-        answer(self.0.as_raw_fd(), id);
+        answer(self.descriptor.as_raw_fd(), id);
     }
 
     /// Hands over the descriptor.
     pub(super) fn into_descriptor(self) -> OwnedFd {
-        self.0
+        self.descriptor
     }
 
     #[expect(unsafe_code, reason = "the request takes a plain number")]
     fn control_value(&self, request: libc::Ioctl, value: u64) -> bool {
         // SAFETY: this request takes its argument by value.
-        unsafe { libc::ioctl(self.0.as_raw_fd(), request, value) == 0 }
+        unsafe { libc::ioctl(self.descriptor.as_raw_fd(), request, value) == 0 }
     }
 }
 

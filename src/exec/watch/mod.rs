@@ -10,10 +10,10 @@ mod linux {
     mod access;
     mod calls;
     mod changing;
-    mod child;
     mod descriptors;
     mod diag;
     mod filter;
+    mod held;
     mod ignored;
     mod images;
     mod install;

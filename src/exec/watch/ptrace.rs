@@ -5,8 +5,8 @@
 
 use super::access::Observer;
 use super::calls::observe;
-use super::child;
 use super::filter::{HOST_ARCHITECTURE, Numbers};
+use super::held;
 use super::sockets::Sockets;
 use super::stopped::Stopped;
 use super::table;
@@ -58,7 +58,7 @@ impl Tracer {
     /// # Errors
     /// When it cannot be had or traced; then there is none.
     pub(super) fn attach(plan: &Plan) -> io::Result<Self> {
-        let held = child::fork(plan)?;
+        let held = held::fork(plan)?;
         let command = held.pid;
         match seize(command).and_then(|()| held.release()) {
             Ok(failure) => Ok(Self { command, failure }),

@@ -36,6 +36,34 @@ fn a_pattern_means_what_it_matches_and_all_below() {
 }
 
 #[test]
+fn the_name_of_a_directory_is_never_a_pattern() {
+    for directory in ["/r/app [old]", "/r/v?", "/r/*", "/r/a\\", "/r/{a,b}", "/r/[", "/r/**"] {
+        let directory = Path::new(directory);
+        let below = directory.join("[id]");
+        let places = Places { root: directory.into(), home: None };
+        // Relative, from below, and absolute as a shell writes it.
+        let from_root = ["out*", "./out*", "{out,x}*"].map(OsString::from);
+        let from_below = ["../out*", "../[id]/../out?txt"].map(OsString::from);
+        let absolute = [directory.join("out*").into_os_string()];
+        for (words, at) in [(&from_root[..], directory), (&from_below, &below), (&absolute, &below)] {
+            for word in words {
+                let patterns = Patterns::outputs(std::slice::from_ref(word), at, &places).unwrap();
+                assert!(patterns.matches(&directory.join("out.txt")), "{} in {}", word.display(), at.display());
+                assert!(!patterns.matches(&directory.join("in.txt")), "{} in {}", word.display(), at.display());
+            }
+        }
+        // Another directory, which the name as a pattern would match.
+        let patterns = Patterns::inputs(&shown(&["*", "**"]), directory).unwrap();
+        for other in ["/r/app o/x", "/r/v1/x", "/r/z/x", "/r/a/x"] {
+            assert!(!patterns.matches(Path::new(other)), "{} {other}", directory.display());
+        }
+    }
+    // What is written is a pattern, whatever the directory is called.
+    let patterns = Patterns::inputs(&shown(&["v?/x"]), Path::new("/r/v?")).unwrap();
+    assert!(patterns.matches(Path::new("/r/v?/v1/x")) && !patterns.matches(Path::new("/r/v1/v1/x")));
+}
+
+#[test]
 fn outputs_outside_of_the_root_and_wrong_patterns_are_refused() {
     let places = Places { root: "/r/s".into(), home: None };
     for pattern in ["../x", "/tmp/x", "/r/*/x", "**/../../../x", "", "a[", "{x,../../y}"] {

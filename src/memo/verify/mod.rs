@@ -50,7 +50,7 @@ pub struct Bench<'a> {
     pub environment: Vec<(OsString, OsString)>,
     /// Our standard input.
     pub stdin: BorrowedFd<'a>,
-    /// Globs of writes that are no outputs, relative to the root.
+    /// Globs of writes that are no outputs, relative to our working directory.
     pub ignored_writes: &'a [OsString],
     /// Run only once, also where a second run would tell more.
     pub once: bool,

@@ -1,11 +1,14 @@
 //! Runs that go on beside the test: waited for, signalled, or driven through a terminal.
 
 use super::run::{Before, Collected, Input, Ran, Run, stdio_of};
-use nix::pty::openpty;
+use nix::fcntl::{OFlag, open};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -94,13 +97,12 @@ pub(crate) struct Terminal<'a> {
 
 impl<'a> Terminal<'a> {
     pub(super) fn start(run: Run<'a>, before: Before) -> Self {
-        let pair = openpty(None, None).unwrap();
-        let ours = File::from(pair.master);
+        let (ours, theirs) = terminal();
         let screen = Collector::of(ours.try_clone().unwrap());
         // setsid does not fork here, so the process that we see is the command itself.
         let mut command = run.command(&["setsid", "--ctty"]);
-        command.stdin(Stdio::from(pair.slave.try_clone().unwrap()));
-        command.stdout(Stdio::from(pair.slave.try_clone().unwrap())).stderr(Stdio::from(pair.slave));
+        command.stdin(Stdio::from(theirs.try_clone().unwrap()));
+        command.stdout(Stdio::from(theirs.try_clone().unwrap())).stderr(Stdio::from(theirs));
         let child = command.spawn().unwrap();
         // The command holds copies of the terminal's other end.
         drop(command);
@@ -134,6 +136,17 @@ impl<'a> Terminal<'a> {
             Collected { stdout: screen.into_bytes(), stderr: Vec::new(), status, peak: self.peak };
         self.run.judge(&self.before, collected)
     }
+}
+
+/// A terminal: the user's side and the program's. No process that another test starts inherits either, which `openpty`
+/// does not promise: the screen would not end before that process does.
+fn terminal() -> (File, File) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let user = posix_openpt(flags).unwrap();
+    grantpt(&user).unwrap();
+    unlockpt(&user).unwrap();
+    let program = open(ptsname_r(&user).unwrap().as_str(), flags, Mode::empty()).unwrap();
+    (File::from(OwnedFd::from(user)), File::from(program))
 }
 
 /// Starts `command` with pipes on its output streams.

@@ -122,11 +122,10 @@ fn a_saved_terminal_is_read_only_if_it_is() {
         ("pass", "stdin"),
     ];
     for (code, expected) in cases {
-        let terminal = nix::pty::openpty(None, None).unwrap();
-        let mut master = File::from(terminal.master);
-        master.write_all(b"typed\ntyped\ntyped\n").unwrap();
+        let (mut user, program) = crate::exec::tests::terminal();
+        user.write_all(b"typed\ntyped\ntyped\n").unwrap();
         let script = format!("python3 -S -c '{code}'");
-        let said = in_own_process(INNER, terminal.slave.into(), &script, "");
+        let said = in_own_process(INNER, program.into(), &script, "");
         assert_eq!(said, format!("{expected}\n{expected}\n"), "{script}");
     }
 }
@@ -145,9 +144,9 @@ fn the_size_of_a_terminal_is_seen_to_be_asked_for() {
         ("import fcntl; fcntl.ioctl(0, 0x5401, bytes(64))", "stdin"),
     ];
     for (code, expected) in cases {
-        let terminal = nix::pty::openpty(None, None).unwrap();
+        let (_user, program) = crate::exec::tests::terminal();
         let script = format!("python3 -S -c '{code}'");
-        let said = in_own_process(INNER, terminal.slave.into(), &script, "");
+        let said = in_own_process(INNER, program.into(), &script, "");
         assert_eq!(said, format!("{expected}\n{expected}\n"), "{script}");
     }
     let refused = "import fcntl\ntry: fcntl.ioctl(0, 0x5413, bytes(8))\nexcept OSError: pass";

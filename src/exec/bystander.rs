@@ -1,0 +1,230 @@
+//! A process that stands in our process group and does nothing, so that a signal sent to the whole group can be told from
+//! one sent to us alone: it reaches the bystander, too, where it stays pending.
+//!
+//! It holds nothing of ours but the reading end of a pipe, and ends when that closes, also if we are killed. It bears
+//! neither our name nor our words: what signals processes by these does not mean it.
+
+use super::pump::close_range;
+use super::signals::now;
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use std::io::{self, PipeWriter};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering::SeqCst};
+
+/// What it calls itself.
+const NAME: &std::ffi::CStr = c"signal-witness";
+
+/// How long, in milliseconds, is looked again for a signal that goes to one process of the group after the other, or to
+/// us and then to the group (as `timeout` sends it).
+const LOOKS: [u32; 4] = [0, 1, 3, 6];
+
+/// A second signal within this time, in nanoseconds, is the same one sent twice.
+const SAME: i64 = 50_000_000;
+
+/// A bystander that lives.
+#[derive(Debug)]
+pub(super) struct Bystander {
+    pid: libc::pid_t,
+    /// Tells it which signal to take; closed, it ends.
+    orders: PipeWriter,
+}
+
+impl Bystander {
+    /// Starts one in our process group; `None` where no process can be had.
+    #[expect(unsafe_code, reason = "there is no safe way to fork")]
+    pub(super) fn start() -> Option<Self> {
+        let (from, orders) = io::pipe().ok()?;
+        // All signals stay blocked there.
+        let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok()?;
+        // SAFETY: the child, which has only this thread, makes nothing but plain system calls and never returns.
+        let pid = match unsafe { libc::fork() } {
+            0 => unsafe { stand_by(from.as_raw_fd()) },
+            pid => pid,
+        };
+        let _ = mask.thread_set_mask();
+        (pid > 0).then_some(Self { pid, orders })
+    }
+
+    /// Lets it end.
+    #[expect(unsafe_code, reason = "the number is all that there is")]
+    pub(super) fn dismiss(&self) {
+        // SAFETY: the number is its own until it is waited for.
+        unsafe { libc::kill(self.pid, libc::SIGKILL) };
+    }
+}
+
+impl Drop for Bystander {
+    #[expect(unsafe_code, reason = "the number is all that there is")]
+    fn drop(&mut self) {
+        self.dismiss();
+        // SAFETY: a null pointer says that the status is of no interest.
+        while unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) } < 0
+            && Errno::last() == Errno::EINTR
+        {}
+    }
+}
+
+/// What a signal handler uses of a bystander: numbers alone.
+#[derive(Debug)]
+pub(super) struct Reached {
+    /// The process, or 0.
+    pid: AtomicI32,
+    orders: AtomicI32,
+    /// The last signal that had reached it, and when, in nanoseconds.
+    last: AtomicI32,
+    at: AtomicI64,
+}
+
+impl Reached {
+    pub(super) const fn new() -> Self {
+        Self {
+            pid: AtomicI32::new(0),
+            orders: AtomicI32::new(-1),
+            last: AtomicI32::new(0),
+            at: AtomicI64::new(0),
+        }
+    }
+
+    /// Asks this one from now on.
+    pub(super) fn set(&self, bystander: &Bystander) {
+        self.last.store(0, SeqCst);
+        self.orders.store(bystander.orders.as_raw_fd(), SeqCst);
+        self.pid.store(bystander.pid, SeqCst);
+    }
+
+    /// Asks none from now on.
+    pub(super) fn clear(&self) {
+        self.pid.store(0, SeqCst);
+    }
+
+    /// Whether there is one to ask.
+    pub(super) fn is_known(&self) -> bool {
+        self.pid.load(SeqCst) > 0
+    }
+
+    /// Whether `signal`, which has just come, reached the bystander as well; `false` without one. May be called in a
+    /// handler. Takes some milliseconds if it did not.
+    pub(super) fn by(&self, signal: i32) -> bool {
+        let pid = self.pid.load(SeqCst);
+        if pid <= 0 {
+            return false;
+        }
+        for pause in LOOKS {
+            sleep(pause);
+            if is_pending(pid, signal) {
+                // Whatever comes next is another one.
+                self.take(signal);
+                self.at.store(now(), SeqCst);
+                self.last.store(signal, SeqCst);
+                return true;
+            }
+            if self.last.load(SeqCst) == signal && now().saturating_sub(self.at.load(SeqCst)) < SAME {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[expect(unsafe_code, reason = "called inside a signal handler")]
+    fn take(&self, signal: i32) {
+        let order = u8::try_from(signal).unwrap_or(0);
+        // SAFETY: one byte is read from a local variable; a number that is no descriptor is an error.
+        unsafe { libc::write(self.orders.load(SeqCst), (&raw const order).cast(), 1) };
+    }
+}
+
+/// Whether `signal` is pending for the whole process `pid`.
+#[expect(unsafe_code, reason = "called inside a signal handler: nothing may be allocated")]
+fn is_pending(pid: libc::pid_t, signal: i32) -> bool {
+    let mut path = *b"/proc/\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    let mut digits = [0_u8; 10];
+    let (mut rest, mut count) = (pid, 0);
+    for digit in &mut digits {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        count += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    let number = digits.iter().take(count).rev();
+    for (place, byte) in path.iter_mut().skip(6).zip(number.chain(b"/status")) {
+        *place = *byte;
+    }
+    let mut text = [0_u8; 4096];
+    // SAFETY: the path ends with a zero byte; the buffer is ours, with its own length.
+    let got = unsafe {
+        let file = libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);
+        let got = libc::read(file, text.as_mut_ptr().cast(), text.len());
+        libc::close(file);
+        got
+    };
+    let text = text.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default();
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"ShdPnd:"));
+    let set = line.unwrap_or_default().iter().filter_map(|byte| char::from(*byte).to_digit(16));
+    let set = set.fold(0_u64, |set, digit| (set << 4) | u64::from(digit));
+    set >> (signal - 1) & 1 == 1
+}
+
+#[expect(unsafe_code, reason = "called inside a signal handler")]
+fn sleep(milliseconds: u32) {
+    let pause = libc::timespec { tv_sec: 0, tv_nsec: i64::from(milliseconds) * 1_000_000 };
+    if milliseconds > 0 {
+        // SAFETY: the structure is ours; a null pointer says that the rest is of no interest.
+        unsafe { libc::nanosleep(&raw const pause, std::ptr::null_mut()) };
+    }
+}
+
+/// # Safety
+/// Only in a process that was forked for it, with all signals blocked.
+#[expect(unsafe_code, reason = "after fork, only plain system calls")]
+unsafe fn stand_by(orders: RawFd) -> ! {
+    // SAFETY: plain system calls, on our own stack, in a process that nobody else's memory or descriptors depend on.
+    unsafe {
+        close_range(0, orders - 1, |_| false);
+        close_range(orders.saturating_add(1), RawFd::MAX, |_| false);
+        libc::chdir(c"/".as_ptr());
+        take_off_name();
+        let mut wanted = std::mem::zeroed::<libc::sigset_t>();
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut signal = 0_u8;
+        while libc::read(orders, (&raw mut signal).cast(), 1) == 1 {
+            libc::sigemptyset(&raw mut wanted);
+            libc::sigaddset(&raw mut wanted, libc::c_int::from(signal));
+            libc::sigtimedwait(&raw const wanted, std::ptr::null_mut(), &raw const at_once);
+        }
+        libc::_exit(0)
+    }
+}
+
+/// Another name, and no words.
+///
+/// # Safety
+/// As [`stand_by`]: nobody may use the words any more.
+#[expect(unsafe_code, reason = "the kernel alone knows where the words are")]
+unsafe fn take_off_name() {
+    /// Of the words' beginning and end among the values after the name of the program.
+    const WORDS: usize = 45;
+    let mut text = [0_u8; 2048];
+    // SAFETY: plain system calls; the words lie in our own memory, which may be written.
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
+        let file = libc::open(c"/proc/self/stat".as_ptr(), libc::O_RDONLY);
+        let got = libc::read(file, text.as_mut_ptr().cast(), text.len());
+        libc::close(file);
+        let text = text.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default();
+        let after = text.iter().rposition(|byte| *byte == b')').and_then(|at| text.get(at + 2..));
+        let mut values = after.unwrap_or_default().split(|byte| *byte == b' ').skip(WORDS);
+        let mut number = || {
+            let digits = values.next()?.iter();
+            digits.map(|byte| char::from(*byte).to_digit(10)).try_fold(0_usize, |all, digit| {
+                all.checked_mul(10)?.checked_add(usize::try_from(digit?).ok()?)
+            })
+        };
+        if let (Some(first @ 1..), Some(last)) = (number(), number()) {
+            let words = std::ptr::with_exposed_provenance_mut::<u8>(first);
+            std::ptr::write_bytes(words, 0, last.saturating_sub(first));
+        }
+    }
+}
