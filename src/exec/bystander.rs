@@ -59,9 +59,9 @@ impl Drop for Bystander {
     fn drop(&mut self) {
         self.dismiss();
         // SAFETY: a null pointer says that the status is of no interest.
-        while unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) } < 0
-            && Errno::last() == Errno::EINTR
-        {}
+        while unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) } < 0 && Errno::last() == Errno::EINTR
+        {
+        }
     }
 }
 

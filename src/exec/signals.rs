@@ -214,7 +214,8 @@ pub(super) fn for_a_child() -> Vec<(libc::c_int, libc::sighandler_t)> {
         let wanted = if was == libc::SIG_IGN { libc::SIG_IGN } else { libc::SIG_DFL };
         (wanted != now).then_some((signal, wanted))
     };
-    let library = LIBRARY_SIGNALS.into_iter().filter(|signal| initial().library_signals_ignored & bit(*signal) != 0);
+    let library =
+        LIBRARY_SIGNALS.into_iter().filter(|signal| initial().library_signals_ignored & bit(*signal) != 0);
     let all = (1..=LAST).filter_map(|signal| chosen(signal, disposition(signal)?));
     all.chain(library.map(|signal| (signal, libc::SIG_IGN))).collect()
 }

@@ -57,12 +57,17 @@ fn the_name_of_the_root_is_no_part_of_a_pattern() {
         let sandbox = Sandbox::new();
         // What the name as a pattern would match.
         sandbox.write("v1/in", "other\n").write("app o/in", "other\n").write("a/in", "other\n");
-        sandbox.directory(format!("{name}/.git")).write(format!("{name}/in"), "1\n").directory(format!("{name}/[sub]"));
+        sandbox
+            .directory(format!("{name}/.git"))
+            .write(format!("{name}/in"), "1\n")
+            .directory(format!("{name}/[sub]"));
         let settings = "[exec]\ninput = \"i?\"\noutput = \"out*\"\nignore-write = \"log*\"\n";
         sandbox.write(format!("{name}/cashet.toml"), settings);
         sandbox.script("job", "cat \"$1\"in; cat \"$1\"in > \"$1\"out.txt; echo x >> \"$1\"log");
         let outputs = [format!("{name}/out.txt"), format!("{name}/log")];
-        for (directory, job, word) in [(name.to_owned(), "../job", ""), (format!("{name}/[sub]"), "../../job", "../")] {
+        for (directory, job, word) in
+            [(name.to_owned(), "../job", ""), (format!("{name}/[sub]"), "../../job", "../")]
+        {
             let call = |text: &str, runs| {
                 let run = sandbox.unwatched([job, word]).directory(&directory).stdout(text).executes(runs);
                 outputs.iter().fold(run, |run, path| run.may_change(path)).run();

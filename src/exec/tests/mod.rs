@@ -205,7 +205,8 @@ pub(super) fn terminal() -> (File, File) {
     let user = posix_openpt(flags).unwrap();
     grantpt(&user).unwrap();
     unlockpt(&user).unwrap();
-    let program = nix::fcntl::open(ptsname_r(&user).unwrap().as_str(), flags, nix::sys::stat::Mode::empty()).unwrap();
+    let program =
+        nix::fcntl::open(ptsname_r(&user).unwrap().as_str(), flags, nix::sys::stat::Mode::empty()).unwrap();
     (File::from(OwnedFd::from(user)), File::from(program))
 }
 

@@ -175,7 +175,8 @@ fn nothing_of_ours_stays_in_the_group(watch: WatchMode) {
     child.wait().unwrap();
     assert_eq!(killpg(group, None), Err(nix::errno::Errno::ESRCH));
     // Nor if we are killed.
-    let (mut child, _stdin, _stdout) = start(&folder.path().join("report"), watch, ":", "echo ready; exec sleep 100");
+    let (mut child, _stdin, _stdout) =
+        start(&folder.path().join("report"), watch, ":", "echo ready; exec sleep 100");
     let (group, command) = (number(&child), child_of(child.id()).unwrap());
     kill(group, Signal::SIGKILL).unwrap();
     child.wait().unwrap();
@@ -211,7 +212,8 @@ fn a_signal_of_the_command_to_its_whole_group_is_not_sent_back(watch: WatchMode)
     let path = folder.path().join("report");
     // By the command itself, and by a child of its.
     for sender in ["kill -TERM 0", "(trap '' TERM; kill -TERM 0)"] {
-        let script = format!("trap 'echo got' TERM; echo ready; {sender}; while ! read x; do :; done; echo end");
+        let script =
+            format!("trap 'echo got' TERM; echo ready; {sender}; while ! read x; do :; done; echo end");
         let (mut child, mut stdin, mut stdout) = start(&path, watch, ":", &script);
         expect(&mut stdout, "got");
         std::thread::sleep(Duration::from_millis(200));
@@ -234,8 +236,9 @@ fn child_of(process: u32) -> Option<u32> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?;
     let texts =
         threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let all: Vec<u32> =
-        texts.flat_map(|text| text.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect();
+    let all: Vec<u32> = texts
+        .flat_map(|text| text.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
+        .collect();
     let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     all.into_iter().find(|pid| name(pid) != "signal-witness\n")
 }

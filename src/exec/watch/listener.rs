@@ -69,8 +69,9 @@ impl Listener {
         // SAFETY: the structure is all numbers; the kernel demands that it be zero.
         let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
         // SAFETY: the request fills exactly one such structure, whose size was checked.
-        let answer =
-            unsafe { libc::ioctl(self.descriptor.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) };
+        let answer = unsafe {
+            libc::ioctl(self.descriptor.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call)
+        };
         match Errno::result(answer) {
             Ok(_) => Ok(Some(call)),
             Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => Ok(None),
@@ -82,7 +83,9 @@ impl Listener {
     #[expect(unsafe_code, reason = "the kernel reads a number")]
     pub(super) fn is_waiting(&self, id: u64) -> bool {
         // SAFETY: the request reads one number of 64 bits.
-        unsafe { libc::ioctl(self.descriptor.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
+        unsafe {
+            libc::ioctl(self.descriptor.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0
+        }
     }
 
     /// Lets the call go on. A caller that is gone needs no answer.

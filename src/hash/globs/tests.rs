@@ -48,8 +48,18 @@ fn the_name_of_a_directory_is_never_a_pattern() {
         for (words, at) in [(&from_root[..], directory), (&from_below, &below), (&absolute, &below)] {
             for word in words {
                 let patterns = Patterns::outputs(std::slice::from_ref(word), at, &places).unwrap();
-                assert!(patterns.matches(&directory.join("out.txt")), "{} in {}", word.display(), at.display());
-                assert!(!patterns.matches(&directory.join("in.txt")), "{} in {}", word.display(), at.display());
+                assert!(
+                    patterns.matches(&directory.join("out.txt")),
+                    "{} in {}",
+                    word.display(),
+                    at.display()
+                );
+                assert!(
+                    !patterns.matches(&directory.join("in.txt")),
+                    "{} in {}",
+                    word.display(),
+                    at.display()
+                );
             }
         }
         // Another directory, which the name as a pattern would match.
