@@ -172,7 +172,7 @@ impl Plan {
 }
 
 /// What a child is started from.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Parts<'a> {
     /// The resolved path of the program.
     pub(super) program: &'a CStr,
