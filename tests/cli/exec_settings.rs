@@ -1,6 +1,6 @@
 //! `cashet.toml` and the variables: flags win over variables, variables over the file.
 
-use crate::support::Sandbox;
+use crate::support::{Run, Sandbox};
 
 fn project() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -70,7 +70,7 @@ fn the_name_of_the_root_is_no_part_of_a_pattern() {
         {
             let call = |text: &str, runs| {
                 let run = sandbox.unwatched([job, word]).directory(&directory).stdout(text).executes(runs);
-                outputs.iter().fold(run, |run, path| run.may_change(path)).run();
+                outputs.iter().fold(run, Run::may_change).run();
             };
             call("1\n", 1);
             sandbox.remove(&outputs[0]);
