@@ -181,7 +181,8 @@ fn with_store_everywhere(root: Command) -> Command {
 pub fn complaint(error: &clap::Error, words: &[OsString]) -> Error {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        // The likeliest comes last.
+        Some(ContextValue::Strings(texts)) => texts.last().cloned(),
         _ => None,
     };
     // A value that one of our own parsers refused has words and a hint already.

@@ -5,8 +5,8 @@ use super::exit::{DONE, Exit};
 use super::found::Opened;
 use super::values;
 use crate::digest::CommitId;
-use crate::error::Result;
-use crate::store::{Amount, DEFAULT_AGE, Plan, Policy};
+use crate::error::{EXIT_NO, Result};
+use crate::store::{Amount, DEFAULT_AGE, LocalStore, Plan, Policy};
 use crate::ui::colour::Role;
 use crate::ui::page::Page;
 use crate::ui::progress::Steps;
@@ -16,15 +16,22 @@ use crate::ui::{commits, human, message};
 /// So many commits are listed one by one before they are dropped; `--dry-run` lists all.
 const LISTED: usize = 100;
 
+/// Nanoseconds of a day.
+const DAY: i64 = 86_400_000_000_000;
+
 /// So many rows of the list are aligned together.
 const PART: usize = 1000;
 
 /// Arguments of `gc`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Commits not used for long are removed. Beyond the size, the least recently used results are evicted: their commits stay \
-in the history without their bytes. What was used within the last day is never evicted, and commits with the tag 'keep' \
-are left alone. The size is that of the settings, or 20 GiB, if none is given.
+Runs not used for long are removed. Beyond the size, the least recently used results are evicted: their runs stay \
+in the history without their bytes. What was used within the last day is never evicted, and runs with the tag 'keep' \
+are left alone. The size is that of the settings, or 20 GiB, if none is given; it counts everything below the store but \
+your own files in .cashet/replaced.
+
+On a terminal, gc asks before it drops more than half of all runs, or any that was used within the last day; --yes \
+answers. Elsewhere nothing is asked.
 
 Read-only copies made for 'cashet:REV' go when no command has used them for a day. Your own files that were in the way of \
 restored outputs (.cashet/replaced) stay, unless --older-than is given: then those put aside before that go, but none \
@@ -45,6 +52,9 @@ pub struct Args {
     /// Only tell what would be dropped
     #[arg(long)]
     dry_run: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    yes: bool,
 }
 
 /// Makes a plan, shows it, and carries it out.
@@ -69,26 +79,93 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         replaced: given,
     };
     let plan = store.plan(&policy, context.now)?;
-    show(&opened, &plan, if args.dry_run { usize::MAX } else { LISTED }, page)?;
-    page.flush()?;
     if args.dry_run {
+        page.write(&rows(&opened, &plan, usize::MAX, Tense::Would, page)?)?;
+        page.line(&format!(
+            "{} would be removed and {} evicted; {} ({}) would be deleted",
+            human::count(number(&plan.remove), "run"),
+            human::count(number(&plan.evict), "result"),
+            human::count(plan.blobs, "blob"),
+            human::size(plan.bytes)
+        ))?;
+        leftovers(&plan, Tense::Would, page)?;
+        page.line(&format!("the store takes {}", human::size(store.usage()?.total())))?;
+        page.flush()?;
         message::status("nothing was dropped: --dry-run");
         return Ok(DONE);
     }
+    if !args.yes && page.is_terminal() && !is_agreed(store, &plan, &policy, context)? {
+        message::status("nothing was dropped");
+        return Ok(Exit::Status(EXIT_NO));
+    }
+    // What is told of a run has to be read before it is gone.
+    let dropped_rows = rows(&opened, &plan, LISTED, Tense::Was, page)?;
+    let before = store.usage()?.total();
     let mut steps = Steps::new();
     let dropped =
         store.exclusive()?.apply(&plan, context.now, true, &mut |at| steps.at(at.step, at.done, at.total))?;
     drop(steps);
+    page.write(&dropped_rows)?;
+    page.line(&format!(
+        "{} removed, {} evicted; {} ({}) deleted",
+        human::count(dropped.commits, "run"),
+        human::count(dropped.evicted, "result"),
+        human::count(dropped.blobs, "blob"),
+        human::size(dropped.bytes)
+    ))?;
     if dropped.compressed > 0 {
-        message::status(&format!("{} saved by compressing", human::size(dropped.compressed)));
+        page.line(&format!("{} saved by compressing", human::size(dropped.compressed)))?;
     }
+    leftovers(&plan, Tense::Was, page)?;
+    let after = store.usage()?.total();
+    let freed = human::size(before.saturating_sub(after));
+    page.line(&format!("{freed} freed; the store takes {}", human::size(after)))?;
     Ok(DONE)
 }
 
-/// The plan: each commit that loses something, at most so many of each kind, then the sums.
-fn show(opened: &Opened, plan: &Plan, listed: usize, page: &mut Page<'_>) -> Result<()> {
+/// Whether the user agrees, where that is to be asked.
+fn is_agreed(store: &LocalStore, plan: &Plan, policy: &Policy, context: &Context) -> Result<bool> {
+    let (all, dropped) = (store.stats()?.commits, number(&plan.remove) + number(&plan.evict));
+    // With an age of a day at least, what is removed was not used within the last.
+    let of_last_day = match policy.older_than {
+        Some(age) if age < DAY => {
+            let policy = Policy { older_than: Some(DAY), ..*policy };
+            number(&plan.remove).saturating_sub(number(&store.plan(&policy, context.now)?.remove))
+        }
+        _ => 0,
+    };
+    if dropped.saturating_mul(2) <= all && of_last_day == 0 {
+        return Ok(true);
+    }
+    let recent = match of_last_day {
+        0 => String::new(),
+        _ => format!(", {} of them used within the last day", human::number(of_last_day)),
+    };
+    Ok(message::is_confirmed(&format!(
+        "{} of {} would be dropped{recent}, and {} in {} deleted",
+        human::number(dropped),
+        human::count(all, "run"),
+        human::size(plan.bytes),
+        human::count(plan.blobs, "blob")
+    )))
+}
+
+fn number(ids: &[CommitId]) -> u64 {
+    u64::try_from(ids.len()).unwrap_or(u64::MAX)
+}
+
+/// Whether something was done, or only would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tense {
+    Would,
+    Was,
+}
+
+/// Each run that loses something, at most so many of each kind.
+fn rows(opened: &Opened, plan: &Plan, listed: usize, tense: Tense, page: &Page<'_>) -> Result<String> {
+    let mut text = String::new();
     let mut table = Table::new([
-        Column::left("COMMIT"),
+        Column::left("RUN"),
         Column::left("WHAT"),
         Column::left("LAST USED").leaving(2),
         Column::right("SIZE").leaving(1),
@@ -105,42 +182,46 @@ fn show(opened: &Opened, plan: &Plan, listed: usize, page: &mut Page<'_>) -> Res
                 commits::command(&found.commit).into(),
             ]);
             if table.pending() >= PART {
-                let text = table.render_part(&page.look);
-                page.write(&text)?;
+                text.push_str(&table.render_part(&page.look));
             }
         }
         Ok(())
     };
-    add(&plan.remove, "remove")?;
-    add(&plan.evict, "evict")?;
+    let (remove, evict) = match tense {
+        Tense::Would => ("remove", "evict"),
+        Tense::Was => ("removed", "evicted"),
+    };
+    add(&plan.remove, remove)?;
+    add(&plan.evict, evict)?;
     if !table.is_empty() {
-        let text = table.render_part(&page.look);
-        page.write(&text)?;
+        text.push_str(&table.render_part(&page.look));
     }
     let more =
         [&plan.remove, &plan.evict].map(|ids| ids.len().saturating_sub(listed)).into_iter().sum::<usize>();
     if more > 0 {
-        let more = human::count(u64::try_from(more).unwrap_or(u64::MAX), "commit");
-        page.line(&format!("… and {more} more; cashet gc --dry-run lists all"))?;
+        let more = human::count(u64::try_from(more).unwrap_or(u64::MAX), "run");
+        text.push_str("… and ");
+        text.push_str(&more);
+        text.push_str(" more; cashet gc --dry-run lists all\n");
     }
-    let number = |ids: &[CommitId]| u64::try_from(ids.len()).unwrap_or(u64::MAX);
-    page.line(&format!(
-        "{} to remove, {} to evict; {} in {} to free, {} stay",
-        human::count(number(&plan.remove), "commit"),
-        human::count(number(&plan.evict), "result"),
-        human::size(plan.bytes),
-        human::count(plan.blobs, "blob"),
-        human::size(plan.rest)
-    ))?;
+    Ok(text)
+}
+
+/// What goes besides that is no run's.
+fn leftovers(plan: &Plan, tense: Tense, page: &mut Page<'_>) -> Result<()> {
     let amount = |what: &str, amount: Amount, becomes: &str| {
         let (count, size) = (human::count(amount.count, what), human::size(amount.bytes));
         (amount.count > 0).then(|| format!("{count} ({size}) {becomes}"))
     };
+    let removed = match tense {
+        Tense::Would => "would be removed",
+        Tense::Was => "removed",
+    };
     let leftovers = &plan.leftovers;
     let lines = [
-        amount("read-only copy", leftovers.views_amount, "to remove from view/"),
-        amount("file", leftovers.replaced_amount, "to remove from replaced/"),
-        amount("file", leftovers.staying, "of your own in replaced/ stay"),
+        amount("read-only copy", leftovers.views_amount, &format!("{removed} from view/")),
+        amount("file", leftovers.replaced_amount, &format!("{removed} from replaced/")),
+        amount("file", leftovers.staying, "of your own stay in replaced/"),
     ];
     lines.into_iter().flatten().try_for_each(|line| page.line(&line))
 }

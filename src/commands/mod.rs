@@ -4,6 +4,7 @@ pub mod answers;
 mod audit;
 mod check;
 pub mod cli;
+mod collect;
 pub mod complete;
 pub mod completions;
 pub mod context;
@@ -55,6 +56,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
         Some((first, rest)) if first == "check" => check::main(rest),
         Some((first, rest)) if first == "audit" => audit::main(rest),
         Some((first, rest)) if first == "complete" => end(answers::run(rest)),
+        Some((first, [directory, cap])) if first == collect::NAME => collect::main(directory, cap),
         Some(_) => end(run(&words)),
     }
 }

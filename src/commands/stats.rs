@@ -6,7 +6,7 @@ use super::found::Opened;
 use crate::digest::LineageId;
 use crate::error::Result;
 use crate::record::Replay;
-use crate::store::{Filter, LocalStore, Stats};
+use crate::store::{Filter, LocalStore, Stats, Usage};
 use crate::ui::colour::Role;
 use crate::ui::commits;
 use crate::ui::escape;
@@ -39,10 +39,11 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let opened = Opened::open(context)?;
     opened.fold();
     let stats = opened.store().map(LocalStore::stats).transpose()?.unwrap_or_default();
+    let usage = opened.store().map(LocalStore::usage).transpose()?.unwrap_or_default();
     if args.json {
-        page.json(&shape(&stats, &context.project.store).into())?;
+        page.json(&shape(&stats, &usage, &context.project.store).into())?;
     } else {
-        let text = view(&stats, &context.project.store, &page.look);
+        let text = view(&stats, &usage, &context.project.store, &page.look);
         page.write(&text)?;
         if let Some(line) = opened.store().and_then(not_worth_it) {
             page.write(&line)?;
@@ -51,7 +52,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     Ok(DONE)
 }
 
-fn view(stats: &Stats, store: &Path, look: &Look) -> String {
+fn view(stats: &Stats, usage: &Usage, store: &Path, look: &Look) -> String {
     let percent = |part: u64, whole: u64| match whole {
         0 => String::new(),
         _ => format!(" ({} %)", u128::from(part) * 100 / u128::from(whole)),
@@ -62,7 +63,7 @@ fn view(stats: &Stats, store: &Path, look: &Look) -> String {
         table.row([Cell::new(label, Role::Faint), text.into()]);
     };
     row("store", escape::line(store.as_os_str().as_bytes()).into_owned());
-    row("commits", format!("{}, {} replayable", human::number(stats.commits), human::number(stats.results)));
+    row("runs", format!("{}, {} cached", human::number(stats.commits), human::number(stats.results)));
     row("produced", human::size(stats.bytes));
     // The sources and trees of a few small results take more than the results.
     let is_less = stats.stored_bytes <= stats.bytes;
@@ -71,6 +72,15 @@ fn view(stats: &Stats, store: &Path, look: &Look) -> String {
         "stored",
         format!("{}{stored} in {}", human::size(stats.stored_bytes), human::count(stats.blobs, "blob")),
     );
+    let parts = [
+        ("blobs", usage.objects),
+        ("for quick hits", usage.hot),
+        ("history", usage.database),
+        ("your replaced files", usage.replaced),
+    ];
+    let parts = parts.iter().filter(|(_, bytes)| *bytes > 0);
+    let parts: Vec<String> = parts.map(|(what, bytes)| format!("{what} {}", human::size(*bytes))).collect();
+    row("on disk", format!("{} ({})", human::size(usage.total()), parts.join(", ")));
     row("hits", format!("{}{}", human::number(stats.hits), percent(stats.hits, calls)));
     row("misses", human::number(stats.misses));
     row("saved", human::duration(stats.saved));
@@ -96,11 +106,18 @@ fn not_worth_it(store: &LocalStore) -> Option<String> {
     let (_, _, longest, command) = quick.max_by_key(|(_, runs, ..)| *runs)?;
     let (command, took) = (escape::cut(&command, 60), human::duration(longest));
     Some(format!(
-        "\nNot worth remembering: {command} runs in {took}, about what a look-up takes. Run it without cashet.\n"
+        "\nNot worth caching: {command} ran in {took}, about what a look-up takes. Run it without cashet.\n"
     ))
 }
 
-fn shape(stats: &Stats, store: &Path) -> Object {
+fn shape(stats: &Stats, usage: &Usage, store: &Path) -> Object {
+    let disk = Object::part()
+        .with("total", usage.total())
+        .with("objects", usage.objects)
+        .with("hot", usage.hot)
+        .with("database", usage.database)
+        .with("replaced", usage.replaced)
+        .with("other", usage.other);
     Object::whole()
         .with("store", json::text(store.as_os_str().as_bytes()))
         .with("commits", stats.commits)
@@ -108,6 +125,7 @@ fn shape(stats: &Stats, store: &Path) -> Object {
         .with("blobs", stats.blobs)
         .with("bytes", stats.bytes)
         .with("stored_bytes", stats.stored_bytes)
+        .with("disk", disk)
         .with("hits", stats.hits)
         .with("misses", stats.misses)
         .with("saved_ns", stats.saved)

@@ -9,6 +9,7 @@ mod bystander;
 #[path = "no_bystander.rs"]
 mod bystander;
 mod child;
+mod detach;
 mod process;
 mod pump;
 mod signals;
@@ -22,6 +23,7 @@ mod umask;
 mod unix;
 mod watch;
 
+pub use detach::{has_siblings, is_nested, start_detached};
 pub use signals::raise_again;
 pub use startup::begin;
 pub use trace::{Access, DescriptorUse, Executed, Hazard, Image, Nature, Seen, Shows, Touch, Touched, Trace};

@@ -8,6 +8,7 @@ use super::look_up::{self, Found};
 use super::policy::{Mode, Policy};
 use super::reason::{Bypass, NotKept, Outcome};
 use super::stdin::Given;
+use super::tail::Tailing;
 use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of};
 use crate::digest::{DIGEST_LENGTH, Key, RequestId};
 use crate::error::{Error, Kind, Result};
@@ -251,7 +252,10 @@ impl Call<'_> {
             behind_shim: None,
             followed: &[],
         };
-        let finished = self.context.executor.run(spec, &mut Nothing, &mut Nothing)?;
+        let (mut nothing, mut witness) = (Nothing, Nothing);
+        let mut recorder = Tailing::new(&mut nothing);
+        let finished = self.context.executor.run(spec, &mut recorder, &mut witness)?;
+        self.context.observer.on(&Event::Ended(recorder.tail));
         if let (Some(store), false) = (self.context.store, bypass == Bypass::Off) {
             store.note(&crate::store::Event::Missed {
                 command: keep::noted_words(request),

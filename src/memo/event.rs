@@ -1,5 +1,6 @@
 //! What a call tells while it goes on; `ui` decides what of it is shown.
 
+use super::tail::Tail;
 use crate::digest::BlobId;
 use std::path::PathBuf;
 
@@ -10,6 +11,8 @@ pub enum Event {
     Waiting,
     /// The wait is over.
     WaitOver,
+    /// The command has ended, or its result was replayed: the streams end so.
+    Ended(Tail),
     /// A file of the user's was in the way of an output and was put aside.
     Replaced {
         /// Where it was.

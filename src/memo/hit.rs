@@ -136,7 +136,8 @@ pub(super) fn replay(
     }
     let (Some(stderr), Some(stdout)) = (streams.pop(), streams.pop()) else { return Ok(Err(Miss::Unknown)) };
     let replay = Replay { stdout, stderr, to_stdout: context.stdout, to_stderr: context.stderr };
-    let replayed = replay.run(&candidate.commit.order)?;
+    let (replayed, tail) = replay.run(&candidate.commit.order)?;
+    context.observer.on(&Event::Ended(tail));
     for observation in &candidate.commit.observations {
         if let Observation::Stdin(used @ StdinUse::Content { .. }) = observation {
             StdinAtStart::look(context.stdin).leave(used);

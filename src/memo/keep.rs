@@ -12,6 +12,7 @@ use super::observe::{self, Watcher};
 use super::reason::{Kept, NotKept, Outcome};
 use super::settle::never_settles;
 use super::stdin::{Given, StdinAtStart};
+use super::tail::Tailing;
 use super::tee::Tee;
 use super::{Answer, Miss, answer_of, declared::Declared, file_clock, look_up};
 use crate::digest::CommitId;
@@ -126,7 +127,9 @@ pub(super) fn run(
         }
         why
     };
-    let (finished, why) = beside(meanwhile, || call.context.executor.run(spec, &mut tee, &mut watcher));
+    let mut recorder = Tailing::new(&mut tee);
+    let (finished, why) = beside(meanwhile, || call.context.executor.run(spec, &mut recorder, &mut watcher));
+    call.context.observer.on(&Event::Ended(recorder.tail));
     let finished = match finished {
         Ok(finished) => finished,
         Err(error) => {

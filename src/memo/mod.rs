@@ -19,6 +19,7 @@ mod references;
 mod replay;
 mod settle;
 mod stdin;
+mod tail;
 mod tee;
 pub mod verify;
 
@@ -28,6 +29,7 @@ pub use policy::{Mode, Policy, Statuses, Watching};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, cure, observed_path};
 pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};
 pub use stdin::GivenStdin;
+pub use tail::Tail;
 
 use crate::digest::{CommitId, Key};
 use crate::error::{Error, Kind, Result};

@@ -1,5 +1,6 @@
 //! Writes recorded streams to where the command's would have gone, in the order in which they came.
 
+use super::tail::Tail;
 use crate::error::{Error, Result};
 use crate::record::{Stream, StreamOrder};
 use nix::errno::Errno;
@@ -29,11 +30,12 @@ pub(super) struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Writes everything in `order`.
+    /// Writes everything in `order`; also tells how that ends.
     ///
     /// # Errors
     /// When a descriptor does not take the bytes, or the store's do not come.
-    pub(super) fn run(mut self, order: &StreamOrder) -> Result<Replayed> {
+    pub(super) fn run(mut self, order: &StreamOrder) -> Result<(Replayed, Tail)> {
+        let mut tail = Tail::default();
         let longest = order.chunks().iter().map(|chunk| chunk.length).max().unwrap_or(0);
         let mut buffer = vec![0; usize::try_from(longest).unwrap_or(PIECE).min(PIECE)];
         for chunk in order.chunks() {
@@ -47,14 +49,14 @@ impl Replay<'_> {
                 let Some(piece) = buffer.get_mut(..length) else { break };
                 from.read_exact(piece).map_err(|error| Error::io("read recorded", Path::new(name), error))?;
                 match write_all(to, piece) {
-                    Ok(()) => {}
-                    Err(Errno::EPIPE) => return Ok(Replayed::ReaderGone),
+                    Ok(()) => tail.take(chunk.stream, piece),
+                    Err(Errno::EPIPE) => return Ok((Replayed::ReaderGone, tail)),
                     Err(errno) => return Err(Error::io("write to", Path::new(name), errno.into())),
                 }
                 left -= u64::try_from(length).unwrap_or(left);
             }
         }
-        Ok(Replayed::Whole)
+        Ok((Replayed::Whole, tail))
     }
 }
 

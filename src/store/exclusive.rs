@@ -8,6 +8,7 @@ use super::layout::{digest_of, remove_any, remove_file};
 use super::local::LocalStore;
 use super::lock::ExclusiveGuard;
 use super::pending::PENDING_PREFIX;
+use super::usage::on_disk;
 use crate::digest::{BlobId, CommitId};
 use crate::error::{Error, Result};
 use crate::record::Timestamp;
@@ -119,8 +120,8 @@ impl ExclusiveStore<'_> {
         let layout = self.store.layout();
         let look = |packed: bool| {
             let path = if packed { layout.packed(blob) } else { layout.raw(blob) };
-            let bytes = fs::symlink_metadata(path).ok()?.len();
-            Some(Stored { blob: *blob, packed, bytes })
+            let found = fs::symlink_metadata(path).ok()?;
+            Some(Stored { blob: *blob, packed, bytes: found.len(), disk: on_disk(&found) })
         };
         [false, true].into_iter().filter_map(look).collect()
     }

@@ -4,16 +4,21 @@
 use super::blobs::{Blobs, SMALL, Stored};
 use super::clock::{Clock, DAY};
 use super::emptying::is_almost_all;
-use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
+use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress, modified};
+use super::flat::Area;
 use super::index::State;
 use super::leftovers;
 use super::local::LocalStore;
-use super::plan::{self, DEFAULT_AGE, Plan, Policy, Short};
+use super::lock;
+use super::plan::{self, DEFAULT_AGE, Plan, Policy, Room, Short, Sizes};
 use super::roots::Roots;
-use super::sweep::on_all_cores;
+use super::sweep::{in_fans, on_all_cores};
+use super::usage::on_disk;
+use crate::digest::Key;
 use crate::error::{Kind, Result};
 use crate::record::Timestamp;
 use std::collections::{HashMap, HashSet};
+use std::fs;
 
 /// The tag that exempts a commit.
 pub const KEEP_TAG: &str = "keep";
@@ -52,29 +57,45 @@ impl LocalStore {
         }
         let fans = on_all_cores(&self.blobs.fans()?.0, |fan| {
             let blobs = Blobs::fan(fan)?.blobs;
-            Ok(blobs.iter().map(|stored| (Short::of(&stored.blob), stored.bytes)).collect::<Vec<_>>())
+            let room = |stored: &Stored| Room { bytes: stored.bytes, disk: stored.disk };
+            Ok(blobs.iter().map(|stored| (Short::of(&stored.blob), room(stored))).collect::<Vec<_>>())
         })?;
-        let mut sizes: HashMap<Short, u64> = HashMap::new();
-        for (blob, bytes) in fans.into_iter().flatten() {
-            *sizes.entry(blob).or_default() += bytes;
+        let mut sizes = Sizes::default();
+        for (blob, room) in fans.into_iter().flatten() {
+            let known = sizes.blobs.entry(blob).or_default();
+            *known = Room { bytes: known.bytes + room.bytes, disk: known.disk + room.disk };
         }
+        for (key, bytes) in self.hot_sizes()? {
+            sizes.entries.insert(Short::of_key(&Key(key)), bytes);
+        }
+        let day = Timestamp(reference.0.saturating_sub(DAY));
+        let captures = in_fans(self.layout(), Area::Captures, |_, path| {
+            let found = fs::symlink_metadata(path).ok()?;
+            modified(path).is_some_and(|time| time < day).then(|| on_disk(&found))
+        })?;
+        sizes.captures = captures.iter().sum();
+        let counted =
+            sizes.blobs.values().map(|room| room.disk).sum::<u64>() + sizes.entries.values().sum::<u64>();
+        sizes.rest = self.usage()?.capped().saturating_sub(counted).saturating_sub(sizes.captures);
         let plan = plan::plan(&commits, &sizes, policy, reference);
         Ok(Plan { leftovers, ..plan.with(roots, &commits) })
     }
 
-    /// Drops results beyond the store's cap, after a run, if there is a cap and the store is beyond it.
+    /// Whether [`LocalStore::trim`] would collect now: the store is beyond its cap, as far as is known, and nobody has
+    /// looked lately.
+    pub fn wants_trim(&self, now: Timestamp) -> bool {
+        // What was used today stays even beyond the cap: then not every run should look for something else.
+        let lately = |last: Timestamp| now.0.abs_diff(last.0) < TRIM_PAUSE;
+        self.over_cap() && !self.ask(|index| index.trimmed()).flatten().is_some_and(lately)
+    }
+
+    /// Drops results beyond the store's cap, if there is a cap, the store is beyond it, and nobody else does so now.
     ///
     /// # Errors
     /// When something cannot be read or deleted.
     pub fn trim(&self, now: Timestamp) -> Result<Option<Dropped>> {
-        let Some(cap) = self.max_size.filter(|_| self.over_cap()) else {
-            return Ok(None);
-        };
-        // What was used today stays even beyond the cap: then not every run should look for something else.
-        let last = self.with_index(|index| index.trimmed())?;
-        if last.is_some_and(|last| now.0.abs_diff(last.0) < TRIM_PAUSE) {
-            return Ok(None);
-        }
+        let (Some(cap), true) = (self.max_size, self.wants_trim(now)) else { return Ok(None) };
+        let Ok(Some(_alone)) = lock::try_claim(&self.layout().lock("collect")) else { return Ok(None) };
         self.with_index(|index| index.set_trimmed(now))?;
         let policy = Policy { max_size: Some(cap / FILLED.1 * FILLED.0), ..Policy::default() };
         let plan = self.plan(&policy, now)?;
@@ -116,7 +137,8 @@ impl ExclusiveStore<'_> {
         // What a collection that died has left.
         self.take_apart(0, &mut Dropped::default(), &mut |_| {})?;
         let mut roots = self.carry_out(plan, &mut dropped, progress)?;
-        self.drop_hot(&mut roots, Timestamp(reference.0.saturating_sub(DEFAULT_AGE)))?;
+        let captures = if plan.captures { DAY } else { DEFAULT_AGE };
+        self.drop_hot(&mut roots, Timestamp(reference.0.saturating_sub(captures)))?;
         let (mut blobs, mut stored_bytes) = (0, 0);
         let fans = store.blobs.fans()?.0;
         for (done, some) in fans.chunks(FANS_AT_ONCE).enumerate() {

@@ -99,6 +99,11 @@ impl LocalStore {
         }
     }
 
+    /// The size beyond which results are dropped, in bytes.
+    pub const fn max_size(&self) -> Option<u64> {
+        self.max_size
+    }
+
     /// Whether the store was there when it was opened.
     pub const fn existed(&self) -> bool {
         self.existed

@@ -360,11 +360,3 @@ fn distance(left: &[Vec<u8>], right: &[Vec<u8>]) -> usize {
     let different = left.iter().zip(right).filter(|(left, right)| left != right).count();
     different.saturating_add(left.len().abs_diff(right.len()))
 }
-
-impl LocalStore {
-    /// Whether the store is beyond its cap by what is known without looking at every blob.
-    pub fn over_cap(&self) -> bool {
-        let stored = self.ask(|index| index.stored()).unwrap_or(0);
-        self.max_size.is_some_and(|cap| stored > cap)
-    }
-}

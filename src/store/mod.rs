@@ -30,6 +30,7 @@ mod rights;
 mod roots;
 mod running;
 mod sweep;
+mod usage;
 
 pub use archive::Moved;
 pub use blobs::copy_file;
@@ -42,6 +43,7 @@ pub use leftovers::{Amount, Leftovers};
 pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
 pub use plan::{DEFAULT_AGE, Found, Plan, Policy};
 pub use running::Running;
+pub use usage::Usage;
 
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;

@@ -35,8 +35,10 @@ pub struct Plan {
     pub blobs: u64,
     /// Bytes that those take.
     pub bytes: u64,
-    /// Bytes that the rest takes.
+    /// Bytes that the rest takes on disk: everything below the store but the user's own files.
     pub rest: u64,
+    /// Whether remembered captures that were not written for a day go too, for room.
+    pub captures: bool,
     /// What goes besides that is no commit's.
     pub leftovers: Leftovers,
     /// What was found on the way, which makes carrying out the plan quicker.
@@ -103,13 +105,30 @@ pub(crate) struct Held {
     pub(crate) blobs: Vec<Short>,
 }
 
-/// What `policy` drops of `commits` when ages are counted to `reference`. `sizes` are those of all blobs on disk.
-pub(crate) fn plan(
-    commits: &[Held],
-    sizes: &HashMap<Short, u64>,
-    policy: &Policy,
-    reference: Timestamp,
-) -> Plan {
+/// What a file takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// Bytes on disk.
+    pub(crate) disk: u64,
+}
+
+/// What everything below a store takes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sizes {
+    /// Each blob.
+    pub(crate) blobs: HashMap<Short, Room>,
+    /// Each hot entry by its key, in bytes on disk.
+    pub(crate) entries: HashMap<Short, u64>,
+    /// Remembered captures that were not written for a day, in bytes on disk.
+    pub(crate) captures: u64,
+    /// Everything else that is not the user's, in bytes on disk.
+    pub(crate) rest: u64,
+}
+
+/// What `policy` drops of `commits` when ages are counted to `reference`.
+pub(crate) fn plan(commits: &[Held], sizes: &Sizes, policy: &Policy, reference: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let mut kept: Vec<&Held> = Vec::new();
     for commit in commits {
@@ -122,12 +141,25 @@ pub(crate) fn plan(
         }
     }
     let mut needed: HashMap<Short, u64> = HashMap::new();
-    for blob in kept.iter().flat_map(|commit| &commit.blobs) {
-        *needed.entry(*blob).or_default() += 1;
+    let mut entries: HashMap<Short, u64> = HashMap::new();
+    for commit in &kept {
+        for blob in &commit.blobs {
+            *needed.entry(*blob).or_default() += 1;
+        }
+        if !commit.blobs.is_empty() {
+            *entries.entry(commit.key).or_default() += 1;
+        }
     }
-    let size_of = |blob: &Short| sizes.get(blob).copied().unwrap_or(0);
-    let mut rest: u64 = needed.keys().map(size_of).sum();
+    let size_of = |blob: &Short| sizes.blobs.get(blob).map_or(0, |room| room.disk);
+    let entry_of = |key: &Short| sizes.entries.get(key).copied().unwrap_or(0);
+    let mut rest: u64 = needed.keys().map(size_of).sum::<u64>() + entries.keys().map(entry_of).sum::<u64>();
+    rest = rest.saturating_add(sizes.captures).saturating_add(sizes.rest);
     if let Some(limit) = policy.max_size {
+        // They cost time alone.
+        if rest > limit && sizes.captures > 0 {
+            plan.captures = true;
+            rest -= sizes.captures;
+        }
         // What was used later than now goes last.
         kept.sort_by_key(|commit| (commit.used.min(reference), commit.sequence));
         for commit in kept {
@@ -148,10 +180,17 @@ pub(crate) fn plan(
                     rest = rest.saturating_sub(size_of(blob));
                 }
             }
+            if let Some(count) = entries.get_mut(&commit.key) {
+                *count -= 1;
+                if *count == 0 {
+                    rest = rest.saturating_sub(entry_of(&commit.key));
+                }
+            }
         }
     }
-    let dropped = sizes.iter().filter(|(blob, _)| !needed.contains_key(blob));
-    (plan.blobs, plan.bytes) = dropped.fold((0, 0), |(count, bytes), (_, size)| (count + 1, bytes + size));
+    let dropped = sizes.blobs.iter().filter(|(blob, _)| !needed.contains_key(blob));
+    (plan.blobs, plan.bytes) =
+        dropped.fold((0, 0), |(count, bytes), (_, room)| (count + 1, bytes + room.bytes));
     plan.rest = rest;
     plan
 }
@@ -175,8 +214,9 @@ mod tests {
         }
     }
 
-    fn sizes(count: u64) -> HashMap<Short, u64> {
-        (0..count).map(|blob| (Short(blob), 100)).collect()
+    fn sizes(count: u64) -> Sizes {
+        let blobs = (0..count).map(|blob| (Short(blob), Room { bytes: 100, disk: 100 })).collect();
+        Sizes { blobs, ..Sizes::default() }
     }
 
     fn ids(commits: &[Held], places: &[usize]) -> Vec<CommitId> {
@@ -199,6 +239,24 @@ mod tests {
         let plan = plan(&commits, &sizes(5), &policy, NOW);
         assert_eq!(plan.evict, ids(&commits, &[1, 2]));
         assert_eq!((plan.bytes, plan.rest), (300, 200));
+    }
+
+    #[test]
+    fn all_that_is_below_the_store_counts() {
+        let commits = [held(0, 9, &[0]), held(1, 8, &[1]), held(2, 7, &[2])];
+        let mut sizes = sizes(3);
+        sizes.entries = commits.iter().map(|commit| (commit.key, 1000)).collect();
+        (sizes.captures, sizes.rest) = (5000, 50);
+        let plan = |limit| {
+            let policy = Policy { older_than: None, max_size: Some(limit), replaced: None };
+            plan(&commits, &sizes, &policy, NOW)
+        };
+        // 3 × 100, 3 × 1000, 5000 and 50.
+        assert_eq!((plan(8350).evict.len(), plan(8350).captures, plan(8350).rest), (0, false, 8350));
+        // Captures go first, then a result with its hot entry.
+        assert_eq!((plan(8349).evict.len(), plan(8349).captures, plan(8349).rest), (0, true, 3350));
+        assert_eq!((plan(3349).evict, plan(3349).rest), (ids(&commits, &[0]), 2250));
+        assert_eq!((plan(0).evict.len(), plan(0).rest), (3, 50));
     }
 
     #[test]

@@ -202,7 +202,7 @@ pub(super) fn hot_keys(layout: &Layout, wanted: impl Fn(Key) -> Option<Key> + Sy
 }
 
 /// What `one` makes of every flat file of an area whose name could be right.
-fn in_fans<T: Send>(
+pub(super) fn in_fans<T: Send>(
     layout: &Layout,
     area: Area,
     one: impl Fn(Digest, &Path) -> Option<T> + Sync,

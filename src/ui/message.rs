@@ -4,11 +4,24 @@
 
 use super::{colour, escape};
 use crate::error::Error;
-use std::io::Write;
+use std::io::{BufRead, Write};
 
 /// Tells what cashet did or does.
 pub fn status(text: &str) {
     write(&line("cashet:", text, colour::for_stderr(), colour::Role::Faint));
+}
+
+/// Width of the terminal that standard error is; `None` where it is none.
+#[must_use]
+pub fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Columns that a message has beside its prefix, where standard error is a terminal.
+#[must_use]
+pub fn room() -> Option<usize> {
+    width().map(|width| width.saturating_sub("cashet: ".len()).max(20))
 }
 
 /// Tells what the user should know although the command goes on.
@@ -19,6 +32,16 @@ pub fn warning(text: &str) {
 /// Tells what failed, then the one thing to do about it, if there is one.
 pub fn error(error: &Error) {
     write(&error_lines(error, colour::for_stderr()));
+}
+
+/// Asks a question whose answer is yes or no; anything but yes is no.
+#[must_use]
+pub fn is_confirmed(question: &str) -> bool {
+    let line = line("cashet:", question, colour::for_stderr(), colour::Role::Changed);
+    write(&format!("{}. Go on? [y/N] ", line.trim_end()));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
 /// Writes text as it is, for programs.

@@ -61,6 +61,7 @@ pub struct Page<'a> {
     sink: Box<dyn Write + 'a>,
     /// How views on this page are made.
     pub look: Look,
+    terminal: bool,
 }
 
 impl Page<'static> {
@@ -73,14 +74,20 @@ impl Page<'static> {
             Ok(descriptor) => Box::new(BufWriter::with_capacity(BUFFER, File::from(descriptor))),
             Err(_) => Box::new(io::stdout().lock()),
         };
-        Self { sink, look }
+        Self { sink, look, terminal: io::stdout().is_terminal() && io::stdin().is_terminal() }
     }
 }
 
 impl<'a> Page<'a> {
     /// Any sink.
     pub fn to(sink: impl Write + 'a, look: Look) -> Self {
-        Self { sink: Box::new(sink), look }
+        Self { sink: Box::new(sink), look, terminal: false }
+    }
+
+    /// Whether somebody looks at it who can be asked.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Shows a line.

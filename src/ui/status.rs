@@ -46,6 +46,12 @@ pub struct Call<'a> {
 /// Tells of one call.
 pub struct Status {
     verbosity: Verbosity,
+    /// Whether the command's stdout goes where ours goes.
+    shows_stdout: bool,
+    /// Whether other runs go on, so that a line must say whose it is.
+    has_company: Cell<bool>,
+    /// Whether the command's last line on the screen was not ended.
+    open: Cell<bool>,
     /// How often the wait for another run was told, in tenths of a second.
     waited: Cell<u32>,
     warnings: RefCell<Vec<String>>,
@@ -55,13 +61,47 @@ impl Status {
     /// Tells so much.
     #[must_use]
     pub fn new(verbosity: Verbosity) -> Self {
-        Self { verbosity, waited: Cell::new(0), warnings: RefCell::default() }
+        Self {
+            verbosity,
+            shows_stdout: true,
+            has_company: Cell::new(false),
+            open: Cell::new(false),
+            waited: Cell::new(0),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// The same, of a call whose command's stdout goes nowhere.
+    #[must_use]
+    pub fn without_stdout(mut self) -> Self {
+        self.shows_stdout = false;
+        self
+    }
+
+    /// Takes note whether other calls go on beside this one, if anything is told at all.
+    pub fn look_around(&self, store: Option<&LocalStore>) {
+        if self.verbosity >= Verbosity::Line && !self.has_company.get() {
+            let others = store.is_some_and(LocalStore::is_running) || crate::exec::has_siblings();
+            self.has_company.set(others);
+        }
+    }
+
+    /// A line of ours begins on a line of its own.
+    fn end_line(&self) {
+        if self.open.replace(false) {
+            message::raw("\n");
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.end_line();
+        message::status(text);
     }
 
     /// A store was made at `path`, the first of this project.
     pub fn created(&self, path: &Path) {
         if self.verbosity >= Verbosity::Line {
-            message::status(&format!("created the store {}", path.display()));
+            self.say(&format!("created the store {}", path.display()));
         }
     }
 
@@ -71,6 +111,7 @@ impl Status {
         if new {
             self.warnings.borrow_mut().push(text.to_owned());
             if self.verbosity >= Verbosity::Trouble {
+                self.end_line();
                 message::warning(text);
             }
         }
@@ -84,7 +125,10 @@ impl Status {
     /// Tells how the call was answered.
     pub fn answered(&self, call: &Call<'_>, answer: &Answer) {
         if self.verbosity >= Verbosity::Line {
-            message::status(&line(call, answer, self.verbosity));
+            self.look_around(call.store);
+            let room = if self.verbosity == Verbosity::Full { None } else { message::room() };
+            let name = self.has_company.get().then(|| name(call.words, room));
+            self.say(&line(call, answer, self.verbosity).fitted(name.as_deref(), room));
         }
         if self.verbosity == Verbosity::Full {
             watched(call, &answer.observations, answer.manifest.as_ref());
@@ -140,10 +184,15 @@ impl Observer for Status {
                 self.waited.set(self.waited.get().saturating_add(1));
                 // A second of it is worth a word.
                 if self.waited.get() == 10 && self.verbosity >= Verbosity::Line {
-                    message::status("waiting for the same command to end");
+                    self.say("waiting for the same command to end");
                 }
             }
             Event::WaitOver => {}
+            Event::Ended(tail) => {
+                use std::io::IsTerminal;
+                let both = self.shows_stdout && std::io::stdout().is_terminal();
+                self.open.set(tail.is_open(both) && std::io::stderr().is_terminal());
+            }
             Event::Replaced { path, copy } => {
                 let text = format!("{} was not made by cashet: kept as {}", path.display(), copy.display());
                 self.trouble(&text);
@@ -168,7 +217,7 @@ impl Observer for Status {
                 };
                 let text = with_cure(&text, Some(cure));
                 if self.verbosity >= Verbosity::Line {
-                    message::status(&text);
+                    self.say(&text);
                 }
                 self.warnings.borrow_mut().push(text);
             }
@@ -187,13 +236,54 @@ fn with_cure(text: &str, cure: Option<&str>) -> String {
     }
 }
 
+/// A status line in its parts: what happened, why, and what came of it.
+struct Line {
+    what: &'static str,
+    why: String,
+    outcome: String,
+}
+
+impl Line {
+    fn new(what: &'static str, why: String, outcome: String) -> Self {
+        Self { what, why, outcome }
+    }
+
+    /// In one line of at most `room` columns, with the name of the run before it: the reasons give way first.
+    fn fitted(&self, name: Option<&str>, room: Option<usize>) -> String {
+        let whole = |why: &str| {
+            let parts = [name.unwrap_or_default(), self.what, why, &self.outcome];
+            parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+        };
+        // What a message shows is escaped: only then its width is known.
+        let why = escape::line(self.why.as_bytes());
+        let text = whole(&why);
+        let text = escape::line(text.as_bytes());
+        let Some(room) = room.filter(|room| escape::columns(&text) > *room) else { return text.into_owned() };
+        let others = escape::columns(&text) - escape::columns(&why);
+        let shortest = escape::columns(&why).min(SHORTEST);
+        let why = escape::cut(&why, room.saturating_sub(others).max(shortest));
+        escape::cut(&escape::line(whole(&why).as_bytes()), room).into_owned()
+    }
+}
+
+/// Columns that the reasons of a status line keep at least.
+const SHORTEST: usize = 16;
+
+/// A short form of a command: its end tells it from others as often as its beginning.
+fn name(words: &[OsString], room: Option<usize>) -> String {
+    let width = room.map_or(40, |room| (room / 3).clamp(16, 40));
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    escape::middle_out(&escape::words(&words), width).into_owned()
+}
+
 /// The status line.
-fn line(call: &Call<'_>, answer: &Answer, verbosity: Verbosity) -> String {
+fn line(call: &Call<'_>, answer: &Answer, verbosity: Verbosity) -> Line {
     let commit = answer.commit.map(|commit| commit.short()).unwrap_or_default();
     match &answer.outcome {
         Outcome::Hit { stale } => {
             let refresh = if *stale { " · refreshing" } else { "" };
-            format!("hit {commit} · saved {}{refresh}", human::duration(answer.resources.wall))
+            let saved = human::duration(answer.resources.wall);
+            Line::new("", String::new(), format!("hit {commit} · saved {saved}{refresh}"))
         }
         Outcome::Ran { why, kept } => {
             let kept = match kept {
@@ -202,10 +292,10 @@ fn line(call: &Call<'_>, answer: &Answer, verbosity: Verbosity) -> String {
                     with_cure(&format!("not kept: {}", reason.detail()), reason.cure().as_deref())
                 }
             };
-            format!("miss · {} · {kept}", miss(call, why, answer.commit, verbosity))
+            Line::new("miss", miss(call, why, answer.commit, verbosity), kept)
         }
         Outcome::Bypassed(bypass) => {
-            with_cure(&format!("bypass · {}", bypass.detail()), bypass.cure().as_deref())
+            Line::new("bypass", with_cure(&bypass.detail(), bypass.cure().as_deref()), String::new())
         }
     }
 }

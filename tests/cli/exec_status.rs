@@ -1,6 +1,6 @@
 //! How a command ends: every exit status, every signal; what of it is kept.
 
-use crate::support::Sandbox;
+use crate::support::{Ran, Sandbox};
 
 #[test]
 fn all_256_statuses_pass_through_and_replay() {
@@ -87,4 +87,59 @@ fn what_cannot_be_started_has_the_statuses_of_a_shell() {
     sandbox.exec(["./plain"]).refused(126, &["./plain"]).run();
     sandbox.exec(["./folder"]).refused(126, &["./folder"]).run();
     sandbox.exec(["--pure", "./plain/x"]).any_stderr().any_status().executes(0).run();
+}
+
+#[test]
+fn the_status_line_begins_on_a_line_of_its_own() {
+    let sandbox = Sandbox::new();
+    for (name, body, open) in [
+        ("out", "printf a", true),
+        ("err", "printf a >&2", true),
+        ("mixed", "echo a; printf b >&2", true),
+        ("ended", "printf a; echo", false),
+        ("silent", "", false),
+    ] {
+        sandbox.script(name, body);
+        let program = format!("./{name}");
+        // Run, replayed, and not looked up at all.
+        for options in [&["--pure"][..], &["--pure"], &[]] {
+            let call = sandbox.unwatched(options.iter().chain(&[program.as_str()])).any_stdout();
+            let screen = call.terminal().finish().text().replace('\r', "");
+            let (before, _) = screen.split_once("cashet: ").unwrap();
+            assert!(before.is_empty() || before.ends_with('\n'), "{name}: {screen:?}");
+            assert!(!before.ends_with("\n\n"), "{name}: {screen:?}");
+            assert_eq!(before.lines().count(), usize::from(name != "silent") + usize::from(name == "mixed"));
+            assert!(open || !before.contains("cashet"));
+        }
+    }
+    // A file is no screen: nothing is added to it.
+    sandbox.unwatched(["-v", "--pure", "./err"]).stderr_with(&["acashet: hit"]).run();
+}
+
+#[test]
+fn runs_that_go_on_at_once_are_named() {
+    let sandbox = Sandbox::new();
+    sandbox.script(
+        "long",
+        "echo ready; while [ -d \"$TMPDIR\" ] && [ ! -e \"$TMPDIR/go\" ]; do sleep 0.01; done",
+    );
+    sandbox.script("other", "echo other");
+    let told = |run: &Ran<'_>| String::from_utf8(run.stderr.clone()).unwrap();
+    let alone = sandbox.unwatched(["-v", "--pure", "./other", "first"]).any_stdout().any_stderr().run();
+    assert!(told(&alone).contains("cashet: miss · first run"), "{}", told(&alone));
+    let running = sandbox.unwatched(["-v", "--pure", "./long", "a b"]).any_stdout().any_stderr().spawn();
+    running.wait_for_stdout("ready");
+    for expected in ["./other x · miss · ", "./other x · hit "] {
+        let beside = sandbox.unwatched(["-v", "--pure", "./other", "x"]).any_stdout().any_stderr().run();
+        assert!(told(&beside).starts_with(&format!("cashet: {expected}")), "{}", told(&beside));
+    }
+    std::fs::write(sandbox.base().join("tmp/go"), "").unwrap();
+    running.finish();
+    let line =
+        "for n in 1 2 3 4; do echo $n; done | xargs -P 4 -n 1 cashet exec -v --trace off --pure ./slow";
+    sandbox.script("slow", "sleep 0.3; echo $1");
+    let parallel = sandbox.shell(line).any_stdout().any_stderr().run();
+    for n in 1..=4 {
+        assert!(told(&parallel).contains(&format!("./slow {n} · miss")), "{}", told(&parallel));
+    }
 }

@@ -40,7 +40,7 @@ fn work(root: &Path, worker: u64, until: Instant, answered: &AtomicU64) {
             ("cat in0 in1", "input 0\ninput 1\n".to_owned()),
             (written.as_str(), format!("input {worker}\n")),
         ] {
-            let (status, out, err) = cashet(root, &["exec", "-q", "--", "sh", "-c", script]);
+            let (status, out, err) = cashet(root, &["exec", "--", "sh", "-c", script]);
             assert_eq!((status, out, err.as_str()), (Some(0), expected, ""), "{script}");
             answered.fetch_add(1, Ordering::Relaxed);
         }

@@ -11,6 +11,7 @@
 mod beside;
 mod collection;
 mod comparison;
+mod detached;
 mod documents;
 mod listing;
 mod overview;

@@ -48,7 +48,7 @@ fn every_command_is_right_on_a_large_store() {
     assert_eq!(lines(&["history", "@"]), 2);
     assert_eq!(lines(&["graph", "@"]), 1);
     assert_eq!(timed(&["diff", "@", "@{2}", "--stat"]).lines().next().unwrap().chars().next(), Some('−'));
-    assert!(timed(&["gc", "--dry-run"]).starts_with("0 commits to remove"));
+    assert!(timed(&["gc", "--dry-run"]).starts_with("0 runs would be removed"));
     let clean = format!("clean: {} commits", shown(count));
     assert!(timed(&["fsck", "--quick"]).starts_with(&clean));
     assert!(timed(&["fsck"]).starts_with(&clean));
@@ -59,11 +59,11 @@ fn every_command_is_right_on_a_large_store() {
     // Each in a line of its own, below one line of headings, and the sum.
     assert_eq!(i64::try_from(dry.lines().count()).unwrap(), count - half + 2);
     let told = timed(&["gc", "--older-than", &format!("{half}s")]);
-    assert!(told.contains(&format!("{} commits to remove", shown(count - half))), "{told}");
+    assert!(told.contains(&format!("{} runs removed", shown(count - half))), "{told}");
     assert!(timed(&["stats"]).contains(&shown(half - 1)));
     // What stays is moved, the rest is put apart.
     let all = timed(&["gc", "--older-than", "5s"]);
-    assert!(all.contains(&format!("{} commits to remove", shown(half - 5))), "{all}");
+    assert!(all.contains(&format!("{} runs removed", shown(half - 5))), "{all}");
     assert_eq!(lines(&["log", "--oneline"]), 4);
     assert!(timed(&["show", "@{4}"]).contains(&format!("python3 job{}.py {}", (count - 5) % 100, count - 5)));
     assert!(timed(&["fsck"]).starts_with("clean: 4 commits"));

@@ -5,6 +5,7 @@ use cashet::digest::CommitId;
 use cashet::record::Timestamp;
 use cashet::store::{Dropped, Event, Filter, LocalStore, Plan, Policy, Store, StoreOptions};
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 fn later(days: i64) -> Timestamp {
@@ -65,12 +66,12 @@ fn the_tag_keep_exempts() {
 #[test]
 fn beyond_the_cap_results_go_and_their_commits_stay_as_evicted() {
     let place = Place::new();
-    let options = StoreOptions { create: true, max_size: Some(100_000), ..StoreOptions::default() };
+    let options = StoreOptions { create: true, max_size: Some(12_000_000), ..StoreOptions::default() };
     let store = LocalStore::open(&place.path, &options).unwrap();
     let mut runs = Vec::new();
     for n in 0..6_i64 {
         let mut run = Run::new(&format!("{n}"));
-        run.stdout = noise(30_000, n.cast_unsigned());
+        run.stdout = noise(3_000_000, n.cast_unsigned());
         run.started = later(n);
         run.record(&store);
         runs.push(run);
@@ -259,7 +260,7 @@ fn everything_may_go_at_once() {
     let policy = Policy { older_than: Some(0), max_size: None, replaced: None };
     let plan = store.plan(&policy, later(1)).unwrap();
     println!("plan {:?}", begun.elapsed());
-    assert_eq!((plan.remove.len(), plan.blobs, plan.rest), (count, count as u64, 0));
+    assert_eq!((plan.remove.len(), plan.blobs), (count, count as u64));
     let dropped = store.exclusive().unwrap().apply(&plan, later(1), true, &mut |_| {}).unwrap();
     println!("apply {:?}", begun.elapsed());
     assert_eq!((dropped.commits, dropped.blobs), (count as u64, count as u64));
@@ -320,4 +321,62 @@ fn what_stays_when_almost_everything_goes_answers_and_nothing_else_does() {
     assert_eq!(plan.remove.len(), 3);
     assert_eq!(ids(&store), [kept_id]);
     assert!(place.open().check(false, &mut |_| {}).unwrap().damage.is_empty());
+}
+
+#[test]
+fn hot_entries_count_for_the_cap() {
+    let place = Place::new();
+    let options = StoreOptions { create: true, max_size: Some(20_000_000), ..StoreOptions::default() };
+    let store = LocalStore::open(&place.path, &options).unwrap();
+    for n in 0..3_i64 {
+        let mut run = Run::new(&format!("{n}"));
+        run.started = later(n);
+        run.record(&store);
+    }
+    assert!(!store.over_cap());
+    // What a run of many observations leaves: an entry far larger than its result.
+    for file in files_below(&place.path.join("hot/k")) {
+        fs::File::options().append(true).open(file).unwrap().write_all(&noise(9_000_000, 1)).unwrap();
+    }
+    assert!(store.over_cap());
+    assert!(store.usage().unwrap().hot > 27_000_000);
+    let dropped = store.trim(later(9)).unwrap().unwrap();
+    assert_eq!(dropped.evicted, 2);
+    assert!(store.usage().unwrap().capped() < 20_000_000 && !store.over_cap());
+    assert!(place.open().check(true, &mut |_| {}).unwrap().damage.len() <= 1);
+}
+
+#[test]
+fn remembered_captures_go_before_any_result() {
+    let place = Place::new();
+    let options = StoreOptions { create: true, max_size: Some(10_000_000), ..StoreOptions::default() };
+    let store = LocalStore::open(&place.path, &options).unwrap();
+    let run = Run::new("a");
+    run.record(&store);
+    let [old, young] = ["a", "b"].map(|name| {
+        let path = place.path.join("hot/c/0").join(name.repeat(63));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, noise(8_000_000, 1)).unwrap();
+        path
+    });
+    age(&old, 0);
+    assert!(store.over_cap());
+    let dropped = store.trim(later(9)).unwrap().unwrap();
+    assert_eq!(dropped.evicted, 0);
+    assert!(!old.exists() && young.exists());
+    assert_eq!(run.replay(&store).unwrap().0, run.stdout);
+}
+
+#[test]
+fn the_users_own_files_do_not_count_for_the_cap() {
+    let place = Place::new();
+    let options = StoreOptions { create: true, max_size: Some(5_000_000), ..StoreOptions::default() };
+    let store = LocalStore::open(&place.path, &options).unwrap();
+    Run::new("a").record(&store);
+    fs::create_dir_all(place.path.join("replaced")).unwrap();
+    fs::write(place.path.join("replaced/1-mine"), noise(9_000_000, 1)).unwrap();
+    assert!(!store.over_cap());
+    let policy = Policy { max_size: Some(5_000_000), ..Policy::default() };
+    assert!(store.plan(&policy, later(9)).unwrap().evict.is_empty());
+    assert!(store.usage().unwrap().total() > 9_000_000);
 }

@@ -9,13 +9,14 @@ use super::context::GONE;
 use super::exit::Exit;
 use super::not_found::explained;
 use super::options::{Flag, Scanned};
+use crate::commands::collect;
 use crate::digest::Digest;
 use crate::error::{EXIT_FAILED, EXIT_NO, Error, Result};
-use crate::exec::Unix;
+use crate::exec::{Unix, start_detached};
 use crate::hash::request::Request;
 use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
-use crate::record::{Recall, Termination, Timestamp};
+use crate::record::{Recall, Termination};
 use crate::store::{LocalStore, Store, StoreOptions};
 use crate::ui::status::{Call, Status, Verbosity};
 use crate::ui::{escape, message};
@@ -202,6 +203,8 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     let streams = Streams::new(ground.plan.showing.id)?;
     let executor = Unix;
     let status = Status::new(verbosity(&ground.plan.showing));
+    let status = if ground.plan.showing.id { status.without_stdout() } else { status };
+    status.look_around(ground.store());
     let context = ground.context(&executor, &status, &streams);
     let wants_refresh = ground.plan.policy.stale_after.is_some();
     let again = if wants_refresh { stdin_again(stdin.as_ref()) } else { None };
@@ -230,8 +233,8 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     {
         store.record_killed();
         store.settle();
-        // What does not fit any more goes now, when nobody waits; a failure is for `gc` to tell.
-        let _ = store.trim(Timestamp::now());
+        // What does not fit any more goes when nobody waits.
+        collect::start(store, &ground.project.store);
         status.notices(store);
         store.leave();
     }
@@ -316,7 +319,6 @@ fn refresh(scanned: &Scanned, stdin: Option<File>) {
     let mut command = Command::new(program);
     command.arg("exec").args(["--force", "--quiet"]).args(scanned.to_words(LEFT_OUT));
     command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::null()).stderr(Stdio::null());
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     // It may fail as it likes: the next call will try again.
-    let _ = command.spawn();
+    let _ = start_detached(&mut command);
 }

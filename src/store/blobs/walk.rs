@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::store::layout::{blob_of, new_temporary};
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
@@ -23,8 +23,10 @@ const SAMPLES: u64 = 3;
 pub(crate) struct Stored {
     pub(crate) blob: BlobId,
     pub(crate) packed: bool,
-    /// Bytes on disk.
+    /// Its size.
     pub(crate) bytes: u64,
+    /// Bytes that it takes on disk.
+    pub(crate) disk: u64,
 }
 
 /// One directory of blobs, and what in it is none.
@@ -63,7 +65,8 @@ impl Blobs {
             };
             match blob_of(parent, &entry.file_name()) {
                 Some((blob, packed)) if metadata.is_file() => {
-                    fan.blobs.push(Stored { blob, packed, bytes: metadata.len() });
+                    let disk = metadata.blocks().saturating_mul(512);
+                    fan.blobs.push(Stored { blob, packed, bytes: metadata.len(), disk });
                 }
                 _ => fan.strangers.push(entry.path()),
             }

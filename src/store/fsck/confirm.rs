@@ -58,7 +58,7 @@ impl LocalStore {
             Damage::Tree(commit) => self.needs(commit)?,
             Damage::Blob { blob, path } => {
                 let packed = path.as_os_str().as_encoded_bytes().ends_with(PACKED_SUFFIX.as_bytes());
-                let verdict = self.blobs.is_true(&Stored { blob: *blob, packed, bytes: 0 });
+                let verdict = self.blobs.is_true(&Stored { blob: *blob, packed, bytes: 0, disk: 0 });
                 verdict.map_or_else(|error| error.kind() != ErrorKind::NotFound, |is_true| !is_true)
             }
             Damage::HotEntry(path) => match digest_at(path) {

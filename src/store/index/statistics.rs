@@ -14,7 +14,7 @@ use std::collections::HashMap;
 /// Most kinds of missed events that are remembered.
 const MOST_MISSED: i64 = 10_000;
 
-pub(super) const STORED: &str = "SELECT stored FROM totals";
+pub(super) const STORED: &str = "SELECT stored, blobs, commits FROM totals";
 
 /// Numbers over the whole store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,9 +70,9 @@ impl Index {
         Ok(totals.unwrap_or_default())
     }
 
-    /// Bytes that all blobs take, as far as they were counted.
-    pub(crate) fn stored(&self) -> Result<u64> {
-        let read = |row: &Row<'_>| Ok(count(row, 0));
+    /// Bytes that all blobs take, and how many blobs and commits there are, as far as they were counted.
+    pub(crate) fn stored(&self) -> Result<(u64, u64, u64)> {
+        let read = |row: &Row<'_>| Ok((count(row, 0), count(row, 1), count(row, 2)));
         self.reading(|connection| connection.prepare_cached(STORED)?.query_row([], read))
     }
 

@@ -1,0 +1,89 @@
+//! Starting a program that goes on after us, for work that nobody waits for: in a session of its own, without a terminal, and
+//! with no descriptor of whoever called us. Nobody has to wait for it: it is the system's child once we have ended.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Descriptors up to this are marked one by one where the system cannot mark all at once.
+#[cfg(target_os = "linux")]
+const MOST_DESCRIPTORS: libc::c_int = 4096;
+
+/// Starts `command`, whose standard streams are to be set by the caller, so that it goes on by itself. To be called shortly
+/// before this process ends.
+///
+/// # Errors
+/// When it cannot be started.
+#[expect(unsafe_code, reason = "what is done between fork and exec can be said in no other way")]
+pub fn start_detached(command: &mut Command) -> io::Result<()> {
+    // SAFETY: the closure makes plain system calls only, and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            // The first process of a group cannot begin a session; a child just forked is none.
+            libc::setsid();
+            keep_standard_streams_only();
+            Ok(())
+        });
+    }
+    command.spawn().map(drop)
+}
+
+/// Has every descriptor but 0, 1 and 2 closed by the coming exec. (Closed at once, the one that tells of a failed exec would
+/// be gone.)
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "after fork, only plain system calls")]
+fn keep_standard_streams_only() {
+    let (first, last): (libc::c_uint, libc::c_uint) = (3, libc::c_uint::MAX);
+    // SAFETY: the calls take numbers only. Descriptors that are not open are left out or refused.
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) != 0 {
+            for descriptor in 3..MOST_DESCRIPTORS {
+                libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(unsafe_code, reason = "after fork, only plain system calls")]
+fn keep_standard_streams_only() {
+    // SAFETY: as above.
+    unsafe {
+        for descriptor in 3..4096 {
+            libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+}
+
+/// Whether one of our ancestors runs the same program: then a process that we leave behind would seem to be one that its
+/// command left.
+#[must_use]
+pub fn is_nested() -> bool {
+    let program = |process: i32| std::fs::read_link(format!("/proc/{process}/exe")).ok();
+    let Some(ours) = std::env::current_exe().ok() else { return false };
+    let mut process = nix::unistd::getppid().as_raw();
+    // So deep at most: a loop there cannot be, but processes come and go.
+    for _ in 0..64 {
+        if process <= 1 {
+            return false;
+        }
+        if program(process).as_ref() == Some(&ours) {
+            return true;
+        }
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
+        process = parent.unwrap_or(0);
+    }
+    false
+}
+
+/// Whether our parent has other children that run the same program, as `xargs -P` and a shell's background jobs have.
+#[must_use]
+pub fn has_siblings() -> bool {
+    let Some(ours) = std::env::current_exe().ok() else { return false };
+    let (parent, own) = (nix::unistd::getppid(), nix::unistd::getpid().to_string());
+    let children =
+        std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    let mut others = children.split_ascii_whitespace().filter(|child| *child != own);
+    others.any(|child| std::fs::read_link(format!("/proc/{child}/exe")).is_ok_and(|program| program == ours))
+}
