@@ -25,8 +25,10 @@ mod watch;
 
 pub use detach::{has_siblings, is_nested, start_detached};
 pub use signals::raise_again;
-pub use startup::begin;
-pub use trace::{Access, DescriptorUse, Executed, Hazard, Image, Nature, Seen, Shows, Touch, Touched, Trace};
+pub use startup::{begin, stdin_was_closed};
+pub use trace::{
+    Access, Askers, DescriptorUse, Executed, Hazard, Image, Nature, Seen, Shows, Touch, Touched, Trace,
+};
 pub use umask::umask;
 pub use unix::Unix;
 

@@ -19,6 +19,17 @@ use std::sync::{Mutex, PoisonError};
 /// Runs text files that have no `#!` line, as `execvp` does.
 const SHELL: &CStr = c"/bin/sh";
 
+/// What a child gets as standard input, as far as that can be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StdinGiven {
+    /// Ours.
+    Ours,
+    /// None: ours was closed.
+    Closed,
+    /// Something else.
+    Other,
+}
+
 /// What the child gets as one of its standard descriptors.
 #[derive(Debug)]
 pub(super) enum Given {
@@ -96,10 +107,14 @@ impl Plan {
         Path::new(OsStr::from_bytes(self.program.as_bytes()))
     }
 
-    /// Whether the child gets our standard input.
-    pub(super) fn inherits_stdin(&self) -> bool {
+    /// What the child gets as standard input.
+    pub(super) fn stdin_given(&self) -> StdinGiven {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(given.as_ref(), Some([Given::Inherited, ..]))
+        match given.as_ref() {
+            Some([Given::Inherited, ..]) => StdinGiven::Ours,
+            Some([Given::Closed, ..]) => StdinGiven::Closed,
+            _ => StdinGiven::Other,
+        }
     }
 
     /// The value of a variable of the child's environment.

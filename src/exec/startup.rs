@@ -45,6 +45,12 @@ pub(super) fn initial() -> &'static Initial {
     INITIAL.get_or_init(read)
 }
 
+/// Whether standard input was closed when this program was started. A command gets it closed, too.
+#[must_use]
+pub fn stdin_was_closed() -> bool {
+    initial().was_closed(0)
+}
+
 /// What a program that runs commands does first, before anything is opened: a reader that goes away and a file that may
 /// not grow (`ulimit -f`) become errors instead of our end, and no file that we open can land on descriptors 0 to 2.
 pub fn begin() {

@@ -20,6 +20,8 @@ pub struct Trace {
     pub hazards: Vec<Hazard>,
     /// Use of standard input as we inherited it.
     pub stdin: DescriptorUse,
+    /// The environment that a process was started with was read as a whole (`/proc/PID/environ`).
+    pub environment_read: bool,
     /// Use of other descriptors that we inherited, by number; those above 2 only.
     pub descriptors: BTreeMap<u32, DescriptorUse>,
     /// Programs that were started, in order of their first start: the resolved path and the first word.
@@ -83,6 +85,8 @@ pub struct Nature {
     pub keeps: u64,
     /// It may run what it reads: an interpreter, a shell.
     pub reads_code: bool,
+    /// It runs code in files: what it asks by itself when it starts, that code has not said.
+    pub is_interpreter: bool,
 }
 
 /// A program that a process is about to execute.
@@ -112,11 +116,45 @@ pub enum Shows {
     AsNamed,
 }
 
+/// Which programs asked something. Interpreters ask what standard input is each time that they start, whatever they run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Askers {
+    /// An interpreter.
+    pub interpreters: bool,
+    /// Another program; or any, in words that none says by itself.
+    pub others: bool,
+}
+
+impl Askers {
+    /// Any program that asked in words of its own.
+    pub const OTHERS: Self = Self { interpreters: false, others: true };
+
+    /// Takes in who else asked.
+    pub fn merge(&mut self, more: Self) {
+        self.interpreters |= more.interpreters;
+        self.others |= more.others;
+    }
+
+    /// Whether anybody asked.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.interpreters || self.others
+    }
+}
+
 /// What was done with an inherited descriptor, by any number it was later known under.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DescriptorUse {
-    /// Its size or offset was asked for.
-    pub asked: bool,
+    /// Its kind and size were asked for (`fstat`, or `stat` of a name such as `/dev/stdin`).
+    pub asked: Askers,
+    /// Its offset was asked for.
+    pub placed: Askers,
+    /// Whether it is a terminal was asked for.
+    pub terminal: Askers,
+    /// Whether something can be read from it was asked for (`select`, `poll`).
+    pub polled: bool,
+    /// The real name of what it stands for was asked for.
+    pub named: Askers,
     /// It was read, mapped, or opened anew.
     pub read: bool,
     /// It was written.

@@ -68,6 +68,13 @@ pub fn interpreter(name: &OsStr) -> Option<&'static Interpreter> {
     INTERPRETERS.iter().find(|interpreter| interpreter.names.split_ascii_whitespace().any(versioned))
 }
 
+/// Whether a program of this name runs code in files.
+#[must_use]
+pub fn is_one(name: &OsStr) -> bool {
+    // What `Rscript` starts.
+    name == "R" || interpreter(name).is_some()
+}
+
 impl Interpreter {
     /// What the words after the interpreter's name ask it to run, and how many of them come before that.
     #[must_use]

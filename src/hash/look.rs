@@ -141,7 +141,12 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         Observation::Superuser(is) => Held::when(present.superuser == *is),
         Observation::Root(path) => Held::when(present.places.root.as_os_str().as_bytes() == path.as_slice()),
         Observation::RootName(name) => Held::when(present.places.root_name() == name.as_slice()),
-        Observation::Stdin(_) | Observation::Descriptor { .. } | Observation::Network => Held::No,
+        Observation::Stdin(_)
+        | Observation::StdinKind(_)
+        | Observation::StdinTerminal(_)
+        | Observation::StdinName(_)
+        | Observation::Descriptor { .. }
+        | Observation::Network => Held::No,
     }
 }
 

@@ -116,8 +116,11 @@ pub(super) fn differences<'s>(
             continue;
         }
         let held = match observation {
-            Observation::Stdin(then) => {
-                if stdin().holds(then) {
+            Observation::Stdin(_)
+            | Observation::StdinKind(_)
+            | Observation::StdinTerminal(_)
+            | Observation::StdinName(_) => {
+                if stdin().holds(observation) {
                     look::Held::Yes
                 } else {
                     look::Held::No
@@ -136,7 +139,12 @@ pub(super) fn differences<'s>(
                 learned = true;
             }
             look::Held::No => {
-                let (then, now) = now(observation, present);
+                let (then, now) = match observation {
+                    Observation::StdinKind(_) => {
+                        (observation.clone(), Observation::StdinKind(stdin().kind()))
+                    }
+                    _ => now(observation, present),
+                };
                 differences.push(Difference::Seen { then, now });
                 if !every {
                     return Compared { differences, learned };

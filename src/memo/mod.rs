@@ -194,7 +194,7 @@ fn declared_only(
     if request.stdin == StdinPart::None {
         let stdin = StdinAtStart::look(context.stdin);
         match &stdin {
-            StdinAtStart::Stream => return Ok(Err(Bypass::Stdin)),
+            StdinAtStart::Stream(_) => return Ok(Err(Bypass::Stdin)),
             StdinAtStart::File { file, offset, .. } => {
                 let digest =
                     stdin.digest().map_err(|error| Error::io("read", Path::new("standard input"), error))?;
@@ -202,7 +202,7 @@ fn declared_only(
                     request.reads_stdin(digest, file, *offset);
                 }
             }
-            StdinAtStart::Empty | StdinAtStart::Terminal => {}
+            StdinAtStart::Closed | StdinAtStart::Empty | StdinAtStart::Terminal => {}
         }
     }
     Ok(Ok(request))

@@ -1,18 +1,20 @@
 //! Standard input: what it is when a call begins, and what a run's use of it means.
 
+use super::observe::Asks;
 use super::reason::NotKept;
 use crate::error::{Error, Result};
-use crate::exec::DescriptorUse;
+use crate::exec::{self, Askers, DescriptorUse};
 use crate::hash::files;
 use crate::hash::occurrence::NameSearch;
-use crate::record::{Evidence, StdinUse};
+use crate::record::{Evidence, Observation, StdinKind, StdinUse};
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// What the child reads in place of our own standard input.
@@ -74,63 +76,112 @@ fn offset_of(file: &File) -> Option<u64> {
 /// What the command's standard input is when the call begins.
 #[derive(Debug)]
 pub(super) enum StdinAtStart {
-    /// `/dev/null`, or closed: always empty.
+    /// Not open.
+    Closed,
+    /// `/dev/null`: always empty.
     Empty,
     /// A regular file, and the offset.
     File { file: File, offset: u64, evidence: Evidence },
     /// A terminal.
     Terminal,
-    /// A pipe, a socket, another device.
-    Stream,
+    /// A pipe, a socket, another device, a directory; `None` where it cannot be told what it is.
+    Stream(Option<StdinKind>),
 }
 
 impl StdinAtStart {
     /// Looks at `descriptor` without reading from it.
     pub(super) fn look(descriptor: BorrowedFd<'_>) -> Self {
+        if descriptor.as_raw_fd() == 0 && exec::stdin_was_closed() {
+            return Self::Closed;
+        }
         let file = match descriptor.try_clone_to_owned() {
             Ok(owned) => File::from(owned),
-            Err(error) if error.raw_os_error() == Some(libc::EBADF) => return Self::Empty,
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => return Self::Closed,
             // What it is cannot be told.
-            Err(_) => return Self::Stream,
+            Err(_) => return Self::Stream(None),
         };
-        let Ok(metadata) = file.metadata() else { return Self::Stream };
+        let Ok(metadata) = file.metadata() else { return Self::Stream(None) };
         let kind = metadata.file_type();
         if kind.is_file() {
             return match offset_of(&file) {
                 Some(offset) => Self::File { offset, evidence: Evidence::of(&metadata), file },
-                None => Self::Stream,
+                None => Self::Stream(None),
             };
         }
-        let is_null = kind.is_char_device() && {
-            use std::os::unix::fs::MetadataExt;
-            metadata.rdev() == null_device()
-        };
+        let is_null = kind.is_char_device() && metadata.rdev() == null_device();
         if is_null {
             Self::Empty
         } else if kind.is_char_device() && nix::unistd::isatty(&file).unwrap_or(false) {
             Self::Terminal
         } else {
-            Self::Stream
+            Self::Stream(Some(if kind.is_fifo() {
+                StdinKind::Pipe
+            } else if kind.is_socket() {
+                StdinKind::Socket
+            } else if kind.is_dir() {
+                StdinKind::Directory
+            } else {
+                StdinKind::Device(metadata.rdev())
+            }))
+        }
+    }
+
+    /// What it is.
+    pub(super) fn kind(&self) -> StdinKind {
+        match self {
+            Self::Closed => StdinKind::Closed,
+            Self::Empty => StdinKind::Null,
+            Self::File { .. } => StdinKind::File,
+            Self::Terminal => StdinKind::Terminal,
+            // What cannot be told is nothing that was recorded.
+            Self::Stream(kind) => kind.unwrap_or(StdinKind::Device(u64::MAX)),
         }
     }
 
     /// Digest of everything from the offset on; empty input for `Empty`.
     pub(super) fn digest(&self) -> io::Result<Option<crate::digest::Digest>> {
         match self {
-            Self::Empty => Ok(Some(crate::digest::Digest::of(b""))),
+            Self::Closed | Self::Empty => Ok(Some(crate::digest::Digest::of(b""))),
             Self::File { file, offset, .. } => {
                 files::digest_from(file, *offset).map(|(digest, _)| Some(digest))
             }
-            Self::Terminal | Self::Stream => Ok(None),
+            Self::Terminal | Self::Stream(_) => Ok(None),
         }
     }
 
-    /// What a run's use of it means.
+    /// What a run's use of it means. What interpreters ask when they start counts if `code_asks` says that what they run
+    /// asks it as well.
     ///
     /// # Errors
     /// When it was used and is nothing that can be looked at again.
-    pub(super) fn observe(&self, used: DescriptorUse) -> Result<Option<StdinUse>, NotKept> {
-        if !used.read && !used.asked {
+    pub(super) fn observe(
+        &self,
+        used: DescriptorUse,
+        code_asks: &dyn Fn(Asks) -> bool,
+    ) -> Result<Vec<Observation>, NotKept> {
+        let counts = |askers: Askers, asks| askers.others || askers.interpreters && code_asks(asks);
+        let asked = counts(used.asked, Asks::Kind);
+        let mut seen = Vec::new();
+        let content = self.content(used, asked || counts(used.placed, Asks::Kind))?;
+        seen.extend(content.map(Observation::Stdin));
+        if asked || used.polled || matches!(self, Self::Closed) && used.read {
+            match self {
+                // Whether something was there to be read at that moment, nobody can tell again.
+                Self::Stream(_) if used.polled => return Err(NotKept::UsedStdin),
+                Self::Stream(None) => return Err(NotKept::UsedStdin),
+                _ => seen.push(Observation::StdinKind(self.kind())),
+            }
+        } else if counts(used.terminal, Asks::Terminal) {
+            seen.push(Observation::StdinTerminal(matches!(self, Self::Terminal)));
+        }
+        if counts(used.named, Asks::Name) {
+            seen.push(Observation::StdinName(name().map_err(|_| NotKept::UsedStdin)?));
+        }
+        Ok(seen)
+    }
+
+    fn content(&self, used: DescriptorUse, asked: bool) -> Result<Option<StdinUse>, NotKept> {
+        if !used.read && !asked {
             return if used.written { Err(NotKept::UsedDescriptor(0)) } else { Ok(None) };
         }
         match self {
@@ -157,7 +208,7 @@ impl StdinAtStart {
                     left_at: left_at.ok_or(NotKept::UsedStdin)?,
                 }))
             }
-            Self::Terminal | Self::Stream if used.read => Err(NotKept::UsedStdin),
+            Self::Terminal | Self::Stream(_) if used.read => Err(NotKept::UsedStdin),
             _ => Ok(None),
         }
     }
@@ -166,12 +217,22 @@ impl StdinAtStart {
     pub(super) fn mentions(&self, search: &NameSearch) -> Vec<Vec<u8>> {
         match self {
             Self::File { file, offset, .. } => search.search_open(file, *offset),
-            Self::Empty | Self::Terminal | Self::Stream => Vec::new(),
+            Self::Closed | Self::Empty | Self::Terminal | Self::Stream(_) => Vec::new(),
         }
     }
 
-    /// Whether `then` holds of this input.
-    pub(super) fn holds(&self, then: &StdinUse) -> bool {
+    /// Whether an observation of standard input holds of this one.
+    pub(super) fn holds(&self, then: &Observation) -> bool {
+        match then {
+            Observation::Stdin(used) => self.gives(used),
+            Observation::StdinKind(kind) => self.kind() == *kind,
+            Observation::StdinTerminal(is) => matches!(self, Self::Terminal) == *is,
+            Observation::StdinName(then) => name().is_ok_and(|now| now == *then),
+            _ => false,
+        }
+    }
+
+    fn gives(&self, then: &StdinUse) -> bool {
         match (self, then) {
             (Self::File { offset, evidence, .. }, StdinUse::Place { size, offset: then }) => {
                 evidence.size == *size && offset == then
@@ -190,7 +251,7 @@ impl StdinAtStart {
     pub(super) fn moved(&self) -> bool {
         match self {
             Self::File { file, evidence, .. } => has_moved(file, evidence),
-            Self::Empty | Self::Terminal | Self::Stream => false,
+            Self::Closed | Self::Empty | Self::Terminal | Self::Stream(_) => false,
         }
     }
 
@@ -203,6 +264,11 @@ impl StdinAtStart {
             let _ = lseek(file.as_fd(), left_at, Whence::SeekSet);
         }
     }
+}
+
+/// What the kernel says that our standard input is.
+fn name() -> io::Result<Vec<u8>> {
+    std::fs::read_link("/proc/self/fd/0").map(|name| name.into_os_string().into_vec())
 }
 
 /// Device number of `/dev/null` on Linux: major 1, minor 3 (Documentation/admin-guide/devices.txt).

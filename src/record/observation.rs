@@ -30,6 +30,75 @@ pub enum StdinUse {
     },
 }
 
+/// What standard input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StdinKind {
+    /// It is not open.
+    Closed,
+    /// A terminal.
+    Terminal,
+    /// A pipe or FIFO.
+    Pipe,
+    /// A regular file.
+    File,
+    /// `/dev/null`.
+    Null,
+    /// A socket.
+    Socket,
+    /// A directory.
+    Directory,
+    /// Another device, by its number.
+    Device(u64),
+}
+
+impl Encode for StdinKind {
+    fn encode(&self, to: &mut Encoder) {
+        match self {
+            Self::Closed => to.unsigned(0),
+            Self::Terminal => to.unsigned(1),
+            Self::Pipe => to.unsigned(2),
+            Self::File => to.unsigned(3),
+            Self::Null => to.unsigned(4),
+            Self::Socket => to.unsigned(5),
+            Self::Directory => to.unsigned(6),
+            Self::Device(number) => to.unsigned(7).unsigned(*number),
+        };
+    }
+}
+
+impl Decode for StdinKind {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match from.unsigned()? {
+            0 => Self::Closed,
+            1 => Self::Terminal,
+            2 => Self::Pipe,
+            3 => Self::File,
+            4 => Self::Null,
+            5 => Self::Socket,
+            6 => Self::Directory,
+            7 => Self::Device(from.unsigned()?),
+            tag => return Err(DecodeError::UnknownTag(tag)),
+        })
+    }
+}
+
+impl StdinKind {
+    /// A word for it; stable.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Terminal => "terminal",
+            Self::Pipe => "pipe",
+            Self::File => "file",
+            Self::Null => "null",
+            Self::Socket => "socket",
+            Self::Directory => "directory",
+            Self::Device(_) => "device",
+        }
+    }
+}
+
 /// A name that was looked for on PATH, and the program that it led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundProgram {
@@ -130,6 +199,12 @@ pub enum Observation {
     },
     /// Standard input.
     Stdin(StdinUse),
+    /// What standard input is.
+    StdinKind(StdinKind),
+    /// Whether standard input is a terminal.
+    StdinTerminal(bool),
+    /// The real name of what standard input is, as the kernel tells it.
+    StdinName(Vec<u8>),
     /// Another inherited descriptor that was read.
     Descriptor {
         /// Its number.
@@ -285,6 +360,9 @@ impl Encode for Observation {
                 to.digest(digest)
             }
             Self::Upward { name, found } => to.unsigned(30).bytes(name).option(found.as_ref()),
+            Self::StdinKind(kind) => to.unsigned(16).value(kind),
+            Self::StdinTerminal(is) => to.unsigned(17).flag(*is),
+            Self::StdinName(name) => to.unsigned(18).bytes(name),
         };
     }
 }
@@ -349,6 +427,9 @@ impl Decode for Observation {
                 digest: from.digest()?,
             },
             30 => Self::Upward { name: from.bytes()?.to_vec(), found: from.option()? },
+            16 => Self::StdinKind(StdinKind::decode(from)?),
+            17 => Self::StdinTerminal(from.flag()?),
+            18 => Self::StdinName(from.bytes()?.to_vec()),
             tag => return Err(DecodeError::UnknownTag(tag)),
         })
     }

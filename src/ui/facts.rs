@@ -72,6 +72,11 @@ pub fn observation(observation: &Observation) -> Line {
         Observation::Stdin(StdinUse::Place { size, offset }) => {
             line("standard input", "size and offset", format!("{size} at {offset}"))
         }
+        Observation::StdinKind(kind) => line("standard input", "kind", kind.word()),
+        Observation::StdinTerminal(is) => {
+            line("standard input", "terminal or not", if *is { "a terminal" } else { "no terminal" })
+        }
+        Observation::StdinName(name) => line("standard input", "name", escape::line(name).into_owned()),
         Observation::Descriptor { number, digest, .. } => {
             line("descriptor", number.to_string(), short(&digest.to_hex()))
         }
@@ -243,6 +248,9 @@ mod tests {
             Observation::Modified { path: at("a"), follow: false, time: Timestamp(0), changed: Timestamp(0) },
             Observation::Stdin(StdinUse::Content { offset: 0, digest, left_at: 3 }),
             Observation::Stdin(StdinUse::Place { size: 9, offset: 2 }),
+            Observation::StdinKind(crate::record::StdinKind::Pipe),
+            Observation::StdinTerminal(false),
+            Observation::StdinName(b"/dev/null".to_vec()),
             Observation::Descriptor { number: 3, offset: 0, digest },
             Observation::Variable { name: b"LR".to_vec(), value: None },
             Observation::Environment { digest },
@@ -272,6 +280,9 @@ mod tests {
         time|a|1970-01-01 00:00:00 +00:00
         standard input|read|3ae7d805f678
         standard input|size and offset|9 at 2
+        standard input|kind|pipe
+        standard input|terminal or not|no terminal
+        standard input|name|/dev/null
         descriptor|3|3ae7d805f678
         variable|LR|not set
         environment|all of it|3ae7d805f678

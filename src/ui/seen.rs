@@ -46,6 +46,16 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         Observation::Stdin(StdinUse::Place { .. }) => {
             format!("size or offset of standard input {}", verb("changed"))
         }
+        Observation::StdinKind(was) => match after {
+            Some(Observation::StdinKind(is)) if was != is => {
+                format!("standard input is {}, not {}", is.word(), was.word())
+            }
+            _ => format!("the kind of standard input {}", verb("changed")),
+        },
+        Observation::StdinTerminal(_) => {
+            format!("whether standard input is a terminal {}", verb("changed"))
+        }
+        Observation::StdinName(_) => format!("the name of standard input {}", verb("changed")),
         Observation::Descriptor { number, .. } => format!("descriptor {number} {}", verb("changed")),
         Observation::Variable { name, .. } => {
             let name = escape::brief(name, LONGEST_NAME);
@@ -99,6 +109,9 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::TimeOrder { .. } => (4, Vec::new()),
         Observation::Modified { path: at, follow, .. } => (if *follow { 5 } else { 13 }, path(at)),
         Observation::Stdin(_) => (6, Vec::new()),
+        Observation::StdinKind(_) => (18, Vec::new()),
+        Observation::StdinTerminal(_) => (19, Vec::new()),
+        Observation::StdinName(_) => (20, Vec::new()),
         Observation::Descriptor { number, .. } => (7, number.to_be_bytes().to_vec()),
         Observation::Variable { name, .. } => (8, name.clone()),
         Observation::Environment { .. } => (9, Vec::new()),

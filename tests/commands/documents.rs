@@ -5,8 +5,8 @@ use cashet::commands::cli;
 use cashet::digest::{BlobId, Digest};
 use cashet::hash::manifest::{Part, Value as Fact};
 use cashet::record::{
-    Content, FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay, StdinUse,
-    StoredPath, Termination, Timestamp,
+    Content, FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay, StdinKind,
+    StdinUse, StoredPath, Termination, Timestamp,
 };
 use cashet::store::{Event, Store};
 use serde_json::Value;
@@ -150,6 +150,9 @@ fn everything() -> Run {
         Observation::Modified { path: at("a"), follow: true, time: NOON, changed: NOON },
         Observation::Stdin(StdinUse::Content { offset: 0, digest, left_at: 1 }),
         Observation::Stdin(StdinUse::Place { size: 1, offset: 0 }),
+        Observation::StdinKind(StdinKind::Device(7)),
+        Observation::StdinTerminal(true),
+        Observation::StdinName(b"/dev/null".to_vec()),
         Observation::Descriptor { number: 3, offset: 0, digest },
         Observation::Variable { name: b"LR".to_vec(), value: None },
         Observation::Environment { digest },

@@ -33,6 +33,11 @@ fn descriptors() {
 }
 
 #[test]
+fn stdin() {
+    judge("stdin");
+}
+
+#[test]
 fn programs() {
     judge("programs");
 }

@@ -11,10 +11,13 @@ use super::process::{as_path, link, to_path};
 use super::touches::Touches;
 use super::working::Working;
 use crate::exec::watch::Surroundings;
-use crate::exec::{Access, Executed, Hazard, Nature, Seen, Shows, Touched, Trace, Witness};
+use crate::exec::{
+    Access, Askers, DescriptorUse, Executed, Hazard, Nature, Seen, Shows, Touched, Trace, Witness,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ffi::OsString;
 use std::fs::Metadata;
+use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -85,6 +88,9 @@ pub(super) struct Observer<'a> {
     started: i128,
     blind: bool,
     pub(super) moved: bool,
+    environment_read: bool,
+    /// The device of `/proc`.
+    pub(super) process_files: Option<u64>,
     pub(super) descriptors: Inherited,
 }
 
@@ -116,6 +122,8 @@ impl<'a> Observer<'a> {
             started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
             blind: false,
             moved: false,
+            environment_read: false,
+            process_files: std::fs::metadata("/proc").ok().map(|found| found.dev()),
             descriptors,
         }
     }
@@ -153,6 +161,7 @@ impl<'a> Observer<'a> {
             images,
             hazards,
             stdin: self.descriptors.stdin_use(),
+            environment_read: self.environment_read,
             descriptors: self.descriptors.other_uses(),
             programs: self.programs,
             moved: self.moved,
@@ -289,6 +298,32 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// The stopped thread asks something of what its descriptor `number` stands for; `what` says where that is noted.
+    pub(super) fn ask(
+        &mut self,
+        tid: libc::pid_t,
+        number: RawFd,
+        what: fn(&mut DescriptorUse) -> &mut Askers,
+    ) {
+        if self.descriptors.is_inherited(tid, number) {
+            let by = self.asker();
+            self.descriptors.ask(tid, number, by, what);
+        }
+    }
+
+    /// The stopped thread duplicates its descriptor `from` to `to`, or to the lowest free number from `least` on.
+    pub(super) fn duplicate(&mut self, tid: libc::pid_t, from: RawFd, to: Option<RawFd>, least: RawFd) {
+        if self.descriptors.leads_out_of_sight(tid, to, least) && self.descriptors.is_inherited(tid, from) {
+            let by = self.asker();
+            self.descriptors.duplicated(tid, from, by);
+        }
+    }
+
+    fn asker(&mut self) -> Askers {
+        let interpreters = self.caller().is_interpreter;
+        Askers { interpreters, others: !interpreters }
+    }
+
     /// The stopped thread is about to execute a program.
     pub(super) fn is_to_execute(&mut self) {
         self.images.executes(self.touches.caller);
@@ -390,6 +425,11 @@ impl<'a> Observer<'a> {
         access.listed_by_another |= is_unexpected && !is_function;
         access.listed_by_code |= is_unexpected && is_function;
         self.touched(path);
+    }
+
+    /// `path` is about to be opened. Where it is the environment that a process was started with, that counts.
+    pub(super) fn reads_environment(&mut self, path: &[u8]) {
+        self.environment_read |= path.starts_with(b"/proc/") && path.ends_with(b"/environ");
     }
 
     /// Whether a version manager's shim has yet to start the real program.

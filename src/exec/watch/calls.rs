@@ -9,8 +9,8 @@ use super::places::{Place, behind, place, place_or_open, place_read, place_read_
 use super::process::{is_terminal, link, umask_of, words_of};
 use super::sockets::Sockets;
 use super::stopped::{Stopped, Unknown, low, unknown};
-use super::table::{self, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
-use crate::exec::Hazard;
+use super::table::{self, ASK_READABLE, ASK_SIZE, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
+use crate::exec::{Askers, Hazard};
 
 /// `RESOLVE_IN_ROOT`: an absolute path begins at the directory that was given.
 const RESOLVE_IN_ROOT: u64 = 0x10;
@@ -165,15 +165,27 @@ fn take(
             observer.descriptors.read(tid, stopped.flags(from));
             observer.descriptors.written(tid, stopped.flags(to));
         }
-        Call::Ask(fd) => observer.descriptors.asked(tid, stopped.flags(fd)),
-        Call::Duplicate => observer.descriptors.duplicated(tid, stopped.flags(Argument::A0), None, 0),
+        Call::Ask(fd) => observer.ask(tid, stopped.flags(fd), |used| &mut used.asked),
+        Call::AskPlace(fd) => observer.ask(tid, stopped.flags(fd), |used| &mut used.placed),
+        Call::Poll(array, count) => {
+            if polls_stdin(stopped, stopped.argument(array), stopped.argument(count))? {
+                observer.descriptors.polled(tid, 0);
+            }
+        }
+        Call::Select(set) => {
+            if stopped.word(stopped.argument(set))? & 1 != 0 {
+                observer.descriptors.polled(tid, 0);
+            }
+        }
+        Call::PollOne(fd) => observer.descriptors.polled(tid, stopped.flags(fd)),
+        Call::Duplicate => observer.duplicate(tid, stopped.flags(Argument::A0), None, 0),
         Call::DuplicateTo => {
             let (from, to) = (stopped.flags(Argument::A0), stopped.flags(Argument::A1));
-            observer.descriptors.duplicated(tid, from, Some(to), 0);
+            observer.duplicate(tid, from, Some(to), 0);
         }
         Call::DuplicateFrom => {
             let (from, least) = (stopped.flags(Argument::A0), stopped.flags(Argument::A2));
-            observer.descriptors.duplicated(tid, from, None, least);
+            observer.duplicate(tid, from, None, least);
         }
         Call::Connect | Call::Bind | Call::SendTo | Call::SendMessage | Call::SendMessages => {
             sockets.observe(stopped, row.call, observer).map_err(|error| unknown(&error))?;
@@ -194,11 +206,7 @@ fn take(
         }
         Call::Shared => observer.hazard(Hazard::SharedObject(row.name)),
         Call::TakeDescriptor => observer.hazard(Hazard::PassedDescriptor),
-        Call::AskTerminal(fd) => {
-            if is_terminal(stopped.tid, stopped.flags(fd)).map_err(|error| unknown(&error))? {
-                observer.hazard(Hazard::TerminalSize);
-            }
-        }
+        Call::AskTerminal(fd, request) => ask_terminal(stopped, observer, stopped.flags(fd), request)?,
         // The filter refuses it; a tracer only sees it.
         Call::Refused => return Err(Unknown::Hole("what it starts is not seen".to_owned())),
     }
@@ -208,6 +216,43 @@ fn take(
 /// Whether an owner is given: -1 leaves it as it is.
 fn changes_owner(stopped: &Stopped<'_>, owners: [Argument; 2]) -> bool {
     owners.iter().any(|owner| stopped.flags(*owner) != -1)
+}
+
+/// Whether one of `count` structures at `array` asks for events of descriptor 0. Those that ask for none (only whether it
+/// is open, as programs in Rust do when they start) do not.
+fn polls_stdin(stopped: &Stopped<'_>, array: u64, count: u64) -> Result<bool, Unknown> {
+    /// Of `struct pollfd`: the number, what is asked for, what is answered.
+    const SIZE: usize = 8;
+    /// More than these are never asked for with standard input among them but near the beginning.
+    const MOST: u64 = 1024;
+    let mut bytes = vec![0; usize::try_from(count.min(MOST)).unwrap_or(0) * SIZE];
+    stopped.memory(array, &mut bytes).map_err(|error| unknown(&error))?;
+    let asks = |entry: &[u8]| match entry {
+        [a, b, c, d, events, more, ..] => [*a, *b, *c, *d] == [0; 4] && [*events, *more] != [0; 2],
+        _ => false,
+    };
+    Ok(bytes.chunks(SIZE).any(asks))
+}
+
+/// `ioctl` on what may be a terminal. Some C libraries ask for the size to find out whether it is one.
+fn ask_terminal(
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    number: i32,
+    request: Argument,
+) -> Result<(), Unknown> {
+    let request = stopped.flags(request).cast_unsigned();
+    if request == ASK_READABLE {
+        observer.descriptors.polled(stopped.tid, number);
+        return Ok(());
+    }
+    if number == 0 {
+        observer.ask(stopped.tid, number, |used| &mut used.terminal);
+    }
+    if request == ASK_SIZE && is_terminal(stopped.tid, number).map_err(|error| unknown(&error))? {
+        observer.hazard(Hazard::TerminalSize);
+    }
+    Ok(())
 }
 
 fn open(
@@ -256,7 +301,7 @@ fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool
             }
         }
         Place::Descriptor(tid, number) => {
-            observer.descriptors.asked(tid, number);
+            observer.descriptors.ask(tid, number, Askers::OTHERS, |used| &mut used.asked);
             if !observer.descriptors.is_inherited(tid, number)
                 && let Place::Path(named) = behind(stopped, observer, tid, number)?
             {
@@ -286,6 +331,7 @@ fn real_name(
     number: i32,
 ) -> Result<(), Unknown> {
     if observer.descriptors.is_inherited(tid, number) {
+        observer.ask(tid, number, |used| &mut used.named);
         return Ok(());
     }
     let Place::Path(named) = behind(stopped, observer, tid, number)? else { return Ok(()) };
@@ -307,7 +353,7 @@ fn look_or_ask(
         let number = stopped.flags(directory);
         let is_empty = stopped.argument(at.text) == 0 || stopped.text(stopped.argument(at.text))?.is_empty();
         if is_empty && number >= 0 {
-            observer.descriptors.asked(stopped.tid, number);
+            observer.ask(stopped.tid, number, |used| &mut used.asked);
             return Ok(());
         }
     }

@@ -6,7 +6,8 @@
 use super::filter::Numbers;
 use super::process::{descriptor_path, is_same_open_file};
 use crate::error::tells_absence;
-use crate::exec::DescriptorUse;
+use crate::exec::spawn::StdinGiven;
+use crate::exec::{Askers, DescriptorUse};
 use nix::fcntl::{FcntlArg, fcntl};
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -36,6 +37,8 @@ pub(super) struct Inherited {
     objects: Vec<Object>,
     /// The path of make's jobserver, if it is a FIFO.
     jobserver: Option<Vec<u8>>,
+    /// What was asked of standard input, where the run gets none: the number is not open.
+    closed: Option<DescriptorUse>,
     /// Tells of reads of a terminal, once that may happen under a number at which no call is stopped.
     access_watch: Option<OwnedFd>,
 }
@@ -46,7 +49,9 @@ impl Inherited {
     ///
     /// # Errors
     /// When our own descriptors cannot be listed.
-    pub(super) fn gather(with_stdin: bool, make_flags: Option<&[u8]>) -> io::Result<Self> {
+    pub(super) fn gather(stdin: StdinGiven, make_flags: Option<&[u8]>) -> io::Result<Self> {
+        let with_stdin = stdin == StdinGiven::Ours;
+        let closed = (stdin == StdinGiven::Closed).then(DescriptorUse::default);
         let jobserver = make_flags.map(Jobserver::parse).unwrap_or_default();
         let mut objects = Vec::new();
         for entry in fs::read_dir("/proc/self/fd")? {
@@ -58,27 +63,36 @@ impl Inherited {
             }
         }
         objects.sort_by_key(|object| object.number);
-        Ok(Self { objects, jobserver: jobserver.path, access_watch: None })
+        Ok(Self { objects, jobserver: jobserver.path, closed, access_watch: None })
     }
 
     /// The numbers at which calls are to be stopped.
     pub(super) fn numbers(&self) -> Numbers {
+        let has_stdin = self.closed.is_some() || self.objects.iter().any(|object| object.number == 0);
+        let stdin: Vec<u32> = if has_stdin { vec![0] } else { Vec::new() };
         if self.objects.is_empty() {
-            return Numbers::default();
+            let (read, kind) = (stdin.clone(), stdin.clone());
+            return Numbers { read, kind, stdin, ..Numbers::default() };
         }
+        let closed = self.closed.iter().map(|_| 0);
         let own = self.objects.iter().map(|object| object.number);
-        let read: Vec<u32> = own.chain(SAVED).collect();
+        let read: Vec<u32> = closed.chain(own).chain(SAVED).collect();
         let others = self.objects.iter().any(|object| object.number >= FIRST_OTHER);
         let regular = self.objects.iter().any(|object| object.metadata.is_file());
         Numbers {
             write: if others { read.clone() } else { vec![0] },
             ask: if regular { read.clone() } else { Vec::new() },
+            kind: if regular { read.clone() } else { stdin.clone() },
+            stdin,
             read,
         }
     }
 
     /// What was done with standard input.
     pub(super) fn stdin_use(&self) -> DescriptorUse {
+        if let Some(closed) = self.closed {
+            return closed;
+        }
         let mut used = self
             .objects
             .iter()
@@ -105,18 +119,40 @@ impl Inherited {
         self.note(tid, number, |used| used.written = true);
     }
 
-    /// Its size or offset is asked for.
-    pub(super) fn asked(&mut self, tid: libc::pid_t, number: RawFd) {
-        self.note(tid, number, |used| used.asked = true);
+    /// Something is asked of it; `what` says where that is noted.
+    pub(super) fn ask(
+        &mut self,
+        tid: libc::pid_t,
+        number: RawFd,
+        by: Askers,
+        what: fn(&mut DescriptorUse) -> &mut Askers,
+    ) {
+        self.note(tid, number, |used| what(used).merge(by));
     }
 
-    /// Whether what it stands for was inherited.
+    /// Whether something can be read from it is asked for.
+    pub(super) fn polled(&mut self, tid: libc::pid_t, number: RawFd) {
+        self.note(tid, number, |used| used.polled = true);
+    }
+
+    /// Whether what it stands for was inherited; so was that nothing is there.
     pub(super) fn is_inherited(&mut self, tid: libc::pid_t, number: RawFd) -> bool {
-        self.find(tid, number).is_some()
+        self.is_closed(tid, number) || self.find(tid, number).is_some()
+    }
+
+    /// Whether it is standard input of a run that gets none, and still not open.
+    fn is_closed(&self, tid: libc::pid_t, number: RawFd) -> bool {
+        number == 0
+            && self.closed.is_some()
+            && fs::symlink_metadata(descriptor_path(tid, 0)).is_err_and(|error| tells_absence(&error))
     }
 
     /// What it stands for is opened anew, or leaves our sight. False if that was not inherited.
     pub(super) fn opened(&mut self, tid: libc::pid_t, number: RawFd) -> bool {
+        if self.is_closed(tid, number) {
+            self.read(tid, number);
+            return true;
+        }
         let Some(object) = self.find(tid, number) else { return false };
         object.used.read |= object.readable;
         object.used.written |= object.writable && object.number >= FIRST_OTHER;
@@ -149,17 +185,20 @@ impl Inherited {
         self.jobserver.as_deref() == Some(path)
     }
 
-    /// Descriptor `from` of thread `tid` is duplicated to `to`, or to the lowest free number from `least` on.
-    pub(super) fn duplicated(&mut self, tid: libc::pid_t, from: RawFd, to: Option<RawFd>, least: RawFd) {
-        if self.objects.is_empty() {
-            return;
-        }
+    /// Whether calls on `to`, or on the lowest free number of thread `tid` from `least` on, are not stopped.
+    pub(super) fn leads_out_of_sight(&self, tid: libc::pid_t, to: Option<RawFd>, least: RawFd) -> bool {
         let to = to.unwrap_or_else(|| lowest_free(tid, least));
-        let stopped = u32::try_from(to).is_ok_and(|to| self.numbers().read.contains(&to));
-        if stopped {
-            return;
-        }
+        !self.objects.is_empty() && !u32::try_from(to).is_ok_and(|to| self.numbers().read.contains(&to))
+    }
+
+    /// Descriptor `from` of thread `tid` is duplicated to a number at which no call is stopped. What is asked of the
+    /// duplicate is not seen: it counts as asked.
+    pub(super) fn duplicated(&mut self, tid: libc::pid_t, from: RawFd, by: Askers) {
         let Some(object) = self.find(tid, from) else { return };
+        if object.number == 0 {
+            object.used.asked.merge(by);
+            object.used.terminal.merge(by);
+        }
         if object.number == 0 && object.is_terminal() {
             // A terminal that is saved (as test runners do) is not a terminal that is read.
             return self.watch_accesses(b"/proc/self/fd/0");
@@ -168,6 +207,10 @@ impl Inherited {
     }
 
     fn note(&mut self, tid: libc::pid_t, number: RawFd, set: impl Fn(&mut DescriptorUse)) {
+        if self.is_closed(tid, number) {
+            self.closed.iter_mut().for_each(set);
+            return;
+        }
         // Most calls on these numbers are on something else; those on what is known already say nothing new.
         let news = self.objects.iter().any(|object| {
             let mut after = object.used;

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what a call means.
 
-use super::table::{Argument, EVERYDAY_FAMILIES, NONE, ROWS, Row, Trap};
+use super::table::{ASK_SIZE, ASK_STDIN, Argument, EVERYDAY_FAMILIES, NONE, ROWS, Row, Trap};
 
 /// Descriptor numbers that may stand for something inherited. The calls on all others pass in the kernel.
 #[derive(Clone, Debug, Default)]
@@ -11,8 +11,12 @@ pub(super) struct Numbers {
     pub(super) read: Vec<u32>,
     /// Of something inherited to which writing matters.
     pub(super) write: Vec<u32>,
-    /// Of an inherited regular file.
+    /// Of an inherited regular file: its offset may be asked for.
     pub(super) ask: Vec<u32>,
+    /// Of an inherited regular file, and of standard input: what it is may be asked for.
+    pub(super) kind: Vec<u32>,
+    /// Of standard input.
+    pub(super) stdin: Vec<u32>,
 }
 
 type Instruction = libc::sock_filter;
@@ -60,6 +64,8 @@ fn is_wanted(trap: Trap, numbers: &Numbers) -> bool {
         Trap::Read(_) | Trap::Either(..) | Trap::Map | Trap::Duplicate => !numbers.read.is_empty(),
         Trap::Write(_) => !numbers.write.is_empty(),
         Trap::Ask(_) => !numbers.ask.is_empty(),
+        Trap::Kind(_) => !numbers.kind.is_empty(),
+        Trap::Stdin(_) | Trap::SetWithStdin(_) => !numbers.stdin.is_empty(),
         _ => true,
     }
 }
@@ -101,6 +107,8 @@ impl Builder<'_> {
             Trap::Read(fd) => number(fd, &self.numbers.read),
             Trap::Write(fd) => number(fd, &self.numbers.write),
             Trap::Ask(fd) => number(fd, &self.numbers.ask),
+            Trap::Kind(fd) => number(fd, &self.numbers.kind),
+            Trap::Stdin(fd) => number(fd, &self.numbers.stdin),
             Trap::Either(one, other) => {
                 let mut code = vec![low(one)];
                 code.extend(branches(&self.numbers.read));
@@ -127,18 +135,22 @@ impl Builder<'_> {
                 let mut code = vec![low(flags), jump(libc::BPF_JSET, empty, 1, 0), give(SEEN)];
                 // AT_FDCWD is negative: that is no open descriptor.
                 code.extend([low(fd), jump(libc::BPF_JGE, 1 << 31, 0, 1), give(SEEN)]);
-                code.extend(any_of(&self.numbers.ask, SEEN, ALLOW));
+                code.extend(any_of(&self.numbers.kind, SEEN, ALLOW));
                 code
             }
             Trap::Bits(argument, bits) => {
                 vec![low(argument), jump(libc::BPF_JSET, bits, 0, 1), give(SEEN), give(ALLOW)]
             }
-            Trap::Set(argument) => {
+            Trap::Set(argument) | Trap::SetWithStdin(argument) => {
                 let zero = |then| jump(libc::BPF_JEQ, 0, then, 0);
                 vec![low(argument), zero(1), give(SEEN), high(argument), zero(1), give(SEEN), give(ALLOW)]
             }
-            Trap::Request(request) => {
-                vec![low(Argument::A1), jump(libc::BPF_JEQ, request, 0, 1), give(SEEN), give(ALLOW)]
+            Trap::Terminal => {
+                let mut code = vec![low(Argument::A1), jump(libc::BPF_JEQ, ASK_SIZE, 0, 1), give(SEEN)];
+                code.extend(branches(&ASK_STDIN));
+                code.push(give(ALLOW));
+                code.extend(number(Argument::A0, &self.numbers.stdin));
+                code
             }
             Trap::Family => {
                 let mut code = vec![low(Argument::A0)];

@@ -33,7 +33,13 @@ impl Images {
     /// What the program is that thread `tid` runs.
     pub(super) fn nature(&mut self, tid: libc::pid_t, witness: &mut dyn Witness) -> Nature {
         // One that cannot be looked into may show anything; one that is gone gets no answer.
-        const HIDDEN: Nature = Nature { shows: Shows::Times, is_function: false, keeps: 0, reads_code: true };
+        const HIDDEN: Nature = Nature {
+            shows: Shows::Times,
+            is_function: false,
+            is_interpreter: false,
+            keeps: 0,
+            reads_code: true,
+        };
         if self.since.elapsed() > KNOWN_FOR {
             self.known.clear();
             self.since = Instant::now();

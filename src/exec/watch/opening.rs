@@ -19,6 +19,7 @@ impl Observer<'_> {
         if is_terminal(&named.path) {
             return self.open_terminal(&named.path, flags);
         }
+        self.reads_environment(&named.path);
         let reads = flags & libc::O_ACCMODE != libc::O_WRONLY;
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0;
         let exclusive = flags & libc::O_CREAT != 0 && flags & libc::O_EXCL != 0;
@@ -59,6 +60,12 @@ impl Observer<'_> {
             Found::NotDirectory => self.not_directory(path),
             Found::File(metadata) if self.is_own_by_another_name(path, metadata) => self.own_is_read_as(path),
             Found::File(_) if named.as_directory => self.access_seen(path, found.seen()).looked = true,
+            Found::File(metadata) if self.process_files == Some(metadata.dev()) => {
+                // By a link: there it means another process than it does to us.
+                let real = self.resolver.physical(path, follow).path;
+                self.reads_environment(&real);
+                self.look(&Named { path: path.clone(), as_directory: false }, false);
+            }
             Found::File(_) => {
                 self.access_seen(path, found.seen()).read = true;
                 self.shown_open(path);

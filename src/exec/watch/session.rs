@@ -89,7 +89,7 @@ pub(super) fn start_with<'scope>(
     witness: &'scope mut dyn Witness,
     surroundings: Surroundings<'scope>,
 ) -> Result<Session, StartError> {
-    let descriptors = Inherited::gather(plan.inherits_stdin(), plan.variable("MAKEFLAGS"))
+    let descriptors = Inherited::gather(plan.stdin_given(), plan.variable("MAKEFLAGS"))
         .map_err(|error| unavailable("list its descriptors", &error))?;
     let run = Run { scope, plan, witness, surroundings, descriptors };
     let mut refused = Vec::new();

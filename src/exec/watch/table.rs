@@ -23,7 +23,13 @@ pub(super) const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
 pub(super) const NEW_TIME: u32 = 0x80;
 
 /// `TIOCGWINSZ`, the same number on both architectures.
-const ASK_SIZE: u32 = 0x5413;
+pub(super) const ASK_SIZE: u32 = 0x5413;
+
+/// `TCGETS`, which tells a terminal from anything else, `FIONREAD`, and `TCGETS2`; the same on both architectures.
+pub(super) const ASK_STDIN: [u32; 3] = [0x5401, ASK_READABLE, 0x802c_542a];
+
+/// `FIONREAD`: how much can be read.
+pub(super) const ASK_READABLE: u32 = 0x541b;
 
 /// The families of sockets whose addresses tell all.
 pub(super) const EVERYDAY_FAMILIES: [u32; 4] = [
@@ -56,6 +62,12 @@ pub(super) enum Trap {
     Write(Argument),
     /// If this descriptor number may be that of an inherited regular file.
     Ask(Argument),
+    /// If this descriptor number may be that of an inherited regular file or of standard input.
+    Kind(Argument),
+    /// If this descriptor number is that of standard input.
+    Stdin(Argument),
+    /// If it is not zero, and standard input is inherited.
+    SetWithStdin(Argument),
     /// `mmap` of a descriptor that may be an inherited one.
     Map,
     /// `fcntl` that duplicates what may be an inherited descriptor.
@@ -66,8 +78,8 @@ pub(super) enum Trap {
     Bits(Argument, u32),
     /// If it is not zero.
     Set(Argument),
-    /// `ioctl` with this request.
-    Request(u32),
+    /// `ioctl` that asks for the size of a terminal, or what standard input is.
+    Terminal,
     /// `socket` of another than the everyday families.
     Family,
     /// Never: the call is answered with `ENOSYS`.
@@ -86,6 +98,9 @@ impl Trap {
             Self::Either(one, other) => [one, other].iter().any(|fd| numbers.read.contains(&low(*fd))),
             Self::Write(fd) => numbers.write.contains(&low(fd)),
             Self::Ask(fd) => numbers.ask.contains(&low(fd)),
+            Self::Kind(fd) => numbers.kind.contains(&low(fd)),
+            Self::Stdin(fd) => numbers.stdin.contains(&low(fd)),
+            Self::SetWithStdin(which) => !numbers.stdin.is_empty() && long(which) != 0,
             Self::Map => low(A3) & anonymous == 0 && numbers.read.contains(&low(A4)),
             Self::Duplicate => {
                 let command = low(A1).cast_signed();
@@ -93,11 +108,14 @@ impl Trap {
                 duplicates && numbers.read.contains(&low(A0))
             }
             Self::UnlessEmpty(fd, flags) => {
-                low(flags) & empty == 0 || low(fd).cast_signed() < 0 || numbers.ask.contains(&low(fd))
+                low(flags) & empty == 0 || low(fd).cast_signed() < 0 || numbers.kind.contains(&low(fd))
             }
             Self::Bits(which, bits) => low(which) & bits != 0,
             Self::Set(which) => long(which) != 0,
-            Self::Request(request) => low(A1) == request,
+            Self::Terminal => {
+                let asks_stdin = ASK_STDIN.contains(&low(A1)) && numbers.stdin.contains(&low(A0));
+                low(A1) == ASK_SIZE || asks_stdin
+            }
             Self::Family => !EVERYDAY_FAMILIES.contains(&low(A0)),
         }
     }
@@ -172,8 +190,16 @@ pub(super) enum Call {
     Write(Argument),
     /// Moves data from the one descriptor to the other.
     Transfer(Argument, Argument),
-    /// Asks size or place of a descriptor.
+    /// Asks kind and size of a descriptor.
     Ask(Argument),
+    /// Asks its offset.
+    AskPlace(Argument),
+    /// Asks which of some descriptors (array, number) something can be read from.
+    Poll(Argument, Argument),
+    /// As that, by a set of numbers.
+    Select(Argument),
+    /// As that, of one descriptor.
+    PollOne(Argument),
     /// Asks for something, or for size and place of an open descriptor.
     LookOrAsk(At, Argument),
     /// Duplicates a descriptor to the lowest free number.
@@ -202,8 +228,8 @@ pub(super) enum Call {
     Shared,
     /// Takes a descriptor from another process.
     TakeDescriptor,
-    /// Asks for the size of a terminal.
-    AskTerminal(Argument),
+    /// Asks something of a terminal (descriptor, request).
+    AskTerminal(Argument, Argument),
     /// Refused in the kernel.
     Refused,
 }
@@ -361,13 +387,18 @@ pub(super) const ROWS: &[Row] = &[
     row("vmsplice", 278, 75, Trap::Write(A0), Call::Write(A0)),
     row("ftruncate", 77, 46, Trap::Write(A0), Call::Write(A0)),
     row("fallocate", 285, 47, Trap::Write(A0), Call::Write(A0)),
-    row("fstat", 5, 80, Trap::Ask(A0), Call::Ask(A0)),
-    row("lseek", 8, 62, Trap::Ask(A0), Call::Ask(A0)),
+    row("fstat", 5, 80, Trap::Kind(A0), Call::Ask(A0)),
+    row("lseek", 8, 62, Trap::Ask(A0), Call::AskPlace(A0)),
+    row("poll", 7, NONE, Trap::SetWithStdin(A1), Call::Poll(A0, A1)),
+    row("ppoll", 271, 73, Trap::SetWithStdin(A1), Call::Poll(A0, A1)),
+    row("select", 23, NONE, Trap::SetWithStdin(A1), Call::Select(A1)),
+    row("pselect6", 270, 72, Trap::SetWithStdin(A1), Call::Select(A1)),
+    row("epoll_ctl", 233, 21, Trap::Stdin(A2), Call::PollOne(A2)),
     row("dup", 32, 23, Trap::Read(A0), Call::Duplicate),
     row("dup2", 33, NONE, Trap::Read(A0), Call::DuplicateTo),
     row("dup3", 292, 24, Trap::Read(A0), Call::DuplicateTo),
     row("fcntl", 72, 25, Trap::Duplicate, Call::DuplicateFrom),
-    row("ioctl", 16, 29, Trap::Request(ASK_SIZE), Call::AskTerminal(A0)),
+    row("ioctl", 16, 29, Trap::Terminal, Call::AskTerminal(A0, A1)),
     // Reaching out.
     each("connect", 42, 203, Call::Connect),
     each("bind", 49, 200, Call::Bind),

@@ -2,6 +2,7 @@
 //!
 //! Whatever cannot be told for sure keeps the result from being kept.
 
+mod code;
 mod importer;
 mod listing;
 mod made;
@@ -16,6 +17,7 @@ mod variables;
 mod witness;
 mod writing;
 
+pub(super) use code::Asks;
 pub(super) use witness::Watcher;
 
 pub(super) use session::variable;
@@ -252,10 +254,11 @@ impl Observer<'_> {
     }
 
     fn descriptors(&mut self) -> Result<(), NotKept> {
-        if let Some(stdin) = self.run.stdin
-            && let Some(used) = stdin.observe(self.trace.stdin)?
-        {
-            self.observe(Observation::Stdin(used), None);
+        if let Some(stdin) = self.run.stdin {
+            let code_asks = |asks| code::asks_of_stdin(self.run, &self.contents, asks);
+            for seen in stdin.observe(self.trace.stdin, &code_asks)? {
+                self.observe(seen, None);
+            }
         }
         for (number, used) in &self.trace.descriptors {
             if used.written || used.read {

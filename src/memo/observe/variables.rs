@@ -31,6 +31,7 @@ pub(super) fn observe(
     let environment = &run.captured.environment;
     if run.captured.whole_environment
         || shows_all
+        || trace.environment_read
         || made.whole
         || code_takes_all(run, (trace, &programs), contents)
     {

@@ -5,7 +5,7 @@ use super::{importer, shown};
 use crate::error::tells_nothing;
 use crate::exec::{Executed, Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
-use crate::hash::{files, look};
+use crate::hash::{files, interpreters, look};
 use crate::memo::outputs::{ByTime, Owner};
 use crate::record::{Evidence, FileState, Timestamp};
 use rustc_hash::FxBuildHasher;
@@ -194,6 +194,7 @@ impl Witness for Watcher<'_> {
         let is_function = importer::runs(self.captured, image);
         // What its own code asks for is known from that.
         let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
-        Nature { shows, is_function, keeps: 0, reads_code: made::reads_code(image) }
+        let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
+        Nature { shows, is_function, is_interpreter, keeps: 0, reads_code: made::reads_code(image) }
     }
 }

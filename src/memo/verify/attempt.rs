@@ -120,7 +120,15 @@ impl Attempt<'_> {
             seen: None,
         };
         // What it read from standard input is given to it again.
-        let is_stdin = |observation: &Observation| matches!(observation, Observation::Stdin(_));
+        let is_stdin = |observation: &Observation| {
+            matches!(
+                observation,
+                Observation::Stdin(_)
+                    | Observation::StdinKind(_)
+                    | Observation::StdinTerminal(_)
+                    | Observation::StdinName(_)
+            )
+        };
         let mut candidate = self.candidate();
         let (observations, evidence) = candidate
             .commit

@@ -11,7 +11,8 @@ use crate::hash::look::rest_of;
 use crate::hash::manifest::{Manifest, Part, Value};
 use crate::hash::request::{Request, StdinPart};
 use crate::memo::references::{Held, Product, Products, resolve_references};
-use crate::record::{Commit, Coverage, Observation, StdinUse};
+use crate::memo::stdin::StdinAtStart;
+use crate::record::{Commit, Coverage, Observation, StdinKind, StdinUse};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
@@ -136,7 +137,8 @@ pub(super) fn stdin(bench: &Bench<'_>, request: &Request, commit: &Commit) -> Re
         (StdinPart::Content(digest), _) => {
             stored(bench, digest).or_else(|| ours(bench, None, digest)).ok_or_else(missing)
         }
-        (StdinPart::Null, _) | (StdinPart::None, None) => Ok(Stdin::Null),
+        (StdinPart::Null, _) => Ok(Stdin::Null),
+        (StdinPart::None, None) => of_kind(bench, commit),
         (StdinPart::None, Some(StdinUse::Place { size, offset })) => {
             sized(*size, *offset).ok_or_else(|| "cannot make a standard input of that size".to_owned())
         }
@@ -146,6 +148,33 @@ pub(super) fn stdin(bench: &Bench<'_>, request: &Request, commit: &Commit) -> Re
                 .ok_or_else(missing)
         }
     }
+}
+
+/// A standard input that is what the recorded run found it to be, where it asked: ours if it is, else `/dev/null`.
+fn of_kind(bench: &Bench<'_>, commit: &Commit) -> Result<Stdin, String> {
+    let asked = |observation: &&Observation| {
+        matches!(
+            observation,
+            Observation::StdinKind(_) | Observation::StdinTerminal(_) | Observation::StdinName(_)
+        )
+    };
+    let asked: Vec<&Observation> = commit.observations.iter().filter(asked).collect();
+    let is_null = |observation: &&Observation| {
+        matches!(observation, Observation::StdinKind(StdinKind::Null) | Observation::StdinTerminal(false))
+            || matches!(observation, Observation::StdinName(name) if name == b"/dev/null")
+    };
+    if asked.iter().all(is_null) {
+        return Ok(Stdin::Null);
+    }
+    let ours = StdinAtStart::look(bench.stdin);
+    if asked.iter().all(|observation| ours.holds(observation)) {
+        return Ok(Stdin::Inherit);
+    }
+    let kind = asked.iter().find_map(|observation| match observation {
+        Observation::StdinKind(kind) => Some(kind.word()),
+        _ => None,
+    });
+    Err(format!("it asked what its standard input is: {}", kind.unwrap_or("a terminal")))
 }
 
 /// A copy of stored content, without a name.

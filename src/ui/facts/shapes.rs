@@ -2,7 +2,7 @@
 
 use super::kind;
 use crate::hash::manifest::{Part, Value};
-use crate::record::{Content, FileState, Observation, OutputKind, StdinUse, StoredPath};
+use crate::record::{Content, FileState, Observation, OutputKind, StdinKind, StdinUse, StoredPath};
 use crate::ui::json::{self, Object};
 use serde_json::Value as Json;
 
@@ -119,6 +119,12 @@ pub fn observation_json(observation: &Observation) -> Object {
         Observation::Stdin(StdinUse::Place { size, offset }) => {
             of("stdin_place").with("bytes", *size).with("offset", *offset)
         }
+        Observation::StdinKind(StdinKind::Device(number)) => {
+            of("stdin_kind").with("kind", "device").with("device", *number)
+        }
+        Observation::StdinKind(kind) => of("stdin_kind").with("kind", kind.word()),
+        Observation::StdinTerminal(is) => of("stdin_terminal").with("is", *is),
+        Observation::StdinName(name) => of("stdin_name").with("name", json::text(name)),
         Observation::Descriptor { number, offset, digest } => of("descriptor")
             .with("number", *number)
             .with("offset", *offset)

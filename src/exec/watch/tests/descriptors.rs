@@ -38,7 +38,15 @@ fn inner() {
         watched.stdin = Given::Inherited;
         let trace = watched.run().trace;
         let said = |used: DescriptorUse| {
-            let words = [(used.asked, "asked "), (used.read, "read "), (used.written, "written ")];
+            let asked = used.asked.any() || used.placed.any();
+            let words = [
+                (asked, "asked "),
+                (used.terminal.any(), "terminal "),
+                (used.polled, "polled "),
+                (used.named.any(), "named "),
+                (used.read, "read "),
+                (used.written, "written "),
+            ];
             words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect::<String>()
         };
         let mut report = format!("stdin {}", said(trace.stdin));
@@ -80,17 +88,18 @@ fn a_command_that_leaves_it_alone_does_not_use_it() {
 
 #[test]
 fn every_way_to_read_it_is_seen() {
-    check("cat > /dev/null", "stdin asked read", "stdin read", "stdin read");
+    check("cat > /dev/null", "stdin asked read", "stdin asked read", "stdin asked read");
     check("read x", "stdin read", "stdin read", "stdin read");
     check("cat /dev/stdin > /dev/null", "stdin read", "stdin read", "stdin read");
     check("cat /proc/self/fd/0 > /dev/null", "stdin read", "stdin read", "stdin read");
-    check("bash -c 'exec 12<&0; cat <&12 > /dev/null'", "stdin asked read", "stdin read", "stdin read");
-    check("exec 7<&0", "stdin read", "stdin read", "stdin read");
+    let all = "stdin asked terminal read";
+    check("bash -c 'exec 12<&0; cat <&12 > /dev/null'", all, all, all);
+    check("exec 7<&0", all, all, all);
 }
 
 #[test]
 fn asking_its_size_is_told_apart() {
-    check("wc -c > /dev/null", "stdin asked", "stdin read", "stdin read");
+    check("wc -c > /dev/null", "stdin asked", "stdin asked read", "stdin asked read");
 }
 
 #[test]
@@ -98,14 +107,16 @@ fn other_interpreters_use_it_only_if_they_are_told_to() {
     if !have(&["python3", "perl"]) {
         return;
     }
-    check("python3 -S -c pass", "stdin asked", "stdin", "stdin");
-    check("perl -e 1", "stdin asked", "stdin", "stdin");
-    check("python3 -S -c 'import sys; sys.stdin.read()'", "stdin asked read", "stdin read", "stdin read");
+    // What they ask when they start.
+    let (start, all) = ("stdin asked terminal", "stdin asked terminal read");
+    check("python3 -S -c pass", start, start, start);
+    check("perl -e 1", start, "stdin terminal", "stdin terminal");
+    check("python3 -S -c 'import sys; sys.stdin.read()'", all, all, all);
     let mapped = "python3 -S -c 'import mmap; mmap.mmap(0, 0, prot=mmap.PROT_READ)[:3]' 2> /dev/null";
-    check(mapped, "stdin asked read", "stdin read", "stdin read");
+    check(mapped, all, all, all);
     // Test runners save standard input under another number, and do not read it there.
     let saved = "python3 -S -c 'import os; os.dup(0)'";
-    check(saved, "stdin asked read", "stdin read", "stdin read");
+    check(saved, all, all, all);
 }
 
 #[test]
@@ -126,6 +137,8 @@ fn a_saved_terminal_is_read_only_if_it_is() {
         user.write_all(b"typed\ntyped\ntyped\n").unwrap();
         let script = format!("python3 -S -c '{code}'");
         let said = in_own_process(INNER, program.into(), &script, "");
+        // What it asks when it starts.
+        let said = said.replace("stdin asked terminal named", "stdin");
         assert_eq!(said, format!("{expected}\n{expected}\n"), "{script}");
     }
 }
@@ -147,11 +160,14 @@ fn the_size_of_a_terminal_is_seen_to_be_asked_for() {
         let (_user, program) = crate::exec::tests::terminal();
         let script = format!("python3 -S -c '{code}'");
         let said = in_own_process(INNER, program.into(), &script, "");
+        // What it asks when it starts.
+        let said = said.replace("stdin asked terminal named", "stdin");
         assert_eq!(said, format!("{expected}\n{expected}\n"), "{script}");
     }
     let refused = "import fcntl\ntry: fcntl.ioctl(0, 0x5413, bytes(8))\nexcept OSError: pass";
     // (Python asks for the size of a file.)
-    check(&format!("python3 -S -c '{refused}'"), "stdin asked", "stdin", "stdin");
+    let start = "stdin asked terminal";
+    check(&format!("python3 -S -c '{refused}'"), start, start, start);
 }
 
 #[test]

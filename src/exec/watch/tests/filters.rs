@@ -180,11 +180,20 @@ fn judge(program: &[libc::sock_filter], architecture: u32, number: u32, argument
 fn the_filter_judges_as_the_table_says() {
     let cases = [
         Numbers::default(),
-        Numbers { read: vec![0, 10, 11, 12, 13, 14, 15], write: vec![0], ask: vec![] },
+        Numbers {
+            read: vec![0, 10, 11, 12, 13, 14, 15],
+            write: vec![0],
+            ask: vec![],
+            kind: vec![0],
+            stdin: vec![0],
+        },
+        Numbers { read: vec![0], write: vec![], ask: vec![], kind: vec![0], stdin: vec![0] },
         Numbers {
             read: vec![0, 7, 9, 10, 11, 12, 13, 14, 15, 63],
             write: vec![7, 9, 63, 10, 11, 12, 13, 14, 15],
             ask: vec![0, 63],
+            kind: vec![0, 63],
+            stdin: vec![0],
         },
     ];
     let values = [
@@ -203,6 +212,9 @@ fn the_filter_judges_as_the_table_says() {
         1030,
         0x20,
         0x22,
+        0x5401,
+        0x5413,
+        0x541b,
         0x1000,
         0x1100,
         0x0002_0000,
