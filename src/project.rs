@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of what the settings mean; durations, sizes and patterns stay as they are written.
 
+mod user_store;
+
 use crate::error::{Error, Result};
 use crate::record::Places;
 use serde::de::Error as _;
@@ -59,6 +61,29 @@ impl Project {
         let mut words = OsString::from("../".repeat(below));
         words.push(word);
         words
+    }
+
+    /// Puts the store where the settings say, unless the user named it for this call; `cache` is what `XDG_CACHE_HOME` says.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Usage`] where the settings are wrong; another where there is no such place.
+    pub fn place_store(&mut self, settings: &StoreSettings, cache: Option<&OsStr>) -> Result<()> {
+        let name = settings.name.as_deref();
+        match settings.dir.as_deref() {
+            None | Some("project") if name.is_some() => {
+                Err(Error::usage("cashet.toml: name in [store] needs dir = \"user\""))
+            }
+            None | Some("project") => Ok(()),
+            Some("user") => {
+                if !self.store_is_named {
+                    let home = self.places.home.as_deref();
+                    self.store = user_store::directory(&self.places.root, name, cache, home)?;
+                }
+                Ok(())
+            }
+            Some(_) => Err(Error::usage("cashet.toml: dir in [store] is neither \"project\" nor \"user\"")
+                .with_hint("--store or CASHET_DIR name any directory")),
+        }
     }
 
     /// Reads the root's `cashet.toml`; settings are empty where there is none.
@@ -133,6 +158,10 @@ pub struct StoreSettings {
     pub max_size: Option<String>,
     /// Whether every record is flushed to disk before the call returns.
     pub durable: bool,
+    /// `project`: in `.cashet` at the root; `user`: in the user's cache directory, one for all clones and work trees.
+    pub dir: Option<String>,
+    /// The name of the store there, in place of the repository's identity.
+    pub name: Option<String>,
 }
 
 /// One `[[command]]`.

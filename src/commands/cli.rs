@@ -98,6 +98,9 @@ Examples:
   raw=$(cashet exec --id -- python3 load.py day1.csv)
   cashet exec -- python3 clean.py \"cashet:$raw\"    the next step reads the result of the one before
 
+A word, or the value in --option=WORD, that begins with cashet: stands for a result: cashet:REV for what that run printed, \
+cashet:REV:PATH for a file that it left. Where it names nothing, nothing runs. --literal passes such words as they are.
+
 Exit status: the command's own, or the signal that it died of. 121: nothing to replay, with --mode replay; \
 125: cashet itself failed before the command ran; 126: found but not executable; 127: not found.";
 

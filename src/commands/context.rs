@@ -32,7 +32,11 @@ impl Context {
         })?;
         let given = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty());
         let named = store.map(OsStr::to_owned).or_else(|| given("CASHET_DIR"));
-        let project = Project::find(directory, given("HOME").as_deref(), named.as_deref());
+        let mut project = Project::find(directory, given("HOME").as_deref(), named.as_deref());
+        if !project.store_is_named {
+            let settings = project.settings()?;
+            project.place_store(&settings.store, given("XDG_CACHE_HOME").as_deref())?;
+        }
         Ok(Self { now: Timestamp::now(), project })
     }
 

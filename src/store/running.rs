@@ -4,12 +4,13 @@
 //! Layout: payload, then the digest of the payload.
 
 use super::Draft;
-use super::layout::{Layout, new_temporary_like};
+use super::layout::{Layout, new_temporary};
 use super::local::LocalStore;
 use super::lock::uninterrupted;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::record::{Commit, Replay, Termination};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -23,15 +24,22 @@ const LARGEST: u64 = 256 << 20;
 /// The mark of a run. It goes with this value.
 #[derive(Debug)]
 pub struct Running {
-    path: tempfile::TempPath,
+    path: PathBuf,
     _locked: File,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that stays is recorded and removed by the next call.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 impl Running {
     /// Whether other runs of this store go on.
     #[must_use]
     pub fn has_company(&self) -> bool {
-        let path: &Path = &self.path;
+        let path = self.path.as_path();
         path.parent().is_some_and(|directory| marks(directory).any(|other| other != path && is_held(&other)))
     }
 }
@@ -59,10 +67,15 @@ fn mark(layout: &Layout, draft: &Draft) -> io::Result<Running> {
     let mut bytes = encoder.finish();
     let check = Digest::of(&bytes);
     bytes.extend_from_slice(check.as_bytes());
-    let (mut file, path) = new_temporary_like(&layout.temporary(), RUNNING_PREFIX)?.into_parts();
+    // Whole and locked before it has the name of a mark.
+    let (mut file, path) = new_temporary(&layout.temporary())?.into_parts();
     uninterrupted(|| file.lock())?;
     file.write_all(&bytes)?;
-    Ok(Running { path, _locked: file })
+    let mut name = OsString::from(RUNNING_PREFIX);
+    name.push(path.file_name().unwrap_or_default());
+    let named = layout.temporary().join(name);
+    path.persist_noclobber(&named).map_err(|refused| refused.error)?;
+    Ok(Running { path: named, _locked: file })
 }
 
 /// What a mark says.

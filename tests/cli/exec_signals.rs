@@ -184,7 +184,10 @@ fn what_was_killed_with_us_is_found_by_the_next_call() {
     sandbox.script("job", format!("echo ready; {UNTIL_GO}"));
     let call = ["--pure", "--tag", "stage=train", "./job", "a"];
     for calls in 1..=2 {
-        let running = sandbox.unwatched(call).any_stdout().signal(9).executes(1).spawn();
+        // Watched or not.
+        let trace = if calls == 1 { "--trace=off" } else { "--trace=auto" };
+        let run = sandbox.exec([trace].iter().chain(&call));
+        let running = run.any_stdout().signal(9).executes(1).spawn();
         running.wait_for_stdout("ready");
         // The mark of a run comes a moment after it began.
         let marks = || {

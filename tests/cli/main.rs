@@ -23,6 +23,7 @@ mod exec_stdin;
 mod exec_store;
 mod exec_streams;
 mod exec_terminal_size;
+mod exec_user_store;
 mod exec_together;
 mod exec_variables;
 mod first_contact;

@@ -11,7 +11,7 @@ use super::not_found::explained;
 use super::options::{Flag, Scanned};
 use crate::commands::collect;
 use crate::digest::Digest;
-use crate::error::{EXIT_FAILED, EXIT_NO, Error, Result};
+use crate::error::{EXIT_FAILED, EXIT_NO, Error, Kind, Result};
 use crate::exec::{Unix, start_detached};
 use crate::hash::request::Request;
 use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
@@ -66,12 +66,18 @@ impl Ground {
         let home = std::env::var_os("HOME");
         let named = scanned.last(Flag::Store).map(OsString::from);
         let named = named.or_else(|| std::env::var_os("CASHET_DIR").filter(|value| !value.is_empty()));
-        let project = Project::find(directory, home.as_deref(), named.as_deref());
+        let mut project = Project::find(directory, home.as_deref(), named.as_deref());
         let settings = project.settings()?;
         let plan = plan::plan(scanned, &project, &settings)?;
+        let cache = std::env::var_os("XDG_CACHE_HOME");
+        let no_store = match project.place_store(&settings.store, cache.as_deref()) {
+            Err(error) if error.kind() == Kind::Usage => return Err(error),
+            other => other.err().map(|error| error.to_string()),
+        };
+        let has_place = no_store.is_none();
         let mut ground =
-            Self { project, plan, store: None, no_store: None, held: memo::Held::default(), creates: false };
-        if ground.plan.policy.mode != Mode::Off {
+            Self { project, plan, store: None, no_store, held: memo::Held::default(), creates: false };
+        if ground.plan.policy.mode != Mode::Off && has_place {
             ground.open_store(create);
         }
         Ok(ground)
