@@ -19,8 +19,14 @@ const REMEMBERED: &str = "cashet-first-commit";
 const DIGITS: usize = 16;
 
 /// Variables that would lead git to another repository.
-const MISLEADING: &[&str] =
-    &["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_CEILING_DIRECTORIES"];
+const MISLEADING: &[&str] = &[
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_NAMESPACE",
+    "GIT_CEILING_DIRECTORIES",
+];
 
 /// Where the store of the project at `root` is; `name` is what the settings call it, `cache` and `home` what
 /// `XDG_CACHE_HOME` and HOME say.
@@ -51,7 +57,9 @@ pub(super) fn directory(
 
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    name.len() <= 64 && name.bytes().all(plain) && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+    name.len() <= 64
+        && name.bytes().all(plain)
+        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
 }
 
 /// The name of the store of a project: by its repository and the place in it, or else by its path.
@@ -132,7 +140,9 @@ mod tests {
 
     #[test]
     fn a_named_store_is_the_same_from_everywhere() {
-        let named = |root: &str, name: &str| directory(Path::new(root), Some(name), None, Some(Path::new("/home/me")));
+        let named = |root: &str, name: &str| {
+            directory(Path::new(root), Some(name), None, Some(Path::new("/home/me")))
+        };
         assert_eq!(named("/a", "x.y-1").unwrap(), Path::new("/home/me/.cache/cashet/x.y-1"));
         assert_eq!(named("/b", "x.y-1").unwrap(), named("/a", "x.y-1").unwrap());
         for wrong in ["", "..", ".x", "a/b", "-x", "a b", &"x".repeat(65)] {
