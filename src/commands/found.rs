@@ -8,11 +8,12 @@ use crate::digest::{BlobId, CommitId};
 use crate::encode::Decode;
 use crate::error::{Error, Kind, Result};
 use crate::hash::manifest::Manifest;
+use crate::memo::{self, Event, Observer};
 use crate::project::Project;
 use crate::record::{Commit, Content, OutputTree, StoredPath, Timestamp};
 use crate::store::{Filter, LocalStore, Resolved, Row, Store, StoreOptions};
 use crate::ui::commits::{self, Entry};
-use crate::ui::{escape, human, message, pieces};
+use crate::ui::{escape, human, message, pieces, status};
 use std::ffi::OsStr;
 use std::io::Read;
 
@@ -81,6 +82,15 @@ impl From<Row> for Found {
     }
 }
 
+/// Tells what was put right of what a killed call left.
+struct PutRight;
+
+impl Observer for PutRight {
+    fn on(&self, event: &Event) {
+        message::warning(&status::put_right(event));
+    }
+}
+
 /// A store that is open, if there is one. When it is left, what was put right on the way is told.
 #[derive(Debug)]
 pub struct Opened {
@@ -107,6 +117,7 @@ impl Opened {
         let store = match open(&project, false) {
             Ok(store) => {
                 store.record_killed();
+                memo::recover(store.directory(), &PutRight);
                 Some(store)
             }
             Err(error) if error.is_not_found() && !project.store_is_named => None,

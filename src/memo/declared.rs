@@ -1,8 +1,11 @@
 //! The outputs that a call declares: what of them was there before the run, and what is there after it.
 
+use super::aside::{clear, move_path};
+use super::event::{Event, Observer};
 use super::policy::Policy;
 use super::reason::NotKept;
-use crate::error::{Error, Result};
+use super::unfinished::{self, Begun, Note};
+use crate::error::{Error, Result, tells_absence};
 use crate::hash::globs::Patterns;
 use crate::hash::request::Request;
 use crate::record::{Evidence, Timestamp};
@@ -18,12 +21,14 @@ pub(super) struct Declared {
     pub(super) outputs: Patterns,
     pub(super) ignored: Patterns,
     root: PathBuf,
+    directory: PathBuf,
     before: BTreeMap<PathBuf, Evidence>,
     /// Why it is not known what was there before, if it is not.
     unknown: Option<String>,
     /// What was moved aside: from where, to where.
     aside: Vec<(PathBuf, PathBuf)>,
-    aside_directory: Option<PathBuf>,
+    /// That it was, for the call after this one.
+    note: Option<Note>,
 }
 
 impl Declared {
@@ -33,14 +38,18 @@ impl Declared {
             outputs: Patterns::outputs(&request.outputs, &request.directory, &request.places)?,
             ignored: Patterns::outputs(&policy.ignored_writes, &request.directory, &request.places)?,
             root: request.places.root.clone(),
+            directory: request.directory.clone(),
             before: BTreeMap::new(),
             unknown: None,
             aside: Vec::new(),
-            aside_directory: None,
+            note: None,
         })
     }
 
     /// Takes down what is there before the run; with `clean`, moves it aside, into the store's `replaced`.
+    ///
+    /// # Errors
+    /// When something cannot be moved aside; all is as it was then.
     pub(super) fn before(&mut self, clean: bool, store: &Path) -> Result<()> {
         let present = match self.outputs.present() {
             Ok(present) => present,
@@ -51,18 +60,7 @@ impl Declared {
             }
         };
         if clean && !present.is_empty() {
-            let directory = store.join("replaced").join(format!("outputs-{}", Timestamp::now().0));
-            fs::create_dir_all(&directory).map_err(|error| Error::io("create", &directory, error))?;
-            self.aside_directory = Some(directory.clone());
-            for (number, path) in tops(&present).into_iter().enumerate() {
-                let to = directory.join(number.to_string());
-                if let Err(error) = fs::rename(&path, &to) {
-                    self.put_back();
-                    return Err(Error::io("move aside", &path, error));
-                }
-                self.aside.push((path, to));
-            }
-            return Ok(());
+            return self.move_aside(&tops(&present), store);
         }
         for path in present {
             match fs::symlink_metadata(&path) {
@@ -111,28 +109,73 @@ impl Declared {
         Ok(paths)
     }
 
+    fn move_aside(&mut self, paths: &[PathBuf], store: &Path) -> Result<()> {
+        for path in paths {
+            for (place, what) in [
+                (&*self.root, "the project"),
+                (&*self.directory, "the working directory"),
+                (store, "the store"),
+            ] {
+                if place.starts_with(path) {
+                    let message =
+                        format!("--clean-outputs cannot move {} aside: it holds {what}", path.display());
+                    return Err(Error::usage(message).with_hint("name with --output what the command makes"));
+                }
+            }
+        }
+        let directory = store.join("replaced").join(format!("outputs-{}", Timestamp::now().0));
+        let to = |number: usize| directory.join(number.to_string());
+        let moved: Vec<_> =
+            paths.iter().enumerate().map(|(number, path)| (path.clone(), to(number))).collect();
+        // Known before it happens: whatever ends this process, the next call puts it back.
+        self.note = Some(unfinished::note(store, &Begun::Aside(moved.clone()))?);
+        fs::create_dir_all(&directory).map_err(|error| Error::io("create", &directory, error))?;
+        for (path, to) in moved {
+            if let Err(error) = move_path(&path, &to) {
+                self.put_back(&());
+                return Err(Error::io("move aside", &path, error));
+            }
+            self.aside.push((path, to));
+        }
+        Ok(())
+    }
+
     /// The run failed: what was moved aside goes back, in place of what the run left there.
-    pub(super) fn put_back(&mut self) {
-        for (from, to) in self.aside.drain(..) {
-            let is_directory = fs::symlink_metadata(&from).is_ok_and(|metadata| metadata.is_dir());
-            let cleared = if is_directory { fs::remove_dir_all(&from) } else { fs::remove_file(&from) };
+    pub(super) fn put_back(&mut self, observer: &dyn Observer) {
+        for (path, copy) in std::mem::take(&mut self.aside) {
             // What cannot be moved back stays in `replaced`.
-            let _ = cleared;
-            let _ = fs::rename(&to, &from);
+            let cleared = match fs::symlink_metadata(&path) {
+                Err(error) if tells_absence(&error) => Ok(()),
+                _ => clear(&path),
+            };
+            Self::settle(path, copy, cleared.map(|()| false), observer);
         }
-        self.remove_empty();
+        self.note = None;
     }
 
-    /// The run did well: what was moved aside is of no use any more.
-    pub(super) fn done(&mut self) {
-        if let Some(directory) = self.aside_directory.take().filter(|_| !self.aside.is_empty()) {
-            let _ = fs::remove_dir_all(&directory);
+    /// The run did not fail: what took the place of what was moved aside stays, and that goes; the rest comes back.
+    pub(super) fn done(&mut self, observer: &dyn Observer) {
+        for (path, copy) in std::mem::take(&mut self.aside) {
+            let is_replaced = match fs::symlink_metadata(&path) {
+                Ok(_) => Ok(true),
+                Err(error) if tells_absence(&error) => Ok(false),
+                Err(error) => Err(error),
+            };
+            Self::settle(path, copy, is_replaced, observer);
         }
+        self.note = None;
     }
 
-    fn remove_empty(&mut self) {
-        if let Some(directory) = self.aside_directory.take() {
-            let _ = fs::remove_dir(directory);
+    /// Removes what was put aside if it `is_replaced`, or moves it back.
+    fn settle(path: PathBuf, copy: PathBuf, is_replaced: io::Result<bool>, observer: &dyn Observer) {
+        let settled = match is_replaced {
+            Ok(true) => clear(&copy),
+            Ok(false) => unfinished::put_back(&path, &copy).map(|_| ()),
+            Err(error) => Err(error),
+        };
+        unfinished::remove_empty(&copy);
+        if let Err(error) = settled {
+            observer.on(&Event::LeftAside { path, copy, why: error.to_string() });
         }
     }
 }

@@ -20,6 +20,20 @@ pub enum Event {
         /// Where it is now.
         copy: PathBuf,
     },
+    /// A file of the user's that a run which was killed had put aside is back in its place.
+    PutBack {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A file of the user's was put aside and cannot go back.
+    LeftAside {
+        /// Where it was.
+        path: PathBuf,
+        /// Where it is now.
+        copy: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// Stored bytes did not verify; the command runs again.
     Healed(BlobId),
     /// Something of the store failed and the call went on without it.

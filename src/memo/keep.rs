@@ -133,12 +133,12 @@ pub(super) fn run(
     let finished = match finished {
         Ok(finished) => finished,
         Err(error) => {
-            keeping.declared.put_back();
+            keeping.declared.put_back(call.context.observer);
             return Err(error);
         }
     };
     if !call.policy.kept_statuses.keep(finished.termination) {
-        keeping.declared.put_back();
+        keeping.declared.put_back(call.context.observer);
     }
     let (kept, commit, extra) = match claim {
         None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
@@ -155,7 +155,7 @@ pub(super) fn run(
             at: Timestamp::now(),
         });
     }
-    keeping.declared.done();
+    keeping.declared.done(call.context.observer);
     drop(mark);
     let mut answer = answer_of(&finished, Outcome::Ran { why, kept });
     answer.key = Some(captured.key);

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of clap, colours, SQL, zstd, fork or seccomp.
 
+mod aside;
 mod audit;
 mod beside;
 mod call;
@@ -21,6 +22,7 @@ mod settle;
 mod stdin;
 mod tail;
 mod tee;
+mod unfinished;
 pub mod verify;
 
 pub use audit::{Audit, audit};
@@ -30,6 +32,7 @@ pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, cure, o
 pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};
 pub use stdin::GivenStdin;
 pub use tail::Tail;
+pub use unfinished::recover;
 
 use crate::digest::{CommitId, Key};
 use crate::error::{Error, Kind, Result};
@@ -105,6 +108,7 @@ pub fn memoize(
         let reason = context.no_store.clone().unwrap_or_else(|| "there is none".to_owned());
         return call.bypass(request, Bypass::Store(reason));
     };
+    recover(store.directory(), context.observer);
     if policy.watching == Watching::Off {
         return call.unwatched(request, store, Unwatched::Off);
     }

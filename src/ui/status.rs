@@ -32,6 +32,24 @@ pub enum Verbosity {
     Full,
 }
 
+/// What became of the user's files that a run had put aside, in words.
+#[must_use]
+pub fn put_right(event: &Event) -> String {
+    match event {
+        Event::PutBack { path } => {
+            format!("{} is back: a run that was killed had put it aside", path.display())
+        }
+        Event::LeftAside { path, copy, why } => {
+            format!(
+                "what was at {} before --clean-outputs is kept as {}: {why}",
+                path.display(),
+                copy.display()
+            )
+        }
+        _ => String::new(),
+    }
+}
+
 /// What a call was about.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
@@ -197,6 +215,7 @@ impl Observer for Status {
                 let text = format!("{} was not made by cashet: kept as {}", path.display(), copy.display());
                 self.trouble(&text);
             }
+            Event::PutBack { .. } | Event::LeftAside { .. } => self.trouble(&put_right(event)),
             Event::Healed(blob) => {
                 self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()));
             }

@@ -2,6 +2,7 @@
 
 use crate::exec_streams::{MOST_MEMORY, large};
 use crate::support::Sandbox;
+use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -177,6 +178,87 @@ fn clean_outputs_are_moved_aside_and_back() {
     call().any_stderr().may_change("out").executes(1).run();
     assert!(!sandbox.path("out/old").exists());
     call().any_stderr().executes(0).run();
+}
+
+#[test]
+fn what_nothing_replaced_comes_back_from_aside() {
+    let sandbox = Sandbox::new();
+    // Not made; made beside a write that keeps the result from being kept; some of several made; made whole.
+    for (outputs, line, kept) in [
+        (&["model.bin"][..], "echo x > other", false),
+        (&["model.bin", "d"], "echo new > model.bin", false),
+        (&["model.bin"], "echo new > model.bin; rm -f p; mkfifo p", false),
+        (&["d/*.js"], "mkdir -p d; echo new > d/a.js", true),
+        (&["model.bin"], "echo new > model.bin", true),
+    ] {
+        for store in [None, Some("/dev/shm")] {
+            let elsewhere = store.map(|place| tempfile::tempdir_in(place).unwrap());
+            sandbox.shell("rm -rf d model.bin other").may_change(".").run();
+            sandbox.write("model.bin", "old\n").write("d/a.js", "old\n").write("d/b.js", "old\n");
+            let mut words: Vec<&str> = vec!["-v", "--clean-outputs"];
+            words.extend(outputs.iter().flat_map(|output| ["-o", *output]));
+            words.extend(["sh", "-c", line]);
+            let mut call = sandbox.exec(words).may_change(".").any_stderr();
+            if let Some(elsewhere) = &elsewhere {
+                call = call.env("CASHET_DIR", elsewhere.path().join("store"));
+            }
+            let told = call.run().messages();
+            assert_eq!(told.contains("not kept"), !kept, "{line}: {told}");
+            let made = |path: &str| line.contains(&format!("> {path}"));
+            for path in ["model.bin", "d/a.js", "d/b.js"] {
+                let expected = if made(path) { "new\n" } else { "old\n" };
+                assert_eq!(String::from_utf8(sandbox.read(path)).unwrap(), expected, "{line}: {path}");
+            }
+            let directory =
+                elsewhere.as_ref().map_or(sandbox.path(".cashet"), |place| place.path().join("store"));
+            assert!(!directory.join("unfinished").exists());
+            let left = fs::read_dir(directory.join("replaced")).map_or(0, Iterator::count);
+            assert_eq!(left, 0, "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_run_put_aside_comes_back_with_the_next_call() {
+    let sandbox = Sandbox::new();
+    for next in [&["log"][..], &["exec", "true"], &["stats"]] {
+        for made in [false, true] {
+            sandbox.write("out", "old\n");
+            let line = if made { "echo new > out; echo begun; sleep 60" } else { "echo begun; sleep 60" };
+            let words = ["--clean-outputs", "-o", "out", "sh", "-c", line];
+            let mut running = sandbox.exec(words).may_change(".").signal(9).any_stdout().any_stderr().spawn();
+            running.wait_for_stdout("begun");
+            running.send(Signal::SIGKILL);
+            running.wait();
+            assert_eq!(sandbox.path("out").exists(), made);
+            let told = sandbox.cashet(next).may_change(".").any_stdout().any_stderr().run().messages();
+            if made {
+                assert_eq!(sandbox.read("out"), b"new\n");
+                let copy = told.split("kept as ").nth(1).and_then(|rest| rest.split(": ").next()).unwrap();
+                assert_eq!(fs::read(copy).unwrap(), b"old\n", "{told}");
+            } else {
+                assert_eq!(sandbox.read("out"), b"old\n");
+                assert!(told.contains("out is back"), "{told}");
+            }
+            let again = sandbox.cashet(next).may_change(".").any_stdout().any_stderr().run().messages();
+            assert!(!again.contains("out is back") && !again.contains("kept as"), "{again}");
+            sandbox.shell("rm -rf .cashet out").may_change(".").run();
+        }
+    }
+}
+
+#[test]
+fn the_project_itself_is_not_moved_aside() {
+    let sandbox = Sandbox::new();
+    sandbox.directory("sub").write("file", "mine\n");
+    for (directory, output, what) in
+        [(".", ".", "the project"), ("sub", ".", "the working directory"), ("sub", "..", "the project")]
+    {
+        let words = ["--clean-outputs", "-o", output, "true"];
+        let run = sandbox.exec(words).directory(directory).may_change(".");
+        run.refused(125, &["--clean-outputs cannot move", what]).run();
+        assert_eq!(sandbox.read("file"), b"mine\n");
+    }
 }
 
 #[test]

@@ -8,8 +8,10 @@ use crate::record::Attribute;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
 use rustix::io::Errno;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 const DEFAULT_LIST: &[u8] = b"system.posix_acl_default";
@@ -122,6 +124,15 @@ fn set(file: impl AsFd, attributes: &[Attribute], which: impl Fn(&[u8]) -> bool)
     set.try_for_each(|set| set)
 }
 
+/// Gives one file or directory the attributes of another, as far as they can be had and set: those of the user's own.
+pub(in crate::memo) fn copy(from: &Path, to: &Path) {
+    if let (Ok(from), Ok(to)) = (File::open(from), File::open(to))
+        && let Ok(attributes) = read(&from)
+    {
+        let _ = set_own(&to, &attributes).and_then(|()| set_lists(&to, &attributes));
+    }
+}
+
 /// Whether an open file or directory has all these attributes.
 pub(super) fn has(file: impl AsFd, attributes: &[Attribute]) -> bool {
     attributes.iter().all(|attribute| {
@@ -133,7 +144,6 @@ pub(super) fn has(file: impl AsFd, attributes: &[Attribute]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
 
     #[test]
     fn a_list_of_three_entries_is_a_mode() {

@@ -12,6 +12,7 @@ mod restore;
 mod stage;
 mod times;
 
+pub(super) use attributes::copy as copy_attributes;
 pub(crate) use attributes::{set_lists, set_own};
 pub(super) use beneath::Beneath;
 pub(super) use collect::{ByTime, Collected, Origin, Owner, OwnerOf, collect};

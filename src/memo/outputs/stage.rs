@@ -4,6 +4,7 @@ use super::attributes::{set_lists, set_own};
 use super::beneath::Place;
 use super::holes;
 use super::restore::{RestoreError, blocked, modified_at, shown, unreadable};
+use crate::memo::unfinished::{self, Begun, Note, STAGE};
 use crate::record::{Content, OutputEntry, OutputKind, Timestamp};
 use crate::store::Store;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -27,6 +28,10 @@ const BLOCK: usize = 4096;
 pub(super) struct Stage {
     parent: PathBuf,
     opened: Option<(TempDir, OwnedFd)>,
+    /// The store, where the directory is not in it.
+    store: Option<PathBuf>,
+    /// That there is such a directory, for the call after this one.
+    note: Option<Note>,
     count: u64,
     buffer: Vec<u8>,
 }
@@ -39,7 +44,8 @@ impl Stage {
         let inside = store.join("tmp");
         let together = device(&inside).is_some() && device(&inside) == device(root);
         let parent = if together { inside } else { root.to_path_buf() };
-        Self { parent, opened: None, count: 0, buffer: Vec::new() }
+        let store = (!together).then(|| store.to_path_buf());
+        Self { parent, opened: None, store, note: None, count: 0, buffer: Vec::new() }
     }
 
     /// The directory that holds the staged files. The working directory's descriptor before there are any.
@@ -50,10 +56,18 @@ impl Stage {
     fn open(&mut self) -> Result<(BorrowedFd<'_>, String), RestoreError> {
         self.count += 1;
         if self.opened.is_none() {
-            let made = tempfile::Builder::new().prefix(".cashet-restore-").tempdir_in(&self.parent);
-            let made = made.map_err(|error| {
+            let refused = |error| {
                 RestoreError::Blocked(format!("cannot write below {}: {error}", self.parent.display()))
-            })?;
+            };
+            let (mut builder, mut name) = (tempfile::Builder::new(), STAGE.to_owned());
+            if let Some(store) = &self.store {
+                // In the project it would stay if this process was killed: it is noted before it is made.
+                name = format!("{STAGE}{}-{}", std::process::id(), Timestamp::now().0);
+                let noted = unfinished::note(store, &Begun::Stage(self.parent.join(&name)));
+                self.note = Some(noted.map_err(|error| RestoreError::Blocked(error.to_string()))?);
+                builder.rand_bytes(0);
+            }
+            let made = builder.prefix(&name).tempdir_in(&self.parent).map_err(refused)?;
             let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             let descriptor = openat(CWD, made.path(), flags, Mode::empty());
             let descriptor = descriptor.map_err(|errno| blocked("open", made.path(), errno))?;

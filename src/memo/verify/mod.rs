@@ -4,7 +4,6 @@
 //! Where something differs for no reason that its text shows, a second run tells what differs every time from what
 //! has changed.
 
-mod aside;
 mod attempt;
 mod call;
 mod cause;

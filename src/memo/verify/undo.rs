@@ -3,14 +3,12 @@
 //! Each path is taken down before its first change, while the process that is about to change it is held; they are put
 //! back in the opposite order. Knows nothing of what is compared.
 
-use super::aside::{clear, copy_file, move_path};
 use crate::error::{Error, Result, tells_absence};
 use crate::exec::{Seen, Witness};
 use crate::hash::files;
-use crate::record::{Evidence, Places, Timestamp};
+use crate::memo::aside::{clear, copy_file, move_path, set_time};
+use crate::record::{Evidence, Places};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::{UtimensatFlags, utimensat};
-use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
@@ -342,12 +340,4 @@ fn write_back(copy: &Path, path: &Path, evidence: &Evidence) -> io::Result<()> {
     drop(to);
     set_time(path, evidence.modified);
     Ok(())
-}
-
-/// Sets the time of the last change; that it cannot be set loses nothing.
-pub(super) fn set_time(path: &Path, time: Timestamp) {
-    let nanoseconds = time.0.rem_euclid(1_000_000_000);
-    let time = TimeSpec::new(time.0.div_euclid(1_000_000_000), nanoseconds);
-    let unchanged = TimeSpec::UTIME_OMIT;
-    let _ = utimensat(nix::fcntl::AT_FDCWD, path, &unchanged, &time, UtimensatFlags::NoFollowSymlink);
 }

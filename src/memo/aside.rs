@@ -1,7 +1,9 @@
-//! Moving, copying and removing paths so that they come back as they were: modes, owners and times included.
+//! Moving, copying and removing paths so that they come back as they were: modes, owners, times and attributes included.
 
-use super::undo::set_time;
-use crate::record::Evidence;
+use super::outputs::copy_attributes;
+use crate::record::{Evidence, Timestamp};
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
@@ -41,12 +43,14 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         let entry = entry?;
         copy(&entry.path(), &to.join(entry.file_name()))?;
     }
+    copy_attributes(from, to);
     settle(to, &metadata)
 }
 
 /// Copies a regular file with its mode, owner and time.
 pub(super) fn copy_file(from: &Path, to: &Path, metadata: &Metadata) -> io::Result<()> {
     fs::copy(from, to)?;
+    copy_attributes(from, to);
     settle(to, metadata)
 }
 
@@ -56,6 +60,14 @@ fn settle(path: &Path, metadata: &Metadata) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(metadata.mode() & 0o7777))?;
     set_time(path, Evidence::of(metadata).modified);
     Ok(())
+}
+
+/// Sets the time of the last change; that it cannot be set loses nothing.
+pub(super) fn set_time(path: &Path, time: Timestamp) {
+    let nanoseconds = time.0.rem_euclid(1_000_000_000);
+    let time = TimeSpec::new(time.0.div_euclid(1_000_000_000), nanoseconds);
+    let unchanged = TimeSpec::UTIME_OMIT;
+    let _ = utimensat(nix::fcntl::AT_FDCWD, path, &unchanged, &time, UtimensatFlags::NoFollowSymlink);
 }
 
 /// Removes whatever is at `path`; a directory with all in it, also where a run took itself the right to.
@@ -96,7 +108,7 @@ mod tests {
         fs::create_dir_all(from.join("a/b")).unwrap();
         fs::write(from.join("a/file"), "text").unwrap();
         fs::set_permissions(from.join("a/file"), Permissions::from_mode(0o640)).unwrap();
-        set_time(&from.join("a/file"), crate::record::Timestamp(1_000_000_007));
+        set_time(&from.join("a/file"), Timestamp(1_000_000_007));
         symlink("nowhere", from.join("a/link")).unwrap();
         let to = folder.path().join("to");
         copy(&from, &to).unwrap();
