@@ -22,9 +22,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Name of the form in which sources count byte for byte.
-pub(super) const RAW: &str = "raw";
-
 /// What the world was looked at for.
 pub(super) struct Gathered {
     pub(super) manifest: Manifest,
@@ -48,7 +45,7 @@ pub(super) fn gather(
     let function = function(&command.entry, request, world);
     let mut gathering = Gathering { request, world, manifest: Manifest::default() };
     gathering.place();
-    gathering.words(&command, &function, secret);
+    gathering.words(secret);
     gathering.programs(&command);
     gathering.function(&command, &function, secret);
     gathering.declared(&command.entry, &outputs)?;
@@ -128,18 +125,9 @@ impl Gathering<'_, '_> {
         }
     }
 
-    fn words(&mut self, command: &Command, function: &Function, secret: &[u8; DIGEST_LENGTH]) {
+    fn words(&mut self, secret: &[u8; DIGEST_LENGTH]) {
         for (place, word) in self.request.words.iter().enumerate() {
-            let normalized = matches!(&command.entry.what, What::Inline { word: inline, .. } if *inline == place)
-                && is_whole_word(command, word)
-                && function
-                    .sources
-                    .iter()
-                    .any(|source| source.path == Path::new(INLINE) && source.form != RAW);
-            let value = if normalized {
-                // It counts as a source.
-                Value::Present
-            } else if let Some(digest) = self.request.hidden(place, secret) {
+            let value = if let Some(digest) = self.request.hidden(place, secret) {
                 Value::Digest(digest)
             } else {
                 Value::Bytes(masked(self.request, place, word, true))
@@ -249,11 +237,6 @@ pub(super) fn hides_code(request: &Request, command: &Command) -> bool {
     matches!(&command.entry.what, What::Inline { word, code }
         if request.shown_text(code) != *code
             || request.words.get(*word).is_some_and(|typed| request.shown_word(*word) != typed.as_bytes()))
-}
-
-/// Whether inline code is a word of its own: `-cCODE` holds the option too.
-fn is_whole_word(command: &Command, word: &OsStr) -> bool {
-    matches!(&command.entry.what, What::Inline { code, .. } if code.as_slice() == word.as_bytes())
 }
 
 fn number(place: usize) -> u32 {

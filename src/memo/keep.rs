@@ -4,6 +4,7 @@
 
 mod begun;
 mod result;
+mod shown_lines;
 
 use super::beside::{End, beside};
 use super::call::{Call, Noting};

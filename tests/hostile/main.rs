@@ -53,6 +53,11 @@ fn made_code() {
 }
 
 #[test]
+fn sources() {
+    judge("sources");
+}
+
+#[test]
 fn machine() {
     judge("machine");
 }

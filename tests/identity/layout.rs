@@ -1,6 +1,6 @@
 //! What changes nothing that a program does changes nothing here: layout, comments, docstrings.
 
-use super::project::{Project, both};
+use super::project::{Project, both, has};
 use std::path::Path;
 use std::process::Command;
 
@@ -106,5 +106,36 @@ fn exact_source_counts_layout() {
         call.settles();
         project.edit("main.py", "print(1)", "print(1)  # one");
         call.runs().because("main.py changed");
+    });
+}
+
+#[test]
+fn a_run_that_shows_lines_of_its_sources_answers_for_their_bytes() {
+    both(|project| {
+        let keep = ["--cache-exit", "0-255"];
+        project.python("main.py", "import sys\nif len(sys.argv) > 1:\n    raise ValueError  # one\n");
+        let call = |words: &[&str]| project.call([&["python3", "main.py"], words].concat()).with(&keep);
+        call(&[]).settles();
+        call(&["fail"]).settles();
+        project.edit("main.py", "# one", "# two");
+        call(&[]).hits();
+        call(&["fail"]).runs().because("main.py changed");
+        project.python("warns.py", "import warnings\nwarnings.warn('old')  # one\n");
+        let warns = project.call(["python3", "warns.py"]);
+        warns.settles();
+        project.edit("warns.py", "# one", "# two");
+        warns.runs().because("warns.py changed");
+        if has("node") {
+            let begin = project.count_in_javascript();
+            let text =
+                format!("const fs = require('fs');\n{begin}if (process.argv.length > 2) throw 1 // one\n");
+            project.write("main.js", text);
+            let call = |words: &[&str]| project.call([&["node", "main.js"], words].concat()).with(&keep);
+            call(&[]).settles();
+            call(&["fail"]).settles();
+            project.edit("main.js", "// one", "// two");
+            call(&[]).hits();
+            call(&["fail"]).runs().because("main.js changed");
+        }
     });
 }

@@ -4,6 +4,7 @@
 //! paths or the key.
 
 mod deep;
+mod flow;
 mod guarded;
 mod javascript;
 mod literal;
@@ -12,11 +13,13 @@ mod raw;
 mod shell;
 mod surrogates;
 
+pub(super) use flow::shows_text;
+pub use flow::{Flows, Place, Way};
 pub use javascript::JavaScript;
 pub use literal::Literal;
 pub use python::Python;
 pub use raw::Raw;
-pub use shell::Shell;
+pub use shell::{Dash, Shell};
 
 /// What a source says about the program that it is part of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,9 @@ pub struct Parsed {
     /// Whether it may compute with the text or the lines of the program: then every source of the program counts byte
     /// for byte.
     pub exact: bool,
+    /// Where the functions of the source go. If one may end where its text is asked for, every source of the program
+    /// counts byte for byte.
+    pub flows: Flows,
 }
 
 impl Parsed {

@@ -1,7 +1,7 @@
 //! The files that a shell script sources, recursively.
 
 use super::super::entry::LanguageKind;
-use super::super::language::{Import, Language, Shell};
+use super::super::language::{Dash, Import, Language, Shell};
 use super::super::world::Kind;
 use super::{Sources, View};
 use std::collections::VecDeque;
@@ -19,16 +19,18 @@ pub(super) fn sources(view: &mut View<'_>) -> Sources {
         return sources;
     };
     sources.entry = Some(entry.clone());
-    sources.exact = prints_itself(view);
+    let language = dialect(view);
+    sources.exact = language.is_none() || !is_set_harmlessly(view);
+    let language = language.unwrap_or(&Shell);
     let mut queue = VecDeque::from([(entry.clone(), bytes)]);
     while let Some((path, bytes)) = queue.pop_front() {
         if sources.len() >= MOST_FILES {
             sources.computed_imports = true;
             break;
         }
-        let parsed = Shell.parse(&bytes);
+        let parsed = language.parse(&bytes);
         let imports = parsed.imports.clone();
-        sources.add(path.clone(), bytes, parsed, &Shell);
+        sources.add(path.clone(), bytes, parsed, language);
         for import in &imports {
             let Some(file) = find(view, &mut sources, &entry, &path, import) else { continue };
             let queued = queue.iter().any(|(waiting, _)| *waiting == file);
@@ -79,9 +81,45 @@ fn find(
     None
 }
 
-/// Whether the shell prints the lines that it reads: `bash -v`, `sh -o verbose`.
-fn prints_itself(view: &View<'_>) -> bool {
+/// How the shell reads comments; `None` where that is not known.
+fn dialect(view: &mut View<'_>) -> Option<&'static dyn Language> {
+    let interpreter = view.entry.interpreter.clone()?;
+    let real = view.follow(&interpreter);
+    match real.file_name()?.as_bytes() {
+        b"bash" => Some(&Shell),
+        b"dash" => Some(&Dash),
+        _ => None,
+    }
+}
+
+/// Whether neither options nor variables make the shell print the lines that it reads, or read them otherwise: a list of
+/// what does not.
+fn is_set_harmlessly(view: &mut View<'_>) -> bool {
     debug_assert_eq!(view.entry.language, LanguageKind::Shell);
-    let verbose = view.entry.options.iter().any(|option| option == "verbose" || option == "--verbose");
-    verbose || view.has_flag(b'v')
+    let variables = ["SHELLOPTS", "BASHOPTS", "BASH_ENV"];
+    if variables.iter().any(|name| view.variable(name).is_some()) {
+        return false;
+    }
+    let by_name = ["errexit", "nounset", "pipefail", "xtrace", "noglob", "noclobber", "allexport", "posix"];
+    let mut words = view.entry.options.iter().map(|word| word.as_bytes());
+    while let Some(word) = words.next() {
+        match word {
+            b"--" | b"-" | b"--norc" | b"--noprofile" | b"--posix" => {}
+            [b'-' | b'+', letters @ ..] if !letters.starts_with(b"-") => {
+                for letter in letters {
+                    let harmless = match letter {
+                        b'o' => words
+                            .next()
+                            .is_some_and(|name| by_name.iter().any(|known| known.as_bytes() == name)),
+                        letter => b"abBcCeEfhmpsTux".contains(letter),
+                    };
+                    if !harmless {
+                        return false;
+                    }
+                }
+            }
+            _ => return false,
+        }
+    }
+    true
 }

@@ -1,7 +1,7 @@
 //! The sources of a function put together: which of them count how is decided over all of them.
 
 use super::super::entry::Entry;
-use super::super::language::{Language, Parsed};
+use super::super::language::{Language, Parsed, shows_text};
 use super::{Function, SourceDigest, acting};
 use crate::digest::{Digest, Hasher};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,10 @@ impl Sources {
     /// Decides how each source counts, and digests them.
     pub(super) fn finish(self, entry: &Entry, exact_source: bool) -> Function {
         let all = || self.found.values().map(|source| &source.parsed);
-        let exact = exact_source || self.exact || all().any(|parsed| parsed.exact);
+        let exact = exact_source
+            || self.exact
+            || all().any(|parsed| parsed.exact)
+            || shows_text(all().map(|parsed| &parsed.flows));
         let keep_docstrings = self.reads_docstrings || all().any(|parsed| parsed.reads_docstrings);
         let variables: BTreeSet<Vec<u8>> = all().flat_map(|parsed| parsed.variables.clone()).collect();
         let whole_environment = all().any(|parsed| parsed.whole_environment);
@@ -67,7 +70,8 @@ impl Sources {
             };
             let raw = Digest::of(&source.bytes);
             let (form, digest) = match source.parsed.normal {
-                Some(normal) if !exact => {
+                // A program can ask for its inline code, comments included: it is among the words that started it.
+                Some(normal) if !exact && path != Path::new(super::INLINE) => {
                     let (mut form, bytes) = match normal.without_docstrings {
                         _ if keep_docstrings => (source.form, normal.bytes),
                         Some(bytes) => (source.form + WITHOUT_DOCSTRINGS, bytes),

@@ -89,6 +89,11 @@ impl Keeping<'_> {
         };
         let collected = collect(&mut beneath, &paths, self.store, &origin)?;
         let mut observations = observed.observations;
+        for shown in self.shown_sources(finished, streams) {
+            if !observations.iter().any(|(observation, _)| *observation == shown.0) {
+                observations.push(shown);
+            }
+        }
         if observed.created || !paths.is_empty() {
             observations.push((Observation::Umask(crate::exec::umask()), None));
             observations.push((Observation::Superuser(rustix::process::geteuid().is_root()), None));

@@ -98,12 +98,13 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Whether an import does this: its finder looks, its loader looks, then opens the bytecode, and the source if there
-    /// is none; when that is written, the source's mode is asked for.
+    /// is none; when that is written, the source's mode is asked for. Where bytecode was read and not written anew, it was
+    /// valid, and the import did not open the source: the program did.
     fn imports(&self, path: &Path, done: &str) -> bool {
         let Some(bytecode) = self.bytecode.get(path) else { return false };
         match done {
             "LL" => bytecode.read,
-            "LLO" => true,
+            "LLO" => !bytecode.read,
             "LLOL" => bytecode.changed,
             _ => false,
         }

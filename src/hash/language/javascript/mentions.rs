@@ -4,11 +4,11 @@ use super::super::{Import, Parsed};
 use super::{environment, lines, own_file};
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    Argument, AssignmentExpression, AssignmentTargetWithDefault, BinaryExpression, BinaryOperator,
-    BindingIdentifier, CallExpression, ExportAllDeclaration, ExportFromDeclaration, Expression,
-    IdentifierName, IdentifierReference, ImportDeclaration, ImportExpression, NewExpression, NumericLiteral,
-    Program, StringLiteral, TSConstructorType, TSFunctionType, TSImportEqualsDeclaration, TSModuleReference,
-    TemplateLiteral, VariableDeclarator,
+    Argument, AssignmentExpression, AssignmentTargetWithDefault, BindingIdentifier, CallExpression,
+    ExportAllDeclaration, ExportFromDeclaration, Expression, IdentifierName, IdentifierReference,
+    ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, NewExpression, NumericLiteral, Program,
+    StaticMemberExpression, StringLiteral, TSConstructorType, TSFunctionType, TSImportEqualsDeclaration,
+    TSModuleReference, VariableDeclarator,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
@@ -25,18 +25,16 @@ pub(super) struct Doubt {
 
 /// Everything that a program asks for, its normal form left empty.
 pub(super) fn of(program: &Program<'_>) -> (Parsed, Doubt) {
-    let mut functions = Functions {
+    let mut comments = CommentedBodies {
         comments: program.comments.iter().map(|comment| comment.span).collect(),
-        ..Functions::default()
+        found: false,
     };
-    functions.visit_program(program);
+    comments.visit_program(program);
     let mut mentions = Mentions {
         source: program.source_text,
         typescript: program.source_type.is_typescript(),
-        parsed: Parsed { exact: functions.holds_text, ..Parsed::default() },
+        parsed: Parsed { exact: comments.found, ..Parsed::default() },
         variables: BTreeSet::new(),
-        functions: functions.names,
-        methods: functions.methods,
         doubt: Doubt::default(),
     };
     mentions.visit_program(program);
@@ -45,52 +43,21 @@ pub(super) fn of(program: &Program<'_>) -> (Parsed, Doubt) {
     (parsed, doubt)
 }
 
-/// The names of functions and classes.
-#[derive(Default)]
-struct Functions {
-    names: BTreeSet<String>,
-    /// Names of methods, which are values only behind a dot.
-    methods: BTreeSet<String>,
+/// Functions in which nothing stands but a comment: so text of several lines used to be written.
+struct CommentedBodies {
     comments: Vec<Span>,
-    /// There is a function in which nothing stands but a comment: so text of several lines used to be written.
-    holds_text: bool,
+    found: bool,
 }
 
-impl<'a> Visit<'a> for Functions {
+impl<'a> Visit<'a> for CommentedBodies {
     fn enter_node(&mut self, node: AstKind<'a>) {
-        let name = match node {
-            AstKind::Function(function) => function.id.as_ref().map(|id| id.name.to_string()),
-            AstKind::Class(class) => class.id.as_ref().map(|id| id.name.to_string()),
-            AstKind::VariableDeclarator(declarator) if declarator.init.as_ref().is_some_and(is_function) => {
-                declarator.id.get_identifier_name().map(|name| name.to_string())
-            }
-            _ => None,
-        };
-        self.names.extend(name);
-        let method = match node {
-            AstKind::MethodDefinition(method) => method.key.static_name(),
-            AstKind::ObjectProperty(property) if is_function(&property.value) => property.key.static_name(),
-            _ => None,
-        };
-        self.methods.extend(method.map(|name| name.to_string()));
         if let AstKind::FunctionBody(body) = node
             && body.is_empty()
         {
-            self.holds_text |= self
-                .comments
-                .iter()
-                .any(|comment| comment.start >= body.span.start && comment.end <= body.span.end);
+            let inside = |comment: &Span| comment.start >= body.span.start && comment.end <= body.span.end;
+            self.found |= self.comments.iter().any(inside);
         }
     }
-}
-
-fn is_function(expression: &Expression<'_>) -> bool {
-    matches!(
-        expression,
-        Expression::FunctionExpression(_)
-            | Expression::ArrowFunctionExpression(_)
-            | Expression::ClassExpression(_)
-    )
 }
 
 pub(super) struct Mentions<'s> {
@@ -98,8 +65,6 @@ pub(super) struct Mentions<'s> {
     typescript: bool,
     pub(super) parsed: Parsed,
     pub(super) variables: BTreeSet<Vec<u8>>,
-    functions: BTreeSet<String>,
-    methods: BTreeSet<String>,
     doubt: Doubt,
 }
 
@@ -117,15 +82,24 @@ impl<'a> Visit<'a> for Mentions<'_> {
     }
 
     fn visit_identifier_reference(&mut self, identifier: &IdentifierReference<'a>) {
-        self.word(&identifier.name);
+        self.variable(&identifier.name);
         self.doubt.unless_goal_is_known |=
             ["await", "yield", "let", "static"].contains(&identifier.name.as_str());
     }
 
     fn visit_binding_identifier(&mut self, identifier: &BindingIdentifier<'a>) {
-        self.word(&identifier.name);
+        self.variable(&identifier.name);
         self.doubt.unless_goal_is_known |=
             ["await", "yield", "let", "static"].contains(&identifier.name.as_str());
+    }
+
+    fn visit_static_member_expression(&mut self, member: &StaticMemberExpression<'a>) {
+        // `require.extensions`, `module.constructor`, `process.binding`
+        let (object, name) = (&member.object, member.property.name.as_str());
+        self.parsed.exact |= name == "extensions" && is_named(object, "require")
+            || name == "constructor" && (is_named(object, "module") || is_named(object, "require"))
+            || name == "binding" && is_named(object, "process");
+        walk::walk_static_member_expression(self, member);
     }
 
     fn visit_identifier_name(&mut self, name: &IdentifierName<'a>) {
@@ -170,13 +144,12 @@ impl<'a> Visit<'a> for Mentions<'_> {
         self.doubt.always |= self.typescript && lines::part(node, self.source);
     }
 
-    fn visit_template_literal(&mut self, template: &TemplateLiteral<'a>) {
-        self.parsed.exact |= template.expressions.iter().any(|expression| self.is_known_function(expression));
-        walk::walk_template_literal(self, template);
-    }
-
     fn visit_import_declaration(&mut self, import: &ImportDeclaration<'a>) {
-        self.import(&import.source.value);
+        if is_module_of_modules(&import.source.value) && imports_harmless(import) {
+            self.parsed.imports.push(Import::Specifier(import.source.value.to_string()));
+        } else {
+            self.import(&import.source.value);
+        }
         environment::visit_import(self, import);
         walk::walk_import_declaration(self, import);
     }
@@ -216,10 +189,6 @@ impl<'a> Visit<'a> for Mentions<'_> {
         match &call.callee {
             Expression::Identifier(name) => match (name.name.as_str(), first) {
                 ("require", Some(first)) => self.import_expression(first),
-                (
-                    "String" | "encodeURI" | "encodeURIComponent" | "escape" | "btoa" | "structuredClone",
-                    Some(first),
-                ) => self.parsed.exact |= self.is_known_function(first),
                 ("eval" | "fork" | "createRequire", _) => self.parsed.computed_imports = true,
                 _ => {}
             },
@@ -232,33 +201,11 @@ impl<'a> Visit<'a> for Mentions<'_> {
                 ("fork" | "createRequire" | "runInThisContext" | "runInNewContext" | "runInContext", _) => {
                     self.parsed.computed_imports = true;
                 }
-                ("toString" | "toLocaleString", None) | ("join", _) => {
-                    self.parsed.exact |= self.is_known_function(&member.object);
-                }
-                ("concat", Some(_)) if !matches!(member.object, Expression::ArrayExpression(_)) => {
-                    self.parsed.exact |= self.is_given_function(call);
-                }
-                // `console.log("%s", f)`
-                (_, Some(Expression::StringLiteral(text))) if text.value.contains('%') => {
-                    self.parsed.exact |= self.is_given_function(call);
-                }
                 _ => {}
             },
             _ => {}
         }
         walk::walk_call_expression(self, call);
-    }
-
-    fn visit_binary_expression(&mut self, binary: &BinaryExpression<'a>) {
-        // `f + ""` is the text of `f`; and `f == "…"` compares it.
-        let is_text = |side: &Expression<'_>| literal(side).is_some();
-        let compares = matches!(binary.operator, BinaryOperator::Equality | BinaryOperator::Inequality)
-            && (is_text(&binary.left) || is_text(&binary.right));
-        if binary.operator == BinaryOperator::Addition || compares {
-            self.parsed.exact |=
-                self.is_known_function(&binary.left) || self.is_known_function(&binary.right);
-        }
-        walk::walk_binary_expression(self, binary);
     }
 }
 
@@ -269,11 +216,27 @@ impl Mentions<'_> {
         self.doubt.always |= !rest.starts_with("=>");
     }
 
+    /// A variable may have any name; what is taken out of an error into one is named as its property, too.
+    fn variable(&mut self, name: &str) {
+        if name != "stack" {
+            self.word(name);
+        }
+    }
+
     fn word(&mut self, word: &str) {
         let parsed = &mut self.parsed;
         match word {
             "stack" | "captureStackTrace" | "prepareStackTrace" | "stackTraceLimit" | "callee"
-            | "getCallSites" | "lineNumber" | "columnNumber" | "toSource" => parsed.exact = true,
+            | "getCallSites" | "lineNumber" | "columnNumber" | "toSource"
+            // Whoever loads modules otherwise sees their sources.
+            | "_compile"
+            | "_extensions"
+            | "_load"
+            | "registerHooks"
+            | "setSourceMapsEnabled"
+            | "getBuiltinModule"
+            | "_linkedBinding"
+            | "internalBinding" => parsed.exact = true,
             "readdir" | "readdirSync" | "opendir" | "opendirSync" | "glob" | "globSync" => {
                 parsed.lists_directories = true;
             }
@@ -282,6 +245,7 @@ impl Mentions<'_> {
     }
 
     pub(super) fn import(&mut self, specifier: &str) {
+        self.parsed.exact |= sees_sources(specifier);
         self.parsed.imports.push(Import::Specifier(specifier.to_owned()));
     }
 
@@ -305,31 +269,26 @@ impl Mentions<'_> {
             None => self.parsed.computed_imports = true,
         }
     }
+}
 
-    /// Whether an expression is a function of this file, or `Function.prototype`.
-    fn is_known_function(&self, expression: &Expression<'_>) -> bool {
-        match expression.get_inner_expression() {
-            Expression::Identifier(name) => self.functions.contains(name.name.as_str()),
-            Expression::StaticMemberExpression(member) => {
-                let name = member.property.name.as_str();
-                self.functions.contains(name)
-                    || self.methods.contains(name)
-                    || name == "constructor"
-                    || name == "prototype" && is_named(&member.object, "Function")
-            }
-            Expression::ArrayExpression(array) => array
-                .elements
-                .iter()
-                .filter_map(|element| element.as_expression())
-                .any(|element| self.is_known_function(element)),
-            other => is_function(other),
-        }
-    }
+/// Modules of the engine that show or change sources: what loads modules, debuggers, machines of their own.
+fn sees_sources(specifier: &str) -> bool {
+    let own = specifier.strip_prefix("node:").unwrap_or(specifier);
+    ["inspector", "inspector/promises", "repl", "trace_events", "v8", "vm"].contains(&own)
+        || is_module_of_modules(specifier)
+}
 
-    /// Whether a call is given such a function.
-    fn is_given_function(&self, call: &CallExpression<'_>) -> bool {
-        call.arguments.iter().filter_map(Argument::as_expression).any(|given| self.is_known_function(given))
-    }
+fn is_module_of_modules(specifier: &str) -> bool {
+    ["module", "node:module"].contains(&specifier)
+}
+
+/// `import { createRequire } from "node:module"`
+fn imports_harmless(import: &ImportDeclaration<'_>) -> bool {
+    let harmless = ["createRequire", "builtinModules", "isBuiltin"];
+    import.specifiers.iter().flatten().all(|specifier| {
+        matches!(specifier, ImportDeclarationSpecifier::ImportSpecifier(specifier)
+            if harmless.contains(&specifier.imported.name().as_str()))
+    })
 }
 
 /// The text of a string, or of a template without expressions.

@@ -4,6 +4,7 @@
 //! engine does counts byte for byte; each guard is written down in `docs/languages.md`.
 
 mod environment;
+mod flow;
 mod lines;
 mod mentions;
 mod own_file;
@@ -139,10 +140,10 @@ impl JavaScript {
 impl Language for JavaScript {
     fn form(&self) -> &'static str {
         match (self.typescript, self.jsx) {
-            (false, false) => "javascript oxc-0.146.0 1",
-            (false, true) => "javascript+jsx oxc-0.146.0 1",
-            (true, false) => "typescript oxc-0.146.0 1",
-            (true, true) => "typescript+jsx oxc-0.146.0 1",
+            (false, false) => "javascript oxc-0.146.0 2",
+            (false, true) => "javascript+jsx oxc-0.146.0 2",
+            (true, false) => "typescript oxc-0.146.0 2",
+            (true, true) => "typescript+jsx oxc-0.146.0 2",
         }
     }
 
@@ -151,6 +152,10 @@ impl Language for JavaScript {
         let either = self.goal == Goal::Either;
         let parsed = self.with_program(source, move |read, script| {
             let (mut parsed, doubt) = mentions::of(&read.program);
+            match flow::of(&read.program) {
+                Some(flows) => parsed.flows = flows,
+                None => parsed.exact = true,
+            }
             let doubtful = doubt.always || doubt.unless_goal_is_known && either && script;
             if !parsed.exact && !doubtful {
                 let printed = print(&read.program);
@@ -269,8 +274,9 @@ fn readable(source: &[u8]) -> Option<&str> {
         // In scripts these begin a comment, in modules they are operators.
         || text.contains("<!--")
         || text.contains("-->")
-        // Comments that say how JSX is compiled.
-        || text.contains("@jsx");
+        // Comments that say how JSX is compiled, and what the compiler of TypeScript overlooks.
+        || text.contains("@jsx")
+        || text.contains("@ts-");
     (!unreadable).then_some(text)
 }
 

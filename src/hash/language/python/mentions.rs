@@ -6,6 +6,7 @@
 use super::super::{Import, Parsed};
 use super::environment;
 use super::own_file;
+use super::words;
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{self as ast, Expr, Stmt};
 use std::collections::BTreeSet;
@@ -28,6 +29,8 @@ pub(super) struct Mentions {
 impl<'a> Visitor<'a> for Mentions {
     fn visit_stmt(&mut self, statement: &'a Stmt) {
         match statement {
+            // A docstring, or text that nothing gets.
+            Stmt::Expr(text) if text.value.is_string_literal_expr() => return,
             Stmt::Import(import) => self.import(&import.names),
             Stmt::ImportFrom(import) => self.import_from(import),
             Stmt::AugAssign(assignment) if environment::touches(&assignment.target) => {
@@ -44,21 +47,61 @@ impl<'a> Visitor<'a> for Mentions {
         visitor::walk_stmt(self, statement);
     }
 
+    fn visit_pattern_keyword(&mut self, keyword: &'a ast::PatternKeyword) {
+        self.word(keyword.attr.as_str());
+        visitor::walk_pattern_keyword(self, keyword);
+    }
+
     fn visit_expr(&mut self, expression: &'a Expr) {
         if environment::visit(self, expression) || own_file::visit(self, expression) {
             return;
         }
+        if let Expr::Call(call) = expression
+            && names_attribute(call)
+        {
+            self.visit_arguments(&call.arguments);
+            return;
+        }
         match expression {
-            Expr::Name(name) => self.word(name.id.as_str()),
+            Expr::Name(name) => {
+                self.word(name.id.as_str());
+                // Code that is made of texts may ask for anything.
+                self.parsed.reads_docstrings |=
+                    ["exec", "eval", "execfile", "compile"].contains(&name.id.as_str());
+            }
             Expr::Attribute(attribute) => {
+                // `builtins.open(…)`; to change one changes what loads modules.
+                if attribute.ctx.is_load()
+                    && matches!(&*attribute.value, Expr::Name(name) if name.id.as_str() == "builtins")
+                {
+                    self.word(attribute.attr.as_str());
+                    return;
+                }
+                if let Some(inner) = harmlessly(attribute) {
+                    self.word(attribute.attr.as_str());
+                    self.visit_expr(inner);
+                    return;
+                }
                 self.word(attribute.attr.as_str());
                 if attribute.attr.as_str() == "script" && last_name(&attribute.value) == Some("jit") {
                     // TorchScript compiles the source text, type comments included.
                     self.parsed.exact = true;
                 }
             }
-            Expr::StringLiteral(string) if string.value.len() <= LONGEST_WORD => {
-                self.word(string.value.to_str());
+            Expr::StringLiteral(string) => {
+                let text = string.value.to_str();
+                // `"{0.__doc__}".format(f)`
+                self.parsed.reads_docstrings |= text.contains("doc__") || text.contains(".__");
+                if text.len() <= LONGEST_WORD {
+                    self.word(text);
+                }
+            }
+            Expr::FString(string) => {
+                let texts = string.value.elements().filter_map(|element| element.as_literal());
+                for text in texts {
+                    self.parsed.reads_docstrings |=
+                        text.value.contains("doc__") || text.value.contains(".__");
+                }
             }
             Expr::TString(_) => self.parsed.exact = true,
             Expr::Call(call) => self.call(call),
@@ -68,6 +111,29 @@ impl<'a> Visitor<'a> for Mentions {
     }
 }
 
+/// What is behind an attribute that says nothing of sources: `f` of `f.__code__.co_name`.
+fn harmlessly(attribute: &ast::ExprAttribute) -> Option<&Expr> {
+    match &*attribute.value {
+        Expr::Attribute(code) if words::is_code(&code.attr) => {
+            words::is_harmless_of_code(&attribute.attr).then_some(&*code.value)
+        }
+        _ => None,
+    }
+}
+
+/// `getattr(x, "name")`, `attrgetter("name")`: the names are literals, each of which is looked at as a word.
+fn names_attribute(call: &ast::ExprCall) -> bool {
+    let arguments = &*call.arguments.args;
+    let is_literal = |argument: &Expr| matches!(argument, Expr::StringLiteral(_));
+    call.arguments.keywords.is_empty()
+        && match last_name(&call.func) {
+            Some("getattr") => call.func.is_name_expr() && arguments.get(1).is_some_and(is_literal),
+            Some("attrgetter") => !arguments.is_empty() && arguments.iter().all(is_literal),
+            Some("methodcaller") => arguments.first().is_some_and(is_literal),
+            _ => false,
+        }
+}
+
 /// No word that counts is longer.
 const LONGEST_WORD: usize = 20;
 
@@ -75,17 +141,8 @@ impl Mentions {
     fn word(&mut self, word: &str) {
         let parsed = &mut self.parsed;
         match word {
-            "inspect" | "linecache" | "_getframe" | "currentframe" | "_current_frames" | "getsource"
-            | "getsourcelines" | "findsource" | "getsourcefile" | "get_source" | "extract_stack"
-            | "walk_stack" | "StackSummary" | "FrameSummary" | "findCaller" | "co_lines" | "co_positions"
-            | "co_lnotab" | "co_linetable" | "__loader__" | "settrace" | "setprofile" | "marshal" => {
-                parsed.exact = true;
-            }
-            _ if word.contains("lineno") => parsed.exact = true,
-            "__doc__" | "getdoc" | "docopt" | "ply" | "doctest" | "pydoc" | "help" | "getmembers"
-            | "co_consts" | "dis" | "__dict__" | "globals" | "locals" | "vars" | "dir" => {
-                parsed.reads_docstrings = true;
-            }
+            _ if words::is_of_sources(word) => parsed.exact = true,
+            _ if words::is_of_docstrings(word) => parsed.reads_docstrings = true,
             "listdir" | "scandir" | "glob" | "iglob" | "rglob" | "iterdir" | "walk" | "fwalk" => {
                 parsed.lists_directories = true;
             }
@@ -101,10 +158,7 @@ impl Mentions {
             | "load_source"
             | "exec_module"
             | "spec_from_file_location"
-            | "SourceFileLoader"
             | "addsitedir"
-            | "meta_path"
-            | "path_hooks"
             | "zipimport"
             | "runpy" => {
                 parsed.computed_imports = true;
@@ -116,6 +170,8 @@ impl Mentions {
     fn import(&mut self, names: &[ast::Alias]) {
         for alias in names {
             self.module_words(alias.name.as_str());
+            // Under another name it is not known what is done with it.
+            self.parsed.exact |= alias.name.as_str() == "builtins" && alias.asname.is_some();
             let import = Import::Module { name: alias.name.as_str().to_owned(), names: Vec::new() };
             self.parsed.imports.push(import);
         }
@@ -126,7 +182,10 @@ impl Mentions {
         self.module_words(&name);
         let names: Vec<String> = import.names.iter().map(|alias| alias.name.as_str().to_owned()).collect();
         for alias in &import.names {
-            self.word(alias.name.as_str());
+            // Each use of them is looked at by itself.
+            if alias.asname.is_some() || !["attrgetter", "methodcaller"].contains(&alias.name.as_str()) {
+                self.word(alias.name.as_str());
+            }
             match alias.name.as_str() {
                 // By name it can only be the one of `inspect`, or one that hands it on; `numpy.stack` is another.
                 "stack" if !is_array_library(&name) => self.parsed.exact = true,
@@ -144,18 +203,25 @@ impl Mentions {
     }
 
     fn module_words(&mut self, module: &str) {
-        for word in module.split('.') {
+        let parts = module.split('.').filter(|word| *word != "builtins");
+        for word in parts {
             self.word(word);
         }
-        let first = module.split('.').next().unwrap_or_default();
-        if READ_SOURCES.contains(&first) {
-            self.parsed.exact = true;
-        }
+        self.parsed.exact |= words::sees_sources(module);
     }
 
     fn call(&mut self, call: &ast::ExprCall) {
         let Some(function) = last_name(&call.func) else { return };
         match function {
+            // A format that is put together may name anything.
+            "format" | "format_map" | "vformat" => {
+                if let Expr::Attribute(method) = &*call.func {
+                    self.parsed.reads_docstrings |= !matches!(
+                        &*method.value,
+                        Expr::StringLiteral(_) | Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_)
+                    );
+                }
+            }
             "import_module" | "__import__" => self.import_by_call(call),
             "insert" | "append" | "extend" | "remove" | "clear" | "pop" => {
                 if let Expr::Attribute(method) = &*call.func
@@ -171,6 +237,7 @@ impl Mentions {
     fn import_by_call(&mut self, call: &ast::ExprCall) {
         let Some(Expr::StringLiteral(name)) = call.arguments.args.first() else {
             self.parsed.computed_imports = true;
+            self.parsed.reads_docstrings = true;
             return;
         };
         let text = name.value.to_str();
@@ -185,23 +252,6 @@ impl Mentions {
         self.parsed.computed_imports |= level > 0 || call.arguments.args.len() > 1;
     }
 }
-
-/// Packages that read the text or the lines of the code that uses them.
-const READ_SOURCES: &[&str] = &[
-    "birdseye",
-    "coverage",
-    "executing",
-    "hunter",
-    "icecream",
-    "line_profiler",
-    "pysnooper",
-    "snoop",
-    "sorcery",
-    "stack_data",
-    "tokenize",
-    "trace",
-    "varname",
-];
 
 fn is_array_library(module: &str) -> bool {
     let first = module.split('.').next().unwrap_or_default();

@@ -10,6 +10,7 @@ mod expressions;
 mod mentions;
 mod own_file;
 mod statements;
+mod words;
 mod writer;
 
 use super::deep::with_stack;
@@ -81,7 +82,7 @@ impl Python {
 
 impl Language for Python {
     fn form(&self) -> &'static str {
-        "python ruff-0.0.10 1"
+        "python ruff-0.0.10 2"
     }
 
     fn parse(&self, source: &[u8]) -> Parsed {

@@ -160,6 +160,23 @@ fn programs_that_read_themselves_are_exact() {
         "torch.jit.script(f)",
         "traceback.extract_stack()",
         "module.__file__.upper()",
+        "traceback.extract_tb(t)[0][1]",
+        "f.__code__ == g.__code__",
+        "hash(f.__code__)",
+        "SourceLoader.source_to_code = f",
+        "sys.meta_path.insert(0, f)",
+        "sys.path_hooks.append(f)",
+        "sys.addaudithook(f)",
+        "import importlib.machinery",
+        "from importlib.abc import Loader",
+        "builtins.compile = f",
+        "import builtins as b",
+        "setattr(builtins, 'compile', f)",
+        "__builtins__['compile'] = f",
+        "mock.patch('builtins.compile')",
+        "import beartype.claw",
+        "import cloudpickle",
+        "import tracemalloc",
     ] {
         assert!(parsed(source).exact, "{source}");
         assert_eq!(normal(source), None, "{source}");
@@ -173,6 +190,12 @@ fn programs_that_read_themselves_are_exact() {
         "from numpy import stack",
         "# inspect\nx = 1",
         "open(sys.argv[1])",
+        "f.__code__.co_name",
+        "f.__code__.co_varnames[:f.__code__.co_argcount]",
+        "import builtins\nbuiltins.open(a)",
+        "importlib.import_module('a')",
+        "traceback.print_exc()",
+        "data = get_data()",
     ] {
         assert!(!parsed(source).exact, "{source}");
         assert!(normal(source).is_some(), "{source}");
@@ -259,6 +282,36 @@ fn imports_are_found_wherever_they_stand() {
 fn words_that_decide_are_found() {
     assert!(parsed("print(__doc__)").reads_docstrings);
     assert!(parsed("from docopt import docopt").reads_docstrings);
+    for source in [
+        "getattr(f, name)",
+        "map(getattr, fs, names)",
+        "attrgetter(name)(f)",
+        "methodcaller(name)(f)",
+        "f.__getattribute__(name)",
+        "'{0.__doc__}'.format(f)",
+        "f'{a}.__doc__'",
+        "('{0.' + name + '}').format(f)",
+        "f.__code__.co_consts",
+        "eval(text)",
+        "exec(compile(text, '', 'exec'))",
+        "import_module(name)",
+        "match f:\n    case object(__doc__=d): print(d)",
+        "import gc\ngc.get_objects()",
+        "ast.get_docstring(t)",
+    ] {
+        assert!(parsed(source).reads_docstrings, "{source}");
+    }
+    for source in [
+        "getattr(f, 'name', None)",
+        "from operator import attrgetter\nsorted(a, key=attrgetter('name', 'size'))",
+        "'{} {}'.format(a, b)",
+        "TEXT.format(a)",
+        "re.compile(a)",
+        "model.eval()",
+        "__name__ == '__main__'",
+    ] {
+        assert!(!parsed(source).reads_docstrings, "{source}");
+    }
     assert!(!parsed("'''__doc__ in a docstring'''").reads_docstrings);
     assert!(parsed("os.listdir(x)").lists_directories);
     assert!(parsed("from glob import iglob").lists_directories);

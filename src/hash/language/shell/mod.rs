@@ -6,6 +6,8 @@ mod comments;
 mod environment;
 mod files;
 mod own_file;
+mod plain;
+mod settings;
 
 use super::guarded::quietly;
 use super::{Language, NormalForm, Parsed, Piece, PieceKind};
@@ -21,13 +23,37 @@ const LONGEST_END_WORD: usize = 64;
 /// Deeper trees count byte for byte.
 const DEEPEST_TREE: usize = 200;
 
-/// Shells of the Bourne family.
+/// bash.
 #[derive(Clone, Copy, Debug)]
 pub struct Shell;
 
+/// dash, which knows less than bash: a script counts in the same form, if both find its comments in the same places.
+#[derive(Clone, Copy, Debug)]
+pub struct Dash;
+
+impl Language for Dash {
+    fn form(&self) -> &'static str {
+        "shell tree-sitter-bash-0.25.1 2 plain"
+    }
+
+    fn parse(&self, source: &[u8]) -> Parsed {
+        let mut parsed = Shell.parse(source);
+        let plain = parsed.normal.is_some()
+            && tree(source).is_some_and(|tree| plain::is_plain(&Script { source, root: tree.root_node() }));
+        if !plain {
+            parsed.normal = None;
+        }
+        parsed
+    }
+
+    fn pieces(&self, source: &[u8]) -> Vec<Piece> {
+        Shell.pieces(source)
+    }
+}
+
 impl Language for Shell {
     fn form(&self) -> &'static str {
-        "shell tree-sitter-bash-0.25.1 1"
+        "shell tree-sitter-bash-0.25.1 2"
     }
 
     fn parse(&self, source: &[u8]) -> Parsed {
@@ -37,7 +63,7 @@ impl Language for Shell {
         };
         let mut parsed = Parsed { lists_directories: true, ..Parsed::default() };
         let script = Script { source, root: tree.root_node() };
-        parsed.exact = own_file::may_be_read(&script);
+        parsed.exact = own_file::may_be_read(&script) || settings::may_show_lines(&script);
         files::sourced(&script, &mut parsed);
         environment::asked(&script, &mut parsed);
         if !parsed.exact {

@@ -1,5 +1,6 @@
 //! The modules of a JavaScript or TypeScript program: which files its specifiers lead to, and which packages.
 
+mod options;
 mod resolve;
 
 use super::super::entry::{LanguageKind, What};
@@ -7,6 +8,7 @@ use super::super::language::{Import, JavaScript, Language, Parsed, Raw};
 use super::super::packages::node::{Packages, package_of};
 use super::super::world::Kind;
 use super::{INLINE, Sources, View};
+use options::Engine;
 use resolve::{Resolved, Resolver};
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -67,12 +69,11 @@ impl Search {
 
     /// `-r ./setup.js`, `--import=tsx`
     fn preloaded(&mut self, view: &mut View<'_>) {
-        let flags: [&[u8]; 6] =
-            [b"-r", b"--require", b"--import", b"--loader", b"--experimental-loader", b"--preload"];
         // A variable may preload as well; with quotes in it, what it says is left to watching.
         let variable = view.variable("NODE_OPTIONS").unwrap_or_default();
         let quoted = variable.as_bytes().contains(&b'"');
         self.sources.computed_imports |= quoted;
+        self.sources.exact |= quoted || view.variable("NODE_V8_COVERAGE").is_some();
         let mut options: Vec<OsString> = Vec::new();
         if !quoted {
             let words = variable.as_bytes().split(u8::is_ascii_whitespace);
@@ -80,15 +81,20 @@ impl Search {
         }
         options.extend(view.entry.options.iter().cloned());
         let from = view.entry.directory.join("[eval]");
-        let mut words = options.iter().map(|option| option.as_bytes());
-        while let Some(word) = words.next() {
-            let value = if flags.contains(&word) {
-                words.next()
-            } else {
-                flags.iter().find_map(|flag| word.strip_prefix(*flag)?.strip_prefix(b"="))
-            };
-            if let Some(specifier) = value.and_then(|value| str::from_utf8(value).ok()) {
-                self.import(view, &from, specifier);
+        for option in options::read(&options) {
+            match option {
+                Engine::Harmless => {}
+                Engine::Unknown => self.sources.exact = true,
+                Engine::Preloads(specifier) => {
+                    // A package may see the sources of what is loaded after it; a local file is looked through.
+                    let known = ["dotenv/config"].contains(&specifier.as_str());
+                    self.sources.exact |= !known && !specifier.starts_with(['.', '/']);
+                    self.import(view, &from, &specifier);
+                }
+                Engine::Loads(specifier) => {
+                    self.sources.exact = true;
+                    self.import(view, &from, &specifier);
+                }
             }
         }
     }

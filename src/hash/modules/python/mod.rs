@@ -38,6 +38,7 @@ pub(super) fn sources(view: &mut View<'_>) -> Sources {
     }
     let Search { mut sources, interpreter, distributions, .. } = search;
     sources.computed_imports |= interpreter.computed;
+    sources.exact |= !options_are_harmless(view);
     sources.settings.extend(interpreter.settings);
     let installed: Vec<PathBuf> = interpreter
         .path
@@ -170,6 +171,7 @@ impl Search {
     fn import_absolute(&mut self, view: &mut View<'_>, name: &str, names: &[String]) {
         let first = name.split('.').next().unwrap_or_default();
         if Finder::is_built_in(first) {
+            self.sources.reads_docstrings |= harmless::reads_docstrings(first);
             return;
         }
         let Some(top) = self.top_level(view, first) else {
@@ -302,6 +304,38 @@ impl Search {
             }
         }
     }
+}
+
+/// Whether the interpreter's options change nothing of how sources are read and shown.
+fn options_are_harmless(view: &View<'_>) -> bool {
+    let harmless_values = ["dev", "faulthandler", "frozen_modules", "importtime", "no_debug_ranges", "utf8"];
+    let valued = ["int_max_str_digits=", "pycache_prefix=", "utf8=", "frozen_modules="];
+    let mut words = view.entry.options.iter().map(|word| word.to_string_lossy());
+    while let Some(word) = words.next() {
+        let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.starts_with('-')) else {
+            // `--check-hash-based-pycs`, or what is no option at all.
+            continue;
+        };
+        for (at, letter) in letters.char_indices() {
+            let rest = letters.get(at + 1..).unwrap_or_default();
+            match letter {
+                'X' | 'W' => {
+                    let value = if rest.is_empty() { words.next().unwrap_or_default() } else { rest.into() };
+                    let known = harmless_values.contains(&&*value)
+                        || valued.iter().any(|name| value.starts_with(name));
+                    if letter == 'X' && !known {
+                        return false;
+                    }
+                    break;
+                }
+                // What follows is the module or the code.
+                'm' | 'c' => break,
+                _ if "bBEIOPqRsSuv".contains(letter) => {}
+                _ => return false,
+            }
+        }
+    }
+    true
 }
 
 fn is_compiled(path: &Path) -> bool {

@@ -124,6 +124,7 @@ fn what_is_preloaded_or_fetched_is_seen() {
 #[test]
 fn sourced_files_of_a_shell_script_are_found() {
     let mut project = program(LanguageKind::Shell, "project/bin/run.sh");
+    project.entry.interpreter = Some(project.path("bin/bash"));
     project.write(
         "project/bin/run.sh",
         "# note\n. \"$(dirname \"$0\")/../lib/a.sh\"\n. ./c.sh\nsource d.sh\necho $X\n",

@@ -1,0 +1,180 @@
+//! What the engine, its modules and packages are called with.
+
+use super::super::super::flow::{Place, Way};
+use super::super::mentions::{is_named, literal};
+use super::Builder;
+use super::calls::Given;
+use super::expressions::is_of_object;
+use super::known::{self, Does};
+use super::values::{Callee, Slot, Value};
+use oxc_ast::ast::{Argument, Expression};
+
+impl Builder<'_> {
+    /// `f.call(…)`, `f.apply(…)`, `f.bind(…)`
+    pub(super) fn applied(
+        &mut self,
+        function: &Expression<'_>,
+        how: &str,
+        arguments: &[Argument<'_>],
+    ) -> Value {
+        // Of `Object.prototype` and of lists the methods say nothing of a function's text.
+        let (harmless, speaks) = match function {
+            Expression::StaticMemberExpression(member) => {
+                let of_list = matches!(member.object.get_inner_expression(), Expression::ArrayExpression(_))
+                    || matches!(member.object.get_inner_expression(), Expression::StaticMemberExpression(prototype)
+                        if prototype.property.name == "prototype" && is_named(&prototype.object, "Array"));
+                let speaks = known::is_speaker(&member.property.name);
+                (is_of_object(&member.object) || of_list && !speaks, speaks)
+            }
+            _ => (false, false),
+        };
+        let value = match function {
+            // Not read as a value, but called.
+            Expression::StaticMemberExpression(member) if harmless || speaks => {
+                let slot = Slot::Property(member.property.name.to_string());
+                self.value(&member.object);
+                Value { place: Place::Local(0), callee: Callee::Slot(slot) }
+            }
+            function => self.value(function),
+        };
+        let given = self.given(arguments);
+        for (number, argument) in given.values.iter().enumerate() {
+            if number > 0 || !harmless {
+                self.escapes(argument);
+            }
+        }
+        if how == "bind" {
+            self.called_anywhere(&value.callee);
+            return Value::unknown(Place::Local(0));
+        }
+        let result = self.fresh();
+        match &value.callee {
+            Callee::Function(function) => self.way(function.returned(), Way::Same, result.clone()),
+            Callee::Slot(slot) => {
+                self.note_use(slot);
+                self.way(slot.returned(), Way::Same, result.clone());
+            }
+            Callee::Nothing | Callee::Unknown => {}
+        }
+        if let Some(first) = given.values.first() {
+            self.way(first.place.clone(), Way::Same, result.clone());
+        }
+        self.way(Place::AnyReturned, Way::Same, result.clone());
+        Value::unknown(result)
+    }
+
+    /// A function of the engine, by its global object.
+    pub(super) fn global(&mut self, object: &str, name: &str, given: &Given<'_, '_>) -> Value {
+        let is_global = object == "globalThis" || object == "global" || object == "window";
+        if is_global && known::is_deaf(name) {
+            return Value::DATA;
+        }
+        if is_global && known::is_holder(name) {
+            let place = self.fresh();
+            for value in &given.values {
+                self.way(value.place.clone(), Way::Same, place.clone());
+                self.way(value.place.clone(), Way::Stored(true), place.clone());
+            }
+            return Value::unknown(place);
+        }
+        if is_global && name == "Promise" {
+            // What it resolves with goes through a function that is not known.
+            return Value::DATA;
+        }
+        if object == "JSON" && name == "stringify" {
+            return self.stringified(given);
+        }
+        match known::of_global(object, name) {
+            Does::Nothing => Value::DATA,
+            Does::HandsOn => self.handed_back(given),
+            Does::Calls => {
+                // `Array.from(list, f)`; timers hand on what comes after the function.
+                let list = if object == "Array" { given.values.first() } else { None };
+                let list = list.cloned().unwrap_or(Value::DATA);
+                let result = self.fresh();
+                self.way(list.place.clone(), Way::Same, result.clone());
+                self.way(list.place.clone(), Way::OutOf, result.clone());
+                let skipped = usize::from(object == "Array");
+                let values = given.values.iter().skip(skipped).cloned().collect();
+                let expressions = given.expressions.get(skipped..).unwrap_or_default();
+                self.calls_back(&list, &Given { values, expressions }, &result);
+                Value::unknown(if object == "Array" { result } else { Place::Local(0) })
+            }
+            Does::Prints => {
+                self.printed(given);
+                Value::DATA
+            }
+            Does::Anything => {
+                let slot = Slot::Property(name.to_owned());
+                if is_global {
+                    return self.by(&Value { place: slot.value(), callee: Callee::Slot(slot) }, given, false);
+                }
+                self.anything(given)
+            }
+        }
+    }
+
+    /// `Object.values(o)`, `Promise.all(list)`
+    pub(super) fn handed_back(&mut self, given: &Given<'_, '_>) -> Value {
+        let place = self.fresh();
+        for value in &given.values {
+            self.way(value.place.clone(), Way::Same, place.clone());
+            self.way(value.place.clone(), Way::OutOf, place.clone());
+            self.way(value.place.clone(), Way::Stored(true), place.clone());
+        }
+        // `Object.assign(to, from)`
+        if let [first, rest @ ..] = given.values.as_slice() {
+            for value in rest {
+                self.way(value.place.clone(), Way::Stored(true), first.place.clone());
+            }
+        }
+        Value::unknown(place)
+    }
+
+    /// `console.log("…%s", f)` prints the text of `f`, `console.log(f)` its name.
+    pub(super) fn printed(&mut self, given: &Given<'_, '_>) {
+        let plain = given.expression(0).and_then(literal).is_some_and(|text| !text.contains('%'));
+        if !plain {
+            for value in given.values.iter().skip(1) {
+                self.escapes(value);
+            }
+        }
+    }
+
+    /// `JSON.stringify(…)` leaves functions out, but hands them to the function that replaces values.
+    pub(super) fn stringified(&mut self, given: &Given<'_, '_>) -> Value {
+        if let [first, replacer, ..] = given.values.as_slice()
+            && !matches!(replacer.callee, Callee::Nothing)
+        {
+            let list = Value::unknown(self.fresh());
+            self.way(first.place.clone(), Way::Same, list.place.clone());
+            self.way(first.place.clone(), Way::OutOf, list.place.clone());
+            let result = self.fresh();
+            let replacers = Given { values: vec![replacer.clone()], expressions: &[] };
+            self.calls_back(&list, &replacers, &result);
+        }
+        Value::DATA
+    }
+
+    /// A function of a module of the engine, or of a package.
+    pub(super) fn of_module(&mut self, module: &str, name: &str, given: &Given<'_, '_>) -> Value {
+        let is_assert = ["assert", "assert/strict"].contains(&module.strip_prefix("node:").unwrap_or(module));
+        if is_assert && ["", "ok"].contains(&name) && given.values.len() < 2 {
+            // Its message is the text of the call.
+            self.exact = true;
+        }
+        let knows = known::of_module(module, name);
+        let calls = knows.unwrap_or_else(|| known::is_caller(name));
+        let is_package = knows.is_none() || !known::is_of_engine(module);
+        for value in &given.values {
+            match (&value.callee, calls) {
+                (_, false) => self.escapes(value),
+                (Callee::Function(_) | Callee::Slot(_), true) => {}
+                (_, true) if knows.is_none() => self.escapes(value),
+                (_, true) => {}
+            }
+        }
+        // A package may give back what it was handed, or what functions gave it.
+        Value::unknown(if is_package { Place::AnyReturned } else { Place::Local(0) })
+    }
+}
