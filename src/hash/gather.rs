@@ -326,12 +326,12 @@ pub(super) fn identity(request: &Request, command: &Command) -> (Vec<u8>, Digest
 /// user's own, none of whose files mentions a call that lists.
 pub(super) fn lists_directories(request: &Request, entry: &Entry, function: &Function) -> bool {
     let own = |path: &PathBuf| request.places.in_root(path) || path == Path::new(INLINE);
+    let has_own = || function.sources.iter().any(|source| own(&source.path) && !in_library(&source.path));
     let local = match &entry.what {
-        What::Script(path) => own(path) && !in_library(path),
+        // A script of an environment is the user's own where it uses nothing that is installed, or runs what is.
+        What::Script(path) => own(path) && (!in_library(path) || function.packages.is_empty() || has_own()),
         What::Inline { .. } => true,
-        What::Module(_) => {
-            function.sources.iter().any(|source| own(&source.path) && !in_library(&source.path))
-        }
+        What::Module(_) => has_own(),
         What::Program => false,
     };
     entry.language != LanguageKind::Python || function.lists_directories || !local

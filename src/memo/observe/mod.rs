@@ -62,7 +62,8 @@ pub(super) struct Run<'a> {
 
 /// The paths of which every single touch is asked for: sources that count in normal form.
 pub(super) fn followed(captured: &Captured) -> Vec<PathBuf> {
-    captured.sources.iter().map(|source| source.absolute.clone()).collect()
+    let sources = captured.sources.iter().map(|source| &source.absolute);
+    sources.flat_map(|path| [Some(path.clone()), own_source::behind_link(path)]).flatten().collect()
 }
 
 /// What decided a run's result, and what it left.

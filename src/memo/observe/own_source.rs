@@ -25,7 +25,10 @@ impl OwnSources {
     pub(super) fn new(captured: &Captured, trace: &Trace) -> Self {
         let all: BTreeSet<PathBuf> = captured.sources.iter().map(|source| source.absolute.clone()).collect();
         let interpreter = Interpreter::new(captured, trace, &all);
-        let run_alone = all.iter().filter(|path| interpreter.runs_alone(path)).cloned().collect();
+        let mut run_alone: BTreeSet<PathBuf> =
+            all.iter().filter(|path| interpreter.runs_alone(path)).cloned().collect();
+        let behind: Vec<PathBuf> = run_alone.iter().filter_map(|path| behind_link(path)).collect();
+        run_alone.extend(behind.into_iter().filter(|path| interpreter.only_follows(path)));
         Self { all, run_alone }
     }
 
@@ -67,6 +70,14 @@ impl<'a> Interpreter<'a> {
             }
         }
         Self { captured, trace, image: main.map_or(0, |touch| touch.image), bytecode }
+    }
+
+    /// Whether of a script behind a link nothing was asked but whether it is a link, too: so Python finds out where it is.
+    fn only_follows(&self, path: &Path) -> bool {
+        let touches = self.trace.touches.get(path).map(Vec::as_slice).unwrap_or_default();
+        self.captured.command.entry.language == LanguageKind::Python
+            && !self.captured.sources.iter().any(|source| source.absolute == path)
+            && touches.iter().all(|touch| touch.image == self.image && touch.how == Touched::LookedAtLink)
     }
 
     fn runs_alone(&self, path: &Path) -> bool {
@@ -121,6 +132,12 @@ impl<'a> Interpreter<'a> {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         self.captured.sources.iter().any(|source| redirects_from(&source.bytes, name))
     }
+}
+
+/// Where a source really is, if it is a link itself.
+pub(super) fn behind_link(source: &Path) -> Option<PathBuf> {
+    let is_link = fs::symlink_metadata(source).is_ok_and(|found| found.is_symlink());
+    if is_link { fs::canonicalize(source).ok() } else { None }
 }
 
 /// Whether a shell script redirects input from a file of this name, or from one whose name is computed.
