@@ -80,6 +80,7 @@ pub mod exec;
 pub mod fuzzing;
 pub mod hash;
 pub mod memo;
+pub mod profiles;
 pub mod project;
 pub mod record;
 pub mod store;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["digest", "encode", "error"],
     &["record"],
-    &["project"],
+    &["project", "profiles"],
     &["hash", "store", "exec"],
     &["memo"],
     &["ui"],

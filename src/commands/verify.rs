@@ -5,6 +5,7 @@ use super::exit::{DONE, Exit, NO};
 use super::found::{self, Found, Opened};
 use crate::error::{EXIT_USAGE, Result};
 use crate::exec::Unix;
+use crate::hash::globs::Patterns;
 use crate::memo::verify::{self as verifying, Bench, Recorded, Verdict};
 use crate::project::Words;
 use crate::ui::page::Page;
@@ -83,6 +84,9 @@ fn ignored_writes(args: &Args, context: &Context, found: &Found) -> Result<Vec<O
         found.commit.words.iter().map(|word| std::ffi::OsStr::from_bytes(word).to_owned()).collect();
     let block = settings.commands.iter().find(|block| block.matches(&words)).map(|block| &block.exec);
     let listed = block.into_iter().chain([&settings.exec]).filter_map(|block| block.ignore_write.as_ref());
-    let listed = listed.flat_map(Words::all).map(|word| project.from_root(word));
+    let placed = |word: &String| {
+        if Patterns::is_below_home(word.as_ref()) { OsString::from(word) } else { project.from_root(word) }
+    };
+    let listed = listed.flat_map(Words::all).map(placed);
     Ok(listed.chain(args.ignored_writes.iter().cloned()).collect())
 }

@@ -1,6 +1,7 @@
-//! The fixed exclusion list: what is never an input or an output.
+//! The fixed exclusion list: names that are left out of declared trees and of what an importer lists.
 //!
-//! By name alone; `.gitignore` is not consulted.
+//! By name alone; `.gitignore` is not consulted. To a program that lists, reads, makes or removes such a file itself it is
+//! a file like any other.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -37,6 +38,12 @@ pub fn excluded(name: &OsStr) -> Option<Excluded> {
         return Some(Excluded::VersionControl);
     }
     (CACHES.contains(&name) || name.ends_with(b".pyc") || is_editor_file(name)).then_some(Excluded::Always)
+}
+
+/// Whether `name` is that of a store's own directory, which is nobody's input or output.
+#[must_use]
+pub fn is_store(name: &OsStr) -> bool {
+    name == ".cashet"
 }
 
 /// Whether any component of `path` is on the list.

@@ -102,12 +102,14 @@ impl<'a> Looks<'a> {
         self.asked += 1;
         match observation {
             Observation::Content { path, .. }
+            | Observation::Index { path, .. }
             | Observation::Loader { path, .. }
             | Observation::Accounts { path, .. } => {
                 evidence.is_some() && proves(self.at(path, true), evidence)
             }
             Observation::Listing { path, .. }
             | Observation::Importable { path, .. }
+            | Observation::Entries { path, .. }
             | Observation::Modules { path, .. }
             | Observation::Distributions { path, .. } => {
                 evidence.is_some() && proves(&self.at_directory(path), evidence)

@@ -3,9 +3,11 @@
 //! Where trusted evidence agrees, that is one `stat` and nothing is read. Knows nothing of keys, commits or runs.
 
 mod descriptors;
+mod listed;
 mod system;
 
 pub use descriptors::{Rest, descriptor_holds, rest_of, rest_of_descriptor, stdin_holds};
+pub use listed::{entries_of, index, listed};
 pub use system::{distributions, modules};
 
 use super::environment::{environment_digest, lookup, variable_digest_by};
@@ -121,6 +123,14 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         Observation::Unset { names } => {
             Held::when(system::set_of(&names.apart(), present.environment).is_none())
         }
+        Observation::Entries { path, aside, digest } => {
+            directory_holds(&resolve(path), digest, evidence, present.now, |entries| {
+                entries_of(entries, &aside.apart())
+            })
+        }
+        Observation::Exists { path } => Held::when(fs::symlink_metadata(resolve(path)).is_ok()),
+        Observation::Index { path, digest } => listed::index_holds(&resolve(path), digest, evidence),
+        Observation::Settled { states } => Held::when(listed::settled_holds(states, present.places)),
         Observation::Modified { path, follow, time, changed } => {
             let now = stat(&resolve(path), *follow).map(|now| Evidence::of(&now));
             Held::when(now.is_ok_and(|now| (now.modified, now.changed) == (*time, *changed)))
@@ -222,7 +232,8 @@ pub(super) fn listing_holds(
     directory_holds(path, digest, evidence, now, all)
 }
 
-type Entries = [(OsString, EntryKind)];
+/// Names and kinds of a directory's entries.
+pub type Entries = [(OsString, EntryKind)];
 
 fn counts(name: &OsStr, everything: bool) -> bool {
     everything || excluded(name) != Some(Excluded::Always)

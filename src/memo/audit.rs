@@ -35,7 +35,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
     let declared = Declared::new(request, policy)?;
     let started = file_clock();
     let mut tee = Tee::new(None, b"", &[]);
-    let mut watcher = Watcher::new(&request.places.root, &captured, started);
+    let mut watcher = Watcher::new(&request.places, &captured, started);
     let unobserved: Vec<_> = context.store.map(|store| store.directory().to_path_buf()).into_iter().collect();
     let followed = observe::followed(&captured);
     let spec = Spec {

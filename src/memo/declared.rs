@@ -36,7 +36,7 @@ impl Declared {
         Ok(Self {
             inputs: Patterns::inputs(&request.inputs, &request.directory)?,
             outputs: Patterns::outputs(&request.outputs, &request.directory, &request.places)?,
-            ignored: Patterns::outputs(&policy.ignored_writes, &request.directory, &request.places)?,
+            ignored: Patterns::ignored(&policy.ignored_writes, &request.directory, &request.places)?,
             root: request.places.root.clone(),
             directory: request.directory.clone(),
             before: BTreeMap::new(),

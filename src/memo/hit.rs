@@ -15,7 +15,9 @@ use crate::hash::capture;
 use crate::hash::globs::Patterns;
 use crate::hash::look::Present;
 use crate::hash::request::Request;
-use crate::record::{Base, Coverage, Evidence, Observation, Places, StdinUse, Termination, Timestamp};
+use crate::record::{
+    Base, Coverage, Evidence, Observation, Places, StdinUse, StoredPath, Termination, Timestamp,
+};
 use crate::store::{self, Candidate, Store};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -172,13 +174,19 @@ fn grounds(
 ) -> Result<impl Fn(&[u8]) -> Grounds + use<>> {
     let declared = Patterns::outputs(&request.outputs, &request.directory, &request.places)?;
     let all_declared = policy.pure || candidate.commit.coverage == Coverage::Declared;
-    let observed = candidate.commit.observations.iter().filter_map(|observation| match observation {
-        Observation::State { path, follow: false, .. } if path.base() == Base::Root => {
-            Some(path.rest().to_vec())
+    let mut observed = BTreeSet::new();
+    let mut take = |path: &StoredPath| {
+        if path.base() == Base::Root {
+            observed.insert(path.rest().to_vec());
         }
-        _ => None,
-    });
-    let observed: BTreeSet<Vec<u8>> = observed.collect();
+    };
+    for observation in &candidate.commit.observations {
+        match observation {
+            Observation::State { path, follow: false, .. } => take(path),
+            Observation::Settled { states } => states.iter().for_each(|state| take(&state.path)),
+            _ => {}
+        }
+    }
     let root = request.places.root.clone();
     Ok(move |path: &[u8]| {
         if all_declared || declared.matches(&root.join(OsStr::from_bytes(path))) {

@@ -98,7 +98,7 @@ pub(super) fn run(
     keeping.declared.before(recording && call.policy.clean_outputs, store.directory())?;
     let root = request.places.root.as_os_str().as_bytes();
     let mut tee = Tee::new(recording.then_some(store), root, &captured.environment);
-    let mut watcher = Watcher::new(&request.places.root, captured, keeping.file_started);
+    let mut watcher = Watcher::new(&request.places, captured, keeping.file_started);
     let unobserved = [store.directory().to_path_buf()];
     let followed = observe::followed(captured);
     let spec = Spec {

@@ -210,7 +210,15 @@ pub fn cure(code: &str, detail: &str) -> Option<String> {
         "failed" => format!("--cache-exit {} keeps it", detail.strip_prefix("exit status ")?),
         "output-missing" => "declare what it makes".to_owned(),
         "output-untouched" => "--clean-outputs moves old outputs aside first".to_owned(),
-        "wrote-outside" => "let it write inside the root, or --ignore-write it".to_owned(),
+        "wrote-outside" => {
+            match detail.strip_prefix("it wrote ").and_then(|rest| rest.strip_suffix(", outside of the root"))
+            {
+                Some(path) if !path.contains(|c: char| c.is_whitespace() || "'*?[{\\~$".contains(c)) => {
+                    format!("let it write inside the root, or --ignore-write {path}")
+                }
+                _ => "let it write inside the root, or --ignore-write it".to_owned(),
+            }
+        }
         "read-then-written" => "declare the file as --input and --output both".to_owned(),
         "used-stdin" | "stdin" => "--stdin makes it an input, -n gives it /dev/null".to_owned(),
         "network" => "--ttl says how long the answer holds, --allow-net that it does not matter".to_owned(),
@@ -310,6 +318,9 @@ pub fn observed_path(observation: &Observation) -> Option<&StoredPath> {
         | Observation::Distributions { path, .. }
         | Observation::Loader { path, .. }
         | Observation::Accounts { path, .. }
+        | Observation::Entries { path, .. }
+        | Observation::Exists { path }
+        | Observation::Index { path, .. }
         | Observation::Modified { path, .. } => Some(path),
         _ => None,
     }

@@ -15,7 +15,7 @@ mod stream;
 pub use commit::{Commit, Coverage, Replay, Resources, SourceFile, Termination};
 pub use evidence::{Evidence, Timestamp};
 pub use names::Names;
-pub use observation::{FoundProgram, Observation, StdinKind, StdinUse};
+pub use observation::{BothEnds, FoundProgram, Observation, StdinKind, StdinUse};
 pub use output::{Attribute, Extent, MODE_BITS, OutputEntry, OutputKind, OutputTime, OutputTree, WithHoles};
 pub use path::{Base, Places, StoredPath};
 pub use recall::Recall;

@@ -120,6 +120,33 @@ impl Decode for FoundProgram {
     }
 }
 
+/// A path as a run found it, and as it left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BothEnds {
+    /// The path, of which the last link is not followed.
+    pub path: StoredPath,
+    /// What was there when the run began.
+    pub before: FileState,
+    /// What was there when it ended.
+    pub after: FileState,
+}
+
+impl Encode for BothEnds {
+    fn encode(&self, to: &mut Encoder) {
+        to.value(&self.path).value(&self.before).value(&self.after);
+    }
+}
+
+impl Decode for BothEnds {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            path: StoredPath::decode(from)?,
+            before: FileState::decode(from)?,
+            after: FileState::decode(from)?,
+        })
+    }
+}
+
 /// One fact about the world that decided a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
@@ -157,6 +184,33 @@ pub enum Observation {
         names: Names,
         /// Of the sorted names and kinds of those entries.
         digest: Digest,
+    },
+    /// The names and kinds of a directory's entries as a program lists them: all but the store's own directory, and but
+    /// what the run's tools keep there for themselves.
+    Entries {
+        /// The directory.
+        path: StoredPath,
+        /// Names that are set aside, sorted.
+        aside: Names,
+        /// Of the sorted names and kinds.
+        digest: Digest,
+    },
+    /// Something is at a path, whatever it is and holds: the state of a tool that only saves it time.
+    Exists {
+        /// The path.
+        path: StoredPath,
+    },
+    /// What git's index says of content, without what it says of times.
+    Index {
+        /// The index.
+        path: StoredPath,
+        /// Of that content.
+        digest: Digest,
+    },
+    /// Results of earlier runs that the run takes up and writes: all of them are as it found them, or all as it left them.
+    Settled {
+        /// Each, sorted by path.
+        states: Vec<BothEnds>,
     },
     /// Programs that were looked for on PATH.
     Search {
@@ -340,6 +394,10 @@ impl Encode for Observation {
             Self::Importable { path, names, digest } => {
                 to.unsigned(12).value(path).value(names).digest(digest)
             }
+            Self::Entries { path, aside, digest } => to.unsigned(32).value(path).value(aside).digest(digest),
+            Self::Exists { path } => to.unsigned(33).value(path),
+            Self::Index { path, digest } => to.unsigned(34).value(path).digest(digest),
+            Self::Settled { states } => to.unsigned(35).list(states),
             Self::Network => to.unsigned(13),
             Self::Search { path, programs, moved } => {
                 to.unsigned(14).digest(path).list(programs).flag(*moved)
@@ -427,6 +485,14 @@ impl Decode for Observation {
                 digest: from.digest()?,
             },
             30 => Self::Upward { name: from.bytes()?.to_vec(), found: from.option()? },
+            32 => Self::Entries {
+                path: StoredPath::decode(from)?,
+                aside: Names::decode(from)?,
+                digest: from.digest()?,
+            },
+            33 => Self::Exists { path: StoredPath::decode(from)? },
+            34 => Self::Index { path: StoredPath::decode(from)?, digest: from.digest()? },
+            35 => Self::Settled { states: from.list()? },
             16 => Self::StdinKind(StdinKind::decode(from)?),
             17 => Self::StdinTerminal(from.flag()?),
             18 => Self::StdinName(from.bytes()?.to_vec()),

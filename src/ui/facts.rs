@@ -55,7 +55,9 @@ pub fn observation(observation: &Observation) -> Line {
         Observation::State { path, follow, state } => {
             line(if *follow { "looked at" } else { "link looked at" }, shown(path), state_worded(state))
         }
-        Observation::Listing { path, digest, .. } => line("listed", shown(path), short(&digest.to_hex())),
+        Observation::Listing { path, digest, .. } | Observation::Entries { path, digest, .. } => {
+            line("listed", shown(path), short(&digest.to_hex()))
+        }
         Observation::TimeOrder { groups } => {
             let files: usize = groups.iter().map(Vec::len).sum();
             line("time order", human::count(u64::try_from(files).unwrap_or(u64::MAX), "file"), "")
@@ -113,6 +115,14 @@ pub fn observation(observation: &Observation) -> Line {
         Observation::Importable { path, digest, .. } => {
             line("imports from", shown(path), short(&digest.to_hex()))
         }
+        Observation::Exists { path } => line("exists", shown(path), "whatever it holds"),
+        Observation::Index { path, digest } => {
+            line("read, without times", shown(path), short(&digest.to_hex()))
+        }
+        Observation::Settled { states } => {
+            let first = states.first().map(|state| shown(&state.path)).unwrap_or_default();
+            line("as found or as left", first, human::count(states.len() as u64, "path"))
+        }
         Observation::Network => line("network", "used", ""),
         Observation::Search { programs, .. } => {
             let names: Vec<_> = programs.iter().map(|program| escape::line(&program.name)).collect();
@@ -131,6 +141,9 @@ pub fn is_outside(observation: &Observation) -> bool {
         | Observation::Importable { path, .. }
         | Observation::Modules { path, .. }
         | Observation::Distributions { path, .. }
+        | Observation::Entries { path, .. }
+        | Observation::Exists { path }
+        | Observation::Index { path, .. }
         | Observation::Modified { path, .. } => path.base() != Base::Root,
         Observation::Loader { .. } | Observation::Accounts { .. } | Observation::Upward { .. } => true,
         _ => false,

@@ -21,18 +21,25 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
     };
     let verb = |changed: &'static str| looked.unwrap_or(changed);
     match either {
-        Observation::Content { path, .. } => format!("{} {}", shown(path), verb("changed")),
+        Observation::Content { path, .. } | Observation::Index { path, .. } => {
+            format!("{} {}", shown(path), verb("changed"))
+        }
         Observation::State { path, .. } => match (before, after) {
             (Some(Observation::State { state: was, .. }), Some(Observation::State { state: is, .. })) => {
                 format!("{} {}", shown(path), state(was, is))
             }
             _ => format!("{} {}", shown(path), verb("changed")),
         },
-        Observation::Listing { path, .. } => {
+        Observation::Listing { path, .. } | Observation::Entries { path, .. } => {
             format!("entries of {} {}", shown(path), plural(verb("changed")))
         }
         Observation::Importable { path, .. } | Observation::Modules { path, .. } => {
             format!("importable entries of {} {}", shown(path), plural(verb("changed")))
+        }
+        Observation::Exists { path } => format!("{} {}", shown(path), verb("is gone")),
+        Observation::Settled { states } => {
+            let path = states.first().map(|state| shown(&state.path)).unwrap_or_default();
+            format!("{path} {}", verb("changed"))
         }
         Observation::Search { .. } => "PATH leads to other programs".to_owned(),
         Observation::Network => "the network may not decide the result".to_owned(),
@@ -119,6 +126,12 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Superuser(_) => (11, Vec::new()),
         Observation::Root(_) => (12, Vec::new()),
         Observation::Importable { path: at, .. } => (17, path(at)),
+        Observation::Entries { path: at, .. } => (32, path(at)),
+        Observation::Exists { path: at } => (33, path(at)),
+        Observation::Index { path: at, .. } => (34, path(at)),
+        Observation::Settled { states } => {
+            (35, states.first().map(|state| path(&state.path)).unwrap_or_default())
+        }
         Observation::Network => (14, Vec::new()),
         Observation::Search { .. } => (15, Vec::new()),
         Observation::RootName(_) => (24, Vec::new()),

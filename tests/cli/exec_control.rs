@@ -45,7 +45,7 @@ fn modes() {
 #[test]
 fn a_refresh_is_what_is_replayed_from_then_on() {
     let sandbox = Sandbox::new();
-    sandbox.script("job", "wc -l < \"$TMPDIR/executions\"");
+    sandbox.script("job", "wc -l < \"$TMPDIR/.cashet/executions\"");
     let call = |options: &[&str]| sandbox.unwatched(options.iter().chain(&["--pure", "./job"]));
     call(&[]).stdout("1\n").run();
     call(&[]).stdout("1\n").run();

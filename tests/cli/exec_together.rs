@@ -54,7 +54,7 @@ fn different_calls_at_once_all_execute_and_are_all_kept() {
 #[test]
 fn when_the_holder_is_killed_a_waiter_takes_over() {
     let sandbox = Sandbox::new();
-    let first = "[ \"$(wc -l < \"$TMPDIR/executions\")\" -eq 1 ]";
+    let first = "[ \"$(wc -l < \"$TMPDIR/.cashet/executions\")\" -eq 1 ]";
     sandbox.script(
         "job",
         format!("echo ready; if {first}; then until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done; fi"),
@@ -86,7 +86,7 @@ fn when_the_holder_fails_the_others_run_side_by_side() {
         format!(
             "if mkdir \"$TMPDIR/first\" 2> /dev/null; then until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done; exit 1; fi\n\
              for n in $(seq 3000); do\n\
-             [ \"$(wc -l < \"$TMPDIR/executions\")\" -ge {all} ] && exec echo together; sleep 0.01\ndone\necho alone"
+             [ \"$(wc -l < \"$TMPDIR/.cashet/executions\")\" -ge {all} ] && exec echo together; sleep 0.01\ndone\necho alone"
         ),
     );
     let call = || sandbox.unwatched(["--pure", "./job"]).any_stderr();

@@ -5,8 +5,8 @@ use cashet::commands::cli;
 use cashet::digest::{BlobId, Digest};
 use cashet::hash::manifest::{Part, Value as Fact};
 use cashet::record::{
-    Content, FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay, StdinKind,
-    StdinUse, StoredPath, Termination, Timestamp,
+    BothEnds, Content, FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay,
+    StdinKind, StdinUse, StoredPath, Termination, Timestamp,
 };
 use cashet::store::{Event, Store};
 use serde_json::Value;
@@ -170,6 +170,12 @@ fn everything() -> Run {
             path: digest,
             programs: vec![FoundProgram { name: b"cc".to_vec(), program: None }],
             moved: false,
+        },
+        Observation::Entries { path: at("src"), aside: Names::of(&[b"__pycache__".to_vec()]), digest },
+        Observation::Exists { path: at(".mypy_cache") },
+        Observation::Index { path: at(".git/index"), digest },
+        Observation::Settled {
+            states: vec![BothEnds { path: at("r"), before: FileState::Absent, after: FileState::Absent }],
         },
     ]);
     // The blob of no bytes is in every store.

@@ -28,7 +28,7 @@ impl Project {
     fn new() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         fs::create_dir_all(folder.path().join("project/.git")).unwrap();
-        fs::create_dir_all(folder.path().join("tmp")).unwrap();
+        fs::create_dir_all(folder.path().join("tmp/.cashet")).unwrap();
         Self { folder }
     }
 
@@ -104,12 +104,12 @@ impl Project {
     }
 
     fn runs(&self) -> usize {
-        fs::read_to_string(self.folder.path().join("tmp/runs")).unwrap_or_default().lines().count()
+        fs::read_to_string(self.folder.path().join("tmp/.cashet/runs")).unwrap_or_default().lines().count()
     }
 
     /// A shell script that counts its runs outside the project.
     fn script(&self, inside: &str, body: &str) -> &Self {
-        self.write(inside, format!("echo run >> \"$TMPDIR/runs\"\n{body}\n"))
+        self.write(inside, format!("echo run >> \"$TMPDIR/.cashet/runs\"\n{body}\n"))
     }
 }
 

@@ -40,7 +40,7 @@ impl Project {
         let base =
             tempfile::Builder::new().prefix("faults-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let project = Self { base };
-        for directory in ["project/.git", "home", "tmp"] {
+        for directory in ["project/.git", "home", "tmp/.cashet"] {
             fs::create_dir_all(project.base.path().join(directory)).unwrap();
         }
         fs::write(project.counter(), "").unwrap();
@@ -72,7 +72,7 @@ impl Project {
     }
 
     fn counter(&self) -> PathBuf {
-        self.base.path().join("tmp/executions")
+        self.base.path().join("tmp/.cashet/executions")
     }
 
     pub(crate) fn executions(&self) -> u64 {

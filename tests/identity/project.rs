@@ -42,10 +42,10 @@ impl Project {
     pub(crate) fn new(mode: Mode) -> Self {
         let base =
             tempfile::Builder::new().prefix("identity-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        for directory in ["project/.git", "home", "tmp"] {
+        for directory in ["project/.git", "home", "tmp/.cashet"] {
             fs::create_dir_all(base.path().join(directory)).unwrap();
         }
-        fs::write(base.path().join("tmp/executions"), "").unwrap();
+        fs::write(base.path().join("tmp/.cashet/executions"), "").unwrap();
         Self { base, mode, clock: Cell::new(0) }
     }
 
@@ -107,7 +107,7 @@ impl Project {
     }
 
     fn counter(&self) -> String {
-        self.base.path().join("tmp/executions").display().to_string()
+        self.base.path().join("tmp/.cashet/executions").display().to_string()
     }
 
     /// A Python script that counts its execution and then does `body`.

@@ -17,6 +17,7 @@ mod ordinary;
 mod own_source;
 mod settings;
 mod shown;
+mod tool_state;
 mod traps;
 #[path = "../support/trees.rs"]
 mod trees;

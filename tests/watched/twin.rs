@@ -233,7 +233,9 @@ impl Call<'_> {
             command.args([CASHET, "exec", "--no-cache", "--store"]).arg(outer).arg("--");
         }
         if through {
-            command.args([CASHET, "exec", "--report"]).arg(self.report()).args(&self.options).arg("--");
+            command.args([CASHET, "exec", "--report"]).arg(self.report());
+            // Where programs count their executions.
+            command.arg("--ignore-write").arg(side.join("tmp/ran")).args(&self.options).arg("--");
         }
         command.args(&self.words).current_dir(&root).env_clear();
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
@@ -333,7 +335,7 @@ impl Call<'_> {
 
 /// What is in a project and not there for git's, cashet's or an interpreter's own sake.
 fn project(root: &Path) -> BTreeMap<PathBuf, String> {
-    tree(root, &[".git", ".cashet", "__pycache__", ".pytest_cache"], |text| {
+    tree(root, &[".git", ".cashet", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"], |text| {
         format!("link to {}", text.display())
     })
 }

@@ -93,9 +93,10 @@ impl Sources<'_> {
         from_file: impl Fn(&ExecSettings) -> Option<&Words>,
     ) -> Vec<OsString> {
         let listed = self.blocks.iter().filter_map(|block| from_file(block)).flat_map(Words::all);
+        let is_below_home = |word: &str| flag == Flag::IgnoreWrite && Patterns::is_below_home(word.as_ref());
         let placed = listed.map(|word| match project {
-            Some(project) => project.from_root(word),
-            None => OsString::from(word),
+            Some(project) if !is_below_home(word) => project.from_root(word),
+            _ => OsString::from(word),
         });
         placed.chain(self.scanned.all(flag).map(OsStr::to_os_string)).collect()
     }
@@ -143,7 +144,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
     check(&request, &policy)?;
     if !policy.ignored_writes.is_empty() {
         // Told before anything is run or written.
-        Patterns::outputs(&policy.ignored_writes, &request.directory, &request.places)?;
+        Patterns::ignored(&policy.ignored_writes, &request.directory, &request.places)?;
     }
     let max_size = match variable("CASHET_MAX_SIZE") {
         Some(value) => Some((value.to_string_lossy().into_owned(), "CASHET_MAX_SIZE")),

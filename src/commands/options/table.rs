@@ -147,7 +147,7 @@ pub(super) const TABLE: &[Row] = &[
         "ignore-write",
         None,
         Takes::Value("GLOB"),
-        "A file that the command writes and that is no output",
+        "A file that the command writes and that is no output; also absolute, or below HOME (~/…)",
     ),
     row(
         Flag::CleanOutputs,

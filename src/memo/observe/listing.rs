@@ -1,7 +1,7 @@
 //! What a run found in directories that it listed: names and kinds, as they were when the run began, or not kept.
 
 use super::importer::Importer;
-use super::{Observer, counted, present};
+use super::{Observer, present};
 use crate::exec::Access;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
@@ -40,18 +40,19 @@ impl Observer<'_> {
             self.observe(Observation::Importable { path: stored, names, digest }, evidence);
             return Ok(());
         }
-        let everything = self.scope.is_named(path);
+        let aside = self.aside.names(path);
         let taken = self.watcher.listings.get(path);
         let digest = match taken {
             Some(entries) => {
                 let entries = self.without_passing(path, entries.clone())?;
-                files::listing_digest(&counted(&entries, everything))
+                files::listing_digest(&look::entries_of(&entries, &aside))
             }
-            None => match files::listing(path, everything) {
-                Ok(digest) => digest,
+            None => match look::listed(path, &aside) {
+                Ok((digest, _)) => digest,
                 Err(_) => return Err(NotKept::InputMoved(path.to_path_buf())),
             },
         };
+        let aside = Names::of(&aside);
         let Ok(metadata) = fs::metadata(path) else { return Err(NotKept::InputMoved(path.to_path_buf())) };
         let moved = self.moved(&metadata);
         if moved && !taken.is_some_and(|taken| self.is_moved_by_the_run_alone(path, taken)) {
@@ -59,7 +60,7 @@ impl Observer<'_> {
         }
         let evidence =
             if moved { None } else { files::trusted(path, Evidence::of(&metadata), Timestamp::now()) };
-        self.observe(Observation::Listing { path: stored, everything, digest }, evidence);
+        self.observe(Observation::Entries { path: stored, aside, digest }, evidence);
         Ok(())
     }
 
@@ -76,9 +77,10 @@ impl Observer<'_> {
             entries.extend(before.evidence.map(|evidence| (name.to_owned(), kind_of(evidence.mode))));
         }
         entries.sort();
-        let everything = self.scope.is_named(path);
-        let digest = files::listing_digest(&counted(&entries, everything));
-        self.observe(Observation::Listing { path: self.stored(path), everything, digest }, None);
+        let aside = self.aside.names(path);
+        let digest = files::listing_digest(&look::entries_of(&entries, &aside));
+        let aside = Names::of(&aside);
+        self.observe(Observation::Entries { path: self.stored(path), aside, digest }, None);
         Ok(())
     }
 
@@ -89,7 +91,7 @@ impl Observer<'_> {
         let Ok(directory) = fs::canonicalize(directory) else { return false };
         let is_of_others = |(name, _): &&(OsString, files::EntryKind)| {
             let path = directory.join(name);
-            !self.scope.ignores(&path) && !self.watcher.before.contains_key(&path)
+            !self.scope.is_own(&path) && !self.aside.has(&path) && !self.watcher.before.contains_key(&path)
         };
         now.iter().filter(is_of_others).eq(taken.iter().filter(is_of_others))
     }

@@ -2,6 +2,7 @@
 //!
 //! Whatever cannot be told for sure keeps the result from being kept.
 
+mod aside;
 mod code;
 mod importer;
 mod listing;
@@ -32,8 +33,8 @@ use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
-use crate::hash::{exclude, files};
 use crate::record::{Evidence, Observation, Places, Recall, StoredPath, Timestamp};
+use aside::Aside;
 use own_source::OwnSources;
 use scope::Scope;
 use std::collections::BTreeSet;
@@ -83,14 +84,13 @@ pub(super) struct Observed {
 /// # Errors
 /// The first reason why the result cannot be kept.
 pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Result<Observed, NotKept> {
-    let home = run.places.home.as_deref();
-    let scope = Scope::new(&run.places.root, home, &run.captured.environment, run.directory, run.words);
     let mut observer = Observer {
         run,
         trace,
         watcher,
-        scratch: scratch(&scope, trace, watcher)?,
-        scope,
+        aside: Aside::of(run, trace, watcher)?,
+        settled: BTreeSet::new(),
+        scope: Scope::new(&run.places.root),
         observed: Observed::default(),
         contents: Vec::new(),
         refusing: BTreeSet::new(),
@@ -105,6 +105,8 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     for (path, access) in trace.accesses.iter().filter(|(_, access)| access.changed) {
         observer.changed(path, *access)?;
     }
+    observer.settled();
+    observer.existing();
     if run.policy.pure {
         // The call says that nothing decides the result but what is in the manifest.
         observer.observed.observations.clear();
@@ -133,8 +135,10 @@ struct Observer<'a> {
     trace: &'a Trace,
     watcher: &'a Watcher<'a>,
     scope: Scope,
-    /// Directories of temporary files and caches in which the run made or removed something.
-    scratch: BTreeSet<PathBuf>,
+    /// What the run's tools keep for themselves.
+    aside: Aside,
+    /// Results of earlier runs that the run took up and wrote.
+    settled: BTreeSet<PathBuf>,
     observed: Observed,
     /// Every regular file whose content was used, with what was seen of it then, as far as that can be trusted.
     contents: Vec<(PathBuf, Option<Evidence>)>,
@@ -196,25 +200,6 @@ fn differs(before: Option<&Evidence>, now: Option<&Evidence>) -> bool {
         }
         _ => true,
     }
-}
-
-/// The directories below temporary and cache places in which the run created, renamed or removed an entry.
-fn scratch(scope: &Scope, trace: &Trace, watcher: &Watcher<'_>) -> Result<BTreeSet<PathBuf>, NotKept> {
-    let mut scratch = BTreeSet::new();
-    for (path, _) in trace.accesses.iter().filter(|(_, access)| access.changed) {
-        let Some(parent) = path.parent().filter(|parent| scope.may_be_scratch(parent)) else { continue };
-        let existed = watcher.before.get(path).is_some_and(|before| before.evidence.is_some());
-        if !scratch.contains(parent) && (!existed || present(path)?.is_none()) {
-            scratch.insert(parent.to_path_buf());
-        }
-    }
-    Ok(scratch)
-}
-
-/// The entries of a directory that count in its listing.
-fn counted(entries: &[(OsString, files::EntryKind)], everything: bool) -> Vec<(OsString, files::EntryKind)> {
-    let counts = |name: &OsString| everything || exclude::excluded(name) != Some(exclude::Excluded::Always);
-    entries.iter().filter(|(name, _)| counts(name)).cloned().collect()
 }
 
 impl Observer<'_> {

@@ -10,6 +10,8 @@ use crate::hash::expected::digest_expected;
 use crate::hash::memory::LARGE;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
+use crate::profiles::git_index::is_index;
+use crate::profiles::state::GIT_INDEX;
 use crate::record::{Evidence, FileState, Observation, Timestamp};
 use rustc_hash::FxHashSet;
 use std::ffi::OsStr;
@@ -23,32 +25,29 @@ const PERMISSIONS: u32 = 0o7777;
 impl Observer<'_> {
     /// Whether looks at `path` say nothing about the result.
     pub(super) fn is_ignored(&self, path: &Path, access: Access) -> bool {
-        if self.scope.ignores(path) || self.only_output(path) || self.run.ignored_writes.matches(path) {
+        if self.aside.has(path)
+            || self.scope.is_own(path)
+            || self.only_output(path)
+            || self.run.ignored_writes.matches(path)
+        {
             return true;
         }
-        if self.own_sources.is_run_alone(path) {
-            return true;
-        }
-        let in_scratch =
-            !self.scratch.is_empty() && path.ancestors().any(|above| self.scratch.contains(above));
-        let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
-        let read_alone = access.read && existed && (!access.changed || self.only_read(path));
-        in_scratch && !read_alone
+        self.own_sources.is_run_alone(path) || (self.aside.is_result(path) && access.changed)
     }
 
-    /// Whether a file outside of the root that was opened for writing is what it was (a database that was asked).
+    /// Whether a file outside of the root, or in a repository, that was opened for writing is what it was (a database that was asked).
     fn only_read(&self, path: &Path) -> bool {
         let before = self.watcher.before.get(path).and_then(|before| before.evidence.as_ref());
         // What cannot be told is told when it is observed with what it was.
         let now = present(path).unwrap_or_else(|_| before.copied());
         let same = before.is_some_and(|before| !differs(Some(before), now.as_ref()));
-        same && self.scope.region(path) == Region::Tolerated
+        same && matches!(self.scope.region(path), Region::Outside | Region::Repository)
     }
 
     /// Whether the run looked for a file outside of the root, did not find it, and then made it: the next one will.
     fn made_as_mark(&self, path: &Path, access: Access) -> bool {
         let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
-        access.absent && !existed && self.scope.region(path) == Region::Tolerated
+        access.absent && !existed && self.scope.region(path) == Region::Outside
     }
 
     /// What was looked at by name and not written, whether or not it was opened, and whose time counts.
@@ -90,6 +89,14 @@ impl Observer<'_> {
             if self.is_ignored(path, *access) {
                 continue;
             }
+            if is_index(path)
+                && access.strangers & GIT_INDEX == 0
+                && access.read
+                && (!access.changed || self.only_read(path))
+            {
+                self.index(path)?;
+                continue;
+            }
             if access.changed && self.made_as_mark(path, *access) {
                 if present(path)?.is_some() {
                     // No replay would leave it behind.
@@ -97,6 +104,10 @@ impl Observer<'_> {
                 }
                 let state = FileState::Absent;
                 self.observe(Observation::State { path: self.stored(path), follow: false, state }, None);
+            }
+            if access.changed && !access.listed && self.only_read(path) {
+                self.look(path, *access)?;
+                continue;
             }
             if access.changed {
                 // Inside the root it was observed with the change.
@@ -122,7 +133,10 @@ impl Observer<'_> {
     fn contents(&self) -> Vec<PathBuf> {
         let mut contents = Vec::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
-            let source = importer::source_of(path);
+            let source = importer::source_of(path).filter(|_| self.aside.has(path));
+            if is_index(path) && access.strangers & GIT_INDEX == 0 {
+                continue;
+            }
             if let Some(source) = source.as_deref().filter(|source| self.scope.relative(source).is_some())
                 && !access.changed
                 && importer::may_be_of_another(path, source)
@@ -142,6 +156,18 @@ impl Observer<'_> {
         contents.sort();
         contents.dedup();
         contents
+    }
+
+    /// Observes what git's index says of content; all of it where that is not understood.
+    fn index(&mut self, path: &Path) -> Result<(), NotKept> {
+        let Some((digest, evidence)) = look::index(path) else { return self.state(path, true) };
+        let first = self.watcher.first(path);
+        let same = |now: &fs::Metadata| Some(Evidence::of(now)) == first;
+        if !fs::metadata(path).is_ok_and(|now| same(&now)) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        self.observe(Observation::Index { path: self.stored(path), digest }, evidence);
+        Ok(())
     }
 
     /// Observes what a path that was looked at, or looked for, leads to.

@@ -2,12 +2,15 @@
 
 use super::made::{self, Made};
 use super::{importer, shown};
+use crate::digest::Digest;
 use crate::error::tells_nothing;
 use crate::exec::{Executed, Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, interpreters, look};
 use crate::memo::outputs::{ByTime, Owner};
-use crate::record::{Evidence, FileState, Timestamp};
+use crate::profiles::git_index::is_index;
+use crate::profiles::state::{Tables, keeps};
+use crate::record::{Evidence, FileState, Places, Timestamp};
 use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -26,19 +29,24 @@ pub(super) struct Before {
     pub(super) state: FileState,
     /// What `lstat` said; `None` for nothing.
     pub(super) evidence: Option<Evidence>,
+    /// What git's index said of content, where it is one.
+    pub(super) index: Option<Digest>,
     /// To whom it belonged.
     owner: Option<Owner>,
 }
 
 impl Before {
     /// Nothing was there.
-    pub(super) const NOTHING: Self = Self { state: FileState::Absent, evidence: None, owner: None };
+    pub(super) const NOTHING: Self =
+        Self { state: FileState::Absent, evidence: None, owner: None, index: None };
 }
 
 /// How paths were before the run touched them.
 pub(in crate::memo) struct Watcher<'a> {
     root: &'a Path,
     captured: &'a Captured,
+    /// Where tools keep their own state.
+    pub(super) tables: Tables,
     /// When the run began, by the clock that files are stamped with.
     started: Timestamp,
     pub(super) before: BTreeMap<PathBuf, Before>,
@@ -47,7 +55,7 @@ pub(in crate::memo) struct Watcher<'a> {
     /// Files too young for their times to prove that they did not move since the run began: what they were at the
     /// first look.
     pub(super) young: BTreeMap<PathBuf, FileState>,
-    /// Directories inside the root, as they were when they were opened first.
+    /// Directories inside the root, and those for temporary files, as they were when they were listed first.
     pub(super) listings: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
     /// Directories inside the root, as they were when they, or one above them, changed first.
     pub(super) directories: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
@@ -60,10 +68,14 @@ pub(in crate::memo) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub(in crate::memo) fn new(root: &'a Path, captured: &'a Captured, started: Timestamp) -> Self {
+    pub(in crate::memo) fn new(places: &'a Places, captured: &'a Captured, started: Timestamp) -> Self {
+        // What changes is known by its real path.
+        let real = places.home.as_deref().and_then(|home| fs::canonicalize(home).ok());
+        let homes: Vec<&Path> = places.home.as_deref().into_iter().chain(real.as_deref()).collect();
         Self {
-            root,
+            root: &places.root,
             captured,
+            tables: Tables::new(&places.root, &homes, &captured.environment),
             started,
             before: BTreeMap::new(),
             first: HashMap::default(),
@@ -129,7 +141,8 @@ impl<'a> Watcher<'a> {
         let is_directory = metadata.as_ref().is_some_and(fs::Metadata::is_dir);
         let evidence = metadata.as_ref().map(Evidence::of);
         let owner = metadata.as_ref().map(|metadata| (metadata.uid(), metadata.gid()));
-        self.before.insert(path.to_path_buf(), Before { state, evidence, owner });
+        let index = if is_index(path) { look::index(path).map(|(digest, _)| digest) } else { None };
+        self.before.insert(path.to_path_buf(), Before { state, evidence, index, owner });
         if is_directory && path.starts_with(self.root) {
             self.take_tree(path);
         }
@@ -171,7 +184,7 @@ impl Witness for Watcher<'_> {
     }
 
     fn about_to_list(&mut self, path: &Path) {
-        if path.starts_with(self.root)
+        if (path.starts_with(self.root) || self.tables.is_temporary(path))
             && let Ok(entries) = files::entries(path, true)
         {
             self.listings.insert(path.to_path_buf(), entries);
@@ -194,7 +207,8 @@ impl Witness for Watcher<'_> {
         let is_function = importer::runs(self.captured, image);
         // What its own code asks for is known from that.
         let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
+        let keeps = keeps(image.program, image.words);
         let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
-        Nature { shows, is_function, is_interpreter, keeps: 0, reads_code: made::reads_code(image) }
+        Nature { shows, is_function, is_interpreter, keeps, reads_code: made::reads_code(image) }
     }
 }

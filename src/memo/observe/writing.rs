@@ -4,8 +4,11 @@ use super::scope::Region;
 use super::witness::Before;
 use super::{Observer, differs, present, unseen};
 use crate::exec::Access;
+use crate::hash::look;
 use crate::memo::reason::NotKept;
-use crate::record::{Evidence, FileState, Observation};
+use crate::profiles::state::{self, GIT_INDEX};
+use crate::record::{BothEnds, Evidence, FileState, Observation};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -21,13 +24,20 @@ impl Observer<'_> {
             return Ok(());
         }
         match self.scope.region(path) {
+            _ if self.aside.has(path) => return Ok(()),
             Region::Inside => {}
             Region::Outside if net => return Err(NotKept::WroteOutside(path.to_path_buf())),
-            Region::Repository if net => return Err(NotKept::WroteRepository(path.to_path_buf())),
-            Region::Excluded | Region::Tolerated | Region::Outside | Region::Repository => return Ok(()),
+            Region::Repository if net && !self.is_same_index(path, access, before) => {
+                return Err(NotKept::WroteRepository(path.to_path_buf()));
+            }
+            Region::Own | Region::Outside | Region::Repository => return Ok(()),
+        }
+        if self.aside.is_result(path) {
+            self.settled.insert(path.to_path_buf());
+            return if net { self.output(path, now.as_ref(), before) } else { Ok(()) };
         }
         let declared_both = self.run.declared_inputs.matches(path) && self.run.declared_outputs.matches(path);
-        if access.read_then_changed && net && !declared_both {
+        if access.read_then_changed && net && !declared_both && !self.describes_products(path, access) {
             return Err(NotKept::ReadThenWritten(path.to_path_buf()));
         }
         // A look before the change counts like any other: `[ -e out ] || make out`.
@@ -83,6 +93,52 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// Whether `path` is git's index, which git alone touched, and of which nothing but what it says of times has changed. If
+    /// so, what it says of content counts.
+    fn is_same_index(&mut self, path: &Path, access: Access, before: &Before) -> bool {
+        let Some(was) = before.index.filter(|_| access.strangers & GIT_INDEX == 0) else { return false };
+        let same = look::index(path).is_some_and(|(now, _)| now == was);
+        if same {
+            self.observe(Observation::Index { path: self.stored(path), digest: was }, None);
+        }
+        same
+    }
+
+    /// Whether a tool keeps at `path` what it made from what: what it read of it and then wrote is input and output both.
+    fn describes_products(&self, path: &Path, access: Access) -> bool {
+        state::describes_products(&self.watcher.tables, !access.changed_by_strangers, path)
+    }
+
+    /// Results of earlier runs count as a whole, as they were found or as they were left: a run that finds what it left itself
+    /// gives the same result.
+    pub(super) fn settled(&mut self) {
+        let found = std::mem::take(&mut self.settled);
+        let mut paths: BTreeSet<PathBuf> = found.clone();
+        for output in &self.observed.outputs {
+            let path = self.run.places.root.join(OsStr::from_bytes(output));
+            if path.ancestors().any(|above| found.contains(above)) {
+                paths.insert(path);
+            }
+        }
+        let mut states = Vec::with_capacity(paths.len());
+        for path in paths {
+            let before =
+                self.watcher.before.get(&path).map_or(FileState::Absent, |before| before.state.clone());
+            let after = look::state(&path, false).0;
+            states.push(BothEnds { path: self.stored(&path), before, after });
+        }
+        if !states.is_empty() {
+            self.observe(Observation::Settled { states }, None);
+        }
+    }
+
+    /// Private state of tools counts as being there, where it was when the run began.
+    pub(super) fn existing(&mut self) {
+        for path in std::mem::take(&mut self.aside.existing) {
+            self.observe(Observation::Exists { path: self.stored(&path) }, None);
+        }
+    }
+
     /// Whether a path that was looked at was changed by somebody else before the run changed it.
     fn moved_before_change(&self, path: &Path, before: &Before) -> bool {
         let Some(evidence) = before.evidence.filter(|evidence| self.is_young(evidence)) else { return false };
@@ -101,6 +157,11 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// Whether `path` is one that the run may leave behind.
+    fn counts(&self, path: &Path) -> bool {
+        self.scope.region(path) == Region::Inside && !self.aside.has(path)
+    }
+
     /// Takes in a path that was left behind or removed, and everything below it if it came or went as a whole.
     fn output(&mut self, path: &Path, now: Option<&Evidence>, before: &Before) -> Result<(), NotKept> {
         if let Some(relative) = self.scope.relative(path) {
@@ -115,7 +176,7 @@ impl Observer<'_> {
                     let place = error.path().unwrap_or(path).to_path_buf();
                     unseen(&place, &error.into())
                 })?;
-                if self.scope.region(entry.path()) == Region::Inside {
+                if self.counts(entry.path()) {
                     self.observed.outputs.extend(self.scope.relative(entry.path()).map(<[u8]>::to_vec));
                 }
             }
@@ -129,7 +190,7 @@ impl Observer<'_> {
                 .cloned()
                 .collect();
             for path in gone {
-                if present(&path)?.is_none() && self.scope.region(&path) == Region::Inside {
+                if present(&path)?.is_none() && self.counts(&path) {
                     self.observed.outputs.extend(self.scope.relative(&path).map(<[u8]>::to_vec));
                 }
             }

@@ -196,7 +196,8 @@ impl Restore<'_> {
                 let seen = digest.is_some_and(|digest| {
                     digest.is_ok_and(|(digest, _)| self.store.read(&BlobId(digest)).is_ok())
                 });
-                Step::Remove { aside: !seen, directory: false }
+                // What the run found here was looked at: it is the same.
+                Step::Remove { aside: !seen && grounds != Grounds::Observed, directory: false }
             }
             _ if kind == FileType::Directory => return Err(in_the_way()),
             OutputKind::Directory { .. } => return Err(in_the_way()),

@@ -46,7 +46,7 @@ impl Attempt<'_> {
             Follower::new(self.bench.store, self.recorded.commit.stdout, self.recorded.commit.stderr)?;
         let declared = Patterns::outputs(&self.request.outputs, &self.request.directory, self.bench.places)?;
         let directory = self.bench.directory;
-        let ignored = Patterns::outputs(self.bench.ignored_writes, directory, self.bench.places)?;
+        let ignored = Patterns::ignored(self.bench.ignored_writes, directory, self.bench.places)?;
         let outputs = Outputs {
             store: self.bench.store,
             places: self.bench.places,

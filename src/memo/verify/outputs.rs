@@ -53,7 +53,7 @@ fn was(commit: &Commit) -> BTreeMap<&[u8], Was> {
                 _ => (path, Was::Other),
             },
             Observation::Content { path, .. } => (path, Was::Other),
-            Observation::Listing { path, .. } => (path, Was::Directory),
+            Observation::Listing { path, .. } | Observation::Entries { path, .. } => (path, Was::Directory),
             _ => continue,
         };
         if path.base() == crate::record::Base::Root {

@@ -2,7 +2,7 @@
 
 use super::kind;
 use crate::hash::manifest::{Part, Value};
-use crate::record::{Content, FileState, Observation, OutputKind, StdinKind, StdinUse, StoredPath};
+use crate::record::{BothEnds, Content, FileState, Observation, OutputKind, StdinKind, StdinUse, StoredPath};
 use crate::ui::json::{self, Object};
 use serde_json::Value as Json;
 
@@ -78,6 +78,31 @@ pub fn value_json(value: &Value) -> Json {
         Value::Version(version) => Object::part().with("kind", "version").with("version", version.as_str()),
     };
     object.into()
+}
+
+/// An observation of what programs list and tools keep, for programs.
+fn tools_json(observation: &Observation) -> Object {
+    let of = |kind: &str| Object::part().with("kind", kind);
+    match observation {
+        Observation::Entries { path, aside, digest } => of("entries")
+            .with("path", json::path(path))
+            .with("aside", json::texts(&aside.apart()))
+            .with("digest", json::digest(digest)),
+        Observation::Exists { path } => of("exists").with("path", json::path(path)),
+        Observation::Index { path, digest } => {
+            of("git_index").with("path", json::path(path)).with("digest", json::digest(digest))
+        }
+        Observation::Settled { states } => {
+            let one = |ends: &BothEnds| {
+                let object = Object::part().with("path", json::path(&ends.path));
+                Json::from(
+                    object.with("before", state_json(&ends.before)).with("after", state_json(&ends.after)),
+                )
+            };
+            of("settled").with("states", states.iter().map(one).collect::<Json>())
+        }
+        _ => of("other"),
+    }
 }
 
 /// An observation for programs.
@@ -159,6 +184,10 @@ pub fn observation_json(observation: &Observation) -> Object {
             .with("path", json::path(path))
             .with("names", json::texts(&names.apart()))
             .with("digest", json::digest(digest)),
+        Observation::Entries { .. }
+        | Observation::Exists { .. }
+        | Observation::Index { .. }
+        | Observation::Settled { .. } => tools_json(observation),
         Observation::Network => of("network"),
         Observation::Search { path, programs, moved } => {
             let programs = programs.iter().map(|program| {

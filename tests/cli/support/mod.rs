@@ -22,7 +22,7 @@ pub(crate) const CASHET: &str = env!("CARGO_BIN_EXE_cashet");
 /// A project below a directory that goes away with this value.
 ///
 /// `project/` is the root and the working directory, `home/` is HOME, `tmp/` is TMPDIR and holds the counter.
-/// None of them is below `/tmp`, where much is tolerated that is not elsewhere.
+/// Executions are counted in a directory of the name of a store, which is nobody's input or output.
 pub(crate) struct Sandbox {
     base: TempDir,
 }
@@ -32,10 +32,10 @@ impl Sandbox {
     pub(crate) fn new() -> Self {
         let base =
             tempfile::Builder::new().prefix("sandbox-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        for directory in ["project/.git", "home", "tmp"] {
+        for directory in ["project/.git", "home", "tmp/.cashet"] {
             fs::create_dir_all(base.path().join(directory)).unwrap();
         }
-        fs::write(base.path().join("tmp/executions"), "").unwrap();
+        fs::write(base.path().join("tmp/.cashet/executions"), "").unwrap();
         Self { base }
     }
 
@@ -56,7 +56,7 @@ impl Sandbox {
 
     /// The file that gets a line for each execution.
     pub(crate) fn counter(&self) -> PathBuf {
-        self.base().join("tmp/executions")
+        self.base().join("tmp/.cashet/executions")
     }
 
     /// How many scripts of this sandbox have been executed so far.

@@ -164,9 +164,9 @@ fn what_is_no_longer_stored_is_said() {
 #[test]
 fn a_signal_leaves_everything_in_place() {
     let project = Project::new();
-    let body = "echo started >> \"$TMPDIR/runs\"; echo new > out; echo other > other
+    let body = "echo started >> \"$TMPDIR/.cashet/runs\"; echo new > out; echo other > other
         if tr '\\0' '\\n' < /proc/$PPID/envi''ron | grep -q MARK; then exit 0; fi
-        echo waiting > \"$TMPDIR/waiting\"; exec sleep 60";
+        echo waiting > \"$TMPDIR/.cashet/waiting\"; exec sleep 60";
     project.script("job.sh", body);
     let mut exec = project.command(&["exec", "-q", "sh", "job.sh"]);
     assert_eq!(Project::told(exec.env("SSH_MARK", "x")).status, 0);
@@ -174,7 +174,7 @@ fn a_signal_leaves_everything_in_place() {
     let ended = project.unchanged(|| {
         let mut child: Child =
             project.command(&["verify", "@"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let waiting = project.folder.path().join("tmp/waiting");
+        let waiting = project.folder.path().join("tmp/.cashet/waiting");
         while !waiting.exists() {
             assert!(child.try_wait().unwrap().is_none(), "it ended before it waited");
             std::thread::sleep(Duration::from_millis(10));

@@ -1,0 +1,232 @@
+//! State that tools keep for themselves between runs: which tool, and where.
+//!
+//! Two tables. *Private* state saves the tool time and decides nothing: its content never counts, only whether it is
+//! there. State that *describes* products or earlier results decides what the tool does next: it counts by content and
+//! belongs to the products. All else that a run leaves outside of the root is nobody's state.
+
+mod programs;
+mod tables;
+
+pub use programs::{asks_earlier_results, keeps};
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use tables::{PRIVATE, PRODUCTS, RESULTS};
+
+/// Python's bytecode, which the interpreter keeps beside the sources that it imports: its bit in the answer of [`keeps`].
+pub const BYTECODE: u64 = 1 << 63;
+/// git's index, by commands that do not show what it says of times.
+pub const GIT_INDEX: u64 = 1 << 62;
+
+/// The state of one tool.
+#[derive(Debug)]
+pub struct Row {
+    /// What it is, in a word or two.
+    pub name: &'static str,
+    /// Names of programs that may touch it: those that keep it, and those that they start for it. A `*` stands for any
+    /// rest of a name. None: any program.
+    programs: &'static [&'static str],
+    /// One of these is part of a path that the run read, or is a program that it started; empty: nothing is asked.
+    used: &'static [&'static str],
+    places: &'static [Place],
+}
+
+/// Where state is. A `*` in a component stands for anything.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// At this path below any directory inside the root.
+    Root(&'static str),
+    /// Below HOME.
+    Home(&'static str),
+    /// Below the cache directory of the user.
+    Cache(&'static str),
+    /// Directly in a temporary directory.
+    Temporary(&'static str),
+    /// Where this variable says.
+    Variable(&'static str),
+}
+
+/// What kind of state a path belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing but the tool's own memory.
+    Private,
+    /// It describes products: they and it go together.
+    Products,
+    /// It tells of earlier results, and of no product.
+    Results,
+}
+
+/// A path that belongs to a tool's state.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Which kind.
+    pub kind: Kind,
+    /// The row of the table.
+    pub row: &'static Row,
+    /// Its bit in the answer of [`keeps`].
+    pub bit: u64,
+    /// The path whose existence stands for all of the state.
+    pub base: PathBuf,
+}
+
+/// Where the tools of one environment keep their state.
+#[derive(Debug)]
+pub struct Tables {
+    root: Vec<u8>,
+    /// Patterns outside of the root: the directory above, the names below it, the row.
+    outside: Vec<(Vec<u8>, &'static str, usize)>,
+    temporary: Vec<PathBuf>,
+}
+
+/// All rows, numbered by their bits.
+fn rows() -> impl Iterator<Item = (usize, Kind, &'static Row)> {
+    let private = PRIVATE.iter().map(|row| (Kind::Private, row));
+    let products = PRODUCTS.iter().map(|row| (Kind::Products, row));
+    let results = RESULTS.iter().map(|row| (Kind::Results, row));
+    private.chain(products).chain(results).enumerate().map(|(number, (kind, row))| (number, kind, row))
+}
+
+impl Tables {
+    /// The places of this root, these names of HOME, and this environment.
+    #[must_use]
+    pub fn new(root: &Path, homes: &[&Path], environment: &[(OsString, OsString)]) -> Self {
+        let set = |name: &str| {
+            let found = environment.iter().find(|(given, _)| given == OsStr::new(name));
+            // What is written oddly leads to the same place.
+            let path = found.map(|(_, value)| PathBuf::from(value).components().collect::<PathBuf>());
+            path.filter(|path| path.is_absolute() && path != Path::new("/"))
+        };
+        let mut temporary: Vec<PathBuf> = ["/tmp", "/var/tmp"].iter().map(PathBuf::from).collect();
+        temporary.extend(set("TMPDIR"));
+        let caches: Vec<PathBuf> = match set("XDG_CACHE_HOME") {
+            Some(cache) => vec![cache],
+            None => homes.iter().map(|home| home.join(".cache")).collect(),
+        };
+        let mut outside = Vec::new();
+        for (number, _, row) in rows() {
+            for place in row.places {
+                let mut add = |base: &Path, names: &'static str| {
+                    outside.push((base.as_os_str().as_bytes().to_vec(), names, number));
+                };
+                match place {
+                    Place::Root(_) => {}
+                    Place::Home(names) => homes.iter().for_each(|home| add(home, names)),
+                    Place::Cache(names) => caches.iter().for_each(|cache| add(cache, names)),
+                    Place::Temporary(names) => temporary.iter().for_each(|directory| add(directory, names)),
+                    Place::Variable(name) => set(name).iter().for_each(|path| add(path, "")),
+                }
+            }
+        }
+        Self { root: root.as_os_str().as_bytes().to_vec(), outside, temporary }
+    }
+
+    /// The state that `path` (absolute, without `.` and `..`) belongs to, among the kinds in `keeps`, an answer of [`keeps`].
+    #[must_use]
+    pub fn find(&self, path: &Path, keeps: u64) -> Option<Found> {
+        let bytes = path.as_os_str().as_bytes();
+        if let Some(inside) = below(bytes, &self.root) {
+            return self.find_inside(bytes, inside, keeps);
+        }
+        let kept = self.outside.iter().filter(|(_, _, number)| keeps & 1 << number != 0);
+        let mut found = kept.filter_map(|(directory, names, number)| {
+            let length = matched(names, below(bytes, directory)?)?;
+            Some((*number, bytes.len() - below(bytes, directory)?.len() + length))
+        });
+        let (number, length) = found.next()?;
+        found_of(number, bytes.get(..length)?)
+    }
+
+    fn find_inside(&self, path: &[u8], inside: &[u8], keeps: u64) -> Option<Found> {
+        for (number, _, row) in rows().filter(|(number, ..)| keeps & 1 << number != 0) {
+            for place in row.places {
+                let Place::Root(names) = place else { continue };
+                let mut start = 0;
+                while let Some(rest) = inside.get(start..) {
+                    if let Some(length) = matched(names, rest) {
+                        return found_of(number, path.get(..self.root.len() + 1 + start + length)?);
+                    }
+                    match rest.iter().position(|byte| *byte == b'/') {
+                        Some(slash) => start += slash + 1,
+                        None => break,
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether `path` is a directory above a place outside of the root where a tool keeps state.
+    #[must_use]
+    pub fn is_above(&self, path: &Path) -> bool {
+        self.outside.iter().any(|(directory, names, _)| {
+            let mut whole = PathBuf::from(OsStr::from_bytes(directory));
+            if let Some((above, _)) = names.rsplit_once('/') {
+                whole.push(above);
+            }
+            whole.starts_with(path)
+        })
+    }
+
+    /// Whether `path` is a directory for temporary files.
+    #[must_use]
+    pub fn is_temporary(&self, path: &Path) -> bool {
+        self.temporary.iter().any(|directory| directory == path)
+    }
+}
+
+/// Whether state that `tool` touches at `path` describes products or earlier results: what a run reads of it is an input, what
+/// it writes an output, and the two go together. `keeps` is what [`keeps`] says of the tool.
+#[must_use]
+pub fn describes_products(tables: &Tables, keeps: u64, path: &Path) -> bool {
+    tables.find(path, keeps).is_some_and(|found| found.kind != Kind::Private)
+}
+
+fn found_of(number: usize, base: &[u8]) -> Option<Found> {
+    let (_, kind, row) = rows().nth(number)?;
+    Some(Found { kind, row, bit: 1 << number, base: PathBuf::from(OsStr::from_bytes(base)) })
+}
+
+/// What follows `directory` and a slash in `path`; all of it where the two are the same.
+fn below<'p>(path: &'p [u8], directory: &[u8]) -> Option<&'p [u8]> {
+    let rest = path.strip_prefix(directory)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
+}
+
+/// How much of `path`, which is relative, the components of `pattern` match at its beginning.
+fn matched(pattern: &str, path: &[u8]) -> Option<usize> {
+    if pattern.is_empty() {
+        return Some(0);
+    }
+    let mut length = 0;
+    let mut names = path.split(|byte| *byte == b'/');
+    for (number, part) in pattern.split('/').enumerate() {
+        let name = names.next().filter(|name| is_like(part, name))?;
+        length += name.len() + usize::from(number > 0);
+    }
+    Some(length)
+}
+
+/// Whether `name` is like `part`, in which one `*` may stand for anything.
+fn is_like(part: &str, name: &[u8]) -> bool {
+    match part.split_once('*') {
+        None => part.as_bytes() == name,
+        Some((start, end)) => {
+            let rest = name.strip_prefix(start.as_bytes());
+            rest.is_some_and(|rest| rest.ends_with(end.as_bytes()))
+        }
+    }
+}
+
+impl Row {
+    /// Whether the run shows that the tool was at work; `has` tells whether a path that was read, or a program that was
+    /// started, has a name which its argument admits.
+    #[must_use]
+    pub fn is_used(&self, has: impl Fn(&dyn Fn(&[u8]) -> bool) -> bool) -> bool {
+        self.used.is_empty() || self.used.iter().any(|pattern| has(&|name| is_like(pattern, name)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Which state a program keeps, by the words that it was started with.
+
+use super::{BYTECODE, GIT_INDEX, is_like, rows};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Programs that run another by its name as a word.
+const INTERPRETERS: &[&str] =
+    &["python*", "pypy*", "node", "nodejs", "bun", "deno", "sh", "bash", "dash", "perl*", "ruby*", "java"];
+/// Programs that import Python's modules.
+const PYTHONS: &[&str] = &["python*", "pypy*", "ipython*"];
+/// git's commands that answer by what the index says of times.
+const SHOWS_TIMES: &[&str] = &["diff-files", "diff-index", "ls-files"];
+
+/// Programs that keep results of earlier runs, and pay heed to them only if they are told to.
+const RESULT_KEEPERS: &[&str] = &["pytest", "py.test"];
+/// What tells them.
+const ASK_RESULTS: &[&str] = &[
+    "--lf",
+    "--last-failed",
+    "--ff",
+    "--failed-first",
+    "--nf",
+    "--new-first",
+    "--sw",
+    "--stepwise",
+    "--cache-show",
+    "--cache-clear",
+];
+
+/// Whether `text`, a word or a setting, tells a program to take up what came of earlier runs.
+#[must_use]
+pub fn asks_earlier_results(text: &[u8]) -> bool {
+    ASK_RESULTS.iter().any(|option| memchr::memmem::find(text, option.as_bytes()).is_some())
+}
+
+/// The state that a process keeps which runs `program` with these words: one bit for each row, [`BYTECODE`], [`GIT_INDEX`].
+#[must_use]
+pub fn keeps(program: &Path, words: &[OsString]) -> u64 {
+    let names = names(program, words);
+    let is_one = |patterns: &[&str]| names.iter().any(|name| is_named(name, patterns));
+    let mut bits = 0;
+    for (number, _, row) in rows() {
+        if row.programs.is_empty() || is_one(row.programs) {
+            bits |= 1 << number;
+        }
+    }
+    if is_one(PYTHONS) {
+        bits |= BYTECODE;
+    }
+    let shows_times = words.iter().any(|word| SHOWS_TIMES.iter().any(|command| word == command));
+    // Not a script of that name.
+    if is_one(&["git"]) && !is_one(INTERPRETERS) && !shows_times {
+        bits |= GIT_INDEX;
+    }
+    bits
+}
+
+/// The last names of what runs: the program, the name by which it was called, and the script or module that it runs.
+fn names<'a>(program: &'a Path, words: &'a [OsString]) -> Vec<&'a [u8]> {
+    let mut names = vec![last_name(program.as_os_str())];
+    names.extend(words.first().map(|word| last_name(word)));
+    if names.iter().any(|name| is_named(name, INTERPRETERS)) {
+        names.extend(script(words).map(last_name));
+    }
+    let has = |start: &str| words.iter().any(|word| word.as_bytes().starts_with(start.as_bytes()));
+    if names.contains(&b"go".as_slice()) && has("build") && has("-o") {
+        names.push(b"go build -o");
+    }
+    // What it is to do then depends on what came of earlier runs.
+    if words.iter().any(|word| asks_earlier_results(word.as_bytes())) {
+        names.retain(|name| !is_named(name, RESULT_KEEPERS));
+    }
+    names
+}
+
+/// The script or module among the words of an interpreter: the first that is no option, or what `-m` names.
+fn script(words: &[OsString]) -> Option<&OsStr> {
+    let mut words = words.iter().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_bytes() {
+            b"-m" => return words.next().map(OsString::as_os_str),
+            [b'-', b'm', module @ ..] if !module.is_empty() => return Some(OsStr::from_bytes(module)),
+            // Code, and options whose value is the next word.
+            b"-c" | b"-e" | b"-p" => return None,
+            b"-X" | b"-W" | b"-r" | b"--require" | b"--import" | b"--loader" => drop(words.next()),
+            [b'-', ..] => {}
+            _ => return Some(word),
+        }
+    }
+    None
+}
+
+fn last_name(path: &OsStr) -> &[u8] {
+    path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
+/// Whether `name`, with or without the ending of a script, is like one of `patterns`.
+fn is_named(name: &[u8], patterns: &[&str]) -> bool {
+    let stem =
+        [&b".js"[..], b".mjs", b".cjs", b".py", b".exe"].iter().find_map(|end| name.strip_suffix(*end));
+    patterns.iter().any(|pattern| is_like(pattern, name) || stem.is_some_and(|stem| is_like(pattern, stem)))
+}

@@ -1,0 +1,254 @@
+//! The tables. A row is data: who keeps the state, what shows that it was at work, where it is.
+
+use super::Place::{Cache, Home, Root, Temporary, Variable};
+use super::Row;
+
+const PYTHON: &[&str] = &["python*", "pypy*", "ipython*"];
+const NODE: &[&str] = &["node", "nodejs", "bun", "npm", "npx", "yarn", "pnpm"];
+
+/// State that decides nothing: what it holds never counts, only whether it is there.
+pub(super) const PRIVATE: &[Row] = &[
+    Row {
+        name: "mypy",
+        programs: &["mypy", "dmypy", "stubtest"],
+        used: &[],
+        places: &[Root(".mypy_cache"), Variable("MYPY_CACHE_DIR")],
+    },
+    Row {
+        name: "ruff",
+        programs: &["ruff"],
+        used: &[],
+        places: &[Root(".ruff_cache"), Variable("RUFF_CACHE_DIR")],
+    },
+    Row {
+        name: "pip",
+        programs: &["pip", "pip3*", "uv", "python*"],
+        used: &["pip", "pip3", "pip-*"],
+        places: &[Cache("pip"), Variable("PIP_CACHE_DIR")],
+    },
+    Row { name: "uv", programs: &["uv", "uvx"], used: &[], places: &[Cache("uv"), Variable("UV_CACHE_DIR")] },
+    Row {
+        name: "npm",
+        programs: NODE,
+        used: &[],
+        places: &[Home(".npm"), Variable("npm_config_cache"), Variable("NPM_CONFIG_CACHE")],
+    },
+    Row {
+        name: "yarn",
+        programs: NODE,
+        used: &[],
+        places: &[Home(".yarn"), Cache("yarn"), Variable("YARN_CACHE_FOLDER")],
+    },
+    Row {
+        name: "pnpm",
+        programs: NODE,
+        used: &[],
+        places: &[Home(".local/share/pnpm"), Home(".local/state/pnpm"), Home(".pnpm-store"), Cache("pnpm")],
+    },
+    Row {
+        name: "cargo",
+        programs: &["cargo", "cargo-*", "rustup"],
+        used: &[],
+        places: &[
+            Home(".cargo/registry"),
+            Home(".cargo/git"),
+            Home(".cargo/.package-cache*"),
+            Home(".cargo/.global-cache*"),
+        ],
+    },
+    Row {
+        name: "go",
+        programs: &["go", "compile", "link", "asm", "cgo", "vet", "cover", "gopls"],
+        used: &[],
+        places: &[
+            Cache("go-build"),
+            Home("go/pkg/mod"),
+            Home("go/pkg/sumdb"),
+            Home(".config/go/telemetry"),
+            Variable("GOCACHE"),
+            Variable("GOMODCACHE"),
+        ],
+    },
+    Row {
+        name: "gradle",
+        programs: &["gradle", "gradlew", "java"],
+        used: &["gradle*"],
+        places: &[Home(".gradle"), Variable("GRADLE_USER_HOME")],
+    },
+    Row {
+        name: "maven",
+        programs: &["mvn", "mvnw", "java"],
+        used: &["maven*", "mvn"],
+        places: &[Home(".m2/repository")],
+    },
+    Row {
+        name: "ccache",
+        programs: &["ccache", "gcc*", "g++*", "cc", "c++", "clang*", "cc1*", "as", "*-linux-gnu-*"],
+        used: &["ccache"],
+        places: &[Home(".ccache"), Cache("ccache"), Variable("CCACHE_DIR")],
+    },
+    Row {
+        name: "fontconfig",
+        programs: &[],
+        used: &["libfontconfig.so*", "fc-cache", "fc-list", "fc-match"],
+        places: &[Cache("fontconfig"), Home(".fontconfig")],
+    },
+    Row {
+        name: "matplotlib",
+        programs: PYTHON,
+        used: &["matplotlib"],
+        places: &[Cache("matplotlib"), Temporary("matplotlib-*")],
+    },
+    Row {
+        name: "numba",
+        programs: PYTHON,
+        used: &["numba"],
+        places: &[
+            Root("__pycache__/*.nbi"),
+            Root("__pycache__/*.nbc"),
+            Cache("numba"),
+            Variable("NUMBA_CACHE_DIR"),
+        ],
+    },
+    Row {
+        name: "torch inductor",
+        programs: &[
+            "python*",
+            "gcc*",
+            "g++*",
+            "cc",
+            "c++",
+            "clang*",
+            "cc1*",
+            "as",
+            "ld*",
+            "collect2",
+            "*-linux-gnu-*",
+        ],
+        used: &["torch"],
+        places: &[Temporary("torchinductor_*"), Variable("TORCHINDUCTOR_CACHE_DIR")],
+    },
+    Row {
+        name: "triton",
+        programs: &[
+            "python*",
+            "gcc*",
+            "g++*",
+            "cc",
+            "c++",
+            "clang*",
+            "cc1*",
+            "as",
+            "ld*",
+            "collect2",
+            "ptxas",
+            "*-linux-gnu-*",
+        ],
+        used: &["triton"],
+        places: &[Home(".triton"), Variable("TRITON_CACHE_DIR")],
+    },
+    Row {
+        name: "jest",
+        programs: &["node", "nodejs", "jest"],
+        used: &["jest*"],
+        places: &[Temporary("jest_*"), Temporary("jest-*")],
+    },
+    Row {
+        name: "node's compile cache",
+        programs: NODE,
+        used: &[],
+        places: &[
+            Temporary("node-compile-cache"),
+            Temporary("v8-compile-cache-*"),
+            Variable("NODE_COMPILE_CACHE"),
+        ],
+    },
+    Row {
+        name: "performance data of the JVM",
+        programs: &[],
+        used: &["libjvm.so"],
+        places: &[Temporary("hsperfdata_*")],
+    },
+    Row {
+        name: "pytest's temporary directories",
+        programs: &[],
+        used: &["pytest", "_pytest", "py.test"],
+        places: &[Temporary("pytest-of-*")],
+    },
+    Row {
+        name: "bytecode in a place of its own",
+        programs: PYTHON,
+        used: &[],
+        places: &[Variable("PYTHONPYCACHEPREFIX")],
+    },
+];
+
+/// Compilers and linkers that a build tool starts.
+const BUILDERS: &[&str] = &[
+    "cargo",
+    "rustc",
+    "build-script-*",
+    "gcc*",
+    "g++*",
+    "cc",
+    "c++",
+    "clang*",
+    "cc1*",
+    "as",
+    "ld*",
+    "collect2",
+    "ar",
+    "rust-lld",
+    "*-linux-gnu-*",
+    "cmake",
+    "ninja",
+    "make",
+    "gmake",
+];
+
+/// State that says what was made from what.
+pub(super) const PRODUCTS: &[Row] = &[
+    Row {
+        name: "tsc's build info",
+        programs: &["tsc", "vue-tsc"],
+        used: &[],
+        places: &[Root("*.tsbuildinfo")],
+    },
+    Row {
+        name: "ninja's log",
+        programs: &["ninja", "ninja-build", "samu"],
+        used: &[],
+        places: &[Root(".ninja_log"), Root(".ninja_deps")],
+    },
+    Row { name: "cargo's target directory", programs: BUILDERS, used: &["cargo"], places: &[Root("target")] },
+    Row { name: "cargo's lock file", programs: &["cargo"], used: &[], places: &[Root("Cargo.lock")] },
+    Row {
+        name: "gradle's project cache",
+        programs: &["gradle", "gradlew", "java"],
+        used: &["gradle*"],
+        places: &[Root(".gradle")],
+    },
+    Row {
+        name: "cmake's cache",
+        programs: &["cmake", "ctest", "cmake3"],
+        used: &[],
+        places: &[Root("CMakeCache.txt"), Root("CMakeFiles")],
+    },
+    Row { name: "eslint's cache", programs: &["eslint"], used: &[], places: &[Root(".eslintcache")] },
+    Row {
+        name: "sphinx's doctrees",
+        programs: &["sphinx-build", "sphinx"],
+        used: &[],
+        places: &[Root(".doctrees"), Root("doctrees"), Root(".buildinfo")],
+    },
+    Row { name: "what go build made", programs: &["go build -o"], used: &[], places: &[Root("*")] },
+    Row { name: "joblib's folder", programs: PYTHON, used: &["joblib"], places: &[Root("joblib")] },
+];
+
+/// What an earlier run came to, which this one takes up without minding it.
+pub(super) const RESULTS: &[Row] = &[Row {
+    name: "pytest's cache",
+    programs: &["pytest", "py.test"],
+    used: &[],
+    places: &[Root(".pytest_cache")],
+}];

@@ -1,0 +1,372 @@
+//! What tools keep for themselves, and names that are often left out: ordinary files to all but the tool that keeps them.
+
+use crate::twin::{Outcome, Twin, settle};
+
+/// A script under a tool's name: it is started as the tool is.
+fn tool(twin: &Twin, name: &str, code: &str) {
+    twin.write(name, format!("#!/bin/sh\n{code}\n")).mode(name, 0o755);
+}
+
+fn is_not_kept_for(outcome: &Outcome, reason: &str) {
+    assert_eq!(*outcome, Outcome::NotKept(reason.to_owned()));
+}
+
+#[test]
+fn names_that_are_often_left_out_are_ordinary_files_when_they_are_read() {
+    for (name, line) in [
+        ("notes~", "cat n*"),
+        (".a.swp", "cat .*.swp"),
+        ("#e#", "cat '#'*"),
+        (".pytest_cache/v/x", "cat .pytest_cache/*/*"),
+        (".ipynb_checkpoints/x.ipynb", "find . -name '*.ipynb' | xargs cat"),
+        ("d/__pycache__/m.cpython-311.pyc", "cat d/__pycache__/*"),
+        ("x.pyc", "md5sum *.pyc"),
+        (".mypy_cache/a", "grep -r . .mypy_cache"),
+        (".DS_Store", "cat .DS*"),
+    ] {
+        let twin = Twin::new();
+        twin.write(name, "one\n");
+        settle();
+        let call = twin.sh(line);
+        call.settles_after(1);
+        twin.write(name, "two\n");
+        call.runs();
+        call.hits();
+        twin.remove(name);
+        call.runs();
+    }
+}
+
+#[test]
+fn names_that_are_often_left_out_are_ordinary_outputs() {
+    for (line, name) in [
+        ("cp f x~", "x~"),
+        ("sed -i~ s/one/two/ g", "g~"),
+        ("cat f > .x.swp; cat f > '#x#'", "#x#"),
+        ("mkdir -p __pycache__; cp f __pycache__/m.cpython-311.pyc", "__pycache__/m.cpython-311.pyc"),
+        ("cp f x.pyc", "x.pyc"),
+        ("python3 -c \"import shutil; shutil.copy('f', 'y.pyc')\"", "y.pyc"),
+        ("mkdir -p .pytest_cache; cp f .pytest_cache/x", ".pytest_cache/x"),
+    ] {
+        let twin = Twin::new();
+        let fill = || {
+            twin.write("f", "one\n").write("g", "one\n");
+            twin.both(|root| {
+                let _ = std::fs::remove_dir_all(root.join("__pycache__"));
+                let _ = std::fs::remove_dir_all(root.join(".pytest_cache"));
+                let _ = std::fs::remove_file(root.join(name));
+            });
+            settle();
+        };
+        fill();
+        let call = twin.sh(line);
+        call.runs();
+        fill();
+        call.hits();
+        for root in twin.roots() {
+            assert!(root.join(name).exists(), "{line}: {name}");
+        }
+    }
+}
+
+#[test]
+fn names_that_are_often_left_out_can_be_declared_outputs() {
+    for name in ["x.pyc", "f~", ".mypy_cache/x"] {
+        let twin = Twin::new();
+        twin.write("f", "one\n").directory(".mypy_cache");
+        let line = format!("cat f > '{name}'");
+        for options in [&["-o", name][..], &["-o", name, "-i", "f", "--trace", "off"]] {
+            let call = twin.sh(&line).with(options);
+            call.runs();
+            twin.remove(name);
+            call.hits();
+            for root in twin.roots() {
+                assert!(root.join(name).exists(), "{name}");
+            }
+            twin.remove(name);
+        }
+    }
+}
+
+#[test]
+fn their_removal_is_played_back() {
+    for line in [
+        "find . -name '*.pyc' -delete",
+        "rm -rf .pytest_cache",
+        "rm -f a/*~",
+        "find . -name __pycache__ -prune -exec rm -rf {} +",
+        "python3 -c 'import shutil; shutil.rmtree(\"a/__pycache__\")'",
+    ] {
+        let twin = Twin::new();
+        let fill = || {
+            twin.write("a/__pycache__/x.cpython-311.pyc", "1\n").write("a/y~", "1\n");
+            twin.write(".pytest_cache/v/z", "1\n").write("a/k.pyc", "1\n").write("a/x.py", "");
+            settle();
+        };
+        fill();
+        let call = twin.sh(line);
+        call.runs();
+        fill();
+        assert_eq!(call.agree(), Outcome::Hit, "{line}");
+    }
+}
+
+#[test]
+fn the_importers_own_bytecode_is_set_aside() {
+    let twin = Twin::new();
+    twin.write("m.py", "n = 1\n").write("p/__init__.py", "").write("p/q.py", "n = 2\n");
+    twin.write("s.py", "import m, p.q, os\nprint(m.n + p.q.n, sorted(os.listdir('.'))[-1])\n");
+    settle();
+    let call = twin.call(["python3", "s.py"]);
+    // The listing is of a directory in which the run itself made `__pycache__`.
+    call.settles_after(1);
+    for root in twin.roots() {
+        std::fs::remove_dir_all(root.join("__pycache__")).unwrap();
+    }
+    call.hits();
+    assert!(!twin.roots()[0].join("__pycache__").exists());
+    twin.write("p/q.py", "n = 33\n");
+    call.runs();
+}
+
+#[test]
+fn bytecode_that_is_compiled_on_purpose_is_a_product() {
+    for line in [
+        "-m compileall -q pkg",
+        "-m py_compile pkg/a.py",
+        "-c \"import py_compile as p; p.compile('pkg/a.py')\"",
+    ] {
+        let twin = Twin::new();
+        twin.write("pkg/a.py", "v = 1\n").touch("pkg/a.py", 1);
+        let call = twin.sh(&format!("python3 {line}"));
+        call.runs();
+        for root in twin.roots() {
+            std::fs::remove_dir_all(root.join("pkg/__pycache__")).unwrap();
+        }
+        settle();
+        call.hits();
+        for root in twin.roots() {
+            assert_eq!(std::fs::read_dir(root.join("pkg/__pycache__")).unwrap().count(), 1, "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_stays_in_a_temporary_or_cache_directory_is_not_kept() {
+    for (line, cure) in [
+        ("sort f > $TMPDIR/s", "--ignore-write"),
+        ("mkdir -p $HOME/.cache/app; sort f > $HOME/.cache/app/s", "--ignore-write"),
+        ("mkdir -p $HOME/.npm; cp f $HOME/.npm/x", "--ignore-write"),
+        ("mktemp > /dev/null; cat f", "--ignore-write"),
+        ("cp f $HOME/.m2x", "--ignore-write"),
+    ] {
+        let twin = Twin::new();
+        twin.write("f", "b\na\n");
+        let call = twin.sh(line);
+        is_not_kept_for(&call.runs(), "wrote-outside");
+        assert!(call.told().to_string().contains("outside of the root"), "{cure}: {}", call.told());
+    }
+}
+
+#[test]
+fn temporary_files_that_are_gone_at_the_end_spoil_nothing() {
+    for line in [
+        "t=$(mktemp -p $TMPDIR); sort f > $t; cat $t; rm $t",
+        "t=$(mktemp -d -p $TMPDIR); cp f $t/x; ls $t; rm -r $t",
+        "[ -e $TMPDIR/lock ] || : > $TMPDIR/lock; cat f; rm $TMPDIR/lock",
+        "t=$(mktemp -p $TMPDIR); ls $TMPDIR | wc -l; cat f; rm $t",
+        "python3 -c 'import tempfile; t = tempfile.TemporaryFile(); d = tempfile.TemporaryDirectory(); print(open(\"f\").read())'",
+    ] {
+        let twin = Twin::new();
+        twin.write("f", "b\na\n");
+        settle();
+        twin.sh(line).settles_after(1);
+    }
+}
+
+#[test]
+fn what_is_read_in_a_cache_directory_counts() {
+    let twin = Twin::new();
+    let line = "d=$HOME/.cache/app; if [ -e $d/conf ]; then cat $d/conf; else echo none; fi; : > $TMPDIR/x; rm $TMPDIR/x";
+    let call = twin.sh(line);
+    call.settles_after(1);
+    twin.write("../home/.cache/app/conf", "one\n");
+    call.runs();
+    call.hits();
+    twin.write("../home/.cache/app/conf", "two\n");
+    call.runs();
+}
+
+#[test]
+fn writes_that_are_ignored_may_lie_anywhere() {
+    let twin = Twin::new();
+    twin.write("f", "one\n").directory("../home/.cache/app");
+    let call = twin.sh("cat f; echo x >> $HOME/.cache/app/log").with(&["--ignore-write", "~/.cache/app/**"]);
+    call.settles_after(1);
+    let dots = twin.sh("cat f; echo x >> $TMPDIR/log").with(&["--ignore-write", "../tmp/log"]);
+    dots.settles_after(1);
+}
+
+/// A tool, what it does with its state, how it is started, and where the state is.
+struct Kept {
+    tool: &'static str,
+    /// Beside the state, what the run has to read to be known as the tool's.
+    uses: &'static str,
+    state: &'static str,
+}
+
+/// Each row of the table of private state. The tool prints what is there the first time.
+const PRIVATE: &[Kept] = &[
+    Kept { tool: "mypy", uses: "", state: "./.mypy_cache" },
+    Kept { tool: "ruff", uses: "", state: "./.ruff_cache" },
+    Kept { tool: "pip", uses: "pip", state: "$HOME/.cache/pip" },
+    Kept { tool: "uv", uses: "", state: "$HOME/.cache/uv" },
+    Kept { tool: "npm", uses: "", state: "$HOME/.npm" },
+    Kept { tool: "yarn", uses: "", state: "$HOME/.yarn" },
+    Kept { tool: "pnpm", uses: "", state: "$HOME/.local/share/pnpm" },
+    Kept { tool: "cargo", uses: "", state: "$HOME/.cargo/registry" },
+    Kept { tool: "go", uses: "", state: "$HOME/.cache/go-build" },
+    Kept { tool: "go", uses: "", state: "$HOME/go/pkg/mod" },
+    Kept { tool: "gradle", uses: "gradle-launcher", state: "$HOME/.gradle" },
+    Kept { tool: "mvn", uses: "maven-core", state: "$HOME/.m2/repository" },
+    Kept { tool: "ccache", uses: "ccache", state: "$HOME/.ccache" },
+    Kept { tool: "anything", uses: "libfontconfig.so.1", state: "$HOME/.cache/fontconfig" },
+    Kept { tool: "python3", uses: "matplotlib", state: "$HOME/.cache/matplotlib" },
+    Kept { tool: "python3", uses: "numba", state: "$HOME/.cache/numba" },
+    Kept { tool: "python3", uses: "torch", state: "$TMPDIR/torchinductor_u" },
+    Kept { tool: "python3", uses: "triton", state: "$HOME/.triton" },
+    Kept { tool: "jest", uses: "jest-haste-map", state: "$TMPDIR/jest_rs" },
+    Kept { tool: "node", uses: "", state: "$TMPDIR/node-compile-cache" },
+    Kept { tool: "anything", uses: "libjvm.so", state: "$TMPDIR/hsperfdata_u" },
+    Kept { tool: "anything", uses: "_pytest", state: "$TMPDIR/pytest-of-u" },
+];
+
+#[test]
+fn private_state_of_tools_counts_by_its_existence_alone() {
+    for Kept { tool: name, uses, state } in PRIVATE {
+        let twin = Twin::new();
+        let at = state.replace("$HOME", "../home").replace("$TMPDIR", "../tmp");
+        // What it found before does not show: it saves time alone. (Built-ins of the shell alone touch the state.)
+        let code = format!(
+            "{}[ -d {state} ] || exit 0; [ ! -e {state}/memo ] || read old < {state}/memo; echo new > {state}/memo; read x < f; echo result $x",
+            if uses.is_empty() { String::new() } else { format!("read used < used/{uses}; ") },
+        );
+        tool(&twin, &format!("tools/{name}"), &code);
+        twin.write("f", "one\n");
+        if !uses.is_empty() {
+            twin.write(&format!("used/{uses}"), "x\n");
+        }
+        twin.directory(&at);
+        settle();
+        let call = twin.call([format!("tools/{name}")]);
+        let what = format!("{name}: {state}");
+        // The state was there when the run began. What it holds does not count.
+        assert_eq!(call.agree(), Outcome::Kept, "{what}: {}", call.told());
+        settle();
+        assert_eq!(call.agree(), Outcome::Hit, "{what}: {}", call.told());
+        twin.write(&format!("{at}/memo"), "stale\n");
+        assert_eq!(call.agree(), Outcome::Hit, "{what}: {}", call.told());
+        // Gone, the tool runs anew.
+        twin.remove(&at);
+        call.runs();
+        // An ordinary program finds an ordinary file.
+        twin.directory(&at).write(&format!("{at}/memo"), "1\n");
+        let other = twin.sh(&format!("cat {state}/memo"));
+        other.settles_after(1);
+        twin.write(&format!("{at}/memo"), "2\n");
+        other.runs();
+    }
+}
+
+#[test]
+fn a_run_that_began_without_its_private_state_answers_everywhere() {
+    let twin = Twin::new();
+    // In Python, so that no other program makes it.
+    twin.write("tools/mypy", "#!/usr/bin/env python3\nimport os\nos.makedirs('.mypy_cache/3', exist_ok=True)\nopen('.mypy_cache/3/x', 'w').write('x')\nprint(open('f').read())\n");
+    twin.write("f", "one\n");
+    settle();
+    let call = twin.call(["python3", "tools/mypy"]);
+    call.settles_after(1);
+    twin.both(|root| std::fs::remove_dir_all(root.join(".mypy_cache")).unwrap());
+    call.hits();
+    for root in twin.roots() {
+        let _ = std::fs::remove_dir_all(root.join(".mypy_cache"));
+    }
+    let cleaned = twin.sh("python3 tools/mypy; rm -r .mypy_cache; ls -A | sort | head -3");
+    cleaned.settles_after(1);
+}
+
+#[test]
+fn results_of_earlier_runs_count_as_found_or_as_left() {
+    let twin = Twin::new();
+    let code = "#!/usr/bin/env python3\nimport os, sys\nd = '.pytest_cache/v/cache'\nos.makedirs(d, exist_ok=True)\nold = open(d + '/lastfailed').read() if os.path.exists(d + '/lastfailed') else ''\nif '--lf' in sys.argv: print('again', old)\nopen(d + '/lastfailed', 'w').write(open('f').read())\nprint('done', open('f').read())\n";
+    twin.write("tools/pytest", code).write("f", "one\n");
+    settle();
+    let call = twin.call(["python3", "tools/pytest"]);
+    call.settles_after(1);
+    // Another state: neither as found nor as left.
+    twin.write(".pytest_cache/v/cache/lastfailed", "stale\n");
+    call.runs();
+    // Without any: as the first run found it.
+    twin.both(|root| std::fs::remove_dir_all(root.join(".pytest_cache")).unwrap());
+    settle();
+    assert_eq!(call.agree(), Outcome::Hit);
+    twin.write("f", "two\n");
+    call.runs();
+    twin.write("f", "one\n");
+    // The files are put back as that run left them only where it may be answered.
+    call.agree();
+    let asked = twin.call(["python3", "tools/pytest", "--lf"]);
+    asked.agree();
+    twin.write(".pytest_cache/v/cache/lastfailed", "x\n");
+    asked.runs();
+    twin.write(".pytest_cache/v/cache/lastfailed", "y\n");
+    asked.runs();
+}
+
+#[test]
+fn git_status_is_answered_though_it_writes_its_index() {
+    let twin = Twin::new();
+    let git = "git -c user.name=a -c user.email=a@b";
+    twin.write("f", "one\n").write("d/g", "two\n").write(".gitignore", ".cashet\n");
+    twin.both(|root| {
+        std::fs::remove_dir_all(root.join(".git")).unwrap();
+        let line = format!("git init -q && {git} add . && GIT_COMMITTER_DATE='2020-01-01T00:00:00Z' GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' {git} commit -qm one");
+        let made = std::process::Command::new("sh").args(["-c", &line]).current_dir(root).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+    });
+    settle();
+    // The index says other times than the files have.
+    twin.touch("f", 5).touch("d/g", 6);
+    settle();
+    for line in ["git status --short", "git diff", "git describe --always --dirty"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let call = twin.call(words);
+        call.settles_after(1);
+        twin.touch("f", 7);
+        call.agree();
+        twin.write("f", "edited\n");
+        call.runs();
+        twin.write("f", "one\n");
+        settle();
+        call.agree();
+    }
+    let staged = twin.call(["git", "diff", "--cached", "--name-only"]);
+    staged.settles_after(1);
+    twin.write("f", "staged\n");
+    twin.both(|root| {
+        assert!(
+            std::process::Command::new("git")
+                .args(["add", "f"])
+                .current_dir(root)
+                .status()
+                .unwrap()
+                .success()
+        );
+    });
+    staged.runs();
+    // What prints times of the index, or reads it as a file, is told them.
+    twin.sh("git ls-files --debug f | wc -l").agree();
+    let bytes = twin.sh("wc -c < .git/index; cat .git/index > /dev/null");
+    bytes.settles_after(1);
+}
