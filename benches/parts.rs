@@ -118,6 +118,7 @@ fn commit(store: &dyn Store, manifest: &Manifest) -> Commit {
         order,
         outputs: None,
         observations: seen.collect(),
+        products: cashet::record::Products::default(),
         indifferent: Vec::new(),
         coverage: Coverage::Watched,
         replay: Replay::Allowed,

@@ -232,6 +232,8 @@ pub struct ExecSettings {
     pub pure: Option<bool>,
     /// `--env-strict`
     pub env_strict: Option<bool>,
+    /// `--exact-state`
+    pub exact_state: Option<bool>,
     /// `--exact-source`
     pub exact_source: Option<bool>,
     /// `--trace`

@@ -59,16 +59,16 @@ fn manifest(facts: &[(Part, Value)]) -> Manifest {
 
 #[test]
 fn keys_are_what_they_were() {
-    assert_eq!(SCHEME, 1);
+    assert_eq!(SCHEME, 2);
     let whole = manifest(&facts());
     let small = manifest(&facts()[..3]);
     let keys = [Manifest::default().key(), small.key(), whole.key()].map(|key| key.to_string());
     assert_eq!(
         keys,
         [
-            "687376c930d7020a32f04c396fc2e5eab49cd09a738fa03d573033416a6a47ce",
-            "5ec4c36558a9121f1032507385d5d8d8f74da70db22a996a763eda64c30154e9",
-            "98e9c71243f31cc3d5e123895dfec65c0082413c845e11a471459d275c95c0f0",
+            "cd60d75282bae1f9754e8cbc7590d8b3ed2f4c93e47b12748c4cc8b273a87945",
+            "64e646ea8de593b193cc457ac746e59569c4c40f1605029ac914fce9a4cbcfcb",
+            "694c6658b2ab35f849fdbe463b8453609539ed34a8655062673fd2b50378ec54",
         ]
     );
 }

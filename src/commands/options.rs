@@ -155,7 +155,8 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::Pure
         | Flag::Literal
         | Flag::EnvStrict
-        | Flag::ExactSource => "What decides the result",
+        | Flag::ExactSource
+        | Flag::ExactState => "What decides the result",
         Flag::Output
         | Flag::Trace
         | Flag::AllowNet

@@ -27,7 +27,8 @@ pub use detach::{has_siblings, is_nested, start_detached};
 pub use signals::raise_again;
 pub use startup::{begin, stdin_was_closed};
 pub use trace::{
-    Access, Askers, DescriptorUse, Executed, Hazard, Image, Nature, Seen, Shows, Touch, Touched, Trace,
+    Access, Askers, DescriptorUse, Executed, FirstChange, Hazard, Image, Nature, Prior, Seen, Shows, Touch,
+    Touched, Trace,
 };
 pub use umask::umask;
 pub use unix::Unix;

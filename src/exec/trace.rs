@@ -87,6 +87,10 @@ pub struct Nature {
     pub reads_code: bool,
     /// It runs code in files: what it asks by itself when it starts, that code has not said.
     pub is_interpreter: bool,
+    /// It may decide by the order of modification times of files that it looks at.
+    pub compares_times: bool,
+    /// What it puts somewhere, it puts into what is there if that is a directory.
+    pub enters_directories: bool,
 }
 
 /// A program that a process is about to execute.
@@ -161,6 +165,38 @@ pub struct DescriptorUse {
     pub written: bool,
 }
 
+/// What a run did with a path before its own first change to it: whether what was there can have decided what it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Prior {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It asked whether and what something is there, and read none of it.
+    Looked,
+    /// It opened it for reading, asked whether it may, moved or linked it elsewhere: found or not.
+    Consulted,
+}
+
+/// How a run changed a path first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstChange {
+    /// It did not, or only removed what was not there.
+    #[default]
+    None,
+    /// Opened and emptied in one call, or emptied before anything else.
+    Emptied,
+    /// Opened for writing with its content.
+    InPlace,
+    /// Opened for appending alone.
+    Appended,
+    /// Attributes, or another name for the same file.
+    Altered,
+    /// Made where nothing was, or something else took its place.
+    Put,
+    /// Removed or moved away, or to be removed where nothing was.
+    Removed,
+}
+
 /// What was done with one path. All `false` is nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
@@ -204,6 +240,16 @@ pub struct Access {
     pub strangers: u64,
     /// As that, of the processes which changed it.
     pub changed_by_strangers: u64,
+    /// Looked at by name by a program that may compare modification times.
+    pub times_compared: bool,
+    /// What was done before the first change.
+    pub prior: Prior,
+    /// The first change.
+    pub first_change: FirstChange,
+    /// A directory was to be made there.
+    pub asked_to_make: bool,
+    /// Looked at by a program that would put what it makes into a directory there.
+    pub may_be_entered: bool,
 }
 
 impl Access {
@@ -227,6 +273,13 @@ impl Access {
         self.times_shown |= other.times_shown;
         self.strangers |= other.strangers;
         self.changed_by_strangers |= other.changed_by_strangers;
+        self.times_compared |= other.times_compared;
+        self.prior = self.prior.max(other.prior);
+        if self.first_change == FirstChange::None {
+            self.first_change = other.first_change;
+        }
+        self.asked_to_make |= other.asked_to_make;
+        self.may_be_entered |= other.may_be_entered;
     }
 }
 

@@ -107,6 +107,9 @@ impl Gathering<'_, '_> {
         if let Some(salt) = &request.salt {
             self.manifest.set(Part::Salt, Value::Bytes(salt.as_bytes().to_vec()));
         }
+        if request.exact_state {
+            self.manifest.set(Part::Flag("exact-state".to_owned()), Value::Present);
+        }
         if request.env_strict {
             self.manifest.set(Part::Flag("env-strict".to_owned()), Value::Present);
         }

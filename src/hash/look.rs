@@ -232,6 +232,18 @@ pub(super) fn listing_holds(
     directory_holds(path, digest, evidence, now, all)
 }
 
+/// The digest of the entries of a directory in which nothing is.
+#[must_use]
+pub fn of_nothing() -> Digest {
+    listing_digest(&[])
+}
+
+/// Whether nothing is at `path`.
+#[must_use]
+pub fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| unreachable_state(&error) == FileState::Absent)
+}
+
 /// Names and kinds of a directory's entries.
 pub type Entries = [(OsString, EntryKind)];
 

@@ -9,7 +9,7 @@ use crate::record::StoredPath;
 use std::collections::BTreeMap;
 
 /// Version of the manifest's encoding and meaning. A change can only miss.
-pub const SCHEME: u64 = 1;
+pub const SCHEME: u64 = 2;
 
 /// Which fact. The order here is the order of the encoding and of explanations.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -35,6 +35,7 @@ pub mod program;
 mod redaction;
 mod remembered;
 pub mod request;
+pub mod resume;
 pub mod search;
 pub mod shims;
 pub mod sights;

@@ -98,6 +98,8 @@ pub struct Request {
     pub exact_source: bool,
     /// `--env-strict`: the child gets only what is in the manifest and what every program needs.
     pub env_strict: bool,
+    /// `--exact-state`: what was at a path that the run writes counts exactly.
+    pub exact_state: bool,
     /// `--redact`: text, options (`--token`) and variables (`TOKEN=`) that must not be stored with the words.
     pub redactions: Vec<OsString>,
     /// Every word that names an existing regular file is an input: the run will not be watched.
@@ -151,6 +153,7 @@ impl Request {
             exact_source: false,
             literal: false,
             env_strict: false,
+            exact_state: false,
             redactions: Vec::new(),
             words_are_inputs: false,
             languages: Languages::default(),

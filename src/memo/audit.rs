@@ -65,6 +65,8 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         declared_inputs: &declared.inputs,
         declared_outputs: &declared.outputs,
         ignored_writes: &declared.ignored,
+        exact_state: request.exact_state,
+        resumes: crate::hash::resume::state_use(&captured).resumes,
     };
     let verdict = observe::observe(&run, &trace, &watcher).map(|observed| {
         let observations = observed.observations.into_iter().map(|(observation, _)| observation);

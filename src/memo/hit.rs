@@ -16,7 +16,7 @@ use crate::hash::globs::Patterns;
 use crate::hash::look::Present;
 use crate::hash::request::Request;
 use crate::record::{
-    Base, Coverage, Evidence, Observation, Places, StdinUse, StoredPath, Termination, Timestamp,
+    Base, Coverage, Evidence, Observation, Places, ProductClass, StdinUse, StoredPath, Termination, Timestamp,
 };
 use crate::store::{self, Candidate, Store};
 use std::collections::BTreeSet;
@@ -187,10 +187,16 @@ fn grounds(
             _ => {}
         }
     }
+    let products = candidate.commit.products.clone();
     let root = request.places.root.clone();
     Ok(move |path: &[u8]| {
         if all_declared || declared.matches(&root.join(OsStr::from_bytes(path))) {
             Grounds::Declared
+        } else if let Some(product) = products.find(path) {
+            match product.class {
+                ProductClass::Consulted => Grounds::Observed,
+                ProductClass::Blind | ProductClass::Looked => Grounds::Free { keeps_mode: product.in_place },
+            }
         } else if observed.contains(path) {
             Grounds::Observed
         } else {

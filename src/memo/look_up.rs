@@ -3,6 +3,7 @@
 use super::event::Event;
 use super::observe::{named_by_values, times_again};
 use super::policy::Policy;
+use super::products;
 use super::reason::{Difference, MissReason};
 use super::stdin::StdinAtStart;
 use super::{Context, Miss};
@@ -16,7 +17,7 @@ use crate::hash::manifest::Manifest;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
-use crate::record::{Coverage, FileState, Observation, Recall, StdinUse, StoredPath};
+use crate::record::{Base, Coverage, FileState, Observation, Recall, StdinUse, StoredPath};
 use crate::store::{Candidate, Store};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -48,7 +49,7 @@ pub(super) fn find(
     present: &Present<'_>,
     policy: &Policy,
 ) -> Found {
-    let candidates = match store.find(key) {
+    let mut candidates = match store.find(key) {
         Ok(candidates) => candidates,
         Err(error) => {
             context.observer.on(&Event::StoreTrouble(error.to_string()));
@@ -57,7 +58,9 @@ pub(super) fn find(
     };
     let stdin = std::cell::OnceCell::new();
     let mut miss = Miss::Unknown;
-    for mut candidate in candidates {
+    for place in 0..candidates.len() {
+        let (before, rest) = candidates.split_at_mut(place);
+        let Some((candidate, after)) = rest.split_first_mut() else { break };
         if !policy.kept_statuses.keep(candidate.commit.termination) {
             continue;
         }
@@ -74,13 +77,14 @@ pub(super) fn find(
         // Only of the newest is it worth saying all that changed.
         let every = matches!(miss, Miss::Unknown);
         let Compared { differences, learned } =
-            differences(&mut candidate, present, policy, stdin, context.recall, every);
+            differences(candidate, [before, after], present, policy, stdin, context.recall, every);
         if differences.is_empty() {
             let stale = policy.stale_after.is_some_and(|limit| age >= limit);
             if stale && candidate.commit.outputs.is_some() {
                 miss = Miss::Expired(age);
                 continue;
             }
+            let candidate = candidates.swap_remove(place);
             return Found::Hit(Box::new(Held { candidate, stale, learned }));
         }
         if every {
@@ -101,6 +105,7 @@ pub(super) struct Compared {
 /// What does not hold of a candidate; only the first of it, unless `every` is asked for. Renews its evidence.
 pub(super) fn differences<'s>(
     candidate: &mut Candidate,
+    others: [&[Candidate]; 2],
     present: &Present<'_>,
     policy: &Policy,
     stdin: impl Fn() -> &'s StdinAtStart,
@@ -111,6 +116,7 @@ pub(super) fn differences<'s>(
     let mut learned = false;
     candidate.evidence.resize(candidate.commit.observations.len(), None);
     let mut looks = Looks::new(present.places, present.seen, present.now);
+    let products = &candidate.commit.products;
     for (observation, evidence) in candidate.commit.observations.iter().zip(&mut candidate.evidence) {
         if looks.settle(observation, evidence.as_ref()) {
             continue;
@@ -129,6 +135,15 @@ pub(super) fn differences<'s>(
             Observation::Network => {
                 let admitted = policy.allow_network || policy.time_to_live.is_some();
                 if admitted { look::Held::Yes } else { look::Held::No }
+            }
+            // Nothing else is in a directory of the run's own that is gone.
+            Observation::Entries { path, digest, .. }
+                if *digest == look::of_nothing()
+                    && path.base() == Base::Root
+                    && products.find(path.rest()).is_some()
+                    && look::is_gone(&present.places.resolve(path)) =>
+            {
+                look::Held::Yes
             }
             _ => look::holds(observation, evidence.as_ref(), present),
         };
@@ -151,6 +166,9 @@ pub(super) fn differences<'s>(
                 }
             }
         }
+    }
+    if every || differences.is_empty() {
+        differences.extend(products::differences(candidate, others, present, every));
     }
     if differences.is_empty() {
         for (number, absent) in looks.absences() {

@@ -15,6 +15,7 @@ mod observe;
 pub(crate) mod outputs;
 mod place_search;
 mod policy;
+mod products;
 mod reason;
 mod references;
 mod replay;

@@ -3,7 +3,7 @@
 
 use super::reason::observed_path;
 use crate::digest::Key;
-use crate::record::{Base, Observation, OutputTree, StoredPath};
+use crate::record::{Base, Observation, OutputTree, Product, ProductClass, StoredPath};
 use crate::store::{Candidate, Store};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -32,6 +32,12 @@ fn differing(one: &Candidate, other: &Candidate) -> Option<BTreeSet<StoredPath>>
     };
     let mut paths = alone(ours, theirs)?;
     paths.extend(alone(theirs, ours)?);
+    let (ours, theirs) = (&one.commit.products, &other.commit.products);
+    let differs = |product: &&Product| {
+        product.class == ProductClass::Consulted
+            && theirs.find(&product.path).is_none_or(|other| other.before != product.before)
+    };
+    paths.extend(ours.all().iter().filter(differs).map(|product| StoredPath::in_root(product.path.clone())));
     Some(paths)
 }
 

@@ -3,6 +3,7 @@
 use super::evidence::Timestamp;
 use super::observation::Observation;
 use super::path::StoredPath;
+use super::product::Products;
 use super::stream::{Content, StreamOrder};
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
@@ -107,6 +108,8 @@ pub struct Commit {
     pub outputs: Option<Content>,
     /// What decided the result beside the manifest.
     pub observations: Vec<Observation>,
+    /// What the run did to the paths that it left changed, before it changed them.
+    pub products: Products,
     /// Names of the variables that were set and found not to matter, sorted.
     pub indifferent: Vec<Vec<u8>>,
     /// Why the observations are believed to be all.
@@ -139,27 +142,34 @@ impl Commit {
     }
 }
 
-/// First field of every encoded commit.
-const COMMIT_VERSION: u64 = 1;
+/// First field of an encoded commit without products, as format 1 of the store has them.
+const WITHOUT_PRODUCTS: u64 = 1;
+/// First field of an encoded commit that ends with its products.
+const WITH_PRODUCTS: u64 = 2;
 
 impl Encode for Commit {
     fn encode(&self, to: &mut Encoder) {
-        to.unsigned(COMMIT_VERSION).value(&self.key).value(&self.lineage).option(self.parent.as_ref());
+        let has_products = self.products != Products::default();
+        to.unsigned(if has_products { WITH_PRODUCTS } else { WITHOUT_PRODUCTS });
+        to.value(&self.key).value(&self.lineage).option(self.parent.as_ref());
         to.list(&self.words).value(&self.directory).bytes(&self.function).digest(&self.function_id);
         to.list(&self.sources).value(&self.started).value(&self.resources).value(&self.termination);
         to.value(&self.stdout).value(&self.stderr).value(&self.order).option(self.outputs.as_ref());
         to.list(&self.observations).list(&self.indifferent);
         to.flag(self.coverage == Coverage::Watched).value(&self.replay);
+        if has_products {
+            to.value(&self.products);
+        }
     }
 }
 
 impl Decode for Commit {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let version = from.unsigned()?;
-        if version != COMMIT_VERSION {
+        if version != WITHOUT_PRODUCTS && version != WITH_PRODUCTS {
             return Err(DecodeError::UnknownTag(version));
         }
-        Ok(Self {
+        let mut commit = Self {
             key: Key::decode(from)?,
             lineage: LineageId::decode(from)?,
             parent: from.option()?,
@@ -179,7 +189,15 @@ impl Decode for Commit {
             indifferent: from.list()?,
             coverage: if from.flag()? { Coverage::Watched } else { Coverage::Declared },
             replay: Replay::decode(from)?,
-        })
+            products: Products::default(),
+        };
+        if version == WITH_PRODUCTS {
+            commit.products = Products::decode(from)?;
+            if commit.products == Products::default() {
+                return Err(DecodeError::NotCanonical);
+            }
+        }
+        Ok(commit)
     }
 }
 
@@ -254,6 +272,7 @@ impl Decode for SourceFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{FileState, Product, ProductClass};
     use proptest::prelude::*;
 
     fn commit() -> Commit {
@@ -276,6 +295,7 @@ mod tests {
             outputs: Some(content),
             observations: vec![Observation::Umask(0o22), Observation::Superuser(true)],
             indifferent: vec![b"FOO".to_vec()],
+            products: Products::default(),
             coverage: Coverage::Watched,
             replay: Replay::Never { reason: "failed".to_owned(), detail: "exit status 1".to_owned() },
         }
@@ -288,6 +308,14 @@ mod tests {
         let mut second = first.clone();
         second.replay = Replay::Allowed;
         assert_ne!(first.id(), second.id());
+        let product = Product {
+            path: b"out".to_vec(),
+            class: ProductClass::Blind,
+            in_place: true,
+            before: FileState::Absent,
+        };
+        second.products = Products::new(vec![product], true);
+        assert_eq!(Commit::from_bytes(&second.to_bytes()), Ok(second));
     }
 
     proptest! {

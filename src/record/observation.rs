@@ -400,7 +400,8 @@ impl Encode for Observation {
             Self::Settled { states } => to.unsigned(35).list(states),
             Self::Network => to.unsigned(13),
             Self::Search { path, programs, moved } => {
-                to.unsigned(14).digest(path).list(programs).flag(*moved)
+                // Format 1 of the store knows none that moved.
+                to.unsigned(if *moved { 60 } else { 14 }).digest(path).list(programs)
             }
             Self::Around { written, older, same, newer } => {
                 to.unsigned(15).list(written).list(older).list(same).list(newer)
@@ -463,7 +464,9 @@ impl Decode for Observation {
                 digest: from.digest()?,
             },
             13 => Self::Network,
-            14 => Self::Search { path: from.digest()?, programs: from.list()?, moved: from.flag()? },
+            tag @ (14 | 60) => {
+                Self::Search { path: from.digest()?, programs: from.list()?, moved: tag == 60 }
+            }
             15 => Self::Around {
                 written: from.list()?,
                 older: from.list()?,

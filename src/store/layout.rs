@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// The format of stores that this program reads and writes.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 
 /// Directories of a store.
 const DIRECTORIES: &[&str] = &["objects", "hot", "locks", "tmp", "view", "replaced"];

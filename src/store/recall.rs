@@ -222,6 +222,7 @@ pub(super) mod tests {
             order: StreamOrder::default(),
             outputs: Some(Content { blob: BlobId(Digest::of(&tree.to_bytes())), size: 9 }),
             observations: vec![Observation::Umask(0o22)],
+            products: crate::record::Products::default(),
             indifferent: Vec::new(),
             coverage: Coverage::Watched,
             replay: Replay::Allowed,

@@ -206,6 +206,7 @@ pub(crate) mod tests {
             order: StreamOrder::default(),
             outputs: None,
             observations: Vec::new(),
+            products: crate::record::Products::default(),
             indifferent: Vec::new(),
             coverage: Coverage::Watched,
             replay: Replay::Allowed,

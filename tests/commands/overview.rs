@@ -9,21 +9,21 @@ use cashet::store::{Event, Store};
 fn history_says_what_changed_at_each_step() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.run(&["history", "@{2}"]).ok(), @r"
-    ● 83e1753e3aea  3 h ago  exit 1  12.3 s
+    ● 9694e7e02198  3 h ago  exit 1  12.3 s
     │   LR_DECAY set
     │   exit 1, was ok, stdout differs, stderr differs, 1 output differs
-    ● 5b13bfb7a3e4  4 h ago  ok  12.3 s  keep stage=train
+    ● d2174e22c47d  4 h ago  ok  12.3 s  keep stage=train
     │   train.py changed
     │   stdout differs, 1 output differs
-    ● 0d26c1e3b752  5 h ago  ok  12.3 s
+    ● 95b0b8c0b644  5 h ago  ok  12.3 s
         the first
     ");
     insta::assert_snapshot!(sandbox.at(60, &["history", "train.py --lr 0.01", "-n", "2"]).ok(), @r"
-    ● 83e1753e3aea  3 h ago  exit 1  12.3 s
+    ● 9694e7e02198  3 h ago  exit 1  12.3 s
     │   LR_DECAY set
     │   exit 1, was ok, stdout differs, stderr differs,
     │   1 output differs
-    ● 5b13bfb7a3e4  4 h ago  ok  12.3 s  keep stage=train
+    ● d2174e22c47d  4 h ago  ok  12.3 s  keep stage=train
     │   train.py changed
     │   stdout differs, 1 output differs
     ");
@@ -37,28 +37,28 @@ fn history_says_what_changed_at_each_step() {
 fn a_graph_is_found_by_content() {
     let (sandbox, ids) = recorded();
     insta::assert_snapshot!(sandbox.run(&["graph", "@"]).ok(), @r#"
-    385958fe7501  report.sh "'weekly'"
-    ├── model.bin ← 5b13bfb7a3e4  train.py --lr 0.01
-    │   └── data/clean.csv ← 9ea5935d071a  clean.py data/raw.csv
-    │       └── data/raw.csv ← 9df13380f1b3  load.py day1.csv
-    └── data/clean.csv ← 9ea5935d071a  (above)
+    b8a16175d70f  report.sh "'weekly'"
+    ├── model.bin ← d2174e22c47d  train.py --lr 0.01
+    │   └── data/clean.csv ← 630863b5f275  clean.py data/raw.csv
+    │       └── data/raw.csv ← 3317b405e162  load.py day1.csv
+    └── data/clean.csv ← 630863b5f275  (above)
     "#);
     insta::assert_snapshot!(sandbox.run(&["graph", "load.py day1.csv", "--down"]).ok(), @r#"
-    9df13380f1b3  load.py day1.csv
-    └── data/raw.csv → 9ea5935d071a  clean.py data/raw.csv
-        ├── data/clean.csv → 385958fe7501  report.sh "'weekly'"
-        ├── data/clean.csv → 83e1753e3aea  train.py --lr 0.01
-        ├── data/clean.csv → 5b13bfb7a3e4  train.py --lr 0.01
-        │   └── model.bin → 385958fe7501  report.sh "'weekly'"
-        └── data/clean.csv → 0d26c1e3b752  train.py --lr 0.01
+    3317b405e162  load.py day1.csv
+    └── data/raw.csv → 630863b5f275  clean.py data/raw.csv
+        ├── data/clean.csv → b8a16175d70f  report.sh "'weekly'"
+        ├── data/clean.csv → 9694e7e02198  train.py --lr 0.01
+        ├── data/clean.csv → d2174e22c47d  train.py --lr 0.01
+        │   └── model.bin → b8a16175d70f  report.sh "'weekly'"
+        └── data/clean.csv → 95b0b8c0b644  train.py --lr 0.01
     "#);
     insta::assert_snapshot!(sandbox.run(&["graph", "@{5}", "--dot"]).ok(), @r#"
     digraph cashet {
       rankdir=LR;
       node [shape=box, fontname="monospace"];
-      "9ea5935d071a" [label="9ea5935d071a\nclean.py data/raw.csv"];
-      "9df13380f1b3" [label="9df13380f1b3\nload.py day1.csv"];
-      "9df13380f1b3" -> "9ea5935d071a" [label="data/raw.csv"];
+      "630863b5f275" [label="630863b5f275\nclean.py data/raw.csv"];
+      "3317b405e162" [label="3317b405e162\nload.py day1.csv"];
+      "3317b405e162" -> "630863b5f275" [label="data/raw.csv"];
     }
     "#);
     let graph = sandbox.run(&["graph", "@", "--json"]).json();

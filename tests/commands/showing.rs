@@ -7,7 +7,7 @@ use cashet::record::{OutputEntry, OutputKind, Replay};
 fn show_tells_all_about_one() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(80, &["show", "@{3}"]).ok(), @r#"
-    commit     5b13bfb7a3e496f50172385a464bc251c2a97262e2f14252153e602d09ad59fc
+    commit     d2174e22c47def3f711e02dacb7975e9e8c49a75adc3788eaa1848b9ac8c1875
     command    python3 train.py --lr 0.01
     function   train.py
     directory  .
@@ -20,8 +20,8 @@ fn show_tells_all_about_one() {
     stdout     18 B
     stderr     0 B
     tags       keep stage=train
-    parent     0d26c1e3b752
-    key        34ec2f280ab307936ecd3dd7b0fb18a2070ff450e26a72c09a30071d7b15c3cc
+    parent     95b0b8c0b644
+    key        41835c75a972d54981afcdfe8d2af2bed757c6149606c9b970c464c7df59f0c5
     lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb91c3d65ebc4c34ff
 
     known before the run
@@ -43,10 +43,10 @@ fn show_tells_all_about_one() {
     755  11 B  model.bin
 
     made from
-    data/clean.csv  9ea5935d071a  clean.py data/raw.csv
+    data/clean.csv  630863b5f275  clean.py data/raw.csv
 
     went into
-    model.bin  385958fe7501  report.sh "'weekly'"
+    model.bin  b8a16175d70f  report.sh "'weekly'"
     "#);
 }
 
@@ -54,7 +54,7 @@ fn show_tells_all_about_one() {
 fn show_fits_a_narrow_page() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(60, &["show", "@{2}"]).ok(), @r"
-    commit     83e1753e3aeaa99f4b96c6946bb2d974c88d29ab84361470…
+    commit     9694e7e0219837a9ef19e1357c621a2a55fd06b72752faa0…
     command    python3 train.py --lr 0.01
     function   train.py
     directory  .
@@ -66,8 +66,8 @@ fn show_fits_a_narrow_page() {
     watched    the whole run
     stdout     37 B
     stderr     44 B
-    parent     5b13bfb7a3e4
-    key        86d5a43c1a8dce16dd515856005004e76a764a9fbf0354ca…
+    parent     d2174e22c47d
+    key        0c3ea250ee70d2c31e93e84847bf1a437323822d4c5ad467…
     lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb…
 
     known before the run
@@ -93,7 +93,7 @@ fn show_fits_a_narrow_page() {
     Traceback: no decay
 
     made from
-    data/clean.csv  9ea5935d071a  clean.py data/raw.csv
+    data/clean.csv  630863b5f275  clean.py data/raw.csv
     ");
 }
 
@@ -101,7 +101,7 @@ fn show_fits_a_narrow_page() {
 fn show_on_a_wide_page_and_for_programs() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(140, &["show", "@"]).ok(), @r#"
-    commit     385958fe75012625d7f2e578c6d65d91ce173eaf7b8e74ea1ba334530a0ccb5b
+    commit     b8a16175d70f1ffb4791dbf3784e8442718664d5b2e640d9881f3845fbb2e878
     command    sh report.sh "'weekly'"
     function   report.sh
     directory  .
@@ -113,7 +113,7 @@ fn show_on_a_wide_page_and_for_programs() {
     watched    the whole run
     stdout     32 B
     stderr     0 B
-    key        8e2a9a06f8fdc6656eb5352d46ac5cb11f949a82a96f8d77ae16558b40020d5e
+    key        6de0aefc4bbdd3180faecbea2886cf1eff2011b3a67a237ab9628e9f650e9b47
     lineage    341216d2bb4764de8c6e13d6fe90056ace1b958b76b54f34a1bb3651d5d18fb7
 
     known before the run
@@ -127,8 +127,8 @@ fn show_on_a_wide_page_and_for_programs() {
     644  9 B  out/report.md
 
     made from
-    model.bin       5b13bfb7a3e4  train.py --lr 0.01
-    data/clean.csv  9ea5935d071a  clean.py data/raw.csv
+    model.bin       d2174e22c47d  train.py --lr 0.01
+    data/clean.csv  630863b5f275  clean.py data/raw.csv
     "#);
     let shown = sandbox.run(&["show", "@", "--json"]).json();
     assert_eq!(shown[0]["made_from"].as_array().unwrap().len(), 2);

@@ -266,6 +266,7 @@ impl Run {
             order,
             outputs: outputs.as_ref().map(|tree| put(&tree.to_bytes())),
             observations: self.observations.clone(),
+            products: cashet::record::Products::default(),
             indifferent: Vec::new(),
             coverage: Coverage::Watched,
             replay: self.replay.clone(),

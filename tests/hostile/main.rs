@@ -48,6 +48,11 @@ fn places() {
 }
 
 #[test]
+fn products() {
+    judge("products");
+}
+
+#[test]
 fn made_code() {
     judge("made_code");
 }

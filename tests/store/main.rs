@@ -7,6 +7,7 @@
 mod archives;
 mod collection;
 mod damage;
+mod formats;
 mod history;
 mod leftovers;
 mod limits;

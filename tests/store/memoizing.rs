@@ -294,7 +294,7 @@ fn a_newer_store_is_never_changed() {
     let place = Place::new();
     let run = Run::new("a");
     run.record(&place.open());
-    let line = "cashet store format 2";
+    let line = "cashet store format 3";
     let check = Digest::of(line.as_bytes()).to_hex();
     fs::write(place.path.join("FORMAT"), format!("{line}\ncheck {check}\n")).unwrap();
     fs::remove_dir_all(place.path.join("hot")).unwrap();
@@ -329,6 +329,6 @@ fn an_older_store_is_migrated() {
     fs::write(place.path.join("FORMAT"), format!("{line}\ncheck {check}\n")).unwrap();
     let store = place.open();
     store.fold().unwrap();
-    assert!(fs::read_to_string(place.path.join("FORMAT")).unwrap().starts_with("cashet store format 1\n"));
+    assert!(fs::read_to_string(place.path.join("FORMAT")).unwrap().starts_with("cashet store format 2\n"));
     assert_eq!(run.find(&store).len(), 1);
 }

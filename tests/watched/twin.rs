@@ -36,6 +36,7 @@ pub(crate) enum Outcome {
 }
 
 /// What a call gave.
+#[derive(Debug)]
 pub(crate) struct Given {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
@@ -266,8 +267,25 @@ impl Call<'_> {
 
     /// Makes the call on both sides: how it was answered, and all in which the sides differ.
     pub(crate) fn compare(&self) -> (Outcome, Vec<String>) {
+        let (outcome, differences, _) = self.compare_and_give();
+        (outcome, differences)
+    }
+
+    /// As [`Call::compare`], with what the call through cashet gave.
+    pub(crate) fn compare_and_give(&self) -> (Outcome, Vec<String>, Given) {
         let _ = fs::remove_file(self.report());
         let (ours, theirs) = (self.on(true), self.on(false));
+        let differences = self.differences(&ours, &theirs);
+        (outcome_of(&self.told()), differences, ours)
+    }
+
+    /// Makes the bare call alone, and compares it with what the call through cashet gave.
+    pub(crate) fn compare_bare(&self, ours: &Given) -> Vec<String> {
+        let theirs = self.on(false);
+        self.differences(ours, &theirs)
+    }
+
+    fn differences(&self, ours: &Given, theirs: &Given) -> Vec<String> {
         let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
         let mut differences = Vec::new();
         let (stdout, stderr) = (ours.stdout == theirs.stdout, mixed(&ours.stderr) == mixed(&theirs.stderr));
@@ -283,7 +301,7 @@ impl Call<'_> {
             differences.push(format!("{} instead of {}", ours.status, theirs.status));
         }
         differences.extend(self.twin.differing_paths());
-        (outcome_of(&self.told()), differences)
+        differences
     }
 
     /// Makes the call on both sides, which must agree.
@@ -322,6 +340,18 @@ impl Call<'_> {
         let outcome = self.agree();
         assert_eq!(outcome, Outcome::Hit, "{:?} after {told:?}: {}", self.words, self.told());
         self.hits();
+    }
+
+    /// Makes the call on both sides: it must not run, and only what it prints may differ, since the bare command finds what
+    /// it made itself before.
+    #[track_caller]
+    pub(crate) fn hits_on_its_own_output(&self) {
+        settle();
+        let (outcome, differences) = self.compare();
+        let told = |line: &String| line.starts_with("stdout: ") || line.starts_with("stderr: ");
+        let others: Vec<&String> = differences.iter().filter(|line| !told(line)).collect();
+        assert!(others.is_empty(), "{:?}: {outcome:?} {others:?}", self.words);
+        assert_eq!(outcome, Outcome::Hit, "{:?}: {}", self.words, self.told());
     }
 
     /// It is never answered from what was kept.

@@ -136,6 +136,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
         exact_source: sources.flag(Flag::ExactSource, |block| block.exact_source),
         literal: scanned.has(Flag::Literal),
         env_strict: sources.flag(Flag::EnvStrict, |block| block.env_strict),
+        exact_state: sources.flag(Flag::ExactState, |block| block.exact_state),
         redactions: sources.all(Flag::Redact, None, |block| block.redact.as_ref()),
         words_are_inputs: sources.flag(Flag::Pure, |block| block.pure),
         languages: Languages::default(),

@@ -25,6 +25,8 @@ pub enum Flag {
     EnvStrict,
     /// `--exact-source`
     ExactSource,
+    /// `--exact-state`
+    ExactState,
     /// `--trace`
     Trace,
     /// `--allow-net`
@@ -139,6 +141,13 @@ pub(super) const TABLE: &[Row] = &[
         None,
         Takes::Nothing,
         "Sources count byte for byte, comments and layout included",
+    ),
+    row(
+        Flag::ExactState,
+        "exact-state",
+        None,
+        Takes::Nothing,
+        "Replay only where the files that the command writes are as they were before the run",
     ),
     row(Flag::Trace, "trace", None, Takes::Value("WHEN"), "Watch the run: auto, off or require"),
     row(Flag::AllowNet, "allow-net", None, Takes::Nothing, "Use of the network does not matter"),

@@ -12,7 +12,8 @@ use super::touches::Touches;
 use super::working::Working;
 use crate::exec::watch::Surroundings;
 use crate::exec::{
-    Access, Askers, DescriptorUse, Executed, Hazard, Nature, Seen, Shows, Touched, Trace, Witness,
+    Access, Askers, DescriptorUse, Executed, FirstChange, Hazard, Nature, Prior, Seen, Shows, Touched, Trace,
+    Witness,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ffi::OsString;
@@ -219,7 +220,7 @@ impl<'a> Observer<'a> {
             }
             return;
         }
-        let known = self.entries.get(path).map(|entry| entry.access).unwrap_or_default();
+        let known = self.access_known(path);
         let is_known = if follow { known.looked } else { known.looked_at_link };
         if known.absent || self.is_ignored(path) {
             return;
@@ -233,8 +234,41 @@ impl<'a> Observer<'a> {
                 found => self.access_seen(path, found.seen()).looked_at_link = true,
             }
         }
-        if !known.times_shown && self.caller().shows == Shows::Times {
-            self.access(path).times_shown = true;
+        if !known.times_shown || !known.times_compared {
+            let nature = self.caller();
+            let access = self.access(path);
+            access.times_shown |= nature.shows == Shows::Times;
+            access.times_compared |= nature.compares_times;
+            access.may_be_entered |= nature.enters_directories;
+        }
+        self.used(path, Prior::Looked);
+    }
+
+    /// `path` was used so; what was done before its first change is remembered.
+    pub(super) fn used(&mut self, path: &[u8], how: Prior) {
+        let entry = self.entries.get_mut(path).map(|entry| &mut entry.access);
+        if let Some(access) = entry.filter(|access| access.first_change == FirstChange::None) {
+            access.prior = access.prior.max(how);
+        }
+    }
+
+    /// A file or link was to be removed, found or not: from then on what was there makes no difference, unless it was
+    /// consulted before.
+    pub(super) fn is_to_go(&mut self, path: &[u8]) {
+        let Some(Entry { access, .. }) = self.entries.get_mut(path) else { return };
+        if access.first_change == FirstChange::None && access.prior != Prior::Consulted {
+            access.prior = Prior::Nothing;
+            access.first_change = FirstChange::Removed;
+        }
+    }
+
+    /// The file at `path` was emptied through a descriptor. Where that came first after opening it, nothing of what was in it
+    /// was used.
+    pub(super) fn emptied(&mut self, path: &[u8]) {
+        if let Some(Entry { access, .. }) = self.entries.get_mut(path)
+            && access.first_change == FirstChange::InPlace
+        {
+            access.first_change = FirstChange::Emptied;
         }
     }
 
@@ -293,8 +327,10 @@ impl<'a> Observer<'a> {
     /// Notes of what is known of `path` that it is the stopped thread that asks for it.
     pub(super) fn touched(&mut self, path: &[u8]) {
         if self.entries.contains_key(path) {
-            let strangers = !self.caller().keeps;
-            self.access(path).strangers |= strangers;
+            let nature = self.caller();
+            let access = self.access(path);
+            access.strangers |= !nature.keeps;
+            access.may_be_entered |= nature.enters_directories;
         }
     }
 
@@ -331,6 +367,18 @@ impl<'a> Observer<'a> {
 
     /// `path`, which is real, changes: the witness is told before the first time.
     pub(super) fn change(&mut self, path: &[u8], how: How) {
+        let first = match how {
+            How::Truncated | How::Emptied => FirstChange::Emptied,
+            How::Opened => FirstChange::InPlace,
+            How::Altered => FirstChange::Altered,
+            How::Made | How::Replaced => FirstChange::Put,
+            How::Removed => FirstChange::Removed,
+        };
+        self.change_first(path, how, first);
+    }
+
+    /// As [`Observer::change`], where the kind of the first change is known better.
+    pub(super) fn change_first(&mut self, path: &[u8], how: How, first: FirstChange) {
         if self.is_ignored(path) {
             return;
         }
@@ -345,6 +393,9 @@ impl<'a> Observer<'a> {
         let Entry { access, own, .. } = entry;
         if matches!(how, How::Truncated | How::Emptied | How::Opened) && access.read && *own != Own::Wholly {
             access.read_then_changed = true;
+        }
+        if access.first_change == FirstChange::None {
+            access.first_change = first;
         }
         let wholly = *own == Own::Wholly;
         access.made |= !access.changed && matches!(how, How::Made | How::Truncated | How::Emptied);
@@ -369,6 +420,7 @@ impl<'a> Observer<'a> {
                 let access = self.access(path);
                 access.looked = true;
                 access.looked_at_link = true;
+                self.used(path, Prior::Looked);
             }
             Found::Missing => self.nothing_at(path),
             _ => self.access(path).absent = true,
@@ -379,6 +431,7 @@ impl<'a> Observer<'a> {
     fn nothing_at(&mut self, path: &[u8]) {
         self.access_seen(path, Seen::Nothing).absent = true;
         self.touched(path);
+        self.used(path, Prior::Looked);
     }
 
     /// A name before the last of `path` is no directory: that is what was learned.
@@ -455,6 +508,11 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// What is known of `path`, which need not have been asked for.
+    pub(super) fn access_known(&self, path: &[u8]) -> Access {
+        self.entries.get(path).map(|entry| entry.access).unwrap_or_default()
+    }
+
     /// What is known of `path`.
     pub(super) fn access(&mut self, path: &[u8]) -> &mut Access {
         self.access_seen(path, Seen::Unknown)
@@ -489,7 +547,7 @@ impl<'a> Observer<'a> {
 
     /// Whether what is at `path` was opened for reading, or found absent, already: another time says nothing new.
     pub(super) fn is_opened(&self, path: &[u8]) -> bool {
-        let known = self.entries.get(path).map(|entry| entry.access).unwrap_or_default();
+        let known = self.access_known(path);
         known.read || known.opened || known.absent
     }
 

@@ -71,6 +71,14 @@ fn take(
         }
         Call::OpenHandle => return Err(Unknown::Hole("a file opened without a path".to_owned())),
         Call::Look(at, follow) => look(stopped, observer, at, stopped.follow(follow))?,
+        Call::MayUse(at, mode) => {
+            look(stopped, observer, at, true)?;
+            may_use(stopped, observer, at, mode)?;
+        }
+        Call::MayUseBy(at, mode, flags) => {
+            look_or_ask(stopped, observer, at, flags)?;
+            may_use(stopped, observer, at, mode)?;
+        }
         Call::Enter(at) => {
             look(stopped, observer, at, true)?;
             way(stopped, observer, at)?;
@@ -110,6 +118,21 @@ fn take(
         Call::Make(at) => {
             if let Place::Path(named) = place(stopped, observer, at)? {
                 observer.make(&named);
+            }
+        }
+        Call::MakeDirectory(at) => {
+            if let Place::Path(named) = place(stopped, observer, at)? {
+                observer.make_directory(&named);
+            }
+        }
+        Call::Cut(fd, length) => {
+            let number = stopped.flags(fd);
+            observer.descriptors.written(tid, number);
+            if stopped.argument(length) == 0
+                && !observer.descriptors.is_inherited(tid, number)
+                && let Place::Path(named) = behind(stopped, observer, tid, number)?
+            {
+                observer.emptied(&named.path);
             }
         }
         Call::Link(from, to, follow) => {
@@ -309,6 +332,21 @@ fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool
             }
         }
         Place::Nothing => {}
+    }
+    Ok(())
+}
+
+/// Whether what was looked at may be read is as much as reading it, to a program that then does.
+fn may_use(
+    stopped: &Stopped<'_>,
+    observer: &mut Observer<'_>,
+    at: At,
+    mode: Argument,
+) -> Result<(), Unknown> {
+    if stopped.flags(mode) & libc::R_OK != 0
+        && let Place::Path(named) = place_read_or_open(stopped, observer, at)?
+    {
+        observer.asked_to_read(&named);
     }
     Ok(())
 }

@@ -3,8 +3,20 @@
 use super::access::{How, Observer};
 use super::paths::{Found, Named, Physical};
 use super::process::as_path;
+use crate::exec::Prior;
 
 impl Observer<'_> {
+    /// Makes a directory, which may be there already.
+    pub(super) fn make_directory(&mut self, named: &Named) {
+        self.make(named);
+        if !self.is_ignored(&named.path)
+            && let Some(there) = self.resolve(&named.path, false)
+            && self.is_known(&there.path)
+        {
+            self.access(&there.path).asked_to_make = true;
+        }
+    }
+
     /// Makes a directory, link, node or socket, which must not be there yet.
     pub(super) fn make(&mut self, named: &Named) {
         if self.is_ignored(&named.path) {
@@ -27,13 +39,19 @@ impl Observer<'_> {
         }
         let Some(there) = self.resolve(&named.path, false) else { return };
         match there.found {
-            Found::Missing => self.missing(&there.path),
+            Found::Missing => {
+                self.missing(&there.path);
+                if !directory {
+                    self.is_to_go(&there.path);
+                }
+            }
             Found::Directory(_) if directory => {
                 // Only an empty one goes.
                 self.open_for_reading(&Named { path: there.path.clone(), as_directory: true }, false);
                 self.list(&there.path);
                 if is_empty(&there.path) {
-                    self.gone(there.path);
+                    self.change(&there.path, How::Removed);
+                    self.own_below(there.path);
                 }
             }
             Found::Directory(_) => self.look(&Named { path: there.path, as_directory: false }, false),
@@ -43,6 +61,7 @@ impl Observer<'_> {
     }
 
     fn gone(&mut self, path: Vec<u8>) {
+        self.is_to_go(&path);
         self.change(&path, How::Removed);
         self.own_below(path);
     }
@@ -70,10 +89,22 @@ impl Observer<'_> {
             self.open_for_reading(&Named { path: new.path.clone(), as_directory: true }, false);
             self.list(&new.path);
         }
+        self.is_taken_along(&old.path);
+        if exchange {
+            self.is_taken_along(&new.path);
+        }
         self.change(&old.path, if exchange { How::Replaced } else { How::Removed });
         self.change(&new.path, if missing { How::Made } else { How::Replaced });
         self.own_below(old.path);
         self.own_below(new.path);
+    }
+
+    /// What is at `path` is to have another name: what it is decides what will be there.
+    fn is_taken_along(&mut self, path: &[u8]) {
+        if !self.is_ignored(path) && !self.is_own(path) {
+            self.access(path);
+            self.used(path, Prior::Consulted);
+        }
     }
 
     /// Makes another name for a file.
@@ -84,6 +115,7 @@ impl Observer<'_> {
         }
         let Some(new) = self.resolve(&to.path, false) else { return };
         if matches!(new.found, Found::Missing) {
+            self.is_taken_along(&old.path);
             self.change(&old.path, How::Altered);
             self.change(&new.path, How::Made);
             if matches!(old.found, Found::Link) {

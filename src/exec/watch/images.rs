@@ -38,6 +38,8 @@ impl Images {
             is_function: false,
             is_interpreter: false,
             keeps: 0,
+            compares_times: true,
+            enters_directories: true,
             reads_code: true,
         };
         if self.since.elapsed() > KNOWN_FOR {

@@ -6,7 +6,7 @@ use super::paths::{Found, Named};
 use super::process::{as_path, to_path};
 use super::program::{self, Program};
 use crate::error::tells_absence;
-use crate::exec::{Hazard, Shows};
+use crate::exec::{FirstChange, Hazard, Prior, Shows};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
@@ -52,6 +52,7 @@ impl Observer<'_> {
             return;
         }
         if self.is_opened(path) {
+            self.is_read(path);
             return self.shown_open(path);
         }
         let found = self.resolver.look(path, follow);
@@ -80,6 +81,22 @@ impl Observer<'_> {
             Found::Link => self.access(path).looked_at_link = true,
             Found::Hidden => self.access(path).looked = true,
             Found::Special(metadata) => self.open_special(path, metadata, true),
+        }
+        self.is_read(path);
+    }
+
+    /// What is at `path`, or that nothing is there, was found by opening it for reading. To open a directory says little:
+    /// what is in it has names of its own.
+    fn is_read(&mut self, path: &[u8]) {
+        let how = if self.access_known(path).opened { Prior::Looked } else { Prior::Consulted };
+        self.used(path, how);
+    }
+
+    /// What is at `path`, which was looked at, is asked whether it may be read.
+    pub(super) fn asked_to_read(&mut self, named: &Named) {
+        let is_directory = matches!(self.resolver.look(&named.path, true), Found::Directory(_));
+        if !is_directory && !self.is_own(&named.path) {
+            self.used(&named.path, Prior::Consulted);
         }
     }
 
@@ -116,10 +133,13 @@ impl Observer<'_> {
         let there = self.resolve(&named.path, follow);
         let Some(there) = there else { return };
         let path = there.path;
+        let appends = flags & libc::O_APPEND != 0 && !reads;
+        let in_place = if appends { FirstChange::Appended } else { FirstChange::InPlace };
         match there.found {
             Found::Missing if !creates => self.missing(&path),
-            Found::Missing if empties && flags & libc::O_EXCL == 0 => self.change(&path, How::Truncated),
-            Found::Missing => self.change(&path, How::Made),
+            Found::Missing if flags & libc::O_EXCL != 0 => self.change(&path, How::Made),
+            Found::Missing if empties => self.change(&path, How::Truncated),
+            Found::Missing => self.change_first(&path, How::Made, in_place),
             _ if flags & libc::O_CREAT != 0 && flags & libc::O_EXCL != 0 => {
                 self.look(&Named { path, as_directory: false }, false);
             }
@@ -135,7 +155,7 @@ impl Observer<'_> {
                     self.open_for_reading(named, follow);
                     self.open_for_reading(&Named { path: path.clone(), as_directory: false }, false);
                 }
-                self.change(&path, How::Opened);
+                self.change_first(&path, How::Opened, in_place);
             }
             Found::Special(metadata) => self.open_special(&path, &metadata, reads),
             Found::Link => self.look(named, false),
@@ -206,6 +226,7 @@ impl Observer<'_> {
             let access = self.access(path);
             access.executed = true;
             access.read = true;
+            self.used(path, Prior::Consulted);
         }
         if self.lost_privileges && gains_rights(path, &metadata) {
             self.hazard(Hazard::Privileged(to_path(path.clone())));

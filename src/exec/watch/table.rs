@@ -168,8 +168,16 @@ pub(super) enum Call {
     Remove(At, Option<Argument>),
     /// Removes a directory.
     RemoveDirectory(At),
-    /// Makes something that must not be there yet; a directory or link if it says so.
+    /// Makes something that must not be there yet.
     Make(At),
+    /// Makes a directory.
+    MakeDirectory(At),
+    /// Asks whether something may be used; with the mode.
+    MayUse(At, Argument),
+    /// As that, with flags.
+    MayUseBy(At, Argument, Argument),
+    /// Cuts a file to a size, by its descriptor.
+    Cut(Argument, Argument),
     /// Makes another name.
     Link(At, At, Follow),
     /// Changes attributes or size of what is there.
@@ -306,9 +314,9 @@ pub(super) const ROWS: &[Row] = &[
     each("lstat", 6, NONE, Call::Look(path(A0), Never)),
     row("newfstatat", 262, 79, Trap::UnlessEmpty(A0, A3), Call::LookOrAsk(at(A0, A1), A3)),
     row("statx", 332, 291, Trap::UnlessEmpty(A0, A2), Call::LookOrAsk(at(A0, A1), A2)),
-    each("access", 21, NONE, Call::Look(path(A0), Always)),
-    each("faccessat", 269, 48, Call::Look(at(A0, A1), Always)),
-    each("faccessat2", 439, 439, Call::LookOrAsk(at(A0, A1), A3)),
+    each("access", 21, NONE, Call::MayUse(path(A0), A1)),
+    each("faccessat", 269, 48, Call::MayUse(at(A0, A1), A2)),
+    each("faccessat2", 439, 439, Call::MayUseBy(at(A0, A1), A2, A3)),
     each("readlink", 89, NONE, Call::Look(path(A0), Never)),
     each("readlinkat", 267, 78, Call::Look(at(A0, A1), Never)),
     each("statfs", 137, 43, Call::Look(path(A0), Always)),
@@ -335,8 +343,8 @@ pub(super) const ROWS: &[Row] = &[
     each("unlink", 87, NONE, Call::Remove(path(A0), None)),
     each("unlinkat", 263, 35, Call::Remove(at(A0, A1), Some(A2))),
     each("rmdir", 84, NONE, Call::RemoveDirectory(path(A0))),
-    each("mkdir", 83, NONE, Call::Make(path(A0))),
-    each("mkdirat", 258, 34, Call::Make(at(A0, A1))),
+    each("mkdir", 83, NONE, Call::MakeDirectory(path(A0))),
+    each("mkdirat", 258, 34, Call::MakeDirectory(at(A0, A1))),
     each("link", 86, NONE, Call::Link(path(A0), path(A1), Never)),
     each("linkat", 265, 37, Call::Link(at(A0, A1), at(A2, A3), Only(A4))),
     each("symlink", 88, NONE, Call::Make(path(A1))),
@@ -385,7 +393,7 @@ pub(super) const ROWS: &[Row] = &[
     row("pwritev", 296, 70, Trap::Write(A0), Call::Write(A0)),
     row("pwritev2", 328, 287, Trap::Write(A0), Call::Write(A0)),
     row("vmsplice", 278, 75, Trap::Write(A0), Call::Write(A0)),
-    row("ftruncate", 77, 46, Trap::Write(A0), Call::Write(A0)),
+    each("ftruncate", 77, 46, Call::Cut(A0, A1)),
     row("fallocate", 285, 47, Trap::Write(A0), Call::Write(A0)),
     row("fstat", 5, 80, Trap::Kind(A0), Call::Ask(A0)),
     row("lseek", 8, 62, Trap::Ask(A0), Call::AskPlace(A0)),

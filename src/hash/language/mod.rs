@@ -11,6 +11,7 @@ mod literal;
 mod python;
 mod raw;
 mod shell;
+mod state_use;
 mod surrogates;
 
 pub(super) use flow::shows_text;
@@ -20,6 +21,7 @@ pub use literal::Literal;
 pub use python::Python;
 pub use raw::Raw;
 pub use shell::{Dash, Shell};
+pub use state_use::StateUse;
 
 /// What a source says about the program that it is part of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

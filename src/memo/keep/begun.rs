@@ -4,7 +4,9 @@ use crate::digest::{BlobId, Digest};
 use crate::encode::Encode;
 use crate::hash::capture::Captured;
 use crate::hash::request::Request;
-use crate::record::{Commit, Content, Coverage, Replay, Resources, StreamOrder, Termination, Timestamp};
+use crate::record::{
+    Commit, Content, Coverage, Products, Replay, Resources, StreamOrder, Termination, Timestamp,
+};
 use crate::store::Draft;
 use std::os::unix::ffi::OsStringExt;
 
@@ -33,6 +35,7 @@ pub(super) fn draft(
         order: StreamOrder::default(),
         outputs: None,
         observations: Vec::new(),
+        products: Products::default(),
         indifferent: Vec::new(),
         coverage: Coverage::Declared,
         replay: Replay::Never { reason: "killed".to_owned(), detail: String::new() },

@@ -16,7 +16,7 @@ use crate::hash::capture;
 use crate::hash::manifest::{Part, Value};
 use crate::hash::request::StdinPart;
 use crate::record::{
-    Commit, Content, Coverage, Evidence, Observation, OutputTree, Replay, SourceFile, StdinUse,
+    Commit, Content, Coverage, Evidence, Observation, OutputTree, Products, Replay, SourceFile, StdinUse,
 };
 use crate::store::Draft;
 use std::io::Write;
@@ -27,6 +27,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 pub(super) struct Outputs {
     pub(super) observations: Vec<(Observation, Option<Evidence>)>,
     pub(super) tree: Option<OutputTree>,
+    products: Products,
     evidence: Vec<Option<Evidence>>,
     indifferent: Vec<Vec<u8>>,
 }
@@ -63,6 +64,8 @@ impl Keeping<'_> {
                     declared_inputs: &self.declared.inputs,
                     declared_outputs: &self.declared.outputs,
                     ignored_writes: &self.declared.ignored,
+                    exact_state: self.request.exact_state,
+                    resumes: crate::hash::resume::state_use(self.captured).resumes,
                 };
                 observe::observe(&run, trace, watcher)?
             }
@@ -114,7 +117,8 @@ impl Keeping<'_> {
         }
         let Collected { tree, evidence, .. } = collected;
         let tree = Some(tree).filter(|tree| !tree.entries().is_empty());
-        Ok(Outputs { observations, tree, evidence, indifferent: observed.indifferent })
+        let products = Products::new(observed.products, false);
+        Ok(Outputs { observations, tree, products, evidence, indifferent: observed.indifferent })
     }
 
     /// The record of it.
@@ -162,6 +166,7 @@ impl Keeping<'_> {
             order: streams.order,
             outputs,
             observations,
+            products: result.products,
             indifferent: accounted,
             coverage: if finished.trace.is_ok() { Coverage::Watched } else { Coverage::Declared },
             replay: match not_kept {

@@ -40,8 +40,8 @@ impl Observer<'_> {
             self.observe(Observation::Importable { path: stored, names, digest }, evidence);
             return Ok(());
         }
-        let aside = self.aside.names(path);
         let taken = self.watcher.listings.get(path);
+        let aside = self.aside_in(path);
         let digest = match taken {
             Some(entries) => {
                 let entries = self.without_passing(path, entries.clone())?;
@@ -64,8 +64,25 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Observes what was in a directory that the run changed, moved or removed, as it was when the run began.
-    pub(super) fn original_listing(&mut self, path: &Path) -> Result<(), NotKept> {
+    /// Observes what else was in the directories that the run changed, moved or removed, as it was when the run began.
+    pub(super) fn listings_before(&mut self) -> Result<(), NotKept> {
+        for directory in std::mem::take(&mut self.listed_before) {
+            self.original_listing(&directory)?;
+        }
+        Ok(())
+    }
+
+    /// The names in a directory that do not count where it is listed, sorted: those that are left out for what they are, and
+    /// those that the run left changed itself.
+    fn aside_in(&self, directory: &Path) -> Vec<Vec<u8>> {
+        let mut aside = self.aside.names(directory);
+        aside.extend(self.own_names(directory));
+        aside.sort();
+        aside.dedup();
+        aside
+    }
+
+    fn original_listing(&mut self, path: &Path) -> Result<(), NotKept> {
         let taken = self.watcher.listings.get(path).or_else(|| self.watcher.directories.get(path));
         let Some(taken) = taken else { return Err(NotKept::InputMoved(path.to_path_buf())) };
         let mut entries = taken.clone();
@@ -77,7 +94,7 @@ impl Observer<'_> {
             entries.extend(before.evidence.map(|evidence| (name.to_owned(), kind_of(evidence.mode))));
         }
         entries.sort();
-        let aside = self.aside.names(path);
+        let aside = self.aside_in(path);
         let digest = files::listing_digest(&look::entries_of(&entries, &aside));
         let aside = Names::of(&aside);
         self.observe(Observation::Entries { path: self.stored(path), aside, digest }, None);

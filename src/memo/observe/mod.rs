@@ -8,6 +8,7 @@ mod importer;
 mod listing;
 mod made;
 mod own_source;
+mod product;
 mod programs;
 mod reading;
 mod scope;
@@ -33,7 +34,7 @@ use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
-use crate::record::{Evidence, Observation, Places, Recall, StoredPath, Timestamp};
+use crate::record::{Evidence, Observation, Places, Product, Recall, StoredPath, Timestamp};
 use aside::Aside;
 use own_source::OwnSources;
 use scope::Scope;
@@ -59,6 +60,10 @@ pub(super) struct Run<'a> {
     pub(super) declared_inputs: &'a Patterns,
     pub(super) declared_outputs: &'a Patterns,
     pub(super) ignored_writes: &'a Patterns,
+    /// Whether what was at each product counts exactly (`--exact-state`).
+    pub(super) exact_state: bool,
+    /// Whether the function's own code goes on with a file that it finds.
+    pub(super) resumes: bool,
 }
 
 /// The paths of which every single touch is asked for: sources that count in normal form.
@@ -73,6 +78,8 @@ pub(super) struct Observed {
     pub(super) observations: Vec<(Observation, Option<Evidence>)>,
     /// Paths relative to the root that the run wrote and left behind, or removed.
     pub(super) outputs: BTreeSet<Vec<u8>>,
+    /// What was done to each of them before.
+    pub(super) products: Vec<Product>,
     /// Variables that were set and are named in nothing that the run read.
     pub(super) indifferent: Vec<Vec<u8>>,
     /// Whether the run created anything inside the root.
@@ -94,7 +101,8 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         observed: Observed::default(),
         contents: Vec::new(),
         refusing: BTreeSet::new(),
-        rewritten: Vec::new(),
+        resumes: run.resumes,
+        listed_before: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
         asked: shown::asked_by(run.captured),
@@ -119,11 +127,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         observer.observe(search, None);
     }
     observer.exact_times()?;
-    times::observe(&mut observer.observed, &observer.timed, run.places)?;
-    if !observer.rewritten.is_empty() {
-        let others = observer.looked_at()?;
-        times::around(&mut observer.observed, &observer.rewritten, &others, run.places)?;
-    }
+    observer.order_of_times()?;
     variables::observe(run, trace, (&observer.contents, &watcher.made), &mut observer.observed);
     session::observe(run, trace, &mut observer.observed);
     observer.memory.keep();
@@ -148,12 +152,14 @@ struct Observer<'a> {
     memory: FileMemory<'a>,
     /// What the function's own code asks for of files.
     asked: Shows,
-    /// Files inside the root that were looked at and then written, with their times before.
-    rewritten: Vec<(PathBuf, Timestamp)>,
+    /// Whether the function's own code goes on with a file that it finds.
+    resumes: bool,
+    /// Directories of which it counts what else was in them when the run began.
+    listed_before: Vec<PathBuf>,
     /// Directories inside the root in which something was tried and left no trace.
     refusing: BTreeSet<PathBuf>,
-    /// Files inside the root that were looked at and not written, with their times where those are known already.
-    timed: Vec<(PathBuf, Option<Timestamp>)>,
+    /// Files inside the root that were looked at and not written.
+    timed: Vec<times::Timed>,
     /// Whether the run compares times of files by what it is, so that those of others count as well.
     compares_times: bool,
 }

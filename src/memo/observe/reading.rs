@@ -2,9 +2,9 @@
 
 use super::importer::{self, Importer};
 use super::scope::Region;
-use super::{Observer, differs, present, unseen};
+use super::times::Timed;
+use super::{Observer, differs, present};
 use crate::digest::Digest;
-use crate::error::tells_nothing;
 use crate::exec::Access;
 use crate::hash::expected::digest_expected;
 use crate::hash::memory::LARGE;
@@ -50,33 +50,10 @@ impl Observer<'_> {
         access.absent && !existed && self.scope.region(path) == Region::Outside
     }
 
-    /// What was looked at by name and not written, whether or not it was opened, and whose time counts.
-    ///
-    /// # Errors
-    /// When it cannot be told what one is.
-    pub(super) fn looked_at(&self) -> Result<Vec<PathBuf>, NotKept> {
-        let counts = |path: &Path, access: &Access| {
-            (access.looked || access.looked_at_link) && !access.changed && !self.is_ignored(path, *access)
-        };
-        let mut looked = Vec::new();
-        for (path, _) in self.trace.accesses.iter().filter(|(path, access)| counts(path, access)) {
-            match fs::metadata(path) {
-                Ok(metadata)
-                    if (metadata.is_file() || metadata.is_dir())
-                        && self.time_counts(path, metadata.is_file()) =>
-                {
-                    looked.push(path.clone());
-                }
-                Err(error) if tells_nothing(&error) => return Err(unseen(path, &error)),
-                _ => {}
-            }
-        }
-        Ok(looked)
-    }
-
     pub(super) fn reads(&mut self) -> Result<(), NotKept> {
         let importer = Importer::new(self.run.captured, self.trace);
         let contents = self.contents();
+        let mut made_again = Vec::new();
         let is_content: FxHashSet<&OsStr> = contents.iter().map(|path| path.as_os_str()).collect();
         for (path, access) in &self.trace.accesses {
             // What was there before a change is observed with the change.
@@ -116,6 +93,10 @@ impl Observer<'_> {
                 }
                 continue;
             }
+            if self.is_made_again(path, *access)? {
+                made_again.push(path);
+                continue;
+            }
             if access.listed {
                 self.listing(path, *access, &importer)?;
             } else if access.opened && !access.looked {
@@ -126,6 +107,14 @@ impl Observer<'_> {
                 self.look(path, *access)?;
             }
         }
+        // What is in a directory of the run's own counts if it was listed, less what is its own.
+        for path in made_again {
+            let access = importer.access(path);
+            if access.listed {
+                self.listing(path, access, &importer)?;
+            }
+        }
+        self.listings_before()?;
         self.digest(&contents, &importer)
     }
 
@@ -258,7 +247,9 @@ impl Observer<'_> {
         let evidence = if is_directory { self.watcher.first(path) } else { evidence };
         let is_own = is_directory && evidence.is_none_or(|first| self.is_young(&first));
         if (is_file || is_directory) && !is_own && self.time_counts(path, is_file) {
-            self.timed.push((path.to_path_buf(), evidence.map(|evidence| evidence.modified)));
+            let access = self.trace.accesses.get(path).copied().unwrap_or_default();
+            let modified = evidence.map(|evidence| evidence.modified);
+            self.timed.push(Timed { path: path.to_path_buf(), modified, access, opened: false });
         }
     }
 
@@ -358,7 +349,12 @@ impl Observer<'_> {
         let is_inside = self.scope.relative(path).is_some();
         let looked = access.looked && !importer.loads(path);
         if looked && self.time_counts(path, true) {
-            self.timed.push((path.to_path_buf(), Some(modified)));
+            self.timed.push(Timed {
+                path: path.to_path_buf(),
+                modified: Some(modified),
+                access,
+                opened: true,
+            });
         }
         looked
             || (access.executed

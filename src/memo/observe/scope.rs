@@ -47,6 +47,11 @@ impl Scope {
         rest.iter().any(exclude::is_store) || self.own_streams.iter().any(|own| own == path)
     }
 
+    /// Whether `path` is the root.
+    pub(super) fn is_root(&self, path: &Path) -> bool {
+        path == self.root
+    }
+
     /// `path` relative to the root, as bytes.
     pub(super) fn relative<'p>(&self, path: &'p Path) -> Option<&'p [u8]> {
         path.strip_prefix(&self.root)

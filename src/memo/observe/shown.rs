@@ -103,6 +103,43 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
     Shows::Nothing
 }
 
+/// Whether a process that runs this program may decide by the order of the modification times of files that it looks at.
+/// Programs that are not known may. A script of a shell is looked for in `directory` where it is not absolute.
+pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> bool {
+    let base = |word: &OsStr| Path::new(word).file_name().unwrap_or_default().to_owned();
+    let rest = image.words.get(1..).unwrap_or_default();
+    let first = image.words.first().map(|first| base(first)).unwrap_or_default();
+    let is = |name: &str| base(image.program.as_os_str()) == name || first == name;
+    // What an interpreter runs is its first word that is no option.
+    let script = rest.iter().find(|word| !word.as_bytes().starts_with(b"-"));
+    let runs = |name: &str| script.is_some_and(|script| base(script) == name);
+    if is("git") || is("mypy") || runs("mypy") || runs("vite") || runs("vite.js") {
+        return false;
+    }
+    if is("ls") {
+        return shows_times(OsStr::new("ls"), rest);
+    }
+    if is("java") && script.is_some_and(|script| script.as_bytes().ends_with(b".java")) {
+        return false;
+    }
+    if SHELLS.iter().any(|shell| is(shell)) {
+        let compares = |code: &[u8]| mentions(code, &["-nt", "-ot"]);
+        let inline =
+            rest.iter().any(|word| word.as_bytes().starts_with(b"-") && word.as_bytes().contains(&b'c'));
+        let text = script.filter(|_| !inline).map(|script| std::fs::read(directory.join(script)));
+        // One that cannot be read, or is typed, may say anything.
+        let by_script = if inline { false } else { !matches!(text, Some(Ok(text)) if !compares(&text)) };
+        return by_script || rest.iter().any(|word| compares(word.as_bytes()));
+    }
+    true
+}
+
+/// Whether a program puts what it makes into a directory that it finds in the place of its destination.
+pub(super) fn enters_directories(image: &Image<'_>) -> bool {
+    let names = image.words.iter().take(2).map(|word| Path::new(word).file_name().unwrap_or_default());
+    names.into_iter().any(|name| named(name, &["cp", "mv", "ln", "gcp", "gmv", "gln", "install", "ginstall"]))
+}
+
 /// Whether `path` lies where a system keeps its own files.
 pub(super) fn is_of_system(path: &Path) -> bool {
     SYSTEM.iter().any(|system| path.starts_with(system))
@@ -118,7 +155,7 @@ fn mentions(code: &[u8], needles: &[&str]) -> bool {
 
 /// How a shell asks for the owner, the group, or the times since it was read, of a file.
 const SHELL_ASKS: &[&str] =
-    &["[ -O ", "[ ! -O ", "test -O ", "[ -G ", "[ ! -G ", "test -G ", "[ -N ", "test -N "];
+    &[" -ef ", "[ -O ", "[ ! -O ", "test -O ", "[ -G ", "[ ! -G ", "test -G ", "[ -N ", "test -N "];
 
 /// What the function's own code asks for, by the names in it. (A shell asks little by itself but the order of times.)
 pub(super) fn asked_by(captured: &Captured) -> Shows {

@@ -2,12 +2,24 @@
 
 use super::session::{MAKES, says};
 use super::{Observed, Observer, Run, evidence, shown};
-use crate::exec::Trace;
+use crate::exec::{Access, Trace};
 use crate::memo::reason::NotKept;
 use crate::record::{Observation, Places, StoredPath, Timestamp};
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// What code names that decides by the order of times.
+const NAMES_ORDER: &[&str] = &["mtime", " -nt ", " -ot ", "newer", "file.info", " -M "];
+
+/// A file or directory whose time was seen.
+#[derive(Debug)]
+pub(super) struct Timed {
+    pub(super) path: PathBuf,
+    /// Where it is known already.
+    pub(super) modified: Option<Timestamp>,
+    pub(super) access: Access,
+    /// Whether its content was used, too.
+    pub(super) opened: bool,
+}
 
 /// Whether the run compares times of files: by a make, or by a shell's operators in its own code.
 pub(super) fn compares(run: &Run<'_>, trace: &Trace) -> bool {
@@ -28,6 +40,24 @@ impl Observer<'_> {
         let access = self.trace.accesses.get(path).copied().unwrap_or_default();
         // What a make lists it looks at too, to know what is there.
         is_inside && self.compares_times && access.looked && !access.listed
+    }
+
+    /// Observes the order of the times of what was looked at by name. A program that opens every file that it looks at
+    /// decides by content; where it leaves one unopened, it may have decided so by the times (SPEC-2, 1.3).
+    ///
+    /// # Errors
+    /// When the times of a file cannot be told.
+    pub(super) fn order_of_times(&mut self) -> Result<(), NotKept> {
+        let names_order = NAMES_ORDER.iter().any(|name| says(self.run, name));
+        let mut timed = std::mem::take(&mut self.timed);
+        if !self.compares_times && !names_order {
+            timed.retain(|timed| timed.access.times_compared);
+            if timed.iter().all(|timed| timed.opened) {
+                return Ok(());
+            }
+        }
+        let files: Vec<_> = timed.into_iter().map(|timed| (timed.path, timed.modified)).collect();
+        observe(&mut self.observed, &files, self.run.places)
     }
 }
 
@@ -52,12 +82,11 @@ fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Result<Vec<
     Ok(groups)
 }
 
-/// Adds the order of the times of `files`, which were looked at inside the root and not written. (Whether they were opened
-/// too says nothing: the one process may compare times and another read. So it is stricter than the specification.)
+/// Adds the order of the times of `files`, which were looked at inside the root and not written.
 ///
 /// # Errors
 /// When the times of a file cannot be told.
-pub(super) fn observe(
+fn observe(
     observed: &mut Observed,
     files: &[(PathBuf, Option<Timestamp>)],
     places: &Places,
@@ -65,43 +94,6 @@ pub(super) fn observe(
     if files.len() > 1 {
         let groups = order(files, places)?;
         observed.observations.push((Observation::TimeOrder { groups }, None));
-    }
-    Ok(())
-}
-
-/// Adds how the times of `others`, which were looked at, stood to those of the files that were looked at and then
-/// `written`, as they were before: by that `make` decides what to make anew, even if it comes out the same.
-///
-/// # Errors
-/// When the times of a file cannot be told.
-pub(super) fn around(
-    observed: &mut Observed,
-    written: &[(PathBuf, Timestamp)],
-    others: &[PathBuf],
-    places: &Places,
-) -> Result<(), NotKept> {
-    let mut times = BTreeMap::new();
-    for path in others {
-        times.extend(modified(path)?.map(|time| (places.store(path), time)));
-    }
-    if times.is_empty() {
-        return Ok(());
-    }
-    let mut alike: BTreeMap<[Vec<StoredPath>; 3], Vec<StoredPath>> = BTreeMap::new();
-    for (path, time) in written {
-        let those = |order: Ordering| {
-            times
-                .iter()
-                .filter(|(_, other)| (*other).cmp(time) == order)
-                .map(|(path, _)| path.clone())
-                .collect()
-        };
-        let sides = [Ordering::Less, Ordering::Equal, Ordering::Greater].map(those);
-        alike.entry(sides).or_default().push(places.store(path));
-    }
-    for ([older, same, newer], mut written) in alike {
-        written.sort();
-        observed.observations.push((Observation::Around { written, older, same, newer }, None));
     }
     Ok(())
 }

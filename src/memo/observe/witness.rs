@@ -209,6 +209,15 @@ impl Witness for Watcher<'_> {
         let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
         let keeps = keeps(image.program, image.words);
         let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
-        Nature { shows, is_function, is_interpreter, keeps, reads_code: made::reads_code(image) }
+        let compares_times = shown::compares_times(image, &self.captured.command.entry.directory);
+        Nature {
+            shows,
+            is_function,
+            is_interpreter,
+            keeps,
+            compares_times,
+            reads_code: made::reads_code(image),
+            enters_directories: shown::enters_directories(image),
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! What a run changed: what was there before, where that decides the result, and what it left behind.
 
+use super::product::Changed;
 use super::scope::Region;
 use super::witness::Before;
 use super::{Observer, differs, present, unseen};
-use crate::exec::Access;
+use crate::exec::{Access, Prior};
 use crate::hash::look;
 use crate::memo::reason::NotKept;
-use crate::profiles::state::{self, GIT_INDEX};
-use crate::record::{BothEnds, Evidence, FileState, Observation};
+use crate::profiles::state::GIT_INDEX;
+use crate::record::{BothEnds, Evidence, FileState, Observation, Product, ProductClass};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -36,41 +37,56 @@ impl Observer<'_> {
             self.settled.insert(path.to_path_buf());
             return if net { self.output(path, now.as_ref(), before) } else { Ok(()) };
         }
-        let declared_both = self.run.declared_inputs.matches(path) && self.run.declared_outputs.matches(path);
-        if access.read_then_changed && net && !declared_both && !self.describes_products(path, access) {
-            return Err(NotKept::ReadThenWritten(path.to_path_buf()));
-        }
+        let state = if net { present_state(path, now.as_ref(), before) } else { before.state.clone() };
+        let changed = Changed { path, access, before, now, state };
         // A look before the change counts like any other: `[ -e out ] || make out`.
         let looked = access.looked || access.looked_at_link || access.absent || access.read || access.opened;
         if looked && self.moved_before_change(path, before) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
-        // Where a file was emptied and a file is there in the end, what was there makes no difference. (That it can
-        // be written like this again is looked at before it is put back.)
-        let is_file = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFREG);
-        let all_the_same = net && is_file && !access.kept_on_change;
+        if access.read && !self.only_output(path) {
+            self.rewritten(path, before)?;
+        }
+        let same_mode = before.evidence.zip(now).is_some_and(|(before, now)| before.mode == now.mode);
+        let is_still = access.prior == Prior::Consulted && same_mode && changed.has_same_bytes();
         if !net {
             // It may have been refused.
             self.refusing.extend(path.parent().map(Path::to_path_buf));
         }
-        if (!all_the_same || looked) && !self.only_output(path) {
-            let observation =
-                Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
-            self.observe(observation, None);
-            if let (FileState::Symlink { text }, Some(directory)) = (&before.state, path.parent()) {
-                // Under the name by which it is known if the run looked at it.
-                let behind: PathBuf = directory.join(OsStr::from_bytes(text)).components().collect();
-                self.state(&behind, true)?;
+        if !net || is_still {
+            self.unchanged(&changed, looked)?;
+            if is_still {
+                return Ok(());
             }
+        } else if !self.only_output(path) {
+            self.product(&changed);
+            self.behind_link(path, before)?;
         }
         if matches!(before.state, FileState::Directory { .. }) {
             if is_another(before, now.as_ref()) || access.given_up {
                 self.everything_below(path)?;
             } else if access.listed {
-                self.original_listing(path)?;
+                self.listed_before.push(path.to_path_buf());
             }
         }
-        if let (FileState::Directory { .. }, Some(before), Some(now)) = (&before.state, before.evidence, now)
+        if net {
+            self.observed.created = true;
+            self.output(path, now.as_ref(), before)?;
+        }
+        Ok(())
+    }
+
+    /// Observes what was at a path that the run did not leave changed in the end, where that counts.
+    fn unchanged(&mut self, changed: &Changed<'_>, looked: bool) -> Result<(), NotKept> {
+        let Changed { path, access, before, .. } = *changed;
+        if (access.kept_on_change || looked || changed.now.is_some()) && !self.only_output(path) {
+            let observation =
+                Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
+            self.observe(observation, None);
+            self.behind_link(path, before)?;
+        }
+        if let (FileState::Directory { .. }, Some(before), Some(now)) =
+            (&before.state, before.evidence, changed.now)
             && looked
             && before.inode == now.inode
             && before.modified != now.modified
@@ -79,16 +95,15 @@ impl Observer<'_> {
             // No replay would touch it.
             return Err(NotKept::ReadThenWritten(path.to_path_buf()));
         }
-        if let (FileState::File { .. } | FileState::LargeFile { .. }, Some(evidence)) =
-            (&before.state, before.evidence)
-            && (access.looked || access.looked_at_link)
-            && !self.only_output(path)
-        {
-            self.rewritten.push((path.to_path_buf(), evidence.modified));
-        }
-        if net {
-            self.observed.created = true;
-            self.output(path, now.as_ref(), before)?;
+        Ok(())
+    }
+
+    /// Observes where a link led that the run changed.
+    fn behind_link(&mut self, path: &Path, before: &Before) -> Result<(), NotKept> {
+        if let (FileState::Symlink { text }, Some(directory)) = (&before.state, path.parent()) {
+            // Under the name by which it is known if the run looked at it.
+            let behind: PathBuf = directory.join(OsStr::from_bytes(text)).components().collect();
+            self.state(&behind, true)?;
         }
         Ok(())
     }
@@ -102,11 +117,6 @@ impl Observer<'_> {
             self.observe(Observation::Index { path: self.stored(path), digest: was }, None);
         }
         same
-    }
-
-    /// Whether a tool keeps at `path` what it made from what: what it read of it and then wrote is input and output both.
-    fn describes_products(&self, path: &Path, access: Access) -> bool {
-        state::describes_products(&self.watcher.tables, !access.changed_by_strangers, path)
     }
 
     /// Results of earlier runs count as a whole, as they were found or as they were left: a run that finds what it left itself
@@ -139,6 +149,20 @@ impl Observer<'_> {
         }
     }
 
+    /// The content of a file that was read and then changed counts as it was. What it names is looked for in what is left of
+    /// it: names of variables are not often rewritten.
+    fn rewritten(&mut self, path: &Path, before: &Before) -> Result<(), NotKept> {
+        match &before.state {
+            FileState::File { .. } => {
+                self.contents.push((path.to_path_buf(), None));
+                Ok(())
+            }
+            // It was not digested when it changed.
+            FileState::LargeFile { .. } => Err(NotKept::ReadThenWritten(path.to_path_buf())),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a path that was looked at was changed by somebody else before the run changed it.
     fn moved_before_change(&self, path: &Path, before: &Before) -> bool {
         let Some(evidence) = before.evidence.filter(|evidence| self.is_young(evidence)) else { return false };
@@ -150,7 +174,10 @@ impl Observer<'_> {
     pub(super) fn refusing(&mut self) -> Result<(), NotKept> {
         for directory in std::mem::take(&mut self.refusing) {
             let is_changed = self.trace.accesses.get(&directory).is_some_and(|access| access.changed);
-            if !is_changed {
+            let is_product = self.scope.relative(&directory).is_some_and(|relative| {
+                self.observed.products.iter().any(|product| product.path == relative)
+            });
+            if !is_changed && !is_product {
                 self.state(&directory, true)?;
             }
         }
@@ -201,21 +228,32 @@ impl Observer<'_> {
     /// Observes all that was in a directory when the run began: what went along with it was never named by itself, and
     /// what was done below it then was not noted.
     fn everything_below(&mut self, directory: &Path) -> Result<(), NotKept> {
-        self.original_listing(directory)?;
+        self.listed_before.push(directory.to_path_buf());
         let below = self.watcher.before.range(directory.to_path_buf()..);
         let below = below.take_while(|(path, _)| path.starts_with(directory));
         let below: Vec<(PathBuf, FileState)> = below
             .filter(|(path, _)| *path != directory && self.scope.region(path) == Region::Inside)
+            .filter(|(path, _)| !self.trace.accesses.get(*path).is_some_and(|access| access.changed))
             .map(|(path, before)| (path.clone(), before.state.clone()))
             .collect();
-        for (path, state) in below {
-            let was_directory = matches!(state, FileState::Directory { .. });
-            self.observe(Observation::State { path: self.stored(&path), follow: false, state }, None);
-            if was_directory {
-                self.original_listing(&path)?;
+        for (path, before) in below {
+            if matches!(before, FileState::Directory { .. }) {
+                self.listed_before.push(path.clone());
             }
+            let Some(relative) = self.scope.relative(&path).map(<[u8]>::to_vec) else { continue };
+            // What was moved with its directory decides what is elsewhere now; what went with it could be anything.
+            let class = if present(directory)?.is_some() || self.is_moved(directory) {
+                ProductClass::Consulted
+            } else {
+                ProductClass::Blind
+            };
+            self.observed.products.push(Product { path: relative, class, in_place: false, before });
         }
         Ok(())
+    }
+
+    fn is_moved(&self, directory: &Path) -> bool {
+        self.trace.accesses.get(directory).is_some_and(|access| access.prior == Prior::Consulted)
     }
 }
 
@@ -224,5 +262,16 @@ fn is_another(before: &Before, now: Option<&Evidence>) -> bool {
     match (&before.evidence, now) {
         (Some(before), Some(now)) => before.inode != now.inode,
         _ => true,
+    }
+}
+
+/// What is at a path now, digested only where that tells whether it is what it was.
+fn present_state(path: &Path, now: Option<&Evidence>, before: &Before) -> FileState {
+    let is_file = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFREG);
+    let same_size = before.evidence.zip(now.copied()).is_none_or(|(before, now)| before.size == now.size);
+    match now {
+        None => FileState::Absent,
+        Some(_) if is_file && same_size => look::state(path, false).0,
+        Some(now) => FileState::Special { mode: now.mode },
     }
 }

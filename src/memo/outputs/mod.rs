@@ -17,5 +17,6 @@ pub(crate) use attributes::{set_lists, set_own};
 pub(super) use beneath::Beneath;
 pub(super) use collect::{ByTime, Collected, Origin, Owner, OwnerOf, collect};
 pub(crate) use holes::{holds, whole, write};
+pub(super) use plan::has_bytes;
 pub(crate) use restore::set_modified;
 pub(super) use restore::{Grounds, Restore, RestoreError};

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::process::Uid;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
+use std::path::Path;
 use std::time::Duration;
 
 /// How far apart the times of files are that were written one after the other, in nanoseconds: the coarsest unit of a file
@@ -27,8 +28,9 @@ pub(super) enum Step {
     Nothing,
     /// It holds the right bytes: these permission bits and this time, where they differ; for a directory, its attributes.
     Touch { mode: Option<u32>, time: Option<Timestamp> },
-    /// Something else, or nothing, is there; `aside` says that the user would lose it. It gets this time.
-    Write { aside: bool, time: Option<Timestamp> },
+    /// Something else, or nothing, is there; `aside` says that the user would lose it. It gets this time, and these
+    /// permission bits in place of the recorded ones.
+    Write { aside: bool, time: Option<Timestamp>, mode: Option<u32> },
     /// It is to go.
     Remove { aside: bool, directory: bool },
 }
@@ -65,7 +67,7 @@ impl Found {
 /// device and number.
 type Names<'t> = HashMap<(&'t [u8], u64, u64), u32>;
 
-const WRITE: Step = Step::Write { aside: false, time: None };
+const WRITE: Step = Step::Write { aside: false, time: None, mode: None };
 
 impl Restore<'_> {
     /// What [`Self::run`] would do, without doing it.
@@ -139,6 +141,10 @@ impl Restore<'_> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         let in_the_way = || RestoreError::Blocked(format!("{} is in the way of an output", shown.display()));
         let is_file = entry.kind.stored().is_some();
+        let is_free = matches!(grounds, Grounds::Free { .. });
+        let kept = (grounds == Grounds::Free { keeps_mode: true }).then_some(stat.st_mode & MODE_BITS);
+        let other_mode =
+            |mode: u32| Some(mode).filter(|mode| kept.is_none() && *mode != stat.st_mode & MODE_BITS);
         if let OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. } = &entry.kind
             && grounds == Grounds::Emptied
             && (kind != FileType::RegularFile || stat.st_mode & 0o7777 != *mode)
@@ -150,7 +156,7 @@ impl Restore<'_> {
         // The run may have written to it under this name before it replaced or removed it: its other names would show.
         if kind == FileType::RegularFile
             && has_other_names
-            && (grounds == Grounds::Observed || entry.kind == OutputKind::Removed)
+            && (grounds == Grounds::Observed || (entry.kind == OutputKind::Removed && !is_free))
         {
             return Err(in_the_way());
         }
@@ -168,16 +174,16 @@ impl Restore<'_> {
                 match standing {
                     Standing::AsItWas(found) => {
                         evidence = found;
-                        let mode = Some(*mode).filter(|mode| *mode != stat.st_mode & MODE_BITS);
-                        mode.map_or(Step::Nothing, |mode| Step::Touch { mode: Some(mode), time: None })
+                        other_mode(*mode)
+                            .map_or(Step::Nothing, |mode| Step::Touch { mode: Some(mode), time: None })
                     }
                     // Written in place, it would change under its other names too.
                     Standing::Other { .. } if has_other_names => return Err(in_the_way()),
-                    Standing::Other { is_lost } => Step::Write { aside: is_lost, time: None },
+                    Standing::Other { is_lost } => Step::Write { aside: is_lost, time: None, mode: kept },
                 }
             }
             OutputKind::Directory { mode } if kind == FileType::Directory => {
-                let mode = Some(*mode).filter(|mode| *mode != stat.st_mode & MODE_BITS);
+                let mode = other_mode(*mode);
                 let has_all = entry.attributes.is_empty() || has_attributes(&place, entry);
                 if mode.is_none() && has_all { Step::Nothing } else { Step::Touch { mode, time: None } }
             }
@@ -185,7 +191,7 @@ impl Restore<'_> {
                 let present = readlinkat(place.directory(), place.name, Vec::new());
                 let present = present.map_err(|errno| blocked("read", shown, errno))?;
                 let is_same = present.as_bytes() == text;
-                if is_same { Step::Nothing } else { Step::Write { aside: true, time: None } }
+                if is_same { Step::Nothing } else { Step::Write { aside: true, time: None, mode: None } }
             }
             OutputKind::Removed if kind == FileType::Directory => {
                 Step::Remove { aside: false, directory: true }
@@ -201,7 +207,7 @@ impl Restore<'_> {
             }
             _ if kind == FileType::Directory => return Err(in_the_way()),
             OutputKind::Directory { .. } => return Err(in_the_way()),
-            _ => Step::Write { aside: true, time: None },
+            _ => Step::Write { aside: true, time: None, mode: None },
         };
         Ok(Found { step, evidence, stat: Some(stat) })
     }
@@ -398,4 +404,18 @@ fn same(known: &Evidence, stat: &Stat) -> bool {
         && known.mode == stat.st_mode
         && known.modified == modified(stat)
         && known.changed == changed
+}
+
+/// Whether the regular file at `path`, of so many bytes, has those of an output.
+pub(in crate::memo) fn has_bytes(kind: &OutputKind, path: &Path, size: u64) -> bool {
+    match kind {
+        OutputKind::File { content, .. } => {
+            content.size == size && files::digest_file(path).is_ok_and(|(digest, _)| digest == content.blob.0)
+        }
+        OutputKind::Sparse { data, size: recorded, extents, .. } => {
+            *recorded == size
+                && File::open(path).and_then(|file| holes::holds(&file, data, size, extents)).unwrap_or(false)
+        }
+        _ => false,
+    }
 }

@@ -51,6 +51,11 @@ pub(in crate::memo) enum Grounds {
     Declared,
     /// What is there now is what was there before the run.
     Observed,
+    /// Making the result again replaces what is there. A file that is written where it is keeps its mode.
+    Free {
+        /// Whether it is.
+        keeps_mode: bool,
+    },
     /// The run opened a file empty. It would do the same to what is there only if that is a file of the same mode, or
     /// nothing.
     Emptied,
@@ -78,11 +83,11 @@ impl Restore<'_> {
         // Of files that have other names, under which name they are staged.
         let mut names: HashMap<&[u8], String> = HashMap::new();
         for (entry, step) in work() {
-            let Step::Write { aside, time } = step else { continue };
+            let Step::Write { aside, time, mode } = step else { continue };
             let name = match (&entry.kind, &entry.link_to) {
                 (OutputKind::Directory { .. } | OutputKind::Removed, _) => continue,
                 (OutputKind::Symlink { text }, _) => stage.symlink(text, *time)?,
-                (_, None) => stage.file(self.store, entry, *time)?,
+                (_, None) => stage.file(self.store, entry, *time, *mode)?,
                 (_, Some(first)) => match names.get(first.as_slice()) {
                     Some(name) => stage.link_to_staged(name)?,
                     None => stage.link(

@@ -76,12 +76,14 @@ impl Stage {
         Ok((self.directory(), self.count.to_string()))
     }
 
-    /// Writes a file with its mode, attributes and this time, or the present one; tells the name under which it is staged.
+    /// Writes a file with its attributes, its mode or the one that is given, and this time, or the present one; tells the
+    /// name under which it is staged.
     pub(super) fn file(
         &mut self,
         store: &dyn Store,
         entry: &OutputEntry,
         time: Option<Timestamp>,
+        given: Option<u32>,
     ) -> Result<String, RestoreError> {
         let parent = self.parent.clone();
         let refused = |errno| blocked("change a file below", &parent, errno);
@@ -103,7 +105,7 @@ impl Stage {
             _ => return Err(RestoreError::Blocked(format!("{} is no file", shown(entry).display()))),
         };
         set_own(&to, &entry.attributes).map_err(refused)?;
-        fchmod(&to, Mode::from_raw_mode(mode)).map_err(refused)?;
+        fchmod(&to, Mode::from_raw_mode(given.unwrap_or(mode))).map_err(refused)?;
         set_lists(&to, &entry.attributes).map_err(refused)?;
         if let Some(time) = time {
             futimens(&to, &modified_at(time)).map_err(refused)?;

@@ -141,7 +141,7 @@ impl Attempt<'_> {
         let policy = Policy { allow_network: true, ..Policy::default() };
         let stdin = StdinAtStart::Empty;
         let silent = Silent(self.bench.recall);
-        let found = differences(&mut candidate, &present, &policy, || &stdin, &silent, true);
+        let found = differences(&mut candidate, [&[], &[]], &present, &policy, || &stdin, &silent, true);
         found.differences.into_iter().map(|difference| Obstacle::Differs(Box::new(difference))).collect()
     }
 

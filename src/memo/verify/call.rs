@@ -57,6 +57,7 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
             (Part::Salt, Value::Bytes(salt)) => request.salt = Some(OsString::from_vec(salt.clone())),
             (Part::Flag(name), _) if name == "env-strict" => request.env_strict = true,
             (Part::Flag(name), _) if name == "literal" => request.literal = true,
+            (Part::Flag(name), _) if name == "exact-state" => request.exact_state = true,
             (Part::Flag(name), _) if name == "declared-only" => request.words_are_inputs = true,
             _ => {}
         }

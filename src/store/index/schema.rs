@@ -15,7 +15,8 @@ const BUSY: Duration = Duration::from_secs(30);
 const STATEMENTS: usize = 32;
 
 /// For each format the statements that make it from the one before. The first makes it from nothing.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE commits (
         sequence INTEGER PRIMARY KEY,
         id BLOB NOT NULL, key BLOB NOT NULL, lineage BLOB NOT NULL, function BLOB NOT NULL,
@@ -52,7 +53,13 @@ const MIGRATIONS: &[&str] = &["
         revived INTEGER NOT NULL DEFAULT 0, trimmed INTEGER,
         believed INTEGER, suspect INTEGER, folded BLOB);
     INSERT INTO totals (one) VALUES (1);
-"];
+",
+    "
+    CREATE TABLE facts (
+        scope BLOB NOT NULL, path BLOB NOT NULL, kind INTEGER NOT NULL, seal BLOB NOT NULL,
+        PRIMARY KEY (scope, path, kind)) WITHOUT ROWID;
+",
+];
 
 impl Index {
     /// Opens the database. One that is new or of an older format is made or migrated with `make`, which one
@@ -236,7 +243,10 @@ mod tests {
         let path = directory.path().join("meta.db");
         assert!(Index::open(&path, false, false, false).unwrap().is_none());
         drop(Index::open(&path, false, false, true).unwrap().unwrap());
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+        Connection::open(&path)
+            .unwrap()
+            .pragma_update(None, "user_version", i64::try_from(FORMAT + 1).unwrap())
+            .unwrap();
         assert_eq!(Index::open(&path, false, false, true).unwrap_err().kind(), Kind::NewerFormat);
         assert_eq!(Index::open_read_only(&path).unwrap_err().kind(), Kind::NewerFormat);
     }

@@ -48,6 +48,7 @@ pub(super) fn new(n: u64, manifest: &[u8]) -> NewCommit<'_> {
                 digest: Digest::of(&(n + file).to_le_bytes()),
             })
             .collect(),
+        products: crate::record::Products::default(),
         indifferent: Vec::new(),
         coverage: Coverage::Watched,
         replay: Replay::Allowed,

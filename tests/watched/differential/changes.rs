@@ -32,7 +32,7 @@ pub(super) enum Change {
 
 impl Change {
     pub(super) fn choose(random: &mut Random, world: &World) -> Self {
-        let paths = world.0.paths();
+        let paths = world.twin.paths();
         let some = |random: &mut Random| match paths.get(random.below(paths.len().max(1))) {
             Some(path) if random.chance(2, 3) => path.clone(),
             _ => random.pick(&FILES).to_owned(),
@@ -75,7 +75,7 @@ impl Change {
 
     /// Does it. What cannot be done is left alone, in both trees alike.
     pub(super) fn apply(&self, world: &World, program: &mut Program) {
-        for root in world.0.roots() {
+        for root in world.twin.roots() {
             let at = |relative: &str| root.join(relative);
             let _ = match self {
                 Self::Edit(path) => edit(&at(path), false),

@@ -15,6 +15,55 @@ pub(super) struct Program {
     pub(super) files: Vec<(String, String)>,
     pub(super) variables: Vec<(String, String)>,
     pub(super) umask: &'static str,
+    /// What is at its products counts exactly.
+    pub(super) exact_state: bool,
+}
+
+/// Words of statements that show what the program made itself before, or fail on it: the stated exceptions.
+const MEET_THEIR_OWN: &[&str] = &[
+    "ls",
+    "find ",
+    "/*",
+    "mkdir ",
+    "rm ",
+    "rmdir",
+    "set -C",
+    "[ -",
+    "test -",
+    "ln ",
+    "mv ",
+    "cp ",
+    "du ",
+    "stat ",
+    "readlink",
+    "listdir",
+    "scandir",
+    "glob",
+    "exists",
+    "isfile",
+    "isdir",
+    "'x')",
+    "os.remove",
+    "makedirs",
+    "symlink",
+    "link(",
+    "rename",
+    "replace",
+    "copy",
+    "move",
+    "rmtree",
+    "getsize",
+    "os.access",
+    "sort -o",
+    "touch ",
+];
+
+impl Program {
+    /// Whether it has a statement that may show or fail on what it made itself.
+    pub(super) fn meets_its_own(&self) -> bool {
+        !self.exact_state
+            && self.files.iter().any(|(_, text)| MEET_THEIR_OWN.iter().any(|word| text.contains(word)))
+    }
 }
 
 impl fmt::Display for Program {
@@ -57,7 +106,7 @@ impl Program {
             [by, "s.sh"].map(str::to_owned).to_vec()
         };
         let words = words.into_iter().chain([argument]).collect();
-        Self { words, files, variables, umask: "022" }
+        Self { words, files, variables, umask: "022", exact_state: false }
     }
 }
 

@@ -142,6 +142,50 @@ fn changes_are_told_by_their_real_names() {
 }
 
 #[test]
+fn what_is_done_before_the_first_change_is_told_apart() {
+    use FirstChange::{Altered, Appended, Emptied, InPlace, Put, Removed};
+    use Prior::{Consulted, Looked, Nothing};
+    for mechanism in MECHANISMS {
+        let cases: &[(&str, &str, (Prior, FirstChange))] = &[
+            ("echo x > old", "old", (Nothing, Emptied)),
+            ("test -e old; echo x > old", "old", (Looked, Emptied)),
+            ("cat old; echo x > old", "old", (Consulted, Emptied)),
+            ("test -e old; cat old; echo x > old", "old", (Consulted, Emptied)),
+            ("echo x > old; cat old", "old", (Nothing, Emptied)),
+            ("test -e new; echo x > new", "new", (Looked, Emptied)),
+            ("cat new; echo x > new", "new", (Consulted, Emptied)),
+            ("test -e new; cat new; echo x > new", "new", (Consulted, Emptied)),
+            ("test -r old; echo x > old", "old", (Consulted, Emptied)),
+            ("test -e old; rm -f old; echo x > old", "old", (Nothing, Removed)),
+            ("rm -f new; echo x > new", "new", (Nothing, Removed)),
+            ("cat old; rm -f old; echo x > old", "old", (Consulted, Removed)),
+            ("echo x >> old", "old", (Nothing, Appended)),
+            ("echo x >> new", "new", (Nothing, Appended)),
+            ("set -C; echo x > new", "new", (Nothing, Put)),
+            ("mkdir new", "new", (Nothing, Put)),
+            ("mv old new", "old", (Consulted, Removed)),
+            ("echo x > new; mv new old", "old", (Looked, Put)),
+            ("ln old new", "old", (Consulted, Altered)),
+            ("touch old", "old", (Nothing, InPlace)),
+            ("sort -o old old", "old", (Consulted, Emptied)),
+            ("sort -o new old", "new", (Nothing, Emptied)),
+            ("dd if=/dev/null of=old conv=notrunc", "old", (Nothing, InPlace)),
+        ];
+        for (script, name, expected) in cases {
+            let (folder, ran) = changed(mechanism, &format!("{{ {script}; }} 2> /dev/null || true"));
+            let (prior, first) = ran.before_change(folder.path().join(name));
+            // Tools look more or less often before they write; what counts is whether they used what was there.
+            let used = |prior: Prior| prior == Consulted;
+            let told = (used(prior), first);
+            assert_eq!(told, (used(expected.0), expected.1), "{mechanism:?}: {script}: {prior:?}");
+            if expected.0 == Looked {
+                assert_eq!(prior, Looked, "{mechanism:?}: {script}");
+            }
+        }
+    }
+}
+
+#[test]
 fn through_a_link_of_its_own_the_run_reads_what_is_not_its_own() {
     for mechanism in MECHANISMS {
         let (folder, ran) =

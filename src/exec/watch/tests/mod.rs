@@ -13,7 +13,7 @@ mod reaching;
 use super::session::{Mechanism, start_with};
 use crate::exec::spawn::{Given, Plan};
 use crate::exec::watch::{StartError, Surroundings};
-use crate::exec::{Access, Hazard, Seen, Trace, Witness};
+use crate::exec::{Access, FirstChange, Hazard, Prior, Seen, Trace, Witness};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
@@ -35,8 +35,24 @@ struct Ran {
 }
 
 impl Ran {
+    /// What was done with a path; what was done before its first change is asked of [`Ran::before_change`].
     fn access(&self, path: impl AsRef<Path>) -> Access {
-        self.trace.accesses.get(path.as_ref()).copied().unwrap_or_default()
+        let seen = self.trace.accesses.get(path.as_ref()).copied().unwrap_or_default();
+        let (prior, first_change) = Default::default();
+        Access {
+            prior,
+            first_change,
+            asked_to_make: false,
+            times_compared: false,
+            may_be_entered: false,
+            ..seen
+        }
+    }
+
+    /// What was done with a path before its first change, and what that was.
+    fn before_change(&self, path: impl AsRef<Path>) -> (Prior, FirstChange) {
+        let seen = self.trace.accesses.get(path.as_ref()).copied().unwrap_or_default();
+        (seen.prior, seen.first_change)
     }
 
     fn succeeded(self) -> Self {

@@ -9,11 +9,12 @@ mod lines;
 mod mentions;
 mod own_file;
 mod shape;
+mod state_use;
 
 use super::deep::with_stack;
 use super::guarded::quietly;
 use super::surrogates::has_lone_surrogate;
-use super::{Language, NormalForm, Parsed, Piece, PieceKind};
+use super::{Language, NormalForm, Parsed, Piece, PieceKind, StateUse};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::{
     BindingPattern, Declaration, ExportDefaultDeclarationKind, Expression, Program, Statement,
@@ -134,6 +135,15 @@ impl JavaScript {
         }
         let text = text.to_owned();
         with_stack((signs * STACK_FOR_A_SIGN).min(LARGEST_STACK), move || work(&text))?
+    }
+}
+
+impl JavaScript {
+    /// What a source does with files that it finds.
+    #[must_use]
+    pub fn state_use(self, source: &[u8]) -> StateUse {
+        let found = self.with_program(source, |parsed, _| state_use::of(&parsed.program));
+        found.unwrap_or(StateUse::UNKNOWN)
     }
 }
 

@@ -9,6 +9,7 @@ mod escapes;
 mod expressions;
 mod mentions;
 mod own_file;
+mod state_use;
 mod statements;
 mod words;
 mod writer;
@@ -16,7 +17,7 @@ mod writer;
 use super::deep::with_stack;
 use super::guarded::quietly;
 use super::surrogates::has_lone_surrogate;
-use super::{Language, NormalForm, Parsed, Piece};
+use super::{Language, NormalForm, Parsed, Piece, StateUse};
 use ruff_python_ast::{ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use writer::Writer;
@@ -77,6 +78,14 @@ impl Python {
         }
         let text = text.to_owned();
         with_stack(depth * STACK_FOR_A_LEVEL, move || parse(&text))?
+    }
+}
+
+impl Python {
+    /// What a source does with files that it finds.
+    #[must_use]
+    pub fn state_use(self, source: &[u8]) -> StateUse {
+        self.with_tree(source, state_use::of).unwrap_or(StateUse::UNKNOWN)
     }
 }
 

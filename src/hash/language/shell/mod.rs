@@ -8,9 +8,10 @@ mod files;
 mod own_file;
 mod plain;
 mod settings;
+mod state_use;
 
 use super::guarded::quietly;
-use super::{Language, NormalForm, Parsed, Piece, PieceKind};
+use super::{Language, NormalForm, Parsed, Piece, PieceKind, StateUse};
 use std::ops::ControlFlow;
 use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
@@ -48,6 +49,15 @@ impl Language for Dash {
 
     fn pieces(&self, source: &[u8]) -> Vec<Piece> {
         Shell.pieces(source)
+    }
+}
+
+impl Shell {
+    /// What a source does with files that it finds.
+    #[must_use]
+    pub fn state_use(self, source: &[u8]) -> StateUse {
+        tree(source)
+            .map_or(StateUse::UNKNOWN, |tree| state_use::of(&Script { source, root: tree.root_node() }))
     }
 }
 
