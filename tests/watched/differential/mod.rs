@@ -95,7 +95,7 @@ fn scenario(seed: u64, tally: &Tally, told: bool) {
     let mut random = Random::new(seed);
     let mut world = World::new(&mut random);
     let mut program = Program::new(&mut random);
-    program.exact_state = seed % 3 == 0;
+    program.exact_state = seed.is_multiple_of(3);
     world.write_program(&program);
     let mut story = String::new();
     let mut change = Change::Nothing;

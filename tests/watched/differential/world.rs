@@ -64,18 +64,17 @@ impl World {
         }
         let (outcome, differences, ours) = call.compare_and_give();
         let told = call.told();
-        let commit = told["commit"].as_str().unwrap_or_default().to_owned();
+        let commit = told.get("commit").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let mut compared = Compared { outcome, differences, on_own_products: false };
         if compared.outcome == Outcome::Kept {
             self.began.insert(commit, before);
         } else if compared.outcome == Outcome::Hit
             && !compared.differences.is_empty()
             && program.meets_its_own()
+            && let Some(began) = self.began.get(&commit)
         {
-            if let Some(began) = self.began.get(&commit) {
-                compared.differences = again(&self.twin, &call, &ours, &before, began, &commit);
-                compared.on_own_products = compared.differences.is_empty();
-            }
+            compared.differences = again(&self.twin, &call, &ours, &before, began, &commit);
+            compared.on_own_products = compared.differences.is_empty();
         }
         compared
     }
@@ -96,9 +95,9 @@ fn again(
     let shown =
         Command::new(crate::twin::CASHET).args(["show", "--json", commit]).current_dir(&through).output();
     let shown: serde_json::Value = serde_json::from_slice(&shown.unwrap().stdout).unwrap();
-    let outputs = shown["outputs"].as_array().cloned().unwrap_or_default();
+    let outputs = shown.get("outputs").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
     let mut products: Vec<PathBuf> =
-        outputs.iter().filter_map(|output| output["path"].as_str().map(PathBuf::from)).collect();
+        outputs.iter().filter_map(|output| Some(PathBuf::from(output.get("path")?.as_str()?))).collect();
     products.sort_by_key(|path| std::cmp::Reverse(path.as_os_str().as_bytes().to_vec()));
     for product in &products {
         let place = bare.join(product);
