@@ -89,7 +89,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
             human::size(plan.bytes)
         ))?;
         leftovers(&plan, Tense::Would, page)?;
-        page.line(&format!("the store takes {}", human::size(store.usage()?.total())))?;
+        page.line(&format!("the store takes {}", human::size(plan.before)))?;
         page.flush()?;
         message::status("nothing was dropped: --dry-run");
         return Ok(DONE);
@@ -100,7 +100,6 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     }
     // What is told of a run has to be read before it is gone.
     let dropped_rows = rows(&opened, &plan, LISTED, Tense::Was, page)?;
-    let before = store.usage()?.total();
     let mut steps = Steps::new();
     let dropped =
         store.exclusive()?.apply(&plan, context.now, true, &mut |at| steps.at(at.step, at.done, at.total))?;
@@ -118,7 +117,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     }
     leftovers(&plan, Tense::Was, page)?;
     let after = store.usage()?.total();
-    let freed = human::size(before.saturating_sub(after));
+    let freed = human::size(plan.before.saturating_sub(after));
     page.line(&format!("{freed} freed; the store takes {}", human::size(after)))?;
     Ok(DONE)
 }

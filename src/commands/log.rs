@@ -139,9 +139,9 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         let any =
             opened.store().is_some_and(|store| store.nth_newest(0).is_ok_and(|newest| newest.is_some()));
         message::status(if any {
-            "no commit is so"
+            "no run is like that"
         } else {
-            "no commits yet; 'cashet exec -- COMMAND' makes one"
+            "nothing is recorded yet; 'cashet exec -- COMMAND' records a run"
         });
     }
     Ok(DONE)

@@ -32,7 +32,7 @@ pub fn show(
         return missed.iter().try_for_each(|each| page.json(&shape(each).into()));
     }
     if missed.is_empty() {
-        message::status("nothing was missed");
+        message::status("no run went uncached");
     }
     let text = view(&missed, &page.look);
     page.write(&text)

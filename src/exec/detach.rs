@@ -77,13 +77,19 @@ pub fn is_nested() -> bool {
     false
 }
 
-/// Whether our parent has other children that run the same program, as `xargs -P` and a shell's background jobs have.
+/// Whether our parent has other children that run the same program and write to the same standard error, as those of
+/// `xargs -P` and a shell's background jobs do.
 #[must_use]
 pub fn has_siblings() -> bool {
     let Some(ours) = std::env::current_exe().ok() else { return false };
     let (parent, own) = (nix::unistd::getppid(), nix::unistd::getpid().to_string());
     let children =
         std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    let screen = |process: &str| std::fs::read_link(format!("/proc/{process}/fd/2")).ok();
+    let Some(our_screen) = screen(&own) else { return false };
     let mut others = children.split_ascii_whitespace().filter(|child| *child != own);
-    others.any(|child| std::fs::read_link(format!("/proc/{child}/exe")).is_ok_and(|program| program == ours))
+    others.any(|child| {
+        std::fs::read_link(format!("/proc/{child}/exe")).is_ok_and(|program| program == ours)
+            && screen(child).as_ref() == Some(&our_screen)
+    })
 }

@@ -44,7 +44,7 @@ impl LocalStore {
         let reference = self.look_at_time(now)?.reference(now);
         let leftovers = leftovers::plan(self.layout(), policy.replaced, reference)?;
         if !self.layout().database().exists() {
-            return Ok(Plan { leftovers, ..Plan::default() });
+            return Ok(Plan { leftovers, before: self.usage()?.total(), ..Plan::default() });
         }
         let keep: HashSet<i64> = self
             .with_index(|index| index.tagged(KEEP_TAG))?
@@ -76,9 +76,10 @@ impl LocalStore {
         sizes.captures = captures.iter().sum();
         let counted =
             sizes.blobs.values().map(|room| room.disk).sum::<u64>() + sizes.entries.values().sum::<u64>();
-        sizes.rest = self.usage()?.capped().saturating_sub(counted).saturating_sub(sizes.captures);
+        let usage = self.usage()?;
+        sizes.rest = usage.capped().saturating_sub(counted).saturating_sub(sizes.captures);
         let plan = plan::plan(&commits, &sizes, policy, reference);
-        Ok(Plan { leftovers, ..plan.with(roots, &commits) })
+        Ok(Plan { leftovers, before: usage.total(), ..plan.with(roots, &commits) })
     }
 
     /// Whether [`LocalStore::trim`] would collect now: the store is beyond its cap, as far as is known, and nobody has

@@ -37,6 +37,8 @@ pub struct Plan {
     pub bytes: u64,
     /// Bytes that the rest takes on disk: everything below the store but the user's own files.
     pub rest: u64,
+    /// Bytes that everything below the store takes on disk now.
+    pub before: u64,
     /// Whether remembered captures that were not written for a day go too, for room.
     pub captures: bool,
     /// What goes besides that is no commit's.

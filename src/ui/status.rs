@@ -436,3 +436,42 @@ fn inputs(answer: &Answer) -> serde_json::Value {
     paths.dedup();
     paths.iter().map(json::path).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_the_screen_and_keeps_what_came_of_it() {
+        let why = format!("train.py changed ({})", "function x, ".repeat(30));
+        let line = || Line::new("miss", why.clone(), "kept 3f2a9c41d07e".to_owned());
+        assert_eq!(line().fitted(None, None), format!("miss · {why} · kept 3f2a9c41d07e"));
+        for room in [40, 72, 120] {
+            let shown = line().fitted(None, Some(room));
+            assert!(escape::columns(&shown) <= room, "{shown}");
+            assert!(
+                shown.starts_with("miss · train.py") && shown.ends_with("… · kept 3f2a9c41d07e"),
+                "{shown}"
+            );
+        }
+        let named = line().fitted(Some("train.py --lr 0.1"), Some(72));
+        assert!(named.starts_with("train.py --lr 0.1 · miss · train.py"), "{named}");
+        assert!(named.ends_with("… · kept 3f2a9c41d07e") && escape::columns(&named) <= 72, "{named}");
+        // What has no room at all is cut where it is.
+        assert!(escape::columns(&line().fitted(Some("train.py --lr 0.1"), Some(20))) <= 20);
+        let short = Line::new("", String::new(), "hit 3f2a9c41d07e · saved 2 s".to_owned());
+        assert_eq!(short.fitted(Some("make"), Some(72)), "make · hit 3f2a9c41d07e · saved 2 s");
+        let odd = Line::new("miss", "a\x1b[31mb 東京".to_owned(), String::new());
+        assert_eq!(odd.fitted(None, Some(72)), "miss · a\\x1b[31mb 東京");
+    }
+
+    #[test]
+    fn a_name_is_short_and_keeps_its_end() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(name(&words("./train.sh 0.1"), None), "./train.sh 0.1");
+        let long = name(&words("python3 train.py --data set/one/two/three --lr 0.25"), None);
+        assert!(long.starts_with("python3 train.py") && long.ends_with("--lr 0.25"), "{long}");
+        assert!(escape::columns(&long) <= 40);
+        assert!(escape::columns(&name(&words(&"x".repeat(100_000)), Some(30))) <= 16);
+    }
+}

@@ -138,3 +138,42 @@ fn a_newer_store_is_left_alone() {
     assert!(log.messages().contains("newer"), "{}", log.messages());
     assert_eq!(fs::read(store.join("meta.db")).unwrap(), database);
 }
+
+#[test]
+fn gc_on_a_terminal_asks_before_it_drops_much_or_what_is_young() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo made $1");
+    for word in ["a", "b", "c"] {
+        sandbox.unwatched(["--pure", "./job", word]).stdout(format!("made {word}\n")).executes(1).run();
+    }
+    let runs = || sandbox.cashet(["log", "--json"]).any_stdout().run().text().lines().count();
+    // Everything is older than no time at all.
+    let gc =
+        |options: &[&str]| sandbox.cashet(["gc", "--older-than", "0s"].iter().chain(options)).any_stdout();
+    for answer in ["n\r", "\r", "what\r"] {
+        let terminal = gc(&[]).status(1).terminal();
+        terminal.wait_for("3 of 3 runs would be dropped, 3 of them used within the last day");
+        terminal.wait_for("Go on? [y/N]").type_in(answer);
+        let screen = terminal.finish().text();
+        assert!(screen.ends_with("nothing was dropped"), "{screen}");
+        assert_eq!(runs(), 3);
+    }
+    // Where nothing would go, nothing is asked.
+    let screen = sandbox.cashet(["gc"]).any_stdout().terminal().finish().text();
+    assert!(screen.contains("0 runs removed"), "{screen}");
+    let terminal = gc(&[]).terminal();
+    terminal.wait_for("Go on? [y/N]").type_in("y\r");
+    let screen = terminal.finish().text();
+    assert!(screen.contains("3 runs removed"), "{screen}");
+    assert_eq!(runs(), 0);
+    // Nobody is asked who said yes, or who is no terminal.
+    for words in [&["--yes"][..], &[]] {
+        sandbox.unwatched(["--pure", "./job", "a"]).stdout("made a\n").executes(1).run();
+        if words.is_empty() {
+            assert!(gc(words).run().text().contains("1 run removed"));
+        } else {
+            assert!(gc(words).terminal().finish().text().contains("1 run removed"));
+        }
+        assert_eq!(runs(), 0);
+    }
+}
