@@ -286,7 +286,7 @@ impl Line {
 }
 
 /// Columns that the reasons of a status line keep at least.
-const SHORTEST: usize = 16;
+const SHORTEST: usize = 8;
 
 /// A short form of a command: its end tells it from others as often as its beginning.
 fn name(words: &[OsString], room: Option<usize>) -> String {
