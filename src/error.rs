@@ -68,6 +68,7 @@ impl Kind {
             Self::Io(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 "make room there; in a store, 'cashet gc --max-size 1G' does"
             }
+            Self::Io(io::ErrorKind::FileTooLarge) => "'ulimit -f' says how large a file may be",
             Self::Io(io::ErrorKind::ReadOnlyFilesystem) => "--store DIR names a store elsewhere",
             Self::Io(_) | Self::Other => return None,
         })

@@ -12,6 +12,7 @@ mod child;
 mod detach;
 mod process;
 mod pump;
+mod replace;
 mod signals;
 mod spawn;
 mod startup;
@@ -24,6 +25,7 @@ mod unix;
 mod watch;
 
 pub use detach::{has_siblings, is_nested, start_detached};
+pub use replace::{replace, shortage};
 pub use signals::raise_again;
 pub use startup::{begin, stdin_was_closed};
 pub use trace::{
@@ -118,6 +120,11 @@ pub trait Witness: Send {
 
     /// A program is about to be executed. Called whenever that happens.
     fn about_to_execute(&mut self, _executed: &Executed<'_>) {}
+
+    /// Whether the command is to be ended: it changes what cannot be put back. Asked after each call that is seen.
+    fn must_end(&self) -> bool {
+        false
+    }
 
     /// What a process is that runs this program.
     fn nature(&mut self, _image: &Image<'_>) -> Nature {

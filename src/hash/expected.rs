@@ -4,6 +4,7 @@
 //! What `stat` says of the open file after the last byte was read proves that it was the expected one all the time.
 
 use super::files::{WORTH_ALL_CORES, digest_open, is_local};
+use super::both::both;
 use crate::digest::Digest;
 use crate::record::Evidence;
 use std::cell::RefCell;
@@ -46,7 +47,7 @@ pub fn digest_expected_many(expected: &[(PathBuf, Evidence)]) -> Vec<Option<Dige
         return Vec::new();
     }
     let (left, right) = expected.split_at(expected.len() / 2);
-    let (mut done, rest) = rayon_core::join(|| digest_expected_many(left), || digest_expected_many(right));
+    let (mut done, rest) = both(|| digest_expected_many(left), || digest_expected_many(right));
     done.extend(rest);
     done
 }

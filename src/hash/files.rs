@@ -3,6 +3,7 @@
 //! Files are read, never mapped: one that is cut short meanwhile must not kill us. Knows nothing of keys.
 
 use super::exclude::{Excluded, excluded};
+use super::both::both;
 use crate::digest::{Digest, Hasher};
 use crate::encode::Encoder;
 use crate::error::{Error, Kind, Result};
@@ -77,7 +78,7 @@ fn digest_halves(paths: &[PathBuf]) -> Vec<Result<(Digest, Evidence)>> {
         return paths.iter().map(|path| digest_file(path)).collect();
     }
     let (left, right) = paths.split_at(paths.len() / 2);
-    let (mut done, rest) = rayon_core::join(|| digest_halves(left), || digest_halves(right));
+    let (mut done, rest) = both(|| digest_halves(left), || digest_halves(right));
     done.extend(rest);
     done
 }
@@ -284,14 +285,14 @@ pub(super) fn digest_open(file: &File, size: u64) -> io::Result<Digest> {
 fn digest_on_all_cores(file: &File, size: u64) -> io::Result<Digest> {
     let middle = left_subtree_len(size);
     let (left, right) =
-        rayon_core::join(|| subtree(file, 0, middle), || subtree(file, middle, size - middle));
+        both(|| subtree(file, 0, middle), || subtree(file, middle, size - middle));
     Ok(Digest::from_bytes(*merge_subtrees_root(&left?, &right?, Mode::Hash).as_bytes()))
 }
 
 fn subtree(file: &File, offset: u64, length: u64) -> io::Result<ChainingValue> {
     if length > PIECE as u64 {
         let middle = left_subtree_len(length);
-        let (left, right) = rayon_core::join(
+        let (left, right) = both(
             || subtree(file, offset, middle),
             || subtree(file, offset + middle, length - middle),
         );

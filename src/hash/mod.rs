@@ -4,6 +4,7 @@
 
 mod absence;
 pub mod accounts;
+mod both;
 pub mod capture;
 pub mod command;
 pub mod entry;

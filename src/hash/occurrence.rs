@@ -11,6 +11,7 @@ mod many;
 mod rules;
 mod searched;
 
+use super::both::both;
 use super::files::{WORTH_ALL_CORES, trusted};
 use crate::record::{Evidence, Recall, Timestamp};
 use archives::is_archive;
@@ -197,7 +198,7 @@ impl NameSearch {
             return files.iter().map(|path| (path, self.in_file(path))).collect();
         }
         let (left, right) = files.split_at(files.len() / 2);
-        let (mut done, rest) = rayon_core::join(|| self.halves(left), || self.halves(right));
+        let (mut done, rest) = both(|| self.halves(left), || self.halves(right));
         done.extend(rest);
         done
     }

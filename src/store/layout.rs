@@ -266,6 +266,7 @@ fn plain(error: &io::Error) -> io::Error {
     let errno = match error.kind() {
         ErrorKind::StorageFull => libc::ENOSPC,
         ErrorKind::QuotaExceeded => libc::EDQUOT,
+        ErrorKind::FileTooLarge => libc::EFBIG,
         ErrorKind::ReadOnlyFilesystem => libc::EROFS,
         ErrorKind::PermissionDenied => libc::EACCES,
         ErrorKind::NotFound => libc::ENOENT,

@@ -142,6 +142,7 @@ pub(crate) fn cannot_write(error: &io::Error) -> bool {
             | ErrorKind::ReadOnlyFilesystem
             | ErrorKind::StorageFull
             | ErrorKind::QuotaExceeded
+            | ErrorKind::FileTooLarge
     )
 }
 

@@ -13,6 +13,7 @@ mod exec_chain;
 mod exec_control;
 mod exec_declared;
 mod exec_faithful;
+mod exec_limits;
 mod exec_malformed;
 mod exec_outputs;
 mod exec_redact;

@@ -11,6 +11,8 @@ mod calls;
 mod damage;
 mod edits;
 mod failing;
+#[path = "../support/files.rs"]
+mod files;
 mod kills;
 mod malformed;
 mod project;

@@ -67,7 +67,7 @@ impl Project {
     }
 
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {
-        fs::write(self.path(name), bytes).unwrap();
+        crate::files::write(&self.path(name), bytes.as_ref()).unwrap();
         self
     }
 

@@ -1,15 +1,31 @@
 //! Two equal trees, neither below `/tmp`: in the one calls go through cashet, in the other they do not.
 
 use crate::trees::{settle, tree};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::SystemTime;
 use tempfile::TempDir;
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
 pub(crate) struct Sides {
     base: TempDir,
+}
+
+/// When each file and directory of a side was changed last, but for what belongs to cashet and git.
+type Times = BTreeMap<PathBuf, SystemTime>;
+
+fn times(side: &Path) -> Times {
+    let own = |entry: &walkdir::DirEntry| entry.file_name() == ".cashet" || entry.file_name() == ".git";
+    let entries = walkdir::WalkDir::new(side).into_iter().filter_entry(|entry| !own(entry)).flatten();
+    let found = entries.filter_map(|entry| {
+        let metadata = entry.metadata().ok()?;
+        let path = entry.path().strip_prefix(side).ok()?.to_path_buf();
+        (metadata.is_file() || metadata.is_dir()).then(|| Some((path, metadata.modified().ok()?)))?
+    });
+    found.collect()
 }
 
 /// How one call was answered on both sides.
@@ -61,11 +77,45 @@ impl Sides {
     /// Does something in both trees, which must work.
     #[track_caller]
     pub(crate) fn both(&self, text: &str) {
+        let before = [true, false].map(|through| times(&self.side(through)));
         for through in [true, false] {
             let ran = self.bash(through, &format!("set -e; {text}"));
             assert!(ran.status.success(), "{text}: {}", String::from_utf8_lossy(&ran.stderr));
         }
+        self.even_out(&before);
         settle();
+    }
+
+    /// What was made on both sides is of one moment: the other side's files get the times of the first one's, and, where
+    /// they differ in content (an archive takes in times), that too, unless it names its side.
+    fn even_out(&self, before: &[Times; 2]) {
+        let [ours, theirs] = [true, false].map(|through| self.side(through));
+        let mut changed: Vec<(PathBuf, SystemTime)> = times(&ours)
+            .into_iter()
+            .filter(|(path, time)| before[0].get(path) != Some(time))
+            .filter(|(path, _)| {
+                let now = theirs.join(path).symlink_metadata().and_then(|metadata| metadata.modified()).ok();
+                now.is_some() && before[1].get(path) != now.as_ref()
+            })
+            .collect();
+        // What is in a directory before the directory.
+        changed.sort_by(|one, other| other.cmp(one));
+        for (path, time) in changed {
+            let (from, to) = (ours.join(&path), theirs.join(&path));
+            let is_file = |path: &Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+            if is_file(&from) && is_file(&to) {
+                let (Ok(wanted), Ok(found)) = (fs::read(&from), fs::read(&to)) else { continue };
+                let names = |bytes: &[u8], side: &Path| {
+                    let side = side.as_os_str().as_encoded_bytes();
+                    bytes.windows(side.len()).any(|part| part == side)
+                };
+                if wanted != found && !names(&wanted, &ours) && !names(&found, &theirs) {
+                    let _ = fs::write(&to, &wanted);
+                }
+            }
+            // Whoever may not do it is not asked about the times either.
+            let _ = fs::File::open(&to).and_then(|file| file.set_modified(time));
+        }
     }
 
     /// Makes a call in both trees and compares all that it gives.

@@ -6,6 +6,8 @@
 
 mod cost;
 mod data;
+#[path = "../support/files.rs"]
+mod files;
 mod javascript;
 mod layout;
 mod packages;

@@ -65,7 +65,7 @@ impl Project {
     pub(crate) fn write(&self, relative: impl AsRef<Path>, text: impl AsRef<[u8]>) -> &Self {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
+        crate::files::write(&path, text.as_ref()).unwrap();
         // Python takes bytecode for that of a source of the same size and second.
         self.clock.set(self.clock.get() + 2);
         let time = UNIX_EPOCH + Duration::from_secs(1_500_000_000 + self.clock.get());

@@ -19,6 +19,8 @@ mod settings;
 mod shown;
 mod tool_state;
 mod traps;
+#[path = "../support/files.rs"]
+mod files;
 #[path = "../support/trees.rs"]
 mod trees;
 mod twin;

@@ -115,8 +115,14 @@ impl Twin {
     pub(crate) fn write(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
         self.both(|root| {
             fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
-            fs::write(root.join(path), bytes.as_ref()).unwrap();
-        })
+            crate::files::write(&root.join(path), bytes.as_ref()).unwrap();
+        });
+        // Of the same moment: what takes in a time (an archive) would differ.
+        let [ours, theirs] = self.roots().map(|root| root.join(path));
+        if let (Ok(ours), Ok(theirs)) = (ours.metadata(), fs::File::open(theirs)) {
+            theirs.set_modified(ours.modified().unwrap()).unwrap();
+        }
+        self
     }
 
     pub(crate) fn remove(&self, path: &str) -> &Self {

@@ -12,7 +12,8 @@ use super::options::{Flag, Scanned};
 use crate::commands::collect;
 use crate::digest::Digest;
 use crate::error::{EXIT_FAILED, EXIT_NO, Error, Kind, Result};
-use crate::exec::{Unix, start_detached};
+use crate::exec::{Unix, replace, shortage, start_detached};
+use crate::hash::capture;
 use crate::hash::request::Request;
 use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
@@ -26,7 +27,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Runs `cashet exec WORDS`. Never builds clap's parser unless a word is unusual.
@@ -56,6 +57,8 @@ pub(super) struct Ground {
     held: memo::Held,
     /// Whether there was no store when this call, which may make one, began.
     creates: bool,
+    /// Whether the working directory cannot be told.
+    is_nowhere: bool,
 }
 
 impl Ground {
@@ -63,6 +66,32 @@ impl Ground {
     pub(super) fn new(scanned: &Scanned, create: bool) -> Result<Self> {
         let directory = std::env::current_dir()
             .map_err(|error| Error::io("find", Path::new("the working directory"), error).with_hint(GONE))?;
+        Self::here(directory, scanned, create)
+    }
+
+    /// The same in `directory`, which is the working directory.
+    fn here(directory: PathBuf, scanned: &Scanned, create: bool) -> Result<Self> {
+        let mut ground = Self::at(directory, scanned)?;
+        if ground.plan.policy.mode != Mode::Off && ground.no_store.is_none() {
+            ground.open_store(create);
+        }
+        Ok(ground)
+    }
+
+    /// Where the working directory cannot be told, since it was removed or its path is too long: the command runs bare.
+    fn nowhere(scanned: &Scanned, error: &std::io::Error) -> Result<Self> {
+        // What is relative to it is found by the system itself, or is not.
+        let mut ground = Self::at(".".into(), scanned)?;
+        ground.is_nowhere = ground.plan.policy.mode != Mode::Off;
+        ground.no_store = Some(match error.kind() {
+            std::io::ErrorKind::NotFound => "the working directory was removed".to_owned(),
+            _ => format!("the working directory cannot be told: {error}"),
+        });
+        Ok(ground)
+    }
+
+    /// Finds the project around `directory` and settles the options.
+    fn at(directory: PathBuf, scanned: &Scanned) -> Result<Self> {
         let home = std::env::var_os("HOME");
         let named = scanned.last(Flag::Store).map(OsString::from);
         let named = named.or_else(|| std::env::var_os("CASHET_DIR").filter(|value| !value.is_empty()));
@@ -74,13 +103,8 @@ impl Ground {
             Err(error) if error.kind() == Kind::Usage => return Err(error),
             other => other.err().map(|error| error.to_string()),
         };
-        let has_place = no_store.is_none();
-        let mut ground =
-            Self { project, plan, store: None, no_store, held: memo::Held::default(), creates: false };
-        if ground.plan.policy.mode != Mode::Off && has_place {
-            ground.open_store(create);
-        }
-        Ok(ground)
+        let held = memo::Held::default();
+        Ok(Self { project, plan, store: None, no_store, held, creates: false, is_nowhere: false })
     }
 
     fn open_store(&mut self, create: bool) {
@@ -203,18 +227,50 @@ fn verbosity(showing: &Showing) -> Verbosity {
     }
 }
 
+/// Becomes the command, since `why` stands against all else.
+fn become_command(request: &Request, showing: &Showing, why: &str) -> Error {
+    match capture::program(request) {
+        Ok(program) => {
+            Status::new(verbosity(showing)).trouble(&format!("not kept: {why}"));
+            replace(&program.path, &request.words, &program.environment)
+        }
+        Err(error) => error,
+    }
+}
+
 fn answer(scanned: &Scanned) -> Result<Exit> {
-    let mut ground = Ground::new(scanned, true)?;
+    let directory = std::env::current_dir();
+    if let Some(why) = shortage() {
+        let directory = directory.unwrap_or_else(|_| ".".into());
+        let plan = Ground::at(directory, scanned)?.plan;
+        return Err(become_command(&plan.request, &plan.showing, &why));
+    }
+    let mut ground = match directory {
+        Ok(directory) => Ground::here(directory, scanned, true)?,
+        Err(error) => Ground::nowhere(scanned, &error)?,
+    };
     let stdin = ground.settle()?;
     let streams = Streams::new(ground.plan.showing.id)?;
     let executor = Unix;
-    let status = Status::new(verbosity(&ground.plan.showing));
+    let verbosity = verbosity(&ground.plan.showing);
+    let status = Status::new(verbosity);
     let status = if ground.plan.showing.id { status.without_stdout() } else { status };
     status.look_around(ground.store());
+    if let (Verbosity::Trouble, true, Some(why)) = (verbosity, ground.is_nowhere, &ground.no_store) {
+        // The status line says it, where there is one.
+        status.trouble(&format!("not kept: {why}"));
+    }
     let context = ground.context(&executor, &status, &streams);
     let wants_refresh = ground.plan.policy.stale_after.is_some();
     let again = if wants_refresh { stdin_again(stdin.as_ref()) } else { None };
+    let is_given = stdin.is_some();
     let answered = memo::memoize(&context, &ground.plan.request, stdin, &ground.plan.policy);
+    if let (Err(error), false) = (&answered, is_given)
+        && error.kind() == Kind::Io(std::io::ErrorKind::WouldBlock)
+    {
+        // We are the only process that may be (`ulimit -u`).
+        return Err(become_command(&ground.plan.request, &ground.plan.showing, &error.to_string()));
+    }
     let words = ground.plan.request.shown_words();
     if ground.store.is_some()
         && !matches!(&answered, Ok(Answer { outcome: Outcome::Hit { .. }, .. }) | Err(_))

@@ -195,6 +195,20 @@ extern "C" fn before_main() {
 // SAFETY: a pointer to a function, as the table wants it; std is ready for what a wrapper does by then.
 static BEFORE_MAIN: extern "C" fn() = before_main;
 
+/// Writes an executable, which nobody has open for writing any more when this returns: a process that another thread is
+/// just starting holds a copy of our descriptor until it executes, and all copies share one lock.
+pub(super) fn write_executable(path: &Path, bytes: &[u8]) {
+    use rustix::fs::{FlockOperation, flock};
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+    let mut file = File::create(path).unwrap();
+    flock(&file, FlockOperation::LockExclusive).unwrap();
+    file.write_all(bytes).unwrap();
+    drop(file);
+    flock(File::open(path).unwrap(), FlockOperation::LockExclusive).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// A terminal: the user's side and the program's. No process that another test starts inherits either, which `openpty`
 /// does not promise: the terminal would live as long as that process.
 pub(super) fn terminal() -> (File, File) {

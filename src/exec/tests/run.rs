@@ -13,8 +13,7 @@ watched_or_not!(every_deadly_signal_comes_back_and_kills_a_wrapper_too, memory_s
 
 fn script_file(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
     let path = folder.join(name);
-    fs::write(&path, content).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_executable(&path, content);
     path
 }
 

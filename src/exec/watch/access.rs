@@ -365,6 +365,11 @@ impl<'a> Observer<'a> {
         self.images.executes(self.touches.caller);
     }
 
+    /// Whether the witness wants the command to end.
+    pub(super) fn must_end(&self) -> bool {
+        self.witness.must_end()
+    }
+
     /// `path`, which is real, changes: the witness is told before the first time.
     pub(super) fn change(&mut self, path: &[u8], how: How) {
         let first = match how {

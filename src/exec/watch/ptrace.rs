@@ -82,6 +82,7 @@ impl Tracer {
         let mut sockets = Sockets::default();
         let mut alive = Some(alive);
         let mut started = Some(started);
+        let mut is_ended = false;
         loop {
             // As long as the command lives, something will happen; then it must be possible to stop waiting.
             let flags = if alive.is_some() { 0 } else { libc::WNOHANG };
@@ -108,6 +109,10 @@ impl Tracer {
                 if libc::WSTOPSIG(status) == CALL_STOP {
                     entered(tid, numbers, &mut observer, &mut sockets);
                 }
+                if alive.is_some() && !is_ended && observer.must_end() {
+                    is_ended = true;
+                    end(self.command);
+                }
                 resume(tid, status);
             } else if tid == self.command {
                 if let Some(started) = started.take() {
@@ -132,6 +137,13 @@ impl Tracer {
             Err(error) => error,
         }
     }
+}
+
+/// Ends the command as a user would. It is a child of this thread that was not collected yet.
+#[expect(unsafe_code, reason = "the number is all that there is")]
+fn end(command: libc::pid_t) {
+    // SAFETY: `kill` takes numbers only.
+    unsafe { libc::kill(command, libc::SIGTERM) };
 }
 
 /// A thread stopped at a call: if it is at its beginning, and the call is one that is watched, it is taken in.

@@ -17,12 +17,15 @@ use crate::exec::watch::Surroundings;
 use crate::exec::{Hazard, Trace, Witness};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::gettid;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::{Pid, gettid};
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, Scope};
 use std::time::Duration;
@@ -57,9 +60,9 @@ pub(in crate::exec) struct Session {
 /// How the end of the command is learned.
 #[derive(Debug)]
 enum Ending {
-    /// By waiting for it. The sender is dropped then, and the thread that started it may end. (A process may have asked
+    /// By waiting for it; the number is what the supervisor knows it by. The sender is dropped then, and the thread that started it may end. (A process may have asked
     /// to be killed when the thread that started it ends.)
-    Wait(Option<Sender<()>>),
+    Wait(Option<Sender<()>>, Arc<AtomicI32>),
     /// The thread that traces it tells.
     Told(Receiver<Ended>),
 }
@@ -130,18 +133,21 @@ impl Run<'_, '_> {
         let stopped = OwnedFd::from(stopped);
         let (give_trace, trace) = channel();
         let own = starter.thread;
+        let command = Arc::new(AtomicI32::new(0));
+        let known = Arc::clone(&command);
         let mut adoption = Adoption::begin();
         let work = move || {
             let observer = Observer::new(witness, surroundings, descriptors, lost);
             // Nobody takes it if the session was dropped.
-            let _ = give_trace.send(supervisor::serve(listener, &stopped, own, observer));
+            let _ = give_trace.send(supervisor::serve(listener, &stopped, (own, &known), observer));
         };
         let thread = Builder::new().name(THREAD.to_owned());
         thread.spawn_scoped(scope, work).map_err(|error| unavailable("start a thread", &error))?;
         let (pid, release) = starter.go()?;
+        command.store(pid, SeqCst);
         adoption.except(pid);
         let ended = descriptor_of(pid);
-        Ok(Session { pid, ended, ending: Ending::Wait(Some(release)), trace, stop: Some(stop), adoption })
+        Ok(Session { pid, ended, ending: Ending::Wait(Some(release), command), trace, stop: Some(stop), adoption })
     }
 
     fn trace(self) -> Result<Session, StartError> {
@@ -209,7 +215,10 @@ impl Session {
     /// The system's.
     pub(in crate::exec) fn reap(&mut self) -> io::Result<Ended> {
         match &mut self.ending {
-            Ending::Wait(starter) => {
+            Ending::Wait(starter, command) => {
+                wait_until_ended(self.pid);
+                // From now on the number may become another's.
+                command.store(0, SeqCst);
                 let ended = wait(self.pid);
                 *starter = None;
                 ended
@@ -298,6 +307,12 @@ fn lost_thread() -> StartError {
 fn is_closed(pipe: &PipeReader) -> bool {
     let mut asked = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
     !matches!(poll(&mut asked, PollTimeout::ZERO), Ok(0))
+}
+
+/// Waits until it has ended, without collecting it.
+fn wait_until_ended(pid: libc::pid_t) {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    while waitid(Id::Pid(Pid::from_raw(pid)), flags) == Err(Errno::EINTR) {}
 }
 
 #[expect(unsafe_code, reason = "wait4 is not wrapped")]

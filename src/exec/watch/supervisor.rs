@@ -8,21 +8,23 @@ use super::sockets::Sockets;
 use super::stopped::Stopped;
 use crate::exec::{Hazard, Trace};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
 /// Between looks for processes that nobody waits for.
 const IDLE_MILLISECONDS: u16 = 1000;
 const CALLS_BETWEEN_LOOKS: u32 = 4096;
 
-/// Serves `listener`; what thread `own` does is ours. `stop` ends it early: then processes are left behind, and a
+/// Serves `listener`; what thread `own` does is ours; `command` is the process of the command once it is known. `stop` ends it early: then processes are left behind, and a
 /// small process of its own answers their calls from then on.
 pub(super) fn serve(
     listener: Listener,
     stop: &OwnedFd,
-    own: libc::pid_t,
+    (own, command): (libc::pid_t, &AtomicI32),
     mut observer: Observer<'_>,
 ) -> Trace {
     let mut sockets = Sockets::default();
     let mut calls: u32 = 0;
+    let mut is_ended = false;
     let left_behind = loop {
         match listener.wait(stop.as_fd(), IDLE_MILLISECONDS) {
             Waited::Call => {
@@ -37,7 +39,12 @@ pub(super) fn serve(
             }
             Waited::Idle => orphans::collect(),
             Waited::Gone => break false,
-            Waited::Stop => break true,
+            Waited::Stop => {
+                break is_left_behind(&mut || listener.wait(stop.as_fd(), 0), &mut orphans::collect);
+            }
+        }
+        if !is_ended && observer.must_end() {
+            is_ended = end(command);
         }
     };
     if left_behind {
@@ -48,6 +55,21 @@ pub(super) fn serve(
         observer.hazard(hazard);
     }
     observer.into_trace()
+}
+
+/// Whether processes live on although we are to stop. Kernels before 6.11 let go of a filter only when the last process
+/// that had it is collected, so that is done once more before anybody is said to be left behind.
+fn is_left_behind(wait: &mut dyn FnMut() -> Waited, collect: &mut dyn FnMut()) -> bool {
+    collect();
+    !matches!(wait(), Waited::Gone)
+}
+
+/// Ends the command as a user would; tells whether it is known already.
+#[expect(unsafe_code, reason = "the number is all that there is")]
+fn end(command: &AtomicI32) -> bool {
+    let command = command.load(SeqCst);
+    // SAFETY: `kill` takes numbers only. The session sets it to 0 before the number becomes somebody else's.
+    command > 0 && unsafe { libc::kill(command, libc::SIGTERM) } == 0
 }
 
 fn serve_one(
@@ -74,4 +96,25 @@ fn serve_one(
     }
     listener.resume(call.id);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// A listener as older kernels have it: it learns that all are gone when the last of them is collected.
+    fn old_kernel(alive: bool) -> bool {
+        let collected = Cell::new(false);
+        let mut wait = || if collected.get() && !alive { Waited::Gone } else { Waited::Stop };
+        is_left_behind(&mut wait, &mut || collected.set(true))
+    }
+
+    #[test]
+    fn who_has_ended_and_was_not_collected_is_not_left_behind() {
+        assert!(!old_kernel(false));
+        assert!(old_kernel(true));
+        // One that makes a call lives.
+        assert!(is_left_behind(&mut || Waited::Call, &mut || {}));
+    }
 }

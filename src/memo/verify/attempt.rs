@@ -74,6 +74,10 @@ impl Attempt<'_> {
         if let Err(error) = undo.begin().and_then(|()| outputs.set_aside(undo)) {
             return refused(&error);
         }
+        if undo.is_stuck() {
+            // What it is stuck at is told when all is put back.
+            return Ok(Attempted::CannotRun(Vec::new()));
+        }
         let obstacles = self.obstacles();
         if !obstacles.is_empty() {
             return Ok(Attempted::CannotRun(obstacles));

@@ -8,8 +8,6 @@ use crate::exec::{Seen, Witness};
 use crate::hash::files;
 use crate::memo::aside::{clear, copy_file, move_path, set_time};
 use crate::record::{Evidence, Places};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -108,12 +106,13 @@ impl<'a> Undo<'a> {
                 self.steps.push((path.to_path_buf(), before));
                 self.touched.insert(path.to_path_buf());
             }
-            Err(error) => {
-                self.troubles.push(error);
-                // The run is ended: the less it changes that cannot be put back, the better.
-                let _ = kill(Pid::this(), Signal::SIGTERM);
-            }
+            Err(error) => self.troubles.push(error),
         }
+    }
+
+    /// Whether something could not be taken down: the less changes from now on, the better.
+    pub(super) fn is_stuck(&self) -> bool {
+        !self.troubles.is_empty()
     }
 
     fn take_down(&mut self, path: &Path) -> Result<Before> {
@@ -246,6 +245,10 @@ impl Witness for Undo<'_> {
 
     fn about_to_change(&mut self, path: &Path) {
         self.touch(path);
+    }
+
+    fn must_end(&self) -> bool {
+        self.is_stuck()
     }
 }
 

@@ -4,6 +4,8 @@
 //! Habit taken from test builders that fail on any unexpected byte; knows nothing of what cashet does.
 
 mod background;
+#[path = "../../support/files.rs"]
+mod files;
 mod run;
 mod snapshot;
 
@@ -68,7 +70,7 @@ impl Sandbox {
     pub(crate) fn write(&self, relative: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> &Self {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
+        files::write(&path, bytes.as_ref()).unwrap();
         self
     }
 

@@ -165,7 +165,8 @@ fn replace(path: &Path) -> std::io::Result<()> {
         return Ok(());
     }
     let beside = path.with_extension("replacing");
-    fs::copy(path, &beside)?;
+    crate::files::write(&beside, &fs::read(path)?)?;
+    fs::set_permissions(&beside, path.metadata()?.permissions())?;
     fs::rename(beside, path)
 }
 
@@ -182,5 +183,5 @@ fn swap(one: &Path, other: &Path, beside: &Path) -> std::io::Result<()> {
 fn comment(path: &Path) -> std::io::Result<()> {
     let mut bytes = fs::read(path)?;
     bytes.extend_from_slice(b"# a comment\n");
-    fs::write(path, bytes)
+    crate::files::write(path, &bytes)
 }

@@ -1,6 +1,7 @@
 //! The same as another user, and under another watch.
 
 use super::*;
+use crate::exec::tests::write_executable;
 use crate::exec::watch::Surroundings;
 
 /// As in earnest.
@@ -10,10 +11,8 @@ const BEST: &[Mechanism] = &[Mechanism::Notify, Mechanism::Trace];
 fn copy_of_this_program(folder: &Path) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let copy = folder.join("tests");
-    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-    for path in [folder, &copy] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    write_executable(&copy, &fs::read(std::env::current_exe().unwrap()).unwrap());
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     copy
 }
 
@@ -55,7 +54,7 @@ fn a_program_that_would_gain_rights_runs_unwatched() {
     let folder = tempfile::tempdir().unwrap();
     let program = copy_of_this_program(folder.path());
     let gains = folder.path().join("gains");
-    fs::copy("/bin/true", &gains).unwrap();
+    write_executable(&gains, &fs::read("/bin/true").unwrap());
     assert!(Command::new("chmod").arg("u+s").arg(&gains).status().unwrap().success());
     // As root nothing is gained, and the bit means what it means without us.
     for mechanism in MECHANISMS {

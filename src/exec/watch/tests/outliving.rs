@@ -81,3 +81,39 @@ fn a_run_that_nobody_waits_for_any_more_goes_on() {
         assert_eq!(wait_for(&folder.path().join("done")), "done\n");
     }
 }
+
+/// Wants the end of the command once something changes.
+struct Enough(bool);
+
+impl Witness for Enough {
+    fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
+    fn about_to_list(&mut self, _: &Path) {}
+    fn about_to_change(&mut self, path: &Path) {
+        self.0 |= path.ends_with("first");
+    }
+    fn must_end(&self) -> bool {
+        self.0
+    }
+}
+
+#[test]
+fn a_witness_ends_the_command_and_nobody_else() {
+    for mechanism in MECHANISMS {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("cd {}; : > before; : > first; sleep 100; : > second", folder.path().display());
+        let words = ["sh", "-c", &script].map(OsString::from);
+        let environment: Vec<_> = std::env::vars_os().collect();
+        let given = [Given::Inherited, Given::Inherited, Given::Inherited];
+        let plan = Plan::new(Path::new("/bin/sh"), &words, &environment, given).unwrap();
+        let mut witness = Enough(false);
+        let status = std::thread::scope(|scope| {
+            let started = start_with(&[mechanism], scope, &plan, &mut witness, Surroundings::default());
+            let mut session = started.unwrap();
+            let (status, _) = session.reap().unwrap();
+            session.finish(Duration::from_secs(10));
+            ExitStatus::from_raw(status)
+        });
+        assert_eq!(status.signal(), Some(libc::SIGTERM));
+        assert!(folder.path().join("before").exists() && !folder.path().join("second").exists());
+    }
+}
