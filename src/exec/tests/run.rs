@@ -5,7 +5,7 @@ use crate::error::Kind;
 use crate::exec::{StreamEnd, Unwatched};
 use std::io::{SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
