@@ -12,7 +12,8 @@ pub(super) fn both<One: Send, Other: Send>(
 ) -> (One, Other) {
     if *POOL.get_or_init(|| {
         // Whoever made it before has it.
-        rayon_core::ThreadPoolBuilder::new().build_global().is_ok() || rayon_core::current_thread_index().is_some()
+        rayon_core::ThreadPoolBuilder::new().build_global().is_ok()
+            || rayon_core::current_thread_index().is_some()
     }) {
         rayon_core::join(one, other)
     } else {

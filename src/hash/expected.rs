@@ -3,8 +3,8 @@
 //!
 //! What `stat` says of the open file after the last byte was read proves that it was the expected one all the time.
 
-use super::files::{WORTH_ALL_CORES, digest_open, is_local};
 use super::both::both;
+use super::files::{WORTH_ALL_CORES, digest_open, is_local};
 use crate::digest::Digest;
 use crate::record::Evidence;
 use std::cell::RefCell;

@@ -2,8 +2,8 @@
 //!
 //! Files are read, never mapped: one that is cut short meanwhile must not kill us. Knows nothing of keys.
 
-use super::exclude::{Excluded, excluded};
 use super::both::both;
+use super::exclude::{Excluded, excluded};
 use crate::digest::{Digest, Hasher};
 use crate::encode::Encoder;
 use crate::error::{Error, Kind, Result};
@@ -284,18 +284,15 @@ pub(super) fn digest_open(file: &File, size: u64) -> io::Result<Digest> {
 /// BLAKE3 is a tree of digests: each core reads and digests its own subtrees.
 fn digest_on_all_cores(file: &File, size: u64) -> io::Result<Digest> {
     let middle = left_subtree_len(size);
-    let (left, right) =
-        both(|| subtree(file, 0, middle), || subtree(file, middle, size - middle));
+    let (left, right) = both(|| subtree(file, 0, middle), || subtree(file, middle, size - middle));
     Ok(Digest::from_bytes(*merge_subtrees_root(&left?, &right?, Mode::Hash).as_bytes()))
 }
 
 fn subtree(file: &File, offset: u64, length: u64) -> io::Result<ChainingValue> {
     if length > PIECE as u64 {
         let middle = left_subtree_len(length);
-        let (left, right) = both(
-            || subtree(file, offset, middle),
-            || subtree(file, offset + middle, length - middle),
-        );
+        let (left, right) =
+            both(|| subtree(file, offset, middle), || subtree(file, offset + middle, length - middle));
         return Ok(merge_subtrees_non_root(&left?, &right?, Mode::Hash));
     }
     with_buffer(length, |buffer| {

@@ -4,7 +4,9 @@ use crate::support::Sandbox;
 
 #[test]
 fn without_a_working_directory_the_command_runs_bare() {
-    for (call, status) in [("echo hi", 0), ("sh -c 'echo there; exit 3'", 3), ("cat /dev/null", 0), ("./job", 127)] {
+    for (call, status) in
+        [("echo hi", 0), ("sh -c 'echo there; exit 3'", 3), ("cat /dev/null", 0), ("./job", 127)]
+    {
         let sandbox = Sandbox::new();
         sandbox.script("job", "echo job").directory("d");
         let line = |run: &str| format!("cp job d; cd d && rm -r ../d && {run} {call}");
@@ -45,7 +47,11 @@ fn with_few_descriptors_the_command_runs() {
         }
         let said = sandbox.shell(&line).stdout("1\n").any_stderr().run().messages();
         let bare = limit < 19;
-        assert_eq!(said.contains(&format!("it may open only {limit} files (ulimit -n)")), bare, "{limit}: {said}");
+        assert_eq!(
+            said.contains(&format!("it may open only {limit} files (ulimit -n)")),
+            bare,
+            "{limit}: {said}"
+        );
         assert_eq!(sandbox.path(".cashet").exists(), !bare, "{limit}");
     }
 }
@@ -53,7 +59,10 @@ fn with_few_descriptors_the_command_runs() {
 #[test]
 fn a_command_that_replaces_us_finds_what_it_would_find_bare() {
     let sandbox = Sandbox::new();
-    sandbox.script("job", "grep -E '^Sig(Blk|Ign)' /proc/self/status; ls /proc/self/fd | wc -l; cat; kill -TERM $$");
+    sandbox.script(
+        "job",
+        "grep -E '^Sig(Blk|Ign)' /proc/self/status; ls /proc/self/fd | wc -l; cat; kill -TERM $$",
+    );
     // (The shell itself reads its script from descriptor 10 on.)
     for before in ["ulimit -n 13", "ulimit -n 13; trap '' PIPE USR1 XFSZ", "ulimit -n 13; exec 2>&-"] {
         let bare = sandbox.shell(format!("{before}; exec ./job")).stdin("in\n").any_stdout().signal(15).run();

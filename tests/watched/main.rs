@@ -10,6 +10,8 @@ mod differential;
 mod directories;
 
 mod everyday;
+#[path = "../support/files.rs"]
+mod files;
 mod foretold;
 mod looks;
 mod mechanisms;
@@ -19,8 +21,6 @@ mod settings;
 mod shown;
 mod tool_state;
 mod traps;
-#[path = "../support/files.rs"]
-mod files;
 #[path = "../support/trees.rs"]
 mod trees;
 mod twin;

@@ -147,7 +147,14 @@ impl Run<'_, '_> {
         command.store(pid, SeqCst);
         adoption.except(pid);
         let ended = descriptor_of(pid);
-        Ok(Session { pid, ended, ending: Ending::Wait(Some(release), command), trace, stop: Some(stop), adoption })
+        Ok(Session {
+            pid,
+            ended,
+            ending: Ending::Wait(Some(release), command),
+            trace,
+            stop: Some(stop),
+            adoption,
+        })
     }
 
     fn trace(self) -> Result<Session, StartError> {
