@@ -6,6 +6,7 @@ use super::not_found::explained;
 use super::options::{Flag, Scanned};
 use crate::error::{EXIT_NO, Result};
 use crate::exec::Unix;
+use crate::exec::nested::{Depends, tell};
 use crate::memo::{self, Checked};
 use crate::ui::message;
 use crate::ui::status::{Call, Status, Verbosity};
@@ -33,6 +34,7 @@ pub(super) fn main(words: &[OsString]) -> Exit {
 
 fn check(scanned: &Scanned) -> Result<Exit> {
     let mut ground = Ground::new(scanned, false)?;
+    tell(Depends::Results("cashet check"));
     // Standard input that counts is read to its end: its digest is part of the question.
     drop(ground.settle()?);
     let streams = Streams::new(false)?;

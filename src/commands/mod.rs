@@ -40,11 +40,15 @@ pub mod welcome;
 pub use exit::Exit;
 
 use crate::error::Result;
+use crate::exec::nested::{Depends, tell};
 use crate::ui::message;
 use crate::ui::page::{self, Page};
 use cli::{Call, Verb};
 use context::Context;
 use std::ffi::OsString;
+
+/// So many digits of a hash name one run and will.
+const SURE_DIGITS: usize = 8;
 
 /// Does what the words after `cashet` say, and tells how the program is to end.
 pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
@@ -95,11 +99,31 @@ fn run(words: &[OsString]) -> Result<Exit> {
         }
     };
     let context = Context::here(store.as_deref())?;
+    tell_outer(&verb, words, &context);
     let mut page = Page::stdout(context.now);
     let ended = run_verb(&verb, &context, &mut page);
     // What was shown before a failure is shown before it is told.
     let finished = page.finish();
     ended.and_then(|exit| finished.map(|()| exit))
+}
+
+/// What a store holds is no file that the run of another call could depend on. What a whole hash names never changes.
+fn tell_outer(verb: &Verb, words: &[OsString], context: &Context) {
+    let is_hash = |word: &&OsString| {
+        let bytes = word.as_encoded_bytes();
+        let hash = bytes.split(|byte| *byte == b':').next().unwrap_or_default();
+        hash.len() >= SURE_DIGITS && hash.iter().all(u8::is_ascii_hexdigit)
+    };
+    let name = words.iter().find_map(|word| word.to_str().filter(|word| !word.starts_with('-')));
+    let by_hash = match verb {
+        Verb::Completions(_) | Verb::Man(_) => return,
+        Verb::Get(_) => words.iter().any(|word| is_hash(&word)),
+        _ => false,
+    };
+    tell(Depends::Store(&context.project.store));
+    if !by_hash {
+        tell(Depends::Results(&format!("cashet {}", name.unwrap_or_default())));
+    }
 }
 
 /// Does what a command on the store is to do, and shows it on `page`.

@@ -10,6 +10,7 @@ mod bystander;
 mod bystander;
 mod child;
 mod detach;
+pub mod nested;
 mod process;
 mod pump;
 mod replace;

@@ -2,7 +2,7 @@
 //!
 //! Paths are absolute, as the processes asked for them (joined to their directory, links not resolved).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub struct Trace {
     pub stdin: DescriptorUse,
     /// The environment that a process was started with was read as a whole (`/proc/PID/environ`).
     pub environment_read: bool,
+    /// Variables on which results depend that other calls of cashet replayed or made within the run.
+    pub nested_variables: BTreeSet<Vec<u8>>,
     /// Use of other descriptors that we inherited, by number; those above 2 only.
     pub descriptors: BTreeMap<u32, DescriptorUse>,
     /// Programs that were started, in order of their first start: the resolved path and the first word.
@@ -303,6 +305,8 @@ pub enum Hazard {
     PassedDescriptor,
     /// The size of a terminal was asked for.
     TerminalSize,
+    /// A cashet command asked what its store holds; with the command.
+    Store(String),
     /// A process that was left behind when the command ended.
     LeftBehind,
     /// The view has a hole, with what failed.

@@ -5,6 +5,7 @@
 use super::event::Event;
 use super::hit::{self, Holding};
 use super::look_up::{self, Found};
+use super::nested;
 use super::policy::{Mode, Policy};
 use super::reason::{Bypass, NotKept, Outcome};
 use super::stdin::Given;
@@ -12,7 +13,7 @@ use super::tail::Tailing;
 use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of};
 use crate::digest::{DIGEST_LENGTH, Key, RequestId};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
+use crate::exec::{self, Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
 use crate::hash::look::Present;
 use crate::hash::request::{Request, StdinPart};
@@ -41,6 +42,24 @@ fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
     store.find(key).is_ok_and(|found| found.first().map(|newest| newest.id) != known)
 }
 
+/// The world as the child of a call would find it.
+fn present<'a>(
+    request: &'a Request,
+    environment: &'a [(std::ffi::OsString, std::ffi::OsString)],
+    secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
+    seen: Option<&'a Sights>,
+) -> Present<'a> {
+    Present {
+        places: &request.places,
+        environment,
+        umask: exec::umask,
+        superuser: rustix::process::geteuid().is_root(),
+        secret,
+        now: Timestamp::now(),
+        seen,
+    }
+}
+
 impl Call<'_> {
     /// The call where watching is impossible or unwanted: only what it declares can be kept.
     pub(super) fn unwatched(&self, request: &Request, store: &dyn Store, why: Unwatched) -> Result<Answer> {
@@ -57,7 +76,8 @@ impl Call<'_> {
             matches!(self.policy.mode, Mode::Auto | Mode::Read | Mode::Replay) && !self.policy.history_only;
         // The quick way: what capture remembers gives the key without reading anything.
         let recall = Noting::new(self.context.recall);
-        if looks_up && let Some(known) = capture::recall(request, &recall, now) {
+        let is_quick = looks_up && !exec::nested::is_watched();
+        if is_quick && let Some(known) = capture::recall(request, &recall, now) {
             if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.moment.as_deref(), self.policy) {
                 return self.bypass_or_refuse(request, bypass);
             }
@@ -107,6 +127,8 @@ impl Call<'_> {
         {
             return self.bypass_or_refuse(request, bypass);
         }
+        let secret = || self.context.recall.secret();
+        nested::captured(&captured, &present(request, &captured.environment, &secret, None));
         let newest = || newest_of(&captured, request);
         if looks_up && why.is_none() {
             match self.try_hit(request, store, &captured.key, &captured.environment, (&newest, None))? {
@@ -143,17 +165,10 @@ impl Call<'_> {
         (newest, seen): (&dyn Fn() -> Timestamp, Option<&Sights>),
     ) -> Result<Result<Answer, Miss>> {
         let secret = || self.context.recall.secret();
-        let present = Present {
-            places: &request.places,
-            environment,
-            umask: crate::exec::umask,
-            superuser: rustix::process::geteuid().is_root(),
-            secret: &secret,
-            now: Timestamp::now(),
-            seen,
-        };
+        let present = present(request, environment, &secret, seen);
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(held) => {
+                nested::replayed(&held.candidate.commit.observations, &present);
                 let holding = Holding { held: *held, newest };
                 hit::replay(self.context, store, request, key, self.policy, holding)
             }

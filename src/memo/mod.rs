@@ -11,6 +11,7 @@ mod event;
 mod hit;
 mod keep;
 mod look_up;
+mod nested;
 mod observe;
 pub(crate) mod outputs;
 mod place_search;
@@ -109,6 +110,7 @@ pub fn memoize(
         let reason = context.no_store.clone().unwrap_or_else(|| "there is none".to_owned());
         return call.bypass(request, Bypass::Store(reason));
     };
+    nested::begins(store);
     recover(store.directory(), context.observer);
     if policy.watching == Watching::Off {
         return call.unwatched(request, store, Unwatched::Off);
@@ -201,6 +203,7 @@ fn declared_only(
         match &stdin {
             StdinAtStart::Stream(_) => return Ok(Err(Bypass::Stdin)),
             StdinAtStart::File { file, offset, .. } => {
+                crate::exec::nested::tell(crate::exec::nested::Depends::StdinContent);
                 let digest =
                     stdin.digest().map_err(|error| Error::io("read", Path::new("standard input"), error))?;
                 if let Some(digest) = digest {

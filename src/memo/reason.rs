@@ -247,6 +247,7 @@ fn describe(hazard: &Hazard) -> String {
         Hazard::SharedObject(call) => format!("it used memory or messages shared with others ({call})"),
         Hazard::PassedDescriptor => "it was handed a descriptor by another process".to_owned(),
         Hazard::TerminalSize => "it asked how large the terminal is".to_owned(),
+        Hazard::Store(command) => format!("it asked what a store holds ({command})"),
         Hazard::LeftBehind => "it left a process behind".to_owned(),
         Hazard::Incomplete(reason) => format!("it could not be watched whole: {reason}"),
     }

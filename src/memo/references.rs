@@ -2,6 +2,7 @@
 
 use crate::digest::BlobId;
 use crate::error::{Error, Result};
+use crate::exec::nested::{Depends, tell};
 use crate::hash::request::{Reference, Request};
 use crate::store::Store;
 use std::ffi::{OsStr, OsString};
@@ -85,6 +86,7 @@ pub fn resolve_references(request: &mut Request, products: &dyn Products, store:
     for (place, word) in request.words.iter_mut().enumerate() {
         let typed = word.clone();
         let Some(found) = written(typed.as_bytes()) else { continue };
+        tell_outer(found.reference);
         let Product { blob, path } = found.product(products)?;
         let (copy, file) = view(store, &blob, path.as_deref())?;
         held.0.push(file);
@@ -95,6 +97,17 @@ pub fn resolve_references(request: &mut Request, products: &dyn Products, store:
     }
     Ok(held)
 }
+
+/// What a revision stands for, other than a hash, changes with every run: a call within another one says so.
+fn tell_outer(reference: &[u8]) {
+    let revision = reference.split(|byte| *byte == b':').next().unwrap_or_default();
+    if revision.len() < SURE_DIGITS || !revision.iter().all(u8::is_ascii_hexdigit) {
+        tell(Depends::Results("a word that begins with cashet:"));
+    }
+}
+
+/// So many digits of a hash name one run and will.
+const SURE_DIGITS: usize = 8;
 
 /// The first word that stands for a product, or has one as its value.
 #[must_use]
@@ -110,6 +123,7 @@ pub fn first_reference(request: &Request) -> Option<&OsString> {
 pub fn open_stdin(word: &OsStr, products: &dyn Products, store: Option<&dyn Store>) -> Result<File> {
     let path = match (written(word.as_bytes()).filter(|found| found.before.is_empty()), store) {
         (Some(found), Some(store)) => {
+            tell_outer(found.reference);
             let Product { blob, path } = found.product(products)?;
             view(store, &blob, path.as_deref())?.0
         }

@@ -1,6 +1,6 @@
 //! Chaining: `--id`, and `cashet:REV` and `cashet:REV:PATH` as words.
 
-use crate::support::Sandbox;
+use crate::support::{CASHET, Sandbox};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -199,4 +199,16 @@ fn a_pipeline_of_the_readme_kind_executes_nothing_the_second_time() {
     sandbox.script("filter", "sort -r");
     sandbox.shell(line).stdout("b\na\n").any_stderr().executes(3).run();
     sandbox.shell(line).stdout("b\na\n").any_stderr().executes(0).run();
+}
+
+#[test]
+fn what_a_store_holds_is_nothing_that_a_result_may_depend_on() {
+    let sandbox = Sandbox::new();
+    sandbox.exec(["--", "echo", "first"]).stdout("first\n").run();
+    for asked in ["log --oneline", "get @", "show @", "stats", "check -- echo first"] {
+        sandbox.script("job", format!("{CASHET} {asked} > /dev/null 2>&1; true"));
+        for _ in 0..2 {
+            sandbox.exec(["./job"]).executes(1).run();
+        }
+    }
 }

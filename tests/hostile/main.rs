@@ -33,6 +33,11 @@ fn descriptors() {
 }
 
 #[test]
+fn nested() {
+    judge("nested");
+}
+
+#[test]
 fn stdin() {
     judge("stdin");
 }

@@ -2,6 +2,7 @@
 
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
+use crate::exec::nested::{Depends, tell};
 use crate::hash::files;
 use crate::memo::GivenStdin;
 use crate::record::Evidence;
@@ -21,6 +22,7 @@ fn failed(error: std::io::Error) -> Error {
 /// # Errors
 /// When it cannot be read, or nowhere is room for it.
 pub(super) fn spool(descriptor: BorrowedFd<'_>, store: &Path) -> Result<(GivenStdin, Digest)> {
+    tell(Depends::StdinContent);
     let file = File::from(descriptor.try_clone_to_owned().map_err(failed)?);
     digested(file, store)
 }

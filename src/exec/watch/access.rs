@@ -16,6 +16,7 @@ use crate::exec::{
     Witness,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::Metadata;
 use std::os::fd::RawFd;
@@ -90,6 +91,10 @@ pub(super) struct Observer<'a> {
     blind: bool,
     pub(super) moved: bool,
     environment_read: bool,
+    /// Threads that are calls of cashet, what their stores are, and variables that their answers depend on.
+    pub(super) nested: FxHashSet<libc::pid_t>,
+    pub(super) nested_stores: Vec<PathBuf>,
+    pub(super) nested_variables: BTreeSet<Vec<u8>>,
     /// The device of `/proc`.
     pub(super) process_files: Option<u64>,
     pub(super) descriptors: Inherited,
@@ -124,6 +129,9 @@ impl<'a> Observer<'a> {
             blind: false,
             moved: false,
             environment_read: false,
+            nested: FxHashSet::default(),
+            nested_stores: Vec::new(),
+            nested_variables: BTreeSet::new(),
             process_files: std::fs::metadata("/proc").ok().map(|found| found.dev()),
             descriptors,
         }
@@ -163,6 +171,7 @@ impl<'a> Observer<'a> {
             hazards,
             stdin: self.descriptors.stdin_use(),
             environment_read: self.environment_read,
+            nested_variables: self.nested_variables,
             descriptors: self.descriptors.other_uses(),
             programs: self.programs,
             moved: self.moved,
@@ -341,7 +350,8 @@ impl<'a> Observer<'a> {
         number: RawFd,
         what: fn(&mut DescriptorUse) -> &mut Askers,
     ) {
-        if self.descriptors.is_inherited(tid, number) {
+        // A call of cashet says what its answer depends on.
+        if !self.nested.contains(&tid) && self.descriptors.is_inherited(tid, number) {
             let by = self.asker();
             self.descriptors.ask(tid, number, by, what);
         }
@@ -349,7 +359,10 @@ impl<'a> Observer<'a> {
 
     /// The stopped thread duplicates its descriptor `from` to `to`, or to the lowest free number from `least` on.
     pub(super) fn duplicate(&mut self, tid: libc::pid_t, from: RawFd, to: Option<RawFd>, least: RawFd) {
-        if self.descriptors.leads_out_of_sight(tid, to, least) && self.descriptors.is_inherited(tid, from) {
+        if !self.nested.contains(&tid)
+            && self.descriptors.leads_out_of_sight(tid, to, least)
+            && self.descriptors.is_inherited(tid, from)
+        {
             let by = self.asker();
             self.descriptors.duplicated(tid, from, by);
         }
@@ -362,6 +375,7 @@ impl<'a> Observer<'a> {
 
     /// The stopped thread is about to execute a program.
     pub(super) fn is_to_execute(&mut self) {
+        self.nested.remove(&self.touches.caller);
         self.images.executes(self.touches.caller);
     }
 
@@ -483,6 +497,15 @@ impl<'a> Observer<'a> {
         access.listed_by_another |= is_unexpected && !is_function;
         access.listed_by_code |= is_unexpected && is_function;
         self.touched(path);
+    }
+
+    /// `directory` is a call's own: what is done there, and was, is nobody's input or output.
+    pub(super) fn does_not_count(&mut self, directory: &[u8]) {
+        let is_below = |path: &[u8]| {
+            path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        self.entries.retain(|path, _| !is_below(path));
+        self.nested_stores.push(to_path(directory.to_vec()));
     }
 
     /// `path` is about to be opened. Where it is the environment that a process was started with, that counts.

@@ -4,6 +4,7 @@
 
 use super::access::Observer;
 use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
+use super::nested::heard;
 use super::paths::directory_of;
 use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
 use super::process::{is_terminal, link, umask_of, words_of};
@@ -313,6 +314,7 @@ fn mode_made(tid: libc::pid_t, mode: u64) -> Result<u32, Unknown> {
 
 fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool) -> Result<(), Unknown> {
     match place_read_or_open(stopped, observer, at)? {
+        Place::Path(named) if heard(stopped, observer, stopped.argument(at.text), &named.path) => {}
         Place::Path(named) => {
             observer.look(&named, follow);
             observer.listings.looked(stopped.tid, &named.path);
@@ -324,7 +326,9 @@ fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool
             }
         }
         Place::Descriptor(tid, number) => {
-            observer.descriptors.ask(tid, number, Askers::OTHERS, |used| &mut used.asked);
+            if !observer.nested.contains(&stopped.tid) {
+                observer.descriptors.ask(tid, number, Askers::OTHERS, |used| &mut used.asked);
+            }
             if !observer.descriptors.is_inherited(tid, number)
                 && let Place::Path(named) = behind(stopped, observer, tid, number)?
             {

@@ -31,7 +31,7 @@ impl Observer<'_> {
             let rest = path.strip_prefix(directory.as_os_str().as_bytes());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         };
-        self.unobserved.iter().any(is_below)
+        self.unobserved.iter().chain(&self.nested_stores).any(is_below)
     }
 }
 

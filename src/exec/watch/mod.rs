@@ -19,6 +19,7 @@ mod linux {
     mod install;
     mod listener;
     mod listings;
+    mod nested;
     mod opening;
     mod orphans;
     mod paths;

@@ -100,6 +100,23 @@ pub(super) fn read_word(tid: libc::pid_t, address: u64) -> io::Result<u64> {
     Ok(u64::from_le_bytes(word))
 }
 
+/// Writes a byte.
+///
+/// # Errors
+/// As [`read_memory`].
+#[expect(unsafe_code, reason = "process_vm_writev takes raw pointers")]
+pub(super) fn write_byte(tid: libc::pid_t, address: u64, byte: u8) -> io::Result<()> {
+    let mut byte = byte;
+    let local = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let remote = libc::iovec {
+        iov_base: std::ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0)),
+        iov_len: 1,
+    };
+    // SAFETY: `local` describes one byte of ours; the remote address is checked by the kernel.
+    let written = unsafe { libc::process_vm_writev(tid, &raw const local, 1, &raw const remote, 1, 0) };
+    if written == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// What `/proc/TID/NAME` points to.
 ///
 /// # Errors

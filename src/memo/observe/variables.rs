@@ -39,9 +39,17 @@ pub(super) fn observe(
         observed.observations.push((Observation::Environment { digest }, None));
         return;
     }
+    for name in &trace.nested_variables {
+        let known = run.captured.manifest.get(&Part::Variable(name.clone())).is_some();
+        let value = environment::lookup(environment, OsStr::from_bytes(name));
+        let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), &run.secret));
+        if !known {
+            observed.observations.push((Observation::Variable { name: name.clone(), value }, None));
+        }
+    }
     let open = environment.iter().filter(|(name, _)| {
         let known = run.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
-        !known && !environment::is_session(name)
+        !known && !environment::is_session(name) && !trace.nested_variables.contains(name.as_bytes())
     });
     let open: Vec<_> = open.collect();
     let sources = run.captured.sources.iter().map(|source| source.absolute.clone());

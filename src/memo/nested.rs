@@ -1,0 +1,66 @@
+//! A call below the watch of another one looks again at all that its answer depends on, so that who watches sees it; what no
+//! look shows it tells.
+//!
+//! A hit is quick since it looks at little: what it leaves out would be missing from the outer record.
+
+use crate::exec::nested::{Depends, is_watched, tell};
+use crate::hash::capture::Captured;
+use crate::hash::look::{self, Present};
+use crate::hash::manifest::Part;
+use crate::record::{Observation, StdinUse};
+use crate::store::Store;
+use std::fs::File;
+
+/// The call begins; its store is nobody's input.
+pub(super) fn begins(store: &dyn Store) {
+    if is_watched() {
+        tell(Depends::Store(store.directory()));
+        // It settles what the command reads.
+        tell(Depends::Variable(b"CASHET_STDIN"));
+    }
+}
+
+/// What decided the key.
+pub(super) fn captured(captured: &Captured, present: &Present<'_>) {
+    if !is_watched() {
+        return;
+    }
+    for (part, _) in captured.manifest.facts() {
+        if let Part::Variable(name) = part {
+            tell(Depends::Variable(name));
+        }
+    }
+    if captured.whole_environment {
+        environment();
+    }
+    captured.facts.iter().for_each(|(observation, _)| observed(observation, present));
+}
+
+/// What was observed of the run whose result is replayed.
+pub(super) fn replayed(observations: &[Observation], present: &Present<'_>) {
+    if is_watched() {
+        observations.iter().for_each(|observation| observed(observation, present));
+    }
+}
+
+fn observed(observation: &Observation, present: &Present<'_>) {
+    match observation {
+        Observation::Variable { name, .. } => tell(Depends::Variable(name)),
+        Observation::Unset { names } => names.apart().iter().for_each(|name| tell(Depends::Variable(name))),
+        Observation::Environment { .. } => environment(),
+        Observation::Stdin(StdinUse::Content { .. }) => tell(Depends::StdinContent),
+        Observation::Stdin(StdinUse::Place { .. }) | Observation::StdinKind(_) => tell(Depends::StdinKind),
+        Observation::StdinTerminal(_) => tell(Depends::StdinTerminal),
+        Observation::StdinName(_) => tell(Depends::StdinName),
+        Observation::Network => tell(Depends::Network),
+        // Without evidence everything is looked at, and read where its content counts.
+        _ => {
+            let _ = look::holds(observation, None, present);
+        }
+    }
+}
+
+/// Who watches sees that it is opened.
+fn environment() {
+    let _ = File::open("/proc/self/environ");
+}
