@@ -33,20 +33,28 @@ pub(super) fn captured(captured: &Captured, present: &Present<'_>) {
     if captured.whole_environment {
         environment();
     }
-    captured.facts.iter().for_each(|(observation, _)| observed(observation, present));
+    for (observation, _) in &captured.facts {
+        observed(observation, present);
+    }
 }
 
 /// What was observed of the run whose result is replayed.
 pub(super) fn replayed(observations: &[Observation], present: &Present<'_>) {
     if is_watched() {
-        observations.iter().for_each(|observation| observed(observation, present));
+        for observation in observations {
+            observed(observation, present);
+        }
     }
 }
 
 fn observed(observation: &Observation, present: &Present<'_>) {
     match observation {
         Observation::Variable { name, .. } => tell(Depends::Variable(name)),
-        Observation::Unset { names } => names.apart().iter().for_each(|name| tell(Depends::Variable(name))),
+        Observation::Unset { names } => {
+            for name in names.apart() {
+                tell(Depends::Variable(&name));
+            }
+        }
         Observation::Environment { .. } => environment(),
         Observation::Stdin(StdinUse::Content { .. }) => tell(Depends::StdinContent),
         Observation::Stdin(StdinUse::Place { .. }) | Observation::StdinKind(_) => tell(Depends::StdinKind),
