@@ -31,7 +31,7 @@ pub use signals::raise_again;
 pub use startup::{begin, stdin_was_closed};
 pub use trace::{
     Access, Askers, DescriptorUse, Executed, FirstChange, Hazard, Image, Nature, Prior, Seen, Shows, Touch,
-    Touched, Trace,
+    Touched, Trace, Upward,
 };
 pub use umask::umask;
 pub use unix::Unix;

@@ -30,8 +30,19 @@ pub struct Trace {
     pub programs: Vec<PathBuf>,
     /// Whether a process changed its working directory.
     pub moved: bool,
+    /// Paths that were asked for by `..`, or from a directory that a process went to from elsewhere.
+    pub upward: BTreeMap<PathBuf, Upward>,
     /// The run asked for another owner of something, or for the same.
     pub owners_set: bool,
+}
+
+/// How a path was reached from another directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upward {
+    /// That directory.
+    pub from: PathBuf,
+    /// Whether by `..`; otherwise by an absolute path, as shells do for `cd ..`.
+    pub by_dots: bool,
 }
 
 /// One look at a path, or opening of it for reading.
@@ -81,7 +92,7 @@ pub struct Image<'a> {
 pub struct Nature {
     /// What it shows.
     pub shows: Shows,
-    /// It runs the function's own code: what it lists, that code says.
+    /// It is a Python that runs code of the project: what it lists, that code says, or its importer does.
     pub is_function: bool,
     /// Kinds of state, one bit each as the witness numbers them, that this program keeps for itself.
     pub keeps: u64,
@@ -234,6 +245,9 @@ pub struct Access {
     pub listed_by_another: bool,
     /// A directory that the program which runs the function opened in another way than Python's importer does.
     pub listed_by_code: bool,
+    /// A directory that such a program opened as the importer does, though it knew it as it was: once, as the search for
+    /// installed packages does.
+    pub listed_again: bool,
     /// Opened by a program that shows modes.
     pub mode_shown: bool,
     /// Looked at or opened by a program that shows times.
@@ -271,6 +285,7 @@ impl Access {
         self.read_then_changed |= other.read_then_changed;
         self.listed_by_another |= other.listed_by_another;
         self.listed_by_code |= other.listed_by_code;
+        self.listed_again |= other.listed_again;
         self.mode_shown |= other.mode_shown;
         self.times_shown |= other.times_shown;
         self.strangers |= other.strangers;

@@ -68,6 +68,11 @@ fn sources() {
 }
 
 #[test]
+fn searches() {
+    judge("searches");
+}
+
+#[test]
 fn machine() {
     judge("machine");
 }

@@ -13,7 +13,7 @@ use super::working::Working;
 use crate::exec::watch::Surroundings;
 use crate::exec::{
     Access, Askers, DescriptorUse, Executed, FirstChange, Hazard, Nature, Prior, Seen, Shows, Touched, Trace,
-    Witness,
+    Upward, Witness,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
@@ -97,6 +97,7 @@ pub(super) struct Observer<'a> {
     pub(super) nested_variables: BTreeSet<Vec<u8>>,
     /// The device of `/proc`.
     pub(super) process_files: Option<u64>,
+    upward: FxHashMap<Vec<u8>, (Vec<u8>, bool)>,
     pub(super) descriptors: Inherited,
 }
 
@@ -133,6 +134,7 @@ impl<'a> Observer<'a> {
             nested_stores: Vec::new(),
             nested_variables: BTreeSet::new(),
             process_files: std::fs::metadata("/proc").ok().map(|found| found.dev()),
+            upward: FxHashMap::default(),
             descriptors,
         }
     }
@@ -175,6 +177,10 @@ impl<'a> Observer<'a> {
             descriptors: self.descriptors.other_uses(),
             programs: self.programs,
             moved: self.moved,
+            upward: { self.upward }
+                .into_iter()
+                .map(|(path, (from, by_dots))| (to_path(path), Upward { from: to_path(from), by_dots }))
+                .collect(),
             owners_set: self.owners_set,
         }
     }
@@ -197,6 +203,37 @@ impl<'a> Observer<'a> {
             self.look(&Named { path, as_directory: false }, false);
         }
         named
+    }
+
+    /// `path` was asked for as `asked`, which is not clean, by a name that counts from `base` if there is one.
+    pub(super) fn asked_as(&mut self, path: &[u8], asked: &[u8], base: Option<&[u8]>) {
+        let up = asked.windows(4).position(|part| part == b"/../");
+        let up = up.or_else(|| asked.len().checked_sub(3).filter(|_| asked.ends_with(b"/..")));
+        let from = match (up.and_then(|up| asked.get(..up)), base) {
+            (Some(from), _) => match self.upward.get(from) {
+                Some((from, _)) => (from.clone(), true),
+                None => (from.to_vec(), true),
+            },
+            (None, Some(base)) => match self.upward.get(base) {
+                Some(from) => from.clone(),
+                None => return,
+            },
+            (None, None) => return,
+        };
+        self.upward.entry(path.to_vec()).or_insert(from);
+    }
+
+    /// The stopped thread goes to the directory `path`.
+    pub(super) fn enters(&mut self, path: &[u8]) {
+        let Ok(before) = self.working.of(self.touches.caller) else { return };
+        let is_below = path
+            .strip_prefix(before.as_slice())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
+        if !is_below {
+            let from =
+                self.upward.get(&before).map_or_else(|| (before, false), |(from, _)| (from.clone(), false));
+            self.upward.entry(path.to_vec()).or_insert(from);
+        }
     }
 
     /// The thread `tid` is stopped at a call: what follows is its doing.

@@ -83,6 +83,9 @@ fn take(
         Call::Enter(at) => {
             look(stopped, observer, at, true)?;
             way(stopped, observer, at)?;
+            if let Place::Path(named) = place_read(stopped, observer, at)? {
+                observer.enters(&named.path);
+            }
             observer.working.moves(tid);
             observer.moved = true;
         }

@@ -3,9 +3,12 @@
 
 use super::process::as_path;
 use super::touches::process_of;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+
+/// A process and a directory.
+type InProcess = (Vec<u8>, Vec<u8>);
 
 /// What processes listed until now.
 #[derive(Debug, Default)]
@@ -15,7 +18,9 @@ pub(super) struct Listings {
     /// What each thread looked at last, if it opened no directory since.
     looked: FxHashMap<libc::pid_t, Vec<u8>>,
     /// The times that directories had when a process listed them.
-    listed: FxHashMap<(Vec<u8>, Vec<u8>), (i64, i64)>,
+    listed: FxHashMap<InProcess, (i64, i64)>,
+    /// Which were listed once more as they were.
+    again: FxHashSet<(InProcess, (i64, i64))>,
 }
 
 impl Listings {
@@ -39,13 +44,28 @@ impl Listings {
         last.extend_from_slice(path);
     }
 
-    /// Whether thread `tid`, which opens the directory `path`, does it as the importer would: it has just looked at it,
-    /// and its process did not list it as it is now.
-    pub(super) fn is_importers(&mut self, tid: libc::pid_t, path: &[u8]) -> bool {
+    /// How thread `tid`, whose process may be an importer, opens the directory `path`.
+    pub(super) fn lister(&mut self, tid: libc::pid_t, path: &[u8]) -> Lister {
         let has_looked = self.looked.remove(&tid).is_some_and(|last| last == path);
-        let Ok(found) = fs::metadata(as_path(path)) else { return false };
+        let Ok(found) = fs::metadata(as_path(path)) else { return Lister::Code };
         let time = (found.mtime(), found.mtime_nsec());
-        let before = self.listed.insert((process_of(tid), path.to_vec()), time);
-        has_looked && before != Some(time)
+        let directory = (process_of(tid), path.to_vec());
+        let before = self.listed.insert(directory.clone(), time);
+        match has_looked {
+            true if before != Some(time) => Lister::Importer,
+            true if self.again.insert((directory, time)) => Lister::Again,
+            _ => Lister::Code,
+        }
     }
+}
+
+/// Who lists a directory in a process that imports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lister {
+    /// The importer: it has just looked at it, and its process did not list it as it is now.
+    Importer,
+    /// As the importer would, though its process has listed it as it is now: the first time.
+    Again,
+    /// The program.
+    Code,
 }

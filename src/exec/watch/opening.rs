@@ -2,6 +2,7 @@
 
 use super::access::{How, Observer};
 use super::ignored::is_terminal;
+use super::listings::Lister;
 use super::paths::{Found, Named};
 use super::process::{as_path, to_path};
 use super::program::{self, Program};
@@ -105,12 +106,13 @@ impl Observer<'_> {
     fn shown_open(&mut self, path: &[u8]) {
         let nature = self.caller();
         let is_list = self.access(path).opened;
-        let by_code = is_list && nature.is_function && !self.listings.is_importers(self.called_by(), path);
+        let lister = (is_list && nature.is_function).then(|| self.listings.lister(self.called_by(), path));
         let access = self.access(path);
         if access.opened {
             // Its times are asked for by name.
             access.listed_by_another |= !nature.is_function;
-            access.listed_by_code |= by_code;
+            access.listed_by_code |= lister == Some(Lister::Code);
+            access.listed_again |= lister == Some(Lister::Again);
         } else if access.read {
             access.times_shown |= nature.shows == Shows::Times;
             access.mode_shown |= nature.shows == Shows::Modes;

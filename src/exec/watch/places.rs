@@ -68,6 +68,7 @@ pub(super) fn place_read(
     if text.is_empty() {
         return Ok(Place::Nothing);
     }
+    let mut from = None;
     let asked = if text.starts_with(b"/") {
         text
     } else {
@@ -89,9 +90,15 @@ pub(super) fn place_read(
                 Ok(Place::Nothing)
             };
         }
-        [&base, b"/".as_slice(), &text].concat()
+        let asked = [&base, b"/".as_slice(), &text].concat();
+        from = Some(base);
+        asked
     };
-    resolve(stopped, observer, &asked, 0)
+    let place = resolve(stopped, observer, &asked, 0)?;
+    if let Place::Path(named) = &place {
+        observer.asked_as(&named.path, &asked, from.as_deref());
+    }
+    Ok(place)
 }
 
 /// Cleans an absolute path, and follows the links of `/proc` that mean another thing to another process.

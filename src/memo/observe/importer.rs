@@ -1,28 +1,43 @@
 //! How Python finds modules: it lists the directories of its search path and reads bytecode in place of sources.
 //!
-//! Such a listing stands only for the absence of files that would shadow a module which the run used, unless
-//! a file of the function lists directories itself.
+//! Such a listing stands only for the names that its import statements ask for, those that fail included, unless code of the
+//! project lists directories itself.
 
+use super::imports::{self, Asked as Import, Imports};
+use super::made::Made;
+use super::{Observer, Run};
 use crate::exec::{Access, Image, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};
+use crate::hash::grammar::Word;
+use crate::hash::interpreters::{Asked, interpreter};
+use crate::hash::look;
+use crate::hash::modules::INLINE;
+use crate::memo::reason::NotKept;
+use crate::record::{Names, Observation};
 use memchr::memrchr;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What the importer of a run did.
+/// What the importers of a run did.
 pub(super) struct Importer<'a> {
     /// Whether listings stand for imports alone.
     active: bool,
-    /// Whether the run may have asked what is installed, which is told by listing.
+    /// Whether the run asked what is installed, which is told by listing.
     asks_what_is_installed: bool,
+    /// Directories that are searched for modules.
     directories: FxHashSet<OsString>,
-    /// Sorted.
-    names: Vec<Vec<u8>>,
+    /// Directories of packages that were loaded.
+    packages: FxHashSet<OsString>,
+    /// Python's sources that were loaded, and inline code by the directory that it runs in.
+    sources: BTreeSet<PathBuf>,
+    inline: Vec<(PathBuf, Vec<u8>)>,
+    searched: OnceCell<Searched>,
     /// The language whose modules are looked at before they are loaded.
     language: LanguageKind,
     /// Python sources whose bytecode was asked for.
@@ -30,45 +45,71 @@ pub(super) struct Importer<'a> {
     /// What was done with each path, by its bytes: paths are costly to compare.
     accesses: FxHashMap<&'a OsStr, Access>,
     /// The sources of the function: what was done with them is known one by one.
-    sources: BTreeSet<PathBuf>,
+    own_sources: BTreeSet<PathBuf>,
+    root: PathBuf,
+    /// Whether the search path may be changed by the program.
+    searches_elsewhere: bool,
+}
+
+/// Names that imports ask for.
+#[derive(Default)]
+struct Searched {
+    /// Of modules beside all packages.
+    top: BTreeSet<Vec<u8>>,
+    /// Of modules in directories of packages.
+    within: FxHashMap<PathBuf, BTreeSet<Vec<u8>>>,
+    /// Whether code of the project computes a name.
+    computed: bool,
 }
 
 impl<'a> Importer<'a> {
     /// Finds the modules that the run used and where it looked for them.
-    pub(super) fn new(captured: &Captured, trace: &'a Trace) -> Self {
+    pub(super) fn new(run: &Run<'_>, trace: &'a Trace, made: &Made) -> Self {
+        let captured = run.captured;
         let entry = &captured.command.entry;
-        let active = entry.language == LanguageKind::Python && !captured.lists_directories;
         let mut importer = Self {
-            active,
+            active: false,
             asks_what_is_installed: false,
             directories: FxHashSet::default(),
-            names: Vec::new(),
+            packages: FxHashSet::default(),
+            sources: BTreeSet::new(),
+            inline: made.python.clone(),
+            searched: OnceCell::new(),
             language: entry.language,
             loaded: FxHashSet::default(),
             accesses: FxHashMap::default(),
-            sources: captured.sources.iter().map(|source| source.absolute.clone()).collect(),
+            own_sources: captured.sources.iter().map(|source| source.absolute.clone()).collect(),
+            root: run.places.root.clone(),
+            searches_elsewhere: captured.computed_imports || entry.language != LanguageKind::Python,
         };
         importer.accesses.reserve(trace.accesses.len());
-        let mut modules = Modules::default();
+        let (mut asks, mut finds) = (false, false);
         for (path, access) in &trace.accesses {
             importer.accesses.insert(path.as_os_str(), *access);
             let source = stands_for(path);
             if access.read {
                 let module = source.as_deref().unwrap_or(path);
-                importer.asks_what_is_installed |= tells_what_is_installed(module);
-                if active {
-                    modules.take(module);
-                }
+                asks |= tells_what_is_installed(module);
+                finds |= is_of_metadata(path);
+                importer.take(module);
             }
             importer.loaded.extend(source.map(PathBuf::into_os_string));
         }
-        if !active {
+        importer.asks_what_is_installed = asks && finds;
+        let is_python = entry.language == LanguageKind::Python;
+        if is_python {
+            for source in captured.sources.iter().filter(|source| source.absolute != Path::new(INLINE)) {
+                importer.take(Path::new(&written(&source.absolute)));
+            }
+        }
+        let is_used = is_python || !importer.sources.is_empty() || !importer.inline.is_empty();
+        let lists = (is_python && captured.lists_directories) || (is_used && importer.code_lists());
+        importer.active = is_used && !lists;
+        if !importer.active {
             return importer;
         }
-        for source in &captured.sources {
-            modules.take(Path::new(&written(&source.absolute)));
-        }
-        importer.directories = modules.directories;
+        let places = importer.inline.iter().map(|(directory, _)| written(directory)).collect::<Vec<_>>();
+        importer.directories.extend(places);
         importer.directories.insert(written(&entry.directory));
         for (name, value) in &captured.environment {
             if name == "PYTHONPATH" {
@@ -77,9 +118,98 @@ impl<'a> Importer<'a> {
                 importer.directories.extend(entries.map(|path| written(&path)));
             }
         }
-        importer.names = modules.names.into_iter().collect();
-        importer.names.sort_unstable();
         importer
+    }
+
+    /// Takes in a module that was loaded.
+    fn take(&mut self, path: &Path) {
+        let Some((directory, name)) = apart(path) else { return };
+        if ![&b".py"[..], b".so", b".pyc"].iter().any(|end| name.ends_with(end)) {
+            return;
+        }
+        self.directories.insert(directory.as_os_str().to_owned());
+        if stem(name) == b"__init__" {
+            self.packages.insert(directory.as_os_str().to_owned());
+            if let Some((above, _)) = apart(directory) {
+                self.directories.insert(above.as_os_str().to_owned());
+            }
+        }
+        self.sources.insert(path.to_path_buf());
+    }
+
+    /// Whether a source is of the project: no package that is installed.
+    fn is_of_project(&self, path: &Path) -> bool {
+        path.starts_with(&self.root) && !path.iter().any(is_library)
+    }
+
+    /// Whether code of the project, of other processes than the function's, lists directories by itself.
+    fn code_lists(&self) -> bool {
+        let others =
+            self.sources.iter().filter(|path| self.is_of_project(path) && !self.own_sources.contains(*path));
+        // What cannot be read may do so.
+        let lists =
+            |path: &PathBuf| std::fs::read(path).map_or(true, |bytes| imports::lists_directories(&bytes));
+        self.inline.iter().any(|(_, code)| imports::lists_directories(code))
+            || others.filter(|path| path.extension() == Some(OsStr::new("py"))).any(lists)
+    }
+
+    /// The names that imports of the sources ask for.
+    fn searched(&self) -> &Searched {
+        self.searched.get_or_init(|| {
+            let mut searched = Searched::default();
+            let mut tops: FxHashMap<Vec<u8>, Vec<PathBuf>> = FxHashMap::default();
+            for path in &self.sources {
+                let Some((directory, name)) = apart(path) else { continue };
+                let (mut directory, mut name) = (directory, stem(name));
+                if name == b"__init__"
+                    && let Some((above, package)) = apart(directory)
+                {
+                    (directory, name) = (above, package);
+                }
+                if self.packages.contains(directory.as_os_str()) {
+                    searched.within.entry(directory.to_path_buf()).or_default().insert(name.to_vec());
+                } else {
+                    tops.entry(name.to_vec()).or_default().push(directory.join(OsStr::from_bytes(name)));
+                }
+                searched.top.insert(name.to_vec());
+            }
+            for path in self.sources.iter().filter(|path| path.extension() == Some(OsStr::new("py"))) {
+                let Ok(source) = std::fs::read(path) else {
+                    searched.computed = true;
+                    continue;
+                };
+                let found = imports::imports(&source);
+                searched.computed |= found.computed && self.is_of_project(path);
+                let directory = path.parent().unwrap_or(Path::new("/"));
+                searched.take(found, directory, &tops);
+            }
+            for (directory, code) in &self.inline {
+                let found = imports::imports(code);
+                searched.computed |= found.computed;
+                searched.take(found, directory, &tops);
+            }
+            searched
+        })
+    }
+
+    /// The names that a listing of `path` stands for, sorted; `None` for all that can be imported.
+    pub(super) fn names(&self, path: &Path) -> Option<Vec<Vec<u8>>> {
+        let searched = self.searched();
+        if searched.computed {
+            return None;
+        }
+        let none = BTreeSet::new();
+        let within = searched.within.get(path).unwrap_or(&none);
+        let is_package = self.packages.contains(path.as_os_str());
+        let may_be_searched = !is_package || (self.searches_elsewhere && path.starts_with(&self.root));
+        let top = if may_be_searched { &searched.top } else { &none };
+        let all = within.union(top).cloned().collect();
+        Some(all)
+    }
+
+    /// Whether a listing of `path` tells what is installed there.
+    pub(super) fn tells_what_is_installed(&self) -> bool {
+        self.asks_what_is_installed
     }
 
     /// What was done with `path`.
@@ -87,18 +217,13 @@ impl<'a> Importer<'a> {
         self.accesses.get(path.as_os_str()).copied().unwrap_or_default()
     }
 
-    /// Whether the listing of `path` stands for imports alone.
+    /// Whether the listing of `path` stands for imports alone, and for what is installed there.
     pub(super) fn lists(&self, path: &Path, access: Access) -> bool {
-        let library = |name: &OsStr| {
-            ["site-packages", "dist-packages", "lib-dynload"]
-                .iter()
-                .any(|library| name == OsStr::new(library))
-        };
         let by_itself = self.active && !access.listed_by_another;
         // What else the program lists, it lists (a package does, or the standard library); but packages, at each start.
-        let its_own = self.directories.contains(path.as_os_str()) && !access.listed_by_code;
-        let stands_for_imports = by_itself && (its_own || path.file_name().is_some_and(library));
-        stands_for_imports && !(self.asks_what_is_installed && has_packages(path))
+        let by_code = access.listed_by_code || (access.listed_again && !self.asks_what_is_installed);
+        let its_own = self.directories.contains(path.as_os_str()) && !by_code;
+        by_itself && (its_own || path.file_name().is_some_and(is_library))
     }
 
     /// Whether a look at `path`, which was read too, is taken for that of the importer that loaded it.
@@ -111,49 +236,74 @@ impl<'a> Importer<'a> {
             }
             _ => false,
         };
-        is_module && !self.sources.contains(path)
-    }
-
-    /// Names of all modules used, sorted.
-    pub(super) fn names(&self) -> &[Vec<u8>] {
-        &self.names
+        is_module && !self.own_sources.contains(path)
     }
 }
 
-/// Where modules are that the run used, and their names.
-#[derive(Default)]
-struct Modules {
-    directories: FxHashSet<OsString>,
-    names: FxHashSet<Vec<u8>>,
+impl Searched {
+    /// Takes in what a source in `directory` imports; `tops` are the places of modules that were loaded.
+    fn take(&mut self, found: Imports, directory: &Path, tops: &FxHashMap<Vec<u8>, Vec<PathBuf>>) {
+        for Import { level, parts, names } in found.asked {
+            if level > 0 {
+                if let Some(from) = directory.ancestors().nth(level - 1) {
+                    self.ask(from.to_path_buf(), &parts, &names);
+                }
+                continue;
+            }
+            let Some((first, rest)) = parts.split_first() else { continue };
+            for place in tops.get(first).into_iter().flatten() {
+                self.ask(place.clone(), rest, &names);
+            }
+            if !self.top.contains(first) {
+                self.top.insert(first.clone());
+            }
+        }
+    }
+
+    fn ask(&mut self, mut directory: PathBuf, parts: &[Vec<u8>], names: &[Vec<u8>]) {
+        for part in parts {
+            self.within.entry(directory.clone()).or_default().insert(part.clone());
+            directory.push(OsStr::from_bytes(part));
+        }
+        if !names.is_empty() {
+            self.within.entry(directory).or_default().extend(names.iter().cloned());
+        }
+    }
 }
 
-impl Modules {
-    fn take(&mut self, path: &Path) {
-        let Some((directory, name)) = apart(path) else { return };
-        if ![&b".py"[..], b".so", b".pyc"].iter().any(|end| name.ends_with(end)) {
-            return;
+impl Observer<'_> {
+    /// Observes what a listing of a directory that is searched for modules stands for.
+    pub(super) fn searched(&mut self, path: &Path, importer: &Importer<'_>) -> Result<(), NotKept> {
+        let moved = |_| NotKept::InputMoved(path.to_path_buf());
+        let stored = self.stored(path);
+        if importer.tells_what_is_installed() && !importer.packages.contains(path.as_os_str()) {
+            let (digest, evidence) = look::distributions(path).map_err(moved)?;
+            self.observe(Observation::Distributions { path: stored.clone(), digest }, evidence);
         }
-        self.name(stem(name));
-        self.directory(directory);
-        if stem(name) == b"__init__"
-            && let Some((above, package)) = apart(directory)
-        {
-            self.name(package);
-            self.directory(above);
+        if let Some(names) = importer.names(path) {
+            let (digest, evidence) = look::importable(path, &names).map_err(moved)?;
+            let names = Names::of(&names);
+            self.observe(Observation::Importable { path: stored, names, digest }, evidence);
+        } else {
+            let (digest, evidence) = look::modules(path).map_err(moved)?;
+            self.observe(Observation::Modules { path: stored, digest }, evidence);
         }
+        Ok(())
     }
+}
 
-    fn name(&mut self, name: &[u8]) {
-        if !self.names.contains(name) {
-            self.names.insert(name.to_vec());
-        }
-    }
+/// Whether a directory of this name holds installed modules.
+fn is_library(name: &OsStr) -> bool {
+    ["site-packages", "dist-packages", "lib-dynload"].iter().any(|library| name == OsStr::new(library))
+}
 
-    fn directory(&mut self, directory: &Path) {
-        if !self.directories.contains(directory.as_os_str()) {
-            self.directories.insert(directory.as_os_str().to_owned());
-        }
-    }
+/// Whether `path` tells of an installed package.
+fn is_of_metadata(path: &Path) -> bool {
+    let holds = |path: &Path| {
+        let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
+        name.ends_with(b".dist-info") || name.ends_with(b".egg-info")
+    };
+    holds(path) || path.parent().is_some_and(holds)
 }
 
 /// The directory and the name of a path as traces hold them: absolute, without `.`, and no slash twice or at the end.
@@ -174,11 +324,7 @@ fn written(path: &Path) -> OsString {
 /// as `multiprocessing` starts it anew.
 pub(super) fn runs(captured: &Captured, image: &Image<'_>) -> bool {
     let entry = &captured.command.entry;
-    let is_python = image.program.file_name().is_some_and(|name| {
-        let name = name.as_bytes();
-        name.starts_with(b"python") || name.starts_with(b"pypy")
-    });
-    if entry.language != LanguageKind::Python || !is_python {
+    if entry.language != LanguageKind::Python || !is_python(image) {
         return false;
     }
     image.words.iter().skip(1).any(|word| {
@@ -193,22 +339,44 @@ pub(super) fn runs(captured: &Captured, image: &Image<'_>) -> bool {
     })
 }
 
+fn is_python(image: &Image<'_>) -> bool {
+    image.program.file_name().is_some_and(|name| {
+        let name = name.as_bytes();
+        name.starts_with(b"python") || name.starts_with(b"pypy")
+    })
+}
+
+/// Whether a process runs inline code in Python, or a script below `root` that is not installed there.
+pub(super) fn runs_own_code(image: &Image<'_>, root: &Path) -> bool {
+    if !is_python(image) {
+        return false;
+    }
+    let words = image.words.iter().skip(1).map(|text| Word { text: text.clone(), place: None });
+    let words: Vec<Word> = words.collect();
+    let python = interpreter(OsStr::new("python"));
+    match python.map(|python| python.asked(&words).0) {
+        Some(Asked::Code(_)) => true,
+        Some(Asked::Script(script)) => {
+            let path = Path::new(&script.text);
+            let is_installed = || {
+                path.iter().any(is_library)
+                    || path
+                        .parent()
+                        .and_then(Path::parent)
+                        .is_some_and(|place| place.join("pyvenv.cfg").exists())
+            };
+            (path.is_relative() || path.starts_with(root)) && !is_installed()
+        }
+        _ => false,
+    }
+}
+
 /// Whether `path` is a module that finds packages and plug-ins by their metadata.
 fn tells_what_is_installed(path: &Path) -> bool {
     let Some((directory, b"__init__.py")) = apart(path) else { return false };
     ["importlib/metadata", "importlib_metadata", "pkg_resources"]
         .iter()
         .any(|module| directory.ends_with(module))
-}
-
-/// Whether a directory has metadata of installed packages in it.
-fn has_packages(directory: &Path) -> bool {
-    let of_package = |name: &OsStr| {
-        [&b".dist-info"[..], b".egg-info", b".egg-link"].iter().any(|end| name.as_bytes().ends_with(end))
-    };
-    // What cannot be listed may have some.
-    let Ok(mut entries) = std::fs::read_dir(directory) else { return true };
-    entries.any(|entry| entry.map_or(true, |entry| of_package(&entry.file_name())))
 }
 
 /// The source that a read of `path` stands for, if that is bytecode of a source that is there.

@@ -32,13 +32,7 @@ impl Observer<'_> {
     ) -> Result<(), NotKept> {
         let stored = self.stored(path);
         if importer.lists(path, access) {
-            let names = importer.names();
-            let Ok((digest, evidence)) = look::importable(path, names) else {
-                return Err(NotKept::InputMoved(path.to_path_buf()));
-            };
-            let names = Names::of(names);
-            self.observe(Observation::Importable { path: stored, names, digest }, evidence);
-            return Ok(());
+            return self.searched(path, importer);
         }
         let taken = self.watcher.listings.get(path);
         let aside = self.aside_in(path);

@@ -2,9 +2,11 @@
 //!
 //! Whatever cannot be told for sure keeps the result from being kept.
 
+mod above;
 mod aside;
 mod code;
 mod importer;
+mod imports;
 mod listing;
 mod made;
 mod own_source;
@@ -34,7 +36,7 @@ use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
-use crate::record::{Evidence, Observation, Places, Product, Recall, StoredPath, Timestamp};
+use crate::record::{Evidence, Observation, Places, Product, Recall, Timestamp};
 use aside::Aside;
 use own_source::OwnSources;
 use scope::Scope;
@@ -130,6 +132,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.order_of_times()?;
     variables::observe(run, trace, (&observer.contents, &watcher.made), &mut observer.observed);
     session::observe(run, trace, &mut observer.observed);
+    observer.above();
     observer.memory.keep();
     Ok(observer.observed)
 }
@@ -211,10 +214,6 @@ fn differs(before: Option<&Evidence>, now: Option<&Evidence>) -> bool {
 impl Observer<'_> {
     fn observe(&mut self, observation: Observation, evidence: Option<Evidence>) {
         self.observed.observations.push((observation, evidence));
-    }
-
-    fn stored(&self, path: &Path) -> StoredPath {
-        self.run.places.store(path)
     }
 
     fn hazards(&mut self) -> Result<(), NotKept> {

@@ -51,7 +51,7 @@ impl Observer<'_> {
     }
 
     pub(super) fn reads(&mut self) -> Result<(), NotKept> {
-        let importer = Importer::new(self.run.captured, self.trace);
+        let importer = Importer::new(self.run, self.trace, &self.watcher.made);
         let contents = self.contents();
         let mut made_again = Vec::new();
         let is_content: FxHashSet<&OsStr> = contents.iter().map(|path| path.as_os_str()).collect();

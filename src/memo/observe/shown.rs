@@ -189,7 +189,7 @@ impl Observer<'_> {
         if !by_function && !self.trace.accesses.values().any(|access| access.times_shown) {
             return Ok(());
         }
-        let importer = Importer::new(self.run.captured, self.trace);
+        let importer = Importer::new(self.run, self.trace, &self.watcher.made);
         for (path, access) in &self.trace.accesses {
             let shown = access.times_shown || self.run.captured.shows_times || self.function_asks(path);
             if !shown || access.absent || self.is_ignored(path, *access) {

@@ -208,6 +208,7 @@ impl Witness for Watcher<'_> {
         // What its own code asks for is known from that.
         let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
         let keeps = keeps(image.program, image.words);
+        let is_function = is_function || importer::runs_own_code(image, self.root);
         let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
         let compares_times = shown::compares_times(image, &self.captured.command.entry.directory);
         Nature {
