@@ -324,6 +324,85 @@ fn results_of_earlier_runs_count_as_found_or_as_left() {
     asked.runs();
 }
 
+/// Each row of the table of state that describes products: the tool, and where the state is. It reads it and writes it anew.
+const PRODUCTS: &[(&str, &str)] = &[
+    ("tsc", "x.tsbuildinfo"),
+    ("ninja", ".ninja_log"),
+    ("cargo", "target/.rustc_info.json"),
+    ("cargo", "Cargo.lock"),
+    ("gradle", ".gradle/x"),
+    ("cmake", "CMakeCache.txt"),
+    ("eslint", ".eslintcache"),
+    ("sphinx-build", ".doctrees/x"),
+    ("go", "bin/x"),
+    ("python3", "joblib/f/func_code.py"),
+];
+
+#[test]
+fn state_that_describes_products_counts_by_content() {
+    for (name, state) in PRODUCTS {
+        let twin = Twin::new();
+        let code = format!(
+            "read used < used/$(echo {name})-joblib; [ ! -e {state} ] || read old < {state}; echo found $old; read x < f; echo $x > {state}"
+        );
+        let code =
+            code.replace(&format!("$(echo {name})"), name).replace("used/python3-joblib", "used/joblib");
+        tool(&twin, &format!("tools/{name}"), &code);
+        twin.write("f", "one\n").write("used/joblib", "x\n").write(&format!("used/{name}-joblib"), "x\n");
+        twin.write(state, "zero\n");
+        settle();
+        let words = [format!("tools/{name}"), "build".to_owned(), "-o".to_owned(), "bin/x".to_owned()];
+        let call = twin.call(&words);
+        // It read the state and wrote it in place: that is kept.
+        assert_eq!(call.agree(), Outcome::Kept, "{name}: {}", call.told());
+        settle();
+        call.agree();
+        call.hits();
+        twin.write(state, "stale\n");
+        call.runs();
+        // The first run found this, and left what it left.
+        twin.write(state, "zero\n");
+        settle();
+        assert_eq!(call.agree(), Outcome::Hit, "{name}: {}", call.told());
+        for root in twin.roots() {
+            assert_eq!(std::fs::read(root.join(state)).unwrap(), b"one\n", "{name}");
+        }
+        twin.remove(state);
+        let outcome = call.agree();
+        assert_ne!(outcome, Outcome::Hit, "{name}");
+    }
+}
+
+#[test]
+fn another_name_that_is_made_for_a_file_elsewhere_changes_nothing() {
+    let twin = Twin::new();
+    let code = "cat f g; : > ../tmp/.cashet/ready; until [ -e ../tmp/.cashet/go ]; do sleep 0.01; done; rm ../tmp/.cashet/go\n";
+    twin.write("s.sh", code).write("f", "one\n").write("g", "one\n").directory("../tmp/.cashet");
+    twin.write("../tmp/.cashet/go", "");
+    settle();
+    let call = twin.call(["sh", "s.sh"]);
+    // What the file holds is known from then on.
+    call.runs();
+    twin.write("g", "two\n").both(|root| std::fs::remove_file(root.join("../tmp/.cashet/ready")).unwrap());
+    settle();
+    let outcome = std::thread::scope(|scope| {
+        for root in twin.roots() {
+            scope.spawn(move || {
+                while !root.join("../tmp/.cashet/ready").exists() {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                std::fs::hard_link(root.join("f"), root.join("../tmp/.cashet/other")).unwrap();
+                std::fs::write(root.join("../tmp/.cashet/go"), "").unwrap();
+            });
+        }
+        call.agree()
+    });
+    assert_eq!(outcome, Outcome::Kept, "{}", call.told());
+    // For the bare run.
+    twin.write("../tmp/.cashet/go", "");
+    call.hits();
+}
+
 #[test]
 fn git_status_is_answered_though_it_writes_its_index() {
     let twin = Twin::new();

@@ -208,12 +208,28 @@ impl Observer<'_> {
                 metadata.is_ok_and(|metadata| self.moved(&metadata))
             }
         };
+        let moved = moved && !self.is_same_state(path, follow, &state);
         if moved || self.came_or_went(path, follow, &state) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
         self.looked_at_file(path, &state, evidence);
         self.observe(Observation::State { path: self.stored(path), follow, state }, evidence);
         Ok(())
+    }
+
+    /// Whether a file whose times moved holds what it held before: another name was made for it elsewhere.
+    fn is_same_content(&mut self, path: &Path, now: &Evidence, digest: Digest) -> bool {
+        let Some(first) = self.watcher.first(path).filter(|first| !self.is_young(first)) else {
+            return false;
+        };
+        let alike = first.modified == now.modified && first.inode == now.inode && first.mode == now.mode;
+        alike && self.memory.recalled(path, &first) == Some(digest)
+    }
+
+    fn is_same_state(&mut self, path: &Path, follow: bool, state: &FileState) -> bool {
+        let FileState::File { digest, .. } = state else { return false };
+        let now = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
+        now.is_ok_and(|now| self.is_same_content(path, &Evidence::of(&now), *digest))
     }
 
     /// The content of a regular file that did not move from before the run began to its first look, nor from then until
@@ -328,9 +344,8 @@ impl Observer<'_> {
             };
         };
         let young = self.watcher.young.get(path);
-        if self.is_young(&now)
-            && !matches!(young, Some(FileState::File { digest: young, .. }) if *young == digest)
-        {
+        let is_known = matches!(young, Some(FileState::File { digest: young, .. }) if *young == digest);
+        if self.is_young(&now) && !is_known && !self.is_same_content(path, &now, digest) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
         self.contents.push((path.to_path_buf(), trusted));
