@@ -30,8 +30,12 @@ fn killed_while_it_starts_the_command() {
         let call = ["exec", "--", "./job", &word];
         let total = Start::of(&project.command(&["exec", "--no-cache", "--", "./job", "count"]), None).calls;
         assert!(total > 20, "only {total} calls");
-        // Each point in turn, and a few more than there are.
-        let nth = if number < total { number } else { random.below(total + 4) };
+        // Few are spread over all points; many take each in turn, and then any.
+        let nth = match number {
+            _ if kills < total => number * total / kills,
+            _ if number < total => number,
+            _ => random.below(total),
+        };
         let start = Start::of(&project.command(&call), Some(nth));
         if !start.was_killed {
             return;
