@@ -2,6 +2,7 @@
 
 use super::super::super::flow::{Place, Way};
 use super::super::mentions::literal;
+use super::expressions::is_this;
 use super::roots::{is_local, required};
 use super::values::{Callee, Slot, Value};
 use super::{Builder, PARAMETERS, known};
@@ -185,6 +186,7 @@ impl Builder<'_> {
             return self.of_module(&module, name, &given);
         }
         if known::is_speaker(name) {
+            self.exact |= is_this(inner);
             self.escapes(&of);
         }
         let slot = Slot::Property(name.to_owned());

@@ -4,7 +4,7 @@ use super::super::super::flow::{Place, Way};
 use super::super::mentions::{is_named, literal};
 use super::Builder;
 use super::calls::Given;
-use super::expressions::is_of_object;
+use super::expressions::{is_of_object, is_this};
 use super::known::{self, Does};
 use super::values::{Callee, Slot, Value};
 use oxc_ast::ast::{Argument, Expression};
@@ -105,6 +105,10 @@ impl Builder<'_> {
                 Value::DATA
             }
             Does::Anything => {
+                // `String(this)`; `globalThis.eval(text)`
+                let makes = is_global && (name == "eval" || name == "Function");
+                let arguments = given.expressions.iter().filter_map(Argument::as_expression);
+                self.exact |= makes || arguments.into_iter().any(is_this);
                 let slot = Slot::Property(name.to_owned());
                 if is_global {
                     return self.by(&Value { place: slot.value(), callee: Callee::Slot(slot) }, given, false);
@@ -125,7 +129,12 @@ impl Builder<'_> {
         // `Object.assign(to, from)`
         if let [first, rest @ ..] = given.values.as_slice() {
             for value in rest {
-                self.way(value.place.clone(), Way::Stored(true), first.place.clone());
+                if first.place == self.this {
+                    // Who reads it by its name is not known.
+                    self.escapes(value);
+                } else {
+                    self.way(value.place.clone(), Way::Stored(true), first.place.clone());
+                }
             }
         }
         Value::unknown(place)

@@ -115,6 +115,7 @@ impl Builder<'_> {
             }
             let value = self.value(side);
             if speaks || is_left && binary.operator == BinaryOperator::In {
+                self.exact |= is_this(side);
                 self.escapes(&value);
             }
         }
@@ -144,7 +145,8 @@ impl Builder<'_> {
                 place
             }
             "exports" if is_named(object, "module") => {
-                return Value { place: Place::Property("default".to_owned()), callee };
+                let callee = Callee::Slot(Slot::Property("default".to_owned()));
+                return Value { place: self.default_of_module().place, callee };
             }
             _ if inner.is_data() || inner.place == self.this => Place::Property(name.to_owned()),
             _ => self.from(&inner.place, Way::NamedOutOf),
@@ -181,4 +183,9 @@ pub(super) fn is_of_object(object: &Expression<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// `this`, which in a method of a class or of a function may be that itself.
+pub(super) fn is_this(expression: &Expression<'_>) -> bool {
+    matches!(expression.get_inner_expression(), Expression::ThisExpression(_))
 }

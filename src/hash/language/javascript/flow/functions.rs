@@ -298,6 +298,14 @@ impl<'a> Visit<'a> for Builder<'_> {
         self.exported_names(&export.specifiers);
     }
 
+    fn visit_export_all_declaration(&mut self, export: &ast::ExportAllDeclaration<'a>) {
+        // `export * as name from "…"`
+        if let Some(name) = &export.exported {
+            let module = Value::unknown(self.this.clone());
+            self.bind(&Slot::Property(name.name().to_string()), module);
+        }
+    }
+
     fn visit_export_from_declaration(&mut self, export: &ast::ExportFromDeclaration<'a>) {
         self.handed_on(export);
     }

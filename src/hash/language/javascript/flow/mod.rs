@@ -116,6 +116,7 @@ impl Builder<'_> {
     /// The expression's value, which becomes text.
     fn text(&mut self, expression: &Expression<'_>) {
         let value = self.value(expression);
+        self.exact |= expressions::is_this(expression);
         self.escapes(&value);
     }
 

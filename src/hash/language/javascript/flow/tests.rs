@@ -92,6 +92,16 @@ fn the_text_of_a_function_is_followed_wherever_it_may_be_asked_for() {
         "setTimeout(x => console.log(x + ''), 1, f)",
         "console.count(f)",
         "@known class A {}",
+        "class A { static text() { return `${this}` } }\nout = A.text()",
+        "class A { static text() { return String(this) } }\nout = A.text()",
+        "class A { static text() { return this.toString() } }\nout = A.text()",
+        "exports.f = f; for (const k in module.exports) out += module.exports[k]",
+        "Object.defineProperty(exports, n, { get() { return f } })",
+        "Object.defineProperty(o, 'x', { value: f }); out = o.x + ''",
+        "out = [f].values().next().value + ''",
+        "out = Array.from({ length: 1 }, () => f)[0] + ''",
+        "Promise.reject(f).catch(e => console.log(e + ''))",
+        "globalThis.eval('f + 1')",
     ] {
         assert!(show(&[&format!("{function}{use_of_it}")]), "{use_of_it}");
     }
