@@ -166,7 +166,9 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::Redact
         | Flag::Tag
         | Flag::Store => "What is kept",
-        Flag::Mode | Flag::Force | Flag::NoCache | Flag::Ttl | Flag::Stale => "When it is replayed",
+        Flag::Mode | Flag::Force | Flag::NoCache | Flag::NoWait | Flag::Ttl | Flag::Stale => {
+            "When it is replayed"
+        }
         Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "What is told",
     }
 }

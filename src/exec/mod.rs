@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of digests, blobs, manifests or caching.
 
+mod activity;
 #[cfg(target_os = "linux")]
 mod bystander;
 #[cfg(not(target_os = "linux"))]
@@ -11,11 +12,15 @@ mod bystander;
 mod child;
 mod detach;
 pub mod nested;
+mod order;
+mod passing;
 mod process;
 mod pump;
 mod replace;
 mod signals;
+mod sink;
 mod spawn;
+mod spool;
 mod startup;
 mod streams;
 #[cfg(test)]
@@ -25,10 +30,12 @@ mod umask;
 mod unix;
 mod watch;
 
+pub use activity::{Activity, activity};
 pub use detach::{has_siblings, is_nested, start_detached};
 pub use replace::{replace, shortage};
 pub use signals::raise_again;
 pub use startup::{begin, stdin_was_closed};
+pub use streams::one_target;
 pub use trace::{
     Access, Askers, DescriptorUse, Executed, FirstChange, Hazard, Image, Nature, Prior, Seen, Shows, Touch,
     Touched, Trace, Upward,
@@ -37,7 +44,7 @@ pub use umask::umask;
 pub use unix::Unix;
 
 use crate::error::Result;
-use crate::record::{Resources, Stream, Termination};
+use crate::record::{Interleaving, Resources, Stream, Termination};
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::BorrowedFd;
@@ -52,6 +59,24 @@ pub enum Stdin {
     Null,
     /// This file, from its present offset on.
     File(File),
+}
+
+/// How the child's stdout and stderr reach the user.
+#[derive(Clone, Copy, Debug)]
+pub enum Output<'a> {
+    /// The child gets the user's own descriptors: nothing is told to the recorder.
+    Direct,
+    /// Each through a pipe, told to the recorder.
+    Recorded {
+        /// Where bytes wait that a slow reader has not taken: a directory for temporary files. Without one they wait in
+        /// memory, and the child waits when there are many.
+        spool: Option<&'a Path>,
+    },
+    /// Both through one pipe, as stdout: unwatched, this alone keeps their order.
+    Merged {
+        /// As above.
+        spool: Option<&'a Path>,
+    },
 }
 
 /// Whether the run is watched.
@@ -80,6 +105,8 @@ pub struct Spec<'a> {
     pub stdout: BorrowedFd<'a>,
     /// Where the child's stderr is passed on to.
     pub stderr: BorrowedFd<'a>,
+    /// How they get there.
+    pub output: Output<'a>,
     /// Whether the run is watched.
     pub watch: WatchMode,
     /// Directories that are nobody's input or output: the store.
@@ -92,7 +119,7 @@ pub struct Spec<'a> {
 
 /// Is told what a run does while it does it.
 pub trait Recorder: Send {
-    /// These bytes came on `stream`. They have been passed on to the user already.
+    /// These bytes came on `stream`. They have been passed on to the user already, or wait for a slow reader.
     fn chunk(&mut self, stream: Stream, bytes: &[u8]);
 
     /// The first `length` bytes of `buffer` came on `stream`. The buffer may be kept, if another as long is left in its
@@ -146,6 +173,9 @@ pub enum StreamEnd {
     /// have failed. Its next write does, by SIGPIPE; but it may have written all before, and end well: then it
     /// is for the caller to say that bytes were lost.
     WriteFailed(i32),
+    /// Our own descriptor takes nothing, with the system's error number: the child got it itself, and learned that as it
+    /// would bare.
+    HandedOver(i32),
     /// A process still holds the pipe after the command ended; a pump passes on what it writes.
     StillHeld,
 }
@@ -164,8 +194,30 @@ pub struct Finished {
     pub stdout: StreamEnd,
     /// How stderr ended.
     pub stderr: StreamEnd,
+    /// How far the order in which the recorder was told of the two is that in which they were written.
+    pub interleaving: Interleaving,
+    /// What slow readers have not taken yet; to be delivered when the result was recorded.
+    pub backlog: Backlog,
     /// What was seen; or why nothing could be.
     pub trace: Result<Trace, Unwatched>,
+}
+
+/// Output of a command that has ended, which slow readers have not taken yet.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    rests: Vec<sink::Rest>,
+    /// A signal came that would have ended the command while it wrote.
+    is_interrupted: bool,
+}
+
+impl Backlog {
+    /// Writes it, however long the readers take; after a signal, only to readers that take something at once. Returns the
+    /// system's error number where a descriptor did not take it. A reader that went away misses nothing.
+    pub fn deliver(self) -> Option<i32> {
+        const AT_ONCE: std::time::Duration = std::time::Duration::from_millis(150);
+        let failed = sink::deliver(self.rests, self.is_interrupted.then_some(AT_ONCE))?;
+        (!matches!(failed, nix::errno::Errno::EPIPE | nix::errno::Errno::ECONNRESET)).then_some(failed as i32)
+    }
 }
 
 /// Why a run was not watched.

@@ -68,21 +68,6 @@ impl Process {
         }
     }
 
-    /// Waits for the end of the command itself.
-    pub(super) fn wait(&self) {
-        match (self.ended(), Pid::from_raw(self.pid())) {
-            (Some(ended), _) => {
-                let mut asked = [PollFd::new(ended, PollFlags::POLLIN)];
-                while poll(&mut asked, PollTimeout::NONE) == Err(Errno::EINTR) {}
-            }
-            (None, Some(pid)) => {
-                let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-                while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
-            }
-            (None, None) => {}
-        }
-    }
-
     /// Collects how the command ended and what it took, except for the time on the clock. Once, after the end.
     ///
     /// # Errors
@@ -160,8 +145,8 @@ fn nanoseconds(time: libc::timeval) -> u64 {
 mod tests {
     use super::super::signals::Caught;
     use super::super::spawn::Given;
-    use super::super::streams::{Passing, pass_on};
-    use super::super::{Recorder, StreamEnd};
+    use super::super::streams::Streams;
+    use super::super::{Output, Recorder, StreamEnd};
     use super::*;
     use crate::record::Stream;
     use std::ffi::OsString;
@@ -177,20 +162,19 @@ mod tests {
 
     fn run_without_descriptor(script: &str) -> (Termination, StreamEnd, usize) {
         let null = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
-        let (stdout, out) = Passing::new(Stream::Stdout, null.as_fd()).unwrap();
-        let (stderr, err) = Passing::new(Stream::Stderr, null.as_fd()).unwrap();
+        let output = Output::Recorded { spool: None };
+        let (mut streams, [out, err]) = Streams::new(output, [null.as_fd(), null.as_fd()]).unwrap();
         let words = ["sh", "-c", script].map(OsString::from);
         let given = [Given::Other(null.try_clone().unwrap().into()), out, err];
         let plan = Plan::new(Path::new("/bin/sh"), &words, &[], given).unwrap();
         let caught = Caught::begin();
         let mut process = Process::Bare(Bare { pid: plan.spawn().unwrap(), ended: None });
         caught.started(process.pid(), plan.began());
-        let mut streams = [stdout, stderr];
         let mut told = Lengths(0);
-        pass_on(&mut streams, &process, &caught, &mut told).unwrap();
+        streams.pass_on(&process, &caught, &mut told).unwrap();
         assert!(process.has_ended());
         let (termination, _) = process.reap().unwrap();
-        (termination, streams[0].end(), told.0)
+        (termination, streams.ends()[0], told.0)
     }
 
     #[test]

@@ -1,354 +1,242 @@
-//! Passing the child's stdout and stderr on as they come: read, write to the user, tell the recorder.
-//!
-//! Knows nothing of how the child was started or is watched, only when it has ended.
+//! The child's stdout and stderr: which pipe it gets for each, where that leads, and what becomes of the rest.
 
-use super::process::Process;
-use super::signals::Caught;
+use super::order::{Identity, Order, Request, Writing, identity};
+use super::sink::{Kind, Rest, Sink};
 use super::spawn::Given;
 use super::startup::initial;
-use super::{Recorder, StreamEnd};
-use crate::record::Stream;
+use super::{Output, StreamEnd};
+use crate::record::{Interleaving, Stream};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::{FileStat, SFlag, fstat};
-use nix::unistd::{read, write};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, LazyLock};
 
 /// What is read at once, at first.
 const FIRST_BUFFER: usize = 16 * 1024;
-/// Much has come from here on.
-const MUCH: usize = 64 * 1024;
-/// What is read at once when much comes.
-const LARGE_BUFFER: usize = 256 * 1024;
-/// What a pipe holds when much comes.
-#[cfg(target_os = "linux")]
-const LARGE_PIPE: i32 = 1024 * 1024;
-/// What any pipe takes at once when it says that it takes something.
-const PIECE: usize = 4096;
-/// After the command has ended: how long nothing comes until a pipe that somebody holds is given up.
-const IDLE: Duration = Duration::from_millis(150);
-/// After the command has ended: how long it is read from a pipe that somebody holds.
-const DRAIN: Duration = Duration::from_secs(1);
-/// How often is asked what cannot be waited for.
-const ASK: Duration = Duration::from_millis(20);
 
-/// One stream on its way from the child to the user.
+/// One stream of the child.
 #[derive(Debug)]
-pub(super) struct Passing<'a> {
-    stream: Stream,
+pub(super) struct Source {
+    pub(super) stream: Stream,
     /// Our end of the pipe; taken when it is over.
-    from: Option<OwnedFd>,
-    to: BorrowedFd<'a>,
-    /// Whether `to` is such that a reader who went away never comes back.
-    watch_reader: bool,
-    /// Whether `to` may be given the pages of our pipe, not only their bytes.
-    shares_pages: bool,
-    end: StreamEnd,
-    length: usize,
+    pub(super) from: Option<OwnedFd>,
+    /// Which of the sinks it goes to.
+    pub(super) sink: usize,
+    pub(super) end: StreamEnd,
+    pub(super) length: usize,
 }
 
-impl<'a> Passing<'a> {
-    /// A pipe whose bytes shall go to `to`, and what the child gets for it. If `to` was closed when we were
-    /// started, the child gets it closed.
-    ///
-    /// # Errors
-    /// When no pipe can be made.
-    pub(super) fn new(stream: Stream, to: BorrowedFd<'a>) -> io::Result<(Self, Given)> {
-        let mut passing = Self {
-            stream,
-            from: None,
-            to,
-            watch_reader: false,
-            shares_pages: is_pipe(to),
-            end: StreamEnd::Complete,
-            length: 0,
-        };
-        if initial().was_closed(to.as_raw_fd()) {
-            passing.end = StreamEnd::WriteFailed(Errno::EBADF as i32);
-            return Ok((passing, Given::Closed));
-        }
-        let (ours, childs) = io::pipe()?;
-        let ours = above_standard(ours.into())?;
-        passing.watch_reader = reader_stays_away(to, fstat(&ours)?);
-        passing.from = Some(ours);
-        Ok((passing, Given::Other(above_standard(childs.into())?)))
-    }
-
-    /// How it ended.
-    pub(super) fn end(&self) -> StreamEnd {
-        self.end
-    }
-
-    /// What is left of it when a process still holds the pipe: from where to where.
-    pub(super) fn held(&self) -> Option<(BorrowedFd<'_>, BorrowedFd<'a>)> {
-        let from = self.from.as_ref().filter(|_| self.end == StreamEnd::StillHeld)?;
-        Some((from.as_fd(), self.to))
+impl Source {
+    /// One that is not read from.
+    const fn none(stream: Stream, sink: usize, end: StreamEnd) -> Self {
+        Self { stream, from: None, sink, end, length: 0 }
     }
 
     /// Still to be read from.
-    fn open(&self) -> Option<BorrowedFd<'_>> {
+    pub(super) fn open(&self) -> Option<BorrowedFd<'_>> {
         self.from.as_ref().filter(|_| self.end == StreamEnd::Complete).map(AsFd::as_fd)
     }
 
     /// No more of it: the child learns that from its own next write.
-    fn close(&mut self, end: StreamEnd) {
+    pub(super) fn close(&mut self, end: StreamEnd) {
         self.end = end;
         self.from = None;
     }
 
-    /// Passes on what is there, at most one buffer.
-    fn pass_on(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        process: &Process,
-        caught: &Caught,
-        recorder: &mut dyn Recorder,
-    ) {
-        let shared = if self.shares_pages && self.length >= MUCH && caught.seen().is_none() {
-            match self.share(buffer.len(), process, caught) {
-                Ok(shared) => shared,
-                Err(errno) => return self.close(end_of(errno)),
+    /// How many bytes are there to be read.
+    pub(super) fn there(&self) -> usize {
+        let there = self.open().and_then(|from| rustix::io::ioctl_fionread(from).ok());
+        there.and_then(|there| usize::try_from(there).ok()).unwrap_or(0)
+    }
+}
+
+/// A write that was let go on.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    pub(super) writing: Writing,
+    /// How many of its bytes have not been read yet, at most.
+    pub(super) left: u64,
+    /// How long its thread had run when that was first looked at, in nanoseconds.
+    pub(super) run: Option<u64>,
+}
+
+/// Both streams on their way from the child to the user.
+#[derive(Debug)]
+pub(super) struct Streams<'a> {
+    pub(super) sources: [Source; 2],
+    /// Where they go: one, if both go to the same.
+    pub(super) sinks: Vec<Sink<'a>>,
+    /// Both have one pipe.
+    merged: bool,
+    pub(super) order: Option<Arc<Order>>,
+    pub(super) waiting: VecDeque<Request>,
+    pub(super) awaited: Option<Awaited>,
+    pub(super) buffer: Vec<u8>,
+}
+
+impl<'a> Streams<'a> {
+    /// Pipes, or what stands in their place, whose bytes shall go to `stdout` and `stderr`; and what the child gets as its
+    /// descriptors 1 and 2. If one of ours was closed when we were started, the child gets it closed.
+    ///
+    /// # Errors
+    /// When no pipe can be made.
+    pub(super) fn new(
+        output: Output<'a>,
+        [stdout, stderr]: [BorrowedFd<'a>; 2],
+    ) -> io::Result<(Self, [Given; 2])> {
+        let (spool, direct, merged) = match output {
+            Output::Direct => (None, true, false),
+            Output::Recorded { spool } => (spool, false, false),
+            Output::Merged { spool } => (spool, false, true),
+        };
+        let mut sinks = vec![Sink::new(stdout, spool)];
+        let is_one = one_target(stdout, stderr);
+        if !is_one {
+            sinks.push(Sink::new(stderr, spool));
+        }
+        let (first, given_stdout) = source(Stream::Stdout, stdout, 0, direct)?;
+        let (second, given_stderr) = match &given_stdout {
+            Given::Other(pipe) if merged && first.from.is_some() => {
+                (Source::none(Stream::Stderr, 0, StreamEnd::Complete), Given::Other(pipe.try_clone()?))
             }
+            _ => source(Stream::Stderr, stderr, usize::from(!is_one), direct)?,
+        };
+        let streams = Self {
+            merged: merged && first.from.is_some(),
+            sources: [first, second],
+            sinks,
+            order: None,
+            waiting: VecDeque::new(),
+            awaited: None,
+            buffer: vec![0; FIRST_BUFFER],
+        };
+        Ok((streams, [given_stdout, given_stderr]))
+    }
+
+    /// Where a watcher asks for the order of the two; `None` where nothing is passed on.
+    ///
+    /// # Errors
+    /// When no pipe can be made.
+    pub(super) fn order(&mut self) -> io::Result<Option<Arc<Order>>> {
+        if self.sources.iter().all(|source| source.from.is_none()) {
+            return Ok(None);
+        }
+        let target = |source: &Source| -> io::Result<Option<OwnedFd>> {
+            let sink = self.sinks.get(source.sink).filter(|sink| sink.kind == Kind::File);
+            sink.filter(|_| source.from.is_some()).map(|sink| sink.to.try_clone_to_owned()).transpose()
+        };
+        let [stdout, stderr] = &self.sources;
+        let pipes = [stdout.from.as_ref(), stderr.from.as_ref()];
+        let order = Arc::new(Order::new(pipes, [target(stdout)?, target(stderr)?])?);
+        self.order = Some(Arc::clone(&order));
+        Ok(Some(order))
+    }
+
+    /// Nothing is written to the file that is also `stdin` before the command has ended.
+    pub(super) fn hold_back_if_read(&mut self, stdin: BorrowedFd<'_>) {
+        for sink in self.sinks.iter_mut().filter(|sink| sink.kind == Kind::File) {
+            if one_target(sink.to, stdin) {
+                sink.hold_back();
+            }
+        }
+    }
+
+    /// How they ended.
+    pub(super) fn ends(&self) -> [StreamEnd; 2] {
+        let [stdout, stderr] = self.sources.each_ref().map(|source| source.end);
+        [stdout, if self.merged { stdout } else { stderr }]
+    }
+
+    /// How far the order in which the two were read is that in which they were written.
+    pub(super) fn interleaving(&self, is_watched: bool) -> Interleaving {
+        let is_silent = self.sources.iter().any(|source| source.length == 0);
+        let is_exact = || is_watched && self.order.as_deref().is_some_and(Order::is_exact);
+        if self.merged {
+            Interleaving::Merged
+        } else if is_silent || is_exact() {
+            Interleaving::Exact
         } else {
-            0
-        };
-        if shared > 0 {
-            return self.take_shared(shared, buffer, recorder);
-        }
-        let Some(from) = &self.from else { return };
-        let got = match read(from, buffer) {
-            Ok(0) => return self.close(StreamEnd::Complete),
-            Ok(got) => got,
-            Err(Errno::EINTR | Errno::EAGAIN) => return,
-            Err(errno) => return self.close(StreamEnd::WriteFailed(errno as i32)),
-        };
-        let bytes = buffer.get(..got).unwrap_or_default();
-        match write_all(self.to, bytes, process, caught) {
-            Ok(()) => recorder.buffer(self.stream, buffer, got),
-            Err(errno) => return self.close(end_of(errno)),
-        }
-        let before = self.length;
-        self.length = before.saturating_add(got);
-        if before < MUCH && self.length >= MUCH {
-            enlarge(from);
-            buffer.resize(LARGE_BUFFER, 0);
+            Interleaving::Inexact
         }
     }
 
-    /// Lets the user's pipe share what is in ours, which saves a copy; how many bytes it took. None where bytes must be
-    /// written after all: it is full, or one of the two pipes cannot.
-    #[cfg(target_os = "linux")]
-    fn share(&mut self, most: usize, process: &Process, caught: &Caught) -> nix::Result<usize> {
-        use nix::fcntl::{SpliceFFlags, tee};
-        let Some(from) = &self.from else { return Ok(0) };
-        let share = || tee(from, self.to, most, SpliceFFlags::SPLICE_F_NONBLOCK);
-        let mut shared = share();
-        if shared == Err(Errno::EAGAIN) {
-            wait_for_room(self.to, process, caught)?;
-            shared = share();
-        }
-        match shared {
-            Ok(shared) => Ok(shared),
-            Err(Errno::EINTR | Errno::EAGAIN) => Ok(0),
-            Err(Errno::EPIPE) => Err(Errno::EPIPE),
-            Err(_) => {
-                self.shares_pages = false;
-                Ok(0)
-            }
+    /// What is left of those whose pipe a process still holds: from where to where.
+    pub(super) fn held(&self) -> [Option<(BorrowedFd<'_>, BorrowedFd<'a>)>; 2] {
+        self.sources.each_ref().map(|source| {
+            let from = source.from.as_ref().filter(|_| source.end == StreamEnd::StillHeld)?;
+            Some((from.as_fd(), self.sinks.get(source.sink)?.to))
+        })
+    }
+
+    /// Writes what waits for a reader, however long that takes.
+    pub(super) fn write_waiting(&mut self) {
+        for sink in &mut self.sinks {
+            // A reader that is gone misses nothing.
+            let _ = sink.write_waiting();
         }
     }
 
-    /// Nothing is shared.
-    #[cfg(not(target_os = "linux"))]
-    fn share(&mut self, _most: usize, _process: &Process, _caught: &Caught) -> nix::Result<usize> {
-        Ok(0)
+    /// What the readers have not taken.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub(super) fn into_rests(mut self) -> io::Result<Vec<Rest>> {
+        let rests = self.sinks.drain(..).map(Sink::into_rest);
+        rests.filter_map(io::Result::transpose).collect()
     }
+}
 
-    /// Reads and tells what the user has got already.
-    fn take_shared(&mut self, mut shared: usize, buffer: &mut Vec<u8>, recorder: &mut dyn Recorder) {
-        while shared > 0 {
-            let Some(from) = &self.from else { return };
-            let room = shared.min(buffer.len());
-            match read(from, buffer.get_mut(..room).unwrap_or_default()) {
-                // Cannot be: nobody else reads from our end.
-                Ok(0) => return self.close(StreamEnd::WriteFailed(Errno::EIO as i32)),
-                Ok(got) => {
-                    recorder.buffer(self.stream, buffer, got);
-                    self.length = self.length.saturating_add(got);
-                    shared = shared.saturating_sub(got);
-                }
-                Err(Errno::EINTR) => {}
-                Err(errno) => return self.close(StreamEnd::WriteFailed(errno as i32)),
-            }
+/// A stream and what the child gets for it.
+fn source(stream: Stream, to: BorrowedFd<'_>, sink: usize, direct: bool) -> io::Result<(Source, Given)> {
+    if initial().was_closed(to.as_raw_fd()) {
+        let end = StreamEnd::WriteFailed(Errno::EBADF as i32);
+        return Ok((Source::none(stream, sink, end), Given::Closed));
+    }
+    let broken = broken(to);
+    if direct || broken.is_some() {
+        let end = broken.map_or(StreamEnd::Complete, |errno| StreamEnd::HandedOver(errno as i32));
+        let given = Given::Other(above_standard(to.try_clone_to_owned()?)?);
+        return Ok((Source::none(stream, sink, end), given));
+    }
+    let (ours, childs) = io::pipe()?;
+    let ours = above_standard(ours.into())?;
+    let source = Source { from: Some(ours), ..Source::none(stream, sink, StreamEnd::Complete) };
+    Ok((source, Given::Other(above_standard(childs.into())?)))
+}
+
+/// What stands against writing to `to`, whatever is written: a command that gets it in place of a pipe learns that itself,
+/// from its first write.
+fn broken(to: BorrowedFd<'_>) -> Option<Errno> {
+    match Sink::new(to, None).kind {
+        Kind::File => None,
+        Kind::Other => nix::unistd::write(to, b"").err().filter(|errno| *errno != Errno::EAGAIN),
+        Kind::Pipe | Kind::Socket => {
+            let mut asked = [PollFd::new(to, PollFlags::empty())];
+            poll(&mut asked, PollTimeout::ZERO).ok()?;
+            let answer = asked.first().and_then(PollFd::revents)?;
+            answer.contains(PollFlags::POLLERR).then_some(Errno::EPIPE)
         }
     }
 }
 
+/// Whether both are one file, pipe or device that shows in which order something was written to it.
+pub fn one_target(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    static NULL: LazyLock<Option<Identity>> =
+        LazyLock::new(|| std::fs::metadata("/dev/null").ok().map(|null| (null.dev(), null.ino())));
+    let one = identity(one);
+    one.is_some() && one == identity(other) && one != *NULL
+}
+
 /// How a stream ends whose user's side answered so.
-fn end_of(errno: Errno) -> StreamEnd {
+pub(super) fn end_of(errno: Errno) -> StreamEnd {
     match errno {
         Errno::EPIPE | Errno::ECONNRESET => StreamEnd::ReaderGone,
         errno => StreamEnd::WriteFailed(errno as i32),
     }
 }
-
-/// What happened at the two ends of one stream.
-#[derive(Clone, Copy, Debug)]
-struct Ready {
-    /// There is something to read, or its end.
-    readable: bool,
-    /// No process holds the other end of the pipe.
-    released: bool,
-    /// The user's reader is gone.
-    reader_gone: bool,
-}
-
-/// Passes on until the command and its streams have ended, or only processes left behind hold them. Returns the
-/// moment when the command itself had ended.
-///
-/// # Errors
-/// When the system cannot wait for descriptors.
-pub(super) fn pass_on(
-    streams: &mut [Passing<'_>; 2],
-    process: &Process,
-    caught: &Caught,
-    recorder: &mut dyn Recorder,
-) -> io::Result<Instant> {
-    let mut buffer = vec![0; FIRST_BUFFER];
-    let mut ended: Option<Instant> = None;
-    while streams.iter().any(|passing| passing.open().is_some()) {
-        let limit = match ended {
-            Some(ended) => Some(IDLE.min(DRAIN.saturating_sub(ended.elapsed()))),
-            None => process.ended().is_none().then_some(ASK),
-        };
-        let (ready, has_ended) = match wait(streams, process, ended.is_some(), limit) {
-            Ok(answer) => answer,
-            Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(errno.into()),
-        };
-        let nothing = !has_ended && ready.iter().all(|one| !one.readable && !one.reader_gone);
-        for (passing, ready) in streams.iter_mut().zip(ready) {
-            if passing.open().is_none() {
-                continue;
-            }
-            let over = ended.is_some_and(|ended| nothing || ended.elapsed() >= DRAIN);
-            if ready.reader_gone {
-                passing.close(StreamEnd::ReaderGone);
-            } else if over && !ready.released {
-                passing.end = StreamEnd::StillHeld;
-            } else if ready.readable {
-                passing.pass_on(&mut buffer, process, caught, recorder);
-            }
-        }
-        if ended.is_none() && (has_ended || (nothing && process.has_ended())) {
-            ended = Some(Instant::now());
-        }
-    }
-    process.wait();
-    Ok(ended.unwrap_or_else(Instant::now))
-}
-
-/// Waits, at most `limit`, until something can be done. Also whether the command itself has ended now, if that
-/// is not known already.
-fn wait(
-    streams: &[Passing<'_>; 2],
-    process: &Process,
-    known_ended: bool,
-    limit: Option<Duration>,
-) -> nix::Result<([Ready; 2], bool)> {
-    let mut asked = Vec::with_capacity(5);
-    for passing in streams {
-        if let Some(from) = passing.open() {
-            asked.push(PollFd::new(from, PollFlags::POLLIN));
-            if passing.watch_reader {
-                asked.push(PollFd::new(passing.to, PollFlags::empty()));
-            }
-        }
-    }
-    let ended = process.ended().filter(|_| !known_ended);
-    asked.extend(ended.map(|ended| PollFd::new(ended, PollFlags::POLLIN)));
-    poll(&mut asked, limit.map_or(PollTimeout::NONE, timeout))?;
-    let mut answers = asked.iter().map(|one| one.revents().unwrap_or(PollFlags::empty()));
-    let ready = streams.each_ref().map(|passing| {
-        let from = passing.open().and_then(|_| answers.next()).unwrap_or(PollFlags::empty());
-        let watched = passing.open().is_some() && passing.watch_reader;
-        let to = watched.then(|| answers.next()).flatten().unwrap_or(PollFlags::empty());
-        Ready {
-            readable: !from.is_empty(),
-            released: from.contains(PollFlags::POLLHUP),
-            reader_gone: to.intersects(PollFlags::POLLERR | PollFlags::POLLHUP),
-        }
-    });
-    Ok((ready, answers.next().is_some_and(|answer| !answer.is_empty())))
-}
-
-/// Rounded up, so that a short rest is not asked for again and again.
-fn timeout(limit: Duration) -> PollTimeout {
-    let milliseconds = u16::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
-    PollTimeout::from(milliseconds)
-}
-
-/// Writes all of `bytes`. A user's descriptor that does not block is waited for. If a signal has come and the
-/// command is gone, a reader that does not read is not waited for any longer: the command itself, writing to
-/// it, would have died of the signal.
-fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8], process: &Process, caught: &Caught) -> nix::Result<()> {
-    while !bytes.is_empty() {
-        let careful = caught.seen().is_some();
-        if careful {
-            wait_for_room(to, process, caught)?;
-        }
-        let piece = if careful { bytes.get(..PIECE).unwrap_or(bytes) } else { bytes };
-        match write(to, piece) {
-            Ok(0) => return Err(Errno::EIO),
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(Errno::EAGAIN) => wait_for_room(to, process, caught)?,
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
-}
-
-/// Waits until `to` takes at least a little.
-fn wait_for_room(to: BorrowedFd<'_>, process: &Process, caught: &Caught) -> nix::Result<()> {
-    loop {
-        let limit = if caught.seen().is_some() { timeout(IDLE) } else { PollTimeout::NONE };
-        match poll(&mut [PollFd::new(to, PollFlags::POLLOUT)], limit) {
-            Ok(0) if process.has_ended() => return Err(Errno::EINTR),
-            Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return Ok(()),
-            Err(errno) => return Err(errno),
-        }
-    }
-}
-
-/// Whether `to` is a pipe on a system that can share pages between pipes.
-fn is_pipe(to: BorrowedFd<'_>) -> bool {
-    cfg!(target_os = "linux")
-        && fstat(to).is_ok_and(|to| SFlag::from_bits_truncate(to.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)
-}
-
-/// Whether a reader of `to` that is gone stays away: so it is with a pipe without a name and with a socket, but
-/// a named pipe may be opened again. All pipes without a name are on the device of `pipe`.
-fn reader_stays_away(to: BorrowedFd<'_>, pipe: FileStat) -> bool {
-    fstat(to).is_ok_and(|to| match SFlag::from_bits_truncate(to.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFIFO => to.st_dev == pipe.st_dev,
-        kind => kind == SFlag::S_IFSOCK,
-    })
-}
-
-/// Where the system allows it, a larger pipe means fewer switches between us and the child.
-#[cfg(target_os = "linux")]
-fn enlarge(pipe: &OwnedFd) {
-    use nix::fcntl::{FcntlArg, fcntl};
-    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(LARGE_PIPE));
-}
-
-/// The size of a pipe is the system's affair.
-#[cfg(not(target_os = "linux"))]
-fn enlarge(_pipe: &OwnedFd) {}
 
 /// The same file on a descriptor that cannot be mistaken for a standard one.
 pub(super) fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {

@@ -18,6 +18,8 @@ pub struct Trace {
     pub images: Vec<PathBuf>,
     /// What broke the view or reached outside; each kind at most a few times.
     pub hazards: Vec<Hazard>,
+    /// A file that was read while the run's own stdout or stderr went there.
+    pub own_output: Option<PathBuf>,
     /// Use of standard input as we inherited it.
     pub stdin: DescriptorUse,
     /// The environment that a process was started with was read as a whole (`/proc/PID/environ`).

@@ -6,13 +6,13 @@ use super::process::Process;
 use super::signals::Caught;
 use super::spawn::{Given, Plan, failure};
 use super::startup::initial;
-use super::streams::{Passing, above_standard, pass_on};
+use super::streams::{Streams, above_standard};
 use super::watch::{self, StartError, Surroundings};
-use super::{Executor, Finished, Recorder, Spec, Stdin, Unwatched, WatchMode, Witness, pump};
+use super::{Backlog, Executor, Finished, Recorder, Spec, Stdin, Unwatched, WatchMode, Witness, pump};
 use crate::error::{Error, Kind, Result};
-use crate::record::Stream;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread::{Scope, scope};
 use std::time::{Duration, Instant};
@@ -38,22 +38,36 @@ impl Executor for Unix {
             stdin,
             stdout,
             stderr,
+            output,
             watch,
             unobserved,
             behind_shim,
             followed,
         } = spec;
+        let inherits_stdin = matches!(stdin, Stdin::Inherit);
         let given = give_stdin(stdin)?;
-        let (stdout, given_stdout) = Passing::new(Stream::Stdout, stdout).map_err(|error| no_pipe(&error))?;
-        let (stderr, given_stderr) = Passing::new(Stream::Stderr, stderr).map_err(|error| no_pipe(&error))?;
+        let (mut streams, [given_stdout, given_stderr]) =
+            Streams::new(output, [stdout, stderr]).map_err(|error| no_pipe(&error))?;
+        if inherits_stdin {
+            streams.hold_back_if_read(io::stdin().as_fd());
+        }
+        let order = match watch {
+            WatchMode::Off => None,
+            _ => streams.order().map_err(|error| no_pipe(&error))?,
+        };
         let plan = Plan::new(program, words, environment, [given, given_stdout, given_stderr])?;
         let caught = Caught::begin();
         scope(|scope| {
             let began = Instant::now();
-            let (process, unwatched) =
-                start(scope, &plan, watch, witness, Surroundings { unobserved, behind_shim, followed })?;
+            let (process, unwatched) = start(
+                scope,
+                &plan,
+                watch,
+                witness,
+                Surroundings { unobserved, behind_shim, followed, order: order.as_ref() },
+            )?;
             caught.started(process.pid(), plan.began());
-            let run = Run { process, unwatched, began, streams: [stdout, stderr] };
+            let run = Run { process, unwatched, began, streams };
             run.finish(&caught, recorder)
         })
     }
@@ -64,12 +78,12 @@ struct Run<'a> {
     process: Process,
     unwatched: Unwatched,
     began: Instant,
-    streams: [Passing<'a>; 2],
+    streams: Streams<'a>,
 }
 
 impl Run<'_> {
     fn finish(mut self, caught: &Caught, recorder: &mut dyn Recorder) -> Result<Finished> {
-        let ended = pass_on(&mut self.streams, &self.process, caught, recorder);
+        let ended = self.streams.pass_on(&self.process, caught, recorder);
         let ended = ended.map_err(|error| other("cannot wait for the command", &error))?;
         caught.ended();
         let collected = self.process.reap();
@@ -78,11 +92,17 @@ impl Run<'_> {
         let wall = ended.saturating_duration_since(self.began).as_nanos();
         resources.wall = u64::try_from(wall).unwrap_or(u64::MAX);
         let trace = self.process.finish(GRACE).ok_or(self.unwatched);
-        if self.streams.iter().any(|stream| stream.held().is_some()) {
-            pump::take_over(self.streams.each_ref().map(Passing::held));
+        if self.streams.held().iter().any(Option::is_some) {
+            // What it writes comes after what waits.
+            self.streams.write_waiting();
+            pump::take_over(self.streams.held());
         }
-        let [stdout, stderr] = self.streams.map(|stream| stream.end());
-        Ok(Finished { termination, resources, signal: caught.noted(), stdout, stderr, trace })
+        let [stdout, stderr] = self.streams.ends();
+        let interleaving = self.streams.interleaving(trace.is_ok());
+        let rests = self.streams.into_rests().map_err(|error| other("cannot pass on its output", &error))?;
+        let signal = caught.noted();
+        let backlog = Backlog { rests, is_interrupted: caught.seen().is_some() };
+        Ok(Finished { termination, resources, signal, stdout, stderr, interleaving, backlog, trace })
     }
 }
 

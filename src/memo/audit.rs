@@ -7,7 +7,7 @@ use super::stdin::StdinAtStart;
 use super::tee::Tee;
 use super::{Context, Policy, file_clock};
 use crate::error::Result;
-use crate::exec::{Spec, Stdin, Trace, WatchMode};
+use crate::exec::{Output, Spec, Stdin, Trace, WatchMode};
 use crate::hash::capture::{self, Captured};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{Observation, Termination};
@@ -45,6 +45,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         stdin: if request.stdin == StdinPart::Null { Stdin::Null } else { Stdin::Inherit },
         stdout: context.stdout,
         stderr: context.stderr,
+        output: Output::Direct,
         watch: WatchMode::Require,
         unobserved: &unobserved,
         behind_shim: captured.behind_shim.as_deref(),

@@ -6,11 +6,12 @@ use super::event::Event;
 use super::hit::{self, Holding};
 use super::look_up::{self, Found};
 use super::nested;
+use super::patience::Patience;
 use super::policy::{Mode, Policy};
-use super::reason::{Bypass, NotKept, Outcome};
+use super::reason::{Bypass, NotKept, Outcome, Unawaited};
 use super::stdin::Given;
 use super::tail::Tailing;
-use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of};
+use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of, unrecorded};
 use crate::digest::{DIGEST_LENGTH, Key, RequestId};
 use crate::error::{Error, Kind, Result};
 use crate::exec::{self, Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
@@ -23,6 +24,7 @@ use crate::store::{Claim, Next, Store};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 pub(super) struct Call<'a> {
     pub(super) context: &'a Context<'a>,
@@ -86,7 +88,7 @@ impl Call<'_> {
                 store,
                 &known.key,
                 &known.environment,
-                (&|| known.newest, Some(&known.seen)),
+                (&|| known.newest, Some(&known.seen), &mut || ()),
             )? {
                 Ok(answer) => {
                     // Evidence that was too young to be trusted may be old enough by now.
@@ -131,7 +133,13 @@ impl Call<'_> {
         nested::captured(&captured, &present(request, &captured.environment, &secret, None));
         let newest = || newest_of(&captured, request);
         if looks_up && why.is_none() {
-            match self.try_hit(request, store, &captured.key, &captured.environment, (&newest, None))? {
+            match self.try_hit(
+                request,
+                store,
+                &captured.key,
+                &captured.environment,
+                (&newest, None, &mut || ()),
+            )? {
                 Ok(answer) => return Ok(answer),
                 Err(reason) => why = Some(reason),
             }
@@ -155,20 +163,22 @@ impl Call<'_> {
     }
 
     /// Replays a commit of `key` that holds now; `newest` is the time that its outputs must not look older than, `seen` what
-    /// was looked at for the key just now. The inner error says what stood against it.
+    /// was looked at for the key just now; `found` is called before the replay, which takes as long as the reader wants. The
+    /// inner error says what stood against it.
     fn try_hit(
         &self,
         request: &Request,
         store: &dyn Store,
         key: &Key,
         environment: &[(std::ffi::OsString, std::ffi::OsString)],
-        (newest, seen): (&dyn Fn() -> Timestamp, Option<&Sights>),
+        (newest, seen, found): (&dyn Fn() -> Timestamp, Option<&Sights>, &mut dyn FnMut()),
     ) -> Result<Result<Answer, Miss>> {
         let secret = || self.context.recall.secret();
         let present = present(request, environment, &secret, seen);
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(held) => {
                 nested::replayed(&held.candidate.commit.observations, &present);
+                found();
                 let holding = Holding { held: *held, newest };
                 hit::replay(self.context, store, request, key, self.policy, holding)
             }
@@ -193,11 +203,13 @@ impl Call<'_> {
         let mut why =
             why.unwrap_or(if self.policy.mode == Mode::Refresh { Miss::Forced } else { Miss::Unknown });
         if not_kept.is_none() {
-            match self.claim(store, &captured.key) {
-                Ok(held) => {
+            match self.claim(store, captured, request) {
+                Ok(Err(unawaited)) => not_kept = Some(NotKept::NotAwaited(unawaited)),
+                Ok(Ok(held)) => {
                     let waited = held.waited();
                     let abandoned = held.follows_abandoned();
                     let newest = || newest_of(captured, request);
+                    let mut held = Some(held);
                     let looks_again = self.policy.mode == Mode::Auto && !self.policy.history_only;
                     if looks_again && (waited || is_recorded_since(store, &captured.key, &why)) {
                         // Somebody ran the same meanwhile: its result, if it was kept, is ours.
@@ -206,7 +218,7 @@ impl Call<'_> {
                             store,
                             &captured.key,
                             &captured.environment,
-                            (&newest, None),
+                            (&newest, None, &mut || held = None),
                         )? {
                             Ok(answer) => return Ok(answer),
                             Err(reason) => why = reason,
@@ -215,7 +227,7 @@ impl Call<'_> {
                     if abandoned {
                         not_kept = Some(NotKept::Alongside);
                     } else {
-                        claim = Some(held);
+                        claim = held;
                     }
                 }
                 Err(error) => {
@@ -224,19 +236,46 @@ impl Call<'_> {
                 }
             }
         }
+        if claim.is_none() && not_kept.is_none() {
+            // What was found turned out to be damaged, when others could have the key already.
+            match self.claim(store, captured, request) {
+                Ok(Ok(held)) => claim = Some(held),
+                Ok(Err(unawaited)) => not_kept = Some(NotKept::NotAwaited(unawaited)),
+                Err(error) => not_kept = Some(NotKept::Store(error.to_string())),
+            }
+        }
         keep::run(self, request, store, captured, recall, watch, claim, not_kept, why)
     }
 
-    fn claim(&self, store: &dyn Store, key: &Key) -> Result<Claim> {
-        let mut waited = false;
-        let claim = store.claim(key, &mut || {
-            waited = true;
-            self.context.observer.on(&Event::Waiting);
+    /// The right to record the run; or why whoever has it is not waited for.
+    fn claim(
+        &self,
+        store: &dyn Store,
+        captured: &Captured,
+        request: &Request,
+    ) -> Result<Result<Claim, Unawaited>> {
+        let words: Vec<Vec<u8>> =
+            request.shown_words().into_iter().map(std::os::unix::ffi::OsStringExt::into_vec).collect();
+        let usual = || {
+            let (commit, _) = store.nearest(&captured.lineage, &captured.function_id, &words).ok()??;
+            let took = Duration::from_nanos(commit.resources.wall);
+            (commit.lineage == captured.lineage).then_some(took)
+        };
+        let mut patience = Patience::new(self.policy.no_wait, &usual);
+        let (mut asked, mut verdict) = (0, Ok(()));
+        let claim = store.claim_while(&captured.key, &mut |holder| {
+            verdict = patience.lasts(holder);
+            // The first time is at once: nobody has waited yet.
+            if asked > 0 {
+                self.context.observer.on(&Event::Waiting);
+            }
+            asked += 1;
+            verdict.is_ok()
         });
-        if waited {
+        if asked > 1 {
             self.context.observer.on(&Event::WaitOver);
         }
-        claim
+        Ok(claim?.ok_or(verdict.err().unwrap_or(Unawaited::NotWanted)))
     }
 
     /// What the child reads. A call may start its command twice: what it was given is given again from the same place,
@@ -262,6 +301,7 @@ impl Call<'_> {
             stdin: self.child_stdin(request)?,
             stdout: self.context.stdout,
             stderr: self.context.stderr,
+            output: unrecorded(self.context),
             watch: WatchMode::Off,
             unobserved: &[],
             behind_shim: None,

@@ -51,6 +51,12 @@ pub enum Event {
 pub trait Observer {
     /// `event` happened.
     fn on(&self, event: &Event);
+
+    /// Whether it matters how the output of a command ends that is not recorded: then the command does not write to the
+    /// user's descriptors itself.
+    fn wants_tail(&self) -> bool {
+        false
+    }
 }
 
 /// Tells nobody.

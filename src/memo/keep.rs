@@ -15,10 +15,10 @@ use super::settle::never_settles;
 use super::stdin::{Given, StdinAtStart};
 use super::tail::Tailing;
 use super::tee::Tee;
-use super::{Answer, Miss, answer_of, declared::Declared, file_clock, look_up};
+use super::{Answer, Miss, answer_of, declared::Declared, file_clock, look_up, unrecorded};
 use crate::digest::CommitId;
 use crate::error::Result;
-use crate::exec::{Finished, Spec, StreamEnd, WatchMode};
+use crate::exec::{Finished, Output, Spec, StreamEnd, WatchMode, one_target};
 use crate::hash::capture::Captured;
 use crate::hash::entry::LanguageKind;
 use crate::hash::request::Request;
@@ -27,6 +27,7 @@ use crate::store::{Claim, Next, Store};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -75,11 +76,16 @@ pub(super) fn run(
     not_kept: Option<NotKept>,
     why: Miss,
 ) -> Result<Answer> {
+    let recording = claim.is_some();
+    // What is not recorded runs bare.
+    let watch = if recording { watch } else { WatchMode::Off };
     let at_start = StdinAtStart::look(call.context.stdin);
     let stdin = call.child_stdin(request)?;
     let declared = Declared::new(request, call.policy)?;
     let mut environment = captured.environment.clone();
-    unbuffered(call, captured, &mut environment);
+    if recording {
+        unbuffered(call, captured, &mut environment);
+    }
     let mut keeping = Keeping {
         request,
         store,
@@ -94,12 +100,12 @@ pub(super) fn run(
         stdin: at_start,
         given: call.stdin.as_ref(),
     };
-    let recording = claim.is_some();
     keeping.declared.before(recording && call.policy.clean_outputs, store.directory())?;
     let root = request.places.root.as_os_str().as_bytes();
     let mut tee = Tee::new(recording.then_some(store), root, &captured.environment);
     let mut watcher = Watcher::new(&request.places, captured, keeping.file_started);
     let unobserved = [store.directory().to_path_buf()];
+    let spool = store.directory().join("tmp");
     let followed = observe::followed(captured);
     let spec = Spec {
         program: &captured.program,
@@ -108,6 +114,7 @@ pub(super) fn run(
         stdin,
         stdout: call.context.stdout,
         stderr: call.context.stderr,
+        output: output(call, watch, recording.then_some(spool.as_path())),
         watch,
         unobserved: &unobserved,
         behind_shim: captured.behind_shim.as_deref(),
@@ -131,7 +138,7 @@ pub(super) fn run(
     let mut recorder = Tailing::new(&mut tee);
     let (finished, why) = beside(meanwhile, || call.context.executor.run(spec, &mut recorder, &mut watcher));
     call.context.observer.on(&Event::Ended(recorder.tail));
-    let finished = match finished {
+    let mut finished = match finished {
         Ok(finished) => finished,
         Err(error) => {
             keeping.declared.put_back(call.context.observer);
@@ -145,6 +152,8 @@ pub(super) fn run(
         None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
         Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher, is_first),
     };
+    // Nobody waits for the key any more: now the readers may take their time.
+    let undelivered = std::mem::take(&mut finished.backlog).deliver();
     if let Kept::No(reason) = &kept
         && !matches!(reason, NotKept::HistoryOnly | NotKept::ReadOnly | NotKept::Interrupted(_))
     {
@@ -159,12 +168,26 @@ pub(super) fn run(
     keeping.declared.done(call.context.observer);
     drop(mark);
     let mut answer = answer_of(&finished, Outcome::Ran { why, kept });
+    answer.lost_output = answer.lost_output.or(undelivered);
     answer.key = Some(captured.key);
     answer.commit = commit;
     answer.outputs = extra.outputs;
     answer.observations = extra.observations;
     answer.manifest = Some(captured.manifest.clone());
     Ok(answer)
+}
+
+/// How the command's output reaches the user; what is recorded waits in `spool` for a slow reader.
+fn output<'a>(call: &Call<'_>, watch: WatchMode, spool: Option<&'a Path>) -> Output<'a> {
+    let spool = match spool {
+        Some(spool) => Some(spool),
+        None => return unrecorded(call.context),
+    };
+    if watch == WatchMode::Off && one_target(call.context.stdout, call.context.stderr) {
+        Output::Merged { spool }
+    } else {
+        Output::Recorded { spool }
+    }
 }
 
 /// Python holds back what it prints into a pipe; a person at a terminal wants to see it come.
@@ -201,7 +224,7 @@ impl Keeping<'_> {
         if let Some(reason) = unrecordable(finished) {
             return lost(&mut claim, reason);
         }
-        let streams = match tee.finish() {
+        let streams = match tee.finish(finished.interleaving) {
             Ok(streams) => streams,
             Err(reason) => {
                 call.context.observer.on(&Event::StoreTrouble(reason.clone()));
@@ -249,7 +272,7 @@ fn unrecordable(finished: &Finished) -> Option<NotKept> {
     let end = |end: StreamEnd| match end {
         StreamEnd::Complete => None,
         StreamEnd::ReaderGone => Some(NotKept::ReaderGone),
-        StreamEnd::WriteFailed(errno) => Some(NotKept::WriteFailed(errno)),
+        StreamEnd::WriteFailed(errno) | StreamEnd::HandedOver(errno) => Some(NotKept::WriteFailed(errno)),
         StreamEnd::StillHeld => Some(NotKept::StillHeld),
     };
     end(finished.stdout).or_else(|| end(finished.stderr))

@@ -9,6 +9,7 @@ use super::stdin::StdinAtStart;
 use super::{Context, Miss};
 use crate::digest::Key;
 use crate::encode::Decode;
+use crate::exec::one_target;
 use crate::hash::capture::Captured;
 use crate::hash::environment;
 use crate::hash::glance::Looks;
@@ -17,7 +18,9 @@ use crate::hash::manifest::Manifest;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
-use crate::record::{Base, Coverage, FileState, Observation, Recall, StdinUse, StoredPath};
+use crate::record::{
+    Base, Coverage, FileState, Interleaving, Observation, Recall, Replay, StdinUse, StoredPath,
+};
 use crate::store::{Candidate, Store};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -71,6 +74,9 @@ pub(super) fn find(
             if matches!(miss, Miss::Unknown) {
                 miss = Miss::Expired(age);
             }
+            continue;
+        }
+        if !candidate.commit.order.fits(|| one_target(context.stdout, context.stderr)) {
             continue;
         }
         let stdin = || stdin.get_or_init(|| StdinAtStart::look(context.stdin));
@@ -291,7 +297,10 @@ pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request,
         return MissReason::Changed { since, changes: changes.into_iter().map(Difference::Known).collect() };
     }
     match commit.replay {
-        crate::record::Replay::Never { reason, .. } => MissReason::NeverKept { since, reason },
-        crate::record::Replay::Allowed => MissReason::Evicted,
+        Replay::Never { reason, .. } => MissReason::NeverKept { since, reason },
+        Replay::Allowed if commit.order.interleaving != Interleaving::Exact => {
+            MissReason::Order(commit.order.interleaving)
+        }
+        Replay::Allowed => MissReason::Evicted,
     }
 }

@@ -14,6 +14,7 @@ mod look_up;
 mod nested;
 mod observe;
 pub(crate) mod outputs;
+mod patience;
 mod place_search;
 mod policy;
 mod products;
@@ -30,7 +31,7 @@ pub mod verify;
 pub use audit::{Audit, audit};
 pub use event::{Event, Observer};
 pub use policy::{Mode, Policy, Statuses, Watching};
-pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, cure, observed_path};
+pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, Unawaited, cure, observed_path};
 pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};
 pub use stdin::GivenStdin;
 pub use tail::Tail;
@@ -38,7 +39,7 @@ pub use unfinished::recover;
 
 use crate::digest::{CommitId, Key};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{Executor, Finished, Unwatched, WatchMode};
+use crate::exec::{Executor, Finished, Output, StreamEnd, Unwatched, WatchMode, one_target};
 use crate::hash::capture::{self, Captured};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{Recall, Resources, Termination, Timestamp};
@@ -85,7 +86,7 @@ pub struct Answer {
     pub outputs: usize,
     /// What is being watched: the observations of the commit replayed or recorded.
     pub observations: Vec<crate::record::Observation>,
-    /// The system's error number, where our standard output did not take all that the command wrote.
+    /// The system's error number, where our standard output or error did not take all that the command wrote.
     pub lost_output: Option<i32>,
     /// The facts known before the run, where they were captured.
     pub manifest: Option<crate::hash::manifest::Manifest>,
@@ -255,13 +256,22 @@ fn answer_of(finished: &Finished, outcome: Outcome) -> Answer {
     }
 }
 
-/// Whether bytes of the command were lost on their way. A standard output that was closed from the start was closed for
-/// the command too, and who does not read after a signal does not want to.
-fn lost_output(finished: &Finished) -> Option<i32> {
-    match finished.stdout {
-        crate::exec::StreamEnd::WriteFailed(errno) if errno != libc::EBADF && errno != libc::EINTR => {
-            Some(errno)
-        }
-        _ => None,
+/// How the output of a command that is not recorded reaches the user: by itself, unless it matters how it ends.
+fn unrecorded(context: &Context<'_>) -> Output<'static> {
+    if !context.observer.wants_tail() {
+        Output::Direct
+    } else if one_target(context.stdout, context.stderr) {
+        Output::Merged { spool: None }
+    } else {
+        Output::Recorded { spool: None }
     }
+}
+
+/// Whether bytes of the command were lost on their way. A stream that was closed from the start was closed for the command
+/// too, and who does not read after a signal does not want to.
+fn lost_output(finished: &Finished) -> Option<i32> {
+    [finished.stdout, finished.stderr].into_iter().find_map(|end| match end {
+        StreamEnd::WriteFailed(errno) if errno != libc::EBADF && errno != libc::EINTR => Some(errno),
+        _ => None,
+    })
 }

@@ -100,6 +100,8 @@ pub struct Policy {
     pub ignored_writes: Vec<std::ffi::OsString>,
     /// `--clean-outputs`: declared outputs are moved aside before the run.
     pub clean_outputs: bool,
+    /// `--no-wait`: an identical run that goes on is not waited for.
+    pub no_wait: bool,
     /// `--cache-exit`: exit statuses that are kept.
     pub kept_statuses: Statuses,
     /// `--tag`.

@@ -5,7 +5,7 @@
 use crate::digest::{BlobId, CommitId};
 use crate::exec::{Hazard, Unwatched};
 use crate::hash::manifest::Change;
-use crate::record::{Observation, StoredPath, Termination};
+use crate::record::{Interleaving, Observation, StoredPath, Termination};
 use std::path::{Path, PathBuf};
 
 /// How a call was answered.
@@ -57,6 +57,9 @@ pub enum MissReason {
     },
     /// The result was dropped for room.
     Evicted,
+    /// Both streams go to one place, and the order of the recorded ones is not known; or they go to two, and they were recorded
+    /// as one.
+    Order(Interleaving),
     /// It was asked for.
     Forced,
     /// The result is older than `--ttl` allows, by this many nanoseconds of age.
@@ -124,8 +127,23 @@ pub enum NotKept {
     ReadOnly,
     /// An identical run at the same time was not kept either.
     Alongside,
+    /// An identical run goes on and was not waited for, with the reason.
+    NotAwaited(Unawaited),
+    /// It read a file while its own output went there.
+    ReadOwnOutput(PathBuf),
     /// The store did not take it, with the reason.
     Store(String),
+}
+
+/// Why an identical run is not waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unawaited {
+    /// `--no-wait`.
+    NotWanted,
+    /// It is stopped by a signal.
+    Stopped,
+    /// It has neither worked nor written for ten times its usual time, at least five seconds.
+    NoProgress,
 }
 
 impl NotKept {
@@ -156,6 +174,8 @@ impl NotKept {
             Self::HistoryOnly => "no-cache",
             Self::ReadOnly => "read-only",
             Self::Alongside => "alongside",
+            Self::NotAwaited(_) => "not-awaited",
+            Self::ReadOwnOutput(_) => "read-own-output",
             Self::Store(_) => "store",
         }
     }
@@ -192,6 +212,10 @@ impl NotKept {
             Self::HistoryOnly => "--no-cache".to_owned(),
             Self::ReadOnly => "--mode read".to_owned(),
             Self::Alongside => "an identical run at the same time was not kept".to_owned(),
+            Self::NotAwaited(Unawaited::NotWanted) => "an identical run goes on (--no-wait)".to_owned(),
+            Self::NotAwaited(Unawaited::Stopped) => "an identical run is stopped".to_owned(),
+            Self::NotAwaited(Unawaited::NoProgress) => "an identical run makes no progress".to_owned(),
+            Self::ReadOwnOutput(path) => format!("it read {}, where its own output goes", shown(path)),
             Self::Store(reason) => reason.clone(),
         }
     }
@@ -225,6 +249,7 @@ pub fn cure(code: &str, detail: &str) -> Option<String> {
         "moment" => "--ttl says how long the answer holds".to_owned(),
         "terminal-size" => "-n gives it no terminal, --pure says that its size does not matter".to_owned(),
         "descriptor" => "name a file in its place".to_owned(),
+        "read-own-output" => "let its output go to a file that it does not read".to_owned(),
         "unwatched" => "declare with --input, --output or --pure".to_owned(),
         _ => return None,
     };

@@ -5,7 +5,7 @@
 use super::place_search::{PlaceSearch, SearchState};
 use crate::exec::Recorder;
 use crate::hash::environment;
-use crate::record::{Content, Stream, StreamOrder};
+use crate::record::{Content, Interleaving, Stream, StreamOrder};
 use crate::store::{BlobWriter, Store};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -69,11 +69,12 @@ impl<'a> Tee<'a> {
         }
     }
 
-    /// Puts both blobs in place.
+    /// Puts both blobs in place. Their order is that in which they were written as far as `interleaving` says.
     ///
     /// # Errors
     /// Why they could not be taken down, in words.
-    pub(super) fn finish(mut self) -> Result<Streams, String> {
+    pub(super) fn finish(mut self, interleaving: Interleaving) -> Result<Streams, String> {
+        self.order.interleaving = interleaving;
         if let Some(trouble) = self.trouble.take() {
             return Err(trouble);
         }

@@ -22,4 +22,4 @@ pub use path::{Base, Places, StoredPath};
 pub use product::{Product, ProductClass, Products, name_in};
 pub use recall::Recall;
 pub use state::FileState;
-pub use stream::{Chunk, Content, Stream, StreamOrder};
+pub use stream::{Chunk, Content, Interleaving, Stream, StreamOrder};

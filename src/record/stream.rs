@@ -21,10 +21,24 @@ pub struct Chunk {
     pub length: u64,
 }
 
+/// How far the order of two recorded streams is that in which they were written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interleaving {
+    /// It is: the run was watched, or one of them had no bytes.
+    #[default]
+    Exact,
+    /// It is the order in which they were found: good for two readers, not for one.
+    Inexact,
+    /// Both came through one pipe, and all bytes count as stdout's: good for one reader, not for two.
+    Merged,
+}
+
 /// In which order the two streams came, as lengths. Neighbouring chunks of one stream are one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamOrder {
     chunks: Vec<Chunk>,
+    /// How far it can be relied on.
+    pub interleaving: Interleaving,
 }
 
 impl StreamOrder {
@@ -43,6 +57,16 @@ impl StreamOrder {
         &self.chunks
     }
 
+    /// Whether a call can be answered whose two streams go to one file, or to two.
+    #[must_use]
+    pub fn fits(&self, to_one: impl FnOnce() -> bool) -> bool {
+        match self.interleaving {
+            Interleaving::Exact => true,
+            Interleaving::Inexact => !to_one(),
+            Interleaving::Merged => to_one(),
+        }
+    }
+
     /// Number of bytes of `stream`.
     #[must_use]
     pub fn total(&self, stream: Stream) -> u64 {
@@ -59,6 +83,11 @@ impl Encode for StreamOrder {
         for chunk in &self.chunks {
             to.unsigned(chunk.length);
         }
+        to.unsigned(match self.interleaving {
+            Interleaving::Exact => 0,
+            Interleaving::Inexact => 1,
+            Interleaving::Merged => 2,
+        });
     }
 }
 
@@ -78,6 +107,12 @@ impl Decode for StreamOrder {
             order.chunks.push(Chunk { stream, length });
             stream = if stream == Stream::Stdout { Stream::Stderr } else { Stream::Stdout };
         }
+        order.interleaving = match from.unsigned()? {
+            0 => Interleaving::Exact,
+            1 => Interleaving::Inexact,
+            2 => Interleaving::Merged,
+            _ => return Err(DecodeError::NotCanonical),
+        };
         Ok(order)
     }
 }
@@ -121,6 +156,12 @@ mod tests {
         }
         assert_eq!(order.chunks().len(), 3);
         assert_eq!((order.total(Stream::Stdout), order.total(Stream::Stderr)), (4, 11));
-        assert_eq!(StreamOrder::from_bytes(&order.to_bytes()), Ok(order));
+        for interleaving in [Interleaving::Exact, Interleaving::Inexact, Interleaving::Merged] {
+            order.interleaving = interleaving;
+            assert_eq!(StreamOrder::from_bytes(&order.to_bytes()).as_ref(), Ok(&order));
+        }
+        let mut bytes = order.to_bytes();
+        *bytes.last_mut().unwrap() = 3;
+        assert_eq!(StreamOrder::from_bytes(&bytes), Err(DecodeError::NotCanonical));
     }
 }

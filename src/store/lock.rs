@@ -164,14 +164,30 @@ pub(crate) struct Taken {
     pub(crate) abandoned: bool,
 }
 
-/// Takes the lock of `key`, waiting for whoever holds it; `None` where the store cannot be written.
+/// What became of claiming a key.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    /// It is ours.
+    Taken(Taken),
+    /// The store cannot be written.
+    Unwritable,
+    /// Somebody else holds it, and is not waited for any longer.
+    GivenUp,
+}
+
+/// Takes the lock of `key`, waiting for whoever holds it as long as `waits` says so: it is told the holder's process, where
+/// that is known, at once and then about every tenth of a second.
 ///
 /// The length of the lock file counts how often the key was given up: whoever waits compares it with what it was
 /// when the wait began. A holder that dies does not count.
-pub(crate) fn claim(layout: &Layout, key: &Key, waiting: &mut dyn FnMut()) -> Result<Option<Taken>> {
+pub(crate) fn claim(
+    layout: &Layout,
+    key: &Key,
+    waits: &mut dyn FnMut(Option<u32>) -> bool,
+) -> Result<Claimed> {
     let path = layout.lock(&key.0.to_hex());
     let mut pause = Duration::from_millis(1);
-    let mut told = Instant::now();
+    let mut told: Option<Instant> = None;
     let mut given_up = None;
     let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     loop {
@@ -179,20 +195,35 @@ pub(crate) fn claim(layout: &Layout, key: &Key, waiting: &mut dyn FnMut()) -> Re
             Ok(Some(file)) => {
                 let now = file.metadata().map_or(0, |metadata| metadata.len());
                 let abandoned = given_up.is_some_and(|then| now > then);
-                return Ok(Some(Taken { file, waited: given_up.is_some(), abandoned }));
+                return Ok(Claimed::Taken(Taken { file, waited: given_up.is_some(), abandoned }));
             }
             Ok(None) => {}
-            Err(error) if cannot_write(&error) => return Ok(None),
+            Err(error) if cannot_write(&error) => return Ok(Claimed::Unwritable),
             Err(error) => return Err(Error::io("lock", &path, error)),
         }
         given_up.get_or_insert_with(|| length(&path));
+        if told.is_none_or(|told| told.elapsed() >= Duration::from_millis(100)) {
+            told = Some(Instant::now());
+            if !waits(holder(&path)) {
+                return Ok(Claimed::GivenUp);
+            }
+        }
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
-        if told.elapsed() >= Duration::from_millis(100) {
-            told = Instant::now();
-            waiting();
-        }
     }
+}
+
+/// The process that holds the lock file `path`, by the kernel's list of locks.
+fn holder(path: &Path) -> Option<u32> {
+    let file = fs::metadata(path).ok()?;
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; who waits for it has `->` before `FLOCK`.
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", process, place, ..] = words.as_slice() else { return None };
+        let number: u64 = place.rsplit(':').next()?.parse().ok()?;
+        if number == file.ino() { process.parse().ok() } else { None }
+    })
 }
 
 /// Tells those who wait for the lock in `file` that the key was given up.
@@ -229,6 +260,13 @@ mod tests {
     use crate::digest::Digest;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    fn taken(claimed: Result<Claimed>) -> Taken {
+        match claimed.unwrap() {
+            Claimed::Taken(taken) => taken,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn one_claim_of_a_key_at_a_time() {
         let (_directory, layout) = empty();
@@ -237,7 +275,7 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| {
-                    let claim = claim(&layout, &key, &mut || {}).unwrap().unwrap();
+                    let claim = taken(claim(&layout, &key, &mut |_| true));
                     assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                     thread::sleep(Duration::from_millis(1));
                     inside.fetch_sub(1, Ordering::SeqCst);
@@ -252,7 +290,7 @@ mod tests {
         let (_directory, layout) = empty();
         let key = Key(Digest::of(b"key"));
         let path = layout.lock(&key.0.to_hex());
-        let first = claim(&layout, &key, &mut || {}).unwrap().unwrap();
+        let first = taken(claim(&layout, &key, &mut |_| true));
         assert!(try_claim(&path).unwrap().is_none());
         fs::remove_file(&path).unwrap();
         let second = try_claim(&path).unwrap().unwrap();
@@ -263,17 +301,20 @@ mod tests {
     fn whoever_waits_is_told_so() {
         let (_directory, layout) = empty();
         let key = Key(Digest::of(b"key"));
-        let first = claim(&layout, &key, &mut || {}).unwrap();
-        let mut first = Some(first);
+        let mut first = Some(taken(claim(&layout, &key, &mut |_| true)));
         let mut told = 0;
-        let second = claim(&layout, &key, &mut || {
+        let second = taken(claim(&layout, &key, &mut |holder| {
+            assert!(holder.is_none_or(|holder| holder == std::process::id()), "{holder:?}");
             told += 1;
             if told == 2 {
                 first = None;
             }
-        });
-        assert!(second.unwrap().is_some());
+            true
+        }));
+        assert!(second.waited);
         assert_eq!(told, 2);
+        let third = claim(&layout, &key, &mut |_| false).unwrap();
+        assert!(matches!(third, Claimed::GivenUp));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::blobs::is_empty;
 use super::index::{Index, NewCommit, Parent, State};
 use super::local::LocalStore;
-use super::lock;
+use super::lock::{self, Taken};
 use super::recall::{INLINE, LARGEST_TREE, MOST_CANDIDATES, fitted, read_hot, write_hot};
 use super::{BlobWriter, Candidate, Claim, Draft, Event, Next, Running, Store, events, flat};
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
@@ -53,14 +53,29 @@ impl Store for LocalStore {
     }
 
     fn claim(&self, key: &Key, waiting: &mut dyn FnMut()) -> Result<Claim> {
-        let taken = match self.ready() {
-            Ok(()) => lock::claim(self.layout(), key, waiting)?,
-            Err(error) if error.os_error().is_some_and(lock::cannot_write) => None,
+        let mut is_first = true;
+        let claim = self.claim_while(key, &mut |_| {
+            if !std::mem::take(&mut is_first) {
+                waiting();
+            }
+            true
+        })?;
+        Ok(claim.unwrap_or_else(|| Claim::new(*key, None, true)))
+    }
+
+    fn claim_while(&self, key: &Key, waits: &mut dyn FnMut(Option<u32>) -> bool) -> Result<Option<Claim>> {
+        let claimed = match self.ready() {
+            Ok(()) => lock::claim(self.layout(), key, waits)?,
+            Err(error) if error.os_error().is_some_and(lock::cannot_write) => lock::Claimed::Unwritable,
             Err(error) => return Err(error),
         };
-        let (waited, abandoned) =
-            taken.as_ref().map_or((false, false), |taken| (taken.waited, taken.abandoned));
-        Ok(Claim { key: *key, lock: taken.map(|taken| taken.file), waited, abandoned })
+        Ok(match claimed {
+            lock::Claimed::Taken(Taken { file, waited, abandoned }) => {
+                Some(Claim { key: *key, lock: Some(file), waited, abandoned })
+            }
+            lock::Claimed::Unwritable => Some(Claim::new(*key, None, false)),
+            lock::Claimed::GivenUp => None,
+        })
     }
 
     fn write(&self) -> Result<Box<dyn BlobWriter>> {

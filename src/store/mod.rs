@@ -224,6 +224,16 @@ pub trait Store: Sync {
     /// When the store cannot be written.
     fn claim(&self, key: &Key, waiting: &mut dyn FnMut()) -> Result<Claim>;
 
+    /// As [`Store::claim`], as long as `waits` says so: it is told which process holds the key, where that is known, at once
+    /// and then about every tenth of a second. `None` when it says no.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn claim_while(&self, key: &Key, waits: &mut dyn FnMut(Option<u32>) -> bool) -> Result<Option<Claim>> {
+        let _ = waits;
+        self.claim(key, &mut || {}).map(Some)
+    }
+
     /// Begins a blob.
     ///
     /// # Errors

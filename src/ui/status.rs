@@ -9,7 +9,7 @@ use crate::digest::CommitId;
 use crate::error::{Error, Result};
 use crate::hash::manifest::{Change, Manifest, Value};
 use crate::memo::{Answer, Checked, Difference, Event, Kept, MissReason, Observer, Outcome};
-use crate::record::{Observation, Places, StoredPath};
+use crate::record::{Interleaving, Observation, Places, StoredPath};
 use crate::store::LocalStore;
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
@@ -196,6 +196,10 @@ fn words(words: &[OsString]) -> Vec<Vec<u8>> {
 }
 
 impl Observer for Status {
+    fn wants_tail(&self) -> bool {
+        self.verbosity >= Verbosity::Line
+    }
+
     fn on(&self, event: &Event) {
         match event {
             Event::Waiting => {
@@ -325,6 +329,10 @@ fn miss(call: &Call<'_>, why: &MissReason, made: Option<CommitId>, verbosity: Ve
         MissReason::First => "first run".to_owned(),
         MissReason::Forced => "asked for".to_owned(),
         MissReason::Evicted => "its result was dropped".to_owned(),
+        MissReason::Order(Interleaving::Merged) => {
+            "its record does not tell the two streams apart".to_owned()
+        }
+        MissReason::Order(_) => "its record does not tell the order of the two streams".to_owned(),
         MissReason::Expired(age) => format!("{} old", human::duration(*age)),
         MissReason::Damaged(blob) => format!("stored bytes {} were damaged", blob.short()),
         MissReason::NotRestored(reason) => reason.clone(),

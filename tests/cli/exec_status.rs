@@ -113,6 +113,8 @@ fn the_status_line_begins_on_a_line_of_its_own() {
         }
     }
     // A file is no screen: nothing is added to it.
+    // What was recorded on a terminal, where both streams go, does not tell them apart.
+    sandbox.unwatched(["--pure", "./err"]).stderr("a").run();
     sandbox.unwatched(["-v", "--pure", "./err"]).stderr_with(&["acashet: hit"]).run();
 }
 

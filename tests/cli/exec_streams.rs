@@ -79,15 +79,10 @@ fn what_was_cut_off_is_not_kept() {
     // The command goes on after its reader has gone, and ends well.
     sandbox.script("job", "trap '' PIPE; seq 100000 2> /dev/null; exit 0");
     sandbox.shell("cashet exec --trace off --pure ./job | head -n 1").stdout("1\n").executes(1).run();
-    // What fits a pipe was written before anybody could tell the command: it is told for it.
+    // A device that is full takes nothing: the command learns it itself.
     sandbox.script("small", "echo small");
     let line = "cashet exec --trace off --pure ./small > /dev/full";
-    sandbox
-        .shell(line)
-        .status(1)
-        .stderr_with(&["cannot write to standard output", "No space left"])
-        .executes(1)
-        .run();
+    sandbox.shell(line).status(1).any_stderr().executes(1).run();
     let whole = sandbox.unwatched(["--pure", "./job"]).any_stdout().executes(1).run();
     assert!(whole.stdout.ends_with(b"\n100000\n"));
 }

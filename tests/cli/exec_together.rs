@@ -138,3 +138,89 @@ fn on_a_terminal_a_waiter_says_that_it_waits() {
     holder.finish();
     assert!(waiter.finish().text().contains("ready"));
 }
+
+#[test]
+fn a_holder_that_is_stopped_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo ready; sleep 0.2; echo done");
+    let call = || sandbox.unwatched(["--pure", "./job"]).stdout("ready\ndone\n");
+    let holder = call().spawn();
+    holder.wait_for_stdout("ready");
+    holder.send(Signal::SIGSTOP);
+    call().any_stderr().executes(1).run();
+    holder.send(Signal::SIGCONT);
+    holder.finish();
+    call().executes(0).run();
+}
+
+#[test]
+fn a_holder_that_makes_no_progress_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    // Each waits for the other: bare they would meet.
+    sandbox.script(
+        "job",
+        "for n in $(seq 200); do [ \"$(wc -l < \"$TMPDIR/executions\")\" -ge 2 ] && exec echo met; sleep 0.3; done; exit 1",
+    );
+    let running = started(2, || sandbox.unwatched(["--pure", "./job"]).stdout("met\n").any_stderr());
+    for running in running {
+        running.finish();
+    }
+    assert_eq!(sandbox.executions(), 2);
+    // One that waits for nothing but time.
+    let sandbox = Sandbox::new();
+    sandbox
+        .script("job", "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 1; done");
+    let call = || sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").any_stderr();
+    let holder = call().spawn();
+    holder.wait_for_stdout("ready");
+    let other = call().spawn();
+    other.wait_for_stdout("ready");
+    go(&sandbox);
+    other.finish();
+    holder.finish();
+}
+
+#[test]
+fn who_does_not_want_to_wait_runs_beside() {
+    let sandbox = Sandbox::new();
+    sandbox.script(
+        "job",
+        "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done",
+    );
+    let holder = sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").spawn();
+    holder.wait_for_stdout("ready");
+    let beside = sandbox.unwatched(["--pure", "--no-wait", "./job"]).stdout("ready\n").any_stderr().spawn();
+    beside.wait_for_stdout("ready");
+    go(&sandbox);
+    beside.finish();
+    holder.finish();
+    sandbox.unwatched(["--pure", "--no-wait", "./job"]).stdout("ready\n").executes(0).run();
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_nobody_else_up() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "seq 300000");
+    let expected = (1..=300_000).map(|n| n.to_string() + "\n").collect::<String>();
+    // It reads when the other call has ended.
+    let slow =
+        "cashet exec --trace off --pure ./job | { until [ -e \"$TMPDIR/go\" ]; do sleep 0.05; done; cat; }";
+    let holder = sandbox.shell(slow).stdout(&expected).spawn();
+    while sandbox.executions() == 0 {
+        thread::sleep(Duration::from_millis(2));
+    }
+    for _ in 0..2 {
+        sandbox.unwatched(["--pure", "./job"]).stdout(&expected).any_stderr().run();
+    }
+    go(&sandbox);
+    holder.finish();
+    assert_eq!(sandbox.executions(), 1);
+    // A replay holds nobody up either.
+    fs::remove_file(sandbox.base().join("tmp/go")).unwrap();
+    let holder = sandbox.shell(slow).stdout(&expected).spawn();
+    for _ in 0..2 {
+        sandbox.unwatched(["--pure", "./job"]).stdout(&expected).executes(0).run();
+    }
+    go(&sandbox);
+    holder.finish();
+}

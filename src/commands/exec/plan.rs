@@ -297,6 +297,7 @@ fn policy(sources: &Sources<'_>, root: Option<&Project>) -> Result<Policy> {
     Ok(Policy {
         mode,
         history_only: scanned.has(Flag::NoCache),
+        no_wait: scanned.has(Flag::NoWait),
         time_to_live: time(sources.one(Flag::Ttl, "ttl", Some("CASHET_TTL"), |block| block.ttl.as_ref())?)?,
         stale_after: time(sources.one(Flag::Stale, "stale", None, |block| block.stale.as_ref())?)?,
         watching,

@@ -43,6 +43,8 @@ pub enum Flag {
     Force,
     /// `--no-cache`
     NoCache,
+    /// `--no-wait`
+    NoWait,
     /// `--ttl`
     Ttl,
     /// `--stale`
@@ -180,6 +182,13 @@ pub(super) const TABLE: &[Row] = &[
         None,
         Takes::Nothing,
         "Always run; recorded for the history, never replayed",
+    ),
+    row(
+        Flag::NoWait,
+        "no-wait",
+        None,
+        Takes::Nothing,
+        "Do not wait for an identical call that is running: run beside it, unrecorded",
     ),
     row(Flag::Ttl, "ttl", None, Takes::Value("TIME"), "Replay only what is younger: 30s, 5m, 1h, 1d"),
     row(

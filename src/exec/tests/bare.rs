@@ -165,10 +165,10 @@ fn a_full_device_is_said_and_ends_endless_output(watch: WatchMode) {
     let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let status = wrapper(&path, watch).arg("yes").stdout(full()).status().unwrap();
     assert!(!status.success());
-    assert!(report(&path).contains(&format!("stdout: WriteFailed({})", libc::ENOSPC)));
+    assert!(report(&path).contains(&format!("stdout: HandedOver({})", libc::ENOSPC)));
     wrapper(&path, watch).args(["sh", "-c", "echo x >&2"]).stderr(full()).status().unwrap();
     let text = report(&path);
-    assert!(text.contains("stdout: Complete, stderr: WriteFailed(28)"), "{text}");
+    assert!(text.contains("stdout: Complete, stderr: HandedOver(28)"), "{text}");
 }
 
 fn a_slow_reader_behind_a_descriptor_that_does_not_block_gets_everything(watch: WatchMode) {

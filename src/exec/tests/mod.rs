@@ -1,7 +1,7 @@
 //! Runs real commands. Where the state of our own process matters (closed descriptors, signals), the test
 //! binary starts itself again as a *wrapper*: a process that does nothing but run one command and end as it did.
 
-use super::{Executor, Finished, Recorder, Seen, Spec, Stdin, Unix, Unwatched, WatchMode, Witness};
+use super::{Executor, Finished, Output, Recorder, Seen, Spec, Stdin, Unix, Unwatched, WatchMode, Witness};
 use super::{begin, raise_again};
 use crate::error::Result;
 use crate::record::{Stream, Termination};
@@ -87,6 +87,7 @@ fn run(program: impl AsRef<Path>, words: &[&OsStr], stdin: Stdin) -> Result<Ran>
         stdin,
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),
+        output: Output::Recorded { spool: None },
         watch: WatchMode::Off,
         unobserved: &[],
         behind_shim: None,
@@ -148,6 +149,7 @@ fn be_wrapper(report: &Path) -> io::Result<()> {
         stdin: Stdin::Inherit,
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),
+        output: Output::Recorded { spool: None },
         watch: if std::env::var_os(WATCH).is_some() { WatchMode::Auto } else { WatchMode::Off },
         unobserved: &[],
         behind_shim: None,
@@ -161,10 +163,13 @@ fn be_wrapper(report: &Path) -> io::Result<()> {
             std::process::exit(i32::from(error.exec_status()))
         }
     };
+    let mut finished = finished;
+    let backlog = std::mem::take(&mut finished.backlog);
     let mut text = format!("{finished:?}\n");
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let _ = writeln!(text, "{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
     fs::write(report, text)?;
+    backlog.deliver();
     match finished.termination {
         Termination::Exited(status) => std::process::exit(i32::from(status)),
         Termination::Signaled(signal) => raise_again(signal),

@@ -6,6 +6,7 @@
 use super::descriptors::Inherited;
 use super::images::Images;
 use super::listings::Listings;
+use super::ordering::Ordering;
 use super::paths::{Found, Named, Resolver, upwards};
 use super::process::{as_path, link, to_path};
 use super::touches::Touches;
@@ -99,6 +100,9 @@ pub(super) struct Observer<'a> {
     pub(super) process_files: Option<u64>,
     upward: FxHashMap<Vec<u8>, (Vec<u8>, bool)>,
     pub(super) descriptors: Inherited,
+    pub(super) ordering: Ordering,
+    /// The file that the run read while its own output went there.
+    own_output: Option<PathBuf>,
 }
 
 impl<'a> Observer<'a> {
@@ -135,6 +139,8 @@ impl<'a> Observer<'a> {
             nested_variables: BTreeSet::new(),
             process_files: std::fs::metadata("/proc").ok().map(|found| found.dev()),
             upward: FxHashMap::default(),
+            ordering: Ordering::new(surroundings.order.cloned(), descriptors.has_stdin()),
+            own_output: None,
             descriptors,
         }
     }
@@ -143,6 +149,7 @@ impl<'a> Observer<'a> {
     /// might wait for a process that waits for us.
     pub(super) fn close_eyes(&mut self) {
         self.blind = true;
+        self.ordering.lost();
     }
 
     /// Whether nothing is to be looked at any more.
@@ -158,6 +165,8 @@ impl<'a> Observer<'a> {
         if let Some((path, error)) = self.resolver.failed() {
             self.hazard(Hazard::Incomplete(format!("cannot look at {}: {error}", as_path(&path).display())));
         }
+        let stdin = self.descriptors.stdin_use();
+        let reads_own = stdin.read && self.ordering.reads_own_output();
         let (touches, images) = self.touches.into_parts();
         let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
         let mut seen: Vec<(Vec<u8>, Entry)> = seen.collect();
@@ -171,7 +180,8 @@ impl<'a> Observer<'a> {
             touches,
             images,
             hazards,
-            stdin: self.descriptors.stdin_use(),
+            own_output: self.own_output.or_else(|| reads_own.then(|| PathBuf::from("standard input"))),
+            stdin,
             environment_read: self.environment_read,
             nested_variables: self.nested_variables,
             descriptors: self.descriptors.other_uses(),
@@ -548,6 +558,13 @@ impl<'a> Observer<'a> {
     /// `path` is about to be opened. Where it is the environment that a process was started with, that counts.
     pub(super) fn reads_environment(&mut self, path: &[u8]) {
         self.environment_read |= path.starts_with(b"/proc/") && path.ends_with(b"/environ");
+    }
+
+    /// The file `path` is about to be opened for reading: is it one that the run's own output goes to?
+    pub(super) fn reads_file(&mut self, path: &[u8], file: &Metadata) {
+        if self.ordering.opened(file) && self.own_output.is_none() {
+            self.own_output = Some(to_path(path.to_vec()));
+        }
     }
 
     /// Whether a version manager's shim has yet to start the real program.

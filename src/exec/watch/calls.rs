@@ -7,7 +7,7 @@ use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
 use super::nested::heard;
 use super::paths::directory_of;
 use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
-use super::process::{is_terminal, link, umask_of, words_of};
+use super::process::{identity_behind, is_terminal, link, umask_of, words_of};
 use super::sockets::Sockets;
 use super::stopped::{Stopped, Unknown, low, unknown};
 use super::table::{self, ASK_READABLE, ASK_SIZE, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
@@ -44,6 +44,9 @@ fn take(
     sockets: &mut Sockets,
 ) -> Result<(), Unknown> {
     let tid = stopped.tid;
+    if observer.ordering.takes(stopped, row) {
+        return Ok(());
+    }
     match row.call {
         Call::Open(at, flags, mode) => {
             open(stopped, observer, at, stopped.flags(flags), stopped.argument(mode))?;
@@ -231,6 +234,7 @@ fn take(
             observer.hazard(Hazard::Namespace(row.name));
             observer.close_eyes();
         }
+        Call::End => {}
         Call::Shared => observer.hazard(Hazard::SharedObject(row.name)),
         Call::TakeDescriptor => observer.hazard(Hazard::PassedDescriptor),
         Call::AskTerminal(fd, request) => ask_terminal(stopped, observer, stopped.flags(fd), request)?,
@@ -298,6 +302,7 @@ fn open(
         }
         Place::Path(named) => observer.open(&named, flags, mode),
         Place::Descriptor(tid, number) => {
+            observer.ordering.opened_anew(identity_behind(tid, number));
             if !observer.descriptors.opened(tid, number)
                 && let Place::Path(named) = behind(stopped, observer, tid, number)?
             {

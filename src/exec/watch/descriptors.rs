@@ -6,8 +6,10 @@
 use super::filter::Numbers;
 use super::process::{descriptor_path, is_same_open_file};
 use crate::error::tells_absence;
+use crate::exec::order::Order;
 use crate::exec::spawn::StdinGiven;
 use crate::exec::{Askers, DescriptorUse};
+use crate::record::Stream;
 use nix::fcntl::{FcntlArg, fcntl};
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -66,6 +68,19 @@ impl Inherited {
         Ok(Self { objects, jobserver: jobserver.path, closed, access_watch: None })
     }
 
+    /// The numbers at which calls are to be stopped, with what the order of the streams needs.
+    pub(super) fn numbers_with(&self, order: Option<&Order>) -> Numbers {
+        let mut numbers = self.numbers();
+        if let Some(order) = order {
+            numbers.stderr = std::iter::once(2).chain(SAVED).collect();
+            if order.target(Stream::Stdout).is_some() {
+                numbers.ask.push(1);
+                numbers.kind.push(1);
+            }
+        }
+        numbers
+    }
+
     /// The numbers at which calls are to be stopped.
     pub(super) fn numbers(&self) -> Numbers {
         let has_stdin = self.closed.is_some() || self.objects.iter().any(|object| object.number == 0);
@@ -84,8 +99,14 @@ impl Inherited {
             ask: if regular { read.clone() } else { Vec::new() },
             kind: if regular { read.clone() } else { stdin.clone() },
             stdin,
+            stderr: Vec::new(),
             read,
         }
+    }
+
+    /// Whether standard input is among it.
+    pub(super) fn has_stdin(&self) -> bool {
+        self.objects.iter().any(|object| object.number == 0)
     }
 
     /// What was done with standard input.

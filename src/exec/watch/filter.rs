@@ -17,6 +17,25 @@ pub(super) struct Numbers {
     pub(super) kind: Vec<u32>,
     /// Of standard input.
     pub(super) stdin: Vec<u32>,
+    /// Where stderr may be, if the order of the streams is wanted.
+    pub(super) stderr: Vec<u32>,
+}
+
+impl Numbers {
+    /// Those whose duplicates are followed.
+    pub(super) fn copied(&self) -> Vec<u32> {
+        [self.read.as_slice(), &self.stderr].concat()
+    }
+
+    /// Those to which writing is seen.
+    pub(super) fn written(&self) -> Vec<u32> {
+        [self.write.as_slice(), &self.stderr].concat()
+    }
+
+    /// Those that are watched for being replaced: stdout, where stderr may be, and stderr.
+    pub(super) fn replaced(&self) -> Vec<u32> {
+        if self.stderr.is_empty() { Vec::new() } else { vec![1, 2] }
+    }
 }
 
 type Instruction = libc::sock_filter;
@@ -61,8 +80,10 @@ pub(super) fn program(numbers: &Numbers) -> Vec<Instruction> {
 
 fn is_wanted(trap: Trap, numbers: &Numbers) -> bool {
     match trap {
-        Trap::Read(_) | Trap::Either(..) | Trap::Map | Trap::Duplicate => !numbers.read.is_empty(),
-        Trap::Write(_) => !numbers.write.is_empty(),
+        Trap::Read(_) | Trap::Map => !numbers.read.is_empty(),
+        Trap::Either(..) | Trap::Duplicate | Trap::Copy(_) | Trap::CopyTo(..) => !numbers.copied().is_empty(),
+        Trap::Write(_) => !numbers.written().is_empty(),
+        Trap::End => !numbers.stderr.is_empty(),
         Trap::Ask(_) => !numbers.ask.is_empty(),
         Trap::Kind(_) => !numbers.kind.is_empty(),
         Trap::Stdin(_) | Trap::SetWithStdin(_) => !numbers.stdin.is_empty(),
@@ -102,20 +123,16 @@ impl Builder<'_> {
     fn leaf(&self, trap: Trap) -> Vec<Instruction> {
         let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
         match trap {
-            Trap::Each => vec![give(SEEN)],
+            Trap::Each | Trap::End => vec![give(SEEN)],
             Trap::Refuse => vec![give(refuse)],
             Trap::Read(fd) => number(fd, &self.numbers.read),
-            Trap::Write(fd) => number(fd, &self.numbers.write),
+            Trap::Write(fd) => number(fd, &self.numbers.written()),
+            Trap::Copy(fd) => number(fd, &self.numbers.copied()),
+            Trap::CopyTo(from, to) => either((from, &self.numbers.copied()), (to, &self.numbers.replaced())),
             Trap::Ask(fd) => number(fd, &self.numbers.ask),
             Trap::Kind(fd) => number(fd, &self.numbers.kind),
             Trap::Stdin(fd) => number(fd, &self.numbers.stdin),
-            Trap::Either(one, other) => {
-                let mut code = vec![low(one)];
-                code.extend(branches(&self.numbers.read));
-                code.extend([far(1), give(SEEN)]);
-                code.extend(number(other, &self.numbers.read));
-                code
-            }
+            Trap::Either(from, to) => either((from, &self.numbers.read), (to, &self.numbers.copied())),
             Trap::Map => {
                 let anonymous = libc::MAP_ANONYMOUS.cast_unsigned();
                 let mut code = vec![low(Argument::A3), jump(libc::BPF_JSET, anonymous, 0, 1), give(ALLOW)];
@@ -127,7 +144,7 @@ impl Builder<'_> {
                 code.push(jump(libc::BPF_JEQ, libc::F_DUPFD.cast_unsigned(), 2, 0));
                 code.push(jump(libc::BPF_JEQ, libc::F_DUPFD_CLOEXEC.cast_unsigned(), 1, 0));
                 code.push(give(ALLOW));
-                code.extend(number(Argument::A0, &self.numbers.read));
+                code.extend(number(Argument::A0, &self.numbers.copied()));
                 code
             }
             Trap::UnlessEmpty(fd, flags) => {
@@ -159,6 +176,15 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// Sees the call if one of two descriptor numbers is one of its own.
+fn either(one: (Argument, &[u32]), other: (Argument, &[u32])) -> Vec<Instruction> {
+    let mut code = vec![low(one.0)];
+    code.extend(branches(one.1));
+    code.extend([far(1), give(SEEN)]);
+    code.extend(number(other.0, other.1));
+    code
 }
 
 /// Sees the call if the descriptor number is one of `numbers`.

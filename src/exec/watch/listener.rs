@@ -93,9 +93,17 @@ impl Listener {
         answer(self.descriptor.as_raw_fd(), id);
     }
 
-    /// Hands over the descriptor.
-    pub(super) fn into_descriptor(self) -> OwnedFd {
-        self.descriptor
+    /// Answers the call with `value`, in the kernel's place.
+    pub(super) fn resume_with(&self, id: u64, value: i64) {
+        send(self.descriptor.as_raw_fd(), &libc::seccomp_notif_resp { id, val: value, error: 0, flags: 0 });
+    }
+
+    /// The descriptor, once more.
+    ///
+    /// # Errors
+    /// When there is none left.
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.descriptor.try_clone()
     }
 
     #[expect(unsafe_code, reason = "the request takes a plain number")]
@@ -106,7 +114,6 @@ impl Listener {
 }
 
 /// Answers that the call `id` goes on. Safe to use after a fork.
-#[expect(unsafe_code, reason = "the kernel reads a structure")]
 pub(super) fn answer(listener: libc::c_int, id: u64) {
     let answer = libc::seccomp_notif_resp {
         id,
@@ -114,9 +121,16 @@ pub(super) fn answer(listener: libc::c_int, id: u64) {
         error: 0,
         flags: u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1),
     };
+    send(listener, &answer);
+}
+
+/// Sends an answer. Safe to use after a fork.
+#[expect(unsafe_code, reason = "the kernel reads a structure")]
+fn send(listener: libc::c_int, answer: &libc::seccomp_notif_resp) {
     for _ in 0..TRIES {
         // SAFETY: the request reads one such structure, whose size was checked.
-        let sent = unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const answer) };
+        let sent =
+            unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, std::ptr::from_ref(answer)) };
         // A caller without its answer would wait for ever; one that is gone needs none.
         if sent == 0 || Errno::last() == Errno::ENOENT {
             break;

@@ -12,6 +12,7 @@ mod linux {
     mod changing;
     mod descriptors;
     mod diag;
+    mod disguise;
     mod filter;
     mod held;
     mod ignored;
@@ -21,6 +22,7 @@ mod linux {
     mod listings;
     mod nested;
     mod opening;
+    mod ordering;
     mod orphans;
     mod paths;
     mod places;
@@ -56,6 +58,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) behind_shim: Option<&'a std::path::Path>,
     /// Paths of which every single look and opening is told.
     pub(super) followed: &'a [std::path::PathBuf],
+    /// Where the order of stdout and stderr is asked for.
+    pub(super) order: Option<&'a std::sync::Arc<super::order::Order>>,
 }
 
 /// Why a watched run could not be started.

@@ -57,6 +57,9 @@ impl Observer<'_> {
             return self.shown_open(path);
         }
         let found = self.resolver.look(path, follow);
+        if let Found::File(metadata) = &found {
+            self.reads_file(path, metadata);
+        }
         match &found {
             Found::Missing => self.missing(path),
             Found::NotDirectory => self.not_directory(path),

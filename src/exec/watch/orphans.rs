@@ -106,8 +106,8 @@ fn filters(pid: &str) -> Option<u32> {
 /// Lets a small process of its own answer the calls that wait at `listener`, until the last process with its filter is
 /// gone: without an answer they would all fail.
 #[expect(unsafe_code, reason = "fork is the only way to outlive ourselves")]
-pub(super) fn answer_from_now_on(listener: Listener) {
-    let descriptor = listener.into_descriptor();
+pub(super) fn answer_from_now_on(listener: &Listener) {
+    let Ok(descriptor) = listener.descriptor() else { return };
     let number = descriptor.as_raw_fd();
     // SAFETY: the child calls nothing but what is safe after a fork of a process with threads, and never returns.
     match unsafe { libc::fork() } {

@@ -35,6 +35,22 @@ fn read_some(tid: libc::pid_t, address: u64, into: &mut [u8]) -> io::Result<usiz
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
+/// Writes `bytes` to the memory of thread `tid`.
+///
+/// # Errors
+/// As [`read_memory`].
+#[expect(unsafe_code, reason = "process_vm_writev takes raw pointers")]
+pub(super) fn write_memory(tid: libc::pid_t, address: u64, bytes: &[u8]) -> io::Result<()> {
+    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let remote = libc::iovec {
+        iov_base: std::ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0)),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: `local` describes `bytes`, which is only read; the remote address is checked by the kernel.
+    let written = unsafe { libc::process_vm_writev(tid, &raw const local, 1, &raw const remote, 1, 0) };
+    if usize::try_from(written) == Ok(bytes.len()) { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Reads the text that ends with a zero byte, page by page: what follows it may not be mapped.
 ///
 /// # Errors
@@ -128,6 +144,11 @@ pub(super) fn link(tid: libc::pid_t, name: &str) -> io::Result<Vec<u8>> {
 /// Where the descriptor `number` of thread `tid` is found.
 pub(super) fn descriptor_path(tid: libc::pid_t, number: RawFd) -> PathBuf {
     PathBuf::from(format!("/proc/{tid}/fd/{number}"))
+}
+
+/// Device and number of what the descriptor `number` of thread `tid` stands for.
+pub(super) fn identity_behind(tid: libc::pid_t, number: RawFd) -> Option<(u64, u64)> {
+    std::fs::metadata(descriptor_path(tid, number)).ok().map(|there| (there.dev(), there.ino()))
 }
 
 /// Whether the descriptor `number` of thread `tid` is a terminal, or another device that may say how large it is.

@@ -5,18 +5,21 @@
 
 use super::access::Observer;
 use super::calls::observe;
+use super::disguise::Disguise;
 use super::filter::{HOST_ARCHITECTURE, Numbers};
 use super::held;
 use super::sockets::Sockets;
 use super::stopped::Stopped;
 use super::table;
+use crate::exec::order::{Request, Then};
 use crate::exec::spawn::Plan;
 use crate::exec::{Hazard, Trace};
 use nix::errno::Errno;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 /// How the command ended and what it took.
@@ -80,6 +83,7 @@ impl Tracer {
     ) -> Trace {
         let Report { started, ended, alive, stop } = report;
         let mut sockets = Sockets::default();
+        let mut leaving = Leaving::default();
         let mut alive = Some(alive);
         let mut started = Some(started);
         let mut is_ended = false;
@@ -107,7 +111,7 @@ impl Tracer {
                     let _ = started.send(Ok(tid));
                 }
                 if libc::WSTOPSIG(status) == CALL_STOP {
-                    entered(tid, numbers, &mut observer, &mut sockets);
+                    stopped_at_call(tid, (numbers, &mut leaving), &mut observer, &mut sockets);
                 }
                 if alive.is_some() && !is_ended && observer.must_end() {
                     is_ended = true;
@@ -148,7 +152,12 @@ fn end(command: libc::pid_t) {
 
 /// A thread stopped at a call: if it is at its beginning, and the call is one that is watched, it is taken in.
 #[expect(unsafe_code, reason = "the kernel fills a structure")]
-fn entered(tid: libc::pid_t, numbers: &Numbers, observer: &mut Observer<'_>, sockets: &mut Sockets) {
+fn stopped_at_call(
+    tid: libc::pid_t,
+    (numbers, leaving): (&Numbers, &mut Leaving),
+    observer: &mut Observer<'_>,
+    sockets: &mut Sockets,
+) {
     let mut info = MaybeUninit::<libc::ptrace_syscall_info>::zeroed();
     let size = size_of_val(&info);
     // SAFETY: the request fills at most `size` bytes of the structure.
@@ -161,6 +170,9 @@ fn entered(tid: libc::pid_t, numbers: &Numbers, observer: &mut Observer<'_>, soc
     }
     // SAFETY: all-zero is a valid structure, and the kernel filled part of it with numbers.
     let info = unsafe { info.assume_init() };
+    if info.op == libc::PTRACE_SYSCALL_INFO_EXIT {
+        return leave(tid, leaving, observer);
+    }
     if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
         return;
     }
@@ -169,11 +181,64 @@ fn entered(tid: libc::pid_t, numbers: &Numbers, observer: &mut Observer<'_>, soc
     let number = u32::try_from(number & 0xffff_ffff).unwrap_or(u32::MAX);
     let is_watched = info.arch != HOST_ARCHITECTURE
         || number >= super::filter::OTHER_ABI
-        || table::find(number).is_some_and(|row| row.trap.applies(&arguments, numbers));
+        || table::find(number).is_some_and(|row| {
+            // Under every number: each call stops anyway.
+            let orders = observer.ordering.order().is_some() && row.call.may_order();
+            orders || row.trap.applies(&arguments, numbers)
+        });
     if is_watched {
         sockets.seen(tid);
         let stopped = Stopped { tid, architecture: info.arch, number, arguments, is_valid: &|| true };
         observe(&stopped, observer, sockets);
+        if let Some(disguise) = observer.ordering.take_disguise() {
+            leaving.disguised.insert(tid, disguise);
+        }
+        if let Some(then) = observer.ordering.take() {
+            // When the call is over, what it wrote is there to be read.
+            let is_write = matches!(then, Then::Write(_));
+            settle(observer, tid, if is_write { Then::Nothing } else { then });
+            if is_write {
+                leaving.writing.insert(tid);
+            }
+        }
+    }
+}
+
+/// What is to be done at the end of calls that have begun.
+#[derive(Default)]
+struct Leaving {
+    /// They write to a stream.
+    writing: FxHashSet<libc::pid_t>,
+    /// They are to be answered in the kernel's place.
+    disguised: FxHashMap<libc::pid_t, Disguise>,
+}
+
+/// A thread is stopped at the end of a call.
+fn leave(tid: libc::pid_t, leaving: &mut Leaving, observer: &mut Observer<'_>) {
+    if leaving.writing.remove(&tid) {
+        settle(observer, tid, Then::Nothing);
+    }
+    if let Some(disguise) = leaving.disguised.remove(&tid)
+        && disguise.value == 0
+    {
+        disguise.put_on(tid);
+    }
+}
+
+/// Waits until the streams have been read so far.
+fn settle(observer: &Observer<'_>, by: libc::pid_t, then: Then) {
+    if let Some(order) = observer.ordering.order() {
+        let (done, wait) = channel();
+        order.ask(Request {
+            by,
+            then,
+            release: Box::new(move || {
+                // Nobody waits if the tracer is gone.
+                let _ = done.send(());
+            }),
+        });
+        // Nobody answers if nothing is read any more.
+        let _ = wait.recv();
     }
 }
 

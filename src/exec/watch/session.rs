@@ -98,7 +98,7 @@ pub(super) fn start_with<'scope>(
     let mut refused = Vec::new();
     for mechanism in mechanisms {
         match mechanism {
-            Mechanism::Notify => match Starter::launch(scope, plan, &run.descriptors) {
+            Mechanism::Notify => match Starter::launch(scope, plan, &run.descriptors, surroundings) {
                 Ok((starter, installed)) => return run.notify(starter, installed),
                 Err(reason) => refused.push(reason),
             },
@@ -175,7 +175,7 @@ impl Run<'_, '_> {
                 Err(error) => return drop(give_attached.send(Err(error))),
             };
             let _ = give_attached.send(Ok(()));
-            let numbers = descriptors.numbers();
+            let numbers = descriptors.numbers_with(surroundings.order.map(AsRef::as_ref));
             let observer = Observer::new(witness, surroundings, descriptors, lost);
             let stop = || is_closed(&stopped);
             let report = Report { started: give_started, ended: give_ended, alive, stop: &stop };
@@ -267,9 +267,11 @@ impl Starter {
         scope: &'scope Scope<'scope, '_>,
         plan: &'scope Plan,
         descriptors: &Inherited,
+        surroundings: Surroundings<'_>,
     ) -> Result<(Self, Installed), String> {
         listener::check().map_err(|error| failed("use a listener", &error))?;
-        let filter = program(&descriptors.numbers());
+        let order = surroundings.order.map(AsRef::as_ref);
+        let filter = program(&descriptors.numbers_with(order));
         let (give_installed, installed) = channel();
         let (go, wait_for_go) = channel::<()>();
         let (give_started, started) = channel();

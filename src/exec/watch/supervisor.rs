@@ -6,8 +6,10 @@ use super::listener::{Listener, Waited};
 use super::orphans;
 use super::sockets::Sockets;
 use super::stopped::Stopped;
+use crate::exec::order::Request;
 use crate::exec::{Hazard, Trace};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
 /// Between looks for processes that nobody waits for.
@@ -22,6 +24,7 @@ pub(super) fn serve(
     (own, command): (libc::pid_t, &AtomicI32),
     mut observer: Observer<'_>,
 ) -> Trace {
+    let listener = Arc::new(listener);
     let mut sockets = Sockets::default();
     let mut calls: u32 = 0;
     let mut is_ended = false;
@@ -49,7 +52,7 @@ pub(super) fn serve(
     };
     if left_behind {
         observer.hazard(Hazard::LeftBehind);
-        orphans::answer_from_now_on(listener);
+        orphans::answer_from_now_on(&listener);
     }
     for hazard in sockets.into_hazards() {
         observer.hazard(hazard);
@@ -73,7 +76,7 @@ fn end(command: &AtomicI32) -> bool {
 }
 
 fn serve_one(
-    listener: &Listener,
+    listener: &Arc<Listener>,
     own: libc::pid_t,
     observer: &mut Observer<'_>,
     sockets: &mut Sockets,
@@ -93,6 +96,17 @@ fn serve_one(
             is_valid: &|| listener.is_waiting(call.id),
         };
         observe(&stopped, observer, sockets);
+        if let Some(disguise) = observer.ordering.take_disguise()
+            && disguise.put_on(tid)
+        {
+            listener.resume_with(call.id, disguise.value);
+            return Ok(());
+        }
+        if let (Some(then), Some(order)) = (observer.ordering.take(), observer.ordering.order()) {
+            let (listener, id) = (Arc::clone(listener), call.id);
+            order.ask(Request { by: tid, then, release: Box::new(move || listener.resume(id)) });
+            return Ok(());
+        }
     }
     listener.resume(call.id);
     Ok(())

@@ -68,6 +68,12 @@ pub(super) enum Trap {
     Stdin(Argument),
     /// If it is not zero, and standard input is inherited.
     SetWithStdin(Argument),
+    /// If this descriptor number may be an inherited one, or stderr.
+    Copy(Argument),
+    /// As that, or if this other number may be that of stdout or stderr.
+    CopyTo(Argument, Argument),
+    /// If the order of the streams is wanted.
+    End,
     /// `mmap` of a descriptor that may be an inherited one.
     Map,
     /// `fcntl` that duplicates what may be an inherited descriptor.
@@ -94,9 +100,16 @@ impl Trap {
         let [empty, anonymous] = [libc::AT_EMPTY_PATH, libc::MAP_ANONYMOUS].map(i32::cast_unsigned);
         match self {
             Self::Each | Self::Refuse => true,
+            Self::End => !numbers.stderr.is_empty(),
             Self::Read(fd) => numbers.read.contains(&low(fd)),
-            Self::Either(one, other) => [one, other].iter().any(|fd| numbers.read.contains(&low(*fd))),
-            Self::Write(fd) => numbers.write.contains(&low(fd)),
+            Self::Either(from, to) => {
+                numbers.read.contains(&low(from)) || numbers.copied().contains(&low(to))
+            }
+            Self::Write(fd) => numbers.written().contains(&low(fd)),
+            Self::Copy(fd) => numbers.copied().contains(&low(fd)),
+            Self::CopyTo(from, to) => {
+                numbers.copied().contains(&low(from)) || numbers.replaced().contains(&low(to))
+            }
             Self::Ask(fd) => numbers.ask.contains(&low(fd)),
             Self::Kind(fd) => numbers.kind.contains(&low(fd)),
             Self::Stdin(fd) => numbers.stdin.contains(&low(fd)),
@@ -105,7 +118,7 @@ impl Trap {
             Self::Duplicate => {
                 let command = low(A1).cast_signed();
                 let duplicates = command == libc::F_DUPFD || command == libc::F_DUPFD_CLOEXEC;
-                duplicates && numbers.read.contains(&low(A0))
+                duplicates && numbers.copied().contains(&low(A0))
             }
             Self::UnlessEmpty(fd, flags) => {
                 low(flags) & empty == 0 || low(fd).cast_signed() < 0 || numbers.kind.contains(&low(fd))
@@ -216,6 +229,8 @@ pub(super) enum Call {
     DuplicateTo,
     /// `fcntl` that duplicates.
     DuplicateFrom,
+    /// A process ends.
+    End,
     /// `connect`.
     Connect,
     /// `bind`.
@@ -240,6 +255,21 @@ pub(super) enum Call {
     AskTerminal(Argument, Argument),
     /// Refused in the kernel.
     Refused,
+}
+
+impl Call {
+    /// Whether the order of the streams may depend on it.
+    pub(super) const fn may_order(self) -> bool {
+        matches!(
+            self,
+            Self::Write(_)
+                | Self::Transfer(..)
+                | Self::Duplicate
+                | Self::DuplicateTo
+                | Self::DuplicateFrom
+                | Self::End
+        )
+    }
 }
 
 /// One system call.
@@ -402,10 +432,11 @@ pub(super) const ROWS: &[Row] = &[
     row("select", 23, NONE, Trap::SetWithStdin(A1), Call::Select(A1)),
     row("pselect6", 270, 72, Trap::SetWithStdin(A1), Call::Select(A1)),
     row("epoll_ctl", 233, 21, Trap::Stdin(A2), Call::PollOne(A2)),
-    row("dup", 32, 23, Trap::Read(A0), Call::Duplicate),
-    row("dup2", 33, NONE, Trap::Read(A0), Call::DuplicateTo),
-    row("dup3", 292, 24, Trap::Read(A0), Call::DuplicateTo),
+    row("dup", 32, 23, Trap::Copy(A0), Call::Duplicate),
+    row("dup2", 33, NONE, Trap::CopyTo(A0, A1), Call::DuplicateTo),
+    row("dup3", 292, 24, Trap::CopyTo(A0, A1), Call::DuplicateTo),
     row("fcntl", 72, 25, Trap::Duplicate, Call::DuplicateFrom),
+    row("exit_group", 231, 94, Trap::End, Call::End),
     row("ioctl", 16, 29, Trap::Terminal, Call::AskTerminal(A0, A1)),
     // Reaching out.
     each("connect", 42, 203, Call::Connect),

@@ -11,7 +11,7 @@ use super::{Keeping, shown_detail};
 use crate::digest::Digest;
 use crate::encode::Encode;
 use crate::error::{Error, Result};
-use crate::exec::{Finished, Unwatched};
+use crate::exec::{Finished, Trace, Unwatched};
 use crate::hash::capture;
 use crate::hash::manifest::{Part, Value};
 use crate::hash::request::StdinPart;
@@ -50,6 +50,7 @@ impl Keeping<'_> {
             return Err(NotKept::HistoryOnly);
         }
         let observed = match &finished.trace {
+            Ok(Trace { own_output: Some(path), .. }) => return Err(NotKept::ReadOwnOutput(path.clone())),
             Ok(trace) => {
                 let run = observe::Run {
                     captured: self.captured,

@@ -6,7 +6,7 @@ use super::streams::Follower;
 use super::undo::Undo;
 use super::{Bench, Departure, How, Item, Obstacle, Prints, Recorded, Silent, Standing, call};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{Finished, Spec, StreamEnd, WatchMode};
+use crate::exec::{Finished, Output, Spec, StreamEnd, WatchMode};
 use crate::hash::capture::{self, Captured};
 use crate::hash::globs::Patterns;
 use crate::hash::look::Present;
@@ -14,7 +14,7 @@ use crate::hash::request::Request;
 use crate::memo::look_up::differences;
 use crate::memo::policy::Policy;
 use crate::memo::stdin::StdinAtStart;
-use crate::record::{Coverage, Observation, Replay, Stream, Timestamp};
+use crate::record::{Coverage, Interleaving, Observation, Replay, Stream, Timestamp};
 use crate::store::Candidate;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
@@ -170,12 +170,18 @@ impl Attempt<'_> {
     fn execute(&self, undo: &mut Undo<'_>, follower: &mut Follower<'_>) -> Result<Finished> {
         let _standing = Standing::at(&self.request.directory, self.bench.directory)?;
         let declared = self.recorded.commit.coverage == Coverage::Declared;
-        match self.start(WatchMode::Require, undo, follower) {
+        let first = if self.is_merged() { WatchMode::Off } else { WatchMode::Require };
+        match self.start(first, undo, follower) {
             Err(error) if error.kind() == Kind::CannotWatch && declared => {
                 self.start(WatchMode::Off, undo, follower)
             }
             other => other,
         }
+    }
+
+    /// Whether both streams came through one pipe.
+    fn is_merged(&self) -> bool {
+        self.recorded.commit.order.interleaving == Interleaving::Merged
     }
 
     fn start(&self, watch: WatchMode, undo: &mut Undo<'_>, follower: &mut Follower<'_>) -> Result<Finished> {
@@ -185,6 +191,7 @@ impl Attempt<'_> {
         let nowhere: File =
             OpenOptions::new().write(true).open(null).map_err(|error| Error::io("open", null, error))?;
         let unobserved = [self.bench.store.directory().to_path_buf()];
+        let merged = self.is_merged();
         let spec = Spec {
             program: &self.captured.program,
             words: &self.request.words,
@@ -192,6 +199,7 @@ impl Attempt<'_> {
             stdin,
             stdout: nowhere.as_fd(),
             stderr: nowhere.as_fd(),
+            output: if merged { Output::Merged { spool: None } } else { Output::Recorded { spool: None } },
             watch,
             unobserved: &unobserved,
             behind_shim: self.captured.behind_shim.as_deref(),

@@ -186,14 +186,22 @@ fn the_filter_judges_as_the_table_says() {
             ask: vec![],
             kind: vec![0],
             stdin: vec![0],
+            stderr: vec![],
         },
-        Numbers { read: vec![0], write: vec![], ask: vec![], kind: vec![0], stdin: vec![0] },
+        Numbers { read: vec![0], write: vec![], ask: vec![], kind: vec![0], stdin: vec![0], stderr: vec![] },
+        Numbers {
+            ask: vec![1],
+            kind: vec![1],
+            stderr: vec![2, 10, 11, 12, 13, 14, 15],
+            ..Numbers::default()
+        },
         Numbers {
             read: vec![0, 7, 9, 10, 11, 12, 13, 14, 15, 63],
             write: vec![7, 9, 63, 10, 11, 12, 13, 14, 15],
             ask: vec![0, 63],
             kind: vec![0, 63],
             stdin: vec![0],
+            stderr: vec![2, 10, 11, 12, 13, 14, 15],
         },
     ];
     let values = [

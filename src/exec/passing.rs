@@ -1,0 +1,392 @@
+//! Passing the child's streams on as they come: read, write to the user, tell the recorder.
+//!
+//! Knows nothing of how the child was started or is watched, only when it has ended.
+
+use super::order::{self, Order, Then, index};
+use super::process::Process;
+use super::signals::Caught;
+use super::sink::{Kind, Sink, timeout};
+use super::streams::{Awaited, Streams, end_of};
+use super::{Recorder, StreamEnd};
+use crate::record::Stream;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::read;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// Much has come from here on.
+const MUCH: usize = 64 * 1024;
+/// What is read at once when much comes.
+const LARGE_BUFFER: usize = 256 * 1024;
+/// What a pipe holds when much comes.
+#[cfg(target_os = "linux")]
+const LARGE_PIPE: i32 = 1024 * 1024;
+/// After the command has ended: how long nothing comes until a pipe that somebody holds is given up.
+const IDLE: Duration = Duration::from_millis(150);
+/// After the command has ended: how long it is read from a pipe that somebody holds.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How often is asked what cannot be waited for.
+const ASK: Duration = Duration::from_millis(20);
+/// How often is asked whether a write that does not arrive is over.
+const ARRIVES: Duration = Duration::from_millis(2);
+/// Both, the one that is read first before the other: what was not seen being written to stderr came, most often, before
+/// what was written to stdout afterwards.
+const READ_FIRST: [Stream; 2] = [Stream::Stderr, Stream::Stdout];
+
+impl Streams<'_> {
+    /// Passes on until the command and its streams have ended, or only processes left behind hold them. Returns the
+    /// moment when the command itself had ended.
+    ///
+    /// # Errors
+    /// When the system cannot wait for descriptors.
+    pub(super) fn pass_on(
+        &mut self,
+        process: &Process,
+        caught: &Caught,
+        recorder: &mut dyn Recorder,
+    ) -> io::Result<Instant> {
+        if let Some(order) = &self.order {
+            order.begin();
+        }
+        let passed = self.until_end(process, caught, recorder);
+        if let Some(order) = &self.order {
+            order.close();
+        }
+        for request in self.waiting.drain(..) {
+            (request.release)();
+        }
+        self.sinks.iter_mut().for_each(Sink::release);
+        passed
+    }
+
+    fn until_end(
+        &mut self,
+        process: &Process,
+        caught: &Caught,
+        recorder: &mut dyn Recorder,
+    ) -> io::Result<Instant> {
+        let mut ended: Option<Instant> = None;
+        loop {
+            self.answer(recorder);
+            let is_open = self.sources.iter().any(|source| source.open().is_some());
+            if let Some(ended) = ended.filter(|_| !is_open) {
+                return Ok(ended);
+            }
+            let limit = match ended {
+                Some(ended) => Some(IDLE.min(DRAIN.saturating_sub(ended.elapsed()))),
+                None => process.ended().is_none().then_some(ASK),
+            };
+            let limit =
+                if self.awaited.is_some() { Some(limit.unwrap_or(ARRIVES).min(ARRIVES)) } else { limit };
+            let Happened { ready, has_ended, nothing } = match self.wait(process, ended.is_some(), limit) {
+                Ok(answer) => answer,
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            };
+            if nothing && let Some(awaited) = &mut self.awaited {
+                if order::is_over(&awaited.writing, &mut awaited.run) {
+                    self.awaited = None;
+                }
+                continue;
+            }
+            for number in 0..self.sinks.len() {
+                let flushed = self.sinks.get_mut(number).map_or(Ok(()), Sink::flush_some);
+                if let Err(errno) = flushed {
+                    self.fail(number, errno);
+                }
+            }
+            let over = ended.is_some_and(|ended| nothing || ended.elapsed() >= DRAIN);
+            let hurry = ended.is_some() || caught.seen().is_some();
+            for stream in READ_FIRST {
+                let ready = ready.get(index(stream)).copied().unwrap_or_default();
+                let Some(source) = self.sources.get_mut(index(stream)) else { continue };
+                if source.open().is_none() {
+                    continue;
+                }
+                if ready.reader_gone {
+                    let sink = source.sink;
+                    self.fail(sink, Errno::EPIPE);
+                } else if over && !ready.released {
+                    source.end = StreamEnd::StillHeld;
+                } else if ready.readable {
+                    self.take(stream, hurry, recorder);
+                }
+            }
+            if ended.is_none() && (has_ended || (nothing && process.has_ended())) {
+                ended = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Lets those go on who wait for the streams to be read so far, one after the other.
+    fn answer(&mut self, recorder: &mut dyn Recorder) {
+        let is_gone = |awaited: &Awaited| {
+            let source = self.sources.get(index(awaited.writing.stream));
+            source.is_none_or(|source| source.open().is_none())
+        };
+        if self.awaited.as_ref().is_some_and(is_gone) {
+            self.awaited = None;
+        }
+        while self.awaited.is_none() {
+            let Some(request) = self.waiting.pop_front() else { return };
+            self.settle(recorder);
+            match request.then {
+                Then::Nothing => {}
+                Then::HoldBack(stream) => {
+                    let sink = self.sources.get(index(stream)).map(|source| source.sink);
+                    if let Some(sink) = sink.and_then(|sink| self.sinks.get_mut(sink)) {
+                        sink.hold_back();
+                    }
+                }
+                Then::Write(writing) => {
+                    let source = self.sources.get(index(writing.stream));
+                    if writing.most > 0 && source.is_some_and(|source| source.open().is_some()) {
+                        self.awaited = Some(Awaited { writing, left: writing.most, run: None });
+                    }
+                }
+            }
+            (request.release)();
+        }
+    }
+
+    /// Reads what is in both pipes at this moment.
+    fn settle(&mut self, recorder: &mut dyn Recorder) {
+        for stream in READ_FIRST {
+            let Some(source) = self.sources.get(index(stream)) else { continue };
+            let mut there = source.there();
+            while there > 0 {
+                if self.is_congested(stream) {
+                    // Nobody waits for a reader that is as far behind as that.
+                    if let Some(order) = &self.order {
+                        order.lost();
+                    }
+                    break;
+                }
+                let got = self.read(stream, there, true, recorder);
+                if got == 0 {
+                    break;
+                }
+                there = there.saturating_sub(got);
+            }
+        }
+    }
+
+    fn is_congested(&self, stream: Stream) -> bool {
+        let source = self.sources.get(index(stream));
+        source.and_then(|source| self.sinks.get(source.sink)).is_some_and(Sink::is_full)
+    }
+
+    /// Passes on what is there, at most one buffer.
+    fn take(&mut self, stream: Stream, hurry: bool, recorder: &mut dyn Recorder) {
+        let most = match &self.awaited {
+            Some(awaited) if awaited.writing.stream == stream => {
+                usize::try_from(awaited.left).unwrap_or(usize::MAX)
+            }
+            _ => usize::MAX,
+        };
+        let shared = if most == usize::MAX { self.share(stream, hurry, recorder) } else { 0 };
+        let got = if shared > 0 { shared } else { self.read(stream, most, hurry, recorder) };
+        if let Some(awaited) = &mut self.awaited
+            && awaited.writing.stream == stream
+        {
+            awaited.left = awaited.left.saturating_sub(got as u64);
+            awaited.run = None;
+            if awaited.left == 0 || got == 0 {
+                self.awaited = None;
+            }
+        }
+    }
+
+    /// Reads at most `most` bytes and passes them on; how many came.
+    fn read(&mut self, stream: Stream, most: usize, hurry: bool, recorder: &mut dyn Recorder) -> usize {
+        let Some(source) = self.sources.get_mut(index(stream)) else { return 0 };
+        let Some(from) = source.open() else { return 0 };
+        let room = most.min(self.buffer.len());
+        let got = match read(from, self.buffer.get_mut(..room).unwrap_or_default()) {
+            Ok(0) => {
+                source.close(StreamEnd::Complete);
+                return 0;
+            }
+            Ok(got) => got,
+            Err(Errno::EINTR | Errno::EAGAIN) => return 0,
+            Err(errno) => {
+                source.close(StreamEnd::WriteFailed(errno as i32));
+                return 0;
+            }
+        };
+        let number = source.sink;
+        let before = source.length;
+        source.length = before.saturating_add(got);
+        if before < MUCH && source.length >= MUCH {
+            if let Some(from) = &source.from {
+                enlarge(from);
+            }
+            self.buffer.resize(LARGE_BUFFER, 0);
+        }
+        let bytes = self.buffer.get(..got).unwrap_or_default();
+        let wake = self.order.as_deref().map(Order::woken);
+        let pushed = self.sinks.get_mut(number).map_or(Ok(()), |sink| sink.push(bytes, wake, hurry));
+        match pushed {
+            Ok(()) => recorder.buffer(stream, &mut self.buffer, got),
+            Err(errno) => self.fail(number, errno),
+        }
+        got
+    }
+
+    /// Lets the user's pipe share what is in ours, which saves a copy; how many bytes it took. None where bytes must be
+    /// written after all: it is full, or one of the two is no pipe.
+    #[cfg(target_os = "linux")]
+    fn share(&mut self, stream: Stream, hurry: bool, recorder: &mut dyn Recorder) -> usize {
+        use nix::fcntl::{SpliceFFlags, tee};
+        let wake = self.order.as_deref().map(Order::woken);
+        let Some(source) = self.sources.get(index(stream)) else { return 0 };
+        let Some(sink) = self.sinks.get_mut(source.sink) else { return 0 };
+        let Some(from) = source.open() else { return 0 };
+        if sink.kind != Kind::Pipe || source.length < MUCH || !sink.is_clear() || hurry {
+            return 0;
+        }
+        let most = self.buffer.len();
+        let share = |to| tee(from, to, most, SpliceFFlags::SPLICE_F_NONBLOCK);
+        let mut shared = share(sink.to);
+        if shared == Err(Errno::EAGAIN) && sink.has_room(wake, hurry) == Ok(true) {
+            shared = share(sink.to);
+        }
+        // Whatever stands against it stands against writing too, which then says so.
+        let Ok(shared) = shared else { return 0 };
+        sink.took(shared);
+        let mut left = shared;
+        while left > 0 {
+            let Some(source) = self.sources.get_mut(index(stream)) else { break };
+            let Some(from) = source.open() else { break };
+            let room = left.min(self.buffer.len());
+            match read(from, self.buffer.get_mut(..room).unwrap_or_default()) {
+                // Cannot be: nobody else reads from our end.
+                Ok(0) => source.close(StreamEnd::WriteFailed(Errno::EIO as i32)),
+                Ok(got) => {
+                    source.length = source.length.saturating_add(got);
+                    left = left.saturating_sub(got);
+                    recorder.buffer(stream, &mut self.buffer, got);
+                }
+                Err(Errno::EINTR) => {}
+                Err(errno) => source.close(StreamEnd::WriteFailed(errno as i32)),
+            }
+        }
+        shared
+    }
+
+    /// Nothing is shared.
+    #[cfg(not(target_os = "linux"))]
+    fn share(&mut self, _stream: Stream, _hurry: bool, _recorder: &mut dyn Recorder) -> usize {
+        0
+    }
+
+    /// The sink `number` takes no more.
+    fn fail(&mut self, number: usize, errno: Errno) {
+        let end = end_of(errno);
+        for source in self.sources.iter_mut().filter(|source| source.sink == number) {
+            if source.open().is_some() {
+                source.close(end);
+            }
+        }
+        if let Some(sink) = self.sinks.get_mut(number) {
+            sink.forget();
+        }
+    }
+
+    /// Whether something may happen at the sink `number` that matters: it takes what waits, or its reader goes away.
+    fn asks_sink(&self, number: usize) -> bool {
+        let is_used = || self.sources.iter().any(|source| source.sink == number && source.open().is_some());
+        self.sinks.get(number).is_some_and(|sink| sink.has_waiting() || sink.watches_reader && is_used())
+    }
+
+    /// Waits, at most `limit`, until something can be done.
+    fn wait(
+        &mut self,
+        process: &Process,
+        known_ended: bool,
+        limit: Option<Duration>,
+    ) -> nix::Result<Happened> {
+        let mut asked = Vec::with_capacity(7);
+        let is_asked = self.sources.each_ref().map(|source| {
+            let awaits_other =
+                self.awaited.as_ref().is_some_and(|awaited| awaited.writing.stream != source.stream);
+            // What is left when the command has ended is little.
+            source.open().filter(|_| !awaits_other && (known_ended || !self.is_congested(source.stream)))
+        });
+        asked.extend(is_asked.into_iter().flatten().map(|from| PollFd::new(from, PollFlags::POLLIN)));
+        let is_sink_asked: Vec<bool> = (0..self.sinks.len()).map(|number| self.asks_sink(number)).collect();
+        for (sink, _) in self.sinks.iter().zip(&is_sink_asked).filter(|(_, is_asked)| **is_asked) {
+            let wanted = if sink.has_waiting() { PollFlags::POLLOUT } else { PollFlags::empty() };
+            asked.push(PollFd::new(sink.to, wanted));
+        }
+        let ended = process.ended().filter(|_| !known_ended);
+        asked.extend(ended.map(|ended| PollFd::new(ended, PollFlags::POLLIN)));
+        asked.extend(self.order.as_ref().map(|order| PollFd::new(order.woken(), PollFlags::POLLIN)));
+        let nothing = poll(&mut asked, limit.map_or(PollTimeout::NONE, timeout))? == 0;
+        let mut answers = asked.iter().map(|one| one.revents().unwrap_or(PollFlags::empty()));
+        let from = is_asked.map(|asked| asked.and_then(|_| answers.next()));
+        let mut to = Vec::with_capacity(is_sink_asked.len());
+        for is_asked in &is_sink_asked {
+            to.push(if *is_asked {
+                answers.next().unwrap_or(PollFlags::empty())
+            } else {
+                PollFlags::empty()
+            });
+        }
+        let has_ended = ended.is_some() && answers.next().is_some_and(|answer| !answer.is_empty());
+        let is_woken = answers.next().is_some_and(|answer| !answer.is_empty());
+        let mut ready = [Ready::default(); 2];
+        for ((ready, source), from) in ready.iter_mut().zip(&self.sources).zip(from) {
+            let sink = self.sinks.get(source.sink).filter(|sink| sink.watches_reader);
+            let to = to.get(source.sink).filter(|_| sink.is_some() && source.open().is_some());
+            *ready = Ready {
+                readable: from.is_some_and(|from| !from.is_empty()),
+                released: from.is_none_or(|from| from.contains(PollFlags::POLLHUP)),
+                reader_gone: to.is_some_and(|to| to.intersects(PollFlags::POLLERR | PollFlags::POLLHUP)),
+            };
+        }
+        if is_woken && let Some(order) = &self.order {
+            self.waiting.extend(order.take());
+            // Who asks again has written what it had to write.
+            let is_back =
+                |awaited: &Awaited| self.waiting.iter().any(|request| request.by == awaited.writing.tid);
+            if self.awaited.as_ref().is_some_and(is_back) {
+                self.awaited = None;
+            }
+        }
+        Ok(Happened { ready, has_ended, nothing })
+    }
+}
+
+/// What happened while it was waited.
+struct Happened {
+    ready: [Ready; 2],
+    /// The command itself has ended, if that was not known already.
+    has_ended: bool,
+    /// Nothing at all.
+    nothing: bool,
+}
+
+/// What happened at the two ends of one stream.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    /// There is something to read, or its end.
+    readable: bool,
+    /// No process holds the other end of the pipe; or it was not asked.
+    released: bool,
+    /// The user's reader is gone.
+    reader_gone: bool,
+}
+
+/// Where the system allows it, a larger pipe means fewer switches between us and the child.
+#[cfg(target_os = "linux")]
+fn enlarge(pipe: &OwnedFd) {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(LARGE_PIPE));
+}
+
+/// The size of a pipe is the system's affair.
+#[cfg(not(target_os = "linux"))]
+fn enlarge(_pipe: &OwnedFd) {}
