@@ -220,6 +220,12 @@ pub struct ExecSettings {
     pub tool: Option<Words>,
     /// `--ignore-write`
     pub ignore_write: Option<Words>,
+    /// `--ignore-read`
+    pub ignore_read: Option<Words>,
+    /// `--ignore-env`
+    pub ignore_env: Option<Words>,
+    /// `--ignore-arg`
+    pub ignore_arg: Option<Words>,
     /// `--tag`
     pub tag: Option<Words>,
     /// `--redact`

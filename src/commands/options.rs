@@ -161,6 +161,9 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::Trace
         | Flag::AllowNet
         | Flag::IgnoreWrite
+        | Flag::IgnoreRead
+        | Flag::IgnoreEnv
+        | Flag::IgnoreArg
         | Flag::CleanOutputs
         | Flag::CacheExit
         | Flag::Redact

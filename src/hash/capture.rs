@@ -59,8 +59,12 @@ pub struct Captured {
     pub program: PathBuf,
     /// The program that a version manager's shim starts in the end, if the command begins with one.
     pub behind_shim: Option<PathBuf>,
-    /// The environment of the child.
+    /// The environment of the child, as far as it may count.
     pub environment: Vec<(OsString, OsString)>,
+    /// What is passed on and not compared.
+    pub ignored: super::ignored::Ignored,
+    /// All of it.
+    pub passed_on: Vec<(OsString, OsString)>,
     /// The source files of the function.
     pub sources: Vec<Source>,
     /// What was looked at.
@@ -165,8 +169,8 @@ pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> 
         key: glance.key,
         newest,
         lineage: glance.lineage,
-        environment: if request.env_strict {
-            Cow::Owned(child_environment(request, &glance.selector()))
+        environment: if request.env_strict || !request.ignored.variables.is_empty() {
+            Cow::Owned(request.ignored.counted(&child_environment(request, &glance.selector())))
         } else {
             Cow::Borrowed(&request.environment)
         },
@@ -244,7 +248,7 @@ pub fn program(request: &Request) -> Result<Program> {
     let forgetful = Forgetful([0; DIGEST_LENGTH]);
     if request.env_strict {
         let (captured, _, _) = look(request, &forgetful.0, FileMemory::new(&forgetful))?;
-        return Ok(Program { path: captured.program, environment: captured.environment });
+        return Ok(Program { path: captured.program, environment: captured.passed_on });
     }
     let mut finder = Unrecorded(&request.environment);
     let path = first_program(&request.words, &request.directory, &mut finder)?;
@@ -279,7 +283,8 @@ fn assemble(
     let moment = is_momentary(&command.name, &command.arguments).then(|| command.name.display().to_string());
     // A script of the user's own may have any name.
     let moment = moment.filter(|_| !command.entry.executed_directly);
-    let environment = child_environment(request, &selector);
+    let passed_on = child_environment(request, &selector);
+    let environment = request.ignored.counted(&passed_on);
     let summary = Summary { key, lineage, moment: moment.clone(), program: program.clone(), selector, asked };
     let captured = Captured {
         key,
@@ -289,6 +294,8 @@ fn assemble(
         program,
         behind_shim,
         environment,
+        ignored: request.ignored.clone(),
+        passed_on,
         sources: function.sources.iter().filter_map(|source| source_of(request, &command, source)).collect(),
         facts,
         sensitive: names_descriptor(&request.words).cloned(),

@@ -47,7 +47,7 @@ pub(super) fn gather(
     gathering.place();
     gathering.words(secret);
     gathering.programs(&command);
-    gathering.function(&command, &function, secret);
+    gathering.function(&command, &function, secret)?;
     gathering.declared(&command.entry, &outputs)?;
     gathering.tools()?;
     let whole_environment = function.whole_environment
@@ -55,13 +55,16 @@ pub(super) fn gather(
         || takes_all(&request.words, command.name.as_bytes());
     let selector = selector(request, &command.entry, &function, whole_environment);
     for (name, value) in selector.select(&request.environment) {
+        if request.ignored.variable(&name) {
+            continue;
+        }
         let value = match value {
             Some(value) => Value::Digest(variable_digest(&name, value.as_bytes(), secret)),
             None => Value::Absent,
         };
         gathering.manifest.set(Part::Variable(name.into_owned()), value);
     }
-    if let Some(place) = request.logical_directory() {
+    if let Some(place) = request.logical_directory().filter(|_| !request.ignored.variable(b"PWD")) {
         let value = variable_digest(b"PWD", place.as_bytes(), secret);
         gathering.manifest.set(Part::Variable(b"PWD".to_vec()), Value::Digest(value));
     }
@@ -117,6 +120,9 @@ impl Gathering<'_, '_> {
         if self.request.literal {
             self.manifest.set(Part::Flag("literal".to_owned()), Value::Present);
         }
+        for option in request.ignored.options(&request.directory, &request.places) {
+            self.manifest.set(Part::Flag(option), Value::Present);
+        }
         if request.words_are_inputs {
             // What was recorded on the word of the call alone answers no call that is to be watched.
             self.manifest.set(Part::Flag("declared-only".to_owned()), Value::Present);
@@ -130,12 +136,13 @@ impl Gathering<'_, '_> {
 
     fn words(&mut self, secret: &[u8; DIGEST_LENGTH]) {
         for (place, word) in self.request.words.iter().enumerate() {
+            let Some(counted) = counted_place(self.request, place) else { continue };
             let value = if let Some(digest) = self.request.hidden(place, secret) {
                 Value::Digest(digest)
             } else {
                 Value::Bytes(masked(self.request, place, word, true))
             };
-            self.manifest.set(Part::Word(number(place)), value);
+            self.manifest.set(Part::Word(counted), value);
         }
     }
 
@@ -152,7 +159,8 @@ impl Gathering<'_, '_> {
                 continue;
             }
             let digest = self.world.digest(real).unwrap_or_else(|| self.unreadable(real));
-            behind.entry(number(step.word)).or_default().push(digest);
+            let word = counted_place(self.request, step.word).unwrap_or_else(|| number(step.word));
+            behind.entry(word).or_default().push(digest);
         }
         for (word, digests) in behind {
             let digest = match digests.as_slice() {
@@ -173,21 +181,28 @@ impl Gathering<'_, '_> {
         Digest::of(&state.to_bytes())
     }
 
-    fn function(&mut self, command: &Command, function: &Function, secret: &[u8; DIGEST_LENGTH]) {
-        for source in &function.sources {
+    fn function(
+        &mut self,
+        command: &Command,
+        function: &Function,
+        secret: &[u8; DIGEST_LENGTH],
+    ) -> Result<()> {
+        let ignored = self.request.ignored.read(&self.request.directory, &self.request.places)?;
+        for source in function.sources.iter().filter(|source| !ignored.matches(&source.path)) {
             let hides = source.path == Path::new(INLINE) && hides_code(self.request, command);
             let digest = if hides { Digest::keyed(secret, source.digest.as_bytes()) } else { source.digest };
             let value = Value::Source { form: source.form.clone(), digest };
             self.manifest.set(Part::Source(self.source_path(&source.path)), value);
         }
-        for path in &function.shadows {
+        for path in function.shadows.iter().filter(|path| !ignored.matches(path)) {
             self.manifest.set(Part::Shadow(self.world.stored(path)), Value::Absent);
         }
         for (ecosystem, name, version) in &function.packages {
             let part = Part::Package(ecosystem.clone(), name.clone());
             self.manifest.set(part, Value::Version(version.clone()));
         }
-        for path in command.settings.iter().chain(&function.settings) {
+        let settings = command.settings.iter().chain(&function.settings);
+        for path in settings.filter(|path| !ignored.matches(path)) {
             let value = match self.world.state(path, true) {
                 FileState::File { mode, digest } => Value::File { executable: mode & 0o100 != 0, digest },
                 FileState::Directory { .. } => Value::Directory,
@@ -195,6 +210,7 @@ impl Gathering<'_, '_> {
             };
             self.manifest.set(Part::Setting(self.world.stored(path)), value);
         }
+        Ok(())
     }
 
     fn source_path(&self, path: &Path) -> StoredPath {
@@ -242,6 +258,16 @@ pub(super) fn hides_code(request: &Request, command: &Command) -> bool {
             || request.words.get(*word).is_some_and(|typed| request.shown_word(*word) != typed.as_bytes()))
 }
 
+/// Which of the words that count the one at `place` is, if it is one.
+fn counted_place(request: &Request, place: usize) -> Option<u32> {
+    if request.ignored.arguments.is_empty() {
+        return Some(number(place));
+    }
+    let counts = request.ignored.words(&request.words);
+    let before = counts.iter().take(place).filter(|counts| **counts).count();
+    counts.get(place).copied().unwrap_or(true).then(|| number(before))
+}
+
 fn number(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
@@ -285,8 +311,10 @@ fn masked(request: &Request, place: usize, word: &OsStr, with_digest: bool) -> V
 /// The chain of runs that a request belongs to: the words as typed and the place, whatever code and data were.
 pub(super) fn lineage(request: &Request) -> LineageId {
     let mut encoder = Encoder::new();
-    encoder.text("lineage").value(&request.places.store(&request.directory)).length(request.words.len());
-    for (place, word) in request.words.iter().enumerate() {
+    encoder.text("lineage").value(&request.places.store(&request.directory));
+    let counts = request.ignored.words(&request.words);
+    encoder.length(counts.iter().filter(|counts| **counts).count());
+    for ((place, word), _) in request.words.iter().enumerate().zip(&counts).filter(|(_, counts)| **counts) {
         let shown = OsString::from_vec(request.shown_word(place));
         encoder.bytes(&masked(
             request,

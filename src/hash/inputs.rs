@@ -69,9 +69,13 @@ pub(super) fn named(
     world: &mut Looker<'_>,
 ) -> Result<BTreeMap<StoredPath, Value>> {
     let mut paths = BTreeSet::new();
+    let counts = request.ignored.words(&request.words);
     for (place, word) in request.words.iter().enumerate() {
         // What a reference leads to is in the key by its digest.
-        if skip.contains(&place) || request.references.iter().any(|reference| reference.word == place) {
+        if !counts.get(place).copied().unwrap_or(true)
+            || skip.contains(&place)
+            || request.references.iter().any(|reference| reference.word == place)
+        {
             continue;
         }
         for part in parts_of(word) {

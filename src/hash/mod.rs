@@ -18,6 +18,7 @@ mod gather;
 pub mod glance;
 pub mod globs;
 pub mod grammar;
+pub mod ignored;
 mod inputs;
 pub mod interpreters;
 pub mod language;

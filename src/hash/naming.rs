@@ -34,6 +34,10 @@ pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LEN
     for list in [&request.variables, &request.inputs, &request.outputs, &request.tools] {
         words(&mut encoder, list);
     }
+    let ignored = &request.ignored;
+    for list in [&ignored.writes, &ignored.reads, &ignored.variables, &ignored.arguments] {
+        words(&mut encoder, list);
+    }
     match request.stdin {
         StdinPart::None => encoder.unsigned(0),
         StdinPart::Null => encoder.unsigned(1),

@@ -1,5 +1,6 @@
 //! What the user asked for, before anything of the world was looked at.
 
+use super::ignored::Ignored;
 use super::language::Language;
 use super::occurrence::NameSearch;
 use crate::digest::Digest;
@@ -102,6 +103,8 @@ pub struct Request {
     pub exact_state: bool,
     /// `--redact`: text, options (`--token`) and variables (`TOKEN=`) that must not be stored with the words.
     pub redactions: Vec<OsString>,
+    /// What is passed on and not compared.
+    pub ignored: Ignored,
     /// Every word that names an existing regular file is an input: the run will not be watched.
     pub words_are_inputs: bool,
     /// Languages of the caller's own.
@@ -155,6 +158,7 @@ impl Request {
             env_strict: false,
             exact_state: false,
             redactions: Vec::new(),
+            ignored: Ignored::default(),
             words_are_inputs: false,
             languages: Languages::default(),
         }

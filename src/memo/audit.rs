@@ -32,7 +32,7 @@ pub struct Audit {
 pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Audit> {
     let captured = capture::capture(request, context.recall)?;
     let stdin = StdinAtStart::look(context.stdin);
-    let declared = Declared::new(request, policy)?;
+    let declared = Declared::new(request)?;
     let started = file_clock();
     let mut tee = Tee::new(None, b"", &[]);
     let mut watcher = Watcher::new(&request.places, &captured, started);
@@ -41,7 +41,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
     let spec = Spec {
         program: &captured.program,
         words: &request.words,
-        environment: &captured.environment,
+        environment: &captured.passed_on,
         stdin: if request.stdin == StdinPart::Null { Stdin::Null } else { Stdin::Inherit },
         stdout: context.stdout,
         stderr: context.stderr,
@@ -66,6 +66,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         declared_inputs: &declared.inputs,
         declared_outputs: &declared.outputs,
         ignored_writes: &declared.ignored,
+        ignored_reads: &declared.unread,
         exact_state: request.exact_state,
         resumes: crate::hash::resume::state_use(&captured).resumes,
     };

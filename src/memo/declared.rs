@@ -2,7 +2,6 @@
 
 use super::aside::{clear, move_path};
 use super::event::{Event, Observer};
-use super::policy::Policy;
 use super::reason::NotKept;
 use super::unfinished::{self, Begun, Note};
 use crate::error::{Error, Result, tells_absence};
@@ -20,6 +19,7 @@ pub(super) struct Declared {
     pub(super) inputs: Patterns,
     pub(super) outputs: Patterns,
     pub(super) ignored: Patterns,
+    pub(super) unread: Patterns,
     root: PathBuf,
     directory: PathBuf,
     before: BTreeMap<PathBuf, Evidence>,
@@ -32,11 +32,12 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    pub(super) fn new(request: &Request, policy: &Policy) -> Result<Self> {
+    pub(super) fn new(request: &Request) -> Result<Self> {
         Ok(Self {
             inputs: Patterns::inputs(&request.inputs, &request.directory)?,
             outputs: Patterns::outputs(&request.outputs, &request.directory, &request.places)?,
-            ignored: Patterns::ignored(&policy.ignored_writes, &request.directory, &request.places)?,
+            ignored: request.ignored.written(&request.directory, &request.places)?,
+            unread: request.ignored.read(&request.directory, &request.places)?,
             root: request.places.root.clone(),
             directory: request.directory.clone(),
             before: BTreeMap::new(),

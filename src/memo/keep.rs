@@ -81,8 +81,8 @@ pub(super) fn run(
     let watch = if recording { watch } else { WatchMode::Off };
     let at_start = StdinAtStart::look(call.context.stdin);
     let stdin = call.child_stdin(request)?;
-    let declared = Declared::new(request, call.policy)?;
-    let mut environment = captured.environment.clone();
+    let declared = Declared::new(request)?;
+    let mut environment = captured.passed_on.clone();
     if recording {
         unbuffered(call, captured, &mut environment);
     }

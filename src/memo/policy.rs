@@ -96,8 +96,6 @@ pub struct Policy {
     pub pure: bool,
     /// `--allow-net`: use of the network does not matter.
     pub allow_network: bool,
-    /// `--ignore-write`: globs of paths that are no outputs: relative to the working directory, absolute, or below HOME (`~/…`).
-    pub ignored_writes: Vec<std::ffi::OsString>,
     /// `--clean-outputs`: declared outputs are moved aside before the run.
     pub clean_outputs: bool,
     /// `--no-wait`: an identical run that goes on is not waited for.

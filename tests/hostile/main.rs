@@ -33,6 +33,11 @@ fn descriptors() {
 }
 
 #[test]
+fn ignored() {
+    judge("ignored");
+}
+
+#[test]
 fn nested() {
     judge("nested");
 }

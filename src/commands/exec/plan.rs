@@ -4,6 +4,7 @@ use crate::commands::options::{Flag, Scanned};
 use crate::commands::values;
 use crate::error::{Error, Result};
 use crate::hash::globs::Patterns;
+use crate::hash::ignored::Ignored;
 use crate::hash::request::{Languages, Request, StdinPart};
 use crate::memo::{Mode, Policy, Statuses, Watching};
 use crate::project::{ExecSettings, Project, Settings, Words};
@@ -93,7 +94,9 @@ impl Sources<'_> {
         from_file: impl Fn(&ExecSettings) -> Option<&Words>,
     ) -> Vec<OsString> {
         let listed = self.blocks.iter().filter_map(|block| from_file(block)).flat_map(Words::all);
-        let is_below_home = |word: &str| flag == Flag::IgnoreWrite && Patterns::is_below_home(word.as_ref());
+        let is_below_home = |word: &str| {
+            matches!(flag, Flag::IgnoreWrite | Flag::IgnoreRead) && Patterns::is_below_home(word.as_ref())
+        };
         let placed = listed.map(|word| match project {
             Some(project) if !is_below_home(word) => project.from_root(word),
             _ => OsString::from(word),
@@ -138,15 +141,20 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
         env_strict: sources.flag(Flag::EnvStrict, |block| block.env_strict),
         exact_state: sources.flag(Flag::ExactState, |block| block.exact_state),
         redactions: sources.all(Flag::Redact, None, |block| block.redact.as_ref()),
+        ignored: Ignored {
+            writes: sources.all(Flag::IgnoreWrite, root, |block| block.ignore_write.as_ref()),
+            reads: sources.all(Flag::IgnoreRead, root, |block| block.ignore_read.as_ref()),
+            variables: sources.all(Flag::IgnoreEnv, None, |block| block.ignore_env.as_ref()),
+            arguments: sources.all(Flag::IgnoreArg, None, |block| block.ignore_arg.as_ref()),
+        },
         words_are_inputs: sources.flag(Flag::Pure, |block| block.pure),
         languages: Languages::default(),
     };
-    let policy = policy(&sources, root)?;
+    let policy = policy(&sources)?;
     check(&request, &policy)?;
-    if !policy.ignored_writes.is_empty() {
-        // Told before anything is run or written.
-        Patterns::ignored(&policy.ignored_writes, &request.directory, &request.places)?;
-    }
+    // Told before anything is run or written.
+    request.ignored.written(&request.directory, &request.places)?;
+    request.ignored.read(&request.directory, &request.places)?;
     let max_size = match variable("CASHET_MAX_SIZE") {
         Some(value) => Some((value.to_string_lossy().into_owned(), "CASHET_MAX_SIZE")),
         None => settings.store.max_size.clone().map(|value| (value, "cashet.toml: max-size")),
@@ -237,7 +245,7 @@ fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
     }
 }
 
-fn policy(sources: &Sources<'_>, root: Option<&Project>) -> Result<Policy> {
+fn policy(sources: &Sources<'_>) -> Result<Policy> {
     let scanned = sources.scanned;
     let mode = sources.one(Flag::Mode, "mode", Some("CASHET_MODE"), |block| block.mode.as_ref())?;
     let mode = match mode {
@@ -303,7 +311,6 @@ fn policy(sources: &Sources<'_>, root: Option<&Project>) -> Result<Policy> {
         watching,
         pure: sources.flag(Flag::Pure, |block| block.pure),
         allow_network: sources.flag(Flag::AllowNet, |block| block.allow_net),
-        ignored_writes: sources.all(Flag::IgnoreWrite, root, |block| block.ignore_write.as_ref()),
         clean_outputs: sources.flag(Flag::CleanOutputs, |block| block.clean_outputs),
         kept_statuses,
         tags: tags.collect::<Result<_>>()?,

@@ -33,6 +33,12 @@ pub enum Flag {
     AllowNet,
     /// `--ignore-write`
     IgnoreWrite,
+    /// `--ignore-read`
+    IgnoreRead,
+    /// `--ignore-env`
+    IgnoreEnv,
+    /// `--ignore-arg`
+    IgnoreArg,
     /// `--clean-outputs`
     CleanOutputs,
     /// `--cache-exit`
@@ -158,7 +164,28 @@ pub(super) const TABLE: &[Row] = &[
         "ignore-write",
         None,
         Takes::Value("GLOB"),
-        "A file that the command writes and that is no output; also absolute, or below HOME (~/…)",
+        "A path that the command writes and that is no output; also absolute, or below ~",
+    ),
+    row(
+        Flag::IgnoreRead,
+        "ignore-read",
+        None,
+        Takes::Value("GLOB"),
+        "A path whose content, presence and times decide nothing; also absolute, or below ~",
+    ),
+    row(
+        Flag::IgnoreEnv,
+        "ignore-env",
+        None,
+        Takes::Value("NAME"),
+        "A variable whose value decides nothing, or a pattern such as 'CI_*'",
+    ),
+    row(
+        Flag::IgnoreArg,
+        "ignore-arg",
+        None,
+        Takes::Value("OPTION"),
+        "An option of the command that decides nothing: --quiet, or with its value '--threads N'",
     ),
     row(
         Flag::CleanOutputs,

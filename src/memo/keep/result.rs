@@ -65,6 +65,7 @@ impl Keeping<'_> {
                     declared_inputs: &self.declared.inputs,
                     declared_outputs: &self.declared.outputs,
                     ignored_writes: &self.declared.ignored,
+                    ignored_reads: &self.declared.unread,
                     exact_state: self.request.exact_state,
                     resumes: crate::hash::resume::state_use(self.captured).resumes,
                 };

@@ -62,6 +62,7 @@ pub(super) struct Run<'a> {
     pub(super) declared_inputs: &'a Patterns,
     pub(super) declared_outputs: &'a Patterns,
     pub(super) ignored_writes: &'a Patterns,
+    pub(super) ignored_reads: &'a Patterns,
     /// Whether what was at each product counts exactly (`--exact-state`).
     pub(super) exact_state: bool,
     /// Whether the function's own code goes on with a file that it finds.

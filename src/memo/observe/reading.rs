@@ -28,7 +28,7 @@ impl Observer<'_> {
         if self.aside.has(path)
             || self.scope.is_own(path)
             || self.only_output(path)
-            || self.run.ignored_writes.matches(path)
+            || self.run.ignored_reads.matches(path)
         {
             return true;
         }
@@ -141,6 +141,7 @@ impl Observer<'_> {
                 None => {}
             }
         }
+        contents.retain(|path| !self.run.ignored_reads.matches(path));
         // Mostly they are in order already.
         contents.sort();
         contents.dedup();

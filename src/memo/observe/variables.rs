@@ -43,7 +43,7 @@ pub(super) fn observe(
         let known = run.captured.manifest.get(&Part::Variable(name.clone())).is_some();
         let value = environment::lookup(environment, OsStr::from_bytes(name));
         let value = value.map(|value| environment::variable_digest(name, value.as_bytes(), &run.secret));
-        if !known {
+        if !known && !run.captured.ignored.variable(name) {
             observed.observations.push((Observation::Variable { name: name.clone(), value }, None));
         }
     }

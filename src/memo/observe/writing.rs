@@ -22,7 +22,7 @@ impl Observer<'_> {
         let now = if hidden { present(path).unwrap_or_default() } else { present(path)? };
         let net = differs(before.evidence.as_ref(), now.as_ref());
         if self.run.ignored_writes.matches(path) {
-            return Ok(());
+            return self.seen_before_ignored(path, access, before);
         }
         match self.scope.region(path) {
             _ if self.aside.has(path) => return Ok(()),
@@ -161,6 +161,20 @@ impl Observer<'_> {
             FileState::LargeFile { .. } => Err(NotKept::ReadThenWritten(path.to_path_buf())),
             _ => Ok(()),
         }
+    }
+
+    /// A write that does not count hides no look at what was there before it.
+    fn seen_before_ignored(&mut self, path: &Path, access: Access, before: &Before) -> Result<(), NotKept> {
+        let looked = access.looked || access.looked_at_link || access.absent || access.read || access.listed;
+        if !looked || self.run.ignored_reads.matches(path) {
+            return Ok(());
+        }
+        if self.moved_before_change(path, before) {
+            return Err(NotKept::InputMoved(path.to_path_buf()));
+        }
+        let state = before.state.clone();
+        self.observe(Observation::State { path: self.stored(path), follow: false, state }, None);
+        Ok(())
     }
 
     /// Whether a path that was looked at was changed by somebody else before the run changed it.

@@ -46,7 +46,9 @@ impl Attempt<'_> {
             Follower::new(self.bench.store, self.recorded.commit.stdout, self.recorded.commit.stderr)?;
         let declared = Patterns::outputs(&self.request.outputs, &self.request.directory, self.bench.places)?;
         let directory = self.bench.directory;
-        let ignored = Patterns::ignored(self.bench.ignored_writes, directory, self.bench.places)?;
+        let mut ignored = self.request.ignored.clone();
+        ignored.writes.extend(self.bench.ignored_writes.iter().cloned());
+        let ignored = ignored.written(directory, self.bench.places)?;
         let outputs = Outputs {
             store: self.bench.store,
             places: self.bench.places,
@@ -195,7 +197,7 @@ impl Attempt<'_> {
         let spec = Spec {
             program: &self.captured.program,
             words: &self.request.words,
-            environment: &self.captured.environment,
+            environment: &self.captured.passed_on,
             stdin,
             stdout: nowhere.as_fd(),
             stderr: nowhere.as_fd(),

@@ -59,6 +59,7 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
             (Part::Flag(name), _) if name == "literal" => request.literal = true,
             (Part::Flag(name), _) if name == "exact-state" => request.exact_state = true,
             (Part::Flag(name), _) if name == "declared-only" => request.words_are_inputs = true,
+            (Part::Flag(name), _) => request.ignored.take(name, &bench.places.root),
             _ => {}
         }
     }
