@@ -72,8 +72,8 @@ fn what_differs_every_time_is_told_from_what_has_changed() {
 #[test]
 fn an_unseen_change_is_called_one() {
     let project = Project::new();
-    // /proc is not observed, and a name in pieces not recognized.
-    project.script("job.sh", "tr '\\0' '\\n' < /proc/$PPID/envi''ron | grep -c MARK");
+    // What another process was called with is not observed.
+    project.script("job.sh", "tr '\\0' '\\n' < /proc/$PPID/cmdline | grep -cx verify");
     let mut exec = project.command(&["exec", "-q", "--cache-exit", "0,1", "sh", "job.sh"]);
     assert_eq!(Project::told(&mut exec).out, "0\n");
     let mut verify = project.command(&["verify", "@"]);
@@ -111,7 +111,7 @@ fn another_order_and_addresses_have_their_names() {
 fn every_kind_of_difference_of_outputs_is_told() {
     let project = Project::new();
     // What it does depends on something that is not observed.
-    let body = "if tr '\\0' '\\n' < /proc/$PPID/envi''ron | grep -q MARK; then
+    let body = "if ! tr '\\0' '\\n' < /proc/$PPID/cmdline | grep -qx verify; then
             printf 'one\\ntwo\\n' > text; printf 'a\\0b' > binary; echo > mode; ln -s x link; echo > gone; mkdir kind
         else
             printf 'one\\nTWO\\n' > text; printf 'a\\0c' > binary; echo > mode; chmod 600 mode; ln -s y link; echo > kind
@@ -152,7 +152,7 @@ fn the_page_on_json_gives_every_field() {
     for (then, now) in
         [("ln -s x l; echo a > o; exit 3", "ln -s y l; echo b > o; kill -9 $$"), ("kill -9 $$", "exit 3")]
     {
-        let mark = "tr '\\0' '\\n' < /proc/$PPID/envi''ron | grep -q MARK";
+        let mark = "! tr '\\0' '\\n' < /proc/$PPID/cmdline | grep -qx verify";
         project.script("job.sh", &format!("if {mark}; then {then}; fi; {now}"));
         let mut exec = project.command(&["exec", "-q", "--cache-exit", "3", "sh", "job.sh"]);
         Project::told(exec.env("SSH_MARK", "x"));
