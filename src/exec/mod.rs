@@ -37,8 +37,8 @@ pub use signals::raise_again;
 pub use startup::{begin, stdin_was_closed};
 pub use streams::one_target;
 pub use trace::{
-    Access, Askers, DescriptorUse, Executed, FirstChange, Hazard, Image, Nature, Prior, Seen, Shows, Touch,
-    Touched, Trace, Upward,
+    Access, Askers, DescriptorUse, Executed, Fate, FirstChange, Hazard, Image, Nature, Prior, Seen, Shows,
+    Touch, Touched, Trace, Upward,
 };
 pub use umask::umask;
 pub use unix::Unix;
@@ -140,7 +140,8 @@ pub trait Witness: Send {
 
     /// What `path` names is about to change for the first time: to be created, written, truncated, renamed, linked,
     /// removed, or given other attributes; last link not followed.
-    fn about_to_change(&mut self, path: &Path);
+    /// What becomes of its bytes, if it is a file, is `fate`.
+    fn about_to_change(&mut self, path: &Path, fate: Fate);
 
     /// A file of the run's own making, or one that it changed, is about to be read by a program that may run what it reads;
     /// or to be executed. Called whenever that happens.

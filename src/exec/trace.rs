@@ -67,6 +67,15 @@ pub enum Touched {
     Opened,
 }
 
+/// What becomes of the bytes of a file that is about to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They may be overwritten or cut off.
+    Lost,
+    /// They stay for whoever has the file open: it is moved, removed, replaced, or given other attributes.
+    Kept,
+}
+
 /// What a path leads to, links followed.
 #[derive(Clone, Copy, Debug)]
 pub enum Seen<'a> {

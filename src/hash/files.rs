@@ -256,7 +256,10 @@ fn regular(path: &Path, metadata: &Metadata) -> Result<()> {
 }
 
 /// The digest of an open file that says that it has this size.
-pub(super) fn digest_open(file: &File, size: u64) -> io::Result<Digest> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest_open(file: &File, size: u64) -> io::Result<Digest> {
     if size > WORTH_ALL_CORES {
         return digest_on_all_cores(file, size);
     }

@@ -212,9 +212,12 @@ pub(super) fn state_holds(
     if !was_file && metadata.as_ref().is_ok_and(Metadata::is_file) {
         return Held::No;
     }
-    // What was digested once is digested again, however large it is.
-    let digested = matches!(expected, FileState::File { .. });
-    let largest = if digested { u64::MAX } else { LARGEST_DIGESTED };
+    // What was digested once is digested again, however large it is; what was not is not, however small.
+    let largest = match expected {
+        FileState::File { .. } => u64::MAX,
+        FileState::LargeFile { .. } => 0,
+        _ => LARGEST_DIGESTED,
+    };
     let (found, fresh) = state_of(path, metadata, now, largest);
     Held::renewed(found == *expected, evidence, fresh)
 }

@@ -14,7 +14,7 @@ use super::tail::Tailing;
 use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of, unrecorded};
 use crate::digest::{DIGEST_LENGTH, Key, RequestId};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{self, Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
+use crate::exec::{self, Fate, Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
 use crate::hash::look::Present;
 use crate::hash::request::{Request, StdinPart};
@@ -392,5 +392,5 @@ impl Recorder for Nothing {
 impl Witness for Nothing {
     fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
     fn about_to_list(&mut self, _: &Path) {}
-    fn about_to_change(&mut self, _: &Path) {}
+    fn about_to_change(&mut self, _: &Path, _: Fate) {}
 }

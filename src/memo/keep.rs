@@ -148,6 +148,9 @@ pub(super) fn run(
     if !call.policy.kept_statuses.keep(finished.termination) {
         keeping.declared.put_back(call.context.observer);
     }
+    if recording {
+        watcher.settle();
+    }
     let (kept, commit, extra) = match claim {
         None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
         Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher, is_first),

@@ -105,6 +105,8 @@ pub enum NotKept {
     OutputUntouched(PathBuf),
     /// An output is a socket, FIFO or device.
     OutputSpecial(PathBuf),
+    /// A directory was moved, or given up, with more entries below it than are looked at.
+    TreeTooLarge(PathBuf, usize),
     /// An output has an extended attribute of this name, which is not restored.
     OutputAttribute(PathBuf, String),
     /// An output was given to another owner or group.
@@ -161,6 +163,7 @@ impl NotKept {
             Self::OutputMissing(_) => "output-missing",
             Self::OutputUntouched(_) => "output-untouched",
             Self::OutputSpecial(_) => "output-special",
+            Self::TreeTooLarge(..) => "tree-too-large",
             Self::OutputAttribute(..) => "output-attribute",
             Self::OutputOwner(_) => "output-owner",
             Self::WroteOutside(_) => "wrote-outside",
@@ -197,6 +200,9 @@ impl NotKept {
             Self::OutputMissing(path) => format!("it did not make {}", shown(path)),
             Self::OutputUntouched(path) => format!("{} was there before and was not touched", shown(path)),
             Self::OutputSpecial(path) => format!("{} is a socket, FIFO or device", shown(path)),
+            Self::TreeTooLarge(path, most) => {
+                format!("it moved or altered {}, with more than {most} entries below it", shown(path))
+            }
             Self::OutputAttribute(path, name) => {
                 format!("{} has the attribute {name}, which cannot be restored", shown(path))
             }

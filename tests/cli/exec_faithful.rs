@@ -292,3 +292,41 @@ fn a_hole_costs_nothing() {
     sandbox.exec(["cmp", "e", "cashet:@:e"]).run();
     sandbox.cashet(["verify", "@{1}"]).any_stdout().any_stderr().may_change(".").run();
 }
+
+#[test]
+fn what_was_moved_or_removed_counts_by_its_bytes() {
+    let sandbox = Sandbox::new();
+    // Large enough to be read beside the command, or after it.
+    let make = |text: &str, seconds: u32| {
+        let line = format!(
+            "rm -rf dist old; mkdir -p dist/sub; yes {text} | head -c 300000 > dist/sub/large; echo small > dist/small; \
+             ln -s sub/large dist/link; find dist -exec touch -h -d @{seconds} {{}} +"
+        );
+        sandbox.shell(line).may_change(".").any_stderr().run();
+    };
+    for line in [
+        "mv dist old",
+        "rm -r dist",
+        "mv dist old; rm -r old",
+        "mv dist/sub/large old",
+        "mv dist old; mv old/sub/large b; rm b",
+    ] {
+        let call = |expected: &str| {
+            let ran = sandbox.exec(["-v", "sh", "-c", line]).may_change(".").any_stderr().run().messages();
+            assert!(ran.contains(expected) && !ran.contains("not kept"), "{line}: {expected}: {ran}");
+        };
+        make("one", 1_000_000_000);
+        call("miss");
+        make("one", 1_100_000_000);
+        call("hit");
+        make("two", 1_100_000_000);
+        call("miss");
+    }
+    make("one", 1_000_000_000);
+    sandbox.exec(["sh", "-c", "mv dist old; chmod 711 old"]).may_change(".").run();
+    make("one", 1_200_000_000);
+    let ran =
+        sandbox.exec(["-v", "sh", "-c", "mv dist old; chmod 711 old"]).may_change(".").any_stderr().run();
+    assert!(ran.messages().contains(" hit "), "{}", ran.messages());
+    sandbox.shell("yes one | head -c 300000 | cmp - old/sub/large").run();
+}

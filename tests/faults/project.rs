@@ -14,7 +14,8 @@ fn program() -> OsString {
     std::env::var_os("CASHET_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_cashet").into())
 }
 
-/// Reads `in` and `big`, writes both streams, and leaves a file, a directory, and a link in it, named by its word.
+/// Reads `in` and `big`, writes both streams, and leaves a file of two names, a directory, and in it a link, a
+/// file that is old and one of a hole, named by its word.
 const JOB: &str = "#!/bin/sh
 echo x >> \"$COUNTER\"
 echo begun \"$1\" >&2
@@ -25,6 +26,9 @@ cat big in > d.\"$1\"/copy
 ln -s copy d.\"$1\"/link
 echo made \"$1\" > out.\"$1\"
 chmod 751 out.\"$1\"
+ln out.\"$1\" d.\"$1\"/name
+touch -d @1000000000.5 d.\"$1\"/copy
+truncate -s 3M d.\"$1\"/hole
 ";
 
 /// A project below a directory of its own.
@@ -156,9 +160,17 @@ impl Project {
         names.sort();
         let found = (fs::read(&out).ok(), mode.ok(), fs::read(directory.join("copy")).ok());
         let link = fs::read_link(directory.join("link")).ok();
+        let inode = |path: &Path| fs::metadata(path).map(|metadata| metadata.ino()).ok();
+        let is_linked = inode(&out).is_some() && inode(&out) == inode(&directory.join("name"));
+        let time =
+            fs::metadata(directory.join("copy")).map(|metadata| (metadata.mtime(), metadata.mtime_nsec()));
+        let hole = fs::metadata(directory.join("hole")).map(|metadata| metadata.len());
         let right = found == (Some(format!("made {word}\n").into_bytes()), Some(0o751), Some(copy))
             && link.as_deref() == Some(Path::new("copy"))
-            && names == ["copy", "link"];
+            && is_linked
+            && time.ok() == Some((1_000_000_000, 500_000_000))
+            && hole.ok() == Some(3 << 20)
+            && names == ["copy", "hole", "link", "name"];
         (!right).then(|| {
             let (out, mode, copy) = found;
             let out = out.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -3,7 +3,7 @@
 
 use crate::project::{Project, remove};
 use crate::scale::{Random, Tally, scaled, seed, shared};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -122,6 +122,7 @@ fn write_case(project: &Project, status: usize, random: &mut Random) -> (Vec<u8>
     }
     let mut directories = vec![b"made".to_vec()];
     let mut taken: Vec<Vec<u8>> = Vec::new();
+    let mut files: Vec<Vec<u8>> = Vec::new();
     for _ in 0..=random.below(7) {
         let mut path = random.pick(&directories).clone();
         path.push(b'/');
@@ -144,9 +145,34 @@ fn write_case(project: &Project, status: usize, random: &mut Random) -> (Vec<u8>
                 let size = if kind == 2 { 0 } else { random.below(9000) };
                 let mode = format!("{:o}", 0o400 | (random.next() & 0o777));
                 script.extend([&format!("head -c {size} big > ").into_bytes()[..], &quoted, b"\n"].concat());
+                if random.chance(1, 4) {
+                    let hole = random.below(3 << 20);
+                    script
+                        .extend([&format!("truncate -s +{hole} ").into_bytes()[..], &quoted, b"\n"].concat());
+                }
                 script.extend([&format!("chmod {mode} ").into_bytes()[..], &quoted, b"\n"].concat());
+                files.push(path);
             }
         }
+    }
+    for number in 0..random.below(3) {
+        let Some(file) = files.get(random.below(files.len().max(1))) else { break };
+        let name = [random.pick(&directories), format!("/link{number}").as_bytes()].concat();
+        script.extend([b"ln -- ", &quoted(file)[..], b" ", &quoted(&name), b"\n"].concat());
+    }
+    for _ in 0..random.below(4) {
+        let made: Vec<&Vec<u8>> = files.iter().chain(&directories).collect();
+        let path = quoted(*random.pick(&made));
+        let seconds = random.next() % 1_500_000_000;
+        let nanoseconds = random.next() % 1_000_000_000;
+        let time = format!("touch -d @{seconds}.{nanoseconds:09} ");
+        script.extend([time.as_bytes(), &path, b"\n"].concat());
+    }
+    if random.chance(1, 8) && !files.is_empty() {
+        let value = random.next() % 1000;
+        let code = format!("import os, sys; os.setxattr(sys.argv[1], \"user.a\", b\"{value}\")");
+        let file = quoted(random.pick::<Vec<u8>>(&files));
+        script.extend([b"python3 -c '", code.as_bytes(), b"' ", &file, b" 2> /dev/null\n"].concat());
     }
     script.extend_from_slice(format!("exit {status}\n").as_bytes());
     project.write("case.sh", script);
@@ -182,21 +208,43 @@ fn quoted(bytes: &[u8]) -> Vec<u8> {
     quoted
 }
 
-/// Kind, mode and content of everything below.
-fn tree_of(path: &Path) -> BTreeMap<Vec<u8>, (u32, Vec<u8>)> {
+/// Kind, mode, content, time if it is an old one, attribute, and the first other name of everything below.
+fn tree_of(path: &Path) -> BTreeMap<Vec<u8>, String> {
     let mut tree = BTreeMap::new();
-    let Ok(metadata) = path.symlink_metadata() else { return tree };
+    let mut names = HashMap::new();
+    describe(path, &mut tree, &mut names);
+    tree
+}
+
+fn describe(path: &Path, tree: &mut BTreeMap<Vec<u8>, String>, names: &mut HashMap<u64, Vec<u8>>) {
+    let Ok(metadata) = path.symlink_metadata() else { return };
     let mut content = Vec::new();
     if metadata.is_symlink() {
         content = fs::read_link(path).unwrap().into_os_string().into_vec();
     } else if metadata.is_file() {
         File::open(path).unwrap().read_to_end(&mut content).unwrap();
     } else {
-        for entry in fs::read_dir(path).unwrap() {
-            tree.extend(tree_of(&entry.unwrap().path()));
-        }
+        let mut entries: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        entries.iter().for_each(|entry| describe(entry, tree, names));
     }
+    let own = path.as_os_str().as_bytes().to_vec();
     let mode = if metadata.is_symlink() { 0o120_000 } else { metadata.mode() };
-    tree.insert(path.as_os_str().as_bytes().to_vec(), (mode, content));
-    tree
+    let old = metadata.mtime() < 1_500_000_000;
+    let time = if old { (metadata.mtime(), metadata.mtime_nsec()) } else { (0, 0) };
+    let first = if metadata.is_file() {
+        names.entry(metadata.ino()).or_insert_with(|| own.clone()).clone()
+    } else {
+        own.clone()
+    };
+    let room = metadata.blocks() * 512 < metadata.len() / 2;
+    let mut value = [0; 16];
+    let attribute =
+        rustix::fs::lgetxattr(path, "user.a", &mut value[..]).map(|length| value[..length].to_vec());
+    let digest = blake3::hash(&content);
+    let bytes = (content.len(), digest.to_string());
+    tree.insert(
+        own,
+        format!("{mode:o} {bytes:?} {time:?} {} {room} {:?}", first.escape_ascii(), attribute.ok()),
+    );
 }

@@ -61,7 +61,7 @@ impl Recorder for Nobody {
 impl Witness for Nobody {
     fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
     fn about_to_list(&mut self, _: &Path) {}
-    fn about_to_change(&mut self, _path: &Path) {}
+    fn about_to_change(&mut self, _path: &Path, _fate: crate::exec::Fate) {}
 }
 
 /// A run inside this process, and what came out.

@@ -13,8 +13,8 @@ use super::touches::Touches;
 use super::working::Working;
 use crate::exec::watch::Surroundings;
 use crate::exec::{
-    Access, Askers, DescriptorUse, Executed, FirstChange, Hazard, Nature, Prior, Seen, Shows, Touched, Trace,
-    Upward, Witness,
+    Access, Askers, DescriptorUse, Executed, Fate, FirstChange, Hazard, Nature, Prior, Seen, Shows, Touched,
+    Trace, Upward, Witness,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
@@ -454,7 +454,9 @@ impl<'a> Observer<'a> {
         entry.access.changed_by_strangers |= strangers;
         if !entry.told {
             entry.told = true;
-            self.witness.about_to_change(as_path(path));
+            let overwrites = matches!(how, How::Truncated | How::Emptied | How::Opened);
+            let fate = if overwrites { Fate::Lost } else { Fate::Kept };
+            self.witness.about_to_change(as_path(path), fate);
         }
         let Entry { access, own, .. } = entry;
         if matches!(how, How::Truncated | How::Emptied | How::Opened) && access.read && *own != Own::Wholly {

@@ -162,6 +162,11 @@ fn take(
                 observer.alter(&named, true);
             }
         }
+        Call::Resize(at) => {
+            if let Place::Path(named) = place_or_open(stopped, observer, at)? {
+                observer.cut(&named);
+            }
+        }
         Call::Alter(at, follow) => {
             if let Place::Path(named) = place_or_open(stopped, observer, at)? {
                 observer.alter(&named, stopped.follow(follow));

@@ -137,8 +137,17 @@ impl Observer<'_> {
         }
     }
 
-    /// Changes attributes or size of what is there.
+    /// Changes attributes of what is there.
     pub(super) fn alter(&mut self, named: &Named, follow: bool) {
+        self.change_in_place(named, follow, How::Altered);
+    }
+
+    /// Changes the size of what is there, as whoever opens it for writing may.
+    pub(super) fn cut(&mut self, named: &Named) {
+        self.change_in_place(named, true, How::Opened);
+    }
+
+    fn change_in_place(&mut self, named: &Named, follow: bool, how: How) {
         if self.is_ignored(&named.path) {
             return;
         }
@@ -146,7 +155,7 @@ impl Observer<'_> {
         match there.found {
             Found::Missing => self.missing(&there.path),
             Found::Special(_) | Found::Hidden => self.look(named, follow),
-            _ => self.change(&there.path, How::Altered),
+            _ => self.change(&there.path, how),
         }
     }
 

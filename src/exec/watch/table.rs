@@ -193,8 +193,10 @@ pub(super) enum Call {
     Cut(Argument, Argument),
     /// Makes another name.
     Link(At, At, Follow),
-    /// Changes attributes or size of what is there.
+    /// Changes attributes of what is there.
     Alter(At, Follow),
+    /// Changes the size of what is there.
+    Resize(At),
     /// Changes attributes of what a descriptor stands for.
     AlterOpen(Argument),
     /// Changes to whom something belongs: the user, the group.
@@ -381,7 +383,7 @@ pub(super) const ROWS: &[Row] = &[
     each("symlinkat", 266, 36, Call::Make(at(A1, A2))),
     each("mknod", 133, NONE, Call::Make(path(A0))),
     each("mknodat", 259, 33, Call::Make(at(A0, A1))),
-    each("truncate", 76, 45, Call::Alter(path(A0), Always)),
+    each("truncate", 76, 45, Call::Resize(path(A0))),
     each("chmod", 90, NONE, Call::Alter(path(A0), Always)),
     each("fchmod", 91, 52, Call::AlterOpen(A0)),
     each("fchmodat", 268, 53, Call::Alter(at(A0, A1), Always)),

@@ -4,6 +4,7 @@
 
 mod above;
 mod aside;
+mod background;
 mod code;
 mod importer;
 mod imports;
@@ -22,6 +23,7 @@ mod witness;
 mod writing;
 
 pub(super) use code::Asks;
+use witness::LARGEST_TREE;
 pub(super) use witness::Watcher;
 
 pub(super) use session::variable;
@@ -235,7 +237,7 @@ impl Observer<'_> {
             return Err(unseen(path, error));
         }
         match &self.watcher.too_large {
-            Some(path) => Err(NotKept::InputMoved(path.clone())),
+            Some(path) => Err(NotKept::TreeTooLarge(path.clone(), LARGEST_TREE)),
             None => Ok(()),
         }
     }

@@ -1,10 +1,11 @@
 //! Looks at paths while a process that is about to touch them is held: how they were when the run began.
 
+use super::background::Background;
 use super::made::{self, Made};
 use super::{importer, shown};
 use crate::digest::Digest;
 use crate::error::tells_nothing;
-use crate::exec::{Executed, Image, Nature, Seen, Shows, Witness};
+use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, interpreters, look};
 use crate::memo::outputs::{ByTime, Owner};
@@ -20,12 +21,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+/// Smaller files are digested at once: to open them takes as long.
+const WORTH_LATER: u64 = 4 << 10;
 /// More entries than this below one directory are not looked at one by one before it is renamed.
-const LARGEST_TREE: usize = 20_000;
+pub(super) const LARGEST_TREE: usize = 100_000;
 
 /// What a path was before its first change.
 #[derive(Clone, Debug)]
 pub(super) struct Before {
+    /// While the command runs, files that are to be digested later are told by size and time.
     pub(super) state: FileState,
     /// What `lstat` said; `None` for nothing.
     pub(super) evidence: Option<Evidence>,
@@ -61,6 +65,9 @@ pub(in crate::memo) struct Watcher<'a> {
     pub(super) directories: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
     /// A directory that was too large to be looked at whole.
     pub(super) too_large: Option<PathBuf>,
+    /// Files that were looked at with a directory above them: their bytes are read when the command has ended, if they moved.
+    later: BTreeSet<PathBuf>,
+    background: Background,
     /// A path that was about to change and of which it could not be told what it was, and why.
     pub(super) unseen: Option<(PathBuf, io::Error)>,
     /// What code of the run's own making names.
@@ -84,6 +91,8 @@ impl<'a> Watcher<'a> {
             directories: BTreeMap::new(),
             too_large: None,
             unseen: None,
+            later: BTreeSet::new(),
+            background: Background::default(),
             made: Made::default(),
         }
     }
@@ -118,10 +127,60 @@ impl<'a> Watcher<'a> {
         found
     }
 
-    fn take_before(&mut self, path: &Path) {
-        if self.before.contains_key(path) {
+    /// Takes down what `path` is before its first change. Its bytes are read at once only where they may be lost.
+    fn take_before(&mut self, path: &Path, fate: Fate) {
+        match self.before.get(path).and_then(|before| before.evidence) {
+            // It was looked at with a directory above it.
+            Some(evidence) if self.later.remove(path) => {
+                let now = fs::symlink_metadata(path).ok().map(|now| Evidence::of(&now));
+                if now == Some(evidence) {
+                    let state = self.file_state(path, evidence, fate);
+                    self.before.entry(path.to_path_buf()).and_modify(|before| before.state = state);
+                }
+                return;
+            }
+            Some(_) => return,
+            None if self.before.contains_key(path) => return,
+            None => {}
+        }
+        if self.came_with_the_run(path) {
+            if fate == Fate::Kept && !self.later.is_empty() {
+                // It may be one of those that were moved here.
+                let metadata = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
+                if let Some(metadata) = metadata {
+                    self.background.digest(path, Evidence::of(&metadata));
+                }
+            }
+            self.before.insert(path.to_path_buf(), Before::NOTHING);
             return;
         }
+        if self.take_one(path, Some(fate)) && path.starts_with(self.root) {
+            let mut count = 0;
+            self.take_tree(path, &mut count);
+        }
+    }
+
+    /// Whether `path`, of which nothing was taken down, cannot have been there before the run: a directory above it was not, or
+    /// was taken down with all that was in it.
+    pub(super) fn came_with_the_run(&self, path: &Path) -> bool {
+        let above = path.ancestors().skip(1).take_while(|above| above.starts_with(self.root));
+        let mut above = above.map(|above| (above, self.before.get(above)));
+        above.any(|(above, before)| {
+            self.directories.contains_key(above) || before.is_some_and(|before| before.evidence.is_none())
+        })
+    }
+
+    /// The state of a regular file inside the root. Where its bytes stay, they are digested beside the run.
+    fn file_state(&mut self, path: &Path, evidence: Evidence, fate: Fate) -> FileState {
+        if fate == Fate::Lost || evidence.size > look::LARGEST_DIGESTED || evidence.size < WORTH_LATER {
+            return look::state(path, false).0;
+        }
+        self.background.digest(path, evidence);
+        by_size_and_time(&evidence)
+    }
+
+    /// Takes down what is at `path`: a file's bytes later, without a `fate`. Whether it is a directory.
+    fn take_one(&mut self, path: &Path, fate: Option<Fate>) -> bool {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => Some(metadata),
             Err(error) => {
@@ -136,6 +195,16 @@ impl<'a> Watcher<'a> {
             Some(metadata) if !path.starts_with(self.root) => {
                 FileState::Special { mode: Evidence::of(metadata).mode }
             }
+            Some(metadata) if metadata.is_file() => {
+                let evidence = Evidence::of(metadata);
+                match fate {
+                    Some(fate) => self.file_state(path, evidence, fate),
+                    None => {
+                        self.later.insert(path.to_path_buf());
+                        by_size_and_time(&evidence)
+                    }
+                }
+            }
             _ => look::state(path, false).0,
         };
         let is_directory = metadata.as_ref().is_some_and(fs::Metadata::is_dir);
@@ -143,23 +212,101 @@ impl<'a> Watcher<'a> {
         let owner = metadata.as_ref().map(|metadata| (metadata.uid(), metadata.gid()));
         let index = if is_index(path) { look::index(path).map(|(digest, _)| digest) } else { None };
         self.before.insert(path.to_path_buf(), Before { state, evidence, index, owner });
-        if is_directory && path.starts_with(self.root) {
-            self.take_tree(path);
-        }
+        is_directory
     }
 
-    /// A directory may be about to move with everything below it.
-    fn take_tree(&mut self, directory: &Path) {
+    /// A directory may be about to move with everything below it: nothing of that is read. `count` is how many entries were
+    /// looked at.
+    fn take_tree(&mut self, directory: &Path, count: &mut usize) {
         let Ok(entries) = files::entries(directory, true) else { return };
         self.directories.insert(directory.to_path_buf(), entries.clone());
         for (name, _) in entries {
-            if self.before.len() > LARGEST_TREE {
-                self.too_large = Some(directory.to_path_buf());
+            *count += 1;
+            if *count > LARGEST_TREE {
+                self.too_large.get_or_insert_with(|| directory.to_path_buf());
                 return;
             }
-            self.take_before(&directory.join(name));
+            let path = directory.join(name);
+            let is_directory = match self.before.get(&path) {
+                Some(before) => matches!(before.state, FileState::Directory { .. }),
+                None => self.take_one(&path, None),
+            };
+            if is_directory && !self.directories.contains_key(&path) {
+                self.take_tree(&path, count);
+            }
         }
     }
+
+    /// The command has ended: digests what was left for later, where it is now. What is nowhere any more, or was
+    /// written to, stays told by size and time.
+    pub(in crate::memo) fn settle(&mut self) {
+        let mut known: HashMap<(u64, u64), (Evidence, Digest)> = HashMap::new();
+        for (path, evidence, digest) in self.background.finish() {
+            known.insert((evidence.device, evidence.inode), (evidence, digest));
+            self.is_digested(&path, &evidence, digest);
+        }
+        let mut moved: HashMap<(u64, u64), PathBuf> = HashMap::new();
+        for path in std::mem::take(&mut self.later) {
+            let Some(evidence) = self.before.get(&path).and_then(|before| before.evidence) else { continue };
+            let is_there =
+                fs::symlink_metadata(&path).is_ok_and(|now| Evidence::of(&now).inode == evidence.inode);
+            match known.get(&(evidence.device, evidence.inode)) {
+                Some((then, digest)) if is_same_content(then, &evidence) => {
+                    self.is_digested(&path, &evidence, *digest);
+                }
+                // Whatever was to become of its directory: it is in its place, and nothing was learned of it.
+                _ if is_there => {}
+                _ => {
+                    moved.insert((evidence.device, evidence.inode), path);
+                }
+            }
+        }
+        if moved.is_empty() {
+            return;
+        }
+        let (now, before): (Vec<PathBuf>, Vec<PathBuf>) = self.places_of(moved).into_iter().unzip();
+        for (path, digested) in before.iter().zip(files::digest_many(&now)) {
+            let then = self.before.get(path).and_then(|before| before.evidence);
+            if let (Ok((digest, evidence)), Some(then)) = (digested, then)
+                && is_same_content(&then, &evidence)
+            {
+                self.is_digested(path, &then, digest);
+            }
+        }
+    }
+
+    /// Where files are now that were moved with a directory, and where they were.
+    fn places_of(&self, mut moved: HashMap<(u64, u64), PathBuf>) -> Vec<(PathBuf, PathBuf)> {
+        let mut found = Vec::new();
+        let is_new = |before: &Before| !matches!(before.state, FileState::Directory { .. });
+        let came = self.before.iter().filter(|(path, before)| is_new(before) && path.starts_with(self.root));
+        for (path, _) in came {
+            for entry in walkdir::WalkDir::new(path).into_iter().flatten() {
+                let Ok(there) = entry.metadata() else { continue };
+                if let Some(before) = moved.remove(&(there.dev(), there.ino())) {
+                    found.push((entry.into_path(), before));
+                }
+            }
+        }
+        found
+    }
+
+    fn is_digested(&mut self, path: &Path, evidence: &Evidence, digest: Digest) {
+        let mode = evidence.mode & 0o7777;
+        if let Some(before) = self.before.get_mut(path).filter(|before| before.evidence.is_some()) {
+            before.state = FileState::File { mode, digest };
+        }
+    }
+}
+
+/// A file as it is told where its bytes are not read.
+const fn by_size_and_time(evidence: &Evidence) -> FileState {
+    FileState::LargeFile { mode: evidence.mode & 0o7777, size: evidence.size, modified: evidence.modified }
+}
+
+/// Whether what was seen of one file says that its bytes stayed the same: a new name or mode is another time of change.
+fn is_same_content(then: &Evidence, now: &Evidence) -> bool {
+    (then.device, then.inode, then.size, then.modified) == (now.device, now.inode, now.size, now.modified)
 }
 
 impl Witness for Watcher<'_> {
@@ -191,8 +338,8 @@ impl Witness for Watcher<'_> {
         }
     }
 
-    fn about_to_change(&mut self, path: &Path) {
-        self.take_before(path);
+    fn about_to_change(&mut self, path: &Path, fate: Fate) {
+        self.take_before(path, fate);
     }
 
     fn about_to_read_own(&mut self, path: &Path, executed: bool) {

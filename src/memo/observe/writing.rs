@@ -49,7 +49,7 @@ impl Observer<'_> {
         }
         let same_mode = before.evidence.zip(now).is_some_and(|(before, now)| before.mode == now.mode);
         let is_still = access.prior == Prior::Consulted && same_mode && changed.has_same_bytes();
-        if !net {
+        if !net && !self.watcher.came_with_the_run(path) {
             // It may have been refused.
             self.refusing.extend(path.parent().map(Path::to_path_buf));
         }
@@ -103,7 +103,14 @@ impl Observer<'_> {
         if let (FileState::Symlink { text }, Some(directory)) = (&before.state, path.parent()) {
             // Under the name by which it is known if the run looked at it.
             let behind: PathBuf = directory.join(OsStr::from_bytes(text)).components().collect();
-            self.state(&behind, true)?;
+            // What the run changed itself counts as it was: it may be gone.
+            match self.watcher.before.get(&behind).map(|before| before.state.clone()) {
+                Some(state) if behind != path => {
+                    let path = self.stored(&behind);
+                    self.observe(Observation::State { path, follow: false, state }, None);
+                }
+                _ => self.state(&behind, true)?,
+            }
         }
         Ok(())
     }

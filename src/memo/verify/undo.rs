@@ -4,7 +4,7 @@
 //! back in the opposite order. Knows nothing of what is compared.
 
 use crate::error::{Error, Result, tells_absence};
-use crate::exec::{Seen, Witness};
+use crate::exec::{Fate, Seen, Witness};
 use crate::hash::files;
 use crate::memo::aside::{clear, copy_file, move_path, set_time};
 use crate::record::{Evidence, Places};
@@ -243,7 +243,7 @@ impl Witness for Undo<'_> {
 
     fn about_to_list(&mut self, _: &Path) {}
 
-    fn about_to_change(&mut self, path: &Path) {
+    fn about_to_change(&mut self, path: &Path, _: Fate) {
         self.touch(path);
     }
 

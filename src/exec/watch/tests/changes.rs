@@ -227,7 +227,7 @@ fn the_witness_is_told_before_it_happens() {
     impl Witness for Before {
         fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
         fn about_to_list(&mut self, _: &Path) {}
-        fn about_to_change(&mut self, path: &Path) {
+        fn about_to_change(&mut self, path: &Path, _: Fate) {
             self.0.push((path.to_owned(), fs::read(path).ok()));
         }
     }

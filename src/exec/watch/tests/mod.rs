@@ -13,7 +13,7 @@ mod reaching;
 use super::session::{Mechanism, start_with};
 use crate::exec::spawn::{Given, Plan};
 use crate::exec::watch::{StartError, Surroundings};
-use crate::exec::{Access, FirstChange, Hazard, Prior, Seen, Trace, Witness};
+use crate::exec::{Access, Fate, FirstChange, Hazard, Prior, Seen, Trace, Witness};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
@@ -72,7 +72,7 @@ struct Changes(Vec<PathBuf>);
 impl Witness for Changes {
     fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
     fn about_to_list(&mut self, _: &Path) {}
-    fn about_to_change(&mut self, path: &Path) {
+    fn about_to_change(&mut self, path: &Path, _: Fate) {
         self.0.push(path.to_owned());
     }
 }
