@@ -4,7 +4,7 @@ use super::product::Changed;
 use super::scope::Region;
 use super::witness::Before;
 use super::{Observer, differs, present, unseen};
-use crate::exec::{Access, Prior};
+use crate::exec::{Access, FirstChange, Prior};
 use crate::hash::look;
 use crate::memo::reason::NotKept;
 use crate::profiles::state::GIT_INDEX;
@@ -48,7 +48,9 @@ impl Observer<'_> {
             self.rewritten(path, before)?;
         }
         let same_mode = before.evidence.zip(now).is_some_and(|(before, now)| before.mode == now.mode);
-        let is_still = access.prior == Prior::Consulted && same_mode && changed.has_same_bytes();
+        // What got another name, or a time, is left as something else all the same.
+        let is_rewritten = access.prior == Prior::Consulted && access.first_change != FirstChange::Altered;
+        let is_still = is_rewritten && same_mode && changed.has_same_bytes();
         if !net && !self.watcher.came_with_the_run(path) {
             // It may have been refused.
             self.refusing.extend(path.parent().map(Path::to_path_buf));
