@@ -88,7 +88,7 @@ struct Enough(bool);
 impl Witness for Enough {
     fn about_to_look(&mut self, _: &Path, _: Seen<'_>) {}
     fn about_to_list(&mut self, _: &Path) {}
-    fn about_to_change(&mut self, path: &Path) {
+    fn about_to_change(&mut self, path: &Path, _: Fate) {
         self.0 |= path.ends_with("first");
     }
     fn must_end(&self) -> bool {
