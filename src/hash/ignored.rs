@@ -199,7 +199,7 @@ mod tests {
         for option in ignored.options(Path::new("/r/d"), &places) {
             again.take(&option, Path::new("/r"));
         }
-        let placed = |ignored: &Ignored, directory: &str| ignored.options(Path::new(directory), &places);
-        assert_eq!(placed(&again, "/r"), placed(&ignored, "/r/d"));
+        let options_at = |ignored: &Ignored, directory: &str| ignored.options(Path::new(directory), &places);
+        assert_eq!(options_at(&again, "/r"), options_at(&ignored, "/r/d"));
     }
 }

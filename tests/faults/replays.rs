@@ -162,7 +162,7 @@ fn write_case(project: &Project, status: usize, random: &mut Random) -> (Vec<u8>
     }
     for _ in 0..random.below(4) {
         let made: Vec<&Vec<u8>> = files.iter().chain(&directories).collect();
-        let path = quoted(*random.pick(&made));
+        let path = quoted(random.pick(&made));
         let seconds = random.next() % 1_500_000_000;
         let nanoseconds = random.next() % 1_000_000_000;
         let time = format!("touch -d @{seconds}.{nanoseconds:09} ");
@@ -226,7 +226,9 @@ fn describe(path: &Path, tree: &mut BTreeMap<Vec<u8>, String>, names: &mut HashM
     } else {
         let mut entries: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
         entries.sort();
-        entries.iter().for_each(|entry| describe(entry, tree, names));
+        for entry in &entries {
+            describe(entry, tree, names);
+        }
     }
     let own = path.as_os_str().as_bytes().to_vec();
     let mode = if metadata.is_symlink() { 0o120_000 } else { metadata.mode() };

@@ -10,6 +10,7 @@ fn show(sources: &[&str]) -> bool {
     all.iter().any(|parsed| parsed.exact) || shows_text(all.iter().map(|parsed| &parsed.flows))
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn the_text_of_a_function_is_followed_wherever_it_may_be_asked_for() {
     let function = "function f() { return 1 }\n";
