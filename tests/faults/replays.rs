@@ -162,7 +162,7 @@ fn write_case(project: &Project, status: usize, random: &mut Random) -> (Vec<u8>
     }
     for _ in 0..random.below(4) {
         let made: Vec<&Vec<u8>> = files.iter().chain(&directories).collect();
-        let chosen: &Vec<u8> = random.pick(&made);
+        let chosen: &&Vec<u8> = random.pick(&made);
         let path = quoted(chosen);
         let seconds = random.next() % 1_500_000_000;
         let nanoseconds = random.next() % 1_000_000_000;
