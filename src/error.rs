@@ -159,20 +159,39 @@ impl Error {
     }
 }
 
+/// No file system takes a longer name, in bytes.
+const LONGEST_NAME: usize = 255;
+/// The kernel takes no path of as many bytes.
+const PATH_MAX: usize = 4096;
+
 /// Whether a look at a path failed because nothing is there, or can be there: without it, below no directory, behind a
-/// loop of links, under a name that is too long.
+/// loop of links.
+///
+/// A path that is too long is not absent: who goes there step by step finds what is there.
 #[must_use]
 pub fn tells_absence(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG))
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP))
 }
 
-/// Whether a look at a path failed without a word on what is there: the disk, the memory or the moment is to blame, not
-/// the path or its permissions. Nothing may be concluded from it.
+/// Whether a look at a path failed without a word on what is there: the disk, the memory, the moment or a limit of the
+/// kernel (how long a path is, how many links it has) is to blame, not the path or its permissions. Nothing may be
+/// concluded from it.
 #[must_use]
 pub fn tells_nothing(error: &io::Error) -> bool {
     // A path of a process that has ended has an error of its own.
-    let says_something = matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::ESRCH));
-    !says_something && !tells_absence(error)
+    let says_something = [libc::ENOENT, libc::ENOTDIR, libc::EACCES, libc::EPERM, libc::ESRCH];
+    !error.raw_os_error().is_some_and(|errno| says_something.contains(&errno))
+}
+
+/// As [`tells_nothing`], of a look at the absolute `path`: that it has a name which no file can have says that nothing is
+/// there.
+#[must_use]
+pub fn tells_nothing_of(path: &Path, error: &io::Error) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    let is_impossible = error.raw_os_error() == Some(libc::ENAMETOOLONG)
+        && path.len() < PATH_MAX
+        && path.split(|byte| *byte == b'/').any(|name| name.len() > LONGEST_NAME);
+    tells_nothing(error) && !is_impossible
 }
 
 impl fmt::Display for Error {
@@ -189,6 +208,12 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| source as _)
     }
+}
+
+/// What is said of a path at which a look failed.
+#[must_use]
+pub fn cannot_look(path: &Path, error: &io::Error) -> String {
+    format!("cannot look at {}: {}", path.display(), describe(error))
 }
 
 /// The operating system's words without Rust's "(os error N)".
@@ -217,6 +242,22 @@ mod tests {
         assert!(Error::usage("x").hint().unwrap().contains("cashet help"));
         assert!(Error::damaged("x").hint().unwrap().contains("fsck --repair"));
         assert_eq!(Error::new(Kind::Other, "x").hint(), None);
+    }
+
+    #[test]
+    fn limits_and_failures_tell_nothing_of_a_path() {
+        let of = |path: &str, errno| tells_nothing_of(Path::new(path), &io::Error::from_raw_os_error(errno));
+        for errno in [libc::EIO, libc::ELOOP, libc::ENAMETOOLONG, libc::ENOMEM, libc::ESTALE] {
+            assert!(of("/a/b", errno), "{errno}");
+        }
+        for errno in [libc::ENOENT, libc::ENOTDIR, libc::EACCES] {
+            assert!(!of("/a/b", errno), "{errno}");
+        }
+        // No file has such a name. One that is deep enough may be there all the same.
+        assert!(!of(&format!("/{}", "x".repeat(256)), libc::ENAMETOOLONG));
+        assert!(of(&format!("/{}", "x".repeat(255)), libc::ENAMETOOLONG));
+        assert!(of(&format!("/{}{}", "a/".repeat(2048), "x".repeat(256)), libc::ENAMETOOLONG));
+        assert!(!tells_absence(&io::Error::from_raw_os_error(libc::ENAMETOOLONG)));
     }
 
     #[test]

@@ -131,11 +131,16 @@ fn what_other_tools_are_told_to_run_works() {
 #[test]
 fn the_settings_of_the_recipes_are_understood() {
     let recipes = fs::read_to_string(root().join("docs/recipes.md")).unwrap();
-    let settings = recipes.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let sandbox = Sandbox::new();
-    sandbox.write("cashet.toml", settings).script("job", "echo made");
-    sandbox.exec(["./job"]).stdout("made\n").executes(1).run();
-    sandbox.exec(["./job"]).stdout("made\n").executes(0).run();
+    let settings: Vec<&str> =
+        recipes.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(settings.len() > 3, "{settings:?}");
+    for settings in settings {
+        let sandbox = Sandbox::new();
+        sandbox.write("cashet.toml", settings).script("job", "echo made");
+        let run = || sandbox.exec(["./job"]).stdout("made\n").may_change("../home/.cache");
+        run().executes(1).run();
+        run().executes(0).run();
+    }
 }
 
 /// The anchors of a page: its headings as GitHub names them.

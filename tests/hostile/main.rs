@@ -78,6 +78,11 @@ fn searches() {
 }
 
 #[test]
+fn unseen() {
+    judge("unseen");
+}
+
+#[test]
 fn machine() {
     judge("machine");
 }

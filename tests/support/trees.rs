@@ -21,11 +21,15 @@ pub(crate) fn tree(root: &Path, but: &[&str], link: impl Fn(&Path) -> String) ->
     for entry in walkdir::WalkDir::new(root).min_depth(1).into_iter().filter_entry(wanted) {
         let entry = match entry {
             // Its mode is told already.
-            Err(error) if is_refused(error.io_error()) => continue,
+            Err(error) if is_out_of_reach(error.io_error()) => continue,
             entry => entry.unwrap(),
         };
         let path = entry.path();
-        let metadata = path.symlink_metadata().unwrap();
+        let metadata = path.symlink_metadata();
+        if is_out_of_reach(metadata.as_ref().err()) {
+            continue;
+        }
+        let metadata = metadata.unwrap();
         let mode = metadata.permissions().mode() & 0o7777;
         let text = if metadata.is_symlink() {
             link(&fs::read_link(path).unwrap())
@@ -33,8 +37,11 @@ pub(crate) fn tree(root: &Path, but: &[&str], link: impl Fn(&Path) -> String) ->
             format!("directory {mode:o}")
         } else if metadata.is_file() {
             let read = fs::read(path);
-            let bytes =
-                if is_refused(read.as_ref().err()) { b"may not be read".to_vec() } else { read.unwrap() };
+            let bytes = if is_out_of_reach(read.as_ref().err()) {
+                b"may not be read".to_vec()
+            } else {
+                read.unwrap()
+            };
             format!("file {mode:o} {}", content(&bytes))
         } else {
             format!("special {mode:o}")
@@ -44,9 +51,10 @@ pub(crate) fn tree(root: &Path, but: &[&str], link: impl Fn(&Path) -> String) ->
     found
 }
 
-/// Whether this is what an ordinary user is told of what is closed to him.
-fn is_refused(error: Option<&std::io::Error>) -> bool {
-    error.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+/// Whether this is what an ordinary user is told of what is closed to him, or anybody of a path that is too long.
+fn is_out_of_reach(error: Option<&std::io::Error>) -> bool {
+    use std::io::ErrorKind::{InvalidFilename, PermissionDenied};
+    error.is_some_and(|error| matches!(error.kind(), InvalidFilename | PermissionDenied))
 }
 
 /// What is short enough to be shown where it differs, or its digest.

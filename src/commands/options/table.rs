@@ -185,7 +185,7 @@ pub(super) const TABLE: &[Row] = &[
         "ignore-arg",
         None,
         Takes::Value("OPTION"),
-        "An option of the command that decides nothing: --quiet, or with its value '--threads N'",
+        "An option of the command that decides nothing (=--quiet), or one with its value (='--threads N')",
     ),
     row(
         Flag::CleanOutputs,

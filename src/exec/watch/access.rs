@@ -11,6 +11,7 @@ use super::paths::{Found, Named, Resolver, upwards};
 use super::process::{as_path, link, to_path};
 use super::touches::Touches;
 use super::working::Working;
+use crate::error::cannot_look;
 use crate::exec::watch::Surroundings;
 use crate::exec::{
     Access, Askers, DescriptorUse, Executed, Fate, FirstChange, Hazard, Nature, Prior, Seen, Shows, Touched,
@@ -163,7 +164,7 @@ impl<'a> Observer<'a> {
             self.hazard(Hazard::Incomplete("a working directory was moved by others".to_owned()));
         }
         if let Some((path, error)) = self.resolver.failed() {
-            self.hazard(Hazard::Incomplete(format!("cannot look at {}: {error}", as_path(&path).display())));
+            self.hazard(Hazard::Incomplete(cannot_look(as_path(&path), &error)));
         }
         let stdin = self.descriptors.stdin_use();
         let reads_own = stdin.read && self.ordering.reads_own_output();

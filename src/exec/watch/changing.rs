@@ -49,7 +49,7 @@ impl Observer<'_> {
                 // Only an empty one goes.
                 self.open_for_reading(&Named { path: there.path.clone(), as_directory: true }, false);
                 self.list(&there.path);
-                if is_empty(&there.path) {
+                if may_be_empty(&there.path) {
                     self.change(&there.path, How::Removed);
                     self.own_below(there.path);
                 }
@@ -176,6 +176,7 @@ impl Observer<'_> {
     }
 }
 
-fn is_empty(path: &[u8]) -> bool {
-    std::fs::read_dir(as_path(path)).is_ok_and(|mut entries| entries.next().is_none())
+/// Whether a directory is empty, or cannot be read.
+fn may_be_empty(path: &[u8]) -> bool {
+    std::fs::read_dir(as_path(path)).map_or(true, |mut entries| entries.next().is_none())
 }

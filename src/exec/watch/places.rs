@@ -3,11 +3,12 @@
 
 use super::access::Observer;
 use super::paths::Named;
-use super::process::link;
+use super::process::{as_path, link};
 use super::stopped::{Stopped, Unknown, unknown};
 use super::table::At;
-use crate::error::tells_absence;
+use crate::error::{cannot_look, tells_absence};
 use std::os::fd::RawFd;
+use std::path::Path;
 
 /// What a path in a call stands for.
 pub(super) enum Place {
@@ -78,7 +79,7 @@ pub(super) fn place_read(
         } else {
             link(stopped.tid, &format!("fd/{directory}"))
         };
-        let base = base.map_err(|error| unknown(&error))?;
+        let base = base.map_err(|error| unnamed(as_path(&text), &error))?;
         if !base.starts_with(b"/") {
             return Ok(Place::Nothing);
         }
@@ -146,7 +147,7 @@ fn resolve(
         }
         _ => return Ok(Place::Path(named)),
     };
-    let mut target = link(tid, &target).map_err(|error| unknown(&error))?;
+    let mut target = link(tid, &target).map_err(|error| unnamed(as_path(&named.path), &error))?;
     if !target.starts_with(b"/") || is_deleted(&target) {
         return Ok(Place::Nothing);
     }
@@ -164,7 +165,8 @@ pub(super) fn behind(
     tid: libc::pid_t,
     fd: RawFd,
 ) -> Result<Place, Unknown> {
-    let path = link(tid, &format!("fd/{fd}")).map_err(|error| unknown(&error))?;
+    let path = link(tid, &format!("fd/{fd}"));
+    let path = path.map_err(|error| unnamed(Path::new(&format!("descriptor {fd}")), &error))?;
     if !path.starts_with(b"/") || path.starts_with(b"/memfd:") || is_deleted(&path) {
         return Ok(Place::Nothing);
     }
@@ -174,10 +176,19 @@ pub(super) fn behind(
     Ok(Place::Path(observer.clean(&path)))
 }
 
+/// Nothing can be said of `path`, since the directory that it counts from has no name that the kernel tells: a path that is
+/// too long, mostly.
+fn unnamed(path: &Path, error: &std::io::Error) -> Unknown {
+    match unknown(error) {
+        Unknown::Hole(_) => Unknown::Hole(cannot_look(path, error)),
+        Unknown::Void => Unknown::Void,
+    }
+}
+
 /// Whether the kernel says of a path that nothing has that name any more.
 fn is_deleted(path: &[u8]) -> bool {
     path.ends_with(b" (deleted)")
-        && std::fs::symlink_metadata(super::process::as_path(path)).is_err_and(|error| tells_absence(&error))
+        && std::fs::symlink_metadata(as_path(path)).is_err_and(|error| tells_absence(&error))
 }
 
 fn number(text: &[u8]) -> Option<i32> {

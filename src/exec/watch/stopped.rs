@@ -45,7 +45,11 @@ impl Stopped<'_> {
     }
 
     pub(super) fn text(&self, address: u64) -> Result<Vec<u8>, Unknown> {
-        read_text(self.tid, address).map_err(|error| unknown(&error))
+        read_text(self.tid, address).map_err(|error| match error.raw_os_error() {
+            // Of the text itself: the kernel takes no longer one.
+            Some(libc::ENAMETOOLONG) => Unknown::Void,
+            _ => unknown(&error),
+        })
     }
 
     pub(super) fn word(&self, address: u64) -> Result<u64, Unknown> {
@@ -59,10 +63,10 @@ impl Stopped<'_> {
 }
 
 /// The kernel refuses the call for the same reason, or there is no caller any more; anything else hides from us
-/// what it does not hide from the kernel.
+/// what it does not hide from the kernel: so does that the path of a directory which the caller has open is too long.
 pub(super) fn unknown(error: &io::Error) -> Unknown {
     match error.raw_os_error() {
-        Some(libc::EFAULT | libc::ENAMETOOLONG | libc::ESRCH | libc::ENOENT | libc::EBADF) => Unknown::Void,
+        Some(libc::EFAULT | libc::ESRCH | libc::ENOENT | libc::EBADF) => Unknown::Void,
         _ => Unknown::Hole(error.to_string()),
     }
 }

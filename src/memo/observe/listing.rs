@@ -1,7 +1,7 @@
 //! What a run found in directories that it listed: names and kinds, as they were when the run began, or not kept.
 
 use super::importer::Importer;
-use super::{Observer, present};
+use super::{Observer, present, unread};
 use crate::exec::Access;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
@@ -43,7 +43,7 @@ impl Observer<'_> {
             }
             None => match look::listed(path, &aside) {
                 Ok((digest, _)) => digest,
-                Err(_) => return Err(NotKept::InputMoved(path.to_path_buf())),
+                Err(error) => return Err(unread(path, error.os_error())),
             },
         };
         let aside = Names::of(&aside);

@@ -33,19 +33,20 @@ pub(super) use variables::named_by_values;
 use super::policy::Policy;
 use super::reason::NotKept;
 use super::stdin::StdinAtStart;
-use crate::error::tells_absence;
+use crate::error::{cannot_look, tells_absence, tells_nothing_of};
 use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
-use crate::record::{Evidence, Observation, Places, Product, Recall, Timestamp};
+use crate::record::{Evidence, FileState, Observation, Places, Product, Recall, Timestamp};
 use aside::Aside;
 use own_source::OwnSources;
 use scope::Scope;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What is known of a run beside its trace.
@@ -123,6 +124,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     if run.policy.pure {
         // The call says that nothing decides the result but what is in the manifest.
         observer.observed.observations.clear();
+        all_seen(&observer.observed, run.places)?;
         return Ok(observer.observed);
     }
     observer.reads()?;
@@ -137,7 +139,34 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     session::observe(run, trace, &mut observer.observed);
     observer.above();
     observer.memory.keep();
+    all_seen(&observer.observed, run.places)?;
     Ok(observer.observed)
+}
+
+/// Whether everything that counts could be looked at: a failure that tells nothing is no state, since the same one later
+/// would not tell that nothing changed.
+fn all_seen(observed: &Observed, places: &Places) -> Result<(), NotKept> {
+    let seen = |path: &Path, state: &FileState| {
+        let FileState::Unreadable { errno } = state else { return Ok(()) };
+        let error = io::Error::from_raw_os_error(*errno);
+        if tells_nothing_of(path, &error) { Err(unseen(path, &error)) } else { Ok(()) }
+    };
+    for (observation, _) in &observed.observations {
+        match observation {
+            Observation::State { path, state, .. } => seen(&places.resolve(path), state)?,
+            Observation::Settled { states } => {
+                for both in states {
+                    let path = places.resolve(&both.path);
+                    seen(&path, &both.before)?;
+                    seen(&path, &both.after)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut products = observed.products.iter();
+    products
+        .try_for_each(|product| seen(&places.root.join(OsStr::from_bytes(&product.path)), &product.before))
 }
 
 struct Observer<'a> {
@@ -183,14 +212,22 @@ fn evidence(path: &Path, follow: bool) -> Result<Option<Evidence>, NotKept> {
     let looked = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
     match looked {
         Ok(metadata) => Ok(Some(Evidence::of(&metadata))),
-        Err(error) if tells_absence(&error) => Ok(None),
+        Err(error) if tells_absence(&error) || !tells_nothing_of(path, &error) => Ok(None),
         Err(error) => Err(unseen(path, &error)),
+    }
+}
+
+/// Why what the run was given at `path` cannot be kept, after `error` came of reading it now.
+fn unread(path: &Path, error: Option<&io::Error>) -> NotKept {
+    match error.filter(|error| !tells_absence(error)) {
+        Some(error) => unseen(path, error),
+        None => NotKept::InputMoved(path.to_path_buf()),
     }
 }
 
 /// What is at `path` cannot be told.
 fn unseen(path: &Path, error: &io::Error) -> NotKept {
-    NotKept::Hazard(Hazard::Incomplete(format!("cannot look at {}: {error}", path.display())))
+    NotKept::Hazard(Hazard::Incomplete(cannot_look(path, error)))
 }
 
 /// Whether what is at a path now is another thing than before, or the same thing written.

@@ -3,7 +3,7 @@
 use super::importer::{self, Importer};
 use super::scope::Region;
 use super::times::Timed;
-use super::{Observer, differs, present};
+use super::{Observer, differs, present, unread};
 use crate::digest::Digest;
 use crate::exec::Access;
 use crate::hash::expected::digest_expected;
@@ -99,9 +99,13 @@ impl Observer<'_> {
             }
             if access.listed {
                 self.listing(path, *access, &importer)?;
-            } else if access.opened && !access.looked {
-                // That it is a directory was learned.
-                self.state(path, true)?;
+            } else if access.opened {
+                // Whether it may be read was learned, and its mode alone does not tell.
+                fs::read_dir(path).map_err(|error| unread(path, Some(&error)))?;
+                if !access.looked {
+                    // That it is a directory was learned.
+                    self.state(path, true)?;
+                }
             }
             if !access.listed || access.looked_at_link || !importer.lists(path, *access) {
                 self.look(path, *access)?;
@@ -341,7 +345,7 @@ impl Observer<'_> {
             // Not readable now although it was read then, or no regular file.
             return match look::state(path, true).0 {
                 FileState::Special { .. } => self.state(path, true),
-                _ => Err(NotKept::InputMoved(path.to_path_buf())),
+                _ => Err(unread(path, fs::File::open(path).err().as_ref())),
             };
         };
         let young = self.watcher.young.get(path);

@@ -4,7 +4,7 @@ use super::background::Background;
 use super::made::{self, Made};
 use super::{importer, shown};
 use crate::digest::Digest;
-use crate::error::tells_nothing;
+use crate::error::tells_nothing_of;
 use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, interpreters, look};
@@ -184,7 +184,7 @@ impl<'a> Watcher<'a> {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => Some(metadata),
             Err(error) => {
-                if tells_nothing(&error) {
+                if tells_nothing_of(path, &error) {
                     self.unseen.get_or_insert((path.to_path_buf(), error));
                 }
                 None
@@ -217,7 +217,13 @@ impl<'a> Watcher<'a> {
     /// A directory may be about to move with everything below it: nothing of that is read. `count` is how many entries were
     /// looked at.
     fn take_tree(&mut self, directory: &Path, count: &mut usize) {
-        let Ok(entries) = files::entries(directory, true) else { return };
+        let entries = match files::entries(directory, true) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.unseen.get_or_insert((directory.to_path_buf(), error));
+                return;
+            }
+        };
         self.directories.insert(directory.to_path_buf(), entries.clone());
         for (name, _) in entries {
             *count += 1;
