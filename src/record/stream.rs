@@ -78,23 +78,26 @@ impl StreamOrder {
 impl Encode for StreamOrder {
     fn encode(&self, to: &mut Encoder) {
         to.length(self.chunks.len());
-        // The streams alternate: the first says it for all.
-        to.flag(self.chunks.first().is_some_and(|chunk| chunk.stream == Stream::Stderr));
+        // The streams alternate: the first says it for all. Format 1 of the store says no more than that, and knew no exact
+        // order.
+        let begins_with_stderr = self.chunks.first().is_some_and(|chunk| chunk.stream == Stream::Stderr);
+        let interleaving = match self.interleaving {
+            Interleaving::Inexact => 0,
+            Interleaving::Exact => 1,
+            Interleaving::Merged => 2,
+        };
+        to.unsigned(interleaving << 1 | u64::from(begins_with_stderr));
         for chunk in &self.chunks {
             to.unsigned(chunk.length);
         }
-        to.unsigned(match self.interleaving {
-            Interleaving::Exact => 0,
-            Interleaving::Inexact => 1,
-            Interleaving::Merged => 2,
-        });
     }
 }
 
 impl Decode for StreamOrder {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let count = from.length()?;
-        let mut stream = if from.flag()? { Stream::Stderr } else { Stream::Stdout };
+        let told = from.unsigned()?;
+        let mut stream = if told & 1 == 1 { Stream::Stderr } else { Stream::Stdout };
         if count == 0 && stream == Stream::Stderr {
             return Err(DecodeError::NotCanonical);
         }
@@ -107,9 +110,9 @@ impl Decode for StreamOrder {
             order.chunks.push(Chunk { stream, length });
             stream = if stream == Stream::Stdout { Stream::Stderr } else { Stream::Stdout };
         }
-        order.interleaving = match from.unsigned()? {
-            0 => Interleaving::Exact,
-            1 => Interleaving::Inexact,
+        order.interleaving = match told >> 1 {
+            0 => Interleaving::Inexact,
+            1 => Interleaving::Exact,
             2 => Interleaving::Merged,
             _ => return Err(DecodeError::NotCanonical),
         };
@@ -161,7 +164,8 @@ mod tests {
             assert_eq!(StreamOrder::from_bytes(&order.to_bytes()).as_ref(), Ok(&order));
         }
         let mut bytes = order.to_bytes();
-        *bytes.last_mut().unwrap() = 3;
+        // After the number of chunks.
+        bytes[1] = 6;
         assert_eq!(StreamOrder::from_bytes(&bytes), Err(DecodeError::NotCanonical));
     }
 }

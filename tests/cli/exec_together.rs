@@ -159,7 +159,7 @@ fn a_holder_that_makes_no_progress_is_not_waited_for() {
     // Each waits for the other: bare they would meet.
     sandbox.script(
         "job",
-        "for n in $(seq 200); do [ \"$(wc -l < \"$TMPDIR/executions\")\" -ge 2 ] && exec echo met; sleep 0.3; done; exit 1",
+        "for n in $(seq 200); do [ \"$(wc -l < \"$TMPDIR/.cashet/executions\")\" -ge 2 ] && exec echo met; sleep 0.3; done; exit 1",
     );
     let running = started(2, || sandbox.unwatched(["--pure", "./job"]).stdout("met\n").any_stderr());
     for running in running {

@@ -37,7 +37,9 @@ pub(super) fn imports(source: &[u8]) -> Imports {
         let statement = before.get(start..).unwrap_or_default().trim_ascii();
         if statement.is_empty() {
             for part in clause(after).split(|byte| *byte == b',') {
-                let name = part.trim_ascii_start();
+                // A line that goes on begins after a backslash.
+                let start = part.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b'\\');
+                let name = start.and_then(|start| part.get(start..)).unwrap_or_default();
                 let name = name.split(|byte| !(is_part(*byte) || *byte == b'.')).next().unwrap_or_default();
                 found.ask(0, name, Vec::new());
             }

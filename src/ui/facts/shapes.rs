@@ -145,9 +145,9 @@ pub fn observation_json(observation: &Observation) -> Object {
             of("stdin_place").with("bytes", *size).with("offset", *offset)
         }
         Observation::StdinKind(StdinKind::Device(number)) => {
-            of("stdin_kind").with("kind", "device").with("device", *number)
+            of("stdin_kind").with("is", "device").with("device", *number)
         }
-        Observation::StdinKind(kind) => of("stdin_kind").with("kind", kind.word()),
+        Observation::StdinKind(kind) => of("stdin_kind").with("is", kind.word()),
         Observation::StdinTerminal(is) => of("stdin_terminal").with("is", *is),
         Observation::StdinName(name) => of("stdin_name").with("name", json::text(name)),
         Observation::Descriptor { number, offset, digest } => of("descriptor")
