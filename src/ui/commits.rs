@@ -266,24 +266,24 @@ pub(crate) mod tests {
         };
         insta::assert_snapshot!(table(140), @r"
         COMMIT        AGE         STATUS       FUNCTION                       ARGUMENTS                       TOOK     SIZE   HITS  TAGS
-        4d6d2b03e1ab  2 min ago   ok           train.py                       --lr 0.01 --name $'a\x1b[31…  12.3 s  1.2 KiB  1,234  stage=train keep
-        6d7a846558e8  1 h ago     exit 1       train.py                       --lr 0.1                      12.3 s  1.2 KiB
-        6d28a643c538  2 d ago     ok, network  https://example.com/a/rather…                                12.3 s  1.2 KiB
-        9fef5d3dab98  2025-08-16  ok, evicted  make                                                         12.3 s  1.2 KiB
+        6ff0be830a35  2 min ago   ok           train.py                       --lr 0.01 --name $'a\x1b[31…  12.3 s  1.2 KiB  1,234  stage=train keep
+        fe2c5ddb0a99  1 h ago     exit 1       train.py                       --lr 0.1                      12.3 s  1.2 KiB
+        860dc529a75c  2 d ago     ok, network  https://example.com/a/rather…                                12.3 s  1.2 KiB
+        27a156cff2ef  2025-08-16  ok, evicted  make                                                         12.3 s  1.2 KiB
         ");
         insta::assert_snapshot!(table(80), @r"
         COMMIT        AGE         STATUS       FUNCTION          ARGUMENTS          TOOK
-        4d6d2b03e1ab  2 min ago   ok           train.py          --lr 0.01 --na…  12.3 s
-        6d7a846558e8  1 h ago     exit 1       train.py          --lr 0.1         12.3 s
-        6d28a643c538  2 d ago     ok, network  https://example…                   12.3 s
-        9fef5d3dab98  2025-08-16  ok, evicted  make                               12.3 s
+        6ff0be830a35  2 min ago   ok           train.py          --lr 0.01 --na…  12.3 s
+        fe2c5ddb0a99  1 h ago     exit 1       train.py          --lr 0.1         12.3 s
+        860dc529a75c  2 d ago     ok, network  https://example…                   12.3 s
+        27a156cff2ef  2025-08-16  ok, evicted  make                               12.3 s
         ");
         insta::assert_snapshot!(table(60), @r"
         COMMIT        STATUS       FUNCTION          ARGUMENTS
-        4d6d2b03e1ab  ok           train.py          --lr 0.01 --na…
-        6d7a846558e8  exit 1       train.py          --lr 0.1
-        6d28a643c538  ok, network  https://example…
-        9fef5d3dab98  ok, evicted  make
+        6ff0be830a35  ok           train.py          --lr 0.01 --na…
+        fe2c5ddb0a99  exit 1       train.py          --lr 0.1
+        860dc529a75c  ok, network  https://example…
+        27a156cff2ef  ok, evicted  make
         ");
     }
 
@@ -293,20 +293,20 @@ pub(crate) mod tests {
         let entries = entries(&commits, &tags);
         let lines: Vec<String> = entries.iter().map(|entry| line(entry, &look(60))).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
-        4d6d2b03e1ab  train.py --lr 0.01 --name $'a\x1b[31mb'
-        6d7a846558e8  train.py --lr 0.1  (exit 1)
-        6d28a643c538  https://example.com/a/rather/l…  (ok, network)
-        9fef5d3dab98  make  (ok, evicted)
+        6ff0be830a35  train.py --lr 0.01 --name $'a\x1b[31mb'
+        fe2c5ddb0a99  train.py --lr 0.1  (exit 1)
+        860dc529a75c  https://example.com/a/rather/l…  (ok, network)
+        27a156cff2ef  make  (ok, evicted)
         ");
         let mut listing = Listing::new();
         for entry in &entries {
             listing.push_line(entry, &look(80));
         }
         insta::assert_snapshot!(listing.graph(&look(80)), @r"
-        ●  2 min ago  4d6d2b03e1ab  train.py --lr 0.01 --name $'a\x1b[31mb'
-        ●    1 h ago  6d7a846558e8  train.py --lr 0.1  (exit 1)
-        ●    2 d ago  6d28a643c538  https://example.com/a/rather/long/ad…  (ok, network)
-        ● 2025-08-16  9fef5d3dab98  make  (ok, evicted)
+        ●  2 min ago  6ff0be830a35  train.py --lr 0.01 --name $'a\x1b[31mb'
+        ●    1 h ago  fe2c5ddb0a99  train.py --lr 0.1  (exit 1)
+        ●    2 d ago  860dc529a75c  https://example.com/a/rather/long/ad…  (ok, network)
+        ● 2025-08-16  27a156cff2ef  make  (ok, evicted)
         ");
     }
 

@@ -17,8 +17,8 @@ fn rm_deletes_what_it_names_and_nothing_if_one_is_wrong() {
     assert_eq!(sandbox.run(&["rm", "@", "@{9}"]).refused(), "there is no commit '@{9}'");
     assert_eq!(commits(&sandbox), 6);
     insta::assert_snapshot!(sandbox.run(&["rm", "@", "@{1}", "load.py day1.csv"]).ok(), @r#"
-    385958fe7501  report.sh "'weekly'"
-    9df13380f1b3  load.py day1.csv
+    cacea4f111db  report.sh "'weekly'"
+    be93a9b84deb  load.py day1.csv
     2 commits removed, 184 B freed in 6 blobs
     "#);
     assert_eq!(commits(&sandbox), 4);
@@ -60,28 +60,28 @@ fn a_dry_run_tells_what_would_be_and_a_real_run_what_was() {
     let plan = sandbox.run(&["gc", "--dry-run", "--max-size", "0"]).ok();
     insta::assert_snapshot!(without_sizes_on_disk(&plan), @r"
     RUN           WHAT    LAST USED      SIZE  COMMAND
-    ca063cc39ee5  remove  5 wk ago   97.6 KiB  job.py 40
-    f33bcbdfc1a9  remove  5 wk ago   97.6 KiB  job.py 35
-    05d3043ed02c  evict   3 d ago    97.6 KiB  job.py 3
-    cc2d0dac58c2  evict   2 d ago    97.6 KiB  job.py 2
+    a7aed14bd458  remove  5 wk ago   97.6 KiB  job.py 40
+    e623d1fa0bd2  remove  5 wk ago   97.6 KiB  job.py 35
+    d76f2f130b0e  evict   3 d ago    97.6 KiB  job.py 3
+    f5c93b4f2b00  evict   2 d ago    97.6 KiB  job.py 2
     2 runs would be removed and 2 results evicted; 6 blobs (264 B) would be deleted
     ");
     assert_eq!(commits(&sandbox), 5);
     let done = sandbox.run(&["gc", "--max-size", "0"]).ok();
     insta::assert_snapshot!(without_sizes_on_disk(&done), @r"
     RUN           WHAT     LAST USED      SIZE  COMMAND
-    ca063cc39ee5  removed  5 wk ago   97.6 KiB  job.py 40
-    f33bcbdfc1a9  removed  5 wk ago   97.6 KiB  job.py 35
-    05d3043ed02c  evicted  3 d ago    97.6 KiB  job.py 3
-    cc2d0dac58c2  evicted  2 d ago    97.6 KiB  job.py 2
+    a7aed14bd458  removed  5 wk ago   97.6 KiB  job.py 40
+    e623d1fa0bd2  removed  5 wk ago   97.6 KiB  job.py 35
+    d76f2f130b0e  evicted  3 d ago    97.6 KiB  job.py 3
+    f5c93b4f2b00  evicted  2 d ago    97.6 KiB  job.py 2
     2 runs removed, 2 results evicted; 6 blobs (264 B) deleted
     ");
     assert_eq!(commits(&sandbox), 3);
     insta::assert_snapshot!(sandbox.run(&["log"]).ok(), @r"
     COMMIT        AGE       STATUS       FUNCTION  ARGUMENTS    TOOK      SIZE  TAGS
-    a13fbf02b968  7 wk ago  ok           kept.py              12.3 s      26 B  keep
-    cc2d0dac58c2  2 d ago   ok, evicted  job.py    2          12.3 s  97.6 KiB
-    05d3043ed02c  3 d ago   ok, evicted  job.py    3          12.3 s  97.6 KiB
+    2c7c97f4dce7  7 wk ago  ok           kept.py              12.3 s      26 B  keep
+    f5c93b4f2b00  2 d ago   ok, evicted  job.py    2          12.3 s  97.6 KiB
+    d76f2f130b0e  3 d ago   ok, evicted  job.py    3          12.3 s  97.6 KiB
     ");
     assert_eq!(
         sandbox.run(&["get", "job.py 2"]).refused(),

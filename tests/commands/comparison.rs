@@ -7,8 +7,8 @@ use cashet::commands::Exit;
 fn the_summary_comes_first_then_the_details() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.run(&["diff", "@{4}", "@{3}"]).ok(), @r"
-    − 95b0b8c0b644  train.py --lr 0.01  5 h ago
-    + d2174e22c47d  train.py --lr 0.01  4 h ago
+    − 268557f0855d  train.py --lr 0.01  5 h ago
+    + 8dd5b059e768  train.py --lr 0.01  4 h ago
 
     function  train.py changed
     stdout    18 B, +1 −1 lines
@@ -16,8 +16,8 @@ fn the_summary_comes_first_then_the_details() {
     duration  12.3 s → 12.3 s
     same      arguments, environment, inputs, packages, call, status, stderr
 
-    --- 95b0b8c0b644/train.py
-    +++ d2174e22c47d/train.py
+    --- 268557f0855d/train.py
+    +++ 8dd5b059e768/train.py
     @@ -1,5 +1,4 @@
      def train(lr):
     -    # slow
@@ -26,8 +26,8 @@ fn the_summary_comes_first_then_the_details() {
      
      print(train(0.01))
 
-    --- 95b0b8c0b644/stdout
-    +++ d2174e22c47d/stdout
+    --- 268557f0855d/stdout
+    +++ 8dd5b059e768/stdout
     @@ -1,2 +1,2 @@
      loss 0.5
     -loss 0.4
@@ -37,8 +37,8 @@ fn the_summary_comes_first_then_the_details() {
     model.bin: mode 644 → 755
     ");
     insta::assert_snapshot!(sandbox.at(60, &["diff", "@{3}", "@{2}", "--stat"]).ok(), @r"
-    − d2174e22c47d  train.py --lr 0.01  4 h ago
-    + 9694e7e02198  train.py --lr 0.01  3 h ago
+    − 8dd5b059e768  train.py --lr 0.01  4 h ago
+    + 610ec63f37f5  train.py --lr 0.01  3 h ago
 
     environment  LR_DECAY set
     status       ok → exit 1
@@ -49,8 +49,8 @@ fn the_summary_comes_first_then_the_details() {
     same         function, arguments, inputs, packages, call
     ");
     insta::assert_snapshot!(sandbox.at(140, &["diff", "@{6}", "@", "--stat"]).ok(), @r#"
-    − 3317b405e162  load.py day1.csv  2 d ago
-    + b8a16175d70f  report.sh "'weekly'"  2 min ago
+    − be93a9b84deb  load.py day1.csv  2 d ago
+    + cacea4f111db  report.sh "'weekly'"  2 min ago
 
     function   program sh changed
     arguments  argument 0 changed (python3 → sh)

@@ -25,7 +25,7 @@ fn one_commit() {
     sandbox.record(&Run::new("make", 130 * SECOND));
     insta::assert_snapshot!(sandbox.run(&["log"]).ok(), @r"
     COMMIT        AGE        STATUS  FUNCTION    TOOK  SIZE
-    7b19decd83d3  2 min ago  ok      make      12.3 s  15 B
+    fb7267a404d6  2 min ago  ok      make      12.3 s  15 B
     ");
 }
 
@@ -34,46 +34,46 @@ fn the_log_fits_every_width() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(140, &["log"]).ok(), @r#"
     COMMIT        AGE        STATUS  FUNCTION   ARGUMENTS       TOOK  SIZE  TAGS
-    b8a16175d70f  2 min ago  ok      report.sh  "'weekly'"    12.3 s  41 B
-    9694e7e02198  3 h ago    exit 1  train.py   --lr 0.01     12.3 s  91 B
-    d2174e22c47d  4 h ago    ok      train.py   --lr 0.01     12.3 s  29 B  keep stage=train
-    95b0b8c0b644  5 h ago    ok      train.py   --lr 0.01     12.3 s  28 B
-    630863b5f275  1 d ago    ok      clean.py   data/raw.csv  12.3 s  44 B
-    3317b405e162  2 d ago    ok      load.py    day1.csv      12.3 s  40 B
+    cacea4f111db  2 min ago  ok      report.sh  "'weekly'"    12.3 s  41 B
+    610ec63f37f5  3 h ago    exit 1  train.py   --lr 0.01     12.3 s  91 B
+    8dd5b059e768  4 h ago    ok      train.py   --lr 0.01     12.3 s  29 B  keep stage=train
+    268557f0855d  5 h ago    ok      train.py   --lr 0.01     12.3 s  28 B
+    84927b79fb46  1 d ago    ok      clean.py   data/raw.csv  12.3 s  44 B
+    be93a9b84deb  2 d ago    ok      load.py    day1.csv      12.3 s  40 B
     "#);
     insta::assert_snapshot!(sandbox.at(80, &["log"]).ok(), @r#"
     COMMIT        AGE        STATUS  FUNCTION   ARGUMENTS       TOOK  SIZE
-    b8a16175d70f  2 min ago  ok      report.sh  "'weekly'"    12.3 s  41 B
-    9694e7e02198  3 h ago    exit 1  train.py   --lr 0.01     12.3 s  91 B
-    d2174e22c47d  4 h ago    ok      train.py   --lr 0.01     12.3 s  29 B
-    95b0b8c0b644  5 h ago    ok      train.py   --lr 0.01     12.3 s  28 B
-    630863b5f275  1 d ago    ok      clean.py   data/raw.csv  12.3 s  44 B
-    3317b405e162  2 d ago    ok      load.py    day1.csv      12.3 s  40 B
+    cacea4f111db  2 min ago  ok      report.sh  "'weekly'"    12.3 s  41 B
+    610ec63f37f5  3 h ago    exit 1  train.py   --lr 0.01     12.3 s  91 B
+    8dd5b059e768  4 h ago    ok      train.py   --lr 0.01     12.3 s  29 B
+    268557f0855d  5 h ago    ok      train.py   --lr 0.01     12.3 s  28 B
+    84927b79fb46  1 d ago    ok      clean.py   data/raw.csv  12.3 s  44 B
+    be93a9b84deb  2 d ago    ok      load.py    day1.csv      12.3 s  40 B
     "#);
     insta::assert_snapshot!(sandbox.at(60, &["log"]).ok(), @r#"
     COMMIT        AGE        STATUS  FUNCTION   ARGUMENTS
-    b8a16175d70f  2 min ago  ok      report.sh  "'weekly'"
-    9694e7e02198  3 h ago    exit 1  train.py   --lr 0.01
-    d2174e22c47d  4 h ago    ok      train.py   --lr 0.01
-    95b0b8c0b644  5 h ago    ok      train.py   --lr 0.01
-    630863b5f275  1 d ago    ok      clean.py   data/raw.csv
-    3317b405e162  2 d ago    ok      load.py    day1.csv
+    cacea4f111db  2 min ago  ok      report.sh  "'weekly'"
+    610ec63f37f5  3 h ago    exit 1  train.py   --lr 0.01
+    8dd5b059e768  4 h ago    ok      train.py   --lr 0.01
+    268557f0855d  5 h ago    ok      train.py   --lr 0.01
+    84927b79fb46  1 d ago    ok      clean.py   data/raw.csv
+    be93a9b84deb  2 d ago    ok      load.py    day1.csv
     "#);
     insta::assert_snapshot!(sandbox.at(60, &["log", "--oneline"]).ok(), @r#"
-    b8a16175d70f  report.sh "'weekly'"
-    9694e7e02198  train.py --lr 0.01  (exit 1)
-    d2174e22c47d  train.py --lr 0.01
-    95b0b8c0b644  train.py --lr 0.01
-    630863b5f275  clean.py data/raw.csv
-    3317b405e162  load.py day1.csv
+    cacea4f111db  report.sh "'weekly'"
+    610ec63f37f5  train.py --lr 0.01  (exit 1)
+    8dd5b059e768  train.py --lr 0.01
+    268557f0855d  train.py --lr 0.01
+    84927b79fb46  clean.py data/raw.csv
+    be93a9b84deb  load.py day1.csv
     "#);
     insta::assert_snapshot!(sandbox.at(80, &["log", "--graph"]).ok(), @r#"
-    ● 2 min ago  b8a16175d70f  report.sh "'weekly'"
-    ●   3 h ago  9694e7e02198  train.py --lr 0.01  (exit 1)
-    ●   4 h ago  d2174e22c47d  train.py --lr 0.01
-    ●   5 h ago  95b0b8c0b644  train.py --lr 0.01
-    ●   1 d ago  630863b5f275  clean.py data/raw.csv
-    ●   2 d ago  3317b405e162  load.py day1.csv
+    ● 2 min ago  cacea4f111db  report.sh "'weekly'"
+    ●   3 h ago  610ec63f37f5  train.py --lr 0.01  (exit 1)
+    ●   4 h ago  8dd5b059e768  train.py --lr 0.01
+    ●   5 h ago  268557f0855d  train.py --lr 0.01
+    ●   1 d ago  84927b79fb46  clean.py data/raw.csv
+    ●   2 d ago  be93a9b84deb  load.py day1.csv
     "#);
 }
 

@@ -9,21 +9,21 @@ use cashet::store::{Event, Store};
 fn history_says_what_changed_at_each_step() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.run(&["history", "@{2}"]).ok(), @r"
-    ● 9694e7e02198  3 h ago  exit 1  12.3 s
+    ● 610ec63f37f5  3 h ago  exit 1  12.3 s
     │   LR_DECAY set
     │   exit 1, was ok, stdout differs, stderr differs, 1 output differs
-    ● d2174e22c47d  4 h ago  ok  12.3 s  keep stage=train
+    ● 8dd5b059e768  4 h ago  ok  12.3 s  keep stage=train
     │   train.py changed
     │   stdout differs, 1 output differs
-    ● 95b0b8c0b644  5 h ago  ok  12.3 s
+    ● 268557f0855d  5 h ago  ok  12.3 s
         the first
     ");
     insta::assert_snapshot!(sandbox.at(60, &["history", "train.py --lr 0.01", "-n", "2"]).ok(), @r"
-    ● 9694e7e02198  3 h ago  exit 1  12.3 s
+    ● 610ec63f37f5  3 h ago  exit 1  12.3 s
     │   LR_DECAY set
     │   exit 1, was ok, stdout differs, stderr differs,
     │   1 output differs
-    ● d2174e22c47d  4 h ago  ok  12.3 s  keep stage=train
+    ● 8dd5b059e768  4 h ago  ok  12.3 s  keep stage=train
     │   train.py changed
     │   stdout differs, 1 output differs
     ");
@@ -37,28 +37,28 @@ fn history_says_what_changed_at_each_step() {
 fn a_graph_is_found_by_content() {
     let (sandbox, ids) = recorded();
     insta::assert_snapshot!(sandbox.run(&["graph", "@"]).ok(), @r#"
-    b8a16175d70f  report.sh "'weekly'"
-    ├── model.bin ← d2174e22c47d  train.py --lr 0.01
-    │   └── data/clean.csv ← 630863b5f275  clean.py data/raw.csv
-    │       └── data/raw.csv ← 3317b405e162  load.py day1.csv
-    └── data/clean.csv ← 630863b5f275  (above)
+    cacea4f111db  report.sh "'weekly'"
+    ├── model.bin ← 8dd5b059e768  train.py --lr 0.01
+    │   └── data/clean.csv ← 84927b79fb46  clean.py data/raw.csv
+    │       └── data/raw.csv ← be93a9b84deb  load.py day1.csv
+    └── data/clean.csv ← 84927b79fb46  (above)
     "#);
     insta::assert_snapshot!(sandbox.run(&["graph", "load.py day1.csv", "--down"]).ok(), @r#"
-    3317b405e162  load.py day1.csv
-    └── data/raw.csv → 630863b5f275  clean.py data/raw.csv
-        ├── data/clean.csv → b8a16175d70f  report.sh "'weekly'"
-        ├── data/clean.csv → 9694e7e02198  train.py --lr 0.01
-        ├── data/clean.csv → d2174e22c47d  train.py --lr 0.01
-        │   └── model.bin → b8a16175d70f  report.sh "'weekly'"
-        └── data/clean.csv → 95b0b8c0b644  train.py --lr 0.01
+    be93a9b84deb  load.py day1.csv
+    └── data/raw.csv → 84927b79fb46  clean.py data/raw.csv
+        ├── data/clean.csv → cacea4f111db  report.sh "'weekly'"
+        ├── data/clean.csv → 610ec63f37f5  train.py --lr 0.01
+        ├── data/clean.csv → 8dd5b059e768  train.py --lr 0.01
+        │   └── model.bin → cacea4f111db  report.sh "'weekly'"
+        └── data/clean.csv → 268557f0855d  train.py --lr 0.01
     "#);
     insta::assert_snapshot!(sandbox.run(&["graph", "@{5}", "--dot"]).ok(), @r#"
     digraph cashet {
       rankdir=LR;
       node [shape=box, fontname="monospace"];
-      "630863b5f275" [label="630863b5f275\nclean.py data/raw.csv"];
-      "3317b405e162" [label="3317b405e162\nload.py day1.csv"];
-      "3317b405e162" -> "630863b5f275" [label="data/raw.csv"];
+      "84927b79fb46" [label="84927b79fb46\nclean.py data/raw.csv"];
+      "be93a9b84deb" [label="be93a9b84deb\nload.py day1.csv"];
+      "be93a9b84deb" -> "84927b79fb46" [label="data/raw.csv"];
     }
     "#);
     let graph = sandbox.run(&["graph", "@", "--json"]).json();

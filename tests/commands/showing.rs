@@ -7,7 +7,7 @@ use cashet::record::{OutputEntry, OutputKind, Replay};
 fn show_tells_all_about_one() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(80, &["show", "@{3}"]).ok(), @r#"
-    commit     d2174e22c47def3f711e02dacb7975e9e8c49a75adc3788eaa1848b9ac8c1875
+    commit     8dd5b059e7684003a9eabc9eb90aed504e2cc83e498aa4f9242079a7d07d1e3d
     command    python3 train.py --lr 0.01
     function   train.py
     directory  .
@@ -20,7 +20,7 @@ fn show_tells_all_about_one() {
     stdout     18 B
     stderr     0 B
     tags       keep stage=train
-    parent     95b0b8c0b644
+    parent     268557f0855d
     key        41835c75a972d54981afcdfe8d2af2bed757c6149606c9b970c464c7df59f0c5
     lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb91c3d65ebc4c34ff
 
@@ -43,10 +43,10 @@ fn show_tells_all_about_one() {
     755  11 B  model.bin
 
     made from
-    data/clean.csv  630863b5f275  clean.py data/raw.csv
+    data/clean.csv  84927b79fb46  clean.py data/raw.csv
 
     went into
-    model.bin  b8a16175d70f  report.sh "'weekly'"
+    model.bin  cacea4f111db  report.sh "'weekly'"
     "#);
 }
 
@@ -54,7 +54,7 @@ fn show_tells_all_about_one() {
 fn show_fits_a_narrow_page() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(60, &["show", "@{2}"]).ok(), @r"
-    commit     9694e7e0219837a9ef19e1357c621a2a55fd06b72752faa0…
+    commit     610ec63f37f52cab61c8f17b03b83d15e9f158c105277751…
     command    python3 train.py --lr 0.01
     function   train.py
     directory  .
@@ -66,7 +66,7 @@ fn show_fits_a_narrow_page() {
     watched    the whole run
     stdout     37 B
     stderr     44 B
-    parent     d2174e22c47d
+    parent     8dd5b059e768
     key        0c3ea250ee70d2c31e93e84847bf1a437323822d4c5ad467…
     lineage    86f0ca0dd149523c974bb55d0083696baaa003871f7f6cdb…
 
@@ -93,7 +93,7 @@ fn show_fits_a_narrow_page() {
     Traceback: no decay
 
     made from
-    data/clean.csv  630863b5f275  clean.py data/raw.csv
+    data/clean.csv  84927b79fb46  clean.py data/raw.csv
     ");
 }
 
@@ -101,7 +101,7 @@ fn show_fits_a_narrow_page() {
 fn show_on_a_wide_page_and_for_programs() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(140, &["show", "@"]).ok(), @r#"
-    commit     b8a16175d70f1ffb4791dbf3784e8442718664d5b2e640d9881f3845fbb2e878
+    commit     cacea4f111db0ca21f2417f1f8f55818fdb664af42a369e35780ba3842fa2589
     command    sh report.sh "'weekly'"
     function   report.sh
     directory  .
@@ -127,8 +127,8 @@ fn show_on_a_wide_page_and_for_programs() {
     644  9 B  out/report.md
 
     made from
-    model.bin       d2174e22c47d  train.py --lr 0.01
-    data/clean.csv  630863b5f275  clean.py data/raw.csv
+    model.bin       8dd5b059e768  train.py --lr 0.01
+    data/clean.csv  84927b79fb46  clean.py data/raw.csv
     "#);
     let shown = sandbox.run(&["show", "@", "--json"]).json();
     assert_eq!(shown[0]["made_from"].as_array().unwrap().len(), 2);
