@@ -197,12 +197,11 @@ impl<'a> Watcher<'a> {
             }
             Some(metadata) if metadata.is_file() => {
                 let evidence = Evidence::of(metadata);
-                match fate {
-                    Some(fate) => self.file_state(path, evidence, fate),
-                    None => {
-                        self.later.insert(path.to_path_buf());
-                        by_size_and_time(&evidence)
-                    }
+                if let Some(fate) = fate {
+                    self.file_state(path, evidence, fate)
+                } else {
+                    self.later.insert(path.to_path_buf());
+                    by_size_and_time(&evidence)
                 }
             }
             _ => look::state(path, false).0,
