@@ -239,7 +239,16 @@ fn become_command(request: &Request, showing: &Showing, why: &str) -> Error {
 }
 
 fn answer(scanned: &Scanned) -> Result<Exit> {
-    let directory = std::env::current_dir();
+    /// The kernel takes no path of as many bytes.
+    const PATH_MAX: usize = 4096;
+    let directory = std::env::current_dir().and_then(|directory| {
+        // By a path that is too long nothing in it is found.
+        if directory.as_os_str().len() < PATH_MAX {
+            Ok(directory)
+        } else {
+            directory.metadata().map(|_| directory)
+        }
+    });
     if let Some(why) = shortage() {
         let directory = directory.unwrap_or_else(|_| ".".into());
         let plan = Ground::at(directory, scanned)?.plan;

@@ -239,6 +239,14 @@ fn take(
             observer.hazard(Hazard::Namespace(row.name));
             observer.close_eyes();
         }
+        Call::BecomeUser(count) => {
+            // What that user may not look at, we may.
+            let own = rustix::process::geteuid().as_raw();
+            let is_other = |user: &u64| low(*user) != -1 && low(*user).cast_unsigned() != own;
+            if stopped.arguments.iter().take(count).any(is_other) {
+                return Err(Unknown::Hole("what another user may look at is not seen".to_owned()));
+            }
+        }
         Call::End => {}
         Call::Shared => observer.hazard(Hazard::SharedObject(row.name)),
         Call::TakeDescriptor => observer.hazard(Hazard::PassedDescriptor),

@@ -249,6 +249,8 @@ pub(super) enum Call {
     Clone,
     /// Changes what paths mean.
     Namespace,
+    /// Becomes the users that its first arguments say, as many.
+    BecomeUser(usize),
     /// Reaches objects that have no path.
     Shared,
     /// Takes a descriptor from another process.
@@ -457,6 +459,11 @@ pub(super) const ROWS: &[Row] = &[
     each("keyctl", 250, 219, Call::Shared),
     each("pidfd_getfd", 438, 438, Call::TakeDescriptor),
     row("io_uring_setup", 425, 425, Trap::Refuse, Call::Refused),
+    // Who looks.
+    each("setuid", 105, 146, Call::BecomeUser(1)),
+    each("setreuid", 113, 145, Call::BecomeUser(2)),
+    each("setresuid", 117, 147, Call::BecomeUser(3)),
+    each("setfsuid", 122, 151, Call::BecomeUser(1)),
     // What paths mean.
     row("clone", 56, 220, Trap::Bits(A0, NEW_NAMESPACES), Call::Namespace),
     each("clone3", 435, 435, Call::Clone),
