@@ -19,11 +19,12 @@ const DESCRIPTORS: u64 = 16;
 #[must_use]
 pub fn shortage() -> Option<String> {
     let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    // The lowest free number tells how many are in use, as long as they have no gaps.
-    let lowest = match rustix::io::fcntl_dupfd_cloexec(io::stdin(), 0) {
-        Ok(free) => u64::try_from(free.as_raw_fd()).unwrap_or(0),
-        Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => limit,
-        // Standard input is closed, or a fault of another kind: what follows will tell.
+    // The lowest free number tells how many are in use, as long as they have no gaps. Standard input is not duplicated for
+    // it: below another call of cashet that would count as use.
+    let lowest = match nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) {
+        Ok((free, _)) => u64::try_from(free.as_raw_fd()).unwrap_or(0),
+        Err(Errno::EMFILE | Errno::ENFILE) => limit,
+        // A fault of another kind: what follows will tell.
         Err(_) => return None,
     };
     (limit.saturating_sub(lowest) < DESCRIPTORS)

@@ -215,8 +215,10 @@ pub enum FirstChange {
     Appended,
     /// Attributes, or another name for the same file.
     Altered,
-    /// Made where nothing was, or something else took its place.
+    /// Something else was moved to its place.
     Put,
+    /// Made by a call that fails where something is.
+    Created,
     /// Removed or moved away, or to be removed where nothing was.
     Removed,
 }
@@ -277,6 +279,12 @@ pub struct Access {
     pub asked_to_make: bool,
     /// Looked at by a program that would put what it makes into a directory there.
     pub may_be_entered: bool,
+    /// Its mode, times or other attributes were set.
+    pub altered: bool,
+    /// A directory of the run's own making that was listed.
+    pub listed_own: bool,
+    /// A directory that an interpreter listed.
+    pub listed_by_interpreter: bool,
 }
 
 impl Access {
@@ -308,6 +316,9 @@ impl Access {
         }
         self.asked_to_make |= other.asked_to_make;
         self.may_be_entered |= other.may_be_entered;
+        self.altered |= other.altered;
+        self.listed_own |= other.listed_own;
+        self.listed_by_interpreter |= other.listed_by_interpreter;
     }
 }
 

@@ -1,24 +1,156 @@
-//! Whether the function's own code goes on with a file that it finds.
+//! Whether code goes on with a file that it finds: a run that resumes is told from one that merely looks whether its output is
+//! there.
+//!
+//! Code that names no test for a file cannot resume by one. Where it names some, each must be known to be harmless.
 
-use super::capture::Captured;
 use super::entry::LanguageKind;
 use super::language::{JavaScript, Python, Shell, StateUse};
+use memchr::memmem;
+use std::path::Path;
 
-/// What all sources of the function together do with files that they find. Of languages whose code is not read nothing is
-/// known but what the run does.
+/// Names by which code asks whether something is there, or what it is.
+const NAMES: &[&str] = &[
+    "exists",
+    "isfile",
+    "isdir",
+    "is_file",
+    "is_dir",
+    "lexists",
+    "getsize",
+    "stat",
+    "lstat",
+    "access",
+    "st_size",
+    "existsSync",
+    "statSync",
+    "lstatSync",
+    "accessSync",
+    "pathExists",
+    "pathExistsSync",
+    "file_exists",
+    "is_readable",
+    "compgen",
+];
+/// Other texts that do.
+const TEXTS: &[&str] = &[
+    "[ -",
+    "[ ! -",
+    "[[ -",
+    "[[ ! -",
+    "test -",
+    "test ! -",
+    "$(ls",
+    "`ls",
+    "$(find",
+    "`find",
+    "exist?",
+    "file?",
+    "if -e",
+    "unless -e",
+    "(-f ",
+    "(-s ",
+    "(-e ",
+    "File.exist",
+    "file.exists",
+];
+/// Ends of names of files of code.
+const CODE: &[&str] = &[
+    "py", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "sh", "bash", "pl", "pm", "rb", "R", "r",
+    "lua", "php", "mk",
+];
+/// Directories of packages: what is in them is no code of the project.
+const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages", ".venv", "venv"];
+/// Larger files are no code that somebody wrote.
+const LARGEST_CODE: usize = 1 << 20;
+
+/// Whether `path` is a file of the project's own code.
 #[must_use]
-pub fn state_use(captured: &Captured) -> StateUse {
-    let of_source = |path: &std::path::Path, bytes: &[u8]| {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        match captured.command.entry.language {
-            LanguageKind::Python => Python::newest().state_use(bytes),
-            LanguageKind::JavaScript | LanguageKind::TypeScript => {
-                JavaScript::for_extension(extension).state_use(bytes)
-            }
-            LanguageKind::Shell => Shell.state_use(bytes),
-            _ => StateUse::default(),
-        }
+pub fn is_code_of_project(path: &Path) -> bool {
+    let in_package = path.components().any(|part| PACKAGES.iter().any(|name| part.as_os_str() == *name));
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let is_named = match extension {
+        Some(extension) => CODE.contains(&extension),
+        // A script may have no ending.
+        None => true,
     };
-    let each = captured.sources.iter().map(|source| of_source(&source.absolute, &source.bytes));
-    each.fold(StateUse::default(), StateUse::and)
+    !in_package && (is_named || name.ends_with("akefile"))
+}
+
+/// Whether a source, of this language or of that of its name, may go on with a file that it finds.
+#[must_use]
+pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> bool {
+    if source.len() > LARGEST_CODE {
+        return false;
+    }
+    let mentions = mentions(source);
+    if mentions == 0 {
+        return false;
+    }
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let by_name = match extension {
+        "py" => Some(LanguageKind::Python),
+        "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" | "tsx" | "jsx" => Some(LanguageKind::JavaScript),
+        "sh" | "bash" => Some(LanguageKind::Shell),
+        _ => None,
+    };
+    let used = match by_name.or(language) {
+        Some(LanguageKind::Python) => Python::newest().state_use(source),
+        Some(LanguageKind::JavaScript | LanguageKind::TypeScript) => {
+            JavaScript::for_extension(extension).state_use(source)
+        }
+        Some(LanguageKind::Shell) => Shell.state_use(source),
+        // Of other code nothing is known but its words.
+        _ => StateUse::default(),
+    };
+    used.resumes || mentions > used.harmless
+}
+
+/// Whether a text names a test for a file.
+#[must_use]
+pub fn mentions_tests(text: &[u8]) -> bool {
+    mentions(text) > 0
+}
+
+fn mentions(text: &[u8]) -> usize {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let names = NAMES.iter().map(|name| {
+        let found = memmem::find_iter(text, name.as_bytes());
+        let whole = found.filter(|at| {
+            let before = at.checked_sub(1).and_then(|at| text.get(at));
+            !is_part(before) && !is_part(text.get(at + name.len()))
+        });
+        whole.count()
+    });
+    let texts = TEXTS.iter().map(|words| memmem::find_iter(text, words.as_bytes()).count());
+    names.chain(texts).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_that_names_a_test_resumes_unless_all_are_known_to_be_harmless() {
+        for (resumes, path, code) in [
+            (false, "a.py", "open('out', 'w').write('1')"),
+            (false, "a.py", "import os\nos.makedirs('out', exist_ok=True)\n"),
+            (false, "a.py", "import os\nif not os.path.exists('out'):\n    os.makedirs('out')\n"),
+            (false, "a.py", "import os\nif os.path.exists('out'):\n    os.remove('out')\nopen('out', 'w')\n"),
+            (true, "a.py", "if (p := Path('ck')).exists():\n    load(p)\n"),
+            (true, "a.py", "if all(os.path.exists(x) for x in fs):\n    load(fs)\n"),
+            (true, "a.py", "ex = os.path.exists\nif ex('ck'):\n    load('ck')\n"),
+            (true, "a.py", "there = {'a': exists('ck')}\n"),
+            (true, "a.js", "fs.access('ck', error => { if (!error) load('ck') })"),
+            (false, "a.js", "if (!fs.existsSync('d')) fs.mkdirSync('d')"),
+            (true, "a.sh", "have() { [ -f \"$1\" ]; }; have ck && cat ck"),
+            (false, "a.sh", "[ -d d ] || mkdir d"),
+            (true, "a.pl", "if (-e 'ck') { load() }"),
+            (false, "Makefile", "all:\n\tcc -c a.c\n"),
+        ] {
+            assert_eq!(may_resume(None, Path::new(path), code.as_bytes()), resumes, "{code}");
+        }
+        assert!(is_code_of_project(Path::new("/p/run")) && !is_code_of_project(Path::new("/p/data.csv")));
+        assert!(!is_code_of_project(Path::new("/p/node_modules/a/b.js")));
+    }
 }

@@ -68,7 +68,6 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         ignored_writes: &declared.ignored,
         ignored_reads: &declared.unread,
         exact_state: request.exact_state,
-        resumes: crate::hash::resume::state_use(&captured).resumes,
     };
     let verdict = observe::observe(&run, &trace, &watcher).map(|observed| {
         let observations = observed.observations.into_iter().map(|(observation, _)| observation);

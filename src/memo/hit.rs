@@ -195,7 +195,9 @@ fn grounds(
         } else if let Some(product) = products.find(path) {
             match product.class {
                 ProductClass::Consulted => Grounds::Observed,
-                ProductClass::Blind | ProductClass::Looked => Grounds::Free { keeps_mode: product.in_place },
+                ProductClass::Blind | ProductClass::Looked => {
+                    Grounds::Free { keeps_mode: product.in_place && !product.altered }
+                }
             }
         } else if observed.contains(path) {
             Grounds::Observed

@@ -8,7 +8,8 @@ use super::reason::Difference;
 use crate::hash::look;
 use crate::hash::look::Present;
 use crate::record::{
-    Evidence, FileState, Observation, OutputEntry, OutputKind, Product, ProductClass, StoredPath,
+    Evidence, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree, Product, ProductClass,
+    StoredPath, name_in,
 };
 use crate::store::Candidate;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -78,12 +79,22 @@ impl Check<'_> {
             // Written in place, it would change under its other names too.
             return false;
         }
+        if product.altered && self.mode(product).is_some_and(|mode| now.mode() & MODE_BITS != mode) {
+            return false;
+        }
+        if product.alone && now.is_dir() && self.has_others(product, path) {
+            return false;
+        }
         if self.is_as_left(product, path, Some(now)) {
             return true;
         }
         let is_file = now.is_file() && now.nlink() == 1 && may_write(path);
-        let makes_link = matches!(self.after(product), Some(OutputKind::Symlink { .. }));
-        if product.class == ProductClass::Blind && (is_file || (makes_link && now.is_symlink())) {
+        let takes_place = match self.after(product) {
+            Some(OutputKind::Symlink { .. }) => now.is_symlink(),
+            Some(OutputKind::Removed) => is_file || now.is_symlink(),
+            _ => is_file,
+        };
+        if product.class == ProductClass::Blind && takes_place {
             return true;
         }
         (is_file || now.is_symlink()) && self.is_left_by_others(product, path)
@@ -92,6 +103,25 @@ impl Check<'_> {
     fn after(&self, product: &Product) -> Option<&OutputKind> {
         let tree = self.candidate.outputs.as_ref()?;
         tree.find(&product.path).map(|entry| &entry.kind)
+    }
+
+    /// The permission bits with which it was left, unless it is a link or gone.
+    fn mode(&self, product: &Product) -> Option<u32> {
+        match self.after(product)? {
+            OutputKind::File { mode, .. }
+            | OutputKind::Sparse { mode, .. }
+            | OutputKind::Directory { mode } => Some(*mode),
+            _ => None,
+        }
+    }
+
+    /// Whether a directory has names in it that are no products of the run.
+    fn has_others(&self, product: &Product, path: &Path) -> bool {
+        let tree = self.candidate.outputs.iter().flat_map(OutputTree::entries);
+        let left = tree.filter_map(|entry| name_in(&entry.path, &product.path));
+        let own: Vec<&[u8]> = self.candidate.commit.products.names_in(&product.path).chain(left).collect();
+        let Ok(mut entries) = fs::read_dir(path) else { return true };
+        entries.any(|entry| entry.map_or(true, |entry| !own.contains(&entry.file_name().as_bytes())))
     }
 
     /// Whether what is there is what this run left.

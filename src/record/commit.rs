@@ -312,6 +312,8 @@ mod tests {
             path: b"out".to_vec(),
             class: ProductClass::Blind,
             in_place: true,
+            altered: true,
+            alone: false,
             before: FileState::Absent,
         };
         second.products = Products::new(vec![product], true);

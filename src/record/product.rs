@@ -22,8 +22,12 @@ pub struct Product {
     pub path: Vec<u8>,
     /// What was done before the first change.
     pub class: ProductClass,
-    /// The file was written where it was: one that is there keeps its mode.
+    /// It was written where it was, or is a directory: one that is there keeps its mode.
     pub in_place: bool,
+    /// Its mode or other attributes were set afterwards.
+    pub altered: bool,
+    /// A directory that the run listed after it made it, or emptied before: in one that is there, other names count.
+    pub alone: bool,
     /// What was there when the run began.
     pub before: FileState,
 }
@@ -35,7 +39,8 @@ impl Encode for Product {
             ProductClass::Looked => 1,
             ProductClass::Consulted => 2,
         };
-        to.bytes(&self.path).unsigned(class).flag(self.in_place).value(&self.before);
+        let flags = u64::from(self.in_place) | u64::from(self.altered) << 1 | u64::from(self.alone) << 2;
+        to.bytes(&self.path).unsigned(class).unsigned(flags).value(&self.before);
     }
 }
 
@@ -48,7 +53,12 @@ impl Decode for Product {
             2 => ProductClass::Consulted,
             tag => return Err(DecodeError::UnknownTag(tag)),
         };
-        Ok(Self { path, class, in_place: from.flag()?, before: FileState::decode(from)? })
+        let flags = from.unsigned()?;
+        if flags > 7 {
+            return Err(DecodeError::NotCanonical);
+        }
+        let [in_place, altered, alone] = [1, 2, 4].map(|flag| flags & flag != 0);
+        Ok(Self { path, class, in_place, altered, alone, before: FileState::decode(from)? })
     }
 }
 
@@ -122,6 +132,8 @@ mod tests {
             path: path.into(),
             class: ProductClass::Looked,
             in_place: true,
+            altered: false,
+            alone: true,
             before: FileState::Directory { mode: 0o755 },
         }
     }

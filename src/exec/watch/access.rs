@@ -405,6 +405,13 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// The stopped thread waits for what its descriptor `number` stands for.
+    pub(super) fn polled(&mut self, tid: libc::pid_t, number: RawFd) {
+        if !self.nested.contains(&tid) {
+            self.descriptors.polled(tid, number);
+        }
+    }
+
     /// The stopped thread duplicates its descriptor `from` to `to`, or to the lowest free number from `least` on.
     pub(super) fn duplicate(&mut self, tid: libc::pid_t, from: RawFd, to: Option<RawFd>, least: RawFd) {
         if !self.nested.contains(&tid)
@@ -438,7 +445,8 @@ impl<'a> Observer<'a> {
             How::Truncated | How::Emptied => FirstChange::Emptied,
             How::Opened => FirstChange::InPlace,
             How::Altered => FirstChange::Altered,
-            How::Made | How::Replaced => FirstChange::Put,
+            How::Made => FirstChange::Created,
+            How::Replaced => FirstChange::Put,
             How::Removed => FirstChange::Removed,
         };
         self.change_first(path, how, first);
@@ -466,6 +474,7 @@ impl<'a> Observer<'a> {
         if access.first_change == FirstChange::None {
             access.first_change = first;
         }
+        access.altered |= how == How::Altered;
         let wholly = *own == Own::Wholly;
         access.made |= !access.changed && matches!(how, How::Made | How::Truncated | How::Emptied);
         // Once it was emptied, another file in its place is not the one that others may know by another name.
@@ -536,14 +545,19 @@ impl<'a> Observer<'a> {
         }
         self.touched(path);
         if self.is_own(path) {
+            if let Some(entry) = self.entries.get_mut(path) {
+                entry.access.listed_own = true;
+            }
             return;
         }
-        let is_function = self.caller().is_function;
+        let nature = self.caller();
+        let is_function = nature.is_function;
         if !self.entries.get(path).is_some_and(|entry| entry.access.listed) {
             self.witness.about_to_list(as_path(path));
         }
         let access = self.access(path);
         access.listed = true;
+        access.listed_by_interpreter |= nature.is_interpreter;
         access.listed_by_another |= is_unexpected && !is_function;
         access.listed_by_code |= is_unexpected && is_function;
         self.touched(path);

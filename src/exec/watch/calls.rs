@@ -204,15 +204,15 @@ fn take(
         Call::AskPlace(fd) => observer.ask(tid, stopped.flags(fd), |used| &mut used.placed),
         Call::Poll(array, count) => {
             if polls_stdin(stopped, stopped.argument(array), stopped.argument(count))? {
-                observer.descriptors.polled(tid, 0);
+                observer.polled(tid, 0);
             }
         }
         Call::Select(set) => {
             if stopped.word(stopped.argument(set))? & 1 != 0 {
-                observer.descriptors.polled(tid, 0);
+                observer.polled(tid, 0);
             }
         }
-        Call::PollOne(fd) => observer.descriptors.polled(tid, stopped.flags(fd)),
+        Call::PollOne(fd) => observer.polled(tid, stopped.flags(fd)),
         Call::Duplicate => observer.duplicate(tid, stopped.flags(Argument::A0), None, 0),
         Call::DuplicateTo => {
             let (from, to) = (stopped.flags(Argument::A0), stopped.flags(Argument::A1));
@@ -287,7 +287,7 @@ fn ask_terminal(
 ) -> Result<(), Unknown> {
     let request = stopped.flags(request).cast_unsigned();
     if request == ASK_READABLE {
-        observer.descriptors.polled(stopped.tid, number);
+        observer.polled(stopped.tid, number);
         return Ok(());
     }
     if number == 0 {

@@ -3,7 +3,7 @@
 use super::access::{How, Observer};
 use super::paths::{Found, Named, Physical};
 use super::process::as_path;
-use crate::exec::Prior;
+use crate::exec::{FirstChange, Prior};
 
 impl Observer<'_> {
     /// Makes a directory, which may be there already.
@@ -94,7 +94,8 @@ impl Observer<'_> {
             self.is_taken_along(&new.path);
         }
         self.change(&old.path, if exchange { How::Replaced } else { How::Removed });
-        self.change(&new.path, if missing { How::Made } else { How::Replaced });
+        let how = if missing { How::Made } else { How::Replaced };
+        self.change_first(&new.path, how, FirstChange::Put);
         self.own_below(old.path);
         self.own_below(new.path);
     }

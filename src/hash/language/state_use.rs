@@ -7,11 +7,13 @@ pub struct StateUse {
     pub resumes: bool,
     /// It tests whether a directory exists and makes it where it does not.
     pub makes_directories: bool,
+    /// How many tests are known to be harmless.
+    pub harmless: usize,
 }
 
 impl StateUse {
     /// What has to be assumed of code that cannot be read.
-    pub(super) const UNKNOWN: Self = Self { resumes: true, makes_directories: false };
+    pub(super) const UNKNOWN: Self = Self { resumes: true, makes_directories: false, harmless: 0 };
 
     /// What two sources together say.
     #[must_use]
@@ -19,6 +21,7 @@ impl StateUse {
         Self {
             resumes: self.resumes || other.resumes,
             makes_directories: self.makes_directories || other.makes_directories,
+            harmless: self.harmless + other.harmless,
         }
     }
 }

@@ -67,7 +67,6 @@ impl Keeping<'_> {
                     ignored_writes: &self.declared.ignored,
                     ignored_reads: &self.declared.unread,
                     exact_state: self.request.exact_state,
-                    resumes: crate::hash::resume::state_use(self.captured).resumes,
                 };
                 observe::observe(&run, trace, watcher)?
             }

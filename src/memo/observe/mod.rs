@@ -68,8 +68,6 @@ pub(super) struct Run<'a> {
     pub(super) ignored_reads: &'a Patterns,
     /// Whether what was at each product counts exactly (`--exact-state`).
     pub(super) exact_state: bool,
-    /// Whether the function's own code goes on with a file that it finds.
-    pub(super) resumes: bool,
 }
 
 /// The paths of which every single touch is asked for: sources that count in normal form.
@@ -107,7 +105,6 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         observed: Observed::default(),
         contents: Vec::new(),
         refusing: BTreeSet::new(),
-        resumes: run.resumes,
         listed_before: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
@@ -187,8 +184,6 @@ struct Observer<'a> {
     memory: FileMemory<'a>,
     /// What the function's own code asks for of files.
     asked: Shows,
-    /// Whether the function's own code goes on with a file that it finds.
-    resumes: bool,
     /// Directories of which it counts what else was in them when the run began.
     listed_before: Vec<PathBuf>,
     /// Directories inside the root in which something was tried and left no trace.

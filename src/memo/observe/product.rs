@@ -1,11 +1,17 @@
 //! How much of what was at a path before decided what a run made of it: the class of each product (SPEC-2, 1.2).
 
+use super::importer::Importer;
 use super::scope::Region;
 use super::witness::Before;
 use super::{Observer, present};
 use crate::exec::{Access, FirstChange, Prior};
+use crate::hash::resume;
 use crate::memo::reason::NotKept;
 use crate::record::{Evidence, FileState, Observation, Product, ProductClass, name_in};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A path of which the run changed something, as it was and is.
@@ -19,10 +25,6 @@ pub(super) struct Changed<'a> {
 }
 
 impl Changed<'_> {
-    fn is_file(&self) -> bool {
-        self.now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFREG)
-    }
-
     /// Whether a regular file has the bytes that it had before, or is new and empty.
     pub(super) fn has_same_bytes(&self) -> bool {
         match (&self.before.state, &self.state) {
@@ -48,6 +50,8 @@ impl Changed<'_> {
         };
         match self.access.first_change {
             FirstChange::InPlace if self.has_same_bytes() => by_prior.max_looked(),
+            // Where something is, the call fails.
+            FirstChange::Created => by_prior.max_looked(),
             FirstChange::InPlace | FirstChange::Appended | FirstChange::Altered => ProductClass::Consulted,
             FirstChange::None | FirstChange::Emptied | FirstChange::Put | FirstChange::Removed => by_prior,
         }
@@ -62,12 +66,8 @@ impl Observer<'_> {
             let state = changed.before.state.clone();
             return self.observe(Observation::State { path, follow: false, state }, None);
         };
-        let is_file =
-            |state: &FileState| matches!(state, FileState::File { .. } | FileState::LargeFile { .. });
         let mut class = changed.class();
-        let resumes =
-            self.resumes && (is_file(&changed.state) || is_file(&changed.before.state) || changed.is_file());
-        if (class == ProductClass::Looked && resumes) || self.run.exact_state {
+        if self.run.exact_state {
             class = ProductClass::Consulted;
         }
         let before = match (&changed.before.state, changed.before.evidence) {
@@ -77,8 +77,21 @@ impl Observer<'_> {
             }
             (state, _) => state.clone(),
         };
-        let in_place = matches!(changed.access.first_change, FirstChange::Emptied | FirstChange::InPlace);
-        self.observed.products.push(Product { path, class, in_place, before });
+        let access = changed.access;
+        let is_directory = changed.is_directory();
+        let in_place =
+            is_directory || matches!(access.first_change, FirstChange::Emptied | FirstChange::InPlace);
+        // What was emptied before, or is moved into place, holds nothing else.
+        let is_emptied = matches!(access.first_change, FirstChange::Removed | FirstChange::Put);
+        let alone = is_directory && (access.listed_own || is_emptied);
+        self.observed.products.push(Product {
+            path,
+            class,
+            in_place,
+            altered: access.altered,
+            alone,
+            before,
+        });
     }
 
     /// Whether `path` is a directory that the run asked to make and that was there. Where it is not, the run makes it: it is
@@ -99,9 +112,61 @@ impl Observer<'_> {
         }
         self.observed.outputs.insert(relative.clone());
         let before = FileState::Directory { mode: now.mode & 0o7777 };
-        let product = Product { path: relative, class: ProductClass::Looked, in_place: true, before };
+        let class = ProductClass::Looked;
+        let product = Product { path: relative, class, in_place: true, altered: false, alone: false, before };
         self.observed.products.push(product);
         Ok(true)
+    }
+
+    /// Settles what was consulted after all, when everything is known: products in a directory that an interpreter listed for
+    /// its code, and, where code of the project tests for files and may go on with one, those that were looked at.
+    pub(super) fn consulted_after_all(&mut self, importer: &Importer) {
+        let root = self.run.places.root.clone();
+        let place = |product: &Product| root.join(OsStr::from_bytes(&product.path));
+        let is_open = |product: &Product| product.class != ProductClass::Consulted;
+        let mut products = std::mem::take(&mut self.observed.products);
+        for product in products.iter_mut().filter(|product| is_open(product)) {
+            let path = place(product);
+            let Some(parent) = path.parent() else { continue };
+            let access = importer.access(parent);
+            if access.listed && access.listed_by_interpreter && !importer.lists(parent, access) {
+                product.class = ProductClass::Consulted;
+            }
+        }
+        // A directory that was there and was asked for is made in any case.
+        let is_looked = |product: &Product| {
+            product.class == ProductClass::Looked
+                && !(product.in_place && matches!(product.before, FileState::Directory { .. }))
+        };
+        if products.iter().any(is_looked) && self.may_resume() {
+            for product in products.iter_mut().filter(|product| is_looked(product)) {
+                product.class = ProductClass::Consulted;
+            }
+        }
+        self.observed.products = products;
+    }
+
+    /// Whether code of the project that the run read tests for files and may go on with one that it finds.
+    fn may_resume(&self) -> bool {
+        let known: BTreeSet<&Path> =
+            self.run.captured.sources.iter().map(|source| source.absolute.as_path()).collect();
+        let language = self.run.captured.command.entry.language;
+        let sources = &self.run.captured.sources;
+        if sources.iter().any(|source| resume::may_resume(Some(language), &source.absolute, &source.bytes)) {
+            return true;
+        }
+        let is_source = |word: &[u8]| sources.iter().any(|source| source.bytes == word);
+        let words = self.run.words.iter().map(|word| word.as_bytes());
+        if words.into_iter().any(|word| !is_source(word) && resume::mentions_tests(word)) {
+            return true;
+        }
+        self.contents.iter().any(|(path, _)| {
+            self.scope.relative(path).is_some()
+                && !known.contains(path.as_path())
+                && resume::is_code_of_project(path)
+                // One that cannot be read may say anything.
+                && fs::read(path).map_or(true, |bytes| resume::may_resume(None, path, &bytes))
+        })
     }
 
     /// The names in `directory` that the run left changed itself: they have paths of their own.

@@ -119,7 +119,9 @@ impl Observer<'_> {
             }
         }
         self.listings_before()?;
-        self.digest(&contents, &importer)
+        self.digest(&contents, &importer)?;
+        self.consulted_after_all(&importer);
+        Ok(())
     }
 
     /// The regular files whose content was used, sorted; a source in place of its bytecode.

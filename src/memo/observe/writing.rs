@@ -270,7 +270,14 @@ impl Observer<'_> {
             } else {
                 ProductClass::Blind
             };
-            self.observed.products.push(Product { path: relative, class, in_place: false, before });
+            self.observed.products.push(Product {
+                path: relative,
+                class,
+                in_place: false,
+                altered: false,
+                alone: false,
+                before,
+            });
         }
         Ok(())
     }

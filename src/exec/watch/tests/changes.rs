@@ -143,7 +143,7 @@ fn changes_are_told_by_their_real_names() {
 
 #[test]
 fn what_is_done_before_the_first_change_is_told_apart() {
-    use FirstChange::{Altered, Appended, Emptied, InPlace, Put, Removed};
+    use FirstChange::{Altered, Appended, Created, Emptied, InPlace, Put, Removed};
     use Prior::{Consulted, Looked, Nothing};
     for mechanism in MECHANISMS {
         let cases: &[(&str, &str, (Prior, FirstChange))] = &[
@@ -161,8 +161,8 @@ fn what_is_done_before_the_first_change_is_told_apart() {
             ("cat old; rm -f old; echo x > old", "old", (Consulted, Removed)),
             ("echo x >> old", "old", (Nothing, Appended)),
             ("echo x >> new", "new", (Nothing, Appended)),
-            ("set -C; echo x > new", "new", (Nothing, Put)),
-            ("mkdir new", "new", (Nothing, Put)),
+            ("set -C; echo x > new", "new", (Nothing, Created)),
+            ("mkdir new", "new", (Nothing, Created)),
             ("mv old new", "old", (Consulted, Removed)),
             ("echo x > new; mv new old", "old", (Looked, Put)),
             ("ln old new", "old", (Consulted, Altered)),

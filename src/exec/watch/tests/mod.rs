@@ -45,6 +45,9 @@ impl Ran {
             asked_to_make: false,
             times_compared: false,
             may_be_entered: false,
+            altered: false,
+            listed_own: false,
+            listed_by_interpreter: false,
             ..seen
         }
     }

@@ -3,8 +3,8 @@
 use super::super::state_use::{StateUse, TESTS, Tested, compared, is_harmless, makes_directory};
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    BindingPattern, CallExpression, ConditionalExpression, Expression, IfStatement, LogicalExpression,
-    LogicalOperator, Program, ReturnStatement, Statement, TryStatement, UnaryOperator, VariableDeclarator,
+    BindingPattern, CallExpression, ConditionalExpression, Expression, LogicalExpression, LogicalOperator,
+    Program, ReturnStatement, Statement, TryStatement, UnaryOperator, VariableDeclarator,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
@@ -147,10 +147,14 @@ impl Reader<'_> {
         otherwise: &[&Statement<'_>],
         after: &[&Statement<'_>],
     ) {
+        let direct = Names { source: self.names.source, ..Names::default() }.tested(test, false);
         for tested in self.names.tested(test, false) {
             let (there, missing) = if tested.negated { (otherwise, body) } else { (body, otherwise) };
-            self.found.resumes |= self.passes(there, &tested.path);
-            self.found.resumes |= leaves(missing) && self.passes(after, &tested.path);
+            let goes_on = leaves(missing) || self.passes(missing, &tested.path);
+            let resumes = self.passes(there, &tested.path) || goes_on && self.passes(after, &tested.path);
+            self.found.resumes |= resumes;
+            let acts = self.acts(there) || goes_on && self.acts(after);
+            self.found.harmless += usize::from(!resumes && !acts && direct.contains(&tested));
             self.found.makes_directories |= self.has_call(missing, &tested.path, makes_directory);
             self.found.makes_directories |=
                 leaves(there) && self.has_call(after, &tested.path, makes_directory);
@@ -159,6 +163,11 @@ impl Reader<'_> {
 
     fn passes(&self, statements: &[&Statement<'_>], path: &str) -> bool {
         self.has_call(statements, path, |name| !is_harmless(name))
+    }
+
+    /// Whether there is a call that may use anything: the path may be worded otherwise.
+    fn acts(&self, statements: &[&Statement<'_>]) -> bool {
+        self.has_call(statements, "", |name| !is_harmless(name) && !matches!(name, "exit" | "abort"))
     }
 
     fn has_call(&self, statements: &[&Statement<'_>], path: &str, wanted: impl Fn(&str) -> bool) -> bool {
@@ -192,13 +201,6 @@ impl<'a> Visit<'a> for Reader<'_> {
     fn visit_statements(&mut self, statements: &oxc_allocator::Vec<'a, Statement<'a>>) {
         self.block(statements);
         walk::walk_statements(self, statements);
-    }
-
-    fn visit_if_statement(&mut self, branch: &IfStatement<'a>) {
-        // Where it is not in a list of statements, nothing follows.
-        let otherwise: Vec<&Statement<'_>> = branch.alternate.iter().collect();
-        self.branch(&branch.test, &[&branch.consequent], &otherwise, &[]);
-        walk::walk_if_statement(self, branch);
     }
 
     fn visit_conditional_expression(&mut self, choice: &ConditionalExpression<'a>) {
@@ -270,7 +272,7 @@ impl<'a, W: Fn(&str) -> bool> Visit<'a> for Calls<'_, '_, '_, W> {
     fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
         if (self.wanted)(callee(call)) {
             let given = call.arguments.iter().map(|argument| self.names.worded(argument.span()));
-            self.found |= given.into_iter().any(|given| given.contains(self.path));
+            self.found |= self.path.is_empty() || given.into_iter().any(|given| given.contains(self.path));
         }
         walk::walk_call_expression(self, call);
     }

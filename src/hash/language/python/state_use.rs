@@ -137,11 +137,15 @@ impl Reader<'_> {
 
     fn branch(&mut self, test: Option<&Expr>, body: &[Stmt], otherwise: &[Stmt], after: &[Stmt]) {
         let Some(test) = test else { return };
+        let direct = Names { text: self.text, ..Names::default() }.tested(test, false);
         for tested in self.names.tested(test, false) {
             let (there, missing) = if tested.negated { (otherwise, body) } else { (body, otherwise) };
-            self.found.resumes |= self.passes(there, &tested.path);
-            // Where the other branch leaves, what follows is for what is there.
-            self.found.resumes |= leaves(missing) && self.passes(after, &tested.path);
+            // Where the other branch leaves, what follows is for what is there; so it may be where that made it.
+            let goes_on = leaves(missing) || self.passes(missing, &tested.path);
+            let resumes = self.passes(there, &tested.path) || goes_on && self.passes(after, &tested.path);
+            self.found.resumes |= resumes;
+            let acts = acts(there) || goes_on && acts(after);
+            self.found.harmless += usize::from(!resumes && !acts && direct.contains(&tested));
             self.found.makes_directories |= self.makes(missing, &tested.path)
                 || (tested.negated || leaves(there)) && self.makes(after, &tested.path);
         }
@@ -184,11 +188,22 @@ impl Reader<'_> {
     }
 }
 
+/// Whether there is a call that may use anything: the path may be worded otherwise.
+fn acts(statements: &[Stmt]) -> bool {
+    let mut calls = Calls::default();
+    calls.visit_body(statements);
+    calls.found.iter().any(|call| !is_harmless(callee(call).0) && !is_exit(callee(call).0))
+}
+
+fn is_exit(name: &str) -> bool {
+    matches!(name, "exit" | "_exit" | "quit" | "abort")
+}
+
 fn leaves(statements: &[Stmt]) -> bool {
     match statements.last() {
         Some(Stmt::Return(_) | Stmt::Raise(_) | Stmt::Continue(_) | Stmt::Break(_)) => true,
         Some(Stmt::Expr(last)) => match &*last.value {
-            Expr::Call(call) => matches!(callee(call).0, "exit" | "_exit" | "quit" | "abort"),
+            Expr::Call(call) => is_exit(callee(call).0),
             _ => false,
         },
         _ => false,

@@ -50,6 +50,8 @@ fn branch(script: &Script<'_>, node: Node<'_>, found: &mut StateUse) {
         for (path, negated) in tested(script, condition, false) {
             let (there, missing) = if negated { (&otherwise, &body) } else { (&body, &otherwise) };
             found.resumes |= passes(script, there, &path);
+            // The path may be worded otherwise: where anything is run that may use it, it may be used.
+            found.harmless += usize::from(!passes(script, there, b""));
             found.makes_directories |= makes(script, missing, &path);
             let leaves = missing.last().is_some_and(|last| leaves(script, *last));
             if leaves {
@@ -70,11 +72,9 @@ fn list(script: &Script<'_>, node: Node<'_>, found: &mut StateUse) {
     let [left, operator, right, ..] = children.as_slice() else { return };
     let is_or = operator.kind() == "||";
     for (path, negated) in tested(script, *left, is_or) {
-        if negated {
-            found.makes_directories |= makes(script, &[*right], &path);
-        } else {
-            found.resumes |= passes(script, &[*right], &path);
-        }
+        found.resumes |= !negated && passes(script, &[*right], &path);
+        found.harmless += usize::from(negated || !passes(script, &[*right], b""));
+        found.makes_directories |= negated && makes(script, &[*right], &path);
     }
 }
 
