@@ -9,7 +9,7 @@ use super::listings::Listings;
 use super::ordering::Ordering;
 use super::paths::{Found, Named, Resolver, upwards};
 use super::process::{as_path, link, to_path};
-use super::touches::Touches;
+use super::touches::{Touches, process_number};
 use super::working::Working;
 use crate::error::cannot_look;
 use crate::exec::watch::Surroundings;
@@ -399,22 +399,29 @@ impl<'a> Observer<'a> {
         what: fn(&mut DescriptorUse) -> &mut Askers,
     ) {
         // A call of cashet says what its answer depends on.
-        if !self.nested.contains(&tid) && self.descriptors.is_inherited(tid, number) {
+        if !self.is_nested(tid) && self.descriptors.is_inherited(tid, number) {
             let by = self.asker();
             self.descriptors.ask(tid, number, by, what);
         }
     }
 
+    /// Whether the thread is one of a call of cashet that has said so.
+    fn is_nested(&self, tid: libc::pid_t) -> bool {
+        !self.nested.is_empty()
+            && (self.nested.contains(&tid)
+                || process_number(tid).is_some_and(|process| self.nested.contains(&process)))
+    }
+
     /// The stopped thread waits for what its descriptor `number` stands for.
     pub(super) fn polled(&mut self, tid: libc::pid_t, number: RawFd) {
-        if !self.nested.contains(&tid) {
+        if !self.is_nested(tid) {
             self.descriptors.polled(tid, number);
         }
     }
 
     /// The stopped thread duplicates its descriptor `from` to `to`, or to the lowest free number from `least` on.
     pub(super) fn duplicate(&mut self, tid: libc::pid_t, from: RawFd, to: Option<RawFd>, least: RawFd) {
-        if !self.nested.contains(&tid)
+        if !self.is_nested(tid)
             && self.descriptors.leads_out_of_sight(tid, to, least)
             && self.descriptors.is_inherited(tid, from)
         {

@@ -63,6 +63,13 @@ impl Touches {
     }
 }
 
+/// The number of the process of thread `tid`; none if it is gone.
+pub(super) fn process_number(tid: libc::pid_t) -> Option<libc::pid_t> {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
+    line.trim().parse().ok()
+}
+
 /// The process of thread `tid`, and when it began: numbers are used again. Nothing if it is gone; then nothing that it
 /// asks for is answered either.
 pub(super) fn process_of(tid: libc::pid_t) -> Vec<u8> {
