@@ -72,7 +72,9 @@ impl Observer<'_> {
         }
         let before = match (&changed.before.state, changed.before.evidence) {
             // Programs that compare times may find the same file again, and it newer.
-            (FileState::File { mode, .. }, Some(evidence)) if self.compares_times => {
+            (FileState::File { mode, .. }, Some(evidence))
+                if self.compares_times && class != ProductClass::Consulted =>
+            {
                 FileState::LargeFile { mode: *mode, size: evidence.size, modified: evidence.modified }
             }
             (state, _) => state.clone(),
