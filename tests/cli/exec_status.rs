@@ -131,6 +131,18 @@ fn runs_that_go_on_at_once_are_named() {
     assert!(told(&alone).contains("cashet: miss · first run"), "{}", told(&alone));
     let running = sandbox.unwatched(["-v", "--pure", "./long", "a b"]).any_stdout().any_stderr().spawn();
     running.wait_for_stdout("ready");
+    // A run leaves its mark once it has gone on for a moment.
+    let marks = sandbox.path(".cashet/tmp");
+    let is_marked = || {
+        std::fs::read_dir(&marks).is_ok_and(|mut entries| {
+            entries.any(|entry| {
+                entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("running-"))
+            })
+        })
+    };
+    while !is_marked() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     for expected in ["./other x · miss · ", "./other x · hit "] {
         let beside = sandbox.unwatched(["-v", "--pure", "./other", "x"]).any_stdout().any_stderr().run();
         assert!(told(&beside).starts_with(&format!("cashet: {expected}")), "{}", told(&beside));
