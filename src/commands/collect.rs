@@ -1,4 +1,4 @@
-//! `collect`: brings a store below its cap. Not for people: `exec` starts it when it ends, so that nobody waits for it.
+//! `collect`: brings a store below its cap. An internal command: `exec` starts it in the background when it ends, so that no call waits for it.
 
 use super::exit::{DONE, Exit};
 use crate::error::EXIT_USAGE;

@@ -1,5 +1,5 @@
-//! Starting a program that goes on after us, for work that nobody waits for: in a session of its own, without a terminal, and
-//! with no descriptor of whoever called us. Nobody has to wait for it: it is the system's child once we have ended.
+//! Starts a program that outlives this process, for work in the background: in a session of its own, without a terminal, and
+//! without the caller's descriptors. It needs no parent that waits for it: once this process has ended, init adopts it.
 
 use std::io;
 use std::os::unix::process::CommandExt;

@@ -304,7 +304,7 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
     {
         store.record_killed();
         store.settle();
-        // What does not fit any more goes when nobody waits.
+        // What no longer fits is deleted in the background, after this call has ended.
         collect::start(store, &ground.project.store);
         status.notices(store);
         store.leave();

@@ -18,7 +18,7 @@ use std::path::Path;
 /// Finds products in the project's store; it is opened when the first is asked for.
 pub(super) struct Finder<'a> {
     pub(super) project: &'a Project,
-    /// Nothing but errors is told.
+    /// Prints errors only.
     pub(super) quiet: bool,
 }
 
