@@ -6,6 +6,8 @@
 use super::entry::LanguageKind;
 use super::language::{JavaScript, Python, Shell, StateUse};
 use memchr::memmem;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Names by which code asks whether something is there, or what it is.
@@ -60,8 +62,8 @@ const CODE: &[&str] = &[
 ];
 /// Directories of packages: what is in them is no code of the project.
 const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages", ".venv", "venv"];
-/// Larger files are no code that somebody wrote.
-const LARGEST_CODE: usize = 1 << 20;
+/// Larger files are not parsed, and by themselves are no code: programs and bundles are known by their mode or name.
+const LARGEST_PARSED: u64 = 1 << 20;
 
 /// Whether `path` is a file of the project's own code.
 #[must_use]
@@ -80,12 +82,12 @@ pub fn is_code_of_project(path: &Path) -> bool {
 /// Whether a source, of this language or of that of its name, may go on with a file that it finds.
 #[must_use]
 pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> bool {
-    if source.len() > LARGEST_CODE {
-        return false;
-    }
     let mentions = mentions(source);
     if mentions == 0 {
         return false;
+    }
+    if source.len() as u64 > LARGEST_PARSED {
+        return true;
     }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let by_name = match extension {
@@ -104,6 +106,17 @@ pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) ->
         _ => StateUse::default(),
     };
     used.resumes || mentions > used.harmless
+}
+
+/// As [`may_resume`], of a file of the project. One that cannot be read may say anything, and so may a large one that is a
+/// program or has the name of code: it is not read.
+#[must_use]
+pub fn file_may_resume(path: &Path) -> bool {
+    let Ok(found) = fs::metadata(path) else { return true };
+    if found.len() > LARGEST_PARSED {
+        return found.mode() & 0o111 != 0 || path.extension().is_some();
+    }
+    fs::read(path).map_or(true, |bytes| may_resume(None, path, &bytes))
 }
 
 /// Whether a text names a test for a file.
@@ -150,6 +163,9 @@ mod tests {
         ] {
             assert_eq!(may_resume(None, Path::new(path), code.as_bytes()), resumes, "{code}");
         }
+        let large = "# a comment\n".repeat(100_000);
+        assert!(may_resume(None, Path::new("a.py"), format!("{large}exists('ck')\n").as_bytes()));
+        assert!(!may_resume(None, Path::new("a.py"), large.as_bytes()));
         assert!(is_code_of_project(Path::new("/p/run")) && !is_code_of_project(Path::new("/p/data.csv")));
         assert!(!is_code_of_project(Path::new("/p/node_modules/a/b.js")));
     }

@@ -10,7 +10,6 @@ use crate::memo::reason::NotKept;
 use crate::record::{Evidence, FileState, Observation, Product, ProductClass, name_in};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -166,8 +165,7 @@ impl Observer<'_> {
             self.scope.relative(path).is_some()
                 && !known.contains(path.as_path())
                 && resume::is_code_of_project(path)
-                // One that cannot be read may say anything.
-                && fs::read(path).map_or(true, |bytes| resume::may_resume(None, path, &bytes))
+                && resume::file_may_resume(path)
         })
     }
 
