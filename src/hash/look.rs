@@ -290,6 +290,12 @@ pub fn state(path: &Path, follow: bool) -> (FileState, Option<Evidence>) {
     state_of(path, stat(path, follow), now, LARGEST_DIGESTED)
 }
 
+/// Whether what is at `path` itself, links not followed, is in the state `expected`.
+#[must_use]
+pub fn is_in_state(path: &Path, expected: &FileState) -> bool {
+    state_holds(path, false, expected, None, Timestamp::now()) != Held::No
+}
+
 /// The digest of a directory's names and kinds, and evidence if any can be trusted.
 ///
 /// # Errors

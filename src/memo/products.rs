@@ -8,7 +8,7 @@ use super::reason::Difference;
 use crate::hash::look;
 use crate::hash::look::Present;
 use crate::record::{
-    Evidence, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree, Product, ProductClass,
+    Evidence, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree, Product, ProductClass,
     StoredPath, name_in,
 };
 use crate::store::Candidate;
@@ -38,7 +38,7 @@ pub(super) fn differences(
         if is_free {
             continue;
         }
-        let is_as_before = holds(&path, &product.before);
+        let is_as_before = look::is_in_state(&path, &product.before);
         let is_exact = product.class == ProductClass::Consulted;
         at_end &= is_exact && check.is_as_left(product, &path, now.as_ref());
         at_beginning &= is_as_before;
@@ -50,10 +50,6 @@ pub(super) fn differences(
         }
     }
     if at_beginning || at_end { Vec::new() } else { differences }
-}
-
-fn holds(path: &Path, before: &FileState) -> bool {
-    look::state(path, false).0 == *before
 }
 
 fn difference(product: &Product, path: &Path) -> Difference {

@@ -189,6 +189,23 @@ fn the_compiler_and_make() {
 }
 
 #[test]
+fn what_make_has_rewritten_with_equal_bytes_is_newer() {
+    for options in [&[][..], &["--exact-state"]] {
+        let twin = Twin::new();
+        twin.write("part", "part\n").write("Makefile", "lib.a: part\n\tar rcD lib.a part\n");
+        settle();
+        let make = twin.call(["make"]).with(options);
+        make.runs();
+        settle();
+        twin.both(|root| {
+            assert!(Command::new("touch").arg("part").current_dir(root).status().unwrap().success());
+        });
+        make.runs();
+        make.settles_after(2);
+    }
+}
+
+#[test]
 fn git_reads_its_repository() {
     let twin = Twin::new();
     // Younger than the index, it would make git write the index anew.

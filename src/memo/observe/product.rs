@@ -71,9 +71,7 @@ impl Observer<'_> {
         }
         let before = match (&changed.before.state, changed.before.evidence) {
             // Programs that compare times may find the same file again, and it newer.
-            (FileState::File { mode, .. }, Some(evidence))
-                if self.compares_times && class != ProductClass::Consulted =>
-            {
+            (FileState::File { mode, .. }, Some(evidence)) if self.compares_times => {
                 FileState::LargeFile { mode: *mode, size: evidence.size, modified: evidence.modified }
             }
             (state, _) => state.clone(),

@@ -50,7 +50,9 @@ impl Observer<'_> {
         let same_mode = before.evidence.zip(now).is_some_and(|(before, now)| before.mode == now.mode);
         // What got another name, or a time, is left as something else all the same.
         let is_rewritten = access.prior == Prior::Consulted && access.first_change != FirstChange::Altered;
-        let is_still = is_rewritten && same_mode && changed.has_same_bytes();
+        // A program that compares times may find it newer the next time.
+        let is_newer = self.compares_times && access.looked;
+        let is_still = is_rewritten && same_mode && !is_newer && changed.has_same_bytes();
         if !net && !self.watcher.came_with_the_run(path) {
             // It may have been refused.
             self.refusing.extend(path.parent().map(Path::to_path_buf));
