@@ -8,8 +8,8 @@ use super::reason::Difference;
 use crate::hash::look;
 use crate::hash::look::Present;
 use crate::record::{
-    Evidence, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree, Product, ProductClass,
-    StoredPath, name_in,
+    Evidence, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree, Product, ProductClass, StoredPath,
+    name_in,
 };
 use crate::store::Candidate;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
