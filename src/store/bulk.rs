@@ -1,6 +1,7 @@
-//! Recording many runs at once, as a store long in use holds them: for whoever moves or measures stores.
+//! Records many runs in one transaction; used to move stores, and to build large ones for measurements.
 //!
-//! Order of writing as for one run: blobs in place, hot entries removed, the commits in one transaction, hot entries.
+//! The order of writing is that of a single run: blobs in place, hot entries removed, commits in one transaction, hot
+//! entries.
 
 use super::Draft;
 use super::flat::{self, Area};
@@ -12,11 +13,11 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
 impl LocalStore {
-    /// Records runs in one transaction, all or none; the keys are nobody else's meanwhile. Blobs must be in place. Tells
-    /// how many are new.
+    /// Records runs in one transaction, all or none. No other process may use their keys meanwhile, and their blobs must be in
+    /// place. Returns how many are new.
     ///
     /// # Errors
-    /// When a draft is not of its key, a blob is missing, or the store does not take it.
+    /// When a draft's manifest does not match its key, a blob is missing, or writing to the store fails.
     pub fn record_all(&self, drafts: &[Draft]) -> Result<u64> {
         self.ready()?;
         let _shared = self.blobs.lock.shared()?;

@@ -1,10 +1,9 @@
-//! Which time is believed when ages are computed, so that a clock that jumps removes nothing.
+//! A clock for computing ages that does not jump: a wrong system time makes no result old.
 //!
-//! Knows nothing of where times come from or what is removed.
-//!
-//! The rule: a time that is at most 30 days ahead of the last believed one is believed. One further ahead is a
-//! suspicion; it is believed only once a time is seen that is one to 30 days later than the first suspect one. A
-//! clock that jumps ahead and is put right within a day so never makes anything old, and a store that was truly
+//! The rule: a time that is at most 30 days ahead of the last believed one is believed. A time further ahead is suspect. It
+//! is believed only once a time is seen that is one to 30 days later than the first suspect one. So a clock that jumps
+//! ahead and is corrected within a day never makes anything old, and a store that really was unused for months is
+//! collected one day after its next use. The believed time never moves back.
 //! left alone for months is collected one day after its first use again. Time that goes back is never followed.
 
 use crate::record::Timestamp;
@@ -12,20 +11,20 @@ use crate::record::Timestamp;
 /// Nanoseconds of one day.
 pub(crate) const DAY: i64 = 86_400_000_000_000;
 
-/// Steps up to this are believed at once.
+/// Largest step forward that is believed immediately, in nanoseconds.
 pub(crate) const LARGEST_STEP: i64 = 30 * DAY;
 
-/// What is believed of the time.
+/// State of the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Clock {
-    /// The latest believed time; `None` before any was seen.
+    /// The latest believed time; `None` before the first.
     pub(crate) believed: Option<Timestamp>,
-    /// The first time seen that was too far ahead to be believed.
+    /// The first time that was too far ahead to be believed.
     pub(crate) suspect: Option<Timestamp>,
 }
 
 impl Clock {
-    /// The clock after a look at the time said `now`.
+    /// The state after the system clock was read as `now`.
     #[must_use]
     pub(crate) fn see(self, now: Timestamp) -> Self {
         let Some(believed) = self.believed else {
@@ -39,12 +38,12 @@ impl Clock {
                 let stayed = now.0 >= suspect.0.saturating_add(DAY);
                 if stayed { Self { believed: Some(now), suspect: None } } else { self }
             }
-            // The first suspicion, or another jump.
+            // The first suspect time, or another jump.
             _ => Self { believed: Some(believed), suspect: Some(now) },
         }
     }
 
-    /// The time to which ages are computed when the clock says `now`.
+    /// The time from which ages are computed when the system clock says `now`.
     #[must_use]
     pub(crate) fn reference(self, now: Timestamp) -> Timestamp {
         self.believed.map_or(now, |believed| believed.min(now))

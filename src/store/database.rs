@@ -1,6 +1,5 @@
-//! The database of a store: opened when it is first asked, set aside when it is damaged, read where it cannot be written.
-//!
-//! Knows nothing of what is asked.
+//! Access to the store's database: opens it on first use, sets it aside when it is damaged, and opens it read-only where it
+//! cannot be written.
 
 use super::index::Index;
 use super::local::LocalStore;
@@ -12,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 impl LocalStore {
-    /// Asks the database. Where there is none, or it is damaged and had to be set aside, the answer is empty.
+    /// Reads from the database. Returns an empty result where no database exists, or where it is damaged and was set aside.
     pub(super) fn read_index<T: Default>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
         if !self.layout().root().exists() {
             return Ok(T::default());
@@ -30,8 +29,7 @@ impl LocalStore {
         }
     }
 
-    /// Changes the database; a damaged one is set aside and a new one begun. Must not be called with the store's
-    /// lock held.
+    /// Changes the database; sets a damaged one aside and begins a new one. The caller must not hold the store's lock.
     pub(super) fn write_index<T>(&self, mut run: impl FnMut(&mut Index) -> Result<T>) -> Result<T> {
         self.ready()?;
         match self.with_index(&mut run) {
@@ -43,7 +41,7 @@ impl LocalStore {
         }
     }
 
-    /// Runs `run` on the database, opening it if need be.
+    /// Runs `run` on the database and opens it first if necessary.
     pub(super) fn with_index<T>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
         let mut slot = hold(&self.index);
         if slot.is_none() {
@@ -77,21 +75,21 @@ impl LocalStore {
         made.ok_or_else(|| Error::damaged(format!("{} has no tables", path.display())))
     }
 
-    /// Moves a damaged database out of the way, unless another process has done so.
+    /// Sets a damaged database aside, unless another process has done so.
     pub(super) fn set_aside(&self) -> Result<()> {
         self.set_aside_if(true)
     }
 
-    /// The same without another look: a check has just read all of it.
+    /// Like `set_aside`, without checking again: the caller has just read the whole database.
     pub(super) fn set_aside_as_found(&self) -> Result<()> {
         self.set_aside_if(false)
     }
 
-    /// Forgets what is known of the database; it is opened again when it is asked.
+    /// Closes the database; the next access opens it again.
     pub(super) fn close_index(&self) {
         let open = hold(&self.index).take();
         if let Some(index) = open {
-            // One that cannot be closed is forgotten.
+            // An error in closing is ignored: the handle is gone either way.
             let _ = index.close();
         }
     }
@@ -118,14 +116,14 @@ impl LocalStore {
             }
         }
         self.notice(format!(
-            "the database was damaged; it is kept as {}, a new one is begun",
+            "the database was damaged; it is kept as {}, and a new one was created",
             aside.display()
         ));
         Ok(())
     }
 }
 
-/// Whether an error says that the database cannot be written where it is.
+/// Whether an error means that the database cannot be written at its location.
 fn is_read_only(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -141,7 +139,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// `meta.db.damaged-TIME`, after the last change of the file, so that no clock is needed.
+/// `meta.db.damaged-TIME`, named after the last change of the file, so that no clock is needed.
 fn unused_name(path: &Path) -> Result<PathBuf> {
     let metadata = fs::symlink_metadata(path).map_err(|source| Error::io("look at", path, source))?;
     let mut time = metadata.mtime();
@@ -154,12 +152,12 @@ fn unused_name(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Whether a directory lies on a file system that several machines may write: there SQLite's WAL, which needs
-/// shared memory, does not work.
+/// Whether a directory is on a file system that several machines may write. SQLite's WAL needs shared memory, which does
+/// not work there.
 #[cfg(target_os = "linux")]
 fn is_on_network(path: &Path) -> bool {
-    // From linux/magic.h and the file systems' own headers: NFS, SMB, CIFS, SMB2, FUSE, 9P, AFS, Ceph, GPFS,
-    // Lustre, VMware and VirtualBox shares, OCFS2, GFS2.
+    // From linux/magic.h and the headers of the file systems: NFS, SMB, CIFS, SMB2, FUSE, 9P, AFS, Ceph, GPFS, Lustre, VMware
+    // and VirtualBox shares, OCFS2, GFS2.
     const NETWORK: &[u32] = &[
         0x6969,
         0x517b,

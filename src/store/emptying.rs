@@ -1,6 +1,6 @@
-//! Deleting almost everything: hot entries, then all rows in one short transaction, whose room is given back in steps.
+//! Deletes almost all commits: hot entries first, then all rows in one short transaction, whose space is released in steps.
 //!
-//! The order of deleting is that of everything else: hot entry, row, blobs.
+//! The order of deleting is the same everywhere: hot entry, row, blobs.
 
 use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
 use super::flat::{self, Area};
@@ -9,36 +9,36 @@ use super::sweep::{hot_keys, on_all_cores};
 use crate::error::Result;
 use std::time::{Duration, Instant};
 
-/// Fewer commits than this go one by one.
+/// Fewer commits than this are deleted one by one.
 const WORTH_IT: usize = 64;
 
-/// For each commit that stays so many have to go.
+/// At least this many commits must be deleted for each one that stays.
 const TO_ONE: usize = 8;
 
-/// More commits than this are not moved to new tables in one transaction.
+/// Maximum number of commits that are moved to new tables in one transaction.
 const MOST_MOVED: usize = 500;
 
-/// Hot entries that are removed, at most, in the moment in which the rows go.
+/// Maximum number of hot entries that are removed while the rows are deleted.
 const MOST_ENTRIES: usize = 2000;
 
-/// How long one transaction may take.
+/// Time limit of one transaction.
 const TRANSACTION: Duration = Duration::from_millis(35);
 
-/// Rows that are taken apart in the first step, and in every one at least.
+/// Number of detached rows dropped in the first step, and the minimum of every later one.
 const FEWEST_ROWS: usize = 512;
 
-/// Pages of the database that are given back in the first step, and in every one at least.
+/// Number of database pages released in the first step, and the minimum of every later one.
 const FEWEST_PAGES: u32 = 64;
 
-/// Whether it is quicker to take away what stays than what goes.
+/// Whether it is faster to copy what stays than to delete what goes.
 pub(super) fn is_almost_all(going: usize, roots: &Roots) -> bool {
     let staying = roots.present().0.len();
     going >= WORTH_IT.max(staying.saturating_mul(TO_ONE)) && staying <= MOST_MOVED
 }
 
 impl ExclusiveStore<'_> {
-    /// Deletes `going` commits, which are all but those of `roots`; tells what the rest needs, or `None` where nothing was
-    /// deleted but hot entries, since the rest is more than was thought.
+    /// Deletes `going`, which are all commits except those of `roots`. Returns what the rest needs, or `None` where only hot
+    /// entries were deleted because more commits would stay than expected.
     pub(super) fn empty(
         &self,
         going: usize,
@@ -55,7 +55,7 @@ impl ExclusiveStore<'_> {
             if roots.present().0.len() > MOST_MOVED {
                 return Ok(false);
             }
-            // Those of what stays too: they may answer with what goes. While the lock is held nobody makes one anew.
+            // Includes entries of keys that stay: they may list commits that go. No process recreates one while the lock is held.
             let rest = hot_keys(layout, Some)?;
             let part = rest.get(..MOST_ENTRIES).unwrap_or(&rest);
             on_all_cores(part, |key| flat::remove(layout, Area::Keys, &key.0))?;
@@ -70,12 +70,12 @@ impl ExclusiveStore<'_> {
         let Some(staying) = staying else { return Ok(None) };
         roots.totals_are_right();
         self.take_apart(going as u64, dropped, progress)?;
-        // Their old rows went too.
+        // The old rows of the commits that stay were dropped too.
         dropped.commits = dropped.commits.saturating_sub(staying);
         Ok(Some(roots))
     }
 
-    /// Takes apart what was put apart, if anything was.
+    /// Drops the tables that `detach_tables` left, if there are any.
     pub(super) fn take_apart(
         &self,
         total: u64,
@@ -95,7 +95,7 @@ impl ExclusiveStore<'_> {
         })
     }
 
-    /// Gives free pages of the database back to the file system.
+    /// Returns free pages of the database to the file system.
     pub(super) fn shrink(&self) -> Result<()> {
         let mut size = FEWEST_PAGES;
         self.in_batches(|_proof, _| {
@@ -108,7 +108,7 @@ impl ExclusiveStore<'_> {
     }
 }
 
-/// How much the next step does, after one of `size` took so long.
+/// The size of the next step, after one of `size` took this long.
 fn next_size(size: usize, took: Duration) -> usize {
     match took {
         took if took > TRANSACTION => size / 2,

@@ -1,9 +1,9 @@
-//! `hits.log`: what happened, appended with one call each and folded into the database later.
+//! `hits.log`: events that are appended with one call each and folded into the database later.
 //!
-//! A record proves itself; one that is torn or damaged is skipped. Losing one costs a statistic.
+//! Each record verifies itself; a torn or damaged one is skipped. A lost record costs a statistic.
 //!
-//! Layout of a record: magic (4 bytes), payload length (4, little-endian), first bytes of the payload's digest
-//! (8), payload.
+//! Layout of a record: magic (4 bytes), payload length (4, little-endian), first bytes of the payload's digest (8),
+//! payload.
 
 use super::Event;
 use super::layout::{Layout, new_temporary, rename_into_place};
@@ -18,13 +18,13 @@ const MAGIC: &[u8; 4] = b"\xffch1";
 const HEADER: usize = 16;
 const CHECK: usize = 8;
 
-/// Longest command line, reason or detail that is kept of a missed event, in bytes.
+/// Longest command line, reason or detail stored in a missed event, in bytes.
 const LONGEST: usize = 4 << 10;
 
-/// What is read of a log at most; more than that of statistics is not worth the memory.
+/// Maximum number of bytes read from a log; more statistics than that are not worth the memory.
 const LONGEST_LOG: u64 = 256 << 20;
 
-/// Appends an event. Where there is no log, or it cannot be written, nothing happens.
+/// Appends an event. Does nothing where the log does not exist or cannot be written.
 pub(crate) fn note(layout: &Layout, event: &Event) {
     let payload = event.to_bytes();
     let Ok(length) = u32::try_from(payload.len()) else {
@@ -44,7 +44,7 @@ fn check_of(payload: &[u8]) -> [u8; CHECK] {
     Digest::of(payload).as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
-/// All whole records of a log, in order, and how many bytes belong to none.
+/// All valid records of a log, in order, and the number of bytes that belong to none.
 pub(crate) fn parse(log: &[u8]) -> (Vec<Event>, usize) {
     let mut events = Vec::new();
     let mut skipped = 0;
@@ -73,20 +73,20 @@ fn first_record(bytes: &[u8]) -> Option<(Event, &[u8])> {
     (check_of(payload) == *check).then_some((event, rest))
 }
 
-/// A log that was taken out of use in order to be folded.
+/// A log that was renamed so that it can be folded.
 pub(crate) struct Folding {
     path: std::path::PathBuf,
-    /// What it says.
+    /// Its events.
     pub(crate) events: Vec<Event>,
     /// Digest of its bytes, so that it is not counted twice.
     pub(crate) digest: Digest,
 }
 
-/// Takes the log out of use and begins a new one; `None` where nothing was noted. To be called by one process at
-/// a time. A record that is being appended at this moment may be lost.
+/// Renames the log, so that the next event begins a new one; `None` where no event was noted. Only one process may call
+/// this at a time. A record that is being appended at this moment may be lost.
 pub(crate) fn begin_folding(layout: &Layout) -> Result<Option<Folding>> {
     let (log, path) = (layout.hits(), layout.root().join("hits.folding"));
-    // One that is left over from a process that died comes first.
+    // A renamed log of a process that died is folded first.
     if fs::symlink_metadata(&path).is_err() {
         match fs::symlink_metadata(&log) {
             Ok(metadata) if metadata.len() == 0 => return Ok(None),
@@ -107,7 +107,7 @@ pub(crate) fn begin_folding(layout: &Layout) -> Result<Option<Folding>> {
 }
 
 impl Folding {
-    /// Removes the log once the database has it.
+    /// Removes the renamed log once the database has its events.
     pub(crate) fn done(self) -> Result<()> {
         super::layout::remove_file(&self.path).map(|_| ())
     }
@@ -185,7 +185,7 @@ mod tests {
         }
         let folding = begin_folding(&layout).unwrap().unwrap();
         assert_eq!(folding.events, events);
-        // A process that dies here leaves the same log for the next.
+        // A process that dies here leaves the same log to the next one.
         let digest = folding.digest;
         drop(folding);
         note(&layout, &hit(3));

@@ -1,6 +1,6 @@
-//! Deleting: the only type that can, with the store's lock held exclusively, in short batches.
+//! Deleting from a store: only this type can, in short batches with the store's lock held exclusively.
 //!
-//! Order of deleting: hot entry, row, blobs.
+//! The order of deleting is: hot entry, row, blobs.
 
 use super::blobs::Stored;
 use super::flat::Area;
@@ -20,65 +20,65 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The lock is let go after this at the latest, but for one small step.
+/// The lock is released after this time at the latest, plus one small step.
 const LONGEST_HOLD: Duration = Duration::from_millis(40);
 
-/// How long the database's log may become before it is written back.
+/// The database's log is written back once it is this long, in bytes.
 const LONGEST_LOG: u64 = 128 << 20;
 
-/// So many commits are removed without a look at everything that could point to them.
+/// Up to this many commits are removed without reading all rows that could point to them.
 const FEW: usize = 100;
 
-/// Lock files that are looked at between two looks at the clock.
+/// Number of lock files processed between two checks of the time.
 const FILES_AT_ONCE: usize = 256;
 
-/// A store whose contents may be deleted. Nothing is locked between its batches.
+/// A store that may delete. Between its batches no lock is held.
 #[derive(Debug)]
 pub struct ExclusiveStore<'a> {
     pub(super) store: &'a LocalStore,
 }
 
-/// What was dropped.
+/// Counts of what was deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Commits that are gone.
+    /// Deleted commits.
     pub commits: u64,
     /// Commits that lost their blobs.
     pub evicted: u64,
-    /// Blobs that are gone.
+    /// Deleted blobs.
     pub blobs: u64,
-    /// Bytes that those took.
+    /// Bytes that those blobs took on disk.
     pub bytes: u64,
     /// Bytes saved by compressing.
     pub compressed: u64,
 }
 
-/// How far a long work is.
+/// Progress of a long operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done, as a present participle.
+    /// The current step, as a present participle.
     pub step: &'static str,
-    /// How much of it is done.
+    /// Items done.
     pub done: u64,
-    /// How much there is; 0 where that is not known.
+    /// Total items; 0 where the number is not known.
     pub total: u64,
 }
 
-/// Is told how far a long work is.
+/// Receives the progress of a long operation.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress);
 
 impl LocalStore {
-    /// The right to delete.
+    /// Opens the store for deleting.
     ///
     /// # Errors
-    /// When the store cannot be written or is of a newer format.
+    /// When the store cannot be written or has a newer format.
     pub fn exclusive(&self) -> Result<ExclusiveStore<'_>> {
         self.ready()?;
         drop(self.blobs.lock.exclusive()?);
         Ok(ExclusiveStore { store: self })
     }
 
-    /// Writes the database's log back if it has become long: all of it lies on the disk besides what is deleted.
+    /// Writes the database's log back once it is long: until then it takes disk space beside the deleted data.
     pub(super) fn bound_log(&self) -> Result<()> {
         let log = self.layout().root().join("meta.db-wal");
         if fs::metadata(log).is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
@@ -89,10 +89,10 @@ impl LocalStore {
 }
 
 impl ExclusiveStore<'_> {
-    /// Deletes commits, and the blobs that nothing else needs.
+    /// Deletes commits, and the blobs that no other commit needs.
     ///
     /// # Errors
-    /// When something cannot be read or deleted; what was deleted by then is whole in itself.
+    /// When something cannot be read or deleted. The store is consistent after every partial deletion.
     pub fn remove(&self, ids: &[CommitId], progress: OnProgress<'_>) -> Result<Dropped> {
         let (mut blobs, mut products) = (HashSet::new(), Vec::new());
         for id in ids {
@@ -108,7 +108,7 @@ impl ExclusiveStore<'_> {
         self.drop_blobs(files, &mut roots, &mut dropped)?;
         self.store.with_index(|index| index.lose_blobs(dropped.blobs, dropped.bytes))?;
         if few {
-            // What else points to them means nothing, and goes with the next collection, which looks at all that points.
+            // Other pointers to these commits have no effect. The next collection, which reads all pointers, deletes them.
             self.store.with_index(|index| index.remove_pointers(&products))?;
         } else {
             self.prune(&roots)?;
@@ -126,9 +126,9 @@ impl ExclusiveStore<'_> {
         [false, true].into_iter().filter_map(look).collect()
     }
 
-    /// Runs `step` with the lock held until it says that nothing is left; the lock is let go again and again, so
-    /// that nobody waits for long. `step` is told whether it is the first since the lock was taken: whatever it
-    /// learned before may be otherwise now.
+    /// Runs `step` with the lock held until it returns `false`. Releases the lock regularly, so that other processes wait only
+    /// briefly. The argument of `step` is true for the first call after the lock was taken: what earlier calls learned may
+    /// have changed since.
     pub(super) fn in_batches(
         &self,
         mut step: impl FnMut(&ExclusiveGuard, bool) -> Result<bool>,
@@ -137,7 +137,7 @@ impl ExclusiveStore<'_> {
             let guard = self.store.blobs.lock.exclusive()?;
             let begun = Instant::now();
             let (mut first, mut last) = (true, Duration::ZERO);
-            // The next step will take about as long as the last.
+            // The next step is assumed to take as long as the last one.
             while first || begun.elapsed() + last < LONGEST_HOLD {
                 let before = begun.elapsed();
                 if !step(&guard, first)? {
@@ -148,19 +148,19 @@ impl ExclusiveStore<'_> {
             }
             drop(guard);
             self.store.bound_log()?;
-            // The kernel would give the lock back to us before it wakes who waits.
+            // Without a pause the kernel would grant the lock to this process again before it wakes the waiting ones.
             thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Deletes temporary files that nobody writes any more, last changed before `oldest` and not locked; also the directories
-    /// of interrupted hits, and whatever else lies there.
+    /// Deletes temporary files that no process writes: last changed before `oldest` and not locked. Also deletes the directories
+    /// of interrupted hits, and everything else in that directory.
     pub(super) fn drop_temporary(&self, oldest: Timestamp) -> Result<()> {
         self.in_batches(|_proof, _| {
             for path in listed(&self.store.layout().temporary())? {
                 let name = path.file_name().unwrap_or_default().as_encoded_bytes();
                 let stale = modified(&path).is_some_and(|time| time < oldest);
-                // A list of blobs in use goes with its process, unless it is one of another user's.
+                // A list of blobs in use is deleted when its process ends, unless it belongs to another user.
                 let is_list = || {
                     name.starts_with(PENDING_PREFIX.as_bytes()) && path.is_file() && File::open(&path).is_ok()
                 };
@@ -175,14 +175,14 @@ impl ExclusiveStore<'_> {
         })
     }
 
-    /// Deletes a leftover, whatever it is. One that cannot be deleted is named and stays: it holds up nothing else.
+    /// Deletes a leftover of any kind. One that cannot be deleted is reported and stays; it does not block the rest.
     pub(super) fn clean(&self, path: &Path) {
         if let Err(error) = remove_any(path) {
             self.store.notice(error.to_string());
         }
     }
 
-    /// Deletes the lock files of keys that nobody holds.
+    /// Deletes the lock files of keys that no process holds.
     pub(super) fn drop_locks(&self) -> Result<()> {
         let files = listed(&self.store.layout().locks())?;
         let mut files = files.into_iter();
@@ -200,7 +200,7 @@ impl ExclusiveStore<'_> {
         })
     }
 
-    /// Puts the compressed form of a blob in place of the raw one.
+    /// Replaces a raw blob by its compressed form.
     pub(super) fn replace_raw(&self, stored: &Stored, packed: tempfile::TempPath) -> Result<()> {
         let path = self.store.layout().packed(&stored.blob);
         let _proof = self.store.blobs.lock.exclusive()?;
@@ -216,11 +216,11 @@ impl ExclusiveStore<'_> {
     }
 }
 
-/// Whether no process holds the file at `path` locked. What is no file, or cannot be opened, is held by nobody: files that
-/// are in use are made readable.
+/// Whether no process holds a lock on the file at `path`. Anything that is no file, or that cannot be opened, is unused: files
+/// in use are created readable.
 fn is_unused(path: &Path) -> bool {
     let Ok(found) = fs::symlink_metadata(path) else { return false };
-    // Opening a FIFO would wait for somebody to write to it.
+    // Opening a FIFO would block until a process writes to it.
     if !found.is_file() {
         return true;
     }
@@ -228,7 +228,7 @@ fn is_unused(path: &Path) -> bool {
         .map_or_else(|error| error.kind() == io::ErrorKind::PermissionDenied, |file| file.try_lock().is_ok())
 }
 
-/// Calls `each` with every flat file of an area whose name could be right.
+/// Calls `each` with every flat file of an area that has a valid name.
 pub(super) fn each_flat(
     layout: &super::layout::Layout,
     area: Area,
@@ -248,7 +248,7 @@ pub(super) fn each_flat(
     Ok(())
 }
 
-/// The entries of a directory; none where there is no directory.
+/// The entries of a directory; empty where the directory does not exist.
 pub(super) fn listed(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
     let list = || -> io::Result<Vec<std::path::PathBuf>> {
         fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()

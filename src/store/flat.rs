@@ -1,8 +1,7 @@
-//! Flat files that prove themselves: what a hit reads in place of a database.
+//! Flat files that verify themselves: a hit reads them in place of a database.
 //!
-//! Layout: magic (8 bytes), payload length (8, little-endian), digest (32), payload. The digest covers the magic,
-//! the name that the file should have, and the payload: a file under another's name does not verify.
-//! Knows nothing of what the payload says.
+//! Layout: magic (8 bytes), payload length (8, little-endian), digest (32), payload. The digest covers the magic, the name
+//! that the file should have, and the payload: a file under another file's name does not verify.
 
 use super::layout::{Layout, is_former_fan, new_temporary, rename_into_place, rename_to_free_name};
 use crate::digest::{DIGEST_LENGTH, Digest, Hasher};
@@ -11,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-/// What a flat file is for.
+/// Purpose of a flat file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Area {
     /// Remembered captures, by request.
@@ -39,10 +38,10 @@ impl Area {
 
 const HEADER: usize = 8 + 8 + DIGEST_LENGTH;
 
-/// At most so much is read at once; most files fit, and a larger one is copied once.
+/// Size of the first read, in bytes: most files fit. A larger one is copied once.
 const FIRST_READ: usize = 32 << 10;
 
-/// The payload of a flat file, if it is there and true.
+/// The payload of a flat file, if it exists and verifies.
 pub(crate) fn read(layout: &Layout, area: Area, name: &Digest) -> Option<Vec<u8>> {
     read_file(&layout.hot(area.directory(), name), area, name).ok().flatten()
 }
@@ -50,7 +49,7 @@ pub(crate) fn read(layout: &Layout, area: Area, name: &Digest) -> Option<Vec<u8>
 /// The payload of the file at `path`; `None` where it does not verify.
 pub(crate) fn read_file(path: &Path, area: Area, name: &Digest) -> io::Result<Option<Vec<u8>>> {
     let file = File::open(path)?;
-    // No more room than is needed: what is allocated next to it lies on the same page. Not filled with zeros first.
+    // The buffer is no larger than needed, since later allocations then share its page. It is not zeroed.
     let size = rustix::fs::fstat(&file)?.st_size;
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).clamp(HEADER, FIRST_READ));
     let (length, check) = loop {
@@ -66,7 +65,7 @@ pub(crate) fn read_file(path: &Path, area: Area, name: &Digest) -> io::Result<Op
         return Ok(None);
     };
     if total > bytes.len() {
-        // What the header says is believed only as far as the file is long.
+        // The header's length is trusted only if the file has exactly that length.
         if file.metadata()?.len() != total as u64 {
             return Ok(None);
         }
@@ -80,7 +79,7 @@ pub(crate) fn read_file(path: &Path, area: Area, name: &Digest) -> io::Result<Op
     Ok((check_of(area, name, &bytes) == check).then_some(bytes))
 }
 
-/// Reads into the room that `bytes` has; tells how much came.
+/// Reads into the spare capacity of `bytes`; returns the number of bytes read.
 fn read_more(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
     loop {
         match rustix::io::read(file, rustix::buffer::spare_capacity(bytes)) {
@@ -103,16 +102,16 @@ fn check_of(area: Area, name: &Digest, payload: &[u8]) -> Digest {
     hasher.finish()
 }
 
-/// Writes a flat file whole, in place of an older one.
+/// Writes a complete flat file, in place of an older one.
 pub(crate) fn write(layout: &Layout, area: Area, name: &Digest, payload: &[u8]) -> io::Result<()> {
     let mut file = new_temporary(&layout.temporary())?;
     file.write_all(&whole(area, name, payload))?;
     rename_into_place(file.into_temp_path(), &layout.hot(area.directory(), name)).map(|_| ())
 }
 
-/// The same by the key's lock file, where there is no flat file yet: what the lock file is written to then gets the flat
-/// file's name, which saves making a file, the dearest part of it. To be the last deed under the lock, since whoever comes
-/// next makes a lock file of his own.
+/// Like [`write`], through the key's lock file where no flat file exists yet: writes the payload to the lock file and renames
+/// that to the flat file's name. This saves creating a file, which is the most expensive part. It must be the last action
+/// under the lock, since the next process creates a new lock file.
 pub(crate) fn write_last(
     layout: &Layout,
     area: Area,
@@ -124,12 +123,12 @@ pub(crate) fn write_last(
     let ours = lock.metadata()?;
     let is_named =
         fs::symlink_metadata(&path).is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino()));
-    // What is there would have to give way, and whichever of its names it then had for a moment, somebody could take it for
-    // the lock.
+    // Replacing an existing file would give it, for a moment, a name under which another process could take it for the
+    // lock.
     if !is_named || fs::symlink_metadata(&target).is_ok() {
         return write(layout, area, name, payload);
     }
-    // Its length is how often the key was given up.
+    // The length counts how often the key was abandoned.
     let written = if ours.len() == 0 { Ok(()) } else { lock.set_len(0) }
         .and_then(|()| lock.write_all_at(&whole(area, name, payload), 0));
     if written.and_then(|()| rename_to_free_name(&path, &target)).is_ok() {
@@ -139,7 +138,7 @@ pub(crate) fn write_last(
     write(layout, area, name, payload)
 }
 
-/// All bytes of a flat file.
+/// The complete bytes of a flat file.
 fn whole(area: Area, name: &Digest, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER.saturating_add(payload.len()));
     bytes.extend_from_slice(area.magic());
@@ -149,7 +148,7 @@ fn whole(area: Area, name: &Digest, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Removes the directories in which flat files lay once. Nobody reads or writes there.
+/// Removes the directories that held flat files in former versions. No process uses them any more.
 pub(crate) fn remove_former(layout: &Layout) -> crate::error::Result<()> {
     for area in [Area::Keys, Area::Captures] {
         for fan in super::exclusive::listed(&layout.hot_directory().join(area.directory()))? {
@@ -161,7 +160,7 @@ pub(crate) fn remove_former(layout: &Layout) -> crate::error::Result<()> {
     Ok(())
 }
 
-/// Removes a flat file, or whatever has its name; whether it was there does not matter.
+/// Removes a flat file, or anything else of its name. A missing file is no error.
 pub(crate) fn remove(layout: &Layout, area: Area, name: &Digest) -> crate::error::Result<()> {
     super::layout::remove_any(&layout.hot(area.directory(), name)).map(|_| ())
 }
@@ -196,7 +195,7 @@ mod tests {
         fs::create_dir(layout.locks()).unwrap();
         let open =
             || File::options().read(true).write(true).create(true).truncate(false).open(&lock).unwrap();
-        // Alone, and with a count in it; in place of an older one it stays what it is.
+        // Alone, and with a count in it; an existing flat file is replaced in the ordinary way.
         for (count, payload, is_first) in
             [(0, &b"first"[..], true), (9000, b"second", true), (7, b"third", false), (0, b"fourth", false)]
         {
@@ -210,7 +209,7 @@ mod tests {
             assert_eq!(lock.exists(), !is_first);
             assert!(is_first || file.metadata().unwrap().len() == count);
         }
-        // The name is another's by now: his file stays as it is.
+        // Another process has the name by now: its file stays unchanged.
         let ours = open();
         fs::remove_file(&lock).unwrap();
         let his = open();

@@ -1,4 +1,4 @@
-//! The check of everything: every digest, row, reference and hot entry.
+//! The check of a whole store: every digest, row, reference and hot entry.
 
 mod confirm;
 mod damage;
@@ -25,8 +25,8 @@ use std::sync::mpsc;
 use std::thread;
 
 impl LocalStore {
-    /// Gives the owner of the store back the rights that its files should have, so that it can be checked and repaired. A
-    /// store of a newer format, or of somebody else, stays as it is.
+    /// Restores the modes that the owner's own files should have, so that the store can be checked and repaired. A store of a
+    /// newer format, or of another user, stays unchanged.
     ///
     /// # Errors
     /// When a mode cannot be changed, or the format cannot be read.
@@ -38,12 +38,12 @@ impl LocalStore {
         self.layout().regain(false)
     }
 
-    /// Checks everything; with `quick` the contents of blobs and of rows are not read, only their sizes and proofs.
-    /// Changes nothing. Runs may go on beside it: what looks damaged is looked at once more while nobody writes. What is
-    /// recorded meanwhile may show as an orphan.
+    /// Checks everything and changes nothing. With `quick`, only sizes and headers of blobs and rows are checked, not their
+    /// contents. Runs may go on meanwhile: what looks damaged is checked again while no process writes. What is recorded
+    /// meanwhile may be reported as an orphan.
     ///
     /// # Errors
-    /// When the store cannot be checked: it cannot be read, or is of a newer format.
+    /// When the store cannot be read, or has a newer format.
     pub fn check(&self, quick: bool, progress: OnProgress<'_>) -> Result<Report> {
         let mut report = Report::default();
         match self.layout().stated_format()? {
@@ -62,7 +62,7 @@ impl LocalStore {
         Ok(report)
     }
 
-    /// The blobs that are there and true, with their sizes on disk.
+    /// The intact blobs, with their sizes on disk.
     fn check_blobs(
         &self,
         quick: bool,
@@ -114,7 +114,7 @@ impl LocalStore {
                     Ok(false) => {
                         report.damage.push(Damage::Blob { blob: stored.blob, path: path() });
                     }
-                    // Gone meanwhile.
+                    // Deleted meanwhile.
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                     Err(error) => return Err(crate::error::Error::io("read", &path(), error)),
                 }
@@ -124,7 +124,7 @@ impl LocalStore {
         Ok(good)
     }
 
-    /// The ids of commits that may answer a call, by key; `None` where the database cannot be asked.
+    /// The ids of commits that may answer a call, by key; `None` where the database cannot be read.
     fn check_database(
         &self,
         quick: bool,
@@ -136,8 +136,8 @@ impl LocalStore {
         let is_no_file = |name: &PathBuf| fs::symlink_metadata(name).is_ok_and(|found| !found.is_file());
         let beside = ["meta.db", "meta.db-wal", "meta.db-shm"].map(|name| database.with_file_name(name));
         if let Some(odd) = beside.iter().find(|name| is_no_file(name)) {
-            // SQLite would say that it may not open it, which tells nothing.
-            report.damage.push(Damage::Database(format!("{} is no file", odd.display())));
+            // SQLite would report only that it cannot open it.
+            report.damage.push(Damage::Database(format!("{} is not a file", odd.display())));
             return Ok(None);
         }
         if !database.exists() {
@@ -189,7 +189,7 @@ impl LocalStore {
         Ok(Some(known))
     }
 
-    /// Whether every row names exactly the blobs that its commit and its outputs need.
+    /// Checks that every row names exactly the blobs that its commit and its outputs need.
     fn check_trees(&self, report: &mut Report, progress: OnProgress<'_>) -> Result<()> {
         let (mut before, mut done) = (i64::MAX, 0);
         loop {
@@ -206,7 +206,7 @@ impl LocalStore {
                 let tree = match self.output_tree(&listed.commit) {
                     _ if gone => continue,
                     Ok(tree) => tree,
-                    // One that is missing or damaged was found before; one that is no tree is found here.
+                    // A missing or damaged blob was reported above; one that is not a tree is reported here.
                     Err(_) => {
                         let there =
                             listed.commit.outputs.is_none_or(|tree| self.blobs.verify(&tree.blob).is_ok());
@@ -266,7 +266,7 @@ impl LocalStore {
     }
 }
 
-/// Whether every candidate of a hot entry is one that `is_known` lets through.
+/// Whether `is_known` accepts every candidate of a hot entry.
 fn is_whole_hot(path: &Path, digest: Digest, is_known: impl Fn(&CommitId, &Key) -> bool) -> bool {
     let key = Key(digest);
     let payload = flat::read_file(path, Area::Keys, &digest).ok().flatten();

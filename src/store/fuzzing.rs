@@ -1,5 +1,5 @@
-//! Entry points for fuzzing what a store reads back: see `crate::fuzzing`. Checks of digests are stepped over, so that
-//! what lies behind them is reached.
+//! Fuzzing entry points for what a store reads back: see `crate::fuzzing`. Digest checks are skipped or satisfied, so that the
+//! code behind them is reached.
 
 use super::flat::{self, Area};
 use super::{LocalStore, StoreOptions, archive, blobs, events as log, recall};
@@ -7,7 +7,7 @@ use crate::digest::{Digest, Key};
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
-/// A key that seeds are made for.
+/// The key that the seeds use.
 pub(crate) fn key() -> Key {
     Key(Digest::of(b"key"))
 }
@@ -28,12 +28,12 @@ pub(crate) fn events(bytes: &[u8]) {
     let _ = log::parse(bytes);
 }
 
-/// The file of a compressed blob; its header's check is made to fit.
+/// The file of a compressed blob, with the digest of its header corrected.
 pub(crate) fn blob(bytes: &[u8]) {
     blobs::read_any(bytes);
 }
 
-/// A stored frame: never more than it should be.
+/// A stored frame: it must never decompress to more than the expected length.
 pub(crate) fn frame(bytes: &[u8]) {
     for length in [0, 10, 70_000] {
         let mut to = Vec::new();
@@ -43,12 +43,12 @@ pub(crate) fn frame(bytes: &[u8]) {
     }
 }
 
-/// The table of an archive, and an entry for a commit.
+/// The table of an archive, and the entry of a commit.
 pub(crate) fn table(bytes: &[u8]) {
     archive::read_any(bytes);
 }
 
-/// A whole archive before its compression.
+/// A whole archive before compression.
 pub(crate) fn archive(bytes: &[u8]) {
     static STORE: LazyLock<Option<(tempfile::TempDir, LocalStore)>> = LazyLock::new(|| {
         let directory = tempfile::tempdir().ok()?;
@@ -71,7 +71,7 @@ fn written(bytes: &[u8]) -> tempfile::NamedTempFile {
     }
 }
 
-/// Valid input of the targets here and of what they hold.
+/// Valid seeds for the targets here.
 #[cfg(test)]
 pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
     use crate::encode::Encode;
@@ -80,7 +80,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
     let directory = tempfile::tempdir().unwrap();
     let options = StoreOptions { create: true, ..StoreOptions::default() };
     let store = LocalStore::open(&directory.path().join("store"), &options).unwrap();
-    // Makes what a store consists of.
+    // Creates every part of a store.
     store.fold().unwrap();
     let text = b"some text that compresses well ".repeat(300);
     match name {

@@ -1,5 +1,5 @@
-//! Collection: plan, show, apply. The plan says which commits go; applying it also deletes whatever no commit needs,
-//! compresses large blobs, and tidies up.
+//! Collection: plan, show, apply. The plan lists the commits to drop. Applying it also deletes everything that no commit
+//! needs, compresses large blobs, and deletes temporary files.
 
 use super::blobs::{Blobs, SMALL, Stored};
 use super::clock::{Clock, DAY};
@@ -10,7 +10,7 @@ use super::index::State;
 use super::leftovers;
 use super::local::LocalStore;
 use super::lock;
-use super::plan::{self, DEFAULT_AGE, Plan, Policy, Room, Short, Sizes};
+use super::plan::{self, DEFAULT_AGE, FileSize, Plan, Policy, Short, Sizes};
 use super::roots::Roots;
 use super::sweep::{in_fans, on_all_cores};
 use super::usage::on_disk;
@@ -23,18 +23,18 @@ use std::fs;
 /// The tag that exempts a commit.
 pub const KEEP_TAG: &str = "keep";
 
-/// Of the cap, how much is left filled, so that not every run has to collect: nine tenths.
+/// Share of the cap that stays filled after a collection, so that not every run has to collect.
 const FILLED: (u64, u64) = (9, 10);
 
-/// Between two attempts to come below the cap pass at least ten minutes, in nanoseconds.
+/// Minimum time between two attempts to get below the cap, in nanoseconds.
 const TRIM_PAUSE: u64 = 600_000_000_000;
 
-/// Directories of blobs that are looked through at once.
+/// Number of blob directories processed per step.
 const FANS_AT_ONCE: usize = 64;
 
 impl LocalStore {
-    /// What `policy` would drop at the time `now`. Ages are counted to a time that is believed: a clock that jumped
-    /// ahead makes nothing old until it has stayed there for a day.
+    /// The plan of what `policy` would drop at the time `now`. Ages are computed from a believed time: a clock that jumped ahead
+    /// makes nothing old until it has stayed there for a day.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -57,13 +57,13 @@ impl LocalStore {
         }
         let fans = on_all_cores(&self.blobs.fans()?.0, |fan| {
             let blobs = Blobs::fan(fan)?.blobs;
-            let room = |stored: &Stored| Room { bytes: stored.bytes, disk: stored.disk };
-            Ok(blobs.iter().map(|stored| (Short::of(&stored.blob), room(stored))).collect::<Vec<_>>())
+            let size = |stored: &Stored| FileSize { bytes: stored.bytes, disk: stored.disk };
+            Ok(blobs.iter().map(|stored| (Short::of(&stored.blob), size(stored))).collect::<Vec<_>>())
         })?;
         let mut sizes = Sizes::default();
-        for (blob, room) in fans.into_iter().flatten() {
+        for (blob, size) in fans.into_iter().flatten() {
             let known = sizes.blobs.entry(blob).or_default();
-            *known = Room { bytes: known.bytes + room.bytes, disk: known.disk + room.disk };
+            *known = FileSize { bytes: known.bytes + size.bytes, disk: known.disk + size.disk };
         }
         for (key, bytes) in self.hot_sizes()? {
             sizes.entries.insert(Short::of_key(&Key(key)), bytes);
@@ -75,22 +75,22 @@ impl LocalStore {
         })?;
         sizes.captures = captures.iter().sum();
         let counted =
-            sizes.blobs.values().map(|room| room.disk).sum::<u64>() + sizes.entries.values().sum::<u64>();
+            sizes.blobs.values().map(|size| size.disk).sum::<u64>() + sizes.entries.values().sum::<u64>();
         let usage = self.usage()?;
         sizes.rest = usage.capped().saturating_sub(counted).saturating_sub(sizes.captures);
         let plan = plan::plan(&commits, &sizes, policy, reference);
         Ok(Plan { leftovers, before: usage.total(), ..plan.with(roots, &commits) })
     }
 
-    /// Whether [`LocalStore::trim`] would collect now: the store is beyond its cap, as far as is known, and nobody has
-    /// looked lately.
+    /// Whether [`LocalStore::trim`] would collect now: the store is beyond its cap, as far as is known, and no collection was
+    /// attempted lately.
     pub fn wants_trim(&self, now: Timestamp) -> bool {
-        // What was used today stays even beyond the cap: then not every run should look for something else.
+        // Results used today stay even beyond the cap. Then not every run should search for something to drop.
         let lately = |last: Timestamp| now.0.abs_diff(last.0) < TRIM_PAUSE;
         self.over_cap() && !self.ask(|index| index.trimmed()).flatten().is_some_and(lately)
     }
 
-    /// Drops results beyond the store's cap, if there is a cap, the store is beyond it, and nobody else does so now.
+    /// Drops results beyond the store's cap, if there is a cap, the store is beyond it, and no other process does so now.
     ///
     /// # Errors
     /// When something cannot be read or deleted.
@@ -103,8 +103,7 @@ impl LocalStore {
         self.exclusive()?.apply(&plan, now, false, &mut |_| {}).map(Some)
     }
 
-    /// What is believed of the time; in a store that cannot be written, where nothing is dropped, what the clock
-    /// says.
+    /// The believed time. In a store that cannot be written, where nothing is dropped, the system's time.
     fn look_at_time(&self, now: Timestamp) -> Result<Clock> {
         match self.write_index(|index| index.see(now)) {
             Err(error) if matches!(error.kind(), Kind::Io(_)) => Ok(Clock::default().see(now)),
@@ -114,11 +113,11 @@ impl LocalStore {
 }
 
 impl ExclusiveStore<'_> {
-    /// Carries out a plan, and deletes whatever no commit needs; with `compress`, large blobs that shrink get their
-    /// compressed form.
+    /// Carries out a plan, and deletes everything that no commit needs. With `compress`, large blobs that compress well are
+    /// replaced by their compressed form.
     ///
     /// # Errors
-    /// When something cannot be read or deleted; what was deleted by then is whole in itself.
+    /// When something cannot be read or deleted. The store is consistent after every partial deletion.
     pub fn apply(
         &self,
         plan: &Plan,
@@ -129,13 +128,13 @@ impl ExclusiveStore<'_> {
         let store = self.store;
         let mut dropped = Dropped::default();
         if !store.layout().database().exists() {
-            // Made, so that an error in reading it is never taken for an empty store.
+            // Ensures that the database exists, so that an error in reading it is never taken for an empty store.
             store.with_index(|_| Ok(()))?;
         }
         let _own_log = store.own_log();
         let reference = store.look_at_time(now)?.reference(now);
         store.with_index(|index| index.widen())?;
-        // What a collection that died has left.
+        // Finishes an interrupted collection.
         self.take_apart(0, &mut Dropped::default(), &mut |_| {})?;
         let mut roots = self.carry_out(plan, &mut dropped, progress)?;
         let captures = if plan.captures { DAY } else { DEFAULT_AGE };
@@ -173,7 +172,7 @@ impl ExclusiveStore<'_> {
         Ok(dropped)
     }
 
-    /// Drops the commits and results of a plan; tells what the rest needs.
+    /// Drops the commits and results of a plan; returns what the remaining ones need.
     fn carry_out(&self, plan: &Plan, dropped: &mut Dropped, progress: OnProgress<'_>) -> Result<Roots> {
         let made = plan.as_made().filter(|(_, roots)| roots.are_of(self.store));
         let mut as_planned = made.is_some();
@@ -195,7 +194,7 @@ impl ExclusiveStore<'_> {
         }
     }
 
-    /// Of a blob that lies there in both forms, deletes the one that is not needed: the raw one is read first.
+    /// Deletes the unneeded form of blobs that exist in both forms: readers prefer the raw one.
     fn drop_doubles(&self, files: &[Stored], dropped: &mut Dropped) -> Result<()> {
         let packed: HashMap<_, _> =
             files.iter().filter(|stored| stored.packed).map(|stored| (stored.blob, stored)).collect();

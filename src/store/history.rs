@@ -1,6 +1,4 @@
-//! The reading side of a store in a directory, for the commands that list, show and compare.
-//!
-//! Knows nothing of how things are shown.
+//! Read access to the history in a store, for the commands that list, show and compare.
 
 use super::index::{Brief, Filter, Listed, Missed, State};
 use super::local::LocalStore;
@@ -11,19 +9,19 @@ use crate::error::Result;
 use crate::record::{Commit, OutputTree, Timestamp};
 use std::vec;
 
-/// Most commits that an ambiguous prefix is shown with.
+/// Maximum number of commits listed for an ambiguous prefix.
 const MOST_MATCHES: usize = 16;
 
-/// How many commits are asked for at a time.
+/// Number of commits per page.
 const PAGE: usize = 64;
 
-/// How many are asked for first: as many as a screen holds.
+/// Size of the first page: about one screen.
 const FIRST_PAGE: usize = 20;
 
-/// A commit with what the store knows of it beside.
+/// A commit with what the store knows about it.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Its place in the order of recording, from 1.
+    /// Its sequence number, from 1.
     pub sequence: u64,
     /// Its id.
     pub id: CommitId,
@@ -33,53 +31,53 @@ pub struct Row {
     pub manifest: Vec<u8>,
     /// Its tags, sorted by name.
     pub tags: Vec<(String, String)>,
-    /// How often it answered a call.
+    /// Number of calls that it answered.
     pub hits: u64,
-    /// When it last did, or else when it began.
+    /// Time of the last hit, or of the start if there was none.
     pub last_used: Timestamp,
-    /// Whether its blobs were dropped to save room.
+    /// Whether its blobs were dropped to save space.
     pub evicted: bool,
-    /// Whether a blob of it was found damaged, so that it answers no more calls.
+    /// Whether one of its blobs was found damaged, so that it answers no more calls.
     pub distrusted: bool,
-    /// Bytes of all that the run produced.
+    /// Bytes that the run produced.
     pub size: u64,
-    /// Bytes that its blobs took on disk when it was recorded, shared ones included.
+    /// Bytes that its blobs took on disk when it was recorded, including shared ones.
     pub stored_size: u64,
 }
 
-/// What the beginning of a hash stands for.
+/// What a hash prefix resolves to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolved {
-    /// Nothing.
+    /// No commit.
     None,
     /// One commit.
     One(CommitId),
-    /// Several commits, of which the first sixteen by hash are given.
+    /// Several commits; at most sixteen are listed, in the order of their hashes.
     Many(Vec<CommitId>),
 }
 
-/// Numbers over the whole store.
+/// Statistics over the whole store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Commits in the history.
     pub commits: u64,
     /// Commits that may answer a call.
     pub results: u64,
-    /// Blobs on disk, as last counted.
+    /// Blobs on disk, at the last count.
     pub blobs: u64,
     /// Bytes that all runs in the history produced.
     pub bytes: u64,
-    /// Bytes that is after compression and deduplication, as last counted.
+    /// Bytes that these take after compression and deduplication, at the last count.
     pub stored_bytes: u64,
     /// Calls that were answered.
     pub hits: u64,
-    /// Calls that ran a command: recorded, not kept, or bypassed.
+    /// Calls that ran a command: recorded, not cached, or bypassed.
     pub misses: u64,
-    /// How long the answered commands had run when they were recorded, together, in nanoseconds.
+    /// Time saved by hits: the sum of the recorded durations, in nanoseconds.
     pub saved: u64,
 }
 
-/// The commits that a filter lets through, newest first, asked for a page at a time.
+/// The commits that match a filter, newest first, read a page at a time.
 #[derive(Debug)]
 pub struct Log<'a> {
     store: &'a LocalStore,
@@ -91,7 +89,7 @@ pub struct Log<'a> {
 }
 
 impl LocalStore {
-    /// The commits that `filter` lets through, newest first.
+    /// The commits that match `filter`, newest first.
     pub fn log(&self, filter: Filter) -> Log<'_> {
         let page = Vec::new().into_iter();
         Log { store: self, filter, before: i64::MAX, page, page_size: FIRST_PAGE, ended: false }
@@ -105,7 +103,7 @@ impl LocalStore {
         Ok(self.read_index(|index| index.commit(id))?.map(row))
     }
 
-    /// What the beginning of a hash stands for.
+    /// Resolves a hash prefix.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -119,7 +117,7 @@ impl LocalStore {
         })
     }
 
-    /// The commit that `n` newer ones follow: 0 is the newest.
+    /// The commit that has `n` newer ones: 0 is the newest.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -136,7 +134,7 @@ impl LocalStore {
         Ok(found.first().map(|(brief, ..)| brief.id))
     }
 
-    /// The newest commit that `wanted` says yes to.
+    /// The newest commit for which `wanted` returns true.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -166,10 +164,10 @@ impl LocalStore {
         self.read_index(|index| index.manifest(key))
     }
 
-    /// What a run left behind; `None` where it left nothing or that was dropped.
+    /// The outputs of a run; `None` where it has none or they were dropped.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Damaged`] when the tree is not there or not whole.
+    /// [`crate::error::Kind::Damaged`] when the tree is missing or damaged.
     pub fn output_tree(&self, commit: &Commit) -> Result<Option<OutputTree>> {
         let Some(content) = commit.outputs else {
             return Ok(None);
@@ -177,12 +175,12 @@ impl LocalStore {
         let bytes = self.blobs.read_small(&content.blob, content.size.min(LARGEST_TREE))?;
         let tree = bytes.and_then(|bytes| OutputTree::from_bytes(&bytes).ok());
         tree.map(Some).ok_or_else(|| {
-            let words = format!("blob {} is not the tree of outputs that it should be", content.blob.short());
+            let words = format!("blob {} is not a valid list of outputs", content.blob.short());
             crate::error::Error::damaged(words)
         })
     }
 
-    /// The commits that produced bytes of this digest, newest first, and under which path; that of stdout is empty.
+    /// The commits that produced bytes of this digest, newest first, with the path; the path of stdout is empty.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -190,7 +188,7 @@ impl LocalStore {
         self.read_index(|index| index.producers(product))
     }
 
-    /// The commits into which a product of this digest went, newest first.
+    /// The commits that consumed a product of this digest, newest first.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -198,24 +196,24 @@ impl LocalStore {
         self.read_index(|index| index.consumers(product))
     }
 
-    /// Sets a tag; tells whether there is such a commit.
+    /// Sets a tag; returns whether the commit exists.
     ///
     /// # Errors
-    /// When the store does not take it.
+    /// When writing to the store fails.
     pub fn tag(&self, id: &CommitId, name: &str, value: &str) -> Result<bool> {
         self.write_index(|index| index.tag(id, name, value))
     }
 
-    /// Takes a tag away; tells whether it was there.
+    /// Removes a tag; returns whether it was set.
     ///
     /// # Errors
-    /// When the store does not take it.
+    /// When writing to the store fails.
     pub fn untag(&self, id: &CommitId, name: &str) -> Result<bool> {
         self.write_index(|index| index.untag(id, name))
     }
 
-    /// Runs of which nothing was kept, together by reason, detail and command; newest first. What was noted since
-    /// the last [`LocalStore::fold`] is not among them.
+    /// Runs whose result was not cached, grouped by reason, detail and command; newest first. Events since the last
+    /// [`LocalStore::fold`] are not included.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -223,8 +221,8 @@ impl LocalStore {
         self.read_index(|index| index.missed())
     }
 
-    /// Numbers over the whole store, from counters that are kept as things happen. Blobs are counted anew by every
-    /// collection. What was noted since the last [`LocalStore::fold`] is not in them.
+    /// Statistics over the whole store, from counters that are updated with every event. Every collection counts the blobs
+    /// again. Events since the last [`LocalStore::fold`] are not included.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -255,7 +253,7 @@ impl Iterator for Log<'_> {
         }
         let (before, size) = (self.before, self.page_size);
         let page = self.store.read_index(|index| index.list(&self.filter, before, size));
-        // A first page is small, since many ask for few.
+        // The first page is small, since most callers need few commits.
         self.page_size = PAGE;
         match page {
             Ok(page) => {

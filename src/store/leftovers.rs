@@ -1,7 +1,7 @@
-//! What lies in a store and is no commit's: read-only copies made for `cashet:REV`, and the user's own files that were
-//! put aside.
+//! Files in a store that belong to no commit: read-only copies made for `cashet:REV`, and the user's own files that were set
+//! aside.
 //!
-//! Copies in use are locked by whoever runs a command with them. The user's files go only when that is asked for.
+//! A process that runs a command with a copy holds a lock on it. The user's files are deleted only on request.
 
 use super::clock::DAY;
 use super::exclusive::{ExclusiveStore, listed};
@@ -12,32 +12,32 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// How many there are of something, and how large they are together.
+/// A number of files and their total size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
-    /// How many.
+    /// Number of files.
     pub count: u64,
-    /// Bytes.
+    /// Total size in bytes.
     pub bytes: u64,
 }
 
-/// What of it goes.
+/// The leftovers that a collection deletes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leftovers {
-    /// Read-only copies that nobody used for a day, by their paths.
+    /// Paths of read-only copies that no process used for a day.
     pub(super) views: Vec<PathBuf>,
-    /// Files of the user's that were put aside, by their paths.
+    /// Paths of the user's files that were set aside.
     pub(super) replaced: Vec<PathBuf>,
-    /// Those copies.
+    /// Amount of those copies.
     pub views_amount: Amount,
-    /// Those files.
+    /// Amount of those files.
     pub replaced_amount: Amount,
-    /// Files of the user's that stay.
+    /// Amount of the user's files that stay.
     pub staying: Amount,
 }
 
-/// What goes, if times are counted to `reference`: files of the user's that were put aside longer ago than
-/// `older_than`, in nanoseconds, and at least a day; without it none.
+/// The leftovers to delete, with ages computed from `reference`: files of the user that were set aside more than
+/// `older_than` nanoseconds ago, and at least a day ago. `None` deletes no files of the user.
 pub(super) fn plan(layout: &Layout, older_than: Option<i64>, reference: Timestamp) -> Result<Leftovers> {
     let mut found = Leftovers::default();
     for path in listed(&layout.views())? {
@@ -48,10 +48,10 @@ pub(super) fn plan(layout: &Layout, older_than: Option<i64>, reference: Timestam
     }
     for path in listed(&layout.replaced())? {
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-        // When it came here: the time of its content is the user's.
+        // The time of the move: the modification time is the user's.
         let since = Timestamp::from_parts(metadata.ctime(), metadata.ctime_nsec());
         let limit = older_than.map(|age| reference.0.saturating_sub(age.max(DAY)));
-        // A directory is of a run that goes on, or of one that died: what is in it may still be wanted back.
+        // A directory belongs to a run that is active or died: its content may still be restored.
         if !metadata.is_dir() && limit.is_some_and(|limit| since.0 < limit) {
             found.replaced_amount.add(metadata.len());
             found.replaced.push(path);
@@ -71,15 +71,15 @@ impl Amount {
     }
 }
 
-/// What no command uses.
+/// A leftover that no command uses.
 enum Unused {
     /// A copy, locked so that no command begins to use it.
     Copy(#[expect(dead_code, reason = "it holds the lock")] File),
-    /// Anything else: no command can use it.
+    /// Anything else, which no command can use.
     Other,
 }
 
-/// What was made more than a day before `reference` and no command uses.
+/// Whether a leftover was made more than a day before `reference` and is in no use.
 fn unused(path: &Path, reference: Timestamp) -> Option<Unused> {
     let metadata = fs::symlink_metadata(path).ok()?;
     let made = Timestamp::from_parts(metadata.mtime(), metadata.mtime_nsec());
@@ -90,11 +90,11 @@ fn unused(path: &Path, reference: Timestamp) -> Option<Unused> {
         return Some(Unused::Other);
     }
     let file = match File::open(path) {
-        // Copies are made readable: this is none.
+        // Copies are created readable, so this is not one.
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Some(Unused::Other),
         other => other.ok().filter(|file| file.try_lock().is_ok())?,
     };
-    // Nobody puts another in its place while it is locked.
+    // No process can replace it while it is locked.
     let is_it =
         file.metadata().is_ok_and(|open| (open.dev(), open.ino()) == (metadata.dev(), metadata.ino()));
     is_it.then_some(Unused::Copy(file))
@@ -107,7 +107,7 @@ fn size_below(path: &Path) -> u64 {
 }
 
 impl ExclusiveStore<'_> {
-    /// Deletes what was planned; a copy that came into use meanwhile stays.
+    /// Deletes the planned leftovers, except copies that came into use meanwhile.
     pub(super) fn drop_leftovers(&self, leftovers: &Leftovers, reference: Timestamp) -> Result<()> {
         for path in &leftovers.views {
             let _proof = self.store.blobs.lock.exclusive()?;

@@ -1,7 +1,7 @@
-//! A store in a directory: ties blobs, database, flat files and locks together.
+//! A store in a directory: combines blobs, database, flat files and locks.
 //!
-//! Opening does almost nothing: a hit reads one flat file. FORMAT is looked at before anything is written, and
-//! the database is opened when it is first asked.
+//! Opening does almost nothing, since a hit reads one flat file. FORMAT is checked before anything is written, and the
+//! database is opened on first use.
 
 use super::blobs::Blobs;
 use super::events;
@@ -17,24 +17,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// The cap on a store's size unless another is set, in bytes.
+/// Default cap on a store's size, in bytes.
 pub const DEFAULT_MAX_SIZE: u64 = 20 << 30;
 
-/// A log of this size is folded once nobody waits, in bytes.
+/// A log of hits of this size is folded at the end of the process, in bytes.
 const LONG_LOG: u64 = 1 << 20;
 
-/// A database's log of this size is written back once nobody waits, in bytes: whoever opens the database alone reads all
-/// of it first.
+/// A database log of this size is written back at the end of the process, in bytes: otherwise the next process that opens the
+/// database alone has to read all of it.
 const LONG_WRITE_AHEAD: u64 = 512 << 10;
 
-/// How a store is opened.
+/// Options for opening a store.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// Make the store if there is none.
+    /// Create the store if it does not exist.
     pub create: bool,
-    /// Accept a store that belongs to somebody else: it was named, not found.
+    /// Accept a store that belongs to another user: the user named it explicitly.
     pub trust_owner: bool,
-    /// Flush to the disk whatever is written, so that it outlasts a power cut.
+    /// Flush everything that is written to the disk, so that it survives a power failure.
     pub durable: bool,
     /// The size beyond which results are dropped, in bytes; `None` for no limit.
     pub max_size: Option<u64>,
@@ -54,7 +54,7 @@ pub struct LocalStore {
     pub(super) index: Mutex<Option<Index>>,
     ready: Mutex<bool>,
     notices: Mutex<Vec<String>>,
-    /// Whether it was there when it was opened.
+    /// Whether it existed when it was opened.
     existed: bool,
     pub(super) secret: OnceLock<[u8; DIGEST_LENGTH]>,
 }
@@ -63,8 +63,8 @@ impl LocalStore {
     /// Opens the store in `directory`.
     ///
     /// # Errors
-    /// [`Kind::ForeignStore`] when it belongs to somebody else and is not trusted; when it is not there and is not
-    /// to be made, or cannot be.
+    /// [`Kind::ForeignStore`] when it belongs to another user and is not trusted; an I/O error when it does not exist and is not
+    /// to be created, or cannot be.
     pub fn open(directory: &Path, options: &StoreOptions) -> Result<Self> {
         let absolute = std::path::absolute(directory);
         let root = absolute.map_err(|source| Error::io("find", directory, source))?;
@@ -78,7 +78,7 @@ impl LocalStore {
             secret: OnceLock::new(),
         };
         let found = match owner(directory) {
-            // Made when something is written for the first time: a wrong call leaves nothing behind.
+            // Created by the first write: a mistyped call leaves nothing behind.
             Err(error) if error.kind() == io::ErrorKind::NotFound && options.create => return Ok(store),
             other => other,
         };
@@ -92,7 +92,7 @@ impl LocalStore {
                 if options.trust_owner || owner == rustix::process::geteuid().as_raw() {
                     return Ok(store);
                 }
-                let words = format!("the store {} belongs to somebody else", directory.display());
+                let words = format!("the store {} belongs to another user", directory.display());
                 let hint = "name it with --store or CASHET_DIR to trust it";
                 Err(Error::new(Kind::ForeignStore, words).with_hint(hint))
             }
@@ -104,12 +104,12 @@ impl LocalStore {
         self.max_size
     }
 
-    /// Whether the store was there when it was opened.
+    /// Whether the store existed when it was opened.
     pub const fn existed(&self) -> bool {
         self.existed
     }
 
-    /// Messages of one line about what was put right on the way; each is told once.
+    /// One-line messages about repairs made on the way; each is returned once.
     pub fn notices(&self) -> Vec<String> {
         std::mem::take(&mut *hold(&self.notices))
     }
@@ -122,27 +122,27 @@ impl LocalStore {
         &self.blobs.layout
     }
 
-    /// The proven file of a blob that is stored as it is, with its size, at offset 0: for copying in the kernel.
-    /// `None` for one that is compressed or empty: [`super::Store::read`] has it.
+    /// The verified file of a raw blob, at offset 0, with its size: for copying in the kernel. `None` for a blob that is
+    /// compressed or empty: read it with [`super::Store::read`].
     ///
     /// # Errors
-    /// [`Kind::Damaged`] when it is not there or not whole.
+    /// [`Kind::Damaged`] when it is missing or damaged.
     pub fn open_raw(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
         self.blobs.open_raw(blob)
     }
 
-    /// Stores all of a file's bytes, whatever its offset, which stays: copied in the kernel, which shares blocks
-    /// where the file system can, and digested from the copy on all cores.
+    /// Stores all bytes of a file, whatever its file offset, which does not move: copies it in the kernel, which shares blocks
+    /// where the file system can, and digests the copy on all cores.
     ///
     /// # Errors
-    /// When the file cannot be read or the store does not take it.
+    /// When the file cannot be read or writing to the store fails.
     pub fn write_file(&self, file: &File) -> Result<Content> {
         self.ready()?;
         self.blobs.put_file(file, &[]).map(|(content, _)| content)
     }
 
-    /// Writes back and folds what has become long. To be called last, when nobody waits for an answer; a failure is
-    /// left to the next.
+    /// Writes back and folds logs that have become long. Call it last, when no caller waits for a result. A failure is left
+    /// to the next call.
     pub fn settle(&self) {
         let long = |path: PathBuf, limit| fs::metadata(path).is_ok_and(|metadata| metadata.len() > limit);
         if long(self.layout().hits(), LONG_LOG) {
@@ -155,20 +155,20 @@ impl LocalStore {
         }
     }
 
-    /// The right to write the database's log back; `None` where another process has it, be it for as long as it deletes:
-    /// its log becomes long, and whoever made one small change meanwhile is not to pay for it.
+    /// The lock for writing back the database's log; `None` where another process holds it. A process that deletes holds it for
+    /// as long as it deletes, since its log becomes long: no other process should pay for that after one small change.
     pub(super) fn own_log(&self) -> Option<File> {
         lock::try_claim(&self.layout().lock("log")).ok().flatten()
     }
 
-    /// Leaves the database as it is, for a process that ends at once: the system takes back what it holds more quickly than
-    /// it is put away.
+    /// Leaks the open database, for a process that is about to exit: the system releases its resources faster than an orderly
+    /// close.
     pub fn leave(&self) {
         std::mem::forget(hold(&self.index).take());
     }
 
-    /// Takes what was noted of hits and misses into the database. Where another process does so, or the store
-    /// cannot be written, nothing happens.
+    /// Moves the log of hits and misses into the database. Does nothing where another process does so, or where the store
+    /// cannot be written.
     ///
     /// # Errors
     /// When reading or writing fails for another reason.
@@ -188,7 +188,7 @@ impl LocalStore {
         folding.done()
     }
 
-    /// Looks at FORMAT once, before anything is written: a newer store is never changed. Makes what is missing.
+    /// Checks FORMAT once, before anything is written: a newer store is never changed. Creates what is missing.
     pub(super) fn ready(&self) -> Result<()> {
         let mut ready = hold(&self.ready);
         if *ready {
@@ -200,12 +200,12 @@ impl LocalStore {
             Some(format) if format < FORMAT => self.begin_migration()?,
             Some(format) => return Err(self.newer(format)),
             None => {
-                // The database says it too.
+                // The database contains the format too.
                 let database = layout.database();
                 if database.exists() {
                     match Index::format_of(&database) {
                         Ok(format) if format > FORMAT => return Err(self.newer(format)),
-                        // What it would have said is not known.
+                        // The format is unknown.
                         Err(error) if error.kind() == Kind::Io(io::ErrorKind::PermissionDenied) => {
                             return Err(error);
                         }
@@ -215,7 +215,7 @@ impl LocalStore {
                 layout.create()?;
                 if layout.stated_format()?.is_none() {
                     layout.state_format(FORMAT)?;
-                    self.notice(format!("{} was damaged and is written anew", layout.format().display()));
+                    self.notice(format!("{} was damaged and is rewritten", layout.format().display()));
                 }
             }
         }
@@ -227,13 +227,13 @@ impl LocalStore {
         let root = self.layout().root().display();
         Error::new(
             Kind::NewerFormat,
-            format!("the store {root} has format {format}; this program knows {FORMAT}"),
+            format!("the store {root} has format {format}; this version supports {FORMAT}"),
         )
         .with_hint("use a newer cashet, or another store")
     }
 
-    /// Says the new format first, so that no older program comes near while the database is migrated (which
-    /// happens when it is opened, in one transaction), and drops what has the old form and can be made anew.
+    /// Writes the new format number first, so that no older program uses the store while the database is migrated (on opening, in
+    /// one transaction), and deletes old files that can be created again.
     fn begin_migration(&self) -> Result<()> {
         let _alone = self.blobs.lock.exclusive()?;
         self.layout().state_format(FORMAT)?;

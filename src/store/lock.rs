@@ -1,7 +1,7 @@
-//! Kernel file locks: the store's, shared by whoever reads or writes it and exclusive for whoever deletes,
-//! and one for each key, held while its command runs. Released by death; there are no leases.
+//! Kernel file locks: one for the store, shared by readers and writers and exclusive for deleting, and one for each key, held
+//! while its command runs. The kernel releases a lock when its process dies; there are no leases.
 //!
-//! Lock order: a key's lock before the store's; never the other way round.
+//! Lock order: a key's lock before the store's, never the other way round.
 
 use super::layout::Layout;
 use crate::digest::Key;
@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 /// Name of the store's lock file.
 pub(crate) const STORE_LOCK: &str = "store";
 
-/// Locks a mutex; a thread that panicked while it held it left nothing half done that a check would not find.
+/// Locks a mutex and ignores poisoning: the guarded states are valid at every point where a thread can panic.
 pub(crate) fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The store's lock as one process holds it: shared, by any number of threads at once.
+/// The store's lock as one process holds it: shared by any number of threads.
 #[derive(Debug)]
 pub(crate) struct StoreLock {
     path: PathBuf,
@@ -50,8 +50,8 @@ impl StoreLock {
         Self { path: layout.lock(STORE_LOCK), state: Mutex::default() }
     }
 
-    /// Waits until nobody deletes. In a store that cannot be written, where there may be no lock file,
-    /// nobody does.
+    /// Waits until no process deletes. Needs no lock in a store that cannot be written: no process deletes there, and the lock
+    /// file may be missing.
     pub(crate) fn shared(&self) -> Result<SharedGuard<'_>> {
         let mut state = hold(&self.state);
         if state.holders == 0 {
@@ -67,7 +67,7 @@ impl StoreLock {
         Ok(SharedGuard(self))
     }
 
-    /// Waits until nobody else reads or writes the store.
+    /// Waits until no other process reads or writes the store.
     pub(crate) fn exclusive(&self) -> Result<ExclusiveGuard> {
         let failed = |source| Error::io("lock", &self.path, source);
         let file = create_lock(&self.path).map_err(failed)?;
@@ -84,7 +84,7 @@ impl Drop for SharedGuard<'_> {
             && let Some(file) = &state.file
             && file.unlock().is_err()
         {
-            // Closing it releases it too.
+            // Closing the file releases the lock too.
             state.file = None;
         }
     }
@@ -105,13 +105,13 @@ fn create_lock(path: &Path) -> io::Result<File> {
     match (open(), path.parent()) {
         (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
             match fs::create_dir(parent) {
-                // Another process makes the same store.
+                // Another process creates the same store.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made?,
             }
             open()
         }
-        // A link that leads to itself can be opened by nobody, and no lock file says anything that could be lost.
+        // No process can open a link that leads to itself, and a lock file holds nothing that could be lost.
         (Err(error), _) if error.raw_os_error() == Some(libc::ELOOP) && path.is_symlink() => {
             fs::remove_file(path)?;
             open()
@@ -120,7 +120,7 @@ fn create_lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a lock file for sharing; `None` where there is none and none can be made.
+/// Opens a lock file for sharing; `None` where it does not exist and cannot be created.
 fn open_lock(path: &Path) -> Result<Option<File>> {
     match create_lock(path) {
         Ok(file) => Ok(Some(file)),
@@ -133,7 +133,7 @@ fn open_lock(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Whether an error says that the store takes nothing, now or ever.
+/// Whether an error means that the store cannot be written.
 pub(crate) fn cannot_write(error: &io::Error) -> bool {
     use io::ErrorKind;
     matches!(
@@ -146,7 +146,7 @@ pub(crate) fn cannot_write(error: &io::Error) -> bool {
     )
 }
 
-/// Waits until nobody else holds the lock file `path`.
+/// Waits until no other process holds the lock file `path`, and takes it.
 pub(crate) fn wait_for(path: &Path) -> Result<File> {
     let failed = |source| Error::io("lock", path, source);
     let file = create_lock(path).map_err(failed)?;
@@ -154,32 +154,32 @@ pub(crate) fn wait_for(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// A key's lock, taken.
+/// A key's lock that was taken.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) file: File,
-    /// Whether somebody else had it first.
+    /// Whether another process held it first.
     pub(crate) waited: bool,
-    /// Whether somebody gave the key up meanwhile, having run without a result to keep.
+    /// Whether a process abandoned the key meanwhile: its run left no result to keep.
     pub(crate) abandoned: bool,
 }
 
-/// What became of claiming a key.
+/// Result of claiming a key.
 #[derive(Debug)]
 pub(crate) enum Claimed {
-    /// It is ours.
+    /// The lock was taken.
     Taken(Taken),
     /// The store cannot be written.
     Unwritable,
-    /// Somebody else holds it, and is not waited for any longer.
+    /// Another process holds it, and `waits` ended the wait.
     GivenUp,
 }
 
-/// Takes the lock of `key`, waiting for whoever holds it as long as `waits` says so: it is told the holder's process, where
-/// that is known, at once and then about every tenth of a second.
+/// Takes the lock of `key`. Waits for the process that holds it while `waits` returns true: it is called with the holder's
+/// process, where that is known, immediately and then about every tenth of a second.
 ///
-/// The length of the lock file counts how often the key was given up: whoever waits compares it with what it was
-/// when the wait began. A holder that dies does not count.
+/// The length of the lock file counts how often the key was abandoned: a waiting process compares it with the length at the
+/// beginning of the wait. A holder that dies does not count.
 pub(crate) fn claim(
     layout: &Layout,
     key: &Key,
@@ -213,11 +213,11 @@ pub(crate) fn claim(
     }
 }
 
-/// The process that holds the lock file `path`, by the kernel's list of locks.
+/// The process that holds the lock file `path`, according to the kernel's list of locks.
 fn holder(path: &Path) -> Option<u32> {
     let file = fs::metadata(path).ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
-    // `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; who waits for it has `->` before `FLOCK`.
+    // `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a waiting process has `->` before `FLOCK`.
     locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [_, "FLOCK", _, "WRITE", process, place, ..] = words.as_slice() else { return None };
@@ -226,14 +226,14 @@ fn holder(path: &Path) -> Option<u32> {
     })
 }
 
-/// Tells those who wait for the lock in `file` that the key was given up.
+/// Signals to the processes that wait for the lock in `file` that the key was abandoned.
 pub(crate) fn give_up(file: &File) {
-    // Where that fails they will wait for one another, and be right.
+    // If that fails, they wait for one another, which is slower and still correct.
     let _ = file.metadata().and_then(|metadata| file.set_len(metadata.len() + 1));
 }
 
-/// Takes a lock file's lock if nobody has it. A file that was removed meanwhile does not count: whoever comes
-/// later would lock another one.
+/// Takes the lock of a lock file if it is free. A file that was removed meanwhile does not count, since later processes lock
+/// another one.
 pub(crate) fn try_claim(path: &Path) -> io::Result<Option<File>> {
     loop {
         let file = create_lock(path)?;

@@ -1,7 +1,6 @@
-//! Everything that is on disk: blobs, commits, what a hit needs, locks.
+//! Everything on disk: blobs, commits, hot entries, locks.
 //!
-//! Knows nothing of what a manifest means, of processes, of the terminal, or of the time, which is
-//! passed in.
+//! The meaning of manifests, processes and the terminal belong to other floors; callers pass in the time.
 
 mod archive;
 mod blobs;
@@ -52,63 +51,63 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-/// A commit that may answer a call, with what makes checking it cheap.
+/// A commit that may answer a call, with data that makes the check cheap.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// Its id.
     pub id: CommitId,
     /// The commit.
     pub commit: Commit,
-    /// For each of the commit's observations, in order, the evidence that it holds, if any is trusted.
+    /// For each of the commit's observations, in order: trusted evidence that it holds, if there is any.
     pub evidence: Vec<Option<Evidence>>,
     /// The outputs, if there are any.
     pub outputs: Option<OutputTree>,
-    /// For each entry of the outputs, in order, the evidence that it is in place, if any is trusted.
+    /// For each entry of the outputs, in order: trusted evidence that it is in place, if there is any.
     pub output_evidence: Vec<Option<Evidence>>,
     /// Names of variables that were set and found not to matter, beyond those of the commit; sorted.
     pub indifferent: Vec<Vec<u8>>,
-    /// Small blobs that came along, verified.
+    /// Small blobs stored with the candidate, verified.
     pub inline: Vec<(BlobId, Vec<u8>)>,
 }
 
-/// The exclusive right to record under a key. Dropping it lets the next one in.
+/// The exclusive right to record under a key. Dropping it releases the key.
 #[derive(Debug)]
 pub struct Claim {
     pub(crate) key: Key,
-    /// The locked file; `None` where the store cannot lock, since it cannot be written either.
+    /// The locked file; `None` where the store cannot be written and so cannot lock.
     pub(crate) lock: Option<File>,
     pub(crate) waited: bool,
     pub(crate) abandoned: bool,
 }
 
 impl Claim {
-    /// A claim of a store of one's own. `lock` is let go with it: a file that is locked while the claim lives, or `None`
-    /// where one process alone uses the store. `waited` says whether somebody else held the key first.
+    /// Creates a claim for another implementation of [`Store`]. `lock` is a file that stays locked while the claim exists, or
+    /// `None` where a single process uses the store. `waited` says whether another process held the key first.
     #[must_use]
     pub const fn new(key: Key, lock: Option<File>, waited: bool) -> Self {
         Self { key, lock, waited, abandoned: false }
     }
 
-    /// The key that may be recorded.
+    /// The key of the claim.
     #[must_use]
     pub const fn key(&self) -> &Key {
         &self.key
     }
 
-    /// Whether somebody else held it first.
+    /// Whether another process held the key first.
     #[must_use]
     pub const fn waited(&self) -> bool {
         self.waited
     }
 
-    /// Whether somebody else gave the key up meanwhile, having run without a result to keep: then nobody need wait
-    /// for anybody.
+    /// Whether another process abandoned the key meanwhile: its run left no result to keep. Waiting for further processes
+    /// would then be useless.
     #[must_use]
     pub const fn follows_abandoned(&self) -> bool {
         self.abandoned
     }
 
-    /// Tells those who wait that no result will be kept.
+    /// Signals to waiting processes that no result will be kept.
     pub fn abandon(&self) {
         if let Some(file) = &self.lock {
             lock::give_up(file);
@@ -122,7 +121,7 @@ impl Claim {
     }
 }
 
-/// What is to be recorded of a run.
+/// A run that is to be recorded.
 #[derive(Debug)]
 pub struct Draft {
     /// The commit; its parent is filled in by the store.
@@ -137,65 +136,65 @@ pub struct Draft {
     pub outputs: Option<OutputTree>,
     /// As in [`Candidate`].
     pub output_evidence: Vec<Option<Evidence>>,
-    /// Digests of the content that went in: inputs, observed files, stdin, references. Those that are the
-    /// product of a recorded commit become edges of the provenance graph.
+    /// Digests of consumed content: inputs, observed files, stdin, references. Those that are the product of a recorded
+    /// commit become edges of the provenance graph.
     pub consumed: Vec<Digest>,
 }
 
-/// What happened, for the statistics and `log --missed`. Losing one costs a number, never an answer.
+/// An event for the statistics and `log --missed`. A lost event costs a number, never an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A commit answered a call.
     Hit {
-        /// Which.
+        /// The commit.
         commit: CommitId,
-        /// When.
+        /// Time of the call.
         at: Timestamp,
     },
-    /// A command ran and its result was not kept, or it was not looked up at all.
+    /// A command ran and its result was not kept, or there was no lookup.
     Missed {
-        /// The words of the command, each ended by a NUL. 0.1.0 noted them with blanks between them.
+        /// The words of the command, each ended by a NUL. Version 0.1.0 separated them with spaces.
         command: Vec<u8>,
-        /// A word for the kind of reason.
+        /// Stable machine-readable code of the reason.
         reason: String,
-        /// What exactly.
+        /// The detail, for example a path.
         detail: String,
-        /// Whether the run is in the history all the same, and so counted already.
+        /// Whether the run is in the history nevertheless, and so already counted.
         recorded: bool,
-        /// When.
+        /// Time of the call.
         at: Timestamp,
     },
 }
 
-/// What a store will be asked next.
+/// The next request to a store, as a hint for [`Store::prepare`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// For the commits of a key.
+    /// A search for the commits of a key.
     Find,
-    /// To record a run.
+    /// The recording of a run.
     Commit,
 }
 
-/// Takes the bytes of one blob.
+/// Writes one blob.
 pub trait BlobWriter: Write + Send {
-    /// Takes the first `length` bytes of `buffer`, which may be kept, if another as long is left in its place.
+    /// Writes the first `length` bytes of `buffer`. May keep the buffer and leave another of the same length in its place.
     ///
     /// # Errors
-    /// As those of writing.
+    /// As for writing.
     fn write_buffer(&mut self, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
         self.write_all(buffer.get(..length).unwrap_or_default())
     }
 
-    /// Puts the blob in place, if it is not there, and tells its name and size.
+    /// Puts the blob in place, unless it exists, and returns its name and size.
     ///
     /// # Errors
-    /// When the store does not take it (full, read-only).
+    /// When writing to the store fails (full, read-only).
     fn finish(self: Box<Self>) -> Result<Content>;
 }
 
-/// A store, as far as running commands needs one.
+/// A store, as far as running commands needs it.
 pub trait Store: Sync {
-    /// Makes ready what answering needs: called on another thread, beside work that has nothing to do with the store.
+    /// Prepares for the next request. Called on another thread, in parallel with work that does not use the store.
     fn prepare(&self, next: Next) {
         let _ = next;
     }
@@ -203,11 +202,11 @@ pub trait Store: Sync {
     /// The commits of `key` that may be replayed, newest first.
     ///
     /// # Errors
-    /// When the store cannot be read. A damaged entry is not an error but missing.
+    /// When the store cannot be read. A damaged entry counts as missing and is not an error.
     fn find(&self, key: &Key) -> Result<Vec<Candidate>>;
 
-    /// The newest commit of `lineage` and its manifest, then that of the same function (nearest by its words),
-    /// for explaining a miss.
+    /// The newest commit of `lineage` with its manifest, then that of the same function (with the most similar words), for
+    /// explaining a miss.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -218,14 +217,14 @@ pub trait Store: Sync {
         words: &[Vec<u8>],
     ) -> Result<Option<(Commit, Vec<u8>)>>;
 
-    /// Waits until nobody else holds `key`; `waiting` is called about every tenth of a second meanwhile.
+    /// Waits until no other process holds `key`; calls `waiting` about every tenth of a second meanwhile.
     ///
     /// # Errors
     /// When the store cannot be written.
     fn claim(&self, key: &Key, waiting: &mut dyn FnMut()) -> Result<Claim>;
 
-    /// As [`Store::claim`], as long as `waits` says so: it is told which process holds the key, where that is known, at once
-    /// and then about every tenth of a second. `None` when it says no.
+    /// Like [`Store::claim`], while `waits` returns true: it is called with the process that holds the key, where that is
+    /// known, immediately and then about every tenth of a second. `None` when it returns false.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -234,21 +233,20 @@ pub trait Store: Sync {
         self.claim(key, &mut || {}).map(Some)
     }
 
-    /// Begins a blob.
+    /// Starts writing a blob.
     ///
     /// # Errors
     /// When the store cannot be written.
     fn write(&self) -> Result<Box<dyn BlobWriter>>;
 
-    /// Opens a blob after proving all of it true; then reading it cannot give other bytes than those that
-    /// were proven.
+    /// Opens a blob after verifying all of it. Reading then returns exactly the verified bytes.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Damaged`] when it is not there or not whole.
+    /// [`crate::error::Kind::Damaged`] when it is missing or damaged.
     fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>>;
 
-    /// Copies a blob that lies there as it is to `to`, an empty file, in the kernel, and proves the copy: what fails may
-    /// have written some. `false`, with nothing written, where [`Store::read`] is the way to it.
+    /// Copies a raw blob to `to`, an empty file, in the kernel, and verifies the copy; a failed copy may have written part of
+    /// it. `false`, with nothing written, where the blob must be read with [`Store::read`].
     ///
     /// # Errors
     /// As [`Store::read`]; when `to` cannot be written.
@@ -257,15 +255,15 @@ pub trait Store: Sync {
         Ok(false)
     }
 
-    /// Stores all of a file's bytes, whatever its offset, which stays; also tells whether `sought`, unless it is empty, is
-    /// among them.
+    /// Stores all bytes of a file, whatever its file offset, which does not move. Also returns whether `sought`, unless empty,
+    /// occurs in them.
     ///
     /// # Errors
-    /// When the file cannot be read or the store does not take it.
+    /// When the file cannot be read or writing to the store fails.
     fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)>;
 
-    /// Leaves a mark of a run that goes on, with what is known of it before it ends, so that it can be told of if this
-    /// process is killed. The mark goes with what is returned; `None` where the store keeps none.
+    /// Marks a run as active, with what is known before it ends, so that it can be reported if this process is killed. The
+    /// mark is removed with the returned value; `None` where the store keeps no marks.
     fn begin(&self, draft: &Draft) -> Option<Running> {
         let _ = draft;
         None
@@ -274,19 +272,19 @@ pub trait Store: Sync {
     /// Records a run. The blobs that the draft names must be in place.
     ///
     /// # Errors
-    /// When the store does not take it; nothing of the draft is visible then.
+    /// When writing to the store fails; then nothing of the draft is visible.
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId>;
 
-    /// Renews what makes checking a candidate cheap.
+    /// Updates the stored evidence of a candidate.
     fn renew(&self, key: &Key, candidate: &Candidate);
 
-    /// Takes a commit out of what may be replayed, since a blob of it is damaged. `false` where it is not there any more, or
-    /// was dropped for room: then nothing is damaged.
+    /// Excludes a commit from replay because one of its blobs is damaged. `false` where the commit does not exist any more or
+    /// was evicted: then nothing is damaged.
     fn distrust(&self, key: &Key, commit: &CommitId) -> bool;
 
-    /// Notes what happened.
+    /// Notes an event.
     fn note(&self, event: &Event);
 
-    /// The store's directory: nobody's input or output.
+    /// The store's directory, which is never an input or output.
     fn directory(&self) -> &Path;
 }

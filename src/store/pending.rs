@@ -1,7 +1,5 @@
-//! Which blobs living processes have put in place and not recorded yet: each lists its own in a file that it holds locked,
-//! so that collection leaves them alone.
-//!
-//! Knows nothing of what the blobs are for.
+//! Lists of blobs that living processes have put in place and not recorded yet. Each process locks the file with its own
+//! list, so that collection leaves these blobs alone.
 
 use super::layout::{Layout, new_temporary_like, remove_any};
 use super::lock::{ExclusiveGuard, uninterrupted};
@@ -13,11 +11,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-/// First characters of the name of a file that lists blobs which no commit names yet.
+/// Prefix of the name of a file that lists pending blobs.
 pub(crate) const PENDING_PREFIX: &str = "pending-";
 
-/// Blobs that this process put in place and that no commit names yet: they are listed in a file which it
-/// holds locked, so that collection leaves them alone for as long as the process lives, and no longer.
+/// Blobs that this process put in place and that no commit needs yet. They are listed in a file that the process holds
+/// locked: collection leaves them alone exactly as long as the process lives.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     blobs: BTreeSet<BlobId>,
@@ -25,7 +23,7 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Protects `blob`. To be called with the store's lock held, before looking whether the blob is there.
+    /// Protects `blob`. Call it with the store's lock held, before checking whether the blob exists.
     pub(crate) fn add(&mut self, layout: &Layout, blob: BlobId) -> Result<()> {
         if self.blobs.contains(&blob) {
             return Ok(());
@@ -38,7 +36,7 @@ impl Pending {
             self.file = Some((path, file));
         }
         if let Some((_, file)) = &self.file {
-            // At its place, so that half a name that an earlier failure left is written over.
+            // Written at its offset, so that a partial name from an earlier failure is overwritten.
             let place = self.blobs.len().saturating_mul(DIGEST_LENGTH) as u64;
             file.write_all_at(blob.0.as_bytes(), place).map_err(failed)?;
         }
@@ -46,18 +44,18 @@ impl Pending {
         Ok(())
     }
 
-    /// Whether `blob` is protected, and so in place.
+    /// Whether `blob` is protected, which implies that it is in place.
     pub(crate) fn contains(&self, blob: &BlobId) -> bool {
         self.blobs.contains(blob)
     }
 
-    /// Ends the protection of blobs that a commit names now.
+    /// Ends the protection of blobs that a commit needs now.
     pub(crate) fn settle(&mut self, committed: &[BlobId]) {
         for blob in committed {
             self.blobs.remove(blob);
         }
         if self.blobs.is_empty() {
-            // Removed at once, so that a process that ends without a word leaves nothing behind.
+            // Removed immediately, so that a process that exits without cleanup leaves nothing behind.
             self.file = None;
         }
         let Some((_, file)) = &self.file else {
@@ -67,22 +65,22 @@ impl Pending {
         for blob in &self.blobs {
             list.extend_from_slice(blob.0.as_bytes());
         }
-        // What a failure leaves behind protects too much, until this process ends.
+        // After a failure the list protects too much, until this process ends.
         let _ = file.write_all_at(&list, 0).and_then(|()| file.set_len(list.len() as u64));
     }
 }
 
-/// What living processes protect.
+/// Blobs that living processes protect.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Protected {
-    /// These blobs.
+    /// Their names.
     pub(crate) blobs: Vec<BlobId>,
-    /// A list that may not be read, of another user: which blobs it protects is not known.
+    /// A list of another user that cannot be read: which blobs it protects is unknown.
     pub(crate) unknown: Option<PathBuf>,
 }
 
-/// The blobs that living processes protect. Lists of the dead are removed: nobody else can hold them, since
-/// the caller has the store to himself. So is what has the name of a list and is none.
+/// The blobs that living processes protect. Removes the lists of dead processes: the caller holds the store exclusively, so
+/// no other process can hold them. Also removes anything else with the name of a list.
 pub(crate) fn pending_of_all(layout: &Layout, _proof: &ExclusiveGuard) -> Result<Protected> {
     let directory = layout.temporary();
     let mut found = Protected::default();
@@ -98,7 +96,7 @@ pub(crate) fn pending_of_all(layout: &Layout, _proof: &ExclusiveGuard) -> Result
         }
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| !kind.is_file()) {
-            // One that cannot be removed protects nothing either.
+            // A file that cannot be removed protects nothing either.
             let _ = remove_any(&path);
             continue;
         }

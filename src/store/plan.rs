@@ -1,6 +1,4 @@
-//! What a collection drops: a pure function over rows and sizes.
-//!
-//! Knows nothing of files, the database, or the clock. `gc` shows the plan and carries it out.
+//! The plan of a collection: a pure function of rows and sizes. `gc` shows the plan and carries it out.
 
 use super::clock::DAY;
 use super::index::Named;
@@ -10,63 +8,64 @@ use crate::digest::{BlobId, CommitId, DIGEST_LENGTH, Key};
 use crate::record::Timestamp;
 use std::collections::HashMap;
 
-/// The age since last use at which commits are dropped unless another is given, in nanoseconds: 30 days.
+/// Default age since last use at which commits are dropped, in nanoseconds: 30 days.
 pub const DEFAULT_AGE: i64 = 30 * DAY;
 
-/// What a collection is to drop.
+/// Policy of a collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Commits not used for longer than this, in nanoseconds.
+    /// Drop commits not used for longer than this, in nanoseconds.
     pub older_than: Option<i64>,
-    /// The least recently used results until the rest takes no more than this, in bytes.
+    /// Evict the least recently used results until the rest takes at most this many bytes.
     pub max_size: Option<u64>,
-    /// Files of the user's that were put aside longer ago than this, in nanoseconds, and at least a day.
+    /// Delete files of the user that were set aside longer ago than this, in nanoseconds, and at least a day ago.
     pub replaced: Option<i64>,
 }
 
-/// What a collection drops. Nothing has happened yet.
+/// Everything that a collection will drop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Commits that are dropped for their age, oldest first.
+    /// Commits to drop because of their age, oldest first.
     pub remove: Vec<CommitId>,
-    /// Commits that lose their blobs to save room and stay in the history, least recently used first.
+    /// Commits that lose their blobs to save space and stay in the history, least recently used first.
     pub evict: Vec<CommitId>,
-    /// How many blobs no commit needs then, those included which none needs now.
+    /// Number of blobs that no commit will need, including those unneeded now.
     pub blobs: u64,
     /// Bytes that those take.
     pub bytes: u64,
-    /// Bytes that the rest takes on disk: everything below the store but the user's own files.
+    /// Bytes on disk that stay: everything below the store except the user's own files.
     pub rest: u64,
     /// Bytes that everything below the store takes on disk now.
     pub before: u64,
-    /// Whether remembered captures that were not written for a day go too, for room.
+    /// Whether to drop remembered captures that were not written for a day, to save space.
     pub captures: bool,
-    /// What goes besides that is no commit's.
+    /// Files to delete that belong to no commit.
     pub leftovers: Leftovers,
-    /// What was found on the way, which makes carrying out the plan quicker.
+    /// Intermediate results that make carrying out the plan faster.
     pub found: Found,
 }
 
-/// What was found while a plan was made. It counts for exactly that plan: one that was changed is carried out without.
+/// Intermediate results of making a plan. They are valid for exactly that plan: a plan that was changed is carried out
+/// without them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The commits to be removed, in the order of their numbers.
+    /// The commits to be removed, by sequence number.
     removed: Vec<Named>,
     /// The commits to be evicted.
     evicted: Vec<CommitId>,
-    /// What the rest needs, as it was then.
+    /// What the remaining commits needed at that time.
     roots: Option<Roots>,
 }
 
 impl Plan {
-    /// The plan with what the rest needs.
+    /// Attaches what the remaining commits need.
     pub(super) fn with(mut self, roots: Roots, commits: &[Held]) -> Self {
         self.found.evicted.clone_from(&self.evict);
         self.found.roots = Some(roots.without(&self, commits));
         self
     }
 
-    /// The commits to be removed and what the rest needs, if this is still the plan that was made.
+    /// The commits to be removed and what the rest needs, if the plan is unchanged.
     pub(super) fn as_made(&self) -> Option<(&[Named], &Roots)> {
         let roots = self.found.roots.as_ref()?;
         let same = self.found.removed.iter().map(|(_, id)| id).eq(&self.remove);
@@ -74,7 +73,7 @@ impl Plan {
     }
 }
 
-/// A blob's name, short: two blobs with one short name are kept or dropped together, which errs on the safe side.
+/// A shortened blob name. Two blobs with the same short name are kept or dropped together, which errs on the safe side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Short(u64);
 
@@ -83,7 +82,7 @@ impl Short {
         Self::of_bytes(blob.0.as_bytes())
     }
 
-    /// Of a key's digest: keys and blobs are never compared with each other.
+    /// Shortens a key's digest. Short keys and short blobs are never compared with each other.
     pub(crate) fn of_key(key: &Key) -> Self {
         Self::of_bytes(key.0.as_bytes())
     }
@@ -93,43 +92,43 @@ impl Short {
     }
 }
 
-/// A commit as the plan sees it.
+/// The part of a commit that planning needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) id: CommitId,
     pub(crate) key: Short,
     pub(crate) sequence: i64,
-    /// Last use.
+    /// Time of last use.
     pub(crate) used: Timestamp,
-    /// Whether it is exempt.
+    /// Whether it is exempt from collection.
     pub(crate) keep: bool,
-    /// The blobs that it needs.
+    /// Blobs that it needs.
     pub(crate) blobs: Vec<Short>,
 }
 
-/// What a file takes.
+/// Size of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Room {
-    /// Its size.
+pub(crate) struct FileSize {
+    /// Its length in bytes.
     pub(crate) bytes: u64,
     /// Bytes on disk.
     pub(crate) disk: u64,
 }
 
-/// What everything below a store takes.
+/// Sizes of everything below a store.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sizes {
     /// Each blob.
-    pub(crate) blobs: HashMap<Short, Room>,
+    pub(crate) blobs: HashMap<Short, FileSize>,
     /// Each hot entry by its key, in bytes on disk.
     pub(crate) entries: HashMap<Short, u64>,
-    /// Remembered captures that were not written for a day, in bytes on disk.
+    /// Remembered captures that were not written for a day: bytes on disk.
     pub(crate) captures: u64,
-    /// Everything else that is not the user's, in bytes on disk.
+    /// Everything else that does not belong to the user: bytes on disk.
     pub(crate) rest: u64,
 }
 
-/// What `policy` drops of `commits` when ages are counted to `reference`.
+/// Plans what `policy` drops of `commits`, with ages computed from `reference`.
 pub(crate) fn plan(commits: &[Held], sizes: &Sizes, policy: &Policy, reference: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let mut kept: Vec<&Held> = Vec::new();
@@ -152,23 +151,23 @@ pub(crate) fn plan(commits: &[Held], sizes: &Sizes, policy: &Policy, reference: 
             *entries.entry(commit.key).or_default() += 1;
         }
     }
-    let size_of = |blob: &Short| sizes.blobs.get(blob).map_or(0, |room| room.disk);
+    let size_of = |blob: &Short| sizes.blobs.get(blob).map_or(0, |size| size.disk);
     let entry_of = |key: &Short| sizes.entries.get(key).copied().unwrap_or(0);
     let mut rest: u64 = needed.keys().map(size_of).sum::<u64>() + entries.keys().map(entry_of).sum::<u64>();
     rest = rest.saturating_add(sizes.captures).saturating_add(sizes.rest);
     if let Some(limit) = policy.max_size {
-        // They cost time alone.
+        // Captures only save time, so they are dropped first.
         if rest > limit && sizes.captures > 0 {
             plan.captures = true;
             rest -= sizes.captures;
         }
-        // What was used later than now goes last.
+        // A last use in the future counts as now.
         kept.sort_by_key(|commit| (commit.used.min(reference), commit.sequence));
         for commit in kept {
             if rest <= limit {
                 break;
             }
-            // What seems to be used days from now was used by a clock that was wrong.
+            // A last use days ahead was recorded with a wrong clock.
             let recent = reference.0.abs_diff(commit.used.0) < DAY.unsigned_abs();
             if commit.keep || recent || commit.blobs.is_empty() {
                 continue;
@@ -192,7 +191,7 @@ pub(crate) fn plan(commits: &[Held], sizes: &Sizes, policy: &Policy, reference: 
     }
     let dropped = sizes.blobs.iter().filter(|(blob, _)| !needed.contains_key(blob));
     (plan.blobs, plan.bytes) =
-        dropped.fold((0, 0), |(count, bytes), (_, room)| (count + 1, bytes + room.bytes));
+        dropped.fold((0, 0), |(count, bytes), (_, size)| (count + 1, bytes + size.bytes));
     plan.rest = rest;
     plan
 }
@@ -217,7 +216,7 @@ mod tests {
     }
 
     fn sizes(count: u64) -> Sizes {
-        let blobs = (0..count).map(|blob| (Short(blob), Room { bytes: 100, disk: 100 })).collect();
+        let blobs = (0..count).map(|blob| (Short(blob), FileSize { bytes: 100, disk: 100 })).collect();
         Sizes { blobs, ..Sizes::default() }
     }
 
@@ -255,7 +254,7 @@ mod tests {
         };
         // 3 × 100, 3 × 1000, 5000 and 50.
         assert_eq!((plan(8350).evict.len(), plan(8350).captures, plan(8350).rest), (0, false, 8350));
-        // Captures go first, then a result with its hot entry.
+        // Captures are dropped first, then a result with its hot entry.
         assert_eq!((plan(8349).evict.len(), plan(8349).captures, plan(8349).rest), (0, true, 3350));
         assert_eq!((plan(3349).evict, plan(3349).rest), (ids(&commits, &[0]), 2250));
         assert_eq!((plan(0).evict.len(), plan(0).rest), (3, 50));

@@ -1,6 +1,6 @@
-//! What makes a hit cheap: hot entries, and the captures that are remembered for `hash`.
+//! Reading and writing what makes a hit cheap: hot entries, and the captures that `hash` remembers.
 //!
-//! A hot entry is a cache of the database: losing one costs time. Knows nothing of SQL.
+//! A hot entry is a cache of the database: losing one costs time.
 
 use super::Candidate;
 use super::flat::{self, Area};
@@ -13,23 +13,23 @@ use crate::record::{Commit, Evidence, OutputTree, Recall};
 use std::fs::File;
 use std::io::Read;
 
-/// Most commits that a hot entry holds.
+/// Maximum number of commits in a hot entry.
 pub(crate) const MOST_CANDIDATES: usize = 8;
 
-/// Streams up to this size ride in the hot entry.
+/// Streams up to this size, in bytes, are stored in the hot entry.
 pub(crate) const INLINE: u64 = 4 << 10;
 
-/// Output trees up to this encoded size are looked into; a larger one was not made by a run.
+/// Largest accepted encoding of an output tree, in bytes; no run makes a larger one.
 pub(crate) const LARGEST_TREE: u64 = 1 << 30;
 
-/// The candidates of a hot entry; `None` where it is missing or not true.
+/// The candidates of a hot entry; `None` where it is missing or does not verify.
 pub(crate) fn read_hot(layout: &Layout, key: &Key) -> Option<Vec<Candidate>> {
     let payload = flat::read(layout, Area::Keys, &key.0)?;
-    // The id is covered by the digest of the file: to digest a long commit again is what a hit can spare.
+    // The digest of the file covers the id. Digesting a long commit again would slow down the hit.
     parse_quickly(&payload, key)
 }
 
-/// The candidates of a hot entry's payload, each of which must agree with itself, with its id and with the key.
+/// Parses the candidates of a hot entry. Each must be consistent in itself, with its id and with the key.
 pub(crate) fn parse_hot(payload: &[u8], key: &Key) -> Option<Vec<Candidate>> {
     parse_quickly(payload, key)
         .filter(|candidates| candidates.iter().all(|candidate| candidate.commit.id() == candidate.id))
@@ -47,8 +47,8 @@ fn agrees(candidate: &Candidate, key: &Key) -> bool {
         && candidate.inline.iter().all(|(blob, bytes)| Digest::of(bytes) == blob.0)
 }
 
-/// Writes a hot entry; with no candidates there is none. Whoever holds the key's lock and does nothing more under it hands
-/// over its file.
+/// Writes a hot entry, or removes it where there are no candidates. A caller that holds the key's lock and does nothing more
+/// under it passes the lock's file.
 pub(crate) fn write_hot(
     layout: &Layout,
     key: &Key,
@@ -137,7 +137,7 @@ fn decode_evidence(from: &mut Decoder<'_>) -> Result<Vec<Option<Evidence>>, Deco
     Ok(list)
 }
 
-/// Evidence for exactly `count` things: what is missing is none.
+/// Evidence for exactly `count` items, padded with `None`.
 pub(crate) fn fitted(mut evidence: Vec<Option<Evidence>>, count: usize) -> Vec<Option<Evidence>> {
     evidence.resize(count, None);
     evidence
@@ -150,14 +150,14 @@ impl Recall for LocalStore {
 
     fn remember(&self, request: &RequestId, bytes: &[u8]) {
         if self.ready().is_ok() {
-            // Losing it costs time.
+            // A failure costs time only.
             let _ = flat::write(self.layout(), Area::Captures, &request.0, bytes);
         }
     }
 
     fn forget(&self, request: &RequestId) {
         if self.ready().is_ok() {
-            // One that stays is checked on every use.
+            // A stale capture that stays is checked on every use.
             let _ = flat::remove(self.layout(), Area::Captures, &request.0);
         }
     }
@@ -172,8 +172,8 @@ impl LocalStore {
         if let Some(secret) = read_secret(self.layout()) {
             return secret;
         }
-        // A store that lost its secret gets a new one; one that cannot be written has one for each process. Both
-        // can only miss. One that is not there yet gets this very secret when it is made.
+        // A store that lost its secret gets a new one; one that cannot be written has one per process. Both only cause
+        // misses. A store that does not exist yet gets this secret when it is created.
         if self.layout().root().exists() {
             let _ = self.renew_secret();
         }

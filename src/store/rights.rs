@@ -1,6 +1,6 @@
-//! Rights that the owner of a store took from himself: how that is told, and how he gets them back.
+//! Access rights that the owner of a store removed from its files: the error message, and how to restore them.
 //!
-//! What belongs to somebody else is never changed.
+//! Files of another user are never changed.
 
 use super::layout::Layout;
 use crate::error::{Error, Result};
@@ -10,8 +10,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 impl Layout {
-    /// Gives the owner back the right to read and write what of the store is his and he may not: of FORMAT alone, or of
-    /// the rest. What belongs to somebody else stays as it is.
+    /// Restores the owner's right to read and write the store's files: of FORMAT only, or of all the others. Files of another
+    /// user stay unchanged.
     pub(crate) fn regain(&self, only_format: bool) -> Result<()> {
         if only_format {
             return regain(&self.format());
@@ -32,17 +32,17 @@ impl Layout {
     }
 }
 
-/// The error of a file that could not be opened: with a hint where its owner took the right from himself.
+/// The error of a file that could not be opened, with a hint where its owner removed the right.
 pub(crate) fn without_rights(path: &Path, error: io::Error) -> Error {
     let denied = error.kind() == io::ErrorKind::PermissionDenied;
     let error = Error::io("read", path, error);
     if denied && lacks_rights(path).is_some() {
-        return error.with_hint("'cashet fsck --repair' gives the rights back");
+        return error.with_hint("'cashet fsck --repair' restores the access rights");
     }
     error
 }
 
-/// The mode that a file or directory of ours should have, if its owner may not read or write it.
+/// The mode that a file or directory should have, if it belongs to this user and cannot be read or written.
 fn lacks_rights(path: &Path) -> Option<u32> {
     let found = fs::symlink_metadata(path).ok()?;
     let ours = found.uid() == rustix::process::geteuid().as_raw();

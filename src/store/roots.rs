@@ -1,7 +1,7 @@
-//! What must not be deleted: what the rows need, and what came after they were read.
+//! The set of commits, keys and blobs that must not be deleted: what the rows need, and what was added after they were read.
 //!
-//! Whether something is needed is found by reachability: from all rows, and from what living processes have put in
-//! place and not yet recorded.
+//! Everything reachable is needed, starting from all rows and from the blobs that living processes have put in place and not
+//! recorded yet.
 
 use super::exclusive::ExclusiveStore;
 use super::index::{Drift, Index};
@@ -18,22 +18,22 @@ use std::os::unix::fs::MetadataExt;
 /// What must not be deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Roots {
-    /// Sorted, as are the two after it.
+    /// Sorted, like the two fields after it.
     blobs: Vec<Short>,
     keys: Vec<Short>,
     sequences: Vec<i64>,
-    /// What came after the rows were read.
+    /// What was added after the rows were read.
     late: HashSet<Short>,
     late_keys: HashSet<Short>,
-    /// The last row that was read.
+    /// Sequence number of the last row that was read.
     after: i64,
-    /// How often commits had got back what they had lost when the rows were read.
+    /// The counter of revived commits (commits that got their blobs back) when the rows were read.
     revived: i64,
     /// Device and inode of the database that was read.
     database: Option<(u64, u64)>,
-    /// How far its totals are off.
+    /// Correction of the database's totals.
     drift: Drift,
-    /// Which blobs living processes need cannot be told: all stay.
+    /// Keep all blobs: which ones living processes need is unknown.
     all_blobs: bool,
 }
 
@@ -48,22 +48,22 @@ impl Roots {
         self.keys.binary_search(&short).is_ok() || self.late_keys.contains(&short)
     }
 
-    /// Whether a commit of this number was not there any more when the rows were read.
+    /// Whether the commit with this number was already gone when the rows were read.
     pub(super) fn is_gone(&self, sequence: i64) -> bool {
         sequence <= self.after && self.sequences.binary_search(&sequence).is_err()
     }
 
-    /// Whether they are what this store's database said.
+    /// Whether they were read from this store's database.
     pub(super) fn are_of(&self, store: &LocalStore) -> bool {
         store.database_identity().is_ok_and(|found| found == self.database)
     }
 
-    /// The numbers of the commits that are there, and the last one that could be.
+    /// The numbers of the existing commits, and the highest number at the time of reading.
     pub(super) fn present(&self) -> (&[i64], i64) {
         (&self.sequences, self.after)
     }
 
-    /// The totals were counted anew.
+    /// Notes that the totals were counted again.
     pub(super) fn totals_are_right(&mut self) {
         self.drift = Drift::default();
     }
@@ -72,7 +72,7 @@ impl Roots {
         self.drift
     }
 
-    /// Takes out what is needed only by commits that a plan drops, given all of them in the order of their rows.
+    /// Removes what only the commits dropped by a plan need, given all commits in row order.
     pub(super) fn without(mut self, plan: &Plan, commits: &[Held]) -> Self {
         let evicted: HashSet<_> = plan.evict.iter().collect();
         let mut removed = plan.remove.iter().peekable();
@@ -95,15 +95,15 @@ impl Roots {
             list.sort_unstable();
             list.dedup();
         }
-        // They came in their order, unless the database is damaged.
+        // They are sorted already, unless the database is damaged.
         self.sequences.sort_unstable();
         self
     }
 }
 
 impl LocalStore {
-    /// All commits as a plan sees them, none of them exempt, and what they need. An error is never taken for an empty
-    /// store.
+    /// All commits in the form that planning needs, none of them exempt, and what they need. An error is never taken for an
+    /// empty store.
     pub(super) fn survey(&self) -> Result<(Vec<Held>, Roots)> {
         let mut commits = Vec::new();
         let roots = self.survey_each(|commit| commits.push(commit))?;
@@ -113,7 +113,7 @@ impl LocalStore {
     fn survey_each(&self, mut each: impl FnMut(Held)) -> Result<Roots> {
         self.with_index(|index| {
             let mut roots = Roots { database: self.database_identity()?, ..Roots::default() };
-            // Asked first: what is revived between the two is read twice.
+            // Read first: a commit revived between the two reads is then read twice.
             roots.revived = index.revived()?;
             roots.drift = index.survey(|row| {
                 let blobs = row.blobs.as_chunks().0.iter().map(Short::of_bytes).collect();
@@ -144,7 +144,7 @@ impl ExclusiveStore<'_> {
         Ok(Roots { blobs, keys, sequences, ..roots }.sorted())
     }
 
-    /// Which of `blobs` the rows need now; says nothing of others, nor of keys.
+    /// Which of `blobs` the rows need now; other blobs and keys are not included.
     pub(super) fn roots_among(&self, blobs: &HashSet<BlobId>) -> Result<Roots> {
         let wanted: HashSet<Short> = blobs.iter().map(Short::of).collect();
         let mut needed = Vec::new();
@@ -154,7 +154,7 @@ impl ExclusiveStore<'_> {
         Ok(Roots { blobs: needed, ..roots }.sorted())
     }
 
-    /// Adds what was recorded or put in place since; true for as long as the lock is held.
+    /// Adds what was recorded or put in place since; complete as long as the lock is held.
     pub(super) fn refresh(&self, roots: &mut Roots, proof: &ExclusiveGuard) -> Result<()> {
         if self.store.with_index(|index| index.revived())? != roots.revived {
             let (late, late_keys) = (std::mem::take(&mut roots.late), std::mem::take(&mut roots.late_keys));
@@ -176,9 +176,8 @@ impl ExclusiveStore<'_> {
         if let Some(list) = pending.unknown.filter(|_| !roots.all_blobs) {
             roots.all_blobs = true;
             let list = list.display();
-            self.store.notice(format!(
-                "no blobs were dropped: {list} may name some that are in use, and cannot be read"
-            ));
+            self.store
+                .notice(format!("no blobs were dropped: {list} cannot be read and may list blobs in use"));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Marks of runs that go on: a file that the run's process holds locked, with what is known before it ends. One that nobody
-//! holds is of a process that was killed; the next call that finds it records the run as killed.
+//! Marks of active runs: a file that the run's process holds locked, with what is known before the run ends. A mark without a
+//! lock belongs to a process that was killed; the next call that finds it records the run as killed.
 //!
 //! Layout: payload, then the digest of the payload.
 
@@ -15,13 +15,13 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// First characters of the name of a mark, a file below `tmp`.
+/// Prefix of the name of a mark, a file below `tmp`.
 pub(crate) const RUNNING_PREFIX: &str = "running-";
 
-/// Largest mark that is read, in bytes: words, manifest and tags of one call.
+/// Largest mark that is read, in bytes; it holds the words, manifest and tags of one call.
 const LARGEST: u64 = 256 << 20;
 
-/// The mark of a run. It goes with this value.
+/// The mark of a run. Dropping this value removes it.
 #[derive(Debug)]
 pub struct Running {
     path: PathBuf,
@@ -30,13 +30,13 @@ pub struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // One that stays is recorded and removed by the next call.
+        // If this fails, the next call records the run and removes the mark.
         let _ = fs::remove_file(&self.path);
     }
 }
 
 impl Running {
-    /// Whether other runs of this store go on.
+    /// Whether other runs of this store are active.
     #[must_use]
     pub fn has_company(&self) -> bool {
         let path = self.path.as_path();
@@ -67,7 +67,7 @@ fn mark(layout: &Layout, draft: &Draft) -> io::Result<Running> {
     let mut bytes = encoder.finish();
     let check = Digest::of(&bytes);
     bytes.extend_from_slice(check.as_bytes());
-    // Whole and locked before it has the name of a mark.
+    // The file is complete and locked before it gets the name of a mark.
     let (mut file, path) = new_temporary(&layout.temporary())?.into_parts();
     uninterrupted(|| file.lock())?;
     file.write_all(&bytes)?;
@@ -78,7 +78,7 @@ fn mark(layout: &Layout, draft: &Draft) -> io::Result<Running> {
     Ok(Running { path: named, _locked: file })
 }
 
-/// What a mark says.
+/// Content of a mark.
 struct Begun {
     commit: Commit,
     manifest: Vec<u8>,
@@ -97,7 +97,7 @@ impl Decode for Begun {
     }
 }
 
-/// Reads a mark; `None` where it is not whole: its process died while it wrote it.
+/// Parses a mark; `None` where it is incomplete because its process died while writing it.
 pub(super) fn parse(bytes: &[u8]) -> Option<Draft> {
     let (payload, check) = bytes.split_last_chunk::<DIGEST_LENGTH>()?;
     if Digest::of(payload).as_bytes() != check {
@@ -122,22 +122,22 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Draft> {
 }
 
 impl LocalStore {
-    /// Leaves a mark of the run that `draft` describes as far as it is known. A failure costs a line of the history.
+    /// Marks the run that `draft` describes as active. A failure costs a line of the history.
     pub(super) fn mark_running(&self, draft: &Draft) -> Option<Running> {
         self.ready().ok()?;
         mark(self.layout(), draft).ok()
     }
 
-    /// Whether runs of this store go on.
+    /// Whether runs of this store are active.
     pub fn is_running(&self) -> bool {
         marks(&self.layout().temporary()).any(|mark| is_held(&mark))
     }
 
-    /// Records the runs whose process was killed while they went on. A failure is left to the next call.
+    /// Records the runs whose process was killed. A failure is left to the next call.
     pub fn record_killed(&self) {
         for path in marks(&self.layout().temporary()) {
             let Ok(file) = File::open(&path) else { continue };
-            // Held by its process, or by another call that records it just now.
+            // Locked by its process, or by another call that records it now.
             if file.try_lock().is_err() || fs::symlink_metadata(&path).is_err() {
                 continue;
             }
@@ -156,7 +156,7 @@ impl LocalStore {
         self.ready()?;
         let commit = &draft.commit;
         let known = self.with_index(|index| index.of_lineage(&commit.lineage, 8))?;
-        // It was killed after it had recorded the run, before it took the mark away.
+        // The process was killed between recording the run and removing the mark.
         if known.iter().any(|(_, known, _)| known.started == commit.started) {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Deleting much at once: rows, hot entries, blobs; in the order of deleting, in short batches with the lock held.
+//! Deleting many rows, hot entries and blobs: in the order of deleting, in short batches with the lock held.
 
 use super::blobs::{Stored, threads};
 use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress, listed, modified};
@@ -14,24 +14,24 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Rows that are deleted in one transaction, at first and at least; more where that is quick, since pages of an index
-/// are written once for all that is deleted in them.
+/// Number of rows deleted in the first transaction, and the minimum of every later one. It grows while transactions are fast,
+/// since index pages are written once for all rows deleted in them.
 const ROWS_AT_FIRST: usize = 256;
 
-/// Rows that are deleted in one transaction at most.
+/// Maximum number of rows deleted in one transaction.
 const MOST_ROWS: usize = 8192;
 
-/// How long one transaction may take.
+/// Time limit of one transaction.
 const TRANSACTION: Duration = Duration::from_millis(35);
 
-/// Files that are deleted between two looks at the clock.
+/// Number of files deleted between two checks of the time.
 const FILES_AT_ONCE: usize = 1024;
 
-/// Fewer things than this are not worth a thread.
+/// Fewer items than this are not worth a thread.
 const WORTH_THREADS: usize = 64;
 
 impl ExclusiveStore<'_> {
-    /// Deletes rows, their hot entries first. Tells whether each number was still that commit's, if any.
+    /// Deletes rows, their hot entries first. Returns whether every number still belonged to its commit, or to none.
     pub(super) fn remove_rows(
         &self,
         named: &[Named],
@@ -63,7 +63,7 @@ impl ExclusiveStore<'_> {
         Ok(as_named)
     }
 
-    /// Deletes the rows of those commits that are there, their hot entries first.
+    /// Deletes the rows of those commits that exist, their hot entries first.
     pub(super) fn remove_ids(
         &self,
         ids: &[CommitId],
@@ -76,7 +76,7 @@ impl ExclusiveStore<'_> {
         self.remove_rows(&named, dropped, progress).map(|_| ())
     }
 
-    /// Marks rows with a state, their hot entries removed first.
+    /// Sets the state of rows, their hot entries removed first.
     pub(super) fn mark_rows(
         &self,
         ids: &[CommitId],
@@ -103,7 +103,7 @@ impl ExclusiveStore<'_> {
         })
     }
 
-    /// Deletes those files of blobs that no root needs.
+    /// Deletes the files of blobs that no root needs.
     pub(super) fn drop_blobs(
         &self,
         files: Vec<Stored>,
@@ -132,7 +132,7 @@ impl ExclusiveStore<'_> {
         })
     }
 
-    /// Deletes hot entries of keys that have no commit any more, and captures that are older than `oldest`.
+    /// Deletes hot entries of keys without commits, and captures older than `oldest`.
     pub(super) fn drop_hot(&self, roots: &mut Roots, oldest: Timestamp) -> Result<()> {
         let layout = self.store.layout();
         let captures = in_fans(layout, Area::Captures, |digest, path| {
@@ -143,7 +143,7 @@ impl ExclusiveStore<'_> {
         flat::remove_former(layout)
     }
 
-    /// Deletes hot entries of keys that have no commit any more.
+    /// Deletes hot entries of keys without commits.
     pub(super) fn drop_hot_keys(&self, roots: &mut Roots) -> Result<()> {
         let layout = self.store.layout();
         let known: &Roots = roots;
@@ -159,11 +159,11 @@ impl ExclusiveStore<'_> {
         })
     }
 
-    /// Removes what points to commits that are gone.
+    /// Removes pointers to commits that are gone.
     pub(super) fn prune(&self, roots: &Roots) -> Result<()> {
         for table in [Pointing::Products, Pointing::Edges] {
             let mut after = None;
-            // With the lock held, which goes to others in turn: who waits for the database alone may wait for all steps.
+            // With the lock held, which is released regularly: a process that waits for the database alone could wait for all steps.
             self.in_batches(|_proof, _| {
                 let is_gone = |sequence| roots.is_gone(sequence);
                 after = self.store.with_index(|index| index.prune(table, after, is_gone))?;
@@ -174,15 +174,14 @@ impl ExclusiveStore<'_> {
     }
 }
 
-/// Removes commits and their hot entries, which go first; tells how many, and whether each number was still that
-/// commit's.
+/// Removes commits, their hot entries first; returns how many, and whether every number still belonged to its commit.
 fn remove_some(index: &mut Index, layout: &Layout, named: &[Named]) -> Result<(u64, bool)> {
     let removal = index.begin_removal(named)?;
     let as_named = !removal.is_stale();
     let keys = removal.keys();
     let unlink = || keys.iter().try_for_each(|key| flat::remove(layout, Area::Keys, &key.0));
     thread::scope(|scope| {
-        // The file system and the database each keep a core busy.
+        // The file system and the database each keep one core busy.
         let other = (keys.len() >= WORTH_THREADS)
             .then(|| thread::Builder::new().spawn_scoped(scope, unlink).ok())
             .flatten();
@@ -196,12 +195,12 @@ fn remove_some(index: &mut Index, layout: &Layout, named: &[Named]) -> Result<(u
     Ok((removal.commit()?, as_named))
 }
 
-/// Of the keys that have a hot entry those that `wanted` lets through.
+/// The keys with a hot entry that `wanted` selects.
 pub(super) fn hot_keys(layout: &Layout, wanted: impl Fn(Key) -> Option<Key> + Sync) -> Result<Vec<Key>> {
     in_fans(layout, Area::Keys, |digest, _| wanted(Key(digest)))
 }
 
-/// What `one` makes of every flat file of an area whose name could be right.
+/// Applies `one` to every flat file of an area with a valid name, and returns the results.
 pub(super) fn in_fans<T: Send>(
     layout: &Layout,
     area: Area,
@@ -220,7 +219,7 @@ pub(super) fn in_fans<T: Send>(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Does the same with each item, on all cores if there are many; tells what came of each, in their order.
+/// Applies a function to each item, on all cores if there are many; returns the results in order.
 pub(super) fn on_all_cores<T: Sync, R: Send>(
     items: &[T],
     one: impl Fn(&T) -> Result<R> + Sync,
@@ -231,7 +230,7 @@ pub(super) fn on_all_cores<T: Sync, R: Send>(
     let first = parts.next().unwrap_or_default();
     thread::scope(|scope| {
         let all = &all;
-        // A part whose thread cannot be started is done here.
+        // The part of a thread that cannot be started is done here.
         let others: Vec<_> = parts
             .map(|part| (part, thread::Builder::new().spawn_scoped(scope, move || all(part)).ok()))
             .collect();

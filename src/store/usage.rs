@@ -1,5 +1,5 @@
-//! How much room a store takes on disk, everything below it included, as `du` counts it; and what of that is known without a
-//! look at every file.
+//! Disk usage of a store, including everything below it, counted like `du`; and an estimate that does not look at every
+//! file.
 
 use super::exclusive::listed;
 use super::flat::Area;
@@ -12,13 +12,13 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Files of hot entries that are looked at for an estimate; of the rest the names are counted.
+/// Number of hot entry files read for an estimate; the others are only counted.
 const SAMPLE: usize = 64;
 
-/// What the hot entries and captures of one commit take at most, in bytes, for the question whether they need be looked at.
+/// Upper bound of the size of the hot entries and captures of one commit, in bytes: decides whether they must be read.
 const MOST_OF_A_COMMIT: u64 = 16 << 20;
 
-/// What a blob takes on disk beyond its size, on average, in bytes: half a block.
+/// Average disk use of a blob beyond its size, in bytes: half a block.
 const SLACK: u64 = 2048;
 
 /// Bytes on disk below a store, directories included.
@@ -26,36 +26,36 @@ const SLACK: u64 = 2048;
 pub struct Usage {
     /// Blobs.
     pub objects: u64,
-    /// What makes hits quick: hot entries and remembered captures.
+    /// Hot entries and remembered captures.
     pub hot: u64,
     /// The database and its log.
     pub database: u64,
-    /// Files of the user's that were put aside.
+    /// Files of the user that were set aside.
     pub replaced: u64,
     /// Everything else.
     pub other: u64,
 }
 
 impl Usage {
-    /// All of it.
+    /// Total.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.capped().saturating_add(self.replaced)
     }
 
-    /// What the cap of the store is about: all but the user's own files, which no collection may drop for room.
+    /// What the store's cap applies to: everything except the user's own files, which no collection may drop to save space.
     #[must_use]
     pub const fn capped(&self) -> u64 {
         self.objects.saturating_add(self.hot).saturating_add(self.database).saturating_add(self.other)
     }
 }
 
-/// What a file takes on disk, in bytes.
+/// Disk use of a file, in bytes.
 pub(super) fn on_disk(metadata: &Metadata) -> u64 {
     metadata.blocks().saturating_mul(512)
 }
 
-/// What everything at and below a path takes on disk. What is gone meanwhile takes nothing.
+/// Disk use of everything at and below a path. A path that disappears meanwhile counts as 0.
 fn below(path: &Path) -> u64 {
     let entries = walkdir::WalkDir::new(path).into_iter().flatten();
     entries
@@ -64,7 +64,7 @@ fn below(path: &Path) -> u64 {
 }
 
 impl LocalStore {
-    /// What everything below the store takes on disk.
+    /// Disk use of everything below the store.
     ///
     /// # Errors
     /// When a directory cannot be listed.
@@ -83,7 +83,7 @@ impl LocalStore {
                 _ if name.starts_with(b"meta.db") => &mut usage.database,
                 _ => &mut usage.other,
             };
-            // Large directories have many below them: those are shared out.
+            // The large directories have many subdirectories, which are distributed over the cores.
             let bytes = match name {
                 b"objects" => below_shared_out(&path)?,
                 b"hot" => {
@@ -98,14 +98,14 @@ impl LocalStore {
         Ok(usage)
     }
 
-    /// Of each hot entry its key and what it takes on disk.
+    /// Key and disk use of each hot entry.
     pub(super) fn hot_sizes(&self) -> Result<Vec<(Digest, u64)>> {
         super::sweep::in_fans(self.layout(), Area::Keys, |digest, path| {
             fs::symlink_metadata(path).ok().map(|found| (digest, on_disk(&found)))
         })
     }
 
-    /// Whether the store is beyond its cap, as far as that is known without a look at every file.
+    /// Whether the store is beyond its cap, as far as is known without reading every file.
     pub fn over_cap(&self) -> bool {
         let Some(cap) = self.max_size else { return false };
         let (stored, blobs, commits) = self.ask(|index| index.stored()).unwrap_or_default();
@@ -114,13 +114,13 @@ impl LocalStore {
         let database: u64 =
             beside.iter().filter_map(|path| fs::metadata(path).ok()).map(|found| found.len()).sum();
         let known = stored.saturating_add(blobs.saturating_mul(SLACK)).saturating_add(database);
-        // With a few results it is plain that their hot entries do not matter.
+        // With only a few results, their hot entries cannot matter.
         known > cap
             || known.saturating_add(commits.saturating_mul(MOST_OF_A_COMMIT)) > cap
                 && known.saturating_add(self.hot_estimate()) > cap
     }
 
-    /// About what the hot entries and captures take: exactly where they are few.
+    /// Estimated disk use of hot entries and captures; exact where they are few.
     fn hot_estimate(&self) -> u64 {
         let mut all: u64 = 0;
         for area in [Area::Keys, Area::Captures] {
@@ -157,7 +157,7 @@ fn own(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |found| on_disk(&found))
 }
 
-/// The same as [`below`], on all cores.
+/// Like [`below`], on all cores.
 fn below_shared_out(directory: &Path) -> Result<u64> {
     let inner = on_all_cores(&listed(directory)?, |path| Ok(below(path)))?;
     Ok(inner.iter().sum::<u64>().saturating_add(own(directory)))

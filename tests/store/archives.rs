@@ -265,7 +265,7 @@ fn sizes_of_commits_are_believed_only_so_far() {
         let archive = archive_of(&[(tar::EntryType::Regular, "cashet-archive", &table)]);
         let error = import(&place.open(), &archive).unwrap_err();
         assert_eq!(error.kind(), Kind::Damaged);
-        assert!(error.to_string().ends_with("its commits are too large"), "{error}");
+        assert!(error.to_string().ends_with("its runs are too large"), "{error}");
     }
     // One that may be, and is not there.
     let table = table_with_commit(5);

@@ -1,9 +1,9 @@
-//! Taking commits to another store: one file, a tar compressed with zstd.
+//! Export and import: commits and their blobs as one file, a tar compressed with zstd.
 //!
 //! Layout: first `cashet-archive`, the table of contents, with its own digest; then `commits/ID`, oldest first; then
-//! `blobs/ID`, uncompressed. Every entry is a regular file, and they come in exactly the order of the table with
-//! exactly its names, sizes and digests: names are compared and never used as paths. Nothing of an archive is
-//! visible before all of it is verified.
+//! `blobs/ID`, uncompressed. Every entry is a regular file. The entries have exactly the order, names, sizes and digests
+//! of the table: names are compared and never used as paths. An import makes nothing visible before the whole archive is
+//! verified.
 
 mod table;
 
@@ -26,37 +26,37 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// Largest window that decompressing may take, as a power of two.
+/// Largest window accepted for decompression, as a power of two.
 const WINDOW: u32 = 27;
 
-/// What was exported or imported.
+/// Summary of an export or import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Commits; of an import those that were not there before.
+    /// Commits written; for an import, those that were not in the store before.
     pub commits: u64,
-    /// Commits that were left out: of an export those that lost a blob, of an import those that are there.
+    /// Commits left out: an export omits those that lost a blob, an import those that the store already has.
     pub skipped: u64,
-    /// Commits that an export of everything left out, since something of them is damaged.
+    /// Commits that an export of everything left out because they are damaged.
     pub damaged: Vec<CommitId>,
     /// Blobs in the archive.
     pub blobs: u64,
-    /// Bytes of those, uncompressed.
+    /// Bytes of those blobs, uncompressed.
     pub bytes: u64,
 }
 
 impl LocalStore {
-    /// Writes commits with all that they need; with no ids all that have lost nothing and are not damaged.
+    /// Exports commits with everything they need. Without ids, exports all commits that are complete and undamaged.
     ///
     /// # Errors
-    /// When a commit is not there, a named one or a blob is damaged, or `to` does not take it.
+    /// When a commit does not exist, a requested commit or a blob is damaged, or writing to `to` fails.
     pub fn export(&self, ids: &[CommitId], to: &mut dyn Write, progress: OnProgress<'_>) -> Result<Moved> {
-        // Nothing is deleted meanwhile: what is chosen is there to the end.
+        // The shared lock keeps the chosen blobs from being deleted during the export.
         let _shared = self.blobs.lock.shared()?;
         let mut moved = Moved::default();
         let chosen = self.choose(ids, &mut moved)?;
         let edges = self.read_index(|index| index.all_edges())?;
         let (mut entries, mut blobs) = (Vec::new(), BTreeMap::new());
-        // One that is named is wanted; of everything, what is left is worth having.
+        // A damaged commit fails an export that names it; an export of everything skips it.
         let all = ids.is_empty();
         let mut checked = HashMap::new();
         for (done, id) in (0_u64..).zip(&chosen) {
@@ -93,7 +93,7 @@ impl LocalStore {
         Ok(moved)
     }
 
-    /// Whether all of these blobs are there and whole.
+    /// Whether all of these blobs exist and are intact.
     fn all_true(&self, blobs: &[BlobId], checked: &mut HashMap<BlobId, bool>) -> Result<bool> {
         for blob in blobs {
             let known = match checked.get(blob) {
@@ -128,10 +128,10 @@ impl LocalStore {
 
     fn listed(&self, id: &CommitId) -> Result<Listed> {
         let found = self.read_index(|index| index.commit(id))?;
-        let missing = || Error::new(Kind::NoSuchRevision, format!("there is no commit {}", id.short()));
+        let missing = || Error::new(Kind::NoSuchRevision, format!("there is no run {}", id.short()));
         let listed = found.ok_or_else(missing)?;
         if listed.brief.state.has_lost() {
-            return Err(Error::damaged(format!("commit {} has lost what it produced", id.short())));
+            return Err(Error::damaged(format!("run {} has lost its outputs", id.short())));
         }
         Ok(listed)
     }
@@ -150,7 +150,7 @@ impl LocalStore {
         for entry in &table.commits {
             let record = record_of(&self.listed(&entry.id)?, edges).to_bytes();
             if Digest::of(&record) != entry.digest {
-                let words = format!("commit {} was changed meanwhile", entry.id.short());
+                let words = format!("run {} changed during the export", entry.id.short());
                 return Err(Error::new(Kind::Other, words).with_hint("run it again"));
             }
             append(&mut archive, &commit_name(&entry.id), &record).map_err(failed)?;
@@ -168,24 +168,24 @@ impl LocalStore {
         archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?.flush().map_err(failed)
     }
 
-    /// Reads an archive: everything is verified before anything of it is visible. What is there already stays.
+    /// Imports an archive. Everything is verified before any of it becomes visible. Existing commits stay unchanged.
     ///
     /// # Errors
-    /// [`Kind::Damaged`] when the archive is not exactly what its table says; [`Kind::NewerFormat`]; when the store
-    /// does not take it.
+    /// [`Kind::Damaged`] when the archive does not match its table exactly; [`Kind::NewerFormat`]; when writing to the
+    /// store fails.
     pub fn import(&self, from: &mut dyn Read, progress: OnProgress<'_>) -> Result<Moved> {
         self.ready()?;
         let mut decompressor = zstd::Decoder::new(from).map_err(|error| unreadable(&error))?;
         decompressor.window_log_max(WINDOW).map_err(|error| unreadable(&error))?;
         let mut archive = tar::Archive::new(decompressor);
         let entries = archive.entries().map_err(|error| unreadable(&error))?;
-        // Raw: nothing that an entry says about the next one is believed.
+        // Raw mode: no entry can change how the next one is read (tar extensions are not interpreted).
         let mut entries = entries.raw(true);
         let table = read_table(&mut entries)?;
         let records = read_records(&mut entries, &table)?;
         let (staged, trees) = self.stage_blobs(&mut entries, &table, &records, progress)?;
         if entries.next().is_some() {
-            return Err(wrong("it goes on after its end"));
+            return Err(wrong("it has data after its end"));
         }
         let complete = records.into_iter().map(|(commit, record)| complete(commit, record, &table, &trees));
         let complete: Vec<Imported> = complete.collect::<Result<_>>()?;
@@ -195,7 +195,7 @@ impl LocalStore {
         self.make_visible(&table, &complete)
     }
 
-    /// All blobs as temporary files, and the trees of outputs among them.
+    /// Stages all blobs as temporary files; returns the output trees among them.
     fn stage_blobs<R: Read>(
         &self,
         entries: &mut tar::Entries<'_, R>,
@@ -239,7 +239,7 @@ impl LocalStore {
         Ok((staged, trees))
     }
 
-    /// Hot entries removed, then the commits in one transaction. Their blobs are in place.
+    /// Removes the hot entries, then adds the commits in one transaction. The blobs are in place already.
     fn make_visible(&self, table: &Table, complete: &[Imported]) -> Result<Moved> {
         let _shared = self.blobs.lock.shared()?;
         let mut commits = Vec::new();
@@ -283,10 +283,10 @@ impl LocalStore {
     }
 }
 
-/// The encoded trees of outputs in an archive.
+/// The encoded output trees of an archive.
 type Trees = HashMap<BlobId, Vec<u8>>;
 
-/// A commit of an archive that has all that it needs.
+/// A commit of an archive whose blobs are all present.
 struct Imported {
     commit: Commit,
     record: Record,
@@ -294,14 +294,14 @@ struct Imported {
     blobs: Vec<BlobId>,
 }
 
-/// Proves that the archive holds whatever a commit needs, with the sizes that it says.
+/// Verifies that the archive holds every blob of a commit, with the sizes that the commit states.
 fn complete(commit: Commit, record: Record, table: &Table, trees: &Trees) -> Result<Imported> {
-    let refused = |words: &str| wrong(&format!("commit {} {words}", commit.id().short()));
+    let refused = |words: &str| wrong(&format!("run {} {words}", commit.id().short()));
     let tree = match commit.outputs {
         None => None,
         Some(content) => {
             let bytes = trees.get(&content.blob).ok_or_else(|| refused("has no outputs"))?;
-            Some(OutputTree::from_bytes(bytes).map_err(|_| refused("has outputs that are no tree"))?)
+            Some(OutputTree::from_bytes(bytes).map_err(|_| refused("has an invalid list of outputs"))?)
         }
     };
     let files = tree.iter().flat_map(OutputTree::entries).filter_map(|entry| entry.kind.stored().copied());
@@ -309,12 +309,12 @@ fn complete(commit: Commit, record: Record, table: &Table, trees: &Trees) -> Res
     for content in contents {
         let listed = if is_empty(&content.blob) { Some(0) } else { table.size_of(&content.blob) };
         if listed != Some(content.size) {
-            return Err(refused(&format!("needs blob {}, which is not in it", content.blob.short())));
+            return Err(refused(&format!("needs blob {}, which is missing in it", content.blob.short())));
         }
     }
     let blobs = blobs_of(&commit, tree.as_ref());
     if blobs.iter().any(|blob| table.size_of(blob).is_none()) {
-        return Err(refused("needs a blob that is not in it"));
+        return Err(refused("needs a blob that is missing in it"));
     }
     Ok(Imported { commit, record, tree, blobs })
 }
@@ -328,7 +328,7 @@ fn record_of(listed: &Listed, edges: &HashMap<i64, Vec<Digest>>) -> Record {
     }
 }
 
-/// Reads what may be a table, or an entry for a commit, for fuzzing.
+/// Fuzzing entry point: reads the bytes as a table and as the entry of a commit.
 #[cfg(any(test, fuzzing))]
 pub(super) fn read_any(bytes: &[u8]) {
     if let Ok(table) = Table::from_bytes(bytes) {

@@ -1,4 +1,4 @@
-//! The table of contents of an archive and its entries: encoding, and reading that accepts nothing else.
+//! The table of contents of an archive and its entries: encoding, and a strict reader.
 
 use crate::digest::{BlobId, CommitId, DIGEST_LENGTH, Digest};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
@@ -8,18 +8,18 @@ use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-/// The format of archives.
+/// Version of the archive format.
 const ARCHIVE_FORMAT: u64 = 1;
 
-/// Largest record of a commit that is believed, in bytes: one with a million observations takes half of it.
+/// Largest accepted record of a commit, in bytes: a record with a million observations takes half of it.
 const LARGEST_RECORD: u64 = 256 << 20;
 
-/// Most bytes of records that are believed together: they are held in memory until all of the archive is verified.
+/// Largest accepted total of records, in bytes: they stay in memory until the whole archive is verified.
 pub(super) const LARGEST_RECORDS: u64 = 4 << 30;
 
 pub(super) const TABLE_NAME: &str = "cashet-archive";
 
-/// Largest table of contents that is believed, in bytes.
+/// Largest accepted table of contents, in bytes.
 const LARGEST_TABLE: u64 = 1 << 30;
 
 /// A commit as the table lists it.
@@ -35,7 +35,7 @@ pub(super) struct Table {
     pub(super) blobs: Vec<Content>,
 }
 
-/// What goes into an archive for one commit.
+/// The archive entry of one commit.
 pub(super) struct Record {
     pub(super) commit: Vec<u8>,
     pub(super) manifest: Vec<u8>,
@@ -63,7 +63,7 @@ pub(super) fn append(archive: &mut tar::Builder<impl Write>, name: &str, bytes: 
     archive.append_data(&mut header_for(bytes.len() as u64), name, bytes)
 }
 
-/// The next entry, which must be a regular file of exactly this name and size.
+/// Returns the next entry, which must be a regular file of exactly this name and size.
 pub(super) fn next_entry<'a, R: Read>(
     entries: &mut tar::Entries<'a, R>,
     name: &str,
@@ -74,7 +74,7 @@ pub(super) fn next_entry<'a, R: Read>(
     let same = entry.header().entry_type() == tar::EntryType::Regular
         && entry.path_bytes().as_ref() == name.as_bytes()
         && entry.header().size().is_ok_and(|found| found == size);
-    if same { Ok(entry) } else { Err(wrong("its entries are not those of its table")) }
+    if same { Ok(entry) } else { Err(wrong("its entries do not match its table")) }
 }
 
 pub(super) fn read_table<R: Read>(entries: &mut tar::Entries<'_, R>) -> Result<Table> {
@@ -88,7 +88,7 @@ pub(super) fn read_table<R: Read>(entries: &mut tar::Entries<'_, R>) -> Result<T
     let mut bytes = Vec::new();
     entry.take(LARGEST_TABLE).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     let (table, check) =
-        bytes.split_last_chunk::<DIGEST_LENGTH>().ok_or_else(|| wrong("its table is cut"))?;
+        bytes.split_last_chunk::<DIGEST_LENGTH>().ok_or_else(|| wrong("its table is truncated"))?;
     if Digest::of(table).as_bytes() != check {
         return Err(wrong("its table is damaged"));
     }
@@ -96,10 +96,10 @@ pub(super) fn read_table<R: Read>(entries: &mut tar::Entries<'_, R>) -> Result<T
     match decoder.unsigned() {
         Ok(ARCHIVE_FORMAT) => {}
         Ok(format) if format > ARCHIVE_FORMAT => {
-            let words = format!("the archive has format {format}; this program knows {ARCHIVE_FORMAT}");
+            let words = format!("the archive has format {format}; this version supports {ARCHIVE_FORMAT}");
             return Err(Error::new(Kind::NewerFormat, words).with_hint("use a newer cashet"));
         }
-        _ => return Err(wrong("its table says no format")),
+        _ => return Err(wrong("its table has no format")),
     }
     let table = Table::decode(&mut decoder).and_then(|table| decoder.finish().map(|()| table));
     table.map_err(|error| wrong(&format!("its table {error}")))
@@ -111,14 +111,14 @@ pub(super) fn read_records<R: Read>(
 ) -> Result<Vec<(Commit, Record)>> {
     let all = table.commits.iter().fold(0_u64, |sum, listed| sum.saturating_add(listed.size));
     if all > LARGEST_RECORDS || table.commits.iter().any(|listed| listed.size > LARGEST_RECORD) {
-        return Err(wrong("its commits are too large"));
+        return Err(wrong("its runs are too large"));
     }
     let mut records = Vec::new();
     for listed in &table.commits {
         let entry = next_entry(entries, &commit_name(&listed.id), listed.size)?;
         let mut bytes = Vec::new();
         entry.take(listed.size).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-        let damaged = || wrong(&format!("commit {} is damaged", listed.id.short()));
+        let damaged = || wrong(&format!("run {} is damaged", listed.id.short()));
         if Digest::of(&bytes) != listed.digest {
             return Err(damaged());
         }
@@ -137,7 +137,7 @@ pub(super) fn wrong(words: &str) -> Error {
     Error::damaged(format!("the archive cannot be imported: {words}"))
 }
 
-/// What cannot be read is no archive, unless the system says otherwise.
+/// Maps a read error: data that cannot be read is a damaged archive, unless the system reports another cause.
 pub(super) fn unreadable(error: &io::Error) -> Error {
     match error.raw_os_error() {
         Some(errno) => Error::io("read", Path::new("the archive"), io::Error::from_raw_os_error(errno)),
@@ -151,13 +151,13 @@ impl Table {
         self.blobs.iter().fold(0, |total, content| total.saturating_add(content.size))
     }
 
-    /// The size of a blob, if it is listed.
+    /// The size of a blob, if the table lists it.
     pub(super) fn size_of(&self, blob: &BlobId) -> Option<u64> {
         let place = self.blobs.binary_search_by(|content| content.blob.cmp(blob)).ok()?;
         self.blobs.get(place).map(|content| content.size)
     }
 
-    /// The table with its digest.
+    /// The encoded table, followed by its digest.
     pub(super) fn sealed(&self) -> Vec<u8> {
         let mut encoder = Encoder::new();
         encoder.unsigned(ARCHIVE_FORMAT).list(&self.commits).list(&self.blobs);

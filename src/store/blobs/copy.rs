@@ -1,7 +1,7 @@
-//! Copying large files in the kernel, which shares blocks where the file system can, and digesting the copy meanwhile.
+//! Copies large files in the kernel, which shares blocks where the file system can, and digests the copy meanwhile.
 //!
-//! File systems let one thread at a time write to a file: so one copies, and the others follow it and digest what is in
-//! the copy. Knows nothing of blobs.
+//! File systems let only one thread at a time write to a file. So one thread copies, and the others follow it and digest
+//! what is already in the copy.
 
 use super::read::SEGMENT;
 use super::segments::{self, Scratch};
@@ -12,22 +12,22 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// What is read and written at a time where the kernel cannot copy.
+/// Buffer size where the kernel cannot copy, in bytes.
 const BUFFER: usize = 256 << 10;
 
-/// What is copied at a time while others follow.
+/// Bytes copied per step while other threads follow.
 const STEP: u64 = 4 << 20;
 
-/// Copies the first `size` bytes of `from` to the same places of `to`, which is empty. No offset moves.
+/// Copies the first `size` bytes of `from` to the same offsets of `to`, which is empty. No file offset moves.
 ///
 /// # Errors
-/// When one cannot be read, the other not written, or `from` is shorter.
+/// When `from` cannot be read, `to` cannot be written, or `from` is shorter than `size`.
 pub fn copy_file(from: &File, to: &File, size: u64) -> io::Result<()> {
     if is_shared(from, to, size)? { Ok(()) } else { copy_range(from, to, 0, size) }
 }
 
-/// The same; tells the digest of what is in `to` then, whatever becomes of `from` meanwhile. `see` is shown every piece of
-/// it with its offset, from any thread.
+/// Like [`copy_file`], and returns the digest of the bytes in `to`, even if `from` changes meanwhile. Calls `see` with every
+/// piece and its offset, from any thread.
 pub(super) fn copy_digesting(
     from: &File,
     to: &File,
@@ -59,16 +59,16 @@ pub(super) fn copy_digesting(
     })
 }
 
-/// How far a copy has come.
+/// Progress of a copy, shared between threads.
 #[derive(Default)]
 struct Progress {
-    /// Bytes that are there, and whether no more will come.
+    /// Bytes copied so far, and whether the copy has ended.
     state: Mutex<(u64, bool)>,
     moved: Condvar,
 }
 
 impl Progress {
-    /// Waits until so many bytes are there.
+    /// Waits until this many bytes are copied.
     fn wait_for(&self, bytes: u64) -> io::Result<()> {
         let mut state = hold(&self.state);
         while state.0 < bytes {
@@ -81,7 +81,7 @@ impl Progress {
     }
 }
 
-/// Who copies. However it ends, nobody waits for it any longer then.
+/// The copying thread. Dropping it, for any reason, wakes all waiting threads.
 struct Leader<'a>(&'a Progress);
 
 impl Leader<'_> {
@@ -98,13 +98,13 @@ impl Drop for Leader<'_> {
     }
 }
 
-/// Lets `to` share the blocks of `from`, where the file system can; whether it did.
+/// Clones the blocks of `from` into `to` where the file system can; returns whether it did.
 #[cfg(target_os = "linux")]
 fn is_shared(from: &File, to: &File, size: u64) -> io::Result<bool> {
     if size <= STEP || rustix::fs::ioctl_ficlone(to, from).is_err() {
         return Ok(false);
     }
-    // All of `from` is shared, and it may have another length than it had.
+    // A clone shares all of `from`, whose length may have changed.
     if to.metadata()?.len() < size {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -125,7 +125,7 @@ fn copy_range(from: &File, to: &File, offset: u64, length: u64) -> io::Result<()
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::NOSPC) => return Err(rustix::io::Errno::NOSPC.into()),
-            // Another file system, or one that cannot.
+            // The files are on different file systems, or this one cannot copy in the kernel.
             Err(_) => return copy_by_hand(from, to, read, end),
         }
     }
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::store::blobs::segments::ONE_THREAD;
 
-    /// A new file to write and to read.
+    /// Creates a file for writing and reading.
     fn create(path: &std::path::Path) -> File {
         File::options().read(true).write(true).create(true).truncate(true).open(path).unwrap()
     }

@@ -1,7 +1,7 @@
-//! Content-addressed bytes: `objects/a3/b4c5…` as they are, `objects/a3/b4c5….z` compressed.
+//! Content-addressed bytes: `objects/a3/b4c5…` uncompressed ("raw"), `objects/a3/b4c5….z` compressed.
 //!
-//! A blob's name is the digest of its uncompressed bytes; a raw file holds exactly those, so that it can be
-//! spliced, copied in the kernel, and reflinked. Knows nothing of commits.
+//! A blob's name is the digest of its uncompressed bytes. A raw file holds exactly those bytes, so that it can be spliced,
+//! copied in the kernel, and reflinked.
 
 mod copy;
 mod packed;
@@ -29,21 +29,21 @@ use crate::record::Content;
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
 
-/// Blobs up to this size are held in memory, compressed at once if that pays, and read whole.
+/// Blobs up to this size, in bytes, are kept in memory, compressed immediately if that pays, and read whole.
 pub(crate) const SMALL: usize = 8 << 20;
 
-/// Blobs up to this size are never compressed: a file takes a block of the disk anyway.
+/// Blobs up to this size, in bytes, are never compressed: a file takes a whole disk block anyway.
 pub(crate) const TINY: usize = 4 << 10;
 
-/// The blob of no bytes: it is always in place and has no file.
+/// The empty blob: it always exists and has no file.
 static EMPTY: LazyLock<BlobId> = LazyLock::new(|| BlobId(Digest::of(b"")));
 
-/// Whether `blob` is the one of no bytes.
+/// Whether `blob` is the empty blob.
 pub(crate) fn is_empty(blob: &BlobId) -> bool {
     *blob == *EMPTY
 }
 
-/// The part of a store that holds blobs; shared with the writers that it hands out.
+/// The blob storage of a store; shared with the writers that it creates.
 #[derive(Debug)]
 pub(crate) struct Blobs {
     pub(crate) layout: Layout,
@@ -53,12 +53,12 @@ pub(crate) struct Blobs {
     added: Mutex<BTreeMap<BlobId, Added>>,
 }
 
-/// What a blob that this process put in place takes.
+/// Disk use of a blob that this process put in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Added {
     /// Bytes on disk.
     pub(crate) stored: u64,
-    /// Whether it was not there before.
+    /// Whether the blob is new in the store.
     pub(crate) new: bool,
 }
 
@@ -68,17 +68,17 @@ impl Blobs {
         Self { layout, lock, durable, pending: Mutex::default(), added: Mutex::default() }
     }
 
-    /// Begins a blob.
+    /// Starts writing a blob.
     pub(crate) fn write(self: &std::sync::Arc<Self>) -> Writer {
         Writer::new(std::sync::Arc::clone(self))
     }
 
-    /// Stores bytes at hand.
+    /// Stores bytes that are in memory.
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<Content> {
         self.place_bytes(Digest::of(bytes), bytes)
     }
 
-    /// What it takes on disk, if the blob is in place by its looks.
+    /// The blob's size on disk, if its file exists and has a plausible size.
     pub(crate) fn stored_size(&self, blob: &BlobId) -> Option<u64> {
         if is_empty(blob) {
             return Some(0);
@@ -93,7 +93,7 @@ impl Blobs {
         found.map(|metadata| metadata.len())
     }
 
-    /// Takes note that a commit names these now; tells how many of them are new and what those take.
+    /// Notes that a commit now refers to these blobs; returns how many of them are new and their size on disk.
     pub(crate) fn settle(&self, committed: &[BlobId]) -> (u64, u64) {
         hold(&self.pending).settle(committed);
         let mut added = hold(&self.added);
@@ -101,7 +101,7 @@ impl Blobs {
         new.fold((0, 0), |(count, bytes), added| (count + 1, bytes + added.stored))
     }
 
-    /// What [`Blobs::settle`] would tell.
+    /// What [`Blobs::settle`] would return, without noting anything.
     pub(crate) fn added_by(&self, blobs: &[BlobId]) -> (u64, u64) {
         let added = hold(&self.added);
         let new = blobs.iter().filter_map(|blob| added.get(blob)).filter(|added| added.new);

@@ -1,10 +1,10 @@
-//! The compressed form of a blob: a header that proves itself and independent zstd frames, each of which
-//! carries the digest of its stored bytes.
+//! The compressed form of a blob: a self-verifying header and independent zstd frames, each with a digest of its stored
+//! bytes.
 //!
-//! Knows nothing of folders or of the blob's name; whoever reads compares the digest of what comes out.
+//! The form does not contain the blob's name: the reader compares the digest of the decompressed bytes.
 //!
-//! Layout, integers little-endian: magic (8 bytes), uncompressed size (8), number of frames (4); for each frame
-//! its stored length (4) and digest (32); the digest of all that (32); the frames.
+//! Layout, integers little-endian: magic (8 bytes), uncompressed size (8), number of frames (4); for each frame its stored
+//! length (4) and digest (32); the digest of all that (32); the frames.
 
 use super::segments::Scratch;
 use crate::digest::{DIGEST_LENGTH, Digest};
@@ -12,14 +12,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Uncompressed bytes of every frame but the last.
+/// Uncompressed size of every frame but the last, in bytes.
 pub(crate) const FRAME: u64 = 1 << 20;
 
 const MAGIC: &[u8; 8] = b"cashetz1";
 const FIXED: usize = 20;
 const PER_FRAME: usize = 4 + DIGEST_LENGTH;
 
-/// Where one frame lies.
+/// Position of a frame in the file.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     offset: u64,
@@ -27,7 +27,7 @@ struct Frame {
     digest: Digest,
 }
 
-/// A compressed blob, opened; its header is true.
+/// An open compressed blob whose header is verified.
 #[derive(Debug)]
 pub(crate) struct Packed {
     file: File,
@@ -36,7 +36,7 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// Reads the header. Any contradiction, also to the file's length, is [`io::ErrorKind::InvalidData`].
+    /// Reads the header. Any inconsistency, also with the file's length, is [`io::ErrorKind::InvalidData`].
     pub(crate) fn open(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
         let mut fixed = [0; FIXED];
@@ -65,7 +65,7 @@ impl Packed {
             frames.push(Frame { offset, stored, digest });
             offset = offset.checked_add(u64::from(stored)).ok_or_else(damaged)?;
         }
-        // No frame is longer than what zstd makes of its worst case.
+        // No frame is longer than zstd's worst case.
         let bound = zstd::zstd_safe::compress_bound(1 << 20) as u64;
         let too_long = frames.iter().any(|frame| u64::from(frame.stored) > bound);
         if offset != length || too_long {
@@ -92,7 +92,7 @@ impl Packed {
     }
 }
 
-/// Decompresses to exactly `length` bytes; one byte more and it stops.
+/// Decompresses exactly `length` bytes and fails as soon as there are more.
 pub(crate) fn decompress(stored: &[u8], length: usize, to: &mut Vec<u8>) -> io::Result<()> {
     to.clear();
     to.reserve(length.saturating_add(1));
@@ -101,7 +101,7 @@ pub(crate) fn decompress(stored: &[u8], length: usize, to: &mut Vec<u8>) -> io::
     if found == length { Ok(()) } else { Err(damaged()) }
 }
 
-/// Makes the compressed form, frame by frame.
+/// Builds the compressed form, frame by frame.
 pub(crate) struct Packer {
     context: zstd::bulk::Compressor<'static>,
     table: Vec<u8>,
@@ -110,7 +110,7 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    /// A packer at this level of zstd.
+    /// Creates a packer with this zstd level.
     pub(crate) fn new(level: i32) -> io::Result<Self> {
         Ok(Self { context: zstd::bulk::Compressor::new(level)?, table: Vec::new(), count: 0, size: 0 })
     }
@@ -126,7 +126,7 @@ impl Packer {
         Ok(stored)
     }
 
-    /// The header of all frames so far.
+    /// The header for all frames so far.
     pub(crate) fn header(&self) -> Vec<u8> {
         let mut header = MAGIC.to_vec();
         header.extend_from_slice(&self.size.to_le_bytes());
@@ -137,7 +137,7 @@ impl Packer {
         header
     }
 
-    /// Length of the header for content of `size` bytes.
+    /// Length of the header for content of `size` bytes, in bytes.
     pub(crate) const fn header_length(size: u64) -> u64 {
         (FIXED + DIGEST_LENGTH) as u64 + size.div_ceil(FRAME) * PER_FRAME as u64
     }
@@ -149,7 +149,7 @@ fn check_of(fixed: &[u8], table: &[u8]) -> Digest {
     hasher.finish()
 }
 
-/// The whole compressed form of `bytes`; `None` where it is not smaller by a tenth.
+/// The complete compressed form of `bytes`; `None` unless it is at least a tenth smaller.
 pub(crate) fn pack_if_it_pays(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
     let mut packer = Packer::new(level).ok()?;
     let mut frames = Vec::new();
@@ -161,16 +161,16 @@ pub(crate) fn pack_if_it_pays(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
     pays(form.len() as u64, bytes.len() as u64).then_some(form)
 }
 
-/// Whether storing `stored` bytes in place of `size` is worth it.
+/// Whether `stored` bytes are enough smaller than `size` to be worth compressing.
 pub(crate) const fn pays(stored: u64, size: u64) -> bool {
     stored < size - size / 10
 }
 
 pub(crate) fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the compressed form contradicts itself")
+    io::Error::new(io::ErrorKind::InvalidData, "the compressed form is inconsistent")
 }
 
-/// Reads a file of these bytes, whose header's check is made to fit, for fuzzing.
+/// Fuzzing entry point: reads a file of these bytes, with the digest of the header corrected first.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn read_any(bytes: &[u8]) {
     let mut bytes = bytes.to_vec();

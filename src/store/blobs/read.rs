@@ -1,4 +1,4 @@
-//! Reading blobs: all of it is proven true before the first byte is handed out, through the same descriptor.
+//! Reading blobs: a blob is verified completely, through the same descriptor, before the first byte is returned.
 
 use super::copy::copy_digesting;
 use super::packed::{FRAME, Packed, damaged};
@@ -11,29 +11,29 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Blobs up to this size are handed out from memory.
+/// Blobs up to this size, in bytes, are returned from memory.
 const IN_MEMORY: u64 = 1 << 20;
 
-/// What is read of a raw file at a time.
+/// Bytes of a raw file that are read per step.
 pub(super) const SEGMENT: u64 = 256 << 10;
 
-/// How a blob is stored.
+/// The stored form of a blob.
 pub(crate) enum Form {
-    /// As it is, with its size.
+    /// Uncompressed, with its size.
     Raw(File, u64),
     /// Compressed.
     Packed(Packed),
 }
 
-/// Where a blob was looked for and what was there.
+/// The result of opening a blob.
 pub(crate) type Found = io::Result<Form>;
 
 impl Blobs {
-    /// Opens a blob after proving all of it.
+    /// Opens a blob and verifies all of it.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Damaged`] when it is not there or not whole; otherwise the system is short of
-    /// something.
+    /// [`crate::error::Kind::Damaged`] when it is missing or damaged; an I/O error when the process or the system ran out of
+    /// a resource.
     pub(crate) fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>> {
         if is_empty(blob) {
             return Ok(Box::new(io::empty()));
@@ -44,7 +44,7 @@ impl Blobs {
         }
     }
 
-    /// All bytes of a blob of at most `limit` bytes, proven; `None` where it is larger.
+    /// All bytes of a verified blob of at most `limit` bytes; `None` where it is larger.
     ///
     /// # Errors
     /// As [`Blobs::read`].
@@ -64,8 +64,7 @@ impl Blobs {
         read().map_err(|error| failed(blob, &error))
     }
 
-    /// The proven file of a blob that is stored as it is, and its size; the offset is 0. `None` for one that is
-    /// compressed or has no bytes.
+    /// The verified file of a raw blob, at offset 0, and its size. `None` for a blob that is compressed or empty.
     ///
     /// # Errors
     /// As [`Blobs::read`].
@@ -83,8 +82,8 @@ impl Blobs {
         open().map_err(|error| failed(blob, &error))
     }
 
-    /// Copies a blob that is stored as it is to `to`, an empty file, and proves the copy: one look at the bytes for both.
-    /// `false`, with nothing written, for one that is compressed or has no bytes.
+    /// Copies a raw blob to `to`, an empty file, and verifies the copy, so that the bytes are read only once. `false`, with
+    /// nothing written, for a blob that is compressed or empty.
     ///
     /// # Errors
     /// As [`Blobs::read`]; when `to` cannot be written.
@@ -100,14 +99,14 @@ impl Blobs {
         match copy_digesting(&from, to, size, &|_, _| Ok(())) {
             Ok(digest) => same(digest, blob).map(|()| true).map_err(|error| failed(blob, &error)),
             Err(error) => {
-                // Either of the two files may be why.
+                // The copy may differ because of either file.
                 self.verify(blob)?;
                 Err(Error::io("copy", &self.layout.raw(blob), error))
             }
         }
     }
 
-    /// Proves a blob and tells its size.
+    /// Verifies a blob and returns its size.
     ///
     /// # Errors
     /// As [`Blobs::read`].
@@ -123,7 +122,7 @@ impl Blobs {
         verify().map_err(|error| failed(blob, &error))
     }
 
-    /// Opens a blob's file, unproven.
+    /// Opens a blob's file without verifying it.
     pub(crate) fn open(&self, blob: &BlobId) -> Found {
         let raw = self.layout.raw(blob);
         match open_raw_file(&raw) {
@@ -131,7 +130,7 @@ impl Blobs {
             other => return other,
         }
         match File::open(self.layout.packed(blob)) {
-            // It may have changed its form between the two looks.
+            // Another process may have replaced one form by the other between the two attempts.
             Err(error) if error.kind() == io::ErrorKind::NotFound => open_raw_file(&raw),
             Err(error) => Err(error),
             Ok(file) => Packed::open(file).map(Form::Packed),
@@ -165,7 +164,7 @@ impl Form {
     }
 }
 
-/// The digest of the first `size` bytes of `file`; its offset stays. On all cores where that pays.
+/// The digest of the first `size` bytes of `file`; the file offset does not move. Uses all cores where that pays.
 pub(crate) fn digest_of_file(file: &File, size: u64) -> io::Result<Digest> {
     segments::digest(size, SEGMENT, |index, length, scratch| {
         scratch.bytes.resize(length, 0);
@@ -177,7 +176,7 @@ fn same(found: Digest, blob: &BlobId) -> io::Result<()> {
     if found == blob.0 {
         Ok(())
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidData, "its bytes are not those of its name"))
+        Err(io::Error::new(io::ErrorKind::InvalidData, "the bytes do not match the blob's name"))
     }
 }
 
@@ -207,7 +206,7 @@ fn prove(form: Form, blob: &BlobId) -> io::Result<Box<dyn Read + Send>> {
     }
 }
 
-/// Reads a compressed blob that was proven, frame by frame.
+/// Reads a verified compressed blob, frame by frame.
 struct Frames {
     packed: Packed,
     next: u64,
@@ -234,8 +233,7 @@ impl Read for Frames {
     }
 }
 
-/// Whatever keeps a blob's bytes from being read makes it damaged, unless it is this process or the system that
-/// is short of something.
+/// Maps a read error: the blob is damaged, unless the process or the system ran out of a resource.
 fn failed(blob: &BlobId, error: &io::Error) -> Error {
     const SHORT: &[i32] = &[libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EINTR];
     if error.raw_os_error().is_some_and(|errno| SHORT.contains(&errno)) {

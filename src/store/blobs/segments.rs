@@ -1,7 +1,7 @@
 //! The BLAKE3 digest of content that can be loaded in segments, on all cores.
 //!
-//! BLAKE3 is a tree: segments of a power of two can be digested apart and joined. So reading (or decompressing)
-//! is spread over the cores too, and memory does not grow with the size.
+//! BLAKE3 is a tree hash: segments whose size is a power of two can be digested independently and joined. So reading and
+//! decompressing run on all cores too, and memory use does not grow with the size.
 
 use crate::digest::Digest;
 use blake3::hazmat::merge_subtrees_root;
@@ -10,23 +10,23 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-/// Content up to this size is digested on the calling thread: threads would cost more than they bring.
+/// Content up to this size, in bytes, is digested on the calling thread: starting threads would cost more than it saves.
 pub(crate) const ONE_THREAD: u64 = 8 << 20;
 
-/// Most threads; with them grows what is held in memory.
+/// Maximum number of threads; each one holds a segment in memory.
 const MOST_THREADS: usize = 8;
 
-/// What one thread works with.
+/// Buffers of one thread.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// The segment's bytes.
     pub(crate) bytes: Vec<u8>,
-    /// Room for whatever the loader needs beside.
+    /// A buffer for the loader, for example for stored bytes.
     pub(crate) stored: Vec<u8>,
 }
 
-/// The digest of `size` bytes, which `load` puts into [`Scratch::bytes`] a segment at a time, given the
-/// segment's number and its length. `segment` is a power of two and at least 1 KiB.
+/// The digest of `size` bytes. `load` fills [`Scratch::bytes`] with one segment, given the segment's index and length.
+/// `segment` is a power of two and at least 1 KiB.
 pub(crate) fn digest<F>(size: u64, segment: u64, load: F) -> io::Result<Digest>
 where
     F: Fn(u64, usize, &mut Scratch) -> io::Result<()> + Sync,
@@ -34,7 +34,7 @@ where
     digest_behind(size, segment, || Ok(()), load)
 }
 
-/// The same; the calling thread does `first` before it joins the others, who may wait for it in `load`.
+/// Like [`digest`]; the calling thread runs `first` before it joins the others, which may wait for it in `load`.
 pub(super) fn digest_behind<F>(
     size: u64,
     segment: u64,
@@ -67,7 +67,7 @@ where
     Ok(join(&values, size, segment))
 }
 
-/// How many threads work at once.
+/// Number of threads to use.
 pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_THREADS)
 }
@@ -100,7 +100,7 @@ fn on_threads(
         }
     };
     let mut values: Vec<(usize, ChainingValue)> = thread::scope(|scope| {
-        // A thread that cannot be started is work for the others.
+        // If a thread cannot be started, the remaining threads do its share.
         let others: Vec<_> =
             (1..threads).filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
         let begun = first();
@@ -121,7 +121,7 @@ fn on_threads(
     Ok(values.into_iter().map(|(_, value)| value).collect())
 }
 
-/// Joins the chaining values of at least two segments to the digest of the whole.
+/// Joins the chaining values of at least two segments into the digest of the whole.
 fn join(values: &[ChainingValue], size: u64, segment: u64) -> Digest {
     let (left, right) = halves(values, size, segment);
     Digest::from_bytes(*merge_subtrees_root(&left, &right, Mode::Hash).as_bytes())
@@ -137,7 +137,7 @@ fn halves(values: &[ChainingValue], size: u64, segment: u64) -> (ChainingValue, 
 fn subtree(values: &[ChainingValue], size: u64, segment: u64) -> ChainingValue {
     match values {
         [one] => *one,
-        // Cannot be, with as many values as the size has segments; a wrong digest is damage, not a panic.
+        // Unreachable, since the size determines the number of values. A wrong digest is reported as damage; it does not panic.
         [] => ChainingValue::default(),
         _ => {
             let (left, right) = halves(values, size, segment);

@@ -1,6 +1,4 @@
-//! A large blob on its way to the disk: a second thread digests and writes what comes.
-//!
-//! Knows nothing of the name that the blob will have.
+//! Writes a large blob to a temporary file: a second thread digests and writes the buffers that arrive.
 
 use super::Blobs;
 use crate::digest::{Digest, Hasher};
@@ -12,19 +10,19 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use tempfile::TempPath;
 
-/// What is handed to the second thread at a time.
+/// Size of the buffers that the second thread receives, in bytes.
 const BUFFER: usize = 256 << 10;
 
-/// How many buffers are under way at most.
+/// Maximum number of buffers in flight.
 const BUFFERS: usize = 16;
 
-/// A large blob on its way to disk. The file is held locked, so that collection leaves it alone.
+/// A large blob that is being written. Its file is locked, so that collection does not delete it.
 pub(super) struct Spill {
     path: TempPath,
     sink: Sink,
 }
 
-/// A buffer, and how much of it is filled.
+/// A buffer and its number of valid bytes.
 type Filled = (Vec<u8>, usize);
 
 enum Sink {
@@ -34,14 +32,14 @@ enum Sink {
         buffer: Vec<u8>,
         thread: thread::JoinHandle<io::Result<(File, Digest)>>,
     },
-    /// Where no thread could be started.
+    /// Writing on the calling thread, where no thread could be started.
     Direct(File, Box<Hasher>),
-    /// After a failure.
+    /// Writing failed.
     Broken,
 }
 
 impl Spill {
-    /// Begins with `bytes`, which `digested` has seen already.
+    /// Starts with `bytes`, which `digested` already covers.
     pub(super) fn begin(blobs: &Blobs, digested: Hasher, bytes: Vec<u8>) -> io::Result<Self> {
         let (file, path) = new_temporary(&blobs.layout.temporary())?.into_parts();
         file.lock()?;
@@ -95,14 +93,14 @@ impl Spill {
         Err(self.failure())
     }
 
-    /// Takes the first `length` bytes of a buffer with the buffer itself, and leaves another.
+    /// Takes a buffer with `length` valid bytes by swapping it for an empty one of the same size.
     pub(super) fn take(&mut self, given: &mut Vec<u8>, length: usize) -> io::Result<()> {
         let Sink::Thread { full, empty, buffer, .. } = &mut self.sink else {
             return self.write(given.get(..length).unwrap_or_default());
         };
         let mut next = empty.try_recv().unwrap_or_default();
         if next.capacity() < given.len() {
-            // The system gives memory that is zero already.
+            // `vec!` of zeros takes zero pages from the system and does not write them.
             next = vec![0; given.len()];
         } else {
             next.resize(given.len(), 0);
@@ -114,7 +112,7 @@ impl Spill {
         if sent { Ok(()) } else { Err(self.failure()) }
     }
 
-    /// Why the thread has gone.
+    /// The error that ended the thread.
     fn failure(&mut self) -> io::Error {
         match self.end() {
             Ok(_) => io::Error::other("the blob could not be written"),
@@ -129,7 +127,7 @@ impl Spill {
             Sink::Direct(file, hasher) => Ok((file, hasher.finish())),
             Sink::Thread { full, buffer, thread, .. } => {
                 let length = buffer.len();
-                // When the thread has failed, joining it tells why.
+                // If the thread has failed, joining it returns the error.
                 let _ = full.send((buffer, length));
                 drop(full);
                 thread.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread died")))
@@ -148,7 +146,7 @@ fn write_first(mut file: &File, (digested, bytes): &(Hasher, Vec<u8>)) -> io::Re
     Ok(digested.clone())
 }
 
-/// The second thread: digests what it writes while that is in its core's cache.
+/// The second thread: digests each buffer right after writing it, while it is in the core's cache.
 fn drain(
     mut file: File,
     mut hasher: Hasher,
@@ -159,7 +157,7 @@ fn drain(
         let bytes = buffer.get(..length).unwrap_or_default();
         hasher.update(bytes);
         file.write_all(bytes)?;
-        // Nobody takes it back once the last one was sent.
+        // The receiver is gone once the last buffer was sent.
         let _ = empty.send(buffer);
     }
     Ok((file, hasher.finish()))

@@ -1,4 +1,4 @@
-//! Large blobs on their way to the disk: the same bytes by every way, once.
+//! Writing large blobs: every way of writing stores the same bytes, once.
 
 use super::*;
 use crate::store::BlobWriter;

@@ -1,4 +1,4 @@
-//! Going through all blobs on disk, and giving large ones their compressed form.
+//! Listing all blobs on disk, and compressing large ones.
 
 use super::packed::{FRAME, Packed, Packer, pays};
 use super::read::Form;
@@ -12,10 +12,10 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
-/// Level of zstd for blobs that are compressed while nobody waits.
+/// zstd level for blobs that are compressed in the background.
 const LEVEL: i32 = 3;
 
-/// Frames that are compressed to see whether it is worth it.
+/// Number of frames compressed as a sample, to decide whether compression pays.
 const SAMPLES: u64 = 3;
 
 /// A blob's file.
@@ -25,11 +25,11 @@ pub(crate) struct Stored {
     pub(crate) packed: bool,
     /// Its size.
     pub(crate) bytes: u64,
-    /// Bytes that it takes on disk.
+    /// Its size on disk, in bytes.
     pub(crate) disk: u64,
 }
 
-/// One directory of blobs, and what in it is none.
+/// One directory of blobs, and the entries in it that are not blobs.
 #[derive(Debug, Default)]
 pub(crate) struct Fan {
     pub(crate) blobs: Vec<Stored>,
@@ -37,7 +37,7 @@ pub(crate) struct Fan {
 }
 
 impl Blobs {
-    /// The directories that hold blobs, and what else lies beside them.
+    /// The directories that hold blobs, and the other entries beside them.
     pub(crate) fn fans(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let objects = self.layout.objects();
         let (mut fans, mut strangers) = (Vec::new(), Vec::new());
@@ -74,12 +74,12 @@ impl Blobs {
         Ok(fan)
     }
 
-    /// Where a blob's file lies.
+    /// The path of a blob's file.
     pub(crate) fn path_of(&self, stored: &Stored) -> PathBuf {
         if stored.packed { self.layout.packed(&stored.blob) } else { self.layout.raw(&stored.blob) }
     }
 
-    /// Whether one file of a blob is true, whatever its other form is.
+    /// Whether one file of a blob is intact, regardless of the blob's other form.
     pub(crate) fn is_true(&self, stored: &Stored) -> io::Result<bool> {
         let file = match File::open(self.path_of(stored)) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
@@ -102,7 +102,7 @@ impl Blobs {
         }
     }
 
-    /// Whether a file's size and, for a compressed one, its header leave it possible that it is true.
+    /// Cheap check: whether a file's size and, for a compressed one, its header are consistent.
     pub(crate) fn looks_true(&self, stored: &Stored) -> bool {
         let Ok(file) = File::open(self.path_of(stored)) else {
             return false;
@@ -110,8 +110,8 @@ impl Blobs {
         if stored.packed { Packed::open(file).is_ok() } else { stored.bytes > 0 }
     }
 
-    /// The compressed form of a large raw blob as a temporary file, proven to give the blob's bytes; `None` where
-    /// it does not pay or the blob is not true.
+    /// The compressed form of a large raw blob as a temporary file, verified to decompress to the blob's bytes; `None` where
+    /// compression does not pay or the blob is damaged.
     pub(crate) fn compressed(&self, stored: &Stored) -> Result<Option<(TempPath, u64)>> {
         let path = self.path_of(stored);
         let failed = |source| Error::io("compress", &path, source);
@@ -145,7 +145,7 @@ fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>> {
     }
 }
 
-/// Whether a few frames, spread over the file, shrink.
+/// Whether a sample of frames, spread over the file, compresses well.
 fn sample_pays(file: &File, size: u64) -> io::Result<bool> {
     let count = size.div_ceil(FRAME);
     let mut packer = Packer::new(LEVEL)?;

@@ -1,5 +1,5 @@
-//! Writing blobs: small ones in memory until their digest is known, large ones by a spill, into a file that gets its name at
-//! the end.
+//! Writing blobs: small ones stay in memory until their digest is known, large ones go to a temporary file that is renamed
+//! at the end.
 
 use super::copy::copy_digesting;
 use super::read::digest_of_file;
@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempPath;
 
-/// Level of zstd for blobs that are compressed at once: the quickest that shrinks text well.
+/// zstd level for blobs that are compressed immediately: the fastest that compresses text well.
 const LEVEL: i32 = 1;
 
-/// A buffer with this much in it is taken as it is: what is less is gathered first.
+/// Buffers with at least this many bytes are taken over without a copy; smaller ones are gathered first.
 const WORTH_TAKING: usize = 32 << 10;
 
-/// Takes the bytes of one blob.
+/// Writes one blob.
 pub(crate) struct Writer {
     blobs: Arc<Blobs>,
     hasher: Hasher,
@@ -60,7 +60,7 @@ impl Write for Writer {
 }
 
 impl Writer {
-    /// From here on what comes goes to the disk, after what came before.
+    /// Moves the bytes so far to a spill file, where later ones follow.
     fn spill(&mut self) -> io::Result<&mut Spill> {
         let digested = std::mem::take(&mut self.hasher);
         let spill = Spill::begin(&self.blobs, digested, std::mem::take(&mut self.bytes))?;
@@ -93,7 +93,7 @@ impl BlobWriter for Writer {
 }
 
 impl Blobs {
-    /// Puts bytes in place under their digest, unless they are there and true.
+    /// Stores bytes under their digest, unless an intact blob exists.
     pub(super) fn place_bytes(&self, digest: Digest, bytes: &[u8]) -> Result<Content> {
         let blob = BlobId(digest);
         let content = Content { blob, size: bytes.len() as u64 };
@@ -109,7 +109,7 @@ impl Blobs {
             self.note_added(blob, stored, false);
             return Ok(content);
         }
-        // A raw file of that name was found untrue; since it would be read first, it is the one to replace.
+        // A damaged raw file exists. Readers would prefer it, so it is the one to replace.
         let replace = std::fs::symlink_metadata(self.layout.raw(&blob)).is_ok();
         let form = if bytes.len() > TINY && !replace { packed::pack_if_it_pays(bytes, LEVEL) } else { None };
         let (path, stored) = match &form {
@@ -128,7 +128,7 @@ impl Blobs {
         Ok(content)
     }
 
-    /// Gives a whole file of uncompressed bytes its place, unless it is there and true as it is.
+    /// Moves a complete file of uncompressed bytes into place, unless an intact raw file exists.
     pub(super) fn place_file(
         &self,
         digest: Digest,
@@ -139,7 +139,7 @@ impl Blobs {
         let blob = BlobId(digest);
         let final_path = self.layout.raw(&blob);
         let failed = |source| Error::io("write", &final_path, source);
-        // Proven before the lock is taken: whoever deletes shall not wait for that.
+        // Verified before the lock is taken, so that a deleting process does not wait for it.
         let known = File::open(&final_path).is_ok_and(|there| {
             there.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
                 && digest_of_file(&there, size).is_ok_and(|found| found == digest)
@@ -159,9 +159,9 @@ impl Blobs {
         Ok(Content { blob, size })
     }
 
-    /// Stores all of `source`, whatever its offset: copied in the kernel, which shares blocks where the file
-    /// system can, and digested from the copy meanwhile. The quickest way for files. Also tells whether
-    /// `sought` is among the bytes; nothing is sought where it is empty.
+    /// Stores all of `source`, whatever its file offset: copies it in the kernel, which shares blocks where the file system can,
+    /// and digests the copy meanwhile. This is the fastest way to store a file. Also returns whether `sought` occurs in
+    /// the bytes; an empty `sought` is not searched for.
     pub(crate) fn put_file(&self, source: &File, sought: &[u8]) -> Result<(Content, bool)> {
         let directory = self.layout.temporary();
         let failed = |error| Error::io("write", &directory, error);
@@ -181,7 +181,7 @@ impl Blobs {
             if sought.is_empty() || found.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            // What lies across the border to the piece before is looked at apart.
+            // Occurrences that cross the border to the previous piece are searched separately.
             let reach = (sought.len() - 1) as u64;
             let before = offset.saturating_sub(reach);
             let after = offset.saturating_add(reach).min(size);
@@ -219,19 +219,19 @@ impl Blobs {
     }
 }
 
-/// A whole blob in a temporary file, not in place yet.
+/// A complete blob in a temporary file, not yet in place.
 pub(crate) struct Staged {
-    /// What it will be.
+    /// The blob's name and size.
     pub(crate) content: Content,
-    /// Nothing for the blob of no bytes.
+    /// `None` for the empty blob.
     file: Option<(TempPath, bool, u64)>,
 }
 
 impl Writer {
-    /// Ends the blob without putting it in place.
+    /// Completes the blob without putting it in place.
     ///
     /// # Errors
-    /// When the store does not take it.
+    /// When writing to the store fails.
     pub(crate) fn stage(self) -> Result<Staged> {
         let directory = self.blobs.layout.temporary();
         let failed = |source| Error::io("write", &directory, source);
@@ -260,10 +260,10 @@ impl Writer {
 }
 
 impl Blobs {
-    /// Puts a staged blob in place, unless it is there and true.
+    /// Moves a staged blob into place, unless an intact one exists.
     ///
     /// # Errors
-    /// When the store does not take it.
+    /// When writing to the store fails.
     pub(crate) fn place(&self, staged: Staged) -> Result<Content> {
         let Some((path, packed, stored)) = staged.file else {
             return Ok(staged.content);
@@ -279,7 +279,7 @@ impl Blobs {
         let failed = |source| Error::io("write", &final_path, source);
         let raw = self.layout.raw(&blob);
         if packed && std::fs::symlink_metadata(&raw).is_ok() {
-            // An untrue raw file would be read first: it gets the place of the compressed one, and is replaced.
+            // Readers would prefer the damaged raw file: it is renamed to the compressed name and so replaced.
             std::fs::rename(&raw, &final_path).map_err(failed)?;
         }
         let new = rename_into_place(path, &final_path).map_err(failed)?;

@@ -1,5 +1,5 @@
-//! A second look at what seems damaged: the first goes through the store while others write it, so that a blob may be listed
-//! before a commit that needs it is read, or a hot entry after it.
+//! Confirms what looks damaged. The first pass reads the store while other processes write it, so it may list blobs before it
+//! reads a commit that needs a newer one, or read a hot entry after that.
 
 use super::{Damage, Report, is_whole_hot};
 use crate::digest::{CommitId, Digest, Key};
@@ -14,16 +14,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The digest that a flat file's path stands for.
+/// The digest in a flat file's path.
 fn digest_at(path: &Path) -> Option<Digest> {
     let fan = path.parent()?.file_name()?.to_str()?;
     digest_of(fan, path.file_name()?.to_str()?)
 }
 
 impl LocalStore {
-    /// Takes out of a report what is whole when it is looked at once more.
+    /// Removes from a report what turns out to be intact.
     pub(super) fn confirm(&self, report: &mut Report) -> Result<()> {
-        // Blobs are never changed, and are there before and after the rows that need them: to read them again takes no lock.
+        // Blobs never change, and exist before and after the rows that need them: reading them again needs no lock.
         let slow = |damage: &Damage| {
             matches!(damage, Damage::Blob { .. } | Damage::Missing { .. } | Damage::Tree(_))
         };
@@ -33,14 +33,14 @@ impl LocalStore {
         }
         let _alone = match self.blobs.lock.exclusive() {
             Ok(alone) => Some(alone),
-            // A store that cannot be written is written by nobody.
+            // No process writes to a store that cannot be written.
             Err(error) if error.os_error().is_some_and(cannot_write) => None,
             Err(error) => return Err(error),
         };
         self.retain_true(report, |damage| !slow(damage))
     }
 
-    /// Looks at those of a report once more that `wanted` lets through.
+    /// Checks again those findings of a report that `wanted` selects.
     fn retain_true(&self, report: &mut Report, wanted: impl Fn(&Damage) -> bool) -> Result<()> {
         for damage in std::mem::take(&mut report.damage) {
             if !wanted(&damage) || self.is_still(&damage)? {
@@ -76,12 +76,12 @@ impl LocalStore {
                 self.check_log(&mut again);
                 !again.damage.is_empty()
             }
-            // The database is read as it was at one moment.
+            // The database was read as one snapshot.
             Damage::Database(_) | Damage::Row(_) | Damage::Links(_) => true,
         })
     }
 
-    /// Whether a commit is there and needs its blobs.
+    /// Whether a commit exists and needs its blobs.
     fn needs(&self, commit: &CommitId) -> Result<bool> {
         let state = self.with_index(|index| index.state_of(commit))?;
         Ok(state.is_some_and(|state| !state.has_lost()))
@@ -93,7 +93,7 @@ impl LocalStore {
         }
         let key = Key(digest);
         let replayable = match self.with_index(|index| index.replayable_ids(&key, usize::MAX)) {
-            // A damaged database is told by itself.
+            // A damaged database is reported separately.
             Err(error) if matches!(error.kind(), Kind::Damaged | Kind::NewerFormat) => return Ok(false),
             other => other?,
         };

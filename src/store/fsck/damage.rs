@@ -1,45 +1,45 @@
-//! What a check finds, in its own types and in words.
+//! The findings of a check, and their messages.
 
 use crate::digest::{BlobId, CommitId};
 use std::fmt;
 use std::path::PathBuf;
 
-/// Something in a store that is not as it was written.
+/// A damaged part of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// FORMAT does not say in whole what it should.
+    /// The content of FORMAT is not exactly the expected one.
     Format,
     /// The key for secret-looking variables is missing or not whole.
     Secret,
-    /// SQLite finds this wrong with the database.
+    /// SQLite reports this damage of the database.
     Database(String),
-    /// A commit's row or body does not prove itself; by its place in the order of recording.
+    /// A commit's row or body does not verify; by its sequence number.
     Row(u64),
-    /// Tags, products or edges that do not prove themselves.
+    /// Number of tags, products or edges that do not verify.
     Links(u64),
-    /// A file whose bytes are not those of its name.
+    /// A blob's file whose bytes do not match its name.
     Blob {
-        /// Which blob it should be.
+        /// The blob that it should hold.
         blob: BlobId,
-        /// Where it lies.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// A commit needs a blob that is not there or not true.
+    /// A commit needs a blob that is missing or damaged.
     Missing {
-        /// Which commit.
+        /// The commit.
         commit: CommitId,
-        /// Which blob.
+        /// The blob.
         blob: BlobId,
     },
     /// A commit's row does not name the blobs that its outputs need.
     Tree(CommitId),
-    /// A hot entry that does not verify, or knows what the database does not.
+    /// A hot entry that does not verify, or lists what the database does not.
     HotEntry(PathBuf),
     /// A remembered capture that does not verify.
     Capture(PathBuf),
-    /// This many bytes of the log of hits are no record.
+    /// Number of bytes in the log of hits that belong to no record.
     Log(u64),
-    /// Something among blobs or hot entries that is neither.
+    /// An unknown file among blobs or hot entries.
     Stranger(PathBuf),
 }
 
@@ -53,9 +53,9 @@ impl fmt::Display for Damage {
             Self::Links(count) => write!(to, "{count} rows of tags, products or edges are damaged"),
             Self::Blob { path, .. } => write!(to, "{} is damaged", path.display()),
             Self::Missing { commit, blob } => {
-                write!(to, "commit {} needs blob {}, which is not there", commit.short(), blob.short())
+                write!(to, "run {} needs blob {}, which is missing", commit.short(), blob.short())
             }
-            Self::Tree(commit) => write!(to, "commit {} does not name all its blobs", commit.short()),
+            Self::Tree(commit) => write!(to, "run {} does not list all its blobs", commit.short()),
             Self::HotEntry(path) => write!(to, "hot entry {} is damaged or out of date", path.display()),
             Self::Capture(path) => write!(to, "remembered capture {} is damaged", path.display()),
             Self::Log(bytes) => write!(to, "{bytes} bytes of the log of hits are damaged"),
@@ -64,19 +64,19 @@ impl fmt::Display for Damage {
     }
 }
 
-/// What a check found.
+/// Result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What is damaged.
+    /// All findings.
     pub damage: Vec<Damage>,
-    /// Commits looked at.
+    /// Number of commits checked.
     pub commits: u64,
-    /// Files of blobs looked at.
+    /// Number of blob files checked.
     pub blobs: u64,
-    /// Bytes on disk that those take.
+    /// Bytes on disk that those files take.
     pub bytes: u64,
-    /// Blobs that no commit needs. Collection drops them; they are no damage.
+    /// Blobs that no commit needs. Collection drops them; they are not damage.
     pub orphans: u64,
-    /// Bytes that those take.
+    /// Bytes on disk that the orphans take.
     pub orphan_bytes: u64,
 }

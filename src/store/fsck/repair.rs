@@ -1,4 +1,4 @@
-//! The repair: it drops what cannot be trusted and never what verifies.
+//! The repair: it drops what is damaged and never what verifies.
 
 use super::{Damage, Report};
 use crate::error::{Error, Result};
@@ -10,9 +10,8 @@ use std::fs;
 use std::path::Path;
 
 impl ExclusiveStore<'_> {
-    /// Drops what a check found damaged and a second one finds too, and nothing else: whatever verifies stays, and what
-    /// could not be read for a moment is not damaged. Commits that need what is not there stay in the history and
-    /// answer no call.
+    /// Drops what a check found damaged and a second check confirms. Everything that verifies stays; a temporary read error is
+    /// not damage. Commits that need missing blobs stay in the history and answer no call.
     ///
     /// # Errors
     /// When something cannot be read, deleted or written.
@@ -49,7 +48,7 @@ impl ExclusiveStore<'_> {
         store.write_index(|index| index.delete_untrue(&rows))
     }
 
-    /// Deletes what has the name of one of ours, be it a directory.
+    /// Deletes whatever has the name of a store file, also a directory.
     fn drop_any(&self, path: &Path) -> Result<()> {
         if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
             return fs::remove_dir_all(path).map_err(|source| Error::io("remove", path, source));

@@ -1,10 +1,10 @@
-//! The layout of a store: made, found, refused.
+//! The layout of a store: created, found, refused.
 
 use super::*;
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
-/// An empty store of its own.
+/// An empty store in a temporary directory.
 pub(in crate::store) fn empty() -> (TempDir, Layout) {
     let directory = tempfile::tempdir().unwrap();
     let layout = Layout::new(directory.path().join("store"));
