@@ -1,7 +1,8 @@
-//! A request and the world become a manifest and its key: the only reader of the world for the key.
+//! Capture: turns a request and the state of the system into a manifest and its key. Nothing else reads the system for the
+//! key.
 //!
-//! What was looked at is remembered, so that the next call has the key without reading anything. Knows nothing of
-//! stores beyond a [`Recall`], and nothing of how commands run.
+//! The capture remembers what it looked at, so that the next call gets the key without reading any file. Of a store it
+//! needs only a [`Recall`].
 
 use super::command::{Command, first_program};
 use super::entry::What;
@@ -32,69 +33,69 @@ use std::path::{Path, PathBuf};
 /// A source file of the function, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Where it is; `-c` for inline code.
+    /// Its path; `-c` for inline code.
     pub path: StoredPath,
-    /// The same, absolute; `-c` for inline code.
+    /// Its absolute path; `-c` for inline code.
     pub absolute: PathBuf,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Name of the form in which it counts.
+    /// Name of the normal form that is hashed.
     pub form: String,
 }
 
-/// All that is known of a call before it runs.
+/// Everything known about a call before it runs.
 #[derive(Clone, Debug)]
 pub struct Captured {
-    /// The facts that decide the key.
+    /// The facts that determine the key.
     pub manifest: Manifest,
     /// The digest of the manifest.
     pub key: Key,
-    /// The chain of runs that this one belongs to.
+    /// The lineage of the run.
     pub lineage: LineageId,
-    /// The function's name for people.
+    /// The function's name for display.
     pub function: Vec<u8>,
     /// The function's identity without arguments.
     pub function_id: Digest,
-    /// What is to be executed, absolute: the shim, not what it starts.
+    /// The absolute path of the program to execute: the shim, not the program that it starts.
     pub program: PathBuf,
-    /// The program that a version manager's shim starts in the end, if the command begins with one.
+    /// The program that a version manager's shim finally starts, if the command begins with one.
     pub behind_shim: Option<PathBuf>,
-    /// The environment of the child, as far as it may count.
+    /// The part of the child's environment that may count.
     pub environment: Vec<(OsString, OsString)>,
-    /// What is passed on and not compared.
+    /// Variables that are passed on and not compared.
     pub ignored: super::ignored::Ignored,
-    /// All of it.
+    /// The complete environment of the child.
     pub passed_on: Vec<(OsString, OsString)>,
     /// The source files of the function.
     pub sources: Vec<Source>,
-    /// What was looked at.
+    /// Everything that was looked at.
     pub facts: Vec<Fact>,
-    /// What the words mean.
+    /// The parsed words of the command.
     pub command: Command,
-    /// A word that names an inherited descriptor by path: what it leads to is not known by its name.
+    /// A word that names an inherited descriptor by path: the name does not determine the file behind it.
     pub sensitive: Option<OsString>,
-    /// The program's name, if its answer is the moment or its point is the deed.
+    /// The program's name, if its output depends on the clock or it is run for its side effects.
     pub moment: Option<String>,
     /// Whether the program shows the times of files.
     pub shows_times: bool,
-    /// Whether listings of directories count as such, not only for imports.
+    /// Whether directory listings count in general, not only for imports.
     pub lists_directories: bool,
-    /// Whether all of the environment counts.
+    /// Whether the whole environment counts.
     pub whole_environment: bool,
-    /// Whether some import of the function cannot be known by reading.
+    /// Whether reading the sources cannot determine some import of the function.
     pub computed_imports: bool,
 }
 
-/// What is known of a call whose remembered capture still holds.
+/// What is known about a call whose remembered capture is still valid.
 #[derive(Clone, Debug)]
 pub struct Known<'a> {
     /// The key.
     pub key: Key,
-    /// The newest time of a file in the root whose content is in the key.
+    /// The newest modification time of a file in the root whose content is in the key.
     pub newest: Timestamp,
-    /// The chain of runs.
+    /// The lineage of the run.
     pub lineage: LineageId,
-    /// What would be executed.
+    /// The program that would be executed.
     pub program: PathBuf,
     /// The environment that the child would get.
     pub environment: Cow<'a, Environment>,
@@ -102,12 +103,12 @@ pub struct Known<'a> {
     pub sensitive: Option<OsString>,
     /// As in [`Captured`].
     pub moment: Option<String>,
-    /// What was looked at.
+    /// Everything that was looked at.
     pub seen: Sights,
 }
 
-/// The newest time of a file in the root whose content is one of `facts`: what was made from them must not look
-/// older. Where there is no evidence, the file is looked at.
+/// The newest modification time of a file in the root whose content is one of `facts`: products made from these files must not
+/// look older. Files without evidence are looked at again.
 pub fn newest<'a>(
     facts: impl Iterator<Item = (&'a Observation, Option<&'a Evidence>)>,
     places: &Places,
@@ -127,17 +128,17 @@ pub fn newest<'a>(
     times.max().unwrap_or_default()
 }
 
-/// Looks at the world for all that decides the key, and remembers what it saw. Nothing is read whose evidence is the
-/// remembered one.
+/// Reads everything that determines the key, and remembers it. A file whose evidence is unchanged is not read.
 ///
 /// # Errors
-/// The command cannot be found or executed; a declared input is missing or cannot be read; a pattern or a tool is wrong.
+/// When the command cannot be found or executed; when a declared input is missing or cannot be read; when a pattern or a
+/// tool is invalid.
 pub fn capture(request: &Request, recall: &dyn Recall) -> Result<Captured> {
     let id = request_id(request, &|| recall.secret());
     let (older, _) = recall.find(&id).and_then(|bytes| remembered::facts(&bytes).ok()).unwrap_or_default();
     let memory = seeded(&older, request, recall);
     let (captured, summary, memory) = look(request, &recall.secret(), memory)?;
-    // Facts that were young when they were taken have no evidence: the remembered capture is checked by reading them.
+    // Facts that were too recent to be trusted have no evidence: the remembered capture is checked by reading them again.
     let secret = || recall.secret();
     let form = remembered::encode(&summary, &captured.facts, &Rests::new(), &request.environment, &secret);
     recall.remember(&id, &form);
@@ -145,8 +146,8 @@ pub fn capture(request: &Request, recall: &dyn Recall) -> Result<Captured> {
     Ok(captured)
 }
 
-/// The key without a full capture, if everything that the last one looked at is as it was. Reads only files whose
-/// evidence cannot be trusted.
+/// The key without a full capture, if everything that the last capture looked at is unchanged. Reads only files whose evidence
+/// cannot be trusted.
 #[must_use]
 pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> Option<Known<'a>> {
     let id = request_id(request, &|| recall.secret());
@@ -202,15 +203,15 @@ fn renew(
     recall.remember(id, &remembered::encode(summary, &facts, &rests, &request.environment, &secret));
 }
 
-/// After a run: what moved of all that the capture of `request` looked at for the key, if anything did. A declared input
-/// that is a declared output too may have.
+/// After a run: the first change to what the capture of `request` looked at for the key, if there is any. A run may change a
+/// declared input that is also a declared output.
 #[must_use]
 pub fn moved(captured: &Captured, request: &Request, secret: [u8; DIGEST_LENGTH]) -> Option<PathBuf> {
     let still = remembered::hold(&captured.facts, request, Timestamp::now());
     if still {
         return None;
     }
-    // Something looks different; whether it matters for the key is told by another capture.
+    // Something looks different. Another capture shows whether the key changes.
     let forgetful = Forgetful(secret);
     let memory = seeded(&captured.facts, request, &forgetful);
     let Ok((again, _, _)) = look(request, &secret, memory) else {
@@ -230,7 +231,7 @@ pub fn moved(captured: &Captured, request: &Request, secret: [u8; DIGEST_LENGTH]
     })
 }
 
-/// What a call would execute, and with which environment.
+/// The program that a call would execute, and its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// The program, absolute.
@@ -239,11 +240,11 @@ pub struct Program {
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// What is executed for a call that is not looked up: nothing else is looked at, unless `--env-strict` asks for what
-/// counts.
+/// The program for a call without a lookup. Nothing else is looked at, unless `--env-strict` needs the variables that
+/// count.
 ///
 /// # Errors
-/// The command cannot be found or executed.
+/// When the command cannot be found or executed.
 pub fn program(request: &Request) -> Result<Program> {
     let forgetful = Forgetful([0; DIGEST_LENGTH]);
     if request.env_strict {
@@ -281,7 +282,7 @@ fn assemble(
     let program = first.map(|step| step.program.clone()).unwrap_or_default();
     let behind_shim = first.and_then(|step| step.real.clone()).filter(|real| *real != program);
     let moment = is_momentary(&command.name, &command.arguments).then(|| command.name.display().to_string());
-    // A script of the user's own may have any name.
+    // A script of the user may have any name.
     let moment = moment.filter(|_| !command.entry.executed_directly);
     let passed_on = child_environment(request, &selector);
     let environment = request.ignored.counted(&passed_on);
@@ -310,7 +311,7 @@ fn assemble(
     (captured, summary)
 }
 
-/// The bytes of a source. One that is not any more what was read for the key will be found to have moved.
+/// The bytes of a source. A source that changed since the key was computed is reported as moved later.
 fn source_of(request: &Request, command: &Command, source: &super::modules::SourceDigest) -> Option<Source> {
     let form = source.form.clone();
     if source.path == Path::new(INLINE) {
@@ -327,7 +328,7 @@ fn source_of(request: &Request, command: &Command, source: &super::modules::Sour
     Some(Source { path: request.places.store(&source.path), absolute: source.path.clone(), bytes, form })
 }
 
-/// A memory that knows what is trusted of `facts`.
+/// A memory filled with the trusted evidence of `facts`.
 fn seeded<'a>(facts: &[Fact], request: &Request, recall: &'a dyn Recall) -> FileMemory<'a> {
     let mut memory = FileMemory::new(recall);
     for (observation, evidence) in facts {
@@ -347,7 +348,7 @@ fn digested(observation: &Observation) -> Option<(&StoredPath, Digest)> {
     }
 }
 
-/// A recall that remembers nothing.
+/// A [`Recall`] that remembers nothing.
 struct Forgetful([u8; DIGEST_LENGTH]);
 
 impl Recall for Forgetful {

@@ -1,6 +1,6 @@
-//! Which variables of the environment count before the run, and how their values are told apart without being kept.
+//! Selects the environment variables that count before the run, and digests their values so that the values are not stored.
 //!
-//! Names and values alone: knows nothing of files, of the run, or of the key.
+//! Works on names and values only.
 
 pub(crate) mod composed;
 mod lists;
@@ -40,7 +40,7 @@ const SECRETS: &[&str] = &[
     "_PASS",
 ];
 
-/// Whether a variable tells of the session alone, unless the function's source or the call names it.
+/// Whether a variable describes only the session. It counts if the function's source or the call names it.
 #[must_use]
 pub fn is_session(name: &OsStr) -> bool {
     let name = name.as_bytes();
@@ -49,14 +49,14 @@ pub fn is_session(name: &OsStr) -> bool {
     listed(SESSION) || listed(CI_RUNS) || like(SESSION_PATTERNS) || like(CI_RUN_PATTERNS)
 }
 
-/// Whether a variable counts wherever it is set, for some language or for all, though nobody names it.
+/// Whether a variable counts wherever it is set, for some language or for all, even if nothing names it.
 #[must_use]
 pub fn counts_when_set(name: &[u8]) -> bool {
     let lists = [ALWAYS, PYTHON, JAVASCRIPT, SHELL, RUBY, PERL, R, LUA];
     lists.into_iter().flatten().any(|listed| matches(listed.as_bytes(), name))
 }
 
-/// The value of `name`. Where a name is there several times, which programs disagree about, all values count.
+/// The value of `name`. Programs disagree about a name that is set several times: then all its values count.
 #[must_use]
 pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, OsStr>> {
     let mut values = environment.iter().filter(|(other, _)| other == name).map(|(_, value)| value);
@@ -64,21 +64,21 @@ pub fn lookup<'a>(environment: &'a Environment, name: &OsStr) -> Option<Cow<'a, 
     let mut joined: Option<Vec<u8>> = None;
     for value in values {
         let bytes = joined.get_or_insert_with(|| first.as_bytes().to_vec());
-        // No value holds a zero byte.
+        // A value cannot contain a zero byte.
         bytes.push(0);
         bytes.extend_from_slice(value.as_bytes());
     }
     Some(joined.map_or(Cow::Borrowed(first.as_os_str()), |bytes| Cow::Owned(OsString::from_vec(bytes))))
 }
 
-/// The digest that stands for a variable's value. Where the name or the value looks like a secret it is keyed with
-/// `secret`, so that nobody without the store can try values against it.
+/// The digest of a variable's value. Where the name or the value looks like a secret, the digest is keyed with `secret`, so
+/// that guessed values cannot be checked against it without the store.
 #[must_use]
 pub fn variable_digest(name: &[u8], value: &[u8], secret: &[u8; DIGEST_LENGTH]) -> Digest {
     variable_digest_by(name, value, &|| *secret)
 }
 
-/// The same, with a secret that is asked for only where it is needed.
+/// Like [`variable_digest`], with a secret that is loaded only where it is needed.
 pub(super) fn variable_digest_by(
     name: &[u8],
     value: &[u8],
@@ -90,7 +90,7 @@ pub(super) fn variable_digest_by(
     if looks_secret(name, value) { Digest::keyed(&secret(), &bytes) } else { Digest::of(&bytes) }
 }
 
-/// The part of a value that can decide a result: of what a make hands to the next, all but who works beside it.
+/// The part of a value that can affect a result: what one `make` passes to the next, without its job server.
 fn decisive<'a>(name: &[u8], value: &'a [u8]) -> Cow<'a, [u8]> {
     if name != b"MAKEFLAGS" {
         return Cow::Borrowed(value);
@@ -102,7 +102,7 @@ fn decisive<'a>(name: &[u8], value: &'a [u8]) -> Cow<'a, [u8]> {
     Cow::Owned(words.join(&b' '))
 }
 
-/// The digest of a whole environment, whatever its order.
+/// The digest of a whole environment, independent of its order.
 #[must_use]
 pub fn environment_digest(environment: &Environment, secret: &[u8; DIGEST_LENGTH]) -> Digest {
     let mut pairs: Vec<(&[u8], Digest)> = environment
@@ -117,7 +117,7 @@ pub fn environment_digest(environment: &Environment, secret: &[u8; DIGEST_LENGTH
     Digest::of(&encoder.finish())
 }
 
-/// Whether a name, or a value that is an address with a password in it, looks like a secret.
+/// Whether a variable looks like a secret, by its name or because its value is an address that contains a password.
 pub(super) fn looks_secret(name: &[u8], value: &[u8]) -> bool {
     let name = name.to_ascii_uppercase();
     let named = SECRETS.iter().any(|part| name.windows(part.len()).any(|window| window == part.as_bytes()));
@@ -133,21 +133,21 @@ pub(super) fn looks_secret(name: &[u8], value: &[u8]) -> bool {
 /// A variable's name and value; `None` where it is not set.
 pub type Selected<'a> = (Cow<'a, [u8]>, Option<Cow<'a, OsStr>>);
 
-/// Which variables count before the run.
+/// Selection of the variables that count before the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
-    /// Names of which also the absence counts.
+    /// Names that count even where they are not set.
     pub names: BTreeSet<Vec<u8>>,
-    /// Names of which only the value counts.
+    /// Names that count only where they are set.
     pub values: BTreeSet<Vec<u8>>,
     /// Patterns with `*` and `?`.
     pub patterns: BTreeSet<Vec<u8>>,
-    /// All of them.
+    /// The whole environment.
     pub whole: bool,
 }
 
 impl Selector {
-    /// What counts for every function in `language`.
+    /// The variables that count for every function in `language`.
     #[must_use]
     pub fn for_language(language: LanguageKind) -> Self {
         let own = match language {
@@ -165,7 +165,7 @@ impl Selector {
         Self { values, patterns, ..Self::default() }
     }
 
-    /// Adds a name or pattern of the call.
+    /// Adds a name or pattern from the call.
     pub fn add(&mut self, word: &OsStr) {
         let bytes = word.as_bytes();
         if is_pattern(bytes) { &mut self.patterns } else { &mut self.names }.insert(bytes.to_vec());
@@ -180,7 +180,7 @@ impl Selector {
             || self.patterns.iter().any(|pattern| matches(pattern, name))
     }
 
-    /// The variables that count with their values, sorted; `None` for a name that is not set.
+    /// The selected variables with their values, sorted; `None` for a name that is not set.
     #[must_use]
     pub fn select<'a>(&self, environment: &'a Environment) -> Vec<Selected<'a>> {
         let mut names: BTreeSet<Cow<'a, [u8]>> = environment
@@ -212,7 +212,7 @@ fn is_pattern(word: &[u8]) -> bool {
     word.iter().any(|byte| matches!(byte, b'*' | b'?'))
 }
 
-/// Whether `name` fits `pattern`, in which `*` stands for any bytes and `?` for one.
+/// Whether `name` matches `pattern`, in which `*` stands for any bytes and `?` for one byte.
 pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match pattern.split_first() {
         None => name.is_empty(),

@@ -1,6 +1,6 @@
-//! Which programs are interpreters, and which of their words is the script, the module or the code.
+//! Recognizes interpreters, and finds the script, the module or the code in their words.
 //!
-//! Words alone: knows nothing of files.
+//! Parses words only and reads no files.
 
 use super::entry::LanguageKind;
 mod table;
@@ -26,7 +26,7 @@ pub struct Interpreter {
     script: &'static str,
     /// Options that make the first operand code.
     code_follows: &'static str,
-    /// Options with which what is run, or how it is read, is something else: nothing is known then.
+    /// Options that change what is run, or how it is read: the command is then unknown.
     stops: &'static str,
     /// First operands that are commands of the interpreter: what follows is a script, or code.
     commands: &'static [(&'static str, Operand)],
@@ -34,14 +34,14 @@ pub struct Interpreter {
     pub plain_words_are_commands: bool,
 }
 
-/// What an operand is.
+/// Meaning of an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operand {
     Script,
     Code,
 }
 
-/// What an interpreter is asked to run.
+/// What an interpreter runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// The script that this word names.
@@ -50,7 +50,7 @@ pub enum Asked {
     Module(OsString),
     /// Code, in this word.
     Code(Word),
-    /// Something else, or nothing that is known.
+    /// Something else, or unknown.
     Else,
 }
 
@@ -71,12 +71,12 @@ pub fn interpreter(name: &OsStr) -> Option<&'static Interpreter> {
 /// Whether a program of this name runs code in files.
 #[must_use]
 pub fn is_one(name: &OsStr) -> bool {
-    // What `Rscript` starts.
+    // Started by `Rscript`.
     name == "R" || interpreter(name).is_some()
 }
 
 impl Interpreter {
-    /// What the words after the interpreter's name ask it to run, and how many of them come before that.
+    /// What the words after the interpreter's name make it run, and the number of words before that.
     #[must_use]
     pub fn asked(&self, words: &[Word]) -> (Asked, usize) {
         let mut reader = Reader::new(words);

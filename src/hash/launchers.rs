@@ -1,6 +1,7 @@
-//! Programs that start another one and are looked through to it, each by its own option grammar.
+//! Launchers: programs that start another program (`env`, `timeout`, `uv run`). The call is analyzed as a call of that other
+//! program, found by the launcher's option grammar.
 //!
-//! Words alone: knows nothing of files. What a grammar does not name ends the looking-through.
+//! Parses words only and reads no files. A word that the grammar does not contain ends the analysis at the launcher.
 
 mod table;
 
@@ -9,48 +10,48 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use table::LAUNCHERS;
 
-/// Where a launcher's child finds programs before PATH.
+/// Where a launcher's child searches for programs before PATH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finds {
-    /// Nowhere else.
+    /// On PATH only.
     OnPath,
-    /// In the project's `.venv/bin`.
+    /// In `.venv/bin` of the project.
     InVirtualEnvironment,
-    /// In `node_modules/.bin`, from the working directory upward.
+    /// In `node_modules/.bin` of the working directory and its parents.
     InNodeModules,
 }
 
 /// A launcher.
 #[derive(Debug)]
 pub struct Launcher {
-    /// Its name, and the commands of it that start another program (`uv run`); without any, it always does.
+    /// Its name, with the subcommands that start another program (`uv run`); without any, it always starts one.
     names: &'static str,
     commands: &'static str,
     options: Options,
     /// Operands before the command (`timeout 5`).
     operands: usize,
-    /// Options with which it starts nothing, or something that is not known.
+    /// Options with which it starts no program, or an unknown one.
     stops: &'static str,
-    /// Options that set the working directory of what is started.
+    /// Options that set the working directory of the started program.
     directories: &'static str,
-    /// Files that settle what it starts, looked for from the working directory upward.
+    /// Files that determine what it starts, searched in the working directory and its parents.
     pub settings: &'static str,
-    /// Where programs are found.
+    /// Where it searches for programs.
     pub finds: Finds,
-    /// Whether an operand that ends in `.py` is run by Python, and `-m` is a module.
+    /// Whether Python runs an operand that ends in `.py`, and `-m` names a module.
     python: bool,
 }
 
-/// What a launcher starts.
+/// The command that a launcher starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Started {
     /// The words of the command.
     pub words: Vec<Word>,
-    /// The working directory, relative to the launcher's own, if it sets one.
+    /// The working directory, relative to the launcher's, if it sets one.
     pub directory: Option<OsString>,
-    /// Variables that it sets, or unsets.
+    /// Variables that it sets or unsets.
     pub overlay: Vec<(OsString, Option<OsString>)>,
-    /// Whether it begins with an empty environment.
+    /// Whether it starts with an empty environment.
     pub clears_environment: bool,
 }
 
@@ -61,7 +62,7 @@ pub fn launcher(name: &OsStr) -> Option<&'static Launcher> {
 }
 
 impl Launcher {
-    /// What the words after the launcher's name start; `None` where that is not known, or nothing.
+    /// The command in the words after the launcher's name; `None` where there is none, or it is unknown.
     #[must_use]
     pub fn started(&self, words: &[Word]) -> Option<Started> {
         let mut started = Started::default();
@@ -144,7 +145,7 @@ impl Launcher {
     }
 }
 
-/// `-` and `NAME=VALUE` before the command of `env`.
+/// Takes `-` and `NAME=VALUE` before the command of `env`.
 fn take_assignments(words: &mut Vec<Word>, started: &mut Started) {
     while let Some(word) = words.first() {
         let bytes = word.text.as_bytes();
@@ -162,7 +163,7 @@ fn take_assignments(words: &mut Vec<Word>, started: &mut Started) {
     }
 }
 
-/// The words of `env -S`; `None` where quotes or escapes would have to be understood.
+/// The words of `env -S`; `None` where they contain quotes or escapes.
 fn split_words(word: &Word) -> Option<Vec<Word>> {
     let bytes = word.text.as_bytes();
     if bytes.iter().any(|byte| matches!(byte, b'\\' | b'\'' | b'"' | b'$' | b'#')) {

@@ -1,9 +1,9 @@
-//! Does the name of a variable occur in a file? A program can only ask for a name that it knows, so what occurs in
-//! nothing that a run read or executed did not matter to it.
+//! Finds names of variables in files. A program can only ask for a name that it knows, so a name that occurs in nothing that a
+//! run read or executed did not matter to it.
 //!
-//! In text a name counts as a whole word; in executables and other data as bytes, since Go and Rust pack their literals
-//! together; in archives of code within the members. Its leading part with an underscore (`PIP_`) counts as a word
-//! anywhere. What cannot be read holds every name.
+//! In text a name counts as a whole word. In executables and other data it counts as a byte sequence, since Go and Rust pack
+//! their literals together. In archives of code it is searched in the members. Its prefix up to an underscore (`PIP_`)
+//! counts as a word anywhere. A file that cannot be read counts as containing every name.
 
 mod archives;
 mod little;
@@ -27,28 +27,28 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes read at once.
+/// Read buffer size, in bytes.
 const PIECE: usize = 1 << 20;
 
-/// As much as this is looked through without a finder: to make one takes as long.
+/// Up to this many bytes are searched without a prepared finder, since preparing one takes as long.
 const LITTLE: usize = 4 << 10;
 
-/// So much of a file's beginning tells text from data.
+/// Size of the beginning of a file that decides between text and data, in bytes.
 const HEAD: usize = 8 << 10;
 
-/// The remembered table holds so many files at most.
+/// Maximum number of files in the remembered table.
 const MOST: usize = 4096;
 
-/// What a match of a pattern says.
+/// Meaning of a match of a pattern.
 #[derive(Clone, Copy, Debug)]
 struct Meaning {
-    /// Which name.
+    /// Index of the name.
     name: usize,
-    /// Whether the pattern is its leading part alone.
+    /// Whether the pattern is only the prefix of the name.
     leading: bool,
 }
 
-/// Looks for many names at once.
+/// Searches for many names at once.
 #[derive(Debug)]
 pub struct NameSearch {
     names: Vec<Vec<u8>>,
@@ -56,11 +56,11 @@ pub struct NameSearch {
     meanings: Vec<Vec<Meaning>>,
     longest: usize,
     finder: OnceLock<Finder>,
-    /// Bytes that were looked through without it.
+    /// Bytes searched so far without the finder.
     without: AtomicUsize,
 }
 
-/// Reads a file at an offset of its own.
+/// Reads a file at its own offset, independent of the file's.
 struct From<'a> {
     file: &'a File,
     offset: u64,
@@ -74,11 +74,11 @@ impl Read for From<'_> {
     }
 }
 
-/// Which names were found, by their place.
+/// For each name, whether it was found.
 type Found = Vec<bool>;
 
 impl NameSearch {
-    /// Searches for `names`.
+    /// Creates a search for `names`.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n [u8]>) -> Self {
         let names: BTreeSet<Vec<u8>> =
             names.into_iter().filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect();
@@ -95,19 +95,19 @@ impl NameSearch {
         Self { names, patterns, meanings, longest, finder: OnceLock::new(), without: AtomicUsize::new(0) }
     }
 
-    /// The names that occur in `bytes`, sorted. `system_library` says that they are machine code of the system's.
+    /// The names that occur in `bytes`, sorted. `system_library` marks machine code of a system library.
     #[must_use]
     pub fn search(&self, bytes: &[u8], system_library: bool) -> Vec<Vec<u8>> {
         self.named(&self.in_reader(Cursor::new(bytes), system_library))
     }
 
-    /// The names that occur in an open file from `offset` on, sorted. Its own offset stays.
+    /// The names that occur in an open file from `offset` on, sorted. The file's own offset does not move.
     #[must_use]
     pub fn search_open(&self, file: &File, offset: u64) -> Vec<Vec<u8>> {
         self.named(&self.in_reader(From { file, offset }, false))
     }
 
-    /// The names that occur in any of `files`, sorted; with all cores where there is much to read.
+    /// The names that occur in any of `files`, sorted; uses all cores for large amounts.
     #[must_use]
     pub fn search_files(&self, files: &[PathBuf]) -> Vec<Vec<u8>> {
         let mut found = self.nothing();
@@ -117,14 +117,15 @@ impl NameSearch {
         self.named(&found)
     }
 
-    /// [`NameSearch::search_files`], reading only files that were not searched for the same names before.
+    /// Like [`NameSearch::search_files`], but reads only files that were not searched for the same names before.
     #[must_use]
     pub fn search_files_remembered(&self, files: &[PathBuf], recall: &dyn Recall) -> Vec<Vec<u8>> {
         let files: Vec<(PathBuf, Option<Evidence>)> = files.iter().map(|path| (path.clone(), None)).collect();
         self.search_seen_files(&files, recall)
     }
 
-    /// [`NameSearch::search_files_remembered`], where it may be known what a file was when its content was found to count.
+    /// Like [`NameSearch::search_files_remembered`], with the known state of each file at the time its content was found to
+    /// count.
     #[must_use]
     pub fn search_seen_files(
         &self,
@@ -148,7 +149,7 @@ impl NameSearch {
             }
         }
         for path in &unknown {
-            // What it held is not what it holds.
+            // The remembered result is out of date.
             table.remove(path.as_os_str().as_bytes());
         }
         let mut changed = table.len() != before;
@@ -203,7 +204,7 @@ impl NameSearch {
         done
     }
 
-    /// For each file what `stat` said before and after it was searched, if that agrees, when that was, and what was found.
+    /// For each file: the evidence, if `stat` agreed before and after the search; the time; and the names found.
     fn each_with_evidence(&self, files: &[PathBuf]) -> Vec<(Option<Evidence>, Timestamp, Found)> {
         let now = Timestamp::now();
         let stat = |path: &PathBuf| fs::metadata(path).ok().map(|metadata| Evidence::of(&metadata));
@@ -213,7 +214,7 @@ impl NameSearch {
     }
 
     fn in_file(&self, path: &Path) -> Found {
-        // Opening a FIFO would wait for somebody to write to it.
+        // Opening a FIFO would block until a process writes to it.
         let regular = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
         let Some(file) = regular.then(|| File::open(path).ok()).flatten() else {
             return self.everything();
@@ -226,7 +227,7 @@ impl NameSearch {
         found
     }
 
-    /// Reads piece by piece; each begins with enough of the last one that no match is cut.
+    /// Reads in pieces; each piece begins with enough of the previous one that no match is cut.
     fn in_reader(&self, mut reader: impl Read, system_library: bool) -> Found {
         let mut found = self.nothing();
         if self.patterns.is_empty() {
@@ -259,7 +260,7 @@ impl NameSearch {
             if meanings.iter().all(|meaning| found.get(meaning.name) == Some(&true)) {
                 return false;
             }
-            // What stands before or after is in another piece, which sees this match too.
+            // The neighbouring byte is in another piece, which contains this match too.
             if (start == 0 && !at_start) || (end == bytes.len() && !at_end) {
                 return true;
             }
@@ -274,7 +275,7 @@ impl NameSearch {
         self.each_occurrence(bytes, see);
     }
 
-    /// Occurrences of the patterns: which, from where, to where; all of those for which `see` says that others of the same pattern matter.
+    /// Calls `see` with the pattern, start and end of each occurrence, until it returns that others of the pattern do not matter.
     fn each_occurrence(&self, bytes: &[u8], see: impl FnMut(usize, usize, usize) -> bool) {
         let known = || self.without.fetch_add(bytes.len(), Ordering::Relaxed);
         if self.finder.get().is_none() && known().saturating_add(bytes.len()) <= LITTLE {
@@ -296,7 +297,7 @@ fn merge(found: &mut Found, other: &Found) {
     }
 }
 
-/// The parts of a name before an underscore, with it: `TF_` and `TF_VAR_` of `TF_VAR_region`.
+/// The prefixes of a name up to an underscore, inclusive: `TF_` and `TF_VAR_` of `TF_VAR_region`.
 pub(super) fn leading_parts(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = (1..name.len()).filter(|end| name.get(end - 1) == Some(&b'_') && *end > 1);
     ends.filter_map(|end| name.get(..end))

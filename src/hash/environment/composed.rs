@@ -1,22 +1,22 @@
-//! Code that makes up names of variables, or takes the environment as a whole, in text of any language.
+//! Finds code that composes names of variables, or reads the environment as a whole, in text of any language.
 //!
-//! By spellings alone: for the function's own sources its languages are read more closely.
+//! A search for spellings, not a parser: the function's own sources are parsed in `language`.
 
 use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// How a language does it.
+/// The spellings of one language.
 #[derive(Debug)]
 pub(crate) struct Composing {
-    /// Programs that run it, without a version.
+    /// Names of programs that run the language, without a version.
     runners: &'static [&'static str],
-    /// How its files end, or are called.
+    /// Extensions of its files, or their names.
     ends: &'static [&'static str],
-    /// What takes the environment as a whole, or any variable.
+    /// Spellings that read the whole environment, or any variable.
     whole: &'static [&'static str],
-    /// What takes a variable, unless a literal follows.
+    /// Spellings that read a variable, unless a literal follows.
     computed: &'static [&'static str],
 }
 
@@ -105,7 +105,7 @@ const LANGUAGES: &[Composing] = &[
     },
 ];
 
-/// The language of a file, by its name or its first line.
+/// The language of a file, by its name or first line.
 pub(crate) fn of_file(path: &Path, head: &[u8]) -> Option<&'static Composing> {
     let (end, name) = (path.extension(), path.file_name());
     let is_named = |known: &str| {
@@ -130,12 +130,12 @@ pub(crate) fn of_program(name: &[u8]) -> Option<&'static Composing> {
 }
 
 impl Composing {
-    /// Whether one of the programs `names` runs it.
+    /// Whether one of the programs `names` runs the language.
     pub(crate) fn is_run_by(&self, names: &BTreeSet<&[u8]>) -> bool {
         names.iter().any(|name| of_program(name).is_some_and(|language| std::ptr::eq(language, self)))
     }
 
-    /// Whether the code takes a variable whose name is not in it, or all of them.
+    /// Whether the code reads a variable whose name it does not contain, or all variables.
     pub(crate) fn takes_any(&self, code: &[u8]) -> bool {
         let is_shell = self.runners.first() == Some(&"sh");
         self.whole.iter().any(|part| memmem::find(code, part.as_bytes()).is_some())
@@ -147,7 +147,7 @@ impl Composing {
     }
 }
 
-/// Whether a literal text stands at the beginning, as it is in the languages that are known.
+/// Whether the code begins with a string literal.
 fn is_literal(code: &[u8]) -> bool {
     let code = code.trim_ascii_start();
     let code =
@@ -166,7 +166,7 @@ fn is_literal(code: &[u8]) -> bool {
         && !text.contains(&b'$')
 }
 
-/// Whether a shell evaluates what it puts together.
+/// Whether a shell evaluates a composed text.
 fn evaluates(code: &[u8]) -> bool {
     memmem::find_iter(code, b"eval").any(|at| {
         let is_part = |byte: Option<&u8>| {
@@ -178,13 +178,13 @@ fn evaluates(code: &[u8]) -> bool {
             return false;
         }
         let command = rest.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_start();
-        // What getopt prints is quoted.
+        // getopt prints quoted text.
         let is_getopt = command.starts_with(b"set -- ") || command.starts_with(b"\"set -- ");
         !is_getopt && command.iter().any(|byte| matches!(byte, b'$' | b'`'))
     })
 }
 
-/// Names in code that may be those of variables: what follows `$` or a quote, and words in capitals. Sorted.
+/// Possible names of variables in code: words after `$` or a quote, and words in capitals. Sorted.
 pub(crate) fn references(code: &[u8]) -> BTreeSet<&[u8]> {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let mut found = BTreeSet::new();

@@ -1,8 +1,8 @@
-//! Names of variables: what always counts, what counts for a language, what never does by itself.
+//! Names of variables: those that always count, those that count for a language, and those that do not count unless named.
 //!
-//! Every list is sorted, since it is searched by halves.
+//! Every list is sorted for binary search.
 
-/// Decide how nearly any program behaves.
+/// Variables that affect almost any program.
 pub(super) const ALWAYS: &[&str] = &[
     "CLICOLOR",
     "CLICOLOR_FORCE",
@@ -18,7 +18,7 @@ pub(super) const ALWAYS: &[&str] = &[
     "LC_MONETARY",
     "LC_NUMERIC",
     "LC_TIME",
-    // The loader compares them without these letters: they stand in no file.
+    // The loader compares these names without the prefix, so the complete names occur in no file.
     "LD_*",
     "NO_COLOR",
     "OMP_NUM_THREADS",
@@ -26,7 +26,7 @@ pub(super) const ALWAYS: &[&str] = &[
     "TZ",
 ];
 
-/// Python reads them.
+/// Read by Python.
 pub(super) const PYTHON: &[&str] = &[
     "PYTHONHASHSEED",
     "PYTHONHOME",
@@ -37,25 +37,25 @@ pub(super) const PYTHON: &[&str] = &[
     "PYTHONWARNINGS",
 ];
 
-/// Node reads them.
+/// Read by Node.
 pub(super) const JAVASCRIPT: &[&str] = &["NODE_ENV", "NODE_OPTIONS", "NODE_PATH"];
 
-/// Shells read them.
+/// Read by shells.
 pub(super) const SHELL: &[&str] = &["BASH_ENV", "ENV"];
 
-/// Ruby reads them.
+/// Read by Ruby.
 pub(super) const RUBY: &[&str] = &["RUBYLIB", "RUBYOPT"];
 
-/// Perl reads them.
+/// Read by Perl.
 pub(super) const PERL: &[&str] = &["PERL5LIB", "PERL5OPT"];
 
-/// R reads them.
+/// Read by R.
 pub(super) const R: &[&str] = &["R_LIBS*"];
 
-/// Lua reads them.
+/// Read by Lua.
 pub(super) const LUA: &[&str] = &["LUA_CPATH*", "LUA_INIT*", "LUA_PATH*"];
 
-/// Tell of the session, the terminal or the login, not of the work.
+/// Describe the session, the terminal or the login, not the work.
 pub(super) const SESSION: &[&str] = &[
     "COLORTERM",
     "DISPLAY",
@@ -93,11 +93,11 @@ pub(super) const SESSION: &[&str] = &[
     "_",
 ];
 
-/// The same, as patterns.
+/// Patterns of the same kind.
 pub(super) const SESSION_PATTERNS: &[&str] =
     &["CASHET_*", "DBUS_*", "GPG_*", "HIST*", "LESS*", "SSH_*", "SUDO_*", "TERM_*", "TMUX*", "XDG_SESSION_*"];
 
-/// Name one run of a CI service, its log or its short-lived credentials, on the services in common use.
+/// Identify one run of a CI service, its log or its short-lived credentials, on common services.
 pub(super) const CI_RUNS: &[&str] = &[
     "ACTIONS_CACHE_URL",
     "ACTIONS_ORCHESTRATION_ID",
@@ -175,7 +175,7 @@ pub(super) const CI_RUNS: &[&str] = &[
     "TRAVIS_JOB_WEB_URL",
 ];
 
-/// The same, as patterns.
+/// Patterns of the same kind.
 pub(super) const CI_RUN_PATTERNS: &[&str] = &[
     "ACTIONS_ID_TOKEN_REQUEST_*",
     "ACTIONS_RUNTIME_*",
@@ -184,5 +184,5 @@ pub(super) const CI_RUN_PATTERNS: &[&str] = &[
     "RUN_*DISPLAY_URL",
 ];
 
-/// What every program needs, with `--env-strict` too.
+/// Needed by every program, also with `--env-strict`.
 pub(super) const ESSENTIAL: &[&str] = &["HOME", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER"];

@@ -1,11 +1,11 @@
-//! Variables that the words of a call name. A word may be code of any language (`awk`, `find -exec sh -c`, `jq`), and what it
-//! names stands in no file.
+//! Variables named in the words of a call. A word may be code in any language (`awk`, `find -exec sh -c`, `jq`), and the names
+//! in it occur in no file.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-/// Parts of words that take the environment as a whole.
+/// Spellings in words that read the whole environment.
 const TAKES_ALL: &[&str] = &[
     "/environ",
     "export -p",
@@ -18,20 +18,20 @@ const TAKES_ALL: &[&str] = &[
     "set |",
 ];
 
-/// Programs whose code has the environment under these names.
+/// Programs whose code accesses the environment under these names.
 const JQ: &[&str] = &["jq", "gojq", "jaq"];
 
-/// Every name in `words` that a variable may have, whether or not one has it.
+/// Every name in `words` that a variable may have, whether or not it is set.
 pub(in crate::hash) fn mentioned(words: &[OsString]) -> BTreeSet<Vec<u8>> {
     let names = words.iter().flat_map(|word| names(word.as_bytes()));
-    // Every shell sets `_` anew.
+    // Every shell sets `_` itself.
     names.map(|(name, _)| name.to_vec()).filter(|name| name != b"_").collect()
 }
 
-/// Programs whose code has it as an array.
+/// Programs whose code accesses the environment as an array.
 const TCL: &[&str] = &["tclsh", "wish", "expect"];
 
-/// Whether code in `words`, which are those of `program`, takes the environment as a whole.
+/// Whether code in `words`, the words of `program`, reads the whole environment.
 pub(crate) fn takes_all(words: &[OsString], program: &[u8]) -> bool {
     let is_one_of = |names: &[&str]| names.iter().any(|name| program.starts_with(name.as_bytes()));
     let (is_jq, is_tcl) = (is_one_of(JQ), is_one_of(TCL));
@@ -48,7 +48,7 @@ pub(crate) fn takes_all(words: &[OsString], program: &[u8]) -> bool {
     })
 }
 
-/// The names in `word`, each with what stands behind it.
+/// The names in `word`, each with the text after it.
 fn names(word: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = word;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Which variables count, and what of their values is kept.
+//! Which variables count, and what is stored of their values.
 
 use super::*;
 

@@ -1,6 +1,6 @@
-//! The interpreters that are known, with the grammar of each.
+//! Table of known interpreters and their option grammars.
 //!
-//! Lists of names are separated by blanks.
+//! Names in a list are separated by spaces.
 
 use super::{Interpreter, Operand};
 use crate::hash::entry::LanguageKind;

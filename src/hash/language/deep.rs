@@ -1,20 +1,21 @@
-//! Threads with a deep stack, for parsers that recurse: one is kept for all small sources, since starting a thread takes
-//! longer than reading one.
+//! Threads with a deep stack, for parsers that recurse. One thread is kept for all small sources, since starting a thread
+//! takes longer than parsing one.
 
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
-/// The stack of the thread that is kept, in bytes; it is reserved, and used only as far as a tree needs. What needs more
-/// is long enough for a thread of its own.
+/// Stack size of the kept thread, in bytes. It is reserved, and used only as far as a tree needs it. A source that needs more
+/// is long enough to justify its own thread.
 const KEPT_STACK: usize = 64 << 20;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The way to the thread that is kept; `None` where it cannot be started.
+/// The channel to the kept thread; `None` where it cannot be started.
 static KEPT: OnceLock<Option<Mutex<Sender<Job>>>> = OnceLock::new();
 
-/// What `work` gives on a thread with at least `stack` bytes; `None` where there can be no such thread, or it panicked.
+/// The result of `work` on a thread with at least `stack` bytes; `None` where no such thread can be started, or `work`
+/// panicked.
 pub(super) fn with_stack<T: Send + 'static>(
     stack: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -24,7 +25,7 @@ pub(super) fn with_stack<T: Send + 'static>(
     }
     let (answer, answered) = mpsc::channel();
     let job: Job = Box::new(move || {
-        // Whoever asked waits for it.
+        // The caller waits for the result.
         let _ = answer.send(work());
     });
     let kept = KEPT.get_or_init(start).as_ref()?;
@@ -37,7 +38,7 @@ fn start() -> Option<Mutex<Sender<Job>>> {
     let (jobs, queue) = mpsc::channel::<Job>();
     let run = move || {
         for job in queue {
-            // One that panics has no answer; the others have.
+            // A job that panics returns no result; later jobs still run.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
         }
     };

@@ -1,56 +1,56 @@
-//! Where the functions of a program go: whether one may end where its text is asked for.
+//! Follows the functions of a program as values: can one reach a place where its text is read?
 //!
-//! A language notes each way that a value takes, from place to place; over all sources of a program it is then followed
-//! which places functions reach. Properties are told apart by their names alone, whatever object they are of.
+//! Each language lists the edges along which values move between places. The edges of all sources of a program together
+//! determine which places functions reach. Properties are identified by name only, regardless of the object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A place where a value may be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// Within one source: a variable, a parameter, what an expression gives. 0 holds nothing.
+    /// Local to one source: a variable, a parameter, the value of an expression. 0 holds nothing.
     Local(u32),
-    /// A property of that name, or what a module exports under it.
+    /// A property with this name, or what a module exports under it.
     Property(String),
-    /// The parameters of functions that are properties of that name, by number; the last stands for all after it.
+    /// A parameter, by its number, of functions stored in properties with this name; the last number stands for all later ones.
     Parameter(String, u8),
-    /// What such functions return.
+    /// The return value of such functions.
     Returned(String),
-    /// What functions return that are called otherwise than by a name.
+    /// The return value of functions that are called without a property name.
     AnyReturned,
-    /// Where a function may become text, or goes where it is not known what becomes of it.
+    /// Where a function may become text, or moves to an unknown place.
     Text,
 }
 
-/// What becomes of a value on a way.
+/// What happens to a value on an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Way {
-    /// It is the same value.
+pub enum Edge {
+    /// It stays the same value.
     Same,
     /// It is put into a new object.
     Into,
-    /// It is put into the object that is already there; `true`: under a name that is computed.
+    /// It is stored in an existing object; `true`: under a computed name.
     Stored(bool),
-    /// It is taken out under a name that is computed.
+    /// It is read under a computed name.
     OutOf,
-    /// It is taken out of a list or a map, or of whatever else is no object with methods of the program.
+    /// It is read from a list or a map, or from anything that is not an object with methods of the program.
     OutOfList,
-    /// It is taken out under a fixed name: only what was put in under a computed one is found this way.
+    /// It is read under a fixed name: finds only values stored under a computed name.
     NamedOutOf,
 }
 
-/// The ways of one source, in its own numbering of local places.
+/// The edges of one source, with local places numbered per source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flows {
-    /// Places that hold functions from the beginning.
+    /// Places that hold functions initially.
     pub functions: Vec<Place>,
     /// Places that hold objects with methods.
     pub instances: Vec<Place>,
-    /// From where, how, to where.
-    pub ways: Vec<(Place, Way, Place)>,
-    /// Ways that are taken only if no function of the program is a property of that name.
-    pub unless_defined: Vec<(String, Place, Way, Place)>,
-    /// Names of properties that functions of this source are.
+    /// Source, kind and target of each edge.
+    pub edges: Vec<(Place, Edge, Place)>,
+    /// Edges that exist only if no function of the program is a property with that name.
+    pub unless_defined: Vec<(String, Place, Edge, Place)>,
+    /// Names of properties that hold functions of this source.
     pub defined: BTreeSet<String>,
 }
 
@@ -60,31 +60,31 @@ const FUNCTION: u8 = 1;
 const HOLDER: u8 = 2;
 /// One that holds it under a computed name.
 const COMPUTED: u8 = 4;
-/// An object with methods, which becomes text by a method of its own.
+/// An object with methods, one of which may convert it to text.
 const INSTANCE: u8 = 8;
 /// A list of such objects.
 const INSTANCES: u8 = 16;
 
-/// More ways than the sources of any program by hand have.
-const MOST_WAYS: usize = 4_000_000;
+/// More edges than the sources of any handwritten program have.
+const MOST_EDGES: usize = 4_000_000;
 
-/// Whether the text of a function may be asked for in a program of these sources.
+/// Whether a program with these sources may read the text of a function.
 pub(in super::super) fn shows_text<'a>(sources: impl Iterator<Item = &'a Flows>) -> bool {
     let sources: Vec<&Flows> = sources.collect();
     if sources.iter().all(|flows| flows.functions.is_empty()) {
         return false;
     }
-    if sources.iter().map(|flows| flows.ways.len()).sum::<usize>() > MOST_WAYS {
+    if sources.iter().map(|flows| flows.edges.len()).sum::<usize>() > MOST_EDGES {
         return true;
     }
     let mut graph = Graph::default();
     let defined: BTreeSet<&String> = sources.iter().flat_map(|flows| &flows.defined).collect();
     for (number, flows) in sources.iter().enumerate() {
-        for (from, way, to) in &flows.ways {
-            graph.way(number, from, *way, to);
+        for (from, edge, to) in &flows.edges {
+            graph.edge(number, from, *edge, to);
         }
-        for (_, from, way, to) in flows.unless_defined.iter().filter(|(name, ..)| !defined.contains(name)) {
-            graph.way(number, from, *way, to);
+        for (_, from, edge, to) in flows.unless_defined.iter().filter(|(name, ..)| !defined.contains(name)) {
+            graph.edge(number, from, *edge, to);
         }
         for (places, kind) in [(&flows.functions, FUNCTION), (&flows.instances, INSTANCE)] {
             for place in places {
@@ -98,7 +98,7 @@ pub(in super::super) fn shows_text<'a>(sources: impl Iterator<Item = &'a Flows>)
     graph.holds(text) & (FUNCTION | HOLDER) != 0
 }
 
-/// All places and ways, by number.
+/// All places and edges, by number.
 #[derive(Default)]
 struct Graph<'a> {
     numbers: BTreeMap<(usize, &'a Place), usize>,
@@ -108,12 +108,12 @@ struct Graph<'a> {
 
 #[derive(Default)]
 struct Node {
-    /// What may be there.
+    /// Kinds of values that may be here.
     holds: u8,
-    /// What was put into the object that is there, wherever else it is.
+    /// Kinds of values stored in the object that is here, wherever else that object is.
     stored: u8,
-    ways: Vec<(Way, usize)>,
-    /// Where the same value comes from.
+    edges: Vec<(Edge, usize)>,
+    /// Places that the same value comes from.
     origins: Vec<usize>,
 }
 
@@ -128,12 +128,12 @@ impl<'a> Graph<'a> {
         number
     }
 
-    fn way(&mut self, source: usize, from: &'a Place, way: Way, to: &'a Place) {
+    fn edge(&mut self, source: usize, from: &'a Place, edge: Edge, to: &'a Place) {
         let (from, to) = (self.node(source, from), self.node(source, to));
         if let Some(node) = self.nodes.get_mut(from) {
-            node.ways.push((way, to));
+            node.edges.push((edge, to));
         }
-        if way == Way::Same
+        if edge == Edge::Same
             && let Some(node) = self.nodes.get_mut(to)
         {
             node.origins.push(from);
@@ -153,7 +153,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// What is put into an object is in it everywhere.
+    /// Stores values in an object, which is visible everywhere that object is.
     fn store(&mut self, node: usize, kinds: u8) {
         let mut waiting = vec![node];
         while let Some(node) = waiting.pop() {
@@ -171,33 +171,33 @@ impl<'a> Graph<'a> {
         while let Some(node) = self.waiting.pop() {
             let Some(place) = self.nodes.get(node) else { continue };
             let holds = place.holds;
-            for (way, to) in place.ways.clone() {
-                match way {
-                    Way::Same => self.reach(to, holds),
-                    Way::Into => self.reach(to, held(holds)),
-                    Way::Stored(computed) => {
+            for (edge, to) in place.edges.clone() {
+                match edge {
+                    Edge::Same => self.reach(to, holds),
+                    Edge::Into => self.reach(to, held(holds)),
+                    Edge::Stored(computed) => {
                         let held = held(holds);
                         let computed = if computed && held & HOLDER != 0 { COMPUTED } else { 0 };
                         self.store(to, held | computed);
                     }
-                    Way::OutOf => self.reach(to, found(holds)),
-                    Way::OutOfList => self.reach(to, found(holds & !INSTANCE)),
-                    Way::NamedOutOf if holds & COMPUTED != 0 => self.reach(to, FUNCTION | HOLDER),
-                    Way::NamedOutOf => {}
+                    Edge::OutOf => self.reach(to, found(holds)),
+                    Edge::OutOfList => self.reach(to, found(holds & !INSTANCE)),
+                    Edge::NamedOutOf if holds & COMPUTED != 0 => self.reach(to, FUNCTION | HOLDER),
+                    Edge::NamedOutOf => {}
                 }
             }
         }
     }
 }
 
-/// What an object is that holds such values.
+/// The kind of an object that holds such values.
 fn held(kinds: u8) -> u8 {
     let holder = if kinds & (FUNCTION | HOLDER) != 0 { HOLDER } else { 0 };
     let instances = if kinds & (INSTANCE | INSTANCES) != 0 { INSTANCES } else { 0 };
     holder | instances
 }
 
-/// What may be found in such values.
+/// The kinds of values found in such objects.
 fn found(kinds: u8) -> u8 {
     let functions = if kinds & (FUNCTION | HOLDER | INSTANCE) != 0 { FUNCTION | HOLDER } else { 0 };
     let instances = if kinds & INSTANCES != 0 { INSTANCE | INSTANCES } else { 0 };
@@ -208,9 +208,9 @@ fn found(kinds: u8) -> u8 {
 mod tests {
     use super::*;
 
-    fn flows(functions: &[u32], ways: &[(Place, Way, Place)]) -> Flows {
+    fn flows(functions: &[u32], edges: &[(Place, Edge, Place)]) -> Flows {
         let functions = functions.iter().map(|number| Place::Local(*number)).collect();
-        Flows { functions, ways: ways.to_vec(), ..Flows::default() }
+        Flows { functions, edges: edges.to_vec(), ..Flows::default() }
     }
 
     #[test]
@@ -218,23 +218,23 @@ mod tests {
         let local = Place::Local;
         let property = || Place::Property("p".to_owned());
         let shows = |flows: &[Flows]| shows_text(flows.iter());
-        assert!(!shows(&[flows(&[1], &[(local(2), Way::Same, Place::Text)])]));
+        assert!(!shows(&[flows(&[1], &[(local(2), Edge::Same, Place::Text)])]));
         assert!(shows(&[flows(
             &[1],
-            &[(local(1), Way::Same, local(2)), (local(2), Way::Same, Place::Text)]
+            &[(local(1), Edge::Same, local(2)), (local(2), Edge::Same, Place::Text)]
         )]));
-        let put = flows(&[1], &[(local(1), Way::Same, property())]);
-        let taken = flows(&[], &[(property(), Way::Same, Place::Text)]);
+        let put = flows(&[1], &[(local(1), Edge::Same, property())]);
+        let taken = flows(&[], &[(property(), Edge::Same, Place::Text)]);
         assert!(shows(&[put.clone(), taken.clone()]));
-        // Local places of two sources are two.
-        assert!(!shows(&[put, flows(&[], &[(local(1), Way::Same, Place::Text)])]));
-        // What is put in later is found by all who have the object.
+        // Local places of two sources are different places.
+        assert!(!shows(&[put, flows(&[], &[(local(1), Edge::Same, Place::Text)])]));
+        // A value stored later is visible to all holders of the object.
         let stored = flows(
             &[1],
             &[
-                (local(3), Way::Same, local(2)),
-                (local(1), Way::Stored(true), local(2)),
-                (local(3), Way::NamedOutOf, Place::Text),
+                (local(3), Edge::Same, local(2)),
+                (local(1), Edge::Stored(true), local(2)),
+                (local(3), Edge::NamedOutOf, Place::Text),
             ],
         );
         assert!(shows(&[stored]));

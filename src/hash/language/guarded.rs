@@ -1,4 +1,4 @@
-//! Runs a parser so that its panic is an answer: none.
+//! Runs a parser so that a panic becomes `None`.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,7 +11,7 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
-/// What `work` gives; `None` where it panicked. Nothing is printed for a panic: the library never prints.
+/// The result of `work`; `None` where it panicked. A panic prints nothing, since the library never prints.
 pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
     HOOK.call_once(|| {
         let usual = panic::take_hook();
@@ -22,7 +22,7 @@ pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
         }));
     });
     let outer = GUARDED.replace(true);
-    // Whatever the work was changing is dropped with it.
+    // Everything that `work` was changing is dropped with it.
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     GUARDED.set(outer);
     result.ok()

@@ -1,7 +1,7 @@
-//! Languages whose sources count byte for byte, but of which the files and variables that they name by literals are
-//! read: Ruby, Perl, R, Lua, PHP, Julia.
+//! Languages whose sources count byte for byte, with a scan for the files and variables that they name by literals: Ruby,
+//! Perl, R, Lua, PHP, Julia.
 //!
-//! A scan for calls, not a parser: a call in a comment is found as well, which only makes more count.
+//! The scan finds calls by spelling and does not parse. It also finds calls in comments, which only adds dependencies.
 
 use super::{Import, Language, Parsed, Piece};
 use std::collections::BTreeSet;
@@ -11,15 +11,15 @@ use std::collections::BTreeSet;
 enum Names {
     /// A file beside the source.
     BesideSource,
-    /// A file from the working directory on, if it begins with `.` or `/`; else a library that is not read.
+    /// A file relative to the working directory if it begins with `.` or `/`; otherwise a library that is not read.
     FileOrLibrary,
-    /// A file from the working directory on.
+    /// A file relative to the working directory.
     File,
-    /// A dotted module, from the working directory on; else a library that is not read.
+    /// A dotted module relative to the working directory; otherwise a library that is not read.
     Dotted,
     /// A library that is not read.
     Library,
-    /// A variable of the environment.
+    /// An environment variable.
     Variable,
 }
 
@@ -27,14 +27,14 @@ enum Names {
 #[derive(Clone, Copy)]
 pub struct Literal {
     name: &'static str,
-    /// Words, what stands between them and the literal, and what the literal names.
+    /// Words, the text between them and the literal, and what the literal names.
     calls: &'static [(&'static str, &'static str, Names)],
-    /// Words that stand for the environment as a whole where none of the calls above uses them.
+    /// Words that stand for the whole environment where none of the calls above uses them.
     environment: &'static [&'static str],
 }
 
 impl Literal {
-    /// The language of that name: `ruby`, `perl`, `r`, `lua`, `php`, `julia`.
+    /// The language with that name: `ruby`, `perl`, `r`, `lua`, `php`, `julia`.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         LANGUAGES.iter().find(|language| language.name == name).copied()
@@ -132,7 +132,7 @@ impl Language for Literal {
                         accounted.insert(at);
                         variables.insert(name);
                     }
-                    // It is looked at below.
+                    // Handled below.
                     (Names::Variable, None) => {}
                     (_, None) | (Names::Library, _) => parsed.computed_imports = true,
                     (names, Some(path)) => self.file(*names, path, &mut parsed),
@@ -157,7 +157,7 @@ impl Literal {
         match names {
             Names::BesideSource => parsed.imports.push(Import::FileFromSource(path)),
             Names::File => {
-                // PHP looks along a path of its own, and beside the source.
+                // PHP searches its include path, and beside the source.
                 parsed.computed_imports |= self.name == "php" && !is_path;
                 parsed.imports.push(Import::FileFromDirectory(path));
             }
@@ -177,7 +177,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 128
 }
 
-/// Where `word` stands by itself.
+/// Positions where `word` occurs as a whole word.
 fn occurrences<'a>(source: &'a [u8], word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let found = source.windows(word.len()).enumerate().filter(|(_, window)| *window == word.as_bytes());
     found.map(|(at, _)| at).filter(move |at| {
@@ -189,7 +189,8 @@ fn occurrences<'a>(source: &'a [u8], word: &'a str) -> impl Iterator<Item = usiz
     })
 }
 
-/// The literal that a call is given, in quotes or, in braces, bare; `None` where it is none, or only a part of what is given.
+/// The literal argument of a call, in quotes or, in braces, without; `None` where it is no literal or only a part of the
+/// argument.
 fn argument(rest: &[u8], opening: &str) -> Option<Vec<u8>> {
     let mut rest = rest.trim_ascii_start();
     if !opening.is_empty() {
@@ -209,7 +210,7 @@ fn argument(rest: &[u8], opening: &str) -> Option<Vec<u8>> {
     let inside = rest.get(1..)?;
     let end = inside.iter().position(|byte| *byte == quote)?;
     let (text, after) = inside.split_at_checked(end)?;
-    // Interpolation, escapes and joined text are no literals.
+    // Text with interpolation, escapes or concatenation is not a literal.
     let computed = text.iter().any(|byte| b"\\\n".contains(byte))
         || quote == b'"' && text.iter().any(|byte| b"#$@".contains(byte));
     let after = after.get(1..)?;

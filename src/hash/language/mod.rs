@@ -1,7 +1,7 @@
-//! Languages: what is left of a source when layout and comments are taken out, and what it asks for.
+//! Languages: the normal form of a source without layout and comments, and what the source uses.
 //!
-//! Bytes in; normal form, imports, environment names and mentions out, in one pass. Knows nothing of files,
-//! paths or the key.
+//! A source is parsed once: bytes in; normal form, imports, variables and mentions out. Modules of this directory read no
+//! files.
 
 mod deep;
 mod flow;
@@ -15,7 +15,7 @@ mod state_use;
 mod surrogates;
 
 pub(super) use flow::shows_text;
-pub use flow::{Flows, Place, Way};
+pub use flow::{Edge, Flows, Place};
 pub use javascript::JavaScript;
 pub use literal::Literal;
 pub use python::Python;
@@ -23,34 +23,34 @@ pub use raw::Raw;
 pub use shell::{Dash, Shell};
 pub use state_use::StateUse;
 
-/// What a source says about the program that it is part of.
+/// What one source reveals about its program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     /// The normal form; `None` where the source counts byte for byte.
     pub normal: Option<NormalForm>,
     /// What it imports, in order of appearance.
     pub imports: Vec<Import>,
-    /// The literal names that it asks of the environment, sorted, each once.
+    /// The literal names of environment variables that it reads, sorted, without duplicates.
     pub variables: Vec<Vec<u8>>,
-    /// Whether it takes the environment as a whole.
+    /// Whether it reads the whole environment.
     pub whole_environment: bool,
     /// Whether it mentions a call that lists directories.
     pub lists_directories: bool,
     /// Whether it mentions something that may read docstrings.
     pub reads_docstrings: bool,
-    /// Whether some import or path in it cannot be known by reading.
+    /// Whether reading the source cannot determine some import or path.
     pub computed_imports: bool,
-    /// Whether it may compute with the text or the lines of the program: then every source of the program counts byte
-    /// for byte.
+    /// Whether it may compute with the text or line numbers of the program: then every source of the program counts byte for
+    /// byte.
     pub exact: bool,
-    /// Where the functions of the source go. If one may end where its text is asked for, every source of the program
+    /// The function flow of the source. If a function may reach a place where its text is read, every source of the program
     /// counts byte for byte.
     pub flows: Flows,
 }
 
 impl Parsed {
-    /// What is known of a source that cannot be parsed: it counts byte for byte, and may do anything but take
-    /// the environment as a whole.
+    /// The result for a source that cannot be parsed: it counts byte for byte, and may do anything except read the whole
+    /// environment.
     #[must_use]
     pub fn unknown() -> Self {
         Self { lists_directories: true, reads_docstrings: true, computed_imports: true, ..Self::default() }
@@ -60,16 +60,16 @@ impl Parsed {
 /// A source without layout and comments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalForm {
-    /// All that has meaning, as canonical bytes.
+    /// Everything with meaning, as canonical bytes.
     pub bytes: Vec<u8>,
-    /// The same without docstrings; `None` where there are none to leave out.
+    /// The same without docstrings; `None` where there are none to omit.
     pub without_docstrings: Option<Vec<u8>>,
 }
 
-/// One import, as the source words it.
+/// One import, as written in the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Import {
-    /// A Python module by its absolute dotted name, with the names taken from it (`from a.b import c`).
+    /// A Python module by its absolute dotted name, with the names imported from it (`from a.b import c`).
     Module {
         /// `a.b`
         name: String,
@@ -82,10 +82,10 @@ pub enum Import {
         level: u32,
         /// Dotted name after the dots.
         name: String,
-        /// Names taken from it.
+        /// Names imported from it.
         names: Vec<String>,
     },
-    /// A file or package by the words of the language (`./x`, `lodash/fp`).
+    /// A file or package in the notation of the language (`./x`, `lodash/fp`).
     Specifier(String),
     /// A file, relative to the working directory.
     FileFromDirectory(Vec<u8>),
@@ -95,12 +95,12 @@ pub enum Import {
     FileFromEntry(Vec<u8>),
 }
 
-/// A named part of a source with the digestible bytes of it alone. A name may stand for several pieces.
+/// A named part of a source with the canonical bytes of that part only. Several pieces may have the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// What it is.
+    /// Its kind.
     pub kind: PieceKind,
-    /// `train`, `Model.fit`, `RATE`; empty for what stands outside of all.
+    /// `train`, `Model.fit`, `RATE`; empty for code outside of all named parts.
     pub name: String,
     /// Its normal form, without a docstring.
     pub bytes: Vec<u8>,
@@ -108,37 +108,37 @@ pub struct Piece {
     pub docstring: Vec<u8>,
 }
 
-/// What a piece of a source is.
+/// The kind of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PieceKind {
-    /// What stands outside of all that has a name.
+    /// Code outside of all named parts.
     TopLevel,
     /// A function.
     Function,
-    /// A function of a class.
+    /// A function in a class.
     Method,
-    /// A class, less its methods.
+    /// A class without its methods.
     Class,
-    /// A variable of the top level, with what it is set to.
+    /// A top-level variable with its value.
     Variable,
 }
 
-/// A language: one file or folder here. Adding one means writing this and naming it in [`by_name`];
-/// `docs/languages.md` shows how.
+/// A language: one file or directory here. To add one, implement this trait and name it in [`by_name`]; see
+/// `docs/languages.md`.
 pub trait Language: Send + Sync {
-    /// Name of the normal form: language, parser with its version, and our version. It is part of the key, so that
-    /// a changed form can only miss.
+    /// Name of the normal form: the language, the parser with its version, and the version of the form. It is part of the key, so
+    /// that a changed form can only miss.
     fn form(&self) -> &str;
 
-    /// Reads a source. Never fails: what cannot be parsed has no normal form.
+    /// Parses a source. Never fails: a source that cannot be parsed has no normal form.
     fn parse(&self, source: &[u8]) -> Parsed;
 
-    /// The named parts of a source, for saying which of them changed; empty where it cannot be told.
+    /// The named parts of a source, to report which of them changed; empty where they cannot be determined.
     fn pieces(&self, source: &[u8]) -> Vec<Piece>;
 }
 
-/// The language of that name, for its newest version: `python`, `javascript`, `typescript`, `shell`, `raw`, or one that
-/// [`Literal`] knows. What an interpreter is called (`python3.11`, `nodejs`) is no name of a language.
+/// The language with that name, in its newest version: `python`, `javascript`, `typescript`, `shell`, `raw`, or one of
+/// [`Literal`]. The name of an interpreter (`python3.11`, `nodejs`) is not the name of a language.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Box<dyn Language>> {
     Some(match name {
@@ -151,7 +151,7 @@ pub fn by_name(name: &str) -> Option<Box<dyn Language>> {
     })
 }
 
-/// The page on languages: its example of adding one is compiled and run.
+/// Doctest of `docs/languages.md`: its example of adding a language is compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/languages.md")]
 pub struct PageOnLanguages;

@@ -1,11 +1,11 @@
-//! Sources that count byte for byte, and of which nothing else is known.
+//! The language of all other sources: they count byte for byte, and nothing else is known about them.
 
 use super::{Language, Parsed, Piece};
 
-/// Name of the form in which every byte counts.
+/// Name of the raw form.
 pub(super) const FORM: &str = "raw";
 
-/// Any file that no other language reads.
+/// Any file that no other language parses.
 #[derive(Clone, Copy, Debug)]
 pub struct Raw;
 

@@ -1,21 +1,21 @@
-//! What a program's own code does with files that it finds: what tells one that resumes from one that merely looks.
+//! What a program's code does with existing files: distinguishes a program that resumes from one that only looks.
 
-/// What the code of a source says of files that it looks for.
+/// Tests of existing files in a source, and what follows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateUse {
     /// It tests whether a path exists and, where it does, passes that path on to something that may use what is there.
     pub resumes: bool,
     /// It tests whether a directory exists and makes it where it does not.
     pub makes_directories: bool,
-    /// How many tests are known to be harmless.
+    /// Number of tests that are known to be harmless.
     pub harmless: usize,
 }
 
 impl StateUse {
-    /// What has to be assumed of code that cannot be read.
+    /// The assumption for code that cannot be parsed.
     pub(super) const UNKNOWN: Self = Self { resumes: true, makes_directories: false, harmless: 0 };
 
-    /// What two sources together say.
+    /// Combines the uses of two sources.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -26,7 +26,7 @@ impl StateUse {
     }
 }
 
-/// A path that is tested, as the source words it, and whether the test holds where nothing is there.
+/// A tested path, as written in the source, and whether the test holds where the path does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tested {
     pub(super) path: String,
@@ -53,7 +53,7 @@ pub(super) const TESTS: &[&str] = &[
     "pathExistsSync",
 ];
 
-/// Calls to which a path may be passed without what is there being used: they remove, make a directory, or print.
+/// Calls that do not use the content of a path that they receive: they remove it, make a directory, or print.
 const HARMLESS: &[&str] = &[
     "remove",
     "unlink",
@@ -84,7 +84,7 @@ const HARMLESS: &[&str] = &[
 /// Calls that make a directory.
 const MAKE: &[&str] = &["mkdir", "makedirs", "mkdirSync", "mkdirp", "ensureDir", "ensureDirSync"];
 
-/// Whether a call of this name does not use what is at a path that it is given.
+/// Whether a call with this name does not use the content of a path that it receives.
 pub(super) fn is_harmless(name: &str) -> bool {
     HARMLESS.contains(&name) || TESTS.contains(&name)
 }
@@ -94,7 +94,7 @@ pub(super) fn makes_directory(name: &str) -> bool {
     MAKE.contains(&name)
 }
 
-/// An expression as it is compared with another: without white space, quotes alike.
+/// An expression in a form for comparison: without white space, with uniform quotes.
 pub(super) fn compared(text: &str) -> String {
     let kept = text.chars().filter(|character| !character.is_whitespace());
     kept.map(|character| if matches!(character, '\'' | '`') { '"' } else { character }).collect()

@@ -1,6 +1,7 @@
-//! Escapes of lone surrogates, which parsers that keep text as UTF-8 cannot tell apart.
+//! Escapes of lone surrogates, which parsers that store text as UTF-8 cannot represent.
 
-/// Whether the source holds `\ud800` to `\udfff`, in either case, also written with `\U` (Python) or `\u{…}` (JavaScript).
+/// Whether the source contains `\ud800` to `\udfff`, in either case, also written with `\U` (Python) or `\u{…}`
+/// (JavaScript).
 pub(super) fn has_lone_surrogate(source: &[u8]) -> bool {
     let mut rest = source;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {

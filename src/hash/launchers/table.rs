@@ -1,6 +1,6 @@
-//! The launchers that are known, with the grammar of each.
+//! Table of known launchers and their option grammars.
 //!
-//! Lists of names are separated by blanks.
+//! Names in a list are separated by spaces.
 
 use super::{Finds, Launcher};
 use crate::hash::grammar::Options;

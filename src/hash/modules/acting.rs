@@ -1,13 +1,13 @@
-//! Comments of the entry's source that act: they count though comments do not.
+//! Comments with an effect, such as the requirements of a script: they count although other comments do not.
 
 use super::super::entry::Entry;
 
-/// The comments that act, one a line, in order; empty where there are none.
+/// The comments with an effect in the entry's source, one per line, in order; empty where there are none.
 pub(super) fn comments(source: &[u8], entry: &Entry) -> Vec<u8> {
     let mut acting = Vec::new();
     let launched_by =
         |names: &[&str]| entry.launchers.iter().any(|name| names.iter().any(|known| name == known));
-    // `uv run`, `uvx`, `pipx run` read the requirements of PEP 723 out of the script.
+    // `uv run`, `uvx`, `pipx run` read the requirements of PEP 723 in the script.
     let read_block = launched_by(&["uv", "uvx", "pipx", "pdm", "hatch"]);
     let mut in_block = false;
     for (place, line) in source.split(|byte| *byte == b'\n').enumerate() {
@@ -25,7 +25,7 @@ pub(super) fn comments(source: &[u8], entry: &Entry) -> Vec<u8> {
     acting
 }
 
-/// What schedulers read out of a job's script.
+/// Directives that batch schedulers read in a job's script.
 fn is_batch_directive(line: &[u8]) -> bool {
     [&b"#SBATCH"[..], b"#PBS", b"#BSUB", b"#$ -", b"#COBALT", b"#OAR"]
         .iter()

@@ -1,5 +1,5 @@
-//! The files that sources of Ruby, Perl, R, Lua, PHP and Julia, or of a language of the caller's own, name by
-//! literals, recursively.
+//! The files that sources in Ruby, Perl, R, Lua, PHP and Julia, or in a language of the caller, name by literals;
+//! recursively.
 
 use super::super::entry::LanguageKind;
 use super::super::language::{Import, Language, Literal};
@@ -10,10 +10,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// More files than any program by hand has.
+/// Maximum number of files; handwritten programs have fewer.
 const MOST_FILES: usize = 4000;
 
-/// The language and the endings that it adds to names; `None` where nothing is known of it.
+/// The language, and the extensions that it adds to names; `None` where it is unknown.
 pub(super) fn language(kind: LanguageKind) -> Option<(Literal, &'static [&'static str])> {
     let (name, endings): (_, &[&str]) = match kind {
         LanguageKind::Ruby => ("ruby", &["", ".rb", ".so"]),
@@ -35,7 +35,7 @@ pub(super) fn sources(view: &mut View<'_>, language: &dyn Language, endings: &[&
         return sources;
     };
     sources.entry = Some(entry.clone());
-    // Options may load more (`-r`, `-M`, `-l`), or change the search.
+    // Options may load more (`-r`, `-M`, `-l`), or change the search path.
     sources.computed_imports = !view.entry.options.is_empty();
     let mut queue = VecDeque::from([(entry, bytes)]);
     while let Some((path, bytes)) = queue.pop_front() {

@@ -1,7 +1,7 @@
-//! The function of a command: its script with the local modules that it imports, and the packages that they use.
+//! The function of a command: its script, the local modules that it imports, and the packages that they use.
 //!
-//! Found by reading alone; what reading cannot find is found by watching. All looks go through [`World`]. Knows nothing
-//! of commands' words: it is handed an [`Entry`].
+//! Found by reading only; watching finds the rest. Everything is read through a [`World`]. The command is already parsed
+//! into an [`Entry`].
 
 mod acting;
 mod javascript;
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use sources::Sources;
 
-/// The name under which inline code is a source.
+/// The path of inline code in the list of sources.
 pub const INLINE: &str = "-c";
 
 /// One source of the function.
@@ -33,34 +33,34 @@ pub struct SourceDigest {
     pub path: PathBuf,
     /// Name of the normal form; `raw` where it counts byte for byte.
     pub form: String,
-    /// Digest of the source in that form.
+    /// Digest of the source in its normal form.
     pub digest: Digest,
-    /// Digest of its bytes.
+    /// Digest of its unchanged bytes.
     pub raw: Digest,
 }
 
-/// The code that a command runs, as far as reading tells.
+/// The code that a command runs, as far as reading finds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Function {
     /// The script and its local modules, sorted by path.
     pub sources: Vec<SourceDigest>,
-    /// Files that are not there and would be imported in place of others, sorted.
+    /// Missing files that would be imported in place of others, sorted.
     pub shadows: Vec<PathBuf>,
     /// Third-party packages: ecosystem, name, version; sorted.
     pub packages: Vec<(String, String, String)>,
-    /// Files that settle how the program runs (`pyvenv.cfg`, `tsconfig.json`), sorted. Their content counts.
+    /// Files that determine how the program runs (`pyvenv.cfg`, `tsconfig.json`), sorted. Their content counts.
     pub settings: Vec<PathBuf>,
-    /// Literal names that the sources ask of the environment, sorted.
+    /// Literal names of environment variables that the sources read, sorted.
     pub variables: Vec<Vec<u8>>,
-    /// Whether a source takes the environment as a whole.
+    /// Whether a source reads the whole environment.
     pub whole_environment: bool,
     /// Whether a source mentions a call that lists directories.
     pub lists_directories: bool,
-    /// Whether some import cannot be known by reading.
+    /// Whether reading cannot determine some import.
     pub computed_imports: bool,
 }
 
-/// Reads the function that begins at `entry`.
+/// Reads the function that starts at `entry`.
 pub fn function(entry: &Entry, request: &Request, world: &mut dyn World) -> Function {
     let mut view = View { entry, world };
     let own = match &entry.what {
@@ -83,7 +83,7 @@ pub fn function(entry: &Entry, request: &Request, world: &mut dyn World) -> Func
     sources.finish(entry, request.exact_source)
 }
 
-/// The entry's source by itself, byte for byte.
+/// The entry's source only, byte for byte.
 fn raw(view: &mut View<'_>) -> Sources {
     let mut sources = Sources::default();
     if let Some((path, bytes)) = view.entry_source() {
@@ -93,14 +93,14 @@ fn raw(view: &mut View<'_>) -> Sources {
     sources
 }
 
-/// The world as the interpreter of an entry sees it.
+/// The file system and environment as the interpreter of an entry sees them.
 struct View<'a> {
     entry: &'a Entry,
     world: &'a mut dyn World,
 }
 
 impl View<'_> {
-    /// The value of a variable, launchers' changes considered; empty counts as unset, as interpreters have it.
+    /// The value of a variable, after the changes by launchers. An empty value counts as unset, as in interpreters.
     fn variable(&mut self, name: &str) -> Option<OsString> {
         let name = OsStr::new(name);
         let changed = self.entry.overlay.iter().rev().find(|(changed, _)| changed == name);
@@ -112,7 +112,7 @@ impl View<'_> {
         value.filter(|value| !value.is_empty())
     }
 
-    /// The script or the inline code with the path that stands for it.
+    /// The script or the inline code, with its path.
     fn entry_source(&mut self) -> Option<(PathBuf, Vec<u8>)> {
         match &self.entry.what {
             What::Script(path) => Some((path.clone(), self.world.read(path)?)),
@@ -121,7 +121,7 @@ impl View<'_> {
         }
     }
 
-    /// `path` with the links at its end followed; a loop ends where it began to be one.
+    /// `path` with symbolic links in its last component resolved; stops at a loop.
     fn follow(&mut self, path: &Path) -> PathBuf {
         let mut path = path.to_path_buf();
         for _ in 0..40 {

@@ -1,4 +1,4 @@
-//! A world on a real directory, for tests: it looks, and counts what it was asked for.
+//! A world on a real directory, for tests; it notes every look.
 
 use super::super::world::{Kind, World};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Looks at the real file system; variables are its own.
+/// Reads the real file system; has its own variables.
 #[derive(Default)]
 pub(super) struct RealWorld {
     pub(super) variables: BTreeMap<OsString, OsString>,

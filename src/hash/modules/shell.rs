@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// More files than any script by hand sources.
+/// Maximum number of files; handwritten scripts source fewer.
 const MOST_FILES: usize = 1000;
 
-/// Reads the entry's script and every file that it sources by a name that can be read.
+/// Reads the entry's script and every file that it sources under a literal name.
 pub(super) fn sources(view: &mut View<'_>) -> Sources {
     let mut sources = Sources::default();
     let Some((entry, bytes)) = view.entry_source() else {
@@ -45,7 +45,7 @@ pub(super) fn sources(view: &mut View<'_>) -> Sources {
     sources
 }
 
-/// Where the file of an import is. What is not there, or stands later on the search, is a shadow.
+/// The file of an import. Missing candidates that would take precedence become shadows.
 fn find(
     view: &mut View<'_>,
     sources: &mut Sources,
@@ -59,7 +59,7 @@ fn find(
         Import::FileFromDirectory(path) => vec![view.entry.directory.join(place(path))],
         Import::FileFromSource(path) => beside(from, path).into_iter().collect(),
         Import::FileFromEntry(path) => beside(entry, path).into_iter().collect(),
-        // Without a slash: along PATH, then, in bash, the working directory.
+        // Without a slash: on PATH, then, in bash, in the working directory.
         Import::Specifier(name) => {
             let path = view.variable("PATH").unwrap_or_default();
             let directories =
@@ -71,7 +71,7 @@ fn find(
         Import::Module { .. } | Import::Relative { .. } => Vec::new(),
     };
     for candidate in candidates {
-        // Without `.`, as paths are stored; `..` stays as the shell will ask for it.
+        // Without `.`, as paths are stored; `..` stays, since the shell will ask for it in this form.
         let candidate: PathBuf = candidate.components().collect();
         if view.world.kind(&candidate) == Kind::File {
             return Some(candidate);
@@ -81,7 +81,7 @@ fn find(
     None
 }
 
-/// How the shell reads comments; `None` where that is not known.
+/// How the shell reads comments; `None` where it is unknown.
 fn dialect(view: &mut View<'_>) -> Option<&'static dyn Language> {
     let interpreter = view.entry.interpreter.clone()?;
     let real = view.follow(&interpreter);
@@ -92,8 +92,8 @@ fn dialect(view: &mut View<'_>) -> Option<&'static dyn Language> {
     }
 }
 
-/// Whether neither options nor variables make the shell print the lines that it reads, or read them otherwise: a list of
-/// what does not.
+/// Whether no option or variable makes the shell print the lines that it reads, or read them differently: a list of harmless
+/// ones.
 fn is_set_harmlessly(view: &mut View<'_>) -> bool {
     debug_assert_eq!(view.entry.language, LanguageKind::Shell);
     let variables = ["SHELLOPTS", "BASHOPTS", "BASH_ENV"];

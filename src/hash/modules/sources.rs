@@ -1,4 +1,4 @@
-//! The sources of a function put together: which of them count how is decided over all of them.
+//! The sources of a function: decides, over all of them together, in which form each one counts.
 
 use super::super::entry::Entry;
 use super::super::language::{Language, Parsed, shows_text};
@@ -7,9 +7,9 @@ use crate::digest::{Digest, Hasher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Added to the name of a form whose docstrings were left out.
+/// Suffix of a form's name: docstrings are omitted.
 const WITHOUT_DOCSTRINGS: &str = " without docstrings";
-/// Added to the name of a form that keeps comments which act.
+/// Suffix of a form's name: comments with an effect are included.
 const WITH_COMMENTS: &str = " with acting comments";
 
 /// One source as it was read.
@@ -19,24 +19,24 @@ struct Source {
     form: String,
 }
 
-/// Sources and whatever else was found on the way.
+/// Sources, and everything else found on the way.
 #[derive(Default)]
 pub(in super::super) struct Sources {
     found: BTreeMap<PathBuf, Source>,
-    /// The path of the entry's own source, whose comments may act.
+    /// The path of the entry's own source, whose comments may have an effect.
     pub(super) entry: Option<PathBuf>,
     pub(super) shadows: BTreeSet<PathBuf>,
     pub(super) packages: BTreeSet<(String, String, String)>,
     pub(super) settings: BTreeSet<PathBuf>,
     pub(super) computed_imports: bool,
-    /// Whether the sources count byte for byte whatever they hold.
+    /// Whether the sources count byte for byte regardless of their content.
     pub(super) exact: bool,
-    /// Whether something outside of the sources may read docstrings: a package that is not known not to.
+    /// Whether something outside of the sources may read docstrings: a package that is not listed as harmless.
     pub(super) reads_docstrings: bool,
 }
 
 impl Sources {
-    /// Takes a source in, once for each path.
+    /// Adds a source, once per path.
     pub(super) fn add(&mut self, path: PathBuf, bytes: Vec<u8>, parsed: Parsed, language: &dyn Language) {
         let form = language.form().to_owned();
         self.found.entry(path).or_insert(Source { bytes, parsed, form });
@@ -50,7 +50,7 @@ impl Sources {
         self.found.len()
     }
 
-    /// Decides how each source counts, and digests them.
+    /// Decides the form of each source, and digests it.
     pub(super) fn finish(self, entry: &Entry, exact_source: bool) -> Function {
         let all = || self.found.values().map(|source| &source.parsed);
         let exact = exact_source
@@ -70,7 +70,7 @@ impl Sources {
             };
             let raw = Digest::of(&source.bytes);
             let (form, digest) = match source.parsed.normal {
-                // A program can ask for its inline code, comments included: it is among the words that started it.
+                // A program can read its inline code, including comments: it is one of the words of the process.
                 Some(normal) if !exact && path != Path::new(super::INLINE) => {
                     let (mut form, bytes) = match normal.without_docstrings {
                         _ if keep_docstrings => (source.form, normal.bytes),

@@ -1,4 +1,4 @@
-//! Looking into archives of code (zip and what is one by another name), member by member, and into archives in them.
+//! Searches archives of code (zip, and formats based on it) member by member, including nested archives.
 
 use super::{Found, NameSearch, merge};
 use std::fs::File;
@@ -7,11 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use zip::ZipArchive;
 
-/// Archives in archives are followed so deep, if they are not larger than this.
+/// Maximum depth of nested archives, if they are not too large.
 const DEEPEST: usize = 3;
 const LARGEST_NESTED: u64 = 64 << 20;
 
-/// An archive that unpacks to more than this holds every name.
+/// An archive with a larger unpacked size, in bytes, counts as containing every name.
 const LARGEST_UNPACKED: u64 = 1 << 30;
 
 /// The end record of a zip archive without a comment.
@@ -20,7 +20,7 @@ const ZIP_END_LENGTH: u64 = 22;
 
 const ARCHIVES: &[&str] = &["zip", "jar", "whl", "pyz", "pyzw", "pex", "egg", "war", "ear", "par"];
 
-/// Whether a file is an archive, by its name or by its bytes: also a program with an archive after it.
+/// Whether a file is an archive, by its name or content: also a program with an archive appended.
 pub(super) fn is_archive(path: &Path, file: &File) -> bool {
     has_name_of_archive(path) || ends_as_archive(file)
 }
@@ -41,7 +41,7 @@ fn ends_as_archive(file: &File) -> bool {
 }
 
 impl NameSearch {
-    /// The names that occur in a member of an archive; all of them where it cannot be read.
+    /// The names that occur in a member of an archive; all names where it cannot be read.
     pub(super) fn in_archive(&self, file: impl Read + Seek, depth: usize) -> Found {
         self.members(file, depth).unwrap_or_else(|_| self.everything())
     }

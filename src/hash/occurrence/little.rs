@@ -1,9 +1,7 @@
-//! Looking for many names in few bytes, place by place: making an automaton of the names takes longer than that.
-//!
-//! Knows nothing of what an occurrence says.
+//! Searches a few bytes for many names, position by position: building an automaton would take longer.
 
-/// Calls `each` with the number, the start and the end of each occurrence in `bytes` of each of `patterns`, which are sorted and
-/// none of them empty.
+/// Calls `each` with the index, start and end of each occurrence of each of `patterns` in `bytes`. The patterns are sorted and
+/// not empty.
 pub(super) fn each_in(patterns: &[Vec<u8>], bytes: &[u8], mut each: impl FnMut(usize, usize, usize) -> bool) {
     let mut begins = [false; 256];
     for first in patterns.iter().filter_map(|pattern| pattern.first()) {

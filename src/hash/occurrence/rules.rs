@@ -1,13 +1,11 @@
-//! How an occurrence of a name counts, by the kind of file that it is in.
-//!
-//! Bytes and paths alone.
+//! Rules for whether an occurrence of a name counts, by the kind of file. A pure function of bytes and paths.
 
 use std::path::Path;
 
-/// Names up to this length occur by chance in any machine code.
+/// Names up to this length, in bytes, occur by chance in any machine code.
 const SHORT: usize = 2;
 
-/// How occurrences count in a file.
+/// How occurrences in a file count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rules {
     Text,
@@ -36,7 +34,7 @@ impl Rules {
         }
     }
 
-    /// Whether an occurrence of so many bytes, as a whole word or not, counts.
+    /// Whether an occurrence of this length counts.
     pub(super) fn count(self, length: usize, word: bool, leading: bool) -> bool {
         match self {
             Self::Text => word,
@@ -55,7 +53,7 @@ pub(super) fn is_word(bytes: &[u8], start: usize, end: usize) -> bool {
     !joined_before && !joined_after
 }
 
-/// Whether `path` is where systems keep their libraries.
+/// Whether `path` is in a directory of system libraries.
 pub(super) fn is_system_library(path: &Path) -> bool {
     let places =
         ["/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32"];

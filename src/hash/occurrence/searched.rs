@@ -1,4 +1,4 @@
-//! What is remembered of the files that were searched for names: for each its evidence and which names it holds.
+//! The remembered table of files that were searched for names: their evidence, and the names that they contain.
 
 use super::NameSearch;
 use crate::digest::{Digest, RequestId};
@@ -9,11 +9,11 @@ use rustc_hash::FxHashMap;
 /// First field of the remembered table.
 const VERSION: u64 = 1;
 
-/// By the bytes of the path: what the file was, and the places of the names that it holds.
+/// By path: the file's evidence, and the indices of the names that it contains.
 pub(super) type Table = FxHashMap<Vec<u8>, (Evidence, Vec<usize>)>;
 
 impl NameSearch {
-    /// Under which name the table is remembered: one for each set of names.
+    /// The id under which the table is remembered: one for each set of names.
     pub(super) fn table(&self) -> RequestId {
         let mut encoder = Encoder::new();
         encoder.text("cashet: files searched for names").list(&self.names);
@@ -21,7 +21,7 @@ impl NameSearch {
     }
 }
 
-/// The table that [`write()`] wrote, of a search for so many names.
+/// Decodes the table that [`write()`] wrote, for a search with this number of names.
 pub(super) fn read(bytes: &[u8], names: usize) -> Result<Table, DecodeError> {
     let mut decoder = Decoder::new(bytes);
     let version = decoder.unsigned()?;

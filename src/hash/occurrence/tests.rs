@@ -1,4 +1,4 @@
-//! Names in text, machine code, data and archives, and what is remembered of a search.
+//! Names in text, machine code, data and archives; remembered results of a search.
 
 use super::*;
 use crate::hash::memory::tests::Memory;
@@ -82,7 +82,7 @@ fn no_piece_of_a_file_cuts_a_name() {
         text[place..place + 14].copy_from_slice(b"SOME_LONG_NAME");
         fs::write(&path, &text).unwrap();
         assert_eq!(search.search_files(std::slice::from_ref(&path)), [b"SOME_LONG_NAME".to_vec()], "{place}");
-        // As part of a longer word it does not count, wherever the piece ends.
+        // As a part of a longer word it does not count, at any boundary of pieces.
         text[place + 14] = b'X';
         fs::write(&path, &text).unwrap();
         assert!(search.search_files(std::slice::from_ref(&path)).is_empty(), "{place}");
@@ -151,7 +151,7 @@ fn a_search_is_remembered_for_files_that_hold_still() {
     assert_eq!(search(&["FOO"]), (1, 2));
     fs::write(&paths[1], "BAZ BAR").unwrap();
     assert_eq!(search(&["FOO", "BAR", "BAZ"]), (3, 3));
-    // Too young to be trusted: searched again.
+    // Too recent to be trusted: searched again.
     fs::write(&paths[1], "xxx").unwrap();
     assert_eq!(search(&["FOO", "BAR", "BAZ"]).0, 1);
 }

@@ -1,4 +1,4 @@
-//! Third-party packages: from the names that sources import to names and versions.
+//! Third-party packages: maps names that sources import to packages and versions.
 
 pub(super) mod node;
 pub(super) mod python;

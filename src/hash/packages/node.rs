@@ -1,11 +1,11 @@
-//! Installed Node packages: the version of each, and what it depends on in turn, found up the tree.
+//! Installed Node packages: the version of each, and its dependencies, found in the `node_modules` of parent directories.
 
 use super::super::world::{Kind, World};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-/// More packages than programs use; what lies beyond is told by those that were found.
+/// Maximum number of packages; programs use fewer. The packages already found then stand for the rest.
 const MOST_PACKAGES: usize = 5000;
 
 /// The directory of the package that a file below a `node_modules` belongs to.
@@ -14,7 +14,7 @@ pub(in super::super) fn package_of(file: &Path) -> Option<PathBuf> {
     let at = parts.iter().rposition(|part| *part == "node_modules")?;
     let scoped = parts.get(at + 1)?.as_encoded_bytes().starts_with(b"@");
     let end = at + if scoped { 3 } else { 2 };
-    // A file right below `node_modules` is no package.
+    // A file directly below `node_modules` belongs to no package.
     (end < parts.len()).then(|| parts.iter().take(end).collect())
 }
 
@@ -25,7 +25,7 @@ pub(in super::super) struct Packages {
 }
 
 impl Packages {
-    /// Notes the package in `directory`; `false` where there is none with a version.
+    /// Adds the package in `directory`; `false` where there is none with a version.
     pub(in super::super) fn note(&mut self, world: &mut dyn World, directory: &Path) -> bool {
         if self.used.contains(directory) {
             return true;
@@ -37,8 +37,8 @@ impl Packages {
         described
     }
 
-    /// Name and version of every package noted, and of those that they depend on and that are installed. Several
-    /// versions of one name are one text, in order.
+    /// Name and version of every added package and of its installed dependencies. Several versions of one name are joined into
+    /// one text, in order.
     pub(in super::super) fn with_dependencies(self, world: &mut dyn World) -> Vec<(String, String)> {
         let mut queue: VecDeque<PathBuf> = self.used.into_iter().collect();
         let mut seen = BTreeSet::new();
@@ -76,7 +76,7 @@ fn describe(world: &mut dyn World, directory: &Path) -> Option<Package> {
     })
 }
 
-/// The directory of a dependency: in the nearest `node_modules` up the tree.
+/// The directory of a dependency: in the nearest `node_modules` of the parent directories.
 fn installed(world: &mut dyn World, package: &Path, name: &str) -> Option<PathBuf> {
     if name.is_empty() || name.split('/').any(|part| part == ".." || part.is_empty()) {
         return None;
@@ -91,7 +91,7 @@ fn installed(world: &mut dyn World, package: &Path, name: &str) -> Option<PathBu
     None
 }
 
-/// Package managers that share one store link to it; a package's own dependencies lie beside its real place.
+/// Follows the links of package managers with a shared store: the dependencies of a package lie beside its real directory.
 fn follow(world: &mut dyn World, mut path: PathBuf) -> PathBuf {
     for _ in 0..40 {
         let Some(target) = world.link(&path) else { break };

@@ -1,4 +1,4 @@
-//! Installed Python distributions: which of them owns a file, its version, and what it requires in turn.
+//! Installed Python distributions: the owner of a file, its version, and its requirements.
 //!
 //! Reads `*.dist-info` and `*.egg-info` as installers write them (PEP 376, 427, 503, 610).
 
@@ -9,8 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Names by which packages are imported, where they differ from those of their distributions. Only where to look first:
-/// the record decides.
+/// Import names that differ from the name of their distribution. Only a hint where to look first: the record decides.
 const KNOWN_AS: &[(&str, &str)] = &[
     ("PIL", "pillow"),
     ("attr", "attrs"),
@@ -26,7 +25,7 @@ const KNOWN_AS: &[(&str, &str)] = &[
 /// The metadata directory, or file, of one distribution.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Record {
-    /// Normalized as PEP 503 says.
+    /// Normalized according to PEP 503.
     name: String,
     place: PathBuf,
 }
@@ -34,13 +33,13 @@ struct Record {
 /// The distributions that a program uses.
 #[derive(Default)]
 pub(in super::super) struct Distributions {
-    /// The records in each directory that was looked into.
+    /// The records in each directory that was listed.
     records: BTreeMap<PathBuf, Vec<Record>>,
     used: BTreeSet<Record>,
 }
 
 impl Distributions {
-    /// Notes the distribution in `directory` that `file` belongs to; `false` where none owns it.
+    /// Adds the distribution in `directory` that `file` belongs to; `false` where no distribution owns it.
     pub(in super::super) fn note_owner(
         &mut self,
         world: &mut dyn World,
@@ -64,8 +63,7 @@ impl Distributions {
         false
     }
 
-    /// Name and version of every distribution noted, and of those that they require and that are installed, whatever
-    /// the markers say.
+    /// Name and version of every added distribution and of its installed requirements, regardless of markers.
     pub(in super::super) fn with_requirements(
         mut self,
         world: &mut dyn World,
@@ -76,7 +74,7 @@ impl Distributions {
         if queue.is_empty() {
             return Vec::new();
         }
-        // The first directory that has a name wins, as on the search path.
+        // The first directory with a name wins, as on the search path.
         let mut installed = BTreeMap::new();
         for directory in directories {
             for record in self.records(world, directory) {
@@ -113,7 +111,7 @@ impl Distributions {
     }
 }
 
-/// Whether a distribution's list of files holds `inside`, a path relative to its directory.
+/// Whether a distribution's list of files contains `inside`, a path relative to its directory.
 fn lists(world: &mut dyn World, record: &Record, inside: &Path, top: &str) -> bool {
     let inside = inside.as_os_str().as_bytes();
     if let Some(list) = world.read(&record.place.join("RECORD")) {
@@ -123,7 +121,7 @@ fn lists(world: &mut dyn World, record: &Record, inside: &Path, top: &str) -> bo
             line.strip_prefix(inside).is_some_and(|rest| matches!(rest.first(), Some(b',' | b'"')))
         });
     }
-    // Older installers: a list of files relative to the metadata, or only the names of the packages.
+    // Older installers wrote a list of files relative to the metadata, or only the names of the packages.
     if let Some(list) = world.read(&record.place.join("installed-files.txt")) {
         let wanted = [b"../", inside].concat();
         return list.split(|byte| *byte == b'\n').any(|line| line == wanted);
@@ -139,7 +137,7 @@ fn metadata(world: &mut dyn World, record: &Record) -> Vec<u8> {
     in_directory.or_else(|| world.read(&record.place)).unwrap_or_default()
 }
 
-/// The version; with a direct origin (PEP 610), where one version can be many builds, also what was installed.
+/// The version. With a direct origin (PEP 610), one version can have many builds: then also the origin.
 fn version(world: &mut dyn World, record: &Record, metadata: &[u8]) -> String {
     let version = headers(metadata).find(|(name, _)| name == "version");
     let mut text = version.map_or_else(|| "?".to_owned(), |(_, version)| version);
@@ -148,7 +146,7 @@ fn version(world: &mut dyn World, record: &Record, metadata: &[u8]) -> String {
         let short = |bytes: &[u8]| Digest::of(bytes).to_hex().chars().take(16).collect::<String>();
         text = format!("{text} from {} as {}", short(&origin), short(&list));
     } else if text == "?" {
-        // No version to go by: the metadata as it is.
+        // There is no version: use the digest of the metadata.
         text = format!("? {}", Digest::of(metadata));
     }
     text
@@ -176,13 +174,13 @@ fn headers(metadata: &[u8]) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The name at the beginning of a requirement (PEP 508).
+/// The name at the start of a requirement (PEP 508).
 fn leading_name(requirement: &str) -> String {
     let is_name = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     normalized(&requirement.trim().chars().take_while(is_name).collect::<String>())
 }
 
-/// A name as PEP 503 compares it.
+/// A name in the normalized form of PEP 503.
 fn normalized(name: &str) -> String {
     let mut normalized = String::with_capacity(name.len());
     for character in name.chars() {

@@ -1,4 +1,4 @@
-//! What the words of a call mean: launchers, first lines, shims, wrong calls.
+//! Parsing the words of a call: launchers, first lines, shims, invalid calls.
 
 use super::*;
 
@@ -109,7 +109,7 @@ fn programs_of_the_moment_and_descriptors_by_path_are_told() {
     assert!(!sandbox.capture(&sandbox.request(&["env", "true"])).whole_environment);
 }
 
-/// What the first word of a call leads to in the end, below `place`.
+/// The program that the first word of a call finally leads to, below `place`.
 fn behind(sandbox: &Sandbox, line: &[&str], place: &Path) -> Option<PathBuf> {
     let request = sandbox.request(line);
     let captured = sandbox.capture(&request);

@@ -141,7 +141,7 @@ fn patterns_follow_what_joins_and_leaves() {
     assert_eq!(sandbox.key(&request), second);
     fs::remove_file(sandbox.path("src/deep/b.c")).unwrap();
     assert_eq!(sandbox.key(&request), first);
-    // A declared output is no input, unless it is named as one.
+    // A declared output is not an input, unless it is declared as one too.
     request.outputs = vec!["src/gen.c".into()];
     let without = sandbox.key(&request);
     sandbox.write("src/gen.c", "1");

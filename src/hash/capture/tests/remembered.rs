@@ -1,4 +1,4 @@
-//! What is remembered of a capture, and when it is believed.
+//! Remembered captures, and when they are trusted.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn a_remembered_capture_gives_the_key_until_anything_moves() {
     assert_eq!(sandbox.recall(&request), Some(key));
     assert_eq!(*sandbox.memory.written.borrow(), written, "nothing was renewed");
 
-    // Touched, but equal: renewed at once, and not again.
+    // Touched without a change: renewed immediately, and not again.
     let file = File::options().write(true).open(sandbox.path("data/x.csv")).unwrap();
     file.set_times(FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(9))).unwrap();
     settle();
@@ -88,7 +88,7 @@ fn after_a_run_what_moved_is_named() {
     let captured = sandbox.capture(&request);
     let moved = |captured: &Captured| moved(captured, &request, [7; DIGEST_LENGTH]);
     assert_eq!(moved(&captured), None);
-    // The run's own outputs, and what no input or pattern means, move nothing.
+    // The run's own outputs, and files that no input or pattern matches, change nothing.
     sandbox.write("d/out", "made");
     sandbox.write("log.txt", "made");
     sandbox.write("both", "2");
@@ -140,13 +140,13 @@ fn a_damaged_memory_is_forgotten_not_believed() {
         let mut bytes = whole.clone();
         bytes[place] ^= 0x55;
         sandbox.memory.remember(&id, &bytes);
-        // That the bytes are whole is the store's matter; here nothing may panic.
+        // The store verifies the bytes; here nothing may panic.
         let _ = sandbox.recall(&request);
     }
     assert_eq!(sandbox.key(&request), key);
 }
 
-/// A small generator, so that a failing sequence comes again.
+/// A small deterministic generator, so that a failing sequence can be repeated.
 struct Dice(u64);
 
 impl Dice {
@@ -183,7 +183,7 @@ fn whatever_changes_the_remembered_key_is_that_of_a_fresh_capture() {
                 5 => drop(fs::rename(&path, sandbox.path(names[dice.roll(names.len())]))),
                 6 => drop(symlink(names[dice.roll(names.len())], &path)),
                 _ => {
-                    // The same time again, whatever the content.
+                    // The same time again, regardless of the content.
                     let time = FileTimes::new()
                         .set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
                     let file = File::options().write(true).open(&path);

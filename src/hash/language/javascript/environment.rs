@@ -1,4 +1,4 @@
-//! Which names a JavaScript program asks of the environment, or whether it takes all of it.
+//! Finds the environment variables that a JavaScript program reads, or that it reads the whole environment.
 
 use super::mentions::{Mentions, is_named, literal};
 use oxc_ast::ast::{
@@ -7,7 +7,7 @@ use oxc_ast::ast::{
 };
 use oxc_ast_visit::Visit;
 
-/// Takes in `expression` if it is a use of the environment, and all that is in it. Says whether it was.
+/// Visits `expression` and its parts if it uses the environment. Returns whether it does.
 pub(super) fn visit(mentions: &mut Mentions<'_>, expression: &Expression<'_>) -> bool {
     match expression {
         Expression::StaticMemberExpression(member) if is_environment(&member.object) => {
@@ -24,7 +24,7 @@ pub(super) fn visit(mentions: &mut Mentions<'_>, expression: &Expression<'_>) ->
         Expression::AssignmentExpression(assignment)
             if assignment.operator == AssignmentOperator::Assign && is_item(&assignment.left) =>
         {
-            // It only writes.
+            // This only writes.
             mentions.visit_expression(&assignment.right);
         }
         // `process.env?.A`
@@ -48,7 +48,7 @@ pub(super) fn visit(mentions: &mut Mentions<'_>, expression: &Expression<'_>) ->
 pub(super) fn visit_declarator(mentions: &mut Mentions<'_>, declarator: &VariableDeclarator<'_>) -> bool {
     let Some(init) = &declarator.init else { return false };
     let BindingPattern::ObjectPattern(pattern) = &declarator.id else {
-        // `const p = process`: what is asked of it under another name is not followed.
+        // `const p = process`: uses under another name are not followed.
         let same =
             matches!(&declarator.id, BindingPattern::BindingIdentifier(name) if name.name == "process");
         mentions.parsed.whole_environment |=
@@ -131,8 +131,8 @@ fn is_item(target: &AssignmentTarget<'_>) -> bool {
     }
 }
 
-/// `process.env`, `process["env"]`, `Bun.env`, `import.meta.env`, and the like of anything else that is called `env`
-/// after `process`.
+/// `process.env`, `process["env"]`, `Bun.env`, `import.meta.env`, and other expressions that end in `env` after
+/// `process`.
 fn is_environment(expression: &Expression<'_>) -> bool {
     match expression.get_inner_expression() {
         Expression::StaticMemberExpression(member) => {

@@ -1,13 +1,13 @@
-//! Where a new line parts what belongs together in TypeScript: its compiler then reads something else, `oxc_parser` does not.
+//! Line breaks that change the meaning of TypeScript: the compiler reads the code in another way, `oxc_parser` does not.
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::Decorator;
 use oxc_span::GetSpan;
 
-/// Whether a new line stands in `node` where the compiler lets none be.
+/// Whether `node` contains a line break where the compiler allows none.
 pub(super) fn part(node: AstKind<'_>, source: &str) -> bool {
     let (from, to) = match node {
-        // A word that begins a declaration or a member may be a name by itself: `type` and a new line and `A = …`.
+        // A word that begins a declaration or a member may be a name by itself: `type`, a line break, then `A = …`.
         AstKind::TSTypeAliasDeclaration(alias) => (alias.span.start, alias.id.span.start),
         AstKind::TSInterfaceDeclaration(interface) => (interface.span.start, interface.id.span.start),
         AstKind::TSExternalModuleDeclaration(module) => (module.span.start, module.id.span.start),
@@ -25,7 +25,7 @@ pub(super) fn part(node: AstKind<'_>, source: &str) -> bool {
         }
         AstKind::TSPropertySignature(property) => (property.span.start, property.key.span().start),
         AstKind::TSMethodSignature(method) => (method.span.start, method.key.span().start),
-        // Types and their arguments, brackets and predicates; what follows an expression.
+        // Types and their arguments, brackets and predicates; anything that continues an expression.
         AstKind::TSTypeReference(reference) => match &reference.type_arguments {
             Some(arguments) => (reference.type_name.span().end, arguments.span.start + 1),
             None => return false,
@@ -69,7 +69,7 @@ fn has_line(text: &str) -> bool {
     text.contains(['\n', '\r', '\u{2028}', '\u{2029}'])
 }
 
-/// Where what is decorated begins: decorators may stand on lines of their own.
+/// Start of the declaration after its decorators, which may have lines of their own.
 fn after_decorators(source: &str, start: u32, decorators: &[Decorator<'_>]) -> u32 {
     let Some(last) = decorators.last() else { return start };
     let rest = source.get(last.span.end as usize..).unwrap_or_default();

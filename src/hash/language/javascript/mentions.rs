@@ -1,4 +1,4 @@
-//! What a JavaScript program asks for: modules, names of the environment, and words that decide how it counts.
+//! Collects what a JavaScript program uses: modules, environment variables, and words that affect its normal form.
 
 use super::super::{Import, Parsed};
 use super::{environment, lines, own_file};
@@ -14,16 +14,16 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
 use std::collections::BTreeSet;
 
-/// What the print of a program may not tell apart.
+/// Reasons why the printed form may not distinguish two programs.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Doubt {
-    /// In any case.
+    /// In every case.
     pub(super) always: bool,
-    /// It means something else as a script than as a module.
+    /// The source has different meanings as a script and as a module.
     pub(super) unless_goal_is_known: bool,
 }
 
-/// Everything that a program asks for, its normal form left empty.
+/// Everything that a program uses, with the normal form left empty.
 pub(super) fn of(program: &Program<'_>) -> (Parsed, Doubt) {
     let mut comments = CommentedBodies {
         comments: program.comments.iter().map(|comment| comment.span).collect(),
@@ -43,7 +43,7 @@ pub(super) fn of(program: &Program<'_>) -> (Parsed, Doubt) {
     (parsed, doubt)
 }
 
-/// Functions in which nothing stands but a comment: so text of several lines used to be written.
+/// Functions whose body is only a comment: an old idiom for text of several lines.
 struct CommentedBodies {
     comments: Vec<Span>,
     found: bool,
@@ -120,7 +120,7 @@ impl<'a> Visit<'a> for Mentions<'_> {
     }
 
     fn visit_assignment_expression(&mut self, assignment: &AssignmentExpression<'a>) {
-        // `(a) = function () {}` leaves the function without the name that `a = …` gives it.
+        // `(a) = function () {}` does not name the function, unlike `a = …`.
         self.doubt.always |= assignment.span.start != assignment.left.span().start;
         walk::walk_assignment_expression(self, assignment);
     }
@@ -210,13 +210,13 @@ impl<'a> Visit<'a> for Mentions<'_> {
 }
 
 impl Mentions<'_> {
-    /// The parser takes any sign for the arrow of a function's type.
+    /// The parser accepts any token for the arrow of a function type.
     fn arrow(&mut self, at: u32) {
         let rest = self.source.get(at as usize..).unwrap_or_default();
         self.doubt.always |= !rest.starts_with("=>");
     }
 
-    /// A variable may have any name; what is taken out of an error into one is named as its property, too.
+    /// A variable may have any name; a property that is destructured from an error into it is visited as a property too.
     fn variable(&mut self, name: &str) {
         if name != "stack" {
             self.word(name);
@@ -228,7 +228,7 @@ impl Mentions<'_> {
         match word {
             "stack" | "captureStackTrace" | "prepareStackTrace" | "stackTraceLimit" | "callee"
             | "getCallSites" | "lineNumber" | "columnNumber" | "toSource"
-            // Whoever loads modules otherwise sees their sources.
+            // Code that loads modules in another way sees their sources.
             | "_compile"
             | "_extensions"
             | "_load"
@@ -271,7 +271,7 @@ impl Mentions<'_> {
     }
 }
 
-/// Modules of the engine that show or change sources: what loads modules, debuggers, machines of their own.
+/// Engine modules that show or change sources: module loaders, debuggers, separate contexts.
 fn sees_sources(specifier: &str) -> bool {
     let own = specifier.strip_prefix("node:").unwrap_or(specifier);
     ["inspector", "inspector/promises", "repl", "trace_events", "v8", "vm"].contains(&own)
@@ -291,7 +291,7 @@ fn imports_harmless(import: &ImportDeclaration<'_>) -> bool {
     })
 }
 
-/// The text of a string, or of a template without expressions.
+/// The text of a string literal, or of a template without expressions.
 pub(super) fn literal(expression: &Expression<'_>) -> Option<String> {
     match expression {
         Expression::StringLiteral(string) => Some(string.value.to_string()),

@@ -1,7 +1,7 @@
-//! JavaScript and TypeScript: what `oxc_codegen` prints, minified, of what `oxc_parser` read.
+//! JavaScript and TypeScript: the normal form is the minified output of `oxc_codegen` for the tree of `oxc_parser`.
 //!
-//! The print leaves layout and comments out and writes literals in one way. What it could tell less apart than an
-//! engine does counts byte for byte; each guard is written down in `docs/languages.md`.
+//! The output omits layout and comments, and writes literals in a single way. Where the output could merge programs that an
+//! engine distinguishes, the source counts byte for byte; each guard is documented in `docs/languages.md`.
 
 mod environment;
 mod flow;
@@ -27,16 +27,16 @@ use oxc_span::{GetSpan, SourceType, Span};
 
 /// Larger sources count byte for byte, so that parsing stays bounded.
 const LARGEST_SOURCE: usize = 4 << 20;
-/// Up to so many signs a source is parsed on the calling thread.
-const FEW_SIGNS: usize = 60;
-/// More than this, and it counts byte for byte.
-const MOST_SIGNS: usize = 200_000;
-/// Stack for each sign, in bytes: more than the deepest recursion takes for one.
-const STACK_FOR_A_SIGN: usize = 12 << 10;
-/// No thread gets more; it is reserved, and used only as far as the tree needs.
+/// A source with up to this many tokens is parsed on the calling thread.
+const FEW_TOKENS: usize = 60;
+/// A source with more tokens counts byte for byte.
+const MOST_TOKENS: usize = 200_000;
+/// Stack per token, in bytes: more than the deepest recursion uses for one.
+const STACK_PER_TOKEN: usize = 12 << 10;
+/// Largest stack, in bytes; it is reserved, and used only as far as the tree needs.
 const LARGEST_STACK: usize = 1 << 30;
 
-/// What an engine takes a file for.
+/// How an engine treats a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Goal {
     /// A module, by its name.
@@ -102,14 +102,14 @@ impl JavaScript {
         base.with_typescript(self.typescript).with_jsx(self.jsx)
     }
 
-    /// Parses `source` and hands the result on, with whether it was read as a script.
+    /// Parses `source` and passes to `use_program` the result and whether it was parsed as a script.
     fn with_program<T: Send + 'static>(
         self,
         source: &[u8],
         use_program: impl Fn(&ParserReturn<'_>, bool) -> T + Send + 'static,
     ) -> Option<T> {
         let text = readable(source)?;
-        let signs = signs(source);
+        let tokens = tokens(source);
         let work = move |text: &str| {
             let goals: &[bool] = match self.goal {
                 Goal::Module => &[false],
@@ -121,25 +121,25 @@ impl JavaScript {
                     let allocator = Allocator::default();
                     let parsed = self.parse_text(&allocator, text, *script);
                     let sound = !parsed.panicked && parsed.diagnostics.is_empty() && !parsed.is_flow_language;
-                    // The parser lets scripts import; engines do not.
+                    // The parser allows imports in scripts; engines do not.
                     let wrong = *script && parsed.module_record.has_module_syntax && !self.is_typed_script();
                     (sound && !wrong).then(|| use_program(&parsed, *script))
                 })?
             })
         };
-        if signs <= FEW_SIGNS {
+        if tokens <= FEW_TOKENS {
             return work(text);
         }
-        if signs > MOST_SIGNS {
+        if tokens > MOST_TOKENS {
             return None;
         }
         let text = text.to_owned();
-        with_stack((signs * STACK_FOR_A_SIGN).min(LARGEST_STACK), move || work(&text))?
+        with_stack((tokens * STACK_PER_TOKEN).min(LARGEST_STACK), move || work(&text))?
     }
 }
 
 impl JavaScript {
-    /// What a source does with files that it finds.
+    /// What a source does with existing files.
     #[must_use]
     pub fn state_use(self, source: &[u8]) -> StateUse {
         let found = self.with_program(source, |parsed, _| state_use::of(&parsed.program));
@@ -211,8 +211,8 @@ impl Language for JavaScript {
 }
 
 impl JavaScript {
-    /// Whether the print, read again, is the source: the parser of TypeScript steps over words that its compiler does not
-    /// accept, and `(a as B) < c` prints as the beginning of a type.
+    /// Whether parsing the printed form gives the source again: the TypeScript parser skips words that the compiler rejects, and
+    /// `(a as B) < c` prints as the beginning of a type.
     fn reads_back(self, read: &ParserReturn<'_>, printed: &str, script: bool) -> bool {
         let allocator = Allocator::default();
         let again = self.parse_text(&allocator, printed, script);
@@ -221,7 +221,7 @@ impl JavaScript {
             && shape::nodes(&again.program) == shape::nodes(&read.program)
     }
 
-    /// The normal form of a part by itself; its bytes where it has none.
+    /// The normal form of a part by itself; its bytes where it has no normal form.
     fn alone(self, text: &[u8]) -> Vec<u8> {
         let normal = self.with_program(text, |read, _| print(&read.program).into_bytes());
         normal.unwrap_or_else(|| text.to_vec())
@@ -232,7 +232,7 @@ fn print(program: &Program<'_>) -> String {
     Codegen::new().with_options(CodegenOptions::minify()).build(program).code
 }
 
-/// A top-level function, class or variable: what it is, its name, and where it stands.
+/// A top-level function, class or variable: its kind, name and position.
 fn named(statement: &Statement<'_>) -> Option<(PieceKind, String, Span)> {
     let (kind, name) = match statement {
         Statement::FunctionDeclaration(function) => {
@@ -262,7 +262,7 @@ fn named(statement: &Statement<'_>) -> Option<(PieceKind, String, Span)> {
     Some((kind, name.to_string(), statement.span()))
 }
 
-/// A declaration of one plain name; what it is set to may be a function or a class.
+/// A declaration of a single name; its value may be a function or a class.
 fn variable<'a>(declaration: &'a VariableDeclaration<'_>) -> Option<(PieceKind, &'a str)> {
     let [one] = declaration.declarations.as_slice() else { return None };
     let BindingPattern::BindingIdentifier(name) = &one.id else { return None };
@@ -276,22 +276,22 @@ fn variable<'a>(declaration: &'a VariableDeclaration<'_>) -> Option<(PieceKind, 
     Some((kind, name.name.as_str()))
 }
 
-/// The text of a source that the parser reads as every engine does, as far as bytes can tell.
+/// The source as text, if no byte makes engines read it differently from the parser.
 fn readable(source: &[u8]) -> Option<&str> {
     let text = str::from_utf8(source).ok().filter(|text| text.len() <= LARGEST_SOURCE)?;
     let unreadable = source.contains(&0)
         || has_lone_surrogate(source)
-        // In scripts these begin a comment, in modules they are operators.
+        // These begin a comment in scripts and are operators in modules.
         || text.contains("<!--")
         || text.contains("-->")
-        // Comments that say how JSX is compiled, and what the compiler of TypeScript overlooks.
+        // Comments that configure JSX, and those that the TypeScript compiler ignores.
         || text.contains("@jsx")
         || text.contains("@ts-");
     (!unreadable).then_some(text)
 }
 
-/// An upper bound of the tree's depth: each level takes a sign, or a word beside another.
-fn signs(source: &[u8]) -> usize {
+/// An upper bound of the tree's depth: each level needs a token, or two adjacent words.
+fn tokens(source: &[u8]) -> usize {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 128;
     let mut count = 0;
     let mut last = b' ';

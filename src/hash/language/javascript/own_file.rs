@@ -1,12 +1,12 @@
 //! Whether a JavaScript program may read its own source through `__filename` or `import.meta.url`.
 //!
-//! Where the file's directory or name is taken, or it is compared, nothing is read. Any other use may end in a read.
+//! Using only the directory or the name of the file, or comparing it, reads nothing. Any other use may end in a read.
 
 use super::mentions::{Mentions, is_named, literal};
 use oxc_ast::ast::{Argument, CallExpression, Expression, NewExpression, VariableDeclarator};
 use oxc_ast_visit::{Visit, walk};
 
-/// Takes in `expression` if the path of the program's own file is in it. Says whether it was.
+/// Visits `expression` and its parts if it contains the path of the program's own file. Returns whether it does.
 pub(super) fn visit(mentions: &mut Mentions<'_>, expression: &Expression<'_>) -> bool {
     if is_own_file(expression) {
         mentions.parsed.exact = true;
@@ -29,7 +29,7 @@ pub(super) fn visit(mentions: &mut Mentions<'_>, expression: &Expression<'_>) ->
     }
 }
 
-/// `const __filename = fileURLToPath(import.meta.url)`: each use of the name is looked at by itself.
+/// `const __filename = fileURLToPath(import.meta.url)`: each use of the name is visited separately.
 pub(super) fn is_its_name(declarator: &VariableDeclarator<'_>) -> bool {
     let named = declarator.id.get_identifier_name().is_some_and(|name| name == "__filename");
     named && declarator.init.as_ref().is_some_and(is_own_file)
@@ -90,7 +90,7 @@ fn is_own_file(expression: &Expression<'_>) -> bool {
     }
 }
 
-/// The last part of what is called.
+/// The last name of a callee.
 fn called<'a>(callee: &'a Expression<'_>) -> Option<&'a str> {
     match callee {
         Expression::Identifier(name) => Some(name.name.as_str()),

@@ -1,11 +1,11 @@
-//! The shape of a program: its words and its nodes without their places, to compare a source with its print.
+//! The shape of a program: its tokens and nodes without positions, to compare a source with its printed form.
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::Program;
 use oxc_ast_visit::Visit;
 use oxc_parser::{Kind, ParserReturn};
 
-/// The kinds of all words and signs, but for punctuation that a print may add or leave out.
+/// The kinds of all tokens, except punctuation that the printer may add or omit.
 pub(super) fn words(read: &ParserReturn<'_>) -> Vec<Kind> {
     let kinds = read.tokens.iter().map(oxc_parser::Token::kind);
     let counted = kinds.filter(|kind| {
@@ -17,21 +17,21 @@ pub(super) fn words(read: &ParserReturn<'_>) -> Vec<Kind> {
                 | Kind::RParen
                 | Kind::LCurly
                 | Kind::RCurly
-                // A union may begin with one.
+                // A union may begin with it.
                 | Kind::Pipe
                 | Kind::Amp
         )
     });
     let alike = counted.map(|kind| match kind {
         kind if kind.is_number() => Kind::Decimal,
-        // A string may be printed with any quotes.
+        // The printer may change the quotes of a string.
         Kind::NoSubstitutionTemplate => Kind::Str,
         kind => kind,
     });
     alike.collect()
 }
 
-/// The kinds of all nodes, outer before inner, but for those that a print may add or leave out.
+/// The kinds of all nodes in preorder, except those that the printer may add or omit.
 pub(super) fn nodes(program: &Program<'_>) -> Vec<u8> {
     let mut nodes = Nodes::default();
     nodes.visit_program(program);
@@ -43,7 +43,7 @@ struct Nodes {
     kinds: Vec<u8>,
 }
 
-/// Stands for a string, however it is quoted; no kind has this number.
+/// Stands for a string with any quotes; no kind has this number.
 const TEXT: u8 = u8::MAX;
 
 impl<'a> Visit<'a> for Nodes {

@@ -1,4 +1,4 @@
-//! What JavaScript code does with files that it finds (SPEC-2, 1.2, the source rule).
+//! What JavaScript code does with existing files; see [`StateUse`].
 
 use super::super::state_use::{StateUse, TESTS, Tested, compared, is_harmless, makes_directory};
 use oxc_ast::AstKind;
@@ -10,7 +10,7 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the program says.
+/// Collects the uses of a program.
 pub(super) fn of(program: &Program<'_>) -> StateUse {
     let mut names = Names { source: program.source_text, ..Names::default() };
     names.visit_program(program);
@@ -19,7 +19,7 @@ pub(super) fn of(program: &Program<'_>) -> StateUse {
     reader.found
 }
 
-/// The last name of what is called.
+/// The last name of a callee.
 fn callee<'a>(call: &CallExpression<'a>) -> &'a str {
     match &call.callee {
         Expression::Identifier(name) => name.name.as_str(),
@@ -28,7 +28,7 @@ fn callee<'a>(call: &CallExpression<'a>) -> &'a str {
     }
 }
 
-/// Variables that hold the answer of a test, and functions that give one.
+/// Variables that hold the result of a test, and functions that return one.
 #[derive(Default)]
 struct Names<'s> {
     source: &'s str,
@@ -165,7 +165,7 @@ impl Reader<'_> {
         self.has_call(statements, path, |name| !is_harmless(name))
     }
 
-    /// Whether there is a call that may use anything: the path may be worded otherwise.
+    /// Whether there is a call that may use anything: the path may be spelled differently there.
     fn acts(&self, statements: &[&Statement<'_>]) -> bool {
         self.has_call(statements, "", |name| !is_harmless(name) && !matches!(name, "exit" | "abort"))
     }
@@ -260,7 +260,7 @@ impl<'a> Visit<'a> for Tests<'_, '_> {
     }
 }
 
-/// Whether a call that is wanted is given a path.
+/// Whether a selected call receives a path.
 struct Calls<'n, 's, 'p, W> {
     names: &'n Names<'s>,
     path: &'p str,

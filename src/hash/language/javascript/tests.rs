@@ -260,7 +260,7 @@ fn functions_and_classes_are_pieces() {
     assert!(changed(&source.replace("return 1", "/* x */ return  1")).is_empty());
 }
 
-/// Every way that was found to nest, `deep` times.
+/// Every known way of nesting, `deep` times.
 fn nested(deep: usize) -> Vec<String> {
     let repeated = |open: &str, close: &str| format!("x = {}1{}", open.repeat(deep), close.repeat(deep));
     vec![
@@ -312,7 +312,7 @@ fn deep_trees_do_not_overflow() {
 
 #[test]
 fn nesting_without_bound_counts_byte_for_byte() {
-    for source in nested(MOST_SIGNS) {
+    for source in nested(MOST_TOKENS) {
         assert_eq!(normal(&source), None, "{source:.30}");
     }
 }

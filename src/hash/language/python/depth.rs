@@ -1,20 +1,20 @@
-//! How deeply a Python source can nest, told from its tokens alone: before it is parsed, since parsing, walking and
-//! dropping a tree all recurse.
+//! An upper bound of the nesting depth of a Python source, computed from its tokens before parsing, since parsing, visiting
+//! and dropping a tree all recurse.
 
 use ruff_python_ast::token::TokenKind;
 use ruff_python_parser::{Mode, lexer};
 
-/// More open brackets than the oldest interpreters accept; redundant ones leave no trace in the tree.
+/// Maximum number of open brackets: the limit of the oldest interpreters. Redundant brackets leave no trace in the tree.
 const MOST_BRACKETS: usize = 60;
-/// More levels of indentation than interpreters accept (100).
+/// Maximum number of indentation levels; interpreters accept 100.
 const MOST_INDENTATION: usize = 90;
 
-/// An upper bound of the depth of the tree; `None` where an interpreter could refuse the source for its nesting alone.
+/// An upper bound of the tree's depth; `None` where an interpreter could reject the source because of its nesting.
 pub(super) fn bound(source: &str) -> Option<usize> {
     let mut lexer = lexer::lex(source, Mode::Module);
-    // For each open bracket the tokens that may nest since its last comma, and those that a comma does not end.
+    // For each open bracket: the tokens that may nest since its last comma, and those that a comma does not end.
     let mut open = vec![Level::default()];
-    // The sum over all of `open` but the last.
+    // Sum over all of `open` except the last.
     let mut outer = 0;
     let mut indentation = 0_usize;
     let mut deepest = 0;

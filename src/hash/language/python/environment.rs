@@ -1,4 +1,4 @@
-//! Which names a Python program asks of the environment, or whether it takes all of it.
+//! Finds the environment variables that a Python program reads, or that it reads the whole environment.
 
 use super::mentions::{Mentions, last_name};
 use ruff_python_ast::visitor::Visitor;
@@ -20,7 +20,7 @@ pub(super) fn read_target(mentions: &mut Mentions, target: &Expr) {
     }
 }
 
-/// Takes in `expression` if it is a use of the environment, and all that is in it. Says whether it was.
+/// Visits `expression` and its parts if it uses the environment. Returns whether it does.
 pub(super) fn visit(mentions: &mut Mentions, expression: &Expr) -> bool {
     match expression {
         Expr::Call(call) => return visit_call(mentions, call),
@@ -38,7 +38,7 @@ pub(super) fn visit(mentions: &mut Mentions, expression: &Expr) -> bool {
             }
             note(mentions, Some(left));
         }
-        // Anything else may hand it on.
+        // Any other use may pass it on.
         Expr::Name(_) | Expr::Attribute(_) if is_environment(expression) || is_getter(expression) => {
             mentions.parsed.whole_environment = true;
         }
@@ -86,7 +86,7 @@ fn visit_call(mentions: &mut Mentions, call: &ast::ExprCall) -> bool {
     true
 }
 
-/// Notes a literal name; any other word may be every name.
+/// Notes a literal name; a computed name may be any variable.
 fn note(mentions: &mut Mentions, name: Option<&Expr>) {
     match name {
         Some(Expr::StringLiteral(text)) => {
@@ -105,7 +105,7 @@ fn note(mentions: &mut Mentions, name: Option<&Expr>) {
     }
 }
 
-/// Notes the `$NAME` and `${NAME}` of a text.
+/// Notes the `$NAME` and `${NAME}` in a text.
 fn note_references(mentions: &mut Mentions, text: &str) {
     for after in text.split('$').skip(1) {
         let after = after.strip_prefix('{').unwrap_or(after);
@@ -122,7 +122,7 @@ fn named<'a>(call: &'a ast::ExprCall, name: &str) -> Option<&'a Expr> {
     Some(&keyword.value)
 }
 
-/// `os.environ`, whatever `os` is called, or `environ` by itself.
+/// `os.environ`, under any name of `os`, or `environ` alone.
 fn is_environment(expression: &Expr) -> bool {
     matches!(last_name(expression), Some("environ" | "environb"))
 }

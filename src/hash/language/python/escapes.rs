@@ -1,18 +1,16 @@
-//! Escapes in Python literals that the interpreter warns of.
-//!
-//! Works on the bytes of the source; knows nothing of syntax trees.
+//! Escapes in Python literals that make the interpreter warn; works on the bytes of the source.
 
-/// What sort of literal holds the escapes.
+/// Kind of literal that contains the escapes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Text, also the literal pieces of a formatted string.
+    /// Text, including the literal parts of a formatted string.
     Text,
-    /// Bytes: `\N`, `\u` and `\U` mean nothing there.
+    /// Bytes, in which `\N`, `\u` and `\U` have no meaning.
     Bytes,
 }
 
-/// Whether `literal` (not raw) holds an escape without a meaning (`"\d"`), or an octal one above 255: newer
-/// interpreters warn of them, so `"\d"` and `"\\d"` are not the same program though they are the same text.
+/// Whether `literal` (not raw) contains an invalid escape (`"\d"`), or an octal one above 255. Newer interpreters warn about
+/// these, so `"\d"` and `"\\d"` are different programs although they denote the same text.
 pub(super) fn warns(literal: &[u8], kind: Kind) -> bool {
     let mut bytes = literal.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
@@ -37,7 +35,7 @@ pub(super) fn warns(literal: &[u8], kind: Kind) -> bool {
                 | b'0'..=b'3',
             ) => {}
             Some(b'N' | b'u' | b'U') if kind == Kind::Text => {}
-            // `\4` to `\7` are meant; with two more octal digits they are too large.
+            // `\4` to `\7` are valid; with two more octal digits the value is too large.
             Some(b'4'..=b'7') => {
                 let second = bytes.next_if(|byte| matches!(byte, b'0'..=b'7'));
                 if second.is_some() && bytes.next_if(|byte| matches!(byte, b'0'..=b'7')).is_some() {

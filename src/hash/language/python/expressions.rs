@@ -1,7 +1,7 @@
 //! The canonical bytes of Python expressions.
 //!
-//! Nodes are taken apart without `..`, so that a field which a newer parser adds cannot be forgotten. Left out are
-//! positions, redundant parentheses, and whether a name is read or written, which its place tells.
+//! Nodes are destructured without `..`, so that a field added by a newer parser cannot be forgotten. Omitted are positions,
+//! redundant parentheses, and whether a name is read or written, which follows from its position.
 
 use super::escapes;
 use super::writer::Writer;
@@ -125,7 +125,7 @@ impl Writer<'_> {
                 self.tag(49);
                 self.formatted_string(value);
             }
-            // Template strings hold the text of their expressions: sources with them count byte for byte.
+            // Template strings contain the text of their expressions: sources with them count byte for byte.
             Expr::TString(ast::ExprTString { value, range, node_index: _ }) => {
                 self.tag(50);
                 self.flag(self.warns(*range, escapes::Kind::Text));
@@ -234,7 +234,7 @@ impl Writer<'_> {
         });
     }
 
-    /// What [`Writer::arguments`] writes for an empty list.
+    /// Writes the same as [`Writer::arguments`] for an empty list.
     pub(super) fn no_arguments(&mut self) {
         self.length(0);
         self.length(0);
@@ -270,7 +270,7 @@ impl Writer<'_> {
         });
     }
 
-    /// The parts of a formatted string as one sequence: adjacent literal text is joined.
+    /// Writes the parts of a formatted string as one sequence, with adjacent literal text joined.
     fn formatted_string(&mut self, value: &ast::FStringValue) {
         let mut text = String::new();
         let mut warns = false;

@@ -1,7 +1,7 @@
-//! What a Python program asks for: imports, names of the environment, and words that decide how it counts.
+//! Collects what a Python program uses: imports, environment variables, and words that affect its normal form.
 //!
-//! Reads the tree only. It errs on the side of more: a word counts wherever it stands as an identifier, and as a
-//! string by itself, since `getattr` takes those.
+//! Overestimates on purpose: a word counts wherever it is an identifier, and also as a complete string, since `getattr`
+//! accepts strings.
 
 use super::super::{Import, Parsed};
 use super::environment;
@@ -11,7 +11,7 @@ use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{self as ast, Expr, Stmt};
 use std::collections::BTreeSet;
 
-/// Everything that a module asks for; its normal form is left empty.
+/// Everything that a module uses; the normal form is left empty.
 pub(super) fn of(module: &ast::ModModule) -> Parsed {
     let mut mentions = Mentions::default();
     mentions.visit_body(&module.body);
@@ -29,7 +29,7 @@ pub(super) struct Mentions {
 impl<'a> Visitor<'a> for Mentions {
     fn visit_stmt(&mut self, statement: &'a Stmt) {
         match statement {
-            // A docstring, or text that nothing gets.
+            // A docstring, or text without a reader.
             Stmt::Expr(text) if text.value.is_string_literal_expr() => return,
             Stmt::Import(import) => self.import(&import.names),
             Stmt::ImportFrom(import) => self.import_from(import),
@@ -65,12 +65,12 @@ impl<'a> Visitor<'a> for Mentions {
         match expression {
             Expr::Name(name) => {
                 self.word(name.id.as_str());
-                // Code that is made of texts may ask for anything.
+                // Code built from text may use anything.
                 self.parsed.reads_docstrings |=
                     ["exec", "eval", "execfile", "compile"].contains(&name.id.as_str());
             }
             Expr::Attribute(attribute) => {
-                // `builtins.open(…)`; to change one changes what loads modules.
+                // `builtins.open(…)`; replacing a builtin changes how modules are loaded.
                 if attribute.ctx.is_load()
                     && matches!(&*attribute.value, Expr::Name(name) if name.id.as_str() == "builtins")
                 {
@@ -84,7 +84,7 @@ impl<'a> Visitor<'a> for Mentions {
                 }
                 self.word(attribute.attr.as_str());
                 if attribute.attr.as_str() == "script" && last_name(&attribute.value) == Some("jit") {
-                    // TorchScript compiles the source text, type comments included.
+                    // TorchScript compiles the source text, including type comments.
                     self.parsed.exact = true;
                 }
             }
@@ -111,7 +111,7 @@ impl<'a> Visitor<'a> for Mentions {
     }
 }
 
-/// What is behind an attribute that says nothing of sources: `f` of `f.__code__.co_name`.
+/// The object whose attribute reveals nothing about sources: `f` of `f.__code__.co_name`.
 fn harmlessly(attribute: &ast::ExprAttribute) -> Option<&Expr> {
     match &*attribute.value {
         Expr::Attribute(code) if words::is_code(&code.attr) => {
@@ -121,7 +121,7 @@ fn harmlessly(attribute: &ast::ExprAttribute) -> Option<&Expr> {
     }
 }
 
-/// `getattr(x, "name")`, `attrgetter("name")`: the names are literals, each of which is looked at as a word.
+/// `getattr(x, "name")`, `attrgetter("name")`: the names are literals and are visited as words.
 fn names_attribute(call: &ast::ExprCall) -> bool {
     let arguments = &*call.arguments.args;
     let is_literal = |argument: &Expr| matches!(argument, Expr::StringLiteral(_));
@@ -134,7 +134,7 @@ fn names_attribute(call: &ast::ExprCall) -> bool {
         }
 }
 
-/// No word that counts is longer.
+/// Length of the longest word that counts, in bytes.
 const LONGEST_WORD: usize = 20;
 
 impl Mentions {
@@ -170,7 +170,7 @@ impl Mentions {
     fn import(&mut self, names: &[ast::Alias]) {
         for alias in names {
             self.module_words(alias.name.as_str());
-            // Under another name it is not known what is done with it.
+            // Under another name its uses are not followed.
             self.parsed.exact |= alias.name.as_str() == "builtins" && alias.asname.is_some();
             let import = Import::Module { name: alias.name.as_str().to_owned(), names: Vec::new() };
             self.parsed.imports.push(import);
@@ -182,12 +182,12 @@ impl Mentions {
         self.module_words(&name);
         let names: Vec<String> = import.names.iter().map(|alias| alias.name.as_str().to_owned()).collect();
         for alias in &import.names {
-            // Each use of them is looked at by itself.
+            // Each use of them is visited separately.
             if alias.asname.is_some() || !["attrgetter", "methodcaller"].contains(&alias.name.as_str()) {
                 self.word(alias.name.as_str());
             }
             match alias.name.as_str() {
-                // By name it can only be the one of `inspect`, or one that hands it on; `numpy.stack` is another.
+                // As a name it can only be the function of `inspect`, or a re-export of it; `numpy.stack` is a different one.
                 "stack" if !is_array_library(&name) => self.parsed.exact = true,
                 "script" if name == "torch.jit" => self.parsed.exact = true,
                 "environ" | "environb" | "getenv" | "getenvb" if alias.asname.is_some() => {
@@ -213,7 +213,7 @@ impl Mentions {
     fn call(&mut self, call: &ast::ExprCall) {
         let Some(function) = last_name(&call.func) else { return };
         match function {
-            // A format that is put together may name anything.
+            // A composed format may access any name.
             "format" | "format_map" | "vformat" => {
                 if let Expr::Attribute(method) = &*call.func {
                     self.parsed.reads_docstrings |= !matches!(
@@ -248,7 +248,7 @@ impl Mentions {
             Ok(0) => Import::Module { name, names: Vec::new() },
             level => Import::Relative { level: level.unwrap_or(u32::MAX), name, names: Vec::new() },
         });
-        // The package that a relative name, or a list of names, belongs to may be given in any way.
+        // The package of a relative name, or of a list of names, may be passed in any form.
         self.parsed.computed_imports |= level > 0 || call.arguments.args.len() > 1;
     }
 }
@@ -258,7 +258,7 @@ fn is_array_library(module: &str) -> bool {
     ["numpy", "torch", "jax", "tensorflow", "cupy", "mlx", "dask", "xarray", "einops"].contains(&first)
 }
 
-/// The last part of a dotted name.
+/// The last name of a dotted expression.
 pub(super) fn last_name(expression: &Expr) -> Option<&str> {
     match expression {
         Expr::Name(name) => Some(name.id.as_str()),
@@ -267,7 +267,7 @@ pub(super) fn last_name(expression: &Expr) -> Option<&str> {
     }
 }
 
-/// `sys.path`, however `sys` is called.
+/// `sys.path`, under any name of `sys`.
 fn is_search_path(expression: &Expr) -> bool {
     matches!(expression, Expr::Attribute(attribute)
         if attribute.attr.as_str() == "path" && attribute.value.is_name_expr())

@@ -1,7 +1,7 @@
-//! Python: the syntax tree of `ruff_python_parser` as canonical bytes, and what the source asks for.
+//! Python: the normal form is the syntax tree of `ruff_python_parser` as canonical bytes.
 //!
-//! Whatever the parser could read differently from the interpreter counts byte for byte; each guard is
-//! written down in `docs/languages.md`.
+//! Where the parser could read a source differently from the interpreter, the source counts byte for byte; each guard is
+//! documented in `docs/languages.md`.
 
 mod depth;
 mod environment;
@@ -22,30 +22,30 @@ use ruff_python_ast::{ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use writer::Writer;
 
-/// Larger sources count byte for byte, so that parsing stays bounded.
+/// Larger sources, in bytes, count byte for byte, so that parsing stays bounded.
 const LARGEST_SOURCE: usize = 8 << 20;
 /// Deeper trees count byte for byte.
 const DEEPEST_TREE: usize = 2000;
 /// Up to this depth a tree is parsed on the calling thread.
 const SHALLOW_TREE: usize = 60;
-/// Stack for each level of a tree, in bytes: more than the deepest recursion takes for one.
+/// Stack per level of a tree, in bytes: more than the deepest recursion uses for one.
 const STACK_FOR_A_LEVEL: usize = 128 << 10;
 
-/// Python as one version of the interpreter reads it.
+/// Python as parsed by one version of the interpreter.
 #[derive(Clone, Copy, Debug)]
 pub struct Python {
     version: PythonVersion,
 }
 
 impl Python {
-    /// Python `major.minor`. Versions newer than the parser are read as the newest that it knows; sources for versions
+    /// Python `major.minor`. Versions newer than the parser are read as the newest one that it supports; sources for versions
     /// before 3.7 always count byte for byte.
     #[must_use]
     pub fn for_version(major: u8, minor: u8) -> Self {
         Self { version: PythonVersion { major, minor } }
     }
 
-    /// The newest Python that the parser knows.
+    /// The newest Python that the parser supports.
     #[must_use]
     pub fn newest() -> Self {
         Self { version: PythonVersion::latest() }
@@ -61,7 +61,7 @@ impl Python {
             return None;
         }
         let version = self.version.min(PythonVersion::latest_preview());
-        // A parser that panics has no answer; nothing that it touched is used afterwards.
+        // A parser that panics returns no result; nothing that it touched is used afterwards.
         let depth = quietly(|| depth::bound(text))??;
         let parse = move |text: &str| {
             quietly(|| {
@@ -82,7 +82,7 @@ impl Python {
 }
 
 impl Python {
-    /// What a source does with files that it finds.
+    /// What a source does with existing files.
     #[must_use]
     pub fn state_use(self, source: &[u8]) -> StateUse {
         self.with_tree(source, state_use::of).unwrap_or(StateUse::UNKNOWN)
@@ -105,7 +105,7 @@ impl Language for Python {
             }
             parsed
         });
-        // Nothing is known of what cannot be parsed, so anything may be in it.
+        // Nothing is known about a source that cannot be parsed, so it may contain anything.
         parsed.unwrap_or_else(|| Parsed {
             exact: true,
             whole_environment: source.windows(7).any(|word| word == b"environ"),
@@ -123,7 +123,7 @@ impl Language for Python {
     }
 }
 
-/// The text of a source that the parser reads as the interpreter does, as far as bytes can tell.
+/// The source as text, if no byte makes the interpreter read it differently from the parser.
 fn readable(source: &[u8]) -> Option<&str> {
     let unreadable = source.len() > LARGEST_SOURCE
         || source.contains(&0)
@@ -132,9 +132,9 @@ fn readable(source: &[u8]) -> Option<&str> {
     if unreadable { None } else { str::from_utf8(source).ok() }
 }
 
-/// Whether one of the first two lines declares another coding than UTF-8 (PEP 263).
+/// Whether one of the first two lines declares an encoding other than UTF-8 (PEP 263).
 fn has_other_coding(source: &[u8]) -> bool {
-    // After a byte order mark only the exact name will do.
+    // After a byte order mark only the exact name is accepted.
     let (source, marked) = match source.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => (rest, true),
         None => (source, false),

@@ -1,12 +1,12 @@
 //! Whether a Python program may read its own source through `__file__`.
 //!
-//! Where the file's directory or name is taken, nothing is read. Any other use may end in `open`.
+//! Using only the directory or the name of the file reads nothing. Any other use may end in `open`.
 
 use super::mentions::{Mentions, last_name};
 use ruff_python_ast::visitor::Visitor;
 use ruff_python_ast::{self as ast, Expr};
 
-/// Takes in `expression` if the path of the program's own file is in it. Says whether it was.
+/// Visits `expression` and its parts if it contains the path of the program's own file. Returns whether it does.
 pub(super) fn visit(mentions: &mut Mentions, expression: &Expr) -> bool {
     if is_own_file(expression) {
         mentions.parsed.exact = true;
@@ -34,7 +34,7 @@ fn visit_call(mentions: &mut Mentions, call: &ast::ExprCall) -> bool {
     true
 }
 
-/// Properties of a path that lead away from the file.
+/// Attributes of a path that do not keep the file itself.
 fn is_harmless(attribute: &str) -> bool {
     ["parent", "parents", "name", "stem", "suffix", "suffixes", "parts", "anchor", "with_name", "with_suffix"]
         .contains(&attribute)

@@ -1,4 +1,4 @@
-//! What Python code does with files that it finds (SPEC-2, 1.2, the source rule).
+//! What Python code does with existing files; see [`StateUse`].
 
 use super::super::state_use::{StateUse, TESTS, Tested, compared, is_harmless, makes_directory};
 use ruff_python_ast::visitor::{self, Visitor};
@@ -6,7 +6,7 @@ use ruff_python_ast::{self as ast, BoolOp, Expr, Stmt, UnaryOp};
 use ruff_text_size::{Ranged, TextRange};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the module says.
+/// Collects the uses of a module.
 pub(super) fn of(text: &str, module: &ast::ModModule) -> StateUse {
     let mut names = Names { text, ..Names::default() };
     names.visit_body(&module.body);
@@ -21,7 +21,7 @@ fn worded(text: &str, range: TextRange) -> String {
     compared(text.get(range.start().to_usize()..range.end().to_usize()).unwrap_or_default())
 }
 
-/// The last name of what is called, and what it is called on.
+/// The last name of a callee, and the object that it is called on.
 fn callee(call: &ast::ExprCall) -> (&str, Option<&Expr>) {
     match &*call.func {
         Expr::Name(name) => (name.id.as_str(), None),
@@ -30,7 +30,7 @@ fn callee(call: &ast::ExprCall) -> (&str, Option<&Expr>) {
     }
 }
 
-/// Variables that hold the answer of a test, and functions that give one.
+/// Variables that hold the result of a test, and functions that return one.
 #[derive(Default)]
 struct Names<'t> {
     text: &'t str,
@@ -140,7 +140,7 @@ impl Reader<'_> {
         let direct = Names { text: self.text, ..Names::default() }.tested(test, false);
         for tested in self.names.tested(test, false) {
             let (there, missing) = if tested.negated { (otherwise, body) } else { (body, otherwise) };
-            // Where the other branch leaves, what follows is for what is there; so it may be where that made it.
+            // Where the other branch leaves, the following code runs only for an existing path; or that branch may have created it.
             let goes_on = leaves(missing) || self.passes(missing, &tested.path);
             let resumes = self.passes(there, &tested.path) || goes_on && self.passes(after, &tested.path);
             self.found.resumes |= resumes;
@@ -151,7 +151,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `try: stat(p); open(p)` reads what is there.
+    /// `try: stat(p); open(p)` reads an existing file.
     fn attempt(&mut self, body: &[Stmt]) {
         for (place, statement) in body.iter().enumerate() {
             let mut calls = Calls::default();
@@ -171,7 +171,7 @@ impl Reader<'_> {
         self.has_call(statements, path, makes_directory)
     }
 
-    /// Whether a call that is `wanted` by its name is given `path`, by itself or in another argument.
+    /// Whether a call selected by its name receives `path`, by itself or inside another argument.
     fn has_call(&self, statements: &[Stmt], path: &str, wanted: impl Fn(&str) -> bool) -> bool {
         let mut calls = Calls::default();
         calls.visit_body(statements);
@@ -188,7 +188,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether there is a call that may use anything: the path may be worded otherwise.
+/// Whether there is a call that may use anything: the path may be spelled differently there.
 fn acts(statements: &[Stmt]) -> bool {
     let mut calls = Calls::default();
     calls.visit_body(statements);
@@ -266,7 +266,7 @@ impl<'a> Visitor<'a> for Calls<'a> {
     }
 }
 
-/// Whether an expression has `path` in it.
+/// Whether an expression contains `path`.
 struct Parts<'t> {
     text: &'t str,
     path: &'t str,

@@ -1,6 +1,6 @@
-//! The canonical bytes of Python statements and of what belongs to them.
+//! The canonical bytes of Python statements and their parts.
 //!
-//! Nodes are taken apart without `..`, so that a field which a newer parser adds cannot be forgotten.
+//! Nodes are destructured without `..`, so that a field added by a newer parser cannot be forgotten.
 
 use super::writer::{PASS, Writer};
 use ruff_python_ast::{self as ast, Stmt};
@@ -198,7 +198,7 @@ impl<'source> Writer<'source> {
         self.decorators(decorator_list);
         self.name(name);
         self.type_parameters(type_params.as_deref());
-        // `class A():` is `class A:`.
+        // `class A():` equals `class A:`.
         match arguments.as_deref() {
             Some(arguments) => self.arguments(arguments),
             None => self.no_arguments(),

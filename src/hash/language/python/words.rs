@@ -1,6 +1,6 @@
-//! Names by which Python programs get at their sources and docstrings.
+//! Names through which Python programs access their sources and docstrings.
 
-/// What tells of the text, the lines or the frames of a program.
+/// Names that give access to the text, the lines or the frames of a program.
 const OF_SOURCES: &[&str] = &[
     "inspect",
     "linecache",
@@ -31,7 +31,7 @@ const OF_SOURCES: &[&str] = &[
     "CodeType",
 ];
 
-/// Whoever loads modules otherwise, or hears of it, sees their sources.
+/// Names that change or observe module loading: such code sees sources.
 const OF_LOADING: &[&str] = &[
     "source_to_code",
     "SourceLoader",
@@ -48,7 +48,7 @@ const OF_LOADING: &[&str] = &[
     "builtins",
 ];
 
-/// What finds docstrings, or attributes whose names are computed.
+/// Names that give access to docstrings, or to attributes with computed names.
 const OF_DOCSTRINGS: &[&str] = &[
     "__doc__",
     "getdoc",
@@ -73,10 +73,10 @@ const OF_DOCSTRINGS: &[&str] = &[
     "methodcaller",
 ];
 
-/// What code objects are found by.
+/// Names that give access to code objects.
 const CODE: &[&str] = &["__code__", "f_code", "gi_code", "cr_code", "ag_code"];
 
-/// What may be asked of a code object: nothing of it depends on layout. (Its constants hold docstrings.)
+/// Attributes of a code object that do not depend on layout. (Its constants contain docstrings.)
 const OF_CODE: &[&str] = &[
     "co_argcount",
     "co_cellvars",
@@ -93,7 +93,7 @@ const OF_CODE: &[&str] = &[
     "co_varnames",
 ];
 
-/// Modules that read the text or the lines of the code that uses them, or see sources when they are loaded.
+/// Modules that read the text or the lines of the code that uses them, or see sources during loading.
 const READERS: &[&str] = &[
     "_pytest",
     "bdb",
@@ -145,17 +145,17 @@ const READERS: &[&str] = &[
     "viztracer",
 ];
 
-/// Parts of `importlib` that do.
+/// Parts of `importlib` that see sources.
 const LOADERS: &[&str] = &["importlib.abc", "importlib.machinery", "importlib._bootstrap"];
 
-/// Whether a program that uses the word may get at its sources.
+/// Whether a program that uses the word may access its sources.
 pub(super) fn is_of_sources(word: &str) -> bool {
     [OF_SOURCES, OF_LOADING, CODE].iter().any(|words| words.contains(&word))
         || word.contains("lineno")
         || word.starts_with("builtins.")
 }
 
-/// Whether a program that uses the word may get at its docstrings.
+/// Whether a program that uses the word may access its docstrings.
 pub(super) fn is_of_docstrings(word: &str) -> bool {
     OF_DOCSTRINGS.contains(&word)
 }
@@ -165,12 +165,12 @@ pub(super) fn is_code(word: &str) -> bool {
     CODE.contains(&word)
 }
 
-/// Whether a code object's attribute of that name says nothing of layout.
+/// Whether an attribute of a code object reveals nothing about layout.
 pub(super) fn is_harmless_of_code(word: &str) -> bool {
     OF_CODE.contains(&word)
 }
 
-/// Whether a program that imports the module may get at its sources.
+/// Whether a program that imports the module may access its sources.
 pub(super) fn sees_sources(module: &str) -> bool {
     READERS.contains(&module.split('.').next().unwrap_or_default()) || LOADERS.contains(&module)
 }

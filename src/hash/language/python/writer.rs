@@ -1,7 +1,7 @@
-//! The canonical bytes of a Python syntax tree: how numbers, text, lists and literals are framed.
+//! The canonical bytes of a Python syntax tree: encoding of numbers, text, lists and literals.
 //!
-//! Every node begins with a tag of its own and every list carries its length or an end mark, so that two
-//! different trees never come to the same bytes. Knows nothing of statements and expressions.
+//! Every node begins with its own tag, and every list has its length or an end mark, so that two different trees never
+//! produce the same bytes.
 
 use super::super::{Piece, PieceKind};
 use super::escapes;
@@ -11,30 +11,30 @@ use std::ops::Range;
 
 /// Ends a list of statements; no statement has this tag.
 pub(super) const END: u8 = 0;
-/// The tag of `pass`, which also stands where a docstring was all that a body held.
+/// The tag of `pass`, which also replaces a docstring that is the only statement of a body.
 pub(super) const PASS: u8 = 1;
 
-/// A docstring's place in the bytes.
+/// Position of a docstring in the bytes.
 struct Docstring {
     range: Range<usize>,
-    /// Whether nothing else stands in the body of its function or class.
+    /// Whether it is the only statement of its function or class.
     alone: bool,
 }
 
-/// A function, a class or a variable of the top level, and its place in the bytes.
+/// A top-level function, class or variable, and its position in the bytes.
 struct Part {
     kind: PieceKind,
     name: String,
     range: Range<usize>,
 }
 
-/// Collects the bytes of one source.
+/// Writes the bytes of one source.
 pub(super) struct Writer<'source> {
     source: &'source str,
     bytes: Vec<u8>,
     docstrings: Vec<Docstring>,
     parts: Vec<Part>,
-    /// The functions and classes around what is being written.
+    /// The functions and classes that enclose the current node.
     scope: Vec<(PieceKind, &'source str)>,
 }
 
@@ -94,7 +94,7 @@ impl<'source> Writer<'source> {
         }
     }
 
-    /// A number: whole ones by value (beyond 64 bits as spelled), others by their bits.
+    /// Writes a number: an integer by value (beyond 64 bits as written), another number by its bits.
     pub(super) fn number(&mut self, number: &ast::Number, range: TextRange) {
         match number {
             ast::Number::Int(value) => {
@@ -116,12 +116,12 @@ impl<'source> Writer<'source> {
                 self.bytes.extend_from_slice(&imag.to_bits().to_le_bytes());
             }
         }
-        // `1if x else y` runs, but newer interpreters warn of it.
+        // `1if x else y` is valid, but newer interpreters warn about it.
         let next = self.source.as_bytes().get(range.end().to_usize()).copied().unwrap_or(b' ');
         self.flag(next.is_ascii_alphabetic() || next == b'_');
     }
 
-    /// Whether the literal at `range` holds an escape that the interpreter warns of.
+    /// Whether the literal at `range` contains an escape that the interpreter warns about.
     pub(super) fn warns(&self, range: TextRange, kind: escapes::Kind) -> bool {
         self.source
             .as_bytes()
@@ -154,7 +154,7 @@ impl<'source> Writer<'source> {
         self.framed(&joined);
     }
 
-    /// Writes a body. Its docstring, if `documented`, is remembered so that it can be left out.
+    /// Writes a body. With `documented`, notes its docstring so that it can be omitted.
     pub(super) fn body(&mut self, body: &'source [ast::Stmt], documented: bool) {
         for (place, statement) in body.iter().enumerate() {
             let start = self.bytes.len();
@@ -164,7 +164,7 @@ impl<'source> Writer<'source> {
                 self.parts.push(Part { kind: PieceKind::Variable, name: name.to_owned(), range });
             }
             if place == 0 && documented && is_docstring(statement) {
-                // An empty module is as good as a module with `pass`; an empty function is none.
+                // An empty module equals a module with `pass`; an empty function is invalid.
                 let alone = body.len() == 1 && !self.scope.is_empty();
                 self.docstrings.push(Docstring { range: start..self.bytes.len(), alone });
             }
@@ -172,14 +172,14 @@ impl<'source> Writer<'source> {
         self.tag(END);
     }
 
-    /// Writes a function named `name`, remembering where it is.
+    /// Writes a function named `name` and notes its position.
     pub(super) fn function_part(&mut self, name: &'source str, write: impl FnOnce(&mut Self)) {
         let of_a_class = self.scope.last().is_some_and(|(kind, _)| *kind == PieceKind::Class);
         let kind = if of_a_class { PieceKind::Method } else { PieceKind::Function };
         self.part(kind, name, write);
     }
 
-    /// Writes a class named `name`, remembering where it is.
+    /// Writes a class named `name` and notes its position.
     pub(super) fn class_part(&mut self, name: &'source str, write: impl FnOnce(&mut Self)) {
         self.part(PieceKind::Class, name, write);
     }
@@ -194,7 +194,7 @@ impl<'source> Writer<'source> {
         self.parts.push(Part { kind, name, range: start..self.bytes.len() });
     }
 
-    /// All bytes, and the same without docstrings if there are any.
+    /// All bytes, and the bytes without docstrings if there are any.
     pub(super) fn finish(self) -> (Vec<u8>, Option<Vec<u8>>) {
         let without = (!self.docstrings.is_empty()).then(|| self.without_docstrings(0..self.bytes.len()));
         (self.bytes, without)
@@ -203,7 +203,7 @@ impl<'source> Writer<'source> {
     fn without_docstrings(&self, range: Range<usize>) -> Vec<u8> {
         let mut kept = Vec::with_capacity(range.len());
         let mut at = range.start;
-        // They were found in the order of the bytes, and none is inside another.
+        // They were found in byte order, and none contains another.
         let first = self.docstrings.partition_point(|docstring| docstring.range.start < range.start);
         let inside = self.docstrings.iter().skip(first);
         for docstring in inside.take_while(|docstring| docstring.range.end <= range.end) {
@@ -217,14 +217,14 @@ impl<'source> Writer<'source> {
         kept
     }
 
-    /// The docstring that begins in `range`; empty where none does.
+    /// The docstring that begins in `range`; empty where there is none.
     fn docstring(&self, range: Range<usize>) -> &[u8] {
         let place = self.docstrings.partition_point(|docstring| docstring.range.start < range.start);
         let found = self.docstrings.get(place).filter(|docstring| docstring.range.start < range.end);
         found.and_then(|docstring| self.bytes.get(docstring.range.clone())).unwrap_or_default()
     }
 
-    /// The functions, methods, classes and variables, each without those inside it, and what stands outside of all,
+    /// The functions, methods, classes and variables, each without the pieces inside it, and the code outside of all pieces;
     /// without docstrings.
     pub(super) fn pieces(mut self) -> Vec<Piece> {
         let range = 0..self.bytes.len();
@@ -239,14 +239,14 @@ impl<'source> Writer<'source> {
                 if inner.range.start >= part.range.end {
                     break;
                 }
-                // What is inside of something inside belongs to that.
+                // A piece nested deeper belongs to the inner piece.
                 if inner.range.start >= at {
                     own.extend(self.without_docstrings(at..inner.range.start));
                     at = inner.range.end;
                 }
             }
             own.extend(self.without_docstrings(at..part.range.end));
-            // It stands before all that is inside.
+            // It precedes all pieces inside.
             let first_inside = self.parts.get(place + 1).map_or(part.range.end, |inner| inner.range.start);
             let docstring = self.docstring(part.range.start..first_inside.min(part.range.end)).to_vec();
             pieces.push(Piece { kind: part.kind, name: part.name.clone(), bytes: own, docstring });
@@ -255,7 +255,7 @@ impl<'source> Writer<'source> {
     }
 }
 
-/// The plain name that a statement sets.
+/// The single name that a statement assigns.
 fn assigned(statement: &ast::Stmt) -> Option<&str> {
     let target = match statement {
         ast::Stmt::Assign(assign) => match assign.targets.as_slice() {
@@ -269,8 +269,7 @@ fn assigned(statement: &ast::Stmt) -> Option<&str> {
     target.as_name_expr().map(|name| name.id.as_str())
 }
 
-/// Whether a statement, being the first of a body, would be its docstring: a plain string, not bytes, not
-/// formatted.
+/// Whether a statement, as the first of a body, would be its docstring: a plain string, neither bytes nor formatted.
 fn is_docstring(statement: &ast::Stmt) -> bool {
     matches!(statement, ast::Stmt::Expr(expression) if expression.value.is_string_literal_expr())
 }

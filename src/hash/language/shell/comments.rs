@@ -1,13 +1,13 @@
-//! A shell script less its comments.
+//! Removes the comments of a shell script.
 
 use super::Script;
 use std::ops::Range;
 use tree_sitter::Node;
 
-/// The bytes of `range` without comments; `None` where a comment stands where none can be.
+/// The bytes of `range` without comments; `None` where the parser found a comment in a position where none can be.
 ///
-/// A comment on a line of its own goes with the line. Of one that ends a line the `#` stays, so that the blanks before it keep
-/// their meaning. Comments that could be read in two ways stay whole.
+/// A comment on its own line is removed with the line. For a comment at the end of a line the `#` stays, so that the spaces
+/// before it keep their meaning. Ambiguous comments stay unchanged.
 pub(super) fn without(script: &Script<'_>, range: Range<usize>) -> Option<Vec<u8>> {
     let source = script.source;
     let mut kept = Vec::with_capacity(range.len());

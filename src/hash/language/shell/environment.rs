@@ -1,4 +1,5 @@
-//! Which variables a shell script takes from the environment: those that it uses where it has not surely assigned them.
+//! Finds the variables that a shell script reads from the environment: those used where the script has not surely assigned
+//! them.
 
 use super::super::Parsed;
 use super::{Script, arguments};
@@ -6,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use tree_sitter::Node;
 
-/// Notes the names that the script asks of the environment, and whether it takes all of it.
+/// Notes the environment variables that the script reads, and whether it reads all of them.
 pub(super) fn asked(script: &Script<'_>, parsed: &mut Parsed) {
     let nodes = script.nodes();
     let mut assigned: BTreeMap<&[u8], Vec<Range<usize>>> = BTreeMap::new();
@@ -31,7 +32,7 @@ pub(super) fn asked(script: &Script<'_>, parsed: &mut Parsed) {
                 let text = script.text(node);
                 let lists = text.split(u8::is_ascii_whitespace).skip(1).all(|word| word.starts_with(b"-"));
                 parsed.whole_environment |= lists && !text.starts_with(b"local");
-                // A name that stands for another.
+                // A name that refers to another name.
                 let refers =
                     text.split(u8::is_ascii_whitespace).skip(1).take_while(|word| word.starts_with(b"-"));
                 parsed.whole_environment |=
@@ -43,7 +44,7 @@ pub(super) fn asked(script: &Script<'_>, parsed: &mut Parsed) {
     parsed.variables = names.into_iter().collect();
 }
 
-/// The names that a node surely assigns, and where that holds: from its end to that of the block that it stands in.
+/// The names that a node surely assigns, and the range where this holds: from its end to the end of the enclosing block.
 fn assignments<'a>(script: &Script<'a>, node: Node<'a>) -> Vec<(&'a [u8], Range<usize>)> {
     let name_of =
         |node: Node<'a>| node.child_by_field_name("name").filter(|name| name.kind() == "variable_name");
@@ -78,7 +79,7 @@ fn assignments<'a>(script: &Script<'a>, node: Node<'a>) -> Vec<(&'a [u8], Range<
     }
 }
 
-/// What runs only after `statement`, being the rest of its block.
+/// The code that runs only after `statement`: the rest of its block.
 fn dominated(statement: Node<'_>) -> Option<Range<usize>> {
     let block = statement.parent()?;
     let blocks = [
@@ -94,11 +95,11 @@ fn dominated(statement: Node<'_>) -> Option<Range<usize>> {
     blocks.contains(&block.kind()).then(|| statement.end_byte()..block.end_byte())
 }
 
-/// Whether a name stands for its value.
+/// Whether a name is used for its value.
 fn is_use(script: &Script<'_>, name: Node<'_>) -> bool {
     let Some(parent) = name.parent() else { return false };
     match parent.kind() {
-        // `X+=…` reads what it writes.
+        // `X+=…` reads its target.
         "variable_assignment" => {
             parent.child_by_field_name("name") != Some(name)
                 || script.text(parent).starts_with(&plus_assigned(script, name))
@@ -130,7 +131,7 @@ fn command(script: &Script<'_>, node: Node<'_>, names: &mut BTreeSet<Vec<u8>>, p
         }
         b"set" | b"export" | b"declare" | b"typeset" | b"readonly" => arguments.is_empty(),
         b"compgen" | b"envsubst" => true,
-        // What getopt prints is quoted.
+        // getopt prints quoted text.
         b"eval" => {
             let is_getopt =
                 arguments.first().is_some_and(|word| *word == b"set" || word.starts_with(b"\"set -- "));

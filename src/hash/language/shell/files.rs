@@ -5,23 +5,23 @@ use super::{Script, arguments};
 use std::collections::BTreeMap;
 use tree_sitter::Node;
 
-/// What a path of the script begins with.
+/// The base of a path in the script.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Base {
-    /// The directory of the file that sources.
+    /// The directory of the sourcing file.
     Source,
-    /// The directory of the script that runs.
+    /// The directory of the running script.
     Entry,
 }
 
-/// Notes each file that `source` or `.` names by a literal, or beside the script itself.
+/// Notes each file that `source` or `.` names by a literal, or relative to the script itself.
 pub(super) fn sourced(script: &Script<'_>, parsed: &mut Parsed) {
     let mut directories = BTreeMap::new();
     for node in script.nodes() {
         match node.kind() {
             "variable_assignment" => {
                 if let Some((name, base)) = directory_assigned(script, node) {
-                    // A name that is assigned twice means nothing certain.
+                    // A name that is assigned twice has no certain value.
                     let known = directories.insert(name, base);
                     if known.is_some_and(|known| known != base) {
                         parsed.computed_imports = true;
@@ -41,7 +41,7 @@ pub(super) fn sourced(script: &Script<'_>, parsed: &mut Parsed) {
     }
 }
 
-/// `DIR=$(dirname "$0")` and the like.
+/// `DIR=$(dirname "$0")` and similar idioms.
 fn directory_assigned(script: &Script<'_>, assignment: Node<'_>) -> Option<(Vec<u8>, Base)> {
     let name = assignment.child_by_field_name("name")?;
     let value = assignment.child_by_field_name("value")?;
@@ -53,7 +53,7 @@ fn directory_assigned(script: &Script<'_>, assignment: Node<'_>) -> Option<(Vec<
 fn note(argument: &[u8], directories: &BTreeMap<Vec<u8>, Base>, parsed: &mut Parsed) {
     let plain = unquoted(argument);
     if let Some((base, rest)) = leading_directory(&plain).or_else(|| leading_variable(&plain, directories)) {
-        // What follows must be a literal path below the directory.
+        // The rest must be a literal path below the directory.
         match rest.strip_prefix(b"/") {
             Some(path) if is_literal(path) => parsed.imports.push(match base {
                 Base::Source => Import::FileFromSource(path.to_vec()),
@@ -62,7 +62,7 @@ fn note(argument: &[u8], directories: &BTreeMap<Vec<u8>, Base>, parsed: &mut Par
             _ => parsed.computed_imports = true,
         }
     } else if is_literal(&plain) {
-        // A word without a slash is looked for on PATH.
+        // A word without a slash is searched on PATH.
         parsed.imports.push(match str::from_utf8(&plain) {
             Ok(name) if !plain.contains(&b'/') => Import::Specifier(name.to_owned()),
             _ => Import::FileFromDirectory(plain),
@@ -72,8 +72,8 @@ fn note(argument: &[u8], directories: &BTreeMap<Vec<u8>, Base>, parsed: &mut Par
     }
 }
 
-/// The text without quotes and blanks. What it is used for is compared with fixed idioms, or must be literal: a quoted
-/// blank is then lost, and names a file that is not there.
+/// The text without quotes and spaces. Callers compare it with fixed idioms, or require a literal: a quoted space is then
+/// lost, and the result names a file that does not exist.
 fn unquoted(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| !b"\"' \t".contains(byte)).collect()
 }
@@ -82,7 +82,7 @@ fn is_literal(path: &[u8]) -> bool {
     !path.is_empty() && !path.iter().any(|byte| b"$`*?[]{}~\\<>()|&;#!".contains(byte))
 }
 
-/// The idioms for the directory of a script, and what follows them.
+/// Matches the idioms for the directory of a script; returns the base and the text after it.
 fn leading_directory(text: &[u8]) -> Option<(Base, &[u8])> {
     let sources = ["${BASH_SOURCE[0]}", "${BASH_SOURCE}", "$BASH_SOURCE"].map(|own| (Base::Source, own));
     let own = sources.into_iter().chain([(Base::Entry, "$0"), (Base::Entry, "${0}")]);
@@ -116,7 +116,7 @@ fn leading_directory(text: &[u8]) -> Option<(Base, &[u8])> {
     cut.into_iter().find_map(|(idiom, base)| Some((base, text.strip_prefix(idiom.as_bytes())?)))
 }
 
-/// `$DIR/x` or `${DIR}/x` of a variable that holds a script's directory.
+/// `$DIR/x` or `${DIR}/x`, where the variable holds a script's directory.
 fn leading_variable<'a>(text: &'a [u8], directories: &BTreeMap<Vec<u8>, Base>) -> Option<(Base, &'a [u8])> {
     let rest = text.strip_prefix(b"$")?;
     let (name, rest) = if let Some(rest) = rest.strip_prefix(b"{") {

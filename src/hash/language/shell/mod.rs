@@ -1,6 +1,6 @@
-//! sh, bash and their kin: the bytes of the script less its comments, which `tree-sitter-bash` finds.
+//! sh, bash and similar shells: the normal form is the script without its comments, which `tree-sitter-bash` finds.
 //!
-//! The tree serves to find comments and names only; whatever it is not sure of leaves the script as it is.
+//! The tree is used only to find comments and names. Where the tree is uncertain, the script stays as it is.
 
 mod comments;
 mod environment;
@@ -17,8 +17,8 @@ use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
 /// Larger scripts count byte for byte, so that parsing stays bounded.
 const LARGEST_SOURCE: usize = 1 << 20;
-/// More here-documents than a script by hand has on one line, or with longer end words: the parser's memory of them is
-/// bounded.
+/// Maximum number of here-documents on one line, and of long end words; handwritten scripts have fewer. The parser's memory
+/// of them is bounded.
 const MOST_HEREDOCS_ON_A_LINE: usize = 4;
 const LONGEST_END_WORD: usize = 64;
 /// Deeper trees count byte for byte.
@@ -28,7 +28,7 @@ const DEEPEST_TREE: usize = 200;
 #[derive(Clone, Copy, Debug)]
 pub struct Shell;
 
-/// dash, which knows less than bash: a script counts in the same form, if both find its comments in the same places.
+/// dash, which supports less than bash: a script has the same form, if both shells find its comments at the same positions.
 #[derive(Clone, Copy, Debug)]
 pub struct Dash;
 
@@ -53,7 +53,7 @@ impl Language for Dash {
 }
 
 impl Shell {
-    /// What a source does with files that it finds.
+    /// What a source does with existing files.
     #[must_use]
     pub fn state_use(self, source: &[u8]) -> StateUse {
         tree(source)
@@ -68,7 +68,7 @@ impl Language for Shell {
 
     fn parse(&self, source: &[u8]) -> Parsed {
         let Some(tree) = tree(source) else {
-            // Nothing is known of it, so it may read its own lines, and pass on all that it has.
+            // Nothing is known about it, so it may read its own lines, and use the whole environment.
             return Parsed { exact: true, whole_environment: true, ..Parsed::unknown() };
         };
         let mut parsed = Parsed { lists_directories: true, ..Parsed::default() };
@@ -123,7 +123,7 @@ impl<'a> Script<'a> {
         self.source.get(node.byte_range()).unwrap_or_default()
     }
 
-    /// Every node, outer before inner, in order of appearance.
+    /// All nodes in preorder.
     fn nodes(&self) -> Vec<Node<'a>> {
         let mut nodes = Vec::new();
         let mut cursor = self.root.walk();
@@ -140,7 +140,7 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// The name of a command, where it is a plain word.
+    /// The name of a command if it is a literal word.
     fn command_name(&self, command: Node<'_>) -> &'a [u8] {
         command.child_by_field_name("name").map(|name| self.text(name)).unwrap_or_default()
     }
@@ -152,7 +152,7 @@ fn arguments(command: Node<'_>) -> Vec<Node<'_>> {
     command.children_by_field_name("argument", &mut cursor).collect()
 }
 
-/// The tree of a script that parses without an error and without anything that the parser is known to misread.
+/// The tree of a script that parses without errors and contains nothing that the parser is known to misread.
 fn tree(source: &[u8]) -> Option<Tree> {
     let readable = source.len() <= LARGEST_SOURCE && !source.contains(&0) && str::from_utf8(source).is_ok();
     if !readable || !has_plain_heredocs(source) {
@@ -161,7 +161,7 @@ fn tree(source: &[u8]) -> Option<Tree> {
     let tree = quietly(|| {
         let mut parser = Parser::new();
         parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
-        // Recovering from errors may take long, and a script with an error is of no use.
+        // Error recovery may take long, and a script with an error counts byte for byte anyway.
         let mut steps = source.len() / 4 + 1000;
         let mut watch = |state: &tree_sitter::ParseState| {
             steps = steps.saturating_sub(1);
@@ -187,7 +187,7 @@ fn has_plain_heredocs(source: &[u8]) -> bool {
     })
 }
 
-/// Where `<<` stands, but not `<<<`.
+/// Positions of `<<` that are not part of `<<<`.
 fn heredoc_starts(text: &[u8]) -> impl Iterator<Item = usize> {
     let at = |place: usize| text.get(place).copied();
     (0..text.len()).filter(move |place| {
@@ -198,7 +198,7 @@ fn heredoc_starts(text: &[u8]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Whether the tree has a here-document for every `<<` outside of comments: then no body of one was taken for code.
+/// Whether the tree has a here-document for every `<<` outside of comments: then no body was parsed as code.
 fn has_all_heredocs(script: &Script<'_>) -> bool {
     let nodes = script.nodes();
     let comments: Vec<_> =

@@ -1,9 +1,9 @@
-//! Whether a shell script may compute with its own lines: then its comments are part of what it does.
+//! Whether a shell script may compute with its own lines: then its comments affect what it does.
 
 use super::Script;
 use tree_sitter::Node;
 
-/// Whether the script may read itself, or know its line numbers, or print its own text.
+/// Whether the script may read its own file, know its line numbers, or print its own text.
 pub(super) fn may_be_read(script: &Script<'_>) -> bool {
     script.nodes().into_iter().any(|node| match node.kind() {
         "variable_name" | "special_variable_name" => match script.text(node) {
@@ -16,11 +16,11 @@ pub(super) fn may_be_read(script: &Script<'_>) -> bool {
             b"set" => has_flag(script, node, b'v', b"verbose"),
             _ => false,
         },
-        // Some shells print a function as it was written.
+        // Some shells print a function exactly as written.
         "declaration_command" => {
             script.text(node).starts_with(b"typeset") && has_flag(script, node, b'f', b"")
         }
-        // `[[ -v LINENO ]]`, `eval 'echo $LINENO'`: by name in any word.
+        // `[[ -v LINENO ]]`, `eval 'echo $LINENO'`: as a name inside any word.
         "word" | "string_content" | "raw_string" => {
             script.text(node).windows(6).any(|word| word == b"LINENO")
                 || script.text(node).windows(11).any(|word| word == b"BASH_SOURCE")
@@ -38,7 +38,7 @@ fn has_flag(script: &Script<'_>, command: Node<'_>, letter: u8, long: &[u8]) -> 
     })
 }
 
-/// Whether of the script's own path only the directory or the name is taken, or it is only printed or compared.
+/// Whether only the directory or name of the script's own path is used, or the path is only printed or compared.
 fn is_harmless(script: &Script<'_>, name: Node<'_>) -> bool {
     let mut inner = name;
     while let Some(node) = inner.parent() {
@@ -50,7 +50,7 @@ fn is_harmless(script: &Script<'_>, name: Node<'_>) -> bool {
                 return match script.command_name(node) {
                     b"dirname" | b"basename" | b"[" | b"test" | b"." | b"source" => true,
                     b"echo" | b"printf" => is_printed(node),
-                    // `cd "$(dirname …)"` ended above already.
+                    // `cd "$(dirname …)"` was handled above.
                     _ => false,
                 };
             }
@@ -72,7 +72,7 @@ fn is_cut(expansion: &[u8]) -> bool {
     ends(b"%/*") || ends(b"##*/")
 }
 
-/// Whether a command's output goes where the script's goes.
+/// Whether a command's output is part of the script's output.
 fn is_printed(command: Node<'_>) -> bool {
     let mut outer = command.parent();
     while let Some(node) = outer {

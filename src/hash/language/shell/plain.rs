@@ -1,11 +1,11 @@
-//! Scripts that a shell other than bash reads as bash does, as far as comments go.
+//! Recognizes scripts whose comments every POSIX shell finds where bash does.
 //!
-//! A list of what is in every shell of POSIX; what is not on it may move the end of a word, and with it a comment.
+//! A list of syntax that every POSIX shell has. Other syntax may move the end of a word, and so the start of a comment.
 
 use super::Script;
 use tree_sitter::Node;
 
-/// Nodes of the tree that every shell has.
+/// Nodes of the tree that every shell supports.
 const PLAIN: &[&str] = &[
     "arithmetic_expansion",
     "binary_expression",
@@ -58,11 +58,11 @@ const PLAIN: &[&str] = &[
     "word",
 ];
 
-/// Signs and words that only some shells know.
+/// Tokens that only some shells support.
 const OTHERS: &[&str] =
     &["[[", "((", "<<<", "&>", "&>>", "|&", ";&", ";;&", "function", "select", "coproc", "time", "<(", ">("];
 
-/// What stands within `${…}` in every shell.
+/// Operators within `${…}` that every shell supports.
 const OF_EXPANSIONS: &[&str] = &["${", "}", ":-", "-", ":=", "=", ":?", "?", ":+", "+", "#", "##", "%", "%%"];
 
 /// Whether every shell finds the script's comments where bash does.
@@ -79,7 +79,7 @@ fn is_everywhere(script: &Script<'_>, node: Node<'_>) -> bool {
     PLAIN.contains(&kind)
         && match kind {
             "extglob_pattern" => !script.text(node).contains(&b'('),
-            // Backquotes take words apart twice.
+            // Backquotes split words twice.
             "command_substitution" => !script.text(node).starts_with(b"`"),
             "compound_statement" => !script.text(node).starts_with(b"(("),
             // `$"…"`

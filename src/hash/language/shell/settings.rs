@@ -1,9 +1,9 @@
-//! Whether a script may set its shell so that lines are printed or read otherwise.
+//! Whether a script may set shell options that print its lines or change how they are read.
 
 use super::{Script, arguments};
 use tree_sitter::Node;
 
-/// Settings by name that change nothing of how lines are read and shown.
+/// Options by name that change neither how lines are read nor how they are shown.
 const BY_NAME: &[&[u8]] = &[
     b"allexport",
     b"braceexpand",
@@ -21,10 +21,10 @@ const BY_NAME: &[&[u8]] = &[
     b"xtrace",
 ];
 
-/// The same by letters.
+/// The same options by letter.
 const BY_LETTER: &[u8] = b"abBCeEfhmPTuxp";
 
-/// Options of `shopt` that change nothing of it.
+/// Harmless options of `shopt`.
 const OF_SHOPT: &[&[u8]] = &[
     b"checkjobs",
     b"dotglob",
@@ -43,21 +43,21 @@ const OF_SHOPT: &[&[u8]] = &[
     b"xpg_echo",
 ];
 
-/// Commands that set the shell, or run what they are handed as code.
+/// Commands that set shell options, or run their arguments as code.
 const SETTERS: &[&[u8]] = &[b"alias", b"eval", b"fc", b"history", b"set", b"shopt", b"source"];
 
-/// Whether the script may print its lines, or have them read otherwise than the parser does: a list of what does not.
+/// Whether the script may print its lines, or have them read differently from the parser: anything not listed as harmless.
 pub(super) fn may_show_lines(script: &Script<'_>) -> bool {
     script.nodes().into_iter().any(|node| match node.kind() {
         "command" => command(script, node),
-        // `builtin set`, `c=set`: whoever names them otherwise may run them with anything.
+        // `builtin set`, `c=set`: under another name they may receive any arguments.
         "word" | "string_content" => SETTERS.contains(&script.text(node)) && !is_name(node),
         "raw_string" => {
             let text = script.text(node);
             let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
             SETTERS.contains(&inside) || sets(text)
         }
-        // The script itself is open under a high number.
+        // The shell has the script itself open under a high descriptor number.
         "file_redirect" => has_high_descriptor(script.text(node)),
         _ => false,
     }) || script.nodes().into_iter().any(|node| {
@@ -77,7 +77,7 @@ fn command(script: &Script<'_>, node: Node<'_>) -> bool {
             .iter()
             .all(|word| OF_SHOPT.contains(word) || matches!(*word, b"-s" | b"-u" | b"-q" | b"-p")),
         b"alias" | b"fc" | b"history" => true,
-        // What is composed may set anything.
+        // Composed code may set anything.
         b"eval" => given.iter().any(|word| is_computed(word) || sets(word)),
         b"source" | b"." => given.first().is_none_or(|word| is_unknown_file(word)),
         _ => false,
@@ -89,7 +89,7 @@ fn sets_harmless(given: &[&[u8]]) -> bool {
     let mut words = given.iter();
     while let Some(word) = words.next() {
         let Some((b'-' | b'+', letters)) = word.split_first() else {
-            // Arguments from here on; a computed word could be an option.
+            // Arguments follow; a computed word could still be an option.
             return !is_computed(word);
         };
         if letters == b"-" || letters.is_empty() {
@@ -112,13 +112,13 @@ fn is_computed(word: &[u8]) -> bool {
     word.iter().any(|byte| b"$`".contains(byte))
 }
 
-/// A file that is sourced and not read here may set anything; `$(dirname "$0")/x` and `$DIR/x` are found.
+/// A sourced file that is not read here may set anything; `$(dirname "$0")/x` and `$DIR/x` are found and read.
 fn is_unknown_file(word: &[u8]) -> bool {
     let has = |text: &[u8]| word.windows(text.len()).any(|window| window == text);
     word.starts_with(b"<(") || (is_computed(word) && !word.contains(&b'/') && !has(b"dirname"))
 }
 
-/// Whether a text that may be run holds a command that sets the shell.
+/// Whether a text that may be run contains a command that sets shell options.
 fn sets(text: &[u8]) -> bool {
     [&b"set -"[..], b"set +", b"set $", b"alias ", b"shopt "].iter().any(|command| {
         text.windows(command.len()).enumerate().any(|(at, window)| {

@@ -1,15 +1,15 @@
-//! What a shell script does with files that it finds (SPEC-2, 1.2, the source rule).
+//! What a shell script does with existing files; see [`StateUse`].
 
 use super::super::state_use::StateUse;
 use super::Script;
 use tree_sitter::Node;
 
-/// Commands to which a path may be passed without what is there being used.
+/// Commands that do not use the content of a path that they receive.
 const HARMLESS: &[&[u8]] = &[
     b"rm", b"mkdir", b"echo", b"printf", b"rmdir", b"touch", b":", b"true", b"test", b"[", b"exit", b"return",
 ];
 
-/// What the script says.
+/// Collects the uses of a script.
 pub(super) fn of(script: &Script<'_>) -> StateUse {
     let mut found = StateUse::default();
     for node in script.nodes() {
@@ -50,7 +50,7 @@ fn branch(script: &Script<'_>, node: Node<'_>, found: &mut StateUse) {
         for (path, negated) in tested(script, condition, false) {
             let (there, missing) = if negated { (&otherwise, &body) } else { (&body, &otherwise) };
             found.resumes |= passes(script, there, &path);
-            // The path may be worded otherwise: where anything is run that may use it, it may be used.
+            // The path may be spelled differently: any command that may use it counts.
             found.harmless += usize::from(!passes(script, there, b""));
             found.makes_directories |= makes(script, missing, &path);
             let leaves = missing.last().is_some_and(|last| leaves(script, *last));
@@ -82,7 +82,7 @@ fn leaves(script: &Script<'_>, node: Node<'_>) -> bool {
     matches!(script.command_name(node), b"exit" | b"return" | b"continue" | b"break")
 }
 
-/// The paths that a condition tests, and whether it holds where nothing is there.
+/// The paths that a condition tests, and whether it holds where the path does not exist.
 fn tested(script: &Script<'_>, node: Node<'_>, negated: bool) -> Vec<(Vec<u8>, bool)> {
     let text = script.text(node);
     match node.kind() {
@@ -121,7 +121,7 @@ fn unquoted(word: &[u8]) -> Vec<u8> {
     kept.copied().collect()
 }
 
-/// Whether a command that may use what is at `path` is given it.
+/// Whether a command that may use what exists at `path` receives it.
 fn passes(script: &Script<'_>, nodes: &[Node<'_>], path: &[u8]) -> bool {
     commands_in(script, nodes, |name, text| {
         !HARMLESS.contains(&name) && memchr::memmem::find(&unquoted(text), path).is_some()

@@ -33,7 +33,7 @@ fn comments_that_could_be_read_in_two_ways_stay() {
         let kept = normal(source).unwrap_or_else(|| source.to_owned());
         assert!(kept.contains("# not") || kept.contains("`x`") || kept.contains("# b"), "{kept}");
     }
-    // The word ` #` and the word `a`, though the parser sees a comment.
+    // The words ` #` and `a`, though the parser sees a comment.
     assert_eq!(normal("echo \\ # a\n"), None);
 }
 

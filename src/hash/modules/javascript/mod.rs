@@ -1,4 +1,4 @@
-//! The modules of a JavaScript or TypeScript program: which files its specifiers lead to, and which packages.
+//! The modules of a JavaScript or TypeScript program: resolves its specifiers to files and packages.
 
 mod options;
 mod resolve;
@@ -15,10 +15,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// More local modules than any program by hand has: what lies beyond is left to watching.
+/// Maximum number of local modules; handwritten programs have fewer. The rest is found by watching.
 const MOST_MODULES: usize = 4000;
 
-/// Reads the entry's source and every local module that it leads to.
+/// Reads the entry's source and every local module that it imports.
 pub(super) fn sources(view: &mut View<'_>) -> Sources {
     let mut search = Search {
         resolver: Resolver::new(view),
@@ -46,7 +46,7 @@ struct Search {
     resolver: Resolver,
     packages: Packages,
     sources: Sources,
-    /// Directories whose settings were looked for.
+    /// Directories whose settings were read already.
     scopes: BTreeSet<PathBuf>,
     queue: VecDeque<PathBuf>,
 }
@@ -58,7 +58,7 @@ impl Search {
             return;
         };
         self.sources.entry = Some(path.clone());
-        // The engine follows links before it looks for modules.
+        // The engine resolves links before it searches for modules.
         let place = match &view.entry.what {
             What::Script(script) => view.follow(&script.clone()),
             _ => view.entry.directory.join("[eval]"),
@@ -69,7 +69,7 @@ impl Search {
 
     /// `-r ./setup.js`, `--import=tsx`
     fn preloaded(&mut self, view: &mut View<'_>) {
-        // A variable may preload as well; with quotes in it, what it says is left to watching.
+        // A variable may preload as well. A value with quotes is left to watching.
         let variable = view.variable("NODE_OPTIONS").unwrap_or_default();
         let quoted = variable.as_bytes().contains(&b'"');
         self.sources.computed_imports |= quoted;
@@ -86,7 +86,7 @@ impl Search {
                 Engine::Harmless => {}
                 Engine::Unknown => self.sources.exact = true,
                 Engine::Preloads(specifier) => {
-                    // A package may see the sources of what is loaded after it; a local file is looked through.
+                    // A package may see the sources of modules loaded after it; a local file is read.
                     let known = ["dotenv/config"].contains(&specifier.as_str());
                     self.sources.exact |= !known && !specifier.starts_with(['.', '/']);
                     self.import(view, &from, &specifier);
@@ -99,10 +99,10 @@ impl Search {
         }
     }
 
-    /// Takes in the source `path`, whose specifiers count from `place`.
+    /// Adds the source `path`, whose specifiers are relative to `place`.
     fn take(&mut self, view: &mut View<'_>, path: PathBuf, bytes: Vec<u8>, place: &Path) {
         let Some(language) = self.language(view, &path) else {
-            // Data: it counts, and does nothing.
+            // Data: it counts, and imports nothing.
             self.sources.add(path, bytes, Parsed::default(), &Raw);
             return;
         };
@@ -143,9 +143,9 @@ impl Search {
         }
     }
 
-    /// The files of the directories above a source that decide how it is read: the nearest of each name.
+    /// The files in the directories above a source that determine how it is read: the nearest of each name.
     fn settings(&mut self, view: &mut View<'_>, place: &Path) {
-        // Under Yarn's Plug'n'Play the table says which packages there are, with their versions and checksums.
+        // Under Yarn's Plug'n'Play this table lists the packages with their versions and checksums.
         let mut names: Vec<&str> = vec!["package.json", ".pnp.cjs"];
         let interpreter = view.entry.interpreter.as_deref().and_then(Path::file_name).unwrap_or_default();
         if view.entry.language == LanguageKind::TypeScript {

@@ -1,12 +1,12 @@
-//! The options of an engine: which of them change nothing of how sources are loaded and shown.
+//! The options of a JavaScript engine: which ones do not affect how sources are loaded and shown.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-/// What an option does.
+/// Effect of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Engine {
-    /// Nothing to the sources.
+    /// None on the sources.
     Harmless,
     /// A module runs before the program.
     Preloads(String),
@@ -16,7 +16,7 @@ pub(super) enum Engine {
     Unknown,
 }
 
-/// Options that do nothing to sources; what ends with `*` begins so.
+/// Options without an effect on sources; a trailing `*` matches any rest.
 const HARMLESS: &[&str] = &[
     "--",
     "--abort-on-uncaught-exception",
@@ -90,7 +90,7 @@ const HARMLESS: &[&str] = &[
 const PRELOADS: &[&str] = &["-r", "--require", "--import", "--preload"];
 const LOADS: &[&str] = &["--loader", "--experimental-loader"];
 
-/// What each option does, in order.
+/// The effect of each option, in order.
 pub(super) fn read(options: &[OsString]) -> Vec<Engine> {
     let mut found = Vec::new();
     let mut words = options.iter().map(|word| String::from_utf8_lossy(word.as_bytes()));

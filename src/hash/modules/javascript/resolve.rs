@@ -1,7 +1,7 @@
-//! `oxc_resolver` on a [`World`](super::super::super::world::World): it asks, we look, it asks again.
+//! Runs `oxc_resolver` on a [`World`](super::super::super::world::World), in rounds.
 //!
-//! The resolver wants a file system of its own that it may keep and share; a world is borrowed and records every look. So
-//! it is handed what is known so far; what it asks beyond that is noted, looked at, and it starts over.
+//! The resolver needs a file system that it can own and share, but a world is borrowed and records every look. So the
+//! resolver runs on the known answers. What it asks beyond them is noted and looked up, and it starts again.
 
 use super::super::super::entry::LanguageKind;
 use super::super::super::world::Kind;
@@ -16,20 +16,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// More rounds than any specifier needs: each looks at something new.
+/// Maximum number of rounds, more than any specifier needs: each round looks at something new.
 const MOST_ROUNDS: usize = 400;
 
-/// What a specifier leads to.
+/// Result of resolving a specifier.
 pub(super) enum Resolved {
     /// A module of the engine.
     BuiltIn,
-    /// Files: more than one where `import` and `require` differ. Empty where there is nothing.
+    /// Files: more than one where `import` and `require` differ. Empty where nothing exists.
     Files(BTreeSet<PathBuf>),
-    /// Somewhere that is not read: a network address, another registry's scheme.
+    /// A location that is not read: a network address, the scheme of another registry.
     Elsewhere,
 }
 
-/// Everything that the resolver asked for so far.
+/// Everything that the resolver has asked for so far.
 #[derive(Default)]
 struct Known {
     kinds: BTreeMap<PathBuf, Kind>,
@@ -49,7 +49,7 @@ struct Answers(Arc<Mutex<Known>>);
 
 impl Answers {
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Nothing that is half done is ever in it.
+        // A poisoned lock is fine: each change is a single insertion.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -110,8 +110,8 @@ impl Resolver {
         Self { answers, resolvers, uses_tsconfig }
     }
 
-    /// What `specifier` in the file `from` leads to. Candidates of relative specifiers that are not there and would go first
-    /// are put into `shadows`.
+    /// Resolves `specifier` in the file `from`. Adds missing candidates of relative specifiers that would take precedence to
+    /// `shadows`.
     pub(super) fn resolve(
         &mut self,
         view: &mut View<'_>,
@@ -120,7 +120,7 @@ impl Resolver {
         shadows: &mut BTreeSet<PathBuf>,
     ) -> Resolved {
         let mut files = BTreeSet::new();
-        // What follows `?` tells instances apart, not files.
+        // The query after `?` distinguishes instances, not files.
         let plain = specifier.strip_prefix("file://").unwrap_or(specifier);
         if let Some((scheme, _)) = plain.split_once(':') {
             let is_scheme = scheme.chars().all(|c| c.is_ascii_alphanumeric());
@@ -147,7 +147,7 @@ impl Resolver {
         Resolved::Files(files)
     }
 
-    /// Asks one resolver until it asks for nothing new; `None` where it never ends.
+    /// Runs one resolver until it asks for nothing new; `None` where it does not finish.
     fn settle(
         &mut self,
         view: &mut View<'_>,
@@ -209,7 +209,7 @@ impl Resolver {
         }
     }
 
-    /// The settings of the compiler that were read on the way.
+    /// The compiler settings that were read on the way.
     pub(super) fn settings(&self) -> Vec<PathBuf> {
         let known = self.answers.known();
         let read = known.files.iter().filter(|(_, bytes)| bytes.is_some()).map(|(path, _)| path);
@@ -218,7 +218,7 @@ impl Resolver {
     }
 }
 
-/// `path` without `.` and `..`, by words.
+/// `path` without `.` and `..`, computed without the file system.
 fn tidy(path: &Path) -> PathBuf {
     let mut tidy = PathBuf::new();
     for part in path.components() {
@@ -298,7 +298,7 @@ impl FileSystem for Answers {
     }
 
     fn canonicalize(&self, _path: &Path) -> io::Result<PathBuf> {
-        // The resolver follows links itself; this would only be asked after that failed.
+        // The resolver follows links itself; it would call this only after that failed.
         Err(io::Error::from(io::ErrorKind::Unsupported))
     }
 }

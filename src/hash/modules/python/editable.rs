@@ -1,4 +1,4 @@
-//! Editable installs of Python packages: the finders that setuptools writes beside them.
+//! Editable installs of Python packages: reads the finder modules that setuptools writes for them.
 
 use ruff_python_ast::{Expr, Stmt};
 use ruff_python_parser::parse_module;
@@ -17,8 +17,8 @@ pub(super) fn finder_named(line: &[u8]) -> Option<String> {
     (installs && is_name && module.starts_with("__editable__")).then(|| format!("{module}.py"))
 }
 
-/// The packages and their places in a finder's `MAPPING`; `None` where it is not a plain dictionary of strings, or where
-/// namespaces are mapped too.
+/// The packages and their directories in a finder's `MAPPING`; `None` where it is not a plain dictionary of strings, or where
+/// it maps namespaces too.
 pub(super) fn mapping(finder: &[u8]) -> Option<BTreeMap<String, PathBuf>> {
     let text = str::from_utf8(finder).ok().filter(|text| text.len() < 1 << 20)?;
     let module = catch_unwind(|| parse_module(text)).ok()?.ok()?;

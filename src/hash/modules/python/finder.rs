@@ -1,4 +1,4 @@
-//! Where a Python module comes from: the importer's search, with every candidate that it would look at first.
+//! Finds the file of a Python module: the importer's search, with every candidate that the importer would try first.
 
 use super::super::super::world::Kind;
 use super::super::View;
@@ -6,32 +6,32 @@ use super::interpreter::{Holds, Interpreter};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What a dotted name, or a part of one, leads to.
+/// The module that a dotted name, or a part of one, leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// A directory with `__init__.py` (or an extension module in its place).
     Package {
         /// The directory.
         directory: PathBuf,
-        /// The file that runs when it is imported.
+        /// The file that its import runs.
         file: PathBuf,
     },
     /// A single file.
     Module(PathBuf),
-    /// Directories without `__init__.py`, all of one name.
+    /// Directories without `__init__.py`, all with the same name.
     Namespace(Vec<PathBuf>),
 }
 
-/// A top-level module and what the directory where it was found holds.
+/// A top-level module, and the kind of the directory that contains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TopLevel {
     pub(super) found: Found,
     pub(super) holds: Holds,
-    /// The directory of the search path; the first of them for a namespace.
+    /// The directory of the search path; for a namespace the first one.
     pub(super) under: PathBuf,
 }
 
-/// Modules that no file can stand before: they are built into every interpreter.
+/// Modules that no file can replace: they are built into every interpreter.
 const BUILT_IN: &[&str] = &[
     "_abc",
     "_codecs",
@@ -63,14 +63,14 @@ const BUILT_IN: &[&str] = &[
     "time",
 ];
 
-/// Searches as an interpreter would.
+/// Searches like an interpreter.
 pub(super) struct Finder {
     suffixes: Vec<String>,
 }
 
 impl Finder {
     pub(super) fn new(interpreter: &Interpreter) -> Self {
-        // In the order of the importer.
+        // In the importer's order.
         let mut suffixes = Vec::new();
         if let Some((major, minor)) = interpreter.version {
             suffixes.push(match std::env::consts::OS {
@@ -82,13 +82,13 @@ impl Finder {
         Self { suffixes }
     }
 
-    /// Whether the interpreter holds the module itself.
+    /// Whether the module is built into the interpreter.
     pub(super) fn is_built_in(name: &str) -> bool {
         BUILT_IN.contains(&name)
     }
 
-    /// The top-level module `name`. Candidates that are absent from directories of the user, and would be taken in its
-    /// place, go to `shadows`.
+    /// The top-level module `name`. Adds candidates to `shadows` that are missing in the user's directories and would take
+    /// precedence.
     pub(super) fn top_level(
         &self,
         view: &mut View<'_>,
@@ -108,7 +108,7 @@ impl Finder {
                     None => namespace = Some((portions, directory.clone(), *holds)),
                 },
                 Some(found) => {
-                    // A package of the same directory goes before a file.
+                    // A package in the same directory takes precedence over a file.
                     if *holds == Holds::Local && matches!(found, Found::Module(_)) {
                         shadows.insert(directory.join(name).join("__init__.py"));
                     }
@@ -125,7 +125,7 @@ impl Finder {
         Some(TopLevel { found: Found::Namespace(portions), holds, under })
     }
 
-    /// A module of the standard library: the interpreter stands for it, so only where it is counts.
+    /// A module of the standard library: the interpreter stands for it, so only its location counts.
     fn standard(&self, view: &mut View<'_>, directory: &Path, name: &str) -> Option<Found> {
         if !is_name(name) {
             return None;
@@ -183,7 +183,7 @@ impl Finder {
     }
 }
 
-/// Whether a part of a dotted name could be a file's: anything else is no import that runs.
+/// Whether a part of a dotted name is a possible file name: other names are imports that never run.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['/', '\0', '.'])
 }

@@ -1,4 +1,4 @@
-//! Which modules are known not to read the docstrings of the program that imports them.
+//! Lists of modules that never read the docstrings of the program that imports them.
 
 /// Modules of the standard library that show no docstrings of the program that imports them.
 const STANDARD: &[&str] = &[
@@ -158,7 +158,7 @@ const STANDARD: &[&str] = &[
     "zoneinfo",
 ];
 
-/// Packages of third parties that do not; whatever is not named here may. (click prints docstrings as help, language-model
+/// Third-party packages that show no docstrings; any other package may. (click prints docstrings as help; language-model
 /// frameworks send them.)
 const HARMLESS: &[&str] = &[
     "PIL",

@@ -1,4 +1,4 @@
-//! Where an interpreter of Python searches for modules, read from its files: it is never started.
+//! The module search path of a Python interpreter, determined by reading its files: it is never started.
 
 use super::super::super::entry::What;
 use super::super::super::world::Kind;
@@ -9,31 +9,31 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What a directory of the search path holds.
+/// Content of a directory on the search path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holds {
-    /// Modules of the user: each counts by itself.
+    /// Modules of the user: each counts separately.
     Local,
-    /// The standard library: the interpreter stands for it.
+    /// The standard library, for which the interpreter stands.
     Standard,
     /// Installed distributions: they count by name and version.
     Installed,
 }
 
-/// How an interpreter is laid out.
+/// Layout of an interpreter's installation.
 #[derive(Debug, Default)]
 pub(super) struct Interpreter {
-    /// Major and minor version, where its files tell.
+    /// Major and minor version, where its files reveal it.
     pub(super) version: Option<(u8, u8)>,
-    /// The directories that are searched, first to last.
+    /// The directories in search order.
     pub(super) path: Vec<(PathBuf, Holds)>,
-    /// Top-level packages that editable installs put elsewhere.
+    /// Top-level packages that editable installs redirect.
     pub(super) mapped: BTreeMap<String, PathBuf>,
-    /// Files that settle the above.
+    /// Files that determine the above.
     pub(super) settings: Vec<PathBuf>,
-    /// Whether something about it cannot be known by reading.
+    /// Whether reading cannot determine some part of it.
     pub(super) computed: bool,
-    /// Whether the first directory is the script's, which is not there yet while the interpreter starts.
+    /// Whether the first directory is the script's; it is added only after the start of the interpreter.
     pub(super) has_script_directory: bool,
 }
 
@@ -51,7 +51,7 @@ impl Interpreter {
         interpreter.version =
             version_in_name(&real).or_else(|| environment.as_ref().and_then(|found| found.version));
         let base = match &environment {
-            // `home` is the directory of the interpreter that it was made with.
+            // `home` is the directory of the base interpreter.
             Some(found) if view.world.kind(&found.home) == Kind::Directory => found.home.clone(),
             _ => real.parent().unwrap_or(Path::new("/")).to_path_buf(),
         };
@@ -95,14 +95,14 @@ impl Interpreter {
         }
         let value = view.variable("PYTHONPATH").unwrap_or_default();
         for part in value.as_bytes().split(|byte| *byte == b':').filter(|_| !value.is_empty()) {
-            // An empty part is the working directory.
+            // An empty part stands for the working directory.
             let directory = view.entry.directory.join(OsStr::from_bytes(part));
             let holds = self.what_holds(view, &directory);
             self.path.push((directory, holds));
         }
     }
 
-    /// A directory with the records of installed distributions counts as such; an archive counts as a whole.
+    /// The kind of a directory: one with records of installed distributions is `Installed`; an archive counts as a whole.
     fn what_holds(&mut self, view: &mut View<'_>, directory: &Path) -> Holds {
         if view.world.kind(directory) == Kind::File {
             self.settings.push(directory.to_path_buf());
@@ -112,7 +112,7 @@ impl Interpreter {
         if entries.iter().any(|(name, _)| is_record(name)) { Holds::Installed } else { Holds::Local }
     }
 
-    /// The prefix above `directory` and its `lib/pythonX.Y` that holds `os.py`.
+    /// The prefix above `directory`, and its `lib/pythonX.Y` that contains `os.py`.
     fn standard_library(&mut self, view: &mut View<'_>, directory: &Path) -> Option<(PathBuf, PathBuf)> {
         for prefix in directory.ancestors() {
             for library in ["lib", "lib64"] {
@@ -171,7 +171,7 @@ impl Interpreter {
         }
     }
 
-    /// The `.pth` files of a directory: each line is a directory to search, or code that runs at the start.
+    /// The `.pth` files of a directory: each line is a further directory, or code that runs at startup.
     fn path_files(&mut self, view: &mut View<'_>, site: &Path) {
         let entries = view.world.entries(site).unwrap_or_default();
         let names = entries.into_iter().map(|(name, _)| name);
@@ -200,7 +200,7 @@ impl Interpreter {
     }
 }
 
-/// A virtual environment, as its `pyvenv.cfg` describes it.
+/// A virtual environment, as described by its `pyvenv.cfg`.
 struct Environment {
     settings: PathBuf,
     prefix: PathBuf,
@@ -231,7 +231,7 @@ fn virtual_environment(view: &mut View<'_>, program: &Path) -> Option<Environmen
     })
 }
 
-/// The version in `python3.11`; a bare `python3` tells none.
+/// The version in `python3.11`; `None` for a bare `python3`.
 fn version_in_name(program: &Path) -> Option<(u8, u8)> {
     version_in(program.file_name()?.to_str()?)
 }
@@ -246,7 +246,7 @@ fn parse_version(text: &str) -> Option<(u8, u8)> {
     Some((major.parse().ok()?, digits.parse().ok()?))
 }
 
-/// The directories of `library` that are named as standard libraries are.
+/// The directories in `library` that have the name of a standard library.
 fn named_libraries(view: &mut View<'_>, library: &Path) -> Vec<String> {
     let entries = view.world.entries(library).unwrap_or_default().into_iter();
     let names = entries.filter_map(|(name, _)| name.into_string().ok());

@@ -1,4 +1,4 @@
-//! The modules of a Python program: which files its imports lead to, and which distributions.
+//! The modules of a Python program: resolves its imports to files and distributions.
 
 mod editable;
 mod finder;
@@ -14,10 +14,10 @@ use interpreter::{Holds, Interpreter};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-/// More local modules than any program by hand has: what lies beyond is left to watching.
+/// Maximum number of local modules; handwritten programs have fewer. The rest is found by watching.
 const MOST_MODULES: usize = 4000;
 
-/// Reads the entry's source and every local module that it leads to.
+/// Reads the entry's source and every local module that it imports.
 pub(super) fn sources(view: &mut View<'_>) -> Sources {
     let interpreter = Interpreter::read(view);
     let (major, minor) = interpreter.version.unwrap_or((3, u8::MAX));
@@ -51,7 +51,7 @@ pub(super) fn sources(view: &mut View<'_>) -> Sources {
     sources
 }
 
-/// A file that is still to be read, and the package that its relative imports count from.
+/// A file that is still to be read, and the package that its relative imports refer to.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Visit {
     file: PathBuf,
@@ -89,11 +89,11 @@ impl Search {
         self.import(view, &import(&format!("{name}.__main__")), None);
         let first = name.split('.').next().unwrap_or_default();
         let found = self.top_level(view, first);
-        // A tool that is installed runs what its arguments say.
+        // The arguments of an installed tool determine what it runs.
         self.sources.computed_imports |= found.is_none_or(|found| found.holds != Holds::Local);
     }
 
-    /// What every interpreter imports by itself when it starts.
+    /// The modules that every interpreter imports at startup.
     fn at_startup(&mut self, view: &mut View<'_>) {
         if view.has_flag(b'S') {
             return;
@@ -129,7 +129,7 @@ impl Search {
         }
     }
 
-    /// Takes in a source and follows its imports.
+    /// Adds a source and follows its imports.
     fn take(&mut self, view: &mut View<'_>, path: PathBuf, bytes: Vec<u8>, package: Option<&str>) {
         if is_compiled(&path) {
             if !self.sources.contains(&path) {
@@ -175,7 +175,7 @@ impl Search {
             return;
         }
         let Some(top) = self.top_level(view, first) else {
-            // It may come from an importer that we cannot know.
+            // An unknown importer may provide it.
             self.sources.reads_docstrings = true;
             return;
         };
@@ -226,7 +226,7 @@ impl Search {
         }
     }
 
-    /// `from package import *` imports the submodules that `__all__` names: any of them.
+    /// `from package import *` imports the submodules in `__all__`, which may be any of them.
     fn import_all(&mut self, view: &mut View<'_>, found: &Found, package: &str) {
         let Found::Package { directory, .. } = found else { return };
         for (name, _) in view.world.entries(directory).unwrap_or_default() {
@@ -234,7 +234,7 @@ impl Search {
             if stem.starts_with("__") {
                 continue;
             }
-            // A directory of data is no module, though it could be a namespace.
+            // A data directory is not a module, though it could be a namespace.
             match self.finder.submodule(view, found, stem) {
                 Some(Found::Namespace(_)) | None => {}
                 Some(submodule) => self.enqueue(&submodule, &format!("{package}.{stem}")),
@@ -256,7 +256,7 @@ impl Search {
         }
     }
 
-    /// A module of an installed distribution: the distribution counts. A file that none of them owns counts as a local one.
+    /// A module of an installed distribution: the distribution counts. A file that no distribution owns counts as a local one.
     fn import_installed(&mut self, view: &mut View<'_>, top: &TopLevel, name: &str, names: &[String]) {
         let first = name.split('.').next().unwrap_or_default();
         self.sources.reads_docstrings |= !harmless::is_harmless(first);
@@ -273,7 +273,7 @@ impl Search {
         }
     }
 
-    /// The first real files on the way down a dotted name: more than one where it leads through a namespace.
+    /// The first real files along a dotted name: more than one where it passes through a namespace.
     fn installed_files(
         &self,
         view: &mut View<'_>,
@@ -306,14 +306,14 @@ impl Search {
     }
 }
 
-/// Whether the interpreter's options change nothing of how sources are read and shown.
+/// Whether the interpreter's options do not affect how sources are read and shown.
 fn options_are_harmless(view: &View<'_>) -> bool {
     let harmless_values = ["dev", "faulthandler", "frozen_modules", "importtime", "no_debug_ranges", "utf8"];
     let valued = ["int_max_str_digits=", "pycache_prefix=", "utf8=", "frozen_modules="];
     let mut words = view.entry.options.iter().map(|word| word.to_string_lossy());
     while let Some(word) = words.next() {
         let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.starts_with('-')) else {
-            // `--check-hash-based-pycs`, or what is no option at all.
+            // `--check-hash-based-pycs`, or a word that is not an option.
             continue;
         };
         for (at, letter) in letters.char_indices() {
@@ -328,7 +328,7 @@ fn options_are_harmless(view: &View<'_>) -> bool {
                     }
                     break;
                 }
-                // What follows is the module or the code.
+                // The module or the code follows.
                 'm' | 'c' => break,
                 _ if "bBEIOPqRsSuv".contains(letter) => {}
                 _ => return false,

@@ -1,4 +1,4 @@
-//! Programs laid out in real directories, and what reading finds of them.
+//! Programs in real directories, and what reading finds in them.
 
 mod others;
 mod python;
@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
-/// A directory with an interpreter's files and a project.
+/// A directory with the files of an interpreter and a project.
 struct Project {
     directory: TempDir,
     world: RealWorld,
@@ -19,7 +19,7 @@ struct Project {
 }
 
 impl Project {
-    /// Python 3.11 without anything installed, about to run `project/main.py`.
+    /// Python 3.11 without installed packages, about to run `project/main.py`.
     fn python() -> Self {
         let directory = TempDir::new().unwrap();
         let root = directory.path().to_path_buf();

@@ -1,4 +1,4 @@
-//! Programs in JavaScript, TypeScript, shells and others.
+//! Programs in JavaScript, TypeScript, shell and other languages.
 
 use super::*;
 

@@ -131,7 +131,7 @@ fn modules_and_inline_code_search_the_working_directory() {
     project.entry.what = What::Inline { code: b"import  helper".to_vec(), word: 2 };
     let after = project.function();
     assert_ne!(after.sources.last().unwrap().raw, before.sources.last().unwrap().raw);
-    // A program can ask for its inline code.
+    // A program can read its inline code.
     assert_ne!(after.sources.last().unwrap().digest, before.sources.last().unwrap().digest);
     project.entry.what = What::Module("unittest".into());
     assert!(project.function().computed_imports);
@@ -147,7 +147,7 @@ fn installed_packages_count_by_version_with_what_they_require() {
     project.install(SITE, "unrelated", "1.0", "unrelated", &[]);
     assert_eq!(project.packages(), ["base-lib 2.0", "numpy 1.26.4", "pyyaml 6.0"]);
     assert_eq!(project.sources(), ["project/main.py"]);
-    // Its code mentions `inspect`; that is the package's own matter.
+    // Its code mentions `inspect`, which affects only the package.
     assert_ne!(project.function().sources.first().unwrap().form, "raw");
     let record = format!("{SITE}/PyYAML-6.0.dist-info");
     project.write(&format!("{record}/direct_url.json"), "{\"url\": \"file:///a\"}");

@@ -1,6 +1,6 @@
-//! What variables, properties and patterns get.
+//! Values assigned to variables, properties and patterns.
 
-use super::super::super::flow::{Place, Way};
+use super::super::super::flow::{Edge, Place};
 use super::super::mentions::{is_named, literal};
 use super::{Builder, Callee, PARAMETERS, Slot, Value};
 use oxc_ast::ast::{
@@ -9,23 +9,23 @@ use oxc_ast::ast::{
 };
 
 impl Builder<'_> {
-    /// The slot gets the value, and is what the value calls.
+    /// Assigns the value to the slot, and connects the function that the value calls.
     pub(super) fn bind(&mut self, slot: &Slot, value: Value) {
-        self.way(value.place.clone(), Way::Same, slot.value());
+        self.edge(value.place.clone(), Edge::Same, slot.value());
         match value.callee {
             Callee::Nothing => {}
             Callee::Function(function) => {
                 for number in 0..usize::from(PARAMETERS) {
-                    self.way(slot.parameter(number), Way::Same, function.parameter(number));
+                    self.edge(slot.parameter(number), Edge::Same, function.parameter(number));
                 }
-                self.way(function.returned(), Way::Same, slot.returned());
+                self.edge(function.returned(), Edge::Same, slot.returned());
                 self.define(slot);
             }
             Callee::Slot(other) => {
                 for number in 0..usize::from(PARAMETERS) {
-                    self.way(slot.parameter(number), Way::Same, other.parameter(number));
+                    self.edge(slot.parameter(number), Edge::Same, other.parameter(number));
                 }
-                self.way(other.returned(), Way::Same, slot.returned());
+                self.edge(other.returned(), Edge::Same, slot.returned());
                 self.note_use(&other);
                 if let Slot::Property(name) = &other {
                     self.parameters_unless_defined(name, &other);
@@ -41,12 +41,12 @@ impl Builder<'_> {
         }
     }
 
-    /// What a property of that name is handed escapes, if it is no function of the program.
+    /// Arguments of a property with that name escape, if it is no function of the program.
     fn parameters_unless_defined(&mut self, name: &str, slot: &Slot) {
         for number in 0..usize::from(PARAMETERS) {
-            self.way_unless_defined(name, (slot.parameter(number), Way::Same, Place::Text));
+            self.edge_unless_defined(name, (slot.parameter(number), Edge::Same, Place::Text));
         }
-        self.way_unless_defined(name, (Place::AnyReturned, Way::Same, slot.returned()));
+        self.edge_unless_defined(name, (Place::AnyReturned, Edge::Same, slot.returned()));
     }
 
     fn define(&mut self, slot: &Slot) {
@@ -60,7 +60,7 @@ impl Builder<'_> {
         }
     }
 
-    /// What a pattern takes out of a value.
+    /// Destructures a value by a pattern.
     pub(super) fn pattern(&mut self, pattern: &BindingPattern<'_>, value: Value) {
         match pattern {
             BindingPattern::BindingIdentifier(name) => {
@@ -79,7 +79,7 @@ impl Builder<'_> {
             }
             BindingPattern::ArrayPattern(array) => {
                 for element in array.elements.iter().flatten() {
-                    let part = Value::unknown(self.from(&value.place, Way::OutOf));
+                    let part = Value::unknown(self.from(&value.place, Edge::OutOf));
                     self.pattern(element, part);
                 }
                 if let Some(rest) = &array.rest {
@@ -94,7 +94,7 @@ impl Builder<'_> {
         }
     }
 
-    /// What a key takes out of a value.
+    /// The value under a key.
     fn part(&mut self, key: &PropertyKey<'_>, computed: bool, value: &Value) -> Value {
         let name = key
             .static_name()
@@ -103,11 +103,11 @@ impl Builder<'_> {
             if let Some(key) = key.as_expression() {
                 self.text(key);
             }
-            return Value::unknown(self.from(&value.place, Way::OutOf));
+            return Value::unknown(self.from(&value.place, Edge::OutOf));
         };
         let place = self.fresh();
-        self.way(Place::Property(name.to_string()), Way::Same, place.clone());
-        self.way(value.place.clone(), Way::NamedOutOf, place.clone());
+        self.edge(Place::Property(name.to_string()), Edge::Same, place.clone());
+        self.edge(value.place.clone(), Edge::NamedOutOf, place.clone());
         Value { place, callee: Callee::Slot(Slot::Property(name.to_string())) }
     }
 
@@ -131,7 +131,7 @@ impl Builder<'_> {
         }
     }
 
-    /// `a.b += …` reads what it writes.
+    /// `a.b += …` reads its target.
     fn read_target(&mut self, target: &AssignmentTarget<'_>, speaks: bool) {
         let value = match target {
             AssignmentTarget::AssignmentTargetIdentifier(name) => self.identifier(name),
@@ -176,7 +176,7 @@ impl Builder<'_> {
             },
             AssignmentTarget::ArrayAssignmentTarget(array) => {
                 for element in array.elements.iter().flatten() {
-                    let part = Value::unknown(self.from(&value.place, Way::OutOf));
+                    let part = Value::unknown(self.from(&value.place, Edge::OutOf));
                     self.target_or_default(element, part);
                 }
                 if let Some(rest) = &array.rest {
@@ -188,9 +188,9 @@ impl Builder<'_> {
                     match property {
                         AssignmentTargetProperty::AssignmentTargetPropertyIdentifier(property) => {
                             let name = property.binding.name.to_string();
-                            let place = self.from(&value.place, Way::NamedOutOf);
+                            let place = self.from(&value.place, Edge::NamedOutOf);
                             let place = if place == Place::Local(0) { self.fresh() } else { place };
-                            self.way(Place::Property(name.clone()), Way::Same, place.clone());
+                            self.edge(Place::Property(name.clone()), Edge::Same, place.clone());
                             let slot = match self.symbol(&property.binding) {
                                 Some(symbol) => Slot::Variable(symbol),
                                 None => Slot::Property(name.clone()),
@@ -211,7 +211,7 @@ impl Builder<'_> {
                     self.target(&rest.target, Value { place: value.place, callee: Callee::Nothing });
                 }
             }
-            // Casts in front of an assignment.
+            // A type cast before an assignment.
             _ => self.exact = true,
         }
     }
@@ -231,7 +231,7 @@ impl Builder<'_> {
         let of_module = name == "exports" && is_named(object, "module");
         let inner = self.value(object);
         if inner.place != self.this {
-            self.way(value.place.clone(), Way::Stored(false), inner.place);
+            self.edge(value.place.clone(), Edge::Stored(false), inner.place);
         }
         let name = if of_module { "default" } else { name };
         self.bind(&Slot::Property(name.to_owned()), value);
@@ -243,10 +243,10 @@ impl Builder<'_> {
         let inner = self.value(object);
         self.called_anywhere(&value.callee);
         if inner.is_data() || inner.place == self.this {
-            // Who reads it by its name is not known.
+            // Readers that access it by name are unknown.
             self.escapes(value);
         } else {
-            self.way(value.place.clone(), Way::Stored(true), inner.place);
+            self.edge(value.place.clone(), Edge::Stored(true), inner.place);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What is called with what.
+//! Calls and their arguments.
 
-use super::super::super::flow::{Place, Way};
+use super::super::super::flow::{Edge, Place};
 use super::super::mentions::literal;
 use super::expressions::is_this;
 use super::roots::{is_local, required};
@@ -8,7 +8,7 @@ use super::values::{Callee, Slot, Value};
 use super::{Builder, PARAMETERS, known};
 use oxc_ast::ast::{Argument, Expression};
 
-/// What a call is handed.
+/// Arguments of a call.
 pub(super) struct Given<'e, 'a> {
     pub(super) values: Vec<Value>,
     pub(super) expressions: &'e [Argument<'a>],
@@ -26,12 +26,12 @@ impl Builder<'_> {
         if !new {
             return result;
         }
-        // What is made has methods, and is no function.
+        // The new object has methods and is not a function.
         let place = self.fresh();
-        self.way(result.place, Way::Same, place.clone());
+        self.edge(result.place, Edge::Same, place.clone());
         if !matches!(callee.get_inner_expression(), Expression::Identifier(name) if self.symbol(name).is_none())
         {
-            self.way(self.this.clone(), Way::Same, place.clone());
+            self.edge(self.this.clone(), Edge::Same, place.clone());
         }
         Value { place, callee: Callee::Nothing }
     }
@@ -93,7 +93,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The module that an expression is of, and which part of it.
+    /// The module that an expression comes from, and the part of it.
     fn module(&self, expression: &Expression<'_>) -> Option<(String, String)> {
         if let Some((specifier, part)) = required(expression) {
             return (!is_local(&specifier)).then_some((specifier, part));
@@ -115,7 +115,7 @@ impl Builder<'_> {
             match argument {
                 Argument::SpreadElement(spread) => {
                     let list = self.value(&spread.argument);
-                    let one = Value::unknown(self.from(&list.place, Way::OutOf));
+                    let one = Value::unknown(self.from(&list.place, Edge::OutOf));
                     let rest = usize::from(PARAMETERS).saturating_sub(values.len()).max(1);
                     values.extend(std::iter::repeat_n(one, rest));
                 }
@@ -130,12 +130,12 @@ impl Builder<'_> {
         Given { values, expressions: arguments }
     }
 
-    /// A call of a value.
+    /// A call of a known value.
     pub(super) fn by(&mut self, value: &Value, given: &Given<'_, '_>, new: bool) -> Value {
         match &value.callee {
             Callee::Function(function) => {
                 for (number, argument) in given.values.iter().enumerate() {
-                    self.way(argument.place.clone(), Way::Same, function.parameter(number));
+                    self.edge(argument.place.clone(), Edge::Same, function.parameter(number));
                 }
                 let place = if new { Place::Local(0) } else { function.returned() };
                 Value::unknown(place)
@@ -143,15 +143,15 @@ impl Builder<'_> {
             Callee::Slot(slot) => {
                 self.note_use(slot);
                 for (number, argument) in given.values.iter().enumerate() {
-                    self.way(argument.place.clone(), Way::Same, slot.parameter(number));
+                    self.edge(argument.place.clone(), Edge::Same, slot.parameter(number));
                     if let Slot::Property(name) = slot {
-                        self.way_unless_defined(name, (argument.place.clone(), Way::Same, Place::Text));
+                        self.edge_unless_defined(name, (argument.place.clone(), Edge::Same, Place::Text));
                     }
                 }
                 let place = self.fresh();
-                self.way(slot.returned(), Way::Same, place.clone());
+                self.edge(slot.returned(), Edge::Same, place.clone());
                 if let Slot::Property(name) = slot {
-                    self.way_unless_defined(name, (Place::AnyReturned, Way::Same, place.clone()));
+                    self.edge_unless_defined(name, (Place::AnyReturned, Edge::Same, place.clone()));
                 }
                 Value::unknown(if new { Place::Local(0) } else { place })
             }
@@ -159,7 +159,7 @@ impl Builder<'_> {
         }
     }
 
-    /// A call of what is not known.
+    /// A call of an unknown value.
     pub(super) fn anything(&mut self, given: &Given<'_, '_>) -> Value {
         for value in &given.values {
             self.escapes(value);
@@ -195,14 +195,14 @@ impl Builder<'_> {
             || known::is_speaker(name)
             || ["replace", "replaceAll"].contains(&name);
         if !built_in {
-            self.way_unless_defined(name, (of.place, Way::Same, Place::Text));
+            self.edge_unless_defined(name, (of.place, Edge::Same, Place::Text));
             return self.by(&Value { place: slot.value(), callee: Callee::Slot(slot) }, &given, false);
         }
         for (number, value) in given.values.iter().enumerate() {
-            self.way(value.place.clone(), Way::Same, slot.parameter(number));
+            self.edge(value.place.clone(), Edge::Same, slot.parameter(number));
         }
         let result = self.fresh();
-        self.way(slot.returned(), Way::Same, result.clone());
+        self.edge(slot.returned(), Edge::Same, result.clone());
         if known::is_caller(name) {
             self.calls_back(&of, &given, &result);
         } else if name.starts_with("replace") {
@@ -211,20 +211,20 @@ impl Builder<'_> {
             || (["set", "add"].contains(&name) && self.roots.is_collection(inner))
         {
             for value in &given.values {
-                self.way(value.place.clone(), Way::Stored(true), of.place.clone());
+                self.edge(value.place.clone(), Edge::Stored(true), of.place.clone());
             }
         } else {
-            // Keys of maps, and whatever else has a method of that name.
+            // Keys of maps, and anything else with a method of that name.
             for value in &given.values {
                 self.escapes(value);
             }
         }
-        self.way(of.place.clone(), Way::Same, result.clone());
-        self.way(of.place, Way::OutOfList, result.clone());
+        self.edge(of.place.clone(), Edge::Same, result.clone());
+        self.edge(of.place, Edge::OutOfList, result.clone());
         Value::unknown(result)
     }
 
-    /// `list.map(f)`, `promise.then(f)`: `f` gets what is in the list, or what comes of the promise.
+    /// `list.map(f)`, `promise.then(f)`: `f` receives the elements of the list, or the result of the promise.
     pub(super) fn calls_back(&mut self, of: &Value, given: &Given<'_, '_>, result: &Place) {
         for (number, value) in given.values.iter().enumerate() {
             let parameter = |parameter: usize| match &value.callee {
@@ -235,46 +235,46 @@ impl Builder<'_> {
             if let Callee::Slot(slot) = &value.callee {
                 self.note_use(slot);
                 if let Slot::Property(name) = slot {
-                    self.way_unless_defined(name, (of.place.clone(), Way::OutOfList, Place::Text));
+                    self.edge_unless_defined(name, (of.place.clone(), Edge::OutOfList, Place::Text));
                 }
             }
             let deaf = given.expression(number).is_some_and(
                 |expression| matches!(expression, Expression::Identifier(name) if known::is_deaf(&name.name)),
             );
             if matches!(value.callee, Callee::Unknown) && !deaf {
-                self.way(of.place.clone(), Way::OutOfList, Place::Text);
-                self.way(of.place.clone(), Way::Same, Place::Text);
+                self.edge(of.place.clone(), Edge::OutOfList, Place::Text);
+                self.edge(of.place.clone(), Edge::Same, Place::Text);
             }
             let returned = match &value.callee {
                 Callee::Function(function) => function.returned(),
                 Callee::Slot(slot) => slot.returned(),
                 Callee::Nothing | Callee::Unknown => continue,
             };
-            self.way(returned.clone(), Way::Same, result.clone());
-            self.way(returned.clone(), Way::Stored(true), result.clone());
+            self.edge(returned.clone(), Edge::Same, result.clone());
+            self.edge(returned.clone(), Edge::Stored(true), result.clone());
             for place in 0..usize::from(PARAMETERS) {
                 let Some(to) = parameter(place) else { break };
-                self.way(of.place.clone(), Way::Same, to.clone());
-                self.way(of.place.clone(), Way::OutOfList, to.clone());
+                self.edge(of.place.clone(), Edge::Same, to.clone());
+                self.edge(of.place.clone(), Edge::OutOfList, to.clone());
                 for other in given.values.iter().filter(|other| other.place != value.place) {
-                    self.way(other.place.clone(), Way::Same, to.clone());
+                    self.edge(other.place.clone(), Edge::Same, to.clone());
                 }
-                // `reduce` hands on what it got the last time.
-                self.way(returned.clone(), Way::Same, to);
+                // `reduce` passes its previous result on.
+                self.edge(returned.clone(), Edge::Same, to);
             }
         }
     }
 
-    /// `text.replace(pattern, f)`: what `f` gives becomes text.
+    /// `text.replace(pattern, f)`: the result of `f` becomes text.
     fn replaces(&mut self, given: &Given<'_, '_>) {
         if let Some(pattern) = given.values.first() {
             self.escapes(pattern);
         }
         match given.values.get(1).map(|value| &value.callee) {
-            Some(Callee::Function(function)) => self.way(function.returned(), Way::Same, Place::Text),
+            Some(Callee::Function(function)) => self.edge(function.returned(), Edge::Same, Place::Text),
             Some(Callee::Slot(slot)) => {
                 self.note_use(slot);
-                self.way(slot.returned(), Way::Same, Place::Text);
+                self.edge(slot.returned(), Edge::Same, Place::Text);
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
-//! What the engine, its modules and packages are called with.
+//! Calls of functions of the engine, its modules and packages.
 
-use super::super::super::flow::{Place, Way};
+use super::super::super::flow::{Edge, Place};
 use super::super::mentions::{is_named, literal};
 use super::Builder;
 use super::calls::Given;
@@ -17,7 +17,7 @@ impl Builder<'_> {
         how: &str,
         arguments: &[Argument<'_>],
     ) -> Value {
-        // Of `Object.prototype` and of lists the methods say nothing of a function's text.
+        // Methods of `Object.prototype` and of lists reveal nothing about a function's text.
         let (harmless, speaks) = match function {
             Expression::StaticMemberExpression(member) => {
                 let of_list = matches!(member.object.get_inner_expression(), Expression::ArrayExpression(_))
@@ -29,7 +29,7 @@ impl Builder<'_> {
             _ => (false, false),
         };
         let value = match function {
-            // Not read as a value, but called.
+            // Called, not read as a value.
             Expression::StaticMemberExpression(member) if harmless || speaks => {
                 let slot = Slot::Property(member.property.name.to_string());
                 self.value(&member.object);
@@ -49,21 +49,21 @@ impl Builder<'_> {
         }
         let result = self.fresh();
         match &value.callee {
-            Callee::Function(function) => self.way(function.returned(), Way::Same, result.clone()),
+            Callee::Function(function) => self.edge(function.returned(), Edge::Same, result.clone()),
             Callee::Slot(slot) => {
                 self.note_use(slot);
-                self.way(slot.returned(), Way::Same, result.clone());
+                self.edge(slot.returned(), Edge::Same, result.clone());
             }
             Callee::Nothing | Callee::Unknown => {}
         }
         if let Some(first) = given.values.first() {
-            self.way(first.place.clone(), Way::Same, result.clone());
+            self.edge(first.place.clone(), Edge::Same, result.clone());
         }
-        self.way(Place::AnyReturned, Way::Same, result.clone());
+        self.edge(Place::AnyReturned, Edge::Same, result.clone());
         Value::unknown(result)
     }
 
-    /// A function of the engine, by its global object.
+    /// A function of the engine, through its global object.
     pub(super) fn global(&mut self, object: &str, name: &str, given: &Given<'_, '_>) -> Value {
         let is_global = object == "globalThis" || object == "global" || object == "window";
         if is_global && known::is_deaf(name) {
@@ -72,13 +72,13 @@ impl Builder<'_> {
         if is_global && known::is_holder(name) {
             let place = self.fresh();
             for value in &given.values {
-                self.way(value.place.clone(), Way::Same, place.clone());
-                self.way(value.place.clone(), Way::Stored(true), place.clone());
+                self.edge(value.place.clone(), Edge::Same, place.clone());
+                self.edge(value.place.clone(), Edge::Stored(true), place.clone());
             }
             return Value::unknown(place);
         }
         if is_global && name == "Promise" {
-            // What it resolves with goes through a function that is not known.
+            // The promise resolves through an unknown function.
             return Value::DATA;
         }
         if object == "JSON" && name == "stringify" {
@@ -88,12 +88,12 @@ impl Builder<'_> {
             Does::Nothing => Value::DATA,
             Does::HandsOn => self.handed_back(given),
             Does::Calls => {
-                // `Array.from(list, f)`; timers hand on what comes after the function.
+                // `Array.from(list, f)`; timers pass on the arguments after the function.
                 let list = if object == "Array" { given.values.first() } else { None };
                 let list = list.cloned().unwrap_or(Value::DATA);
                 let result = self.fresh();
-                self.way(list.place.clone(), Way::Same, result.clone());
-                self.way(list.place.clone(), Way::OutOf, result.clone());
+                self.edge(list.place.clone(), Edge::Same, result.clone());
+                self.edge(list.place.clone(), Edge::OutOf, result.clone());
                 let skipped = usize::from(object == "Array");
                 let values = given.values.iter().skip(skipped).cloned().collect();
                 let expressions = given.expressions.get(skipped..).unwrap_or_default();
@@ -122,18 +122,18 @@ impl Builder<'_> {
     pub(super) fn handed_back(&mut self, given: &Given<'_, '_>) -> Value {
         let place = self.fresh();
         for value in &given.values {
-            self.way(value.place.clone(), Way::Same, place.clone());
-            self.way(value.place.clone(), Way::OutOf, place.clone());
-            self.way(value.place.clone(), Way::Stored(true), place.clone());
+            self.edge(value.place.clone(), Edge::Same, place.clone());
+            self.edge(value.place.clone(), Edge::OutOf, place.clone());
+            self.edge(value.place.clone(), Edge::Stored(true), place.clone());
         }
         // `Object.assign(to, from)`
         if let [first, rest @ ..] = given.values.as_slice() {
             for value in rest {
                 if first.place == self.this {
-                    // Who reads it by its name is not known.
+                    // Readers that access it by name are unknown.
                     self.escapes(value);
                 } else {
-                    self.way(value.place.clone(), Way::Stored(true), first.place.clone());
+                    self.edge(value.place.clone(), Edge::Stored(true), first.place.clone());
                 }
             }
         }
@@ -150,14 +150,14 @@ impl Builder<'_> {
         }
     }
 
-    /// `JSON.stringify(…)` leaves functions out, but hands them to the function that replaces values.
+    /// `JSON.stringify(…)` omits functions, but passes them to the replacer.
     pub(super) fn stringified(&mut self, given: &Given<'_, '_>) -> Value {
         if let [first, replacer, ..] = given.values.as_slice()
             && !matches!(replacer.callee, Callee::Nothing)
         {
             let list = Value::unknown(self.fresh());
-            self.way(first.place.clone(), Way::Same, list.place.clone());
-            self.way(first.place.clone(), Way::OutOf, list.place.clone());
+            self.edge(first.place.clone(), Edge::Same, list.place.clone());
+            self.edge(first.place.clone(), Edge::OutOf, list.place.clone());
             let result = self.fresh();
             let replacers = Given { values: vec![replacer.clone()], expressions: &[] };
             self.calls_back(&list, &replacers, &result);
@@ -165,11 +165,11 @@ impl Builder<'_> {
         Value::DATA
     }
 
-    /// A function of a module of the engine, or of a package.
+    /// A function of an engine module or a package.
     pub(super) fn of_module(&mut self, module: &str, name: &str, given: &Given<'_, '_>) -> Value {
         let is_assert = ["assert", "assert/strict"].contains(&module.strip_prefix("node:").unwrap_or(module));
         if is_assert && ["", "ok"].contains(&name) && given.values.len() < 2 {
-            // Its message is the text of the call.
+            // Its message contains the text of the call.
             self.exact = true;
         }
         let knows = known::of_module(module, name);
@@ -183,7 +183,7 @@ impl Builder<'_> {
                 (_, true) => {}
             }
         }
-        // A package may give back what it was handed, or what functions gave it.
+        // A package may return its arguments, or results of functions that it called.
         Value::unknown(if is_package { Place::AnyReturned } else { Place::Local(0) })
     }
 }

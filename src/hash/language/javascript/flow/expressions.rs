@@ -1,6 +1,6 @@
 //! Names, members, objects and operators.
 
-use super::super::super::flow::{Place, Way};
+use super::super::super::flow::{Edge, Place};
 use super::super::mentions::{is_named, literal};
 use super::values::{Callee, Slot, Value};
 use super::{Builder, PARAMETERS, known};
@@ -29,7 +29,7 @@ impl Builder<'_> {
                 let outer = self.frames.iter().rev().find(|frame| !frame.is_arrow);
                 if let Some(function) = outer.map(|frame| frame.function) {
                     for number in 0..usize::from(PARAMETERS) {
-                        self.way(function.parameter(number), Way::Into, list.clone());
+                        self.edge(function.parameter(number), Edge::Into, list.clone());
                     }
                 }
                 Value { place: list, callee: Callee::Nothing }
@@ -37,7 +37,7 @@ impl Builder<'_> {
             "module" | "exports" | "globalThis" | "global" | "window" | "self" => {
                 Value::unknown(self.this.clone())
             }
-            // They make functions of texts.
+            // They create functions from text.
             "Function" | "eval" => {
                 self.exact = true;
                 Value::DATA
@@ -53,7 +53,7 @@ impl Builder<'_> {
                 ObjectPropertyKind::ObjectProperty(property) => property,
                 ObjectPropertyKind::SpreadProperty(spread) => {
                     let value = self.value(&spread.argument);
-                    self.way(value.place, Way::Same, place.clone());
+                    self.edge(value.place, Edge::Same, place.clone());
                     continue;
                 }
             };
@@ -71,7 +71,7 @@ impl Builder<'_> {
                     self.put(name.as_deref(), given, &place);
                 }
                 (PropertyKind::Set, Callee::Function(function), Some(name)) => {
-                    self.way(Place::Property(name.to_string()), Way::Same, function.parameter(0));
+                    self.edge(Place::Property(name.to_string()), Edge::Same, function.parameter(0));
                 }
                 (_, _, name) => self.put(name.as_deref(), value, &place),
             }
@@ -79,10 +79,10 @@ impl Builder<'_> {
         Value { place, callee: Callee::Nothing }
     }
 
-    /// Puts a value into an object under a name; `None`: under one that is computed.
+    /// Stores a value in an object under a name; `None` stands for a computed name.
     pub(super) fn put(&mut self, name: Option<&str>, value: Value, object: &Place) {
         let computed = name.is_none();
-        self.way(value.place.clone(), Way::Stored(computed), object.clone());
+        self.edge(value.place.clone(), Edge::Stored(computed), object.clone());
         match name {
             Some(name) => self.bind(&Slot::Property(name.to_owned()), value),
             None => self.called_anywhere(&value.callee),
@@ -126,10 +126,10 @@ impl Builder<'_> {
         self.named(&member.object, &member.property.name)
     }
 
-    /// `object.name`, not called.
+    /// `object.name` that is not called.
     pub(super) fn named(&mut self, object: &Expression<'_>, name: &str) -> Value {
         let speaker = known::is_speaker(name);
-        // `Object.prototype.toString` says what kind a thing is.
+        // `Object.prototype.toString` returns only the kind of a value.
         if speaker && !is_of_object(object) && name != "valueOf" && name != "join" {
             self.exact = true;
         }
@@ -149,27 +149,27 @@ impl Builder<'_> {
                 return Value { place: self.default_of_module().place, callee };
             }
             _ if inner.is_data() || inner.place == self.this => Place::Property(name.to_owned()),
-            _ => self.from(&inner.place, Way::NamedOutOf),
+            _ => self.from(&inner.place, Edge::NamedOutOf),
         };
         let property = Place::Property(name.to_owned());
         if place != property {
-            self.way(property, Way::Same, place.clone());
+            self.edge(property, Edge::Same, place.clone());
         }
         Value { place, callee }
     }
 
-    /// `object[key]`, not called.
+    /// `object[key]` that is not called.
     pub(super) fn computed(&mut self, object: &Expression<'_>, key: &Expression<'_>) -> Value {
         if let Some(name) = literal(key) {
             return self.named(object, &name);
         }
         self.text(key);
         let inner = self.value(object);
-        Value::unknown(self.from(&inner.place, Way::OutOf))
+        Value::unknown(self.from(&inner.place, Edge::OutOf))
     }
 }
 
-/// `["name"]: …`, where the key's text is its name.
+/// `["name"]: …`, where the text of the key is the name.
 fn is_text_key(key: &oxc_ast::ast::PropertyKey<'_>) -> bool {
     key.as_expression().is_some_and(|key| literal(key).is_some())
 }
@@ -185,7 +185,7 @@ pub(super) fn is_of_object(object: &Expression<'_>) -> bool {
     }
 }
 
-/// `this`, which in a method of a class or of a function may be that itself.
+/// `this`, which in a method of a class or function may be that class or function.
 pub(super) fn is_this(expression: &Expression<'_>) -> bool {
     matches!(expression.get_inner_expression(), Expression::ThisExpression(_))
 }

@@ -1,6 +1,6 @@
-//! Functions and classes, and the statements in them.
+//! Functions and classes, and their statements.
 
-use super::super::super::flow::{Place, Way};
+use super::super::super::flow::{Edge, Place};
 use super::super::mentions::literal;
 use super::{Builder, Callee, Frame, Function, PARAMETERS, Slot, Value};
 use oxc_ast::ast::{
@@ -17,7 +17,7 @@ impl Builder<'_> {
         self.visit_program(program);
     }
 
-    /// A function's places; its own value is a function.
+    /// Enters a function: creates its places, and the function as a value.
     fn enter(&mut self, is_arrow: bool, above: Option<Slot>, parameters: &FormalParameters<'_>) -> Function {
         let function = Function(self.next);
         self.next += u32::from(PARAMETERS) + 1;
@@ -42,9 +42,9 @@ impl Builder<'_> {
         if let Some(rest) = &parameters.rest {
             let list = self.fresh();
             for number in parameters.items.len()..parameters.items.len().max(usize::from(PARAMETERS)) {
-                self.way(function.parameter(number), Way::Into, list.clone());
+                self.edge(function.parameter(number), Edge::Into, list.clone());
             }
-            self.way(function.parameter(usize::from(PARAMETERS)), Way::Into, list.clone());
+            self.edge(function.parameter(usize::from(PARAMETERS)), Edge::Into, list.clone());
             self.pattern(&rest.rest.argument, Value { place: list, callee: Callee::Nothing });
         }
         function
@@ -75,7 +75,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn arrow(&mut self, arrow: &ArrowFunctionExpression<'_>) -> Value {
-        // In an arrow `super` is that of what is around it.
+        // In an arrow function, `super` is that of the enclosing function.
         let above = self.frames.last().and_then(|frame| frame.above.clone());
         let places = self.enter(true, above, &arrow.params);
         match &arrow.body {
@@ -84,7 +84,7 @@ impl Builder<'_> {
                 if let Some(expression) = body.as_expression() {
                     let value = self.value(expression);
                     self.called_anywhere(&value.callee);
-                    self.way(value.place, Way::Same, places.returned());
+                    self.edge(value.place, Edge::Same, places.returned());
                 }
             }
         }
@@ -116,21 +116,21 @@ impl Builder<'_> {
                         (MethodDefinitionKind::Constructor, _) => {
                             has_constructor = true;
                             for number in 0..usize::from(PARAMETERS) {
-                                self.way(places.parameter(number), Way::Same, function.parameter(number));
+                                self.edge(places.parameter(number), Edge::Same, function.parameter(number));
                             }
                         }
                         (MethodDefinitionKind::Get, Some(name)) => {
                             self.bind(&Slot::Property(name), Value::unknown(function.returned()));
                         }
                         (MethodDefinitionKind::Set, Some(name)) => {
-                            self.way(Place::Property(name), Way::Same, function.parameter(0));
+                            self.edge(Place::Property(name), Edge::Same, function.parameter(0));
                         }
                         (MethodDefinitionKind::Method, Some(name)) => {
                             let value = self.new_function(function);
                             self.bind(&Slot::Property(name), value);
                         }
                         (_, None) => {
-                            self.way(function.returned(), Way::Same, Place::AnyReturned);
+                            self.edge(function.returned(), Edge::Same, Place::AnyReturned);
                             if !is_symbol(&method.key) {
                                 let value = self.new_function(function);
                                 self.escapes(&value);
@@ -157,7 +157,7 @@ impl Builder<'_> {
         if !has_constructor && class.heritage.is_some() {
             for number in 0..usize::from(PARAMETERS) {
                 let to = above.as_ref().map_or(Place::Text, |above| above.parameter(number));
-                self.way(places.parameter(number), Way::Same, to);
+                self.edge(places.parameter(number), Edge::Same, to);
             }
         }
         if let Some(above) = &above {
@@ -186,7 +186,7 @@ impl Builder<'_> {
     }
 }
 
-/// `[Symbol.iterator]`: what such methods give is found by the language alone.
+/// `[Symbol.iterator]`: only the language calls such methods.
 fn is_symbol(key: &PropertyKey<'_>) -> bool {
     key.as_expression().is_some_and(|key| {
         matches!(key, Expression::StaticMemberExpression(member)
@@ -220,7 +220,7 @@ impl<'a> Visit<'a> for Builder<'_> {
         self.called_anywhere(&value.callee);
         if let Some(frame) = self.frames.last() {
             let returned = frame.function.returned();
-            self.way(value.place, Way::Same, returned);
+            self.edge(value.place, Edge::Same, returned);
         }
     }
 
@@ -234,7 +234,7 @@ impl<'a> Visit<'a> for Builder<'_> {
 
     fn visit_for_of_statement(&mut self, statement: &ForOfStatement<'a>) {
         let list = self.value(&statement.right);
-        let one = Value::unknown(self.from(&list.place, Way::OutOf));
+        let one = Value::unknown(self.from(&list.place, Edge::OutOf));
         match &statement.left {
             ForStatementLeft::VariableDeclaration(declaration) => {
                 for declarator in &declaration.declarations {
@@ -252,7 +252,7 @@ impl<'a> Visit<'a> for Builder<'_> {
 
     fn visit_decorator(&mut self, decorator: &Decorator<'a>) {
         self.value(&decorator.expression);
-        // What is decorated is handed to it, and the class of which it is a part.
+        // A decorator receives the decorated member, and the class that contains it.
         let class = self.fresh();
         self.flows.functions.push(class.clone());
         self.escapes(&Value::unknown(class));

@@ -1,8 +1,8 @@
-//! What the engine, its modules and some packages do with the functions that they are handed.
+//! Lists of engine functions, modules and packages that are harmless: they never read the text of a function passed to them.
 //!
-//! Lists of the harmless: what is not named here may ask for a function's text.
+//! Everything that is not listed here may read it.
 
-/// Globals and methods that call what they are handed, and do nothing else with it.
+/// Globals and methods that only call their arguments.
 const CALLERS: &[&str] = &[
     // Lists.
     "every",
@@ -57,8 +57,8 @@ const CALLERS: &[&str] = &[
     "action",
 ];
 
-/// Methods of lists, maps and functions' results that hand on what is in them as it is.
-const HANDERS: &[&str] = &[
+/// Methods of lists, maps and function results that return their elements unchanged.
+const RETURNERS: &[&str] = &[
     "at",
     "concat",
     "copyWithin",
@@ -86,14 +86,14 @@ const HANDERS: &[&str] = &[
     "with",
 ];
 
-/// Methods that put what they are handed into a list.
-const PUTTERS: &[&str] = &["push", "unshift", "splice", "fill", "toSpliced", "with"];
+/// Methods that add their arguments to a list.
+const ADDERS: &[&str] = &["push", "unshift", "splice", "fill", "toSpliced", "with"];
 
-/// Methods that make text of what they belong to.
-const SPEAKERS: &[&str] = &["toString", "toLocaleString", "valueOf", "join", "toSource"];
+/// Methods that convert their object to text.
+const STRINGIFIERS: &[&str] = &["toString", "toLocaleString", "valueOf", "join", "toSource"];
 
-/// Globals that make no text of what they are handed, and give none of it back.
-const DEAF: &[&str] = &[
+/// Globals that neither convert their arguments to text nor return them.
+const SILENT: &[&str] = &[
     "Boolean",
     "Number",
     "isFinite",
@@ -105,10 +105,10 @@ const DEAF: &[&str] = &[
     "clearTimeout",
 ];
 
-/// Makers of objects that hold what they are handed.
+/// Constructors of objects that hold their arguments.
 const HOLDERS: &[&str] = &["Array", "Object", "Map", "Set", "WeakMap", "WeakSet", "Proxy", "WeakRef"];
 
-/// Functions of `Object` that hand on what they are handed, or what is in it.
+/// Functions of `Object` that return their arguments, or values in them.
 const OF_OBJECT: &[&str] = &[
     "assign",
     "create",
@@ -126,14 +126,14 @@ const OF_OBJECT: &[&str] = &[
     "values",
 ];
 
-/// Functions of `Object` that say something of an object without its content.
+/// Functions of `Object` that reveal properties of an object, not its content.
 const ABOUT_OBJECT: &[&str] =
     &["is", "isExtensible", "isFrozen", "isSealed", "keys", "getOwnPropertyNames", "getOwnPropertySymbols"];
 
 /// Functions of `Promise`.
 const OF_PROMISE: &[&str] = &["all", "allSettled", "any", "race", "reject", "resolve", "try"];
 
-/// Methods of `console` that show a function by its name alone, unless a format asks for more.
+/// Methods of `console` that print only the name of a function, unless a format requests more.
 const OF_CONSOLE: &[&str] = &[
     "assert",
     "debug",
@@ -149,7 +149,7 @@ const OF_CONSOLE: &[&str] = &[
     "warn",
 ];
 
-/// Modules of the engine that call functions, or refuse them.
+/// Engine modules that only call functions, or reject them.
 const MODULES: &[&str] = &[
     "async_hooks",
     "child_process",
@@ -196,7 +196,7 @@ const OF_ASSERT: &[&str] = &[
     "throws",
 ];
 
-/// Packages that call functions and never ask for their text.
+/// Packages that call functions and never read their text.
 const PACKAGES: &[&str] = &[
     "@jest/globals",
     "async",
@@ -224,7 +224,7 @@ const PACKAGES: &[&str] = &[
     "yargs",
 ];
 
-/// Globals whose functions are known by [`of_global`].
+/// Globals whose functions [`of_global`] knows.
 const NAMESPACES: &[&str] = &[
     "Array",
     "JSON",
@@ -248,41 +248,41 @@ pub(super) fn is_caller(name: &str) -> bool {
 }
 
 pub(super) fn is_hander(name: &str) -> bool {
-    HANDERS.contains(&name)
+    RETURNERS.contains(&name)
 }
 
 pub(super) fn is_putter(name: &str) -> bool {
-    PUTTERS.contains(&name)
+    ADDERS.contains(&name)
 }
 
 pub(super) fn is_speaker(name: &str) -> bool {
-    SPEAKERS.contains(&name)
+    STRINGIFIERS.contains(&name)
 }
 
 pub(super) fn is_deaf(name: &str) -> bool {
-    DEAF.contains(&name)
+    SILENT.contains(&name)
 }
 
 pub(super) fn is_holder(name: &str) -> bool {
     HOLDERS.contains(&name)
 }
 
-/// What a function of a global object does with what it is handed.
+/// What a function of a global object does with its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Does {
-    /// Nothing that could be seen.
+    /// Nothing observable.
     Nothing,
-    /// It hands on what it is handed, and what is in it.
+    /// Returns them, or values in them.
     HandsOn,
-    /// It calls it.
+    /// Calls them.
     Calls,
-    /// It shows it, by a format that comes first.
+    /// Prints them, by a format in the first argument.
     Prints,
     /// Anything.
     Anything,
 }
 
-/// What the function `name` of the global `object` does.
+/// The effect of function `name` of the global `object`.
 pub(super) fn of_global(object: &str, name: &str) -> Does {
     match object {
         "Object" if ABOUT_OBJECT.contains(&name) => Does::Nothing,
@@ -299,14 +299,14 @@ pub(super) fn of_global(object: &str, name: &str) -> Does {
     }
 }
 
-/// Whether a module is one of the engine.
+/// Whether a module belongs to the engine.
 pub(super) fn is_of_engine(module: &str) -> bool {
     let own = module.strip_prefix("node:").unwrap_or(module);
     MODULES.contains(&own) || ["util", "assert", "assert/strict"].contains(&own)
 }
 
-/// Whether the function `name` of a module, or the module itself, only calls what it is handed; `None` where nothing is
-/// known of the module.
+/// Whether function `name` of a module, or the module itself, only calls its arguments; `None` where the module is
+/// unknown.
 pub(super) fn of_module(module: &str, name: &str) -> Option<bool> {
     let own = module.strip_prefix("node:").unwrap_or(module);
     match own {

@@ -1,7 +1,7 @@
-//! Where the functions of a JavaScript source go.
+//! Builds the function flow of a JavaScript source.
 //!
-//! Every expression gives a value: the place where it is, and what is called when it is called. What an expression does
-//! with the values in it is noted; what no rule knows ends in [`Place::Text`].
+//! Every expression has a value: the place where it is, and the function that is called when it is called. The builder notes
+//! what an expression does with its values. What no rule covers ends in [`Place::Text`].
 
 mod assignments;
 mod calls;
@@ -13,7 +13,7 @@ mod modules;
 mod roots;
 mod values;
 
-use super::super::flow::{Flows, Place, Way};
+use super::super::flow::{Edge, Flows, Place};
 use oxc_ast::ast::{
     ArrayExpressionElement, ChainElement, Expression, IdentifierReference, LogicalOperator, Program,
     SimpleAssignmentTarget,
@@ -23,10 +23,10 @@ use roots::Roots;
 use std::collections::BTreeSet;
 use values::{Callee, Function, PLACES, Slot, Value};
 
-/// So many parameters of a function are told apart.
+/// Number of parameters of a function that are distinguished.
 const PARAMETERS: u8 = 6;
 
-/// The ways of functions in a program; `None` where code that is not there to be read may take any.
+/// The function flow of a program; `None` where code that cannot be read may use any function.
 pub(super) fn of(program: &Program<'_>) -> Option<Flows> {
     let scoping = SemanticBuilder::new().with_build_nodes(false).build(program).semantic.into_scoping();
     let symbols = u32::try_from(scoping.symbols_len()).ok()?;
@@ -48,11 +48,11 @@ pub(super) fn of(program: &Program<'_>) -> Option<Flows> {
     builder.finish()
 }
 
-/// The function around what is being read.
+/// The function that encloses the code being read.
 struct Frame {
     function: Function,
     is_arrow: bool,
-    /// What `super` calls.
+    /// The function that `super` calls.
     above: Option<Slot>,
 }
 
@@ -65,9 +65,9 @@ struct Builder<'s> {
     next: u32,
     /// Variables that may be any function.
     open: BTreeSet<SymbolId>,
-    /// Variables that are functions of the program.
+    /// Variables that hold functions of the program.
     known: BTreeSet<SymbolId>,
-    /// Variables that are called, or stand for others that are.
+    /// Variables that are called, or that stand for called ones.
     used: BTreeSet<SymbolId>,
     frames: Vec<Frame>,
     exact: bool,
@@ -79,7 +79,7 @@ impl Builder<'_> {
             if !self.known.contains(&symbol) || self.open.contains(&symbol) {
                 let slot = Slot::Variable(symbol);
                 self.escapes_by(&slot);
-                self.way(Place::AnyReturned, Way::Same, slot.returned());
+                self.edge(Place::AnyReturned, Edge::Same, slot.returned());
             }
         }
         (!self.exact).then_some(self.flows)
@@ -90,43 +90,43 @@ impl Builder<'_> {
         Place::Local(self.next - 1)
     }
 
-    fn way(&mut self, from: Place, way: Way, to: Place) {
+    fn edge(&mut self, from: Place, edge: Edge, to: Place) {
         if from != Place::Local(0) && to != Place::Local(0) {
-            self.flows.ways.push((from, way, to));
+            self.flows.edges.push((from, edge, to));
         }
     }
 
-    fn way_unless_defined(&mut self, name: &str, (from, way, to): (Place, Way, Place)) {
+    fn edge_unless_defined(&mut self, name: &str, (from, edge, to): (Place, Edge, Place)) {
         if from != Place::Local(0) {
-            self.flows.unless_defined.push((name.to_owned(), from, way, to));
+            self.flows.unless_defined.push((name.to_owned(), from, edge, to));
         }
     }
 
-    /// The value becomes text, or goes where it is not known what becomes of it.
+    /// The value becomes text, or moves to an unknown place.
     fn escapes(&mut self, value: &Value) {
-        self.way(value.place.clone(), Way::Same, Place::Text);
+        self.edge(value.place.clone(), Edge::Same, Place::Text);
     }
 
     fn escapes_by(&mut self, slot: &Slot) {
         for number in 0..usize::from(PARAMETERS) {
-            self.way(slot.parameter(number), Way::Same, Place::Text);
+            self.edge(slot.parameter(number), Edge::Same, Place::Text);
         }
     }
 
-    /// The expression's value, which becomes text.
+    /// The value of the expression becomes text.
     fn text(&mut self, expression: &Expression<'_>) {
         let value = self.value(expression);
         self.exact |= expressions::is_this(expression);
         self.escapes(&value);
     }
 
-    /// What comes from a place in some way.
-    fn from(&mut self, place: &Place, way: Way) -> Place {
+    /// The value at the end of an edge from a place.
+    fn from(&mut self, place: &Place, edge: Edge) -> Place {
         if *place == Place::Local(0) {
             return Place::Local(0);
         }
         let to = self.fresh();
-        self.way(place.clone(), way, to.clone());
+        self.edge(place.clone(), edge, to.clone());
         to
     }
 
@@ -138,16 +138,16 @@ impl Builder<'_> {
             return one;
         }
         let place = self.fresh();
-        self.way(one.place, Way::Same, place.clone());
-        self.way(other.place, Way::Same, place.clone());
-        // What either of them calls is called in a way that is not followed.
+        self.edge(one.place, Edge::Same, place.clone());
+        self.edge(other.place, Edge::Same, place.clone());
+        // Calls of either one are not followed further.
         for callee in [&one.callee, &other.callee] {
             self.called_anywhere(callee);
         }
         Value::unknown(place)
     }
 
-    /// What a function returns comes back wherever such a function may be called.
+    /// The return value of a function arrives wherever such a function may be called.
     fn called_anywhere(&mut self, callee: &Callee) {
         let returned = match callee {
             Callee::Function(function) => function.returned(),
@@ -157,7 +157,7 @@ impl Builder<'_> {
             }
             Callee::Nothing | Callee::Unknown => return,
         };
-        self.way(returned, Way::Same, Place::AnyReturned);
+        self.edge(returned, Edge::Same, Place::AnyReturned);
     }
 
     fn note_use(&mut self, slot: &Slot) {
@@ -170,7 +170,7 @@ impl Builder<'_> {
         self.scoping.get_reference(name.reference_id.get()?).symbol_id()
     }
 
-    /// Reads an expression: what it does is noted, and what it gives.
+    /// Reads an expression: notes what it does, and returns its value.
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression, most of one line")]
     fn value(&mut self, expression: &Expression<'_>) -> Value {
         match expression.get_inner_expression() {
@@ -192,14 +192,14 @@ impl Builder<'_> {
                     match element {
                         ArrayExpressionElement::SpreadElement(spread) => {
                             let value = self.value(&spread.argument);
-                            self.way(value.place, Way::Same, list.clone());
+                            self.edge(value.place, Edge::Same, list.clone());
                         }
                         ArrayExpressionElement::Elision(_) => {}
                         element => {
                             let Some(element) = element.as_expression() else { continue };
                             let value = self.value(element);
                             self.called_anywhere(&value.callee);
-                            self.way(value.place, Way::Stored(true), list.clone());
+                            self.edge(value.place, Edge::Stored(true), list.clone());
                         }
                     }
                 }
@@ -278,13 +278,13 @@ impl Builder<'_> {
                 if let Some(argument) = &yielded.argument {
                     let value = self.value(argument);
                     self.called_anywhere(&value.callee);
-                    let way = if yielded.delegate { Way::Same } else { Way::Into };
+                    let edge = if yielded.delegate { Edge::Same } else { Edge::Into };
                     if let Some(frame) = self.frames.last() {
                         let returned = frame.function.returned();
-                        self.way(value.place, way, returned);
+                        self.edge(value.place, edge, returned);
                     }
                 }
-                // What is sent to it.
+                // The value sent to the generator.
                 Value::unknown(Place::Local(0))
             }
             Expression::StaticMemberExpression(member) => self.member(member),

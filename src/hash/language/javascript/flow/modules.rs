@@ -1,6 +1,6 @@
-//! What modules take from each other.
+//! Imports and exports between modules.
 
-use super::super::super::flow::{Place, Way};
+use super::super::super::flow::{Edge, Place};
 use super::roots::is_local;
 use super::{Builder, Callee, Slot, Value};
 use oxc_ast::ast::{
@@ -35,12 +35,12 @@ impl Builder<'_> {
         }
     }
 
-    /// What `require` gives of a module.
+    /// The value of `require` for a module.
     pub(super) fn default_of_module(&mut self) -> Value {
         let place = self.fresh();
         let slot = Slot::Property("default".to_owned());
-        self.way(slot.value(), Way::Same, place.clone());
-        self.way(self.this.clone(), Way::Same, place.clone());
+        self.edge(slot.value(), Edge::Same, place.clone());
+        self.edge(self.this.clone(), Edge::Same, place.clone());
         Value { place, callee: Callee::Slot(slot) }
     }
 
@@ -117,7 +117,7 @@ impl Builder<'_> {
                     let symbol = self.symbol(name);
                     self.export(symbol, exported);
                 }
-                // Names that are only types have no symbol here.
+                // Type-only names have no symbol here.
                 ModuleExportName::IdentifierName(_) | ModuleExportName::StringLiteral(_) => {}
             }
         }

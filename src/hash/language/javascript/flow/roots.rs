@@ -1,4 +1,5 @@
-//! Which variables hold modules of the engine or of packages, or what these made; and which hold maps and sets.
+//! Finds variables that hold modules of the engine or of packages, or objects created by them; and those that hold maps
+//! and sets.
 
 use super::super::mentions::{is_named, literal};
 use oxc_ast::ast::{
@@ -9,10 +10,10 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_semantic::{Scoping, SymbolId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of variables before the ways are followed.
+/// What is known about variables before the edges are followed.
 #[derive(Default)]
 pub(super) struct Roots {
-    /// By variable: the module, and which part of it; of what a module made the part has no name.
+    /// By variable: the module, and the part of it; for an object created by a module the part is [`MADE`].
     modules: BTreeMap<SymbolId, (String, String)>,
     /// Names of variables and properties that hold a map or a set.
     collections: BTreeSet<String>,
@@ -25,7 +26,7 @@ impl Roots {
         finder.roots
     }
 
-    /// The module that an expression is of (it, a part of it, or what it gave), and the last name on the way.
+    /// The module that an expression comes from (the module, a part, or an object created by it), and the last name in it.
     pub(super) fn module(&self, expression: &Expression<'_>, scoping: &Scoping) -> Option<(&str, String)> {
         let made = |expression| Some((self.module(expression, scoping)?.0, MADE.to_owned()));
         let part = |expression, name: &str| Some((self.module(expression, scoping)?.0, name.to_owned()));
@@ -65,10 +66,10 @@ pub(super) fn is_local(specifier: &str) -> bool {
     specifier.starts_with(['.', '/', '#'])
 }
 
-/// The name of what a module made; no function is called so.
+/// Stands for an object created by a module; no function has this name.
 const MADE: &str = "?";
 
-/// The specifier of `require("…")` and `import("…")`, and the last name that is taken from it.
+/// The specifier of `require("…")` and `import("…")`, and the last name read from it.
 pub(super) fn required(expression: &Expression<'_>) -> Option<(String, String)> {
     match expression.get_inner_expression() {
         Expression::CallExpression(call) if is_named(&call.callee, "require") => {
@@ -174,7 +175,7 @@ impl<'a> Visit<'a> for Finder<'_> {
             AssignmentTarget::StaticMemberExpression(member) if is_new_collection(&assignment.right) => {
                 self.roots.collections.insert(member.property.name.to_string());
             }
-            // It may hold something else from here on.
+            // The variable may hold something else from here on.
             AssignmentTarget::AssignmentTargetIdentifier(name) => {
                 let reference = name.reference_id.get().map(|id| self.scoping.get_reference(id));
                 if let Some(symbol) = reference.and_then(oxc_semantic::Reference::symbol_id) {

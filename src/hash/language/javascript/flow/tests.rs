@@ -1,9 +1,9 @@
-//! Which programs may ask for the text of a function.
+//! Which programs may read the text of a function.
 
 use super::super::JavaScript;
 use crate::hash::language::{Language, Parsed, shows_text};
 
-/// Whether sources that make up a program show the text of a function.
+/// Whether a program with these sources reads the text of a function.
 fn show(sources: &[&str]) -> bool {
     let parsed = |source: &&str| JavaScript::plain().parse(source.as_bytes());
     let all: Vec<Parsed> = sources.iter().map(parsed).collect();

@@ -1,26 +1,26 @@
-//! Values, and the places of what they call.
+//! Values, and the places of the functions that they call.
 
 use super::super::super::flow::Place;
 use super::PARAMETERS;
 use oxc_semantic::SymbolId;
 
-/// The places of a variable: its value, the parameters and the result of the function that it is.
+/// Number of places of a variable: its value, and the parameters and result of the function that it holds.
 pub(super) const PLACES: u32 = PARAMETERS as u32 + 2;
 
-/// What is called when a value is called.
+/// The function that is called when a value is called.
 #[derive(Clone, Debug)]
 pub(super) enum Callee {
-    /// It is no function.
+    /// The value is not a function.
     Nothing,
-    /// A function that stands there.
+    /// A function expression.
     Function(Function),
-    /// Whatever a variable or property is.
+    /// The function in a variable or property.
     Slot(Slot),
-    /// Anything.
+    /// Any function.
     Unknown,
 }
 
-/// A value of an expression.
+/// The value of an expression.
 #[derive(Clone, Debug)]
 pub(super) struct Value {
     pub(super) place: Place,
@@ -28,20 +28,20 @@ pub(super) struct Value {
 }
 
 impl Value {
-    /// Text, numbers and the like.
+    /// Text, numbers and similar data.
     pub(super) const DATA: Self = Self { place: Place::Local(0), callee: Callee::Nothing };
 
     pub(super) fn unknown(place: Place) -> Self {
         Self { place, callee: Callee::Unknown }
     }
 
-    /// Whether nothing that this source knows of can be in it.
+    /// Whether it cannot contain anything that this source tracks.
     pub(super) fn is_data(&self) -> bool {
         self.place == Place::Local(0)
     }
 }
 
-/// The places of a function's parameters and of its result, one after the other.
+/// The places of a function's parameters, followed by its result.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Function(pub(super) u32);
 
@@ -56,7 +56,7 @@ impl Function {
     }
 }
 
-/// What a function is called by.
+/// The name through which a function is called.
 #[derive(Clone, Debug)]
 pub(super) enum Slot {
     Variable(SymbolId),
