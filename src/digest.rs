@@ -1,17 +1,17 @@
-//! BLAKE3 digests and the id types around them.
+//! BLAKE3 digests, and the id types built on them.
 //!
-//! Knows nothing of what is digested: content, manifests and commits all end as one of these types,
-//! and there is no conversion between them, so that a key is never taken for a blob.
+//! Content, manifests and commits each have their own id type. There is no conversion between these types, so that a key
+//! cannot be mistaken for a blob.
 
 use std::fmt;
 
-/// Length of a digest in bytes.
+/// Length of a digest, in bytes.
 pub const DIGEST_LENGTH: usize = 32;
 
-/// Shortest hexadecimal prefix that names an object in a revision.
+/// Length of the shortest accepted hexadecimal prefix of an id.
 pub const SHORTEST_PREFIX: usize = 4;
 
-/// A BLAKE3 digest: 32 bytes, shown as 64 lower-case hexadecimal digits.
+/// A BLAKE3 digest: 32 bytes, displayed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; DIGEST_LENGTH]);
 
@@ -22,13 +22,13 @@ impl Digest {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// The digest of `bytes` keyed with `key`: it tells nothing to whom does not hold the key.
+    /// The digest of `bytes` keyed with `key`: without the key it reveals nothing about the bytes.
     #[must_use]
     pub fn keyed(key: &[u8; DIGEST_LENGTH], bytes: &[u8]) -> Self {
         Self(*blake3::keyed_hash(key, bytes).as_bytes())
     }
 
-    /// A digest from its raw bytes.
+    /// Creates a digest from its raw bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; DIGEST_LENGTH]) -> Self {
         Self(bytes)
@@ -51,7 +51,7 @@ impl Digest {
         text
     }
 
-    /// Reads 64 hexadecimal digits of either case; `None` for anything else.
+    /// Parses 64 hexadecimal digits of either case; `None` for anything else.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let prefix = Prefix::parse(text)?;
@@ -75,18 +75,18 @@ fn hex_digit(nibble: u8) -> char {
     char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 })
 }
 
-/// Digests bytes that come in pieces, on the calling thread.
+/// Computes the digest of bytes that arrive in pieces, on the calling thread.
 #[derive(Clone, Default)]
 pub struct Hasher(blake3::Hasher);
 
 impl Hasher {
-    /// A hasher that has seen nothing.
+    /// A hasher without input.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next piece.
+    /// Adds the next piece.
     pub fn update(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.update(bytes);
         self
@@ -98,14 +98,14 @@ impl Hasher {
         self
     }
 
-    /// The digest of everything taken so far.
+    /// The digest of all pieces so far.
     #[must_use]
     pub fn finish(&self) -> Digest {
         Digest(*self.0.finalize().as_bytes())
     }
 }
 
-/// The beginning of a digest in hexadecimal, as people type it.
+/// A hexadecimal prefix of a digest, as typed by users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix {
     low: [u8; DIGEST_LENGTH],
@@ -114,7 +114,7 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// Reads 1 to 64 hexadecimal digits of either case; `None` for anything else.
+    /// Parses 1 to 64 hexadecimal digits of either case; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.len();
@@ -138,19 +138,19 @@ impl Prefix {
         Some(prefix)
     }
 
-    /// Number of hexadecimal digits given.
+    /// Number of hexadecimal digits.
     #[must_use]
     pub const fn digits(&self) -> usize {
         self.digits
     }
 
-    /// The least and the greatest digest that begin so, for a range query.
+    /// The smallest and the largest digest with this prefix, for a range query.
     #[must_use]
     pub const fn range(&self) -> (Digest, Digest) {
         (Digest(self.low), Digest(self.high))
     }
 
-    /// Whether `digest` begins so.
+    /// Whether `digest` has this prefix.
     #[must_use]
     pub fn matches(&self, digest: &Digest) -> bool {
         self.low <= digest.0 && digest.0 <= self.high
@@ -164,7 +164,7 @@ macro_rules! digest_id {
         pub struct $name(pub Digest);
 
         impl $name {
-            /// The first twelve hexadecimal digits, as messages show it.
+            /// The first twelve hexadecimal digits, as displayed in messages.
             #[must_use]
             pub fn short(&self) -> String {
                 let mut text = self.0.to_hex();
@@ -188,15 +188,15 @@ macro_rules! digest_id {
 }
 
 digest_id! {
-    /// Names stored bytes: the digest of the uncompressed content.
+    /// Id of stored bytes: the digest of the uncompressed content.
     BlobId;
-    /// Names a manifest: the digest of its encoding (the *fingerprint*).
+    /// Id of a manifest: the digest of its encoding (the *fingerprint*).
     Key;
-    /// Names the record of one run: the digest of its encoding.
+    /// Id of the record of one run: the digest of its encoding.
     CommitId;
-    /// Names the chain of runs of one command line at one place.
+    /// Id of a lineage: the sequence of runs of one command line in one place.
     LineageId;
-    /// Names a request before anything of the world was looked at: where its capture is remembered.
+    /// Id of a request, computed before anything else is read: the key of its remembered capture.
     RequestId;
 }
 

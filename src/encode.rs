@@ -1,9 +1,8 @@
-//! The one canonical encoding of everything that is digested or stored.
+//! The canonical encoding of everything that is digested or stored.
 //!
-//! Every value has exactly one encoding and every field is framed, so that two different values never
-//! encode to the same bytes: integers are LEB128 in their shortest form, byte strings and lists carry
-//! their length, variants a tag. Decoding accepts only what encoding produces, never allocates more
-//! than the bytes at hand could fill, and never panics.
+//! Every value has exactly one encoding and every field is framed, so that two different values never have the same
+//! encoding: integers are LEB128 in their shortest form, byte strings and lists have a length, variants have a tag. Decoding
+//! accepts only what encoding produces, never allocates more than the input could fill, and never panics.
 
 mod reading;
 mod values;
@@ -13,19 +12,19 @@ pub use reading::Decoder;
 use crate::digest::Digest;
 use std::fmt;
 
-/// Deepest nesting that a decoder follows.
+/// Maximum nesting depth that a decoder accepts.
 pub const DEEPEST_NESTING: usize = 256;
 
-/// Why bytes are no encoding.
+/// Why bytes cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
-    /// The bytes end too early, or a length says more than there is.
+    /// The bytes end too early, or a length exceeds the rest.
     Truncated,
     /// Bytes are left over.
     TrailingBytes,
-    /// A value is not in its one canonical form.
+    /// A value is not in its canonical form.
     NotCanonical,
-    /// A tag that this version does not know.
+    /// A tag that this version does not support.
     UnknownTag(u64),
     /// Text that is not UTF-8.
     NotText,
@@ -53,7 +52,7 @@ pub trait Encode {
     /// Appends the encoding.
     fn encode(&self, to: &mut Encoder);
 
-    /// The encoding by itself.
+    /// The encoding as bytes.
     fn to_bytes(&self) -> Vec<u8> {
         let mut encoder = Encoder::new();
         self.encode(&mut encoder);
@@ -61,15 +60,15 @@ pub trait Encode {
     }
 }
 
-/// A value that can be read back from its canonical encoding.
+/// A value that can be decoded from its canonical encoding.
 pub trait Decode: Sized {
-    /// Reads one value.
+    /// Decodes one value.
     ///
     /// # Errors
     /// Any [`DecodeError`].
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError>;
 
-    /// Reads one value that takes up all of `bytes`.
+    /// Decodes one value that spans all of `bytes`.
     ///
     /// # Errors
     /// Any [`DecodeError`].
@@ -81,7 +80,7 @@ pub trait Decode: Sized {
     }
 }
 
-/// Collects an encoding.
+/// Builds an encoding.
 #[derive(Default)]
 pub struct Encoder {
     bytes: Vec<u8>,
@@ -112,26 +111,26 @@ impl Encoder {
         self.unsigned((value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned())
     }
 
-    /// Appends a truth value.
+    /// Appends a boolean.
     pub fn flag(&mut self, value: bool) -> &mut Self {
         self.bytes.push(u8::from(value));
         self
     }
 
-    /// Appends a byte string with its length.
+    /// Appends the length of a byte string, then the bytes.
     pub fn bytes(&mut self, value: &[u8]) -> &mut Self {
         self.length(value.len());
         self.bytes.extend_from_slice(value);
         self
     }
 
-    /// Appends byte strings that are encoded already, each with its length.
+    /// Appends byte strings that are already encoded, each with its length.
     pub fn framed(&mut self, framed: &[u8]) -> &mut Self {
         self.bytes.extend_from_slice(framed);
         self
     }
 
-    /// Appends text with its length.
+    /// Appends the length of a text, then the text.
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.bytes(value.as_bytes())
     }
@@ -142,7 +141,7 @@ impl Encoder {
         self
     }
 
-    /// Appends the number of items that follow.
+    /// Appends the number of items of a list.
     pub fn length(&mut self, value: usize) -> &mut Self {
         self.unsigned(u64::try_from(value).unwrap_or(u64::MAX))
     }
@@ -162,7 +161,7 @@ impl Encoder {
         self
     }
 
-    /// Appends whether there is a value, then the value.
+    /// Appends whether a value exists, then the value.
     pub fn option<T: Encode>(&mut self, value: Option<&T>) -> &mut Self {
         self.flag(value.is_some());
         if let Some(value) = value {
@@ -171,7 +170,7 @@ impl Encoder {
         self
     }
 
-    /// The bytes collected.
+    /// The encoded bytes.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.bytes

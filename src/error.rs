@@ -1,4 +1,4 @@
-//! The one error type: what failed, on which path, and one hint; and the exit statuses.
+//! The error type of the library: the failure, its path, and at most one hint; and the exit statuses.
 //!
 //! Messages are fragments without a full stop; only `ui` prints them.
 
@@ -14,33 +14,33 @@ pub const EXIT_FAILED: u8 = 125;
 pub const EXIT_NOT_EXECUTABLE: u8 = 126;
 /// The command was not found.
 pub const EXIT_NOT_FOUND: u8 = 127;
-/// A command other than `exec` says no: no such commit, differs, damage.
+/// Exit status of a command other than `exec` for a negative result: no such run, a difference, damage.
 pub const EXIT_NO: u8 = 1;
-/// A command other than `exec` was used wrongly.
+/// Exit status of a command other than `exec` for a usage error.
 pub const EXIT_USAGE: u8 = 2;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What sort of failure an [`Error`] is: it decides the exit status, never the words.
+/// Category of an [`Error`]: it determines the exit status, never the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The call is wrong: a flag, a value, a pattern, a configuration file, a missing input.
+    /// The call is invalid: an option, a value, a pattern, a configuration file, a missing input.
     Usage,
     /// The command to run does not exist.
     CommandNotFound,
     /// The command to run exists and cannot be executed.
     NotExecutable,
-    /// No such commit, or several.
+    /// No such run, or several.
     NoSuchRevision,
     /// The run must be watched, and this system cannot.
     CannotWatch,
-    /// `--mode replay` and nothing to replay.
+    /// `--mode replay` found nothing to replay.
     NothingToReplay,
     /// The store was written by a newer cashet.
     NewerFormat,
-    /// The store belongs to somebody else.
+    /// The store belongs to another user.
     ForeignStore,
     /// Stored bytes do not verify.
     Damaged,
@@ -51,31 +51,33 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What helps against any failure of this kind; nothing where it depends.
+    /// General advice against failures of this kind; `None` where it depends on the case.
     const fn cure(self) -> Option<&'static str> {
         Some(match self {
             Self::Usage => "'cashet help COMMAND' explains a command and its options",
-            Self::CommandNotFound => "a name without a slash is looked for on PATH",
-            Self::NotExecutable => "'chmod +x' makes it so, or name its interpreter: cashet exec -- sh FILE",
-            Self::NoSuchRevision => "'cashet log' lists the commits",
+            Self::CommandNotFound => "a name without a slash is searched on PATH",
+            Self::NotExecutable => {
+                "make it executable with 'chmod +x', or name its interpreter: cashet exec -- sh FILE"
+            }
+            Self::NoSuchRevision => "'cashet log' lists the runs",
             Self::CannotWatch => "--trace auto runs it unwatched",
             Self::NothingToReplay => "any other --mode runs it",
             Self::NewerFormat => "use a newer cashet, or another store: --store DIR",
             Self::ForeignStore => "name it with --store or CASHET_DIR to trust it",
-            Self::Damaged => "'cashet fsck' tells all that is damaged, 'cashet fsck --repair' drops it",
+            Self::Damaged => "'cashet fsck' lists all damage, 'cashet fsck --repair' removes it",
             Self::Io(io::ErrorKind::NotFound) => "paths are relative to the working directory",
-            Self::Io(io::ErrorKind::PermissionDenied) => "its owner and mode decide: 'ls -ld' shows them",
+            Self::Io(io::ErrorKind::PermissionDenied) => "check its owner and mode with 'ls -ld'",
             Self::Io(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-                "make room there; in a store, 'cashet gc --max-size 1G' does"
+                "free some space there; in a store, 'cashet gc --max-size 1G' does"
             }
-            Self::Io(io::ErrorKind::FileTooLarge) => "'ulimit -f' says how large a file may be",
+            Self::Io(io::ErrorKind::FileTooLarge) => "'ulimit -f' shows the maximum file size",
             Self::Io(io::ErrorKind::ReadOnlyFilesystem) => "--store DIR names a store elsewhere",
             Self::Io(_) | Self::Other => return None,
         })
     }
 }
 
-/// What failed, with at most one hint.
+/// A failure, with at most one hint.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -90,12 +92,12 @@ impl Error {
         Self { kind, message: message.into(), hint: None, source: None }
     }
 
-    /// A wrong call.
+    /// A usage error.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message)
     }
 
-    /// Stored bytes that do not verify.
+    /// Stored bytes do not verify.
     pub fn damaged(message: impl Into<String>) -> Self {
         Self::new(Kind::Damaged, message)
     }
@@ -107,38 +109,38 @@ impl Error {
         Self { kind: Kind::Io(source.kind()), message, hint: None, source: Some(source) }
     }
 
-    /// The same error with the one thing that the user can do about it.
+    /// Adds a hint: the one thing that the user can do about the error.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// What sort of failure it is.
+    /// The category of the failure.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What the user can do about it: what was said where it happened, else what helps against its kind.
+    /// What the user can do about it: the hint of this error, or else the general advice for its kind.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref().or_else(|| self.kind.cure())
     }
 
-    /// The operating system's error beneath, if there is one.
+    /// The underlying error of the operating system, if there is one.
     #[must_use]
     pub const fn os_error(&self) -> Option<&io::Error> {
         self.source.as_ref()
     }
 
-    /// Whether the failure is that something is not there.
+    /// Whether the failure is that a file does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind == Kind::Io(io::ErrorKind::NotFound)
     }
 
-    /// The exit status of `exec` that failed so before the command ran.
+    /// The exit status of `exec` when it fails with this error before the command runs.
     #[must_use]
     pub const fn exec_status(&self) -> u8 {
         match self.kind {
@@ -149,7 +151,7 @@ impl Error {
         }
     }
 
-    /// The exit status of any other command that failed so.
+    /// The exit status of any other command that fails with this error.
     #[must_use]
     pub const fn command_status(&self) -> u8 {
         match self.kind {
@@ -159,32 +161,32 @@ impl Error {
     }
 }
 
-/// No file system takes a longer name, in bytes.
+/// Length of the longest file name in any file system, in bytes.
 const LONGEST_NAME: usize = 255;
-/// The kernel takes no path of as many bytes.
+/// Length limit of a path in the kernel, in bytes; a path must be shorter.
 const PATH_MAX: usize = 4096;
 
-/// Whether a look at a path failed because nothing is there, or can be there: without it, below no directory, behind a
-/// loop of links.
+/// Whether an error of a path lookup means that nothing exists there, or can exist: a missing entry, a parent that is not a
+/// directory, a loop of links.
 ///
-/// A path that is too long is not absent: who goes there step by step finds what is there.
+/// A path that is too long is not absent: opening its directories one by one reaches it.
 #[must_use]
 pub fn tells_absence(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP))
 }
 
-/// Whether a look at a path failed without a word on what is there: the disk, the memory, the moment or a limit of the
-/// kernel (how long a path is, how many links it has) is to blame, not the path or its permissions. Nothing may be
-/// concluded from it.
+/// Whether an error of a path lookup says nothing about the path: the cause is the disk, memory, a temporary condition, or a
+/// limit of the kernel (length of a path, number of links), not the path or its permissions. No conclusion can be drawn
+/// from it.
 #[must_use]
 pub fn tells_nothing(error: &io::Error) -> bool {
-    // A path of a process that has ended has an error of its own.
+    // ESRCH is the error for a path in `/proc` of a process that has ended.
     let says_something = [libc::ENOENT, libc::ENOTDIR, libc::EACCES, libc::EPERM, libc::ESRCH];
     !error.raw_os_error().is_some_and(|errno| says_something.contains(&errno))
 }
 
-/// As [`tells_nothing`], of a look at the absolute `path`: that it has a name which no file can have says that nothing is
-/// there.
+/// Like [`tells_nothing`], for the absolute `path`: where it contains a name that no file can have, the path is known to be
+/// absent.
 #[must_use]
 pub fn tells_nothing_of(path: &Path, error: &io::Error) -> bool {
     let path = path.as_os_str().as_encoded_bytes();
@@ -210,13 +212,13 @@ impl std::error::Error for Error {
     }
 }
 
-/// What is said of a path at which a look failed.
+/// The message for a path that could not be looked at.
 #[must_use]
 pub fn cannot_look(path: &Path, error: &io::Error) -> String {
     format!("cannot look at {}: {}", path.display(), describe(error))
 }
 
-/// The operating system's words without Rust's "(os error N)".
+/// The operating system's message without Rust's "(os error N)".
 fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {
@@ -253,7 +255,7 @@ mod tests {
         for errno in [libc::ENOENT, libc::ENOTDIR, libc::EACCES] {
             assert!(!of("/a/b", errno), "{errno}");
         }
-        // No file has such a name. One that is deep enough may be there all the same.
+        // No file can have such a name. A path that is too deep may still exist.
         assert!(!of(&format!("/{}", "x".repeat(256)), libc::ENAMETOOLONG));
         assert!(of(&format!("/{}", "x".repeat(255)), libc::ENAMETOOLONG));
         assert!(of(&format!("/{}{}", "a/".repeat(2048), "x".repeat(256)), libc::ENAMETOOLONG));

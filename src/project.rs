@@ -1,6 +1,6 @@
-//! Where a call stands: the root of the project, the store's directory, and `cashet.toml`.
+//! The location of a call: the root of the project, the store's directory, and `cashet.toml`.
 //!
-//! Knows nothing of what the settings mean; durations, sizes and patterns stay as they are written.
+//! Settings are read as text: durations, sizes and patterns are parsed elsewhere.
 
 mod user_store;
 
@@ -20,25 +20,25 @@ pub const STORE_NAME: &str = ".cashet";
 /// Name of the settings file in a root.
 pub const SETTINGS_NAME: &str = "cashet.toml";
 
-/// Names that make a directory a root.
+/// Names that mark a directory as a root.
 const ROOT_MARKS: [&str; 3] = [STORE_NAME, ".git", SETTINGS_NAME];
 
-/// Where a call stands.
+/// The location of a call.
 #[derive(Clone, Debug)]
 pub struct Project {
     /// The working directory, absolute.
     pub directory: PathBuf,
     /// Root and HOME.
     pub places: Places,
-    /// The store's directory; it need not exist.
+    /// The store's directory, which may not exist.
     pub store: PathBuf,
-    /// Whether the user named the store, which is consent to another owner's.
+    /// Whether the user named the store explicitly: then another owner is accepted.
     pub store_is_named: bool,
 }
 
 impl Project {
-    /// Finds root and store for a call from `directory` (absolute). `home` and `named_store` are what HOME and
-    /// `--store` or `CASHET_DIR` say; a relative `named_store` counts from `directory`.
+    /// Finds root and store for a call in `directory` (absolute). `home` and `named_store` are the values of HOME and of
+    /// `--store` or `CASHET_DIR`; a relative `named_store` is relative to `directory`.
     #[must_use]
     pub fn find(directory: PathBuf, home: Option<&OsStr>, named_store: Option<&OsStr>) -> Self {
         let home = home.map(PathBuf::from).filter(|home| home.is_absolute() && home != Path::new("/"));
@@ -50,8 +50,8 @@ impl Project {
         Self { directory, places: Places { root, home }, store, store_is_named: named_store.is_some() }
     }
 
-    /// A path or pattern of `cashet.toml`, which is relative to the root, as it is written in the working directory. The
-    /// root's own name is not in it: it would be read as part of the pattern.
+    /// Converts a path or pattern of `cashet.toml`, which is relative to the root, to one relative to the working directory. The
+    /// result does not contain the root's own name, which could be read as a pattern.
     #[must_use]
     pub fn from_root(&self, word: &str) -> OsString {
         if Path::new(word).is_absolute() {
@@ -63,10 +63,11 @@ impl Project {
         words
     }
 
-    /// Puts the store where the settings say, unless the user named it for this call; `cache` is what `XDG_CACHE_HOME` says.
+    /// Applies the settings of `[store]`, unless the user named the store for this call; `cache` is the value of
+    /// `XDG_CACHE_HOME`.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Usage`] where the settings are wrong; another where there is no such place.
+    /// [`crate::error::Kind::Usage`] where the settings are invalid; another kind where the directory is not available.
     pub fn place_store(&mut self, settings: &StoreSettings, cache: Option<&OsStr>) -> Result<()> {
         let name = settings.name.as_deref();
         match settings.dir.as_deref() {
@@ -86,11 +87,11 @@ impl Project {
         }
     }
 
-    /// Reads the root's `cashet.toml`; settings are empty where there is none.
+    /// Reads the root's `cashet.toml`; the settings are empty where it does not exist.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Usage`] with the place in the file when it is malformed; the system's reason when it
-    /// is there and cannot be read.
+    /// [`crate::error::Kind::Usage`] with the position in the file when it is malformed; the I/O error when it exists and cannot
+    /// be read.
     pub fn settings(&self) -> Result<Settings> {
         let path = self.places.root.join(SETTINGS_NAME);
         let text = match fs::read(&path) {
@@ -98,7 +99,7 @@ impl Project {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
             Err(error) => return Err(Error::io("read", &path, error)),
         };
-        // Most often it only marks the root.
+        // Most often the file is empty and only marks the root.
         if text.trim_ascii().is_empty() {
             return Ok(Settings::default());
         }
@@ -116,11 +117,11 @@ impl Project {
     }
 }
 
-/// The nearest ancestor with a mark; HOME and `/` never count, unless the call stands there itself, and the walk
-/// stays on one file system.
+/// The nearest ancestor with a mark. HOME and `/` count only if they are the working directory, and the search stays on one
+/// file system.
 fn find_root(directory: &Path, home: Option<&Path>) -> PathBuf {
     let device_of = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    // Most calls stand in a root, and then nothing else is looked at.
+    // Most calls start in a root, and then no other directory is looked at.
     let mut device = None;
     for ancestor in directory.ancestors() {
         let is_self = ancestor == directory;
@@ -137,7 +138,7 @@ fn find_root(directory: &Path, home: Option<&Path>) -> PathBuf {
     directory.to_path_buf()
 }
 
-/// What `cashet.toml` says.
+/// Contents of `cashet.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -145,7 +146,7 @@ pub struct Settings {
     pub exec: ExecSettings,
     /// `[store]`.
     pub store: StoreSettings,
-    /// `[[command]]`: settings for the commands that they match.
+    /// `[[command]]`: settings for matching commands.
     #[serde(rename = "command")]
     pub commands: Vec<CommandSettings>,
 }
@@ -154,13 +155,13 @@ pub struct Settings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct StoreSettings {
-    /// The size beyond which least recently used results are dropped: `20G`.
+    /// The size above which least recently used results are evicted: `20G`.
     pub max_size: Option<String>,
     /// Whether every record is flushed to disk before the call returns.
     pub durable: bool,
-    /// `project`: in `.cashet` at the root; `user`: in the user's cache directory, one for all clones and work trees.
+    /// `project`: in `.cashet` at the root; `user`: in the user's cache directory, shared by all clones and work trees.
     pub dir: Option<String>,
-    /// The name of the store there, in place of the repository's identity.
+    /// The name of the store there, in place of one derived from the repository.
     pub name: Option<String>,
 }
 
@@ -174,7 +175,7 @@ pub struct CommandSettings {
 }
 
 impl<'de> Deserialize<'de> for CommandSettings {
-    /// `match` beside the settings of `[exec]`: serde cannot refuse unknown names in a flattened table.
+    /// Parses `match` and the settings of `[exec]` from one table: serde cannot reject unknown names in a flattened table.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut table = toml::Table::deserialize(deserializer)?;
         let Some(toml::Value::String(pattern)) = table.remove("match") else {
@@ -196,7 +197,7 @@ pub enum Words {
 }
 
 impl Words {
-    /// All of them.
+    /// The patterns as a slice.
     #[must_use]
     pub fn all(&self) -> &[String] {
         match self {
@@ -206,7 +207,7 @@ impl Words {
     }
 }
 
-/// Settings for running a command, named as the options of `exec` are. Patterns are relative to the root.
+/// Settings for running a command, named like the options of `exec`. Patterns are relative to the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ExecSettings {
@@ -259,8 +260,8 @@ pub struct ExecSettings {
 }
 
 impl CommandSettings {
-    /// Whether this block is about a command of these words: its leading words are the pattern's, or the pattern
-    /// is the program's name, or the first word after the program that is no option (a script or module).
+    /// Whether this block applies to a command with these words: its leading words equal the pattern, or the pattern is the
+    /// program's name, or the first word after the program that is not an option (a script or module).
     #[must_use]
     pub fn matches(&self, words: &[OsString]) -> bool {
         let pattern: Vec<&str> = self.pattern.split_whitespace().collect();

@@ -145,8 +145,8 @@ mod tests {
             (&["ls -l"], "a whole line is the shell's to read: cashet exec -- sh -c 'ls -l'"),
             (&["a;b"], "a whole line is the shell's to read: cashet exec -- sh -c 'a;b'"),
             (&["LR=0.1", "make", "all"], "to set LR for a command: cashet exec -- env LR=0.1 make all"),
-            (&["nothing"], "a name without a slash is looked for on PATH"),
-            (&["a b", "c"], "a name without a slash is looked for on PATH"),
+            (&["nothing"], "a name without a slash is searched on PATH"),
+            (&["a b", "c"], "a name without a slash is searched on PATH"),
         ] {
             assert_eq!(hint(words), expected, "{words:?}");
         }

@@ -1,20 +1,19 @@
-//! Reading an encoding: accepts only what encoding produces, allocates no more than the bytes at hand could fill, and never
-//! panics.
+//! Decoding: accepts only what encoding produces, allocates no more than the input could fill, and never panics.
 
 use super::{DEEPEST_NESTING, Decode, DecodeError};
 use crate::digest::{DIGEST_LENGTH, Digest};
 
-/// Most bytes that an integer of 64 bits takes.
+/// Length of the longest encoding of a 64-bit integer, in bytes.
 const LONGEST_INTEGER: usize = 10;
 
-/// Reads an encoding.
+/// Reads values from an encoding.
 pub struct Decoder<'a> {
     rest: &'a [u8],
     depth: usize,
 }
 
 impl<'a> Decoder<'a> {
-    /// Reads from the beginning of `bytes`.
+    /// Creates a decoder at the start of `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, depth: 0 }
@@ -37,7 +36,7 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`DecodeError::NotCanonical`] for a longer form than needed or more than 64 bits.
     pub fn unsigned(&mut self) -> Result<u64, DecodeError> {
-        // Most are short, and a hit reads many.
+        // Fast path: most integers are short, and a hit decodes many.
         if let Some((byte, rest)) = self.rest.split_first()
             && *byte < 128
         {
@@ -45,7 +44,7 @@ impl<'a> Decoder<'a> {
             return Ok(u64::from(*byte));
         }
         let mut value: u64 = 0;
-        // The tenth byte holds the one bit that is left.
+        // The tenth byte holds the one remaining bit.
         for (place, byte) in self.rest.iter().enumerate().take(LONGEST_INTEGER) {
             value |= u64::from(byte & 127) << (7 * place);
             if byte & 128 == 0 {
@@ -78,7 +77,7 @@ impl<'a> Decoder<'a> {
         Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
     }
 
-    /// Reads a truth value.
+    /// Reads a boolean.
     ///
     /// # Errors
     /// [`DecodeError::NotCanonical`] for anything but 0 and 1.
@@ -93,13 +92,13 @@ impl<'a> Decoder<'a> {
     /// Reads a byte string.
     ///
     /// # Errors
-    /// [`DecodeError::Truncated`] when it says to be longer than what is left.
+    /// [`DecodeError::Truncated`] when its length exceeds the rest.
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(self.unsigned()?).map_err(|_| DecodeError::Truncated)?;
         self.take(length)
     }
 
-    /// Reads a list of byte strings as it is: their number, and the encoding of all of them.
+    /// Reads a list of byte strings without splitting it: their number, and the encoding of all of them.
     ///
     /// # Errors
     /// As [`Decoder::list`].
@@ -133,8 +132,8 @@ impl<'a> Decoder<'a> {
         Ok(Digest::from_bytes(bytes.try_into().map_err(|_| DecodeError::Truncated)?))
     }
 
-    /// Reads a number of items; every item takes at least one byte, so a number beyond what is left is
-    /// refused before anything is allocated.
+    /// Reads the number of items of a list. Every item takes at least one byte, so a number that exceeds the rest is rejected
+    /// before anything is allocated.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`].
@@ -153,7 +152,7 @@ impl<'a> Decoder<'a> {
             return Err(DecodeError::TooDeep);
         }
         self.depth += 1;
-        // An item in memory is larger than its shortest encoding: grow as items come.
+        // An item in memory is larger than its shortest encoding: the capacity grows with the items.
         let mut items = Vec::with_capacity(length.min(1024));
         for _ in 0..length {
             items.push(T::decode(self)?);
@@ -162,7 +161,7 @@ impl<'a> Decoder<'a> {
         Ok(items)
     }
 
-    /// Reads a value that may be missing.
+    /// Reads an optional value.
     ///
     /// # Errors
     /// Those of the value.
@@ -170,7 +169,7 @@ impl<'a> Decoder<'a> {
         if self.flag()? { T::decode(self).map(Some) } else { Ok(None) }
     }
 
-    /// Says that everything must have been read.
+    /// Checks that all bytes were read.
     ///
     /// # Errors
     /// [`DecodeError::TrailingBytes`].

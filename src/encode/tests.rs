@@ -1,4 +1,4 @@
-//! What is encoded reads back, and nothing else does.
+//! Every encoding decodes to its value, and other bytes are rejected.
 
 use super::*;
 use proptest::prelude::*;

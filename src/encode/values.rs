@@ -1,4 +1,4 @@
-//! The encodings of the values that all others are made of: digests and ids, byte strings, text, numbers.
+//! Encodings of the basic values: digests and ids, byte strings, text, numbers.
 
 use super::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::digest::Digest;

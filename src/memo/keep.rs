@@ -1,6 +1,6 @@
 //! Runs a command and records what can be kept.
 //!
-//! Knows nothing of what a record is made of.
+//! `result` builds the record; this module runs the command and decides.
 
 mod begun;
 mod result;
@@ -31,10 +31,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A run that is shorter leaves no mark while it goes on.
+/// A run that is shorter than this is not marked as active.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// A command about to run, or run.
+/// A command that is about to run, or has run.
 struct Keeping<'a> {
     request: &'a Request,
     store: &'a dyn Store,
@@ -44,21 +44,21 @@ struct Keeping<'a> {
     recall: &'a dyn Recall,
     watched: bool,
     declared: Declared,
-    /// By the fine clock, for the record.
+    /// Start time by the precise clock, for the record.
     started: Timestamp,
-    /// By the clock of files.
+    /// Start time by the coarse clock of file timestamps.
     file_started: Timestamp,
     stdin: StdinAtStart,
-    /// What the child reads in its place.
+    /// Standard input of the child in its place.
     given: Option<&'a Given>,
 }
 
-/// The words of a command as they are noted: each is ended by a NUL, which no word can hold.
+/// The words of a command for an event: each is ended by a NUL, which no word can contain.
 pub(super) fn noted_words(request: &Request) -> Vec<u8> {
     request.shown_words().iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect()
 }
 
-/// What is told of a reason, as it may be stored.
+/// The detail of a reason, in the form that may be stored.
 pub(super) fn shown_detail(request: &Request, detail: &str) -> String {
     String::from_utf8_lossy(&request.shown_text(detail.as_bytes())).into_owned()
 }
@@ -77,7 +77,7 @@ pub(super) fn run(
     why: Miss,
 ) -> Result<Answer> {
     let recording = claim.is_some();
-    // What is not recorded runs bare.
+    // A run that is not recorded is not watched.
     let watch = if recording { watch } else { WatchMode::Off };
     let at_start = StdinAtStart::look(call.context.stdin);
     let stdin = call.child_stdin(request)?;
@@ -155,7 +155,7 @@ pub(super) fn run(
         None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
         Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher, is_first),
     };
-    // Nobody waits for the key any more: now the readers may take their time.
+    // The key is released, so slow readers delay no other process.
     let undelivered = std::mem::take(&mut finished.backlog).deliver();
     if let Kept::No(reason) = &kept
         && !matches!(reason, NotKept::HistoryOnly | NotKept::ReadOnly | NotKept::Interrupted(_))
@@ -180,7 +180,7 @@ pub(super) fn run(
     Ok(answer)
 }
 
-/// How the command's output reaches the user; what is recorded waits in `spool` for a slow reader.
+/// How the command's output reaches the user; recorded output waits in `spool` for a slow reader.
 fn output<'a>(call: &Call<'_>, watch: WatchMode, spool: Option<&'a Path>) -> Output<'a> {
     let spool = match spool {
         Some(spool) => Some(spool),
@@ -193,7 +193,7 @@ fn output<'a>(call: &Call<'_>, watch: WatchMode, spool: Option<&'a Path>) -> Out
     }
 }
 
-/// Python holds back what it prints into a pipe; a person at a terminal wants to see it come.
+/// Makes Python print without buffering: it buffers output to a pipe, but a user at a terminal expects to see it immediately.
 fn unbuffered(call: &Call<'_>, captured: &Captured, environment: &mut Vec<(OsString, OsString)>) {
     let python = captured.command.entry.language == LanguageKind::Python;
     let set = environment.iter().any(|(name, _)| name == "PYTHONUNBUFFERED");
@@ -202,7 +202,7 @@ fn unbuffered(call: &Call<'_>, captured: &Captured, environment: &mut Vec<(OsStr
     }
 }
 
-/// What the answer tells of a recorded run.
+/// The reported facts of a recorded run.
 #[derive(Default)]
 struct Extra {
     outputs: usize,
@@ -210,7 +210,7 @@ struct Extra {
 }
 
 impl Keeping<'_> {
-    /// Decides, records, and tells what became of it; `is_first` says that nothing is recorded under the key.
+    /// Decides, records, and reports the outcome; `is_first` means that nothing is recorded under the key yet.
     fn keep(
         &self,
         call: &Call<'_>,

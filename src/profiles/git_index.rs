@@ -1,25 +1,25 @@
-//! git's index without what only saves git a look: the times, sizes and inode numbers of the files in the work tree, and
-//! the extensions that cache what the rest implies.
+//! Reads git's index without the parts that only save git work: times, sizes and inode numbers of the files in the work tree,
+//! and extensions that cache derived data.
 //!
-//! `git status` and `git diff` rewrite these and nothing else. Reads versions 2 to 4 with SHA-1 names; anything else is
-//! answered with `None` and counts byte for byte.
+//! `git status` and `git diff` rewrite only these parts. Supports versions 2 to 4 with SHA-1 names; for anything else the
+//! result is `None`, and the index counts byte for byte.
 
 use std::path::Path;
 
-/// Size of an object's name.
+/// Size of an object's name, in bytes.
 const HASH: usize = 20;
-/// From an entry's start to its mode: two times, device, inode.
+/// Offset of the mode in an entry, in bytes: after two times, device, inode.
 const BEFORE_MODE: usize = 24;
-/// From an entry's start to its object name: mode, user, group, size follow the above.
+/// Offset of the object name in an entry, in bytes: after the above and mode, user, group, size.
 const BEFORE_HASH: usize = 40;
 /// Extensions that only cache: trees of unchanged directories, untracked files, the monitor's state, offsets.
 const CACHES: &[&[u8; 4]] = &[b"TREE", b"UNTR", b"FSMN", b"EOIE", b"IEOT"];
-/// Extensions that hold content of their own.
+/// Extensions with essential content.
 const CONTENT: &[&[u8; 4]] = &[b"REUC"];
-/// Flag of an entry that is followed by sixteen more flags.
+/// Flag of an entry that has sixteen more flags.
 const EXTENDED: u16 = 0x4000;
 
-/// Whether `path` is the index of a repository by its name: of the repository itself, of a work tree, of a submodule.
+/// Whether `path` has the name of a repository's index: of the repository itself, of a work tree, of a submodule.
 #[must_use]
 pub fn is_index(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "index")
@@ -33,8 +33,8 @@ pub fn is_index(path: &Path) -> bool {
         })
 }
 
-/// What the index says of the content that is staged, in bytes that are equal for equal content; `None` if `bytes` are
-/// not an index that is understood whole.
+/// The staged content in the index, as bytes that are equal for equal content; `None` if `bytes` is not an index that is
+/// fully understood.
 #[must_use]
 pub fn content_of(bytes: &[u8]) -> Option<Vec<u8>> {
     let body = bytes.get(..bytes.len().checked_sub(HASH)?)?;
@@ -59,7 +59,7 @@ pub fn content_of(bytes: &[u8]) -> Option<Vec<u8>> {
             content.extend_from_slice(from.take(2)?);
         }
         if version == 4 {
-            // How much of the last name is cut off, in a number of variable length, and what is added.
+            // The number of bytes cut off the previous name, as a variable-length number, then the bytes that are appended.
             content.extend_from_slice(from.until(|byte| byte & 0x80 == 0)?);
             content.extend_from_slice(from.until(|byte| byte == 0)?);
         } else {
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
         Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
     }
 
-    /// Up to and with the first byte that ends it.
+    /// The bytes up to and including the first one that `ends` accepts.
     fn until(&mut self, ends: impl Fn(u8) -> bool) -> Option<&'a [u8]> {
         let end = self.0.iter().position(|byte| ends(*byte))?;
         self.take(end + 1)
@@ -137,7 +137,7 @@ mod tests {
             git(root, &["commit", "-qm", "one"]);
             let before = std::fs::read(root.join(".git/index")).unwrap();
             let first = content(root);
-            // Another time for a file of equal content: the next status notes it.
+            // A new time for a file with unchanged content: the next `git status` updates the index.
             let file = std::fs::File::options().write(true).open(root.join("a")).unwrap();
             file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_001)).unwrap();
             git(root, &["status"]);

@@ -1,6 +1,6 @@
-//! Knowledge of particular programs, as tables of data and the few questions that are asked of them.
+//! Knowledge about particular programs: tables of data, and functions that query them.
 //!
-//! Nothing here runs, reads or remembers anything: names and paths in, answers out.
+//! Pure functions of names and paths: nothing here runs programs or reads files.
 
 pub mod git_index;
 pub mod state;

@@ -1,8 +1,8 @@
-//! State that tools keep for themselves between runs: which tool, and where.
+//! State that tools keep between runs: which tool, and where.
 //!
-//! Two tables. *Private* state saves the tool time and decides nothing: its content never counts, only whether it is
-//! there. State that *describes* products or earlier results decides what the tool does next: it counts by content and
-//! belongs to the products. All else that a run leaves outside of the root is nobody's state.
+//! There are two kinds. *Private* state only saves the tool time: its content never counts, only whether it exists. State
+//! that *describes* products or earlier results affects what the tool does next: it counts by content and belongs to the
+//! products. Other files that a run leaves outside of the root are not tool state.
 
 mod programs;
 mod tables;
@@ -14,25 +14,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use tables::{PRIVATE, PRODUCTS, RESULTS};
 
-/// Python's bytecode, which the interpreter keeps beside the sources that it imports: its bit in the answer of [`keeps`].
+/// Python's bytecode beside imported sources: its bit in the result of [`keeps`].
 pub const BYTECODE: u64 = 1 << 63;
-/// git's index, by commands that do not show what it says of times.
+/// git's index, for commands that do not show its times.
 pub const GIT_INDEX: u64 = 1 << 62;
 
 /// The state of one tool.
 #[derive(Debug)]
 pub struct Row {
-    /// What it is, in a word or two.
+    /// A short name for display.
     pub name: &'static str,
-    /// Names of programs that may touch it: those that keep it, and those that they start for it. A `*` stands for any
-    /// rest of a name. None: any program.
+    /// Names of programs that may access it: those that keep it, and those that they start. A `*` matches any rest of a name.
+    /// Empty: any program.
     programs: &'static [&'static str],
-    /// One of these is part of a path that the run read, or is a program that it started; empty: nothing is asked.
+    /// One of these is part of a path that the run read, or is a program that it started. Empty: no condition.
     used: &'static [&'static str],
     places: &'static [Place],
 }
 
-/// Where state is. A `*` in a component stands for anything.
+/// Location of state. A `*` in a component matches anything.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     /// At this path below any directory inside the root.
@@ -43,44 +43,44 @@ enum Place {
     Cache(&'static str),
     /// Directly in a temporary directory.
     Temporary(&'static str),
-    /// Where this variable says.
+    /// The value of this variable.
     Variable(&'static str),
 }
 
-/// What kind of state a path belongs to.
+/// Kind of tool state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing but the tool's own memory.
+    /// A cache of the tool only.
     Private,
-    /// It describes products: they and it go together.
+    /// It describes products, and belongs together with them.
     Products,
-    /// It tells of earlier results, and of no product.
+    /// It describes earlier results, and no product.
     Results,
 }
 
-/// A path that belongs to a tool's state.
+/// A path that belongs to tool state.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Which kind.
+    /// The kind.
     pub kind: Kind,
     /// The row of the table.
     pub row: &'static Row,
-    /// Its bit in the answer of [`keeps`].
+    /// Its bit in the result of [`keeps`].
     pub bit: u64,
     /// The path whose existence stands for all of the state.
     pub base: PathBuf,
 }
 
-/// Where the tools of one environment keep their state.
+/// The locations of tool state in one environment.
 #[derive(Debug)]
 pub struct Tables {
     root: Vec<u8>,
-    /// Patterns outside of the root: the directory above, the names below it, the row.
+    /// Patterns outside of the root: the parent directory, the names below it, the row.
     outside: Vec<(Vec<u8>, &'static str, usize)>,
     temporary: Vec<PathBuf>,
 }
 
-/// All rows, numbered by their bits.
+/// All rows with the indices of their bits.
 fn rows() -> impl Iterator<Item = (usize, Kind, &'static Row)> {
     let private = PRIVATE.iter().map(|row| (Kind::Private, row));
     let products = PRODUCTS.iter().map(|row| (Kind::Products, row));
@@ -89,12 +89,12 @@ fn rows() -> impl Iterator<Item = (usize, Kind, &'static Row)> {
 }
 
 impl Tables {
-    /// The places of this root, these names of HOME, and this environment.
+    /// The locations for this root, these spellings of HOME, and this environment.
     #[must_use]
     pub fn new(root: &Path, homes: &[&Path], environment: &[(OsString, OsString)]) -> Self {
         let set = |name: &str| {
             let found = environment.iter().find(|(given, _)| given == OsStr::new(name));
-            // What is written oddly leads to the same place.
+            // Normalizes an unusual spelling of a path.
             let path = found.map(|(_, value)| PathBuf::from(value).components().collect::<PathBuf>());
             path.filter(|path| path.is_absolute() && path != Path::new("/"))
         };
@@ -122,7 +122,7 @@ impl Tables {
         Self { root: root.as_os_str().as_bytes().to_vec(), outside, temporary }
     }
 
-    /// The state that `path` (absolute, without `.` and `..`) belongs to, among the kinds in `keeps`, an answer of [`keeps`].
+    /// The state that `path` (absolute, without `.` and `..`) belongs to, among the kinds in `keeps`, a result of [`keeps`].
     #[must_use]
     pub fn find(&self, path: &Path, keeps: u64) -> Option<Found> {
         let bytes = path.as_os_str().as_bytes();
@@ -157,7 +157,7 @@ impl Tables {
         None
     }
 
-    /// Whether `path` is a directory above a place outside of the root where a tool keeps state.
+    /// Whether `path` is a parent directory of a location outside of the root where a tool keeps state.
     #[must_use]
     pub fn is_above(&self, path: &Path) -> bool {
         self.outside.iter().any(|(directory, names, _)| {
@@ -176,8 +176,8 @@ impl Tables {
     }
 }
 
-/// Whether state that `tool` touches at `path` describes products or earlier results: what a run reads of it is an input, what
-/// it writes an output, and the two go together. `keeps` is what [`keeps`] says of the tool.
+/// Whether the state that `tool` accesses at `path` describes products or earlier results: what a run reads of it is an input,
+/// what it writes is an output, and the two belong together. `keeps` is the result of [`keeps`] for the tool.
 #[must_use]
 pub fn describes_products(tables: &Tables, keeps: u64, path: &Path) -> bool {
     tables.find(path, keeps).is_some_and(|found| found.kind != Kind::Private)
@@ -188,13 +188,13 @@ fn found_of(number: usize, base: &[u8]) -> Option<Found> {
     Some(Found { kind, row, bit: 1 << number, base: PathBuf::from(OsStr::from_bytes(base)) })
 }
 
-/// What follows `directory` and a slash in `path`; all of it where the two are the same.
+/// The part of `path` after `directory` and a slash; all of it where the two are equal.
 fn below<'p>(path: &'p [u8], directory: &[u8]) -> Option<&'p [u8]> {
     let rest = path.strip_prefix(directory)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
 }
 
-/// How much of `path`, which is relative, the components of `pattern` match at its beginning.
+/// Length of the part of `path`, a relative path, that the components of `pattern` match at its start.
 fn matched(pattern: &str, path: &[u8]) -> Option<usize> {
     if pattern.is_empty() {
         return Some(0);
@@ -208,7 +208,7 @@ fn matched(pattern: &str, path: &[u8]) -> Option<usize> {
     Some(length)
 }
 
-/// Whether `name` is like `part`, in which one `*` may stand for anything.
+/// Whether `name` matches `part`, in which one `*` matches anything.
 fn is_like(part: &str, name: &[u8]) -> bool {
     match part.split_once('*') {
         None => part.as_bytes() == name,
@@ -220,8 +220,8 @@ fn is_like(part: &str, name: &[u8]) -> bool {
 }
 
 impl Row {
-    /// Whether the run shows that the tool was at work; `has` tells whether a path that was read, or a program that was
-    /// started, has a name which its argument admits.
+    /// Whether the run shows that the tool was active; `has` returns whether any path that was read, or program that was started,
+    /// satisfies its argument.
     #[must_use]
     pub fn is_used(&self, has: impl Fn(&dyn Fn(&[u8]) -> bool) -> bool) -> bool {
         self.used.is_empty() || self.used.iter().any(|pattern| has(&|name| is_like(pattern, name)))

@@ -1,7 +1,7 @@
-//! One store for all clones and work trees of a project, in the user's cache directory: where it is.
+//! The location of a store shared by all clones and work trees of a project, in the user's cache directory.
 //!
-//! A repository is known by its first commit, which every clone has. Asking git for it takes a process, so that the answer is
-//! kept in the repository's own directory.
+//! A repository is identified by its first commit, which every clone contains. Asking git for it takes a process, so the answer
+//! is stored in the repository's own directory.
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -12,13 +12,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The file in a repository's directory that holds the hash of its first commit.
+/// The file in a repository's directory that stores the hash of its first commit.
 const REMEMBERED: &str = "cashet-first-commit";
 
-/// Digits of a hash in the name of a store.
+/// Number of digits of a hash in the name of a store.
 const DIGITS: usize = 16;
 
-/// Variables that would lead git to another repository.
+/// Variables that would make git use another repository.
 const MISLEADING: &[&str] = &[
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -28,11 +28,11 @@ const MISLEADING: &[&str] = &[
     "GIT_CEILING_DIRECTORIES",
 ];
 
-/// Where the store of the project at `root` is; `name` is what the settings call it, `cache` and `home` what
-/// `XDG_CACHE_HOME` and HOME say.
+/// The directory of the store for the project at `root`. `name` is the name in the settings; `cache` and `home` are the values
+/// of `XDG_CACHE_HOME` and HOME.
 ///
 /// # Errors
-/// [`Kind::Usage`] where the name is none; [`Kind::Other`] where there is no cache directory.
+/// [`Kind::Usage`] where the name is invalid; [`Kind::Other`] where there is no cache directory.
 pub(super) fn directory(
     root: &Path,
     name: Option<&str>,
@@ -47,7 +47,7 @@ pub(super) fn directory(
     let own = match name {
         Some(name) if is_name(name) => name.to_owned(),
         Some(_) => {
-            return Err(Error::usage("cashet.toml: name in [store] is no name")
+            return Err(Error::usage("cashet.toml: name in [store] is not a valid name")
                 .with_hint("letters, digits, '.', '_' and '-', the first a letter or digit"));
         }
         None => of_project(root),
@@ -62,7 +62,7 @@ fn is_name(name: &str) -> bool {
         && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
 }
 
-/// The name of the store of a project: by its repository and the place in it, or else by its path.
+/// The store name for a project: from its repository and its place in it, or else from its path.
 fn of_project(root: &Path) -> String {
     let by_path = || format!("path-{}", digits(&Digest::of(root.as_os_str().as_bytes()).to_hex(), DIGITS));
     let Some((top, common)) = repository(root) else { return by_path() };
@@ -81,14 +81,14 @@ fn digits(hash: &str, count: usize) -> &str {
     hash.get(..count).unwrap_or(hash)
 }
 
-/// The top of the work tree that `root` is in, and the directory that all work trees of its repository share.
+/// The top of the work tree that contains `root`, and the directory that all work trees of its repository share.
 fn repository(root: &Path) -> Option<(PathBuf, PathBuf)> {
     let top = root.ancestors().find(|ancestor| fs::symlink_metadata(ancestor.join(".git")).is_ok())?;
     let git = top.join(".git");
     if git.is_dir() {
         return Some((top.to_owned(), git));
     }
-    // A further work tree: a file that names its directory, in which another names the shared one.
+    // An additional work tree: a file names its directory, where another file names the shared one.
     let text = fs::read(&git).ok()?;
     let own = top.join(OsStr::from_bytes(text.strip_prefix(b"gitdir: ")?.trim_ascii()));
     let common = match fs::read(own.join("commondir")) {
@@ -98,7 +98,7 @@ fn repository(root: &Path) -> Option<(PathBuf, PathBuf)> {
     Some((top.to_owned(), common))
 }
 
-/// The hash of a repository's first commit; `None` where that is not here: no commit yet, or a clone without its history.
+/// The hash of a repository's first commit; `None` where it is unknown: no commit yet, or a shallow clone.
 fn first_commit(top: &Path, common: &Path) -> Option<String> {
     let path = common.join(REMEMBERED);
     let remembered = fs::read_to_string(&path).ok().map(|text| text.trim().to_owned());
@@ -109,7 +109,7 @@ fn first_commit(top: &Path, common: &Path) -> Option<String> {
         return None;
     }
     let mut git = Command::new("git");
-    // Of this very repository: git would look further up for one where this is none.
+    // Names the repository explicitly: otherwise git would search the parent directories if this is none.
     git.arg("--git-dir").arg(top.join(".git")).args(["rev-list", "--max-parents=0", "HEAD"]);
     git.stdin(Stdio::null()).stderr(Stdio::null());
     for name in MISLEADING {
@@ -117,7 +117,7 @@ fn first_commit(top: &Path, common: &Path) -> Option<String> {
     }
     let output = git.output().ok().filter(|output| output.status.success())?;
     let text = String::from_utf8(output.stdout).ok()?;
-    // Where histories were joined there are several: the oldest comes last.
+    // Joined histories have several first commits: the oldest one is printed last.
     let hash = text.lines().last().filter(|hash| is_hash(hash))?.to_owned();
     let remember = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(common)?;
@@ -125,7 +125,7 @@ fn first_commit(top: &Path, common: &Path) -> Option<String> {
         file.persist(&path)?;
         Ok(())
     };
-    // Where it cannot be kept, git is asked again.
+    // If it cannot be stored, git is asked again next time.
     let _ = remember();
     Some(hash)
 }

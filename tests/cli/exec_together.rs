@@ -1,4 +1,4 @@
-//! Identical calls at the same time: one execution, whoever dies.
+//! Identical calls at the same time: one execution, whichever process dies.
 
 use crate::support::{Background, Run, Sandbox};
 use nix::sys::signal::Signal;
@@ -10,9 +10,25 @@ fn started<'a>(count: usize, call: impl Fn() -> Run<'a>) -> Vec<Background<'a>> 
     (0..count).map(|_| call().spawn()).collect()
 }
 
-/// Until everybody who is to wait surely waits.
+/// Waits until every started call surely waits.
 fn a_while() {
     thread::sleep(Duration::from_millis(1500));
+}
+
+/// Writes `job`: it prints `ready` and runs until [`go`].
+fn waiting_job(sandbox: &Sandbox) {
+    sandbox.script(
+        "job",
+        "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done",
+    );
+}
+
+/// Starts [`waiting_job`] as the process that holds the key.
+fn holder(sandbox: &Sandbox) -> Background<'_> {
+    waiting_job(sandbox);
+    let holder = sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").spawn();
+    holder.wait_for_stdout("ready");
+    holder
 }
 
 fn go(sandbox: &Sandbox) {
@@ -108,10 +124,7 @@ fn when_the_holder_fails_the_others_run_side_by_side() {
 #[test]
 fn a_waiter_that_is_interrupted_leaves() {
     let sandbox = Sandbox::new();
-    sandbox.script(
-        "job",
-        "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done",
-    );
+    waiting_job(&sandbox);
     let call = || sandbox.unwatched(["--pure", "./job"]);
     let holder = call().stdout("ready\n").executes(1).spawn();
     holder.wait_for_stdout("ready");
@@ -126,12 +139,7 @@ fn a_waiter_that_is_interrupted_leaves() {
 #[test]
 fn on_a_terminal_a_waiter_says_that_it_waits() {
     let sandbox = Sandbox::new();
-    sandbox.script(
-        "job",
-        "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done",
-    );
-    let holder = sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").spawn();
-    holder.wait_for_stdout("ready");
+    let holder = holder(&sandbox);
     let waiter = sandbox.unwatched(["--pure", "./job"]).any_stdout().terminal();
     waiter.wait_for("wait");
     go(&sandbox);
@@ -181,14 +189,9 @@ fn a_holder_that_makes_no_progress_is_not_waited_for() {
 }
 
 #[test]
-fn who_does_not_want_to_wait_runs_beside() {
+fn with_no_wait_a_second_call_runs_beside_the_first() {
     let sandbox = Sandbox::new();
-    sandbox.script(
-        "job",
-        "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 0.01; done",
-    );
-    let holder = sandbox.unwatched(["--pure", "./job"]).stdout("ready\n").spawn();
-    holder.wait_for_stdout("ready");
+    let holder = holder(&sandbox);
     let beside = sandbox.unwatched(["--pure", "--no-wait", "./job"]).stdout("ready\n").any_stderr().spawn();
     beside.wait_for_stdout("ready");
     go(&sandbox);

@@ -146,7 +146,7 @@ fn what_was_meant_is_suggested() {
             "hint: source is part of the shell, no program: cashet exec -- bash -c 'source x'",
         ),
         (&["LR=1", "./run.sh"], "hint: to set LR for a command: cashet exec -- env LR=1 ./run.sh"),
-        (&["nothing-of-this-name"], "hint: a name without a slash is looked for on PATH"),
+        (&["nothing-of-this-name"], "hint: a name without a slash is searched on PATH"),
     ] {
         let words = |verb: &'static str| [&[verb][..], words].concat();
         assert_eq!(hint(&words("exec"), 127), expected);

@@ -68,14 +68,17 @@ fn a_dry_run_tells_what_would_be_and_a_real_run_what_was() {
     ");
     assert_eq!(commits(&sandbox), 5);
     let done = sandbox.run(&["gc", "--max-size", "0"]).ok();
-    insta::assert_snapshot!(without_sizes_on_disk(&done), @r"
-    RUN           WHAT     LAST USED      SIZE  COMMAND
-    a7aed14bd458  removed  5 wk ago   97.6 KiB  job.py 40
-    e623d1fa0bd2  removed  5 wk ago   97.6 KiB  job.py 35
-    d76f2f130b0e  evicted  3 d ago    97.6 KiB  job.py 3
-    f5c93b4f2b00  evicted  2 d ago    97.6 KiB  job.py 2
-    2 runs removed, 2 results evicted; 6 blobs (264 B) deleted
-    ");
+    let past = |line: &str| line.replace("remove ", "removed ").replace("evict ", "evicted ");
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let rows = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains(".py"))
+            .map(past)
+            .map(|line| words(&line))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&done), rows(&plan));
+    assert!(done.contains("2 runs removed, 2 results evicted; 6 blobs ("), "{done}");
     assert_eq!(commits(&sandbox), 3);
     insta::assert_snapshot!(sandbox.run(&["log"]).ok(), @r"
     COMMIT        AGE       STATUS       FUNCTION  ARGUMENTS    TOOK      SIZE  TAGS

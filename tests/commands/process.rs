@@ -72,7 +72,8 @@ fn a_full_disk_is_told() {
     let Output { status, stderr, .. } = cashet(&sandbox).arg("log").stdout(full).output().unwrap();
     assert_eq!(status.code(), Some(1));
     let stderr = String::from_utf8(stderr).unwrap();
-    let error = "error: cannot write to standard output: No space left on device\nhint: make room there";
+    let error =
+        "error: cannot write to standard output: No space left on device\nhint: free some space there";
     assert!(stderr.starts_with(error), "{stderr}");
 }
 

@@ -1,4 +1,4 @@
-//! A run that goes on, as far as it is known before it ends: what the history tells of it if it is killed.
+//! The record of an active run, as far as it is known before the end: the history shows it if the run is killed.
 
 use crate::digest::{BlobId, Digest};
 use crate::encode::Encode;
@@ -10,7 +10,7 @@ use crate::record::{
 use crate::store::Draft;
 use std::os::unix::ffi::OsStringExt;
 
-/// The record of a run of which nothing is known but how it began.
+/// Builds the record of a run of which only the start is known.
 pub(super) fn draft(
     request: &Request,
     captured: &Captured,

@@ -1,6 +1,6 @@
-//! What a run came to: what decided it, what it left, and the record of both.
+//! The result of a run: its dependencies, its outputs, and the record of both.
 //!
-//! Knows nothing of how the command ran.
+//! Works on the trace of a finished run.
 
 use super::super::observe::{self, Observed, Watcher};
 use super::super::outputs::{Beneath, Collected, Origin, OwnerOf, collect};
@@ -22,7 +22,7 @@ use crate::store::Draft;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What a run left, and what decided it.
+/// The outputs of a run, and its dependencies.
 #[derive(Default)]
 pub(super) struct Outputs {
     pub(super) observations: Vec<(Observation, Option<Evidence>)>,
@@ -33,7 +33,7 @@ pub(super) struct Outputs {
 }
 
 impl Keeping<'_> {
-    /// What decided the result and what the run left.
+    /// Determines the dependencies and the outputs of the run.
     pub(super) fn result(
         &self,
         finished: &Finished,
@@ -122,7 +122,7 @@ impl Keeping<'_> {
         Ok(Outputs { observations, tree, products, evidence, indifferent: observed.indifferent })
     }
 
-    /// The record of it.
+    /// Builds the record.
     pub(super) fn draft(
         &self,
         finished: &Finished,
@@ -138,7 +138,7 @@ impl Keeping<'_> {
         };
         let mut sources = Vec::new();
         for source in &self.captured.sources {
-            // What the source is now is what it was: that was checked after the run.
+            // The source is unchanged: that was checked after the run.
             let blob = self.blob(&source.bytes)?.blob;
             sources.push(SourceFile { path: source.path.clone(), blob });
         }
@@ -195,7 +195,7 @@ impl Keeping<'_> {
         writer.finish()
     }
 
-    /// Digests of the content that went in: the edges of the provenance graph begin with them.
+    /// Digests of the consumed content: the edges of the provenance graph start there.
     fn consumed(&self, observations: &[Observation]) -> Vec<Digest> {
         let declared = self.captured.manifest.facts().filter_map(|(part, value)| match (part, value) {
             (Part::Input(_), Value::File { digest, .. }) | (Part::Stdin, Value::Digest(digest)) => {

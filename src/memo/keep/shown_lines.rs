@@ -1,7 +1,7 @@
-//! Runs that may have shown lines of their sources: then the sources count byte for byte.
+//! Runs that may have printed lines of their sources: for these the sources count byte for byte.
 //!
-//! An error that nobody catches is printed with the line that it came from, comment included. Whether there is one is
-//! known only after the run, so it is no part of the key: each source becomes an observation.
+//! An uncaught error is printed with the source line that it came from, including a comment. Whether this happened is known
+//! only after the run, so it cannot be part of the key: each source becomes an observation.
 
 use super::super::tee::Streams;
 use super::Keeping;
@@ -12,18 +12,18 @@ use crate::record::{Content, Evidence, Observation, Termination};
 use std::io::Read;
 use std::path::Path;
 
-/// More on a stream than this is not searched: it is taken to show lines.
+/// A stream larger than this, in bytes, is not searched: it counts as containing source lines.
 const MOST_SEARCHED: u64 = 4 << 20;
 
 impl Keeping<'_> {
-    /// The sources byte for byte, if the run may have shown lines of them; else nothing.
+    /// Observations of the sources byte for byte, if the run may have printed lines of them; otherwise none.
     pub(super) fn shown_sources(
         &self,
         finished: &Finished,
         streams: &Streams,
     ) -> Vec<(Observation, Option<Evidence>)> {
         let failed = finished.termination != Termination::Exited(0);
-        // What a watched run shows otherwise, it read from the source first.
+        // Anything else that a watched run prints of a source, it has read from the source first.
         let unwatched = finished.trace.is_err();
         let shown =
             failed || self.shows_lines(&streams.stderr) || (unwatched && self.shows_lines(&streams.stdout));
@@ -45,12 +45,12 @@ impl Keeping<'_> {
         let mut text = Vec::new();
         let blob = self.store.read(&stream.blob);
         let read = blob.is_ok_and(|blob| blob.take(MOST_SEARCHED).read_to_end(&mut text).is_ok());
-        // What cannot be read may be anything.
+        // A stream that cannot be read may contain anything.
         !read || stream.size > MOST_SEARCHED || has_shown_line(&text)
     }
 }
 
-/// Whether a text has the marks that interpreters put beside a line of a source: carets below it, the place before it.
+/// Whether a text has the marks that interpreters print around a source line: carets below it, its position before it.
 fn has_shown_line(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'\n').any(|line| {
         let line = line.trim_ascii();

@@ -1,8 +1,8 @@
-//! Extended attributes of outputs: which of them are recorded, and how they are set again.
+//! Extended attributes of outputs: which ones are recorded, and how they are restored.
 //!
-//! The user's own and access control lists are kept. What the system itself puts on every file (a security label, a
-//! property of the file system) is none of the command's. Anything else cannot be set again by everybody, so that a
-//! result with it is not kept.
+//! User attributes and access control lists are recorded. Attributes that the system puts on every file (a security label, a
+//! property of the file system) do not come from the command and are ignored. Other attributes cannot be restored by every
+//! user, so a result with them is not cached.
 
 use crate::record::Attribute;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
@@ -16,12 +16,12 @@ use std::path::Path;
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 const DEFAULT_LIST: &[u8] = b"system.posix_acl_default";
 
-/// What an attribute's name or value can take at most, and a list of names: limits of the kernel.
+/// Kernel limits: largest size of an attribute's name or value, and of a list of names, in bytes.
 const LARGEST: usize = 64 << 10;
-/// What the list of names, or a value, mostly fits into.
+/// Initial buffer size in bytes, enough for most lists and values.
 const USUAL: usize = 512;
 
-/// Attributes with such names are set by the system, or describe the file system.
+/// Names of attributes that the system sets, or that describe the file system.
 const SYSTEM: &[&[u8]] = &[
     b"security.selinux",
     b"security.SMACK64",
@@ -31,19 +31,19 @@ const SYSTEM: &[&[u8]] = &[
     b"trusted.overlay.",
 ];
 
-/// Entries of an access control list that say more than permission bits do: named users and groups, and the mask.
+/// Entries of an access control list that permission bits cannot express: named users and groups, and the mask.
 const MORE_THAN_MODE: [u16; 3] = [0x02, 0x08, 0x10];
 
 /// Why attributes cannot be recorded.
 #[derive(Debug)]
 pub(super) enum Unkept {
-    /// There is one of this name, which is not set again.
+    /// An attribute with this name cannot be restored.
     Named(Vec<u8>),
     /// They cannot be read.
     Unreadable(Errno),
 }
 
-/// What is recorded of the attributes of an open file or directory, sorted by name.
+/// The recorded attributes of an open file or directory, sorted by name.
 ///
 /// # Errors
 /// [`Unkept`].
@@ -74,7 +74,7 @@ pub(super) fn read(file: impl AsFd) -> Result<Vec<Attribute>, Unkept> {
     Ok(found)
 }
 
-/// Calls with a buffer that is large enough.
+/// Retries a call with larger buffers until the result fits.
 fn growing(mut call: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut buffer = vec![0; USUAL];
     let length = match call(&mut buffer) {
@@ -88,15 +88,16 @@ fn growing(mut call: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Ve
     Ok(buffer)
 }
 
-/// Whether an access control list says more than the permission bits. (`cp -p`, `install`, `sed -i` set one that does not.)
+/// Whether an access control list contains more than the permission bits. (`cp -p`, `install`, `sed -i` set one that does
+/// not.)
 fn says_more_than_mode(list: &[u8]) -> bool {
     let entries = list.get(4..).unwrap_or_default().chunks(8);
     let mut tags = entries.filter_map(|entry| Some(u16::from_le_bytes([*entry.first()?, *entry.get(1)?])));
     tags.any(|tag| MORE_THAN_MODE.contains(&tag))
 }
 
-/// Sets the attributes of an open file or directory that may be written; access control lists go with the permission bits,
-/// and are set by [`set_lists`].
+/// Sets the user attributes of an open, writable file or directory. [`set_lists`] sets access control lists, which depend on
+/// the permission bits.
 ///
 /// # Errors
 /// When the system refuses one.
@@ -124,7 +125,7 @@ fn set(file: impl AsFd, attributes: &[Attribute], which: impl Fn(&[u8]) -> bool)
     set.try_for_each(|set| set)
 }
 
-/// Gives one file or directory the attributes of another, as far as they can be had and set: those of the user's own.
+/// Copies the user attributes of a file or directory to another, as far as they can be read and set.
 pub(in crate::memo) fn copy(from: &Path, to: &Path) {
     if let (Ok(from), Ok(to)) = (File::open(from), File::open(to))
         && let Ok(attributes) = read(&from)

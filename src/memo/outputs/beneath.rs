@@ -1,4 +1,4 @@
-//! Paths below the root, reached without following any link.
+//! Access to paths below the root without following any link.
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, mkdirat, openat, openat2, statat};
 use rustix::io::Errno;
@@ -10,13 +10,13 @@ use std::rc::Rc;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// The root, opened; remembers the directory used last, since paths come sorted.
+/// The open root. Caches the directory used last, since paths arrive sorted.
 pub(in crate::memo) struct Beneath {
     root: Rc<OwnedFd>,
     last: Option<(Vec<u8>, Rc<OwnedFd>)>,
 }
 
-/// A directory below the root and a name in it.
+/// A directory below the root, and a name in it.
 pub(super) struct Place<'a> {
     directory: Rc<OwnedFd>,
     pub(super) name: &'a OsStr,
@@ -27,7 +27,7 @@ impl Place<'_> {
         self.directory.as_fd()
     }
 
-    /// What is there, the last link not followed; `None` for nothing.
+    /// The metadata of the entry, without following a link; `None` where it does not exist.
     pub(super) fn stat(&self) -> Result<Option<Stat>, Errno> {
         match statat(self.directory(), self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
@@ -53,8 +53,8 @@ impl Beneath {
         Ok(Self { root: Rc::new(descriptor), last: None })
     }
 
-    /// The directory that holds `path` and the name in it. `Errno::LOOP` or `Errno::XDEV` where a directory on
-    /// the way is a link; `Errno::NOENT` where one is not there, unless `create` says to make it.
+    /// The directory that contains `path`, and the name in it. Fails with `Errno::LOOP` or `Errno::XDEV` where a directory on the
+    /// path is a link, and with `Errno::NOENT` where one does not exist, unless `create` is set.
     pub(super) fn place<'a>(&mut self, path: &'a [u8], create: bool) -> Result<Place<'a>, Errno> {
         let (parent, name) = split(path);
         Ok(Place { directory: self.directory(parent, create)?, name })
@@ -90,7 +90,7 @@ impl Beneath {
         let path = OsStr::from_bytes(path);
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         match openat2(&self.root, path, DIRECTORY, Mode::empty(), resolve) {
-            // Kernels before 5.6, and filters that refuse what they do not know.
+            // Kernels before 5.6, and filters that reject unknown system calls.
             Err(Errno::NOSYS | Errno::PERM) => self.walk_to(path),
             other => other,
         }
@@ -104,7 +104,7 @@ impl Beneath {
         Ok(descriptor)
     }
 
-    /// Forgets the directory used last, since it may have been replaced.
+    /// Drops the cached directory, since it may have been replaced.
     pub(super) fn forget(&mut self) {
         self.last = None;
     }

@@ -1,4 +1,4 @@
-//! Takes down what a run left behind: bytes into blobs, names, modes, times, attributes, links and removals into a tree.
+//! Collects the outputs of a run: bytes go into blobs; names, modes, times, attributes, links and removals into a tree.
 
 use super::attributes::{self, Unkept};
 use super::beneath::{Beneath, Place};
@@ -18,14 +18,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// In larger files, and in such that are no text, neither the root's name alone is looked for nor its path as it may be
-/// escaped.
+/// Largest file, in bytes, that is also searched for the root's bare name and its escaped path, if it is text.
 const LARGEST_TELLING: u64 = 1 << 16;
 
 /// The outputs of a run.
 pub(in crate::memo) struct Collected {
     pub(in crate::memo) tree: OutputTree,
-    /// For each entry of the tree, the evidence that it is in place.
+    /// For each entry of the tree: evidence that it is in place.
     pub(in crate::memo) evidence: Vec<Option<Evidence>>,
     pub(in crate::memo) contains_root: bool,
     pub(in crate::memo) contains_root_name: bool,
@@ -34,29 +33,29 @@ pub(in crate::memo) struct Collected {
 /// User and group.
 pub(in crate::memo) type Owner = (u32, u32);
 
-/// Tells to whom a path belonged.
+/// Returns the former owner of a path.
 pub(in crate::memo) type OwnerOf<'a> = &'a dyn Fn(&[u8]) -> Option<Owner>;
 
-/// Paths by the time that they have.
+/// Paths by their modification time.
 pub(in crate::memo) type ByTime = BTreeMap<Timestamp, BTreeSet<PathBuf>>;
 
-/// What is known of the run whose outputs are taken down.
+/// The run whose outputs are collected.
 pub(in crate::memo) struct Origin<'a> {
-    /// When it began, by the clock that files are stamped with.
+    /// Start time, by the clock of file timestamps.
     pub(in crate::memo) started: Timestamp,
-    /// Files that it looked at, and what it changed as it was before, with one of these times, by that time.
+    /// Returns the files, among those that the run looked at or changed, that have one of these times, by time. For changed files
+    /// the state before the change is used.
     pub(in crate::memo) with_times: &'a dyn Fn(&BTreeSet<Timestamp>) -> ByTime,
-    /// To whom a path, relative to the root, belonged before, if something was there. `None` where the run gave nothing to
-    /// anybody.
+    /// The former owner of a path relative to the root, if something existed there. `None` where the run changed no owner.
     pub(in crate::memo) owners: Option<OwnerOf<'a>>,
     pub(in crate::memo) places: &'a crate::record::Places,
 }
 
-/// Takes down `paths`, relative to the root, into `store`. A path where nothing is was removed by the run.
+/// Collects `paths`, relative to the root, into `store`. A path that does not exist was removed by the run.
 ///
 /// # Errors
-/// What keeps the result from being kept: special files, links on the way, a file that moves while it is read, attributes
-/// and owners that cannot be restored, a store that does not take the bytes.
+/// The reason why the result is not cached: special files, links on the path, a file that changes while it is read,
+/// attributes and owners that cannot be restored, a failure in writing to the store.
 pub(in crate::memo) fn collect(
     beneath: &mut Beneath,
     paths: &BTreeSet<Vec<u8>>,
@@ -68,7 +67,7 @@ pub(in crate::memo) fn collect(
         store,
         root,
         search: PlaceSearch::root(root.as_os_str().as_bytes()),
-        // `/` says nothing about a place.
+        // The root `/` occurs everywhere.
         sought: Some(root.as_os_str().as_bytes()).filter(|root| root.len() > 1).unwrap_or_default(),
         contains_root: false,
         contains_root_name: false,
@@ -111,21 +110,21 @@ pub(in crate::memo) fn collect(
         found.push(left);
     }
     times::tell(&mut found, origin);
-    // The set is sorted by bytes, as the tree is: the two lists stay in step.
+    // Both lists are sorted by bytes, so their indices match.
     let Collector { contains_root, contains_root_name, .. } = collector;
     let (entries, evidence): (Vec<_>, Vec<_>) =
         found.into_iter().map(|left| (left.entry, left.evidence)).unzip();
     Ok(Collected { tree: OutputTree::new(entries), evidence, contains_root, contains_root_name })
 }
 
-/// Whether what is at a place belongs to others than what was there, or than what we make there.
+/// Whether an entry has a different owner from its former one, or from one that cashet would create.
 fn is_given_away(place: &Place<'_>, stat: &Stat, before: Option<Owner>) -> Result<bool, Errno> {
     let owner = (stat.st_uid, stat.st_gid);
     if before == Some(owner) {
         return Ok(false);
     }
     let user = rustix::process::geteuid().as_raw();
-    // A directory may hand down its group.
+    // A new file may inherit the group of its directory.
     let is_our_group = owner.1 == rustix::process::getegid().as_raw()
         || owner.1 == rustix::fs::fstat(place.directory())?.st_gid;
     Ok(owner.0 != user || !is_our_group)
@@ -138,11 +137,11 @@ struct Collector<'a> {
     sought: &'a [u8],
     contains_root: bool,
     contains_root_name: bool,
-    /// Files that have other names, by device and number: at which place they were found first.
+    /// Files with several names, by device and inode: the index of the first name.
     names: HashMap<(u64, u64), usize>,
 }
 
-/// The path of an output as it is told.
+/// The path of an output for messages.
 fn shown(path: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(path))
 }
@@ -169,7 +168,7 @@ impl Collector<'_> {
             FileType::Directory => {
                 let mut left = left(OutputKind::Directory { mode });
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                // One that its owner may not read can only be asked by its owner's name for it: it has none.
+                // If the owner may not read a file, its attributes cannot be read through a descriptor: it counts as having none.
                 if let Ok(opened) = openat(place.directory(), place.name, flags, Mode::empty()) {
                     left.entry.attributes = attributes_of(path, &File::from(opened))?;
                 }
@@ -222,7 +221,7 @@ impl Collector<'_> {
 }
 
 impl Collector<'_> {
-    /// Looks in a file that may be a setting or a listing for the root's name, and its escaped path (`npm init` writes it down).
+    /// Searches a file that may be a setting or a listing for the root's name and its escaped path (`npm init` writes it).
     fn look_closer(&mut self, file: &File, size: u64) {
         if self.contains_root || size == 0 || size > LARGEST_TELLING {
             return;
@@ -237,7 +236,7 @@ impl Collector<'_> {
     }
 }
 
-/// Whether the file takes less room than its size.
+/// Whether the file takes less disk space than its size.
 fn is_sparse(stat: &Stat) -> bool {
     stat.st_size > 0 && stat.st_blocks.saturating_mul(512) < stat.st_size
 }

@@ -1,4 +1,4 @@
-//! Files with large holes: their data alone is stored, so that a hole costs nothing.
+//! Sparse files: only their data is stored, so that a hole costs nothing.
 
 use crate::record::{Content, Extent, OutputKind, WithHoles};
 use crate::store::{BlobWriter, Store};
@@ -8,13 +8,13 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 
-/// Holes of fewer bytes together are stored as zeros: the file's digest is worth more then.
+/// Holes with a smaller total size, in bytes, are stored as zeros: then the file keeps the digest of its whole content.
 const WORTH_IT: u64 = 1 << 20;
-/// With more parts than this a file is stored whole.
+/// A file with more extents than this is stored whole.
 const MOST_EXTENTS: usize = 1 << 12;
 const PIECE: usize = 256 << 10;
 
-/// Where the data of a file of `size` bytes lies, if it has large holes. Its offset moves.
+/// The data extents of a file of `size` bytes, if it has large holes. Moves the file offset.
 pub(super) fn extents(file: &File, size: u64) -> Option<Vec<Extent>> {
     let mut found = Vec::new();
     let mut place = 0;
@@ -22,7 +22,7 @@ pub(super) fn extents(file: &File, size: u64) -> Option<Vec<Extent>> {
     while place < size {
         let offset = match seek(file, SeekFrom::Data(place)) {
             Ok(offset) => offset,
-            // A hole up to the end.
+            // A hole up to the end of the file.
             Err(Errno::NXIO) => break,
             Err(_) => return None,
         };
@@ -40,7 +40,7 @@ pub(super) fn extents(file: &File, size: u64) -> Option<Vec<Extent>> {
     (size.saturating_sub(total) >= WORTH_IT).then_some(found)
 }
 
-/// Stores the data of a file; `look` is shown every piece of it.
+/// Stores the data of a file; calls `look` with every piece of it.
 pub(super) fn store(
     file: &File,
     extents: &[Extent],
@@ -63,21 +63,24 @@ fn each_piece(
     mut take: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; PIECE];
-    for extent in extents {
-        let mut place = extent.offset;
-        let end = extent.offset.saturating_add(extent.length);
-        while place < end {
-            let length = usize::try_from(end - place).unwrap_or(PIECE).min(PIECE);
-            let piece = buffer.get_mut(..length).unwrap_or_default();
-            file.read_exact_at(piece, place)?;
-            take(piece)?;
-            place += length as u64;
-        }
+    for (offset, length) in pieces(extents) {
+        let piece = buffer.get_mut(..length).unwrap_or_default();
+        file.read_exact_at(piece, offset)?;
+        take(piece)?;
     }
     Ok(())
 }
 
-/// Whether a file holds exactly this, its holes being zeros. Reads no hole.
+/// Splits extents into pieces of at most [`PIECE`] bytes; returns their offsets and lengths.
+fn pieces(extents: &[Extent]) -> impl Iterator<Item = (u64, usize)> {
+    extents.iter().flat_map(|extent| {
+        let end = extent.offset.saturating_add(extent.length);
+        let length = move |offset| usize::try_from(end - offset).unwrap_or(PIECE).min(PIECE);
+        (extent.offset..end).step_by(PIECE).map(move |offset| (offset, length(offset)))
+    })
+}
+
+/// Whether a file has exactly this content, with zeros in the holes. Does not read holes.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -93,7 +96,7 @@ pub(crate) fn holds(file: &File, data: &Content, size: u64, recorded: &[Extent])
     if hasher.finish() != data.blob.0 {
         return Ok(false);
     }
-    // All else must be zeros, whether or not it takes room.
+    // Everything between the extents must be zeros, whether or not it takes disk space.
     let mut place = 0;
     let ends = recorded.iter().map(|extent| (extent.offset, extent.offset.saturating_add(extent.length)));
     for (offset, end) in ends.chain([(size, size)]) {
@@ -132,24 +135,18 @@ fn is_zero(file: &File, mut place: u64, end: u64) -> io::Result<bool> {
 /// Writes a file of `size` bytes, which is empty, from its data.
 ///
 /// # Errors
-/// When either cannot be read or written.
+/// When reading the data or writing the file fails.
 pub(crate) fn write(data: &mut dyn Read, to: &File, extents: &[Extent], size: u64) -> io::Result<()> {
     let mut buffer = vec![0; PIECE];
-    for extent in extents {
-        let mut place = extent.offset;
-        let end = extent.offset.saturating_add(extent.length);
-        while place < end {
-            let length = usize::try_from(end - place).unwrap_or(PIECE).min(PIECE);
-            let piece = buffer.get_mut(..length).unwrap_or_default();
-            data.read_exact(piece)?;
-            to.write_all_at(piece, place)?;
-            place += length as u64;
-        }
+    for (offset, length) in pieces(extents) {
+        let piece = buffer.get_mut(..length).unwrap_or_default();
+        data.read_exact(piece)?;
+        to.write_all_at(piece, offset)?;
     }
     to.set_len(size)
 }
 
-/// All bytes of a recorded file, of which `stored` gives those that are stored.
+/// All bytes of a recorded file; `stored` reads the stored ones.
 pub(crate) fn whole(kind: &OutputKind, stored: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
     match kind {
         OutputKind::Sparse { size, extents, .. } => Box::new(WithHoles::new(stored, extents.clone(), *size)),

@@ -1,7 +1,7 @@
-//! The files that a run leaves: taken down after it, put back by a hit.
+//! Outputs: collected after a run, and restored by a hit.
 //!
-//! Everything goes through descriptors below the root that follow no link, so that nothing outside of it can
-//! be read as an output or written by a hit.
+//! Everything is accessed through descriptors below the root that follow no link, so that nothing outside of the root can be
+//! read as an output or overwritten by a hit.
 
 mod attributes;
 mod beneath;

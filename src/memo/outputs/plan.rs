@@ -1,4 +1,6 @@
-//! What is to be done so that recorded outputs are in place: looked at before anything is touched.
+//! Plans a restore of outputs: looks at every path and decides what to do before anything is changed.
+
+mod times;
 
 use super::attributes;
 use super::beneath::{Beneath, Place};
@@ -6,46 +8,38 @@ use super::holes;
 use super::restore::{Grounds, Restore, RestoreError, blocked, shown};
 use crate::digest::BlobId;
 use crate::hash::files;
-use crate::memo::file_clock;
-use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTime, Timestamp};
+use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, Timestamp};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat, accessat, openat, readlinkat};
 use rustix::io::Errno;
 use rustix::process::Uid;
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
 
-/// How far apart the times of files are that were written one after the other, in nanoseconds: the coarsest unit of a file
-/// system with fine times.
-const APART: i64 = 1_000;
-/// How long the clock that stamps files is waited for at most, in steps of a millisecond.
-const MOST_STEPS: u32 = 50;
-
-/// What is to be done for one entry.
+/// The action for one entry.
 pub(super) enum Step {
-    /// It is as it should be.
+    /// None: it is in place.
     Nothing,
-    /// It holds the right bytes: these permission bits and this time, where they differ; for a directory, its attributes.
+    /// Its bytes are right: set these permission bits and this time, where they differ; for a directory, its attributes.
     Touch { mode: Option<u32>, time: Option<Timestamp> },
-    /// Something else, or nothing, is there; `aside` says that the user would lose it. It gets this time, and these
-    /// permission bits in place of the recorded ones.
+    /// Write it, with this time, and with these permission bits in place of the recorded ones. `aside`: first move the existing
+    /// file aside, which the user would otherwise lose.
     Write { aside: bool, time: Option<Timestamp>, mode: Option<u32> },
-    /// It is to go.
+    /// Remove it.
     Remove { aside: bool, directory: bool },
 }
 
-/// What is to be done for all of them.
+/// The actions for all entries.
 pub(in crate::memo) struct Plan {
     pub(super) beneath: Beneath,
     pub(super) steps: Vec<Step>,
-    /// The evidence for each, once it is done.
+    /// The evidence for each entry after its action.
     pub(super) evidence: Vec<Option<Evidence>>,
-    /// Everything is in place, and the evidence for it is known.
+    /// Whether everything is in place with known evidence.
     pub(super) is_nothing: bool,
 }
 
-/// One entry as it was found.
+/// The present state of one entry, and its action.
 struct Found {
     step: Step,
     evidence: Option<Evidence>,
@@ -57,20 +51,20 @@ impl Found {
         matches!(self.step, Step::Nothing | Step::Touch { .. })
     }
 
-    /// The time that it has.
+    /// Its present modification time.
     fn modified(&self) -> Option<Timestamp> {
         self.stat.as_ref().map(modified)
     }
 }
 
-/// Present names of files that have several in the record too: how many lead to one file, by the first name of the record,
-/// device and number.
+/// Number of recorded names that lead to one existing file, by first recorded name, device and inode; for files with several
+/// recorded names.
 type Names<'t> = HashMap<(&'t [u8], u64, u64), u32>;
 
 const WRITE: Step = Step::Write { aside: false, time: None, mode: None };
 
 impl Restore<'_> {
-    /// What [`Self::run`] would do, without doing it.
+    /// Plans what [`Self::run`] would do, without doing it.
     ///
     /// # Errors
     /// [`RestoreError`].
@@ -93,7 +87,7 @@ impl Restore<'_> {
             let known = self.evidence.get(place).copied().flatten();
             let untouched = matches!(found.step, Step::Nothing);
             is_nothing &= untouched && found.evidence == known;
-            // What is touched has another time of change then.
+            // An action changes the change time.
             renewed.push(found.evidence.filter(|_| untouched));
             steps.push(found.step);
         }
@@ -153,7 +147,8 @@ impl Restore<'_> {
         }
         let own_names = names.get(&(first_name(entry), stat.st_dev, stat.st_ino)).copied().unwrap_or(1);
         let has_other_names = stat.st_nlink > own_names.into();
-        // The run may have written to it under this name before it replaced or removed it: its other names would show.
+        // The run may have written to the file through this name before it replaced or removed it, which would be visible through
+        // the other names.
         if kind == FileType::RegularFile
             && has_other_names
             && (grounds == Grounds::Observed || (entry.kind == OutputKind::Removed && !is_free))
@@ -177,7 +172,7 @@ impl Restore<'_> {
                         other_mode(*mode)
                             .map_or(Step::Nothing, |mode| Step::Touch { mode: Some(mode), time: None })
                     }
-                    // Written in place, it would change under its other names too.
+                    // Writing in place would change the file under its other names too.
                     Standing::Other { .. } if has_other_names => return Err(in_the_way()),
                     Standing::Other { is_lost } => Step::Write { aside: is_lost, time: None, mode: kept },
                 }
@@ -202,7 +197,7 @@ impl Restore<'_> {
                 let seen = digest.is_some_and(|digest| {
                     digest.is_ok_and(|(digest, _)| self.store.read(&BlobId(digest)).is_ok())
                 });
-                // What the run found here was looked at: it is the same.
+                // `Observed` means that the file equals the one that the run found.
                 Step::Remove { aside: !seen && grounds != Grounds::Observed, directory: false }
             }
             _ if kind == FileType::Directory => return Err(in_the_way()),
@@ -212,14 +207,14 @@ impl Restore<'_> {
         Ok(Found { step, evidence, stat: Some(stat) })
     }
 
-    /// Whether the directory above an entry is made by the same result, or the entry is not to be there.
+    /// Whether the same result creates the parent directory, or the entry is a removal.
     fn makes_parent(&self, entry: &OutputEntry) -> bool {
         let above = entry.path.iter().rposition(|byte| *byte == b'/').and_then(|at| entry.path.get(..at));
         let made = above.and_then(|above| self.tree.find(above)).map(|above| &above.kind);
         entry.kind == OutputKind::Removed || matches!(made, Some(OutputKind::Directory { .. }))
     }
 
-    /// How the regular file at the place of an output stands to what is recorded of it.
+    /// Compares the regular file at the path of an output with the record.
     fn standing(&self, entry: &OutputEntry) -> Result<Standing, RestoreError> {
         let path = self.places.root.join(shown(entry));
         let failed = |error: crate::error::Error| RestoreError::Blocked(error.to_string());
@@ -237,7 +232,7 @@ impl Restore<'_> {
                 (kind.stored().is_some_and(|content| content.blob.0 == digest), evidence, Some(digest))
             }
         };
-        // Attributes are set on a new file: this one may not be writable.
+        // Attributes are set on a new file, since this one may not be writable.
         let has_all = || {
             entry.attributes.is_empty()
                 || File::open(&path).is_ok_and(|file| attributes::has(&file, &entry.attributes))
@@ -253,7 +248,7 @@ impl Restore<'_> {
         Ok(Standing::Other { is_lost: !is_it && self.store.read(&BlobId(digest)).is_err() })
     }
 
-    /// What is to be another name of a file and is not becomes one.
+    /// Plans hard links where recorded names of one file are separate files.
     fn link(&self, found: &mut [Found]) {
         let entries = self.tree.entries();
         for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.link_to.is_some()) {
@@ -262,118 +257,22 @@ impl Restore<'_> {
             let file = |found: &Found| found.stat.as_ref().map(|stat| (stat.st_dev, stat.st_ino));
             let (is_kept, file_of_first) = (first.is_in_place(), file(first));
             let Some(found) = found.get_mut(place).filter(|found| found.is_in_place()) else { continue };
-            // Its mode and time are those of its first name.
+            // It shares mode and time with the first name.
             let is_linked = is_kept && file(found) == file_of_first;
             found.step = if is_linked { Step::Nothing } else { WRITE };
         }
     }
-
-    /// Entries whose time the run gave get it.
-    fn give_times(&self, found: &mut [Found]) {
-        let moves = found.iter().any(|found| matches!(found.step, Step::Write { .. } | Step::Remove { .. }));
-        for (entry, found) in self.tree.entries().iter().zip(found) {
-            let OutputTime::Given { time, like } = &entry.time else { continue };
-            if entry.link_to.is_some() {
-                continue;
-            }
-            let present = |path| fs::metadata(self.places.resolve(path)).ok();
-            let wanted = like.iter().filter_map(present).map(|now| Evidence::of(&now).modified).max();
-            let wanted = wanted.unwrap_or(*time);
-            // What is put into a directory, or taken from it, moves its time.
-            let may_move = moves && matches!(entry.kind, OutputKind::Directory { .. });
-            if may_move || found.modified() != Some(wanted) {
-                found.time_is(wanted);
-            }
-        }
-    }
-
-    /// Files that the run wrote get the present time, in the order in which it wrote them, from the first on that is missing, is
-    /// older than an input or out of this order.
-    fn order_times(&self, found: &mut [Found]) {
-        // By rank: the earliest and the latest time; `None` where a file is to be written.
-        let mut ranks: BTreeMap<u32, Option<(Timestamp, Timestamp)>> = BTreeMap::new();
-        let entries = self.tree.entries();
-        let written = |entry: &OutputEntry| match &entry.time {
-            OutputTime::Written { rank } if entry.kind.stored().is_some() && entry.link_to.is_none() => {
-                Some(*rank)
-            }
-            _ => None,
-        };
-        for (entry, found) in entries.iter().zip(found.iter()) {
-            let Some(rank) = written(entry) else { continue };
-            let time = found.modified().filter(|_| found.is_in_place());
-            let times = ranks.entry(rank).or_insert_with(|| time.map(|time| (time, time)));
-            *times = match (*times, time) {
-                (Some((first, last)), Some(time)) => Some((first.min(time), last.max(time))),
-                _ => None,
-            };
-        }
-        let mut after = self.newest_input;
-        let mut from = None;
-        let mut previous = None;
-        for (rank, times) in &ranks {
-            let in_order = times.is_some_and(|(first, last)| {
-                first == last
-                    && first >= self.newest_input
-                    && previous.is_none_or(|previous| previous < first)
-            });
-            if !in_order {
-                from = Some(*rank);
-                break;
-            }
-            previous = times.map(|(_, last)| last);
-        }
-        let Some(from) = from else { return };
-        if let Some(previous) = previous {
-            after = after.max(Timestamp(previous.0.saturating_add(APART)));
-        }
-        let later: Vec<u32> = ranks.range(from..).map(|(rank, _)| *rank).collect();
-        let times = spread(later.len(), after);
-        for (entry, found) in entries.iter().zip(found) {
-            let place = written(entry).and_then(|rank| later.binary_search(&rank).ok());
-            if let Some(time) = place.and_then(|place| times.get(place)) {
-                found.time_is(*time);
-            }
-        }
-    }
 }
 
-impl Found {
-    fn time_is(&mut self, wanted: Timestamp) {
-        match &mut self.step {
-            Step::Write { time, .. } | Step::Touch { time, .. } => *time = Some(wanted),
-            Step::Nothing => self.step = Step::Touch { mode: None, time: Some(wanted) },
-            Step::Remove { .. } => {}
-        }
-    }
-}
-
-/// So many times, each later than the one before, the last one the present by the clock that stamps files, the first one not
-/// before `after` unless that is still to come.
-fn spread(count: usize, after: Timestamp) -> Vec<Timestamp> {
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let reach = count.saturating_sub(1).saturating_mul(APART);
-    let mut now = file_clock();
-    for _ in 0..MOST_STEPS {
-        // A time that lies in the future is the user's doing, and not waited for.
-        if now.0.saturating_sub(reach) >= after.0 || after > Timestamp::now() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-        now = file_clock();
-    }
-    (0..count).map(|place| Timestamp(now.0 - reach + place * APART)).collect()
-}
-
-/// How a file stands to what is recorded.
+/// Comparison of a file with the record.
 enum Standing {
-    /// It has the same bytes and attributes; with the evidence for it, if any can be trusted.
+    /// It has the recorded bytes and attributes; with trusted evidence, if there is any.
     AsItWas(Option<Evidence>),
-    /// It has not; `is_lost` says that its bytes are in no store.
+    /// It differs; `is_lost`: its bytes are not in the store.
     Other { is_lost: bool },
 }
 
-/// The path under which a file is stored that may have several names.
+/// The first recorded name of a file, which stands for all of its names.
 fn first_name(entry: &OutputEntry) -> &[u8] {
     entry.link_to.as_deref().unwrap_or(&entry.path)
 }
@@ -384,7 +283,7 @@ fn has_attributes(place: &Place<'_>, entry: &OutputEntry) -> bool {
         .is_ok_and(|opened| attributes::has(&opened, &entry.attributes))
 }
 
-/// Whether the user might write to what is there, as the run did; mostly that is plain without asking.
+/// Whether the user may write to the existing file, as the run did; in most cases this follows from owner and mode.
 fn may_write(place: &Place<'_>, stat: &Stat, user: Uid) -> bool {
     let is_own = stat.st_uid == user.as_raw() && stat.st_mode & 0o200 != 0;
     user.is_root()
@@ -406,7 +305,7 @@ fn same(known: &Evidence, stat: &Stat) -> bool {
         && known.changed == changed
 }
 
-/// Whether the regular file at `path`, of so many bytes, has those of an output.
+/// Whether the regular file at `path`, of `size` bytes, has the bytes of an output.
 pub(in crate::memo) fn has_bytes(kind: &OutputKind, path: &Path, size: u64) -> bool {
     match kind {
         OutputKind::File { content, .. } => {

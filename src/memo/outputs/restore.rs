@@ -1,7 +1,7 @@
-//! Puts recorded outputs back: proven whole first, then visible at once, file by file.
+//! Restores recorded outputs: verifies all of them first, then makes them visible, one rename per file.
 //!
-//! Staged files are renamed into place, so that a reader never sees half a file. What the user made and cashet
-//! never saw is put aside, not lost.
+//! Staged files are renamed into place, so that a reader never sees a partial file. A file of the user that cashet has never
+//! stored is set aside and not lost.
 
 use super::attributes::{set_lists, set_own};
 use super::beneath::{Beneath, Place};
@@ -21,49 +21,49 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Why outputs were not put back. Nothing is visible then, unless the file system failed half-way.
+/// Why outputs were not restored. Nothing became visible, unless the file system failed in the middle.
 #[derive(Debug)]
 pub(in crate::memo) enum RestoreError {
     /// A blob did not verify.
     Damaged(BlobId),
-    /// Something is in the way, or the file system refused; in words.
+    /// Something is in the way, or the file system refused; the message.
     Blocked(String),
 }
 
-/// What putting back needs to know.
+/// Input of a restore.
 pub(in crate::memo) struct Restore<'a> {
     pub(in crate::memo) places: &'a Places,
     pub(in crate::memo) store: &'a dyn Store,
     pub(in crate::memo) tree: &'a OutputTree,
-    /// For each entry of the tree, the evidence that it is in place.
+    /// For each entry of the tree: evidence that it is in place.
     pub(in crate::memo) evidence: &'a [Option<Evidence>],
-    /// The newest time of anything that the result was made from: outputs must not look older.
+    /// The newest modification time of anything that the result was made from: outputs must not look older.
     pub(in crate::memo) newest_input: Timestamp,
     pub(in crate::memo) observer: &'a dyn Observer,
-    /// What is known of what was at a path, relative to the root, before the run.
+    /// What is known about the former content of a path relative to the root, before the run.
     pub(in crate::memo) grounds: &'a dyn Fn(&[u8]) -> Grounds,
 }
 
-/// On what grounds an output may take the place of what is there.
+/// Why an output may replace an existing file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::memo) enum Grounds {
-    /// The call declared it: whatever is there gives way.
+    /// The call declared the output: it replaces anything.
     Declared,
-    /// What is there now is what was there before the run.
+    /// The existing file is the one that the run found.
     Observed,
-    /// Making the result again replaces what is there. A file that is written where it is keeps its mode.
+    /// Making the result again replaces any existing file. A file that is overwritten in place keeps its mode.
     Free {
-        /// Whether it is.
+        /// Whether the file keeps its mode.
         keeps_mode: bool,
     },
-    /// The run opened a file empty. It would do the same to what is there only if that is a file of the same mode, or
-    /// nothing.
+    /// The run truncated a file. It would do the same to the existing entry only if that is a file of the same mode, or
+    /// missing.
     Emptied,
 }
 
 impl Restore<'_> {
-    /// Puts everything in place and tells the evidence for it, in the order of the tree; `None` where nothing moved
-    /// and the evidence that was given is still the best there is.
+    /// Restores everything and returns the evidence for it, in the order of the tree; `None` where nothing changed and the given
+    /// evidence is still valid.
     ///
     /// # Errors
     /// [`RestoreError`].
@@ -80,7 +80,7 @@ impl Restore<'_> {
         let work = || self.tree.entries().iter().zip(steps);
         let mut stage = Stage::new(&self.places.root, self.store.directory());
         let mut staged = Vec::new();
-        // Of files that have other names, under which name they are staged.
+        // For files with several names: the name under which each is staged.
         let mut names: HashMap<&[u8], String> = HashMap::new();
         for (entry, step) in work() {
             let Step::Write { aside, time, mode } = step else { continue };
@@ -100,7 +100,7 @@ impl Restore<'_> {
             names.insert(entry.path.as_slice(), name.clone());
             staged.push((entry, name, *aside));
         }
-        // Everything is proven. From here on it becomes visible: removals from the leaves up, then what is new.
+        // Everything is verified. Now it becomes visible: first removals, from the leaves up, then new entries.
         for (entry, step) in work().rev() {
             if let Step::Remove { aside, directory } = step {
                 self.remove(beneath, entry, *aside, *directory)?;
@@ -144,13 +144,13 @@ impl Restore<'_> {
         }
         let flags = if directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         match unlinkat(place.directory(), place.name, flags) {
-            // A directory with something in it that the run did not know stays.
+            // A directory that contains entries unknown to the run stays.
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
             Err(errno) => Err(blocked("remove", shown(entry), errno)),
         }
     }
 
-    /// Keeps what is in the way in the store's `replaced`, under a name that nothing has yet.
+    /// Moves an entry that is in the way to the store's `replaced`, under an unused name.
     fn put_aside(&self, place: &Place<'_>, shown: &Path) -> Result<(), RestoreError> {
         let directory = self.store.directory().join("replaced");
         let stamp = Timestamp::now().0;
@@ -158,7 +158,7 @@ impl Restore<'_> {
         name.push(place.name);
         let copy = directory.join(name);
         let refused = |error: std::io::Error| {
-            RestoreError::Blocked(format!("cannot put {} aside: {error}", shown.display()))
+            RestoreError::Blocked(format!("cannot set {} aside: {error}", shown.display()))
         };
         std::fs::create_dir_all(&directory).map_err(refused)?;
         let linked =
@@ -182,7 +182,7 @@ impl Restore<'_> {
     }
 }
 
-/// Permission bits, attributes and times, from the leaves up, since a directory may become closed to us.
+/// Sets permission bits, attributes and times, from the leaves up, since a directory may become inaccessible.
 fn settle(beneath: &mut Beneath, entry: &OutputEntry, step: &Step) -> Result<(), RestoreError> {
     let is_directory = matches!(entry.kind, OutputKind::Directory { .. });
     let (mode, time) = match (step, &entry.kind) {
@@ -205,7 +205,7 @@ fn settle(beneath: &mut Beneath, entry: &OutputEntry, step: &Step) -> Result<(),
                 }
                 set_lists(&opened, &entry.attributes).map_err(refused)?;
             }
-            // Not readable to its owner: by name, which is no link, as we just saw.
+            // The owner cannot read the file: use its name, which is known to be no link.
             (Err(Errno::ACCESS), Some(mode)) => {
                 let mode = Mode::from_raw_mode(mode);
                 rustix::fs::chmodat(place.directory(), place.name, mode, AtFlags::empty())
@@ -223,7 +223,7 @@ fn settle(beneath: &mut Beneath, entry: &OutputEntry, step: &Step) -> Result<(),
     }
 }
 
-/// Gives an open file or directory this time of modification.
+/// Sets the modification time of an open file or directory.
 ///
 /// # Errors
 /// When the system refuses.
@@ -231,7 +231,7 @@ pub(crate) fn set_modified(file: &File, time: Timestamp) -> Result<(), Errno> {
     rustix::fs::futimens(file, &modified_at(time))
 }
 
-/// This time of modification; the time of access stays.
+/// Timestamps with this modification time; the access time stays.
 pub(super) fn modified_at(time: Timestamp) -> Timestamps {
     let keep = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
     let (seconds, nanoseconds) = (time.0.div_euclid(1_000_000_000), time.0.rem_euclid(1_000_000_000));
@@ -250,7 +250,7 @@ pub(super) fn blocked(operation: &str, path: &Path, errno: Errno) -> RestoreErro
     RestoreError::Blocked(format!("cannot {operation} {}: {errno}", path.display()))
 }
 
-/// A blob that could not be read: damage, or another trouble of the store.
+/// Maps the error of reading a blob: damage, or another failure of the store.
 pub(super) fn unreadable(blob: BlobId, error: &crate::error::Error) -> RestoreError {
     match error.kind() {
         Kind::Damaged => RestoreError::Damaged(blob),

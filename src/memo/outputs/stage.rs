@@ -1,4 +1,4 @@
-//! Where outputs are written before they become visible: one directory on the root's file system.
+//! The staging directory: outputs are written there, on the root's file system, before they become visible.
 
 use super::attributes::{set_lists, set_own};
 use super::beneath::Place;
@@ -19,26 +19,26 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const PIECE: usize = 256 * 1024;
-/// Files from this size on are copied in the kernel.
+/// Files from this size on, in bytes, are copied in the kernel.
 const WORTH_COPYING: u64 = 1 << 20;
-/// Unit in which zeros become holes: the block size of the usual file systems.
+/// Alignment of holes in bytes: the block size of common file systems.
 const BLOCK: usize = 4096;
 
-/// A directory of staged files; it is removed with whatever is left in it when the stage goes.
+/// A directory of staged files. Dropping it removes the directory with its content.
 pub(super) struct Stage {
     parent: PathBuf,
     opened: Option<(TempDir, OwnedFd)>,
-    /// The store, where the directory is not in it.
+    /// The store, if the directory is outside of it.
     store: Option<PathBuf>,
-    /// That there is such a directory, for the call after this one.
+    /// A note that the directory exists, so that a later call can remove it.
     note: Option<Note>,
     count: u64,
     buffer: Vec<u8>,
 }
 
 impl Stage {
-    /// Stages in the store's `tmp` if that is on the root's file system, else in the root itself. Nothing is made
-    /// before the first file is staged.
+    /// Stages in the store's `tmp` if it is on the root's file system, otherwise in the root itself. The directory is created
+    /// with the first staged file.
     pub(super) fn new(root: &Path, store: &Path) -> Self {
         let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
         let inside = store.join("tmp");
@@ -48,7 +48,7 @@ impl Stage {
         Self { parent, opened: None, store, note: None, count: 0, buffer: Vec::new() }
     }
 
-    /// The directory that holds the staged files. The working directory's descriptor before there are any.
+    /// The directory of staged files; the working directory's descriptor before it exists.
     pub(super) fn directory(&self) -> BorrowedFd<'_> {
         self.opened.as_ref().map_or(CWD, |(_, descriptor)| descriptor.as_fd())
     }
@@ -61,7 +61,7 @@ impl Stage {
             };
             let (mut builder, mut name) = (tempfile::Builder::new(), STAGE.to_owned());
             if let Some(store) = &self.store {
-                // In the project it would stay if this process was killed: it is noted before it is made.
+                // Inside the project the directory would stay if this process were killed: it is noted before it is created.
                 name = format!("{STAGE}{}-{}", std::process::id(), Timestamp::now().0);
                 let noted = unfinished::note(store, &Begun::Stage(self.parent.join(&name)));
                 self.note = Some(noted.map_err(|error| RestoreError::Blocked(error.to_string()))?);
@@ -76,8 +76,7 @@ impl Stage {
         Ok((self.directory(), self.count.to_string()))
     }
 
-    /// Writes a file with its attributes, its mode or the one that is given, and this time, or the present one; tells the
-    /// name under which it is staged.
+    /// Writes a file with its attributes, the given or recorded mode, and the given or present time; returns its staged name.
     pub(super) fn file(
         &mut self,
         store: &dyn Store,
@@ -102,7 +101,7 @@ impl Stage {
                 holes::write(&mut *from, &to, extents, *size).map_err(failed)?;
                 *mode
             }
-            _ => return Err(RestoreError::Blocked(format!("{} is no file", shown(entry).display()))),
+            _ => return Err(RestoreError::Blocked(format!("{} is not a file", shown(entry).display()))),
         };
         set_own(&to, &entry.attributes).map_err(refused)?;
         fchmod(&to, Mode::from_raw_mode(given.unwrap_or(mode))).map_err(refused)?;
@@ -135,7 +134,7 @@ impl Stage {
         written.map_err(|error| RestoreError::Blocked(format!("cannot write an output: {error}")))
     }
 
-    /// Makes a symbolic link; tells the name under which it is staged.
+    /// Creates a symbolic link; returns its staged name.
     pub(super) fn symlink(&mut self, text: &[u8], time: Option<Timestamp>) -> Result<String, RestoreError> {
         let parent = self.parent.clone();
         let (directory, name) = self.open()?;
@@ -148,7 +147,7 @@ impl Stage {
         Ok(name)
     }
 
-    /// Makes another name for the file at `place`; tells the name under which it is staged.
+    /// Creates a hard link to the file at `place`; returns its staged name.
     pub(super) fn link(&mut self, place: &Place<'_>) -> Result<String, RestoreError> {
         let parent = self.parent.clone();
         let (directory, name) = self.open()?;
@@ -157,7 +156,7 @@ impl Stage {
         Ok(name)
     }
 
-    /// Makes another name for a staged file; tells that.
+    /// Creates a hard link to a staged file; returns its name.
     pub(super) fn link_to_staged(&mut self, staged: &str) -> Result<String, RestoreError> {
         let parent = self.parent.clone();
         let (directory, name) = self.open()?;

@@ -1,7 +1,7 @@
-//! Which outputs have another time than that at which the run wrote them, and in which order the others were written.
+//! Modification times of outputs: which ones differ from the time of writing, and in which order the others were written.
 //!
-//! A time from before the run was set (`touch -d`, `cp -p`, `tar x`), or is that of a file which was moved or given another
-//! name. A time within the run counts as the present, however it came about.
+//! A time before the run was set explicitly (`touch -d`, `cp -p`, `tar x`), or belongs to a file that was moved or linked. A
+//! time within the run counts as the present, regardless of how it was set.
 
 use super::collect::Origin;
 use crate::record::{Evidence, OutputEntry, OutputKind, OutputTime, Timestamp};
@@ -11,16 +11,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// At most so many files of the same time are recorded as those that an output may have it from.
+/// Maximum number of files with the same time that are recorded as possible sources of an output's time.
 const MOST_ALIKE: usize = 16;
 const SECOND: i64 = 1_000_000_000;
 
-/// What was found at the path of an output.
+/// State of an output's path after the run.
 pub(super) struct Left {
     pub(super) entry: OutputEntry,
-    /// That it is in place, if that can be trusted.
+    /// Trusted evidence that it is in place, if there is any.
     pub(super) evidence: Option<Evidence>,
-    /// When it was modified and changed; `None` where nothing is.
+    /// Modification and change time; `None` where it does not exist.
     times: Option<(Timestamp, Timestamp)>,
 }
 
@@ -37,7 +37,7 @@ impl Left {
         Self { entry, evidence: None, times: Some((modified, time(stat.st_ctime, stat.st_ctime_nsec))) }
     }
 
-    /// The same file at another path.
+    /// The same file under another path.
     pub(super) fn under_another_name(&self, path: &[u8]) -> Self {
         let link_to = Some(self.entry.link_to.clone().unwrap_or_else(|| self.entry.path.clone()));
         let entry = OutputEntry { path: path.to_vec(), link_to, ..self.entry.clone() };
@@ -45,11 +45,11 @@ impl Left {
     }
 }
 
-/// Tells the time of each entry.
+/// Determines the time of each entry.
 pub(super) fn tell(found: &mut [Left], origin: &Origin<'_>) {
     let now = Timestamp::now();
     let given = |(modified, changed): (Timestamp, Timestamp)| {
-        // A file system may keep whole seconds only.
+        // A file system may store whole seconds only.
         let is_coarse = modified.0 % SECOND == 0 && changed.0 % SECOND == 0;
         let started = if is_coarse { origin.started.0.div_euclid(SECOND) * SECOND } else { origin.started.0 };
         modified.0 < started || modified > now
@@ -83,7 +83,7 @@ pub(super) fn tell(found: &mut [Left], origin: &Origin<'_>) {
     if found.iter().all(|left| left.entry.link_to.is_none()) {
         return;
     }
-    // Names of one file have all from its first one.
+    // All names of one file have the time of the first one.
     let first: BTreeMap<Vec<u8>, OutputTime> = found
         .iter()
         .filter(|left| is_file(left) && left.entry.link_to.is_none())
@@ -96,8 +96,8 @@ pub(super) fn tell(found: &mut [Left], origin: &Origin<'_>) {
     }
 }
 
-/// Those of `others`, which have the time of `path`, that it can have it from by their names: itself, or what ends in the same
-/// names, or is named alike; else all of them.
+/// The files in `others`, which have the same time as `path`, that are its likely source by name: itself, one with the same
+/// last components, or a similar name; otherwise all of them.
 fn nearest<'p>(path: &Path, others: &'p BTreeSet<PathBuf>) -> Vec<&'p PathBuf> {
     let names = |path: &Path| {
         let names = path.components().rev().take_while(|name| matches!(name, Component::Normal(_)));

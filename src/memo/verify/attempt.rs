@@ -1,4 +1,4 @@
-//! One run of a recorded command: the outputs moved away before it, compared and put back after it.
+//! One run of a recorded command: moves its outputs away before, compares and restores them after.
 
 use super::outputs::{Outputs, termination_print};
 use super::signals::Noted;
@@ -20,7 +20,7 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// All that a run needs.
+/// Input of a run.
 pub(super) struct Attempt<'a> {
     pub(super) bench: &'a Bench<'a>,
     pub(super) recorded: Recorded<'a>,
@@ -29,7 +29,7 @@ pub(super) struct Attempt<'a> {
     pub(super) noted: &'a Noted,
 }
 
-/// What a run came to.
+/// Outcome of a run.
 pub(super) enum Attempted {
     Ran { departures: Vec<Departure>, prints: Prints },
     CannotRun(Vec<Obstacle>),
@@ -37,7 +37,7 @@ pub(super) enum Attempted {
 }
 
 impl Attempt<'_> {
-    /// Runs the command once; everything is as it was before when this returns.
+    /// Runs the command once, and restores the previous state before it returns.
     ///
     /// # Errors
     /// The recorded result cannot be read; something could not be put back.
@@ -65,7 +65,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// What happens between moving away and putting back.
+    /// The part between moving away and restoring.
     fn between(
         &self,
         outputs: &Outputs<'_>,
@@ -77,7 +77,7 @@ impl Attempt<'_> {
             return refused(&error);
         }
         if undo.is_stuck() {
-            // What it is stuck at is told when all is put back.
+            // The cause is reported after the restore.
             return Ok(Attempted::CannotRun(Vec::new()));
         }
         let obstacles = self.obstacles();
@@ -108,11 +108,11 @@ impl Attempt<'_> {
         Ok(Attempted::Ran { departures, prints })
     }
 
-    /// What the recorded run saw and is another now.
+    /// Dependencies of the recorded run that have changed.
     fn obstacles(&self) -> Vec<Obstacle> {
         let commit = self.recorded.commit;
         if commit.replay != Replay::Allowed {
-            // What it saw was not recorded.
+            // Its observations were not recorded.
             return Vec::new();
         }
         let secret = || self.bench.recall.secret();
@@ -125,7 +125,7 @@ impl Attempt<'_> {
             now: Timestamp::now(),
             seen: None,
         };
-        // What it read from standard input is given to it again.
+        // The recorded standard input is supplied again.
         let is_stdin = |observation: &Observation| {
             matches!(
                 observation,
@@ -151,7 +151,7 @@ impl Attempt<'_> {
         found.differences.into_iter().map(|difference| Obstacle::Differs(Box::new(difference))).collect()
     }
 
-    /// The commit with the evidence for its observations, where the store has some.
+    /// The run with evidence for its observations, where the store has some.
     fn candidate(&self) -> Candidate {
         let commit = self.recorded.commit;
         let candidates = self.bench.store.find(&commit.key).unwrap_or_default();
@@ -181,7 +181,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whether both streams came through one pipe.
+    /// Whether both streams shared one pipe.
     fn is_merged(&self) -> bool {
         self.recorded.commit.order.interleaving == Interleaving::Merged
     }

@@ -1,6 +1,6 @@
-//! The call that made a commit, made again from the commit and its manifest.
+//! Reconstructs the call of a recorded run from the commit and its manifest.
 //!
-//! Knows nothing of running. Patterns of inputs are not recorded: the files that they matched are.
+//! Patterns of inputs are not recorded, but the files that they matched are.
 
 use super::Bench;
 use crate::digest::{BlobId, DIGEST_LENGTH, Digest};
@@ -19,10 +19,10 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-/// The request that made `commit`.
+/// The request of `commit`.
 ///
 /// # Errors
-/// When a product that a word stands for is no longer stored.
+/// When a product that a word refers to is no longer stored.
 pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -> Result<(Request, Held)> {
     let directory = bench.places.resolve(&commit.directory);
     let words = commit.words.iter().map(|word| OsString::from_vec(word.clone())).collect();
@@ -45,7 +45,7 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
             (Part::Variable(name), _) => request.variables.push(OsString::from_vec(name.clone())),
             (Part::Input(path), _) => {
                 let path = bench.places.resolve(path);
-                // One that is gone is told by the manifest.
+                // A missing input is reported through the manifest.
                 if fs::symlink_metadata(&path).is_ok() {
                     request.inputs.push(path.into_os_string());
                 }
@@ -67,12 +67,12 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
     Ok((request, held))
 }
 
-/// Whether a word was not stored.
+/// Whether a word was redacted.
 pub(super) fn is_redacted(manifest: &Manifest) -> bool {
     manifest.facts().any(|fact| matches!(fact, (Part::Word(_), Value::Digest(_))))
 }
 
-/// Whether all sources count byte for byte, as `--exact-source` has it.
+/// Whether all sources count byte for byte, as with `--exact-source`.
 pub(super) fn all_raw(manifest: &Manifest) -> bool {
     let mut forms = manifest.facts().filter_map(|(_, value)| match value {
         Value::Source { form, .. } => Some(form == "raw"),
@@ -81,7 +81,7 @@ pub(super) fn all_raw(manifest: &Manifest) -> bool {
     forms.next().is_some_and(|first| first) && forms.all(|raw| raw)
 }
 
-/// Ours; a shell that went to another directory would say so in `PWD`.
+/// The present environment. `PWD` is corrected to the directory, as a shell that changed there would do.
 fn environment(ours: &[(OsString, OsString)], directory: &Path, present: &Path) -> Vec<(OsString, OsString)> {
     let mut environment = ours.to_vec();
     if directory != present
@@ -92,7 +92,7 @@ fn environment(ours: &[(OsString, OsString)], directory: &Path, present: &Path) 
     environment
 }
 
-/// The word that a fact such as `--data=cashet:DIGEST.csv` stands for, as it would be typed.
+/// The word in a fact such as `--data=cashet:DIGEST.csv`, as typed.
 fn reference(fact: &[u8]) -> Option<OsString> {
     let mark = b"cashet:";
     let start = fact.windows(mark.len()).position(|window| window == mark)? + mark.len();
@@ -102,7 +102,7 @@ fn reference(fact: &[u8]) -> Option<OsString> {
     let mut typed = fact.get(..end)?.to_vec();
     match fact.get(end..)? {
         [] => {}
-        // Any path with that extension will do.
+        // Any path with that extension works.
         [b'.', extension @ ..] => {
             typed.extend_from_slice(b":x.");
             typed.extend_from_slice(extension);
@@ -112,7 +112,7 @@ fn reference(fact: &[u8]) -> Option<OsString> {
     Some(OsString::from_vec(typed))
 }
 
-/// A revision of all 64 digits stands for the product with that digest.
+/// Resolves revisions: a revision of 64 digits stands for the product with that digest.
 struct ByDigest;
 
 impl Products for ByDigest {
@@ -120,21 +120,21 @@ impl Products for ByDigest {
         let mut parts = reference.as_bytes().splitn(2, |byte| *byte == b':');
         let digits = parts.next().and_then(|digits| std::str::from_utf8(digits).ok());
         let blob = digits.and_then(Digest::from_hex).map(BlobId);
-        let blob = blob.ok_or_else(|| Error::usage("a word stands for no stored product"))?;
+        let blob = blob.ok_or_else(|| Error::usage("a word refers to a product that is not stored"))?;
         Ok(Product { blob, path: parts.next().map(<[u8]>::to_vec) })
     }
 }
 
-/// What the child is to read.
+/// The standard input for the child.
 ///
 /// # Errors
-/// In words, what would have to be given.
+/// A message that says what the user has to supply.
 pub(super) fn stdin(bench: &Bench<'_>, request: &Request, commit: &Commit) -> Result<Stdin, String> {
     let used = commit.observations.iter().find_map(|observation| match observation {
         Observation::Stdin(used) => Some(used),
         _ => None,
     });
-    let missing = || "it read a standard input that is not stored: '< FILE' gives it again".to_owned();
+    let missing = || "it read a standard input that is not stored: supply it with '< FILE'".to_owned();
     match (request.stdin, used) {
         (StdinPart::Content(digest), _) => {
             stored(bench, digest).or_else(|| ours(bench, None, digest)).ok_or_else(missing)
@@ -152,7 +152,7 @@ pub(super) fn stdin(bench: &Bench<'_>, request: &Request, commit: &Commit) -> Re
     }
 }
 
-/// A standard input that is what the recorded run found it to be, where it asked: ours if it is, else `/dev/null`.
+/// A standard input with the recorded properties: the present one if it has them, otherwise `/dev/null`.
 fn of_kind(bench: &Bench<'_>, commit: &Commit) -> Result<Stdin, String> {
     let asked = |observation: &&Observation| {
         matches!(
@@ -176,10 +176,10 @@ fn of_kind(bench: &Bench<'_>, commit: &Commit) -> Result<Stdin, String> {
         Observation::StdinKind(kind) => Some(kind.word()),
         _ => None,
     });
-    Err(format!("it asked what its standard input is: {}", kind.unwrap_or("a terminal")))
+    Err(format!("it looked at the type of its standard input: {}", kind.unwrap_or("a terminal")))
 }
 
-/// A copy of stored content, without a name.
+/// A copy of stored content in an unnamed file.
 fn stored(bench: &Bench<'_>, digest: Digest) -> Option<Stdin> {
     if digest == Digest::of(b"") {
         return Some(Stdin::Null);
@@ -196,20 +196,20 @@ fn nameless(bench: &Bench<'_>) -> Option<File> {
     tempfile::tempfile_in(directory).or_else(|_| tempfile::tempfile()).ok()
 }
 
-/// Our own standard input, if it is a file with that content from its offset on. Its offset stays.
+/// The present standard input, if it is a file with that content from its offset on. The offset does not move.
 fn ours(bench: &Bench<'_>, offset: Option<u64>, digest: Digest) -> Option<Stdin> {
     let rest = rest_of(bench.stdin).ok()??;
     if rest.digest != digest || offset.is_some_and(|offset| offset != rest.offset) {
         return None;
     }
-    // Opened anew, it has an offset of its own.
+    // Opened again, it has a separate offset.
     let mut file = File::open("/proc/self/fd/0").ok()?;
     let (again, _) = files::digest_from(&file, rest.offset).ok()?;
     file.seek(SeekFrom::Start(rest.offset)).ok()?;
     (again == digest).then_some(Stdin::File(file))
 }
 
-/// A file of that size, of which only size and offset are asked.
+/// An empty-content file of that size and offset, for a run that read only these two.
 fn sized(size: u64, offset: u64) -> Option<Stdin> {
     let mut file = tempfile::tempfile().ok()?;
     file.set_len(size).ok()?;

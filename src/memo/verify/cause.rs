@@ -1,24 +1,25 @@
-//! Why two lines of text that a command printed, run twice, may differ although nothing changed: moments and durations,
-//! addresses and process numbers, the order of what has none.
+//! Explains why two lines of output, printed by two runs of one command, differ although nothing changed: times and durations,
+//! addresses and process numbers, unordered collections.
 //!
-//! By looking at the text alone; knows nothing of runs.
+//! A pure function of the two texts.
 
-/// Why a result differs.
+/// Cause of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// Only moments or durations differ.
+    /// Only times or durations differ.
     Time,
-    /// The same lines, or words of a line, in another order.
+    /// The same lines, or words of a line, in a different order.
     Order,
     /// Only addresses in memory, process numbers or names of temporary files differ.
     Address,
-    /// Two runs in a row differ there too.
+    /// Two consecutive runs differ there too.
     Random,
-    /// Two runs in a row agree, and differ from the record: something that was not seen is different now.
+    /// Two consecutive runs agree, and differ from the record: an unobserved dependency has changed.
     Change,
 }
 
-/// Why two lines differ, as far as their text shows it; `None` where it does not, nothing where they are the same.
+/// Causes of the difference between two lines, as far as their text shows; `None` where it does not, empty where the lines
+/// are equal.
 pub(super) fn explain(then: &[u8], now: &[u8]) -> Option<Vec<Cause>> {
     if then == now {
         return Some(Vec::new());
@@ -32,7 +33,7 @@ pub(super) fn explain(then: &[u8], now: &[u8]) -> Option<Vec<Cause>> {
     if alike {
         let different = left.iter().zip(&right).filter(|(one, other)| one.text != other.text);
         let mut causes: Vec<Cause> = different.filter_map(|(one, _)| one.cause).collect();
-        // Where nothing else differs, it is the space before a number of other width.
+        // If nothing else differs, it is the padding before a number of another width.
         if causes.is_empty() && left.iter().any(|piece| piece.cause == Some(Cause::Time)) {
             causes.push(Cause::Time);
         }
@@ -48,7 +49,7 @@ pub(super) fn explain(then: &[u8], now: &[u8]) -> Option<Vec<Cause>> {
     (sorted(then) == sorted(now)).then(|| vec![Cause::Order])
 }
 
-/// A run of bytes that says nothing by its value, with the cause; or one that must be the same.
+/// A piece of a line: with a cause, its value is arbitrary; without one, it must be equal.
 #[derive(Debug, PartialEq, Eq)]
 struct Piece<'a> {
     cause: Option<Cause>,
@@ -70,7 +71,7 @@ fn pieces(line: &[u8]) -> Vec<Piece<'_>> {
         let length =
             if cause.is_none() && is_word(*first) { run(rest, is_word).max(1) } else { length.max(1) };
         let Some((text, after)) = rest.split_at_checked(length) else { break };
-        // How many spaces stand before a number depends on its width.
+        // Padding before a number depends on the number's width.
         let text = if *first == b' ' { b" ".as_slice() } else { text };
         pieces.push(Piece { cause, text });
         before = text.last().copied();
@@ -107,7 +108,7 @@ fn from(bytes: &[u8], place: usize) -> &[u8] {
     bytes.get(place..).unwrap_or_default()
 }
 
-/// What begins here, at the beginning of a word, and is another at every run: its length and why.
+/// The length and cause of an arbitrary value at the start of `text`, which is the start of a word.
 fn variable(text: &[u8]) -> (usize, Option<Cause>) {
     for (length, cause) in [
         (address(text), Cause::Address),
@@ -123,7 +124,7 @@ fn variable(text: &[u8]) -> (usize, Option<Cause>) {
     (0, None)
 }
 
-/// `0x` and four hexadecimal digits or more; twelve or sixteen that look like those of a process's stack or heap.
+/// `0x` and at least four hexadecimal digits; or twelve or sixteen digits that look like a stack or heap address.
 fn address(text: &[u8]) -> usize {
     let hex = |bytes: &[u8]| run(bytes, |byte| byte.is_ascii_hexdigit());
     if let Some(rest) = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")) {
@@ -137,7 +138,7 @@ fn address(text: &[u8]) -> usize {
     if whole && (count == 12 || count == 16) && mapped && digits(text) < count { count } else { 0 }
 }
 
-/// `pid 123`, `PID=123`, `process 123`: the number with its name.
+/// `pid 123`, `PID=123`, `process 123`: the number with its label.
 fn process(text: &[u8]) -> usize {
     for name in [&b"pid"[..], b"PID", b"Pid", b"process", b"Process"] {
         let Some(rest) = text.strip_prefix(name) else { continue };
@@ -150,7 +151,7 @@ fn process(text: &[u8]) -> usize {
     0
 }
 
-/// `tmpa8s7d6f`, `tmp.Xy12AbCd`: as `mkstemp` and `mktemp` make them.
+/// `tmpa8s7d6f`, `tmp.Xy12AbCd`: names from `mkstemp` and `mktemp`.
 fn temporary(text: &[u8]) -> usize {
     let Some(rest) = text.strip_prefix(b"tmp") else { return 0 };
     let point = usize::from(matches!(rest.first(), Some(b'.' | b'-' | b'_')));
@@ -182,7 +183,7 @@ fn name_of(text: &[u8], names: &[&str]) -> usize {
     if names.iter().any(is_one) { length } else { 0 }
 }
 
-/// A date, a time of day, a number of seconds since 1970, the name of a day or a month with its day.
+/// A date, a time of day, a number of seconds since 1970, the name of a day or a month with the day.
 fn moment(text: &[u8]) -> usize {
     let named = name_of(text, DAYS);
     if named > 0 {
@@ -210,7 +211,7 @@ fn moment(text: &[u8]) -> usize {
     }
 }
 
-/// `12:30`, `12:30:05.123`, from the number before the first colon on.
+/// `12:30`, `12:30:05.123`, starting at the number before the first colon.
 fn clock(text: &[u8], first: usize) -> usize {
     let two = |place: usize| from(text, place).first() == Some(&b':') && digits(from(text, place + 1)) == 2;
     if !two(first) {
@@ -229,7 +230,7 @@ fn fraction(text: &[u8]) -> usize {
     }
 }
 
-/// `2026-11-22`, `2026/11/22`, with `T12:30:05` behind it or not.
+/// `2026-11-22`, `2026/11/22`, optionally followed by `T12:30:05`.
 fn date(text: &[u8]) -> usize {
     let separator = match text.get(4) {
         Some(separator @ (b'-' | b'/' | b'.' | b':')) => *separator,
@@ -239,7 +240,7 @@ fn date(text: &[u8]) -> usize {
     if two { joined_clock(text, 10) } else { 0 }
 }
 
-/// The end of a time of day that a `T`, `_` or `-` joins to what ends at `end`, or `end`.
+/// The end of a time of day that follows `end` after a `T`, `_` or `-`; otherwise `end`.
 fn joined_clock(text: &[u8], end: usize) -> usize {
     if !matches!(text.get(end), Some(b'T' | b't' | b'_' | b'-')) {
         return end;
@@ -270,7 +271,7 @@ fn is_compact_date(text: &[u8]) -> bool {
     })
 }
 
-/// Seconds, or a thousandth, millionth or billionth of them, since 1970: from 2001 to 2100.
+/// Seconds, milliseconds, microseconds or nanoseconds since 1970, for times from 2001 to 2100.
 fn is_epoch(text: &[u8]) -> bool {
     number(text, 10).is_some_and(|seconds| (1_000_000_000..4_102_444_800).contains(&seconds))
 }
@@ -316,7 +317,7 @@ fn duration(text: &[u8]) -> usize {
         return 0;
     }
     let end = value + space + letters;
-    // `1m2.5s` goes on.
+    // `1m2.5s` continues.
     end + duration(from(text, end))
 }
 

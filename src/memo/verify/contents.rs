@@ -1,6 +1,6 @@
-//! Two contents side by side: where they first differ, and what the differences are, in memory that does not grow.
+//! Compares two contents in bounded memory: finds the first difference, and classifies the others.
 //!
-//! Knows nothing of where the contents come from: it opens them as often as it needs.
+//! Callers pass functions that open a content; each content is opened as often as needed.
 
 use super::cause::{Cause, explain};
 use crate::digest::Digest;
@@ -8,41 +8,41 @@ use crate::error::{Error, Result};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-/// How much is compared at once.
+/// Number of bytes compared per step.
 const PIECE: usize = 64 * 1024;
-/// A line is looked at in parts of this size, in bytes.
+/// Maximum size of a line, in bytes; a longer line is compared in parts of this size.
 const LONGEST_LINE: u64 = 64 * 1024;
-/// How much of a differing line, or of differing bytes, is told.
+/// Size of the reported excerpt of a differing line, or of differing bytes, in bytes.
 const EXCERPT: usize = 200;
-/// How far a NUL is looked for, by git's rule for what is no text.
+/// Number of bytes that are searched for a NUL, which marks binary content: git's rule.
 const HEAD: u64 = 8000;
 
 /// How two contents differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contrast {
-    /// Sizes in bytes: as recorded, and now.
+    /// Sizes in bytes: recorded, and now.
     pub sizes: (u64, u64),
-    /// The first byte that differs, counted from 0.
+    /// Offset of the first differing byte, from 0.
     pub offset: u64,
-    /// The line that it is in, counted from 1; `None` where the contents are no text.
+    /// Number of its line, from 1; `None` for binary contents.
     pub line: Option<u64>,
-    /// The beginning of that line, or of the bytes that differ, as recorded; `None` where that has ended before.
+    /// The beginning of that line, or of the differing bytes, as recorded; `None` where the recorded content ends before.
     pub then: Option<Vec<u8>>,
-    /// The same as it is now.
+    /// The same for the present content.
     pub now: Option<Vec<u8>>,
-    /// Why all differences are there, as far as the text shows it; empty where it does not.
+    /// Causes of all differences, as far as the text shows; empty where it does not.
     pub causes: Vec<Cause>,
 }
 
-/// Opens a content from its beginning.
+/// Opens a content at its beginning.
 pub(super) type Open<'a> = &'a dyn Fn() -> Result<Box<dyn Read>>;
 
-/// Compares two contents; `None` where they are the same.
+/// Compares two contents; `None` where they are equal.
 ///
 /// # Errors
 /// When one of them cannot be read.
 pub(super) fn contrast(then: Open<'_>, now: Open<'_>) -> Result<Option<Contrast>> {
-    let unreadable = |error| Error::io("read", Path::new("what is compared"), error);
+    let unreadable = |error| Error::io("read", Path::new("the compared content"), error);
     let Some(first) = first_difference(&mut then()?, &mut now()?).map_err(unreadable)? else {
         return Ok(None);
     };
@@ -66,7 +66,7 @@ pub(super) fn contrast(then: Open<'_>, now: Open<'_>) -> Result<Option<Contrast>
 fn opened(open: Open<'_>, start: u64) -> Result<BufReader<Box<dyn Read>>> {
     let mut from = open()?;
     io::copy(&mut from.by_ref().take(start), &mut io::sink())
-        .map_err(|error| Error::io("read", Path::new("what is compared"), error))?;
+        .map_err(|error| Error::io("read", Path::new("the compared content"), error))?;
     Ok(BufReader::with_capacity(PIECE, from))
 }
 
@@ -78,7 +78,7 @@ fn has_nul(from: Box<dyn Read>) -> io::Result<bool> {
 
 struct First {
     offset: u64,
-    /// Counted from 1.
+    /// Line number, from 1.
     line: u64,
     line_start: u64,
 }
@@ -124,13 +124,13 @@ fn first_difference(then: &mut dyn Read, now: &mut dyn Read) -> io::Result<Optio
     }
 }
 
-/// What comes from the first difference on.
+/// The contents from the first difference on.
 struct Rest {
     sizes: (u64, u64),
     then: Option<Vec<u8>>,
     now: Option<Vec<u8>>,
     causes: Vec<Cause>,
-    /// The last byte that differs; for what is no text.
+    /// Offset of the last differing byte, for binary content.
     last: u64,
 }
 
@@ -150,7 +150,7 @@ impl Pair {
             }
             let (left, right) = (left.get(..one).unwrap_or_default(), right.get(..other).unwrap_or_default());
             if rest.sizes == (0, 0) {
-                // A few bytes are enough to be recognized.
+                // A few bytes are enough for an excerpt.
                 let excerpt = |bytes: &[u8]| bytes.get(..bytes.len().min(EXCERPT / 10)).map(<[u8]>::to_vec);
                 (rest.then, rest.now) = (excerpt(left), excerpt(right));
             }
@@ -197,7 +197,7 @@ impl Pair {
     }
 }
 
-/// The lines of one content, one after the other, and a sum over all that does not depend on their order.
+/// Reads the lines of a content, and computes a checksum over all lines that does not depend on their order.
 #[derive(Default)]
 struct Lines {
     line: Vec<u8>,
@@ -223,13 +223,13 @@ impl Lines {
         Ok(true)
     }
 
-    /// Without the line's end.
+    /// The line without its end.
     fn text(&self) -> &[u8] {
         self.line.strip_suffix(b"\n").unwrap_or(&self.line)
     }
 }
 
-/// A gzip header holds a moment in bytes 4 to 7 (RFC 1952): where nothing else differs, that is all.
+/// A gzip header contains a time in bytes 4 to 7 (RFC 1952): the cause is time if nothing else differs.
 fn compressed_moment(head: &[u8], first: &First, rest: &Rest) -> Vec<Cause> {
     let gzip = head.starts_with(&[0x1f, 0x8b]);
     let only_there = first.offset >= 4 && rest.last < 8 && rest.sizes.0 == rest.sizes.1;

@@ -1,8 +1,7 @@
-//! Runs a recorded command again and compares what it does with what was recorded; leaves the work tree and the store
-//! as they were.
+//! Runs a recorded command again and compares the result with the record; leaves the work tree and the store unchanged.
 //!
-//! Where something differs for no reason that its text shows, a second run tells what differs every time from what
-//! has changed.
+//! Where the text of a difference does not show its cause, a second run distinguishes what differs every time from what has
+//! changed.
 
 mod attempt;
 mod call;
@@ -33,137 +32,137 @@ use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-/// What verifying works with.
+/// Input of a verification.
 pub struct Bench<'a> {
-    /// Where the commit is.
+    /// The store that contains the run.
     pub store: &'a dyn Store,
-    /// What capture remembers; nothing is added to it.
+    /// The memory of captures; nothing is added to it.
     pub recall: &'a dyn Recall,
-    /// What runs commands.
+    /// Runs commands.
     pub executor: &'a dyn Executor,
     /// Root and HOME.
     pub places: &'a Places,
-    /// Our working directory.
+    /// The working directory.
     pub directory: &'a Path,
-    /// Our environment: the child gets it.
+    /// The environment for the child.
     pub environment: Vec<(OsString, OsString)>,
-    /// Our standard input.
+    /// The present standard input.
     pub stdin: BorrowedFd<'a>,
-    /// Globs of writes that are no outputs, relative to our working directory.
+    /// Globs of writes that are not outputs, relative to the working directory.
     pub ignored_writes: &'a [OsString],
-    /// Run only once, also where a second run would tell more.
+    /// Run only once, even where a second run would show more.
     pub once: bool,
 }
 
-/// A commit with all that belongs to it.
+/// A recorded run.
 #[derive(Clone, Copy)]
 pub struct Recorded<'a> {
     /// Its id.
     pub id: CommitId,
     /// The commit.
     pub commit: &'a Commit,
-    /// What was known before it ran.
+    /// Everything that was known before it ran.
     pub manifest: &'a Manifest,
-    /// What it left.
+    /// Its outputs.
     pub outputs: &'a OutputTree,
 }
 
-/// What verifying came to.
+/// Result of a verification.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It ran, and did the same.
+    /// The command ran, with the same result.
     Same,
-    /// It ran, so many times, and did something else.
+    /// The command ran, with a different result.
     Differs {
-        /// What differs.
+        /// The differences.
         departures: Vec<Departure>,
-        /// How often it ran.
+        /// Number of runs.
         runs: u32,
     },
     /// It was not run: here it would not be the same run.
     CannotRun(Vec<Obstacle>),
-    /// A signal came while it ran.
+    /// A signal arrived while it ran.
     Interrupted(i32),
 }
 
-/// Why a commit cannot be verified here.
+/// Why a run cannot be verified here.
 #[derive(Clone, Debug)]
 pub enum Obstacle {
-    /// Something that decides the result is another.
+    /// A dependency has changed.
     Differs(Box<Difference>),
-    /// This moved while the command ran.
+    /// This path changed while the command ran.
     Moved(PathBuf),
-    /// Anything else, in words.
+    /// Another reason, as a message.
     Other(String),
 }
 
-/// What of a result differs.
+/// A part of a result.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Item {
-    /// How it ended.
+    /// The termination of the command.
     Termination,
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
-    /// The path relative to the root.
+    /// The output with this path relative to the root.
     Output(Vec<u8>),
 }
 
 /// A difference between a result and the record.
 #[derive(Clone, Debug)]
 pub struct Departure {
-    /// What differs.
+    /// The part that differs.
     pub item: Item,
-    /// How.
+    /// The difference.
     pub how: How,
-    /// Why, as far as that can be told.
+    /// Its causes, as far as they are known.
     pub causes: Vec<Cause>,
 }
 
-/// How something differs.
+/// The kind of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum How {
-    /// It ended otherwise.
+    /// The command ended in another way.
     Ended {
-        /// As recorded.
+        /// Recorded.
         then: Termination,
-        /// This time.
+        /// Now.
         now: Termination,
     },
     /// Other bytes.
     Content(Contrast),
     /// Other permission bits.
     Mode {
-        /// As recorded.
+        /// Recorded.
         then: u32,
-        /// This time.
+        /// Now.
         now: u32,
     },
-    /// It is of another kind, or a link to elsewhere; `None` for a thing that cannot be recorded.
+    /// Another file type, or another link target; `None` for a type that cannot be recorded.
     Kind {
-        /// As recorded.
+        /// Recorded.
         then: OutputKind,
-        /// This time.
+        /// Now.
         now: Option<OutputKind>,
     },
-    /// It was left then and is not left now.
+    /// A recorded output is missing now.
     Missing,
-    /// It is left now and was not then.
+    /// An output that was not recorded.
     Additional,
-    /// It was there before and is removed now; then it was not.
+    /// A file that existed before is removed now; the recorded run kept it.
     Removed,
-    /// A process that was left behind still holds the stream.
+    /// A process left behind still holds the stream open.
     StillHeld,
 }
 
-/// What was found of each item, in a form that can be compared between runs.
+/// The state of each part after a run, in a form that can be compared between runs.
 type Prints = BTreeMap<Item, Digest>;
 
-/// Runs a commit's command again, if here it would be the same run, and compares.
+/// Runs the command of a recorded run again, if it would be the same run here, and compares the results.
 ///
 /// # Errors
-/// The recorded result is damaged or gone; something could not be put back.
+/// When the recorded result is damaged or missing; when something could not be restored.
 pub fn verify(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Verdict> {
     let (request, captured, _held) = match prepare(bench, recorded)? {
         Ok(prepared) => prepared,
@@ -188,13 +187,13 @@ pub fn verify(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Verdict> {
             judge(&mut departures, &first, &second);
             Ok(Verdict::Differs { departures, runs: 2 })
         }
-        // What the first run found stands.
+        // The result of the first run remains valid.
         Attempted::CannotRun(_) => Ok(Verdict::Differs { departures, runs: 1 }),
         Attempted::Interrupted(signal) => Ok(Verdict::Interrupted(signal)),
     }
 }
 
-/// What differs between two runs in a row differs every time; what they agree on has changed.
+/// A part that differs between two consecutive runs is random; a part in which they agree has changed.
 fn judge(departures: &mut [Departure], first: &Prints, second: &Prints) {
     for departure in departures.iter_mut().filter(|departure| departure.causes.is_empty()) {
         let agree = first.get(&departure.item) == second.get(&departure.item);
@@ -202,14 +201,14 @@ fn judge(departures: &mut [Departure], first: &Prints, second: &Prints) {
     }
 }
 
-/// The call as it was made, if what is known before a run is what it was then.
+/// Reconstructs the call, if everything known before the run is unchanged.
 fn prepare(
     bench: &Bench<'_>,
     recorded: Recorded<'_>,
 ) -> Result<Result<(Request, Captured, Held), Vec<Obstacle>>> {
     let other = |words: String| Ok(Err(vec![Obstacle::Other(words)]));
     if call::is_redacted(recorded.manifest) {
-        return other("an argument was redacted, and is known by its digest alone".to_owned());
+        return other("an argument was redacted; only its digest is known".to_owned());
     }
     let (mut request, held) = match call::request(bench, recorded.commit, recorded.manifest) {
         Ok(called) => called,
@@ -219,7 +218,10 @@ fn prepare(
         Err(error) => return Err(error),
     };
     if !request.directory.is_dir() {
-        return other(format!("the directory {} is not there", recorded.commit.directory.shown().display()));
+        return other(format!(
+            "the directory {} does not exist",
+            recorded.commit.directory.shown().display()
+        ));
     }
     let silent = Silent(bench.recall);
     let mut captured = match capture::capture(&request, &silent) {
@@ -251,7 +253,7 @@ fn fewer(one: &Captured, other: &Captured, recorded: &Manifest) -> bool {
     one.manifest.diff(recorded).len() < other.manifest.diff(recorded).len()
 }
 
-/// A memory that nothing is added to.
+/// A memory that ignores additions.
 struct Silent<'a>(&'a dyn Recall);
 
 impl Recall for Silent<'_> {
@@ -268,7 +270,7 @@ impl Recall for Silent<'_> {
     }
 }
 
-/// As long as it lives, the working directory is another.
+/// Changes the working directory while it exists.
 struct Standing<'a> {
     back: &'a Path,
 }
@@ -282,7 +284,7 @@ impl<'a> Standing<'a> {
 
 impl Drop for Standing<'_> {
     fn drop(&mut self) {
-        // It may have been removed meanwhile: nothing is lost by staying.
+        // The old directory may have been removed meanwhile: then staying does no harm.
         let _ = std::env::set_current_dir(self.back);
     }
 }

@@ -1,6 +1,4 @@
-//! The recorded outputs: moved out of the way before a run, compared with what it leaves after it.
-//!
-//! Knows nothing of how the command runs.
+//! Recorded outputs in a verification: moved away before the run, and compared with the new ones after it.
 
 use super::contents::contrast;
 use super::undo::Undo;
@@ -24,7 +22,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The outputs of a commit, here.
+/// The outputs of a run in the present work tree.
 pub(super) struct Outputs<'a> {
     pub(super) store: &'a dyn Store,
     pub(super) places: &'a Places,
@@ -33,7 +31,7 @@ pub(super) struct Outputs<'a> {
     pub(super) ignored: &'a Patterns,
 }
 
-/// What was at a path when the recorded run began, as far as it looked.
+/// State of a path when the recorded run began, as far as the run looked at it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Was {
     Unknown,
@@ -42,7 +40,7 @@ enum Was {
     Other,
 }
 
-/// What was there, by path relative to the root.
+/// The former states, by path relative to the root.
 fn was(commit: &Commit) -> BTreeMap<&[u8], Was> {
     let mut known = BTreeMap::new();
     for observation in &commit.observations {
@@ -68,10 +66,10 @@ impl Outputs<'_> {
         self.places.root.join(OsStr::from_bytes(path))
     }
 
-    /// Moves away what the recorded run made, so that the run finds what that one found.
+    /// Moves the outputs of the recorded run away, so that the new run finds what the recorded one found.
     ///
     /// # Errors
-    /// When something cannot be moved, or an output is reached through a link.
+    /// When something cannot be moved, or the path of an output contains a link.
     pub(super) fn set_aside(&self, undo: &mut Undo<'_>) -> Result<()> {
         let watched = self.recorded.commit.coverage == Coverage::Watched;
         let was = was(self.recorded.commit);
@@ -85,7 +83,7 @@ impl Outputs<'_> {
             self.refuse_links(&entry.path)?;
             let was = was.get(entry.path.as_slice()).copied().unwrap_or(Was::Unknown);
             let made_it = match entry.kind {
-                // A directory that an unwatched run left may have been there before.
+                // A directory left by an unwatched run may have existed before.
                 OutputKind::Directory { .. } => watched && matches!(was, Was::Nothing | Was::Unknown),
                 OutputKind::File { .. } | OutputKind::Sparse { .. } | OutputKind::Symlink { .. } => {
                     matches!(was, Was::Nothing | Was::Unknown)
@@ -98,7 +96,7 @@ impl Outputs<'_> {
             }
         }
         if !watched {
-            // What cannot be seen while it runs is taken down now.
+            // Nothing reports changes to these paths during the run, so their state is saved now.
             for path in self.declared.present()? {
                 undo.touch(&path);
             }
@@ -106,7 +104,7 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    /// What a run that was not watched left of what it declares, where nothing was before.
+    /// Declared outputs that an unwatched run created.
     pub(super) fn unseen(&self, undo: &Undo<'_>) -> Result<Vec<PathBuf>> {
         if self.recorded.commit.coverage == Coverage::Watched {
             return Ok(Vec::new());
@@ -114,7 +112,7 @@ impl Outputs<'_> {
         Ok(self.declared.present()?.into_iter().filter(|path| !undo.has_touched(path)).collect())
     }
 
-    /// Nothing is moved or compared through a link that leads elsewhere.
+    /// Rejects outputs behind a link, so that nothing outside is moved or compared.
     fn refuse_links(&self, path: &[u8]) -> Result<()> {
         let mut place = self.places.root.clone();
         let mut names = path.split(|byte| *byte == b'/').peekable();
@@ -122,13 +120,13 @@ impl Outputs<'_> {
             place.push(OsStr::from_bytes(name));
             let is_link = || fs::symlink_metadata(&place).is_ok_and(|found| found.is_symlink());
             if names.peek().is_some() && is_link() {
-                return Err(Error::usage(format!("{} is a link now", place.display())));
+                return Err(Error::usage(format!("{} is now a link", place.display())));
             }
         }
         Ok(())
     }
 
-    /// Compares what the run left with the record.
+    /// Compares the outputs of the run with the record.
     ///
     /// # Errors
     /// When something cannot be read.
@@ -139,7 +137,7 @@ impl Outputs<'_> {
         prints: &mut Prints,
     ) -> Result<()> {
         if self.recorded.commit.replay != Replay::Allowed {
-            // What it left was not recorded.
+            // The outputs were not recorded.
             return Ok(());
         }
         for entry in self.recorded.outputs.entries() {
@@ -154,7 +152,7 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    /// What the run changed beside the recorded outputs, with a digest of what is there now.
+    /// Other paths that the run changed, with a digest of their present content.
     fn others(&self, undo: &Undo<'_>) -> Result<BTreeMap<Vec<u8>, Option<Digest>>> {
         let watched = self.recorded.commit.coverage == Coverage::Watched;
         let mut changed = undo.changed();
@@ -230,7 +228,7 @@ impl Outputs<'_> {
     }
 }
 
-/// What is at a path after the run.
+/// State of a path after the run.
 enum Now {
     File {
         digest: Digest,
@@ -243,13 +241,13 @@ enum Now {
     Link {
         text: Vec<u8>,
     },
-    /// A thing that is not recorded, or that we may not read.
+    /// A file type that is not recorded, or a file that cannot be read.
     Other {
         mode: u32,
     },
 }
 
-/// A digest of what is at `path`, where that is the recorded file with large holes: those are not read.
+/// The digest of the file at `path` if it equals the recorded sparse file, whose holes are not read.
 fn unchanged_holes(entry: &OutputEntry, path: &Path) -> Option<Digest> {
     let OutputKind::Sparse { data, mode, size, extents } = &entry.kind else { return None };
     let there = fs::symlink_metadata(path)
@@ -260,7 +258,7 @@ fn unchanged_holes(entry: &OutputEntry, path: &Path) -> Option<Digest> {
     is_it.then(|| Digest::of(&entry.to_bytes()))
 }
 
-/// What `lstat` says; `None` where nothing is.
+/// The result of `lstat`; `None` where the path does not exist.
 fn there(path: &Path) -> Result<Option<Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
@@ -308,7 +306,7 @@ impl Now {
         }
     }
 
-    /// Why a link leads elsewhere, as far as its text shows it.
+    /// Causes of a changed link target, as far as its text shows.
     fn causes(&self, then: &OutputKind) -> Vec<super::Cause> {
         match (then, self) {
             (OutputKind::Symlink { text: then }, Self::Link { text: now }) => {
@@ -319,7 +317,7 @@ impl Now {
     }
 }
 
-/// How a command ended, in a form that can be compared.
+/// The termination of a command, in a form that can be compared.
 pub(super) fn termination_print(termination: crate::record::Termination) -> Digest {
     Digest::of(&termination.to_bytes())
 }

@@ -1,6 +1,6 @@
-//! Signals that would end us while things are moved aside: they are noted, and obeyed once everything is back.
+//! Defers signals that would end the process while files are moved aside: they take effect once everything is restored.
 //!
-//! While the command runs, `exec` catches them and passes them on.
+//! While the command runs, `exec` catches signals and forwards them.
 
 use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -9,7 +9,7 @@ use signal_hook::low_level::unregister;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// As long as it lives, signals are noted.
+/// Defers signals while it exists.
 pub(super) struct Noted {
     seen: Arc<AtomicUsize>,
     registered: Vec<SigId>,
@@ -20,7 +20,7 @@ impl Noted {
         let seen = Arc::new(AtomicUsize::new(0));
         let register = |signal: i32| {
             let number = usize::try_from(signal).unwrap_or(0);
-            // One that cannot be caught ends us as it always did.
+            // A signal that cannot be caught ends the process as usual.
             flag::register_usize(signal, Arc::clone(&seen), number).ok()
         };
         let registered = [SIGINT, SIGTERM, SIGHUP, SIGQUIT].into_iter().filter(|signal| !is_ignored(*signal));
@@ -28,7 +28,7 @@ impl Noted {
         Self { seen, registered }
     }
 
-    /// The last signal that came.
+    /// The last signal that arrived.
     pub(super) fn seen(&self) -> Option<i32> {
         i32::try_from(self.seen.load(Ordering::SeqCst)).ok().filter(|signal| *signal > 0)
     }
@@ -42,7 +42,7 @@ impl Drop for Noted {
     }
 }
 
-/// Whether a signal is ignored (`nohup`): then it stays so. From `/proc/self/status`; unknown is not ignored.
+/// Whether a signal is ignored (`nohup`), and so stays ignored. Read from `/proc/self/status`; unknown means not ignored.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,6 +1,6 @@
-//! Follows what a run prints along what was recorded: nothing is kept of what is the same.
+//! Compares what a run prints with the recorded streams while it runs: output that is equal is not stored.
 //!
-//! What comes after the first difference goes into a file without a name, so that it can be looked at afterwards.
+//! From the first difference on, the output is written to an unnamed file for the final comparison.
 
 use super::contents::{Contrast, contrast};
 use crate::digest::{BlobId, Digest, Hasher};
@@ -19,18 +19,18 @@ pub(super) struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// Opens what was recorded.
+    /// Opens the recorded streams.
     ///
     /// # Errors
-    /// When it is damaged or no longer there.
+    /// When one is damaged or no longer stored.
     pub(super) fn new(store: &'a dyn Store, stdout: Content, stderr: Content) -> Result<Self> {
         Ok(Self { store, stdout: Side::new(store, stdout)?, stderr: Side::new(store, stderr)? })
     }
 
-    /// How `stream` differs, if it does, and the digest of what came.
+    /// The difference of `stream`, if there is one, and the digest of the output.
     ///
     /// # Errors
-    /// When what is to be compared cannot be read, or could not be written down.
+    /// When the contents cannot be read, or the output could not be stored.
     pub(super) fn finish(&mut self, stream: Stream) -> Result<(Option<Contrast>, Digest)> {
         let store = self.store;
         let side = match stream {
@@ -59,10 +59,10 @@ impl Recorder for Follower<'_> {
 struct Side {
     content: Content,
     recorded: Box<dyn Read + Send>,
-    /// How many bytes were the same from the beginning on.
+    /// Number of leading bytes that are equal.
     same: u64,
     buffer: Vec<u8>,
-    /// What came from the first difference on.
+    /// The output from the first difference on.
     tail: Option<File>,
     hasher: Hasher,
     trouble: Option<io::Error>,
@@ -102,7 +102,7 @@ impl Side {
 
     fn finish(&mut self, store: &dyn Store) -> Result<(Option<Contrast>, Digest)> {
         if let Some(error) = self.trouble.take() {
-            return Err(Error::io("compare", std::path::Path::new("what the command prints"), error));
+            return Err(Error::io("compare", std::path::Path::new("the command's output"), error));
         }
         let digest = self.hasher.finish();
         if self.tail.is_none() && self.same == self.content.size {
@@ -112,13 +112,12 @@ impl Side {
         let then = || Ok(store.read(&blob)? as Box<dyn Read>);
         let now = || {
             let start = store.read(&blob)?.take(same);
-            let unreadable =
-                |error| Error::io("read", std::path::Path::new("what the command printed"), error);
+            let unreadable = |error| Error::io("read", std::path::Path::new("the command's output"), error);
             Ok(match tail {
                 None => Box::new(start) as Box<dyn Read>,
                 Some(tail) => {
                     let mut tail = tail.try_clone().map_err(unreadable)?;
-                    // The copies share one offset: each reading goes to its end before the next begins.
+                    // The copies share one offset: each is read to its end before the next one starts.
                     tail.seek(SeekFrom::Start(0)).map_err(unreadable)?;
                     Box::new(start.chain(tail))
                 }

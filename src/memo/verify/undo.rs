@@ -1,7 +1,7 @@
-//! Puts the work tree back as it was before a run: what was moved aside, and all that the run touched.
+//! Restores the work tree after a run: what was moved aside, and everything that the run changed.
 //!
-//! Each path is taken down before its first change, while the process that is about to change it is held; they are put
-//! back in the opposite order. Knows nothing of what is compared.
+//! The state of each path is saved before its first change, while the process that is about to change it is stopped. Paths are
+//! restored in reverse order.
 
 use crate::error::{Error, Result, tells_absence};
 use crate::exec::{Fate, Seen, Witness};
@@ -15,10 +15,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// What was at a path.
+/// The saved state of a path.
 enum Before {
     Nothing,
-    /// It was moved here.
+    /// It was moved to this path.
     Aside(PathBuf),
     /// A file, and a copy of it.
     File {
@@ -37,25 +37,25 @@ enum Before {
     Special,
 }
 
-/// The work tree as it was.
+/// The saved state of the work tree.
 pub(super) struct Undo<'a> {
     places: &'a Places,
     /// The store's directory `replaced`.
     replaced: PathBuf,
-    /// Where things are put aside, once there is something.
+    /// The directory for saved files, once there is one.
     directory: Option<PathBuf>,
     count: u64,
     steps: Vec<(PathBuf, Before)>,
-    /// Paths that the run touched, or may have.
+    /// Paths that the run changed, or may have changed.
     touched: BTreeSet<PathBuf>,
     /// Directories whose entries change, with their times.
     times: BTreeMap<PathBuf, Evidence>,
-    /// What could not be taken down or put back.
+    /// Errors in saving or restoring.
     troubles: Vec<Error>,
 }
 
 impl<'a> Undo<'a> {
-    /// Nothing touched yet.
+    /// Starts without saved state.
     pub(super) fn new(places: &'a Places, store: &Path) -> Self {
         Self {
             places,
@@ -69,22 +69,22 @@ impl<'a> Undo<'a> {
         }
     }
 
-    /// Sees to it that things can be put aside.
+    /// Prepares the directory for saved files.
     ///
     /// # Errors
-    /// When there is no place for them; then nothing must run.
+    /// When it cannot be created; then the command must not run.
     pub(super) fn begin(&mut self) -> Result<()> {
         self.place().map(|_| ())
     }
 
-    /// Moves what is at `path` away until the end.
+    /// Moves the entry at `path` aside until the end.
     ///
     /// # Errors
-    /// When it cannot be moved; it is where it was then.
+    /// When it cannot be moved; then it stays in place.
     pub(super) fn move_aside(&mut self, path: &Path) -> Result<()> {
         self.remember_time(path.parent());
         let to = self.free_name(path)?;
-        // Known before it happens: a half-moved path is moved back.
+        // Noted before the move, so that a partial move is undone.
         self.steps.push((path.to_path_buf(), Before::Aside(to.clone())));
         match move_path(path, &to) {
             Ok(()) => Ok(()),
@@ -95,7 +95,7 @@ impl<'a> Undo<'a> {
         }
     }
 
-    /// Takes down what is at `path` (absolute), unless that has been done.
+    /// Saves the state of `path` (absolute), unless it is already saved.
     pub(super) fn touch(&mut self, path: &Path) {
         if !self.places.in_root(path) || self.touched.contains(path) {
             return;
@@ -110,7 +110,7 @@ impl<'a> Undo<'a> {
         }
     }
 
-    /// Whether something could not be taken down: the less changes from now on, the better.
+    /// Whether saving failed: the run should then stop before it changes more.
     pub(super) fn is_stuck(&self) -> bool {
         !self.troubles.is_empty()
     }
@@ -139,7 +139,7 @@ impl<'a> Undo<'a> {
         Ok(Before::File { evidence: Evidence::of(&metadata), copy })
     }
 
-    /// The paths that are not what they were, of those that were not moved aside.
+    /// The paths that have changed, except those moved aside.
     pub(super) fn changed(&self) -> Vec<PathBuf> {
         let steps = self.steps.iter().filter(|(path, before)| match (before, fs::symlink_metadata(path)) {
             (Before::Aside(_) | Before::Special, _) => false,
@@ -161,22 +161,22 @@ impl<'a> Undo<'a> {
         steps.map(|(path, _)| path.clone()).collect()
     }
 
-    /// Whether the run touched `path`, as far as it was watched.
+    /// Whether the run is known to have changed `path`.
     pub(super) fn has_touched(&self, path: &Path) -> bool {
         self.touched.contains(path)
     }
 
-    /// The run made what is at `path`, though nobody saw it.
+    /// Notes that the run created `path`, although watching did not report it.
     pub(super) fn made(&mut self, path: &Path) {
         if self.touched.insert(path.to_path_buf()) {
             self.steps.push((path.to_path_buf(), Before::Nothing));
         }
     }
 
-    /// Puts everything back.
+    /// Restores everything.
     ///
     /// # Errors
-    /// The first thing that could not be; copies stay in the store's `replaced` then.
+    /// The first failure; the copies then stay in the store's `replaced`.
     pub(super) fn put_back(mut self) -> Result<()> {
         let steps = std::mem::take(&mut self.steps);
         for place in (0..steps.len()).rev() {
@@ -194,19 +194,19 @@ impl<'a> Undo<'a> {
         let kept = self.directory.take();
         if self.troubles.is_empty() {
             if let Some(directory) = kept {
-                // Only copies of what is back in place.
+                // It contains only copies of restored files.
                 let _ = fs::remove_dir_all(directory);
             }
             return Ok(());
         }
         let first = self.troubles.swap_remove(0);
         Err(match kept {
-            Some(directory) => first.with_hint(format!("what was there is in {}", directory.display())),
+            Some(directory) => first.with_hint(format!("the former content is in {}", directory.display())),
             None => first,
         })
     }
 
-    /// A name in the directory for what is put aside; a list there says what is whose, should we be killed.
+    /// An unused name in the directory for saved files. A list there maps names to paths, in case this process is killed.
     fn free_name(&mut self, path: &Path) -> Result<PathBuf> {
         let directory = self.place()?;
         self.count += 1;
@@ -261,7 +261,7 @@ fn put_back(path: &Path, before: &Before, steps: &[(PathBuf, Before)]) -> io::Re
     match before {
         Before::Nothing => match now {
             Some(now) => match home_of(&now, steps) {
-                // The run gave a directory of the user's another name.
+                // The run renamed a directory of the user.
                 Some(home) => fs::rename(path, home),
                 None => clear(path),
             },
@@ -276,7 +276,7 @@ fn put_back(path: &Path, before: &Before, steps: &[(PathBuf, Before)]) -> io::Re
         Before::File { evidence, copy } => match now {
             Some(now) if Evidence::of(&now) == *evidence => Ok(()),
             Some(now) if now.is_file() && now.ino() == evidence.inode && now.dev() == evidence.device => {
-                // The same file: whoever has it open or linked sees it as it was.
+                // Written into the same file, so that other links and open descriptors see the former content.
                 write_back(copy, path, evidence)
             }
             other => {
@@ -314,14 +314,14 @@ fn put_back(path: &Path, before: &Before, steps: &[(PathBuf, Before)]) -> io::Re
     }
 }
 
-/// Where a directory that is found in a wrong place was.
+/// The former path of a directory that is now elsewhere.
 fn home_of<'s>(now: &fs::Metadata, steps: &'s [(PathBuf, Before)]) -> Option<&'s Path> {
     let is_it = |before: &Before| matches!(before, Before::Directory { device, inode, .. } if *device == now.dev() && *inode == now.ino());
     let (home, _) = steps.iter().find(|(_, before)| now.is_dir() && is_it(before))?;
     fs::symlink_metadata(home).is_err().then_some(home)
 }
 
-/// Where a directory that is not in its place went.
+/// The present path of a directory that is no longer in its place.
 fn moved_to(device: u64, inode: u64, steps: &[(PathBuf, Before)]) -> Option<&Path> {
     let is_it = |path: &Path| {
         fs::symlink_metadata(path).is_ok_and(|now| now.is_dir() && now.dev() == device && now.ino() == inode)

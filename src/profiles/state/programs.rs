@@ -1,21 +1,21 @@
-//! Which state a program keeps, by the words that it was started with.
+//! The state that a program keeps, determined from its words.
 
 use super::{BYTECODE, GIT_INDEX, is_like, rows};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Programs that run another by its name as a word.
+/// Programs that run another program named in their words.
 const INTERPRETERS: &[&str] =
     &["python*", "pypy*", "node", "nodejs", "bun", "deno", "sh", "bash", "dash", "perl*", "ruby*", "java"];
-/// Programs that import Python's modules.
+/// Programs that import Python modules.
 const PYTHONS: &[&str] = &["python*", "pypy*", "ipython*"];
-/// git's commands that answer by what the index says of times.
+/// git commands whose output depends on the times in the index.
 const SHOWS_TIMES: &[&str] = &["diff-files", "diff-index", "ls-files"];
 
-/// Programs that keep results of earlier runs, and pay heed to them only if they are told to.
+/// Programs that store results of earlier runs, and use them only on request.
 const RESULT_KEEPERS: &[&str] = &["pytest", "py.test"];
-/// What tells them.
+/// Words that request it.
 const ASK_RESULTS: &[&str] = &[
     "--lf",
     "--last-failed",
@@ -29,13 +29,13 @@ const ASK_RESULTS: &[&str] = &[
     "--cache-clear",
 ];
 
-/// Whether `text`, a word or a setting, tells a program to take up what came of earlier runs.
+/// Whether `text`, a word or a setting, makes a program use results of earlier runs.
 #[must_use]
 pub fn asks_earlier_results(text: &[u8]) -> bool {
     ASK_RESULTS.iter().any(|option| memchr::memmem::find(text, option.as_bytes()).is_some())
 }
 
-/// The state that a process keeps which runs `program` with these words: one bit for each row, [`BYTECODE`], [`GIT_INDEX`].
+/// The state that a process running `program` with these words keeps: one bit for each row, [`BYTECODE`], [`GIT_INDEX`].
 #[must_use]
 pub fn keeps(program: &Path, words: &[OsString]) -> u64 {
     let names = names(program, words);
@@ -50,14 +50,14 @@ pub fn keeps(program: &Path, words: &[OsString]) -> u64 {
         bits |= BYTECODE;
     }
     let shows_times = words.iter().any(|word| SHOWS_TIMES.iter().any(|command| word == command));
-    // Not a script of that name.
+    // Not a script with that name.
     if is_one(&["git"]) && !is_one(INTERPRETERS) && !shows_times {
         bits |= GIT_INDEX;
     }
     bits
 }
 
-/// The last names of what runs: the program, the name by which it was called, and the script or module that it runs.
+/// The base names of what runs: the program, the name by which it was called, and the script or module that it runs.
 fn names<'a>(program: &'a Path, words: &'a [OsString]) -> Vec<&'a [u8]> {
     let mut names = vec![last_name(program.as_os_str())];
     names.extend(words.first().map(|word| last_name(word)));
@@ -68,14 +68,14 @@ fn names<'a>(program: &'a Path, words: &'a [OsString]) -> Vec<&'a [u8]> {
     if names.contains(&b"go".as_slice()) && has("build") && has("-o") {
         names.push(b"go build -o");
     }
-    // What it is to do then depends on what came of earlier runs.
+    // Then its behavior depends on the results of earlier runs.
     if words.iter().any(|word| asks_earlier_results(word.as_bytes())) {
         names.retain(|name| !is_named(name, RESULT_KEEPERS));
     }
     names
 }
 
-/// The script or module among the words of an interpreter: the first that is no option, or what `-m` names.
+/// The script or module in the words of an interpreter: the first that is not an option, or the argument of `-m`.
 fn script(words: &[OsString]) -> Option<&OsStr> {
     let mut words = words.iter().skip(1);
     while let Some(word) = words.next() {
@@ -96,7 +96,7 @@ fn last_name(path: &OsStr) -> &[u8] {
     path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
-/// Whether `name`, with or without the ending of a script, is like one of `patterns`.
+/// Whether `name`, with or without the extension of a script, matches one of `patterns`.
 fn is_named(name: &[u8], patterns: &[&str]) -> bool {
     let stem =
         [&b".js"[..], b".mjs", b".cjs", b".py", b".exe"].iter().find_map(|end| name.strip_suffix(*end));

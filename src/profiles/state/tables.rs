@@ -1,12 +1,27 @@
-//! The tables. A row is data: who keeps the state, what shows that it was at work, where it is.
+//! The tables. Each row names the programs that keep the state, evidence of their activity, and the locations.
 
 use super::Place::{Cache, Home, Root, Temporary, Variable};
 use super::Row;
 
 const PYTHON: &[&str] = &["python*", "pypy*", "ipython*"];
 const NODE: &[&str] = &["node", "nodejs", "bun", "npm", "npx", "yarn", "pnpm"];
+/// Python libraries that compile kernels, with the compilers, assemblers and linkers that they start.
+const PYTHON_AND_COMPILERS: &[&str] = &[
+    "python*",
+    "gcc*",
+    "g++*",
+    "cc",
+    "c++",
+    "clang*",
+    "cc1*",
+    "as",
+    "ld*",
+    "collect2",
+    "ptxas",
+    "*-linux-gnu-*",
+];
 
-/// State that decides nothing: what it holds never counts, only whether it is there.
+/// State that never affects results: only its existence counts.
 pub(super) const PRIVATE: &[Row] = &[
     Row {
         name: "mypy",
@@ -112,38 +127,13 @@ pub(super) const PRIVATE: &[Row] = &[
     },
     Row {
         name: "torch inductor",
-        programs: &[
-            "python*",
-            "gcc*",
-            "g++*",
-            "cc",
-            "c++",
-            "clang*",
-            "cc1*",
-            "as",
-            "ld*",
-            "collect2",
-            "*-linux-gnu-*",
-        ],
+        programs: PYTHON_AND_COMPILERS,
         used: &["torch"],
         places: &[Temporary("torchinductor_*"), Variable("TORCHINDUCTOR_CACHE_DIR")],
     },
     Row {
         name: "triton",
-        programs: &[
-            "python*",
-            "gcc*",
-            "g++*",
-            "cc",
-            "c++",
-            "clang*",
-            "cc1*",
-            "as",
-            "ld*",
-            "collect2",
-            "ptxas",
-            "*-linux-gnu-*",
-        ],
+        programs: PYTHON_AND_COMPILERS,
         used: &["triton"],
         places: &[Home(".triton"), Variable("TRITON_CACHE_DIR")],
     },
@@ -206,7 +196,7 @@ const BUILDERS: &[&str] = &[
     "gmake",
 ];
 
-/// State that says what was made from what.
+/// State that records which products were made from which inputs.
 pub(super) const PRODUCTS: &[Row] = &[
     Row {
         name: "tsc's build info",
@@ -245,7 +235,7 @@ pub(super) const PRODUCTS: &[Row] = &[
     Row { name: "joblib's folder", programs: PYTHON, used: &["joblib"], places: &[Root("joblib")] },
 ];
 
-/// What an earlier run came to, which this one takes up without minding it.
+/// Results of earlier runs, which a tool reads and ignores unless it is asked for them.
 pub(super) const RESULTS: &[Row] = &[Row {
     name: "pytest's cache",
     programs: &["pytest", "py.test"],

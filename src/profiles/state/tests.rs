@@ -8,7 +8,7 @@ fn tables() -> Tables {
     Tables::new(Path::new("/home/u/p"), &[Path::new("/home/u")], &environment)
 }
 
-/// What a program of these words keeps, the first of them being the program.
+/// The state that a program keeps; the first word is the program.
 fn kept_by(line: &str) -> u64 {
     let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
     keeps(Path::new(&words[0]), &words)
@@ -20,7 +20,7 @@ fn rows_have_names_of_their_own_and_fit_in_bits() {
     assert_eq!(names.len(), rows().count());
     assert!(rows().count() < 62);
     for (_, _, row) in rows() {
-        // Anybody's state is told by what the run used.
+        // State of any program is recognized by what the run used.
         assert!(!row.programs.is_empty() || !row.used.is_empty(), "{}", row.name);
         assert!(!row.places.is_empty(), "{}", row.name);
     }
