@@ -109,6 +109,8 @@ pub struct Nature {
     pub keeps: u64,
     /// It may run what it reads: an interpreter, a shell.
     pub reads_code: bool,
+    /// It looks up only its own user, and the owners of what it shows.
+    pub knows_owners: bool,
     /// It runs code in files: what it asks by itself when it starts, that code has not said.
     pub is_interpreter: bool,
     /// It may decide by the order of modification times of files that it looks at.
@@ -261,6 +263,8 @@ pub struct Access {
     /// A directory that such a program opened as the importer does, though it knew it as it was: once, as the search for
     /// installed packages does.
     pub listed_again: bool,
+    /// A table of the system that was opened otherwise than the system's library does to look something up in it.
+    pub as_data: bool,
     /// Opened by a program that shows modes.
     pub mode_shown: bool,
     /// Looked at or opened by a program that shows times.
@@ -305,6 +309,7 @@ impl Access {
         self.listed_by_another |= other.listed_by_another;
         self.listed_by_code |= other.listed_by_code;
         self.listed_again |= other.listed_again;
+        self.as_data |= other.as_data;
         self.mode_shown |= other.mode_shown;
         self.times_shown |= other.times_shown;
         self.strangers |= other.strangers;

@@ -10,8 +10,8 @@ use super::entry::LanguageKind;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::encode::Encoder;
 use lists::{
-    ALWAYS, CI_RUN_PATTERNS, CI_RUNS, ESSENTIAL, JAVASCRIPT, LUA, PERL, PYTHON, R, RUBY, SESSION,
-    SESSION_PATTERNS, SHELL,
+    ALWAYS, BATCH_MARKS, BATCH_RUNS, CI_RUN_PATTERNS, CI_RUNS, DEVICES, ESSENTIAL, JAVASCRIPT, JOB_PATTERNS,
+    LUA, PERL, PYTHON, R, RUBY, SESSION, SESSION_PATTERNS, SHELL, TOOLS,
 };
 pub(super) use mentioned::mentioned;
 pub(crate) use mentioned::takes_all;
@@ -46,7 +46,59 @@ pub fn is_session(name: &OsStr) -> bool {
     let name = name.as_bytes();
     let listed = |list: &[&str]| list.binary_search_by(|entry| entry.as_bytes().cmp(name)).is_ok();
     let like = |list: &[&str]| list.iter().any(|pattern| matches(pattern.as_bytes(), name));
-    listed(SESSION) || listed(CI_RUNS) || like(SESSION_PATTERNS) || like(CI_RUN_PATTERNS)
+    listed(SESSION)
+        || listed(CI_RUNS)
+        || listed(BATCH_RUNS)
+        || like(SESSION_PATTERNS)
+        || like(CI_RUN_PATTERNS)
+}
+
+/// How much must speak for it that a program asks for a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Its name anywhere.
+    Strong,
+    /// Its name in text of the project, or beside an access to the environment in other text: it is short, or a variable of
+    /// jobs of CI services and batch systems.
+    Weak,
+    /// Its name in text of the project: it names one such job.
+    Job,
+    /// Its name beside an access to the environment in text of the project: it tells of the session.
+    Session,
+}
+
+/// How much must speak for a variable of this name.
+#[must_use]
+pub fn weight(name: &[u8]) -> Weight {
+    let text = OsStr::from_bytes(name);
+    let listed = |list: &[&str]| list.binary_search_by(|entry| entry.as_bytes().cmp(name)).is_ok();
+    if is_session(text) {
+        let is_job = listed(CI_RUNS) || listed(BATCH_RUNS);
+        return if is_job { Weight::Job } else { Weight::Session };
+    }
+    let is_job = || JOB_PATTERNS.iter().any(|pattern| matches(pattern.as_bytes(), name));
+    if name.len() <= 3 || is_job() { Weight::Weak } else { Weight::Strong }
+}
+
+/// Names of the session and of jobs, which count where text of the project names them, set or not.
+pub fn telling() -> impl Iterator<Item = &'static [u8]> {
+    [SESSION, CI_RUNS, BATCH_RUNS].into_iter().flatten().map(|name| name.as_bytes())
+}
+
+/// Short names that the program of this name asks for.
+#[must_use]
+pub fn asked_by_tool(program: &[u8]) -> &'static [&'static str] {
+    let end = program.iter().rposition(|byte| !(byte.is_ascii_digit() || matches!(byte, b'.' | b'-')));
+    let base = program.get(..end.map_or(0, |end| end + 1)).unwrap_or_default();
+    let is_one = |names: &str| names.split(' ').any(|name| name.as_bytes() == base);
+    TOOLS.iter().find(|(names, _)| is_one(names)).map_or(&[], |(_, asked)| asked)
+}
+
+/// The variables that say which devices a job of a batch system may use; none outside of one.
+#[must_use]
+pub fn devices(environment: &Environment) -> &'static [&'static str] {
+    let is_mark = |name: &OsStr| BATCH_MARKS.iter().any(|mark| name == OsStr::new(mark));
+    if environment.iter().any(|(name, _)| is_mark(name)) { DEVICES } else { &[] }
 }
 
 /// Whether a variable counts wherever it is set, for some language or for all, even if nothing names it.
@@ -189,8 +241,18 @@ impl Selector {
             .map(|(name, _)| Cow::Borrowed(name.as_bytes()))
             .collect();
         names.extend(self.names.iter().map(|name| Cow::Owned(name.clone())));
+        let devices = devices(environment);
         let value = |name: Cow<'a, [u8]>| {
-            let value = lookup(environment, OsStr::from_bytes(&name));
+            let mut value = lookup(environment, OsStr::from_bytes(&name));
+            let is_device = devices.iter().any(|device| device.as_bytes() == &*name);
+            if is_device && !self.whole && !self.names.contains(&*name) {
+                // The system gives a job any that are free.
+                value = value.map(|value| {
+                    let count =
+                        value.as_bytes().split(|byte| *byte == b',').filter(|one| !one.is_empty()).count();
+                    Cow::Owned(OsString::from(format!("{count} devices")))
+                });
+            }
             (name, value)
         };
         names.into_iter().map(value).collect()

@@ -1,6 +1,8 @@
 //! Finds names of variables in files. A program can only ask for a name that it knows, so a name that occurs in nothing that a
 //! run read or executed did not matter to it.
 //!
+//! Names that are short, or that tell of the session or of a job of a CI service, need stronger evidence.
+//!
 //! In text a name counts as a whole word. In executables and other data it counts as a byte sequence, since Go and Rust pack
 //! their literals together. In archives of code it is searched in the members. Its prefix up to an underscore (`PIP_`)
 //! counts as a word anywhere. A file that cannot be read counts as containing every name.
@@ -12,11 +14,12 @@ mod rules;
 mod searched;
 
 use super::both::both;
+use super::environment::{Weight, weight};
 use super::files::{WORTH_ALL_CORES, trusted};
 use crate::record::{Evidence, Recall, Timestamp};
 use archives::is_archive;
 use many::Finder;
-use rules::{Rules, is_system_library, is_word};
+use rules::{BESIDE, Occurrence, Rules, is_system_library};
 use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -52,6 +55,10 @@ struct Meaning {
 #[derive(Debug)]
 pub struct NameSearch {
     names: Vec<Vec<u8>>,
+    /// How much must speak for each.
+    weights: Vec<Weight>,
+    /// Where the project is: without it all is of the project.
+    root: Option<PathBuf>,
     patterns: Vec<Vec<u8>>,
     meanings: Vec<Vec<Meaning>>,
     longest: usize,
@@ -92,19 +99,27 @@ impl NameSearch {
         }
         let longest = patterns.keys().map(Vec::len).max().unwrap_or(0);
         let (patterns, meanings) = patterns.into_iter().unzip();
-        Self { names, patterns, meanings, longest, finder: OnceLock::new(), without: AtomicUsize::new(0) }
+        let weights = names.iter().map(|name| weight(name)).collect();
+        let (finder, without) = (OnceLock::new(), AtomicUsize::new(0));
+        Self { names, weights, root: None, patterns, meanings, longest, finder, without }
+    }
+
+    /// The same, where files of the project are those below `root` that are no installed packages.
+    #[must_use]
+    pub fn within(self, root: &Path) -> Self {
+        Self { root: Some(root.to_path_buf()), ..self }
     }
 
     /// The names that occur in `bytes`, sorted. `system_library` marks machine code of a system library.
     #[must_use]
     pub fn search(&self, bytes: &[u8], system_library: bool) -> Vec<Vec<u8>> {
-        self.named(&self.in_reader(Cursor::new(bytes), system_library))
+        self.named(&self.in_reader(Cursor::new(bytes), system_library, true))
     }
 
     /// The names that occur in an open file from `offset` on, sorted. The file's own offset does not move.
     #[must_use]
     pub fn search_open(&self, file: &File, offset: u64) -> Vec<Vec<u8>> {
-        self.named(&self.in_reader(From { file, offset }, false))
+        self.named(&self.in_reader(From { file, offset }, false, true))
     }
 
     /// The names that occur in any of `files`, sorted; uses all cores for large amounts.
@@ -220,15 +235,16 @@ impl NameSearch {
             return self.everything();
         };
         let mut found = self.nothing();
+        let of_project = self.root.as_deref().is_none_or(|root| is_of_project(path, root));
         if is_archive(path, &file) {
-            merge(&mut found, &self.in_archive(&file, 0));
+            merge(&mut found, &self.in_archive(&file, of_project, 0));
         }
-        merge(&mut found, &self.in_reader(&file, is_system_library(path)));
+        merge(&mut found, &self.in_reader(&file, is_system_library(path), of_project));
         found
     }
 
     /// Reads in pieces; each piece begins with enough of the previous one that no match is cut.
-    fn in_reader(&self, mut reader: impl Read, system_library: bool) -> Found {
+    fn in_reader(&self, mut reader: impl Read, system_library: bool, of_project: bool) -> Found {
         let mut found = self.nothing();
         if self.patterns.is_empty() {
             return found;
@@ -244,17 +260,24 @@ impl NameSearch {
             let at_end = count == 0;
             let rules = *rules
                 .get_or_insert_with(|| Rules::of(buffer.get(..HEAD).unwrap_or(&buffer), system_library));
-            self.in_piece(&buffer, (at_start, at_end), rules, &mut found);
+            self.in_piece(&buffer, (at_start, at_end), (rules, of_project), &mut found);
             if at_end || found.iter().all(|is| *is) {
                 return found;
             }
-            at_start &= before + count <= self.longest + 1;
-            let keep = buffer.len().saturating_sub(self.longest + 1);
+            let reach = self.longest + BESIDE;
+            at_start &= before + count <= reach;
+            let keep = buffer.len().saturating_sub(reach);
             buffer.drain(..keep);
         }
     }
 
-    fn in_piece(&self, bytes: &[u8], (at_start, at_end): (bool, bool), rules: Rules, found: &mut Found) {
+    fn in_piece(
+        &self,
+        bytes: &[u8],
+        (at_start, at_end): (bool, bool),
+        (rules, of_project): (Rules, bool),
+        found: &mut Found,
+    ) {
         let see = |pattern: usize, start: usize, end: usize| {
             let meanings = self.meanings.get(pattern).map_or(&[][..], Vec::as_slice);
             if meanings.iter().all(|meaning| found.get(meaning.name) == Some(&true)) {
@@ -264,9 +287,9 @@ impl NameSearch {
             if (start == 0 && !at_start) || (end == bytes.len() && !at_end) {
                 return true;
             }
-            let word = is_word(bytes, start, end);
             for meaning in meanings {
-                if rules.count(end - start, word, meaning.leading) {
+                let weight = self.weights.get(meaning.name).copied().unwrap_or(Weight::Strong);
+                if rules.count(Occurrence { bytes, start, end }, meaning.leading, weight, of_project) {
                     set(found, meaning.name);
                 }
             }
@@ -283,6 +306,14 @@ impl NameSearch {
         }
         self.finder.get_or_init(|| Finder::new(&self.patterns)).each_in(&self.patterns, bytes, see);
     }
+}
+
+/// Directories of packages, which ask for variables for reasons of their own.
+const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages"];
+
+/// Whether a file is the project's own.
+pub(crate) fn is_of_project(path: &Path, root: &Path) -> bool {
+    path.starts_with(root) && !path.iter().any(|part| PACKAGES.iter().any(|name| part == *name))
 }
 
 fn set(found: &mut Found, place: usize) {

@@ -229,6 +229,7 @@ fn new_variables<'s>(
     let sources = sources.map(|source| present.places.resolve(&source.path));
     let files: Vec<PathBuf> = contents.chain(sources).collect();
     let search = NameSearch::new(unknown.iter().map(|name| name.as_bytes()));
+    let search = search.within(&present.places.root);
     let mut found: BTreeSet<Vec<u8>> = search.search_files_remembered(&files, recall).into_iter().collect();
     if candidate
         .commit

@@ -92,6 +92,8 @@ pub(super) struct Observer<'a> {
     started: i128,
     blind: bool,
     pub(super) moved: bool,
+    /// Processes that read the settings of name services.
+    pub(super) name_services: FxHashSet<Vec<u8>>,
     environment_read: bool,
     /// Threads that are calls of cashet, what their stores are, and variables that their answers depend on.
     pub(super) nested: FxHashSet<libc::pid_t>,
@@ -134,6 +136,7 @@ impl<'a> Observer<'a> {
             started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
             blind: false,
             moved: false,
+            name_services: FxHashSet::default(),
             environment_read: false,
             nested: FxHashSet::default(),
             nested_stores: Vec::new(),

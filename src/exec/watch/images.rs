@@ -41,6 +41,7 @@ impl Images {
             compares_times: true,
             enters_directories: true,
             reads_code: true,
+            knows_owners: false,
         };
         if self.since.elapsed() > KNOWN_FOR {
             self.known.clear();

@@ -6,6 +6,7 @@ use super::listings::Lister;
 use super::paths::{Found, Named};
 use super::process::{as_path, to_path};
 use super::program::{self, Program};
+use super::touches::process_of;
 use crate::error::tells_absence;
 use crate::exec::{FirstChange, Hazard, Prior, Shows};
 use std::fs::Metadata;
@@ -21,6 +22,7 @@ impl Observer<'_> {
             return self.open_terminal(&named.path, flags);
         }
         self.reads_environment(&named.path);
+        self.open_table(&named.path, flags);
         let reads = flags & libc::O_ACCMODE != libc::O_WRONLY;
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0;
         let exclusive = flags & libc::O_CREAT != 0 && flags & libc::O_EXCL != 0;
@@ -31,6 +33,25 @@ impl Observer<'_> {
             self.open_for_writing(named, (flags, mode), reads, writes, follow || named.as_directory);
         } else {
             self.open_for_reading(named, follow || named.as_directory);
+        }
+    }
+
+    /// Notes how a table of the system is opened: the loader and the library for users and groups close theirs when another
+    /// program is executed, and the library reads its settings first.
+    fn open_table(&mut self, path: &[u8], flags: i32) {
+        let is_closed = flags & libc::O_CLOEXEC != 0;
+        match path {
+            b"/etc/nsswitch.conf" => {
+                let process = process_of(self.called_by());
+                self.name_services.insert(process);
+            }
+            b"/etc/ld.so.cache" => self.access(path).as_data |= !is_closed,
+            b"/etc/passwd" | b"/etc/group" => {
+                let looks_up = is_closed && self.caller().knows_owners;
+                let looks_up = looks_up && self.name_services.contains(&process_of(self.called_by()));
+                self.access(path).as_data |= !looks_up;
+            }
+            _ => {}
         }
     }
 

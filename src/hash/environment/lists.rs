@@ -186,3 +186,110 @@ pub(super) const CI_RUN_PATTERNS: &[&str] = &[
 
 /// Needed by every program, also with `--env-strict`.
 pub(super) const ESSENTIAL: &[&str] = &["HOME", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER"];
+
+/// Name one job of a batch system, the place where it runs or its log.
+pub(super) const BATCH_RUNS: &[&str] = &[
+    "COBALT_JOBID",
+    "FLUX_JOB_ID",
+    "JOB_ID",
+    "LSB_BATCH_JID",
+    "LSB_HOSTS",
+    "LSB_JOBFILENAME",
+    "LSB_JOBID",
+    "LSB_OUTPUTFILE",
+    "LSB_SUB_HOST",
+    "PBS_JOBCOOKIE",
+    "PBS_JOBID",
+    "PBS_MOMPORT",
+    "PBS_NODEFILE",
+    "PBS_NODENUM",
+    "SGE_JOB_SPOOL_DIR",
+    "SGE_STDERR_PATH",
+    "SGE_STDOUT_PATH",
+    "SLURMD_NODENAME",
+    "SLURM_GTIDS",
+    "SLURM_JOBID",
+    "SLURM_JOB_CPUS_PER_NODE",
+    "SLURM_JOB_END_TIME",
+    "SLURM_JOB_ID",
+    "SLURM_JOB_NODELIST",
+    "SLURM_JOB_START_TIME",
+    "SLURM_LAUNCH_NODE_IPADDR",
+    "SLURM_NODEID",
+    "SLURM_NODELIST",
+    "SLURM_SRUN_COMM_HOST",
+    "SLURM_SRUN_COMM_PORT",
+    "SLURM_STEPID",
+    "SLURM_STEP_ID",
+    "SLURM_STEP_LAUNCHER_PORT",
+    "SLURM_STEP_NODELIST",
+    "SLURM_SUBMIT_DIR",
+    "SLURM_SUBMIT_HOST",
+    "SLURM_TASK_PID",
+    "SLURM_TOPOLOGY_ADDR",
+];
+
+/// Tell that a job of a batch system runs.
+pub(super) const BATCH_MARKS: &[&str] =
+    &["COBALT_JOBID", "FLUX_JOB_ID", "LSB_JOBID", "PBS_JOBID", "SGE_TASK_ID", "SLURM_JOB_ID", "SLURM_JOBID"];
+
+/// Which devices a job may use: under a batch system their number decides, not which they are.
+pub(super) const DEVICES: &[&str] = &[
+    "CUDA_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "HIP_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "ZE_AFFINITY_MASK",
+];
+
+/// Variables of jobs of CI services and batch systems, as patterns: hundreds of programs name some of them.
+pub(super) const JOB_PATTERNS: &[&str] = &[
+    "ACTIONS_*",
+    "APPVEYOR*",
+    "BITBUCKET_*",
+    "BUILDKITE*",
+    "BUILD_*",
+    "CIRCLE*",
+    "CIRRUS_*",
+    "CI_*",
+    "CODEBUILD_*",
+    "DRONE*",
+    "FLUX_*",
+    "GITEA_*",
+    "GITHUB_*",
+    "GITLAB_*",
+    "HUDSON_*",
+    "JENKINS_*",
+    "LSB_*",
+    "OMPI_*",
+    "PBS_*",
+    "PMIX_*",
+    "PMI_*",
+    "RUNNER_*",
+    "SEMAPHORE_*",
+    "SGE_*",
+    "SLURMD_*",
+    "SLURM_*",
+    "SYSTEM_*",
+    "TEAMCITY_*",
+    "TF_BUILD",
+    "TRAVIS*",
+    "WOODPECKER_*",
+];
+
+/// Short names that programs ask for without their being seen: in machine code they stand by chance.
+pub(super) const TOOLS: &[(&str, &[&str])] = &[
+    (
+        "make gmake bmake remake",
+        &["AR", "AS", "CC", "CO", "CPP", "CXX", "FC", "GET", "LD", "LEX", "M2C", "PC", "RM", "TEX"],
+    ),
+    ("cmake ccmake ctest cpack", &["AR", "ASM", "CC", "CXX", "FC", "LD", "RC"]),
+    ("meson", &["AR", "AS", "CC", "CXX", "DC", "FC", "LD"]),
+    ("go", &["AR", "CC", "CXX", "FC"]),
+    ("cargo rustc", &["AR", "CC", "CXX", "LD"]),
+    ("sh bash dash ksh mksh zsh", &["ENV", "PS4"]),
+    ("zip", &["ZIP"]),
+    ("bison flex autoconf automake autom4te", &["M4"]),
+    ("R Rscript", &["TAR"]),
+];

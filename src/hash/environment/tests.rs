@@ -95,7 +95,44 @@ fn a_strict_environment_is_what_counts_and_what_every_program_needs() {
 
 #[test]
 fn the_lists_are_sorted() {
-    for list in [ALWAYS, SESSION, SESSION_PATTERNS, CI_RUNS, CI_RUN_PATTERNS, ESSENTIAL] {
+    for list in [ALWAYS, SESSION, SESSION_PATTERNS, CI_RUNS, CI_RUN_PATTERNS, BATCH_RUNS, ESSENTIAL] {
         assert!(list.is_sorted(), "{list:?}");
     }
+}
+
+#[test]
+fn short_names_and_jobs_need_more_to_speak_for_them() {
+    for (name, expected) in [
+        ("DATABASE_URL", Weight::Strong),
+        ("CI", Weight::Weak),
+        ("CXX", Weight::Weak),
+        ("GITHUB_SHA", Weight::Weak),
+        ("GITHUB_RUN_ID", Weight::Job),
+        ("BUILD_NUMBER", Weight::Job),
+        ("SLURM_JOB_ID", Weight::Job),
+        ("SLURM_NTASKS", Weight::Weak),
+        ("USER", Weight::Session),
+    ] {
+        assert_eq!(weight(name.as_bytes()), expected, "{name}");
+    }
+    assert!(asked_by_tool(b"make").contains(&"CC") && asked_by_tool(b"cat").is_empty());
+}
+
+#[test]
+fn a_batch_system_gives_any_devices() {
+    let selected = |pairs: &[(&str, &str)]| {
+        let environment = environment(pairs);
+        let found = Selector::for_language(LanguageKind::Python).select(&environment);
+        found.into_iter().map(|(_, value)| value.unwrap().into_owned()).collect::<Vec<_>>()
+    };
+    let job = ("SLURM_JOB_ID", "1");
+    assert_eq!(
+        selected(&[("CUDA_VISIBLE_DEVICES", "0,1"), job]),
+        selected(&[("CUDA_VISIBLE_DEVICES", "2,3"), job])
+    );
+    assert_ne!(
+        selected(&[("CUDA_VISIBLE_DEVICES", "0"), job]),
+        selected(&[("CUDA_VISIBLE_DEVICES", "2,3"), job])
+    );
+    assert_ne!(selected(&[("CUDA_VISIBLE_DEVICES", "0")]), selected(&[("CUDA_VISIBLE_DEVICES", "1")]));
 }

@@ -42,11 +42,16 @@ fn ends_as_archive(file: &File) -> bool {
 
 impl NameSearch {
     /// The names that occur in a member of an archive; all names where it cannot be read.
-    pub(super) fn in_archive(&self, file: impl Read + Seek, depth: usize) -> Found {
-        self.members(file, depth).unwrap_or_else(|_| self.everything())
+    pub(super) fn in_archive(&self, file: impl Read + Seek, of_project: bool, depth: usize) -> Found {
+        self.members(file, of_project, depth).unwrap_or_else(|_| self.everything())
     }
 
-    fn members(&self, file: impl Read + Seek, depth: usize) -> zip::result::ZipResult<Found> {
+    fn members(
+        &self,
+        file: impl Read + Seek,
+        of_project: bool,
+        depth: usize,
+    ) -> zip::result::ZipResult<Found> {
         let mut found = self.nothing();
         let mut archive = ZipArchive::new(file)?;
         let mut unpacked = 0_u64;
@@ -62,10 +67,10 @@ impl NameSearch {
                     return Ok(self.everything());
                 }
                 unpacked += bytes.len() as u64;
-                merge(&mut found, &self.in_archive(Cursor::new(bytes), depth + 1));
+                merge(&mut found, &self.in_archive(Cursor::new(bytes), of_project, depth + 1));
             } else {
                 let before = limited.limit();
-                merge(&mut found, &self.in_reader(&mut limited, false));
+                merge(&mut found, &self.in_reader(&mut limited, false, of_project));
                 unpacked += before - limited.limit();
             }
             if unpacked >= LARGEST_UNPACKED {

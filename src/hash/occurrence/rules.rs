@@ -1,5 +1,6 @@
 //! Rules for whether an occurrence of a name counts, by the kind of file. A pure function of bytes and paths.
 
+use crate::hash::environment::Weight;
 use std::path::Path;
 
 /// Names up to this length, in bytes, occur by chance in any machine code.
@@ -34,14 +35,90 @@ impl Rules {
         }
     }
 
-    /// Whether an occurrence of this length counts.
-    pub(super) fn count(self, length: usize, word: bool, leading: bool) -> bool {
-        match self {
+    /// Whether an occurrence of a name, or of its leading part, counts; `of_project` says that the file is of the project.
+    pub(super) fn count(
+        self,
+        found: Occurrence<'_>,
+        leading: bool,
+        weight: Weight,
+        of_project: bool,
+    ) -> bool {
+        let Occurrence { bytes, start, end } = found;
+        let length = end - start;
+        let word = is_word(bytes, start, end);
+        let anywhere = match self {
             Self::Text => word,
             Self::Executable => word || !leading,
             Self::SystemLibrary | Self::Data => length > SHORT && (word || !leading),
+        };
+        match (weight, self) {
+            (Weight::Strong, _) => anywhere,
+            (Weight::Weak, Self::Text) => word && (of_project || is_asked(bytes, start, end)),
+            (Weight::Weak, Self::Executable) => {
+                of_project && anywhere && (length > 3 || is_apart(bytes, start, end))
+            }
+            (Weight::Job, Self::Text) => of_project && word && !leading,
+            (Weight::Session, Self::Text) => {
+                of_project
+                    && word
+                    && !leading
+                    && is_asked(bytes, start, end)
+                    && !extends_path(bytes, start, end)
+            }
+            _ => false,
         }
     }
+}
+
+/// Where a pattern was found.
+#[derive(Clone, Copy)]
+pub(super) struct Occurrence<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// As much text before and after a name is looked at for an access to the environment.
+pub(super) const BESIDE: usize = 200;
+
+/// Whether code asks for the variable whose name stands there: by `$`, or beside an access to the environment.
+fn is_asked(bytes: &[u8], start: usize, end: usize) -> bool {
+    let before = |back: usize| start.checked_sub(back).and_then(|at| bytes.get(at));
+    let is_dollar = before(1) == Some(&b'$')
+        || (matches!(before(1), Some(b'{' | b'(' | b'!')) && before(2) == Some(&b'$'));
+    let beside = bytes.get(start.saturating_sub(BESIDE)..bytes.len().min(end + BESIDE)).unwrap_or_default();
+    is_dollar || beside.windows(3).any(|part| part.eq_ignore_ascii_case(b"env"))
+}
+
+/// Whether the name is that of PATH in a line that sets it: what is found through it counts by itself.
+fn extends_path(bytes: &[u8], start: usize, end: usize) -> bool {
+    if bytes.get(start..end) != Some(b"PATH") {
+        return false;
+    }
+    let before =
+        bytes.get(..start).unwrap_or_default().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let after = bytes.get(end..).unwrap_or_default().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = [before, b"PATH", after].concat();
+    let sets = |rest: &[u8]| {
+        let rest = rest.trim_ascii_start();
+        let rest =
+            rest.strip_prefix(b":").or(rest.strip_prefix(b"?")).or(rest.strip_prefix(b"+")).unwrap_or(rest);
+        rest.starts_with(b"=")
+    };
+    line.windows(4).enumerate().any(|(at, part)| part == b"PATH" && line.get(at + 4..).is_some_and(sets))
+}
+
+/// Whether a short name in machine code stands by itself, or among text: by chance it seldom does.
+fn is_apart(bytes: &[u8], start: usize, end: usize) -> bool {
+    let is_end = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == 0);
+    if is_end(start.checked_sub(1).and_then(|at| bytes.get(at))) && is_end(bytes.get(end)) {
+        return true;
+    }
+    let is_text = |byte: &u8| *byte == 0 || (32..127).contains(byte);
+    let (before, after) =
+        (bytes.get(start.saturating_sub(4)..start), bytes.get(end..bytes.len().min(end + 4)));
+    before.is_some_and(|before| before.iter().all(is_text))
+        && after.is_some_and(|after| after.iter().all(is_text))
 }
 
 /// Whether the bytes from `start` to `end` are not part of a longer word.

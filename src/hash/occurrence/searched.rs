@@ -5,9 +5,10 @@ use crate::digest::{Digest, RequestId};
 use crate::encode::{Decode, DecodeError, Decoder, Encoder};
 use crate::record::Evidence;
 use rustc_hash::FxHashMap;
+use std::os::unix::ffi::OsStrExt;
 
 /// First field of the remembered table.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// By path: the file's evidence, and the indices of the names that it contains.
 pub(super) type Table = FxHashMap<Vec<u8>, (Evidence, Vec<usize>)>;
@@ -16,7 +17,12 @@ impl NameSearch {
     /// The id under which the table is remembered: one for each set of names.
     pub(super) fn table(&self) -> RequestId {
         let mut encoder = Encoder::new();
-        encoder.text("cashet: files searched for names").list(&self.names);
+        let root = self.root.as_deref().map(|root| root.as_os_str().as_bytes().to_vec());
+        encoder
+            .text("cashet: files searched for names")
+            .unsigned(VERSION)
+            .option(root.as_ref())
+            .list(&self.names);
         RequestId(Digest::of(&encoder.finish()))
     }
 }

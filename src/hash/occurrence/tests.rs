@@ -68,8 +68,11 @@ fn leading_parts_count_as_words() {
 
 #[test]
 fn names_within_names_are_all_found() {
-    assert_eq!(found(&["A_B", "A_B_C", "B_C"], b"A_B_C", false), ["A_B_C"]);
-    assert_eq!(found(&["A_B", "A_B_C", "B_C"], &machine_code("A_B_C"), false), ["A_B", "A_B_C", "B_C"]);
+    assert_eq!(found(&["AA_B", "AA_B_CC", "B_CC"], b"AA_B_CC", false), ["AA_B_CC"]);
+    assert_eq!(
+        found(&["AA_B", "AA_B_CC", "B_CC"], &machine_code("AA_B_CC"), false),
+        ["AA_B", "AA_B_CC", "B_CC"]
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod reading;
 mod scope;
 mod session;
 mod shown;
+mod system;
 mod times;
 mod variables;
 mod witness;
@@ -105,6 +106,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         observed: Observed::default(),
         contents: Vec::new(),
         refusing: BTreeSet::new(),
+        tables: system::counted_in_part(run, trace, watcher),
         listed_before: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
@@ -125,6 +127,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         return Ok(observer.observed);
     }
     observer.reads()?;
+    observer.tables()?;
     observer.refusing()?;
     observer.descriptors()?;
     for search in programs::observe(run, trace) {
@@ -184,6 +187,8 @@ struct Observer<'a> {
     memory: FileMemory<'a>,
     /// What the function's own code asks for of files.
     asked: Shows,
+    /// Tables of the system of which a part counts.
+    tables: BTreeSet<PathBuf>,
     /// Directories of which it counts what else was in them when the run began.
     listed_before: Vec<PathBuf>,
     /// Directories inside the root in which something was tried and left no trace.

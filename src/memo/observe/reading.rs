@@ -129,7 +129,7 @@ impl Observer<'_> {
         let mut contents = Vec::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
             let source = importer::source_of(path).filter(|_| self.aside.has(path));
-            if is_index(path) && access.strangers & GIT_INDEX == 0 {
+            if (is_index(path) && access.strangers & GIT_INDEX == 0) || self.tables.contains(path) {
                 continue;
             }
             if let Some(source) = source.as_deref().filter(|source| self.scope.relative(source).is_some())

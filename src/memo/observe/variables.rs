@@ -2,14 +2,14 @@
 //! executed.
 
 use super::made::Made;
-use super::{Observed, Run, programs, shown};
+use super::{Observed, Run, programs, session, shown};
 use crate::error::tells_absence;
 use crate::exec::Trace;
 use crate::hash::entry::LanguageKind;
 use crate::hash::environment::{self, composed};
 use crate::hash::manifest::Part;
 use crate::hash::modules::INLINE;
-use crate::hash::occurrence::NameSearch;
+use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::record::{Evidence, Names, Observation};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -49,14 +49,17 @@ pub(super) fn observe(
     }
     let open = environment.iter().filter(|(name, _)| {
         let known = run.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
-        !known && !environment::is_session(name) && !trace.nested_variables.contains(name.as_bytes())
+        !known
+            && !SET_BY_SHELLS.iter().any(|known| name == OsStr::new(known))
+            && !trace.nested_variables.contains(name.as_bytes())
     });
     let open: Vec<_> = open.collect();
     let sources = run.captured.sources.iter().map(|source| source.absolute.clone());
     // What inline code names is in the key: it is a word.
     let sources = sources.filter(|path| path != Path::new(INLINE)).map(|path| (path, None));
     let files: Vec<(PathBuf, Option<Evidence>)> = contents.iter().cloned().chain(sources).collect();
-    let search = NameSearch::new(open.iter().map(|(name, _)| name.as_bytes()));
+    let root = run.places.root.as_path();
+    let search = NameSearch::new(open.iter().map(|(name, _)| name.as_bytes())).within(root);
     let mut found: BTreeSet<Vec<u8>> = search.search_seen_files(&files, run.recall).into_iter().collect();
     if let Some(stdin) = run.stdin.filter(|_| trace.stdin.read) {
         found.extend(stdin.mentions(&search));
@@ -69,11 +72,51 @@ pub(super) fn observe(
         if found.contains(&name) {
             let value = environment::variable_digest(&name, value.as_bytes(), &run.secret);
             observed.observations.push((Observation::Variable { name, value: Some(value) }, None));
-        } else {
+        } else if !environment::is_session(OsStr::from_bytes(&name)) {
             observed.indifferent.push(name);
         }
     }
-    referred_to_by_own_code(run, made, observed);
+    let mut unset = named_by_project(run, &files, observed);
+    for name in programs.iter().flat_map(|program| environment::asked_by_tool(program.as_bytes())) {
+        let known = run.captured.manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
+        let variable = session::variable(environment, name, &run.secret);
+        match variable {
+            Observation::Variable { value: None, name } => unset.extend(Some(name).filter(|_| !known)),
+            _ if known || observed.observations.iter().any(|(seen, _)| *seen == variable) => {}
+            _ => observed.observations.push((variable, None)),
+        }
+    }
+    referred_to_by_own_code(run, made, &mut unset, observed);
+    if !unset.is_empty() {
+        let unset: Vec<Vec<u8>> = unset.into_iter().collect();
+        observed.observations.push((Observation::Unset { names: Names::of(&unset) }, None));
+    }
+}
+
+/// What text of the project names beside the variables that are looked for in all files: those of the session and of jobs that
+/// are not set, which are handed back; and which devices a job may use.
+fn named_by_project(
+    run: &Run<'_>,
+    files: &[(PathBuf, Option<Evidence>)],
+    observed: &mut Observed,
+) -> BTreeSet<Vec<u8>> {
+    let environment = &run.captured.environment;
+    let root = run.places.root.as_path();
+    let files: Vec<_> = files.iter().filter(|(path, _)| is_of_project(path, root)).cloned().collect();
+    let is_set = |name: &[u8]| environment::lookup(environment, OsStr::from_bytes(name)).is_some();
+    let counts = |name: &&[u8]| !is_set(name) && !SET_BY_SHELLS.iter().any(|known| known.as_bytes() == *name);
+    let unset = environment::telling().filter(counts);
+    let devices =
+        environment::devices(environment).iter().map(|name| name.as_bytes()).filter(|name| is_set(name));
+    let search = NameSearch::new(unset.chain(devices)).within(root);
+    let (set, unset): (BTreeSet<_>, BTreeSet<_>) =
+        search.search_seen_files(&files, run.recall).into_iter().partition(|name| is_set(name));
+    for name in set {
+        if let Ok(name) = std::str::from_utf8(&name) {
+            observed.observations.push((session::variable(environment, name, &run.secret), None));
+        }
+    }
+    unset
 }
 
 /// Variables that a shell sets itself, or that count by where they lead.
@@ -81,15 +124,21 @@ const SET_BY_SHELLS: &[&str] = &["HOME", "OLDPWD", "PATH", "PWD", "SHLVL", "TMPD
 
 /// Adds what code of the run's own making may have asked for: variables of the session with their values, and that those
 /// which are not set are not.
-fn referred_to_by_own_code(run: &Run<'_>, made: &Made, observed: &mut Observed) {
-    let mut unset = Vec::new();
+fn referred_to_by_own_code(
+    run: &Run<'_>,
+    made: &Made,
+    unset: &mut BTreeSet<Vec<u8>>,
+    observed: &mut Observed,
+) {
     for name in &made.references {
         let text = OsStr::from_bytes(name);
         if SET_BY_SHELLS.iter().any(|known| text == OsStr::new(known)) {
             continue;
         }
         match environment::lookup(&run.captured.environment, text) {
-            None => unset.push(name.clone()),
+            None => {
+                unset.insert(name.clone());
+            }
             Some(value) if environment::is_session(text) => {
                 let value = environment::variable_digest(name, value.as_bytes(), &run.secret);
                 let variable = Observation::Variable { name: name.clone(), value: Some(value) };
@@ -99,16 +148,10 @@ fn referred_to_by_own_code(run: &Run<'_>, made: &Made, observed: &mut Observed) 
             Some(_) => {}
         }
     }
-    if !unset.is_empty() {
-        observed.observations.push((Observation::Unset { names: Names::of(&unset) }, None));
-    }
 }
 
 /// Programs whose code is read here for what takes the environment as a whole.
 const CODE: &[&str] = &["awk", "gawk", "mawk", "nawk", "jq", "gojq", "jaq", "tclsh", "wish", "expect"];
-
-/// Directories of packages, which take it for reasons of their own.
-const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages"];
 
 /// Larger files are no such code.
 const LARGEST_CODE: u64 = 1 << 20;
@@ -134,7 +177,7 @@ fn code_takes_all(
         Ok(_) => std::fs::read(path).map_or(true, |bytes| sought(&bytes)),
         Err(error) => !tells_absence(&error),
     };
-    let is_package = |path: &Path| path.iter().any(|part| PACKAGES.iter().any(|name| part == *name));
+    let is_package = |path: &Path| !is_of_project(path, Path::new("/"));
     let files: Vec<&PathBuf> = contents.iter().map(|(path, _)| path).filter(of_user).collect();
     let by_others = |path: &Path| {
         !is_package(path)

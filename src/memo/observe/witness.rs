@@ -2,7 +2,7 @@
 
 use super::background::Background;
 use super::made::{self, Made};
-use super::{importer, shown};
+use super::{importer, shown, system};
 use crate::digest::Digest;
 use crate::error::tells_nothing_of;
 use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
@@ -72,6 +72,8 @@ pub(in crate::memo) struct Watcher<'a> {
     pub(super) unseen: Option<(PathBuf, io::Error)>,
     /// What code of the run's own making names.
     pub(super) made: Made,
+    /// Tables of the system, as they were when they were looked at first.
+    pub(super) system: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl<'a> Watcher<'a> {
@@ -94,6 +96,7 @@ impl<'a> Watcher<'a> {
             later: BTreeSet::new(),
             background: Background::default(),
             made: Made::default(),
+            system: BTreeMap::new(),
         }
     }
 
@@ -316,6 +319,11 @@ fn is_same_content(then: &Evidence, now: &Evidence) -> bool {
 
 impl Witness for Watcher<'_> {
     fn about_to_look(&mut self, path: &Path, seen: Seen<'_>) {
+        if system::is_table(path)
+            && let Ok(bytes) = fs::read(path)
+        {
+            self.system.insert(path.to_path_buf(), bytes);
+        }
         let looked;
         let metadata = match seen {
             Seen::Nothing => None,
@@ -370,6 +378,7 @@ impl Witness for Watcher<'_> {
             keeps,
             compares_times,
             reads_code: made::reads_code(image),
+            knows_owners: system::knows_owners(image),
             enters_directories: shown::enters_directories(image),
         }
     }

@@ -1,0 +1,236 @@
+//! Tables of the system of which a run needs a part: the loader's cache, users and groups.
+
+use super::made::Made;
+use super::witness::Watcher;
+use super::{Observer, Run};
+use crate::digest::Digest;
+use crate::exec::{Access, Image, Trace};
+use crate::hash::accounts::{self, TABLES};
+use crate::hash::files;
+use crate::hash::loader::{self, CACHE};
+use crate::hash::occurrence::{NameSearch, is_of_project};
+use crate::memo::reason::NotKept;
+use crate::record::{Names, Observation, Timestamp};
+use memchr::memmem;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Programs that look up their own user, and the owners of files that they show; with words that make them look up others.
+const KNOW_OWNERS: &[(&str, &[&str])] = &[
+    ("ls dir vdir tree stat whoami logname git ssh less vim emacs nano", &[]),
+    ("sh bash dash zsh ksh mksh ash", &[]),
+    (
+        "python pypy node nodejs ruby perl R java make gmake cmake ctest ninja meson cargo rustc go gcc cc npm",
+        &[],
+    ),
+    ("find", &["-user", "-group", "-nouser", "-nogroup"]),
+    ("tmux screen script env sort awk gawk mawk sed grep cp mv", &[]),
+];
+
+/// Larger files are no code.
+const LARGEST_CODE: u64 = 1 << 20;
+
+/// What code says where it looks up users or groups by name, or all of them.
+const LOOK_UP: &[&str] = &[
+    "getpw",
+    "getgr",
+    "import pwd",
+    "import grp",
+    "from pwd",
+    "from grp",
+    "chown",
+    "Etc.",
+    "/etc/passwd",
+    "/etc/group",
+    "posix_getpw",
+    "userid",
+    "getent",
+];
+
+/// Whether a process that runs this program looks up only its own user and the owners of what it shows.
+pub(super) fn knows_owners(image: &Image<'_>) -> bool {
+    let name = image.program.file_name().map(OsStr::as_bytes).unwrap_or_default();
+    let end = name
+        .iter()
+        .rposition(|byte| !(byte.is_ascii_digit() || matches!(byte, b'.' | b'-')))
+        .map_or(0, |end| end + 1);
+    let base = name.get(..end).unwrap_or_default();
+    if matches!(base, b"tar" | b"gtar" | b"bsdtar") {
+        // What root unpacks gets the owner that the archive names.
+        return !rustix::process::geteuid().is_root();
+    }
+    if matches!(base, b"id" | b"groups") {
+        // Any other word is a user's name.
+        return image.words.iter().skip(1).all(|word| word.as_bytes().starts_with(b"-"));
+    }
+    KNOW_OWNERS.iter().any(|(names, looks_up)| {
+        names.split(' ').any(|known| known.as_bytes() == base)
+            && !image.words.iter().any(|word| looks_up.iter().any(|other| word == OsStr::new(other)))
+    })
+}
+
+/// Whether `path` is such a table.
+pub(super) fn is_table(path: &Path) -> bool {
+    path == Path::new(CACHE) || TABLES.iter().any(|table| path == Path::new(table))
+}
+
+/// Whether text has the home of another user in it: `~name`, or `~` before a name that is computed.
+fn names_home(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'~', text).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        let begins = before.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !b"/~_.".contains(byte));
+        let rest = text.get(at + 1..).unwrap_or_default();
+        let names = match rest {
+            [first, ..] if first.is_ascii_alphabetic() || b"_${%".contains(first) => true,
+            // A text that is put together.
+            [b'"' | b'\'', rest @ ..] => rest.trim_ascii_start().starts_with(b"+"),
+            _ => false,
+        };
+        begins && names
+    })
+}
+
+/// The tables of the system of which a part counts, among what was read.
+pub(super) fn counted_in_part(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> BTreeSet<PathBuf> {
+    let is_read_to_look_up = |(path, access): &(&PathBuf, &Access)| {
+        // What walks through the directory reads all that is in it.
+        let directory = path.parent().and_then(|parent| trace.accesses.get(parent));
+        let is_walked = directory.is_some_and(|directory| directory.listed);
+        let otherwise = access.as_data || access.changed || access.executed || access.looked;
+        access.read && !otherwise && !is_walked
+    };
+    let tables = [CACHE].into_iter().chain(TABLES);
+    let tables = tables.filter_map(|table| trace.accesses.get_key_value(Path::new(table)));
+    let mut counted: BTreeSet<PathBuf> =
+        tables.filter(is_read_to_look_up).map(|(path, _)| path.clone()).collect();
+    let is_of_accounts = |path: &PathBuf| path.as_path() != Path::new(CACHE);
+    if counted.iter().any(is_of_accounts) && looks_up(run, trace, watcher) {
+        counted.retain(|path| !is_of_accounts(path));
+    }
+    counted
+}
+
+/// Whether the words of a call, its sources, or what it read and made of the project may look up users or groups by name, or
+/// all of them.
+fn looks_up(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> bool {
+    let says = |text: &[u8]| {
+        LOOK_UP.iter().any(|part| memmem::find(text, part.as_bytes()).is_some()) || names_home(text)
+    };
+    let read = trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path);
+    says_of_call(run, &watcher.made, &says)
+        || read.filter(|path| is_of_project(path, &run.places.root)).any(|path| match fs::metadata(path) {
+            Ok(found) if !found.is_file() || found.len() > LARGEST_CODE => false,
+            // What cannot be read may say anything.
+            _ => fs::read(path).map_or(true, |bytes| says(&bytes)),
+        })
+}
+
+/// Whether a word of the call, a source, or Python code that the run made says something.
+fn says_of_call(run: &Run<'_>, made: &Made, says: &dyn Fn(&[u8]) -> bool) -> bool {
+    run.words.iter().any(|word| says(word.as_bytes()))
+        || run.captured.sources.iter().any(|source| says(&source.bytes))
+        || made.python.iter().any(|(_, code)| says(code))
+}
+
+impl Observer<'_> {
+    /// Observes the parts that count.
+    pub(super) fn tables(&mut self) -> Result<(), NotKept> {
+        for path in std::mem::take(&mut self.tables) {
+            let moved = || NotKept::InputMoved(path.clone());
+            let now = Timestamp::now();
+            let (bytes, _, evidence) = files::read_file(&path).map_err(|_| moved())?;
+            let before = self.watcher.system.get(&path).ok_or_else(moved)?;
+            let evidence = files::trusted(&path, evidence, now).filter(|evidence| !self.is_young(evidence));
+            let stored = self.stored(&path);
+            let observation = if path == Path::new(CACHE) && self.cache_is_named() {
+                if bytes != *before {
+                    return Err(moved());
+                }
+                Observation::Content { path: stored, digest: Digest::of(&bytes) }
+            } else if path == Path::new(CACHE) {
+                let names: Vec<Vec<u8>> = library_names(self.trace, &bytes).into_iter().collect();
+                match (loader::digest(&bytes, &names), loader::digest(before, &names)) {
+                    (Some(digest), Some(first)) if digest == first => {
+                        Observation::Loader { path: stored, names: Names::of(&names), digest }
+                    }
+                    (None, None) if bytes == *before => {
+                        Observation::Content { path: stored, digest: Digest::of(&bytes) }
+                    }
+                    _ => return Err(moved()),
+                }
+            } else {
+                let ids = self.owners().ok_or_else(moved)?;
+                let digest = accounts::digest(&bytes, &ids);
+                if accounts::digest(before, &ids) != digest {
+                    return Err(moved());
+                }
+                Observation::Accounts { path: stored, ids, digest }
+            };
+            self.observe(observation, evidence);
+        }
+        Ok(())
+    }
+
+    /// Whether code or data of the project names the loader's cache, so that a program may read it.
+    fn cache_is_named(&self) -> bool {
+        const NAME: &[u8] = b"ld.so";
+        let files = self.contents.iter().filter(|(path, _)| is_of_project(path, &self.run.places.root));
+        let files: Vec<_> = files.cloned().collect();
+        says_of_call(self.run, &self.watcher.made, &|text| memmem::find(text, NAME).is_some())
+            || !NameSearch::new([NAME]).search_seen_files(&files, self.run.recall).is_empty()
+    }
+
+    /// Our own user and groups, and the owners of what was shown; `None` where one of them is not there any more.
+    fn owners(&self) -> Option<Vec<u32>> {
+        let mut ids: BTreeSet<u32> = BTreeSet::new();
+        ids.extend([rustix::process::getuid().as_raw(), rustix::process::geteuid().as_raw()]);
+        ids.extend([rustix::process::getgid().as_raw(), rustix::process::getegid().as_raw()]);
+        let groups = rustix::process::getgroups().unwrap_or_default();
+        ids.extend(groups.into_iter().map(rustix::process::Gid::as_raw));
+        for (path, access) in &self.trace.accesses {
+            if !(access.looked || access.looked_at_link || access.times_shown || access.listed) {
+                continue;
+            }
+            let found = [fs::metadata(path), fs::symlink_metadata(path)];
+            let was_there = match self.watcher.before.get(path) {
+                Some(before) => before.evidence.is_some(),
+                None => self.watcher.first(path).is_some(),
+            };
+            if was_there && found.iter().all(Result::is_err) {
+                return None;
+            }
+            for found in found.into_iter().flatten() {
+                ids.extend([found.uid(), found.gid()]);
+            }
+        }
+        Some(ids.into_iter().collect())
+    }
+}
+
+/// The base names of libraries that were opened from, or looked for in, a directory that the cache covers.
+fn library_names(trace: &Trace, cache: &[u8]) -> BTreeSet<Vec<u8>> {
+    let directories = loader::directories(cache).unwrap_or_default();
+    let used = trace.accesses.iter().filter(|(_, access)| access.read || access.absent);
+    let covered = used.filter(|(path, _)| path.parent().is_some_and(|parent| directories.contains(parent)));
+    let names = covered.filter_map(|(path, _)| path.file_name()).map(OsStr::as_bytes);
+    names.filter(|name| name.windows(3).any(|part| part == b".so")).map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_of_other_users_are_found() {
+        for text in ["cd ~ann", "PATH=a:~ann/bin", "\"~{name}\"", "eval echo ~$n", "expanduser('~' + n)"] {
+            assert!(names_home(text.as_bytes()), "{text}");
+        }
+        for text in ["cd ~/x", "ls x~a", "expanduser('~')", "a =~ b", "~", "x.txt~"] {
+            assert!(!names_home(text.as_bytes()), "{text}");
+        }
+    }
+}
