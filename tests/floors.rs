@@ -1,7 +1,13 @@
 //! The floors of the house: imports go down only, and siblings never import each other.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its subject has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot read its subject has failed"
+)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +66,161 @@ fn violations(module: &str, text: &str) -> Vec<String> {
             }
     });
     forbidden.collect()
+}
+
+/// Circles of modules inside a floor that are still there; none may come, and none of these may grow.
+const CIRCLES: &[(&str, &[&str])] = &[
+    ("store", &["layout", "rights"]),
+    ("store", &["exclusive", "flat", "leftovers", "local", "plan", "recall", "roots", "sweep", "usage"]),
+    ("exec", &["bystander", "signals"]),
+    ("exec", &["child", "spawn"]),
+    ("exec", &["process", "watch"]),
+    ("memo", &["aside", "outputs", "unfinished"]),
+    ("memo", &["observe", "stdin"]),
+    ("memo", &["call", "keep"]),
+    ("commands", &["cli", "man"]),
+];
+
+/// What modules directly inside `floor` import of each other. `files` are the path below the floor's directory and the text
+/// of each; a module is its file and all that is below the directory of its name.
+fn imports_inside(floor: &str, files: &[(PathBuf, String)]) -> BTreeMap<String, BTreeSet<String>> {
+    let module_of = |path: &Path| {
+        let first = path.components().next().unwrap().as_os_str().to_str().unwrap();
+        first.trim_end_matches(".rs").to_owned()
+    };
+    let names: BTreeSet<String> =
+        files.iter().map(|(path, _)| module_of(path)).filter(|name| name != "mod").collect();
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in files {
+        let module = module_of(path);
+        if module == "mod"
+            || path.components().any(|part| part.as_os_str().to_str().unwrap().starts_with("tests"))
+        {
+            continue;
+        }
+        // What follows is for tests.
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code = code.join("\n");
+        let is_directory = path.file_name().is_some_and(|name| name == "mod.rs");
+        let depth = path.components().count() - usize::from(is_directory);
+        let supers = "super::".repeat(depth);
+        for prefix in [supers.as_str(), &format!("crate::{floor}::")] {
+            for (place, _) in code.match_indices(prefix) {
+                let before = code.get(..place).unwrap();
+                if before.ends_with("super::") || before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                {
+                    continue;
+                }
+                let after = code.get(place + prefix.len()..).unwrap();
+                let named = match after.strip_prefix('{') {
+                    Some(list) => first_names(list),
+                    None => vec![leading_word(after)],
+                };
+                let of_floor = named.into_iter().filter(|name| names.contains(name) && *name != module);
+                imports.entry(module.clone()).or_default().extend(of_floor);
+            }
+        }
+    }
+    imports
+}
+
+fn leading_word(text: &str) -> String {
+    text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The first name of each entry of a list in braces, of which `list` is what follows the first brace.
+fn first_names(list: &str) -> Vec<String> {
+    let (mut depth, mut begins, mut names) = (1, 0, Vec::new());
+    for (place, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if (c == ',' && depth == 1) || depth == 0 {
+            names.push(leading_word(list.get(begins..place).unwrap()));
+            begins = place + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+/// Modules that import each other, however long the way round is: each circle once.
+fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<BTreeSet<String>> {
+    let reached = |from: &String| {
+        let (mut reached, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(module) = next.pop() {
+            for other in imports.get(module).into_iter().flatten() {
+                if reached.insert(other.clone()) {
+                    next.push(other);
+                }
+            }
+        }
+        reached
+    };
+    let all: BTreeMap<&String, BTreeSet<String>> = imports.keys().map(|name| (name, reached(name))).collect();
+    let circle = |name: &String| -> BTreeSet<String> {
+        let others = all
+            .iter()
+            .filter(|(other, reached)| all.get(name).unwrap().contains(**other) && reached.contains(name));
+        others.map(|(other, _)| (*other).clone()).collect()
+    };
+    imports.keys().map(circle).filter(|circle| circle.len() > 1).collect()
+}
+
+fn files_below(directory: &Path) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    rust_files(directory, &mut files);
+    let text = |file: &PathBuf| fs::read_to_string(file).unwrap();
+    files.iter().map(|file| (file.strip_prefix(directory).unwrap().to_owned(), text(file))).collect()
+}
+
+#[test]
+fn modules_of_one_floor_import_each_other_in_no_circle() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut edges = 0;
+    for floor in FLOORS.iter().copied().flatten().filter(|floor| source.join(floor).is_dir()) {
+        let imports = imports_inside(floor, &files_below(&source.join(floor)));
+        edges += imports.values().map(BTreeSet::len).sum::<usize>();
+        for circle in circles(&imports) {
+            let is_known = CIRCLES.iter().any(|(known, modules)| {
+                known == floor && circle.iter().all(|module| modules.contains(&module.as_str()))
+            });
+            assert!(is_known, "modules of {floor} import each other in a circle: {circle:?}");
+        }
+    }
+    assert!(edges > 100, "only {edges} imports were found");
+}
+
+#[test]
+fn a_planted_circle_would_be_found() {
+    let file = |path: &str, text: &str| (PathBuf::from(path), text.to_owned());
+    let found = |files: &[(PathBuf, String)]| circles(&imports_inside("hash", files));
+    let mut files = vec![
+        file("mod.rs", "mod one;\nmod two;\nmod three;\n"),
+        file("one.rs", "use super::two::Thing;\n"),
+        file("two.rs", "use super::{\n    three::{self, Other},\n};\n"),
+        file("three.rs", "// use super::one::Thing;\n"),
+        file("three/inner.rs", "use super::one_of_its_own;\n"),
+    ];
+    assert_eq!(found(&files), BTreeSet::new());
+    // In a module below, by each way of naming it; what tests import does not count.
+    for text in [
+        "use super::super::one::Thing;",
+        "use crate::hash::one::Thing;",
+        "fn f() { crate::hash::one::f() }",
+        "use crate::hash::{two, one};",
+    ] {
+        files[4].1 = text.to_owned();
+        let circle = ["one", "two", "three"].map(str::to_owned).into();
+        assert_eq!(found(&files), [circle].into(), "{text}");
+        files[4].1 = format!("#[cfg(test)]\nmod tests {{\n    {text}\n}}\n");
+        assert_eq!(found(&files), BTreeSet::new(), "{text}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::nature::{is_momentary, names_descriptor, shows_times};
 use super::program::Unrecorded;
 use super::remembered::{self, Rests, Summary, Valid};
 use super::request::Request;
-use super::sights::Sights;
+use super::stat_cache::StatCache;
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
 use crate::error::Result;
 use crate::record::{Base, Evidence, FileState, Observation, Places, Recall, StoredPath, Timestamp};
@@ -104,7 +104,7 @@ pub struct Known<'a> {
     /// As in [`Captured`].
     pub moment: Option<String>,
     /// Everything that was looked at.
-    pub seen: Sights,
+    pub seen: StatCache,
 }
 
 /// The newest modification time of a file in the root whose content is one of `facts`: products made from these files must not

@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of stores (it is handed a `Recall`), of how commands run, or of the terminal.
 
-mod absence;
 pub mod accounts;
 mod both;
 pub mod capture;
@@ -15,9 +14,9 @@ pub mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gather;
-pub mod glance;
 pub mod globs;
 pub mod grammar;
+pub mod holds;
 pub mod ignored;
 mod inputs;
 pub mod interpreters;
@@ -40,6 +39,6 @@ pub mod request;
 pub mod resume;
 pub mod search;
 pub mod shims;
-pub mod sights;
+pub mod stat_cache;
 pub mod upward;
 pub mod world;

@@ -4,19 +4,17 @@
 //! Facts are grouped by directory and checked from their encoding, without building anything. That the bytes are whole
 //! is the store's matter.
 
-use super::absence::{Name, Still, WORTH_OPENING, still_absent};
 use super::environment::{Environment, Selector, looks_secret, matches};
-use super::glance::{Found, look, open_directory, proves, shows};
-use super::look::{Held, Present, holds};
+use super::holds::looks::{Name, proves, shows};
+use super::holds::{Held, Looks, Present, holds};
 use super::looker::Fact;
 use super::request::Request;
-use super::sights::Sights;
+use super::stat_cache::{Found, StatCache};
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId};
 use crate::encode::{Decode, DecodeError, Decoder, Encoder};
 use crate::record::{Base, Evidence, FileState, Observation, StoredPath, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -134,7 +132,7 @@ pub(super) fn encode(
 struct Group<'a> {
     facts: Vec<(&'a [u8], &'a Fact)>,
     /// What was not there.
-    absent: Vec<Name<'a>>,
+    absent: Vec<(&'a [u8], bool)>,
 }
 
 /// Whether links would have been followed, if the observation is that nothing is there.
@@ -153,7 +151,7 @@ fn read_absent<'a>(
     let rest = decoder.option()?;
     names.clear();
     for _ in 0..decoder.length()? {
-        names.push((decoder.bytes()?, decoder.flag()?));
+        names.push(Name { name: decoder.bytes()?, follow: decoder.flag()?, evidence: rest });
     }
     Ok(rest)
 }
@@ -172,7 +170,7 @@ pub(super) fn facts(bytes: &[u8]) -> Result<(Vec<Fact>, Rests), DecodeError> {
             facts.push((claim.observation(directory.join(name)), decoder.option()?));
         }
         let rest = read_absent(&mut decoder, &mut absent)?;
-        for (name, follow) in &absent {
+        for Name { name, follow, .. } in &absent {
             let (path, follow) = (directory.join(name), *follow);
             facts.push((Observation::State { path, follow, state: FileState::Absent }, None));
         }
@@ -192,7 +190,7 @@ pub(super) struct Valid<'a> {
     /// So do the names that are absent from these directories.
     pub(super) rests: Rests,
     /// What was looked at.
-    pub(super) seen: Sights,
+    pub(super) seen: StatCache,
 }
 
 /// Checks every fact by its evidence, and reads only what has none; `None` where one does not hold.
@@ -208,63 +206,52 @@ pub(super) fn check<'a>(
     if digests(|name| glance.counts(name), &request.environment, secret) != then {
         return Ok(None);
     }
-    let (renewed, rests, seen) = (Vec::new(), Rests::new(), Sights::default());
-    let mut valid = Valid { glance, newest: Timestamp::default(), renewed, rests, seen };
+    let mut looks = Looks::new(&request.places, None, now);
+    let (mut newest, mut renewed, mut rests) = (Timestamp::default(), Vec::new(), Rests::new());
     let mut number = 0;
-    let (mut path, mut absent) = (Vec::new(), Vec::new());
+    let mut absent = Vec::new();
     for _ in 0..decoder.length()? {
         let directory = StoredPath::decode(&mut decoder)?;
         let count = decoder.length()?;
-        let place = request.places.resolve(&directory);
-        path.clear();
-        path.extend_from_slice(place.as_os_str().as_bytes());
-        let length = path.len();
-        let open = (count >= WORTH_OPENING).then(|| open_directory(place.as_os_str().as_bytes())).flatten();
+        looks.enter(directory.base(), directory.rest(), count);
         for _ in 0..count {
             let name = decoder.bytes()?;
             let claim = Claim::decode(&mut decoder)?;
             let evidence: Option<Evidence> = decoder.option()?;
-            path.truncate(length);
-            if !name.is_empty() {
-                if path.last() != Some(&b'/') {
-                    path.push(b'/');
-                }
-                path.extend_from_slice(name);
-            }
-            let found = match &open {
-                Some(directory) if !name.is_empty() => look(Some(directory.as_fd()), name, claim.follows()),
-                _ => look(None, &path, claim.follows()),
-            };
+            let found = looks.at(name, claim.follows());
             if let Ok(found) = &found {
                 if claim.follows() {
-                    valid.seen.note(&path, found);
+                    looks.note(found);
                 }
                 if claim.is_of_content() && directory.base() == Base::Root {
-                    valid.newest = valid.newest.max(found.modified);
+                    newest = newest.max(found.modified);
                 }
             }
             if !claim.agrees(&found, evidence.as_ref()) {
                 let observation = claim.observation(directory.join(name));
                 match closer(&observation, evidence.as_ref(), request, now) {
                     Held::Yes => {}
-                    Held::Renewed(evidence) => valid.renewed.push((number, evidence)),
+                    Held::Renewed(evidence) => renewed.push((number, evidence)),
                     Held::No => return Ok(None),
                 }
             }
             number += 1;
         }
-        let rest = read_absent(&mut decoder, &mut absent)?;
-        match still_absent(place.as_os_str().as_bytes(), &absent, rest.as_ref(), now, &mut valid.seen) {
-            Still::Absent => {}
-            Still::Proven(rest) => {
-                valid.rests.insert(directory, rest);
-            }
-            Still::Not => return Ok(None),
+        read_absent(&mut decoder, &mut absent)?;
+        let mut still = true;
+        let names = || absent.iter().copied();
+        let rest = looks.absent(names, absent.len(), &mut |_, is_there| {
+            still &= !is_there;
+            still
+        });
+        if !still {
+            return Ok(None);
         }
+        rests.extend(rest.map(|rest| (directory, rest)));
         number += absent.len();
     }
     decoder.finish()?;
-    Ok(Some(valid))
+    Ok(Some(Valid { glance, newest, renewed, rests, seen: looks.own }))
 }
 
 /// Whether all of `facts` hold.

@@ -16,9 +16,9 @@ use crate::digest::{DIGEST_LENGTH, Key, RequestId};
 use crate::error::{Error, Kind, Result};
 use crate::exec::{self, Fate, Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
-use crate::hash::look::Present;
+use crate::hash::holds::Present;
 use crate::hash::request::{Request, StdinPart};
-use crate::hash::sights::Sights;
+use crate::hash::stat_cache::StatCache;
 use crate::record::{Recall, Stream, Timestamp};
 use crate::store::{Claim, Next, Store};
 use std::path::Path;
@@ -49,7 +49,7 @@ fn present<'a>(
     request: &'a Request,
     environment: &'a [(std::ffi::OsString, std::ffi::OsString)],
     secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
-    seen: Option<&'a Sights>,
+    seen: Option<&'a StatCache>,
 ) -> Present<'a> {
     Present {
         places: &request.places,
@@ -171,7 +171,7 @@ impl Call<'_> {
         store: &dyn Store,
         key: &Key,
         environment: &[(std::ffi::OsString, std::ffi::OsString)],
-        (newest, seen, found): (&dyn Fn() -> Timestamp, Option<&Sights>, &mut dyn FnMut()),
+        (newest, seen, found): (&dyn Fn() -> Timestamp, Option<&StatCache>, &mut dyn FnMut()),
     ) -> Result<Result<Answer, Miss>> {
         let secret = || self.context.recall.secret();
         let present = present(request, environment, &secret, seen);

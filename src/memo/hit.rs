@@ -13,7 +13,7 @@ use crate::digest::{BlobId, Key};
 use crate::error::{Kind, Result};
 use crate::hash::capture;
 use crate::hash::globs::Patterns;
-use crate::hash::look::Present;
+use crate::hash::holds::Present;
 use crate::hash::request::Request;
 use crate::record::{
     Base, Coverage, Evidence, Observation, Places, ProductClass, StdinUse, StoredPath, Termination, Timestamp,

@@ -12,14 +12,15 @@ use crate::encode::Decode;
 use crate::exec::one_target;
 use crate::hash::capture::Captured;
 use crate::hash::environment;
-use crate::hash::glance::Looks;
-use crate::hash::look::{self, Present};
+use crate::hash::holds::{self, Looks, Present, Settled};
+use crate::hash::look;
 use crate::hash::manifest::Manifest;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
 use crate::record::{
-    Base, Coverage, FileState, Interleaving, Observation, Recall, Replay, StdinUse, StoredPath,
+    Base, Coverage, Evidence, FileState, Interleaving, Observation, Products, Recall, Replay, StdinUse,
+    StoredPath,
 };
 use crate::store::{Candidate, Store};
 use std::collections::BTreeSet;
@@ -123,52 +124,33 @@ pub(super) fn differences<'s>(
     candidate.evidence.resize(candidate.commit.observations.len(), None);
     let mut looks = Looks::new(present.places, present.seen, present.now);
     let products = &candidate.commit.products;
-    for (observation, evidence) in candidate.commit.observations.iter().zip(&mut candidate.evidence) {
-        if looks.settle(observation, evidence.as_ref()) {
-            continue;
-        }
-        let held = match observation {
-            Observation::Stdin(_)
-            | Observation::StdinKind(_)
-            | Observation::StdinTerminal(_)
-            | Observation::StdinName(_) => {
-                if stdin().holds(observation) {
-                    look::Held::Yes
-                } else {
-                    look::Held::No
+    let observations = &candidate.commit.observations;
+    let (mut settled, mut next) = (Settled::default(), 0);
+    while next < observations.len() {
+        next = looks.settle(observations, &candidate.evidence, next, &mut settled);
+        for number in &settled.open {
+            let (Some(observation), Some(evidence)) =
+                (observations.get(*number), candidate.evidence.get_mut(*number))
+            else {
+                continue;
+            };
+            match closer(observation, evidence.as_ref(), products, (present, policy), &stdin) {
+                holds::Held::Yes => {}
+                holds::Held::Renewed(renewed) => {
+                    *evidence = renewed;
+                    learned = true;
                 }
-            }
-            Observation::Network => {
-                let admitted = policy.allow_network || policy.time_to_live.is_some();
-                if admitted { look::Held::Yes } else { look::Held::No }
-            }
-            // Nothing else is in a directory of the run's own that is gone.
-            Observation::Entries { path, digest, .. }
-                if *digest == look::of_nothing()
-                    && path.base() == Base::Root
-                    && products.find(path.rest()).is_some()
-                    && look::is_gone(&present.places.resolve(path)) =>
-            {
-                look::Held::Yes
-            }
-            _ => look::holds(observation, evidence.as_ref(), present),
-        };
-        match held {
-            look::Held::Yes => {}
-            look::Held::Renewed(renewed) => {
-                *evidence = renewed;
-                learned = true;
-            }
-            look::Held::No => {
-                let (then, now) = match observation {
-                    Observation::StdinKind(_) => {
-                        (observation.clone(), Observation::StdinKind(stdin().kind()))
+                holds::Held::No => {
+                    let (then, now) = match observation {
+                        Observation::StdinKind(_) => {
+                            (observation.clone(), Observation::StdinKind(stdin().kind()))
+                        }
+                        _ => now(observation, present),
+                    };
+                    differences.push(Difference::Seen { then, now });
+                    if !every {
+                        return Compared { differences, learned };
                     }
-                    _ => now(observation, present),
-                };
-                differences.push(Difference::Seen { then, now });
-                if !every {
-                    return Compared { differences, learned };
                 }
             }
         }
@@ -177,7 +159,7 @@ pub(super) fn differences<'s>(
         differences.extend(products::differences(candidate, others, present, every));
     }
     if differences.is_empty() {
-        for (number, absent) in looks.absences() {
+        for (number, absent) in settled.learned {
             if let Some(evidence) = candidate.evidence.get_mut(number) {
                 *evidence = Some(absent);
                 learned = true;
@@ -191,6 +173,34 @@ pub(super) fn differences<'s>(
         }
     }
     Compared { differences, learned }
+}
+
+/// Whether an observation holds that a look does not settle.
+fn closer<'s>(
+    observation: &Observation,
+    evidence: Option<&Evidence>,
+    products: &Products,
+    (present, policy): (&Present<'_>, &Policy),
+    stdin: &impl Fn() -> &'s StdinAtStart,
+) -> holds::Held {
+    let when = |holds| if holds { holds::Held::Yes } else { holds::Held::No };
+    match observation {
+        Observation::Stdin(_)
+        | Observation::StdinKind(_)
+        | Observation::StdinTerminal(_)
+        | Observation::StdinName(_) => when(stdin().holds(observation)),
+        Observation::Network => when(policy.allow_network || policy.time_to_live.is_some()),
+        // Nothing else is in a directory of the run's own that is gone.
+        Observation::Entries { path, digest, .. }
+            if *digest == look::of_nothing()
+                && path.base() == Base::Root
+                && products.find(path.rest()).is_some()
+                && look::is_gone(&present.places.resolve(path)) =>
+        {
+            holds::Held::Yes
+        }
+        _ => holds::holds(observation, evidence, present),
+    }
 }
 
 /// Variables that were not set when the run was recorded, and whose names occur in what it read.

@@ -5,7 +5,7 @@
 
 use crate::exec::nested::{Depends, is_watched, tell};
 use crate::hash::capture::Captured;
-use crate::hash::look::{self, Present};
+use crate::hash::holds::{self, Present};
 use crate::hash::manifest::Part;
 use crate::record::{Observation, StdinUse};
 use crate::store::Store;
@@ -63,7 +63,7 @@ fn observed(observation: &Observation, present: &Present<'_>) {
         Observation::Network => tell(Depends::Network),
         // Without evidence everything is looked at, and read where its content counts.
         _ => {
-            let _ = look::holds(observation, None, present);
+            let _ = holds::holds(observation, None, present);
         }
     }
 }

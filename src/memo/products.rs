@@ -5,8 +5,8 @@
 
 use super::outputs::has_bytes;
 use super::reason::Difference;
+use crate::hash::holds::{self, Present};
 use crate::hash::look;
-use crate::hash::look::Present;
 use crate::record::{
     Evidence, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree, Product, ProductClass, StoredPath,
     name_in,
@@ -38,7 +38,7 @@ pub(super) fn differences(
         if is_free {
             continue;
         }
-        let is_as_before = look::is_in_state(&path, &product.before);
+        let is_as_before = holds::is_in_state(&path, &product.before);
         let is_exact = product.class == ProductClass::Consulted;
         at_end &= is_exact && check.is_as_left(product, &path, now.as_ref());
         at_beginning &= is_as_before;

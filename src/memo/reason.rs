@@ -341,19 +341,5 @@ impl Bypass {
 /// The path that an observation is about, if it is about one.
 #[must_use]
 pub fn observed_path(observation: &Observation) -> Option<&StoredPath> {
-    match observation {
-        Observation::Content { path, .. }
-        | Observation::State { path, .. }
-        | Observation::Listing { path, .. }
-        | Observation::Importable { path, .. }
-        | Observation::Modules { path, .. }
-        | Observation::Distributions { path, .. }
-        | Observation::Loader { path, .. }
-        | Observation::Accounts { path, .. }
-        | Observation::Entries { path, .. }
-        | Observation::Exists { path }
-        | Observation::Index { path, .. }
-        | Observation::Modified { path, .. } => Some(path),
-        _ => None,
-    }
+    observation.path()
 }

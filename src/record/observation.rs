@@ -4,7 +4,7 @@
 
 use super::evidence::Timestamp;
 use super::names::Names;
-use super::path::StoredPath;
+use super::path::{Base, StoredPath};
 use super::state::FileState;
 use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
@@ -333,6 +333,38 @@ pub enum Observation {
         /// What is found; `None` for nothing up to `/`.
         found: Option<StoredPath>,
     },
+}
+
+impl Observation {
+    /// The one path that it is about, if it is about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&StoredPath> {
+        match self {
+            Self::Content { path, .. }
+            | Self::State { path, .. }
+            | Self::Listing { path, .. }
+            | Self::Importable { path, .. }
+            | Self::Modules { path, .. }
+            | Self::Distributions { path, .. }
+            | Self::Loader { path, .. }
+            | Self::Accounts { path, .. }
+            | Self::Entries { path, .. }
+            | Self::Exists { path }
+            | Self::Index { path, .. }
+            | Self::Modified { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// By this observations are sorted, so that those of one directory are together; what is about no path comes last.
+    #[must_use]
+    pub fn place(&self) -> (bool, Option<(Base, &[u8], &[u8])>) {
+        let place = self.path().map(|path| {
+            let (base, directory) = path.place();
+            (base, directory, path.rest())
+        });
+        (place.is_none(), place)
+    }
 }
 
 impl Encode for StdinUse {

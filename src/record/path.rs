@@ -48,6 +48,16 @@ impl StoredPath {
         &self.rest
     }
 
+    /// The directory that the path is in, by words alone: what it counts from, and the bytes after that.
+    #[must_use]
+    pub fn place(&self) -> (Base, &[u8]) {
+        let end = match self.rest.iter().rposition(|byte| *byte == b'/') {
+            Some(place) => place.max(usize::from(place == 0)),
+            None => 0,
+        };
+        (self.base, self.rest.get(..end).unwrap_or_default())
+    }
+
     /// The directory that the path is in, and its name there; a base itself has no name. By words alone.
     #[must_use]
     pub fn split(&self) -> (Self, &[u8]) {

@@ -1,12 +1,12 @@
-//! What a program lists of a directory, what git's index says of content, and results of earlier runs.
+//! What a program lists of a directory, and what git's index says of content.
 
-use super::{Entries, Held, directory_at, state};
+use super::{Entries, directory_at};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::hash::exclude::is_store;
 use crate::hash::files::{EntryKind, read_file, trusted};
 use crate::profiles::git_index::content_of;
-use crate::record::{BothEnds, Evidence, FileState, Places, Timestamp};
+use crate::record::{Evidence, Timestamp};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -37,18 +37,4 @@ pub fn index(path: &Path) -> Option<(Digest, Option<Evidence>)> {
     let now = Timestamp::now();
     let (bytes, _, evidence) = read_file(path).ok()?;
     Some((Digest::of(&content_of(&bytes)?), trusted(path, evidence, now)))
-}
-
-pub(super) fn index_holds(path: &Path, digest: &Digest, evidence: Option<&Evidence>) -> Held {
-    match index(path) {
-        Some((found, fresh)) => Held::renewed(found == *digest, evidence, fresh),
-        None => Held::No,
-    }
-}
-
-/// Whether all that an earlier run left is as a run found it, or all as it left it.
-pub(super) fn settled_holds(states: &[BothEnds], places: &Places) -> bool {
-    let now: Vec<FileState> = states.iter().map(|ends| state(&places.resolve(&ends.path), false).0).collect();
-    let all = |of: fn(&BothEnds) -> &FileState| states.iter().zip(&now).all(|(ends, now)| of(ends) == now);
-    all(|ends| &ends.before) || all(|ends| &ends.after)
 }

@@ -131,7 +131,10 @@ impl Keeping<'_> {
         not_kept: Option<&NotKept>,
         tags: Vec<(String, String)>,
     ) -> Result<Draft> {
-        let (observations, evidence): (Vec<_>, Vec<_>) = result.observations.into_iter().unzip();
+        let mut seen = result.observations;
+        // A later call looks at them directory by directory.
+        seen.sort_by(|(left, _), (right, _)| left.place().cmp(&right.place()));
+        let (observations, evidence): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
         let outputs = match &result.tree {
             Some(tree) => Some(self.blob(&tree.to_bytes())?),
             None => None,

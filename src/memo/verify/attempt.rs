@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::{Finished, Output, Spec, StreamEnd, WatchMode};
 use crate::hash::capture::{self, Captured};
 use crate::hash::globs::Patterns;
-use crate::hash::look::Present;
+use crate::hash::holds::Present;
 use crate::hash::request::Request;
 use crate::memo::look_up::differences;
 use crate::memo::policy::Policy;

@@ -1,9 +1,26 @@
-use super::Looks;
+use super::{Looks, Settled};
 use crate::digest::Digest;
 use crate::hash::look;
 use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+
+/// Whether a look settles each; and the evidence that was learned.
+fn settle(
+    places: &Places,
+    facts: &[Observation],
+    evidence: &[Option<Evidence>],
+) -> (Vec<bool>, Vec<(usize, Evidence)>) {
+    let mut looks = Looks::new(places, None, Timestamp::now());
+    let (mut all, mut next, mut settled) = (vec![true; facts.len()], 0, Settled::default());
+    while next < facts.len() {
+        next = looks.settle(facts, evidence, next, &mut settled);
+        for number in &settled.open {
+            all[*number] = false;
+        }
+    }
+    (all, settled.learned)
+}
 
 /// A directory with a file, a link to it, a dangling link and a directory; all old enough to be trusted.
 fn places() -> (tempfile::TempDir, Places) {
@@ -34,8 +51,8 @@ fn what_a_look_settles_holds_and_what_moved_is_not_settled() {
     facts.push((Observation::Listing { path: path(""), everything: true, digest }, evidence));
 
     let settled = |facts: &[(Observation, _)]| -> Vec<bool> {
-        let mut looks = Looks::new(&places, None, Timestamp::now());
-        facts.iter().map(|(fact, evidence)| looks.settle(fact, Option::as_ref(evidence))).collect()
+        let (facts, evidence): (Vec<Observation>, Vec<Option<Evidence>>) = facts.iter().cloned().unzip();
+        settle(&places, &facts, &evidence).0
     };
     // All but the two below a file, which take a closer look.
     let expected: Vec<bool> = (0..14).map(|n| n != 10 && n != 11).collect();
@@ -100,13 +117,12 @@ fn looks_below_an_open_directory_find_what_whole_paths_find() {
     };
     let facts = [facts(true), facts(false)].concat();
     let settled = |facts: &[(Observation, Option<Evidence>)]| -> Vec<bool> {
-        let mut together = Looks::new(&places, None, Timestamp::now());
-        let one = |(fact, evidence): &(Observation, Option<Evidence>)| {
-            Looks::new(&places, None, Timestamp::now()).settle(fact, evidence.as_ref())
+        let (facts, evidence): (Vec<Observation>, Vec<Option<Evidence>>) = facts.iter().cloned().unzip();
+        let one = |(fact, evidence): (&Observation, &Option<Evidence>)| {
+            settle(&places, std::slice::from_ref(fact), std::slice::from_ref(evidence)).0[0]
         };
-        let alone: Vec<bool> = facts.iter().map(one).collect();
-        let all: Vec<bool> =
-            facts.iter().map(|(fact, evidence)| together.settle(fact, evidence.as_ref())).collect();
+        let alone: Vec<bool> = facts.iter().zip(&evidence).map(one).collect();
+        let all = settle(&places, &facts, &evidence).0;
         assert_eq!(all, alone);
         all
     };
@@ -130,13 +146,12 @@ fn a_link_and_what_it_leads_to_are_looked_at_each() {
     let link = Observation::State { path: path.clone(), follow: false, state: link };
     let file = Observation::State { path: path.clone(), follow: true, state: file };
     let other = Observation::Content { path, digest: Digest::of(b"") };
-    let mut looks = Looks::new(&places, None, Timestamp::now());
-    for _ in 0..2 {
-        assert!(looks.settle(&link, link_evidence.as_ref()));
-        assert!(looks.settle(&file, file_evidence.as_ref()));
-        assert!(!looks.settle(&link, file_evidence.as_ref()));
-        assert!(!looks.settle(&other, link_evidence.as_ref()));
-        assert!(!looks.settle(&other, None));
+    let facts = [link.clone(), file, link, other.clone(), other];
+    let evidence = [link_evidence, file_evidence, file_evidence, link_evidence, None];
+    for times in [1, 2] {
+        let facts = vec![facts.to_vec(); times].concat();
+        let settled = settle(&places, &facts, &evidence.repeat(times)).0;
+        assert_eq!(settled, [true, true, false, false, false].repeat(times));
     }
 }
 
@@ -149,17 +164,6 @@ fn absent(names: &[&str]) -> Vec<Observation> {
         .collect()
 }
 
-/// Whether each holds by a look, with this evidence; and the evidence that was learned.
-fn ask(
-    places: &Places,
-    facts: &[Observation],
-    evidence: &[Option<Evidence>],
-) -> (Vec<bool>, Vec<(usize, Evidence)>) {
-    let mut looks = Looks::new(places, None, Timestamp::now());
-    let settled = facts.iter().zip(evidence).map(|(fact, evidence)| looks.settle(fact, evidence.as_ref()));
-    (settled.collect(), looks.absences())
-}
-
 #[test]
 fn absence_is_proven_by_a_directory_at_rest_until_a_name_comes() {
     let (root, places) = places();
@@ -168,7 +172,7 @@ fn absence_is_proven_by_a_directory_at_rest_until_a_name_comes() {
     let names = ["directory/a", "directory/b", "directory/b/c", "directory/d", "elsewhere/e"];
     let facts: Vec<_> = std::iter::once(directory).chain(absent(&names)).collect();
     let none = vec![None; facts.len()];
-    let (settled, learned) = ask(&places, &facts, &none);
+    let (settled, learned) = settle(&places, &facts, &none);
     assert_eq!(settled, [true; 6]);
     let at = fs::metadata(root.path().join("directory")).unwrap();
     // Below what is not there nothing was looked at; the last one is in a directory that nobody looked at.
@@ -178,21 +182,21 @@ fn absence_is_proven_by_a_directory_at_rest_until_a_name_comes() {
     for (number, proof) in learned {
         evidence[number] = Some(proof);
     }
-    assert_eq!(ask(&places, &facts, &evidence), (vec![true; 6], Vec::new()));
+    assert_eq!(settle(&places, &facts, &evidence), (vec![true; 6], Vec::new()));
     // What comes is seen, also where it is a link that leads nowhere, and nothing is learned from a busy directory.
     symlink("nowhere", root.path().join("directory/b")).unwrap();
-    let (settled, learned) = ask(&places, &facts, &evidence);
+    let (settled, learned) = settle(&places, &facts, &evidence);
     assert_eq!(settled, [true, true, false, true, true, true]);
     assert_eq!(learned, []);
     fs::remove_file(root.path().join("directory/b")).unwrap();
-    assert_eq!(ask(&places, &facts, &evidence), (vec![true; 6], Vec::new()));
+    assert_eq!(settle(&places, &facts, &evidence), (vec![true; 6], Vec::new()));
     // Another directory under the same name, with a name in it and the same times.
     fs::rename(root.path().join("directory"), root.path().join("old")).unwrap();
     fs::create_dir(root.path().join("directory")).unwrap();
     fs::write(root.path().join("directory/d"), "").unwrap();
     let time = at.modified().unwrap();
     fs::File::open(root.path().join("directory")).unwrap().set_modified(time).unwrap();
-    assert_eq!(ask(&places, &facts, &evidence).0, [true, true, true, true, false, true]);
+    assert_eq!(settle(&places, &facts, &evidence).0, [true, true, true, true, false, true]);
 }
 
 #[test]
@@ -208,9 +212,9 @@ fn absence_behind_a_link_that_leads_nowhere_is_never_proven_by_the_directory() {
     let (state, _) = look::state(&root.path().join("directory"), true);
     let directory = Observation::State { path: StoredPath::in_root("directory"), follow: true, state };
     let facts = [vec![directory], ["a", "b", "c", "d"].map(fact).into()].concat();
-    assert_eq!(ask(&places, &facts, &vec![None; 5]), (vec![true; 5], Vec::new()));
+    assert_eq!(settle(&places, &facts, &vec![None; 5]), (vec![true; 5], Vec::new()));
     fs::write(&target, "").unwrap();
-    assert_eq!(ask(&places, &facts, &vec![None; 5]).0, [true, false, false, false, false]);
+    assert_eq!(settle(&places, &facts, &vec![None; 5]).0, [true, false, false, false, false]);
 }
 
 #[test]
@@ -222,5 +226,5 @@ fn a_directory_that_not_everybody_may_search_proves_nothing() {
     let (state, _) = look::state(&directory, true);
     let fact = Observation::State { path: StoredPath::in_root("directory"), follow: true, state };
     let facts = [vec![fact], absent(&["directory/a", "directory/b", "directory/c"])].concat();
-    assert_eq!(ask(&places, &facts, &vec![None; 4]), (vec![true; 4], Vec::new()));
+    assert_eq!(settle(&places, &facts, &vec![None; 4]), (vec![true; 4], Vec::new()));
 }

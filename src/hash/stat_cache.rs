@@ -1,0 +1,95 @@
+//! `stat`, and a cache of what it said, so that no path is looked at twice in one call.
+//!
+//! Knows nothing of what paths are looked at for.
+
+use crate::record::{Evidence, Timestamp};
+use rustc_hash::{FxHashMap, FxHasher};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, openat, statat};
+use rustix::io::Errno;
+use std::hash::Hasher;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// What `stat` said, as evidence.
+pub(super) type Found = Result<Evidence, Errno>;
+
+/// Looks at `path`, which counts from `directory` where there is one.
+pub(super) fn stat(directory: Option<BorrowedFd<'_>>, path: &[u8], follow: bool) -> Found {
+    let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+    statat(directory.unwrap_or(CWD), path, flags).map(|stat| evidence_of(&stat))
+}
+
+fn evidence_of(stat: &Stat) -> Evidence {
+    Evidence {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mode: stat.st_mode,
+        modified: Timestamp::from_parts(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+        changed: Timestamp::from_parts(stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
+    }
+}
+
+/// Opens a directory for looks below it; `None` where that fails: then the whole path says why.
+pub(super) fn open_directory(path: &[u8]) -> Option<OwnedFd> {
+    openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+/// What was found at absolute paths, links followed. Only what was there is kept.
+#[derive(Clone, Debug, Default)]
+pub struct StatCache {
+    /// All paths, one after the other.
+    paths: Vec<u8>,
+    /// By a number made from the path: where it begins and ends in `paths`, and what was found there.
+    looks: FxHashMap<u64, (u32, u32, Evidence)>,
+}
+
+/// Room for what a hit of a script looks at, in one piece.
+const USUAL: usize = 56;
+
+impl StatCache {
+    /// Takes down what was found at `path`, links followed.
+    pub(super) fn note(&mut self, path: &[u8], found: &Evidence) {
+        if self.looks.is_empty() {
+            self.looks.reserve(USUAL);
+        }
+        let begin = self.paths.len();
+        // What is not taken down is looked at again.
+        if let (Ok(begin), Ok(end)) = (u32::try_from(begin), u32::try_from(begin + path.len())) {
+            self.paths.extend_from_slice(path);
+            self.looks.insert(number(path), (begin, end, *found));
+        }
+    }
+
+    /// What was found at `path`, if it was looked at and something was there.
+    pub(super) fn find(&self, path: &[u8]) -> Option<Evidence> {
+        let (begin, end, found) = self.looks.get(&number(path))?;
+        (self.paths.get(*begin as usize..*end as usize)? == path).then_some(*found)
+    }
+}
+
+fn number(path: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(path);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_kept_by_its_whole_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let mut cache = StatCache::default();
+        assert_eq!((stat(None, bytes, true), cache.find(bytes)), (Err(Errno::NOENT), None));
+        std::fs::write(&path, "x").unwrap();
+        let first = stat(None, bytes, true).unwrap();
+        cache.note(bytes, &first);
+        std::fs::write(&path, "longer").unwrap();
+        assert_eq!(cache.find(bytes), Some(first));
+        assert_eq!(cache.find(&bytes[1..]), None);
+        assert_ne!(stat(None, bytes, true), Ok(first));
+    }
+}
