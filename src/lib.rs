@@ -85,6 +85,8 @@ pub mod project;
 pub mod record;
 pub mod store;
 #[doc(hidden)]
+pub mod sweep;
+#[doc(hidden)]
 pub mod ui;
 
 pub use error::{Error, Kind, Result};

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["digest", "encode", "error"],
     &["record"],
-    &["project", "profiles"],
+    &["project", "profiles", "sweep"],
     &["hash", "store", "exec"],
     &["memo"],
     &["ui"],

@@ -4,8 +4,8 @@
 //! `options`, since building this tree costs more than half a hit.
 
 use super::{
-    completions, diff, export, fsck, gc, get, graph, history, import, log, man, options, rm, show, stats,
-    tag, values, verify,
+    completions, diff, export, fsck, gc, get, graph, history, import, log, man, map, options, rm, show,
+    stats, tag, values, verify,
 };
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -13,7 +13,7 @@ use clap::{Arg, Command, FromArgMatches, Subcommand, ValueHint};
 use std::ffi::OsString;
 
 /// Commands that run another command: everything after their options belongs to it.
-pub const RUNNERS: [&str; 3] = ["exec", "check", "audit"];
+pub const RUNNERS: [&str; 4] = ["exec", "check", "audit", "map"];
 
 /// A command that works on the store.
 #[derive(Clone, Debug, Subcommand)]
@@ -124,7 +124,7 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .infer_long_args(false)
         .arg(store_option())
-        .subcommands([exec, check, audit]);
+        .subcommands([exec, check, audit, map::command()]);
     // The enum's own documentation would become the text about cashet.
     Verb::augment_subcommands(root).about(ABOUT)
 }

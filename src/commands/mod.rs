@@ -22,6 +22,7 @@ pub mod history;
 pub mod import;
 pub mod log;
 pub mod man;
+mod map;
 pub mod missed;
 mod not_found;
 pub mod options;
@@ -59,6 +60,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
         Some((first, rest)) if first == "exec" => exec::main(rest),
         Some((first, rest)) if first == "check" => check::main(rest),
         Some((first, rest)) if first == "audit" => audit::main(rest),
+        Some((first, rest)) if first == "map" => map::main(rest),
         Some((first, rest)) if first == "complete" => end(answers::run(rest)),
         Some((first, [directory, cap])) if first == collect::NAME => collect::main(directory, cap),
         Some(_) => end(run(&words)),

@@ -61,6 +61,28 @@ impl Scanned {
         words
     }
 
+    /// The same options with other values, and other words.
+    ///
+    /// # Errors
+    /// Those of `value`.
+    pub fn replaced<E>(
+        &self,
+        words: Vec<OsString>,
+        mut value: impl FnMut(Flag, &OsStr) -> Result<OsString, E>,
+    ) -> Result<Self, E> {
+        let mut given = Vec::with_capacity(self.given.len());
+        for (flag, old) in &self.given {
+            given.push((*flag, old.as_deref().map(|old| value(*flag, old)).transpose()?));
+        }
+        Ok(Self { given, words, json: self.json })
+    }
+
+    /// Gives one option more.
+    pub fn give(&mut self, flag: Flag, value: Option<OsString>) {
+        self.given.push((flag, value));
+        self.given.sort_by_key(|(flag, _)| *flag);
+    }
+
     /// In the table's order; what is said twice is said once.
     fn sorted(mut self) -> Self {
         self.given.sort_by_key(|(flag, _)| *flag);
@@ -122,6 +144,12 @@ pub fn scan(words: &[OsString]) -> Option<Scanned> {
 /// Adds the options of the table and the words of the command to a clap command.
 #[must_use]
 pub fn with_options(command: Command) -> Command {
+    with_options_but(command, &[])
+}
+
+/// The same without some of the options.
+#[must_use]
+pub fn with_options_but(command: Command, without: &[Flag]) -> Command {
     let words = Arg::new("words")
         .value_name("COMMAND")
         .help("The command and its words; a -- before it is optional")
@@ -129,7 +157,7 @@ pub fn with_options(command: Command) -> Command {
         .num_args(1..)
         .trailing_var_arg(true)
         .value_parser(OsStringValueParser::new());
-    command.args(TABLE.iter().map(argument)).arg(words)
+    command.args(TABLE.iter().filter(|row| !without.contains(&row.flag)).map(argument)).arg(words)
 }
 
 /// The option that `audit` has beside those of the table.
@@ -203,9 +231,11 @@ pub fn from_matches(matches: &ArgMatches) -> Scanned {
     let mut scanned = Scanned::default();
     for row in TABLE {
         if row.takes == Takes::Nothing {
-            scanned.given.extend(matches.get_flag(row.long).then_some((row.flag, None)));
+            // A command need not have all of them.
+            let given = matches.try_get_one::<bool>(row.long).ok().flatten().copied().unwrap_or(false);
+            scanned.given.extend(given.then_some((row.flag, None)));
         } else {
-            let values = matches.get_many::<OsString>(row.long).into_iter().flatten();
+            let values = matches.try_get_many::<OsString>(row.long).ok().flatten().into_iter().flatten();
             scanned.given.extend(
                 values.map(|value| (row.flag, Some(value.clone()).filter(|value| !value.is_empty()))),
             );

@@ -4,6 +4,7 @@
 //! Knows nothing of digests, blobs, manifests or caching.
 
 mod activity;
+mod beside;
 #[cfg(target_os = "linux")]
 mod bystander;
 #[cfg(not(target_os = "linux"))]
@@ -31,10 +32,11 @@ mod unix;
 mod watch;
 
 pub use activity::{Activity, activity};
+pub use beside::{Beside, Group};
 pub use detach::{has_siblings, is_nested, start_detached};
 pub use replace::{replace, shortage};
 pub use signals::raise_again;
-pub use startup::{begin, stdin_was_closed};
+pub use startup::{begin, is_signal_ignored, stdin_was_closed};
 pub use streams::one_target;
 pub use trace::{
     Access, Askers, DescriptorUse, Executed, Fate, FirstChange, Hazard, Image, Nature, Prior, Seen, Shows,

@@ -45,6 +45,12 @@ pub(super) fn initial() -> &'static Initial {
     INITIAL.get_or_init(read)
 }
 
+/// Whether a signal is ignored, as `nohup` has it: then it stays so.
+#[must_use]
+pub fn is_signal_ignored(signal: i32) -> bool {
+    is_ignored(signal)
+}
+
 /// Whether standard input was closed when this program was started. A command gets it closed, too.
 #[must_use]
 pub fn stdin_was_closed() -> bool {
@@ -67,6 +73,18 @@ fn ignore_signals_of_writing() {
     for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
         // SAFETY: ignoring a signal runs no code of ours.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Undoes what [`begin`] did about signals, between fork and exec of another program of ours.
+#[expect(unsafe_code, reason = "no safe wrapper sets a disposition")]
+pub(super) fn restore_signals_of_writing() {
+    let initial = initial();
+    for (signal, was_ignored) in
+        [(libc::SIGPIPE, initial.pipe_signal_ignored), (libc::SIGXFSZ, initial.file_size_signal_ignored)]
+    {
+        // SAFETY: neither action runs code of ours.
+        unsafe { libc::signal(signal, if was_ignored { libc::SIG_IGN } else { libc::SIG_DFL }) };
     }
 }
 

@@ -204,6 +204,22 @@ impl LocalStore {
         self.write_index(|index| index.tag(id, name, value))
     }
 
+    /// The tags of a commit, sorted by name; none where there is no such commit.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn tags(&self, id: &CommitId) -> Result<Vec<(String, String)>> {
+        self.read_index(|index| index.tags_of(id))
+    }
+
+    /// Sets several tags at once; tells whether there is such a commit.
+    ///
+    /// # Errors
+    /// When the store does not take them.
+    pub fn tag_all(&self, id: &CommitId, tags: &[(String, String)]) -> Result<bool> {
+        self.write_index(|index| index.tag_all(id, tags))
+    }
+
     /// Removes a tag; returns whether it was set.
     ///
     /// # Errors

@@ -24,6 +24,15 @@ pub fn room() -> Option<usize> {
     width().map(|width| width.saturating_sub("cashet: ".len()).max(20))
 }
 
+/// `text` in one line that fits, where standard error is a terminal.
+#[must_use]
+pub fn fitted(text: &str) -> String {
+    match room() {
+        Some(room) => escape::cut(&escape::line(text.as_bytes()), room).into_owned(),
+        None => text.to_owned(),
+    }
+}
+
 /// Tells what the user should know although the command goes on.
 pub fn warning(text: &str) {
     write(&line("cashet:", text, colour::for_stderr(), colour::Role::Changed));

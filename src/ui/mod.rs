@@ -4,6 +4,7 @@
 
 mod ages;
 pub mod audit;
+pub mod board;
 pub mod changes;
 pub mod colour;
 pub mod commits;
@@ -18,6 +19,7 @@ pub mod message;
 pub mod page;
 pub mod pieces;
 pub mod progress;
+pub mod relay;
 pub mod seen;
 pub mod status;
 pub mod table;

@@ -30,5 +30,6 @@ mod exec_together;
 mod exec_user_store;
 mod exec_variables;
 mod first_contact;
+mod map;
 mod sandbox;
 mod support;

@@ -100,7 +100,7 @@ pub(super) fn documented() -> Documented {
 /// The paths of all fields: `outputs[].path`. Names that are data (tags) are not fields.
 pub(super) fn fields(value: &Value, at: &str, found: &mut BTreeSet<String>) {
     match value {
-        Value::Object(object) if at == "tags" || object.contains_key("b64") => {}
+        Value::Object(object) if at == "tags" || at == "parameters" || object.contains_key("b64") => {}
         Value::Object(object) => {
             for (name, value) in object {
                 let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
@@ -237,7 +237,7 @@ fn the_page_on_json_gives_every_field_and_no_other() {
     let others: Vec<_> = documented.shapes.keys().filter(|heading| !shapes.contains(*heading)).collect();
     assert_eq!(
         others,
-        ["audit --json", "exec --report", "verify --json"],
+        ["audit --json", "exec --report", "map --dry-run --json", "map --json", "verify --json"],
         "these are checked with real commands"
     );
 }
@@ -276,4 +276,14 @@ fn what_real_commands_report_is_documented() {
         fields(&serde_json::from_str(object).unwrap(), "", &mut found);
     }
     assert_eq!(known.differences("audit --json", &found), (Vec::new(), Vec::new()));
+    for (heading, option) in [("map --json", "--quiet"), ("map --dry-run --json", "--dry-run")] {
+        let mut found = BTreeSet::new();
+        for script in ["echo {n}", "kill -9 $$ # {n}", "date # {n}"] {
+            let words = ["map", option, "--json", "-p", "n=1,2", "--allow-net", "--", "sh", "-c", script];
+            for line in String::from_utf8(cashet(&words).stdout).unwrap().lines() {
+                fields(&serde_json::from_str(line).unwrap(), "", &mut found);
+            }
+        }
+        assert_eq!(known.differences(heading, &found), (Vec::new(), Vec::new()));
+    }
 }

@@ -2,6 +2,7 @@
 
 mod plan;
 mod products;
+pub(super) mod resident;
 mod secrets;
 mod spool;
 

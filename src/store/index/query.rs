@@ -258,6 +258,14 @@ impl Index {
         })
     }
 
+    /// The tags of a commit, sorted by name.
+    pub(crate) fn tags_of(&self, id: &CommitId) -> Result<Vec<(String, String)>> {
+        let sql = "SELECT tags.sequence, tags.name, tags.value, tags.seal FROM tags JOIN commits \
+             ON commits.sequence = tags.sequence WHERE commits.id = ?1 ORDER BY tags.name";
+        let read = |row: &Row<'_>| read_tag(row).map(|(_, name, value)| (name, value));
+        self.reading(|connection| collect(connection, sql, [id.0.as_bytes()], usize::MAX, read))
+    }
+
     /// The commits that have the tag `name`, with its value.
     pub(crate) fn tagged(&self, name: &str) -> Result<Vec<(i64, String)>> {
         let sql = "SELECT sequence, name, value, seal FROM tags WHERE name = ?1";

@@ -118,6 +118,19 @@ impl Index {
         })
     }
 
+    /// Sets several tags; tells whether there is such a commit.
+    pub(crate) fn tag_all(&mut self, id: &CommitId, tags: &[(String, String)]) -> Result<bool> {
+        self.writing(|transaction| {
+            let Some(sequence) = sequence_of(transaction, id)? else {
+                return Ok(false);
+            };
+            for (name, value) in tags {
+                insert_tag(transaction, sequence, name, value)?;
+            }
+            Ok(true)
+        })
+    }
+
     /// Takes a tag away; tells whether there was one.
     pub(crate) fn untag(&mut self, id: &CommitId, name: &str) -> Result<bool> {
         self.writing(|transaction| {

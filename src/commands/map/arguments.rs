@@ -1,0 +1,251 @@
+//! The options of `map`: its own beside most of those of `exec`.
+
+use crate::commands::options::{self, Flag, Scanned};
+use crate::error::{Error, Result};
+use crate::sweep::{Grid, Values};
+use clap::builder::OsStringValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Options of `exec` that say how one call is shown.
+const LEFT_OUT: &[Flag] = &[
+    Flag::Id,
+    Flag::Report,
+    Flag::Verbose,
+    Flag::Explain,
+    // Standard input may be the list of runs; each run has an empty one.
+    Flag::Stdin,
+];
+
+const AFTER: &str = "\
+Each run is a call of 'cashet exec' with words of its own: what is recorded is replayed, the rest runs, and the same call \
+again runs only what is missing. Runs carry the tags sweep=NAME and param.NAME=VALUE.
+
+VALUES are a,b,c (quotes as in CSV around a value with a comma), 2..6, 0..1:0.25 (a step), 1e-4..1e-1:log4 (four values, \
+equally far from each other by ratio). Placeholders are {NAME}; for lines {} {.} (without suffix) {/} (base name) {//} \
+(directory) {/.} (base name without suffix); {#} (number of the run) and {id} (a short digest of its parameters). \
+{{NAME}} is the text {NAME}; ${NAME} is left to the shell. They are replaced in COMMAND and in the values of --input, \
+--output, --env, --salt and --tag.
+
+Examples:
+  cashet map -j4 -p lr=0.1,0.01 -p depth=2..6 -- python3 train.py --lr {lr} --depth {depth} --out runs/{id}
+  cashet map --from runs.csv --retry 2 -- ./job --seed {seed} --size {size}
+  ls *.wav | cashet map --from - -- ffmpeg -y -i {} {.}.mp3
+  cashet map -p lr=1e-5..1e-1:log100 -p layers=1..20 --sample 50 --dry-run -- ./train {lr} {layers}
+  cashet map -p seed=1..5 --print=line -- ./job {seed}
+
+Output of the runs goes to the store ('cashet get'), or with --print to where that of map goes. Ctrl-C starts nothing more, \
+is passed on to what runs, and waits for it; a second one ends at once.
+
+Exit status: 0, 1 if any run failed, 2 for wrong usage, or the signal that ended it.";
+
+/// How output of the runs is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Print {
+    /// Not at all.
+    No,
+    /// That of each run together, when it has ended.
+    Grouped,
+    /// Line by line as it comes, each with the parameters before it.
+    Lines,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) jobs: usize,
+    pub(super) grid: Grid,
+    pub(super) from: Option<OsString>,
+    pub(super) sample: Option<u64>,
+    pub(super) name: String,
+    pub(super) retry: u32,
+    pub(super) fail_fast: bool,
+    pub(super) only_failed: bool,
+    pub(super) dry_run: bool,
+    pub(super) print: Print,
+    pub(super) json: bool,
+    pub(super) quiet: bool,
+    /// Options of `exec`, and the words with their placeholders.
+    pub(super) call: Scanned,
+}
+
+/// The command with its help.
+pub(in crate::commands) fn command() -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).help(help).action(ArgAction::SetTrue).overrides_with(name)
+    };
+    let value = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).help(help).value_name(value)
+    };
+    let own = [
+        value("jobs", "N", "At most so many at a time; without it as many as there are processors")
+            .short('j')
+            .value_parser(clap::value_parser!(u16).range(1..)),
+        value("param", "NAME=VALUES", "A parameter and its values; given again, it has more values")
+            .short('p')
+            .action(ArgAction::Append)
+            .value_parser(OsStringValueParser::new()),
+        flag("zip", "The first value of each parameter with the first of the others, and so on"),
+        flag("product", "Every value with every other one (default)").conflicts_with("zip"),
+        value(
+            "from",
+            "FILE",
+            "Runs from a CSV file (.csv), JSON lines (.jsonl), or lines; - is standard input",
+        )
+        .value_hint(ValueHint::FilePath)
+        .value_parser(OsStringValueParser::new()),
+        value("sample", "N", "Only N of all combinations, chosen at random: the same ones each time")
+            .value_parser(clap::value_parser!(u64).range(1..)),
+        value("name", "SWEEP", "The name of the sweep; without it that of the script or program"),
+        value("retry", "N", "Run what failed again, at most N times").value_parser(clap::value_parser!(u32)),
+        flag("fail-fast", "Start nothing more once a run has failed"),
+        flag("only-failed", "Only runs of the sweep that failed when they were last run"),
+        flag("dry-run", "Show the runs, and which of them would be replayed; run nothing"),
+        Arg::new("print")
+            .long("print")
+            .value_name("HOW")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("group")
+            .value_parser(["group", "line"])
+            .help("Show the output of the runs: together for each, or with =line as it comes"),
+        flag("json", "One JSON object for each run"),
+    ];
+    let own = own.map(|argument| argument.help_heading("The sweep"));
+    options::with_options_but(Command::new("map").args(own), LEFT_OUT)
+        .about("Run a command with many parameters, each as exec would")
+        .after_help(AFTER)
+}
+
+/// What clap understood, settled.
+///
+/// # Errors
+/// [`crate::error::Kind::Usage`] for parameters that make no sense.
+pub(super) fn read(matches: &ArgMatches) -> Result<Options> {
+    let call = options::from_matches(matches);
+    let mut axes: Vec<(String, Values)> = Vec::new();
+    for given in matches.get_many::<OsString>("param").into_iter().flatten() {
+        let (name, values) = parameter(given)?;
+        match axes.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = known.clone().and(&values)?,
+            None => axes.push((name, values)),
+        }
+    }
+    let from = matches.get_one::<OsString>("from").cloned();
+    if axes.is_empty() && from.is_none() {
+        return Err(Error::usage("there are no parameters")
+            .with_hint("-p NAME=VALUES gives them, --from FILE reads them, --from - reads lines"));
+    }
+    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let name = match matches.get_one::<String>("name") {
+        Some(name) if name.is_empty() || name.contains(char::is_control) => {
+            return Err(Error::usage("--name: it needs one line of text"));
+        }
+        Some(name) => name.clone(),
+        None => default_name(&call.words),
+    };
+    Ok(Options {
+        jobs: matches.get_one::<u16>("jobs").map_or_else(processors, |jobs| usize::from(*jobs)),
+        grid: Grid::new(axes, matches.get_flag("zip"))?,
+        from,
+        sample: matches.get_one::<u64>("sample").copied(),
+        name,
+        retry: matches.get_one::<u32>("retry").copied().unwrap_or(0),
+        fail_fast: matches.get_flag("fail-fast"),
+        only_failed: matches.get_flag("only-failed"),
+        dry_run: matches.get_flag("dry-run"),
+        print: match matches.get_one::<String>("print").map(String::as_str) {
+            None => Print::No,
+            Some("line") => Print::Lines,
+            Some(_) => Print::Grouped,
+        },
+        json: matches.get_flag("json"),
+        quiet: call.has(Flag::Quiet),
+        call,
+    })
+}
+
+/// `NAME=VALUES`.
+fn parameter(given: &OsStr) -> Result<(String, Values)> {
+    let wrong = |what: &str| {
+        Error::usage(format!("-p: {} {what}", given.display()))
+            .with_hint("-p NAME=VALUES, where VALUES are a,b,c or 2..6 or 0..1:0.25 or 1e-4..1e-1:log4")
+    };
+    let bytes = given.as_bytes();
+    let equals = bytes.iter().position(|byte| *byte == b'=').ok_or_else(|| wrong("has no values"))?;
+    let (name, values) = bytes.split_at_checked(equals).ok_or_else(|| wrong("has no values"))?;
+    let name = std::str::from_utf8(name).map_err(|_| wrong("has a name that is not UTF-8"))?;
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ');
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err(wrong("has no name of letters, digits, - and _"));
+    }
+    let values = Values::parse(values.get(1..).unwrap_or_default()).map_err(|error| {
+        let named = Error::usage(format!("-p {name}: {error}"));
+        named.with_hint(error.hint().unwrap_or_default())
+    })?;
+    Ok((name.to_owned(), values))
+}
+
+/// Suffixes of scripts, by which a sweep is called rather than by their interpreter.
+const SCRIPTS: &[&str] = &[
+    "py", "js", "mjs", "cjs", "ts", "sh", "bash", "zsh", "rb", "pl", "r", "jl", "lua", "php", "ipynb", "m",
+    "sql",
+];
+
+/// The base name of the script, or else of the program.
+fn default_name(words: &[OsString]) -> String {
+    let is_script = |word: &&OsString| {
+        let suffix = Path::new(word).extension().and_then(OsStr::to_str).unwrap_or_default();
+        !word.as_bytes().starts_with(b"-") && SCRIPTS.contains(&suffix.to_ascii_lowercase().as_str())
+    };
+    let word = words.iter().take(4).find(is_script).or(words.first());
+    let name = word.and_then(|word| Path::new(word).file_name()).unwrap_or_default();
+    name.to_string_lossy().replace(char::is_control, "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(words: &[&str]) -> Result<Options, String> {
+        let command = command().no_binary_name(true);
+        let matches = command.try_get_matches_from(words).map_err(|error| error.to_string())?;
+        read(&matches).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn parameters_are_gathered() {
+        let read = options(&["-j2", "-p", "a=1,2", "-p", "b=3..5", "-pa=7", "-q", "--", "x", "-p"]).unwrap();
+        assert_eq!((read.jobs, read.grid.len(), read.quiet, read.name.as_str()), (2, 9, true, "x"));
+        assert_eq!(read.call.words, ["x", "-p"]);
+        let names: Vec<&str> = read.grid.names().collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_sweep_is_called_by_its_script() {
+        for (words, name) in [
+            (&["-p", "a=1", "python3", "src/train.py", "--x", "y.py"][..], "train.py"),
+            (&["-p", "a=1", "./train"], "train"),
+            (&["-p", "a=1", "--name", "first", "./train"], "first"),
+            (&["-p", "a=1", "sort", "x.csv"], "sort"),
+        ] {
+            assert_eq!(options(words).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (words, said) in [
+            (&["true"][..], "there are no parameters"),
+            (&["-p", "a=", "true"], "-p a: no values"),
+            (&["-p", "a", "true"], "-p: a has no values"),
+            (&["-p", "=1", "true"], "-p: =1 has no name of letters, digits, - and _"),
+            (&["-p", "a=1,2", "-p", "b=1", "--zip", "true"], "--zip: a has 2 values, b has 1"),
+        ] {
+            assert_eq!(options(words).unwrap_err(), said);
+        }
+    }
+}

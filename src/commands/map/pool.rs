@@ -1,0 +1,515 @@
+//! The runs of a sweep: one thread replays what is recorded and queues the rest, so many others run it, and the first one
+//! tells what happens.
+
+use super::arguments::{Options, Print};
+use super::jobs::{self, Job, Jobs};
+use super::run;
+use super::signals::{self, Stop};
+use crate::commands::exec::resident::{Resident, Settled, Three};
+use crate::commands::exit::{DONE, Exit, NO};
+use crate::digest::{CommitId, Digest};
+use crate::error::{Error, Result};
+use crate::exec::Group;
+use crate::memo::{Event as Told, Observer};
+use crate::record::{Termination, Timestamp};
+use crate::store::Filter;
+use crate::ui::board::{Board, Counts, Outcome, Running, State};
+use crate::ui::json::{self, Object};
+use crate::ui::page::Page;
+use crate::ui::relay::{self, Output, Shown, Watched};
+use crate::ui::{board, escape, status};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Runs that wait for a worker at most: a list may be longer than memory.
+const WAITING: usize = 1024;
+
+/// Things to be told that wait at most.
+const UNTOLD: usize = 256;
+
+/// How often the board is drawn.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Something happened.
+enum Event {
+    Started {
+        slot: usize,
+        label: String,
+        output: Arc<Output>,
+    },
+    Ended {
+        slot: Option<usize>,
+        job: Box<Job>,
+        outcome: Box<Outcome>,
+        output: Option<Arc<Output>>,
+    },
+    /// A run was left out, since it had not failed.
+    Skipped,
+    /// All runs have been read; so many were asked for again.
+    Read {
+        duplicates: u64,
+    },
+    /// The list cannot be read any further.
+    Broken(Error),
+}
+
+/// What a worker takes.
+struct Work {
+    job: Box<Job>,
+    tags: Vec<(String, String)>,
+}
+
+/// Has all runs done.
+///
+/// # Errors
+/// What the user asked for makes no sense; standard output cannot be written.
+pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<Exit> {
+    let program =
+        std::env::current_exe().map_err(|error| Error::io("find", Path::new("the program itself"), error))?;
+    let failed_before = options.only_failed.then(|| failed_before(resident, &options.name)).transpose()?;
+    let (group, stop) = (Group::default(), Stop::default());
+    let mut teller = Teller::new(options, resident);
+    teller.board.total(jobs.total());
+    let told = thread::scope(|scope| {
+        let (events, happens) = mpsc::sync_channel(UNTOLD);
+        let (queue, waiting) = mpsc::sync_channel(WAITING);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let caught = signals::catch();
+        let handle = caught.map(|(signals, handle)| {
+            let (stop, group) = (&stop, &group);
+            scope.spawn(move || signals::watch(signals, stop, group));
+            handle
+        });
+        let feeder = Feeder { options, resident, failed_before, events: events.clone(), stop: &stop };
+        scope.spawn(move || feeder.feed(jobs, &queue));
+        for slot in 0..options.jobs {
+            let worker = Worker {
+                slot,
+                program: &program,
+                group: &group,
+                stop: &stop,
+                retry: options.retry,
+                events: events.clone(),
+            };
+            let waiting = Arc::clone(&waiting);
+            scope.spawn(move || worker.work(&waiting));
+        }
+        drop(events);
+        let told = teller.listen(&happens, &stop);
+        if told.is_err() {
+            // Nobody reads any more: what runs goes on to its end.
+            stop.now();
+            while happens.recv().is_ok() {}
+        }
+        if let Some(handle) = handle {
+            handle.close();
+        }
+        told
+    });
+    let exit = teller.finish(&stop);
+    told.and(exit)
+}
+
+/// The null device, for reading and writing.
+pub(super) fn null() -> Result<File> {
+    let path = Path::new("/dev/null");
+    OpenOptions::new().read(true).write(true).open(path).map_err(|error| Error::io("open", path, error))
+}
+
+/// What programs read of a run.
+pub(super) fn object(sweep: &str, job: &Job) -> Object {
+    let parameters = job.filling.parameters.iter();
+    let parameters =
+        parameters.fold(Object::part(), |object, (name, value)| object.with(name, json::text(value)));
+    let words: Vec<&[u8]> = job.call.words.iter().map(|word| word.as_bytes()).collect();
+    Object::whole()
+        .with("sweep", sweep)
+        .with("number", job.filling.number)
+        .with("id", job.filling.id.as_str())
+        .with("parameters", parameters)
+        .with("command", json::texts(&words))
+}
+
+fn digest(words: &[Vec<u8>]) -> Digest {
+    Digest::of(&words.join(&0))
+}
+
+/// The command lines of the sweep, and whether the newest run of each failed.
+fn failed_before(resident: &Resident, sweep: &str) -> Result<HashMap<Digest, bool>> {
+    let mut known = HashMap::new();
+    let filter = Filter { tags: vec![(jobs::SWEEP.to_owned(), Some(sweep.to_owned()))], ..Filter::default() };
+    for row in resident.store().into_iter().flat_map(|store| store.log(filter.clone())) {
+        let commit = row?.commit;
+        known.entry(digest(&commit.words)).or_insert(commit.termination != Termination::Exited(0));
+    }
+    Ok(known)
+}
+
+/// Reads runs, replays what is recorded, queues the rest.
+struct Feeder<'a> {
+    options: &'a Options,
+    resident: &'a Resident,
+    failed_before: Option<HashMap<Digest, bool>>,
+    events: SyncSender<Event>,
+    stop: &'a Stop,
+}
+
+impl Feeder<'_> {
+    fn feed(&self, mut jobs: Jobs, queue: &SyncSender<Work>) {
+        while !self.stop.is() {
+            match jobs.next() {
+                Ok(Some(job)) => {
+                    if let Err(error) = self.one(Box::new(job), queue) {
+                        let _ = self.events.send(Event::Broken(error));
+                        return;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    let _ = self.events.send(Event::Broken(error));
+                    return;
+                }
+            }
+        }
+        let _ = self.events.send(Event::Read { duplicates: jobs.duplicates });
+    }
+
+    fn one(&self, job: Box<Job>, queue: &SyncSender<Work>) -> Result<()> {
+        let call = self.resident.settle(&job.call)?;
+        if let Some(known) = &self.failed_before {
+            let words: Vec<Vec<u8>> =
+                call.shown_words().iter().map(|word| word.as_bytes().to_vec()).collect();
+            if known.get(&digest(&words)) != Some(&true) {
+                let _ = self.events.send(Event::Skipped);
+                return Ok(());
+            }
+        }
+        let tags = tags(&self.options.name, &job, &call);
+        match self.replay(&call)? {
+            Some((mut outcome, id, output)) => {
+                outcome.warnings.extend(mark(self.resident, id, tags));
+                let outcome = Box::new(outcome);
+                let _ = self.events.send(Event::Ended { slot: None, job, outcome, output });
+            }
+            // Who would take it has ended.
+            None => drop(queue.send(Work { job, tags })),
+        }
+        Ok(())
+    }
+
+    fn replay(&self, call: &Settled) -> Result<Option<(Outcome, CommitId, Option<Arc<Output>>)>> {
+        let null = null()?;
+        let shown = self.options.print != Print::No;
+        let output = if shown { Output::new().ok().map(Arc::new) } else { None };
+        if shown && output.is_none() {
+            return Ok(None);
+        }
+        let three = Three {
+            stdin: null.as_fd(),
+            stdout: output.as_ref().map_or(null.as_fd(), |output| output.stdout.as_fd()),
+            stderr: output.as_ref().map_or(null.as_fd(), |output| output.stderr.as_fd()),
+        };
+        let warnings = Warnings::default();
+        let answer = self.resident.replay(call, three, &warnings);
+        let Some((answer, id)) = answer.and_then(|answer| answer.commit.map(|id| (answer, id))) else {
+            return Ok(None);
+        };
+        let outcome = Outcome {
+            state: State::Hit,
+            commit: Some(id.0.to_hex()),
+            termination: Some(answer.termination),
+            wall: answer.resources.wall,
+            not_kept: None,
+            error: None,
+            warnings: warnings.0.into_inner(),
+            attempts: 0,
+        };
+        Ok(Some((outcome, id, output)))
+    }
+}
+
+/// Takes down what there is to tell of a replay.
+#[derive(Default)]
+struct Warnings(RefCell<Vec<String>>);
+
+impl Observer for Warnings {
+    fn on(&self, event: &Told) {
+        let text = match event {
+            Told::Replaced { path, copy } => {
+                format!("{} was not made by cashet: kept as {}", path.display(), copy.display())
+            }
+            Told::PutBack { .. } | Told::LeftAside { .. } => status::put_right(event),
+            _ => return,
+        };
+        self.0.borrow_mut().push(text);
+    }
+}
+
+/// The tags of a run, without values that are hidden in its words.
+fn tags(sweep: &str, job: &Job, call: &Settled) -> Vec<(String, String)> {
+    let contains = |words: &[OsString], value: &[u8]| {
+        !value.is_empty()
+            && words.iter().any(|word| word.as_bytes().windows(value.len()).any(|part| part == value))
+    };
+    let shown = call.shown_words();
+    let hides = shown != job.call.words;
+    jobs::tags(sweep, job, &|value| hides && contains(&job.call.words, value) && !contains(&shown, value))
+}
+
+/// Sees to it that a record which answered has the tags of the sweep; tells what stood against it.
+fn mark(resident: &Resident, id: CommitId, tags: Vec<(String, String)>) -> Option<String> {
+    let store = resident.store()?;
+    let marked = store.tags(&id).and_then(|has| {
+        let missing = jobs::missing(&has, tags);
+        if missing.is_empty() { Ok(true) } else { store.tag_all(&id, &missing) }
+    });
+    marked.err().map(|error| format!("the tags of the sweep are not kept: {error}"))
+}
+
+/// Runs what is queued.
+struct Worker<'a> {
+    slot: usize,
+    program: &'a Path,
+    group: &'a Group,
+    stop: &'a Stop,
+    retry: u32,
+    events: SyncSender<Event>,
+}
+
+impl Worker<'_> {
+    fn work(&self, waiting: &Mutex<Receiver<Work>>) {
+        loop {
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(Work { job, tags }) = next else { return };
+            if self.stop.is() {
+                continue;
+            }
+            let mut attempts = 0;
+            let (outcome, output) = loop {
+                attempts += 1;
+                let (mut outcome, output) = self.attempt(&job, &tags);
+                outcome.attempts = attempts;
+                if outcome.state != State::Failed || attempts > self.retry || self.stop.is() {
+                    break (outcome, output);
+                }
+            };
+            let outcome = Box::new(outcome);
+            let _ = self.events.send(Event::Ended { slot: Some(self.slot), job, outcome, output });
+        }
+    }
+
+    fn attempt(&self, job: &Job, tags: &[(String, String)]) -> (Outcome, Option<Arc<Output>>) {
+        let output = match Output::new() {
+            Ok(output) => Arc::new(output),
+            Err(error) => {
+                let why = format!("cannot make a file for its output: {error}");
+                return (Outcome::failed(why, Duration::ZERO), None);
+            }
+        };
+        let label = board::label(&job.filling.parameters);
+        let started = Event::Started { slot: self.slot, label, output: Arc::clone(&output) };
+        let _ = self.events.send(started);
+        (run::run(self.program, job, tags, &output, self.group), Some(output))
+    }
+}
+
+/// A run that goes on, as the board needs it.
+struct Now {
+    running: Running,
+    output: Arc<Output>,
+    watched: Watched,
+    shown: Shown,
+}
+
+/// Tells what happens.
+struct Teller<'a> {
+    options: &'a Options,
+    resident: &'a Resident,
+    board: Board,
+    page: Page<'static>,
+    counts: Counts,
+    now: Vec<Now>,
+    drawn: Instant,
+    broken: Option<Error>,
+    fail_fast: bool,
+}
+
+impl<'a> Teller<'a> {
+    fn new(options: &'a Options, resident: &'a Resident) -> Self {
+        Self {
+            options,
+            resident,
+            board: Board::new(options.jobs, !options.json && options.print == Print::No, options.quiet),
+            page: Page::stdout(Timestamp::now()),
+            counts: Counts::default(),
+            now: Vec::new(),
+            drawn: Instant::now(),
+            broken: None,
+            fail_fast: false,
+        }
+    }
+
+    fn listen(&mut self, happens: &Receiver<Event>, stop: &Stop) -> Result<()> {
+        loop {
+            match happens.recv_timeout(TICK) {
+                Ok(event) => self.on(event, stop)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if self.drawn.elapsed() >= TICK {
+                self.draw()?;
+                self.drawn = Instant::now();
+            }
+        }
+    }
+
+    fn on(&mut self, event: Event, stop: &Stop) -> Result<()> {
+        match event {
+            Event::Started { slot, label, output } => {
+                let running = Running { slot, label, since: Instant::now(), last_line: None };
+                self.now.retain(|now| now.running.slot != slot);
+                let (watched, shown) = (Watched::default(), Shown::default());
+                self.now.push(Now { running, output, watched, shown });
+            }
+            Event::Ended { slot, job, outcome, output } => {
+                let shown = self.now.iter().position(|now| Some(now.running.slot) == slot);
+                let shown = shown.map(|place| self.now.swap_remove(place).shown);
+                self.ended(&job, &outcome, output.as_deref(), shown)?;
+                if outcome.state == State::Failed && self.options.fail_fast {
+                    self.fail_fast = true;
+                    stop.now();
+                }
+            }
+            Event::Skipped => self.counts.skipped += 1,
+            Event::Read { duplicates } => self.counts.duplicates = duplicates,
+            Event::Broken(error) => {
+                stop.now();
+                self.broken = Some(error);
+            }
+        }
+        self.counts.running = u64::try_from(self.now.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    fn ended(
+        &mut self,
+        job: &Job,
+        outcome: &Outcome,
+        output: Option<&Output>,
+        shown: Option<Shown>,
+    ) -> Result<()> {
+        match outcome.state {
+            State::Hit => self.counts.hit += 1,
+            State::Ran => self.counts.ran += 1,
+            State::Failed => self.counts.failed += 1,
+        }
+        self.counts.running = u64::try_from(self.now.len()).unwrap_or(u64::MAX);
+        let is_lost = outcome.state == State::Ran && outcome.not_kept.is_some();
+        self.counts.not_kept += u64::from(is_lost);
+        // What another process replayed may belong to another sweep, or to none.
+        if outcome.state == State::Hit && outcome.attempts > 0 {
+            let id = outcome.commit.as_deref().and_then(Digest::from_hex).map(CommitId);
+            let tags = self.resident.settle(&job.call).map(|call| tags(&self.options.name, job, &call));
+            if let (Some(id), Ok(tags)) = (id, tags)
+                && let Some(trouble) = mark(self.resident, id, tags)
+            {
+                self.board.warn(&trouble);
+            }
+        }
+        let errors = output.filter(|_| outcome.state == State::Failed).map(|output| {
+            let last = relay::last_line(&output.stderr).or_else(|| relay::last_line(&output.stdout));
+            (relay::end(&output.stderr).unwrap_or_default(), last)
+        });
+        if let Some(output) = output {
+            self.print(output, &board::label(&job.filling.parameters), shown)?;
+        }
+        let again = || {
+            let words: Vec<OsString> = job.call.to_words(&[]);
+            let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            format!("cashet exec {}", escape::words(&words))
+        };
+        self.board.ended(&self.counts, &job.filling.parameters, outcome, errors, &again);
+        if self.options.json {
+            let object = shape(&self.options.name, job, outcome);
+            let page = &mut self.page;
+            self.board.aside(|| page.json(&object.into()).and_then(|()| page.flush()))?;
+        }
+        Ok(())
+    }
+
+    fn print(&self, output: &Output, label: &str, shown: Option<Shown>) -> Result<()> {
+        let printed = match self.options.print {
+            Print::No => return Ok(()),
+            Print::Grouped => self.board.aside(|| relay::all(output)),
+            Print::Lines => {
+                let mut shown = shown.unwrap_or_default();
+                self.board.aside(|| shown.more(output, &format!("{label} | "), true))
+            }
+        };
+        printed.map_err(|error| Error::io("write to", Path::new("standard output"), error))
+    }
+
+    fn draw(&mut self) -> Result<()> {
+        if self.board.is_live() {
+            for now in &mut self.now {
+                now.running.last_line = now.watched.last_line(&now.output);
+            }
+            let running: Vec<Running> = self.now.iter().map(|now| now.running.clone()).collect();
+            self.board.tick(&self.counts, &running);
+        }
+        if self.options.print == Print::Lines {
+            let board = &self.board;
+            for now in &mut self.now {
+                let prefix = format!("{} | ", now.running.label);
+                let printed = board.aside(|| now.shown.more(&now.output, &prefix, false));
+                printed.map_err(|error| Error::io("write to", Path::new("standard output"), error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, stop: &Stop) -> Result<Exit> {
+        let stopped = match (stop.signal(), self.fail_fast, &self.broken) {
+            (Some(_), ..) => Some("interrupted: the same call goes on from here"),
+            (None, true, _) => Some("stopped at the first failure"),
+            _ => None,
+        };
+        self.page.finish()?;
+        self.board.finish(&self.options.name, &self.counts, stopped);
+        if let Some(error) = self.broken {
+            return Err(error);
+        }
+        Ok(match stop.signal() {
+            Some(signal) => Exit::Signal(signal),
+            None if self.counts.failed > 0 => NO,
+            None => DONE,
+        })
+    }
+}
+
+fn shape(sweep: &str, job: &Job, outcome: &Outcome) -> Object {
+    let text = |text: &Option<String>| text.clone().map_or(serde_json::Value::Null, Into::into);
+    let not_kept = outcome.not_kept.as_ref().map(|(reason, detail)| {
+        serde_json::Value::from(
+            Object::part().with("reason", reason.as_str()).with("detail", detail.as_str()),
+        )
+    });
+    object(sweep, job)
+        .with("outcome", outcome.state.word())
+        .with("commit", text(&outcome.commit))
+        .with("exit", outcome.termination.map_or(serde_json::Value::Null, json::termination))
+        .with("not_kept", not_kept.unwrap_or_default())
+        .with("wall_ns", outcome.wall)
+        .with("attempts", outcome.attempts)
+        .with("error", text(&outcome.error))
+        .with("warnings", outcome.warnings.iter().map(String::as_str).collect::<serde_json::Value>())
+}

@@ -1,0 +1,88 @@
+//! One run of a sweep in a process of its own: `cashet exec` with a report, its output in files without names.
+//!
+//! Files, not pipes: where this process is killed, what runs goes on to its end and is recorded.
+
+use super::jobs::Job;
+use crate::exec::Group;
+use crate::record::Termination;
+use crate::ui::board::{Outcome, State};
+use crate::ui::relay::Output;
+use serde_json::Value;
+use std::io::{self, Read, Seek};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+/// Runs a job to its end.
+pub(super) fn run(
+    program: &Path,
+    job: &Job,
+    tags: &[(String, String)],
+    output: &Output,
+    group: &Group,
+) -> Outcome {
+    let begun = std::time::Instant::now();
+    match attempt(program, job, tags, output, group) {
+        Ok((status, report)) => read(status, &report),
+        Err(error) => Outcome::failed(format!("cannot start it: {error}"), begun.elapsed()),
+    }
+}
+
+fn attempt(
+    program: &Path,
+    job: &Job,
+    tags: &[(String, String)],
+    output: &Output,
+    group: &Group,
+) -> io::Result<(ExitStatus, Value)> {
+    let mut report = tempfile::tempfile()?;
+    let mut command = Command::new(program);
+    let place = format!("--report=/proc/{}/fd/{}", std::process::id(), report.as_raw_fd());
+    command.args(["exec", "--quiet", &place]);
+    command.args(tags.iter().map(|(name, value)| format!("--tag={name}={value}")));
+    command.args(job.call.to_words(&[]));
+    command.stdin(Stdio::null()).stdout(output.stdout.try_clone()?).stderr(output.stderr.try_clone()?);
+    let status = group.start(&mut command)?.wait()?;
+    let mut text = Vec::new();
+    report.rewind()?;
+    report.read_to_end(&mut text)?;
+    Ok((status, serde_json::from_slice(&text).unwrap_or(Value::Null)))
+}
+
+/// What the report says; where there is none, how the process ended.
+fn read(status: ExitStatus, report: &Value) -> Outcome {
+    let termination = match (status.code(), status.signal()) {
+        (Some(code), _) => Termination::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
+        (None, signal) => Termination::Signaled(signal.unwrap_or(libc::SIGKILL)),
+    };
+    let text = |field: &str| report.get(field).and_then(Value::as_str).map(str::to_owned);
+    let not_kept = report.get("not_kept").map(|reason| {
+        let part = |name: &str| reason.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        (part("reason"), part("detail"))
+    });
+    let kept = report.get("kept").and_then(Value::as_bool);
+    let outcome = text("outcome");
+    let is_hit = outcome.as_deref() == Some("hit");
+    let state = if is_hit {
+        State::Hit
+    } else if termination == Termination::Exited(0) || kept == Some(true) {
+        State::Ran
+    } else {
+        State::Failed
+    };
+    let bypassed = outcome.as_deref() == Some("bypass");
+    let first = || report.get("reasons")?.get(0)?.as_str().map(str::to_owned);
+    let warnings = report.get("warnings").and_then(Value::as_array).into_iter().flatten();
+    Outcome {
+        state,
+        commit: text("commit"),
+        termination: Some(termination),
+        wall: report.get("wall_ns").and_then(Value::as_u64).unwrap_or(0),
+        // What failed was never meant to be kept.
+        not_kept: if bypassed { Some(("bypass".to_owned(), first().unwrap_or_default())) } else { not_kept },
+        error: text("error"),
+        warnings: warnings.filter_map(Value::as_str).map(str::to_owned).collect(),
+        attempts: 1,
+    }
+}

@@ -1,0 +1,73 @@
+//! Programs of ours that run side by side, each in a process group of its own: a signal goes to one of them with all that
+//! it started, and once.
+
+use super::startup::restore_signals_of_writing;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The programs that run now.
+#[derive(Debug, Default)]
+pub struct Group(Mutex<Vec<i32>>);
+
+/// A program that was started.
+#[derive(Debug)]
+pub struct Beside<'a> {
+    child: Child,
+    group: &'a Group,
+}
+
+impl Group {
+    /// Starts `command`, whose standard streams are to be set by the caller. It gets the dispositions of signals that this
+    /// process was started with.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    #[expect(unsafe_code, reason = "what is done between fork and exec can be said in no other way")]
+    pub fn start(&self, command: &mut Command) -> io::Result<Beside<'_>> {
+        command.process_group(0);
+        // SAFETY: the closure makes plain system calls only, and allocates nothing.
+        unsafe {
+            command.pre_exec(|| {
+                restore_signals_of_writing();
+                Ok(())
+            });
+        }
+        let mut running = self.running();
+        let child = command.spawn()?;
+        running.extend(i32::try_from(child.id()));
+        Ok(Beside { child, group: self })
+    }
+
+    /// Sends a signal to all that run, each with what it started.
+    pub fn signal(&self, signal: i32) {
+        let Ok(signal) = nix::sys::signal::Signal::try_from(signal) else { return };
+        for process in self.running().iter() {
+            // One that has just ended needs none.
+            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(*process), signal);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<i32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Beside<'_> {
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    /// When the system does not say how it ended.
+    pub fn wait(mut self) -> io::Result<ExitStatus> {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        let process = i32::try_from(self.child.id()).unwrap_or(0);
+        // It keeps its number until no signal can be meant for it any more.
+        if let Some(pid) = Pid::from_raw(process) {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            while waitid(WaitId::Pid(pid), options).err() == Some(rustix::io::Errno::INTR) {}
+        }
+        self.group.running().retain(|running| *running != process);
+        self.child.wait()
+    }
+}

@@ -1,0 +1,445 @@
+//! A sweep while it runs: a live board on a terminal, elsewhere a line for each run that has ended.
+
+use super::colour::{self, Role};
+use super::{escape, human, message};
+use crate::record::Termination;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Columns of the parameters of a run in a line.
+const LABEL: usize = 48;
+
+/// Failures that are told in full at the end.
+const MOST_FAILURES: usize = 10;
+
+/// Lines of the error output of each.
+const MOST_LINES: usize = 12;
+
+/// How a run of a sweep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Replayed.
+    Hit,
+    /// It ran, and ended as it should.
+    Ran,
+    /// It ran and failed, or could not be started.
+    Failed,
+}
+
+impl State {
+    /// In one word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Ran => "ran",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What became of a run of a sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub state: State,
+    /// Its record, in hexadecimal digits.
+    pub commit: Option<String>,
+    /// How the command ended, now or when it was recorded.
+    pub termination: Option<Termination>,
+    /// What it took then, in nanoseconds.
+    pub wall: u64,
+    /// Why it is not kept: a word and the details.
+    pub not_kept: Option<(String, String)>,
+    /// Why it could not be started.
+    pub error: Option<String>,
+    /// What else the user should know.
+    pub warnings: Vec<String>,
+    /// How often it was run.
+    pub attempts: u32,
+}
+
+impl Outcome {
+    /// One that could not be started.
+    #[must_use]
+    pub fn failed(why: String, after: Duration) -> Self {
+        Self {
+            state: State::Failed,
+            commit: None,
+            termination: None,
+            wall: u64::try_from(after.as_nanos()).unwrap_or(u64::MAX),
+            not_kept: None,
+            error: Some(why),
+            warnings: Vec::new(),
+            attempts: 1,
+        }
+    }
+
+    /// What there is to tell in a line.
+    fn text(&self, last_line: Option<&str>) -> String {
+        let commit = self.commit.as_deref().and_then(|commit| commit.get(..12)).unwrap_or_default();
+        let attempts =
+            if self.attempts > 1 { format!(" at attempt {}", self.attempts) } else { String::new() };
+        match self.state {
+            State::Hit => format!("hit {commit} · saved {}", human::duration(self.wall)),
+            State::Ran => match &self.not_kept {
+                Some((word, detail)) => {
+                    let why = if detail.is_empty() { word } else { detail };
+                    format!("ran {} · not kept: {why}", human::duration(self.wall))
+                }
+                None => format!("ran {}{attempts} · kept {commit}", human::duration(self.wall)),
+            },
+            State::Failed => {
+                let how = match (&self.error, self.termination) {
+                    (Some(error), _) => error.clone(),
+                    (None, Some(ended)) => human::termination(ended),
+                    (None, None) => "it did not end".to_owned(),
+                };
+                let last = last_line.filter(|_| self.error.is_none()).map(|line| format!(" · {line}"));
+                format!("failed{attempts}: {how}{}", last.unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// Parameters in a line: `lr=0.1 depth=2`; a line of a list alone is itself.
+#[must_use]
+pub fn label(parameters: &[(String, Vec<u8>)]) -> String {
+    if let [(name, value)] = parameters
+        && name == crate::sweep::rows::LINE
+    {
+        return escape::word(value).into_owned();
+    }
+    let pairs = parameters.iter().map(|(name, value)| format!("{name}={}", escape::word(value)));
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+/// A failure that is told at the end.
+struct Failure {
+    label: String,
+    text: String,
+    errors: Vec<u8>,
+    again: String,
+}
+
+/// How many runs are where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Replayed.
+    pub hit: u64,
+    /// Ran well.
+    pub ran: u64,
+    /// Of these, not kept.
+    pub not_kept: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Running now.
+    pub running: u64,
+    /// Asked for again, and so left out.
+    pub duplicates: u64,
+    /// Left out, since they had not failed.
+    pub skipped: u64,
+}
+
+impl Counts {
+    const fn ended(&self) -> u64 {
+        self.hit.saturating_add(self.ran).saturating_add(self.failed)
+    }
+}
+
+/// One run that goes on.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// The worker that it runs on.
+    pub slot: usize,
+    /// Its parameters.
+    pub label: String,
+    /// When it began.
+    pub since: Instant,
+    /// What it printed last.
+    pub last_line: Option<String>,
+}
+
+/// Shows a sweep.
+pub struct Board {
+    /// The bars, where somebody looks: one for the total, below one for each worker.
+    live: Option<Live>,
+    lines: bool,
+    quiet: bool,
+    total: Option<u64>,
+    workers: u64,
+    /// The sum of what runs took that ended well, in nanoseconds, and how many they were.
+    usual: (u64, u64),
+    saved: u64,
+    begun: Instant,
+    failures: Vec<Failure>,
+    untold: u64,
+    warned: Vec<String>,
+}
+
+struct Live {
+    multi: MultiProgress,
+    total: ProgressBar,
+    workers: Vec<Option<ProgressBar>>,
+}
+
+impl Board {
+    /// A board for so many workers. `lines` says whether each run that has ended is told, where nobody looks.
+    #[must_use]
+    pub fn new(workers: usize, lines: bool, quiet: bool) -> Self {
+        let target = ProgressDrawTarget::stderr_with_hz(10);
+        // A terminal of no name cannot be drawn on.
+        let live = (std::io::stderr().is_terminal() && !target.is_hidden() && !quiet).then(|| {
+            let multi = MultiProgress::with_draw_target(target);
+            let total = multi.add(ProgressBar::new(0));
+            total.set_style(style("{pos}/{len} {bar:20} {msg}"));
+            Live { multi, total, workers: vec![None; workers] }
+        });
+        Self {
+            lines: lines && live.is_none() && !quiet,
+            live,
+            quiet,
+            total: None,
+            workers: u64::try_from(workers).unwrap_or(u64::MAX).max(1),
+            usual: (0, 0),
+            saved: 0,
+            begun: Instant::now(),
+            failures: Vec::new(),
+            untold: 0,
+            warned: Vec::new(),
+        }
+    }
+
+    /// How many runs there are at most, where that is known.
+    pub fn total(&mut self, total: Option<u64>) {
+        self.total = total;
+    }
+
+    /// Whether somebody looks at a live board.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Shows where all runs are.
+    pub fn tick(&mut self, counts: &Counts, running: &[Running]) {
+        let room = message::width().unwrap_or(80);
+        let usual = self.usual.0.checked_div(self.usual.1);
+        let text = self.counted(counts, true);
+        let of = self.of(counts);
+        let Some(live) = &mut self.live else { return };
+        for (slot, place) in live.workers.iter_mut().enumerate() {
+            let run = running.iter().find(|run| run.slot == slot);
+            match (run, &place) {
+                (None, Some(bar)) => {
+                    bar.finish_and_clear();
+                    live.multi.remove(bar);
+                    *place = None;
+                }
+                (Some(run), _) => {
+                    let bar = place.get_or_insert_with(|| {
+                        let bar = live.multi.insert_before(&live.total, ProgressBar::new_spinner());
+                        bar.set_style(style("{msg}"));
+                        bar
+                    });
+                    bar.set_message(escape::cut(&line(run, usual), room.saturating_sub(1)).into_owned());
+                }
+                (None, None) => {}
+            }
+        }
+        live.total.set_length(of);
+        live.total.set_position(counts.ended());
+        live.total.set_message(escape::cut(&text, room.saturating_sub(35)).into_owned());
+        live.total.tick();
+    }
+
+    /// How many runs there will be, as far as that is known.
+    fn of(&self, counts: &Counts) -> u64 {
+        let left = counts.duplicates.saturating_add(counts.skipped);
+        let known = counts.ended().saturating_add(counts.running);
+        self.total.map_or(known, |total| total.saturating_sub(left).max(known))
+    }
+
+    fn counted(&self, counts: &Counts, live: bool) -> String {
+        let parts = [
+            (counts.hit, "hit"),
+            (counts.ran, "ran"),
+            (counts.running, "running"),
+            (counts.failed, "failed"),
+            (counts.not_kept, "not kept"),
+        ];
+        let told = parts.iter().filter(|(count, what)| *count > 0 || (*what == "hit" && !live));
+        let mut told: Vec<String> =
+            told.map(|(count, what)| format!("{} {what}", human::number(*count))).collect();
+        let left = self.of(counts).saturating_sub(counts.ended());
+        if let (true, Some(usual), true) = (live, self.usual.0.checked_div(self.usual.1), left > 0) {
+            let rounds = left.div_ceil(self.workers);
+            told.push(format!("ETA {}", coarse(usual.saturating_mul(rounds))));
+        }
+        told.join(" · ")
+    }
+
+    /// A run has ended; `again` is the command that repeats it.
+    pub fn ended(
+        &mut self,
+        counts: &Counts,
+        parameters: &[(String, Vec<u8>)],
+        outcome: &Outcome,
+        errors: Option<(Vec<u8>, Option<String>)>,
+        again: &dyn Fn() -> String,
+    ) {
+        match outcome.state {
+            State::Hit => self.saved = self.saved.saturating_add(outcome.wall),
+            State::Ran => {
+                self.usual = (self.usual.0.saturating_add(outcome.wall), self.usual.1.saturating_add(1));
+            }
+            State::Failed => {}
+        }
+        let (errors, last_line) = errors.unwrap_or_default();
+        for warning in &outcome.warnings {
+            self.warn(warning);
+        }
+        let text = || outcome.text(last_line.as_deref());
+        if self.lines {
+            let of = self.of(counts);
+            let label = label(parameters);
+            let label = escape::cut(&label, LABEL);
+            let text = format!("{}/{of} {label} · {}", counts.ended(), text());
+            message::status(&message::fitted(&text));
+        }
+        if outcome.state == State::Failed {
+            if self.failures.len() < MOST_FAILURES {
+                let (label, text, again) = (label(parameters), outcome.text(None), again());
+                self.failures.push(Failure { label, text, errors, again });
+            } else {
+                self.untold = self.untold.saturating_add(1);
+            }
+        }
+    }
+
+    /// Tells something once.
+    pub fn warn(&mut self, text: &str) {
+        if !self.quiet && !self.warned.iter().any(|told| told == text) {
+            self.warned.push(text.to_owned());
+            self.aside(|| message::warning(text));
+        }
+    }
+
+    /// Does something that prints, with the board out of the way.
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.live {
+            Some(live) => live.multi.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Takes the board away; tells the failures, with the commands that repeat them, and the totals.
+    pub fn finish(mut self, name: &str, counts: &Counts, stopped: Option<&str>) {
+        if let Some(live) = self.live.take() {
+            for bar in live.workers.iter().flatten().chain([&live.total]) {
+                bar.finish_and_clear();
+            }
+        }
+        let coloured = colour::for_stderr();
+        for failure in &self.failures {
+            let heading = format!("{} · {}", failure.label, failure.text);
+            let heading = escape::readable(&heading).into_owned();
+            let mut told = format!("\n{}\n", colour::paint(&heading, Role::Bad, coloured));
+            let errors = escape::text(&failure.errors);
+            let lines: Vec<&str> = errors.trim_end().lines().collect();
+            for line in lines.iter().skip(lines.len().saturating_sub(MOST_LINES)) {
+                told.push_str(&format!("  {line}\n"));
+            }
+            let again = format!("  repeat: {}\n", failure.again);
+            told.push_str(&colour::paint(&again, Role::Hint, coloured));
+            message::raw(&told);
+        }
+        if self.untold > 0 {
+            message::raw(&format!("\n  and {} more failures\n", human::number(self.untold)));
+        }
+        if self.quiet {
+            return;
+        }
+        if !self.failures.is_empty() {
+            message::raw("\n");
+        }
+        let mut parts = vec![format!("{name}: {}", human::count(counts.ended(), "run"))];
+        parts.push(self.counted(counts, false));
+        if self.saved > 0 {
+            parts.push(format!("saved {}", human::duration(self.saved)));
+        }
+        let took = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        parts.push(format!("took {}", human::duration(took)));
+        if counts.duplicates > 0 {
+            parts.push(format!("{} asked for again", human::number(counts.duplicates)));
+        }
+        if counts.skipped > 0 {
+            parts.push(format!("{} had not failed", human::number(counts.skipped)));
+        }
+        parts.extend(stopped.map(str::to_owned));
+        message::status(&parts.join(" · "));
+    }
+}
+
+/// Whole seconds, so that an estimate does not pretend to know more.
+fn coarse(nanoseconds: u64) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    match nanoseconds.div_ceil(SECOND) {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => human::duration(seconds.saturating_mul(SECOND)),
+    }
+}
+
+fn line(run: &Running, usual: Option<u64>) -> String {
+    let age = u64::try_from(run.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let of = usual.map(|usual| format!(" of ~{}", coarse(usual))).unwrap_or_default();
+    let label = escape::cut(&run.label, LABEL);
+    let last = run.last_line.as_deref().unwrap_or_default();
+    format!("{label}  {}{of}  {last}", coarse(age))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are ours and a test reads them; a plain bar would do all the same.
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("█▉▊▋▌▍▎▏ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_told_in_a_line() {
+        let mut outcome = Outcome::failed("no such program".to_owned(), Duration::ZERO);
+        assert_eq!(outcome.text(Some("x")), "failed: no such program");
+        outcome.error = None;
+        outcome.termination = Some(Termination::Exited(3));
+        outcome.attempts = 2;
+        assert_eq!(outcome.text(Some("KeyError: 6")), "failed at attempt 2: exit 3 · KeyError: 6");
+        outcome.state = State::Ran;
+        outcome.attempts = 1;
+        outcome.wall = 1_500_000_000;
+        outcome.commit = Some("0123456789abcdef".to_owned());
+        assert_eq!(outcome.text(None), "ran 1.5 s · kept 0123456789ab");
+        outcome.not_kept = Some(("network".to_owned(), String::new()));
+        assert_eq!(outcome.text(None), "ran 1.5 s · not kept: network");
+        outcome.state = State::Hit;
+        assert_eq!(outcome.text(None), "hit 0123456789ab · saved 1.5 s");
+    }
+
+    #[test]
+    fn parameters_are_a_label() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+        assert_eq!(label(&[pair("lr", "0.1"), pair("name", "a b\n")]), "lr=0.1 name=$'a b\\n'");
+        assert_eq!(label(&[pair("line", "x y")]), "'x y'");
+    }
+
+    #[test]
+    fn all_templates_are_well_formed() {
+        for template in ["{msg}", "{pos}/{len} {bar:20} {msg}"] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+            style(template);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What runs print, read from their files: the last line for people who watch, lines with a prefix, all of it.
+
+use super::escape;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+
+/// The files that a run prints to.
+#[derive(Debug)]
+pub struct Output {
+    /// Its standard output.
+    pub stdout: File,
+    /// Its standard error.
+    pub stderr: File,
+}
+
+impl Output {
+    /// Files without names, in the directory for temporary files.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { stdout: tempfile::tempfile()?, stderr: tempfile::tempfile()? })
+    }
+}
+
+/// So much of an end is looked at.
+const END: u64 = 4096;
+
+/// The last line that is not blank, without what a later part of it wrote over.
+#[must_use]
+pub fn last_line(file: &File) -> Option<String> {
+    let end = end(file)?;
+    let mut lines = end.rsplit(|byte| *byte == b'\n' || *byte == b'\r');
+    let line = lines.find(|line| !line.iter().all(u8::is_ascii_whitespace))?;
+    Some(escape::line(line.trim_ascii()).into_owned())
+}
+
+/// The end of a file.
+#[must_use]
+pub fn end(file: &File) -> Option<Vec<u8>> {
+    let size = file.metadata().ok()?.len();
+    let mut bytes = vec![0; usize::try_from(size.min(END)).unwrap_or(0)];
+    let read = file.read_at(&mut bytes, size.saturating_sub(END)).ok()?;
+    bytes.truncate(read);
+    Some(bytes)
+}
+
+/// Which of both streams grew last, as far as its last line goes.
+#[derive(Debug, Default)]
+pub struct Watched {
+    sizes: (u64, u64),
+    errors: bool,
+}
+
+impl Watched {
+    /// The last line of that stream.
+    pub fn last_line(&mut self, output: &Output) -> Option<String> {
+        let size = |file: &File| file.metadata().map_or(0, |metadata| metadata.len());
+        let sizes = (size(&output.stdout), size(&output.stderr));
+        if sizes.0 != self.sizes.0 {
+            self.errors = false;
+        } else if sizes.1 != self.sizes.1 {
+            self.errors = true;
+        }
+        self.sizes = sizes;
+        last_line(if self.errors { &output.stderr } else { &output.stdout })
+    }
+}
+
+/// How far the lines of a run have been shown.
+#[derive(Debug, Default)]
+pub struct Shown {
+    stdout: u64,
+    stderr: u64,
+}
+
+impl Shown {
+    /// Writes the lines that have come meanwhile, each behind `prefix`; with `ended`, also one without an end.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub fn more(&mut self, output: &Output, prefix: &str, ended: bool) -> io::Result<()> {
+        self.stdout = lines(&output.stdout, self.stdout, prefix, ended, &mut io::stdout().lock())?;
+        self.stderr = lines(&output.stderr, self.stderr, prefix, ended, &mut io::stderr().lock())?;
+        Ok(())
+    }
+}
+
+fn lines(file: &File, from: u64, prefix: &str, ended: bool, to: &mut impl Write) -> io::Result<u64> {
+    /// So much is read at once; a longer line comes in pieces.
+    const MOST: usize = 64 * 1024;
+    let mut at = from;
+    let mut bytes = vec![0; MOST];
+    loop {
+        let read = file.read_at(&mut bytes, at)?;
+        let new = bytes.get(..read).unwrap_or_default();
+        let end = new.iter().rposition(|byte| *byte == b'\n').map(|place| place + 1);
+        let end = match end {
+            Some(end) => end,
+            None if read == MOST || (ended && read > 0) => read,
+            None => return Ok(at),
+        };
+        for line in new.get(..end).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
+            to.write_all(prefix.as_bytes())?;
+            to.write_all(line)?;
+            if line.last() != Some(&b'\n') {
+                to.write_all(b"\n")?;
+            }
+        }
+        to.flush()?;
+        at = at.saturating_add(u64::try_from(end).unwrap_or(0));
+    }
+}
+
+/// Writes all that a run printed to where ours goes.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn all(output: &Output) -> io::Result<()> {
+    pass(&output.stdout, &mut io::stdout().lock())?;
+    pass(&output.stderr, &mut io::stderr().lock())
+}
+
+fn pass(file: &File, to: &mut impl Write) -> io::Result<()> {
+    let mut at = 0;
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let read = file.read_at(&mut bytes, at)?;
+        if read == 0 {
+            return to.flush();
+        }
+        to.write_all(bytes.get(..read).unwrap_or_default())?;
+        at = at.saturating_add(u64::try_from(read).unwrap_or(0));
+    }
+}
