@@ -42,8 +42,22 @@ pub fn is_momentary(name: &OsStr, words: &[OsString]) -> bool {
         b"openssl" => {
             words.first().is_some_and(|word| named("rand genrsa genpkey dsaparam gendsa", word.as_bytes()))
         }
+        b"shuf" => !any(&|word| word.starts_with(b"--random-source")),
+        b"date" | b"gdate" => !names_a_date(words),
         other => named(MOMENTARY, other),
     }
+}
+
+/// Whether the words of `date` name a file whose time it shows, or a date in seconds.
+fn names_a_date(words: &[OsString]) -> bool {
+    let words = || words.iter().map(|word| word.as_bytes());
+    words().zip(words().skip(1)).any(|pair| match pair {
+        (b"-d" | b"--date", date) => date.starts_with(b"@"),
+        (option, _) => option == b"-r" || option == b"--reference",
+    }) || words().any(|word| {
+        let starts: [&[u8]; 3] = [b"--reference=", b"--date=@", b"-d@"];
+        starts.iter().any(|start| word.starts_with(start))
+    })
 }
 
 /// Whether the program of this name, with these words after it, shows the times of files.
@@ -142,6 +156,13 @@ mod tests {
     fn answers_of_the_moment_are_told_by_their_words() {
         for (line, expected) in [
             ("date", true),
+            ("date -u +%F", true),
+            ("date -d yesterday", true),
+            ("date -u -d @1700000000 +%F", false),
+            ("date --date=@0", false),
+            ("date -r file", false),
+            ("shuf words", true),
+            ("shuf -n 2 --random-source=seed words", false),
             ("hostname", true),
             ("find . -mtime -1", true),
             ("find . -amin +5", true),

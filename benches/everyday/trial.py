@@ -1,0 +1,296 @@
+"""One command: called bare and through cashet, step by step, in clones of one repository."""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+
+from trees import changed_paths, likeness, put_back, remove, snapshot, tree_likeness
+
+NOBODY = 65534
+MOMENT = "2024-03-01T12:00:00Z"
+GIT = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in
+       (("NAME", who.lower()), ("EMAIL", f"{who.lower()}@example.org"), ("DATE", MOMENT))}
+
+
+class Skipped(Exception):
+    """A command that cannot be tried here, and why."""
+
+
+@dataclass
+class Given:
+    """What a call gave."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+    cpu: float
+    report: dict = field(default_factory=dict)
+
+    @property
+    def is_hit(self):
+        return self.report.get("outcome") == "hit"
+
+    @property
+    def outcome(self):
+        """How cashet answered, in a few words."""
+        if self.report.get("outcome") != "miss":
+            return self.report.get("outcome", "no report")
+        if self.report.get("not_kept"):
+            return "not kept: {reason}: {detail}".format(**{"detail": "", **self.report["not_kept"]})
+        return "miss: " + "; ".join(self.report.get("reasons") or [])
+
+
+class Place:
+    """A clone with a HOME and a TMPDIR of its own, and who calls there."""
+
+    def __init__(self, base, umask=0o022, user=None):
+        self.root, self.home, self.tmp = base / "project", base / "home", base / "tmp"
+        self.umask, self.user = umask, user
+        self.home.mkdir(parents=True)
+        self.tmp.mkdir()
+
+    def call(self, settings, words, env=None):
+        """Makes a call and waits for its end."""
+        known = {"PATH": settings.path, "HOME": str(self.home), "TMPDIR": str(self.tmp), "LANG": "C.UTF-8"}
+        who = {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            process = subprocess.Popen(
+                words, cwd=self.root, env={**known, **settings.variables, **(env or {})}, umask=self.umask,
+                stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, **who,
+            )  # fmt: skip
+            timer = threading.Timer(settings.timeout, process.kill)
+            timer.start()
+            _, status, usage = os.wait4(process.pid, 0)
+            timer.cancel()
+            process.returncode = os.waitstatus_to_exitcode(status)
+            streams = []
+            for stream in (stdout, stderr):
+                stream.seek(0)
+                streams.append(stream.read())
+        lines = streams[1].splitlines(keepends=True)
+        own = b"".join(line for line in lines if not line.startswith(b"cashet: "))
+        return Given(process.returncode, streams[0], own, usage.ru_utime + usage.ru_stime)
+
+    def text(self, given):
+        """Both streams without the names of this place."""
+        def plain(text):
+            for path, name in ((self.root, b"ROOT"), (self.home, b"HOME"), (self.tmp, b"TMP")):
+                text = text.replace(os.fsencode(path), name)
+            return text
+
+        return plain(given.stdout), plain(given.stderr)
+
+
+class Trial:
+    """The steps of one command. `row` is what came of them."""
+
+    def __init__(self, command, settings, base):
+        self.command, self.settings, self.base = command, settings, base
+        self.row = {"name": command.name, "ecosystem": command.project.ecosystem, "uncounted": command.uncounted,
+                    "changes_input": command.changes_input, "shows": command.shows, "wrong": []}  # fmt: skip
+        self.calls = 0
+
+    # The trees.
+
+    def upstream(self):
+        """The repository that all trees are clones of."""
+        # Whoever calls in the other clone has to come there.
+        self.base.chmod(0o755)
+        source = self.base / "source"
+        source.mkdir(parents=True)
+        for path, text in self.command.project.files.items():
+            place = source / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(text if isinstance(text, bytes) else text.encode())
+            if place.suffix in (".sh", "") and place.read_bytes().startswith(b"#!"):
+                place.chmod(0o755)
+        home = self.base / "home"
+        home.mkdir()
+        environment = {**os.environ, **GIT, "HOME": str(home), "PATH": self.settings.path, "GIT_CONFIG_NOSYSTEM": "1"}
+        environment.pop("GIT_DIR", None)
+        script = "git init -q -b main . && git add -A -f && git commit -q -m 'The first one'"
+        script += f"\n{self.command.project.prepare}"
+        done = subprocess.run(["sh", "-e", "-c", script], cwd=source, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise Skipped(f"its project cannot be made: {done.stderr.strip()[-200:]}")
+        self.environment = environment
+        return source
+
+    def place(self, name, **who):
+        """A clone of it, with the packages that it needs; and what has to be done there before."""
+        place = Place(self.base / name, **who)
+        place.root.parent.parent.chmod(0o755)
+        clone = ["git", "clone", "-q", f"file://{self.base / 'source'}", str(place.root)]
+        subprocess.run(clone, check=True, env=self.environment, umask=place.umask, capture_output=True)
+        if self.command.packages:
+            self.settings.install_packages(self.command.packages, place.root / "node_modules")
+        if place.user is not None:
+            subprocess.run(["chown", "-R", f"{place.user}:{place.user}", str(place.root.parent)], check=True)
+        if self.command.before:
+            done = place.call(self.settings, ["sh", "-e", "-c", self.command.before], self.env(place))
+            if done.status:
+                raise Skipped(f"what comes before it fails: {done.stderr.decode(errors='replace').strip()[-200:]}")
+        return place
+
+    # The calls.
+
+    def env(self, place):
+        return {name: value.replace("ROOT", str(place.root)) for name, value in self.command.env.items()}
+
+    def bare(self, place):
+        return place.call(self.settings, self.command.words, self.env(place))
+
+    def cashet(self, place):
+        """The command through cashet."""
+        # As long as it takes until the time of a file that changes again is another one.
+        time.sleep(0.03)
+        self.calls += 1
+        report = self.base / "reports" / str(self.calls)
+        report.parent.mkdir(exist_ok=True)
+        report.parent.chmod(0o777)
+        words = [self.settings.cashet, "exec", "--report", str(report), *self.command.options, "--", *self.command.words]
+        given = place.call(self.settings, words, {**self.env(place), "CASHET_DIR": str(self.base / "store")})
+        if report.exists():
+            given.report = json.loads(report.read_bytes())
+        return given
+
+    def edit(self, place):
+        """Makes the change; paths that it changed, and what they were."""
+        before = snapshot(place.root, with_git=True)
+        edit = self.command.edit
+        if isinstance(edit, str):
+            done = place.call(self.settings, ["sh", "-e", "-c", edit], {**GIT, **self.env(place)})
+            if done.status:
+                raise Skipped(f"its change fails: {done.stderr.decode(errors='replace').strip()[-200:]}")
+        else:
+            path, old, new = edit
+            text = (place.root / path).read_text()
+            if old not in text:
+                raise Skipped(f"its change finds no {old!r} in {path}")
+            (place.root / path).write_text(text.replace(old, new))
+        return before, changed_paths(before, snapshot(place.root, with_git=True))
+
+    # What came of it.
+
+    def compare(self, ours, our_place, theirs, their_place):
+        """How like two calls are: status, stdout, stderr, tree."""
+        left, right = our_place.text(ours), their_place.text(theirs)
+        trees = [snapshot(place.root) for place in (our_place, their_place)]
+        return (
+            ("=" if ours.status == theirs.status else "!")
+            + likeness(left[0], right[0])
+            + likeness(left[1], right[1])
+            + tree_likeness(*trees, our_place.root, their_place.root)
+        )
+
+    def judge(self, step, given, like):
+        """Notes what a call came to, and whether a hit gave what it should not."""
+        self.row[step] = given.is_hit
+        self.row[f"{step} outcome"] = given.outcome
+        self.row[f"{step} like"] = like
+        if given.is_hit and "!" in like:
+            self.row["wrong"].append(step)
+
+    def run(self):
+        """All steps."""
+        self.upstream()
+        here, bare, other = self.place("here"), self.place("bare"), self.place("other")
+        original = snapshot(here.root)
+        plain = self.bare(bare)
+        if plain.status != self.command.status:
+            raise Skipped(f"it ends with {plain.status} bare: {(plain.stderr or plain.stdout).decode(errors='replace').strip()[-300:]}")
+        again = self.bare(other)
+        # Two clones, called bare: what differs here is nothing that cashet could help.
+        self.row["bare"] = self.compare(plain, bare, again, other)
+
+        first = self.cashet(here)
+        self.row["first"] = first.outcome
+        self.row["like"] = self.compare(first, here, plain, bare)
+        self.row["cpu"] = [plain.cpu, first.cpu]
+        made = snapshot(here.root)
+        last = first
+        for step in ("second", "third"):
+            given = self.cashet(here)
+            self.judge(step, given, "=" + likeness(given.stdout, last.stdout) if given.is_hit else "")
+            if not given.is_hit or self.command.changes_input:
+                last = given
+        self.row["third"] = self.row["second"] or self.row["third"]
+
+        put_back(here.root, original)
+        given = self.cashet(here)
+        same = "=" if given.status == first.status else "!"
+        now = snapshot(here.root)
+        tree = "=" if now == made else "!"
+        if tree == "!":
+            self.row["not restored"] = sorted(changed_paths(made, now))[:5]
+        self.judge("deleted", given, same + likeness(given.stdout, first.stdout) + tree)
+
+        if self.command.edit:
+            self.change_and_take_back(here, bare, original, first)
+        self.elsewhere(again, other)
+        return self.row
+
+    def change_and_take_back(self, here, bare, original, first):
+        """An input becomes another one, and then what it was."""
+        olds = []
+        for place in (here, bare):
+            if self.command.changes_input:
+                put_back(place.root, original)
+            olds.append(self.edit(place))
+        theirs = self.bare(bare)
+        ours = self.cashet(here)
+        like = self.compare(ours, here, theirs, bare)
+        self.judge("noticed", ours, like)
+        self.row["noticed"] = not ours.is_hit and "!" not in like
+        self.row["later cpu"] = [theirs.cpu, ours.cpu]
+        before, paths = olds[0]
+        if self.command.changes_input:
+            put_back(here.root, original)
+        put_back(here.root, before, paths)
+        given = self.cashet(here)
+        same = "=" if given.status == first.status else "!"
+        self.judge("back", given, same + likeness(given.stdout, first.stdout))
+
+    def elsewhere(self, theirs, their_place):
+        """Another clone, whose files came later and in another order."""
+        user = NOBODY if self.settings.may_change_user(self.command) else None
+        place = self.place("elsewhere/deeper", umask=0o077 if user is None else 0o027, user=user)
+        spread_times(place.root)
+        if user is not None:
+            open_to_all(self.base)
+        self.row["user"] = user is not None
+        given = self.cashet(place)
+        self.judge("clone", given, self.compare(given, place, theirs, their_place))
+
+    def clean(self):
+        remove(self.base)
+
+
+def spread_times(root):
+    """Gives tracked files times in another order than the one in which they were written."""
+    then = time.time() - 3600
+    paths = [os.path.join(above, name) for above, _, names in os.walk(root) for name in names if "/.git/" not in f"{above}/"]
+    for number, path in enumerate(sorted(paths, key=lambda path: path[::-1])):
+        if not os.path.islink(path) and "/node_modules/" not in path:
+            os.utime(path, (then + number, then + number))
+
+
+def open_to_all(base):
+    """Lets another user use the store and the clone."""
+    (base / "elsewhere").chmod(0o755)
+    for above, _, names in os.walk(base / "store"):
+        os.chmod(above, 0o777)
+        for name in names:
+            path = os.path.join(above, name)
+            os.chmod(path, stat.S_IMODE(os.lstat(path).st_mode) | 0o666)
+
+
+def copy_tree(source, target):
+    """Copies a directory with what is in it, links as links."""
+    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
