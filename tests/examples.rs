@@ -1,5 +1,5 @@
-//! The examples, each driver run twice: the second run executes nothing. Executions are counted where Python
-//! starts, so the examples run as they are.
+//! The examples, each driver runs twice, and the second run executes nothing. Executions are counted at the start of
+//! Python, so the examples run unchanged.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
@@ -101,7 +101,7 @@ fn make_asks_and_nothing_is_executed() {
 fn a_later_job_with_the_same_store_executes_nothing() {
     let sandbox = project();
     let first = line(&sandbox, "examples/ci-step.sh").stdout_with(&["accuracy"]).executes(2).run();
-    // The next job's checkout: another directory, new times, nothing left of the first but its store.
+    // The checkout of the next job: another directory, new times, and only the store of the first job.
     let next = sandbox.base().join("tmp/checkout");
     fs::create_dir_all(next.join(".git")).unwrap();
     copy_examples(&sandbox, &next);
@@ -111,7 +111,7 @@ fn a_later_job_with_the_same_store_executes_nothing() {
     assert!(next.join("examples/out/model.json").is_file());
 }
 
-/// The examples of replacing a part of the library, as programs of their own.
+/// The examples of replacing a part of the library, as separate programs.
 #[test]
 fn parts_of_the_library_are_replaced() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! The floors of the house: imports go down only, and siblings never import each other.
+//! The floors of the code: imports go down only, and modules of one floor never import each other.
 
 #![expect(
     clippy::unwrap_used,
@@ -98,7 +98,7 @@ fn imports_inside(floor: &str, files: &[(PathBuf, String)]) -> BTreeMap<String, 
         {
             continue;
         }
-        // What follows is for tests.
+        // The rest is for tests.
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         let code = code.join("\n");

@@ -20,7 +20,7 @@ fn path(text: &str) -> StoredPath {
     places.store(Path::new(text))
 }
 
-/// One fact of every part, each value at least once.
+/// One fact for every part, with each value at least once.
 fn facts() -> Vec<(Part, Value)> {
     let source = Value::Source { form: "python 1".to_owned(), digest: digest("source") };
     let file = |executable| Value::File { executable, digest: digest("file") };

@@ -1,4 +1,4 @@
-//! Every command in the README, run as it stands there, in order, in one project.
+//! Every command in the README, run unchanged, in order, in one project.
 
 #![expect(
     clippy::unwrap_used,
@@ -46,7 +46,7 @@ fn both_commands_of_ci_are_there() {
     }
 }
 
-/// A copy of the repository as far as pages name it, under git.
+/// A copy of the files that pages name, in a git repository.
 fn project() -> Sandbox {
     let sandbox = Sandbox::new();
     let line = format!(
@@ -62,7 +62,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a block twice: it prints something, and the same again, unless it is about the history.
+/// Runs a block twice: it prints something, and the same the second time, unless it shows the history.
 fn works_and_can_be_repeated(sandbox: &Sandbox, block: &str) {
     let run = || {
         let bash = sandbox.bare(["bash", "-euo", "pipefail", "-c", block]);
@@ -99,8 +99,8 @@ fn every_recipe_works_and_can_be_repeated() {
     }
 }
 
-/// CI services, pre-commit and fzf are not here: what they would have a shell run is run by one. What installs cashet is
-/// left out.
+/// CI services, pre-commit and fzf are not available here: a shell runs the commands that they would run. Commands
+/// that install cashet are skipped.
 #[test]
 fn what_other_tools_are_told_to_run_works() {
     let recipes = fs::read_to_string(root().join("docs/recipes.md")).unwrap();
@@ -127,7 +127,7 @@ fn what_other_tools_are_told_to_run_works() {
     }
 }
 
-/// The settings that a page shows are settings that there are.
+/// The settings on a page exist.
 #[test]
 fn the_settings_of_the_recipes_are_understood() {
     let recipes = fs::read_to_string(root().join("docs/recipes.md")).unwrap();
@@ -193,7 +193,7 @@ fn links_and_anchors_lead_somewhere() {
     assert!(links >= 30 && anchored >= 2, "{links} links, {anchored} anchors");
 }
 
-/// What pages call by its path in backquotes is there too.
+/// Paths in backquotes on pages exist.
 #[test]
 fn paths_that_pages_name_are_there() {
     let mut named = 0;

@@ -42,7 +42,7 @@ fn a_result_is_the_next_ones_input_and_counts_by_content() {
     call(&word).executes(1).run();
     call(&word).executes(0).run();
     call(&word[..7 + 8]).executes(0).run();
-    // Another commit with the same output is the same input.
+    // Another run with the same output is the same input.
     let again = id_of(&sandbox, &["-f", "-i", "raw", "./load"]);
     call(&format!("cashet:{again}")).executes(0).run();
     sandbox.write("raw", "c\na\n");
@@ -123,7 +123,7 @@ fn whatever_a_revision_may_be_may_follow() {
     let made = id_of(&sandbox, &["-i", "raw", "-o", "out", "./made"]);
     let loaded = id_of(&sandbox, &["-i", "raw", "./load"]);
     let content = |word: &str| {
-        // The newest is what is meant before this call is recorded.
+        // The newest run before this call is recorded.
         let run = sandbox.unwatched(["--no-cache", "--pure", "./where", word]).any_stdout().run().text();
         run.split_once('\n').unwrap().1.to_owned()
     };
@@ -180,7 +180,7 @@ fn a_literal_word_is_passed_as_it_is_and_is_no_reference() {
         let call = ["--literal", "--pure", "./echo"];
         sandbox.unwatched(call.iter().chain(&words)).stdout(&expected).executes(executions).run();
     }
-    // The text of a digest is not the product of that digest.
+    // The text of a digest is not the product with that digest.
     let digest = cashet::digest::Digest::of(b"b\na\n").to_hex();
     let text = format!("cashet:{digest}");
     sandbox.unwatched(["--pure", "./echo", &format!("cashet:{loaded}")]).any_stdout().executes(1).run();

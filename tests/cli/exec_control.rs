@@ -204,7 +204,7 @@ fn the_status_line_says_what_happened_and_why() {
 fn the_status_line_is_for_terminals() {
     let sandbox = project();
     call(&sandbox, &[]).executes(1).run();
-    // Nobody saw in which order the two were written, which a screen would show.
+    // The order of the two streams was not recorded, but a terminal would show it.
     call(&sandbox, &[]).any_stdout().executes(1).terminal().finish();
     let screen = call(&sandbox, &[]).any_stdout().terminal().finish().text();
     assert!(screen.contains("cashet: hit "), "{screen}");

@@ -1,5 +1,5 @@
-//! Runs that declare what they read: the second replays, and executes nothing; each thing that decides executes
-//! again, and nothing else does.
+//! Runs that declare what they read: the second call replays and executes nothing. A change of a dependency executes
+//! the command again; any other change does not.
 
 use crate::support::{Run, Sandbox};
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 
-/// A project in which much can be changed.
+/// A project with many kinds of dependencies to change.
 fn project() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.script("job", "cat in data/*.csv; printf '[%s]' \"$@\" \"${LR-unset}\"; echo; helper; true");
@@ -21,7 +21,7 @@ fn project() -> Sandbox {
     sandbox
 }
 
-/// The call that all changes are measured against; `words` come after the job.
+/// The call that every change is tested with; `words` follow the job.
 fn call<'a>(sandbox: &'a Sandbox, words: &[&str]) -> Run<'a> {
     let declared =
         ["-i", "in", "-i", "data/*.csv", "-i", "tree", "-e", "LR", "--tool", "helper", "--", "./job"];
@@ -42,7 +42,7 @@ fn a_second_call_replays_and_executes_nothing() {
     }
 }
 
-/// Something that is done to the project.
+/// A change of the project.
 type Change = fn(&Sandbox) -> &Sandbox;
 
 #[test]
@@ -118,7 +118,7 @@ fn nothing_else_decides() {
         fs::File::options().write(true).open(sandbox.path(name)).unwrap().set_modified(old).unwrap();
     }
     call(&sandbox, &["a"]).executes(0).run();
-    // Written anew with the same bytes: another inode, another time.
+    // Written again with the same bytes: another inode, another time.
     sandbox.remove("in").write("in", "one\n");
     call(&sandbox, &["a"]).executes(0).run();
     sandbox.mode("in", 0o600).write("unrelated", "x").write("data/new.txt", "x");

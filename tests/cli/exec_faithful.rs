@@ -1,17 +1,17 @@
-//! What a command gives its files beside bytes and modes comes back: times, other names, attributes, holes.
+//! Properties of outputs beside bytes and modes are restored: times, hard links, attributes, holes.
 
 use crate::support::{Run, Sandbox};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-/// Seconds and nanoseconds of the time of a path, its last link not followed.
+/// Modification time of a path in seconds and nanoseconds, without following a last link.
 fn time(sandbox: &Sandbox, path: &str) -> (i64, i64) {
     let metadata = fs::symlink_metadata(sandbox.path(path)).unwrap();
     (metadata.mtime(), metadata.mtime_nsec())
 }
 
-/// `./job`, which declares what it makes: whatever is there gives way.
+/// `./job`, which declares its outputs: they replace any existing file.
 fn job<'a>(sandbox: &'a Sandbox, made: &[&str]) -> Run<'a> {
     let mut words: Vec<&str> = made.iter().flat_map(|path| ["-o", *path]).collect();
     words.push("./job");
@@ -29,7 +29,7 @@ fn twice(sandbox: &Sandbox, script: &str, made: &[&str], look: impl Fn()) {
     }
     call().executes(0).run();
     look();
-    // Over files that hold the right bytes, too.
+    // Also over files that have the right bytes already.
     for path in made.iter().filter(|path| sandbox.path(path).is_file()) {
         sandbox.shell(format!("touch '{path}'")).may_change(path).run();
     }
@@ -79,7 +79,7 @@ fn what_is_unpacked_has_the_times_of_its_archive() {
 
 #[test]
 fn a_time_from_an_input_is_the_present_one_of_that_input() {
-    // A clone has other times. Of inputs of one time the name tells which it is.
+    // A clone has other times. Among inputs with the same time, the name selects the source.
     let sandbox = Sandbox::new();
     sandbox.write("src/in", "1\n").write("src/other", "2\n").write("src/tool", "3\n");
     sandbox.script("job", "cat src/other src/tool; ln src/in.new out/in 2> /dev/null; mv src/in out/in");
@@ -103,14 +103,14 @@ fn a_time_from_an_input_is_the_present_one_of_that_input() {
 #[test]
 fn the_order_of_times_comes_back() {
     let sandbox = Sandbox::new();
-    // Written in another order than that of their names.
+    // Written in an order other than that of their names.
     let script = "rm -f a b c; echo 1 > c; sleep 0.03; echo 2 > a; sleep 0.03; echo 3 > b; touch -r b s";
     twice(&sandbox, script, &["a", "b", "c", "s"], || {
         assert!(time(&sandbox, "c") < time(&sandbox, "a"));
         assert!(time(&sandbox, "a") < time(&sandbox, "b"));
         assert_eq!(time(&sandbox, "b"), time(&sandbox, "s"));
     });
-    // One alone is gone: those that were written after it are still newer.
+    // A single file is missing: those written after it are still newer.
     sandbox.remove("a");
     job(&sandbox, &["a", "b", "c", "s"]).executes(0).run();
     assert!(time(&sandbox, "c") < time(&sandbox, "a") && time(&sandbox, "a") < time(&sandbox, "b"));
@@ -152,7 +152,7 @@ fn names_of_one_file_stay_names_of_one_file() {
     };
     twice(&sandbox, script, &["o"], look);
     let call = || job(&sandbox, &["o"]);
-    // One name of three is gone; another is a file of its own.
+    // One of three names is missing; another is a separate file.
     sandbox.remove("o/b");
     call().executes(0).run();
     look();
@@ -181,7 +181,7 @@ fn a_second_name_of_a_file_that_was_there_is_one() {
     }
 }
 
-/// Whether files here take attributes of the user's.
+/// Whether this file system supports user attributes.
 fn takes_attributes(sandbox: &Sandbox) -> bool {
     let line = "python3 -c \"import os; open('try', 'w'); os.setxattr('try', 'user.a', b'1')\"; r=$?; rm -f try; exit $r";
     sandbox.shell(line).any_status().any_stderr().may_change(".").run().status.success()
@@ -193,7 +193,7 @@ fn attributes_and_access_lists_come_back() {
     if !takes_attributes(&sandbox) {
         return;
     }
-    // A list that lets user 1 read; one that repeats the mode, as `cp -p` sets it; one that a directory hands down.
+    // A list that lets user 1 read; one that repeats the mode, as `cp -p` sets it; one inherited from a directory.
     let script = "import os, struct\n\
         entry = lambda tag, perm, who=0xffffffff: struct.pack('<HHI', tag, perm, who)\n\
         head = struct.pack('<I', 2)\n\
@@ -218,7 +218,7 @@ fn attributes_and_access_lists_come_back() {
     sandbox.remove("o");
     call().executes(0).run();
     assert_eq!(look(), first);
-    // Over what has the bytes and not the attributes.
+    // Over a file with the right bytes and without the attributes.
     let line =
         "python3 -c \"import os; os.removexattr('o/a', 'user.note'); os.removexattr('o/d', 'user.dir')\"";
     sandbox.shell(format!("chmod 600 o/a; {line}; chmod 400 o/a")).may_change("o").run();
@@ -251,7 +251,7 @@ fn what_cannot_be_set_again_is_not_kept() {
         );
         sandbox.shell("rm -rf o t d").may_change(".").run();
     }
-    // The owner that it has anyway, and one that was there before, are none.
+    // The present owner, and an owner from before the run, do not count as changes.
     for line in [
         "echo x > o; chown 0:0 o",
         "echo y > theirs; chown 1:1 theirs",
@@ -280,7 +280,7 @@ fn a_hole_costs_nothing() {
     let taken: u64 =
         sandbox.shell("du -sk .cashet | cut -f1").any_stdout().run().text().trim().parse().unwrap();
     assert!(taken < 2048, "{taken} KiB");
-    // Another byte in a hole is another file, which is not lost.
+    // A changed byte in a hole makes another file, which is not lost.
     sandbox.shell("printf x | dd of=e bs=1 seek=7000000 conv=notrunc status=none").may_change("e").run();
     job(&sandbox, &["o", "h", "e"]).executes(0).run();
     sums.borrow_mut().insert(sum());
@@ -296,7 +296,7 @@ fn a_hole_costs_nothing() {
 #[test]
 fn what_was_moved_or_removed_counts_by_its_bytes() {
     let sandbox = Sandbox::new();
-    // Large enough to be read beside the command, or after it.
+    // Large enough to be read in parallel with the command, or after it.
     let make = |text: &str, seconds: u32| {
         let line = format!(
             "rm -rf dist old; mkdir -p dist/sub; yes {text} | head -c 300000 > dist/sub/large; echo small > dist/small; \

@@ -1,4 +1,4 @@
-//! Where cashet has little room, or none to stand on: the command runs as it would bare.
+//! Where cashet lacks resources or a working directory: the command runs as it would bare.
 
 use crate::support::Sandbox;
 

@@ -1,4 +1,4 @@
-//! Wrong calls: one line, at most one hint, nothing executed, not one byte written.
+//! Invalid calls: one line, at most one hint, nothing executed, no byte written.
 
 use crate::support::Sandbox;
 use std::ffi::{OsStr, OsString};
@@ -10,7 +10,7 @@ fn project() -> Sandbox {
     sandbox
 }
 
-/// Options before `./job`, separated by `|`, and a word that the message must hold.
+/// Options before `./job`, separated by `|`, and a word that the message must contain.
 const WRONG: &[(&str, &str)] = &[
     ("--nonsense", "--nonsense"),
     ("--inptu|in", "--inptu"),

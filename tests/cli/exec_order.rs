@@ -1,14 +1,15 @@
-//! The order of standard output and standard error where both go to the same place, whoever writes them and by whatever number.
+//! The order of standard output and standard error where both go to the same place, for any writing process and
+//! descriptor number.
 
 use crate::support::Sandbox;
 
-/// Lines that alternate between the streams, as both readers get them in one.
+/// Lines that alternate between the streams, as one reader of both receives them.
 fn alternating(count: usize) -> String {
     let lines: Vec<String> = (0..count).map(|n| format!("o{n}\ne{n}\n")).collect();
     lines.concat()
 }
 
-/// Runs `line` in one place for both streams: first executed, then replayed.
+/// Runs `line` with both streams in one place: first executed, then replayed.
 #[track_caller]
 fn exact(line: &str, expected: &str) {
     for place in ["2>&1 | cat", "> both 2>&1; cat both; rm both"] {
@@ -32,7 +33,7 @@ fn a_process_that_writes_both_is_in_order() {
         let line = format!("cashet exec -f -- python3 job {both}");
         sandbox.shell(&line).stdout(alternating(200)).executes(1).run();
     }
-    // What was recorded for one reader is as good for two, and the other way round.
+    // A result recorded with one reader also answers a call with two, and the other way round.
     sandbox.shell("cashet exec -- python3 job 2> /dev/null | grep -c o").stdout("200\n").executes(0).run();
     sandbox.shell("cashet exec -f -- python3 job > out 2> err; rm out err").executes(1).run();
     sandbox.shell("cashet exec -- python3 job 2>&1 | cat").stdout(alternating(200)).executes(0).run();
@@ -56,10 +57,10 @@ fn stderr_is_in_order_by_whatever_number_it_is_written() {
     }
     exact(&format!("exec 3>&2\n{}", pairs.replace("WRITE", "echo e$n >&3")), &alternating(20));
     exact(&format!("exec 5>&2 2>&1\n{}", pairs.replace("WRITE", "echo e$n >&5")), &alternating(20));
-    // Each is where the other was.
+    // The streams are swapped.
     let swapped = "n=0; while [ $n -lt 20 ]; do echo o$n; echo e$n >&2; n=$((n+1)); done";
     exact(&format!("{{ {swapped}; }} 3>&1 1>&2 2>&3"), &alternating(20));
-    // Nothing is to be ordered.
+    // There is only one stream to order.
     exact(&format!("exec 2>&1\n{swapped}"), &alternating(20));
     let out = (0..20).map(|n| format!("o{n}\n")).collect::<Vec<_>>().concat();
     exact(&format!("exec 2>&-\n{}", swapped.replace(">&2", ">&2 || :")), &out);
@@ -69,7 +70,7 @@ fn stderr_is_in_order_by_whatever_number_it_is_written() {
 fn long_and_odd_writes_are_in_order() {
     let long = "x".repeat(300_000);
     for (code, expected) in [
-        // Far more than a pipe holds, from a descriptor that does not block.
+        // Far more than a pipe can hold, from a nonblocking descriptor.
         (
             "os.set_blocking(2, False)\nleft = b'x' * 300000\nwhile left:\n    try: left = left[os.write(2, left):]\n    except BlockingIOError: pass\n",
             long.as_str(),
@@ -112,7 +113,7 @@ fn many_threads_and_processes_are_in_order() {
          [t.start() for t in [threading.Thread(target=work, args=(m,)) for m in range(4)]]\n",
     );
     sandbox.shell("cashet exec -- python3 job 2>&1 | cat").stdout(alternating(100)).executes(1).run();
-    // A child with its stdout where its parent's stderr is.
+    // A child whose stdout is its parent's stderr.
     sandbox.python(
         "parent",
         "import subprocess, sys\nfor n in range(20):\n    print(f'o{n}', flush=True)\n    \
@@ -146,7 +147,7 @@ fn unwatched_one_pipe_keeps_the_order_of_one_place() {
         let line = format!("{call} 2>&1 | cat");
         sandbox.shell(&line).stdout(alternating(100)).executes(executions).run();
     }
-    // Nobody knows which bytes were whose: a call with two places is not answered so, and the other way round.
+    // The record does not separate the streams: it does not answer a call with two readers, and the other way round.
     for executions in [1, 0] {
         let line = format!("{call} 2> err | grep -c o; grep -c e err; rm err");
         sandbox.shell(&line).stdout("100\n100\n").executes(executions).run();
@@ -162,7 +163,7 @@ fn unwatched_one_pipe_keeps_the_order_of_one_place() {
 #[test]
 fn a_reader_that_does_not_read_holds_no_write_to_stderr_up() {
     let sandbox = Sandbox::new();
-    // The reader of stdout begins to read when stderr says so, long after the pipe is full.
+    // The reader of stdout starts only after a line on stderr, long after the pipe is full.
     sandbox.script("job", "head -c 3000000 /dev/zero; echo go >&2; head -c 1000 /dev/zero");
     let line = "mkfifo go; cashet exec -- ./job 2> go | { read word < go; wc -c; }; rm go";
     sandbox.shell(line).stdout("3001000\n").executes(1).run();

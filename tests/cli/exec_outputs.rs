@@ -1,4 +1,4 @@
-//! Declared outputs: recorded exactly, restored exactly, and nothing of the user's lost on the way.
+//! Declared outputs: recorded exactly, restored exactly, without losing files of the user.
 
 use crate::exec_streams::{MOST_MEMORY, large};
 use crate::support::Sandbox;
@@ -33,7 +33,7 @@ fn a_tree_is_restored_with_modes_links_and_empty_directories() {
     sandbox.remove("out");
     call().executes(0).run();
     sandbox.shell(listing).stdout(&first.stdout).run();
-    // One file of it lost, one changed, one with another mode.
+    // One file is missing, one changed, one has another mode.
     sandbox.remove("out/sub/b").mode("out/a", 0o644).write("out/nothing", "x");
     call().any_stderr().executes(0).run();
     sandbox.shell(listing).stdout(&first.stdout).run();
@@ -95,7 +95,7 @@ fn quiet_tells_nothing_but_errors() {
     let call = || sandbox.unwatched(["-q", "-o", "out", "./job", &long]).leaves("out", "made\n");
     call().executes(1).run();
     sandbox.write("out", "precious\n");
-    // What was put aside is in the report.
+    // The report contains the files that were set aside.
     let report = sandbox.base().join("tmp/report");
     call().env("CASHET_REPORT", &report).executes(0).run();
     let report = fs::read_to_string(report).unwrap();
@@ -140,7 +140,7 @@ fn nothing_is_written_through_a_linked_parent() {
     let run = sandbox.unwatched(["-o", "out/file", "./job"]).any_stderr().any_status();
     run.run();
     let through = sandbox.base().join("tmp/elsewhere/file");
-    // A hit may not write there; if the command ran again, that was its own deed.
+    // A hit must not write there; the command itself may, if it ran again.
     assert!(!through.exists() || sandbox.executions() == 2);
 }
 
@@ -171,7 +171,7 @@ fn clean_outputs_are_moved_aside_and_back() {
         .write("status", "1");
     sandbox.write("out/old", "old\n");
     let call = || sandbox.unwatched(["--clean-outputs", "-i", "status", "-o", "out", "./job"]);
-    // The run fails: what was there comes back.
+    // The run fails: the former output is restored.
     call().status(1).any_stderr().may_change("out/new").executes(1).run();
     assert_eq!(sandbox.read("out/old"), b"old\n");
     sandbox.write("status", "0");
@@ -183,7 +183,7 @@ fn clean_outputs_are_moved_aside_and_back() {
 #[test]
 fn what_nothing_replaced_comes_back_from_aside() {
     let sandbox = Sandbox::new();
-    // Not made; made beside a write that keeps the result from being kept; some of several made; made whole.
+    // Not made; made together with a write that prevents caching; some of several made; all made.
     for (outputs, line, kept) in [
         (&["model.bin"][..], "echo x > other", false),
         (&["model.bin", "d"], "echo new > model.bin", false),

@@ -1,8 +1,8 @@
-//! Commands that read the file to which their own output goes, and output that cannot be written.
+//! Commands that read the file that their own output is written to, and output that cannot be written.
 
 use crate::support::Sandbox;
 
-/// What `line`, with `CASHET` in place of the program, comes to bare and below cashet: both must be the same.
+/// Runs `line`, in which `CASHET` stands for the program, bare and with cashet: both must have the same result.
 #[track_caller]
 fn as_bare(prepare: &str, line: &str) {
     let sandbox = Sandbox::new();
@@ -43,7 +43,7 @@ fn nothing_is_written_to_a_file_while_it_is_read() {
             "{prepare}; timeout 30 cashet exec -- python3 copy {name} {redirection}; echo $?; cat f; rm f link hard"
         );
         let expected = "0\none\ntwo\nbegin\none\ntwo\n";
-        // What was written before it was opened is in it already.
+        // It already contains what was written before it was opened.
         let expected = expected.replace("begin\none\ntwo\n", "begin\none\ntwo\nbegin\n");
         for _ in 0..2 {
             sandbox.shell(&line).stdout(&expected).executes(1).run();
@@ -73,7 +73,7 @@ fn a_write_that_fails_shows_in_the_status_as_bare() {
         "CASHET sh -c 'echo x' >&-",
         "bash -c 'CASHET sh -c \"sleep 0.2; echo x >&2; echo y >&2; echo z\" 2> >(exit 0)'",
         "bash -c 'CASHET sh -c \"sleep 0.2; echo x; exit 0\" | true; echo ${PIPESTATUS[0]}'",
-        // A terminal that hung up.
+        // A terminal after a hangup.
         "python3 -c 'import os, subprocess, sys\nm, s = os.openpty(); os.close(m)\n\
          sys.exit(subprocess.run(sys.argv[1:], stderr=s).returncode)' CASHET sh -c 'echo x >&2'",
     ] {

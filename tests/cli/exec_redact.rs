@@ -1,4 +1,4 @@
-//! Words that must not be stored: not a byte of them is in the store, and they count all the same.
+//! Words that must not be stored: the store contains no byte of them, and they still count.
 
 use crate::support::Sandbox;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 const SECRET: &str = "hunter2-swordfish";
 
-/// Every file below that holds `needle`.
+/// Every file below `directory` that contains `needle`.
 fn holding(directory: &Path, needle: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
@@ -29,7 +29,7 @@ fn project() -> Sandbox {
     sandbox
 }
 
-/// What is shown and exported of all that is stored.
+/// Everything stored, as it is shown and exported.
 fn told(sandbox: &Sandbox) -> String {
     let mut told = String::new();
     for words in
@@ -46,7 +46,7 @@ fn nothing_of_a_redacted_word_is_stored() {
     let call = ["--redact", SECRET, "--", "./job", "--auth=hunter2-swordfish", "x"];
     sandbox.exec(call).stdout("done\n").executes(1).run();
     sandbox.exec(call).stdout("done\n").executes(0).run();
-    // The capture and the hot entry are in use by now; a run that is not kept is noted as well.
+    // The capture and the hot entry are in use by now; a run that is not cached is noted too.
     sandbox.script("fails", "exit 3");
     sandbox.exec(["--redact", SECRET, "--", "./fails", SECRET]).status(3).executes(1).run();
     sandbox.exec(["--redact", SECRET, "--", "sleep", "0", "0", SECRET]).status(1).any_stderr().run();
@@ -68,7 +68,7 @@ fn what_is_redacted_counts() {
     exec("two", "a-two").stdout("done\n").executes(1).run();
     exec("one", "b-one").stdout("done\n").executes(1).run();
     exec("one", "a-one").stdout("done\n").executes(0).run();
-    // What is stored in its place is no word that stands for it.
+    // The stored placeholder as a word does not stand for the secret.
     exec("one", "a-[redacted]").stdout("done\n").executes(1).run();
 }
 

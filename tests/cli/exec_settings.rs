@@ -55,7 +55,7 @@ fn patterns_of_the_file_are_relative_to_the_root() {
 fn the_name_of_the_root_is_no_part_of_a_pattern() {
     for name in ["app [old]", "v?", "*", "a\\", "{a,b}", "["] {
         let sandbox = Sandbox::new();
-        // What the name as a pattern would match.
+        // Directories that the name would match as a pattern.
         sandbox.write("v1/in", "other\n").write("app o/in", "other\n").write("a/in", "other\n");
         sandbox
             .directory(format!("{name}/.git"))

@@ -133,7 +133,7 @@ fn dispositions_mask_and_umask_are_those_of_a_bare_run() {
     }
 }
 
-/// What the history says of all runs: state, reason and words, newest first.
+/// State, reason and words of all runs in the history, newest first.
 fn history(sandbox: &Sandbox, status: &[&str]) -> Vec<(String, String)> {
     let words: Vec<&str> = ["log", "--json"].iter().chain(status).copied().collect();
     let text = sandbox.cashet(words).any_stdout().run().text();
@@ -189,7 +189,7 @@ fn what_was_killed_with_us_is_found_by_the_next_call() {
         let run = sandbox.exec([trace].iter().chain(&call));
         let running = run.any_stdout().signal(9).executes(1).spawn();
         running.wait_for_stdout("ready");
-        // The mark of a run comes a moment after it began.
+        // A run is marked shortly after it began.
         let marks = || {
             let names = fs::read_dir(sandbox.path(".cashet/tmp")).into_iter().flatten().flatten();
             names.filter(|entry| entry.file_name().to_string_lossy().starts_with("running-")).count()

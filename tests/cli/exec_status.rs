@@ -1,4 +1,4 @@
-//! How a command ends: every exit status, every signal; what of it is kept.
+//! How a command ends: every exit status, every signal; which ends are cached.
 
 use crate::support::{Ran, Sandbox};
 
@@ -101,7 +101,7 @@ fn the_status_line_begins_on_a_line_of_its_own() {
     ] {
         sandbox.script(name, body);
         let program = format!("./{name}");
-        // Run, replayed, and not looked up at all.
+        // Run, replayed, and without a lookup.
         for options in [&["--pure"][..], &["--pure"], &[]] {
             let call = sandbox.unwatched(options.iter().chain(&[program.as_str()])).any_stdout();
             let screen = call.terminal().finish().text().replace('\r', "");
@@ -112,8 +112,8 @@ fn the_status_line_begins_on_a_line_of_its_own() {
             assert!(open || !before.contains("cashet"));
         }
     }
-    // A file is no screen: nothing is added to it.
-    // What was recorded on a terminal, where both streams go, does not tell them apart.
+    // A file is not a terminal: nothing is added to it. A result recorded on a terminal, where both streams go, does
+    // not separate them.
     sandbox.unwatched(["--pure", "./err"]).stderr("a").run();
     sandbox.unwatched(["-v", "--pure", "./err"]).stderr_with(&["acashet: hit"]).run();
 }
@@ -131,7 +131,7 @@ fn runs_that_go_on_at_once_are_named() {
     assert!(told(&alone).contains("cashet: miss · first run"), "{}", told(&alone));
     let running = sandbox.unwatched(["-v", "--pure", "./long", "a b"]).any_stdout().any_stderr().spawn();
     running.wait_for_stdout("ready");
-    // A run leaves its mark once it has gone on for a moment.
+    // A run is marked once it has run for a moment.
     let marks = sandbox.path(".cashet/tmp");
     let is_marked = || {
         std::fs::read_dir(&marks).is_ok_and(|mut entries| {

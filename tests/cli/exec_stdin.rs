@@ -1,4 +1,4 @@
-//! Standard input in every row of its table, for runs that are not watched.
+//! Standard input in every row of its table, for unwatched runs.
 
 use crate::support::Sandbox;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! A store that cannot be used, or only in part: the command runs all the same, and what was recorded is not lost.
+//! A store that is unusable, wholly or in part: the command still runs, and earlier results are not lost.
 
 use crate::support::{Run, Sandbox};
 use cashet::digest::Digest;
@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A small file system of its own, unmounted at the end.
+/// A small separate file system, unmounted at the end.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -34,7 +34,7 @@ impl Disk {
         assert!(remounted.unwrap().success());
     }
 
-    /// Leaves no room.
+    /// Leaves no space.
     fn fill(&self) {
         let _ = fs::write(self.0.join("filler"), vec![1; 2 << 20]);
     }
@@ -80,7 +80,7 @@ fn a_full_disk_keeps_nothing_and_loses_nothing() {
 fn a_full_disk_changes_no_byte_of_a_large_output() {
     let sandbox = Sandbox::new();
     sandbox.script("job", "cat big");
-    // Nothing that compression could make small.
+    // Incompressible bytes.
     let mut state = 1_u64;
     let mut byte = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -147,7 +147,7 @@ fn gc_on_a_terminal_asks_before_it_drops_much_or_what_is_young() {
         sandbox.unwatched(["--pure", "./job", word]).stdout(format!("made {word}\n")).executes(1).run();
     }
     let runs = || sandbox.cashet(["log", "--json"]).any_stdout().run().text().lines().count();
-    // Everything is older than no time at all.
+    // Everything is older than zero.
     let gc =
         |options: &[&str]| sandbox.cashet(["gc", "--older-than", "0s"].iter().chain(options)).any_stdout();
     for answer in ["n\r", "\r", "what\r"] {
@@ -158,7 +158,7 @@ fn gc_on_a_terminal_asks_before_it_drops_much_or_what_is_young() {
         assert!(screen.ends_with("nothing was dropped"), "{screen}");
         assert_eq!(runs(), 3);
     }
-    // Where nothing would go, nothing is asked.
+    // Where nothing would be dropped, there is no question.
     let screen = sandbox.cashet(["gc"]).any_stdout().terminal().finish().text();
     assert!(screen.contains("0 runs removed"), "{screen}");
     let terminal = gc(&[]).terminal();
@@ -166,7 +166,7 @@ fn gc_on_a_terminal_asks_before_it_drops_much_or_what_is_young() {
     let screen = terminal.finish().text();
     assert!(screen.contains("3 runs removed"), "{screen}");
     assert_eq!(runs(), 0);
-    // Nobody is asked who said yes, or who is no terminal.
+    // No question with `--yes`, or without a terminal.
     for words in [&["--yes"][..], &[]] {
         sandbox.unwatched(["--pure", "./job", "a"]).stdout("made a\n").executes(1).run();
         if words.is_empty() {

@@ -1,15 +1,14 @@
-//! Standard output and standard error: byte for byte, in their order, to whatever takes them, or takes them no
-//! more.
+//! Standard output and standard error: byte for byte, in order, to any reader, and also after the reader has gone.
 
 use crate::support::Sandbox;
 
-/// Bytes of the large streams and files: 1 GiB with `CASHET_TEST_FULL` set, else what still tells flat memory
-/// from growing memory.
+/// Size of the large streams and files, in bytes: 1 GiB with `CASHET_TEST_FULL` set, otherwise enough to distinguish
+/// flat from growing memory.
 pub(crate) fn large() -> u64 {
     if std::env::var_os("CASHET_TEST_FULL").is_some() { 1 << 30 } else { 1 << 28 }
 }
 
-/// The most that cashet may have resident, in bytes.
+/// Limit of cashet's resident memory, in bytes.
 pub(crate) const MOST_MEMORY: u64 = 64 << 20;
 
 #[test]
@@ -76,10 +75,10 @@ fn a_replay_whose_reader_goes_away_stops_quietly() {
 #[test]
 fn what_was_cut_off_is_not_kept() {
     let sandbox = Sandbox::new();
-    // The command goes on after its reader has gone, and ends well.
+    // The command continues after its reader has gone, and succeeds.
     sandbox.script("job", "trap '' PIPE; seq 100000 2> /dev/null; exit 0");
     sandbox.shell("cashet exec --trace off --pure ./job | head -n 1").stdout("1\n").executes(1).run();
-    // A device that is full takes nothing: the command learns it itself.
+    // A full device accepts nothing: the command itself sees the error.
     sandbox.script("small", "echo small");
     let line = "cashet exec --trace off --pure ./small > /dev/full";
     sandbox.shell(line).status(1).any_stderr().executes(1).run();
@@ -94,11 +93,11 @@ fn closed_streams_do_no_harm() {
     for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
         let first = format!("cashet exec --trace off --pure ./job {closed}");
         sandbox.shell(&first).any_stdout().any_stderr().any_status().run();
-        // Whatever was recorded or not, a later call tells the truth.
+        // Whether or not it was recorded, a later call gives the right result.
         sandbox.unwatched(["--pure", "./job"]).stdout("out\n").stderr("err\n").run();
         sandbox.remove(".cashet");
     }
-    // What can still be seen is as bare.
+    // The remaining streams are as bare.
     for (closed, stdout, stderr) in [("<&-", "out\n", "err\n"), ("2>&-", "out\n", "")] {
         let line = format!("cashet exec --trace off --pure ./job {closed}");
         for _ in 0..2 {
@@ -127,7 +126,7 @@ fn a_full_device_is_an_error_and_nothing_is_kept() {
     }
     let whole = sandbox.unwatched(["--pure", "./job"]).any_stdout().executes(1).run();
     assert!(whole.stdout.ends_with(b"\n100000\n"));
-    // A replay to a full device says so as well.
+    // A replay to a full device reports the error too.
     sandbox
         .shell("cashet exec --trace off --pure ./job > /dev/full || echo failed")
         .stdout("failed\n")

@@ -1,4 +1,4 @@
-//! What a command finds out about the size of the terminal, through a real one.
+//! How a command learns the size of the terminal, with a real terminal.
 
 use crate::support::Sandbox;
 use std::path::Path;

@@ -95,7 +95,7 @@ fn when_the_holder_is_killed_a_waiter_takes_over() {
 fn when_the_holder_fails_the_others_run_side_by_side() {
     const OTHERS: usize = 15;
     let sandbox = Sandbox::new();
-    // The first waits for `go` and fails; each other waits until all have been started.
+    // The first one waits for `go` and fails; each other one waits until all are started.
     let all = OTHERS + 1;
     sandbox.script(
         "job",
@@ -164,7 +164,7 @@ fn a_holder_that_is_stopped_is_not_waited_for() {
 #[test]
 fn a_holder_that_makes_no_progress_is_not_waited_for() {
     let sandbox = Sandbox::new();
-    // Each waits for the other: bare they would meet.
+    // Each one waits for the other: without cashet they would meet.
     sandbox.script(
         "job",
         "for n in $(seq 200); do [ \"$(wc -l < \"$TMPDIR/.cashet/executions\")\" -ge 2 ] && exec echo met; sleep 0.3; done; exit 1",
@@ -174,7 +174,7 @@ fn a_holder_that_makes_no_progress_is_not_waited_for() {
         running.finish();
     }
     assert_eq!(sandbox.executions(), 2);
-    // One that waits for nothing but time.
+    // A job that waits only for time.
     let sandbox = Sandbox::new();
     sandbox
         .script("job", "echo ready; until [ -e \"$TMPDIR/go\" ] || [ ! -d \"$TMPDIR\" ]; do sleep 1; done");
@@ -205,7 +205,7 @@ fn a_reader_that_does_not_read_holds_nobody_else_up() {
     let sandbox = Sandbox::new();
     sandbox.script("job", "seq 300000");
     let expected = (1..=300_000).map(|n| n.to_string() + "\n").collect::<String>();
-    // It reads when the other call has ended.
+    // It reads after the other call has ended.
     let slow =
         "cashet exec --trace off --pure ./job | { until [ -e \"$TMPDIR/go\" ]; do sleep 0.05; done; cat; }";
     let holder = sandbox.shell(slow).stdout(&expected).spawn();
@@ -218,7 +218,7 @@ fn a_reader_that_does_not_read_holds_nobody_else_up() {
     go(&sandbox);
     holder.finish();
     assert_eq!(sandbox.executions(), 1);
-    // A replay holds nobody up either.
+    // A replay delays no other process either.
     fs::remove_file(sandbox.base().join("tmp/go")).unwrap();
     let holder = sandbox.shell(slow).stdout(&expected).spawn();
     for _ in 0..2 {

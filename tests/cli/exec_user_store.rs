@@ -58,7 +58,7 @@ fn clones_and_work_trees_share_one_store_and_nothing_of_it_is_in_them() {
         assert_eq!(done(&sandbox, place, CASHET, &["log", "--json"]).lines().count(), 1);
     }
     assert_eq!(sandbox.executions(), 1);
-    // A new commit makes no other project of it.
+    // A new commit does not change the project's identity.
     done(&sandbox, &root, "git", &["commit", "-q", "--allow-empty", "-m", "second"]);
     done(&sandbox, &root, CASHET, &["exec", "./job"]);
     done(&sandbox, sandbox.base(), "git", &["clone", "-q", "project", "again"]);
@@ -124,7 +124,7 @@ fn a_name_serves_where_there_is_no_repository() {
     }
     assert_eq!(done(&sandbox, &elsewhere, CASHET, &["exec", "./job"]), "data\n");
     assert_eq!((sandbox.executions(), stores(&sandbox)), (1, vec!["mine".to_owned()]));
-    // What names a store for the call wins.
+    // A store named for the call takes precedence.
     done(&sandbox, &root, CASHET, &["exec", "--store", "own", "./job"]);
     assert!(root.join("own/meta.db").exists());
 }

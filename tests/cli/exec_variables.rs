@@ -1,9 +1,8 @@
-//! Variables that are named in no file: in the words of the call, on standard input, in other variables.
+//! Variables that no file names: in the words of the call, on standard input, in other variables.
 
 use crate::support::{Run, Sandbox};
 
-/// A call that is answered from memory while the variable `TINT` is what it was, and runs when it is another, set
-/// or unset.
+/// A call that hits while the variable `TINT` is unchanged, and runs when it is changed, set or unset.
 fn depends(call: impl for<'a> Fn(&'a Sandbox) -> Run<'a>) {
     let sandbox = Sandbox::new();
     for (value, executions) in
@@ -17,7 +16,7 @@ fn depends(call: impl for<'a> Fn(&'a Sandbox) -> Run<'a>) {
     }
 }
 
-/// Counts in a shell, and says what the variable holds.
+/// Counts in a shell, and prints the variable.
 fn code(sandbox: &Sandbox) -> String {
     format!("{}; echo $TINT", sandbox.count_in_shell())
 }
@@ -58,7 +57,7 @@ fn values_of_others_name_them() {
     });
 }
 
-/// What nothing names does not matter, also where there is inline code, and with `--pure`.
+/// A variable that nothing names does not matter, also with inline code, and with `--pure`.
 #[test]
 fn what_is_named_nowhere_does_not_matter() {
     let sandbox = Sandbox::new();

@@ -1,5 +1,4 @@
-//! What somebody sees who has never used it: the first screen, the help to learn from, the store that is made,
-//! mistakes that say what to do.
+//! First use: the first screen, the help, the creation of the store, errors that say what to do.
 
 use crate::support::Sandbox;
 
@@ -12,7 +11,7 @@ fn alone_it_shows_a_screen_and_writes_nothing() {
     let text = alone().run().text();
     assert!(text.lines().count() <= 12 && text.lines().all(|line| line.len() <= 80), "{text}");
     assert!(!sandbox.path(".cashet").exists());
-    // The calls that it shows are calls that there are.
+    // The calls that it shows exist.
     sandbox.script("job", "echo made");
     sandbox.exec(["./job"]).stdout("made\n").executes(1).run();
     sandbox.exec(["-f", "./job"]).stdout("made\n").executes(1).run();

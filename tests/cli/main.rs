@@ -1,5 +1,5 @@
-//! The command line, run as its users run it: the built program, real files, real processes. One file per
-//! subject; `support` holds the sandbox that all of them start from.
+//! The command line as its users run it: the built program, real files, real processes. One file per subject;
+//! `support` contains the sandbox that all of them use.
 
 #![expect(
     clippy::unwrap_used,

@@ -30,7 +30,7 @@ fn outcomes(text: &str) -> Vec<String> {
     objects(text).iter().map(|object| object["outcome"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits until `done`, which must not take long.
+/// Waits until `done` returns true, for a limited time.
 fn wait_until(what: &str, done: impl Fn() -> bool) {
     let begun = Instant::now();
     while !done() {
@@ -50,7 +50,7 @@ fn a_sweep_runs_each_combination_once_and_then_replays() {
     assert!(text.contains("repeat: cashet exec --pure --trace=off -- ./job y 3"), "{text}");
     let again = sandbox.cashet(&call).stderr_with(&["6 runs · 4 hit · 2 failed", "saved"]);
     again.status(1).executes(2).run();
-    // Each run is what exec would have recorded, and what the same words replay.
+    // Each run is recorded as by `exec`, and the same words replay it.
     sandbox.unwatched(["--pure", "./job", "y", "4"]).stdout("y 4\n").executes(0).run();
     sandbox.script("job", "echo \"$1 $2\"; [ \"$2\" != 3 ] || echo three");
     sandbox.cashet(&call).stderr_with(&["6 runs · 0 hit · 6 ran"]).executes(6).run();
@@ -70,7 +70,7 @@ fn runs_are_told_as_json_and_carry_their_parameters() {
     let log = sandbox.cashet(["log", "--json", "--tag", "sweep=first", "--tag", "param.n=2"]);
     let log = log.any_stdout().run().text();
     assert_eq!(log.lines().count(), 1);
-    // A run of another sweep, or of none, gets the tags when it answers.
+    // A run of another sweep, or of none, gets the tags when it is a hit.
     sandbox.unwatched(["--pure", "./job", "7"]).stdout("7\n").executes(1).run();
     let words = ["--json", "-p", "n=1,7", "--name", "second", "--", "./job", "{n}"];
     let text = sandbox.cashet(map(&words)).any_stdout().any_stderr().executes(0).run().text();
@@ -177,7 +177,7 @@ fn a_dry_run_says_what_would_hit_and_runs_nothing() {
 #[test]
 fn failures_are_retried_stop_the_rest_or_are_run_alone() {
     let sandbox = Sandbox::new();
-    // It succeeds the second time that a value is tried.
+    // It succeeds at the second attempt for a value.
     let body = "[ \"$1\" = ok ] || { [ -e \"$TMPDIR/.cashet/$1\" ] || { : > \"$TMPDIR/.cashet/$1\"; exit 1; }; }; echo \"$1\"";
     sandbox.script("job", body);
     let words = ["--retry", "2", "-p", "a=flaky,ok", "--", "./job", "{a}"];
@@ -272,7 +272,7 @@ fn what_runs_goes_on_when_map_is_killed_and_is_not_run_twice() {
     running.send(Signal::SIGKILL);
     running.finish();
     go(&sandbox);
-    // Its runs are still there, or have ended: either way only the others run.
+    // Its runs are still active, or have ended: in both cases only the others run.
     sandbox.cashet(&call).any_stderr().executes(2).may_change("../tmp").run();
     sandbox.cashet(&call).stderr_with(&["4 runs · 4 hit"]).executes(0).run();
 }

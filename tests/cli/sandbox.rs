@@ -1,4 +1,4 @@
-//! The sandbox tested on programs whose behaviour is known: it must see what it is there to see.
+//! The sandbox itself, tested with programs of known behaviour: it must notice every deviation.
 
 use crate::support::Sandbox;
 use nix::sys::signal::Signal;

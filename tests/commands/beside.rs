@@ -1,6 +1,7 @@
-//! Collection, deletion and archives beside working `exec` loops: no error, no wrong byte, a whole store at the end.
+//! Collection, deletion and archives in parallel with `exec` loops: no error, no wrong byte, an intact store at the
+//! end.
 //!
-//! A few seconds by default; `CASHET_STRESS_SECONDS=60` for the full measure.
+//! A few seconds by default; `CASHET_STRESS_SECONDS=60` for the full test.
 
 use super::support::Sandbox;
 use std::fs;
@@ -60,7 +61,7 @@ fn gc_rm_export_and_import_beside_working_loops() {
     }
     let until = Instant::now() + Duration::from_secs(seconds());
     let (answered, upkeep) = (AtomicU64::new(0), AtomicU64::new(0));
-    // Archives lie outside of the project: its working loops must not see them.
+    // Archives are outside of the project, so that the loops do not see them.
     let archives = tempfile::tempdir().unwrap();
     let archive = archives.path().join("all.cashet");
     let archive = archive.to_str().unwrap();
@@ -79,7 +80,7 @@ fn gc_rm_export_and_import_beside_working_loops() {
                 while Instant::now() < until {
                     for call in calls {
                         let (status, _, err) = cashet(root, call);
-                        // What is named may be gone by now, and there may be no store yet.
+                        // The named run may be gone by now, and the store may not exist yet.
                         let gone = err.contains("there is no commit") || err.contains("there is no store");
                         let no_archive = call.first() == Some(&"import") && !Path::new(archive).exists();
                         assert!(status == Some(0) || gone || no_archive, "{call:?}: {err}");

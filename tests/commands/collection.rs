@@ -94,7 +94,7 @@ fn a_dry_run_tells_what_would_be_and_a_real_run_what_was() {
     sandbox.run(&["diff", "job.py 2", "job.py 3"]).ok();
 }
 
-/// The text without the line that says what all of the store takes: that depends on the file system.
+/// The text without the line about the size of the store, which depends on the file system.
 fn without_sizes_on_disk(text: &str) -> String {
     text.split_inclusive('\n').filter(|line| !line.contains("the store takes ")).collect()
 }
@@ -234,7 +234,7 @@ fn an_export_of_everything_leaves_out_what_is_damaged() {
             .iter()
             .all(|commit| commit["commit"].as_str() != ids.last().map(ToString::to_string).as_deref())
     );
-    // One that is named is wanted.
+    // A commit that is named explicitly must be exported.
     let named = sandbox.run(&["export", archive.to_str().unwrap(), "@"]).refused();
     assert!(named.contains("damaged"), "{named}");
 }
@@ -281,7 +281,7 @@ fn copies_that_no_command_uses_go_and_the_users_files_only_where_that_is_asked_f
     assert!(sandbox.run(&["gc"]).ok().contains("1 read-only copy (2.0 KiB) removed from view/"));
     assert_eq!(views(), ["used.csv", "young.csv"]);
     assert!(store.join("replaced/1-mine").exists());
-    // When it was put aside is the system's to say: within a day of it nothing goes.
+    // The time of setting aside comes from the system: nothing is deleted within a day of it.
     let at = |days: i64, words: &[&str]| {
         let now = Timestamp(Timestamp::now().0.max(NOON.0) + days * DAY);
         sandbox.call(Some(80), now, &words.iter().map(OsString::from).collect::<Vec<_>>()).ok()

@@ -1,4 +1,4 @@
-//! What goes on after a call: nothing of the caller's is held by it.
+//! Work after a call: it holds no descriptor of the caller.
 
 use super::support::{DAY, NOON, Run, Sandbox};
 use cashet::record::Timestamp;
@@ -55,7 +55,7 @@ fn what_does_not_fit_goes_after_the_caller_has_the_answer() {
         let lines = sandbox.run(&["log", "--json"]).json();
         lines.iter().filter(|line| line["evicted"] == true).count()
     };
-    // For as long as somebody reads the store, nothing is deleted.
+    // Nothing is deleted while a process reads the store.
     let reading = fs::File::options().read(true).write(true).open(store.join("locks/store")).unwrap();
     reading.lock_shared().unwrap();
     // Descriptor 7 is the caller's pipe too.

@@ -1,4 +1,4 @@
-//! docs/cli.md is written from the parser; docs/json.md gives every field of every shape that is written.
+//! docs/cli.md is generated from the parser; docs/json.md documents every field of every printed object.
 
 use super::support::{HOUR, NOON, Run, SECOND, Sandbox, recorded};
 use cashet::commands::cli;
@@ -15,7 +15,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Set to have documents written in place of compared.
+/// If set, the documents are written and not compared.
 const UPDATE: &str = "CASHET_UPDATE_DOCS";
 
 fn document(name: &str) -> PathBuf {
@@ -48,17 +48,18 @@ fn the_page_on_commands_is_what_the_parser_says() {
     assert!(written == text, "docs/cli.md is out of date: {UPDATE}=1 cargo test --test commands documents");
 }
 
-/// What docs/json.md says.
+/// Content of docs/json.md.
 #[derive(Default)]
 pub(super) struct Documented {
     /// The fields of every shape, by heading: the first cells of the tables.
     shapes: BTreeMap<String, BTreeSet<String>>,
-    /// Fields whose own fields are given elsewhere ("as in `outputs[].output` of `show --json`").
+    /// Fields whose subfields are documented elsewhere ("as in `outputs[].output` of `show --json`").
     references: BTreeMap<(String, String), (String, String)>,
 }
 
 impl Documented {
-    /// The fields that were found under a heading and are not given there, and those that are given and were not found.
+    /// The fields that were printed and are not documented under a heading, and those that are documented and were not
+    /// printed.
     pub(super) fn differences(&self, heading: &str, found: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
         let given = self.shapes.get(heading).cloned().unwrap_or_default();
         let references = self.references.iter().filter(|((at, _), _)| at == heading);
@@ -113,7 +114,7 @@ pub(super) fn fields(value: &Value, at: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// A run with everything that a run can have.
+/// A run with every possible property.
 fn everything() -> Run {
     let at = |path: &str| StoredPath::in_root(path);
     let digest = Digest::of(b"x");
@@ -178,7 +179,7 @@ fn everything() -> Run {
             states: vec![BothEnds { path: at("r"), before: FileState::Absent, after: FileState::Absent }],
         },
     ]);
-    // The blob of no bytes is in every store.
+    // The empty blob is in every store.
     let data = Content { blob: BlobId(Digest::of(b"")), size: 0 };
     let hole = OutputKind::Sparse { data, mode: 0o644, size: 1 << 30, extents: Vec::new() };
     run.others = vec![

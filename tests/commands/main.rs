@@ -1,5 +1,5 @@
-//! The commands on the store, on real stores made through the library: what people see at 60, 80 and 140 columns,
-//! what programs read, and how calls fail.
+//! The commands on the store, on real stores created through the library: the text at 60, 80 and 140 columns, the
+//! JSON, and the errors.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(

@@ -77,7 +77,7 @@ fn the_statistics() {
     let (sandbox, ids) = recorded();
     sandbox.store().note(&Event::Hit { commit: ids[3], at: NOON });
     let text = sandbox.run(&["stats"]).ok();
-    // What is on disk depends on the file system.
+    // Disk use depends on the file system.
     let on_disk = text.lines().find(|line| line.starts_with("on disk")).unwrap();
     assert!(on_disk.contains("blobs ") && on_disk.contains("history "), "{on_disk}");
     let text: Vec<&str> = text.lines().filter(|line| *line != on_disk).collect();
@@ -115,7 +115,7 @@ fn a_command_that_is_not_worth_it_is_pointed_out_once() {
     assert!(told.ends_with(
         "\nNot worth caching: echo two ran in 2.1 ms, about what a look-up takes. Run it without cashet.\n"
     ));
-    // One slow run of it, and it is worth it.
+    // After one slow run, caching it is worthwhile.
     quick("echo two", 40_000_000);
     assert!(sandbox.run(&["stats"]).ok().contains("caching: echo one ran in 1.0 ms"));
     assert!(sandbox.run(&["stats", "--json"]).json()[0]["commits"].as_u64() == Some(11));
@@ -137,19 +137,19 @@ fn what_a_run_wrote_over_is_not_what_it_was_made_from() {
     let graph = sandbox.run(&["graph", "@"]).ok();
     assert_eq!(graph.lines().count(), 1, "{graph}");
     assert!(!sandbox.run(&["show", "@"]).ok().contains("made from"));
-    // What another run only looked at went in: it may depend on it.
+    // A product that another run only looked at counts as an input: that run may depend on it.
     let mut looker = Run::new("python3 check.py", HOUR);
     looker.observations.push(found(b"two"));
     sandbox.record(&looker);
     assert_eq!(sandbox.run(&["graph", "@"]).ok().lines().count(), 2);
-    // So does what a run read of its own before it wrote it anew.
+    // So does a product that a run read before it wrote it again.
     let resumed = plot(SECOND, b"three").reading("plot.png", "one");
     sandbox.record(&resumed);
     let graph = sandbox.run(&["graph", "@"]).ok();
     assert!(graph.contains(&first.short()) && graph.lines().count() == 2, "{graph}");
 }
 
-/// What `du` says of a directory, in bytes.
+/// Disk use of a directory according to `du`, in bytes.
 fn du(path: &std::path::Path) -> u64 {
     let output = std::process::Command::new("du").args(["-s", "-B1"]).arg(path).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

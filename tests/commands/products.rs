@@ -37,7 +37,7 @@ fn a_file_gets_the_mode_that_it_had_and_nobody_sees_half_of_it() {
     fs::write(&file, "older").unwrap();
     sandbox.run(&["get", "@:tool", "-o", file.to_str().unwrap()]).ok();
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o755);
-    // What is printed has no mode of its own: that of the file stays.
+    // Printed output has no mode: the file keeps its mode.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     sandbox.run(&["get", "@", "-o", file.to_str().unwrap()]).ok();
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);

@@ -71,7 +71,7 @@ fn what_names_no_commit_is_refused_in_one_line() {
 fn an_ambiguous_prefix_lists_its_candidates() {
     let sandbox = Sandbox::new();
     let mut ids: Vec<CommitId> = Vec::new();
-    // With a few hundred commits two begin with the same four digits.
+    // Among a few hundred commits, two share their first four digits.
     let shared = loop {
         let id = sandbox.record(&Run::new(&format!("job {}", ids.len()), HOUR));
         let prefix = id.to_string()[..4].to_owned();

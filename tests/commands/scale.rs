@@ -1,5 +1,5 @@
-//! Every command on a store with many commits: 1,500, or as many as `CASHET_TEST_COMMITS` says; then the times, which are
-//! printed, say something. What a person waits for is compared with the floor by `benches/compare.sh S8`.
+//! Every command on a store with many commits: 1,500, or as many as `CASHET_TEST_COMMITS` says; then the printed times
+//! are meaningful. `benches/compare.sh S8` compares interactive commands with the floor.
 
 use super::support::{Run, SECOND, Sandbox};
 use cashet::ui::human;
@@ -21,7 +21,7 @@ fn every_command_is_right_on_a_large_store() {
             let run = Run::new(&format!("python3 job{}.py {n}", n % 100), (count - n) * SECOND);
             let id = run.printing("the same for all\n").record(&store);
             if n % 1000 == 999 {
-                // As every call of exec does at its end.
+                // Like every call of exec at its end.
                 store.settle();
             }
             id
@@ -56,12 +56,12 @@ fn every_command_is_right_on_a_large_store() {
     assert!(timed(&["rm", "@"]).contains("1 commit removed"));
     let half = count / 2;
     let dry = timed(&["gc", "--dry-run", "--older-than", &format!("{half}s")]);
-    // Each in a line of its own, below one line of headings, the sum, and what the store takes.
+    // One line per run, plus the headings, the sum, and the size of the store.
     assert_eq!(i64::try_from(dry.lines().count()).unwrap(), count - half + 3);
     let told = timed(&["gc", "--older-than", &format!("{half}s")]);
     assert!(told.contains(&format!("{} runs removed", shown(count - half))), "{told}");
     assert!(timed(&["stats"]).contains(&shown(half - 1)));
-    // What stays is moved, the rest is put apart.
+    // The remaining rows are moved to new tables, the others are detached.
     let all = timed(&["gc", "--older-than", "5s"]);
     assert!(all.contains(&format!("{} runs removed", shown(half - 5))), "{all}");
     assert_eq!(lines(&["log", "--oneline"]), 4);

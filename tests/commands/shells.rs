@@ -22,7 +22,7 @@ fn shell(sandbox: &Sandbox, program: &str, script: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
-/// What bash offers for the words of `line`; the last one is being typed.
+/// Bash's completions for the words of `line`; the last one is being typed.
 fn bash(sandbox: &Sandbox, line: &[&str]) -> Vec<String> {
     let words: Vec<String> = line.iter().map(|word| format!("'{word}'")).collect();
     let script = format!(

@@ -1,4 +1,4 @@
-//! `show`, and bytes that no terminal may get.
+//! `show`, and bytes that must not reach a terminal.
 
 use super::support::{HOUR, Run, Sandbox, recorded};
 use cashet::record::{OutputEntry, OutputKind, Replay};

@@ -1,4 +1,4 @@
-//! A project with a store, runs to be recorded in it, and calls of commands at a fixed moment.
+//! A project with a store, runs for recording, and calls of commands at a fixed time.
 
 use cashet::commands::cli::{self, Call};
 use cashet::commands::context::Context;
@@ -26,12 +26,12 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 /// Noon of 2026-11-22, UTC.
 pub(crate) const NOON: Timestamp = Timestamp(1_795_348_800 * SECOND);
 
-/// A project of its own.
+/// A separate project.
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
 }
 
-/// What a call showed, and how it ended.
+/// The output of a call, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) text: String,
@@ -39,21 +39,21 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// What it showed, if it went well.
+    /// The output of a successful call.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         assert_eq!(self.ended.unwrap(), Exit::Status(0), "{}", self.text);
         self.text
     }
 
-    /// The message of its failure, which showed nothing.
+    /// The message of a failed call without output.
     #[track_caller]
     pub(crate) fn refused(self) -> String {
         assert_eq!(self.text, "");
         self.ended.unwrap_err().to_string()
     }
 
-    /// The objects that it wrote, one a line.
+    /// The JSON objects in the output, one per line.
     #[track_caller]
     pub(crate) fn json(self) -> Vec<serde_json::Value> {
         let text = self.ok();
@@ -110,7 +110,7 @@ impl Sandbox {
             Err(error) => Err(error),
         };
         page.finish().unwrap();
-        // The path of the project is another one each time.
+        // The path of the project differs each time.
         let text = String::from_utf8_lossy(&text).replace(self.root().to_str().unwrap(), "/project");
         Shown { text, ended }
     }
@@ -137,7 +137,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// A run of this command line, which printed it, so many nanoseconds before noon.
+    /// A run of this command line, this many nanoseconds before noon.
     pub(crate) fn new(line: &str, ago: i64) -> Self {
         let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
         let is_script = |word: &&Vec<u8>| word.contains(&b'.') && !word.starts_with(b"-");
@@ -161,7 +161,7 @@ impl Run {
         }
     }
 
-    /// It ended so, and is not replayed.
+    /// The run failed with this status, and is not replayed.
     pub(crate) fn failed(mut self, status: u8, errors: &str) -> Self {
         self.termination = Termination::Exited(status);
         self.replay = Replay::Never { reason: "failed".to_owned(), detail: format!("exit status {status}") };
@@ -198,7 +198,7 @@ impl Run {
         self
     }
 
-    /// It read a file with this content.
+    /// The run read a file with this content.
     pub(crate) fn reading(mut self, path: &str, content: &str) -> Self {
         let digest = Digest::of(content.as_bytes());
         self.observations.push(Observation::Content { path: StoredPath::in_root(path), digest });
@@ -206,7 +206,7 @@ impl Run {
         self
     }
 
-    /// It left a file with this content.
+    /// The run wrote a file with this content.
     pub(crate) fn writing(mut self, path: &'static str, content: &[u8], mode: u32) -> Self {
         self.files.push((path.as_bytes(), content.to_vec(), mode));
         self
@@ -319,7 +319,7 @@ pub(crate) fn pipeline() -> Vec<Run> {
     ]
 }
 
-/// A sandbox with the pipeline in it, and the ids of its commits.
+/// A sandbox with the pipeline, and the ids of its runs.
 pub(crate) fn recorded() -> (Sandbox, Vec<CommitId>) {
     let sandbox = Sandbox::new();
     let ids = pipeline().iter().map(|run| sandbox.record(run)).collect();

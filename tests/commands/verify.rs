@@ -1,4 +1,4 @@
-//! `verify`, by real runs: that everything is afterwards as it was is seen to at each.
+//! `verify` with real runs; each one checks that everything is restored afterwards.
 
 mod circumstances;
 mod verdicts;
@@ -10,10 +10,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What is found below a directory: kind and mode, time, and content or text of each path.
+/// Snapshot of a directory: type and mode, time, and content or link target of each path.
 type Tree = BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)>;
 
-/// A project in which commands really run. Not below `/tmp`, where much is tolerated.
+/// A project in which commands really run. Not below `/tmp`, where the rules are more permissive.
 struct Project {
     folder: tempfile::TempDir,
 }
@@ -66,7 +66,7 @@ impl Project {
         Self::told(&mut self.command(&all))
     }
 
-    /// Verifies, and sees to it that everything is afterwards as it was.
+    /// Verifies, and checks that everything is restored afterwards.
     #[track_caller]
     fn verify(&self, words: &[&str]) -> Told {
         let mut all = vec!["verify"];
@@ -92,7 +92,7 @@ impl Project {
         tree
     }
 
-    /// Commits, blobs, hot entries, remembered captures, and what was put aside.
+    /// Commits, blobs, hot entries, remembered captures, and files that were set aside.
     fn store(&self) -> (String, Vec<PathBuf>) {
         let log = Self::told(&mut self.command(&["log", "--json"])).out;
         let mut tree = Tree::new();

@@ -1,4 +1,4 @@
-//! System calls of this machine: their names, and the errors with which they may fail.
+//! System calls of this machine: their names, and the errors that they may return.
 
 use crate::tracer::Call;
 use nix::libc::{self, EACCES, EAGAIN, EINTR, EINVAL, EIO, EMFILE, ENOLCK, ENOMEM, ENOSPC, EPERM};
@@ -94,7 +94,7 @@ pub(crate) fn name(number: i64) -> String {
     row.map_or_else(|| format!("call {number}"), |(_, name, _)| name.trim_start_matches("SYS_").to_owned())
 }
 
-/// The errors with which a call may fail; none where it cannot, or where failing would be another story.
+/// The errors that a call may return; none where it cannot fail, or where its failure is out of scope.
 pub(crate) fn errors(call: &Call) -> &'static [i32] {
     let number = call.number;
     if number == libc::SYS_fcntl {
@@ -107,7 +107,7 @@ pub(crate) fn errors(call: &Call) -> &'static [i32] {
     TABLE.iter().find(|(other, ..)| *other == number).map_or(&[], |(.., errors)| errors)
 }
 
-/// Whether a call writes more than a page: less of it than that is written whole or not at all.
+/// Whether a call writes more than a page; a shorter write happens completely or not at all.
 pub(crate) fn is_long_write(call: &Call) -> bool {
     matches!(call.number, libc::SYS_write | libc::SYS_pwrite64) && call.arguments[2] > 4096
 }

@@ -1,5 +1,5 @@
-//! Any file of a store is damaged in any way: never wrong bytes, and nearly always the store heals by itself. What the
-//! check must find it finds, and its repair leaves a store that works.
+//! Any file of a store is damaged in any way: the bytes are never wrong, and the store almost always recovers without
+//! a repair. The check finds the damage, and the repair leaves a working store.
 
 use crate::project::{Project, files_below, remove};
 use crate::scale::{Random, Tally, scaled, seed, shared};
@@ -9,20 +9,20 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What is done to a file.
+/// The damage to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Harm {
-    /// One bit is another.
+    /// One bit is flipped.
     Flipped,
-    /// Some bytes are others.
+    /// Some bytes are overwritten.
     Scribbled,
     Truncated,
     Emptied,
     Deleted,
     Extended,
-    /// Its bytes and another file's have changed places.
+    /// Its content is swapped with another file's.
     Swapped,
-    /// It cannot be opened, by anybody.
+    /// No user can open it.
     Unreadable,
 }
 
@@ -109,7 +109,7 @@ fn trial(stage: &Stage, number: usize, tally: &Tally, healed: &AtomicUsize) {
     }
 }
 
-/// What is wrong after a repair.
+/// Checks the store after a repair; returns what is wrong.
 fn wrong_repair(project: &Project) -> Option<String> {
     let repair = project.run(&["fsck", "--repair"]);
     if !repair.status.success() {
@@ -133,7 +133,7 @@ fn wrong_repair(project: &Project) -> Option<String> {
     (ran != 0).then(|| "nothing is kept after the repair".to_owned())
 }
 
-/// Damages the file; tells whether anything is other than before.
+/// Damages the file; returns whether its content changed.
 fn apply(harm: Harm, path: &Path, other: &Path, random: &mut Random) -> bool {
     let whole = fs::read(path).unwrap();
     let mut bytes = whole.clone();
@@ -176,8 +176,9 @@ fn apply(harm: Harm, path: &Path, other: &Path, random: &mut Random) -> bool {
     bytes != whole
 }
 
-/// Whether the check must see the damage: all that a result is made of, and what proves itself. Of the database it sees
-/// what changes a row; a lost hot entry, a lock, a note for other programs are no damage.
+/// Whether the check must find the damage: in everything that a result consists of, and in self-verifying files. In
+/// the database it finds changes of rows. A lost hot entry, a lock, and notes for other programs do not count as
+/// damage.
 fn must_be_found(relative: &Path, harm: Harm) -> bool {
     let start = relative.components().next().map(|first| PathBuf::from(first.as_os_str()));
     match start.as_deref().and_then(Path::to_str) {

@@ -1,4 +1,4 @@
-//! Files are edited so that size and modification time stay as they were: what cashet gives is always what they hold.
+//! Files are edited so that size and modification time stay the same: the result always matches their content.
 
 use crate::project::Project;
 use crate::scale::{Random, Tally, scaled, seed, shared};
@@ -9,10 +9,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-/// Edits in one project: then its store has grown.
+/// Number of edits per project, which bounds the size of its store.
 const EDITS: usize = 100;
 
-/// Who reads the file, and how cashet knows of it.
+/// The program that reads the file, and how cashet learns of it.
 const READERS: &[(&str, &[&str])] = &[
     ("data", &["exec", "--", "cat", "data"]),
     ("data", &["exec", "--trace", "off", "-i", "data", "--", "cat", "data"]),
@@ -48,7 +48,7 @@ fn project(number: usize, tally: &Tally) {
     }
     for step in 0..EDITS {
         let (file, words) = random.pick(READERS);
-        // Few contents: some calls are hits.
+        // Few different contents, so that some calls are hits.
         let value = random.below(4);
         edit(&project.path(file), &content(file, value), time, &mut random);
         if random.chance(1, 3) {
@@ -71,7 +71,7 @@ fn content(file: &str, value: usize) -> String {
     if file.ends_with("data") { format!("value {value}\n") } else { format!("echo {value}\n") }
 }
 
-/// Puts the text there, in place or by renaming, and sets the modification time back.
+/// Writes the text, in place or by renaming, and restores the modification time.
 fn edit(path: &Path, text: &str, time: SystemTime, random: &mut Random) {
     match random.below(3) {
         0 => fs::write(path, text).unwrap(),
@@ -79,7 +79,7 @@ fn edit(path: &Path, text: &str, time: SystemTime, random: &mut Random) {
             OpenOptions::new().write(true).open(path).unwrap().write_all_at(text.as_bytes(), 0).unwrap();
         }
         _ => {
-            // Outside what the readers look at.
+            // Outside of what the readers look at.
             let other = path.with_file_name(".git").with_extension("new");
             File::create(&other).unwrap().write_all(text.as_bytes()).unwrap();
             File::open(&other).unwrap().set_modified(time).unwrap();

@@ -1,5 +1,5 @@
-//! One system call fails, for every n and every error that it may have: right bytes or a clear error, the command runs
-//! all the same, and the store is whole.
+//! One system call fails, for every n and every error that it may return: the bytes are right or the error is clear,
+//! the command still runs, and the store is intact.
 
 use crate::calls::{errors, name};
 use crate::scale::{Tally, chosen, is_wanted, scaled, shared};
@@ -8,7 +8,7 @@ use crate::tracer::{Call, Deed, End, Traced};
 use nix::libc::{self, EIO, F_UNLCK, SIGPIPE};
 use std::collections::HashMap;
 
-/// Failing calls of the small scale, for each scenario.
+/// Number of failing calls per scenario at the small scale.
 const FEW: usize = 14;
 
 #[test]
@@ -39,8 +39,8 @@ fn one_call_fails() {
     tally.judge("failing calls");
 }
 
-/// Of the calls of `number`, the n-th fails. (Threads are not always in step: counted among all calls, it would often be
-/// one that cannot fail.)
+/// The n-th call with this number fails. (Threads interleave differently each time: counted among all calls, it would
+/// often be one that cannot fail.)
 #[derive(Clone, Copy)]
 struct Point {
     scenario: Scenario,
@@ -91,8 +91,8 @@ fn fail_at(stage: &Stage, point: &Point, tally: &Tally) {
     }
 }
 
-/// What no system does: a directory whose closing fails (the standard library takes it for granted), a lock that
-/// cannot be let go (SQLite would wait for itself), a pipe between two processes that cannot be read.
+/// Faults that no system has: closing a directory fails (the standard library assumes success), releasing a lock fails
+/// (SQLite would wait for itself), reading a pipe between two processes fails.
 fn never_happens(call: &Call, error: i32) -> bool {
     match call.number {
         libc::SYS_close => call.descriptor().is_some_and(|path| path.is_dir()),
@@ -106,8 +106,8 @@ fn is_pipe(call: &Call) -> bool {
     call.descriptor().is_some_and(|path| path.as_os_str().as_encoded_bytes().starts_with(b"pipe:"))
 }
 
-/// What the command itself cannot do without, each with its message: the settings of the user, the place, the pipes, the
-/// program, and inputs that the call declares.
+/// Messages of failures that may prevent the command from running: the user's settings, the directory, the pipes, the
+/// program, and declared inputs.
 const NEEDED: &[&str] = &[
     "cashet.toml",
     "cannot find the working directory",
@@ -119,7 +119,7 @@ const NEEDED: &[&str] = &[
     "not found",
 ];
 
-/// The call says that all is well.
+/// Checks a call that reports success.
 fn wrong_success(stage: &Stage, scenario: Scenario, traced: &Traced) -> Option<String> {
     if !Stage::is_exec(scenario) {
         return None;
@@ -134,13 +134,13 @@ fn wrong_success(stage: &Stage, scenario: Scenario, traced: &Traced) -> Option<S
     stage.project.wrong_files(word)
 }
 
-/// The call failed without saying why.
+/// Checks that a failed call reports the reason.
 fn unclear(stderr: &str) -> Option<String> {
     let clear = stderr.lines().any(|line| line.starts_with("cashet: ") || line.starts_with("error: "));
     (!clear).then(|| format!("no clear error: {stderr:?}"))
 }
 
-/// The command did not run, or its status was hidden, because something failed that it does not need.
+/// Checks that the command ran, with its own status, if the failed call is one that it does not need.
 fn refused(scenario: Scenario, traced: &Traced, met: &Call, ran: u64) -> Option<String> {
     let text = traced.stderr_text();
     let needed = ran == 0 && NEEDED.iter().any(|needed| text.contains(needed));
@@ -148,7 +148,7 @@ fn refused(scenario: Scenario, traced: &Traced, met: &Call, ran: u64) -> Option<
     refused.then(|| format!("refused, {:?}, ran {ran}: {text}", traced.end))
 }
 
-/// Whether bytes for the user did not arrive: bare, the command would have met the error itself.
+/// Whether the fault hit output for the user: bare, the command would have seen the error itself.
 fn to_user(call: &Call) -> bool {
     call.number == libc::SYS_write && [1, 2].contains(&call.arguments[0])
 }

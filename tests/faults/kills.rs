@@ -1,4 +1,4 @@
-//! The program is killed at its n-th system call, for every n: the store is whole, nothing earlier is lost, and the
+//! The program is killed at its n-th system call, for every n: the store is intact, no earlier result is lost, and the
 //! next call is right.
 
 use crate::calls::{is_long_write, name};
@@ -6,13 +6,13 @@ use crate::scale::{Tally, chosen, is_wanted, scaled, shared};
 use crate::scenarios::{ALL, Scenario, Stage};
 use crate::tracer::Deed;
 
-/// Kill points of the small scale, for each scenario.
+/// Number of kill points per scenario at the small scale.
 const FEW: usize = 14;
 
 #[test]
 fn killed_at_any_call() {
     let mut plan = Vec::new();
-    // How many calls each makes; then which are chosen.
+    // Count the calls of each scenario, then choose the points.
     let stage = Stage::new();
     for scenario in ALL.iter().filter(is_wanted) {
         stage.prepare(*scenario);
@@ -34,7 +34,7 @@ fn killed_at_any_call() {
 }
 
 fn kill_at(stage: &Stage, scenario: Scenario, nth: usize, tally: &Tally) {
-    // A long write is killed before it, and when half of it is done.
+    // A long write is killed before it starts, and when half of it is done.
     for deed in [Deed::Kill, Deed::Tear] {
         stage.prepare(scenario);
         let traced = stage.project.trace(&stage.words(scenario), &mut |call| {

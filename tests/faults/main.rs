@@ -1,7 +1,7 @@
-//! The program under faults: killed at every system call, one call failing, every file of the store damaged, files
-//! edited behind its back, wrong calls by the hundred.
+//! The program under faults: killed at every system call, one failing call, every file of the store damaged, hidden
+//! edits of files, hundreds of invalid calls.
 //!
-//! A small scale runs with all tests; `CASHET_TEST_SCALE=full` runs all of it. `CASHET_TEST_SEED=N` repeats a run.
+//! All test runs include a small scale; `CASHET_TEST_SCALE=full` runs everything. `CASHET_TEST_SEED=N` repeats a run.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]

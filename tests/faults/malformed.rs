@@ -1,4 +1,5 @@
-//! Wrong calls by the hundred, made from tables: one line of error, at most one of hint, nothing run, nothing written.
+//! Hundreds of invalid calls, generated from tables: one line of error, at most one line of hint, nothing run, nothing
+//! written.
 
 use crate::project::{Project, files_below};
 use crate::scale::Tally;
@@ -34,7 +35,7 @@ const TAGS: &[&str] = &["", "=value"];
 const STDINS: &[&str] = &["missing", ".", "cashet:0123456789", "cashet:@{99}", "cashet:zz"];
 const SETTINGS: &[&str] = &["", "[", "nonsense-glob[["];
 
-/// Options of `exec` with values that they do not take.
+/// Options of `exec` with values that they do not accept.
 const OPTIONS: &[(&str, &[&str])] = &[
     ("--ttl", DURATIONS),
     ("--stale", DURATIONS),
@@ -195,7 +196,7 @@ fn wrong_calls() {
     tally.judge("malformed");
 }
 
-/// What is wrong with how a call was refused.
+/// Checks the refusal of a call; returns what is wrong.
 fn wrong_refusal(output: &Output) -> Option<String> {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines: Vec<&str> = text.lines().collect();
@@ -212,7 +213,7 @@ fn wrong_refusal(output: &Output) -> Option<String> {
     (!right).then(|| format!("{status:?} {text:?} {:?}", String::from_utf8_lossy(&output.stdout)))
 }
 
-/// All files of the project; readers may touch the database of the store.
+/// All files of the project, without the store's database, which readers may change.
 fn state(project: &Project) -> Vec<(PathBuf, Vec<u8>)> {
     let files = files_below(&project.path("")).into_iter();
     let counted = files.filter(|path| !path.starts_with(project.store()));

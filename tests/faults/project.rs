@@ -1,4 +1,4 @@
-//! A project with a job, and a store with a history that is put back before each trial.
+//! A project with a job, and a store with a history that is restored before each trial.
 
 use crate::tracer::{Call, Deed, End, Traced, trace};
 use std::ffi::{OsStr, OsString};
@@ -9,13 +9,13 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Once;
 use tempfile::TempDir;
 
-/// The program under test; another one by `CASHET_TEST_PROGRAM`.
+/// The program under test; `CASHET_TEST_PROGRAM` selects another one.
 fn program() -> OsString {
     std::env::var_os("CASHET_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_cashet").into())
 }
 
-/// Reads `in` and `big`, writes both streams, and leaves a file of two names, a directory, and in it a link, a
-/// file that is old and one of a hole, named by its word.
+/// Reads `in` and `big`, writes both streams, and leaves outputs named by its word: a file with two names, and a
+/// directory with a link, an old file and a sparse file.
 const JOB: &str = "#!/bin/sh
 echo x >> \"$COUNTER\"
 echo begun \"$1\" >&2
@@ -31,13 +31,13 @@ touch -d @1000000000.5 d.\"$1\"/copy
 truncate -s 3M d.\"$1\"/hole
 ";
 
-/// A project below a directory of its own.
+/// A project in a temporary directory.
 pub(crate) struct Project {
     base: TempDir,
 }
 
 impl Project {
-    /// A project whose files are old enough to be trusted by their times.
+    /// A project whose files are old enough for their times to be trusted.
     pub(crate) fn new() -> Self {
         static ORPHANS: Once = Once::new();
         ORPHANS.call_once(|| nix::sys::prctl::set_child_subreaper(true).unwrap());
@@ -53,7 +53,7 @@ impl Project {
         project
     }
 
-    /// More than a hot entry takes along, and compressible.
+    /// More than a hot entry stores, and compressible.
     pub(crate) fn big() -> Vec<u8> {
         (0..1000).flat_map(|n: u32| format!("line {}\n", n * 7919 % 1000).into_bytes()).collect()
     }
@@ -97,12 +97,12 @@ impl Project {
         self.command(words).output().unwrap()
     }
 
-    /// The same, each of its system calls decided upon.
+    /// Runs the same under ptrace; `decide` chooses the fate of each system call.
     pub(crate) fn trace(&self, words: &[String], decide: &mut dyn FnMut(&Call) -> Deed) -> Traced {
         trace(&self.command(words), decide)
     }
 
-    /// Runs what cannot fail.
+    /// Runs a call that must succeed.
     #[track_caller]
     pub(crate) fn must<Word: AsRef<OsStr>>(&self, words: &[Word]) -> Output {
         let output = self.run(words);
@@ -110,7 +110,7 @@ impl Project {
         output
     }
 
-    /// Hashes of all commits, newest first; an error's text if there is one.
+    /// Hashes of all runs, newest first; or the text of the error.
     pub(crate) fn log(&self) -> Result<Vec<String>, String> {
         let output = self.run(&["log", "--json"]);
         if !output.status.success() {
@@ -121,19 +121,19 @@ impl Project {
         Ok(lines.map(|line| line["commit"].as_str().unwrap().to_owned()).collect())
     }
 
-    /// Keeps the store as it is now.
+    /// Saves the present state of the store.
     pub(crate) fn save(&self) {
         copy_tree(&self.store(), &self.base.path().join("saved"));
     }
 
-    /// Puts the store back as it was kept, and removes what jobs left.
+    /// Restores the saved state of the store, and removes the outputs of jobs.
     pub(crate) fn restore(&self) {
         remove(&self.store());
         copy_tree(&self.base.path().join("saved"), &self.store());
         self.clear();
     }
 
-    /// Removes what jobs left.
+    /// Removes the outputs of jobs.
     pub(crate) fn clear(&self) {
         for entry in fs::read_dir(self.path("")).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
@@ -143,13 +143,13 @@ impl Project {
         }
     }
 
-    /// What `./job word` prints.
+    /// The output of `./job word`.
     pub(crate) fn stdout_of(&self, word: &str) -> Vec<u8> {
         let input = fs::read(self.path("in")).unwrap();
         [&input[..], &Self::big(), format!("{word}\n").as_bytes()].concat()
     }
 
-    /// What is wrong with the files that `./job word` leaves.
+    /// Checks the files that `./job word` leaves; returns what is wrong.
     pub(crate) fn wrong_files(&self, word: &str) -> Option<String> {
         let (out, directory) = (self.path(format!("out.{word}")), self.path(format!("d.{word}")));
         let input = fs::read(self.path("in")).unwrap();
@@ -179,7 +179,7 @@ impl Project {
         })
     }
 
-    /// What is wrong with an answer to `./job word`.
+    /// Checks the result of `./job word`; returns what is wrong.
     pub(crate) fn wrong_answer(&self, word: &str, output: &Output) -> Option<String> {
         let stderr = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
@@ -196,12 +196,12 @@ impl Project {
 }
 
 impl Traced {
-    /// As of a program that was not traced.
+    /// Standard error without the messages caused by tracing.
     pub(crate) fn stderr_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    /// Whether it ended badly in a way that no program should.
+    /// Describes a crash or a hang.
     pub(crate) fn crash(&self) -> Option<String> {
         let text = self.stderr_text();
         let crashed = match self.end {

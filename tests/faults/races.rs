@@ -1,16 +1,16 @@
-//! What other processes do between two system calls of one.
+//! Races: another process does its work between two system calls of the first one.
 
 use crate::project::Project;
 use crate::tracer::Deed;
 use nix::libc;
 
-/// The words of a call whose result nobody has.
+/// The words of a call without a recorded result.
 const CALL: &[&str] = &["exec", "--", "./job", "new"];
 
 #[test]
 fn a_result_recorded_between_look_up_and_claim_is_replayed() {
     let project = Project::new();
-    // The capture is remembered: then nothing but the look-up and the claim is left to race.
+    // The capture is remembered, so only the lookup and the claim remain for a race.
     project.must(CALL);
     project.must(&["rm", "--all"]);
     let before = project.executions();
@@ -18,7 +18,7 @@ fn a_result_recorded_between_look_up_and_claim_is_replayed() {
     let words: Vec<String> = CALL.iter().map(|word| (*word).to_owned()).collect();
     project.clear();
     let traced = project.trace(&words, &mut |call| {
-        // It has found nothing and is about to take the key.
+        // It has found nothing and is about to claim the key.
         let takes_key = call.number == libc::SYS_flock
             && call.descriptor().is_some_and(|path| {
                 path.file_name().is_some_and(|name| name.len() == 64)

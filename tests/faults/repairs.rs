@@ -1,5 +1,5 @@
-//! Repairs: of a FORMAT that is no file, of files that their owner may not read; and that a repair drops nothing that
-//! only one of two looks found.
+//! Repairs: a FORMAT that is not a file, files that their owner may not read; and a repair drops nothing that only one
+//! of two checks found.
 
 use crate::calls::name;
 use crate::project::{Project, files_below, remove};
@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 
 const CALL: &[&str] = &["exec", "--", "./job", "old"];
 
-/// Puts something that is no file in the place of FORMAT.
+/// Replaces FORMAT by something that is not a file.
 type Odd = fn(&Path);
 
 const ODD: &[(&str, Odd)] = &[
@@ -50,7 +50,7 @@ fn a_format_that_is_no_file_is_damage_like_any_other() {
                     project.clear();
                     assert_eq!(project.wrong_answer("old", &project.run(CALL)), None, "{kind}");
                 }
-                // A hit opens no FORMAT; what writes to the store does.
+                // A hit does not open FORMAT; a command that writes to the store does.
                 project.must(&["tag", "@", "seen=1"]);
             }
             assert_eq!(project.run(&["fsck"]).status.code(), Some(0), "{kind}");
@@ -110,14 +110,14 @@ fn a_lock_that_nobody_can_open_stops_nobody() {
     }
 }
 
-/// The bytes of every file of the store, links and FIFOs left out.
+/// The bytes of every regular file of the store.
 fn contents(project: &Project) -> Vec<(PathBuf, Vec<u8>)> {
     let files = files_below(&project.store()).into_iter();
     let files = files.filter(|path| path.symlink_metadata().unwrap().is_file());
     files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-/// An ordinary user, whom modes stop.
+/// An ordinary user, to whom file modes apply.
 const NOBODY: u32 = 65534;
 
 #[test]
@@ -206,7 +206,7 @@ fn what_cannot_be_read_for_a_moment_is_not_dropped() {
         assert_eq!(project.executions(), executions, "{case}: it is not kept any more");
     }
     assert!(tried >= 5, "only {tried} files were read");
-    // What both looks find goes.
+    // A finding of both checks is dropped.
     let blob = files_below(&project.store().join("objects")).remove(0);
     project.restore();
     remove(&blob);
@@ -215,7 +215,7 @@ fn what_cannot_be_read_for_a_moment_is_not_dropped() {
     assert!(!blob.exists());
 }
 
-/// Blobs and hot entries, which nothing but a repair drops here.
+/// Blobs and hot entries, which only a repair drops here.
 fn kept(project: &Project) -> Vec<(PathBuf, Vec<u8>)> {
     let of_results = |(path, _): &(PathBuf, Vec<u8>)| {
         ["objects", "hot/keys", "secret", "FORMAT"]

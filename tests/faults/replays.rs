@@ -1,4 +1,4 @@
-//! Random results, recorded and replayed: every byte of both streams, their order, the status, and the tree with its odd
+//! Random results, recorded and replayed: every byte of both streams, their order, the status, and the tree with odd
 //! names, modes and links.
 
 use crate::project::{Project, remove};
@@ -11,10 +11,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Cases in one project.
+/// Number of cases per project.
 const CASES: usize = 50;
 
-/// Names that somebody has tripped over.
+/// Names that have caused bugs in programs.
 const NAMES: &[&[u8]] = &[
     b"plain",
     b" ",
@@ -67,7 +67,7 @@ fn wrong_case(project: &Project, case: usize) -> Option<String> {
     let status = case % 256;
     let streams = write_case(project, status, &mut random);
     let words = ["exec", "--cache-exit", "0-255", "--", "sh", "case.sh"];
-    // Both streams in one pipe: a replay has the order that the run had.
+    // Both streams in one pipe: a replay has the order of the run.
     let run = || {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let mut command: Command = project.command(&words);
@@ -107,7 +107,7 @@ fn wrong_case(project: &Project, case: usize) -> Option<String> {
     (tree.len() < 2).then(|| "the script made nothing".to_owned())
 }
 
-/// Writes the script and what it passes on; gives both streams.
+/// Writes the script and its input; returns both streams.
 fn write_case(project: &Project, status: usize, random: &mut Random) -> (Vec<u8>, Vec<u8>) {
     let mut script = b"echo x >> \"$COUNTER\"\nmkdir made\n".to_vec();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -185,10 +185,10 @@ fn name(random: &mut Random) -> Vec<u8> {
         0 => {
             let length = *random.pick(&[1, 2, 30, 255]);
             let allowed = |byte: u8| if matches!(byte, 0 | b'/') { b'_' } else { byte };
-            // A name of dots alone is another thing.
+            // A name that consists only of dots has a special meaning.
             let mut name: Vec<u8> = random.bytes(length).into_iter().map(allowed).collect();
             name[0] = b'n';
-            // One that ends like an editor's copy is no output.
+            // A name that ends like an editor's backup is not an output.
             name[length - 1] = b'n';
             name
         }
@@ -209,7 +209,7 @@ fn quoted(bytes: &[u8]) -> Vec<u8> {
     quoted
 }
 
-/// Kind, mode, content, time if it is an old one, attribute, and the first other name of everything below.
+/// Type, mode, content, time if it is old, attribute, and the first other name of everything below.
 fn tree_of(path: &Path) -> BTreeMap<Vec<u8>, String> {
     let mut tree = BTreeMap::new();
     let mut names = HashMap::new();

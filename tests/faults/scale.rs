@@ -1,22 +1,22 @@
-//! How much of a suite runs, numbers that look random and are told by a seed, and work shared by the cores.
+//! The scale of a suite, seeded random numbers, and work distributed over the cores.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Whether everything runs.
+/// Whether the full scale runs.
 pub(crate) fn is_full() -> bool {
     std::env::var_os("CASHET_TEST_SCALE").is_some_and(|scale| scale == "full")
 }
 
-/// The one or the other, by the scale.
+/// Selects a number by the scale.
 pub(crate) fn scaled(small: usize, full: usize) -> usize {
     if is_full() { full } else { small }
 }
 
-/// Of so many points of one scenario, those that are tried, at equal distances from a seeded first one: few, some
-/// hundreds, or with `CASHET_TEST_SCALE=every` each.
+/// Chooses the tested points of a scenario, at equal distances from a seeded first one: few, some hundreds, or with
+/// `CASHET_TEST_SCALE=every` all of them.
 pub(crate) fn chosen(points: usize, few: usize) -> impl Iterator<Item = usize> {
     let every = std::env::var_os("CASHET_TEST_SCALE").is_some_and(|scale| scale == "every");
     let wanted = if every { points } else { scaled(few, 300) };
@@ -24,12 +24,12 @@ pub(crate) fn chosen(points: usize, few: usize) -> impl Iterator<Item = usize> {
     (Random::new(seed()).below(step)..points).step_by(step)
 }
 
-/// Whether `scenario` is to be tried: `CASHET_TEST_SCENARIO` names one of them alone.
+/// Whether `scenario` is selected: `CASHET_TEST_SCENARIO` names a single one.
 pub(crate) fn is_wanted(scenario: &impl std::fmt::Debug) -> bool {
     std::env::var("CASHET_TEST_SCENARIO").map_or(true, |wanted| wanted == format!("{scenario:?}"))
 }
 
-/// The seed of this run: the one that was given, or always the same.
+/// The seed of this run: the given one, or a constant.
 pub(crate) fn seed() -> u64 {
     std::env::var("CASHET_TEST_SEED").ok().map_or(1, |seed| seed.parse().unwrap())
 }
@@ -50,7 +50,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From zero to `end`, `end` left out.
+    /// A number from zero to `end`, exclusive.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
@@ -68,7 +68,7 @@ impl Random {
     }
 }
 
-/// What a suite found.
+/// The findings of a suite.
 #[derive(Default)]
 pub(crate) struct Tally {
     wrong: Mutex<Vec<String>>,
@@ -92,12 +92,12 @@ impl Tally {
         self.wrong.lock().unwrap().push(what);
     }
 
-    /// Whether so much went wrong that more of it tells nothing.
+    /// Whether so much went wrong that more trials are useless.
     pub(crate) fn is_hopeless(&self) -> bool {
         self.wrong.lock().unwrap().len() >= 40
     }
 
-    /// Fails with all that was found.
+    /// Fails with all findings.
     #[track_caller]
     pub(crate) fn judge(self, name: &str) {
         let wrong = self.wrong.into_inner().unwrap();
@@ -110,7 +110,7 @@ impl Tally {
     }
 }
 
-/// Runs `work` on every core with a number from zero to `count`, each worker with a state of its own.
+/// Runs `work` on every core with the numbers from zero to `count`; each worker has its own state.
 pub(crate) fn shared<S>(count: usize, state: impl Fn() -> S + Sync, work: impl Fn(&S, usize) + Sync) {
     let next = AtomicUsize::new(0);
     let workers = thread::available_parallelism().map_or(1, usize::from).min(count);

@@ -1,4 +1,4 @@
-//! What a fault may hit: a miss, a hit, a collection, a removal, an import; and what must be true afterwards.
+//! Scenarios for faults: a miss, a hit, a collection, a removal, an import; and the conditions afterwards.
 
 use crate::project::Project;
 use std::process::Output;
@@ -34,8 +34,8 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario::Refresh,
 ];
 
-/// A project whose store has results of `keep` (which no collection takes), `old` and `other`, and an archive with one
-/// of `far`.
+/// A project whose store has results of `keep` (exempt from collection), `old` and `other`, and an archive with one of
+/// `far`.
 pub(crate) struct Stage {
     pub(crate) project: Project,
     /// Their commits.
@@ -47,7 +47,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new() -> Self {
         let project = Project::new();
-        // Younger files would be read anew at each call.
+        // Younger files would be read again by each call.
         thread::sleep(Duration::from_millis(100));
         let newest = |words: &[&str]| {
             project.must(words);
@@ -62,7 +62,7 @@ impl Stage {
         let old = newest(&["exec", "--", "./job", "old"]);
         let other = newest(&["exec", "--", "./job", "other"]);
         project.clear();
-        // One hit each, so that captures and hot entries are as they stay; and a log of hits.
+        // One hit each, so that captures and hot entries reach their final state; this also creates a log of hits.
         for word in ["keep", "old", "other"] {
             thread::sleep(Duration::from_millis(30));
             project.must(&["exec", "--mode", "replay", "--", "./job", word]);
@@ -92,11 +92,11 @@ impl Stage {
         words.iter().map(|word| (*word).to_owned()).collect()
     }
 
-    /// Puts everything back.
+    /// Restores everything.
     pub(crate) fn prepare(&self, scenario: Scenario) {
         self.project.restore();
         if scenario == Scenario::Repair {
-            // The result of `old` cannot be trusted: its hot entry goes, its blobs stay.
+            // The result of `old` cannot be trusted: its hot entry is removed, its blobs stay.
             let hot = self.project.store().join("hot/k");
             for file in crate::project::files_below(&hot) {
                 let mut bytes = std::fs::read(&file).unwrap();
@@ -120,8 +120,8 @@ impl Stage {
         matches!(scenario, Scenario::Miss | Scenario::Unwatched | Scenario::Refresh | Scenario::Hit)
     }
 
-    /// What is wrong after the call was hit by a fault: the store is not whole, something earlier is lost, or the next
-    /// call gives something else. `healed` is whether the call itself said that it was done.
+    /// Checks the state after a fault; returns what is wrong: the store is damaged, an earlier result is lost, or the
+    /// next call has another result. `done` is whether the call itself reported success.
     pub(crate) fn wrong_after(&self, scenario: Scenario, done: bool) -> Option<String> {
         let project = &self.project;
         let check = project.run(&["fsck"]);

@@ -1,5 +1,5 @@
-//! The program is killed while it starts a command: at every system call, of its own threads and of the child, from the
-//! filter on to the command's first. Nothing hangs, and the next call of the same key has its lock.
+//! The program is killed while it starts a command: at every system call of its own threads and of the child, from the
+//! filter to the command's first call. Nothing hangs, and the next call of the same key gets its lock.
 
 use crate::project::Project;
 use crate::scale::{Random, Tally, scaled, seed, shared};
@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// After this a process hangs.
+/// After this time a process counts as hung.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// `seccomp`'s operation and flag by which the filter is installed.
 const INSTALL: (u64, u64) = (1, 8);
@@ -30,7 +30,7 @@ fn killed_while_it_starts_the_command() {
         let call = ["exec", "--", "./job", &word];
         let total = Start::of(&project.command(&["exec", "--no-cache", "--", "./job", "count"]), None).calls;
         assert!(total > 20, "only {total} calls");
-        // Few are spread over all points; many take each in turn, and then any.
+        // Few trials are spread over all points; many trials take each point in turn, then random ones.
         let nth = match number {
             _ if kills < total => number * total / kills,
             _ if number < total => number,
@@ -61,19 +61,19 @@ fn killed_while_it_starts_the_command() {
     tally.judge("kills at the start");
 }
 
-/// What came of a start.
+/// The outcome of a start.
 struct Start {
-    /// Calls from the filter to the command, beginnings and ends.
+    /// Number of calls from the filter to the command, entries and exits.
     calls: usize,
     was_killed: bool,
-    /// A process had not ended long after.
+    /// Whether a process did not end in time.
     hung: bool,
 }
 
 struct Tracer {
     leader: Pid,
     nth: Option<usize>,
-    /// The child that is to become the command.
+    /// The child that will become the command.
     child: Option<Pid>,
     inside: HashSet<Pid>,
     counts: bool,
@@ -102,7 +102,7 @@ impl Start {
         let inside = HashSet::new();
         let mut tracer = Tracer { leader, nth, child: None, inside, counts: false, is_over: false, start };
         tracer.follow();
-        // Nothing of it may disturb the next one.
+        // Its processes must not disturb the next trial.
         let _ = killpg(leader, Signal::SIGKILL);
         let group = Pid::from_raw(-leader.as_raw());
         while !matches!(waitpid(group, Some(WaitPidFlag::__WALL)), Err(Errno::ECHILD)) {}
@@ -138,7 +138,8 @@ impl Tracer {
                 Ok(WaitStatus::Stopped(tid, signal)) => (tid, Some(signal)),
                 Ok(_) => continue,
             };
-            // A thread that was killed meanwhile cannot be resumed. None is let go: only what is traced is waited for.
+            // A thread that was killed meanwhile cannot be resumed. No thread is detached, since only traced ones can
+            // be waited for.
             let _ = if self.is_over { ptrace::cont(tid, signal) } else { ptrace::syscall(tid, signal) };
         }
     }

@@ -1,5 +1,5 @@
-//! Runs a program under ptrace and asks at the beginning of each of its system calls what is to happen: go on, die
-//! there, or be told that the call failed. All threads of the program count, its children do not.
+//! Runs a program under ptrace, and decides at the entry of each of its system calls: continue, kill the program, or
+//! make the call fail. This includes all threads of the program, but not its children.
 //!
 //! Knows nothing of cashet.
 
@@ -20,13 +20,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// After this the program hangs.
+/// After this time the program counts as hung.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A system call that is about to begin.
+/// A system call on entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
-    /// Which one of all calls of the program, from one on.
+    /// Its index among all calls of the program, from one.
     pub(crate) nth: usize,
     /// Its number.
     pub(crate) number: i64,
@@ -37,12 +37,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// What the first argument leads to, taken for a descriptor.
+    /// The path behind the first argument, interpreted as a descriptor.
     pub(crate) fn descriptor(&self) -> Option<PathBuf> {
         std::fs::read_link(format!("/proc/{}/fd/{}", self.tid, self.arguments[0])).ok()
     }
 
-    /// The first short number of what an argument points to.
+    /// The first 16-bit number at the address in an argument.
     pub(crate) fn first_of(&self, argument: usize) -> Option<i32> {
         let address = usize::try_from(self.arguments[argument]).ok()?;
         let word = ptrace::read(self.tid, std::ptr::without_provenance_mut(address)).ok()?;
@@ -50,16 +50,16 @@ impl Call {
     }
 }
 
-/// What happens to a call.
+/// The fate of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     /// Nothing.
     Go,
     /// The program is killed before the call.
     Kill,
-    /// The call gets half of its third argument, a length; then the program is killed.
+    /// The third argument, a length, is halved; after the call the program is killed.
     Tear,
-    /// The call is not made and returns this error. One that gives back a descriptor is made all the same.
+    /// The call is skipped and returns this error. A call that releases a descriptor is executed nevertheless.
     Fail(i32),
 }
 
@@ -72,18 +72,18 @@ pub(crate) enum End {
     Hung,
 }
 
-/// What came of a program.
+/// The outcome of a program.
 pub(crate) struct Traced {
     pub(crate) end: End,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
-    /// How many calls it made.
+    /// Number of its calls.
     pub(crate) calls: usize,
-    /// The call that something was done to.
+    /// The call that was manipulated.
     pub(crate) met: Option<Call>,
 }
 
-/// What is to happen at the end of a thread's present call.
+/// The action at the exit of a thread's present call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AtEnd {
     Nothing,
@@ -92,7 +92,7 @@ enum AtEnd {
 }
 
 #[expect(clippy::zombie_processes, reason = "it is waited for by its number")]
-/// Runs `command` to its end; then nothing that it started is left.
+/// Runs `command` to its end, and ends all processes that it started.
 pub(crate) fn trace(command: &Command, decide: &mut dyn FnMut(&Call) -> Deed) -> Traced {
     let mut held = held(command);
     let mut child = held.spawn().unwrap();
@@ -113,7 +113,7 @@ pub(crate) fn trace(command: &Command, decide: &mut dyn FnMut(&Call) -> Deed) ->
         Tracer { leader, began: false, inside: HashMap::new(), calls: 0, met: None, is_over: false };
     let end = tracer.follow(decide);
     let end = if watchdog.stop() { End::Hung } else { end };
-    // Processes of the command that it left behind are ours, since orphans come to us.
+    // Orphans of the command are reparented to this process.
     let _ = killpg(leader, Signal::SIGKILL);
     while !matches!(waitpid(Pid::from_raw(-leader.as_raw()), Some(WaitPidFlag::__WALL)), Err(Errno::ECHILD)) {
     }
@@ -124,7 +124,7 @@ pub(crate) fn trace(command: &Command, decide: &mut dyn FnMut(&Call) -> Deed) ->
     Traced { end, stdout, stderr, calls: tracer.calls, met: tracer.met }
 }
 
-/// The same command behind a shell that stops before it becomes it, in a process group of its own.
+/// The same command started by a shell that stops first and then executes it, in a separate process group.
 pub(crate) fn held(command: &Command) -> Command {
     let mut held = Command::new("/bin/sh");
     held.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(command.get_program());
@@ -140,11 +140,11 @@ struct Tracer {
     leader: Pid,
     /// Whether the program itself runs, in place of the shell.
     began: bool,
-    /// Threads that are inside a call, and what is to happen at its end.
+    /// Threads inside a call, and the action at its exit.
     inside: HashMap<Pid, AtEnd>,
     calls: usize,
     met: Option<Call>,
-    /// Whether everything was done that was to be: the rest goes by itself.
+    /// Whether the manipulation is done: the rest runs freely.
     is_over: bool,
 }
 
@@ -255,7 +255,7 @@ impl Watchdog {
         Self { over, thread }
     }
 
-    /// Whether it had to.
+    /// Stops the watchdog; returns whether it killed the program.
     fn stop(self) -> bool {
         self.over.store(true, Ordering::Release);
         self.thread.thread().unpark();

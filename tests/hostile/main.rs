@@ -1,7 +1,7 @@
-//! Scenarios meant to get a wrong result replayed: nothing is declared, one thing changes behind the command's back, and
-//! what cashet gives must equal what the bare command gives, at every call.
+//! Scenarios that try to provoke a wrong replay: nothing is declared, one thing changes between two calls, and the
+//! result must equal that of the bare command, at every call.
 //!
-//! Each row of the tables is made in two equal trees; the tables are read when the test runs.
+//! Each row of the tables runs in two equal trees; the test reads the tables at run time.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -87,7 +87,7 @@ fn machine() {
     judge("machine");
 }
 
-/// Makes all rows of a table, or those whose name has `CASHET_TEST_ROW` in it.
+/// Runs all rows of a table, or those whose name contains `CASHET_TEST_ROW`.
 #[track_caller]
 fn judge(table: &str) {
     let wanted = std::env::var("CASHET_TEST_ROW").unwrap_or_default();

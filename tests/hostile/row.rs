@@ -1,4 +1,4 @@
-//! One scenario: what is there, what is called, what then changes, and how the calls must be answered.
+//! One scenario: the initial state, the call, the change, and the expected answers.
 
 use crate::sides::{Answer, Sides};
 use serde::Deserialize;
@@ -10,32 +10,32 @@ use std::process::{Command, Stdio};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
     pub(crate) name: String,
-    /// Programs without which the row says nothing.
+    /// Programs that the row needs.
     #[serde(default)]
     needs: Vec<String>,
-    /// What must be allowed here, or the row says nothing: run in an empty directory.
+    /// A check, run in an empty directory, for permissions that the row needs.
     #[serde(default)]
     allowed: String,
-    /// Makes what the call finds.
+    /// Creates the initial state.
     #[serde(default)]
     setup: String,
-    /// The call; `$RUN` is cashet in the one tree and nothing in the other.
+    /// The call; `$RUN` is cashet in one tree and empty in the other.
     call: String,
-    /// What becomes other.
+    /// The change.
     #[serde(default)]
     change: String,
-    /// The call after the change, if it is worded otherwise.
+    /// The call after the change, if it differs.
     then: Option<String>,
-    /// How the second call, and the one after the change, are answered.
+    /// Expected answers of the second call, and of the call after the change.
     expect: [Expected; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Expected {
-    /// From what was kept.
+    /// From the cache.
     Hits,
-    /// By running the command, whether or not that is kept.
+    /// By running the command, whether or not the result is cached.
     Runs,
 }
 
@@ -44,7 +44,7 @@ struct Table {
     row: Vec<Row>,
 }
 
-/// What came of a row.
+/// The outcome of a row.
 pub(crate) enum Verdict {
     Right,
     Skipped(String),
@@ -73,7 +73,7 @@ impl Row {
         sides.both(&self.change);
         let then = self.then.as_ref().unwrap_or(&self.call);
         answers.extend([sides.call(then), sides.call(then)]);
-        // And back: what was kept first may answer again, if it is right.
+        // Undo the change: the first result may answer again, if it is right.
         if self.then.is_some() {
             answers.push(sides.call(&self.call));
         }

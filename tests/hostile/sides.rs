@@ -1,4 +1,4 @@
-//! Two equal trees, neither below `/tmp`: in the one calls go through cashet, in the other they do not.
+//! Two equal trees, neither below `/tmp`: calls go through cashet in one, and run bare in the other.
 
 use crate::trees::{settle, tree};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub(crate) struct Sides {
     base: TempDir,
 }
 
-/// When each file and directory of a side was changed last, but for what belongs to cashet and git.
+/// Modification time of each file and directory of a side, except those of cashet and git.
 type Times = BTreeMap<PathBuf, SystemTime>;
 
 fn times(side: &Path) -> Times {
@@ -31,7 +31,7 @@ fn times(side: &Path) -> Times {
 /// How one call was answered on both sides.
 pub(crate) struct Answer {
     call: String,
-    /// What cashet says of it.
+    /// The report of cashet.
     pub(crate) told: serde_json::Value,
     differences: Vec<String>,
 }
@@ -41,7 +41,7 @@ impl Answer {
         self.told.get("outcome").is_some_and(|outcome| outcome == "hit")
     }
 
-    /// What is wrong with it whatever was expected.
+    /// What is wrong with it, independent of the expectation.
     pub(crate) fn wrong(&self) -> Option<String> {
         let kind = if self.is_hit() { "WRONG REPLAY" } else { "other than bare" };
         (!self.differences.is_empty())
@@ -74,7 +74,7 @@ impl Sides {
         command.output().unwrap()
     }
 
-    /// Does something in both trees, which must work.
+    /// Runs a step in both trees, which must succeed.
     #[track_caller]
     pub(crate) fn both(&self, text: &str) {
         let before = [true, false].map(|through| times(&self.side(through)));
@@ -86,8 +86,9 @@ impl Sides {
         settle();
     }
 
-    /// What was made on both sides is of one moment: the other side's files get the times of the first one's, and, where
-    /// they differ in content (an archive takes in times), that too, unless it names its side.
+    /// Makes new files of both sides equal in time: the files of the second side get the times of the first side's,
+    /// and, where their content differs (an archive contains times), that too, unless it contains the path of its
+    /// side.
     fn even_out(&self, before: &[Times; 2]) {
         let [ours, theirs] = [true, false].map(|through| self.side(through));
         let mut changed: Vec<(PathBuf, SystemTime)> = times(&ours)
@@ -98,7 +99,7 @@ impl Sides {
                 now.is_some() && before[1].get(path) != now.as_ref()
             })
             .collect();
-        // What is in a directory before the directory.
+        // The content of a directory before the directory itself.
         changed.sort_by(|one, other| other.cmp(one));
         for (path, time) in changed {
             let (from, to) = (ours.join(&path), theirs.join(&path));
@@ -113,12 +114,12 @@ impl Sides {
                     let _ = fs::write(&to, &wanted);
                 }
             }
-            // Whoever may not do it is not asked about the times either.
+            // A file that cannot be changed here cannot be compared by time either.
             let _ = fs::File::open(&to).and_then(|file| file.set_modified(time));
         }
     }
 
-    /// Makes a call in both trees and compares all that it gives.
+    /// Makes a call in both trees and compares all results.
     pub(crate) fn call(&self, text: &str) -> Answer {
         let report = self.base.path().join("report");
         let _ = fs::remove_file(&report);
@@ -155,7 +156,7 @@ impl Sides {
         Answer { call: text.to_owned(), told: told.unwrap_or_default(), differences }
     }
 
-    /// Both streams and the status, without the name of the side and without lines of cashet's own.
+    /// Both streams and the status, without the path of the side and without messages of cashet.
     fn placeless(&self, through: bool, ran: &Output) -> [String; 3] {
         let side = self.side(through);
         let place = side.to_str().unwrap();

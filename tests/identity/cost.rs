@@ -1,11 +1,11 @@
-//! A hit whose sources did not move runs no parser: it opens none of them, and does no more for a long one.
+//! A hit with unchanged sources runs no parser: it opens none of them, and a long source costs no more.
 
 use super::project::{Call, Mode, Project, has};
 use std::ffi::OsString;
 use std::fs;
 use std::process::Command;
 
-/// A script of so many lines, all of them code, with a module beside it.
+/// A script with this many lines of code, with a module beside it.
 fn long_script(project: &Project, lines: usize) {
     let body: Vec<String> = (0..lines).map(|line| format!("VALUE_{line} = {line} + 1\n")).collect();
     let body = body.concat();
@@ -13,7 +13,7 @@ fn long_script(project: &Project, lines: usize) {
     project.write("part.py", "SIZE = 3\n");
 }
 
-/// The call under another program, as its hit is.
+/// The call as a hit, run by another program.
 fn under(call: &Call<'_>, tool: &[&str]) -> String {
     let output = call.output(&[tool.iter().map(OsString::from).collect(), call.prefix()].concat());
     let messages = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -31,7 +31,7 @@ fn a_hit_opens_no_source() {
         long_script(&project, 200);
         let call = project.call(["python3", "main.py"]);
         call.settles();
-        // The look that finds the sources older than the clock's tick writes that down.
+        // The first call that finds the sources old enough to be trusted records that.
         call.hits();
         let trace = project.path("../trace");
         let tool = ["strace", "-f", "-o", trace.to_str().unwrap()];
@@ -49,7 +49,7 @@ fn a_hit_opens_no_source() {
                 assert!(!line.contains("open"), "{line}");
             }
         }
-        // By the call's name: the project's own path may hold the word.
+        // By the name of the call, since the project's path may contain the word.
         let starts = ["clone(", "clone3(", "fork("];
         assert!(starts.iter().all(|name| about(name).is_empty()), "nothing is started: {calls}");
     }
@@ -69,7 +69,7 @@ fn a_source_that_was_written_with_the_same_content_is_read_once() {
             let content = fs::read(project.path(source)).unwrap();
             fs::write(project.path(source), content).unwrap();
         }
-        // This one may find them too young to be trusted; the next one does not.
+        // This call may find them too young to be trusted; the next one does not.
         call.hits();
         std::thread::sleep(std::time::Duration::from_millis(100));
         call.hits();
@@ -83,7 +83,7 @@ fn a_source_that_was_written_with_the_same_content_is_read_once() {
     }
 }
 
-/// The lines of a hit's system calls that `about` says something of.
+/// The system calls of a hit that `about` selects.
 fn traced(call: &Call<'_>, trace: &std::path::Path, about: impl Fn(&str) -> bool) -> Vec<String> {
     under(call, &["strace", "-f", "-o", trace.to_str().unwrap()]);
     let calls = fs::read_to_string(trace).unwrap();
@@ -102,8 +102,8 @@ fn what_a_run_read_and_listed_is_looked_into_once_more_and_then_never_again() {
     call.settles();
     fs::write(project.path("data"), "1\n").unwrap();
     project.write("listed/two", "").remove("listed/two");
-    // This one may find them too young to be trusted; the next one does not, and writes that down, and that nothing came to the
-    // directories in which something was looked for.
+    // This call may find them too young to be trusted. The next one does not, and records that, and that the searched
+    // directories have no new entries.
     call.hits();
     std::thread::sleep(std::time::Duration::from_millis(2100));
     call.hits();
@@ -142,7 +142,7 @@ fn what_would_come_before_a_module_is_looked_for_in_its_directory_alone_and_seen
         long_script(&project, 3);
         let call = project.call(["python3", "main.py"]);
         call.settles();
-        // The first look at a directory that has rested for two seconds writes down what it proves.
+        // The first call that finds a directory unchanged for two seconds records the absences that it proves.
         std::thread::sleep(std::time::Duration::from_millis(2100));
         call.hits();
         let looked = |line: &str| line.contains("part.so\"") || line.contains("/part\"");
@@ -159,7 +159,7 @@ fn what_would_come_before_a_module_is_looked_for_in_its_directory_alone_and_seen
     }
 }
 
-/// What the variables of a process under valgrind are besides its own.
+/// The additional variables of a process under valgrind.
 fn variables_of_valgrind() -> Vec<(String, String)> {
     let mut asked = Command::new("valgrind");
     asked.args(["-q", "--tool=none", "/usr/bin/env"]).env_clear().env("PATH", "/usr/bin:/bin");
@@ -181,11 +181,11 @@ fn a_hit_costs_the_same_for_a_long_script() {
             let project = Project::new(mode);
             long_script(&project, lines);
             let call = project.call(["python3", "main.py"]);
-            // They count: without them it would be another call.
+            // They count: without them it would be a different call.
             let with = |call, (name, value): &(String, String)| Call::env(call, name, value);
             let as_under_valgrind = variables.iter().fold(call.clone(), with);
             as_under_valgrind.settles();
-            // This one finds the directories at rest, and writes that down.
+            // This call finds the directories unchanged for long enough, and records that.
             std::thread::sleep(std::time::Duration::from_millis(2100));
             as_under_valgrind.hits();
             let out = format!("--callgrind-out-file={}", project.path("../callgrind").display());

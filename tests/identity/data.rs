@@ -1,4 +1,4 @@
-//! A source that a program takes as data counts byte for byte.
+//! A source that a program reads as data counts byte for byte.
 
 use super::project::{Mode, Project, both};
 use std::path::Path;
@@ -12,7 +12,7 @@ fn a_comment_counts_to_a_program_that_reads_it() {
         project.python("x.py", "print(1)  # one\n");
         for words in [&["python3", "lint.py", "x.py"][..], &["./lint", "x.py"]] {
             let call = project.call(words);
-            // What is declared is all that counts: there the word is an input if the call says so.
+            // Without watching only declared inputs count: there the word is an input if the call declares it.
             let call = match project.mode() {
                 Mode::Watched => call,
                 Mode::Declared => call.with(&["-i", "x.py"]),

@@ -29,7 +29,7 @@ fn layout_says_nothing_and_a_constant_two_imports_away_is_named() {
         call.runs().because("lib/rates.js changed (constant RATE)");
         project.edit("main.js", "model.loss()", "model.loss(), 1");
         call.runs().because("main.js changed (top level)");
-        // A folder or a file that would be taken in its place.
+        // A directory or a file that would take precedence.
         project.write("model", "exports.loss = () => 'shadowed';\n");
         call.runs().naming("model");
         project.remove("model");
@@ -55,7 +55,7 @@ fn modules_by_import_and_inline_code() {
         let inline =
             |code: &str| project.call(["node", "-e", &format!("const fs = require('fs');\n{begin}{code}")]);
         inline("console.log(1)").settles();
-        // A program can ask for its inline code.
+        // A program can read its inline code.
         inline("console.log( 1 ) // one").runs();
         inline("console.log(2)").runs();
     });
@@ -93,7 +93,7 @@ fn an_upgraded_package_is_named_with_both_versions() {
         told.naming("thing 1.0.0 → 2.0.0");
         told.naming("part 0.2.0 is gone");
         project.write("package.json", "{\"name\": \"app\", \"type\": \"module\"}");
-        // With it the script is a module, and `require` is no more.
+        // With it the script is a module, which has no `require`.
         let (told, _) = call.make();
         assert!(told.reasons().iter().any(|reason| reason.contains("package.json")), "{told:?}");
     });
@@ -128,7 +128,7 @@ fn variables_and_preloads_count() {
 #[test]
 fn typescript_counts_without_layout() {
     both(|project| {
-        // A runner that takes the types away, as the real ones do in more ways.
+        // A minimal runner that strips the types, as the real ones do.
         let runner = format!(
             "#!/bin/sh\n{}sed 's/: number//g' \"$1\"\nsed 's/: number//g' part.ts\n",
             project.count_in_shell()
@@ -169,7 +169,8 @@ fn typescript_in_node_itself() {
     });
 }
 
-/// What Yarn writes for `node -r ./.pnp.cjs`, in small: a table of places, and a hook that looks names up in it.
+/// A small version of the file that Yarn writes for `node -r ./.pnp.cjs`: a table of locations, and a hook that
+/// resolves names by it.
 fn plug_and_play(version: &str) -> String {
     format!(
         "const table = {{ thing: './.yarn/cache/thing-npm-{version}/index.js' }};\nconst Module = require('module');\nconst usual = Module._resolveFilename;\nModule._resolveFilename = function (name, ...rest) {{\n  return name in table ? require('path').resolve(__dirname, table[name]) : usual.call(this, name, ...rest);\n}};\n"

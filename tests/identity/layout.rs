@@ -1,15 +1,15 @@
-//! What changes nothing that a program does changes nothing here: layout, comments, docstrings.
+//! Changes without an effect on the program cause no run: layout, comments, docstrings.
 
 use super::project::{Project, both, has};
 use std::path::Path;
 use std::process::Command;
 
-/// A script and a module as they come from the hand …
+/// A script and a module as written by hand …
 const SCRIPT: &str =
     "import sys\nfrom shapes import (area,  # the only one\n   Square)\nprint( area( Square( 3 ) ), 'ok' )\n";
 const MODULE: &str = "\n\ndef area( shape ) :\n  # of any shape\n  return shape.side**2\nclass Square() :\n  def __init__(self,side): self.side=side\n";
 
-/// … and as `black` leaves them.
+/// … and as formatted by `black`.
 const SCRIPT_FORMATTED: &str =
     "import sys\nfrom shapes import area, Square  # the only one\n\nprint(area(Square(3)), \"ok\")\n";
 const MODULE_FORMATTED: &str = "def area(shape):\n    # of any shape\n    return shape.side**2\n\n\nclass Square:\n    def __init__(self, side):\n        self.side = side\n";
@@ -24,7 +24,7 @@ fn what_a_formatter_changes_says_nothing() {
         call.hits();
         project.write("shapes.py", format!("# Copyright\n\n{MODULE_FORMATTED}\n# the end\n"));
         call.hits();
-        // Among changes of layout, one of code is all that is named.
+        // Among changes of layout, only the change of code is reported.
         project.write("shapes.py", MODULE.replace("side**2", "side**4"));
         call.runs().because("shapes.py changed (function area)");
         project.write("shapes.py", MODULE_FORMATTED);
@@ -85,7 +85,7 @@ fn a_docstring_counts_beside_a_package_that_may_print_it() {
     both(|project| {
         project.environment(".venv");
         let site = project.site(".venv");
-        // As click does: the docstring is the help.
+        // As in click: the docstring is the help.
         let code = "def command(function):\n    print(function.__doc__)\n    return function\n";
         project.install(&site, "clicker", "8.1.0", code);
         project.python("main.py", "import clicker\n@clicker.command\ndef run():\n    'Runs.'\n");

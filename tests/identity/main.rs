@@ -1,5 +1,5 @@
-//! What a command's code is, end to end: which changes of sources, packages, interpreters and variables run it again,
-//! what the miss names, and which changes are none. Each both watched and declared.
+//! The code of a command, end to end: which changes of sources, packages, interpreters and variables run it again,
+//! what the miss reports, and which changes do not count. Each scenario watched and declared.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "tests say what they skip")]

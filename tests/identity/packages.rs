@@ -1,4 +1,4 @@
-//! Python's packages: installed in virtual environments, editable, by `.pth`; interpreters and what chooses them.
+//! Python's packages: installed in virtual environments, editable, by `.pth`; interpreters and their selection.
 
 use super::project::both;
 use std::fs;
@@ -48,7 +48,7 @@ fn another_virtual_environment_or_interpreter_is_another_function() {
         call.clone().on_path("c/bin").runs().naming("thing 1.0 → 2.0");
         call.clone().on_path("a/bin").hits();
         call.clone().on_path("b/bin").hits();
-        // The same interpreter with one byte more at its end is another program.
+        // The same interpreter with one more byte at its end is another program.
         let real = fs::canonicalize(project.path("a/bin/python3")).unwrap();
         let mut bytes = fs::read(real).unwrap();
         bytes.push(0);
@@ -63,7 +63,7 @@ fn another_virtual_environment_or_interpreter_is_another_function() {
     });
 }
 
-/// Another Python than the usual one, wherever PATH has it.
+/// A Python other than the usual one, anywhere on PATH.
 fn other_python() -> Option<PathBuf> {
     let probe = "import sys; print(sys.executable, sys.version_info[:2])";
     let ask = |program: &str| {

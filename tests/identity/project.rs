@@ -27,11 +27,11 @@ pub(crate) enum Mode {
 pub(crate) struct Project {
     base: TempDir,
     mode: Mode,
-    /// Seconds after a fixed moment in the past: each file that is written is younger than those before.
+    /// Seconds after a fixed time in the past: each written file is younger than the previous ones.
     clock: Cell<u64>,
 }
 
-/// Does `test` in a project of its own for each mode.
+/// Runs `test` in a separate project for each mode.
 pub(crate) fn both(test: impl Fn(&Project)) {
     for mode in [Mode::Watched, Mode::Declared] {
         test(&Project::new(mode));
@@ -53,7 +53,7 @@ impl Project {
         self.mode
     }
 
-    /// A path in the project; `../x` lies beside it.
+    /// A path in the project; `../x` is beside it.
     pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         match relative.as_ref().strip_prefix("..") {
             Ok(beside) => self.base.path().join(beside),
@@ -66,7 +66,7 @@ impl Project {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         crate::files::write(&path, text.as_ref()).unwrap();
-        // Python takes bytecode for that of a source of the same size and second.
+        // Python accepts bytecode for any source of the same size and second.
         self.clock.set(self.clock.get() + 2);
         let time = UNIX_EPOCH + Duration::from_secs(1_500_000_000 + self.clock.get());
         fs::File::open(path).unwrap().set_modified(time).unwrap();
@@ -110,7 +110,7 @@ impl Project {
         self.base.path().join("tmp/.cashet/executions").display().to_string()
     }
 
-    /// A Python script that counts its execution and then does `body`.
+    /// A Python script that counts its execution and then runs `body`.
     pub(crate) fn python(&self, relative: &str, body: &str) -> &Self {
         self.write(relative, format!("{}{body}", self.count_in_python()))
     }
@@ -125,7 +125,7 @@ impl Project {
         format!("echo x >> '{}'\n", self.counter())
     }
 
-    /// The line of JavaScript that counts an execution, with `fs` at hand.
+    /// The line of JavaScript that counts an execution; needs `fs`.
     pub(crate) fn count_in_javascript(&self) -> String {
         format!("fs.appendFileSync('{}', 'x\\n');\n", self.counter())
     }
@@ -140,7 +140,7 @@ impl Project {
         Call { project: self, options: Vec::new(), words, variables: Vec::new() }
     }
 
-    /// A virtual environment of the `python3` on PATH, without anything in it.
+    /// An empty virtual environment of the `python3` on PATH.
     pub(crate) fn environment(&self, relative: &str) -> &Self {
         let mut made = Command::new("python3");
         made.args(["-m", "venv", "--without-pip"]).arg(self.path(relative)).env("PATH", PATH);
@@ -148,14 +148,14 @@ impl Project {
         self
     }
 
-    /// Where a virtual environment keeps what is installed.
+    /// The `site-packages` of a virtual environment.
     pub(crate) fn site(&self, environment: &str) -> String {
         let library = self.path(environment).join("lib");
         let version = fs::read_dir(library).unwrap().next().unwrap().unwrap().file_name();
         format!("{environment}/lib/{}/site-packages", version.to_str().unwrap())
     }
 
-    /// Installs a distribution of one package with this code, in place of what is there.
+    /// Installs a distribution with one package of this code, in place of an existing one.
     pub(crate) fn install(&self, site: &str, name: &str, version: &str, code: &str) -> &Self {
         let entries = fs::read_dir(self.path(site)).unwrap().map(|entry| entry.unwrap().file_name());
         let old = entries.map(|entry| entry.into_string().unwrap());
@@ -203,13 +203,13 @@ impl Told {
         reasons.iter().map(|reason| reason.as_str().unwrap()).collect()
     }
 
-    /// It ran for this reason and no other.
+    /// It ran for exactly this reason.
     #[track_caller]
     pub(crate) fn because(&self, reason: &str) {
         assert_eq!(self.reasons(), [reason]);
     }
 
-    /// This is among the reasons.
+    /// This is one of the reasons.
     #[track_caller]
     pub(crate) fn naming(&self, reason: &str) {
         assert!(self.reasons().iter().any(|found| found.contains(reason)), "{:?}", self.reasons());
@@ -258,11 +258,12 @@ impl Call<'_> {
         begin
     }
 
-    /// Makes the call, and the same bare: both give the same. How it was answered, and how often it was executed.
+    /// Makes the call, and the same call bare, and compares the results. Returns how it was answered, and the number
+    /// of executions.
     #[track_caller]
     pub(crate) fn make(&self) -> (Told, usize) {
-        // Evidence as old as the clock's tick is kept with more care; how a call is answered would not change, but
-        // what it looks at.
+        // Evidence as young as the clock's tick is not trusted. The answer would be the same, but the call would look
+        // at more files.
         std::thread::sleep(Duration::from_millis(25));
         let before = self.project.executions();
         let ours = self.output(&self.prefix());
@@ -275,7 +276,7 @@ impl Call<'_> {
         (Told { report: serde_json::from_slice(&report).unwrap() }, executed)
     }
 
-    /// It runs, and is kept.
+    /// It runs, and is cached.
     #[track_caller]
     pub(crate) fn runs(&self) -> Told {
         let (told, executed) = self.make();
@@ -284,7 +285,7 @@ impl Call<'_> {
         told
     }
 
-    /// It is answered from what was kept, without a word about any change.
+    /// It is a hit, without a message about any change.
     #[track_caller]
     pub(crate) fn hits(&self) {
         let (told, executed) = self.make();
@@ -293,7 +294,7 @@ impl Call<'_> {
         assert!(told.reasons().is_empty(), "{told:?}");
     }
 
-    /// It runs once, and is then answered from what was kept.
+    /// It runs once, and then hits.
     #[track_caller]
     pub(crate) fn settles(&self) -> Told {
         let told = self.runs();
@@ -302,7 +303,7 @@ impl Call<'_> {
     }
 }
 
-/// Whether a program is there; said aloud if a test goes without.
+/// Whether a program is installed; prints a message if a test is skipped.
 pub(crate) fn has(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).env("PATH", PATH).output();
     let found = found.unwrap().status.success();

@@ -1,4 +1,4 @@
-//! Python: modules two imports away, what shadows an import, inline code and modules that are run, broken scripts.
+//! Python: modules two imports away, shadowed imports, inline code, modules run with `-m`, broken scripts.
 
 use super::project::{Project, both};
 
@@ -50,7 +50,7 @@ fn a_file_that_shadows_an_import_is_named() {
         project.edit("model.py", "return", "json.dumps(1)\n    return");
         let call = project.call(["python3", "main.py"]);
         call.settles();
-        // Another file beside them is no change.
+        // Another file beside them does not count.
         project.write("unrelated.py", "1 / 0\n").write("notes.txt", "1\n");
         project.write("json.txt", "1\n").write("main.bak", "1\n").write("pkg/rates.csv", "1\n");
         call.hits();
@@ -58,7 +58,7 @@ fn a_file_that_shadows_an_import_is_named() {
         call.runs().naming("json.py");
         project.remove("json.py");
         call.hits();
-        // A package goes before a module of its name.
+        // A package takes precedence over a module of its name.
         project.write("model/__init__.py", "def loss():\n    return 'shadowed'\n");
         call.runs().naming("model/__init__.py");
         project.remove("model");
@@ -81,7 +81,7 @@ fn a_module_that_is_run_counts_with_its_package() {
         project.edit("app/__main__.py", "( SIZE )", "(SIZE, 'in all')");
         call.runs().because("app/__main__.py changed (top level)");
         project.write("app.py", "raise SystemExit(3)\n");
-        // A package goes before a module: whatever the answer, it is that of the bare run.
+        // A package takes precedence over a module: in any case the result equals that of the bare run.
         call.make();
     });
 }
@@ -93,7 +93,7 @@ fn inline_code_counts_byte_for_byte_and_its_modules_do_not() {
         project.write("part.py", "SIZE = 3\n");
         let call = |code: &str| project.call(["python3", "-c", &format!("{begin}{code}")]);
         call("import part\nprint(part.SIZE)").settles();
-        // A program can ask for its inline code.
+        // A program can read its inline code.
         call("import part\nprint( part.SIZE )  # three\n").runs();
         call("import part\nprint(part.SIZE + 1)").runs();
         project.edit("part.py", "3", "40");

@@ -1,4 +1,4 @@
-//! How a miss words what the call itself declares.
+//! How a miss reports changes of what the call itself declares.
 
 use super::project::{Mode, Project, both};
 
@@ -41,7 +41,7 @@ fn options_of_the_call_are_named() {
         project.python("main.py", "print(1)\n");
         let call = project.call(["python3", "main.py"]);
         call.settles();
-        // The nearest earlier run is the one before.
+        // The nearest earlier run is the previous one.
         call.clone().with(&["--env-strict"]).runs().because("--env-strict given");
         call.clone().with(&["--env-strict", "--salt", "2"]).runs().because("salt 2 given");
         call.clone().with(&["--env-strict", "--salt", "2", "-e", "LR"]).runs().because("LR counts now");

@@ -44,7 +44,7 @@ fn a_script_by_its_own_first_line_and_inline() {
         call.runs().naming("job changed");
         let inline = |code: &str| project.call(["sh", "-c", &format!("{begin}{code}")]);
         inline("echo 1").settles();
-        // A program can ask for its inline code.
+        // A program can read its inline code.
         inline("# says one\necho 1").runs();
         inline("echo 2").runs();
     });

@@ -1,11 +1,11 @@
-//! Walks through every state that can be reached, breadth first, so that a violation comes with a shortest way to it.
+//! Visits every reachable state, breadth first, so that a violation is found by a shortest path.
 //!
 //! Knows nothing of what the states mean.
 
 use crate::protocol::{Fault, Plan, State};
 use std::collections::{HashMap, VecDeque};
 
-/// What was wrong, and the steps that led there.
+/// A violation, and the steps that led to it.
 #[derive(Debug)]
 #[expect(dead_code, reason = "the way is for the reader of a failure")]
 pub(crate) struct Violation {

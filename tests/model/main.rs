@@ -1,7 +1,7 @@
-//! A model of how processes share a store, checked in every order of their steps, with a crash at any of them.
+//! A model of processes that share a store, checked in every order of their steps, with a crash at any step.
 //!
-//! The steps are those of docs/store-format.md: claim, run, put blobs in place, record; remove; collect. A step that is
-//! left out or done in another order must be found out: the faults below are planted one at a time.
+//! The steps are those of docs/store-format.md: claim, run, put blobs in place, record; remove; collect. A missing
+//! step, or a wrong order, must be detected: the faults below are planted one at a time.
 
 #![expect(clippy::indexing_slicing, reason = "a model that looks beyond what is there has failed")]
 
@@ -11,7 +11,7 @@ mod protocol;
 use checker::explore;
 use protocol::{Fault, Plan, Role};
 
-/// What is started side by side.
+/// Processes that run in parallel.
 const PLANS: &[Plan] = &[
     Plan { roles: &[Role::Exec, Role::Exec, Role::Exec], recorded: false, holds: false, crashes: 0 },
     Plan { roles: &[Role::Exec, Role::Exec], recorded: false, holds: false, crashes: 2 },
@@ -32,7 +32,7 @@ fn the_protocol_holds_in_every_order() {
     }
 }
 
-/// Four side by side: half a million states.
+/// Four processes: half a million states.
 const LARGE: Plan = Plan {
     roles: &[Role::Exec, Role::Exec, Role::Remove, Role::Collect],
     recorded: true,
@@ -51,7 +51,7 @@ fn the_protocol_holds_with_four() {
     }
 }
 
-/// The first plan under which a fault shows, with what it breaks.
+/// The first plan that reveals a fault, with the violation.
 fn found(fault: Fault) -> Option<String> {
     PLANS.iter().find_map(|plan| explore(plan, fault).violation).map(|violation| violation.what.to_owned())
 }

@@ -1,38 +1,39 @@
-//! The protocol of one key: its lock file, the store's lock, blobs, rows, the hot entry, and the processes that use them.
+//! The protocol of one key: its lock file, the store's lock, blobs, rows, the hot entry, and the processes that use
+//! them.
 //!
-//! Commits are numbered: that of process `p` is `p`, and one more was recorded before. All of them have the same blob,
-//! so that what one collects another may need.
+//! Commits are numbered: process `p` records commit `p`, and one more was recorded earlier. All of them share one
+//! blob, so that a process may collect what another one needs.
 
 mod deleting;
 mod recording;
 
-/// Number of the commit that was there before.
+/// Number of the earlier commit.
 const EARLIER: u8 = 7;
 
-/// What a process is to do.
+/// Role of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// `exec`: look up, claim, run, record.
     Exec,
     /// `rm` of the earlier commit.
     Remove,
-    /// `gc`: blobs that nobody needs, lock files that nobody holds.
+    /// `gc`: unneeded blobs, unheld lock files.
     Collect,
 }
 
-/// What is started, on which store.
+/// The processes, and the initial store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) roles: &'static [Role],
-    /// Whether the earlier commit is there.
+    /// Whether the earlier commit exists.
     pub(crate) recorded: bool,
-    /// Whether what it observed holds, so that it may be replayed.
+    /// Whether its observations hold, so that it may be replayed.
     pub(crate) holds: bool,
     /// How many processes may die.
     pub(crate) crashes: u8,
 }
 
-/// A mistake in the protocol.
+/// A fault in the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -50,9 +51,9 @@ pub(crate) enum Fault {
     PendingIgnored,
     /// A lock file that was removed meanwhile counts as the key's.
     LockNotCompared,
-    /// Nobody looks again once he has the key.
+    /// No process looks again after taking the key.
     NoSecondLook,
-    /// Only who had to wait for the key looks again.
+    /// Only a process that waited for the key looks again.
     SecondLookAfterWaiting,
     /// A hot entry is rebuilt from rows that were read before the locks were taken.
     StaleRebuild,
@@ -60,7 +61,7 @@ pub(crate) enum Fault {
     LeaseInPlaceOfLock,
 }
 
-/// Where a process is.
+/// Position of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum At {
     ReadHot,
@@ -104,34 +105,34 @@ enum At {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Process {
     at: At,
-    /// The commits that it has read of, as bits.
+    /// The commits that it has read, as bits.
     read: u8,
     /// Which lock file it has open.
     lock: u8,
-    /// Whether it holds the key for rebuilding a hot entry alone.
+    /// Whether it holds the key only to rebuild a hot entry.
     rebuilds: bool,
     /// Whether it looks for the second time, with the key held.
     again: bool,
-    /// Whether somebody else had the key first.
+    /// Whether another process had the key first.
     waited: bool,
     /// Whether its blob is on its list.
     pending: bool,
-    /// What was removed before its look-up began, as bits.
+    /// Commits removed before its lookup began, as bits.
     removed_before: u8,
-    /// What was recorded before its look-up with the key held began, as bits.
+    /// Commits recorded before its lookup with the key held began, as bits.
     recorded_before: u8,
     /// Whether blobs are needed, as it found with the lock held.
     needed: bool,
 }
 
-/// All that is shared, and all processes.
+/// The complete shared state, and all processes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     processes: Vec<Process>,
     /// The lock file that the key's name leads to: 0 is none.
     lock_file: u8,
     last_lock_file: u8,
-    /// Who holds which lock file.
+    /// The holder of each lock file.
     held: Vec<(u8, usize)>,
     shared: u8,
     exclusive: Option<usize>,
@@ -139,7 +140,7 @@ pub(crate) struct State {
     rows: u8,
     hot: Option<u8>,
     removed: u8,
-    /// Everything that was ever a row.
+    /// Every commit that ever had a row.
     ever: u8,
     crashes: u8,
     wrong: Option<&'static str>,
@@ -200,7 +201,7 @@ impl State {
         next
     }
 
-    /// What must never be.
+    /// Violations in any state.
     pub(crate) fn wrong(&self) -> Option<&'static str> {
         let running = self.processes.iter().filter(|process| process.at == At::Run).count();
         if self.rows != 0 && !self.blob {
@@ -212,7 +213,7 @@ impl State {
         self.wrong
     }
 
-    /// What must not be once nobody can go on.
+    /// Violations in a final state, where no process can continue.
     pub(crate) fn wrong_end(&self) -> Option<&'static str> {
         let all = |wanted: &[At]| self.processes.iter().all(|process| wanted.contains(&process.at));
         if !all(&[At::Hit, At::Recorded, At::Unrecorded, At::Done, At::Dead]) {
@@ -222,7 +223,7 @@ impl State {
         unrecorded.then_some("a run was not recorded")
     }
 
-    /// Locks are the kernel's, and go with their holder; so does the claim of its list.
+    /// The kernel releases the locks of a dead process; its list of pending blobs is released too.
     fn crash(&mut self, number: usize, fault: Fault) {
         self.crashes += 1;
         if fault != Fault::LeaseInPlaceOfLock {

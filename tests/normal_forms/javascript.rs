@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The parsers, and packages whose sources are mutated, installed once; `None`, said aloud, where that fails.
+/// Installs the parsers, and the packages whose sources are mutated, once; prints a message and returns `None` where
+/// that fails.
 fn packages() -> Option<&'static PathBuf> {
     static INSTALLED: OnceLock<Option<PathBuf>> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| {
@@ -69,7 +70,7 @@ fn compare(language: JavaScript, name: &str, mode: &str, count: u32, seed: u32) 
     Some(tally)
 }
 
-/// The part of two texts where they differ, with what stands around it.
+/// The part of two texts where they differ, with some context.
 fn differing(one: &str, other: &str) -> (String, String) {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let start = one.iter().zip(&other).take_while(|(one, other)| one == other).count();

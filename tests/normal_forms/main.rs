@@ -1,7 +1,7 @@
 //! Normal forms against the languages' own parsers: no two different programs may have the same digest.
 //!
-//! A few seconds by default; `CASHET_TEST_SCALE=full` runs all of it. What an oracle needs and cannot be had is
-//! said on the standard error.
+//! A few seconds by default; `CASHET_TEST_SCALE=full` runs all of it. A missing requirement of an oracle is reported
+//! on standard error.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed")]
 
@@ -15,7 +15,7 @@ fn full() -> bool {
     std::env::var_os("CASHET_TEST_SCALE").is_some_and(|scale| scale == "full")
 }
 
-/// A directory of this test crate that stays from run to run, for tools that have to be installed.
+/// A persistent directory of this test crate, for installed tools.
 fn tools(name: &str) -> std::path::PathBuf {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/normal-forms").join(name);
     std::fs::create_dir_all(&directory).unwrap();

@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The form of a source: all of it, and without docstrings. `Err`: its bytes.
+/// The form of a source: complete, and without docstrings. `Err`: its bytes.
 type Form = Result<(Vec<u8>, Vec<u8>), Vec<u8>>;
 
 fn form(python: Python, source: &str) -> Form {
@@ -23,7 +23,7 @@ fn form(python: Python, source: &str) -> Form {
     }
 }
 
-/// The interpreter's version; `None`, said aloud, where there is no Python 3.
+/// The interpreter's version; prints a message and returns `None` without Python 3.
 fn version() -> Option<Python> {
     let output = Command::new("python3").arg(script("oracle.py")).args(["version", "0", "0"]).output();
     let text = match output {
@@ -99,7 +99,7 @@ fn whole_files_of_the_standard_library() {
     assert!(tally.kept() * 100 >= tally.same() * 90, "kept {} of {}", tally.kept(), tally.same());
 }
 
-/// `black` in a virtual environment of its own; `None`, said aloud, where it cannot be installed.
+/// `black` in a separate virtual environment; prints a message and returns `None` where it cannot be installed.
 fn black() -> Option<PathBuf> {
     let directory = tools("black");
     let program = directory.join("bin/black");

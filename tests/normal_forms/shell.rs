@@ -1,4 +1,4 @@
-//! Shell scripts against bash: `bash -n` says what parses, `bash --pretty-print` what is the same.
+//! Shell scripts against bash: `bash -n` decides what parses, `bash --pretty-print` what is equal.
 
 use crate::full;
 use crate::tally::Tally;
@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What bash makes of a script: its own print of it, blank lines left out; `None` where it does not parse.
+/// A script as printed by bash, without blank lines; `None` where it does not parse.
 fn pretty(source: &[u8]) -> Option<String> {
     let run = |option: &str| {
         let mut child = Command::new("bash")
@@ -26,7 +26,7 @@ fn pretty(source: &[u8]) -> Option<String> {
         });
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
-        // A warning (an unended here-document) is as good as an error.
+        // A warning (an unterminated here-document) counts as an error.
         (output.status.success() && output.stderr.is_empty()).then_some(output.stdout)
     };
     run("-n")?;
@@ -171,7 +171,7 @@ fn is_script(path: &Path) -> bool {
     shell && str::from_utf8(&bytes).is_ok()
 }
 
-/// Constructs in which a `#` or a line's end has a meaning of its own.
+/// Constructs in which a `#` or a line end has a special meaning.
 const TRAPS: &[&str] = &[
     "cat <<E # note\n# text $x\nE\necho a # b\n",
     "cat <<-'E F'\n\t# text\n\tE F\n# own\necho a\n",

@@ -1,8 +1,8 @@
-//! Counts pairs of sources by what the oracle and the normal form say of them.
+//! Counts pairs of sources by the verdicts of the oracle and the normal form.
 
 use std::collections::BTreeMap;
 
-/// What became of the pairs of one kind of change.
+/// Counts for one kind of change.
 #[derive(Default)]
 struct Row {
     different: u64,
@@ -12,12 +12,12 @@ struct Row {
     exact: u64,
 }
 
-/// Pairs counted by kind of change, and every pair that was wrongly called equal.
+/// Counts by kind of change, and every pair with wrongly equal forms.
 #[derive(Default)]
 pub(crate) struct Tally {
     rows: BTreeMap<String, Row>,
     pub(crate) false_equal: Vec<String>,
-    /// The first pairs that are the same program and have not the same form.
+    /// The first pairs of equal programs with different forms.
     pub(crate) false_different: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ impl Tally {
         self.rows.entry(kind.to_owned()).or_default().exact += 1;
     }
 
-    /// Takes in one pair: the trees that the oracle gave (`None`: it does not parse), and whether the forms are equal.
+    /// Counts one pair: the trees of the oracle (`None`: it does not parse), and whether the forms are equal.
     pub(crate) fn pair(
         &mut self,
         kind: &str,
@@ -55,7 +55,7 @@ impl Tally {
         }
     }
 
-    /// How many pairs differ to the oracle, or do not parse.
+    /// Number of pairs that differ according to the oracle, or do not parse.
     pub(crate) fn unequal(&self) -> u64 {
         self.rows.values().map(|row| row.different + row.broken).sum()
     }
@@ -87,7 +87,7 @@ impl Tally {
         }
     }
 
-    /// Fails where two different programs had one form.
+    /// Fails where two different programs have the same form.
     pub(crate) fn assert_sound(&self) {
         let first: Vec<&String> = self.false_equal.iter().take(5).collect();
         assert!(first.is_empty(), "{} pairs wrongly equal, the first:\n{first:#?}", self.false_equal.len());

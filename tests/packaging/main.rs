@@ -1,7 +1,7 @@
-//! What is handed out: the Debian package in a clean root, the wheel in a fresh environment, the action and the workflows.
+//! Packages: the Debian package in a clean root, the wheel in a fresh environment, the action and the workflows.
 //!
-//! Packages are made of the release build that is there: the README's main command leaves one. What cannot be tried
-//! for want of it, or of a tool, is said on standard error.
+//! Packages use the existing release build, which the README's main command creates. Tests that are skipped because of
+//! a missing build or tool are reported on standard error.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -15,7 +15,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Whether everything of `needed` is there; what is not is said.
+/// Whether everything in `needed` exists; reports what is missing.
 fn can_be_tried(what: &str, needed: &[(&str, bool)]) -> bool {
     let missing: Vec<&str> = needed.iter().filter(|(_, is)| !is).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
@@ -30,7 +30,7 @@ fn on_path(name: &str) -> bool {
     std::env::split_paths(&path).any(|place| place.join(name).is_file())
 }
 
-/// The release build, if it is there.
+/// The release build, if it exists.
 fn release() -> Option<PathBuf> {
     let debug = Path::new(env!("CARGO_BIN_EXE_cashet"));
     let program = debug.parent().unwrap().with_file_name("release").join("cashet");

@@ -1,5 +1,5 @@
-//! The action and the workflows, as far as they can be tried without their service: they are well-formed, their shell is
-//! well-formed, what they name is there, and what is sound in a shell alone is run.
+//! The action and the workflows, as far as they can be tested without their service: they and their shell scripts are
+//! well-formed, the files that they name exist, and scripts that work in a plain shell are run.
 
 use super::root;
 use std::fs;
@@ -17,7 +17,7 @@ fn scripts(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
     for (place, line) in lines.iter().enumerate() {
-        // What belongs to the key is indented more deeply than the key.
+        // The value of a key is indented more deeply than the key.
         let indent = line.len() - line.trim_start_matches([' ', '-']).len();
         let Some(script) = line.trim_start().trim_start_matches("- ").strip_prefix("run: ") else { continue };
         if script == "|" {
@@ -39,7 +39,7 @@ fn the_shell_in_them_is_well_formed() {
         let scripts = scripts(&text);
         assert!(!scripts.is_empty(), "{}", file.display());
         for script in scripts {
-            // Values are handed over as variables: what is put into the text of a script could be code.
+            // Values are passed as variables: a value inserted into the text of a script could be code.
             assert!(!script.contains("${{"), "{}: {script}", file.display());
             let checked = Command::new("bash").args(["-n", "-c", &script]).output().unwrap();
             assert!(checked.status.success(), "{script}: {}", String::from_utf8_lossy(&checked.stderr));
@@ -87,7 +87,7 @@ fn a_release_has_notes() {
 
 #[test]
 fn they_are_well_formed() {
-    // PyYAML is not part of Python: where it is missing, indentation and tabs alone are looked at.
+    // PyYAML is not part of Python: where it is missing, only indentation and tabs are checked.
     let code = "import sys, yaml\nfor name in sys.argv[1:]:\n    assert yaml.safe_load(open(name)), name\n";
     let has = Command::new("python3").args(["-c", "import yaml"]).output().unwrap().status.success();
     if has {

@@ -1,4 +1,4 @@
-//! Archives: what is exported arrives whole, and nothing else ever does.
+//! Archives: an import restores exactly what was exported, and rejects anything else.
 
 use crate::support::{Place, Run, files_below, noise, text};
 use cashet::digest::{CommitId, Digest};
@@ -153,7 +153,7 @@ fn a_damaged_archive_changes_nothing() {
             refused += 1;
             assert!(ids(&target).is_empty());
         } else {
-            // What does not change what the archive says (a checksum's padding, a time) may pass.
+            // A change without an effect on the content (a checksum's padding, a time) may pass.
             let id = ids(&target);
             assert_eq!(id, ids(&store));
             assert_eq!(run.replay(&target), run.replay(&store));
@@ -180,7 +180,7 @@ fn a_damaged_archive_changes_nothing() {
     assert!(files_below(&to.path.join("tmp")).is_empty());
 }
 
-/// An archive of one's own making.
+/// Builds an archive by hand.
 fn archive_of(entries: &[(tar::EntryType, &str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(zstd::Encoder::new(Vec::new(), 1).unwrap());
     for (kind, name, bytes) in entries {
@@ -236,7 +236,7 @@ fn names_links_and_bombs_lead_nowhere() {
     refused(&[first, (EntryType::Regular, &blob_name, b"xx")]);
     refused(&[first, (EntryType::Regular, &blob_name, b"x"), (EntryType::Regular, &blob_name, b"x")]);
     refused(&[(EntryType::Regular, &blob_name, b"x")]);
-    // A table that says more than it holds, and a size that no disk has.
+    // A table that lists more than it contains, and an impossible size.
     refused(&[(EntryType::Regular, "cashet-archive", &table[..table.len() - 1])]);
     let huge = table_of(1, &[(b"x", u64::MAX)]);
     refused(&[(EntryType::Regular, "cashet-archive", &huge), (EntryType::Regular, &blob_name, b"x")]);
@@ -245,7 +245,7 @@ fn names_links_and_bombs_lead_nowhere() {
     assert!(!place.path.parent().unwrap().join("outside").exists());
 }
 
-/// A table with one commit of this size, which is not in the archive.
+/// A table with one commit of this size, which is missing in the archive.
 fn table_with_commit(size: u64) -> Vec<u8> {
     let mut encoder = Encoder::new();
     encoder.unsigned(1).length(1);
@@ -267,7 +267,7 @@ fn sizes_of_commits_are_believed_only_so_far() {
         assert_eq!(error.kind(), Kind::Damaged);
         assert!(error.to_string().ends_with("its runs are too large"), "{error}");
     }
-    // One that may be, and is not there.
+    // An acceptable size, with a missing entry.
     let table = table_with_commit(5);
     let archive = archive_of(&[(tar::EntryType::Regular, "cashet-archive", &table)]);
     assert!(import(&place.open(), &archive).unwrap_err().to_string().ends_with("it ends too early"));

@@ -1,4 +1,4 @@
-//! Collection and deletion: nothing that is needed goes, whatever the clock says and whoever is at work.
+//! Collection and deletion: nothing needed is deleted, regardless of the clock and of other processes.
 
 use crate::support::{DAY, Place, Run, TODAY, files_below, get, noise, put, text};
 use cashet::digest::CommitId;
@@ -88,7 +88,7 @@ fn beyond_the_cap_results_go_and_their_commits_stay_as_evicted() {
         assert_eq!(run.find(&place.open()).is_empty(), n < 3, "{n}");
     }
     assert!(place.open().check(false, &mut |_| {}).unwrap().damage.is_empty());
-    // Recorded anew, it answers again.
+    // Recorded again, it answers again.
     runs[0].record(&store);
     assert_eq!(runs[0].replay(&store).unwrap().0, runs[0].stdout);
 }
@@ -102,11 +102,11 @@ fn a_clock_that_jumps_removes_nothing() {
         let (plan, dropped) = collect(&store, 30, now);
         assert_eq!((plan.remove.len(), dropped.commits), (0, 0), "{now:?}");
     }
-    // Even a command that is recorded under the wrong clock makes nothing old.
+    // A command recorded with the wrong clock makes nothing old either.
     let wrong = Run { started: later(9000), ..Run::new("c") }.record(&store);
     collect(&store, 30, later(9000));
     assert_eq!(ids(&store), [wrong, recorded[1], recorded[0]]);
-    // One that stays there for a day is believed.
+    // A clock that stays there for a day is believed.
     let (plan, _) = collect(&store, 30, Timestamp(later(9001).0 + 1));
     assert_eq!(plan.remove, recorded);
 }
@@ -171,7 +171,7 @@ fn large_blobs_that_shrink_are_compressed_and_come_back_the_same() {
     let (stdout, files) = run.replay(&place.open()).unwrap();
     assert!(stdout == run.stdout && files[0] == noise(9 << 20, 3));
     assert!(place.open().check(false, &mut |_| {}).unwrap().damage.is_empty());
-    // Written again, it is there in both forms for a while; one is enough.
+    // Written again, it exists in both forms for a while; one is enough.
     put(&store, &run.stdout);
     let before = files_below(&place.path.join("objects")).len();
     collect(&store, 30, later(0));
@@ -226,7 +226,7 @@ fn what_the_dead_left_behind_is_tidied_up() {
         .collect();
     assert_eq!(locks, [held.key().to_string()]);
     drop(claim);
-    // The list of the dead is read, and so removed, once there is an orphan to decide about.
+    // The list of a dead process is read, and so removed, once there is an orphan to decide about.
     put(&place.open(), b"orphan");
     collect(&store, 30, later(0));
     assert!(!tmp("pending-dead.list").exists());
@@ -246,7 +246,7 @@ fn a_plan_changes_nothing() {
     assert_eq!(ids(&store).len(), 1);
 }
 
-/// With `CASHET_TEST_COMMITS` set to many, the times that are printed say something.
+/// With `CASHET_TEST_COMMITS` set to many, the printed times are meaningful.
 #[test]
 fn everything_may_go_at_once() {
     let count = std::env::var("CASHET_TEST_COMMITS").ok().and_then(|n| n.parse().ok()).unwrap_or(300_usize);
@@ -285,7 +285,7 @@ fn what_stays_when_almost_everything_goes_answers_and_nothing_else_does() {
         (vec![("keep".to_owned(), "yes".to_owned())], kept.draft(&store).commit.stdout.blob.0);
     kept.tags.clone_from(&tags);
     let kept_id = kept.record(&store);
-    // One key, of which one commit goes and the other stays.
+    // One key with two commits, one of which is deleted.
     let shared = Run { stdout: b"old\n".to_vec(), ..Run::new("shared") };
     shared.record(&store);
     let fresh =
@@ -295,7 +295,7 @@ fn what_stays_when_almost_everything_goes_answers_and_nothing_else_does() {
     let policy = Policy { older_than: Some(5 * DAY), max_size: None, replaced: None };
     let plan = store.plan(&policy, later(10)).unwrap();
     assert_eq!(plan.remove.len(), 201);
-    // Recorded, and looked up, by another process after the plan was made.
+    // Recorded and looked up by another process after the plan was made.
     let (late, other) = (Run { started: later(10), ..Run::new("late") }, place.open());
     let late_id = late.record(&other);
     assert!(gone[7].replay(&other).is_some());
@@ -316,7 +316,7 @@ fn what_stays_when_almost_everything_goes_answers_and_nothing_else_does() {
     let again = Run::new("again").record(&other);
     assert_eq!(ids(&store)[0], again);
     assert!(place.open().check(false, &mut |_| {}).unwrap().damage.is_empty());
-    // And once more, now that the indexes have other names.
+    // Once more, since the indexes now have other names.
     let (plan, _) = collect(&store, 0, Timestamp(later(10).0 + DAY / 2));
     assert_eq!(plan.remove.len(), 3);
     assert_eq!(ids(&store), [kept_id]);
@@ -334,7 +334,7 @@ fn hot_entries_count_for_the_cap() {
         run.record(&store);
     }
     assert!(!store.over_cap());
-    // What a run of many observations leaves: an entry far larger than its result.
+    // The hot entry of a run with many observations, far larger than its result.
     for file in files_below(&place.path.join("hot/k")) {
         fs::File::options().append(true).open(file).unwrap().write_all(&noise(9_000_000, 1)).unwrap();
     }

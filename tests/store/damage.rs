@@ -1,5 +1,5 @@
-//! Damage: each kind of file flipped, cut, deleted, unreadable. Never wrong bytes; running again heals; the check
-//! finds it, and the repair leaves nothing to find.
+//! Damage: each kind of file flipped, truncated, deleted, unreadable. The bytes are never wrong; a new run restores
+//! the result; the check finds the damage, and the repair removes all of it.
 
 use crate::support::{Place, Run, TODAY, files_below, get, noise, text};
 use cashet::error::Kind;
@@ -8,7 +8,7 @@ use cashet::store::{Damage, Event, Filter, LocalStore, Report, Store};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is done to a file.
+/// The damage to a file.
 #[derive(Clone, Copy, Debug)]
 enum Harm {
     Deleted,
@@ -55,7 +55,7 @@ fn check(store: &LocalStore) -> Report {
     store.check(false, &mut |_| {}).unwrap()
 }
 
-/// A run with a stream and files of every form of blob.
+/// A run with a stream and files in every form of blob.
 fn run() -> Run {
     let mut run = Run::new("a");
     run.stderr = text(20_000);
@@ -68,7 +68,7 @@ fn run() -> Run {
     run
 }
 
-/// Replays, or runs again and replays; the bytes must be right either way. Tells whether it had to run.
+/// Replays, or runs again and replays; the bytes must be right either way. Returns whether it had to run.
 fn replay_or_heal(run: &Run, store: &LocalStore) -> bool {
     let mut files: Vec<_> = run.files.clone();
     files.sort();
@@ -97,7 +97,7 @@ fn damaged_blobs_never_give_wrong_bytes_and_heal() {
     let mut healed = 0;
     for path in files_below(&place.path.join("objects")) {
         for how in HARMS {
-            // Nothing can be renamed over a directory: only the repair helps.
+            // A file cannot be renamed over a directory: only the repair helps.
             if matches!(how, Harm::Directory) {
                 continue;
             }
@@ -106,7 +106,7 @@ fn damaged_blobs_never_give_wrong_bytes_and_heal() {
             let report = check(&place.open());
             assert!(!report.damage.is_empty(), "{how:?} of {} was not found", path.display());
             healed += usize::from(replay_or_heal(&run, &place.open()));
-            // What rides in the hot entry is not missed.
+            // A blob stored in the hot entry is not needed.
             fs::write(&path, whole).unwrap();
             let all = place.open();
             let row = all.log(Filter::default()).next().unwrap().unwrap();
@@ -209,7 +209,7 @@ fn every_byte_of_a_database_may_flip() {
         fs::write(&database, &flipped).unwrap();
         let store = place.open();
         match Store::find(&store, &run.key()) {
-            // The field of the format: a newer store is not touched.
+            // The format field: a newer store is not changed.
             Err(error) => assert_eq!(error.kind(), Kind::NewerFormat, "byte {byte}"),
             Ok(candidates) => match candidates.first() {
                 Some(candidate) => {

@@ -1,4 +1,4 @@
-//! Stores as earlier formats left them: read, brought to the present format, and never taken for what they are not.
+//! Stores of earlier formats: read, migrated to the present format, and never misinterpreted.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn a_store_of_format_1_is_brought_to_the_present_one() {
     let archive = zstd::decode_all(&include_bytes!("data/format-1.tar.zst")[..]).unwrap();
     tar::Archive::new(archive.as_slice()).unpack(at).unwrap();
     let call = ["exec", "-v", "--", "sh", "-c", "cat in > out; echo said"];
-    // What it holds can be read, and answers no call: what counts is another since.
+    // Its history can be read, and answers no call, since the rules of what counts have changed.
     let first = cashet(at, &call);
     assert_eq!(text(&first), "said\n");
     assert!(String::from_utf8_lossy(&first.stderr).contains("miss"), "{first:?}");

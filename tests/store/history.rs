@@ -1,4 +1,4 @@
-//! The reading side: listing, naming, provenance, tags, numbers.
+//! Read access: listing, revisions, provenance, tags, statistics.
 
 use crate::support::{DAY, Place, Run, TODAY};
 use cashet::digest::{CommitId, Digest, Prefix};
@@ -212,7 +212,7 @@ fn a_log_that_is_folded_twice_counts_once() {
     store.note(&Event::Hit { commit: id, at: TODAY });
     let log = fs::read(place.path.join("hits.log")).unwrap();
     store.fold().unwrap();
-    // As if the process had died after the database had it and before the log was removed.
+    // As if the process had died after updating the database and before removing the log.
     fs::write(place.path.join("hits.folding"), log).unwrap();
     store.fold().unwrap();
     assert_eq!(store.row(&id).unwrap().unwrap().hits, 1);
@@ -230,7 +230,7 @@ fn a_long_database_log_is_written_back_when_nobody_waits() {
     }
     let length = fs::metadata(&log).unwrap().len();
     assert!(length > 1 << 20);
-    // While somebody deletes, it is his to write back: he makes it long.
+    // While a process deletes, that process writes the log back, since its deletions make it long.
     let collection = File::create(place.path.join("locks/log")).unwrap();
     collection.lock().unwrap();
     store.settle();

@@ -1,4 +1,4 @@
-//! What lies in a store and belongs to nothing: a collection cleans it, whatever it is, and is stopped by none of it.
+//! Stray files in a store: a collection removes them, whatever they are, and none of them stops it.
 
 use crate::support::{DAY, Place, Run, TODAY};
 use cashet::record::Timestamp;
@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Collects what was not used for 30 days, at a time when all that is there is old.
+/// Collects what was not used for 30 days, at a time when everything is old.
 fn collect(store: &LocalStore) -> u64 {
     let now = Timestamp(TODAY.0 + 40 * DAY);
     store.plan(&Policy::default(), Timestamp(TODAY.0 + 20 * DAY)).unwrap();
@@ -18,7 +18,7 @@ fn collect(store: &LocalStore) -> u64 {
     store.exclusive().unwrap().apply(&plan, now, true, &mut |_| {}).unwrap().commits
 }
 
-/// Makes everything below `directory` look as old as the first day of the tests.
+/// Sets the times of everything below `directory` to the first day of the tests.
 fn make_old(directory: &Path) {
     let nanoseconds = u64::try_from(TODAY.0 - 10 * DAY).unwrap();
     let then = nix::sys::time::TimeSpec::from(Duration::from_nanos(nanoseconds));
@@ -29,7 +29,7 @@ fn make_old(directory: &Path) {
     assert!(SystemTime::now() > UNIX_EPOCH);
 }
 
-/// Puts one of each kind below `directory`, with names that begin so.
+/// Creates one entry of each kind below `directory`, with this prefix.
 fn litter(directory: &Path, prefix: &str) {
     let at = |name: &str| directory.join(format!("{prefix}{name}"));
     fs::create_dir_all(at("tree/below/deep")).unwrap();
@@ -63,7 +63,7 @@ fn leftovers_of_any_kind_go_and_the_collection_goes_on() {
     litter(&tmp, "pending-");
     litter(&tmp, ".cashet-restore-");
     litter(&view, "");
-    // Of keys, whose lock files are the only ones that are ever removed.
+    // Names of keys, whose lock files are the only ones that are ever removed.
     for (number, kind) in ["directory", "link", "fifo"].iter().enumerate() {
         let path = locks.join(cashet::digest::Digest::of(kind.as_bytes()).to_hex());
         match number {

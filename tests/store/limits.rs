@@ -1,4 +1,4 @@
-//! Stores that cannot be written, are full, or are somebody else's; and blobs much larger than memory should be.
+//! Stores that cannot be written, are full, or belong to another user; and blobs much larger than the memory limit.
 
 use crate::support::{Place, Run, noise, open, put};
 use cashet::digest::{Digest, RequestId};
@@ -10,7 +10,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A small file system in memory, for those who may mount one.
+/// A small file system in memory, where mounting is permitted.
 struct Mount {
     directory: tempfile::TempDir,
 }
@@ -179,14 +179,14 @@ fn a_durable_store_does_the_same() {
     assert_eq!(run.replay(&store).unwrap().1, [noise(9 << 20, 1)]);
 }
 
-/// Most memory that this process ever had resident, in bytes.
+/// Peak resident memory of this process, in bytes.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// Runs alone in a process of its own, so that the peak is that of this test.
+/// Runs in a separate process, so that the peak is that of this test.
 #[test]
 fn memory_stays_flat_however_large_a_blob_is() {
     const ALONE: &str = "CASHET_TEST_ALONE";

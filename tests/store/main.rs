@@ -1,4 +1,4 @@
-//! The store with real files, processes and locks: what is recorded comes back, and nothing else ever does.
+//! The store with real files, processes and locks: it returns exactly what was recorded.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]

@@ -1,4 +1,4 @@
-//! Recording and finding, as running a command does.
+//! Recording and lookup, as in running a command.
 
 use crate::support::{Place, Run, files_below, get, noise, put, text};
 use cashet::digest::{BlobId, Digest, Key, RequestId};
@@ -239,7 +239,7 @@ fn renewed_evidence_is_found_and_touches_nothing_else() {
     store.renew(&run.key(), &candidate);
     let found = run.find(&place.open());
     assert_eq!((found.len(), &found[0].indifferent), (1, &candidate.indifferent));
-    // Somebody who records right now is not disturbed.
+    // A process that is recording is not disturbed.
     let claim = store.claim(&run.key(), &mut || {}).unwrap();
     candidate.indifferent.clear();
     store.renew(&run.key(), &candidate);

@@ -1,4 +1,4 @@
-//! A repair drops what two looks found, and nothing that one report alone says.
+//! A repair drops what two checks found, and nothing that only one report lists.
 
 use crate::support::{Place, Run, TODAY, files_below, text};
 use cashet::store::{Damage, Event, LocalStore, Report, Store};
@@ -9,7 +9,7 @@ fn check(store: &LocalStore) -> Report {
     store.check(false, &mut |_| {}).unwrap()
 }
 
-/// Names and bytes of the files below, those of the database left out: it is read with its own log beside it.
+/// Names and bytes of the files below, without the database, which readers may change.
 fn files(place: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let of_database = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("meta.db-");
     let files = files_below(place).into_iter().filter(|path| !of_database(path));

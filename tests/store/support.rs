@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 /// Nanoseconds of a day.
 pub(crate) const DAY: i64 = 86_400_000_000_000;
 
-/// A day in the life of the tests: far from any limit.
+/// The present day of the tests, far from any limit.
 pub(crate) const TODAY: Timestamp = Timestamp(20_000 * DAY);
 
-/// A store in a directory of its own.
+/// A store in a temporary directory.
 pub(crate) struct Place {
     _directory: tempfile::TempDir,
     pub(crate) path: PathBuf,
@@ -168,12 +168,12 @@ impl Run {
         store.commit(claim, draft).unwrap()
     }
 
-    /// What the store has for it.
+    /// The candidates in the store.
     pub(crate) fn find(&self, store: &LocalStore) -> Vec<Candidate> {
         Store::find(store, &self.key()).unwrap()
     }
 
-    /// Replays it: the stdout and the files of the newest candidate, all proven, or `None`.
+    /// Replays it: the stdout and the files of the newest candidate, all verified, or `None`.
     pub(crate) fn replay(&self, store: &LocalStore) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
         let candidate = Store::find(store, &self.key()).ok()?.into_iter().next()?;
         let read = |content: &Content| {

@@ -1,4 +1,4 @@
-//! Many at once: threads, processes, the dead, and collection beside them.
+//! Concurrency: threads, processes, dead processes, and collection in parallel.
 
 use crate::support::{DAY, Place, Run, TODAY, noise, open};
 use cashet::record::Timestamp;
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Says to a copy of this program what it is to do.
+/// Variable with the role of a child process of this program.
 const ROLE: &str = "CASHET_TEST_ROLE";
 
-/// Starts this program again, to play `role` in the store at `path`.
+/// Starts this program again in a role, with the store at `path`.
 fn start(role: &str, path: &Path, number: usize) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["together::a_role_in_another_process", "--exact", "--nocapture", "--test-threads=1"])
@@ -26,7 +26,7 @@ fn start(role: &str, path: &Path, number: usize) -> Child {
         .unwrap()
 }
 
-/// Waits until a started process says `word`.
+/// Waits until a started process prints `word`.
 fn wait_for(child: &mut Child, word: &str) {
     let stdout = child.stdout.take().unwrap();
     let mut lines = BufReader::new(stdout);
@@ -38,7 +38,7 @@ fn wait_for(child: &mut Child, word: &str) {
     child.stdout = Some(lines.into_inner());
 }
 
-/// Not a test of its own: what the started copies of this program run.
+/// Not a test: the code that the child processes run.
 #[test]
 fn a_role_in_another_process() {
     let Ok(role) = env::var(ROLE) else { return };
@@ -131,7 +131,7 @@ fn the_dead_let_go_of_their_key_at_once() {
     let draft = run.draft(&store);
     store.commit(claim, draft).unwrap();
     assert_eq!(run.replay(&store).unwrap().0, run.stdout);
-    // What it had put in place and was writing is nobody's now.
+    // What the dead process had put in place and was writing belongs to no process now.
     let now = Timestamp(TODAY.0 + 100 * 365 * DAY);
     let plan = store.plan(&Policy::default(), now).unwrap();
     store.exclusive().unwrap().apply(&plan, now, false, &mut |_| {}).unwrap();
@@ -204,7 +204,7 @@ fn a_check_beside_those_who_record_and_remove_reports_no_damage() {
     loop {
         let report = place.open().check(rounds % 2 == 0, &mut |_| {}).unwrap();
         assert_eq!(report.damage, []);
-        // Those who record look at their newest.
+        // Recording processes use the newest ones.
         let oldest: Vec<_> = store.log(Filter::default()).skip(8).map(|row| row.unwrap().id).collect();
         store.exclusive().unwrap().remove(&oldest[oldest.len().saturating_sub(1)..], &mut |_| {}).unwrap();
         rounds += 1;

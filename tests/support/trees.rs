@@ -1,4 +1,4 @@
-//! Directories as tests compare them.
+//! Comparing directories in tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// Waits until the clock that stamps files has moved on: what is younger than its tick is kept with more care, and the
-/// number of runs would depend on the moment.
+/// Waits for the next tick of the clock for file timestamps: younger evidence is not trusted, and the number of runs
+/// would depend on timing.
 pub(crate) fn settle() {
     thread::sleep(Duration::from_millis(25));
 }
 
-/// Kind, mode and content of everything below `root`, but for what has one of these names. What stands for a link's text
-/// is the caller's: in two trees at different places it may have to differ.
+/// Type, mode and content of everything below `root`, except entries with one of these names. The caller maps link
+/// targets, since they may differ between two trees.
 pub(crate) fn tree(root: &Path, but: &[&str], link: impl Fn(&Path) -> String) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let wanted = |entry: &walkdir::DirEntry| !but.iter().any(|name| entry.file_name() == *name);
     for entry in walkdir::WalkDir::new(root).min_depth(1).into_iter().filter_entry(wanted) {
         let entry = match entry {
-            // Its mode is told already.
+            // Its mode is recorded already.
             Err(error) if is_out_of_reach(error.io_error()) => continue,
             entry => entry.unwrap(),
         };
@@ -51,13 +51,13 @@ pub(crate) fn tree(root: &Path, but: &[&str], link: impl Fn(&Path) -> String) ->
     found
 }
 
-/// Whether this is what an ordinary user is told of what is closed to him, or anybody of a path that is too long.
+/// Whether this is the error for a path that an ordinary user may not access, or for a path that is too long.
 fn is_out_of_reach(error: Option<&std::io::Error>) -> bool {
     use std::io::ErrorKind::{InvalidFilename, PermissionDenied};
     error.is_some_and(|error| matches!(error.kind(), InvalidFilename | PermissionDenied))
 }
 
-/// What is short enough to be shown where it differs, or its digest.
+/// The content if it is short enough to be shown, otherwise its digest.
 fn content(bytes: &[u8]) -> String {
     if bytes.len() > 1000 { blake3::hash(bytes).to_string() } else { bytes.escape_ascii().to_string() }
 }

@@ -1,4 +1,4 @@
-//! Where watching turns out to be impossible, the command gets the standard input that it was to have, from the same place.
+//! Where watching turns out to be impossible, the command gets its standard input unchanged, from the same offset.
 
 use crate::twin::CASHET;
 use cashet::digest::Digest;
@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// Cannot watch, and finds that out late: after the standard input that it was handed was read.
+/// An executor that cannot watch, and reports it late: after its standard input was read.
 #[derive(Default)]
 struct Blind {
     runs: Cell<usize>,
@@ -45,7 +45,7 @@ fn below_target() -> TempDir {
     tempfile::Builder::new().prefix("blind-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// Answers `cat` with `input`, which is read from `offset` on; tells what it printed, and how it was answered.
+/// Calls `cat` with `input` from `offset` on; returns its output, and how the call was answered.
 fn answered(
     place: &Path,
     executor: &Blind,
@@ -136,7 +136,7 @@ fn programs_that_gain_rights_read_the_whole_of_it() {
         command.uid(NOBODY).gid(NOBODY).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().ok()?;
         let mut stdin = child.stdin.take().unwrap();
-        // Who does not read it closes it.
+        // A process that does not read it closes it.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         let ran = child.wait_with_output().unwrap();
@@ -164,7 +164,7 @@ fn programs_that_gain_rights_read_the_whole_of_it() {
             assert_eq!(stdout, printed, "{options:?}: {stderr}");
         }
     }
-    // What a reference names is read as often.
+    // A reference is read as often.
     let (hash, _) = call(&["--stdin", "--pure", "--id"], "second\n").unwrap();
     let stdin = format!("--stdin=cashet:{}", hash.trim());
     for options in [&[stdin.as_str()][..], &[&stdin, "--pure"]] {

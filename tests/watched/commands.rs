@@ -1,12 +1,11 @@
-//! Everyday commands with nothing declared: after how many runs each is answered from what was kept, and that what it
-//! gives is what it gives bare.
+//! Everyday commands without declarations: after how many runs each one hits, and that its result equals the bare one.
 
 use crate::twin::{Outcome, Twin, settle};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
-/// Whether a program is there; says so if a test goes without.
+/// Whether a program is installed; prints a message if a test is skipped.
 pub(crate) fn has(program: &str) -> bool {
     let is =
         Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
@@ -167,11 +166,11 @@ fn the_compiler_and_make() {
     let make = twin.call(["make"]);
     make.runs();
     make.hits_on_its_own_output();
-    // With its products as they are counted, too.
+    // Also with its products counted exactly.
     let make = twin.call(["make"]).with(&["--exact-state"]);
     make.settles_after(2);
     twin.call(["make", "-j2"]).with(&["--exact-state"]).settles_after(2);
-    // What make tells is that there is nothing to do, whatever the time of a source that is as new as before.
+    // make reports that there is nothing to do, whatever the time of an equally new source.
     settle();
     twin.both(|root| {
         assert!(Command::new("touch").arg("part.h").current_dir(root).status().unwrap().success());
@@ -208,7 +207,7 @@ fn what_make_has_rewritten_with_equal_bytes_is_newer() {
 #[test]
 fn git_reads_its_repository() {
     let twin = Twin::new();
-    // Younger than the index, it would make git write the index anew.
+    // If it were younger than the index, git would rewrite the index.
     twin.write("file", "one\n").touch("file", 1);
     twin.both(|root| {
         for words in [
@@ -277,7 +276,7 @@ fn the_network_is_not_kept_unless_the_call_says_so() {
         twin.remove("page");
         twin.call(["curl", "-s", "-o", "page", &url]).with(&["--ttl", "1h"]).hits();
     }
-    // A server of its own is nobody else's.
+    // A server inside the run is not an outside process.
     let own = "import http.server, threading, urllib.request\ns = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\nt = threading.Thread(target=s.handle_request)\nt.start()\nprint(urllib.request.urlopen('http://127.0.0.1:%d/lines' % s.server_port).read())\nt.join()\n";
     twin.write("own.py", format!("import sys, os\nsys.stderr = open(os.devnull, 'w')\n{own}"));
     twin.call(["python3", "own.py"]).settles_after(1);
@@ -343,7 +342,7 @@ fn pytest_settles_at_once() {
             return;
         }
     }
-    // Without it pytest looks through the directories above too, where other tests come and go.
+    // Without it pytest also searches the parent directories, which other tests change.
     twin.write("pytest.ini", "[pytest]\n");
     twin.write("test_it.py", "def test_one():\n    assert len(open('lines').read()) == 6\ndef test_two(tmp_path):\n    (tmp_path / 'x').write_text('x')\n");
     settle();

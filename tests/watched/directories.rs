@@ -1,8 +1,8 @@
-//! Directories that are listed and then changed, moved or removed: what is in them counts all the same.
+//! Directories that are listed and then changed, moved or removed: their entries still count.
 
 use crate::twin::{Twin, settle};
 
-/// Runs a line; puts `d` back as it was, with one entry more; the line must run again.
+/// Runs a line; restores `d` with one additional entry; the line must run again.
 #[track_caller]
 fn counts_what_is_in(line: &str) {
     for (more, text) in [("d/new", "new\n"), ("d/sub/new", "new\n")] {

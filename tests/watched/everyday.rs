@@ -1,4 +1,4 @@
-//! More everyday commands: other users and hosts, package managers, data bases, compilers, processes that serve others.
+//! More everyday commands: other users and hosts, package managers, databases, compilers, server processes.
 
 use crate::commands::has;
 use crate::twin::{CASHET, Outcome, Twin, settle};
@@ -19,7 +19,7 @@ fn another_user() {
         return;
     }
     if has("su") {
-        // What another user may see is not what we may see: root finds what that one cannot look at.
+        // Another user has other permissions: root finds files that that user cannot look at.
         let nobody = twin.call(["su", "nobody", "-s", "/bin/sh", "-c", "echo as another; cat lines"]);
         assert_eq!(nobody.runs(), Outcome::NotKept("hazard".to_owned()));
         twin.call(["su", "root", "-c", "cat lines"]).settles_after(1);
@@ -37,16 +37,16 @@ fn another_host() {
         return;
     }
     let twin = project();
-    // Without a host it tells how it is called, and fails.
+    // Without a host it prints its usage, and fails.
     for _ in 0..3 {
         assert_eq!(twin.call(["ssh"]).runs(), Outcome::NotKept("failed".to_owned()));
     }
     twin.call(["ssh"]).with(&["--cache-exit", "255"]).settles_after(1);
-    // It goes nowhere for a user without a name.
+    // It does not work for a user without a name.
     if !Command::new("id").arg("-un").output().unwrap().status.success() {
         return;
     }
-    // Nobody listens there.
+    // No server listens there.
     let call = twin
         .call(["ssh", "-o", "BatchMode=yes", "-p", "1", "127.0.0.1", "true"])
         .with(&["--cache-exit", "255"]);
@@ -90,7 +90,7 @@ fn packages_and_their_variables() {
     }
     let list = ["python3", "-m", "pip", "list", "--disable-pip-version-check"];
     twin.call(list).settles_after(1);
-    // A name that pip makes of its options: none of its files holds it whole.
+    // A name that pip composes from its options: no file contains it whole.
     let call = twin.call(list).env("PIP_FORMAT", "json");
     assert_eq!(call.runs(), Outcome::Kept);
     call.hits();
@@ -170,7 +170,7 @@ fn compilers_that_are_not_everywhere() {
     }
     if has("cmake") {
         twin.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.5)\nproject(x NONE)\n");
-        // Its files name the place.
+        // Its files contain the path.
         let [root, _] = twin.roots();
         let mut outcomes = Vec::new();
         for _ in 0..4 {

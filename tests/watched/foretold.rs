@@ -1,15 +1,15 @@
-//! `check` says what `exec` then does, also where a result holds and its outputs cannot be put back.
+//! `check` predicts what `exec` does, also where a result is valid and its outputs cannot be restored.
 
 use crate::twin::{CASHET, Twin, settle};
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// The status of `check`, and the line that it says.
+/// The status of `check`, and the line that it prints.
 fn check(twin: &Twin, line: &str) -> (Option<i32>, String) {
     let [root, _] = twin.roots();
     let mut command = Command::new(CASHET);
     let side = root.parent().unwrap();
-    // What a call leaves out is a part of it.
+    // The ignore options are part of the call.
     command.args(["check", "--ignore-write"]).arg(side.join("tmp/ran")).args(["--", "sh", "-c", line]);
     command.current_dir(&root).env_clear();
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
@@ -18,7 +18,7 @@ fn check(twin: &Twin, line: &str) -> (Option<i32>, String) {
     (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
 }
 
-/// A way to stand in the way of an output `d/out` of mode 644.
+/// An obstacle for an output `d/out` of mode 644.
 type InTheWay = (&'static str, fn(&Twin));
 
 const IN_THE_WAY: [InTheWay; 5] = [
@@ -52,7 +52,7 @@ fn check_plans_what_exec_would_put_back() {
         let call = twin.sh(line);
         call.settles_after(2);
         assert_eq!(check(&twin, line).0, Some(0), "{what}");
-        // Gone, or other bytes: it would be put back.
+        // Missing, or with other bytes: it would be restored.
         twin.remove("d/out");
         assert_eq!(check(&twin, line).0, Some(0), "{what}");
         call.hits();
@@ -65,7 +65,7 @@ fn check_plans_what_exec_would_put_back() {
         let there = |path: &str| root.join(path).symlink_metadata().is_ok();
         let (out, same) = (there("d/out"), there("same"));
         assert_eq!(twin.executions(), before, "{what}");
-        // Nothing was put back or aside by asking.
+        // `check` restored nothing and set nothing aside.
         assert_eq!((there("d/out"), there("same")), (out, same));
         assert!(
             fs::read_dir(root.join(".cashet/replaced")).is_ok_and(|mut put| put.next().is_none()),

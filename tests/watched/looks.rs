@@ -1,10 +1,11 @@
-//! Files that are looked at and not opened, large and empty ones.
+//! Files that are looked at without being opened, large and empty ones.
 
 use crate::twin::{Twin, settle};
 
 #[test]
 fn files_that_are_only_looked_at_count_by_their_content_on_every_miss() {
-    // Large ones are remembered for all requests, empty ones are not opened: neither may hide an edit from a new request.
+    // Large files are remembered for all requests, and empty files are not opened: neither may hide an edit from a new
+    // request.
     for (before, after) in [("x".repeat(100_000), "y".repeat(100_000)), (String::new(), "y".to_owned())] {
         let twin = Twin::new();
         twin.write("f", before).write("other", "");
@@ -40,14 +41,14 @@ fn what_was_absent_is_missed_as_soon_as_it_comes_also_where_only_its_directory_i
     twin.directory("d").directory("e").link("../e/target", "d/l");
     let call = twin.sh(line);
     call.runs();
-    // The first look at a directory that has rested for two seconds writes down what it proves.
+    // The first call that finds a directory unchanged for two seconds records the absences that it proves.
     std::thread::sleep(std::time::Duration::from_millis(2100));
     for _ in 0..3 {
         call.hits();
     }
     twin.directory("d/x");
     call.hits();
-    // Names that come, of every kind; behind a link that leads nowhere; in a directory that came itself.
+    // New names of every kind; behind a dangling link; in a new directory.
     for name in ["d/b", "e/target", "d/x/y"] {
         twin.write(name, "content");
         call.runs();
@@ -55,7 +56,7 @@ fn what_was_absent_is_missed_as_soon_as_it_comes_also_where_only_its_directory_i
         twin.remove(name);
         call.hits();
     }
-    // A link that leads nowhere is an entry, too, and then what comes where it leads.
+    // A dangling link is an entry too, and so is a new file at its target.
     twin.link("a", "d/c");
     call.runs();
     call.hits();

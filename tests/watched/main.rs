@@ -1,5 +1,5 @@
-//! Watching, shown on real commands with nothing declared: what is a hit, what is a miss, what is not kept; and that
-//! whatever cashet gives equals what the bare command gives.
+//! Watching, with real commands and without declarations: hits, misses, runs that are not cached; every result equals
+//! that of the bare command.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "tests say what they skip, and their seeds")]

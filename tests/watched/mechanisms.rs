@@ -1,4 +1,4 @@
-//! By what a run is watched: that it really is ptrace where a listener cannot be had.
+//! The mechanism of watching: ptrace is really used where no listener is available.
 
 use crate::twin::{Twin, settle};
 use std::fs;
@@ -9,7 +9,7 @@ fn below_a_watch_the_watch_is_by_ptrace() {
         let twin = Twin::new();
         twin.write("f", "one\n");
         settle();
-        // Who traces the process is written where nobody observes it.
+        // The tracer of the process is written to a file that is not observed.
         let line = "sed -n 's/^TracerPid:[[:blank:]]*//p' /proc/$$/status > ../tmp/tracer; cat f";
         let call = twin.sh(line).traced(traced).with(&["--ignore-write", "../tmp/tracer"]);
         call.runs();
@@ -19,7 +19,7 @@ fn below_a_watch_the_watch_is_by_ptrace() {
         });
         assert_eq!(bare, 0, "the tests themselves are traced");
         assert_eq!(ours != 0, traced, "traced by {ours}");
-        // And it is a watch: what it saw is what a second call looks at.
+        // Its observations are what a second call checks.
         call.hits();
         twin.write("f", "two\n");
         call.runs();

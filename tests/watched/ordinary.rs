@@ -1,5 +1,5 @@
-//! The same as an ordinary user without any rights, by notification and by ptrace: what is watched, what is put back, and
-//! what may not be.
+//! The same as an ordinary user without privileges, by notification and by ptrace: what is watched, what is restored,
+//! and what must not be.
 
 use crate::commands::has;
 use crate::twin::{Outcome, Twin, settle};
@@ -65,12 +65,12 @@ fn what_may_not_be_written_is_not_put_back() {
     each_way(|twin, traced| {
         let call = twin.sh("echo result > d/out; echo $?").traced(traced);
         call.settles_after(1);
-        // A directory in which nothing may be made.
+        // A directory that is not writable.
         twin.remove("d/out").mode("d", 0o555);
         call.runs();
         twin.mode("d", 0o755);
         call.agree();
-        // A file of its own that it may not write, and one of somebody else with the same mode.
+        // A file of the user that is not writable, and one of another user with the same mode.
         twin.mode("d/out", 0o444);
         call.runs();
         twin.remove("d/out");
@@ -103,7 +103,7 @@ fn what_may_not_be_written_is_not_put_back() {
 #[test]
 fn programs_that_would_gain_rights() {
     each_way(|twin, traced| {
-        // The command itself: it runs as it would bare, and is not kept.
+        // The command itself: it runs as it would bare, and is not cached.
         if has("su") {
             let call = twin.call(["su", "nobody", "-c", "echo as another"]).traced(traced);
             for _ in 0..3 {
@@ -122,7 +122,8 @@ fn programs_that_would_gain_rights() {
 #[test]
 fn what_is_left_behind_and_cannot_be_seen_is_not_taken_for_nothing() {
     each_way(|twin, traced| {
-        // The files made in a directory that then closes; a whole tree that closes on the way to its place.
+        // Files in a directory that then becomes inaccessible; a whole tree that becomes inaccessible before it is
+        // moved.
         for (line, closed) in [
             ("mkdir made; echo x > made/x; chmod 0 made", "made"),
             ("mkdir work; mkdir work/in; echo x > work/in/x; chmod 0 work/in; mv work made", "made/in"),

@@ -1,27 +1,27 @@
-//! Programs that look at their own sources: whatever they ask for counts; what their interpreter does to run them does
-//! not. Under both ways of watching.
+//! Programs that look at their own sources: their accesses count; those of their interpreter do not. With both
+//! mechanisms of watching.
 
 use crate::commands::has;
 use crate::twin::{Twin, settle};
 
-/// What is done to a source between two calls.
+/// A change of a source between two calls.
 #[derive(Clone, Copy)]
 enum Then {
     /// Its executable bit is set.
     Executable,
     /// A comment is added.
     Comment,
-    /// It gets younger than `x`.
+    /// It becomes younger than `x`.
     Younger,
 }
 
-/// What every program does first.
+/// The first line of every program.
 const COUNT_BY_SHELL: &str = "echo ran >> ../tmp/ran\n";
 const COUNT_BY_PYTHON: &str = "import os\nopen('../tmp/ran', 'a').write('ran\\n')\n";
 const COUNT_BY_NODE: &str = "const fs = require('fs'); fs.appendFileSync('../tmp/ran', 'ran\\n');\n";
 const COUNT_BY_PERL: &str = "open(my $ran, '>>', '../tmp/ran'); print $ran \"ran\\n\"; close $ran;\n";
 
-/// Runs `words` once; after `then` was done to `source`, it runs again, and then no more.
+/// Runs `words` once; after the change `then` of `source` it runs again, and then hits.
 #[track_caller]
 fn counts(words: &[&str], files: &[(&str, &str)], source: &str, then: Then) {
     for traced in [false, true] {
@@ -52,7 +52,7 @@ fn counts(words: &[&str], files: &[(&str, &str)], source: &str, then: Then) {
     }
 }
 
-/// After a comment was added to every source, and its mode and time changed, nothing runs.
+/// After adding a comment to every source, and changing its mode and time, nothing runs.
 #[track_caller]
 fn is_cosmetic(words: &[&str], files: &[(&str, &str)]) {
     for traced in [false, true] {
@@ -127,7 +127,7 @@ fn a_shell_script_that_asks_for_what_it_sources() {
             let text = format!("{COUNT_BY_SHELL}. ./part.sh\n{look}\n");
             counts(&[shell, "s.sh"], &[("s.sh", &text), ("part.sh", "n=1\n")], "part.sh", then);
         }
-        // What is read and never run, although it might be.
+        // A source that is read and never run, although it might be.
         let text = format!(
             "{COUNT_BY_SHELL}if false; then . ./part.sh; fi\nwhile read l; do echo $l; done < part.sh\n"
         );
@@ -148,7 +148,7 @@ fn a_python_script_that_asks_for_itself() {
         let text = format!("{COUNT_BY_PYTHON}print({look})\n");
         counts(&["python3", "s.py"], &[("s.py", &text)], "s.py", then);
     }
-    // It does not look itself where the script really is, then.
+    // Then it does not resolve the script's path itself.
     let text = format!("{COUNT_BY_PYTHON}print(os.lstat('s.py').st_size)\n");
     counts(&["python3", "-I", "s.py"], &[("s.py", &text)], "s.py", Then::Comment);
     let text = format!(
@@ -176,7 +176,7 @@ fn a_python_script_that_asks_for_its_modules() {
             counts(&["python3", "s.py"], &[("s.py", &text), ("part.py", "n = 1\n")], "part.py", then);
         }
     }
-    // With bytecode there already, the source is not even opened.
+    // With existing bytecode the source is not even opened.
     let text = format!("{COUNT_BY_PYTHON}import part\nprint(os.stat('part.py').st_size)\n");
     let files = [("s.py", text.as_str()), ("part.py", "n = 1\n")];
     let twin = Twin::new();

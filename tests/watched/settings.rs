@@ -1,4 +1,4 @@
-//! Variables: those that a run may have asked for decide its result, wherever it asks; the others do not.
+//! Variables: a run depends on those that it may have read, in any place; the others do not count.
 
 use crate::twin::{Outcome, Twin, settle};
 use std::process::Command;

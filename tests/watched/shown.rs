@@ -1,10 +1,10 @@
-//! What programs show of files beside their content — times, modes, owners — wherever in a run they are started; and
-//! that programs which show nothing of the kind do not make a run depend on it.
+//! Programs that print properties of files (times, modes, owners), anywhere in a run; other programs do not make a run
+//! depend on these properties.
 
 use crate::commands::has;
 use crate::twin::{Twin, settle};
 
-/// Two files, one directory, all of them old.
+/// Two files and one directory, all of them old.
 fn old() -> Twin {
     let twin = Twin::new();
     twin.write("data", "one\n").write("other", "two\n").write("d/x", "x\n");
@@ -14,7 +14,7 @@ fn old() -> Twin {
     twin
 }
 
-/// Runs these words, which settle at once; then the time of `data` moves, without changing the order of times: they
+/// Runs these words, which hit immediately; then the time of `data` changes, without changing the order of times: they
 /// must run.
 #[track_caller]
 fn shows(script: &str, words: &[&str]) {
@@ -173,7 +173,7 @@ fn a_time_that_the_run_itself_moves_never_settles() {
     for line in ["ls -ld d; touch d/y; rm d/y", "stat -c %Y d; echo > d/y; rm d/y; stat -c %s data"] {
         twin.touch("d", 4);
         twin.call(["sh", "-c", line]).runs();
-        // The first run moved the time of the directory: a second shows another one.
+        // The first run changed the time of the directory: a second run prints another one.
         twin.touch("d", 5);
         twin.call(["sh", "-c", line]).runs();
     }
@@ -201,7 +201,7 @@ fn plain_programs_in_a_script_do_not_depend_on_times() {
         settle();
         let call = twin.call(["sh", "s.sh"]);
         call.settles_after(2);
-        // Still the oldest: `data` alone moves, and stays before all others.
+        // Only the time of `data` changes, and it stays the oldest.
         twin.touch("data", 0);
         call.hits();
     }

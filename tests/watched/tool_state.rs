@@ -1,8 +1,8 @@
-//! What tools keep for themselves, and names that are often left out: ordinary files to all but the tool that keeps them.
+//! Tool state, and names that are often ignored: they are ordinary files for all programs except the tool itself.
 
 use crate::twin::{Outcome, Twin, settle};
 
-/// A script under a tool's name: it is started as the tool is.
+/// A script under a tool's name, started like the tool.
 fn tool(twin: &Twin, name: &str, code: &str) {
     twin.write(name, format!("#!/bin/sh\n{code}\n")).mode(name, 0o755);
 }
@@ -207,15 +207,15 @@ fn writes_that_are_ignored_may_lie_anywhere() {
     dots.settles_after(1);
 }
 
-/// A tool, what it does with its state, how it is started, and where the state is.
+/// A tool, its use of the state, its command, and the location of the state.
 struct Kept {
     tool: &'static str,
-    /// Beside the state, what the run has to read to be known as the tool's.
+    /// A file that the run has to read so that the tool is recognized.
     uses: &'static str,
     state: &'static str,
 }
 
-/// Each row of the table of private state. The tool prints what is there the first time.
+/// Each row of the table of private state. The tool prints the initial state.
 const PRIVATE: &[Kept] = &[
     Kept { tool: "mypy", uses: "", state: "./.mypy_cache" },
     Kept { tool: "ruff", uses: "", state: "./.ruff_cache" },
@@ -246,7 +246,7 @@ fn private_state_of_tools_counts_by_its_existence_alone() {
     for Kept { tool: name, uses, state } in PRIVATE {
         let twin = Twin::new();
         let at = state.replace("$HOME", "../home").replace("$TMPDIR", "../tmp");
-        // What it found before does not show: it saves time alone. (Built-ins of the shell alone touch the state.)
+        // The former state has no effect: it only saves time. (Only built-ins of the shell access the state.)
         let code = format!(
             "{}[ -d {state} ] || exit 0; [ ! -e {state}/memo ] || read old < {state}/memo; echo new > {state}/memo; read x < f; echo result $x",
             if uses.is_empty() { String::new() } else { format!("read used < used/{uses}; ") },
@@ -260,16 +260,16 @@ fn private_state_of_tools_counts_by_its_existence_alone() {
         settle();
         let call = twin.call([format!("tools/{name}")]);
         let what = format!("{name}: {state}");
-        // The state was there when the run began. What it holds does not count.
+        // The state existed when the run began. Its content does not count.
         assert_eq!(call.agree(), Outcome::Kept, "{what}: {}", call.told());
         settle();
         assert_eq!(call.agree(), Outcome::Hit, "{what}: {}", call.told());
         twin.write(&format!("{at}/memo"), "stale\n");
         assert_eq!(call.agree(), Outcome::Hit, "{what}: {}", call.told());
-        // Gone, the tool runs anew.
+        // Once it is removed, the tool runs again.
         twin.remove(&at);
         call.runs();
-        // An ordinary program finds an ordinary file.
+        // For an ordinary program it is an ordinary file.
         twin.directory(&at).write(&format!("{at}/memo"), "1\n");
         let other = twin.sh(&format!("cat {state}/memo"));
         other.settles_after(1);
@@ -281,7 +281,7 @@ fn private_state_of_tools_counts_by_its_existence_alone() {
 #[test]
 fn a_run_that_began_without_its_private_state_answers_everywhere() {
     let twin = Twin::new();
-    // In Python, so that no other program makes it.
+    // In Python, so that no other program creates it.
     twin.write("tools/mypy", "#!/usr/bin/env python3\nimport os\nos.makedirs('.mypy_cache/3', exist_ok=True)\nopen('.mypy_cache/3/x', 'w').write('x')\nprint(open('f').read())\n");
     twin.write("f", "one\n");
     settle();
@@ -304,17 +304,17 @@ fn results_of_earlier_runs_count_as_found_or_as_left() {
     settle();
     let call = twin.call(["python3", "tools/pytest"]);
     call.settles_after(1);
-    // Another state: neither as found nor as left.
+    // A third state: neither as found nor as left.
     twin.write(".pytest_cache/v/cache/lastfailed", "stale\n");
     call.runs();
-    // Without any: as the first run found it.
+    // Without state: as the first run found it.
     twin.both(|root| std::fs::remove_dir_all(root.join(".pytest_cache")).unwrap());
     settle();
     assert_eq!(call.agree(), Outcome::Hit);
     twin.write("f", "two\n");
     call.runs();
     twin.write("f", "one\n");
-    // The files are put back as that run left them only where it may be answered.
+    // The files are restored as that run left them only where it may be replayed.
     call.agree();
     let asked = twin.call(["python3", "tools/pytest", "--lf"]);
     asked.agree();
@@ -324,7 +324,8 @@ fn results_of_earlier_runs_count_as_found_or_as_left() {
     asked.runs();
 }
 
-/// Each row of the table of state that describes products: the tool, and where the state is. It reads it and writes it anew.
+/// Each row of the table of state that describes products: the tool, and the location of the state. The tool reads and
+/// rewrites it.
 const PRODUCTS: &[(&str, &str)] = &[
     ("tsc", "x.tsbuildinfo"),
     ("ninja", ".ninja_log"),
@@ -353,14 +354,14 @@ fn state_that_describes_products_counts_by_content() {
         settle();
         let words = [format!("tools/{name}"), "build".to_owned(), "-o".to_owned(), "bin/x".to_owned()];
         let call = twin.call(&words);
-        // It read the state and wrote it in place: that is kept.
+        // It read the state and overwrote it in place: that is cached.
         assert_eq!(call.agree(), Outcome::Kept, "{name}: {}", call.told());
         settle();
         call.agree();
         call.hits();
         twin.write(state, "stale\n");
         call.runs();
-        // The first run found this, and left what it left.
+        // The state that the first run found.
         twin.write(state, "zero\n");
         settle();
         assert_eq!(call.agree(), Outcome::Hit, "{name}: {}", call.told());
@@ -381,7 +382,7 @@ fn another_name_that_is_made_for_a_file_elsewhere_changes_nothing() {
     twin.write("../tmp/.cashet/go", "");
     settle();
     let call = twin.call(["sh", "s.sh"]);
-    // What the file holds is known from then on.
+    // The content of the file is known from then on.
     call.runs();
     twin.write("g", "two\n").both(|root| std::fs::remove_file(root.join("../tmp/.cashet/ready")).unwrap());
     settle();
@@ -415,7 +416,7 @@ fn git_status_is_answered_though_it_writes_its_index() {
         assert!(made.status.success(), "{made:?}");
     });
     settle();
-    // The index says other times than the files have.
+    // The index contains times other than those of the files.
     twin.touch("f", 5).touch("d/g", 6);
     settle();
     for line in ["git status --short", "git diff", "git describe --always --dirty"] {
@@ -444,7 +445,7 @@ fn git_status_is_answered_though_it_writes_its_index() {
         );
     });
     staged.runs();
-    // What prints times of the index, or reads it as a file, is told them.
+    // A program that prints times of the index, or reads it as a file, depends on them.
     twin.sh("git ls-files --debug f | wc -l").agree();
     let bytes = twin.sh("wc -c < .git/index; cat .git/index > /dev/null");
     bytes.settles_after(1);

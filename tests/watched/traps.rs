@@ -1,4 +1,4 @@
-//! Calls that look the same and are not: none of them may be answered from what was kept.
+//! Calls that look the same and are not: none of them may hit.
 
 use crate::twin::{Outcome, Twin, settle};
 use std::fs;
@@ -58,7 +58,7 @@ fn an_output_that_is_gone_is_made_again() {
     call.settles_after(1);
     twin.remove("out");
     call.agree();
-    // What is written in place keeps its mode.
+    // A file overwritten in place keeps its mode.
     twin.mode("out", 0o600);
     call.hits();
     twin.remove("out").link("g", "out");
@@ -89,7 +89,8 @@ fn another_name_for_an_output_changes_with_it() {
     let call = twin.sh(": > n; rm n; ln g n");
     call.runs();
     call.runs();
-    // What was written under one name before that was given to another file, or gone, shows under the others.
+    // A file written under one name, which was later removed or given to another file, is visible under its other
+    // names.
     for line in [
         ": > f; rm f; echo more >> f",
         "echo more >> f; rm f; echo new > f",
@@ -272,7 +273,7 @@ fn a_source_that_is_also_data_counts_byte_for_byte() {
     twin.call(["sh", "s.sh"]).settles_after(1);
     twin.write("s.sh", "cat s.sh\n# said\n");
     twin.call(["sh", "s.sh"]).runs();
-    // A comment alone is none of a result's business.
+    // A comment does not count.
     twin.write("plain.py", "import part\nprint(part.n)\n");
     let call = twin.call(["python3", "plain.py"]);
     call.settles_after(1);
@@ -300,14 +301,14 @@ fn a_result_that_names_its_place_holds_there_alone() {
     }
 }
 
-/// Calls a command that does `line`, tells that it did, and then waits; meanwhile `work` is done in the root by us,
-/// whom nobody watches. Returns what the call tells of itself.
+/// Calls a command that runs `line`, signals that, and waits. Meanwhile the test, which is not watched, does `work` in
+/// the root. Returns the report of the call.
 fn meanwhile(line: &str, work: impl Fn(&std::path::Path)) -> serde_json::Value {
     use std::io::{BufRead, BufReader};
     use std::process::Stdio;
     let twin = project();
     let [root, _] = twin.roots();
-    // Whether a process is there is asked for without a path: nothing else than `line` is observed.
+    // The check for a process uses no path, so only `line` is observed.
     let mut lasting = Command::new("sleep").arg("600").spawn().unwrap();
     let wait = format!("{line}; echo done; while kill -0 {} 2>/dev/null; do sleep 0.01; done", lasting.id());
     let report = root.join("../report");
@@ -344,7 +345,7 @@ fn a_file_that_others_replace_meanwhile_is_not_kept() {
     }
     moved("[ -e none ] || true", &make, "none");
     moved("ls /etc/passwd d", &add, "d");
-    // What was not looked at may come and go, and nothing else keeps such a run from being kept.
+    // A path that was not looked at may appear and disappear without preventing the caching of the run.
     for line in ["cat g", "[ -e g ]"] {
         for work in [&replace as &dyn Fn(&std::path::Path), &remove, &make, &|_| {}] {
             let told = meanwhile(line, work);
@@ -363,7 +364,7 @@ fn what_never_settles_is_said() {
         told.push(call.told().to_string().contains("never settles: log"));
     }
     assert_eq!(told, [false, false, true, true]);
-    // What something else writes between the calls never settles either; the cure is another.
+    // A file that another process writes between the calls never settles either; the advice differs.
     let call = twin.call(["cat", "f"]);
     let mut told = Vec::new();
     for text in ["1", "2", "3", "4"] {
@@ -373,7 +374,7 @@ fn what_never_settles_is_said() {
         told.push(said.contains("never settles: f differs every time (if that decides nothing: --pure"));
     }
     assert_eq!(told, [false, false, true, true]);
-    // Two paths in turn are no such thing, nor is one that comes to rest.
+    // Two alternating paths do not count as this case, nor does a path that stops changing.
     let call = twin.call(["cat", "f", "g"]);
     for path in ["f", "g", "f", "g"] {
         let text = format!("{path} {:?}", std::time::Instant::now());

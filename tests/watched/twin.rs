@@ -1,7 +1,7 @@
-//! Two equal trees: in the one every call goes through cashet, in the other it does not. Both must give the same
+//! Two equal trees: every call goes through cashet in one, and runs bare in the other. Both must have the same
 //! streams, status and tree after every call.
 //!
-//! None of them is below `/tmp`, where much is tolerated that is not elsewhere.
+//! Neither is below `/tmp`, where the rules are more permissive.
 
 pub(crate) use crate::trees::settle;
 use crate::trees::tree;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 /// The program under test.
 pub(crate) const CASHET: &str = env!("CARGO_BIN_EXE_cashet");
 
-/// The two trees, each with a HOME and a TMPDIR of its own.
+/// The two trees, each with its own HOME and TMPDIR.
 pub(crate) struct Twin {
     base: TempDir,
     is_given_away: Cell<bool>,
@@ -30,12 +30,12 @@ pub(crate) struct Twin {
 pub(crate) enum Outcome {
     Hit,
     Kept,
-    /// With the kind of reason.
+    /// With the code of the reason.
     NotKept(String),
     Bypass,
 }
 
-/// What a call gave.
+/// The result of a call.
 #[derive(Debug)]
 pub(crate) struct Given {
     pub(crate) stdout: Vec<u8>,
@@ -55,7 +55,7 @@ pub(crate) struct Call<'a> {
     as_nobody: bool,
 }
 
-/// Who owns nothing and has no rights.
+/// A user without files and privileges.
 const NOBODY: u32 = 65534;
 
 impl Twin {
@@ -64,7 +64,7 @@ impl Twin {
         let base = tempfile::Builder::new().prefix("twin-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let twin = Self { base, is_given_away: Cell::new(false) };
         twin.both(|root| {
-            // The store is there on both sides: a listing shows it.
+            // The store exists on both sides, since a listing shows it.
             for directory in [".git", ".cashet", "../home", "../tmp"] {
                 fs::create_dir_all(root.join(directory)).unwrap();
             }
@@ -72,15 +72,15 @@ impl Twin {
         twin
     }
 
-    /// Gives everything to an ordinary user without any rights, who makes all calls from now on. False where that cannot
-    /// be done, since we are not root ourselves.
+    /// Gives everything to an ordinary user without privileges, who makes all later calls. False where the test does
+    /// not run as root.
     pub(crate) fn give_away(&self) -> bool {
         if !rustix::process::geteuid().is_root() {
             return false;
         }
         let owner = format!("{NOBODY}:{NOBODY}");
         assert!(Command::new("chown").args(["-R", &owner]).arg(self.base.path()).status().unwrap().success());
-        // The program and the trees must be within that user's reach.
+        // That user must have access to the program and the trees.
         let reach = Command::new(CASHET)
             .arg("--version")
             .current_dir(self.base.path())
@@ -91,12 +91,12 @@ impl Twin {
         self.is_given_away.get()
     }
 
-    /// How often cashet has run programs that append a line to `../tmp/ran`, which nobody observes.
+    /// Number of executions through cashet of programs that append a line to `../tmp/ran`, which is not observed.
     pub(crate) fn executions(&self) -> usize {
         fs::read_to_string(self.side(true).join("tmp/ran")).map_or(0, |text| text.lines().count())
     }
 
-    /// The root of the tree that cashet works in, and that of the other.
+    /// The roots of the tree for cashet and of the bare tree.
     pub(crate) fn roots(&self) -> [PathBuf; 2] {
         [true, false].map(|through| self.side(through).join("project"))
     }
@@ -105,7 +105,7 @@ impl Twin {
         self.base.path().join(if through { "a" } else { "b" })
     }
 
-    /// Does something in both trees.
+    /// Runs `work` in both trees.
     pub(crate) fn both(&self, mut work: impl FnMut(&Path)) -> &Self {
         self.roots().iter().for_each(|root| work(root));
         self
@@ -117,7 +117,7 @@ impl Twin {
             fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
             crate::files::write(&root.join(path), bytes.as_ref()).unwrap();
         });
-        // Of the same moment: what takes in a time (an archive) would differ.
+        // With the same time: files that contain a time (archives) would differ otherwise.
         let [ours, theirs] = self.roots().map(|root| root.join(path));
         if let (Ok(ours), Ok(theirs)) = (ours.metadata(), fs::File::open(theirs)) {
             theirs.set_modified(ours.modified().unwrap()).unwrap();
@@ -151,7 +151,7 @@ impl Twin {
         })
     }
 
-    /// Sets a modification time, in seconds after a fixed moment in the past.
+    /// Sets a modification time, in seconds after a fixed time in the past.
     pub(crate) fn touch(&self, path: &str, seconds: u64) -> &Self {
         self.both(|root| {
             let time = UNIX_EPOCH + Duration::from_secs(1_500_000_000 + seconds);

@@ -1,4 +1,4 @@
-//! Runs that go on beside the test: waited for, signalled, or driven through a terminal.
+//! Runs in the background of the test: waited for, signalled, or driven through a terminal.
 
 use super::run::{Before, Collected, Input, Ran, Run, stdio_of};
 use nix::fcntl::{OFlag, open};
@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// No run of a test takes longer; one that does has hung.
+/// Maximum duration of a run; a longer one has hung.
 const LONGEST: Duration = Duration::from_mins(5);
 
-/// How often a state that cannot be waited for is looked at.
+/// Poll interval for states without a notification.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// A run beside the test.
+/// A run in the background.
 pub(crate) struct Background<'a> {
     run: Option<(Run<'a>, Before)>,
     child: Child,
@@ -57,7 +57,7 @@ impl<'a> Background<'a> {
         self
     }
 
-    /// Sends a signal to the wrapper alone.
+    /// Sends a signal to the wrapper only.
     pub(crate) fn send(&self, signal: Signal) -> &Self {
         kill(self.process(), signal).unwrap();
         self
@@ -68,7 +68,7 @@ impl<'a> Background<'a> {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for the process alone; others may still hold its streams.
+    /// Waits for the process only; other processes may still hold its streams.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
         wait(&mut self.child, &mut self.peak)
@@ -85,7 +85,7 @@ impl<'a> Background<'a> {
     }
 }
 
-/// A run on a terminal of its own.
+/// A run on a separate terminal.
 pub(crate) struct Terminal<'a> {
     run: Run<'a>,
     before: Before,
@@ -99,7 +99,7 @@ impl<'a> Terminal<'a> {
     pub(super) fn start(run: Run<'a>, before: Before) -> Self {
         let (ours, theirs) = terminal();
         let screen = Collector::of(ours.try_clone().unwrap());
-        // setsid does not fork here, so the process that we see is the command itself.
+        // setsid does not fork here, so the child process is the command itself.
         let mut command = run.command(&["setsid", "--ctty"]);
         command.stdin(Stdio::from(theirs.try_clone().unwrap()));
         command.stdout(Stdio::from(theirs.try_clone().unwrap())).stderr(Stdio::from(theirs));
@@ -138,8 +138,8 @@ impl<'a> Terminal<'a> {
     }
 }
 
-/// A terminal: the user's side and the program's. No process that another test starts inherits either, which `openpty`
-/// does not promise: the screen would not end before that process does.
+/// Opens a terminal: the user's side and the program's. Processes of other tests inherit neither, which `openpty` does
+/// not guarantee: otherwise the screen would stay open until they end.
 fn terminal() -> (File, File) {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let user = posix_openpt(flags).unwrap();
@@ -167,7 +167,7 @@ pub(super) fn collect(child: &mut Child) -> Collected {
     Collected { stdout: stdout.end(), stderr: stderr.end(), status, peak }
 }
 
-/// Waits for a process, looking at its memory meanwhile; one that hangs is killed and the test fails.
+/// Waits for a process and samples its memory; kills a process that hangs and fails the test.
 #[track_caller]
 fn wait(child: &mut Child, peak: &mut u64) -> ExitStatus {
     let started = Instant::now();
@@ -184,7 +184,7 @@ fn wait(child: &mut Child, peak: &mut u64) -> ExitStatus {
     }
 }
 
-/// The most memory that a process has had resident so far, in bytes.
+/// Peak resident memory of a process so far, in bytes.
 fn resident_peak(process: Pid) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -195,7 +195,7 @@ fn pid_of(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap())
 }
 
-/// Gives a run its standard input.
+/// Feeds a run its standard input.
 pub(super) struct Feed {
     writer: Option<JoinHandle<()>>,
     open: Option<ChildStdin>,
@@ -221,7 +221,7 @@ impl Feed {
     }
 }
 
-/// Reads a stream to its end in a thread of its own.
+/// Reads a stream to its end in a separate thread.
 struct Collector {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
@@ -233,7 +233,7 @@ impl Collector {
         let shared = Arc::clone(&bytes);
         let reader = thread::spawn(move || {
             let mut buffer = vec![0; 1 << 16];
-            // A terminal whose other end has gone says so by an error.
+            // Reading a terminal whose other end is closed returns an error.
             while let Ok(count @ 1..) = stream.read(&mut buffer) {
                 shared.lock().unwrap().extend_from_slice(buffer.get(..count).unwrap());
             }

@@ -1,7 +1,7 @@
-//! A project of its own for each test, with an own HOME, a small environment, and a counter of executions
-//! outside the root. Strict: whatever a run prints, returns or leaves behind must have been announced.
+//! A separate project for each test, with its own HOME, a small environment, and a counter of executions outside the
+//! root. Strict: a test must state everything that a run prints, returns or leaves behind.
 //!
-//! Habit taken from test builders that fail on any unexpected byte; knows nothing of what cashet does.
+//! Modelled on test builders that fail on any unexpected byte.
 
 mod background;
 #[path = "../../support/files.rs"]
@@ -21,10 +21,10 @@ use tempfile::TempDir;
 /// The program under test.
 pub(crate) const CASHET: &str = env!("CARGO_BIN_EXE_cashet");
 
-/// A project below a directory that goes away with this value.
+/// A project in a temporary directory, which is removed with this value.
 ///
 /// `project/` is the root and the working directory, `home/` is HOME, `tmp/` is TMPDIR and holds the counter.
-/// Executions are counted in a directory of the name of a store, which is nobody's input or output.
+/// Executions are counted in a directory with the name of a store, which never counts as an input or output.
 pub(crate) struct Sandbox {
     base: TempDir,
 }
@@ -56,12 +56,12 @@ impl Sandbox {
         self.base().join("home").join(relative)
     }
 
-    /// The file that gets a line for each execution.
+    /// The file with one line per execution.
     pub(crate) fn counter(&self) -> PathBuf {
         self.base().join("tmp/.cashet/executions")
     }
 
-    /// How many scripts of this sandbox have been executed so far.
+    /// Number of executed scripts of this sandbox so far.
     pub(crate) fn executions(&self) -> usize {
         fs::read_to_string(self.counter()).unwrap().lines().count()
     }
@@ -109,13 +109,13 @@ impl Sandbox {
         self
     }
 
-    /// Writes an executable shell script that counts its execution and then does `body`.
+    /// Writes an executable shell script that counts its execution and then runs `body`.
     pub(crate) fn script(&self, relative: impl AsRef<Path>, body: impl AsRef<[u8]>) -> &Self {
         let head = format!("#!/bin/sh\n{}\n", self.count_in_shell());
         self.write(&relative, [head.as_bytes(), body.as_ref(), b"\n"].concat()).mode(relative, 0o755)
     }
 
-    /// Writes a Python script that counts its execution and then does `body`.
+    /// Writes a Python script that counts its execution and then runs `body`.
     pub(crate) fn python(&self, relative: impl AsRef<Path>, body: &str) -> &Self {
         let counter = self.counter();
         let head =
@@ -140,14 +140,14 @@ impl Sandbox {
         Run::new(self, all)
     }
 
-    /// `cashet exec --trace off WORDS`: what counts is what the call declares.
+    /// `cashet exec --trace off WORDS`: only declared dependencies count.
     pub(crate) fn unwatched<Word: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = Word>) -> Run<'_> {
         let mut all: Vec<OsString> = ["--trace", "off"].map(OsString::from).into();
         all.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
         self.exec(all)
     }
 
-    /// A command without cashet: what a run is compared to, or a shell that calls cashet.
+    /// A command without cashet, for comparison, or a shell that calls cashet.
     pub(crate) fn bare<Word: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = Word>) -> Run<'_> {
         Run::new(self, words.into_iter().map(|word| word.as_ref().to_owned()).collect())
     }

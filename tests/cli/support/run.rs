@@ -1,4 +1,4 @@
-//! One run and what is expected of it. Nothing announced means: no output, status 0, no file changed.
+//! One run and its expected result. By default: no output, status 0, no file changed.
 
 use super::background::{self, Background, Terminal};
 use super::snapshot::Snapshot;
@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-/// What the run gets as standard input.
+/// The standard input of the run.
 pub(super) enum Input {
     Null,
     Bytes(Vec<u8>),
@@ -19,7 +19,7 @@ pub(super) enum Input {
     OpenPipe,
 }
 
-/// What is expected of a stream.
+/// The expected content of a stream.
 enum Expected {
     Exactly(Vec<u8>),
     /// Each of these words, in this order.
@@ -39,7 +39,7 @@ pub(crate) struct Run<'a> {
     expectation: Expectation,
 }
 
-/// All that is expected.
+/// The expected result.
 struct Expectation {
     stdout: Expected,
     stderr: Expected,
@@ -59,7 +59,7 @@ pub(crate) struct Ran<'a> {
     pub(crate) stderr: Vec<u8>,
     /// How it ended.
     pub(crate) status: ExitStatus,
-    /// The most memory that the first process had resident, in bytes, as often as it was looked at.
+    /// Peak resident memory of the first process, in bytes, as sampled.
     pub(crate) peak: u64,
 }
 
@@ -87,19 +87,19 @@ impl<'a> Run<'a> {
         Self { sandbox, words, input, directory, environment, unset, expectation }
     }
 
-    /// These bytes come through a pipe as standard input.
+    /// Sends these bytes through a pipe as standard input.
     pub(crate) fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.input = Input::Bytes(bytes.as_ref().to_vec());
         self
     }
 
-    /// This file, at its present offset, is standard input. The default is `/dev/null`.
+    /// Uses this file, at its present offset, as standard input. The default is `/dev/null`.
     pub(crate) fn stdin_file(mut self, file: File) -> Self {
         self.input = Input::File(file);
         self
     }
 
-    /// Standard input is a pipe that gives nothing and never ends.
+    /// Standard input is a pipe that stays empty and open.
     pub(crate) fn stdin_open_pipe(mut self) -> Self {
         self.input = Input::OpenPipe;
         self
@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Takes a variable out of the small default environment.
+    /// Removes a variable from the small default environment.
     pub(crate) fn unset(mut self, name: impl AsRef<OsStr>) -> Self {
         self.unset.push(name.as_ref().to_owned());
         self
@@ -129,13 +129,13 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Standard output holds these words in this order.
+    /// Standard output contains these words in this order.
     pub(crate) fn stdout_with(mut self, words: &[&str]) -> Self {
         self.expectation.stdout = Expected::Containing(owned(words));
         self
     }
 
-    /// Standard output is looked at by the test itself.
+    /// The test itself checks standard output.
     pub(crate) fn any_stdout(mut self) -> Self {
         self.expectation.stdout = Expected::Anything;
         self
@@ -147,13 +147,13 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Standard error holds these words in this order.
+    /// Standard error contains these words in this order.
     pub(crate) fn stderr_with(mut self, words: &[&str]) -> Self {
         self.expectation.stderr = Expected::Containing(owned(words));
         self
     }
 
-    /// Standard error is looked at by the test itself.
+    /// The test itself checks standard error.
     pub(crate) fn any_stderr(mut self) -> Self {
         self.expectation.stderr = Expected::Anything;
         self
@@ -171,19 +171,19 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// The status is looked at by the test itself.
+    /// The test itself checks the status.
     pub(crate) fn any_status(mut self) -> Self {
         self.expectation.status = None;
         self
     }
 
-    /// So many scripts of the sandbox are executed meanwhile.
+    /// This many scripts of the sandbox are executed during the run.
     pub(crate) fn executes(mut self, times: usize) -> Self {
         self.expectation.executions = Some(times);
         self
     }
 
-    /// This file of the project is there afterwards, with these bytes.
+    /// This file of the project exists afterwards, with these bytes.
     pub(crate) fn leaves(mut self, relative: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Self {
         let path = Path::new("project").join(relative);
         self.expectation.leaves.push((path, Some(bytes.as_ref().to_vec())));
@@ -200,20 +200,19 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// This path of the project is gone afterwards.
+    /// This path of the project does not exist afterwards.
     pub(crate) fn removes(mut self, relative: impl AsRef<Path>) -> Self {
         self.expectation.removes.push(Path::new("project").join(relative));
         self
     }
 
-    /// The call is refused with this status and one line that holds `words`; it runs and writes nothing.
+    /// The call is refused with this status and one line that contains `words`; it runs and writes nothing.
     pub(crate) fn refused(mut self, code: i32, words: &[&str]) -> Self {
         self.expectation.store_untouched = true;
         self.status(code).stderr_with(words).executes(0)
     }
 
-    /// The command as described, without standard streams. What must be a session's leader starts with
-    /// `prefix`.
+    /// The command as described, without standard streams. `prefix` makes it a session leader where needed.
     pub(super) fn command(&self, prefix: &[&str]) -> Command {
         let mut words = prefix.iter().map(OsString::from).chain(self.words.iter().cloned());
         let mut command = Command::new(words.next().unwrap());
@@ -225,7 +224,7 @@ impl<'a> Run<'a> {
         command
     }
 
-    /// Runs to the end and compares everything with what was announced.
+    /// Runs to the end and compares everything with the expected result.
     #[track_caller]
     pub(crate) fn run(mut self) -> Ran<'a> {
         let before = self.before();
@@ -236,7 +235,7 @@ impl<'a> Run<'a> {
         self.judge(&before, collected)
     }
 
-    /// Starts the run; it goes on beside the test.
+    /// Starts the run in the background.
     pub(crate) fn spawn(mut self) -> Background<'a> {
         let before = self.before();
         let input = std::mem::replace(&mut self.input, Input::Null);
@@ -254,7 +253,7 @@ impl<'a> Run<'a> {
         Before { files, executions: self.sandbox.executions() }
     }
 
-    /// Compares what came with what was announced.
+    /// Compares the result with the expected one.
     #[track_caller]
     pub(super) fn judge(self, before: &Before, collected: Collected) -> Ran<'a> {
         let Collected { stdout, stderr, status, peak } = collected;
@@ -340,7 +339,7 @@ pub(super) struct Before {
     executions: usize,
 }
 
-/// All that a run gave.
+/// The complete result of a run.
 pub(super) struct Collected {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
@@ -348,7 +347,7 @@ pub(super) struct Collected {
     pub(super) peak: u64,
 }
 
-/// What standard input is opened as, and the bytes that then go through it.
+/// How standard input is opened, and the bytes to send through it.
 pub(super) fn stdio_of(input: Input) -> (Stdio, Option<Vec<u8>>, bool) {
     match input {
         Input::Null => (Stdio::null(), None, false),
@@ -399,7 +398,7 @@ fn is_message(line: &str) -> bool {
     ends_well && ["cashet: ", "error: "].iter().any(|start| line.starts_with(start))
 }
 
-/// Bytes for a failure's text, cut to a readable length.
+/// Bytes for the message of a failure, shortened to a readable length.
 fn shown(bytes: &[u8]) -> String {
     const MOST: usize = 4000;
     let text = bytes.get(..MOST).unwrap_or(bytes).escape_ascii().to_string().replace("\\n", "\n");

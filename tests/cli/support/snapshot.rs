@@ -1,4 +1,4 @@
-//! What is below a directory at one moment, to tell which files a run left changed.
+//! A snapshot of a directory tree, to find the files that a run changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Never looked at: they are nobody's result. Reading a database writes the last.
+/// Excluded from the comparison. Reading a database writes the last one.
 const LEFT_OUT: &[&str] = &[".git", "__pycache__", "meta.db-shm"];
 
 /// Files above this size are compared by size and time.
@@ -26,7 +26,7 @@ enum Entry {
 pub(super) struct Snapshot(BTreeMap<PathBuf, Entry>);
 
 impl Snapshot {
-    /// Looks at everything below `base/project` and `base/home`; into a store only `with_store`.
+    /// Takes a snapshot of `base/project` and `base/home`; includes a store only `with_store`.
     pub(super) fn take(base: &Path, with_store: bool) -> Self {
         let mut found = Self::default();
         for top in ["project", "home"] {
@@ -35,7 +35,7 @@ impl Snapshot {
         found
     }
 
-    /// Paths that are in one and not in the other, or differ.
+    /// Paths that exist in only one snapshot, or differ.
     pub(super) fn changed_since(&self, earlier: &Self) -> BTreeSet<PathBuf> {
         let all = self.0.keys().chain(earlier.0.keys());
         all.filter(|path| self.0.get(*path) != earlier.0.get(*path)).cloned().collect()
@@ -52,7 +52,7 @@ impl Snapshot {
                 continue;
             }
             let path = directory.join(&name);
-            // A file may go away between the listing and the look, as a store's temporary ones do.
+            // A file may disappear between the listing and the look, like temporary files of a store.
             let Ok(metadata) = entry.metadata() else { continue };
             let mode = metadata.permissions().mode() & 0o7777;
             let kind = if metadata.is_dir() {

@@ -1,4 +1,4 @@
-//! What a run is given, where none is made, and what stays whatever it does.
+//! The circumstances of a verification: its environment, when it does not run, and what it never changes.
 
 use super::{Project, Tree, walk};
 use crate::support::{DAY, Run, Sandbox};
@@ -28,7 +28,7 @@ fn where_it_would_not_be_the_same_run_it_does_not_run() {
     let told = project.verify(&["@"]);
     assert_eq!((told.status, project.runs()), (2, 1), "{}{}", told.out, told.err);
     assert!(told.out.contains("job.sh changed"), "{}", told.out);
-    // A comment is no change.
+    // A comment does not count as a change.
     project.script("job.sh", "# a comment\ncat data.txt; echo $MODE; tee out < data.txt");
     assert_eq!((project.verify(&["@"]).status, project.runs()), (0, 2));
 }
@@ -78,7 +78,7 @@ fn standard_input_is_given_again() {
     let mut verify = project.command(&["verify", "@"]);
     let told = project.unchanged(|| Project::told(verify.stdin(numbers())));
     assert_eq!(told.status, 0, "{}{}", told.out, told.err);
-    // One that a recorded command printed is stored.
+    // The output of a recorded command is stored.
     project.exec(&["printf", "2\\n1\\n"]);
     let mut exec = project.command(&["exec", "-q", "--stdin=cashet:@", "sort"]);
     assert_eq!(Project::told(&mut exec).out, "1\n2\n");
@@ -128,7 +128,7 @@ fn a_write_that_is_no_output_can_be_named_again() {
     let project = Project::new();
     project.script("job.sh", "echo out; date +%N > log.txt").write("log.txt", "begun\n");
     assert_eq!(project.exec(&["--ignore-write", "log.txt", "sh", "job.sh"]).out, "out\n");
-    // The run was recorded with it.
+    // The run was recorded with the option.
     let told = project.verify(&["@"]);
     assert_eq!(told.status, 0, "{}{}", told.out, told.err);
     assert_eq!(project.verify(&["@", "--ignore-write", "*.txt"]).status, 0);

@@ -1,4 +1,4 @@
-//! What is told of a run, and how the call ends.
+//! The report of a verification, and its exit status.
 
 use super::Project;
 use crate::documents::{documented, fields};
@@ -14,7 +14,7 @@ fn a_command_that_does_the_same_is_the_same() {
     );
     project.write("old", "x");
     assert_eq!(project.exec(&["sh", "job.sh"]).out, "1\n2\n3\n");
-    // What it removes without looking may be there or not.
+    // A file that it removes without looking may exist or not.
     let told = project.verify(&["@"]);
     assert_eq!(told.status, 0, "{}{}", told.out, told.err);
     project.write("old", "x");
@@ -43,7 +43,7 @@ fn times_are_told_from_change() {
     assert!(told.out.starts_with("differs: "), "{}", told.out);
     assert!(told.out.contains("stdout: differs first in line 2, at byte "), "{}", told.out);
     assert!(told.out.contains("only moments or durations differ"), "{}", told.out);
-    // The text tells it: one run is enough.
+    // The text shows the cause: one run is enough.
     assert_eq!(project.runs(), 2);
 }
 
@@ -72,7 +72,7 @@ fn what_differs_every_time_is_told_from_what_has_changed() {
 #[test]
 fn an_unseen_change_is_called_one() {
     let project = Project::new();
-    // What another process was called with is not observed.
+    // The arguments of another process are not observed.
     project.script("job.sh", "tr '\\0' '\\n' < /proc/$PPID/cmdline | grep -cx verify");
     let mut exec = project.command(&["exec", "-q", "--cache-exit", "0,1", "sh", "job.sh"]);
     assert_eq!(Project::told(&mut exec).out, "0\n");
@@ -110,7 +110,7 @@ fn another_order_and_addresses_have_their_names() {
 #[test]
 fn every_kind_of_difference_of_outputs_is_told() {
     let project = Project::new();
-    // What it does depends on something that is not observed.
+    // It depends on something that is not observed.
     let body = "if ! tr '\\0' '\\n' < /proc/$PPID/cmdline | grep -qx verify; then
             printf 'one\\ntwo\\n' > text; printf 'a\\0b' > binary; echo > mode; ln -s x link; echo > gone; mkdir kind
         else

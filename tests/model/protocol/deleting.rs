@@ -72,7 +72,7 @@ impl State {
         true
     }
 
-    /// Waits until nobody shares the store.
+    /// Waits until no process shares the store.
     fn take_store(&mut self, number: usize, fault: Fault) -> bool {
         let is_free = self.exclusive.is_none() && self.shared == 0;
         if is_free && fault != Fault::DeleteUnlocked {

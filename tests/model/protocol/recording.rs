@@ -25,7 +25,7 @@ impl State {
                 if own.read == 0 {
                     Self::missed(&own)
                 } else if own.again {
-                    // The key is held by ourselves: no hot entry is made.
+                    // This process holds the key: it does not rebuild the hot entry.
                     if is_good(own.read) == 0 { Self::missed(&own) } else { At::ReadBlob }
                 } else {
                     At::TakeKeyForRebuild
@@ -95,7 +95,7 @@ impl State {
                 }
             }
             At::Run => {
-                // Somebody's result was there when the key was ours.
+                // Another process's result existed when this one took the key.
                 if is_good(self.rows) & !own.removed_before != 0 && own.again && plan.crashes == 0 {
                     self.wrong = Some("run again though it was recorded");
                 }
@@ -174,12 +174,12 @@ impl State {
         }
     }
 
-    /// Nothing to replay: the key is taken, or, if that is done, the command runs.
+    /// Nothing to replay: takes the key, or, if it has the key, runs the command.
     fn missed(own: &Process) -> At {
         if own.again { At::Run } else { At::OpenLock }
     }
 
-    /// The newest commit that was read of, if its blob is there.
+    /// Replays the newest commit that was read, if its blob exists.
     fn replay(&mut self, number: usize, own: &Process) -> At {
         let chosen = 1_u8 << own.read.ilog2();
         if !self.blob {

@@ -1,4 +1,4 @@
-//! One thing that changes between two calls, done to both trees alike.
+//! A change between two calls, applied to both trees.
 
 use super::program::{DIRECTORIES, FILES, Program};
 use super::random::Random;
@@ -73,7 +73,7 @@ impl Change {
         }
     }
 
-    /// Does it. What cannot be done is left alone, in both trees alike.
+    /// Applies the change. An impossible change is skipped in both trees.
     pub(super) fn apply(&self, world: &World, program: &mut Program) {
         for root in world.twin.roots() {
             let at = |relative: &str| root.join(relative);
@@ -130,7 +130,7 @@ fn edit(path: &Path, same_size: bool) -> std::io::Result<()> {
     fs::write(path, bytes)
 }
 
-/// A program that is edited at random does not run.
+/// A randomly edited program would not run.
 fn is_code(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     name == "tool" || path.extension().is_some_and(|extension| extension == "sh" || extension == "py")

@@ -1,5 +1,5 @@
-//! Random commands on random trees, once through cashet and once bare, after random changes, with nothing declared:
-//! streams, status and the whole tree must be equal after every step.
+//! Random commands on random trees, through cashet and bare, after random changes, without declarations: streams,
+//! status and the whole tree must be equal after every step.
 //!
 //! `CASHET_TEST_SEED=N` repeats a scenario; `CASHET_TEST_SCALE=full` runs ten thousand steps.
 
@@ -20,24 +20,24 @@ use world::{Compared, World};
 
 /// The first seed of the small scale.
 const FIRST: u64 = 1;
-/// Calls of one scenario: each after one change.
+/// Number of calls per scenario, each after one change.
 const STEPS: usize = 8;
-/// Scenarios at the small scale, and at the full one.
+/// Number of scenarios at the small and the full scale.
 const FEW: usize = 60;
 const ALL: usize = 1250;
-/// Steps after which the tally is told.
+/// Number of steps between two reports.
 const TOLD_EVERY: usize = 250;
 
-/// What came of all steps.
+/// Counts over all steps.
 #[derive(Default)]
 struct Tally {
     steps: AtomicUsize,
     hits: AtomicUsize,
-    /// Hits that differ from the bare command in what it makes of the run's own products alone.
+    /// Hits that differ from the bare command only because of the run's own products.
     on_own: AtomicUsize,
     kept: AtomicUsize,
     not_kept: AtomicUsize,
-    /// Seeds of scenarios in which a result was wrong.
+    /// Seeds of scenarios with a wrong result.
     wrong: Mutex<Vec<u64>>,
 }
 
@@ -63,7 +63,7 @@ fn cashet_gives_what_the_bare_command_gives() {
         (None, true) => ALL,
         (None, false) => FEW,
     };
-    // The small scale is the same at every run; the full one looks for what is new.
+    // The small scale is the same in every run; the full scale uses new seeds.
     let first = given.unwrap_or_else(|| if full { Random::seed_of_now() } else { FIRST });
     println!("seeds {first} to {}", first.wrapping_add(scenarios as u64 - 1));
     let tally = Tally::default();
@@ -86,11 +86,11 @@ fn cashet_gives_what_the_bare_command_gives() {
     let (steps, hits) = (tally.steps.into_inner(), tally.hits.into_inner());
     let wrong = tally.wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
     assert!(wrong.is_empty(), "wrong results, told above, of these seeds: {wrong:?}");
-    // A run in which nothing is ever replayed would prove nothing.
+    // A run without replays would prove nothing.
     assert!(given.is_some() || hits * 10 > steps, "{hits} hits of {steps}");
 }
 
-/// One tree, one program, and calls of it after one change each.
+/// One tree, one program, and its calls, each after one change.
 fn scenario(seed: u64, tally: &Tally, told: bool) {
     let mut random = Random::new(seed);
     let mut world = World::new(&mut random);
@@ -104,7 +104,7 @@ fn scenario(seed: u64, tally: &Tally, told: bool) {
             change = Change::choose(&mut random, &world);
             change.apply(&world, &mut program);
         }
-        // Sometimes a file is younger than the clock of files can tell.
+        // Sometimes a file is younger than the resolution of file timestamps.
         if random.chance(4, 5) {
             thread::sleep(std::time::Duration::from_millis(random.below(3) as u64 * 12 + 8));
         }

@@ -1,25 +1,26 @@
-//! Random programs for sh and Python: they read, probe, list, write, append, rename, remove, make directories and
-//! links, and start others.
+//! Random programs for sh and Python: they read, probe, list, write, append, rename, remove, create directories and
+//! links, and start other programs.
 
 use super::random::Random;
 use std::fmt;
 
-/// Paths that programs use. Some are there at first, some are not; `l0` and `l1` are links.
+/// Paths that programs use. Some exist initially, some do not; `l0` and `l1` are links.
 pub(super) const FILES: [&str; 12] =
     ["f0", "f1", "f2", "d0/f3", "d0/f4", "d1/f5", "n0", "d0/n1", "d2/n2", "l0", "l1/f3", "d1/d3/f6"];
 pub(super) const DIRECTORIES: [&str; 7] = [".", "d0", "d1", "d2", "l1", "d1/d3", "n3"];
 
-/// What is run: its words, the files that it consists of, and variables of its environment.
+/// A program: its words, its files, and its environment variables.
 pub(super) struct Program {
     pub(super) words: Vec<String>,
     pub(super) files: Vec<(String, String)>,
     pub(super) variables: Vec<(String, String)>,
     pub(super) umask: &'static str,
-    /// What is at its products counts exactly.
+    /// Whether its existing products count exactly.
     pub(super) exact_state: bool,
 }
 
-/// Words of statements that show what the program made itself before, or fail on it: the stated exceptions.
+/// Words of statements that print the program's own earlier products, or fail because of them: the documented
+/// exceptions.
 const MEET_THEIR_OWN: &[&str] = &[
     "ls",
     "find ",
@@ -59,7 +60,7 @@ const MEET_THEIR_OWN: &[&str] = &[
 ];
 
 impl Program {
-    /// Whether it has a statement that may show or fail on what it made itself.
+    /// Whether it has a statement that may print its own products or fail because of them.
     pub(super) fn meets_its_own(&self) -> bool {
         !self.exact_state
             && self.files.iter().any(|(_, text)| MEET_THEIR_OWN.iter().any(|word| text.contains(word)))
@@ -122,7 +123,7 @@ fn directory(random: &mut Random) -> &'static str {
     random.pick(&DIRECTORIES)
 }
 
-/// What a program may start. One that could start itself, by whatever way, would never end.
+/// Programs that a program may start. A program that could start itself, in any way, would never end.
 #[derive(Clone, Copy)]
 enum Starts {
     Nothing,
@@ -180,7 +181,7 @@ fn statement(random: &mut Random, starts: Starts) -> String {
         36 => "echo \"${VAR1-unset} ${VAR2-unset}\"".to_owned(),
         37 => format!("[ -r {p} ] && cat {p}"),
         38 => format!("cp -r d1 {}/copy", random.pick(&["d0", "d2", "n3"])),
-        // Never into what it reads, under whichever name: which end of the pipe comes first would decide.
+        // Never into a file that it reads, under any name: the result would depend on which end of the pipe is faster.
         39 => format!("{{ cat {p} | tr a b > {q}.new; }} 2>/dev/null"),
         40 => format!("(cd {d} && cat f3; ls)"),
         41 => format!("(echo one > {p}; cat {q}) & wait"),

@@ -1,4 +1,4 @@
-//! Numbers that look random and are told by a seed (`SplitMix64`).
+//! Seeded random numbers (`SplitMix64`).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    /// A seed that is another each time.
+    /// A new seed each time.
     pub(super) fn seed_of_now() -> u64 {
         u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
     }
@@ -22,7 +22,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From zero to `end`, `end` left out.
+    /// A number from zero to `end`, exclusive.
     pub(super) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }

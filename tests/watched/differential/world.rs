@@ -1,7 +1,7 @@
-//! A random tree, twice; and the second oracle for what a run left itself.
+//! A random tree, twice; and the second oracle for a run's own products.
 //!
-//! A hit gives what the bare command gives; or, where the result is made again on top of what an earlier run of it left,
-//! what the bare command gives where those paths are as they were when that run began.
+//! A hit equals the bare command; or, where the result replaces the products of an earlier run, it equals the bare
+//! command in a tree where those paths are as they were when that run began.
 
 use super::program::Program;
 use super::random::Random;
@@ -14,7 +14,7 @@ use std::process::Command;
 
 pub(super) struct World {
     pub(super) twin: Twin,
-    /// Of each recorded run, the bare tree as it was when it began.
+    /// For each recorded run: the bare tree as it was when the run began.
     began: BTreeMap<String, PathBuf>,
     copies: usize,
 }
@@ -23,19 +23,19 @@ pub(super) struct World {
 pub(super) struct Compared {
     pub(super) outcome: Outcome,
     pub(super) differences: Vec<String>,
-    /// The hit differs from the bare command in nothing but what the latter makes of the run's own products.
+    /// The hit differs from the bare command only because of the run's own products.
     pub(super) on_own_products: bool,
 }
 
 impl World {
     pub(super) fn new(random: &mut Random) -> Self {
         let twin = Twin::new();
-        // Bytecode is nobody's input; that there is some shows in listings.
+        // Bytecode does not count as an input, but it appears in listings.
         twin.directory("d1/d3").directory("__pycache__");
         for name in ["f0", "f1", "f2", "d0/f3", "d0/f4", "d1/f5"] {
             twin.write(name, random.pick(&["alpha\n", "gamma\nalpha\n", "", "beta", "alpha\nbeta\n"]));
         }
-        // Looked at for their times alone.
+        // Used only for their times.
         twin.write("t0", "").touch("t0", 4).write("t1", "").touch("t1", 6);
         if random.chance(2, 3) {
             twin.link("f1", "l0").link("d0", "l1");
@@ -80,7 +80,7 @@ impl World {
     }
 }
 
-/// The bare call, made again on the tree `before`, in which the products of the run are as they were when it `began`.
+/// Repeats the bare call on the tree `before`, with the products of the run as they were when it `began`.
 fn again(
     twin: &Twin,
     call: &Call<'_>,
@@ -102,7 +102,7 @@ fn again(
     for product in &products {
         let place = bare.join(product);
         match place.symlink_metadata() {
-            // What else is in a directory stays there.
+            // Other entries of a directory stay.
             Ok(there) if there.is_dir() => drop(fs::remove_dir(&place)),
             Ok(_) => fs::remove_file(&place).unwrap(),
             Err(_) => {}
