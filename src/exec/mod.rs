@@ -36,7 +36,7 @@ pub use beside::{Beside, Group};
 pub use detach::{has_siblings, is_nested, start_detached};
 pub use replace::{replace, shortage};
 pub use signals::raise_again;
-pub use startup::{begin, is_signal_ignored, stdin_was_closed};
+pub use startup::{begin, is_signal_ignored, remember_start, stdin_was_closed};
 pub use streams::one_target;
 pub use trace::{
     Access, Askers, DescriptorUse, Executed, Fate, FirstChange, Hazard, Image, Nature, Prior, Seen, Shows,

@@ -1,8 +1,9 @@
-//! What the system handed us when we were started: which standard descriptors were closed, which signals were
-//! ignored or blocked, the mask of permission bits. The command gets the same.
+//! The circumstances in which this process was started: closed standard descriptors, ignored and blocked signals, the
+//! umask. The command gets the same.
 //!
-//! It must be read before the language's own start-up code, where there is one, changes it (it ignores SIGPIPE and opens
-//! closed descriptors), so a function does that which the system's loader runs before `main`.
+//! Rust's start-up code ignores SIGPIPE and opens closed descriptors, so a program that hands its own circumstances on to
+//! commands must call [`remember_start`] before that code runs. `cashet` does. In any other program that uses the library
+//! they are read when they are first needed, and SIGPIPE counts as not ignored, as for [`std::process::Command`].
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -42,7 +43,13 @@ static INITIAL: OnceLock<Initial> = OnceLock::new();
 
 /// The state of this process when it was started.
 pub(super) fn initial() -> &'static Initial {
-    INITIAL.get_or_init(read)
+    INITIAL.get_or_init(|| Initial { pipe_signal_ignored: false, ..read() })
+}
+
+/// Reads the circumstances in which this process was started, once. Call it before Rust's start-up code runs, or at the
+/// beginning of a `main` that does without that code.
+pub fn remember_start() {
+    INITIAL.get_or_init(read);
 }
 
 /// Whether a signal is ignored, as `nohup` has it: then it stays so.
@@ -57,8 +64,8 @@ pub fn stdin_was_closed() -> bool {
     initial().was_closed(0)
 }
 
-/// What a program that runs commands does first, before anything is opened: a reader that goes away and a file that may
-/// not grow (`ulimit -f`) become errors instead of our end, and no file that we open can land on descriptors 0 to 2.
+/// Prepares this process for running commands, before anything is opened: a reader that goes away and a file that may
+/// not grow (`ulimit -f`) cause errors instead of a deadly signal, and no file that we open can land on descriptors 0 to 2.
 pub fn begin() {
     let initial = initial();
     ignore_signals_of_writing();
@@ -165,15 +172,3 @@ fn library_signals_ignored() -> u64 {
 fn library_signals_ignored() -> u64 {
     0
 }
-
-extern "C" fn before_main() {
-    initial();
-}
-
-#[used]
-#[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__mod_init_func"))]
-#[cfg_attr(not(target_os = "macos"), unsafe(link_section = ".init_array.00100"))]
-#[expect(unsafe_code, reason = "naming the loader's table of functions to run before main")]
-// SAFETY: the table holds pointers to functions of exactly this kind, and what it runs needs nothing that is
-// set up later.
-static BEFORE_MAIN: extern "C" fn() = before_main;

@@ -188,6 +188,7 @@ fn on_path(word: &OsStr) -> PathBuf {
 }
 
 extern "C" fn before_main() {
+    crate::exec::remember_start();
     if let Some(report) = std::env::var_os(REPORT) {
         let _ = be_wrapper(report.as_ref());
         std::process::exit(99);
