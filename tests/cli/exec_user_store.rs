@@ -134,7 +134,7 @@ fn wrong_settings_are_told() {
     for (settings, told) in [
         ("[store]\ndir = \"elsewhere\"\n", "neither"),
         ("[store]\nname = \"x\"\n", "needs dir"),
-        ("[store]\ndir = \"user\"\nname = \"../x\"\n", "no name"),
+        ("[store]\ndir = \"user\"\nname = \"../x\"\n", "not a valid name"),
     ] {
         let sandbox = Sandbox::new();
         sandbox.script("job", "echo made").write("cashet.toml", settings);

@@ -7,6 +7,7 @@ use super::{Observer, present};
 use crate::exec::{Access, FirstChange, Prior};
 use crate::hash::resume;
 use crate::memo::reason::NotKept;
+use crate::profiles::state;
 use crate::record::{Evidence, FileState, Observation, Product, ProductClass, name_in};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -71,7 +72,9 @@ impl Observer<'_> {
         }
         let before = match (&changed.before.state, changed.before.evidence) {
             // Programs that compare times may find the same file again, and it newer.
-            (FileState::File { mode, .. }, Some(evidence)) if self.compares_times => {
+            (FileState::File { mode, .. }, Some(evidence))
+                if self.compares_times && !self.describes_products(changed.path, changed.access) =>
+            {
                 FileState::LargeFile { mode: *mode, size: evidence.size, modified: evidence.modified }
             }
             (state, _) => state.clone(),
@@ -91,6 +94,11 @@ impl Observer<'_> {
             alone,
             before,
         });
+    }
+
+    /// Whether `path` is state in which a tool describes its products: it counts by content.
+    pub(super) fn describes_products(&self, path: &Path, access: Access) -> bool {
+        state::describes_products(&self.watcher.tables, !access.strangers, path)
     }
 
     /// Whether `path` is a directory that the run asked to make and that was there. Where it is not, the run makes it: it is

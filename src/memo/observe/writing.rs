@@ -51,7 +51,7 @@ impl Observer<'_> {
         // What got another name, or a time, is left as something else all the same.
         let is_rewritten = access.prior == Prior::Consulted && access.first_change != FirstChange::Altered;
         // A program that compares times may find it newer the next time.
-        let is_newer = self.compares_times && access.looked;
+        let is_newer = self.compares_times && access.looked && !self.describes_products(path, access);
         let is_still = is_rewritten && same_mode && !is_newer && changed.has_same_bytes();
         if !net && !self.watcher.came_with_the_run(path) {
             // It may have been refused.
