@@ -86,6 +86,7 @@ fn draft(store: &LocalStore, number: u64, first: i64) -> Result<Draft, Box<dyn E
         indifferent: Vec::new(),
         coverage: Coverage::Watched,
         replay: Replay::Allowed,
+        accepted: None,
     };
     Ok(Draft {
         commit,

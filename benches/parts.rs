@@ -122,6 +122,7 @@ fn commit(store: &dyn Store, manifest: &Manifest) -> Commit {
         indifferent: Vec::new(),
         coverage: Coverage::Watched,
         replay: Replay::Allowed,
+        accepted: None,
     }
 }
 

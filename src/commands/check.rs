@@ -9,7 +9,8 @@ use crate::exec::Unix;
 use crate::exec::nested::{Depends, tell};
 use crate::memo::{self, Checked};
 use crate::ui::message;
-use crate::ui::status::{Call, Status, Verbosity};
+use crate::ui::miss::Call;
+use crate::ui::status::{Status, Verbosity};
 use std::ffi::OsString;
 
 /// The command would run bare.
@@ -50,9 +51,14 @@ fn check(scanned: &Scanned) -> Result<Exit> {
     let request = ground.request();
     let call = Call { words: &request.shown_words(), places: &request.places, store: ground.store() };
     status.checked(&call, &checked);
-    Ok(Exit::Status(match checked {
+    Ok(exit_of(&checked))
+}
+
+/// How `check` and `why` end.
+pub(super) const fn exit_of(checked: &Checked) -> Exit {
+    Exit::Status(match checked {
         Checked::Hit { .. } => 0,
         Checked::Miss { .. } => EXIT_NO,
         Checked::Bypass(_) => EXIT_BYPASS,
-    }))
+    })
 }

@@ -4,7 +4,7 @@
 //! `options`, since building this tree costs more than half a hit.
 
 use super::{
-    completions, diff, export, fsck, gc, get, graph, history, import, log, man, map, options, rm, show,
+    calls, completions, diff, doctor, export, fsck, gc, get, graph, history, import, log, man, map, rm, show,
     stats, tag, values, verify,
 };
 use crate::error::Error;
@@ -13,39 +13,41 @@ use clap::{Arg, Command, FromArgMatches, Subcommand, ValueHint};
 use std::ffi::OsString;
 
 /// Commands that run another command: everything after their options belongs to it.
-pub const RUNNERS: [&str; 4] = ["exec", "check", "audit", "map"];
+pub const RUNNERS: [&str; 6] = ["exec", "check", "why", "audit", "accept", "map"];
 
 /// A command that works on the store.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
-    /// List the commits, newest first
+    /// List runs, newest first
     Log(log::Args),
-    /// Show all about one commit
+    /// Show one run in detail
     Show(show::Args),
-    /// Write what a commit printed or made, byte for byte
+    /// Write the output or a file of a run, byte for byte
     Get(get::Args),
-    /// Tell what is different between two commits
+    /// Compare two runs
     Diff(diff::Args),
-    /// Show a lineage over time, with what changed at each step
+    /// Show the runs of one command line, with what changed at each step
     History(history::Args),
-    /// Draw what a result was made from
+    /// Draw the runs that a result was made from
     Graph(graph::Args),
-    /// Run a commit's command again and compare, byte by byte
+    /// Run a command again and compare the result, byte by byte
     Verify(verify::Args),
-    /// Set, remove or list the tags of a commit
+    /// Set, remove or list the tags of a run
     Tag(tag::Args),
-    /// Delete commits, and the blobs that nothing else needs
+    /// Delete runs, and the stored files that no other run needs
     Rm(rm::Args),
-    /// Drop results that were not used for long, or for which there is no room
+    /// Remove old results, or shrink the store to a size
     Gc(gc::Args),
-    /// Print numbers over the whole store
+    /// Print statistics of the store
     Stats(stats::Args),
-    /// Check every digest, row and reference of the store
+    /// Check the store for damage, and repair it
     Fsck(fsck::Args),
-    /// Write commits and all that they need into one file
+    /// Write runs with all their files into one archive
     Export(export::Args),
-    /// Take in the commits of an exported file
+    /// Add the runs of an archive to the store
     Import(import::Args),
+    /// Check whether results can be cached here: kernel, tracing, settings, store, terminal
+    Doctor(doctor::Args),
     /// Print a shell's completion script
     Completions(completions::Args),
     /// Print or write the manual pages
@@ -61,61 +63,23 @@ pub enum Call {
     Text(String),
 }
 
-const ABOUT: &str = "Makes any command remember: runs it once, watches what it reads and writes, and replays it \
-    in milliseconds for as long as nothing that decided the result has changed";
+const ABOUT: &str = "Caches the results of any command: runs it once and traces what it reads and writes, then replays \
+    output, exit status and files in milliseconds until something that it depends on changes";
 
 const AFTER: &str = "\
-A revision REV is a hash (4 digits or more), @ (the newest commit), @{2} (the second newest), REV~1 (the one \
-before in its lineage), or a quoted command line.
+A revision REV names a run: its hash (4 digits or more), @ (the newest run), @{2} (the second newest), REV~1 (the previous \
+run of the same command line), or a quoted command line.
 
-Help: 'cashet help COMMAND' explains one of them; 'cashet help exec' is the one to begin with.
+Help: 'cashet help COMMAND' explains a command; start with 'cashet help exec'.
 
 Environment: CASHET_MODE, CASHET_DIR, CASHET_TTL, CASHET_MAX_SIZE, CASHET_STDIN, CASHET_REPORT, NO_COLOR, \
 CLICOLOR_FORCE.
 
-Exit status: that of the command for 'exec'; 0 done, 1 no, 2 wrong usage for all others.";
-
-const EXEC: &str = "\
-The first time, COMMAND runs under watch, and what it printed, how it ended and which files it left in the project are \
-kept as a commit. The same call replays them, for as long as everything that decided them is the same: the program \
-and its code (comments and layout do not matter), the words, the variables, every file that it read, listed or \
-looked for in vain. Nothing has to be declared; everything can be.
-
-It is not kept, with the reason in one line, where COMMAND fails, uses the network, reads a pipe, writes outside of the project, \
-or does what cannot be seen. What nobody can see is the clock, the date and random numbers: give such a command a --ttl, \
-or leave it alone. 'cashet audit -- COMMAND' shows what it does, 'cashet check --explain -- COMMAND' what would happen now.
-
-Examples:
-  cashet exec -- python3 train.py --lr 0.01          nothing to declare
-  cashet exec --ttl 1h --allow-net -- curl -s https://example.com/data.json
-                                                     at most an hour old
-  cashet exec --stdin -- sort -n < numbers.txt       what is piped in counts
-  cashet exec --env LR -- ./job                      one more variable that counts
-  cashet exec -f -- make report                      run anew, whatever is known
-  cashet exec --cache-exit 0,1 -- grep -r TODO src   'nothing found' is an answer too
-  cashet exec --trace off -i a.csv -o b.csv -- ./job unwatched: what is declared decides
-  cashet exec -- sh -c 'sort a.csv | uniq > b.csv'   a pipeline is the shell's
-  raw=$(cashet exec --id -- python3 load.py day1.csv)
-  cashet exec -- python3 clean.py \"cashet:$raw\"    the next step reads the result of the one before
-
-A word, or the value in --option=WORD, that begins with cashet: stands for a result: cashet:REV for what that run printed, \
-cashet:REV:PATH for a file that it left. Where it names nothing, nothing runs. --literal passes such words as they are.
-
-Exit status: the command's own, or the signal that it died of. 121: nothing to replay, with --mode replay; \
-125: cashet itself failed before the command ran; 126: found but not executable; 127: not found.";
+Exit status: 'exec' and 'audit' end as the command does. All others: 0 success, 1 no or not found, 2 wrong usage.";
 
 /// The whole tree of commands.
 #[must_use]
 pub fn command() -> Command {
-    let exec = options::with_options(Command::new("exec"))
-        .about("Run a command, or replay its recorded result")
-        .after_help(EXEC);
-    let check = options::with_options(Command::new("check"))
-        .about("Tell whether a command would be replayed; run nothing")
-        .after_help("Exit status: 0 it would be replayed, 1 it would run, 3 it would be bypassed.");
-    let audit = options::with_options(Command::new("audit"))
-        .about("Run a command under watch and list what it read, wrote, started and looked for")
-        .arg(options::json("Write one JSON object to standard error in place of the list"));
     let root = Command::new("cashet")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
@@ -124,7 +88,14 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .infer_long_args(false)
         .arg(store_option())
-        .subcommands([exec, check, audit, map::command()]);
+        .subcommands([
+            calls::exec(),
+            calls::check(),
+            calls::why(),
+            calls::audit(),
+            calls::accept(),
+            map::command(),
+        ]);
     // The enum's own documentation would become the text about cashet.
     Verb::augment_subcommands(root).about(ABOUT)
 }
@@ -133,7 +104,7 @@ fn store_option() -> Arg {
     Arg::new("store_directory")
         .long("store")
         .value_name("DIR")
-        .help("The store's directory, in place of .cashet at the root of the project")
+        .help("Directory of the store [default: .cashet at the root of the project]")
         .value_parser(clap::value_parser!(OsString))
         .value_hint(ValueHint::DirPath)
 }

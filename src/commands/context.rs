@@ -21,22 +21,36 @@ pub struct Context {
     pub project: Project,
 }
 
+/// A variable of the environment; an empty one counts as unset.
+fn given(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
 impl Context {
     /// Here and now. `store` is what `--store` says; `CASHET_DIR` says it otherwise.
     ///
     /// # Errors
     /// The working directory cannot be told.
     pub fn here(store: Option<&OsStr>) -> Result<Self> {
-        let directory = env::current_dir().map_err(|source| {
-            Error::io("find", Path::new("the working directory"), source).with_hint(GONE)
-        })?;
-        let given = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty());
-        let named = store.map(OsStr::to_owned).or_else(|| given("CASHET_DIR"));
-        let mut project = Project::find(directory, given("HOME").as_deref(), named.as_deref());
+        let mut context = Self::without_settings(store)?;
+        let project = &mut context.project;
         if !project.store_is_named {
             let settings = project.settings()?;
             project.place_store(&settings.store, given("XDG_CACHE_HOME").as_deref())?;
         }
+        Ok(context)
+    }
+
+    /// The same, but the store is where it is without settings.
+    ///
+    /// # Errors
+    /// The working directory cannot be told.
+    pub fn without_settings(store: Option<&OsStr>) -> Result<Self> {
+        let directory = env::current_dir().map_err(|source| {
+            Error::io("find", Path::new("the working directory"), source).with_hint(GONE)
+        })?;
+        let named = store.map(OsStr::to_owned).or_else(|| given("CASHET_DIR"));
+        let project = Project::find(directory, given("HOME").as_deref(), named.as_deref());
         Ok(Self { now: Timestamp::now(), project })
     }
 

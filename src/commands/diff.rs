@@ -22,14 +22,14 @@ use std::os::unix::ffi::OsStrExt;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cashet diff @{2} @                          the newest commit against the one before it
+  cashet diff @{2} @                          the newest run against the one before it
   cashet diff 'train.py --lr 0.01~1' 'train.py --lr 0.01'
   cashet diff --stat --exit-code 3f2a 8b11    only the summary; status 1 if anything differs")]
 pub struct Args {
-    /// The older commit
+    /// The older run
     #[arg(value_name = "REV")]
     before: OsString,
-    /// The newer commit
+    /// The newer run
     #[arg(value_name = "REV")]
     after: OsString,
     /// Only the summary

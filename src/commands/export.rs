@@ -18,7 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// How many damaged commits are named.
-const MOST_NAMED: usize = 8;
+const MOST_NAMED: usize = 3;
 
 /// Arguments of `export`.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub struct Args {
     /// The archive to write
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// The commits; all of them if none is named
+    /// The runs; all of them if none is named
     #[arg(value_name = "REV")]
     revisions: Vec<OsString>,
 }
@@ -64,11 +64,9 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     if moved.damaged.is_empty() {
         return Ok(DONE);
     }
-    let damaged: Vec<String> = moved.damaged.iter().take(MOST_NAMED).map(CommitId::short).collect();
-    let more = moved.damaged.len().saturating_sub(MOST_NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let damaged = damaged.join(", ");
-    message::warning(&format!("damaged and left out: {damaged}{more} ('cashet fsck' tells what)"));
+    let damaged: Vec<String> = moved.damaged.iter().map(CommitId::short).collect();
+    let damaged = human::list(&damaged, MOST_NAMED);
+    message::warning(&format!("damaged and left out: {damaged} ('cashet fsck' tells what)"));
     Ok(NO)
 }
 

@@ -17,10 +17,10 @@ const REPAIRS: usize = 3;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 clean, or clean after --repair; 1 damage; 2 could not check.")]
 pub struct Args {
-    /// Only see that everything is there, not that every byte is right
+    /// Only check that everything is there, without reading it
     #[arg(long)]
     quick: bool,
-    /// Drop what cannot be trusted
+    /// Remove what is damaged
     #[arg(long)]
     repair: bool,
 }

@@ -37,22 +37,22 @@ Read-only copies made for 'cashet:REV' go when no command has used them for a da
 restored outputs (.cashet/replaced) stay, unless --older-than is given: then those put aside before that go, but none \
 within a day.
 
-At most a hundred commits of each kind are listed; --dry-run lists them all.
+At most a hundred runs of each kind are listed; --dry-run lists them all.
 
 Examples:
   cashet gc --dry-run
   cashet gc --older-than 7d --max-size 2G")]
 pub struct Args {
-    /// Drop results not used for so long [default: 30d]
+    /// Remove results not used for this long [default: 30d]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     older_than: Option<u64>,
-    /// Then drop the least recently used until the store is no larger: 500M, 10G
+    /// Then evict the least recently used until the store is no larger: 500M, 10G
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     max_size: Option<u64>,
-    /// Only tell what would be dropped
+    /// Only list what would be removed
     #[arg(long)]
     dry_run: bool,
-    /// Ask nothing
+    /// Do not ask
     #[arg(short, long)]
     yes: bool,
 }

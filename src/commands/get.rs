@@ -26,19 +26,19 @@ Examples:
   cashet get 3f2a:out/model.bin -o model.bin
   cashet get 3f2a --outputs -o results")]
 pub struct Args {
-    /// The commit, and one of its outputs if that is wanted in place of what it printed
+    /// The run; with :PATH one of its outputs instead of its standard output
     #[arg(value_name = "REV[:PATH]")]
     revision: OsString,
     /// Write into this file, or with --outputs into this directory
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     output: Option<PathBuf>,
-    /// What it printed as errors
+    /// Write its standard error
     #[arg(long, conflicts_with = "outputs")]
     stderr: bool,
-    /// All files that it made
+    /// Write all of its output files
     #[arg(long, requires = "output")]
     outputs: bool,
-    /// With --outputs, replace files that are there and differ
+    /// With --outputs, replace existing files that differ
     #[arg(long, requires = "outputs")]
     force: bool,
 }

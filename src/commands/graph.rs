@@ -11,15 +11,15 @@ use std::ffi::OsString;
 
 /// Arguments of `graph`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Edges are found by content: whatever a commit read that another had made.")]
+#[command(after_help = "Edges are found by content: a run read what another one made.")]
 pub struct Args {
-    /// The commit
+    /// The run
     #[arg(value_name = "REV")]
     revision: OsString,
-    /// What was made from it, in place of what it was made from
+    /// Show what was made from it instead of what it was made from
     #[arg(long)]
     down: bool,
-    /// In the language of Graphviz
+    /// In Graphviz's DOT language
     #[arg(long)]
     dot: bool,
     /// One JSON object

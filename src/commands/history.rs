@@ -9,7 +9,7 @@ use crate::ui::colour::Role;
 use crate::ui::compare::{Comparison, Side};
 use crate::ui::json;
 use crate::ui::page::{Look, Page};
-use crate::ui::{escape, human};
+use crate::ui::{commits, escape, human};
 use serde_json::Value as Json;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -17,10 +17,10 @@ use std::fmt::Write;
 /// Arguments of `history`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "A lineage is the chain of commits of one command line at one place, whatever code and data were at the time."
+    after_help = "Lists all runs of one command line in one directory, whatever its code and data were at the time."
 )]
 pub struct Args {
-    /// A commit of the lineage; its successors are left out
+    /// A run of the command line; later ones are left out
     #[arg(value_name = "REV")]
     revision: OsString,
     /// At most so many steps
@@ -107,6 +107,10 @@ impl Step {
                 let _ = writeln!(text, "{beside}   {}", look.paint(&line, role));
             }
         };
+        if let Some(accepted) = &found.commit.accepted {
+            let accepted = commits::accepted_words(accepted, look);
+            lines(&[format!("not run: accepted as {accepted}")], Role::Hint);
+        }
         match self.since {
             None => lines(&["the first".to_owned()], Role::Faint),
             Some(_) if self.causes.is_empty() => lines(&["nothing known changed".to_owned()], Role::Faint),

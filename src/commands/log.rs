@@ -20,18 +20,18 @@ Examples:
   cashet log --func train.py --since 7d       runs of train.py in the last week
   cashet log --status failed --oneline
   cashet log --tag stage=train --json | jq -r .commit
-  cashet log --missed                         why commands were not kept, and what would help")]
+  cashet log --missed                         why results were not cached, and what would help")]
 pub struct Args {
-    /// Only commits whose function's name contains this
+    /// Only runs whose script or program has this in its name
     #[arg(long = "func", value_name = "FUNCTION")]
     function: Option<OsString>,
-    /// Only commits with this tag; all of them if given several times
+    /// Only runs with this tag; with all of them if repeated
     #[arg(short, long = "tag", value_name = "KEY[=VALUE]", value_parser = values::tag_filter)]
     tags: Vec<(String, Option<String>)>,
-    /// Only runs that ended so: ok, failed, killed, interrupted, an exit status; or that are kept or not-kept
+    /// Only runs that ended so: ok, failed, killed, interrupted, an exit status; or that are kept, not-kept or accepted
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<Status>,
-    /// Only commits that began since then: 2h, 7d, 2026-11-22, 2026-11-22T17:30
+    /// Only runs started since then: 2h, 7d, 2026-11-22, 2026-11-22T17:30
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// At most so many
@@ -40,10 +40,10 @@ pub struct Args {
     /// One line each: hash and command
     #[arg(long, conflicts_with_all = ["graph", "json"])]
     oneline: bool,
-    /// Draw a line beside the commits of each lineage
+    /// Draw a line beside the runs of each command line
     #[arg(long, conflicts_with = "json")]
     graph: bool,
-    /// What ran and was not kept, by reason, and what would help
+    /// Uncached runs by reason, with what would help
     #[arg(long, conflicts_with_all = ["graph", "oneline", "function", "tags", "status"])]
     missed: bool,
     /// One JSON object per line
@@ -58,6 +58,8 @@ enum Status {
     /// By its state, as [`commits::state`] has it.
     State(&'static str),
     Replayable(bool),
+    /// Recorded by `accept`.
+    Accepted,
 }
 
 fn status(text: &str) -> Result<Status> {
@@ -67,13 +69,14 @@ fn status(text: &str) -> Result<Status> {
         "signal" => Status::Ended(StatusFilter::Signaled),
         "killed" => Status::State("killed"),
         "interrupted" => Status::State("interrupted"),
+        "accepted" => Status::Accepted,
         "kept" => Status::Replayable(true),
         "not-kept" => Status::Replayable(false),
         number => {
             let number = number.parse().map_err(|_| {
                 let shown = crate::ui::escape::brief(text.as_bytes(), 60);
                 Error::usage(format!("'{shown}' is no status")).with_hint(
-                    "ok, failed, killed, interrupted, kept, not-kept, or an exit status from 0 to 255",
+                    "ok, failed, killed, interrupted, accepted, kept, not-kept, or an exit status from 0 to 255",
                 )
             });
             Status::Ended(StatusFilter::Exited(number?))
@@ -105,10 +108,11 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         Some(Status::Ended(status)) => filter.status = Some(status),
         Some(Status::Replayable(is)) => filter.replayable = Some(is),
         Some(Status::State(_)) => filter.replayable = Some(false),
-        None => {}
+        Some(Status::Accepted) | None => {}
     }
     let of_state = |commit: &crate::record::Commit| match args.status {
         Some(Status::State(state)) => commits::state(commit) == state,
+        Some(Status::Accepted) => commit.accepted.is_some(),
         _ => true,
     };
     let mut listing = Listing::new();

@@ -49,7 +49,7 @@ fn shape(missed: &Missed) -> Object {
 }
 
 /// The words of a command. Those of a line that 0.1.0 noted cannot be told apart.
-fn words(noted: &[u8]) -> Vec<&[u8]> {
+pub(super) fn words(noted: &[u8]) -> Vec<&[u8]> {
     noted.strip_suffix(b"\0").unwrap_or(noted).split(|byte| *byte == 0).collect()
 }
 

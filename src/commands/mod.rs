@@ -1,7 +1,9 @@
 //! One file per command, each its arguments and one function over library calls.
 
+mod accept;
 pub mod answers;
 mod audit;
+mod calls;
 mod check;
 pub mod cli;
 mod collect;
@@ -10,6 +12,7 @@ pub mod completions;
 pub mod context;
 mod destination;
 pub mod diff;
+pub mod doctor;
 mod exec;
 pub mod exit;
 pub mod export;
@@ -37,6 +40,7 @@ pub mod tag;
 pub mod values;
 pub mod verify;
 pub mod welcome;
+mod why;
 
 pub use exit::Exit;
 
@@ -60,6 +64,8 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
         Some((first, rest)) if first == "exec" => exec::main(rest),
         Some((first, rest)) if first == "check" => check::main(rest),
         Some((first, rest)) if first == "audit" => audit::main(rest),
+        Some((first, rest)) if first == "accept" => accept::main(rest),
+        Some((first, rest)) if first == "why" => why::main(rest),
         Some((first, rest)) if first == "map" => map::main(rest),
         Some((first, rest)) if first == "complete" => end(answers::run(rest)),
         Some((first, [directory, cap])) if first == collect::NAME => collect::main(directory, cap),
@@ -100,7 +106,13 @@ fn run(words: &[OsString]) -> Result<Exit> {
             return page.finish().map(|()| exit::DONE);
         }
     };
-    let context = Context::here(store.as_deref())?;
+    let context = match Context::here(store.as_deref()) {
+        // What is wrong is for it to say.
+        Err(error) if matches!(*verb, Verb::Doctor(_)) => {
+            Context::without_settings(store.as_deref()).map_err(|_| error)?
+        }
+        other => other?,
+    };
     tell_outer(&verb, words, &context);
     let mut page = Page::stdout(context.now);
     let ended = run_verb(&verb, &context, &mut page);
@@ -118,7 +130,7 @@ fn tell_outer(verb: &Verb, words: &[OsString], context: &Context) {
     };
     let name = words.iter().find_map(|word| word.to_str().filter(|word| !word.starts_with('-')));
     let by_hash = match verb {
-        Verb::Completions(_) | Verb::Man(_) => return,
+        Verb::Completions(_) | Verb::Man(_) | Verb::Doctor(_) => return,
         Verb::Get(_) => words.iter().any(|word| is_hash(&word)),
         _ => false,
     };
@@ -148,6 +160,7 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
         Verb::Fsck(args) => fsck::run(args, context, page),
         Verb::Export(args) => export::run(args, context, page),
         Verb::Import(args) => import::run(args, context, page),
+        Verb::Doctor(args) => doctor::run(args, context, page),
         Verb::Completions(args) => completions::run(args, page),
         Verb::Man(args) => man::run(args, page),
     }

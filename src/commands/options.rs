@@ -150,20 +150,48 @@ pub fn with_options(command: Command) -> Command {
 /// The same without some of the options.
 #[must_use]
 pub fn with_options_but(command: Command, without: &[Flag]) -> Command {
-    let words = Arg::new("words")
+    command.args(rows_but(without).map(argument)).arg(words().required(true))
+}
+
+/// The options that say what a call is, not how it is answered; the words of the command may be left out.
+#[must_use]
+pub fn with_options_of_call(command: Command) -> Command {
+    command.args(rows_but(OF_ANSWER).map(argument)).arg(words())
+}
+
+fn rows_but(without: &[Flag]) -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().filter(|row| !without.contains(&row.flag))
+}
+
+fn words() -> Arg {
+    Arg::new("words")
         .value_name("COMMAND")
-        .help("The command and its words; a -- before it is optional")
-        .required(true)
+        .help("The command and its arguments; a -- before it is optional")
         .num_args(1..)
         .trailing_var_arg(true)
-        .value_parser(OsStringValueParser::new());
-    command.args(TABLE.iter().filter(|row| !without.contains(&row.flag)).map(argument)).arg(words)
+        .value_parser(OsStringValueParser::new())
 }
+
+/// Options that say how a call is answered, or what is told of it.
+const OF_ANSWER: &[Flag] = &[
+    Flag::CleanOutputs,
+    Flag::Mode,
+    Flag::Force,
+    Flag::NoCache,
+    Flag::NoWait,
+    Flag::Stale,
+    Flag::Tag,
+    Flag::Id,
+    Flag::Report,
+    Flag::Verbose,
+    Flag::Quiet,
+    Flag::Explain,
+];
 
 /// The option that `audit` has beside those of the table.
 #[must_use]
 pub fn json(help: &'static str) -> Arg {
-    Arg::new("json").long("json").help(help).help_heading("What is told").action(ArgAction::SetTrue)
+    Arg::new("json").long("json").help(help).help_heading("Messages").action(ArgAction::SetTrue)
 }
 
 /// Any word with something in it.
@@ -184,23 +212,21 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::Literal
         | Flag::EnvStrict
         | Flag::ExactSource
-        | Flag::ExactState => "What decides the result",
+        | Flag::ExactState
+        | Flag::IgnoreRead
+        | Flag::IgnoreEnv
+        | Flag::IgnoreArg => "Dependencies",
         Flag::Output
         | Flag::Trace
         | Flag::AllowNet
         | Flag::IgnoreWrite
-        | Flag::IgnoreRead
-        | Flag::IgnoreEnv
-        | Flag::IgnoreArg
         | Flag::CleanOutputs
         | Flag::CacheExit
         | Flag::Redact
         | Flag::Tag
-        | Flag::Store => "What is kept",
-        Flag::Mode | Flag::Force | Flag::NoCache | Flag::NoWait | Flag::Ttl | Flag::Stale => {
-            "When it is replayed"
-        }
-        Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "What is told",
+        | Flag::Store => "Recording",
+        Flag::Mode | Flag::Force | Flag::NoCache | Flag::NoWait | Flag::Ttl | Flag::Stale => "Replay",
+        Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "Messages",
     }
 }
 

@@ -18,13 +18,13 @@ use std::ffi::OsString;
 /// Arguments of `rm`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The commits
+    /// The runs
     #[arg(value_name = "REV", required_unless_present_any = ["tags", "all"])]
     revisions: Vec<OsString>,
-    /// All commits with this tag; with all of them if given several times
+    /// All runs with this tag; with all of them if repeated
     #[arg(short, long = "tag", value_name = "KEY[=VALUE]", value_parser = values::tag_filter, conflicts_with = "revisions")]
     tags: Vec<(String, Option<String>)>,
-    /// All commits
+    /// All runs
     #[arg(long, conflicts_with_all = ["revisions", "tags"])]
     all: bool,
 }

@@ -7,6 +7,7 @@ use crate::error::{EXIT_FAILED, EXIT_USAGE};
 use crate::record::Timestamp;
 use crate::ui::message;
 use crate::ui::page::Page;
+use clap::ArgMatches;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
 
@@ -19,12 +20,20 @@ pub(super) fn scanned(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
 }
 
 fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
+    matches(name, words).map(|matches| options::from_matches(&matches))
+}
+
+/// What clap understands of `words`, which follow `cashet NAME`.
+///
+/// # Errors
+/// As [`scanned`].
+pub(super) fn matches(name: &str, words: &[OsString]) -> Result<ArgMatches, Exit> {
     let wrong = Exit::Status(if name == "exec" { EXIT_FAILED } else { EXIT_USAGE });
     let mut root = cli::command();
     let Some(command) = root.find_subcommand_mut(name) else { return Err(wrong) };
     let command = std::mem::take(command).no_binary_name(true).bin_name(format!("cashet {name}"));
     match command.try_get_matches_from(words) {
-        Ok(matches) => Ok(options::from_matches(&matches)),
+        Ok(matches) => Ok(matches),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             let text = cli::rendered(&error);
             let mut page = Page::stdout(Timestamp::now());

@@ -12,7 +12,7 @@ use crate::ui::facts::{self, Line};
 use crate::ui::json::{self, Object};
 use crate::ui::page::{Look, Page};
 use crate::ui::table::{Cell, Column, Table};
-use crate::ui::{compare, diff, escape, human};
+use crate::ui::{commits, compare, diff, escape, human};
 use serde_json::Value as Json;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -21,10 +21,10 @@ use std::os::unix::ffi::OsStrExt;
 /// Arguments of `show`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The commit
+    /// The run
     #[arg(value_name = "REV")]
     revision: OsString,
-    /// List every observation, those outside the project too, and all of each source
+    /// List every dependency, those outside the project too, and all of each source
     #[arg(long)]
     all: bool,
     /// One JSON object
@@ -146,6 +146,8 @@ impl View<'_> {
             Role::Plain,
         );
         row("status", format!("{status}{detail}"), role);
+        let accepted = commit.accepted.as_ref().map(|accepted| commits::accepted_words(accepted, look));
+        row("accepted", accepted.unwrap_or_default(), Role::Changed);
         let age = human::age(commit.started, look.now, &look.zone);
         row("started", format!("{} ({age})", human::moment(commit.started, &look.zone)), Role::Plain);
         row("took", human::times(&commit.resources), Role::Plain);

@@ -12,17 +12,17 @@ use std::ffi::OsString;
 /// Arguments of `tag`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-The tag 'keep' exempts a commit from collection.
+The tag 'keep' protects a run from gc.
 
 Examples:
   cashet tag @ keep stage=train
   cashet tag -d @ keep
   cashet tag @                                lists the tags")]
 pub struct Args {
-    /// The commit
+    /// The run
     #[arg(value_name = "REV")]
     revision: OsString,
-    /// Tags to set; with -d, names of tags to remove; without any, the commit's tags are listed
+    /// Tags to set; with -d, names of tags to remove; without any, tags are listed
     #[arg(value_name = "KEY[=VALUE]", value_parser = values::tag)]
     tags: Vec<(String, String)>,
     /// Remove the tags

@@ -16,15 +16,15 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Arguments of `verify`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Exit status: 0 the same, 1 it differs, 2 here it would not be the same run.")]
+#[command(after_help = "Exit status: 0 the same, 1 it differs, 2 it cannot be repeated here.")]
 pub struct Args {
-    /// The commit
+    /// The run
     #[arg(value_name = "REV")]
     revision: OsString,
-    /// Run the command only once, also where a second run would tell more of a difference
+    /// Run the command only once, even if a second run would explain a difference
     #[arg(long)]
     once: bool,
-    /// A write that is no output, as given to 'exec' (repeatable)
+    /// Ignore writes to matching paths, as in 'exec' (repeatable)
     #[arg(long = "ignore-write", value_name = "GLOB")]
     ignored_writes: Vec<OsString>,
     /// One JSON object

@@ -60,12 +60,15 @@ impl Ignored {
             let end = argument.iter().position(u8::is_ascii_whitespace).unwrap_or(argument.len());
             let (option, value) = argument.split_at(end);
             let glued = [option, b"="].concat();
+            // `-j N` stands for `-j8`, too.
+            let is_short =
+                option.len() == 2 && option.starts_with(b"-") && option != b"--" && !value.is_empty();
             for (place, word) in words.iter().enumerate().skip(1) {
                 let word = word.as_bytes();
                 if word == option {
                     let next = if value.is_empty() { place } else { place + 1 };
                     counts.iter_mut().take(next + 1).skip(place).for_each(|counts| *counts = false);
-                } else if word.starts_with(&glued) {
+                } else if word.starts_with(&glued) || (is_short && word.starts_with(option)) {
                     counts.iter_mut().skip(place).take(1).for_each(|counts| *counts = false);
                 }
             }
@@ -181,6 +184,9 @@ mod tests {
             (&["--threads 8"], "p in --threads", "p in"),
             (&["-j *", "--run-id *"], "p -j 4 --run-id x y", "p y"),
             (&["p"], "p p", "p"),
+            (&["-j N"], "p -j8 in", "p in"),
+            (&["-j"], "p -j8 -j in", "p -j8 in"),
+            (&["-j N"], "p -j=8 --jobs in -k", "p --jobs in -k"),
         ] {
             assert_eq!(ignoring(arguments, words), left, "{arguments:?} {words}");
         }

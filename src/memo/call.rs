@@ -38,7 +38,7 @@ pub(super) struct Call<'a> {
 fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
     let known = match miss {
         Miss::Unknown => None,
-        Miss::Changed(newest, _) => Some(*newest),
+        Miss::Changed { newest, .. } => Some(*newest),
         _ => return false,
     };
     store.find(key).is_ok_and(|found| found.first().map(|newest| newest.id) != known)

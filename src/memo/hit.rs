@@ -154,7 +154,7 @@ pub(super) fn replay(
         Replayed::ReaderGone => Termination::Signaled(libc::SIGPIPE),
     };
     Ok(Ok(Answer {
-        outcome: Outcome::Hit { stale },
+        outcome: Outcome::Hit { stale, accepted: candidate.commit.accepted.is_some() },
         termination,
         key: Some(*key),
         commit: Some(candidate.id),

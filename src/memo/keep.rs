@@ -6,6 +6,8 @@ mod begun;
 mod result;
 mod shown_lines;
 
+pub(super) use result::{consumed, put};
+
 use super::beside::{End, beside};
 use super::call::{Call, Noting};
 use super::event::Event;

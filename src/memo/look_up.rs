@@ -14,19 +14,25 @@ use crate::hash::capture::Captured;
 use crate::hash::environment;
 use crate::hash::holds::{self, Looks, Present, Settled};
 use crate::hash::look;
-use crate::hash::manifest::Manifest;
+use crate::hash::manifest::{Change, Manifest};
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
 use crate::record::{
-    Base, Coverage, Evidence, FileState, Interleaving, Observation, Products, Recall, Replay, StdinUse,
-    StoredPath,
+    Base, Commit, Coverage, Evidence, FileState, Interleaving, Observation, Products, Recall, Replay,
+    StdinUse, StoredPath,
 };
 use crate::store::{Candidate, Store};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+
+/// So many commits of a key are compared whole, to name one that differs least.
+const COMPARED: usize = 4;
+
+/// So many runs of a command line are looked through for the one that differs least.
+const RECENT: usize = 8;
 
 /// What looking for a commit came to.
 pub(super) enum Found {
@@ -62,6 +68,7 @@ pub(super) fn find(
     };
     let stdin = std::cell::OnceCell::new();
     let mut miss = Miss::Unknown;
+    let mut compared = 0;
     for place in 0..candidates.len() {
         let (before, rest) = candidates.split_at_mut(place);
         let Some((candidate, after)) = rest.split_first_mut() else { break };
@@ -81,8 +88,9 @@ pub(super) fn find(
             continue;
         }
         let stdin = || stdin.get_or_init(|| StdinAtStart::look(context.stdin));
-        // Only of the newest is it worth saying all that changed.
-        let every = matches!(miss, Miss::Unknown);
+        // Of the newest few it is worth knowing all that changed: after an edit was taken back, the newest is not the nearest.
+        let every = compared < COMPARED;
+        compared += 1;
         let Compared { differences, learned } =
             differences(candidate, [before, after], present, policy, stdin, context.recall, every);
         if differences.is_empty() {
@@ -94,8 +102,15 @@ pub(super) fn find(
             let candidate = candidates.swap_remove(place);
             return Found::Hit(Box::new(Held { candidate, stale, learned }));
         }
-        if every {
-            miss = Miss::Changed(candidate.id, differences);
+        let newest = match &miss {
+            Miss::Changed { changes, newest, .. } if every && differences.len() < changes.len() => {
+                Some(*newest)
+            }
+            Miss::Unknown => Some(candidate.id),
+            _ => None,
+        };
+        if let Some(newest) = newest {
+            miss = Miss::Changed { newest, since: candidate.id, changes: differences };
         }
     }
     Found::Miss(miss)
@@ -204,7 +219,7 @@ fn closer<'s>(
 }
 
 /// Variables that were not set when the run was recorded, and whose names occur in what it read.
-fn new_variables<'s>(
+pub(super) fn new_variables<'s>(
     candidate: &mut Candidate,
     present: &Present<'_>,
     stdin: impl Fn() -> &'s StdinAtStart,
@@ -294,24 +309,49 @@ pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request,
         Miss::Dropped => return MissReason::Evicted,
         Miss::Damaged(blob) => return MissReason::Damaged(blob),
         Miss::NotRestored(reason) => return MissReason::NotRestored(reason),
-        Miss::Changed(since, changes) => return MissReason::Changed { since, changes },
+        Miss::Changed { since, changes, .. } => {
+            let newest = store.recent(&captured.lineage, 1).ok().and_then(|found| found.into_iter().next());
+            let is_newest = newest.is_none_or(|(newest, _)| newest.id() == since);
+            return MissReason::Changed { since, changes, is_newest };
+        }
         Miss::Unknown => {}
     }
     let words: Vec<Vec<u8>> = request.shown_words().into_iter().map(OsStringExt::into_vec).collect();
-    let Ok(Some((commit, manifest))) = store.nearest(&captured.lineage, &captured.function_id, &words) else {
+    let Some(Nearest { commit, changes, is_newest }) = nearest(store, captured, &words) else {
         return MissReason::First;
     };
     let since = commit.id();
-    let Ok(older) = Manifest::from_bytes(&manifest) else { return MissReason::First };
-    let changes = captured.manifest.diff(&older);
     if !changes.is_empty() {
-        return MissReason::Changed { since, changes: changes.into_iter().map(Difference::Known).collect() };
+        let changes = changes.into_iter().map(Difference::Known).collect();
+        return MissReason::Changed { since, changes, is_newest };
     }
     match commit.replay {
-        Replay::Never { reason, .. } => MissReason::NeverKept { since, reason },
+        Replay::Never { reason, detail } => MissReason::NeverKept { since, reason, detail },
         Replay::Allowed if commit.order.interleaving != Interleaving::Exact => {
             MissReason::Order(commit.order.interleaving)
         }
         Replay::Allowed => MissReason::Evicted,
     }
+}
+
+/// A recorded run that differs least from what was looked for.
+struct Nearest {
+    commit: Commit,
+    changes: Vec<Change>,
+    is_newest: bool,
+}
+
+/// Of the last few runs of the command line the one with the fewest differences, the newest of several; where it never ran,
+/// the nearest run of the same function.
+fn nearest(store: &dyn Store, captured: &Captured, words: &[Vec<u8>]) -> Option<Nearest> {
+    let own = store.recent(&captured.lineage, RECENT).ok()?;
+    let own = own.into_iter().enumerate().filter_map(|(place, (commit, manifest))| {
+        let changes = captured.manifest.diff(&Manifest::from_bytes(&manifest).ok()?);
+        Some(Nearest { commit, changes, is_newest: place == 0 })
+    });
+    own.min_by_key(|near| near.changes.len()).or_else(|| {
+        let (commit, manifest) = store.nearest(&captured.lineage, &captured.function_id, words).ok()??;
+        let changes = captured.manifest.diff(&Manifest::from_bytes(&manifest).ok()?);
+        Some(Nearest { commit, changes, is_newest: true })
+    })
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of clap, colours, SQL, zstd, fork or seccomp.
 
+pub mod accept;
 mod aside;
 mod audit;
 mod beside;
@@ -186,6 +187,25 @@ fn bypass_of(
     moment.map(|program| Bypass::Moment(program.to_owned()))
 }
 
+/// The request of a call as `manifest` has it: one that was not watched depends on what it declares alone.
+///
+/// # Errors
+/// Standard input cannot be read.
+pub fn as_it_was_watched(
+    context: &Context<'_>,
+    request: &Request,
+    policy: &Policy,
+    manifest: &crate::hash::manifest::Manifest,
+) -> Result<Request> {
+    use crate::hash::manifest::Part;
+    let was_declared = manifest.get(&Part::Flag("declared-only".to_owned())).is_some();
+    if request.words_are_inputs || !(was_declared || policy.watching == Watching::Off) {
+        return Ok(request.clone());
+    }
+    let made = declared_only(context, request, policy, Unwatched::Off)?;
+    Ok(made.unwrap_or_else(|_| request.clone()))
+}
+
 /// The request of a call that is not watched, in which all that it declares counts; or why it can only run bare.
 fn declared_only(
     context: &Context<'_>,
@@ -230,8 +250,15 @@ enum Miss {
     Unknown,
     /// It was asked for.
     Forced,
-    /// Commits of the key, whose observations do not hold: the newest, and the first that does not.
-    Changed(CommitId, Vec<Difference>),
+    /// Commits of the key, whose observations do not hold.
+    Changed {
+        /// The newest of them.
+        newest: CommitId,
+        /// The one that differs least.
+        since: CommitId,
+        /// In what.
+        changes: Vec<Difference>,
+    },
     /// Too old, by this age in nanoseconds.
     Expired(u64),
     /// Stored bytes did not verify.

@@ -15,6 +15,8 @@ pub enum Outcome {
     Hit {
         /// It is older than `--stale` says: it wants a refresh.
         stale: bool,
+        /// The user took it for the result of this code and these inputs.
+        accepted: bool,
     },
     /// The command ran.
     Ran {
@@ -47,6 +49,8 @@ pub enum MissReason {
         since: CommitId,
         /// What is different.
         changes: Vec<Difference>,
+        /// Whether no other run of the same command line is newer.
+        is_newest: bool,
     },
     /// The same ran before and was not kept.
     NeverKept {
@@ -54,6 +58,8 @@ pub enum MissReason {
         since: CommitId,
         /// Why it was not: see [`NotKept::code`].
         reason: String,
+        /// What exactly, in words; may be empty.
+        detail: String,
     },
     /// The result was dropped for room.
     Evicted,

@@ -73,6 +73,36 @@ pub struct SourceFile {
     pub blob: BlobId,
 }
 
+/// That the user took a recorded result as that of other code or inputs, which were not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The run whose result it is.
+    pub of: CommitId,
+    /// The user's name.
+    pub by: Vec<u8>,
+    /// When.
+    pub at: Timestamp,
+    /// The reason that was given; may be empty.
+    pub why: Vec<u8>,
+}
+
+impl Encode for Acceptance {
+    fn encode(&self, to: &mut Encoder) {
+        to.value(&self.of).bytes(&self.by).value(&self.at).bytes(&self.why);
+    }
+}
+
+impl Decode for Acceptance {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            of: CommitId::decode(from)?,
+            by: from.bytes()?.to_vec(),
+            at: Timestamp::decode(from)?,
+            why: from.bytes()?.to_vec(),
+        })
+    }
+}
+
 /// The immutable record of one run. Its id is the digest of its encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
@@ -116,6 +146,8 @@ pub struct Commit {
     pub coverage: Coverage,
     /// Whether it may ever answer a call.
     pub replay: Replay,
+    /// Where the user took the result of another run as that of the code and inputs of this record: nothing ran for it.
+    pub accepted: Option<Acceptance>,
 }
 
 impl Commit {
@@ -146,19 +178,28 @@ impl Commit {
 const WITHOUT_PRODUCTS: u64 = 1;
 /// First field of an encoded commit that ends with its products.
 const WITH_PRODUCTS: u64 = 2;
+/// First field of an encoded commit that ends with its products, of which there may be none, and how it was accepted.
+const ACCEPTED: u64 = 3;
 
 impl Encode for Commit {
     fn encode(&self, to: &mut Encoder) {
         let has_products = self.products != Products::default();
-        to.unsigned(if has_products { WITH_PRODUCTS } else { WITHOUT_PRODUCTS });
+        to.unsigned(match (&self.accepted, has_products) {
+            (Some(_), _) => ACCEPTED,
+            (None, true) => WITH_PRODUCTS,
+            (None, false) => WITHOUT_PRODUCTS,
+        });
         to.value(&self.key).value(&self.lineage).option(self.parent.as_ref());
         to.list(&self.words).value(&self.directory).bytes(&self.function).digest(&self.function_id);
         to.list(&self.sources).value(&self.started).value(&self.resources).value(&self.termination);
         to.value(&self.stdout).value(&self.stderr).value(&self.order).option(self.outputs.as_ref());
         to.list(&self.observations).list(&self.indifferent);
         to.flag(self.coverage == Coverage::Watched).value(&self.replay);
-        if has_products {
+        if has_products || self.accepted.is_some() {
             to.value(&self.products);
+        }
+        if let Some(accepted) = &self.accepted {
+            to.value(accepted);
         }
     }
 }
@@ -166,7 +207,7 @@ impl Encode for Commit {
 impl Decode for Commit {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let version = from.unsigned()?;
-        if version != WITHOUT_PRODUCTS && version != WITH_PRODUCTS {
+        if !(WITHOUT_PRODUCTS..=ACCEPTED).contains(&version) {
             return Err(DecodeError::UnknownTag(version));
         }
         let mut commit = Self {
@@ -190,12 +231,16 @@ impl Decode for Commit {
             coverage: if from.flag()? { Coverage::Watched } else { Coverage::Declared },
             replay: Replay::decode(from)?,
             products: Products::default(),
+            accepted: None,
         };
-        if version == WITH_PRODUCTS {
+        if version != WITHOUT_PRODUCTS {
             commit.products = Products::decode(from)?;
-            if commit.products == Products::default() {
-                return Err(DecodeError::NotCanonical);
-            }
+        }
+        if version == WITH_PRODUCTS && commit.products == Products::default() {
+            return Err(DecodeError::NotCanonical);
+        }
+        if version == ACCEPTED {
+            commit.accepted = Some(Acceptance::decode(from)?);
         }
         Ok(commit)
     }
@@ -298,6 +343,7 @@ mod tests {
             products: Products::default(),
             coverage: Coverage::Watched,
             replay: Replay::Never { reason: "failed".to_owned(), detail: "exit status 1".to_owned() },
+            accepted: None,
         }
     }
 
@@ -317,7 +363,17 @@ mod tests {
             before: FileState::Absent,
         };
         second.products = Products::new(vec![product], true);
-        assert_eq!(Commit::from_bytes(&second.to_bytes()), Ok(second));
+        assert_eq!(Commit::from_bytes(&second.to_bytes()), Ok(second.clone()));
+        let mut third = first.clone();
+        third.accepted = Some(Acceptance {
+            of: first.id(),
+            by: b"me".to_vec(),
+            at: Timestamp(2),
+            why: b"only a name".to_vec(),
+        });
+        assert_eq!(Commit::from_bytes(&third.to_bytes()), Ok(third.clone()));
+        third.products = second.products;
+        assert_eq!(Commit::from_bytes(&third.to_bytes()), Ok(third));
     }
 
     proptest! {

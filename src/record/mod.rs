@@ -13,7 +13,7 @@ mod recall;
 mod state;
 mod stream;
 
-pub use commit::{Commit, Coverage, Replay, Resources, SourceFile, Termination};
+pub use commit::{Acceptance, Commit, Coverage, Replay, Resources, SourceFile, Termination};
 pub use evidence::{Evidence, Timestamp};
 pub use names::Names;
 pub use observation::{BothEnds, FoundProgram, Observation, StdinKind, StdinUse};

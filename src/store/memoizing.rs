@@ -52,6 +52,11 @@ impl Store for LocalStore {
         Ok(nearest.map(|(_, commit, manifest)| (commit, manifest)))
     }
 
+    fn recent(&self, lineage: &LineageId, most: usize) -> Result<Vec<(Commit, Vec<u8>)>> {
+        let found = self.read_index(|index| index.of_lineage(lineage, most))?;
+        Ok(found.into_iter().map(|(_, commit, manifest)| (commit, manifest)).collect())
+    }
+
     fn claim(&self, key: &Key, waiting: &mut dyn FnMut()) -> Result<Claim> {
         let mut is_first = true;
         let claim = self.claim_while(key, &mut |_| {

@@ -217,6 +217,16 @@ pub trait Store: Sync {
         words: &[Vec<u8>],
     ) -> Result<Option<(Commit, Vec<u8>)>>;
 
+    /// The last runs of `lineage`, at most so many, the newest first, each with its manifest. None where the store does not
+    /// know.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn recent(&self, lineage: &LineageId, most: usize) -> Result<Vec<(Commit, Vec<u8>)>> {
+        let _ = (lineage, most);
+        Ok(Vec::new())
+    }
+
     /// Waits until no other process holds `key`; calls `waiting` about every tenth of a second meanwhile.
     ///
     /// # Errors

@@ -226,6 +226,7 @@ pub(super) mod tests {
             indifferent: Vec::new(),
             coverage: Coverage::Watched,
             replay: Replay::Allowed,
+            accepted: None,
         };
         let seen = Evidence {
             device: 1,

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of how times are looked at: only the orders of two moments are compared.
 
-use super::escape;
+use super::{escape, human};
 use crate::record::StoredPath;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
@@ -65,15 +65,8 @@ pub(super) fn around(before: [&[StoredPath]; 3], after: [&[StoredPath]; 3]) -> O
 
 fn said(moved: &[(Vec<&StoredPath>, &str)]) -> Option<String> {
     let phrases = moved.iter().filter(|(paths, _)| !paths.is_empty()).map(|(paths, verb)| {
-        let mut names: Vec<String> = paths
-            .iter()
-            .take(NAMED)
-            .map(|path| escape::line(path.shown().as_os_str().as_bytes()).into_owned())
-            .collect();
-        if paths.len() > NAMED {
-            names.push(format!("and {} more", paths.len() - NAMED));
-        }
-        format!("{} {verb}", names.join(", "))
+        let names = paths.iter().map(|path| escape::line(path.shown().as_os_str().as_bytes()).into_owned());
+        format!("{} {verb}", human::list(&names.collect::<Vec<_>>(), NAMED))
     });
     let phrases: Vec<String> = phrases.collect();
     (!phrases.is_empty()).then(|| phrases.join(", "))
@@ -114,7 +107,7 @@ mod tests {
             ("a b c d", "d a b c", Some("d became older")),
             ("a b", "b a", Some("a became newer")),
             ("a b c d e f", "e f a b c d", Some("e, f became older")),
-            ("a b c d e f", "f e d c b a", Some("a, b, c, and 2 more became newer")),
+            ("a b c d e f", "f e d c b a", Some("a, b, c and 2 others became newer")),
             ("a=b c", "c a=b", Some("c became older")),
             ("a b gone", "b a", Some("a became newer")),
             ("a b", "a=b", None),

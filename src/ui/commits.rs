@@ -12,7 +12,7 @@ use super::human;
 use super::json::{self, Object};
 use super::page::Look;
 use crate::digest::CommitId;
-use crate::record::{Commit, Replay, Termination, Timestamp};
+use crate::record::{Acceptance, Commit, Replay, Termination, Timestamp};
 
 /// A commit, and what became of it since.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,7 @@ impl Entry<'_> {
         match &self.commit.replay {
             Replay::Allowed if self.evicted => (format!("{ended}, evicted"), Role::Faint),
             Replay::Allowed if self.distrusted => (format!("{ended}, damaged"), Role::Changed),
+            Replay::Allowed if self.commit.accepted.is_some() => (format!("{ended}, accepted"), role),
             Replay::Allowed => (ended, role),
             Replay::Never { reason, .. } if reason == "killed" || reason == "interrupted" => {
                 let how = match self.commit.termination {
@@ -101,6 +102,7 @@ impl Entry<'_> {
             .with("replayable", commit.is_replayable() && !self.evicted && !self.distrusted)
             .with("evicted", self.evicted)
             .with("damaged", self.distrusted)
+            .with("accepted", commit.accepted.as_ref().map(accepted))
             .with("reason", reason)
             .with("detail", detail)
             .with("wall_ns", commit.resources.wall)
@@ -109,6 +111,25 @@ impl Entry<'_> {
             .with("last_used", json::moment(self.last_used))
             .with("tags", tags.collect::<serde_json::Map<_, _>>())
     }
+}
+
+fn accepted(accepted: &Acceptance) -> Object {
+    Object::part()
+        .with("of", json::digest(&accepted.of.0))
+        .with("by", json::text(&accepted.by))
+        .with("at", json::moment(accepted.at))
+        .with("why", json::text(&accepted.why))
+}
+
+/// Whose result was accepted, by whom and why, in words: `the result of 3f2a9c41d07e, by ann, 2 h ago: only renamed`.
+#[must_use]
+pub fn accepted_words(accepted: &Acceptance, look: &Look) -> String {
+    let age = human::age(accepted.at, look.now, &look.zone);
+    let why = match accepted.why.as_slice() {
+        b"" => String::new(),
+        why => format!(": {}", escape::line(why)),
+    };
+    format!("the result of {}, by {}, {age}{why}", accepted.of.short(), escape::line(&accepted.by))
 }
 
 /// How a run ended, in one word: `ok`, `failed`, `killed` by a signal, or `interrupted`.
@@ -210,6 +231,7 @@ pub(crate) mod tests {
             indifferent: Vec::new(),
             coverage: Coverage::Watched,
             replay: Replay::Allowed,
+            accepted: None,
         }
     }
 

@@ -113,7 +113,7 @@ pub fn readable(text: &str) -> Cow<'_, str> {
 }
 
 /// A word in at most `width` columns, with `…` in the place of its middle.
-pub(super) fn middle_out(word: &str, width: usize) -> Cow<'_, str> {
+pub fn middle_out(word: &str, width: usize) -> Cow<'_, str> {
     if word.len() <= width || columns(word) <= width {
         return Cow::Borrowed(word);
     }

@@ -84,6 +84,22 @@ pub fn count(value: u64, thing: &str) -> String {
     }
 }
 
+/// At most so many of `names`, and how many others there are: `a, b, c and 12 others`.
+#[must_use]
+pub fn list(names: &[String], most: usize) -> String {
+    let first = names.get(..most).unwrap_or(names).join(", ");
+    match names.len().checked_sub(most) {
+        None | Some(0) => first,
+        Some(left) => format!("{first} and {}", others(left)),
+    }
+}
+
+/// `1 other`, `12 others`.
+#[must_use]
+pub fn others(number: usize) -> String {
+    count(u64::try_from(number).unwrap_or(u64::MAX), "other")
+}
+
 /// A moment to the second, with the zone's offset: `2026-11-22 17:30:05 +01:00`.
 #[must_use]
 pub fn moment(moment: Timestamp, zone: &TimeZone) -> String {

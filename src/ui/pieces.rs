@@ -3,6 +3,7 @@
 //! Reads the sources that the commits recorded; where one is no longer stored, or is no text that a language
 //! knows, no piece is named.
 
+use super::human;
 use crate::digest::{BlobId, CommitId};
 use crate::hash::language::{Piece, PieceKind, by_name};
 use crate::record::{Commit, StoredPath};
@@ -90,7 +91,7 @@ fn differing(language: &str, documented: bool, before: &[u8], after: &[u8]) -> V
     worded.sort_by_key(|piece| piece == TOP_LEVEL);
     if let Some(more) = worded.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
         worded.truncate(MOST_NAMED);
-        worded.push(format!("and {more} more"));
+        worded.push(format!("and {}", human::others(more)));
     }
     worded
 }
@@ -145,7 +146,7 @@ mod tests {
         let many = ["f0", "f1", "f2", "f3", "f4"].map(|name| format!("def {name}(): pass\n")).concat();
         assert_eq!(
             named(&format!("{text}{many}")),
-            ["function f0", "function f1", "function f2", "and 2 more"]
+            ["function f0", "function f1", "function f2", "and 2 others"]
         );
         let gone = text.replace("def train(lr):\n    return lr\n", "");
         assert_eq!(named(&gone), ["function train"]);

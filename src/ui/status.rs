@@ -1,23 +1,17 @@
-//! What `exec` tells of a call: the status line, `--explain`, `--report`.
+//! What `exec` tells of a call on standard error: the status line, warnings, `--explain`.
 //!
 //! Knows nothing of how the call was answered, only what the answer says.
 
-use super::changes::{self, Background};
-use super::json::{self, Object};
-use super::{escape, facts, human, message, pieces, seen};
-use crate::digest::CommitId;
-use crate::error::{Error, Result};
-use crate::hash::manifest::{Change, Manifest, Value};
-use crate::memo::{Answer, Checked, Difference, Event, Kept, MissReason, Observer, Outcome};
-use crate::record::{Interleaving, Observation, Places, StoredPath};
+use super::miss::{self, Call, MOST_NAMED};
+use super::why::{self, Why};
+use super::{call_report, escape, human, message};
+use crate::error::Result;
+use crate::memo::{Answer, Checked, Event, Kept, Observer, Outcome};
 use crate::store::LocalStore;
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-/// How many differences the status line names; `--explain` names all.
-const MOST_NAMED: usize = 3;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,17 +42,6 @@ pub fn put_right(event: &Event) -> String {
         }
         _ => String::new(),
     }
-}
-
-/// What a call was about.
-#[derive(Clone, Copy)]
-pub struct Call<'a> {
-    /// The words of the command.
-    pub words: &'a [OsString],
-    /// Where its paths are.
-    pub places: &'a Places,
-    /// The store, if there is one.
-    pub store: Option<&'a LocalStore>,
 }
 
 /// Tells of one call.
@@ -146,53 +129,51 @@ impl Status {
             self.look_around(call.store);
             let room = if self.verbosity == Verbosity::Full { None } else { message::room() };
             let name = self.has_company.get().then(|| name(call.words, room));
-            self.say(&line(call, answer, self.verbosity).fitted(name.as_deref(), room));
+            self.say(&line(call, answer).fitted(name.as_deref(), room));
         }
         if self.verbosity == Verbosity::Full {
-            watched(call, &answer.observations, answer.manifest.as_ref());
+            for line in why::dependencies(call, &answer.observations, answer.manifest.as_ref()) {
+                message::status(&format!("  {line}"));
+            }
         }
     }
 
     /// Tells how a call would be answered.
     pub fn checked(&self, call: &Call<'_>, checked: &Checked) {
-        if self.verbosity < Verbosity::Line {
-            return;
-        }
-        match checked {
-            Checked::Hit { commit, observations } => {
-                message::status(&format!("hit {}", commit.short()));
-                if self.verbosity == Verbosity::Full {
-                    watched(call, observations, None);
-                }
+        match self.verbosity {
+            Verbosity::Silent | Verbosity::Trouble => {}
+            Verbosity::Full => {
+                Why::of(call, checked).lines(message::room()).iter().for_each(|line| message::status(line));
             }
-            Checked::Miss { why, manifest } => {
-                message::status(&format!("miss · {}", miss(call, why, None, self.verbosity)));
-                if self.verbosity == Verbosity::Full {
-                    watched(call, &[], manifest.as_ref());
+            Verbosity::Line => message::status(&match checked {
+                Checked::Hit { commit, .. } => format!("hit {}", commit.short()),
+                Checked::Miss { why, .. } => with_cure(
+                    &format!("miss · {}", miss::line(call, why, None)),
+                    miss::cure_of(why).as_deref(),
+                ),
+                Checked::Bypass(bypass) => {
+                    with_cure(&format!("bypass · {}", bypass.detail()), bypass.cure().as_deref())
                 }
-            }
-            Checked::Bypass(bypass) => message::status(&with_cure(
-                &format!("bypass · {}", bypass.detail()),
-                bypass.cure().as_deref(),
-            )),
+            }),
         }
     }
 
     /// One JSON object about the call.
     #[must_use]
     pub fn report(&self, call: &Call<'_>, answered: &Result<Answer>) -> String {
-        let object = Object::whole().with("command", json::texts(&words(call.words)));
-        let object = match answered {
-            Ok(answer) => report(object, call, answer),
-            Err(error) => failed(object, error),
-        };
         let warnings: serde_json::Value = self.warnings.borrow().iter().map(String::as_str).collect();
-        format!("{}\n", serde_json::Value::from(object.with("warnings", warnings)))
+        format!(
+            "{}\n",
+            serde_json::Value::from(call_report::object(call, answered).with("warnings", warnings))
+        )
     }
 }
 
-fn words(words: &[OsString]) -> Vec<Vec<u8>> {
-    words.iter().map(|word| word.as_bytes().to_vec()).collect()
+fn with_cure(text: &str, cure: Option<&str>) -> String {
+    match cure {
+        Some(cure) => format!("{text} ({cure})"),
+        None => text.to_owned(),
+    }
 }
 
 impl Observer for Status {
@@ -225,12 +206,8 @@ impl Observer for Status {
             }
             Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
             Event::NeverSettles { paths, own } => {
-                let more = paths.len().saturating_sub(MOST_NAMED);
-                let named = paths.iter().take(MOST_NAMED).map(|path| path.display().to_string());
-                let mut named = named.collect::<Vec<_>>().join(", ");
-                if more > 0 {
-                    named = format!("{named} and {} more", human::number(number(more)));
-                }
+                let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                let named = human::list(&named, MOST_NAMED);
                 let differs = if paths.len() > 1 { "differ" } else { "differs" };
                 let text = format!("never settles: {named} {differs} every time");
                 let cure = if *own {
@@ -245,17 +222,6 @@ impl Observer for Status {
                 self.warnings.borrow_mut().push(text);
             }
         }
-    }
-}
-
-fn number(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-fn with_cure(text: &str, cure: Option<&str>) -> String {
-    match cure {
-        Some(cure) => format!("{text} ({cure})"),
-        None => text.to_owned(),
     }
 }
 
@@ -300,149 +266,30 @@ fn name(words: &[OsString], room: Option<usize>) -> String {
 }
 
 /// The status line.
-fn line(call: &Call<'_>, answer: &Answer, verbosity: Verbosity) -> Line {
+fn line(call: &Call<'_>, answer: &Answer) -> Line {
     let commit = answer.commit.map(|commit| commit.short()).unwrap_or_default();
     match &answer.outcome {
-        Outcome::Hit { stale } => {
+        Outcome::Hit { stale, accepted } => {
+            let accepted = if *accepted { " · accepted" } else { "" };
             let refresh = if *stale { " · refreshing" } else { "" };
             let saved = human::duration(answer.resources.wall);
-            Line::new("", String::new(), format!("hit {commit} · saved {saved}{refresh}"))
+            Line::new("", String::new(), format!("hit {commit} · saved {saved}{accepted}{refresh}"))
         }
         Outcome::Ran { why, kept } => {
-            let kept = match kept {
-                Kept::Yes => format!("kept {commit}"),
-                Kept::No(reason) => {
-                    with_cure(&format!("not kept: {}", reason.detail()), reason.cure().as_deref())
+            let reason = miss::line(call, why, answer.commit);
+            let (reason, kept) = match kept {
+                Kept::Yes => (with_cure(&reason, miss::cure_of(why).as_deref()), format!("kept {commit}")),
+                // What to do about this comes first.
+                Kept::No(not) => {
+                    (reason, with_cure(&format!("not kept: {}", not.detail()), not.cure().as_deref()))
                 }
             };
-            Line::new("miss", miss(call, why, answer.commit, verbosity), kept)
+            Line::new("miss", reason, kept)
         }
         Outcome::Bypassed(bypass) => {
             Line::new("bypass", with_cure(&bypass.detail(), bypass.cure().as_deref()), String::new())
         }
     }
-}
-
-/// Why nothing was replayed; `made` is what the run was recorded as.
-fn miss(call: &Call<'_>, why: &MissReason, made: Option<CommitId>, verbosity: Verbosity) -> String {
-    match why {
-        MissReason::First => "first run".to_owned(),
-        MissReason::Forced => "asked for".to_owned(),
-        MissReason::Evicted => "its result was dropped".to_owned(),
-        MissReason::Order(Interleaving::Merged) => {
-            "its record does not tell the two streams apart".to_owned()
-        }
-        MissReason::Order(_) => "its record does not tell the order of the two streams".to_owned(),
-        MissReason::Expired(age) => format!("{} old", human::duration(*age)),
-        MissReason::Damaged(blob) => format!("stored bytes {} were damaged", blob.short()),
-        MissReason::NotRestored(reason) => reason.clone(),
-        MissReason::NeverKept { since, reason } => format!("{} was not kept ({reason})", since.short()),
-        MissReason::Changed { since, changes } => {
-            let phrases = differences(call, changes, since, made);
-            let most = if verbosity == Verbosity::Full { phrases.len() } else { MOST_NAMED };
-            let more = phrases.len().saturating_sub(most);
-            let named = phrases.into_iter().take(most).collect::<Vec<_>>().join(", ");
-            if more > 0 { format!("{named} and {} more", human::number(number(more))) } else { named }
-        }
-    }
-}
-
-/// Differences from the commit `since` in words.
-fn differences(
-    call: &Call<'_>,
-    differences: &[Difference],
-    since: &CommitId,
-    made: Option<CommitId>,
-) -> Vec<String> {
-    let known: Vec<Change> = differences
-        .iter()
-        .filter_map(|difference| match difference {
-            Difference::Known(change) => Some(change.clone()),
-            Difference::Seen { .. } => None,
-        })
-        .collect();
-    let words = words(call.words);
-    let pieces = |path: &StoredPath, form: &str| match (call.store, &made) {
-        (Some(store), Some(made)) => pieces::changed_between(store, (since, made), path, form),
-        _ => Vec::new(),
-    };
-    let there = |path: &StoredPath| Some(call.places.resolve(path).symlink_metadata().is_ok());
-    let background = Background { words: &words, pieces: &pieces, there: &there };
-    let mut phrases = changes::phrases(&known, background);
-    phrases.extend(differences.iter().filter_map(|difference| match difference {
-        Difference::Seen { then, now } => Some(seen::observed(Some(then), Some(now))),
-        Difference::Known(_) => None,
-    }));
-    phrases.dedup();
-    phrases
-}
-
-/// Lists what decides the result: one line for each fact.
-fn watched(call: &Call<'_>, observations: &[Observation], manifest: Option<&Manifest>) {
-    let words = words(call.words);
-    let known =
-        manifest.into_iter().flat_map(Manifest::facts).map(|(part, value)| facts::fact(part, value, &words));
-    for fact in known.chain(observations.iter().map(facts::observation)) {
-        message::status(&format!("  {} {} {}", fact.kind, fact.subject, fact.value));
-    }
-}
-
-fn failed(object: Object, error: &Error) -> Object {
-    let object = object.with("outcome", "error").with("error", escape::readable(&error.to_string()).as_ref());
-    match error.hint() {
-        Some(hint) => object.with("hint", hint),
-        None => object,
-    }
-}
-
-fn report(object: Object, call: &Call<'_>, answer: &Answer) -> Object {
-    let (outcome, reasons, kept) = match &answer.outcome {
-        Outcome::Hit { .. } => ("hit", Vec::new(), None),
-        Outcome::Ran { why, kept } => {
-            let reasons = match why {
-                MissReason::Changed { since, changes } => differences(call, changes, since, answer.commit),
-                other => vec![miss(call, other, answer.commit, Verbosity::Full)],
-            };
-            ("miss", reasons, Some(kept))
-        }
-        Outcome::Bypassed(bypass) => ("bypass", vec![bypass.detail()], None),
-    };
-    let object = object
-        .with("outcome", outcome)
-        .with("key", answer.key.map_or(serde_json::Value::Null, |key| json::digest(&key.0)))
-        .with("commit", answer.commit.map_or(serde_json::Value::Null, |commit| json::digest(&commit.0)))
-        .with("reasons", reasons.iter().map(String::as_str).collect::<serde_json::Value>());
-    let object = match kept {
-        Some(Kept::Yes) => object.with("kept", true),
-        Some(Kept::No(reason)) => object
-            .with("kept", false)
-            .with("not_kept", Object::part().with("reason", reason.code()).with("detail", reason.detail())),
-        None => object,
-    };
-    object
-        .with("exit", json::termination(answer.termination))
-        .with("wall_ns", answer.resources.wall)
-        .with("user_ns", answer.resources.user)
-        .with("system_ns", answer.resources.system)
-        .with("outputs", answer.outputs)
-        .with("inputs", inputs(answer))
-}
-
-/// Paths of everything that went in, declared or seen.
-fn inputs(answer: &Answer) -> serde_json::Value {
-    use crate::hash::manifest::Part;
-    let declared = answer.manifest.iter().flat_map(Manifest::facts).filter_map(|(part, value)| match part {
-        Part::Input(path) | Part::Source(path) if *value != Value::Absent => Some(path.clone()),
-        _ => None,
-    });
-    let seen = answer.observations.iter().filter_map(|observation| match observation {
-        Observation::Content { path, .. } => Some(path.clone()),
-        _ => None,
-    });
-    let mut paths: Vec<StoredPath> = declared.chain(seen).collect();
-    paths.sort();
-    paths.dedup();
-    paths.iter().map(json::path).collect()
 }
 
 #[cfg(test)]

@@ -53,11 +53,19 @@ pub fn show(subject: Subject<'_>, verdict: &Verdict, page: &mut Page<'_>) -> Res
                 show_departure(departure, page)?;
             }
             if let Some(more) = departures.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
-                page.line(&format!("  and {} more", human::number(wide(more))))?;
+                page.line(&format!("  and {}", human::others(more)))?;
             }
             if *runs > 1 {
                 let told = "It ran twice, to tell what differs every time from what has changed.";
                 let line = page.look.paint(told, Role::Faint).into_owned();
+                page.line(&line)?;
+            }
+            if let Some(accepted) = &subject.commit.accepted {
+                let told = format!(
+                    "It was not recorded by a run, but accepted as {}.",
+                    commits::accepted_words(accepted, &page.look)
+                );
+                let line = page.look.paint(&told, Role::Hint).into_owned();
                 page.line(&line)?;
             }
             if subject.commit.replay != Replay::Allowed {
@@ -71,7 +79,7 @@ pub fn show(subject: Subject<'_>, verdict: &Verdict, page: &mut Page<'_>) -> Res
                 page.line(&format!("  {}", obstacle_words(obstacle, subject.commit)))?;
             }
             if let Some(more) = obstacles.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
-                page.line(&format!("  and {} more", human::number(wide(more))))?;
+                page.line(&format!("  and {}", human::others(more)))?;
             }
         }
         Verdict::Interrupted(_) => {}

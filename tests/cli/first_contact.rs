@@ -34,15 +34,8 @@ fn the_help_of_exec_is_a_page_to_learn_from() {
     let page = sandbox.cashet(["help", "exec"]).any_stdout().run();
     sandbox.cashet(["exec", "--help"]).stdout(&page.stdout).run();
     let text = page.text();
-    let parts = [
-        "Usage:",
-        "What decides the result:",
-        "What is kept:",
-        "When it is replayed:",
-        "What is told:",
-        "Examples:",
-        "Exit status:",
-    ];
+    let parts =
+        ["Usage:", "Dependencies:", "Recording:", "Replay:", "Messages:", "Examples:", "Exit status:"];
     let places: Vec<_> = parts.iter().map(|part| text.find(part)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
     assert!(text.lines().count() < 100);

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod accept;
 mod exec_chain;
 mod exec_control;
 mod exec_declared;
@@ -29,6 +30,7 @@ mod exec_terminal_size;
 mod exec_together;
 mod exec_user_store;
 mod exec_variables;
+mod explain;
 mod first_contact;
 mod map;
 mod sandbox;

@@ -2,11 +2,11 @@
 
 use super::support::{HOUR, NOON, Run, SECOND, Sandbox, recorded};
 use cashet::commands::cli;
-use cashet::digest::{BlobId, Digest};
+use cashet::digest::{BlobId, CommitId, Digest};
 use cashet::hash::manifest::{Part, Value as Fact};
 use cashet::record::{
-    BothEnds, Content, FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind, Replay,
-    StdinKind, StdinUse, StoredPath, Termination, Timestamp,
+    Acceptance, BothEnds, Content, FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind,
+    Replay, StdinKind, StdinUse, StoredPath, Termination, Timestamp,
 };
 use cashet::store::{Event, Store};
 use serde_json::Value;
@@ -125,6 +125,8 @@ fn everything() -> Run {
         .reading("made", "product\n")
         .writing("file", b"bytes", 0o644)
         .tagged("stage", "all");
+    run.accepted =
+        Some(Acceptance { of: CommitId(digest), by: b"me".to_vec(), at: NOON, why: b"only a name".to_vec() });
     run.facts.extend([
         (Part::Directory, Fact::Bytes(b".".to_vec())),
         (Part::Shadow(at("os.py")), Fact::Absent),
@@ -218,7 +220,7 @@ fn the_page_on_json_gives_every_field_and_no_other() {
         ("log --missed --json", &[&["log", "--missed", "--json"]]),
         ("show --json", &[&["show", "all.py", "--json"], &["show", "@", "--json"]]),
         ("diff --json", &[&["diff", "make.py", "all.py", "--json"], &["diff", "all.py", "@", "--json"]]),
-        ("history --json", &[&["history", "@", "--json"]]),
+        ("history --json", &[&["history", "@", "--json"], &["history", "all.py", "--json"]]),
         ("graph --json", &[&["graph", "@", "--json"]]),
         ("stats --json", &[&["stats", "--json"]]),
     ] {
@@ -238,7 +240,16 @@ fn the_page_on_json_gives_every_field_and_no_other() {
     let others: Vec<_> = documented.shapes.keys().filter(|heading| !shapes.contains(*heading)).collect();
     assert_eq!(
         others,
-        ["audit --json", "exec --report", "map --dry-run --json", "map --json", "verify --json"],
+        [
+            "accept --json",
+            "audit --json",
+            "doctor --json",
+            "exec --report",
+            "map --dry-run --json",
+            "map --json",
+            "verify --json",
+            "why --json"
+        ],
         "these are checked with real commands"
     );
 }
@@ -284,6 +295,21 @@ fn what_real_commands_report_is_documented() {
             for line in String::from_utf8(cashet(&words).stdout).unwrap().lines() {
                 fields(&serde_json::from_str(line).unwrap(), "", &mut found);
             }
+        }
+        assert_eq!(known.differences(heading, &found), (Vec::new(), Vec::new()), "{heading}");
+    }
+    fs::write(sandbox.path("in"), "2").unwrap();
+    let command = ["sh", "-c", "cat in > out"];
+    for (heading, calls) in [
+        ("why --json", &[&["why", "--json", "--"][..]][..]),
+        ("accept --json", &[&["accept", "--yes", "--json", "--"], &["accept", "--yes", "--json", "--"]]),
+        ("doctor --json", &[&["doctor", "--json"]]),
+    ] {
+        let mut found = BTreeSet::new();
+        for call in calls {
+            let words = if heading.starts_with("doctor") { &[][..] } else { &command[..] };
+            let output = cashet(&[call, words].concat());
+            fields(&serde_json::from_slice(&output.stdout).unwrap(), "", &mut found);
         }
         assert_eq!(known.differences(heading, &found), (Vec::new(), Vec::new()));
     }

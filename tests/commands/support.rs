@@ -9,8 +9,8 @@ use cashet::error::Error;
 use cashet::hash::manifest::{Manifest, Part, Value};
 use cashet::project::Project;
 use cashet::record::{
-    Commit, Content, Coverage, Observation, OutputEntry, OutputKind, OutputTree, Replay, Resources,
-    SourceFile, StoredPath, Stream, StreamOrder, Termination, Timestamp,
+    Acceptance, Commit, Content, Coverage, Observation, OutputEntry, OutputKind, OutputTree, Replay,
+    Resources, SourceFile, StoredPath, Stream, StreamOrder, Termination, Timestamp,
 };
 use cashet::store::{Draft, LocalStore, Store, StoreOptions};
 use cashet::ui::page::{Look, Page};
@@ -134,6 +134,7 @@ pub(crate) struct Run {
     pub(crate) others: Vec<OutputEntry>,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) consumed: Vec<Digest>,
+    pub(crate) accepted: Option<Acceptance>,
 }
 
 impl Run {
@@ -158,6 +159,7 @@ impl Run {
             others: Vec::new(),
             tags: Vec::new(),
             consumed: Vec::new(),
+            accepted: None,
         }
     }
 
@@ -270,6 +272,7 @@ impl Run {
             indifferent: Vec::new(),
             coverage: Coverage::Watched,
             replay: self.replay.clone(),
+            accepted: self.accepted.clone(),
         };
         let claim = store.claim(&commit.key, &mut || {}).unwrap();
         let draft = Draft {

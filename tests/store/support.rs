@@ -149,6 +149,7 @@ impl Run {
             indifferent: Vec::new(),
             coverage: Coverage::Watched,
             replay: self.replay.clone(),
+            accepted: None,
         };
         Draft {
             commit,

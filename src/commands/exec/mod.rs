@@ -20,7 +20,8 @@ use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
 use crate::record::{Recall, Termination};
 use crate::store::{LocalStore, Store, StoreOptions};
-use crate::ui::status::{Call, Status, Verbosity};
+use crate::ui::miss::Call;
+use crate::ui::status::{Status, Verbosity};
 use crate::ui::{escape, message};
 use plan::{Plan, Showing, StdinSource};
 use std::ffi::OsString;
@@ -296,7 +297,7 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
         status.created(&ground.project.store);
     }
     status.answered(&call, &answer);
-    if let Outcome::Hit { stale: true } = answer.outcome {
+    if let Outcome::Hit { stale: true, .. } = answer.outcome {
         refresh(scanned, again);
     }
     let exit = exit_of(&ground, &answer);

@@ -39,6 +39,7 @@ pub(super) fn draft(
         indifferent: Vec::new(),
         coverage: Coverage::Declared,
         replay: Replay::Never { reason: "killed".to_owned(), detail: String::new() },
+        accepted: None,
     };
     Draft {
         commit,

@@ -12,13 +12,13 @@ use crate::digest::Digest;
 use crate::encode::Encode;
 use crate::error::{Error, Result};
 use crate::exec::{Finished, Trace, Unwatched};
-use crate::hash::capture;
+use crate::hash::capture::{self, Captured};
 use crate::hash::manifest::{Part, Value};
-use crate::hash::request::StdinPart;
+use crate::hash::request::{Request, StdinPart};
 use crate::record::{
     Commit, Content, Coverage, Evidence, Observation, OutputTree, Products, Replay, SourceFile, StdinUse,
 };
-use crate::store::Draft;
+use crate::store::{Draft, Store};
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -136,13 +136,13 @@ impl Keeping<'_> {
         seen.sort_by(|(left, _), (right, _)| left.place().cmp(&right.place()));
         let (observations, evidence): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
         let outputs = match &result.tree {
-            Some(tree) => Some(self.blob(&tree.to_bytes())?),
+            Some(tree) => Some(put(self.store, &tree.to_bytes())?),
             None => None,
         };
         let mut sources = Vec::new();
         for source in &self.captured.sources {
             // The source is unchanged: that was checked after the run.
-            let blob = self.blob(&source.bytes)?.blob;
+            let blob = put(self.store, &source.bytes)?.blob;
             sources.push(SourceFile { path: source.path.clone(), blob });
         }
         let mut accounted = result.indifferent;
@@ -152,7 +152,7 @@ impl Keeping<'_> {
         }));
         accounted.sort();
         accounted.dedup();
-        let consumed = self.consumed(&observations);
+        let consumed = consumed(self.captured, self.request, &observations);
         let commit = Commit {
             key: self.captured.key,
             lineage: self.captured.lineage,
@@ -180,6 +180,7 @@ impl Keeping<'_> {
                     detail: shown_detail(self.request, &reason.detail()),
                 },
             },
+            accepted: None,
         };
         Ok(Draft {
             commit,
@@ -191,33 +192,39 @@ impl Keeping<'_> {
             consumed,
         })
     }
+}
 
-    fn blob(&self, bytes: &[u8]) -> Result<Content> {
-        let mut writer = self.store.write()?;
-        writer.write_all(bytes).map_err(|error| Error::io("write to", self.store.directory(), error))?;
-        writer.finish()
-    }
+/// Stores `bytes`.
+///
+/// # Errors
+/// When the store does not take them.
+pub(in crate::memo) fn put(store: &dyn Store, bytes: &[u8]) -> Result<Content> {
+    let mut writer = store.write()?;
+    writer.write_all(bytes).map_err(|error| Error::io("write to", store.directory(), error))?;
+    writer.finish()
+}
 
-    /// Digests of the consumed content: the edges of the provenance graph start there.
-    fn consumed(&self, observations: &[Observation]) -> Vec<Digest> {
-        let declared = self.captured.manifest.facts().filter_map(|(part, value)| match (part, value) {
-            (Part::Input(_), Value::File { digest, .. }) | (Part::Stdin, Value::Digest(digest)) => {
-                Some(*digest)
-            }
-            _ => None,
-        });
-        let seen = observations.iter().filter_map(|observation| match observation {
-            Observation::Content { digest, .. }
-            | Observation::Stdin(StdinUse::Content { offset: 0, digest, .. }) => Some(*digest),
-            _ => None,
-        });
-        let mut consumed: Vec<Digest> = declared.chain(seen).collect();
-        consumed.extend(self.request.references.iter().map(|reference| reference.digest));
-        if let StdinPart::Content(digest) = self.request.stdin {
-            consumed.push(digest);
-        }
-        consumed.sort();
-        consumed.dedup();
-        consumed
+/// Digests of the consumed content: the edges of the provenance graph start there.
+pub(in crate::memo) fn consumed(
+    captured: &Captured,
+    request: &Request,
+    observations: &[Observation],
+) -> Vec<Digest> {
+    let declared = captured.manifest.facts().filter_map(|(part, value)| match (part, value) {
+        (Part::Input(_), Value::File { digest, .. }) | (Part::Stdin, Value::Digest(digest)) => Some(*digest),
+        _ => None,
+    });
+    let seen = observations.iter().filter_map(|observation| match observation {
+        Observation::Content { digest, .. }
+        | Observation::Stdin(StdinUse::Content { offset: 0, digest, .. }) => Some(*digest),
+        _ => None,
+    });
+    let mut consumed: Vec<Digest> = declared.chain(seen).collect();
+    consumed.extend(request.references.iter().map(|reference| reference.digest));
+    if let StdinPart::Content(digest) = request.stdin {
+        consumed.push(digest);
     }
+    consumed.sort();
+    consumed.dedup();
+    consumed
 }

@@ -201,6 +201,34 @@ fn judge(departures: &mut [Departure], first: &Prints, second: &Prints) {
     }
 }
 
+/// The call that made a commit, made again from what is recorded of it. The inner error says in words why that cannot be.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn request_of(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Result<(Request, Held), String>> {
+    if call::is_redacted(recorded.manifest) {
+        return Ok(Err("an argument was redacted, and is known by its digest alone".to_owned()));
+    }
+    let (mut request, held) = match call::request(bench, recorded.commit, recorded.manifest) {
+        Ok(called) => called,
+        Err(error) if error.kind() == Kind::Damaged => {
+            return Ok(Err(format!("a product that it was made from is no longer stored: {error}")));
+        }
+        Err(error) => return Err(error),
+    };
+    if call::all_raw(recorded.manifest) {
+        let silent = Silent(bench.recall);
+        let exact = Request { exact_source: true, ..request.clone() };
+        if let (Ok(plain), Ok(raw)) = (capture::capture(&request, &silent), capture::capture(&exact, &silent))
+            && plain.key != recorded.commit.key
+            && fewer(&raw, &plain, recorded.manifest)
+        {
+            request = exact;
+        }
+    }
+    Ok(Ok((request, held)))
+}
+
 /// Reconstructs the call, if everything known before the run is unchanged.
 fn prepare(
     bench: &Bench<'_>,

@@ -52,6 +52,7 @@ pub(super) fn new(n: u64, manifest: &[u8]) -> NewCommit<'_> {
         indifferent: Vec::new(),
         coverage: Coverage::Watched,
         replay: Replay::Allowed,
+        accepted: None,
     };
     NewCommit {
         commit,
