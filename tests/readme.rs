@@ -102,7 +102,7 @@ fn every_recipe_works_and_can_be_repeated() {
 /// CI services, pre-commit and fzf are not available here: a shell runs the commands that they would run. Commands
 /// that install cashet are skipped.
 #[test]
-fn what_other_tools_are_told_to_run_works() {
+fn commands_for_other_tools_work() {
     let recipes = fs::read_to_string(root().join("docs/recipes.md")).unwrap();
     let sandbox = project();
     let mut commands = Vec::new();

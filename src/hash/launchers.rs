@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn env_tells_what_it_changes() {
+    fn env_reports_what_it_changes() {
         let found =
             launcher(OsStr::new("env")).unwrap().started(&words("-i -u A -C d B=1=2 cmd B=3")).unwrap();
         assert!(found.clears_environment);

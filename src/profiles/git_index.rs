@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_told_by_its_place() {
+    fn an_index_is_recognized_by_its_path() {
         for (path, is) in [
             ("/p/.git/index", true),
             ("/p/.git/worktrees/w/index", true),

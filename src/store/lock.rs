@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_lock_file_lets_nobody_in_twice() {
+    fn a_removed_lock_file_cannot_be_locked_twice() {
         let (_directory, layout) = empty();
         let key = Key(Digest::of(b"key"));
         let path = layout.lock(&key.0.to_hex());
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_told_so() {
+    fn a_waiting_process_learns_that_it_waited() {
         let (_directory, layout) = empty();
         let key = Key(Digest::of(b"key"));
         let mut first = Some(taken(claim(&layout, &key, &mut |_| true)));

@@ -213,7 +213,7 @@ fn the_status_line_is_for_terminals() {
 }
 
 #[test]
-fn check_foretells_and_executes_nothing() {
+fn check_predicts_and_executes_nothing() {
     let sandbox = project();
     let check = |words: &[&str], status| {
         let run = sandbox.cashet(["check", "--trace", "off"].iter().chain(words));

@@ -25,7 +25,7 @@ fn without_a_working_directory_the_command_runs_bare() {
 }
 
 #[test]
-fn a_working_directory_that_cannot_be_told_is_said_in_the_report() {
+fn an_unknown_working_directory_is_in_the_report() {
     let sandbox = Sandbox::new();
     sandbox.directory("d");
     let report = sandbox.base().join("tmp/report");

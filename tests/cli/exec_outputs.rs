@@ -75,7 +75,7 @@ fn which_outputs_are_declared_decides() {
 }
 
 #[test]
-fn what_the_user_changed_is_put_aside_before_it_is_replaced() {
+fn changed_files_are_set_aside_before_they_are_replaced() {
     let sandbox = Sandbox::new();
     sandbox.script("job", "echo made > out");
     sandbox.unwatched(["-o", "out", "./job"]).leaves("out", "made\n").executes(1).run();
@@ -88,7 +88,7 @@ fn what_the_user_changed_is_put_aside_before_it_is_replaced() {
 }
 
 #[test]
-fn quiet_tells_nothing_but_errors() {
+fn quiet_prints_only_errors() {
     let sandbox = Sandbox::new();
     let long = "x".repeat(100_000);
     sandbox.script("job", "echo made > out");
@@ -219,7 +219,7 @@ fn what_nothing_replaced_comes_back_from_aside() {
 }
 
 #[test]
-fn what_a_killed_run_put_aside_comes_back_with_the_next_call() {
+fn files_set_aside_by_a_killed_run_return_with_the_next_call() {
     let sandbox = Sandbox::new();
     for next in [&["log"][..], &["exec", "true"], &["stats"]] {
         for made in [false, true] {

@@ -118,7 +118,7 @@ fn a_redacted_call_cannot_be_verified() {
 }
 
 #[test]
-fn a_word_that_looks_like_a_secret_is_told_of_once() {
+fn a_word_that_looks_like_a_secret_is_reported_once() {
     let sandbox = project();
     let call = ["--", "./job", "--password", SECRET];
     let warned =

@@ -39,7 +39,7 @@ impl Disk {
         let _ = fs::write(self.0.join("filler"), vec![1; 2 << 20]);
     }
 
-    fn make_room(&self) {
+    fn free_space(&self) {
         fs::remove_file(self.0.join("filler")).unwrap();
     }
 
@@ -70,7 +70,7 @@ fn a_full_disk_keeps_nothing_and_loses_nothing() {
     for _ in 0..2 {
         call(&sandbox, &store, "two").stderr_with(&["not kept", "No space left"]).executes(1).run();
     }
-    disk.make_room();
+    disk.free_space();
     call(&sandbox, &store, "two").executes(1).run();
     call(&sandbox, &store, "two").executes(0).run();
     call(&sandbox, &store, "one").executes(0).run();

@@ -7,7 +7,7 @@ use std::path::Path;
 const ASK: [&str; 2] = ["stty size", "stty size < /dev/tty"];
 
 #[test]
-fn who_asks_a_terminal_for_its_size_is_not_kept() {
+fn a_command_that_reads_the_terminal_size_is_not_cached() {
     let sandbox = Sandbox::new();
     for (name, body) in ["by-stdin", "by-name"].into_iter().zip(ASK) {
         sandbox.script(name, body);

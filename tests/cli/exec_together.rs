@@ -201,7 +201,7 @@ fn with_no_wait_a_second_call_runs_beside_the_first() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_holds_nobody_else_up() {
+fn a_reader_that_does_not_read_delays_no_other_call() {
     let sandbox = Sandbox::new();
     sandbox.script("job", "seq 300000");
     let expected = (1..=300_000).map(|n| n.to_string() + "\n").collect::<String>();

@@ -130,7 +130,7 @@ fn a_name_serves_where_there_is_no_repository() {
 }
 
 #[test]
-fn wrong_settings_are_told() {
+fn invalid_settings_are_reported() {
     for (settings, told) in [
         ("[store]\ndir = \"elsewhere\"\n", "neither"),
         ("[store]\nname = \"x\"\n", "needs dir"),

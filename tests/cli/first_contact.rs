@@ -44,7 +44,7 @@ fn the_help_of_exec_is_a_page_to_learn_from() {
 }
 
 #[test]
-fn in_a_terminal_the_store_is_told_of_once() {
+fn on_a_terminal_the_new_store_is_reported_once() {
     let sandbox = Sandbox::new();
     sandbox.script("job", "echo made");
     let call = || sandbox.exec(["./job"]).any_stdout().terminal().finish().text();
@@ -56,7 +56,7 @@ fn in_a_terminal_the_store_is_told_of_once() {
 }
 
 #[test]
-fn every_mistake_is_told_with_what_to_do() {
+fn every_error_has_advice() {
     let sandbox = Sandbox::new();
     sandbox.script("job", "echo made").write("plain", "text").directory("folder");
     sandbox.exec(["./job"]).stdout("made\n").run();

@@ -47,7 +47,7 @@ fn of_many_commits_a_hundred_are_listed_and_a_dry_run_lists_all() {
 }
 
 #[test]
-fn a_dry_run_tells_what_would_be_and_a_real_run_what_was() {
+fn a_dry_run_and_a_real_run_report_the_same() {
     let sandbox = Sandbox::new();
     for days in [40, 35, 3, 2] {
         sandbox.record(&Run::new(&format!("python3 job.py {days}"), days * DAY).writing(
@@ -123,7 +123,7 @@ fn an_age_counts_from_the_last_use() {
 }
 
 #[test]
-fn damage_is_found_told_and_repaired() {
+fn damage_is_found_reported_and_repaired() {
     let (sandbox, ids) = recorded();
     assert!(sandbox.run(&["fsck"]).ok().starts_with("clean: 6 commits, "));
     let objects = sandbox.path(".cashet/objects");

@@ -78,7 +78,7 @@ fn a_commit_does_not_differ_from_itself() {
 }
 
 #[test]
-fn programs_are_told_the_same() {
+fn json_has_the_same_content() {
     let (sandbox, _) = recorded();
     let diff = sandbox.run(&["diff", "@{4}", "@{3}", "--json"]).json();
     assert_eq!(diff[0]["changes"][0]["part"], "source");
@@ -89,7 +89,7 @@ fn programs_are_told_the_same() {
 }
 
 #[test]
-fn layout_is_told_from_code() {
+fn layout_is_distinguished_from_code() {
     let sandbox = Sandbox::new();
     sandbox.record(&Run::new("python3 a.py", 2 * HOUR).source("a.py", "x=1\n", "x = 1"));
     sandbox.record(&Run::new("python3 a.py", HOUR).source("a.py", "# one\nx = 1\n", "x = 1"));

@@ -157,7 +157,7 @@ fn du(path: &std::path::Path) -> u64 {
 }
 
 #[test]
-fn the_room_on_disk_is_that_of_du_and_counts_everything() {
+fn disk_use_equals_du_and_includes_everything() {
     let (sandbox, _) = recorded();
     let store = sandbox.path(".cashet");
     sandbox.run(&["stats"]).ok();

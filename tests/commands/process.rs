@@ -66,7 +66,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
-fn a_full_disk_is_told() {
+fn a_full_disk_is_reported() {
     let (sandbox, _) = recorded();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let Output { status, stderr, .. } = cashet(&sandbox).arg("log").stdout(full).output().unwrap();

@@ -30,7 +30,7 @@ fn every_kind_of_product_byte_for_byte() {
 }
 
 #[test]
-fn a_file_gets_the_mode_that_it_had_and_nobody_sees_half_of_it() {
+fn a_file_gets_its_recorded_mode_and_is_never_partial() {
     let sandbox = Sandbox::new();
     sandbox.record(&Run::new("make", HOUR).writing("tool", b"#!", 0o755));
     let file = sandbox.path("tool");

@@ -4,7 +4,7 @@ use super::support::{HOUR, Run, Sandbox, recorded};
 use cashet::record::{OutputEntry, OutputKind, Replay};
 
 #[test]
-fn show_tells_all_about_one() {
+fn show_prints_everything_about_a_run() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(80, &["show", "@{3}"]).ok(), @r#"
     commit     8dd5b059e7684003a9eabc9eb90aed504e2cc83e498aa4f9242079a7d07d1e3d
@@ -136,7 +136,7 @@ fn show_on_a_wide_page_and_for_programs() {
 }
 
 #[test]
-fn odd_bytes_are_shown_escaped_and_told_in_full() {
+fn odd_bytes_are_escaped_in_text_and_complete_in_json() {
     let sandbox = Sandbox::new();
     let mut run = Run::new("x", HOUR);
     run.words = vec![b"\xff\x1b[2J.py".to_vec(), b"a\nb".to_vec()];

@@ -63,7 +63,7 @@ fn a_format_that_is_no_file_is_damage_like_any_other() {
 }
 
 #[test]
-fn what_may_be_of_somebody_else_or_newer_is_not_repaired() {
+fn files_of_other_users_and_newer_stores_are_not_repaired() {
     let stage = Stage::new();
     let project = &stage.project;
     let format = project.store().join("FORMAT");
@@ -86,7 +86,7 @@ fn what_may_be_of_somebody_else_or_newer_is_not_repaired() {
 }
 
 #[test]
-fn a_lock_that_nobody_can_open_stops_nobody() {
+fn a_lock_that_cannot_be_opened_stops_no_process() {
     let stage = Stage::new();
     let project = &stage.project;
     let locks = files_below(&project.store().join("locks"));

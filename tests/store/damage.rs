@@ -225,7 +225,7 @@ fn every_byte_of_a_database_may_flip() {
 }
 
 #[test]
-fn a_lost_log_of_hits_or_secret_or_format_stops_nobody() {
+fn a_lost_log_of_hits_or_secret_or_format_is_harmless() {
     for name in ["hits.log", "secret", "FORMAT", ".gitignore", "CACHEDIR.TAG", "locks/store", "locks/schema"]
     {
         for how in HARMS {

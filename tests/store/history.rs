@@ -219,7 +219,7 @@ fn a_log_that_is_folded_twice_counts_once() {
 }
 
 #[test]
-fn a_long_database_log_is_written_back_when_nobody_waits() {
+fn a_long_database_log_is_written_back_at_the_end() {
     let place = Place::new();
     let store = place.open();
     let log = place.path.join("meta.db-wal");

@@ -146,7 +146,7 @@ fn anothers_store_is_refused_unless_it_was_named() {
 }
 
 #[test]
-fn a_link_that_somebody_else_made_is_refused() {
+fn a_link_of_another_user_is_refused() {
     let place = Place::new();
     Run::new("a").record(&place.open());
     let link = place.path.parent().unwrap().join("link");

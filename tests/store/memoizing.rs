@@ -114,7 +114,7 @@ fn a_hit_reads_one_flat_file_and_no_database() {
 }
 
 #[test]
-fn a_missing_or_damaged_hot_entry_is_made_anew() {
+fn a_missing_or_damaged_hot_entry_is_rebuilt() {
     let place = Place::new();
     let mut run = Run::new("a");
     run.files = vec![("x", b"file".to_vec())];
@@ -215,7 +215,7 @@ fn a_draft_that_contradicts_itself_is_refused() {
 }
 
 #[test]
-fn distrusted_commits_are_not_found_until_they_are_recorded_anew() {
+fn distrusted_commits_are_not_found_until_they_are_recorded_again() {
     let place = Place::new();
     let store = place.open();
     let run = Run::new("a");

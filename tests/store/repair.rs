@@ -71,7 +71,7 @@ fn of_two_damages_only_the_one_that_is_there_goes() {
 }
 
 #[test]
-fn steps_of_both_looks_are_told() {
+fn progress_of_both_checks_is_reported() {
     let place = Place::new();
     let store = place.open();
     Run::new("a").record(&store);

@@ -140,7 +140,7 @@ fn the_dead_let_go_of_their_key_at_once() {
 }
 
 #[test]
-fn collection_and_removal_beside_those_who_record_break_nothing() {
+fn collection_and_removal_beside_recording_break_nothing() {
     let place = Place::new();
     place.open();
     let ended = AtomicBool::new(false);
@@ -195,7 +195,7 @@ fn collection_and_removal_beside_those_who_record_break_nothing() {
 }
 
 #[test]
-fn a_check_beside_those_who_record_and_remove_reports_no_damage() {
+fn a_check_beside_recording_and_removal_reports_no_damage() {
     let place = Place::new();
     let store = place.open();
     Run::new("first").record(&store);

@@ -49,7 +49,7 @@ fn a_variable_counts_however_it_is_asked_for() {
 }
 
 #[test]
-fn a_variable_that_nobody_mentions_and_those_of_the_session_do_not_count() {
+fn unmentioned_and_session_variables_do_not_count() {
     let twin = Twin::new();
     twin.write("s.py", "print(1)\n").write("s.sh", "echo 1\n");
     settle();

@@ -7,7 +7,7 @@ fn environment(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
 }
 
 #[test]
-fn session_variables_are_told_by_name_and_pattern() {
+fn session_variables_are_recognized_by_name_and_pattern() {
     for name in [
         "PATH",
         "_",

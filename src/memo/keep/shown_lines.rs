@@ -65,7 +65,7 @@ mod tests {
     use super::has_shown_line;
 
     #[test]
-    fn shown_lines_are_told_by_their_marks() {
+    fn source_lines_are_recognized_by_their_marks() {
         for text in [
             "/p/s.js:3\nthrow new Error('x') // why\n^\n\nError: x\n",
             "Traceback (most recent call last):\n  File \"/p/s.py\", line 1, in <module>\n    f()  # why\n",

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn data_and_holes_are_told_apart() {
+    fn data_and_holes_are_distinguished() {
         let parts: [(u64, &[u8]); 2] = [(0, b"begin"), (5 << 20, b"middle")];
         let file = sparse(&parts, 10 << 20);
         let Some(found) = extents(&file, 10 << 20) else { return };

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_is_told_to_the_child() {
+    fn the_child_gets_its_directory_in_pwd() {
         let ours = [("PWD".into(), "/a".into()), ("X".into(), "1".into())];
         let there = environment(&ours, Path::new("/a/b"), Path::new("/a"));
         assert_eq!(there.first().map(|(_, value)| value.as_os_str()), Some(OsStr::new("/a/b")));

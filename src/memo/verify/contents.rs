@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_difference_is_told_by_byte_and_line() {
+    fn the_first_difference_is_reported_by_byte_and_line() {
         assert_eq!(compare(b"a\nb\n", b"a\nb\n"), None);
         assert_eq!(compare(b"", b""), None);
         let found = compare(b"one\ntwo x\n3\n", b"one\ntwo y\n3\n").unwrap();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_in_another_order_are_told_from_others() {
+    fn reordered_lines_are_distinguished_from_changed_ones() {
         assert_eq!(compare(b"h\na\nb\nc\n", b"h\nc\nb\na\n").unwrap().causes, [Cause::Order]);
         assert!(compare(b"a\nb\n", b"b\nb\n").unwrap().causes.is_empty());
         assert!(compare(b"a\na\nb\n", b"b\nb\na\n").unwrap().causes.is_empty());

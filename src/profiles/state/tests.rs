@@ -27,7 +27,7 @@ fn rows_have_names_of_their_own_and_fit_in_bits() {
 }
 
 #[test]
-fn state_is_found_where_it_is_kept_and_by_who_keeps_it() {
+fn state_is_found_by_its_location_and_its_tool() {
     let tables = tables();
     for (line, path, expected) in [
         ("mypy x.py", "/home/u/p/.mypy_cache/3.11/a.json", Some("/home/u/p/.mypy_cache")),
@@ -56,7 +56,7 @@ fn state_is_found_where_it_is_kept_and_by_who_keeps_it() {
 }
 
 #[test]
-fn products_are_told_from_private_state() {
+fn products_are_distinguished_from_private_state() {
     let tables = tables();
     let describes = |line, path| describes_products(&tables, kept_by(line), Path::new(path));
     assert!(describes("ninja", "/home/u/p/.ninja_log"));
@@ -66,7 +66,7 @@ fn products_are_told_from_private_state() {
 }
 
 #[test]
-fn pythons_and_gits_are_told() {
+fn versions_of_python_and_git_are_recognized() {
     for (line, bit, is) in [
         ("/usr/bin/python3.11 x.py", BYTECODE, true),
         ("node x.js", BYTECODE, false),

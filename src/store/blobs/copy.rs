@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_shorter_is_an_error_and_nobody_waits_for_the_rest() {
+    fn a_shorter_file_is_an_error_and_no_thread_waits_for_the_rest() {
         let directory = tempfile::tempdir().unwrap();
         let from = directory.path().join("from");
         let size = 3 * usize::try_from(ONE_THREAD).unwrap();

@@ -31,7 +31,7 @@ fn a_store_is_private_and_says_what_it_is() {
 }
 
 #[test]
-fn a_directory_of_somebodys_files_never_becomes_a_store() {
+fn a_directory_with_other_files_never_becomes_a_store() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("thesis.tex"), "x").unwrap();
     let error = Layout::new(directory.path().to_owned()).create().unwrap_err();

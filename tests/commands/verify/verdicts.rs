@@ -34,7 +34,7 @@ fn a_command_that_does_the_same_is_the_same() {
 }
 
 #[test]
-fn times_are_told_from_change() {
+fn times_are_distinguished_from_changes() {
     let project = Project::new();
     project.script("job.sh", "echo first; date +%s.%N; echo took $(date +%N | cut -c 1-4) ms");
     project.exec(&["sh", "job.sh"]);
@@ -48,7 +48,7 @@ fn times_are_told_from_change() {
 }
 
 #[test]
-fn what_differs_every_time_is_told_from_what_has_changed() {
+fn random_differences_are_distinguished_from_changes() {
     let project = Project::new();
     project
         .script("random.sh", "echo same; od -An -N8 -tx1 /dev/urandom | tr -d ' ' | sed 's/^/q/' | tee out");
@@ -108,7 +108,7 @@ fn another_order_and_addresses_have_their_names() {
 }
 
 #[test]
-fn every_kind_of_difference_of_outputs_is_told() {
+fn every_kind_of_output_difference_is_reported() {
     let project = Project::new();
     // It depends on something that is not observed.
     let body = "if ! tr '\\0' '\\n' < /proc/$PPID/cmdline | grep -qx verify; then

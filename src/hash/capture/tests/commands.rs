@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn wrong_calls_are_told_before_the_run() {
+fn invalid_calls_are_reported_before_the_run() {
     let sandbox = Sandbox::new();
     sandbox.write("plain", "no program");
     let fails = |request: &Request| capture(request, &sandbox.memory).unwrap_err();

@@ -105,7 +105,7 @@ fn after_a_run_what_moved_is_named() {
 }
 
 #[test]
-fn secrets_are_told_apart_and_never_written() {
+fn secrets_are_distinguished_and_never_written() {
     let sandbox = Sandbox::new();
     let mut request = sandbox.request(&["true"]);
     request.variables = vec!["API_TOKEN".into(), "PLAIN".into()];

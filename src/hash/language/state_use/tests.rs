@@ -1,7 +1,7 @@
 use super::super::{JavaScript, Python, Shell};
 
 #[test]
-fn python_that_goes_on_with_what_it_finds_is_told_from_python_that_looks() {
+fn python_that_resumes_is_distinguished_from_python_that_only_looks() {
     for (resumes, code) in [
         (true, "if os.path.exists(ck):\n    state = json.load(open(ck))\n"),
         (true, "if Path('a').exists():\n    torch.load(Path(\"a\"))\n"),
@@ -26,7 +26,7 @@ fn python_that_goes_on_with_what_it_finds_is_told_from_python_that_looks() {
 }
 
 #[test]
-fn javascript_that_goes_on_with_what_it_finds_is_told_from_javascript_that_looks() {
+fn javascript_that_resumes_is_distinguished_from_javascript_that_only_looks() {
     for (resumes, code) in [
         (true, "if (fs.existsSync(p)) { s = JSON.parse(fs.readFileSync(p)) }"),
         (true, "const s = existsSync('a') ? read(\"a\") : {}"),
@@ -45,7 +45,7 @@ fn javascript_that_goes_on_with_what_it_finds_is_told_from_javascript_that_looks
 }
 
 #[test]
-fn a_shell_script_that_goes_on_with_what_it_finds_is_told_from_one_that_looks() {
+fn a_shell_script_that_resumes_is_distinguished_from_one_that_only_looks() {
     for (resumes, code) in [
         (true, "if [ -f \"$ck\" ]; then cat $ck; fi"),
         (true, "if [ ! -e a ]; then echo new; else sort a; fi"),
