@@ -53,21 +53,21 @@ pub fn is_session(name: &OsStr) -> bool {
         || like(CI_RUN_PATTERNS)
 }
 
-/// How much must speak for it that a program asks for a variable.
+/// The evidence needed to conclude that a program reads a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
     /// Its name anywhere.
     Strong,
-    /// Its name in text of the project, or beside an access to the environment in other text: it is short, or a variable of
-    /// jobs of CI services and batch systems.
+    /// Its name in text of the project, or near an access to the environment in other text: for short names, and
+    /// variables of jobs in CI services and batch systems.
     Weak,
-    /// Its name in text of the project: it names one such job.
+    /// Its name in text of the project: for variables that identify one such job.
     Job,
-    /// Its name beside an access to the environment in text of the project: it tells of the session.
+    /// Its name near an access to the environment in text of the project: for variables that describe the session.
     Session,
 }
 
-/// How much must speak for a variable of this name.
+/// The evidence needed for a variable with this name.
 #[must_use]
 pub fn weight(name: &[u8]) -> Weight {
     let text = OsStr::from_bytes(name);
@@ -80,7 +80,8 @@ pub fn weight(name: &[u8]) -> Weight {
     if name.len() <= 3 || is_job() { Weight::Weak } else { Weight::Strong }
 }
 
-/// Names of the session and of jobs, which count where text of the project names them, set or not.
+/// Names that describe the session or jobs, which count where text of the project contains them, whether or not they
+/// are set.
 pub fn telling() -> impl Iterator<Item = &'static [u8]> {
     [SESSION, CI_RUNS, BATCH_RUNS].into_iter().flatten().map(|name| name.as_bytes())
 }

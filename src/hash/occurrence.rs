@@ -55,9 +55,9 @@ struct Meaning {
 #[derive(Debug)]
 pub struct NameSearch {
     names: Vec<Vec<u8>>,
-    /// How much must speak for each.
+    /// The evidence needed for each name.
     weights: Vec<Weight>,
-    /// Where the project is: without it all is of the project.
+    /// The root of the project. Without it every file counts as part of the project.
     root: Option<PathBuf>,
     patterns: Vec<Vec<u8>>,
     meanings: Vec<Vec<Meaning>>,

@@ -268,8 +268,8 @@ impl Keeping<'_> {
     }
 }
 
-/// Why nothing at all can be recorded of a run, not even for the history: what came is not all there was. Of one that was
-/// interrupted nobody thinks that it is.
+/// Why a run cannot be recorded at all, not even for the history: its output is incomplete. An interrupted run is
+/// recorded, since its output is known to be incomplete.
 fn unrecordable(finished: &Finished) -> Option<NotKept> {
     if finished.signal.is_some() {
         return None;

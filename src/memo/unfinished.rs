@@ -87,7 +87,7 @@ impl Note {
     /// Writes a note, before what it says is done.
     ///
     /// # Errors
-    /// When the store does not take it.
+    /// When writing to the store fails.
     pub(super) fn write(store: &Path, begun: &Begun) -> io::Result<Self> {
         let directory = store.join(DIRECTORY);
         for number in 0..TRIES {
@@ -204,7 +204,7 @@ pub(super) fn remove_empty(aside: &Path) {
 /// As [`Note::write`], with an error that names what it is about.
 ///
 /// # Errors
-/// When the store does not take it.
+/// When writing to the store fails.
 pub(super) fn note(store: &Path, begun: &Begun) -> Result<Note> {
     Note::write(store, begun).map_err(|error| Error::io("write below", &store.join(DIRECTORY), error))
 }

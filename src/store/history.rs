@@ -212,10 +212,10 @@ impl LocalStore {
         self.read_index(|index| index.tags_of(id))
     }
 
-    /// Sets several tags at once; tells whether there is such a commit.
+    /// Sets several tags; returns whether the commit exists.
     ///
     /// # Errors
-    /// When the store does not take them.
+    /// When writing to the store fails.
     pub fn tag_all(&self, id: &CommitId, tags: &[(String, String)]) -> Result<bool> {
         self.write_index(|index| index.tag_all(id, tags))
     }

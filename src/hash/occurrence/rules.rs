@@ -35,7 +35,8 @@ impl Rules {
         }
     }
 
-    /// Whether an occurrence of a name, or of its leading part, counts; `of_project` says that the file is of the project.
+    /// Whether an occurrence of a name, or of its prefix, counts; `of_project` means that the file belongs to the
+    /// project.
     pub(super) fn count(
         self,
         found: Occurrence<'_>,
@@ -70,7 +71,7 @@ impl Rules {
     }
 }
 
-/// Where a pattern was found.
+/// Position of a match.
 #[derive(Clone, Copy)]
 pub(super) struct Occurrence<'a> {
     pub(super) bytes: &'a [u8],
@@ -78,10 +79,10 @@ pub(super) struct Occurrence<'a> {
     pub(super) end: usize,
 }
 
-/// As much text before and after a name is looked at for an access to the environment.
+/// Number of bytes before and after a name that are searched for an access to the environment.
 pub(super) const BESIDE: usize = 200;
 
-/// Whether code asks for the variable whose name stands there: by `$`, or beside an access to the environment.
+/// Whether code reads the variable at this position: by `$`, or near an access to the environment.
 fn is_asked(bytes: &[u8], start: usize, end: usize) -> bool {
     let before = |back: usize| start.checked_sub(back).and_then(|at| bytes.get(at));
     let is_dollar = before(1) == Some(&b'$')
@@ -90,7 +91,7 @@ fn is_asked(bytes: &[u8], start: usize, end: usize) -> bool {
     is_dollar || beside.windows(3).any(|part| part.eq_ignore_ascii_case(b"env"))
 }
 
-/// Whether the name is that of PATH in a line that sets it: what is found through it counts by itself.
+/// Whether the name is PATH in a line that sets it: programs found through PATH count separately.
 fn extends_path(bytes: &[u8], start: usize, end: usize) -> bool {
     if bytes.get(start..end) != Some(b"PATH") {
         return false;

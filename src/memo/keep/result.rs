@@ -197,7 +197,7 @@ impl Keeping<'_> {
 /// Stores `bytes`.
 ///
 /// # Errors
-/// When the store does not take them.
+/// When writing to the store fails.
 pub(in crate::memo) fn put(store: &dyn Store, bytes: &[u8]) -> Result<Content> {
     let mut writer = store.write()?;
     writer.write_all(bytes).map_err(|error| Error::io("write to", store.directory(), error))?;
