@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// Name of the store's lock file.
 pub(crate) const STORE_LOCK: &str = "store";
 
-/// Locks a mutex and ignores poisoning: the guarded states are valid at every point where a thread can panic.
+/// Locks a mutex and ignores poisoning: a thread that panicked leaves no partial state that later checks would miss.
 pub(crate) fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -209,7 +209,7 @@ fn ours(bench: &Bench<'_>, offset: Option<u64>, digest: Digest) -> Option<Stdin>
     (again == digest).then_some(Stdin::File(file))
 }
 
-/// An empty-content file of that size and offset, for a run that read only these two.
+/// A sparse file of that size and offset, for a run that read only these two.
 fn sized(size: u64, offset: u64) -> Option<Stdin> {
     let mut file = tempfile::tempfile().ok()?;
     file.set_len(size).ok()?;

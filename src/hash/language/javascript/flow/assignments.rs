@@ -211,7 +211,7 @@ impl Builder<'_> {
                     self.target(&rest.target, Value { place: value.place, callee: Callee::Nothing });
                 }
             }
-            // A type cast before an assignment.
+            // An assignment target with a type cast.
             _ => self.exact = true,
         }
     }
