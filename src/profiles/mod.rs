@@ -3,4 +3,5 @@
 //! Pure functions of names and paths: nothing here runs programs or reads files.
 
 pub mod git_index;
+pub mod makefile;
 pub mod state;

@@ -19,7 +19,7 @@ use super::request::Request;
 use super::world::World;
 use crate::digest::Digest;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use sources::Sources;
 
@@ -123,11 +123,29 @@ impl View<'_> {
 
     /// `path` with symbolic links in its last component resolved; stops at a loop.
     fn follow(&mut self, path: &Path) -> PathBuf {
+        self.follow_within(path, &mut 40)
+    }
+
+    /// As [`View::follow`], through at most `left` links.
+    fn follow_within(&mut self, path: &Path, left: &mut u32) -> PathBuf {
         let mut path = path.to_path_buf();
-        for _ in 0..40 {
+        while *left > 0 {
             let Some(target) = self.world.link(&path) else { break };
-            // `join` replaces the path where the target is absolute.
-            path = path.parent().map_or_else(|| PathBuf::from(&target), |parent| parent.join(&target));
+            *left -= 1;
+            let mut place = path.parent().map(Path::to_path_buf).unwrap_or_default();
+            // Of one path there is one spelling: what is below the root is known as such, and the same in another tree.
+            for part in Path::new(&target).components() {
+                match part {
+                    Component::ParentDir => {
+                        place = self.follow_within(&place, left);
+                        place.pop();
+                    }
+                    Component::CurDir => {}
+                    // `push` replaces the path where the target is absolute.
+                    part => place.push(part),
+                }
+            }
+            path = place;
         }
         path
     }

@@ -4,7 +4,13 @@ use super::session::{MAKES, says};
 use super::{Observed, Observer, Run, evidence, shown};
 use crate::exec::{Access, Trace};
 use crate::memo::reason::NotKept;
+use crate::profiles::makefile::{Targets, is_makefile};
 use crate::record::{Observation, Places, StoredPath, Timestamp};
+use memchr::memmem;
+use rustc_hash::FxHashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What code names that decides by the order of times.
@@ -19,13 +25,39 @@ pub(super) struct Timed {
     pub(super) access: Access,
     /// Whether its content was used, too.
     pub(super) opened: bool,
+    pub(super) is_file: bool,
 }
+
+/// How much is read to learn what a make may make.
+const MOST_RULES: u64 = 16 << 20;
 
 /// Whether the run compares times of files: by a make, or by a shell's operators in its own code.
 pub(super) fn compares(run: &Run<'_>, trace: &Trace) -> bool {
     let names = trace.programs.iter().filter_map(|program| program.file_name()?.to_str());
     let makes = names.into_iter().any(|name| MAKES.contains(&name) || name == "ninja");
-    makes || says(run, " -nt ") || says(run, " -ot ")
+    makes || says_order(run)
+}
+
+/// Whether the function's own code compares times by a shell's operators.
+fn says_order(run: &Run<'_>) -> bool {
+    says(run, " -nt ") || says(run, " -ot ")
+}
+
+/// Whether what is read may tell make to read rules elsewhere than in its makefiles, or compares times itself.
+fn compares_otherwise(text: &[u8]) -> bool {
+    const SAID: &[&str] = &[
+        "make -f",
+        "MAKE) -f",
+        "MAKE} -f",
+        "--file",
+        "--makefile",
+        "MAKEFILES",
+        " -nt ",
+        " -ot ",
+        "newer",
+        "mtime",
+    ];
+    SAID.iter().any(|said| memmem::find(text, said.as_bytes()).is_some())
 }
 
 impl Observer<'_> {
@@ -42,6 +74,67 @@ impl Observer<'_> {
         is_inside && self.compares_times && access.looked && !access.listed
     }
 
+    /// Whether one of the files that were there may be what a rule of make or ninja makes: only then its time is compared
+    /// with those of others.
+    fn may_be_made(&self, timed: &[Timed]) -> bool {
+        let targets = self.targets();
+        let known: FxHashSet<&Path> = timed.iter().map(|timed| timed.path.as_path()).collect();
+        timed.iter().any(|timed| {
+            targets.may_make(&timed.path, |name| known.contains(timed.path.with_file_name(name).as_path()))
+        })
+    }
+
+    /// The targets of all makefiles that the run read.
+    fn targets(&self) -> Targets {
+        let mut targets = Targets::default();
+        let words = || self.run.words.iter().map(|word| word.as_bytes());
+        let named = words().zip(words().skip(1)).filter(|(option, _)| *option == b"-f").map(|(_, name)| name);
+        let named: Vec<&Path> = named.map(|name| Path::new(OsStr::from_bytes(name))).collect();
+        for word in words() {
+            match word.iter().position(|byte| *byte == b'=') {
+                Some(equals) => targets.add_given(word.get(..equals).unwrap_or_default()),
+                None if word.len() > 2 && word.starts_with(b"-f") => targets.add_all(),
+                None => {}
+            }
+            if compares_otherwise(word) {
+                targets.add_all();
+            }
+        }
+        let is_other_make = |program: &PathBuf| program.ends_with("bmake") || program.ends_with("remake");
+        let sources = &self.run.captured.sources;
+        let set = self.run.captured.environment.iter().any(|(name, _)| name == "MAKEFILES");
+        if set
+            || self.trace.programs.iter().any(is_other_make)
+            || sources.iter().any(|source| compares_otherwise(&source.bytes))
+        {
+            targets.add_all();
+        }
+        let mut left = MOST_RULES;
+        for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read || access.made) {
+            if !is_makefile(path) && !named.iter().any(|name| path.ends_with(name)) {
+                continue;
+            }
+            let text = fs::metadata(path).ok().filter(|found| found.is_file() && found.len() <= left);
+            let Some(text) = text.and_then(|_| fs::read(path).ok()) else {
+                // What is gone was the run's own; what cannot be read may say anything.
+                if !access.changed {
+                    targets.add_all();
+                }
+                continue;
+            };
+            left = left.saturating_sub(text.len() as u64);
+            if path.extension().is_some_and(|ending| ending == "ninja") {
+                targets.add_ninja(&text);
+            } else {
+                if compares_otherwise(&text) {
+                    targets.add_all();
+                }
+                targets.add_makefile(&text);
+            }
+        }
+        targets.finished()
+    }
+
     /// Observes the order of the times of what was looked at by name. A program that opens every file that it looks at
     /// decides by content; where it leaves one unopened, it may have decided so by the times (SPEC-2, 1.3).
     ///
@@ -50,8 +143,9 @@ impl Observer<'_> {
     pub(super) fn order_of_times(&mut self) -> Result<(), NotKept> {
         let names_order = NAMES_ORDER.iter().any(|name| says(self.run, name));
         let mut timed = std::mem::take(&mut self.timed);
-        if !self.compares_times && !names_order {
-            timed.retain(|timed| timed.access.times_compared);
+        let is_compared = self.compares_times && (says_order(self.run) || self.may_be_made(&timed));
+        if !is_compared && !names_order {
+            timed.retain(|timed| timed.access.times_compared && timed.is_file && self.scope.relative(&timed.path).is_some());
             if timed.iter().all(|timed| timed.opened) {
                 return Ok(());
             }

@@ -178,3 +178,22 @@ fn an_executable_has_no_sources() {
     project.entry.what = What::Program;
     assert_eq!(project.function(), Function::default());
 }
+
+#[test]
+fn what_governs_a_linked_script_has_one_spelling() {
+    let mut project = program(LanguageKind::JavaScript, "project/node_modules/.bin/tool");
+    project.entry.interpreter = Some(PathBuf::from("/usr/bin/node"));
+    project.write("project/node_modules/tool/bin/tool.js", "");
+    project.write("project/node_modules/tool/package.json", "{}");
+    fs::create_dir_all(project.path("project/node_modules/.bin")).unwrap();
+    symlink("../tool/./bin/tool.js", project.path("project/node_modules/.bin/tool")).unwrap();
+    assert_eq!(project.function().settings, [project.path("project/node_modules/tool/package.json")]);
+    // Through a directory that is a link the way up is another one.
+    symlink("../elsewhere/bin", project.path("project/node_modules/.linked")).unwrap();
+    project.write("project/elsewhere/bin/deep/x", "");
+    project.write("project/elsewhere/main.js", "");
+    project.write("project/elsewhere/package.json", "{}");
+    symlink("../.linked/../main.js", project.path("project/node_modules/.bin/other")).unwrap();
+    project.entry.what = What::Script(project.path("project/node_modules/.bin/other"));
+    assert_eq!(project.function().settings, [project.path("project/elsewhere/package.json")]);
+}
