@@ -72,7 +72,9 @@ impl Targets {
         let first = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
         let has = |part: &[u8]| memchr::memmem::find(line, part).is_some();
         match first {
-            b"" | b"ifeq" | b"ifneq" | b"ifdef" | b"ifndef" | b"else" | b"endif" | b"vpath" | b"unexport" => return,
+            b"" | b"ifeq" | b"ifneq" | b"ifdef" | b"ifndef" | b"else" | b"endif" | b"vpath" | b"unexport" => {
+                return;
+            }
             b"include" | b"-include" | b"sinclude" => {
                 let names = line.split(u8::is_ascii_whitespace).skip(1).filter(|name| !name.is_empty());
                 for name in names {
@@ -112,18 +114,23 @@ impl Targets {
 
     fn note(&mut self, name: &[u8], value: &[u8]) {
         let name = name.trim_ascii();
-        let name = [&b"export "[..], b"override "].iter().fold(name, |name, word| name.strip_prefix(*word).unwrap_or(name));
+        let name = [&b"export "[..], b"override "]
+            .iter()
+            .fold(name, |name, word| name.strip_prefix(*word).unwrap_or(name));
         self.variables.entry(name.trim_ascii().to_vec()).or_default().push(value.trim_ascii().to_vec());
     }
 
     /// Takes in what a file of ninja says.
     pub fn add_ninja(&mut self, text: &[u8]) {
-        let text = memchr::memmem::find(text, b"$\n").map_or_else(|| text.to_vec(), |_| replaced(text, b"$\n", b" "));
+        let text = memchr::memmem::find(text, b"$\n")
+            .map_or_else(|| text.to_vec(), |_| replaced(text, b"$\n", b" "));
         for line in text.split(|byte| *byte == b'\n') {
             let Some(rest) = line.strip_prefix(b"build ") else { continue };
             let rest = replaced(&replaced(rest, b"$:", b"*"), b"$ ", b"*");
             let outputs = rest.split(|byte| *byte == b':').next().unwrap_or_default();
-            for name in outputs.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty() && *name != b"|") {
+            for name in
+                outputs.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty() && *name != b"|")
+            {
                 self.pattern(name);
             }
         }
@@ -199,7 +206,9 @@ impl Targets {
         // A rule for endings, `.c.o:`.
         let endings: Vec<&[u8]> = name.split(|byte| *byte == b'.').collect();
         let pattern = match endings.as_slice() {
-            [b"", from, to] if !from.is_empty() && !to.is_empty() && !plain.contains(&b'/') => [b"*.", *to].concat(),
+            [b"", from, to] if !from.is_empty() && !to.is_empty() && !plain.contains(&b'/') => {
+                [b"*.", *to].concat()
+            }
             // What is special to make, and members of archives.
             [b"", special] if special.first().is_some_and(u8::is_ascii_uppercase) => return,
             _ if name.contains(&b'(') => b"*".to_vec(),
@@ -217,8 +226,7 @@ impl Targets {
         }
         let extension = path.extension().unwrap_or_default();
         let stem = if extension.is_empty() { path.file_name() } else { path.file_stem() };
-        let Some((stem, (_, sources))) =
-            stem.zip(BUILT_IN.iter().find(|(ending, _)| extension == *ending))
+        let Some((stem, (_, sources))) = stem.zip(BUILT_IN.iter().find(|(ending, _)| extension == *ending))
         else {
             return false;
         };
@@ -419,7 +427,8 @@ mod tests {
     #[test]
     fn make_knows_some_rules_by_itself() {
         let targets = of("app: x.o");
-        let beside = |names: &'static [&'static str]| move |name: &OsStr| names.iter().any(|known| name == *known);
+        let beside =
+            |names: &'static [&'static str]| move |name: &OsStr| names.iter().any(|known| name == *known);
         for (name, others, expected) in [
             ("x.c", &["x.h"][..], false),
             ("x.c", &["x.y"], true),
@@ -438,7 +447,9 @@ mod tests {
         let mut targets = Targets::default();
         targets.add_ninja(b"rule cc\n  command = cc\nbuild out/a.o | a.d: cc a.c $\n  b.h\nbuild $dir/x$:y z: cc q.c\nbuild all: phony a\n");
         let targets = targets.finished();
-        for (name, expected) in [("a.o", true), ("a.d", true), ("a.c", false), ("b.h", false), ("z", true), ("q.c", false)] {
+        for (name, expected) in
+            [("a.o", true), ("a.d", true), ("a.c", false), ("b.h", false), ("z", true), ("q.c", false)]
+        {
             assert_eq!(targets.may_make(Path::new(name), |_| false), expected, "{name}");
         }
     }

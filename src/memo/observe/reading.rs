@@ -272,7 +272,13 @@ impl Observer<'_> {
         if (is_file || is_directory) && !is_own && self.time_counts(path, is_file) {
             let access = self.trace.accesses.get(path).copied().unwrap_or_default();
             let modified = evidence.map(|evidence| evidence.modified);
-            self.timed.push(Timed { path: path.to_path_buf(), modified, access, opened: access.read, is_file });
+            self.timed.push(Timed {
+                path: path.to_path_buf(),
+                modified,
+                access,
+                opened: access.read,
+                is_file,
+            });
         }
     }
 

@@ -145,7 +145,9 @@ impl Observer<'_> {
         let mut timed = std::mem::take(&mut self.timed);
         let is_compared = self.compares_times && (says_order(self.run) || self.may_be_made(&timed));
         if !is_compared && !names_order {
-            timed.retain(|timed| timed.access.times_compared && timed.is_file && self.scope.relative(&timed.path).is_some());
+            timed.retain(|timed| {
+                timed.access.times_compared && timed.is_file && self.scope.relative(&timed.path).is_some()
+            });
             if timed.iter().all(|timed| timed.opened) {
                 return Ok(());
             }
