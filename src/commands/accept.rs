@@ -14,7 +14,7 @@ use crate::exec::nested::{Depends, tell};
 use crate::hash::capture::Captured;
 use crate::hash::request::Request;
 use crate::memo::accept::{self, Proposal, Recorded};
-use crate::memo::verify::{self, Bench};
+use crate::memo::verify::{self, VerifyContext};
 use crate::memo::{self, Difference, Held};
 use crate::record::{Acceptance, OutputTree, Timestamp};
 use crate::store::{Draft, Filter};
@@ -193,7 +193,7 @@ fn again(
     let project = &context.project;
     let store = opened.must()?;
     let stdin = std::io::stdin();
-    let bench = Bench {
+    let context = VerifyContext {
         store,
         recall: store,
         executor: &Unix,
@@ -206,7 +206,7 @@ fn again(
     };
     let outputs = OutputTree::default();
     let recorded = verify::Recorded { id: found.id, commit: &found.commit, manifest, outputs: &outputs };
-    verify::request_of(&bench, recorded)?.map_err(|why| refused(found, &why))
+    verify::request_of(&context, recorded)?.map_err(|why| refused(found, &why))
 }
 
 /// Shows what differs: in words, then the text of the sources.

@@ -6,7 +6,7 @@ use super::found::{self, Found, Opened};
 use crate::error::{EXIT_USAGE, Result};
 use crate::exec::Unix;
 use crate::hash::globs::Patterns;
-use crate::memo::verify::{self as verifying, Bench, Recorded, Verdict};
+use crate::memo::verify::{self as verifying, Recorded, Verdict, VerifyContext};
 use crate::project::Words;
 use crate::ui::page::Page;
 use crate::ui::verify::{self as view, Subject};
@@ -46,7 +46,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let store = opened.must()?;
     let project = &context.project;
     let stdin = std::io::stdin();
-    let bench = Bench {
+    let context = VerifyContext {
         store,
         recall: store,
         executor: &Unix,
@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     };
     let manifest = found.manifest();
     let recorded = Recorded { id: found.id, commit: &found.commit, manifest: &manifest, outputs: &outputs };
-    let verdict = verifying::verify(&bench, recorded)?;
+    let verdict = verifying::verify(&context, recorded)?;
     if let Verdict::Interrupted(signal) = verdict {
         return Ok(Exit::Signal(signal));
     }

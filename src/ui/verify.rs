@@ -11,12 +11,12 @@ use super::{commits, compare, escape, facts, human};
 use crate::digest::CommitId;
 use crate::error::Result;
 use crate::memo::Difference;
-use crate::memo::verify::{Cause, Contrast, Departure, How, Item, Obstacle, Verdict};
+use crate::memo::verify::{Cause, Contrast, How, Item, Mismatch, Obstacle, Verdict};
 use crate::record::{Commit, Content, OutputTree, Replay};
 use serde_json::Value as Json;
 use std::os::unix::ffi::OsStrExt;
 
-/// More departures than this are only counted.
+/// Maximum number of mismatches that are printed; the others are only counted.
 const MOST_SHOWN: usize = 50;
 
 /// What was verified.
@@ -48,11 +48,11 @@ pub fn show(subject: Subject<'_>, verdict: &Verdict, page: &mut Page<'_>) -> Res
     page.line(&line)?;
     match verdict {
         Verdict::Same => page.line(&compared(subject))?,
-        Verdict::Differs { departures, runs } => {
-            for departure in departures.iter().take(MOST_SHOWN) {
-                show_departure(departure, page)?;
+        Verdict::Differs { mismatches, runs } => {
+            for mismatch in mismatches.iter().take(MOST_SHOWN) {
+                show_mismatch(mismatch, page)?;
             }
-            if let Some(more) = departures.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+            if let Some(more) = mismatches.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
                 page.line(&format!("  and {}", human::others(more)))?;
             }
             if *runs > 1 {
@@ -120,11 +120,11 @@ fn item_words(item: &Item) -> String {
     }
 }
 
-fn show_departure(departure: &Departure, page: &mut Page<'_>) -> Result<()> {
-    let line = format!("  {}: {}", item_words(&departure.item), how_words(&departure.how));
+fn show_mismatch(mismatch: &Mismatch, page: &mut Page<'_>) -> Result<()> {
+    let line = format!("  {}: {}", item_words(&mismatch.item), how_words(&mismatch.how));
     let line = page.look.paint(&line, Role::Changed).into_owned();
     page.line(&line)?;
-    if let How::Content(contrast) = &departure.how
+    if let How::Content(contrast) = &mismatch.how
         && contrast.line.is_some()
     {
         for (sign, text, role) in [("−", &contrast.then, Role::Bad), ("+", &contrast.now, Role::Good)] {
@@ -133,7 +133,7 @@ fn show_departure(departure: &Departure, page: &mut Page<'_>) -> Result<()> {
             }
         }
     }
-    for cause in &departure.causes {
+    for cause in &mismatch.causes {
         let words = format!("    {}", cause_words(*cause));
         let words = page.look.paint(&words, Role::Faint).into_owned();
         page.line(&words)?;
@@ -212,10 +212,10 @@ pub fn object(subject: Subject<'_>, verdict: &Verdict) -> Object {
     match verdict {
         Verdict::Same => object.with("verdict", "same").with("runs", 1),
         Verdict::Interrupted(signal) => object.with("verdict", "interrupted").with("signal", *signal),
-        Verdict::Differs { departures, runs } => object
+        Verdict::Differs { mismatches, runs } => object
             .with("verdict", "differs")
             .with("runs", *runs)
-            .with("differences", departures.iter().map(departure_json).collect::<Json>()),
+            .with("differences", mismatches.iter().map(mismatch_json).collect::<Json>()),
         Verdict::CannotRun(obstacles) => {
             let shape = |obstacle| Json::from(obstacle_json(obstacle, subject.commit));
             let obstacles = obstacles.iter().map(shape);
@@ -227,15 +227,15 @@ pub fn object(subject: Subject<'_>, verdict: &Verdict) -> Object {
     }
 }
 
-fn departure_json(departure: &Departure) -> Json {
-    let causes: Vec<&str> = departure.causes.iter().map(|cause| cause_code(*cause)).collect();
-    let object = match &departure.item {
+fn mismatch_json(mismatch: &Mismatch) -> Json {
+    let causes: Vec<&str> = mismatch.causes.iter().map(|cause| cause_code(*cause)).collect();
+    let object = match &mismatch.item {
         Item::Termination => Object::part().with("item", "status"),
         Item::Stdout => Object::part().with("item", "stdout"),
         Item::Stderr => Object::part().with("item", "stderr"),
         Item::Output(path) => Object::part().with("item", "output").with("path", json::text(path)),
     };
-    let object = match &departure.how {
+    let object = match &mismatch.how {
         How::Ended { then, now } => object
             .with("how", "ended")
             .with("before", json::termination(*then))
@@ -265,7 +265,7 @@ fn departure_json(departure: &Departure) -> Json {
         How::Removed => object.with("how", "removed"),
         How::StillHeld => object.with("how", "still-held"),
     };
-    object.with("causes", causes).with("text", how_words(&departure.how)).into()
+    object.with("causes", causes).with("text", how_words(&mismatch.how)).into()
 }
 
 const fn cause_code(cause: Cause) -> &'static str {

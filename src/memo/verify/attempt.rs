@@ -1,10 +1,10 @@
 //! One run of a recorded command: moves its outputs away before, compares and restores them after.
 
-use super::outputs::{Outputs, termination_print};
+use super::outputs::{Outputs, termination_fingerprint};
 use super::signals::Noted;
 use super::streams::Follower;
 use super::undo::Undo;
-use super::{Bench, Departure, How, Item, Obstacle, Prints, Recorded, Silent, Standing, call};
+use super::{Fingerprints, How, Item, Mismatch, Obstacle, Recorded, Silent, Standing, VerifyContext, call};
 use crate::error::{Error, Kind, Result};
 use crate::exec::{Finished, Output, Spec, StreamEnd, WatchMode};
 use crate::hash::capture::{self, Captured};
@@ -22,7 +22,7 @@ use std::path::Path;
 
 /// Input of a run.
 pub(super) struct Attempt<'a> {
-    pub(super) bench: &'a Bench<'a>,
+    pub(super) context: &'a VerifyContext<'a>,
     pub(super) recorded: Recorded<'a>,
     pub(super) request: &'a Request,
     pub(super) captured: &'a Captured,
@@ -31,7 +31,7 @@ pub(super) struct Attempt<'a> {
 
 /// Outcome of a run.
 pub(super) enum Attempted {
-    Ran { departures: Vec<Departure>, prints: Prints },
+    Ran { mismatches: Vec<Mismatch>, fingerprints: Fingerprints },
     CannotRun(Vec<Obstacle>),
     Interrupted(i32),
 }
@@ -43,20 +43,21 @@ impl Attempt<'_> {
     /// The recorded result cannot be read; something could not be put back.
     pub(super) fn run(&self) -> Result<Attempted> {
         let mut follower =
-            Follower::new(self.bench.store, self.recorded.commit.stdout, self.recorded.commit.stderr)?;
-        let declared = Patterns::outputs(&self.request.outputs, &self.request.directory, self.bench.places)?;
-        let directory = self.bench.directory;
+            Follower::new(self.context.store, self.recorded.commit.stdout, self.recorded.commit.stderr)?;
+        let declared =
+            Patterns::outputs(&self.request.outputs, &self.request.directory, self.context.places)?;
+        let directory = self.context.directory;
         let mut ignored = self.request.ignored.clone();
-        ignored.writes.extend(self.bench.ignored_writes.iter().cloned());
-        let ignored = ignored.written(directory, self.bench.places)?;
+        ignored.writes.extend(self.context.ignored_writes.iter().cloned());
+        let ignored = ignored.written(directory, self.context.places)?;
         let outputs = Outputs {
-            store: self.bench.store,
-            places: self.bench.places,
+            store: self.context.store,
+            places: self.context.places,
             recorded: self.recorded,
             declared: &declared,
             ignored: &ignored,
         };
-        let mut undo = Undo::new(self.bench.places, self.bench.store.directory());
+        let mut undo = Undo::new(self.context.places, self.context.store.directory());
         let attempted = self.between(&outputs, &mut undo, &mut follower);
         undo.put_back()?;
         match self.noted.seen() {
@@ -97,15 +98,15 @@ impl Attempt<'_> {
         if let Some(signal) = finished.signal {
             return Ok(Attempted::Interrupted(signal));
         }
-        let (mut departures, mut prints) = (Vec::new(), Prints::new());
-        self.streams(&finished, follower, &mut departures, &mut prints)?;
-        outputs.compare(undo, &mut departures, &mut prints)?;
-        if !departures.is_empty()
-            && let Some(path) = capture::moved(self.captured, self.request, self.bench.recall.secret())
+        let (mut mismatches, mut fingerprints) = (Vec::new(), Fingerprints::new());
+        self.streams(&finished, follower, &mut mismatches, &mut fingerprints)?;
+        outputs.compare(undo, &mut mismatches, &mut fingerprints)?;
+        if !mismatches.is_empty()
+            && let Some(path) = capture::moved(self.captured, self.request, self.context.recall.secret())
         {
             return Ok(Attempted::CannotRun(vec![Obstacle::Moved(path)]));
         }
-        Ok(Attempted::Ran { departures, prints })
+        Ok(Attempted::Ran { mismatches, fingerprints })
     }
 
     /// Dependencies of the recorded run that have changed.
@@ -115,9 +116,9 @@ impl Attempt<'_> {
             // Its observations were not recorded.
             return Vec::new();
         }
-        let secret = || self.bench.recall.secret();
+        let secret = || self.context.recall.secret();
         let present = Present {
-            places: self.bench.places,
+            places: self.context.places,
             environment: &self.captured.environment,
             umask: crate::exec::umask,
             superuser: rustix::process::geteuid().is_root(),
@@ -146,7 +147,7 @@ impl Attempt<'_> {
         (candidate.commit.observations, candidate.evidence) = (observations, evidence);
         let policy = Policy { allow_network: true, ..Policy::default() };
         let stdin = StdinAtStart::Empty;
-        let silent = Silent(self.bench.recall);
+        let silent = Silent(self.context.recall);
         let found = differences(&mut candidate, [&[], &[]], &present, &policy, || &stdin, &silent, true);
         found.differences.into_iter().map(|difference| Obstacle::Differs(Box::new(difference))).collect()
     }
@@ -154,7 +155,7 @@ impl Attempt<'_> {
     /// The run with evidence for its observations, where the store has some.
     fn candidate(&self) -> Candidate {
         let commit = self.recorded.commit;
-        let candidates = self.bench.store.find(&commit.key).unwrap_or_default();
+        let candidates = self.context.store.find(&commit.key).unwrap_or_default();
         let known = candidates.into_iter().find(|candidate| candidate.id == self.recorded.id);
         let mut candidate = known.unwrap_or_else(|| Candidate {
             id: self.recorded.id,
@@ -170,7 +171,7 @@ impl Attempt<'_> {
     }
 
     fn execute(&self, undo: &mut Undo<'_>, follower: &mut Follower<'_>) -> Result<Finished> {
-        let _standing = Standing::at(&self.request.directory, self.bench.directory)?;
+        let _standing = Standing::at(&self.request.directory, self.context.directory)?;
         let declared = self.recorded.commit.coverage == Coverage::Declared;
         let first = if self.is_merged() { WatchMode::Off } else { WatchMode::Require };
         match self.start(first, undo, follower) {
@@ -187,12 +188,12 @@ impl Attempt<'_> {
     }
 
     fn start(&self, watch: WatchMode, undo: &mut Undo<'_>, follower: &mut Follower<'_>) -> Result<Finished> {
-        let stdin = call::stdin(self.bench, self.request, self.recorded.commit);
+        let stdin = call::stdin(self.context, self.request, self.recorded.commit);
         let stdin = stdin.map_err(Error::usage)?;
         let null = Path::new("/dev/null");
         let nowhere: File =
             OpenOptions::new().write(true).open(null).map_err(|error| Error::io("open", null, error))?;
-        let unobserved = [self.bench.store.directory().to_path_buf()];
+        let unobserved = [self.context.store.directory().to_path_buf()];
         let merged = self.is_merged();
         let spec = Spec {
             program: &self.captured.program,
@@ -207,32 +208,32 @@ impl Attempt<'_> {
             behind_shim: self.captured.behind_shim.as_deref(),
             followed: &[],
         };
-        self.bench.executor.run(spec, follower, undo)
+        self.context.executor.run(spec, follower, undo)
     }
 
     fn streams(
         &self,
         finished: &Finished,
         follower: &mut Follower<'_>,
-        departures: &mut Vec<Departure>,
-        prints: &mut Prints,
+        mismatches: &mut Vec<Mismatch>,
+        fingerprints: &mut Fingerprints,
     ) -> Result<()> {
         let (then, now) = (self.recorded.commit.termination, finished.termination);
-        prints.insert(Item::Termination, termination_print(now));
+        fingerprints.insert(Item::Termination, termination_fingerprint(now));
         if then != now {
             let how = How::Ended { then, now };
-            departures.push(Departure { item: Item::Termination, how, causes: Vec::new() });
+            mismatches.push(Mismatch { item: Item::Termination, how, causes: Vec::new() });
         }
         for (stream, item, end) in
             [(Stream::Stdout, Item::Stdout, finished.stdout), (Stream::Stderr, Item::Stderr, finished.stderr)]
         {
             let (found, print) = follower.finish(stream)?;
-            prints.insert(item.clone(), print);
+            fingerprints.insert(item.clone(), print);
             if end == StreamEnd::StillHeld {
-                departures.push(Departure { item, how: How::StillHeld, causes: Vec::new() });
+                mismatches.push(Mismatch { item, how: How::StillHeld, causes: Vec::new() });
             } else if let Some(found) = found {
                 let causes = found.causes.clone();
-                departures.push(Departure { item, how: How::Content(found), causes });
+                mismatches.push(Mismatch { item, how: How::Content(found), causes });
             }
         }
         Ok(())

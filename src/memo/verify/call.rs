@@ -2,7 +2,7 @@
 //!
 //! Patterns of inputs are not recorded, but the files that they matched are.
 
-use super::Bench;
+use super::VerifyContext;
 use crate::digest::{BlobId, DIGEST_LENGTH, Digest};
 use crate::error::{Error, Result};
 use crate::exec::Stdin;
@@ -23,13 +23,17 @@ use std::path::Path;
 ///
 /// # Errors
 /// When a product that a word refers to is no longer stored.
-pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -> Result<(Request, Held)> {
-    let directory = bench.places.resolve(&commit.directory);
+pub(super) fn request(
+    context: &VerifyContext<'_>,
+    commit: &Commit,
+    manifest: &Manifest,
+) -> Result<(Request, Held)> {
+    let directory = context.places.resolve(&commit.directory);
     let words = commit.words.iter().map(|word| OsString::from_vec(word.clone())).collect();
-    let environment = environment(&bench.environment, &directory, bench.directory);
+    let environment = environment(&context.environment, &directory, context.directory);
     let mut request = Request {
         words_are_inputs: commit.coverage == Coverage::Declared,
-        ..Request::new(words, directory, bench.places.clone(), environment)
+        ..Request::new(words, directory, context.places.clone(), environment)
     };
     for (part, value) in manifest.facts() {
         match (part, value) {
@@ -44,7 +48,7 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
             }
             (Part::Variable(name), _) => request.variables.push(OsString::from_vec(name.clone())),
             (Part::Input(path), _) => {
-                let path = bench.places.resolve(path);
+                let path = context.places.resolve(path);
                 // A missing input is reported through the manifest.
                 if fs::symlink_metadata(&path).is_ok() {
                     request.inputs.push(path.into_os_string());
@@ -59,11 +63,11 @@ pub(super) fn request(bench: &Bench<'_>, commit: &Commit, manifest: &Manifest) -
             (Part::Flag(name), _) if name == "literal" => request.literal = true,
             (Part::Flag(name), _) if name == "exact-state" => request.exact_state = true,
             (Part::Flag(name), _) if name == "declared-only" => request.words_are_inputs = true,
-            (Part::Flag(name), _) => request.ignored.take(name, &bench.places.root),
+            (Part::Flag(name), _) => request.ignored.take(name, &context.places.root),
             _ => {}
         }
     }
-    let held = resolve_references(&mut request, &ByDigest, bench.store)?;
+    let held = resolve_references(&mut request, &ByDigest, context.store)?;
     Ok((request, held))
 }
 
@@ -129,7 +133,11 @@ impl Products for ByDigest {
 ///
 /// # Errors
 /// A message that says what the user has to supply.
-pub(super) fn stdin(bench: &Bench<'_>, request: &Request, commit: &Commit) -> Result<Stdin, String> {
+pub(super) fn stdin(
+    context: &VerifyContext<'_>,
+    request: &Request,
+    commit: &Commit,
+) -> Result<Stdin, String> {
     let used = commit.observations.iter().find_map(|observation| match observation {
         Observation::Stdin(used) => Some(used),
         _ => None,
@@ -137,23 +145,23 @@ pub(super) fn stdin(bench: &Bench<'_>, request: &Request, commit: &Commit) -> Re
     let missing = || "it read a standard input that is not stored: supply it with '< FILE'".to_owned();
     match (request.stdin, used) {
         (StdinPart::Content(digest), _) => {
-            stored(bench, digest).or_else(|| ours(bench, None, digest)).ok_or_else(missing)
+            stored(context, digest).or_else(|| ours(context, None, digest)).ok_or_else(missing)
         }
         (StdinPart::Null, _) => Ok(Stdin::Null),
-        (StdinPart::None, None) => of_kind(bench, commit),
+        (StdinPart::None, None) => of_kind(context, commit),
         (StdinPart::None, Some(StdinUse::Place { size, offset })) => {
             sized(*size, *offset).ok_or_else(|| "cannot make a standard input of that size".to_owned())
         }
         (StdinPart::None, Some(StdinUse::Content { offset, digest, .. })) => {
-            ours(bench, Some(*offset), *digest)
-                .or_else(|| (*offset == 0).then(|| stored(bench, *digest)).flatten())
+            ours(context, Some(*offset), *digest)
+                .or_else(|| (*offset == 0).then(|| stored(context, *digest)).flatten())
                 .ok_or_else(missing)
         }
     }
 }
 
 /// A standard input with the recorded properties: the present one if it has them, otherwise `/dev/null`.
-fn of_kind(bench: &Bench<'_>, commit: &Commit) -> Result<Stdin, String> {
+fn of_kind(context: &VerifyContext<'_>, commit: &Commit) -> Result<Stdin, String> {
     let asked = |observation: &&Observation| {
         matches!(
             observation,
@@ -168,7 +176,7 @@ fn of_kind(bench: &Bench<'_>, commit: &Commit) -> Result<Stdin, String> {
     if asked.iter().all(is_null) {
         return Ok(Stdin::Null);
     }
-    let ours = StdinAtStart::look(bench.stdin);
+    let ours = StdinAtStart::look(context.stdin);
     if asked.iter().all(|observation| ours.holds(observation)) {
         return Ok(Stdin::Inherit);
     }
@@ -180,25 +188,25 @@ fn of_kind(bench: &Bench<'_>, commit: &Commit) -> Result<Stdin, String> {
 }
 
 /// A copy of stored content in an unnamed file.
-fn stored(bench: &Bench<'_>, digest: Digest) -> Option<Stdin> {
+fn stored(context: &VerifyContext<'_>, digest: Digest) -> Option<Stdin> {
     if digest == Digest::of(b"") {
         return Some(Stdin::Null);
     }
-    let mut from = bench.store.read(&BlobId(digest)).ok()?;
-    let mut file = nameless(bench)?;
+    let mut from = context.store.read(&BlobId(digest)).ok()?;
+    let mut file = nameless(context)?;
     io::copy(&mut from, &mut file).ok()?;
     file.seek(SeekFrom::Start(0)).ok()?;
     Some(Stdin::File(file))
 }
 
-fn nameless(bench: &Bench<'_>) -> Option<File> {
-    let directory = bench.store.directory().join("tmp");
+fn nameless(context: &VerifyContext<'_>) -> Option<File> {
+    let directory = context.store.directory().join("tmp");
     tempfile::tempfile_in(directory).or_else(|_| tempfile::tempfile()).ok()
 }
 
 /// The present standard input, if it is a file with that content from its offset on. The offset does not move.
-fn ours(bench: &Bench<'_>, offset: Option<u64>, digest: Digest) -> Option<Stdin> {
-    let rest = rest_of(bench.stdin).ok()??;
+fn ours(context: &VerifyContext<'_>, offset: Option<u64>, digest: Digest) -> Option<Stdin> {
+    let rest = rest_of(context.stdin).ok()??;
     if rest.digest != digest || offset.is_some_and(|offset| offset != rest.offset) {
         return None;
     }

@@ -33,7 +33,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 /// Input of a verification.
-pub struct Bench<'a> {
+pub struct VerifyContext<'a> {
     /// The store that contains the run.
     pub store: &'a dyn Store,
     /// The memory of captures; nothing is added to it.
@@ -75,7 +75,7 @@ pub enum Verdict {
     /// The command ran, with a different result.
     Differs {
         /// The differences.
-        departures: Vec<Departure>,
+        mismatches: Vec<Mismatch>,
         /// Number of runs.
         runs: u32,
     },
@@ -111,7 +111,7 @@ pub enum Item {
 
 /// A difference between a result and the record.
 #[derive(Clone, Debug)]
-pub struct Departure {
+pub struct Mismatch {
     /// The part that differs.
     pub item: Item,
     /// The difference.
@@ -157,59 +157,62 @@ pub enum How {
 }
 
 /// The state of each part after a run, in a form that can be compared between runs.
-type Prints = BTreeMap<Item, Digest>;
+type Fingerprints = BTreeMap<Item, Digest>;
 
 /// Runs the command of a recorded run again, if it would be the same run here, and compares the results.
 ///
 /// # Errors
 /// When the recorded result is damaged or missing; when something could not be restored.
-pub fn verify(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Verdict> {
-    let (request, captured, _held) = match prepare(bench, recorded)? {
+pub fn verify(context: &VerifyContext<'_>, recorded: Recorded<'_>) -> Result<Verdict> {
+    let (request, captured, _held) = match prepare(context, recorded)? {
         Ok(prepared) => prepared,
         Err(obstacles) => return Ok(Verdict::CannotRun(obstacles)),
     };
     let noted = Noted::begin();
-    let attempt = Attempt { bench, recorded, request: &request, captured: &captured, noted: &noted };
-    let (mut departures, first) = match attempt.run()? {
-        Attempted::Ran { departures, prints } => (departures, prints),
+    let attempt = Attempt { context, recorded, request: &request, captured: &captured, noted: &noted };
+    let (mut mismatches, first) = match attempt.run()? {
+        Attempted::Ran { mismatches, fingerprints } => (mismatches, fingerprints),
         Attempted::CannotRun(obstacles) => return Ok(Verdict::CannotRun(obstacles)),
         Attempted::Interrupted(signal) => return Ok(Verdict::Interrupted(signal)),
     };
-    if departures.is_empty() {
+    if mismatches.is_empty() {
         return Ok(Verdict::Same);
     }
-    let unexplained = departures.iter().any(|departure| departure.causes.is_empty());
-    if bench.once || !unexplained {
-        return Ok(Verdict::Differs { departures, runs: 1 });
+    let unexplained = mismatches.iter().any(|mismatch| mismatch.causes.is_empty());
+    if context.once || !unexplained {
+        return Ok(Verdict::Differs { mismatches, runs: 1 });
     }
     match attempt.run()? {
-        Attempted::Ran { prints: second, .. } => {
-            judge(&mut departures, &first, &second);
-            Ok(Verdict::Differs { departures, runs: 2 })
+        Attempted::Ran { fingerprints: second, .. } => {
+            judge(&mut mismatches, &first, &second);
+            Ok(Verdict::Differs { mismatches, runs: 2 })
         }
         // The result of the first run remains valid.
-        Attempted::CannotRun(_) => Ok(Verdict::Differs { departures, runs: 1 }),
+        Attempted::CannotRun(_) => Ok(Verdict::Differs { mismatches, runs: 1 }),
         Attempted::Interrupted(signal) => Ok(Verdict::Interrupted(signal)),
     }
 }
 
 /// A part that differs between two consecutive runs is random; a part in which they agree has changed.
-fn judge(departures: &mut [Departure], first: &Prints, second: &Prints) {
-    for departure in departures.iter_mut().filter(|departure| departure.causes.is_empty()) {
-        let agree = first.get(&departure.item) == second.get(&departure.item);
-        departure.causes.push(if agree { Cause::Change } else { Cause::Random });
+fn judge(mismatches: &mut [Mismatch], first: &Fingerprints, second: &Fingerprints) {
+    for mismatch in mismatches.iter_mut().filter(|mismatch| mismatch.causes.is_empty()) {
+        let agree = first.get(&mismatch.item) == second.get(&mismatch.item);
+        mismatch.causes.push(if agree { Cause::Change } else { Cause::Random });
     }
 }
 
-/// The call that made a commit, made again from what is recorded of it. The inner error says in words why that cannot be.
+/// Reconstructs the call of a recorded run. The inner error is a message with the reason why that is impossible.
 ///
 /// # Errors
-/// The store cannot be read.
-pub fn request_of(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Result<(Request, Held), String>> {
+/// When the store cannot be read.
+pub fn request_of(
+    context: &VerifyContext<'_>,
+    recorded: Recorded<'_>,
+) -> Result<Result<(Request, Held), String>> {
     if call::is_redacted(recorded.manifest) {
-        return Ok(Err("an argument was redacted, and is known by its digest alone".to_owned()));
+        return Ok(Err("an argument was redacted; only its digest is known".to_owned()));
     }
-    let (mut request, held) = match call::request(bench, recorded.commit, recorded.manifest) {
+    let (mut request, held) = match call::request(context, recorded.commit, recorded.manifest) {
         Ok(called) => called,
         Err(error) if error.kind() == Kind::Damaged => {
             return Ok(Err(format!("a product that it was made from is no longer stored: {error}")));
@@ -217,7 +220,7 @@ pub fn request_of(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Result<(R
         Err(error) => return Err(error),
     };
     if call::all_raw(recorded.manifest) {
-        let silent = Silent(bench.recall);
+        let silent = Silent(context.recall);
         let exact = Request { exact_source: true, ..request.clone() };
         if let (Ok(plain), Ok(raw)) = (capture::capture(&request, &silent), capture::capture(&exact, &silent))
             && plain.key != recorded.commit.key
@@ -231,14 +234,14 @@ pub fn request_of(bench: &Bench<'_>, recorded: Recorded<'_>) -> Result<Result<(R
 
 /// Reconstructs the call, if everything known before the run is unchanged.
 fn prepare(
-    bench: &Bench<'_>,
+    context: &VerifyContext<'_>,
     recorded: Recorded<'_>,
 ) -> Result<Result<(Request, Captured, Held), Vec<Obstacle>>> {
     let other = |words: String| Ok(Err(vec![Obstacle::Other(words)]));
     if call::is_redacted(recorded.manifest) {
         return other("an argument was redacted; only its digest is known".to_owned());
     }
-    let (mut request, held) = match call::request(bench, recorded.commit, recorded.manifest) {
+    let (mut request, held) = match call::request(context, recorded.commit, recorded.manifest) {
         Ok(called) => called,
         Err(error) if error.kind() == Kind::Damaged => {
             return other(format!("a product that it was made from is no longer stored: {error}"));
@@ -251,7 +254,7 @@ fn prepare(
             recorded.commit.directory.shown().display()
         ));
     }
-    let silent = Silent(bench.recall);
+    let silent = Silent(context.recall);
     let mut captured = match capture::capture(&request, &silent) {
         Ok(captured) => captured,
         Err(error) => return other(error.to_string()),

@@ -2,7 +2,7 @@
 
 use super::contents::contrast;
 use super::undo::Undo;
-use super::{Departure, How, Item, Prints, Recorded};
+use super::{Fingerprints, How, Item, Mismatch, Recorded};
 use crate::digest::Digest;
 use crate::encode::{Encode, Encoder};
 use crate::error::{Error, Result, tells_absence};
@@ -133,21 +133,21 @@ impl Outputs<'_> {
     pub(super) fn compare(
         &self,
         undo: &Undo<'_>,
-        departures: &mut Vec<Departure>,
-        prints: &mut Prints,
+        mismatches: &mut Vec<Mismatch>,
+        fingerprints: &mut Fingerprints,
     ) -> Result<()> {
         if self.recorded.commit.replay != Replay::Allowed {
             // The outputs were not recorded.
             return Ok(());
         }
         for entry in self.recorded.outputs.entries() {
-            self.entry(entry, departures, prints)?;
+            self.entry(entry, mismatches, fingerprints)?;
         }
         for (path, print) in self.others(undo)? {
             let gone = print.is_none();
             let how = if gone { How::Removed } else { How::Additional };
-            prints.insert(Item::Output(path.clone()), print.unwrap_or(Digest::of(b"")));
-            departures.push(Departure { item: Item::Output(path), how, causes: Vec::new() });
+            fingerprints.insert(Item::Output(path.clone()), print.unwrap_or(Digest::of(b"")));
+            mismatches.push(Mismatch { item: Item::Output(path), how, causes: Vec::new() });
         }
         Ok(())
     }
@@ -172,16 +172,21 @@ impl Outputs<'_> {
         Ok(others)
     }
 
-    fn entry(&self, entry: &OutputEntry, departures: &mut Vec<Departure>, prints: &mut Prints) -> Result<()> {
+    fn entry(
+        &self,
+        entry: &OutputEntry,
+        mismatches: &mut Vec<Mismatch>,
+        fingerprints: &mut Fingerprints,
+    ) -> Result<()> {
         let path = self.absolute(&entry.path);
         let item = Item::Output(entry.path.clone());
         if let Some(print) = unchanged_holes(entry, &path) {
-            prints.insert(item, print);
+            fingerprints.insert(item, print);
             return Ok(());
         }
         let now = now(&path)?;
-        prints.insert(item.clone(), now.as_ref().map_or(Digest::of(b""), Now::print));
-        let mut push = |how, causes| departures.push(Departure { item: item.clone(), how, causes });
+        fingerprints.insert(item.clone(), now.as_ref().map_or(Digest::of(b""), Now::print));
+        let mut push = |how, causes| mismatches.push(Mismatch { item: item.clone(), how, causes });
         match (&entry.kind, &now) {
             (OutputKind::Removed, None) => {}
             (OutputKind::Removed, Some(_)) => push(How::Additional, Vec::new()),
@@ -318,6 +323,6 @@ impl Now {
 }
 
 /// The termination of a command, in a form that can be compared.
-pub(super) fn termination_print(termination: crate::record::Termination) -> Digest {
+pub(super) fn termination_fingerprint(termination: crate::record::Termination) -> Digest {
     Digest::of(&termination.to_bytes())
 }
