@@ -112,8 +112,11 @@ pub(super) fn accept() -> Command {
         .help("Why it does not matter; recorded with the entry")
         .value_parser(OsStringValueParser::new());
     let yes = Arg::new("yes").short('y').long("yes").help("Do not ask").action(ArgAction::SetTrue);
-    let as_json =
-        Arg::new("json").long("json").help("One JSON object for each run").action(ArgAction::SetTrue);
+    let as_json = Arg::new("json")
+        .long("json")
+        .help("One JSON object for each run; needs --yes")
+        .action(ArgAction::SetTrue)
+        .requires("yes");
     options::with_options_of_call(Command::new("accept"))
         .about("Take the result of a recorded run for the present code or inputs")
         .args([since, why, yes, as_json])

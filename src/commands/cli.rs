@@ -4,8 +4,8 @@
 //! `options`, since building this tree costs more than half a hit.
 
 use super::{
-    calls, completions, diff, doctor, export, fsck, gc, get, graph, history, import, log, man, map, rm, show,
-    stats, tag, values, verify,
+    calls, completions, diff, doctor, export, fsck, gc, get, graph, history, import, log, man, map_arguments,
+    rm, show, stats, tag, values, verify,
 };
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -94,7 +94,7 @@ pub fn command() -> Command {
             calls::why(),
             calls::audit(),
             calls::accept(),
-            map::command(),
+            map_arguments::command(),
         ]);
     // The enum's own documentation would become the text about cashet.
     Verb::augment_subcommands(root).about(ABOUT)

@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         0 => String::new(),
         skipped => format!("; {} left out, since their results were dropped", human::number(skipped)),
     };
-    let (commits, size) = (human::count(moved.commits, "commit"), human::size(moved.bytes));
+    let (commits, size) = (human::count(moved.commits, "run"), human::size(moved.bytes));
     message::status(&format!("{commits} exported, {size} of results{skipped}"));
     if moved.damaged.is_empty() {
         return Ok(DONE);

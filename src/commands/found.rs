@@ -223,10 +223,10 @@ impl Opened {
         for step in 0..revision.steps {
             let parent = row.commit.parent.map(|parent| store.row(&parent)).transpose()?.flatten();
             row = parent.ok_or_else(|| {
-                let known = human::count(step.saturating_add(1), "commit");
+                let known = human::count(step.saturating_add(1), "run");
                 Error::new(
                     Kind::NoSuchRevision,
-                    format!("there is no commit '{}': its lineage has {known}", revision.typed),
+                    format!("there is no run '{}': its lineage has {known}", revision.typed),
                 )
             })?;
         }

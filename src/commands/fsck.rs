@@ -85,14 +85,14 @@ fn show(report: &Report, page: &mut Page<'_>) -> Result<()> {
         if found == 0 { "clean".to_owned() } else { format!("{} of damage", human::count(found, "case")) };
     page.line(&format!(
         "{verdict}: {}, {} in {}",
-        human::count(report.commits, "commit"),
+        human::count(report.commits, "run"),
         human::size(report.bytes),
         human::count(report.blobs, "blob")
     ))?;
     if report.orphans > 0 {
         let orphans = human::count(report.orphans, "blob");
         page.line(&format!(
-            "{orphans} that no commit needs ({}); 'cashet gc' drops them",
+            "{orphans} that no run needs ({}); 'cashet gc' drops them",
             human::size(report.orphan_bytes)
         ))?;
     }

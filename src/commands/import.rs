@@ -40,7 +40,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         skipped => format!(", {} known already", human::number(skipped)),
     };
     opened.settle();
-    let commits = human::count(moved.commits, "commit");
+    let commits = human::count(moved.commits, "run");
     page.line(&format!("{commits} imported{known}, {} of results", human::size(moved.bytes)))?;
     Ok(DONE)
 }

@@ -26,6 +26,7 @@ pub mod import;
 pub mod log;
 pub mod man;
 mod map;
+mod map_arguments;
 pub mod missed;
 mod not_found;
 pub mod options;
@@ -66,7 +67,9 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
         Some((first, rest)) if first == "audit" => audit::main(rest),
         Some((first, rest)) if first == "accept" => accept::main(rest),
         Some((first, rest)) if first == "why" => why::main(rest),
-        Some((first, rest)) if first == "map" => map::main(rest),
+        Some((first, rest)) if first == "map" => {
+            runner::matches("map", rest).map_or_else(|exit| exit, |matches| map::main(&matches))
+        }
         Some((first, rest)) if first == "complete" => end(answers::run(rest)),
         Some((first, [directory, cap])) if first == collect::NAME => collect::main(directory, cap),
         Some(_) => end(run(&words)),

@@ -54,9 +54,7 @@ pub fn parse_with_path(text: &OsStr) -> Result<(Revision, Option<Vec<u8>>)> {
         return Ok((parse_bytes(bytes)?, None));
     };
     match after.get(1..).unwrap_or_default() {
-        [] => {
-            Err(wrong(bytes, "names no output after the colon", "cashet show lists the outputs of a commit"))
-        }
+        [] => Err(wrong(bytes, "names no output after the colon", "cashet show lists the outputs of a run")),
         path => Ok((revision, Some(path.to_vec()))),
     }
 }
@@ -112,7 +110,7 @@ fn place(bytes: &[u8]) -> Result<Option<Base>> {
     let Some(inside) = bytes.strip_prefix(b"@{") else { return Ok(None) };
     let digits = inside.strip_suffix(b"}").filter(|digits| digits.iter().all(u8::is_ascii_digit));
     match digits.and_then(number) {
-        Some(0) => Err(wrong(bytes, "names no commit", "@{1} is the newest, @{2} the one before")),
+        Some(0) => Err(wrong(bytes, "names no run", "@{1} is the newest, @{2} the one before")),
         Some(place) => Ok(Some(Base::Newest(place))),
         None => Err(wrong(bytes, "is no revision", "@{1} is the newest, @{2} the one before")),
     }
@@ -171,11 +169,11 @@ pub fn split_words(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
 #[must_use]
 pub fn none_such(revision: &Revision) -> Error {
     let what = match revision.base {
-        Base::Prefix(_) => format!("no commit begins with '{}'", revision.typed),
-        Base::Newest(_) => format!("there is no commit '{}'", revision.typed),
-        Base::Command(_) => format!("no commit of the command '{}'", revision.typed),
+        Base::Prefix(_) => format!("no run begins with '{}'", revision.typed),
+        Base::Newest(_) => format!("there is no run '{}'", revision.typed),
+        Base::Command(_) => format!("no run of the command '{}'", revision.typed),
     };
-    Error::new(Kind::NoSuchRevision, what).with_hint("cashet log lists the commits")
+    Error::new(Kind::NoSuchRevision, what).with_hint("cashet log lists the runs")
 }
 
 #[cfg(test)]
@@ -239,7 +237,7 @@ mod tests {
         );
         assert_eq!(refused(b"@{}"), "'@{}' is no revision");
         assert_eq!(refused(b"@{x}"), "'@{x}' is no revision");
-        assert_eq!(refused(b"@{0}"), "'@{0}' names no commit");
+        assert_eq!(refused(b"@{0}"), "'@{0}' names no run");
         assert_eq!(refused(b"@{99999999999999999999}"), "'@{99999999999999999999}' is no revision");
         assert_eq!(
             refused(b"3f2a~99999999999999999999"),

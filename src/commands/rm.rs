@@ -53,11 +53,12 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     }
     if ids.is_empty() {
         if args.all {
-            message::status("there are no commits");
+            message::status("there are no runs");
             return Ok(DONE);
         }
-        return Err(Error::new(Kind::NoSuchRevision, "no commit has these tags")
-            .with_hint("cashet log lists the commits"));
+        return Err(
+            Error::new(Kind::NoSuchRevision, "no run has these tags").with_hint("cashet log lists the runs")
+        );
     }
     for line in lines {
         page.line(&line)?;
@@ -73,7 +74,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
 fn told(dropped: &Dropped) -> String {
     format!(
         "{} removed, {} freed in {}",
-        human::count(dropped.commits, "commit"),
+        human::count(dropped.commits, "run"),
         human::size(dropped.bytes),
         human::count(dropped.blobs, "blob")
     )

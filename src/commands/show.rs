@@ -137,7 +137,7 @@ impl View<'_> {
             }
             _ => String::new(),
         };
-        row("commit", self.found.id.to_string(), Role::Hash);
+        row("run", self.found.id.to_string(), Role::Hash);
         row("command", escape::words(&commit.words), Role::Plain);
         row("function", entry.function(), Role::Plain);
         row(

@@ -29,9 +29,10 @@ fn screen(stats: Option<Stats>, look: &Look) -> String {
     for (line, about) in [
         ("cashet exec -- python train.py --lr 0.01", "run once, then replay"),
         ("cashet log", "what was recorded"),
-        ("cashet show @", "all about the newest commit"),
+        ("cashet show @", "all about the newest run"),
         ("cashet get @", "what it printed"),
         ("cashet diff @{2} @", "what is different from the one before"),
+        ("cashet why --last", "why the newest run was not a hit"),
         ("cashet help exec", "how it works, with examples"),
         ("cashet help", "all commands"),
     ] {
@@ -40,7 +41,7 @@ fn screen(stats: Option<Stats>, look: &Look) -> String {
     let summary = match stats {
         Some(stats) if stats.commits > 0 => format!(
             "Here: {}, {}, {} saved.\n",
-            human::count(stats.commits, "commit"),
+            human::count(stats.commits, "run"),
             human::count(stats.hits, "hit"),
             human::duration(stats.saved)
         ),
@@ -63,13 +64,14 @@ mod tests {
 
         cashet exec -- python train.py --lr 0.01  run once, then replay
         cashet log                                what was recorded
-        cashet show @                             all about the newest commit
+        cashet show @                             all about the newest run
         cashet get @                              what it printed
         cashet diff @{2} @                        what is different from the one before
+        cashet why --last                         why the newest run was not a hit
         cashet help exec                          how it works, with examples
         cashet help                               all commands
 
-        Here: 25 commits, 3 hits, 1 min 30 s saved.
+        Here: 25 runs, 3 hits, 1 min 30 s saved.
         ");
         for width in [60, 80, 140] {
             let text = screen(None, &look(width));

@@ -90,7 +90,7 @@ impl ExclusiveStore<'_> {
             };
             size = next_size(size, begun.elapsed()).max(FEWEST_ROWS);
             dropped.commits += commits;
-            progress(Progress { step: "dropping commits", done: dropped.commits, total });
+            progress(Progress { step: "dropping runs", done: dropped.commits, total });
             Ok(true)
         })
     }

@@ -199,7 +199,7 @@ impl LocalStore {
             };
             before = last.brief.sequence;
             done += page.len() as u64;
-            progress(Progress { step: "checking commits", done, total: report.commits });
+            progress(Progress { step: "checking runs", done, total: report.commits });
             for listed in page {
                 let gone =
                     listed.brief.state.has(State::EVICTED) || listed.brief.state.has(State::DISTRUSTED);

@@ -248,7 +248,7 @@ impl LocalStore {
         });
         let (inserted, ids) = inserted?;
         let Some((commit, id, _)) = inserted.into_iter().next() else {
-            return Err(Error::new(Kind::Other, "the commit was not recorded"));
+            return Err(Error::new(Kind::Other, "the run was not recorded"));
         };
         self.blobs.settle(&blobs);
         if replayable {

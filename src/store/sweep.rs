@@ -57,7 +57,7 @@ impl ExclusiveStore<'_> {
             size = size.clamp(ROWS_AT_FIRST / 4, MOST_ROWS);
             rest = after;
             let done = (named.len() - rest.len()) as u64;
-            progress(Progress { step: "dropping commits", done, total: named.len() as u64 });
+            progress(Progress { step: "dropping runs", done, total: named.len() as u64 });
             Ok(true)
         })?;
         Ok(as_named)

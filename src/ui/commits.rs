@@ -287,21 +287,21 @@ pub(crate) mod tests {
             listing.table(&look(width))
         };
         insta::assert_snapshot!(table(140), @r"
-        COMMIT        AGE         STATUS       FUNCTION                       ARGUMENTS                       TOOK     SIZE   HITS  TAGS
+        RUN           AGE         STATUS       FUNCTION                       ARGUMENTS                       TOOK     SIZE   HITS  TAGS
         6ff0be830a35  2 min ago   ok           train.py                       --lr 0.01 --name $'a\x1b[31…  12.3 s  1.2 KiB  1,234  stage=train keep
         fe2c5ddb0a99  1 h ago     exit 1       train.py                       --lr 0.1                      12.3 s  1.2 KiB
         860dc529a75c  2 d ago     ok, network  https://example.com/a/rather…                                12.3 s  1.2 KiB
         27a156cff2ef  2025-08-16  ok, evicted  make                                                         12.3 s  1.2 KiB
         ");
         insta::assert_snapshot!(table(80), @r"
-        COMMIT        AGE         STATUS       FUNCTION          ARGUMENTS          TOOK
+        RUN           AGE         STATUS       FUNCTION          ARGUMENTS          TOOK
         6ff0be830a35  2 min ago   ok           train.py          --lr 0.01 --na…  12.3 s
         fe2c5ddb0a99  1 h ago     exit 1       train.py          --lr 0.1         12.3 s
         860dc529a75c  2 d ago     ok, network  https://example…                   12.3 s
         27a156cff2ef  2025-08-16  ok, evicted  make                               12.3 s
         ");
         insta::assert_snapshot!(table(60), @r"
-        COMMIT        STATUS       FUNCTION          ARGUMENTS
+        RUN           STATUS       FUNCTION          ARGUMENTS
         6ff0be830a35  ok           train.py          --lr 0.01 --na…
         fe2c5ddb0a99  exit 1       train.py          --lr 0.1
         860dc529a75c  ok, network  https://example…

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(number(0), "0");
         assert_eq!(number(999), "999");
         assert_eq!(number(1_234_567), "1,234,567");
-        assert_eq!(count(1, "commit"), "1 commit");
+        assert_eq!(count(1, "run"), "1 run");
         assert_eq!(count(2, "entry"), "2 entries");
         assert_eq!(count(0, "key"), "0 keys");
         assert_eq!(count(100_000, "blob"), "100,000 blobs");

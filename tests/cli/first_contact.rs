@@ -25,7 +25,7 @@ fn alone_it_shows_a_screen_and_writes_nothing() {
             assert!(!shown.stdout.is_empty(), "{call}");
         }
     }
-    sandbox.cashet([""; 0]).stdout_with(&["Here: 2 commits"]).run();
+    sandbox.cashet([""; 0]).stdout_with(&["Here: 2 runs"]).run();
 }
 
 #[test]

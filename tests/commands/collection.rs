@@ -14,21 +14,21 @@ fn commits(sandbox: &Sandbox) -> usize {
 #[test]
 fn rm_deletes_what_it_names_and_nothing_if_one_is_wrong() {
     let (sandbox, _) = recorded();
-    assert_eq!(sandbox.run(&["rm", "@", "@{9}"]).refused(), "there is no commit '@{9}'");
+    assert_eq!(sandbox.run(&["rm", "@", "@{9}"]).refused(), "there is no run '@{9}'");
     assert_eq!(commits(&sandbox), 6);
     insta::assert_snapshot!(sandbox.run(&["rm", "@", "@{1}", "load.py day1.csv"]).ok(), @r#"
     cacea4f111db  report.sh "'weekly'"
     be93a9b84deb  load.py day1.csv
-    2 commits removed, 184 B freed in 6 blobs
+    2 runs removed, 184 B freed in 6 blobs
     "#);
     assert_eq!(commits(&sandbox), 4);
-    assert_eq!(sandbox.run(&["rm", "--tag", "stage=test"]).refused(), "no commit has these tags");
+    assert_eq!(sandbox.run(&["rm", "--tag", "stage=test"]).refused(), "no run has these tags");
     sandbox.run(&["rm", "--tag", "stage=train"]).ok();
     assert_eq!(commits(&sandbox), 3);
     let text = sandbox.run(&["rm", "--all"]).ok();
     assert_eq!(text.lines().count(), 1, "{text}");
     assert_eq!(commits(&sandbox), 0);
-    assert_eq!(sandbox.run(&["fsck"]).ok(), "clean: 0 commits, 0 B in 0 blobs\n");
+    assert_eq!(sandbox.run(&["fsck"]).ok(), "clean: 0 runs, 0 B in 0 blobs\n");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_dry_run_and_a_real_run_report_the_same() {
     assert!(done.contains("2 runs removed, 2 results evicted; 6 blobs ("), "{done}");
     assert_eq!(commits(&sandbox), 3);
     insta::assert_snapshot!(sandbox.run(&["log"]).ok(), @r"
-    COMMIT        AGE       STATUS       FUNCTION  ARGUMENTS    TOOK      SIZE  TAGS
+    RUN           AGE       STATUS       FUNCTION  ARGUMENTS    TOOK      SIZE  TAGS
     2c7c97f4dce7  7 wk ago  ok           kept.py              12.3 s      26 B  keep
     f5c93b4f2b00  2 d ago   ok, evicted  job.py    2          12.3 s  97.6 KiB
     d76f2f130b0e  3 d ago   ok, evicted  job.py    3          12.3 s  97.6 KiB
@@ -125,7 +125,7 @@ fn an_age_counts_from_the_last_use() {
 #[test]
 fn damage_is_found_reported_and_repaired() {
     let (sandbox, ids) = recorded();
-    assert!(sandbox.run(&["fsck"]).ok().starts_with("clean: 6 commits, "));
+    assert!(sandbox.run(&["fsck"]).ok().starts_with("clean: 6 runs, "));
     let objects = sandbox.path(".cashet/objects");
     let blob = fs::read_dir(objects)
         .unwrap()
@@ -151,11 +151,11 @@ fn an_archive_carries_everything_to_another_store() {
     let file = desk.path("all.cashet");
     let file = file.to_str().unwrap();
     desk.run(&["export", file]).ok();
-    assert!(elsewhere.run(&["import", file]).ok().starts_with("6 commits imported, "));
+    assert!(elsewhere.run(&["import", file]).ok().starts_with("6 runs imported, "));
     assert_eq!(elsewhere.run(&["log", "--json"]).text, desk.run(&["log", "--json"]).text);
     assert_eq!(elsewhere.run(&["get", &ids[5].short()]).ok(), desk.run(&["get", "@"]).ok());
     assert_eq!(elsewhere.run(&["graph", "@"]).ok(), desk.run(&["graph", "@"]).ok());
-    assert!(elsewhere.run(&["import", file]).ok().starts_with("0 commits imported, 6 known already"));
+    assert!(elsewhere.run(&["import", file]).ok().starts_with("0 runs imported, 6 known already"));
     assert_eq!(commits(&elsewhere), 6);
     let third = Sandbox::new();
     desk.run(&["export", file, "@{2}"]).ok();
@@ -226,7 +226,7 @@ fn an_export_of_everything_leaves_out_what_is_damaged() {
     let shown = sandbox.run(&words);
     assert_eq!((shown.text.as_str(), shown.ended.unwrap()), ("", Exit::Status(1)));
     let other = Sandbox::new();
-    assert!(other.run(&["import", archive.to_str().unwrap()]).ok().starts_with("5 commits imported"));
+    assert!(other.run(&["import", archive.to_str().unwrap()]).ok().starts_with("5 runs imported"));
     assert_eq!(other.run(&["fsck"]).ok().lines().next().unwrap().split(':').next(), Some("clean"));
     let there = other.run(&["log", "--json"]).json();
     assert!(

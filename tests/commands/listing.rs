@@ -14,7 +14,7 @@ fn a_project_without_a_store_is_an_empty_one() {
     }
     for words in [&["show", "@"][..], &["get", "@"], &["diff", "@", "@"], &["history", "@"], &["graph", "@"]]
     {
-        assert_eq!(sandbox.run(words).refused(), "there is no commit '@'", "{words:?}");
+        assert_eq!(sandbox.run(words).refused(), "there is no run '@'", "{words:?}");
     }
     assert!(!sandbox.path(".cashet").exists());
 }
@@ -24,7 +24,7 @@ fn one_commit() {
     let sandbox = Sandbox::new();
     sandbox.record(&Run::new("make", 130 * SECOND));
     insta::assert_snapshot!(sandbox.run(&["log"]).ok(), @r"
-    COMMIT        AGE        STATUS  FUNCTION    TOOK  SIZE
+    RUN           AGE        STATUS  FUNCTION    TOOK  SIZE
     fb7267a404d6  2 min ago  ok      make      12.3 s  15 B
     ");
 }
@@ -33,7 +33,7 @@ fn one_commit() {
 fn the_log_fits_every_width() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(140, &["log"]).ok(), @r#"
-    COMMIT        AGE        STATUS  FUNCTION   ARGUMENTS       TOOK  SIZE  TAGS
+    RUN           AGE        STATUS  FUNCTION   ARGUMENTS       TOOK  SIZE  TAGS
     cacea4f111db  2 min ago  ok      report.sh  "'weekly'"    12.3 s  41 B
     610ec63f37f5  3 h ago    exit 1  train.py   --lr 0.01     12.3 s  91 B
     8dd5b059e768  4 h ago    ok      train.py   --lr 0.01     12.3 s  29 B  keep stage=train
@@ -42,7 +42,7 @@ fn the_log_fits_every_width() {
     be93a9b84deb  2 d ago    ok      load.py    day1.csv      12.3 s  40 B
     "#);
     insta::assert_snapshot!(sandbox.at(80, &["log"]).ok(), @r#"
-    COMMIT        AGE        STATUS  FUNCTION   ARGUMENTS       TOOK  SIZE
+    RUN           AGE        STATUS  FUNCTION   ARGUMENTS       TOOK  SIZE
     cacea4f111db  2 min ago  ok      report.sh  "'weekly'"    12.3 s  41 B
     610ec63f37f5  3 h ago    exit 1  train.py   --lr 0.01     12.3 s  91 B
     8dd5b059e768  4 h ago    ok      train.py   --lr 0.01     12.3 s  29 B
@@ -51,7 +51,7 @@ fn the_log_fits_every_width() {
     be93a9b84deb  2 d ago    ok      load.py    day1.csv      12.3 s  40 B
     "#);
     insta::assert_snapshot!(sandbox.at(60, &["log"]).ok(), @r#"
-    COMMIT        AGE        STATUS  FUNCTION   ARGUMENTS
+    RUN           AGE        STATUS  FUNCTION   ARGUMENTS
     cacea4f111db  2 min ago  ok      report.sh  "'weekly'"
     610ec63f37f5  3 h ago    exit 1  train.py   --lr 0.01
     8dd5b059e768  4 h ago    ok      train.py   --lr 0.01

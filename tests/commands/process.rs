@@ -20,7 +20,7 @@ fn mistakes_are_one_line_and_one_hint_on_stderr() {
     let (sandbox, _) = recorded();
     for (words, status, stderr) in [
         (&["frobnicate"][..], 2, "error: unrecognized subcommand 'frobnicate'\nhint: see 'cashet --help'\n"),
-        (&["show", "@{9}"], 1, "error: there is no commit '@{9}'\nhint: cashet log lists the commits\n"),
+        (&["show", "@{9}"], 1, "error: there is no run '@{9}'\nhint: cashet log lists the runs\n"),
         (&["show", "abc"], 2, "error: 'abc' is too short for a hash\nhint: give at least 4 digits\n"),
         (
             &["--store", "nowhere", "log"],
@@ -41,7 +41,7 @@ fn cashet_alone_and_its_version() {
     let (status, out, err) = output(&sandbox, &[]);
     assert_eq!((status, err.as_str()), (0, ""));
     assert!(out.starts_with("cashet makes any command remember.\n"), "{out}");
-    assert!(out.ends_with("Here: 6 commits, 0 hits, 0 s saved.\n"), "{out}");
+    assert!(out.ends_with("Here: 6 runs, 0 hits, 0 s saved.\n"), "{out}");
     assert_eq!(output(&sandbox, &["--version"]).1, format!("cashet {}\n", env!("CARGO_PKG_VERSION")));
     let (status, out, _) = output(&sandbox, &["log", "--help"]);
     assert_eq!(status, 0);

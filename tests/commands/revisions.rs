@@ -41,18 +41,18 @@ fn what_names_no_commit_is_refused_in_one_line() {
     let (sandbox, ids) = recorded();
     let endless = "f".repeat(100_000);
     let unknown = if ids.iter().any(|id| id.to_string().starts_with("0000")) { "1111" } else { "0000" };
-    let no_prefix = format!("no commit begins with '{unknown}'");
+    let no_prefix = format!("no run begins with '{unknown}'");
     for (revision, message, status) in [
-        ("@{7}", "there is no commit '@{7}'", 1),
-        ("@~1", "there is no commit '@~1': its lineage has 1 commit", 1),
+        ("@{7}", "there is no run '@{7}'", 1),
+        ("@~1", "there is no run '@~1': its lineage has 1 run", 1),
         (unknown, &no_prefix, 1),
         ("abc", "'abc' is too short for a hash", 2),
-        ("%", "no commit of the command '%'", 1),
-        ("_", "no commit of the command '_'", 1),
-        ("*", "no commit of the command '*'", 1),
-        ("../", "no commit of the command '../'", 1),
+        ("%", "no run of the command '%'", 1),
+        ("_", "no run of the command '_'", 1),
+        ("*", "no run of the command '*'", 1),
+        ("../", "no run of the command '../'", 1),
         ("", "'' is no revision", 2),
-        ("train.py", "no commit of the command 'train.py'", 1),
+        ("train.py", "no run of the command 'train.py'", 1),
         (&endless, &format!("'{}…' is too long for a hash", "f".repeat(59)), 2),
     ] {
         for command in ["show", "get", "history", "graph", "tag", "rm"] {
@@ -63,7 +63,7 @@ fn what_names_no_commit_is_refused_in_one_line() {
     }
     let bytes = OsString::from_vec(vec![0xff, 0xfe]);
     let error = sandbox.call(Some(80), NOON, &["show".into(), bytes]).ended.unwrap_err();
-    assert_eq!(error.to_string(), "no commit of the command '\\xff\\xfe'");
+    assert_eq!(error.to_string(), "no run of the command '\\xff\\xfe'");
     assert_eq!(sandbox.run(&["log", "--json"]).json().len(), 6);
 }
 

@@ -49,11 +49,11 @@ fn every_command_is_right_on_a_large_store() {
     assert_eq!(lines(&["graph", "@"]), 1);
     assert_eq!(timed(&["diff", "@", "@{2}", "--stat"]).lines().next().unwrap().chars().next(), Some('−'));
     assert!(timed(&["gc", "--dry-run"]).starts_with("0 runs would be removed"));
-    let clean = format!("clean: {} commits", shown(count));
+    let clean = format!("clean: {} runs", shown(count));
     assert!(timed(&["fsck", "--quick"]).starts_with(&clean));
     assert!(timed(&["fsck"]).starts_with(&clean));
     timed(&["tag", "@", "a=b"]);
-    assert!(timed(&["rm", "@"]).contains("1 commit removed"));
+    assert!(timed(&["rm", "@"]).contains("1 run removed"));
     let half = count / 2;
     let dry = timed(&["gc", "--dry-run", "--older-than", &format!("{half}s")]);
     // One line per run, plus the headings, the sum, and the size of the store.
@@ -66,5 +66,5 @@ fn every_command_is_right_on_a_large_store() {
     assert!(all.contains(&format!("{} runs removed", shown(half - 5))), "{all}");
     assert_eq!(lines(&["log", "--oneline"]), 4);
     assert!(timed(&["show", "@{4}"]).contains(&format!("python3 job{}.py {}", (count - 5) % 100, count - 5)));
-    assert!(timed(&["fsck"]).starts_with("clean: 4 commits"));
+    assert!(timed(&["fsck"]).starts_with("clean: 4 runs"));
 }

@@ -28,7 +28,7 @@ impl Products for Finder<'_> {
             let shown = escape::brief(reference.as_bytes(), 60);
             let message = format!("'cashet:{shown}' names nothing: {error}");
             Error::new(error.kind(), message)
-                .with_hint("cashet log lists the commits; --literal passes such words as they are")
+                .with_hint("cashet log lists the runs; --literal passes such words as they are")
         };
         let (revision, path) = revision::parse_with_path(reference).map_err(unknown)?;
         let context = Context { now: Timestamp::now(), project: self.project.clone() };
@@ -42,7 +42,7 @@ impl Products for Finder<'_> {
         })?;
         if let state @ ("killed" | "interrupted") = commits::state(&found.commit) {
             let message = format!("{} was {state}: what it wrote is not all there was", found.id.short());
-            return Err(Error::new(Kind::NoSuchRevision, message).with_hint("cashet log lists the commits"));
+            return Err(Error::new(Kind::NoSuchRevision, message).with_hint("cashet log lists the runs"));
         }
         let Some(path) = path else { return Ok(Product { blob: found.commit.stdout.blob, path: None }) };
         let tree = opened.outputs(&found)?;

@@ -1,10 +1,10 @@
 //! `map --dry-run`: which runs there are, and which of them would be replayed. Runs nothing.
 
-use super::arguments::Options;
 use super::jobs::{Job, Jobs};
 use super::pool::{null, object};
 use crate::commands::exec::resident::{Resident, Three};
 use crate::commands::exit::{DONE, Exit};
+use crate::commands::map_arguments::Options;
 use crate::error::Result;
 use crate::memo::Checked;
 use crate::record::Timestamp;

@@ -1,6 +1,6 @@
 //! Which runs there are: rows and combinations become calls of `exec`, one after the other.
 
-use super::arguments::Options;
+use crate::commands::map_arguments::Options;
 use crate::commands::options::{Flag, Scanned};
 use crate::commands::values;
 use crate::digest::Digest;

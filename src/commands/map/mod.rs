@@ -3,53 +3,33 @@
 //! What is recorded is replayed by this process, on one thread; what must run is handed to so many others, each of which
 //! waits for a `cashet exec`. Nothing here grows with the number of runs but a digest for each.
 
-mod arguments;
 mod dry_run;
 mod jobs;
 mod pool;
 mod run;
 mod signals;
 
-use super::cli;
 use super::exec::resident::Resident;
 use super::exit::Exit;
+use super::map_arguments::{self, Options};
 use super::not_found::explained;
-use crate::error::{EXIT_USAGE, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exec::nested::{Depends, tell};
-use crate::record::Timestamp;
 use crate::ui::message;
-use crate::ui::page::{self, Page};
-use arguments::Options;
-use clap::error::ErrorKind;
+use crate::ui::page;
+use clap::ArgMatches;
 use jobs::Jobs;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 
-pub(super) use arguments::command;
-
-/// Runs `cashet map WORDS`.
+/// Runs `cashet map` with what clap understood of its words.
 #[must_use]
-pub(super) fn main(words: &[OsString]) -> Exit {
-    let mut root = cli::command();
-    let Some(command) = root.find_subcommand_mut("map") else { return Exit::Status(EXIT_USAGE) };
-    let command = std::mem::take(command).no_binary_name(true).bin_name("cashet map");
-    let ended = match command.try_get_matches_from(words) {
-        Ok(matches) => arguments::read(&matches).and_then(|options| {
-            let program = options.call.words.clone();
-            map(&options).map_err(|error| explained(error, &program))
-        }),
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            let mut page = Page::stdout(Timestamp::now());
-            let written = page.write(&cli::rendered(&error)).and_then(|()| page.finish());
-            written.map(|()| Exit::Status(0))
-        }
-        Err(error) => {
-            let words: Vec<OsString> = std::iter::once("map".into()).chain(words.iter().cloned()).collect();
-            Err(cli::complaint(&error, &words))
-        }
-    };
+pub(super) fn main(matches: &ArgMatches) -> Exit {
+    let ended = map_arguments::read(matches).and_then(|options| {
+        let program = options.call.words.clone();
+        map(&options).map_err(|error| explained(error, &program))
+    });
     match ended {
         Ok(exit) => exit,
         Err(error) if page::is_reader_gone(&error) => Exit::Status(0),

@@ -1,12 +1,12 @@
 //! The runs of a sweep: one thread replays what is recorded and queues the rest, so many others run it, and the first one
 //! tells what happens.
 
-use super::arguments::{Options, Print};
 use super::jobs::{self, Job, Jobs};
 use super::run;
 use super::signals::{self, Stop};
 use crate::commands::exec::resident::{Resident, Settled, Three};
 use crate::commands::exit::{DONE, Exit, NO};
+use crate::commands::map_arguments::{Options, Print};
 use crate::digest::{CommitId, Digest};
 use crate::error::{Error, Result};
 use crate::exec::Group;

@@ -382,7 +382,9 @@ fn cannot_stand(observation: &Observation) -> String {
         Observation::Stdin(_)
         | Observation::StdinKind(_)
         | Observation::StdinTerminal(_)
-        | Observation::StdinName(_) => "its standard input was another one".to_owned(),
+        | Observation::StdinName(_) => {
+            "its standard input was another one: '< FILE' gives it again".to_owned()
+        }
         _ => "something that it depends on cannot be looked at".to_owned(),
     }
 }

@@ -42,7 +42,7 @@ impl Listing {
     #[must_use]
     pub fn new() -> Self {
         let table = Table::new([
-            Column::left("COMMIT"),
+            Column::left("RUN"),
             Column::left("AGE").leaving(3),
             Column::left("STATUS"),
             Column::left("FUNCTION").cut_to(12),

@@ -1,6 +1,6 @@
 //! The options of `map`: its own beside most of those of `exec`.
 
-use crate::commands::options::{self, Flag, Scanned};
+use super::options::{self, Flag, Scanned};
 use crate::error::{Error, Result};
 use crate::sweep::{Grid, Values};
 use clap::builder::OsStringValueParser;
@@ -72,7 +72,7 @@ pub(super) struct Options {
 }
 
 /// The command with its help.
-pub(in crate::commands) fn command() -> Command {
+pub(super) fn command() -> Command {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).help(help).action(ArgAction::SetTrue).overrides_with(name)
     };
