@@ -104,10 +104,10 @@ impl<'a> Looks<'a> {
             return start.saturating_add(1);
         };
         let is_here = |observation: &&Observation| {
-            sought(observation).is_some_and(|sought| sought.path.place() == (base, directory))
+            sought(observation).is_some_and(|sought| sought.path.is_in(base, directory))
         };
-        let here = rest.iter().take_while(is_here);
-        let count = here.clone().count();
+        let count = rest.iter().take_while(is_here).count();
+        let here = rest.iter().take(count);
         self.enter(base, directory, count);
         let mut absent = std::mem::take(&mut self.absent);
         for (number, (observation, evidence)) in
