@@ -64,19 +64,19 @@ impl ExclusiveStore<'_> {
                 return Ok(attempts < 100);
             }
             let (stay, after) = roots.present();
-            staying = self.store.with_index(|index| index.put_apart(stay, after))?;
+            staying = self.store.with_index(|index| index.detach_tables(stay, after))?;
             Ok(false)
         })?;
         let Some(staying) = staying else { return Ok(None) };
         roots.totals_are_right();
-        self.take_apart(going as u64, dropped, progress)?;
+        self.drop_detached(going as u64, dropped, progress)?;
         // The old rows of the commits that stay were dropped too.
         dropped.commits = dropped.commits.saturating_sub(staying);
         Ok(Some(roots))
     }
 
     /// Drops the tables that `detach_tables` left, if there are any.
-    pub(super) fn take_apart(
+    pub(super) fn drop_detached(
         &self,
         total: u64,
         dropped: &mut Dropped,
@@ -85,7 +85,7 @@ impl ExclusiveStore<'_> {
         let mut size = FEWEST_ROWS;
         self.in_batches(|_proof, _| {
             let begun = Instant::now();
-            let Some(commits) = self.store.with_index(|index| index.take_apart(size))? else {
+            let Some(commits) = self.store.with_index(|index| index.drop_detached(size))? else {
                 return Ok(false);
             };
             size = next_size(size, begun.elapsed()).max(FEWEST_ROWS);

@@ -135,7 +135,7 @@ impl ExclusiveStore<'_> {
         let reference = store.look_at_time(now)?.reference(now);
         store.with_index(|index| index.widen())?;
         // Finishes an interrupted collection.
-        self.take_apart(0, &mut Dropped::default(), &mut |_| {})?;
+        self.drop_detached(0, &mut Dropped::default(), &mut |_| {})?;
         let mut roots = self.carry_out(plan, &mut dropped, progress)?;
         let captures = if plan.captures { DAY } else { DEFAULT_AGE };
         self.drop_hot(&mut roots, Timestamp(reference.0.saturating_sub(captures)))?;

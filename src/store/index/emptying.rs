@@ -10,7 +10,7 @@ use crate::error::Result;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
 
-/// What stands before the name of a table that was put apart.
+/// Prefix of the name of a detached table.
 const APART: &str = "gone_";
 
 /// What an index of a new table has behind its name where the plain one is still that of the old table.
@@ -23,13 +23,13 @@ const OWNED: &[(&str, &str)] = &[("commits", "sequence"), ("bodies", "sequence")
 const POINTING: &[(&str, &str)] = &[("products", "digest, sequence"), ("edges", "digest, sequence")];
 
 impl Index {
-    /// Leaves no commits but those with the numbers `stay` and those after `after`. Those that go are no more from then on;
-    /// [`Index::take_apart`] gives back their room. Tells how many stay; does nothing, and
-    /// tells `None`, while something is apart already.
-    pub(crate) fn put_apart(&mut self, stay: &[i64], after: i64) -> Result<Option<u64>> {
+    /// Keeps only the commits with the numbers `stay` and those after `after`, by moving them to new tables. The
+    /// others are gone immediately; [`Index::drop_detached`] releases their space. Returns the number of remaining
+    /// commits; does nothing and returns `None` while detached tables exist.
+    pub(crate) fn detach_tables(&mut self, stay: &[i64], after: i64) -> Result<Option<u64>> {
         let new = statements_of_tables().map_err(|error| self.failed("write", &error))?;
         self.writing(|transaction| {
-            if first_apart(transaction)?.is_some() {
+            if first_detached(transaction)?.is_some() {
                 return Ok(None);
             }
             let late: bool =
@@ -37,7 +37,7 @@ impl Index {
             let all_go = stay.is_empty() && !late;
             let tables = OWNED.iter().chain(if all_go { POINTING } else { &[] });
             for (table, _) in tables {
-                put_table_apart(transaction, table, &new)?;
+                detach_table(transaction, table, &new)?;
             }
             for (table, _) in OWNED {
                 let copy = format!("INSERT INTO {table} SELECT * FROM {APART}{table} WHERE sequence");
@@ -58,9 +58,9 @@ impl Index {
         })
     }
 
-    /// Takes apart up to `rows` rows of what was put apart, or one index; tells how many rows of commits that were, or
-    /// `None` when nothing is left.
-    pub(crate) fn take_apart(&mut self, rows: usize) -> Result<Option<u64>> {
+    /// Deletes up to `rows` rows of the detached tables, or one of their indexes; returns the number of deleted rows
+    /// of commits, or `None` when no detached table is left.
+    pub(crate) fn drop_detached(&mut self, rows: usize) -> Result<Option<u64>> {
         let path = &self.path;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let step = |transaction: Transaction<'_>| {
@@ -73,7 +73,7 @@ impl Index {
 }
 
 /// Gives a table another name and makes an empty one in its place.
-fn put_table_apart(
+fn detach_table(
     transaction: &Transaction<'_>,
     table: &str,
     new: &[(String, String, String)],
@@ -89,15 +89,15 @@ fn put_table_apart(
     Ok(())
 }
 
-/// The name of something that was put apart, and of its table; indexes first.
-fn first_apart(connection: &Connection) -> rusqlite::Result<Option<(String, String)>> {
+/// The name of a detached table or index, and of its table; indexes first.
+fn first_detached(connection: &Connection) -> rusqlite::Result<Option<(String, String)>> {
     let sql = "SELECT name, tbl_name FROM sqlite_schema \
          WHERE substr(tbl_name, 1, length(?1)) = ?1 AND sql IS NOT NULL ORDER BY type, tbl_name LIMIT 1";
     connection.query_row(sql, [APART], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
 fn take_some(transaction: &Transaction<'_>, rows: usize) -> rusqlite::Result<Option<u64>> {
-    let Some((name, table)) = first_apart(transaction)? else { return Ok(None) };
+    let Some((name, table)) = first_detached(transaction)? else { return Ok(None) };
     if name != table {
         transaction.execute(&format!("DROP INDEX {}", quoted(&name)), [])?;
         return Ok(Some(0));
@@ -153,7 +153,7 @@ mod tests {
 
     fn take_all_apart(index: &mut Index, rows: usize) -> (u64, usize) {
         let (mut commits, mut steps) = (0, 0);
-        while let Some(count) = index.take_apart(rows).unwrap() {
+        while let Some(count) = index.drop_detached(rows).unwrap() {
             (commits, steps) = (commits + count, steps + 1);
         }
         (commits, steps)
@@ -177,14 +177,14 @@ mod tests {
             assert!(index.tag(&one.brief.id, "name", "value").unwrap());
         }
         // 300 was not known when it was told what stays.
-        assert_eq!(index.put_apart(&[7], 299).unwrap(), Some(302));
+        assert_eq!(index.detach_tables(&[7], 299).unwrap(), Some(302));
         assert_eq!(numbers(&index), (300..=600).rev().chain([7]).collect::<Vec<_>>());
         assert_eq!(index.totals().unwrap().commits, 302);
         // One at a time; meanwhile the store is used.
-        assert_eq!(index.put_apart(&[], 600).unwrap(), None);
+        assert_eq!(index.detach_tables(&[], 600).unwrap(), None);
         index.insert(vec![new(1000, b"late")]).unwrap();
         assert_eq!(take_all_apart(&mut index, 50).0, 600);
-        assert_eq!(index.put_apart(&[7, 300, 600], 600).unwrap(), Some(4));
+        assert_eq!(index.detach_tables(&[7, 300, 600], 600).unwrap(), Some(4));
         assert_eq!(take_all_apart(&mut index, 100_000).0, 303);
         assert_eq!(numbers(&index), [601, 600, 300, 7]);
         for one in kept {
@@ -207,7 +207,7 @@ mod tests {
         let path = directory.path().join("meta.db");
         let mut index = filled(directory.path(), 3000);
         let before = std::fs::metadata(&path).unwrap().len();
-        assert_eq!(index.put_apart(&[], 3000).unwrap(), Some(0));
+        assert_eq!(index.detach_tables(&[], 3000).unwrap(), Some(0));
         let (commits, steps) = take_all_apart(&mut index, 100);
         assert_eq!(commits, 3000);
         // No step does much at once: three tables of 3000 rows, and what has none.
@@ -228,8 +228,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("meta.db");
         let mut index = filled(directory.path(), 200);
-        assert_eq!(index.put_apart(&[5], 200).unwrap(), Some(1));
-        index.take_apart(10).unwrap();
+        assert_eq!(index.detach_tables(&[5], 200).unwrap(), Some(1));
+        index.drop_detached(10).unwrap();
         drop(index);
         let mut index = Index::open(&path, false, false, false).unwrap().unwrap();
         assert_eq!(numbers(&index), [5]);
