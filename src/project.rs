@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::record::Places;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -149,6 +150,8 @@ pub struct Settings {
     /// `[[command]]`: settings for matching commands.
     #[serde(rename = "command")]
     pub commands: Vec<CommandSettings>,
+    /// `[metrics]`: the name of each number that runs give as their result, and where it is found.
+    pub metrics: BTreeMap<String, String>,
 }
 
 /// `[store]`.

@@ -5,7 +5,7 @@
 
 use super::{
     calls, completions, diff, doctor, export, fsck, gc, get, graph, history, import, log, man, map_arguments,
-    rm, show, stats, tag, values, verify,
+    rm, runs, show, stats, tag, values, verify,
 };
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -20,6 +20,8 @@ pub const RUNNERS: [&str; 6] = ["exec", "check", "why", "audit", "accept", "map"
 pub enum Verb {
     /// List runs, newest first
     Log(log::Args),
+    /// Compare runs: a table of their parameters and metrics
+    Runs(runs::Args),
     /// Show one run in detail
     Show(show::Args),
     /// Write the output or a file of a run, byte for byte
@@ -67,8 +69,9 @@ const ABOUT: &str = "Caches the results of any command: runs it once and traces 
     output, exit status and files in milliseconds until something that it depends on changes";
 
 const AFTER: &str = "\
-A revision REV names a run: its hash (4 digits or more), @ (the newest run), @{2} (the second newest), REV~1 (the previous \
-run of the same command line), or a quoted command line.
+A revision REV names a run: its hash (4 digits or more), @ (the newest run), @{2} (the second newest), train.py@{2} (the \
+second newest of a script), @TAG or @TAG=VALUE (the newest with a tag), @best(METRIC), REV~1 (the previous run of the \
+same command line), or a quoted command line.
 
 Help: 'cashet help COMMAND' explains a command; start with 'cashet help exec'.
 

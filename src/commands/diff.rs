@@ -3,10 +3,11 @@
 use super::context::Context;
 use super::exit::{DONE, Exit, NO};
 use super::found::{Found, Opened};
+use super::found::measured::{self, Measured};
 use crate::digest::BlobId;
 use crate::error::Result;
 use crate::hash::manifest::Part;
-use crate::record::{Commit, Content, OutputEntry, OutputKind, StoredPath};
+use crate::record::{Commit, Content, OutputEntry, OutputKind, OutputTree, StoredPath};
 use crate::ui::changes::{self, Background};
 use crate::ui::colour::Role;
 use crate::ui::compare::{self, Comparison, Pair, Side};
@@ -50,7 +51,9 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     let (before, after) = (opened.find(&args.before)?, opened.find(&args.after)?);
-    let (first, second) = (opened.outputs(&before).ok(), opened.outputs(&after).ok());
+    let rules = opened.rules(&[])?;
+    let measured = [&before, &after].map(|found| measured::measure(&opened, found.clone(), &rules));
+    let [first, second] = paired(&opened, &measured);
     let (older, newer) = (before.manifest(), after.manifest());
     let compared = Comparison::of(
         Side { commit: &before.commit, manifest: &older, outputs: first.as_ref() },
@@ -61,6 +64,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         before: &before,
         after: &after,
         compared: &compared,
+        measured: &measured,
         read: &|content| opened.content(content),
         pieces: &pieces,
     };
@@ -75,11 +79,36 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     Ok(if args.exit_code && compared.differs() { NO } else { DONE })
 }
 
+/// The outputs of both. Where they went to places that a parameter names, and these differ, they bear the names that they have
+/// below: then the same output of both is one.
+fn paired(opened: &Opened, measured: &[Measured; 2]) -> [Option<OutputTree>; 2] {
+    let trees = measured.each_ref().map(|run| opened.outputs(&run.found).ok());
+    let [before, after] = measured;
+    let moved: Vec<String> = before
+        .places
+        .iter()
+        .filter(|name| after.places.contains(name) && before.parameter(name) != after.parameter(name))
+        .cloned()
+        .collect();
+    if moved.is_empty() {
+        return trees;
+    }
+    let [first, second] = trees;
+    [(first, before), (second, after)].map(|(tree, run)| {
+        let mut entries = tree?.entries().to_vec();
+        for entry in &mut entries {
+            entry.path = measured::role(&entry.path, &run.parameters, &moved);
+        }
+        Some(OutputTree::new(entries))
+    })
+}
+
 /// Two commits, how they differ, and where their contents are.
 struct View<'a> {
     before: &'a Found,
     after: &'a Found,
     compared: &'a Comparison,
+    measured: &'a [Measured; 2],
     read: &'a dyn Fn(&Content) -> Option<Vec<u8>>,
     pieces: &'a dyn Fn(&StoredPath, &str) -> Vec<String>,
 }
@@ -126,9 +155,17 @@ impl View<'_> {
         if course > 0 {
             inputs.push(format!("{} made by one run only", human::count(course, "observation")));
         }
+        // Words of one script are best told by the names that it gives them.
+        let of_one = self.before.commit.function_id == self.after.commit.function_id;
+        let parameters = if of_one { self.parameters() } else { Vec::new() };
+        let named = !parameters.is_empty();
+        let arguments = if named { Vec::new() } else { of(|part| matches!(part, Part::Word(_))) };
+        let [older, newer] = self.measured;
         let parts = [
+            ("parameters", parameters),
+            ("metrics", measured::compared(&older.metrics, &newer.metrics)),
             ("function", function),
-            ("arguments", of(|part| matches!(part, Part::Word(_)))),
+            ("arguments", arguments),
             ("environment", of(|part| matches!(part, Part::Variable(_)))),
             ("inputs", inputs),
             ("packages", of(|part| matches!(part, Part::Package(..) | Part::Setting(_)))),
@@ -144,7 +181,11 @@ impl View<'_> {
         ];
         let (mut lines, mut same) = (Vec::new(), Vec::new());
         for (label, phrases) in parts {
-            if phrases.is_empty() {
+            // Not every run has parameters or metrics, and arguments that have names are told by these.
+            if phrases.is_empty()
+                && !matches!(label, "parameters" | "metrics")
+                && !(named && label == "arguments")
+            {
                 same.push(label);
             }
             for (place, phrase) in phrases.into_iter().enumerate() {
@@ -170,6 +211,28 @@ impl View<'_> {
             lines.push(("same", Role::Faint, same.join(", ")));
         }
         lines
+    }
+
+    /// The parameters that differ.
+    fn parameters(&self) -> Vec<String> {
+        let [before, after] = self.measured;
+        let mut names: Vec<&String> = before.parameters.iter().map(|(name, _)| name).collect();
+        names.extend(
+            after.parameters.iter().map(|(name, _)| name).filter(|name| before.parameter(name).is_none()),
+        );
+        // Where the outputs are is told last.
+        names.sort_by_key(|name| before.places.contains(name));
+        let value = |run: &Measured, name: &str| {
+            run.parameter(name)
+                .map_or_else(|| "none".to_owned(), |value| escape::word(value.as_bytes()).into_owned())
+        };
+        let differ = names.into_iter().filter(|name| before.parameter(name) != after.parameter(name));
+        differ
+            .map(|name| {
+                let shown = escape::line(name.as_bytes());
+                format!("{shown} {} → {}", value(before, name), value(after, name))
+            })
+            .collect()
     }
 
     fn outputs_differ(&self) -> Option<String> {
@@ -281,6 +344,25 @@ impl View<'_> {
         page.write(&text)
     }
 
+    fn parameters_json(&self) -> Object {
+        let [before, after] = self.measured;
+        let of = |run: &Measured| {
+            let pairs = run.parameters.iter();
+            pairs.fold(Object::part(), |object, (name, value)| object.with(name, value.as_str()))
+        };
+        Object::part().with("before", of(before)).with("after", of(after))
+    }
+
+    fn metrics_json(&self) -> Object {
+        let [before, after] = self.measured;
+        let of = |run: &Measured| {
+            run.metrics
+                .iter()
+                .fold(Object::part(), |object, metric| object.with(&metric.title(), metric.value))
+        };
+        Object::part().with("before", of(before)).with("after", of(after))
+    }
+
     fn json(&self) -> Object {
         let compared = self.compared;
         let background =
@@ -327,6 +409,8 @@ impl View<'_> {
             .with("changes", changes.map(Json::from).collect::<Json>())
             .with("observed", observed.map(Json::from).collect::<Json>())
             .with("sources", sources.map(Json::from).collect::<Json>())
+            .with("parameters", self.parameters_json())
+            .with("metrics", self.metrics_json())
             .with(
                 "termination",
                 two(json::termination(before.termination), json::termination(after.termination)),

@@ -2,6 +2,8 @@
 //!
 //! A store that is not there yet is an empty one.
 
+pub mod measured;
+
 use super::context::Context;
 use super::revision::{self, Base, Revision};
 use crate::digest::{BlobId, CommitId};
@@ -12,6 +14,7 @@ use crate::memo::{self, Event, Observer};
 use crate::project::Project;
 use crate::record::{Commit, Content, OutputTree, StoredPath, Timestamp};
 use crate::store::{Filter, LocalStore, Resolved, Row, Store, StoreOptions};
+use crate::sweep::metrics::Rules;
 use crate::ui::commits::{self, Entry};
 use crate::ui::{escape, human, message, pieces, status};
 use std::ffi::OsStr;
@@ -213,6 +216,15 @@ impl Opened {
         let id = match &revision.base {
             Base::Newest(place) => store.nth_newest(place.saturating_sub(1))?,
             Base::Command(words) => self.newest_of(store, words)?,
+            Base::Tag(name, value) => {
+                let filter = Filter { tags: vec![(name.clone(), value.clone())], ..Filter::default() };
+                store.log(filter).next().transpose()?.map(|row| row.id)
+            }
+            Base::Function(name, place) => {
+                let skipped = usize::try_from(place.saturating_sub(1)).unwrap_or(usize::MAX);
+                self.of_function(name).nth(skipped).transpose()?.map(|found| found.id)
+            }
+            Base::Best(key) => Some(measured::best_of_all(self, key)?.id),
             Base::Prefix(prefix) => match store.resolve(prefix)? {
                 Resolved::None => None,
                 Resolved::One(id) => Some(id),
@@ -231,6 +243,29 @@ impl Opened {
             })?;
         }
         Ok(row.into())
+    }
+
+    /// The commits of a function of this name, newest first: all of it, or what follows a `/` in it.
+    pub fn of_function<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = Result<Found>> + 'a {
+        let filter = Filter { function: Some(name.to_vec()), ..Filter::default() };
+        let (whole, end) = (name.to_vec(), [b"/", name].concat());
+        self.log(filter).filter(move |found| {
+            found
+                .as_ref()
+                .map_or(true, |found| found.commit.function == whole || found.commit.function.ends_with(&end))
+        })
+    }
+
+    /// Which metrics are wanted: what is given, or else what `[metrics]` of the settings says.
+    ///
+    /// # Errors
+    /// Either is malformed.
+    pub fn rules(&self, given: &[String]) -> Result<Rules> {
+        if !given.is_empty() {
+            return Rules::read(given.iter().map(|text| (None, text.as_str())));
+        }
+        let settings = self.project.settings()?;
+        Rules::read(settings.metrics.iter().map(|(name, text)| (Some(name.as_str()), text.as_str())))
     }
 
     /// The newest commit with these words; of several places the one here counts first.

@@ -35,6 +35,7 @@ pub mod restore;
 pub mod revision;
 pub mod rm;
 mod runner;
+pub mod runs;
 pub mod show;
 pub mod stats;
 pub mod tag;
@@ -150,6 +151,7 @@ fn tell_outer(verb: &Verb, words: &[OsString], context: &Context) {
 pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     match verb {
         Verb::Log(args) => log::run(args, context, page),
+        Verb::Runs(args) => runs::run(args, context, page),
         Verb::Show(args) => show::run(args, context, page),
         Verb::Get(args) => get::run(args, context, page),
         Verb::Diff(args) => diff::run(args, context, page),

@@ -17,6 +17,12 @@ pub enum Base {
     Newest(u64),
     /// The newest commit of this command line.
     Command(Vec<Vec<u8>>),
+    /// The newest commit with this tag, and this value of it if one is given.
+    Tag(String, Option<String>),
+    /// The Nth newest commit of the function of this name, counted from 1.
+    Function(Vec<u8>, u64),
+    /// The commit whose metric of this name is the best.
+    Best(String),
 }
 
 /// A revision, parsed.
@@ -45,7 +51,11 @@ pub fn parse(text: &OsStr) -> Result<Revision> {
 /// As [`parse`]; also when the path is empty.
 pub fn parse_with_path(text: &OsStr) -> Result<(Revision, Option<Vec<u8>>)> {
     let bytes = text.as_bytes();
-    let Some(colon) = bytes.iter().position(|byte| *byte == b':') else {
+    // A metric may have a colon in its name.
+    let name = if bytes.starts_with(BEST) { bytes.iter().position(|byte| *byte == b')') } else { None };
+    let from = name.unwrap_or(0);
+    let colon = bytes.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b':'));
+    let Some(colon) = colon.map(|colon| from + colon) else {
         return Ok((parse_bytes(bytes)?, None));
     };
     let (before, after) = bytes.split_at_checked(colon).unwrap_or((bytes, &[]));
@@ -102,12 +112,39 @@ fn steps(bytes: &[u8]) -> Result<(&[u8], u64)> {
     Ok((base, all))
 }
 
-/// `@` or `@{N}`.
+/// How `@best(KEY)` begins.
+const BEST: &[u8] = b"@best(";
+
+/// `@`, `@{N}`, `@best(KEY)`, `@TAG`, `@TAG=VALUE` or `FUNCTION@{N}`.
 fn place(bytes: &[u8]) -> Result<Option<Base>> {
     if bytes == b"@" {
         return Ok(Some(Base::Newest(1)));
     }
-    let Some(inside) = bytes.strip_prefix(b"@{") else { return Ok(None) };
+    if let Some(key) = bytes.strip_prefix(BEST) {
+        let key = key.strip_suffix(b")").and_then(|key| std::str::from_utf8(key).ok());
+        return match key.map(str::trim).filter(|key| !key.is_empty()) {
+            Some(key) => Ok(Some(Base::Best(key.to_owned()))),
+            None => Err(wrong(bytes, "names no metric", "@best(accuracy), @best(min:loss)")),
+        };
+    }
+    if let Some(at) = bytes.windows(2).position(|pair| pair == b"@{").filter(|at| *at > 0)
+        && let (name, Some(place)) = (bytes.get(..at).unwrap_or_default(), bytes.get(at..))
+        && place.ends_with(b"}")
+        && !name.iter().any(u8::is_ascii_whitespace)
+    {
+        return match self::place(place)? {
+            Some(Base::Newest(place)) => Ok(Some(Base::Function(name.to_vec(), place))),
+            _ => Ok(None),
+        };
+    }
+    let Some(inside) = bytes.strip_prefix(b"@{") else {
+        let tag = bytes.strip_prefix(b"@").and_then(|tag| std::str::from_utf8(tag).ok());
+        let tag = tag.filter(|tag| !tag.contains(char::is_whitespace) && !tag.starts_with(['=', '~']));
+        return Ok(tag.map(|tag| match tag.split_once('=') {
+            Some((name, value)) => Base::Tag(name.to_owned(), Some(value.to_owned())),
+            None => Base::Tag(tag.to_owned(), None),
+        }));
+    };
     let digits = inside.strip_suffix(b"}").filter(|digits| digits.iter().all(u8::is_ascii_digit));
     match digits.and_then(number) {
         Some(0) => Err(wrong(bytes, "names no run", "@{1} is the newest, @{2} the one before")),
@@ -120,7 +157,8 @@ fn number(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-const FORMS: &str = "a revision is a hash, @, @{2}, REV~1, or a quoted command line";
+const FORMS: &str =
+    "a revision is a hash, @, @{2}, @TAG, @best(METRIC), train.py@{2}, REV~1, or a quoted command line";
 
 fn wrong(bytes: &[u8], what: &str, hint: &str) -> Error {
     Error::usage(format!("'{}' {what}", escape::brief(bytes, 60))).with_hint(hint)
@@ -169,9 +207,18 @@ pub fn split_words(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
 #[must_use]
 pub fn none_such(revision: &Revision) -> Error {
     let what = match revision.base {
+<<<<<<< HEAD
         Base::Prefix(_) => format!("no run begins with '{}'", revision.typed),
         Base::Newest(_) => format!("there is no run '{}'", revision.typed),
         Base::Command(_) => format!("no run of the command '{}'", revision.typed),
+=======
+        Base::Prefix(_) => format!("no commit begins with '{}'", revision.typed),
+        Base::Newest(_) | Base::Function(..) | Base::Best(_) => {
+            format!("there is no commit '{}'", revision.typed)
+        }
+        Base::Tag(..) => format!("no commit has the tag of '{}'", revision.typed),
+        Base::Command(_) => format!("no commit of the command '{}'", revision.typed),
+>>>>>>> 1f1d8fe (runs: a table of parameters and results; revisions by metric, tag and script)
     };
     Error::new(Kind::NoSuchRevision, what).with_hint("cashet log lists the runs")
 }
@@ -216,7 +263,7 @@ mod tests {
         assert_eq!(parsed("make"), (command(&["make"]), 0));
         assert_eq!(parsed("ls ~/x"), (command(&["ls", "~/x"]), 0));
         assert_eq!(parsed("~"), (command(&["~"]), 0));
-        for text in ["%", "_", "*", "../", "@x", "cafe babe"] {
+        for text in ["%", "_", "*", "../", "@x y", "@=", "a@b", "a b@{2}", "cafe babe"] {
             assert!(matches!(parsed(text), (Base::Command(_), 0)), "{text}");
         }
         let bytes = parse(OsStr::from_bytes(b"\xff\xfe")).unwrap();
@@ -224,6 +271,22 @@ mod tests {
         assert_eq!(parsed(&format!("@{}", "~".repeat(100_000))), (Base::Newest(1), 100_000));
         let endless = parse(OsStr::new(&"z".repeat(100_000))).unwrap();
         assert!(none_such(&endless).to_string().len() < 200);
+    }
+
+    #[test]
+    fn tags_functions_and_metrics() {
+        assert_eq!(parsed("@keep"), (Base::Tag("keep".into(), None), 0));
+        assert_eq!(parsed("@stage=train~1"), (Base::Tag("stage".into(), Some("train".into())), 1));
+        assert_eq!(parsed("train.py@{2}"), (Base::Function(b"train.py".to_vec(), 2), 0));
+        assert_eq!(parsed("@best(auc)~"), (Base::Best("auc".into()), 1));
+        let (revision, path) = parse_with_path(OsStr::new("@best(min:val loss):a/model.json")).unwrap();
+        assert_eq!(
+            (revision.base, path),
+            (Base::Best("min:val loss".into()), Some(b"a/model.json".to_vec()))
+        );
+        assert_eq!(refused(b"@best()"), "'@best()' names no metric");
+        assert_eq!(refused(b"@best(x"), "'@best(x' names no metric");
+        assert_eq!(refused(b"train.py@{0}"), "'@{0}' names no commit");
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use super::context::Context;
 use super::exit::{DONE, Exit};
 use super::found::{Found, Opened};
+use super::found::measured::{self, Measured};
 use super::provenance;
 use crate::error::Result;
 use crate::hash::manifest::{Part, Value};
 use crate::record::{Content, Coverage, Observation, OutputKind, OutputTime, OutputTree, Replay};
+use crate::sweep::metrics::{Metric, shown};
 use crate::ui::colour::Role;
 use crate::ui::facts::{self, Line};
 use crate::ui::json::{self, Object};
@@ -58,8 +60,11 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
             (path, opened.content(&Content { blob: source.blob, size: 0 }))
         });
         let sources: Vec<(String, Option<Vec<u8>>)> = sources.collect();
+        let rules = opened.rules(&[])?;
+        let measured = measured::measure(&opened, found.clone(), &rules);
         let view = View {
             found: &found,
+            measured: &measured,
             sources: &sources,
             outputs: outputs.as_ref(),
             errors,
@@ -75,6 +80,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
 
 struct View<'a> {
     found: &'a Found,
+    measured: &'a Measured,
     outputs: Option<&'a OutputTree>,
     errors: Option<Vec<u8>>,
     /// Path and text of each source; `None` where that is no longer stored.
@@ -94,31 +100,31 @@ impl View<'_> {
         };
         let commit = &self.found.commit;
         let manifest = self.found.manifest();
+        section("outputs", &self.output_lines(look));
+        section("errors", &self.error_lines());
+        section("made from", &links(self.used, look));
+        section("went into", &links(self.made, look));
         let (told, untold): (Vec<_>, Vec<_>) =
             manifest.facts().partition(|(part, value)| self.all || tells(part, value));
         let facts: Vec<Line> =
             told.into_iter().map(|(part, value)| facts::fact(part, value, &commit.words)).collect();
-        let absent = untold.iter().filter(|(part, _)| matches!(part, Part::Shadow(_))).count();
-        let title = match absent {
-            0 => "known before the run".to_owned(),
-            _ => format!(
-                "known before the run (and that {} not there: --all)",
-                if absent == 1 {
-                    "1 file is".to_owned()
-                } else {
-                    format!("{} files are", human::number(count(absent)))
-                }
-            ),
+        let number =
+            |wanted: fn(&Part) -> bool| count(untold.iter().filter(|(part, _)| wanted(part)).count());
+        let counted = [
+            (number(|part| matches!(part, Part::Package(..))), "package"),
+            (number(|part| matches!(part, Part::Shadow(_))), "absent file"),
+        ];
+        let counted = counted.into_iter().filter(|(number, _)| *number > 0);
+        let counted: Vec<String> = counted.map(|(number, what)| human::count(number, what)).collect();
+        let title = match counted.as_slice() {
+            [] => "known before the run".to_owned(),
+            counted => format!("known before the run (and {}: --all)", counted.join(", ")),
         };
         section(&title, &lines(&facts, look));
         section(&self.observed_title(), &self.observed(look));
         for (path, source) in self.sources {
             section(&format!("source {path}"), &self.source_lines(source.as_deref()));
         }
-        section("outputs", &self.output_lines(look));
-        section("errors", &self.error_lines());
-        section("made from", &links(self.used, look));
-        section("went into", &links(self.made, look));
         text
     }
 
@@ -139,6 +145,8 @@ impl View<'_> {
         };
         row("run", self.found.id.to_string(), Role::Hash);
         row("command", escape::words(&commit.words), Role::Plain);
+        row("parameters", self.parameters(), Role::Plain);
+        row("metrics", self.metrics(), Role::Plain);
         row("function", entry.function(), Role::Plain);
         row(
             "directory",
@@ -172,6 +180,22 @@ impl View<'_> {
         row("key", commit.key.to_string(), Role::Faint);
         row("lineage", commit.lineage.to_string(), Role::Faint);
         table.render(look)
+    }
+
+    fn parameters(&self) -> String {
+        let pair = |(name, value): &(String, String)| {
+            format!("{}={}", escape::line(name.as_bytes()), escape::word(value.as_bytes()))
+        };
+        self.measured.parameters.iter().map(pair).collect::<Vec<_>>().join(" ")
+    }
+
+    fn metrics(&self) -> String {
+        let metrics = self.measured.metrics.iter();
+        let pair = |metric: &Metric| {
+            let unit = metric.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
+            format!("{}={}{unit}", escape::line(metric.name.as_bytes()), shown(metric.value))
+        };
+        metrics.map(pair).collect::<Vec<_>>().join(", ")
     }
 
     fn is_listed(&self, observation: &Observation) -> bool {
@@ -265,7 +289,8 @@ impl View<'_> {
 /// Whether a fact says something that the head does not: its words, its place, and files that are not there do not.
 fn tells(part: &Part, value: &Value) -> bool {
     match part {
-        Part::Word(_) | Part::Platform | Part::Directory => false,
+        // Of packages there are hundreds.
+        Part::Word(_) | Part::Platform | Part::Directory | Part::Package(..) => false,
         Part::Shadow(_) => *value != Value::Absent,
         _ => true,
     }

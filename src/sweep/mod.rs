@@ -2,8 +2,10 @@
 //!
 //! Knows nothing of how a command is run or recorded.
 
+pub mod arguments;
 pub mod combine;
 pub mod csv;
+pub mod metrics;
 pub mod rows;
 pub mod template;
 pub mod values;

@@ -71,19 +71,27 @@ impl Column {
 pub struct Cell {
     text: String,
     role: Option<Role>,
+    /// Whether it takes the rest of the row.
+    spans: bool,
 }
 
 impl Cell {
     /// A cell with a colour.
     #[must_use]
     pub fn new(text: impl Into<String>, role: Role) -> Self {
-        Self { text: text.into(), role: Some(role) }
+        Self { text: text.into(), role: Some(role), spans: false }
+    }
+
+    /// A cell that takes the room of all that follow it, and does not widen its column.
+    #[must_use]
+    pub fn spanning(text: impl Into<String>, role: Role) -> Self {
+        Self { text: text.into(), role: Some(role), spans: true }
     }
 }
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self { text: text.into(), role: None }
+        Self { text: text.into(), role: None, spans: false }
     }
 }
 
@@ -118,6 +126,23 @@ impl Table {
     pub fn row<const N: usize>(&mut self, cells: [Cell; N]) -> &mut Self {
         self.rows.push(cells.into());
         self
+    }
+
+    /// Adds a row, with one cell for each column.
+    pub fn cells(&mut self, cells: Vec<Cell>) -> &mut Self {
+        self.rows.push(cells);
+        self
+    }
+
+    /// Whether all columns have room on a page of this width, however they are cut.
+    #[must_use]
+    pub fn fits(&self, page: usize) -> bool {
+        let least = (0..self.columns.len()).map(|place| {
+            let natural = self.natural(place)?;
+            let least = self.columns.get(place).and_then(|column| column.least).unwrap_or(natural);
+            Some(natural.min(least))
+        });
+        total(&least.collect::<Vec<_>>()) <= page
     }
 
     /// How many rows there are that were not rendered yet.
@@ -167,21 +192,30 @@ impl Table {
     fn render_row(&self, row: &[Cell], widths: &[Option<usize>], look: &Look, text: &mut String) {
         // Blanks are written only when something follows: no line ends in any.
         let mut pending = 0;
+        let mut used = 0;
         for ((cell, column), width) in row.iter().zip(&self.columns).zip(widths) {
             let Some(width) = *width else { continue };
+            let width = match look.width {
+                Some(page) if cell.spans => page.saturating_sub(used + pending),
+                _ => width,
+            };
             let shown = match look.width {
                 Some(_) => cut(&cell.text, width),
                 None => cell.text.as_str().into(),
             };
             let blanks = width.saturating_sub(columns(&shown));
-            if column.side == Side::Right {
+            if column.side == Side::Right && !cell.spans {
                 pending += blanks;
             }
             if !shown.is_empty() {
+                used += pending + columns(&shown);
                 let painted = look.paint(&shown, cell.role.unwrap_or(Role::Plain));
                 // Writing to a string cannot fail.
                 let _ = write!(text, "{:pending$}{painted}", "");
                 pending = 0;
+            }
+            if cell.spans {
+                break;
             }
             if column.side == Side::Left {
                 pending += blanks;
@@ -226,7 +260,7 @@ impl Table {
 
     /// How wide the widest cell of a column is, those included that were rendered already.
     fn widest(&self, place: usize) -> usize {
-        let cells = self.rows.iter().filter_map(|row| row.get(place));
+        let cells = self.rows.iter().filter_map(|row| row.get(place)).filter(|cell| !cell.spans);
         let earlier = self.earlier.get(place).copied().unwrap_or(0);
         cells.map(|cell| columns(&cell.text)).max().unwrap_or(0).max(earlier)
     }
@@ -332,6 +366,21 @@ mod tests {
         HASH    COMMAND           TAGS
         8b1179  ls                keep
         ");
+    }
+
+    #[test]
+    fn a_spanning_cell_takes_the_rest_of_its_row() {
+        let mut table = Table::new([Column::left("RUN"), Column::right("ACCURACY"), Column::right("AUC")]);
+        table.row(["a".into(), "0.5".into(), "0.75".into()]);
+        table.row(["b".into(), Cell::spanning("KeyError: 'a long story'", Role::Bad), "".into()]);
+        insta::assert_snapshot!(table.render(&look(40)), @r"
+        RUN  ACCURACY   AUC
+        a         0.5  0.75
+        b    KeyError: 'a long story'
+        ");
+        let mut narrow = look(80);
+        narrow.width = Some(20);
+        assert!(table.render(&narrow).ends_with("b    KeyError: 'a l…\n"));
     }
 
     #[test]

@@ -98,3 +98,35 @@ fn layout_is_distinguished_from_code() {
     assert!(text.contains("+# one"), "{text}");
     assert!(sandbox.run(&["history", "@"]).ok().contains("only layout or comments changed"));
 }
+
+#[test]
+fn runs_of_a_sweep_are_compared_by_parameters_metrics_and_roles() {
+    let sandbox = Sandbox::new();
+    let run = |depth: &str, out: &str, path: &'static str, accuracy: &str| {
+        let run = Run::new(&format!("python3 train.py --depth {depth} --out {out}"), HOUR);
+        let json = format!("{{\"accuracy\": {accuracy}, \"n\": 3}}\n");
+        sandbox.record(&run.printing("").writing(path, json.as_bytes(), 0o644));
+    };
+    run("2", "runs/a", "runs/a/metrics.json", "0.806");
+    run("3", "runs/b", "runs/b/metrics.json", "0.853");
+    insta::assert_snapshot!(sandbox.run(&["diff", "@{2}", "@"]).ok(), @r#"
+    − 3f6f6b6559bb  train.py --depth 2 --out runs/a  1 h ago
+    + 0b3db5561b0a  train.py --depth 3 --out runs/b  1 h ago
+
+    parameters  depth 2 → 3
+                out runs/a → runs/b
+    metrics     accuracy 0.806 → 0.853 (+0.047)
+    outputs     1 changed
+    duration    12.3 s → 12.3 s
+    same        function, environment, inputs, packages, call, status, stdout, stde…
+
+    --- 3f6f6b6559bb/{out}/metrics.json
+    +++ 0b3db5561b0a/{out}/metrics.json
+    @@ -1 +1 @@
+    -{"accuracy": 0.806, "n": 3}
+    +{"accuracy": 0.853, "n": 3}
+    "#);
+    let object = &sandbox.run(&["diff", "@{2}", "@", "--json"]).json()[0];
+    assert_eq!(object["metrics"]["after"]["accuracy"], 0.853);
+    assert_eq!(object["outputs"][0]["path"], "{out}/metrics.json");
+}

@@ -101,7 +101,7 @@ pub(super) fn documented() -> Documented {
 /// The paths of all fields: `outputs[].path`. Names that are data (tags) are not fields.
 pub(super) fn fields(value: &Value, at: &str, found: &mut BTreeSet<String>) {
     match value {
-        Value::Object(object) if at == "tags" || at == "parameters" || object.contains_key("b64") => {}
+        Value::Object(object) if at == "tags" || is_of_names(at, object) || object.contains_key("b64") => {}
         Value::Object(object) => {
             for (name, value) in object {
                 let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
@@ -112,6 +112,11 @@ pub(super) fn fields(value: &Value, at: &str, found: &mut BTreeSet<String>) {
         Value::Array(items) => items.iter().for_each(|item| fields(item, &format!("{at}[]"), found)),
         _ => {}
     }
+}
+
+/// Whether an object holds parameters or metrics, whose names are data, and not both of two runs.
+fn is_of_names(at: &str, object: &serde_json::Map<String, Value>) -> bool {
+    ["parameters", "metrics"].iter().any(|name| at.starts_with(name)) && !object.contains_key("before")
 }
 
 /// A run with every possible property.
@@ -221,6 +226,7 @@ fn the_page_on_json_gives_every_field_and_no_other() {
         ("show --json", &[&["show", "all.py", "--json"], &["show", "@", "--json"]]),
         ("diff --json", &[&["diff", "make.py", "all.py", "--json"], &["diff", "all.py", "@", "--json"]]),
         ("history --json", &[&["history", "@", "--json"], &["history", "all.py", "--json"]]),
+        ("runs --json", &[&["runs", "--json"], &["runs", "all.py", "@", "--json"]]),
         ("graph --json", &[&["graph", "@", "--json"]]),
         ("stats --json", &[&["stats", "--json"]]),
     ] {

@@ -18,6 +18,7 @@ mod overview;
 mod process;
 mod products;
 mod revisions;
+mod runs;
 mod scale;
 mod shells;
 mod showing;
