@@ -118,7 +118,7 @@ fn columns_are_chosen_and_sorted() {
         sandbox.run(&["runs", "--sort", "speed"]).refused(),
         "no run has a parameter or metric 'speed'"
     );
-    assert_eq!(sandbox.run(&["runs", "none"]).refused(), "no script, sweep or commit is called 'none'");
+    assert_eq!(sandbox.run(&["runs", "none"]).refused(), "no script, sweep or run is called 'none'");
     assert_eq!(sandbox.run(&["runs", "--best", "speed"]).refused(), "no run has a metric 'speed'");
 }
 

@@ -35,7 +35,7 @@ Examples:
   cashet runs train.py --metrics metrics.json:test.auc --metrics 'loss=([0-9.]+)'
   cashet get \"$(cashet runs train.py --best accuracy):model.bin\" > best.bin")]
 pub struct Args {
-    /// Scripts or programs by name, sweeps by name, or commits; without any the script that ran last
+    /// Scripts or programs by name, sweeps by name, or runs; without any the script that ran last
     #[arg(value_name = "SCRIPT|SWEEP|REV")]
     selection: Vec<OsString>,
     /// Only parameters, no metrics

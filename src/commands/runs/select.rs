@@ -35,11 +35,8 @@ pub fn select(opened: &Opened, names: &[OsString]) -> Result<(String, Vec<Found>
             picked.push(opened.find(name).map_err(|error| match error.kind() {
                 Kind::NoSuchRevision if !name.as_bytes().starts_with(b"@") => {
                     let shown = escape::brief(name.as_bytes(), 60);
-                    Error::new(
-                        Kind::NoSuchRevision,
-                        format!("no script, sweep or commit is called '{shown}'"),
-                    )
-                    .with_hint("cashet log lists the commits")
+                    Error::new(Kind::NoSuchRevision, format!("no script, sweep or run is called '{shown}'"))
+                        .with_hint("'cashet log' lists the runs")
                 }
                 _ => error,
             })?);
