@@ -207,18 +207,12 @@ pub fn split_words(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
 #[must_use]
 pub fn none_such(revision: &Revision) -> Error {
     let what = match revision.base {
-<<<<<<< HEAD
         Base::Prefix(_) => format!("no run begins with '{}'", revision.typed),
-        Base::Newest(_) => format!("there is no run '{}'", revision.typed),
-        Base::Command(_) => format!("no run of the command '{}'", revision.typed),
-=======
-        Base::Prefix(_) => format!("no commit begins with '{}'", revision.typed),
         Base::Newest(_) | Base::Function(..) | Base::Best(_) => {
-            format!("there is no commit '{}'", revision.typed)
+            format!("there is no run '{}'", revision.typed)
         }
-        Base::Tag(..) => format!("no commit has the tag of '{}'", revision.typed),
-        Base::Command(_) => format!("no commit of the command '{}'", revision.typed),
->>>>>>> 1f1d8fe (runs: a table of parameters and results; revisions by metric, tag and script)
+        Base::Tag(..) => format!("no run has the tag of '{}'", revision.typed),
+        Base::Command(_) => format!("no run of the command '{}'", revision.typed),
     };
     Error::new(Kind::NoSuchRevision, what).with_hint("cashet log lists the runs")
 }
@@ -286,7 +280,7 @@ mod tests {
         );
         assert_eq!(refused(b"@best()"), "'@best()' names no metric");
         assert_eq!(refused(b"@best(x"), "'@best(x' names no metric");
-        assert_eq!(refused(b"train.py@{0}"), "'@{0}' names no commit");
+        assert_eq!(refused(b"train.py@{0}"), "'@{0}' names no run");
     }
 
     #[test]

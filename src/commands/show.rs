@@ -2,8 +2,8 @@
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
-use super::found::{Found, Opened};
 use super::found::measured::{self, Measured};
+use super::found::{Found, Opened};
 use super::provenance;
 use crate::error::Result;
 use crate::hash::manifest::{Part, Value};

@@ -161,9 +161,9 @@ fn the_best_run_is_a_revision() {
         sandbox.run(&["get", "@best(accuracy):runs/4/m.json"]).ok().get(..16).unwrap(),
         "{\"accuracy\": 0.9"
     );
-    assert_eq!(sandbox.run(&["show", "@nothing"]).refused(), "no commit has the tag of '@nothing'");
+    assert_eq!(sandbox.run(&["show", "@nothing"]).refused(), "no run has the tag of '@nothing'");
     assert_eq!(sandbox.run(&["show", "@best(speed)"]).refused(), "no run has a metric 'speed'");
-    assert_eq!(sandbox.run(&["show", "train.py@{7}"]).refused(), "there is no commit 'train.py@{7}'");
+    assert_eq!(sandbox.run(&["show", "train.py@{7}"]).refused(), "there is no run 'train.py@{7}'");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use cashet::record::{OutputEntry, OutputKind, Replay};
 fn show_prints_everything_about_a_run() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(80, &["show", "@{3}"]).ok(), @r#"
-    commit      8dd5b059e7684003a9eabc9eb90aed504e2cc83e498aa4f9242079a7d07d1e3d
+    run         8dd5b059e7684003a9eabc9eb90aed504e2cc83e498aa4f9242079a7d07d1e3d
     command     python3 train.py --lr 0.01
     parameters  lr=0.01
     function    train.py
@@ -54,7 +54,7 @@ fn show_prints_everything_about_a_run() {
 fn show_fits_a_narrow_page() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(60, &["show", "@{2}"]).ok(), @r"
-    commit      610ec63f37f52cab61c8f17b03b83d15e9f158c10527775…
+    run         610ec63f37f52cab61c8f17b03b83d15e9f158c10527775…
     command     python3 train.py --lr 0.01
     parameters  lr=0.01
     function    train.py
@@ -101,7 +101,7 @@ fn show_fits_a_narrow_page() {
 fn show_on_a_wide_page_and_for_programs() {
     let (sandbox, _) = recorded();
     insta::assert_snapshot!(sandbox.at(140, &["show", "@"]).ok(), @r#"
-    commit      cacea4f111db0ca21f2417f1f8f55818fdb664af42a369e35780ba3842fa2589
+    run         cacea4f111db0ca21f2417f1f8f55818fdb664af42a369e35780ba3842fa2589
     command     sh report.sh "'weekly'"
     parameters  arg1="'weekly'"
     function    report.sh
