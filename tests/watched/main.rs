@@ -13,7 +13,9 @@ mod everyday;
 #[path = "../support/files.rs"]
 mod files;
 mod foretold;
+mod ignored_names;
 mod looks;
+mod meanwhile;
 mod mechanisms;
 mod ordinary;
 mod own_source;

@@ -4,7 +4,7 @@ use crate::twin::{Outcome, Twin, settle};
 use std::fs;
 use std::process::Command;
 
-fn project() -> Twin {
+pub(super) fn project() -> Twin {
     let twin = Twin::new();
     twin.write("f", "one\n").write("g", "two\n").write("d/x", "x\n");
     settle();
@@ -299,90 +299,6 @@ fn a_result_that_names_its_place_holds_there_alone() {
     for at in [&root, &elsewhere, &root] {
         assert_eq!(run(at).trim_end(), at.to_str().unwrap());
     }
-}
-
-/// Calls a command that runs `line`, signals that, and waits. Meanwhile the test, which is not watched, does `work` in
-/// the root. Returns the report of the call.
-fn meanwhile(line: &str, work: impl Fn(&std::path::Path)) -> serde_json::Value {
-    use std::io::{BufRead, BufReader};
-    use std::process::Stdio;
-    let twin = project();
-    let [root, _] = twin.roots();
-    // The check for a process uses no path, so only `line` is observed.
-    let mut lasting = Command::new("sleep").arg("600").spawn().unwrap();
-    let wait = format!("{line}; echo done; while kill -0 {} 2>/dev/null; do sleep 0.01; done", lasting.id());
-    let report = root.join("../report");
-    let mut call = Command::new(crate::twin::CASHET);
-    call.args(["exec", "--report"]).arg(&report).args(["--", "sh", "-c", &wait]);
-    let mut running = call.current_dir(&root).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
-    assert!(lines.by_ref().any(|line| line.unwrap() == "done"));
-    work(&root);
-    lasting.kill().unwrap();
-    lasting.wait().unwrap();
-    assert!(running.wait().unwrap().success());
-    serde_json::from_slice(&fs::read(report).unwrap()).unwrap()
-}
-
-#[test]
-fn a_file_that_others_replace_meanwhile_is_not_kept() {
-    let replace = |root: &std::path::Path| {
-        fs::write(root.join("beside"), "new\n").unwrap();
-        fs::rename(root.join("beside"), root.join("f")).unwrap();
-    };
-    let remove = |root: &std::path::Path| fs::remove_file(root.join("f")).unwrap();
-    let make = |root: &std::path::Path| fs::write(root.join("none"), "").unwrap();
-    let add = |root: &std::path::Path| fs::write(root.join("d/new"), "").unwrap();
-    let moved = |line: &str, work: &dyn Fn(&std::path::Path), path: &str| {
-        let told = meanwhile(line, work);
-        assert_eq!(told["not_kept"]["reason"], "input-moved", "{line}: {told}");
-        let detail = told["not_kept"]["detail"].as_str().unwrap();
-        assert!(detail.ends_with(&format!("/project/{path} changed while it ran")), "{line}: {told}");
-    };
-    for line in ["cat f", "[ -e f ]", "stat -c %a f", "[ -L f ]; true", "read x < f"] {
-        moved(line, &replace, "f");
-        moved(line, &remove, "f");
-    }
-    moved("[ -e none ] || true", &make, "none");
-    moved("ls /etc/passwd d", &add, "d");
-    // A path that was not looked at may appear and disappear without preventing the caching of the run.
-    for line in ["cat g", "[ -e g ]"] {
-        for work in [&replace as &dyn Fn(&std::path::Path), &remove, &make, &|_| {}] {
-            let told = meanwhile(line, work);
-            assert_eq!((&told["outcome"], &told["kept"]), (&"miss".into(), &true.into()), "{line}: {told}");
-        }
-    }
-}
-
-#[test]
-fn what_never_settles_is_said() {
-    let twin = project();
-    let call = twin.sh("echo x >> log");
-    let mut told = Vec::new();
-    for _ in 0..4 {
-        assert_eq!(call.runs(), Outcome::Kept);
-        told.push(call.told().to_string().contains("never settles: log"));
-    }
-    assert_eq!(told, [false, false, true, true]);
-    // A file that another process writes between the calls never settles either; the advice differs.
-    let call = twin.call(["cat", "f"]);
-    let mut told = Vec::new();
-    for text in ["1", "2", "3", "4"] {
-        twin.write("f", text);
-        call.runs();
-        let said = call.told().to_string();
-        told.push(said.contains("never settles: f differs every time (if that decides nothing: --pure"));
-    }
-    assert_eq!(told, [false, false, true, true]);
-    // Two alternating paths do not count as this case, nor does a path that stops changing.
-    let call = twin.call(["cat", "f", "g"]);
-    for path in ["f", "g", "f", "g"] {
-        let text = format!("{path} {:?}", std::time::Instant::now());
-        twin.write(path, text);
-        call.runs();
-        assert!(!call.told().to_string().contains("never settles"));
-    }
-    call.hits();
 }
 
 #[test]

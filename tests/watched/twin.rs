@@ -3,6 +3,10 @@
 //!
 //! Neither is below `/tmp`, where the rules are more permissive.
 
+mod answers;
+
+use answers::{mixed, outcome_of, without_ours};
+
 pub(crate) use crate::trees::settle;
 use crate::trees::tree;
 use std::cell::Cell;
@@ -383,32 +387,4 @@ fn processes() -> String {
     let all = fs::read_dir("/proc").unwrap().flatten().filter(is_number);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!("{} processes, {load}", all.count())
-}
-
-fn outcome_of(told: &serde_json::Value) -> Outcome {
-    let text = |name: &str| told.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-    let reason = told.get("not_kept").and_then(|why| why.get("reason")).and_then(serde_json::Value::as_str);
-    match (text("outcome"), reason) {
-        ("hit", _) => Outcome::Hit,
-        ("miss", None) => Outcome::Kept,
-        ("miss", Some(reason)) => Outcome::NotKept(reason.to_owned()),
-        ("bypass" | "bypassed", _) => Outcome::Bypass,
-        (other, _) => panic!("{other}: {told}"),
-    }
-}
-
-/// The processes of a pipeline complain side by side, a few bytes at a time, in another order at each run: only what
-/// they say in all can be compared.
-fn mixed(stderr: &[u8]) -> Vec<u8> {
-    let mut bytes = stderr.to_vec();
-    bytes.sort_unstable();
-    bytes
-}
-
-/// Standard error without lines of cashet's own.
-fn without_ours(stderr: &[u8]) -> Vec<u8> {
-    let lines = stderr.split_inclusive(|byte| *byte == b'\n');
-    let mut lines: Vec<&[u8]> = lines.filter(|line| !line.starts_with(b"cashet: ")).collect();
-    lines.sort_unstable();
-    lines.concat()
 }

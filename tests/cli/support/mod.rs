@@ -6,6 +6,7 @@
 mod background;
 #[path = "../../support/files.rs"]
 mod files;
+mod judge;
 mod run;
 mod snapshot;
 
