@@ -5,13 +5,13 @@ use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, Command};
 
 const EXEC: &str = "\
-The first call runs COMMAND and traces it. Its output, exit status and the files that it left in the project are \
+The first call runs COMMAND and watches its system calls. Its output, exit status and the files that it left in the project are \
 saved. The same call replays them until something that they depend on changes: the program and its code \
 (comments and formatting are ignored), the arguments, environment variables that are used, and every file that the run read, listed or \
 probed but did not find. Nothing has to be declared; everything can be.
 
 A result is not cached if COMMAND fails, uses the network, reads a pipe, writes outside of the project, \
-or cannot be traced completely; one line says why and what to do. The clock, the date and random numbers cannot be traced: give such a \
+or cannot be watched completely; one line says why and what to do. Use of the clock, the date and random numbers cannot be seen: give such a \
 command a --ttl, or do not cache it. 'cashet audit -- COMMAND' lists what a command does, 'cashet why -- COMMAND' what a call would do now.
 
 Examples:
@@ -24,7 +24,7 @@ Examples:
                                                      the number of threads does not matter
   cashet exec -f -- make report                      run again and record
   cashet exec --cache-exit 0,1 -- grep -r TODO src   cache 'nothing found', too
-  cashet exec --trace off -i a.csv -o b.csv -- ./job untraced: declare inputs and outputs
+  cashet exec --trace off -i a.csv -o b.csv -- ./job unwatched: declare inputs and outputs
   cashet exec -- sh -c 'sort a.csv | uniq > b.csv'   a pipeline needs a shell
   raw=$(cashet exec --id -- python3 load.py day1.csv)
   cashet exec -- python3 clean.py \"cashet:$raw\"    use the output of an earlier run
@@ -77,7 +77,7 @@ pub(super) fn check() -> Command {
 #[must_use]
 pub(super) fn audit() -> Command {
     options::with_options(Command::new("audit"))
-        .about("Trace a command and list what it read, wrote and started; record nothing")
+        .about("Watch a command and list what it read, wrote and started; record nothing")
         .arg(options::json("Write one JSON object to standard error instead of the list"))
 }
 

@@ -48,7 +48,7 @@ pub enum Verb {
     Export(export::Args),
     /// Add the runs of an archive to the store
     Import(import::Args),
-    /// Check whether results can be cached here: kernel, tracing, settings, store, terminal
+    /// Check whether results can be cached here: kernel, watching, settings, store, terminal
     Doctor(doctor::Args),
     /// Print a shell's completion script
     Completions(completions::Args),
@@ -65,7 +65,7 @@ pub enum Call {
     Text(String),
 }
 
-const ABOUT: &str = "Caches the results of any command: runs it once and traces what it reads and writes, then replays \
+const ABOUT: &str = "Caches the results of any command: runs it once and watches what it reads and writes, then replays \
     output, exit status and files in milliseconds until something that it depends on changes";
 
 const AFTER: &str = "\

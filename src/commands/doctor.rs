@@ -18,7 +18,7 @@ use std::path::Path;
 /// Arguments of `doctor`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-One line each: the kernel, whether runs are traced and how, the settings, the store, the terminal; with the cure where \
+One line each: the kernel, whether and how runs are watched, the settings, the store, the terminal; with the cure where \
 something is amiss.
 
 Exit status: 0 results are cached here, 1 something prevents that.")]
@@ -28,7 +28,7 @@ pub struct Args {
     json: bool,
 }
 
-/// The first version of Linux that has what tracing by notification needs.
+/// The first version of Linux that has what watching by notification needs.
 const NOTIFIES: (u32, u32) = (5, 5);
 
 /// The first version in which a notification wakes the waiting process at once.
@@ -42,7 +42,7 @@ const LITTLE_ROOM: u64 = 256 << 20;
 /// # Errors
 /// Standard output does not take it.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
-    let findings = [kernel(), tracing(), settings(context), store(context), terminal()];
+    let findings = [kernel(), watching(), settings(context), store(context), terminal()];
     if args.json {
         page.json(&doctor::json(&findings).into())?;
     } else {
@@ -64,14 +64,15 @@ fn kernel() -> Finding {
     let release = release.trim();
     let about = format!("{} {release}, {}", std::env::consts::OS, std::env::consts::ARCH);
     if std::env::consts::OS != "linux" {
-        return Finding::new("kernel", State::Bad, about).with_cure("only Linux traces: declare inputs");
+        return Finding::new("kernel", State::Bad, about)
+            .with_cure("only on Linux runs are watched: declare inputs");
     }
     match version(release) {
         Some(version) if version < NOTIFIES => {
-            Finding::new("kernel", State::Slow, about).with_cure("Linux 5.5 traces several times faster")
+            Finding::new("kernel", State::Slow, about).with_cure("Linux 5.5 watches several times faster")
         }
         Some(version) if version < QUICK => {
-            Finding::new("kernel", State::Good, about).with_cure("Linux 6.6 traces faster")
+            Finding::new("kernel", State::Good, about).with_cure("Linux 6.6 watches faster")
         }
         _ => Finding::new("kernel", State::Good, about),
     }
@@ -96,11 +97,11 @@ impl Witness for Unheeding {
     fn about_to_change(&mut self, _: &Path, _: Fate) {}
 }
 
-/// Traces a small program that shows by what it is traced.
-fn tracing() -> Finding {
+/// Watches a small program that shows by what it is watched.
+fn watching() -> Finding {
     let cat = ["/bin/cat", "/usr/bin/cat"].map(Path::new).into_iter().find(|path| path.is_file());
     let (Some(cat), Ok(nowhere)) = (cat, File::options().write(true).open("/dev/null")) else {
-        return Finding::new("tracing", State::Slow, "not tried: there is no /bin/cat".to_owned());
+        return Finding::new("watching", State::Slow, "not tried: there is no /bin/cat".to_owned());
     };
     let spec = Spec {
         program: cat,
@@ -120,10 +121,12 @@ fn tracing() -> Finding {
     let text = String::from_utf8_lossy(&printed.0).into_owned();
     let tracer = text.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);
     match (finished, tracer) {
-        (Ok(_), Some("0")) => Finding::new("tracing", State::Good, "by seccomp user notification".to_owned()),
-        (Ok(_), _) => Finding::new("tracing", State::Slow, "by ptrace, several times slower".to_owned())
+        (Ok(_), Some("0")) => {
+            Finding::new("watching", State::Good, "by seccomp user notification".to_owned())
+        }
+        (Ok(_), _) => Finding::new("watching", State::Slow, "by ptrace, several times slower".to_owned())
             .with_cure("run it outside of other tracers"),
-        (Err(error), _) => Finding::new("tracing", State::Bad, error.to_string())
+        (Err(error), _) => Finding::new("watching", State::Bad, error.to_string())
             .with_cure("allow seccomp or ptrace, or declare inputs"),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::tail::Tail;
 use crate::digest::BlobId;
+use crate::record::StoredPath;
 use std::path::PathBuf;
 
 /// Something that happened.
@@ -38,6 +39,13 @@ pub enum Event {
     Healed(BlobId),
     /// Something of the store failed and the call went on without it.
     StoreTrouble(String),
+    /// A command that ran for the first time, and was cached, draws random numbers without a seed.
+    Unseeded {
+        /// The source that does so.
+        path: StoredPath,
+        /// By this call.
+        call: &'static str,
+    },
     /// The last three commits of this key differ only in these paths.
     NeverSettles {
         /// The paths.

@@ -5,6 +5,7 @@
 mod begun;
 mod result;
 mod shown_lines;
+mod unseeded;
 
 pub(super) use result::{consumed, put};
 
@@ -12,7 +13,7 @@ use super::beside::{End, beside};
 use super::call::{Call, Noting};
 use super::event::Event;
 use super::observe::{self, Watcher};
-use super::reason::{Kept, NotKept, Outcome};
+use super::reason::{Kept, MissReason, NotKept, Outcome};
 use super::settle::never_settles;
 use super::stdin::{Given, StdinAtStart};
 use super::tail::Tailing;
@@ -157,6 +158,13 @@ pub(super) fn run(
         None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
         Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher, is_first),
     };
+    // Said once: to a command that ran before it is known.
+    if matches!((&kept, &why), (Kept::Yes, MissReason::First))
+        && call.policy.time_to_live.is_none()
+        && let Some(event) = unseeded::warning(captured)
+    {
+        call.context.observer.on(&event);
+    }
     // The key is released, so slow readers delay no other process.
     let undelivered = std::mem::take(&mut finished.backlog).deliver();
     if let Kept::No(reason) = &kept

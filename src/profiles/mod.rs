@@ -4,4 +4,5 @@
 
 pub mod git_index;
 pub mod makefile;
+pub mod randomness;
 pub mod state;

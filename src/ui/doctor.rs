@@ -116,7 +116,7 @@ mod tests {
     fn one_line_each_at_three_widths() {
         let findings = [
             Finding::new("kernel", State::Good, "Linux 6.8.0-45-generic, x86_64".to_owned()),
-            Finding::new("tracing", State::Slow, "by ptrace, several times slower".to_owned())
+            Finding::new("watching", State::Slow, "by ptrace, several times slower".to_owned())
                 .with_cure("run it outside of other tracers"),
             Finding::new(
                 "store",
@@ -132,17 +132,17 @@ mod tests {
         };
         insta::assert_snapshot!(shown(140), @r"
         kernel    ok   Linux 6.8.0-45-generic, x86_64
-        tracing   poor by ptrace, several times slower (run it outside of other tracers)
+        watching  poor by ptrace, several times slower (run it outside of other tracers)
         store     bad  /a/rather/long/path/to/a/project/.cashet cannot be made (--store names another)
         ");
         insta::assert_snapshot!(shown(80), @r"
         kernel    ok   Linux 6.8.0-45-generic, x86_64
-        tracing   poor by ptrace, several times slower (run it outside of other tracers)
+        watching  poor by ptrace, several times slower (run it outside of other tracers)
         store     bad  /a/rather/long/path/to/a/project/.cashet… (--store names another)
         ");
         insta::assert_snapshot!(shown(60), @r"
         kernel    ok   Linux 6.8.0-45-generic, x86_64
-        tracing   poor by ptrace, … (run it outside of other tracer…
+        watching  poor by ptrace, … (run it outside of other tracer…
         store     bad  /a/rather/long/path/… (--store names another)
         ");
     }

@@ -205,6 +205,18 @@ impl Observer for Status {
                 self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()));
             }
             Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
+            Event::Unseeded { path, call } => {
+                let path = path.shown();
+                let text = format!(
+                    "{} draws random numbers without a seed ({call}…): a hit repeats the first ones",
+                    path.display()
+                );
+                let text = with_cure(&text, Some("a seed makes that plain, --ttl limits it"));
+                if self.verbosity >= Verbosity::Line {
+                    self.say(&text);
+                }
+                self.warnings.borrow_mut().push(text);
+            }
             Event::NeverSettles { paths, own } => {
                 let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 let named = human::list(&named, MOST_NAMED);

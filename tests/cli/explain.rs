@@ -157,7 +157,7 @@ fn screens_of_sixty_columns_hold_it() {
 #[test]
 fn the_doctor_looks_at_everything() {
     let sandbox = Sandbox::new();
-    let words = ["kernel", "tracing", "settings", "store", "terminal"];
+    let words = ["kernel", "watching", "settings", "store", "terminal"];
     let text = sandbox.cashet(["doctor"]).stdout_with(&words).run().text();
     assert_eq!(text.lines().count(), words.len(), "{text}");
     assert!(!sandbox.path(".cashet").exists());
@@ -170,4 +170,21 @@ fn the_doctor_looks_at_everything() {
     sandbox.cashet(["doctor"]).stdout_with(&["settings  bad"]).any_stderr().status(1).run();
     sandbox.remove("cashet.toml").write("plain", "");
     sandbox.cashet(["--store", "plain", "doctor"]).stdout_with(&["store     bad", "("]).status(1).run();
+}
+
+#[test]
+fn a_first_run_that_draws_random_numbers_says_so_once() {
+    let sandbox = Sandbox::new();
+    sandbox.python("draw.py", "import random\nprint(random.random())");
+    sandbox.python("seeded.py", "import random\nrandom.seed(1)\nprint(random.random())");
+    let call = |script: &str, more: &str| told(&sandbox, &["python3", script, more]);
+    let first = call("draw.py", "1");
+    assert!(first.contains("draw.py draws random numbers without a seed (random.random("), "{first}");
+    for (script, more) in [("draw.py", "1"), ("draw.py", "2"), ("seeded.py", "1")] {
+        let told = call(script, more);
+        assert!(!told.contains("random numbers"), "{told}");
+    }
+    // Where nobody reads the status line, nothing is added to what the command says.
+    sandbox.python("other.py", "import random\nrandom.shuffle([1])");
+    sandbox.exec(["python3", "other.py"]).run();
 }

@@ -145,7 +145,7 @@ pub(super) const TABLE: &[Row] = &[
         Takes::Nothing,
         "Replay only if the files that the command writes are as they were before the run",
     ),
-    row(Flag::Trace, "trace", None, Takes::Value("WHEN"), "Trace the run: auto, off or require"),
+    row(Flag::Trace, "trace", None, Takes::Value("WHEN"), "Watch the run: auto, off or require"),
     row(Flag::AllowNet, "allow-net", None, Takes::Nothing, "Keep the result although the network was used"),
     row(
         Flag::IgnoreWrite,
