@@ -111,6 +111,39 @@ fn a_later_job_with_the_same_store_executes_nothing() {
     assert!(next.join("examples/out/model.json").is_file());
 }
 
+#[test]
+fn a_sweep_is_repaired_half_way_and_runs_only_what_is_missing() {
+    let sandbox = project();
+    // Room for the nodes of trees of depth 2 only: a third of the runs fails. Fewer rounds make it quick.
+    let whole = String::from_utf8(sandbox.read("examples/penguins/trees.py")).unwrap();
+    let broken = whole.replace("2 ** (depth + 1) - 1", "7");
+    assert_ne!(whole, broken);
+    sandbox.write("examples/penguins/trees.py", &broken);
+    let script = String::from_utf8(sandbox.read("examples/sweep.sh")).unwrap();
+    fs::write(sandbox.path("examples/sweep.sh"), script.replace("--rounds 3", "--rounds 1")).unwrap();
+    let sweep = "examples/sweep.sh -j2";
+    let told = line(&sandbox, sweep).stdout_with(&["60 runs · 40 ok · 20 failed", "best: "]).status(1);
+    let told = told.executes(60).run().messages();
+    assert!(told.contains("IndexError"), "{told}");
+    assert!(told.contains("0 hit · 40 ran · 20 failed"), "{told}");
+    line(&sandbox, sweep).any_stdout().status(1).executes(20).run();
+    // Repaired: what failed runs, and what really used the module; the other model is left alone.
+    sandbox.write("examples/penguins/trees.py", &whole);
+    let told =
+        line(&sandbox, sweep).stdout_with(&["60 runs · 60 ok", "best: "]).executes(30).run().messages();
+    assert!(told.contains("30 hit · 30 ran"), "{told}");
+    sandbox.shell("rm -r examples/out/*").may_change("examples/out").run();
+    line(&sandbox, sweep).stdout_with(&["60 ok"]).executes(0).run();
+    let best = "cashet runs sweep.py --json --sort -accuracy | head -n 1";
+    let best: serde_json::Value =
+        serde_json::from_str(&line(&sandbox, best).any_stdout().run().text()).unwrap();
+    let metrics = format!("{}/metrics.json", best["parameters"]["out"].as_str().unwrap());
+    let metrics: serde_json::Value = serde_json::from_slice(&sandbox.read(metrics)).unwrap();
+    assert_eq!(metrics["accuracy"], best["metrics"]["accuracy"]);
+    let words = "cashet get \"$(cashet runs sweep.py --best accuracy)\" | grep -c accuracy";
+    line(&sandbox, words).stdout("1\n").executes(0).run();
+}
+
 /// The examples of replacing a part of the library, as separate programs.
 #[test]
 fn parts_of_the_library_are_replaced() {
