@@ -17,7 +17,8 @@ class Command:
     `edit` is the change that has to be noticed: a file, a text in it, and what takes its place; or a line of shell.
     `before` is a line of shell that is run bare in every fresh tree. `changes_input` says that the run itself changes
     what it reads, so that the second call is another one. `shows` names what its result shows that differs in every
-    clone. `uncounted` says why it is not one of the deterministic commands that work offline.
+    clone. `no_way_back` says why the state of the first call cannot be had again by taking the change back.
+    `uncounted` says why it is not one of the deterministic commands that work offline.
     """
 
     project: "Project"
@@ -31,6 +32,7 @@ class Command:
     options: list = field(default_factory=list)
     changes_input: str = ""
     shows: str = ""
+    no_way_back: str = ""
     uncounted: str = ""
     name: str = ""
     status: int = 0

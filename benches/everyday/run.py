@@ -139,7 +139,7 @@ def counts(row, figure):
     """Whether a row is one of those of which the figure is a percentage."""
     if "skipped" in row or "failed" in row or row["uncounted"] or figure not in row:
         return False
-    if figure == "second" and row["changes_input"]:
+    if figure == "second" and row["changes_input"] or figure == "back" and row["no_way_back"]:
         return False
     # What shows times of files is another result where they have others.
     return not (figure == "clone" and row["shows"]) and not (figure == "back" and row["shows"] == TIMES)
@@ -206,7 +206,7 @@ def table(rows):
             lines.append(f"| {name} | SKIPPED: {why.splitlines()[-1] if why else ''} |" + " |" * 10)
             continue
         cpu = [f"{row[which][1] / max(row[which][0], 0.001):.2f}" if which in row else "–" for which in ("cpu", "later cpu")]
-        why = row["uncounted"] or row["changes_input"] or row["shows"]
+        why = row["uncounted"] or row["changes_input"] or row["shows"] or row["no_way_back"]
         marks = " | ".join(mark(row, figure) for figure in FIGURES)
         lines.append(f"| {name} | {row['like']} | {marks} | {cpu[0]} | {cpu[1]} | {row['cpu'][0]:.2f} | {why} |")
     return lines

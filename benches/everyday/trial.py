@@ -96,7 +96,8 @@ class Trial:
     def __init__(self, command, settings, base):
         self.command, self.settings, self.base = command, settings, base
         self.row = {"name": command.name, "ecosystem": command.project.ecosystem, "uncounted": command.uncounted,
-                    "changes_input": command.changes_input, "shows": command.shows, "wrong": []}  # fmt: skip
+                    "changes_input": command.changes_input, "shows": command.shows,
+                    "no_way_back": command.no_way_back, "wrong": []}  # fmt: skip
         self.calls = 0
 
     # The trees.
@@ -105,6 +106,8 @@ class Trial:
         """The repository that all trees are clones of."""
         # Whoever calls in the other clone has to come there.
         self.base.chmod(0o755)
+        for name in ("store", "reports"):
+            (self.base / name).mkdir()
         source = self.base / "source"
         source.mkdir(parents=True)
         for path, text in self.command.project.files.items():
@@ -157,7 +160,6 @@ class Trial:
         time.sleep(0.03)
         self.calls += 1
         report = self.base / "reports" / str(self.calls)
-        report.parent.mkdir(exist_ok=True)
         report.parent.chmod(0o777)
         words = [self.settings.cashet, "exec", "--report", str(report), *self.command.options, "--", *self.command.words]
         given = place.call(self.settings, words, {**self.env(place), "CASHET_DIR": str(self.base / "store")})

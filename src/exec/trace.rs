@@ -113,10 +113,21 @@ pub struct Nature {
     pub knows_owners: bool,
     /// It runs code in files: what it asks by itself when it starts, that code has not said.
     pub is_interpreter: bool,
-    /// It may decide by the order of modification times of files that it looks at.
-    pub compares_times: bool,
+    /// It may decide by the order of modification times of files that it looks at: those whose names end so, or all where
+    /// none is given.
+    pub compares_times: Option<&'static [&'static str]>,
     /// What it puts somewhere, it puts into what is there if that is a directory.
     pub enters_directories: bool,
+}
+
+impl Nature {
+    /// Whether it may compare the time of `path` with those of others.
+    #[must_use]
+    pub fn compares(&self, path: &[u8]) -> bool {
+        self.compares_times.is_some_and(|endings| {
+            endings.is_empty() || endings.iter().any(|ending| path.ends_with(ending.as_bytes()))
+        })
+    }
 }
 
 /// A program that a process is about to execute.

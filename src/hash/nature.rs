@@ -76,7 +76,8 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
             name == "vdir" || letters(b"lgnotucis") || long(&["--format", "--full-time", "--time", "--sort"])
         }
         b"exa" | b"eza" | b"lsd" => letters(b"lts") || long(&["--long", "--sort", "--time"]),
-        b"stat" | b"du" | b"rsync" | b"zip" | b"jar" | b"cpio" | b"pax" | b"ar" | b"7z" | b"7za"
+        b"stat" | b"gstat" => !shows_content_alone(words),
+        b"du" | b"rsync" | b"zip" | b"jar" | b"cpio" | b"pax" | b"ar" | b"7z" | b"7za"
         | b"mksquashfs" | b"genisoimage" | b"mkisofs" | b"xorriso" | b"bsdcpio" | b"dpkg-deb" | b"lzop"
         | b"rar" | b"star" | b"7zr" | b"7zz" | b"pr" | b"namei" | b"getfacl" | b"getfattr" | b"getcap"
         | b"lsattr" | b"exiftool" | b"convert" | b"magick" | b"identify" | b"mogrify" | b"borg"
@@ -121,6 +122,22 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
         b"gzip" | b"pigz" => !letters(b"nd") && !long(&["--no-name", "--decompress"]),
         _ => false,
     }
+}
+
+/// Whether `stat` is told to show nothing of files but what their content or kind decides: size, name, kind.
+fn shows_content_alone(words: &[OsString]) -> bool {
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    let mut formats = words.iter().enumerate().filter_map(|(place, word)| match *word {
+        b"-c" | b"--format" | b"--printf" => Some(words.get(place + 1).copied().unwrap_or_default()),
+        word => [&b"--format="[..], b"--printf="].iter().find_map(|start| word.strip_prefix(*start)),
+    });
+    let (Some(format), None) = (formats.next(), formats.next()) else { return false };
+    let is_plain = |word: &&[u8]| {
+        !word.starts_with(b"-") || matches!(*word, b"-c" | b"-L" | b"--dereference" | b"--format" | b"--printf")
+            || word.starts_with(b"--format=") || word.starts_with(b"--printf=")
+    };
+    words.iter().all(is_plain)
+        && format.split(|byte| *byte == b'%').skip(1).all(|rest| matches!(rest.first(), None | Some(b's' | b'n' | b'N' | b'F')))
 }
 
 /// The first of `words` that names an inherited descriptor by path (`<(…)` becomes `/dev/fd/63`). Standard input,
@@ -189,6 +206,13 @@ mod tests {
             ("ls -A", false),
             ("ls -- -l", false),
             ("stat x", true),
+            ("stat -c %s,%n x", false),
+            ("stat --printf=%s/%F x y", false),
+            ("stat -c %s%Y x", true),
+            ("stat -c %a x", true),
+            ("stat -c %10s x", true),
+            ("stat -fc %s x", true),
+            ("stat -f -c %s x", true),
             ("tar cf x t", true),
             ("tar -czf x t", true),
             ("tar xf x", false),

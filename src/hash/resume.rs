@@ -65,10 +65,15 @@ const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages", ".
 /// Larger files are not parsed, and by themselves are no code: programs and bundles are known by their mode or name.
 const LARGEST_PARSED: u64 = 1 << 20;
 
-/// Whether `path` is a file of the project's own code.
+/// Whether `path`, relative to the root, is in a package that was installed into the project: no code of the project.
+#[must_use]
+pub fn is_of_package(path: &Path) -> bool {
+    path.components().any(|part| PACKAGES.iter().any(|name| part.as_os_str() == *name))
+}
+
+/// Whether `path`, relative to the root, is a file of the project's own code.
 #[must_use]
 pub fn is_code_of_project(path: &Path) -> bool {
-    let in_package = path.components().any(|part| PACKAGES.iter().any(|name| part.as_os_str() == *name));
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let extension = path.extension().and_then(|extension| extension.to_str());
     let is_named = match extension {
@@ -76,7 +81,7 @@ pub fn is_code_of_project(path: &Path) -> bool {
         // A script may have no ending.
         None => true,
     };
-    !in_package && (is_named || name.ends_with("akefile"))
+    !is_of_package(path) && (is_named || name.ends_with("akefile"))
 }
 
 /// Whether a source, of this language or of that of its name, may go on with a file that it finds.

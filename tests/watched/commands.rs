@@ -159,6 +159,29 @@ fn node_and_npm() {
 }
 
 #[test]
+fn tools_that_are_packages_of_the_project_look_at_their_products() {
+    if !has("node") {
+        return;
+    }
+    let tool = "const fs = require('fs');\nconst out = 'dist/out';\nconst there = fs.existsSync(out);\nif (!fs.existsSync('dist')) fs.mkdirSync('dist');\nnote(out, there);\nfunction note() {}\nfs.writeFileSync(out, fs.readFileSync('lines'));\n";
+    for (path, is_own) in [("node_modules/tool/run.js", false), ("run.js", true)] {
+        let twin = Twin::new();
+        twin.write("lines", "c\nb\na\n").write(path, tool);
+        settle();
+        let call = twin.call(["node", path]);
+        call.runs();
+        // The project's own code may go on with what it finds; a package is judged by its calls alone.
+        if is_own {
+            call.runs();
+        } else {
+            call.hits();
+        }
+        twin.write("lines", "d\n");
+        call.runs();
+    }
+}
+
+#[test]
 fn the_compiler_and_make() {
     let twin = c_project();
     twin.call(["gcc", "-c", "-o", "main.o", "main.c"]).settles_after(2);

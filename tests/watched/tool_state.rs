@@ -245,6 +245,12 @@ fn git_status_is_answered_though_it_writes_its_index() {
         );
     });
     staged.runs();
+    // What is listed of the index stays when git notes other times in it.
+    let listed = twin.call(["git", "ls-files", "-s"]);
+    listed.settles_after(1);
+    twin.touch("d/g", 9);
+    twin.call(["git", "status", "--short"]).agree();
+    listed.hits();
     // A program that prints times of the index, or reads it as a file, depends on them.
     twin.sh("git ls-files --debug f | wc -l").agree();
     let bytes = twin.sh("wc -c < .git/index; cat .git/index > /dev/null");

@@ -11,13 +11,13 @@ rust = Project(
     needs="cargo rustc", edit=("src/lib.rs", ".count()", ".filter(|w| w.len() < 9).count()"),
 )  # fmt: skip
 rust("cargo build")
-rust("cargo build", before="cargo build -q", name="cargo build (up to date)")
+rust("cargo build", before="cargo build -q", name="cargo build (up to date)", no_way_back="what it was built from before is built anew")
 rust("cargo check", slow=True)
 rust("cargo clippy", slow=True)
 rust("cargo test", slow=True)
-rust("cargo test", before="cargo test -q --no-run", name="cargo test (built before)", slow=True)
+rust("cargo test", before="cargo test -q --no-run", name="cargo test (built before)", no_way_back="what it was built from before is built anew", slow=True)
 rust("cargo run", slow=True)
-rust("cargo run", before="cargo build -q", name="cargo run (built before)", slow=True)
+rust("cargo run", before="cargo build -q", name="cargo run (built before)", no_way_back="what it was built from before is built anew", slow=True)
 rust("cargo build --release", slow=True)
 rust("cargo doc --no-deps", slow=True)
 rust("cargo fmt --check", ("src/lib.rs", "usize {", "usize  {"))

@@ -296,9 +296,10 @@ impl<'a> Observer<'a> {
         }
         if !known.times_shown || !known.times_compared {
             let nature = self.caller();
+            let compared = nature.compares(path);
             let access = self.access(path);
             access.times_shown |= nature.shows == Shows::Times;
-            access.times_compared |= nature.compares_times;
+            access.times_compared |= compared;
             access.may_be_entered |= nature.enters_directories;
         }
         self.used(path, Prior::Looked);

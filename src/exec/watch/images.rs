@@ -38,7 +38,7 @@ impl Images {
             is_function: false,
             is_interpreter: false,
             keeps: 0,
-            compares_times: true,
+            compares_times: Some(&[]),
             enters_directories: true,
             reads_code: true,
             knows_owners: false,

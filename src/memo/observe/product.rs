@@ -12,7 +12,7 @@ use crate::record::{Evidence, FileState, Observation, Product, ProductClass, nam
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A path of which the run changed something, as it was and is.
 pub(super) struct Changed<'a> {
@@ -159,7 +159,11 @@ impl Observer<'_> {
             self.run.captured.sources.iter().map(|source| source.absolute.as_path()).collect();
         let language = self.run.captured.command.entry.language;
         let sources = &self.run.captured.sources;
-        if sources.iter().any(|source| resume::may_resume(Some(language), &source.absolute, &source.bytes)) {
+        let inside = |path: &Path| {
+            self.scope.relative(path).map(|relative| PathBuf::from(OsStr::from_bytes(relative)))
+        };
+        let own = sources.iter().filter(|source| !inside(&source.absolute).is_some_and(|path| resume::is_of_package(&path)));
+        if own.into_iter().any(|source| resume::may_resume(Some(language), &source.absolute, &source.bytes)) {
             return true;
         }
         let is_source = |word: &[u8]| sources.iter().any(|source| source.bytes == word);
@@ -168,9 +172,8 @@ impl Observer<'_> {
             return true;
         }
         self.contents.iter().any(|(path, _)| {
-            self.scope.relative(path).is_some()
+            inside(path).is_some_and(|relative| resume::is_code_of_project(&relative))
                 && !known.contains(path.as_path())
-                && resume::is_code_of_project(path)
                 && resume::file_may_resume(path)
         })
     }

@@ -2,6 +2,7 @@
 //! such a program, that counts for what it looked at; where the function's own code asks for it, for all of the run.
 
 use super::importer::Importer;
+use super::session::MAKES;
 use super::{Observer, present};
 use crate::exec::{Access, Image, Shows};
 use crate::hash::capture::Captured;
@@ -103,9 +104,13 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
     Shows::Nothing
 }
 
-/// Whether a process that runs this program may decide by the order of the modification times of files that it looks at.
-/// Programs that are not known may. A script of a shell is looked for in `directory` where it is not absolute.
-pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> bool {
+/// Of which files a process that runs this program may decide by the order of modification times, as
+/// [`Nature::compares_times`] has it. Programs that are not known may of all. A script of a shell is looked for in
+/// `directory` where it is not absolute.
+///
+/// [`Nature::compares_times`]: crate::exec::Nature::compares_times
+pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'static [&'static str]> {
+    let any = |is: bool| is.then_some::<&'static [&'static str]>(&[]);
     let base = |word: &OsStr| Path::new(word).file_name().unwrap_or_default().to_owned();
     let rest = image.words.get(1..).unwrap_or_default();
     let first = image.words.first().map(|first| base(first)).unwrap_or_default();
@@ -114,13 +119,24 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> bool {
     let script = rest.iter().find(|word| !word.as_bytes().starts_with(b"-"));
     let runs = |name: &str| script.is_some_and(|script| base(script) == name);
     if is("git") || is("mypy") || runs("mypy") || runs("vite") || runs("vite.js") {
-        return false;
+        return None;
+    }
+    // Only with targets of its rules, which are known by their names.
+    if is_of_system(image.program) && (MAKES.iter().any(|make| is(make)) || is("ninja")) {
+        return None;
+    }
+    // Its tests are processes of their own.
+    if is("node") && rest.iter().any(|word| word == "--test") {
+        return None;
+    }
+    if is("javac") || is("javadoc") {
+        return Some(&[".java", ".class", ".jar"]);
     }
     if is("ls") {
-        return shows_times(OsStr::new("ls"), rest);
+        return any(shows_times(OsStr::new("ls"), rest));
     }
     if is("java") && script.is_some_and(|script| script.as_bytes().ends_with(b".java")) {
-        return false;
+        return None;
     }
     if SHELLS.iter().any(|shell| is(shell)) {
         let compares = |code: &[u8]| mentions(code, &["-nt", "-ot"]);
@@ -129,9 +145,9 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> bool {
         let text = script.filter(|_| !inline).map(|script| std::fs::read(directory.join(script)));
         // One that cannot be read, or is typed, may say anything.
         let by_script = if inline { false } else { !matches!(text, Some(Ok(text)) if !compares(&text)) };
-        return by_script || rest.iter().any(|word| compares(word.as_bytes()));
+        return any(by_script || rest.iter().any(|word| compares(word.as_bytes())));
     }
-    true
+    any(true)
 }
 
 /// Whether a program puts what it makes into a directory that it finds in the place of its destination.

@@ -49,12 +49,22 @@ pub fn keeps(program: &Path, words: &[OsString]) -> u64 {
     if is_one(PYTHONS) {
         bits |= BYTECODE;
     }
-    let shows_times = words.iter().any(|word| SHOWS_TIMES.iter().any(|command| word == command));
+    let shows_times = words.iter().any(|word| SHOWS_TIMES.iter().any(|command| word == command))
+        || (words.iter().any(|word| word == "ls-files") && words.iter().any(|word| asks_times(word)));
     // Not a script with that name.
     if is_one(&["git"]) && !is_one(INTERPRETERS) && !shows_times {
         bits |= GIT_INDEX;
     }
     bits
+}
+
+/// Whether an option of `git ls-files` asks for times in the index, or for files that differ from it.
+fn asks_times(word: &OsStr) -> bool {
+    match word.as_bytes() {
+        [b'-', b'-', long @ ..] => [&b"debug"[..], b"modi", b"eol"].iter().any(|start| long.starts_with(start)),
+        [b'-', letters @ ..] => letters.contains(&b'm'),
+        _ => false,
+    }
 }
 
 /// The base names of what runs: the program, the name by which it was called, and the script or module that it runs.

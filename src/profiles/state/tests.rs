@@ -73,6 +73,10 @@ fn versions_of_python_and_git_are_recognized() {
         ("cat python3", BYTECODE, false),
         ("git status", GIT_INDEX, true),
         ("git diff-files", GIT_INDEX, false),
+        ("git ls-files", GIT_INDEX, true),
+        ("git ls-files -s --others", GIT_INDEX, true),
+        ("git ls-files --debug f", GIT_INDEX, false),
+        ("git ls-files -dm", GIT_INDEX, false),
         ("python3 git", GIT_INDEX, false),
         ("cat .git/index", GIT_INDEX, false),
     ] {
