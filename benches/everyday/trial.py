@@ -284,11 +284,14 @@ class Trial:
 
 
 def spread_times(root):
-    """Gives tracked files times in another order than the one in which they were written."""
+    """Gives the project's files times in another order than the one in which they were written."""
     then = time.time() - 3600
-    paths = [os.path.join(above, name) for above, _, names in os.walk(root) for name in names if "/.git/" not in f"{above}/"]
+    paths = []
+    for above, directories, names in os.walk(root):
+        directories[:] = [name for name in directories if name not in (".git", "node_modules")]
+        paths.extend(os.path.join(above, name) for name in names)
     for number, path in enumerate(sorted(paths, key=lambda path: path[::-1])):
-        if not os.path.islink(path) and "/node_modules/" not in path:
+        if not os.path.islink(path):
             os.utime(path, (then + number, then + number))
 
 

@@ -11,7 +11,7 @@ const INTERPRETERS: &[&str] =
 /// Programs that import Python modules.
 const PYTHONS: &[&str] = &["python*", "pypy*", "ipython*"];
 /// git commands whose output depends on the times in the index.
-const SHOWS_TIMES: &[&str] = &["diff-files", "diff-index", "ls-files"];
+const SHOWS_TIMES: &[&str] = &["diff-files", "diff-index"];
 
 /// Programs that store results of earlier runs, and use them only on request.
 const RESULT_KEEPERS: &[&str] = &["pytest", "py.test"];
