@@ -77,11 +77,11 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
         }
         b"exa" | b"eza" | b"lsd" => letters(b"lts") || long(&["--long", "--sort", "--time"]),
         b"stat" | b"gstat" => !shows_content_alone(words),
-        b"du" | b"rsync" | b"zip" | b"jar" | b"cpio" | b"pax" | b"ar" | b"7z" | b"7za"
-        | b"mksquashfs" | b"genisoimage" | b"mkisofs" | b"xorriso" | b"bsdcpio" | b"dpkg-deb" | b"lzop"
-        | b"rar" | b"star" | b"7zr" | b"7zz" | b"pr" | b"namei" | b"getfacl" | b"getfattr" | b"getcap"
-        | b"lsattr" | b"exiftool" | b"convert" | b"magick" | b"identify" | b"mogrify" | b"borg"
-        | b"restic" | b"unison" => true,
+        b"du" | b"rsync" | b"zip" | b"jar" | b"cpio" | b"pax" | b"ar" | b"7z" | b"7za" | b"mksquashfs"
+        | b"genisoimage" | b"mkisofs" | b"xorriso" | b"bsdcpio" | b"dpkg-deb" | b"lzop" | b"rar"
+        | b"star" | b"7zr" | b"7zz" | b"pr" | b"namei" | b"getfacl" | b"getfattr" | b"getcap" | b"lsattr"
+        | b"exiftool" | b"convert" | b"magick" | b"identify" | b"mogrify" | b"borg" | b"restic"
+        | b"unison" => true,
         b"date" | b"gdate" | b"touch" => letters(b"r") || long(&["--reference"]),
         b"diff" | b"gdiff" | b"colordiff" => letters(b"uUcC") || long(&["--unified", "--context"]),
         b"tar" | b"gtar" | b"bsdtar" => {
@@ -133,11 +133,16 @@ fn shows_content_alone(words: &[OsString]) -> bool {
     });
     let (Some(format), None) = (formats.next(), formats.next()) else { return false };
     let is_plain = |word: &&[u8]| {
-        !word.starts_with(b"-") || matches!(*word, b"-c" | b"-L" | b"--dereference" | b"--format" | b"--printf")
-            || word.starts_with(b"--format=") || word.starts_with(b"--printf=")
+        !word.starts_with(b"-")
+            || matches!(*word, b"-c" | b"-L" | b"--dereference" | b"--format" | b"--printf")
+            || word.starts_with(b"--format=")
+            || word.starts_with(b"--printf=")
     };
     words.iter().all(is_plain)
-        && format.split(|byte| *byte == b'%').skip(1).all(|rest| matches!(rest.first(), None | Some(b's' | b'n' | b'N' | b'F')))
+        && format
+            .split(|byte| *byte == b'%')
+            .skip(1)
+            .all(|rest| matches!(rest.first(), None | Some(b's' | b'n' | b'N' | b'F')))
 }
 
 /// The first of `words` that names an inherited descriptor by path (`<(…)` becomes `/dev/fd/63`). Standard input,

@@ -162,7 +162,9 @@ impl Observer<'_> {
         let inside = |path: &Path| {
             self.scope.relative(path).map(|relative| PathBuf::from(OsStr::from_bytes(relative)))
         };
-        let own = sources.iter().filter(|source| !inside(&source.absolute).is_some_and(|path| resume::is_of_package(&path)));
+        let own = sources
+            .iter()
+            .filter(|source| !inside(&source.absolute).is_some_and(|path| resume::is_of_package(&path)));
         if own.into_iter().any(|source| resume::may_resume(Some(language), &source.absolute, &source.bytes)) {
             return true;
         }

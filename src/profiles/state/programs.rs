@@ -61,7 +61,9 @@ pub fn keeps(program: &Path, words: &[OsString]) -> u64 {
 /// Whether an option of `git ls-files` asks for times in the index, or for files that differ from it.
 fn asks_times(word: &OsStr) -> bool {
     match word.as_bytes() {
-        [b'-', b'-', long @ ..] => [&b"debug"[..], b"modi", b"eol"].iter().any(|start| long.starts_with(start)),
+        [b'-', b'-', long @ ..] => {
+            [&b"debug"[..], b"modi", b"eol"].iter().any(|start| long.starts_with(start))
+        }
         [b'-', letters @ ..] => letters.contains(&b'm'),
         _ => false,
     }
