@@ -1,7 +1,7 @@
-//! What a makefile, or a file of ninja, says that it makes: the names of its targets.
+//! The targets of makefiles and of ninja files.
 //!
-//! A make compares the time of a target that is there with those of what it is made from, and of nothing else. So where no
-//! file that was there is a target, the order of their times decides nothing. Read generously: what is not understood
+//! make compares the time of an existing target with the times of its prerequisites, and no other times. So where no existing
+//! file is a target, the order of times does not matter. The parser overestimates on purpose: what it does not understand
 //! may be any file.
 
 use std::collections::BTreeMap;
@@ -9,9 +9,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// How often variables are looked up within each other.
+/// Maximum depth of nested variable references.
 const DEEPEST: u32 = 8;
-/// What make can make without being told how: endings, and those of what it would be made from. No ending: an executable.
+/// Built-in rules of make: extensions of targets, and those of their prerequisites. No extension: an executable.
 const BUILT_IN: &[(&str, &str)] = &[
     ("", "o c cc cpp C cxx f F p r s S m mod def sh l y a"),
     ("o", "c cc cpp C cxx f F p r s S m mod def l y"),
@@ -28,7 +28,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("sym", "mod def"),
 ];
 
-/// Targets of all makefiles of a run, as patterns of last names in which `*` stands for anything.
+/// Targets of all makefiles of a run, as patterns of base names in which `*` matches anything.
 #[derive(Debug, Default)]
 pub struct Targets {
     patterns: Vec<Vec<u8>>,
@@ -36,7 +36,7 @@ pub struct Targets {
     left: Vec<Vec<u8>>,
 }
 
-/// Whether a file of this name is read by make or ninja for its rules.
+/// Whether make or ninja reads a file with this name for its rules.
 #[must_use]
 pub fn is_makefile(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_bytes();
@@ -53,7 +53,7 @@ impl Targets {
         self.patterns.push(b"*".to_vec());
     }
 
-    /// Takes in what a makefile says.
+    /// Adds the rules of a makefile.
     pub fn add_makefile(&mut self, text: &[u8]) {
         let text = joined(text);
         for line in text.split(|byte| *byte == b'\n') {
@@ -88,7 +88,7 @@ impl Targets {
             b"define" | b"load" => return self.add_all(),
             _ => {}
         }
-        // It makes rules while it is read, or reads recipes otherwise.
+        // It creates rules while it is read, or changes the recipe prefix.
         let marks: [&[u8]; 4] = [b"$(eval", b"${eval", b"RECIPEPREFIX", b"$(call"];
         if marks.iter().any(|mark| has(mark)) {
             return self.add_all();
@@ -120,7 +120,7 @@ impl Targets {
         self.variables.entry(name.trim_ascii().to_vec()).or_default().push(value.trim_ascii().to_vec());
     }
 
-    /// Takes in what a file of ninja says.
+    /// Adds the rules of a ninja file.
     pub fn add_ninja(&mut self, text: &[u8]) {
         let text = memchr::memmem::find(text, b"$\n")
             .map_or_else(|| text.to_vec(), |_| replaced(text, b"$\n", b" "));
@@ -136,12 +136,12 @@ impl Targets {
         }
     }
 
-    /// A variable that the call itself gives.
+    /// A variable that the call itself sets.
     pub fn add_given(&mut self, name: &[u8]) {
         self.variables.entry(name.to_vec()).or_default().push(b"$(shell)".to_vec());
     }
 
-    /// All patterns, once every file was taken in.
+    /// All patterns, after every file was added.
     #[must_use]
     pub fn finished(mut self) -> Self {
         for targets in std::mem::take(&mut self.left) {
@@ -159,7 +159,7 @@ impl Targets {
         }
     }
 
-    /// What a word that is one reference to a variable, or one function, may stand for.
+    /// The values of a word that is a single reference to a variable, or a single function.
     fn expanded(&mut self, inside: &[u8], left: u32) {
         let function = inside.split(u8::is_ascii_whitespace).next().unwrap_or_default();
         let rest = inside.get(function.len()..).unwrap_or_default().trim_ascii();
@@ -194,22 +194,22 @@ impl Targets {
     fn variable(&mut self, name: &[u8], left: u32) {
         match self.variables.get(name).cloned() {
             Some(values) => values.iter().for_each(|value| self.targets(value, left)),
-            // The environment may have it, or make itself.
+            // It may come from the environment, or from make itself.
             None => self.add_all(),
         }
     }
 
-    /// Notes a target, of which the last name counts.
+    /// Adds a target; only its base name counts.
     fn pattern(&mut self, target: &[u8]) {
         let plain = without_references(target);
         let name = plain.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        // A rule for endings, `.c.o:`.
+        // A suffix rule, `.c.o:`.
         let endings: Vec<&[u8]> = name.split(|byte| *byte == b'.').collect();
         let pattern = match endings.as_slice() {
             [b"", from, to] if !from.is_empty() && !to.is_empty() && !plain.contains(&b'/') => {
                 [b"*.", *to].concat()
             }
-            // What is special to make, and members of archives.
+            // Special targets of make, and members of archives.
             [b"", special] if special.first().is_some_and(u8::is_ascii_uppercase) => return,
             _ if name.contains(&b'(') => b"*".to_vec(),
             _ => name.iter().map(|byte| if *byte == b'%' { b'*' } else { *byte }).collect(),
@@ -217,7 +217,7 @@ impl Targets {
         self.patterns.push(pattern);
     }
 
-    /// Whether a file that is there may be one that a rule makes; `is_there` tells whether its directory has this name.
+    /// Whether a rule may make an existing file; `is_there` returns whether its directory contains this name.
     #[must_use]
     pub fn may_make(&self, path: &Path, is_there: impl Fn(&OsStr) -> bool) -> bool {
         let name = path.file_name().unwrap_or_default().as_bytes();
@@ -237,7 +237,7 @@ impl Targets {
     }
 }
 
-/// Lines that end with a backslash are one with the next.
+/// Joins lines that end with a backslash with the next one.
 fn joined(text: &[u8]) -> Vec<u8> {
     replaced(&replaced(text, b"\r\n", b"\n"), b"\\\n", b" ")
 }
@@ -254,8 +254,8 @@ fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     all
 }
 
-/// Where a line's first colon is that is no part of `:=`, and its first `=`; outside of references. Beyond the end where
-/// there is none; `None` where there is neither.
+/// The positions of a line's first colon that is no part of `:=`, and of its first `=`, outside of references. A missing one is
+/// beyond the end; `None` where both are missing.
 fn split_points(line: &[u8]) -> Option<(usize, usize)> {
     let mut depth = 0_u32;
     let (mut colon, mut equals) = (None, None);
@@ -278,7 +278,7 @@ fn split_points(line: &[u8]) -> Option<(usize, usize)> {
     is_any.then(|| (colon.unwrap_or(usize::MAX), equals.unwrap_or(usize::MAX)))
 }
 
-/// The words of a text, of which a reference is not split.
+/// The words of a text; references are not split.
 fn words(text: &[u8]) -> Vec<&[u8]> {
     let mut depth = 0_u32;
     let split = text.split(move |byte| {
@@ -292,7 +292,7 @@ fn words(text: &[u8]) -> Vec<&[u8]> {
     split.filter(|word| !word.is_empty()).collect()
 }
 
-/// What stands in a word that is one reference and no more: `$(…)`, `${…}`, `$X`.
+/// The inside of a word that is a single reference: `$(…)`, `${…}`, `$X`.
 fn reference(word: &[u8]) -> Option<&[u8]> {
     let rest = word.strip_prefix(b"$")?;
     match rest {
@@ -309,7 +309,7 @@ fn reference(word: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// `text` with `*` for each reference in it.
+/// `text` with each reference replaced by `*`.
 fn without_references(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut depth = 0_u32;
@@ -318,7 +318,7 @@ fn without_references(text: &[u8]) -> Vec<u8> {
         match byte {
             b'$' if depth == 0 => {
                 plain.push(b'*');
-                // Of `$X` the letter is part of it; of `$(` the bracket is seen next.
+                // For `$X` the letter is part of the reference; for `$(` the bracket comes next.
                 if !matches!(bytes.peek(), Some(b'(' | b'{')) {
                     bytes.next();
                 }
@@ -332,7 +332,7 @@ fn without_references(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Whether `name` is like `pattern`, in which every `*` may stand for anything.
+/// Whether `name` matches `pattern`, in which every `*` matches anything.
 fn is_like(pattern: &[u8], name: &[u8]) -> bool {
     let mut parts = pattern.split(|byte| *byte == b'*');
     let first = parts.next().unwrap_or_default();
@@ -346,111 +346,4 @@ fn is_like(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(text: &str) -> Targets {
-        let mut targets = Targets::default();
-        targets.add_makefile(text.as_bytes());
-        targets.finished()
-    }
-
-    fn makes(text: &str, name: &str) -> bool {
-        of(text).may_make(Path::new(name), |_| false)
-    }
-
-    #[test]
-    fn names_before_a_colon_are_targets() {
-        for (text, name, expected) in [
-            ("app: main.o\n\tcc -o app main.o", "app", true),
-            ("app: main.o\n\tcc -o app main.o", "main.o", false),
-            ("a b: c", "b", true),
-            ("a b &: c", "b", true),
-            ("out/gen.c: gen.y", "src/out/gen.c", true),
-            ("a: \\\n b", "b", false),
-            ("a \\\n b: c", "b", true),
-            ("A := b:c", "b", false),
-            ("A = b", "A", false),
-            ("A ::= b: c", "b", false),
-            ("app: CFLAGS = -g", "app", true),
-            ("# gen.c: x", "gen.c", false),
-            ("\tgen.c: x", "gen.c", false),
-            (".PHONY: all", "all", false),
-            ("%.o: %.c", "util.o", true),
-            ("%.o: %.c", "util.c", false),
-            (".c.o:\n\tcc -c $<", "x.o", true),
-            (".y.c:\n\tbison $<", "x.c", true),
-            ("all:: gen.h", "all", true),
-        ] {
-            assert_eq!(makes(text, name), expected, "{text}: {name}");
-        }
-    }
-
-    #[test]
-    fn variables_are_looked_through() {
-        for (text, name, expected) in [
-            ("OBJS = a.o b.o\n$(OBJS): %.o: %.c", "b.o", true),
-            ("OBJS = a.o b.o\n$(OBJS): %.o: %.c", "b.c", false),
-            ("SRC = a.c\nOBJS = $(SRC:.c=.o)\n$(OBJS): x", "a.o", true),
-            ("SRC = a.c\nOBJS = $(patsubst %.c,out/%.o,$(SRC))\n$(OBJS): x", "z.o", true),
-            ("B = out\n$(B)/%.o: %.c", "a.o", true),
-            ("B = out\n$(B)/%.o: %.c", "a.c", false),
-            ("lib$(NAME).a: x", "libz.a", true),
-            ("lib$(NAME).a: x", "z.c", false),
-            ("$(UNKNOWN): x", "z.c", true),
-            ("X != ls\n$(X): y", "z.c", true),
-            ("X = $(wildcard *.c)\n$(X): y", "z.c", true),
-            ("P := $(addprefix out/,a b)\n$(P): y", "b", true),
-            ("P := $(addprefix out/,a b)\n$(P): y", "c.h", false),
-            ("X += a.c\nX += b.c\n$X: y", "b.c", true),
-        ] {
-            assert_eq!(makes(text, name), expected, "{text}: {name}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_understood_may_make_anything() {
-        for text in [
-            "define RULE\n$(1): x\nendef",
-            "$(foreach x,$(L),$(eval $(call RULE,$(x))))",
-            "include $(CONFIG)",
-            "include rules.inc",
-            "$(call all,x)",
-            ".RECIPEPREFIX = >",
-            "lib.a(x.o): x.c",
-        ] {
-            assert!(makes(text, "z.c"), "{text}");
-        }
-        assert!(!makes("include a.mk $(OBJS:.o=.d)\n-include deps.d", "z.c"));
-    }
-
-    #[test]
-    fn make_knows_some_rules_by_itself() {
-        let targets = of("app: x.o");
-        let beside =
-            |names: &'static [&'static str]| move |name: &OsStr| names.iter().any(|known| name == *known);
-        for (name, others, expected) in [
-            ("x.c", &["x.h"][..], false),
-            ("x.c", &["x.y"], true),
-            ("x.o", &["x.c"], true),
-            ("x.h", &["x.c"], false),
-            ("run", &["run.sh"], true),
-            ("Makefile", &["x.c"], false),
-            ("data.txt", &["data.c"], false),
-        ] {
-            assert_eq!(targets.may_make(Path::new(name), beside(others)), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn outputs_of_ninja_are_targets() {
-        let mut targets = Targets::default();
-        targets.add_ninja(b"rule cc\n  command = cc\nbuild out/a.o | a.d: cc a.c $\n  b.h\nbuild $dir/x$:y z: cc q.c\nbuild all: phony a\n");
-        let targets = targets.finished();
-        for (name, expected) in
-            [("a.o", true), ("a.d", true), ("a.c", false), ("b.h", false), ("z", true), ("q.c", false)]
-        {
-            assert_eq!(targets.may_make(Path::new(name), |_| false), expected, "{name}");
-        }
-    }
-}
+mod tests;
