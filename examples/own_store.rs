@@ -109,6 +109,7 @@ impl Store for Memory {
             output_evidence: draft.output_evidence,
             indifferent: Vec::new(),
             inline: Vec::new(),
+            strict: Vec::new(),
         };
         hold(&self.commits).entry(*claim.key()).or_default().push(candidate);
         Ok(id)

@@ -7,7 +7,9 @@ use super::found::{Found, Opened};
 use super::provenance;
 use crate::error::Result;
 use crate::hash::manifest::{Part, Value};
-use crate::record::{Content, Coverage, Observation, OutputKind, OutputTime, OutputTree, Replay};
+use crate::record::{
+    Commit, Content, Coverage, Observation, OutputKind, OutputTime, OutputTree, ProductClass, Replay,
+};
 use crate::sweep::metrics::{Metric, shown};
 use crate::ui::colour::Role;
 use crate::ui::facts::{self, Line};
@@ -253,7 +255,10 @@ impl View<'_> {
                 OutputKind::Symlink { .. } => "link".to_owned(),
                 OutputKind::Removed => "-".to_owned(),
             };
-            let path = escape::line(&entry.path).into_owned();
+            let mut path = escape::line(&entry.path).into_owned();
+            if is_appended(&self.found.commit, &entry.path) {
+                path.push_str(" (appended)");
+            }
             let (size, path) = match &entry.kind {
                 OutputKind::Symlink { .. } => {
                     (String::new(), format!("{path} {}", compare::what(&entry.kind)))
@@ -356,6 +361,7 @@ fn shape(
                         },
                     )
                     .with("attributes", attributes.collect::<Json>())
+                    .with("appended", is_appended(commit, &entry.path))
                     .with("link_to", entry.link_to.as_ref().map_or(Json::Null, |first| json::text(first))),
             )
         });
@@ -385,4 +391,9 @@ fn shape(
         .with("outputs", outputs)
         .with("made_from", links(used))
         .with("went_into", links(made))
+}
+
+/// Whether an output is what the run appended to a file.
+fn is_appended(commit: &Commit, path: &[u8]) -> bool {
+    commit.products.find(path).is_some_and(|product| product.class == ProductClass::Appended)
 }

@@ -113,6 +113,8 @@ pub struct Nature {
     pub knows_owners: bool,
     /// It runs code in files: what it asks by itself when it starts, that code has not said.
     pub is_interpreter: bool,
+    /// It is a shell, which is an interpreter too.
+    pub is_shell: bool,
     /// It may decide by the order of modification times of files that it looks at: those whose names end so, or all where
     /// none is given.
     pub compares_times: Option<&'static [&'static str]>,
@@ -298,8 +300,34 @@ pub struct Access {
     pub altered: bool,
     /// A directory of the run's own making that was listed.
     pub listed_own: bool,
-    /// A directory that an interpreter listed.
-    pub listed_by_interpreter: bool,
+    /// It was changed in another way than at first.
+    pub changed_otherwise: bool,
+    /// It was read, executed or looked at after its first change was to append to it.
+    pub used_after_appending: bool,
+    /// It was opened for appending by a program that is no interpreter: it may have asked where it stands.
+    pub appended_by_programs: bool,
+    /// Who had listed the directory around it before the first change.
+    pub listed_around: Listers,
+}
+
+/// Which programs listed a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listers {
+    /// A shell.
+    pub shells: bool,
+    /// Another interpreter.
+    pub interpreters: bool,
+    /// Another program.
+    pub others: bool,
+}
+
+impl Listers {
+    /// Takes in who else did.
+    pub fn merge(&mut self, more: Self) {
+        self.shells |= more.shells;
+        self.interpreters |= more.interpreters;
+        self.others |= more.others;
+    }
 }
 
 impl Access {
@@ -334,7 +362,10 @@ impl Access {
         self.may_be_entered |= other.may_be_entered;
         self.altered |= other.altered;
         self.listed_own |= other.listed_own;
-        self.listed_by_interpreter |= other.listed_by_interpreter;
+        self.changed_otherwise |= other.changed_otherwise;
+        self.used_after_appending |= other.used_after_appending;
+        self.appended_by_programs |= other.appended_by_programs;
+        self.listed_around.merge(other.listed_around);
     }
 }
 

@@ -75,6 +75,12 @@ pub fn is_one(name: &OsStr) -> bool {
     name == "R" || interpreter(name).is_some()
 }
 
+/// Whether a program of this name is a shell.
+#[must_use]
+pub fn is_shell(name: &OsStr) -> bool {
+    interpreter(name).is_some_and(|interpreter| interpreter.language == LanguageKind::Shell)
+}
+
 impl Interpreter {
     /// What the words after the interpreter's name make it run, and the number of words before that.
     #[must_use]

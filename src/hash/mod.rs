@@ -22,6 +22,7 @@ mod inputs;
 pub mod interpreters;
 pub mod language;
 pub mod launchers;
+pub mod listed;
 pub mod loader;
 pub mod look;
 pub mod looker;

@@ -94,6 +94,12 @@ pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) ->
     if source.len() as u64 > LARGEST_PARSED {
         return true;
     }
+    let used = state_use(language, path, source);
+    used.resumes || mentions > used.harmless
+}
+
+/// What is known of what a source does with files that it finds: of a language that is not read, nothing.
+fn state_use(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> StateUse {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let by_name = match extension {
         "py" => Some(LanguageKind::Python),
@@ -101,7 +107,7 @@ pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) ->
         "sh" | "bash" => Some(LanguageKind::Shell),
         _ => None,
     };
-    let used = match by_name.or(language) {
+    match by_name.or(language) {
         Some(LanguageKind::Python) => Python::newest().state_use(source),
         Some(LanguageKind::JavaScript | LanguageKind::TypeScript) => {
             JavaScript::for_extension(extension).state_use(source)
@@ -109,8 +115,14 @@ pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) ->
         Some(LanguageKind::Shell) => Shell.state_use(source),
         // Of other code nothing is known but its words.
         _ => StateUse::default(),
-    };
-    used.resumes || mentions > used.harmless
+    }
+}
+
+/// Whether a source, of this language or of that of its name, makes a directory that a test of its finds missing.
+#[must_use]
+pub fn makes_directories(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> bool {
+    let may = mentions(source) > 0 && source.len() as u64 <= LARGEST_PARSED;
+    may && state_use(language, path, source).makes_directories
 }
 
 /// As [`may_resume`], of a file of the project. One that cannot be read may say anything, and so may a large one that is a

@@ -113,7 +113,7 @@ pub(super) fn replay(
     policy: &Policy,
     holding: Holding<'_>,
 ) -> Result<Result<Answer, Miss>> {
-    let Holding { held: Held { mut candidate, stale, learned }, newest } = holding;
+    let Holding { held: Held { mut candidate, stale, learned, is_on_own }, newest } = holding;
     let distrust = |candidate: &Candidate, blob: BlobId| {
         if !store.distrust(key, &candidate.id) {
             // A collection or `rm` was quicker.
@@ -154,7 +154,7 @@ pub(super) fn replay(
         Replayed::ReaderGone => Termination::Signaled(libc::SIGPIPE),
     };
     Ok(Ok(Answer {
-        outcome: Outcome::Hit { stale, accepted: candidate.commit.accepted.is_some() },
+        outcome: Outcome::Hit { stale, accepted: candidate.commit.accepted.is_some(), own_output: is_on_own },
         termination,
         key: Some(*key),
         commit: Some(candidate.id),
@@ -190,14 +190,20 @@ fn grounds(
     let products = candidate.commit.products.clone();
     let root = request.places.root.clone();
     Ok(move |path: &[u8]| {
+        let product = products.find(path);
+        match product.map(|product| product.class) {
+            Some(ProductClass::Appended) => return Grounds::Appended,
+            Some(ProductClass::Mode) => return Grounds::Attributes,
+            _ => {}
+        }
         if all_declared || declared.matches(&root.join(OsStr::from_bytes(path))) {
             Grounds::Declared
-        } else if let Some(product) = products.find(path) {
+        } else if let Some(product) = product {
             match product.class {
-                ProductClass::Consulted => Grounds::Observed,
                 ProductClass::Blind | ProductClass::Looked => {
                     Grounds::Free { keeps_mode: product.in_place && !product.altered }
                 }
+                _ => Grounds::Observed,
             }
         } else if observed.contains(path) {
             Grounds::Observed

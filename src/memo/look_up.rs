@@ -3,7 +3,7 @@
 use super::event::Event;
 use super::observe::{named_by_values, times_again};
 use super::policy::Policy;
-use super::products;
+use super::products::{self, Others};
 use super::reason::{Difference, MissReason};
 use super::stdin::StdinAtStart;
 use super::{Context, Miss};
@@ -49,6 +49,8 @@ pub(super) struct Held {
     pub(super) stale: bool,
     /// Something was learned of it that spares the next hit a closer look.
     pub(super) learned: bool,
+    /// Its output is there: it is answered on top of that.
+    pub(super) is_on_own: bool,
 }
 
 /// The first commit of `key` whose observations all hold now and that the policy admits.
@@ -66,7 +68,7 @@ pub(super) fn find(
             return Found::Miss(Miss::Unknown);
         }
     };
-    let stdin = std::cell::OnceCell::new();
+    let (stdin, facts) = (std::cell::OnceCell::new(), std::cell::OnceCell::new());
     let mut miss = Miss::Unknown;
     let mut compared = 0;
     for place in 0..candidates.len() {
@@ -91,8 +93,9 @@ pub(super) fn find(
         // Of the newest few it is worth knowing all that changed: after an edit was taken back, the newest is not the nearest.
         let every = compared < COMPARED;
         compared += 1;
-        let Compared { differences, learned } =
-            differences(candidate, [before, after], present, policy, stdin, context.recall, every);
+        let others = Others { candidates: [before, after], store: Some(store), facts: &facts };
+        let Compared { differences, learned, is_on_own } =
+            differences(candidate, &others, present, policy, stdin, context.recall, every);
         if differences.is_empty() {
             let stale = policy.stale_after.is_some_and(|limit| age >= limit);
             if stale && candidate.commit.outputs.is_some() {
@@ -100,7 +103,7 @@ pub(super) fn find(
                 continue;
             }
             let candidate = candidates.swap_remove(place);
-            return Found::Hit(Box::new(Held { candidate, stale, learned }));
+            return Found::Hit(Box::new(Held { candidate, stale, learned, is_on_own }));
         }
         let newest = match &miss {
             Miss::Changed { changes, newest, .. } if every && differences.len() < changes.len() => {
@@ -122,12 +125,14 @@ pub(super) struct Compared {
     pub(super) differences: Vec<Difference>,
     /// Whether it has other evidence now, or knows more variables that do not matter.
     pub(super) learned: bool,
+    /// Its output is there.
+    pub(super) is_on_own: bool,
 }
 
 /// What does not hold of a candidate; only the first of it, unless `every` is asked for. Renews its evidence.
 pub(super) fn differences<'s>(
     candidate: &mut Candidate,
-    others: [&[Candidate]; 2],
+    others: &Others<'_>,
     present: &Present<'_>,
     policy: &Policy,
     stdin: impl Fn() -> &'s StdinAtStart,
@@ -135,7 +140,7 @@ pub(super) fn differences<'s>(
     every: bool,
 ) -> Compared {
     let mut differences = Vec::new();
-    let mut learned = false;
+    let (mut learned, mut is_on_own) = (false, false);
     candidate.evidence.resize(candidate.commit.observations.len(), None);
     let mut looks = Looks::new(present.places, present.seen, present.now);
     let products = &candidate.commit.products;
@@ -164,14 +169,16 @@ pub(super) fn differences<'s>(
                     };
                     differences.push(Difference::Seen { then, now });
                     if !every {
-                        return Compared { differences, learned };
+                        return Compared { differences, learned, is_on_own: false };
                     }
                 }
             }
         }
     }
     if every || differences.is_empty() {
-        differences.extend(products::differences(candidate, others, present, every));
+        let standing = products::compare(candidate, others, present, every);
+        differences.extend(standing.differences);
+        is_on_own = standing.is_on_own;
     }
     if differences.is_empty() {
         for (number, absent) in settled.learned {
@@ -187,7 +194,7 @@ pub(super) fn differences<'s>(
             learned |= candidate.indifferent.len() != known;
         }
     }
-    Compared { differences, learned }
+    Compared { differences, learned, is_on_own }
 }
 
 /// Whether an observation holds that a look does not settle.

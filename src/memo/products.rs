@@ -5,37 +5,57 @@
 
 use super::outputs::has_bytes;
 use super::reason::Difference;
+use crate::digest::Digest;
+use crate::hash::files;
 use crate::hash::holds::{self, Present};
 use crate::hash::look;
 use crate::record::{
-    Evidence, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree, Product, ProductClass, StoredPath,
-    name_in,
+    Evidence, FactKind, FactScope, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree,
+    Product, ProductClass, StoredPath, name_in, with_text,
 };
-use crate::store::Candidate;
+use crate::store::{Candidate, Facts, Store};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What stands against putting the products of a candidate in place; nothing if nothing does. `others` are the candidates
-/// of the same key.
-pub(super) fn differences(
+/// What is known beside a candidate: the others of its key, and what recorded runs of its function did, which is asked for
+/// only where that may make it usable.
+pub(super) struct Others<'a> {
+    pub(super) candidates: [&'a [Candidate]; 2],
+    pub(super) store: Option<&'a dyn Store>,
+    pub(super) facts: &'a OnceCell<Facts>,
+}
+
+/// How a candidate stands to what is at its products.
+#[derive(Default)]
+pub(super) struct Standing {
+    /// What stands against putting them in place; nothing if nothing does.
+    pub(super) differences: Vec<Difference>,
+    /// Something is there as the candidate left it: it is made again on top of itself.
+    pub(super) is_on_own: bool,
+}
+
+/// Whether the products of a candidate may be put in place.
+pub(super) fn compare(
     candidate: &Candidate,
-    others: [&[Candidate]; 2],
+    others: &Others<'_>,
     present: &Present<'_>,
     every: bool,
-) -> Vec<Difference> {
+) -> Standing {
     let check = Check { candidate, others, root: &present.places.root };
-    let mut differences = Vec::new();
+    let (mut differences, mut is_on_own) = (Vec::new(), false);
     let mut at_end = candidate.commit.products.holds_at_end;
-    let mut at_beginning = true;
+    let (mut at_beginning, mut of_tools_alone) = (true, true);
     for product in candidate.commit.products.all() {
         let path = check.root.join(OsStr::from_bytes(&product.path));
         let now = fs::symlink_metadata(&path).ok();
-        let is_free = check.is_free(product, &path, now.as_ref());
-        if is_free {
+        let free = check.free(product, &path, now.as_ref());
+        is_on_own |= free == Free::AsLeft && now.as_ref().is_some_and(|now| !now.is_dir());
+        if free != Free::No {
             continue;
         }
         let is_as_before = holds::is_in_state(&path, &product.before);
@@ -44,12 +64,23 @@ pub(super) fn differences(
         at_beginning &= is_as_before;
         if !is_as_before {
             differences.push(difference(product, &path));
-            if !every && !at_end {
+            of_tools_alone &= product.of_tool;
+            if !every && !at_end && !of_tools_alone {
                 break;
             }
         }
     }
-    if at_beginning || at_end { Vec::new() } else { differences }
+    let holds = at_beginning || at_end || (of_tools_alone && check.is_one_state());
+    Standing { differences: if holds { Vec::new() } else { differences }, is_on_own }
+}
+
+/// Whether what is at a product now makes no difference.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Free {
+    No,
+    Yes,
+    /// It is what the candidate left.
+    AsLeft,
 }
 
 fn difference(product: &Product, path: &Path) -> Difference {
@@ -60,29 +91,42 @@ fn difference(product: &Product, path: &Path) -> Difference {
 
 struct Check<'a> {
     candidate: &'a Candidate,
-    others: [&'a [Candidate]; 2],
+    others: &'a Others<'a>,
     root: &'a Path,
 }
 
 impl Check<'_> {
-    /// Rules 1 to 7: whether what is at a product now makes no difference.
-    fn is_free(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> bool {
-        if product.class == ProductClass::Consulted {
-            return false;
+    /// Rules 1 to 7.
+    fn free(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> Free {
+        let when = |is_free| if is_free { Free::Yes } else { Free::No };
+        if product.class == ProductClass::Mode {
+            return self.mode_stands(product, path, now);
         }
-        let Some(now) = now else { return true };
+        let strict =
+            |kind| self.candidate.strict.iter().any(|fact| fact.kind == kind && fact.path == product.path);
+        if product.class == ProductClass::Consulted || strict(FactKind::Consults) {
+            return Free::No;
+        }
+        if product.class == ProductClass::Appended {
+            return when(self.takes_more(product, path, now));
+        }
+        let Some(now) = now else {
+            let is_made = || self.knows(FactScope::Function, FactKind::MakesDirectory, product);
+            return when(!product.above || is_made());
+        };
         if product.in_place && now.is_file() && now.nlink() > 1 {
             // Written in place, it would change under its other names too.
-            return false;
+            return Free::No;
         }
         if product.altered && self.mode(product).is_some_and(|mode| now.mode() & MODE_BITS != mode) {
-            return false;
+            return Free::No;
         }
-        if product.alone && now.is_dir() && self.has_others(product, path) {
-            return false;
+        let alone = product.alone || strict(FactKind::Clears);
+        if alone && now.is_dir() && self.has_others(product, path) {
+            return Free::No;
         }
         if self.is_as_left(product, path, Some(now)) {
-            return true;
+            return Free::AsLeft;
         }
         let is_file = now.is_file() && now.nlink() == 1 && may_write(path);
         let takes_place = match self.after(product) {
@@ -91,9 +135,89 @@ impl Check<'_> {
             _ => is_file,
         };
         if product.class == ProductClass::Blind && takes_place {
+            return Free::Yes;
+        }
+        if (is_file || now.is_symlink()) && self.is_left_by_others(product, path) {
+            return Free::Yes;
+        }
+        let is_overwritten = takes_place && self.knows(FactScope::Key, FactKind::Overwrites, product);
+        let is_of_function = || {
+            (is_file || now.is_symlink())
+                && self.knows(FactScope::Function, FactKind::Overwrites, product)
+                && self.is_left_by_function(product, path)
+        };
+        when(is_overwritten || is_of_function())
+    }
+
+    /// Whether bytes may be added to what is there as the run did.
+    fn takes_more(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> bool {
+        let was_filled = match &product.before {
+            FileState::File { digest, .. } => Some(*digest != Digest::of(&[])),
+            FileState::Absent => None,
+            _ => return false,
+        };
+        let is_filled = now.map(|now| now.len() > 0);
+        let is_file = now.is_none_or(|now| now.is_file() && may_write(path));
+        is_file && (!product.counts_filled || was_filled == is_filled)
+    }
+
+    /// What is in a file of which the run set the mode counts; its mode is what it was before, or what the run left.
+    fn mode_stands(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> Free {
+        let FileState::File { mode: before, .. } = product.before else { return Free::No };
+        let is_same = now.is_some_and(|now| {
+            let after = self.after(product);
+            now.is_file() && after.is_some_and(|after| has_bytes(after, path, now.len()))
+        });
+        match now.map(|now| now.mode() & MODE_BITS) {
+            Some(mode) if is_same && self.mode(product) == Some(mode) => Free::AsLeft,
+            Some(mode) if is_same && mode == before & MODE_BITS => Free::Yes,
+            _ => Free::No,
+        }
+    }
+
+    /// Whether nothing is at any product, or all together is what one recorded run of the key left there: what tools keep for
+    /// themselves belongs to the rest.
+    fn is_one_state(&self) -> bool {
+        let products = self.candidate.commit.products.all();
+        let place = |product: &Product| self.root.join(OsStr::from_bytes(&product.path));
+        let now: Vec<Option<Metadata>> =
+            products.iter().map(|product| fs::symlink_metadata(place(product)).ok()).collect();
+        if now.iter().all(Option::is_none) {
             return true;
         }
-        (is_file || now.is_symlink()) && self.is_left_by_others(product, path)
+        let others = self.others.candidates.into_iter().flatten();
+        std::iter::once(self.candidate).chain(others).any(|left| {
+            let left = Check { candidate: left, ..*self };
+            products.iter().zip(&now).all(|(product, now)| {
+                let is_directory = now.as_ref().is_some_and(Metadata::is_dir);
+                is_directory || left.is_as_left(product, &place(product), now.as_ref())
+            })
+        })
+    }
+
+    /// Whether recorded runs did that with a product.
+    fn knows(&self, scope: FactScope, kind: FactKind, product: &Product) -> bool {
+        self.facts().has(scope, kind, &product.path)
+    }
+
+    fn facts(&self) -> &Facts {
+        let ask = || {
+            let facts = self.others.store.map(|store| store.facts(&self.candidate.commit));
+            facts.and_then(Result::ok).unwrap_or_default()
+        };
+        self.others.facts.get_or_init(ask)
+    }
+
+    /// Whether another run of the function left the file or link that is there.
+    fn is_left_by_function(&self, product: &Product, path: &Path) -> bool {
+        let Some(store) = self.others.store else { return false };
+        if let Ok(text) = fs::read_link(path) {
+            let link = with_text(&product.path, text.as_os_str().as_bytes());
+            return self.facts().has(FactScope::Function, FactKind::LeavesLink, &link);
+        }
+        files::digest_file(path).is_ok_and(|(digest, _)| {
+            store.is_left(&self.candidate.commit.function_id, &product.path, &digest).unwrap_or(false)
+        })
     }
 
     fn after(&self, product: &Product) -> Option<&OutputKind> {
@@ -122,6 +246,9 @@ impl Check<'_> {
 
     /// Whether what is there is what this run left.
     fn is_as_left(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> bool {
+        if product.class == ProductClass::Appended {
+            return false;
+        }
         let Some(after) = self.after(product) else { return false };
         match (after, now) {
             (OutputKind::Removed, None) => true,
@@ -143,7 +270,7 @@ impl Check<'_> {
 
     /// Whether another recorded run of the key left what is there.
     fn is_left_by_others(&self, product: &Product, path: &Path) -> bool {
-        let kinds = self.others.into_iter().flatten().filter_map(|other| {
+        let kinds = self.others.candidates.into_iter().flatten().filter_map(|other| {
             let entry = other.outputs.as_ref()?.find(&product.path)?;
             Some(&entry.kind)
         });

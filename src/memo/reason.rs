@@ -17,6 +17,8 @@ pub enum Outcome {
         stale: bool,
         /// The user took it for the result of this code and these inputs.
         accepted: bool,
+        /// Its output was there, as the command would have found it.
+        own_output: bool,
     },
     /// The command ran.
     Ran {

@@ -355,12 +355,9 @@ mod tests {
         second.replay = Replay::Allowed;
         assert_ne!(first.id(), second.id());
         let product = Product {
-            path: b"out".to_vec(),
-            class: ProductClass::Blind,
             in_place: true,
             altered: true,
-            alone: false,
-            before: FileState::Absent,
+            ..Product::new(b"out".to_vec(), ProductClass::Blind, FileState::Absent)
         };
         second.products = Products::new(vec![product], true);
         assert_eq!(Commit::from_bytes(&second.to_bytes()), Ok(second.clone()));

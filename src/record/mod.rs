@@ -4,6 +4,7 @@
 
 mod commit;
 mod evidence;
+mod fact;
 mod names;
 mod observation;
 mod output;
@@ -15,6 +16,7 @@ mod stream;
 
 pub use commit::{Acceptance, Commit, Coverage, Replay, Resources, SourceFile, Termination};
 pub use evidence::{Evidence, Timestamp};
+pub use fact::{Fact, FactKind, FactScope, with_text};
 pub use names::Names;
 pub use observation::{BothEnds, FoundProgram, Observation, StdinKind, StdinUse};
 pub use output::{Attribute, Extent, MODE_BITS, OutputEntry, OutputKind, OutputTime, OutputTree, WithHoles};

@@ -13,6 +13,10 @@ pub enum ProductClass {
     Looked,
     /// It used what was there: the result depends on it.
     Consulted,
+    /// It added bytes at the end: what was there makes no difference, and stays.
+    Appended,
+    /// It set nothing but its mode or times: what is in it counts, and stays.
+    Mode,
 }
 
 /// A path inside the root that a run left created, written or removed.
@@ -28,9 +32,57 @@ pub struct Product {
     pub altered: bool,
     /// A directory that the run listed after it made it, or emptied before: in one that is there, other names count.
     pub alone: bool,
+    /// A program that decides by times looked at it.
+    pub by_time: bool,
+    /// It was removed after the directory that it lay in had been listed.
+    pub from_listed: bool,
+    /// A directory above one that the run asked to make, or that its code would make: where it is gone, it is made again if a
+    /// run of the function has made it.
+    pub above: bool,
+    /// State of a tool that describes products, which that tool alone used.
+    pub of_tool: bool,
+    /// It was appended to after it was looked at: whether it was absent, empty or filled counts.
+    pub counts_filled: bool,
     /// What was there when the run began.
     pub before: FileState,
 }
+
+impl Product {
+    /// A path of which nothing is known but what was done before, and what was there.
+    #[must_use]
+    pub const fn new(path: Vec<u8>, class: ProductClass, before: FileState) -> Self {
+        let [in_place, altered, alone, by_time, from_listed, above, of_tool, counts_filled] = [false; FLAGS];
+        Self {
+            path,
+            class,
+            in_place,
+            altered,
+            alone,
+            by_time,
+            from_listed,
+            above,
+            of_tool,
+            counts_filled,
+            before,
+        }
+    }
+
+    fn flags(&self) -> [bool; FLAGS] {
+        [
+            self.in_place,
+            self.altered,
+            self.alone,
+            self.by_time,
+            self.from_listed,
+            self.above,
+            self.of_tool,
+            self.counts_filled,
+        ]
+    }
+}
+
+/// How many flags a product has.
+const FLAGS: usize = 8;
 
 impl Encode for Product {
     fn encode(&self, to: &mut Encoder) {
@@ -38,8 +90,10 @@ impl Encode for Product {
             ProductClass::Blind => 0,
             ProductClass::Looked => 1,
             ProductClass::Consulted => 2,
+            ProductClass::Appended => 3,
+            ProductClass::Mode => 4,
         };
-        let flags = u64::from(self.in_place) | u64::from(self.altered) << 1 | u64::from(self.alone) << 2;
+        let flags = self.flags().iter().rev().fold(0, |bits, flag| bits << 1 | u64::from(*flag));
         to.bytes(&self.path).unsigned(class).unsigned(flags).value(&self.before);
     }
 }
@@ -51,14 +105,30 @@ impl Decode for Product {
             0 => ProductClass::Blind,
             1 => ProductClass::Looked,
             2 => ProductClass::Consulted,
+            3 => ProductClass::Appended,
+            4 => ProductClass::Mode,
             tag => return Err(DecodeError::UnknownTag(tag)),
         };
         let flags = from.unsigned()?;
-        if flags > 7 {
+        if flags >> FLAGS != 0 {
             return Err(DecodeError::NotCanonical);
         }
-        let [in_place, altered, alone] = [1, 2, 4].map(|flag| flags & flag != 0);
-        Ok(Self { path, class, in_place, altered, alone, before: FileState::decode(from)? })
+        let [in_place, altered, alone, by_time, from_listed, above, of_tool, counts_filled] =
+            std::array::from_fn(|place| flags >> place & 1 != 0);
+        let before = FileState::decode(from)?;
+        Ok(Self {
+            path,
+            class,
+            in_place,
+            altered,
+            alone,
+            by_time,
+            from_listed,
+            above,
+            of_tool,
+            counts_filled,
+            before,
+        })
     }
 }
 
@@ -128,13 +198,12 @@ mod tests {
     use super::*;
 
     fn product(path: &str) -> Product {
+        let before = FileState::Directory { mode: 0o755 };
         Product {
-            path: path.into(),
-            class: ProductClass::Looked,
             in_place: true,
-            altered: false,
             alone: true,
-            before: FileState::Directory { mode: 0o755 },
+            above: true,
+            ..Product::new(path.into(), ProductClass::Looked, before)
         }
     }
 

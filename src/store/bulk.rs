@@ -8,7 +8,6 @@ use super::flat::{self, Area};
 use super::index::{NewCommit, Parent};
 use super::local::LocalStore;
 use super::memoizing::{blobs_of, produced_size, products_of};
-use super::recall::write_hot;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
@@ -31,6 +30,7 @@ impl LocalStore {
             let stored = self.stored_size_of(&blobs)?;
             all.extend(blobs.iter().copied());
             flat::remove(self.layout(), Area::Keys, &draft.commit.key.0)?;
+            self.note_facts(&draft.commit, draft.outputs.as_ref())?;
             commits.push(NewCommit {
                 commit: draft.commit.clone(),
                 parent: Parent::Newest,
@@ -58,7 +58,7 @@ impl LocalStore {
             if commit.is_replayable()
                 && let Some(candidate) = self.candidate(id, commit)
             {
-                write_hot(self.layout(), &key, &[candidate], None)?;
+                self.write_hot_as_known(&key, &mut [candidate], None)?;
             }
         }
         Ok(new)

@@ -110,6 +110,7 @@ impl ExclusiveStore<'_> {
         if few {
             // Other pointers to these commits have no effect. The next collection, which reads all pointers, deletes them.
             self.store.with_index(|index| index.remove_pointers(&products))?;
+            self.drop_facts()?;
         } else {
             self.prune(&roots)?;
         }

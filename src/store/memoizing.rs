@@ -8,7 +8,7 @@ use super::index::{Index, NewCommit, Parent, State};
 use super::local::LocalStore;
 use super::lock::{self, Taken};
 use super::recall::{INLINE, LARGEST_TREE, MOST_CANDIDATES, fitted, read_hot, write_hot};
-use super::{BlobWriter, Candidate, Claim, Draft, Event, Next, Running, Store, events, flat};
+use super::{BlobWriter, Candidate, Claim, Draft, Event, Facts, Next, Running, Store, events, flat};
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
@@ -34,6 +34,14 @@ impl Store for LocalStore {
             Some(candidates) => Ok(candidates),
             None => self.rebuild(key),
         }
+    }
+
+    fn facts(&self, commit: &Commit) -> Result<Facts> {
+        self.read_index(|index| index.facts(commit))
+    }
+
+    fn is_left(&self, function: &Digest, path: &[u8], content: &Digest) -> Result<bool> {
+        self.read_index(|index| index.is_left(function, path, content))
     }
 
     fn nearest(
@@ -173,16 +181,21 @@ impl LocalStore {
         let build = |rows: Vec<(super::index::Brief, Commit)>| -> Vec<Candidate> {
             rows.into_iter().filter_map(|(brief, commit)| self.candidate(brief.id, commit)).collect()
         };
+        let unlocked = |rows| {
+            let mut candidates = build(rows);
+            self.fill_strict(&mut candidates).map(|()| candidates)
+        };
         let Ok(Some(claim)) = lock::try_claim(&self.layout().lock(&key.0.to_hex())) else {
-            return Ok(build(rows));
+            return unlocked(rows);
         };
         let Ok(_shared) = self.blobs.lock.shared() else {
-            return Ok(build(rows));
+            return unlocked(rows);
         };
         // Asked again with the locks held, so that nothing older than what is there gets written.
-        let candidates = build(self.with_index(|index| index.replayable(key, MOST_CANDIDATES))?);
+        let mut candidates = build(self.with_index(|index| index.replayable(key, MOST_CANDIDATES))?);
+        self.fill_strict(&mut candidates)?;
         // A store that cannot be written has no hot entry, and the answer none the less.
-        let _ = write_hot(self.layout(), key, &candidates, Some(&claim));
+        let _ = self.write_hot_as_known(key, &mut candidates, Some(&claim));
         Ok(candidates)
     }
 
@@ -199,7 +212,8 @@ impl LocalStore {
         let evidence = fitted(Vec::new(), commit.observations.len());
         let entries = outputs.as_ref().map_or(0, |tree| tree.entries().len());
         let output_evidence = fitted(Vec::new(), entries);
-        Some(Candidate { id, commit, evidence, outputs, output_evidence, indifferent: Vec::new(), inline })
+        let (indifferent, strict) = Default::default();
+        Some(Candidate { id, commit, evidence, outputs, output_evidence, indifferent, inline, strict })
     }
 
     /// The streams that are small enough to come along.
@@ -224,6 +238,7 @@ impl LocalStore {
         if replayable {
             flat::remove(self.layout(), flat::Area::Keys, &key.0)?;
         }
+        self.note_facts(&draft.commit, draft.outputs.as_ref())?;
         let inserted = self.with_index(|index| {
             let new = NewCommit {
                 commit: draft.commit.clone(),
@@ -276,6 +291,7 @@ impl LocalStore {
             outputs: draft.outputs.clone(),
             output_evidence: fitted(draft.output_evidence.clone(), entries),
             indifferent: Vec::new(),
+            strict: Vec::new(),
             commit,
         };
         before.push(new);
@@ -287,7 +303,7 @@ impl LocalStore {
                 candidates.extend(self.candidate(*wanted, listed.commit));
             }
         }
-        write_hot(self.layout(), key, &candidates, lock)
+        self.write_hot_as_known(key, &mut candidates, lock)
     }
 
     /// Changes a hot entry that is there, if `change` says that it did and nobody is recording under the key.

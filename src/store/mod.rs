@@ -10,6 +10,7 @@ mod database;
 mod emptying;
 mod events;
 mod exclusive;
+mod facts;
 mod flat;
 mod fsck;
 #[cfg(any(test, fuzzing))]
@@ -34,6 +35,7 @@ mod usage;
 pub use archive::Moved;
 pub use blobs::copy_file;
 pub use exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
+pub use facts::Facts;
 pub use fsck::{Damage, Report};
 pub use gc::KEEP_TAG;
 pub use history::{Log, Resolved, Row, Stats};
@@ -46,7 +48,7 @@ pub use usage::Usage;
 
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;
-use crate::record::{Commit, Content, Evidence, OutputTree, Timestamp};
+use crate::record::{Commit, Content, Evidence, Fact, OutputTree, Timestamp};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -68,6 +70,8 @@ pub struct Candidate {
     pub indifferent: Vec<Vec<u8>>,
     /// Small blobs stored with the candidate, verified.
     pub inline: Vec<(BlobId, Vec<u8>)>,
+    /// What recorded runs of the function did with the commit's products, as far as it makes the commit less often usable.
+    pub strict: Vec<Fact>,
 }
 
 /// The exclusive right to record under a key. Dropping it releases the key.
@@ -204,6 +208,24 @@ pub trait Store: Sync {
     /// # Errors
     /// When the store cannot be read. A damaged entry counts as missing and is not an error.
     fn find(&self, key: &Key) -> Result<Vec<Candidate>>;
+
+    /// What recorded runs of the key and of the function of `commit` did with paths. What is not known makes results less often usable.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn facts(&self, commit: &Commit) -> Result<Facts> {
+        let _ = commit;
+        Ok(Facts::default())
+    }
+
+    /// Whether a recorded run of `function` left a file of this content at `path`, relative to the root.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn is_left(&self, function: &Digest, path: &[u8], content: &Digest) -> Result<bool> {
+        let _ = (function, path, content);
+        Ok(false)
+    }
 
     /// The newest commit of `lineage` with its manifest, then that of the same function (with the most similar words), for
     /// explaining a miss.

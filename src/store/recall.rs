@@ -101,6 +101,7 @@ fn encode_candidate(candidate: &Candidate, to: &mut Encoder) {
     for (blob, bytes) in &candidate.inline {
         to.value(blob).bytes(bytes);
     }
+    to.list(&candidate.strict);
 }
 
 fn decode_candidate(from: &mut Decoder<'_>) -> Result<Candidate, DecodeError> {
@@ -114,7 +115,8 @@ fn decode_candidate(from: &mut Decoder<'_>) -> Result<Candidate, DecodeError> {
     for _ in 0..from.length()? {
         inline.push((BlobId::decode(from)?, from.bytes()?.to_vec()));
     }
-    let candidate = Candidate { id, commit, evidence, outputs, output_evidence, indifferent, inline };
+    let strict = from.list()?;
+    let candidate = Candidate { id, commit, evidence, outputs, output_evidence, indifferent, inline, strict };
     let entries = candidate.outputs.as_ref().map_or(0, |tree| tree.entries().len());
     let whole = candidate.evidence.len() == candidate.commit.observations.len()
         && candidate.output_evidence.len() == entries;
@@ -192,8 +194,8 @@ pub(crate) fn read_secret(layout: &Layout) -> Option<[u8; DIGEST_LENGTH]> {
 pub(super) mod tests {
     use super::*;
     use crate::record::{
-        Content, Coverage, Observation, OutputEntry, OutputKind, Replay, Resources, StoredPath, StreamOrder,
-        Termination, Timestamp,
+        Content, Coverage, Fact, FactKind, FactScope, Observation, OutputEntry, OutputKind, Replay,
+        Resources, StoredPath, StreamOrder, Termination, Timestamp,
     };
     use proptest::prelude::*;
 
@@ -244,6 +246,7 @@ pub(super) mod tests {
             output_evidence: vec![None],
             indifferent: vec![b"EDITOR".to_vec()],
             inline: vec![(stdout.blob, vec![n])],
+            strict: vec![Fact { scope: FactScope::Function, path: b"a".to_vec(), kind: FactKind::Consults }],
         }
     }
 
@@ -262,6 +265,7 @@ pub(super) mod tests {
         for (found, put) in found.iter().zip([candidate(1), candidate(2)]) {
             assert_eq!((found.id, &found.commit, &found.evidence), (put.id, &put.commit, &put.evidence));
             assert_eq!((&found.outputs, &found.inline), (&put.outputs, &put.inline));
+            assert_eq!(found.strict, put.strict);
             assert_eq!(
                 (&found.output_evidence, &found.indifferent),
                 (&put.output_evidence, &put.indifferent)

@@ -170,7 +170,18 @@ impl ExclusiveStore<'_> {
                 Ok(after.is_some())
             })?;
         }
-        Ok(())
+        self.drop_facts()
+    }
+
+    /// Drops what is known of functions and keys of which no run is recorded any more. With the lock held: a run notes it
+    /// before it is recorded.
+    pub(super) fn drop_facts(&self) -> Result<()> {
+        let scopes = self.store.with_index(|index| index.scopes_without_runs())?;
+        let mut rest = scopes.as_slice();
+        self.in_batches(|_proof, _| {
+            rest = self.store.with_index(|index| index.drop_facts(rest))?;
+            Ok(!rest.is_empty())
+        })
     }
 }
 

@@ -51,6 +51,7 @@ fn report(object: Object, call: &Call<'_>, answer: &Answer) -> Object {
         .with("system_ns", answer.resources.system)
         .with("outputs", answer.outputs)
         .with("inputs", inputs(answer))
+        .with("own_output_kept", matches!(answer.outcome, Outcome::Hit { own_output: true, .. }))
 }
 
 /// Paths of everything that went in, declared or seen.

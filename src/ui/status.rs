@@ -281,11 +281,12 @@ fn name(words: &[OsString], room: Option<usize>) -> String {
 fn line(call: &Call<'_>, answer: &Answer) -> Line {
     let commit = answer.commit.map(|commit| commit.short()).unwrap_or_default();
     match &answer.outcome {
-        Outcome::Hit { stale, accepted } => {
+        Outcome::Hit { stale, accepted, own_output } => {
             let accepted = if *accepted { " · accepted" } else { "" };
             let refresh = if *stale { " · refreshing" } else { "" };
+            let own = if *own_output { " · own output kept" } else { "" };
             let saved = human::duration(answer.resources.wall);
-            Line::new("", String::new(), format!("hit {commit} · saved {saved}{accepted}{refresh}"))
+            Line::new("", String::new(), format!("hit {commit} · saved {saved}{own}{accepted}{refresh}"))
         }
         Outcome::Ran { why, kept } => {
             let reason = miss::line(call, why, answer.commit);

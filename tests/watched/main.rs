@@ -19,6 +19,7 @@ mod meanwhile;
 mod mechanisms;
 mod ordinary;
 mod own_source;
+mod products;
 mod settings;
 mod shown;
 mod tool_state;

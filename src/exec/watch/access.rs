@@ -14,14 +14,15 @@ use super::working::Working;
 use crate::error::cannot_look;
 use crate::exec::watch::Surroundings;
 use crate::exec::{
-    Access, Askers, DescriptorUse, Executed, Fate, FirstChange, Hazard, Nature, Prior, Seen, Shows, Touched,
-    Trace, Upward, Witness,
+    Access, Askers, DescriptorUse, Executed, Fate, FirstChange, Hazard, Listers, Nature, Prior, Seen, Shows,
+    Touched, Trace, Upward, Witness,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::Metadata;
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -82,6 +83,10 @@ pub(super) struct Observer<'a> {
     pub(super) listings: Listings,
     /// Directories and links of the run's own making or removal: what is below them is its own too.
     own_directories: FxHashSet<Vec<u8>>,
+    /// Who listed which directories, by their real paths.
+    listed_by: FxHashMap<Vec<u8>, Listers>,
+    /// Files that were opened for appending, by their real paths.
+    appended: FxHashSet<Vec<u8>>,
     pub(super) resolver: Resolver,
     hazards: Vec<Hazard>,
     programs: Vec<PathBuf>,
@@ -127,6 +132,8 @@ impl<'a> Observer<'a> {
             working: Working::new(),
             listings: Listings::default(),
             own_directories: FxHashSet::default(),
+            listed_by: FxHashMap::default(),
+            appended: FxHashSet::default(),
             resolver: Resolver::default(),
             hazards: Vec::new(),
             programs: Vec::new(),
@@ -269,9 +276,23 @@ impl<'a> Observer<'a> {
         self.touched(&named.path);
     }
 
+    /// What is at `path` is used: where it was appended to before, that decides.
+    pub(super) fn appended_is_used(&mut self, path: &[u8], follow: bool) {
+        if self.appended.is_empty() {
+            return;
+        }
+        let real = self.resolver.physical(path, follow).path;
+        if self.appended.contains(&real)
+            && let Some(entry) = self.entries.get_mut(&real)
+        {
+            entry.access.used_after_appending = true;
+        }
+    }
+
     fn look_at(&mut self, named: &Named, follow: bool) {
         let follow = follow || named.as_directory;
         let path = &named.path;
+        self.appended_is_used(path, follow);
         self.touches.note(path, if follow { Touched::Looked } else { Touched::LookedAtLink });
         // Before all else: a link of the run's own making may stand where nothing was.
         if self.is_own(path) {
@@ -316,10 +337,12 @@ impl<'a> Observer<'a> {
     /// A file or link was to be removed, found or not: from then on what was there makes no difference, unless it was
     /// consulted before.
     pub(super) fn is_to_go(&mut self, path: &[u8]) {
+        let around = self.listed_around(path);
         let Some(Entry { access, .. }) = self.entries.get_mut(path) else { return };
         if access.first_change == FirstChange::None && access.prior != Prior::Consulted {
             access.prior = Prior::Nothing;
             access.first_change = FirstChange::Removed;
+            access.listed_around = around;
         }
     }
 
@@ -468,7 +491,9 @@ impl<'a> Observer<'a> {
         if self.is_ignored(path) {
             return;
         }
-        let strangers = !self.caller().keeps;
+        let Nature { keeps, is_interpreter, .. } = self.caller();
+        let strangers = !keeps;
+        let around = self.listed_around(path);
         let entry = self.entries.entry(path.to_vec()).or_default();
         entry.access.strangers |= strangers;
         entry.access.changed_by_strangers |= strangers;
@@ -484,6 +509,13 @@ impl<'a> Observer<'a> {
         }
         if access.first_change == FirstChange::None {
             access.first_change = first;
+            access.listed_around = around;
+        } else {
+            access.changed_otherwise |= access.first_change != first;
+        }
+        if first == FirstChange::Appended {
+            access.appended_by_programs |= !is_interpreter;
+            self.appended.insert(path.to_vec());
         }
         access.altered |= how == How::Altered;
         let wholly = *own == Own::Wholly;
@@ -497,6 +529,12 @@ impl<'a> Observer<'a> {
             How::Opened | How::Altered => (*own).max(Own::Partly),
             _ => Own::Wholly,
         };
+    }
+
+    /// Who has listed the directory that `path` lies in.
+    fn listed_around(&self, path: &[u8]) -> Listers {
+        let directory = as_path(path).parent().map(|directory| directory.as_os_str().as_bytes());
+        directory.and_then(|directory| self.listed_by.get(directory)).copied().unwrap_or_default()
     }
 
     /// Nothing is at `path`; or it is a link that leads nowhere.
@@ -540,6 +578,15 @@ impl<'a> Observer<'a> {
 
     /// The entries of the directory that is really at `real` are read: it counts by every name by which it was opened.
     pub(super) fn list(&mut self, real: &[u8]) {
+        if !self.is_ignored(real) {
+            let nature = self.caller();
+            let listers = self.listed_by.entry(real.to_vec()).or_default();
+            listers.merge(Listers {
+                shells: nature.is_shell,
+                interpreters: nature.is_interpreter && !nature.is_shell,
+                others: !nature.is_interpreter,
+            });
+        }
         let names = self.listings.names_of(real);
         if names.is_empty() {
             // It came from another process, or was opened under a name that is the run's own.
@@ -568,7 +615,6 @@ impl<'a> Observer<'a> {
         }
         let access = self.access(path);
         access.listed = true;
-        access.listed_by_interpreter |= nature.is_interpreter;
         access.listed_by_another |= is_unexpected && !is_function;
         access.listed_by_code |= is_unexpected && is_function;
         self.touched(path);
@@ -638,6 +684,14 @@ impl<'a> Observer<'a> {
 
     /// What is below `path` from now on is of the run's own making.
     pub(super) fn own_below(&mut self, path: Vec<u8>) {
+        if !self.listed_by.is_empty() {
+            // What is made there now was in no listing of what was there before.
+            self.listed_by.retain(|listed, _| {
+                !listed
+                    .strip_prefix(path.as_slice())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            });
+        }
         self.own_directories.insert(path);
         self.resolver.forget();
         self.working.moves(self.touches.caller);

@@ -37,6 +37,7 @@ impl Images {
             shows: Shows::Times,
             is_function: false,
             is_interpreter: false,
+            is_shell: false,
             keeps: 0,
             compares_times: Some(&[]),
             enters_directories: true,

@@ -63,6 +63,7 @@ impl Observer<'_> {
     fn open_to_read(&mut self, named: &Named, follow: bool) {
         let path = &named.path;
         self.opened(path);
+        self.appended_is_used(path, follow);
         self.own_is_read(path);
         if self.is_own(path) {
             for real in self.behind_own(path, follow) {
@@ -119,6 +120,7 @@ impl Observer<'_> {
 
     /// What is at `path`, which was looked at, is asked whether it may be read.
     pub(super) fn asked_to_read(&mut self, named: &Named) {
+        self.appended_is_used(&named.path, true);
         let is_directory = matches!(self.resolver.look(&named.path, true), Found::Directory(_));
         if !is_directory && !self.is_own(&named.path) {
             self.used(&named.path, Prior::Consulted);
@@ -226,6 +228,7 @@ impl Observer<'_> {
 
     fn load(&mut self, named: &Named, follow: bool, directory: &[u8], depth: u8) -> bool {
         let path = &named.path;
+        self.appended_is_used(path, follow);
         let own = self.is_own(path);
         if !own && self.is_executed(path) && (depth > 0 || !self.is_in_shim()) {
             return true;

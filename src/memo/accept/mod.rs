@@ -8,6 +8,7 @@ mod again;
 
 use super::keep::{consumed, put};
 use super::look_up::{self, Found};
+use super::products;
 use super::reason::{Bypass, Difference};
 use super::stdin::StdinAtStart;
 use super::{Context, Policy, bypass_of};
@@ -23,6 +24,7 @@ use crate::record::{
 };
 use crate::store::{Candidate, Draft, Store};
 use again::{again, set_since, state_of, variable};
+use std::cell::OnceCell;
 
 /// A recorded run whose result may be taken for that of the present.
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +192,7 @@ impl Making<'_> {
         let stdin = StdinAtStart::look(self.context.stdin);
         let compared = look_up::differences(
             &mut candidate,
-            [&[], &[]],
+            &products::Others { candidates: [&[], &[]], store: None, facts: &OnceCell::new() },
             self.present,
             self.policy,
             || &stdin,
@@ -317,7 +319,11 @@ impl Making<'_> {
         let mut candidate = as_candidate(draft);
         let compared = look_up::differences(
             &mut candidate,
-            [&others, &[]],
+            &products::Others {
+                candidates: [&others, &[]],
+                store: Some(self.store),
+                facts: &OnceCell::new(),
+            },
             self.present,
             self.policy,
             || stdin,
@@ -365,6 +371,7 @@ fn as_candidate(draft: &Draft) -> Candidate {
         output_evidence: draft.output_evidence.clone(),
         indifferent: Vec::new(),
         inline: Vec::new(),
+        strict: Vec::new(),
     }
 }
 

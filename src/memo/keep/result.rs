@@ -16,7 +16,8 @@ use crate::hash::capture::{self, Captured};
 use crate::hash::manifest::{Part, Value};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{
-    Commit, Content, Coverage, Evidence, Observation, OutputTree, Products, Replay, SourceFile, StdinUse,
+    Commit, Content, Coverage, Evidence, Observation, OutputTree, ProductClass, Products, Replay, SourceFile,
+    StdinUse,
 };
 use crate::store::{Draft, Store};
 use std::io::Write;
@@ -90,6 +91,7 @@ impl Keeping<'_> {
             with_times: &|times| watcher.with_times(times),
             owners: Some(&owner as OwnerOf<'_>).filter(|_| gives_away),
             places: &self.request.places,
+            appended: &observed.appended,
         };
         let collected = collect(&mut beneath, &paths, self.store, &origin)?;
         let mut observations = observed.observations;
@@ -118,7 +120,11 @@ impl Keeping<'_> {
         }
         let Collected { tree, evidence, .. } = collected;
         let tree = Some(tree).filter(|tree| !tree.entries().is_empty());
-        let products = Products::new(observed.products, false);
+        let mut consulted =
+            observed.products.iter().filter(|product| product.class == ProductClass::Consulted).peekable();
+        // What its tools keep for themselves is then as they left it: they find nothing to do.
+        let holds_at_end = consulted.peek().is_some() && consulted.all(|product| product.of_tool);
+        let products = Products::new(observed.products, holds_at_end);
         Ok(Outputs { observations, tree, products, evidence, indifferent: observed.indifferent })
     }
 

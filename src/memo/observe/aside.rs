@@ -34,6 +34,8 @@ pub(super) struct Aside {
     pub(super) existing: BTreeSet<PathBuf>,
     /// Results of earlier runs.
     results: FxHashSet<OsString>,
+    /// State that describes products.
+    describing: FxHashSet<OsString>,
 }
 
 impl Aside {
@@ -75,6 +77,11 @@ impl Aside {
     /// Whether `path` holds results of earlier runs, which the run takes up and writes.
     pub(super) fn is_result(&self, path: &Path) -> bool {
         self.results.contains(path.as_os_str())
+    }
+
+    /// Whether `path` is state that describes products or earlier results, and was used by the tool alone that keeps it.
+    pub(super) fn describes_products(&self, path: &Path) -> bool {
+        self.describing.contains(path.as_os_str())
     }
 
     /// The names that are left out of what is listed of `directory`, sorted.
@@ -194,7 +201,9 @@ impl Finder<'_> {
                     self.aside.leave_out(&found.base);
                 }
             }
-            Kind::Results | Kind::Products => {}
+            Kind::Results | Kind::Products => {
+                self.aside.describing.insert(path.as_os_str().to_owned());
+            }
         }
         Ok(())
     }

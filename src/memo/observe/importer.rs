@@ -49,6 +49,8 @@ pub(super) struct Importer<'a> {
     root: PathBuf,
     /// Whether the search path may be changed by the program.
     searches_elsewhere: bool,
+    /// The directory of the script.
+    begins_in: PathBuf,
 }
 
 /// Names that imports ask for.
@@ -80,6 +82,10 @@ impl<'a> Importer<'a> {
             accesses: FxHashMap::default(),
             own_sources: captured.sources.iter().map(|source| source.absolute.clone()).collect(),
             root: run.places.root.clone(),
+            begins_in: match &entry.what {
+                What::Script(script) => script.parent().unwrap_or(Path::new("/")).to_path_buf(),
+                _ => entry.directory.clone(),
+            },
             searches_elsewhere: captured.computed_imports || entry.language != LanguageKind::Python,
         };
         importer.accesses.reserve(trace.accesses.len());
@@ -224,6 +230,11 @@ impl<'a> Importer<'a> {
         let by_code = access.listed_by_code || (access.listed_again && !self.asks_what_is_installed);
         let its_own = self.directories.contains(path.as_os_str()) && !by_code;
         by_itself && (its_own || path.file_name().is_some_and(is_library))
+    }
+
+    /// Whether `path` is searched for modules, as the directory in which the program begins.
+    pub(super) fn searches(&self, path: &Path) -> bool {
+        path == self.begins_in || self.directories.contains(path.as_os_str())
     }
 
     /// Whether a look at `path`, which was read too, is taken for that of the importer that loaded it.

@@ -8,6 +8,7 @@ mod background;
 mod code;
 mod importer;
 mod imports;
+mod listed;
 mod listing;
 mod made;
 mod own_source;
@@ -43,7 +44,7 @@ use crate::record::{Evidence, FileState, Observation, Places, Product, Recall, T
 use aside::Aside;
 use own_source::OwnSources;
 use scope::Scope;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -85,6 +86,8 @@ pub(super) struct Observed {
     pub(super) outputs: BTreeSet<Vec<u8>>,
     /// What was done to each of them before.
     pub(super) products: Vec<Product>,
+    /// Of those that were only appended to, how many bytes they had before.
+    pub(super) appended: BTreeMap<Vec<u8>, u64>,
     /// Variables that were set and are named in nothing that the run read.
     pub(super) indifferent: Vec<Vec<u8>>,
     /// Whether the run created anything inside the root.

@@ -2,17 +2,25 @@
 
 use super::importer::Importer;
 use super::scope::Region;
+use super::session::says;
 use super::witness::Before;
 use super::{Observer, present};
-use crate::exec::{Access, FirstChange, Prior};
+use crate::digest::{Digest, Hasher};
+use crate::exec::{Access, FirstChange, Prior, Shows};
 use crate::hash::resume;
 use crate::memo::reason::NotKept;
-use crate::profiles::state;
 use crate::record::{Evidence, FileState, Observation, Product, ProductClass, name_in};
+use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// Bytes that are read at once.
+const PIECE: usize = 64 << 10;
 
 /// A path of which the run changed something, as it was and is.
 pub(super) struct Changed<'a> {
@@ -38,6 +46,29 @@ impl Changed<'_> {
         self.now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFDIR)
     }
 
+    /// Whether all that the run did was to set attributes of a regular file.
+    fn is_mode_alone(&self) -> bool {
+        let is_file = matches!(self.before.state, FileState::File { .. });
+        is_file
+            && self.access.first_change == FirstChange::Altered
+            && !self.access.changed_otherwise
+            && self.access.prior != Prior::Consulted
+            && self.has_same_bytes()
+    }
+
+    /// Whether all that the run did was to add bytes at the end, and it asked for none of it.
+    fn is_appended(&self) -> bool {
+        self.access.first_change == FirstChange::Appended
+            && !self.access.changed_otherwise
+            && !self.access.used_after_appending
+            && self.access.prior != Prior::Consulted
+            && is_continued(
+                self.path,
+                &self.before.state,
+                self.before.evidence.map_or(0, |before| before.size),
+            )
+    }
+
     /// What the run did before it changed the path first.
     pub(super) fn class(&self) -> ProductClass {
         if self.access.may_be_entered && self.is_directory() {
@@ -49,6 +80,8 @@ impl Changed<'_> {
             Prior::Consulted => ProductClass::Consulted,
         };
         match self.access.first_change {
+            FirstChange::Altered if self.is_mode_alone() => ProductClass::Mode,
+            FirstChange::Appended if self.is_appended() => ProductClass::Appended,
             FirstChange::InPlace if self.has_same_bytes() => by_prior.max_looked(),
             // Where something is, the call fails.
             FirstChange::Created => by_prior.max_looked(),
@@ -70,11 +103,10 @@ impl Observer<'_> {
         if self.run.exact_state {
             class = ProductClass::Consulted;
         }
+        let of_tool = self.aside.describes_products(changed.path);
         let before = match (&changed.before.state, changed.before.evidence) {
             // Programs that compare times may find the same file again, and it newer.
-            (FileState::File { mode, .. }, Some(evidence))
-                if self.compares_times && !self.describes_products(changed.path, changed.access) =>
-            {
+            (FileState::File { mode, .. }, Some(evidence)) if self.compares_times && !of_tool => {
                 FileState::LargeFile { mode: *mode, size: evidence.size, modified: evidence.modified }
             }
             (state, _) => state.clone(),
@@ -86,19 +118,32 @@ impl Observer<'_> {
         // What was emptied before, or is moved into place, holds nothing else.
         let is_emptied = matches!(access.first_change, FirstChange::Removed | FirstChange::Put);
         let alone = is_directory && (access.listed_own || is_emptied);
+        let around = access.listed_around;
+        let is_gone = changed.now.is_none();
+        let looked = access.prior == Prior::Looked;
+        if class == ProductClass::Appended && looked && self.names_sizes() {
+            class = ProductClass::Consulted;
+        }
+        let is_shown = access.mode_shown || access.times_shown || self.asked != Shows::Nothing;
+        if class == ProductClass::Mode && looked && is_shown {
+            class = ProductClass::Consulted;
+        }
+        let is_appended = class == ProductClass::Appended;
+        let counts_filled = is_appended && (looked || access.appended_by_programs || self.names("tell"));
+        if is_appended {
+            let size = changed.before.evidence.map_or(0, |before| before.size);
+            self.observed.appended.insert(path.clone(), size);
+        }
         self.observed.products.push(Product {
-            path,
-            class,
             in_place,
             altered: access.altered,
             alone,
-            before,
+            by_time: access.times_compared && self.compares_times,
+            from_listed: is_gone && (around.shells || around.interpreters || around.others),
+            of_tool,
+            counts_filled,
+            ..Product::new(path, class, before)
         });
-    }
-
-    /// Whether `path` is state in which a tool describes its products: it counts by content.
-    pub(super) fn describes_products(&self, path: &Path, access: Access) -> bool {
-        state::describes_products(&self.watcher.tables, !access.strangers, path)
     }
 
     /// Whether `path` is a directory that the run asked to make and that was there. Where it is not, the run makes it: it is
@@ -120,29 +165,76 @@ impl Observer<'_> {
         self.observed.outputs.insert(relative.clone());
         let before = FileState::Directory { mode: now.mode & 0o7777 };
         let class = ProductClass::Looked;
-        let product = Product { path: relative, class, in_place: true, altered: false, alone: false, before };
-        self.observed.products.push(product);
+        self.observed.products.push(Product { in_place: true, ..Product::new(relative, class, before) });
         Ok(true)
     }
 
-    /// Settles what was consulted after all, when everything is known: products in a directory that an interpreter listed for
-    /// its code, and, where code of the project tests for files and may go on with one, those that were looked at.
-    pub(super) fn consulted_after_all(&mut self, importer: &Importer) {
-        let root = self.run.places.root.clone();
-        let place = |product: &Product| root.join(OsStr::from_bytes(&product.path));
-        let is_open = |product: &Product| product.class != ProductClass::Consulted;
-        let mut products = std::mem::take(&mut self.observed.products);
-        for product in products.iter_mut().filter(|product| is_open(product)) {
-            let path = place(product);
-            let Some(parent) = path.parent() else { continue };
-            let access = importer.access(parent);
-            if access.listed && access.listed_by_interpreter && !importer.lists(parent, access) {
-                product.class = ProductClass::Consulted;
+    /// Whether `path` is a directory that was there and is not asked for, but would be made where it is gone: it lies above one
+    /// that the run asked to make, or code of the project makes what it finds missing. Only one in which the run left
+    /// something.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(super) fn is_made_where_missing(&mut self, path: &Path, access: Access) -> Result<bool, NotKept> {
+        let is_looked_at = access.looked && !access.changed && !access.asked_to_make && !self.run.exact_state;
+        let relative = self.scope.relative(path).map(<[u8]>::to_vec);
+        let Some(relative) = relative.filter(|relative| is_looked_at && !relative.is_empty()) else {
+            return Ok(false);
+        };
+        let is_below =
+            |path: &[u8]| path.strip_prefix(relative.as_slice()).is_some_and(|rest| rest.starts_with(b"/"));
+        if !self.observed.products.iter().any(|product| is_below(&product.path)) {
+            return Ok(false);
+        }
+        let mut below = self.trace.accesses.range(path.to_path_buf()..);
+        let asks = below
+            .by_ref()
+            .take_while(|(below, _)| below.starts_with(path))
+            .any(|(_, access)| access.asked_to_make);
+        let Some(now) = present(path)?.filter(|now| now.mode & libc::S_IFMT == libc::S_IFDIR) else {
+            return Ok(false);
+        };
+        if self.scope.region(path) != Region::Inside || !(asks || self.makes_directories()) {
+            return Ok(false);
+        }
+        let mode_of = |now: Evidence| now.mode & 0o7777;
+        self.directory_above(relative.clone(), mode_of(now));
+        // What it lies in is made, too.
+        for (number, _) in relative.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            let Some(above) = relative.get(..number).map(<[u8]>::to_vec) else { continue };
+            let is_known = self.observed.products.iter().any(|product| product.path == above);
+            let place = self.run.places.root.join(OsStr::from_bytes(&above));
+            let found = present(&place)?.filter(|now| now.mode & libc::S_IFMT == libc::S_IFDIR);
+            if let Some(found) = found.filter(|_| !is_known) {
+                self.directory_above(above, mode_of(found));
             }
+        }
+        Ok(true)
+    }
+
+    fn directory_above(&mut self, path: Vec<u8>, mode: u32) {
+        self.observed.outputs.insert(path.clone());
+        let product = Product::new(path, ProductClass::Looked, FileState::Directory { mode });
+        self.observed.products.push(Product { in_place: true, above: true, ..product });
+    }
+
+    /// Whether code of the project makes a directory where a test of its finds none.
+    fn makes_directories(&self) -> bool {
+        let language = self.run.captured.command.entry.language;
+        let mut sources = self.run.captured.sources.iter();
+        sources.any(|source| resume::makes_directories(Some(language), &source.absolute, &source.bytes))
+    }
+
+    /// Settles what was consulted after all, when everything is known: products that a listing will find, and, where code of the project tests for files and may go on with one, those that were looked at.
+    pub(super) fn consulted_after_all(&mut self, importer: &Importer) {
+        let mut products = std::mem::take(&mut self.observed.products);
+        let found = self.found_by_listing(&products, importer);
+        for (product, _) in products.iter_mut().zip(found).filter(|(_, found)| *found) {
+            product.class = ProductClass::Consulted;
         }
         // A directory that was there and was asked for is made in any case.
         let is_looked = |product: &Product| {
-            product.class == ProductClass::Looked
+            matches!(product.class, ProductClass::Looked | ProductClass::Mode)
                 && !(product.in_place && matches!(product.before, FileState::Directory { .. }))
         };
         if products.iter().any(is_looked) && self.may_resume() {
@@ -180,6 +272,23 @@ impl Observer<'_> {
         })
     }
 
+    /// Whether code of the project names something.
+    fn names(&self, name: &str) -> bool {
+        let has = |text: &[u8]| memmem::find(text, name.as_bytes()).is_some();
+        says(self.run, name)
+            || self.watcher.made.python.iter().any(|(_, code)| has(code))
+            || self.contents.iter().any(|(path, _)| {
+                self.scope.relative(path).is_some()
+                    && resume::is_code_of_project(path)
+                    && fs::read(path).map_or(true, |bytes| has(&bytes))
+            })
+    }
+
+    /// Whether code of the project asks for sizes of files.
+    fn names_sizes(&self) -> bool {
+        ["getsize", "st_size", "stat", "du ", "-s ", ".size", "ls -"].iter().any(|name| self.names(name))
+    }
+
     /// The names in `directory` that the run left changed itself: they have paths of their own.
     pub(super) fn own_names(&self, directory: &Path) -> Vec<Vec<u8>> {
         let above = match self.scope.relative(directory) {
@@ -190,6 +299,35 @@ impl Observer<'_> {
         let names = self.observed.products.iter().filter_map(|product| name_in(&product.path, above));
         names.map(<[u8]>::to_vec).collect()
     }
+}
+
+/// Whether the file at `path` is what it was, which had so many bytes, and perhaps more at the end.
+fn is_continued(path: &Path, before: &FileState, size: u64) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else { return false };
+    if !found.is_file() || found.nlink() > 1 || found.len() < size {
+        return false;
+    }
+    match before {
+        FileState::Absent => true,
+        FileState::File { digest, .. } => {
+            let begin = fs::File::open(path).and_then(|file| digest_of(file, size));
+            begin.is_ok_and(|begin| begin == *digest)
+        }
+        _ => false,
+    }
+}
+
+/// The digest of the first bytes of a file.
+fn digest_of(mut file: fs::File, size: u64) -> io::Result<Digest> {
+    let (mut hasher, mut buffer, mut rest) = (Hasher::new(), vec![0; PIECE], size);
+    while rest > 0 {
+        let wanted = usize::try_from(rest).unwrap_or(PIECE).min(PIECE);
+        let piece = buffer.get_mut(..wanted).unwrap_or_default();
+        file.read_exact(piece)?;
+        hasher.update(piece);
+        rest -= wanted as u64;
+    }
+    Ok(hasher.finish())
 }
 
 trait MaxLooked {

@@ -93,7 +93,7 @@ impl Observer<'_> {
                 }
                 continue;
             }
-            if self.is_made_again(path, *access)? {
+            if self.is_made_again(path, *access)? || self.is_made_where_missing(path, *access)? {
                 made_again.push(path);
                 continue;
             }

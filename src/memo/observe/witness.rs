@@ -375,6 +375,7 @@ impl Witness for Watcher<'_> {
             shows,
             is_function,
             is_interpreter,
+            is_shell: image.program.file_name().is_some_and(interpreters::is_shell),
             keeps,
             compares_times,
             reads_code: made::reads_code(image),

@@ -51,7 +51,7 @@ impl Observer<'_> {
         // What got another name, or a time, is left as something else all the same.
         let is_rewritten = access.prior == Prior::Consulted && access.first_change != FirstChange::Altered;
         // A program that compares times may find it newer the next time.
-        let is_newer = self.compares_times && access.looked && !self.describes_products(path, access);
+        let is_newer = self.compares_times && access.looked && !self.aside.describes_products(path);
         let is_still = is_rewritten && same_mode && !is_newer && changed.has_same_bytes();
         if !net && !self.watcher.came_with_the_run(path) {
             // It may have been refused.
@@ -59,6 +59,13 @@ impl Observer<'_> {
         }
         if !net || is_still {
             self.unchanged(&changed, looked)?;
+            if let FileState::File { digest, .. } = &before.state
+                && access.read
+                && is_still
+            {
+                // That it was read is known of the function from then on.
+                self.observe(Observation::Content { path: self.stored(path), digest: *digest }, None);
+            }
             if is_still {
                 return Ok(());
             }
@@ -272,14 +279,9 @@ impl Observer<'_> {
             } else {
                 ProductClass::Blind
             };
-            self.observed.products.push(Product {
-                path: relative,
-                class,
-                in_place: false,
-                altered: false,
-                alone: false,
-                before,
-            });
+            let access = self.trace.accesses.get(directory).copied().unwrap_or_default();
+            let from_listed = access.listed || access.listed_own;
+            self.observed.products.push(Product { from_listed, ..Product::new(relative, class, before) });
         }
         Ok(())
     }

@@ -14,12 +14,16 @@ use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Largest file, in bytes, that is also searched for the root's bare name and its escaped path, if it is text.
 const LARGEST_TELLING: u64 = 1 << 16;
+
+/// Bytes that are read at once.
+const PIECE: usize = 64 << 10;
 
 /// The outputs of a run.
 pub(in crate::memo) struct Collected {
@@ -49,6 +53,8 @@ pub(in crate::memo) struct Origin<'a> {
     /// The former owner of a path relative to the root, if something existed there. `None` where the run changed no owner.
     pub(in crate::memo) owners: Option<OwnerOf<'a>>,
     pub(in crate::memo) places: &'a crate::record::Places,
+    /// Of files that were only appended to, how many bytes they had before: what was added is taken down.
+    pub(in crate::memo) appended: &'a BTreeMap<Vec<u8>, u64>,
 }
 
 /// Collects `paths`, relative to the root, into `store`. A path that does not exist was removed by the run.
@@ -67,6 +73,7 @@ pub(in crate::memo) fn collect(
         store,
         root,
         search: PlaceSearch::root(root.as_os_str().as_bytes()),
+        appended: origin.appended,
         // The root `/` occurs everywhere.
         sought: Some(root.as_os_str().as_bytes()).filter(|root| root.len() > 1).unwrap_or_default(),
         contains_root: false,
@@ -135,6 +142,7 @@ struct Collector<'a> {
     root: &'a Path,
     search: PlaceSearch,
     sought: &'a [u8],
+    appended: &'a BTreeMap<Vec<u8>, u64>,
     contains_root: bool,
     contains_root_name: bool,
     /// Files with several names, by device and inode: the index of the first name.
@@ -191,6 +199,9 @@ impl Collector<'_> {
         let opened = openat(place.directory(), place.name, flags, Mode::empty());
         let file = File::from(opened.map_err(|errno| trouble(path, errno))?);
         let before = file.metadata().map_err(|error| trouble(path, error))?;
+        if let Some(before) = self.appended.get(path) {
+            return self.added(path, &file, *before, stat);
+        }
         let extents = if is_sparse(stat) { holes::extents(&file, before.len()) } else { None };
         let mode = stat.st_mode & MODE_BITS;
         let kind = if let Some(extents) = extents {
@@ -221,6 +232,31 @@ impl Collector<'_> {
 }
 
 impl Collector<'_> {
+    /// Takes down what was added to a file.
+    fn added(&mut self, path: &[u8], file: &File, before: u64, stat: &Stat) -> Result<Left, NotKept> {
+        let failed = |error: std::io::Error| trouble(path, error);
+        let size = file.metadata().map_err(failed)?.len();
+        let mut writer = self.store.write().map_err(|error| trouble(path, error))?;
+        let (mut state, mut buffer) = (SearchState::default(), vec![0; PIECE]);
+        let mut at = before;
+        while at < size {
+            let wanted = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);
+            let piece = buffer.get_mut(..wanted).unwrap_or_default();
+            file.read_exact_at(piece, at).map_err(failed)?;
+            self.search.look(&mut state, piece);
+            writer.write_all(piece).map_err(failed)?;
+            at += wanted as u64;
+        }
+        self.contains_root |= state.path;
+        let content = writer.finish().map_err(|error| trouble(path, error))?;
+        if file.metadata().map_err(failed)?.len() != size {
+            return Err(NotKept::InputMoved(shown(path)));
+        }
+        let kind = OutputKind::File { content, mode: stat.st_mode & MODE_BITS, sparse: false };
+        // What it is as a whole, no evidence tells.
+        Ok(Left::of(OutputEntry::new(path, kind), stat))
+    }
+
     /// Searches a file that may be a setting or a listing for the root's name and its escaped path (`npm init` writes it).
     fn look_closer(&mut self, file: &File, size: u64) {
         if self.contains_root || size == 0 || size > LARGEST_TELLING {

@@ -25,6 +25,8 @@ pub(super) enum Step {
     /// Write it, with this time, and with these permission bits in place of the recorded ones. `aside`: first move the existing
     /// file aside, which the user would otherwise lose.
     Write { aside: bool, time: Option<Timestamp>, mode: Option<u32> },
+    /// Append bytes to it, and set this time.
+    Append { time: Option<Timestamp> },
     /// Remove it.
     Remove { aside: bool, directory: bool },
 }
@@ -134,6 +136,15 @@ impl Restore<'_> {
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
         let in_the_way = || RestoreError::Blocked(format!("{} is in the way of an output", shown.display()));
+        if grounds == Grounds::Appended {
+            let may = kind == FileType::RegularFile && may_write(&place, &stat, user);
+            let step = Step::Append { time: None };
+            return if may {
+                Ok(Found { step, evidence: None, stat: Some(stat) })
+            } else {
+                Err(in_the_way())
+            };
+        }
         let is_file = entry.kind.stored().is_some();
         let is_free = matches!(grounds, Grounds::Free { .. });
         let kept = (grounds == Grounds::Free { keeps_mode: true }).then_some(stat.st_mode & MODE_BITS);
@@ -155,7 +166,8 @@ impl Restore<'_> {
         {
             return Err(in_the_way());
         }
-        let may_not_write = || grounds != Grounds::Declared && !may_write(&place, &stat, user);
+        let needs_right = !matches!(grounds, Grounds::Declared | Grounds::Attributes);
+        let may_not_write = || needs_right && !may_write(&place, &stat, user);
         if is_file && kind == FileType::RegularFile && may_not_write() {
             return Err(in_the_way());
         }
@@ -173,7 +185,9 @@ impl Restore<'_> {
                             .map_or(Step::Nothing, |mode| Step::Touch { mode: Some(mode), time: None })
                     }
                     // Writing in place would change the file under its other names too.
-                    Standing::Other { .. } if has_other_names => return Err(in_the_way()),
+                    Standing::Other { .. } if has_other_names || grounds == Grounds::Attributes => {
+                        return Err(in_the_way());
+                    }
                     Standing::Other { is_lost } => Step::Write { aside: is_lost, time: None, mode: kept },
                 }
             }

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -56,6 +57,10 @@ pub(in crate::memo) enum Grounds {
         /// Whether the file keeps its mode.
         keeps_mode: bool,
     },
+    /// The recorded bytes are appended to the existing file.
+    Appended,
+    /// Only the mode and times of the existing file, which has the recorded bytes, are set.
+    Attributes,
     /// The run truncated a file. It would do the same to the existing entry only if that is a file of the same mode, or
     /// missing.
     Emptied,
@@ -100,6 +105,12 @@ impl Restore<'_> {
             names.insert(entry.path.as_slice(), name.clone());
             staged.push((entry, name, *aside));
         }
+        let mut added = Vec::new();
+        for (entry, step) in work() {
+            let is_added = matches!(step, Step::Append { .. });
+            let content = entry.kind.stored().filter(|_| is_added);
+            added.push(content.map(|content| self.whole(content.blob)).transpose()?);
+        }
         // Everything is verified. Now it becomes visible: first removals, from the leaves up, then new entries.
         for (entry, step) in work().rev() {
             if let Step::Remove { aside, directory } = step {
@@ -128,7 +139,21 @@ impl Restore<'_> {
         for (entry, step) in work().rev() {
             settle(beneath, entry, step)?;
         }
+        for ((entry, step), added) in work().zip(added) {
+            if let (Step::Append { time }, Some(added)) = (step, added) {
+                append(beneath, entry, &added, *time)?;
+            }
+        }
         Ok(())
+    }
+
+    /// The bytes of a blob, proven.
+    fn whole(&self, blob: BlobId) -> Result<Vec<u8>, RestoreError> {
+        let mut bytes = Vec::new();
+        let mut from = self.store.read(&blob).map_err(|error| unreadable(blob, &error))?;
+        from.read_to_end(&mut bytes)
+            .map_err(|error| RestoreError::Blocked(format!("cannot read an output: {error}")))?;
+        Ok(bytes)
     }
 
     fn remove(
@@ -179,6 +204,26 @@ impl Restore<'_> {
         }
         self.observer.on(&Event::Replaced { path: PathBuf::from(shown), copy });
         Ok(())
+    }
+}
+
+/// Adds bytes at the end of a file in one call, as far as the system does, and gives it this time.
+fn append(
+    beneath: &mut Beneath,
+    entry: &OutputEntry,
+    added: &[u8],
+    time: Option<Timestamp>,
+) -> Result<(), RestoreError> {
+    let place = place(beneath, entry)?;
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let opened = openat(place.directory(), place.name, flags, Mode::empty());
+    let mut file = File::from(opened.map_err(|errno| blocked("add to", shown(entry), errno))?);
+    file.write_all(added).map_err(|error| {
+        RestoreError::Blocked(format!("cannot add to {}: {error}", shown(entry).display()))
+    })?;
+    match time {
+        Some(time) => set_modified(&file, time).map_err(|errno| blocked("change", shown(entry), errno)),
+        None => Ok(()),
     }
 }
 

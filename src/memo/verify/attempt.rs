@@ -13,6 +13,7 @@ use crate::hash::holds::Present;
 use crate::hash::request::Request;
 use crate::memo::look_up::differences;
 use crate::memo::policy::Policy;
+use crate::memo::products::Others;
 use crate::memo::stdin::StdinAtStart;
 use crate::record::{Coverage, Interleaving, Observation, Replay, Stream, Timestamp};
 use crate::store::Candidate;
@@ -148,7 +149,9 @@ impl Attempt<'_> {
         let policy = Policy { allow_network: true, ..Policy::default() };
         let stdin = StdinAtStart::Empty;
         let silent = Silent(self.context.recall);
-        let found = differences(&mut candidate, [&[], &[]], &present, &policy, || &stdin, &silent, true);
+        let facts = std::cell::OnceCell::new();
+        let others = Others { candidates: [&[], &[]], store: None, facts: &facts };
+        let found = differences(&mut candidate, &others, &present, &policy, || &stdin, &silent, true);
         found.differences.into_iter().map(|difference| Obstacle::Differs(Box::new(difference))).collect()
     }
 
@@ -165,6 +168,7 @@ impl Attempt<'_> {
             output_evidence: Vec::new(),
             indifferent: Vec::new(),
             inline: Vec::new(),
+            strict: Vec::new(),
         });
         candidate.evidence.resize(candidate.commit.observations.len(), None);
         candidate

@@ -11,7 +11,8 @@ use crate::hash::files;
 use crate::hash::globs::Patterns;
 use crate::memo::outputs::{holds, whole};
 use crate::record::{
-    Commit, Content, Coverage, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, Places, Replay,
+    Commit, Content, Coverage, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, Places,
+    ProductClass, Replay,
 };
 use crate::store::Store;
 use std::collections::BTreeMap;
@@ -56,6 +57,21 @@ fn was(commit: &Commit) -> BTreeMap<&[u8], Was> {
         };
         if path.base() == crate::record::Base::Root {
             known.insert(path.rest(), was);
+        }
+    }
+    for product in commit.products.all() {
+        let counts = match product.class {
+            ProductClass::Blind | ProductClass::Looked => false,
+            ProductClass::Consulted | ProductClass::Mode => true,
+            ProductClass::Appended => product.counts_filled,
+        };
+        let was = match product.before {
+            FileState::Absent => Was::Nothing,
+            FileState::Directory { .. } => Was::Directory,
+            _ => Was::Other,
+        };
+        if counts {
+            known.insert(product.path.as_slice(), was);
         }
     }
     known

@@ -252,6 +252,7 @@ impl LocalStore {
             }
             all.extend(blobs.iter().copied());
             flat::remove(self.layout(), Area::Keys, &commit.key.0)?;
+            self.note_facts(commit, tree.as_ref())?;
             commits.push(NewCommit {
                 commit: commit.clone(),
                 parent: Parent::AsRecorded,

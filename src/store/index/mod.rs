@@ -5,6 +5,7 @@
 
 mod check;
 mod emptying;
+mod facts;
 mod query;
 mod record;
 mod schema;
@@ -13,6 +14,7 @@ mod survey;
 mod upkeep;
 mod write;
 
+pub(crate) use facts::strict_of;
 pub(crate) use query::Listed;
 pub use query::{Filter, StatusFilter};
 pub(crate) use record::{Brief, State};

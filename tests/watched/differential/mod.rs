@@ -6,6 +6,7 @@
 mod changes;
 mod program;
 mod random;
+mod resuming;
 mod world;
 
 use crate::twin::Outcome;
@@ -94,8 +95,9 @@ fn cashet_gives_what_the_bare_command_gives() {
 fn scenario(seed: u64, tally: &Tally, told: bool) {
     let mut random = Random::new(seed);
     let mut world = World::new(&mut random);
-    let mut program = Program::new(&mut random);
-    program.exact_state = seed.is_multiple_of(3);
+    let mut program =
+        if random.chance(1, 2) { Program::resuming(&mut random) } else { Program::new(&mut random) };
+    program.exact_state = !program.is_exact && seed.is_multiple_of(3);
     world.write_program(&program);
     let mut story = String::new();
     let mut change = Change::Nothing;

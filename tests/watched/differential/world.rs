@@ -96,8 +96,14 @@ fn again(
         Command::new(crate::twin::CASHET).args(["show", "--json", commit]).current_dir(&through).output();
     let shown: serde_json::Value = serde_json::from_slice(&shown.unwrap().stdout).unwrap();
     let outputs = shown.get("outputs").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
-    let mut products: Vec<PathBuf> =
-        outputs.iter().filter_map(|output| Some(PathBuf::from(output.get("path")?.as_str()?))).collect();
+    // What was added to a file is added to what is there.
+    let is_whole =
+        |output: &&serde_json::Value| output.get("appended") != Some(&serde_json::Value::Bool(true));
+    let mut products: Vec<PathBuf> = outputs
+        .iter()
+        .filter(is_whole)
+        .filter_map(|output| Some(PathBuf::from(output.get("path")?.as_str()?)))
+        .collect();
     products.sort_by_key(|path| std::cmp::Reverse(path.as_os_str().as_bytes().to_vec()));
     for product in &products {
         let place = bare.join(product);

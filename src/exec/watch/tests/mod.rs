@@ -13,7 +13,7 @@ mod reaching;
 use super::session::{Mechanism, start_with};
 use crate::exec::spawn::{Given, Plan};
 use crate::exec::watch::{StartError, Surroundings};
-use crate::exec::{Access, Fate, FirstChange, Hazard, Prior, Seen, Trace, Witness};
+use crate::exec::{Access, Fate, FirstChange, Hazard, Listers, Prior, Seen, Trace, Witness};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
@@ -47,7 +47,10 @@ impl Ran {
             may_be_entered: false,
             altered: false,
             listed_own: false,
-            listed_by_interpreter: false,
+            listed_around: Listers::default(),
+            changed_otherwise: false,
+            used_after_appending: false,
+            appended_by_programs: false,
             ..seen
         }
     }

@@ -7,6 +7,7 @@ mod depth;
 mod environment;
 mod escapes;
 mod expressions;
+mod listed;
 mod mentions;
 mod own_file;
 mod state_use;
@@ -17,7 +18,7 @@ mod writer;
 use super::deep::with_stack;
 use super::guarded::quietly;
 use super::surrogates::has_lone_surrogate;
-use super::{Language, NormalForm, Parsed, Piece, StateUse};
+use super::{Language, Listed, NormalForm, Parsed, Piece, StateUse};
 use ruff_python_ast::{ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use writer::Writer;
@@ -86,6 +87,12 @@ impl Python {
     #[must_use]
     pub fn state_use(self, source: &[u8]) -> StateUse {
         self.with_tree(source, state_use::of).unwrap_or(StateUse::UNKNOWN)
+    }
+
+    /// What a source lists.
+    #[must_use]
+    pub fn listed(self, source: &[u8]) -> Listed {
+        self.with_tree(source, listed::of).unwrap_or(Listed::UNKNOWN)
     }
 }
 

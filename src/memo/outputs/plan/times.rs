@@ -88,7 +88,9 @@ impl Restore<'_> {
 impl Found {
     fn time_is(&mut self, wanted: Timestamp) {
         match &mut self.step {
-            Step::Write { time, .. } | Step::Touch { time, .. } => *time = Some(wanted),
+            Step::Write { time, .. } | Step::Touch { time, .. } | Step::Append { time } => {
+                *time = Some(wanted);
+            }
             Step::Nothing => self.step = Step::Touch { mode: None, time: Some(wanted) },
             Step::Remove { .. } => {}
         }

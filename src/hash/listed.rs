@@ -1,0 +1,32 @@
+//! Which names code that lists directories can go on with: its literal filters.
+//!
+//! Where a filter is not literal, every name may decide.
+
+mod javascript;
+mod shell;
+
+use super::entry::LanguageKind;
+use super::language::Python;
+pub use super::language::{Filter, Listed, is_like, is_special};
+pub use shell::Globs;
+use std::path::Path;
+
+/// What a source of this language lists; of no language that is known, it may list anything.
+#[must_use]
+pub fn listed(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> Listed {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let language = match extension {
+        "py" => Some(LanguageKind::Python),
+        "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" | "tsx" | "jsx" => Some(LanguageKind::JavaScript),
+        "" => language,
+        _ => language.filter(|_| !matches!(extension, "pl" | "pm" | "rb" | "R" | "r" | "lua" | "php")),
+    };
+    match language {
+        Some(LanguageKind::Python) => Python::newest().listed(source),
+        Some(LanguageKind::JavaScript | LanguageKind::TypeScript) => javascript::of(source),
+        _ => Listed::UNKNOWN,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Which products a run may find the next time that it lists directories: those that it made after it had listed the
+//! directory around them, under names that the filters of its code let through (SPEC-2, 1.2).
+
+use super::Observer;
+use super::importer::Importer;
+use crate::exec::Access;
+use crate::hash::entry::LanguageKind;
+use crate::hash::interpreters::interpreter;
+use crate::hash::listed::{Globs, Listed, is_like, is_special, listed};
+use crate::hash::resume;
+use crate::record::{Product, ProductClass};
+use memchr::memmem;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Larger files of code are not read: they may list anything.
+const LARGEST: u64 = 1 << 20;
+/// Texts by which code starts a shell.
+const SHELLS: &[&str] =
+    &["subprocess", "os.system", "popen", "child_process", "shell=True", "execSync", "spawn"];
+/// Texts by which a shell takes what a command lists.
+const COMMANDS: &[&str] = &["$(ls", "`ls", "$(find", "`find", "$( ls", "$( find"];
+/// Directories of packages.
+const PACKAGES: &[&str] = &["site-packages", "dist-packages", "node_modules"];
+
+/// What the code of a run lists.
+#[derive(Default)]
+struct Code {
+    globs: Globs,
+    listed: Listed,
+    /// What a command lists is taken by a shell.
+    by_command: bool,
+    /// Packages were loaded, which may list as well.
+    packages: bool,
+}
+
+impl Observer<'_> {
+    /// Whether a product decides what the run finds the next time, by its listings. Asked of all, since the code is read once.
+    pub(super) fn found_by_listing(&self, products: &[Product], importer: &Importer) -> Vec<bool> {
+        let access =
+            |product: &Product| importer.access(&self.run.places.root.join(OsStr::from_bytes(&product.path)));
+        let is_open = |product: &Product| product.class != ProductClass::Consulted;
+        let may_be = |product: &Product, access: &Access| {
+            // What is gone is found by nobody.
+            let place = self.run.places.root.join(OsStr::from_bytes(&product.path));
+            if fs::symlink_metadata(place).is_err() {
+                return false;
+            }
+            let around = access.listed_around;
+            let looked = product.class == ProductClass::Looked;
+            is_open(product) && (looked || around.shells || around.interpreters || around.others)
+        };
+        let accesses: Vec<Access> = products.iter().map(access).collect();
+        if !products.iter().zip(&accesses).any(|(product, access)| may_be(product, access)) {
+            return vec![false; products.len()];
+        }
+        let code = self.code_that_lists();
+        let found =
+            |(product, access)| may_be(product, access) && self.is_found(product, *access, (&code, importer));
+        products.iter().zip(&accesses).map(found).collect()
+    }
+
+    fn is_found(&self, product: &Product, access: Access, (code, importer): (&Code, &Importer)) -> bool {
+        let path = self.run.places.root.join(OsStr::from_bytes(&product.path));
+        let (Some(name), Some(parent)) = (path.file_name().map(OsStr::as_bytes), path.parent()) else {
+            return true;
+        };
+        let around = access.listed_around;
+        // A name that follows a pattern is looked for, where the pattern finds a directory.
+        let tested = || {
+            let literal = |pattern: &[u8]| !is_special(pattern) && is_like(pattern, name);
+            code.globs.may_test(name) || code.listed.filters.iter().any(|filter| literal(&filter.pattern))
+        };
+        if product.class == ProductClass::Looked && tested() {
+            return true;
+        }
+        if around.shells && code.globs.may_find(name) || around.others && code.by_command {
+            return true;
+        }
+        around.interpreters && self.is_found_by_code(&path, (parent, name), (code, importer))
+    }
+
+    fn is_found_by_code(
+        &self,
+        path: &Path,
+        (parent, name): (&Path, &[u8]),
+        (code, importer): (&Code, &Importer),
+    ) -> bool {
+        let entry = &self.run.captured.command.entry;
+        let access = importer.access(parent);
+        if access.listed && importer.lists(parent, access) {
+            return false;
+        }
+        if code.listed.anything {
+            return true;
+        }
+        let is_there = |directory: &String| {
+            let directory = entry.directory.join(directory).components().collect::<std::path::PathBuf>();
+            directory == *parent || fs::canonicalize(&directory).is_ok_and(|real| real == *parent)
+        };
+        let filters = &code.listed.filters;
+        let mut here =
+            filters.iter().filter(|filter| filter.directory.as_ref().is_none_or(is_there)).peekable();
+        if here.peek().is_none() {
+            // Then nothing but the importer listed it, or something that is not known.
+            let by_importer =
+                access.listed && !access.listed_by_another && !access.listed_by_code && !access.listed_again;
+            return !(by_importer && importer.searches(parent));
+        }
+        let is_directory = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+        here.any(|filter| {
+            let unknown = code.packages && filter.directory.is_none();
+            unknown || (filter.is_last || is_directory) && is_like(&filter.pattern, name)
+        })
+    }
+
+    /// Reads all code of the project that the run used.
+    fn code_that_lists(&self) -> Code {
+        let captured = self.run.captured;
+        let language = captured.command.entry.language;
+        let mut code = Code::default();
+        let known: BTreeSet<&Path> =
+            captured.sources.iter().map(|source| source.absolute.as_path()).collect();
+        for source in &captured.sources {
+            code.take(Some(language), &source.absolute, &source.bytes);
+        }
+        let words = self.run.words.iter().map(|word| word.as_bytes());
+        for word in words.filter(|word| !captured.sources.iter().any(|source| source.bytes == *word)) {
+            code.globs.value(word);
+            code.takes_commands(word);
+        }
+        for (_, inline) in &self.watcher.made.python {
+            code.take(Some(LanguageKind::Python), Path::new(""), inline);
+        }
+        for (path, _) in &self.contents {
+            let is_package =
+                path.iter().any(|part| PACKAGES.iter().any(|package| part == OsStr::new(package)));
+            code.packages |= is_package;
+            let is_settings = path.file_name() == Some(OsStr::new("package.json"));
+            if is_package
+                || self.scope.relative(path).is_none()
+                || known.contains(path.as_path())
+                || !(resume::is_code_of_project(path) || is_settings)
+            {
+                continue;
+            }
+            let small = fs::metadata(path).is_ok_and(|found| found.len() <= LARGEST);
+            match fs::read(path).ok().filter(|_| small) {
+                Some(bytes) if is_settings => code.globs.value(&bytes),
+                Some(bytes) => code.take(None, path, &bytes),
+                None => {
+                    code.listed.anything = true;
+                    code.globs.script(b"compgen");
+                }
+            }
+        }
+        let values: Vec<Vec<u8>> = captured
+            .environment
+            .iter()
+            .filter(|(name, _)| code.globs.variables().any(|used| used == name.as_bytes()))
+            .map(|(_, value)| value.as_bytes().to_vec())
+            .collect();
+        values.iter().for_each(|value| code.globs.value(value));
+        code
+    }
+}
+
+impl Code {
+    fn takes_commands(&mut self, text: &[u8]) {
+        self.by_command |= COMMANDS.iter().any(|text_of| memmem::find(text, text_of.as_bytes()).is_some());
+    }
+
+    fn take(&mut self, language: Option<LanguageKind>, path: &Path, bytes: &[u8]) {
+        let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+        let is_makefile =
+            extension == "mk" || path.file_name().is_some_and(|name| name.as_bytes().ends_with(b"akefile"));
+        let language = match extension {
+            "sh" | "bash" => Some(LanguageKind::Shell),
+            _ if is_makefile => Some(LanguageKind::Shell),
+            "" => language
+                .filter(|language| *language != LanguageKind::Executable)
+                .or_else(|| by_first_line(bytes)),
+            _ => language,
+        };
+        let is_binary = bytes.iter().take(4096).any(|byte| *byte == 0);
+        match language {
+            Some(LanguageKind::Shell) => {
+                self.globs.script(bytes);
+                self.takes_commands(bytes);
+            }
+            // What no interpreter is known of may be read by any shell.
+            None if extension.is_empty() => {
+                if !is_binary {
+                    self.globs.script(bytes);
+                    self.takes_commands(bytes);
+                }
+            }
+            _ if is_binary => {}
+            _ => {
+                self.listed.merge(listed(language, path, bytes));
+                if SHELLS.iter().any(|text| memmem::find(bytes, text.as_bytes()).is_some()) {
+                    self.globs.value(bytes);
+                    self.takes_commands(bytes);
+                }
+            }
+        }
+    }
+}
+
+/// The language that a script's first line names.
+fn by_first_line(bytes: &[u8]) -> Option<LanguageKind> {
+    let line = bytes.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let is_env = |word: &&[u8]| word.ends_with(b"/env") || word.starts_with(b"-");
+    let program = words.find(|word| !is_env(word))?;
+    let name = Path::new(OsStr::from_bytes(program)).file_name()?;
+    Some(interpreter(name).map_or(LanguageKind::Other, |interpreter| interpreter.language))
+}

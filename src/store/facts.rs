@@ -1,0 +1,124 @@
+//! What recorded runs of a key and of its function did with paths, and how hot entries follow that.
+//!
+//! A fact by which results are less often usable holds for every result of the function, recorded before or later: hot
+//! entries carry it, and those that do not know it yet are removed.
+
+use super::Candidate;
+use super::flat::{self, Area};
+use super::index::strict_of;
+use super::local::LocalStore;
+use super::lock;
+use super::recall::write_hot;
+use crate::digest::Key;
+use crate::error::Result;
+use crate::record::{Commit, Fact, FactKind, FactScope, OutputTree};
+use std::collections::HashSet;
+use std::fs::File;
+use std::thread;
+use std::time::Duration;
+
+/// How often it is tried to take the lock of a key whose hot entry is about to be renewed.
+const TRIES: u32 = 20;
+
+/// What recorded runs of a key and of its function did with paths.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    known: HashSet<Fact>,
+}
+
+impl Facts {
+    /// Takes one in.
+    pub fn insert(&mut self, fact: Fact) {
+        self.known.insert(fact);
+    }
+
+    /// Whether that was done with `path`.
+    #[must_use]
+    pub fn has(&self, scope: FactScope, kind: FactKind, path: &[u8]) -> bool {
+        let is_known = |path: &[u8]| self.known.contains(&Fact { scope, path: path.to_vec(), kind });
+        is_known(path) || (kind == FactKind::Consults && is_known(b""))
+    }
+}
+
+impl LocalStore {
+    /// Notes what a run did, before it is recorded; hot entries that do not know what counts for them from now on are removed.
+    /// With the store's lock held.
+    pub(super) fn note_facts(&self, commit: &Commit, outputs: Option<&OutputTree>) -> Result<()> {
+        let facts = commit.facts(outputs);
+        let (key, function) = (&commit.key, &commit.function_id);
+        if !self.with_index(|index| index.note_facts(commit, &facts))? {
+            return Ok(());
+        }
+        for other in self.with_index(|index| index.keys_of_function(function))? {
+            // Whoever renews the entry holds the lock for a moment; who runs the command makes it anew.
+            let path = self.layout().lock(&other.0.to_hex());
+            let _claim = (0..TRIES).filter(|_| other != *key).find_map(|_| {
+                let claim = lock::try_claim(&path).ok().flatten();
+                if claim.is_none() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                claim
+            });
+            flat::remove(self.layout(), Area::Keys, &other.0)?;
+        }
+        Ok(())
+    }
+
+    /// What is strict of what is known of the products of candidates of one key. It is read once for all of them.
+    fn strict(&self, candidates: &[Candidate]) -> Result<Vec<Vec<Fact>>> {
+        let mut with_products =
+            candidates.iter().filter(|candidate| !candidate.commit.products.all().is_empty());
+        let facts = match with_products.next() {
+            Some(candidate) => self.read_index(|index| index.facts(&candidate.commit))?,
+            None => Facts::default(),
+        };
+        Ok(candidates.iter().map(|candidate| strict_of(&candidate.commit, &facts)).collect())
+    }
+
+    /// Gives candidates of one key what is strict of their products.
+    pub(super) fn fill_strict(&self, candidates: &mut [Candidate]) -> Result<()> {
+        let strict = self.strict(candidates)?;
+        for (candidate, strict) in candidates.iter_mut().zip(strict) {
+            candidate.strict = strict;
+        }
+        Ok(())
+    }
+
+    /// Writes a hot entry with what is known of its products now. Where more is known afterwards, it goes again.
+    pub(super) fn write_hot_as_known(
+        &self,
+        key: &Key,
+        candidates: &mut [Candidate],
+        lock: Option<&File>,
+    ) -> Result<()> {
+        self.fill_strict(candidates)?;
+        write_hot(self.layout(), key, candidates, lock)?;
+        let again = self.strict(candidates)?;
+        if candidates.iter().zip(again).any(|(candidate, strict)| candidate.strict != strict) {
+            return flat::remove(self.layout(), Area::Keys, &key.0);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(path: &str, kind: FactKind) -> Fact {
+        Fact { scope: FactScope::Function, path: path.into(), kind }
+    }
+
+    #[test]
+    fn a_file_that_was_read_says_nothing_of_others_unless_that_is_said_of_all() {
+        let mut facts = Facts::default();
+        facts.insert(fact("a", FactKind::Consults));
+        let has =
+            |facts: &Facts, path: &str| facts.has(FactScope::Function, FactKind::Consults, path.as_bytes());
+        assert!(has(&facts, "a") && !has(&facts, "b"));
+        assert!(!facts.has(FactScope::Key, FactKind::Consults, b"a"));
+        assert!(!facts.has(FactScope::Function, FactKind::Overwrites, b"a"));
+        facts.insert(fact("", FactKind::Consults));
+        assert!(has(&facts, "b") && !facts.has(FactScope::Function, FactKind::Overwrites, b"b"));
+    }
+}
