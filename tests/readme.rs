@@ -70,7 +70,7 @@ fn works_and_can_be_repeated(sandbox: &Sandbox, block: &str) {
     };
     let first = run().any_stdout().run();
     assert!(!first.stdout.is_empty(), "prints nothing: {block}");
-    let of_history = ["cashet log", "cashet stats", "cashet show", "cashet export"];
+    let of_history = ["cashet log", "cashet stats", "cashet show", "cashet export", "cashet runs"];
     if !of_history.iter().any(|command| block.contains(command)) {
         run().stdout(&first.stdout).run();
     }

@@ -22,6 +22,18 @@ impl Output {
     pub fn new() -> io::Result<Self> {
         Ok(Self { stdout: tempfile::tempfile()?, stderr: tempfile::tempfile()? })
     }
+
+    /// Why nothing more can be written to one of them, if that is so.
+    #[must_use]
+    pub fn shortage(&self) -> Option<io::Error> {
+        [&self.stdout, &self.stderr].into_iter().find_map(|file| {
+            let size = file.metadata().ok()?.len();
+            // A page is more than what is left in the last block.
+            let failed = file.write_all_at(&[0; 8192], size).err();
+            let _ = file.set_len(size);
+            failed
+        })
+    }
 }
 
 /// So much of an end is looked at.

@@ -289,6 +289,16 @@ fn a_disk_that_is_full_fails_the_runs_and_loses_none() {
 }
 
 #[test]
+fn output_for_which_there_is_no_room_is_told_as_such() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo begun; head -c 400000 /dev/zero | tr '\\0' x");
+    // No file may be larger than 200 KiB, the store's included.
+    let line = "ulimit -f 400; exec cashet map --trace off --pure -p a=1 -- ./job {a}";
+    let told = sandbox.shell(line).status(1).executes(1).any_stderr().may_change(".cashet").run().messages();
+    assert!(told.contains("no room for its output in TMPDIR"), "{told}");
+}
+
+#[test]
 fn a_program_that_is_not_there_is_told_for_each_run() {
     let sandbox = Sandbox::new();
     let words = ["-p", "a=1,2", "--", "./none", "{a}"];

@@ -318,7 +318,13 @@ impl Worker<'_> {
         let label = board::label(&job.filling.parameters);
         let started = Event::Started { slot: self.slot, label, output: Arc::clone(&output) };
         let _ = self.events.send(started);
-        (run::run(self.program, job, tags, &output, self.group), Some(output))
+        let mut outcome = run::run(self.program, job, tags, &output, self.group);
+        if outcome.state == State::Failed && outcome.error.is_none() {
+            // It may have failed because we had no room for what it printed.
+            let full = output.shortage().map(|why| format!("no room for its output in TMPDIR: {why}"));
+            outcome.error = full;
+        }
+        (outcome, Some(output))
     }
 }
 

@@ -82,7 +82,12 @@ fn read(status: ExitStatus, report: &Value) -> Outcome {
         // What failed was never meant to be kept.
         not_kept: if bypassed { Some(("bypass".to_owned(), first().unwrap_or_default())) } else { not_kept },
         error: text("error"),
-        warnings: warnings.filter_map(Value::as_str).map(str::to_owned).collect(),
+        // Why it is not kept is told in its own place.
+        warnings: warnings
+            .filter_map(Value::as_str)
+            .filter(|warning| kept != Some(false) || !warning.starts_with("not kept: "))
+            .map(str::to_owned)
+            .collect(),
         attempts: 1,
     }
 }
