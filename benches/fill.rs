@@ -80,6 +80,7 @@ fn draft(store: &LocalStore, number: u64, first: i64) -> Result<Draft, Box<dyn E
         stdout: put(store, stdout.as_bytes())?,
         stderr: put(store, b"")?,
         order,
+        terminals: [None; 2],
         outputs: None,
         observations: vec![Observation::Umask(0o22), Observation::Superuser(false)],
         products: cashet::record::Products::default(),

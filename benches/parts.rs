@@ -116,6 +116,7 @@ fn commit(store: &dyn Store, manifest: &Manifest) -> Commit {
         stdout,
         stderr: store.write().expect("a blob").finish().expect("its place"),
         order,
+        terminals: [None; 2],
         outputs: None,
         observations: seen.collect(),
         products: cashet::record::Products::default(),

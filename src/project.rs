@@ -244,6 +244,8 @@ pub struct ExecSettings {
     pub env_strict: Option<bool>,
     /// `--exact-state`
     pub exact_state: Option<bool>,
+    /// `--tty`
+    pub tty: Option<String>,
     /// `--exact-source`
     pub exact_source: Option<bool>,
     /// `--trace`

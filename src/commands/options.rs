@@ -213,6 +213,7 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::EnvStrict
         | Flag::ExactSource
         | Flag::ExactState
+        | Flag::Tty
         | Flag::IgnoreRead
         | Flag::IgnoreEnv
         | Flag::IgnoreArg => "Dependencies",

@@ -1,11 +1,13 @@
 //! A process that stands in our process group and does nothing, so that a signal sent to the whole group can be told from
 //! one sent to us alone: it reaches the bystander, too, where it stays pending.
 //!
-//! It holds nothing of ours but the reading end of a pipe, and ends when that closes, also if we are killed. It bears
-//! neither our name nor our words: what signals processes by these does not mean it.
+//! It holds nothing of ours but the reading end of a pipe, and ends when that closes, also if we are killed. Then it restores
+//! the terminal that we had changed. It bears neither our name nor our words: what signals processes by these does not mean
+//! it.
 
 use super::pump::close_range;
 use super::signals::now;
+use super::terminal::{self, Control, Guarded};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::io::{self, PipeWriter};
@@ -31,15 +33,17 @@ pub(super) struct Bystander {
 }
 
 impl Bystander {
-    /// Starts one in our process group; `None` where no process can be had.
+    /// Starts one in our process group, which restores this terminal if we are killed; `None` where no process can be had.
     #[expect(unsafe_code, reason = "there is no safe way to fork")]
-    pub(super) fn start() -> Option<Self> {
+    pub(super) fn start(terminal: Option<&Control>) -> Option<Self> {
         let (from, orders) = io::pipe().ok()?;
+        let words = words();
+        let guarded = terminal.and_then(Control::guarded);
         // All signals stay blocked there.
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok()?;
         // SAFETY: the child, which has only this thread, makes nothing but plain system calls and never returns.
         let pid = match unsafe { libc::fork() } {
-            0 => unsafe { stand_by(from.as_raw_fd()) },
+            0 => unsafe { stand_by(from.as_raw_fd(), words, guarded) },
             pid => pid,
         };
         let _ = mask.thread_set_mask();
@@ -179,13 +183,18 @@ fn sleep(milliseconds: u32) {
 /// # Safety
 /// Only in a process that was forked for it, with all signals blocked.
 #[expect(unsafe_code, reason = "after fork, only plain system calls")]
-unsafe fn stand_by(orders: RawFd) -> ! {
+unsafe fn stand_by(orders: RawFd, words: (usize, usize), guarded: Option<Guarded<'_>>) -> ! {
     // SAFETY: plain system calls, on our own stack, in a process that nobody else's memory or descriptors depend on.
     unsafe {
-        close_range(0, orders - 1, |_| false);
-        close_range(orders.saturating_add(1), RawFd::MAX, |_| false);
+        let terminal = guarded.as_ref().map_or(orders, |(terminal, ..)| terminal.as_raw_fd());
+        let mut first = 0;
+        for kept in [orders.min(terminal), orders.max(terminal)] {
+            close_range(first, kept - 1, |_| false);
+            first = kept.saturating_add(1);
+        }
+        close_range(first, RawFd::MAX, |_| false);
         libc::chdir(c"/".as_ptr());
-        take_off_name();
+        call_itself(NAME, words);
         let mut wanted = std::mem::zeroed::<libc::sigset_t>();
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let mut signal = 0_u8;
@@ -194,35 +203,41 @@ unsafe fn stand_by(orders: RawFd) -> ! {
             libc::sigaddset(&raw mut wanted, libc::c_int::from(signal));
             libc::sigtimedwait(&raw const wanted, std::ptr::null_mut(), &raw const at_once);
         }
+        // We were killed, and did not let it go.
+        if let Some((terminal, saved, set)) = guarded
+            && terminal::modes(terminal).is_some_and(|now| terminal::is_same(&now, &set))
+        {
+            terminal::set_modes(terminal, &saved);
+        }
         libc::_exit(0)
+    }
+}
+
+/// Where the words of this process, and of its copies, lie in memory: from the first byte to the one after the last. Nothing
+/// where that cannot be told.
+pub(super) fn words() -> (usize, usize) {
+    /// Of the words' beginning and end among the values after the name of the program.
+    const WORDS: usize = 45;
+    let text = std::fs::read("/proc/self/stat").unwrap_or_default();
+    let after = text.iter().rposition(|byte| *byte == b')').and_then(|at| text.get(at + 2..));
+    let mut values = after.unwrap_or_default().split(|byte| *byte == b' ').skip(WORDS);
+    let mut number = || std::str::from_utf8(values.next()?).ok()?.parse::<usize>().ok();
+    match (number(), number()) {
+        (Some(first @ 1..), Some(last)) => (first, last),
+        _ => (0, 0),
     }
 }
 
 /// Another name, and no words.
 ///
 /// # Safety
-/// As [`stand_by`]: nobody may use the words any more.
+/// As [`stand_by`], with what [`words`] said: nobody may use the words any more.
 #[expect(unsafe_code, reason = "the kernel alone knows where the words are")]
-unsafe fn take_off_name() {
-    /// Of the words' beginning and end among the values after the name of the program.
-    const WORDS: usize = 45;
-    let mut text = [0_u8; 2048];
-    // SAFETY: plain system calls; the words lie in our own memory, which may be written.
+pub(super) unsafe fn call_itself(name: &std::ffi::CStr, (first, last): (usize, usize)) {
+    // SAFETY: a plain system call; the words lie in our own memory, which may be written.
     unsafe {
-        libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
-        let file = libc::open(c"/proc/self/stat".as_ptr(), libc::O_RDONLY);
-        let got = libc::read(file, text.as_mut_ptr().cast(), text.len());
-        libc::close(file);
-        let text = text.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default();
-        let after = text.iter().rposition(|byte| *byte == b')').and_then(|at| text.get(at + 2..));
-        let mut values = after.unwrap_or_default().split(|byte| *byte == b' ').skip(WORDS);
-        let mut number = || {
-            let digits = values.next()?.iter();
-            digits.map(|byte| char::from(*byte).to_digit(10)).try_fold(0_usize, |all, digit| {
-                all.checked_mul(10)?.checked_add(usize::try_from(digit?).ok()?)
-            })
-        };
-        if let (Some(first @ 1..), Some(last)) = (number(), number()) {
+        libc::prctl(libc::PR_SET_NAME, name.as_ptr());
+        if first > 0 {
             let words = std::ptr::with_exposed_provenance_mut::<u8>(first);
             std::ptr::write_bytes(words, 0, last.saturating_sub(first));
         }

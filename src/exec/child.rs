@@ -5,6 +5,7 @@
 
 use super::spawn::{Descriptor, Parts};
 use super::startup::initial;
+use super::terminal::leader::{self, Leader};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CStr, CString, c_char};
@@ -22,6 +23,8 @@ pub(super) struct Prepared<'a> {
     environment: Vec<*const c_char>,
     descriptors: [Descriptor; 3],
     withheld: Vec<RawFd>,
+    /// The terminal of a session of its own.
+    terminal: Option<RawFd>,
     dispositions: Vec<(libc::c_int, libc::sighandler_t)>,
 }
 
@@ -31,7 +34,7 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// `EBUSY` if the command was started already.
     pub(super) fn new(parts: Parts<'a>) -> io::Result<Self> {
-        let Parts { program, words, environment, descriptors, shell } = parts;
+        let Parts { program, words, environment, descriptors, shell, terminal } = parts;
         let words = pointers(words);
         let shell_first = [shell.unwrap_or(program).as_ptr(), program.as_ptr()];
         Ok(Self {
@@ -42,8 +45,19 @@ impl<'a> Prepared<'a> {
             environment: pointers(environment),
             descriptors: descriptors.ok_or(Errno::EBUSY)?,
             withheld: super::spawn::withheld(),
+            terminal,
             dispositions: super::signals::for_a_child(),
         })
+    }
+
+    /// What it closes first.
+    pub(super) fn withheld(&self) -> &[RawFd] {
+        &self.withheld
+    }
+
+    /// The terminal of the session that it is to have.
+    pub(super) fn terminal(&self) -> Option<RawFd> {
+        self.terminal
     }
 
     /// Becomes the command; returns only if that is impossible, with the system's error number.
@@ -114,18 +128,23 @@ fn pointers(texts: &[CString]) -> Vec<*const c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
-/// Starts a child and waits until it is the command, or has failed to become it.
+/// Starts a child and waits until it is the command, or has failed to become it. With a session of its own, it has a leader.
 ///
 /// # Errors
 /// The system's, of the creation or of `execve`; then there is no child.
-pub(super) fn start(prepared: &Prepared<'_>) -> io::Result<libc::pid_t> {
+pub(super) fn start(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, Option<Leader>)> {
     // No handler of ours may run in the child.
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let started = create(prepared);
+    let started = match prepared.terminal {
+        Some(terminal) => {
+            leader::create(prepared, terminal).map(|(pid, failure, leader)| (pid, failure, Some(leader)))
+        }
+        None => create(prepared).map(|(pid, failure)| (pid, failure, None)),
+    };
     mask.thread_set_mask()?;
-    let (pid, failure) = started?;
+    let (pid, failure, leader) = started?;
     if failure == 0 {
-        return Ok(pid);
+        return Ok((pid, leader));
     }
     // SAFETY: a null pointer says that the status is of no interest.
     #[expect(unsafe_code, reason = "the number is all that there is")]

@@ -24,6 +24,7 @@ mod spawn;
 mod spool;
 mod startup;
 mod streams;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -38,6 +39,7 @@ pub use replace::{replace, shortage};
 pub use signals::raise_again;
 pub use startup::{begin, is_signal_ignored, remember_start, stdin_was_closed};
 pub use streams::one_target;
+pub use terminal::{from_environment as usual_size, size_of};
 pub use trace::{
     Access, Askers, DescriptorUse, Executed, Fate, FirstChange, Hazard, Image, Listers, Nature, Prior, Seen,
     Shows, Touch, Touched, Trace, Upward,
@@ -81,6 +83,41 @@ pub enum Output<'a> {
     },
 }
 
+/// Whether the command's stdout and stderr are terminals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tty {
+    /// Neither is, whatever ours are.
+    Never,
+    /// Each is one if ours is, and we are in its foreground.
+    #[default]
+    Auto,
+    /// These are: stdout, stderr. Of the size of ours, else of this one, else as the environment says.
+    These([bool; 2], Option<Size>),
+}
+
+/// The size of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// How many characters are in a line.
+    pub columns: u16,
+    /// How many lines there are.
+    pub rows: u16,
+}
+
+/// How a stream was made that the command wrote to a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The size of the terminal, in the end.
+    pub size: Size,
+    /// Whether the run asked for it, or nobody looked.
+    pub is_size_asked: bool,
+    /// Whether a program that is no interpreter asked whether one of the two streams is a terminal, or how large it is; or
+    /// nobody looked. Then it may write something else to a pipe.
+    pub is_asked_by_program: bool,
+    /// Whether the size changed meanwhile.
+    pub is_resized: bool,
+}
+
 /// Whether the run is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchMode {
@@ -109,6 +146,8 @@ pub struct Spec<'a> {
     pub stderr: BorrowedFd<'a>,
     /// How they get there.
     pub output: Output<'a>,
+    /// Whether they are terminals.
+    pub tty: Tty,
     /// Whether the run is watched.
     pub watch: WatchMode,
     /// Directories that are nobody's input or output: the store.
@@ -197,6 +236,8 @@ pub struct Finished {
     pub stdout: StreamEnd,
     /// How stderr ended.
     pub stderr: StreamEnd,
+    /// How stdout and stderr were made, where the command had a terminal.
+    pub made: [Option<Made>; 2],
     /// How far the order in which the recorder was told of the two is that in which they were written.
     pub interleaving: Interleaving,
     /// What slow readers have not taken yet; to be delivered when the result was recorded.

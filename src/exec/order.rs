@@ -57,7 +57,7 @@ pub(super) struct Writing {
 /// What the watcher knows of the streams, and where it asks for their order.
 #[derive(Debug)]
 pub(super) struct Order {
-    /// The pipes that the command has as stdout and stderr.
+    /// The pipes or terminals that the command has as stdout and stderr.
     pipes: [Option<Identity>; 2],
     /// The regular files that they go to.
     targets: [Option<(Identity, OwnedFd)>; 2],
@@ -71,14 +71,14 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Between two pipes, given by our ends, whose bytes go to `targets`.
+    /// Between what the command has as stdout and stderr, whose bytes go to `targets`.
     ///
     /// # Errors
     /// When no pipe can be made.
-    pub(super) fn new(pipes: [Option<&OwnedFd>; 2], targets: [Option<OwnedFd>; 2]) -> io::Result<Self> {
+    pub(super) fn new(pipes: [Option<Identity>; 2], targets: [Option<OwnedFd>; 2]) -> io::Result<Self> {
         let (woken, wake) = io::pipe()?;
         Ok(Self {
-            pipes: pipes.map(|pipe| identity(pipe?.as_fd())),
+            pipes,
             targets: targets.map(|target| target.and_then(|file| Some((identity(file.as_fd())?, file)))),
             requests: Mutex::new(Some(Vec::new())),
             wake,

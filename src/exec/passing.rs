@@ -7,6 +7,7 @@ use super::process::Process;
 use super::signals::Caught;
 use super::sink::{Kind, Sink, timeout};
 use super::streams::{Awaited, Streams, end_of};
+use super::terminal::{Asked, Relay, newlines};
 use super::{Recorder, StreamEnd};
 use crate::record::Stream;
 use nix::errno::Errno;
@@ -69,6 +70,7 @@ impl Streams<'_> {
     ) -> io::Result<Instant> {
         let mut ended: Option<Instant> = None;
         loop {
+            self.attend(caught);
             self.answer(recorder);
             let is_open = self.sources.iter().any(|source| source.open().is_some());
             if let Some(ended) = ended.filter(|_| !is_open) {
@@ -77,6 +79,10 @@ impl Streams<'_> {
             let limit = match ended {
                 Some(ended) => Some(IDLE.min(DRAIN.saturating_sub(ended.elapsed()))),
                 None => process.ended().is_none().then_some(ASK),
+            };
+            let limit = match self.relay.as_ref().and_then(Relay::limit) {
+                Some(look) => Some(limit.unwrap_or(look).min(look)),
+                None => limit,
             };
             let limit =
                 if self.awaited.is_some() { Some(limit.unwrap_or(ARRIVES).min(ARRIVES)) } else { limit };
@@ -116,7 +122,18 @@ impl Streams<'_> {
             }
             if ended.is_none() && (has_ended || (nothing && process.has_ended())) {
                 ended = Some(Instant::now());
+                if let Some(relay) = &mut self.relay {
+                    relay.command_ended();
+                }
             }
+        }
+    }
+
+    /// What concerns terminals.
+    fn attend(&mut self, caught: &Caught) {
+        if let Some(relay) = &mut self.relay {
+            let to = self.sources.each_ref().map(|source| self.sinks.get(source.sink).map(|sink| sink.to));
+            relay.attend(caught, to);
         }
     }
 
@@ -203,19 +220,44 @@ impl Streams<'_> {
     fn read(&mut self, stream: Stream, most: usize, hurry: bool, recorder: &mut dyn Recorder) -> usize {
         let Some(source) = self.sources.get_mut(index(stream)) else { return 0 };
         let Some(from) = source.open() else { return 0 };
-        let room = most.min(self.buffer.len());
-        let got = match read(from, self.buffer.get_mut(..room).unwrap_or_default()) {
+        let is_terminal = source.is_terminal;
+        let (ends_lines, is_raw) = match self.relay.as_ref().filter(|_| is_terminal) {
+            Some(relay) => (relay.ends_lines(stream), relay.control.is_raw()),
+            None => (false, false),
+        };
+        // Of each line that ends, the terminal makes one byte more; and one byte is left for the rest of such an end.
+        let room = if ends_lines {
+            most.saturating_mul(2).min(self.buffer.len().saturating_sub(1))
+        } else {
+            most.min(self.buffer.len())
+        };
+        let mut got = match read(from, self.buffer.get_mut(..room).unwrap_or_default()) {
             Ok(0) => {
                 source.close(StreamEnd::Complete);
                 return 0;
             }
             Ok(got) => got,
             Err(Errno::EINTR | Errno::EAGAIN) => return 0,
+            // So a terminal says that nobody holds its other end.
+            Err(Errno::EIO) if is_terminal => {
+                source.close(StreamEnd::Complete);
+                return 0;
+            }
             Err(errno) => {
                 source.close(StreamEnd::WriteFailed(errno as i32));
                 return 0;
             }
         };
+        if ends_lines {
+            // The two bytes that end a line may come apart.
+            while got < self.buffer.len()
+                && got > 0
+                && self.buffer.get(got - 1) == Some(&b'\r')
+                && let Ok(1) = read(from, self.buffer.get_mut(got..got + 1).unwrap_or_default())
+            {
+                got += 1;
+            }
+        }
         let number = source.sink;
         let before = source.length;
         source.length = before.saturating_add(got);
@@ -225,9 +267,15 @@ impl Streams<'_> {
             }
             self.buffer.resize(LARGE_BUFFER, 0);
         }
+        if ends_lines && !is_raw {
+            got = newlines::take_out(self.buffer.get_mut(..got).unwrap_or_default());
+        }
         let bytes = self.buffer.get(..got).unwrap_or_default();
         let wake = self.order.as_deref().map(Order::woken);
         let pushed = self.sinks.get_mut(number).map_or(Ok(()), |sink| sink.push(bytes, wake, hurry));
+        if ends_lines && is_raw {
+            got = newlines::take_out(self.buffer.get_mut(..got).unwrap_or_default());
+        }
         match pushed {
             Ok(()) => recorder.buffer(stream, &mut self.buffer, got),
             Err(errno) => self.fail(number, errno),
@@ -244,7 +292,8 @@ impl Streams<'_> {
         let Some(source) = self.sources.get(index(stream)) else { return 0 };
         let Some(sink) = self.sinks.get_mut(source.sink) else { return 0 };
         let Some(from) = source.open() else { return 0 };
-        if sink.kind != Kind::Pipe || source.length < MUCH || !sink.is_clear() || hurry {
+        if sink.kind != Kind::Pipe || source.is_terminal || source.length < MUCH || !sink.is_clear() || hurry
+        {
             return 0;
         }
         let most = self.buffer.len();
@@ -288,6 +337,9 @@ impl Streams<'_> {
         for source in self.sources.iter_mut().filter(|source| source.sink == number) {
             if source.open().is_some() {
                 source.close(end);
+                if let Some(relay) = &mut self.relay {
+                    relay.let_go(source.stream);
+                }
             }
         }
         if let Some(sink) = self.sinks.get_mut(number) {
@@ -308,7 +360,7 @@ impl Streams<'_> {
         known_ended: bool,
         limit: Option<Duration>,
     ) -> nix::Result<Happened> {
-        let mut asked = Vec::with_capacity(7);
+        let mut asked = Vec::with_capacity(9);
         let is_asked = self.sources.each_ref().map(|source| {
             let awaits_other =
                 self.awaited.as_ref().is_some_and(|awaited| awaited.writing.stream != source.stream);
@@ -324,6 +376,7 @@ impl Streams<'_> {
         let ended = process.ended().filter(|_| !known_ended);
         asked.extend(ended.map(|ended| PollFd::new(ended, PollFlags::POLLIN)));
         asked.extend(self.order.as_ref().map(|order| PollFd::new(order.woken(), PollFlags::POLLIN)));
+        let of_relay = self.relay.as_ref().map_or_else(Asked::default, |relay| relay.ask(&mut asked));
         let nothing = poll(&mut asked, limit.map_or(PollTimeout::NONE, timeout))? == 0;
         let mut answers = asked.iter().map(|one| one.revents().unwrap_or(PollFlags::empty()));
         let from = is_asked.map(|asked| asked.and_then(|_| answers.next()));
@@ -336,7 +389,11 @@ impl Streams<'_> {
             });
         }
         let has_ended = ended.is_some() && answers.next().is_some_and(|answer| !answer.is_empty());
-        let is_woken = answers.next().is_some_and(|answer| !answer.is_empty());
+        let is_woken = self.order.is_some() && answers.next().is_some_and(|answer| !answer.is_empty());
+        let for_relay: Vec<PollFlags> = answers.collect();
+        if let Some(relay) = &mut self.relay {
+            relay.answered(of_relay, &mut for_relay.into_iter());
+        }
         let mut ready = [Ready::default(); 2];
         for ((ready, source), from) in ready.iter_mut().zip(&self.sources).zip(from) {
             let sink = self.sinks.get(source.sink).filter(|sink| sink.watches_reader);

@@ -48,6 +48,14 @@ impl Process {
         }
     }
 
+    /// Whether whoever watches it tells when it is stopped.
+    pub(super) fn tells_of_stops(&self) -> bool {
+        match self {
+            Self::Bare(_) => false,
+            Self::Watched(session) => session.is_traced(),
+        }
+    }
+
     /// Readable when the command itself has ended; where there is no such thing, ask [`Self::has_ended`] from
     /// time to time.
     pub(super) fn ended(&self) -> Option<BorrowedFd<'_>> {
@@ -163,11 +171,11 @@ mod tests {
     fn run_without_descriptor(script: &str) -> (Termination, StreamEnd, usize) {
         let null = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
         let output = Output::Recorded { spool: None };
-        let (mut streams, [out, err]) = Streams::new(output, [null.as_fd(), null.as_fd()]).unwrap();
+        let (mut streams, [out, err]) = Streams::new(output, [null.as_fd(), null.as_fd()], None).unwrap();
         let words = ["sh", "-c", script].map(OsString::from);
         let given = [Given::Other(null.try_clone().unwrap().into()), out, err];
         let plan = Plan::new(Path::new("/bin/sh"), &words, &[], given).unwrap();
-        let caught = Caught::begin();
+        let caught = Caught::begin(None);
         let mut process = Process::Bare(Bare { pid: plan.spawn().unwrap(), ended: None });
         caught.started(process.pid(), plan.began());
         let mut told = Lengths(0);

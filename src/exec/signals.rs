@@ -13,15 +13,19 @@
 
 use super::bystander::{Bystander, Reached};
 use super::startup::{LIBRARY_SIGNALS, disposition, initial, is_ignored};
+use super::terminal::{Relay, send_to_foreground};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What would end us and leave the child behind: it is passed on instead.
 const PASSED_ON: [i32; 6] =
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
+
+/// What our terminal tells its foreground, and we the command's.
+const OF_TERMINALS: [i32; 2] = [libc::SIGTSTP, libc::SIGWINCH];
 
 /// The highest number of a signal.
 const LAST: i32 = if cfg!(target_os = "linux") { 64 } else { 31 };
@@ -49,6 +53,11 @@ struct Slot {
     began: AtomicI64,
     /// What of a bystander a handler uses.
     reached: Reached,
+    /// The other end of the terminal of the child's session, and what wakes whoever passes its streams on; or -1.
+    master: AtomicI32,
+    bell: AtomicI32,
+    /// The size of our terminal has changed.
+    resized: AtomicBool,
     next: OnceLock<Box<Slot>>,
 }
 
@@ -62,6 +71,9 @@ impl Slot {
             pending_at: AtomicI64::new(0),
             began: AtomicI64::new(0),
             reached: Reached::new(),
+            master: AtomicI32::new(-1),
+            bell: AtomicI32::new(-1),
+            resized: AtomicBool::new(false),
             next: OnceLock::new(),
         }
     }
@@ -83,11 +95,46 @@ impl Slot {
                 self.deliver_pending();
             }
             ENDED => {}
-            child => {
-                if self.is_for_us_alone(child, signal, sender) {
-                    send(child, signal);
+            child => self.pass_on(child, signal, sender),
+        }
+    }
+
+    /// Sends the child what it did not get.
+    fn pass_on(&self, child: i32, signal: i32, sender: Option<i32>) {
+        let master = self.master.load(SeqCst);
+        if master < 0 {
+            if self.is_for_us_alone(child, signal, sender) {
+                send(child, signal);
+            }
+            return;
+        }
+        // In a session of its own it gets nothing that is sent to our group.
+        match sender {
+            Some(sender) if sender == child => {}
+            Some(_) if self.reached.by(signal) => send(-child, signal),
+            Some(_) => send(child, signal),
+            None => {
+                let is_key = matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP);
+                if !(is_key && send_to_foreground(master, signal)) {
+                    send(-child, signal);
                 }
             }
+        }
+    }
+
+    /// The size of our terminal has changed.
+    fn is_resized(&self) {
+        if self.child.load(SeqCst) != FREE {
+            self.resized.store(true, SeqCst);
+            ring(self.bell.load(SeqCst));
+        }
+    }
+
+    /// We are to stop: the child is, and then we.
+    fn is_to_stop(&self, sender: Option<i32>) {
+        let child = self.child.load(SeqCst);
+        if child > 0 && self.master.load(SeqCst) >= 0 {
+            self.pass_on(child, libc::SIGTSTP, sender);
         }
     }
 
@@ -111,7 +158,8 @@ impl Slot {
             let sender = Some(sender).filter(|sender| *sender != 0);
             // Before the child was there, nothing reached it.
             let is_early = self.pending_at.load(SeqCst) < self.began.load(SeqCst);
-            if signal != 0 && (is_early || self.is_for_us_alone(child, signal, sender)) {
+            let is_led = self.master.load(SeqCst) >= 0;
+            if signal != 0 && (is_early || is_led || self.is_for_us_alone(child, signal, sender)) {
                 send(child, signal);
             }
         }
@@ -139,16 +187,24 @@ pub(super) struct Caught {
 }
 
 impl Caught {
-    /// Begins to catch, before the child is started.
-    pub(super) fn begin() -> Self {
+    /// Begins to catch, before the child is started; with the terminals that it is to have, also what concerns these.
+    pub(super) fn begin(relay: Option<&Relay>) -> Self {
         let slot = claim();
-        let bystander = Bystander::start();
+        if let Some(relay) = relay {
+            let (master, bell) = relay.numbers();
+            slot.bell.store(bell, SeqCst);
+            slot.master.store(master, SeqCst);
+        }
+        let bystander = Bystander::start(relay.map(|relay| relay.control.as_ref()));
         if let Some(bystander) = &bystander {
             slot.reached.set(bystander);
         }
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         if installed.runs == 0 {
             installed.before = install();
+        }
+        if relay.is_some() {
+            install_for_terminals(&mut installed.before);
         }
         installed.runs += 1;
         Self { slot, bystander }
@@ -168,6 +224,16 @@ impl Caught {
         if let Some(bystander) = &self.bystander {
             bystander.dismiss();
         }
+    }
+
+    /// The child got `signal` from a key, and we did not.
+    pub(super) fn note(&self, signal: i32) {
+        let _ = self.slot.noted.compare_exchange(0, signal, SeqCst, SeqCst);
+    }
+
+    /// Whether the size of our terminal has changed since this was asked last.
+    pub(super) fn take_resized(&self) -> bool {
+        self.slot.resized.swap(false, SeqCst)
     }
 
     /// The first signal that came and that we do something about: it was not ignored when we were started.
@@ -191,6 +257,9 @@ impl Drop for Caught {
                 set(signal, &action);
             }
         }
+        self.slot.master.store(-1, SeqCst);
+        self.slot.bell.store(-1, SeqCst);
+        self.slot.resized.store(false, SeqCst);
         self.slot.noted.store(0, SeqCst);
         self.slot.seen.store(0, SeqCst);
         self.slot.pending.store(0, SeqCst);
@@ -283,6 +352,57 @@ fn install() -> Vec<(i32, libc::sigaction)> {
     before
 }
 
+/// Catches what concerns terminals, unless it was ignored. Adds what was before.
+#[expect(unsafe_code, reason = "an action is a structure of the system")]
+fn install_for_terminals(before: &mut Vec<(i32, libc::sigaction)>) {
+    // SAFETY: all-zero is a valid action.
+    let zero: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    let catch = libc::sigaction {
+        sa_sigaction: on_signal as *const () as libc::sighandler_t,
+        sa_flags: libc::SA_SIGINFO | libc::SA_RESTART,
+        ..zero
+    };
+    for signal in OF_TERMINALS {
+        let is_known = before.iter().any(|(known, _)| *known == signal);
+        if !is_known && !is_ignored(signal) {
+            before.extend(set(signal, &catch).map(|old| (signal, old)));
+        }
+    }
+}
+
+/// Stops this process by `signal`, or with `group` all of its group, as if nobody caught it. Returns when it is continued.
+#[expect(unsafe_code, reason = "an action is a structure of the system")]
+pub(super) fn stop(signal: i32, group: bool) {
+    // SAFETY: all-zero is a valid action: the default.
+    let default: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    let ignore = libc::sigaction { sa_sigaction: libc::SIG_IGN, ..default };
+    let before = set(signal, &ignore);
+    if group {
+        // SAFETY: takes numbers only.
+        unsafe { libc::kill(0, signal) };
+    }
+    set(signal, &default);
+    // SAFETY: takes a number. This thread is stopped before the call returns.
+    unsafe { libc::raise(signal) };
+    if let Some(before) = before {
+        set(signal, &before);
+    }
+}
+
+/// Lets the group of `command` go on.
+pub(super) fn go_on(command: libc::pid_t) {
+    if command > 0 {
+        send(-command, libc::SIGCONT);
+    }
+}
+
+/// Wakes whoever reads from the other end of a pipe.
+#[expect(unsafe_code, reason = "called inside a signal handler")]
+fn ring(bell: i32) {
+    // SAFETY: one byte of a constant; a number that is no descriptor is an error.
+    unsafe { libc::write(bell, c"!".as_ptr().cast(), 1) };
+}
+
 #[expect(unsafe_code, reason = "the safe wrappers do not hand back every action whole")]
 fn set(signal: i32, action: &libc::sigaction) -> Option<libc::sigaction> {
     let mut before = MaybeUninit::<libc::sigaction>::zeroed();
@@ -300,7 +420,11 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, _context: *mut 
     let sender = unsafe { ((*info).si_code <= 0).then(|| (*info).si_pid()) };
     let mut slot = Some(&FIRST);
     while let Some(one) = slot {
-        one.arrived(signal, sender);
+        match signal {
+            libc::SIGWINCH => one.is_resized(),
+            libc::SIGTSTP => one.is_to_stop(sender),
+            _ => one.arrived(signal, sender),
+        }
         slot = one.next.get().map(Box::as_ref);
     }
     Errno::set_raw(errno);

@@ -5,6 +5,7 @@
 
 use super::child::{self, Prepared};
 use super::signals::now;
+use super::terminal::leader::Leader;
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -14,7 +15,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Runs text files that have no `#!` line, as `execvp` does.
 const SHELL: &CStr = c"/bin/sh";
@@ -24,6 +25,8 @@ const SHELL: &CStr = c"/bin/sh";
 pub(super) enum StdinGiven {
     /// Ours.
     Ours,
+    /// The pseudo-terminal in place of ours.
+    Terminal,
     /// None: ours was closed.
     Closed,
     /// Something else.
@@ -37,6 +40,8 @@ pub(super) enum Given {
     Inherited,
     /// Nothing: it is closed.
     Closed,
+    /// This pseudo-terminal, in place of our terminal.
+    Terminal(OwnedFd),
     /// This one.
     Other(OwnedFd),
 }
@@ -77,6 +82,10 @@ pub(super) struct Plan {
     /// Standard descriptors, until the child has them: a write end that stays open here would hide the end of
     /// the stream.
     given: Mutex<Option<[Given; 3]>>,
+    /// The terminal of the session that the child is to have for itself.
+    terminal: Mutex<Option<OwnedFd>>,
+    /// Who leads that session.
+    leader: Mutex<Option<Leader>>,
     began: AtomicI64,
 }
 
@@ -98,8 +107,25 @@ impl Plan {
             words,
             environment: environment.collect::<Result<_>>()?,
             given: Mutex::new(Some(given)),
+            terminal: Mutex::new(None),
+            leader: Mutex::new(None),
             began: AtomicI64::new(0),
         })
+    }
+
+    /// The child has a session of its own, at `terminal`.
+    pub(super) fn at(self, terminal: Option<OwnedFd>) -> Self {
+        Self { terminal: Mutex::new(terminal), ..self }
+    }
+
+    /// Who leads the child's session, once it has begun.
+    pub(super) fn leader(&self) -> Option<Leader> {
+        self.leader.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// This one leads it.
+    pub(super) fn is_led_by(&self, leader: Option<Leader>) {
+        *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = leader;
     }
 
     /// The resolved path of the program.
@@ -112,6 +138,7 @@ impl Plan {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         match given.as_ref() {
             Some([Given::Inherited, ..]) => StdinGiven::Ours,
+            Some([Given::Terminal(_), ..]) => StdinGiven::Terminal,
             Some([Given::Closed, ..]) => StdinGiven::Closed,
             _ => StdinGiven::Other,
         }
@@ -143,7 +170,9 @@ impl Plan {
         let number = |given: &Given| match given {
             Given::Inherited => Descriptor::Inherited,
             Given::Closed => Descriptor::Closed,
-            Given::Other(descriptor) => Descriptor::Other(descriptor.as_raw_fd()),
+            Given::Terminal(descriptor) | Given::Other(descriptor) => {
+                Descriptor::Other(descriptor.as_raw_fd())
+            }
         };
         Parts {
             program: &self.program,
@@ -151,12 +180,18 @@ impl Plan {
             environment: &self.environment,
             descriptors: given.as_ref().map(|given| given.each_ref().map(number)),
             shell: as_script.then_some(SHELL),
+            terminal: self.terminal().as_ref().map(AsRawFd::as_raw_fd),
         }
     }
 
     /// The child has what it was given.
     pub(super) fn started(&self) {
         *self.given.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.terminal() = None;
+    }
+
+    fn terminal(&self) -> MutexGuard<'_, Option<OwnedFd>> {
+        self.terminal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the shell runs the program if the system does not know its format.
@@ -180,7 +215,8 @@ impl Plan {
             self.begins();
             started = child::start(&second);
         }
-        let pid = started?;
+        let (pid, leader) = started?;
+        self.is_led_by(leader);
         self.started();
         Ok(pid)
     }
@@ -199,6 +235,8 @@ pub(super) struct Parts<'a> {
     pub(super) descriptors: Option<[Descriptor; 3]>,
     /// What runs it if the system does not know its format.
     pub(super) shell: Option<&'static CStr>,
+    /// The terminal of a session of its own.
+    pub(super) terminal: Option<RawFd>,
 }
 
 /// What a standard descriptor of a child becomes.

@@ -4,6 +4,7 @@ use super::order::{Identity, Order, Request, Writing, identity};
 use super::sink::{Kind, Rest, Sink};
 use super::spawn::Given;
 use super::startup::initial;
+use super::terminal::{Ends, Relay, Terminals};
 use super::{Output, StreamEnd};
 use crate::record::{Interleaving, Stream};
 use nix::errno::Errno;
@@ -21,18 +22,22 @@ const FIRST_BUFFER: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) stream: Stream,
-    /// Our end of the pipe; taken when it is over.
+    /// Our end of the pipe or terminal; taken when it is over.
     pub(super) from: Option<OwnedFd>,
     /// Which of the sinks it goes to.
     pub(super) sink: usize,
     pub(super) end: StreamEnd,
     pub(super) length: usize,
+    /// The file that the child has.
+    identity: Option<Identity>,
+    /// It is a terminal.
+    pub(super) is_terminal: bool,
 }
 
 impl Source {
     /// One that is not read from.
     const fn none(stream: Stream, sink: usize, end: StreamEnd) -> Self {
-        Self { stream, from: None, sink, end, length: 0 }
+        Self { stream, from: None, sink, end, length: 0, identity: None, is_terminal: false }
     }
 
     /// Still to be read from.
@@ -46,8 +51,14 @@ impl Source {
         self.from = None;
     }
 
-    /// How many bytes are there to be read.
+    /// How many bytes are there to be read. Of a terminal it is only known whether there are any: what was written to it is on
+    /// its way, until it is asked.
     pub(super) fn there(&self) -> usize {
+        /// As much is read at most: somebody else may go on writing.
+        const MOST: usize = 1 << 20;
+        if self.is_terminal {
+            return if self.open().is_some_and(is_readable) { MOST } else { 0 };
+        }
         let there = self.open().and_then(|from| rustix::io::ioctl_fionread(from).ok());
         there.and_then(|there| usize::try_from(there).ok()).unwrap_or(0)
     }
@@ -75,18 +86,22 @@ pub(super) struct Streams<'a> {
     pub(super) waiting: VecDeque<Request>,
     pub(super) awaited: Option<Awaited>,
     pub(super) buffer: Vec<u8>,
+    /// What is typed, and all else about terminals.
+    pub(super) relay: Option<Relay>,
 }
 
 impl<'a> Streams<'a> {
-    /// Pipes, or what stands in their place, whose bytes shall go to `stdout` and `stderr`; and what the child gets as its
-    /// descriptors 1 and 2. If one of ours was closed when we were started, the child gets it closed.
+    /// Pipes, `terminals`, or what stands in their place, whose bytes shall go to `stdout` and `stderr`; and what the child gets
+    /// as its descriptors 1 and 2. If one of ours was closed when we were started, the child gets it closed.
     ///
     /// # Errors
     /// When no pipe can be made.
     pub(super) fn new(
         output: Output<'a>,
         [stdout, stderr]: [BorrowedFd<'a>; 2],
+        terminals: Option<&Terminals>,
     ) -> io::Result<(Self, [Given; 2])> {
+        let ends = |stream| terminals.map_or(Ok(None), |terminals| terminals.ends(stream));
         let (spool, direct, merged) = match output {
             Output::Direct => (None, true, false),
             Output::Recorded { spool } => (spool, false, false),
@@ -97,12 +112,18 @@ impl<'a> Streams<'a> {
         if !is_one {
             sinks.push(Sink::new(stderr, spool));
         }
-        let (first, given_stdout) = source(Stream::Stdout, stdout, 0, direct)?;
+        let (first, given_stdout) = match ends(Stream::Stdout)? {
+            Some(ends) => at_terminal(Stream::Stdout, 0, ends),
+            None => source(Stream::Stdout, stdout, 0, direct)?,
+        };
         let (second, given_stderr) = match &given_stdout {
             Given::Other(pipe) if merged && first.from.is_some() => {
                 (Source::none(Stream::Stderr, 0, StreamEnd::Complete), Given::Other(pipe.try_clone()?))
             }
-            _ => source(Stream::Stderr, stderr, usize::from(!is_one), direct)?,
+            _ => match ends(Stream::Stderr)? {
+                Some(ends) => at_terminal(Stream::Stderr, usize::from(!is_one), ends),
+                None => source(Stream::Stderr, stderr, usize::from(!is_one), direct)?,
+            },
         };
         let streams = Self {
             merged: merged && first.from.is_some(),
@@ -112,6 +133,7 @@ impl<'a> Streams<'a> {
             waiting: VecDeque::new(),
             awaited: None,
             buffer: vec![0; FIRST_BUFFER],
+            relay: None,
         };
         Ok((streams, [given_stdout, given_stderr]))
     }
@@ -129,8 +151,8 @@ impl<'a> Streams<'a> {
             sink.filter(|_| source.from.is_some()).map(|sink| sink.to.try_clone_to_owned()).transpose()
         };
         let [stdout, stderr] = &self.sources;
-        let pipes = [stdout.from.as_ref(), stderr.from.as_ref()];
-        let order = Arc::new(Order::new(pipes, [target(stdout)?, target(stderr)?])?);
+        let order =
+            Arc::new(Order::new([stdout.identity, stderr.identity], [target(stdout)?, target(stderr)?])?);
         self.order = Some(Arc::clone(&order));
         Ok(Some(order))
     }
@@ -203,8 +225,23 @@ fn source(stream: Stream, to: BorrowedFd<'_>, sink: usize, direct: bool) -> io::
     }
     let (ours, childs) = io::pipe()?;
     let ours = above_standard(ours.into())?;
-    let source = Source { from: Some(ours), ..Source::none(stream, sink, StreamEnd::Complete) };
+    let identity = identity(ours.as_fd());
+    let source = Source { from: Some(ours), identity, ..Source::none(stream, sink, StreamEnd::Complete) };
     Ok((source, Given::Other(above_standard(childs.into())?)))
+}
+
+/// A stream that is a terminal, and what the child gets for it.
+fn at_terminal(stream: Stream, sink: usize, ends: Ends) -> (Source, Given) {
+    let Ends { ours, childs, identity } = ends;
+    let none = Source::none(stream, sink, StreamEnd::Complete);
+    (Source { from: Some(ours), identity, is_terminal: true, ..none }, Given::Other(childs))
+}
+
+/// Whether there is something to read.
+fn is_readable(from: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::new(from, PollFlags::POLLIN)];
+    poll(&mut asked, PollTimeout::ZERO) == Ok(1)
+        && asked.first().and_then(PollFd::revents).is_some_and(|answer| answer.contains(PollFlags::POLLIN))
 }
 
 /// What stands against writing to `to`, whatever is written: a command that gets it in place of a pipe learns that itself,

@@ -387,8 +387,10 @@ pub enum Hazard {
     SharedObject(&'static str),
     /// A descriptor that came from another process.
     PassedDescriptor,
-    /// The size of a terminal was asked for.
+    /// The size of a terminal was asked for that is not the run's own.
     TerminalSize,
+    /// How a terminal treats what goes through it was changed.
+    TerminalModes,
     /// A cashet command asked what its store holds; with the command.
     Store(String),
     /// A process that was left behind when the command ended.

@@ -7,14 +7,20 @@ use super::signals::Caught;
 use super::spawn::{Given, Plan, failure};
 use super::startup::initial;
 use super::streams::{Streams, above_standard};
+use super::terminal::{Control, Relay, Terminals, Wanted};
 use super::watch::{self, StartError, Surroundings};
 use super::{Backlog, Executor, Finished, Recorder, Spec, Stdin, Unwatched, WatchMode, Witness, pump};
 use crate::error::{Error, Kind, Result};
+use crate::record::Termination;
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::thread::{Scope, scope};
+use std::sync::Arc;
+use std::thread::{Builder, Scope, scope};
 use std::time::{Duration, Instant};
 
 /// How long processes left behind are waited for when the command and its streams have ended.
@@ -39,15 +45,20 @@ impl Executor for Unix {
             stdout,
             stderr,
             output,
+            tty,
             watch,
             unobserved,
             behind_shim,
             followed,
         } = spec;
         let inherits_stdin = matches!(stdin, Stdin::Inherit);
-        let given = give_stdin(stdin)?;
+        let (ours, is_watched) = (io::stdin(), watch != WatchMode::Off);
+        let own = (inherits_stdin && !initial().was_closed(0)).then(|| ours.as_fd());
+        let wanted = Wanted { tty, output, stdin: own, to: [stdout, stderr], is_watched };
+        let terminals = Terminals::make(wanted).map_err(|error| no_terminal(&error))?;
+        let given = give_stdin(stdin, terminals.as_ref())?;
         let (mut streams, [given_stdout, given_stderr]) =
-            Streams::new(output, [stdout, stderr]).map_err(|error| no_pipe(&error))?;
+            Streams::new(output, [stdout, stderr], terminals.as_ref()).map_err(|error| no_pipe(&error))?;
         if inherits_stdin {
             streams.hold_back_if_read(io::stdin().as_fd());
         }
@@ -56,7 +67,11 @@ impl Executor for Unix {
             _ => streams.order().map_err(|error| no_pipe(&error))?,
         };
         let plan = Plan::new(program, words, environment, [given, given_stdout, given_stderr])?;
-        let caught = Caught::begin();
+        let session = terminals.as_ref().map(Terminals::controlling).transpose();
+        let plan = plan.at(session.map_err(|error| no_terminal(&error))?);
+        let control = terminals.as_ref().map(|terminals| Arc::clone(terminals.control()));
+        streams.relay = terminals.and_then(Terminals::relay);
+        let caught = Caught::begin(streams.relay.as_ref());
         scope(|scope| {
             let began = Instant::now();
             let (process, unwatched) = start(
@@ -64,8 +79,23 @@ impl Executor for Unix {
                 &plan,
                 watch,
                 witness,
-                Surroundings { unobserved, behind_shim, followed, order: order.as_ref() },
+                Surroundings {
+                    unobserved,
+                    behind_shim,
+                    followed,
+                    order: order.as_ref(),
+                    terminal: control.as_ref(),
+                },
             )?;
+            if let Some(relay) = &mut streams.relay {
+                relay.begun(process.pid(), plan.leader());
+                if !process.tells_of_stops() {
+                    let (pid, control) = (process.pid(), Arc::clone(&relay.control));
+                    let look = move || stops(pid, &control);
+                    // Where no thread can be had, it cannot be stopped by a key.
+                    let _ = Builder::new().name("cashet-stops".to_owned()).spawn_scoped(scope, look);
+                }
+            }
             caught.started(process.pid(), plan.began());
             let run = Run { process, unwatched, began, streams };
             run.finish(&caught, recorder)
@@ -91,18 +121,25 @@ impl Run<'_> {
             collected.map_err(|error| other("cannot learn how the command ended", &error))?;
         let wall = ended.saturating_duration_since(self.began).as_nanos();
         resources.wall = u64::try_from(wall).unwrap_or(u64::MAX);
+        if let Some(relay) = &mut self.streams.relay {
+            relay.end(matches!(termination, Termination::Exited(_)));
+        }
         let trace = self.process.finish(GRACE).ok_or(self.unwatched);
         if self.streams.held().iter().any(Option::is_some) {
             // What it writes comes after what waits.
             self.streams.write_waiting();
+            if let Some(relay) = &self.streams.relay {
+                relay.leave();
+            }
             pump::take_over(self.streams.held());
         }
         let [stdout, stderr] = self.streams.ends();
+        let made = self.streams.relay.as_ref().map_or([None; 2], Relay::made);
         let interleaving = self.streams.interleaving(trace.is_ok());
         let rests = self.streams.into_rests().map_err(|error| other("cannot pass on its output", &error))?;
         let signal = caught.noted();
         let backlog = Backlog { rests, is_interrupted: caught.seen().is_some() };
-        Ok(Finished { termination, resources, signal, stdout, stderr, interleaving, backlog, trace })
+        Ok(Finished { termination, resources, signal, stdout, stderr, made, interleaving, backlog, trace })
     }
 }
 
@@ -132,7 +169,12 @@ fn start<'scope>(
 }
 
 /// What the child gets as standard input. If ours was closed when we were started, it gets it closed.
-fn give_stdin(stdin: Stdin) -> Result<Given> {
+fn give_stdin(stdin: Stdin, terminals: Option<&Terminals>) -> Result<Given> {
+    if let (Stdin::Inherit, Some(terminals)) = (&stdin, terminals)
+        && let Some(terminal) = terminals.stdin().map_err(|error| no_terminal(&error))?
+    {
+        return Ok(Given::Terminal(terminal));
+    }
     let null = Path::new("/dev/null");
     let file = match stdin {
         Stdin::Inherit if initial().was_closed(0) => return Ok(Given::Closed),
@@ -143,6 +185,27 @@ fn give_stdin(stdin: Stdin) -> Result<Given> {
     let descriptor =
         above_standard(file.into()).map_err(|error| other("cannot pass on standard input", &error))?;
     Ok(Given::Other(descriptor))
+}
+
+/// Tells `control` whenever the process `pid` is stopped, until it has ended.
+fn stops(pid: libc::pid_t, control: &Control) {
+    let process = || Id::Pid(Pid::from_raw(pid));
+    let news = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    loop {
+        match waitid(process(), news) {
+            Ok(WaitStatus::Stopped(_, signal)) => {
+                // Taken, so that it is not told again. Its end is for whoever collects it.
+                let _ = waitid(process(), WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG);
+                control.stopped(signal as i32);
+            }
+            Err(Errno::EINTR) => {}
+            _ => return,
+        }
+    }
+}
+
+fn no_terminal(reason: &io::Error) -> Error {
+    other("cannot make a terminal for the command", reason).with_hint("--tty=never does without")
 }
 
 fn no_pipe(reason: &io::Error) -> Error {

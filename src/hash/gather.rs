@@ -113,6 +113,9 @@ impl Gathering<'_, '_> {
         if request.exact_state {
             self.manifest.set(Part::Flag("exact-state".to_owned()), Value::Present);
         }
+        if request.always_terminal {
+            self.manifest.set(Part::Flag("tty".to_owned()), Value::Present);
+        }
         if request.env_strict {
             self.manifest.set(Part::Flag("env-strict".to_owned()), Value::Present);
         }

@@ -47,7 +47,7 @@ pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LEN
     encoder.option(request.salt.as_ref().map(|salt| salt.as_bytes().to_vec()).as_ref());
     encoder.option(request.logical_directory().map(|place| place.as_bytes().to_vec()).as_ref());
     encoder.flag(request.exact_source).flag(request.env_strict).flag(request.words_are_inputs);
-    encoder.flag(request.literal).flag(request.exact_state);
+    encoder.flag(request.literal).flag(request.exact_state).flag(request.always_terminal);
     encoder.length(request.languages.names().len());
     for (ending, form) in request.languages.names() {
         encoder.bytes(ending.as_bytes()).text(form);

@@ -101,6 +101,8 @@ pub struct Request {
     pub env_strict: bool,
     /// `--exact-state`: what was at a path that the run writes counts exactly.
     pub exact_state: bool,
+    /// `--tty=always`: the command has a terminal, whatever ours are.
+    pub always_terminal: bool,
     /// `--redact`: text, options (`--token`) and variables (`TOKEN=`) that must not be stored with the words.
     pub redactions: Vec<OsString>,
     /// What is passed on and not compared.
@@ -157,6 +159,7 @@ impl Request {
             literal: false,
             env_strict: false,
             exact_state: false,
+            always_terminal: false,
             redactions: Vec::new(),
             ignored: Ignored::default(),
             words_are_inputs: false,

@@ -7,7 +7,7 @@ use super::stdin::StdinAtStart;
 use super::tee::Tee;
 use super::{Context, Policy, file_clock};
 use crate::error::Result;
-use crate::exec::{Output, Spec, Stdin, Trace, WatchMode};
+use crate::exec::{Output, Spec, Stdin, Trace, Tty, WatchMode};
 use crate::hash::capture::{self, Captured};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{Observation, Termination};
@@ -46,6 +46,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         stdout: context.stdout,
         stderr: context.stderr,
         output: Output::Direct,
+        tty: Tty::Never,
         watch: WatchMode::Require,
         unobserved: &unobserved,
         behind_shim: captured.behind_shim.as_deref(),
@@ -68,6 +69,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         ignored_writes: &declared.ignored,
         ignored_reads: &declared.unread,
         exact_state: request.exact_state,
+        at_terminal: false,
     };
     let verdict = observe::observe(&run, &trace, &watcher).map(|observed| {
         let observations = observed.observations.into_iter().map(|(observation, _)| observation);

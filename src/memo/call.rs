@@ -14,7 +14,7 @@ use super::tail::Tailing;
 use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of, unrecorded};
 use crate::digest::{DIGEST_LENGTH, Key, RequestId};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{self, Fate, Recorder, Seen, Spec, Stdin, Unwatched, WatchMode, Witness};
+use crate::exec::{self, Fate, Recorder, Seen, Spec, Stdin, Tty, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
 use crate::hash::holds::Present;
 use crate::hash::request::{Request, StdinPart};
@@ -302,6 +302,7 @@ impl Call<'_> {
             stdout: self.context.stdout,
             stderr: self.context.stderr,
             output: unrecorded(self.context),
+            tty: Tty::Never,
             watch: WatchMode::Off,
             unobserved: &[],
             behind_shim: None,

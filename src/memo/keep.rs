@@ -21,7 +21,7 @@ use super::tee::Tee;
 use super::{Answer, Miss, answer_of, declared::Declared, file_clock, look_up, unrecorded};
 use crate::digest::CommitId;
 use crate::error::Result;
-use crate::exec::{Finished, Output, Spec, StreamEnd, WatchMode, one_target};
+use crate::exec::{Finished, Output, Spec, StreamEnd, Tty, WatchMode, one_target};
 use crate::hash::capture::Captured;
 use crate::hash::entry::LanguageKind;
 use crate::hash::request::Request;
@@ -118,6 +118,7 @@ pub(super) fn run(
         stdout: call.context.stdout,
         stderr: call.context.stderr,
         output: output(call, watch, recording.then_some(spool.as_path())),
+        tty: if recording { call.policy.tty } else { Tty::Never },
         watch,
         unobserved: &unobserved,
         behind_shim: captured.behind_shim.as_deref(),
@@ -207,7 +208,7 @@ fn output<'a>(call: &Call<'_>, watch: WatchMode, spool: Option<&'a Path>) -> Out
 fn unbuffered(call: &Call<'_>, captured: &Captured, environment: &mut Vec<(OsString, OsString)>) {
     let python = captured.command.entry.language == LanguageKind::Python;
     let set = environment.iter().any(|(name, _)| name == "PYTHONUNBUFFERED");
-    if python && !set && call.context.stdout.is_terminal() {
+    if python && !set && call.policy.tty == Tty::Never && call.context.stdout.is_terminal() {
         environment.push(("PYTHONUNBUFFERED".into(), "1".into()));
     }
 }

@@ -6,6 +6,7 @@ use super::policy::Policy;
 use super::products::{self, Others};
 use super::reason::{Difference, MissReason};
 use super::stdin::StdinAtStart;
+use super::terminals::Terminals;
 use super::{Context, Miss};
 use crate::digest::Key;
 use crate::encode::Decode;
@@ -68,6 +69,8 @@ pub(super) fn find(
             return Found::Miss(Miss::Unknown);
         }
     };
+    let terminals = Terminals::new(context, policy);
+    terminals.prefer(&mut candidates);
     let (stdin, facts) = (std::cell::OnceCell::new(), std::cell::OnceCell::new());
     let mut miss = Miss::Unknown;
     let mut compared = 0;
@@ -87,6 +90,9 @@ pub(super) fn find(
             continue;
         }
         if !candidate.commit.order.fits(|| one_target(context.stdout, context.stderr)) {
+            continue;
+        }
+        if !terminals.answered_by(&candidate.commit) {
             continue;
         }
         let stdin = || stdin.get_or_init(|| StdinAtStart::look(context.stdin));
@@ -337,6 +343,7 @@ pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request,
         Replay::Allowed if commit.order.interleaving != Interleaving::Exact => {
             MissReason::Order(commit.order.interleaving)
         }
+        Replay::Allowed if commit.terminals != [None; 2] => MissReason::Terminal,
         Replay::Allowed => MissReason::Evicted,
     }
 }

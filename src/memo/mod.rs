@@ -26,6 +26,7 @@ mod settle;
 mod stdin;
 mod tail;
 mod tee;
+mod terminals;
 mod unfinished;
 pub mod verify;
 

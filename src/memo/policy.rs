@@ -1,5 +1,6 @@
 //! What a call wants of the memory, beside what decides the key.
 
+use crate::exec::Tty;
 use crate::record::Termination;
 
 /// When to replay and when to record.
@@ -92,6 +93,8 @@ pub struct Policy {
     pub stale_after: Option<u64>,
     /// Whether the run is watched.
     pub watching: Watching,
+    /// `--tty`: whether the command's stdout and stderr are terminals.
+    pub tty: Tty,
     /// `--pure`: nothing decides the result but what is in the manifest.
     pub pure: bool,
     /// `--allow-net`: use of the network does not matter.

@@ -65,6 +65,8 @@ pub enum MissReason {
     },
     /// The result was dropped for room.
     Evicted,
+    /// What is recorded was written to a terminal, and would not be the same here.
+    Terminal,
     /// Both streams go to one place, and the order of the recorded ones is not known; or they go to two, and they were recorded
     /// as one.
     Order(Interleaving),
@@ -181,6 +183,7 @@ impl NotKept {
             Self::UsedDescriptor(_) => "used-descriptor",
             Self::Hazard(Hazard::Network(_)) => "network",
             Self::Hazard(Hazard::TerminalSize) => "terminal-size",
+            Self::Hazard(Hazard::TerminalModes) => "terminal-modes",
             Self::Hazard(_) => "hazard",
             Self::HistoryOnly => "no-cache",
             Self::ReadOnly => "read-only",
@@ -285,7 +288,10 @@ fn describe(hazard: &Hazard) -> String {
         Hazard::Namespace(call) => format!("it changed what paths mean ({call})"),
         Hazard::SharedObject(call) => format!("it used memory or messages shared with others ({call})"),
         Hazard::PassedDescriptor => "it was handed a descriptor by another process".to_owned(),
-        Hazard::TerminalSize => "it asked how large the terminal is".to_owned(),
+        Hazard::TerminalSize => {
+            "it asked how large the terminal is, which is not its own or changed".to_owned()
+        }
+        Hazard::TerminalModes => "it changed how the terminal works".to_owned(),
         Hazard::Store(command) => format!("it asked what a store holds ({command})"),
         Hazard::LeftBehind => "it left a process behind".to_owned(),
         Hazard::Incomplete(reason) => format!("it could not be watched whole: {reason}"),

@@ -24,6 +24,8 @@ pub(super) struct Streams {
     pub(super) contains_root_name: bool,
     /// Names of variables whose values are places, and whether such a place is in what came.
     pub(super) places: Vec<(&'static str, bool)>,
+    /// Whether each of the two holds nothing but text that runs on: no escape sequence, carriage return or backspace.
+    pub(super) plain: [bool; 2],
 }
 
 /// Takes down two streams.
@@ -42,6 +44,7 @@ struct Side {
     writer: Option<Box<dyn BlobWriter>>,
     root: SearchState,
     places: [SearchState; 2],
+    moves: bool,
 }
 
 impl<'a> Tee<'a> {
@@ -88,6 +91,7 @@ impl<'a> Tee<'a> {
         };
         let places =
             self.places.iter().enumerate().map(|(number, (name, _))| (*name, found(number))).collect();
+        let plain = [!self.stdout.moves, !self.stderr.moves];
         let finish = |side: Side| {
             let writer = side.writer.map_or_else(|| store.write(), Ok);
             writer.and_then(BlobWriter::finish).map_err(|error| error.to_string())
@@ -99,6 +103,7 @@ impl<'a> Tee<'a> {
             contains_root,
             contains_root_name,
             places,
+            plain,
         })
     }
 
@@ -119,6 +124,7 @@ impl<'a> Tee<'a> {
             None => side.writer.insert(store.write().map_err(|error| error.to_string())?),
         };
         let mut look = |bytes: &[u8]| {
+            side.moves |= memchr::memchr3(0x1b, b'\r', 0x08, bytes).is_some();
             self.root.look(&mut side.root, bytes);
             for ((_, search), state) in self.places.iter().zip(&mut side.places) {
                 search.look(state, bytes);

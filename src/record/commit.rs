@@ -5,6 +5,7 @@ use super::observation::Observation;
 use super::path::StoredPath;
 use super::product::Products;
 use super::stream::{Content, StreamOrder};
+use super::terminal::OnTerminal;
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 
@@ -134,6 +135,8 @@ pub struct Commit {
     pub stderr: Content,
     /// In which order they came.
     pub order: StreamOrder,
+    /// How each of the two was made, if it was written to a terminal.
+    pub terminals: [Option<OnTerminal>; 2],
     /// The encoded [`super::OutputTree`], if there are outputs.
     pub outputs: Option<Content>,
     /// What decided the result beside the manifest.
@@ -180,15 +183,19 @@ const WITHOUT_PRODUCTS: u64 = 1;
 const WITH_PRODUCTS: u64 = 2;
 /// First field of an encoded commit that ends with its products, of which there may be none, and how it was accepted.
 const ACCEPTED: u64 = 3;
+/// Added to the first field of an encoded commit that ends with how its streams were written to terminals.
+const WITH_TERMINALS: u64 = 3;
 
 impl Encode for Commit {
     fn encode(&self, to: &mut Encoder) {
         let has_products = self.products != Products::default();
-        to.unsigned(match (&self.accepted, has_products) {
+        let has_terminals = self.terminals != [None; 2];
+        let first = match (&self.accepted, has_products) {
             (Some(_), _) => ACCEPTED,
             (None, true) => WITH_PRODUCTS,
             (None, false) => WITHOUT_PRODUCTS,
-        });
+        };
+        to.unsigned(if has_terminals { first + WITH_TERMINALS } else { first });
         to.value(&self.key).value(&self.lineage).option(self.parent.as_ref());
         to.list(&self.words).value(&self.directory).bytes(&self.function).digest(&self.function_id);
         to.list(&self.sources).value(&self.started).value(&self.resources).value(&self.termination);
@@ -201,15 +208,21 @@ impl Encode for Commit {
         if let Some(accepted) = &self.accepted {
             to.value(accepted);
         }
+        if has_terminals {
+            let [stdout, stderr] = &self.terminals;
+            to.option(stdout.as_ref()).option(stderr.as_ref());
+        }
     }
 }
 
 impl Decode for Commit {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let version = from.unsigned()?;
-        if !(WITHOUT_PRODUCTS..=ACCEPTED).contains(&version) {
+        if !(WITHOUT_PRODUCTS..=ACCEPTED + WITH_TERMINALS).contains(&version) {
             return Err(DecodeError::UnknownTag(version));
         }
+        let has_terminals = version > ACCEPTED;
+        let version = if has_terminals { version - WITH_TERMINALS } else { version };
         let mut commit = Self {
             key: Key::decode(from)?,
             lineage: LineageId::decode(from)?,
@@ -225,6 +238,7 @@ impl Decode for Commit {
             stdout: Content::decode(from)?,
             stderr: Content::decode(from)?,
             order: StreamOrder::decode(from)?,
+            terminals: [None; 2],
             outputs: from.option()?,
             observations: from.list()?,
             indifferent: from.list()?,
@@ -241,6 +255,12 @@ impl Decode for Commit {
         }
         if version == ACCEPTED {
             commit.accepted = Some(Acceptance::decode(from)?);
+        }
+        if has_terminals {
+            commit.terminals = [from.option()?, from.option()?];
+            if commit.terminals == [None; 2] {
+                return Err(DecodeError::NotCanonical);
+            }
         }
         Ok(commit)
     }
@@ -337,6 +357,7 @@ mod tests {
             stdout: content,
             stderr: content,
             order: StreamOrder::default(),
+            terminals: [None; 2],
             outputs: Some(content),
             observations: vec![Observation::Umask(0o22), Observation::Superuser(true)],
             indifferent: vec![b"FOO".to_vec()],
@@ -369,8 +390,17 @@ mod tests {
             why: b"only a name".to_vec(),
         });
         assert_eq!(Commit::from_bytes(&third.to_bytes()), Ok(third.clone()));
-        third.products = second.products;
-        assert_eq!(Commit::from_bytes(&third.to_bytes()), Ok(third));
+        third.products = second.products.clone();
+        assert_eq!(Commit::from_bytes(&third.to_bytes()), Ok(third.clone()));
+        let made = OnTerminal { columns: 80, rows: 24, size_counts: true, is_plain: false };
+        for terminals in [[Some(made), None], [None, Some(made)], [Some(made); 2]] {
+            second.terminals = terminals;
+            assert_eq!(Commit::from_bytes(&second.to_bytes()), Ok(second.clone()));
+            let alone = Commit { terminals, ..first.clone() };
+            assert_eq!(Commit::from_bytes(&alone.to_bytes()), Ok(alone));
+            third.terminals = terminals;
+            assert_eq!(Commit::from_bytes(&third.to_bytes()), Ok(third.clone()));
+        }
     }
 
     proptest! {

@@ -13,6 +13,7 @@ mod product;
 mod recall;
 mod state;
 mod stream;
+mod terminal;
 
 pub use commit::{Acceptance, Commit, Coverage, Replay, Resources, SourceFile, Termination};
 pub use evidence::{Evidence, Timestamp};
@@ -25,3 +26,4 @@ pub use product::{Product, ProductClass, Products, name_in};
 pub use recall::Recall;
 pub use state::FileState;
 pub use stream::{Chunk, Content, Interleaving, Stream, StreamOrder};
+pub use terminal::OnTerminal;

@@ -222,6 +222,7 @@ pub(super) mod tests {
             stdout,
             stderr: stdout,
             order: StreamOrder::default(),
+            terminals: [None; 2],
             outputs: Some(Content { blob: BlobId(Digest::of(&tree.to_bytes())), size: 9 }),
             observations: vec![Observation::Umask(0o22)],
             products: crate::record::Products::default(),

@@ -225,6 +225,7 @@ pub(crate) mod tests {
             stdout: content,
             stderr: content,
             order: StreamOrder::default(),
+            terminals: [None; 2],
             outputs: None,
             observations: Vec::new(),
             products: crate::record::Products::default(),

@@ -81,6 +81,9 @@ pub fn reasons(call: &Call<'_>, why: &MissReason, made: Option<CommitId>) -> Vec
         MissReason::Order(Interleaving::Merged) => {
             "its record does not tell the two streams apart".to_owned()
         }
+        MissReason::Terminal => {
+            "its output was written to a terminal, and is not what is written here".to_owned()
+        }
         MissReason::Order(_) => "its record does not tell the order of the two streams".to_owned(),
         MissReason::Expired(age) => format!("{} old", human::duration(*age)),
         MissReason::Damaged(blob) => format!("stored bytes {} were damaged", blob.short()),

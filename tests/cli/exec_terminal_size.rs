@@ -7,27 +7,30 @@ use std::path::Path;
 const ASK: [&str; 2] = ["stty size", "stty size < /dev/tty"];
 
 #[test]
-fn a_command_that_reads_the_terminal_size_is_not_cached() {
+fn the_size_of_a_terminal_counts_where_it_is_asked_for() {
     let sandbox = Sandbox::new();
     for (name, body) in ["by-stdin", "by-name"].into_iter().zip(ASK) {
         sandbox.script(name, body);
-        for _ in 0..2 {
+        for executions in [1, 0] {
             let words = ["-q".to_owned(), format!("./{name}")];
-            sandbox.exec(words).stdout("0 0\n").executes(1).terminal().finish();
+            sandbox.exec(words).stdout("0 0\n").executes(executions).terminal().finish();
         }
-        let words = ["-v".to_owned(), format!("./{name}")];
-        let screen = sandbox.exec(words).any_stdout().executes(1).terminal().finish().text();
-        assert!(screen.contains("it asked how large the terminal is"), "{screen}");
-        assert!(screen.contains("--pure"), "{screen}");
     }
 }
 
 #[test]
-fn where_its_size_does_not_matter_it_is_kept() {
+fn who_asks_a_terminal_for_its_size_that_is_not_its_own_is_not_kept() {
     let sandbox = Sandbox::new();
     sandbox.script("job", ASK[1]);
+    for _ in 0..2 {
+        sandbox.exec(["-q", "--tty=never", "./job"]).stdout("0 0\n").executes(1).terminal().finish();
+    }
+    let words = ["-v", "--tty=never", "./job"];
+    let screen = sandbox.exec(words).any_stdout().executes(1).terminal().finish().text();
+    assert!(screen.contains("it asked how large the terminal is"), "{screen}");
+    assert!(screen.contains("--pure"), "{screen}");
     for executions in [1, 0] {
-        let call = sandbox.exec(["-q", "--pure", "./job"]).stdout("0 0\n");
+        let call = sandbox.exec(["-q", "--tty=never", "--pure", "./job"]).stdout("0 0\n");
         call.executes(executions).terminal().finish();
     }
 }

@@ -266,6 +266,7 @@ impl Run {
             stdout: put(&self.stdout),
             stderr: put(&self.stderr),
             order,
+            terminals: [None; 2],
             outputs: outputs.as_ref().map(|tree| put(&tree.to_bytes())),
             observations: self.observations.clone(),
             products: cashet::record::Products::default(),

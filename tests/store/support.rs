@@ -143,6 +143,7 @@ impl Run {
             stdout: put(store, &self.stdout),
             stderr: put(store, &self.stderr),
             order,
+            terminals: [None; 2],
             outputs: outputs.as_ref().map(|tree| put(store, &cashet::encode::Encode::to_bytes(tree))),
             observations: vec![Observation::Umask(0o22), Observation::Superuser(false)],
             products: cashet::record::Products::default(),

@@ -3,6 +3,7 @@
 use crate::commands::options::{Flag, Scanned};
 use crate::commands::values;
 use crate::error::{Error, Result};
+use crate::exec::Tty;
 use crate::hash::globs::Patterns;
 use crate::hash::ignored::Ignored;
 use crate::hash::request::{Languages, Request, StdinPart};
@@ -120,6 +121,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
     let root = Some(project);
     let (variables, environment) = environment(&sources.all(Flag::Env, None, |block| block.env.as_ref()))?;
     let stdin = stdin(&sources)?;
+    let tty = tty(&sources)?;
     let request = Request {
         words: scanned.words.clone(),
         references: Vec::new(),
@@ -139,6 +141,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
         exact_source: sources.flag(Flag::ExactSource, |block| block.exact_source),
         literal: scanned.has(Flag::Literal),
         env_strict: sources.flag(Flag::EnvStrict, |block| block.env_strict),
+        always_terminal: matches!(tty, Tty::These(..)),
         exact_state: sources.flag(Flag::ExactState, |block| block.exact_state),
         redactions: sources.all(Flag::Redact, None, |block| block.redact.as_ref()),
         ignored: Ignored {
@@ -150,7 +153,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
         words_are_inputs: sources.flag(Flag::Pure, |block| block.pure),
         languages: Languages::default(),
     };
-    let policy = policy(&sources)?;
+    let policy = Policy { tty, ..policy(&sources)? };
     check(&request, &policy)?;
     // Told before anything is run or written.
     request.ignored.written(&request.directory, &request.places)?;
@@ -245,6 +248,23 @@ fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
     }
 }
 
+/// Whether the command has a terminal; `--tty` alone is `--tty=always`.
+fn tty(sources: &Sources<'_>) -> Result<Tty> {
+    let always = Tty::These([true; 2], None);
+    if sources.scanned.has(Flag::Tty) && sources.scanned.last(Flag::Tty).is_none() {
+        return Ok(always);
+    }
+    let set = sources.one(Flag::Tty, "tty", None, |block| block.tty.as_ref())?;
+    let Some((value, blame)) = set else { return Ok(Tty::Auto) };
+    match value.as_str() {
+        "auto" => Ok(Tty::Auto),
+        "always" => Ok(always),
+        "never" => Ok(Tty::Never),
+        _ => Err(Error::usage(format!("{blame}: {value} is none of auto, always, never"))
+            .with_hint("auto gives it a terminal for each of stdout and stderr that is one")),
+    }
+}
+
 fn policy(sources: &Sources<'_>) -> Result<Policy> {
     let scanned = sources.scanned;
     let mode = sources.one(Flag::Mode, "mode", Some("CASHET_MODE"), |block| block.mode.as_ref())?;
@@ -309,6 +329,7 @@ fn policy(sources: &Sources<'_>) -> Result<Policy> {
         time_to_live: time(sources.one(Flag::Ttl, "ttl", Some("CASHET_TTL"), |block| block.ttl.as_ref())?)?,
         stale_after: time(sources.one(Flag::Stale, "stale", None, |block| block.stale.as_ref())?)?,
         watching,
+        tty: Tty::Auto,
         pure: sources.flag(Flag::Pure, |block| block.pure),
         allow_network: sources.flag(Flag::AllowNet, |block| block.allow_net),
         clean_outputs: sources.flag(Flag::CleanOutputs, |block| block.clean_outputs),

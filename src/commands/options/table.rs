@@ -27,6 +27,8 @@ pub enum Flag {
     ExactSource,
     /// `--exact-state`
     ExactState,
+    /// `--tty`
+    Tty,
     /// `--trace`
     Trace,
     /// `--allow-net`
@@ -144,6 +146,13 @@ pub(super) const TABLE: &[Row] = &[
         None,
         Takes::Nothing,
         "Replay only if the files that the command writes are as they were before the run",
+    ),
+    row(
+        Flag::Tty,
+        "tty",
+        None,
+        Takes::OptionalValue("WHEN"),
+        "Give the command a terminal: auto (where there is one), always, never",
     ),
     row(Flag::Trace, "trace", None, Takes::Value("WHEN"), "Watch the run: auto, off or require"),
     row(Flag::AllowNet, "allow-net", None, Takes::Nothing, "Keep the result although the network was used"),

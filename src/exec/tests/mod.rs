@@ -1,7 +1,9 @@
 //! Runs real commands. Where the state of our own process matters (closed descriptors, signals), the test
 //! binary starts itself again as a *wrapper*: a process that does nothing but run one command and end as it did.
 
-use super::{Executor, Finished, Output, Recorder, Seen, Spec, Stdin, Unix, Unwatched, WatchMode, Witness};
+use super::{
+    Executor, Finished, Output, Recorder, Seen, Spec, Stdin, Tty, Unix, Unwatched, WatchMode, Witness,
+};
 use super::{begin, raise_again};
 use crate::error::Result;
 use crate::record::{Stream, Termination};
@@ -88,6 +90,7 @@ fn run(program: impl AsRef<Path>, words: &[&OsStr], stdin: Stdin) -> Result<Ran>
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),
         output: Output::Recorded { spool: None },
+        tty: Tty::Never,
         watch: WatchMode::Off,
         unobserved: &[],
         behind_shim: None,
@@ -150,6 +153,7 @@ fn be_wrapper(report: &Path) -> io::Result<()> {
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),
         output: Output::Recorded { spool: None },
+        tty: Tty::Auto,
         watch: if std::env::var_os(WATCH).is_some() { WatchMode::Auto } else { WatchMode::Off },
         unobserved: &[],
         behind_shim: None,

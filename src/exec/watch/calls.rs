@@ -7,10 +7,11 @@ use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
 use super::nested::heard;
 use super::paths::directory_of;
 use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
-use super::process::{identity_behind, is_terminal, link, umask_of, words_of};
+use super::process::{identity_behind, link, umask_of, words_of};
 use super::sockets::Sockets;
 use super::stopped::{Stopped, Unknown, low, unknown};
-use super::table::{self, ASK_READABLE, ASK_SIZE, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
+use super::table::{self, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
+use super::terminals::ask_terminal;
 use crate::exec::{Askers, Hazard};
 
 /// `RESOLVE_IN_ROOT`: an absolute path begins at the directory that was given.
@@ -276,27 +277,6 @@ fn polls_stdin(stopped: &Stopped<'_>, array: u64, count: u64) -> Result<bool, Un
         _ => false,
     };
     Ok(bytes.chunks(SIZE).any(asks))
-}
-
-/// `ioctl` on what may be a terminal. Some C libraries ask for the size to find out whether it is one.
-fn ask_terminal(
-    stopped: &Stopped<'_>,
-    observer: &mut Observer<'_>,
-    number: i32,
-    request: Argument,
-) -> Result<(), Unknown> {
-    let request = stopped.flags(request).cast_unsigned();
-    if request == ASK_READABLE {
-        observer.polled(stopped.tid, number);
-        return Ok(());
-    }
-    if number == 0 {
-        observer.ask(stopped.tid, number, |used| &mut used.terminal);
-    }
-    if request == ASK_SIZE && is_terminal(stopped.tid, number).map_err(|error| unknown(&error))? {
-        observer.hazard(Hazard::TerminalSize);
-    }
-    Ok(())
 }
 
 fn open(

@@ -8,6 +8,7 @@ use super::process::{descriptor_path, is_same_open_file};
 use crate::error::tells_absence;
 use crate::exec::order::Order;
 use crate::exec::spawn::StdinGiven;
+use crate::exec::terminal::Control;
 use crate::exec::{Askers, DescriptorUse};
 use crate::record::Stream;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -17,6 +18,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::sync::Arc;
 
 /// Where shells put a descriptor that they save: calls on these numbers are stopped too.
 const SAVED: std::ops::RangeInclusive<u32> = 10..=15;
@@ -30,6 +32,8 @@ struct Object {
     metadata: Metadata,
     readable: bool,
     writable: bool,
+    /// It is the pseudo-terminal in place of ours.
+    stands_for_ours: bool,
     used: DescriptorUse,
 }
 
@@ -43,16 +47,22 @@ pub(super) struct Inherited {
     closed: Option<DescriptorUse>,
     /// Tells of reads of a terminal, once that may happen under a number at which no call is stopped.
     access_watch: Option<OwnedFd>,
+    /// The terminals of the run.
+    terminal: Option<Arc<Control>>,
 }
 
 impl Inherited {
-    /// Looks at what we have now: standard input, if the run gets ours, and everything above 2 that is not closed
+    /// Looks at what we have now: standard input, if the run gets ours or a `terminal` in its place, and everything above 2 that is not closed
     /// on execution, except make's jobserver as `MAKEFLAGS` names it.
     ///
     /// # Errors
     /// When our own descriptors cannot be listed.
-    pub(super) fn gather(stdin: StdinGiven, make_flags: Option<&[u8]>) -> io::Result<Self> {
-        let with_stdin = stdin == StdinGiven::Ours;
+    pub(super) fn gather(
+        stdin: StdinGiven,
+        make_flags: Option<&[u8]>,
+        terminal: Option<&Arc<Control>>,
+    ) -> io::Result<Self> {
+        let with_stdin = matches!(stdin, StdinGiven::Ours | StdinGiven::Terminal);
         let closed = (stdin == StdinGiven::Closed).then(DescriptorUse::default);
         let jobserver = make_flags.map(Jobserver::parse).unwrap_or_default();
         let mut objects = Vec::new();
@@ -61,11 +71,21 @@ impl Inherited {
             let Some(number) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
             let wanted = if number < FIRST_OTHER { number == 0 && with_stdin } else { true };
             if wanted && !jobserver.descriptors.contains(&number) {
-                objects.extend(Object::inherited(number)?);
+                let mut object = Object::inherited(number)?;
+                if let Some(object) = object.as_mut().filter(|object| object.number == 0) {
+                    object.stands_for_ours = stdin == StdinGiven::Terminal;
+                }
+                objects.extend(object);
             }
         }
         objects.sort_by_key(|object| object.number);
-        Ok(Self { objects, jobserver: jobserver.path, closed, access_watch: None })
+        Ok(Self {
+            objects,
+            jobserver: jobserver.path,
+            closed,
+            access_watch: None,
+            terminal: terminal.cloned(),
+        })
     }
 
     /// The numbers at which calls are to be stopped, with what the order of the streams needs.
@@ -87,7 +107,8 @@ impl Inherited {
         let stdin: Vec<u32> = if has_stdin { vec![0] } else { Vec::new() };
         if self.objects.is_empty() {
             let (read, kind) = (stdin.clone(), stdin.clone());
-            return Numbers { read, kind, stdin, ..Numbers::default() };
+            let has_terminal = self.terminal.is_some();
+            return Numbers { read, kind, stdin, has_terminal, ..Numbers::default() };
         }
         let closed = self.closed.iter().map(|_| 0);
         let own = self.objects.iter().map(|object| object.number);
@@ -100,6 +121,7 @@ impl Inherited {
             kind: if regular { read.clone() } else { stdin.clone() },
             stdin,
             stderr: Vec::new(),
+            has_terminal: self.terminal.is_some(),
             read,
         }
     }
@@ -132,7 +154,15 @@ impl Inherited {
 
     /// Descriptor `number` of thread `tid` is read.
     pub(super) fn read(&mut self, tid: libc::pid_t, number: RawFd) {
-        self.note(tid, number, |used| used.read = true);
+        let is_elsewhere = self.terminal.as_ref().is_some_and(|terminal| terminal.reads_elsewhere());
+        if self.note(tid, number, |used| used.read = true) || is_elsewhere && self.is_terminal(tid, number) {
+            self.terminal_is_used();
+        }
+    }
+
+    /// Whether it is the pseudo-terminal in place of ours.
+    fn is_terminal(&mut self, tid: libc::pid_t, number: RawFd) -> bool {
+        self.find(tid, number).is_some_and(|object| object.stands_for_ours)
     }
 
     /// It is written.
@@ -153,7 +183,28 @@ impl Inherited {
 
     /// Whether something can be read from it is asked for.
     pub(super) fn polled(&mut self, tid: libc::pid_t, number: RawFd) {
-        self.note(tid, number, |used| used.polled = true);
+        if self.note(tid, number, |used| used.polled = true) {
+            self.terminal_is_used();
+        }
+    }
+
+    /// What is typed goes to the run from now on.
+    fn terminal_is_used(&self) {
+        if let Some(terminal) = &self.terminal {
+            terminal.used_as_stdin();
+        }
+    }
+
+    /// The terminals of the run.
+    pub(super) fn terminal(&self) -> Option<&Arc<Control>> {
+        self.terminal.as_ref()
+    }
+
+    /// The command was stopped by `signal`.
+    pub(super) fn is_stopped(&self, signal: i32) {
+        if let Some(terminal) = &self.terminal {
+            terminal.stopped(signal);
+        }
     }
 
     /// Whether what it stands for was inherited; so was that nothing is there.
@@ -177,15 +228,26 @@ impl Inherited {
         let Some(object) = self.find(tid, number) else { return false };
         object.used.read |= object.readable;
         object.used.written |= object.writable && object.number >= FIRST_OTHER;
+        if object.stands_for_ours {
+            self.terminal_is_used();
+        }
         true
     }
 
     /// The device at `path` is opened for reading. If it is the terminal that standard input is, or our controlling
     /// terminal, reads of it are reads of standard input. (Shells open it without reading.)
-    pub(super) fn device_opened(&mut self, path: &[u8], device: &Metadata) {
+    /// With `waits`, a read of it waits until something is typed.
+    pub(super) fn device_opened(&mut self, path: &[u8], device: &Metadata, waits: bool) {
+        let own = self.terminal.as_ref().and_then(|own| Some((own, own.stream_of(device.rdev())?)));
+        let at_terminal = own.is_some();
+        match own {
+            Some((terminal, stream)) if waits => terminal.used(stream),
+            Some((terminal, _)) => terminal.may_be_used(),
+            None => {}
+        }
         let Some(stdin) = self.objects.iter().find(|object| object.number == 0) else { return };
-        let same = stdin.is_terminal() && stdin.metadata.rdev() == device.rdev();
-        if same || path == b"/dev/tty" && has_terminal() {
+        let same = stdin.is_terminal() && !stdin.stands_for_ours && stdin.metadata.rdev() == device.rdev();
+        if same || at_terminal || path == b"/dev/tty" && has_terminal() {
             self.watch_accesses(path);
         }
     }
@@ -208,6 +270,10 @@ impl Inherited {
 
     /// Whether calls on `to`, or on the lowest free number of thread `tid` from `least` on, are not stopped.
     pub(super) fn leads_out_of_sight(&self, tid: libc::pid_t, to: Option<RawFd>, least: RawFd) -> bool {
+        if self.terminal.is_some() && matches!(to, Some(1 | 2)) {
+            // There it is stdout or stderr, which are the same terminal.
+            return false;
+        }
         let to = to.unwrap_or_else(|| lowest_free(tid, least));
         !self.objects.is_empty() && !u32::try_from(to).is_ok_and(|to| self.numbers().read.contains(&to))
     }
@@ -222,15 +288,22 @@ impl Inherited {
         }
         if object.number == 0 && object.is_terminal() {
             // A terminal that is saved (as test runners do) is not a terminal that is read.
+            if object.stands_for_ours
+                && let Some(terminal) = self.terminal.clone()
+            {
+                terminal.may_be_used();
+                return self.watch_accesses(format!("/proc/{tid}/fd/{from}").as_bytes());
+            }
             return self.watch_accesses(b"/proc/self/fd/0");
         }
         self.opened(tid, from);
     }
 
-    fn note(&mut self, tid: libc::pid_t, number: RawFd, set: impl Fn(&mut DescriptorUse)) {
+    /// Notes what is new; whether it is of the pseudo-terminal in place of ours.
+    fn note(&mut self, tid: libc::pid_t, number: RawFd, set: impl Fn(&mut DescriptorUse)) -> bool {
         if self.is_closed(tid, number) {
             self.closed.iter_mut().for_each(set);
-            return;
+            return false;
         }
         // Most calls on these numbers are on something else; those on what is known already say nothing new.
         let news = self.objects.iter().any(|object| {
@@ -240,11 +313,23 @@ impl Inherited {
         });
         if news && let Some(object) = self.find(tid, number) {
             set(&mut object.used);
+            return object.stands_for_ours;
         }
+        false
     }
 
     fn find(&mut self, tid: libc::pid_t, number: RawFd) -> Option<&mut Object> {
+        let terminal = self.terminal.as_deref();
         self.objects.iter_mut().find(|object| {
+            if object.stands_for_ours {
+                // stdout and stderr are the same terminal: as such they are seen elsewhere.
+                let is_terminal = |there: Metadata| {
+                    there.file_type().is_char_device()
+                        && terminal.is_some_and(|terminal| terminal.is_controlling(there.rdev()))
+                };
+                let is_other = number == 1 || number == 2;
+                return !is_other && fs::metadata(descriptor_path(tid, number)).is_ok_and(is_terminal);
+            }
             let ours = RawFd::try_from(object.number).unwrap_or(-1);
             is_same_open_file(tid, number, ours).unwrap_or_else(|| {
                 // Where the kernel cannot compare, two descriptors of one file are taken for the same.
@@ -283,7 +368,14 @@ impl Object {
         let metadata = fs::metadata(format!("/proc/self/fd/{number}"))?;
         let mode = fcntl(descriptor, FcntlArg::F_GETFL)? & libc::O_ACCMODE;
         let (readable, writable) = (mode != libc::O_WRONLY, mode != libc::O_RDONLY);
-        Ok(Some(Self { number, metadata, readable, writable, used: DescriptorUse::default() }))
+        Ok(Some(Self {
+            number,
+            metadata,
+            readable,
+            writable,
+            stands_for_ours: false,
+            used: DescriptorUse::default(),
+        }))
     }
 }
 

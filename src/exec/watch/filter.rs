@@ -2,7 +2,9 @@
 //!
 //! Knows nothing of what a call means.
 
-use super::table::{ASK_SIZE, ASK_STDIN, Argument, EVERYDAY_FAMILIES, NONE, ROWS, Row, Trap};
+use super::table::{
+    ASK_MODES, ASK_SIZE, ASK_STDIN, Argument, EVERYDAY_FAMILIES, NONE, ROWS, Row, SET_MODES, Trap,
+};
 
 /// Descriptor numbers that may stand for something inherited. The calls on all others pass in the kernel.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +21,8 @@ pub(super) struct Numbers {
     pub(super) stdin: Vec<u32>,
     /// Where stderr may be, if the order of the streams is wanted.
     pub(super) stderr: Vec<u32>,
+    /// The run has a terminal, whose modes it may change.
+    pub(super) has_terminal: bool,
 }
 
 impl Numbers {
@@ -164,6 +168,15 @@ impl Builder<'_> {
             }
             Trap::Terminal => {
                 let mut code = vec![low(Argument::A1), jump(libc::BPF_JEQ, ASK_SIZE, 0, 1), give(SEEN)];
+                if self.numbers.has_terminal {
+                    code.extend(branches(&SET_MODES));
+                    code.extend([far(1), give(SEEN)]);
+                    // Of stdout and stderr, whether they are terminals.
+                    let sees = number(Argument::A0, &[&self.numbers.stdin[..], &[1, 2]].concat());
+                    code.extend(branches(&ASK_MODES));
+                    code.push(far(sees.len()));
+                    code.extend(sees);
+                }
                 code.extend(branches(&ASK_STDIN));
                 code.push(give(ALLOW));
                 code.extend(number(Argument::A0, &self.numbers.stdin));

@@ -2,6 +2,7 @@
 
 use crate::exec::child::Prepared;
 use crate::exec::spawn::Plan;
+use crate::exec::terminal::leader::Beginning;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::io::{self, PipeReader, PipeWriter, Write};
@@ -34,12 +35,16 @@ pub(super) fn fork(plan: &Plan) -> io::Result<Held> {
     let (wait_for_go, go) = io::pipe()?;
     let (failure, fail) = io::pipe()?;
     let prepared = Prepared::new(plan.parts(plan.is_script()))?;
+    let beginning = prepared.terminal().map(Beginning::new).transpose()?;
     plan.begins();
     // No handler of ours may run in the child.
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     // SAFETY: the child calls nothing but what is safe after a fork of a process with threads, and never returns.
     let forked = match unsafe { libc::fork() } {
         0 => unsafe {
+            if let Some(beginning) = &beginning {
+                beginning.lead(prepared.withheld());
+            }
             libc::close(go.as_raw_fd());
             let mut byte = 0_u8;
             if libc::read(wait_for_go.as_raw_fd(), (&raw mut byte).cast(), 1) == 1 {
@@ -51,5 +56,11 @@ pub(super) fn fork(plan: &Plan) -> io::Result<Held> {
         forked => Errno::result(forked),
     };
     mask.thread_set_mask()?;
-    Ok(Held { pid: forked?, go, failure })
+    let mut pid = forked?;
+    if let Some(beginning) = beginning {
+        let begun = beginning.begun(pid)?;
+        plan.is_led_by(Some(begun.leader));
+        pid = begun.pid;
+    }
+    Ok(Held { pid, go, failure })
 }

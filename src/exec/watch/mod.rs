@@ -35,6 +35,7 @@ mod linux {
     mod stopped;
     mod supervisor;
     mod table;
+    mod terminals;
     #[cfg(test)]
     mod tests;
     mod touches;
@@ -60,6 +61,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) followed: &'a [std::path::PathBuf],
     /// Where the order of stdout and stderr is asked for.
     pub(super) order: Option<&'a std::sync::Arc<super::order::Order>>,
+    /// The terminals of the run.
+    pub(super) terminal: Option<&'a std::sync::Arc<super::terminal::Control>>,
 }
 
 /// Why a watched run could not be started.

@@ -196,14 +196,18 @@ impl Observer<'_> {
         if flags & libc::O_ACCMODE != libc::O_WRONLY
             && let Found::Special(metadata) = self.resolver.look(path, true)
         {
-            self.descriptors.device_opened(path, &metadata);
+            let waits = flags & libc::O_NONBLOCK == 0;
+            // bash opens it so when it starts, and closes it.
+            if waits || !self.caller().is_interpreter {
+                self.descriptors.device_opened(path, &metadata, waits);
+            }
         }
     }
 
     /// A FIFO may carry data from and to processes that we do not see. What comes from a device cannot be known.
     fn open_special(&mut self, path: &[u8], metadata: &Metadata, reads: bool) {
         if metadata.mode() & libc::S_IFMT == libc::S_IFCHR && reads {
-            self.descriptors.device_opened(path, metadata);
+            self.descriptors.device_opened(path, metadata, true);
             // Its kind does not tell one device from another.
             self.look_along(&Named { path: path.to_vec(), as_directory: false }, 0);
         }

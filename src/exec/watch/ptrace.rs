@@ -117,6 +117,9 @@ impl Tracer {
                     is_ended = true;
                     end(self.command);
                 }
+                if status >> 16 == EVENT_STOP && tid == self.command {
+                    observer.descriptors.is_stopped(libc::WSTOPSIG(status));
+                }
                 resume(tid, status);
             } else if tid == self.command {
                 if let Some(started) = started.take() {

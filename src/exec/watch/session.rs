@@ -92,8 +92,9 @@ pub(super) fn start_with<'scope>(
     witness: &'scope mut dyn Witness,
     surroundings: Surroundings<'scope>,
 ) -> Result<Session, StartError> {
-    let descriptors = Inherited::gather(plan.stdin_given(), plan.variable("MAKEFLAGS"))
-        .map_err(|error| unavailable("list its descriptors", &error))?;
+    let descriptors =
+        Inherited::gather(plan.stdin_given(), plan.variable("MAKEFLAGS"), surroundings.terminal)
+            .map_err(|error| unavailable("list its descriptors", &error))?;
     let run = Run { scope, plan, witness, surroundings, descriptors };
     let mut refused = Vec::new();
     for mechanism in mechanisms {
@@ -209,6 +210,11 @@ impl Session {
     /// The process of the command.
     pub(in crate::exec) fn pid(&self) -> libc::pid_t {
         self.pid
+    }
+
+    /// Whether it is traced: then nobody else learns when it is stopped.
+    pub(in crate::exec) fn is_traced(&self) -> bool {
+        matches!(self.ending, Ending::Told(_))
     }
 
     /// Readable when the command itself has ended; `None` where there was no descriptor left for it.

@@ -31,6 +31,12 @@ pub(super) const ASK_STDIN: [u32; 3] = [0x5401, ASK_READABLE, 0x802c_542a];
 /// `FIONREAD`: how much can be read.
 pub(super) const ASK_READABLE: u32 = 0x541b;
 
+/// `TCGETS` and `TCGETS2`.
+pub(super) const ASK_MODES: [u32; 2] = [0x5401, 0x802c_542a];
+
+/// `TCSETS`, `TCSETSW`, `TCSETSF` and the same for `TCSETS2`, which change what a terminal does; the same on both architectures.
+pub(super) const SET_MODES: [u32; 6] = [0x5402, 0x5403, 0x5404, 0x402c_542b, 0x402c_542c, 0x402c_542d];
+
 /// The families of sockets whose addresses tell all.
 pub(super) const EVERYDAY_FAMILIES: [u32; 4] = [
     libc::AF_UNIX.cast_unsigned(),
@@ -127,7 +133,9 @@ impl Trap {
             Self::Set(which) => long(which) != 0,
             Self::Terminal => {
                 let asks_stdin = ASK_STDIN.contains(&low(A1)) && numbers.stdin.contains(&low(A0));
-                low(A1) == ASK_SIZE || asks_stdin
+                let asks = numbers.has_terminal && ASK_MODES.contains(&low(A1)) && [1, 2].contains(&low(A0));
+                let sets = asks || numbers.has_terminal && SET_MODES.contains(&low(A1));
+                low(A1) == ASK_SIZE || asks_stdin || sets
             }
             Self::Family => !EVERYDAY_FAMILIES.contains(&low(A0)),
         }

@@ -33,6 +33,7 @@ pub(super) fn draft(
         stdout: nothing,
         stderr: nothing,
         order: StreamOrder::default(),
+        terminals: [None; 2],
         outputs: None,
         observations: Vec::new(),
         products: Products::default(),

@@ -7,11 +7,12 @@ use super::super::outputs::{Beneath, Collected, Origin, OwnerOf, collect};
 use super::super::reason::NotKept;
 use super::super::stdin::Given;
 use super::super::tee::Streams;
+use super::super::terminals::made;
 use super::{Keeping, shown_detail};
 use crate::digest::Digest;
 use crate::encode::Encode;
 use crate::error::{Error, Result};
-use crate::exec::{Finished, Trace, Unwatched};
+use crate::exec::{Finished, Hazard, Trace, Unwatched};
 use crate::hash::capture::{self, Captured};
 use crate::hash::manifest::{Part, Value};
 use crate::hash::request::{Request, StdinPart};
@@ -31,6 +32,8 @@ pub(super) struct Outputs {
     products: Products,
     evidence: Vec<Option<Evidence>>,
     indifferent: Vec<Vec<u8>>,
+    /// Code of the project asks whether a stream is a terminal.
+    code_asks: bool,
 }
 
 impl Keeping<'_> {
@@ -50,6 +53,9 @@ impl Keeping<'_> {
         if self.policy.history_only {
             return Err(NotKept::HistoryOnly);
         }
+        if finished.made.iter().flatten().any(|made| made.is_size_asked && made.is_resized) {
+            return Err(NotKept::Hazard(Hazard::TerminalSize));
+        }
         let observed = match &finished.trace {
             Ok(Trace { own_output: Some(path), .. }) => return Err(NotKept::ReadOwnOutput(path.clone())),
             Ok(trace) => {
@@ -68,6 +74,7 @@ impl Keeping<'_> {
                     ignored_writes: &self.declared.ignored,
                     ignored_reads: &self.declared.unread,
                     exact_state: self.request.exact_state,
+                    at_terminal: finished.made != [None; 2],
                 };
                 observe::observe(&run, trace, watcher)?
             }
@@ -125,7 +132,8 @@ impl Keeping<'_> {
         // What its tools keep for themselves is then as they left it: they find nothing to do.
         let holds_at_end = consulted.peek().is_some() && consulted.all(|product| product.of_tool);
         let products = Products::new(observed.products, holds_at_end);
-        Ok(Outputs { observations, tree, products, evidence, indifferent: observed.indifferent })
+        let Observed { indifferent, code_asks, .. } = observed;
+        Ok(Outputs { observations, tree, products, evidence, indifferent, code_asks })
     }
 
     /// Builds the record.
@@ -173,6 +181,7 @@ impl Keeping<'_> {
             termination: finished.termination,
             stdout: streams.stdout,
             stderr: streams.stderr,
+            terminals: made(finished, &streams, result.code_asks),
             order: streams.order,
             outputs,
             observations,

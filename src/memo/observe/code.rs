@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub(in crate::memo) enum Asks {
     /// Whether standard input is a terminal.
     Terminal,
+    /// Whether any stream is one.
+    AnyTerminal,
     /// Of what kind it is, its size or its offset.
     Kind,
     /// Its real name.
@@ -24,7 +26,7 @@ pub(in crate::memo) enum Asks {
 /// Words by which code asks, in any language.
 fn words(asks: Asks) -> &'static [&'static str] {
     match asks {
-        Asks::Terminal => &[
+        Asks::Terminal | Asks::AnyTerminal => &[
             "isatty",
             "isTTY",
             "tty?",
@@ -126,7 +128,7 @@ fn is_operator(text: &[u8], at: usize, asks: Asks) -> bool {
     let (before, rest) = text.split_at(at);
     let [_, letter, rest @ ..] = rest else { return false };
     let is_wanted = match asks {
-        Asks::Terminal => *letter == b't',
+        Asks::Terminal | Asks::AnyTerminal => *letter == b't',
         Asks::Kind => *letter != b't' && OPERATORS.contains(letter),
         Asks::Name => false,
     };
@@ -139,7 +141,10 @@ fn is_operator(text: &[u8], at: usize, asks: Asks) -> bool {
     }
     let operand = rest.iter().position(|byte| !b" \t\"'(*\\{".contains(byte));
     let operand = operand.and_then(|start| rest.get(start..)).unwrap_or_default();
-    if operand.starts_with(b"STDIN") || operand.starts_with(b"stdin") {
+    let begins = |names: &[&str]| names.iter().any(|name| operand.starts_with(name.as_bytes()));
+    if begins(&["STDIN", "stdin"])
+        || asks == Asks::AnyTerminal && begins(&["STDOUT", "stdout", "STDERR", "stderr"])
+    {
         return true;
     }
     // By number, or by nothing at all, only this is asked.
@@ -181,6 +186,14 @@ mod tests {
         {
             assert_eq!(asked(text), [false, true], "{text}");
         }
+    }
+
+    #[test]
+    fn code_that_asks_of_any_stream() {
+        for text in ["print(-t(STDOUT)?1:2)", "-t *STDERR", "[ -t 1 ]", "sys.stdout.isatty()", "-t STDIN"] {
+            assert!(says(text.as_bytes(), Asks::AnyTerminal), "{text}");
+        }
+        assert!(!says(b"sort -t, -k2", Asks::AnyTerminal));
     }
 
     #[test]

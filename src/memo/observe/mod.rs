@@ -70,6 +70,8 @@ pub(super) struct Run<'a> {
     pub(super) ignored_reads: &'a Patterns,
     /// Whether what was at each product counts exactly (`--exact-state`).
     pub(super) exact_state: bool,
+    /// Whether it had a terminal.
+    pub(super) at_terminal: bool,
 }
 
 /// The paths of which every single touch is asked for: sources that count in normal form.
@@ -92,6 +94,8 @@ pub(super) struct Observed {
     pub(super) indifferent: Vec<Vec<u8>>,
     /// Whether the run created anything inside the root.
     pub(super) created: bool,
+    /// Whether the run had a terminal, and its code asks whether it has.
+    pub(super) code_asks: bool,
 }
 
 /// Turns a trace into observations and outputs.
@@ -140,6 +144,8 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.order_of_times()?;
     variables::observe(run, trace, (&observer.contents, &watcher.made), &mut observer.observed);
     session::observe(run, trace, &mut observer.observed);
+    observer.observed.code_asks =
+        run.at_terminal && code::asks_of_stdin(run, &observer.contents, Asks::AnyTerminal);
     observer.above();
     observer.memory.keep();
     all_seen(&observer.observed, run.places)?;

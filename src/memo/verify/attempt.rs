@@ -6,7 +6,7 @@ use super::streams::Follower;
 use super::undo::Undo;
 use super::{Fingerprints, How, Item, Mismatch, Obstacle, Recorded, Silent, Standing, VerifyContext, call};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{Finished, Output, Spec, StreamEnd, WatchMode};
+use crate::exec::{Finished, Output, Size, Spec, StreamEnd, Tty, WatchMode};
 use crate::hash::capture::{self, Captured};
 use crate::hash::globs::Patterns;
 use crate::hash::holds::Present;
@@ -15,7 +15,7 @@ use crate::memo::look_up::differences;
 use crate::memo::policy::Policy;
 use crate::memo::products::Others;
 use crate::memo::stdin::StdinAtStart;
-use crate::record::{Coverage, Interleaving, Observation, Replay, Stream, Timestamp};
+use crate::record::{Commit, Coverage, Interleaving, Observation, Replay, Stream, Timestamp};
 use crate::store::Candidate;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
@@ -207,6 +207,7 @@ impl Attempt<'_> {
             stdout: nowhere.as_fd(),
             stderr: nowhere.as_fd(),
             output: if merged { Output::Merged { spool: None } } else { Output::Recorded { spool: None } },
+            tty: terminals(self.recorded.commit),
             watch,
             unobserved: &unobserved,
             behind_shim: self.captured.behind_shim.as_deref(),
@@ -241,5 +242,15 @@ impl Attempt<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The terminals that a run had, of the same size.
+fn terminals(commit: &Commit) -> Tty {
+    let size = commit.terminals.iter().flatten().next();
+    let size = size.map(|made| Size { columns: made.columns, rows: made.rows });
+    match size {
+        None => Tty::Never,
+        size => Tty::These(commit.terminals.map(|made| made.is_some()), size),
     }
 }

@@ -62,6 +62,7 @@ pub(super) fn request(
             (Part::Flag(name), _) if name == "env-strict" => request.env_strict = true,
             (Part::Flag(name), _) if name == "literal" => request.literal = true,
             (Part::Flag(name), _) if name == "exact-state" => request.exact_state = true,
+            (Part::Flag(name), _) if name == "tty" => request.always_terminal = true,
             (Part::Flag(name), _) if name == "declared-only" => request.words_are_inputs = true,
             (Part::Flag(name), _) => request.ignored.take(name, &context.places.root),
             _ => {}

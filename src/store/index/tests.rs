@@ -41,6 +41,7 @@ pub(super) fn new(n: u64, manifest: &[u8]) -> NewCommit<'_> {
         stdout,
         stderr: stdout,
         order: StreamOrder::default(),
+        terminals: [None; 2],
         outputs: None,
         observations: (0..10)
             .map(|file| Observation::Content {

@@ -187,12 +187,21 @@ fn the_filter_judges_as_the_table_says() {
             kind: vec![0],
             stdin: vec![0],
             stderr: vec![],
+            has_terminal: false,
         },
-        Numbers { read: vec![0], write: vec![], ask: vec![], kind: vec![0], stdin: vec![0], stderr: vec![] },
+        Numbers {
+            read: vec![0],
+            write: vec![],
+            ask: vec![],
+            kind: vec![0],
+            stdin: vec![0],
+            ..Numbers::default()
+        },
         Numbers {
             ask: vec![1],
             kind: vec![1],
             stderr: vec![2, 10, 11, 12, 13, 14, 15],
+            has_terminal: true,
             ..Numbers::default()
         },
         Numbers {
@@ -202,6 +211,7 @@ fn the_filter_judges_as_the_table_says() {
             kind: vec![0, 63],
             stdin: vec![0],
             stderr: vec![2, 10, 11, 12, 13, 14, 15],
+            has_terminal: true,
         },
     ];
     let values = [
@@ -221,6 +231,7 @@ fn the_filter_judges_as_the_table_says() {
         0x20,
         0x22,
         0x5401,
+        0x5402,
         0x5413,
         0x541b,
         0x1000,

@@ -1,0 +1,192 @@
+//! Pseudo-terminals for a command that is run at a terminal: one for each of stdout and stderr, so that the two stay apart.
+//!
+//! The command has a session of its own, at the first of them. What it writes comes here, and goes on to the user's terminal;
+//! what is typed there goes to the command once it uses it.
+
+mod control;
+pub(super) mod leader;
+pub(super) mod newlines;
+mod pair;
+mod relay;
+
+pub(super) use control::{Control, send_to_foreground};
+pub(super) use pair::{Modes, is_same, modes, set_modes};
+pub(super) use relay::{Asked, Relay};
+
+use super::order::{Identity, identity, index};
+use super::startup::initial;
+use super::{Output, Size, Tty};
+use crate::record::Stream;
+use nix::unistd::isatty;
+use pair::Pair;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::sync::Arc;
+
+/// A terminal, its modes as they were, and as we set them.
+pub(super) type Guarded<'a> = (BorrowedFd<'a>, Modes, Modes);
+
+/// The size of a terminal where there is none.
+const USUAL: Size = Size { columns: 80, rows: 24 };
+
+const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+
+/// What is asked of the terminals of a run.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) tty: Tty,
+    pub(super) output: Output<'a>,
+    /// Our standard input, if the command is to have it.
+    pub(super) stdin: Option<BorrowedFd<'a>>,
+    /// Where stdout and stderr go.
+    pub(super) to: [BorrowedFd<'a>; 2],
+    pub(super) is_watched: bool,
+}
+
+/// The pseudo-terminals of a run that is about to begin.
+#[derive(Debug)]
+pub(super) struct Terminals {
+    pairs: [Option<Pair>; 2],
+    sizes: [Option<Size>; 2],
+    first: Stream,
+    /// What is typed at our terminal is the command's standard input.
+    is_stdin: bool,
+    control: Arc<Control>,
+    is_watched: bool,
+}
+
+/// What a stream of the command is made of, if it is a terminal.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) ours: OwnedFd,
+    pub(super) childs: OwnedFd,
+    pub(super) identity: Option<Identity>,
+}
+
+impl Terminals {
+    /// Makes those that are wanted; `None` if none is: neither stream is a terminal, or we are in the background of ours.
+    ///
+    /// # Errors
+    /// When there is no room for one.
+    pub(super) fn make(wanted: Wanted<'_>) -> io::Result<Option<Self>> {
+        if matches!(wanted.output, Output::Direct) {
+            return Ok(None);
+        }
+        let merged = matches!(wanted.output, Output::Merged { .. });
+        let is_terminal =
+            |to: BorrowedFd<'_>| !initial().was_closed(to.as_raw_fd()) && isatty(to).unwrap_or(false);
+        let users = wanted.to.map(is_terminal);
+        let (mut made, size) = match wanted.tty {
+            Tty::Never => ([false; 2], None),
+            Tty::Auto => (users, None),
+            Tty::These(these, size) => (these, size),
+        };
+        if merged {
+            made = [made == [true; 2], false];
+        }
+        let Some(first) = STREAMS.into_iter().find(|stream| made.get(index(*stream)) == Some(&true)) else {
+            return Ok(None);
+        };
+        let ours = wanted.to.into_iter().zip(users).find_map(|(to, is)| is.then_some(to));
+        let in_front = ours.and_then(|ours| control::foreground(ours).ok());
+        if in_front == Some(false) {
+            return Ok(None);
+        }
+        let has_keyboard = |stdin| isatty(stdin).unwrap_or(false) && control::is_in_foreground(stdin);
+        let is_stdin = in_front == Some(true) && wanted.stdin.is_some_and(has_keyboard);
+        let outer = if in_front == Some(true) { open_ours() } else { None };
+        let mut pairs = [None, None];
+        let mut sizes = [None, None];
+        for (place, (made, to)) in made.into_iter().zip(wanted.to).enumerate() {
+            if let (true, Some(pair), Some(kept)) = (made, pairs.get_mut(place), sizes.get_mut(place)) {
+                let there = pair::size(to);
+                let size =
+                    there.map_or_else(|| size.unwrap_or_else(from_environment), |there| Size::of(&there));
+                *pair = Some(Pair::open(modes(to).as_ref(), there.unwrap_or_else(|| size.whole()))?);
+                *kept = Some(size);
+            }
+        }
+        let device = |pair: &Option<Pair>| {
+            let slave = pair.as_ref()?.slave.as_fd().try_clone_to_owned().ok()?;
+            Some(File::from(slave).metadata().ok()?.rdev())
+        };
+        let devices = pairs.each_ref().map(device);
+        let mut masters = [None, None];
+        for (master, pair) in masters.iter_mut().zip(&pairs) {
+            *master = pair.as_ref().map(|pair| pair.master.try_clone()).transpose()?;
+        }
+        let control = Control::new(outer, devices, masters, first, !wanted.is_watched)?;
+        let control = Arc::new(control);
+        Ok(Some(Self { pairs, sizes, first, is_stdin, control, is_watched: wanted.is_watched }))
+    }
+
+    /// What whoever watches tells of the run's use of them.
+    pub(super) fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    /// What `stream` is made of.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub(super) fn ends(&self, stream: Stream) -> io::Result<Option<Ends>> {
+        let Some(pair) = self.pairs.get(index(stream)).and_then(Option::as_ref) else { return Ok(None) };
+        let identity = identity(pair.slave.as_fd());
+        Ok(Some(Ends { ours: pair.master.try_clone()?, childs: pair.slave.try_clone()?, identity }))
+    }
+
+    /// The terminal that the command gets as its standard input, if it gets one.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub(super) fn stdin(&self) -> io::Result<Option<OwnedFd>> {
+        if self.is_stdin { Ok(Some(self.controlling()?)) } else { Ok(None) }
+    }
+
+    /// The terminal of the command's session.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub(super) fn controlling(&self) -> io::Result<OwnedFd> {
+        let pair = self.pairs.get(index(self.first)).and_then(Option::as_ref);
+        pair.map_or_else(|| Err(io::ErrorKind::NotFound.into()), |pair| pair.slave.try_clone())
+    }
+
+    /// What passes on what is typed, now that the command has all that it gets.
+    pub(super) fn relay(self) -> Option<Relay> {
+        let masters = self.pairs.map(|pair| pair.map(|pair| pair.master));
+        Relay::new(masters, self.sizes, self.first, self.control, self.is_watched)
+    }
+}
+
+impl Size {
+    fn of(size: &libc::winsize) -> Self {
+        Self { columns: size.ws_col, rows: size.ws_row }
+    }
+
+    fn whole(self) -> libc::winsize {
+        libc::winsize { ws_row: self.rows, ws_col: self.columns, ws_xpixel: 0, ws_ypixel: 0 }
+    }
+}
+
+/// What the environment says of the size of a terminal that is not there.
+#[must_use]
+pub fn from_environment() -> Size {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok().filter(|number| *number > 0);
+    Size { columns: number("COLUMNS").unwrap_or(USUAL.columns), rows: number("LINES").unwrap_or(USUAL.rows) }
+}
+
+/// Our own terminal, which nobody else reads through this descriptor.
+fn open_ours() -> Option<OwnedFd> {
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK);
+    super::streams::above_standard(options.open("/dev/tty").ok()?.into()).ok()
+}
+
+/// The size of the terminal `to`, as a command that is run there finds it; `None` if it is none.
+#[must_use]
+pub fn size_of(to: BorrowedFd<'_>) -> Option<Size> {
+    isatty(to).unwrap_or(false).then(|| pair::size(to).map(|size| Size::of(&size))).flatten()
+}

@@ -1,0 +1,313 @@
+//! What is done about a run's terminals while its streams are passed on: what is typed, the size, being stopped and going on.
+
+use super::control::{Control, send_to_foreground};
+use super::leader::Leader;
+use super::pair::{Modes, ends_lines, is_same, modes, set_modes, set_size, size};
+use crate::exec::Made;
+use crate::exec::Size;
+use crate::exec::order::index;
+use crate::exec::signals::{self, Caught};
+use crate::record::Stream;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
+use nix::unistd::{read, write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is read at once of what is typed.
+const BUFFER: usize = 4096;
+/// How often it is looked for what is not seen to happen.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Stands between the user's terminal and those of a run.
+#[derive(Debug)]
+pub(in crate::exec) struct Relay {
+    masters: [Option<OwnedFd>; 2],
+    sizes: [Option<Size>; 2],
+    /// The modes of both, as they were last seen.
+    known: [Option<Modes>; 2],
+    first: Stream,
+    pub(in crate::exec) control: Arc<Control>,
+    is_watched: bool,
+    is_resized: bool,
+    /// What was typed and is not passed on yet.
+    typed: Vec<u8>,
+    /// Nothing is typed any more.
+    is_over: bool,
+    /// A key was typed that sends this signal to the command, which we do not get.
+    key: Option<i32>,
+    leader: Option<Leader>,
+    command: libc::pid_t,
+}
+
+/// Which of the descriptors that a [`Relay`] asks about was asked about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::exec) struct Asked {
+    woken: bool,
+    outer: bool,
+    master: bool,
+}
+
+impl Relay {
+    pub(super) fn new(
+        masters: [Option<OwnedFd>; 2],
+        sizes: [Option<Size>; 2],
+        first: Stream,
+        control: Arc<Control>,
+        is_watched: bool,
+    ) -> Option<Self> {
+        let known = masters.each_ref().map(|master| modes(master.as_ref()?.as_fd()));
+        masters.get(index(first))?.as_ref()?;
+        Some(Self {
+            masters,
+            sizes,
+            known,
+            first,
+            control,
+            is_watched,
+            is_resized: false,
+            typed: Vec::new(),
+            is_over: false,
+            key: None,
+            leader: None,
+            command: 0,
+        })
+    }
+
+    /// The command has been started in a session that `leader` leads.
+    pub(in crate::exec) fn begun(&mut self, command: libc::pid_t, leader: Option<Leader>) {
+        self.command = command;
+        self.leader = leader;
+    }
+
+    /// The master of the terminal of the command's session.
+    pub(in crate::exec) fn master(&self) -> Option<BorrowedFd<'_>> {
+        self.masters.get(index(self.first))?.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether the terminal that `stream` is ends lines as the user's does.
+    pub(in crate::exec) fn ends_lines(&self, stream: Stream) -> bool {
+        self.known.get(index(stream)).copied().flatten().is_some_and(|modes| ends_lines(&modes))
+    }
+
+    /// How each stream was made.
+    pub(in crate::exec) fn made(&self) -> [Option<Made>; 2] {
+        [Stream::Stdout, Stream::Stderr].map(|stream| {
+            let size = self.sizes.get(index(stream)).copied().flatten()?;
+            let is_size_asked = !self.is_watched || self.control.is_size_asked(stream);
+            let is_asked_by_program = !self.is_watched || self.control.is_asked_by_program();
+            Some(Made { size, is_size_asked, is_asked_by_program, is_resized: self.is_resized })
+        })
+    }
+
+    /// How long may be waited at most until it is looked again.
+    pub(in crate::exec) fn limit(&self) -> Option<Duration> {
+        let is_unseen = !self.is_watched && self.control.outer().is_some() && !self.control.is_raw();
+        is_unseen.then_some(LOOK)
+    }
+
+    /// Asks for what matters here.
+    pub(in crate::exec) fn ask<'a>(&'a self, asked: &mut Vec<PollFd<'a>>) -> Asked {
+        asked.push(PollFd::new(self.control.woken(), PollFlags::POLLIN));
+        let mut done = Asked { woken: true, ..Asked::default() };
+        let reader = self.masters.get(index(self.control.reader())).and_then(Option::as_ref);
+        if let (false, Some(master)) = (self.typed.is_empty(), reader.map(AsFd::as_fd)) {
+            asked.push(PollFd::new(master, PollFlags::POLLOUT));
+            done.master = true;
+        } else if let (false, Some(outer)) = (self.is_over, self.control.outer())
+            && self.wants_input()
+        {
+            asked.push(PollFd::new(outer, PollFlags::POLLIN));
+            done.outer = true;
+        }
+        done
+    }
+
+    fn wants_input(&self) -> bool {
+        if self.control.is_raw() { self.control.is_foreground() } else { self.control.looks_for_lines() }
+    }
+
+    /// Takes the answers to what was asked, in the same order.
+    pub(in crate::exec) fn answered(&mut self, asked: Asked, answers: &mut dyn Iterator<Item = PollFlags>) {
+        let mut next = |was_asked: bool| was_asked && answers.next().is_some_and(|answer| !answer.is_empty());
+        if next(asked.woken) {
+            self.control.heard();
+        }
+        if next(asked.master) {
+            self.pass_on_typed();
+        }
+        if next(asked.outer) {
+            if self.control.is_raw() {
+                self.read_typed();
+            } else {
+                self.control.used_as_stdin();
+            }
+        }
+    }
+
+    fn read_typed(&mut self) {
+        let mut buffer = [0; BUFFER];
+        let Some(outer) = self.control.outer() else { return };
+        match read(outer, &mut buffer) {
+            Ok(0) => self.is_over = true,
+            Ok(got) => {
+                self.typed.extend_from_slice(buffer.get(..got).unwrap_or_default());
+                self.pass_on_typed();
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(_) => self.is_over = true,
+        }
+    }
+
+    fn pass_on_typed(&mut self) {
+        let reader = self.control.reader();
+        self.take_keys(reader);
+        let Some(master) = self.masters.get(index(reader)).and_then(Option::as_ref) else { return };
+        match write(master, &self.typed) {
+            Ok(written) => drop(self.typed.drain(..written)),
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(_) => self.typed.clear(),
+        }
+    }
+
+    /// Takes note of keys that send signals. A terminal that is not that of the session sends none: it is done for it.
+    fn take_keys(&mut self, reader: Stream) {
+        let Some(modes) = self.masters.get(index(reader)).and_then(|master| modes(master.as_ref()?.as_fd()))
+        else {
+            return;
+        };
+        if modes.c_lflag & libc::ISIG == 0 {
+            return;
+        }
+        let key = |place: usize| modes.c_cc.get(place).copied().filter(|key| *key != 0);
+        let keys = [(libc::VINTR, libc::SIGINT), (libc::VQUIT, libc::SIGQUIT), (libc::VSUSP, libc::SIGTSTP)];
+        let signal =
+            |byte: u8| keys.iter().find(|(place, _)| key(*place) == Some(byte)).map(|(_, signal)| *signal);
+        let ends = |signal: &i32| *signal != libc::SIGTSTP;
+        self.key = self.typed.iter().copied().find_map(signal).filter(ends).or(self.key);
+        let session = self.master().filter(|_| reader != self.first).map(|master| master.as_raw_fd());
+        self.typed.retain(|byte| match (signal(*byte), session) {
+            (Some(signal), Some(session)) => !send_to_foreground(session, signal),
+            _ => true,
+        });
+    }
+
+    /// Does what signals and other threads asked for. `to` are the user's ends.
+    pub(in crate::exec) fn attend(&mut self, caught: &Caught, to: [Option<BorrowedFd<'_>>; 2]) {
+        if let Some(signal) = self.key.take() {
+            caught.note(signal);
+        }
+        if caught.take_resized() {
+            self.resize(to);
+        }
+        if let Some(signal) = self.control.take_stop() {
+            self.stop(signal);
+            self.resize(to);
+        }
+        self.follow_modes();
+    }
+
+    /// Both terminals get the size of the user's: the one at which the command is last, so that it finds both changed when it
+    /// is told.
+    fn resize(&mut self, to: [Option<BorrowedFd<'_>>; 2]) {
+        let second = if self.first == Stream::Stdout { Stream::Stderr } else { Stream::Stdout };
+        for stream in [second, self.first] {
+            let user = to.get(index(stream)).copied().flatten().and_then(size);
+            let master = self.masters.get(index(stream)).and_then(Option::as_ref);
+            if let (Some(size), Some(master), Some(known)) = (user, master, self.sizes.get(index(stream)))
+                && Some(Size::of(&size)) != *known
+            {
+                set_size(master.as_fd(), size);
+                self.is_resized = true;
+                if let Some(known) = self.sizes.get_mut(index(stream)) {
+                    *known = Some(Size::of(&size));
+                }
+            }
+        }
+    }
+
+    /// The command was stopped by `signal`: so are we, as a shell expects it of what it started. Returns when both go on.
+    fn stop(&mut self, signal: i32) {
+        let is_for_terminal = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
+        if !(is_for_terminal && self.control.is_foreground()) {
+            if !is_for_terminal && signal != libc::SIGTSTP {
+                // Whoever sends it to the command alone continues the command alone.
+                return;
+            }
+            let was_raw = self.control.suspend();
+            // While our terminal was raw, nobody but the command saw the key.
+            signals::stop(signal, was_raw);
+        }
+        if let (Some(leader), Some(master)) = (&self.leader, self.master()) {
+            if self.control.is_foreground() {
+                leader.foreground(master, self.command);
+            } else {
+                leader.background(master);
+            }
+        }
+        self.control.resume();
+        signals::go_on(self.command);
+    }
+
+    /// A change of modes at one of the two is one at both: bare, they are one terminal. If nobody watches, this is how it is
+    /// learned that the command uses what is typed.
+    fn follow_modes(&mut self) {
+        if self.is_watched && !self.control.is_raw() {
+            return;
+        }
+        let now = self.masters.each_ref().map(|master| modes(master.as_ref()?.as_fd()));
+        let is_changed = |(now, known): (&Option<Modes>, &Option<Modes>)| match (now, known) {
+            (Some(now), Some(known)) => !is_same(now, known),
+            _ => false,
+        };
+        let Some(place) = now.iter().zip(&self.known).position(is_changed) else { return };
+        self.control.used(if place == 0 { Stream::Stdout } else { Stream::Stderr });
+        let Some(changed) = now.get(place).copied().flatten() else { return };
+        for (number, (master, known)) in self.masters.iter().zip(&mut self.known).enumerate() {
+            if let Some(master) = master {
+                if number != place {
+                    set_modes(master.as_fd(), &changed);
+                }
+                *known = Some(changed);
+            }
+        }
+    }
+
+    /// The command has ended: whoever lives on has no terminal, and is not hung up on.
+    pub(in crate::exec) fn command_ended(&mut self) {
+        if let Some(leader) = self.leader.take() {
+            leader.end();
+        }
+        self.follow_modes();
+    }
+
+    /// What is written to `stream` reaches nobody: the command learns that as if the user's terminal hung up.
+    pub(in crate::exec) fn let_go(&mut self, stream: Stream) {
+        if let Some(master) = self.masters.get_mut(index(stream)) {
+            *master = None;
+        }
+        self.control.let_go(stream);
+    }
+
+    /// All that was written has been passed on. If the command ended by itself, our terminal is left as it left its own.
+    pub(in crate::exec) fn end(&mut self, by_itself: bool) {
+        let left = self.known.get(index(self.first)).copied().flatten();
+        self.control.end(left.as_ref().filter(|_| by_itself));
+    }
+
+    /// Whoever outlives the command writes lines that end as the user's terminal wants them.
+    pub(in crate::exec) fn leave(&self) {
+        for master in self.masters.iter().flatten() {
+            if let Some(mut modes) = modes(master.as_fd()) {
+                modes.c_oflag &= !libc::OPOST;
+                set_modes(master.as_fd(), &modes);
+            }
+        }
+    }
+
+    /// What a signal handler uses: the number of the master, and of what wakes us.
+    pub(in crate::exec) fn numbers(&self) -> (i32, i32) {
+        (self.master().map_or(-1, |master| master.as_raw_fd()), self.control.bell())
+    }
+}

@@ -1,0 +1,169 @@
+//! Real programs at a terminal: bare and below cashet they show the same, byte for byte, when run and when replayed.
+
+use crate::screen::{Project, below, is_there};
+use std::process::Stdio;
+
+/// A session: the words, and what is typed once something is shown.
+type Session = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+
+const SESSIONS: &[Session] = &[
+    (&["ls", "--color=auto", "-C"], &[]),
+    (&["ls", "-l", "--color=auto", "--time-style=+"], &[]),
+    (&["grep", "--color=auto", "-n", "line 1", "lines"], &[]),
+    (&["git", "status"], &[]),
+    (&["git", "--no-pager", "log", "--stat"], &[]),
+    (&["git", "log", "--format=%s%n%b"], &[]),
+    (&["git", "diff", "--color=auto", "HEAD~1"], &[("line 15", "q")]),
+    (&["cargo", "--list"], &[]),
+    (&["cargo", "build"], &[]),
+    (&["npm", "ls"], &[]),
+    (&["npm", "run", "hello"], &[]),
+    (&["node", "-e", "console.log({a: 1, b: 'x'}, process.stdout.columns)"], &[]),
+    (&["pytest", "-q", "test_sum.py"], &[]),
+    (&["python3", "-m", "pytest", "test_sum.py"], &[]),
+    (&["pip", "list"], &[]),
+    (&["pip", "--version"], &[]),
+    (&["python3", "bar.py"], &[]),
+    (&["python3", "-q"], &[(">>> ", "1+1\n"), ("2\r\n", "exit()\n")]),
+    (&["python3", "-c", "import getpass; print(getpass.getpass())"], &[("Password: ", "secret\n")]),
+    (&["bash", "-c", "read -s -p 'Word: ' x; echo; echo $x"], &[("Word: ", "secret\n")]),
+    (&["bash", "-c", "select x in a b; do echo $x; break; done"], &[("#? ", "2\n")]),
+    (&["less", "lines"], &[("line 20", " "), ("line 40", "q")]),
+    (&["vim", "-u", "NONE", "-N", "lines"], &[("line 20", "ihey\x1b"), ("hey", ":q!\r")]),
+    (&["top", "-v"], &[]),
+    (&["tmux", "-V"], &[]),
+    (
+        &[
+            "tmux",
+            "-f",
+            "/dev/null",
+            "-S",
+            "socket",
+            "new-session",
+            "-n",
+            "w",
+            "sh -c 'echo within; sleep 1'",
+        ],
+        &[],
+    ),
+    (&["script", "-q", "-c", "tty > /dev/null; echo within", "/dev/null"], &[]),
+    (&["stty", "-a"], &[]),
+    (&["tput", "cols"], &[]),
+    (&["sort", "lines"], &[]),
+    (&["make"], &[]),
+    (&["gcc", "-c", "bad.c"], &[]),
+    (&["diff", "--color=auto", "lines", "other"], &[]),
+    (&["sh", "-c", "for i in 1 2 3; do echo o$i; echo e$i >&2; done"], &[]),
+    (&["sh", "-c", "exit 3"], &[]),
+];
+
+fn prepare(project: &Project) {
+    let lines: String = (0..100).map(|number| format!("line {number}\n")).collect();
+    project.write("lines", &lines).write("other", "line 1\n").write("bad.c", "int f(void) { return x; }\n");
+    project.write("Makefile", "all:\n\techo made\n");
+    project.write(
+        "test_sum.py",
+        "def test_sum():\n    assert 1 + 1 == 2\n\ndef test_more():\n    assert True\n",
+    );
+    let bar = "import sys\ntry:\n    from tqdm import tqdm\nexcept ImportError:\n    def tqdm(x, **k):\n        for i in x:\n            sys.stderr.write('%d\\r' % i); sys.stderr.flush(); yield i\n        sys.stderr.write('\\n')\nfor i in tqdm(range(5)): pass\nprint('done')\n";
+    project.write("bar.py", bar);
+    project.write(
+        "package.json",
+        "{\"name\": \"p\", \"version\": \"1.0.0\", \"scripts\": {\"hello\": \"echo hello\"}}\n",
+    );
+    project.write(
+        "Cargo.toml",
+        "[package]\nname = \"p\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n",
+    );
+    project.write("lib.rs", "pub fn one() -> i32 { 1 }\n");
+    if is_there("git") {
+        for words in [
+            &["git", "init", "-q", "-b", "main"][..],
+            &[
+                "git",
+                "-c",
+                "user.name=n",
+                "-c",
+                "user.email=e",
+                "commit",
+                "-q",
+                "--allow-empty",
+                "-m",
+                "first",
+            ],
+            &["git", "add", "lines"],
+            &["git", "-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "-m", "second"],
+        ] {
+            let mut command = project.command(words);
+            for name in ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
+                command.env(name, "2020-01-01T00:00:00Z");
+            }
+            assert!(
+                command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(),
+                "{words:?}"
+            );
+        }
+    }
+}
+
+/// Times, speeds, process numbers and names of terminals are other ones each time.
+fn normal(text: &str) -> String {
+    let mut normal = String::new();
+    let mut last = ' ';
+    // So npm turns a wheel.
+    let still = text.replace("\x1b[1G\x1b[0K", "");
+    for letter in still.chars().filter(|letter| !('\u{2800}'..='\u{28ff}').contains(letter)) {
+        let letter = if letter.is_ascii_digit() { '0' } else { letter };
+        if letter != '0' || last != '0' {
+            normal.push(letter);
+        }
+        last = letter;
+    }
+    normal
+}
+
+/// Bars show what they have time for; what they show in the end is compared.
+fn is_timed(words: &[&str]) -> bool {
+    words.iter().any(|word| matches!(*word, "bar.py" | "new-session" | "build"))
+}
+
+fn shown(words: &[&str], text: &str) -> String {
+    if !is_timed(words) {
+        return normal(text);
+    }
+    let lines =
+        text.split('\n').map(|line| line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default());
+    normal(&lines.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn programs_show_what_they_show_bare() {
+    let project = Project::new();
+    for (words, script) in SESSIONS {
+        let program = if words.contains(&"pytest") { "pytest" } else { words[0] };
+        if !is_there(program) {
+            continue;
+        }
+        let mut all = Vec::new();
+        // Bare, run, and run or replayed.
+        for call in [false, true, true] {
+            if all.len() < 2 {
+                project.clear();
+                prepare(&project);
+            }
+            let words = if call { below(&["-q"], words) } else { words.to_vec() };
+            let screen = project.at_terminal(&words);
+            for (wait, keys) in *script {
+                screen.wait_for(wait);
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                screen.type_in(keys);
+            }
+            let (text, status) = screen.end();
+            all.push((shown(&words, &text), status));
+        }
+        assert_eq!(all[0], all[1], "{words:?} when it runs");
+        if !is_timed(words) || words[0] != "cargo" {
+            assert_eq!(all[0], all[2], "{words:?} the second time");
+        }
+    }
+}
