@@ -4,7 +4,7 @@ use super::context::Context;
 use super::exit::{DONE, Exit, NO};
 use crate::digest::{Digest, Key};
 use crate::error::Result;
-use crate::exec::{Executor, Fate, Output, Recorder, Seen, Spec, Stdin, Unix, WatchMode, Witness};
+use crate::exec::{Executor, Fate, Output, Recorder, Seen, Spec, Stdin, Tty, Unix, WatchMode, Witness};
 use crate::record::Stream;
 use crate::store::{LocalStore, Store, StoreOptions};
 use crate::ui::doctor::{self, Finding, State};
@@ -111,6 +111,7 @@ fn watching() -> Finding {
         stdout: nowhere.as_fd(),
         stderr: nowhere.as_fd(),
         output: Output::Recorded { spool: None },
+        tty: Tty::Never,
         watch: WatchMode::Require,
         unobserved: &[],
         behind_shim: None,
