@@ -262,6 +262,8 @@ pub struct ExecSettings {
     pub ttl: Option<String>,
     /// `--stale`
     pub stale: Option<String>,
+    /// Of which hits the output is written: `full`, `errors` or `none`
+    pub replay: Option<String>,
 }
 
 impl CommandSettings {

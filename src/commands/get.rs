@@ -6,6 +6,7 @@ use super::exit::{DONE, Exit};
 use super::found::{Found, Opened, evicted};
 use super::restore;
 use super::revision;
+use super::stripped::Stripped;
 use crate::error::{Error, Kind, Result};
 use crate::record::{Content, OutputKind};
 use crate::ui::page::Page;
@@ -38,6 +39,9 @@ pub struct Args {
     /// Write all of its output files
     #[arg(long, requires = "output")]
     outputs: bool,
+    /// Write colours and other escape sequences of a terminal, too, when standard output is no terminal
+    #[arg(long, conflicts_with = "outputs")]
+    raw: bool,
     /// With --outputs, replace existing files that differ
     #[arg(long, requires = "outputs")]
     force: bool,
@@ -47,16 +51,19 @@ pub struct Args {
 struct Product {
     file: OutputKind,
     mode: Option<u32>,
+    /// Escape sequences are left out.
+    is_stripped: bool,
 }
 
 impl Product {
     /// What was printed.
-    const fn stream(content: Content) -> Self {
-        Self { file: OutputKind::File { content, mode: PRIVATE, sparse: false }, mode: None }
+    const fn stream(content: Content, is_stripped: bool) -> Self {
+        Self { file: OutputKind::File { content, mode: PRIVATE, sparse: false }, mode: None, is_stripped }
     }
 
     fn read(&self, opened: &Opened) -> Result<Box<dyn Read + Send>> {
-        restore::open(&self.file, &|blob| opened.read(blob))
+        let bytes = restore::open(&self.file, &|blob| opened.read(blob))?;
+        Ok(if self.is_stripped { Box::new(Stripped::new(bytes)) } else { bytes })
     }
 }
 
@@ -91,8 +98,14 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
                 .with_hint("give the path alone, or --stderr alone"));
         }
         Some(path) => output(&opened, &found, &path)?,
-        None if args.stderr => Product::stream(found.commit.stderr),
-        None => Product::stream(found.commit.stdout),
+        None => {
+            let commit = &found.commit;
+            let [stdout, stderr] = commit.terminals.map(|made| made.is_some());
+            let (content, is_coloured) =
+                if args.stderr { (commit.stderr, stderr) } else { (commit.stdout, stdout) };
+            let to_terminal = args.output.is_none() && io::stdout().is_terminal();
+            Product::stream(content, is_coloured && !args.raw && !to_terminal)
+        }
     };
     match &args.output {
         Some(file) if file != Path::new("-") => to_file(&opened, &product, file)?,
@@ -113,7 +126,7 @@ fn output(opened: &Opened, found: &Found, path: &[u8]) -> Result<Product> {
     let wanted = wanted.strip_suffix(b"/").unwrap_or(wanted);
     match tree.find(wanted).map(|entry| &entry.kind) {
         Some(file @ (OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. })) => {
-            Ok(Product { file: file.clone(), mode: Some(*mode) })
+            Ok(Product { file: file.clone(), mode: Some(*mode), is_stripped: false })
         }
         Some(OutputKind::Symlink { text }) => {
             Err(no(&format!("made a link to '{}', no file,", escape::brief(text, 60))))
@@ -160,9 +173,15 @@ fn to_file(opened: &Opened, product: &Product, file: &Path) -> Result<()> {
     let stage = stage.prefix(".cashet-").tempdir_in(directory_of(&place)).map_err(failed)?;
     let beside = stage.path().join("file");
     let progress = Progress::new("writing", Unit::Bytes);
-    let written = restore::write_file(&beside, &product.file, &|blob| opened.read(blob), &mut |done| {
-        progress.at(done, product.file.size());
-    })?;
+    let written = if product.is_stripped {
+        let mut written = File::create_new(&beside).map_err(failed)?;
+        io::copy(&mut product.read(opened)?, &mut written).map_err(failed)?;
+        written
+    } else {
+        restore::write_file(&beside, &product.file, &|blob| opened.read(blob), &mut |done| {
+            progress.at(done, product.file.size());
+        })?
+    };
     written.set_permissions(Permissions::from_mode(PRIVATE)).map_err(failed)?;
     let kept = fs::metadata(&place).ok().map(|standing| standing.permissions().mode() & 0o777);
     // What the mask for new files makes of a new file.

@@ -38,6 +38,7 @@ mod runner;
 pub mod runs;
 pub mod show;
 pub mod stats;
+mod stripped;
 pub mod tag;
 pub mod values;
 pub mod verify;

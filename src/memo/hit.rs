@@ -8,6 +8,7 @@ use super::policy::{Mode, Policy};
 use super::reason::{MissReason, Outcome};
 use super::replay::{Replay, Replayed};
 use super::stdin::StdinAtStart;
+use super::tail::Tail;
 use super::{Answer, Checked, Context, Miss, bypass_of};
 use crate::digest::{BlobId, Key};
 use crate::error::{Kind, Result};
@@ -138,7 +139,11 @@ pub(super) fn replay(
     }
     let (Some(stderr), Some(stdout)) = (streams.pop(), streams.pop()) else { return Ok(Err(Miss::Unknown)) };
     let replay = Replay { stdout, stderr, to_stdout: context.stdout, to_stderr: context.stderr };
-    let (replayed, tail) = replay.run(&candidate.commit.order)?;
+    let (replayed, tail) = if policy.written_hits.contain(candidate.commit.termination) {
+        replay.run(&candidate.commit.order)?
+    } else {
+        (Replayed::Whole, Tail::default())
+    };
     context.observer.on(&Event::Ended(tail));
     for observation in &candidate.commit.observations {
         if let Observation::Stdin(used @ StdinUse::Content { .. }) = observation {

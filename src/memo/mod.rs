@@ -32,7 +32,7 @@ pub mod verify;
 
 pub use audit::{Audit, audit};
 pub use event::{Event, Observer};
-pub use policy::{Mode, Policy, Statuses, Watching};
+pub use policy::{Mode, Policy, Statuses, Watching, WrittenHits};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, Unawaited, cure, observed_path};
 pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};
 pub use stdin::GivenStdin;

@@ -31,6 +31,30 @@ pub enum Watching {
     Require,
 }
 
+/// Of which hits the output is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WrittenHits {
+    /// Of all.
+    #[default]
+    All,
+    /// Of commands that ended with another status than 0.
+    Failed,
+    /// Of none.
+    None,
+}
+
+impl WrittenHits {
+    /// Whether it is written of a command that ended so.
+    #[must_use]
+    pub fn contain(self, termination: Termination) -> bool {
+        match self {
+            Self::All => true,
+            Self::Failed => termination != Termination::Exited(0),
+            Self::None => false,
+        }
+    }
+}
+
 /// A set of exit statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statuses([u64; 4]);
@@ -95,6 +119,8 @@ pub struct Policy {
     pub watching: Watching,
     /// `--tty`: whether the command's stdout and stderr are terminals.
     pub tty: Tty,
+    /// `replay` in `cashet.toml`: of which hits the output is written.
+    pub written_hits: WrittenHits,
     /// `--pure`: nothing decides the result but what is in the manifest.
     pub pure: bool,
     /// `--allow-net`: use of the network does not matter.

@@ -149,3 +149,19 @@ fn without_home_it_works_too() {
         sandbox.unwatched(["--pure", "./other"]).unset("HOME").stdout("other\n").executes(executions).run();
     }
 }
+
+#[test]
+fn the_output_of_hits_can_be_left_out() {
+    for (value, shown) in [("full", ["out\n", "bad\n"]), ("errors", ["", "bad\n"]), ("none", ["", ""])] {
+        let sandbox = Sandbox::new();
+        sandbox.write("cashet.toml", format!("[exec]\nreplay = \"{value}\"\ncache-exit = \"0,3\"\n"));
+        sandbox.script("job", "echo out").script("fails", "echo bad; exit 3");
+        sandbox.exec(["./job"]).stdout("out\n").executes(1).run();
+        sandbox.exec(["./fails"]).stdout("bad\n").status(3).executes(1).run();
+        sandbox.exec(["./job"]).stdout(shown[0]).executes(0).run();
+        sandbox.exec(["./fails"]).stdout(shown[1]).status(3).executes(0).run();
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("cashet.toml", "[exec]\nreplay = \"some\"\n");
+    sandbox.exec(["true"]).refused(2, &["replay", "some", "full"]).run();
+}

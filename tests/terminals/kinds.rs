@@ -205,3 +205,21 @@ fn without_terminals_it_is_as_on_pipes() {
     // It is another key.
     assert!(call(&project, Pipe, "sh job").0);
 }
+
+#[test]
+fn what_is_got_for_a_pipe_has_no_escape_sequences() {
+    let project = Project::new();
+    project.write("job", "printf '\\033[1mbold\\033[0m\\n'");
+    call(&project, Terminal(80), "sh job");
+    let get = |words: &[&str]| project.piped(&[&[CASHET, "get", "@"], words].concat()).0;
+    assert_eq!(get(&[]), "bold\n");
+    assert_eq!(get(&["--raw"]), "\x1b[1mbold\x1b[0m\n");
+    get(&["-o", "text"]);
+    assert_eq!(fs::read_to_string(project.path("text")).unwrap(), "bold\n");
+    let screen = project.at_terminal(&[CASHET, "get", "@"]);
+    assert_eq!(screen.end().0, "\x1b[1mbold\x1b[0m\r\n");
+    // What a command writes to a pipe with escape sequences is written so.
+    project.write("job", "printf '\\033[1mpipe\\033[0m\\n'");
+    call(&project, Pipe, "sh job");
+    assert_eq!(get(&[]), "\x1b[1mpipe\x1b[0m\n");
+}

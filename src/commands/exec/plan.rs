@@ -7,7 +7,7 @@ use crate::exec::Tty;
 use crate::hash::globs::Patterns;
 use crate::hash::ignored::Ignored;
 use crate::hash::request::{Languages, Request, StdinPart};
-use crate::memo::{Mode, Policy, Statuses, Watching};
+use crate::memo::{Mode, Policy, Statuses, Watching, WrittenHits};
 use crate::project::{ExecSettings, Project, Settings, Words};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -248,6 +248,19 @@ fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
     }
 }
 
+/// Of which hits the output is written.
+fn written_hits(sources: &Sources<'_>) -> Result<WrittenHits> {
+    match sources.blocks.iter().find_map(|block| block.replay.as_deref()) {
+        None | Some("full") => Ok(WrittenHits::All),
+        Some("errors") => Ok(WrittenHits::Failed),
+        Some("none") => Ok(WrittenHits::None),
+        Some(other) => {
+            Err(Error::usage(format!("cashet.toml: replay: {other} is none of full, errors, none"))
+                .with_hint("errors writes the output of hits whose status is not 0"))
+        }
+    }
+}
+
 /// Whether the command has a terminal; `--tty` alone is `--tty=always`.
 fn tty(sources: &Sources<'_>) -> Result<Tty> {
     let always = Tty::These([true; 2], None);
@@ -330,6 +343,7 @@ fn policy(sources: &Sources<'_>) -> Result<Policy> {
         stale_after: time(sources.one(Flag::Stale, "stale", None, |block| block.stale.as_ref())?)?,
         watching,
         tty: Tty::Auto,
+        written_hits: written_hits(sources)?,
         pure: sources.flag(Flag::Pure, |block| block.pure),
         allow_network: sources.flag(Flag::AllowNet, |block| block.allow_net),
         clean_outputs: sources.flag(Flag::CleanOutputs, |block| block.clean_outputs),
