@@ -163,5 +163,5 @@ fn the_output_of_hits_can_be_left_out() {
     }
     let sandbox = Sandbox::new();
     sandbox.write("cashet.toml", "[exec]\nreplay = \"some\"\n");
-    sandbox.exec(["true"]).refused(2, &["replay", "some", "full"]).run();
+    sandbox.exec(["true"]).refused(125, &["replay", "some", "full"]).run();
 }

@@ -58,20 +58,19 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
-    /// Of pseudo-terminals with these device numbers, in front of our terminal `outer`.
+    /// Of pseudo-terminals with these device numbers, in front of our terminal `outer`, which has these modes.
     ///
     /// # Errors
     /// When no pipe can be made.
     pub(super) fn new(
-        outer: Option<OwnedFd>,
+        outer: Option<(OwnedFd, Modes)>,
         devices: [Option<u64>; 2],
         masters: [Option<OwnedFd>; 2],
         controlling: Stream,
         may_be_used: bool,
     ) -> io::Result<Self> {
         let (woken, wake) = io::pipe()?;
-        let saved = outer.as_ref().and_then(|outer| modes(outer.as_fd()));
-        let outer = outer.filter(|_| saved.is_some());
+        let (outer, saved) = outer.unzip();
         Ok(Self {
             outer,
             devices,

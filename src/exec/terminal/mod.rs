@@ -96,7 +96,7 @@ impl Terminals {
         }
         let has_keyboard = |stdin| isatty(stdin).unwrap_or(false) && control::is_in_foreground(stdin);
         let is_stdin = in_front == Some(true) && wanted.stdin.is_some_and(has_keyboard);
-        let outer = if in_front == Some(true) { open_ours() } else { None };
+        let saved = ours.filter(|_| in_front == Some(true)).and_then(modes);
         let mut pairs = [None, None];
         let mut sizes = [None, None];
         for (place, (made, to)) in made.into_iter().zip(wanted.to).enumerate() {
@@ -117,6 +117,8 @@ impl Terminals {
         for (master, pair) in masters.iter_mut().zip(&pairs) {
             *master = pair.as_ref().map(|pair| pair.master.try_clone()).transpose()?;
         }
+        // Whoever watches us in turn may hand on what is typed from now on, and change modes for that moment.
+        let outer = saved.and_then(|saved| Some((open_ours()?, saved)));
         let control = Control::new(outer, devices, masters, first, !wanted.is_watched)?;
         let control = Arc::new(control);
         Ok(Some(Self { pairs, sizes, first, is_stdin, control, is_watched: wanted.is_watched }))
