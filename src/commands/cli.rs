@@ -172,7 +172,10 @@ pub fn complaint(error: &clap::Error, words: &[OsString]) -> Error {
     let first: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let message = first.join(" ");
     let message = message.strip_prefix("error: ").unwrap_or(&message);
-    let suggestion = context(ContextKind::SuggestedSubcommand).or_else(|| context(ContextKind::SuggestedArg));
+    // What has a slash in it is a path, however like a command's name it is.
+    let is_path = context(ContextKind::InvalidSubcommand).is_some_and(|word| word.contains('/'));
+    let suggestion = context(ContextKind::SuggestedSubcommand).filter(|_| !is_path);
+    let suggestion = suggestion.or_else(|| context(ContextKind::SuggestedArg));
     let suggestion = suggestion.map(|suggestion| format!("did you mean '{suggestion}'?"));
     let program =
         if error.kind() == ErrorKind::InvalidSubcommand { super::not_found::to_run(words) } else { None };
