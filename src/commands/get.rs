@@ -193,6 +193,7 @@ fn to_file(opened: &Opened, product: &Product, file: &Path) -> Result<()> {
 
 fn all_outputs(opened: &Opened, found: &Found, directory: &Path, force: bool) -> Result<()> {
     let tree = opened.outputs(found)?;
+    let tree = tree.under(crate::exec::umask);
     let progress = Progress::new("writing", Unit::Bytes);
     let total = tree.total_bytes();
     let restored = restore::restore(&tree, directory, force, &|blob| opened.read(blob), &mut |done| {

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::exit::{DONE, Exit, NO};
 use super::found::{self, Found, Opened};
 use crate::error::{EXIT_USAGE, Result};
-use crate::exec::Unix;
+use crate::exec::{self, Unix};
 use crate::hash::globs::Patterns;
 use crate::memo::verify::{self as verifying, Recorded, Verdict, VerifyContext};
 use crate::project::Words;
@@ -58,6 +58,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         once: args.once,
     };
     let manifest = found.manifest();
+    let outputs = outputs.under(exec::umask);
     let recorded = Recorded { id: found.id, commit: &found.commit, manifest: &manifest, outputs: &outputs };
     let verdict = verifying::verify(&context, recorded)?;
     if let Verdict::Interrupted(signal) = verdict {

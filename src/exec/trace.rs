@@ -36,6 +36,12 @@ pub struct Trace {
     pub upward: BTreeMap<PathBuf, Upward>,
     /// The run asked for another owner of something, or for the same.
     pub owners_set: bool,
+    /// How what the run created, moved or changed the mode of got its permission bits.
+    pub modes: BTreeMap<PathBuf, ModeGiven>,
+    /// A program asked for the umask and may make something of it.
+    pub umask_used: bool,
+    /// A program that shows modes, owners or times looked at something of the run's own making.
+    pub own_shown: bool,
 }
 
 /// How a path was reached from another directory.
@@ -45,6 +51,24 @@ pub struct Upward {
     pub from: PathBuf,
     /// Whether by `..`; otherwise by an absolute path, as shells do for `cd ..`.
     pub by_dots: bool,
+}
+
+/// How something got its permission bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModeGiven {
+    /// They were asked for when it was created: it has them without those that the umask takes.
+    Asked(u32),
+    /// It was created by a process that had set a umask of its own.
+    Fixed,
+    /// They were set afterwards.
+    Set {
+        /// The bits.
+        mode: u32,
+        /// Whether the program did not get them in its words.
+        is_computed: bool,
+    },
+    /// It was moved or linked there, with the bits that it had.
+    Moved,
 }
 
 /// One look at a path, or opening of it for reading.
@@ -120,6 +144,14 @@ pub struct Nature {
     pub compares_times: Option<&'static [&'static str]>,
     /// What it puts somewhere, it puts into what is there if that is a directory.
     pub enters_directories: bool,
+    /// It makes something of the umask that it asks for.
+    pub uses_umask: bool,
+    /// It gets the modes that it sets in its words.
+    pub names_modes: bool,
+    /// It asks for the same modes whatever it finds.
+    pub asks_literally: bool,
+    /// It sets the right to execute as far as the umask allows.
+    pub is_linker: bool,
 }
 
 impl Nature {

@@ -10,8 +10,9 @@ use super::environment::Environment;
 use super::files::read_file;
 use super::gather::{Gathered, child_environment, gather, hides_code, identity, lineage, lists_directories};
 use super::globs::Patterns;
+use super::loaded::Loaded;
 use super::looker::{Fact, Looker};
-use super::manifest::{Manifest, Part};
+use super::manifest::{Manifest, Part, Value};
 use super::memory::FileMemory;
 use super::modules::INLINE;
 use super::naming::request_id;
@@ -66,6 +67,10 @@ pub struct Captured {
     pub ignored: super::ignored::Ignored,
     /// The complete environment of the child.
     pub passed_on: Vec<(OsString, OsString)>,
+    /// Which sources watched runs of this command line have loaded.
+    pub loaded: Loaded,
+    /// The facts of sources that are left out of the manifest, since no run loaded them.
+    pub left_out: Vec<(Part, Value)>,
     /// The source files of the function.
     pub sources: Vec<Source>,
     /// Everything that was looked at.
@@ -134,10 +139,25 @@ pub fn newest<'a>(
 /// When the command cannot be found or executed; when a declared input is missing or cannot be read; when a pattern or a
 /// tool is invalid.
 pub fn capture(request: &Request, recall: &dyn Recall) -> Result<Captured> {
+    // A call that is not to be watched does not show what it loads.
+    let loaded =
+        if request.words_are_inputs { Loaded::default() } else { Loaded::find(&lineage(request), recall) };
+    capture_with(request, loaded, recall)
+}
+
+/// As [`capture`], where of the sources only those in `manifest` count.
+///
+/// # Errors
+/// As [`capture`].
+pub fn capture_like(request: &Request, manifest: &Manifest, recall: &dyn Recall) -> Result<Captured> {
+    capture_with(request, Loaded::of(manifest), recall)
+}
+
+fn capture_with(request: &Request, loaded: Loaded, recall: &dyn Recall) -> Result<Captured> {
     let id = request_id(request, &|| recall.secret());
     let (older, _) = recall.find(&id).and_then(|bytes| remembered::facts(&bytes).ok()).unwrap_or_default();
     let memory = seeded(&older, request, recall);
-    let (captured, summary, memory) = look(request, &recall.secret(), memory)?;
+    let (captured, summary, memory) = look(request, &recall.secret(), memory, loaded)?;
     // Facts that were too recent to be trusted have no evidence: the remembered capture is checked by reading them again.
     let secret = || recall.secret();
     let form = remembered::encode(&summary, &captured.facts, &Rests::new(), &request.environment, &secret);
@@ -182,6 +202,20 @@ pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> 
     })
 }
 
+/// Remembers that what was looked at for the key of `request` stands for another key, since it is known which sources count.
+pub fn rekey(request: &Request, key: &Key, recall: &dyn Recall) {
+    let id = request_id(request, &|| recall.secret());
+    let Some(bytes) = recall.find(&id) else { return };
+    let secret = || recall.secret();
+    match remembered::check(&bytes, request, &secret, Timestamp::now()) {
+        Ok(Some(Valid { glance, renewed, rests, .. })) => {
+            let summary = Summary { key: *key, ..glance.summary() };
+            renew(&id, &bytes, &summary, (renewed, rests), request, recall);
+        }
+        _ => recall.forget(&id),
+    }
+}
+
 fn renew(
     id: &RequestId,
     bytes: &[u8],
@@ -214,7 +248,7 @@ pub fn moved(captured: &Captured, request: &Request, secret: [u8; DIGEST_LENGTH]
     // Something looks different. Another capture shows whether the key changes.
     let forgetful = Forgetful(secret);
     let memory = seeded(&captured.facts, request, &forgetful);
-    let Ok((again, _, _)) = look(request, &secret, memory) else {
+    let Ok((again, _, _)) = look(request, &secret, memory, captured.loaded.clone()) else {
         return Some(captured.program.clone());
     };
     let outputs = Patterns::outputs(&request.outputs, &request.directory, &request.places).ok()?;
@@ -248,7 +282,7 @@ pub struct Program {
 pub fn program(request: &Request) -> Result<Program> {
     let forgetful = Forgetful([0; DIGEST_LENGTH]);
     if request.env_strict {
-        let (captured, _, _) = look(request, &forgetful.0, FileMemory::new(&forgetful))?;
+        let (captured, _, _) = look(request, &forgetful.0, FileMemory::new(&forgetful), Loaded::default())?;
         return Ok(Program { path: captured.program, environment: captured.passed_on });
     }
     let mut finder = Unrecorded(&request.environment);
@@ -260,9 +294,10 @@ fn look<'a>(
     request: &'a Request,
     secret: &[u8; DIGEST_LENGTH],
     memory: FileMemory<'a>,
+    loaded: Loaded,
 ) -> Result<(Captured, Summary, FileMemory<'a>)> {
     let mut world = Looker::new(request, memory);
-    let gathered = gather(request, secret, &mut world)?;
+    let gathered = gather(request, secret, &mut world, loaded)?;
     let (facts, asked, memory) = world.finish();
     let asked = asked.iter().map(|name| name.as_bytes().to_vec()).collect();
     let (captured, summary) = assemble(request, gathered, facts, asked);
@@ -275,7 +310,7 @@ fn assemble(
     facts: Vec<Fact>,
     asked: BTreeSet<Vec<u8>>,
 ) -> (Captured, Summary) {
-    let Gathered { manifest, command, function, selector, whole_environment } = gathered;
+    let Gathered { manifest, loaded, left_out, command, function, selector, whole_environment } = gathered;
     let (key, lineage) = (manifest.key(), lineage(request));
     let (name, function_id) = identity(request, &command);
     let first = command.steps.first();
@@ -297,6 +332,8 @@ fn assemble(
         environment,
         ignored: request.ignored.clone(),
         passed_on,
+        loaded,
+        left_out,
         sources: function.sources.iter().filter_map(|source| source_of(request, &command, source)).collect(),
         facts,
         sensitive: names_descriptor(&request.words).cloned(),

@@ -7,6 +7,7 @@ use super::entry::{Entry, LanguageKind, What};
 use super::environment::{Selector, mentioned, takes_all, variable_digest};
 use super::globs::Patterns;
 use super::inputs;
+use super::loaded::Loaded;
 use super::looker::Looker;
 use super::manifest::{Manifest, Part, Value};
 use super::modules::{Function, INLINE, function};
@@ -25,6 +26,9 @@ use std::path::{Path, PathBuf};
 /// What the world was looked at for.
 pub(super) struct Gathered {
     pub(super) manifest: Manifest,
+    /// Which sources watched runs have loaded, and the facts of those that they did not.
+    pub(super) loaded: Loaded,
+    pub(super) left_out: Vec<(Part, Value)>,
     pub(super) command: Command,
     pub(super) function: Function,
     pub(super) selector: Selector,
@@ -39,11 +43,13 @@ pub(super) fn gather(
     request: &Request,
     secret: &[u8; DIGEST_LENGTH],
     world: &mut Looker<'_>,
+    loaded: Loaded,
 ) -> Result<Gathered> {
     let outputs = Patterns::outputs(&request.outputs, &request.directory, &request.places)?;
     let command = command(&request.words, &request.directory, world)?;
     let function = function(&command.entry, request, world);
-    let mut gathering = Gathering { request, world, manifest: Manifest::default() };
+    let mut gathering =
+        Gathering { request, world, manifest: Manifest::default(), loaded, left_out: Vec::new() };
     gathering.place();
     gathering.words(secret);
     gathering.programs(&command);
@@ -68,7 +74,8 @@ pub(super) fn gather(
         let value = variable_digest(b"PWD", place.as_bytes(), secret);
         gathering.manifest.set(Part::Variable(b"PWD".to_vec()), Value::Digest(value));
     }
-    Ok(Gathered { manifest: gathering.manifest, command, function, selector, whole_environment })
+    let Gathering { manifest, loaded, left_out, .. } = gathering;
+    Ok(Gathered { manifest, loaded, left_out, command, function, selector, whole_environment })
 }
 
 /// `env` and `printenv` show all of it.
@@ -94,6 +101,8 @@ struct Gathering<'a, 'b> {
     request: &'a Request,
     world: &'a mut Looker<'b>,
     manifest: Manifest,
+    loaded: Loaded,
+    left_out: Vec<(Part, Value)>,
 }
 
 impl Gathering<'_, '_> {
@@ -195,7 +204,12 @@ impl Gathering<'_, '_> {
             let hides = source.path == Path::new(INLINE) && hides_code(self.request, command);
             let digest = if hides { Digest::keyed(secret, source.digest.as_bytes()) } else { source.digest };
             let value = Value::Source { form: source.form.clone(), digest };
-            self.manifest.set(Part::Source(self.source_path(&source.path)), value);
+            let path = self.source_path(&source.path);
+            if !self.loaded.counts(&path) {
+                self.left_out.push((Part::Source(path), value));
+            } else {
+                self.manifest.set(Part::Source(path), value);
+            }
         }
         for path in function.shadows.iter().filter(|path| !ignored.matches(path)) {
             self.manifest.set(Part::Shadow(self.world.stored(path)), Value::Absent);

@@ -14,17 +14,16 @@ pub use looks::{Looks, Settled};
 use super::environment::{environment_digest, lookup, variable_digest_by};
 use super::files::{EntryKind, digest_file, trusted};
 use super::look::{
-    self, Entries, LARGEST_DIGESTED, PERMISSIONS, directory_at, entries_of, every_entry, importable_of, stat,
-    state_of, unreachable_state,
+    self, Entries, LARGEST_DIGESTED, directory_at, entries_of, every_entry, importable_of, stat, state_of,
+    unreachable_state,
 };
 use super::stat_cache::StatCache;
-use super::{search, upward};
+use super::{rights, search, upward};
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::record::{Base, Evidence, FileState, Observation, Places, StoredPath, Timestamp};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The present, as far as observations ask for it.
@@ -192,8 +191,8 @@ fn state_holds(
         return Held::Yes;
     }
     // A file of another mode needs no reading.
-    if let (FileState::File { mode, .. }, Ok(metadata)) = (expected, &metadata)
-        && (!metadata.is_file() || metadata.mode() & PERMISSIONS != *mode)
+    if let (FileState::File { .. }, Ok(metadata)) = (expected, &metadata)
+        && (!metadata.is_file() || !rights::hold(expected, metadata, path))
     {
         return Held::No;
     }
@@ -208,8 +207,11 @@ fn state_holds(
         FileState::LargeFile { .. } => 0,
         _ => LARGEST_DIGESTED,
     };
+    let is_allowed = metadata.as_ref().is_ok_and(|metadata| rights::hold(expected, metadata, path));
     let (found, fresh) = state_of(path, metadata, now, largest);
-    Held::renewed(found == *expected, evidence, fresh)
+    let found = if expected.rights().is_some() { found.with_mode_of(expected) } else { found };
+    let is_it = found == *expected && (is_allowed || expected.rights().is_none());
+    Held::renewed(is_it, evidence, fresh)
 }
 
 /// Whether the entries of a directory are still those.

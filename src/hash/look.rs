@@ -27,7 +27,7 @@ use std::path::Path;
 pub const LARGEST_DIGESTED: u64 = 64 << 20;
 
 /// Permission bits with set-id and sticky.
-pub(super) const PERMISSIONS: u32 = 0o7777;
+const PERMISSIONS: u32 = 0o7777;
 
 /// The digest of the entries of a directory in which nothing is.
 #[must_use]

@@ -85,10 +85,11 @@ fn with_outputs(
         (_, None) => return Ok(Ok(None)),
     };
     let grounds = grounds(candidate, request, policy)?;
+    let tree = tree.under(crate::exec::umask);
     let restore = Restore {
         places: &request.places,
         store,
-        tree,
+        tree: &tree,
         evidence: &candidate.output_evidence,
         newest_input: newest_observed(candidate, &request.places).max(newest()),
         observer: context.observer,

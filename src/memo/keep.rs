@@ -3,6 +3,8 @@
 //! `result` builds the record; this module runs the command and decides.
 
 mod begun;
+mod loaded;
+mod modes;
 mod result;
 mod shown_lines;
 mod unseeded;
@@ -250,7 +252,20 @@ impl Keeping<'_> {
         if not_kept.is_some() {
             claim.abandon();
         }
-        let result = result.unwrap_or_default();
+        let mut result = result.unwrap_or_default();
+        let counted = if not_kept.is_none() { self.counted(finished, watcher) } else { None };
+        let key = counted.as_ref().map_or(self.captured.key, |counted| counted.manifest.key());
+        // Whoever waits for the key of before finds nothing under it, and runs.
+        let before = if key == self.captured.key {
+            None
+        } else {
+            match self.store.claim_while(&key, &mut |_| false) {
+                Ok(Some(other)) => Some(std::mem::replace(&mut claim, other)),
+                Ok(None) => return lost(&mut claim, NotKept::Alongside),
+                Err(error) => return lost(&mut claim, NotKept::Store(error.to_string())),
+            }
+        };
+        result.manifest = counted.as_ref().map(|counted| counted.manifest.clone());
         let extra = Extra {
             outputs: result.tree.as_ref().map_or(0, |tree| tree.entries().len()),
             observations: result.observations.iter().map(|(observation, _)| observation.clone()).collect(),
@@ -259,6 +274,10 @@ impl Keeping<'_> {
         let recorded = recorded.and_then(|draft| self.store.commit(claim, draft));
         match (recorded, not_kept) {
             (Ok(id), None) => {
+                if let Some(counted) = &counted {
+                    self.remember_loaded(counted);
+                }
+                drop(before);
                 if !is_first && let Some((paths, own)) = never_settles(self.store, &self.captured.key) {
                     call.context.observer.on(&Event::NeverSettles { paths, own });
                 }

@@ -8,12 +8,15 @@ pub use parts::{Attribute, Extent, OutputTime};
 
 use super::stream::Content;
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+use std::borrow::Cow;
 
 /// Permission bits that are recorded and restored: set-id and sticky bits never are.
 pub const MODE_BITS: u32 = 0o777;
 
 /// In the tag of an entry: its time, attributes and first name follow.
 const WITH_MORE: u64 = 8;
+/// In the tag of an entry: the permission bits that were asked for follow.
+const WITH_ASKED: u64 = 16;
 
 /// What one path of an output tree is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +66,24 @@ impl OutputKind {
         }
     }
 
+    /// Its permission bits, where it has any.
+    #[must_use]
+    pub const fn mode(&self) -> Option<u32> {
+        match self {
+            Self::File { mode, .. } | Self::Sparse { mode, .. } | Self::Directory { mode } => Some(*mode),
+            Self::Symlink { .. } | Self::Removed => None,
+        }
+    }
+
+    /// The same with these permission bits, where it has any.
+    #[must_use]
+    fn with_mode(mut self, bits: u32) -> Self {
+        if let Self::File { mode, .. } | Self::Sparse { mode, .. } | Self::Directory { mode } = &mut self {
+            *mode = bits;
+        }
+        self
+    }
+
     /// Its size in bytes, where it is a file.
     #[must_use]
     pub const fn size(&self) -> Option<u64> {
@@ -87,6 +108,9 @@ pub struct OutputEntry {
     pub attributes: Vec<Attribute>,
     /// An earlier path of the tree that is a name of the same file: the first one. All but the path is equal there.
     pub link_to: Option<Vec<u8>>,
+    /// The permission bits that were asked for when it was created, within [`MODE_BITS`], where nobody set them afterwards:
+    /// it has those without the ones that the umask takes.
+    pub asked: Option<u32>,
 }
 
 impl OutputEntry {
@@ -94,7 +118,7 @@ impl OutputEntry {
     #[must_use]
     pub fn new(path: impl Into<Vec<u8>>, kind: OutputKind) -> Self {
         let (time, attributes) = (OutputTime::default(), Vec::new());
-        Self { path: path.into(), kind, time, attributes, link_to: None }
+        Self { path: path.into(), kind, time, attributes, link_to: None, asked: None }
     }
 
     /// Whether it is one that [`OutputEntry::new`] makes. What is removed has nothing else.
@@ -134,6 +158,41 @@ impl OutputTree {
         place.ok().and_then(|place| self.entries.get(place))
     }
 
+    /// The same, where `asked` tells what was asked for when a path was created with the mode that it has.
+    #[must_use]
+    pub fn with_asked(mut self, mut asked: impl FnMut(&[u8], u32) -> Option<u32>) -> Self {
+        for place in 0..self.entries.len() {
+            let Some(entry) = self.entries.get(place) else { break };
+            let found = match &entry.link_to {
+                Some(first) => self.find(first).and_then(|first| first.asked),
+                None => entry.kind.mode().and_then(|mode| asked(&entry.path, mode)),
+            };
+            if let Some(entry) = self.entries.get_mut(place) {
+                entry.asked = found.map(|found| found & MODE_BITS);
+            }
+        }
+        self
+    }
+
+    /// The outputs as the same run leaves them under another umask, which is asked for only where it matters.
+    #[must_use]
+    pub fn under(&self, umask: impl FnOnce() -> u32) -> Cow<'_, Self> {
+        if self.entries.iter().all(|entry| entry.asked.is_none()) {
+            return Cow::Borrowed(self);
+        }
+        let mask = umask();
+        let differs =
+            |entry: &OutputEntry| entry.asked.is_some_and(|asked| entry.kind.mode() != Some(asked & !mask));
+        if !self.entries.iter().any(differs) {
+            return Cow::Borrowed(self);
+        }
+        let entries = self.entries.iter().cloned().map(|entry| match entry.asked {
+            Some(asked) => OutputEntry { kind: entry.kind.with_mode(asked & !mask), ..entry },
+            None => entry,
+        });
+        Cow::Owned(Self { entries: entries.collect() })
+    }
+
     /// Number of bytes of all files together, each once.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
@@ -150,8 +209,8 @@ impl OutputTree {
         first.is_some_and(|first| {
             first.link_to.is_none()
                 && first.kind.stored().is_some()
-                && (&first.kind, &first.time, &first.attributes)
-                    == (&entry.kind, &entry.time, &entry.attributes)
+                && (&first.kind, &first.time, &first.attributes, first.asked)
+                    == (&entry.kind, &entry.time, &entry.attributes, entry.asked)
         })
     }
 }
@@ -165,6 +224,7 @@ fn stays_inside(path: &[u8]) -> bool {
 impl Encode for OutputEntry {
     fn encode(&self, to: &mut Encoder) {
         let more = if self.is_plain() { 0 } else { WITH_MORE };
+        let more = if self.asked.is_some() { more | WITH_ASKED } else { more };
         to.bytes(&self.path);
         match &self.kind {
             OutputKind::File { content, mode, sparse } => {
@@ -184,8 +244,11 @@ impl Encode for OutputEntry {
                 to.unsigned(more | 4).value(data).unsigned(u64::from(*mode)).unsigned(*size).list(extents);
             }
         }
-        if more != 0 {
+        if more & WITH_MORE != 0 {
             to.value(&self.time).list(&self.attributes).bytes(self.link_to.as_deref().unwrap_or_default());
+        }
+        if let Some(asked) = self.asked {
+            to.unsigned(u64::from(asked));
         }
     }
 }
@@ -212,7 +275,7 @@ impl Decode for OutputEntry {
             return Err(DecodeError::NotCanonical);
         }
         let tag = from.unsigned()?;
-        let kind = match tag & !WITH_MORE {
+        let kind = match tag & !(WITH_MORE | WITH_ASKED) {
             0 => OutputKind::File {
                 content: Content::decode(from)?,
                 mode: decode_mode(from)?,
@@ -224,16 +287,21 @@ impl Decode for OutputEntry {
             4 => decode_sparse(from)?,
             _ => return Err(DecodeError::UnknownTag(tag)),
         };
-        if tag & WITH_MORE == 0 {
-            return Ok(Self::new(path, kind));
+        let mut entry = Self::new(path, kind);
+        if tag & WITH_MORE != 0 {
+            entry.time = OutputTime::decode(from)?;
+            entry.attributes = from.list()?;
+            entry.link_to = Some(from.bytes()?.to_vec()).filter(|first| !first.is_empty());
         }
-        let time = OutputTime::decode(from)?;
-        let attributes: Vec<Attribute> = from.list()?;
+        if tag & WITH_ASKED != 0 {
+            entry.asked = Some(decode_mode(from)?).filter(|_| entry.kind.mode().is_some());
+        }
+        let attributes = &entry.attributes;
         let sorted =
             attributes.iter().zip(attributes.iter().skip(1)).all(|(left, right)| left.name < right.name);
-        let link_to = Some(from.bytes()?.to_vec()).filter(|first| !first.is_empty());
-        let entry = Self { path, kind, time, attributes, link_to };
-        if sorted && !entry.is_plain() { Ok(entry) } else { Err(DecodeError::NotCanonical) }
+        let is_canonical =
+            entry.is_plain() == (tag & WITH_MORE == 0) && entry.asked.is_some() == (tag & WITH_ASKED != 0);
+        if sorted && is_canonical { Ok(entry) } else { Err(DecodeError::NotCanonical) }
     }
 }
 
@@ -309,6 +377,25 @@ mod tests {
         let tree = OutputTree::new(vec![first, second, third]);
         assert_eq!(tree.total_bytes(), 2);
         assert_eq!(OutputTree::from_bytes(&tree.to_bytes()), Ok(tree));
+    }
+
+    #[test]
+    fn what_was_asked_for_follows_the_umask() {
+        let directory = OutputEntry::new("d", OutputKind::Directory { mode: 0o755 });
+        let link = OutputEntry { path: b"z".to_vec(), link_to: Some(b"a".to_vec()), ..file("a") };
+        let tree = OutputTree::new(vec![directory, file("a"), file("set"), link]);
+        let asked = |path: &[u8], _| match path {
+            b"d" => Some(0o777),
+            b"a" => Some(0o666),
+            _ => None,
+        };
+        let tree = tree.with_asked(asked);
+        assert_eq!(OutputTree::from_bytes(&tree.to_bytes()), Ok(tree.clone()));
+        assert!(matches!(tree.under(|| 0o022), Cow::Borrowed(_)));
+        let under = tree.under(|| 0o077).into_owned();
+        let mode = |path: &str| under.find(path.as_bytes()).and_then(|entry| entry.kind.mode());
+        assert_eq!([mode("d"), mode("a"), mode("z")], [Some(0o700), Some(0o600), Some(0o600)]);
+        assert_eq!(mode("set"), Some(0o644));
     }
 
     #[test]

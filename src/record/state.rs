@@ -13,7 +13,7 @@ pub enum FileState {
     Absent,
     /// A regular file.
     File {
-        /// All permission bits, set-id and sticky included.
+        /// All permission bits, set-id and sticky included; and what they let us do, where that alone counts.
         mode: u32,
         /// Its content.
         digest: Digest,
@@ -47,6 +47,59 @@ pub enum FileState {
         /// The system's error number.
         errno: i32,
     },
+}
+
+/// In a mode: only what it lets us do counts, and that stands from [`RIGHTS_AT`] on.
+const BY_RIGHTS: u32 = 1 << 19;
+/// Where in a mode it stands what it lets us do, if that alone counts.
+const RIGHTS_AT: u32 = 16;
+
+impl FileState {
+    /// Its permission bits, if it has any that can count by what they let us do.
+    #[must_use]
+    pub const fn mode(&self) -> Option<u32> {
+        match self {
+            Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode } => {
+                Some(*mode & 0o7777)
+            }
+            _ => None,
+        }
+    }
+
+    /// What its mode lets us do (to read 4, to write 2, to execute or enter 1), where only that counts.
+    #[must_use]
+    pub const fn rights(&self) -> Option<u32> {
+        match self {
+            Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode }
+                if *mode & BY_RIGHTS != 0 =>
+            {
+                Some(*mode >> RIGHTS_AT & 0o7)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same, of whose mode only these rights count.
+    #[must_use]
+    pub fn by_rights(mut self, rights: u32) -> Self {
+        if let Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode } = &mut self {
+            *mode = *mode & 0o7777 | (rights & 0o7) << RIGHTS_AT | BY_RIGHTS;
+        }
+        self
+    }
+
+    /// The same with the mode of `other`, where both have one.
+    #[must_use]
+    pub fn with_mode_of(mut self, other: &Self) -> Self {
+        if let (
+            Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode },
+            Self::File { mode: its, .. } | Self::LargeFile { mode: its, .. } | Self::Directory { mode: its },
+        ) = (&mut self, other)
+        {
+            *mode = *its;
+        }
+        self
+    }
 }
 
 impl Encode for FileState {

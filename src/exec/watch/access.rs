@@ -6,6 +6,7 @@
 use super::descriptors::Inherited;
 use super::images::Images;
 use super::listings::Listings;
+use super::modes::Modes;
 use super::ordering::Ordering;
 use super::paths::{Found, Named, Resolver, upwards};
 use super::process::{as_path, link, to_path};
@@ -94,6 +95,9 @@ pub(super) struct Observer<'a> {
     pub(super) lost_privileges: bool,
     /// The run asked for another owner of something.
     pub(super) owners_set: bool,
+    pub(super) modes: Modes,
+    pub(super) umask_used: bool,
+    own_shown: bool,
     started: i128,
     blind: bool,
     pub(super) moved: bool,
@@ -140,6 +144,9 @@ impl<'a> Observer<'a> {
             executed: FxHashSet::default(),
             lost_privileges,
             owners_set: false,
+            modes: Modes::default(),
+            umask_used: false,
+            own_shown: false,
             started: i128::try_from(now).unwrap_or(i128::MAX) - COARSE_CLOCK,
             blind: false,
             moved: false,
@@ -203,6 +210,9 @@ impl<'a> Observer<'a> {
                 .map(|(path, (from, by_dots))| (to_path(path), Upward { from: to_path(from), by_dots }))
                 .collect(),
             owners_set: self.owners_set,
+            modes: self.modes.into_parts(),
+            umask_used: self.umask_used,
+            own_shown: self.own_shown,
         }
     }
 
@@ -296,6 +306,7 @@ impl<'a> Observer<'a> {
         self.touches.note(path, if follow { Touched::Looked } else { Touched::LookedAtLink });
         // Before all else: a link of the run's own making may stand where nothing was.
         if self.is_own(path) {
+            self.own_is_shown();
             for real in self.behind_own(path, follow) {
                 self.look(&Named { path: real, as_directory: named.as_directory }, follow);
             }
@@ -320,6 +331,7 @@ impl<'a> Observer<'a> {
             let compared = nature.compares(path);
             let access = self.access(path);
             access.times_shown |= nature.shows == Shows::Times;
+            access.mode_shown |= nature.shows == Shows::Modes;
             access.times_compared |= compared;
             access.may_be_entered |= nature.enters_directories;
         }
@@ -364,6 +376,11 @@ impl<'a> Observer<'a> {
         for path in there.links.into_iter().chain(at) {
             self.look(&Named { path, as_directory: false }, false);
         }
+    }
+
+    /// What the run itself made is looked at: its owner and mode depend on who runs it, and on the umask.
+    pub(super) fn own_is_shown(&mut self) {
+        self.own_shown |= self.caller().shows != Shows::Nothing;
     }
 
     /// What the run itself made or changed at `path` is read, if it did.

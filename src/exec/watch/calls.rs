@@ -4,6 +4,7 @@
 
 use super::access::Observer;
 use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
+use super::modes::Creating;
 use super::nested::heard;
 use super::paths::directory_of;
 use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
@@ -128,11 +129,27 @@ fn take(
                 observer.make(&named);
             }
         }
-        Call::MakeDirectory(at) => {
+        Call::MakeDirectory(at, mode) => {
             if let Place::Path(named) = place(stopped, observer, at)? {
-                observer.make_directory(&named);
+                let creating = creating(observer, tid, stopped.argument(mode))?;
+                observer.make_directory(&named, creating);
             }
         }
+        Call::SetMode(at, follow, mode) => {
+            if let Place::Path(named) = place_or_open(stopped, observer, at)? {
+                observer.set_mode(
+                    &named,
+                    stopped.follow(follow),
+                    low(stopped.argument(mode)).cast_unsigned(),
+                );
+            }
+        }
+        Call::SetModeOpen(fd, mode) => {
+            if let Place::Path(named) = behind(stopped, observer, tid, stopped.flags(fd))? {
+                observer.set_mode(&named, true, low(stopped.argument(mode)).cast_unsigned());
+            }
+        }
+        Call::Umask => observer.umask_used |= observer.caller().uses_umask,
         Call::Cut(fd, length) => {
             let number = stopped.flags(fd);
             observer.descriptors.written(tid, number);
@@ -286,7 +303,8 @@ fn open(
     flags: i32,
     mode: u64,
 ) -> Result<(), Unknown> {
-    let mode = if flags & libc::O_CREAT != 0 { mode_made(stopped.tid, mode)? } else { 0 };
+    let mode =
+        if flags & libc::O_CREAT != 0 { creating(observer, stopped.tid, mode)? } else { Creating::default() };
     let reads = flags & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) == libc::O_RDONLY;
     let place = if reads { place_read } else { place }(stopped, observer, at)?;
     match place {
@@ -307,10 +325,11 @@ fn open(
     Ok(())
 }
 
-/// The permission bits of a file that the thread makes when it asks for `mode`.
-fn mode_made(tid: libc::pid_t, mode: u64) -> Result<u32, Unknown> {
+/// What the thread asks for when it creates something with `mode`.
+fn creating(observer: &mut Observer<'_>, tid: libc::pid_t, mode: u64) -> Result<Creating, Unknown> {
     let mask = umask_of(tid).map_err(|error| unknown(&error))?;
-    Ok(u32::try_from(mode & 0o7777).unwrap_or(0) & !mask)
+    let asked = u32::try_from(mode & 0o7777).unwrap_or(0);
+    Ok(Creating { asked, mask, is_literal: observer.caller().asks_literally })
 }
 
 fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool) -> Result<(), Unknown> {

@@ -1,13 +1,20 @@
 //! Making, moving, removing, altering: under the real name of what changes, since a link on the way does not change.
 
 use super::access::{How, Observer};
+use super::modes::Creating;
 use super::paths::{Found, Named, Physical};
 use super::process::as_path;
 use crate::exec::{FirstChange, Prior};
 
 impl Observer<'_> {
     /// Makes a directory, which may be there already.
-    pub(super) fn make_directory(&mut self, named: &Named) {
+    pub(super) fn make_directory(&mut self, named: &Named, creating: Creating) {
+        if !self.is_ignored(&named.path)
+            && let Some(there) = self.resolve(&named.path, false)
+            && matches!(there.found, Found::Missing)
+        {
+            self.modes.created(&there.path, creating);
+        }
         self.make(named);
         if !self.is_ignored(&named.path)
             && let Some(there) = self.resolve(&named.path, false)
@@ -94,6 +101,11 @@ impl Observer<'_> {
             self.is_taken_along(&new.path);
         }
         self.change(&old.path, if exchange { How::Replaced } else { How::Removed });
+        if exchange {
+            self.modes.exchanged(&old.path, &new.path);
+        } else {
+            self.modes.moved(&old.path, &new.path, matches!(old.found, Found::Directory(_)));
+        }
         let how = if missing { How::Made } else { How::Replaced };
         self.change_first(&new.path, how, FirstChange::Put);
         self.own_below(old.path);
@@ -118,6 +130,7 @@ impl Observer<'_> {
         if matches!(new.found, Found::Missing) {
             self.is_taken_along(&old.path);
             self.change(&old.path, How::Altered);
+            self.modes.linked(&old.path, &new.path);
             self.change(&new.path, How::Made);
             if matches!(old.found, Found::Link) {
                 self.own_below(new.path);
@@ -141,6 +154,15 @@ impl Observer<'_> {
     /// Changes attributes of what is there.
     pub(super) fn alter(&mut self, named: &Named, follow: bool) {
         self.change_in_place(named, follow, How::Altered);
+    }
+
+    /// Sets the permission bits of what is there.
+    pub(super) fn set_mode(&mut self, named: &Named, follow: bool, mode: u32) {
+        if let Some(there) = self.resolve(&named.path, follow || named.as_directory) {
+            let nature = self.caller();
+            self.modes.set(&there.path, mode, (!nature.names_modes, nature.is_linker));
+        }
+        self.alter(named, follow);
     }
 
     /// Changes the size of what is there, as whoever opens it for writing may.

@@ -43,6 +43,10 @@ impl Images {
             enters_directories: true,
             reads_code: true,
             knows_owners: false,
+            uses_umask: true,
+            names_modes: false,
+            asks_literally: false,
+            is_linker: false,
         };
         if self.since.elapsed() > KNOWN_FOR {
             self.known.clear();

@@ -20,6 +20,7 @@ mod linux {
     mod install;
     mod listener;
     mod listings;
+    mod modes;
     mod nested;
     mod opening;
     mod ordering;

@@ -3,6 +3,7 @@
 use super::access::{How, Observer};
 use super::ignored::is_terminal;
 use super::listings::Lister;
+use super::modes::Creating;
 use super::paths::{Found, Named};
 use super::process::{as_path, to_path};
 use super::program::{self, Program};
@@ -17,7 +18,7 @@ const MAX_INTERPRETERS: u8 = 5;
 
 impl Observer<'_> {
     /// Opens without `O_PATH`. A file that is made has the permission bits `mode`.
-    pub(super) fn open(&mut self, named: &Named, flags: i32, mode: u32) {
+    pub(super) fn open(&mut self, named: &Named, flags: i32, creating: Creating) {
         if is_terminal(&named.path) {
             return self.open_terminal(&named.path, flags);
         }
@@ -30,7 +31,7 @@ impl Observer<'_> {
         if flags & libc::O_TMPFILE == libc::O_TMPFILE {
             self.look(named, true);
         } else if writes || flags & libc::O_CREAT != 0 {
-            self.open_for_writing(named, (flags, mode), reads, writes, follow || named.as_directory);
+            self.open_for_writing(named, (flags, creating), reads, writes, follow || named.as_directory);
         } else {
             self.open_for_reading(named, follow || named.as_directory);
         }
@@ -66,6 +67,7 @@ impl Observer<'_> {
         self.appended_is_used(path, follow);
         self.own_is_read(path);
         if self.is_own(path) {
+            self.own_is_shown();
             for real in self.behind_own(path, follow) {
                 self.open_for_reading(&Named { path: real, as_directory: named.as_directory }, follow);
             }
@@ -148,7 +150,7 @@ impl Observer<'_> {
     fn open_for_writing(
         &mut self,
         named: &Named,
-        (flags, mode): (i32, u32),
+        (flags, creating): (i32, Creating),
         reads: bool,
         writes: bool,
         follow: bool,
@@ -163,6 +165,9 @@ impl Observer<'_> {
         let path = there.path;
         let appends = flags & libc::O_APPEND != 0 && !reads;
         let in_place = if appends { FirstChange::Appended } else { FirstChange::InPlace };
+        if creates && matches!(there.found, Found::Missing) {
+            self.modes.created(&path, creating);
+        }
         match there.found {
             Found::Missing if !creates => self.missing(&path),
             Found::Missing if flags & libc::O_EXCL != 0 => self.change(&path, How::Made),
@@ -174,7 +179,8 @@ impl Observer<'_> {
             Found::File(_) if named.as_directory => self.look(named, true),
             Found::File(_) if !writes => self.open_for_reading(named, follow),
             // One that would be made with the same mode if it were not there leaves the same behind.
-            Found::File(there) if empties && creates && there.mode() & 0o7777 == mode => {
+            Found::File(there) if empties && creates && there.mode() & 0o7777 == creating.mode() => {
+                self.modes.created_anew(&path, creating);
                 self.change(&path, How::Truncated);
             }
             Found::File(_) if empties => self.change(&path, How::Emptied),

@@ -191,8 +191,8 @@ pub(super) enum Call {
     RemoveDirectory(At),
     /// Makes something that must not be there yet.
     Make(At),
-    /// Makes a directory.
-    MakeDirectory(At),
+    /// Makes a directory; with the mode.
+    MakeDirectory(At, Argument),
     /// Asks whether something may be used; with the mode.
     MayUse(At, Argument),
     /// As that, with flags.
@@ -203,6 +203,12 @@ pub(super) enum Call {
     Link(At, At, Follow),
     /// Changes attributes of what is there.
     Alter(At, Follow),
+    /// Sets the permission bits of what is there.
+    SetMode(At, Follow, Argument),
+    /// As that, of what a descriptor stands for.
+    SetModeOpen(Argument, Argument),
+    /// Sets the umask, and asks for it.
+    Umask,
     /// Changes the size of what is there.
     Resize(At),
     /// Changes attributes of what a descriptor stands for.
@@ -385,8 +391,8 @@ pub(super) const ROWS: &[Row] = &[
     each("unlink", 87, NONE, Call::Remove(path(A0), None)),
     each("unlinkat", 263, 35, Call::Remove(at(A0, A1), Some(A2))),
     each("rmdir", 84, NONE, Call::RemoveDirectory(path(A0))),
-    each("mkdir", 83, NONE, Call::MakeDirectory(path(A0))),
-    each("mkdirat", 258, 34, Call::MakeDirectory(at(A0, A1))),
+    each("mkdir", 83, NONE, Call::MakeDirectory(path(A0), A1)),
+    each("mkdirat", 258, 34, Call::MakeDirectory(at(A0, A1), A2)),
     each("link", 86, NONE, Call::Link(path(A0), path(A1), Never)),
     each("linkat", 265, 37, Call::Link(at(A0, A1), at(A2, A3), Only(A4))),
     each("symlink", 88, NONE, Call::Make(path(A1))),
@@ -394,10 +400,11 @@ pub(super) const ROWS: &[Row] = &[
     each("mknod", 133, NONE, Call::Make(path(A0))),
     each("mknodat", 259, 33, Call::Make(at(A0, A1))),
     each("truncate", 76, 45, Call::Resize(path(A0))),
-    each("chmod", 90, NONE, Call::Alter(path(A0), Always)),
-    each("fchmod", 91, 52, Call::AlterOpen(A0)),
-    each("fchmodat", 268, 53, Call::Alter(at(A0, A1), Always)),
-    each("fchmodat2", 452, 452, Call::Alter(at(A0, A1), Unless(A3))),
+    each("chmod", 90, NONE, Call::SetMode(path(A0), Always, A1)),
+    each("fchmod", 91, 52, Call::SetModeOpen(A0, A1)),
+    each("fchmodat", 268, 53, Call::SetMode(at(A0, A1), Always, A2)),
+    each("fchmodat2", 452, 452, Call::SetMode(at(A0, A1), Unless(A3), A2)),
+    each("umask", 95, 166, Call::Umask),
     each("chown", 92, NONE, Call::Own(path(A0), Always, A1, A2)),
     each("fchown", 93, 55, Call::OwnOpen(A0, A1, A2)),
     each("lchown", 94, NONE, Call::Own(path(A0), Never, A1, A2)),

@@ -27,7 +27,9 @@ pub(in crate::hash) fn shows(found: &Found, state: &FileState, evidence: Option<
     match (state, found) {
         // With a file in place of a directory above it the answer is another one.
         (FileState::Absent, found) => matches!(found, Err(Errno::NOENT)),
-        (FileState::Directory { mode }, Ok(found)) => is_directory(found) && found.mode & 0o7777 == *mode,
+        (FileState::Directory { mode }, Ok(found)) => {
+            is_directory(found) && found.mode & 0o7777 == *mode & 0o7777
+        }
         _ => proves(found, evidence),
     }
 }

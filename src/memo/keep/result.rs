@@ -8,17 +8,17 @@ use super::super::reason::NotKept;
 use super::super::stdin::Given;
 use super::super::tee::Streams;
 use super::super::terminals::made;
-use super::{Keeping, shown_detail};
+use super::{Keeping, modes, shown_detail};
 use crate::digest::Digest;
 use crate::encode::Encode;
 use crate::error::{Error, Result};
 use crate::exec::{Finished, Hazard, Trace, Unwatched};
 use crate::hash::capture::{self, Captured};
-use crate::hash::manifest::{Part, Value};
+use crate::hash::manifest::{Manifest, Part, Value};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{
     Commit, Content, Coverage, Evidence, Observation, OutputTree, ProductClass, Products, Replay, SourceFile,
-    StdinUse,
+    StdinUse, StoredPath,
 };
 use crate::store::{Draft, Store};
 use std::io::Write;
@@ -29,6 +29,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 pub(super) struct Outputs {
     pub(super) observations: Vec<(Observation, Option<Evidence>)>,
     pub(super) tree: Option<OutputTree>,
+    /// The facts that count, where that is known better than before the run.
+    pub(super) manifest: Option<Manifest>,
     products: Products,
     evidence: Vec<Option<Evidence>>,
     indifferent: Vec<Vec<u8>>,
@@ -107,14 +109,26 @@ impl Keeping<'_> {
                 observations.push(shown);
             }
         }
-        if observed.created || !paths.is_empty() {
+        let Collected { tree, evidence, contains_root, contains_root_name } = collected;
+        let (tree, by_modes) = match &finished.trace {
+            Ok(trace) => modes::asked(trace, &self.request.places.root, tree),
+            // Who made what with which mode was not seen.
+            Err(_) => (tree, !paths.is_empty()),
+        };
+        let is_unseen = finished.trace.is_err() && !paths.is_empty();
+        let mut products = observed.products;
+        if observed.umask_counts || by_modes {
+            // What the run made of a mode, it makes of the one that it finds.
+            products.iter_mut().for_each(|product| product.altered = true);
             observations.push((Observation::Umask(crate::exec::umask()), None));
+        }
+        if observed.user_counts || is_unseen {
             observations.push((Observation::Superuser(rustix::process::geteuid().is_root()), None));
         }
-        if streams.contains_root || collected.contains_root {
+        if streams.contains_root || contains_root {
             let root = self.request.places.root.as_os_str().as_bytes().to_vec();
             observations.push((Observation::Root(root), None));
-        } else if streams.contains_root_name || collected.contains_root_name {
+        } else if streams.contains_root_name || contains_root_name {
             let name = self.request.places.root_name().to_vec();
             observations.push((Observation::RootName(name), None));
         }
@@ -125,15 +139,14 @@ impl Keeping<'_> {
                 observations.push((place, None));
             }
         }
-        let Collected { tree, evidence, .. } = collected;
         let tree = Some(tree).filter(|tree| !tree.entries().is_empty());
         let mut consulted =
-            observed.products.iter().filter(|product| product.class == ProductClass::Consulted).peekable();
+            products.iter().filter(|product| product.class == ProductClass::Consulted).peekable();
         // What its tools keep for themselves is then as they left it: they find nothing to do.
         let holds_at_end = consulted.peek().is_some() && consulted.all(|product| product.of_tool);
-        let products = Products::new(observed.products, holds_at_end);
+        let products = Products::new(products, holds_at_end);
         let Observed { indifferent, code_asks, .. } = observed;
-        Ok(Outputs { observations, tree, products, evidence, indifferent, code_asks })
+        Ok(Outputs { observations, tree, manifest: None, products, evidence, indifferent, code_asks })
     }
 
     /// Builds the record.
@@ -149,12 +162,14 @@ impl Keeping<'_> {
         // A later call looks at them directory by directory.
         seen.sort_by(|(left, _), (right, _)| left.place().cmp(&right.place()));
         let (observations, evidence): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
+        let manifest = result.manifest.as_ref().unwrap_or(&self.captured.manifest);
         let outputs = match &result.tree {
             Some(tree) => Some(put(self.store, &tree.to_bytes())?),
             None => None,
         };
         let mut sources = Vec::new();
-        for source in &self.captured.sources {
+        let counts = |path| manifest.get(&Part::Source(StoredPath::clone(path))).is_some();
+        for source in self.captured.sources.iter().filter(|source| counts(&source.path)) {
             // The source is unchanged: that was checked after the run.
             let blob = put(self.store, &source.bytes)?.blob;
             sources.push(SourceFile { path: source.path.clone(), blob });
@@ -168,7 +183,7 @@ impl Keeping<'_> {
         accounted.dedup();
         let consumed = consumed(self.captured, self.request, &observations);
         let commit = Commit {
-            key: self.captured.key,
+            key: manifest.key(),
             lineage: self.captured.lineage,
             parent: None,
             words: self.request.shown_words().into_iter().map(OsStringExt::into_vec).collect(),
@@ -199,7 +214,7 @@ impl Keeping<'_> {
         };
         Ok(Draft {
             commit,
-            manifest: self.captured.manifest.to_bytes(),
+            manifest: manifest.to_bytes(),
             tags,
             evidence,
             outputs: result.tree,

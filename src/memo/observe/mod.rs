@@ -15,6 +15,7 @@ mod own_source;
 mod product;
 mod programs;
 mod reading;
+mod rights;
 mod scope;
 mod session;
 mod shown;
@@ -92,8 +93,10 @@ pub(super) struct Observed {
     pub(super) appended: BTreeMap<Vec<u8>, u64>,
     /// Variables that were set and are named in nothing that the run read.
     pub(super) indifferent: Vec<Vec<u8>>,
-    /// Whether the run created anything inside the root.
-    pub(super) created: bool,
+    /// Whether what the run left, or showed, depends on the umask.
+    pub(super) umask_counts: bool,
+    /// Whether it counts that root runs the command, or does not.
+    pub(super) user_counts: bool,
     /// Whether the run had a terminal, and its code asks whether it has.
     pub(super) code_asks: bool,
 }
@@ -119,12 +122,15 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
         asked: shown::asked_by(run.captured),
         timed: Vec::new(),
+        modes_given: BTreeSet::new(),
         compares_times: times::compares(run, trace),
     };
     observer.hazards()?;
     for (path, access) in trace.accesses.iter().filter(|(_, access)| access.changed) {
         observer.changed(path, *access)?;
     }
+    let is_refused = !observer.refusing.is_empty();
+    observer.modes_given = observer.modes_given();
     observer.settled();
     observer.existing();
     if run.policy.pure {
@@ -144,6 +150,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.order_of_times()?;
     variables::observe(run, trace, (&observer.contents, &watcher.made), &mut observer.observed);
     session::observe(run, trace, &mut observer.observed);
+    observer.user(is_refused);
     observer.observed.code_asks =
         run.at_terminal && code::asks_of_stdin(run, &observer.contents, Asks::AnyTerminal);
     observer.above();
@@ -204,6 +211,8 @@ struct Observer<'a> {
     refusing: BTreeSet<PathBuf>,
     /// Files inside the root that were looked at and not written.
     timed: Vec<times::Timed>,
+    /// Modes that outputs got, perhaps from other files.
+    modes_given: BTreeSet<u32>,
     /// Whether the run compares times of files by what it is, so that those of others count as well.
     compares_times: bool,
 }

@@ -194,6 +194,7 @@ impl Observer<'_> {
         if let Some((digest, first, trusted)) = self.still(path, follow) {
             let state = FileState::File { mode: first.mode & PERMISSIONS, digest };
             self.looked_at_file(path, &state, Some(first));
+            let state = self.by_rights(path, follow, state);
             self.observe(Observation::State { path: self.stored(path), follow, state }, trusted);
             return Ok(());
         }
@@ -203,7 +204,8 @@ impl Observer<'_> {
                 return Err(NotKept::InputMoved(path.to_path_buf()));
             }
             self.looked_at_file(path, &now, evidence);
-            self.observe(Observation::State { path: self.stored(path), follow, state: now }, evidence);
+            let state = self.by_rights(path, follow, now);
+            self.observe(Observation::State { path: self.stored(path), follow, state }, evidence);
             return Ok(());
         }
         let (state, evidence) = look::state(path, follow);
@@ -220,6 +222,7 @@ impl Observer<'_> {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
         self.looked_at_file(path, &state, evidence);
+        let state = self.by_rights(path, follow, state);
         self.observe(Observation::State { path: self.stored(path), follow, state }, evidence);
         Ok(())
     }
@@ -363,8 +366,9 @@ impl Observer<'_> {
         }
         self.contents.push((path.to_path_buf(), trusted));
         self.observe(Observation::Content { path: self.stored(path), digest }, trusted);
-        if self.mode_counts(path, now.modified, importer) {
+        if self.mode_counts(path, &now, importer) {
             let state = FileState::File { mode: now.mode & PERMISSIONS, digest };
+            let state = self.by_rights(path, true, state);
             self.observe(Observation::State { path: self.stored(path), follow: true, state }, trusted);
         }
         Ok(())
@@ -372,7 +376,8 @@ impl Observer<'_> {
 
     /// Whether more than the content of a file that was read counts: it was also looked at by name, or executed. Then its
     /// times count too. (Nobody takes a system's programs the right to be executed.)
-    fn mode_counts(&mut self, path: &Path, modified: Timestamp, importer: &Importer) -> bool {
+    fn mode_counts(&mut self, path: &Path, now: &Evidence, importer: &Importer) -> bool {
+        let Evidence { modified, mode, .. } = *now;
         let access = importer.access(path);
         let is_inside = self.scope.relative(path).is_some();
         let looked = access.looked && !importer.loads(path);
@@ -389,5 +394,7 @@ impl Observer<'_> {
             || (access.executed
                 && (is_inside || !fs::metadata(path).is_ok_and(|metadata| metadata.uid() == 0)))
             || self.opening_shows_mode(path, access, importer)
+            || (self.modes_given.contains(&(mode & PERMISSIONS))
+                && self.opening_counts(path, access, importer))
     }
 }

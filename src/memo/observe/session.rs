@@ -55,7 +55,6 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
     for name in names {
         add(run, name, observed);
     }
-    observed.created |= says("umask") || trace.accesses.values().any(|access| access.changed);
 }
 
 /// Adds the variable with its value, or that it is not set, unless it is in the key.

@@ -98,10 +98,27 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
         let hides = own == "toybox" && parts.iter().any(|(name, _)| named(name, RUN_OTHERS));
         return if hides { Shows::Times } else { Shows::AsNamed };
     }
-    if parts.iter().any(|(name, _)| named(name, COPY_MODES)) || asks(ASKS_MODES) {
+    if parts.iter().any(|(name, words)| named(name, COPY_MODES) || shows_modes(name, words))
+        || asks(ASKS_MODES)
+    {
         return Shows::Modes;
     }
     Shows::Nothing
+}
+
+/// Whether a program shows modes, or chooses by them, if it is given these words.
+fn shows_modes(name: &OsStr, words: &[OsString]) -> bool {
+    let begins = |sought: &[&str]| {
+        words.iter().any(|word| sought.iter().any(|sought| word.as_bytes().starts_with(sought.as_bytes())))
+    };
+    if named(name, &["ls", "gls", "dir", "vdir", "tree", "eza", "exa", "lsd", "fd", "fdfind"]) {
+        let has_letter = |word: &OsString| {
+            let word = word.as_bytes();
+            word.starts_with(b"-") && !word.starts_with(b"--") && word.contains(&b'F')
+        };
+        return begins(&["--color", "--classify", "--indicator-style"]) || words.iter().any(has_letter);
+    }
+    named(name, &["find", "gfind", "bfs"]) && begins(&["-perm", "-ls", "-fls", "-printf", "-fprintf"])
 }
 
 /// Of which files a process that runs this program may decide by the order of modification times, as

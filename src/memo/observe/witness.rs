@@ -2,7 +2,7 @@
 
 use super::background::Background;
 use super::made::{self, Made};
-use super::{importer, shown, system};
+use super::{importer, rights, shown, system};
 use crate::digest::Digest;
 use crate::error::tells_nothing_of;
 use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
@@ -13,7 +13,7 @@ use crate::profiles::git_index::is_index;
 use crate::profiles::state::{Tables, keeps};
 use crate::record::{Evidence, FileState, Places, Timestamp};
 use rustc_hash::FxBuildHasher;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -109,6 +109,13 @@ impl<'a> Watcher<'a> {
     /// What `path` led to when it was looked at or opened first, if it did.
     pub(super) fn first(&self, path: &Path) -> Option<Evidence> {
         self.known(path).copied().flatten()
+    }
+
+    /// Device and number of every file that was looked at, opened or changed, as it was at first.
+    pub(in crate::memo) fn files_touched(&self) -> HashSet<(u64, u64)> {
+        let looked = self.first.values().copied();
+        let changed = self.before.values().map(|before| before.evidence);
+        looked.chain(changed).flatten().map(|found| (found.device, found.inode)).collect()
     }
 
     /// To whom what was at `path`, below the root, belonged before it changed first.
@@ -380,6 +387,10 @@ impl Witness for Watcher<'_> {
             compares_times,
             reads_code: made::reads_code(image),
             knows_owners: system::knows_owners(image),
+            uses_umask: rights::uses_umask(image),
+            names_modes: rights::names_modes(image),
+            asks_literally: rights::asks_literally(image),
+            is_linker: rights::is_linker(image),
             enters_directories: shown::enters_directories(image),
         }
     }

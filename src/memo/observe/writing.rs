@@ -81,7 +81,6 @@ impl Observer<'_> {
             }
         }
         if net {
-            self.observed.created = true;
             self.output(path, now.as_ref(), before)?;
         }
         Ok(())

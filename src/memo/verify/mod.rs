@@ -222,8 +222,10 @@ pub fn request_of(
     if call::all_raw(recorded.manifest) {
         let silent = Silent(context.recall);
         let exact = Request { exact_source: true, ..request.clone() };
-        if let (Ok(plain), Ok(raw)) = (capture::capture(&request, &silent), capture::capture(&exact, &silent))
-            && plain.key != recorded.commit.key
+        if let (Ok(plain), Ok(raw)) = (
+            capture::capture_like(&request, recorded.manifest, &silent),
+            capture::capture_like(&exact, recorded.manifest, &silent),
+        ) && plain.key != recorded.commit.key
             && fewer(&raw, &plain, recorded.manifest)
         {
             request = exact;
@@ -255,13 +257,13 @@ fn prepare(
         ));
     }
     let silent = Silent(context.recall);
-    let mut captured = match capture::capture(&request, &silent) {
+    let mut captured = match capture::capture_like(&request, recorded.manifest, &silent) {
         Ok(captured) => captured,
         Err(error) => return other(error.to_string()),
     };
     if captured.key != recorded.commit.key && call::all_raw(recorded.manifest) {
         let exact = Request { exact_source: true, ..request.clone() };
-        if let Ok(again) = capture::capture(&exact, &silent)
+        if let Ok(again) = capture::capture_like(&exact, recorded.manifest, &silent)
             && fewer(&again, &captured, recorded.manifest)
         {
             (request, captured) = (exact, again);

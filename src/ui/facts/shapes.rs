@@ -207,13 +207,13 @@ fn state_json(state: &FileState) -> Object {
     match state {
         FileState::Absent => of("absent"),
         FileState::File { mode, digest } => {
-            of("file").with("mode", *mode).with("digest", json::digest(digest))
+            of("file").with("mode", *mode & 0o7777).with("digest", json::digest(digest))
         }
         FileState::LargeFile { mode, size, modified } => of("large_file")
-            .with("mode", *mode)
+            .with("mode", *mode & 0o7777)
             .with("bytes", *size)
             .with("modified", json::moment(*modified)),
-        FileState::Directory { mode } => of("directory").with("mode", *mode),
+        FileState::Directory { mode } => of("directory").with("mode", *mode & 0o7777),
         FileState::Symlink { text } => of("symlink").with("text", json::text(text)),
         FileState::Special { mode } => of("special").with("mode", *mode),
         FileState::Unreadable { errno } => of("unreadable").with("errno", *errno),

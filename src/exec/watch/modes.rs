@@ -1,0 +1,141 @@
+//! Which permission bits a run asked for, path by path. Bits that are asked for when something is created lose those that the
+//! umask takes; bits that are set afterwards stand as they are.
+
+use super::process::to_path;
+use crate::exec::{ModeGiven, umask};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Bits for which programs ask that have none in mind.
+const USUAL: [u32; 2] = [0o666, 0o777];
+
+/// The permission bits that a call asks for when it creates something, and the umask of its process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Creating {
+    pub(super) asked: u32,
+    pub(super) mask: u32,
+    /// The program asks for the same bits whatever it finds.
+    pub(super) is_literal: bool,
+}
+
+impl Creating {
+    /// The bits that what is created has.
+    pub(super) const fn mode(self) -> u32 {
+        self.asked & !self.mask
+    }
+}
+
+/// How each path got its permission bits, where the run gave them.
+#[derive(Debug, Default)]
+pub(super) struct Modes {
+    given: FxHashMap<Vec<u8>, ModeGiven>,
+}
+
+impl Modes {
+    /// Something is created at `path`.
+    pub(super) fn created(&mut self, path: &[u8], creating: Creating) {
+        let Creating { asked, mask, is_literal } = creating;
+        // A program that copies a file asks for the mode that it has by the umask.
+        let is_copied = |usual: u32| mask & usual != 0 && asked & 0o777 == usual & !mask;
+        let given = if mask != umask() {
+            ModeGiven::Fixed
+        } else if !is_literal && USUAL.into_iter().any(is_copied) {
+            ModeGiven::Set { mode: asked & 0o7777, is_computed: true }
+        } else {
+            ModeGiven::Asked(asked & 0o7777)
+        };
+        self.given.insert(path.to_vec(), given);
+    }
+
+    /// A file is emptied at `path` by a call that would create it with the mode that it has.
+    pub(super) fn created_anew(&mut self, path: &[u8], creating: Creating) {
+        if !self.given.contains_key(path) {
+            self.created(path, creating);
+        }
+    }
+
+    /// What is at `path` gets these permission bits. `is_computed` says that the program did not get them in its words;
+    /// `is_linker`, that it adds the right to execute as far as the umask allows.
+    pub(super) fn set(&mut self, path: &[u8], mode: u32, (is_computed, is_linker): (bool, bool)) {
+        let mode = mode & 0o7777;
+        let given = match self.given.get(path) {
+            Some(ModeGiven::Asked(asked)) if is_linker && mode == 0o777 & !umask() => {
+                ModeGiven::Asked(asked | 0o111)
+            }
+            _ => ModeGiven::Set { mode, is_computed },
+        };
+        self.given.insert(path.to_vec(), given);
+    }
+
+    /// What is at `from` is moved to `to`, with what is in it if it is a directory.
+    pub(super) fn moved(&mut self, from: &[u8], to: &[u8], is_directory: bool) {
+        if is_directory {
+            let is_below = |path: &[u8], directory: &[u8]| {
+                path.strip_prefix(directory).is_some_and(|rest| rest.starts_with(b"/"))
+            };
+            self.given.retain(|path, _| !is_below(path, to));
+            let below: Vec<Vec<u8>> =
+                self.given.keys().filter(|path| is_below(path, from)).cloned().collect();
+            for path in below {
+                if let Some(given) = self.given.remove(&path) {
+                    let rest = path.get(from.len()..).unwrap_or_default();
+                    self.given.insert([to, rest].concat(), given);
+                }
+            }
+        }
+        let given = self.given.remove(from).unwrap_or(ModeGiven::Moved);
+        self.given.insert(to.to_vec(), given);
+    }
+
+    /// What is at the two paths is exchanged.
+    pub(super) fn exchanged(&mut self, first: &[u8], second: &[u8]) {
+        for path in [first, second] {
+            self.given.insert(path.to_vec(), ModeGiven::Moved);
+        }
+    }
+
+    /// `to` becomes another name of the file at `from`.
+    pub(super) fn linked(&mut self, from: &[u8], to: &[u8]) {
+        let given = self.given.get(from).copied().unwrap_or(ModeGiven::Moved);
+        self.given.insert(to.to_vec(), given);
+    }
+
+    /// All of them, by path.
+    pub(super) fn into_parts(self) -> BTreeMap<PathBuf, ModeGiven> {
+        self.given.into_iter().map(|(path, given)| (to_path(path), given)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_move_with_what_has_them() {
+        let asked = |bits| ModeGiven::Asked(bits);
+        let mut modes = Modes::default();
+        for (path, bits) in [("/d", 0o777), ("/d/a", 0o666), ("/e/b", 0o600)] {
+            modes.created(path.as_bytes(), Creating { asked: bits, mask: umask(), is_literal: true });
+        }
+        modes.created(b"/own", Creating { asked: 0o666, mask: umask() ^ 0o7, is_literal: true });
+        modes.moved(b"/d", b"/e", true);
+        modes.moved(b"/input", b"/output", false);
+        modes.linked(b"/e/a", b"/name");
+        modes.set(b"/name", 0o755, (false, false));
+        let given = modes.into_parts();
+        let of = |path: &str| given.get(std::path::Path::new(path)).copied();
+        assert_eq!((of("/d"), of("/d/a"), of("/e/b")), (None, None, None));
+        assert_eq!((of("/e"), of("/e/a")), (Some(asked(0o777)), Some(asked(0o666))));
+        assert_eq!((of("/own"), of("/output")), (Some(ModeGiven::Fixed), Some(ModeGiven::Moved)));
+        assert_eq!(of("/name"), Some(ModeGiven::Set { mode: 0o755, is_computed: false }));
+    }
+
+    #[test]
+    fn a_linker_asks_for_what_the_umask_leaves() {
+        let mut modes = Modes::default();
+        modes.created(b"/x", Creating { asked: 0o666, mask: umask(), is_literal: true });
+        modes.set(b"/x", 0o777 & !umask(), (true, true));
+        assert_eq!(modes.into_parts().into_values().next(), Some(ModeGiven::Asked(0o777)));
+    }
+}
