@@ -101,10 +101,10 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         None => {
             let commit = &found.commit;
             let [stdout, stderr] = commit.terminals.map(|made| made.is_some());
-            let (content, is_coloured) =
+            let (stream, is_coloured) =
                 if args.stderr { (commit.stderr, stderr) } else { (commit.stdout, stdout) };
             let to_terminal = args.output.is_none() && io::stdout().is_terminal();
-            Product::stream(content, is_coloured && !args.raw && !to_terminal)
+            Product::stream(stream, is_coloured && !args.raw && !to_terminal)
         }
     };
     match &args.output {

@@ -24,6 +24,10 @@ mod spawn;
 mod spool;
 mod startup;
 mod streams;
+#[cfg(target_os = "linux")]
+mod terminal;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_terminal.rs"]
 mod terminal;
 #[cfg(test)]
 mod tests;

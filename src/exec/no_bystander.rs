@@ -5,7 +5,7 @@
 pub(super) struct Bystander;
 
 impl Bystander {
-    pub(super) fn start() -> Option<Self> {
+    pub(super) fn start(_terminal: Option<&super::terminal::Control>) -> Option<Self> {
         None
     }
 

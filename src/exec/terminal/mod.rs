@@ -103,7 +103,7 @@ impl Terminals {
             if let (true, Some(pair), Some(kept)) = (made, pairs.get_mut(place), sizes.get_mut(place)) {
                 let there = pair::size(to);
                 let size =
-                    there.map_or_else(|| size.unwrap_or_else(from_environment), |there| Size::of(&there));
+                    there.map_or_else(|| size.unwrap_or_else(from_environment), |there| Size::of(there));
                 *pair = Some(Pair::open(modes(to).as_ref(), there.unwrap_or_else(|| size.whole()))?);
                 *kept = Some(size);
             }
@@ -164,7 +164,7 @@ impl Terminals {
 }
 
 impl Size {
-    fn of(size: &libc::winsize) -> Self {
+    fn of(size: libc::winsize) -> Self {
         Self { columns: size.ws_col, rows: size.ws_row }
     }
 
@@ -190,5 +190,5 @@ fn open_ours() -> Option<OwnedFd> {
 /// The size of the terminal `to`, as a command that is run there finds it; `None` if it is none.
 #[must_use]
 pub fn size_of(to: BorrowedFd<'_>) -> Option<Size> {
-    isatty(to).unwrap_or(false).then(|| pair::size(to).map(|size| Size::of(&size))).flatten()
+    isatty(to).unwrap_or(false).then(|| pair::size(to).map(|size| Size::of(size))).flatten()
 }

@@ -216,12 +216,12 @@ impl Relay {
             let user = to.get(index(stream)).copied().flatten().and_then(size);
             let master = self.masters.get(index(stream)).and_then(Option::as_ref);
             if let (Some(size), Some(master), Some(known)) = (user, master, self.sizes.get(index(stream)))
-                && Some(Size::of(&size)) != *known
+                && Some(Size::of(size)) != *known
             {
                 set_size(master.as_fd(), size);
                 self.is_resized = true;
                 if let Some(known) = self.sizes.get_mut(index(stream)) {
-                    *known = Some(Size::of(&size));
+                    *known = Some(Size::of(size));
                 }
             }
         }

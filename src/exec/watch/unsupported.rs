@@ -29,6 +29,11 @@ impl Session {
         match *self {}
     }
 
+    /// Whether it is traced.
+    pub(in crate::exec) fn is_traced(&self) -> bool {
+        match *self {}
+    }
+
     /// Readable when the command itself has ended.
     pub(in crate::exec) fn ended(&self) -> BorrowedFd<'_> {
         match *self {}
