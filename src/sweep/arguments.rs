@@ -10,12 +10,11 @@ pub fn parameters(words: &[Vec<u8>]) -> Vec<(String, String)> {
     while let Some(word) = rest.next() {
         if options_end || !is_option(&word) {
             let pair = word.split_once('=').filter(|(name, _)| !options_end && is_key(name));
-            let (name, value) = match pair {
-                Some((name, value)) => (name.to_owned(), value.to_owned()),
-                None => {
-                    places += 1;
-                    (format!("arg{places}"), word.into_owned())
-                }
+            let (name, value) = if let Some((name, value)) = pair {
+                (name.to_owned(), value.to_owned())
+            } else {
+                places += 1;
+                (format!("arg{places}"), word.into_owned())
             };
             add(&mut found, name, value);
             continue;

@@ -114,8 +114,10 @@ mod tests {
     fn shown(grid: &Grid) -> Vec<String> {
         let all = (0..grid.len()).map(|place| grid.get(place).unwrap());
         let text = |parameters: Parameters| {
-            let values = parameters.iter().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
-            values.collect::<Vec<_>>().join("")
+            parameters
+                .iter()
+                .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+                .collect::<String>()
         };
         all.map(text).collect()
     }

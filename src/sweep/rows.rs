@@ -83,7 +83,7 @@ impl Rows {
     ///
     /// # Errors
     /// It cannot be read or is not of the form.
-    pub fn next(&mut self) -> Result<Option<Parameters>> {
+    pub fn next_row(&mut self) -> Result<Option<Parameters>> {
         match self.first.take() {
             Some(row) => Ok(Some(row)),
             None => self.read(),
@@ -175,7 +175,7 @@ mod tests {
     fn rows(text: &'static str, form: Form) -> Result<Vec<String>> {
         let mut rows = Rows::open(Box::new(text.as_bytes()), form, "list")?;
         let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
+        while let Some(row) = rows.next_row()? {
             let shown = row.iter().map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)));
             all.push(shown.collect::<Vec<_>>().join(" "));
         }

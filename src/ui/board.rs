@@ -349,7 +349,7 @@ impl Board {
             let errors = escape::text(&failure.errors);
             let lines: Vec<&str> = errors.trim_end().lines().collect();
             for line in lines.iter().skip(lines.len().saturating_sub(MOST_LINES)) {
-                told.push_str(&format!("  {line}\n"));
+                told.extend(["  ", line, "\n"]);
             }
             let again = format!("  repeat: {}\n", failure.again);
             told.push_str(&colour::paint(&again, Role::Hint, coloured));

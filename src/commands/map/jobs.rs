@@ -179,7 +179,7 @@ fn places(options: &Options, rows: Option<Rows>) -> Result<Places> {
     };
     // Where only some are wanted, how many there are must be known first.
     let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
+    while let Some(row) = rows.next_row()? {
         all.push(row);
     }
     let count = u64::try_from(all.len()).unwrap_or(u64::MAX);
@@ -219,7 +219,7 @@ impl Places {
                     *next += 1;
                     return Ok(Some(with_row(row, grid, *next - 1)));
                 }
-                (*row, *next) = (rows.next()?, 0);
+                (*row, *next) = (rows.next_row()?, 0);
                 let Some(row) = row.as_ref() else { return Ok(None) };
                 if grid.has_axes() && grid.is_zipped() {
                     *number += 1;
@@ -260,14 +260,13 @@ const PARAMETER: &str = "param.";
 /// The tags that a commit which answered a run of the sweep lacks.
 pub(super) fn missing(has: &[(String, String)], wanted: Vec<(String, String)>) -> Vec<(String, String)> {
     let lacks = |(name, value): (String, String)| match has.iter().find(|(own, _)| *own == name) {
-        None => Some((name, value)),
         Some((_, own)) if *own == value => None,
         // It belongs to another sweep as well.
         Some(_) if name == SWEEP => {
             let name = format!("{SWEEP}.{value}");
             (!has.iter().any(|(own, _)| *own == name)).then_some((name, String::new()))
         }
-        Some(_) => Some((name, value)),
+        None | Some(_) => Some((name, value)),
     };
     wanted.into_iter().filter_map(lacks).collect()
 }

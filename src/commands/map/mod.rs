@@ -8,6 +8,7 @@ mod jobs;
 mod pool;
 mod run;
 mod signals;
+mod teller;
 
 use super::exec::resident::Resident;
 use super::exit::Exit;

@@ -82,7 +82,9 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         return Ok(DONE);
     }
     if args.params {
-        runs.iter_mut().for_each(|run| run.metrics.clear());
+        for run in &mut runs {
+            run.metrics.clear();
+        }
     }
     let options =
         Options { changed: args.changed, columns: &args.columns, sort: &args.sort, now: page.look.now };

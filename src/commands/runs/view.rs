@@ -95,12 +95,11 @@ fn laid_out<'k>(sheet: &Sheet, keys: &[&'k Key], look: &Look) -> (Table, Vec<&'k
 
 fn filled(sheet: &Sheet, keys: &[&Key], look: &Look) -> Table {
     let columns = keys.iter().map(|key| match key {
-        Key::Run | Key::State => Column::left(""),
+        Key::Run | Key::State | Key::Age => Column::left(""),
         Key::Metric(_) | Key::Took => Column::right(""),
         Key::Parameter(name) if is_numeric(sheet, name) => Column::right(""),
         Key::Parameter(_) => Column::left("").cut_to(12),
         Key::Error => Column::left("").cut_to(20),
-        Key::Age => Column::left(""),
     });
     let mut table = Table::new(columns).headless();
     let headings = keys.iter().map(|key| {

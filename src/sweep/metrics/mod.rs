@@ -217,7 +217,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn told(metrics: Vec<Metric>) -> Vec<String> {
+    fn told(metrics: &[Metric]) -> Vec<String> {
         metrics.iter().map(|metric| format!("{}={}", metric.title(), shown(metric.value))).collect()
     }
 
@@ -263,7 +263,7 @@ mod tests {
         ];
         for (path, text, expected) in cases {
             let (form, _) = Form::of(path.as_bytes()).unwrap();
-            assert_eq!(told(of_file(form, text.as_bytes())), *expected, "{path}: {text}");
+            assert_eq!(told(&of_file(form, text.as_bytes())), *expected, "{path}: {text}");
         }
         assert_eq!(Form::of(b"a.json/model"), None);
     }

@@ -96,7 +96,7 @@ fn with_quoted_words(text: &str) -> String {
         let word =
             ["NaN", "-Infinity", "Infinity"].into_iter().find(|word| !inside && rest.starts_with(word));
         if let Some(word) = word {
-            quoted.push_str(&format!("\"\u{e000}{word}\""));
+            quoted.extend(["\"\u{e000}", word, "\""]);
             rest = rest.get(word.len()..).unwrap_or_default();
             continue;
         }
