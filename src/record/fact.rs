@@ -168,5 +168,11 @@ fn overwrites(product: &Product, after: Option<&OutputKind>) -> bool {
         Some(kind) => kind.stored().is_some(),
         None => false,
     };
-    unused && found && left && !product.by_time
+    // One that was left with equal bytes may have been opened as it was: how much of it was used is not known then.
+    let is_other = match (&product.before, after) {
+        (FileState::File { digest, .. }, Some(OutputKind::File { content, .. })) => content.blob.0 != *digest,
+        (FileState::Symlink { .. }, _) => true,
+        _ => false,
+    };
+    unused && found && left && is_other && !product.by_time
 }
