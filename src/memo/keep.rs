@@ -68,6 +68,20 @@ pub(super) fn shown_detail(request: &Request, detail: &str) -> String {
     String::from_utf8_lossy(&request.shown_text(detail.as_bytes())).into_owned()
 }
 
+/// Notes for the history why the result of a run was not kept; `recorded` says whether the run is in the store all the same.
+fn note_missed(store: &dyn Store, request: &Request, reason: &NotKept, recorded: bool) {
+    if matches!(reason, NotKept::HistoryOnly | NotKept::ReadOnly | NotKept::Interrupted(_)) {
+        return;
+    }
+    store.note(&crate::store::Event::Missed {
+        command: noted_words(request),
+        reason: reason.code().to_owned(),
+        detail: shown_detail(request, &reason.detail()),
+        recorded,
+        at: Timestamp::now(),
+    });
+}
+
 /// Runs the command and records it under `claim`, unless `not_kept` says from the start that it will not be.
 #[expect(clippy::too_many_arguments, reason = "one call, from one place: a struct would only rename them")]
 pub(super) fn run(
@@ -170,16 +184,8 @@ pub(super) fn run(
     }
     // The key is released, so slow readers delay no other process.
     let undelivered = std::mem::take(&mut finished.backlog).deliver();
-    if let Kept::No(reason) = &kept
-        && !matches!(reason, NotKept::HistoryOnly | NotKept::ReadOnly | NotKept::Interrupted(_))
-    {
-        store.note(&crate::store::Event::Missed {
-            command: noted_words(request),
-            reason: reason.code().to_owned(),
-            detail: shown_detail(request, &reason.detail()),
-            recorded: commit.is_some(),
-            at: Timestamp::now(),
-        });
+    if let Kept::No(reason) = &kept {
+        note_missed(store, request, reason, commit.is_some());
     }
     keeping.declared.done(call.context.observer);
     drop(mark);

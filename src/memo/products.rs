@@ -108,7 +108,7 @@ impl Check<'_> {
             return Free::No;
         }
         if product.class == ProductClass::Appended {
-            return when(self.takes_more(product, path, now));
+            return when(Self::takes_more(product, path, now));
         }
         let Some(now) = now else {
             let is_made = || self.knows(FactScope::Function, FactKind::MakesDirectory, product);
@@ -150,7 +150,7 @@ impl Check<'_> {
     }
 
     /// Whether bytes may be added to what is there as the run did.
-    fn takes_more(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> bool {
+    fn takes_more(product: &Product, path: &Path, now: Option<&Metadata>) -> bool {
         let was_filled = match &product.before {
             FileState::File { digest, .. } => Some(*digest != Digest::of(&[])),
             FileState::Absent => None,

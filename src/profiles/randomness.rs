@@ -78,7 +78,7 @@ pub fn unseeded<'a>(
                 continue;
             }
             let has = |text: &&str| line.windows(text.len()).any(|part| part == text.as_bytes());
-            if seeds.iter().any(|seed| has(seed)) {
+            if seeds.iter().any(&has) {
                 return None;
             }
             if found.is_none() {

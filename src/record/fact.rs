@@ -143,7 +143,9 @@ impl Commit {
         if read.len() > MOST_READ {
             add(FactScope::Function, FactKind::Consults, b"");
         } else {
-            read.into_iter().for_each(|path| add(FactScope::Function, FactKind::Consults, path));
+            for path in read {
+                add(FactScope::Function, FactKind::Consults, path);
+            }
         }
         facts.into_iter().collect()
     }

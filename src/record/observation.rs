@@ -335,6 +335,9 @@ pub enum Observation {
     },
 }
 
+/// Whether it is about no path; else the base, the directory and the whole of the path.
+pub type Place<'a> = (bool, Option<(Base, &'a [u8], &'a [u8])>);
+
 impl Observation {
     /// The one path that it is about, if it is about one.
     #[must_use]
@@ -358,7 +361,7 @@ impl Observation {
 
     /// By this observations are sorted, so that those of one directory are together; what is about no path comes last.
     #[must_use]
-    pub fn place(&self) -> (bool, Option<(Base, &[u8], &[u8])>) {
+    pub fn place(&self) -> Place<'_> {
         let place = self.path().map(|path| {
             let (base, directory) = path.place();
             (base, directory, path.rest())

@@ -149,8 +149,6 @@ impl Globs {
         }
         word.expands |= quote == Quote::None;
         match rest.first() {
-            // What is in it is read like the rest.
-            Some(b'(') => 0,
             Some(b'{') => {
                 let end = rest.iter().position(|byte| *byte == b'}').map_or(rest.len(), |end| end + 1);
                 let inner = rest.get(1..end).unwrap_or_default();
@@ -165,8 +163,9 @@ impl Globs {
                 self.variables.extend(rest.get(..name).map(<[u8]>::to_vec));
                 name
             }
+            // What parentheses hold is read like the rest.
+            Some(b'(') | None => 0,
             Some(_) => 1,
-            None => 0,
         }
     }
 

@@ -163,7 +163,9 @@ impl Observer<'_> {
             .filter(|(name, _)| code.globs.variables().any(|used| used == name.as_bytes()))
             .map(|(_, value)| value.as_bytes().to_vec())
             .collect();
-        values.iter().for_each(|value| code.globs.value(value));
+        for value in &values {
+            code.globs.value(value);
+        }
         code
     }
 }

@@ -47,7 +47,7 @@ fn literal(expression: &Expr) -> Option<(String, bool)> {
         Expr::StringLiteral(text) => Some((text.value.to_str().to_owned(), true)),
         Expr::FString(text) => {
             let mut whole = String::new();
-            for part in text.value.iter() {
+            for part in &text.value {
                 match part {
                     ast::FStringPart::Literal(literal) => whole.push_str(literal.as_str()),
                     ast::FStringPart::FString(inner) => {
@@ -77,11 +77,11 @@ impl Reader {
     }
 
     /// The call that lists, below calls that pass its names on.
-    fn listing<'a>(&self, expression: &'a Expr) -> Option<&'a ast::ExprCall> {
+    fn listing(expression: &Expr) -> Option<&ast::ExprCall> {
         let Expr::Call(call) = expression else { return None };
         let name = last_name(&call.func);
         if ORDERS.contains(&name) {
-            return self.listing(call.arguments.args.first()?);
+            return Self::listing(call.arguments.args.first()?);
         }
         LISTERS.iter().take(3).any(|lister| *lister == name).then_some(call)
     }
@@ -114,7 +114,7 @@ impl Reader {
                 let each = operation.values.iter().map(|value| self.patterns(value, name));
                 Some(each.collect::<Option<Vec<_>>>()?.concat())
             }
-            Expr::Call(call) => self.pattern_of(call, name),
+            Expr::Call(call) => Self::pattern_of(call, name),
             Expr::Compare(comparison) => {
                 let ([CmpOp::Eq], [right]) = (&*comparison.ops, &*comparison.comparators) else {
                     return None;
@@ -135,7 +135,7 @@ impl Reader {
         }
     }
 
-    fn pattern_of(&self, call: &ast::ExprCall, name: &str) -> Option<Vec<String>> {
+    fn pattern_of(call: &ast::ExprCall, name: &str) -> Option<Vec<String>> {
         let texts = || -> Option<Vec<String>> {
             match call.arguments.args.first()? {
                 Expr::Tuple(texts) => texts
@@ -168,7 +168,7 @@ impl Reader {
 
     /// `for x in listing(): if …: …`, or `if not …: continue` at first.
     fn turns(&mut self, target: &Expr, iterated: &Expr, body: &[Stmt]) {
-        let (Some(call), Expr::Name(name)) = (self.listing(iterated), target) else { return };
+        let (Some(call), Expr::Name(name)) = (Self::listing(iterated), target) else { return };
         let found = match body {
             [Stmt::If(branch)] if branch.elif_else_clauses.is_empty() => {
                 self.patterns(&branch.test, &name.id)
@@ -258,7 +258,7 @@ impl<'a> Visitor<'a> for Reader {
     }
 
     fn visit_comprehension(&mut self, comprehension: &'a ast::Comprehension) {
-        if let (Some(call), Expr::Name(name)) = (self.listing(&comprehension.iter), &comprehension.target) {
+        if let (Some(call), Expr::Name(name)) = (Self::listing(&comprehension.iter), &comprehension.target) {
             let found = comprehension.ifs.iter().find_map(|condition| self.patterns(condition, &name.id));
             if let Some(patterns) = found {
                 self.filtered(call, patterns);
@@ -271,7 +271,7 @@ impl<'a> Visitor<'a> for Reader {
         match expression {
             Expr::Compare(comparison) => {
                 if let ([CmpOp::In | CmpOp::NotIn], [right]) = (&*comparison.ops, &*comparison.comparators)
-                    && let (Some(call), Some((text, _))) = (self.listing(right), literal(&comparison.left))
+                    && let (Some(call), Some((text, _))) = (Self::listing(right), literal(&comparison.left))
                 {
                     self.filtered(call, vec![text]);
                 }
@@ -286,7 +286,7 @@ impl<'a> Visitor<'a> for Reader {
             Expr::Call(call) if last_name(&call.func) == "filter" => {
                 // `fnmatch.filter(os.listdir(d), "*.csv")`
                 if let [listing, pattern] = &*call.arguments.args
-                    && let (Some(listing), Some((pattern, _))) = (self.listing(listing), literal(pattern))
+                    && let (Some(listing), Some((pattern, _))) = (Self::listing(listing), literal(pattern))
                 {
                     self.filtered(listing, vec![pattern]);
                 }
