@@ -205,10 +205,10 @@ impl Gathering<'_, '_> {
             let digest = if hides { Digest::keyed(secret, source.digest.as_bytes()) } else { source.digest };
             let value = Value::Source { form: source.form.clone(), digest };
             let path = self.source_path(&source.path);
-            if !self.loaded.counts(&path) {
-                self.left_out.push((Part::Source(path), value));
-            } else {
+            if self.loaded.counts(&path) {
                 self.manifest.set(Part::Source(path), value);
+            } else {
+                self.left_out.push((Part::Source(path), value));
             }
         }
         for path in function.shadows.iter().filter(|path| !ignored.matches(path)) {

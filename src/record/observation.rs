@@ -336,7 +336,7 @@ pub enum Observation {
 }
 
 /// Whether it is about no path; else the base, the directory and the whole of the path.
-pub type Place<'a> = (bool, Option<(Base, &'a [u8], &'a [u8])>);
+pub(crate) type Place<'a> = (bool, Option<(Base, &'a [u8], &'a [u8])>);
 
 impl Observation {
     /// The one path that it is about, if it is about one.

@@ -1,8 +1,6 @@
 //! Ordinary commands of `benches/everyday` that need only what the tests need anyway: how many of them are hits, and that
 //! none gives what the bare command does not.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its subject has failed")]
-
 use std::path::Path;
 use std::process::Command;
 

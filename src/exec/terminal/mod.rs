@@ -102,8 +102,7 @@ impl Terminals {
         for (place, (made, to)) in made.into_iter().zip(wanted.to).enumerate() {
             if let (true, Some(pair), Some(kept)) = (made, pairs.get_mut(place), sizes.get_mut(place)) {
                 let there = pair::size(to);
-                let size =
-                    there.map_or_else(|| size.unwrap_or_else(from_environment), |there| Size::of(there));
+                let size = there.map_or_else(|| size.unwrap_or_else(from_environment), Size::of);
                 *pair = Some(Pair::open(modes(to).as_ref(), there.unwrap_or_else(|| size.whole()))?);
                 *kept = Some(size);
             }
@@ -190,5 +189,5 @@ fn open_ours() -> Option<OwnedFd> {
 /// The size of the terminal `to`, as a command that is run there finds it; `None` if it is none.
 #[must_use]
 pub fn size_of(to: BorrowedFd<'_>) -> Option<Size> {
-    isatty(to).unwrap_or(false).then(|| pair::size(to).map(|size| Size::of(size))).flatten()
+    isatty(to).unwrap_or(false).then(|| pair::size(to).map(Size::of)).flatten()
 }

@@ -119,7 +119,9 @@ impl Keeping<'_> {
         let mut products = observed.products;
         if observed.umask_counts || by_modes {
             // What the run made of a mode, it makes of the one that it finds.
-            products.iter_mut().for_each(|product| product.altered = true);
+            for product in &mut products {
+                product.altered = true;
+            }
             observations.push((Observation::Umask(crate::exec::umask()), None));
         }
         if observed.user_counts || is_unseen {

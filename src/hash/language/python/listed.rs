@@ -105,13 +105,13 @@ impl Reader {
     }
 
     /// The patterns without which a condition on `name` does not hold.
-    fn patterns(&self, condition: &Expr, name: &str) -> Option<Vec<String>> {
+    fn patterns(condition: &Expr, name: &str) -> Option<Vec<String>> {
         match condition {
             Expr::BoolOp(operation) if operation.op == ast::BoolOp::And => {
-                operation.values.iter().find_map(|value| self.patterns(value, name))
+                operation.values.iter().find_map(|value| Self::patterns(value, name))
             }
             Expr::BoolOp(operation) => {
-                let each = operation.values.iter().map(|value| self.patterns(value, name));
+                let each = operation.values.iter().map(|value| Self::patterns(value, name));
                 Some(each.collect::<Option<Vec<_>>>()?.concat())
             }
             Expr::Call(call) => Self::pattern_of(call, name),
@@ -171,7 +171,7 @@ impl Reader {
         let (Some(call), Expr::Name(name)) = (Self::listing(iterated), target) else { return };
         let found = match body {
             [Stmt::If(branch)] if branch.elif_else_clauses.is_empty() => {
-                self.patterns(&branch.test, &name.id)
+                Self::patterns(&branch.test, &name.id)
             }
             [Stmt::If(branch), ..]
                 if branch.elif_else_clauses.is_empty()
@@ -179,7 +179,7 @@ impl Reader {
             {
                 match &*branch.test {
                     Expr::UnaryOp(operation) if operation.op == ast::UnaryOp::Not => {
-                        self.patterns(&operation.operand, &name.id)
+                        Self::patterns(&operation.operand, &name.id)
                     }
                     _ => None,
                 }
@@ -259,7 +259,7 @@ impl<'a> Visitor<'a> for Reader {
 
     fn visit_comprehension(&mut self, comprehension: &'a ast::Comprehension) {
         if let (Some(call), Expr::Name(name)) = (Self::listing(&comprehension.iter), &comprehension.target) {
-            let found = comprehension.ifs.iter().find_map(|condition| self.patterns(condition, &name.id));
+            let found = comprehension.ifs.iter().find_map(|condition| Self::patterns(condition, &name.id));
             if let Some(patterns) = found {
                 self.filtered(call, patterns);
             }
