@@ -1,11 +1,6 @@
 //! The floors of the code: imports go down only, and modules of one floor never import each other.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot read its subject has failed"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its subject has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -113,11 +108,11 @@ fn imports_inside(floor: &str, files: &[(PathBuf, String)]) -> BTreeMap<String, 
                     continue;
                 }
                 let after = code.get(place + prefix.len()..).unwrap();
-                let named = match after.strip_prefix('{') {
+                let imported = match after.strip_prefix('{') {
                     Some(list) => first_names(list),
                     None => vec![leading_word(after)],
                 };
-                let of_floor = named.into_iter().filter(|name| names.contains(name) && *name != module);
+                let of_floor = imported.into_iter().filter(|name| names.contains(name) && *name != module);
                 imports.entry(module.clone()).or_default().extend(of_floor);
             }
         }

@@ -160,9 +160,6 @@ struct Feeder<'a> {
     stop: &'a Stop,
 }
 
-/// How a run that was answered from the store ended, which run answered, and its output where that is shown.
-type Replayed = (Outcome, CommitId, Option<Arc<Output>>);
-
 impl Feeder<'_> {
     fn feed(&self, mut jobs: Jobs, queue: &SyncSender<Work>) {
         while !self.stop.is() {
