@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::{self, Mode};
-use std::os::fd::{IntoRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 
 /// What the C library keeps for itself: its wrappers neither tell nor set what is done about them.
@@ -93,6 +94,14 @@ pub(super) fn restore_signals_of_writing() {
         // SAFETY: neither action runs code of ours.
         unsafe { libc::signal(signal, if was_ignored { libc::SIG_IGN } else { libc::SIG_DFL }) };
     }
+}
+
+/// The same file on a descriptor that cannot be mistaken for a standard one.
+pub(super) fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    if descriptor.as_raw_fd() > 2 {
+        return Ok(descriptor);
+    }
+    rustix::io::fcntl_dupfd_cloexec(&descriptor, 3).map_err(io::Error::from)
 }
 
 /// Descriptors 0 to 2 that were closed are opened on `/dev/null` for us; a command still gets them closed.

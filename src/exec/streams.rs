@@ -3,7 +3,7 @@
 use super::order::{Identity, Order, Request, Writing, identity};
 use super::sink::{Kind, Rest, Sink};
 use super::spawn::Given;
-use super::startup::initial;
+use super::startup::{above_standard, initial};
 use super::terminal::{Ends, Relay, Terminals};
 use super::{Output, StreamEnd};
 use crate::record::{Interleaving, Stream};
@@ -273,12 +273,4 @@ pub(super) fn end_of(errno: Errno) -> StreamEnd {
         Errno::EPIPE | Errno::ECONNRESET => StreamEnd::ReaderGone,
         errno => StreamEnd::WriteFailed(errno as i32),
     }
-}
-
-/// The same file on a descriptor that cannot be mistaken for a standard one.
-pub(super) fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
-    if descriptor.as_raw_fd() > 2 {
-        return Ok(descriptor);
-    }
-    rustix::io::fcntl_dupfd_cloexec(&descriptor, 3).map_err(io::Error::from)
 }

@@ -5,8 +5,8 @@
 use super::process::Process;
 use super::signals::Caught;
 use super::spawn::{Given, Plan, failure};
-use super::startup::initial;
-use super::streams::{Streams, above_standard};
+use super::startup::{above_standard, initial};
+use super::streams::Streams;
 use super::terminal::{Control, Relay, Terminals, Wanted};
 use super::watch::{self, StartError, Surroundings};
 use super::{Backlog, Executor, Finished, Recorder, Spec, Stdin, Unwatched, WatchMode, Witness, pump};

@@ -5,7 +5,7 @@
 //! is the store's matter.
 
 use super::environment::{Environment, Selector, looks_secret, matches};
-use super::holds::looks::{Name, proves, shows};
+use super::holds::looks::{Missing, proves, shows};
 use super::holds::{Held, Looks, Present, holds};
 use super::looker::Fact;
 use super::request::Request;
@@ -146,12 +146,12 @@ fn absence(observation: &Observation) -> Option<bool> {
 /// The names that were absent from a directory, and what proves that they still are.
 fn read_absent<'a>(
     decoder: &mut Decoder<'a>,
-    names: &mut Vec<Name<'a>>,
+    names: &mut Vec<Missing<'a>>,
 ) -> Result<Option<Evidence>, DecodeError> {
     let rest = decoder.option()?;
     names.clear();
     for _ in 0..decoder.length()? {
-        names.push(Name { name: decoder.bytes()?, follow: decoder.flag()?, evidence: rest });
+        names.push(Missing { name: decoder.bytes()?, follow: decoder.flag()?, evidence: rest });
     }
     Ok(rest)
 }
@@ -170,7 +170,7 @@ pub(super) fn facts(bytes: &[u8]) -> Result<(Vec<Fact>, Rests), DecodeError> {
             facts.push((claim.observation(directory.join(name)), decoder.option()?));
         }
         let rest = read_absent(&mut decoder, &mut absent)?;
-        for Name { name, follow, .. } in &absent {
+        for Missing { name, follow, .. } in &absent {
             let (path, follow) = (directory.join(name), *follow);
             facts.push((Observation::State { path, follow, state: FileState::Absent }, None));
         }

@@ -267,7 +267,7 @@ fn a_pager_behind_us_gets_its_keys() {
         return;
     }
     let project = Project::new();
-    let lines: String = (0..100).map(|number| format!("line {number}\n")).collect();
+    let lines = (0..100).map(|number| format!("line {number}\n")).collect::<Vec<_>>().concat();
     project.write("lines", &lines);
     for line in
         [format!("{CASHET} exec -q -- cat lines | less"), format!("cat lines | {CASHET} exec -q -- less")]

@@ -95,7 +95,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 fn prepare(project: &Project) {
-    let lines: String = (0..50).map(|number| format!("line {number}\n")).collect();
+    let lines = (0..50).map(|number| format!("line {number}\n")).collect::<Vec<_>>().concat();
     project
         .write("lines", &lines)
         .write("other", "line 1\n")

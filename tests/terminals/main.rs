@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::print_stdout,
     clippy::string_slice,
     clippy::indexing_slicing,
     reason = "a test that cannot go on has failed"

@@ -58,7 +58,7 @@ const SESSIONS: &[Session] = &[
 ];
 
 fn prepare(project: &Project) {
-    let lines: String = (0..100).map(|number| format!("line {number}\n")).collect();
+    let lines = (0..100).map(|number| format!("line {number}\n")).collect::<Vec<_>>().concat();
     project.write("lines", &lines).write("other", "line 1\n").write("bad.c", "int f(void) { return x; }\n");
     project.write("Makefile", "all:\n\techo made\n");
     project.write(

@@ -14,7 +14,7 @@ pub(super) use pair::{Modes, is_same, modes, set_modes};
 pub(super) use relay::{Asked, Relay};
 
 use super::order::{Identity, identity, index};
-use super::startup::initial;
+use super::startup::{above_standard, initial};
 use super::{Output, Size, Tty};
 use crate::record::Stream;
 use nix::unistd::isatty;
@@ -183,7 +183,7 @@ pub fn from_environment() -> Size {
 fn open_ours() -> Option<OwnedFd> {
     let mut options = File::options();
     options.read(true).write(true).custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK);
-    super::streams::above_standard(options.open("/dev/tty").ok()?.into()).ok()
+    above_standard(options.open("/dev/tty").ok()?.into()).ok()
 }
 
 /// The size of the terminal `to`, as a command that is run there finds it; `None` if it is none.

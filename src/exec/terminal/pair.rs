@@ -1,6 +1,6 @@
 //! A pseudo-terminal, its modes and its size.
 
-use crate::exec::streams::above_standard;
+use crate::exec::startup::above_standard;
 use nix::errno::Errno;
 use nix::pty::{grantpt, posix_openpt, unlockpt};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};

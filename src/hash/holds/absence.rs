@@ -9,7 +9,7 @@ pub(super) const WORTH_ASKING: usize = 3;
 
 /// A name that was absent from a directory.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::hash) struct Name<'a> {
+pub(in crate::hash) struct Missing<'a> {
     pub(in crate::hash) name: &'a [u8],
     /// Whether a link of that name would have been followed.
     pub(in crate::hash) follow: bool,
@@ -28,7 +28,7 @@ pub(super) fn proves_absence(directory: &Evidence, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Name;
+    use super::Missing;
     use crate::hash::holds::Looks;
     use crate::record::{Base, Evidence, Places, Timestamp};
     use std::fs;
@@ -49,12 +49,12 @@ mod tests {
         let places = Places { root: "/nowhere".into(), home: None };
         let mut looks = Looks::new(&places, None, Timestamp::now());
         looks.enter(Base::Absolute, path.as_os_str().as_bytes(), 0);
-        let name = |(name, follow): &(&'static [u8], bool)| Name {
+        let name = |(name, follow): &(&'static [u8], bool)| Missing {
             name,
             follow: *follow,
             evidence: evidence.copied(),
         };
-        let names: Vec<Name<'_>> = names.iter().map(name).collect();
+        let names: Vec<Missing<'_>> = names.iter().map(name).collect();
         let mut still = true;
         let proven = looks.absent(|| names.iter().copied(), names.len(), &mut |_, is_there| {
             still &= !is_there;

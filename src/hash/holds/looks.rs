@@ -3,7 +3,7 @@
 //! Facts are asked about directory by directory. What a look does not settle needs a closer one, which is the caller's
 //! matter: nothing is ever found wrong here.
 
-pub(in crate::hash) use super::absence::Name;
+pub(in crate::hash) use super::absence::Missing;
 use super::absence::{WORTH_ASKING, proves_absence};
 use crate::hash::files::is_local;
 use crate::hash::stat_cache::{Found, StatCache, open_directory, stat};
@@ -59,7 +59,7 @@ pub struct Looks<'a> {
     /// A path at which nothing was, and so nothing is below it.
     nothing: Vec<u8>,
     /// The names of one directory that are to be absent.
-    absent: Vec<(usize, Name<'a>)>,
+    absent: Vec<(usize, Missing<'a>)>,
 }
 
 /// What looking at the observations of one directory came to.
@@ -124,7 +124,7 @@ impl<'a> Looks<'a> {
                 // `x/` is looked at as it is.
                 _ if name.is_empty() && path.rest().len() > 1 => false,
                 Some(FileState::Absent) => {
-                    absent.push((number, Name { name, follow, evidence: evidence.copied() }));
+                    absent.push((number, Missing { name, follow, evidence: evidence.copied() }));
                     true
                 }
                 Some(state @ FileState::Directory { .. }) => shows(&self.at(name, follow), state, evidence),
@@ -141,7 +141,7 @@ impl<'a> Looks<'a> {
         start.saturating_add(count)
     }
 
-    fn settle_absent(&mut self, absent: &[(usize, Name<'_>)], settled: &mut Settled) {
+    fn settle_absent(&mut self, absent: &[(usize, Missing<'_>)], settled: &mut Settled) {
         let names = || absent.iter().map(|(_, name)| *name);
         let is_order_kept = settled.open.is_empty();
         let mut looked = Vec::new();
@@ -246,7 +246,7 @@ impl<'a> Looks<'a> {
     /// Looks whether `names`, of which there are `count`, are absent from the present directory, and tells `each` of those
     /// that were looked at whether something is there; it says whether to go on. The evidence that comes back proves from
     /// now on that those are absent which were. A name is not looked at where the directory has the name's evidence.
-    pub(in crate::hash) fn absent<'n, Names: Iterator<Item = Name<'n>>>(
+    pub(in crate::hash) fn absent<'n, Names: Iterator<Item = Missing<'n>>>(
         &mut self,
         names: impl Fn() -> Names,
         count: usize,
@@ -300,7 +300,7 @@ impl<'a> Looks<'a> {
     }
 
     /// The directory as it was looked at, or is where that is worth it; an error that tells nothing otherwise.
-    fn look_at_directory<'n, Names: Iterator<Item = Name<'n>>>(
+    fn look_at_directory<'n, Names: Iterator<Item = Missing<'n>>>(
         &mut self,
         names: impl Fn() -> Names,
         count: usize,

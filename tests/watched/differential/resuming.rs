@@ -102,9 +102,11 @@ impl Program {
             let mut text = "import glob, json, os, pathlib, shutil, sys\narg = sys.argv[1]\n".to_owned();
             for _ in 0..count {
                 let work = statement(PYTHON).replace('\n', "\n    ");
-                text.push_str(&format!(
-                    "try:\n    {work}\nexcept Exception as error:\n    print(type(error).__name__)\n"
-                ));
+                text.extend([
+                    "try:\n    ",
+                    work.as_str(),
+                    "\nexcept Exception as error:\n    print(type(error).__name__)\n",
+                ]);
             }
             ("s.py", text, "/usr/bin/python3")
         } else {
