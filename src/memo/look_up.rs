@@ -74,6 +74,8 @@ pub(super) fn find(
     let (stdin, facts) = (std::cell::OnceCell::new(), std::cell::OnceCell::new());
     let mut miss = Miss::Unknown;
     let mut compared = 0;
+    // The first that would make a directory again which its run found: one that began without the directory is better.
+    let mut fallback = None;
     for place in 0..candidates.len() {
         let (before, rest) = candidates.split_at_mut(place);
         let Some((candidate, after)) = rest.split_first_mut() else { break };
@@ -100,12 +102,16 @@ pub(super) fn find(
         let every = compared < COMPARED;
         compared += 1;
         let others = Others { candidates: [before, after], store: Some(store), facts: &facts };
-        let Compared { differences, learned, is_on_own } =
+        let Compared { differences, learned, is_on_own, makes_missing } =
             differences(candidate, &others, present, policy, stdin, context.recall, every);
         if differences.is_empty() {
             let stale = policy.stale_after.is_some_and(|limit| age >= limit);
             if stale && candidate.commit.outputs.is_some() {
                 miss = Miss::Expired(age);
+                continue;
+            }
+            if makes_missing {
+                fallback = fallback.or(Some((place, stale, learned, is_on_own)));
                 continue;
             }
             let candidate = candidates.swap_remove(place);
@@ -122,6 +128,10 @@ pub(super) fn find(
             miss = Miss::Changed { newest, since: candidate.id, changes: differences };
         }
     }
+    if let Some((place, stale, learned, is_on_own)) = fallback {
+        let candidate = candidates.swap_remove(place);
+        return Found::Hit(Box::new(Held { candidate, stale, learned, is_on_own }));
+    }
     Found::Miss(miss)
 }
 
@@ -133,6 +143,8 @@ pub(super) struct Compared {
     pub(super) learned: bool,
     /// Its output is there.
     pub(super) is_on_own: bool,
+    /// A directory that the run found is not there, and would be made.
+    pub(super) makes_missing: bool,
 }
 
 /// What does not hold of a candidate; only the first of it, unless `every` is asked for. Renews its evidence.
@@ -146,7 +158,7 @@ pub(super) fn differences<'s>(
     every: bool,
 ) -> Compared {
     let mut differences = Vec::new();
-    let (mut learned, mut is_on_own) = (false, false);
+    let (mut learned, mut is_on_own, mut makes_missing) = (false, false, false);
     candidate.evidence.resize(candidate.commit.observations.len(), None);
     let mut looks = Looks::new(present.places, present.seen, present.now);
     let products = &candidate.commit.products;
@@ -175,7 +187,7 @@ pub(super) fn differences<'s>(
                     };
                     differences.push(Difference::Seen { then, now });
                     if !every {
-                        return Compared { differences, learned, is_on_own: false };
+                        return Compared { differences, learned, is_on_own, makes_missing };
                     }
                 }
             }
@@ -184,7 +196,7 @@ pub(super) fn differences<'s>(
     if every || differences.is_empty() {
         let standing = products::compare(candidate, others, present, every);
         differences.extend(standing.differences);
-        is_on_own = standing.is_on_own;
+        (is_on_own, makes_missing) = (standing.is_on_own, standing.makes_missing);
     }
     if differences.is_empty() {
         for (number, absent) in settled.learned {
@@ -200,7 +212,7 @@ pub(super) fn differences<'s>(
             learned |= candidate.indifferent.len() != known;
         }
     }
-    Compared { differences, learned, is_on_own }
+    Compared { differences, learned, is_on_own, makes_missing }
 }
 
 /// Whether an observation holds that a look does not settle.

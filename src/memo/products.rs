@@ -37,6 +37,8 @@ pub(super) struct Standing {
     pub(super) differences: Vec<Difference>,
     /// Something is there as the candidate left it: it is made again on top of itself.
     pub(super) is_on_own: bool,
+    /// A directory that the run found is not there, and would be made.
+    pub(super) makes_missing: bool,
 }
 
 /// Whether the products of a candidate may be put in place.
@@ -47,7 +49,7 @@ pub(super) fn compare(
     every: bool,
 ) -> Standing {
     let check = Check { candidate, others, root: &present.places.root };
-    let (mut differences, mut is_on_own) = (Vec::new(), false);
+    let (mut differences, mut is_on_own, mut makes_missing) = (Vec::new(), false, false);
     let mut at_end = candidate.commit.products.holds_at_end;
     let (mut at_beginning, mut of_tools_alone) = (true, true);
     for product in candidate.commit.products.all() {
@@ -56,6 +58,7 @@ pub(super) fn compare(
         let free = check.free(product, &path, now.as_ref());
         is_on_own |= free == Free::AsLeft && now.as_ref().is_some_and(|now| !now.is_dir());
         if free != Free::No {
+            makes_missing |= now.is_none() && matches!(product.before, FileState::Directory { .. });
             continue;
         }
         let is_as_before = holds::is_in_state(&path, &product.before);
@@ -71,7 +74,7 @@ pub(super) fn compare(
         }
     }
     let holds = at_beginning || at_end || (of_tools_alone && check.is_one_state());
-    Standing { differences: if holds { Vec::new() } else { differences }, is_on_own }
+    Standing { differences: if holds { Vec::new() } else { differences }, is_on_own, makes_missing }
 }
 
 /// Whether what is at a product now makes no difference.
@@ -112,7 +115,9 @@ impl Check<'_> {
         }
         let Some(now) = now else {
             let is_made = || self.knows(FactScope::Function, FactKind::MakesDirectory, product);
-            return when(!product.above || is_made());
+            // One that the run found there and asked for all the same.
+            let is_found = product.in_place && matches!(product.before, FileState::Directory { .. });
+            return when(!(product.above || is_found) || is_made());
         };
         if product.in_place && now.is_file() && now.nlink() > 1 {
             // Written in place, it would change under its other names too.

@@ -109,7 +109,7 @@ pub(crate) fn write(layout: &Layout, area: Area, name: &Digest, payload: &[u8]) 
     rename_into_place(file.into_temp_path(), &layout.hot(area.directory(), name)).map(|_| ())
 }
 
-/// Like [`write`], through the key's lock file where no flat file exists yet: writes the payload to the lock file and renames
+/// Like [`write()`], through the key's lock file where no flat file exists yet: writes the payload to the lock file and renames
 /// that to the flat file's name. This saves creating a file, which is the most expensive part. It must be the last action
 /// under the lock, since the next process creates a new lock file.
 pub(crate) fn write_last(

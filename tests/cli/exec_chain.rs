@@ -149,16 +149,16 @@ fn what_names_no_commit_never_reaches_the_command() {
     sandbox.script("echo", "printf '%s\n' \"$@\"");
     id_of(&sandbox, &["-i", "raw", "./load"]);
     for (word, told) in [
-        ("cashet:", "'cashet:' names no commit"),
-        ("--data=cashet:", "'cashet:' names no commit"),
+        ("cashet:", "'cashet:' names no run"),
+        ("--data=cashet:", "'cashet:' names no run"),
         ("cashet:3f2", "too short"),
-        ("cashet:xyz", "no commit of the command 'xyz'"),
-        ("cashet:latest", "no commit of the command 'latest'"),
-        ("cashet: fix a typo", "no commit of the command"),
-        ("cashet:@{0}", "names no commit"),
-        ("cashet:@{99}", "there is no commit '@{99}'"),
+        ("cashet:xyz", "no run of the command 'xyz'"),
+        ("cashet:latest", "no run of the command 'latest'"),
+        ("cashet: fix a typo", "no run of the command"),
+        ("cashet:@{0}", "names no run"),
+        ("cashet:@{99}", "there is no run '@{99}'"),
         ("cashet:@:", "names no output after the colon"),
-        ("cashet:0000000000", "no commit begins with"),
+        ("cashet:0000000000", "no run begins with"),
         ("cashet:'a", "quote that does not end"),
     ] {
         sandbox.unwatched(["--pure", "./echo", word]).refused(125, &[told]).run();

@@ -14,8 +14,10 @@ pub(super) fn project() -> Twin {
 #[test]
 fn what_adds_to_what_is_there_is_done_again() {
     let twin = project();
-    twin.sh("echo x >> log").never_settles();
-    twin.write("log", "mine\n").sh("echo x >> log").runs();
+    // What was added is added again, to whatever is there.
+    twin.sh("echo x >> log").settles_after(1);
+    twin.write("log", "mine\n").sh("echo x >> log").hits();
+    twin.sh("read n < log; echo x$n > log").never_settles();
     let call = twin.sh("printf zz | dd of=f conv=notrunc status=none");
     call.runs();
     twin.write("f", "other content\n");

@@ -95,6 +95,7 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
                 group: &group,
                 stop: &stop,
                 retry: options.retry,
+                fail_fast: options.fail_fast,
                 events: events.clone(),
             };
             let waiting = Arc::clone(&waiting);
@@ -282,6 +283,7 @@ struct Worker<'a> {
     group: &'a Group,
     stop: &'a Stop,
     retry: u32,
+    fail_fast: bool,
     events: SyncSender<Event>,
 }
 
@@ -302,6 +304,10 @@ impl Worker<'_> {
                     break (outcome, output);
                 }
             };
+            // Before a worker takes the next one.
+            if self.fail_fast && outcome.state == State::Failed {
+                self.stop.now();
+            }
             let outcome = Box::new(outcome);
             let _ = self.events.send(Event::Ended { slot: Some(self.slot), job, outcome, output });
         }

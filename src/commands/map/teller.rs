@@ -88,6 +88,7 @@ impl<'a> Teller<'a> {
                 self.ended(&job, &outcome, output.as_deref(), shown)?;
                 if outcome.state == State::Failed && self.options.fail_fast {
                     self.fail_fast = true;
+                    // It may have been answered from the store, by no worker.
                     stop.now();
                 }
             }

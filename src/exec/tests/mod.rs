@@ -171,7 +171,9 @@ fn be_wrapper(report: &Path) -> io::Result<()> {
     let backlog = std::mem::take(&mut finished.backlog);
     let mut text = format!("{finished:?}\n");
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let _ = writeln!(text, "{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
+    for line in status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("RssFile")) {
+        let _ = writeln!(text, "{line}");
+    }
     fs::write(report, text)?;
     backlog.deliver();
     match finished.termination {

@@ -190,7 +190,8 @@ impl Observer<'_> {
         let asks = below
             .by_ref()
             .take_while(|(below, _)| below.starts_with(path))
-            .any(|(_, access)| access.asked_to_make);
+            // One that was not there may be made because the one above it was: `cp -r tree copy`.
+            .any(|(_, access)| access.asked_to_make && !access.changed);
         let Some(now) = present(path)?.filter(|now| now.mode & libc::S_IFMT == libc::S_IFDIR) else {
             return Ok(false);
         };
