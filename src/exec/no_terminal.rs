@@ -70,6 +70,10 @@ impl Control {
         match self.0 {}
     }
 
+    pub(super) fn output(&self) -> std::sync::MutexGuard<'_, ()> {
+        match self.0 {}
+    }
+
     pub(super) fn stopped(&self, _signal: i32) {
         match self.0 {}
     }

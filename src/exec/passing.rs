@@ -7,7 +7,7 @@ use super::process::Process;
 use super::signals::Caught;
 use super::sink::{Kind, Sink, timeout};
 use super::streams::{Awaited, Streams, end_of};
-use super::terminal::{Asked, Relay, newlines};
+use super::terminal::{Asked, Control, Relay, newlines};
 use super::{Recorder, StreamEnd};
 use crate::record::Stream;
 use nix::errno::Errno;
@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::read;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Much has come from here on.
@@ -221,10 +222,9 @@ impl Streams<'_> {
         let Some(source) = self.sources.get_mut(index(stream)) else { return 0 };
         let Some(from) = source.open() else { return 0 };
         let is_terminal = source.is_terminal;
-        let (ends_lines, is_raw) = match self.relay.as_ref().filter(|_| is_terminal) {
-            Some(relay) => (relay.ends_lines(stream), relay.control.is_raw()),
-            None => (false, false),
-        };
+        let relay = self.relay.as_ref().filter(|_| is_terminal);
+        let ends_lines = relay.is_some_and(|relay| relay.ends_lines(stream));
+        let control = relay.filter(|_| ends_lines).map(|relay| Arc::clone(&relay.control));
         // Of each line that ends, the terminal makes one byte more; and one byte is left for the rest of such an end.
         let room = if ends_lines {
             most.saturating_mul(2).min(self.buffer.len().saturating_sub(1))
@@ -267,12 +267,16 @@ impl Streams<'_> {
             }
             self.buffer.resize(LARGE_BUFFER, 0);
         }
+        // The user's terminal makes the ends of lines itself unless it is raw, which it must not become in between.
+        let steady = control.as_deref().map(Control::output);
+        let is_raw = control.as_deref().is_some_and(Control::is_raw);
         if ends_lines && !is_raw {
             got = newlines::take_out(self.buffer.get_mut(..got).unwrap_or_default());
         }
         let bytes = self.buffer.get(..got).unwrap_or_default();
         let wake = self.order.as_deref().map(Order::woken);
         let pushed = self.sinks.get_mut(number).map_or(Ok(()), |sink| sink.push(bytes, wake, hurry));
+        drop(steady);
         if ends_lines && is_raw {
             got = newlines::take_out(self.buffer.get_mut(..got).unwrap_or_default());
         }

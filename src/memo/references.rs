@@ -46,7 +46,7 @@ struct Written<'a> {
 impl Written<'_> {
     fn product(&self, products: &dyn Products) -> Result<Product> {
         if self.reference.is_empty() {
-            let error = Error::usage("'cashet:' names no commit");
+            let error = Error::usage("'cashet:' names no run");
             return Err(error.with_hint(
                 "did the step fail that should have printed its hash? --literal passes such words as they are",
             ));

@@ -112,7 +112,7 @@ fn variables_and_preloads_count() {
         call.settles();
         call.clone().env("LR", "0.1").runs().because("LR set");
         call.clone().env("NODE_OPTIONS", "--require ./setup.js").runs().naming("NODE_OPTIONS set");
-        call.clone().env("NODE_OPTIONS", "--require ./other.js").runs().naming("NODE_OPTIONS changed");
+        call.clone().env("NODE_OPTIONS", "--require ./other.js").runs().naming("NODE_OPTIONS set");
         project.edit("setup.js", "= 1", "= 'one'");
         call.clone()
             .env("NODE_OPTIONS", "--require ./setup.js")

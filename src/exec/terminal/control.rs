@@ -10,7 +10,8 @@ use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 /// The device number of `/dev/tty`, by which a process names its own terminal.
 fn own_terminal() -> u64 {
@@ -26,6 +27,8 @@ pub(in crate::exec) struct Control {
     /// Which of them is the terminal of the run's session.
     controlling: Stream,
     state: Mutex<State>,
+    /// Held while output is written in the form that suits the modes of our terminal.
+    output: Mutex<()>,
     /// Whether the sizes of the two were asked for.
     asked: [AtomicBool; 2],
     /// Whether another program than an interpreter asked what they are, or how large.
@@ -83,6 +86,7 @@ impl Control {
                 reader: controlling,
                 masters,
             }),
+            output: Mutex::new(()),
             asked: [AtomicBool::new(false), AtomicBool::new(false)],
             programs_asked: AtomicBool::new(false),
             stopped: AtomicI32::new(0),
@@ -199,6 +203,11 @@ impl Control {
             && self.is_foreground()
     }
 
+    /// While this is held our terminal does not become raw, unless writing takes long.
+    pub(in crate::exec) fn output(&self) -> MutexGuard<'_, ()> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether what is typed goes to the run at present.
     pub(in crate::exec) fn is_raw(&self) -> bool {
         self.state().is_raw
@@ -218,10 +227,22 @@ impl Control {
             if edits_lines(&now) {
                 read_lines(outer, &now, &mut ahead);
             }
+            // A line that is written now still gets its carriage return. A writer that a slow terminal holds up is not waited
+            // for: keys count more.
+            let mut tries = 0..20;
+            let writing = loop {
+                match self.output.try_lock() {
+                    Err(TryLockError::WouldBlock) if tries.next().is_some() => {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    tried => break tried,
+                }
+            };
             set_modes(outer, &raw(&now));
             // The line that was begun.
             read_there(outer, &mut ahead);
             state.is_raw = true;
+            drop(writing);
             if let Some(reader) = state.masters.get(index(state.reader)).and_then(Option::as_ref) {
                 type_unseen(reader.as_fd(), &ahead);
             }

@@ -2,16 +2,32 @@
 //! set afterwards.
 
 use crate::exec::{FirstChange, ModeGiven, Trace, umask};
-use crate::record::OutputTree;
+use crate::record::{FileState, OutputTree, Product, ProductClass};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The tree with what was asked for each output; and whether the mode of one depends on the umask in another way.
-pub(super) fn asked(trace: &Trace, root: &Path, tree: OutputTree) -> (OutputTree, bool) {
+/// The tree with what was asked for each output; and whether the mode of one depends on the umask in another way. A file
+/// that has to be there as it was, and is written in place, keeps the mode that it has: see `products`.
+pub(super) fn asked(
+    trace: &Trace,
+    root: &Path,
+    tree: OutputTree,
+    products: &[Product],
+) -> (OutputTree, bool) {
     let mask = umask();
     let mut counts = false;
+    let stays = |product: &&Product| {
+        let was_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
+        product.class == ProductClass::Consulted && product.in_place && was_file
+    };
+    let kept: BTreeSet<&[u8]> =
+        products.iter().filter(stays).map(|product| product.path.as_slice()).collect();
     let tree = tree.with_asked(|path, mode| {
+        if kept.contains(path) {
+            return None;
+        }
         let path = root.join(OsStr::from_bytes(path));
         match trace.modes.get(&path) {
             // A set-id bit goes with a write, and is not restored.

@@ -7,6 +7,7 @@ use super::witness::Before;
 use super::{Observer, present};
 use crate::digest::{Digest, Hasher};
 use crate::exec::{Access, FirstChange, Prior, Shows};
+use crate::hash::interpreters::interpreter;
 use crate::hash::resume;
 use crate::memo::reason::NotKept;
 use crate::record::{Evidence, FileState, Observation, Product, ProductClass, name_in};
@@ -113,8 +114,11 @@ impl Observer<'_> {
         };
         let access = changed.access;
         let is_directory = changed.is_directory();
-        let in_place =
-            is_directory || matches!(access.first_change, FirstChange::Emptied | FirstChange::InPlace);
+        let in_place = is_directory
+            || matches!(
+                access.first_change,
+                FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended
+            );
         // What was emptied before, or is moved into place, holds nothing else.
         let is_emptied = matches!(access.first_change, FirstChange::Removed | FirstChange::Put);
         let alone = is_directory && (access.listed_own || is_emptied);
@@ -186,12 +190,15 @@ impl Observer<'_> {
         if !self.observed.products.iter().any(|product| is_below(&product.path)) {
             return Ok(false);
         }
+        let is_interpreter =
+            |program: &PathBuf| program.file_name().is_some_and(|name| interpreter(name).is_some());
+        let of_interpreters = self.trace.programs.iter().all(is_interpreter);
         let mut below = self.trace.accesses.range(path.to_path_buf()..);
         let asks = below
             .by_ref()
             .take_while(|(below, _)| below.starts_with(path))
-            // One that was not there may be made because the one above it was: `cp -r tree copy`.
-            .any(|(_, access)| access.asked_to_make && !access.changed);
+            // Another program than an interpreter may make one because the one above it is there: `cp -r tree copy`.
+            .any(|(_, access)| access.asked_to_make && (!access.changed || of_interpreters));
         let Some(now) = present(path)?.filter(|now| now.mode & libc::S_IFMT == libc::S_IFDIR) else {
             return Ok(false);
         };

@@ -133,11 +133,10 @@ impl Observer<'_> {
             || !search.search_seen_files(&files, recall).is_empty()
     }
 
-    /// The modes that outputs of the run were given by programs that may have taken them from another file.
+    /// The modes that paths inside the root were given by programs that may have taken them from another file. All paths: a
+    /// directory that was removed and made again, with the number of the old one, is no output.
     pub(super) fn modes_given(&self) -> BTreeSet<u32> {
-        given(self.trace, |path| {
-            self.scope.relative(path).is_some_and(|relative| self.observed.outputs.contains(relative))
-        })
+        given(self.trace, |path| self.scope.relative(path).is_some())
     }
 
     /// What counts of the state of a path that was looked at: all permission bits where a result may show them, and else what
