@@ -235,7 +235,7 @@ impl Control {
                     Err(TryLockError::WouldBlock) if tries.next().is_some() => {
                         std::thread::sleep(Duration::from_millis(1));
                     }
-                    tried => break tried,
+                    outcome => break outcome,
                 }
             };
             set_modes(outer, &raw(&now));
