@@ -114,10 +114,7 @@ fn variables_and_preloads_count() {
         call.clone().env("NODE_OPTIONS", "--require ./setup.js").runs().naming("NODE_OPTIONS set");
         call.clone().env("NODE_OPTIONS", "--require ./other.js").runs().naming("NODE_OPTIONS set");
         project.edit("setup.js", "= 1", "= 'one'");
-        call.clone()
-            .env("NODE_OPTIONS", "--require ./setup.js")
-            .runs()
-            .naming("setup.js joined the function");
+        call.clone().env("NODE_OPTIONS", "--require ./setup.js").runs().naming("setup.js changed");
         let preloaded = project.call(["node", "-r", "./setup.js", "main.js"]);
         preloaded.settles();
         project.edit("setup.js", "'one'", "'three'");
