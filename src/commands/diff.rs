@@ -181,7 +181,7 @@ impl View<'_> {
         ];
         let (mut lines, mut same) = (Vec::new(), Vec::new());
         for (label, phrases) in parts {
-            // Not every run has parameters or metrics, and arguments that have names are told by these.
+            // Not every run has parameters or metrics, and arguments that have names are shown by them.
             if phrases.is_empty()
                 && !matches!(label, "parameters" | "metrics")
                 && !(named && label == "arguments")
@@ -220,7 +220,7 @@ impl View<'_> {
         names.extend(
             after.parameters.iter().map(|(name, _)| name).filter(|name| before.parameter(name).is_none()),
         );
-        // Where the outputs are is told last.
+        // The place of the outputs comes last.
         names.sort_by_key(|name| before.places.contains(name));
         let value = |run: &Measured, name: &str| {
             run.parameter(name)

@@ -88,7 +88,7 @@ impl Recorder for Printed {
     }
 }
 
-/// Is told of accesses and does nothing with them.
+/// Ignores the accesses that it receives.
 struct Unheeding;
 
 impl Witness for Unheeding {

@@ -104,7 +104,7 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
         drop(events);
         let told = teller.listen(&happens, &stop);
         if told.is_err() {
-            // Nobody reads any more: what runs goes on to its end.
+            // Standard output has no reader left: running commands go on to their end.
             stop.now();
             while happens.recv().is_ok() {}
         }

@@ -82,7 +82,7 @@ fn read(status: ExitStatus, report: &Value) -> Outcome {
         // What failed was never meant to be kept.
         not_kept: if bypassed { Some(("bypass".to_owned(), first().unwrap_or_default())) } else { not_kept },
         error: text("error"),
-        // Why it is not kept is told in its own place.
+        // Why it is not kept has a place of its own.
         warnings: warnings
             .filter_map(Value::as_str)
             .filter(|warning| kept != Some(false) || !warning.starts_with("not kept: "))
