@@ -172,7 +172,7 @@ fn words() -> Arg {
         .value_parser(OsStringValueParser::new())
 }
 
-/// Options that say how a call is answered, or what is told of it.
+/// Options that say how a call is answered, or what is reported about it.
 const OF_ANSWER: &[Flag] = &[
     Flag::CleanOutputs,
     Flag::Mode,

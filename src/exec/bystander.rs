@@ -231,7 +231,7 @@ pub(super) fn words() -> (usize, usize) {
 /// Another name, and no words.
 ///
 /// # Safety
-/// As [`stand_by`], with what [`words`] said: nobody may use the words any more.
+/// As [`stand_by`], with what [`words`] said: the words must not be used afterwards.
 #[expect(unsafe_code, reason = "the kernel alone knows where the words are")]
 pub(super) unsafe fn call_itself(name: &std::ffi::CStr, (first, last): (usize, usize)) {
     // SAFETY: a plain system call; the words lie in our own memory, which may be written.

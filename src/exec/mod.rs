@@ -113,10 +113,10 @@ pub struct Size {
 pub struct Made {
     /// The size of the terminal, in the end.
     pub size: Size,
-    /// Whether the run asked for it, or nobody looked.
+    /// Whether the run asked for it, or that could not be observed.
     pub is_size_asked: bool,
     /// Whether a program that is no interpreter asked whether one of the two streams is a terminal, or how large it is; or
-    /// nobody looked. Then it may write something else to a pipe.
+    /// that could not be observed. Then it may write something else to a pipe.
     pub is_asked_by_program: bool,
     /// Whether the size changed meanwhile.
     pub is_resized: bool,

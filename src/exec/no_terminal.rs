@@ -140,7 +140,7 @@ impl Relay {
     }
 }
 
-/// Nobody is in the foreground of a terminal of ours.
+/// There is no terminal whose foreground a process could be in.
 pub(super) fn send_to_foreground(_master: i32, _signal: i32) -> bool {
     false
 }

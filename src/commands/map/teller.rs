@@ -1,4 +1,4 @@
-//! What is told of a sweep while it runs, and how it ends.
+//! Reports the progress of a sweep while it runs, and the exit status at its end.
 
 use super::jobs::Job;
 use super::pool::{Event, mark, object, tags};

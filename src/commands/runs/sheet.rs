@@ -193,7 +193,7 @@ impl Sheet {
             Key::Error => run.error.clone().unwrap_or_default(),
             Key::Took => match run.found.commit.resources.wall {
                 0 => String::new(),
-                #[expect(clippy::cast_precision_loss, reason = "nobody runs for so long")]
+                #[expect(clippy::cast_precision_loss, reason = "no run takes so long")]
                 wall if exact => format!("{}", wall as f64 / 1e9),
                 wall => human::duration(wall),
             },
