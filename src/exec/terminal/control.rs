@@ -2,7 +2,8 @@
 //! once the run uses what is typed. So what is typed ahead stays there for the shell, and a command that never asks leaves
 //! nothing to be restored.
 
-use super::pair::{Modes, arrives, edits_lines, is_same, modes, raw, set_modes};
+use super::ahead::{Unshown, read_lines, read_there, type_unshown, with_echo};
+use super::pair::{Modes, edits_lines, is_same, modes, raw, set_modes};
 use crate::exec::order::index;
 use crate::record::Stream;
 use nix::errno::Errno;
@@ -52,6 +53,8 @@ struct State {
     reader: Stream,
     /// The other ends of the terminals that are stdout and stderr.
     masters: [Option<OwnedFd>; 2],
+    /// What was set while a line that was typed ahead went to the run without being shown again.
+    unshown: Option<Unshown>,
 }
 
 impl fmt::Debug for Control {
@@ -85,6 +88,7 @@ impl Control {
                 is_raw: false,
                 reader: controlling,
                 masters,
+                unshown: None,
             }),
             output: Mutex::new(()),
             asked: [AtomicBool::new(false), AtomicBool::new(false)],
@@ -244,7 +248,8 @@ impl Control {
             state.is_raw = true;
             drop(writing);
             if let Some(reader) = state.masters.get(index(state.reader)).and_then(Option::as_ref) {
-                type_unseen(reader.as_fd(), &ahead);
+                let unshown = type_unshown(reader.as_fd(), &ahead);
+                state.unshown = unshown.or(state.unshown);
             }
         }
     }
@@ -274,7 +279,10 @@ impl Control {
         let Some(mut wanted) = state.saved.filter(|_| state.is_used) else { return };
         if let Some(left) = left {
             let output = wanted.c_oflag;
-            wanted = *left;
+            wanted = match state.unshown {
+                Some(unshown) if is_same(left, &unshown.set) => unshown.before,
+                _ => *left,
+            };
             // What it does with output was not all handed on.
             if ends_lines_alike(left.c_oflag, output) {
                 wanted.c_oflag = output;
@@ -324,55 +332,6 @@ impl Control {
     pub(super) fn heard(&self) {
         let _ = (&self.woken).read(&mut [0; 64]);
     }
-}
-
-/// Reads the lines that were typed. The end of input that somebody typed becomes its key again.
-fn read_lines(terminal: BorrowedFd<'_>, modes: &Modes, into: &mut Vec<u8>) {
-    let end = modes.c_cc.get(libc::VEOF).copied().unwrap_or(4);
-    let ends = [b'\n', modes.c_cc.get(libc::VEOL).copied().unwrap_or(0)];
-    while is_readable(terminal) {
-        let before = into.len();
-        if !read_there(terminal, into) {
-            return;
-        }
-        let is_whole = into.len() > before && into.last().is_some_and(|last| ends.contains(last));
-        if !is_whole {
-            into.push(end);
-        }
-    }
-}
-
-/// What is typed is shown.
-const ECHO: libc::tcflag_t = libc::ECHO | libc::ECHONL;
-
-fn with_echo(modes: &Modes) -> Modes {
-    Modes { c_lflag: modes.c_lflag | ECHO, ..*modes }
-}
-
-/// Hands on what was typed before the run used it: it was shown when it was typed.
-fn type_unseen(master: BorrowedFd<'_>, typed: &[u8]) {
-    if let (false, Some(before)) = (typed.is_empty(), modes(master)) {
-        set_modes(master, &Modes { c_lflag: before.c_lflag & !ECHO, ..before });
-        // As much as a terminal takes is more than it keeps of what is typed.
-        let _ = nix::unistd::write(master, typed);
-        arrives(master);
-        set_modes(master, &before);
-    }
-}
-
-fn is_readable(terminal: BorrowedFd<'_>) -> bool {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let mut asked = [PollFd::new(terminal, PollFlags::POLLIN)];
-    poll(&mut asked, PollTimeout::ZERO) == Ok(1)
-        && asked.first().and_then(PollFd::revents) == Some(PollFlags::POLLIN)
-}
-
-/// Reads once what is there, without waiting; `false` if nothing can be read.
-fn read_there(terminal: BorrowedFd<'_>, into: &mut Vec<u8>) -> bool {
-    let mut buffer = [0; 4096];
-    let got = nix::unistd::read(terminal, &mut buffer);
-    into.extend_from_slice(got.ok().and_then(|got| buffer.get(..got)).unwrap_or_default());
-    got.is_ok()
 }
 
 /// Whether both end lines, or neither does.

@@ -3,6 +3,7 @@
 //! The command has a session of its own, at the first of them. What it writes comes here, and goes on to the user's terminal;
 //! what is typed there goes to the command once it uses it.
 
+mod ahead;
 mod control;
 pub(super) mod leader;
 pub(super) mod newlines;
