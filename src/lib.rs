@@ -83,6 +83,8 @@ pub mod memo;
 pub mod profiles;
 pub mod project;
 pub mod record;
+#[doc(hidden)]
+pub mod remote;
 pub mod store;
 #[doc(hidden)]
 pub mod sweep;
