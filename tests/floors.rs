@@ -67,8 +67,6 @@ fn violations(module: &str, text: &str) -> Vec<String> {
 const CIRCLES: &[(&str, &[&str])] = &[
     ("store", &["layout", "rights"]),
     ("store", &["exclusive", "flat", "leftovers", "local", "plan", "recall", "roots", "sweep", "usage"]),
-    ("exec", &["bystander", "child", "signals", "spawn", "terminal"]),
-    ("exec", &["process", "watch"]),
     ("memo", &["aside", "outputs", "unfinished"]),
     ("memo", &["observe", "stdin"]),
     ("memo", &["call", "keep"]),

@@ -5,9 +5,10 @@
 //! the terminal that we had changed. It bears neither our name nor our words: what signals processes by these does not mean
 //! it.
 
+use super::monotonic::now;
+use super::process_title;
 use super::pump::close_range;
-use super::signals::now;
-use super::terminal::{self, Control, Guarded};
+use super::tty::{self, Guarded};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::io::{self, PipeWriter};
@@ -35,15 +36,14 @@ pub(super) struct Bystander {
 impl Bystander {
     /// Starts one in our process group, which restores this terminal if we are killed; `None` where no process can be had.
     #[expect(unsafe_code, reason = "there is no safe way to fork")]
-    pub(super) fn start(terminal: Option<&Control>) -> Option<Self> {
+    pub(super) fn start(terminal: Option<Guarded<'_>>) -> Option<Self> {
         let (from, orders) = io::pipe().ok()?;
-        let words = words();
-        let guarded = terminal.and_then(Control::guarded);
+        let words = process_title::words();
         // All signals stay blocked there.
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok()?;
         // SAFETY: the child, which has only this thread, makes nothing but plain system calls and never returns.
         let pid = match unsafe { libc::fork() } {
-            0 => unsafe { stand_by(from.as_raw_fd(), words, guarded) },
+            0 => unsafe { stand_by(from.as_raw_fd(), words, terminal) },
             pid => pid,
         };
         let _ = mask.thread_set_mask();
@@ -194,7 +194,7 @@ unsafe fn stand_by(orders: RawFd, words: (usize, usize), guarded: Option<Guarded
         }
         close_range(first, RawFd::MAX, |_| false);
         libc::chdir(c"/".as_ptr());
-        call_itself(NAME, words);
+        process_title::set(NAME, words);
         let mut wanted = std::mem::zeroed::<libc::sigset_t>();
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let mut signal = 0_u8;
@@ -205,41 +205,10 @@ unsafe fn stand_by(orders: RawFd, words: (usize, usize), guarded: Option<Guarded
         }
         // We were killed, and did not let it go.
         if let Some((terminal, saved, set)) = guarded
-            && terminal::modes(terminal).is_some_and(|now| terminal::is_same(&now, &set))
+            && tty::modes(terminal).is_some_and(|now| tty::is_same(&now, &set))
         {
-            terminal::set_modes(terminal, &saved);
+            tty::set_modes(terminal, &saved);
         }
         libc::_exit(0)
-    }
-}
-
-/// Where the words of this process, and of its copies, lie in memory: from the first byte to the one after the last. Nothing
-/// where that cannot be told.
-pub(super) fn words() -> (usize, usize) {
-    /// Of the words' beginning and end among the values after the name of the program.
-    const WORDS: usize = 45;
-    let text = std::fs::read("/proc/self/stat").unwrap_or_default();
-    let after = text.iter().rposition(|byte| *byte == b')').and_then(|at| text.get(at + 2..));
-    let mut values = after.unwrap_or_default().split(|byte| *byte == b' ').skip(WORDS);
-    let mut number = || std::str::from_utf8(values.next()?).ok()?.parse::<usize>().ok();
-    match (number(), number()) {
-        (Some(first @ 1..), Some(last)) => (first, last),
-        _ => (0, 0),
-    }
-}
-
-/// Another name, and no words.
-///
-/// # Safety
-/// As [`stand_by`], with what [`words`] said: the words must not be used afterwards.
-#[expect(unsafe_code, reason = "the kernel alone knows where the words are")]
-pub(super) unsafe fn call_itself(name: &std::ffi::CStr, (first, last): (usize, usize)) {
-    // SAFETY: a plain system call; the words lie in our own memory, which may be written.
-    unsafe {
-        libc::prctl(libc::PR_SET_NAME, name.as_ptr());
-        if first > 0 {
-            let words = std::ptr::with_exposed_provenance_mut::<u8>(first);
-            std::ptr::write_bytes(words, 0, last.saturating_sub(first));
-        }
     }
 }

@@ -3,14 +3,40 @@
 //! We do not use `posix_spawn`: it cannot leave a signal ignored that we catch, it changes the two signals that the C
 //! library uses itself, and it leaves no moment in which a child could wait for its tracer.
 
-use super::spawn::{Descriptor, Parts};
 use super::startup::initial;
-use super::terminal::leader::{self, Leader};
+use super::{signals, withheld};
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::os::fd::RawFd;
+
+/// What a child is started from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts<'a> {
+    /// The resolved path of the program.
+    pub(super) program: &'a CStr,
+    /// All words.
+    pub(super) words: &'a [CString],
+    /// The whole environment.
+    pub(super) environment: &'a [CString],
+    /// Its descriptors 0, 1 and 2, if it was not started yet.
+    pub(super) descriptors: Option<[Descriptor; 3]>,
+    /// What runs it if the system does not know its format.
+    pub(super) shell: Option<&'static CStr>,
+    /// The terminal of a session of its own.
+    pub(super) terminal: Option<RawFd>,
+}
+
+/// What a standard descriptor of a child becomes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Descriptor {
+    /// Ours.
+    Inherited,
+    /// Closed.
+    Closed,
+    /// This one of ours.
+    Other(RawFd),
+}
 
 /// What a child needs to become the command.
 #[derive(Debug)]
@@ -44,9 +70,9 @@ impl<'a> Prepared<'a> {
             words,
             environment: pointers(environment),
             descriptors: descriptors.ok_or(Errno::EBUSY)?,
-            withheld: super::spawn::withheld(),
+            withheld: withheld::all(),
             terminal,
-            dispositions: super::signals::for_a_child(),
+            dispositions: signals::for_a_child(),
         })
     }
 
@@ -128,35 +154,11 @@ fn pointers(texts: &[CString]) -> Vec<*const c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
-/// Starts a child and waits until it is the command, or has failed to become it. With a session of its own, it has a leader.
-///
-/// # Errors
-/// The system's, of the creation or of `execve`; then there is no child.
-pub(super) fn start(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, Option<Leader>)> {
-    // No handler of ours may run in the child.
-    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let started = match prepared.terminal {
-        Some(terminal) => {
-            leader::create(prepared, terminal).map(|(pid, failure, leader)| (pid, failure, Some(leader)))
-        }
-        None => create(prepared).map(|(pid, failure)| (pid, failure, None)),
-    };
-    mask.thread_set_mask()?;
-    let (pid, failure, leader) = started?;
-    if failure == 0 {
-        return Ok((pid, leader));
-    }
-    // SAFETY: a null pointer says that the status is of no interest.
-    #[expect(unsafe_code, reason = "the number is all that there is")]
-    while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } < 0 && Errno::last() == Errno::EINTR {}
-    Err(io::Error::from_raw_os_error(failure))
-}
-
 /// As `vfork` does it: the child works in our memory, on a stack of its own, and we are held until it executes or ends.
 /// That copies nothing, and a failure is a number in that memory.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "there is no safe way to make such a child")]
-fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> {
+pub(super) fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> {
     use std::mem::MaybeUninit;
     use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
@@ -196,7 +198,7 @@ fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> {
 /// A copy of ourselves, which tells a failure through a pipe.
 #[cfg(not(target_os = "linux"))]
 #[expect(unsafe_code, reason = "there is no safe way to make such a child")]
-fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> {
+pub(super) fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> {
     use std::io::Read;
     use std::os::fd::AsRawFd;
 

@@ -12,10 +12,14 @@ mod bystander;
 mod bystander;
 mod child;
 mod detach;
+mod monotonic;
 pub mod nested;
 mod order;
 mod passing;
+mod pidfd;
 mod process;
+#[cfg(target_os = "linux")]
+mod process_title;
 mod pump;
 mod replace;
 mod signals;
@@ -32,9 +36,11 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod tty;
 mod umask;
 mod unix;
 mod watch;
+mod withheld;
 
 pub use activity::{Activity, activity};
 pub use beside::{Beside, Group};

@@ -5,7 +5,7 @@
 pub(super) struct Bystander;
 
 impl Bystander {
-    pub(super) fn start(_terminal: Option<&super::terminal::Control>) -> Option<Self> {
+    pub(super) fn start(_terminal: Option<super::tty::Guarded<'_>>) -> Option<Self> {
         None
     }
 

@@ -135,14 +135,9 @@ impl Relay {
         match self.never {}
     }
 
-    pub(super) fn numbers(&self) -> (i32, i32) {
+    pub(super) fn session_terminal(&self) -> super::signals::SessionTerminal<'_> {
         match self.never {}
     }
-}
-
-/// There is no terminal whose foreground a process could be in.
-pub(super) fn send_to_foreground(_master: i32, _signal: i32) -> bool {
-    false
 }
 
 /// The size of the terminal `to`, as a command that is run there finds it: it finds none.

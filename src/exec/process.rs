@@ -3,7 +3,7 @@
 //! Knows nothing of pipes and signals.
 
 use super::spawn::Plan;
-use super::{Trace, watch};
+use super::{Trace, pidfd, watch};
 use crate::record::{Resources, Termination};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -37,7 +37,7 @@ impl Process {
     /// Those of [`Plan::spawn`].
     pub(super) fn bare(plan: &Plan) -> io::Result<Self> {
         let pid = plan.spawn()?;
-        Ok(Self::Bare(Bare { pid, ended: descriptor_of(pid) }))
+        Ok(Self::Bare(Bare { pid, ended: pidfd::open(pid) }))
     }
 
     /// The number of the process.
@@ -100,18 +100,6 @@ impl Process {
             Self::Watched(session) => Some(session.finish(grace)),
         }
     }
-}
-
-/// Readable when the process `pid` has ended; `None` where there is no such thing, or no room for it.
-#[cfg(target_os = "linux")]
-pub(super) fn descriptor_of(pid: libc::pid_t) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(pid)?;
-    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn descriptor_of(_pid: libc::pid_t) -> Option<OwnedFd> {
-    None
 }
 
 #[expect(unsafe_code, reason = "no safe wrapper returns what the process took")]

@@ -3,15 +3,16 @@
 //!
 //! Knows nothing of pipes' other ends, of watching, or of waiting.
 
-use super::child::{self, Prepared};
-use super::signals::now;
-use super::terminal::leader::Leader;
+use super::child::{self, Descriptor, Parts, Prepared};
+use super::monotonic::now;
+use super::terminal::leader::{self, Leader};
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -44,33 +45,6 @@ pub(super) enum Given {
     Terminal(OwnedFd),
     /// This one.
     Other(OwnedFd),
-}
-
-/// Descriptors of ours that no child may hold, not even before it executes.
-static WITHHELD: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
-
-/// As long as it lives, children close a descriptor before they do anything else.
-#[derive(Debug)]
-pub(super) struct Withheld(RawFd);
-
-impl Withheld {
-    /// Withholds `descriptor`, which must stay open as long as this lives.
-    pub(super) fn new(descriptor: BorrowedFd<'_>) -> Self {
-        let number = descriptor.as_raw_fd();
-        WITHHELD.lock().unwrap_or_else(PoisonError::into_inner).push(number);
-        Self(number)
-    }
-}
-
-impl Drop for Withheld {
-    fn drop(&mut self) {
-        WITHHELD.lock().unwrap_or_else(PoisonError::into_inner).retain(|number| *number != self.0);
-    }
-}
-
-/// What a child closes first.
-pub(super) fn withheld() -> Vec<RawFd> {
-    WITHHELD.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Everything that is prepared for starting one child.
@@ -207,13 +181,13 @@ impl Plan {
     pub(super) fn spawn(&self) -> io::Result<libc::pid_t> {
         let first = Prepared::new(self.parts(false))?;
         self.begins();
-        let mut started = child::start(&first);
+        let mut started = start(&first);
         let is_unknown =
             started.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::ENOEXEC as i32));
         if is_unknown && self.is_script() {
             let second = Prepared::new(self.parts(true))?;
             self.begins();
-            started = child::start(&second);
+            started = start(&second);
         }
         let (pid, leader) = started?;
         self.is_led_by(leader);
@@ -222,32 +196,28 @@ impl Plan {
     }
 }
 
-/// What a child is started from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Parts<'a> {
-    /// The resolved path of the program.
-    pub(super) program: &'a CStr,
-    /// All words.
-    pub(super) words: &'a [CString],
-    /// The whole environment.
-    pub(super) environment: &'a [CString],
-    /// Its descriptors 0, 1 and 2, if it was not started yet.
-    pub(super) descriptors: Option<[Descriptor; 3]>,
-    /// What runs it if the system does not know its format.
-    pub(super) shell: Option<&'static CStr>,
-    /// The terminal of a session of its own.
-    pub(super) terminal: Option<RawFd>,
-}
-
-/// What a standard descriptor of a child becomes.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Descriptor {
-    /// Ours.
-    Inherited,
-    /// Closed.
-    Closed,
-    /// This one of ours.
-    Other(RawFd),
+/// Starts a child and waits until it is the command, or has failed to become it. With a session of its own, it has a leader.
+///
+/// # Errors
+/// The system's, of the creation or of `execve`; then there is no child.
+fn start(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, Option<Leader>)> {
+    // No handler of ours may run in the child.
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let started = match prepared.terminal() {
+        Some(terminal) => {
+            leader::create(prepared, terminal).map(|(pid, failure, leader)| (pid, failure, Some(leader)))
+        }
+        None => child::create(prepared).map(|(pid, failure)| (pid, failure, None)),
+    };
+    mask.thread_set_mask()?;
+    let (pid, failure, leader) = started?;
+    if failure == 0 {
+        return Ok((pid, leader));
+    }
+    // SAFETY: a null pointer says that the status is of no interest.
+    #[expect(unsafe_code, reason = "the number is all that there is")]
+    while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } < 0 && Errno::last() == Errno::EINTR {}
+    Err(io::Error::from_raw_os_error(failure))
 }
 
 /// What it means to the user that `program` could not be started.

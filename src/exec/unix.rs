@@ -71,7 +71,7 @@ impl Executor for Unix {
         let plan = plan.at(session.map_err(|error| no_terminal(&error))?);
         let control = terminals.as_ref().map(|terminals| Arc::clone(terminals.control()));
         streams.relay = terminals.and_then(Terminals::relay);
-        let caught = Caught::begin(streams.relay.as_ref());
+        let caught = Caught::begin(streams.relay.as_ref().map(Relay::session_terminal));
         scope(|scope| {
             let began = Instant::now();
             let (process, unwatched) = start(

@@ -1,6 +1,7 @@
 //! What was typed before the run read it: it goes to the run's terminal, and is shown once.
 
-use super::pair::{Modes, arrives, edits_lines, is_same, modes, set_modes};
+use super::pair::arrives;
+use crate::exec::tty::{Modes, edits_lines, is_same, modes, set_modes};
 use std::os::fd::BorrowedFd;
 
 /// Modes that the terminal of a run had for a moment. A program may have saved them just then, and set them again later.

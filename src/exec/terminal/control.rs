@@ -3,10 +3,9 @@
 //! nothing to be restored.
 
 use super::ahead::{Unshown, read_lines, read_there, type_unshown, with_echo};
-use super::pair::{Modes, edits_lines, is_same, modes, raw, set_modes};
 use crate::exec::order::index;
+use crate::exec::tty::{Guarded, Modes, edits_lines, is_same, modes, raw, set_modes};
 use crate::record::Stream;
-use nix::errno::Errno;
 use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -109,7 +108,7 @@ impl Control {
     }
 
     /// Our terminal, its modes as they were and as we set them: for whoever restores it if we are killed.
-    pub(in crate::exec) fn guarded(&self) -> Option<(BorrowedFd<'_>, Modes, Modes)> {
+    pub(in crate::exec) fn guarded(&self) -> Option<Guarded<'_>> {
         let saved = self.state().saved?;
         Some((self.outer()?, saved, raw(&saved)))
     }
@@ -349,11 +348,4 @@ pub(super) fn is_in_foreground(terminal: BorrowedFd<'_>) -> bool {
 pub(super) fn foreground(terminal: BorrowedFd<'_>) -> nix::Result<bool> {
     let group = nix::unistd::tcgetpgrp(terminal)?;
     Ok(group == nix::unistd::getpgrp())
-}
-
-/// Sends `signal` to the foreground of the pseudo-terminal whose other end is `master`, as the terminal itself would.
-#[expect(unsafe_code, reason = "the call is not wrapped")]
-pub(in crate::exec) fn send_to_foreground(master: i32, signal: i32) -> bool {
-    // SAFETY: the call takes numbers; safe in a signal handler.
-    Errno::result(unsafe { libc::ioctl(master, libc::TIOCSIG, signal) }).is_ok()
 }

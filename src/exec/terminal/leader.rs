@@ -4,8 +4,8 @@
 //! parents are all elsewhere cannot be stopped by the terminal. So the leader stays beside it until it ends, and has a child in
 //! the command's group, which does nothing. The command is our own child, not the leader's.
 
-use crate::exec::bystander;
 use crate::exec::child::Prepared;
+use crate::exec::process_title;
 use crate::exec::pump::close_range;
 use nix::errno::Errno;
 use std::ffi::CStr;
@@ -110,7 +110,7 @@ impl Beginning {
     pub(in crate::exec) fn new(terminal: RawFd) -> io::Result<Self> {
         let ((said, say), (orders, order)) = (io::pipe()?, io::pipe()?);
         let ((ready, is_ready), (wait, go)) = (io::pipe()?, io::pipe()?);
-        let words = bystander::words();
+        let words = process_title::words();
         Ok(Self { terminal, words, said, say, orders, order, ready, is_ready, wait, go })
     }
 
@@ -177,7 +177,7 @@ impl Beginning {
             }
             close_range(first, RawFd::MAX, |_| false);
             libc::chdir(c"/".as_ptr());
-            bystander::call_itself(NAME, self.words);
+            process_title::set(NAME, self.words);
             let own = libc::getpid();
             let mut order = 0_u8;
             loop {
@@ -268,7 +268,7 @@ unsafe fn accompany(words: (usize, usize)) -> ! {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         close_range(0, RawFd::MAX, |_| false);
         libc::chdir(c"/".as_ptr());
-        bystander::call_itself(NAME, words);
+        process_title::set(NAME, words);
         loop {
             libc::ppoll(std::ptr::null_mut(), 0, std::ptr::null(), std::ptr::null());
         }

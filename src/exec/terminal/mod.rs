@@ -10,12 +10,12 @@ pub(super) mod newlines;
 mod pair;
 mod relay;
 
-pub(super) use control::{Control, send_to_foreground};
-pub(super) use pair::{Modes, is_same, modes, set_modes};
+pub(super) use control::Control;
 pub(super) use relay::{Asked, Relay};
 
 use super::order::{Identity, identity, index};
 use super::startup::{above_standard, initial};
+use super::tty::{self, modes};
 use super::{Output, Size, Tty};
 use crate::record::Stream;
 use nix::unistd::isatty;
@@ -25,9 +25,6 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
-
-/// A terminal, its modes as they were, and as we set them.
-pub(super) type Guarded<'a> = (BorrowedFd<'a>, Modes, Modes);
 
 /// The size of a terminal where there is none.
 const USUAL: Size = Size { columns: 80, rows: 24 };
@@ -102,7 +99,7 @@ impl Terminals {
         let mut sizes = [None, None];
         for (place, (made, to)) in made.into_iter().zip(wanted.to).enumerate() {
             if let (true, Some(pair), Some(kept)) = (made, pairs.get_mut(place), sizes.get_mut(place)) {
-                let there = pair::size(to);
+                let there = tty::size(to);
                 let size = there.map_or_else(|| size.unwrap_or_else(from_environment), Size::of);
                 *pair = Some(Pair::open(modes(to).as_ref(), there.unwrap_or_else(|| size.whole()))?);
                 *kept = Some(size);
@@ -190,5 +187,5 @@ fn open_ours() -> Option<OwnedFd> {
 /// The size of the terminal `to`, as a command that is run there finds it; `None` if it is none.
 #[must_use]
 pub fn size_of(to: BorrowedFd<'_>) -> Option<Size> {
-    isatty(to).unwrap_or(false).then(|| pair::size(to).map(Size::of)).flatten()
+    isatty(to).unwrap_or(false).then(|| tty::size(to).map(Size::of)).flatten()
 }

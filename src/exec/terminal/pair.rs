@@ -1,15 +1,11 @@
-//! A pseudo-terminal, its modes and its size.
+//! A pseudo-terminal.
 
 use crate::exec::startup::above_standard;
+use crate::exec::tty::{Modes, set_modes, set_size};
 use nix::errno::Errno;
 use nix::pty::{grantpt, posix_openpt, unlockpt};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-
-/// How a terminal treats what goes through it.
-pub(in crate::exec) type Modes = libc::termios;
 
 /// Both ends of a pseudo-terminal.
 #[derive(Debug)]
@@ -61,52 +57,6 @@ fn ours(modes: &Modes) -> Modes {
     ours
 }
 
-/// Whether a terminal puts a carriage return before each line feed, and does nothing else to output.
-pub(super) fn ends_lines(modes: &Modes) -> bool {
-    modes.c_oflag & (libc::OPOST | libc::ONLCR) == libc::OPOST | libc::ONLCR
-}
-
-/// Whether lines are edited by the terminal before they are read.
-pub(super) fn edits_lines(modes: &Modes) -> bool {
-    modes.c_lflag & libc::ICANON != 0
-}
-
-/// The modes in which a terminal hands on everything as it is.
-#[expect(unsafe_code, reason = "the C library knows which modes these are")]
-pub(super) fn raw(modes: &Modes) -> Modes {
-    let mut raw = *modes;
-    // SAFETY: changes a structure of ours.
-    unsafe { libc::cfmakeraw(&raw mut raw) };
-    raw
-}
-
-/// Whether two are the same.
-pub(in crate::exec) fn is_same(one: &Modes, other: &Modes) -> bool {
-    let flags = |modes: &Modes| [modes.c_iflag, modes.c_oflag, modes.c_cflag, modes.c_lflag];
-    flags(one) == flags(other) && one.c_cc == other.c_cc
-}
-
-/// The modes of `terminal`, or of the terminal whose other end it is. `None` if it is none.
-#[expect(unsafe_code, reason = "the safe wrappers hand out no value that may be shared")]
-pub(in crate::exec) fn modes(terminal: BorrowedFd<'_>) -> Option<Modes> {
-    let mut modes = MaybeUninit::<Modes>::zeroed();
-    // SAFETY: the pointer has room for what the call writes; all-zero is a valid value.
-    unsafe { (libc::tcgetattr(terminal.as_raw_fd(), modes.as_mut_ptr()) == 0).then(|| modes.assume_init()) }
-}
-
-/// Sets the modes of `terminal`, at once. Whoever is in its background may do so.
-#[expect(unsafe_code, reason = "as for reading them")]
-pub(in crate::exec) fn set_modes(terminal: BorrowedFd<'_>, modes: &Modes) {
-    let mut unheeded = SigSet::empty();
-    unheeded.add(Signal::SIGTTOU);
-    let before = unheeded.thread_swap_mask(SigmaskHow::SIG_BLOCK);
-    // SAFETY: reads a structure of ours.
-    unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSANOW, std::ptr::from_ref(modes)) };
-    if let Ok(before) = before {
-        let _ = before.thread_set_mask();
-    }
-}
-
 /// Waits until what was written to `master` has reached whoever reads from its other end.
 pub(super) fn arrives(master: BorrowedFd<'_>) {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -114,22 +64,4 @@ pub(super) fn arrives(master: BorrowedFd<'_>) {
         // What is on its way is delivered when it is asked for.
         let _ = poll(&mut [PollFd::new(slave.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
     }
-}
-
-/// The size of `terminal`; `None` if it is none.
-#[expect(unsafe_code, reason = "the size of a terminal is not wrapped")]
-pub(super) fn size(terminal: BorrowedFd<'_>) -> Option<libc::winsize> {
-    let mut size = MaybeUninit::<libc::winsize>::zeroed();
-    // SAFETY: the pointer has room for what the call writes; all-zero is a valid value.
-    unsafe {
-        (libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr()) == 0)
-            .then(|| size.assume_init())
-    }
-}
-
-/// Sets the size; the processes in its foreground are told if it is another one.
-#[expect(unsafe_code, reason = "the size of a terminal is not wrapped")]
-pub(super) fn set_size(terminal: BorrowedFd<'_>, size: libc::winsize) {
-    // SAFETY: reads a structure of ours.
-    unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
 }

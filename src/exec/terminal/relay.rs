@@ -1,12 +1,12 @@
 //! What is done about a run's terminals while its streams are passed on: what is typed, the size, being stopped and going on.
 
-use super::control::{Control, send_to_foreground};
+use super::control::Control;
 use super::leader::Leader;
-use super::pair::{Modes, ends_lines, is_same, modes, set_modes, set_size, size};
 use crate::exec::Made;
 use crate::exec::Size;
 use crate::exec::order::index;
-use crate::exec::signals::{self, Caught};
+use crate::exec::signals::{self, Caught, SessionTerminal};
+use crate::exec::tty::{Modes, ends_lines, is_same, modes, send_to_foreground, set_modes, set_size, size};
 use crate::record::Stream;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
@@ -306,8 +306,12 @@ impl Relay {
         }
     }
 
-    /// What a signal handler uses: the number of the master, and of what wakes us.
-    pub(in crate::exec) fn numbers(&self) -> (i32, i32) {
-        (self.master().map_or(-1, |master| master.as_raw_fd()), self.control.bell())
+    /// What signals that come while the command runs are done to.
+    pub(in crate::exec) fn session_terminal(&self) -> SessionTerminal<'_> {
+        SessionTerminal {
+            master: self.master().map_or(-1, |master| master.as_raw_fd()),
+            bell: self.control.bell(),
+            guarded: self.control.guarded(),
+        }
     }
 }

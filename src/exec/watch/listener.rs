@@ -1,6 +1,6 @@
 //! The listener of a filter: calls that wait, and the answer that lets each go on.
 
-use crate::exec::spawn::Withheld;
+use crate::exec::withheld::Withheld;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;

@@ -10,7 +10,7 @@ use super::orphans::Adoption;
 use super::ptrace::{Ended, Report, Tracer};
 use super::supervisor;
 use crate::error::tells_nothing;
-use crate::exec::process::descriptor_of;
+use crate::exec::pidfd;
 use crate::exec::spawn::Plan;
 use crate::exec::watch::StartError;
 use crate::exec::watch::Surroundings;
@@ -147,7 +147,7 @@ impl Run<'_, '_> {
         let (pid, release) = starter.go()?;
         command.store(pid, SeqCst);
         adoption.except(pid);
-        let ended = descriptor_of(pid);
+        let ended = pidfd::open(pid);
         Ok(Session {
             pid,
             ended,
