@@ -3,6 +3,7 @@
 //! Knows nothing of how a run is recorded.
 
 use super::event::Event;
+use super::follow::{Following, Parted, moved_since};
 use super::hit::{self, Holding};
 use super::look_up::{self, Found};
 use super::nested;
@@ -24,13 +25,28 @@ use crate::store::{Claim, Next, Store};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) struct Call<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) policy: &'a Policy,
     /// What the child reads in place of our standard input, if the call says so.
     pub(super) stdin: Option<Given>,
+    /// When the call began, by the clock of files.
+    pub(super) began: Timestamp,
+}
+
+/// Between two looks at what the holder of a key does.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a replay needs beside the commit: the newest time that its outputs must not look older than, what was looked at for
+/// the key just now, and what was shown of an identical run that was waited for. `found` is called before the replay,
+/// which takes as long as the reader wants.
+struct Ways<'a> {
+    newest: &'a dyn Fn() -> Timestamp,
+    seen: Option<&'a StatCache>,
+    waited: Option<&'a Following<'a>>,
+    found: &'a mut dyn FnMut(),
 }
 
 /// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
@@ -88,7 +104,7 @@ impl Call<'_> {
                 store,
                 &known.key,
                 &known.environment,
-                (&|| known.newest, Some(&known.seen), &mut || ()),
+                Ways { newest: &|| known.newest, seen: Some(&known.seen), waited: None, found: &mut || () },
             )? {
                 Ok(answer) => {
                     // Evidence that was too young to be trusted may be old enough by now.
@@ -138,7 +154,7 @@ impl Call<'_> {
                 store,
                 &captured.key,
                 &captured.environment,
-                (&newest, None, &mut || ()),
+                Ways { newest: &newest, seen: None, waited: None, found: &mut || () },
             )? {
                 Ok(answer) => return Ok(answer),
                 Err(reason) => why = Some(reason),
@@ -162,28 +178,57 @@ impl Call<'_> {
         self.bypass(request, bypass)
     }
 
-    /// Replays a commit of `key` that holds now; `newest` is the time that its outputs must not look older than, `seen` what
-    /// was looked at for the key just now; `found` is called before the replay, which takes as long as the reader wants. The
-    /// inner error says what stood against it.
+    /// Replays a commit of `key` that holds now. The inner error says what stood against it.
     fn try_hit(
         &self,
         request: &Request,
         store: &dyn Store,
         key: &Key,
         environment: &[(std::ffi::OsString, std::ffi::OsString)],
-        (newest, seen, found): (&dyn Fn() -> Timestamp, Option<&StatCache>, &mut dyn FnMut()),
+        ways: Ways<'_>,
     ) -> Result<Result<Answer, Miss>> {
+        let Ways { newest, seen, waited, found } = ways;
         let secret = || self.context.recall.secret();
         let present = present(request, environment, &secret, seen);
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(held) => {
-                nested::replayed(&held.candidate.commit.observations, &present);
+                let commit = &held.candidate.commit;
+                if let (Some(_), Err(miss)) = (waited, moved_since(commit, &request.places, self.began)) {
+                    return Ok(Err(miss));
+                }
+                nested::replayed(&commit.observations, &present);
                 found();
-                let holding = Holding { held: *held, newest };
+                let holding = Holding { held: *held, newest, shown: waited.and_then(Following::shown) };
                 hit::replay(self.context, store, request, key, self.policy, holding)
             }
             Found::Miss(miss) => Ok(Err(miss)),
         }
+    }
+
+    /// What an identical run that was waited for recorded, if it can be replayed. `found` is as in [`Ways`].
+    fn hit_after_wait(
+        &self,
+        request: &Request,
+        store: &dyn Store,
+        captured: &Captured,
+        recall: &Noting<'_>,
+        (following, found): (&Following<'_>, &mut dyn FnMut()),
+    ) -> Result<Result<Answer, Miss>> {
+        let newest = || newest_of(captured, request);
+        let ways = Ways { newest: &newest, seen: None, waited: Some(following), found: &mut *found };
+        match self.try_hit(request, store, &captured.key, &captured.environment, ways)? {
+            Err(Miss::Unknown) => {}
+            other => return Ok(other),
+        }
+        // The run settled which sources count: its result may be under another key.
+        let again = capture::capture(request, self.context.recall)?;
+        if again.key == captured.key {
+            return Ok(Err(Miss::Unknown));
+        }
+        recall.forget_new();
+        let newest = || newest_of(&again, request);
+        let ways = Ways { newest: &newest, seen: None, waited: Some(following), found };
+        self.try_hit(request, store, &again.key, &again.environment, ways)
     }
 
     fn miss(
@@ -202,28 +247,27 @@ impl Call<'_> {
         let mut claim = None;
         let mut why =
             why.unwrap_or(if self.policy.mode == Mode::Refresh { Miss::Forced } else { Miss::Unknown });
+        let mut following = Following::new(self.context, self.policy, store, captured.key);
         if not_kept.is_none() {
-            match self.claim(store, captured, request) {
-                Ok(Err(unawaited)) => not_kept = Some(NotKept::NotAwaited(unawaited)),
+            match self.claim(store, captured, request, &mut following) {
+                Ok(Err(unawaited)) => {
+                    following.part(Parted::NotAwaited(unawaited));
+                    not_kept = Some(NotKept::NotAwaited(unawaited));
+                }
                 Ok(Ok(held)) => {
                     let waited = held.waited();
                     let abandoned = held.follows_abandoned();
-                    let newest = || newest_of(captured, request);
                     let mut held = Some(held);
                     let looks_again = self.policy.mode == Mode::Auto && !self.policy.history_only;
                     if looks_again && (waited || is_recorded_since(store, &captured.key, &why)) {
                         // Somebody ran the same meanwhile: its result, if it was kept, is ours.
-                        match self.try_hit(
-                            request,
-                            store,
-                            &captured.key,
-                            &captured.environment,
-                            (&newest, None, &mut || held = None),
-                        )? {
+                        let ways: (_, &mut dyn FnMut()) = (&following, &mut || held = None);
+                        match self.hit_after_wait(request, store, captured, recall, ways)? {
                             Ok(answer) => return Ok(answer),
                             Err(reason) => why = reason,
                         }
                     }
+                    following.part(if abandoned { Parted::NotKept } else { Parted::Differs });
                     if abandoned {
                         not_kept = Some(NotKept::Alongside);
                     } else {
@@ -238,11 +282,12 @@ impl Call<'_> {
         }
         if claim.is_none() && not_kept.is_none() {
             // What was found turned out to be damaged, when others could have the key already.
-            match self.claim(store, captured, request) {
+            match self.claim(store, captured, request, &mut following) {
                 Ok(Ok(held)) => claim = Some(held),
                 Ok(Err(unawaited)) => not_kept = Some(NotKept::NotAwaited(unawaited)),
                 Err(error) => not_kept = Some(NotKept::Store(error.to_string())),
             }
+            following.part(Parted::Differs);
         }
         keep::run(self, request, store, captured, recall, watch, claim, not_kept, why)
     }
@@ -253,6 +298,7 @@ impl Call<'_> {
         store: &dyn Store,
         captured: &Captured,
         request: &Request,
+        following: &mut Following<'_>,
     ) -> Result<Result<Claim, Unawaited>> {
         let words: Vec<Vec<u8>> =
             request.shown_words().into_iter().map(std::os::unix::ffi::OsStringExt::into_vec).collect();
@@ -262,14 +308,19 @@ impl Call<'_> {
             (commit.lineage == captured.lineage).then_some(took)
         };
         let mut patience = Patience::new(self.policy.no_wait, &usual);
-        let (mut asked, mut verdict) = (0, Ok(()));
+        let (mut asked, mut verdict, mut looked) = (0, Ok(()), None::<Instant>);
         let claim = store.claim_while(&captured.key, &mut |holder| {
-            verdict = patience.lasts(holder);
-            // The first time is at once: nobody has waited yet.
-            if asked > 0 {
-                self.context.observer.on(&Event::Waiting);
+            if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+                looked = Some(Instant::now());
+                verdict = patience.lasts(holder);
+                // The first time is at once: nobody has waited yet.
+                if asked > 0 {
+                    self.context.observer.on(&Event::Waiting);
+                }
+                asked += 1;
+                following.look();
             }
-            asked += 1;
+            following.show();
             verdict.is_ok()
         });
         if asked > 1 {
@@ -348,6 +399,11 @@ impl<'a> Noting<'a> {
 
     fn found(&self) -> bool {
         self.state().found
+    }
+
+    /// What is new is out of date: another call has written down what is newer.
+    fn forget_new(&self) {
+        self.state().new.clear();
     }
 
     /// Writes down what is new.

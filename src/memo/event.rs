@@ -1,8 +1,9 @@
 //! What a call tells while it goes on; `ui` decides what of it is shown.
 
+use super::follow::Parted;
 use super::tail::Tail;
 use crate::digest::BlobId;
-use crate::record::StoredPath;
+use crate::record::{StoredPath, Timestamp};
 use std::path::PathBuf;
 
 /// Something that happened.
@@ -12,6 +13,10 @@ pub enum Event {
     Waiting,
     /// The wait is over.
     WaitOver,
+    /// What an identical run writes is shown from here on; it began then.
+    Joined(Timestamp),
+    /// What was shown since [`Event::Joined`] does not count; it ends so.
+    Parted(Tail, Parted),
     /// The command has ended, or its result was replayed: the streams end so.
     Ended(Tail),
     /// A file of the user's was in the way of an output and was put aside.

@@ -2,6 +2,7 @@
 //! Or the same without doing it.
 
 use super::event::Event;
+use super::follow::{Parted, Shown};
 use super::look_up::{Found, Held, explain, find};
 use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
@@ -38,6 +39,8 @@ pub(super) struct Holding<'a> {
     pub(super) held: Held,
     /// Tells the newest time of what the key was made from.
     pub(super) newest: &'a dyn Fn() -> Timestamp,
+    /// What was shown of the run while it was active.
+    pub(super) shown: Option<&'a Shown>,
 }
 
 /// What the command wrote to stdout and stderr, or why it cannot be had.
@@ -115,7 +118,7 @@ pub(super) fn replay(
     policy: &Policy,
     holding: Holding<'_>,
 ) -> Result<Result<Answer, Miss>> {
-    let Holding { held: Held { mut candidate, stale, learned, is_on_own }, newest } = holding;
+    let Holding { held: Held { mut candidate, stale, learned, is_on_own }, newest, shown } = holding;
     let distrust = |candidate: &Candidate, blob: BlobId| {
         if !store.distrust(key, &candidate.id) {
             // A collection or `rm` was quicker.
@@ -139,9 +142,25 @@ pub(super) fn replay(
         candidate.output_evidence = evidence;
     }
     let (Some(stderr), Some(stdout)) = (streams.pop(), streams.pop()) else { return Ok(Err(Miss::Unknown)) };
+    let mut streams = [stdout, stderr];
+    let shown = match shown {
+        Some(shown) if shown.is_start_of(&candidate.commit, &mut streams) => Some(shown),
+        Some(shown) => {
+            context.observer.on(&Event::Parted(shown.tail(), Parted::Differs));
+            // What was read of them to compare them is read again.
+            match self::streams(context, &mut candidate, store).map(<[_; 2]>::try_from) {
+                Ok(Ok(again)) => streams = again,
+                Ok(Err(_)) => return Ok(Err(Miss::Unknown)),
+                Err(miss) => return Ok(Err(miss)),
+            }
+            None
+        }
+        None => None,
+    };
+    let [stdout, stderr] = streams;
     let replay = Replay { stdout, stderr, to_stdout: context.stdout, to_stderr: context.stderr };
     let (replayed, tail) = if policy.written_hits.contain(candidate.commit.termination) {
-        replay.run(&candidate.commit.order)?
+        replay.run(&candidate.commit.order, shown)?
     } else {
         (Replayed::Whole, Tail::default())
     };

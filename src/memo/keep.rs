@@ -3,6 +3,7 @@
 //! `result` builds the record; this module runs the command and decides.
 
 mod begun;
+mod live;
 mod loaded;
 mod modes;
 mod result;
@@ -29,11 +30,11 @@ use crate::hash::entry::LanguageKind;
 use crate::hash::request::Request;
 use crate::record::{Observation, Recall, Timestamp};
 use crate::store::{Claim, Next, Store};
+use live::{Followed, Live};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A run that is shorter than this is not marked as active.
@@ -142,7 +143,7 @@ pub(super) fn run(
     };
     let is_first = matches!(why, Miss::Unknown);
     let (started, tags) = (keeping.started, &call.policy.tags);
-    let mark = Mutex::new(None);
+    let live = Live::new(recording);
     let meanwhile = |end: &End| {
         let why = look_up::explain(store, captured, request, why);
         if recording {
@@ -151,11 +152,14 @@ pub(super) fn run(
         recall.settle();
         if recording && !end.comes_within(SHORT) {
             let begun = begun::draft(request, captured, started, tags.clone());
-            *mark.lock().unwrap_or_else(PoisonError::into_inner) = store.begin(&begun);
+            if let Some(mark) = store.begin(&begun) {
+                live.marked(mark);
+            }
         }
         why
     };
-    let mut recorder = Tailing::new(&mut tee);
+    let mut recorder = Followed::new(&mut tee, &live);
+    let mut recorder = Tailing::new(&mut recorder);
     let (finished, why) = beside(meanwhile, || call.context.executor.run(spec, &mut recorder, &mut watcher));
     call.context.observer.on(&Event::Ended(recorder.tail));
     let mut finished = match finished {
@@ -182,13 +186,13 @@ pub(super) fn run(
     {
         call.context.observer.on(&event);
     }
+    drop(live);
     // The key is released, so slow readers delay no other process.
     let undelivered = std::mem::take(&mut finished.backlog).deliver();
     if let Kept::No(reason) = &kept {
         note_missed(store, request, reason, commit.is_some());
     }
     keeping.declared.done(call.context.observer);
-    drop(mark);
     let mut answer = answer_of(&finished, Outcome::Ran { why, kept });
     answer.lost_output = answer.lost_output.or(undelivered);
     answer.key = Some(captured.key);

@@ -334,6 +334,7 @@ pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request,
         Miss::Dropped => return MissReason::Evicted,
         Miss::Damaged(blob) => return MissReason::Damaged(blob),
         Miss::NotRestored(reason) => return MissReason::NotRestored(reason),
+        Miss::Moved(path) => return MissReason::Moved(path),
         Miss::Changed { since, changes, .. } => {
             let newest = store.recent(&captured.lineage, 1).ok().and_then(|found| found.into_iter().next());
             let is_newest = newest.is_none_or(|(newest, _)| newest.id() == since);

@@ -9,6 +9,7 @@ mod beside;
 mod call;
 mod declared;
 mod event;
+mod follow;
 mod hit;
 mod keep;
 mod look_up;
@@ -32,6 +33,7 @@ pub mod verify;
 
 pub use audit::{Audit, audit};
 pub use event::{Event, Observer};
+pub use follow::Parted;
 pub use policy::{Mode, Policy, Statuses, Watching, WrittenHits};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, Unawaited, cure, observed_path};
 pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};
@@ -44,7 +46,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::{Executor, Finished, Output, StreamEnd, Unwatched, WatchMode, one_target};
 use crate::hash::capture::{self, Captured};
 use crate::hash::request::{Request, StdinPart};
-use crate::record::{Recall, Resources, Termination, Timestamp};
+use crate::record::{Recall, Resources, StoredPath, Termination, Timestamp};
 use crate::store::Store;
 use call::Call;
 use std::os::fd::BorrowedFd;
@@ -105,7 +107,7 @@ pub fn memoize(
     stdin: Option<GivenStdin>,
     policy: &Policy,
 ) -> Result<Answer> {
-    let call = Call { context, policy, stdin: stdin.map(Given::new) };
+    let call = Call { context, policy, stdin: stdin.map(Given::new), began: file_clock() };
     if policy.mode == Mode::Off {
         return call.bypass(request, Bypass::Off);
     }
@@ -268,6 +270,8 @@ enum Miss {
     Dropped,
     /// The outputs could not be put in place.
     NotRestored(String),
+    /// An identical run that had begun before this call may have used another state of this path than this call found.
+    Moved(StoredPath),
 }
 
 fn answer_of(finished: &Finished, outcome: Outcome) -> Answer {

@@ -78,6 +78,8 @@ pub enum MissReason {
     Damaged(BlobId),
     /// The outputs could not be put in place, with the reason.
     NotRestored(String),
+    /// An identical run that had begun before this call was waited for; this path changed meanwhile.
+    Moved(StoredPath),
 }
 
 /// One difference from an earlier commit.

@@ -1,5 +1,6 @@
 //! Writes recorded streams to where the command's would have gone, in the order in which they came.
 
+use super::follow::Shown;
 use super::tail::Tail;
 use crate::error::{Error, Result};
 use crate::record::{Stream, StreamOrder};
@@ -30,20 +31,24 @@ pub(super) struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Writes everything in `order`; also tells how that ends.
+    /// Writes everything in `order`, less what was `shown` already and has been read; also tells how that ends.
     ///
     /// # Errors
     /// When a descriptor does not take the bytes, or the store's do not come.
-    pub(super) fn run(mut self, order: &StreamOrder) -> Result<(Replayed, Tail)> {
-        let mut tail = Tail::default();
+    pub(super) fn run(mut self, order: &StreamOrder, shown: Option<&Shown>) -> Result<(Replayed, Tail)> {
+        let mut tail = shown.map(Shown::tail).unwrap_or_default();
+        let mut skipped = [Stream::Stdout, Stream::Stderr].map(|stream| shown.map_or(0, |shown| shown.length(stream)));
         let longest = order.chunks().iter().map(|chunk| chunk.length).max().unwrap_or(0);
         let mut buffer = vec![0; usize::try_from(longest).unwrap_or(PIECE).min(PIECE)];
         for chunk in order.chunks() {
-            let (from, to, name) = match chunk.stream {
-                Stream::Stdout => (&mut self.stdout, self.to_stdout, "standard output"),
-                Stream::Stderr => (&mut self.stderr, self.to_stderr, "standard error"),
+            let [of_stdout, of_stderr] = &mut skipped;
+            let (from, to, skipped, name) = match chunk.stream {
+                Stream::Stdout => (&mut self.stdout, self.to_stdout, of_stdout, "standard output"),
+                Stream::Stderr => (&mut self.stderr, self.to_stderr, of_stderr, "standard error"),
             };
-            let mut left = chunk.length;
+            let known = chunk.length.min(*skipped);
+            *skipped -= known;
+            let mut left = chunk.length - known;
             while left > 0 {
                 let length = usize::try_from(left).unwrap_or(PIECE).min(buffer.len());
                 let Some(piece) = buffer.get_mut(..length) else { break };
@@ -61,7 +66,7 @@ impl Replay<'_> {
 }
 
 /// Writes all of `bytes`, waiting where the descriptor is not ready.
-fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+pub(super) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match nix::unistd::write(to, bytes) {
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),

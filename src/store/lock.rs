@@ -176,7 +176,7 @@ pub(crate) enum Claimed {
 }
 
 /// Takes the lock of `key`. Waits for the process that holds it while `waits` returns true: it is called with the holder's
-/// process, where that is known, immediately and then about every tenth of a second.
+/// process, where that is known, immediately and then about every fiftieth of a second. Who holds it is asked every tenth.
 ///
 /// The length of the lock file counts how often the key was abandoned: a waiting process compares it with the length at the
 /// beginning of the wait. A holder that dies does not count.
@@ -187,7 +187,7 @@ pub(crate) fn claim(
 ) -> Result<Claimed> {
     let path = layout.lock(&key.0.to_hex());
     let mut pause = Duration::from_millis(1);
-    let mut told: Option<Instant> = None;
+    let mut asked: Option<(Instant, Option<u32>)> = None;
     let mut given_up = None;
     let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     loop {
@@ -202,11 +202,12 @@ pub(crate) fn claim(
             Err(error) => return Err(Error::io("lock", &path, error)),
         }
         given_up.get_or_insert_with(|| length(&path));
-        if told.is_none_or(|told| told.elapsed() >= Duration::from_millis(100)) {
-            told = Some(Instant::now());
-            if !waits(holder(&path)) {
-                return Ok(Claimed::GivenUp);
-            }
+        let holder = match asked {
+            Some((when, known)) if when.elapsed() < Duration::from_millis(100) => known,
+            _ => asked.insert((Instant::now(), holder(&path))).1,
+        };
+        if !waits(holder) {
+            return Ok(Claimed::GivenUp);
         }
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));

@@ -8,7 +8,7 @@ use super::index::{Index, NewCommit, Parent, State};
 use super::local::LocalStore;
 use super::lock::{self, Taken};
 use super::recall::{INLINE, LARGEST_TREE, MOST_CANDIDATES, fitted, read_hot, write_hot};
-use super::{BlobWriter, Candidate, Claim, Draft, Event, Facts, Next, Running, Store, events, flat};
+use super::{Active, BlobWriter, Candidate, Claim, Draft, Event, Facts, Next, Running, Store, events, flat};
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
@@ -111,6 +111,11 @@ impl Store for LocalStore {
 
     fn begin(&self, draft: &Draft) -> Option<Running> {
         self.mark_running(draft)
+    }
+
+    fn active(&self, key: &Key) -> Option<Active> {
+        let of_key = self.all_active().into_iter().filter(|run| run.commit.key == *key);
+        of_key.max_by_key(|run| run.commit.started)
     }
 
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId> {

@@ -2,6 +2,7 @@
 //!
 //! The meaning of manifests, processes and the terminal belong to other floors; callers pass in the time.
 
+mod active;
 mod archive;
 mod blobs;
 mod bulk;
@@ -32,6 +33,7 @@ mod running;
 mod sweep;
 mod usage;
 
+pub use active::{Active, RunState, frame};
 pub use archive::Moved;
 pub use blobs::copy_file;
 pub use exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
@@ -256,7 +258,7 @@ pub trait Store: Sync {
     fn claim(&self, key: &Key, waiting: &mut dyn FnMut()) -> Result<Claim>;
 
     /// Like [`Store::claim`], while `waits` returns true: it is called with the process that holds the key, where that is
-    /// known, immediately and then about every tenth of a second. `None` when it returns false.
+    /// known, immediately and then about every fiftieth of a second. `None` when it returns false.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -298,6 +300,12 @@ pub trait Store: Sync {
     /// mark is removed with the returned value; `None` where the store keeps no marks.
     fn begin(&self, draft: &Draft) -> Option<Running> {
         let _ = draft;
+        None
+    }
+
+    /// The run of `key` that is active, the one that began last; `None` where the store keeps no marks.
+    fn active(&self, key: &Key) -> Option<Active> {
+        let _ = key;
         None
     }
 

@@ -1,7 +1,9 @@
-//! Marks of active runs: a file that the run's process holds locked, with what is known before the run ends. A mark without a
-//! lock belongs to a process that was killed; the next call that finds it records the run as killed.
+//! Marks of active runs: a file that the run's process holds locked, with what is known before the run ends, and what the run
+//! has written so far. A mark without a lock belongs to a process that was killed; the next call that finds it records the run
+//! as killed.
 //!
-//! Layout: payload, then the digest of the payload.
+//! Layout: length of the payload (8 bytes, little endian), payload, digest of the payload; then frames of output, see
+//! `active`.
 
 use super::Draft;
 use super::layout::{Layout, new_temporary};
@@ -18,6 +20,9 @@ use std::path::{Path, PathBuf};
 /// Prefix of the name of a mark, a file below `tmp`.
 pub(crate) const RUNNING_PREFIX: &str = "running-";
 
+/// Bytes of the length at the start of a mark.
+const HEADER: usize = 8;
+
 /// Largest mark that is read, in bytes; it holds the words, manifest and tags of one call.
 const LARGEST: u64 = 256 << 20;
 
@@ -25,7 +30,7 @@ const LARGEST: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct Running {
     path: PathBuf,
-    _locked: File,
+    locked: File,
 }
 
 impl Drop for Running {
@@ -42,10 +47,18 @@ impl Running {
         let path = self.path.as_path();
         path.parent().is_some_and(|directory| marks(directory).any(|other| other != path && is_held(&other)))
     }
+
+    /// Adds frames of output, as [`super::frame`] makes them, for whoever follows the run.
+    ///
+    /// # Errors
+    /// When they cannot be written; nothing may be added afterwards.
+    pub fn add(&self, frames: &[u8]) -> io::Result<()> {
+        (&self.locked).write_all(frames)
+    }
 }
 
 /// The marks in a directory.
-fn marks(directory: &Path) -> impl Iterator<Item = PathBuf> {
+pub(super) fn marks(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let named = entries.filter(|entry| {
         entry.file_name().as_encoded_bytes().starts_with(RUNNING_PREFIX.as_bytes())
@@ -54,19 +67,21 @@ fn marks(directory: &Path) -> impl Iterator<Item = PathBuf> {
     named.map(|entry| entry.path())
 }
 
-fn is_held(path: &Path) -> bool {
+pub(super) fn is_held(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| file.try_lock_shared().is_err())
 }
 
-fn mark(layout: &Layout, draft: &Draft) -> io::Result<Running> {
+pub(super) fn mark(layout: &Layout, draft: &Draft) -> io::Result<Running> {
     let mut encoder = Encoder::new();
     encoder.bytes(&draft.commit.to_bytes()).bytes(&draft.manifest).length(draft.tags.len());
     for (name, value) in &draft.tags {
         encoder.text(name).text(value);
     }
-    let mut bytes = encoder.finish();
-    let check = Digest::of(&bytes);
-    bytes.extend_from_slice(check.as_bytes());
+    encoder.unsigned(u64::from(std::process::id()));
+    let payload = encoder.finish();
+    let mut bytes = (payload.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&payload);
+    bytes.extend_from_slice(Digest::of(&payload).as_bytes());
     // The file is complete and locked before it gets the name of a mark.
     let (mut file, path) = new_temporary(&layout.temporary())?.into_parts();
     uninterrupted(|| file.lock())?;
@@ -75,14 +90,16 @@ fn mark(layout: &Layout, draft: &Draft) -> io::Result<Running> {
     name.push(path.file_name().unwrap_or_default());
     let named = layout.temporary().join(name);
     path.persist_noclobber(&named).map_err(|refused| refused.error)?;
-    Ok(Running { path: named, _locked: file })
+    Ok(Running { path: named, locked: file })
 }
 
-/// Content of a mark.
-struct Begun {
-    commit: Commit,
-    manifest: Vec<u8>,
-    tags: Vec<(String, String)>,
+/// What a mark says of the run as it began.
+pub(super) struct Begun {
+    pub(super) commit: Commit,
+    pub(super) manifest: Vec<u8>,
+    pub(super) tags: Vec<(String, String)>,
+    /// The process that records the run.
+    pub(super) process: u64,
 }
 
 impl Decode for Begun {
@@ -93,17 +110,32 @@ impl Decode for Begun {
         for _ in 0..from.length()? {
             tags.push((from.text()?.to_owned(), from.text()?.to_owned()));
         }
-        Ok(Self { commit, manifest, tags })
+        Ok(Self { commit, manifest, tags, process: from.unsigned()? })
     }
 }
 
-/// Parses a mark; `None` where it is incomplete because its process died while writing it.
-pub(super) fn parse(bytes: &[u8]) -> Option<Draft> {
-    let (payload, check) = bytes.split_last_chunk::<DIGEST_LENGTH>()?;
-    if Digest::of(payload).as_bytes() != check {
+/// Reads what a mark says from the start of `from`, and where the frames begin; `None` where it is incomplete because its
+/// process died while writing it.
+pub(super) fn read(mut from: impl Read) -> Option<(Begun, u64)> {
+    let mut length = [0; HEADER];
+    from.read_exact(&mut length).ok()?;
+    let length = u64::from_le_bytes(length);
+    if length > LARGEST {
         return None;
     }
-    let Begun { mut commit, manifest, tags } = Begun::from_bytes(payload).ok()?;
+    let end = length.checked_add(DIGEST_LENGTH as u64)?;
+    let mut bytes = Vec::new();
+    from.take(end).read_to_end(&mut bytes).ok()?;
+    let (payload, check) = bytes.split_last_chunk::<DIGEST_LENGTH>()?;
+    if payload.len() as u64 != length || Digest::of(payload).as_bytes() != check {
+        return None;
+    }
+    Some((Begun::from_bytes(payload).ok()?, end.checked_add(HEADER as u64)?))
+}
+
+/// The record of a run whose process was killed; `None` where the mark is incomplete.
+pub(super) fn killed(from: impl Read) -> Option<Draft> {
+    let (Begun { mut commit, manifest, tags, .. }, _) = read(from)?;
     commit.termination = Termination::Signaled(libc::SIGKILL);
     commit.replay = Replay::Never {
         reason: "killed".to_owned(),
@@ -141,11 +173,7 @@ impl LocalStore {
             if file.try_lock().is_err() || fs::symlink_metadata(&path).is_err() {
                 continue;
             }
-            let mut bytes = Vec::new();
-            if (&file).take(LARGEST).read_to_end(&mut bytes).is_err() {
-                continue;
-            }
-            let recorded = parse(&bytes).is_none_or(|draft| self.record_begun(&draft).is_ok());
+            let recorded = killed(&file).is_none_or(|draft| self.record_begun(&draft).is_ok());
             if recorded {
                 let _ = fs::remove_file(&path);
             }
@@ -165,13 +193,13 @@ impl LocalStore {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::layout::tests::empty;
     use super::super::recall::tests::candidate;
     use super::*;
     use crate::digest::Key;
 
-    fn draft() -> Draft {
+    pub(in super::super) fn draft() -> Draft {
         let manifest = b"manifest".to_vec();
         let mut commit = candidate(1).commit;
         (commit.key, commit.outputs) = (Key(Digest::of(&manifest)), None);
@@ -191,16 +219,16 @@ mod tests {
         let (_directory, layout) = empty();
         let running = mark(&layout, &draft()).unwrap();
         let bytes = fs::read(&running.path).unwrap();
-        let found = parse(&bytes).unwrap();
+        let found = killed(bytes.as_slice()).unwrap();
         assert_eq!((found.commit.key, found.tags), (draft().commit.key, draft().tags));
         assert_eq!(found.commit.termination, Termination::Signaled(9));
         for length in 0..bytes.len() {
-            assert!(parse(&bytes[..length]).is_none());
+            assert!(killed(&bytes[..length]).is_none());
         }
         for place in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[place] ^= 4;
-            assert!(parse(&damaged).is_none());
+            assert!(killed(damaged.as_slice()).is_none());
         }
     }
 

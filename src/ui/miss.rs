@@ -88,6 +88,7 @@ pub fn reasons(call: &Call<'_>, why: &MissReason, made: Option<CommitId>) -> Vec
         MissReason::Expired(age) => format!("{} old", human::duration(*age)),
         MissReason::Damaged(blob) => format!("stored bytes {} were damaged", blob.short()),
         MissReason::NotRestored(reason) => reason.clone(),
+        MissReason::Moved(path) => format!("{} changed after this call began", path.shown().display()),
         MissReason::NeverKept { since, reason, .. } => format!("{} was not kept ({reason})", since.short()),
     }]
 }

@@ -6,7 +6,8 @@ use super::miss::{self, Call, MOST_NAMED};
 use super::why::{self, Why};
 use super::{call_report, escape, human, message};
 use crate::error::Result;
-use crate::memo::{Answer, Checked, Event, Kept, Observer, Outcome};
+use crate::memo::{Answer, Checked, Event, Kept, Observer, Outcome, Parted, Tail, Unawaited};
+use crate::record::Timestamp;
 use crate::store::LocalStore;
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
@@ -55,6 +56,8 @@ pub struct Status {
     open: Cell<bool>,
     /// How often the wait for another run was told, in tenths of a second.
     waited: Cell<u32>,
+    /// Whether what another run writes is shown.
+    joined: Cell<bool>,
     warnings: RefCell<Vec<String>>,
 }
 
@@ -68,6 +71,7 @@ impl Status {
             has_company: Cell::new(false),
             open: Cell::new(false),
             waited: Cell::new(0),
+            joined: Cell::new(false),
             warnings: RefCell::default(),
         }
     }
@@ -92,6 +96,13 @@ impl Status {
         if self.open.replace(false) {
             message::raw("\n");
         }
+    }
+
+    /// What was written to the screen ends so.
+    fn ended(&self, tail: &Tail) {
+        use std::io::IsTerminal;
+        let both = self.shows_stdout && std::io::stdout().is_terminal();
+        self.open.set(tail.is_open(both) && std::io::stderr().is_terminal());
     }
 
     fn say(&self, text: &str) {
@@ -169,6 +180,17 @@ impl Status {
     }
 }
 
+/// Why what was shown of another run does not count.
+const fn parted(why: Parted) -> &'static str {
+    match why {
+        Parted::NotKept => "the run that was joined is not kept: running the command",
+        Parted::Killed => "the run that was joined was killed: running the command",
+        Parted::NotAwaited(Unawaited::Stopped) => "the run that was joined is stopped: running the command",
+        Parted::NotAwaited(_) => "the run that was joined makes no progress: running the command",
+        Parted::Differs => "the run that was joined is not the result here",
+    }
+}
+
 fn with_cure(text: &str, cure: Option<&str>) -> String {
     match cure {
         Some(cure) => format!("{text} ({cure})"),
@@ -186,16 +208,23 @@ impl Observer for Status {
             Event::Waiting => {
                 self.waited.set(self.waited.get().saturating_add(1));
                 // A second of it is worth a word.
-                if self.waited.get() == 10 && self.verbosity >= Verbosity::Line {
+                if self.waited.get() == 10 && self.verbosity >= Verbosity::Line && !self.joined.get() {
                     self.say("waiting for the same command to end");
                 }
             }
             Event::WaitOver => {}
-            Event::Ended(tail) => {
-                use std::io::IsTerminal;
-                let both = self.shows_stdout && std::io::stdout().is_terminal();
-                self.open.set(tail.is_open(both) && std::io::stderr().is_terminal());
+            Event::Joined(started) => {
+                self.joined.set(true);
+                let age = Timestamp::now().0.saturating_sub(started.0);
+                let age = human::duration(u64::try_from(age).unwrap_or(0));
+                self.say(&format!("joined a run started {age} ago"));
             }
+            Event::Parted(tail, why) => {
+                self.joined.set(false);
+                self.ended(tail);
+                self.say(&format!("──── {} ────", parted(*why)));
+            }
+            Event::Ended(tail) => self.ended(tail),
             Event::Replaced { path, copy } => {
                 let text = format!("{} was not made by cashet: kept as {}", path.display(), copy.display());
                 self.trouble(&text);

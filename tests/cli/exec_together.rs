@@ -137,14 +137,15 @@ fn a_waiter_that_is_interrupted_leaves() {
 }
 
 #[test]
-fn on_a_terminal_a_waiter_says_that_it_waits() {
+fn on_a_terminal_a_waiter_shows_what_it_waits_for() {
     let sandbox = Sandbox::new();
     let holder = holder(&sandbox);
     let waiter = sandbox.unwatched(["--pure", "./job"]).any_stdout().terminal();
-    waiter.wait_for("wait");
+    waiter.wait_for("joined a run started");
+    waiter.wait_for("ready");
     go(&sandbox);
     holder.finish();
-    assert!(waiter.finish().text().contains("ready"));
+    assert_eq!(waiter.finish().text().matches("ready").count(), 1);
 }
 
 #[test]

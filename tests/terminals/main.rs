@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod followers;
 mod keys;
 mod kinds;
 mod kinds_of_programs;

@@ -1,0 +1,210 @@
+//! Shows on a terminal what an identical run writes that this call waits for, from its beginning.
+
+use super::event::Event;
+use super::policy::{Mode, Policy, WrittenHits};
+use super::reason::Unawaited;
+use super::replay::write_all;
+use super::tail::Tail;
+use super::{Context, Miss};
+use crate::digest::{Hasher, Key};
+use crate::exec::one_target;
+use crate::record::{Base, Commit, Observation, Places, Stream, StoredPath, Timestamp};
+use crate::store::{Active, RunState, Store};
+use std::fs;
+use std::io::{IsTerminal, Read};
+use std::os::unix::fs::MetadataExt;
+
+/// Bytes that are shown between two looks at whether the run has ended.
+const AT_ONCE: usize = 256 * 1024;
+
+/// Why the output of an identical run, which was shown, is not that of this call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parted {
+    /// Its result is not kept.
+    NotKept,
+    /// Its process was killed.
+    Killed,
+    /// It is no longer waited for.
+    NotAwaited(Unawaited),
+    /// It is not what the command would give here and now.
+    Differs,
+}
+
+/// How much of the output of a run was shown.
+pub(super) struct Shown {
+    /// When the run began.
+    started: Timestamp,
+    stdout: Part,
+    stderr: Part,
+    tail: Tail,
+}
+
+#[derive(Default)]
+struct Part {
+    length: u64,
+    hasher: Hasher,
+}
+
+impl Shown {
+    fn new(started: Timestamp) -> Self {
+        Self { started, stdout: Part::default(), stderr: Part::default(), tail: Tail::default() }
+    }
+
+    const fn part(&self, stream: Stream) -> &Part {
+        match stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        }
+    }
+
+    fn took(&mut self, stream: Stream, bytes: &[u8]) {
+        let part = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        part.length = part.length.saturating_add(bytes.len() as u64);
+        part.hasher.update(bytes);
+        self.tail.take(stream, bytes);
+    }
+
+    /// How many bytes of `stream` were shown.
+    pub(super) const fn length(&self, stream: Stream) -> u64 {
+        self.part(stream).length
+    }
+
+    /// How what was shown ends.
+    pub(super) const fn tail(&self) -> Tail {
+        self.tail
+    }
+
+    /// Whether it is the start of what `commit` wrote to stdout and stderr. Reads that much of each.
+    pub(super) fn is_start_of(&self, commit: &Commit, streams: &mut [Box<dyn Read + Send>; 2]) -> bool {
+        if commit.started != self.started {
+            return false;
+        }
+        let mut both = streams.iter_mut().zip([&self.stdout, &self.stderr]);
+        both.all(|(from, part)| {
+            let (mut left, mut hasher, mut piece) = (part.length, Hasher::new(), vec![0; 64 * 1024]);
+            while left > 0 {
+                let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+                let Some(piece) = piece.get_mut(..length) else { return false };
+                if from.read_exact(piece).is_err() {
+                    return false;
+                }
+                hasher.update(piece);
+                left -= length as u64;
+            }
+            hasher.finish() == part.hasher.finish()
+        })
+    }
+}
+
+/// Follows the run that holds a key.
+pub(super) struct Following<'a> {
+    context: &'a Context<'a>,
+    store: &'a dyn Store,
+    key: Key,
+    /// Whether stdout and stderr are shown: each is, if it is a terminal.
+    shows: [bool; 2],
+    run: Option<(Active, Shown)>,
+}
+
+impl<'a> Following<'a> {
+    /// Begins to follow. Nothing is shown where its result would not be taken, or where standard error is no terminal, on
+    /// which we say whose output it is.
+    pub(super) fn new(context: &'a Context<'a>, policy: &Policy, store: &'a dyn Store, key: Key) -> Self {
+        let takes = policy.mode == Mode::Auto
+            && !policy.history_only
+            && !policy.no_wait
+            && policy.written_hits == WrittenHits::All;
+        let shows = if takes && context.observer.wants_tail() && context.stderr.is_terminal() {
+            // Another terminal than the one on which we say so shows nothing before the end.
+            [context.stdout.is_terminal() && one_target(context.stdout, context.stderr), true]
+        } else {
+            [false; 2]
+        };
+        Self { context, store, key, shows, run: None }
+    }
+
+    /// Looks whether the run goes on, and for the next one after its end.
+    pub(super) fn look(&mut self) {
+        if self.shows == [false; 2] {
+            return;
+        }
+        match self.run.as_ref().map(|(run, _)| run.state()) {
+            Some(RunState::Active) => return,
+            Some(RunState::Killed) => self.part(Parted::Killed),
+            // Who waits for the key next finds out what became of it.
+            Some(RunState::Ended) | None => {}
+        }
+        let next = self.store.active(&self.key);
+        let next = next.filter(|next| {
+            self.run.as_ref().is_none_or(|(run, _)| run.commit.started != next.commit.started)
+        });
+        if let Some(next) = next {
+            self.part(Parted::Differs);
+            let shown = Shown::new(next.commit.started);
+            self.context.observer.on(&Event::Joined(shown.started));
+            self.run = Some((next, shown));
+        }
+    }
+
+    /// Shows what the run has written since.
+    pub(super) fn show(&mut self) {
+        let Some((run, shown)) = &mut self.run else { return };
+        let mut most = AT_ONCE;
+        while most > 0
+            && self.shows != [false; 2]
+            && let Ok(Some((stream, bytes))) = run.read_next()
+        {
+            let (to, shows) = match stream {
+                Stream::Stdout => (self.context.stdout, self.shows[0]),
+                Stream::Stderr => (self.context.stderr, self.shows[1]),
+            };
+            most = most.saturating_sub(bytes.len());
+            if !shows {
+                continue;
+            }
+            if write_all(to, &bytes).is_err() {
+                self.shows = [false; 2];
+                return;
+            }
+            shown.took(stream, &bytes);
+        }
+    }
+
+    /// What was shown of the run that was followed last.
+    pub(super) fn shown(&self) -> Option<&Shown> {
+        self.run.as_ref().map(|(_, shown)| shown)
+    }
+
+    /// What was shown does not count.
+    pub(super) fn part(&mut self, why: Parted) {
+        if let Some((run, shown)) = self.run.take() {
+            let why = match run.state() {
+                RunState::Killed => Parted::Killed,
+                _ => why,
+            };
+            self.context.observer.on(&Event::Parted(shown.tail, why));
+        }
+    }
+}
+
+/// What stands against the result of a run that had begun before this call did: a file that it used and that changed since
+/// this call began. Then nobody knows which state of it this call would have found. Files that the run itself changed do not count.
+pub(super) fn moved_since(commit: &Commit, places: &Places, began: Timestamp) -> Result<(), Miss> {
+    if commit.started >= began {
+        return Ok(());
+    }
+    let is_product = |path: &StoredPath| path.base() == Base::Root && commit.products.find(path.rest()).is_some();
+    let files = commit.observations.iter().filter_map(|observation| match observation {
+        Observation::Content { path, .. } | Observation::State { path, .. } => Some(path),
+        _ => None,
+    });
+    let moved = files.filter(|path| !is_product(path)).find(|path| {
+        fs::metadata(places.resolve(path)).is_ok_and(|found| {
+            found.is_file() && Timestamp::from_parts(found.ctime(), found.ctime_nsec()) > began
+        })
+    });
+    moved.map_or(Ok(()), |path| Err(Miss::Moved(path.clone())))
+}

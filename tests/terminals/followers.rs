@@ -1,0 +1,405 @@
+//! Calls that wait for an identical run: what they show of it on a terminal, and which result they take.
+
+use crate::screen::{Project, Screen, below, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+/// A project with a job that counts its executions and goes on at a sign.
+struct Scene {
+    project: Project,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let project = Project::new();
+        project.write("input", "one\n");
+        Self { project }
+    }
+
+    /// Writes the job: `body` between a line in the count of executions and the end. `await NAME` waits for a sign.
+    fn job(&self, body: &str) {
+        let count = self.count_file();
+        let signs = self.signs();
+        fs::create_dir_all(&signs).unwrap();
+        let (count, signs) = (count.display(), signs.display());
+        self.project.write(
+            "job.sh",
+            &format!(
+                "await() {{ until [ -e {signs}/$1 ]; do sleep 0.01; done; }}\nruns() {{ wc -l < {count}; }}\necho x >> {count}\n{body}\n"
+            ),
+        );
+    }
+
+    fn signs(&self) -> std::path::PathBuf {
+        self.project.path("../tmp/signs")
+    }
+
+    fn count_file(&self) -> std::path::PathBuf {
+        self.project.path("../tmp/count")
+    }
+
+    fn sign(&self, name: &str) {
+        fs::write(self.signs().join(name), "").unwrap();
+    }
+
+    fn executions(&self) -> usize {
+        fs::read_to_string(self.count_file()).unwrap_or_default().lines().count()
+    }
+
+    fn options(&self) -> Vec<String> {
+        vec![
+            "--ignore-write".to_owned(),
+            self.count_file().display().to_string(),
+            "--ignore-read".to_owned(),
+            self.count_file().display().to_string(),
+            "--ignore-read".to_owned(),
+            self.signs().display().to_string(),
+        ]
+    }
+
+    fn words(&self, more: &[&str]) -> Vec<String> {
+        let options = self.options();
+        let options: Vec<&str> = options.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        below(&options, &["sh", "job.sh"]).into_iter().map(str::to_owned).collect()
+    }
+
+    fn at_terminal(&self, more: &[&str]) -> Screen {
+        let words = self.words(more);
+        self.project.at_terminal(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn command(&self) -> Command {
+        let words = self.words(&[]);
+        let mut command = self.project.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// One on pipes.
+    fn piped(&self) -> Child {
+        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn wait_for_executions(&self, number: usize) {
+        eventually(|| if self.executions() >= number { Ok(()) } else { Err(String::new()) });
+    }
+
+    /// Waits until the run that goes on can be followed.
+    fn wait_for_mark(&self) {
+        eventually(|| {
+            let names = fs::read_dir(self.project.path(".cashet/tmp")).into_iter().flatten().flatten();
+            let mut names = names.map(|entry| entry.file_name());
+            let is_there = names.any(|name| name.to_string_lossy().starts_with("running-"));
+            if is_there { Ok(()) } else { Err(String::new()) }
+        });
+    }
+}
+
+fn output(child: Child) -> (String, i32) {
+    let output = child.wait_with_output().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap_or(-1))
+}
+
+/// Without our own lines.
+fn shown(text: &str) -> String {
+    text.lines().filter(|line| !line.contains("cashet:")).map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[test]
+fn a_follower_at_a_terminal_shows_each_line_as_it_comes_and_runs_nothing() {
+    let scene = Scene::new();
+    scene.job("echo one; echo two >&2; await a; echo three; await b; printf four; exit 0");
+    let leader = scene.at_terminal(&[]);
+    leader.wait_for("two");
+    scene.wait_for_mark();
+    let follower = scene.at_terminal(&[]);
+    follower.wait_for("joined a run started").wait_for("one").wait_for("two");
+    scene.sign("a");
+    follower.wait_for("three");
+    assert!(!follower.text().contains("four"));
+    scene.sign("b");
+    let (of_leader, status) = leader.end();
+    assert!(status.success(), "{of_leader}");
+    let (text, status) = follower.end();
+    assert!(status.success() && text.contains("hit "), "{text}");
+    assert_eq!(shown(&text), "one\ntwo\nthree\nfour\n", "{text}");
+    assert_eq!(scene.executions(), 1);
+}
+
+#[test]
+fn a_follower_on_a_pipe_writes_nothing_before_the_end() {
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let mut follower = scene.piped();
+    let file = scene.project.path("out");
+    let mut other = scene.command();
+    let other = other.stdout(fs::File::create(&file).unwrap()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert!(follower.try_wait().unwrap().is_none());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "");
+    scene.sign("a");
+    for call in [leader, follower] {
+        assert_eq!(output(call), ("one\ntwo\n".to_owned(), 0));
+    }
+    assert!(other.wait_with_output().unwrap().status.success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "one\ntwo\n");
+    assert_eq!(scene.executions(), 1);
+}
+
+#[test]
+fn a_run_that_was_made_on_pipes_is_followed_at_a_terminal() {
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let follower = scene.at_terminal(&[]);
+    follower.wait_for("joined").wait_for("one");
+    scene.sign("a");
+    assert_eq!(output(leader), ("one\ntwo\n".to_owned(), 0));
+    let (text, _) = follower.end();
+    assert_eq!(shown(&text), "one\ntwo\n", "{text}");
+    assert_eq!(scene.executions(), 1);
+}
+
+#[test]
+fn when_the_result_is_not_kept_the_follower_runs_the_command_below_a_line_that_says_so() {
+    let scene = Scene::new();
+    scene.job("echo run; if [ \"$(runs)\" = 1 ]; then await a; exit 3; fi; echo own");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let follower = scene.at_terminal(&[]);
+    follower.wait_for("run\r\n");
+    scene.sign("a");
+    assert_eq!(output(leader).1, 3);
+    let (text, status) = follower.end();
+    assert!(status.success(), "{text}");
+    assert_eq!(shown(&text), "run\nrun\nown\n", "{text}");
+    let separator = text.find("is not kept: running the command").expect(&text);
+    assert!(separator > text.find("run\r\n").unwrap() && separator < text.find("own").unwrap(), "{text}");
+    assert_eq!(scene.executions(), 2);
+}
+
+#[test]
+fn when_the_leader_is_killed_one_follower_takes_over_and_the_other_follows_it() {
+    let scene = Scene::new();
+    scene.job("echo run; if [ \"$(runs)\" = 1 ]; then await never; fi; await a; echo own");
+    let mut leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let followers = [scene.at_terminal(&[]), scene.at_terminal(&[])];
+    for follower in &followers {
+        follower.wait_for("joined").wait_for("run\r\n");
+    }
+    kill(Pid::from_raw(leader.id().cast_signed()), Signal::SIGKILL).unwrap();
+    leader.wait().unwrap();
+    scene.wait_for_executions(2);
+    for follower in &followers {
+        follower.wait_for("was killed").wait_for_nth("run\r\n", 2);
+    }
+    scene.sign("a");
+    for follower in followers {
+        let (text, status) = follower.end();
+        assert!(status.success(), "{text}");
+        assert_eq!(shown(&text), "run\nrun\nown\n", "{text}");
+    }
+    assert_eq!(scene.executions(), 2);
+}
+
+#[test]
+fn a_stopped_leader_is_left_with_a_line_that_says_so() {
+    let scene = Scene::new();
+    scene.job("echo run; [ \"$(runs)\" = 2 ] || await a; echo done");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let follower = scene.at_terminal(&[]);
+    follower.wait_for("run\r\n");
+    let leads = Pid::from_raw(leader.id().cast_signed());
+    kill(leads, Signal::SIGSTOP).unwrap();
+    let (text, status) = follower.end();
+    assert!(status.success() && text.contains("is stopped: running the command"), "{text}");
+    assert_eq!(shown(&text), "run\nrun\ndone\n");
+    kill(leads, Signal::SIGCONT).unwrap();
+    scene.sign("a");
+    assert_eq!(output(leader), ("run\ndone\n".to_owned(), 0));
+}
+
+#[test]
+fn a_file_that_changed_between_the_two_starts_is_not_taken_as_it_was_before() {
+    let scene = Scene::new();
+    scene.job("cat input; echo read; await a");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    scene.project.write("input", "two\n");
+    let follower = scene.at_terminal(&[]);
+    follower.wait_for("one\r\n");
+    scene.sign("a");
+    assert_eq!(output(leader).0, "one\nread\n");
+    let (text, _) = follower.end();
+    assert_eq!(shown(&text), "one\nread\ntwo\nread\n", "{text}");
+    assert_eq!(scene.executions(), 2);
+}
+
+#[test]
+fn a_file_that_changed_and_changed_back_after_the_second_start_is_not_known_to_have_held() {
+    let scene = Scene::new();
+    scene.job("cat input; echo read; await a");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    scene.project.write("input", "two\n");
+    let follower = scene.at_terminal(&[]);
+    follower.wait_for("one\r\n");
+    scene.project.write("input", "one\n");
+    scene.sign("a");
+    assert_eq!(output(leader).0, "one\nread\n");
+    let (text, _) = follower.end();
+    assert_eq!(shown(&text), "one\nread\none\nread\n", "{text}");
+    assert_eq!(scene.executions(), 2);
+}
+
+#[test]
+fn a_follower_that_goes_away_disturbs_nobody() {
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let gone = [scene.at_terminal(&[]), scene.at_terminal(&[])];
+    let stays = scene.at_terminal(&[]);
+    for follower in &gone {
+        follower.wait_for("one\r\n");
+    }
+    stays.wait_for("one\r\n");
+    let [interrupted, killed] = gone;
+    interrupted.type_in("\x03");
+    let (text, status) = interrupted.end();
+    assert!(!status.success(), "{text}");
+    kill(Pid::from_raw(killed.child.id().cast_signed()), Signal::SIGKILL).unwrap();
+    killed.end();
+    scene.sign("a");
+    assert_eq!(output(leader).0, "one\ntwo\n");
+    let (text, _) = stays.end();
+    assert_eq!(shown(&text), "one\ntwo\n", "{text}");
+    assert_eq!(scene.executions(), 1);
+}
+
+#[test]
+fn a_follower_whose_terminal_takes_nothing_delays_nobody() {
+    let scene = Scene::new();
+    scene.job("seq 20000; await a; seq 20001 40000");
+    let all: String = (1..=40000).map(|number| format!("{number}\n")).collect();
+    let leader = scene.piped();
+    let reading = std::thread::spawn(move || output(leader));
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let slow = scene.at_terminal(&[]);
+    slow.wait_for("joined").type_in("\x13");
+    let other = scene.piped();
+    let other = std::thread::spawn(move || output(other));
+    scene.sign("a");
+    assert!(reading.join().unwrap() == (all.clone(), 0));
+    assert!(other.join().unwrap() == (all.clone(), 0));
+    slow.type_in("\x11");
+    let (text, _) = slow.end();
+    assert!(shown(&text.replace("^S", "").replace("^Q", "")) == all, "{}", text.len());
+    assert_eq!(scene.executions(), 1);
+}
+
+#[test]
+fn of_64_followers_each_shows_all_and_one_runs() {
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two >&2; echo three");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let followers: Vec<Screen> = (0..32).map(|_| scene.at_terminal(&[])).collect();
+    let piped: Vec<Child> = (0..32).map(|_| scene.piped()).collect();
+    for follower in &followers {
+        follower.wait_for("one\r\n");
+    }
+    scene.sign("a");
+    assert_eq!(output(leader).0, "one\nthree\n");
+    for follower in followers {
+        let (text, _) = follower.end();
+        assert_eq!(shown(&text), "one\ntwo\nthree\n", "{text}");
+    }
+    for call in piped {
+        assert_eq!(output(call).0, "one\nthree\n");
+    }
+    assert_eq!(scene.executions(), 1);
+}
+
+#[test]
+fn with_quiet_no_wait_or_force_nothing_of_another_run_is_shown() {
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let quiet = scene.at_terminal(&["--quiet"]);
+    let beside = scene.at_terminal(&["--no-wait"]);
+    scene.wait_for_executions(2);
+    let again = scene.at_terminal(&["--force"]);
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert_eq!(quiet.text(), "");
+    assert!(!again.text().contains("one"), "{}", again.text());
+    scene.sign("a");
+    assert_eq!(output(leader).0, "one\ntwo\n");
+    for call in [quiet, beside, again] {
+        let (text, _) = call.end();
+        assert_eq!(shown(&text), "one\ntwo\n", "{text}");
+        assert!(!text.contains("joined"), "{text}");
+    }
+    assert_eq!(scene.executions(), 3);
+}
+
+#[test]
+fn a_run_that_settles_which_sources_count_is_taken_by_its_followers() {
+    if !crate::screen::is_there("python3") {
+        return;
+    }
+    let scene = Scene::new();
+    scene.job("");
+    scene.project.write("helper.py", "x = 1\n");
+    let (count, sign) = (scene.count_file(), scene.signs().join("a"));
+    scene.project.write(
+        "main.py",
+        &format!(
+            "import os, time\nwith open({count:?}, 'a') as f: f.write('x\\n')\nprint('one', flush=True)\nwhile not os.path.exists({sign:?}): time.sleep(0.01)\nif os.path.exists('/nowhere'):\n    import helper\nprint('two')\n",
+            count = count.display().to_string(),
+            sign = sign.display().to_string()
+        ),
+    );
+    let options = scene.options();
+    // What standard input is counts for this program.
+    let options: Vec<&str> = options.iter().map(String::as_str).chain(["-n"]).collect();
+    let words = below(&options, &["python3", "main.py"]);
+    let call = || {
+        let mut command = scene.project.command(&words);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let leader = call();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    let follower = scene.project.at_terminal(&words);
+    let piped = call();
+    follower.wait_for("one\r\n");
+    scene.sign("a");
+    for call in [leader, piped] {
+        assert_eq!(output(call).0, "one\ntwo\n");
+    }
+    let (text, _) = follower.end();
+    assert_eq!(shown(&text), "one\ntwo\n", "{text}");
+    assert_eq!(scene.executions(), 1);
+}
