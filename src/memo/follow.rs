@@ -8,7 +8,7 @@ use super::tail::Tail;
 use super::{Context, Miss};
 use crate::digest::{Hasher, Key};
 use crate::exec::one_target;
-use crate::record::{Base, Commit, Observation, Places, Stream, StoredPath, Timestamp};
+use crate::record::{Base, Commit, Observation, Places, StoredPath, Stream, Timestamp};
 use crate::store::{Active, RunState, Store};
 use std::fs;
 use std::io::{IsTerminal, Read};
@@ -196,7 +196,8 @@ pub(super) fn moved_since(commit: &Commit, places: &Places, began: Timestamp) ->
     if commit.started >= began {
         return Ok(());
     }
-    let is_product = |path: &StoredPath| path.base() == Base::Root && commit.products.find(path.rest()).is_some();
+    let is_product =
+        |path: &StoredPath| path.base() == Base::Root && commit.products.find(path.rest()).is_some();
     let files = commit.observations.iter().filter_map(|observation| match observation {
         Observation::Content { path, .. } | Observation::State { path, .. } => Some(path),
         _ => None,

@@ -37,7 +37,8 @@ impl Replay<'_> {
     /// When a descriptor does not take the bytes, or the store's do not come.
     pub(super) fn run(mut self, order: &StreamOrder, shown: Option<&Shown>) -> Result<(Replayed, Tail)> {
         let mut tail = shown.map(Shown::tail).unwrap_or_default();
-        let mut skipped = [Stream::Stdout, Stream::Stderr].map(|stream| shown.map_or(0, |shown| shown.length(stream)));
+        let mut skipped =
+            [Stream::Stdout, Stream::Stderr].map(|stream| shown.map_or(0, |shown| shown.length(stream)));
         let longest = order.chunks().iter().map(|chunk| chunk.length).max().unwrap_or(0);
         let mut buffer = vec![0; usize::try_from(longest).unwrap_or(PIECE).min(PIECE)];
         for chunk in order.chunks() {

@@ -104,7 +104,10 @@ fn output(child: Child) -> (String, i32) {
 
 /// Without our own lines.
 fn shown(text: &str) -> String {
-    text.lines().filter(|line| !line.contains("cashet:")).map(|line| format!("{}\n", line.trim_end())).collect()
+    text.lines()
+        .filter(|line| !line.contains("cashet:"))
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
 }
 
 #[test]

@@ -63,7 +63,11 @@ impl Live {
 /// The mark with further frames, unless they are too many or cannot be written.
 fn added(mark: Running, frames: &[u8], length: usize) -> State {
     let length = length.saturating_add(frames.len());
-    if length > MOST || mark.add(frames).is_err() { State::Ended(Some(mark)) } else { State::Marked(mark, length) }
+    if length > MOST || mark.add(frames).is_err() {
+        State::Ended(Some(mark))
+    } else {
+        State::Marked(mark, length)
+    }
 }
 
 /// Hands on what comes to another recorder, after those who follow the run could see it.
