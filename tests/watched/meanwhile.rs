@@ -8,10 +8,20 @@ use std::process::Command;
 /// Calls a command that runs `line`, signals that, and waits. Meanwhile the test, which is not watched, does `work` in
 /// the root. Returns the report of the call.
 fn meanwhile(line: &str, work: impl Fn(&std::path::Path)) -> serde_json::Value {
+    meanwhile_after(|_| (), line, work)
+}
+
+/// As that, with what `prepare` does before.
+fn meanwhile_after(
+    prepare: impl Fn(&std::path::Path),
+    line: &str,
+    work: impl Fn(&std::path::Path),
+) -> serde_json::Value {
     use std::io::{BufRead, BufReader};
     use std::process::Stdio;
     let twin = project();
     let [root, _] = twin.roots();
+    prepare(&root);
     // The check for a process uses no path, so only `line` is observed.
     let mut lasting = Command::new("sleep").arg("600").spawn().unwrap();
     let wait = format!("{line}; echo done; while kill -0 {} 2>/dev/null; do sleep 0.01; done", lasting.id());
@@ -88,4 +98,36 @@ fn what_never_settles_is_said() {
         assert!(!call.told().to_string().contains("never settles"));
     }
     call.hits();
+}
+
+/// Times of the moment at which the run began, or later, prove nothing: what was there at the first look is compared.
+#[test]
+fn files_as_young_as_the_run_are_compared_by_content() {
+    let young = |root: &std::path::Path| {
+        std::os::unix::fs::symlink("f", root.join("l")).unwrap();
+        for name in ["f", "d/x", "l"] {
+            let touch = Command::new("touch").args(["-h", "-d", "+2 hours", name]).current_dir(root).status();
+            assert!(touch.unwrap().success());
+        }
+    };
+    let replace = |name: &'static str| {
+        move |root: &std::path::Path| {
+            fs::write(root.join("beside"), "new\n").unwrap();
+            fs::rename(root.join("beside"), root.join(name)).unwrap();
+        }
+    };
+    let others = |root: &std::path::Path| fs::write(root.join("g"), "").unwrap();
+    for (line, name) in [
+        ("cat f", "f"),
+        ("[ -L f ] || true", "f"),
+        ("ls d > /dev/null; cp -r d copy", "d/x"),
+        ("[ -L l ]", "l"),
+        ("readlink l", "l"),
+        ("cp -P l copy", "l"),
+    ] {
+        let told = meanwhile_after(young, line, others);
+        assert_eq!((&told["outcome"], &told["kept"]), (&"miss".into(), &true.into()), "{line}: {told}");
+        let told = meanwhile_after(young, line, replace(name));
+        assert_eq!(told["not_kept"]["reason"], "input-moved", "{line}: {told}");
+    }
 }

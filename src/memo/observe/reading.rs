@@ -198,8 +198,8 @@ impl Observer<'_> {
             self.observe(Observation::State { path: self.stored(path), follow, state }, trusted);
             return Ok(());
         }
-        if let Some(young) = self.watcher.young.get(path).filter(|_| follow) {
-            let (now, evidence) = look::state(path, true);
+        if let Some(young) = self.watcher.young(path, follow) {
+            let (now, evidence) = look::state(path, follow);
             if now != *young {
                 return Err(NotKept::InputMoved(path.to_path_buf()));
             }

@@ -59,6 +59,8 @@ pub(in crate::memo) struct Watcher<'a> {
     /// Files too young for their times to prove that they did not move since the run began: what they were at the
     /// first look.
     pub(super) young: BTreeMap<PathBuf, FileState>,
+    /// The same for symbolic links themselves.
+    young_links: BTreeMap<PathBuf, FileState>,
     /// Directories inside the root, and those for temporary files, as they were when they were listed first.
     pub(super) listings: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
     /// Directories inside the root, as they were when they, or one above them, changed first.
@@ -89,6 +91,7 @@ impl<'a> Watcher<'a> {
             before: BTreeMap::new(),
             first: HashMap::default(),
             young: BTreeMap::new(),
+            young_links: BTreeMap::new(),
             listings: BTreeMap::new(),
             directories: BTreeMap::new(),
             too_large: None,
@@ -306,6 +309,30 @@ impl<'a> Watcher<'a> {
         found
     }
 
+    fn is_young(&self, evidence: &Evidence) -> bool {
+        evidence.changed >= self.started || evidence.modified >= self.started
+    }
+
+    fn is_young_link(&self, path: &Path) -> bool {
+        let there = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_symlink);
+        there.is_some_and(|there| self.is_young(&Evidence::of(&there)))
+    }
+
+    /// What a path was at the first look, if its times cannot prove that it stayed so: what it leads to, or with `follow`
+    /// false what is there itself.
+    pub(super) fn young(&self, path: &Path, follow: bool) -> Option<&FileState> {
+        if follow {
+            return self.young.get(path);
+        }
+        self.young_links.get(path).or_else(|| {
+            let first = self.first(path)?;
+            let there = fs::symlink_metadata(path).ok()?;
+            // What was seen is what the path led to: the same where no link was there.
+            let is_itself = (there.dev(), there.ino()) == (first.device, first.inode);
+            self.young.get(path).filter(|_| is_itself)
+        })
+    }
+
     fn is_digested(&mut self, path: &Path, evidence: &Evidence, digest: Digest) {
         let mode = evidence.mode & 0o7777;
         if let Some(before) = self.before.get_mut(path).filter(|before| before.evidence.is_some()) {
@@ -344,9 +371,11 @@ impl Witness for Watcher<'_> {
         self.first.insert(path.as_os_str().as_bytes().to_vec(), evidence);
         let (Some(metadata), Some(evidence)) = (metadata, evidence) else { return };
         let kind = metadata.file_type();
-        let young = evidence.changed >= self.started || evidence.modified >= self.started;
-        if young && !kind.is_dir() && !kind.is_fifo() && !kind.is_socket() {
+        if self.is_young(&evidence) && !kind.is_dir() && !kind.is_fifo() && !kind.is_socket() {
             self.young.insert(path.to_path_buf(), look::state(path, true).0);
+        }
+        if matches!(seen, Seen::Unknown) && self.is_young_link(path) {
+            self.young_links.insert(path.to_path_buf(), look::state(path, false).0);
         }
     }
 
