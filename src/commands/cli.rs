@@ -5,7 +5,7 @@
 
 use super::{
     calls, completions, diff, doctor, export, fsck, gc, get, graph, history, import, log, man, map_arguments,
-    rm, runs, show, stats, tag, values, verify,
+    report, rm, runs, show, stats, tag, values, verify,
 };
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -22,6 +22,8 @@ pub enum Verb {
     Log(log::Args),
     /// Compare runs: a table of their parameters and metrics
     Runs(runs::Args),
+    /// Write a page about runs for the browser: table, charts, learning curves, images
+    Report(report::Args),
     /// Show one run in detail
     Show(show::Args),
     /// Write the output or a file of a run, byte for byte

@@ -5,13 +5,20 @@ use super::exit::{DONE, Exit};
 use super::found::Opened;
 use super::provenance;
 use crate::error::Result;
+use crate::ui::drawing;
 use crate::ui::message;
 use crate::ui::page::Page;
 use std::ffi::OsString;
 
 /// Arguments of `graph`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Edges are found by content: a run read what another one made.")]
+#[command(after_help = "\
+Edges are found by content: a run read what another one made.
+
+Examples:
+  cashet graph @                              what the newest run was made from
+  cashet graph --down load.py > uses.txt      what was made from a run
+  cashet graph --svg 3f2a > graph.svg         a drawing; --html is a page for the browser")]
 pub struct Args {
     /// The run
     #[arg(value_name = "REV")]
@@ -22,8 +29,14 @@ pub struct Args {
     /// In Graphviz's DOT language
     #[arg(long)]
     dot: bool,
-    /// One JSON object
+    /// As a drawing: an SVG file
     #[arg(long, conflicts_with = "dot")]
+    svg: bool,
+    /// As a page with the drawing
+    #[arg(long, conflicts_with_all = ["dot", "svg"])]
+    html: bool,
+    /// One JSON object
+    #[arg(long, conflicts_with_all = ["dot", "svg", "html"])]
     json: bool,
 }
 
@@ -40,6 +53,13 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     }
     if args.json {
         page.json(&provenance.json().into())?;
+    } else if args.svg {
+        page.write(&drawing::svg(&provenance.graph(), args.down))?;
+    } else if args.html {
+        let graph = provenance.graph();
+        let title =
+            graph.nodes.first().map(|node| format!("{} {}", node.name, node.label)).unwrap_or_default();
+        page.write(&drawing::page(&graph, args.down, &title))?;
     } else if args.dot {
         page.write(&provenance.graph().dot(args.down))?;
     } else {

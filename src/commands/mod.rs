@@ -31,6 +31,7 @@ pub mod missed;
 mod not_found;
 pub mod options;
 pub mod provenance;
+pub mod report;
 pub mod restore;
 pub mod revision;
 pub mod rm;
@@ -153,6 +154,7 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
     match verb {
         Verb::Log(args) => log::run(args, context, page),
         Verb::Runs(args) => runs::run(args, context, page),
+        Verb::Report(args) => report::run(args, context, page),
         Verb::Show(args) => show::run(args, context, page),
         Verb::Get(args) => get::run(args, context, page),
         Verb::Diff(args) => diff::run(args, context, page),

@@ -189,6 +189,54 @@ pub fn of(opened: &Opened, root: Found, down: bool) -> Result<Provenance> {
     Ok(provenance)
 }
 
+/// Everything upstream of several runs as one graph, with the function of each node; the runs come first. Each digest is
+/// looked for once: runs of one script read much the same.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn of_all(opened: &Opened, roots: Vec<Found>) -> Result<(Graph, Vec<Vec<u8>>)> {
+    let mut places: BTreeMap<CommitId, usize> =
+        roots.iter().enumerate().map(|(place, found)| (found.id, place)).collect();
+    let mut nodes = roots;
+    let mut makers: BTreeMap<Digest, Vec<(CommitId, u64)>> = BTreeMap::new();
+    let mut edges = Vec::new();
+    let mut next = 0;
+    while let Some(found) = nodes.get(next) {
+        let outputs = opened.outputs(found).ok();
+        let (id, sequence) = (found.id, found.sequence);
+        let mut links = Vec::new();
+        for (digest, label) in consumed(found, outputs.as_ref()) {
+            if !makers.contains_key(&digest) {
+                let mut all = Vec::new();
+                for (id, _) in opened.must()?.producers(&digest)? {
+                    all.extend(opened.commit(&id)?.map(|maker| (id, maker.sequence)));
+                }
+                makers.insert(digest, all);
+            }
+            let of_digest = makers.get(&digest).into_iter().flatten();
+            let maker = of_digest.into_iter().find(|(maker, made)| *maker != id && *made < sequence);
+            links.extend(maker.map(|(maker, _)| (*maker, label)));
+        }
+        for (maker, label) in links {
+            let place = match places.get(&maker) {
+                Some(place) => *place,
+                None if nodes.len() >= LARGEST => continue,
+                None => {
+                    let Some(other) = opened.commit(&maker)? else { continue };
+                    nodes.push(other);
+                    places.insert(maker, nodes.len() - 1);
+                    nodes.len() - 1
+                }
+            };
+            edges.push((next, place, label));
+        }
+        next += 1;
+    }
+    let functions = nodes.iter().map(|found| found.commit.function.clone()).collect();
+    let provenance = Provenance { nodes, edges, down: false, cut: false };
+    Ok((provenance.graph(), functions))
+}
+
 impl Provenance {
     /// The graph to be drawn.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use super::support::{Run, Sandbox, recorded};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 fn cashet(sandbox: &Sandbox) -> Command {
@@ -63,6 +64,42 @@ fn a_reader_that_goes_away_is_no_failure() {
         child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         assert_eq!((child.wait().unwrap().code(), errors.as_str()), (Some(0), ""), "{words:?}");
     }
+}
+
+#[test]
+fn a_report_is_written_and_opened() {
+    let (sandbox, _) = recorded();
+    let opened = sandbox.path("opened");
+    let browser = sandbox.path("browser");
+    std::fs::write(
+        &browser,
+        format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.new'; mv '{0}.new' '{0}'\n", opened.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink("report.html", sandbox.path("link")).unwrap();
+    std::fs::write(sandbox.path("report.html"), "old").unwrap();
+    let words = ["report", "train.py", "-o", "link", "--open"];
+    let Output { status, stdout, stderr } =
+        cashet(&sandbox).env("BROWSER", &browser).args(words).output().unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert_eq!((status.code(), stdout.as_slice()), (Some(0), &b""[..]), "{stderr}");
+    assert!(stderr.starts_with("cashet: 1 run in link ("), "{stderr}");
+    while !opened.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let page = std::fs::canonicalize(sandbox.path("report.html")).unwrap();
+    assert_eq!(std::fs::read_to_string(&opened).unwrap(), page.to_str().unwrap());
+    assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+    assert!(sandbox.path("link").is_symlink());
+    let Output { status, stderr, .. } =
+        cashet(&sandbox).env("PATH", sandbox.path("nowhere")).args(words).output().unwrap();
+    let err = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(err.contains("error: no program is there that opens a page\nhint: open "), "{err}");
+    let (status, _, err) = output(&sandbox, &["report", "-o", "no/such/report.html"]);
+    assert_eq!(status, 1);
+    assert!(err.starts_with("error: cannot write no/such/report.html: "), "{err}");
 }
 
 #[test]

@@ -196,3 +196,44 @@ fn settings_fix_the_metrics_and_an_empty_store_has_none() {
     assert_eq!(empty.run(&["runs"]).ok(), "");
     assert_eq!(empty.run(&["runs", "--csv"]).ok(), "run,state,took_s,started,error\n");
 }
+
+/// What is on the page about these runs.
+fn on_page(sandbox: &Sandbox, words: &[&str]) -> serde_json::Value {
+    let page = sandbox.run(&[&["report", "-o", "-"], words].concat()).ok();
+    let (_, data) = page.split_once("id=\"data\">").unwrap();
+    serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap()
+}
+
+#[test]
+fn a_report_holds_what_the_table_shows() {
+    let sandbox = sweep();
+    let data = on_page(&sandbox, &["first"]);
+    assert_eq!(data["runs"]["id"].as_array().unwrap().len(), 6);
+    assert_eq!(data["constant"], serde_json::json!([["epochs", "5"]]));
+    assert_eq!(data["totals"]["states"], serde_json::json!([["ok", 5], ["failed", 1]]));
+    let column = |title: &str| {
+        let columns = data["columns"].as_array().unwrap();
+        columns.iter().find(|column| column["title"] == title).unwrap_or_else(|| panic!("{title}")).clone()
+    };
+    assert_eq!(column("accuracy")["numbers"], serde_json::json!([null, 0.9, "nan", 0.625, 0.875, 0.8]));
+    assert_eq!(column("lr")["texts"]["numbers"], serde_json::json!([0.2, 0.01, 0.1]));
+    assert_eq!(column("out")["visible"], false);
+    assert_eq!(column("error")["visible"], true);
+    assert_eq!(column("time [s]")["visible"], true);
+    let stderr = data["runs"]["stderr"][0].as_u64().unwrap();
+    assert_eq!(data["texts"][usize::try_from(stderr).unwrap()], "Traceback\n  line\nKeyError: 6\n");
+    // Lines of the epochs are a curve of two points.
+    assert_eq!(data["curves"][0]["name"], "loss");
+    assert_eq!(data["curves"][0]["along"], "epoch");
+    assert_eq!(data["curves"][0]["lines"].as_array().unwrap().len(), 5);
+    let metrics = ["first", "--metrics", "time: ([0-9]+)"];
+    let columns = on_page(&sandbox, &metrics)["columns"].as_array().unwrap().clone();
+    assert_eq!(columns.iter().filter(|column| column["kind"] == "metric").count(), 1);
+    assert_eq!(
+        sandbox.run(&["report", "none", "-o", "-"]).refused(),
+        "no script, sweep or run is called 'none'"
+    );
+    assert_eq!(sandbox.run(&["report", "-o", "-", "--open"]).refused(), "--open needs a file");
+    assert_eq!(Sandbox::new().run(&["report", "-o", "-"]).refused(), "nothing is recorded yet");
+    assert!(sandbox.run(&["report"]).refused().contains("--output <FILE>"));
+}

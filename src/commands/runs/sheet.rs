@@ -6,7 +6,7 @@ use crate::record::Timestamp;
 use crate::sweep::metrics::{number, shown};
 use crate::ui::{commits, human};
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What a column shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -267,11 +267,12 @@ fn names(lists: impl DoubleEndedIterator<Item = impl Iterator<Item = String>>) -
 /// A metric that repeats a parameter of its name is left out; one that differs from it gets another name.
 fn tell_apart(runs: &mut [Measured]) {
     let mut repeats: HashMap<String, bool> = HashMap::new();
+    let parameters: HashSet<&str> =
+        runs.iter().flat_map(|run| &run.parameters).map(|(name, _)| name.as_str()).collect();
     for run in runs.iter() {
         for metric in &run.metrics {
             let title = metric.title();
-            let is_parameter = runs.iter().any(|other| other.parameter(&title).is_some());
-            if is_parameter {
+            if parameters.contains(title.as_str()) {
                 let same = run
                     .parameter(&title)
                     .and_then(number)

@@ -2,6 +2,7 @@
 //!
 //! Whatever is not clearly a name with a number is none: a missing column is a nuisance, a wrong one is a lie.
 
+pub mod curves;
 mod lines;
 mod rules;
 mod tree;

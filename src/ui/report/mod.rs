@@ -1,0 +1,130 @@
+//! A page with runs in it that needs nothing but itself: no server, no network.
+//!
+//! Data are JSON in an element that is no script, without `<`; markup is escaped; and a policy in the page lets only its own two
+//! scripts run and nothing be asked of anybody. The word by which these are known is the digest of what is in the page: text of a
+//! run cannot contain it.
+
+use super::drawing::{self, escaped};
+use crate::digest::Digest;
+use serde_json::Value as Json;
+
+const PAGE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("report.css");
+const SCRIPTS: [&str; 5] = [
+    include_str!("data.js"),
+    include_str!("table.js"),
+    include_str!("charts.js"),
+    include_str!("runs.js"),
+    include_str!("main.js"),
+];
+const PLOT: &str = include_str!("uplot/uPlot.iife.min.js");
+const PLOT_STYLE: &str = include_str!("uplot/uPlot.min.css");
+const PLOT_LICENCE: &str = include_str!("uplot/LICENSE");
+
+/// Digits of the word that makes the page's own scripts known.
+const NONCE: usize = 32;
+
+/// What is shown on the page.
+pub struct Report<'a> {
+    /// What the runs are called together.
+    pub title: &'a str,
+    /// What the scripts read.
+    pub data: &'a Json,
+    /// A drawing, as [`drawing::inside`] makes it, or nothing.
+    pub graph: &'a str,
+    /// Who made the page, and when.
+    pub footer: &'a str,
+}
+
+impl Report<'_> {
+    /// The page.
+    #[must_use]
+    pub fn page(&self) -> String {
+        let data = in_element(&self.data.to_string());
+        let nonce = Digest::of(format!("{data}\0{}\0{}", self.graph, self.title).as_bytes()).to_hex();
+        let nonce = nonce.get(..NONCE).unwrap_or(&nonce).to_owned();
+        let style = [PLOT_STYLE, "\n", drawing::style(), "\n", STYLE].concat();
+        filled(&|name| match name {
+            "nonce" => nonce.clone(),
+            "title" => escaped(self.title),
+            "style" => style.clone(),
+            "graph" => self.graph.to_owned(),
+            "footer" => escaped(self.footer),
+            "data" => data.clone(),
+            "licence" => PLOT_LICENCE.to_owned(),
+            "plot" => PLOT.to_owned(),
+            "script" => SCRIPTS.concat(),
+            _ => String::new(),
+        })
+    }
+}
+
+/// The page with what stands for each `<!--@name-->`. What is put in is not looked at again.
+fn filled(of: &dyn Fn(&str) -> String) -> String {
+    let mut page = String::new();
+    let mut parts = PAGE.split("<!--@");
+    page.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let (name, rest) = part.split_once("-->").unwrap_or((part, ""));
+        page.push_str(&of(name));
+        page.push_str(rest);
+    }
+    page
+}
+
+/// JSON that may stand in an element: without `<`, `>`, `&`, which it has in strings only, and without the two ends of line that
+/// JavaScript knows and JSON does not.
+fn in_element(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' => text.push_str("\\u003c"),
+            '>' => text.push_str("\\u003e"),
+            '&' => text.push_str("\\u0026"),
+            '\u{2028}' => text.push_str("\\u2028"),
+            '\u{2029}' => text.push_str("\\u2029"),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_in_a_page_is_text() {
+        let hostile = "</script><script>alert(1)</script><!--@plot-->\u{2028}&amp;";
+        let data = json!({ "text": hostile });
+        let page = Report { title: hostile, data: &data, graph: "", footer: hostile }.page();
+        assert_eq!(page.matches("<script").count(), 3);
+        assert_eq!(page.matches("</script").count(), 3);
+        let begin = page.find("id=\"data\">").unwrap() + "id=\"data\">".len();
+        let end = page[begin..].find("</script").unwrap();
+        let read: Json = serde_json::from_str(&page[begin..begin + end]).unwrap();
+        assert_eq!(read, data);
+        assert!(!page.contains("http-equiv=\"refresh\"") && page.contains("default-src 'none'"));
+    }
+
+    #[test]
+    fn scripts_do_not_end_their_element_and_make_no_markup() {
+        for script in SCRIPTS.into_iter().chain([PLOT, PLOT_LICENCE]) {
+            assert!(!script.contains("</script") && !script.contains("<!--"));
+        }
+        let own = SCRIPTS.concat();
+        for way in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+            "fetch(",
+        ] {
+            assert!(!own.contains(way), "{way}");
+        }
+        assert!(!STYLE.contains("url("));
+    }
+}
