@@ -1,10 +1,9 @@
 //! `man`: the manual pages, made from the parser.
 
-use super::cli;
 use super::exit::{DONE, Exit};
 use crate::error::{Error, Result};
 use crate::ui::page::Page;
-use clap::ValueHint;
+use clap::{Command, ValueHint};
 use clap_mangen::Man;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,12 +19,12 @@ pub struct Args {
     directory: Option<PathBuf>,
 }
 
-/// Writes one page to `page`, or all into a directory.
+/// Writes one page of the commands `root` to `page`, or all into a directory.
 ///
 /// # Errors
 /// No such command; the directory cannot be written.
-pub fn run(args: &Args, page: &mut Page<'_>) -> Result<Exit> {
-    let pages = pages()?;
+pub fn run(args: &Args, root: Command, page: &mut Page<'_>) -> Result<Exit> {
+    let pages = pages(root)?;
     match (&args.command, &args.directory) {
         (None, Some(directory)) => write_all(&pages, directory)?,
         (name, None) => {
@@ -52,27 +51,27 @@ fn write_all(pages: &[(String, Vec<u8>)], directory: &Path) -> Result<()> {
 }
 
 /// Every page with its name, the first that of cashet itself.
-fn pages() -> Result<Vec<(String, Vec<u8>)>> {
-    let mut root = cli::command();
+fn pages(mut root: Command) -> Result<Vec<(String, Vec<u8>)>> {
     root.build();
-    let rendered = |command: clap::Command| {
+    let rendered = |command: Command| {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
         let mut text = Vec::new();
         Man::new(command).render(&mut text).map_err(|source| Error::io("make", Path::new(&name), source))?;
         Ok((name, text))
     };
-    let commands: Vec<clap::Command> =
+    let commands: Vec<Command> =
         root.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
     std::iter::once(root).chain(commands).map(rendered).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::cli;
     use super::*;
 
     #[test]
     fn every_command_has_a_page() {
-        let pages = pages().unwrap();
+        let pages = pages(cli::command()).unwrap();
         assert_eq!(pages.first().map(|(name, _)| name.as_str()), Some("cashet"));
         let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
         for command in cli::command().get_subcommands() {
@@ -88,7 +87,7 @@ mod tests {
     fn pages_go_into_a_directory_that_need_not_be_there() {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("a/b");
-        write_all(&pages().unwrap(), &directory).unwrap();
+        write_all(&pages(cli::command()).unwrap(), &directory).unwrap();
         assert!(directory.join("cashet.1").is_file());
         assert!(directory.join("cashet-log.1").is_file());
     }

@@ -170,7 +170,7 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
         Verb::Import(args) => import::run(args, context, page),
         Verb::Doctor(args) => doctor::run(args, context, page),
         Verb::Completions(args) => completions::run(args, page),
-        Verb::Man(args) => man::run(args, page),
+        Verb::Man(args) => man::run(args, cli::command(), page),
     }
 }
 

@@ -1,9 +1,9 @@
-//! A process that stands in our process group and does nothing, so that a signal sent to the whole group can be told from
-//! one sent to us alone: it reaches the bystander, too, where it stays pending.
+//! A process in our process group that does nothing. It distinguishes a signal to the whole group from a signal to us alone: a
+//! signal to the group also reaches the bystander, where it stays pending.
 //!
-//! It holds nothing of ours but the reading end of a pipe, and ends when that closes, also if we are killed. Then it restores
-//! the terminal that we had changed. It bears neither our name nor our words: what signals processes by these does not mean
-//! it.
+//! Of our descriptors it holds only the reading end of a pipe. It ends when the pipe closes, also if we are killed. In that
+//! case it restores the terminal whose modes we had changed. It has neither our name nor our command line, so that programs
+//! that send signals by these do not reach it.
 
 use super::monotonic::now;
 use super::process_title;
@@ -15,31 +15,31 @@ use std::io::{self, PipeWriter};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering::SeqCst};
 
-/// What it calls itself.
+/// Its name in process lists.
 const NAME: &std::ffi::CStr = c"signal-witness";
 
-/// How long, in milliseconds, is looked again for a signal that goes to one process of the group after the other, or to
-/// us and then to the group (as `timeout` sends it).
+/// Pauses, in milliseconds, before each look at the pending signals: a signal may go to one process of the group after the
+/// other, or first to us and then to the group (as `timeout` sends it).
 const LOOKS: [u32; 4] = [0, 1, 3, 6];
 
 /// A second signal within this time, in nanoseconds, is the same one sent twice.
 const SAME: i64 = 50_000_000;
 
-/// A bystander that lives.
+/// A bystander that is running.
 #[derive(Debug)]
 pub(super) struct Bystander {
     pid: libc::pid_t,
-    /// Tells it which signal to take; closed, it ends.
+    /// Each byte is a signal that it takes from its pending ones. When this closes, it ends.
     orders: PipeWriter,
 }
 
 impl Bystander {
-    /// Starts one in our process group, which restores this terminal if we are killed; `None` where no process can be had.
+    /// Starts one in our process group. It restores this terminal if we are killed. `None` where no process can be created.
     #[expect(unsafe_code, reason = "there is no safe way to fork")]
     pub(super) fn start(terminal: Option<Guarded<'_>>) -> Option<Self> {
         let (from, orders) = io::pipe().ok()?;
         let words = process_title::words();
-        // All signals stay blocked there.
+        // All signals stay blocked in the child.
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok()?;
         // SAFETY: the child, which has only this thread, makes nothing but plain system calls and never returns.
         let pid = match unsafe { libc::fork() } {
@@ -50,7 +50,7 @@ impl Bystander {
         (pid > 0).then_some(Self { pid, orders })
     }
 
-    /// Lets it end.
+    /// Ends it.
     #[expect(unsafe_code, reason = "the number is all that there is")]
     pub(super) fn dismiss(&self) {
         // SAFETY: the number is its own until it is waited for.
@@ -69,13 +69,13 @@ impl Drop for Bystander {
     }
 }
 
-/// What a signal handler uses of a bystander: numbers alone.
+/// The part of a bystander that a signal handler uses: numbers alone.
 #[derive(Debug)]
 pub(super) struct Reached {
     /// The process, or 0.
     pid: AtomicI32,
     orders: AtomicI32,
-    /// The last signal that had reached it, and when, in nanoseconds.
+    /// The last signal that reached it, and when, in nanoseconds.
     last: AtomicI32,
     at: AtomicI64,
 }
@@ -90,24 +90,24 @@ impl Reached {
         }
     }
 
-    /// Asks this one from now on.
+    /// Uses this bystander from now on.
     pub(super) fn set(&self, bystander: &Bystander) {
         self.last.store(0, SeqCst);
         self.orders.store(bystander.orders.as_raw_fd(), SeqCst);
         self.pid.store(bystander.pid, SeqCst);
     }
 
-    /// Asks none from now on.
+    /// Uses no bystander from now on.
     pub(super) fn clear(&self) {
         self.pid.store(0, SeqCst);
     }
 
-    /// Whether there is one to ask.
+    /// Whether there is a bystander.
     pub(super) fn is_known(&self) -> bool {
         self.pid.load(SeqCst) > 0
     }
 
-    /// Whether `signal`, which has just come, reached the bystander as well; `false` without one. May be called in a
+    /// Whether `signal`, which has just arrived, reached the bystander, too; `false` without one. May be called in a signal
     /// handler. Takes some milliseconds if it did not.
     pub(super) fn by(&self, signal: i32) -> bool {
         let pid = self.pid.load(SeqCst);
@@ -117,7 +117,7 @@ impl Reached {
         for pause in LOOKS {
             sleep(pause);
             if is_pending(pid, signal) {
-                // Whatever comes next is another one.
+                // A pending signal of this number is a new one from now on.
                 self.take(signal);
                 self.at.store(now(), SeqCst);
                 self.last.store(signal, SeqCst);
@@ -184,7 +184,7 @@ fn sleep(milliseconds: u32) {
 /// Only in a process that was forked for it, with all signals blocked.
 #[expect(unsafe_code, reason = "after fork, only plain system calls")]
 unsafe fn stand_by(orders: RawFd, words: (usize, usize), guarded: Option<Guarded<'_>>) -> ! {
-    // SAFETY: plain system calls, on our own stack, in a process that nobody else's memory or descriptors depend on.
+    // SAFETY: plain system calls, on our own stack, in a process whose memory and descriptors nothing else uses.
     unsafe {
         let terminal = guarded.as_ref().map_or(orders, |(terminal, ..)| terminal.as_raw_fd());
         let mut first = 0;
@@ -203,7 +203,7 @@ unsafe fn stand_by(orders: RawFd, words: (usize, usize), guarded: Option<Guarded
             libc::sigaddset(&raw mut wanted, libc::c_int::from(signal));
             libc::sigtimedwait(&raw const wanted, std::ptr::null_mut(), &raw const at_once);
         }
-        // We were killed, and did not let it go.
+        // We were killed, and did not end it ourselves.
         if let Some((terminal, saved, set)) = guarded
             && tty::modes(terminal).is_some_and(|now| tty::is_same(&now, &set))
         {

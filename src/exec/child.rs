@@ -1,7 +1,7 @@
-//! The way of a child from its creation to the command: only plain system calls, nothing allocated.
+//! From the creation of a child to the command that it becomes: plain system calls alone, without allocation.
 //!
 //! We do not use `posix_spawn`: it cannot leave a signal ignored that we catch, it changes the two signals that the C
-//! library uses itself, and it leaves no moment in which a child could wait for its tracer.
+//! library uses itself, and it leaves a child no moment in which to wait for its tracer.
 
 use super::startup::initial;
 use super::{signals, withheld};
@@ -94,8 +94,8 @@ impl<'a> Prepared<'a> {
     pub(super) unsafe fn become_command(&self) -> i32 {
         // SAFETY: only system calls; what they point to was prepared before and outlives this.
         unsafe {
-            // First of all: a call that waits for its listener, while the listener is open here, would wait for ever
-            // if its other holder died.
+            // First of all. If a listener stays open here and its other holder dies, a call that waits for the listener waits
+            // for ever.
             for number in &self.withheld {
                 libc::close(*number);
             }
@@ -154,8 +154,8 @@ fn pointers(texts: &[CString]) -> Vec<*const c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
-/// As `vfork` does it: the child works in our memory, on a stack of its own, and we are held until it executes or ends.
-/// That copies nothing, and a failure is a number in that memory.
+/// Like `vfork`: the child works in our memory, on a stack of its own, and we are held until it executes or ends. Nothing is
+/// copied, and a failure is a number in that memory.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "there is no safe way to make such a child")]
 pub(super) fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> {
@@ -186,7 +186,7 @@ pub(super) fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> 
     let shared = Shared { prepared, failure: AtomicI32::new(0) };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     let argument = std::ptr::from_ref(&shared).cast_mut().cast();
-    // SAFETY: the stack is aligned, grows down from its end, and is nobody else's as long as we are held.
+    // SAFETY: the stack is aligned, grows down from its end, and nothing else uses it while we are held.
     let pid = unsafe {
         let top = stack.as_mut_ptr().add(1).cast();
         libc::clone(child, top, flags, argument)
@@ -195,7 +195,7 @@ pub(super) fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> 
     Ok((pid, shared.failure.load(SeqCst)))
 }
 
-/// A copy of ourselves, which tells a failure through a pipe.
+/// A copy of this process, which reports a failure through a pipe.
 #[cfg(not(target_os = "linux"))]
 #[expect(unsafe_code, reason = "there is no safe way to make such a child")]
 pub(super) fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> {

@@ -1,6 +1,6 @@
-//! Where no bystander can be had: every signal that a process sent counts as one for us alone.
+//! Systems without a bystander: every signal that a process sent counts as one for us alone.
 
-/// None lives.
+/// There is none.
 #[derive(Debug)]
 pub(super) struct Bystander;
 

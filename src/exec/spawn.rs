@@ -1,7 +1,7 @@
 //! Starting a child exactly as it would start bare: same words, directory, limits, process group, signal
 //! dispositions and mask; our own descriptors are all close-on-exec.
 //!
-//! Knows nothing of pipes' other ends, of watching, or of waiting.
+//! Knows nothing about the other ends of pipes, watching, or waiting.
 
 use super::child::{self, Descriptor, Parts, Prepared};
 use super::monotonic::now;
@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Runs text files that have no `#!` line, as `execvp` does.
 const SHELL: &CStr = c"/bin/sh";
 
-/// What a child gets as standard input, as far as that can be watched.
+/// What a child gets as standard input, as far as watching distinguishes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StdinGiven {
     /// Ours.
@@ -53,12 +53,11 @@ pub(super) struct Plan {
     program: CString,
     words: Vec<CString>,
     environment: Vec<CString>,
-    /// Standard descriptors, until the child has them: a write end that stays open here would hide the end of
-    /// the stream.
+    /// Standard descriptors, until the child has them. A write end that stayed open here would hide the end of the stream.
     given: Mutex<Option<[Given; 3]>>,
-    /// The terminal of the session that the child is to have for itself.
+    /// The terminal of the session that the child gets for itself.
     terminal: Mutex<Option<OwnedFd>>,
-    /// Who leads that session.
+    /// The leader of that session.
     leader: Mutex<Option<Leader>>,
     began: AtomicI64,
 }
@@ -87,17 +86,17 @@ impl Plan {
         })
     }
 
-    /// The child has a session of its own, at `terminal`.
+    /// Gives the child a session of its own, at `terminal`.
     pub(super) fn at(self, terminal: Option<OwnedFd>) -> Self {
         Self { terminal: Mutex::new(terminal), ..self }
     }
 
-    /// Who leads the child's session, once it has begun.
+    /// The leader of the child's session, once it has begun.
     pub(super) fn leader(&self) -> Option<Leader> {
         self.leader.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// This one leads it.
+    /// Sets the leader of the child's session.
     pub(super) fn is_led_by(&self, leader: Option<Leader>) {
         *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = leader;
     }
@@ -127,18 +126,18 @@ impl Plan {
         entry.as_bytes().get(name.len() + 1..)
     }
 
-    /// The moment just before the child was made, by [`now`]: no signal before it reached the child.
+    /// The moment just before the child was created, by [`now`]. No signal before it reached the child.
     pub(super) fn began(&self) -> i64 {
         self.began.load(SeqCst)
     }
 
-    /// The child is about to be made.
+    /// The child is about to be created.
     pub(super) fn begins(&self) {
         self.began.store(now(), SeqCst);
     }
 
-    /// What the child is made from, until [`Plan::started`] says that this is done. `as_script`: a shell runs the program
-    /// if the system does not know its format.
+    /// What the child is created from, until [`Plan::started`] is called. With `as_script`, a shell runs the program if the
+    /// system does not know its format.
     pub(super) fn parts(&self, as_script: bool) -> Parts<'_> {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let number = |given: &Given| match given {

@@ -27,7 +27,7 @@ pub(super) fn edits_lines(modes: &Modes) -> bool {
     modes.c_lflag & libc::ICANON != 0
 }
 
-/// The modes in which a terminal hands on everything as it is.
+/// The modes in which a terminal passes on everything unchanged.
 #[expect(unsafe_code, reason = "the C library knows which modes these are")]
 pub(super) fn raw(modes: &Modes) -> Modes {
     let mut raw = *modes;
@@ -36,7 +36,7 @@ pub(super) fn raw(modes: &Modes) -> Modes {
     raw
 }
 
-/// Whether two are the same.
+/// Whether two modes are the same.
 pub(super) fn is_same(one: &Modes, other: &Modes) -> bool {
     let flags = |modes: &Modes| [modes.c_iflag, modes.c_oflag, modes.c_cflag, modes.c_lflag];
     flags(one) == flags(other) && one.c_cc == other.c_cc
@@ -50,7 +50,7 @@ pub(super) fn modes(terminal: BorrowedFd<'_>) -> Option<Modes> {
     unsafe { (libc::tcgetattr(terminal.as_raw_fd(), modes.as_mut_ptr()) == 0).then(|| modes.assume_init()) }
 }
 
-/// Sets the modes of `terminal`, at once. Whoever is in its background may do so.
+/// Sets the modes of `terminal`, at once. A process in its background may do so, too.
 #[expect(unsafe_code, reason = "as for reading them")]
 pub(super) fn set_modes(terminal: BorrowedFd<'_>, modes: &Modes) {
     let mut unheeded = SigSet::empty();
@@ -74,7 +74,7 @@ pub(super) fn size(terminal: BorrowedFd<'_>) -> Option<libc::winsize> {
     }
 }
 
-/// Sets the size; the processes in its foreground are told if it is another one.
+/// Sets the size. The processes in its foreground get SIGWINCH if it is another one.
 #[expect(unsafe_code, reason = "the size of a terminal is not wrapped")]
 pub(super) fn set_size(terminal: BorrowedFd<'_>, size: libc::winsize) {
     // SAFETY: reads a structure of ours.

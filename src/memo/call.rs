@@ -2,46 +2,37 @@
 //!
 //! Knows nothing of how a run is recorded.
 
+use super::deferred_recall::DeferredRecall;
 use super::event::Event;
 use super::follow::{Following, Parted, moved_since};
 use super::hit::{self, Holding};
+use super::invocation::Call;
 use super::look_up::{self, Found};
 use super::nested;
 use super::patience::Patience;
-use super::policy::{Mode, Policy};
+use super::policy::Mode;
 use super::reason::{Bypass, NotKept, Outcome, Unawaited};
-use super::stdin::Given;
 use super::tail::Tailing;
-use super::{Answer, Context, Miss, answer_of, bypass_of, declared_only, keep, newest_of, unrecorded};
-use crate::digest::{DIGEST_LENGTH, Key, RequestId};
+use super::{Answer, Miss, answer_of, bypass_of, declared_only, keep, newest_of, unrecorded};
+use crate::digest::{DIGEST_LENGTH, Key};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{self, Fate, Recorder, Seen, Spec, Stdin, Tty, Unwatched, WatchMode, Witness};
+use crate::exec::{self, Fate, Recorder, Seen, Spec, Tty, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
 use crate::hash::holds::Present;
-use crate::hash::request::{Request, StdinPart};
+use crate::hash::request::Request;
 use crate::hash::stat_cache::StatCache;
-use crate::record::{Recall, Stream, Timestamp};
+use crate::record::{Stream, Timestamp};
 use crate::store::{Claim, Next, Store};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(super) struct Call<'a> {
-    pub(super) context: &'a Context<'a>,
-    pub(super) policy: &'a Policy,
-    /// What the child reads in place of our standard input, if the call says so.
-    pub(super) stdin: Option<Given>,
-    /// When the call began, by the clock of files.
-    pub(super) began: Timestamp,
-}
-
-/// Between two looks at what the holder of a key does.
+/// Pause between two looks at the holder of a key.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What a replay needs beside the commit: the newest time that its outputs must not look older than, what was looked at for
-/// the key just now, and what was shown of an identical run that was waited for. `found` is called before the replay,
-/// which takes as long as the reader wants.
+/// the key just now, and the output shown of an identical run that this call waited for. `found` is called before the replay,
+/// which takes as long as the reader needs.
 struct Ways<'a> {
     newest: &'a dyn Fn() -> Timestamp,
     seen: Option<&'a StatCache>,
@@ -93,7 +84,7 @@ impl Call<'_> {
         let looks_up =
             matches!(self.policy.mode, Mode::Auto | Mode::Read | Mode::Replay) && !self.policy.history_only;
         // The quick way: what capture remembers gives the key without reading anything.
-        let recall = Noting::new(self.context.recall);
+        let recall = DeferredRecall::new(self.context.recall);
         let is_quick = looks_up && !exec::nested::is_watched();
         if is_quick && let Some(known) = capture::recall(request, &recall, now) {
             if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.moment.as_deref(), self.policy) {
@@ -135,7 +126,7 @@ impl Call<'_> {
         &self,
         request: &Request,
         store: &dyn Store,
-        recall: &Noting<'_>,
+        recall: &DeferredRecall<'_>,
         watch: WatchMode,
         looks_up: bool,
         mut why: Option<Miss>,
@@ -211,7 +202,7 @@ impl Call<'_> {
         request: &Request,
         store: &dyn Store,
         captured: &Captured,
-        recall: &Noting<'_>,
+        recall: &DeferredRecall<'_>,
         (following, found): (&Following<'_>, &mut dyn FnMut()),
     ) -> Result<Result<Answer, Miss>> {
         let newest = || newest_of(captured, request);
@@ -236,7 +227,7 @@ impl Call<'_> {
         request: &Request,
         store: &dyn Store,
         captured: &Captured,
-        recall: &Noting<'_>,
+        recall: &DeferredRecall<'_>,
         watch: WatchMode,
         why: Option<Miss>,
     ) -> Result<Answer> {
@@ -329,19 +320,6 @@ impl Call<'_> {
         Ok(claim?.ok_or(verdict.err().unwrap_or(Unawaited::NotWanted)))
     }
 
-    /// What the child reads. A call may start its command twice: what it was given is given again from the same place,
-    /// and never replaced by our own standard input, which may have been read to its end.
-    ///
-    /// # Errors
-    /// When the file cannot be handed on.
-    pub(super) fn child_stdin(&self, request: &Request) -> Result<Stdin> {
-        match (&self.stdin, request.stdin) {
-            (Some(given), _) => given.again().map(Stdin::File),
-            (None, StdinPart::Null) => Ok(Stdin::Null),
-            (None, _) => Ok(Stdin::Inherit),
-        }
-    }
-
     /// Runs the command as it would run bare.
     pub(super) fn bypass(&self, request: &Request, bypass: Bypass) -> Result<Answer> {
         let program = capture::program(request)?;
@@ -373,69 +351,6 @@ impl Call<'_> {
             });
         }
         Ok(answer_of(&finished, Outcome::Bypassed(bypass)))
-    }
-}
-
-/// What capture remembers: takes note whether anything was, and writes down what is new while the command runs.
-pub(super) struct Noting<'a> {
-    recall: &'a (dyn Recall + Sync),
-    state: Mutex<Noted>,
-}
-
-#[derive(Default)]
-struct Noted {
-    found: bool,
-    new: Vec<(RequestId, Vec<u8>)>,
-}
-
-impl<'a> Noting<'a> {
-    fn new(recall: &'a (dyn Recall + Sync)) -> Self {
-        Self { recall, state: Mutex::default() }
-    }
-
-    fn state(&self) -> MutexGuard<'_, Noted> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn found(&self) -> bool {
-        self.state().found
-    }
-
-    /// What is new is out of date: another call has written down what is newer.
-    fn forget_new(&self) {
-        self.state().new.clear();
-    }
-
-    /// Writes down what is new.
-    pub(super) fn settle(&self) {
-        let new = std::mem::take(&mut self.state().new);
-        for (request, bytes) in new {
-            self.recall.remember(&request, &bytes);
-        }
-    }
-}
-
-impl Recall for Noting<'_> {
-    fn find(&self, request: &RequestId) -> Option<Vec<u8>> {
-        if let Some((_, bytes)) = self.state().new.iter().rev().find(|(known, _)| known == request) {
-            return Some(bytes.clone());
-        }
-        let found = self.recall.find(request);
-        self.state().found |= found.is_some();
-        found
-    }
-
-    fn remember(&self, request: &RequestId, bytes: &[u8]) {
-        self.state().new.push((*request, bytes.to_vec()));
-    }
-
-    fn forget(&self, request: &RequestId) {
-        self.state().new.retain(|(known, _)| known != request);
-        self.recall.forget(request);
-    }
-
-    fn secret(&self) -> [u8; DIGEST_LENGTH] {
-        self.recall.secret()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The outputs that a call declares: what of them was there before the run, and what is there after it.
 
-use super::aside::{clear, move_path};
 use super::event::{Event, Observer};
+use super::moving::{clear, move_path};
 use super::reason::NotKept;
 use super::unfinished::{self, Begun, Note};
 use crate::error::{Error, Result, tells_absence};

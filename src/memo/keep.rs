@@ -13,8 +13,9 @@ mod unseeded;
 pub(super) use result::{consumed, put};
 
 use super::beside::{End, beside};
-use super::call::{Call, Noting};
+use super::deferred_recall::DeferredRecall;
 use super::event::Event;
+use super::invocation::Call;
 use super::observe::{self, Watcher};
 use super::reason::{Kept, MissReason, NotKept, Outcome};
 use super::settle::never_settles;
@@ -90,7 +91,7 @@ pub(super) fn run(
     request: &Request,
     store: &dyn Store,
     captured: &Captured,
-    recall: &Noting<'_>,
+    recall: &DeferredRecall<'_>,
     watch: WatchMode,
     claim: Option<Claim>,
     not_kept: Option<NotKept>,

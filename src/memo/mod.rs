@@ -3,16 +3,19 @@
 //! Knows nothing of clap, colours, SQL, zstd, fork or seccomp.
 
 pub mod accept;
-mod aside;
+mod attributes;
 mod audit;
 mod beside;
 mod call;
 mod declared;
+mod deferred_recall;
 mod event;
 mod follow;
 mod hit;
+mod invocation;
 mod keep;
 mod look_up;
+mod moving;
 mod nested;
 mod observe;
 pub(crate) mod outputs;
@@ -48,7 +51,7 @@ use crate::hash::capture::{self, Captured};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{Recall, Resources, StoredPath, Termination, Timestamp};
 use crate::store::Store;
-use call::Call;
+use invocation::Call;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use stdin::{Given, StdinAtStart};

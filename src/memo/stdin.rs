@@ -1,6 +1,5 @@
 //! Standard input: what it is when a call begins, and what a run's use of it means.
 
-use super::observe::Asks;
 use super::reason::NotKept;
 use crate::error::{Error, Result};
 use crate::exec::{self, Askers, DescriptorUse};
@@ -16,6 +15,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+
+/// What code asks of standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// Whether standard input is a terminal.
+    Terminal,
+    /// Whether any stream is one.
+    AnyTerminal,
+    /// Of what kind it is, its size or its offset.
+    Kind,
+    /// Its real name.
+    Name,
+}
 
 /// What the child reads in place of our own standard input.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 //! A note is a file in the store's `unfinished`, locked by the call that wrote it for as long as that lives. The directory is
 //! there only while there are notes, so that a call which finds none asks the system once.
 
-use super::aside::{clear, move_path};
 use super::event::{Event, Observer};
+use super::moving::{clear, move_path};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::error::{Error, Result, tells_absence};
 use crate::record::Timestamp;

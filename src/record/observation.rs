@@ -3,149 +3,13 @@
 //! Knows nothing of how a run is watched or how an observation is checked.
 
 use super::evidence::Timestamp;
+use super::found::{BothEnds, FoundProgram};
 use super::names::Names;
 use super::path::{Base, StoredPath};
 use super::state::FileState;
+use super::stdin::{StdinKind, StdinUse};
 use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
-
-/// How a run used its standard input, when that was a regular file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StdinUse {
-    /// It read: what counts is the content from the offset on.
-    Content {
-        /// Offset when the run began.
-        offset: u64,
-        /// Digest of everything from there on.
-        digest: Digest,
-        /// Offset where the run left it.
-        left_at: u64,
-    },
-    /// It only asked for size or offset.
-    Place {
-        /// Size in bytes.
-        size: u64,
-        /// Offset when the run began.
-        offset: u64,
-    },
-}
-
-/// What standard input is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StdinKind {
-    /// It is not open.
-    Closed,
-    /// A terminal.
-    Terminal,
-    /// A pipe or FIFO.
-    Pipe,
-    /// A regular file.
-    File,
-    /// `/dev/null`.
-    Null,
-    /// A socket.
-    Socket,
-    /// A directory.
-    Directory,
-    /// Another device, by its number.
-    Device(u64),
-}
-
-impl Encode for StdinKind {
-    fn encode(&self, to: &mut Encoder) {
-        match self {
-            Self::Closed => to.unsigned(0),
-            Self::Terminal => to.unsigned(1),
-            Self::Pipe => to.unsigned(2),
-            Self::File => to.unsigned(3),
-            Self::Null => to.unsigned(4),
-            Self::Socket => to.unsigned(5),
-            Self::Directory => to.unsigned(6),
-            Self::Device(number) => to.unsigned(7).unsigned(*number),
-        };
-    }
-}
-
-impl Decode for StdinKind {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(match from.unsigned()? {
-            0 => Self::Closed,
-            1 => Self::Terminal,
-            2 => Self::Pipe,
-            3 => Self::File,
-            4 => Self::Null,
-            5 => Self::Socket,
-            6 => Self::Directory,
-            7 => Self::Device(from.unsigned()?),
-            tag => return Err(DecodeError::UnknownTag(tag)),
-        })
-    }
-}
-
-impl StdinKind {
-    /// A word for it; stable.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Terminal => "terminal",
-            Self::Pipe => "pipe",
-            Self::File => "file",
-            Self::Null => "null",
-            Self::Socket => "socket",
-            Self::Directory => "directory",
-            Self::Device(_) => "device",
-        }
-    }
-}
-
-/// A name that was looked for on PATH, and the program that it led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundProgram {
-    /// The name.
-    pub name: Vec<u8>,
-    /// The program; `None` where there was none.
-    pub program: Option<StoredPath>,
-}
-
-impl Encode for FoundProgram {
-    fn encode(&self, to: &mut Encoder) {
-        to.bytes(&self.name).option(self.program.as_ref());
-    }
-}
-
-impl Decode for FoundProgram {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: from.bytes()?.to_vec(), program: from.option()? })
-    }
-}
-
-/// A path as a run found it, and as it left it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BothEnds {
-    /// The path, of which the last link is not followed.
-    pub path: StoredPath,
-    /// What was there when the run began.
-    pub before: FileState,
-    /// What was there when it ended.
-    pub after: FileState,
-}
-
-impl Encode for BothEnds {
-    fn encode(&self, to: &mut Encoder) {
-        to.value(&self.path).value(&self.before).value(&self.after);
-    }
-}
-
-impl Decode for BothEnds {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            path: StoredPath::decode(from)?,
-            before: FileState::decode(from)?,
-            after: FileState::decode(from)?,
-        })
-    }
-}
 
 /// One fact about the world that decided a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -367,41 +231,6 @@ impl Observation {
             (base, directory, path.rest())
         });
         (place.is_none(), place)
-    }
-}
-
-impl Encode for StdinUse {
-    fn encode(&self, to: &mut Encoder) {
-        match self {
-            Self::Content { offset, digest, left_at } => {
-                to.unsigned(0).unsigned(*offset).digest(digest).unsigned(*left_at)
-            }
-            Self::Place { size, offset } => to.unsigned(1).unsigned(*size).unsigned(*offset),
-        };
-    }
-}
-
-impl Decode for StdinUse {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(match from.unsigned()? {
-            0 => {
-                Self::Content { offset: from.unsigned()?, digest: from.digest()?, left_at: from.unsigned()? }
-            }
-            1 => Self::Place { size: from.unsigned()?, offset: from.unsigned()? },
-            tag => return Err(DecodeError::UnknownTag(tag)),
-        })
-    }
-}
-
-impl Encode for Vec<StoredPath> {
-    fn encode(&self, to: &mut Encoder) {
-        to.list(self);
-    }
-}
-
-impl Decode for Vec<StoredPath> {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        from.list()
     }
 }
 

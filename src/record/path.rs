@@ -213,6 +213,18 @@ fn below(path: &Path, base: &Path) -> Option<Vec<u8>> {
     (!leaves).then(|| rest.to_vec())
 }
 
+impl Encode for Vec<StoredPath> {
+    fn encode(&self, to: &mut Encoder) {
+        to.list(self);
+    }
+}
+
+impl Decode for Vec<StoredPath> {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.list()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,8 @@
 use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
 use super::flat::{self, Area};
 use super::roots::Roots;
-use super::sweep::{hot_keys, on_all_cores};
+use super::sweep::hot_keys;
+use super::walking::on_all_cores;
 use crate::error::Result;
 use std::time::{Duration, Instant};
 

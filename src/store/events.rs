@@ -6,7 +6,8 @@
 //! payload.
 
 use super::Event;
-use super::layout::{Layout, new_temporary, rename_into_place};
+use super::files::{new_temporary, rename_into_place};
+use super::layout::Layout;
 use crate::digest::{CommitId, Digest};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::error::{Error, Result};
@@ -109,7 +110,7 @@ pub(crate) fn begin_folding(layout: &Layout) -> Result<Option<Folding>> {
 impl Folding {
     /// Removes the renamed log once the database has its events.
     pub(crate) fn done(self) -> Result<()> {
-        super::layout::remove_file(&self.path).map(|_| ())
+        super::files::remove_file(&self.path).map(|_| ())
     }
 }
 

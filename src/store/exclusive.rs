@@ -3,19 +3,20 @@
 //! The order of deleting is: hot entry, row, blobs.
 
 use super::blobs::Stored;
+use super::files::{remove_any, remove_file};
 use super::flat::Area;
-use super::layout::{digest_of, remove_any, remove_file};
+use super::layout::digest_of;
 use super::local::LocalStore;
 use super::lock::ExclusiveGuard;
 use super::pending::PENDING_PREFIX;
 use super::usage::on_disk;
+use super::walking::{listed, modified};
 use crate::digest::{BlobId, CommitId};
 use crate::error::{Error, Result};
 use crate::record::Timestamp;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -205,8 +206,7 @@ impl ExclusiveStore<'_> {
     pub(super) fn replace_raw(&self, stored: &Stored, packed: tempfile::TempPath) -> Result<()> {
         let path = self.store.layout().packed(&stored.blob);
         let _proof = self.store.blobs.lock.exclusive()?;
-        super::layout::rename_into_place(packed, &path)
-            .map_err(|source| Error::io("write", &path, source))?;
+        super::files::rename_into_place(packed, &path).map_err(|source| Error::io("write", &path, source))?;
         remove_file(&self.store.blobs.path_of(stored)).map(|_| ())
     }
 
@@ -247,22 +247,4 @@ pub(super) fn each_flat(
         }
     }
     Ok(())
-}
-
-/// The entries of a directory; empty where the directory does not exist.
-pub(super) fn listed(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
-    let list = || -> io::Result<Vec<std::path::PathBuf>> {
-        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
-    };
-    match list() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(Vec::new())
-        }
-        other => other.map_err(|error| Error::io("list", directory, error)),
-    }
-}
-
-pub(super) fn modified(path: &Path) -> Option<Timestamp> {
-    let metadata = fs::symlink_metadata(path).ok()?;
-    Some(Timestamp::from_parts(metadata.mtime(), metadata.mtime_nsec()))
 }

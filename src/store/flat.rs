@@ -3,12 +3,15 @@
 //! Layout: magic (8 bytes), payload length (8, little-endian), digest (32), payload. The digest covers the magic, the name
 //! that the file should have, and the payload: a file under another file's name does not verify.
 
-use super::layout::{Layout, is_former_fan, new_temporary, rename_into_place, rename_to_free_name};
+use super::files::{new_temporary, rename_into_place, rename_to_free_name};
+use super::layout::{Layout, digest_of, is_former_fan};
+use super::walking::{listed, on_all_cores};
 use crate::digest::{DIGEST_LENGTH, Digest, Hasher};
+use crate::error::Result;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Purpose of a flat file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,11 +152,11 @@ fn whole(area: Area, name: &Digest, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Removes the directories that held flat files in former versions. No process uses them any more.
-pub(crate) fn remove_former(layout: &Layout) -> crate::error::Result<()> {
+pub(crate) fn remove_former(layout: &Layout) -> Result<()> {
     for area in [Area::Keys, Area::Captures] {
-        for fan in super::exclusive::listed(&layout.hot_directory().join(area.directory()))? {
+        for fan in listed(&layout.hot_directory().join(area.directory()))? {
             if fan.file_name().and_then(|name| name.to_str()).is_some_and(is_former_fan) && fan.is_dir() {
-                super::layout::remove_any(&fan)?;
+                super::files::remove_any(&fan)?;
             }
         }
     }
@@ -161,8 +164,27 @@ pub(crate) fn remove_former(layout: &Layout) -> crate::error::Result<()> {
 }
 
 /// Removes a flat file, or anything else of its name. A missing file is no error.
-pub(crate) fn remove(layout: &Layout, area: Area, name: &Digest) -> crate::error::Result<()> {
-    super::layout::remove_any(&layout.hot(area.directory(), name)).map(|_| ())
+pub(crate) fn remove(layout: &Layout, area: Area, name: &Digest) -> Result<()> {
+    super::files::remove_any(&layout.hot(area.directory(), name)).map(|_| ())
+}
+
+/// Applies `one` to every flat file of an area with a valid name, and returns the results.
+pub(super) fn in_fans<T: Send>(
+    layout: &Layout,
+    area: Area,
+    one: impl Fn(Digest, &Path) -> Option<T> + Sync,
+) -> Result<Vec<T>> {
+    let fans = listed(&layout.hot_directory().join(area.directory()))?;
+    let found = on_all_cores(&fans, |fan: &PathBuf| {
+        let Some(name) = fan.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for path in listed(fan)? {
+            let rest = path.file_name().and_then(|rest| rest.to_str());
+            found.extend(rest.and_then(|rest| digest_of(name, rest)).and_then(|digest| one(digest, &path)));
+        }
+        Ok(found)
+    })?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

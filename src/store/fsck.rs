@@ -7,12 +7,13 @@ mod repair;
 pub use damage::{Damage, Report};
 
 use super::blobs::{self, Blobs, Stored};
-use super::exclusive::{OnProgress, Progress, each_flat, listed};
+use super::exclusive::{OnProgress, Progress, each_flat};
 use super::flat::{self, Area};
 use super::index::{Brief, Filter, State};
 use super::layout::{FORMAT, digest_of, is_former_fan};
 use super::local::LocalStore;
 use super::memoizing::blobs_of;
+use super::walking::listed;
 use super::{events, recall};
 use crate::digest::{BlobId, CommitId, Digest, Key};
 use crate::error::{Kind, Result};
@@ -51,7 +52,7 @@ impl LocalStore {
             Some(format) if format > FORMAT => self.ready()?,
             _ => report.damage.push(Damage::Format),
         }
-        if recall::read_secret(self.layout()).is_none() {
+        if self.layout().read_secret().is_none() {
             report.damage.push(Damage::Secret);
         }
         let stored = self.check_blobs(quick, &mut report, progress)?;

@@ -2,18 +2,20 @@
 //! needs, compresses large blobs, and deletes temporary files.
 
 use super::blobs::{Blobs, SMALL, Stored};
+use super::brief::Short;
 use super::clock::{Clock, DAY};
 use super::emptying::is_almost_all;
-use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress, modified};
-use super::flat::Area;
+use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
+use super::flat::{Area, in_fans};
 use super::index::State;
 use super::leftovers;
 use super::local::LocalStore;
 use super::lock;
-use super::plan::{self, DEFAULT_AGE, FileSize, Plan, Policy, Short, Sizes};
+use super::plan::{self, DEFAULT_AGE, FileSize, Plan, Policy, Sizes};
 use super::roots::Roots;
-use super::sweep::{in_fans, on_all_cores};
 use super::usage::on_disk;
+use super::walking::modified;
+use super::walking::on_all_cores;
 use crate::digest::Key;
 use crate::error::{Kind, Result};
 use crate::record::Timestamp;

@@ -4,8 +4,9 @@
 //! A process that runs a command with a copy holds a lock on it. The user's files are deleted only on request.
 
 use super::clock::DAY;
-use super::exclusive::{ExclusiveStore, listed};
+use super::exclusive::ExclusiveStore;
 use super::layout::Layout;
+use super::walking::listed;
 use crate::error::Result;
 use crate::record::Timestamp;
 use std::fs::{self, File};

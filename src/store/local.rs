@@ -5,10 +5,10 @@
 
 use super::blobs::Blobs;
 use super::events;
+use super::files::owner;
 use super::index::Index;
-use super::layout::{FORMAT, Layout, owner};
+use super::layout::{FORMAT, Layout};
 use super::lock::{self, hold};
-use super::recall;
 use crate::digest::{BlobId, DIGEST_LENGTH};
 use crate::error::{Error, Kind, Result};
 use crate::record::Content;
@@ -246,7 +246,7 @@ impl LocalStore {
 
     pub(super) fn renew_secret(&self) -> Result<()> {
         self.ready()?;
-        if recall::read_secret(self.layout()).is_none() {
+        if self.layout().read_secret().is_none() {
             self.layout().replace(&self.layout().secret(), &self.layout().new_secret())?;
         }
         Ok(())

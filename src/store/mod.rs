@@ -5,6 +5,7 @@
 mod active;
 mod archive;
 mod blobs;
+mod brief;
 mod bulk;
 mod clock;
 mod database;
@@ -12,6 +13,7 @@ mod emptying;
 mod events;
 mod exclusive;
 mod facts;
+mod files;
 mod flat;
 mod fsck;
 #[cfg(any(test, fuzzing))]
@@ -32,6 +34,7 @@ mod roots;
 mod running;
 mod sweep;
 mod usage;
+mod walking;
 
 pub use active::{Active, RunState, frame};
 pub use archive::Moved;

@@ -1,7 +1,8 @@
 //! Lists of blobs that living processes have put in place and not recorded yet. Each process locks the file with its own
 //! list, so that collection leaves these blobs alone.
 
-use super::layout::{Layout, new_temporary_like, remove_any};
+use super::files::{new_temporary_like, remove_any};
+use super::layout::Layout;
 use super::lock::{ExclusiveGuard, uninterrupted};
 use crate::digest::{BlobId, DIGEST_LENGTH, Digest};
 use crate::error::{Error, Result};

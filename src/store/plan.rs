@@ -1,10 +1,11 @@
 //! The plan of a collection: a pure function of rows and sizes. `gc` shows the plan and carries it out.
 
+use super::brief::{Held, Short};
 use super::clock::DAY;
 use super::index::Named;
 use super::leftovers::Leftovers;
 use super::roots::Roots;
-use crate::digest::{BlobId, CommitId, DIGEST_LENGTH, Key};
+use crate::digest::CommitId;
 use crate::record::Timestamp;
 use std::collections::HashMap;
 
@@ -61,7 +62,7 @@ impl Plan {
     /// Attaches what the remaining commits need.
     pub(super) fn with(mut self, roots: Roots, commits: &[Held]) -> Self {
         self.found.evicted.clone_from(&self.evict);
-        self.found.roots = Some(roots.without(&self, commits));
+        self.found.roots = Some(roots.without(&self.remove, &self.evict, commits));
         self
     }
 
@@ -71,39 +72,6 @@ impl Plan {
         let same = self.found.removed.iter().map(|(_, id)| id).eq(&self.remove);
         (same && self.found.evicted == self.evict).then_some((self.found.removed.as_slice(), roots))
     }
-}
-
-/// A shortened blob name. Two blobs with the same short name are kept or dropped together, which errs on the safe side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Short(u64);
-
-impl Short {
-    pub(crate) fn of(blob: &BlobId) -> Self {
-        Self::of_bytes(blob.0.as_bytes())
-    }
-
-    /// Shortens a key's digest. Short keys and short blobs are never compared with each other.
-    pub(crate) fn of_key(key: &Key) -> Self {
-        Self::of_bytes(key.0.as_bytes())
-    }
-
-    pub(crate) fn of_bytes(bytes: &[u8; DIGEST_LENGTH]) -> Self {
-        Self(u64::from_be_bytes(bytes.first_chunk().copied().unwrap_or_default()))
-    }
-}
-
-/// The part of a commit that planning needs.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) id: CommitId,
-    pub(crate) key: Short,
-    pub(crate) sequence: i64,
-    /// Time of last use.
-    pub(crate) used: Timestamp,
-    /// Whether it is exempt from collection.
-    pub(crate) keep: bool,
-    /// Blobs that it needs.
-    pub(crate) blobs: Vec<Short>,
 }
 
 /// Size of a file.

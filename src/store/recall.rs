@@ -11,7 +11,6 @@ use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::error::Result;
 use crate::record::{Commit, Evidence, OutputTree, Recall};
 use std::fs::File;
-use std::io::Read;
 
 /// Maximum number of commits in a hot entry.
 pub(crate) const MOST_CANDIDATES: usize = 8;
@@ -171,7 +170,7 @@ impl Recall for LocalStore {
 
 impl LocalStore {
     fn present_secret(&self) -> [u8; DIGEST_LENGTH] {
-        if let Some(secret) = read_secret(self.layout()) {
+        if let Some(secret) = self.layout().read_secret() {
             return secret;
         }
         // A store that lost its secret gets a new one; one that cannot be written has one per process. Both only cause
@@ -179,15 +178,8 @@ impl LocalStore {
         if self.layout().root().exists() {
             let _ = self.renew_secret();
         }
-        read_secret(self.layout()).unwrap_or_else(|| self.layout().new_secret())
+        self.layout().read_secret().unwrap_or_else(|| self.layout().new_secret())
     }
-}
-
-pub(crate) fn read_secret(layout: &Layout) -> Option<[u8; DIGEST_LENGTH]> {
-    let mut bytes = Vec::new();
-    let file = File::open(layout.secret()).ok()?;
-    file.take(DIGEST_LENGTH as u64 + 1).read_to_end(&mut bytes).ok()?;
-    bytes.try_into().ok()
 }
 
 #[cfg(test)]

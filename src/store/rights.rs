@@ -2,35 +2,11 @@
 //!
 //! Files of another user are never changed.
 
-use super::layout::Layout;
 use crate::error::{Error, Result};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-
-impl Layout {
-    /// Restores the owner's right to read and write the store's files: of FORMAT only, or of all the others. Files of another
-    /// user stay unchanged.
-    pub(crate) fn regain(&self, only_format: bool) -> Result<()> {
-        if only_format {
-            return regain(&self.format());
-        }
-        regain(self.root())?;
-        let inner = [self.objects(), self.hot_directory(), self.locks(), self.temporary()];
-        inner.iter().try_for_each(|directory| regain(directory))?;
-        for directory in [self.root(), &self.locks()] {
-            let entries = match fs::read_dir(directory) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                other => other.map_err(|source| Error::io("list", directory, source))?,
-            };
-            for entry in entries {
-                regain(&entry.map_err(|source| Error::io("list", directory, source))?.path())?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// The error of a file that could not be opened, with a hint where its owner removed the right.
 pub(crate) fn without_rights(path: &Path, error: io::Error) -> Error {
@@ -51,7 +27,8 @@ fn lacks_rights(path: &Path) -> Option<u32> {
     (ours && lacks).then_some(found.mode() & 0o777 | wanted)
 }
 
-fn regain(path: &Path) -> Result<()> {
+/// Restores this user's right to read and write `path`.
+pub(super) fn regain(path: &Path) -> Result<()> {
     let Some(mode) = lacks_rights(path) else { return Ok(()) };
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .map_err(|source| Error::io("change the mode of", path, source))

@@ -3,13 +3,13 @@
 //! Everything reachable is needed, starting from all rows and from the blobs that living processes have put in place and not
 //! recorded yet.
 
+use super::brief::{Held, Short};
 use super::exclusive::ExclusiveStore;
 use super::index::{Drift, Index};
 use super::local::LocalStore;
 use super::lock::ExclusiveGuard;
 use super::pending::pending_of_all;
-use super::plan::{Held, Plan, Short};
-use crate::digest::{BlobId, Key};
+use crate::digest::{BlobId, CommitId, Key};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::fs;
@@ -72,10 +72,10 @@ impl Roots {
         self.drift
     }
 
-    /// Removes what only the commits dropped by a plan need, given all commits in row order.
-    pub(super) fn without(mut self, plan: &Plan, commits: &[Held]) -> Self {
-        let evicted: HashSet<_> = plan.evict.iter().collect();
-        let mut removed = plan.remove.iter().peekable();
+    /// Removes what only the commits that are `removed` or lose their blobs (`evicted`) need, given all commits in row order.
+    pub(super) fn without(mut self, removed: &[CommitId], evicted: &[CommitId], commits: &[Held]) -> Self {
+        let evicted: HashSet<_> = evicted.iter().collect();
+        let mut removed = removed.iter().peekable();
         (self.blobs, self.keys, self.sequences) = (Vec::new(), Vec::new(), Vec::new());
         for commit in commits {
             if removed.next_if(|id| **id == commit.id).is_some() {

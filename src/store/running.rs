@@ -6,7 +6,8 @@
 //! `active`.
 
 use super::Draft;
-use super::layout::{Layout, new_temporary};
+use super::files::new_temporary;
+use super::layout::Layout;
 use super::local::LocalStore;
 use super::lock::uninterrupted;
 use crate::digest::{DIGEST_LENGTH, Digest};

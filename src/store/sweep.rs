@@ -1,16 +1,17 @@
 //! Deleting many rows, hot entries and blobs: in the order of deleting, in short batches with the lock held.
 
-use super::blobs::{Stored, threads};
-use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress, listed, modified};
-use super::flat::{self, Area};
+use super::blobs::Stored;
+use super::exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
+use super::files::remove_file;
+use super::flat::{self, Area, in_fans};
 use super::index::{Index, Named, Pointing, State};
-use super::layout::{Layout, digest_of, remove_file};
+use super::layout::Layout;
 use super::roots::Roots;
-use crate::digest::{CommitId, Digest, Key};
-use crate::error::{Error, Kind, Result};
+use super::walking::{WORTH_THREADS, died, modified, on_all_cores};
+use crate::digest::{CommitId, Key};
+use crate::error::Result;
 use crate::record::Timestamp;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,9 +27,6 @@ const TRANSACTION: Duration = Duration::from_millis(35);
 
 /// Number of files deleted between two checks of the time.
 const FILES_AT_ONCE: usize = 1024;
-
-/// Fewer items than this are not worth a thread.
-const WORTH_THREADS: usize = 64;
 
 impl ExclusiveStore<'_> {
     /// Deletes rows, their hot entries first. Returns whether every number still belonged to its commit, or to none.
@@ -209,53 +207,4 @@ fn remove_some(index: &mut Index, layout: &Layout, named: &[Named]) -> Result<(u
 /// The keys with a hot entry that `wanted` selects.
 pub(super) fn hot_keys(layout: &Layout, wanted: impl Fn(Key) -> Option<Key> + Sync) -> Result<Vec<Key>> {
     in_fans(layout, Area::Keys, |digest, _| wanted(Key(digest)))
-}
-
-/// Applies `one` to every flat file of an area with a valid name, and returns the results.
-pub(super) fn in_fans<T: Send>(
-    layout: &Layout,
-    area: Area,
-    one: impl Fn(Digest, &Path) -> Option<T> + Sync,
-) -> Result<Vec<T>> {
-    let fans = listed(&layout.hot_directory().join(area.directory()))?;
-    let found = on_all_cores(&fans, |fan: &PathBuf| {
-        let Some(name) = fan.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        for path in listed(fan)? {
-            let rest = path.file_name().and_then(|rest| rest.to_str());
-            found.extend(rest.and_then(|rest| digest_of(name, rest)).and_then(|digest| one(digest, &path)));
-        }
-        Ok(found)
-    })?;
-    Ok(found.into_iter().flatten().collect())
-}
-
-/// Applies a function to each item, on all cores if there are many; returns the results in order.
-pub(super) fn on_all_cores<T: Sync, R: Send>(
-    items: &[T],
-    one: impl Fn(&T) -> Result<R> + Sync,
-) -> Result<Vec<R>> {
-    let threads = if items.len() < WORTH_THREADS { 1 } else { threads() };
-    let all = |part: &[T]| part.iter().map(&one).collect::<Result<Vec<R>>>();
-    let mut parts = items.chunks(items.len().div_ceil(threads).max(1));
-    let first = parts.next().unwrap_or_default();
-    thread::scope(|scope| {
-        let all = &all;
-        // The part of a thread that cannot be started is done here.
-        let others: Vec<_> = parts
-            .map(|part| (part, thread::Builder::new().spawn_scoped(scope, move || all(part)).ok()))
-            .collect();
-        let mut done = all(first)?;
-        for (part, other) in others {
-            done.extend(match other {
-                Some(other) => other.join().unwrap_or_else(|_| Err(died()))?,
-                None => all(part)?,
-            });
-        }
-        Ok(done)
-    })
-}
-
-fn died() -> Error {
-    Error::new(Kind::Other, "a thread died")
 }

@@ -1,11 +1,11 @@
 //! Disk usage of a store, including everything below it, counted like `du`; and an estimate that does not look at every
 //! file.
 
-use super::exclusive::listed;
 use super::flat::Area;
 use super::layout::digest_of;
 use super::local::LocalStore;
-use super::sweep::on_all_cores;
+use super::walking::listed;
+use super::walking::on_all_cores;
 use crate::digest::Digest;
 use crate::error::Result;
 use std::fs::{self, Metadata};
@@ -100,7 +100,7 @@ impl LocalStore {
 
     /// Key and disk use of each hot entry.
     pub(super) fn hot_sizes(&self) -> Result<Vec<(Digest, u64)>> {
-        super::sweep::in_fans(self.layout(), Area::Keys, |digest, path| {
+        super::flat::in_fans(self.layout(), Area::Keys, |digest, path| {
             fs::symlink_metadata(path).ok().map(|found| (digest, on_disk(&found)))
         })
     }

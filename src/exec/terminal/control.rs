@@ -1,6 +1,6 @@
-//! What a run does with its terminals, as whoever watches it tells, and what becomes of the user's own: it is touched only
-//! once the run uses what is typed. So what is typed ahead stays there for the shell, and a command that never asks leaves
-//! nothing to be restored.
+//! How a run uses its terminals, as the watching thread reports it, and the modes of the user's own terminal. These are changed
+//! only once the run reads what is typed. So input that is typed ahead stays there for the shell, and a command that never
+//! reads leaves nothing to restore.
 
 use super::ahead::{Unshown, read_lines, read_there, type_unshown, with_echo};
 use crate::exec::order::index;
@@ -18,7 +18,7 @@ fn own_terminal() -> u64 {
     libc::makedev(5, 0)
 }
 
-/// The terminals of a run.
+/// The state of the terminals of a run.
 pub(in crate::exec) struct Control {
     /// Our own terminal, if we are in its foreground.
     outer: Option<OwnedFd>,
@@ -40,15 +40,15 @@ pub(in crate::exec) struct Control {
 }
 
 struct State {
-    /// What our terminal was set to when we began.
+    /// The modes of our terminal when we began.
     saved: Option<Modes>,
-    /// The run uses what is typed.
+    /// The run reads what is typed.
     is_used: bool,
-    /// It may do so unseen.
+    /// It may do so without being observed.
     may_be_used: bool,
-    /// Our terminal is raw: everything goes through it as it is.
+    /// Our terminal is raw: it passes on everything unchanged.
     is_raw: bool,
-    /// Where what is typed goes: a pager reads from the terminal that its stderr is.
+    /// The terminal that typed input goes to. A pager reads from the terminal of its stderr.
     reader: Stream,
     /// The other ends of the terminals that are stdout and stderr.
     masters: [Option<OwnedFd>; 2],
@@ -63,7 +63,7 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
-    /// Of pseudo-terminals with these device numbers, in front of our terminal `outer`, which has these modes.
+    /// For pseudo-terminals with these device numbers, and for our terminal `outer` with these modes.
     ///
     /// # Errors
     /// When no pipe can be made.
@@ -107,13 +107,13 @@ impl Control {
         self.outer.as_ref().map(AsFd::as_fd)
     }
 
-    /// Our terminal, its modes as they were and as we set them: for whoever restores it if we are killed.
+    /// Our terminal, its modes as they were and as we set them: for the process that restores it if we are killed.
     pub(in crate::exec) fn guarded(&self) -> Option<Guarded<'_>> {
         let saved = self.state().saved?;
         Some((self.outer()?, saved, raw(&saved)))
     }
 
-    /// Which stream the terminal with this device number is, `/dev/tty` included.
+    /// The stream whose terminal has this device number; `/dev/tty` is that of the session.
     pub(in crate::exec) fn stream_of(&self, device: u64) -> Option<Stream> {
         if device == own_terminal() {
             return Some(self.controlling);
@@ -122,19 +122,19 @@ impl Control {
         [Stream::Stdout, Stream::Stderr].into_iter().find(is_it)
     }
 
-    /// Whether that is the terminal at which the run is.
+    /// Whether it is the terminal of the run's session.
     pub(in crate::exec) fn is_controlling(&self, device: u64) -> bool {
         self.stream_of(device) == Some(self.controlling)
     }
 
-    /// The size of the terminal that this stream is was asked for.
+    /// The run asked for the size of the terminal of this stream.
     pub(in crate::exec) fn asked_size(&self, stream: Stream) {
         if let Some(asked) = self.asked.get(index(stream)) {
             asked.store(true, SeqCst);
         }
     }
 
-    /// A program that is no interpreter asked whether one of the two is a terminal, or how large it is.
+    /// A program other than an interpreter asked whether a stream is a terminal, or for its size.
     pub(in crate::exec) fn asked_by_program(&self) {
         self.programs_asked.store(true, SeqCst);
     }
@@ -151,15 +151,15 @@ impl Control {
 
     /// The run uses what is typed, at the terminal that `reader` is: from now on all of it goes there. Returns when that is so.
     pub(in crate::exec) fn used(&self, reader: Stream) {
-        let news = {
+        let changed = {
             let mut state = self.state();
-            let news = !state.is_used || state.reader != reader;
+            let changed = !state.is_used || state.reader != reader;
             state.is_used = true;
             state.reader = reader;
             self.begin_raw(&mut state);
-            news
+            changed
         };
-        if news {
+        if changed {
             self.wake();
         }
     }
@@ -169,24 +169,24 @@ impl Control {
         self.used(self.controlling);
     }
 
-    /// Where what is typed goes.
+    /// The stream whose terminal typed input goes to.
     pub(in crate::exec) fn reader(&self) -> Stream {
         self.state().reader
     }
 
-    /// Whether it goes elsewhere than to the terminal of the run's session.
+    /// Whether typed input goes to another terminal than that of the run's session.
     pub(in crate::exec) fn reads_elsewhere(&self) -> bool {
         self.reader() != self.controlling
     }
 
-    /// What is written to `stream` reaches nobody.
+    /// What is written to `stream` has no reader any more.
     pub(super) fn let_go(&self, stream: Stream) {
         if let Some(master) = self.state().masters.get_mut(index(stream)) {
             *master = None;
         }
     }
 
-    /// The run may use what is typed without being seen to do so.
+    /// The run may read what is typed without being observed.
     pub(in crate::exec) fn may_be_used(&self) {
         let before = std::mem::replace(&mut self.state().may_be_used, true);
         if !before {
@@ -194,8 +194,8 @@ impl Control {
         }
     }
 
-    /// Whether it is to be looked whether a line was typed which the run may be waiting for: our terminal is in nobody else's
-    /// hands.
+    /// Whether to look for a typed line that the run may be waiting for. Only while our terminal edits lines and we are in its
+    /// foreground, so that no other program is using it.
     pub(super) fn looks_for_lines(&self) -> bool {
         let may_be = {
             let state = self.state();
@@ -230,8 +230,8 @@ impl Control {
             if edits_lines(&now) {
                 read_lines(outer, &now, &mut ahead);
             }
-            // A line that is written now still gets its carriage return. A writer that a slow terminal holds up is not waited
-            // for: keys count more.
+            // A line that is being written still gets its carriage return. A writer that a slow terminal delays is not waited
+            // for, since keys are more urgent.
             let mut tries = 0..20;
             let writing = loop {
                 match self.output.try_lock() {
@@ -253,7 +253,7 @@ impl Control {
         }
     }
 
-    /// Our terminal as it was. Whether it was in our hands.
+    /// Gives our terminal its former modes. Returns whether it was raw.
     pub(super) fn suspend(&self) -> bool {
         let mut state = self.state();
         if let (true, Some(outer), Some(saved)) = (state.is_raw, self.outer(), state.saved) {
@@ -264,7 +264,7 @@ impl Control {
         false
     }
 
-    /// As before [`Control::suspend`], if we are in the foreground.
+    /// Restores the state before [`Control::suspend`], if we are in the foreground.
     pub(super) fn resume(&self) {
         let mut state = self.state();
         if state.is_used {
@@ -272,7 +272,7 @@ impl Control {
         }
     }
 
-    /// The run is over. With `left`, it left its terminal with these modes, which ours gets as well.
+    /// The run is over. With `left`, the modes that it left at its terminal, our terminal gets these.
     pub(super) fn end(&self, left: Option<&Modes>) {
         let mut state = self.state();
         let Some(mut wanted) = state.saved.filter(|_| state.is_used) else { return };
@@ -282,7 +282,7 @@ impl Control {
                 Some(unshown) if is_same(left, &unshown.set) => unshown.before,
                 _ => *left,
             };
-            // What it does with output was not all handed on.
+            // Of the modes of output, only line ends were copied to the run's terminal.
             if ends_lines_alike(left.c_oflag, output) {
                 wanted.c_oflag = output;
             }
@@ -307,27 +307,27 @@ impl Control {
         self.wake();
     }
 
-    /// The signal by which it was stopped since this was asked last.
+    /// The signal by which the command was stopped since the last call.
     pub(super) fn take_stop(&self) -> Option<i32> {
         Some(self.stopped.swap(0, SeqCst)).filter(|signal| *signal != 0)
     }
 
-    /// Whoever waits for [`Control::woken`] looks at what is new.
+    /// Wakes the thread that waits for [`Control::woken`].
     fn wake(&self) {
         let _ = (&self.wake).write(b"!");
     }
 
-    /// Where one byte wakes who waits; for a signal handler.
+    /// The descriptor in which one byte wakes the waiting thread; for a signal handler.
     pub(in crate::exec) fn bell(&self) -> i32 {
         self.wake.as_raw_fd()
     }
 
-    /// Readable when there is news.
+    /// Readable when something has changed.
     pub(super) fn woken(&self) -> BorrowedFd<'_> {
         self.woken.as_fd()
     }
 
-    /// The news have been heard; only when [`Control::woken`] is readable.
+    /// Empties the pipe behind [`Control::woken`]. Only when that is readable.
     pub(super) fn heard(&self) {
         let _ = (&self.woken).read(&mut [0; 64]);
     }
@@ -344,7 +344,7 @@ pub(super) fn is_in_foreground(terminal: BorrowedFd<'_>) -> bool {
     foreground(terminal) == Ok(true)
 }
 
-/// As that; an error if it is not the terminal of our session.
+/// Whether this process is in the foreground of `terminal`; an error if that is not the terminal of our session.
 pub(super) fn foreground(terminal: BorrowedFd<'_>) -> nix::Result<bool> {
     let group = nix::unistd::tcgetpgrp(terminal)?;
     Ok(group == nix::unistd::getpgrp())

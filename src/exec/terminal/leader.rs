@@ -13,7 +13,7 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// What the two call themselves.
+/// The name of both in process lists.
 const NAME: &CStr = c"terminal-leader";
 
 const FOREGROUND: u8 = b'f';
@@ -29,13 +29,13 @@ pub(in crate::exec) struct Leader {
 }
 
 impl Leader {
-    /// The group `command` has the terminal whose other end is `master`. Returns when that is so.
+    /// Puts the group `command` in the foreground of the terminal whose other end is `master`. Returns when it is there.
     pub(super) fn foreground(&self, master: BorrowedFd<'_>, command: libc::pid_t) {
         self.order(FOREGROUND);
         wait_for_group(master, command);
     }
 
-    /// It does not have it: a process of it that reads what is typed is stopped.
+    /// Puts the command in the background: a process of it that reads what is typed is stopped.
     pub(super) fn background(&self, master: BorrowedFd<'_>) {
         self.order(BACKGROUND);
         wait_for_group(master, self.pid);
@@ -48,14 +48,14 @@ impl Leader {
         }
     }
 
-    /// Lets go of the terminal, and ends: nobody in the session is hung up on.
+    /// Gives up the terminal and ends. No process of the session gets SIGHUP.
     pub(super) fn end(self) {
         self.order(END);
     }
 }
 
-/// Waits until `group` is in the foreground of the terminal whose other end is `master`; not for ever, since somebody may kill
-/// whoever brings it there.
+/// Waits until `group` is in the foreground of the terminal whose other end is `master`. Not for ever, since the process that
+/// brings it there may be killed.
 fn wait_for_group(master: BorrowedFd<'_>, group: libc::pid_t) {
     const LONGEST: Duration = Duration::from_secs(1);
     let began = Instant::now();
@@ -115,13 +115,13 @@ impl Beginning {
     }
 
     /// In a process that was just forked: begins the session, and returns in the process that is to become the command. Where
-    /// that is impossible, nobody returns.
+    /// that is impossible, no process returns.
     ///
     /// # Safety
     /// Only in a process that was forked for it, with all signals blocked.
     #[expect(unsafe_code, reason = "after fork, only plain system calls")]
     pub(in crate::exec) unsafe fn lead(&self, withheld: &[RawFd]) {
-        // SAFETY: plain system calls, on our own stack, in processes that nobody else's memory or descriptors depend on.
+        // SAFETY: plain system calls, on our own stack, in processes whose memory and descriptors nothing else uses.
         unsafe {
             for number in withheld {
                 libc::close(*number);
@@ -131,7 +131,7 @@ impl Beginning {
             if libc::ioctl(self.terminal, libc::TIOCSCTTY, 0) < 0 {
                 exit();
             }
-            // The child of whoever forked us.
+            // The child of the process that forked us.
             let command = fork(libc::CLONE_PARENT | libc::SIGCHLD);
             if command == 0 {
                 libc::setpgid(0, 0);
@@ -206,7 +206,7 @@ impl Beginning {
         }
     }
 
-    /// What began, for whoever forked `leader`.
+    /// What began, in the process that forked `leader`.
     ///
     /// # Errors
     /// When it could not begin.
@@ -220,7 +220,7 @@ impl Beginning {
         Ok(Begun { pid: libc::pid_t::from_ne_bytes(number), failure: said, leader })
     }
 
-    /// Tells that the command could not be had.
+    /// Reports that the command could not be executed.
     ///
     /// # Safety
     /// As [`Beginning::lead`], in the process that it returned in.
@@ -231,10 +231,10 @@ impl Beginning {
     }
 }
 
-/// Starts a command that leads no session but has one.
+/// Starts a command in a session that another process leads.
 ///
 /// # Errors
-/// The system's, if there was no process to be had.
+/// The system's, if no process could be created.
 #[expect(unsafe_code, reason = "there is no safe way to make such a child")]
 pub(in crate::exec) fn create(
     prepared: &Prepared<'_>,
@@ -287,7 +287,7 @@ unsafe fn fork(flags: libc::c_int) -> libc::pid_t {
     libc::pid_t::try_from(pid).unwrap_or(-1)
 }
 
-/// Ends this process, which has one thread: by a call that is not watched, since whoever watches may be gone.
+/// Ends this process, which has one thread. By a call that is not watched, since the watching process may be gone.
 ///
 /// # Safety
 /// As [`Beginning::lead`].

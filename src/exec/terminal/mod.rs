@@ -114,14 +114,14 @@ impl Terminals {
         for (master, pair) in masters.iter_mut().zip(&pairs) {
             *master = pair.as_ref().map(|pair| pair.master.try_clone()).transpose()?;
         }
-        // Whoever watches us in turn may hand on what is typed from now on, and change modes for that moment.
+        // A process that watches us may pass on what is typed from now on, and change modes for that moment.
         let outer = saved.and_then(|saved| Some((open_ours()?, saved)));
         let control = Control::new(outer, devices, masters, first, !wanted.is_watched)?;
         let control = Arc::new(control);
         Ok(Some(Self { pairs, sizes, first, is_stdin, control, is_watched: wanted.is_watched }))
     }
 
-    /// What whoever watches tells of the run's use of them.
+    /// Where the watching thread reports how the run uses its terminals.
     pub(super) fn control(&self) -> &Arc<Control> {
         &self.control
     }
@@ -153,7 +153,7 @@ impl Terminals {
         pair.map_or_else(|| Err(io::ErrorKind::NotFound.into()), |pair| pair.slave.try_clone())
     }
 
-    /// What passes on what is typed, now that the command has all that it gets.
+    /// The relay that passes on what is typed, once the command has all its descriptors.
     pub(super) fn relay(self) -> Option<Relay> {
         let masters = self.pairs.map(|pair| pair.map(|pair| pair.master));
         Relay::new(masters, self.sizes, self.first, self.control, self.is_watched)
@@ -177,7 +177,7 @@ pub fn from_environment() -> Size {
     Size { columns: number("COLUMNS").unwrap_or(USUAL.columns), rows: number("LINES").unwrap_or(USUAL.rows) }
 }
 
-/// Our own terminal, which nobody else reads through this descriptor.
+/// Our own terminal. No other code reads through this descriptor.
 fn open_ours() -> Option<OwnedFd> {
     let mut options = File::options();
     options.read(true).write(true).custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK);

@@ -41,7 +41,7 @@ impl Pair {
 #[expect(unsafe_code, reason = "it is opened by a number that the kernel hands over")]
 fn other_end(master: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: the call takes flags; a non-negative answer is a new descriptor that is nobody else's.
+    // SAFETY: the call takes flags; a non-negative answer is a new descriptor that nothing else owns.
     unsafe {
         let number = libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags);
         Ok(OwnedFd::from_raw_fd(Errno::result(number)?))
@@ -57,7 +57,7 @@ fn ours(modes: &Modes) -> Modes {
     ours
 }
 
-/// Waits until what was written to `master` has reached whoever reads from its other end.
+/// Waits until what was written to `master` can be read from its other end.
 pub(super) fn arrives(master: BorrowedFd<'_>) {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     if let Ok(slave) = other_end(master) {

@@ -1,4 +1,4 @@
-//! What is done about a run's terminals while its streams are passed on: what is typed, the size, being stopped and going on.
+//! The terminals of a run while its streams are passed on: typed input, changes of size and modes, stops and continues.
 
 use super::control::Control;
 use super::leader::Leader;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// What is read at once of what is typed.
 const BUFFER: usize = 4096;
-/// How often it is looked for what is not seen to happen.
+/// How often changes are looked for that cause no event.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Stands between the user's terminal and those of a run.
@@ -33,7 +33,7 @@ pub(in crate::exec) struct Relay {
     is_resized: bool,
     /// What was typed and is not passed on yet.
     typed: Vec<u8>,
-    /// Nothing is typed any more.
+    /// The user's terminal has no more input.
     is_over: bool,
     /// A key was typed that sends this signal to the command, which we do not get.
     key: Option<i32>,
@@ -41,7 +41,7 @@ pub(in crate::exec) struct Relay {
     command: libc::pid_t,
 }
 
-/// Which of the descriptors that a [`Relay`] asks about was asked about.
+/// Which descriptors of a [`Relay`] are in a call of `poll`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::exec) struct Asked {
     woken: bool,
@@ -91,7 +91,7 @@ impl Relay {
         self.known.get(index(stream)).copied().flatten().is_some_and(|modes| ends_lines(&modes))
     }
 
-    /// How each stream was made.
+    /// How each stream was produced.
     pub(in crate::exec) fn made(&self) -> [Option<Made>; 2] {
         [Stream::Stdout, Stream::Stderr].map(|stream| {
             let size = self.sizes.get(index(stream)).copied().flatten()?;
@@ -101,13 +101,13 @@ impl Relay {
         })
     }
 
-    /// How long may be waited at most until it is looked again.
+    /// The longest wait until the next look.
     pub(in crate::exec) fn limit(&self) -> Option<Duration> {
         let is_unseen = !self.is_watched && self.control.outer().is_some() && !self.control.is_raw();
         is_unseen.then_some(LOOK)
     }
 
-    /// Asks for what matters here.
+    /// Adds the descriptors of the relay to a call of `poll`.
     pub(in crate::exec) fn ask<'a>(&'a self, asked: &mut Vec<PollFd<'a>>) -> Asked {
         asked.push(PollFd::new(self.control.woken(), PollFlags::POLLIN));
         let mut done = Asked { woken: true, ..Asked::default() };
@@ -128,7 +128,7 @@ impl Relay {
         if self.control.is_raw() { self.control.is_foreground() } else { self.control.looks_for_lines() }
     }
 
-    /// Takes the answers to what was asked, in the same order.
+    /// Takes the answers of that call, in the same order.
     pub(in crate::exec) fn answered(&mut self, asked: Asked, answers: &mut dyn Iterator<Item = PollFlags>) {
         let mut next = |was_asked: bool| was_asked && answers.next().is_some_and(|answer| !answer.is_empty());
         if next(asked.woken) {
@@ -171,7 +171,7 @@ impl Relay {
         }
     }
 
-    /// Takes note of keys that send signals. A terminal that is not that of the session sends none: it is done for it.
+    /// Notes keys that send signals. The terminal that is not the session's sends none, so we send them.
     fn take_keys(&mut self, reader: Stream) {
         let Some(modes) = self.masters.get(index(reader)).and_then(|master| modes(master.as_ref()?.as_fd()))
         else {
@@ -193,7 +193,7 @@ impl Relay {
         });
     }
 
-    /// Does what signals and other threads asked for. `to` are the user's ends.
+    /// Carries out what signals and other threads requested. `to` are the user's ends of the streams.
     pub(in crate::exec) fn attend(&mut self, caught: &Caught, to: [Option<BorrowedFd<'_>>; 2]) {
         if let Some(signal) = self.key.take() {
             caught.note(signal);
@@ -208,8 +208,8 @@ impl Relay {
         self.follow_modes();
     }
 
-    /// Both terminals get the size of the user's: the one at which the command is last, so that it finds both changed when it
-    /// is told.
+    /// Gives both terminals the size of the user's. The one of the command's session comes last, so that the command finds both
+    /// changed when SIGWINCH arrives.
     fn resize(&mut self, to: [Option<BorrowedFd<'_>>; 2]) {
         let second = if self.first == Stream::Stdout { Stream::Stderr } else { Stream::Stdout };
         for stream in [second, self.first] {
@@ -227,16 +227,17 @@ impl Relay {
         }
     }
 
-    /// The command was stopped by `signal`: so are we, as a shell expects it of what it started. Returns when both go on.
+    /// The command was stopped by `signal`. We stop, too, as a shell expects of a process that it started. Returns when both
+    /// are continued.
     fn stop(&mut self, signal: i32) {
         let is_for_terminal = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
         if !(is_for_terminal && self.control.is_foreground()) {
             if !is_for_terminal && signal != libc::SIGTSTP {
-                // Whoever sends it to the command alone continues the command alone.
+                // A process that stops the command alone continues the command alone.
                 return;
             }
             let was_raw = self.control.suspend();
-            // While our terminal was raw, nobody but the command saw the key.
+            // While our terminal was raw, only the command got the key.
             signals::stop(signal, was_raw);
         }
         if let (Some(leader), Some(master)) = (&self.leader, self.master()) {
@@ -250,8 +251,8 @@ impl Relay {
         signals::go_on(self.command);
     }
 
-    /// A change of modes at one of the two is one at both: bare, they are one terminal. If nobody watches, this is how it is
-    /// learned that the command uses what is typed.
+    /// Copies a change of modes from one terminal to the other: without cashet, they are one terminal. In an unwatched run, such a
+    /// change shows that the command uses what is typed.
     fn follow_modes(&mut self) {
         if self.is_watched && !self.control.is_raw() {
             return;
@@ -274,7 +275,7 @@ impl Relay {
         }
     }
 
-    /// The command has ended: whoever lives on has no terminal, and is not hung up on.
+    /// The command has ended. Processes that outlive it have no terminal and get no SIGHUP.
     pub(in crate::exec) fn command_ended(&mut self) {
         if let Some(leader) = self.leader.take() {
             leader.end();
@@ -282,7 +283,7 @@ impl Relay {
         self.follow_modes();
     }
 
-    /// What is written to `stream` reaches nobody: the command learns that as if the user's terminal hung up.
+    /// What is written to `stream` has no reader any more. For the command it is as if the user's terminal hung up.
     pub(in crate::exec) fn let_go(&mut self, stream: Stream) {
         if let Some(master) = self.masters.get_mut(index(stream)) {
             *master = None;
@@ -290,13 +291,13 @@ impl Relay {
         self.control.let_go(stream);
     }
 
-    /// All that was written has been passed on. If the command ended by itself, our terminal is left as it left its own.
+    /// All output has been passed on. If the command ended by itself, our terminal gets the modes that it left.
     pub(in crate::exec) fn end(&mut self, by_itself: bool) {
         let left = self.known.get(index(self.first)).copied().flatten();
         self.control.end(left.as_ref().filter(|_| by_itself));
     }
 
-    /// Whoever outlives the command writes lines that end as the user's terminal wants them.
+    /// Processes that outlive the command write lines with the line ends that the user's terminal needs.
     pub(in crate::exec) fn leave(&self) {
         for master in self.masters.iter().flatten() {
             if let Some(mut modes) = modes(master.as_fd()) {
@@ -306,7 +307,7 @@ impl Relay {
         }
     }
 
-    /// What signals that come while the command runs are done to.
+    /// The part that signal handling uses.
     pub(in crate::exec) fn session_terminal(&self) -> SessionTerminal<'_> {
         SessionTerminal {
             master: self.master().map_or(-1, |master| master.as_raw_fd()),

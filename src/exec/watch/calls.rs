@@ -1,25 +1,23 @@
-//! A stopped system call, with its arguments: what it means for what is observed.
+//! From a stopped system call and its arguments to what is observed.
 //!
-//! Whatever cannot be known is a hole in the view; a call that the kernel itself will refuse is nothing.
+//! What cannot be known makes the trace incomplete. A call that the kernel will refuse is ignored.
 
 use super::access::Observer;
 use super::filter::{HOST_ARCHITECTURE, OTHER_ABI};
-use super::modes::Creating;
-use super::nested::heard;
-use super::paths::directory_of;
-use super::places::{Place, behind, place, place_or_open, place_read, place_read_or_open};
-use super::process::{identity_behind, link, umask_of, words_of};
+use super::named_calls::{creating, execute, look, look_or_ask, may_use, open, way};
+use super::places::{Place, behind, place, place_or_open, place_read};
+use super::process::link;
 use super::sockets::Sockets;
 use super::stopped::{Stopped, Unknown, low, unknown};
-use super::table::{self, Argument, At, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
+use super::table::{self, Argument, Call, Follow, NEW_NAMESPACES, NEW_TIME, Row};
 use super::terminals::ask_terminal;
-use crate::exec::{Askers, Hazard};
+use crate::exec::Hazard;
 
 /// `RESOLVE_IN_ROOT`: an absolute path begins at the directory that was given.
 const RESOLVE_IN_ROOT: u64 = 0x10;
 const OPEN_TREE_CLONE: u64 = 1;
 
-/// Takes in one call.
+/// Observes one call.
 pub(super) fn observe(stopped: &Stopped<'_>, observer: &mut Observer<'_>, sockets: &mut Sockets) {
     if observer.is_blind() {
         return;
@@ -275,17 +273,17 @@ fn take(
     Ok(())
 }
 
-/// Whether an owner is given: -1 leaves it as it is.
+/// Whether an owner is given; -1 leaves it unchanged.
 fn changes_owner(stopped: &Stopped<'_>, owners: [Argument; 2]) -> bool {
     owners.iter().any(|owner| stopped.flags(*owner) != -1)
 }
 
-/// Whether one of `count` structures at `array` asks for events of descriptor 0. Those that ask for none (only whether it
-/// is open, as programs in Rust do when they start) do not.
+/// Whether one of `count` structures at `array` asks for events of descriptor 0. A structure without events only asks whether
+/// the descriptor is open, as programs in Rust do at their start; it does not count.
 fn polls_stdin(stopped: &Stopped<'_>, array: u64, count: u64) -> Result<bool, Unknown> {
-    /// Of `struct pollfd`: the number, what is asked for, what is answered.
+    /// Size of `struct pollfd`: number, requested events, returned events.
     const SIZE: usize = 8;
-    /// More than these are never asked for with standard input among them but near the beginning.
+    /// Only so many are read: standard input is near the beginning.
     const MOST: u64 = 1024;
     let mut bytes = vec![0; usize::try_from(count.min(MOST)).unwrap_or(0) * SIZE];
     stopped.memory(array, &mut bytes).map_err(|error| unknown(&error))?;
@@ -294,155 +292,4 @@ fn polls_stdin(stopped: &Stopped<'_>, array: u64, count: u64) -> Result<bool, Un
         _ => false,
     };
     Ok(bytes.chunks(SIZE).any(asks))
-}
-
-fn open(
-    stopped: &Stopped<'_>,
-    observer: &mut Observer<'_>,
-    at: At,
-    flags: i32,
-    mode: u64,
-) -> Result<(), Unknown> {
-    let mode =
-        if flags & libc::O_CREAT != 0 { creating(observer, stopped.tid, mode)? } else { Creating::default() };
-    let reads = flags & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) == libc::O_RDONLY;
-    let place = if reads { place_read } else { place }(stopped, observer, at)?;
-    match place {
-        Place::Path(named) if flags & libc::O_PATH != 0 => {
-            observer.look(&named, flags & libc::O_NOFOLLOW == 0);
-        }
-        Place::Path(named) => observer.open(&named, flags, mode),
-        Place::Descriptor(tid, number) => {
-            observer.ordering.opened_anew(identity_behind(tid, number));
-            if !observer.descriptors.opened(tid, number)
-                && let Place::Path(named) = behind(stopped, observer, tid, number)?
-            {
-                observer.open(&named, flags & !libc::O_NOFOLLOW, mode);
-            }
-        }
-        Place::Nothing => {}
-    }
-    Ok(())
-}
-
-/// What the thread asks for when it creates something with `mode`.
-fn creating(observer: &mut Observer<'_>, tid: libc::pid_t, mode: u64) -> Result<Creating, Unknown> {
-    let mask = umask_of(tid).map_err(|error| unknown(&error))?;
-    let asked = u32::try_from(mode & 0o7777).unwrap_or(0);
-    Ok(Creating { asked, mask, is_literal: observer.caller().asks_literally })
-}
-
-fn look(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At, follow: bool) -> Result<(), Unknown> {
-    match place_read_or_open(stopped, observer, at)? {
-        Place::Path(named) if heard(stopped, observer, stopped.argument(at.text), &named.path) => {}
-        Place::Path(named) => {
-            observer.look(&named, follow);
-            observer.listings.looked(stopped.tid, &named.path);
-        }
-        // Of other processes a debugger asks it, to show it.
-        Place::Descriptor(tid, number) if !follow => {
-            if tid == stopped.tid {
-                real_name(stopped, observer, tid, number)?;
-            }
-        }
-        Place::Descriptor(tid, number) => {
-            if !observer.nested.contains(&stopped.tid) {
-                observer.descriptors.ask(tid, number, Askers::OTHERS, |used| &mut used.asked);
-            }
-            if !observer.descriptors.is_inherited(tid, number)
-                && let Place::Path(named) = behind(stopped, observer, tid, number)?
-            {
-                observer.look(&named, true);
-            }
-        }
-        Place::Nothing => {}
-    }
-    Ok(())
-}
-
-/// Whether what was looked at may be read is as much as reading it, to a program that then does.
-fn may_use(
-    stopped: &Stopped<'_>,
-    observer: &mut Observer<'_>,
-    at: At,
-    mode: Argument,
-) -> Result<(), Unknown> {
-    if stopped.flags(mode) & libc::R_OK != 0
-        && let Place::Path(named) = place_read_or_open(stopped, observer, at)?
-    {
-        observer.asked_to_read(&named);
-    }
-    Ok(())
-}
-
-/// The way to what is named counts, not only where it leads: a path that is not absolute, name by name.
-fn way(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At) -> Result<(), Unknown> {
-    let text = stopped.text(stopped.argument(at.text))?;
-    let names = if text.starts_with(b"/") { 1 } else { text.split(|byte| *byte == b'/').count() };
-    if let Place::Path(named) = place_read(stopped, observer, at)? {
-        observer.look_along(&named, names);
-    }
-    Ok(())
-}
-
-/// The link in `/proc` of an open file is read, which tells its real path. By which links it was opened is not known.
-fn real_name(
-    stopped: &Stopped<'_>,
-    observer: &mut Observer<'_>,
-    tid: libc::pid_t,
-    number: i32,
-) -> Result<(), Unknown> {
-    if observer.descriptors.is_inherited(tid, number) {
-        observer.ask(tid, number, |used| &mut used.named);
-        return Ok(());
-    }
-    let Place::Path(named) = behind(stopped, observer, tid, number)? else { return Ok(()) };
-    if !observer.is_known(&named.path) && !observer.is_own(&named.path) {
-        return Err(Unknown::Hole("the real path of an open file".to_owned()));
-    }
-    observer.look_along(&named, 1);
-    Ok(())
-}
-
-fn look_or_ask(
-    stopped: &Stopped<'_>,
-    observer: &mut Observer<'_>,
-    at: At,
-    flags: Argument,
-) -> Result<(), Unknown> {
-    let of_descriptor = stopped.flags(flags) & libc::AT_EMPTY_PATH != 0;
-    if let (true, Some(directory)) = (of_descriptor, at.directory) {
-        let number = stopped.flags(directory);
-        let is_empty = stopped.argument(at.text) == 0 || stopped.text(stopped.argument(at.text))?.is_empty();
-        if is_empty && number >= 0 {
-            observer.ask(stopped.tid, number, |used| &mut used.asked);
-            return Ok(());
-        }
-    }
-    look(stopped, observer, at, stopped.follow(Follow::Unless(flags)))
-}
-
-fn execute(
-    stopped: &Stopped<'_>,
-    observer: &mut Observer<'_>,
-    at: At,
-    flags: Option<Argument>,
-) -> Result<(), Unknown> {
-    let follow = flags.is_none_or(|flags| stopped.follow(Follow::Unless(flags)));
-    let place = match place_or_open(stopped, observer, at)? {
-        Place::Descriptor(tid, number) => {
-            observer.descriptors.opened(tid, number);
-            behind(stopped, observer, tid, number)?
-        }
-        place => place,
-    };
-    if let Place::Path(named) = place {
-        let directory =
-            observer.working.of(stopped.tid).unwrap_or_else(|_| directory_of(&named.path).to_vec());
-        let words = if at.directory.is_some() { Argument::A2 } else { Argument::A1 };
-        let words = words_of(stopped.tid, stopped.argument(words));
-        observer.about_to_execute(&named.path, &words, &directory);
-        observer.execute(&named, follow, &directory);
-    }
-    Ok(())
 }

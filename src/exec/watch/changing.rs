@@ -1,4 +1,4 @@
-//! Making, moving, removing, altering: under the real name of what changes, since a link on the way does not change.
+//! Creating, moving, removing and altering files, by their real paths: links on the way do not change.
 
 use super::access::{How, Observer};
 use super::modes::Creating;
@@ -7,7 +7,7 @@ use super::process::as_path;
 use crate::exec::{FirstChange, Prior};
 
 impl Observer<'_> {
-    /// Makes a directory, which may be there already.
+    /// Creates a directory, which may exist already.
     pub(super) fn make_directory(&mut self, named: &Named, creating: Creating) {
         if !self.is_ignored(&named.path)
             && let Some(there) = self.resolve(&named.path, false)
@@ -24,7 +24,7 @@ impl Observer<'_> {
         }
     }
 
-    /// Makes a directory, link, node or socket, which must not be there yet.
+    /// Creates a directory, link, node or socket, which must not exist yet.
     pub(super) fn make(&mut self, named: &Named) {
         if self.is_ignored(&named.path) {
             return;
@@ -53,7 +53,7 @@ impl Observer<'_> {
                 }
             }
             Found::Directory(_) if directory => {
-                // Only an empty one goes.
+                // Only an empty directory can be removed.
                 self.open_for_reading(&Named { path: there.path.clone(), as_directory: true }, false);
                 self.list(&there.path);
                 if may_be_empty(&there.path) {
@@ -92,7 +92,7 @@ impl Observer<'_> {
             return self.look(&Named { path: new.path, as_directory: false }, false);
         }
         if matches!(new.found, Found::Directory(_)) {
-            // Only an empty directory is replaced.
+            // Only an empty directory can be replaced.
             self.open_for_reading(&Named { path: new.path.clone(), as_directory: true }, false);
             self.list(&new.path);
         }
@@ -112,7 +112,7 @@ impl Observer<'_> {
         self.own_below(new.path);
     }
 
-    /// What is at `path` is to have another name: what it is decides what will be there.
+    /// The file at `path` gets another name, so that the result at that name depends on it.
     fn is_taken_along(&mut self, path: &[u8]) {
         if !self.is_ignored(path) && !self.is_own(path) {
             self.access(path);
@@ -141,7 +141,7 @@ impl Observer<'_> {
         }
     }
 
-    /// A new name for a file that had none (`O_TMPFILE`), or whose old name is not known.
+    /// A file without a name (`O_TMPFILE`), or whose old name is unknown, gets a name.
     pub(super) fn appear(&mut self, to: &Named) {
         let Some(new) = self.resolve(&to.path, false) else { return };
         if matches!(new.found, Found::Missing) {
@@ -151,12 +151,12 @@ impl Observer<'_> {
         }
     }
 
-    /// Changes attributes of what is there.
+    /// Changes attributes of a file.
     pub(super) fn alter(&mut self, named: &Named, follow: bool) {
         self.change_in_place(named, follow, How::Altered);
     }
 
-    /// Sets the permission bits of what is there.
+    /// Sets the permission bits of a file.
     pub(super) fn set_mode(&mut self, named: &Named, follow: bool, mode: u32) {
         if let Some(there) = self.resolve(&named.path, follow || named.as_directory) {
             let nature = self.caller();
@@ -165,7 +165,7 @@ impl Observer<'_> {
         self.alter(named, follow);
     }
 
-    /// Changes the size of what is there, as whoever opens it for writing may.
+    /// Changes the size of a file by its path.
     pub(super) fn cut(&mut self, named: &Named) {
         self.change_in_place(named, true, How::Opened);
     }
@@ -182,7 +182,7 @@ impl Observer<'_> {
         }
     }
 
-    /// Where a path that is to change leads. `None`, and what stands in the way is noted, if it leads nowhere.
+    /// The real path of a path that is to change. If it leads nowhere: `None`, and the cause is observed.
     pub(super) fn resolve(&mut self, path: &[u8], follow: bool) -> Option<Physical> {
         let there = self.resolver.physical(path, follow);
         for link in &there.links {

@@ -1,5 +1,5 @@
-//! Asks the kernel for the sockets that wait at one port (`NETLINK_SOCK_DIAG`): some microseconds, where reading the tables
-//! of all sockets takes milliseconds.
+//! Asks the kernel for the sockets that listen on one port (`NETLINK_SOCK_DIAG`). That takes some microseconds; reading the
+//! tables of all sockets takes milliseconds.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +16,7 @@ const INODE: usize = 16 + 68;
 /// States of a socket that waits for a peer: `TCP_LISTEN`, and `TCP_CLOSE` as the state of UDP.
 const ALL_STATES: u32 = u32::MAX;
 
-/// A socket on which the kernel is asked; opened with the first question.
+/// The socket for questions to the kernel, opened with the first question.
 #[derive(Debug, Default)]
 pub(super) struct Diag(State);
 
@@ -25,7 +25,7 @@ enum State {
     #[default]
     New,
     Open(OwnedFd),
-    /// It cannot be asked here.
+    /// The kernel refuses such sockets.
     Refused,
 }
 
@@ -37,8 +37,7 @@ enum Answer {
 }
 
 impl Diag {
-    /// The numbers of the TCP and UDP sockets that something sent to `address` reaches. `None` where the kernel cannot be
-    /// asked.
+    /// The inodes of the TCP and UDP sockets that data sent to `address` reaches. `None` where the kernel cannot be asked.
     pub(super) fn waiting_at(&mut self, address: SocketAddr) -> Option<Vec<u64>> {
         if matches!(self.0, State::New) {
             self.0 = open().ok().filter(can_ask).map_or(State::Refused, State::Open);
@@ -59,8 +58,8 @@ impl Diag {
     }
 }
 
-/// Whether the kernel answers for both protocols. One that it has no module for looks like a port where nobody waits, unless
-/// it is asked for a list.
+/// Whether the kernel answers for both protocols. A protocol without a module looks like a port without a listener, unless a
+/// list is asked for.
 fn can_ask(socket: &OwnedFd) -> bool {
     [libc::IPPROTO_TCP, libc::IPPROTO_UDP]
         .into_iter()
@@ -85,7 +84,7 @@ fn request(protocol: i32, address: Option<SocketAddr>) -> [u8; REQUEST] {
     put(16, &[family, protocol].map(|number| u8::try_from(number).unwrap_or(0)));
     if let Some(address) = address {
         put(20, &ALL_STATES.to_ne_bytes());
-        // Of TCP our end is the source, of UDP the destination: the kernel has it so.
+        // The kernel expects the listening end as the source for TCP, and as the destination for UDP.
         let (port, ip) = if protocol == libc::IPPROTO_TCP { (24, 28) } else { (26, 44) };
         put(port, &address.port().to_be_bytes());
         match address.ip() {
@@ -98,7 +97,7 @@ fn request(protocol: i32, address: Option<SocketAddr>) -> [u8; REQUEST] {
     request
 }
 
-/// Sends a question and takes the answer, which is there when it was sent.
+/// Sends a question and takes the answer, which is available at once.
 #[expect(unsafe_code, reason = "netlink is not wrapped here")]
 fn ask(socket: &OwnedFd, request: &[u8; REQUEST]) -> Answer {
     let mut answer = [0_u8; 4096];
@@ -130,7 +129,7 @@ fn ask(socket: &OwnedFd, request: &[u8; REQUEST]) -> Answer {
 #[expect(unsafe_code, reason = "netlink is not wrapped here")]
 fn open() -> io::Result<OwnedFd> {
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
-    // SAFETY: takes numbers only; a non-negative answer is a new descriptor that is nobody else's.
+    // SAFETY: takes numbers only; a non-negative answer is a new descriptor that nothing else owns.
     unsafe {
         let number = libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG);
         if number < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(number)) }

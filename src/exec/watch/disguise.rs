@@ -1,7 +1,8 @@
-//! A command that compares its input with its output, so as not to read what it writes, asks what file its stdout is. It
-//! has a pipe of ours; where that leads to a regular file, such a command is told of the file.
+//! Answers about stdout for commands that compare their input with their output, so as not to read what they write. Their
+//! stdout is a pipe of ours. Where the pipe leads to a regular file, the answer describes that file.
 //!
-//! Others are told the truth: whoever thinks that it has a file may want to do with it what cannot be done with a pipe.
+//! Other commands get the kernel's answer about the pipe: a command that believes it has a file may do things that fail on a
+//! pipe.
 
 use super::process::{identity_behind, link, write_memory};
 use super::stopped::Stopped;
@@ -15,17 +16,17 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 const GUARDED: &[&[u8]] = &[b"cat", b"grep", b"egrep", b"fgrep", b"rg", b"tar", b"bsdtar", b"ugrep"];
 const STDOUT: i32 = 1;
 
-/// An answer in the kernel's place.
+/// An answer instead of the kernel's.
 #[derive(Debug)]
 pub(super) struct Disguise {
-    /// What is written, and where to; nothing for a call that only returns a value.
+    /// Address and bytes to write; `None` for a call that only returns a value.
     structure: Option<(u64, Vec<u8>)>,
     /// What the call returns.
     pub(super) value: i64,
 }
 
 impl Disguise {
-    /// For a call that asks for stdout, by a program that is to be told of the file that it goes to.
+    /// The answer for a call about stdout by one of [`GUARDED`], if stdout goes to a regular file.
     pub(super) fn of(stopped: &Stopped<'_>, row: &Row, order: &Order) -> Option<Self> {
         let target = order.target(Stream::Stdout)?;
         if stopped.flags(Argument::A0) != STDOUT {
@@ -61,7 +62,7 @@ impl Disguise {
         }
     }
 
-    /// Writes the answer into the memory of the caller. False if that cannot be done.
+    /// Writes the answer into the memory of the caller. False if that is impossible.
     pub(super) fn put_on(&self, tid: libc::pid_t) -> bool {
         match &self.structure {
             Some((at, bytes)) => write_memory(tid, *at, bytes).is_ok(),
@@ -101,7 +102,7 @@ unsafe fn bytes_of<T>(value: &MaybeUninit<T>) -> Vec<u8> {
     unsafe { std::slice::from_raw_parts(value.as_ptr().cast(), size_of::<T>()).to_vec() }
 }
 
-/// Where the next byte goes, or where the file ends.
+/// The current offset, or that of the end of the file.
 fn place(file: BorrowedFd<'_>, whence: i32) -> Option<i64> {
     let whence = match whence {
         libc::SEEK_CUR => nix::unistd::Whence::SeekCur,

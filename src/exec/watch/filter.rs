@@ -1,6 +1,6 @@
-//! The seccomp program: which calls the kernel lets pass, hands to us, or refuses.
+//! The seccomp program: it decides which calls the kernel passes, hands to us, or refuses.
 //!
-//! Knows nothing of what a call means.
+//! Knows nothing about the meaning of a call.
 
 use super::table::{
     ASK_MODES, ASK_SIZE, ASK_STDIN, Argument, EVERYDAY_FAMILIES, NONE, ROWS, Row, SET_MODES, Trap,
@@ -9,34 +9,34 @@ use super::table::{
 /// Descriptor numbers that may stand for something inherited. The calls on all others pass in the kernel.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
-    /// Of anything inherited.
+    /// Of all inherited objects.
     pub(super) read: Vec<u32>,
-    /// Of something inherited to which writing matters.
+    /// Of inherited objects for which writing counts.
     pub(super) write: Vec<u32>,
-    /// Of an inherited regular file: its offset may be asked for.
+    /// Of inherited regular files, whose offset may be asked for.
     pub(super) ask: Vec<u32>,
-    /// Of an inherited regular file, and of standard input: what it is may be asked for.
+    /// Of inherited regular files and of standard input, whose kind may be asked for.
     pub(super) kind: Vec<u32>,
     /// Of standard input.
     pub(super) stdin: Vec<u32>,
-    /// Where stderr may be, if the order of the streams is wanted.
+    /// Numbers at which stderr may be, if the order of the streams is recorded.
     pub(super) stderr: Vec<u32>,
     /// The run has a terminal, whose modes it may change.
     pub(super) has_terminal: bool,
 }
 
 impl Numbers {
-    /// Those whose duplicates are followed.
+    /// Numbers whose duplicates are followed.
     pub(super) fn copied(&self) -> Vec<u32> {
         [self.read.as_slice(), &self.stderr].concat()
     }
 
-    /// Those to which writing is seen.
+    /// Numbers at which writes are stopped.
     pub(super) fn written(&self) -> Vec<u32> {
         [self.write.as_slice(), &self.stderr].concat()
     }
 
-    /// Those that are watched for being replaced: stdout, where stderr may be, and stderr.
+    /// Numbers whose replacement is observed: stdout, stderr, and those at which stderr may be.
     pub(super) fn replaced(&self) -> Vec<u32> {
         if self.stderr.is_empty() { Vec::new() } else { vec![1, 2] }
     }
@@ -48,7 +48,7 @@ type Instruction = libc::sock_filter;
 pub(super) const HOST_ARCHITECTURE: u32 =
     if cfg!(target_arch = "aarch64") { 0xc000_00b7 } else { 0xc000_003e };
 
-/// Numbers from here on are x32's, or none at all.
+/// Numbers from here on belong to x32, or are invalid.
 pub(super) const OTHER_ABI: u32 = 0x4000_0000;
 
 /// The call waits for the listener.
@@ -75,8 +75,8 @@ pub(super) fn program(numbers: &Numbers) -> Vec<Instruction> {
     let mut all = vec![load(ARCH), jump(libc::BPF_JEQ, HOST_ARCHITECTURE, 1, 0), far(native.len() + 3)];
     all.extend([load(NUMBER), jump(libc::BPF_JGE, OTHER_ABI, 0, 1), give(SEEN)]);
     all.extend(native);
-    // Another architecture's calls: its programs are a hazard as soon as one is seen, so that only the
-    // most frequent calls pass.
+    // Calls of another architecture. A single call makes its program a hazard, so only the most frequent calls pass
+    // unobserved.
     all.push(load(NUMBER));
     all.extend(any_of(&FOREIGN_READ_WRITE, ALLOW, SEEN));
     all
@@ -100,7 +100,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// A balanced tree of comparisons; every way through it ends in an answer.
+    /// A balanced tree of comparisons. Every path through it ends in an answer.
     fn tree(&self, rows: &[(u32, &Row)]) -> Vec<Instruction> {
         match rows {
             [] => vec![give(ALLOW)],
@@ -154,7 +154,7 @@ impl Builder<'_> {
             Trap::UnlessEmpty(fd, flags) => {
                 let empty = libc::AT_EMPTY_PATH.cast_unsigned();
                 let mut code = vec![low(flags), jump(libc::BPF_JSET, empty, 1, 0), give(SEEN)];
-                // AT_FDCWD is negative: that is no open descriptor.
+                // AT_FDCWD is negative, so it is no open descriptor.
                 code.extend([low(fd), jump(libc::BPF_JGE, 1 << 31, 0, 1), give(SEEN)]);
                 code.extend(any_of(&self.numbers.kind, SEEN, ALLOW));
                 code
@@ -171,7 +171,7 @@ impl Builder<'_> {
                 if self.numbers.has_terminal {
                     code.extend(branches(&SET_MODES));
                     code.extend([far(1), give(SEEN)]);
-                    // Of stdout and stderr, whether they are terminals.
+                    // Also questions whether stdout and stderr are terminals.
                     let sees = number(Argument::A0, &[&self.numbers.stdin[..], &[1, 2]].concat());
                     code.extend(branches(&ASK_MODES));
                     code.push(far(sees.len()));
@@ -191,7 +191,7 @@ impl Builder<'_> {
     }
 }
 
-/// Sees the call if one of two descriptor numbers is one of its own.
+/// Stops the call if one of two descriptor numbers is in its own list.
 fn either(one: (Argument, &[u32]), other: (Argument, &[u32])) -> Vec<Instruction> {
     let mut code = vec![low(one.0)];
     code.extend(branches(one.1));
@@ -200,7 +200,7 @@ fn either(one: (Argument, &[u32]), other: (Argument, &[u32])) -> Vec<Instruction
     code
 }
 
-/// Sees the call if the descriptor number is one of `numbers`.
+/// Stops the call if the descriptor number is one of `numbers`.
 fn number(fd: Argument, numbers: &[u32]) -> Vec<Instruction> {
     let mut code = vec![low(fd)];
     code.extend(any_of(numbers, SEEN, ALLOW));

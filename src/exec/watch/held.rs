@@ -30,7 +30,7 @@ impl Held {
 ///
 /// # Errors
 /// The system's.
-#[expect(unsafe_code, reason = "a child that waits can only be had by fork")]
+#[expect(unsafe_code, reason = "only fork creates a child that waits")]
 pub(super) fn fork(plan: &Plan) -> io::Result<Held> {
     let (wait_for_go, go) = io::pipe()?;
     let (failure, fail) = io::pipe()?;

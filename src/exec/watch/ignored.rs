@@ -1,15 +1,15 @@
-//! Paths that are nobody's input or output.
+//! Paths that count as neither input nor output.
 
 use super::access::Observer;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Devices that decide nothing, or cannot be observed.
+/// Devices on which no result depends, or that cannot be observed.
 const IGNORED_DEVICES: &[&[u8]] =
     &[b"null", b"zero", b"full", b"random", b"urandom", b"ptmx", b"stdin", b"stdout", b"stderr"];
 
 impl Observer<'_> {
-    /// Whether `path` is nobody's input or output.
+    /// Whether `path` counts as neither input nor output.
     pub(super) fn is_ignored(&self, path: &[u8]) -> bool {
         if path.starts_with(b"/proc") || path.starts_with(b"/sys") || path.starts_with(b"/dev") {
             let rest = path.get(1..).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Which programs the processes of a run are: some show what they find of files beside their content.
+//! The program that each process of a run executes. Some programs show attributes of files beside their content.
 //!
-//! What a program shows is for the witness to say; here it is found out which program a process runs, once for each
-//! that looks at something.
+//! The witness decides what a program shows. This module finds out which program a process runs, once for each process that
+//! accesses files.
 
 use super::process::{link, to_path};
 use crate::exec::{Image, Nature, Shows, Witness};
@@ -12,16 +12,16 @@ use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
-/// What is known of a process is forgotten as often: in less time no number of a process is used again.
+/// What is known of a process is forgotten after this time. The system does not reuse process numbers sooner.
 const KNOWN_FOR: Duration = Duration::from_millis(50);
 
-/// What the programs are that processes run.
+/// The programs that processes run.
 #[derive(Debug)]
 pub(super) struct Images {
     known: FxHashMap<libc::pid_t, Nature>,
     since: Instant,
-    /// A thread that is not the first of its process executed a program: from some moment on, which is not seen, the
-    /// first runs another program than the one that it was found to run.
+    /// A thread that is not the first of its process executed a program. At some later moment, which is not observed, the first
+    /// thread runs that program instead of the known one.
     careful: bool,
 }
 
@@ -30,9 +30,9 @@ impl Images {
         Self { known: FxHashMap::default(), since: Instant::now(), careful: false }
     }
 
-    /// What the program is that thread `tid` runs.
+    /// What is known of the program that thread `tid` runs.
     pub(super) fn nature(&mut self, tid: libc::pid_t, witness: &mut dyn Witness) -> Nature {
-        // One that cannot be looked into may show anything; one that is gone gets no answer.
+        // A process that cannot be inspected may show anything. One that has ended gets no answer.
         const HIDDEN: Nature = Nature {
             shows: Shows::Times,
             is_function: false,
@@ -64,7 +64,7 @@ impl Images {
         let mut says = |name: &OsStr| witness.nature(&Image { program: &program, words, name });
         let nature = says(OsStr::new(""));
         if nature.shows == Shows::AsNamed {
-            // Only what the process calls itself tells what it is at the moment.
+            // The name that the process gives itself is the only sign of the program that it runs now.
             let Ok(name) = std::fs::read(format!("/proc/{tid}/comm")) else { return HIDDEN };
             return says(OsStr::from_bytes(name.trim_ascii_end()));
         }
@@ -74,14 +74,14 @@ impl Images {
         nature
     }
 
-    /// Thread `tid` is about to execute a program, as which it will have the number of its process.
+    /// Thread `tid` is about to execute a program. It then gets the number of its process.
     pub(super) fn executes(&mut self, tid: libc::pid_t) {
         self.known.clear();
         self.careful |= !is_first(tid);
     }
 }
 
-/// Reads a file that does not say how long it is, in one piece where that is enough.
+/// Reads a file of unknown length, with one call where that is enough.
 fn read_all(path: &str) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut bytes = vec![0; 4096];

@@ -7,14 +7,14 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 /// What was installed.
 #[derive(Debug)]
 pub(super) struct Installed {
-    /// Where calls arrive.
+    /// The descriptor at which calls arrive.
     pub(super) listener: OwnedFd,
     /// Whether programs can no longer gain rights by being started, which they could before.
     pub(super) lost_privileges: bool,
 }
 
-/// Installs `program` on this thread, for good. A privileged user keeps what set-id programs do; for all others
-/// the kernel demands that it be given up.
+/// Installs `program` on this thread, permanently. For a privileged user, set-id programs still gain rights; for all others
+/// the kernel requires that they do not.
 ///
 /// # Errors
 /// `EBUSY` if another listener is above us; otherwise what the kernel or a sandbox refuses with.
@@ -30,13 +30,13 @@ pub(super) fn install(program: &[libc::sock_filter]) -> io::Result<Installed> {
 
 fn load(program: &[libc::sock_filter]) -> Result<OwnedFd, Errno> {
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-    // Older kernels do not know that a call which we have taken should wait through signals.
+    // Older kernels do not know this flag, with which signals do not interrupt a call that we have received.
     let listener = match set_filter(program, flags | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
         Err(Errno::EINVAL) => set_filter(program, flags)?,
         listener => listener?,
     };
     #[expect(unsafe_code, reason = "the kernel hands a descriptor over as a number")]
-    // SAFETY: with NEW_LISTENER a non-negative answer is a new descriptor that is nobody else's.
+    // SAFETY: with NEW_LISTENER a non-negative answer is a new descriptor that nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(listener) })
 }
 

@@ -1,4 +1,4 @@
-//! The listener of a filter: calls that wait, and the answer that lets each go on.
+//! The listener of a filter: it receives stopped calls and sends the answer that continues each.
 
 use crate::exec::withheld::Withheld;
 use nix::errno::Errno;
@@ -9,25 +9,25 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`: the caller is woken on our processor, since we go to sleep at once.
 const SYNC_WAKE_UP: u64 = 1;
 
-/// How often an answer that does not arrive is sent.
+/// How often sending an answer is tried.
 const TRIES: u32 = 8;
 
-/// What became of waiting for a call.
+/// The result of waiting for a call.
 pub(super) enum Waited {
-    /// One waits.
+    /// A call waits.
     Call,
     /// Every process with the filter is gone.
     Gone,
-    /// We are to stop.
+    /// The caller asked to stop.
     Stop,
-    /// Nothing for a while.
+    /// The time is over.
     Idle,
 }
 
-/// Where calls arrive.
+/// The descriptor at which calls arrive.
 #[derive(Debug)]
 pub(super) struct Listener {
-    /// A child that held it, too, would keep calls waiting after our end.
+    /// A child that also held the descriptor would keep calls waiting after our end.
     _withheld: Withheld,
     descriptor: OwnedFd,
 }
@@ -36,7 +36,7 @@ impl Listener {
     /// Takes over the descriptor that installing the filter gave.
     pub(super) fn new(descriptor: OwnedFd) -> Self {
         let listener = Self { _withheld: Withheld::new(descriptor.as_fd()), descriptor };
-        // Older kernels do not know it; it is for speed alone.
+        // Older kernels do not know this flag, which only improves speed.
         let _ = listener.control_value(libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
         listener
     }
@@ -88,20 +88,20 @@ impl Listener {
         }
     }
 
-    /// Lets the call go on. A caller that is gone needs no answer.
+    /// Continues the call. A caller that is gone needs no answer.
     pub(super) fn resume(&self, id: u64) {
         answer(self.descriptor.as_raw_fd(), id);
     }
 
-    /// Answers the call with `value`, in the kernel's place.
+    /// Answers the call with `value`, instead of the kernel.
     pub(super) fn resume_with(&self, id: u64, value: i64) {
         send(self.descriptor.as_raw_fd(), &libc::seccomp_notif_resp { id, val: value, error: 0, flags: 0 });
     }
 
-    /// The descriptor, once more.
+    /// A duplicate of the descriptor.
     ///
     /// # Errors
-    /// When there is none left.
+    /// When no descriptor is left.
     pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
         self.descriptor.try_clone()
     }
@@ -113,7 +113,7 @@ impl Listener {
     }
 }
 
-/// Answers that the call `id` goes on. Safe to use after a fork.
+/// Continues the call `id`. Safe to use after a fork.
 pub(super) fn answer(listener: libc::c_int, id: u64) {
     let answer = libc::seccomp_notif_resp {
         id,
@@ -131,23 +131,23 @@ fn send(listener: libc::c_int, answer: &libc::seccomp_notif_resp) {
         // SAFETY: the request reads one such structure, whose size was checked.
         let sent =
             unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, std::ptr::from_ref(answer)) };
-        // A caller without its answer would wait for ever; one that is gone needs none.
+        // A caller without an answer would wait for ever. One that is gone needs none.
         if sent == 0 || Errno::last() == Errno::ENOENT {
             break;
         }
     }
 }
 
-/// Whether listeners work here as they must.
+/// Checks that listeners work as required.
 ///
 /// # Errors
-/// When the kernel cannot let a call go on (before 5.5), or its structures are not those that we know.
+/// When the kernel cannot continue a call (before 5.5), or its structures have another size.
 pub(super) fn check() -> io::Result<()> {
     check_version()?;
     check_sizes()
 }
 
-/// A call that an older kernel cannot let go on would wait for ever.
+/// A call that an older kernel cannot continue would wait for ever.
 fn check_version() -> io::Result<()> {
     const FIRST: (u32, u32) = (5, 5);
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;

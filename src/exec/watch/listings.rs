@@ -1,5 +1,5 @@
-//! Which openings of directories are those of Python's importer: it asks for a directory's time, and at once lists it if
-//! it does not know it as it is.
+//! Distinguishes listings by Python's importer from others. The importer looks at the time of a directory, and lists it at once
+//! unless it knows its present state.
 
 use super::process::as_path;
 use super::touches::process_of;
@@ -10,21 +10,21 @@ use std::os::unix::fs::MetadataExt;
 /// A process and a directory.
 type InProcess = (Vec<u8>, Vec<u8>);
 
-/// What processes listed until now.
+/// What processes have listed.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
-    /// By which names each directory was opened.
+    /// The names by which each directory was opened.
     names: FxHashMap<Vec<u8>, Vec<Vec<u8>>>,
-    /// What each thread looked at last, if it opened no directory since.
+    /// The path that each thread looked at last, if it opened no directory since.
     looked: FxHashMap<libc::pid_t, Vec<u8>>,
     /// The times that directories had when a process listed them.
     listed: FxHashMap<InProcess, (i64, i64)>,
-    /// Which were listed once more as they were.
+    /// Directories that were listed again in an unchanged state.
     again: FxHashSet<(InProcess, (i64, i64))>,
 }
 
 impl Listings {
-    /// The directory that is really at `real` is opened under the name `path`.
+    /// The directory with the real path `real` is opened by the name `path`.
     pub(super) fn opened(&mut self, real: Vec<u8>, path: &[u8]) {
         let names = self.names.entry(real).or_default();
         if !names.iter().any(|name| name == path) {
@@ -32,7 +32,7 @@ impl Listings {
         }
     }
 
-    /// The names under which the directory that is really at `real` was opened.
+    /// The names by which the directory with the real path `real` was opened.
     pub(super) fn names_of(&self, real: &[u8]) -> Vec<Vec<u8>> {
         self.names.get(real).cloned().unwrap_or_default()
     }
@@ -44,7 +44,7 @@ impl Listings {
         last.extend_from_slice(path);
     }
 
-    /// How thread `tid`, whose process may be an importer, opens the directory `path`.
+    /// Which part of the process of `tid`, which may be an importer, opens the directory `path`.
     pub(super) fn lister(&mut self, tid: libc::pid_t, path: &[u8]) -> Lister {
         let has_looked = self.looked.remove(&tid).is_some_and(|last| last == path);
         let Ok(found) = fs::metadata(as_path(path)) else { return Lister::Code };
@@ -59,13 +59,13 @@ impl Listings {
     }
 }
 
-/// Who lists a directory in a process that imports.
+/// The part of a process that lists a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lister {
-    /// The importer: it has just looked at it, and its process did not list it as it is now.
+    /// The importer: the thread has just looked at it, and the process has not listed its present state.
     Importer,
-    /// As the importer would, though its process has listed it as it is now: the first time.
+    /// Like the importer, although the process has listed its present state. Only the first time.
     Again,
-    /// The program.
+    /// The code of the program.
     Code,
 }

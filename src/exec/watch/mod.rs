@@ -1,8 +1,8 @@
-//! Watching a run: every path that its processes name, and everything else that decides its result or escapes.
+//! Watching a run: every path that its processes name, everything else that its result depends on, and everything that
+//! watching cannot follow.
 //!
-//! A thread of its own installs a seccomp filter on itself and starts the command, which inherits it; a second
-//! thread serves the calls that the filter stops, and always lets them go on. See docs/limits.md for what cannot
-//! be seen.
+//! One thread installs a seccomp filter on itself and starts the command, which inherits the filter. A second thread serves the
+//! calls that the filter stops, and always continues them. docs/limits.md lists what cannot be observed.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[path = "."]
@@ -21,6 +21,7 @@ mod linux {
     mod listener;
     mod listings;
     mod modes;
+    mod named_calls;
     mod nested;
     mod opening;
     mod ordering;
@@ -51,16 +52,16 @@ mod linux;
 
 pub(super) use linux::{Session, start};
 
-/// What is observed less, or more, than the rest.
+/// What is observed less, or in more detail, than the rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Surroundings<'a> {
-    /// Directories that are nobody's input or output.
+    /// Directories below which nothing is an input or output.
     pub(super) unobserved: &'a [std::path::PathBuf],
-    /// What a version manager's shim does before it starts this program is not observed.
+    /// The program that a version manager's shim starts. What the shim does before is not observed.
     pub(super) behind_shim: Option<&'a std::path::Path>,
-    /// Paths of which every single look and opening is told.
+    /// Paths for which every single look and opening is reported.
     pub(super) followed: &'a [std::path::PathBuf],
-    /// Where the order of stdout and stderr is asked for.
+    /// The order of stdout and stderr, where it is recorded.
     pub(super) order: Option<&'a std::sync::Arc<super::order::Order>>,
     /// The terminals of the run.
     pub(super) terminal: Option<&'a std::sync::Arc<super::terminal::Control>>,

@@ -1,5 +1,5 @@
-//! Which permission bits a run asked for, path by path. Bits that are asked for when something is created lose those that the
-//! umask takes; bits that are set afterwards stand as they are.
+//! The permission bits that a run asked for, path by path. Bits that are requested at creation are reduced by the umask. Bits that
+//! are set later are not.
 
 use super::process::to_path;
 use crate::exec::{ModeGiven, umask};
@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Bits for which programs ask that have none in mind.
+/// Bits that programs request by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
 
 /// The permission bits that a call asks for when it creates something, and the umask of its process.
@@ -15,18 +15,18 @@ const USUAL: [u32; 2] = [0o666, 0o777];
 pub(super) struct Creating {
     pub(super) asked: u32,
     pub(super) mask: u32,
-    /// The program asks for the same bits whatever it finds.
+    /// The program always requests the same bits.
     pub(super) is_literal: bool,
 }
 
 impl Creating {
-    /// The bits that what is created has.
+    /// The bits of the created file.
     pub(super) const fn mode(self) -> u32 {
         self.asked & !self.mask
     }
 }
 
-/// How each path got its permission bits, where the run gave them.
+/// How each path got its permission bits, where the run set them.
 #[derive(Debug, Default)]
 pub(super) struct Modes {
     given: FxHashMap<Vec<u8>, ModeGiven>,
@@ -36,7 +36,7 @@ impl Modes {
     /// Something is created at `path`.
     pub(super) fn created(&mut self, path: &[u8], creating: Creating) {
         let Creating { asked, mask, is_literal } = creating;
-        // A program that copies a file asks for the mode that it has by the umask.
+        // A program that copies a file requests the mode of the original, which the umask had reduced.
         let is_copied = |usual: u32| mask & usual != 0 && asked & 0o777 == usual & !mask;
         let given = if mask != umask() {
             ModeGiven::Fixed
@@ -48,15 +48,15 @@ impl Modes {
         self.given.insert(path.to_vec(), given);
     }
 
-    /// A file is emptied at `path` by a call that would create it with the mode that it has.
+    /// A file at `path` is emptied by a call that would create it with its present mode.
     pub(super) fn created_anew(&mut self, path: &[u8], creating: Creating) {
         if !self.given.contains_key(path) {
             self.created(path, creating);
         }
     }
 
-    /// What is at `path` gets these permission bits. `is_computed` says that the program did not get them in its words;
-    /// `is_linker`, that it adds the right to execute as far as the umask allows.
+    /// The file at `path` gets these permission bits. With `is_computed`, the program did not get them as an argument. With
+    /// `is_linker`, it adds the right to execute as far as the umask allows.
     pub(super) fn set(&mut self, path: &[u8], mode: u32, (is_computed, is_linker): (bool, bool)) {
         let mode = mode & 0o7777;
         let given = match self.given.get(path) {
@@ -68,7 +68,7 @@ impl Modes {
         self.given.insert(path.to_vec(), given);
     }
 
-    /// What is at `from` is moved to `to`, with what is in it if it is a directory.
+    /// `from` is moved to `to`, with everything below it if it is a directory.
     pub(super) fn moved(&mut self, from: &[u8], to: &[u8], is_directory: bool) {
         if is_directory {
             let is_below = |path: &[u8], directory: &[u8]| {
@@ -88,7 +88,7 @@ impl Modes {
         self.given.insert(to.to_vec(), given);
     }
 
-    /// What is at the two paths is exchanged.
+    /// The files at the two paths are exchanged.
     pub(super) fn exchanged(&mut self, first: &[u8], second: &[u8]) {
         for path in [first, second] {
             self.given.insert(path.to_vec(), ModeGiven::Moved);

@@ -1,4 +1,4 @@
-//! What a call of cashet within the run says of itself: that it is one, and what its answer depends on.
+//! Messages of a nested call of cashet: that it is one, and what its result depends on.
 
 use super::access::Observer;
 use super::process::{to_path, write_byte};
@@ -6,7 +6,7 @@ use super::stopped::Stopped;
 use crate::exec::nested::{PREFIX, QUESTION, YES};
 use crate::exec::{Askers, Hazard};
 
-/// Takes in a look at `path`, whose text is at `address`. False if it is none by which a call speaks.
+/// Handles a look at `path`, whose text is at `address`. False if it is no message.
 pub(super) fn heard(stopped: &Stopped<'_>, observer: &mut Observer<'_>, address: u64, path: &[u8]) -> bool {
     let Some(said) = path.strip_prefix(PREFIX) else { return false };
     let tid = stopped.tid;

@@ -13,11 +13,11 @@ use crate::exec::{FirstChange, Hazard, Prior, Shows};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
-/// A script may name a script as its interpreter; the kernel goes no deeper.
+/// How deep the kernel follows scripts whose interpreters are scripts.
 const MAX_INTERPRETERS: u8 = 5;
 
 impl Observer<'_> {
-    /// Opens without `O_PATH`. A file that is made has the permission bits `mode`.
+    /// Opens without `O_PATH`. A file that is created gets the permission bits of `creating`.
     pub(super) fn open(&mut self, named: &Named, flags: i32, creating: Creating) {
         if is_terminal(&named.path) {
             return self.open_terminal(&named.path, flags);
@@ -37,8 +37,8 @@ impl Observer<'_> {
         }
     }
 
-    /// Notes how a table of the system is opened: the loader and the library for users and groups close theirs when another
-    /// program is executed, and the library reads its settings first.
+    /// Notes how a table of the system is opened. The loader, and the library for users and groups, open theirs with
+    /// `O_CLOEXEC`, and the library reads its settings first.
     fn open_table(&mut self, path: &[u8], flags: i32) {
         let is_closed = flags & libc::O_CLOEXEC != 0;
         match path {
@@ -90,7 +90,7 @@ impl Observer<'_> {
             Found::File(metadata) if self.is_own_by_another_name(path, metadata) => self.own_is_read_as(path),
             Found::File(_) if named.as_directory => self.access_seen(path, found.seen()).looked = true,
             Found::File(metadata) if self.process_files == Some(metadata.dev()) => {
-                // By a link: there it means another process than it does to us.
+                // Through a link, which means another process there than here.
                 let real = self.resolver.physical(path, follow).path;
                 self.reads_environment(&real);
                 self.look(&Named { path: path.clone(), as_directory: false }, false);
@@ -113,14 +113,14 @@ impl Observer<'_> {
         self.is_read(path);
     }
 
-    /// What is at `path`, or that nothing is there, was found by opening it for reading. To open a directory says little:
-    /// what is in it has names of its own.
+    /// `path` is opened for reading, whether or not something is there. Opening a directory counts as a look: its entries have
+    /// names of their own.
     fn is_read(&mut self, path: &[u8]) {
         let how = if self.access_known(path).opened { Prior::Looked } else { Prior::Consulted };
         self.used(path, how);
     }
 
-    /// What is at `path`, which was looked at, is asked whether it may be read.
+    /// The run asks whether it may read a path that it has looked at.
     pub(super) fn asked_to_read(&mut self, named: &Named) {
         self.appended_is_used(&named.path, true);
         let is_directory = matches!(self.resolver.look(&named.path, true), Found::Directory(_));
@@ -129,15 +129,15 @@ impl Observer<'_> {
         }
     }
 
-    /// What is at `path`, and was opened, can be asked for its mode and times, or for its
-    /// entries, without a call that is seen.
+    /// The run can learn mode and times of the open file at `path`, or the entries of a directory, without a call that is
+    /// stopped.
     fn shown_open(&mut self, path: &[u8]) {
         let nature = self.caller();
         let is_list = self.access(path).opened;
         let lister = (is_list && nature.is_function).then(|| self.listings.lister(self.called_by(), path));
         let access = self.access(path);
         if access.opened {
-            // Its times are asked for by name.
+            // Such a program asks for its times by name.
             access.listed_by_another |= !nature.is_function;
             access.listed_by_code |= lister == Some(Lister::Code);
             access.listed_again |= lister == Some(Lister::Again);
@@ -178,7 +178,7 @@ impl Observer<'_> {
             }
             Found::File(_) if named.as_directory => self.look(named, true),
             Found::File(_) if !writes => self.open_for_reading(named, follow),
-            // One that would be made with the same mode if it were not there leaves the same behind.
+            // If the file did not exist, it would be created with the same mode, so the result is the same.
             Found::File(there) if empties && creates && there.mode() & 0o7777 == creating.mode() => {
                 self.modes.created_anew(&path, creating);
                 self.change(&path, How::Truncated);
@@ -197,24 +197,24 @@ impl Observer<'_> {
         }
     }
 
-    /// What is typed at the terminal is standard input, by whichever name it is read.
+    /// Typed input is standard input, by whichever name the terminal is opened.
     fn open_terminal(&mut self, path: &[u8], flags: i32) {
         if flags & libc::O_ACCMODE != libc::O_WRONLY
             && let Found::Special(metadata) = self.resolver.look(path, true)
         {
             let waits = flags & libc::O_NONBLOCK == 0;
-            // bash opens it so when it starts, and closes it.
+            // bash opens the terminal in this way at its start, and closes it.
             if waits || !self.caller().is_interpreter {
                 self.descriptors.device_opened(path, &metadata, waits);
             }
         }
     }
 
-    /// A FIFO may carry data from and to processes that we do not see. What comes from a device cannot be known.
+    /// A FIFO may carry data from and to processes outside of the run. What a device delivers cannot be known.
     fn open_special(&mut self, path: &[u8], metadata: &Metadata, reads: bool) {
         if metadata.mode() & libc::S_IFMT == libc::S_IFCHR && reads {
             self.descriptors.device_opened(path, metadata, true);
-            // Its kind does not tell one device from another.
+            // The kind alone does not distinguish devices.
             self.look_along(&Named { path: path.to_vec(), as_directory: false }, 0);
         }
         if metadata.mode() & libc::S_IFMT == libc::S_IFIFO && !self.is_own(path) {
@@ -228,8 +228,7 @@ impl Observer<'_> {
         }
     }
 
-    /// Executes; `first` is false for what the kernel loads for another file. A relative interpreter is looked
-    /// for in `directory`.
+    /// A program is executed. A relative interpreter is looked for in `directory`.
     pub(super) fn execute(&mut self, named: &Named, follow: bool, directory: &[u8]) {
         if self.load(named, follow, directory, 0) {
             self.started(&named.path);

@@ -1,8 +1,8 @@
-//! Which calls wait until the streams have been read so far: writes to stderr, and what moves stderr to another number.
+//! Calls that wait until both streams have been read so far: writes to stderr, and calls that move stderr to another number.
 //!
-//! The filter knows numbers, not files. Descriptor 2 and those under which shells save it are seen; a process that has
-//! stderr elsewhere (`>&2` makes it descriptor 1) is let go on with both streams read when it gets it there, when it gives
-//! it up, and when it ends. Most such processes have no stdout meanwhile, or wait for the one that has.
+//! The filter knows numbers, not files. It stops calls on descriptor 2 and on the numbers to which shells save it. A process may
+//! have stderr at another number (`>&2` makes it descriptor 1). Then both streams are read when it gets stderr there, when it
+//! gives it up, and when it ends. Most such processes have no stdout meanwhile, or wait for the process that has.
 
 use super::disguise::Disguise;
 use super::process::{identity_behind, link};
@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-/// More pieces than the kernel takes in one call.
+/// Maximum number of pieces that the kernel takes in one call.
 const MOST_PIECES: u64 = 1024;
 const STDOUT: i32 = 1;
 
@@ -23,20 +23,20 @@ const STDOUT: i32 = 1;
 #[derive(Debug, Default)]
 pub(super) struct Ordering {
     order: Option<Arc<Order>>,
-    /// The command's standard input is the file that this stream goes to.
+    /// The stream that goes to the file which is the command's standard input.
     stdin: Option<Stream>,
-    /// stderr is somewhere at a number whose calls are not seen, beside descriptor 1.
+    /// stderr is at a number whose calls are not stopped, other than descriptor 1.
     is_elsewhere: bool,
-    /// stderr was at such a number, descriptor 1 included.
+    /// stderr was at such a number, or at descriptor 1.
     was_hidden: bool,
     /// What the call that is stopped waits for.
     then: Option<Then>,
-    /// How the call that is stopped is answered in the kernel's place.
+    /// The answer to the stopped call, instead of the kernel's.
     disguise: Option<Disguise>,
 }
 
 impl Ordering {
-    /// Of a run whose streams are ordered by `order`; with `inherits_stdin`, it has our standard input.
+    /// For a run whose streams are ordered by `order`. With `inherits_stdin`, it has our standard input.
     pub(super) fn new(order: Option<Arc<Order>>, inherits_stdin: bool) -> Self {
         let stdin = order
             .as_ref()
@@ -45,7 +45,7 @@ impl Ordering {
         Self { order, stdin, ..Self::default() }
     }
 
-    /// Whether the streams are ordered at all.
+    /// The order of the streams, if it is recorded.
     pub(super) fn order(&self) -> Option<&Arc<Order>> {
         self.order.as_ref()
     }
@@ -55,24 +55,24 @@ impl Ordering {
         self.stdin.is_some()
     }
 
-    /// What the call waits for that was taken in last.
+    /// What the last call waits for.
     pub(super) fn take(&mut self) -> Option<Then> {
         self.then.take()
     }
 
-    /// How the call is answered that was taken in last, if the kernel's own answer would not do.
+    /// The answer to the last call, where the kernel's own must be replaced.
     pub(super) fn take_disguise(&mut self) -> Option<Disguise> {
         self.disguise.take()
     }
 
-    /// From now on nothing is looked at.
+    /// From now on no call is observed.
     pub(super) fn lost(&self) {
         if let Some(order) = &self.order {
             order.lost();
         }
     }
 
-    /// `file` is opened for reading. True if one of the streams goes to it: then nothing more is written to it.
+    /// `file` is opened for reading. True if a stream goes to it: then nothing more is written to it.
     pub(super) fn opened(&mut self, file: &Metadata) -> bool {
         let Some(stream) = self.order.as_ref().and_then(|order| order.target_of((file.dev(), file.ino())))
         else {
@@ -82,7 +82,7 @@ impl Ordering {
         true
     }
 
-    /// Takes in a call; true if it is one to a stream, about which there is nothing else to say.
+    /// Handles a call. True if it is on a stream, so that nothing else has to be observed.
     pub(super) fn takes(&mut self, stopped: &Stopped<'_>, row: &Row) -> bool {
         let Some(order) = self.order.clone() else { return false };
         if !order.has_begun() && !is_command(stopped.tid) {
@@ -142,7 +142,7 @@ impl Ordering {
         }
     }
 
-    /// A descriptor of stderr is opened anew, by the name of its link in `/proc`, or is handed on.
+    /// A descriptor of stderr is opened again by its link in `/proc`, or is sent to another process.
     pub(super) fn opened_anew(&mut self, file: Option<Identity>) {
         let stream = self.order.as_ref().zip(file).and_then(|(order, file)| order.stream_of(file));
         if stream == Some(Stream::Stderr) {
@@ -158,14 +158,14 @@ impl Ordering {
     }
 }
 
-/// Whether a process is the command already, or one that it started: not ours, which puts its descriptors in place before it
-/// becomes the command. Nobody reads before it has.
+/// Whether a process is the command or was started by it. The process that becomes the command moves its descriptors into
+/// place before, when the streams are not read yet.
 fn is_command(tid: libc::pid_t) -> bool {
     let ours = std::fs::read_link("/proc/self/exe").ok().map(std::ffi::OsString::from);
     link(tid, "exe").ok().map(std::os::unix::ffi::OsStringExt::from_vec) != ours
 }
 
-/// How many bytes a call writes to a pipe, at most; `None` where that cannot be read.
+/// Maximum number of bytes that a call writes to a pipe; `None` where that cannot be read.
 fn length(stopped: &Stopped<'_>, row: &Row) -> Option<u64> {
     let argument = |number: usize| stopped.arguments.get(number).copied();
     match row.name {
@@ -181,7 +181,7 @@ fn length(stopped: &Stopped<'_>, row: &Row) -> Option<u64> {
         }
         "sendfile" => argument(3),
         "splice" => argument(4),
-        // What names an offset is refused for a pipe.
+        // Calls with an offset fail on a pipe.
         _ => Some(0),
     }
 }

@@ -1,5 +1,5 @@
-//! Processes whose parent ended before them: they become our children while a run goes on, so that we may look into
-//! them and none stays a zombie; what outlives the run goes on living after us.
+//! Processes whose parent has ended. While a run goes on they become our children, so that we may inspect them and none stays a
+//! zombie. Processes that outlive the run also outlive us.
 
 use super::listener::{Listener, answer};
 use nix::errno::Errno;
@@ -10,8 +10,8 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, PoisonError};
 
-/// How many runs go on and have no command yet, whether we adopted orphans before the first, and the commands that
-/// others wait for.
+/// The number of present runs and of those without a command, whether we adopted orphans before the first, and the commands
+/// that other code waits for.
 #[derive(Debug)]
 struct Runs {
     count: usize,
@@ -23,7 +23,7 @@ struct Runs {
 static RUNS: Mutex<Runs> =
     Mutex::new(Runs { count: 0, starting: 0, before: false, commands: BTreeSet::new() });
 
-/// Orphans are adopted while one exists.
+/// As long as one lives, orphans are adopted.
 #[derive(Debug)]
 pub(super) struct Adoption {
     command: Option<libc::pid_t>,
@@ -42,7 +42,7 @@ impl Adoption {
         Self { command: None }
     }
 
-    /// `pid` is a command whose end somebody waits for: it is no orphan.
+    /// `pid` is a command whose end other code waits for. It is no orphan.
     pub(super) fn except(&mut self, pid: libc::pid_t) {
         let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
         runs.starting -= usize::from(self.command.is_none());
@@ -67,13 +67,12 @@ impl Drop for Adoption {
     }
 }
 
-/// Collects the watched processes that ended as our children without our having started them: they are known by
-/// having more filters than we.
+/// Collects watched processes that ended as our children and that we did not start. They have more filters than we do.
 pub(super) fn collect() {
     if RUNS.lock().unwrap_or_else(PoisonError::into_inner).starting > 0 {
         return;
     }
-    // Any child that has ended, the command included; without one there is nothing to look for.
+    // Any child that has ended, including the command. Without one there is nothing to collect.
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     if matches!(waitid(Id::All, flags), Ok(WaitStatus::StillAlive) | Err(_)) {
         return;
@@ -103,8 +102,8 @@ fn filters(pid: &str) -> Option<u32> {
     std::str::from_utf8(line).ok()?.trim().parse().ok()
 }
 
-/// Lets a small process of its own answer the calls that wait at `listener`, until the last process with its filter is
-/// gone: without an answer they would all fail.
+/// Forks a small process that continues the calls at `listener` until the last process with the filter is gone. Without an
+/// answer, all calls would fail.
 #[expect(unsafe_code, reason = "fork is the only way to outlive ourselves")]
 pub(super) fn answer_from_now_on(listener: &Listener) {
     let Ok(descriptor) = listener.descriptor() else { return };
@@ -112,14 +111,14 @@ pub(super) fn answer_from_now_on(listener: &Listener) {
     // SAFETY: the child calls nothing but what is safe after a fork of a process with threads, and never returns.
     match unsafe { libc::fork() } {
         0 => unsafe {
-            // A child of a child, so that nobody has to wait for it.
+            // A grandchild, so that no process has to wait for it.
             if libc::fork() == 0 {
                 answer_alone(number);
             }
             libc::_exit(0);
         },
         child if child > 0 => while waitpid(Pid::from_raw(child), None) == Err(Errno::EINTR) {},
-        // Nothing else can be done: as long as we live, the descriptor at least holds the calls.
+        // The descriptor stays open, so that calls at least wait as long as we live.
         _ => std::mem::forget(descriptor),
     }
 }
@@ -128,7 +127,7 @@ pub(super) fn answer_from_now_on(listener: &Listener) {
 /// Only in a process that was forked for it.
 #[expect(unsafe_code, reason = "raw calls are all that is safe after a fork")]
 unsafe fn answer_alone(listener: libc::c_int) -> ! {
-    // SAFETY: only system calls, on our own stack, in a process that nobody else's memory or descriptors depend on.
+    // SAFETY: only system calls, on our own stack, in a process whose memory and descriptors nothing else uses.
     unsafe {
         let mut all = std::mem::zeroed::<libc::sigset_t>();
         libc::sigfillset(&raw mut all);
@@ -160,7 +159,7 @@ unsafe fn answer_alone(listener: libc::c_int) -> ! {
 /// Closes a range of descriptors; older kernels do it one by one.
 ///
 /// # Safety
-/// Only where nobody needs them any more.
+/// Only where no code needs them any more.
 #[expect(unsafe_code, reason = "raw calls are all that is safe after a fork")]
 unsafe fn close_all(first: libc::c_uint, last: libc::c_uint) {
     /// Few processes have more.

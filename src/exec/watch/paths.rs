@@ -1,6 +1,6 @@
-//! Paths: cleaned of what has no meaning, followed to where they lead, and what is found there.
+//! Paths: cleaning them, following links to where they lead, and looking at what is there.
 //!
-//! Knows nothing of processes or of what is recorded.
+//! Knows nothing about processes or about what is recorded.
 
 use super::process::as_path;
 use crate::error::tells_nothing_of;
@@ -12,13 +12,13 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileTypeExt;
 
-/// The kernel follows as many links as this on one path.
+/// Maximum number of links that the kernel follows on one path.
 const MAX_LINKS: usize = 40;
 
 /// What is found at a path.
 #[derive(Clone, Debug)]
 pub(super) enum Found {
-    /// Nothing, though all but the last name is there.
+    /// Nothing, although all names but the last exist.
     Missing,
     /// A name before the last is no directory.
     NotDirectory,
@@ -35,13 +35,13 @@ pub(super) enum Found {
 }
 
 impl Found {
-    /// What it says of what a path leads to.
+    /// The same in the form that witnesses get.
     pub(super) fn seen(&self) -> Seen<'_> {
         match self {
             Self::File(metadata) | Self::Directory(metadata) | Self::Special(metadata) => {
                 Seen::There(metadata)
             }
-            // With a link at its end a path leads nowhere all the same.
+            // A path that ends with a link leads nowhere, too.
             Self::Missing | Self::NotDirectory | Self::Hidden | Self::Link => Seen::Unknown,
         }
     }
@@ -51,15 +51,15 @@ impl Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) path: Vec<u8>,
-    /// It ended in a slash or in `.`: a last link is followed, and only a directory will do.
+    /// It ended in a slash or in `.`: a last link is followed, and only a directory is accepted.
     pub(super) as_directory: bool,
 }
 
 /// Where a path leads.
 #[derive(Debug)]
 pub(super) struct Physical {
-    /// Without any link before the last name (or at all, if the last is followed). If a name before the last
-    /// is not there or is no directory, the path ends with that name.
+    /// Without any link before the last name (or at all, if the last is followed). If a name before the last does not exist or is
+    /// no directory, the path ends with that name.
     pub(super) path: Vec<u8>,
     /// The links that were crossed.
     pub(super) links: Vec<Vec<u8>>,
@@ -98,7 +98,7 @@ pub(super) struct Resolver {
     parents: FxHashMap<Vec<u8>, Vec<u8>>,
     /// Where a directory leads, and the links on the way.
     directories: FxHashMap<Vec<u8>, Way>,
-    /// A look that failed without saying what is there, and why: from then on the view has a hole.
+    /// A look that failed with an inconclusive error. The trace is incomplete from then on.
     failed: Option<(Vec<u8>, io::Error)>,
 }
 
@@ -145,13 +145,12 @@ impl Resolver {
         }
     }
 
-    /// The first look that failed without saying what is there, and why.
+    /// The first look that failed with an inconclusive error.
     pub(super) fn failed(&mut self) -> Option<(Vec<u8>, io::Error)> {
         self.failed.take()
     }
 
-    /// Cleans the absolute path `asked`. What stands before a `..` decides where that leads: each is added to
-    /// `crossed`.
+    /// Cleans the absolute path `asked`. Each directory before a `..` is added to `crossed`: the result depends on it.
     pub(super) fn clean(&mut self, asked: &[u8], crossed: &mut Vec<Vec<u8>>) -> Named {
         let mut path: Vec<u8> = Vec::with_capacity(asked.len());
         let mut as_directory = false;
@@ -161,7 +160,7 @@ impl Resolver {
                 b"" | b"." => {}
                 b".." => {
                     let Some(parent) = self.parent(&path, crossed) else {
-                        // Nothing is there, or no directory: the look-up ends here.
+                        // There is no directory: the look-up ends here.
                         return Named { path, as_directory: true };
                     };
                     path = parent;

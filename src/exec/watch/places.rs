@@ -1,5 +1,5 @@
-//! What the path in a stopped call names: read from the caller's memory, joined to its directory, cleaned; links of
-//! `/proc` that mean another thing to another process followed to what they stand for.
+//! The path in a stopped call: it is read from the caller's memory, joined to its directory, and cleaned. Links of `/proc` that
+//! have another meaning for another process are followed.
 
 use super::access::Observer;
 use super::paths::Named;
@@ -19,7 +19,7 @@ pub(super) enum Place {
     Nothing,
 }
 
-/// As [`place`]; an empty path stands for the descriptor itself.
+/// Like [`place`], but an empty path stands for the descriptor itself.
 pub(super) fn place_or_open(
     stopped: &Stopped<'_>,
     observer: &mut Observer<'_>,
@@ -28,7 +28,7 @@ pub(super) fn place_or_open(
     or_open(place(stopped, observer, at)?, stopped, observer, at)
 }
 
-/// As [`place_or_open`], for a call that changes nothing, as [`place_read`] is.
+/// Like [`place_or_open`], for a call that changes nothing; see [`place_read`].
 pub(super) fn place_read_or_open(
     stopped: &Stopped<'_>,
     observer: &mut Observer<'_>,
@@ -51,15 +51,14 @@ fn or_open(
     }
 }
 
-/// What a call's path names. An empty one is nothing. Should the caller have gone, it is nothing that is known.
+/// What a call's path names. An empty path is [`Place::Nothing`]. It is unknown if the caller has ended.
 pub(super) fn place(stopped: &Stopped<'_>, observer: &mut Observer<'_>, at: At) -> Result<Place, Unknown> {
     let place = place_read(stopped, observer, at)?;
     if (stopped.is_valid)() { Ok(place) } else { Err(Unknown::Void) }
 }
 
-/// As [`place`], for a call that changes nothing. Should the caller have gone, and its number be another's already, that is not
-/// asked: the path is then one that nobody named, and looking at it finds what is there. One observation too many can only
-/// cost a run.
+/// Like [`place`], for a call that changes nothing. It is not checked whether the caller has ended and its number belongs to
+/// another process. In that case a path is observed that the run did not name, which can only cause a needless run.
 pub(super) fn place_read(
     stopped: &Stopped<'_>,
     observer: &mut Observer<'_>,
@@ -102,7 +101,7 @@ pub(super) fn place_read(
     Ok(place)
 }
 
-/// Cleans an absolute path, and follows the links of `/proc` that mean another thing to another process.
+/// Cleans an absolute path, and follows the links of `/proc` that have another meaning for another process.
 fn resolve(
     stopped: &Stopped<'_>,
     observer: &mut Observer<'_>,
@@ -176,8 +175,7 @@ pub(super) fn behind(
     Ok(Place::Path(observer.clean(&path)))
 }
 
-/// Nothing can be said of `path`, since the directory that it counts from has no name that the kernel tells: a path that is
-/// too long, mostly.
+/// `path` is unknown, since the kernel gives no name for the directory that it is relative to. Mostly that path is too long.
 fn unnamed(path: &Path, error: &std::io::Error) -> Unknown {
     match unknown(error) {
         Unknown::Hole(_) => Unknown::Hole(cannot_look(path, error)),
@@ -185,7 +183,7 @@ fn unnamed(path: &Path, error: &std::io::Error) -> Unknown {
     }
 }
 
-/// Whether the kernel says of a path that nothing has that name any more.
+/// Whether the kernel marks a path as deleted.
 fn is_deleted(path: &[u8]) -> bool {
     path.ends_with(b" (deleted)")
         && std::fs::symlink_metadata(as_path(path)).is_err_and(|error| tells_absence(&error))

@@ -1,4 +1,5 @@
-//! Who waits at a port of this machine: asked of the kernel for that one port, remembered by the number of the socket.
+//! Which process listens on a port of this machine. The kernel is asked for that one port, and the answer is remembered by the
+//! inode of the socket.
 
 use super::diag::Diag;
 use crate::error::tells_absence;
@@ -6,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Who holds a socket that waits at a port.
+/// The holder of a socket that listens on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holder {
     /// A process of the run.
@@ -21,12 +22,12 @@ pub(super) enum Holder {
 #[derive(Debug, Default)]
 pub(super) struct Ports {
     diag: Diag,
-    /// Where a process of the run held a socket, by the socket's number: the thread and its descriptor's name.
+    /// Thread and name of the descriptor by which a process of the run held a socket, by the inode of the socket.
     known: FxHashMap<u64, (libc::pid_t, String)>,
 }
 
 impl Ports {
-    /// Who holds a socket that a connection to `address` reaches; `processes` are the threads of the run.
+    /// The holder of the socket that a connection to `address` reaches. `processes` are the threads of the run.
     pub(super) fn holder(&mut self, address: SocketAddr, processes: &FxHashSet<libc::pid_t>) -> Holder {
         let address = SocketAddr::new(specified(address.ip()), address.port());
         let sockets = match self.diag.waiting_at(address) {
@@ -67,7 +68,7 @@ impl Ports {
     }
 }
 
-/// A connection to no address in particular goes to this machine.
+/// The address that a connection to `ip` reaches: the unspecified address is this machine.
 fn specified(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -76,14 +77,14 @@ fn specified(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// The number of the socket that the link `path` of `/proc` leads to.
+/// The inode of the socket that the link `path` of `/proc` leads to.
 fn number_of(path: &str) -> Option<u64> {
     let target = fs::read_link(path).ok()?;
     target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// The sockets that wait at `port`, by the kernel's tables of all sockets, which take long to read. `None` where they
-/// cannot be read.
+/// The sockets that listen on `port`, by the kernel's tables of all sockets, which are slow to read. `None` where they cannot be
+/// read.
 fn listed(port: u16) -> Option<Vec<u64>> {
     let mut sockets = Vec::new();
     for table in ["tcp", "tcp6", "udp", "udp6"] {
@@ -98,7 +99,7 @@ fn listed(port: u16) -> Option<Vec<u64>> {
     Some(sockets)
 }
 
-/// The number of the socket of a line of `/proc/net/tcp` and its like, if it waits at `port`.
+/// The inode of the socket in a line of `/proc/net/tcp` or a similar table, if it listens on `port`.
 fn waiting(line: &str, port: u16) -> Option<u64> {
     const LISTENING_OR_UNCONNECTED: [&str; 2] = ["0A", "07"];
     let mut words = line.split_whitespace();

@@ -1,6 +1,6 @@
-//! Looking into a watched process: its memory, its descriptors, its directories.
+//! Inspecting a watched process: its memory, its descriptors, its directories.
 //!
-//! Everything here fails rather than guesses; it does not know what a failure means.
+//! Every function returns an error rather than a guess. The caller decides what an error means.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -90,11 +90,11 @@ fn read_text_up_to(tid: libc::pid_t, address: u64, longest: usize) -> io::Result
     Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG))
 }
 
-/// More words of a command, and longer ones, are not read.
+/// Maximum number of words of a command, and of bytes of each, that are read.
 const MOST_WORDS: u64 = 512;
 const LONGEST_WORD: usize = 128 << 10;
 
-/// Reads the words that a thread hands to a program: a list of addresses, ended by zero. What cannot be read is left out.
+/// Reads the words that a thread passes to a program: a list of addresses that ends with zero. What cannot be read is left out.
 pub(super) fn words_of(tid: libc::pid_t, list: u64) -> Vec<OsString> {
     let mut words = Vec::new();
     for number in 0..MOST_WORDS {
@@ -141,22 +141,22 @@ pub(super) fn link(tid: libc::pid_t, name: &str) -> io::Result<Vec<u8>> {
     std::fs::read_link(format!("/proc/{tid}/{name}")).map(|path| path.into_os_string().into_vec())
 }
 
-/// Where the descriptor `number` of thread `tid` is found.
+/// The link of the descriptor `number` of thread `tid` in `/proc`.
 pub(super) fn descriptor_path(tid: libc::pid_t, number: RawFd) -> PathBuf {
     PathBuf::from(format!("/proc/{tid}/fd/{number}"))
 }
 
-/// Device and number of what the descriptor `number` of thread `tid` stands for.
+/// Device and inode of the file behind the descriptor `number` of thread `tid`.
 pub(super) fn identity_behind(tid: libc::pid_t, number: RawFd) -> Option<(u64, u64)> {
     std::fs::metadata(descriptor_path(tid, number)).ok().map(|there| (there.dev(), there.ino()))
 }
 
-/// Whether the descriptor `number` of thread `tid` is a terminal, or another device that may say how large it is.
+/// Whether the descriptor `number` of thread `tid` is a terminal, or another device that may have a size.
 ///
 /// # Errors
 /// The system's: `ENOENT` if it is not open.
 pub(super) fn is_terminal(tid: libc::pid_t, number: RawFd) -> io::Result<bool> {
-    /// Of `/dev/null`, `/dev/zero` and their like, which have no size.
+    /// Major number of `/dev/null`, `/dev/zero` and similar devices, which have no size.
     const MEMORY_DEVICES: libc::c_uint = 1;
     let there = std::fs::metadata(descriptor_path(tid, number))?;
     Ok(there.file_type().is_char_device() && libc::major(there.rdev()) != MEMORY_DEVICES)
@@ -177,7 +177,7 @@ pub(super) fn is_same_open_file(tid: libc::pid_t, theirs: RawFd, ours: RawFd) ->
     }
 }
 
-/// The permission bits that files made by thread `tid` do not get.
+/// The umask of thread `tid`.
 ///
 /// # Errors
 /// The system's.
@@ -193,7 +193,7 @@ pub(super) fn as_path(bytes: &[u8]) -> &std::path::Path {
     std::path::Path::new(OsStr::from_bytes(bytes))
 }
 
-/// Bytes as a path of its own.
+/// Bytes as an owned path.
 pub(super) fn to_path(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }

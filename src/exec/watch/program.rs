@@ -6,7 +6,7 @@ use std::fs::DirEntry;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// What sort of program a file is.
+/// The kind of program that a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Program {
     /// A script; with the interpreter that its first line names.
@@ -15,15 +15,15 @@ pub(super) enum Program {
     Native(Option<Vec<u8>>),
     /// For another machine or word size.
     Foreign,
-    /// None that the kernel itself knows.
+    /// A format that the kernel itself does not know.
     Unknown,
 }
 
-/// As much of the first line as the kernel reads.
+/// Length of the first line that the kernel reads, in bytes.
 const LINE: usize = 256;
-/// Bytes that a header of either word size fits into.
+/// Size of the larger ELF header, in bytes.
 const HEADER: usize = 64;
-/// More program headers than any real file has.
+/// Maximum number of program headers; no real file has as many.
 const MAX_HEADERS: u16 = 4096;
 const MAX_LOADER: u64 = 4096;
 const PT_INTERP: u32 = 3;
@@ -32,7 +32,7 @@ const LITTLE_ENDIAN: u8 = 1;
 
 const MACHINE: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
 
-/// Reads what `path` is.
+/// Reads the kind of program at `path`.
 ///
 /// # Errors
 /// When it cannot be opened or read.
@@ -56,8 +56,8 @@ pub(super) fn inspect(path: &[u8]) -> io::Result<Program> {
     loader(&mut file, &start).map(Program::Native)
 }
 
-/// Whether the kernel may hand a file of a format that it does not know itself to a registered interpreter: one is
-/// registered, and the file is no text.
+/// Whether the kernel may pass a file of an unknown format to a registered interpreter: one is registered, and the file is no
+/// text.
 pub(super) fn others_may_run_it(path: &[u8]) -> bool {
     let registered = match std::fs::read_dir("/proc/sys/fs/binfmt_misc") {
         Ok(registered) => registered,

@@ -1,7 +1,7 @@
-//! Watching by ptrace, where no listener can be had (as below another watch): every call of every process stops.
+//! Watching by ptrace, where the kernel gives no listener (below another watch): every call of every process stops.
 //!
-//! Slower than a listener, but it leaves nothing in the processes: should the tracing thread end before them, they run
-//! on as if nothing had been. The thread that traces is also the one that starts the command and waits for it.
+//! This is slower than a listener, but leaves no trace in the processes: if the tracing thread ends first, they continue
+//! normally. The tracing thread also starts the command and waits for it.
 
 use super::access::Observer;
 use super::calls::observe;
@@ -25,7 +25,7 @@ use std::time::Duration;
 /// How the command ended and what it took.
 pub(super) type Ended = (libc::c_int, libc::rusage);
 
-/// Between looks for processes that outlive the command.
+/// Pause between looks for processes that outlive the command.
 const PAUSE: Duration = Duration::from_micros(200);
 /// `PTRACE_EVENT_STOP`.
 const EVENT_STOP: libc::c_int = 128;
@@ -236,11 +236,11 @@ fn settle(observer: &Observer<'_>, by: libc::pid_t, then: Then) {
             by,
             then,
             release: Box::new(move || {
-                // Nobody waits if the tracer is gone.
+                // No thread waits if the tracer has ended.
                 let _ = done.send(());
             }),
         });
-        // Nobody answers if nothing is read any more.
+        // There is no answer if the streams are not read any more.
         let _ = wait.recv();
     }
 }
@@ -253,11 +253,11 @@ fn seize(pid: libc::pid_t) -> io::Result<()> {
     Ok(request(libc::PTRACE_SYSCALL, pid, 0)?)
 }
 
-/// Lets a stopped thread go on, to its next stop. If it is gone, there is nothing to do.
+/// Continues a stopped thread until its next stop. If it has ended, there is nothing to do.
 fn resume(tid: libc::pid_t, status: libc::c_int) {
     let signal = libc::WSTOPSIG(status);
     let _ = match status >> 16 {
-        // Stopped by a signal of job control: it stays so until it is continued.
+        // Stopped by a signal of job control: it stays stopped until it is continued.
         EVENT_STOP if signal != libc::SIGTRAP => request(libc::PTRACE_LISTEN, tid, 0),
         0 if signal != CALL_STOP => request(libc::PTRACE_SYSCALL, tid, signal),
         _ => request(libc::PTRACE_SYSCALL, tid, 0),
@@ -271,7 +271,7 @@ fn request(request: libc::c_uint, tid: libc::pid_t, data: libc::c_int) -> Result
     Errno::result(unsafe { libc::ptrace(request, tid, null_mut::<libc::c_void>(), data) }).map(|_| ())
 }
 
-/// Waits for news of a child or traced thread; none at once with `WNOHANG`.
+/// Waits for a change of state of a child or traced thread. With `WNOHANG`, `None` if there is none now.
 #[expect(unsafe_code, reason = "wait4 is not wrapped")]
 fn wait(
     pid: libc::pid_t,

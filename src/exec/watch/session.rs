@@ -33,10 +33,10 @@ use std::time::Duration;
 /// The name of the thread that watches.
 const THREAD: &str = "cashet-watch";
 
-/// Never seen: such a thread ends only after it has said something.
+/// An error that cannot occur: that thread ends only after it has sent a message.
 const LOST: &str = "the thread that starts the command ended";
 
-/// By what a run is watched.
+/// The mechanism by which a run is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mechanism {
     /// Seccomp's user notification.
@@ -45,30 +45,30 @@ pub(super) enum Mechanism {
     Trace,
 }
 
-/// A watched run that goes on. Dropped before its end, it goes on unseen.
+/// A watched run that is going on. If this is dropped before its end, the run continues unobserved.
 #[derive(Debug)]
 pub(in crate::exec) struct Session {
     pid: libc::pid_t,
     ended: Option<OwnedFd>,
     ending: Ending,
     trace: Receiver<Trace>,
-    /// Closed to tell the watching thread that it is to stop.
+    /// When this closes, the watching thread stops.
     stop: Option<PipeWriter>,
     adoption: Adoption,
 }
 
-/// How the end of the command is learned.
+/// How the end of the command becomes known.
 #[derive(Debug)]
 enum Ending {
     /// By waiting for it; the number is what the supervisor knows it by. The sender is dropped then, and the thread that started it may end. (A process may have asked
     /// to be killed when the thread that started it ends.)
     Wait(Option<Sender<()>>, Arc<AtomicI32>),
-    /// The thread that traces it tells.
+    /// From the tracing thread.
     Told(Receiver<Ended>),
 }
 
-/// Starts `plan` under watch. `witness` is told of changes before they happen; the unobserved of the `surroundings` is nobody's
-/// input or output.
+/// Starts `plan` under watch. `witness` is called before changes happen. What is unobserved by the `surroundings` counts as
+/// neither input nor output.
 ///
 /// # Errors
 /// When watching is impossible, or the command could not be started. Nothing was started then.
@@ -81,10 +81,10 @@ pub(in crate::exec) fn start<'scope>(
     start_with(&[Mechanism::Notify, Mechanism::Trace], scope, plan, witness, surroundings)
 }
 
-/// As [`start`], by the first of these mechanisms that can be had.
+/// Like [`start`], by the first of these mechanisms that is available.
 ///
 /// # Errors
-/// As [`start`].
+/// Those of [`start`].
 pub(super) fn start_with<'scope>(
     mechanisms: &[Mechanism],
     scope: &'scope Scope<'scope, '_>,
@@ -139,7 +139,7 @@ impl Run<'_, '_> {
         let mut adoption = Adoption::begin();
         let work = move || {
             let observer = Observer::new(witness, surroundings, descriptors, lost);
-            // Nobody takes it if the session was dropped.
+            // It has no receiver if the session was dropped.
             let _ = give_trace.send(supervisor::serve(listener, &stopped, (own, &known), observer));
         };
         let thread = Builder::new().name(THREAD.to_owned());
@@ -160,7 +160,7 @@ impl Run<'_, '_> {
 
     fn trace(self) -> Result<Session, StartError> {
         let Self { scope, plan, witness, surroundings, descriptors } = self;
-        // Only who may look into any process keeps what set-id programs do.
+        // Only for root, who may inspect any process, do set-id programs gain rights.
         let lost = !rustix::process::geteuid().is_root();
         refuse_privileged(plan, lost)?;
         let pipe = || io::pipe().map_err(|error| unavailable("open a pipe", &error));
@@ -194,7 +194,7 @@ impl Run<'_, '_> {
     }
 }
 
-/// A program that gains rights by being started would not, under watch.
+/// Refuses a program that gains rights by being started. Under watch it would gain none.
 fn refuse_privileged(plan: &Plan, lost_privileges: bool) -> Result<(), StartError> {
     let program = plan.program();
     let gains = |metadata| gains_rights(program.as_os_str().as_bytes(), &metadata);
@@ -212,7 +212,7 @@ impl Session {
         self.pid
     }
 
-    /// Whether it is traced: then nobody else learns when it is stopped.
+    /// Whether it is traced. Then only the tracing thread notices when it is stopped.
     pub(in crate::exec) fn is_traced(&self) -> bool {
         matches!(self.ending, Ending::Told(_))
     }
@@ -230,7 +230,7 @@ impl Session {
         match &mut self.ending {
             Ending::Wait(starter, command) => {
                 wait_until_ended(self.pid);
-                // From now on the number may become another's.
+                // From now on the number may belong to another process.
                 command.store(0, SeqCst);
                 let ended = wait(self.pid);
                 *starter = None;
@@ -240,8 +240,7 @@ impl Session {
         }
     }
 
-    /// Waits at most `grace` for processes that outlive the command. Those that are there still are a hazard, and
-    /// live on.
+    /// Waits at most `grace` for processes that outlive the command. If some remain, that is a hazard, and they continue.
     pub(in crate::exec) fn finish(self, grace: Duration) -> Trace {
         let Self { ending, trace, stop, adoption, .. } = self;
         drop(ending);

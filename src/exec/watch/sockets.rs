@@ -1,7 +1,7 @@
-//! Sockets: which addresses are the run's own, and which reach outside.
+//! Sockets: which addresses belong to the run, and which reach outside.
 //!
-//! A Unix socket that the run bound is its own. A loopback port is the run's own if one of its processes holds a
-//! socket bound to it when it is connected to, or if the run binds it later (a client that waits for its server).
+//! A Unix socket that the run bound belongs to it. A loopback port belongs to the run if one of its processes holds a socket
+//! bound to it when a connection is made, or if the run binds it later (a client that waits for its server).
 
 use super::access::Observer;
 use super::ports::{Holder, Ports};
@@ -18,13 +18,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The largest address of any family.
 const MAX_ADDRESS: usize = 128;
-/// As many messages and control blocks of one call are looked at.
+/// Maximum number of messages and control blocks of one call that are examined.
 const MAX_MESSAGES: u64 = 1024;
 const MAX_CONTROL: usize = 4096;
 const HEADER: usize = 56;
 const MESSAGE: u64 = 64;
 
-/// Sockets that name users, groups and hosts' files, and displays: they are asked for what is not a result.
+/// Sockets of name services and displays. What they are asked for does not count.
 const TOLERATED: &[&[u8]] = &[
     b"/run/nscd/",
     b"/var/run/nscd/",
@@ -34,16 +34,16 @@ const TOLERATED: &[&[u8]] = &[
     b"@/tmp/.X11-unix/",
 ];
 
-/// What the run's sockets are bound to.
+/// The addresses that the run's sockets are bound to.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     names: FxHashSet<Vec<u8>>,
     ports: BTreeSet<u16>,
-    /// Loopback ports that were connected to while no process of the run had them.
+    /// Loopback ports that were connected to while no process held them.
     awaited: BTreeSet<SocketAddr>,
-    /// Threads that were seen: their processes hold the run's sockets.
+    /// The threads of the run. Their processes hold the run's sockets.
     processes: FxHashSet<libc::pid_t>,
-    /// Loopback addresses where another process was found.
+    /// Loopback addresses that belong to a process outside of the run.
     outside: BTreeSet<SocketAddr>,
     held: Ports,
 }
@@ -57,7 +57,7 @@ enum Address {
 }
 
 impl Sockets {
-    /// Takes in a call that names an address.
+    /// Observes a call that names an address.
     ///
     /// # Errors
     /// When the caller's memory cannot be read.
@@ -95,12 +95,12 @@ impl Sockets {
         Ok(())
     }
 
-    /// A thread of the run was seen.
+    /// A thread of the run made a call.
     pub(super) fn seen(&mut self, tid: libc::pid_t) {
         self.processes.insert(tid);
     }
 
-    /// What was reached for and never turned out to be the run's own.
+    /// The addresses that the run reached and that never belonged to it.
     pub(super) fn into_hazards(self) -> impl Iterator<Item = Hazard> {
         let ports = self.ports;
         let outside = self.awaited.into_iter().filter(move |address| !ports.contains(&address.port()));
@@ -134,7 +134,7 @@ impl Sockets {
 
     fn reach(&mut self, stopped: &Stopped<'_>, address: Address, observer: &mut Observer<'_>) {
         match address {
-            // A second connection to what is outside says nothing new.
+            // A second connection to the outside adds nothing.
             Address::Inet(address) if self.outside.contains(&address) => {}
             Address::Inet(address) if address.ip().is_loopback() || address.ip().is_unspecified() => {
                 match self.held.holder(address, &self.processes) {
@@ -174,7 +174,7 @@ impl Sockets {
         }
     }
 
-    /// `struct msghdr`: an address, and descriptors that are passed on.
+    /// `struct msghdr`: an address, and descriptors that are sent.
     fn message(&mut self, stopped: &Stopped<'_>, at: u64, observer: &mut Observer<'_>) -> io::Result<()> {
         let mut header = [0; HEADER];
         stopped.memory(at, &mut header)?;

@@ -11,16 +11,16 @@ pub(super) struct Stopped<'a> {
     pub(super) architecture: u32,
     pub(super) number: u32,
     pub(super) arguments: [u64; 6],
-    /// Whether it is still stopped there: what was read of it is worth nothing otherwise.
+    /// Whether it is still stopped there. Otherwise, what was read from it is invalid.
     pub(super) is_valid: &'a dyn Fn() -> bool,
 }
 
-/// Why nothing can be said of a call.
+/// Why the effect of a call is unknown.
 #[derive(Debug)]
 pub(super) enum Unknown {
-    /// The kernel will refuse it, or its process is gone.
+    /// The kernel will refuse the call, or its process has ended.
     Void,
-    /// It may go through, and we do not see what it does.
+    /// The call may succeed, and its effect is not observed.
     Hole(String),
 }
 
@@ -46,7 +46,7 @@ impl Stopped<'_> {
 
     pub(super) fn text(&self, address: u64) -> Result<Vec<u8>, Unknown> {
         read_text(self.tid, address).map_err(|error| match error.raw_os_error() {
-            // Of the text itself: the kernel takes no longer one.
+            // The text itself is too long, so the kernel refuses it.
             Some(libc::ENAMETOOLONG) => Unknown::Void,
             _ => unknown(&error),
         })
@@ -62,8 +62,8 @@ impl Stopped<'_> {
     }
 }
 
-/// The kernel refuses the call for the same reason, or there is no caller any more; anything else hides from us
-/// what it does not hide from the kernel: so does that the path of a directory which the caller has open is too long.
+/// What an error of ours means. Either the kernel refuses the call for the same reason, or the caller has ended, or the call may
+/// succeed although we could not inspect it, as when the path of a directory that the caller has open is too long.
 pub(super) fn unknown(error: &io::Error) -> Unknown {
     match error.raw_os_error() {
         Some(libc::EFAULT | libc::ESRCH | libc::ENOENT | libc::EBADF) => Unknown::Void,

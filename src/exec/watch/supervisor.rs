@@ -1,4 +1,4 @@
-//! Serves the calls of a watched run until its last process is gone, or until it is told to stop.
+//! Serves the calls of a watched run until its last process has ended, or until the session asks it to stop.
 
 use super::access::Observer;
 use super::calls::observe;
@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
-/// Between looks for processes that nobody waits for.
+/// Pause between looks for orphans.
 const IDLE_MILLISECONDS: u16 = 1000;
 const CALLS_BETWEEN_LOOKS: u32 = 4096;
 
@@ -60,14 +60,14 @@ pub(super) fn serve(
     observer.into_trace()
 }
 
-/// Whether processes live on although we are to stop. Kernels before 6.11 let go of a filter only when the last process
-/// that had it is collected, so that is done once more before anybody is said to be left behind.
+/// Whether processes outlive the command. Kernels before 6.11 release a filter only when its last process is collected, so
+/// processes are collected once more before this is reported.
 fn is_left_behind(wait: &mut dyn FnMut() -> Waited, collect: &mut dyn FnMut()) -> bool {
     collect();
     !matches!(wait(), Waited::Gone)
 }
 
-/// Ends the command as a user would; tells whether it is known already.
+/// Ends the command with SIGTERM, as a user would. Returns whether its process is known already.
 #[expect(unsafe_code, reason = "the number is all that there is")]
 fn end(command: &AtomicI32) -> bool {
     let command = command.load(SeqCst);
@@ -84,7 +84,7 @@ fn serve_one(
     let Some(call) = listener.receive()? else { return Ok(()) };
     let tid = call.pid.cast_signed();
     if tid == 0 {
-        // It is outside the processes that we can see.
+        // It is outside of the processes that we can see.
         observer.hazard(Hazard::Namespace("pid"));
     } else if tid != own {
         sockets.seen(tid);

@@ -1,4 +1,4 @@
-//! Calls on terminals: their size, their modes.
+//! Calls on terminals: size and modes.
 
 use super::access::Observer;
 use super::process::{descriptor_path, is_terminal};
@@ -45,7 +45,7 @@ pub(super) fn ask_terminal(
     Ok(())
 }
 
-/// The terminals of the run, and which of them a descriptor is.
+/// The terminals of the run, and the stream whose terminal a descriptor is.
 fn own_terminal(
     stopped: &Stopped<'_>,
     observer: &Observer<'_>,
@@ -56,9 +56,9 @@ fn own_terminal(
     Some((Arc::clone(terminal), terminal.stream_of(there.rdev())?))
 }
 
-/// How a terminal works is set. To set it to what it is, as node does when it ends, is nothing.
+/// The modes of a terminal are set. Setting the present modes, as node does at its end, does not count.
 fn set_modes(stopped: &Stopped<'_>, observer: &mut Observer<'_>, number: i32) -> Result<(), Unknown> {
-    /// Four sets of flags, the discipline, and the characters that do something: of both structures the beginning.
+    /// Size of the beginning of both structures: four sets of flags, the discipline, and the control characters.
     const BEGINNING: usize = 36;
     let Some((terminal, stream)) = own_terminal(stopped, observer, number) else { return Ok(()) };
     let mut asked = [0; BEGINNING];

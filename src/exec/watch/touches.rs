@@ -1,5 +1,5 @@
-//! Of a few paths, every single look and opening, and by which process: what an interpreter does to run a source is told
-//! from what the program does with it by that alone.
+//! Every look and opening of a few paths, with the process that made it. Only this distinguishes what an interpreter does to run
+//! a source from what the program does with it.
 
 use super::process::{link, to_path};
 use crate::exec::{Touch, Touched};
@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// More touches of one path are not told: no interpreter does as much.
+/// Maximum number of touches of one path that are reported; no interpreter makes as many.
 const MOST: usize = 16;
 
-/// Whose program is executed by whom: a process that executes another is another image.
+/// A program as one process executes it. A process that executes another program is another image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Image {
     process: Vec<u8>,
@@ -49,13 +49,13 @@ impl Touches {
         touches.push(Touch { image, how });
     }
 
-    /// All touches until now do not count.
+    /// Discards all touches until now.
     pub(super) fn forget(&mut self) {
         self.by_path.values_mut().for_each(Vec::clear);
         self.images.clear();
     }
 
-    /// What was touched, and by which programs.
+    /// The touches by path, and the programs.
     pub(super) fn into_parts(self) -> (BTreeMap<PathBuf, Vec<Touch>>, Vec<PathBuf>) {
         let touched = self.by_path.into_iter().filter(|(_, touches)| !touches.is_empty());
         let touched = touched.map(|(path, touches)| (to_path(path), touches)).collect();
@@ -63,15 +63,15 @@ impl Touches {
     }
 }
 
-/// The number of the process of thread `tid`; none if it is gone.
+/// The number of the process of thread `tid`; `None` if it has ended.
 pub(super) fn process_number(tid: libc::pid_t) -> Option<libc::pid_t> {
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
     line.trim().parse().ok()
 }
 
-/// The process of thread `tid`, and when it began: numbers are used again. Nothing if it is gone; then nothing that it
-/// asks for is answered either.
+/// The process of thread `tid` with its start time, since numbers are reused. Empty if it has ended; then its calls are not
+/// answered either.
 pub(super) fn process_of(tid: libc::pid_t) -> Vec<u8> {
     let status = std::fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
     let line = status.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"Tgid:"));

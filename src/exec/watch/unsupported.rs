@@ -1,4 +1,4 @@
-//! Systems on which a run cannot be watched: they say so.
+//! Systems on which a run cannot be watched.
 
 use super::StartError;
 use crate::exec::spawn::Plan;

@@ -1,5 +1,5 @@
-//! The working directories of processes: each is asked of the kernel once, and known for as long as no call of the run
-//! can have moved it, or have led its process elsewhere.
+//! A cache of the working directories of processes. The kernel is asked once for each. The answer is valid as long as no call of
+//! the run can have moved the directory or changed that of the process.
 
 use super::process::{as_path, link};
 use rustc_hash::FxHashMap;
@@ -8,19 +8,19 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-/// What is known is forgotten as often: in less time no number of a process is used again.
+/// What is known is forgotten after this time. The system does not reuse process numbers sooner.
 const KNOWN_FOR: Duration = Duration::from_millis(50);
-/// Calls between looks whether those are still there whose last call may not be done.
+/// Number of calls between checks whether threads whose last call may be unfinished still exist.
 const CALLS_BETWEEN_LOOKS: u32 = 64;
 
-/// Where processes work.
+/// The working directories of processes.
 #[derive(Debug)]
 pub(super) struct Working {
     known: FxHashMap<libc::pid_t, Vec<u8>>,
-    /// Every directory that is known, and which one it was.
+    /// Every known directory, with device and inode.
     places: Vec<(Vec<u8>, (u64, u64))>,
-    /// Threads whose last call moves something, or leads elsewhere: nobody tells when it is done. When they make another
-    /// it is; until then nothing is remembered.
+    /// Threads whose last call moves a directory or changes their own. The end of a call is not reported: it is certain when the
+    /// thread makes the next one. Until then nothing is remembered.
     unsettled: Vec<libc::pid_t>,
     calls: u32,
     since: Instant,
@@ -39,8 +39,8 @@ impl Working {
         }
     }
 
-    /// Thread `tid` makes a call: its last one is done. Whether what was learned since the call before of any thread may
-    /// be wrong by now, as what is learned before the next.
+    /// Thread `tid` makes a call, so its last one is finished. Returns whether other cached paths may be invalid now and until the
+    /// next call.
     pub(super) fn called(&mut self, tid: libc::pid_t) -> bool {
         if self.unsettled.is_empty() {
             return false;
@@ -53,7 +53,7 @@ impl Working {
         true
     }
 
-    /// The call of thread `tid` that is looked at may move directories or links, or lead it to another directory.
+    /// The present call of thread `tid` may move directories or links, or change its working directory.
     pub(super) fn moves(&mut self, tid: libc::pid_t) {
         self.forget();
         if !self.unsettled.contains(&tid) {
@@ -80,7 +80,7 @@ impl Working {
         Ok(directory)
     }
 
-    /// Whether another than the run was found to have moved a directory while it was known.
+    /// Whether a process outside of the run moved a directory while it was cached.
     pub(super) fn was_moved_by_others(&mut self) -> bool {
         self.forget();
         self.moved
@@ -95,14 +95,14 @@ impl Working {
         true
     }
 
-    /// Forgets all, and looks whether it was right until now.
+    /// Forgets everything, after a check whether it was still valid.
     fn forget(&mut self) {
         self.known.clear();
         self.moved |= self.places.drain(..).any(|(place, before)| identity(&place) != Some(before));
     }
 }
 
-/// Device and number of a directory; `None` if there is none.
+/// Device and inode of a directory; `None` if there is none.
 fn identity(directory: &[u8]) -> Option<(u64, u64)> {
     let metadata = directory.starts_with(b"/").then(|| fs::symlink_metadata(as_path(directory)).ok())??;
     metadata.is_dir().then(|| (metadata.dev(), metadata.ino()))

@@ -3,7 +3,7 @@
 //!
 //! By who touched a path, not by its name alone: a file of such a name is an ordinary one to every other process.
 
-use super::importer::stands_for;
+use super::bytecode::stands_for;
 use super::witness::Watcher;
 use super::{Run, evidence, present};
 use crate::exec::{Access, Trace};

@@ -4,24 +4,12 @@
 //! it for their own ends, mostly of standard output.
 
 use super::Run;
+use crate::memo::stdin::Asks;
 use crate::record::Evidence;
 use memchr::memmem;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// What code asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::memo) enum Asks {
-    /// Whether standard input is a terminal.
-    Terminal,
-    /// Whether any stream is one.
-    AnyTerminal,
-    /// Of what kind it is, its size or its offset.
-    Kind,
-    /// Its real name.
-    Name,
-}
 
 /// Words by which code asks, in any language.
 fn words(asks: Asks) -> &'static [&'static str] {

@@ -3,25 +3,21 @@
 //! Such a listing stands only for the names that its import statements ask for, those that fail included, unless code of the
 //! project lists directories itself.
 
+use super::bytecode::{apart, stands_for, stem};
 use super::imports::{self, Asked as Import, Imports};
 use super::made::Made;
 use super::{Observer, Run};
-use crate::exec::{Access, Image, Trace};
-use crate::hash::capture::Captured;
+use crate::exec::{Access, Trace};
 use crate::hash::entry::{LanguageKind, What};
-use crate::hash::grammar::Word;
-use crate::hash::interpreters::{Asked, interpreter};
 use crate::hash::look;
 use crate::hash::modules::INLINE;
 use crate::memo::reason::NotKept;
 use crate::record::{Names, Observation};
-use memchr::memrchr;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What the importers of a run did.
@@ -303,11 +299,6 @@ impl Observer<'_> {
     }
 }
 
-/// Whether a directory of this name holds installed modules.
-fn is_library(name: &OsStr) -> bool {
-    ["site-packages", "dist-packages", "lib-dynload"].iter().any(|library| name == OsStr::new(library))
-}
-
 /// Whether `path` tells of an installed package.
 fn is_of_metadata(path: &Path) -> bool {
     let holds = |path: &Path| {
@@ -317,69 +308,9 @@ fn is_of_metadata(path: &Path) -> bool {
     holds(path) || path.parent().is_some_and(holds)
 }
 
-/// The directory and the name of a path as traces hold them: absolute, without `.`, and no slash twice or at the end.
-fn apart(path: &Path) -> Option<(&Path, &[u8])> {
-    let bytes = path.as_os_str().as_bytes();
-    let slash = memrchr(b'/', bytes)?;
-    let name = bytes.get(slash + 1..).filter(|name| !name.is_empty() && *name != b"..")?;
-    let directory = bytes.get(..slash.max(1))?;
-    Some((Path::new(OsStr::from_bytes(directory)), name))
-}
-
 /// `path` with one slash between its names.
 fn written(path: &Path) -> OsString {
     path.components().collect::<PathBuf>().into_os_string()
-}
-
-/// Whether a process runs the function, in Python: it was started with the word that names its script, module or code, or
-/// as `multiprocessing` starts it anew.
-pub(super) fn runs(captured: &Captured, image: &Image<'_>) -> bool {
-    let entry = &captured.command.entry;
-    if entry.language != LanguageKind::Python || !is_python(image) {
-        return false;
-    }
-    image.words.iter().skip(1).any(|word| {
-        let bytes = word.as_bytes();
-        let is_function = match &entry.what {
-            What::Script(script) => Path::new(word).file_name() == script.file_name(),
-            What::Module(module) => word == module || bytes.strip_prefix(b"-m") == Some(module.as_bytes()),
-            What::Inline { code, .. } => bytes.ends_with(code),
-            What::Program => false,
-        };
-        is_function || bytes.starts_with(b"from multiprocessing.")
-    })
-}
-
-fn is_python(image: &Image<'_>) -> bool {
-    image.program.file_name().is_some_and(|name| {
-        let name = name.as_bytes();
-        name.starts_with(b"python") || name.starts_with(b"pypy")
-    })
-}
-
-/// Whether a process runs inline code in Python, or a script below `root` that is not installed there.
-pub(super) fn runs_own_code(image: &Image<'_>, root: &Path) -> bool {
-    if !is_python(image) {
-        return false;
-    }
-    let words = image.words.iter().skip(1).map(|text| Word { text: text.clone(), place: None });
-    let words: Vec<Word> = words.collect();
-    let python = interpreter(OsStr::new("python"));
-    match python.map(|python| python.asked(&words).0) {
-        Some(Asked::Code(_)) => true,
-        Some(Asked::Script(script)) => {
-            let path = Path::new(&script.text);
-            let is_installed = || {
-                path.iter().any(is_library)
-                    || path
-                        .parent()
-                        .and_then(Path::parent)
-                        .is_some_and(|place| place.join("pyvenv.cfg").exists())
-            };
-            (path.is_relative() || path.starts_with(root)) && !is_installed()
-        }
-        _ => false,
-    }
 }
 
 /// Whether `path` is a module that finds packages and plug-ins by their metadata.
@@ -390,57 +321,7 @@ fn tells_what_is_installed(path: &Path) -> bool {
         .any(|module| directory.ends_with(module))
 }
 
-/// The source that a read of `path` stands for, if that is bytecode of a source that is there.
-pub(super) fn source_of(path: &Path) -> Option<PathBuf> {
-    stands_for(path).filter(|source| source.is_file())
-}
-
-/// Whether Python may have taken `bytecode` for that of `source` although it is not: it never compares them, or it
-/// compares nothing but size and second, and the source changed after the bytecode was there.
-pub(super) fn may_be_of_another(bytecode: &Path, source: &Path) -> bool {
-    let flags = std::fs::File::open(bytecode).and_then(|mut file| {
-        let mut start = [0; 8];
-        std::io::Read::read_exact(&mut file, &mut start).map(|()| start)
-    });
-    let changed = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.ctime(), found.ctime_nsec()));
-    match flags {
-        // PEP 552: with a hash, which is compared if the second bit is set.
-        Ok([_, _, _, _, flags, ..]) if flags & 1 != 0 => flags & 2 == 0,
-        _ => changed(source).is_none_or(|source| Some(source) >= changed(bytecode)),
-    }
-}
-
-/// A file's name up to the first dot.
-fn stem(name: &[u8]) -> &[u8] {
-    name.split(|byte| *byte == b'.').next().unwrap_or_default()
-}
-
-/// `dir/x.py` for `dir/__pycache__/x.cpython-311.opt-1.pyc` (PEP 3147).
-pub(super) fn stands_for(path: &Path) -> Option<PathBuf> {
-    let (cache, name) = apart(path)?;
-    let directory = cache.as_os_str().as_bytes().strip_suffix(b"__pycache__")?;
-    // While it is written it has another name: x.cpython-311.pyc.140234.
-    let is_bytecode = name.ends_with(b".pyc") || name.windows(5).any(|window| window == b".pyc.");
-    let source = || OsString::from_vec([directory, stem(name), b".py"].concat());
-    (is_bytecode && directory.ends_with(b"/")).then(|| PathBuf::from(source()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytecode_stands_for_its_source() {
-        for (bytecode, source) in [
-            ("/a/__pycache__/x.cpython-311.pyc", Some("/a/x.py")),
-            ("/a/__pycache__/x.cpython-311.opt-1.pyc", Some("/a/x.py")),
-            ("/a/__pycache__/x.cpython-311.pyc.1400", Some("/a/x.py")),
-            ("/__pycache__/x.cpython-311.pyc", Some("/x.py")),
-            ("/a/x.pyc", None),
-            ("/a/b__pycache__/x.cpython-311.pyc", None),
-            ("/a/__pycache__/x.txt", None),
-        ] {
-            assert_eq!(stands_for(Path::new(bytecode)).as_deref(), source.map(Path::new), "{bytecode}");
-        }
-    }
+/// Whether a directory of this name holds installed modules.
+pub(super) fn is_library(name: &OsStr) -> bool {
+    ["site-packages", "dist-packages", "lib-dynload"].iter().any(|library| name == OsStr::new(library))
 }

@@ -5,6 +5,7 @@
 mod above;
 mod aside;
 mod background;
+mod bytecode;
 mod code;
 mod importer;
 mod imports;
@@ -14,6 +15,7 @@ mod made;
 mod own_source;
 mod product;
 mod programs;
+mod python_process;
 mod reading;
 mod rights;
 mod scope;
@@ -25,7 +27,6 @@ mod variables;
 mod witness;
 mod writing;
 
-pub(super) use code::Asks;
 use witness::LARGEST_TREE;
 pub(super) use witness::Watcher;
 
@@ -35,7 +36,7 @@ pub(super) use variables::named_by_values;
 
 use super::policy::Policy;
 use super::reason::NotKept;
-use super::stdin::StdinAtStart;
+use super::stdin::{Asks, StdinAtStart};
 use crate::error::{cannot_look, tells_absence, tells_nothing_of};
 use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;

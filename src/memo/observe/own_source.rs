@@ -3,7 +3,7 @@
 //! The interpreter's own looks and openings are known one by one, in their order, as they were measured for each
 //! language; whatever else was done with a source, or by another process, makes it a file like any other.
 
-use super::importer::stands_for;
+use super::bytecode::stands_for;
 use crate::exec::{Access, Touch, Touched, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};

@@ -1,6 +1,7 @@
 //! What a run read, looked at, looked for and listed: how it was when the run began, or not kept.
 
-use super::importer::{self, Importer};
+use super::bytecode;
+use super::importer::Importer;
 use super::scope::Region;
 use super::times::Timed;
 use super::{Observer, differs, present, unread};
@@ -128,13 +129,13 @@ impl Observer<'_> {
     fn contents(&self) -> Vec<PathBuf> {
         let mut contents = Vec::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
-            let source = importer::source_of(path).filter(|_| self.aside.has(path));
+            let source = bytecode::source_of(path).filter(|_| self.aside.has(path));
             if (is_index(path) && access.strangers & GIT_INDEX == 0) || self.tables.contains(path) {
                 continue;
             }
             if let Some(source) = source.as_deref().filter(|source| self.scope.relative(source).is_some())
                 && !access.changed
-                && importer::may_be_of_another(path, source)
+                && bytecode::may_be_of_another(path, source)
             {
                 contents.push(path.clone());
             }

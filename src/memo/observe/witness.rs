@@ -2,7 +2,7 @@
 
 use super::background::Background;
 use super::made::{self, Made};
-use super::{importer, rights, shown, system};
+use super::{python_process, rights, shown, system};
 use crate::digest::Digest;
 use crate::error::tells_nothing_of;
 use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
@@ -400,11 +400,11 @@ impl Witness for Watcher<'_> {
     }
 
     fn nature(&mut self, image: &Image<'_>) -> Nature {
-        let is_function = importer::runs(self.captured, image);
+        let is_function = python_process::runs(self.captured, image);
         // What its own code asks for is known from that.
         let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
         let keeps = keeps(image.program, image.words);
-        let is_function = is_function || importer::runs_own_code(image, self.root);
+        let is_function = is_function || python_process::runs_own_code(image, self.root);
         let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
         let compares_times = shown::compares_times(image, &self.captured.command.entry.directory);
         Nature {

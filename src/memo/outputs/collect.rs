@@ -1,10 +1,10 @@
 //! Collects the outputs of a run: bytes go into blobs; names, modes, times, attributes, links and removals into a tree.
 
-use super::attributes::{self, Unkept};
 use super::beneath::{Beneath, Place};
 use super::holes;
 use super::times::{self, Left};
 use crate::hash::files;
+use crate::memo::attributes::{self, Unkept};
 use crate::memo::place_search::{PlaceSearch, SearchState};
 use crate::memo::reason::NotKept;
 use crate::record::{Attribute, Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};

@@ -3,7 +3,6 @@
 //! Everything is accessed through descriptors below the root that follow no link, so that nothing outside of the root can be
 //! read as an output or overwritten by a hit.
 
-mod attributes;
 mod beneath;
 mod collect;
 mod holes;
@@ -12,8 +11,7 @@ mod restore;
 mod stage;
 mod times;
 
-pub(super) use attributes::copy as copy_attributes;
-pub(crate) use attributes::{set_lists, set_own};
+pub(crate) use super::attributes::{set_lists, set_own};
 pub(super) use beneath::Beneath;
 pub(super) use collect::{ByTime, Collected, Origin, Owner, OwnerOf, collect};
 pub(crate) use holes::{holds, whole, write};

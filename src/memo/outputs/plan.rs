@@ -2,12 +2,12 @@
 
 mod times;
 
-use super::attributes;
 use super::beneath::{Beneath, Place};
 use super::holes;
 use super::restore::{Grounds, Restore, RestoreError, blocked, shown};
 use crate::digest::BlobId;
 use crate::hash::files;
+use crate::memo::attributes;
 use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, Timestamp};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat, accessat, openat, readlinkat};
 use rustix::io::Errno;

@@ -3,12 +3,12 @@
 //! Staged files are renamed into place, so that a reader never sees a partial file. A file of the user that cashet has never
 //! stored is set aside and not lost.
 
-use super::attributes::{set_lists, set_own};
 use super::beneath::{Beneath, Place};
 use super::plan::Step;
 use super::stage::Stage;
 use crate::digest::BlobId;
 use crate::error::Kind;
+use crate::memo::attributes::{set_lists, set_own};
 use crate::memo::event::{Event, Observer};
 use crate::record::{Evidence, OutputEntry, OutputKind, OutputTree, Places, Timestamp};
 use crate::store::Store;

@@ -1,9 +1,9 @@
 //! The staging directory: outputs are written there, on the root's file system, before they become visible.
 
-use super::attributes::{set_lists, set_own};
 use super::beneath::Place;
 use super::holes;
 use super::restore::{RestoreError, blocked, modified_at, shown, unreadable};
+use crate::memo::attributes::{set_lists, set_own};
 use crate::memo::unfinished::{self, Begun, Note, STAGE};
 use crate::record::{Content, OutputEntry, OutputKind, Timestamp};
 use crate::store::Store;

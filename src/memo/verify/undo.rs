@@ -6,7 +6,7 @@
 use crate::error::{Error, Result, tells_absence};
 use crate::exec::{Fate, Seen, Witness};
 use crate::hash::files;
-use crate::memo::aside::{clear, copy_file, move_path, set_time};
+use crate::memo::moving::{clear, copy_file, move_path, set_time};
 use crate::record::{Evidence, Places};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};

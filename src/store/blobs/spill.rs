@@ -2,7 +2,7 @@
 
 use super::Blobs;
 use crate::digest::{Digest, Hasher};
-use crate::store::layout::new_temporary;
+use crate::store::files::new_temporary;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::digest::{BlobId, Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::record::Content;
 use crate::store::BlobWriter;
-use crate::store::layout::{new_temporary, rename_into_place};
+use crate::store::files::{new_temporary, rename_into_place};
 use crate::store::lock::hold;
 use memchr::memmem::Finder;
 use std::fs::File;

@@ -9,7 +9,6 @@ use crate::store::flat::{self, Area};
 use crate::store::layout::{FORMAT, PACKED_SUFFIX, digest_of};
 use crate::store::local::LocalStore;
 use crate::store::lock::cannot_write;
-use crate::store::recall;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -53,7 +52,7 @@ impl LocalStore {
     fn is_still(&self, damage: &Damage) -> Result<bool> {
         Ok(match damage {
             Damage::Format => self.layout().stated_format()? != Some(FORMAT),
-            Damage::Secret => recall::read_secret(self.layout()).is_none(),
+            Damage::Secret => self.layout().read_secret().is_none(),
             Damage::Missing { commit, blob } => self.blobs.verify(blob).is_err() && self.needs(commit)?,
             Damage::Tree(commit) => self.needs(commit)?,
             Damage::Blob { blob, path } => {

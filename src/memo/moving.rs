@@ -1,6 +1,6 @@
 //! Moving, copying and removing paths so that they come back as they were: modes, owners, times and attributes included.
 
-use super::outputs::copy_attributes;
+use super::attributes;
 use crate::record::{Evidence, Timestamp};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
@@ -43,14 +43,14 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         let entry = entry?;
         copy(&entry.path(), &to.join(entry.file_name()))?;
     }
-    copy_attributes(from, to);
+    attributes::copy(from, to);
     settle(to, &metadata)
 }
 
 /// Copies a regular file with its mode, owner and time.
 pub(super) fn copy_file(from: &Path, to: &Path, metadata: &Metadata) -> io::Result<()> {
     fs::copy(from, to)?;
-    copy_attributes(from, to);
+    attributes::copy(from, to);
     settle(to, metadata)
 }
 

@@ -1,7 +1,11 @@
-//! Descriptors that we inherited and that the run inherits from us: was the object behind one used?
+//! Descriptors that we inherited and that the run inherits from us: how the run uses the objects behind them.
 //!
-//! What counts is the object, not the number: it is looked for behind each number at which a call is stopped, and
-//! followed when it is duplicated to a number at which none is. Knows nothing of paths' meaning.
+//! The object counts, not its number. It is looked for behind each number at which a call is stopped, and followed when it is
+//! duplicated to a number at which no call is stopped. Knows nothing about the meaning of paths.
+
+mod access_watch;
+mod jobserver;
+mod object;
 
 use super::filter::Numbers;
 use super::process::{descriptor_path, is_same_open_file};
@@ -11,31 +15,19 @@ use crate::exec::spawn::StdinGiven;
 use crate::exec::terminal::Control;
 use crate::exec::{Askers, DescriptorUse};
 use crate::record::Stream;
-use nix::fcntl::{FcntlArg, fcntl};
+use jobserver::Jobserver;
+use object::Object;
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::sync::Arc;
 
-/// Where shells put a descriptor that they save: calls on these numbers are stopped too.
+/// Numbers to which shells move a descriptor that they save. Calls on these numbers are stopped, too.
 const SAVED: std::ops::RangeInclusive<u32> = 10..=15;
-/// Above the standard ones.
+/// The first number above the standard ones.
 const FIRST_OTHER: u32 = 3;
-
-#[derive(Debug)]
-struct Object {
-    /// Its number with us.
-    number: u32,
-    metadata: Metadata,
-    readable: bool,
-    writable: bool,
-    /// It is the pseudo-terminal in place of ours.
-    stands_for_ours: bool,
-    used: DescriptorUse,
-}
 
 /// What the run inherits.
 #[derive(Debug, Default)]
@@ -43,9 +35,9 @@ pub(super) struct Inherited {
     objects: Vec<Object>,
     /// The path of make's jobserver, if it is a FIFO.
     jobserver: Option<Vec<u8>>,
-    /// What was asked of standard input, where the run gets none: the number is not open.
+    /// How the run used standard input where it gets none: the number is not open.
     closed: Option<DescriptorUse>,
-    /// Tells of reads of a terminal, once that may happen under a number at which no call is stopped.
+    /// Reports reads of a terminal, once that may happen under a number at which no call is stopped.
     access_watch: Option<OwnedFd>,
     /// The terminals of the run.
     terminal: Option<Arc<Control>>,
@@ -88,7 +80,7 @@ impl Inherited {
         })
     }
 
-    /// The numbers at which calls are to be stopped, with what the order of the streams needs.
+    /// The numbers at which calls are to be stopped, including those that the order of the streams needs.
     pub(super) fn numbers_with(&self, order: Option<&Order>) -> Numbers {
         let mut numbers = self.numbers();
         if let Some(order) = order {
@@ -126,12 +118,12 @@ impl Inherited {
         }
     }
 
-    /// Whether standard input is among it.
+    /// Whether standard input is inherited.
     pub(super) fn has_stdin(&self) -> bool {
         self.objects.iter().any(|object| object.number == 0)
     }
 
-    /// What was done with standard input.
+    /// How standard input was used.
     pub(super) fn stdin_use(&self) -> DescriptorUse {
         if let Some(closed) = self.closed {
             return closed;
@@ -141,11 +133,11 @@ impl Inherited {
             .iter()
             .find(|object| object.number == 0)
             .map_or_else(DescriptorUse::default, |object| object.used);
-        used.read |= self.access_watch.as_ref().is_some_and(is_readable);
+        used.read |= self.access_watch.as_ref().is_some_and(access_watch::is_readable);
         used
     }
 
-    /// What was done with the others.
+    /// How the others were used.
     pub(super) fn other_uses(&self) -> BTreeMap<u32, DescriptorUse> {
         let others = self.objects.iter().filter(|object| object.number >= FIRST_OTHER);
         let used = others.filter(|object| object.used != DescriptorUse::default());
@@ -160,17 +152,17 @@ impl Inherited {
         }
     }
 
-    /// Whether it is the pseudo-terminal in place of ours.
+    /// Whether the descriptor is the pseudo-terminal in place of ours.
     fn is_terminal(&mut self, tid: libc::pid_t, number: RawFd) -> bool {
         self.find(tid, number).is_some_and(|object| object.stands_for_ours)
     }
 
-    /// It is written.
+    /// Descriptor `number` of thread `tid` is written to.
     pub(super) fn written(&mut self, tid: libc::pid_t, number: RawFd) {
         self.note(tid, number, |used| used.written = true);
     }
 
-    /// Something is asked of it; `what` says where that is noted.
+    /// Thread `tid` asks about descriptor `number`. `what` selects the field in which that is noted.
     pub(super) fn ask(
         &mut self,
         tid: libc::pid_t,
@@ -181,14 +173,14 @@ impl Inherited {
         self.note(tid, number, |used| what(used).merge(by));
     }
 
-    /// Whether something can be read from it is asked for.
+    /// Thread `tid` asks whether descriptor `number` is readable.
     pub(super) fn polled(&mut self, tid: libc::pid_t, number: RawFd) {
         if self.note(tid, number, |used| used.polled = true) {
             self.terminal_is_used();
         }
     }
 
-    /// What is typed goes to the run from now on.
+    /// Typed input goes to the run from now on.
     fn terminal_is_used(&self) {
         if let Some(terminal) = &self.terminal {
             terminal.used_as_stdin();
@@ -207,19 +199,19 @@ impl Inherited {
         }
     }
 
-    /// Whether what it stands for was inherited; so was that nothing is there.
+    /// Whether the object behind a descriptor was inherited. A closed standard input was inherited, too.
     pub(super) fn is_inherited(&mut self, tid: libc::pid_t, number: RawFd) -> bool {
         self.is_closed(tid, number) || self.find(tid, number).is_some()
     }
 
-    /// Whether it is standard input of a run that gets none, and still not open.
+    /// Whether it is standard input of a run that gets none, and is still not open.
     fn is_closed(&self, tid: libc::pid_t, number: RawFd) -> bool {
         number == 0
             && self.closed.is_some()
             && fs::symlink_metadata(descriptor_path(tid, 0)).is_err_and(|error| tells_absence(&error))
     }
 
-    /// What it stands for is opened anew, or leaves our sight. False if that was not inherited.
+    /// The object behind a descriptor is opened again, or cannot be followed any more. False if it was not inherited.
     pub(super) fn opened(&mut self, tid: libc::pid_t, number: RawFd) -> bool {
         if self.is_closed(tid, number) {
             self.read(tid, number);
@@ -252,12 +244,12 @@ impl Inherited {
         }
     }
 
-    /// From now on each read of what is at `path` counts as one of standard input.
+    /// From now on each read of `path` counts as a read of standard input.
     fn watch_accesses(&mut self, path: &[u8]) {
         if self.access_watch.is_none() {
-            self.access_watch = new_access_watch();
+            self.access_watch = access_watch::create();
         }
-        let is_watched = self.access_watch.as_ref().is_some_and(|watch| add_access_watch(watch, path));
+        let is_watched = self.access_watch.as_ref().is_some_and(|watch| access_watch::add(watch, path));
         if !is_watched && let Some(stdin) = self.objects.iter_mut().find(|object| object.number == 0) {
             stdin.used.read = true;
         }
@@ -278,8 +270,8 @@ impl Inherited {
         !self.objects.is_empty() && !u32::try_from(to).is_ok_and(|to| self.numbers().read.contains(&to))
     }
 
-    /// Descriptor `from` of thread `tid` is duplicated to a number at which no call is stopped. What is asked of the
-    /// duplicate is not seen: it counts as asked.
+    /// Descriptor `from` of thread `tid` is duplicated to a number at which no call is stopped. Questions about the duplicate
+    /// cannot be observed, so they count as asked.
     pub(super) fn duplicated(&mut self, tid: libc::pid_t, from: RawFd, by: Askers) {
         let Some(object) = self.find(tid, from) else { return };
         if object.number == 0 {
@@ -299,19 +291,19 @@ impl Inherited {
         self.opened(tid, from);
     }
 
-    /// Notes what is new; whether it is of the pseudo-terminal in place of ours.
+    /// Notes a use. Returns whether it is new and the object is the pseudo-terminal in place of ours.
     fn note(&mut self, tid: libc::pid_t, number: RawFd, set: impl Fn(&mut DescriptorUse)) -> bool {
         if self.is_closed(tid, number) {
             self.closed.iter_mut().for_each(set);
             return false;
         }
-        // Most calls on these numbers are on something else; those on what is known already say nothing new.
-        let news = self.objects.iter().any(|object| {
+        // Most calls on these numbers are on other objects, and most others repeat a known use.
+        let is_new = self.objects.iter().any(|object| {
             let mut after = object.used;
             set(&mut after);
             after != object.used
         });
-        if news && let Some(object) = self.find(tid, number) {
+        if is_new && let Some(object) = self.find(tid, number) {
             set(&mut object.used);
             return object.stands_for_ours;
         }
@@ -322,7 +314,7 @@ impl Inherited {
         let terminal = self.terminal.as_deref();
         self.objects.iter_mut().find(|object| {
             if object.stands_for_ours {
-                // stdout and stderr are the same terminal: as such they are seen elsewhere.
+                // stdout and stderr are the same terminal; their uses are observed elsewhere.
                 let is_terminal = |there: Metadata| {
                     there.file_type().is_char_device()
                         && terminal.is_some_and(|terminal| terminal.is_controlling(there.rdev()))
@@ -344,72 +336,7 @@ impl Inherited {
     }
 }
 
-impl Object {
-    /// Any character device but `/dev/null`, whose end is noticed by no watch.
-    fn is_terminal(&self) -> bool {
-        self.metadata.file_type().is_char_device() && self.metadata.rdev() != null()
-    }
-
-    /// The open descriptor `number`, if a child gets it.
-    ///
-    /// # Errors
-    /// When it is open and cannot be looked at.
-    fn inherited(number: u32) -> io::Result<Option<Self>> {
-        let Ok(raw) = RawFd::try_from(number) else { return Ok(None) };
-        #[expect(unsafe_code, reason = "a descriptor that we were given is known by its number alone")]
-        // SAFETY: it is used within this function only, and nothing else in this process closes what we were
-        // started with; should it be closed after all, the calls below say so.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(raw) };
-        // One that is not open any more was that of the list of descriptors itself.
-        let Ok(flags) = fcntl(descriptor, FcntlArg::F_GETFD) else { return Ok(None) };
-        if flags & libc::FD_CLOEXEC != 0 {
-            return Ok(None);
-        }
-        let metadata = fs::metadata(format!("/proc/self/fd/{number}"))?;
-        let mode = fcntl(descriptor, FcntlArg::F_GETFL)? & libc::O_ACCMODE;
-        let (readable, writable) = (mode != libc::O_WRONLY, mode != libc::O_RDONLY);
-        Ok(Some(Self {
-            number,
-            metadata,
-            readable,
-            writable,
-            stands_for_ours: false,
-            used: DescriptorUse::default(),
-        }))
-    }
-}
-
-/// What make tells its children of its jobserver.
-#[derive(Debug, Default)]
-struct Jobserver {
-    descriptors: Vec<u32>,
-    path: Option<Vec<u8>>,
-}
-
-impl Jobserver {
-    fn parse(flags: &[u8]) -> Self {
-        let mut found = Self::default();
-        for word in flags.split(|byte| *byte == b' ') {
-            let value = [b"--jobserver-auth=".as_slice(), b"--jobserver-fds="]
-                .iter()
-                .find_map(|option| word.strip_prefix(*option));
-            match value {
-                Some(value) if value.starts_with(b"fifo:") => {
-                    found.path = value.get(5..).map(<[u8]>::to_vec);
-                }
-                Some(value) => {
-                    let numbers = value.split(|byte| *byte == b',');
-                    found.descriptors =
-                        numbers.filter_map(|number| std::str::from_utf8(number).ok()?.parse().ok()).collect();
-                }
-                None => {}
-            }
-        }
-        found
-    }
-}
-
-/// The number that the next duplicate gets; another thread may be quicker.
+/// The number that the next duplicate gets, unless another thread is faster.
 fn lowest_free(tid: libc::pid_t, least: RawFd) -> RawFd {
     let is_free = |number: &RawFd| {
         fs::symlink_metadata(descriptor_path(tid, *number)).is_err_and(|error| tells_absence(&error))
@@ -417,48 +344,7 @@ fn lowest_free(tid: libc::pid_t, least: RawFd) -> RawFd {
     (least.max(0)..RawFd::MAX).find(is_free).unwrap_or(least)
 }
 
-/// Whether `/dev/tty` is anything to us; it is the same for what we start.
+/// Whether this process has a controlling terminal; its children have the same.
 fn has_terminal() -> bool {
     fs::File::open("/dev/tty").is_ok()
-}
-
-/// The device number of `/dev/null`.
-fn null() -> u64 {
-    libc::makedev(1, 3)
-}
-
-#[expect(unsafe_code, reason = "inotify is not wrapped here")]
-fn new_access_watch() -> Option<OwnedFd> {
-    // SAFETY: takes flags only; a non-negative answer is a new descriptor that is nobody else's.
-    unsafe {
-        let number = libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK);
-        (number >= 0).then(|| OwnedFd::from_raw_fd(number))
-    }
-}
-
-#[expect(unsafe_code, reason = "inotify is not wrapped here")]
-fn add_access_watch(watch: &OwnedFd, path: &[u8]) -> bool {
-    let Ok(path) = CString::new(path) else { return false };
-    // SAFETY: the path ends with a zero byte.
-    unsafe { libc::inotify_add_watch(watch.as_raw_fd(), path.as_ptr(), libc::IN_ACCESS) >= 0 }
-}
-
-fn is_readable(watch: &OwnedFd) -> bool {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use std::os::fd::AsFd;
-    let mut asked = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
-    !matches!(poll(&mut asked, PollTimeout::ZERO), Ok(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn make_names_its_jobserver() {
-        let found = Jobserver::parse(b" -j4 --jobserver-auth=3,4 -- X=1");
-        assert_eq!((found.descriptors, found.path), (vec![3, 4], None));
-        let found = Jobserver::parse(b"w --jobserver-auth=fifo:/tmp/GMfifo12");
-        assert_eq!((found.descriptors, found.path), (vec![], Some(b"/tmp/GMfifo12".to_vec())));
-    }
 }

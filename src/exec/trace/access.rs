@@ -1,0 +1,166 @@
+//! What a run did with one path.
+
+/// What a run did with a path before its own first change to it: whether what was there can have decided what it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Prior {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It asked whether and what something is there, and read none of it.
+    Looked,
+    /// It opened it for reading, asked whether it may, moved or linked it elsewhere: found or not.
+    Consulted,
+}
+
+/// How a run changed a path first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstChange {
+    /// It did not, or only removed what was not there.
+    #[default]
+    None,
+    /// Opened and emptied in one call, or emptied before anything else.
+    Emptied,
+    /// Opened for writing with its content.
+    InPlace,
+    /// Opened for appending alone.
+    Appended,
+    /// Attributes, or another name for the same file.
+    Altered,
+    /// Something else was moved to its place.
+    Put,
+    /// Made by a call that fails where something is.
+    Created,
+    /// Removed or moved away, or to be removed where nothing was.
+    Removed,
+}
+
+/// What was done with one path. All `false` is nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// A regular file was opened for reading, or executed, or loaded by the kernel for that, before the run
+    /// itself had made or truncated it.
+    pub read: bool,
+    /// A file was executed, or loaded by the kernel for that (interpreter, loader).
+    pub executed: bool,
+    /// Looked at, following links (`stat`, `access`).
+    pub looked: bool,
+    /// Looked at without following the last link (`lstat`, `readlink`).
+    pub looked_at_link: bool,
+    /// A look-up found nothing, and neither did we at that moment.
+    pub absent: bool,
+    /// A directory was opened.
+    pub opened: bool,
+    /// The entries of a directory were read.
+    pub listed: bool,
+    /// The run created, wrote, truncated, renamed, linked, removed it, or changed its attributes.
+    pub changed: bool,
+    /// The first change was to open it with `O_TRUNC` or to create it where nothing was: reads after it are of
+    /// the run's own making.
+    pub made: bool,
+    /// What was there when it was changed first decides the result. False only where the first change was to open it
+    /// with `O_CREAT|O_TRUNC` and without `O_EXCL`, and it was absent or had the mode that it would have been made with.
+    pub kept_on_change: bool,
+    /// It was to be removed or moved away, or something else was to take its place: what is below it was its own from then
+    /// on, even if the call failed.
+    pub given_up: bool,
+    /// It was read, and afterwards changed in place.
+    pub read_then_changed: bool,
+    /// A directory that was opened by another program than the one that runs the function.
+    pub listed_by_another: bool,
+    /// A directory that the program which runs the function opened in another way than Python's importer does.
+    pub listed_by_code: bool,
+    /// A directory that such a program opened as the importer does, though it knew it as it was: once, as the search for
+    /// installed packages does.
+    pub listed_again: bool,
+    /// A table of the system that was opened otherwise than the system's library does to look something up in it.
+    pub as_data: bool,
+    /// Opened by a program that shows modes.
+    pub mode_shown: bool,
+    /// Looked at or opened by a program that shows times.
+    pub times_shown: bool,
+    /// Kinds of state (see [`Nature::keeps`]) that one of the processes which did any of this does not keep.
+    pub strangers: u64,
+    /// As that, of the processes which changed it.
+    pub changed_by_strangers: u64,
+    /// Looked at by name by a program that may compare modification times.
+    pub times_compared: bool,
+    /// What was done before the first change.
+    pub prior: Prior,
+    /// The first change.
+    pub first_change: FirstChange,
+    /// A directory was to be made there.
+    pub asked_to_make: bool,
+    /// Looked at by a program that would put what it makes into a directory there.
+    pub may_be_entered: bool,
+    /// Its mode, times or other attributes were set.
+    pub altered: bool,
+    /// A directory of the run's own making that was listed.
+    pub listed_own: bool,
+    /// It was changed in another way than at first.
+    pub changed_otherwise: bool,
+    /// It was read, executed or looked at after its first change was to append to it.
+    pub used_after_appending: bool,
+    /// It was opened for appending by a program that is no interpreter: it may have asked where it stands.
+    pub appended_by_programs: bool,
+    /// Who had listed the directory around it before the first change.
+    pub listed_around: Listers,
+}
+
+impl Access {
+    /// Takes in what is known of the same path from elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        self.read |= other.read;
+        self.executed |= other.executed;
+        self.looked |= other.looked;
+        self.looked_at_link |= other.looked_at_link;
+        self.absent |= other.absent;
+        self.opened |= other.opened;
+        self.listed |= other.listed;
+        self.changed |= other.changed;
+        self.made |= other.made;
+        self.kept_on_change |= other.kept_on_change;
+        self.given_up |= other.given_up;
+        self.read_then_changed |= other.read_then_changed;
+        self.listed_by_another |= other.listed_by_another;
+        self.listed_by_code |= other.listed_by_code;
+        self.listed_again |= other.listed_again;
+        self.as_data |= other.as_data;
+        self.mode_shown |= other.mode_shown;
+        self.times_shown |= other.times_shown;
+        self.strangers |= other.strangers;
+        self.changed_by_strangers |= other.changed_by_strangers;
+        self.times_compared |= other.times_compared;
+        self.prior = self.prior.max(other.prior);
+        if self.first_change == FirstChange::None {
+            self.first_change = other.first_change;
+        }
+        self.asked_to_make |= other.asked_to_make;
+        self.may_be_entered |= other.may_be_entered;
+        self.altered |= other.altered;
+        self.listed_own |= other.listed_own;
+        self.changed_otherwise |= other.changed_otherwise;
+        self.used_after_appending |= other.used_after_appending;
+        self.appended_by_programs |= other.appended_by_programs;
+        self.listed_around.merge(other.listed_around);
+    }
+}
+
+/// Which programs listed a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listers {
+    /// A shell.
+    pub shells: bool,
+    /// Another interpreter.
+    pub interpreters: bool,
+    /// Another program.
+    pub others: bool,
+}
+
+impl Listers {
+    /// Takes in who else did.
+    pub fn merge(&mut self, more: Self) {
+        self.shells |= more.shells;
+        self.interpreters |= more.interpreters;
+        self.others |= more.others;
+    }
+}

@@ -1,0 +1,118 @@
+//! How paths change, and in which order a path was used and changed.
+
+use super::{Entry, Observer, Own};
+use crate::exec::watch::linux::process::as_path;
+use crate::exec::{Fate, FirstChange, Listers, Nature, Prior};
+use std::os::unix::ffi::OsStrExt;
+
+/// How a path changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::exec::watch) enum How {
+    /// Created where nothing was, by a call that fails or behaves differently where something is.
+    Made,
+    /// A file opened with truncation, whether or not it existed. Its former content makes no difference.
+    Truncated,
+    /// A file emptied in place, where it makes a difference that it existed or which mode it had.
+    Emptied,
+    /// A file opened for writing that keeps its content.
+    Opened,
+    /// Attributes changed, or another name given to the same file.
+    Altered,
+    /// Replaced by another file.
+    Replaced,
+    /// Removed or moved away.
+    Removed,
+}
+
+impl Observer<'_> {
+    /// `path`, which contains no links, changes. The witness is called before the first change.
+    pub(in crate::exec::watch) fn change(&mut self, path: &[u8], how: How) {
+        let first = match how {
+            How::Truncated | How::Emptied => FirstChange::Emptied,
+            How::Opened => FirstChange::InPlace,
+            How::Altered => FirstChange::Altered,
+            How::Made => FirstChange::Created,
+            How::Replaced => FirstChange::Put,
+            How::Removed => FirstChange::Removed,
+        };
+        self.change_first(path, how, first);
+    }
+
+    /// Like [`Observer::change`], where the kind of the first change is known more precisely.
+    pub(in crate::exec::watch) fn change_first(&mut self, path: &[u8], how: How, first: FirstChange) {
+        if self.is_ignored(path) {
+            return;
+        }
+        let Nature { keeps, is_interpreter, .. } = self.caller();
+        let strangers = !keeps;
+        let around = self.listed_around(path);
+        let entry = self.entries.entry(path.to_vec()).or_default();
+        entry.access.strangers |= strangers;
+        entry.access.changed_by_strangers |= strangers;
+        if !entry.told {
+            entry.told = true;
+            let overwrites = matches!(how, How::Truncated | How::Emptied | How::Opened);
+            let fate = if overwrites { Fate::Lost } else { Fate::Kept };
+            self.witness.about_to_change(as_path(path), fate);
+        }
+        let Entry { access, own, .. } = entry;
+        if matches!(how, How::Truncated | How::Emptied | How::Opened) && access.read && *own != Own::Wholly {
+            access.read_then_changed = true;
+        }
+        if access.first_change == FirstChange::None {
+            access.first_change = first;
+            access.listed_around = around;
+        } else {
+            access.changed_otherwise |= access.first_change != first;
+        }
+        if first == FirstChange::Appended {
+            access.appended_by_programs |= !is_interpreter;
+            self.appended.insert(path.to_vec());
+        }
+        access.altered |= how == How::Altered;
+        let wholly = *own == Own::Wholly;
+        access.made |= !access.changed && matches!(how, How::Made | How::Truncated | How::Emptied);
+        // After the file was emptied, another file in its place is not the one that may have other names.
+        let anew = matches!(how, How::Made | How::Replaced | How::Removed);
+        access.kept_on_change |= how != How::Truncated && (anew || !wholly);
+        access.given_up |= matches!(how, How::Replaced | How::Removed);
+        access.changed = true;
+        *own = match how {
+            How::Opened | How::Altered => (*own).max(Own::Partly),
+            _ => Own::Wholly,
+        };
+    }
+
+    /// The run asked to remove a file or link, found or not. From then on its former state makes no difference, unless it was
+    /// consulted before.
+    pub(in crate::exec::watch) fn is_to_go(&mut self, path: &[u8]) {
+        let around = self.listed_around(path);
+        let Some(Entry { access, .. }) = self.entries.get_mut(path) else { return };
+        if access.first_change == FirstChange::None && access.prior != Prior::Consulted {
+            access.prior = Prior::Nothing;
+            access.first_change = FirstChange::Removed;
+            access.listed_around = around;
+        }
+    }
+
+    /// The file at `path` was emptied through a descriptor. If that came first after opening it, its former content was not
+    /// used.
+    pub(in crate::exec::watch) fn emptied(&mut self, path: &[u8]) {
+        if let Some(Entry { access, .. }) = self.entries.get_mut(path)
+            && access.first_change == FirstChange::InPlace
+        {
+            access.first_change = FirstChange::Emptied;
+        }
+    }
+
+    /// Whether what is at `path` was changed by the run.
+    pub(in crate::exec::watch) fn is_changed(&self, path: &[u8]) -> bool {
+        self.entries.get(path).is_some_and(|entry| entry.access.changed)
+    }
+
+    /// The programs that have listed the directory of `path`.
+    fn listed_around(&self, path: &[u8]) -> Listers {
+        let directory = as_path(path).parent().map(|directory| directory.as_os_str().as_bytes());
+        directory.and_then(|directory| self.listed_by.get(directory)).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,132 @@
+//! Looking at a path, opening it for reading, and finding nothing there.
+
+use super::Observer;
+use crate::exec::watch::linux::paths::{Found, Named, upwards};
+use crate::exec::{FirstChange, Prior, Seen, Shows, Touched};
+
+impl Observer<'_> {
+    /// The stopped thread looks at `named` without opening it.
+    pub(in crate::exec::watch) fn look(&mut self, named: &Named, follow: bool) {
+        self.look_at(named, follow);
+        self.touched(&named.path);
+    }
+
+    /// `path` is used. Notes whether the run appended to it before.
+    pub(in crate::exec::watch) fn appended_is_used(&mut self, path: &[u8], follow: bool) {
+        if self.appended.is_empty() {
+            return;
+        }
+        let real = self.resolver.physical(path, follow).path;
+        if self.appended.contains(&real)
+            && let Some(entry) = self.entries.get_mut(&real)
+        {
+            entry.access.used_after_appending = true;
+        }
+    }
+
+    fn look_at(&mut self, named: &Named, follow: bool) {
+        let follow = follow || named.as_directory;
+        let path = &named.path;
+        self.appended_is_used(path, follow);
+        self.touches.note(path, if follow { Touched::Looked } else { Touched::LookedAtLink });
+        // First of all: a link that the run made may stand where nothing was.
+        if self.is_own(path) {
+            self.own_is_shown();
+            for real in self.behind_own(path, follow) {
+                self.look(&Named { path: real, as_directory: named.as_directory }, follow);
+            }
+            return;
+        }
+        let known = self.access_known(path);
+        let is_known = if follow { known.looked } else { known.looked_at_link };
+        if known.absent || self.is_ignored(path) {
+            return;
+        }
+        if !is_known {
+            match self.resolver.look(path, follow) {
+                Found::Missing if !follow => return self.nothing_at(path),
+                Found::Missing => return self.missing(path),
+                Found::NotDirectory => return self.not_directory(path),
+                found if follow => self.access_seen(path, found.seen()).looked = true,
+                found => self.access_seen(path, found.seen()).looked_at_link = true,
+            }
+        }
+        if !known.times_shown || !known.times_compared {
+            let nature = self.caller();
+            let compared = nature.compares(path);
+            let access = self.access(path);
+            access.times_shown |= nature.shows == Shows::Times;
+            access.mode_shown |= nature.shows == Shows::Modes;
+            access.times_compared |= compared;
+            access.may_be_entered |= nature.enters_directories;
+        }
+        self.used(path, Prior::Looked);
+    }
+
+    /// `path` was used in this way. Uses before its first change are remembered.
+    pub(in crate::exec::watch) fn used(&mut self, path: &[u8], how: Prior) {
+        let entry = self.entries.get_mut(path).map(|entry| &mut entry.access);
+        if let Some(access) = entry.filter(|access| access.first_change == FirstChange::None) {
+            access.prior = access.prior.max(how);
+        }
+    }
+
+    /// Looks at every link on the way to `named`, and at its last `last` names, where no link may stand. A process can learn the
+    /// real path of its working directory, or of its program, without a call that is stopped.
+    pub(in crate::exec::watch) fn look_along(&mut self, named: &Named, last: usize) {
+        let there = self.resolver.physical(&named.path, true);
+        let at = upwards(&named.path).take(last).map(<[u8]>::to_vec);
+        for path in there.links.into_iter().chain(at) {
+            self.look(&Named { path, as_directory: false }, false);
+        }
+    }
+
+    /// Notes which program accesses `path`, if anything is known of it.
+    pub(in crate::exec::watch) fn touched(&mut self, path: &[u8]) {
+        if self.entries.contains_key(path) {
+            let nature = self.caller();
+            let access = self.access(path);
+            access.strangers |= !nature.keeps;
+            access.may_be_entered |= nature.enters_directories;
+        }
+    }
+
+    /// Nothing is at `path`, or a link that leads nowhere.
+    pub(in crate::exec::watch) fn missing(&mut self, path: &[u8]) {
+        if self.is_ignored(path) || self.is_own(path) {
+            return;
+        }
+        match self.resolver.look(path, false) {
+            Found::Link => {
+                let access = self.access(path);
+                access.looked = true;
+                access.looked_at_link = true;
+                self.used(path, Prior::Looked);
+            }
+            Found::Missing => self.nothing_at(path),
+            _ => self.access(path).absent = true,
+        }
+    }
+
+    /// Nothing is at `path`, not even a link, and the run did not remove it.
+    fn nothing_at(&mut self, path: &[u8]) {
+        self.access_seen(path, Seen::Nothing).absent = true;
+        self.touched(path);
+        self.used(path, Prior::Looked);
+    }
+
+    /// A name before the last of `path` is no directory. This is what the run depends on.
+    pub(in crate::exec::watch) fn not_directory(&mut self, path: &[u8]) {
+        let blocking = upwards(path)
+            .find(|above| !matches!(self.resolver.look(above, true), Found::NotDirectory | Found::Missing))
+            .map(<[u8]>::to_vec);
+        if let Some(above) = blocking {
+            self.look(&Named { path: above, as_directory: false }, true);
+        }
+    }
+
+    /// `path` is opened for reading, possibly again.
+    pub(in crate::exec::watch) fn opened(&mut self, path: &[u8]) {
+        self.touches.note(path, Touched::Opened);
+    }
+}
