@@ -3,8 +3,8 @@
 //! Knows nothing of how a run is recorded.
 
 use super::deferred_recall::DeferredRecall;
-use super::event::Event;
-use super::follow::{Following, Parted, moved_since};
+use super::event::{Event, Parted};
+use super::follow::{Following, moved_since};
 use super::hit::{self, Holding};
 use super::invocation::Call;
 use super::look_up::{self, Found};

@@ -1,10 +1,23 @@
 //! What a call tells while it goes on; `ui` decides what of it is shown.
 
-use super::follow::Parted;
+use super::reason::Unawaited;
 use super::tail::Tail;
 use crate::digest::BlobId;
 use crate::record::{StoredPath, Timestamp};
 use std::path::PathBuf;
+
+/// Why the output of an identical run, which was shown, is not that of this call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parted {
+    /// Its result is not kept.
+    NotKept,
+    /// Its process was killed.
+    Killed,
+    /// It is no longer waited for.
+    NotAwaited(Unawaited),
+    /// It is not what the command would give here and now.
+    Differs,
+}
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,103 +1,20 @@
 //! Shows on a terminal what an identical run writes that this call waits for, from its beginning.
 
-use super::event::Event;
+use super::event::{Event, Parted};
 use super::policy::{Mode, Policy, WrittenHits};
-use super::reason::Unawaited;
 use super::replay::write_all;
-use super::tail::Tail;
+use super::shown::Shown;
 use super::{Context, Miss};
-use crate::digest::{Hasher, Key};
+use crate::digest::Key;
 use crate::exec::one_target;
 use crate::record::{Base, Commit, Observation, Places, StoredPath, Stream, Timestamp};
 use crate::store::{Active, RunState, Store};
 use std::fs;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 
 /// Bytes that are shown between two looks at whether the run has ended.
 const AT_ONCE: usize = 256 * 1024;
-
-/// Why the output of an identical run, which was shown, is not that of this call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parted {
-    /// Its result is not kept.
-    NotKept,
-    /// Its process was killed.
-    Killed,
-    /// It is no longer waited for.
-    NotAwaited(Unawaited),
-    /// It is not what the command would give here and now.
-    Differs,
-}
-
-/// How much of the output of a run was shown.
-pub(super) struct Shown {
-    /// When the run began.
-    started: Timestamp,
-    stdout: Part,
-    stderr: Part,
-    tail: Tail,
-}
-
-#[derive(Default)]
-struct Part {
-    length: u64,
-    hasher: Hasher,
-}
-
-impl Shown {
-    fn new(started: Timestamp) -> Self {
-        Self { started, stdout: Part::default(), stderr: Part::default(), tail: Tail::default() }
-    }
-
-    const fn part(&self, stream: Stream) -> &Part {
-        match stream {
-            Stream::Stdout => &self.stdout,
-            Stream::Stderr => &self.stderr,
-        }
-    }
-
-    fn took(&mut self, stream: Stream, bytes: &[u8]) {
-        let part = match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        };
-        part.length = part.length.saturating_add(bytes.len() as u64);
-        part.hasher.update(bytes);
-        self.tail.take(stream, bytes);
-    }
-
-    /// How many bytes of `stream` were shown.
-    pub(super) const fn length(&self, stream: Stream) -> u64 {
-        self.part(stream).length
-    }
-
-    /// How what was shown ends.
-    pub(super) const fn tail(&self) -> Tail {
-        self.tail
-    }
-
-    /// Whether it is the start of what `commit` wrote to stdout and stderr. Reads that much of each.
-    pub(super) fn is_start_of(&self, commit: &Commit, streams: &mut [Box<dyn Read + Send>; 2]) -> bool {
-        if commit.started != self.started {
-            return false;
-        }
-        let mut both = streams.iter_mut().zip([&self.stdout, &self.stderr]);
-        both.all(|(from, part)| {
-            let (mut left, mut hasher, mut piece) = (part.length, Hasher::new(), vec![0; 64 * 1024]);
-            while left > 0 {
-                let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
-                let Some(piece) = piece.get_mut(..length) else { return false };
-                if from.read_exact(piece).is_err() {
-                    return false;
-                }
-                hasher.update(piece);
-                left -= length as u64;
-            }
-            hasher.finish() == part.hasher.finish()
-        })
-    }
-}
 
 /// Follows the run that holds a key.
 pub(super) struct Following<'a> {
@@ -185,7 +102,7 @@ impl<'a> Following<'a> {
                 RunState::Killed => Parted::Killed,
                 _ => why,
             };
-            self.context.observer.on(&Event::Parted(shown.tail, why));
+            self.context.observer.on(&Event::Parted(shown.tail(), why));
         }
     }
 }

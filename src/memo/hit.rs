@@ -2,12 +2,13 @@
 //! Or the same without doing it.
 
 use super::event::Event;
-use super::follow::{Parted, Shown};
+use super::event::Parted;
 use super::look_up::{Found, Held, explain, find};
 use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
 use super::reason::{MissReason, Outcome};
 use super::replay::{Replay, Replayed};
+use super::shown::Shown;
 use super::stdin::StdinAtStart;
 use super::tail::Tail;
 use super::{Answer, Checked, Context, Miss, bypass_of};

@@ -27,6 +27,7 @@ mod reason;
 mod references;
 mod replay;
 mod settle;
+mod shown;
 mod stdin;
 mod tail;
 mod tee;
@@ -35,8 +36,7 @@ mod unfinished;
 pub mod verify;
 
 pub use audit::{Audit, audit};
-pub use event::{Event, Observer};
-pub use follow::Parted;
+pub use event::{Event, Observer, Parted};
 pub use policy::{Mode, Policy, Statuses, Watching, WrittenHits};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, Unawaited, cure, observed_path};
 pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};

@@ -1,6 +1,6 @@
 //! Writes recorded streams to where the command's would have gone, in the order in which they came.
 
-use super::follow::Shown;
+use super::shown::Shown;
 use super::tail::Tail;
 use crate::error::{Error, Result};
 use crate::record::{Stream, StreamOrder};
