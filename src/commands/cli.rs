@@ -4,8 +4,8 @@
 //! `options`, since building this tree costs more than half a hit.
 
 use super::{
-    calls, completions, diff, doctor, export, fsck, gc, get, graph, history, import, log, man, map_arguments,
-    report, rm, runs, show, stats, tag, values, verify,
+    attach, calls, completions, diff, doctor, export, fsck, gc, get, graph, history, import, log, man,
+    map_arguments, report, rm, runs, show, stats, tag, top, values, verify,
 };
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -28,6 +28,10 @@ pub enum Verb {
     Show(show::Args),
     /// Write the output or a file of a run, byte for byte
     Get(get::Args),
+    /// Show the runs that go on now, and who waits for them
+    Top(top::Args),
+    /// Show what a run that goes on has written, and follow it
+    Attach(attach::Args),
     /// Compare two runs
     Diff(diff::Args),
     /// Show the runs of one command line, with what changed at each step

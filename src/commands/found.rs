@@ -6,19 +6,20 @@ pub mod measured;
 
 use super::context::Context;
 use super::revision::{self, Base, Revision};
-use crate::digest::{BlobId, CommitId};
+use crate::digest::{BlobId, CommitId, Prefix};
 use crate::encode::Decode;
 use crate::error::{Error, Kind, Result};
 use crate::hash::manifest::Manifest;
 use crate::memo::{self, Event, Observer};
 use crate::project::Project;
 use crate::record::{Commit, Content, OutputTree, StoredPath, Timestamp};
-use crate::store::{Filter, LocalStore, Resolved, Row, Store, StoreOptions};
+use crate::store::{Active, Filter, LocalStore, Resolved, Row, Store, StoreOptions};
 use crate::sweep::metrics::Rules;
 use crate::ui::commits::{self, Entry};
 use crate::ui::{escape, human, message, pieces, status};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 
 /// A commit with all that is known of it.
 #[derive(Clone, Debug)]
@@ -198,6 +199,41 @@ impl Opened {
         Ok(self.must()?.row(id)?.map(Found::from))
     }
 
+    /// The active run that `words` name: the id that `top` shows, a recorded run of the same command line, or the words of
+    /// the command, of which the last may be left out; without any, the one that is active. Of several, the newest.
+    ///
+    /// # Errors
+    /// None is active, or none is like that.
+    pub fn active(&self, words: &[OsString]) -> Result<Active> {
+        let none = |hint: &str| Error::new(Kind::NoSuchRevision, "no such run is active").with_hint(hint);
+        let mut runs = self.store.as_ref().map(LocalStore::all_active).unwrap_or_default();
+        if runs.is_empty() {
+            return Err(Error::new(Kind::NoSuchRevision, "no run is active in this store")
+                .with_hint("'cashet get' writes what a run has written"));
+        }
+        runs.sort_by_key(|run| std::cmp::Reverse(run.commit.started));
+        let typed = |words: &[Vec<u8>]| runs.iter().position(|run| begins_with(&run.commit, words));
+        let place = match words {
+            [] => Some(0),
+            [word] => {
+                let revision = revision::parse(word)?;
+                let by_id = |prefix: &Prefix| runs.iter().position(|run| prefix.matches(&run.commit.id().0));
+                match &revision.base {
+                    Base::Newest(1) if revision.steps == 0 => Some(0),
+                    Base::Command(words) => typed(words),
+                    Base::Prefix(prefix) if by_id(prefix).is_some() => by_id(prefix),
+                    _ => {
+                        let lineage = self.found(&revision)?.commit.lineage;
+                        runs.iter().position(|run| run.commit.lineage == lineage)
+                    }
+                }
+            }
+            words => typed(&words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>()),
+        };
+        let place = place.ok_or_else(|| none("'cashet top' lists those that are"))?;
+        Ok(runs.swap_remove(place))
+    }
+
     /// The commit that a revision, as typed, names.
     ///
     /// # Errors
@@ -362,6 +398,13 @@ fn ambiguous(store: &LocalStore, revision: &Revision, ids: &[CommitId]) -> Error
 pub fn evicted(found: &Found) -> Error {
     Error::new(Kind::NoSuchRevision, format!("the result of {} was dropped to save room", found.id.short()))
         .with_hint("run the command again to have it back")
+}
+
+/// Whether the command of a commit begins with these words, as typed or from the name of its function on.
+fn begins_with(commit: &Commit, words: &[Vec<u8>]) -> bool {
+    let Some((name, rest)) = words.split_first() else { return false };
+    let names = commit.function == *name || commit.function.ends_with(&[b"/", name.as_slice()].concat());
+    commit.words.starts_with(words) || names && commits::arguments(commit).starts_with(rest)
 }
 
 /// Whether a commit ran these words: all of them as typed, or from the name of its function on.

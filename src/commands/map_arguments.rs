@@ -3,6 +3,7 @@
 use super::options::{self, Flag, Scanned};
 use crate::error::{Error, Result};
 use crate::sweep::{Grid, Values};
+use crate::ui::message;
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::ffi::{OsStr, OsString};
@@ -125,6 +126,9 @@ pub(super) fn command() -> Command {
 /// [`crate::error::Kind::Usage`] for parameters that make no sense.
 pub(super) fn read(matches: &ArgMatches) -> Result<Options> {
     let call = options::from_matches(matches);
+    if call.has_twice(Flag::Quiet) {
+        message::mute();
+    }
     let mut axes: Vec<(String, Values)> = Vec::new();
     for given in matches.get_many::<OsString>("param").into_iter().flatten() {
         let (name, values) = parameter(given)?;

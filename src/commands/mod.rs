@@ -2,6 +2,7 @@
 
 mod accept;
 pub mod answers;
+pub mod attach;
 mod audit;
 mod calls;
 mod check;
@@ -41,6 +42,7 @@ pub mod show;
 pub mod stats;
 mod stripped;
 pub mod tag;
+pub mod top;
 pub mod values;
 pub mod verify;
 pub mod welcome;
@@ -165,6 +167,8 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
         Verb::Rm(args) => rm::run(args, context, page),
         Verb::Gc(args) => gc::run(args, context, page),
         Verb::Stats(args) => stats::run(args, context, page),
+        Verb::Top(args) => top::run(args, context, page),
+        Verb::Attach(args) => attach::run(args, context, page),
         Verb::Fsck(args) => fsck::run(args, context, page),
         Verb::Export(args) => export::run(args, context, page),
         Verb::Import(args) => import::run(args, context, page),

@@ -31,6 +31,12 @@ impl Scanned {
         self.given.iter().any(|(given, _)| *given == flag)
     }
 
+    /// Whether `flag` was given twice.
+    #[must_use]
+    pub fn has_twice(&self, flag: Flag) -> bool {
+        self.given.iter().filter(|(given, _)| *given == flag).count() > 1
+    }
+
     /// The value given last for `flag`.
     #[must_use]
     pub fn last(&self, flag: Flag) -> Option<&OsStr> {
@@ -83,10 +89,15 @@ impl Scanned {
         self.given.sort_by_key(|(flag, _)| *flag);
     }
 
-    /// In the table's order; what is said twice is said once.
+    /// In the table's order; what is said again without saying more is said once.
     fn sorted(mut self) -> Self {
         self.given.sort_by_key(|(flag, _)| *flag);
-        self.given.dedup_by(|second, first| second.1.is_none() && first == second);
+        let counts = |flag| TABLE.iter().any(|row| row.flag == flag && row.takes == Takes::Twice);
+        let mut before = (None, 0);
+        self.given.retain(|(flag, value)| {
+            before = if before.0 == Some(*flag) { (before.0, before.1 + 1) } else { (Some(*flag), 1) };
+            value.is_some() || before.1 <= if counts(*flag) { 2 } else { 1 }
+        });
         self
     }
 }
@@ -114,11 +125,16 @@ pub fn scan(words: &[OsString]) -> Option<Scanned> {
         let row = match name {
             [b'-', b'-', long @ ..] => TABLE.iter().find(|row| row.long.as_bytes() == long)?,
             [b'-', short] if glued.is_none() => TABLE.iter().find(|row| row.short == Some(*short))?,
+            [b'-', short, again] if glued.is_none() && short == again => {
+                let row = TABLE.iter().find(|row| row.short == Some(*short) && row.takes == Takes::Twice)?;
+                scanned.given.push((row.flag, None));
+                row
+            }
             _ => return None,
         };
         let value = match (row.takes, glued) {
-            (Takes::Nothing | Takes::OptionalValue(_), None) => None,
-            (Takes::Nothing, Some(_)) => return None,
+            (Takes::Nothing | Takes::Twice | Takes::OptionalValue(_), None) => None,
+            (Takes::Nothing | Takes::Twice, Some(_)) => return None,
             (_, Some(glued)) => Some(OsString::from_vec(glued.to_vec())),
             (Takes::Value(_), None) => {
                 // clap takes no word that looks like an option for a value.
@@ -241,6 +257,7 @@ fn argument(row: &Row) -> Arg {
     match row.takes {
         // Said twice it is said once.
         Takes::Nothing => argument.action(ArgAction::SetTrue).overrides_with(row.long),
+        Takes::Twice => argument.action(ArgAction::Count),
         Takes::Value(name) => argument.action(ArgAction::Append).value_name(name).value_parser(not_empty()),
         Takes::OptionalValue(name) => argument
             .action(ArgAction::Append)
@@ -261,6 +278,9 @@ pub fn from_matches(matches: &ArgMatches) -> Scanned {
             // A command need not have all of them.
             let given = matches.try_get_one::<bool>(row.long).ok().flatten().copied().unwrap_or(false);
             scanned.given.extend(given.then_some((row.flag, None)));
+        } else if row.takes == Takes::Twice {
+            let count = matches.try_get_one::<u8>(row.long).ok().flatten().copied().unwrap_or(0);
+            scanned.given.extend((0..count).map(|_| (row.flag, None)));
         } else {
             let values = matches.try_get_many::<OsString>(row.long).ok().flatten().into_iter().flatten();
             scanned.given.extend(
@@ -298,6 +318,9 @@ mod tests {
             ("--stdin=file -t a=b -t c - x", "- x"),
             ("--ttl 1h -- -- x", "-- x"),
             ("-f --force -q -f x", "x"),
+            ("-q -q x", "x"),
+            ("-qq x", "x"),
+            ("--quiet -qq -q x", "x"),
         ] {
             let scanned = scan(&split(line)).unwrap();
             assert_eq!(scanned.words, split(words), "{line}");

@@ -2,7 +2,7 @@
 
 use super::cli;
 use super::exit::Exit;
-use super::options::{self, Scanned};
+use super::options::{self, Flag, Scanned};
 use crate::error::{EXIT_FAILED, EXIT_USAGE};
 use crate::record::Timestamp;
 use crate::ui::message;
@@ -16,7 +16,11 @@ use std::ffi::OsString;
 /// # Errors
 /// How the program ends where there is nothing to run: help was asked for, or the words are wrong.
 pub(super) fn scanned(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
-    options::scan(words).map_or_else(|| by_clap(name, words), Ok)
+    let scanned = options::scan(words).map_or_else(|| by_clap(name, words), Ok)?;
+    if scanned.has_twice(Flag::Quiet) {
+        message::mute();
+    }
+    Ok(scanned)
 }
 
 fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
@@ -51,7 +55,6 @@ pub(super) fn matches(name: &str, words: &[OsString]) -> Result<ArgMatches, Exit
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::options::Flag;
 
     fn read(line: &str) -> Result<Scanned, Exit> {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();

@@ -3,10 +3,21 @@
 use anstream::adapter::StripBytes;
 use std::io::{self, Read};
 
+/// Leaves the sequences out of text that comes in pieces.
+#[derive(Default)]
+pub(super) struct Stripper(StripBytes);
+
+impl Stripper {
+    /// What is left of the next piece.
+    pub(super) fn strip(&mut self, piece: &[u8]) -> Vec<u8> {
+        self.0.strip_next(piece).flatten().copied().collect()
+    }
+}
+
 /// Reads what is left.
 pub(super) struct Stripped<R> {
     from: R,
-    state: StripBytes,
+    stripper: Stripper,
     /// What is left of the last piece, and how much of that was handed out.
     left: Vec<u8>,
     done: usize,
@@ -15,7 +26,7 @@ pub(super) struct Stripped<R> {
 impl<R: Read> Stripped<R> {
     /// Of what comes `from` there.
     pub(super) fn new(from: R) -> Self {
-        Self { from, state: StripBytes::new(), left: Vec::new(), done: 0 }
+        Self { from, stripper: Stripper::default(), left: Vec::new(), done: 0 }
     }
 }
 
@@ -28,7 +39,7 @@ impl<R: Read> Read for Stripped<R> {
                 return Ok(0);
             }
             let piece = piece.get(..length).unwrap_or_default();
-            self.left = self.state.strip_next(piece).flatten().copied().collect();
+            self.left = self.stripper.strip(piece);
             self.done = 0;
         }
         let mut rest = self.left.get(self.done..).unwrap_or_default();

@@ -300,6 +300,7 @@ impl Call<'_> {
         };
         let mut patience = Patience::new(self.policy.no_wait, &usual);
         let (mut asked, mut verdict, mut looked) = (0, Ok(()), None::<Instant>);
+        let (since, mut note) = (Timestamp::now(), None);
         let claim = store.claim_while(&captured.key, &mut |holder| {
             if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
                 looked = Some(Instant::now());
@@ -307,6 +308,7 @@ impl Call<'_> {
                 // The first time is at once: nobody has waited yet.
                 if asked > 0 {
                     self.context.observer.on(&Event::Waiting);
+                    note = note.take().or_else(|| store.wait(&captured.key, since));
                 }
                 asked += 1;
                 following.look();
@@ -314,6 +316,7 @@ impl Call<'_> {
             following.show();
             verdict.is_ok()
         });
+        drop(note);
         if asked > 1 {
             self.context.observer.on(&Event::WaitOver);
         }

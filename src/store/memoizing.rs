@@ -8,11 +8,13 @@ use super::index::{Index, NewCommit, Parent, State};
 use super::local::LocalStore;
 use super::lock::{self, Taken};
 use super::recall::{INLINE, LARGEST_TREE, MOST_CANDIDATES, fitted, read_hot, write_hot};
-use super::{Active, BlobWriter, Candidate, Claim, Draft, Event, Facts, Next, Running, Store, events, flat};
+use super::{
+    Active, BlobWriter, Candidate, Claim, Draft, Event, Facts, Next, Running, Store, Waiting, events, flat,
+};
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
-use crate::record::{Commit, Content, OutputKind, OutputTree};
+use crate::record::{Commit, Content, OutputKind, OutputTree, Timestamp};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Read;
@@ -116,6 +118,10 @@ impl Store for LocalStore {
     fn active(&self, key: &Key) -> Option<Active> {
         let of_key = self.all_active().into_iter().filter(|run| run.commit.key == *key);
         of_key.max_by_key(|run| run.commit.started)
+    }
+
+    fn wait(&self, key: &Key, since: Timestamp) -> Option<Waiting> {
+        self.note_waiting(key, since)
     }
 
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId> {

@@ -34,6 +34,7 @@ mod roots;
 mod running;
 mod sweep;
 mod usage;
+mod waiting;
 mod walking;
 
 pub use active::{Active, RunState, frame};
@@ -50,6 +51,7 @@ pub use local::{DEFAULT_MAX_SIZE, LocalStore, StoreOptions};
 pub use plan::{DEFAULT_AGE, Found, Plan, Policy};
 pub use running::Running;
 pub use usage::Usage;
+pub use waiting::{Waiter, Waiting};
 
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;
@@ -309,6 +311,13 @@ pub trait Store: Sync {
     /// The run of `key` that is active, the one that began last; `None` where the store keeps no marks.
     fn active(&self, key: &Key) -> Option<Active> {
         let _ = key;
+        None
+    }
+
+    /// Notes that this process has waited since then for a run of `key`. The note is removed with the returned value; `None`
+    /// where the store keeps none.
+    fn wait(&self, key: &Key, since: Timestamp) -> Option<Waiting> {
+        let _ = (key, since);
         None
     }
 

@@ -60,9 +60,14 @@ impl Running {
 
 /// The marks in a directory.
 pub(super) fn marks(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    files_of(directory, RUNNING_PREFIX)
+}
+
+/// The files in a directory whose names begin with `prefix`.
+pub(super) fn files_of(directory: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let named = entries.filter(|entry| {
-        entry.file_name().as_encoded_bytes().starts_with(RUNNING_PREFIX.as_bytes())
+    let named = entries.filter(move |entry| {
+        entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())
             && entry.file_type().is_ok_and(|kind| kind.is_file())
     });
     named.map(|entry| entry.path())
@@ -83,15 +88,20 @@ pub(super) fn mark(layout: &Layout, draft: &Draft) -> io::Result<Running> {
     let mut bytes = (payload.len() as u64).to_le_bytes().to_vec();
     bytes.extend_from_slice(&payload);
     bytes.extend_from_slice(Digest::of(&payload).as_bytes());
-    // The file is complete and locked before it gets the name of a mark.
+    let (path, locked) = locked_file(layout, RUNNING_PREFIX, &bytes)?;
+    Ok(Running { path, locked })
+}
+
+/// Writes a file below `tmp` whose name begins with `prefix`. It is complete and locked before it gets the name.
+pub(super) fn locked_file(layout: &Layout, prefix: &str, bytes: &[u8]) -> io::Result<(PathBuf, File)> {
     let (mut file, path) = new_temporary(&layout.temporary())?.into_parts();
     uninterrupted(|| file.lock())?;
-    file.write_all(&bytes)?;
-    let mut name = OsString::from(RUNNING_PREFIX);
+    file.write_all(bytes)?;
+    let mut name = OsString::from(prefix);
     name.push(path.file_name().unwrap_or_default());
     let named = layout.temporary().join(name);
     path.persist_noclobber(&named).map_err(|refused| refused.error)?;
-    Ok(Running { path: named, locked: file })
+    Ok((named, file))
 }
 
 /// What a mark says of the run as it began.
@@ -168,6 +178,7 @@ impl LocalStore {
 
     /// Records the runs whose process was killed. A failure is left to the next call.
     pub fn record_killed(&self) {
+        self.forget_waiting();
         for path in marks(&self.layout().temporary()) {
             let Ok(file) = File::open(&path) else { continue };
             // Locked by its process, or by another call that records it now.

@@ -5,6 +5,7 @@
 use super::{colour, escape};
 use crate::error::Error;
 use std::io::{BufRead, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Tells what cashet did or does.
 pub fn status(text: &str) {
@@ -73,8 +74,19 @@ fn line(prefix: &str, text: &str, coloured: bool, role: colour::Role) -> String 
     format!("{prefix} {}\n", escape::readable(&escape::line(text.as_bytes())))
 }
 
+/// Whether nothing is to be said, not even what failed.
+static MUTE: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is said.
+pub fn mute() {
+    MUTE.store(true, Ordering::Relaxed);
+}
+
 /// One call of `write`, so that lines of several processes do not mix.
 fn write(lines: &str) {
+    if MUTE.load(Ordering::Relaxed) {
+        return;
+    }
     let _ = std::io::stderr().lock().write_all(lines.as_bytes());
 }
 

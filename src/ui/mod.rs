@@ -28,5 +28,6 @@ pub mod report;
 pub mod seen;
 pub mod status;
 pub mod table;
+pub mod top;
 pub mod verify;
 pub mod why;

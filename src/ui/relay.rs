@@ -1,6 +1,6 @@
 //! What runs print, read from their files: the last line for people who watch, lines with a prefix, all of it.
 
-use super::escape;
+use super::{colour, escape};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -39,6 +39,9 @@ impl Output {
 /// So much of an end is looked at.
 const END: u64 = 4096;
 
+/// So much of a line is kept.
+const LONGEST: usize = 1024;
+
 /// The last line that is not blank, without what a later part of it wrote over.
 #[must_use]
 pub fn last_line(file: &File) -> Option<String> {
@@ -46,6 +49,40 @@ pub fn last_line(file: &File) -> Option<String> {
     let mut lines = end.rsplit(|byte| *byte == b'\n' || *byte == b'\r');
     let line = lines.find(|line| !line.iter().all(u8::is_ascii_whitespace))?;
     Some(escape::line(line.trim_ascii()).into_owned())
+}
+
+/// The last line of text that comes in pieces: the one that is not blank, without what a later part of it wrote over.
+#[derive(Clone, Debug, Default)]
+pub struct LastLine {
+    ended: Vec<u8>,
+    begun: Vec<u8>,
+}
+
+impl LastLine {
+    /// The next piece. Lines are cut where they are longer than any screen.
+    pub fn take(&mut self, piece: &[u8]) {
+        for byte in piece {
+            match byte {
+                b'\n' | b'\r' => {
+                    if !self.begun.iter().all(u8::is_ascii_whitespace) {
+                        std::mem::swap(&mut self.ended, &mut self.begun);
+                    }
+                    self.begun.clear();
+                }
+                _ if self.begun.len() < LONGEST => self.begun.push(*byte),
+                _ => {}
+            }
+        }
+    }
+
+    /// The line, fit to be shown.
+    #[must_use]
+    pub fn shown(&self) -> Option<String> {
+        let mut both = [&self.begun, &self.ended].into_iter();
+        let line = both.find(|line| !line.iter().all(u8::is_ascii_whitespace))?;
+        let plain = colour::stripped(&String::from_utf8_lossy(line));
+        Some(escape::line(plain.trim().as_bytes()).into_owned())
+    }
 }
 
 /// The end of a file.

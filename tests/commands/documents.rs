@@ -253,6 +253,7 @@ fn the_page_on_json_gives_every_field_and_no_other() {
             "exec --report",
             "map --dry-run --json",
             "map --json",
+            "top --json",
             "verify --json",
             "why --json"
         ],

@@ -1,114 +1,11 @@
 //! Calls that wait for an identical run: what they show of it on a terminal, and which result they take.
 
-use crate::screen::{Project, Screen, below, eventually};
+use crate::scene::{Scene, output, shown};
+use crate::screen::{Screen, below};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::process::{Child, Command, Stdio};
-
-/// A project with a job that counts its executions and goes on at a sign.
-struct Scene {
-    project: Project,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let project = Project::new();
-        project.write("input", "one\n");
-        Self { project }
-    }
-
-    /// Writes the job: `body` between a line in the count of executions and the end. `await NAME` waits for a sign.
-    fn job(&self, body: &str) {
-        let count = self.count_file();
-        let signs = self.signs();
-        fs::create_dir_all(&signs).unwrap();
-        let (count, signs) = (count.display(), signs.display());
-        self.project.write(
-            "job.sh",
-            &format!(
-                "await() {{ until [ -e {signs}/$1 ]; do sleep 0.01; done; }}\nruns() {{ wc -l < {count}; }}\necho x >> {count}\n{body}\n"
-            ),
-        );
-    }
-
-    fn signs(&self) -> std::path::PathBuf {
-        self.project.path("../tmp/signs")
-    }
-
-    fn count_file(&self) -> std::path::PathBuf {
-        self.project.path("../tmp/count")
-    }
-
-    fn sign(&self, name: &str) {
-        fs::write(self.signs().join(name), "").unwrap();
-    }
-
-    fn executions(&self) -> usize {
-        fs::read_to_string(self.count_file()).unwrap_or_default().lines().count()
-    }
-
-    fn options(&self) -> Vec<String> {
-        vec![
-            "--ignore-write".to_owned(),
-            self.count_file().display().to_string(),
-            "--ignore-read".to_owned(),
-            self.count_file().display().to_string(),
-            "--ignore-read".to_owned(),
-            self.signs().display().to_string(),
-        ]
-    }
-
-    fn words(&self, more: &[&str]) -> Vec<String> {
-        let options = self.options();
-        let options: Vec<&str> = options.iter().map(String::as_str).chain(more.iter().copied()).collect();
-        below(&options, &["sh", "job.sh"]).into_iter().map(str::to_owned).collect()
-    }
-
-    fn at_terminal(&self, more: &[&str]) -> Screen {
-        let words = self.words(more);
-        self.project.at_terminal(&words.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    fn command(&self) -> Command {
-        let words = self.words(&[]);
-        let mut command = self.project.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        command.stdin(Stdio::null());
-        command
-    }
-
-    /// One on pipes.
-    fn piped(&self) -> Child {
-        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    fn wait_for_executions(&self, number: usize) {
-        eventually(|| if self.executions() >= number { Ok(()) } else { Err(String::new()) });
-    }
-
-    /// Waits until the run that goes on can be followed.
-    fn wait_for_mark(&self) {
-        eventually(|| {
-            let names = fs::read_dir(self.project.path(".cashet/tmp")).into_iter().flatten().flatten();
-            let mut names = names.map(|entry| entry.file_name());
-            let is_there = names.any(|name| name.to_string_lossy().starts_with("running-"));
-            if is_there { Ok(()) } else { Err(String::new()) }
-        });
-    }
-}
-
-fn output(child: Child) -> (String, i32) {
-    let output = child.wait_with_output().unwrap();
-    (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap_or(-1))
-}
-
-/// Without our own lines.
-fn shown(text: &str) -> String {
-    text.lines()
-        .filter(|line| !line.contains("cashet:"))
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
-}
+use std::process::{Child, Stdio};
 
 #[test]
 fn a_follower_at_a_terminal_shows_each_line_as_it_comes_and_runs_nothing() {

@@ -13,4 +13,6 @@ mod keys;
 mod kinds;
 mod kinds_of_programs;
 mod programs;
+mod running;
+mod scene;
 mod screen;

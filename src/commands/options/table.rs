@@ -79,6 +79,8 @@ pub enum Flag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     Nothing,
+    /// Nothing; given twice it says more.
+    Twice,
     Value(&'static str),
     /// Only in the form `--option=value`.
     OptionalValue(&'static str),
@@ -258,7 +260,7 @@ pub(super) const TABLE: &[Row] = &[
         Takes::Nothing,
         "Print the status line even if stderr is not a terminal",
     ),
-    row(Flag::Quiet, "quiet", Some(b'q'), Takes::Nothing, "Print errors only"),
+    row(Flag::Quiet, "quiet", Some(b'q'), Takes::Twice, "Print errors only; -qq prints nothing at all"),
     row(
         Flag::Explain,
         "explain",

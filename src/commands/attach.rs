@@ -1,0 +1,124 @@
+//! `attach`: what a run that goes on has written, from its beginning, and what it writes from then on.
+
+use super::context::Context;
+use super::exit::{DONE, Exit};
+use super::found::Opened;
+use super::stripped::Stripper;
+use crate::error::{Error, Result};
+use crate::record::Stream;
+use crate::store::{Active, LocalStore, RunState, Store};
+use crate::ui::page::Page;
+use crate::ui::{commits, human, message};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// Between two looks for more.
+const PAUSE: Duration = Duration::from_millis(15);
+
+/// Between two looks whether the run goes on, in pauses.
+const LOOK: u32 = 8;
+
+/// Arguments of `attach`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cashet attach                 the run that was started last
+  cashet attach 3f2a            the run of this id, as 'cashet top' shows it
+  cashet attach train.py        the newest run that goes on of train.py
+  cashet attach -- make test    … of this command")]
+pub struct Args {
+    /// The id of a run that goes on, a recorded run of the same command line, or a command
+    #[arg(value_name = "REV|COMMAND", trailing_var_arg = true)]
+    words: Vec<OsString>,
+    /// Write colours and other escape sequences, too, when the output is no terminal
+    #[arg(long)]
+    raw: bool,
+}
+
+/// Where a stream goes.
+struct Sink {
+    stripper: Option<Stripper>,
+    to: Box<dyn Write>,
+    name: &'static str,
+}
+
+impl Sink {
+    fn new(to: impl Write + IsTerminal + 'static, raw: bool, name: &'static str) -> Self {
+        let stripper = (!raw && !to.is_terminal()).then(Stripper::default);
+        Self { stripper, to: Box::new(to), name }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = match &mut self.stripper {
+            Some(stripper) => self.to.write_all(&stripper.strip(bytes)),
+            None => self.to.write_all(bytes),
+        };
+        written
+            .and_then(|()| self.to.flush())
+            .map_err(|error| Error::io("write to", Path::new(self.name), error))
+    }
+}
+
+/// Follows the run until it ends.
+///
+/// # Errors
+/// No such run goes on; our output does not take what it writes.
+pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
+    let opened = Opened::open(context)?;
+    let mut run = opened.active(&args.words)?;
+    page.flush()?;
+    if io::stderr().is_terminal() {
+        let age = u64::try_from(context.now.0.saturating_sub(run.commit.started.0)).unwrap_or(0);
+        let command = commits::command(&run.commit);
+        message::status(&message::fitted(&format!("{command}, started {} ago", human::duration(age))));
+    }
+    let mut sinks = [
+        Sink::new(io::stdout(), args.raw, "standard output"),
+        Sink::new(io::stderr(), args.raw, "standard error"),
+    ];
+    let mut looks = 0_u32;
+    loop {
+        // What it wrote before its end is there when it has ended.
+        let state = if looks % LOOK == 0 { run.state() } else { RunState::Active };
+        looks = looks.wrapping_add(1);
+        while let Some((stream, bytes)) = read(&mut run)? {
+            let [stdout, stderr] = &mut sinks;
+            match stream {
+                Stream::Stdout => stdout.write(&bytes)?,
+                Stream::Stderr => stderr.write(&bytes)?,
+            }
+        }
+        match state {
+            RunState::Active => thread::sleep(PAUSE),
+            state => {
+                if io::stderr().is_terminal() {
+                    message::status(&ended(opened.store(), &run, state));
+                }
+                return Ok(DONE);
+            }
+        }
+    }
+}
+
+fn read(run: &mut Active) -> Result<Option<(Stream, Vec<u8>)>> {
+    run.read_next().map_err(|error| Error::io("read", Path::new("the output of the run"), error))
+}
+
+/// How the run ended, in words.
+fn ended(store: Option<&LocalStore>, run: &Active, state: RunState) -> String {
+    if state == RunState::Killed {
+        return "its cashet was killed".to_owned();
+    }
+    let recorded = store.and_then(|store| store.recent(&run.commit.lineage, 8).ok()).unwrap_or_default();
+    let recorded = recorded.into_iter().find(|(commit, _)| commit.started == run.commit.started);
+    recorded.map_or_else(
+        || "it has ended and is not recorded".to_owned(),
+        |(commit, _)| {
+            let took = human::duration(commit.resources.wall);
+            format!("{} after {took} · {}", human::termination(commit.termination), commit.id().short())
+        },
+    )
+}
