@@ -18,11 +18,10 @@ CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 def main():
     rules = tomllib.loads((ROOT / "deny.toml").read_text())
     allowed = set(rules["licenses"]["allow"])
-    metadata = json.loads(
-        subprocess.run(
-            ["cargo", "metadata", "--locked", "--format-version", "1"], cwd=ROOT, check=True, stdout=subprocess.PIPE
-        ).stdout
-    )
+    words = ["cargo", "metadata", "--locked", "--format-version", "1"]
+    for target in rules["graph"]["targets"]:
+        words += ["--filter-platform", target]
+    metadata = json.loads(subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
     used = reached(metadata)
     wrong = []
     versions = defaultdict(set)
@@ -51,9 +50,9 @@ def main():
 
 
 def reached(metadata):
-    """What the program is built from, and what builds it: development dependencies go to nobody."""
+    """What the programs are built from, and what builds them: development dependencies go to nobody."""
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    found, waiting = set(), [metadata["resolve"]["root"]]
+    found, waiting = set(), list(metadata["workspace_members"])
     while waiting:
         package = waiting.pop()
         if package in found:

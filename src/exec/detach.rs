@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// Descriptors up to this are marked one by one where the system cannot mark all at once.
 #[cfg(target_os = "linux")]
@@ -14,8 +14,26 @@ const MOST_DESCRIPTORS: libc::c_int = 4096;
 ///
 /// # Errors
 /// When it cannot be started.
-#[expect(unsafe_code, reason = "what is done between fork and exec can be said in no other way")]
 pub fn start_detached(command: &mut Command) -> io::Result<()> {
+    start(command).map(drop)
+}
+
+/// Starts the helper program of a shared cache, whose streams are closed: it starts itself once more, as nobody's child, and
+/// ends at once. Not below another call, which would take the process for one that its command left behind.
+///
+/// # Errors
+/// When it cannot be started, or fails; [`io::ErrorKind::Unsupported`] below another call.
+pub fn start_helper(command: &mut Command) -> io::Result<()> {
+    if is_nested() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "a call below another one does not start it"));
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = start(command)?.wait()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
+}
+
+#[expect(unsafe_code, reason = "what is done between fork and exec can be said in no other way")]
+fn start(command: &mut Command) -> io::Result<Child> {
     // SAFETY: the closure makes plain system calls only, and allocates nothing.
     unsafe {
         command.pre_exec(|| {
@@ -25,7 +43,7 @@ pub fn start_detached(command: &mut Command) -> io::Result<()> {
             Ok(())
         });
     }
-    command.spawn().map(drop)
+    command.spawn()
 }
 
 /// Has every descriptor but 0, 1 and 2 closed by the coming exec. (Closed at once, the one that tells of a failed exec would

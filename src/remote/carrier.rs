@@ -27,6 +27,8 @@ pub enum Failure {
     Invalid(String),
     /// There is no room.
     Full(String),
+    /// Not asked: it failed several times shortly before, and that was said then.
+    Paused,
 }
 
 impl fmt::Display for Failure {
@@ -36,6 +38,7 @@ impl fmt::Display for Failure {
             Self::Refused(why) => write!(formatter, "not allowed: {why}"),
             Self::Invalid(why) => write!(formatter, "not valid: {why}"),
             Self::Full(why) => write!(formatter, "no room: {why}"),
+            Self::Paused => formatter.write_str("not asked, since it failed before"),
         }
     }
 }

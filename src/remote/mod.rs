@@ -3,21 +3,30 @@
 //! Knows nothing of stores, of how questions are answered, or of runs: bytes in, values out.
 
 pub mod carrier;
+pub mod client;
 pub mod directory;
+pub mod protocol;
 
 use carrier::{Carrier, Failure};
+use client::{Client, Settings};
 use std::path::Path;
 
-/// The carrier that an address names: `dir:/PATH`.
+/// What addresses of servers begin with; the helper program knows more about them.
+const SCHEMES: &[&str] = &["grpc", "grpcs", "http", "https", "redis", "rediss", "s3"];
+
+/// The carrier that an address names: `dir:/PATH`, or a server, which is reached with the first request.
 ///
 /// # Errors
-/// [`Failure::Invalid`] where it names none; [`Failure::Unreachable`] where nothing is there.
-pub fn open(url: &str) -> Result<Box<dyn Carrier + Send>, Failure> {
+/// [`Failure::Invalid`] where it names none; [`Failure::Unreachable`] where no such directory is there.
+pub fn open(url: &str, settings: &Settings) -> Result<Box<dyn Carrier + Send>, Failure> {
     match url.strip_prefix("dir:") {
         Some(path) if Path::new(path).is_absolute() => {
             Ok(Box::new(directory::Directory::open(Path::new(path).to_path_buf())?))
         }
         Some(_) => Err(Failure::Invalid(format!("{url} needs an absolute path"))),
+        None if url.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme)) => {
+            Ok(Box::new(Client::new(url, settings)))
+        }
         None => Err(Failure::Invalid(format!("{url} is no address of a shared cache"))),
     }
 }

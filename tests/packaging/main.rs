@@ -7,7 +7,7 @@
 
 mod workflows;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,10 +30,10 @@ fn on_path(name: &str) -> bool {
     std::env::split_paths(&path).any(|place| place.join(name).is_file())
 }
 
-/// The release build, if it exists.
-fn release() -> Option<PathBuf> {
+/// The release build of a program, if it exists.
+fn release(name: &str) -> Option<PathBuf> {
     let debug = Path::new(env!("CARGO_BIN_EXE_cashet"));
-    let program = debug.parent().unwrap().with_file_name("release").join("cashet");
+    let program = debug.parent().unwrap().with_file_name("release").join(name);
     program.is_file().then_some(program)
 }
 
@@ -67,7 +67,8 @@ fn the_debian_package_works_in_a_clean_root() {
         found.uid() == 0
     });
     let needed = [
-        ("a release build", release().is_some()),
+        ("a release build", release("cashet").is_some()),
+        ("a release build of cashet-remote", release("cashet-remote").is_some()),
         ("cargo-deb", on_path("cargo-deb")),
         ("dpkg", on_path("dpkg")),
         ("a static busybox", on_path("busybox")),
@@ -82,9 +83,80 @@ fn the_debian_package_works_in_a_clean_root() {
 
 #[test]
 fn the_wheel_works_in_a_fresh_environment() {
-    if can_be_tried("the wheel", &[("a release build", release().is_some())]) {
+    let needed = [
+        ("a release build", release("cashet").is_some()),
+        ("a release build of cashet-remote", release("cashet-remote").is_some()),
+    ];
+    if can_be_tried("the wheel", &needed) {
         let wheel = script(&["packaging/wheel"]);
         let told = script(&["packaging/try-wheel", &wheel]);
         assert!(told.ends_with("installed and used"), "{told}");
+    }
+}
+
+/// Crates that speak to a network, or that such crates bring.
+const OF_NETWORKS: &[&str] = &[
+    "hyper",
+    "mio",
+    "native-tls",
+    "openssl",
+    "redis",
+    "reqwest",
+    "rustls",
+    "socket2",
+    "tokio",
+    "tonic",
+    "ureq",
+];
+
+fn tree(package: &str) -> String {
+    let words = [
+        "tree",
+        "--locked",
+        "--offline",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--package",
+        package,
+    ];
+    let ran = Command::new(env!("CARGO")).args(words).current_dir(root()).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn cashet_itself_speaks_to_no_network() {
+    let of_networks = |tree: &str| -> Vec<String> {
+        let crates = tree.lines().filter_map(|line| line.split(' ').next());
+        crates.filter(|name| OF_NETWORKS.contains(name)).map(str::to_owned).collect()
+    };
+    assert_eq!(of_networks(&tree("cashet")), Vec::<String>::new());
+    // What would be found.
+    assert!(of_networks(&tree("cashet-remote")).len() > 5);
+}
+
+#[test]
+fn both_programs_are_of_one_release() {
+    let version = |file: &str| {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("version = ").map(str::to_owned)).unwrap()
+    };
+    assert_eq!(version("Cargo.toml"), version("remote/Cargo.toml"));
+}
+
+#[test]
+fn the_helper_is_linked_dynamically_and_the_program_is_not() {
+    let is_dynamic = |program: &Path| {
+        // The name of its loader is near the beginning.
+        let mut bytes = Vec::new();
+        std::fs::File::open(program).unwrap().take(8192).read_to_end(&mut bytes).unwrap();
+        bytes.windows(4).any(|window| window == b"/ld-")
+    };
+    assert!(!is_dynamic(Path::new(env!("CARGO_BIN_EXE_cashet"))) || !cfg!(target_os = "linux"));
+    let helper = Path::new(env!("CARGO_BIN_EXE_cashet")).with_file_name("cashet-remote");
+    if can_be_tried("how the helper is linked", &[("cashet-remote", helper.is_file())]) {
+        assert!(is_dynamic(&helper));
     }
 }

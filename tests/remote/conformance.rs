@@ -1,7 +1,9 @@
 //! What every carrier does, one function for each property. `dir:` is always tried; `CASHET_TEST_REMOTE_URLS` names others,
 //! separated by spaces, each of which may be written to.
 
+use cashet::exec::start_helper;
 use cashet::remote::carrier::{Blob, Carrier, Failure, LARGEST_RECORD, Name};
+use cashet::remote::client::Settings;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +19,8 @@ fn each(property: impl Fn(&str)) {
 }
 
 fn open(url: &str) -> Box<dyn Carrier + Send> {
-    cashet::remote::open(url).unwrap_or_else(|failure| panic!("{url}: {failure}"))
+    cashet::remote::open(url, &Settings::new(start_helper))
+        .unwrap_or_else(|failure| panic!("{url}: {failure}"))
 }
 
 /// A name that no other test uses, in this process or another one.

@@ -1,6 +1,20 @@
-//! Shared caches: what every carrier must do.
+//! Shared caches: what every carrier must do; the helper program that reaches servers, and servers that fail.
+//!
+//! The servers are real ones, started on loopback (`tests/servers/install`); the helper is built on its own
+//! (`RUSTFLAGS= cargo build -p cashet-remote`). What is not there is skipped by name.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod conformance;
 mod directory;
+mod figures;
+mod helper;
+mod hostile;
+mod network;
+mod servers;

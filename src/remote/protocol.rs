@@ -1,0 +1,466 @@
+//! What `cashet` and its helper `cashet-remote` say to each other over a unix socket: after a greeting, requests and
+//! answers, one frame each.
+//!
+//! A frame is its length (32 bits, little endian) and as many bytes, the first of which names the kind. The bytes of a blob
+//! are in no frame: a request passes the descriptor of a file, which the helper reads or writes by position.
+//!
+//! The helper compiles this file too. Both programs come from one release, and the greeting makes sure of it.
+
+use super::carrier::{Blob, Failure, Name};
+use rustix::io::retry_on_intr;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, send, sendmsg,
+};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+/// Changes with every change of the frames.
+const PROTOCOL: u32 = 1;
+/// What a greeting begins with; never changes.
+const MAGIC: &[u8; 8] = b"cashet-r";
+/// Longer frames are refused: eight records and some more.
+const MAX_FRAME: usize = 16 << 20;
+/// Names in one request for results, so that the answer fits into a frame.
+pub const MAX_NAMES: usize = 8;
+
+/// What `cashet` asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The record of question sets.
+    Questions(Name),
+    /// Puts the record of question sets if it still has this version; `None`: if there is none.
+    Swap { key: Name, version: Option<Vec<u8>>, record: Vec<u8> },
+    /// Records of results.
+    Results(Vec<Name>),
+    /// Adds the record of a result.
+    AddResult { name: Name, record: Vec<u8>, blobs: Vec<Blob> },
+    /// Which blobs are not there.
+    Missing(Vec<Blob>),
+    /// Writes a blob to the file that comes with the request.
+    Fetch(Blob),
+    /// Adds a blob from the file that comes with the request.
+    AddBlob(Blob),
+}
+
+/// What the helper answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// Nothing yet, but bytes flow.
+    Alive,
+    /// The record of question sets and its version.
+    Questions(Option<Versioned>),
+    /// Records of results, one for each name.
+    Results(Vec<Option<Vec<u8>>>),
+    /// Blobs that are not there.
+    Missing(Vec<Blob>),
+    /// Done; or, of a fetch or a swap, whether it was.
+    Done(bool),
+    /// Not done.
+    Failed(Failure),
+}
+
+/// A record that several writers change, and what tells whether somebody did meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned {
+    pub version: Vec<u8>,
+    pub record: Vec<u8>,
+}
+
+/// What both sides say first: the program, the protocol, the release.
+pub fn greeting() -> Vec<u8> {
+    let release = env!("CARGO_PKG_VERSION").as_bytes();
+    let length = u8::try_from(release.len()).unwrap_or(u8::MAX);
+    [MAGIC, PROTOCOL.to_le_bytes().as_slice(), &[length], release].concat()
+}
+
+/// Reads the other side's greeting. `Err(text)` in the result: another release, and which.
+///
+/// # Errors
+/// When nothing comes, or something that is no greeting.
+pub fn read_greeting(stream: &mut UnixStream) -> io::Result<Result<(), String>> {
+    let mut start = [0; 13];
+    stream.read_exact(&mut start)?;
+    let (Some(magic), Some(length)) = (start.get(..8), start.last()) else { return Err(malformed()) };
+    if magic != MAGIC {
+        return Err(malformed());
+    }
+    let mut release = vec![0; usize::from(*length)];
+    stream.read_exact(&mut release)?;
+    let received = [start.as_slice(), &release].concat();
+    if received == greeting() {
+        return Ok(Ok(()));
+    }
+    Ok(Err(String::from_utf8_lossy(&release).into_owned()))
+}
+
+/// Sends a request, and the file that belongs to it.
+///
+/// # Errors
+/// When the other side is gone.
+pub fn send_request(stream: &mut UnixStream, request: &Request, file: Option<&File>) -> io::Result<()> {
+    let mut out = Writer::new();
+    match request {
+        Request::Questions(key) => out.kind(1).name(key),
+        Request::Swap { key, version, record } => {
+            out.kind(2).name(key).optional(version.as_deref()).bytes(record)
+        }
+        Request::Results(names) => {
+            out.kind(3).length(names.len());
+            names.iter().fold(&mut out, |out, name| out.name(name))
+        }
+        Request::AddResult { name, record, blobs } => out.kind(4).name(name).bytes(record).blobs(blobs),
+        Request::Missing(blobs) => out.kind(5).blobs(blobs),
+        Request::Fetch(blob) => out.kind(6).blob(blob),
+        Request::AddBlob(blob) => out.kind(7).blob(blob),
+    };
+    send_frame(stream, &out.0, file)
+}
+
+/// Receives a request, and the file that came with it. `None`: the other side has closed the connection.
+///
+/// # Errors
+/// When the connection breaks, or the request is malformed.
+pub fn receive_request(stream: &mut UnixStream) -> io::Result<Option<(Request, Option<File>)>> {
+    let Some((frame, file)) = receive_frame(stream)? else { return Ok(None) };
+    let mut frame = Reader(&frame);
+    let request = match frame.byte()? {
+        1 => Request::Questions(frame.name()?),
+        2 => Request::Swap { key: frame.name()?, version: frame.optional()?, record: frame.bytes()? },
+        3 => {
+            let count = frame.length()?;
+            Request::Results((0..count).map(|_| frame.name()).collect::<io::Result<_>>()?)
+        }
+        4 => Request::AddResult { name: frame.name()?, record: frame.bytes()?, blobs: frame.blobs()? },
+        5 => Request::Missing(frame.blobs()?),
+        6 => Request::Fetch(frame.blob()?),
+        7 => Request::AddBlob(frame.blob()?),
+        _ => return Err(malformed()),
+    };
+    frame.end()?;
+    Ok(Some((request, file)))
+}
+
+/// Sends an answer.
+///
+/// # Errors
+/// When the other side is gone.
+pub fn send_answer(stream: &mut UnixStream, answer: &Answer) -> io::Result<()> {
+    let mut out = Writer::new();
+    match answer {
+        Answer::Alive => out.kind(0),
+        Answer::Questions(None) => out.kind(1),
+        Answer::Questions(Some(found)) => out.kind(2).bytes(&found.version).bytes(&found.record),
+        Answer::Results(records) => {
+            out.kind(3).length(records.len());
+            records.iter().fold(&mut out, |out, record| out.optional(record.as_deref()))
+        }
+        Answer::Missing(blobs) => out.kind(4).blobs(blobs),
+        Answer::Done(false) => out.kind(5),
+        Answer::Done(true) => out.kind(6),
+        Answer::Failed(Failure::Unreachable(text)) => out.kind(7).bytes(text.as_bytes()),
+        Answer::Failed(Failure::Refused(text)) => out.kind(8).bytes(text.as_bytes()),
+        Answer::Failed(Failure::Invalid(text)) => out.kind(9).bytes(text.as_bytes()),
+        Answer::Failed(Failure::Full(text)) => out.kind(10).bytes(text.as_bytes()),
+        Answer::Failed(Failure::Paused) => out.kind(11),
+    };
+    send_frame(stream, &out.0, None)
+}
+
+/// Receives an answer.
+///
+/// # Errors
+/// When none comes in the time that is set for the stream, the connection breaks, or the answer is malformed.
+pub fn receive_answer(stream: &mut UnixStream) -> io::Result<Answer> {
+    let (frame, _) = receive_frame(stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut frame = Reader(&frame);
+    let answer = match frame.byte()? {
+        0 => Answer::Alive,
+        1 => Answer::Questions(None),
+        2 => Answer::Questions(Some(Versioned { version: frame.bytes()?, record: frame.bytes()? })),
+        3 => {
+            let count = frame.length()?;
+            Answer::Results((0..count).map(|_| frame.optional()).collect::<io::Result<_>>()?)
+        }
+        4 => Answer::Missing(frame.blobs()?),
+        5 => Answer::Done(false),
+        6 => Answer::Done(true),
+        7 => Answer::Failed(Failure::Unreachable(frame.text()?)),
+        8 => Answer::Failed(Failure::Refused(frame.text()?)),
+        9 => Answer::Failed(Failure::Invalid(frame.text()?)),
+        10 => Answer::Failed(Failure::Full(frame.text()?)),
+        11 => Answer::Failed(Failure::Paused),
+        _ => return Err(malformed()),
+    };
+    frame.end()?;
+    Ok(answer)
+}
+
+fn send_frame(stream: &mut UnixStream, frame: &[u8], file: Option<&File>) -> io::Result<()> {
+    let length = u32::try_from(frame.len()).ok().filter(|_| frame.len() <= MAX_FRAME);
+    let bytes = [length.ok_or_else(malformed)?.to_le_bytes().as_slice(), frame].concat();
+    let mut rest = bytes.as_slice();
+    if let Some(file) = file {
+        let descriptors = [file.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+            return Err(malformed());
+        }
+        let sent = retry_on_intr(|| sendmsg(&*stream, &[IoSlice::new(rest)], &mut control, quiet()))?;
+        rest = rest.get(sent..).unwrap_or_default();
+    }
+    send_all(stream, rest)
+}
+
+/// Sends all bytes. Where the other side is gone that is an error and no signal.
+///
+/// # Errors
+/// When the other side is gone.
+pub fn send_all(stream: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let sent = retry_on_intr(|| send(stream, bytes, quiet()))?;
+        bytes = bytes.get(sent..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+const fn quiet() -> SendFlags {
+    SendFlags::NOSIGNAL
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn quiet() -> SendFlags {
+    SendFlags::empty()
+}
+
+fn receive_frame(stream: &mut UnixStream) -> io::Result<Option<(Vec<u8>, Option<File>)>> {
+    let mut length = [0; 4];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    #[cfg(target_os = "linux")]
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    #[cfg(not(target_os = "linux"))]
+    let flags = RecvFlags::empty();
+    let receive = || recvmsg(&*stream, &mut [IoSliceMut::new(&mut length)], &mut control, flags);
+    let received = retry_on_intr(receive)?.bytes;
+    let mut file = None;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            file = descriptors.last().map(File::from);
+        }
+    }
+    if received == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(length.get_mut(received..).unwrap_or_default())?;
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if length > MAX_FRAME {
+        return Err(malformed());
+    }
+    let mut frame = vec![0; length];
+    stream.read_exact(&mut frame)?;
+    Ok(Some((frame, file)))
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "malformed")
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn kind(&mut self, kind: u8) -> &mut Self {
+        self.0.push(kind);
+        self
+    }
+
+    fn length(&mut self, length: usize) -> &mut Self {
+        self.0.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        self
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.length(bytes.len());
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    fn optional(&mut self, bytes: Option<&[u8]>) -> &mut Self {
+        match bytes {
+            None => self.kind(0),
+            Some(bytes) => self.kind(1).bytes(bytes),
+        }
+    }
+
+    fn name(&mut self, name: &Name) -> &mut Self {
+        self.0.extend_from_slice(&name.0);
+        self
+    }
+
+    fn blob(&mut self, blob: &Blob) -> &mut Self {
+        self.0.extend_from_slice(&blob.digest);
+        self.0.extend_from_slice(&blob.size.to_le_bytes());
+        self
+    }
+
+    fn blobs(&mut self, blobs: &[Blob]) -> &mut Self {
+        self.length(blobs.len());
+        blobs.iter().fold(self, |out, blob| out.blob(blob))
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(malformed)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        self.take(N)?.try_into().map_err(|_| malformed())
+    }
+
+    fn byte(&mut self) -> io::Result<u8> {
+        Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    fn length(&mut self) -> io::Result<usize> {
+        usize::try_from(u32::from_le_bytes(self.array()?)).map_err(|_| malformed())
+    }
+
+    fn bytes(&mut self) -> io::Result<Vec<u8>> {
+        let length = self.length()?;
+        self.take(length).map(<[u8]>::to_vec)
+    }
+
+    fn text(&mut self) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&self.bytes()?).into_owned())
+    }
+
+    fn optional(&mut self) -> io::Result<Option<Vec<u8>>> {
+        match self.byte()? {
+            0 => Ok(None),
+            1 => self.bytes().map(Some),
+            _ => Err(malformed()),
+        }
+    }
+
+    fn name(&mut self) -> io::Result<Name> {
+        self.array().map(Name)
+    }
+
+    fn blob(&mut self) -> io::Result<Blob> {
+        Ok(Blob { digest: self.array()?, size: u64::from_le_bytes(self.array()?) })
+    }
+
+    fn blobs(&mut self) -> io::Result<Vec<Blob>> {
+        let count = self.length()?;
+        (0..count).map(|_| self.blob()).collect()
+    }
+
+    fn end(&self) -> io::Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(malformed()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek, Write};
+
+    fn blob(seed: u8) -> Blob {
+        Blob { digest: [seed; 32], size: u64::from(seed) << 33 }
+    }
+
+    #[test]
+    fn requests_come_as_they_were_sent_and_bring_their_file() {
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let requests = [
+            Request::Questions(Name([1; 32])),
+            Request::Swap { key: Name([2; 32]), version: None, record: vec![3; 70_000] },
+            Request::Swap { key: Name([2; 32]), version: Some(Vec::new()), record: Vec::new() },
+            Request::Results(vec![Name([4; 32]), Name([5; 32])]),
+            Request::AddResult { name: Name([6; 32]), record: b"record".to_vec(), blobs: vec![blob(7)] },
+            Request::Missing(vec![blob(8), blob(9)]),
+        ];
+        for request in &requests {
+            let receiver = std::thread::scope(|scope| {
+                let receiver = scope.spawn(|| receive_request(&mut there).unwrap().unwrap());
+                send_request(&mut here, request, None).unwrap();
+                receiver.join().unwrap()
+            });
+            assert_eq!(&receiver.0, request);
+            assert!(receiver.1.is_none());
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"content").unwrap();
+        file.rewind().unwrap();
+        send_request(&mut here, &Request::Fetch(blob(1)), Some(&file)).unwrap();
+        let (request, received) = receive_request(&mut there).unwrap().unwrap();
+        assert_eq!(request, Request::Fetch(blob(1)));
+        let mut content = String::new();
+        received.unwrap().read_to_string(&mut content).unwrap();
+        assert_eq!(content, "content");
+        drop(here);
+        assert!(receive_request(&mut there).unwrap().is_none());
+    }
+
+    #[test]
+    fn answers_come_as_they_were_sent() {
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let answers = [
+            Answer::Alive,
+            Answer::Questions(None),
+            Answer::Questions(Some(Versioned { version: b"v".to_vec(), record: b"r".to_vec() })),
+            Answer::Results(vec![None, Some(b"r".to_vec())]),
+            Answer::Missing(vec![blob(1)]),
+            Answer::Done(true),
+            Answer::Done(false),
+            Answer::Failed(Failure::Full("no room".to_owned())),
+            Answer::Failed(Failure::Paused),
+        ];
+        for answer in &answers {
+            send_answer(&mut here, answer).unwrap();
+            assert_eq!(format!("{:?}", receive_answer(&mut there).unwrap()), format!("{answer:?}"));
+        }
+    }
+
+    #[test]
+    fn malformed_frames_are_errors() {
+        for bytes in [
+            &[0xff, 0xff, 0xff, 0xff][..],
+            &[1, 0, 0, 0, 99],
+            &[0, 0, 0, 0],
+            &[2, 0, 0, 0, 1, 1],
+            &[5, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xff],
+            &[34, 0, 0],
+        ] {
+            let (mut here, mut there) = UnixStream::pair().unwrap();
+            here.write_all(bytes).unwrap();
+            drop(here);
+            assert!(receive_request(&mut there).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn another_release_is_told_by_its_greeting() {
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        here.write_all(&greeting()).unwrap();
+        assert_eq!(read_greeting(&mut there).unwrap(), Ok(()));
+        here.write_all(b"cashet-r\x09\0\0\0\x050.0.9").unwrap();
+        assert_eq!(read_greeting(&mut there).unwrap(), Err("0.0.9".to_owned()));
+        here.write_all(b"HTTP/1.1 400 Bad Request\r\n").unwrap();
+        assert!(read_greeting(&mut there).is_err());
+    }
+}
