@@ -15,7 +15,6 @@ use super::environment::{environment_digest, lookup, variable_digest_by};
 use super::files::{EntryKind, digest_file, trusted};
 use super::look::{
     self, Entries, LARGEST_DIGESTED, directory_at, entries_of, every_entry, importable_of, stat, state_of,
-    unreachable_state,
 };
 use super::stat_cache::StatCache;
 use super::{rights, search, upward};
@@ -45,28 +44,60 @@ pub struct Present<'a> {
     pub seen: Option<&'a StatCache>,
 }
 
-/// Whether an observation holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether an observation holds, and what is there instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
     /// It does, as the evidence says.
     Yes,
     /// It does, as a closer look says; this is the evidence from now on, if any can be trusted.
     Renewed(Option<Evidence>),
-    /// It does not.
+    /// It does not; this is what the same look finds now, with evidence if any can be trusted.
+    Other(Box<Observation>, Option<Evidence>),
+    /// It does not, and nothing comparable can be told.
     No,
 }
 
 impl Held {
+    /// Whether it does.
+    #[must_use]
+    pub const fn is_so(&self) -> bool {
+        matches!(self, Self::Yes | Self::Renewed(_))
+    }
+
     fn when(holds: bool) -> Self {
         if holds { Self::Yes } else { Self::No }
     }
 
-    /// After a closer look that found `fresh`.
-    fn renewed(holds: bool, old: Option<&Evidence>, fresh: Option<Evidence>) -> Self {
-        match (holds, fresh) {
-            (false, _) => Self::No,
-            (true, fresh) if fresh.as_ref() == old => Self::Yes,
-            (true, fresh) => Self::Renewed(fresh),
+    /// It holds if `now` is what was observed; otherwise `now` is observed.
+    fn compare(then: &Observation, now: Observation) -> Self {
+        if now == *then { Self::Yes } else { Self::Other(Box::new(now), None) }
+    }
+}
+
+/// What a closer look finds.
+enum Now<T> {
+    /// What the evidence is of.
+    Same,
+    /// This, with evidence if any can be trusted.
+    Is(T, Option<Evidence>),
+    /// Nothing that can be told, or compared.
+    Unknown,
+}
+
+impl<T: PartialEq> Now<T> {
+    /// Whether `then` holds, of which the evidence was `old`; `again` makes an observation of something else.
+    fn held(self, then: &T, old: Option<&Evidence>, again: impl FnOnce(T) -> Observation) -> Held {
+        match self {
+            Self::Same => Held::Yes,
+            Self::Is(found, fresh) if found == *then => {
+                if fresh.as_ref() == old {
+                    Held::Yes
+                } else {
+                    Held::Renewed(fresh)
+                }
+            }
+            Self::Is(found, fresh) => Held::Other(Box::new(again(found)), fresh),
+            Self::Unknown => Held::No,
         }
     }
 }
@@ -80,36 +111,37 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         // Without HOME a program looks elsewhere.
         return Held::No;
     }
+    let now = present.now;
     match observation {
-        Observation::Content { path, digest } => content_holds(&resolve(path), digest, evidence, present.now),
+        Observation::Content { path, digest } => {
+            content_now(&resolve(path), evidence, now)
+                .held(digest, evidence, |digest| Observation::Content { path: path.clone(), digest })
+        }
         Observation::State { path, follow, state } => {
-            state_holds(&resolve(path), *follow, state, evidence, present.now)
+            let again = |state| Observation::State { path: path.clone(), follow: *follow, state };
+            state_now(&resolve(path), *follow, state, evidence, now).held(state, evidence, again)
         }
-        Observation::Listing { path, everything, digest } => {
-            listing_holds(&resolve(path), *everything, digest, evidence, present.now)
+        Observation::Listing { path, digest, .. }
+        | Observation::Importable { path, digest, .. }
+        | Observation::Modules { path, digest }
+        | Observation::Distributions { path, digest }
+        | Observation::Entries { path, digest, .. } => {
+            let select = |entries: &Entries| selected(observation, entries);
+            let again = |digest| with_digest(observation, digest);
+            directory_now(&resolve(path), evidence, now, select).held(digest, evidence, again)
         }
-        Observation::TimeOrder { groups } => Held::when(times::order_holds(groups, present.places)),
+        Observation::Loader { path, digest, .. }
+        | Observation::Accounts { path, digest, .. }
+        | Observation::Index { path, digest } => {
+            let again = |digest| with_digest(observation, digest);
+            parts::part_now(observation, &resolve(path), evidence, now).held(digest, evidence, again)
+        }
+        Observation::TimeOrder { groups } => match times::order(groups, present.places) {
+            Some(groups) => Held::compare(observation, Observation::TimeOrder { groups }),
+            None => Held::No,
+        },
         Observation::Around { written, older, same, newer } => {
             Held::when(times::around_holds(written, [older, same, newer], present.places))
-        }
-        Observation::Importable { path, names, digest } => {
-            directory_holds(&resolve(path), digest, evidence, present.now, |entries| {
-                importable_of(entries, Some(&names.apart()))
-            })
-        }
-        Observation::Modules { path, digest } => {
-            directory_holds(&resolve(path), digest, evidence, present.now, |entries| {
-                importable_of(entries, None)
-            })
-        }
-        Observation::Distributions { path, digest } => {
-            directory_holds(&resolve(path), digest, evidence, present.now, look::distributions_of)
-        }
-        Observation::Loader { path, names, digest } => {
-            parts::loader_holds(&resolve(path), &names.apart(), digest, evidence, present.now)
-        }
-        Observation::Accounts { path, ids, digest } => {
-            parts::accounts_hold(&resolve(path), ids, digest, evidence, present.now)
         }
         Observation::Upward { name, found } => {
             Held::when(upward::holds(name, found.as_ref(), present.places))
@@ -117,41 +149,67 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         Observation::Unset { names } => {
             Held::when(parts::set_of(&names.apart(), present.environment).is_none())
         }
-        Observation::Entries { path, aside, digest } => {
-            directory_holds(&resolve(path), digest, evidence, present.now, |entries| {
-                entries_of(entries, &aside.apart())
-            })
-        }
         Observation::Exists { path } => Held::when(fs::symlink_metadata(resolve(path)).is_ok()),
-        Observation::Index { path, digest } => parts::index_holds(&resolve(path), digest, evidence),
         Observation::Settled { states } => Held::when(parts::settled_holds(states, present.places)),
-        Observation::Modified { path, follow, time, changed } => {
-            let now = stat(&resolve(path), *follow).map(|now| Evidence::of(&now));
-            Held::when(now.is_ok_and(|now| (now.modified, now.changed) == (*time, *changed)))
-        }
-        Observation::Variable { name, value } => {
-            let now = lookup(present.environment, OsStr::from_bytes(name))
-                .map(|now| variable_digest_by(name, now.as_bytes(), present.secret));
-            Held::when(now == *value)
-        }
-        Observation::Environment { digest } => {
-            Held::when(environment_digest(present.environment, &(present.secret)()) == *digest)
-        }
-        Observation::Umask(mask) => Held::when((present.umask)() == *mask),
         Observation::Search { path, programs, moved } => {
             let found = search::Found { path, programs, moved: *moved };
             Held::when(found.holds(present.environment, present.places))
         }
-        Observation::Superuser(is) => Held::when(present.superuser == *is),
-        Observation::Root(path) => Held::when(present.places.root.as_os_str().as_bytes() == path.as_slice()),
-        Observation::RootName(name) => Held::when(present.places.root_name() == name.as_slice()),
-        Observation::Stdin(_)
-        | Observation::StdinKind(_)
-        | Observation::StdinTerminal(_)
-        | Observation::StdinName(_)
-        | Observation::Descriptor { .. }
-        | Observation::Network => Held::No,
+        _ => again(observation, present).map_or(Held::No, |now| Held::compare(observation, now)),
     }
+}
+
+/// The same observation made now, for what takes one look that is quick; `None` where that is not so, or nothing is found.
+fn again(then: &Observation, present: &Present<'_>) -> Option<Observation> {
+    Some(match then {
+        Observation::Modified { path, follow, .. } => {
+            let now = Evidence::of(&stat(&present.places.resolve(path), *follow).ok()?);
+            let (path, follow) = (path.clone(), *follow);
+            Observation::Modified { path, follow, time: now.modified, changed: now.changed }
+        }
+        Observation::Variable { name, .. } => {
+            let value = lookup(present.environment, OsStr::from_bytes(name));
+            let value = value.map(|now| variable_digest_by(name, now.as_bytes(), present.secret));
+            Observation::Variable { name: name.clone(), value }
+        }
+        Observation::Environment { .. } => {
+            Observation::Environment { digest: environment_digest(present.environment, &(present.secret)()) }
+        }
+        Observation::Umask(_) => Observation::Umask((present.umask)()),
+        Observation::Superuser(_) => Observation::Superuser(present.superuser),
+        Observation::Root(_) => Observation::Root(present.places.root.as_os_str().as_bytes().to_vec()),
+        Observation::RootName(_) => Observation::RootName(present.places.root_name().to_vec()),
+        _ => return None,
+    })
+}
+
+/// The entries of a directory that a listing of it is about.
+fn selected(listing: &Observation, entries: &Entries) -> Vec<(OsString, EntryKind)> {
+    match listing {
+        Observation::Importable { names, .. } => importable_of(entries, Some(&names.apart())),
+        Observation::Modules { .. } => importable_of(entries, None),
+        Observation::Distributions { .. } => look::distributions_of(entries),
+        Observation::Entries { aside, .. } => entries_of(entries, &aside.apart()),
+        Observation::Listing { everything, .. } => every_entry(entries, *everything),
+        _ => Vec::new(),
+    }
+}
+
+/// The same observation with another digest.
+fn with_digest(then: &Observation, found: Digest) -> Observation {
+    let mut now = then.clone();
+    if let Observation::Listing { digest, .. }
+    | Observation::Importable { digest, .. }
+    | Observation::Modules { digest, .. }
+    | Observation::Distributions { digest, .. }
+    | Observation::Entries { digest, .. }
+    | Observation::Loader { digest, .. }
+    | Observation::Accounts { digest, .. }
+    | Observation::Index { digest, .. } = &mut now
+    {
+        *digest = found;
+    }
+    now
 }
 
 /// Whether the observation is of a path that was found through HOME.
@@ -159,94 +217,82 @@ fn is_below_home(observation: &Observation) -> bool {
     matches!(observation, Observation::State { path, state: FileState::Absent, .. } if path.base() == Base::Home)
 }
 
-/// Whether the content of a file is still `digest`.
-fn content_holds(path: &Path, digest: &Digest, evidence: Option<&Evidence>, now: Timestamp) -> Held {
-    if let Some(evidence) = evidence
-        && fs::metadata(path).is_ok_and(|metadata| Evidence::of(&metadata) == *evidence)
-    {
-        return Held::Yes;
+/// Whether what `path` leads to has this evidence.
+fn is_same(path: &Path, evidence: Option<&Evidence>) -> bool {
+    evidence.is_some_and(|then| fs::metadata(path).is_ok_and(|now| Evidence::of(&now) == *then))
+}
+
+/// The content of a file.
+fn content_now(path: &Path, evidence: Option<&Evidence>, now: Timestamp) -> Now<Digest> {
+    if is_same(path, evidence) {
+        return Now::Same;
     }
     match digest_file(path) {
-        Ok((found, fresh)) => Held::renewed(found == *digest, evidence, trusted(path, fresh, now)),
-        Err(_) => Held::No,
+        Ok((found, fresh)) => Now::Is(found, trusted(path, fresh, now)),
+        Err(_) => Now::Unknown,
     }
 }
 
-/// Whether what is found at a path is still `state`.
-fn state_holds(
+/// What is found at a path, told in the way of `expected`.
+fn state_now(
     path: &Path,
     follow: bool,
     expected: &FileState,
     evidence: Option<&Evidence>,
     now: Timestamp,
-) -> Held {
+) -> Now<FileState> {
     let metadata = stat(path, follow);
-    if *expected == FileState::Absent {
-        // Evidence, if there is any, is that of the directory, and known by whoever took it.
-        return Held::when(metadata.is_err_and(|error| unreachable_state(&error) == FileState::Absent));
-    }
+    // Of what is absent evidence, if there is any, is that of the directory, and known by whoever took it.
     if let (Some(evidence), Ok(metadata)) = (evidence, &metadata)
+        && *expected != FileState::Absent
         && Evidence::of(metadata) == *evidence
     {
-        return Held::Yes;
-    }
-    // A file of another mode needs no reading.
-    if let (FileState::File { .. }, Ok(metadata)) = (expected, &metadata)
-        && (!metadata.is_file() || !rights::hold(expected, metadata, path))
-    {
-        return Held::No;
-    }
-    // Nor does one where something else was: however large it is.
-    let was_file = matches!(expected, FileState::File { .. } | FileState::LargeFile { .. });
-    if !was_file && metadata.as_ref().is_ok_and(Metadata::is_file) {
-        return Held::No;
+        return Now::Same;
     }
     // What was digested once is digested again, however large it is; what was not is not, however small.
     let largest = match expected {
         FileState::File { .. } => u64::MAX,
         FileState::LargeFile { .. } => 0,
+        // A file needs no reading where something else was.
+        _ if metadata.as_ref().is_ok_and(Metadata::is_file) => return Now::Unknown,
         _ => LARGEST_DIGESTED,
     };
-    let is_allowed = metadata.as_ref().is_ok_and(|metadata| rights::hold(expected, metadata, path));
+    let by_rights = expected.mode().is_none() || expected.rights().is_some();
+    let allowed = metadata.as_ref().ok().filter(|_| by_rights).map(|metadata| rights::of(path, metadata));
     let (found, fresh) = state_of(path, metadata, now, largest);
-    let found = if expected.rights().is_some() { found.with_mode_of(expected) } else { found };
-    let is_it = found == *expected && (is_allowed || expected.rights().is_none());
-    Held::renewed(is_it, evidence, fresh)
+    let found = match allowed {
+        None => found,
+        Some(rights) if expected.rights() == Some(rights) => found.with_mode_of(expected),
+        Some(rights) => found.by_rights(rights),
+    };
+    Now::Is(found, fresh)
 }
 
-/// Whether the entries of a directory are still those.
-fn listing_holds(
+fn directory_now(
     path: &Path,
-    everything: bool,
-    digest: &Digest,
-    evidence: Option<&Evidence>,
-    now: Timestamp,
-) -> Held {
-    directory_holds(path, digest, evidence, now, |entries| every_entry(entries, everything))
-}
-
-fn directory_holds(
-    path: &Path,
-    digest: &Digest,
     evidence: Option<&Evidence>,
     now: Timestamp,
     select: impl Fn(&Entries) -> Vec<(OsString, EntryKind)>,
-) -> Held {
-    if let Some(evidence) = evidence
-        && fs::metadata(path).is_ok_and(|metadata| Evidence::of(&metadata) == *evidence)
-    {
-        return Held::Yes;
+) -> Now<Digest> {
+    if is_same(path, evidence) {
+        return Now::Same;
     }
     match directory_at(path, now, select) {
-        Ok((found, fresh)) => Held::renewed(found == *digest, evidence, fresh),
-        Err(_) => Held::No,
+        Ok((found, fresh)) => Now::Is(found, fresh),
+        Err(_) => Now::Unknown,
     }
 }
 
 /// Whether what is at `path` itself, links not followed, is in the state `expected`.
 #[must_use]
 pub fn is_in_state(path: &Path, expected: &FileState) -> bool {
-    state_holds(path, false, expected, None, Timestamp::now()) != Held::No
+    // A file of another mode needs no reading.
+    if let FileState::File { .. } = expected
+        && !stat(path, false).is_ok_and(|now| now.is_file() && rights::hold(expected, &now, path))
+    {
+        return false;
+    }
+    matches!(state_now(path, false, expected, None, Timestamp::now()), Now::Is(found, _) if found == *expected)
 }
 
 #[cfg(test)]

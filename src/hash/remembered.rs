@@ -232,7 +232,7 @@ pub(super) fn check<'a>(
                 match closer(&observation, evidence.as_ref(), request, now) {
                     Held::Yes => {}
                     Held::Renewed(evidence) => renewed.push((number, evidence)),
-                    Held::No => return Ok(None),
+                    Held::Other(..) | Held::No => return Ok(None),
                 }
             }
             number += 1;
@@ -256,9 +256,7 @@ pub(super) fn check<'a>(
 
 /// Whether all of `facts` hold.
 pub(super) fn hold(facts: &[Fact], request: &Request, now: Timestamp) -> bool {
-    facts
-        .iter()
-        .all(|(observation, evidence)| closer(observation, evidence.as_ref(), request, now) != Held::No)
+    facts.iter().all(|(observation, evidence)| closer(observation, evidence.as_ref(), request, now).is_so())
 }
 
 fn closer(observation: &Observation, evidence: Option<&Evidence>, request: &Request, now: Timestamp) -> Held {

@@ -17,8 +17,8 @@ pub fn at(path: &Path, follow: bool) -> Option<u32> {
     (!metadata.is_symlink()).then(|| of(path, &metadata))
 }
 
-/// The permission bits for ourselves, as 0 to 7. An access list may say more than the mode to all but the owner.
-fn of(path: &Path, metadata: &Metadata) -> u32 {
+/// The permission bits for ourselves of what is at `path`, of which `metadata` was seen, as 0 to 7. An access list may say more than the mode to all but the owner.
+pub(super) fn of(path: &Path, metadata: &Metadata) -> u32 {
     let user = rustix::process::geteuid();
     let own = metadata.mode() >> 6 & 0o7;
     if metadata.uid() == user.as_raw() && (!user.is_root() || own == 0o7) {

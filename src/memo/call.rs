@@ -48,7 +48,7 @@ fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
         Miss::Changed { newest, .. } => Some(*newest),
         _ => return false,
     };
-    store.find(key).is_ok_and(|found| found.first().map(|newest| newest.id) != known)
+    store.look_up(key).is_ok_and(|entry| entry.results.first().map(|newest| newest.id) != known)
 }
 
 /// The world as the child of a call would find it.

@@ -1,15 +1,17 @@
 //! From a key to a commit that holds now, or to the reason why none does.
 
+use super::asked::{Asked, Asking, answer};
 use super::event::Event;
 use super::observe::{named_by_values, times_again};
 use super::policy::Policy;
-use super::products::{self, Others};
+use super::products::{self, Others, Standing};
 use super::reason::{Difference, MissReason};
 use super::stdin::StdinAtStart;
 use super::terminals::Terminals;
 use super::{Context, Miss};
-use crate::digest::Key;
+use crate::digest::{CommitId, Key};
 use crate::encode::Decode;
+use crate::error::{Error, Result};
 use crate::exec::one_target;
 use crate::hash::capture::Captured;
 use crate::hash::environment;
@@ -20,10 +22,9 @@ use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
 use crate::hash::request::Request;
 use crate::record::{
-    Base, Commit, Coverage, Evidence, FileState, Interleaving, Observation, Products, Recall, Replay,
-    StdinUse, StoredPath,
+    Commit, Coverage, FileState, Interleaving, Observation, Recall, Replay, StdinUse, StoredPath, questions,
 };
-use crate::store::{Candidate, Store};
+use crate::store::{Candidate, Entry, QuestionSet, Store};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -54,7 +55,8 @@ pub(super) struct Held {
     pub(super) is_on_own: bool,
 }
 
-/// The first commit of `key` whose observations all hold now and that the policy admits.
+/// The first result of `key` that the policy admits, whose questions have the answers that are found now, and whose products
+/// may be put in place. What is not in the entry is asked for by the answers.
 pub(super) fn find(
     context: &Context<'_>,
     store: &dyn Store,
@@ -62,77 +64,194 @@ pub(super) fn find(
     present: &Present<'_>,
     policy: &Policy,
 ) -> Found {
-    let mut candidates = match store.find(key) {
-        Ok(candidates) => candidates,
-        Err(error) => {
-            context.observer.on(&Event::StoreTrouble(error.to_string()));
-            return Found::Miss(Miss::Unknown);
-        }
+    let trouble = |error: Error| {
+        context.observer.on(&Event::StoreTrouble(error.to_string()));
+        Found::Miss(Miss::Unknown)
+    };
+    let Entry { mut sets, results: mut candidates, mut depends, is_whole } = match store.look_up(key) {
+        Ok(entry) => entry,
+        Err(error) => return trouble(error),
     };
     let terminals = Terminals::new(context, policy);
-    terminals.prefer(&mut candidates);
+    terminals.prefer(&mut candidates, &mut depends);
     let (stdin, facts) = (std::cell::OnceCell::new(), std::cell::OnceCell::new());
-    let mut miss = Miss::Unknown;
-    let mut compared = 0;
+    let stdin = || stdin.get_or_init(|| StdinAtStart::look(context.stdin));
+    let mut asking = Asking::new(present, policy, stdin);
+    let mut asked: Vec<Option<Asked>> = sets.iter().map(|_| None).collect();
+    let several = sets.len() > 1;
+    let (mut against, mut compared) = (Vec::new(), 0);
     // The first that would make a directory again which its run found: one that began without the directory is better.
-    let mut fallback = None;
-    for place in 0..candidates.len() {
+    let (mut fallback, mut unlisted_fallback) = (None, None);
+    for (place, depends) in depends.iter().enumerate() {
         let (before, rest) = candidates.split_at_mut(place);
         let Some((candidate, after)) = rest.split_first_mut() else { break };
-        if !policy.kept_statuses.keep(candidate.commit.termination) {
-            continue;
-        }
-        // What seems to come from the future may be of any age.
-        let age = present.now.0.saturating_sub(candidate.commit.started.0);
-        let age = u64::try_from(age).unwrap_or(u64::MAX);
-        if policy.time_to_live.is_some_and(|limit| age >= limit) {
-            if matches!(miss, Miss::Unknown) {
-                miss = Miss::Expired(age);
+        let age = match admitted(candidate, present, policy, (context, &terminals)) {
+            Ok(age) => age,
+            Err(why) => {
+                against.push((place, Against::Policy(why)));
+                continue;
             }
+        };
+        let (Some(set), Some(asked)) = (sets.get_mut(depends.set), asked.get_mut(depends.set)) else {
             continue;
-        }
-        if !candidate.commit.order.fits(|| one_target(context.stdout, context.stderr)) {
-            continue;
-        }
-        if !terminals.answered_by(&candidate.commit) {
-            continue;
-        }
-        let stdin = || stdin.get_or_init(|| StdinAtStart::look(context.stdin));
+        };
+        let asked = asked.get_or_insert_with(|| asking.ask(set, several));
         // Of the newest few it is worth knowing all that changed: after an edit was taken back, the newest is not the nearest.
         let every = compared < COMPARED;
         compared += 1;
         let others = Others { candidates: [before, after], store: Some(store), facts: &facts };
-        let Compared { differences, learned, is_on_own, makes_missing } =
-            differences(candidate, &others, present, policy, stdin, context.recall, every);
-        if differences.is_empty() {
-            let stale = policy.stale_after.is_some_and(|limit| age >= limit);
-            if stale && candidate.commit.outputs.is_some() {
-                miss = Miss::Expired(age);
-                continue;
+        if asked.answers == Some(depends.answers) {
+            swap_observations(set, candidate);
+            depends.leave(&mut candidate.commit.observations);
+            let Compared { differences, learned, is_on_own, makes_missing } =
+                beside(candidate, &others, (present, policy), stdin, context.recall, every);
+            if differences.is_empty() {
+                let stale = policy.stale_after.is_some_and(|limit| age >= limit);
+                let learned = learned || asked.learned;
+                if stale && candidate.commit.outputs.is_some() {
+                    against.push((place, Against::Age(age)));
+                } else if makes_missing {
+                    fallback = fallback.or(Some((place, stale, learned, is_on_own)));
+                } else {
+                    let candidate = candidates.swap_remove(place);
+                    return Found::Hit(Box::new(Held { candidate, stale, learned, is_on_own }));
+                }
+            } else {
+                against.push((place, Against::Changes(differences, every)));
             }
-            if makes_missing {
-                fallback = fallback.or(Some((place, stale, learned, is_on_own)));
-                continue;
-            }
-            let candidate = candidates.swap_remove(place);
-            return Found::Hit(Box::new(Held { candidate, stale, learned, is_on_own }));
-        }
-        let newest = match &miss {
-            Miss::Changed { changes, newest, .. } if every && differences.len() < changes.len() => {
-                Some(*newest)
-            }
-            Miss::Unknown => Some(candidate.id),
-            _ => None,
-        };
-        if let Some(newest) = newest {
-            miss = Miss::Changed { newest, since: candidate.id, changes: differences };
+            swap_observations(set, candidate);
+        } else if every {
+            // What differs is asked for only where nothing holds: the recorded answers may be in the database.
+            against.push((place, Against::Answers));
         }
     }
-    if let Some((place, stale, learned, is_on_own)) = fallback {
-        let candidate = candidates.swap_remove(place);
+    let unlisted = if is_whole { 0 } else { sets.len() };
+    for (set, asked) in sets.iter_mut().zip(&mut asked).take(unlisted) {
+        let asked = asked.get_or_insert_with(|| asking.ask(set, several));
+        let Some(answers) = asked.answers else { continue };
+        let found = match store.answering(key, &set.id, &answers) {
+            Ok(found) => found,
+            Err(error) => return trouble(error),
+        };
+        for mut candidate in found {
+            let is_tried = candidates.iter().any(|tried| tried.id == candidate.id);
+            let Ok(age) = admitted(&candidate, present, policy, (context, &terminals)) else { continue };
+            let stale = policy.stale_after.is_some_and(|limit| age >= limit);
+            if is_tried || stale && candidate.commit.outputs.is_some() {
+                continue;
+            }
+            candidate.evidence.clone_from(&set.evidence);
+            let candidates = [candidates.as_slice(), &[]];
+            let others = Others { candidates, store: Some(store), facts: &facts };
+            let compared = beside(&mut candidate, &others, (present, policy), stdin, context.recall, false);
+            if compared.differences.is_empty() {
+                // From now on it is in the entry.
+                let is_on_own = compared.is_on_own;
+                let held = Box::new(Held { candidate, stale, learned: true, is_on_own });
+                if !compared.makes_missing {
+                    return Found::Hit(held);
+                }
+                unlisted_fallback = unlisted_fallback.or(Some(held));
+            }
+        }
+    }
+    if let Some((place, stale, learned, is_on_own)) = fallback
+        && let Some(depends) = depends.get(place)
+        && let Some(set) = sets.get_mut(depends.set)
+    {
+        let mut candidate = candidates.swap_remove(place);
+        swap_observations(set, &mut candidate);
+        depends.leave(&mut candidate.commit.observations);
         return Found::Hit(Box::new(Held { candidate, stale, learned, is_on_own }));
     }
+    if let Some(held) = unlisted_fallback {
+        return Found::Hit(held);
+    }
+    let mut miss = Miss::Unknown;
+    for (place, against) in against {
+        let (before, rest) = candidates.split_at(place.min(candidates.len()));
+        let Some((candidate, after)) = rest.split_first() else { continue };
+        miss = match against {
+            Against::Policy(why) => instead(miss, why),
+            Against::Age(age) => Miss::Expired(age),
+            Against::Changes(changes, every) => nearer(miss, candidate.id, changes, every),
+            Against::Answers => {
+                let Some(depends) = depends.get(place) else { continue };
+                let (Some(set), Some(Some(asked))) = (sets.get(depends.set), asked.get(depends.set)) else {
+                    continue;
+                };
+                let recorded = match depends.answers == asked.before {
+                    true => None,
+                    false => store.recorded(candidate).ok().flatten(),
+                };
+                let recorded = recorded.map(|recorded| recorded.commit.observations);
+                let differing = asked.differing(set, recorded.as_deref()).into_iter();
+                let mut changes: Vec<Difference> =
+                    differing.map(|then| difference(then, present, stdin)).collect();
+                let others = Others { candidates: [before, after], store: Some(store), facts: &facts };
+                changes.extend(products::compare(candidate, &others, present, true).differences);
+                nearer(miss, candidate.id, changes, true)
+            }
+        };
+    }
     Found::Miss(miss)
+}
+
+/// What stands against a result.
+enum Against {
+    /// The policy, or the places of the streams; with what is worth saying of it.
+    Policy(Option<Miss>),
+    /// Its age, in nanoseconds, though all of it holds.
+    Age(u64),
+    /// This, though its questions have the same answers; and whether that is all.
+    Changes(Vec<Difference>, bool),
+    /// Its questions have other answers now.
+    Answers,
+}
+
+/// How old a candidate is, in nanoseconds, if the policy and the places of the streams admit it; otherwise what stands against
+/// it, if that is worth saying.
+fn admitted(
+    candidate: &Candidate,
+    present: &Present<'_>,
+    policy: &Policy,
+    (context, terminals): (&Context<'_>, &Terminals<'_>),
+) -> Result<u64, Option<Miss>> {
+    if !policy.kept_statuses.keep(candidate.commit.termination) {
+        return Err(None);
+    }
+    // What seems to come from the future may be of any age.
+    let age = present.now.0.saturating_sub(candidate.commit.started.0);
+    let age = u64::try_from(age).unwrap_or(u64::MAX);
+    if policy.time_to_live.is_some_and(|limit| age >= limit) {
+        return Err(Some(Miss::Expired(age)));
+    }
+    let fits = candidate.commit.order.fits(|| one_target(context.stdout, context.stderr));
+    if fits && terminals.answered_by(&candidate.commit) { Ok(age) } else { Err(None) }
+}
+
+/// What is said of a miss, after a candidate that does not hold: of the nearest one that all was compared of.
+fn nearer(miss: Miss, candidate: CommitId, changes: Vec<Difference>, every: bool) -> Miss {
+    let newest = match &miss {
+        Miss::Changed { changes: known, newest, .. } if every && changes.len() < known.len() => *newest,
+        Miss::Unknown => candidate,
+        _ => return miss,
+    };
+    Miss::Changed { newest, since: candidate, changes }
+}
+
+/// What is said of a miss, where nothing was known before.
+fn instead(miss: Miss, why: Option<Miss>) -> Miss {
+    match (miss, why) {
+        (Miss::Unknown, Some(why)) => why,
+        (miss, _) => miss,
+    }
+}
+
+/// Lends a candidate the observations and the evidence of its set, or takes them back.
+fn swap_observations(set: &mut QuestionSet, candidate: &mut Candidate) {
+    std::mem::swap(&mut set.observations, &mut candidate.commit.observations);
+    std::mem::swap(&mut set.evidence, &mut candidate.evidence);
 }
 
 /// What comparing a candidate with the present came to.
@@ -147,18 +266,16 @@ pub(super) struct Compared {
     pub(super) makes_missing: bool,
 }
 
-/// What does not hold of a candidate; only the first of it, unless `every` is asked for. Renews its evidence.
+/// What does not hold of a candidate. Renews its evidence.
 pub(super) fn differences<'s>(
     candidate: &mut Candidate,
     others: &Others<'_>,
     present: &Present<'_>,
     policy: &Policy,
-    stdin: impl Fn() -> &'s StdinAtStart,
+    stdin: impl Fn() -> &'s StdinAtStart + Copy,
     recall: &dyn Recall,
-    every: bool,
 ) -> Compared {
     let mut differences = Vec::new();
-    let (mut learned, mut is_on_own, mut makes_missing) = (false, false, false);
     candidate.evidence.resize(candidate.commit.observations.len(), None);
     let mut looks = Looks::new(present.places, present.seen, present.now);
     let products = &candidate.commit.products;
@@ -172,75 +289,58 @@ pub(super) fn differences<'s>(
             else {
                 continue;
             };
-            match closer(observation, evidence.as_ref(), products, (present, policy), &stdin) {
+            let is_own = questions::is_own(observation, products);
+            match answer(observation, evidence.as_ref(), is_own, (present, policy), &stdin) {
                 holds::Held::Yes => {}
-                holds::Held::Renewed(renewed) => {
-                    *evidence = renewed;
-                    learned = true;
-                }
-                holds::Held::No => {
-                    let (then, now) = match observation {
-                        Observation::StdinKind(_) => {
-                            (observation.clone(), Observation::StdinKind(stdin().kind()))
-                        }
-                        _ => now(observation, present),
-                    };
-                    differences.push(Difference::Seen { then, now });
-                    if !every {
-                        return Compared { differences, learned, is_on_own, makes_missing };
-                    }
+                holds::Held::Renewed(renewed) => *evidence = renewed,
+                holds::Held::Other(..) | holds::Held::No => {
+                    differences.push(difference(observation.clone(), present, stdin));
                 }
             }
         }
-    }
-    if every || differences.is_empty() {
-        let standing = products::compare(candidate, others, present, every);
-        differences.extend(standing.differences);
-        (is_on_own, makes_missing) = (standing.is_on_own, standing.makes_missing);
     }
     if differences.is_empty() {
-        for (number, absent) in settled.learned {
-            if let Some(evidence) = candidate.evidence.get_mut(number) {
-                *evidence = Some(absent);
-                learned = true;
-            }
-        }
-        // With --pure nothing decides the result but what is in the manifest.
-        if !policy.pure {
-            let known = candidate.indifferent.len();
-            differences.extend(new_variables(candidate, present, stdin, recall));
-            learned |= candidate.indifferent.len() != known;
-        }
+        return beside(candidate, others, (present, policy), stdin, recall, true);
+    }
+    let standing = products::compare(candidate, others, present, true);
+    let Standing { differences: of_products, is_on_own, makes_missing } = standing;
+    differences.extend(of_products);
+    Compared { differences, learned: false, is_on_own, makes_missing }
+}
+
+/// What else stands against a candidate all of whose observations hold: what is at its products, and variables; only the first
+/// of it, unless `every` is asked for.
+fn beside<'s>(
+    candidate: &mut Candidate,
+    others: &Others<'_>,
+    (present, policy): (&Present<'_>, &Policy),
+    stdin: impl Fn() -> &'s StdinAtStart + Copy,
+    recall: &dyn Recall,
+    every: bool,
+) -> Compared {
+    let Standing { mut differences, is_on_own, makes_missing } =
+        products::compare(candidate, others, present, every);
+    let mut learned = false;
+    // With --pure nothing decides the result but what is in the manifest.
+    if differences.is_empty() && !policy.pure {
+        let known = candidate.indifferent.len();
+        differences.extend(new_variables(candidate, present, stdin, recall));
+        learned = candidate.indifferent.len() != known;
     }
     Compared { differences, learned, is_on_own, makes_missing }
 }
 
-/// Whether an observation holds that a look does not settle.
-fn closer<'s>(
-    observation: &Observation,
-    evidence: Option<&Evidence>,
-    products: &Products,
-    (present, policy): (&Present<'_>, &Policy),
-    stdin: &impl Fn() -> &'s StdinAtStart,
-) -> holds::Held {
-    let when = |holds| if holds { holds::Held::Yes } else { holds::Held::No };
-    match observation {
-        Observation::Stdin(_)
-        | Observation::StdinKind(_)
-        | Observation::StdinTerminal(_)
-        | Observation::StdinName(_) => when(stdin().holds(observation)),
-        Observation::Network => when(policy.allow_network || policy.time_to_live.is_some()),
-        // Nothing else is in a directory of the run's own that is gone.
-        Observation::Entries { path, digest, .. }
-            if *digest == look::of_nothing()
-                && path.base() == Base::Root
-                && products.find(path.rest()).is_some()
-                && look::is_gone(&present.places.resolve(path)) =>
-        {
-            holds::Held::Yes
-        }
-        _ => holds::holds(observation, evidence, present),
-    }
+/// That an observation does not hold.
+fn difference<'s>(
+    then: Observation,
+    present: &Present<'_>,
+    stdin: impl Fn() -> &'s StdinAtStart,
+) -> Difference {
+    let (then, now) = match then {
+        Observation::StdinKind(_) => (then, Observation::StdinKind(stdin().kind())),
+        _ => now(&then, present),
+    };
+    Difference::Seen { then, now }
 }
 
 /// Variables that were not set when the run was recorded, and whose names occur in what it read.

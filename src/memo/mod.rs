@@ -3,6 +3,7 @@
 //! Knows nothing of clap, colours, SQL, zstd, fork or seccomp.
 
 pub mod accept;
+mod asked;
 mod attributes;
 mod audit;
 mod beside;

@@ -244,6 +244,33 @@ impl StdinAtStart {
         }
     }
 
+    /// The same observation of standard input made of this one; `None` where it is nothing of that kind.
+    pub(super) fn again(&self, then: &Observation) -> Option<Observation> {
+        Some(match then {
+            Observation::Stdin(StdinUse::Place { .. }) => match self {
+                Self::File { offset, evidence, .. } => {
+                    Observation::Stdin(StdinUse::Place { size: evidence.size, offset: *offset })
+                }
+                _ => return None,
+            },
+            Observation::Stdin(StdinUse::Content { left_at, .. }) => {
+                let offset = match self {
+                    Self::File { offset, .. } => *offset,
+                    Self::Empty => 0,
+                    _ => return None,
+                };
+                let digest = self.digest().ok().flatten()?;
+                let is_nothing = offset == 0 && digest == crate::digest::Digest::of(b"");
+                let left_at = if is_nothing { 0 } else { *left_at };
+                Observation::Stdin(StdinUse::Content { offset, digest, left_at })
+            }
+            Observation::StdinKind(_) => Observation::StdinKind(self.kind()),
+            Observation::StdinTerminal(_) => Observation::StdinTerminal(matches!(self, Self::Terminal)),
+            Observation::StdinName(_) => Observation::StdinName(name().ok()?),
+            _ => return None,
+        })
+    }
+
     fn gives(&self, then: &StdinUse) -> bool {
         match (self, then) {
             (Self::File { offset, evidence, .. }, StdinUse::Place { size, offset: then }) => {

@@ -5,7 +5,7 @@ use super::policy::Policy;
 use super::tee::Streams;
 use crate::exec::{Finished, Size, Tty, size_of};
 use crate::record::{Commit, OnTerminal};
-use crate::store::Candidate;
+use crate::store::{Candidate, Depends};
 use std::cell::OnceCell;
 use std::os::fd::BorrowedFd;
 
@@ -47,11 +47,14 @@ impl<'a> Terminals<'a> {
         both.all(|(made, size)| made.is_none_or(|made| made.answers(size.map(pair))))
     }
 
-    /// Puts those first that were made on a terminal, if one of ours is one. The order is as before otherwise.
-    pub(super) fn prefer(&self, candidates: &mut [Candidate]) {
+    /// Puts those first that were made on a terminal, if one of ours is one; what each depends on, too. The order is as before
+    /// otherwise.
+    pub(super) fn prefer(&self, candidates: &mut Vec<Candidate>, depends: &mut Vec<Depends>) {
         let made = |candidate: &Candidate| candidate.commit.terminals != [None; 2];
         if candidates.len() > 1 && candidates.iter().any(made) && self.sizes() != [None; 2] {
-            candidates.sort_by_key(|candidate| !made(candidate));
+            let mut both: Vec<_> = candidates.drain(..).zip(depends.drain(..)).collect();
+            both.sort_by_key(|(candidate, _)| !made(candidate));
+            (*candidates, *depends) = both.into_iter().unzip();
         }
     }
 }

@@ -11,6 +11,7 @@ mod observation;
 mod output;
 mod path;
 mod product;
+pub mod questions;
 mod recall;
 mod state;
 mod stdin;

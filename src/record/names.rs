@@ -2,13 +2,14 @@
 
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 use std::fmt;
+use std::sync::Arc;
 
-/// A list of names, kept as it is encoded.
+/// A list of names, kept as it is encoded; copies share it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Names {
     count: usize,
     /// Each with its length before it.
-    framed: Vec<u8>,
+    framed: Arc<[u8]>,
 }
 
 impl Names {
@@ -19,7 +20,7 @@ impl Names {
         for name in names {
             encoder.bytes(name);
         }
-        Self { count: names.len(), framed: encoder.finish() }
+        Self { count: names.len(), framed: encoder.finish().into() }
     }
 
     /// Each by itself.
@@ -46,7 +47,7 @@ impl Encode for Names {
 impl Decode for Names {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let (count, framed) = from.framed_strings()?;
-        Ok(Self { count, framed: framed.to_vec() })
+        Ok(Self { count, framed: framed.into() })
     }
 }
 

@@ -88,6 +88,24 @@ impl FileState {
         self
     }
 
+    /// The same without its mode, where that counts only by what it lets us do.
+    #[must_use]
+    pub fn without_mode(self) -> Self {
+        self.with_bits(0)
+    }
+
+    /// The same with this mode, where that counts only by what it lets us do.
+    #[must_use]
+    pub fn with_bits(mut self, bits: u32) -> Self {
+        if self.rights().is_some()
+            && let Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode } =
+                &mut self
+        {
+            *mode = *mode & !0o7777 | bits & 0o7777;
+        }
+        self
+    }
+
     /// The same with the mode of `other`, where both have one.
     #[must_use]
     pub fn with_mode_of(mut self, other: &Self) -> Self {

@@ -3,11 +3,11 @@
 //! The order of writing is that of a single run: blobs in place, hot entries removed, commits in one transaction, hot
 //! entries.
 
-use super::Draft;
 use super::flat::{self, Area};
 use super::index::{NewCommit, Parent};
 use super::local::LocalStore;
 use super::memoizing::{blobs_of, produced_size, products_of};
+use super::{Draft, Entry};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
@@ -58,7 +58,8 @@ impl LocalStore {
             if commit.is_replayable()
                 && let Some(candidate) = self.candidate(id, commit)
             {
-                self.write_hot_as_known(&key, &mut [candidate], None)?;
+                // More than this one may be there.
+                self.write_hot_as_known(&key, &mut Entry::of(vec![candidate], false), None)?;
             }
         }
         Ok(new)

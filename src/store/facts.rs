@@ -3,12 +3,12 @@
 //! A fact by which results are less often usable holds for every result of the function, recorded before or later: hot
 //! entries carry it, and those that do not know it yet are removed.
 
-use super::Candidate;
 use super::flat::{self, Area};
 use super::index::strict_of;
 use super::local::LocalStore;
 use super::lock;
 use super::recall::write_hot;
+use super::{Candidate, Entry};
 use crate::digest::Key;
 use crate::error::Result;
 use crate::record::{Commit, Fact, FactKind, FactScope, OutputTree};
@@ -85,16 +85,11 @@ impl LocalStore {
     }
 
     /// Writes a hot entry with what is known of its products now. Where more is known afterwards, it goes again.
-    pub(super) fn write_hot_as_known(
-        &self,
-        key: &Key,
-        candidates: &mut [Candidate],
-        lock: Option<&File>,
-    ) -> Result<()> {
-        self.fill_strict(candidates)?;
-        write_hot(self.layout(), key, candidates, lock)?;
-        let again = self.strict(candidates)?;
-        if candidates.iter().zip(again).any(|(candidate, strict)| candidate.strict != strict) {
+    pub(super) fn write_hot_as_known(&self, key: &Key, entry: &mut Entry, lock: Option<&File>) -> Result<()> {
+        self.fill_strict(&mut entry.results)?;
+        write_hot(self.layout(), key, entry, lock)?;
+        let again = self.strict(&entry.results)?;
+        if entry.results.iter().zip(again).any(|(candidate, strict)| candidate.strict != strict) {
             return flat::remove(self.layout(), Area::Keys, &key.0);
         }
         Ok(())

@@ -20,21 +20,28 @@ pub(crate) enum Area {
     Captures,
     /// Hot entries, by key.
     Keys,
+    /// Parts of sets of questions that hot entries share, by the digest of the questions.
+    Questions,
 }
 
 impl Area {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Keys, Self::Captures, Self::Questions];
+
     /// The directory below `hot`.
     pub(crate) const fn directory(self) -> &'static str {
         match self {
             Self::Captures => "c",
             Self::Keys => "k",
+            Self::Questions => "q",
         }
     }
 
     const fn magic(self) -> &'static [u8; 8] {
         match self {
             Self::Captures => b"cashetc1",
-            Self::Keys => b"cashetk2",
+            Self::Keys => b"cashetk3",
+            Self::Questions => b"cashetq1",
         }
     }
 }
@@ -153,7 +160,7 @@ fn whole(area: Area, name: &Digest, payload: &[u8]) -> Vec<u8> {
 
 /// Removes the directories that held flat files in former versions. No process uses them any more.
 pub(crate) fn remove_former(layout: &Layout) -> Result<()> {
-    for area in [Area::Keys, Area::Captures] {
+    for area in Area::ALL {
         for fan in listed(&layout.hot_directory().join(area.directory()))? {
             if fan.file_name().and_then(|name| name.to_str()).is_some_and(is_former_fan) && fan.is_dir() {
                 super::files::remove_any(&fan)?;

@@ -231,19 +231,20 @@ impl LocalStore {
         let damage = &mut report.damage;
         each_flat(layout, Area::Keys, |digest, path| {
             let is_known = |id: &CommitId, key: &Key| known.is_none_or(|known| known.get(id) == Some(key));
-            if !is_whole_hot(path, digest, is_known) {
+            if !is_whole_hot(layout, path, digest, is_known) {
                 damage.push(Damage::HotEntry(path.to_owned()));
             }
         })?;
-        each_flat(layout, Area::Captures, |digest, path| {
-            if flat::read_file(path, Area::Captures, &digest).ok().flatten().is_none() {
-                damage.push(Damage::Capture(path.to_owned()));
-            }
-        })?;
+        for area in [Area::Captures, Area::Questions] {
+            each_flat(layout, area, |digest, path| {
+                if flat::read_file(path, area, &digest).ok().flatten().is_none() {
+                    damage.push(Damage::Capture(path.to_owned()));
+                }
+            })?;
+        }
         let hot = layout.hot_directory();
         for area in listed(&hot)? {
-            let of_ours =
-                [Area::Keys, Area::Captures].iter().any(|known| hot.join(known.directory()) == area);
+            let of_ours = Area::ALL.iter().any(|known| hot.join(known.directory()) == area);
             if !of_ours {
                 damage.push(Damage::Stranger(area));
                 continue;
@@ -268,11 +269,26 @@ impl LocalStore {
 }
 
 /// Whether `is_known` accepts every candidate of a hot entry.
-fn is_whole_hot(path: &Path, digest: Digest, is_known: impl Fn(&CommitId, &Key) -> bool) -> bool {
+fn is_whole_hot(
+    layout: &super::layout::Layout,
+    path: &Path,
+    digest: Digest,
+    is_known: impl Fn(&CommitId, &Key) -> bool,
+) -> bool {
     let key = Key(digest);
     let payload = flat::read_file(path, Area::Keys, &digest).ok().flatten();
-    let candidates = payload.and_then(|payload| recall::parse_hot(&payload, &key));
-    candidates.is_some_and(|candidates| candidates.iter().all(|candidate| is_known(&candidate.id, &key)))
+    let Some(payload) = payload else { return false };
+    // A part that was dropped, or is damaged, is no damage of the entry: it is made again.
+    let is_missing = std::cell::Cell::new(false);
+    let part = |id: &Digest| {
+        let found = flat::read(layout, Area::Questions, id);
+        is_missing.set(is_missing.get() || found.is_none());
+        found
+    };
+    match recall::parse_hot(&payload, &key, &part) {
+        Some(entry) => entry.results.iter().all(|known| is_known(&known.id, &key)),
+        None => is_missing.get(),
+    }
 }
 
 fn count_orphans(stored: &HashMap<BlobId, u64>, needed: &HashSet<BlobId>, report: &mut Report) {

@@ -14,7 +14,7 @@ pub(crate) fn key() -> Key {
 
 /// The payload of a hot entry.
 pub(crate) fn hot(bytes: &[u8]) {
-    let _ = recall::parse_hot(bytes, &key());
+    let _ = recall::parse_hot(bytes, &key(), &|_| None);
 }
 
 /// A flat file.

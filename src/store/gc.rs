@@ -70,11 +70,13 @@ impl LocalStore {
             sizes.entries.insert(Short::of_key(&Key(key)), bytes);
         }
         let day = Timestamp(reference.0.saturating_sub(DAY));
-        let captures = in_fans(self.layout(), Area::Captures, |_, path| {
-            let found = fs::symlink_metadata(path).ok()?;
-            modified(path).is_some_and(|time| time < day).then(|| on_disk(&found))
-        })?;
-        sizes.captures = captures.iter().sum();
+        for area in [Area::Captures, Area::Questions] {
+            let old = in_fans(self.layout(), area, |_, path| {
+                let found = fs::symlink_metadata(path).ok()?;
+                modified(path).is_some_and(|time| time < day).then(|| on_disk(&found))
+            })?;
+            sizes.captures += old.iter().sum::<u64>();
+        }
         let counted =
             sizes.blobs.values().map(|size| size.disk).sum::<u64>() + sizes.entries.values().sum::<u64>();
         let usage = self.usage()?;

@@ -4,12 +4,14 @@
 //! its hot entry.
 
 use super::blobs::is_empty;
-use super::index::{Index, NewCommit, Parent, State};
+use super::candidate::{MOST_CANDIDATES, fitted};
+use super::index::{Brief, Index, NewCommit, Parent, State};
 use super::local::LocalStore;
 use super::lock::{self, Taken};
-use super::recall::{INLINE, LARGEST_TREE, MOST_CANDIDATES, fitted, read_hot, write_hot};
+use super::recall::{INLINE, LARGEST_TREE, read_hot};
 use super::{
-    Active, BlobWriter, Candidate, Claim, Draft, Event, Facts, Next, Running, Store, Waiting, events, flat,
+    Active, BlobWriter, Candidate, Claim, Draft, Entry, Event, Facts, Next, Running, Store, Waiting, events,
+    flat,
 };
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, Encode};
@@ -32,8 +34,20 @@ impl Store for LocalStore {
     }
 
     fn find(&self, key: &Key) -> Result<Vec<Candidate>> {
+        let entry = self.look_up(key)?;
+        let mut found = Vec::with_capacity(entry.results.len());
+        for (place, known) in entry.results.iter().enumerate() {
+            match entry.candidate(place) {
+                Some(candidate) => found.push(candidate),
+                None => found.extend(self.recorded(known)?),
+            }
+        }
+        Ok(found)
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Entry> {
         match read_hot(self.layout(), key) {
-            Some(candidates) => Ok(candidates),
+            Some(entry) => Ok(entry),
             None => self.rebuild(key),
         }
     }
@@ -44,6 +58,22 @@ impl Store for LocalStore {
 
     fn is_left(&self, function: &Digest, path: &[u8], content: &Digest) -> Result<bool> {
         self.read_index(|index| index.is_left(function, path, content))
+    }
+
+    fn recorded(&self, known: &Candidate) -> Result<Option<Candidate>> {
+        let Some(listed) = self.read_index(|index| index.commit(&known.id))? else { return Ok(None) };
+        let mut candidate = known.clone();
+        candidate.commit = listed.commit;
+        candidate.evidence = fitted(Vec::new(), candidate.commit.observations.len());
+        Ok(Some(candidate))
+    }
+
+    fn answering(&self, key: &Key, asked: &Digest, answers: &Digest) -> Result<Vec<Candidate>> {
+        let rows = self.read_index(|index| index.answering(key, (asked, answers), MOST_CANDIDATES))?;
+        let candidates = rows.into_iter().filter_map(|(brief, commit)| self.candidate(brief.id, commit));
+        let mut candidates: Vec<Candidate> = candidates.collect();
+        self.fill_strict(&mut candidates)?;
+        Ok(candidates)
     }
 
     fn nearest(
@@ -139,9 +169,16 @@ impl Store for LocalStore {
 
     fn renew(&self, key: &Key, candidate: &Candidate) {
         // Whatever goes wrong costs time at the next hit.
-        let _ = self.change_hot(key, |candidates| {
-            let same = candidates.iter_mut().find(|other| other.id == candidate.id);
-            same.map(|same| *same = candidate.clone()).is_some()
+        let _ = self.change_hot(key, |entry| {
+            // Of one that was found in the database it is asked again, with the lock held, whether it is still there.
+            let is_there = entry.results.iter().any(|known| known.id == candidate.id)
+                || self
+                    .read_index(|index| index.state_of(&candidate.id))
+                    .is_ok_and(|state| state == Some(State::REPLAYABLE));
+            if is_there {
+                entry.put_in(candidate.clone());
+            }
+            is_there
         });
     }
 
@@ -179,35 +216,41 @@ impl Store for LocalStore {
 }
 
 impl LocalStore {
-    /// The candidates of a key by the database, and its hot entry written anew, unless somebody is recording.
-    fn rebuild(&self, key: &Key) -> Result<Vec<Candidate>> {
+    /// What is known of a key by the database, and its hot entry written anew, unless somebody is recording.
+    fn rebuild(&self, key: &Key) -> Result<Entry> {
         // Asked shortly first: most often there is none.
         if !self.read_index(|index| index.has_replayable(key))? {
-            return Ok(Vec::new());
+            return Ok(Entry { is_whole: true, ..Entry::default() });
         }
-        let rows = self.read_index(|index| index.replayable(key, MOST_CANDIDATES))?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let build = |rows: Vec<(super::index::Brief, Commit)>| -> Vec<Candidate> {
-            rows.into_iter().filter_map(|(brief, commit)| self.candidate(brief.id, commit)).collect()
-        };
-        let unlocked = |rows| {
-            let mut candidates = build(rows);
-            self.fill_strict(&mut candidates).map(|()| candidates)
+        let read = || {
+            let mut entry = self.read_index(|index| entry_rows(index, key)).map(|rows| self.entry(rows))?;
+            self.fill_strict(&mut entry.results)?;
+            Ok(entry)
         };
         let Ok(Some(claim)) = lock::try_claim(&self.layout().lock(&key.0.to_hex())) else {
-            return unlocked(rows);
+            return read();
         };
         let Ok(_shared) = self.blobs.lock.shared() else {
-            return unlocked(rows);
+            return read();
         };
-        // Asked again with the locks held, so that nothing older than what is there gets written.
-        let mut candidates = build(self.with_index(|index| index.replayable(key, MOST_CANDIDATES))?);
-        self.fill_strict(&mut candidates)?;
+        // Read with the locks held, so that nothing older than what is there gets written.
+        let mut entry = self.with_index(|index| entry_rows(index, key)).map(|rows| self.entry(rows))?;
+        self.fill_strict(&mut entry.results)?;
         // A store that cannot be written has no hot entry, and the answer none the less.
-        let _ = self.write_hot_as_known(key, &mut candidates, Some(&claim));
-        Ok(candidates)
+        let _ = self.write_hot_as_known(key, &mut entry, Some(&claim));
+        Ok(entry)
+    }
+
+    fn entry(&self, rows: Rows) -> Entry {
+        let candidates =
+            rows.newest.into_iter().filter_map(|(brief, commit)| self.candidate(brief.id, commit));
+        let candidates: Vec<Candidate> = candidates.collect();
+        let is_whole = candidates.len() == rows.count;
+        let mut entry = Entry::of(candidates, is_whole);
+        for (_, commit) in rows.sets {
+            entry.add_questions(commit);
+        }
+        entry
     }
 
     /// A candidate without evidence; `None` where the tree of its outputs cannot be had.
@@ -245,7 +288,7 @@ impl LocalStore {
         let stored = self.stored_size_of(&blobs)?;
         let key = draft.commit.key;
         let replayable = draft.commit.is_replayable();
-        let before = if replayable { read_hot(self.layout(), &key).unwrap_or_default() } else { Vec::new() };
+        let before = if replayable { read_hot(self.layout(), &key) } else { None };
         if replayable {
             flat::remove(self.layout(), flat::Area::Keys, &key.0)?;
         }
@@ -264,22 +307,22 @@ impl LocalStore {
                 blobs: blobs.clone(),
             };
             let is_first = replayable && !index.has_replayable(&key)?;
-            let inserted = index.insert(vec![new])?;
-            let ids = match inserted.first() {
-                Some((_, id, _)) if is_first => vec![*id],
-                _ if replayable => index.replayable_ids(&key, MOST_CANDIDATES)?,
-                _ => Vec::new(),
+            let older = match (&before, replayable && !is_first) {
+                (None, true) => Some(entry_rows(index, &key)?),
+                _ => None,
             };
-            Ok((inserted, ids))
+            Ok((index.insert(vec![new])?, older))
         });
-        let (inserted, ids) = inserted?;
+        let (inserted, older) = inserted?;
         let Some((commit, id, _)) = inserted.into_iter().next() else {
             return Err(Error::new(Kind::Other, "the run was not recorded"));
         };
         self.blobs.settle(&blobs);
         if replayable {
             // The commit stands: a hot entry that cannot be written is made when it is next looked for.
-            let _ = self.write_hot_after(&key, commit, id, draft, (&ids, before), lock);
+            let before = before.or_else(|| older.map(|rows| self.entry(rows)));
+            let before = before.unwrap_or_else(|| Entry { is_whole: true, ..Entry::default() });
+            let _ = self.write_hot_after(&key, (commit, id), draft, before, lock);
         }
         drop(shared);
         Ok(id)
@@ -288,10 +331,9 @@ impl LocalStore {
     fn write_hot_after(
         &self,
         key: &Key,
-        commit: Commit,
-        id: CommitId,
+        (commit, id): (Commit, CommitId),
         draft: &Draft,
-        (ids, mut before): (&[CommitId], Vec<Candidate>),
+        mut entry: Entry,
         lock: Option<&File>,
     ) -> Result<()> {
         let entries = draft.outputs.as_ref().map_or(0, |tree| tree.entries().len());
@@ -305,20 +347,12 @@ impl LocalStore {
             strict: Vec::new(),
             commit,
         };
-        before.push(new);
-        let mut candidates = Vec::new();
-        for wanted in ids {
-            if let Some(place) = before.iter().position(|candidate| candidate.id == *wanted) {
-                candidates.push(before.swap_remove(place));
-            } else if let Some(listed) = self.with_index(|index| index.commit(wanted))? {
-                candidates.extend(self.candidate(*wanted, listed.commit));
-            }
-        }
-        self.write_hot_as_known(key, &mut candidates, lock)
+        entry.add(new, 0);
+        self.write_hot_as_known(key, &mut entry, lock)
     }
 
     /// Changes a hot entry that is there, if `change` says that it did and nobody is recording under the key.
-    fn change_hot(&self, key: &Key, change: impl FnOnce(&mut Vec<Candidate>) -> bool) -> Result<()> {
+    fn change_hot(&self, key: &Key, change: impl FnOnce(&mut Entry) -> bool) -> Result<()> {
         self.ready()?;
         let path = self.layout().lock(&key.0.to_hex());
         let claim = lock::try_claim(&path).map_err(|source| Error::io("lock", &path, source))?;
@@ -326,14 +360,10 @@ impl LocalStore {
             return Ok(());
         };
         let _shared = self.blobs.lock.shared()?;
-        let Some(mut candidates) = read_hot(self.layout(), key) else {
+        let Some(mut entry) = read_hot(self.layout(), key) else {
             return Ok(());
         };
-        if change(&mut candidates) {
-            write_hot(self.layout(), key, &candidates, Some(&claim))
-        } else {
-            Ok(())
-        }
+        if change(&mut entry) { self.write_hot_as_known(key, &mut entry, Some(&claim)) } else { Ok(()) }
     }
 
     /// What blobs take on disk together, each of which must be in place.
@@ -353,6 +383,24 @@ impl LocalStore {
         self.ready().ok()?;
         self.with_index(run).ok()
     }
+}
+
+/// What the database knows of a key.
+#[derive(Default)]
+struct Rows {
+    /// Newest first.
+    newest: Vec<(Brief, Commit)>,
+    /// The newest of each set of questions, where there are more than those.
+    sets: Vec<(Brief, Commit)>,
+    /// How many there are; more are not counted.
+    count: usize,
+}
+
+fn entry_rows(index: &Index, key: &Key) -> Result<Rows> {
+    let most = MOST_CANDIDATES.saturating_add(1);
+    let (newest, count) = (index.replayable(key, MOST_CANDIDATES)?, index.count_replayable(key, most)?);
+    let sets = if count == most { index.newest_of_sets(key, MOST_CANDIDATES)? } else { Vec::new() };
+    Ok(Rows { newest, sets, count })
 }
 
 /// Refuses a draft that contradicts itself: it could only be recorded under a wrong name.

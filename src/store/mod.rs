@@ -7,9 +7,11 @@ mod archive;
 mod blobs;
 mod brief;
 mod bulk;
+mod candidate;
 mod clock;
 mod database;
 mod emptying;
+mod entry;
 mod events;
 mod exclusive;
 mod facts;
@@ -40,6 +42,7 @@ mod walking;
 pub use active::{Active, RunState, frame};
 pub use archive::Moved;
 pub use blobs::copy_file;
+pub use entry::{Depends, Entry, QuestionSet};
 pub use exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
 pub use facts::Facts;
 pub use fsck::{Damage, Report};
@@ -55,7 +58,7 @@ pub use waiting::{Waiter, Waiting};
 
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::error::Result;
-use crate::record::{Commit, Content, Evidence, Fact, OutputTree, Timestamp};
+use crate::record::{Commit, Content, Evidence, Fact, OutputTree, Timestamp, questions};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -232,6 +235,37 @@ pub trait Store: Sync {
     fn is_left(&self, function: &Digest, path: &[u8], content: &Digest) -> Result<bool> {
         let _ = (function, path, content);
         Ok(false)
+    }
+
+    /// What is known of the results of `key`. A store of one's own that has few for each key need not say more than
+    /// [`Store::find`].
+    ///
+    /// # Errors
+    /// As [`Store::find`].
+    fn look_up(&self, key: &Key) -> Result<Entry> {
+        self.find(key).map(|candidates| Entry::of(candidates, true))
+    }
+
+    /// One of the results that [`Store::look_up`] found, with what it was seen to depend on; `None` if it is gone.
+    ///
+    /// # Errors
+    /// As [`Store::find`].
+    fn recorded(&self, known: &Candidate) -> Result<Option<Candidate>> {
+        let found = self.find(&known.commit.key)?;
+        Ok(found.into_iter().find(|candidate| candidate.id == known.id))
+    }
+
+    /// Results of `key` with these questions and answers, newest first, where [`Store::look_up`] did not tell of all.
+    ///
+    /// # Errors
+    /// As [`Store::find`].
+    fn answering(&self, key: &Key, asked: &Digest, answers: &Digest) -> Result<Vec<Candidate>> {
+        let mut found = self.find(key)?;
+        found.retain(|candidate| {
+            let split = questions::split_all(&candidate.commit.observations, &candidate.commit.products);
+            questions::digests(&split) == (*asked, *answers)
+        });
+        Ok(found)
     }
 
     /// The newest commit of `lineage` with its manifest, then that of the same function (with the most similar words), for

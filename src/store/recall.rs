@@ -2,18 +2,14 @@
 //!
 //! A hot entry is a cache of the database: losing one costs time.
 
-use super::Candidate;
+use super::entry::{self, Entry};
 use super::flat::{self, Area};
 use super::layout::Layout;
 use super::local::LocalStore;
-use crate::digest::{BlobId, CommitId, DIGEST_LENGTH, Digest, Key, RequestId};
-use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+use crate::digest::{DIGEST_LENGTH, Digest, Key, RequestId};
 use crate::error::Result;
-use crate::record::{Commit, Evidence, OutputTree, Recall};
+use crate::record::Recall;
 use std::fs::File;
-
-/// Maximum number of commits in a hot entry.
-pub(crate) const MOST_CANDIDATES: usize = 8;
 
 /// Streams up to this size, in bytes, are stored in the hot entry.
 pub(crate) const INLINE: u64 = 4 << 10;
@@ -21,127 +17,44 @@ pub(crate) const INLINE: u64 = 4 << 10;
 /// Largest accepted encoding of an output tree, in bytes; no run makes a larger one.
 pub(crate) const LARGEST_TREE: u64 = 1 << 30;
 
-/// The candidates of a hot entry; `None` where it is missing or does not verify.
-pub(crate) fn read_hot(layout: &Layout, key: &Key) -> Option<Vec<Candidate>> {
+/// The hot entry of a key; `None` where it is missing or not true.
+pub(crate) fn read_hot(layout: &Layout, key: &Key) -> Option<Entry> {
     let payload = flat::read(layout, Area::Keys, &key.0)?;
-    // The digest of the file covers the id. Digesting a long commit again would slow down the hit.
-    parse_quickly(&payload, key)
+    // The ids are covered by the digest of the file: to digest a long commit again is what a hit can spare.
+    entry::parse(&payload, key, &|part| flat::read(layout, Area::Questions, part))
 }
 
-/// Parses the candidates of a hot entry. Each must be consistent in itself, with its id and with the key.
-pub(crate) fn parse_hot(payload: &[u8], key: &Key) -> Option<Vec<Candidate>> {
-    parse_quickly(payload, key)
-        .filter(|candidates| candidates.iter().all(|candidate| candidate.commit.id() == candidate.id))
-}
-
-fn parse_quickly(payload: &[u8], key: &Key) -> Option<Vec<Candidate>> {
-    let candidates = Entry::from_bytes(payload).ok()?.candidates;
-    candidates.iter().all(|candidate| agrees(candidate, key)).then_some(candidates)
-}
-
-fn agrees(candidate: &Candidate, key: &Key) -> bool {
-    candidate.commit.key == *key
-        && candidate.commit.is_replayable()
-        && candidate.commit.outputs.is_some() == candidate.outputs.is_some()
-        && candidate.inline.iter().all(|(blob, bytes)| Digest::of(bytes) == blob.0)
-}
-
-/// Writes a hot entry, or removes it where there are no candidates. A caller that holds the key's lock and does nothing more
-/// under it passes the lock's file.
-pub(crate) fn write_hot(
-    layout: &Layout,
+/// The payload of a hot entry, which must agree with itself, with its ids and with the key. `None` where it is not true; a
+/// part that is not there makes it neither.
+pub(crate) fn parse_hot(
+    payload: &[u8],
     key: &Key,
-    candidates: &[Candidate],
-    lock: Option<&File>,
-) -> Result<()> {
-    if candidates.is_empty() {
+    part: &dyn Fn(&Digest) -> Option<Vec<u8>>,
+) -> Option<Entry> {
+    entry::parse_strictly(payload, key, part)
+}
+
+/// Writes a hot entry; without results there is none. Whoever holds the key's lock and does nothing more under it hands
+/// over its file.
+pub(crate) fn write_hot(layout: &Layout, key: &Key, entry: &Entry, lock: Option<&File>) -> Result<()> {
+    if entry.results.is_empty() {
         return flat::remove(layout, Area::Keys, &key.0);
     }
-    let mut encoder = Encoder::new();
-    encoder.length(candidates.len().min(MOST_CANDIDATES));
-    for candidate in candidates.iter().take(MOST_CANDIDATES) {
-        encode_candidate(candidate, &mut encoder);
+    let (payload, shared) = entry::encode(entry);
+    let failed = |area: Area, name: &Digest, source| {
+        crate::error::Error::io("write", &layout.hot(area.directory(), name), source)
+    };
+    for part in shared {
+        if flat::read(layout, Area::Questions, &part.id).as_ref() != Some(&part.payload) {
+            flat::write(layout, Area::Questions, &part.id, &part.payload)
+                .map_err(|source| failed(Area::Questions, &part.id, source))?;
+        }
     }
-    let payload = encoder.finish();
     let written = match lock {
         Some(lock) => flat::write_last(layout, Area::Keys, &key.0, &payload, lock),
         None => flat::write(layout, Area::Keys, &key.0, &payload),
     };
-    let path = || layout.hot(Area::Keys.directory(), &key.0);
-    written.map_err(|source| crate::error::Error::io("write", &path(), source))
-}
-
-/// The payload of a hot entry.
-struct Entry {
-    candidates: Vec<Candidate>,
-}
-
-impl Decode for Entry {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let count = from.length()?;
-        if count > MOST_CANDIDATES {
-            return Err(DecodeError::NotCanonical);
-        }
-        let mut candidates = Vec::with_capacity(count);
-        for _ in 0..count {
-            candidates.push(decode_candidate(from)?);
-        }
-        Ok(Self { candidates })
-    }
-}
-
-fn encode_candidate(candidate: &Candidate, to: &mut Encoder) {
-    to.value(&candidate.id).bytes(&candidate.commit.to_bytes());
-    encode_evidence(&candidate.evidence, to);
-    to.option(candidate.outputs.as_ref());
-    encode_evidence(&candidate.output_evidence, to);
-    to.list(&candidate.indifferent);
-    to.length(candidate.inline.len());
-    for (blob, bytes) in &candidate.inline {
-        to.value(blob).bytes(bytes);
-    }
-    to.list(&candidate.strict);
-}
-
-fn decode_candidate(from: &mut Decoder<'_>) -> Result<Candidate, DecodeError> {
-    let id = CommitId::decode(from)?;
-    let commit = Commit::from_bytes(from.bytes()?)?;
-    let evidence = decode_evidence(from)?;
-    let outputs: Option<OutputTree> = from.option()?;
-    let output_evidence = decode_evidence(from)?;
-    let indifferent = from.list()?;
-    let mut inline = Vec::new();
-    for _ in 0..from.length()? {
-        inline.push((BlobId::decode(from)?, from.bytes()?.to_vec()));
-    }
-    let strict = from.list()?;
-    let candidate = Candidate { id, commit, evidence, outputs, output_evidence, indifferent, inline, strict };
-    let entries = candidate.outputs.as_ref().map_or(0, |tree| tree.entries().len());
-    let whole = candidate.evidence.len() == candidate.commit.observations.len()
-        && candidate.output_evidence.len() == entries;
-    if whole { Ok(candidate) } else { Err(DecodeError::NotCanonical) }
-}
-
-fn encode_evidence(list: &[Option<Evidence>], to: &mut Encoder) {
-    to.length(list.len());
-    for evidence in list {
-        to.option(evidence.as_ref());
-    }
-}
-
-fn decode_evidence(from: &mut Decoder<'_>) -> Result<Vec<Option<Evidence>>, DecodeError> {
-    let count = from.length()?;
-    let mut list = Vec::with_capacity(count.min(1024));
-    for _ in 0..count {
-        list.push(from.option()?);
-    }
-    Ok(list)
-}
-
-/// Evidence for exactly `count` items, padded with `None`.
-pub(crate) fn fitted(mut evidence: Vec<Option<Evidence>>, count: usize) -> Vec<Option<Evidence>> {
-    evidence.resize(count, None);
-    evidence
+    written.map_err(|source| failed(Area::Keys, &key.0, source))
 }
 
 impl Recall for LocalStore {
@@ -185,10 +98,13 @@ impl LocalStore {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::digest::{BlobId, CommitId};
+    use crate::encode::Encode;
     use crate::record::{
-        Content, Coverage, Fact, FactKind, FactScope, Observation, OutputEntry, OutputKind, Replay,
-        Resources, StoredPath, StreamOrder, Termination, Timestamp,
+        Commit, Content, Coverage, Evidence, Fact, FactKind, FactScope, Observation, OutputEntry, OutputKind,
+        OutputTree, Replay, Resources, StoredPath, StreamOrder, Termination, Timestamp,
     };
+    use crate::store::Candidate;
     use proptest::prelude::*;
 
     fn key() -> Key {
@@ -244,18 +160,19 @@ pub(super) mod tests {
     }
 
     pub(in crate::store) fn payload(candidates: &[Candidate]) -> Vec<u8> {
-        let mut encoder = Encoder::new();
-        encoder.length(candidates.len());
-        for candidate in candidates {
-            encode_candidate(candidate, &mut encoder);
-        }
-        encoder.finish()
+        entry::encode(&Entry::of(candidates.to_vec(), true)).0
+    }
+
+    fn parse(payload: &[u8]) -> Option<Entry> {
+        parse_hot(payload, &key(), &|_| None)
     }
 
     #[test]
     fn a_hot_entry_goes_both_ways() {
-        let found = parse_hot(&payload(&[candidate(1), candidate(2)]), &key()).unwrap();
-        for (found, put) in found.iter().zip([candidate(1), candidate(2)]) {
+        let found = parse(&payload(&[candidate(1), candidate(2)])).unwrap();
+        assert!(found.is_whole && found.sets.len() == 1);
+        for (place, put) in [candidate(1), candidate(2)].into_iter().enumerate() {
+            let found = found.candidate(place).unwrap();
             assert_eq!((found.id, &found.commit, &found.evidence), (put.id, &put.commit, &put.evidence));
             assert_eq!((&found.outputs, &found.inline), (&put.outputs, &put.inline));
             assert_eq!(found.strict, put.strict);
@@ -264,7 +181,7 @@ pub(super) mod tests {
                 (&put.output_evidence, &put.indifferent)
             );
         }
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.results.len(), 2);
     }
 
     #[test]
@@ -272,7 +189,7 @@ pub(super) mod tests {
         let none = |change: &dyn Fn(&mut Candidate)| {
             let mut changed = candidate(1);
             change(&mut changed);
-            assert!(parse_hot(&payload(&[changed]), &key()).is_none());
+            assert!(parse(&payload(&[changed])).is_none());
         };
         none(&|candidate| candidate.commit.key = Key(Digest::of(b"other")));
         none(&|candidate| {
@@ -280,12 +197,14 @@ pub(super) mod tests {
         });
         none(&|candidate| candidate.outputs = None);
         none(&|candidate| candidate.commit.started = Timestamp(2));
+        none(&|candidate| candidate.commit.observations.clear());
         none(&|candidate| candidate.id = CommitId(Digest::of(b"other")));
-        none(&|candidate| candidate.evidence.clear());
         none(&|candidate| candidate.output_evidence.push(None));
         none(&|candidate| candidate.inline[0].1[0] ^= 1);
-        let too_many: Vec<Candidate> = (0..9).map(candidate).collect();
-        assert!(parse_hot(&payload(&too_many), &key()).is_none());
+        let mut other = Entry::of(vec![candidate(1)], true);
+        other.sets[0].answers = Digest::of(b"other");
+        other.depends[0].answers = Digest::of(b"other");
+        assert!(parse(&entry::encode(&other).0).is_none());
     }
 
     proptest! {
@@ -296,8 +215,8 @@ pub(super) mod tests {
                 *slot = byte;
             }
             bytes.truncate(end);
-            let _ = parse_hot(&bytes, &key());
-            let _ = parse_hot(&any, &key());
+            let _ = parse(&bytes);
+            let _ = parse(&any);
         }
     }
 }

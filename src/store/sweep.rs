@@ -133,11 +133,15 @@ impl ExclusiveStore<'_> {
     /// Deletes hot entries of keys without commits, and captures older than `oldest`.
     pub(super) fn drop_hot(&self, roots: &mut Roots, oldest: Timestamp) -> Result<()> {
         let layout = self.store.layout();
-        let captures = in_fans(layout, Area::Captures, |digest, path| {
-            modified(path).is_some_and(|time| time < oldest).then_some(digest)
-        })?;
+        let old = |area| {
+            in_fans(layout, area, |digest, path| {
+                modified(path).is_some_and(|time| time < oldest).then_some(digest)
+            })
+        };
+        let (captures, questions) = (old(Area::Captures)?, old(Area::Questions)?);
         self.drop_hot_keys(roots)?;
         on_all_cores(&captures, |capture| flat::remove(layout, Area::Captures, capture))?;
+        on_all_cores(&questions, |part| flat::remove(layout, Area::Questions, part))?;
         flat::remove_former(layout)
     }
 
@@ -168,6 +172,12 @@ impl ExclusiveStore<'_> {
                 Ok(after.is_some())
             })?;
         }
+        self.store.with_index(Index::prune_parts)?;
+        // What lies beside hot entries of a part that no run has any more.
+        let layout = self.store.layout();
+        let mut spare = in_fans(layout, Area::Questions, |digest, _| Some(digest))?;
+        self.store.with_index(|index| index.without_parts(&mut spare))?;
+        on_all_cores(&spare, |part| flat::remove(layout, Area::Questions, part))?;
         self.drop_facts()
     }
 

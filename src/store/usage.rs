@@ -123,7 +123,7 @@ impl LocalStore {
     /// Estimated disk use of hot entries and captures; exact where they are few.
     fn hot_estimate(&self) -> u64 {
         let mut all: u64 = 0;
-        for area in [Area::Keys, Area::Captures] {
+        for area in Area::ALL {
             let fans = listed(&self.layout().hot_directory().join(area.directory())).unwrap_or_default();
             let (mut seen, mut sampled, mut bytes, mut visited) = (0_u64, 0_u64, 0_u64, 0_u64);
             for fan in &fans {

@@ -54,6 +54,94 @@ impl Drop for Disk {
     }
 }
 
+/// Bytes in the files of a store, but for the log of the database, which is bounded.
+fn size(store: &Path) -> u64 {
+    let mut total = 0;
+    for entry in fs::read_dir(store).unwrap() {
+        let entry = entry.unwrap();
+        let (path, found) = (entry.path(), entry.metadata().unwrap());
+        let is_log = entry.file_name().to_string_lossy().starts_with("meta.db-");
+        total += if found.is_dir() { size(&path) } else { found.len() * u64::from(!is_log) };
+    }
+    total
+}
+
+#[test]
+fn every_state_that_was_seen_is_a_hit_however_many_there_are() {
+    const STATES: usize = 20;
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "cat f; if [ -e g ]; then cat g; fi");
+    let set = |state: usize| {
+        // Of some states other questions are asked: `g` is absent, or read.
+        sandbox.write("f", &format!("state {state}\n"));
+        let with = state % 3 == 0;
+        if with {
+            sandbox.write("g", "g\n");
+        } else if sandbox.path("g").exists() {
+            sandbox.remove("g");
+        }
+        format!("state {state}\n{}", if with { "g\n" } else { "" })
+    };
+    for state in 0..STATES {
+        let expected = set(state);
+        sandbox.exec(["./job"]).stdout(expected).run();
+    }
+    assert_eq!(sandbox.executions(), STATES);
+    for state in (0..STATES).chain((0..STATES).rev()) {
+        let expected = set(state);
+        sandbox.exec(["./job"]).stdout(expected).run();
+        assert_eq!(sandbox.executions(), STATES, "state {state}");
+    }
+    // A state that nobody saw, and one of which the files are as they were together at no time.
+    sandbox.write("f", "state 99\n");
+    sandbox.exec(["./job"]).stdout("state 99\ng\n").run();
+    sandbox.write("f", "state 3\n");
+    if sandbox.path("g").exists() {
+        sandbox.remove("g");
+    }
+    sandbox.exec(["./job"]).stdout("state 3\n").run();
+    assert_eq!(sandbox.executions(), STATES + 2);
+    sandbox.cashet(["fsck"]).any_stdout().run();
+}
+
+#[test]
+fn what_a_run_shares_with_others_is_stored_once() {
+    let sandbox = Sandbox::new();
+    let directories = 300_u64;
+    for directory in 0..directories {
+        for file in 0..8 {
+            sandbox.write(&format!("lib/d{directory}/f{file}"), &format!("{directory} {file}\n"));
+        }
+    }
+    sandbox.script("job", "cat lib/*/* | cksum; cat in; echo \"$1\"").write("in", "1\n");
+    let store = sandbox.path(".cashet");
+    sandbox.exec(["./job", "0"]).any_stdout().run();
+    sandbox.cashet(["gc"]).any_stdout().any_stderr().run();
+    let first = size(&store);
+    for run in 1..5 {
+        sandbox.exec(["./job", &run.to_string()]).any_stdout().run();
+    }
+    sandbox.cashet(["gc"]).any_stdout().any_stderr().run();
+    let growth = (size(&store) - first) / 4;
+    assert!(growth <= 40 << 10, "{growth} bytes per further run, {first} for the first one");
+    assert_eq!(sandbox.executions(), 5);
+    // What changes is stored anew, and every run keeps what it saw.
+    sandbox.write("lib/d7/f3", "changed\n");
+    sandbox.exec(["./job", "0"]).any_stdout().run();
+    assert_eq!(sandbox.executions(), 6);
+    sandbox.write("lib/d7/f3", "7 3\n");
+    for run in 0..5 {
+        sandbox.exec(["./job", &run.to_string()]).any_stdout().run();
+    }
+    assert_eq!(sandbox.executions(), 6);
+    sandbox.cashet(["fsck"]).any_stdout().run();
+    // With the runs their observations go.
+    sandbox.cashet(["gc", "--older-than", "0s"]).any_stdout().any_stderr().run();
+    let shared = size(&store.join("hot/q"));
+    // Directories are left, and have no files in them.
+    assert_eq!(shared, 0);
+}
+
 fn call<'a>(sandbox: &'a Sandbox, store: &Path, word: &str) -> Run<'a> {
     sandbox.exec(["--pure", "./job", word]).env("CASHET_DIR", store).stdout(format!("{word}\n"))
 }

@@ -18,6 +18,7 @@ fn program() -> OsString {
 /// directory with a link, an old file and a sparse file.
 const JOB: &str = "#!/bin/sh
 echo x >> \"$COUNTER\"
+cat many/*/* > /dev/null
 echo begun \"$1\" >&2
 cat in big
 echo \"$1\"
@@ -49,6 +50,12 @@ impl Project {
         }
         fs::write(project.counter(), "").unwrap();
         project.write("in", "1\n").write("big", Self::big()).write("job", JOB);
+        // More than one part of observations.
+        for number in 0..300 {
+            let directory = format!("many/{}", number / 15);
+            fs::create_dir_all(project.path(&directory)).unwrap();
+            project.write(&format!("{directory}/{number}"), "");
+        }
         fs::set_permissions(project.path("job"), fs::Permissions::from_mode(0o755)).unwrap();
         project
     }

@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) recorded: bool,
     /// Whether its observations hold, so that it may be replayed.
     pub(crate) holds: bool,
+    /// Whether the hot entry has no room for it, so that it is found by its answers in the rows.
+    pub(crate) crowded: bool,
     /// How many processes may die.
     pub(crate) crashes: u8,
 }
@@ -59,6 +61,10 @@ pub(crate) enum Fault {
     StaleRebuild,
     /// The key's lock outlives its holder.
     LeaseInPlaceOfLock,
+    /// A result that was found by its answers enters the hot entry without a look whether its row is still there.
+    RenewedUnasked,
+    /// A hot entry that does not hold all results counts as if it did.
+    PartTakenForWhole,
 }
 
 /// Position of a process.
@@ -70,7 +76,12 @@ enum At {
     ShareForRebuild,
     ReadRowsAgain,
     WriteHot,
+    AskByAnswers,
     ReadBlob,
+    TakeKeyForRenewal,
+    ShareForRenewal,
+    AskForRow,
+    Renew,
     OpenLock,
     TakeLock,
     CompareLock,
@@ -123,6 +134,8 @@ struct Process {
     recorded_before: u8,
     /// Whether blobs are needed, as it found with the lock held.
     needed: bool,
+    /// Whether what it read was found by its answers, and belongs into the hot entry.
+    renews: bool,
 }
 
 /// The complete shared state, and all processes.
@@ -159,6 +172,7 @@ impl State {
             removed_before: 0,
             recorded_before: 0,
             needed: false,
+            renews: false,
         };
         let rows = if plan.recorded { 1 << EARLIER } else { 0 };
         Self {
@@ -170,7 +184,7 @@ impl State {
             exclusive: None,
             blob: plan.recorded,
             rows,
-            hot: plan.recorded.then_some(rows),
+            hot: plan.recorded.then_some(if plan.crowded { 0 } else { rows }),
             removed: 0,
             ever: rows,
             crashes: 0,

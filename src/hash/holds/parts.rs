@@ -1,64 +1,36 @@
 //! Facts of which only a part of a file counts, variables that are not set, and results of earlier runs.
 
-use super::Held;
+use super::{Now, is_same};
 use crate::digest::Digest;
 use crate::hash::environment::Environment;
 use crate::hash::files::{read_file, trusted};
-use crate::hash::look::{index, state};
+use crate::hash::look::state;
 use crate::hash::occurrence::leading_parts;
 use crate::hash::{accounts, loader};
-use crate::record::{BothEnds, Evidence, FileState, Places, Timestamp};
+use crate::profiles::git_index::content_of;
+use crate::record::{BothEnds, Evidence, FileState, Observation, Places, Timestamp};
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub(super) fn loader_holds(
+/// That part of a file's content which `observation` is about.
+pub(super) fn part_now(
+    observation: &Observation,
     path: &Path,
-    names: &[Vec<u8>],
-    digest: &Digest,
     evidence: Option<&Evidence>,
     now: Timestamp,
-) -> Held {
-    part_holds(path, digest, evidence, now, |bytes| loader::digest(bytes, names))
-}
-
-pub(super) fn accounts_hold(
-    path: &Path,
-    ids: &[u32],
-    digest: &Digest,
-    evidence: Option<&Evidence>,
-    now: Timestamp,
-) -> Held {
-    part_holds(path, digest, evidence, now, |bytes| Some(accounts::digest(bytes, ids)))
-}
-
-/// Whether `part` of a file's content still has this digest.
-fn part_holds(
-    path: &Path,
-    digest: &Digest,
-    evidence: Option<&Evidence>,
-    now: Timestamp,
-    part: impl Fn(&[u8]) -> Option<Digest>,
-) -> Held {
-    let is_same =
-        |evidence: &Evidence| fs::metadata(path).is_ok_and(|found| Evidence::of(&found) == *evidence);
-    if evidence.is_some_and(is_same) {
-        return Held::Yes;
+) -> Now<Digest> {
+    if is_same(path, evidence) {
+        return Now::Same;
     }
-    match read_file(path) {
-        Ok((bytes, _, fresh)) => {
-            Held::renewed(part(&bytes).as_ref() == Some(digest), evidence, trusted(path, fresh, now))
-        }
-        Err(_) => Held::No,
-    }
-}
-
-pub(super) fn index_holds(path: &Path, digest: &Digest, evidence: Option<&Evidence>) -> Held {
-    match index(path) {
-        Some((found, fresh)) => Held::renewed(found == *digest, evidence, fresh),
-        None => Held::No,
-    }
+    let Ok((bytes, _, fresh)) = read_file(path) else { return Now::Unknown };
+    let part = match observation {
+        Observation::Loader { names, .. } => loader::digest(&bytes, &names.apart()),
+        Observation::Accounts { ids, .. } => Some(accounts::digest(&bytes, ids)),
+        Observation::Index { .. } => content_of(&bytes).map(|content| Digest::of(&content)),
+        _ => None,
+    };
+    part.map_or(Now::Unknown, |digest| Now::Is(digest, trusted(path, fresh, now)))
 }
 
 /// Whether all that an earlier run left is as a run found it, or all as it left it.

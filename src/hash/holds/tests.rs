@@ -63,7 +63,7 @@ fn held(places: &Places, observations: &[(Observation, Option<Evidence>)]) -> St
     ) {
         Held::Yes => 'y',
         Held::Renewed(_) => 'r',
-        Held::No => 'n',
+        Held::Other(..) | Held::No => 'n',
     };
     observations.iter().map(one).collect()
 }

@@ -4,21 +4,16 @@ use crate::hash::look::modified;
 use crate::record::{Places, StoredPath, Timestamp};
 use std::fs;
 
-/// Whether groups of files are in the order of their modification times, those of a group with one time.
-pub(super) fn order_holds(groups: &[Vec<StoredPath>], places: &Places) -> bool {
-    let mut previous = None;
-    for group in groups {
-        let mut times =
-            group.iter().map(|path| fs::metadata(places.resolve(path)).ok().map(|now| modified(&now)));
-        let Some(Some(first)) = times.next() else {
-            return false;
-        };
-        if previous.is_some_and(|previous| previous >= first) || times.any(|time| time != Some(first)) {
-            return false;
-        }
-        previous = Some(first);
-    }
-    true
+/// The files of `groups` in the order of their modification times, those of one time in a sorted group; `None` where one is
+/// gone.
+pub(super) fn order(groups: &[Vec<StoredPath>], places: &Places) -> Option<Vec<Vec<StoredPath>>> {
+    let time = |path: &StoredPath| fs::metadata(places.resolve(path)).ok().map(|now| modified(&now));
+    let timed: Option<Vec<(Timestamp, &StoredPath)>> =
+        groups.iter().flatten().map(|path| time(path).map(|time| (time, path))).collect();
+    let mut timed = timed?;
+    timed.sort();
+    let chunks = timed.chunk_by(|(one, _), (other, _)| one == other);
+    Some(chunks.map(|group| group.iter().map(|(_, path)| (*path).clone()).collect()).collect())
 }
 
 /// Whether files that were written are newer than `older`, as old as `same`, and older than `newer`.

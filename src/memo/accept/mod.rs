@@ -197,7 +197,6 @@ impl Making<'_> {
             self.policy,
             || &stdin,
             self.context.recall,
-            true,
         );
         let observations = match self.observations(&candidate, &stdin) {
             Ok(observations) => observations,
@@ -234,7 +233,7 @@ impl Making<'_> {
                 _ => match holds::holds(then, evidence.as_ref(), self.present) {
                     Held::Yes => (true, *evidence),
                     Held::Renewed(renewed) => (true, renewed),
-                    Held::No => (false, None),
+                    Held::Other(..) | Held::No => (false, None),
                 },
             };
             if holds {
@@ -328,7 +327,6 @@ impl Making<'_> {
             self.policy,
             || stdin,
             self.context.recall,
-            false,
         );
         Ok(compared.differences.into_iter().next())
     }

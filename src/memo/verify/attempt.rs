@@ -151,7 +151,7 @@ impl Attempt<'_> {
         let silent = Silent(self.context.recall);
         let facts = std::cell::OnceCell::new();
         let others = Others { candidates: [&[], &[]], store: None, facts: &facts };
-        let found = differences(&mut candidate, &others, &present, &policy, || &stdin, &silent, true);
+        let found = differences(&mut candidate, &others, &present, &policy, || &stdin, &silent);
         found.differences.into_iter().map(|difference| Obstacle::Differs(Box::new(difference))).collect()
     }
 

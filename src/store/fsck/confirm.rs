@@ -67,7 +67,9 @@ impl LocalStore {
             },
             Damage::Capture(path) => digest_at(path).is_none_or(|digest| {
                 fs::symlink_metadata(path).is_ok()
-                    && flat::read_file(path, Area::Captures, &digest).ok().flatten().is_none()
+                    && [Area::Captures, Area::Questions]
+                        .iter()
+                        .all(|area| flat::read_file(path, *area, &digest).ok().flatten().is_none())
             }),
             Damage::Stranger(path) => fs::symlink_metadata(path).is_ok(),
             Damage::Log(_) => {
@@ -87,7 +89,7 @@ impl LocalStore {
     }
 
     fn is_damaged_hot(&self, path: &Path, digest: Digest) -> Result<bool> {
-        if !is_whole_hot(path, digest, |_, _| true) {
+        if !is_whole_hot(self.layout(), path, digest, |_, _| true) {
             return Ok(true);
         }
         let key = Key(digest);
@@ -96,6 +98,6 @@ impl LocalStore {
             Err(error) if matches!(error.kind(), Kind::Damaged | Kind::NewerFormat) => return Ok(false),
             other => other?,
         };
-        Ok(!is_whole_hot(path, digest, |id, _| replayable.contains(id)))
+        Ok(!is_whole_hot(self.layout(), path, digest, |id, _| replayable.contains(id)))
     }
 }

@@ -43,7 +43,8 @@ impl Index {
             let mut untrue = Vec::new();
             while let Some(row) = rows.next()? {
                 let brief = Brief::read(row);
-                let whole = brief.is_some_and(|brief| quick || read_body(row, 16, &brief).is_some());
+                let whole =
+                    brief.is_some_and(|brief| quick || read_body(row, 16, &brief, connection).is_some());
                 if !whole {
                     untrue.push(row.get(19)?);
                 }
@@ -52,8 +53,9 @@ impl Index {
         })
     }
 
-    /// Deletes tags, products and edges that do not prove themselves, or with `look_only` counts them.
+    /// Deletes tags, products, edges and parts of observations that do not prove themselves, or with `look_only` counts them.
     pub(crate) fn untrue_links(&mut self, look_only: bool) -> Result<u64> {
+        let parts = self.untrue_parts(look_only)?;
         self.writing(|transaction| {
             let mut untrue = 0;
             untrue += untrue_of(transaction, "tags", "sequence, name, value", look_only, |row| {
@@ -66,7 +68,7 @@ impl Index {
             untrue += untrue_of(transaction, "edges", "digest, sequence, NULL", look_only, |row| {
                 Some(seal_of_edge(&digest(row, 0)?, row.get(1).ok()?))
             })?;
-            Ok(untrue)
+            Ok(untrue + parts)
         })
     }
 }

@@ -17,7 +17,8 @@ const APART: &str = "gone_";
 const OTHER: &str = "_2";
 
 /// Tables whose rows belong to one commit, and their keys.
-const OWNED: &[(&str, &str)] = &[("commits", "sequence"), ("bodies", "sequence"), ("tags", "sequence, name")];
+const OWNED: &[(&str, &str)] =
+    &[("commits", "sequence"), ("bodies", "sequence"), ("tags", "sequence, name"), ("answers", "sequence")];
 
 /// Tables that point to commits, from what is no commit: they cannot be copied by commit.
 const POINTING: &[(&str, &str)] = &[("products", "digest, sequence"), ("edges", "digest, sequence")];

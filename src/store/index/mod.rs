@@ -6,6 +6,7 @@
 mod check;
 mod emptying;
 mod facts;
+mod parts;
 mod query;
 mod record;
 mod schema;

@@ -2,11 +2,11 @@
 
 use super::Index;
 use super::record::{
-    BRIEF, Brief, State, bytes, digest, read_body, seal_of_edge, seal_of_product, seal_of_tag,
+    BRIEF, Brief, State, bytes, digest, read_body, seal_of_edge, seal_of_product, seal_of_tag, short,
 };
 use crate::digest::{CommitId, Digest, Key, LineageId};
 use crate::error::Result;
-use crate::record::{Commit, Timestamp};
+use crate::record::{Commit, Timestamp, questions};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row, params, params_from_iter};
 use std::collections::HashMap;
@@ -66,9 +66,9 @@ pub(super) const HAS_REPLAYABLE: &str = "SELECT 1 FROM commits WHERE key = ?1 AN
 /// Number of columns of [`BRIEF`].
 const BODY: usize = 16;
 
-fn read_whole(row: &Row<'_>) -> Option<(Brief, Commit, Vec<u8>)> {
+fn read_whole(row: &Row<'_>, connection: &Connection) -> Option<(Brief, Commit, Vec<u8>)> {
     let brief = Brief::read(row)?;
-    let (commit, manifest) = read_body(row, BODY, &brief)?;
+    let (commit, manifest) = read_body(row, BODY, &brief, connection)?;
     Some((brief, commit, manifest))
 }
 
@@ -100,8 +100,54 @@ impl Index {
     /// The newest commits of `key` that may be replayed, newest first.
     pub(crate) fn replayable(&self, key: &Key, limit: usize) -> Result<Vec<(Brief, Commit)>> {
         let sql = whole_from("commits.key = ?1 AND commits.state = 0 ORDER BY commits.sequence DESC");
-        let read = |row: &Row<'_>| read_whole(row).map(|(brief, commit, _)| (brief, commit));
-        self.reading(|connection| collect(connection, &sql, [key.0.as_bytes()], limit, read))
+        self.reading(|connection| {
+            let read = |row: &Row<'_>| read_whole(row, connection).map(|(brief, commit, _)| (brief, commit));
+            collect(connection, &sql, [key.0.as_bytes()], limit, read)
+        })
+    }
+
+    /// The newest commits of `key` that may be replayed and whose questions and answers are these, newest first.
+    pub(crate) fn answering(
+        &self,
+        key: &Key,
+        (questions, answers): (&Digest, &Digest),
+        limit: usize,
+    ) -> Result<Vec<(Brief, Commit)>> {
+        let condition = "commits.state = 0 AND commits.sequence IN (SELECT sequence FROM answers \
+             WHERE key = ?1 AND questions = ?2 AND answers = ?3) ORDER BY commits.sequence DESC";
+        let sql = whole_from(condition);
+        let wanted = params![short(&key.0), short(questions), short(answers)];
+        self.reading(|connection| {
+            let read = |row: &Row<'_>| {
+                let (brief, commit, _) = read_whole(row, connection)?;
+                let split = questions::split_all(&commit.observations, &commit.products);
+                let is_it = brief.key == *key && questions::digests(&split) == (*questions, *answers);
+                is_it.then_some((brief, commit))
+            };
+            collect(connection, &sql, wanted, limit, read)
+        })
+    }
+
+    /// For each set of questions of `key` the newest commit that has it, newest first.
+    pub(crate) fn newest_of_sets(&self, key: &Key, limit: usize) -> Result<Vec<(Brief, Commit)>> {
+        let newest = "SELECT max(sequence) AS newest FROM answers JOIN commits USING (sequence) \
+             WHERE answers.key = ?1 AND commits.state = 0 GROUP BY questions ORDER BY newest DESC LIMIT ?2";
+        let sql = whole_from(&format!("commits.sequence IN ({newest}) ORDER BY commits.sequence DESC"));
+        let wanted = params![short(&key.0), i64::try_from(limit).unwrap_or(i64::MAX)];
+        self.reading(|connection| {
+            let read = |row: &Row<'_>| read_whole(row, connection).map(|(brief, commit, _)| (brief, commit));
+            collect(connection, &sql, wanted, limit, read)
+        })
+    }
+
+    /// How many rows say that commits of `key` may be replayed; more than `most` are not counted.
+    pub(crate) fn count_replayable(&self, key: &Key, most: usize) -> Result<usize> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM commits WHERE key = ?1 AND state = 0 LIMIT ?2)";
+        let wanted = params![key.0.as_bytes(), i64::try_from(most).unwrap_or(i64::MAX)];
+        self.reading(|connection| {
+            connection.prepare_cached(sql)?.query_row(wanted, |row| row.get::<_, i64>(0))
+        })
+        .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// The ids of the newest commits of `key` that may be replayed, newest first.
@@ -118,7 +164,9 @@ impl Index {
         limit: usize,
     ) -> Result<Vec<(Brief, Commit, Vec<u8>)>> {
         let sql = whole_from("commits.lineage = ?1 ORDER BY commits.sequence DESC");
-        self.reading(|connection| collect(connection, &sql, [lineage.0.as_bytes()], limit, read_whole))
+        self.reading(|connection| {
+            collect(connection, &sql, [lineage.0.as_bytes()], limit, |row| read_whole(row, connection))
+        })
     }
 
     /// The newest commits of a function and their manifests, newest first.
@@ -128,14 +176,16 @@ impl Index {
         limit: usize,
     ) -> Result<Vec<(Brief, Commit, Vec<u8>)>> {
         let sql = whole_from("commits.function = ?1 ORDER BY commits.sequence DESC");
-        self.reading(|connection| collect(connection, &sql, [function.as_bytes()], limit, read_whole))
+        self.reading(|connection| {
+            collect(connection, &sql, [function.as_bytes()], limit, |row| read_whole(row, connection))
+        })
     }
 
     /// One commit.
     pub(crate) fn commit(&self, id: &CommitId) -> Result<Option<Listed>> {
         let sql = whole_from("commits.id = ?1");
         self.reading(|connection| {
-            let found = collect(connection, &sql, [id.0.as_bytes()], 1, read_whole)?;
+            let found = collect(connection, &sql, [id.0.as_bytes()], 1, |row| read_whole(row, connection))?;
             found.into_iter().next().map(|whole| with_tags(connection, whole)).transpose()
         })
     }
@@ -161,7 +211,9 @@ impl Index {
         let (condition, values) = condition_of(filter, before);
         let sql = whole_from(&format!("{condition} ORDER BY commits.sequence DESC"));
         self.reading(|connection| {
-            let found = collect(connection, &sql, params_from_iter(values), limit, read_whole)?;
+            let found = collect(connection, &sql, params_from_iter(values), limit, |row| {
+                read_whole(row, connection)
+            })?;
             found.into_iter().map(|whole| with_tags(connection, whole)).collect()
         })
     }
@@ -189,8 +241,9 @@ impl Index {
     /// The manifest of `key`.
     pub(crate) fn manifest(&self, key: &Key) -> Result<Option<Vec<u8>>> {
         let sql = whole_from("commits.key = ?1 ORDER BY commits.sequence DESC");
-        let found =
-            self.reading(|connection| collect(connection, &sql, [key.0.as_bytes()], 1, read_whole))?;
+        let found = self.reading(|connection| {
+            collect(connection, &sql, [key.0.as_bytes()], 1, |row| read_whole(row, connection))
+        })?;
         Ok(found.into_iter().next().map(|(_, _, manifest)| manifest))
     }
 

@@ -1,9 +1,10 @@
 //! Rows and the digests by which they prove themselves.
 
+use super::parts::commit_of;
 use crate::digest::{BlobId, CommitId, DIGEST_LENGTH, Digest, Key, LineageId};
-use crate::encode::{Decode, Encoder};
+use crate::encode::Encoder;
 use crate::record::{Commit, Termination, Timestamp};
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 use std::io;
 
 /// Length of a row's proof.
@@ -138,6 +139,14 @@ pub(crate) fn digest(row: &Row<'_>, column: usize) -> Option<Digest> {
     Some(Digest::from_bytes(bytes(row, column)?.try_into().ok()?))
 }
 
+/// How much of a digest is in rows by which commits are found: what is found proves itself.
+const SHORT: usize = 16;
+
+/// The beginning of a digest, as rows by which commits are found have it.
+pub(super) fn short(digest: &Digest) -> &[u8] {
+    digest.as_bytes().get(..SHORT).unwrap_or_default()
+}
+
 /// The proof over an encoding.
 pub(crate) fn seal(encoder: Encoder) -> [u8; SEAL] {
     Digest::of(&encoder.finish()).as_bytes().first_chunk().copied().unwrap_or_default()
@@ -210,14 +219,19 @@ fn decompress(stored: &[u8], length: usize, to: &mut Vec<u8>) -> io::Result<()> 
 
 /// The commit of a row of `bodies` (columns body, manifest, seal from `column` on) and its manifest, if all of it
 /// is true and it is the one that `brief` means.
-pub(crate) fn read_body(row: &Row<'_>, column: usize, brief: &Brief) -> Option<(Commit, Vec<u8>)> {
+pub(crate) fn read_body(
+    row: &Row<'_>,
+    column: usize,
+    brief: &Brief,
+    connection: &Connection,
+) -> Option<(Commit, Vec<u8>)> {
     let (body, manifest) = (bytes(row, column)?, bytes(row, column + 1)?);
     if bytes(row, column + 2)? != seal_of_body(brief.sequence, body, manifest) {
         return None;
     }
     let (body, manifest) = (unpack(body)?, unpack(manifest)?);
-    let commit = Commit::from_bytes(&body).ok()?;
-    let same = Digest::of(&body) == brief.id.0
+    let commit = commit_of(&body, connection)?;
+    let same = commit.id() == brief.id
         && Digest::of(&manifest) == brief.key.0
         && commit.key == brief.key
         && commit.lineage == brief.lineage

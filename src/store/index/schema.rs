@@ -58,6 +58,11 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE facts (
         scope BLOB NOT NULL, path BLOB NOT NULL, kind INTEGER NOT NULL, seal BLOB NOT NULL,
         PRIMARY KEY (scope, path, kind)) WITHOUT ROWID;
+    ALTER TABLE bodies ADD COLUMN parts BLOB;
+    CREATE TABLE parts (id BLOB PRIMARY KEY, body BLOB NOT NULL);
+    CREATE TABLE answers (
+        sequence INTEGER PRIMARY KEY, key BLOB NOT NULL, questions BLOB NOT NULL, answers BLOB NOT NULL);
+    CREATE INDEX answers_key ON answers (key, questions, answers);
 ",
 ];
 

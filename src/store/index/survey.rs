@@ -255,7 +255,7 @@ impl Removal<'_> {
         let (Some(first), Some(last)) = (self.rows.first(), self.rows.last()) else {
             return Ok(());
         };
-        for table in ["commits", "bodies", "tags"] {
+        for table in ["commits", "bodies", "tags", "answers"] {
             let sql = format!("DELETE FROM {table} WHERE sequence BETWEEN ?1 AND ?2");
             let mut statement = self.transaction.prepare_cached(&sql)?;
             if self.alone {

@@ -1,15 +1,16 @@
 //! Adding commits and changing what is said of them.
 
 use super::Index;
+use super::parts::Stored;
 use super::query::HAS_REPLAYABLE;
 use super::record::{
-    BRIEF, Brief, State, pack, seal_of_body, seal_of_edge, seal_of_product, seal_of_tag, status_of,
+    BRIEF, Brief, State, pack, seal_of_body, seal_of_edge, seal_of_product, seal_of_tag, short, status_of,
 };
 use super::statistics::STORED;
 use crate::digest::{BlobId, CommitId, Digest};
 use crate::encode::Encode;
 use crate::error::Result;
-use crate::record::{Commit, Replay, Timestamp};
+use crate::record::{Commit, Replay, Timestamp, questions};
 use crate::store::Next;
 use crate::store::clock::Clock;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -46,7 +47,9 @@ pub(crate) struct NewCommit<'a> {
 const NEXT: &str = "SELECT max(next, coalesce((SELECT max(sequence) FROM commits), 0) + 1), believed, suspect \
      FROM totals WHERE one = 1";
 const CLOCK: &str = "SELECT believed, suspect FROM totals WHERE one = 1";
-const INSERT_BODY: &str = "INSERT INTO bodies VALUES (?1, ?2, ?3, ?4)";
+const INSERT_BODY: &str =
+    "INSERT INTO bodies (sequence, body, manifest, seal, parts) VALUES (?1, ?2, ?3, ?4, ?5)";
+const INSERT_ANSWERS: &str = "INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3, ?4)";
 const INSERT_PRODUCT: &str = "INSERT OR IGNORE INTO products VALUES (?1, ?2, ?3, ?4)";
 const INSERT_EDGE: &str = "INSERT OR IGNORE INTO edges VALUES (?1, ?2, ?3)";
 const FIND_PRODUCT: &str = "SELECT 1 FROM products WHERE digest = ?1 LIMIT 1";
@@ -80,6 +83,7 @@ impl Index {
             NEXT,
             insert.as_str(),
             INSERT_BODY,
+            INSERT_ANSWERS,
             FIND_PRODUCT,
             INSERT_PRODUCT,
             COUNT,
@@ -187,10 +191,18 @@ fn insert_one(
         // What is there does not prove itself.
         insert_brief(transaction, &brief, "REPLACE")?;
     }
-    let (body, manifest) = (pack(&body), pack(new.manifest));
+    let split = questions::split_all(&commit.observations, &commit.products);
+    let stored = Stored::of(&mut commit, body, &split);
+    let (body, manifest) = (pack(&stored.body), pack(new.manifest));
     let seal = seal_of_body(sequence, &body, &manifest);
     let mut statement = transaction.prepare_cached(INSERT_BODY)?;
-    statement.execute(params![sequence, body, manifest, seal])?;
+    statement.execute(params![sequence, body, manifest, seal, stored.names()])?;
+    stored.insert(transaction)?;
+    if !never {
+        let (asked, found) = questions::digests(&split);
+        let mut statement = transaction.prepare_cached(INSERT_ANSWERS)?;
+        statement.execute(params![sequence, short(&commit.key.0), short(&asked), short(&found)])?;
+    }
     for (name, value) in new.tags {
         insert_tag(transaction, sequence, name, value)?;
     }

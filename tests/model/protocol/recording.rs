@@ -15,7 +15,14 @@ impl State {
                 match self.hot {
                     Some(hot) => {
                         own.read = is_good(hot);
-                        if own.read == 0 { Self::missed(&own) } else { At::ReadBlob }
+                        // What has no room in the entry is found by the present answers.
+                        if own.read != 0 {
+                            At::ReadBlob
+                        } else if plan.crowded && fault != Fault::PartTakenForWhole {
+                            At::AskByAnswers
+                        } else {
+                            Self::missed(&own)
+                        }
                     }
                     None => At::ReadRows,
                 }
@@ -63,7 +70,45 @@ impl State {
                 own.read = is_good(own.read);
                 if own.read == 0 { Self::missed(&own) } else { At::ReadBlob }
             }
-            At::ReadBlob => self.replay(number, &own),
+            At::AskByAnswers => {
+                own.read = is_good(self.rows);
+                own.renews = own.read != 0 && !own.again;
+                if own.read == 0 { Self::missed(&own) } else { At::ReadBlob }
+            }
+            At::ReadBlob => match self.replay(number, &own) {
+                At::Hit if own.renews => At::TakeKeyForRenewal,
+                at => at,
+            },
+            At::TakeKeyForRenewal => {
+                if self.lock_file != 0 && self.held.iter().any(|(file, _)| *file == self.lock_file) {
+                    // Another process is recording: the entry is its.
+                    At::Hit
+                } else {
+                    self.make_lock_file();
+                    self.held.push((self.lock_file, number));
+                    At::ShareForRenewal
+                }
+            }
+            At::ShareForRenewal => {
+                if !self.share(number) {
+                    return false;
+                }
+                At::AskForRow
+            }
+            At::AskForRow => {
+                if self.rows & own.read == own.read || fault == Fault::RenewedUnasked {
+                    At::Renew
+                } else {
+                    self.end_recording(number);
+                    At::Hit
+                }
+            }
+            At::Renew => {
+                // An entry that is gone meanwhile is not made.
+                self.hot = self.hot.map(|hot| hot | own.read);
+                self.end_recording(number);
+                At::Hit
+            }
             At::OpenLock => {
                 self.make_lock_file();
                 own.lock = self.lock_file;

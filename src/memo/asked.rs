@@ -1,0 +1,247 @@
+//! What the questions of recorded runs are answered with now: each set of questions is asked once, and what several sets ask
+//! is looked at once.
+//!
+//! Present answers that are those of a result mean that all that it was seen to depend on holds.
+
+use super::policy::Policy;
+use super::stdin::StdinAtStart;
+use crate::digest::Digest;
+use crate::hash::holds::{self, Held, Looks, Present, Settled};
+use crate::hash::look;
+use crate::record::{Evidence, Observation, StdinUse, questions};
+use crate::store::QuestionSet;
+use std::collections::{BTreeSet, HashMap};
+
+/// Asks sets of questions about the present.
+pub(super) struct Asking<'a, Stdin> {
+    pub(super) present: &'a Present<'a>,
+    pub(super) policy: &'a Policy,
+    pub(super) stdin: Stdin,
+    known: HashMap<Vec<u8>, Answer>,
+}
+
+/// What a question was answered with.
+#[derive(Clone)]
+struct Answer {
+    /// `None` where nothing comparable could be told.
+    now: Option<Observation>,
+    evidence: Option<Evidence>,
+}
+
+/// What asking a set came to; the set itself has the present answers and evidence now.
+pub(super) struct Asked {
+    /// What stood for the answers before.
+    pub(super) before: Digest,
+    /// What stands for them now; `None` where something could not be told or compared.
+    pub(super) answers: Option<Digest>,
+    /// Whether there is other evidence now.
+    pub(super) learned: bool,
+    /// What is answered otherwise than before, by number: what was observed then.
+    changes: Vec<(usize, Observation)>,
+    /// The numbers of observations that do not hold, of which no more can be told.
+    untold: BTreeSet<usize>,
+}
+
+impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
+    pub(super) fn new(present: &'a Present<'a>, policy: &'a Policy, stdin: Stdin) -> Self {
+        Self { present, policy, stdin, known: HashMap::new() }
+    }
+
+    /// Asks a set. `others` says whether another one will be asked.
+    pub(super) fn ask(&mut self, set: &mut QuestionSet, others: bool) -> Asked {
+        let (before, is_first) = (set.answers, self.known.is_empty());
+        let mut asked =
+            Asked { before, answers: None, learned: false, changes: Vec::new(), untold: BTreeSet::new() };
+        let found = if is_first { self.look_all(set) } else { self.look_rest(set) };
+        for (number, held) in found {
+            asked.take(set, number, held);
+        }
+        asked.answers = if !asked.untold.is_empty() {
+            None
+        } else if asked.changes.is_empty() {
+            Some(before)
+        } else {
+            // Where another kind of question is asked of what is there now, no recorded answer is comparable.
+            let (id, answers) = questions::digests(&set.split());
+            (id == set.id).then_some(answers)
+        };
+        if let Some(answers) = asked.answers {
+            set.answers = answers;
+        }
+        if others {
+            self.keep(set, &asked.untold);
+        }
+        asked
+    }
+
+    /// What differs of all questions of a set, by number.
+    fn look_all(&self, set: &QuestionSet) -> Vec<(usize, Held)> {
+        let mut looks = Looks::new(self.present.places, self.present.seen, self.present.now);
+        let (mut found, mut settled, mut next) = (Vec::new(), Settled::default(), 0);
+        while next < set.observations.len() {
+            next = looks.settle(&set.observations, &set.evidence, next, &mut settled);
+            for number in &settled.open {
+                found.extend(self.closer(set, *number).map(|held| (*number, held)));
+            }
+        }
+        found.extend(settled.learned.into_iter().map(|(number, proof)| (number, Held::Renewed(Some(proof)))));
+        found
+    }
+
+    /// The same, for a set most of whose questions were asked before.
+    fn look_rest(&self, set: &QuestionSet) -> Vec<(usize, Held)> {
+        let mut found = Vec::new();
+        for (number, (then, evidence)) in set.observations.iter().zip(&set.evidence).enumerate() {
+            let held = match self.known.get(&question(set, number)) {
+                Some(Answer { now: None, .. }) => Held::No,
+                Some(Answer { now: Some(now), evidence: fresh }) if is_same(now, then) => {
+                    if fresh == evidence { continue } else { Held::Renewed(*fresh) }
+                }
+                Some(Answer { now: Some(now), evidence }) => Held::Other(Box::new(now.clone()), *evidence),
+                None => {
+                    let mut settled = Settled::default();
+                    let mut looks = Looks::new(self.present.places, self.present.seen, self.present.now);
+                    let (one, proof) = (std::slice::from_ref(then), std::slice::from_ref(evidence));
+                    looks.settle(one, proof, 0, &mut settled);
+                    match (settled.open.is_empty(), self.closer(set, number)) {
+                        (false, Some(held)) => held,
+                        _ => continue,
+                    }
+                }
+            };
+            found.push((number, held));
+        }
+        found
+    }
+
+    fn closer(&self, set: &QuestionSet, number: usize) -> Option<Held> {
+        let observation = set.observations.get(number)?;
+        let evidence = set.evidence.get(number)?.as_ref();
+        let is_own = set.own.binary_search(&number).is_ok();
+        let held = answer(observation, evidence, is_own, (self.present, self.policy), &self.stdin);
+        (held != Held::Yes).then_some(held)
+    }
+
+    fn keep(&mut self, set: &QuestionSet, untold: &BTreeSet<usize>) {
+        for (number, (now, evidence)) in set.observations.iter().zip(&set.evidence).enumerate() {
+            let now = (!untold.contains(&number)).then(|| now.clone());
+            self.known.insert(question(set, number), Answer { now, evidence: *evidence });
+        }
+    }
+}
+
+impl Asked {
+    fn take(&mut self, set: &mut QuestionSet, number: usize, held: Held) {
+        let (Some(then), Some(evidence)) = (set.observations.get_mut(number), set.evidence.get_mut(number))
+        else {
+            return;
+        };
+        match held {
+            Held::Yes => {}
+            Held::Renewed(fresh) => {
+                *evidence = fresh;
+                self.learned = true;
+            }
+            Held::Other(now, fresh) => {
+                self.changes.push((number, std::mem::replace(then, *now)));
+                *evidence = fresh;
+                self.learned = true;
+            }
+            Held::No => {
+                self.untold.insert(number);
+            }
+        }
+    }
+
+    /// What does not hold of a result of the set with these observations and answers, as it was observed then. Without
+    /// `recorded` the answers are those that stood there before.
+    pub(super) fn differing(&self, set: &QuestionSet, recorded: Option<&[Observation]>) -> Vec<Observation> {
+        let differs = |number: usize, then: &Observation, now: &Observation| {
+            self.untold.contains(&number) || !is_same(then, now)
+        };
+        if let Some(recorded) = recorded {
+            let pairs = recorded.iter().zip(&set.observations).enumerate();
+            return pairs
+                .filter(|(number, (then, now))| differs(*number, then, now))
+                .map(|(_, (then, _))| then.clone())
+                .collect();
+        }
+        let untold = self.untold.iter().filter_map(|number| Some((*number, set.observations.get(*number)?)));
+        let mut all: Vec<(usize, &Observation)> =
+            self.changes.iter().map(|(number, then)| (*number, then)).chain(untold).collect();
+        all.sort_by_key(|(number, _)| *number);
+        all.dedup_by_key(|(number, _)| *number);
+        all.into_iter().map(|(_, then)| then.clone()).collect()
+    }
+}
+
+/// The encoded question of an observation of a set.
+fn question(set: &QuestionSet, number: usize) -> Vec<u8> {
+    let one = set.observations.get(number).map(std::slice::from_ref).unwrap_or_default();
+    let is_own = set.own.binary_search(&number).is_ok();
+    questions::split_all_by(one, &|_| is_own).pop().unwrap_or_default().questions
+}
+
+/// Whether two observations say the same of the world. Where a run left standard input says nothing of it, nor does a mode
+/// of which only what it allows counts.
+fn is_same(one: &Observation, other: &Observation) -> bool {
+    match (one, other) {
+        (
+            Observation::Stdin(StdinUse::Content { offset, digest, .. }),
+            Observation::Stdin(StdinUse::Content { offset: at, digest: found, .. }),
+        ) => offset == at && digest == found,
+        (
+            Observation::State { path, follow, state },
+            Observation::State { path: its, follow: follows, state: found },
+        ) if state.rights().is_some() && state.rights() == found.rights() => {
+            (path, follow) == (its, follows) && state.clone().with_mode_of(found) == *found
+        }
+        _ => one == other,
+    }
+}
+
+/// Whether an observation holds that a look does not settle. `is_own` says that it is a listing of a directory that is the
+/// run's own product.
+pub(super) fn answer<'s>(
+    observation: &Observation,
+    evidence: Option<&Evidence>,
+    is_own: bool,
+    (present, policy): (&Present<'_>, &Policy),
+    stdin: &impl Fn() -> &'s StdinAtStart,
+) -> Held {
+    let other = |now: Option<Observation>| now.map_or(Held::No, |now| Held::Other(Box::new(now), None));
+    match observation {
+        Observation::Stdin(_)
+        | Observation::StdinKind(_)
+        | Observation::StdinTerminal(_)
+        | Observation::StdinName(_) => {
+            if stdin().holds(observation) {
+                Held::Yes
+            } else {
+                other(stdin().again(observation))
+            }
+        }
+        Observation::Network => {
+            if policy.allow_network || policy.time_to_live.is_some() {
+                Held::Yes
+            } else {
+                Held::No
+            }
+        }
+        // Nothing else is in a directory of the run's own that is gone.
+        Observation::Entries { path, aside, digest }
+            if is_own && look::is_gone(&present.places.resolve(path)) =>
+        {
+            if *digest == look::of_nothing() {
+                Held::Yes
+            } else {
+                let (path, aside) = (path.clone(), aside.clone());
+                other(Some(Observation::Entries { path, aside, digest: look::of_nothing() }))
+            }
+        }
+        _ => holds::holds(observation, evidence, present),
+    }
+}
+
+#[cfg(test)]
+mod tests;

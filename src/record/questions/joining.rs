@@ -1,0 +1,211 @@
+//! Questions and answers become observations again. What comes back is what was split, or nothing.
+
+use super::left::{self, Numbers};
+use super::{Joined, VERSION, WHOLE_TAG, told};
+use crate::digest::{DIGEST_LENGTH, Digest};
+use crate::encode::{Decode, DecodeError, Decoder};
+use crate::record::{FileState, Names, Observation, StdinKind, StdinUse, StoredPath, Timestamp};
+
+/// Puts together what [`super::split_all`] made.
+///
+/// # Errors
+/// Any [`DecodeError`].
+pub fn join(questions: &[u8], answers: &[u8], left: &[u8]) -> Result<Joined, DecodeError> {
+    let (mut answers, mut left) = (Answers(Some(Decoder::new(answers))), Numbers::new(left, true));
+    let mut joined = read(questions, &mut answers)?;
+    for observation in joined.observations.iter_mut().filter(|observation| left::of(observation).is_some()) {
+        if !left::set(observation, left.next()?) {
+            return Err(DecodeError::NotCanonical);
+        }
+    }
+    left.finish()?;
+    if let Some(answers) = answers.0 {
+        answers.finish()?;
+    }
+    Ok(joined)
+}
+
+/// The observations that questions are of, with answers that are most likely wrong: what is to be asked where no answer is
+/// known.
+///
+/// # Errors
+/// Any [`DecodeError`].
+pub fn unanswered(questions: &[u8]) -> Result<Joined, DecodeError> {
+    read(questions, &mut Answers(None))
+}
+
+fn read(questions: &[u8], answers: &mut Answers<'_>) -> Result<Joined, DecodeError> {
+    let mut question = Decoder::new(questions);
+    let version = question.unsigned()?;
+    if version != VERSION {
+        return Err(DecodeError::UnknownTag(version));
+    }
+    let names: Vec<Names> = question.list()?;
+    let count = question.length()?;
+    let mut joined = Joined { observations: Vec::with_capacity(count.min(1024)), own: Vec::new() };
+    for number in 0..count {
+        let tag = question.unsigned()?;
+        let observation = match tag {
+            0..=10 => {
+                let (observation, is_own) = path_of(tag, &names, &mut question, answers)?;
+                if is_own {
+                    joined.own.push(number);
+                }
+                observation
+            }
+            WHOLE_TAG => Observation::decode(&mut question)?,
+            _ => else_of(tag, &mut question, answers)?,
+        };
+        joined.observations.push(observation);
+    }
+    question.finish()?;
+    Ok(joined)
+}
+
+/// Where answers are read; without any they are made up.
+struct Answers<'a>(Option<Decoder<'a>>);
+
+impl Answers<'_> {
+    /// What `read` reads, or what is made up.
+    fn or<T>(
+        &mut self,
+        made_up: T,
+        read: impl FnOnce(&mut Decoder<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        self.0.as_mut().map_or(Ok(made_up), read)
+    }
+
+    fn digest(&mut self) -> Result<Digest, DecodeError> {
+        self.or(Digest::from_bytes([0; DIGEST_LENGTH]), |answer| answer.digest())
+    }
+
+    fn unsigned(&mut self) -> Result<u64, DecodeError> {
+        self.or(0, |answer| answer.unsigned())
+    }
+
+    fn flag(&mut self) -> Result<bool, DecodeError> {
+        self.or(false, |answer| answer.flag())
+    }
+
+    fn bytes(&mut self) -> Result<Vec<u8>, DecodeError> {
+        self.or(Vec::new(), |answer| Ok(answer.bytes()?.to_vec()))
+    }
+
+    fn time(&mut self) -> Result<Timestamp, DecodeError> {
+        self.or(Timestamp(0), Timestamp::decode)
+    }
+
+    /// A state that is told in this way. Where only what a mode allows counts, the mode itself is none of the answers.
+    fn state(&mut self, way: u64) -> Result<FileState, DecodeError> {
+        let state = self.or(state_told(way), FileState::decode)?;
+        let has_mode = state.rights().is_some() && state.mode() != Some(0);
+        if told(&state) == way && !has_mode { Ok(state) } else { Err(DecodeError::NotCanonical) }
+    }
+}
+
+/// A state that is told in this way.
+fn state_told(way: u64) -> FileState {
+    let (mode, digest) = (0, Digest::from_bytes([0; DIGEST_LENGTH]));
+    match way {
+        0 => FileState::File { mode, digest }.by_rights(0),
+        1 => FileState::LargeFile { mode, size: 0, modified: Timestamp(0) }.by_rights(0),
+        3 => FileState::File { mode, digest },
+        4 => FileState::LargeFile { mode, size: 0, modified: Timestamp(0) },
+        5 => FileState::Directory { mode },
+        _ => FileState::Absent,
+    }
+}
+
+fn path_of(
+    tag: u64,
+    names: &[Names],
+    question: &mut Decoder<'_>,
+    answer: &mut Answers<'_>,
+) -> Result<(Observation, bool), DecodeError> {
+    let path = StoredPath::decode(question)?;
+    let list = |question: &mut Decoder<'_>| -> Result<Names, DecodeError> {
+        let place = usize::try_from(question.unsigned()?).map_err(|_| DecodeError::NotCanonical)?;
+        names.get(place).cloned().ok_or(DecodeError::NotCanonical)
+    };
+    let mut is_own = false;
+    let observation = match tag {
+        0 => Observation::Content { path, digest: answer.digest()? },
+        1 => {
+            let follow = question.flag()?;
+            let state = answer.state(question.unsigned()?)?;
+            Observation::State { path, follow, state }
+        }
+        2 => Observation::Listing { path, everything: question.flag()?, digest: answer.digest()? },
+        3 => Observation::Importable { path, names: list(question)?, digest: answer.digest()? },
+        4 => {
+            let aside = list(question)?;
+            is_own = question.flag()?;
+            Observation::Entries { path, aside, digest: answer.digest()? }
+        }
+        5 => Observation::Index { path, digest: answer.digest()? },
+        6 => Observation::Modules { path, digest: answer.digest()? },
+        7 => Observation::Distributions { path, digest: answer.digest()? },
+        8 => Observation::Loader { path, names: list(question)?, digest: answer.digest()? },
+        9 => {
+            let mut ids = Vec::new();
+            for _ in 0..question.length()? {
+                ids.push(question.unsigned32()?);
+            }
+            Observation::Accounts { path, ids, digest: answer.digest()? }
+        }
+        10 => Observation::Modified {
+            path,
+            follow: question.flag()?,
+            time: answer.time()?,
+            changed: answer.time()?,
+        },
+        tag => return Err(DecodeError::UnknownTag(tag)),
+    };
+    Ok((observation, is_own))
+}
+
+fn else_of(
+    tag: u64,
+    question: &mut Decoder<'_>,
+    answer: &mut Answers<'_>,
+) -> Result<Observation, DecodeError> {
+    Ok(match tag {
+        11 => Observation::Variable {
+            name: question.bytes()?.to_vec(),
+            value: answer.or(None, |answer| answer.option())?,
+        },
+        12 => Observation::Environment { digest: answer.digest()? },
+        13 => Observation::Umask(answer.or(0, |answer| answer.unsigned32())?),
+        14 => Observation::Superuser(answer.flag()?),
+        15 => Observation::Root(answer.bytes()?),
+        16 => Observation::RootName(answer.bytes()?),
+        17 => Observation::Stdin(StdinUse::Content {
+            offset: answer.unsigned()?,
+            digest: answer.digest()?,
+            left_at: 0,
+        }),
+        18 => Observation::Stdin(StdinUse::Place { size: answer.unsigned()?, offset: answer.unsigned()? }),
+        19 => Observation::StdinKind(answer.or(StdinKind::Device(0), StdinKind::decode)?),
+        20 => Observation::StdinTerminal(answer.flag()?),
+        21 => Observation::StdinName(answer.bytes()?),
+        22 => {
+            let mut groups: Vec<Vec<StoredPath>> = Vec::new();
+            let count = question.length()?;
+            for _ in 0..count {
+                let path = StoredPath::decode(question)?;
+                let rank = usize::try_from(answer.unsigned()?).map_err(|_| DecodeError::NotCanonical)?;
+                if rank >= count {
+                    return Err(DecodeError::NotCanonical);
+                }
+                if groups.len() <= rank {
+                    groups.resize(rank.saturating_add(1), Vec::new());
+                }
+                if let Some(group) = groups.get_mut(rank) {
+                    group.push(path);
+                }
+            }
+            Observation::TimeOrder { groups }
+        }
+        tag => return Err(DecodeError::UnknownTag(tag)),
+    })
+}

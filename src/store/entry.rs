@@ -1,0 +1,323 @@
+//! What is known of the results of one key: the sets of questions by which they are found, and the results.
+//!
+//! A look-up asks each set of questions once; the answers name the results that hold. Knows nothing of files.
+
+use super::Candidate;
+use super::candidate::{
+    MOST_CANDIDATES, decode_candidate, decode_evidence, encode_candidate, encode_evidence, fitted,
+};
+use crate::digest::{Digest, Key};
+use crate::encode::{DecodeError, Decoder, Encoder};
+use crate::record::questions::{self, Joined, Split};
+use crate::record::{Commit, Evidence, Observation, Products};
+
+/// Most sets of questions that an entry holds.
+const MOST_SETS: usize = 8;
+
+/// Questions that runs of one key asked, with the answers that were found last.
+#[derive(Clone, Debug)]
+pub struct QuestionSet {
+    /// Stands for the questions.
+    pub id: Digest,
+    /// Stands for the answers.
+    pub answers: Digest,
+    /// Questions and answers as observations.
+    pub observations: Vec<Observation>,
+    /// The numbers of listings of directories that are the run's own products: one that is gone is an empty one.
+    pub own: Vec<usize>,
+    /// For each observation, in order, the evidence that it holds, if any is trusted.
+    pub evidence: Vec<Option<Evidence>>,
+}
+
+/// What a result of a key depends on.
+#[derive(Clone, Debug)]
+pub struct Depends {
+    /// The number of its set of questions.
+    pub set: usize,
+    /// Stands for its answers.
+    pub answers: Digest,
+    /// What it says of the run and not of the world, encoded.
+    left: Vec<u8>,
+}
+
+/// What is known of the results of a key.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// The sets of questions, that of the newest result first.
+    pub sets: Vec<QuestionSet>,
+    /// Results: the newest first, then those that were used or recorded last. Their commits have no observations, and they
+    /// have no evidence for them: those are the set's where the answers are the same.
+    pub results: Vec<Candidate>,
+    /// What each of them depends on.
+    pub depends: Vec<Depends>,
+    /// Whether these are all results of the key.
+    pub is_whole: bool,
+}
+
+impl Entry {
+    /// An entry of these results, newest first, which are all if `is_whole` says so.
+    #[must_use]
+    pub fn of(candidates: Vec<Candidate>, is_whole: bool) -> Self {
+        let mut entry = Self { is_whole, ..Self::default() };
+        for candidate in candidates.into_iter().rev() {
+            entry.add(candidate, 0);
+        }
+        entry
+    }
+
+    /// Puts a result that was used behind the newest one; its observations are what is there now.
+    pub(super) fn put_in(&mut self, candidate: Candidate) {
+        let place = self.results.iter().position(|known| known.id == candidate.id);
+        self.add(candidate, place.unwrap_or(1));
+    }
+
+    /// Adds a result at a place. What it was seen to depend on is what is known of its questions from now on.
+    pub(super) fn add(&mut self, mut candidate: Candidate, place: usize) {
+        let observations = std::mem::take(&mut candidate.commit.observations);
+        let evidence = fitted(std::mem::take(&mut candidate.evidence), observations.len());
+        let split = questions::split_all(&observations, &candidate.commit.products);
+        let (id, answers) = questions::digests(&split);
+        let left = split.iter().flat_map(|part| part.left.iter().copied()).collect();
+        if let Some(place) = self.results.iter().position(|known| known.id == candidate.id) {
+            self.results.remove(place);
+            self.depends.remove(place);
+        }
+        let set = self.note(id, answers, observations, (evidence, &candidate.commit.products));
+        let place = place.min(self.results.len());
+        self.results.insert(place, candidate);
+        self.depends.insert(place, Depends { set, answers, left });
+        if self.results.len() > MOST_CANDIDATES {
+            self.is_whole = false;
+            self.results.truncate(MOST_CANDIDATES);
+            self.depends.truncate(MOST_CANDIDATES);
+        }
+    }
+
+    /// Adds questions with the answers that were found, as the first of all sets; those that have been there longest go.
+    pub(super) fn add_questions(&mut self, commit: Commit) {
+        let split = questions::split_all(&commit.observations, &commit.products);
+        let (id, answers) = questions::digests(&split);
+        if self.sets.len() < MOST_SETS && self.sets.iter().all(|set| set.id != id) {
+            let evidence = fitted(Vec::new(), commit.observations.len());
+            let own = own_of(&commit.observations, &commit.products);
+            let set = QuestionSet { id, answers, observations: commit.observations, own, evidence };
+            self.sets.push(set);
+        }
+    }
+
+    fn note(
+        &mut self,
+        id: Digest,
+        answers: Digest,
+        observations: Vec<Observation>,
+        (evidence, products): (Vec<Option<Evidence>>, &Products),
+    ) -> usize {
+        if let Some(place) = self.sets.iter().position(|set| set.id == id) {
+            if let Some(set) = self.sets.get_mut(place) {
+                (set.answers, set.observations, set.evidence) = (answers, observations, evidence);
+            }
+            return place;
+        }
+        let own = own_of(&observations, products);
+        self.sets.insert(0, QuestionSet { id, answers, observations, own, evidence });
+        for depends in &mut self.depends {
+            depends.set = depends.set.saturating_add(1);
+        }
+        if self.sets.len() > MOST_SETS {
+            self.sets.truncate(MOST_SETS);
+            self.is_whole = false;
+            let is_kept = |depends: &Depends| depends.set < MOST_SETS;
+            let mut kept = self.depends.iter().map(is_kept);
+            self.results.retain(|_| kept.next().unwrap_or(false));
+            self.depends.retain(is_kept);
+        }
+        0
+    }
+
+    /// The result at `place`, if it is one of its set's present answers, as a candidate with observations and evidence.
+    #[must_use]
+    pub fn candidate(&self, place: usize) -> Option<Candidate> {
+        let (known, depends) = (self.results.get(place)?, self.depends.get(place)?);
+        let set = self.sets.get(depends.set).filter(|set| set.answers == depends.answers)?;
+        let mut candidate = known.clone();
+        candidate.commit.observations.clone_from(&set.observations);
+        candidate.evidence.clone_from(&set.evidence);
+        depends.leave(&mut candidate.commit.observations);
+        Some(candidate)
+    }
+}
+
+impl Depends {
+    /// Puts what the run left, and the modes that it saw, into the observations of its set.
+    pub fn leave(&self, observations: &mut [Observation]) {
+        if !self.left.is_empty() {
+            questions::put_back(&self.left, observations);
+        }
+    }
+}
+
+fn own_of(observations: &[Observation], products: &Products) -> Vec<usize> {
+    let is_own = |observation: &Observation| questions::is_own(observation, products);
+    observations.iter().enumerate().filter(|(_, seen)| is_own(seen)).map(|(number, _)| number).collect()
+}
+
+/// A part of a set of questions that lies in a file of its own: many sets share it.
+pub(super) struct Shared {
+    /// The digest of the questions.
+    pub(super) id: Digest,
+    pub(super) payload: Vec<u8>,
+}
+
+/// The payload of a hot entry, and the parts that lie beside it.
+pub(super) fn encode(entry: &Entry) -> (Vec<u8>, Vec<Shared>) {
+    let (mut to, mut shared) = (Encoder::new(), Vec::new());
+    to.flag(entry.is_whole).length(entry.sets.len());
+    for set in &entry.sets {
+        to.digest(&set.id).digest(&set.answers);
+        let parts = set.split();
+        to.flag(parts.len() > 1).length(parts.len());
+        let mut evidence = set.evidence.as_slice();
+        let mut sizes = questions::parts(&set.observations).into_iter().map(<[Observation]>::len);
+        for part in &parts {
+            let (own, rest) = evidence.split_at_checked(sizes.next().unwrap_or(0)).unwrap_or((evidence, &[]));
+            evidence = rest;
+            if parts.len() > 1 {
+                let id = Digest::of(&part.questions);
+                let mut payload = Encoder::new();
+                encode_part(part, own, &mut payload);
+                to.digest(&id);
+                shared.push(Shared { id, payload: payload.finish() });
+            } else {
+                encode_part(part, own, &mut to);
+            }
+        }
+    }
+    to.length(entry.results.len());
+    for (candidate, Depends { set, answers, left }) in entry.results.iter().zip(&entry.depends) {
+        to.length(*set).digest(answers).bytes(left);
+        encode_candidate(candidate, &mut to);
+    }
+    (to.finish(), shared)
+}
+
+fn encode_part(part: &Split, evidence: &[Option<Evidence>], to: &mut Encoder) {
+    to.bytes(&part.questions).bytes(&part.answers).bytes(&part.left);
+    encode_evidence(evidence, to);
+}
+
+/// The entry whose payload this is, and which must agree with itself and with the key. `part` finds what lies beside it.
+pub(super) fn parse(payload: &[u8], key: &Key, part: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Option<Entry> {
+    let entry = decode(payload, part).ok()?;
+    let is_true = |candidate: &Candidate| {
+        candidate.commit.key == *key
+            && candidate.commit.is_replayable()
+            && candidate.commit.outputs.is_some() == candidate.outputs.is_some()
+            && candidate.inline.iter().all(|(blob, bytes)| Digest::of(bytes) == blob.0)
+    };
+    entry.results.iter().all(is_true).then_some(entry)
+}
+
+/// As [`parse`]; sets are what they say that they are, and results with present answers are those of their ids.
+pub(super) fn parse_strictly(
+    payload: &[u8],
+    key: &Key,
+    part: &dyn Fn(&Digest) -> Option<Vec<u8>>,
+) -> Option<Entry> {
+    let entry = parse(payload, key, part)?;
+    let is_true = |set: &QuestionSet| questions::digests(&set.split()) == (set.id, set.answers);
+    let is_own =
+        |place: usize| entry.candidate(place).is_none_or(|candidate| candidate.commit.id() == candidate.id);
+    (entry.sets.iter().all(is_true) && (0..entry.results.len()).all(is_own)).then_some(entry)
+}
+
+fn decode(payload: &[u8], part: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Result<Entry, DecodeError> {
+    let mut from = Decoder::new(payload);
+    let mut entry = Entry { is_whole: from.flag()?, ..Entry::default() };
+    let count = from.length()?;
+    if count > MOST_SETS {
+        return Err(DecodeError::NotCanonical);
+    }
+    for _ in 0..count {
+        let (id, answers) = (from.digest()?, from.digest()?);
+        let (observations, own, evidence) = (Vec::new(), Vec::new(), Vec::new());
+        let mut set = QuestionSet { id, answers, observations, own, evidence };
+        let (is_shared, mut parts) = (from.flag()?, Vec::new());
+        for _ in 0..from.length()? {
+            if is_shared {
+                let id = from.digest()?;
+                let bytes = part(&id).ok_or(DecodeError::Truncated)?;
+                let mut inner = Decoder::new(&bytes);
+                let found = set.decode_part(&mut inner)?;
+                parts.push((id, Digest::of(found)));
+                inner.finish()?;
+            } else {
+                set.decode_part(&mut from)?;
+            }
+        }
+        if is_shared {
+            // Another set that has the part may have been told of other answers since.
+            (set.id, set.answers) = questions::digests_of(parts.into_iter());
+        }
+        entry.sets.push(set);
+    }
+    let count = from.length()?;
+    if count > MOST_CANDIDATES {
+        return Err(DecodeError::NotCanonical);
+    }
+    for _ in 0..count {
+        let set = usize::try_from(from.unsigned()?).map_err(|_| DecodeError::NotCanonical)?;
+        if set >= entry.sets.len() {
+            return Err(DecodeError::NotCanonical);
+        }
+        let (answers, left) = (from.digest()?, from.bytes()?.to_vec());
+        entry.results.push(decode_candidate(&mut from)?);
+        entry.depends.push(Depends { set, answers, left });
+    }
+    from.finish()?;
+    Ok(entry)
+}
+
+impl QuestionSet {
+    /// Adds a part; tells its answers.
+    fn decode_part<'a>(&mut self, from: &mut Decoder<'a>) -> Result<&'a [u8], DecodeError> {
+        let (asked, found, left) = (from.bytes()?, from.bytes()?, from.bytes()?);
+        let Joined { observations, own } = questions::join(asked, found, left)?;
+        let evidence = decode_evidence(from)?;
+        if evidence.len() != observations.len() {
+            return Err(DecodeError::NotCanonical);
+        }
+        let before = self.observations.len();
+        self.own.extend(own.into_iter().map(|number| number.saturating_add(before)));
+        self.observations.extend(observations);
+        self.evidence.extend(evidence);
+        Ok(found)
+    }
+
+    /// A set of these questions, part by part, of which no answer is known; present answers come from asking it.
+    ///
+    /// # Errors
+    /// Any [`DecodeError`].
+    pub fn unanswered<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, DecodeError> {
+        let (mut observations, mut own) = (Vec::new(), Vec::new());
+        for part in parts {
+            let before = observations.len();
+            let asked = questions::unanswered(part)?;
+            own.extend(asked.own.into_iter().map(|number| before.saturating_add(number)));
+            observations.extend(asked.observations);
+        }
+        let evidence = vec![None; observations.len()];
+        let mut set = Self { id: Digest::of(&[]), answers: Digest::of(&[]), observations, own, evidence };
+        (set.id, set.answers) = questions::digests(&set.split());
+        Ok(set)
+    }
+
+    /// Questions and answers, part by part.
+    #[must_use]
+    pub fn split(&self) -> Vec<Split> {
+        let is_own = |number: usize| self.own.binary_search(&number).is_ok();
+        questions::split_all_by(&self.observations, &is_own)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;
