@@ -16,14 +16,22 @@ const SESSIONS: &[Session] = &[
     (&["git", "diff", "--color=auto", "HEAD~1"], &[("line 15", "q")]),
     (&["cargo", "--list"], &[]),
     (&["cargo", "build"], &[]),
+    (&["cargo", "check", "--color=auto"], &[]),
     (&["npm", "ls"], &[]),
     (&["npm", "run", "hello"], &[]),
+    (&["npm", "pkg", "get", "name"], &[]),
     (&["node", "-e", "console.log({a: 1, b: 'x'}, process.stdout.columns)"], &[]),
     (&["pytest", "-q", "test_sum.py"], &[]),
+    (&["pytest", "--color=auto", "-v", "test_fails.py"], &[]),
     (&["python3", "-m", "pytest", "test_sum.py"], &[]),
+    (&["eslint", "bad.js"], &[]),
+    (&["eslint", "--format", "json", "bad.js"], &[]),
     (&["pip", "list"], &[]),
     (&["pip", "--version"], &[]),
+    (&["pip", "install", "--dry-run", "--no-index", "--no-deps", "./parcel-1.0-py3-none-any.whl"], &[]),
+    (&["python3", "fetch.py"], &[]),
     (&["python3", "bar.py"], &[]),
+    (&["tqdm", "--total", "3"], &[("0/3", "a\nb\nc\n\x04")]),
     (&["python3", "-q"], &[(">>> ", "1+1\n"), ("2\r\n", "exit()\n")]),
     (&["python3", "-c", "import getpass; print(getpass.getpass())"], &[("Password: ", "secret\n")]),
     (&["bash", "-c", "read -s -p 'Word: ' x; echo; echo $x"], &[("Word: ", "secret\n")]),
@@ -76,6 +84,14 @@ fn prepare(project: &Project) {
         "[package]\nname = \"p\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n",
     );
     project.write("lib.rs", "pub fn one() -> i32 { 1 }\n");
+    project.write("test_fails.py", "def test_fails():\n    assert [1, 2] == [1, 3]\n");
+    project.write("bad.js", "const unused = 1;\nif (x == 2) { y(); }\n");
+    let rules = "export default [{ rules: { 'no-unused-vars': 'error', eqeqeq: 'warn' } }];\n";
+    project.write("eslint.config.mjs", rules);
+    project.write("fetch.py", FETCH);
+    if is_there("python3") {
+        assert!(project.command(&["python3", "-c", WHEEL]).status().unwrap().success());
+    }
     if is_there("git") {
         for words in [
             &["git", "init", "-q", "-b", "main"][..],
@@ -106,6 +122,30 @@ fn prepare(project: &Project) {
     }
 }
 
+/// A wheel of which each download takes a while to show, and a program that downloads it from a server of its own.
+const FETCH: &str = "\
+import http.server, shutil, subprocess, sys, threading
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *words): pass
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+address = 'http://127.0.0.1:%d/parcel-1.0-py3-none-any.whl' % server.server_address[1]
+words = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--no-cache-dir', '-d', 'into', address]
+status = subprocess.run(words).returncode
+shutil.rmtree('into')
+sys.exit(status)
+";
+
+const WHEEL: &str = "\
+import os, zipfile
+with zipfile.ZipFile('parcel-1.0-py3-none-any.whl', 'w') as wheel:
+    wheel.writestr('parcel/__init__.py', '')
+    wheel.writestr('parcel/data', os.urandom(3 << 20))
+    wheel.writestr('parcel-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: parcel\\nVersion: 1.0\\n')
+    wheel.writestr('parcel-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+    wheel.writestr('parcel-1.0.dist-info/RECORD', '')
+";
+
 /// Times, speeds, process numbers and names of terminals are other ones each time.
 fn normal(text: &str) -> String {
     let mut normal = String::new();
@@ -124,7 +164,9 @@ fn normal(text: &str) -> String {
 
 /// Bars show what they have time for; what they show in the end is compared.
 fn is_timed(words: &[&str]) -> bool {
-    words.iter().any(|word| matches!(*word, "bar.py" | "build"))
+    words.iter().any(|word| {
+        matches!(*word, "bar.py" | "pytest" | "build" | "check" | "fetch.py" | "--total" | "install")
+    })
 }
 
 fn shown(words: &[&str], text: &str) -> String {
@@ -144,7 +186,11 @@ fn shown(words: &[&str], text: &str) -> String {
 fn programs_show_what_they_show_bare() {
     let project = Project::new();
     for (words, script) in SESSIONS {
-        let program = if words.contains(&"pytest") { "pytest" } else { words[0] };
+        let program = match words {
+            [_, "-m", "pytest", ..] => "pytest",
+            [_, "fetch.py"] => "pip",
+            _ => words[0],
+        };
         if !is_there(program) {
             continue;
         }
