@@ -134,6 +134,17 @@ fn a_sweep_is_repaired_half_way_and_runs_only_what_is_missing() {
     assert!(told.contains("30 hit · 30 ran"), "{told}");
     sandbox.shell("rm -r examples/out/*").may_change("examples/out").run();
     line(&sandbox, sweep).stdout_with(&["60 ok"]).executes(0).run();
+    for width in [80, 140] {
+        let call = format!("COLUMNS={width} cashet runs sweep.py --sort -accuracy");
+        let table = line(&sandbox, &call).any_stdout().executes(0).run().text();
+        assert!(table.lines().all(|line| line.chars().count() <= width), "{table}");
+        let wanted = ["60 ok", "model", "rate", "depth", "seed", "accuracy▼"];
+        assert!(wanted.iter().all(|word| table.contains(word)), "{table}");
+    }
+    let page = "cashet report sweep.py -o examples/out/report.html";
+    line(&sandbox, page).executes(0).run();
+    let page = String::from_utf8(sandbox.read("examples/out/report.html")).unwrap();
+    assert!(["test_loss", "data:image/svg+xml;base64,", "60"].iter().all(|text| page.contains(text)));
     let best = "cashet runs sweep.py --json --sort -accuracy | head -n 1";
     let best: serde_json::Value =
         serde_json::from_str(&line(&sandbox, best).any_stdout().run().text()).unwrap();

@@ -13,7 +13,8 @@ use crate::ui::escape;
 use crate::ui::graph::{Edge, Graph, Node};
 use crate::ui::json::{self, Object};
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::os::unix::ffi::OsStrExt;
 
 /// Largest graph that is followed, in commits.
@@ -206,15 +207,17 @@ pub fn of_all(opened: &Opened, roots: Vec<Found>) -> Result<(Graph, Vec<Vec<u8>>
         let (id, sequence) = (found.id, found.sequence);
         let mut links = Vec::new();
         for (digest, label) in consumed(found, outputs.as_ref()) {
-            if !makers.contains_key(&digest) {
-                let mut all = Vec::new();
-                for (id, _) in opened.must()?.producers(&digest)? {
-                    all.extend(opened.commit(&id)?.map(|maker| (id, maker.sequence)));
+            let of_digest = match makers.entry(digest) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let mut all = Vec::new();
+                    for (id, _) in opened.must()?.producers(&digest)? {
+                        all.extend(opened.commit(&id)?.map(|maker| (id, maker.sequence)));
+                    }
+                    unknown.insert(all)
                 }
-                makers.insert(digest, all);
-            }
-            let of_digest = makers.get(&digest).into_iter().flatten();
-            let maker = of_digest.into_iter().find(|(maker, made)| *maker != id && *made < sequence);
+            };
+            let maker = of_digest.iter().find(|(maker, made)| *maker != id && *made < sequence);
             links.extend(maker.map(|(maker, _)| (*maker, label)));
         }
         for (maker, label) in links {

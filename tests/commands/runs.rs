@@ -237,3 +237,49 @@ fn a_report_holds_what_the_table_shows() {
     assert_eq!(Sandbox::new().run(&["report", "-o", "-"]).refused(), "nothing is recorded yet");
     assert!(sandbox.run(&["report"]).refused().contains("--output <FILE>"));
 }
+
+/// Results in every form, some of them malformed, and in some runs none: each value stands in its own column.
+#[test]
+fn results_of_every_form_stand_in_their_columns() {
+    let sandbox = Sandbox::new();
+    let files: [(&'static str, &str); 9] = [
+        ("m.json", "{\"acc\": 0.5, \"test\": {\"auc\": 9.1e-1}, \"names\": [\"x\"]}"),
+        ("m.yaml", "acc: 6e-1\ntest:\n  auc: .nan\n"),
+        ("m.toml", "acc = 0.7\n[test]\nauc = 0.93\n"),
+        ("m.csv", "epoch,acc\n1,0.1\n2,0.8\n"),
+        ("m.jsonl", "{\"acc\": 0.1}\n{\"acc\": NaN}\n"),
+        ("m.json", "{\"acc\": 0.9"),
+        ("m.yaml", "acc: [\n"),
+        ("m.csv", "acc\n\"0.5\n"),
+        ("none.txt", "acc 0.1\n"),
+    ];
+    for (place, (path, text)) in (0_i64..).zip(files) {
+        let printed = match place {
+            5 => "Test accuracy: 85.3%\ntime: 1.5e1 ms\nacc = 0.25\n",
+            6 => "time: 3 s\n",
+            _ => "12:30:05 version: 1.2.3\n",
+        };
+        let run = Run::new(&format!("./train --n {place}"), HOUR - SECOND * place);
+        sandbox.record(&run.printing(printed).writing(path, text.as_bytes(), 0o644));
+    }
+    let runs = sandbox.run(&["runs", "--json", "--sort", "n"]).json();
+    let metrics: Vec<String> = runs.iter().map(|run| run["metrics"].to_string()).collect();
+    assert_eq!(
+        metrics,
+        [
+            r#"{"acc":0.5,"test.auc":0.91}"#,
+            r#"{"acc":0.6,"test.auc":"nan"}"#,
+            r#"{"acc":0.7,"test.auc":0.93}"#,
+            r#"{"epoch":2.0,"acc":0.8}"#,
+            r#"{"acc":"nan"}"#,
+            r#"{"Test accuracy [%]":85.3,"time [ms]":15.0,"acc":0.25}"#,
+            r#"{"time [s]":3.0}"#,
+            "{}",
+            "{}"
+        ]
+    );
+    let data = on_page(&sandbox, &["train"]);
+    let columns = data["columns"].as_array().unwrap();
+    let acc = columns.iter().find(|column| column["title"] == "acc").unwrap();
+    assert_eq!(acc["numbers"], serde_json::json!([null, null, null, 0.25, "nan", 0.8, 0.7, 0.6, 0.5]));
+}

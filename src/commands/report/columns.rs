@@ -59,10 +59,10 @@ fn column(sheet: &Sheet, runs: &[Shown], key: &Key) -> Json {
             let texts: Vec<String> = runs.iter().map(|shown| sheet.text(&shown.run, key, false)).collect();
             let texts = texts.iter().map(|text| Some(text.as_str()).filter(|text| !text.is_empty()));
             let mut words = words(texts);
-            if matches!(key, Key::Parameter(_)) {
-                let numbers = words["words"].as_array().into_iter().flatten();
-                let numbers = numbers.map(|word| word.as_str().and_then(number)).map(json_number);
-                words["numbers"] = numbers.collect::<Json>();
+            if let (Key::Parameter(_), Json::Object(words)) = (key, &mut words) {
+                let list = words.get("words").and_then(Json::as_array).into_iter().flatten();
+                let numbers: Json = list.map(|word| json_number(word.as_str().and_then(number))).collect();
+                words.insert("numbers".to_owned(), numbers);
             }
             json!({ "texts": words })
         }
@@ -86,11 +86,7 @@ fn numbers(values: impl Iterator<Item = Option<f64>>) -> Json {
 /// A number; the word for it where JSON has none.
 pub(super) fn json_number(value: Option<f64>) -> Json {
     let Some(value) = value else { return Json::Null };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        reason = "only if nothing is lost"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "only if nothing is lost")]
     let whole = value as i64;
     #[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "only if nothing is lost")]
     let is_whole = whole as f64 == value && whole.abs() < 1 << 53;

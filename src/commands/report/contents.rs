@@ -133,17 +133,16 @@ fn sources(opened: &Opened, runs: &[Shown], texts: &mut Texts) -> (Json, Vec<Jso
         let files = shown.run.found.commit.sources.iter();
         let files: Vec<(Vec<u8>, BlobId)> =
             files.map(|file| (file.path.shown().as_os_str().as_bytes().to_vec(), file.blob)).collect();
-        let place = match sets.get(&files) {
-            Some(place) => *place,
-            None => {
-                let listed = files.iter().map(|(path, blob)| {
-                    let place = texts.add(*blob, || code(opened, *blob, &mut room));
-                    json!([escape::line(path), place])
-                });
-                all.push(listed.collect::<Json>());
-                sets.insert(files, all.len() - 1);
-                all.len() - 1
-            }
+        let place = if let Some(place) = sets.get(&files) {
+            *place
+        } else {
+            let listed = files.iter().map(|(path, blob)| {
+                let place = texts.add(*blob, || code(opened, *blob, &mut room));
+                json!([escape::line(path), place])
+            });
+            all.push(listed.collect::<Json>());
+            sets.insert(files, all.len() - 1);
+            all.len() - 1
         };
         places.push(Json::from(place));
     }

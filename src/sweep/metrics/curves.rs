@@ -101,7 +101,7 @@ fn gathered(rows: Vec<Row>, grown: Option<&str>, otherwise: &str) -> Vec<Curve> 
                 Some(curve) if curve.along == along => curve.points.push((x, *y)),
                 Some(_) => {}
                 None if !is_full => {
-                    curves.push(Curve { name: name.clone(), along: along.to_owned(), points: vec![(x, *y)] })
+                    curves.push(Curve { name: name.clone(), along: along.to_owned(), points: vec![(x, *y)] });
                 }
                 None => return Vec::new(),
             }

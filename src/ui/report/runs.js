@@ -55,7 +55,10 @@ function showRun(run) {
 function pick(run) {
   if (state.picked.includes(run)) state.picked = state.picked.filter((other) => other !== run);
   else state.picked = [...state.picked, run].slice(-2);
+  const had = document.activeElement?.closest("tr[data-run]");
   drawRows();
+  // The rows are new: what had the keyboard has it again.
+  if (had) document.querySelector(`tr[data-run="${had.dataset.run}"] input`)?.focus();
   drawCharts();
   showCompared();
 }

@@ -149,7 +149,14 @@ function rowOf(run, place) {
   tick.checked = state.picked.includes(run);
   const row = el(
     "tr",
-    { "aria-rowindex": place + 2, "data-run": data.runs.id[run], class: tick.checked ? "picked" : "", click: () => showRun(run) },
+    {
+      "aria-rowindex": place + 2,
+      "data-run": data.runs.id[run],
+      class: tick.checked ? "picked" : "",
+      tabindex: 0,
+      click: () => showRun(run),
+      keydown: (event) => event.target === row && event.key === "Enter" && showRun(run),
+    },
     el("td", {}, tick),
     ...visibleColumns().map((column) => cellOf(column, run)),
   );
