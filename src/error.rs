@@ -38,6 +38,8 @@ pub enum Kind {
     CannotWatch,
     /// `--mode replay` found nothing to replay.
     NothingToReplay,
+    /// The key is another one than that for which the run was asked.
+    OtherKey,
     /// The store was written by a newer cashet.
     NewerFormat,
     /// The store belongs to another user.
@@ -62,6 +64,7 @@ impl Kind {
             Self::NoSuchRevision => "'cashet log' lists the runs",
             Self::CannotWatch => "--trace auto runs it unwatched",
             Self::NothingToReplay => "any other --mode runs it",
+            Self::OtherKey => "the same call again submits it anew; --latest runs what is there",
             Self::NewerFormat => "use a newer cashet, or another store: --store DIR",
             Self::ForeignStore => "name it with --store or CASHET_DIR to trust it",
             Self::Damaged => "'cashet fsck' lists all damage, 'cashet fsck --repair' removes it",

@@ -72,6 +72,8 @@
 #[doc(hidden)]
 pub mod commands;
 pub mod digest;
+#[doc(hidden)]
+pub mod elsewhere;
 pub mod encode;
 pub mod error;
 pub mod exec;

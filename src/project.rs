@@ -152,6 +152,53 @@ pub struct Settings {
     pub commands: Vec<CommandSettings>,
     /// `[metrics]`: the name of each number that runs give as their result, and where it is found.
     pub metrics: BTreeMap<String, String>,
+    /// `[executors.NAME]`: where commands can run elsewhere.
+    pub executors: BTreeMap<String, ExecutorSettings>,
+}
+
+/// `[executors.NAME]`: something that runs jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ExecutorSettings {
+    /// `slurm` or `launcher`.
+    pub kind: String,
+    /// Of a launcher: the shell command that submits a job, with `{cmd}` or `{line}`.
+    pub submit: Option<String>,
+    /// Of a launcher: the shell command that tells whether the job `{id}` goes on.
+    pub status: Option<String>,
+    /// Of a launcher: the shell command that ends a job.
+    pub cancel: Option<String>,
+    /// Of a launcher: whether the command has our environment, which goes through the standard input of `submit`.
+    pub send_environment: bool,
+    /// The path of `cashet` there; without it that of this program.
+    pub cashet: Option<String>,
+    /// Of Slurm: further options of `sbatch`, as one text.
+    pub sbatch: Option<String>,
+    /// `--gpus`
+    #[serde(deserialize_with = "text_or_number")]
+    pub gpus: Option<String>,
+    /// `--cpus`
+    #[serde(deserialize_with = "text_or_number")]
+    pub cpus: Option<String>,
+    /// `--mem`
+    #[serde(deserialize_with = "text_or_number")]
+    pub mem: Option<String>,
+    /// `--time`
+    #[serde(deserialize_with = "text_or_number")]
+    pub time: Option<String>,
+    /// `--partition`
+    pub partition: Option<String>,
+    /// So many jobs of a sweep run at a time.
+    pub at_most: Option<u32>,
+}
+
+/// A resource may be written as a number.
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(text) => Ok(Some(text)),
+        toml::Value::Integer(number) => Ok(Some(number.to_string())),
+        _ => Err(D::Error::custom("it is neither text nor a whole number")),
+    }
 }
 
 /// `[store]`.

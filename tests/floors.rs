@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["digest", "encode", "error"],
     &["record"],
     &["project", "profiles", "sweep"],
-    &["hash", "store", "exec", "remote"],
+    &["hash", "store", "exec", "remote", "elsewhere"],
     &["memo"],
     &["ui"],
     &["commands"],

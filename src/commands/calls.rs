@@ -25,6 +25,8 @@ Examples:
   cashet exec -f -- make report                      run again and record
   cashet exec --cache-exit 0,1 -- grep -r TODO src   cache 'nothing found', too
   cashet exec --trace off -i a.csv -o b.csv -- ./job unwatched: declare inputs and outputs
+  cashet exec --on slurm --gpus 1 --time 4h -- python3 train.py
+                                                     on another machine: see docs/executors.md
   cashet exec -- sh -c 'sort a.csv | uniq > b.csv'   a pipeline needs a shell
   raw=$(cashet exec --id -- python3 load.py day1.csv)
   cashet exec -- python3 clean.py \"cashet:$raw\"    use the output of an earlier run
@@ -68,7 +70,7 @@ pub(super) fn exec() -> Command {
 /// `check` with its options.
 #[must_use]
 pub(super) fn check() -> Command {
-    options::with_options(Command::new("check"))
+    options::with_options_but(Command::new("check"), options::ELSEWHERE)
         .about("Check whether a command would be a hit, without running it")
         .after_help("Exit status: 0 hit, 1 miss, 3 it would run uncached.")
 }
@@ -76,7 +78,7 @@ pub(super) fn check() -> Command {
 /// `audit` with its options.
 #[must_use]
 pub(super) fn audit() -> Command {
-    options::with_options(Command::new("audit"))
+    options::with_options_but(Command::new("audit"), options::ELSEWHERE)
         .about("Watch a command and list what it read, wrote and started; record nothing")
         .arg(options::json("Write one JSON object to standard error instead of the list"))
 }

@@ -4,8 +4,8 @@
 //! `options`, since building this tree costs more than half a hit.
 
 use super::{
-    attach, calls, completions, diff, doctor, export, fsck, gc, get, graph, history, import, log, man,
-    map_arguments, report, rm, runs, show, stats, tag, top, values, verify,
+    attach, calls, completions, diff, doctor, executors, export, fsck, gc, get, graph, history, import, log,
+    man, map_arguments, report, rm, runs, show, stats, tag, top, values, verify,
 };
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -54,6 +54,8 @@ pub enum Verb {
     Export(export::Args),
     /// Add the runs of an archive to the store
     Import(import::Args),
+    /// List and check the executors: other machines that run commands
+    Executors(executors::Args),
     /// Check whether results can be cached here: kernel, watching, settings, store, terminal
     Doctor(doctor::Args),
     /// Print a shell's completion script

@@ -16,6 +16,8 @@ const LEFT_OUT: &[Flag] = &[
     Flag::Report,
     Flag::Verbose,
     Flag::Explain,
+    // A sweep is left by closing the terminal.
+    Flag::Detach,
     // Standard input may be the list of runs; each run has an empty one.
     Flag::Stdin,
 ];
@@ -36,9 +38,13 @@ Examples:
   ls *.wav | cashet map --from - -- ffmpeg -y -i {} {.}.mp3
   cashet map -p lr=1e-5..1e-1:log100 -p layers=1..20 --sample 50 --dry-run -- ./train {lr} {layers}
   cashet map -p seed=1..5 --print=line -- ./job {seed}
+  cashet map --on slurm --gpus 1 --at-most 8 -p lr=0.1,0.01 -- python3 train.py --lr {lr}
 
 Output of the runs goes to the store ('cashet get'), or with --print to where that of map goes. Ctrl-C starts nothing more, \
 is passed on to what runs, and waits for it; a second one ends at once.
+
+With --on what must run becomes jobs of another machine, of Slurm one array. Ctrl-C cancels them; a terminal that is closed, or \
+kill, leaves them: the same call attaches to them and submits nothing twice.
 
 Exit status: 0, 1 if any run failed, 2 for wrong usage, or the signal that ended it.";
 
@@ -61,6 +67,8 @@ pub(super) struct Options {
     pub(super) from: Option<OsString>,
     pub(super) sample: Option<u64>,
     pub(super) name: String,
+    /// Jobs of another machine that run at a time.
+    pub(super) at_most: Option<u32>,
     pub(super) retry: u32,
     pub(super) fail_fast: bool,
     pub(super) only_failed: bool,
@@ -100,6 +108,8 @@ pub(super) fn command() -> Command {
         value("sample", "N", "Only N of all combinations, chosen at random: the same ones each time")
             .value_parser(clap::value_parser!(u64).range(1..)),
         value("name", "SWEEP", "The name of the sweep; without it that of the script or program"),
+        value("at-most", "N", "With --on: at most so many jobs at a time")
+            .value_parser(clap::value_parser!(u32).range(1..)),
         value("retry", "N", "Run what failed again, at most N times").value_parser(clap::value_parser!(u32)),
         flag("fail-fast", "Start nothing more once a run has failed"),
         flag("only-failed", "Only runs of the sweep that failed when they were last run"),
@@ -138,6 +148,9 @@ pub(super) fn read(matches: &ArgMatches) -> Result<Options> {
         }
     }
     let from = matches.get_one::<OsString>("from").cloned();
+    if matches.contains_id("at-most") && !call.has(Flag::On) {
+        return Err(Error::usage("--at-most needs --on").with_hint("-j limits what runs here"));
+    }
     if axes.is_empty() && from.is_none() {
         return Err(Error::usage("there are no parameters")
             .with_hint("-p NAME=VALUES gives them, --from FILE reads them, --from - reads lines"));
@@ -156,6 +169,7 @@ pub(super) fn read(matches: &ArgMatches) -> Result<Options> {
         from,
         sample: matches.get_one::<u64>("sample").copied(),
         name,
+        at_most: matches.get_one::<u32>("at-most").copied(),
         retry: matches.get_one::<u32>("retry").copied().unwrap_or(0),
         fail_fast: matches.get_flag("fail-fast"),
         only_failed: matches.get_flag("only-failed"),

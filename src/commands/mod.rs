@@ -15,6 +15,7 @@ mod destination;
 pub mod diff;
 pub mod doctor;
 mod exec;
+pub mod executors;
 pub mod exit;
 pub mod export;
 pub mod found;
@@ -47,6 +48,7 @@ pub mod values;
 pub mod verify;
 pub mod welcome;
 mod why;
+mod worker;
 
 pub use exit::Exit;
 
@@ -76,6 +78,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
             runner::matches("map", rest).map_or_else(|exit| exit, |matches| map::main(&matches))
         }
         Some((first, rest)) if first == "complete" => end(answers::run(rest)),
+        Some((first, rest)) if first == worker::NAME => worker::main(rest),
         Some((first, [directory, cap])) if first == collect::NAME => collect::main(directory, cap),
         Some(_) => end(run(&words)),
     }
@@ -172,6 +175,7 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
         Verb::Fsck(args) => fsck::run(args, context, page),
         Verb::Export(args) => export::run(args, context, page),
         Verb::Import(args) => import::run(args, context, page),
+        Verb::Executors(args) => executors::run(args, context, page),
         Verb::Doctor(args) => doctor::run(args, context, page),
         Verb::Completions(args) => completions::run(args, page),
         Verb::Man(args) => man::run(args, cli::command(), page),

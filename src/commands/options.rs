@@ -37,6 +37,13 @@ impl Scanned {
         self.given.iter().filter(|(given, _)| *given == flag).count() > 1
     }
 
+    /// The name of the first of these options that was given.
+    #[must_use]
+    pub fn first_of(&self, flags: &[Flag]) -> Option<&'static str> {
+        let (given, _) = self.given.iter().find(|(given, _)| flags.contains(given))?;
+        TABLE.iter().find(|row| row.flag == *given).map(|row| row.long)
+    }
+
     /// The value given last for `flag`.
     #[must_use]
     pub fn last(&self, flag: Flag) -> Option<&OsStr> {
@@ -157,7 +164,7 @@ pub fn scan(words: &[OsString]) -> Option<Scanned> {
     (!scanned.words.is_empty()).then(|| scanned.sorted())
 }
 
-/// Adds the options of the table and the words of the command to a clap command.
+/// Adds the options of the table, and the words of the command, to a clap command.
 #[must_use]
 pub fn with_options(command: Command) -> Command {
     with_options_but(command, &[])
@@ -202,6 +209,28 @@ const OF_ANSWER: &[Flag] = &[
     Flag::Verbose,
     Flag::Quiet,
     Flag::Explain,
+    Flag::On,
+    Flag::Detach,
+    Flag::Latest,
+    Flag::Gpus,
+    Flag::Cpus,
+    Flag::Mem,
+    Flag::Time,
+    Flag::Partition,
+    Flag::Sbatch,
+];
+
+/// Options that say where a command runs, and with which resources.
+pub const ELSEWHERE: &[Flag] = &[
+    Flag::On,
+    Flag::Detach,
+    Flag::Latest,
+    Flag::Gpus,
+    Flag::Cpus,
+    Flag::Mem,
+    Flag::Time,
+    Flag::Partition,
+    Flag::Sbatch,
 ];
 
 /// The option that `audit` has beside those of the table.
@@ -243,6 +272,15 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::Tag
         | Flag::Store => "Recording",
         Flag::Mode | Flag::Force | Flag::NoCache | Flag::NoWait | Flag::Ttl | Flag::Stale => "Replay",
+        Flag::On
+        | Flag::Detach
+        | Flag::Latest
+        | Flag::Gpus
+        | Flag::Cpus
+        | Flag::Mem
+        | Flag::Time
+        | Flag::Partition
+        | Flag::Sbatch => "Another machine",
         Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "Messages",
     }
 }

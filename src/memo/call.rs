@@ -10,7 +10,7 @@ use super::invocation::Call;
 use super::look_up::{self, Found};
 use super::nested;
 use super::patience::Patience;
-use super::policy::Mode;
+use super::policy::{Mode, Watching};
 use super::reason::{Bypass, NotKept, Outcome, Unawaited};
 use super::tail::Tailing;
 use super::{Answer, Miss, answer_of, bypass_of, declared_only, keep, newest_of, unrecorded};
@@ -85,7 +85,7 @@ impl Call<'_> {
             matches!(self.policy.mode, Mode::Auto | Mode::Read | Mode::Replay) && !self.policy.history_only;
         // The quick way: what capture remembers gives the key without reading anything.
         let recall = DeferredRecall::new(self.context.recall);
-        let is_quick = looks_up && !exec::nested::is_watched();
+        let is_quick = looks_up && !exec::nested::is_watched() && self.policy.only_key.is_none();
         if is_quick && let Some(known) = capture::recall(request, &recall, now) {
             if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.moment.as_deref(), self.policy) {
                 return self.bypass_or_refuse(request, bypass);
@@ -135,6 +135,11 @@ impl Call<'_> {
         if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), self.policy)
         {
             return self.bypass_or_refuse(request, bypass);
+        }
+        // A call that cannot be watched has another key by itself.
+        let is_as_asked = (watch == WatchMode::Off) == (self.policy.watching == Watching::Off);
+        if self.policy.only_key.is_some_and(|only| is_as_asked && captured.key != only) {
+            return Err(Error::new(Kind::OtherKey, "what decides the result changed since it was asked for"));
         }
         let secret = || self.context.recall.secret();
         nested::captured(&captured, &present(request, &captured.environment, &secret, None));

@@ -12,6 +12,7 @@ mod declared;
 mod deferred_recall;
 mod event;
 mod follow;
+mod handing;
 mod hit;
 mod invocation;
 mod keep;
@@ -38,6 +39,7 @@ pub mod verify;
 
 pub use audit::{Audit, audit};
 pub use event::{Event, Observer, Parted};
+pub use handing::hand_over;
 pub use policy::{Mode, Policy, Statuses, Watching, WrittenHits};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, Unawaited, cure, observed_path};
 pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};

@@ -1,5 +1,6 @@
 //! What a call wants of the memory, beside what decides the key.
 
+use crate::digest::Key;
 use crate::exec::Tty;
 use crate::record::Termination;
 
@@ -133,6 +134,8 @@ pub struct Policy {
     pub kept_statuses: Statuses,
     /// `--tag`.
     pub tags: Vec<(String, String)>,
+    /// Only under this key: where the world gives another one, nothing runs.
+    pub only_key: Option<Key>,
 }
 
 #[cfg(test)]

@@ -35,10 +35,23 @@ impl Replay<'_> {
     ///
     /// # Errors
     /// When a descriptor does not take the bytes, or the store's do not come.
-    pub(super) fn run(mut self, order: &StreamOrder, shown: Option<&Shown>) -> Result<(Replayed, Tail)> {
-        let mut tail = shown.map(Shown::tail).unwrap_or_default();
-        let mut skipped =
+    pub(super) fn run(self, order: &StreamOrder, shown: Option<&Shown>) -> Result<(Replayed, Tail)> {
+        let tail = shown.map(Shown::tail).unwrap_or_default();
+        let skipped =
             [Stream::Stdout, Stream::Stderr].map(|stream| shown.map_or(0, |shown| shown.length(stream)));
+        self.run_from(order, skipped, tail)
+    }
+
+    /// The same, where so many bytes of stdout and of stderr have been read; `tail` is how these end.
+    ///
+    /// # Errors
+    /// As [`Replay::run`].
+    pub(super) fn run_from(
+        mut self,
+        order: &StreamOrder,
+        mut skipped: [u64; 2],
+        mut tail: Tail,
+    ) -> Result<(Replayed, Tail)> {
         let longest = order.chunks().iter().map(|chunk| chunk.length).max().unwrap_or(0);
         let mut buffer = vec![0; usize::try_from(longest).unwrap_or(PIECE).min(PIECE)];
         for chunk in order.chunks() {

@@ -136,6 +136,8 @@ pub struct Counts {
     pub failed: u64,
     /// Running now.
     pub running: u64,
+    /// Waiting on another machine.
+    pub queued: u64,
     /// Asked for again, and so left out.
     pub duplicates: u64,
     /// Left out, since they had not failed.
@@ -266,6 +268,7 @@ impl Board {
             (counts.hit, "hit"),
             (counts.ran, "ran"),
             (counts.running, "running"),
+            (counts.queued, "queued"),
             (counts.failed, "failed"),
             (counts.not_kept, "not kept"),
         ];

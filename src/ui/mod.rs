@@ -14,6 +14,7 @@ pub mod diff;
 pub mod doctor;
 pub mod drawing;
 pub mod escape;
+pub mod executors;
 pub mod facts;
 pub mod graph;
 pub mod human;

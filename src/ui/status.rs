@@ -110,6 +110,13 @@ impl Status {
         message::status(text);
     }
 
+    /// Tells how far a call is that takes its time.
+    pub fn progress(&self, text: &str) {
+        if self.verbosity >= Verbosity::Line {
+            self.say(&message::fitted(text));
+        }
+    }
+
     /// A store was made at `path`, the first of this project.
     pub fn created(&self, path: &Path) {
         if self.verbosity >= Verbosity::Line {

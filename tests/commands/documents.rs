@@ -250,7 +250,9 @@ fn the_page_on_json_gives_every_field_and_no_other() {
             "accept --json",
             "audit --json",
             "doctor --json",
+            "exec --on --report",
             "exec --report",
+            "executors --json",
             "map --dry-run --json",
             "map --json",
             "top --json",
@@ -287,6 +289,14 @@ fn what_real_commands_report_is_documented() {
     }
     let known = documented();
     assert_eq!(known.differences("exec --report", &found), (Vec::new(), Vec::new()));
+    fs::write(sandbox.path("cashet.toml"), "[executors.here]\nkind = \"launcher\"\nsubmit = \"{cmd}\"\n")
+        .unwrap();
+    cashet(&["exec", "--report", report.to_str().unwrap(), "--on", "here", "sh", "-c", "exit 4"]);
+    fields(&serde_json::from_slice(&fs::read(&report).unwrap()).unwrap(), "", &mut found);
+    assert_eq!(known.differences("exec --on --report", &found), (Vec::new(), Vec::new()));
+    let mut found = BTreeSet::new();
+    fields(&serde_json::from_slice(&cashet(&["executors", "--json"]).stdout).unwrap(), "", &mut found);
+    assert_eq!(known.differences("executors --json", &found), (Vec::new(), Vec::new()));
     let mut found = BTreeSet::new();
     for script in ["cat in > out", "cat in; echo 2 > ../elsewhere"] {
         let output = cashet(&["audit", "--ignore-write", "*.log", "--json", "--", "sh", "-c", script]);

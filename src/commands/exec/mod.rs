@@ -1,5 +1,6 @@
 //! `cashet exec`: runs a command, or replays it.
 
+pub(super) mod elsewhere;
 mod plan;
 mod products;
 pub(super) mod resident;
@@ -9,9 +10,9 @@ mod spool;
 use super::context::GONE;
 use super::exit::Exit;
 use super::not_found::explained;
-use super::options::{Flag, Scanned};
+use super::options::{self, Flag, Scanned};
 use crate::commands::collect;
-use crate::digest::Digest;
+use crate::digest::{Digest, Key};
 use crate::error::{EXIT_FAILED, EXIT_NO, Error, Kind, Result};
 use crate::exec::{Unix, replace, shortage, start_detached};
 use crate::hash::capture;
@@ -241,6 +242,17 @@ fn become_command(request: &Request, showing: &Showing, why: &str) -> Error {
 }
 
 fn answer(scanned: &Scanned) -> Result<Exit> {
+    if scanned.has(Flag::On) {
+        return elsewhere::answer(scanned);
+    }
+    if let Some(option) = scanned.first_of(options::ELSEWHERE) {
+        return Err(Error::usage(format!("--{option} needs --on")).with_hint("--on NAME says which executor"));
+    }
+    answer_here(scanned, None)
+}
+
+/// Runs a call on this machine. With `only`, nothing runs under another key.
+fn answer_here(scanned: &Scanned, only: Option<Key>) -> Result<Exit> {
     /// The kernel takes no path of as many bytes.
     const PATH_MAX: usize = 4096;
     let directory = std::env::current_dir().and_then(|directory| {
@@ -260,6 +272,7 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
         Ok(directory) => Ground::here(directory, scanned, true)?,
         Err(error) => Ground::nowhere(scanned, &error)?,
     };
+    ground.plan.policy.only_key = only;
     let stdin = ground.settle()?;
     let streams = Streams::new(ground.plan.showing.id)?;
     let executor = Unix;

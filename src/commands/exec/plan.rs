@@ -349,6 +349,7 @@ fn policy(sources: &Sources<'_>) -> Result<Policy> {
         clean_outputs: sources.flag(Flag::CleanOutputs, |block| block.clean_outputs),
         kept_statuses,
         tags: tags.collect::<Result<_>>()?,
+        only_key: None,
     })
 }
 

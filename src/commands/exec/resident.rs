@@ -8,7 +8,7 @@ use crate::commands::options::Scanned;
 use crate::error::{Kind, Result};
 use crate::exec::{Unix, one_target};
 use crate::memo::{self, Answer, Checked, Context, Mode, Observer, Outcome};
-use crate::project::Settings;
+use crate::project::{Project, Settings};
 use crate::record::Recall;
 use crate::store::{LocalStore, Store};
 use std::ffi::OsString;
@@ -54,6 +54,11 @@ impl Resident {
         let ground = Ground::new(scanned, true)?;
         let settings = ground.project.settings()?;
         Ok(Self { ground, settings })
+    }
+
+    /// Where the calls are made.
+    pub(in crate::commands) fn project(&self) -> &Project {
+        &self.ground.project
     }
 
     /// The store, if there is one to be used.

@@ -3,6 +3,7 @@
 //! What is recorded is replayed by this process, on one thread; what must run is handed to so many others, each of which
 //! waits for a `cashet exec`. Nothing here grows with the number of runs but a digest for each.
 
+mod array;
 mod dry_run;
 mod jobs;
 mod pool;

@@ -1,13 +1,16 @@
 //! The runs of a sweep: one thread replays what is recorded and queues the rest, so many others run it, and the first one
 //! tells what happens.
 
+use super::array::{self, Array};
 use super::jobs::{self, Job, Jobs};
 use super::run;
 use super::signals::{self, Stop};
 use super::teller::Teller;
+use crate::commands::exec::elsewhere::{self, Settings};
 use crate::commands::exec::resident::{Resident, Settled, Three};
 use crate::commands::exit::Exit;
 use crate::commands::map_arguments::{Options, Print};
+use crate::commands::options::Flag;
 use crate::digest::{CommitId, Digest};
 use crate::error::{Error, Result};
 use crate::exec::Group;
@@ -49,6 +52,12 @@ pub(super) enum Event {
         outcome: Box<Outcome>,
         output: Option<Arc<Output>>,
     },
+    /// What was shown there goes on later.
+    Freed {
+        slot: usize,
+    },
+    /// So many jobs wait on another machine.
+    Queued(u64),
     /// A run was left out, since it had not failed.
     Skipped,
     /// All runs have been read; so many were asked for again.
@@ -60,9 +69,9 @@ pub(super) enum Event {
 }
 
 /// What a worker takes.
-struct Work {
-    job: Box<Job>,
-    tags: Vec<(String, String)>,
+pub(super) struct Work {
+    pub(super) job: Box<Job>,
+    pub(super) tags: Vec<(String, String)>,
 }
 
 /// Has all runs done.
@@ -76,6 +85,8 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
     let (group, stop) = (Group::default(), Stop::default());
     let mut teller = Teller::new(options, resident);
     teller.board.total(jobs.total());
+    let elsewhere = elsewhere(options, resident)?;
+    let workers = if elsewhere.is_some() { 0 } else { options.jobs };
     let told = thread::scope(|scope| {
         let (events, happens) = mpsc::sync_channel(UNTOLD);
         let (queue, waiting) = mpsc::sync_channel(WAITING);
@@ -88,7 +99,14 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
         });
         let feeder = Feeder { options, resident, failed_before, events: events.clone(), stop: &stop };
         scope.spawn(move || feeder.feed(jobs, &queue));
-        for slot in 0..options.jobs {
+        if let Some(settings) = &elsewhere {
+            let (events, waiting, stop) = (events.clone(), Arc::clone(&waiting), &stop);
+            scope.spawn(move || {
+                let told = RefCell::default();
+                array::run(&Array { options, resident, settings, events, stop, told }, &waiting);
+            });
+        }
+        for slot in 0..workers {
             let worker = Worker {
                 slot,
                 program: &program,
@@ -115,6 +133,15 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
     });
     let exit = teller.finish(&stop);
     told.and(exit)
+}
+
+/// The executor whose jobs are submitted many at a time. Of a launcher each is a `cashet exec` that waits for it.
+fn elsewhere(options: &Options, resident: &Resident) -> Result<Option<Settings>> {
+    if !options.call.has(Flag::On) {
+        return Ok(None);
+    }
+    let settings = elsewhere::settings(&options.call, resident.project())?;
+    Ok(Some(settings).filter(|settings| settings.engine.arrays().is_some()))
 }
 
 /// The null device, for reading and writing.

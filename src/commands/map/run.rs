@@ -24,7 +24,7 @@ pub(super) fn run(
 ) -> Outcome {
     let begun = std::time::Instant::now();
     match attempt(program, job, tags, output, group) {
-        Ok((status, report)) => read(status, &report),
+        Ok((status, report)) => read(ended(status), &report),
         Err(error) => Outcome::failed(format!("cannot start it: {error}"), begun.elapsed()),
     }
 }
@@ -50,12 +50,15 @@ fn attempt(
     Ok((status, serde_json::from_slice(&text).unwrap_or(Value::Null)))
 }
 
-/// What the report says; where there is none, how the process ended.
-fn read(status: ExitStatus, report: &Value) -> Outcome {
-    let termination = match (status.code(), status.signal()) {
+fn ended(status: ExitStatus) -> Termination {
+    match (status.code(), status.signal()) {
         (Some(code), _) => Termination::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, signal) => Termination::Signaled(signal.unwrap_or(libc::SIGKILL)),
-    };
+    }
+}
+
+/// What the report says of a run that ended so.
+pub(super) fn read(termination: Termination, report: &Value) -> Outcome {
     let text = |field: &str| report.get(field).and_then(Value::as_str).map(str::to_owned);
     let not_kept = report.get("not_kept").map(|reason| {
         let part = |name: &str| reason.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -6,6 +6,7 @@ use super::signals::Stop;
 use crate::commands::exec::resident::Resident;
 use crate::commands::exit::{DONE, Exit, NO};
 use crate::commands::map_arguments::{Options, Print};
+use crate::commands::options::Flag;
 use crate::digest::{CommitId, Digest};
 use crate::error::{Error, Result};
 use crate::record::Timestamp;
@@ -50,7 +51,7 @@ impl<'a> Teller<'a> {
         Self {
             options,
             resident,
-            board: Board::new(options.jobs, !options.json && options.print == Print::No, options.quiet),
+            board: Board::new(slots(options), !options.json && options.print == Print::No, options.quiet),
             page: Page::stdout(Timestamp::now()),
             counts: Counts::default(),
             now: Vec::new(),
@@ -92,6 +93,8 @@ impl<'a> Teller<'a> {
                     stop.now();
                 }
             }
+            Event::Freed { slot } => self.now.retain(|now| now.running.slot != slot),
+            Event::Queued(queued) => self.counts.queued = queued,
             Event::Skipped => self.counts.skipped += 1,
             Event::Read { duplicates } => self.counts.duplicates = duplicates,
             Event::Broken(error) => {
@@ -197,6 +200,12 @@ impl<'a> Teller<'a> {
             None => DONE,
         })
     }
+}
+
+/// Lines for runs that go on. Jobs elsewhere are as many as that machine takes.
+fn slots(options: &Options) -> usize {
+    const ELSEWHERE: usize = 16;
+    if options.call.has(Flag::On) { options.jobs.max(ELSEWHERE) } else { options.jobs }
 }
 
 fn shape(sweep: &str, job: &Job, outcome: &Outcome) -> Object {

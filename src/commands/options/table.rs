@@ -61,6 +61,24 @@ pub enum Flag {
     Tag,
     /// `--redact`
     Redact,
+    /// `--on`
+    On,
+    /// `--detach`
+    Detach,
+    /// `--latest`
+    Latest,
+    /// `--gpus`
+    Gpus,
+    /// `--cpus`
+    Cpus,
+    /// `--mem`
+    Mem,
+    /// `--time`
+    Time,
+    /// `--partition`
+    Partition,
+    /// `--sbatch`
+    Sbatch,
     /// `--id`
     Id,
     /// `--report`
@@ -249,6 +267,39 @@ pub(super) const TABLE: &[Row] = &[
         None,
         Takes::Value("WORD"),
         "Text to leave out of the record, or an option (=--token) or variable (TOKEN=) whose value to leave out",
+    ),
+    row(
+        Flag::On,
+        "on",
+        None,
+        Takes::Value("NAME"),
+        "Run it on another machine, by [executors.NAME] in cashet.toml; a recorded result is replayed here",
+    ),
+    row(
+        Flag::Detach,
+        "detach",
+        None,
+        Takes::Nothing,
+        "Submit the job and leave it; the same call attaches to it",
+    ),
+    row(
+        Flag::Latest,
+        "latest",
+        None,
+        Takes::Nothing,
+        "Run the code that is there when the job begins, although it changed while the job was queued",
+    ),
+    row(Flag::Gpus, "gpus", None, Takes::Value("N"), "GPUs of the job; like all resources not in the key"),
+    row(Flag::Cpus, "cpus", None, Takes::Value("N"), "Processors of the job"),
+    row(Flag::Mem, "mem", None, Takes::Value("SIZE"), "Memory of the job: 16G"),
+    row(Flag::Time, "time", None, Takes::Value("TIME"), "Time limit of the job: 30m, 4h, 1d"),
+    row(Flag::Partition, "partition", None, Takes::Value("NAME"), "Partition, or queue, of the job"),
+    row(
+        Flag::Sbatch,
+        "sbatch",
+        None,
+        Takes::Value("OPTIONS"),
+        "Further options of Slurm's sbatch, in one word: --sbatch='--qos=high --exclusive'",
     ),
     row(Flag::Id, "id", None, Takes::Nothing, "Print the hash of the run in place of the command's stdout"),
     row(Flag::Report, "report", None, Takes::Value("FILE"), "Write one JSON object about this call"),

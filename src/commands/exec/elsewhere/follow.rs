@@ -1,0 +1,260 @@
+//! Follows a job until its result is there, or will not come: shows its output on a terminal, passes on what the user wants.
+
+use super::Elsewhere;
+use crate::elsewhere::{Engine, Job, Lock, Place, State, Tail};
+use crate::error::Result;
+use crate::exec::is_signal_ignored;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::IsTerminal;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+/// So long after a job is over its result may still be on its way through a network file system.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// So long a job that was cancelled may take to end before it is left.
+const CANCELLING: Duration = Duration::from_secs(20);
+
+/// How a job ended, as far as it is known here.
+pub(super) enum Ended {
+    /// With this result.
+    Result { bytes: Vec<u8>, tail: Tail, attempt: Option<(u32, String)>, name: String },
+    /// Without one, and what the engine says.
+    Lost { how: String, name: String },
+    /// The user had it cancelled, with this signal.
+    Cancelled { signal: i32, name: String },
+    /// The user left it, with this signal.
+    Left { signal: i32, name: String },
+}
+
+/// A job that is followed.
+pub(super) struct Followed {
+    place: Place,
+    executor: String,
+    launcher: Option<Child>,
+    /// Tells others that this process waits for the launcher.
+    lock: Option<Lock>,
+    /// The engine, where it is not that of the call.
+    other: Option<Box<dyn Engine>>,
+}
+
+/// What is known of a job while it is followed.
+struct Watch {
+    begun: Instant,
+    asked: Option<Instant>,
+    told: String,
+    /// Since when it is over, and how.
+    over: Option<(Instant, String, bool)>,
+    attempt: Option<(u32, String, u32)>,
+    tail: Tail,
+    cancelled: Option<(Instant, i32)>,
+}
+
+impl Followed {
+    pub(super) fn submitted(place: Place, executor: String, job: Job, lock: Lock) -> Self {
+        let lock = job.launcher.is_some().then_some(lock);
+        Self { place, executor, launcher: job.launcher, lock, other: None }
+    }
+
+    pub(super) fn attach(place: Place, executor: String, other: Option<Box<dyn Engine>>) -> Self {
+        Self { place, executor, launcher: None, lock: None, other }
+    }
+
+    /// The job in words.
+    pub(super) fn name(&self) -> String {
+        match self.place.id() {
+            Some(id) => format!("job {id} on {}", self.executor),
+            None => format!("the job on {}", self.executor),
+        }
+    }
+
+    /// Waits until the job ends, or the user does not want to wait any more.
+    pub(super) fn follow(mut self, elsewhere: &Elsewhere<'_>) -> Result<Ended> {
+        let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_signal_ignored(*signal));
+        let mut signals = Signals::new(wanted).ok();
+        let mut watch = Watch {
+            begun: Instant::now(),
+            asked: None,
+            told: String::new(),
+            over: None,
+            attempt: None,
+            tail: Tail::default(),
+            cancelled: None,
+        };
+        loop {
+            self.show(elsewhere, &mut watch);
+            if let Some(bytes) = self.place.result()
+                && self.is_whole(&bytes, elsewhere, &mut watch)
+            {
+                self.show(elsewhere, &mut watch);
+                self.end_launcher();
+                let attempt = watch.attempt.map(|(number, machine, _)| (number, machine));
+                return Ok(Ended::Result { bytes, tail: watch.tail, attempt, name: self.name() });
+            }
+            if let Some(ended) = self.by_signal(signals.as_mut(), elsewhere, &mut watch) {
+                return Ok(ended);
+            }
+            self.ask(elsewhere, &mut watch);
+            if let Some(ended) = self.is_lost(elsewhere, &mut watch) {
+                return Ok(ended);
+            }
+            std::thread::sleep(pause(watch.begun.elapsed()));
+        }
+    }
+
+    fn engine<'a>(&'a self, elsewhere: &'a Elsewhere<'_>) -> &'a dyn Engine {
+        self.other.as_ref().unwrap_or(&elsewhere.settings.engine).as_ref()
+    }
+
+    /// Shows what has come on a terminal. Where there is none, the streams are written when the run has ended: a job that is
+    /// requeued prints from its beginning.
+    fn show(&self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) {
+        let from = watch.attempt.as_ref().map_or(0, |(number, ..)| *number);
+        let newest = self.place.newest_attempt(from);
+        if newest.as_ref().map(|(number, ..)| *number) != watch.attempt.as_ref().map(|(number, ..)| *number)
+            && let Some((number, machine, _)) = &newest
+        {
+            let again = if watch.attempt.is_some() { " from the beginning" } else { "" };
+            elsewhere.status.progress(&format!("{} runs at {machine}{again}", self.name()));
+            watch.tail = Tail::default();
+            watch.attempt =
+                Some((*number, machine.clone(), newest.as_ref().map_or(0, |(_, _, process)| *process)));
+        }
+        let Some((number, ..)) = watch.attempt else { return };
+        let paths = self.place.streams(number);
+        let showing = &elsewhere.ground.plan.showing;
+        if std::io::stdout().is_terminal() && !showing.id {
+            let _ = watch.tail.more(0, &paths, &mut std::io::stdout().lock());
+        }
+        if std::io::stderr().is_terminal() {
+            let _ = watch.tail.more(1, &paths, &mut std::io::stderr().lock());
+        }
+    }
+
+    /// Whether a result may be believed: that a signal ended the command is only known once the engine says that it was not
+    /// the engine's.
+    fn is_whole(&mut self, bytes: &[u8], elsewhere: &Elsewhere<'_>, watch: &mut Watch) -> bool {
+        let report: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+        let by_signal = report.get("exit").is_some_and(|exit| exit.get("signal").is_some());
+        if !by_signal || watch.cancelled.is_some() {
+            return watch.cancelled.is_none() || !by_signal;
+        }
+        self.ask(elsewhere, watch);
+        watch.over.as_ref().is_some_and(|(_, _, by_engine)| !by_engine)
+    }
+
+    /// Asks how far the job is, now and then.
+    fn ask(&mut self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) {
+        if let Some(launcher) = &mut self.launcher {
+            if let (None, Ok(Some(status))) = (&watch.over, launcher.try_wait()) {
+                watch.over = Some((Instant::now(), format!("its launcher ended with {status}"), false));
+            }
+            return;
+        }
+        let interval = (watch.begun.elapsed() / 10).clamp(Duration::from_millis(500), Duration::from_secs(5));
+        if watch.asked.is_some_and(|asked| asked.elapsed() < interval) || watch.begun.elapsed() < GRACE / 10 {
+            return;
+        }
+        watch.asked = Some(Instant::now());
+        let Some(id) = self.place.id() else {
+            // Another process waits for the launcher.
+            let goes_on = self.place.is_submitting() || self.place.is_running();
+            watch.over = match (goes_on, watch.over.take()) {
+                (true, _) => None,
+                (false, over) => {
+                    over.or_else(|| Some((Instant::now(), "nobody waits for it any more".to_owned(), false)))
+                }
+            };
+            return;
+        };
+        let state = self.engine(elsewhere).states(&[&id]).pop();
+        let told = match state {
+            Some(State::Over { how, ended_by_engine }) => {
+                let since = watch.over.take().map_or_else(Instant::now, |(since, ..)| since);
+                watch.over = Some((since, how, ended_by_engine));
+                return;
+            }
+            Some(State::Queued(why)) if why.is_empty() => "is queued".to_owned(),
+            Some(State::Queued(why)) => format!("is queued ({why})"),
+            // Told by the worker itself.
+            Some(State::Running(_)) | None => String::new(),
+            Some(State::Unknown(why)) => format!("cannot be asked after, and is waited for: {why}"),
+        };
+        watch.over = None;
+        if !told.is_empty() && told != watch.told {
+            elsewhere.status.progress(&format!("{} {told}", self.name()));
+            watch.told = told;
+        }
+    }
+
+    /// Whether no result will come.
+    fn is_lost(&self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) -> Option<Ended> {
+        let (since, how, by_engine) = watch.over.clone()?;
+        if self.place.is_running() {
+            let told = "lost its connection; the command goes on";
+            if watch.told != told {
+                let at = watch.attempt.as_ref().map(|(_, machine, _)| format!(" at {machine}"));
+                let at = at.unwrap_or_default();
+                elsewhere.status.progress(&format!("{}: {how}; the command goes on{at}", self.name()));
+                told.clone_into(&mut watch.told);
+            }
+            return None;
+        }
+        if since.elapsed() < GRACE && !(by_engine && watch.cancelled.is_some()) {
+            return None;
+        }
+        let name = self.name();
+        Some(match watch.cancelled {
+            Some((_, signal)) => Ended::Cancelled { signal, name },
+            None => Ended::Lost { how, name },
+        })
+    }
+
+    /// The first Ctrl-C cancels the job, a second one leaves it; a terminal that is closed, or `kill`, leaves it, too.
+    fn by_signal(
+        &mut self,
+        signals: Option<&mut Signals>,
+        elsewhere: &Elsewhere<'_>,
+        watch: &mut Watch,
+    ) -> Option<Ended> {
+        let name = self.name();
+        for signal in signals.into_iter().flat_map(|signals| signals.pending().collect::<Vec<_>>()) {
+            if signal != SIGINT || watch.cancelled.is_some() {
+                return Some(Ended::Left { signal, name });
+            }
+            watch.cancelled = Some((Instant::now(), signal));
+            elsewhere
+                .status
+                .progress(&format!("cancelling {name}; a second Ctrl-C does not wait for its end"));
+            let id = self.place.id().unwrap_or_default();
+            let at = watch.attempt.as_ref().map(|(_, machine, process)| (machine.as_str(), *process));
+            if let Err(error) = self.engine(elsewhere).cancel(&[&id], at) {
+                elsewhere.status.trouble(&error.to_string());
+            }
+            self.end_launcher();
+        }
+        let (since, signal) = watch.cancelled?;
+        (since.elapsed() > CANCELLING).then_some(Ended::Left { signal, name })
+    }
+
+    /// Ends a launcher that has nothing more to wait for, with all that it started here.
+    fn end_launcher(&mut self) {
+        let Some(launcher) = &mut self.launcher else { return };
+        // The connection may close by itself, with what it still has to say.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(500) && matches!(launcher.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if matches!(launcher.try_wait(), Ok(None)) {
+            let group = nix::unistd::Pid::from_raw(i32::try_from(launcher.id()).unwrap_or(0));
+            let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGTERM);
+        }
+        self.lock = None;
+    }
+}
+
+/// How long to wait before the next look: a short job is not to wait for us, a long one not to be asked all the time.
+fn pause(waited: Duration) -> Duration {
+    (waited / 50).clamp(Duration::from_millis(10), Duration::from_millis(250))
+}

@@ -1,0 +1,250 @@
+//! What a call needs to become a job: the executor with its settings, resources, words.
+
+use crate::commands::options::{ELSEWHERE, Flag, Scanned};
+use crate::digest::Digest;
+use crate::elsewhere::{Call, Engine, Found, Lock, Place, Resources, engine, machine};
+use crate::error::{Error, Result};
+use crate::project::{ExecutorSettings, Project};
+use crate::record::Timestamp;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// An executor, ready for use.
+pub(in crate::commands) struct Settings {
+    /// Its name.
+    pub(in crate::commands) name: String,
+    /// What runs the jobs.
+    pub(in crate::commands) engine: Box<dyn Engine>,
+    /// The directory of the store, absolute.
+    pub(in crate::commands) store: PathBuf,
+    /// What `cashet.toml` says of it.
+    pub(in crate::commands) given: ExecutorSettings,
+}
+
+/// The executor that `--on` names.
+///
+/// # Errors
+/// [`crate::error::Kind::Usage`] where there is none of this name, or its settings make no sense.
+pub(in crate::commands) fn settings(scanned: &Scanned, project: &Project) -> Result<Settings> {
+    let name = scanned.last(Flag::On).unwrap_or_default().to_string_lossy().into_owned();
+    if scanned.has(Flag::Redact) {
+        return Err(hidden());
+    }
+    let settings = settings_of(&name, scanned, project)?;
+    if scanned.has(Flag::Detach) && !settings.engine.is_detached() {
+        return Err(Error::usage(format!("--detach: {name} waits for the command"))
+            .with_hint(format!("[executors.{name}] needs a submit that does not wait, and status")));
+    }
+    Ok(settings)
+}
+
+/// Words that are to be hidden are written for the job to read.
+pub(in crate::commands) fn hidden() -> Error {
+    Error::usage("--redact and --on exclude each other: the words of a job are in the store")
+        .with_hint("give the secret in a variable that the job has there")
+}
+
+/// The executor called `name`.
+///
+/// # Errors
+/// As [`settings`].
+pub(in crate::commands) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> Result<Settings> {
+    let all = project.settings()?.executors;
+    let given = match all.get(name) {
+        Some(given) => given.clone(),
+        // Slurm needs no settings.
+        None if name == "slurm" => {
+            ExecutorSettings { kind: "slurm".to_owned(), ..ExecutorSettings::default() }
+        }
+        None => {
+            let known: Vec<&str> = all.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
+            let wrong = format!("--on {name}: cashet.toml has no [executors.{name}]");
+            return Err(Error::usage(wrong).with_hint(format!("its executors: {known}")));
+        }
+    };
+    let program =
+        std::env::current_exe().map_err(|error| Error::io("find", Path::new("the program itself"), error))?;
+    let resources = resources(scanned, &given)?;
+    let store =
+        std::path::absolute(&project.store).map_err(|error| Error::io("find", &project.store, error))?;
+    let engine = engine(name, &given, resources, &program)?;
+    Ok(Settings { name: name.to_owned(), engine, store, given })
+}
+
+/// What the call asks for, or else the settings.
+fn resources(scanned: &Scanned, given: &ExecutorSettings) -> Result<Resources> {
+    let one = |flag: Flag, set: &Option<String>| {
+        let value = scanned.last(flag).map(|value| value.to_string_lossy().into_owned());
+        value.or_else(|| set.clone())
+    };
+    let mut options = Vec::new();
+    let typed = scanned.all(Flag::Sbatch).map(|words| words.to_string_lossy().into_owned());
+    for line in given.sbatch.iter().cloned().chain(typed) {
+        options.extend(
+            split(&line)
+                .ok_or_else(|| Error::usage(format!("--sbatch: {line} has a quote without an end")))?,
+        );
+    }
+    Ok(Resources {
+        gpus: one(Flag::Gpus, &given.gpus),
+        cpus: one(Flag::Cpus, &given.cpus),
+        mem: one(Flag::Mem, &given.mem),
+        time: one(Flag::Time, &given.time),
+        partition: one(Flag::Partition, &given.partition),
+        options,
+        variables: set(scanned),
+    })
+}
+
+/// Words of a line, as a shell splits them: quotes and backslashes, nothing else.
+fn split(line: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote): (Vec<String>, Option<String>, Option<char>) =
+        (Vec::new(), None, None);
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match (quote, letter) {
+            (None, letter) if letter.is_whitespace() => words.extend(word.take()),
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (Some(open), letter) if letter == open => quote = None,
+            (None | Some('"'), '\\') => word.get_or_insert_default().push(letters.next()?),
+            (_, letter) => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+/// The words after `exec` that the job runs: the call without what is said here, and without values of variables, which the
+/// job has from its environment.
+pub(in crate::commands) fn words_of_job(scanned: &Scanned, store: &Path) -> Vec<OsString> {
+    let mut without = vec![Flag::Report, Flag::Id, Flag::Verbose, Flag::Quiet, Flag::Explain, Flag::Store];
+    without.extend_from_slice(ELSEWHERE);
+    let mut named = OsString::from("--store=");
+    named.push(store.as_os_str());
+    let mut words = vec![named, OsStr::new("--quiet").to_owned()];
+    let named_only = scanned.replaced(scanned.words.clone(), |flag, value| {
+        let name = value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        Ok::<_, Error>(if flag == Flag::Env { OsStr::from_bytes(name) } else { value }.to_owned())
+    });
+    // Replacing never fails here.
+    words.extend(named_only.unwrap_or_default().to_words(&without));
+    words
+}
+
+/// The variables that the call sets.
+fn set(scanned: &Scanned) -> Vec<(OsString, OsString)> {
+    let both = |word: &OsStr| {
+        let (name, value) =
+            word.as_bytes().split_at_checked(word.as_bytes().iter().position(|byte| *byte == b'=')?)?;
+        Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value.get(1..)?).to_owned()))
+    };
+    scanned.all(Flag::Env).filter_map(both).collect()
+}
+
+/// Whose the job of a call is.
+pub(in crate::commands) enum Standing {
+    /// Nobody's: it is to be submitted.
+    New(Lock),
+    /// It was submitted before, with this call.
+    Old(Box<Call>),
+    /// What was there answers no call any more, and is gone: the call is to be looked up again.
+    Again,
+}
+
+/// Takes the place of a job, unless it was submitted before.
+///
+/// # Errors
+/// When the store cannot be written.
+pub(in crate::commands) fn take(place: &Place, call: &Call, is_refresh: bool) -> Result<Standing> {
+    if let Found::Ours(lock) = place.claim(call)? {
+        return Ok(Standing::New(lock));
+    }
+    let stale = |result: Vec<u8>| is_refresh || is_stale(&result);
+    match place.call() {
+        Some(earlier) if !place.is_collected() && !place.result().is_some_and(stale) => {
+            Ok(Standing::Old(Box::new(earlier)))
+        }
+        _ => {
+            let _ = place.discard();
+            Ok(Standing::Again)
+        }
+    }
+}
+
+/// Whether a result that nobody was told yet answers the call no more: the run was kept, and what it depended on has changed
+/// since; or it was refused. How a run failed is told once.
+fn is_stale(result: &[u8]) -> bool {
+    let Ok(report) = serde_json::from_slice::<serde_json::Value>(result) else { return true };
+    let outcome = report.get("outcome").and_then(serde_json::Value::as_str);
+    let is_kept = report.get("kept").is_some_and(|kept| kept == true);
+    is_kept || matches!(outcome, None | Some("error" | "hit"))
+}
+
+/// Finds the id of a job whose submitter died before it noted it. `Some` where the job was never submitted: it is to be now.
+///
+/// # Errors
+/// When the engine does not say, or the store cannot be written.
+pub(in crate::commands) fn recover(place: &Place, engine: &dyn Engine) -> Result<Option<Lock>> {
+    if place.id().is_some() || place.result().is_some() || place.is_submitting() || place.is_running() {
+        return Ok(None);
+    }
+    let Some(lock) = place.resubmit() else { return Ok(None) };
+    match engine.find(&place.token().unwrap_or_default())? {
+        Some(id) => place.set_id(&id).map(|()| None),
+        None => Ok(Some(lock)),
+    }
+}
+
+/// A name that no other job has.
+pub(in crate::commands) fn token() -> String {
+    static MADE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let number = MADE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let machine = machine();
+    let unique = format!("{} {} {number} {machine}", Timestamp::now().0, std::process::id());
+    let digits = Digest::of(unique.as_bytes()).to_hex();
+    format!("cashet-{}", digits.get(..16).unwrap_or(&digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_split_as_a_shell_does() {
+        for (line, words) in [
+            ("--qos=high  --exclusive", Some(vec!["--qos=high", "--exclusive"])),
+            ("--comment='two words' -x a\\ b", Some(vec!["--comment=two words", "-x", "a b"])),
+            ("\"a \\\" b\" ''", Some(vec!["a \" b", ""])),
+            ("", Some(vec![])),
+            ("'open", None),
+        ] {
+            let words = words.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(split(line), words, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_failed_is_told_once_and_what_was_kept_is_looked_up() {
+        for (report, stale) in [
+            (r#"{"outcome":"miss","kept":true,"exit":{"exit":0}}"#, true),
+            (r#"{"outcome":"hit","exit":{"exit":0}}"#, true),
+            (r#"{"outcome":"error","error":"x"}"#, true),
+            ("{}", true),
+            ("", true),
+            (r#"{"outcome":"miss","kept":false,"exit":{"exit":3}}"#, false),
+            (r#"{"outcome":"bypass","exit":{"exit":0}}"#, false),
+        ] {
+            assert_eq!(is_stale(report.as_bytes()), stale, "{report}");
+        }
+    }
+
+    #[test]
+    fn tokens_differ() {
+        assert_ne!(token(), token());
+    }
+}

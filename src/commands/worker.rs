@@ -1,0 +1,182 @@
+//! `worker`: runs a job on the machine that it was submitted to. An internal command: jobs start it.
+
+use super::exec::elsewhere::{changed_since, work};
+use super::exit::{DONE, Exit};
+use super::options::{self, Flag, Scanned};
+use crate::digest::{Digest, Key};
+use crate::elsewhere::{Call, Place, machine};
+use crate::encode::Decode;
+use crate::error::{EXIT_FAILED, EXIT_USAGE, Error, Kind, Result};
+use crate::hash::manifest::Manifest;
+use crate::ui::human;
+use crate::ui::json::Object;
+use crate::ui::message;
+use crate::ui::miss::MOST_NAMED;
+use serde_json::Value;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// The name of the command.
+pub(super) const NAME: &str = "worker";
+
+/// The variable that Slurm numbers the jobs of an array with.
+const NUMBER: &str = "SLURM_ARRAY_TASK_ID";
+
+/// So often it is looked whether another worker of the same job has ended.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// `cashet worker [--environment] JOB`, `cashet worker --array DIR`: `JOB` is the directory of a job.
+pub(super) fn main(words: &[OsString]) -> Exit {
+    let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
+    let done = match words.as_slice() {
+        [first, job] if *first == "--environment" => Err(with_environment(job)),
+        [first, directory] if *first == "--array" => of_array(Path::new(directory)).and_then(|job| run(&job)),
+        [job] => run(&Place::at(PathBuf::from(job))),
+        _ => return Exit::Status(EXIT_USAGE),
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(error) => {
+            // Into the engine's log.
+            message::error(&error);
+            Exit::Status(EXIT_FAILED)
+        }
+    }
+}
+
+/// Starts anew with the environment that standard input brings. Returns only if that fails.
+fn with_environment(job: &OsStr) -> Error {
+    let mut block = Vec::new();
+    if let Err(error) = std::io::stdin().lock().read_to_end(&mut block) {
+        return Error::io("read", Path::new("the environment"), error);
+    }
+    let variables = block.split(|byte| *byte == 0).filter_map(|variable| {
+        let equals = variable.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = variable.split_at_checked(equals)?;
+        Some((OsStr::from_bytes(name), OsStr::from_bytes(value.get(1..)?)))
+    });
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return Error::io("find", Path::new("the program itself"), error),
+    };
+    let mut command = Command::new(&program);
+    command.env_clear().envs(variables).arg(NAME).arg(job);
+    Error::io("start", &program, command.exec())
+}
+
+/// The job of this member of an array.
+fn of_array(directory: &Path) -> Result<Place> {
+    let path = directory.join("list");
+    let wrong = || Error::usage(format!("{NUMBER} names no job of {}", path.display()));
+    let list = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
+    let number: usize =
+        std::env::var(NUMBER).ok().and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    let name =
+        list.split(|byte| *byte == b'\n').nth(number).filter(|name| !name.is_empty()).ok_or_else(wrong)?;
+    let jobs = directory.parent().unwrap_or(directory);
+    Ok(Place::at(jobs.join(OsString::from_vec(name.to_vec()))))
+}
+
+/// Runs a job to its end and leaves the result.
+fn run(place: &Place) -> Result<Exit> {
+    let call = place.call().ok_or_else(|| {
+        Error::new(Kind::Other, format!("{} is no job", place.path().display()))
+            .with_hint("is the store on a file system that this machine has, too?")
+    })?;
+    let _lock = loop {
+        match place.run()? {
+            Some(lock) => break lock,
+            // The engine may have given up another machine too early.
+            None => std::thread::sleep(WAIT),
+        }
+    };
+    if place.result().is_some_and(|result| !by_signal(&result)) {
+        return Ok(DONE);
+    }
+    let attempt = place.attempt(&machine())?;
+    let log = log_of_engine()?;
+    let failed =
+        |error: nix::errno::Errno| Error::new(Kind::Other, format!("cannot set the streams: {error}"));
+    let null = Path::new("/dev/null");
+    let null = File::open(null).map_err(|error| Error::io("open", null, error))?;
+    nix::unistd::dup2_stdin(&null).map_err(failed)?;
+    nix::unistd::dup2_stdout(&attempt.stdout).map_err(failed)?;
+    nix::unistd::dup2_stderr(&attempt.stderr).map_err(failed)?;
+    let report = place.path().join(format!("report.{}", attempt.number));
+    let ended = in_place(&call, &report);
+    let result = match &ended {
+        Ok(_) => std::fs::read(&report).ok().filter(|report| serde_json::from_slice::<Value>(report).is_ok()),
+        Err(error) => Some(Value::from(refusal(error)).to_string().into_bytes()),
+    };
+    match result {
+        // What the engine ended is not what the command came to: it is requeued, or the engine says why.
+        Some(result) if !is_interrupted(&result) => place.set_result(&result)?,
+        _ => {}
+    }
+    nix::unistd::dup2_stderr(&log).map_err(failed)?;
+    ended
+}
+
+/// Our standard error, for what is not the command's.
+fn log_of_engine() -> Result<std::os::fd::OwnedFd> {
+    use std::os::fd::AsFd;
+    let ours = std::io::stderr().as_fd().try_clone_to_owned();
+    ours.map_err(|error| Error::io("keep", Path::new("standard error"), error))
+}
+
+/// Runs the call in its directory, with a report.
+fn in_place(call: &Call, report: &Path) -> Result<Exit> {
+    std::env::set_current_dir(&call.directory).map_err(|error| {
+        Error::io("enter", &call.directory, error)
+            .with_hint("the project must be on a file system that this machine has, too")
+    })?;
+    let mut scanned = options::scan(&call.words)
+        .ok_or_else(|| Error::new(Kind::Other, "the job was submitted by another version of cashet"))?;
+    scanned.give(Flag::Report, Some(report.as_os_str().to_owned()));
+    let only = call.manifest.as_ref().filter(|_| !call.latest).map(|manifest| Key(Digest::of(manifest)));
+    match work(&scanned, only) {
+        Err(error) if error.kind() == Kind::OtherKey => Err(changed(&scanned, call)),
+        other => other,
+    }
+}
+
+/// Names what changed since the job was submitted.
+fn changed(scanned: &Scanned, call: &Call) -> Error {
+    let before = call.manifest.as_deref().and_then(|bytes| Manifest::from_bytes(bytes).ok());
+    let changed = before.and_then(|before| changed_since(scanned, &before).ok()).unwrap_or_default();
+    let named = human::list(&changed.phrases, MOST_NAMED);
+    let named = if named.is_empty() { "what decides the result changed".to_owned() } else { named };
+    if changed.is_environment {
+        return Error::new(Kind::OtherKey, format!("the environment differs there: {named}: not run"))
+            .with_hint("--latest runs it all the same, --ignore-env NAME leaves a variable out");
+    }
+    Error::new(Kind::OtherKey, format!("{named} after the job was submitted: not run"))
+}
+
+fn refusal(error: &Error) -> Object {
+    let object = Object::whole()
+        .with("outcome", "error")
+        .with("error", error.to_string())
+        .with("status", error.exec_status());
+    match error.hint() {
+        Some(hint) => object.with("hint", hint),
+        None => object,
+    }
+}
+
+fn by_signal(result: &[u8]) -> bool {
+    let report: Value = serde_json::from_slice(result).unwrap_or_default();
+    report.get("exit").is_some_and(|exit| exit.get("signal").is_some())
+}
+
+/// Whether a signal reached cashet while the command ran.
+fn is_interrupted(result: &[u8]) -> bool {
+    let report: Value = serde_json::from_slice(result).unwrap_or_default();
+    report.get("not_kept").and_then(|why| why.get("reason")).is_some_and(|reason| reason == "interrupted")
+}

@@ -1,0 +1,92 @@
+//! What every engine does: submit a job, tell how far it is, cancel it.
+
+use super::place::{Call, Place};
+use crate::error::Result;
+use std::path::Path;
+use std::process::Child;
+
+/// How far a job is, as the engine says it. That it is over says nothing of how its command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It waits, and why; the reason may be empty.
+    Queued(String),
+    /// It runs, on this machine; the name may be empty.
+    Running(String),
+    /// It is over, and how.
+    Over {
+        /// What the engine says of it.
+        how: String,
+        /// Whether the engine ended it: how the command ended then says nothing of the command.
+        ended_by_engine: bool,
+    },
+    /// The engine does not say, and why: it is asked again.
+    Unknown(String),
+}
+
+/// A job that was submitted.
+#[derive(Debug)]
+pub struct Job {
+    /// What the engine calls it; empty for a launcher that waits for the command.
+    pub id: String,
+    /// The launcher that waits for the command.
+    pub launcher: Option<Child>,
+}
+
+/// Something that runs jobs.
+pub trait Engine: Send + Sync {
+    /// Submits the job at `place`.
+    ///
+    /// # Errors
+    /// When the engine refuses it, in its own words.
+    fn submit(&self, place: &Place, call: &Call) -> Result<Job>;
+
+    /// How far each of these jobs is.
+    fn states(&self, ids: &[&str]) -> Vec<State>;
+
+    /// Cancels a job, whose newest attempt is the process `process` on `machine`.
+    ///
+    /// # Errors
+    /// When the engine refuses it.
+    fn cancel(&self, ids: &[&str], at: Option<(&str, u32)>) -> Result<()>;
+
+    /// The id of the job with this token, where the process that submitted it died before it noted the id. `None` where there
+    /// is none.
+    ///
+    /// # Errors
+    /// When the engine does not say.
+    fn find(&self, token: &str) -> Result<Option<String>>;
+
+    /// Whether a job goes on by itself once it was submitted, so that it can be left.
+    fn is_detached(&self) -> bool;
+
+    /// The engine, if it takes many jobs at a time as one array.
+    fn arrays(&self) -> Option<&dyn Arrays> {
+        None
+    }
+
+    /// What the engine is, in words: its version.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    fn version(&self) -> Result<String>;
+}
+
+/// An engine that takes many jobs at a time.
+pub trait Arrays {
+    /// Submits one array for all `places`, of which `at_most` run at a time, in the directory `project`. Its name is `token`;
+    /// `directory` holds what its jobs share. Returns the ids of the jobs, in their order.
+    ///
+    /// # Errors
+    /// When the engine refuses it, in its own words.
+    fn submit_array(
+        &self,
+        places: &[Place],
+        project: &Path,
+        token: &str,
+        directory: &Path,
+        at_most: Option<u32>,
+    ) -> Result<Vec<String>>;
+
+    /// So many jobs one array takes.
+    fn largest_array(&self) -> usize;
+}

@@ -1,0 +1,25 @@
+//! Running commands elsewhere: a job of an existing scheduler or launcher runs `cashet worker` on another machine, which
+//! records the run in the shared store.
+//!
+//! A job is a directory in the store ([`Place`]), named by the key of its call: whoever makes the same call finds it. What
+//! the engine says of a job only decides whether to wait. How the command ended is in the result that the worker left, or
+//! nowhere.
+//!
+//! Knows nothing of caching, the command line or the terminal.
+
+mod engine;
+mod launcher;
+mod place;
+mod program;
+mod quote;
+mod resources;
+mod settings;
+mod slurm;
+mod tail;
+
+pub use engine::{Arrays, Engine, Job, State};
+pub use place::{Attempt, Call, Found, Lock, Place, list, machine, sweep};
+pub use quote::quoted;
+pub use resources::Resources;
+pub use settings::engine;
+pub use tail::Tail;

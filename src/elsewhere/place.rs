@@ -1,0 +1,454 @@
+//! The directory of a job in the store: what is to run, how far it is, and what came of it.
+//!
+//! | file | written by | what |
+//! |---|---|---|
+//! | `call` | the caller, before the directory has its name | directory, words, key: never changed |
+//! | `submitting`, `running` | – | locked by the process that submits the job, or runs it |
+//! | `token` | the caller | the name of its array and its number there, if it is submitted in one |
+//! | `id` | the caller | what the engine calls the job |
+//! | `attempt.N`, `stdout.N`, `stderr.N` | the worker | machine and process of each attempt, and what it prints |
+//! | `log` | the engine | its own messages |
+//! | `result` | the worker, whole | how the call was answered, as `--report` says it |
+//! | `collected` | the caller | the result was handed to the user |
+
+use crate::digest::Digest;
+use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+use crate::error::{Error, Result};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// The directory of a store that holds the jobs.
+const JOBS: &str = "jobs";
+
+/// So long a job whose result was handed over stays, for its messages.
+const COLLECTED: Duration = Duration::from_hours(24);
+
+/// So long a result stays that nobody asked for.
+const FORGOTTEN: Duration = Duration::from_hours(30 * 24);
+
+/// What a job runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// A name that no other job has, by which the engine knows it.
+    pub token: String,
+    /// The executor.
+    pub executor: String,
+    /// The working directory, absolute.
+    pub directory: PathBuf,
+    /// The words after `cashet exec`.
+    pub words: Vec<OsString>,
+    /// The encoded manifest of the call when it was submitted, whose digest is the key; none for a call that is never
+    /// recorded.
+    pub manifest: Option<Vec<u8>>,
+    /// `--latest`: what is there when the job begins is run, whatever the manifest says.
+    pub latest: bool,
+}
+
+impl Encode for Call {
+    fn encode(&self, to: &mut Encoder) {
+        to.text(&self.token).text(&self.executor).bytes(self.directory.as_os_str().as_bytes());
+        to.length(self.words.len());
+        for word in &self.words {
+            to.bytes(word.as_bytes());
+        }
+        to.option(self.manifest.as_ref()).flag(self.latest);
+    }
+}
+
+impl Decode for Call {
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let (token, executor) = (from.text()?.to_owned(), from.text()?.to_owned());
+        let directory = OsString::from_vec(from.bytes()?.to_vec()).into();
+        let words = from.list::<Vec<u8>>()?.into_iter().map(OsString::from_vec).collect();
+        Ok(Self { token, executor, directory, words, manifest: from.option()?, latest: from.flag()? })
+    }
+}
+
+/// A lock on a file of a job; dropping it releases it.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "it holds the lock")] File);
+
+/// One attempt at a job: it may be requeued.
+#[derive(Debug)]
+pub struct Attempt {
+    /// From 0.
+    pub number: u32,
+    /// Where its standard output goes.
+    pub stdout: File,
+    /// Where its standard error goes.
+    pub stderr: File,
+}
+
+/// What is there of the job of a call.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing was: this process is to submit it.
+    Ours(Lock),
+    /// It was submitted before.
+    Theirs,
+}
+
+/// The directory of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(PathBuf);
+
+impl Place {
+    /// That of the job called `name` in the store at `store`.
+    #[must_use]
+    pub fn new(store: &Path, name: &str) -> Self {
+        Self(store.join(JOBS).join(name))
+    }
+
+    /// The directory itself, named by the engine's command.
+    #[must_use]
+    pub fn at(directory: PathBuf) -> Self {
+        Self(directory)
+    }
+
+    /// A directory for files that several jobs share.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn shared(store: &Path, name: &str) -> Result<PathBuf> {
+        let path = store.join(JOBS).join(name);
+        make(&path).map_err(|error| Error::io("create", &path, error))?;
+        Ok(path)
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The name of the job.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.0.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Where the engine's messages go.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    /// Takes the place for `call`, unless there is one of this name. The directory gets its name when it is whole.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn claim(&self, call: &Call) -> Result<Found> {
+        let failed = |error| Error::io("create", &self.0, error);
+        if self.0.is_dir() {
+            return Ok(Found::Theirs);
+        }
+        let parent = self.0.parent().unwrap_or(Path::new("."));
+        make(parent).map_err(failed)?;
+        let new = parent.join(format!(".{}", call.token));
+        make(&new).map_err(failed)?;
+        let (lock, bytes) = (lock(&new.join("submitting")).map_err(failed)?, call.to_bytes());
+        let sealed = [Digest::of(&bytes).as_bytes().as_slice(), &bytes].concat();
+        write_new(&new.join("call"), &sealed).map_err(failed)?;
+        let Some(lock) = lock else { return Ok(Found::Theirs) };
+        match fs::rename(&new, &self.0) {
+            Ok(()) => Ok(Found::Ours(lock)),
+            Err(error) => {
+                let _ = fs::remove_dir_all(&new);
+                // A directory takes the place of an empty one only.
+                let taken = [libc::ENOTEMPTY, libc::EEXIST];
+                if error.raw_os_error().is_some_and(|errno| taken.contains(&errno)) {
+                    Ok(Found::Theirs)
+                } else {
+                    Err(failed(error))
+                }
+            }
+        }
+    }
+
+    /// The call; `None` where there is no such job.
+    #[must_use]
+    pub fn call(&self) -> Option<Call> {
+        let bytes = fs::read(self.0.join("call")).ok()?;
+        let (check, bytes) = bytes.split_at_checked(crate::digest::DIGEST_LENGTH)?;
+        (Digest::of(bytes).as_bytes() == check).then(|| Call::from_bytes(bytes).ok())?
+    }
+
+    /// Notes by which name the engine knows the job, where that is not the token of its call.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn set_token(&self, token: &str) -> Result<()> {
+        self.put("token", token.as_bytes())
+    }
+
+    /// The name by which the engine knows the job.
+    #[must_use]
+    pub fn token(&self) -> Option<String> {
+        let noted = fs::read_to_string(self.0.join("token")).ok();
+        noted.or_else(|| self.call().map(|call| call.token))
+    }
+
+    /// Takes over a job whose submitter died.
+    #[must_use]
+    pub fn resubmit(&self) -> Option<Lock> {
+        lock(&self.0.join("submitting")).ok().flatten()
+    }
+
+    /// Whether a process submits it just now.
+    #[must_use]
+    pub fn is_submitting(&self) -> bool {
+        is_locked(&self.0.join("submitting"))
+    }
+
+    /// The right to run the job; `None` where another process does.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn run(&self) -> Result<Option<Lock>> {
+        let path = self.0.join("running");
+        lock(&path).map_err(|error| Error::io("lock", &path, error))
+    }
+
+    /// Whether a worker runs it just now, as far as locks reach.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        is_locked(&self.0.join("running"))
+    }
+
+    /// Notes what the engine calls the job.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn set_id(&self, id: &str) -> Result<()> {
+        self.put("id", id.as_bytes())
+    }
+
+    /// What the engine calls the job, if that is known yet.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        fs::read_to_string(self.0.join("id")).ok()
+    }
+
+    /// Begins an attempt, on `machine`.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn attempt(&self, machine: &str) -> Result<Attempt> {
+        let failed = |error| Error::io("write in", &self.0, error);
+        let new = |name: String| {
+            OpenOptions::new().append(true).create_new(true).mode(0o600).open(self.0.join(name))
+        };
+        for number in 0..u32::MAX {
+            let stdout = match new(format!("stdout.{number}")) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                other => other.map_err(failed)?,
+            };
+            let stderr = new(format!("stderr.{number}")).map_err(failed)?;
+            let about = format!("{machine} {}", std::process::id());
+            self.put(&format!("attempt.{number}"), about.as_bytes())?;
+            return Ok(Attempt { number, stdout, stderr });
+        }
+        Err(failed(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// The newest attempt that has begun: its number, machine and process.
+    #[must_use]
+    pub fn newest_attempt(&self, from: u32) -> Option<(u32, String, u32)> {
+        let mut newest = None;
+        for number in from.. {
+            let Ok(about) = fs::read_to_string(self.0.join(format!("attempt.{number}"))) else { break };
+            let (machine, process) = about.rsplit_once(' ').unwrap_or((about.as_str(), ""));
+            newest = Some((number, machine.to_owned(), process.parse().unwrap_or(0)));
+        }
+        newest
+    }
+
+    /// The files that attempt `number` prints to: stdout and stderr.
+    #[must_use]
+    pub fn streams(&self, number: u32) -> [PathBuf; 2] {
+        ["stdout", "stderr"].map(|name| self.0.join(format!("{name}.{number}")))
+    }
+
+    /// Writes the result.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn set_result(&self, result: &[u8]) -> Result<()> {
+        self.put("result", result)
+    }
+
+    /// The result, if there is one.
+    #[must_use]
+    pub fn result(&self) -> Option<Vec<u8>> {
+        // Listing it has a network file system ask the server.
+        drop(fs::read_dir(&self.0));
+        fs::read(self.0.join("result")).ok()
+    }
+
+    /// Notes that the result was handed to the user.
+    pub fn collect(&self) {
+        // If that fails, it is handed over once more.
+        let _ = File::create(self.0.join("collected"));
+    }
+
+    /// Whether the result was handed to the user.
+    #[must_use]
+    pub fn is_collected(&self) -> bool {
+        self.0.join("collected").exists()
+    }
+
+    /// Makes room for another job of this name. Of several processes one does.
+    #[must_use]
+    pub fn discard(&self) -> bool {
+        let aside = self.0.with_file_name(format!(".gone-{}-{}", self.name(), std::process::id()));
+        let moved = fs::rename(&self.0, &aside).is_ok();
+        if moved {
+            let _ = fs::remove_dir_all(&aside);
+        }
+        moved
+    }
+
+    /// Writes a file whole.
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.0.join(name);
+        let new = self.0.join(format!(".{name}.{}", std::process::id()));
+        let written = fs::remove_file(&new).or(Ok(())).and_then(|()| write_new(&new, bytes));
+        written.and_then(|()| fs::rename(&new, &path)).map_err(|error| Error::io("write", &path, error))
+    }
+}
+
+/// The name of this machine.
+#[must_use]
+pub fn machine() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
+
+/// The jobs of a store, in the order of their names.
+#[must_use]
+pub fn list(store: &Path) -> Vec<Place> {
+    let entries = fs::read_dir(store.join(JOBS)).into_iter().flatten().flatten();
+    let mut places: Vec<Place> = entries
+        .map(|entry| Place(entry.path()))
+        .filter(|place| !place.name().starts_with('.') && place.0.join("call").is_file())
+        .collect();
+    places.sort_by_key(Place::name);
+    places
+}
+
+/// Removes what nobody needs any more: jobs that ended and were handed over a day ago, or that ended a month ago.
+pub fn sweep(store: &Path) {
+    let older = |path: &Path, age: Duration| {
+        let modified = fs::metadata(path).and_then(|found| found.modified()).ok();
+        let age_now = modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        age_now.is_some_and(|now| now > age)
+    };
+    for place in list(store) {
+        if older(&place.0.join("collected"), COLLECTED) || older(&place.0.join("result"), FORGOTTEN) {
+            let _ = place.discard();
+        }
+    }
+    // What processes left that died, and lists of arrays.
+    for entry in fs::read_dir(store.join(JOBS)).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_name().as_bytes().starts_with(b".") && older(&path, FORGOTTEN) {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).recursive(true).create(path)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Locks a file; `None` where another process has it locked.
+fn lock(path: &Path) -> io::Result<Option<Lock>> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock(file))),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn is_locked(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(token: &str) -> Call {
+        Call {
+            token: token.to_owned(),
+            executor: "gpu".to_owned(),
+            directory: "/p".into(),
+            words: vec!["--".into(), OsString::from_vec(vec![b'x', 0xff])],
+            manifest: Some(vec![1, 2]),
+            latest: false,
+        }
+    }
+
+    #[test]
+    fn one_of_several_callers_submits() {
+        let store = tempfile::tempdir().unwrap();
+        let place = Place::new(store.path(), "k");
+        let Found::Ours(lock) = place.claim(&call("a")).unwrap() else { panic!("it is not ours") };
+        assert!(matches!(place.claim(&call("b")).unwrap(), Found::Theirs));
+        assert_eq!(place.call(), Some(call("a")));
+        assert!(place.is_submitting() && place.resubmit().is_none());
+        drop(lock);
+        assert!(!place.is_submitting() && place.resubmit().is_some());
+        assert_eq!(list(store.path()), [place.clone()]);
+        assert!(place.discard() && !place.discard());
+        assert!(matches!(place.claim(&call("b")).unwrap(), Found::Ours(_)));
+    }
+
+    #[test]
+    fn a_call_that_was_damaged_is_none() {
+        let store = tempfile::tempdir().unwrap();
+        let place = Place::new(store.path(), "k");
+        drop(place.claim(&call("a")).unwrap());
+        let path = place.path().join("call");
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(place.call(), None);
+    }
+
+    #[test]
+    fn attempts_are_counted_and_results_are_whole() {
+        let store = tempfile::tempdir().unwrap();
+        let place = Place::new(store.path(), "k");
+        drop(place.claim(&call("a")).unwrap());
+        assert_eq!(place.newest_attempt(0), None);
+        for number in 0..3 {
+            assert_eq!(place.attempt("node 1").unwrap().number, number);
+        }
+        let (number, machine, process) = place.newest_attempt(1).unwrap();
+        assert_eq!((number, machine.as_str(), process), (2, "node 1", std::process::id()));
+        assert_eq!(place.result(), None);
+        place.set_result(b"{}").unwrap();
+        place.set_result(b"{ }").unwrap();
+        assert_eq!(place.result().unwrap(), b"{ }");
+        assert!(!place.is_collected());
+        place.collect();
+        assert!(place.is_collected());
+        sweep(store.path());
+        assert!(place.call().is_some());
+    }
+}

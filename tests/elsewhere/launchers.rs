@@ -1,0 +1,224 @@
+//! Launchers: ssh to this machine, and programs that misbehave.
+
+use super::servers::{Server, skipped, ssh, wait_until};
+use super::support::Sandbox;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+
+/// A project whose executor `node` is this machine by ssh.
+fn with_node(server: &Server) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let ssh = format!("ssh -F {} node", server.directory.join("ssh_config").display());
+    let settings = format!(
+        "[executors.node]\nkind = \"launcher\"\nsubmit = \"{ssh} -- {{line}}\"\ncancel = \"{ssh} kill -TERM {{pid}}\"\n\
+         send-environment = true\n"
+    );
+    sandbox.write("cashet.toml", settings);
+    sandbox
+}
+
+/// The jobs of the store: their directories.
+pub(crate) fn jobs(sandbox: &Sandbox) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(sandbox.path(".cashet/jobs")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.join("call").exists()).collect()
+}
+
+/// The process of the newest worker.
+pub(crate) fn worker(sandbox: &Sandbox) -> Option<Pid> {
+    let about = jobs(sandbox).iter().find_map(|job| fs::read_to_string(job.join("attempt.0")).ok())?;
+    about.rsplit_once(' ')?.1.parse().ok().map(Pid::from_raw)
+}
+
+/// A script that says `begun`, and ends when there is a file `go`.
+const WAITS: &str =
+    "echo begun; while [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done; echo ended; echo made > out";
+
+fn go(sandbox: &Sandbox) {
+    fs::write(sandbox.base().join("tmp/go"), "").unwrap();
+}
+
+#[test]
+fn a_command_runs_there_once_and_is_replayed_here() {
+    let Some(server) = ssh() else {
+        return skipped("a_command_runs_there_once_and_is_replayed_here", "sshd");
+    };
+    let sandbox = with_node(server);
+    sandbox.script("job", "echo \"$1 $LR\"; echo err >&2; echo \"$1\" > out; exit ${2:-0}");
+    let call = ["--on", "node", "--", "./job", "two words"];
+    // Our environment is there.
+    let first = sandbox.exec(call).env("LR", "0.1").stdout("two words 0.1\n").stderr("err\n");
+    first.leaves("out", "two words\n").executes(1).run();
+    sandbox.exec(call).env("LR", "0.1").stdout("two words 0.1\n").stderr("err\n").executes(0).run();
+    sandbox
+        .exec(["./job", "two words"])
+        .env("LR", "0.1")
+        .stdout("two words 0.1\n")
+        .stderr("err\n")
+        .executes(0)
+        .run();
+    sandbox.exec(call).env("LR", "0.2").stdout("two words 0.2\n").stderr("err\n").executes(1).run();
+    // Variables that the call sets are not written anywhere.
+    let secret = ["--on", "node", "--env", "LR=hidden-value", "--", "./job", "x"];
+    sandbox.exec(secret).stdout("x hidden-value\n").stderr("err\n").leaves("out", "x\n").executes(1).run();
+    for job in jobs(&sandbox) {
+        let call = fs::read(job.join("call")).unwrap();
+        assert!(!call.windows(12).any(|part| part == b"hidden-value"));
+    }
+}
+
+#[test]
+fn how_a_command_ends_there_is_how_the_call_ends() {
+    let Some(server) = ssh() else { return skipped("how_a_command_ends_there_is_how_the_call_ends", "sshd") };
+    let sandbox = with_node(server);
+    sandbox.script("job", "echo out; echo err >&2; exit 7").script("dies", "kill -SEGV $$");
+    for _ in 0..2 {
+        let run = sandbox.exec(["--on", "node", "--", "./job"]).stdout("out\n").stderr("err\n");
+        run.status(7).executes(1).run();
+    }
+    sandbox.exec(["--on", "node", "--", "./dies"]).signal(libc::SIGSEGV).executes(1).run();
+    sandbox.exec(["--on", "node", "--", "./nothing"]).status(127).stderr_with(&["./nothing"]).run();
+    // Not recorded at all: it answers for the moment.
+    sandbox.exec(["--on", "node", "--", "date", "+x"]).stdout("x\n").run();
+}
+
+#[test]
+fn a_connection_that_is_cut_loses_nothing() {
+    let Some(server) = ssh() else { return skipped("a_connection_that_is_cut_loses_nothing", "sshd") };
+    let sandbox = with_node(server);
+    sandbox.script("job", WAITS);
+    let call = ["-v", "--on", "node", "--", "./job"];
+    let run =
+        sandbox.exec(call).stdout("begun\nended\n").any_stderr().leaves("out", "made\n").executes(1).spawn();
+    run.wait_for_stderr("runs at");
+    let line = format!("^ssh .*{}", sandbox.base().display());
+    sandbox.bare(["pkill", "-KILL", "-f", &line]).any_status().run();
+    run.wait_for_stderr("the command goes on");
+    go(&sandbox);
+    let messages = run.finish().messages();
+    assert!(messages.contains("kept"), "{messages}");
+}
+
+#[test]
+fn a_worker_that_is_killed_leaves_no_status() {
+    let Some(server) = ssh() else { return skipped("a_worker_that_is_killed_leaves_no_status", "sshd") };
+    let sandbox = with_node(server);
+    sandbox.script("job", WAITS);
+    let call = ["-v", "--on", "node", "--", "./job"];
+    let run =
+        sandbox.exec(call).stderr_with(&["ended without a result", "log"]).status(125).executes(1).spawn();
+    run.wait_for_stderr("runs at");
+    wait_until("the job", || sandbox.executions() == 1);
+    kill(worker(&sandbox).unwrap(), Signal::SIGKILL).unwrap();
+    run.finish();
+    go(&sandbox);
+    // It is not taken for one that still goes on.
+    sandbox.exec(call).stdout("begun\nended\n").any_stderr().leaves("out", "made\n").executes(1).run();
+}
+
+#[test]
+fn a_machine_that_cannot_be_reached_is_said() {
+    let Some(server) = ssh() else { return skipped("a_machine_that_cannot_be_reached_is_said", "sshd") };
+    let sandbox = with_node(server);
+    let settings = sandbox.read("cashet.toml");
+    let settings = String::from_utf8(settings).unwrap().replace(" node ", " -p 1 node ");
+    sandbox.write("cashet.toml", settings).script("job", "echo x");
+    let run = sandbox.exec(["--on", "node", "--", "./job"]).status(125).executes(0);
+    run.stderr_with(&["ended without a result: its launcher ended with exit status: 255", "log"]).run();
+    let run = sandbox.cashet(["executors"]).status(1).stdout_with(&["node", "launcher", "bad", "255"]);
+    run.run();
+}
+
+#[test]
+fn ctrl_c_ends_the_command_there() {
+    let Some(server) = ssh() else { return skipped("ctrl_c_ends_the_command_there", "sshd") };
+    let sandbox = with_node(server);
+    sandbox.script("job", WAITS);
+    let run = sandbox.exec(["-v", "--on", "node", "--", "./job"]).any_stderr().any_stdout();
+    let run = run.signal(libc::SIGINT).executes(1).spawn();
+    run.wait_for_stderr("runs at");
+    wait_until("the job", || sandbox.executions() == 1);
+    let worker = worker(&sandbox).unwrap();
+    run.send(Signal::SIGINT);
+    run.finish();
+    wait_until("the worker's end", || kill(worker, None).is_err());
+}
+
+#[test]
+fn executors_are_listed_and_checked() {
+    let Some(server) = ssh() else { return skipped("executors_are_listed_and_checked", "sshd") };
+    let sandbox = with_node(server);
+    sandbox
+        .cashet(["executors"])
+        .stdout_with(&["node", "launcher", "ok", "by ssh; a job at", "watched"])
+        .run();
+    let shown = sandbox.cashet(["executors", "--json", "--no-job", "node"]).any_stdout().run().text();
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["executors"][0]["state"], "ok");
+    sandbox.cashet(["executors", "other"]).refused(2, &["no [executors.other]", "node"]).run();
+}
+
+/// A launcher that needs no server: it runs the command here, in the background, and knows it by its number.
+#[test]
+fn a_launcher_that_does_not_wait_is_asked_and_its_job_can_be_left() {
+    let sandbox = Sandbox::new();
+    let settings = "[executors.here]\nkind = \"launcher\"\n\
+        submit = \"{cmd} > {log} 2>&1 & echo $!\"\nstatus = \"kill -0 {id} 2> /dev/null\"\n";
+    sandbox.write("cashet.toml", settings).script("job", WAITS);
+    let call = ["-v", "--on", "here", "--", "./job"];
+    let left = sandbox.exec(["-v", "--on", "here", "--detach", "--", "./job"]).may_change("../tmp");
+    left.stderr_with(&["goes on; the same call attaches"]).run();
+    wait_until("the job", || sandbox.executions() == 1);
+    let run =
+        sandbox.exec(call).stdout("begun\nended\n").any_stderr().leaves("out", "made\n").executes(0).spawn();
+    run.wait_for_stderr("attached to job");
+    go(&sandbox);
+    run.finish();
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo x");
+    for (settings, words, said) in [
+        ("", vec!["--on", "gpu"], vec!["--on gpu", "no [executors.gpu]"]),
+        ("[executors.gpu]\nkind = \"cloud\"\n", vec!["--on", "gpu"], vec!["neither slurm nor launcher"]),
+        ("[executors.gpu]\nkind = \"launcher\"\n", vec!["--on", "gpu"], vec!["has no submit"]),
+        (
+            "[executors.gpu]\nkind = \"launcher\"\nsubmit = \"ssh x\"\n",
+            vec!["--on", "gpu"],
+            vec!["neither {cmd} nor {line}"],
+        ),
+        (
+            "[executors.gpu]\nkind = \"launcher\"\nsubmit = \"{cmd}\"\n",
+            vec!["--on", "gpu", "--gpus", "2"],
+            vec!["submit of [executors.gpu] has no {gpus}"],
+        ),
+        (
+            "[executors.gpu]\nkind = \"launcher\"\nsubmit = \"{cmd}\"\n",
+            vec!["--on", "gpu", "--detach"],
+            vec!["--detach: gpu waits for the command"],
+        ),
+        (
+            "[executors.gpu]\nkind = \"launcher\"\nsubmit = \"{cmd}\"\n",
+            vec!["--on", "gpu", "--env", "A=1"],
+            vec!["--env A", "send-environment"],
+        ),
+        (
+            "[executors.gpu]\nkind = \"slurm\"\nsubmit = \"x\"\n",
+            vec!["--on", "gpu"],
+            vec!["submit in [executors.gpu]"],
+        ),
+        ("", vec!["--gpus", "1"], vec!["--gpus needs --on"]),
+        ("", vec!["--on", "slurm", "--redact", "x"], vec!["--redact", "--on"]),
+        ("", vec!["--on", "slurm", "--mode", "off"], vec!["--on needs the store"]),
+        ("", vec!["--on", "slurm", "--stdin"], vec!["standard input does not go"]),
+    ] {
+        sandbox.write("cashet.toml", settings);
+        let call: Vec<&str> = words.into_iter().chain(["--", "./job"]).collect();
+        sandbox.exec(call).status(125).executes(0).stderr_with(&said).run();
+    }
+    sandbox.write("cashet.toml", "");
+    let piped = sandbox.exec(["--on", "slurm", "--", "./job"]).stdin("data");
+    piped.status(125).executes(0).stderr_with(&["standard input is a file or a pipe"]).run();
+}

@@ -1,0 +1,12 @@
+//! Commands that run elsewhere, against a real Slurm and a real sshd on this machine. Where they cannot be had, each test
+//! says so by name and passes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod launchers;
+mod servers;
+mod slurm;
+#[path = "../cli/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other crates of tests use more of it")]
+mod support;
+mod sweeps;

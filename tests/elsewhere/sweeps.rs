@@ -1,0 +1,122 @@
+//! `map --on`: sweeps as arrays of Slurm.
+
+use super::launchers::jobs;
+use super::servers::{skipped, wait_until};
+use super::slurm::{Slurm, own_slurm};
+use super::support::{Run, Sandbox};
+use nix::sys::signal::Signal;
+use std::fs;
+
+/// So many runs has the sweep.
+const ALL: usize = 60;
+
+/// A third of the runs fails while the file `broken` is part of the code.
+const JOB: &str = "import sys\nimport state\nn = int(sys.argv[1])\n\
+    open(f'out-{n}', 'w').write(str(n * n))\nprint('value:', n * n)\n\
+    if state.BROKEN and n % 3 == 0:\n    sys.exit('broken')\n";
+
+fn map<'a>(slurm: &Slurm, sandbox: &'a Sandbox, words: &[&str]) -> Run<'a> {
+    let sweep = ["--on", "slurm", "-p", "n=1..60", "--", "python3", "job.py", "{n}"];
+    let all: Vec<&str> = ["map"].iter().chain(words).chain(&sweep).copied().collect();
+    // The runs write beside each other.
+    (1..=ALL).fold(slurm.with(sandbox.cashet(all)), |run, n| run.may_change(format!("out-{n}")))
+}
+
+/// Executions by their parameter, for each state of the code.
+fn executions(sandbox: &Sandbox) -> Vec<String> {
+    let text = fs::read_to_string(sandbox.counter()).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// The number of jobs that were ever submitted.
+fn submitted(slurm: &Slurm) -> usize {
+    slurm.run("squeue", &["-h", "-r", "-t", "all", "-o", "%i"]).lines().count()
+}
+
+#[test]
+fn a_sweep_that_is_interrupted_preempted_and_repaired_runs_each_once() {
+    let Some(slurm) = own_slurm() else {
+        return skipped("a_sweep_that_is_interrupted_preempted_and_repaired_runs_each_once", "Slurm");
+    };
+    let sandbox = Sandbox::new();
+    let count = format!(
+        "with open('{}', 'a') as counter:\n    counter.write(f'{{state.BROKEN}} {{n}}\\n')\n",
+        sandbox.counter().display()
+    );
+    let job = JOB.replace("open(f'out", &format!("{count}open(f'out"));
+    sandbox.write("job.py", job).write("state.py", "BROKEN = True\n");
+    let before = submitted(&slurm);
+    // Interrupted twice: killed, and as by a closed terminal.
+    for (signal, done) in [(Signal::SIGKILL, 5), (Signal::SIGHUP, 20)] {
+        let run = map(&slurm, &sandbox, &["--partition", "low", "--at-most", "2", "-q"]);
+        let run = run.any_stderr().any_status().spawn();
+        wait_until("some runs", || sandbox.executions() >= done);
+        run.send(signal);
+        run.finish();
+    }
+    // Preempted once: what ran then runs again.
+    let hog = slurm.run("sbatch", &["--parsable", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"]);
+    let run = map(&slurm, &sandbox, &["--partition", "low", "--at-most", "2"]);
+    let text = run.any_stderr().status(1).run().messages();
+    assert!(text.contains("20 failed"), "{text}");
+    let _ = hog;
+    assert_eq!(submitted(&slurm), before + ALL + 1, "{text}");
+    let mut first = executions(&sandbox);
+    first.dedup();
+    assert_eq!(first.len(), ALL);
+    // Repaired: each runs once for the new code, and nothing is submitted after that.
+    sandbox.write("state.py", "BROKEN = False\n");
+    let fixed = |executes: usize, words: &[&str]| {
+        map(&slurm, &sandbox, words).executes(executes).any_stderr().run().messages()
+    };
+    let text = fixed(ALL, &["--partition", "low"]);
+    assert!(text.contains("60 runs · 0 hit · 60 ran"), "{text}");
+    let all = submitted(&slurm);
+    let text = fixed(0, &[]);
+    assert!(text.contains("60 runs · 60 hit"), "{text}");
+    assert_eq!(submitted(&slurm), all);
+    let mut runs = executions(&sandbox);
+    runs.retain(|line| line.starts_with("False"));
+    assert_eq!(runs.len(), ALL);
+    runs.dedup();
+    assert_eq!(runs.len(), ALL);
+    let table = sandbox.cashet(["runs", "job.py", "--csv"]).any_stdout().run().text();
+    assert!(table.lines().count() > ALL, "{table}");
+    assert!(jobs(&sandbox).len() >= ALL);
+}
+
+#[test]
+fn a_sweep_tells_what_failed_and_repeats_it() {
+    let Some(slurm) = own_slurm() else {
+        return skipped("a_sweep_tells_what_failed_and_repeats_it", "Slurm");
+    };
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo \"v $1\"; [ \"$1\" != 2 ] || { echo no two >&2; exit 4; }");
+    let words = ["map", "--json", "--on", "slurm", "--retry", "1", "-p", "n=1..3", "--", "./job", "{n}"];
+    let run = slurm.with(sandbox.cashet(words)).any_stdout().any_stderr().status(1).executes(4).run();
+    let mut outcomes: Vec<(u64, String, u64)> = run
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|object| {
+            let outcome = object["outcome"].as_str().unwrap().to_owned();
+            (object["number"].as_u64().unwrap(), outcome, object["attempts"].as_u64().unwrap())
+        })
+        .collect();
+    outcomes.sort();
+    let expected = [(1, "ran", 1), (2, "failed", 2), (3, "ran", 1)];
+    assert_eq!(outcomes, expected.map(|(number, outcome, attempts)| (number, outcome.to_owned(), attempts)));
+    let text = run.messages();
+    assert!(text.contains("no two") && text.contains("repeat: cashet exec"), "{text}");
+    // Each is tagged as those of a sweep that runs here.
+    sandbox.cashet(["log", "--tag", "sweep=job", "--json"]).any_stdout().run();
+    // Ctrl-C cancels what is queued and what runs.
+    sandbox.script("job", "while [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done");
+    let run = slurm.with(sandbox.cashet(words)).any_stdout().any_stderr().signal(libc::SIGINT).spawn();
+    wait_until("a run", || sandbox.executions() > 4);
+    run.send(Signal::SIGINT);
+    run.finish();
+    wait_until("their end", || slurm.run("squeue", &["-h", "-t", "R,PD,CG", "-o", "%i"]).is_empty());
+}
