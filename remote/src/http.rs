@@ -69,7 +69,7 @@ impl Http {
         Ok(Self { agent: config.new_agent() })
     }
 
-    /// A small object of at most `limit` bytes and its ETag. `None`: it is not there.
+    /// A small object of at most `limit` bytes and its `ETag`. `None`: it is not there.
     pub(crate) fn get(
         &self,
         url: &str,

@@ -53,17 +53,14 @@ impl Redis {
         patience: Duration,
         question: impl Fn(&mut Connection) -> RedisResult<T>,
     ) -> Result<T, Failure> {
-        let mut is_new = false;
         loop {
-            let mut connection = match self.connection.take() {
-                Some(connection) => connection,
-                None => {
-                    is_new = true;
-                    self.client
-                        .get_connection_with_timeout(connecting(self.is_tls))
-                        .map_err(|error| failure(&error))?
-                }
-            };
+            let kept = self.connection.take();
+            let is_new = kept.is_none();
+            let mut connection = match kept {
+                Some(kept) => Ok(kept),
+                None => self.client.get_connection_with_timeout(connecting(self.is_tls)),
+            }
+            .map_err(|error| failure(&error))?;
             let ready = connection
                 .set_read_timeout(Some(patience))
                 .and_then(|()| connection.set_write_timeout(Some(patience)));
@@ -174,8 +171,9 @@ fn failure(error: &RedisError) -> Failure {
     let text = format!("redis: {error}");
     match error.kind() {
         ErrorKind::Io => Failure::Unreachable(text),
-        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Failure::Refused(text),
-        ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ReadOnly) => Failure::Refused(text),
+        ErrorKind::AuthenticationFailed
+        | ErrorKind::InvalidClientConfig
+        | ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ReadOnly) => Failure::Refused(text),
         _ if error.code() == Some("OOM") => Failure::Full(text),
         _ if matches!(error.code(), Some("NOPERM" | "WRONGPASS" | "NOAUTH" | "READONLY")) => {
             Failure::Refused(text)

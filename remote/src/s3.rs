@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a signed request is valid.
-const VALID: Duration = Duration::from_secs(3600);
+const VALID: Duration = Duration::from_hours(1);
 /// The largest object of one request.
 const LARGEST_BLOB: u64 = 5 << 30;
 

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 pub(crate) const SOCKET: &str = "CASHET_REMOTE_SOCKET";
 /// The variable for another time, in seconds, after which an idle helper ends.
 const IDLE_VARIABLE: &str = "CASHET_REMOTE_IDLE";
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE: Duration = Duration::from_mins(10);
 /// A request in which nothing has happened for this time is no longer waited for.
-const DEAD: Duration = Duration::from_secs(60);
+const DEAD: Duration = Duration::from_mins(1);
 /// How often the helper looks whether it is still wanted.
 const STEP: Duration = Duration::from_secs(1);
 /// No answer of a server makes the program larger than this.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 /// So many failures in a row begin a pause.
 const FAILURES: u32 = 3;
 /// How long a pause is.
-const LENGTH: Duration = Duration::from_secs(60);
+const LENGTH: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct Pause {
