@@ -10,7 +10,7 @@ compile_error!(
 );
 
 #[path = "../../src/remote/carrier.rs"]
-#[expect(dead_code, unreachable_pub, clippy::type_complexity, reason = "a module of the library")]
+#[expect(dead_code, unreachable_pub, reason = "a module of the library")]
 mod carrier;
 #[path = "../../src/remote/protocol.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a module of the library")]

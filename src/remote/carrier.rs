@@ -46,6 +46,9 @@ impl fmt::Display for Failure {
 /// Most bytes of a record.
 pub const LARGEST_RECORD: usize = 1 << 20;
 
+/// Gets the record that is there, and returns what is to be there; `None`: it is there already.
+pub type Merge<'a> = &'a mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>;
+
 /// A carrier. Every function fails with a [`Failure`]. Records are opaque and signed by the caller; at most 1 MiB each, longer ones are `Invalid`.
 pub trait Carrier {
     /// The record of the question sets of `key` (`W`).
@@ -59,11 +62,7 @@ pub trait Carrier {
     ///
     /// # Errors
     /// Any [`Failure`].
-    fn merge_questions(
-        &mut self,
-        key: &Name,
-        merge: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
-    ) -> Result<(), Failure>;
+    fn merge_questions(&mut self, key: &Name, merge: Merge<'_>) -> Result<(), Failure>;
 
     /// The records of results (`S`), in one round trip; one answer for each name.
     ///

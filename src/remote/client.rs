@@ -6,8 +6,8 @@
 mod helper;
 mod pause;
 
-use super::carrier::{Blob, Carrier, Failure, LARGEST_RECORD, Name};
-use super::protocol::{Answer, MAX_NAMES, Request, receive_answer, send_request};
+use super::carrier::{Blob, Carrier, Failure, LARGEST_RECORD, Merge, Name};
+use super::protocol::{Answer, MAX_NAMES, Request, Versioned, receive_answer, send_request};
 use helper::Place;
 use pause::Pause;
 use std::ffi::OsString;
@@ -132,17 +132,14 @@ impl Client {
         Err(Failure::Unreachable(format!("cashet-remote ended: {last}")))
     }
 
-    fn questions_within(
-        &mut self,
-        key: &Name,
-        patience: Duration,
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, Failure> {
-        match self.ask(&Request::Questions(*key), None, patience)? {
-            Answer::Questions(found) => {
-                found.map(|found| checked(found.record).map(|record| (found.version, record))).transpose()
-            }
-            _ => Err(unexpected()),
+    fn questions_within(&mut self, key: &Name, patience: Duration) -> Result<Option<Versioned>, Failure> {
+        let Answer::Questions(found) = self.ask(&Request::Questions(*key), None, patience)? else {
+            return Err(unexpected());
+        };
+        if let Some(found) = &found {
+            check(&found.record)?;
         }
+        Ok(found)
     }
 
     fn done(&mut self, request: &Request, file: Option<&File>) -> Result<bool, Failure> {
@@ -155,19 +152,15 @@ impl Client {
 
 impl Carrier for Client {
     fn questions(&mut self, key: &Name) -> Result<Option<Vec<u8>>, Failure> {
-        Ok(self.questions_within(key, self.look_up)?.map(|(_, record)| record))
+        Ok(self.questions_within(key, self.look_up)?.map(|found| found.record))
     }
 
-    fn merge_questions(
-        &mut self,
-        key: &Name,
-        merge: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
-    ) -> Result<(), Failure> {
+    fn merge_questions(&mut self, key: &Name, merge: Merge<'_>) -> Result<(), Failure> {
         for try_number in 0..TRIES {
             let found = self.questions_within(key, STALL)?;
-            let (version, record) = found.unzip();
+            let (version, record) = found.map(|found| (found.version, found.record)).unzip();
             let Some(record) = merge(record.as_deref()) else { return Ok(()) };
-            let record = checked(record)?;
+            check(&record)?;
             if self.done(&Request::Swap { key: *key, version, record }, None)? {
                 return Ok(());
             }
@@ -182,7 +175,8 @@ impl Carrier for Client {
             match self.ask(&Request::Results(names.to_vec()), None, self.look_up)? {
                 Answer::Results(records) if records.len() == names.len() => {
                     for record in records {
-                        all.push(record.map(checked).transpose()?);
+                        record.as_deref().map_or(Ok(()), check)?;
+                        all.push(record);
                     }
                 }
                 _ => return Err(unexpected()),
@@ -192,8 +186,9 @@ impl Carrier for Client {
     }
 
     fn add_result(&mut self, name: &Name, record: &[u8], blobs: &[Blob]) -> Result<(), Failure> {
-        let record = checked(record.to_vec())?;
-        self.done(&Request::AddResult { name: *name, record, blobs: blobs.to_vec() }, None).map(drop)
+        check(record)?;
+        let (record, blobs) = (record.to_vec(), blobs.to_vec());
+        self.done(&Request::AddResult { name: *name, record, blobs }, None).map(drop)
     }
 
     fn missing(&mut self, blobs: &[Blob]) -> Result<Vec<Blob>, Failure> {
@@ -233,11 +228,11 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-fn checked(record: Vec<u8>) -> Result<Vec<u8>, Failure> {
+fn check(record: &[u8]) -> Result<(), Failure> {
     if record.len() > LARGEST_RECORD {
         return Err(Failure::Invalid(format!("a record of {} bytes", record.len())));
     }
-    Ok(record)
+    Ok(())
 }
 
 fn unexpected() -> Failure {
