@@ -1,5 +1,7 @@
 //! `diff`: what is different between two commits.
 
+mod json;
+
 use super::context::Context;
 use super::exit::{DONE, Exit, NO};
 use super::found::measured::{self, Measured};
@@ -11,11 +13,9 @@ use crate::record::{Commit, Content, OutputEntry, OutputKind, OutputTree, Stored
 use crate::ui::changes::{self, Background};
 use crate::ui::colour::Role;
 use crate::ui::compare::{self, Comparison, Pair, Side};
-use crate::ui::json::{self, Object};
 use crate::ui::page::Page;
 use crate::ui::table::{Cell, Column, Table};
-use crate::ui::{commits, diff, escape, facts, human, seen};
-use serde_json::Value as Json;
+use crate::ui::{commits, diff, escape, human, seen};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
@@ -342,84 +342,6 @@ impl View<'_> {
         };
         page.line("")?;
         page.write(&text)
-    }
-
-    fn parameters_json(&self) -> Object {
-        let [before, after] = self.measured;
-        let of = |run: &Measured| {
-            let pairs = run.parameters.iter();
-            pairs.fold(Object::part(), |object, (name, value)| object.with(name, value.as_str()))
-        };
-        Object::part().with("before", of(before)).with("after", of(after))
-    }
-
-    fn metrics_json(&self) -> Object {
-        let [before, after] = self.measured;
-        let of = |run: &Measured| {
-            run.metrics
-                .iter()
-                .fold(Object::part(), |object, metric| object.with(&metric.title(), metric.value))
-        };
-        Object::part().with("before", of(before)).with("after", of(after))
-    }
-
-    fn json(&self) -> Object {
-        let compared = self.compared;
-        let background =
-            Background { words: &self.after.commit.words, pieces: self.pieces, there: &changes::not_of_now };
-        let changes = compared.changes.iter().map(|change| {
-            let value = |value: &Option<_>| value.as_ref().map_or(Json::Null, facts::value_json);
-            facts::part_json(&change.part)
-                .with("before", value(&change.before))
-                .with("after", value(&change.after))
-                .with("text", changes::phrase(change, background))
-        });
-        let observed = compared.observed.iter().map(|pair| {
-            let shape = |each: &Option<_>| {
-                each.as_ref().map_or(Json::Null, |each| facts::observation_json(each).into())
-            };
-            Object::part()
-                .with("before", shape(&pair.before))
-                .with("after", shape(&pair.after))
-                .with("text", seen::observed(pair.before.as_ref(), pair.after.as_ref()))
-        });
-        let sources = compared.sources.iter().map(|(path, pair)| {
-            let blob = |blob: &Option<BlobId>| blob.map(|blob| json::digest(&blob.0));
-            Object::part()
-                .with("path", json::path(path))
-                .with("before", blob(&pair.before))
-                .with("after", blob(&pair.after))
-        });
-        let outputs = compared.outputs.iter().map(|(path, pair)| {
-            let kind =
-                |entry: &Option<OutputEntry>| entry.as_ref().map(|entry| facts::output_json(&entry.kind));
-            Object::part()
-                .with("path", json::text(path))
-                .with("before", kind(&pair.before))
-                .with("after", kind(&pair.after))
-        });
-        let (before, after) = (&self.before.commit, &self.after.commit);
-        let two = |was: Json, is: Json| Object::part().with("before", was).with("after", is);
-        let content = |content: &Content| Json::from(facts::content_json(content));
-        Object::whole()
-            .with("before", json::digest(&self.before.id.0))
-            .with("after", json::digest(&self.after.id.0))
-            .with("differs", compared.differs())
-            .with("result_differs", compared.differs_in_result())
-            .with("changes", changes.map(Json::from).collect::<Json>())
-            .with("observed", observed.map(Json::from).collect::<Json>())
-            .with("sources", sources.map(Json::from).collect::<Json>())
-            .with("parameters", self.parameters_json())
-            .with("metrics", self.metrics_json())
-            .with(
-                "termination",
-                two(json::termination(before.termination), json::termination(after.termination)),
-            )
-            .with("stdout", two(content(&before.stdout), content(&after.stdout)))
-            .with("stderr", two(content(&before.stderr), content(&after.stderr)))
-            .with("outputs", outputs.map(Json::from).collect::<Json>())
-            .with("outputs_unknown", compared.outputs_unknown)
-            .with("wall_ns", two(before.resources.wall.into(), after.resources.wall.into()))
     }
 }
 

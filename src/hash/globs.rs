@@ -3,19 +3,20 @@
 //! A pattern that matches a directory means all below it. `.gitignore` is not consulted. What looks at the world is
 //! handed in.
 
-use super::exclude::{Excluded, excluded};
-use super::files::{EntryKind, entries};
-use crate::error::{Error, Result, tells_absence};
+mod braces;
+mod walk;
+
+pub(super) use walk::Lister;
+
+use crate::error::{Error, Result};
 use crate::record::Places;
+use braces::alternatives_of;
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
-
-/// A pattern may stand for so many by its braces.
-const MOST_ALTERNATIVES: usize = 1024;
+use walk::{Plain, Walk, with_below};
 
 /// One component of a pattern.
 #[derive(Clone, Debug)]
@@ -24,14 +25,6 @@ enum Part {
     Like(GlobMatcher),
     /// `**`: any number of directories.
     Any,
-}
-
-/// What expanding a pattern asks of the world.
-pub(super) trait Lister {
-    /// The entries of a directory that count in trees.
-    fn list(&mut self, directory: &Path) -> io::Result<Vec<(OsString, EntryKind)>>;
-    /// Whether anything, a dangling link too, is at `path`.
-    fn exists(&mut self, path: &Path) -> io::Result<bool>;
 }
 
 /// A pattern as written, made absolute.
@@ -166,132 +159,6 @@ pub(super) fn clean(path: &Path) -> PathBuf {
     cleaned
 }
 
-/// The words that braces stand for; `None` for too many. Braces that do not close stand for themselves.
-fn alternatives_of(pattern: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut done = Vec::new();
-    let mut open = vec![pattern.to_vec()];
-    while let Some(word) = open.pop() {
-        match first_braces(&word) {
-            None => done.push(word),
-            Some((start, commas, end)) => {
-                let mut from = start + 1;
-                for to in commas.into_iter().chain([end]) {
-                    let mut one = word.get(..start).unwrap_or_default().to_vec();
-                    one.extend_from_slice(word.get(from..to).unwrap_or_default());
-                    one.extend_from_slice(word.get(end + 1..).unwrap_or_default());
-                    open.push(one);
-                    from = to + 1;
-                }
-            }
-        }
-        if done.len() + open.len() > MOST_ALTERNATIVES {
-            return None;
-        }
-    }
-    Some(done)
-}
-
-/// The first outer pair of braces with a comma in it: where it opens, its own commas, where it closes.
-fn first_braces(word: &[u8]) -> Option<(usize, Vec<usize>, usize)> {
-    let mut depth = 0_usize;
-    let mut start = 0;
-    let mut commas = Vec::new();
-    let mut escaped = false;
-    for (place, byte) in word.iter().enumerate() {
-        if escaped {
-            escaped = false;
-            continue;
-        }
-        match byte {
-            b'\\' => escaped = true,
-            b'{' => {
-                if depth == 0 {
-                    start = place;
-                    commas.clear();
-                }
-                depth += 1;
-            }
-            b',' if depth == 1 => commas.push(place),
-            b'}' if depth == 1 => return Some((start, commas, place)),
-            b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    None
-}
-
-struct Walk<'a> {
-    lister: &'a mut dyn Lister,
-    listed: HashMap<PathBuf, Vec<(OsString, EntryKind)>>,
-    found: BTreeSet<PathBuf>,
-}
-
-impl Walk<'_> {
-    fn expand(&mut self, directory: &Path, parts: &[Part]) -> Result<()> {
-        let Some((part, rest)) = parts.split_first() else {
-            if self.lister.exists(directory).map_err(|error| Error::io("look at", directory, error))? {
-                self.found.insert(directory.to_path_buf());
-            }
-            return Ok(());
-        };
-        match part {
-            Part::Name(name) => self.expand(&directory.join(name), rest)?,
-            Part::Like(glob) => {
-                for (name, kind) in self.list(directory)? {
-                    let deeper =
-                        rest.is_empty() || kind == EntryKind::Directory || kind == EntryKind::Symlink;
-                    if deeper && glob.is_match(&name) {
-                        self.expand(&directory.join(name), rest)?;
-                    }
-                }
-            }
-            Part::Any => {
-                self.expand(directory, rest)?;
-                if rest.is_empty() {
-                    return Ok(());
-                }
-                for (name, kind) in self.list(directory)? {
-                    if kind == EntryKind::Directory {
-                        self.expand(&directory.join(name), parts)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn list(&mut self, directory: &Path) -> Result<Vec<(OsString, EntryKind)>> {
-        if let Some(known) = self.listed.get(directory) {
-            return Ok(known.clone());
-        }
-        let found = match self.lister.list(directory) {
-            Err(error) if tells_absence(&error) => Vec::new(),
-            other => other.map_err(|error| Error::io("list", directory, error))?,
-        };
-        self.listed.insert(directory.to_path_buf(), found.clone());
-        Ok(found)
-    }
-}
-
-/// Looks without keeping a record.
-struct Plain;
-
-impl Lister for Plain {
-    fn list(&mut self, directory: &Path) -> io::Result<Vec<(OsString, EntryKind)>> {
-        let mut found = entries(directory, false)?;
-        found.retain(|(name, _)| excluded(name) != Some(Excluded::VersionControl));
-        Ok(found)
-    }
-
-    fn exists(&mut self, path: &Path) -> io::Result<bool> {
-        match path.symlink_metadata() {
-            Ok(_) => Ok(true),
-            Err(error) if tells_absence(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-}
-
 /// Patterns of paths: declared inputs and outputs, writes to be ignored.
 #[derive(Clone, Debug)]
 pub struct Patterns {
@@ -398,23 +265,6 @@ impl Patterns {
     pub fn names(&self, path: &Path) -> bool {
         self.patterns.iter().any(|pattern| pattern.literal == path)
     }
-}
-
-/// Adds `path` and all below it that counts in trees.
-fn with_below(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
-    let metadata = match path.symlink_metadata() {
-        // It went away meanwhile.
-        Err(error) if tells_absence(&error) => return Ok(()),
-        other => other.map_err(|error| Error::io("look at", path, error))?,
-    };
-    if !found.insert(path.to_path_buf()) || !metadata.is_dir() {
-        return Ok(());
-    }
-    let below = match Plain.list(path) {
-        Err(error) if tells_absence(&error) => Vec::new(),
-        other => other.map_err(|error| Error::io("list", path, error))?,
-    };
-    below.iter().try_for_each(|(name, _)| with_below(&path.join(name), found))
 }
 
 /// Whether a pattern's first components are those of `root`, by name.

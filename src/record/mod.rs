@@ -17,8 +17,9 @@ mod state;
 mod stdin;
 mod stream;
 mod terminal;
+mod termination;
 
-pub use commit::{Acceptance, Commit, Coverage, Replay, Resources, SourceFile, Termination};
+pub use commit::{Acceptance, Commit, Coverage, Replay, SourceFile};
 pub use evidence::{Evidence, Timestamp};
 pub use fact::{Fact, FactKind, FactScope, with_text};
 pub use found::{BothEnds, FoundProgram};
@@ -32,3 +33,4 @@ pub use state::FileState;
 pub use stdin::{StdinKind, StdinUse};
 pub use stream::{Chunk, Content, Interleaving, Stream, StreamOrder};
 pub use terminal::OnTerminal;
+pub use termination::{Resources, Termination};
