@@ -1,11 +1,12 @@
-//! What another process and its descendants are doing, as far as the system tells: whether anybody need wait for it.
+//! What another process and its descendants have done, as far as the system reports it. Waiting calls use it to notice a process
+//! that makes no progress.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 /// Ticks of the processor's clock in a second, as `/proc` counts them.
 const TICKS: u64 = 100;
-/// More processes are not followed.
+/// Maximum number of processes that are followed.
 const MOST: usize = 4096;
 
 /// What a process has done so far.
@@ -13,13 +14,13 @@ const MOST: usize = 4096;
 pub struct Activity {
     /// It is stopped by a signal.
     pub is_stopped: bool,
-    /// Time on processors of its descendants, in milliseconds; what has ended is counted where it was waited for.
+    /// Processor time of it and its descendants, in milliseconds. Processes that have ended count where they were waited for.
     pub processor: u64,
-    /// Bytes that it has written itself; 0 where that is not told.
+    /// Bytes that it has written itself; 0 where the system does not report them.
     pub written: u64,
 }
 
-/// What `process` has done; `None` where the system does not tell.
+/// What `process` has done; `None` where the system does not report it.
 #[must_use]
 pub fn activity(process: u32) -> Option<Activity> {
     let own = Stat::read(process)?;
@@ -63,7 +64,7 @@ struct Stat {
 impl Stat {
     fn read(process: u32) -> Option<Self> {
         let text = fs::read(format!("/proc/{process}/stat")).ok()?;
-        // The name of the program may hold anything; the last parenthesis ends it.
+        // The name of the program may contain any character. The last parenthesis ends it.
         let after = text.iter().rposition(|byte| *byte == b')')?;
         let words = std::str::from_utf8(text.get(after + 1..)?).ok()?;
         let words: Vec<&str> = words.split_whitespace().collect();

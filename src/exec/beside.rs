@@ -1,5 +1,5 @@
-//! Programs of ours that run side by side, each in a process group of its own: a signal goes to one of them with all that
-//! it started, and once.
+//! Programs of ours that run side by side, each in a process group of its own. A signal reaches each of them once, together with
+//! the processes that it started.
 
 use super::startup::restore_signals_of_writing;
 use std::io;
@@ -40,11 +40,11 @@ impl Group {
         Ok(Beside { child, group: self })
     }
 
-    /// Sends a signal to all that run, each with what it started.
+    /// Sends a signal to all that run and to the processes that they started.
     pub fn signal(&self, signal: i32) {
         let Ok(signal) = nix::sys::signal::Signal::try_from(signal) else { return };
         for process in self.running().iter() {
-            // One that has just ended needs none.
+            // A program that has just ended needs no signal.
             let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(*process), signal);
         }
     }
@@ -58,11 +58,11 @@ impl Beside<'_> {
     /// Waits until it ends.
     ///
     /// # Errors
-    /// When the system does not say how it ended.
+    /// When the system does not report how it ended.
     pub fn wait(mut self) -> io::Result<ExitStatus> {
         use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
         let process = i32::try_from(self.child.id()).unwrap_or(0);
-        // It keeps its number until no signal can be meant for it any more.
+        // It keeps its number until no signal can be sent to it any more.
         if let Some(pid) = Pid::from_raw(process) {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             while waitid(WaitId::Pid(pid), options).err() == Some(rustix::io::Errno::INTR) {}

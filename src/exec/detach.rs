@@ -1,5 +1,5 @@
 //! Starts a program that outlives this process, for work in the background: in a session of its own, without a terminal, and
-//! without the caller's descriptors. It needs no parent that waits for it: once this process has ended, init adopts it.
+//! without the caller's descriptors. No parent has to wait for it: when this process has ended, init adopts it.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -46,8 +46,7 @@ fn start(command: &mut Command) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Has every descriptor but 0, 1 and 2 closed by the coming exec. (Closed at once, the one that tells of a failed exec would
-/// be gone.)
+/// Marks every descriptor but 0, 1 and 2 as close-on-exec. They are not closed at once, since one of them reports a failed exec.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "after fork, only plain system calls")]
 fn keep_standard_streams_only() {
@@ -73,14 +72,14 @@ fn keep_standard_streams_only() {
     }
 }
 
-/// Whether one of our ancestors runs the same program: then a process that we leave behind would seem to be one that its
-/// command left.
+/// Whether one of our ancestors runs the same program. A process that we leave behind would then seem to be left by the command
+/// of that ancestor.
 #[must_use]
 pub fn is_nested() -> bool {
     let program = |process: i32| std::fs::read_link(format!("/proc/{process}/exe")).ok();
     let Some(ours) = std::env::current_exe().ok() else { return false };
     let mut process = nix::unistd::getppid().as_raw();
-    // So deep at most: a loop there cannot be, but processes come and go.
+    // The depth is limited, since processes come and go while we look.
     for _ in 0..64 {
         if process <= 1 {
             return false;

@@ -1,7 +1,7 @@
-//! Running a command: as it would run bare, with its streams passed on, told to a recorder, and, where
-//! that is possible, under watch.
+//! Running a command as it would run without cashet: its streams are passed on and reported to a recorder, and the run is watched
+//! where that is possible.
 //!
-//! Knows nothing of digests, blobs, manifests or caching.
+//! Knows nothing about digests, blobs, manifests or caching.
 
 mod activity;
 mod beside;
@@ -67,7 +67,7 @@ use std::path::{Path, PathBuf};
 /// What the child gets as standard input.
 #[derive(Debug)]
 pub enum Stdin {
-    /// Ours, whatever it is.
+    /// Our standard input.
     Inherit,
     /// `/dev/null`.
     Null,
@@ -78,15 +78,15 @@ pub enum Stdin {
 /// How the child's stdout and stderr reach the user.
 #[derive(Clone, Copy, Debug)]
 pub enum Output<'a> {
-    /// The child gets the user's own descriptors: nothing is told to the recorder.
+    /// The child gets the user's own descriptors. The recorder gets nothing.
     Direct,
-    /// Each through a pipe, told to the recorder.
+    /// Each goes through a pipe and to the recorder.
     Recorded {
-        /// Where bytes wait that a slow reader has not taken: a directory for temporary files. Without one they wait in
-        /// memory, and the child waits when there are many.
+        /// A directory for temporary files that hold the bytes which a slow reader has not taken. Without one, the bytes stay
+        /// in memory, and the child waits when there are many.
         spool: Option<&'a Path>,
     },
-    /// Both through one pipe, as stdout: unwatched, this alone keeps their order.
+    /// Both go through one pipe, as stdout. In an unwatched run, only this keeps their order.
     Merged {
         /// As above.
         spool: Option<&'a Path>,
@@ -96,33 +96,33 @@ pub enum Output<'a> {
 /// Whether the command's stdout and stderr are terminals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tty {
-    /// Neither is, whatever ours are.
+    /// Neither is.
     Never,
     /// Each is one if ours is, and we are in its foreground.
     #[default]
     Auto,
-    /// These are: stdout, stderr. Of the size of ours, else of this one, else as the environment says.
+    /// These are: stdout, stderr. They have the size of ours, or else this size, or else the size in the environment.
     These([bool; 2], Option<Size>),
 }
 
 /// The size of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// How many characters are in a line.
+    /// Number of characters in a line.
     pub columns: u16,
-    /// How many lines there are.
+    /// Number of lines.
     pub rows: u16,
 }
 
-/// How a stream was made that the command wrote to a terminal.
+/// How the command produced a stream that it wrote to a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Made {
-    /// The size of the terminal, in the end.
+    /// The size of the terminal at the end.
     pub size: Size,
     /// Whether the run asked for it, or that could not be observed.
     pub is_size_asked: bool,
-    /// Whether a program that is no interpreter asked whether one of the two streams is a terminal, or how large it is; or
-    /// that could not be observed. Then it may write something else to a pipe.
+    /// Whether a program other than an interpreter asked whether a stream is a terminal, or for its size; also true where that
+    /// could not be observed. Such a program may write something else to a pipe.
     pub is_asked_by_program: bool,
     /// Whether the size changed meanwhile.
     pub is_resized: bool,
@@ -133,9 +133,9 @@ pub struct Made {
 pub enum WatchMode {
     /// Not at all.
     Off,
-    /// If it can be; otherwise the run goes on unwatched and says so.
+    /// If possible. Otherwise the run goes on unwatched, and the result contains the reason.
     Auto,
-    /// It must be; otherwise nothing runs.
+    /// It must be. Otherwise nothing runs.
     Require,
 }
 
@@ -160,73 +160,72 @@ pub struct Spec<'a> {
     pub tty: Tty,
     /// Whether the run is watched.
     pub watch: WatchMode,
-    /// Directories that are nobody's input or output: the store.
+    /// Directories below which nothing is an input or output: the store.
     pub unobserved: &'a [PathBuf],
-    /// The program that a version manager's shim starts in the end: what was read before that does not count.
+    /// The program that a version manager's shim starts in the end. What was read before that does not count.
     pub behind_shim: Option<&'a Path>,
-    /// Paths of which every single look and opening is told.
+    /// Paths for which every single look and opening is reported.
     pub followed: &'a [PathBuf],
 }
 
-/// Is told what a run does while it does it.
+/// Receives the output of a run while it goes on.
 pub trait Recorder: Send {
     /// These bytes came on `stream`. They have been passed on to the user already, or wait for a slow reader.
     fn chunk(&mut self, stream: Stream, bytes: &[u8]);
 
-    /// The first `length` bytes of `buffer` came on `stream`. The buffer may be kept, if another as long is left in its
-    /// place: much is not copied once more.
+    /// The first `length` bytes of `buffer` came on `stream`. The recorder may keep the buffer if it leaves another one of the same
+    /// length in its place. This saves a copy of large output.
     fn buffer(&mut self, stream: Stream, buffer: &mut Vec<u8>, length: usize) {
         self.chunk(stream, buffer.get(..length).unwrap_or_default());
     }
 }
 
-/// Is told, while the caller is held, what a process is about to do to an absolute path, so that it can look at the
-/// path as it was. Each is called once for a path. And is asked what programs are.
+/// Is called before a process does something to an absolute path, while that process is held, so that it can look at the former
+/// state of the path. Each method is called once for a path, unless it says otherwise. It also decides what programs are.
 pub trait Witness: Send {
-    /// `path` is about to be looked at or opened for the first time. What it leads to just now is `seen`.
+    /// `path` is about to be looked at or opened for the first time. It leads to `seen` now.
     fn about_to_look(&mut self, path: &Path, seen: Seen<'_>);
 
     /// The entries of the directory `path` are about to be read for the first time.
     fn about_to_list(&mut self, path: &Path);
 
-    /// What `path` names is about to change for the first time: to be created, written, truncated, renamed, linked,
-    /// removed, or given other attributes; last link not followed.
-    /// What becomes of its bytes, if it is a file, is `fate`.
+    /// `path` is about to change for the first time: to be created, written, truncated, renamed, linked, removed, or given other
+    /// attributes. A last link is not followed. `fate` says what happens to the bytes of a file.
     fn about_to_change(&mut self, path: &Path, fate: Fate);
 
-    /// A file of the run's own making, or one that it changed, is about to be read by a program that may run what it reads;
-    /// or to be executed. Called whenever that happens.
+    /// A file that the run made or changed is about to be executed, or read by a program that may run what it reads. Called each
+    /// time.
     fn about_to_read_own(&mut self, _path: &Path, _executed: bool) {}
 
-    /// A program is about to be executed. Called whenever that happens.
+    /// A program is about to be executed. Called each time.
     fn about_to_execute(&mut self, _executed: &Executed<'_>) {}
 
-    /// Whether the command is to be ended: it changes what cannot be put back. Asked after each call that is seen.
+    /// Whether to end the command because it changes something that cannot be restored. Called after each observed system call.
     fn must_end(&self) -> bool {
         false
     }
 
-    /// What a process is that runs this program.
+    /// What is known of a process that runs this program.
     fn nature(&mut self, _image: &Image<'_>) -> Nature {
         Nature { keeps: u64::MAX, ..Nature::default() }
     }
 }
 
-/// How the passing-on of a stream ended.
+/// How passing on a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamEnd {
     /// All writers closed it and all of it was passed on.
     Complete,
-    /// Our reader went away; the child was told so by a closed pipe.
+    /// Our reader went away, and the pipe of the child was closed.
     ReaderGone,
     /// Our own descriptor did not take the bytes, with the system's error number: a full device, a terminal that
     /// hung up, `EBADF` if it was closed when we were started (then the child had it closed too), `EINTR` if a
-    /// signal came while the reader did not read and the command had ended. Bare, the command's own write would
-    /// have failed. Its next write does, by SIGPIPE; but it may have written all before, and end well: then it
-    /// is for the caller to say that bytes were lost.
+    /// signal came while the reader did not read and the command had ended. Without cashet, the command's own write would have
+    /// failed. Here its next write fails with SIGPIPE. If it had already written everything and ended well, the caller has to report
+    /// that bytes were lost.
     WriteFailed(i32),
-    /// Our own descriptor takes nothing, with the system's error number: the child got it itself, and learned that as it
-    /// would bare.
+    /// Our own descriptor takes nothing, with the system's error number. The child got the descriptor itself, and the error as it
+    /// would without cashet.
     HandedOver(i32),
     /// A process still holds the pipe after the command ended; a pump passes on what it writes.
     StillHeld,
@@ -237,7 +236,7 @@ pub enum StreamEnd {
 pub struct Finished {
     /// How it ended.
     pub termination: Termination,
-    /// What it took.
+    /// The resources that it used.
     pub resources: Resources,
     /// The first signal that reached us meanwhile (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2), if one
     /// did, even if it was ignored when we were started. The child has got it too.
@@ -246,13 +245,13 @@ pub struct Finished {
     pub stdout: StreamEnd,
     /// How stderr ended.
     pub stderr: StreamEnd,
-    /// How stdout and stderr were made, where the command had a terminal.
+    /// How stdout and stderr were produced, where the command had a terminal.
     pub made: [Option<Made>; 2],
-    /// How far the order in which the recorder was told of the two is that in which they were written.
+    /// How far the order in which the recorder received the streams is the order in which they were written.
     pub interleaving: Interleaving,
-    /// What slow readers have not taken yet; to be delivered when the result was recorded.
+    /// Output that slow readers have not taken yet, to be delivered after the result was recorded.
     pub backlog: Backlog,
-    /// What was seen; or why nothing could be.
+    /// What was observed, or why nothing could be.
     pub trace: Result<Trace, Unwatched>,
 }
 
@@ -265,8 +264,8 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Writes it, however long the readers take; after a signal, only to readers that take something at once. Returns the
-    /// system's error number where a descriptor did not take it. A reader that went away misses nothing.
+    /// Writes it, however long the readers take. After a signal, only to readers that take something at once. Returns the system's
+    /// error number where a descriptor did not take it. A reader that went away is no error.
     pub fn deliver(self) -> Option<i32> {
         const AT_ONCE: std::time::Duration = std::time::Duration::from_millis(150);
         let failed = sink::deliver(self.rests, self.is_interrupted.then_some(AT_ONCE))?;
@@ -279,7 +278,7 @@ impl Backlog {
 pub enum Unwatched {
     /// It was asked for.
     Off,
-    /// This system cannot, with the reason.
+    /// Watching is impossible here, with the reason.
     Unavailable(String),
 }
 

@@ -1,23 +1,23 @@
-//! A call below the watch of another one: it learns that it is watched, and hands on what its answer depends on beside
-//! what it looks at.
+//! A call below the watch of another call: it finds out that it is watched, and reports what its result depends on beside the
+//! files that it looks at.
 //!
-//! Both go by a look at a path that exists nowhere. Where nobody watches, that is one call that finds nothing.
+//! Both use a look at a path that never exists. Without a watch, that is one system call that finds nothing.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// What all such paths begin with.
+/// The prefix of all such paths.
 pub(super) const PREFIX: &[u8] = b"/.cashet-nested/";
-/// Asks whether somebody watches: who does writes [`YES`] in place of the last byte.
+/// Asks whether the process is watched. The watching process writes [`YES`] in place of the last byte.
 pub(super) const QUESTION: &[u8] = b"/.cashet-nested/watched/-";
 /// The answer.
 pub(super) const YES: u8 = b'+';
 
-/// What an answer depends on that no look shows.
+/// A dependency of a result that no look shows.
 #[derive(Clone, Copy, Debug)]
 pub enum Depends<'a> {
-    /// A directory in which the call keeps what is its own: nobody's input or output.
+    /// The store of the call. Nothing below it is an input or output.
     Store(&'a Path),
     /// A variable of the environment.
     Variable(&'a [u8]),
@@ -29,9 +29,9 @@ pub enum Depends<'a> {
     StdinTerminal,
     /// The name of standard input.
     StdinName,
-    /// What the network says.
+    /// Data from the network.
     Network,
-    /// What a store holds, by the command that asks it.
+    /// The content of a store, with the command that reads it.
     Results(&'a str),
 }
 
@@ -58,14 +58,14 @@ pub fn is_watched() -> bool {
     *WATCHED.get_or_init(|| look(QUESTION.to_vec()) == Some(YES))
 }
 
-/// Tells who watches, if anybody does, what the answer of this call depends on.
+/// Reports a dependency of this call to the watching process, if there is one.
 pub fn tell(what: Depends<'_>) {
     if is_watched() {
         look(what.path());
     }
 }
 
-/// Looks at a path; tells its last byte as it is then.
+/// Looks at a path, and returns the last byte that it has afterwards.
 #[expect(unsafe_code, reason = "who watches writes into the path, which no safe wrapper lets happen")]
 fn look(mut path: Vec<u8>) -> Option<u8> {
     path.push(0);

@@ -1,8 +1,8 @@
-//! The exact order of stdout and stderr, between whoever watches a run and whoever passes its streams on.
+//! The exact order of stdout and stderr: requests from the thread that watches a run to the thread that passes its streams on.
 //!
-//! Two pipes tell nothing of which was written first. So a write to the one for stderr is held by the watcher until what was
-//! written to stdout before it has been read, and what it writes is read before anything later. Writes to stdout are not
-//! seen, which keeps them fast.
+//! Two pipes do not show which was written first. So the watching thread holds a write to stderr until everything that was
+//! written to stdout before has been read, and what it writes is read before anything later. Writes to stdout are not observed,
+//! which keeps them fast.
 
 use crate::record::Stream;
 use nix::sys::stat::fstat;
@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Device and number of a file.
+/// Device and inode of a file.
 pub(super) type Identity = (u64, u64);
 
 /// A call that waits until the streams have been read so far.
@@ -20,7 +20,7 @@ pub(super) struct Request {
     /// The thread that waits.
     pub(super) by: libc::pid_t,
     pub(super) then: Then,
-    /// Lets the caller go on.
+    /// Continues the caller.
     pub(super) release: Box<dyn FnOnce() + Send>,
 }
 
@@ -35,9 +35,9 @@ impl fmt::Debug for Request {
 pub(super) enum Then {
     /// Nothing else.
     Nothing,
-    /// The caller writes: that is read before anything else.
+    /// The caller writes. Its bytes are read before anything else.
     Write(Writing),
-    /// The caller reads the file that this stream goes to: nothing more is written to it before the command has ended.
+    /// The caller reads the file that this stream goes to. Nothing more is written to it before the command has ended.
     HoldBack(Stream),
 }
 
@@ -45,27 +45,27 @@ pub(super) enum Then {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Writing {
     pub(super) stream: Stream,
-    /// The most that it writes, in bytes.
+    /// Maximum number of bytes that it writes.
     pub(super) most: u64,
     pub(super) tid: libc::pid_t,
     /// The number of the system call.
     pub(super) call: u32,
-    /// Whether all of it is there to be written: else it may wait for more.
+    /// Whether all of its bytes are available. Otherwise it may wait for more.
     pub(super) is_there: bool,
 }
 
-/// What the watcher knows of the streams, and where it asks for their order.
+/// What the watching thread knows of the streams, and its requests.
 #[derive(Debug)]
 pub(super) struct Order {
     /// The pipes or terminals that the command has as stdout and stderr.
     pipes: [Option<Identity>; 2],
     /// The regular files that they go to.
     targets: [Option<(Identity, OwnedFd)>; 2],
-    /// `None` once nothing is read any more.
+    /// `None` once the streams are not read any more.
     requests: Mutex<Option<Vec<Request>>>,
     wake: PipeWriter,
     woken: PipeReader,
-    /// The command has been started, and somebody reads.
+    /// The command has been started, and its streams are read.
     begun: AtomicBool,
     inexact: AtomicBool,
 }
@@ -113,7 +113,7 @@ impl Order {
         self.begun.load(Relaxed)
     }
 
-    /// Asks for `then`, and to be let go on. If nothing is read any more, at once.
+    /// Requests `then`, and to be continued afterwards. At once if the streams are not read any more.
     pub(super) fn ask(&self, request: Request) {
         match self.requests().as_mut() {
             Some(waiting) => {
@@ -142,7 +142,7 @@ impl Order {
         taken
     }
 
-    /// Nothing is read any more: whoever asks goes on.
+    /// The streams are not read any more. Later requests are answered at once.
     pub(super) fn close(&self) {
         let waiting = self.requests().take();
         for request in waiting.into_iter().flatten() {
@@ -184,7 +184,7 @@ pub(super) fn identity(file: BorrowedFd<'_>) -> Option<Identity> {
     fstat(file).ok().map(|there| (there.st_dev.into(), there.st_ino.into()))
 }
 
-/// Whether a write that was let go on is over, or does not come.
+/// Whether a write that was continued has finished, or does not happen.
 pub(super) fn is_over(writing: &Writing, state: &mut Option<u64>) -> bool {
     /// A thread that has run for as long since, in nanoseconds, is not on its way into the call any more.
     const RUN: u64 = 5_000_000;

@@ -1,6 +1,6 @@
-//! Passing the child's streams on as they come: read, write to the user, tell the recorder.
+//! Passing the child's streams on as they come: read, write to the user, report to the recorder.
 //!
-//! Knows nothing of how the child was started or is watched, only when it has ended.
+//! Knows nothing about how the child was started or is watched, only when it has ended.
 
 mod wait;
 
@@ -20,23 +20,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wait::Happened;
 
-/// Much has come from here on.
+/// From this number of bytes on, a stream counts as large.
 const MUCH: usize = 64 * 1024;
-/// What is read at once when much comes.
+/// Size of the buffer for large streams.
 const LARGE_BUFFER: usize = 256 * 1024;
-/// What a pipe holds when much comes.
+/// Size of the pipe for large streams.
 #[cfg(target_os = "linux")]
 const LARGE_PIPE: i32 = 1024 * 1024;
-/// After the command has ended: how long nothing comes until a pipe that somebody holds is given up.
+/// After the command has ended: how long a pipe that another process holds may stay silent until it is given up.
 const IDLE: Duration = Duration::from_millis(150);
-/// After the command has ended: how long it is read from a pipe that somebody holds.
+/// After the command has ended: how long a pipe that another process holds is read.
 const DRAIN: Duration = Duration::from_secs(1);
-/// How often is asked what cannot be waited for.
+/// Interval of looks for events that cannot be waited for.
 const ASK: Duration = Duration::from_millis(20);
-/// How often is asked whether a write that does not arrive is over.
+/// Interval of looks whether a write without bytes has finished.
 const ARRIVES: Duration = Duration::from_millis(2);
-/// Both, the one that is read first before the other: what was not seen being written to stderr came, most often, before
-/// what was written to stdout afterwards.
+/// Both, in the order of reading. A write to stderr that was not observed came most often before the next write to stdout.
 const READ_FIRST: [Stream; 2] = [Stream::Stderr, Stream::Stdout];
 
 impl Streams<'_> {
@@ -178,7 +177,7 @@ impl Streams<'_> {
             let mut there = source.there();
             while there > 0 {
                 if self.is_congested(stream) {
-                    // Nobody waits for a reader that is as far behind as that.
+                    // A reader that is so far behind is not waited for.
                     if let Some(order) = &self.order {
                         order.lost();
                     }
@@ -361,6 +360,6 @@ fn enlarge(pipe: &OwnedFd) {
     let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(LARGE_PIPE));
 }
 
-/// The size of a pipe is the system's affair.
+/// Pipes keep the size that the system gives them.
 #[cfg(not(target_os = "linux"))]
 fn enlarge(_pipe: &OwnedFd) {}

@@ -1,6 +1,6 @@
-//! The process of a command, watched or not: when it has ended, how, and what it took.
+//! The process of a command, watched or not: whether and how it has ended, and the resources that it used.
 //!
-//! Knows nothing of pipes and signals.
+//! Knows nothing about pipes and signals.
 
 use super::spawn::Plan;
 use super::{Trace, pidfd, watch};
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// A command that was started and is not collected yet.
 #[derive(Debug)]
 pub(super) enum Process {
-    /// Nobody looks.
+    /// Unwatched.
     Bare(Bare),
     /// Under watch.
     Watched(watch::Session),
@@ -48,16 +48,16 @@ impl Process {
         }
     }
 
-    /// Whether whoever watches it tells when it is stopped.
-    pub(super) fn tells_of_stops(&self) -> bool {
+    /// Whether the watching thread reports when it is stopped.
+    pub(super) fn reports_stops(&self) -> bool {
         match self {
             Self::Bare(_) => false,
             Self::Watched(session) => session.is_traced(),
         }
     }
 
-    /// Readable when the command itself has ended; where there is no such thing, ask [`Self::has_ended`] from
-    /// time to time.
+    /// A descriptor that is readable when the command itself has ended. Where there is none, [`Self::has_ended`] has to be called
+    /// from time to time.
     pub(super) fn ended(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Bare(bare) => bare.ended.as_ref().map(AsFd::as_fd),
@@ -76,10 +76,10 @@ impl Process {
         }
     }
 
-    /// Collects how the command ended and what it took, except for the time on the clock. Once, after the end.
+    /// Collects how the command ended and the resources that it used, except for the elapsed time. Once, after the end.
     ///
     /// # Errors
-    /// When somebody else collected it.
+    /// When other code collected it.
     pub(super) fn reap(&mut self) -> io::Result<(Termination, Resources)> {
         let (status, usage) = match self {
             Self::Bare(bare) => collect(bare.pid)?,
@@ -93,7 +93,7 @@ impl Process {
         Ok((termination, resources(&usage)))
     }
 
-    /// Ends watching, after at most `grace` for processes left behind. `None` if nobody watched.
+    /// Ends watching, after at most `grace` for processes left behind. `None` if the run was not watched.
     pub(super) fn finish(self, grace: Duration) -> Option<Trace> {
         match self {
             Self::Bare(_) => None,

@@ -52,7 +52,7 @@ pub(super) fn take_over(streams: [Option<(BorrowedFd<'_>, BorrowedFd<'_>)>; STRE
     }
 }
 
-/// Passes on until the end; `over` is told which end to read from is over, so that a writer learns it from its
+/// Passes on until the end; `over` is called with each reading end that is finished, so that a writer learns it from its
 /// next write. Runs after `fork`: system calls and the stack only.
 #[expect(unsafe_code, reason = "after fork, only plain system calls")]
 fn pump(mut pairs: [Pair; STREAMS], buffer: &mut [u8], over: impl Fn(RawFd)) {

@@ -41,7 +41,7 @@ pub fn replace(program: &Path, words: &[OsString], environment: &[(OsString, OsS
         Err(error) => return error,
     };
     let errno = match Prepared::new(plan.parts(plan.is_script())) {
-        // SAFETY: nothing of ours is to go on: whoever calls this ends if it returns.
+        // SAFETY: no code of ours is to continue: the caller ends the process if this returns.
         Ok(prepared) => unsafe { prepared.become_command() },
         Err(error) => error.raw_os_error().unwrap_or(Errno::EIO as i32),
     };

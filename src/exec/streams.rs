@@ -64,7 +64,7 @@ impl Source {
     }
 }
 
-/// A write that was let go on.
+/// A write that was continued.
 #[derive(Debug)]
 pub(super) struct Awaited {
     pub(super) writing: Writing,

@@ -1,6 +1,6 @@
 //! Running a command on a Unix system: plan, start, pass on, collect.
 //!
-//! Knows nothing of how any of these is done.
+//! Knows nothing about how each of these is done.
 
 use super::process::Process;
 use super::signals::Caught;
@@ -89,10 +89,10 @@ impl Executor for Unix {
             )?;
             if let Some(relay) = &mut streams.relay {
                 relay.begun(process.pid(), plan.leader());
-                if !process.tells_of_stops() {
+                if !process.reports_stops() {
                     let (pid, control) = (process.pid(), Arc::clone(&relay.control));
                     let look = move || stops(pid, &control);
-                    // Where no thread can be had, it cannot be stopped by a key.
+                    // Where no thread can be started, a key cannot stop it.
                     let _ = Builder::new().name("cashet-stops".to_owned()).spawn_scoped(scope, look);
                 }
             }
@@ -187,14 +187,14 @@ fn give_stdin(stdin: Stdin, terminals: Option<&Terminals>) -> Result<Given> {
     Ok(Given::Other(descriptor))
 }
 
-/// Tells `control` whenever the process `pid` is stopped, until it has ended.
+/// Reports to `control` whenever the process `pid` is stopped, until it has ended.
 fn stops(pid: libc::pid_t, control: &Control) {
     let process = || Id::Pid(Pid::from_raw(pid));
-    let news = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    let changes = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
     loop {
-        match waitid(process(), news) {
+        match waitid(process(), changes) {
             Ok(WaitStatus::Stopped(_, signal)) => {
-                // Taken, so that it is not told again. Its end is for whoever collects it.
+                // Takes the stop, so that it is not reported again. The end is left for the thread that collects it.
                 let _ = waitid(process(), WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG);
                 control.stopped(signal as i32);
             }

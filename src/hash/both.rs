@@ -1,4 +1,4 @@
-//! Two halves of a work on all cores, where threads can be had (`ulimit -u`).
+//! Two halves of a task on two cores, where threads can be started (`ulimit -u`).
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ pub(super) fn both<One: Send, Other: Send>(
     other: impl FnOnce() -> Other + Send,
 ) -> (One, Other) {
     if *POOL.get_or_init(|| {
-        // Whoever made it before has it.
+        // The program that uses this library may have created the pool before.
         rayon_core::ThreadPoolBuilder::new().build_global().is_ok()
             || rayon_core::current_thread_index().is_some()
     }) {

@@ -12,7 +12,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Who asks for the content of an empty file of this mode gets it, whoever he is.
+/// Any user may read an empty file of this mode.
 const ALL_MAY_READ: u32 = 0o444;
 
 /// The digest of the content of the regular file that `path` leads to, if that is still what `stat` said of it before;

@@ -124,7 +124,7 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
     }
 }
 
-/// Whether `stat` is told to show nothing of files but what their content or kind decides: size, name, kind.
+/// Whether the words of `stat` ask only for what the content or kind of files decides: size, name, kind.
 fn shows_content_alone(words: &[OsString]) -> bool {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
     let mut formats = words.iter().enumerate().filter_map(|(place, word)| match *word {

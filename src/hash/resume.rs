@@ -1,4 +1,4 @@
-//! Whether code goes on with a file that it finds: a run that resumes is told from one that merely looks whether its output is
+//! Whether code goes on with a file that it finds. This distinguishes a run that resumes from one that only checks whether its output is
 //! there.
 //!
 //! Code that names no test for a file cannot resume by one. Where it names some, each must be known to be harmless.

@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// The managers that are told by the name of the directory above their `shims` and resolve alike.
+/// The managers that are recognized by the name of the directory above their `shims`, and that resolve names alike.
 const ENV_FAMILY: &[(&str, &str)] = &[
     ("pyenv", "python"),
     ("rbenv", "ruby"),
@@ -23,7 +23,7 @@ const ENV_FAMILY: &[(&str, &str)] = &[
     ("swiftenv", "swift"),
 ];
 
-/// As much of a shim as tells what it is.
+/// Number of bytes of a shim that identify it.
 const SHIM_HEAD: u64 = 4096;
 
 /// What becomes of a program that may be a shim.

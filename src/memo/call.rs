@@ -288,7 +288,7 @@ impl Call<'_> {
         keep::run(self, request, store, captured, recall, watch, claim, not_kept, why)
     }
 
-    /// The right to record the run; or why whoever has it is not waited for.
+    /// The claim on the key, or why the call that holds it is not waited for.
     fn claim(
         &self,
         store: &dyn Store,

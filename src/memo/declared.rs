@@ -47,7 +47,7 @@ impl Declared {
         })
     }
 
-    /// Takes down what is there before the run; with `clean`, moves it aside, into the store's `replaced`.
+    /// Records the outputs that exist before the run. With `clean`, moves them into the store's `replaced`.
     ///
     /// # Errors
     /// When something cannot be moved aside; all is as it was then.

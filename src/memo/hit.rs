@@ -44,7 +44,7 @@ pub(super) struct Holding<'a> {
     pub(super) shown: Option<&'a Shown>,
 }
 
-/// What the command wrote to stdout and stderr, or why it cannot be had.
+/// What the command wrote to stdout and stderr, or why it is not available.
 fn streams(
     context: &Context<'_>,
     candidate: &mut Candidate,

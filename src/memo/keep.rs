@@ -266,7 +266,7 @@ impl Keeping<'_> {
         let mut result = result.unwrap_or_default();
         let counted = if not_kept.is_none() { self.counted(finished, watcher) } else { None };
         let key = counted.as_ref().map_or(self.captured.key, |counted| counted.manifest.key());
-        // Whoever waits for the key of before finds nothing under it, and runs.
+        // A call that waits for the former key finds nothing under it, and runs.
         let before = if key == self.captured.key {
             None
         } else {

@@ -1,6 +1,6 @@
 //! The algorithm: look up, claim, run, keep.
 //!
-//! Knows nothing of clap, colours, SQL, zstd, fork or seccomp.
+//! Knows nothing about clap, colours, SQL, zstd, fork or seccomp.
 
 pub mod accept;
 mod asked;
@@ -65,17 +65,17 @@ pub struct Context<'a> {
     pub store: Option<&'a dyn Store>,
     /// Why there is no store.
     pub no_store: Option<String>,
-    /// What capture remembers.
+    /// What captures remember.
     pub recall: &'a (dyn Recall + Sync),
     /// What runs commands.
     pub executor: &'a dyn Executor,
-    /// Who is told what happens.
+    /// Receives the events of the call.
     pub observer: &'a dyn Observer,
     /// Our standard input.
     pub stdin: BorrowedFd<'a>,
-    /// Where the command's stdout goes.
+    /// The descriptor that the command's stdout goes to.
     pub stdout: BorrowedFd<'a>,
-    /// Where the command's stderr goes.
+    /// The descriptor that the command's stderr goes to.
     pub stderr: BorrowedFd<'a>,
 }
 

@@ -1,4 +1,4 @@
-//! Moving, copying and removing paths so that they come back as they were: modes, owners, times and attributes included.
+//! Moving, copying and removing paths, with modes, owners, times and attributes.
 
 use super::attributes;
 use crate::record::{Evidence, Timestamp};
@@ -14,7 +14,7 @@ pub(super) fn move_path(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
             if let Err(error) = copy(from, to) {
-                // What was copied so far is of no use, and `from` is whole.
+                // The partial copy is useless, and `from` is still complete.
                 let _ = clear(to);
                 return Err(error);
             }
@@ -62,7 +62,7 @@ fn settle(path: &Path, metadata: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the time of the last change; that it cannot be set loses nothing.
+/// Sets the time of the last change. An error is ignored, since only the time is lost.
 pub(super) fn set_time(path: &Path, time: Timestamp) {
     let nanoseconds = time.0.rem_euclid(1_000_000_000);
     let time = TimeSpec::new(time.0.div_euclid(1_000_000_000), nanoseconds);
@@ -70,7 +70,7 @@ pub(super) fn set_time(path: &Path, time: Timestamp) {
     let _ = utimensat(nix::fcntl::AT_FDCWD, path, &unchanged, &time, UtimensatFlags::NoFollowSymlink);
 }
 
-/// Removes whatever is at `path`; a directory with all in it, also where a run took itself the right to.
+/// Removes whatever is at `path`. A directory is removed with its content, also where a run removed its own right to do so.
 pub(super) fn clear(path: &Path) -> io::Result<()> {
     let is_directory = fs::symlink_metadata(path)?.is_dir();
     if !is_directory {

@@ -11,9 +11,9 @@ const LEAST: Duration = Duration::from_secs(5);
 const TIMES: u32 = 10;
 /// Between looks at what it does.
 const LOOK: Duration = Duration::from_secs(1);
-/// One that is stopped is waited for as long: whoever traces it stops it for moments.
+/// How long a stopped run is waited for: a tracing process stops it for moments.
 const STOPPED: Duration = Duration::from_millis(250);
-/// Whoever uses less than this part of a processor waits for something.
+/// A process that uses less than this part of a processor waits for something.
 const IDLE_PART: u64 = 10;
 
 /// Waits for the holder of a key.

@@ -103,7 +103,7 @@ pub enum NotKept {
     Failed(Termination),
     /// A signal reached us while it ran.
     Interrupted(i32),
-    /// Whoever read its output went away.
+    /// The reader of its output went away.
     ReaderGone,
     /// Its output could not be passed on, with the system's error number.
     WriteFailed(i32),

@@ -189,7 +189,7 @@ mod tests {
             ("if=cashet:@{2}", Some(("if=", "@{2}"))),
             ("cashet:@~1", Some(("", "@~1"))),
             ("cashet:train.py --lr 0.1", Some(("", "train.py --lr 0.1"))),
-            // What is meant as one and names nothing is for whoever looks it up.
+            // A word that is meant as a reference and names nothing is reported by the look-up.
             ("cashet:3f2", Some(("", "3f2"))),
             ("cashet:", Some(("", ""))),
             ("--data=cashet:", Some(("--data=", ""))),

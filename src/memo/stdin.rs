@@ -56,7 +56,7 @@ impl Given {
     /// The file at its offset, for a child.
     ///
     /// # Errors
-    /// When it cannot be had, or was read already and cannot be read again.
+    /// When it is not available, or was read already and cannot be read again.
     pub(super) fn again(&self) -> Result<File> {
         let failed = |error| Error::io("pass on", Path::new("standard input"), error);
         let file = self.stdin.file.try_clone().map_err(failed)?;
@@ -299,7 +299,7 @@ impl StdinAtStart {
         if let (Self::File { file, .. }, StdinUse::Content { left_at, .. }) = (self, used)
             && let Ok(left_at) = i64::try_from(*left_at)
         {
-            // The descriptor is shared with whoever gave it to us: so is its offset.
+            // The descriptor and its offset are shared with the process that gave it to us.
             let _ = lseek(file.as_fd(), left_at, Whence::SeekSet);
         }
     }

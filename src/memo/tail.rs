@@ -1,4 +1,4 @@
-//! How what a command wrote ends, for whoever writes to the same screen after it.
+//! How the output of a command ends, for later writes to the same screen.
 
 use crate::exec::Recorder;
 use crate::record::Stream;

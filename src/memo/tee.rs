@@ -1,4 +1,4 @@
-//! Takes down what a run prints: both streams as blobs, their order, and whether the root's path is in them.
+//! Records what a run prints: both streams as blobs, their order, and whether the path of the root is in them.
 //!
 //! A store that fails stops the taking-down, never the run.
 
@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 /// More changes from one stream to the other than this are not worth their memory.
 const MOST_CHUNKS: usize = 1 << 20;
 
-/// What was taken down of a run's streams.
+/// What was recorded of a run's streams.
 #[derive(Debug)]
 pub(super) struct Streams {
     pub(super) stdout: Content,
@@ -28,7 +28,7 @@ pub(super) struct Streams {
     pub(super) plain: [bool; 2],
 }
 
-/// Takes down two streams.
+/// Records two streams.
 pub(super) struct Tee<'a> {
     store: Option<&'a dyn Store>,
     stdout: Side,
@@ -75,7 +75,7 @@ impl<'a> Tee<'a> {
     /// Puts both blobs in place. Their order is that in which they were written as far as `interleaving` says.
     ///
     /// # Errors
-    /// Why they could not be taken down, in words.
+    /// Why they could not be recorded, in words.
     pub(super) fn finish(mut self, interleaving: Interleaving) -> Result<Streams, String> {
         self.order.interleaving = interleaving;
         if let Some(trouble) = self.trouble.take() {

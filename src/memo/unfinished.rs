@@ -1,7 +1,7 @@
-//! What a call begins and must end: notes in the store by which the next call puts right what one left that was killed.
+//! Notes in the store about changes that a call has begun. If the call is killed, the next one finishes or undoes them.
 //!
-//! A note is a file in the store's `unfinished`, locked by the call that wrote it for as long as that lives. The directory is
-//! there only while there are notes, so that a call which finds none asks the system once.
+//! A note is a file in the store's `unfinished`, which the call that wrote it holds a lock on while it lives. The directory exists
+//! only while there are notes, so that a call without notes makes one system call.
 
 use super::event::{Event, Observer};
 use super::moving::{clear, move_path};
@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 const DIRECTORY: &str = "unfinished";
 /// Names of directories of staged outputs begin so; no other is removed.
 pub(super) const STAGE: &str = ".cashet-restore-";
-/// No note is longer, in bytes.
+/// Maximum length of a note, in bytes.
 const LONGEST: u64 = 64 << 20;
-/// So often a note is written anew that another call took for one of the dead.
+/// How often a note is written again that another call took for one of a dead call.
 const TRIES: u32 = 100;
 
 /// What was begun.
@@ -136,7 +136,7 @@ pub fn recover(store: &Path, observer: &dyn Observer) {
     let Ok(notes) = fs::read_dir(store.join(DIRECTORY)) else { return };
     for note in notes.flatten() {
         let path = note.path();
-        // Whoever lives holds its lock.
+        // A call that lives holds its lock.
         let Some(mut file) = File::open(&path).ok().filter(|file| file.try_lock().is_ok()) else { continue };
         let mut bytes = Vec::new();
         let read = Read::by_ref(&mut file).take(LONGEST).read_to_end(&mut bytes);

@@ -13,13 +13,13 @@ use std::time::Instant;
 /// Columns of the parameters of a run in a line.
 const LABEL: usize = 48;
 
-/// Failures that are told in full at the end.
+/// Maximum number of failures that are printed in full at the end.
 const MOST_FAILURES: usize = 10;
 
 /// Lines of the error output of each.
 const MOST_LINES: usize = 12;
 
-/// A failure that is told at the end.
+/// A failure that is printed at the end.
 struct Failure {
     label: String,
     text: String,
@@ -91,7 +91,7 @@ struct Live {
 }
 
 impl Board {
-    /// A board for so many workers. `lines` says whether each run that has ended is told, where nobody looks.
+    /// A board for so many workers. With `lines`, each run that has ended is printed where there is no live board.
     #[must_use]
     pub fn new(workers: usize, lines: bool, quiet: bool) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(10);

@@ -1,6 +1,6 @@
 //! Commits in lists: as a table, a line each, or JSON.
 //!
-//! Knows nothing of where they come from; is told what the store knows beside the commit itself.
+//! Knows nothing about where they come from. The caller passes what the store knows beside the commit itself.
 
 mod listing;
 

@@ -55,7 +55,7 @@ fn width() -> Option<usize> {
     width.or(default).map(|columns| columns.max(NARROWEST))
 }
 
-/// Takes what is shown. Errors of the sink are [`Error`]s; a reader that went away is told apart by
+/// Takes what is shown. Errors of the sink are [`Error`]s; a reader that went away is distinguished by
 /// [`is_reader_gone`].
 pub struct Page<'a> {
     sink: Box<dyn Write + 'a>,

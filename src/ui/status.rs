@@ -1,4 +1,4 @@
-//! What `exec` tells of a call on standard error: the status line, warnings, `--explain`.
+//! What `exec` prints about a call on standard error: the status line, warnings, `--explain`.
 //!
 //! Knows nothing of how the call was answered, only what the answer says.
 
@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// How much is told.
+/// How much is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     /// Nothing but errors.
@@ -45,7 +45,7 @@ pub fn put_right(event: &Event) -> String {
     }
 }
 
-/// Tells of one call.
+/// Prints about one call.
 pub struct Status {
     verbosity: Verbosity,
     /// Whether the command's stdout goes where ours goes.

@@ -80,7 +80,7 @@ pub struct Access {
     pub times_shown: bool,
     /// Kinds of state (see [`Nature::keeps`]) that one of the processes which did any of this does not keep.
     pub strangers: u64,
-    /// As that, of the processes which changed it.
+    /// The same for the processes that changed it.
     pub changed_by_strangers: u64,
     /// Looked at by name by a program that may compare modification times.
     pub times_compared: bool,

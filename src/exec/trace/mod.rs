@@ -1,4 +1,4 @@
-//! What a watched run was seen to do, path by path.
+//! What a watched run did, path by path.
 //!
 //! Paths are absolute, as the processes asked for them (joined to their directory, links not resolved).
 
@@ -101,7 +101,7 @@ pub enum Touched {
 pub enum Fate {
     /// They may be overwritten or cut off.
     Lost,
-    /// They stay for whoever has the file open: it is moved, removed, replaced, or given other attributes.
+    /// They stay for processes that have the file open: it is moved, removed, replaced, or given other attributes.
     Kept,
 }
 

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// How what tells of installed packages is named.
+/// Suffixes of the metadata of installed packages.
 const DISTRIBUTIONS: &[&str] = &[".dist-info", ".egg-info", ".egg-link", ".pth", ".egg"];
 
 /// The digest of the entries of a directory that an import of any module would find, and evidence if any can be trusted.

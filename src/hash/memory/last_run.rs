@@ -1,6 +1,7 @@
 //! Digests of the smaller files that the last run of a function read: the next one most often reads them again.
 //!
-//! One table for each function, so that whoever reads little is not told of much. Knows nothing of how evidence is taken.
+//! One table for each function, so that a function which reads few files does not load many entries. Knows nothing about how
+//! evidence is taken.
 
 use super::{Known, read_table, write_table};
 use crate::digest::{Digest, RequestId};

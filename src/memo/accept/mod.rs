@@ -1,8 +1,7 @@
 //! `accept`: the present code or inputs count as equal to those of a recorded run.
 //!
-//! Nothing runs. What the recorded run depended on is asked anew, the answers of this moment are put beside the old result,
-//! and both are recorded as a commit that says who took it so. That commit is looked up like any other: whatever changes
-//! after this moment makes the command run.
+//! Nothing runs. The questions of the recorded run are asked again, and the present answers are recorded with the old result as a
+//! new commit, which names the user. That commit is looked up like any other: a later change makes the command run.
 
 mod again;
 mod making;
@@ -131,7 +130,7 @@ pub fn accept(
     store.commit(claim, *draft)
 }
 
-/// Whether the store can be written to, as far as that can be told before it is.
+/// Whether the store can be written to, as far as that is known before writing.
 ///
 /// # Errors
 /// It cannot.

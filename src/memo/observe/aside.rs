@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// The directory of Python's bytecode.
 const BYTECODE_DIRECTORY: &str = "__pycache__";
-/// Files in which pytest is told what to do with results of earlier runs.
+/// Files in which pytest reads what to do with results of earlier runs.
 const TEST_SETTINGS: &[&str] =
     &["pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", "conftest.py", "Makefile"];
 

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Importer<'a> {
     /// Whether listings stand for imports alone.
     active: bool,
-    /// Whether the run asked what is installed, which is told by listing.
+    /// Whether the run asked what is installed, which a listing shows.
     asks_what_is_installed: bool,
     /// Directories that are searched for modules.
     directories: FxHashSet<OsString>,
@@ -91,7 +91,7 @@ impl<'a> Importer<'a> {
             let source = stands_for(path);
             if access.read {
                 let module = source.as_deref().unwrap_or(path);
-                asks |= tells_what_is_installed(module);
+                asks |= lists_installed(module);
                 finds |= is_of_metadata(path);
                 importer.take(module);
             }
@@ -209,8 +209,8 @@ impl<'a> Importer<'a> {
         Some(all)
     }
 
-    /// Whether a listing of `path` tells what is installed there.
-    pub(super) fn tells_what_is_installed(&self) -> bool {
+    /// Whether listings show what is installed.
+    pub(super) fn lists_installed(&self) -> bool {
         self.asks_what_is_installed
     }
 
@@ -283,7 +283,7 @@ impl Observer<'_> {
     pub(super) fn searched(&mut self, path: &Path, importer: &Importer<'_>) -> Result<(), NotKept> {
         let moved = |_| NotKept::InputMoved(path.to_path_buf());
         let stored = self.stored(path);
-        if importer.tells_what_is_installed() && !importer.packages.contains(path.as_os_str()) {
+        if importer.lists_installed() && !importer.packages.contains(path.as_os_str()) {
             let (digest, evidence) = look::distributions(path).map_err(moved)?;
             self.observe(Observation::Distributions { path: stored.clone(), digest }, evidence);
         }
@@ -299,7 +299,7 @@ impl Observer<'_> {
     }
 }
 
-/// Whether `path` tells of an installed package.
+/// Whether `path` is metadata of an installed package.
 fn is_of_metadata(path: &Path) -> bool {
     let holds = |path: &Path| {
         let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
@@ -313,8 +313,8 @@ fn written(path: &Path) -> OsString {
     path.components().collect::<PathBuf>().into_os_string()
 }
 
-/// Whether `path` is a module that finds packages and plug-ins by their metadata.
-fn tells_what_is_installed(path: &Path) -> bool {
+/// Whether `path` is a module that finds packages and plug-ins by their metadata, such as `importlib.metadata`.
+fn lists_installed(path: &Path) -> bool {
     let Some((directory, b"__init__.py")) = apart(path) else { return false };
     ["importlib/metadata", "importlib_metadata", "pkg_resources"]
         .iter()

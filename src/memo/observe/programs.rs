@@ -98,7 +98,7 @@ pub(super) fn names(trace: &Trace) -> BTreeSet<OsString> {
     names
 }
 
-/// Programs that are told by what they do, not by their name.
+/// Programs that are recognized by what they do, not by their name.
 const COPIED: &[&str] = &["/usr/bin/env", "/usr/bin/printenv", "/bin/busybox", "/usr/bin/busybox"];
 
 /// The name of the program of which `path` is a copy.

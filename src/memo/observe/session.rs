@@ -1,7 +1,7 @@
 //! Variables that tell of the session, where what the run did shows that they decided it after all; and whether
 //! the umask did.
 //!
-//! What stands in the result itself (HOME, TMPDIR) is known by whoever passes it on.
+//! The caller knows what the result itself contains (HOME, TMPDIR).
 
 use super::{Observed, Run, programs};
 use crate::exec::Trace;

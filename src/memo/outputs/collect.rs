@@ -53,7 +53,7 @@ pub(in crate::memo) struct Origin<'a> {
     /// The former owner of a path relative to the root, if something existed there. `None` where the run changed no owner.
     pub(in crate::memo) owners: Option<OwnerOf<'a>>,
     pub(in crate::memo) places: &'a crate::record::Places,
-    /// Of files that were only appended to, how many bytes they had before: what was added is taken down.
+    /// The former lengths, in bytes, of files that were only appended to. What was added is recorded.
     pub(in crate::memo) appended: &'a BTreeMap<Vec<u8>, u64>,
 }
 
@@ -232,7 +232,7 @@ impl Collector<'_> {
 }
 
 impl Collector<'_> {
-    /// Takes down what was added to a file.
+    /// Records what was added to a file.
     fn added(&mut self, path: &[u8], file: &File, before: u64, stat: &Stat) -> Result<Left, NotKept> {
         let failed = |error: std::io::Error| trouble(path, error);
         let size = file.metadata().map_err(failed)?.len();
