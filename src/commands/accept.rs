@@ -4,13 +4,11 @@ use super::context::Context;
 use super::exec::{Ground, Streams};
 use super::exit::{DONE, Exit, NO};
 use super::found::{Found, Opened};
-use super::not_found::explained;
 use super::options::{Flag, Scanned};
-use super::{options, runner};
+use super::runner;
 use crate::digest::CommitId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::Unix;
-use crate::exec::nested::{Depends, tell};
 use crate::hash::capture::Captured;
 use crate::hash::request::Request;
 use crate::memo::accept::{self, Proposal, Recorded};
@@ -34,20 +32,7 @@ const DIFF_LINES: usize = 40;
 
 /// Runs `cashet accept WORDS`.
 pub(super) fn main(words: &[OsString]) -> Exit {
-    let matches = match runner::matches("accept", words) {
-        Ok(matches) => matches,
-        Err(exit) => return exit,
-    };
-    let scanned = options::from_matches(&matches);
-    tell(Depends::Results("cashet accept"));
-    match run(&matches, &scanned) {
-        Ok(exit) => exit,
-        Err(error) => {
-            let error = explained(error, &scanned.words);
-            message::error(&error);
-            Exit::Status(error.command_status())
-        }
-    }
+    runner::from_store("accept", words, run)
 }
 
 /// What the options say.

@@ -1,9 +1,12 @@
-//! The words of `exec`, `check` and `audit`: the quick scanner reads them, and leaves mistakes and calls for help to clap.
+//! The words of commands that take a command line: the quick scanner reads those of `exec`, `check` and `audit`, and leaves mistakes
+//! and calls for help to clap.
 
 use super::cli;
 use super::exit::Exit;
+use super::not_found::explained;
 use super::options::{self, Flag, Scanned};
-use crate::error::{EXIT_FAILED, EXIT_USAGE};
+use crate::error::{EXIT_FAILED, EXIT_USAGE, Error};
+use crate::exec::nested::{Depends, tell};
 use crate::record::Timestamp;
 use crate::ui::message;
 use crate::ui::page::Page;
@@ -50,6 +53,25 @@ pub(super) fn matches(name: &str, words: &[OsString]) -> Result<ArgMatches, Exit
             Err(wrong)
         }
     }
+}
+
+/// Runs a command that takes a command line but answers from the store, such as `why`.
+pub(super) fn from_store(
+    name: &str,
+    words: &[OsString],
+    run: impl FnOnce(&ArgMatches, &Scanned) -> Result<Exit, Error>,
+) -> Exit {
+    let matches = match matches(name, words) {
+        Ok(matches) => matches,
+        Err(exit) => return exit,
+    };
+    let scanned = options::from_matches(&matches);
+    tell(Depends::Results(&format!("cashet {name}")));
+    run(&matches, &scanned).unwrap_or_else(|error| {
+        let error = explained(error, &scanned.words);
+        message::error(&error);
+        Exit::Status(error.command_status())
+    })
 }
 
 #[cfg(test)]

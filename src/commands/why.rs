@@ -4,12 +4,10 @@ use super::context::Context;
 use super::exec::{Ground, Streams};
 use super::exit::{DONE, Exit};
 use super::found::{Found, Opened};
-use super::not_found::explained;
 use super::options::{Flag, Scanned};
-use super::{check, missed, options, runner};
+use super::{check, missed, runner};
 use crate::error::Result;
 use crate::exec::Unix;
-use crate::exec::nested::{Depends, tell};
 use crate::memo::{self, cure};
 use crate::record::{Replay, Timestamp};
 use crate::store::{Filter, LocalStore, Missed};
@@ -27,20 +25,7 @@ const WIDTH: usize = 40;
 
 /// Runs `cashet why WORDS`.
 pub(super) fn main(words: &[OsString]) -> Exit {
-    let matches = match runner::matches("why", words) {
-        Ok(matches) => matches,
-        Err(exit) => return exit,
-    };
-    let scanned = options::from_matches(&matches);
-    tell(Depends::Results("cashet why"));
-    match run(&matches, &scanned) {
-        Ok(exit) => exit,
-        Err(error) => {
-            let error = explained(error, &scanned.words);
-            message::error(&error);
-            Exit::Status(error.command_status())
-        }
-    }
+    runner::from_store("why", words, run)
 }
 
 fn run(matches: &ArgMatches, scanned: &Scanned) -> Result<Exit> {

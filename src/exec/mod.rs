@@ -31,7 +31,7 @@ mod streams;
 #[cfg(target_os = "linux")]
 mod terminal;
 #[cfg(not(target_os = "linux"))]
-#[path = "no_terminal.rs"]
+#[path = "terminal/unsupported.rs"]
 mod terminal;
 #[cfg(test)]
 mod tests;

@@ -202,7 +202,7 @@ pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> 
     })
 }
 
-/// Remembers that what was looked at for the key of `request` stands for another key, since it is known which sources count.
+/// Remembers that the files looked at for the key of `request` lead to another key, since it is known now which sources count.
 pub fn rekey(request: &Request, key: &Key, recall: &dyn Recall) {
     let id = request_id(request, &|| recall.secret());
     let Some(bytes) = recall.find(&id) else { return };

@@ -25,7 +25,7 @@ pub struct Step {
     pub word: usize,
     /// The file as found: what is started.
     pub program: PathBuf,
-    /// The file that really runs: where a version manager's shim leads. `None` where that cannot be told.
+    /// The file that really runs: where a version manager's shim leads. `None` where that is unknown.
     pub real: Option<PathBuf>,
 }
 
@@ -169,7 +169,7 @@ impl Reading {
     ) -> Option<(Vec<Word>, PathBuf)> {
         let started = launcher.started(rest)?;
         let entry = &mut self.command.entry;
-        // Which settings a launcher reads depends on where it is told to go.
+        // The settings that a launcher reads depend on the directory that its words name.
         if let Some(directory) = &started.directory {
             entry.directory = entry.directory.join(directory);
         }
@@ -307,7 +307,7 @@ fn script(path: &Path, language: LanguageKind, world: &mut Looker<'_>) -> Option
     }
 }
 
-/// The language of a script, where its name tells TypeScript from JavaScript.
+/// The language of a script. Its name distinguishes TypeScript from JavaScript.
 fn language_of(language: LanguageKind, what: Option<&What>) -> LanguageKind {
     let Some(What::Script(path)) = what else {
         return language;

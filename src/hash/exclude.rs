@@ -40,7 +40,7 @@ pub fn excluded(name: &OsStr) -> Option<Excluded> {
     (CACHES.contains(&name) || name.ends_with(b".pyc") || is_editor_file(name)).then_some(Excluded::Always)
 }
 
-/// Whether `name` is that of a store's own directory, which is nobody's input or output.
+/// Whether `name` is that of a store's own directory, which is never an input or output.
 #[must_use]
 pub fn is_store(name: &OsStr) -> bool {
     name == ".cashet"

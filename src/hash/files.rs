@@ -28,7 +28,7 @@ const PIECE: usize = 256 << 10;
 /// What is read at once of a file that says that it is smaller.
 const SMALL_PIECE: usize = 8 << 10;
 
-/// How often a file that changes while it is read is read anew.
+/// How often a file that changes while it is read is read again.
 const ATTEMPTS: usize = 5;
 
 /// Age, in nanoseconds, from which on a file's times are believed to tell any later change: the clock of file

@@ -128,7 +128,7 @@ impl Gathering<'_, '_> {
         if request.env_strict {
             self.manifest.set(Part::Flag("env-strict".to_owned()), Value::Present);
         }
-        // Else the text of a word could pass for the product that it would stand for.
+        // Otherwise the text of a word could be mistaken for the product that it refers to.
         if self.request.literal {
             self.manifest.set(Part::Flag("literal".to_owned()), Value::Present);
         }
@@ -388,7 +388,7 @@ pub(super) fn lists_directories(request: &Request, entry: &Entry, function: &Fun
 /// Whether a path lies in an installed environment, though that may be below the root.
 fn in_library(path: &Path) -> bool {
     let environment = path.parent().and_then(Path::parent).is_some_and(|place| {
-        // What cannot be told may be one.
+        // In doubt it is one.
         place.join("pyvenv.cfg").try_exists().unwrap_or(true)
     });
     environment || path.components().any(|part| part.as_os_str() == "site-packages")

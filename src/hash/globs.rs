@@ -1,7 +1,7 @@
 //! Patterns of paths: `*`, `?`, `[…]`, `{a,b}` within a component, `**` across components.
 //!
-//! A pattern that matches a directory means all below it. `.gitignore` is not consulted. What looks at the world is
-//! handed in.
+//! A pattern that matches a directory means all below it. `.gitignore` is not consulted. The caller passes the functions that look at the file
+//! system.
 
 mod braces;
 mod walk;
@@ -40,7 +40,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads `written`, which is relative to `directory`. The names of `directory` itself stand for themselves,
+    /// Reads `written`, which is relative to `directory`. The names of `directory` itself are literal,
     /// whatever is in them.
     pub(super) fn new(written: &OsStr, directory: &Path) -> Result<Self> {
         if written.is_empty() {
@@ -68,7 +68,7 @@ impl Pattern {
     /// The paths that the pattern matches now, sorted; none of what is below a matched directory.
     ///
     /// # Errors
-    /// When it cannot be told: what cannot be looked at is not taken for absent.
+    /// When a directory cannot be read: what cannot be looked at does not count as absent.
     pub(super) fn expand(&self, lister: &mut dyn Lister) -> Result<BTreeSet<PathBuf>> {
         let mut walk = Walk { lister, listed: HashMap::new(), found: BTreeSet::new() };
         for parts in &self.alternatives {
@@ -236,7 +236,7 @@ impl Patterns {
     /// Everything that is there now and that any pattern means, sorted.
     ///
     /// # Errors
-    /// When it cannot be told.
+    /// When something cannot be looked at.
     pub fn present(&self) -> Result<Vec<PathBuf>> {
         let mut found = BTreeSet::new();
         for pattern in &self.patterns {
@@ -250,7 +250,7 @@ impl Patterns {
     /// The first pattern, as written, of which nothing is there now.
     ///
     /// # Errors
-    /// When it cannot be told.
+    /// When something cannot be looked at.
     pub fn missing(&self) -> Result<Option<PathBuf>> {
         for pattern in &self.patterns {
             if pattern.expand(&mut Plain)?.is_empty() {

@@ -24,7 +24,7 @@ pub struct Options {
     pub valued: &'static str,
     /// One-letter options that may have a value, in the same word only.
     pub optional: &'static str,
-    /// Long options without a value, separated by blanks; `x*` stands for all that begin so.
+    /// Long options without a value, separated by blanks; `x*` means all that begin with `x`.
     pub long_flags: &'static str,
     /// Long options with a value: after `=`, or the next word.
     pub long_valued: &'static str,
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether `name` is in `list`, whose names are separated by blanks; `x*` stands for all that begin so.
+/// Whether `name` is in `list`, whose names are separated by blanks; `x*` means all that begin with `x`.
 #[must_use]
 pub fn named(list: &str, name: &[u8]) -> bool {
     list.split_ascii_whitespace().any(|entry| match entry.strip_suffix('*') {

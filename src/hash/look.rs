@@ -23,7 +23,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A file larger than this is told by size and time where it was only looked at.
+/// A file larger than this is compared by size and time where it was only looked at.
 pub const LARGEST_DIGESTED: u64 = 64 << 20;
 
 /// Permission bits with set-id and sticky.
@@ -64,7 +64,7 @@ pub fn content(path: &Path) -> Result<(Digest, Option<Evidence>)> {
 }
 
 /// What is found at `path`, its last link followed or not, and evidence if there is any that can be trusted. Files
-/// above [`LARGEST_DIGESTED`] and those that we may not read are told by size and time.
+/// above [`LARGEST_DIGESTED`] and those that we may not read are compared by size and time.
 #[must_use]
 pub fn state(path: &Path, follow: bool) -> (FileState, Option<Evidence>) {
     let now = Timestamp::now();

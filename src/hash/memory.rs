@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Files from this size on are remembered for all requests.
 pub const LARGE: u64 = 64 << 10;
 
-/// At most so many files are remembered for all requests.
+/// Maximum number of files that are remembered for all requests.
 const MOST: usize = 1024;
 
 /// First field of the remembered table.

@@ -1,6 +1,6 @@
 //! A request becomes a manifest.
 //!
-//! Knows nothing of stores (it is handed a `Recall`), of how commands run, or of the terminal.
+//! Knows nothing about stores (the caller passes a `Recall`), how commands run, or the terminal.
 
 pub mod accounts;
 mod both;

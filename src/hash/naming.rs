@@ -55,7 +55,7 @@ pub(super) fn request_id(request: &Request, secret: &dyn Fn() -> [u8; DIGEST_LEN
     if request.redactions.is_empty() {
         return RequestId(Digest::of(&encoder.finish()));
     }
-    // A name that nobody without the store can try words against.
+    // A name from which words cannot be guessed without the store.
     words(&mut encoder, &request.redactions);
     RequestId(Digest::keyed(&secret(), &encoder.finish()))
 }

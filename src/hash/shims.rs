@@ -33,7 +33,7 @@ pub enum Followed {
     NoShim,
     /// It starts this.
     To(PathBuf),
-    /// It is one, and what it starts cannot be told.
+    /// It is one, and the program that it starts is unknown.
     Unknown,
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The first path of this name in the directories above `root`; `None` where there is none up to `/`.
 ///
 /// # Errors
-/// The system's, where it cannot be told whether one is there.
+/// The system's, where it is unknown whether one exists.
 pub fn first(root: &Path, name: &[u8]) -> io::Result<Option<PathBuf>> {
     for above in root.ancestors().skip(1) {
         let path = above.join(OsStr::from_bytes(name));

@@ -1,6 +1,6 @@
 //! How capture looks at the world: every look is a fact that must still hold for the capture to be valid.
 //!
-//! The trait is what the readers of languages and packages are handed; the real one records each look with
+//! The readers of languages and packages get this trait; the real implementation records each look with
 //! its evidence, so that a later call can check them all without reading anything.
 
 use std::ffi::{OsStr, OsString};

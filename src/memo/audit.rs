@@ -1,4 +1,4 @@
-//! Runs a command under watch and tells what it did, without recording anything.
+//! Runs a command under watch and reports what it did, without recording anything.
 
 use super::declared::Declared;
 use super::observe::{self, Watcher};

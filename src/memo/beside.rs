@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(super) struct End(Receiver<()>);
 
 impl End {
-    /// Waits for so long; tells whether the command has ended by then.
+    /// Waits for this time, and returns whether the command has ended by then.
     pub(super) fn comes_within(&self, time: Duration) -> bool {
         self.0.recv_timeout(time) != Err(RecvTimeoutError::Timeout)
     }
@@ -34,7 +34,7 @@ pub(super) fn beside<T>(
         let done = command();
         drop(running);
         let why = match thread {
-            // What a thread that died would have told is not known.
+            // The result of a thread that died is unknown.
             Ok(thread) => thread.join().unwrap_or_default(),
             Err(_) => work(),
         };

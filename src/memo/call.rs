@@ -310,7 +310,7 @@ impl Call<'_> {
             if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
                 looked = Some(Instant::now());
                 verdict = patience.lasts(holder);
-                // The first time is at once: nobody has waited yet.
+                // The first call comes immediately, before any wait.
                 if asked > 0 {
                     self.context.observer.on(&Event::Waiting);
                     note = note.take().or_else(|| store.wait(&captured.key, since));

@@ -1,4 +1,4 @@
-//! What a call tells while it goes on; `ui` decides what of it is shown.
+//! Events of a call while it goes on; `ui` decides which of them are shown.
 
 use super::reason::Unawaited;
 use super::tail::Tail;
@@ -73,7 +73,7 @@ pub enum Event {
     },
 }
 
-/// Is told what happens.
+/// Receives events.
 pub trait Observer {
     /// `event` happened.
     fn on(&self, event: &Event);
@@ -85,7 +85,7 @@ pub trait Observer {
     }
 }
 
-/// Tells nobody.
+/// Ignores all events.
 impl Observer for () {
     fn on(&self, _: &Event) {}
 }

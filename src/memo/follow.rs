@@ -51,7 +51,7 @@ impl<'a> Following<'a> {
         match self.run.as_ref().map(|(run, _)| run.state()) {
             Some(RunState::Active) => return,
             Some(RunState::Killed) => self.part(Parted::Killed),
-            // Who waits for the key next finds out what became of it.
+            // The next call that waits for the key finds out how it ended.
             Some(RunState::Ended) | None => {}
         }
         let next = self.store.active(&self.key);
@@ -108,7 +108,7 @@ impl<'a> Following<'a> {
 }
 
 /// What stands against the result of a run that had begun before this call did: a file that it used and that changed since
-/// this call began. Then nobody knows which state of it this call would have found. Files that the run itself changed do not count.
+/// this call began. Then it is unknown which state of it this call would have found. Files that the run itself changed do not count.
 pub(super) fn moved_since(commit: &Commit, places: &Places, began: Timestamp) -> Result<(), Miss> {
     if commit.started >= began {
         return Ok(());

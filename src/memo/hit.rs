@@ -27,7 +27,7 @@ use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
 
-/// The bytes of a blob that came along, or of the store.
+/// The bytes of a blob, from the candidate or from the store.
 fn bytes(candidate: &mut Candidate, store: &dyn Store, blob: BlobId) -> Result<Box<dyn Read + Send>> {
     match candidate.inline.iter_mut().find(|(id, _)| *id == blob) {
         Some((_, bytes)) => Ok(Box::new(Cursor::new(bytes.clone()))),

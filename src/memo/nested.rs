@@ -11,7 +11,7 @@ use crate::record::{Observation, StdinUse};
 use crate::store::Store;
 use std::fs::File;
 
-/// The call begins; its store is nobody's input.
+/// The call begins. Its store is no input.
 pub(super) fn begins(store: &dyn Store) {
     if is_watched() {
         tell(Depends::Store(store.directory()));
@@ -68,7 +68,7 @@ fn observed(observation: &Observation, present: &Present<'_>) {
     }
 }
 
-/// Who watches sees that it is opened.
+/// The watching process observes that it is opened.
 fn environment() {
     let _ = File::open("/proc/self/environ");
 }

@@ -98,7 +98,7 @@ impl PlaceSearch {
         }
     }
 
-    /// Looks in what `bytes` stand for if they are escaped.
+    /// Searches `bytes` in their unescaped form.
     fn look_closer(&self, state: &mut SearchState, bytes: &[u8]) {
         if memchr3(b'%', b'\\', b'&', bytes).is_none() {
             return;
@@ -157,7 +157,7 @@ enum Escape {
     Entity,
 }
 
-/// What `bytes` may stand for.
+/// The unescaped forms of `bytes`.
 fn unescaped(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let has = |mark: u8| bytes.contains(&mark);
     let (percent, backslash, entity) = (has(b'%'), has(b'\\'), has(b'&'));

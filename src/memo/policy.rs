@@ -10,7 +10,7 @@ pub enum Mode {
     /// Replay, or run and record.
     #[default]
     Auto,
-    /// Run and record anew.
+    /// Run and record again.
     Refresh,
     /// Replay, or run without recording.
     Read,

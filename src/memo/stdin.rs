@@ -96,7 +96,7 @@ pub(super) enum StdinAtStart {
     File { file: File, offset: u64, evidence: Evidence },
     /// A terminal.
     Terminal,
-    /// A pipe, a socket, another device, a directory; `None` where it cannot be told what it is.
+    /// A pipe, a socket, another device, a directory; `None` where that is unknown.
     Stream(Option<StdinKind>),
 }
 
@@ -109,7 +109,7 @@ impl StdinAtStart {
         let file = match descriptor.try_clone_to_owned() {
             Ok(owned) => File::from(owned),
             Err(error) if error.raw_os_error() == Some(libc::EBADF) => return Self::Closed,
-            // What it is cannot be told.
+            // Its kind is unknown.
             Err(_) => return Self::Stream(None),
         };
         let Ok(metadata) = file.metadata() else { return Self::Stream(None) };
@@ -145,7 +145,7 @@ impl StdinAtStart {
             Self::Empty => StdinKind::Null,
             Self::File { .. } => StdinKind::File,
             Self::Terminal => StdinKind::Terminal,
-            // What cannot be told is nothing that was recorded.
+            // An unknown kind equals no recorded one.
             Self::Stream(kind) => kind.unwrap_or(StdinKind::Device(u64::MAX)),
         }
     }
@@ -165,7 +165,7 @@ impl StdinAtStart {
     /// asks it as well.
     ///
     /// # Errors
-    /// When it was used and is nothing that can be looked at again.
+    /// When it was used and cannot be looked at again.
     pub(super) fn observe(
         &self,
         used: DescriptorUse,
@@ -178,7 +178,7 @@ impl StdinAtStart {
         seen.extend(content.map(Observation::Stdin));
         if asked || used.polled || matches!(self, Self::Closed) && used.read {
             match self {
-                // Whether something was there to be read at that moment, nobody can tell again.
+                // Whether it was readable at that moment cannot be found out later.
                 Self::Stream(_) if used.polled => return Err(NotKept::UsedStdin),
                 Self::Stream(None) => return Err(NotKept::UsedStdin),
                 _ => seen.push(Observation::StdinKind(self.kind())),

@@ -69,7 +69,7 @@ pub struct Running {
 
 /// Shows a sweep.
 pub struct Board {
-    /// The bars, where somebody looks: one for the total, below one for each worker.
+    /// The bars, on a terminal: one for the total, and below it one for each worker.
     live: Option<Live>,
     lines: bool,
     quiet: bool,
@@ -91,7 +91,7 @@ struct Live {
 }
 
 impl Board {
-    /// A board for so many workers. With `lines`, each run that has ended is printed where there is no live board.
+    /// A board for this number of workers. With `lines`, each run that has ended is printed where there is no live board.
     #[must_use]
     pub fn new(workers: usize, lines: bool, quiet: bool) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(10);
@@ -122,7 +122,7 @@ impl Board {
         self.total = total;
     }
 
-    /// Whether somebody looks at a live board.
+    /// Whether the board is live, on a terminal.
     #[must_use]
     pub const fn is_live(&self) -> bool {
         self.live.is_some()
@@ -241,7 +241,7 @@ impl Board {
         }
     }
 
-    /// Takes the board away; tells the failures, with the commands that repeat them, and the totals.
+    /// Removes the board, and prints the failures, with the commands that repeat them, and the totals.
     pub fn finish(mut self, name: &str, counts: &Counts, stopped: Option<&str>) {
         if let Some(live) = self.live.take() {
             for bar in live.workers.iter().flatten().chain([&live.total]) {

@@ -42,7 +42,7 @@ pub fn no_pieces(_: &StoredPath, _: &str) -> Vec<String> {
 pub fn phrases(changes: &[Change], background: Background<'_>) -> Vec<String> {
     let mut ordered: Vec<&Change> = changes.iter().collect();
     ordered.sort_by_key(|change| rank(&change.part));
-    // What is looked for follows from what is imported: by itself it tells nothing.
+    // Names that are looked for follow from the imports, and add nothing by themselves.
     if ordered.iter().any(|change| !only_looked_for(change)) {
         ordered.retain(|change| !only_looked_for(change));
     }

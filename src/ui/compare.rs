@@ -1,4 +1,4 @@
-//! Two commits side by side: what decided them, and what came of it.
+//! Two runs side by side: what they depended on, and their results.
 //!
 //! Compares values; reads no blob: equal content has an equal name. `diff` shows all of it, `history` a line.
 

@@ -21,7 +21,7 @@ impl Object {
         Self::default()
     }
 
-    /// An object of its own: it tells the schema first.
+    /// A whole document: its first field is the schema.
     #[must_use]
     pub fn whole() -> Self {
         Self::default().with("schema", SCHEMA)

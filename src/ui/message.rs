@@ -1,6 +1,6 @@
 //! Lines on standard error: `cashet: …`, `error: …`, `hint: …`.
 //!
-//! A message is one line. That it cannot be written is nobody's concern: such errors are ignored.
+//! A message is one line. Errors of writing it are ignored.
 
 use super::{colour, escape};
 use crate::error::Error;

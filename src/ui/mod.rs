@@ -1,6 +1,6 @@
 //! The only place that prints: views for people, JSON for programs, messages.
 //!
-//! Knows nothing of how anything is stored, hashed or run; it is handed values and words them.
+//! Knows nothing about how anything is stored, hashed or run. The caller passes values, and this floor puts them into words.
 
 mod ages;
 pub mod audit;

@@ -22,7 +22,7 @@ const NARROWEST: usize = 40;
 /// How views are made.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// Columns that a line may take; `None` where nobody looks (a pipe, a file) and nothing is cut.
+    /// Maximum number of columns of a line; `None` for a pipe or file, where nothing is cut.
     pub width: Option<usize>,
     /// Whether there are colours.
     pub coloured: bool,
@@ -84,7 +84,7 @@ impl<'a> Page<'a> {
         Self { sink: Box::new(sink), look, terminal: false }
     }
 
-    /// Whether somebody looks at it who can be asked.
+    /// Whether a user reads it who can answer questions.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         self.terminal

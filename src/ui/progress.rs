@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Before this nothing is shown: most work is over by then.
+/// Nothing is shown before this time: most work is finished by then.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What is counted.
@@ -23,7 +23,7 @@ pub enum Unit {
 /// A progress bar; dropping it takes it away.
 #[derive(Debug)]
 pub struct Progress {
-    /// `None` where nobody would see it.
+    /// `None` where there is no terminal.
     bar: Option<ProgressBar>,
     begun: Instant,
 }

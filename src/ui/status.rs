@@ -19,7 +19,7 @@ use std::path::Path;
 pub enum Verbosity {
     /// Nothing but errors.
     Silent,
-    /// What the user should know although nobody asked: trouble with the store, files that were put aside.
+    /// What the user should know without asking: trouble with the store, files that were set aside.
     Trouble,
     /// The status line.
     Line,
@@ -54,7 +54,7 @@ pub struct Status {
     has_company: Cell<bool>,
     /// Whether the command's last line on the screen was not ended.
     open: Cell<bool>,
-    /// How often the wait for another run was told, in tenths of a second.
+    /// How often the event of waiting for another run came, in tenths of a second.
     waited: Cell<u32>,
     /// Whether what another run writes is shown.
     joined: Cell<bool>,
@@ -83,7 +83,7 @@ impl Status {
         self
     }
 
-    /// Takes note whether other calls go on beside this one, if anything is told at all.
+    /// Notes whether other calls run at the same time, if anything is printed at all.
     pub fn look_around(&self, store: Option<&LocalStore>) {
         if self.verbosity >= Verbosity::Line && !self.has_company.get() {
             let others = store.is_some_and(LocalStore::is_running) || crate::exec::has_siblings();
@@ -273,7 +273,7 @@ impl Observer for Status {
     }
 }
 
-/// A status line in its parts: what happened, why, and what came of it.
+/// The parts of a status line: what happened, why, and the result.
 struct Line {
     what: &'static str,
     why: String,
@@ -306,7 +306,7 @@ impl Line {
 /// Columns that the reasons of a status line keep at least.
 const SHORTEST: usize = 8;
 
-/// A short form of a command: its end tells it from others as often as its beginning.
+/// A short form of a command. Its end distinguishes it from others as often as its beginning.
 fn name(words: &[OsString], room: Option<usize>) -> String {
     let width = room.map_or(40, |room| (room / 3).clamp(16, 40));
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();

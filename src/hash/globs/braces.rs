@@ -1,9 +1,9 @@
 //! Braces in patterns: `{a,b}` stands for each of its alternatives.
 
-/// A pattern may stand for so many by its braces.
+/// Maximum number of alternatives of a pattern.
 const MOST_ALTERNATIVES: usize = 1024;
 
-/// The words that braces stand for; `None` for too many. Braces that do not close stand for themselves.
+/// The words that braces expand to; `None` for too many. Braces that do not close are literal.
 pub(super) fn alternatives_of(pattern: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut done = Vec::new();
     let mut open = vec![pattern.to_vec()];

@@ -5,7 +5,7 @@
 pub struct Filter {
     /// The directory that is listed, as the code words it, where that is literal.
     pub directory: Option<String>,
-    /// A pattern of names: `*` and `?` stand for what they do in a shell, brackets and braces for anything.
+    /// A pattern of names: `*` and `?` have the meaning that they have in a shell, brackets and braces match anything.
     pub pattern: Vec<u8>,
     /// It is the last part of a pattern of paths. What is no directory decides nothing in another part.
     pub is_last: bool,
@@ -53,13 +53,13 @@ impl Listed {
     }
 }
 
-/// Whether anything in `part` stands for other text.
+/// Whether anything in `part` is special.
 #[must_use]
 pub fn is_special(part: &[u8]) -> bool {
     part.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'{'))
 }
 
-/// Whether `name` may be one that `pattern` stands for. In doubt it is.
+/// Whether `name` may match `pattern`. In doubt it does.
 #[must_use]
 pub fn is_like(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut in_name) = (0, 0);

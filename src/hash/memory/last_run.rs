@@ -8,7 +8,7 @@ use crate::digest::{Digest, RequestId};
 use crate::encode::Encoder;
 use crate::record::{Evidence, Recall};
 
-/// At most so many files are remembered for a function.
+/// Maximum number of files that are remembered for a function.
 const MOST: usize = 16_384;
 
 /// So many of them may be files that its last run did not read.

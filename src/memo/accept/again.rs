@@ -1,4 +1,4 @@
-//! The question of an observation asked anew, and the present answer to it.
+//! The question of an observation asked again, and its present answer.
 
 use crate::digest::Digest;
 use crate::error::Result;
@@ -23,7 +23,7 @@ pub(super) fn again(then: &Observation, present: &Present<'_>) -> Option<Made> {
         let (state, evidence) = look::state(&resolve(path), follow);
         (Observation::State { path: path.clone(), follow, state }, evidence)
     };
-    // What can no longer be read or listed as it was is told by what is there now.
+    // A path that can no longer be read or listed in the same way is observed by its present kind.
     let or_state = |path: &StoredPath,
                     made: Result<(Digest, Option<Evidence>)>,
                     with: &dyn Fn(Digest) -> Observation| {

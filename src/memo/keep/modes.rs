@@ -37,7 +37,7 @@ pub(super) fn asked(
                 counts = true;
                 None
             }
-            // It may have been taken from another file of the run's own making.
+            // The run may have taken it from another file that it made.
             Some(ModeGiven::Set { mode, is_computed: true }) => {
                 counts |= mask != 0 && [0o666, 0o777].iter().any(|all| mode & 0o777 == all & !mask);
                 None

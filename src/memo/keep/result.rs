@@ -112,7 +112,7 @@ impl Keeping<'_> {
         let Collected { tree, evidence, contains_root, contains_root_name } = collected;
         let (tree, by_modes) = match &finished.trace {
             Ok(trace) => modes::asked(trace, &self.request.places.root, tree, &observed.products),
-            // Who made what with which mode was not seen.
+            // The modes that the run asked for were not observed.
             Err(_) => (tree, !paths.is_empty()),
         };
         let is_unseen = finished.trace.is_err() && !paths.is_empty();

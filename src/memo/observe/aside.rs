@@ -1,7 +1,7 @@
-//! What a run's tools keep for themselves between runs, told from files that count: bytecode that Python's importer reads
+//! Private state that the tools of a run keep between runs, distinguished from files that count: bytecode that Python's importer reads
 //! and writes, private state of tools, results of earlier runs.
 //!
-//! By who touched a path, not by its name alone: a file of such a name is an ordinary one to every other process.
+//! The process that touched a path decides, not the name alone: for every other process a file of such a name is ordinary.
 
 use super::bytecode::stands_for;
 use super::witness::Watcher;
@@ -30,7 +30,7 @@ pub(super) struct Aside {
     paths: FxHashSet<OsString>,
     /// Names that are left out of what is listed, by directory.
     names: BTreeMap<PathBuf, BTreeSet<Vec<u8>>>,
-    /// Paths whose existence stands for private state that was there when the run began.
+    /// Paths whose existence shows that private state existed when the run began.
     pub(super) existing: BTreeSet<PathBuf>,
     /// Results of earlier runs.
     results: FxHashSet<OsString>,
@@ -42,7 +42,7 @@ impl Aside {
     /// Tells them apart in `trace`.
     ///
     /// # Errors
-    /// When it cannot be told what is at a path.
+    /// When a path cannot be looked at.
     pub(super) fn of(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Result<Self, NotKept> {
         let mut finder = Finder {
             trace,
@@ -258,7 +258,7 @@ impl Finder<'_> {
         })
     }
 
-    /// Whether something tells the run to take up what came of earlier runs, beside the words of a process.
+    /// Whether settings, rather than the words of a process, make the run use results of earlier runs.
     fn minds_results(&mut self, run: &Run<'_>) -> bool {
         let trace = self.trace;
         *self.minds_results.get_or_insert_with(|| {

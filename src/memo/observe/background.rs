@@ -45,7 +45,7 @@ impl Background {
     pub(super) fn finish(&mut self) -> Vec<Digested> {
         let Some((sender, thread)) = self.0.take() else { return Vec::new() };
         drop(sender);
-        // What a thread that died would have told is not known.
+        // The result of a thread that died is unknown.
         thread.join().unwrap_or_default()
     }
 }

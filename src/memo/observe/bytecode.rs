@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The source that a read of `path` stands for, if that is bytecode of a source that is there.
+/// The source of the bytecode file `path`, if there is one.
 pub(super) fn source_of(path: &Path) -> Option<PathBuf> {
     stands_for(path).filter(|source| source.is_file())
 }

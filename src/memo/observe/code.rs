@@ -55,7 +55,7 @@ const BEFORE: &[&str] = &[
     "not", "return", "=", "?", ":", ",", "print", "say", "{", ";", "elsif",
 ];
 
-/// Larger files are no code that somebody wrote.
+/// Larger files were not written by hand, and are not searched.
 const LARGEST_CODE: u64 = 1 << 20;
 
 /// Directories of packages.

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 /// What the importers of a run did.
 pub(super) struct Importer<'a> {
-    /// Whether listings stand for imports alone.
+    /// Whether listings count only for imports.
     active: bool,
     /// Whether the run asked what is installed, which a listing shows.
     asks_what_is_installed: bool,
@@ -194,7 +194,7 @@ impl<'a> Importer<'a> {
         })
     }
 
-    /// The names that a listing of `path` stands for, sorted; `None` for all that can be imported.
+    /// The names for which a listing of `path` counts, sorted; `None` for all that can be imported.
     pub(super) fn names(&self, path: &Path) -> Option<Vec<Vec<u8>>> {
         let searched = self.searched();
         if searched.computed {
@@ -219,7 +219,7 @@ impl<'a> Importer<'a> {
         self.accesses.get(path.as_os_str()).copied().unwrap_or_default()
     }
 
-    /// Whether the listing of `path` stands for imports alone, and for what is installed there.
+    /// Whether the listing of `path` counts only for imports, and for what is installed there.
     pub(super) fn lists(&self, path: &Path, access: Access) -> bool {
         let by_itself = self.active && !access.listed_by_another;
         // What else the program lists, it lists (a package does, or the standard library); but packages, at each start.
@@ -279,7 +279,7 @@ impl Searched {
 }
 
 impl Observer<'_> {
-    /// Observes what a listing of a directory that is searched for modules stands for.
+    /// Observes the names for which the listing of a directory that is searched for modules counts.
     pub(super) fn searched(&mut self, path: &Path, importer: &Importer<'_>) -> Result<(), NotKept> {
         let moved = |_| NotKept::InputMoved(path.to_path_buf());
         let stored = self.stored(path);

@@ -72,7 +72,7 @@ impl Imports {
         }
     }
 
-    /// A mention of a function that imports, of so many bytes.
+    /// A mention of a function that imports, with its length in bytes.
     fn call(&mut self, source: &[u8], at: usize, length: usize) {
         let before = source.get(..at).unwrap_or_default();
         let after = source.get(at + length..).unwrap_or_default();

@@ -44,7 +44,7 @@ impl Observer<'_> {
             |product: &Product| importer.access(&self.run.places.root.join(OsStr::from_bytes(&product.path)));
         let is_open = |product: &Product| product.class != ProductClass::Consulted;
         let may_be = |product: &Product, access: &Access| {
-            // What is gone is found by nobody.
+            // A file that is gone is found by no listing.
             let place = self.run.places.root.join(OsStr::from_bytes(&product.path));
             if fs::symlink_metadata(place).is_err() {
                 return false;

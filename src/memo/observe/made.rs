@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Larger files are no code; where one is executed all the same, it names every variable.
 const LARGEST: u64 = 64 << 20;
-/// More names than this are not told apart.
+/// Maximum number of names; with more, all count.
 const MOST_NAMES: usize = 8192;
 
 /// Programs beside interpreters that run what they read.
@@ -26,7 +26,7 @@ const READ_CODE: &[&str] = &[
     "wish", "expect", "java", "busybox", "toybox", "sed", "gdb", "envsubst", "m4", "R",
 ];
 
-/// What code of the run's own making names.
+/// What code that the run made names.
 #[derive(Debug, Default)]
 pub(super) struct Made {
     /// Variables that are set.

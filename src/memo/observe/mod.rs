@@ -1,6 +1,6 @@
 //! What a watched run did becomes its observations and outputs, by the table of the specification.
 //!
-//! Whatever cannot be told for sure keeps the result from being kept.
+//! If something is uncertain, the result is not cached.
 
 mod above;
 mod aside;
@@ -244,7 +244,7 @@ fn unread(path: &Path, error: Option<&io::Error>) -> NotKept {
     }
 }
 
-/// What is at `path` cannot be told.
+/// The error that `path` cannot be looked at.
 fn unseen(path: &Path, error: &io::Error) -> NotKept {
     NotKept::Hazard(Hazard::Incomplete(cannot_look(path, error)))
 }

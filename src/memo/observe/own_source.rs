@@ -163,7 +163,7 @@ fn redirects_from(script: &[u8], name: &[u8]) -> bool {
     false
 }
 
-/// The version that bash's own program text tells.
+/// The version in the program text of bash.
 fn version_of_bash(program: &[u8]) -> Option<(u32, u32)> {
     const BEFORE: &[u8] = b"@(#)Bash version ";
     let at = program.windows(BEFORE.len()).position(|window| window == BEFORE)?;

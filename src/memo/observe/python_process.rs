@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Whether a process runs the function, in Python: it was started with the word that names its script, module or code, or
-/// as `multiprocessing` starts it anew.
+/// as `multiprocessing` starts it again.
 pub(super) fn runs(captured: &Captured, image: &Image<'_>) -> bool {
     let entry = &captured.command.entry;
     if entry.language != LanguageKind::Python || !is_python(image) {

@@ -376,7 +376,7 @@ impl Observer<'_> {
     }
 
     /// Whether more than the content of a file that was read counts: it was also looked at by name, or executed. Then its
-    /// times count too. (Nobody takes a system's programs the right to be executed.)
+    /// times count too. (Programs of the system do not lose the right to be executed.)
     fn mode_counts(&mut self, path: &Path, now: &Evidence, importer: &Importer) -> bool {
         let Evidence { modified, mode, .. } = *now;
         let access = importer.access(path);

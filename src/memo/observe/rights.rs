@@ -1,4 +1,4 @@
-//! Who runs a command, with which umask, and what of the modes of files counts: only where a result shows it.
+//! Whether the user, the umask, and the modes of files count: only where a result shows them.
 
 use super::{Observer, Run};
 use crate::exec::{Image, ModeGiven, Shows, Trace};

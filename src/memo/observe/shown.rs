@@ -20,7 +20,7 @@ const COPY_MODES: &[&str] = &[
     "lz4", "lzop", "compress", "brotli",
 ];
 
-/// Programs that are many: which, the first word tells, or the second.
+/// Programs with several tools; the first or second word names the tool.
 const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils", "uutils", "sbase-box", "ubase-box"];
 /// Of those, the ones that run their parts in processes of their own, without executing anything.
 const WITHOUT_EXECUTING: &[&str] = &["busybox", "toybox"];
@@ -29,7 +29,7 @@ const RUN_OTHERS: &[&str] =
     &["sh", "xargs", "find", "env", "nice", "time", "timeout", "nohup", "setsid", "chroot"];
 /// Their words may hold anything: what they start is looked at by itself.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "hush", "ksh", "mksh", "zsh", "fish"];
-/// Words by which such a part shows times, whatever else it is told.
+/// Words with which such a tool shows times, whatever its other words.
 const ANY_WORDS: &[&str] = &["-l", "-c", "-r", "-u", "-printf", "--time", "-newer"];
 
 /// What code names that asks for times of files, their owners, links, attributes or room.

@@ -139,7 +139,7 @@ impl Observer<'_> {
     /// decides by content; where it leaves one unopened, it may have decided so by the times (SPEC-2, 1.3).
     ///
     /// # Errors
-    /// When the times of a file cannot be told.
+    /// When the times of a file are unknown.
     pub(super) fn order_of_times(&mut self) -> Result<(), NotKept> {
         let names_order = NAMES_ORDER.iter().any(|name| says(self.run, name));
         let mut timed = std::mem::take(&mut self.timed);
@@ -181,7 +181,7 @@ fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Result<Vec<
 /// Adds the order of the times of `files`, which were looked at inside the root and not written.
 ///
 /// # Errors
-/// When the times of a file cannot be told.
+/// When the times of a file are unknown.
 fn observe(
     observed: &mut Observed,
     files: &[(PathBuf, Option<Timestamp>)],

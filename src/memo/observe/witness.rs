@@ -29,7 +29,7 @@ pub(super) const LARGEST_TREE: usize = 100_000;
 /// What a path was before its first change.
 #[derive(Clone, Debug)]
 pub(super) struct Before {
-    /// While the command runs, files that are to be digested later are told by size and time.
+    /// While the command runs, files that are digested later are identified by size and time.
     pub(super) state: FileState,
     /// What `lstat` said; `None` for nothing.
     pub(super) evidence: Option<Evidence>,
@@ -70,9 +70,9 @@ pub(in crate::memo) struct Watcher<'a> {
     /// Files that were looked at with a directory above them: their bytes are read when the command has ended, if they moved.
     later: BTreeSet<PathBuf>,
     background: Background,
-    /// A path that was about to change and of which it could not be told what it was, and why.
+    /// A path that was about to change and could not be looked at, and why.
     pub(super) unseen: Option<(PathBuf, io::Error)>,
-    /// What code of the run's own making names.
+    /// What code that the run made names.
     pub(super) made: Made,
     /// Tables of the system, as they were when they were looked at first.
     pub(super) system: BTreeMap<PathBuf, Vec<u8>>,
@@ -341,7 +341,7 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// A file as it is told where its bytes are not read.
+/// The state of a file whose bytes are not read.
 const fn by_size_and_time(evidence: &Evidence) -> FileState {
     FileState::LargeFile { mode: evidence.mode & 0o7777, size: evidence.size, modified: evidence.modified }
 }

@@ -194,7 +194,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether a path that was looked at was changed by somebody else before the run changed it.
+    /// Whether another process changed a path between a look and the first change by the run.
     fn moved_before_change(&self, path: &Path, before: &Before) -> bool {
         let Some(evidence) = before.evidence.filter(|evidence| self.is_young(evidence)) else { return false };
         let is_directory = evidence.mode & libc::S_IFMT == libc::S_IFDIR;
@@ -298,7 +298,7 @@ fn is_another(before: &Before, now: Option<&Evidence>) -> bool {
     }
 }
 
-/// What is at a path now, digested only where that tells whether it is what it was.
+/// What is at a path now, digested only where the digest shows whether it changed.
 fn present_state(path: &Path, now: Option<&Evidence>, before: &Before) -> FileState {
     let is_file = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFREG);
     let same_size = before.evidence.zip(now.copied()).is_none_or(|(before, now)| before.size == now.size);

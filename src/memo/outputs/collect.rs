@@ -253,7 +253,7 @@ impl Collector<'_> {
             return Err(NotKept::InputMoved(shown(path)));
         }
         let kind = OutputKind::File { content, mode: stat.st_mode & MODE_BITS, sparse: false };
-        // What it is as a whole, no evidence tells.
+        // No evidence covers the whole file.
         Ok(Left::of(OutputEntry::new(path, kind), stat))
     }
 

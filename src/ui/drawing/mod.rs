@@ -137,7 +137,7 @@ fn via(labels: &BTreeSet<&str>) -> String {
         1 => String::new(),
         count => format!(" +{}", count - 1),
     };
-    // The end of a path tells more than its beginning.
+    // The end of a path is more informative than its beginning.
     let all: Vec<char> = first.chars().collect();
     let room = EDGE - more.len().min(EDGE / 2);
     let shown: String = if all.len() > room {
