@@ -69,7 +69,9 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
     match words.split_first() {
         None => end(welcome::run()),
         // Before anything else: a hit has no time for more.
-        Some((first, rest)) if first == "exec" => exec::main(rest),
+        Some((first, rest)) if first == "exec" => {
+            runner::scanned("exec", rest).map_or_else(|exit| exit, |scanned| exec::main(&scanned))
+        }
         Some((first, rest)) if first == "check" => check::main(rest),
         Some((first, rest)) if first == "audit" => audit::main(rest),
         Some((first, rest)) if first == "accept" => accept::main(rest),

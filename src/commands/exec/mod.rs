@@ -33,14 +33,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Runs `cashet exec WORDS`. Never builds clap's parser unless a word is unusual.
+/// Runs `cashet exec` with these words.
 #[must_use]
-pub(super) fn main(words: &[OsString]) -> Exit {
-    let scanned = match super::runner::scanned("exec", words) {
-        Ok(scanned) => scanned,
-        Err(exit) => return exit,
-    };
-    match answer(&scanned) {
+pub(super) fn main(scanned: &Scanned) -> Exit {
+    match answer(scanned) {
         Ok(exit) => exit,
         Err(error) => {
             let error = explained(error, &scanned.words);
