@@ -1,11 +1,15 @@
-"""Figures that are times, which no test looks at: how soon a waiter takes over a dead leader, and how soon a call returns
-whose command left a process behind that holds the pipes. Prints the longest of some rounds, and fails where it is too long.
+"""Figures that are times, which no test looks at: how soon a waiter takes over a dead leader, how soon a call returns
+whose command left a process behind that holds the pipes, how soon a terminal shows what a command writes, and how soon after that
+the terminal of a call that waits for it. Prints the longest of some rounds, or the median, and fails where it is too long.
 
 Usage: tests/figures.py PROGRAM [ROUNDS]
 """
 
 import os
+import pty
+import select
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,6 +18,7 @@ from pathlib import Path
 
 # The goals, in seconds.
 TAKEN_OVER, RETURNED = 1.0, 2.0
+SHOWN, FOLLOWED = 0.002, 0.05
 
 
 def main():
@@ -24,9 +29,66 @@ def main():
         (root / ".git").mkdir()
         taken_over = max(take_over(program, root, number) for number in range(rounds))
         returned = max(left_behind(program, root, watched) for _ in range(rounds // 2) for watched in (True, False))
+        # Each line holds the moment when it was written.
+        bare = at_terminals([[sys.executable, "-c", LINES % (100, 0.01)]], root)[0]
+        below = at_terminals([[program, "exec", "-q", "--", sys.executable, "-c", LINES % (100, 0.01)]], root)[0]
+        words = [program, "exec", "--", sys.executable, "-c", LINES % (150, 0.02)]
+        leader, follower = at_terminals([words, words], root)
+    later = statistics.median(below.values()) - statistics.median(bare.values())
+    print(f"a terminal shows a line {later * 1000:.3f} ms later than bare, in the median (goal {SHOWN * 1000} ms)")
+    # What was written before it came is no figure of its speed.
+    lags = sorted(follower[line] - leader[line] for line in sorted(leader)[75:])
+    lag = lags[len(lags) * 99 // 100]
+    print(f"a follower shows a line {lag * 1000:.1f} ms after the leader, in 99 of 100 (goal {FOLLOWED * 1000} ms)")
     print(f"a waiter runs {taken_over:.3f} s after its leader died, at most, in {rounds} rounds (goal {TAKEN_OVER} s)")
     print(f"a call returns {returned:.3f} s after its command ended, at most, in {rounds} rounds (goal {RETURNED} s)")
-    return 0 if taken_over <= TAKEN_OVER and returned <= RETURNED else 1
+    is_good = taken_over <= TAKEN_OVER and returned <= RETURNED and later <= SHOWN and lag <= FOLLOWED
+    return 0 if is_good else 1
+
+
+LINES = """
+import time
+for line in range(%d):
+    print(time.monotonic_ns(), flush=True)
+    time.sleep(%f)
+"""
+
+
+def at_terminals(calls, root):
+    """Starts each call at a terminal of its own, one second after the other. Returns for each how long after it was
+    written each line was shown, by the moment when it was written; all in seconds."""
+    masters, processes = [], []
+    for words in calls:
+        master, terminal = pty.openpty()
+        processes.append(
+            subprocess.Popen(words, cwd=root, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
+        )
+        os.close(terminal)
+        masters.append(master)
+        if len(calls) > len(masters):
+            time.sleep(1)
+    shown = [{} for _ in calls]
+    rests = [b"" for _ in calls]
+    still = dict(zip(masters, range(len(calls))))
+    while still:
+        for master in select.select(list(still), [], [])[0]:
+            number = still[master]
+            try:
+                piece = os.read(master, 65536)
+            except OSError:
+                piece = b""
+            now = time.monotonic_ns()
+            if not piece:
+                del still[master]
+                continue
+            *lines, rests[number] = (rests[number] + piece).split(b"\n")
+            for line in lines:
+                if line.strip().isdigit():
+                    shown[number].setdefault(int(line), (now - int(line)) / 1e9)
+    for process, master in zip(processes, masters):
+        process.wait()
+        os.close(master)
+    return shown
 
 
 def take_over(program, root, number):

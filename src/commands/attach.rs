@@ -82,7 +82,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let mut looks = 0_u32;
     loop {
         // What it wrote before its end is there when it has ended.
-        let state = if looks % LOOK == 0 { run.state() } else { RunState::Active };
+        let state = if looks.is_multiple_of(LOOK) { run.state() } else { RunState::Active };
         looks = looks.wrapping_add(1);
         while let Some((stream, bytes)) = read(&mut run)? {
             let [stdout, stderr] = &mut sinks;

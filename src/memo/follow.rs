@@ -74,12 +74,12 @@ impl<'a> Following<'a> {
             && self.shows != [false; 2]
             && let Ok(Some((stream, bytes))) = run.read_next()
         {
-            let (to, shows) = match stream {
+            let (to, is_terminal) = match stream {
                 Stream::Stdout => (self.context.stdout, self.shows[0]),
                 Stream::Stderr => (self.context.stderr, self.shows[1]),
             };
             most = most.saturating_sub(bytes.len());
-            if !shows {
+            if !is_terminal {
                 continue;
             }
             if write_all(to, &bytes).is_err() {

@@ -152,10 +152,7 @@ pub(super) fn run(
         }
         recall.settle();
         if recording && !end.comes_within(SHORT) {
-            let begun = begun::draft(request, captured, started, tags.clone());
-            if let Some(mark) = store.begin(&begun) {
-                live.marked(mark);
-            }
+            live.marked(store.begin(&begun::draft(request, captured, started, tags.clone())));
         }
         why
     };

@@ -36,7 +36,8 @@ fn top_shows_what_runs_and_who_waits() {
         let waiting = found.first().map_or(0, |run| run["waiting"].as_array().unwrap().len());
         if waiting == 2 && found[0]["last_line"] == "loss 2" { Ok(()) } else { Err(format!("{found:?}")) }
     });
-    let [run] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(found.len(), 1, "{found:?}");
+    let run = &found[0];
     assert_eq!(run["words"].as_array().unwrap().last().unwrap(), "job.sh");
     assert_eq!(run["process"], leader.id());
     assert!(run["usual_ns"].as_u64().unwrap() > 0 && run["age_ns"].as_u64().unwrap() > 0);

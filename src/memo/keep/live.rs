@@ -32,12 +32,12 @@ impl Live {
         Self { state: Mutex::new(state) }
     }
 
-    /// The run has a mark from now on.
-    pub(super) fn marked(&self, mark: Running) {
+    /// The run has this mark from now on; without one it cannot be followed.
+    pub(super) fn marked(&self, mark: Option<Running>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = match std::mem::replace(&mut *state, State::Ended(None)) {
-            State::Waits(frames) => added(mark, &frames, 0),
-            _ => State::Ended(Some(mark)),
+        *state = match (std::mem::replace(&mut *state, State::Ended(None)), mark) {
+            (State::Waits(frames), Some(mark)) => added(mark, &frames, 0),
+            (_, mark) => State::Ended(mark),
         };
     }
 
