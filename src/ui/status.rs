@@ -99,7 +99,7 @@ impl Status {
     }
 
     /// What was written to the screen ends so.
-    fn ended(&self, tail: &Tail) {
+    fn ended(&self, tail: Tail) {
         use std::io::IsTerminal;
         let both = self.shows_stdout && std::io::stdout().is_terminal();
         self.open.set(tail.is_open(both) && std::io::stderr().is_terminal());
@@ -228,10 +228,10 @@ impl Observer for Status {
             }
             Event::Parted(tail, why) => {
                 self.joined.set(false);
-                self.ended(tail);
+                self.ended(*tail);
                 self.say(&format!("──── {} ────", parted(*why)));
             }
-            Event::Ended(tail) => self.ended(tail),
+            Event::Ended(tail) => self.ended(*tail),
             Event::Replaced { path, copy } => {
                 let text = format!("{} was not made by cashet: kept as {}", path.display(), copy.display());
                 self.trouble(&text);

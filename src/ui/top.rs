@@ -82,7 +82,7 @@ pub fn view(runs: &[Going<'_>], look: &Look) -> String {
 pub fn cut_to_screen(text: &str) -> String {
     let rows = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(24, |size| usize::from(size.ws_row));
     let most = rows.saturating_sub(1).max(1);
-    text.lines().take(most).map(|line| format!("{line}\n")).collect()
+    text.split_inclusive('\n').take(most).collect()
 }
 
 /// A run as JSON.

@@ -198,7 +198,7 @@ fn a_follower_that_goes_away_disturbs_nobody() {
 fn a_follower_whose_terminal_takes_nothing_delays_nobody() {
     let scene = Scene::new();
     scene.job("seq 20000; await a; seq 20001 40000");
-    let all: String = (1..=40000).map(|number| format!("{number}\n")).collect();
+    let all: String = (1..=40000).map(|number| number.to_string() + "\n").collect();
     let leader = scene.piped();
     let reading = std::thread::spawn(move || output(leader));
     scene.wait_for_executions(1);

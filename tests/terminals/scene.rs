@@ -102,8 +102,6 @@ pub(crate) fn output(child: Child) -> (String, i32) {
 
 /// Without our own lines.
 pub(crate) fn shown(text: &str) -> String {
-    text.lines()
-        .filter(|line| !line.contains("cashet:"))
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    let lines = text.lines().filter(|line| !line.contains("cashet:"));
+    lines.flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
