@@ -23,6 +23,7 @@ use crate::record::{Base, Evidence, FileState, Observation, Places, StoredPath, 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The present, as far as observations ask for it.
@@ -258,12 +259,16 @@ fn state_now(
         _ => LARGEST_DIGESTED,
     };
     let by_rights = expected.mode().is_none() || expected.rights().is_some();
-    let allowed = metadata.as_ref().ok().filter(|_| by_rights).map(|metadata| rights::of(path, metadata));
+    let allowed = metadata
+        .as_ref()
+        .ok()
+        .filter(|_| by_rights)
+        .map(|metadata| (rights::of(path, metadata), expected.has_special_bits_of(metadata.mode())));
     let (found, fresh) = state_of(path, metadata, now, largest);
     let found = match allowed {
         None => found,
-        Some(rights) if expected.rights() == Some(rights) => found.with_mode_of(expected),
-        Some(rights) => found.by_rights(rights),
+        Some((rights, true)) if expected.rights() == Some(rights) => found.with_mode_of(expected),
+        Some((rights, _)) => found.by_rights(rights),
     };
     Now::Is(found, fresh)
 }

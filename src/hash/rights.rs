@@ -38,7 +38,7 @@ pub(super) fn of(path: &Path, metadata: &Metadata) -> u32 {
 #[must_use]
 pub fn hold(expected: &FileState, found: &Metadata, path: &Path) -> bool {
     match (expected.mode(), expected.rights()) {
-        (Some(_), Some(rights)) => of(path, found) == rights,
+        (Some(_), Some(rights)) => expected.has_special_bits_of(found.mode()) && of(path, found) == rights,
         (Some(mode), None) => found.mode() & 0o7777 == mode,
         (None, _) => true,
     }

@@ -195,7 +195,7 @@ fn of_path(
         }
         Observation::State { path, follow, state } => {
             question.unsigned(1).value(path).flag(*follow).unsigned(told(state));
-            answer.value(&state.clone().without_mode());
+            answer.value(&state.clone().with_bits(0));
         }
         Observation::Listing { path, everything, digest } => {
             question.unsigned(2).value(path).flag(*everything);

@@ -49,6 +49,8 @@ pub enum FileState {
     },
 }
 
+/// What a mode allows; the bits above it (set-id and sticky) count in any case.
+const ALLOWS: u32 = 0o777;
 /// In a mode: only what it lets us do counts, and that stands from [`RIGHTS_AT`] on.
 const BY_RIGHTS: u32 = 1 << 19;
 /// Where in a mode it stands what it lets us do, if that alone counts.
@@ -88,22 +90,28 @@ impl FileState {
         self
     }
 
-    /// The same without its mode, where that counts only by what it lets us do.
+    /// Of its mode what does not count by itself, but by what it lets us do; nothing where all of it counts.
     #[must_use]
-    pub fn without_mode(self) -> Self {
-        self.with_bits(0)
+    pub fn shown_bits(&self) -> Option<u32> {
+        self.rights().and_then(|_| self.mode()).map(|mode| mode & ALLOWS)
     }
 
-    /// The same with this mode, where that counts only by what it lets us do.
+    /// The same with these bits where they count by what they let us do.
     #[must_use]
     pub fn with_bits(mut self, bits: u32) -> Self {
         if self.rights().is_some()
             && let Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode } =
                 &mut self
         {
-            *mode = *mode & !0o7777 | bits & 0o7777;
+            *mode = *mode & !ALLOWS | bits & ALLOWS;
         }
         self
+    }
+
+    /// Whether what counts of both modes beside what they let us do is the same: set-id and sticky bits.
+    #[must_use]
+    pub fn has_special_bits_of(&self, mode: u32) -> bool {
+        self.mode().is_none_or(|own| own & !ALLOWS == mode & 0o7777 & !ALLOWS)
     }
 
     /// The same with the mode of `other`, where both have one.

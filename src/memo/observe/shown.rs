@@ -59,7 +59,14 @@ const ASKS_TIMES: &[&str] = &[
     "copystat",
 ];
 /// What code names that asks for modes.
-const ASKS_MODES: &[&str] = &["st_mode", "fstat", "copymode"];
+const ASKS_MODES: &[&str] = &[
+    "st_mode", "fstat", "copymode", ".mode", "filemode", "S_IMODE", "S_IR", "S_IW", "S_IX", "\"st_\"",
+    "'st_'",
+];
+/// Calls of code that ask for all that is known of a file.
+const ASKS_ALL: &[&str] = &["stat(", "statSync("];
+/// Words before a parenthesis that is no call.
+const NO_CALLS: &[&[u8]] = &[b"if", b"while", b"return", b"and", b"or", b"not", b"in", b"switch", b"await"];
 
 /// Where a system keeps its own files: a program that is loaded from there is not asked for its times.
 const SYSTEM: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/var/lib"];
@@ -203,16 +210,101 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
     };
     let inline = match &entry.what {
         What::Inline { code, .. } => code.as_slice(),
+        // Python's own modules are no sources: `-m zipfile`.
+        What::Module(name) => name.as_bytes(),
         _ => &[],
     };
     let codes = || captured.sources.iter().map(|source| source.bytes.as_slice()).chain([inline]);
-    if codes().any(|code| mentions(code, times)) {
+    let takes_all = |code: &[u8]| !matches!(entry.language, LanguageKind::Shell) && takes_whole(code);
+    if codes().any(|code| mentions(code, times) || takes_all(code)) {
         Shows::Times
     } else if codes().any(|code| mentions(code, modes)) {
         Shows::Modes
     } else {
         Shows::Nothing
     }
+}
+
+/// Whether code hands on all that it was told of a file, or takes it by number: `print(os.stat(f))`, `s = stat(f)` and `s[0]`.
+fn takes_whole(code: &[u8]) -> bool {
+    ASKS_ALL.iter().any(|call| {
+        memchr::memmem::find_iter(code, call.as_bytes()).any(|at| {
+            let end = at.saturating_add(call.len());
+            let rest = code.get(end..).unwrap_or_default();
+            let Some(length) = closed(rest) else { return false };
+            let arguments = rest.get(..length).unwrap_or_default();
+            let is_callback = mentions(arguments, &["=>", "function"]);
+            let after = rest.get(length.saturating_add(1)..).unwrap_or_default();
+            let line_begin = code.get(..at).and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
+            let before =
+                code.get(line_begin.map_or(0, |place| place.saturating_add(1))..at).unwrap_or_default();
+            let next = after.iter().find(|byte| !matches!(byte, b' ' | b'\t')).copied();
+            !is_callback
+                && match next {
+                    Some(b'[' | b')' | b',') => true,
+                    Some(b'.') => false,
+                    _ => assigned(before).is_some_and(|name| is_taken_whole(code, name)),
+                }
+        })
+    })
+}
+
+/// How far it is to the parenthesis that closes an open one.
+fn closed(code: &[u8]) -> Option<usize> {
+    let mut depth = 0_usize;
+    code.iter().position(|byte| match byte {
+        b'(' => {
+            depth = depth.saturating_add(1);
+            false
+        }
+        b')' if depth == 0 => true,
+        b')' => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => false,
+    })
+}
+
+const fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$'
+}
+
+/// The name that a line assigns to, of which this is the beginning.
+fn assigned(line: &[u8]) -> Option<&[u8]> {
+    let sign = line.iter().position(|byte| *byte == b'=')?;
+    let left = line.get(..sign)?.trim_ascii_end();
+    let left = left.strip_suffix(b":").unwrap_or(left).trim_ascii_end();
+    let begin = left.iter().rposition(|byte| !is_of_name(*byte)).map_or(0, |place| place.saturating_add(1));
+    left.get(begin..).filter(|name| !name.is_empty())
+}
+
+/// Whether code hands on what has this name, or takes a part of it by number.
+fn is_taken_whole(code: &[u8], name: &[u8]) -> bool {
+    memchr::memmem::find_iter(code, name).any(|at| {
+        let (before, after) = code.split_at_checked(at).unwrap_or_default();
+        let after = after.get(name.len()..).unwrap_or_default();
+        let is_spread = before.ends_with(b"...");
+        if !is_spread && before.last().is_some_and(|byte| is_of_name(*byte) || *byte == b'.') {
+            return false;
+        }
+        match after.first() {
+            Some(b'[') => true,
+            Some(b')' | b',' | b'}') => {
+                let before = before.trim_ascii_end();
+                let opened = before.strip_suffix(b"(").unwrap_or_default();
+                let begin = opened
+                    .iter()
+                    .rposition(|byte| !is_of_name(*byte))
+                    .map_or(0, |place| place.saturating_add(1));
+                let call = opened.get(begin..).unwrap_or_default();
+                (!call.is_empty() && !NO_CALLS.contains(&call))
+                    || before.ends_with(b",")
+                    || before.ends_with(b"...")
+            }
+            _ => false,
+        }
+    })
 }
 
 impl Observer<'_> {
@@ -289,6 +381,32 @@ impl Observer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_that_takes_all_that_is_known_of_a_file_is_told_apart() {
+        for code in [
+            "print(os.stat('f'))",
+            "x = os.stat('f')[0]",
+            "s = os.stat(f)\nprint(s[0])",
+            "s = p.stat()\nshow(1, s)",
+            "getattr(p.stat(), name)",
+            "const s = fs.statSync(f)\nconsole.log(s)",
+            "const s = await fs.stat(f);\nshow({...s})",
+            "console.log(Object.values(fs.statSync(name(f))))",
+        ] {
+            assert!(takes_whole(code.as_bytes()), "{code}");
+        }
+        for code in [
+            "n = os.stat('f').st_size",
+            "s = os.stat(f)\nprint(s.st_size)",
+            "os.stat(f)\n",
+            "const s = fs.statSync(f)\nif (s) console.log(s.size)",
+            "fs.stat(f, (error, s) => show(s.size))",
+            "files.filter(f => fs.statSync(f).isFile())",
+        ] {
+            assert!(!takes_whole(code.as_bytes()), "{code}");
+        }
+    }
 
     fn says(program: &str, line: &str, name: &str) -> Shows {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();

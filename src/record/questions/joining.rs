@@ -98,7 +98,7 @@ impl Answers<'_> {
     /// A state that is told in this way. Where only what a mode allows counts, the mode itself is none of the answers.
     fn state(&mut self, way: u64) -> Result<FileState, DecodeError> {
         let state = self.or(state_told(way), FileState::decode)?;
-        let has_mode = state.rights().is_some() && state.mode() != Some(0);
+        let has_mode = state.shown_bits().is_some_and(|bits| bits != 0);
         if told(&state) == way && !has_mode { Ok(state) } else { Err(DecodeError::NotCanonical) }
     }
 }
