@@ -47,6 +47,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         recall: &store,
         executor: &executor,
         observer: &(),
+        remotes: &[],
         stdin: stdin.as_fd(),
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),

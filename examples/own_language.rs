@@ -63,6 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         recall: &store,
         executor: &Unix,
         observer: &(),
+        remotes: &[],
         stdin: stdin.as_fd(),
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),

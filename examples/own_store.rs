@@ -146,6 +146,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         recall: &(),
         executor: &Unix,
         observer: &(),
+        remotes: &[],
         stdin: stdin.as_fd(),
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),

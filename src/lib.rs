@@ -25,6 +25,7 @@
 //!     recall: &store,
 //!     executor: &Unix,
 //!     observer: &(),
+//!     remotes: &[],
 //!     stdin: streams.0.as_fd(),
 //!     stdout: streams.1.as_fd(),
 //!     stderr: streams.1.as_fd(),

@@ -150,6 +150,9 @@ pub struct Settings {
     /// `[[command]]`: settings for matching commands.
     #[serde(rename = "command")]
     pub commands: Vec<CommandSettings>,
+    /// `[remote]`, or several `[[remote]]`, asked in this order.
+    #[serde(rename = "remote", deserialize_with = "one_or_several")]
+    pub remotes: Vec<RemoteSettings>,
     /// `[metrics]`: the name of each number that runs give as their result, and where it is found.
     pub metrics: BTreeMap<String, String>,
     /// `[executors.NAME]`: where commands can run elsewhere.
@@ -213,6 +216,33 @@ pub struct StoreSettings {
     pub dir: Option<String>,
     /// The name of the store there, in place of one derived from the repository.
     pub name: Option<String>,
+}
+
+/// `[remote]`: a cache that several machines share.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RemoteSettings {
+    /// Its address.
+    pub url: String,
+    /// Whether results are written to it.
+    #[serde(default)]
+    pub write: bool,
+    /// Keys of those whose results are used, or `any`.
+    pub trust: Option<Words>,
+    /// `later`: in the background; `wait`: before the call ends.
+    pub upload: Option<String>,
+    /// Certificates to trust in place of the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// One table, or a list of them.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RemoteSettings>, D::Error> {
+    let tables = match toml::Value::deserialize(deserializer)? {
+        toml::Value::Array(tables) => tables,
+        table => vec![table],
+    };
+    let read = |table: toml::Value| table.try_into().map_err(|error| D::Error::custom(error.message()));
+    tables.into_iter().map(read).collect()
 }
 
 /// One `[[command]]`.
@@ -401,6 +431,27 @@ mod tests {
         }
         fs::write(&file, [0xff, 0xfe]).unwrap();
         assert!(project(root.path()).settings().is_err());
+    }
+
+    #[test]
+    fn shared_caches_are_one_table_or_several() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join(SETTINGS_NAME);
+        let urls = |text: &str| {
+            fs::write(&file, text).unwrap();
+            let found = project(root.path()).settings().map_err(|error| error.to_string())?;
+            Ok::<_, String>(found.remotes.into_iter().map(|remote| remote.url).collect::<Vec<_>>())
+        };
+        assert_eq!(urls("[remote]\nurl = \"dir:/a\"\ntrust = \"any\"\nwrite = true\n").unwrap(), ["dir:/a"]);
+        let two = "[[remote]]\nurl = \"dir:/a\"\n[[remote]]\nurl = \"dir:/b\"\ntrust = [\"x\"]\n";
+        assert_eq!(urls(two).unwrap(), ["dir:/a", "dir:/b"]);
+        assert_eq!(urls("[exec]\nsalt = \"x\"\n").unwrap(), Vec::<String>::new());
+        for (wrong, named) in
+            [("[remote]\nwrite = true\n", "url"), ("[remote]\nurl = \"x\"\nuri = 1\n", "uri")]
+        {
+            let error = urls(wrong).unwrap_err();
+            assert!(error.contains(named) && !error.contains('\n'), "{error}");
+        }
     }
 
     #[test]

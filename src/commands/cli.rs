@@ -5,7 +5,7 @@
 
 use super::{
     attach, calls, completions, diff, doctor, executors, export, fsck, gc, get, graph, history, import, log,
-    man, map_arguments, report, rm, runs, show, stats, tag, top, values, verify,
+    man, map_arguments, remote, report, rm, runs, show, stats, tag, top, values, verify,
 };
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -56,6 +56,8 @@ pub enum Verb {
     Import(import::Args),
     /// List and check the executors: other machines that run commands
     Executors(executors::Args),
+    /// Caches that several machines share: keys, state, writing and reading
+    Remote(remote::Args),
     /// Check whether results can be cached here: kernel, watching, settings, store, terminal
     Doctor(doctor::Args),
     /// Print a shell's completion script
@@ -83,7 +85,7 @@ same command line), or a quoted command line.
 
 Help: 'cashet help COMMAND' explains a command; start with 'cashet help exec'.
 
-Environment: CASHET_MODE, CASHET_DIR, CASHET_TTL, CASHET_MAX_SIZE, CASHET_STDIN, CASHET_REPORT, NO_COLOR, \
+Environment: CASHET_MODE, CASHET_DIR, CASHET_TTL, CASHET_MAX_SIZE, CASHET_STDIN, CASHET_REPORT, CASHET_REMOTE_WRITE, CASHET_SIGNING_KEY, CASHET_SIGNING_KEY_FILE, NO_COLOR, \
 CLICOLOR_FORCE.
 
 Exit status: 'exec' and 'audit' end as the command does. All others: 0 success, 1 no or not found, 2 wrong usage.";

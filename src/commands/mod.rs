@@ -33,6 +33,8 @@ pub mod missed;
 mod not_found;
 pub mod options;
 pub mod provenance;
+mod publish;
+pub mod remote;
 pub mod report;
 pub mod restore;
 pub mod revision;
@@ -81,9 +83,18 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
         }
         Some((first, rest)) if first == "complete" => end(answers::run(rest)),
         Some((first, rest)) if first == worker::NAME => worker::main(rest),
+        Some((first, [what, rest @ ..])) if first == "remote" && what == "pull" && !asks_help(rest) => {
+            check::main(rest)
+        }
+        Some((first, [directory])) if first == publish::NAME => publish::main(directory),
         Some((first, [directory, cap])) if first == collect::NAME => collect::main(directory, cap),
         Some(_) => end(run(&words)),
     }
+}
+
+/// Whether nothing is there, or help is asked for.
+fn asks_help(words: &[OsString]) -> bool {
+    words.first().is_none_or(|word| word == "--help" || word == "-h")
 }
 
 /// `help COMMAND` is `COMMAND --help`.
@@ -178,6 +189,7 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
         Verb::Export(args) => export::run(args, context, page),
         Verb::Import(args) => import::run(args, context, page),
         Verb::Executors(args) => executors::run(args, context, page),
+        Verb::Remote(args) => remote::run(args, context, page),
         Verb::Doctor(args) => doctor::run(args, context, page),
         Verb::Completions(args) => completions::run(args, page),
         Verb::Man(args) => man::run(args, cli::command(), page),

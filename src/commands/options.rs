@@ -271,7 +271,13 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::Redact
         | Flag::Tag
         | Flag::Store => "Recording",
-        Flag::Mode | Flag::Force | Flag::NoCache | Flag::NoWait | Flag::Ttl | Flag::Stale => "Replay",
+        Flag::Mode
+        | Flag::Force
+        | Flag::NoCache
+        | Flag::NoWait
+        | Flag::NoRemote
+        | Flag::Ttl
+        | Flag::Stale => "Replay",
         Flag::On
         | Flag::Detach
         | Flag::Latest

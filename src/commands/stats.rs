@@ -3,9 +3,11 @@
 use super::context::Context;
 use super::exit::{DONE, Exit};
 use super::found::Opened;
+use super::remote;
 use crate::digest::LineageId;
 use crate::error::Result;
 use crate::record::Replay;
+use crate::remote::journal::{Journal, Numbers};
 use crate::store::{Filter, LocalStore, Stats, Usage};
 use crate::ui::colour::Role;
 use crate::ui::commits;
@@ -40,11 +42,15 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     opened.fold();
     let stats = opened.store().map(LocalStore::stats).transpose()?.unwrap_or_default();
     let usage = opened.store().map(LocalStore::usage).transpose()?.unwrap_or_default();
+    let remotes = Journal::of(&context.project.store).numbers();
     if args.json {
-        page.json(&shape(&stats, &usage, &context.project.store).into())?;
+        page.json(&shape(&stats, &usage, &remotes, &context.project.store).into())?;
     } else {
         let text = view(&stats, &usage, &context.project.store, &page.look);
         page.write(&text)?;
+        for numbers in &remotes {
+            page.line(&format!("{}: {}", escape::line(numbers.url.as_bytes()), remote::shown(numbers)))?;
+        }
         if let Some(line) = opened.store().and_then(not_worth_it) {
             page.write(&line)?;
         }
@@ -110,7 +116,18 @@ fn not_worth_it(store: &LocalStore) -> Option<String> {
     ))
 }
 
-fn shape(stats: &Stats, usage: &Usage, store: &Path) -> Object {
+fn shape(stats: &Stats, usage: &Usage, remotes: &[Numbers], store: &Path) -> Object {
+    let remotes = remotes.iter().map(|numbers| {
+        serde_json::Value::from(
+            Object::part()
+                .with("url", numbers.url.as_str())
+                .with("hits", numbers.hits)
+                .with("misses", numbers.misses)
+                .with("errors", numbers.errors)
+                .with("written", numbers.written)
+                .with("waited_ns", numbers.waited),
+        )
+    });
     let disk = Object::part()
         .with("total", usage.total())
         .with("objects", usage.objects)
@@ -129,4 +146,5 @@ fn shape(stats: &Stats, usage: &Usage, store: &Path) -> Object {
         .with("hits", stats.hits)
         .with("misses", stats.misses)
         .with("saved_ns", stats.saved)
+        .with("remotes", remotes.collect::<serde_json::Value>())
 }

@@ -153,6 +153,27 @@ pub fn capture_like(request: &Request, manifest: &Manifest, recall: &dyn Recall)
     capture_with(request, Loaded::of(manifest), recall)
 }
 
+/// The capture of the same call if of its sources only those count that `counts` names. Nothing is read again whose evidence
+/// holds, and nothing is remembered. `None` where that is the same key.
+#[must_use]
+pub fn counting(
+    captured: &Captured,
+    request: &Request,
+    counts: &[StoredPath],
+    recall: &dyn Recall,
+) -> Option<Captured> {
+    let mut loaded = Loaded::default();
+    let inline = StoredPath::in_root(INLINE);
+    for source in captured.sources.iter().filter(|source| source.path != inline) {
+        loaded.note(&source.path, counts.contains(&source.path));
+    }
+    let secret = recall.secret();
+    let forgetful = Forgetful(secret);
+    let memory = seeded(&captured.facts, request, &forgetful);
+    let (other, _, _) = look(request, &secret, memory, loaded).ok()?;
+    (other.key != captured.key).then_some(other)
+}
+
 fn capture_with(request: &Request, loaded: Loaded, recall: &dyn Recall) -> Result<Captured> {
     let id = request_id(request, &|| recall.secret());
     let (older, _) = recall.find(&id).and_then(|bytes| remembered::facts(&bytes).ok()).unwrap_or_default();

@@ -171,7 +171,8 @@ pub fn environment_digest(environment: &Environment, secret: &[u8; DIGEST_LENGTH
 }
 
 /// Whether a variable looks like a secret, by its name or because its value is an address that contains a password.
-pub(super) fn looks_secret(name: &[u8], value: &[u8]) -> bool {
+#[must_use]
+pub fn looks_secret(name: &[u8], value: &[u8]) -> bool {
     let name = name.to_ascii_uppercase();
     let named = SECRETS.iter().any(|part| name.windows(part.len()).any(|window| window == part.as_bytes()));
     named

@@ -12,13 +12,13 @@ use super::nested;
 use super::patience::Patience;
 use super::policy::{Mode, Watching};
 use super::reason::{Bypass, NotKept, Outcome, Unawaited};
+use super::shared::{Seeking, Taken};
 use super::tail::Tailing;
-use super::{Answer, Miss, answer_of, bypass_of, declared_only, keep, newest_of, unrecorded};
-use crate::digest::{DIGEST_LENGTH, Key};
+use super::{Answer, Miss, answer_of, bypass_of, declared_only, keep, newest_of, present, unrecorded};
+use crate::digest::Key;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{self, Fate, Recorder, Seen, Spec, Tty, Unwatched, WatchMode, Witness};
 use crate::hash::capture::{self, Captured};
-use crate::hash::holds::Present;
 use crate::hash::request::Request;
 use crate::hash::stat_cache::StatCache;
 use crate::record::{Stream, Timestamp};
@@ -49,24 +49,6 @@ fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
         _ => return false,
     };
     store.look_up(key).is_ok_and(|entry| entry.results.first().map(|newest| newest.id) != known)
-}
-
-/// The world as the child of a call would find it.
-fn present<'a>(
-    request: &'a Request,
-    environment: &'a [(std::ffi::OsString, std::ffi::OsString)],
-    secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
-    seen: Option<&'a StatCache>,
-) -> Present<'a> {
-    Present {
-        places: &request.places,
-        environment,
-        umask: exec::umask,
-        superuser: rustix::process::geteuid().is_root(),
-        secret,
-        now: Timestamp::now(),
-        seen,
-    }
 }
 
 impl Call<'_> {
@@ -156,6 +138,9 @@ impl Call<'_> {
                 Err(reason) => why = Some(reason),
             }
         }
+        if looks_up && let Some(answer) = self.shared(request, store, &captured, recall)? {
+            return Ok(answer);
+        }
         if self.policy.mode == Mode::Replay {
             return Err(Error::new(
                 Kind::NothingToReplay,
@@ -164,6 +149,29 @@ impl Call<'_> {
             .with_hint("cashet check --explain says why"));
         }
         self.miss(request, store, &captured, recall, watch, why)
+    }
+
+    /// The answer that another machine recorded, if a shared cache has one that holds here.
+    fn shared(
+        &self,
+        request: &Request,
+        store: &dyn Store,
+        captured: &Captured,
+        recall: &DeferredRecall<'_>,
+    ) -> Result<Option<Answer>> {
+        let (context, policy) = (self.context, self.policy);
+        let seeking = Seeking { context, request, store, policy, captured, recall };
+        let Some(Taken { from, captured: other }) = seeking.take() else { return Ok(None) };
+        let captured = other.as_deref().unwrap_or(captured);
+        let newest = || newest_of(captured, request);
+        let ways = Ways { newest: &newest, seen: None, waited: None, found: &mut || () };
+        let hit = self.try_hit(request, store, &captured.key, &captured.environment, ways)?;
+        Ok(hit.ok().map(|mut answer| {
+            if let Outcome::Hit { from: place, .. } = &mut answer.outcome {
+                *place = Some(from);
+            }
+            answer
+        }))
     }
 
     fn bypass_or_refuse(&self, request: &Request, bypass: Bypass) -> Result<Answer> {

@@ -57,6 +57,8 @@ pub enum Event {
     Healed(BlobId),
     /// Something of the store failed and the call went on without it.
     StoreTrouble(String),
+    /// Something about a shared cache that the user may want to mend; the call went on without it.
+    Shared(String),
     /// A command that ran for the first time, and was cached, draws random numbers without a seed.
     Unseeded {
         /// The source that does so.

@@ -8,6 +8,7 @@ use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
 use super::reason::{MissReason, Outcome};
 use super::replay::{Replay, Replayed};
+use super::shared::Seeking;
 use super::shown::Shown;
 use super::stdin::StdinAtStart;
 use super::tail::Tail;
@@ -180,7 +181,12 @@ pub(super) fn replay(
         Replayed::ReaderGone => Termination::Signaled(libc::SIGPIPE),
     };
     Ok(Ok(Answer {
-        outcome: Outcome::Hit { stale, accepted: candidate.commit.accepted.is_some(), own_output: is_on_own },
+        outcome: Outcome::Hit {
+            stale,
+            accepted: candidate.commit.accepted.is_some(),
+            own_output: is_on_own,
+            from: None,
+        },
         termination,
         key: Some(*key),
         commit: Some(candidate.id),
@@ -247,6 +253,11 @@ fn newest_observed(candidate: &Candidate, places: &Places) -> Timestamp {
 
 /// The same steps as a call, without running, replaying or recording.
 pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Checked> {
+    check_with(context, request, policy, false)
+}
+
+/// The same; `shared` says that the shared caches were asked already.
+fn check_with(context: &Context<'_>, request: &Request, policy: &Policy, shared: bool) -> Result<Checked> {
     let now = Timestamp::now();
     let captured = capture::capture(request, context.recall)?;
     if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), policy) {
@@ -286,7 +297,14 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
                     Err(miss) => miss,
                 }
             }
-            Found::Miss(miss) => miss,
+            Found::Miss(miss) => {
+                let seeking =
+                    Seeking { context, request, store, policy, captured: &captured, recall: context.recall };
+                if !shared && !policy.history_only && seeking.take().is_some() {
+                    return check_with(context, request, policy, true);
+                }
+                miss
+            }
         },
     };
     let why = explain(store, &captured, request, miss);

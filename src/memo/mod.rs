@@ -25,10 +25,12 @@ mod patience;
 mod place_search;
 mod policy;
 mod products;
+mod publish;
 mod reason;
 mod references;
 mod replay;
 mod settle;
+mod shared;
 mod shown;
 mod stdin;
 mod tail;
@@ -41,18 +43,23 @@ pub use audit::{Audit, audit};
 pub use event::{Event, Observer, Parted};
 pub use handing::hand_over;
 pub use policy::{Mode, Policy, Statuses, Watching, WrittenHits};
+pub use publish::{Published, Unpublished, publish};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, Unawaited, cure, observed_path};
 pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};
+pub use shared::FROM;
 pub use stdin::GivenStdin;
 pub use tail::Tail;
 pub use unfinished::recover;
 
-use crate::digest::{CommitId, Key};
+use crate::digest::{CommitId, DIGEST_LENGTH, Key};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{Executor, Finished, Output, StreamEnd, Unwatched, WatchMode, one_target};
+use crate::exec::{self, Executor, Finished, Output, StreamEnd, Unwatched, WatchMode, one_target};
 use crate::hash::capture::{self, Captured};
+use crate::hash::holds::Present;
 use crate::hash::request::{Request, StdinPart};
+use crate::hash::stat_cache::StatCache;
 use crate::record::{Recall, Resources, StoredPath, Termination, Timestamp};
+use crate::remote::Remote;
 use crate::store::Store;
 use invocation::Call;
 use std::os::fd::BorrowedFd;
@@ -71,6 +78,8 @@ pub struct Context<'a> {
     pub executor: &'a dyn Executor,
     /// Receives the events of the call.
     pub observer: &'a dyn Observer,
+    /// Shared caches that are asked where no result of the store holds, in this order.
+    pub remotes: &'a [Remote],
     /// Our standard input.
     pub stdin: BorrowedFd<'a>,
     /// The descriptor that the command's stdout goes to.
@@ -233,7 +242,7 @@ fn declared_only(
         match &stdin {
             StdinAtStart::Stream(_) => return Ok(Err(Bypass::Stdin)),
             StdinAtStart::File { file, offset, .. } => {
-                crate::exec::nested::tell(crate::exec::nested::Depends::StdinContent);
+                exec::nested::tell(exec::nested::Depends::StdinContent);
                 let digest =
                     stdin.digest().map_err(|error| Error::io("read", Path::new("standard input"), error))?;
                 if let Some(digest) = digest {
@@ -244,6 +253,24 @@ fn declared_only(
         }
     }
     Ok(Ok(request))
+}
+
+/// The world as the child of a call would find it.
+fn present<'a>(
+    request: &'a Request,
+    environment: &'a [(std::ffi::OsString, std::ffi::OsString)],
+    secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
+    seen: Option<&'a StatCache>,
+) -> Present<'a> {
+    Present {
+        places: &request.places,
+        environment,
+        umask: exec::umask,
+        superuser: rustix::process::geteuid().is_root(),
+        secret,
+        now: Timestamp::now(),
+        seen,
+    }
 }
 
 /// The newest time of what the key was made from.

@@ -19,6 +19,8 @@ pub enum Outcome {
         accepted: bool,
         /// Its output was there, as the command would have found it.
         own_output: bool,
+        /// The shared cache that it came from just now.
+        from: Option<String>,
     },
     /// The command ran.
     Ran {

@@ -5,7 +5,14 @@
 pub mod carrier;
 pub mod client;
 pub mod directory;
+pub mod journal;
+pub mod keys;
+pub mod portable;
 pub mod protocol;
+pub mod records;
+pub mod tier;
+
+pub use tier::{Opened, Remote, Upload, Writing};
 
 use carrier::{Carrier, Failure};
 use client::{Client, Settings};
@@ -19,14 +26,22 @@ const SCHEMES: &[&str] = &["grpc", "grpcs", "http", "https", "redis", "rediss", 
 /// # Errors
 /// [`Failure::Invalid`] where it names none; [`Failure::Unreachable`] where no such directory is there.
 pub fn open(url: &str, settings: &Settings) -> Result<Box<dyn Carrier + Send>, Failure> {
+    known(url).map_err(Failure::Invalid)?;
     match url.strip_prefix("dir:") {
-        Some(path) if Path::new(path).is_absolute() => {
-            Ok(Box::new(directory::Directory::open(Path::new(path).to_path_buf())?))
-        }
-        Some(_) => Err(Failure::Invalid(format!("{url} needs an absolute path"))),
-        None if url.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme)) => {
-            Ok(Box::new(Client::new(url, settings)))
-        }
-        None => Err(Failure::Invalid(format!("{url} is no address of a shared cache"))),
+        Some(path) => Ok(Box::new(directory::Directory::open(Path::new(path).to_path_buf())?)),
+        None => Ok(Box::new(Client::new(url, settings))),
+    }
+}
+
+/// Whether an address is one of those that are known.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn known(url: &str) -> Result<(), String> {
+    match url.strip_prefix("dir:") {
+        Some(path) if Path::new(path).is_absolute() => Ok(()),
+        Some(_) => Err(format!("{url} needs an absolute path")),
+        None if url.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme)) => Ok(()),
+        None => Err(format!("{url} is no address of a shared cache")),
     }
 }

@@ -278,7 +278,10 @@ pub(crate) fn is_ours(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else {
         return false;
     };
-    DIRECTORIES.contains(&name) || FILES.contains(&name) || name == "jobs" || name.starts_with("meta.db")
+    DIRECTORIES.contains(&name)
+        || FILES.contains(&name)
+        || ["jobs", "remote"].contains(&name)
+        || name.starts_with("meta.db")
 }
 
 /// The text of a FORMAT file: one line that says it, one line that proves it.

@@ -10,8 +10,8 @@ use super::local::LocalStore;
 use super::lock::{self, Taken};
 use super::recall::{INLINE, LARGEST_TREE, read_hot};
 use super::{
-    Active, BlobWriter, Candidate, Claim, Draft, Entry, Event, Facts, Next, Running, Store, Waiting, events,
-    flat,
+    Active, BlobWriter, Candidate, Claim, Draft, Entry, Event, Facts, Foreign, Next, Running, Store, Waiting,
+    events, flat,
 };
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use crate::encode::{Decode, Encode};
@@ -165,6 +165,20 @@ impl Store for LocalStore {
             }
             other => other,
         }
+    }
+
+    fn admit(&self, foreign: Foreign) -> Result<()> {
+        self.admit_one(foreign)
+    }
+
+    fn has(&self, content: &Content) -> bool {
+        is_empty(&content.blob) || self.size_of(&content.blob) == Some(content.size)
+    }
+
+    fn scratch(&self) -> Result<File> {
+        self.ready()?;
+        let directory = self.layout().temporary();
+        tempfile::tempfile_in(&directory).map_err(|source| Error::io("write to", &directory, source))
     }
 
     fn renew(&self, key: &Key, candidate: &Candidate) {

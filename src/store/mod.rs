@@ -40,7 +40,7 @@ mod waiting;
 mod walking;
 
 pub use active::{Active, RunState, frame};
-pub use archive::Moved;
+pub use archive::{Moved, Whole};
 pub use blobs::copy_file;
 pub use entry::{Depends, Entry, QuestionSet};
 pub use exclusive::{Dropped, ExclusiveStore, OnProgress, Progress};
@@ -57,7 +57,7 @@ pub use usage::Usage;
 pub use waiting::{Waiter, Waiting};
 
 use crate::digest::{BlobId, CommitId, Digest, Key, LineageId};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::record::{Commit, Content, Evidence, Fact, OutputTree, Timestamp, questions};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -153,6 +153,21 @@ pub struct Draft {
     /// Digests of consumed content: inputs, observed files, stdin, references. Those that are the product of a recorded
     /// commit become edges of the provenance graph.
     pub consumed: Vec<Digest>,
+}
+
+/// A run that another machine recorded, and that this store is to take in.
+#[derive(Debug)]
+pub struct Foreign {
+    /// The run.
+    pub commit: Commit,
+    /// As in [`Draft`].
+    pub manifest: Vec<u8>,
+    /// As in [`Draft`].
+    pub tags: Vec<(String, String)>,
+    /// As in [`Draft`].
+    pub consumed: Vec<Digest>,
+    /// As in [`Candidate`].
+    pub outputs: Option<OutputTree>,
 }
 
 /// An event for the statistics and `log --missed`. A lost event costs a number, never an answer.
@@ -360,6 +375,30 @@ pub trait Store: Sync {
     /// # Errors
     /// When writing to the store fails; then nothing of the draft is visible.
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId>;
+
+    /// Takes in a run that another machine recorded, whose blobs are in place. A store of one's own need not.
+    ///
+    /// # Errors
+    /// When a blob is missing, the run contradicts itself, or the store cannot be written.
+    fn admit(&self, foreign: Foreign) -> Result<()> {
+        let _ = foreign;
+        Err(Error::new(Kind::Other, "this store takes in no runs of other machines"))
+    }
+
+    /// Whether a blob of this size is in place; its bytes are not read.
+    fn has(&self, content: &Content) -> bool {
+        let _ = content;
+        false
+    }
+
+    /// An empty file without a name, for bytes on their way into the store.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn scratch(&self) -> Result<File> {
+        tempfile::tempfile()
+            .map_err(|source| Error::io("write to", Path::new("the temporary directory"), source))
+    }
 
     /// Updates the stored evidence of a candidate.
     fn renew(&self, key: &Key, candidate: &Candidate);

@@ -44,6 +44,10 @@ fn report(object: Object, call: &Call<'_>, answer: &Answer) -> Object {
             .with("not_kept", Object::part().with("reason", reason.code()).with("detail", reason.detail())),
         None => object,
     };
+    let remote = match &answer.outcome {
+        Outcome::Hit { from: Some(from), .. } => from.as_str().into(),
+        _ => serde_json::Value::Null,
+    };
     object
         .with("exit", json::termination(answer.termination))
         .with("wall_ns", answer.resources.wall)
@@ -51,6 +55,7 @@ fn report(object: Object, call: &Call<'_>, answer: &Answer) -> Object {
         .with("system_ns", answer.resources.system)
         .with("outputs", answer.outputs)
         .with("inputs", inputs(answer))
+        .with("remote", remote)
         .with("own_output_kept", matches!(answer.outcome, Outcome::Hit { own_output: true, .. }))
 }
 

@@ -241,6 +241,7 @@ impl Observer for Status {
                 self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()));
             }
             Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
+            Event::Shared(words) => self.trouble(words),
             Event::Unseeded { path, call } => {
                 let path = path.shown();
                 let text = format!(
@@ -317,12 +318,17 @@ fn name(words: &[OsString], room: Option<usize>) -> String {
 fn line(call: &Call<'_>, answer: &Answer) -> Line {
     let commit = answer.commit.map(|commit| commit.short()).unwrap_or_default();
     match &answer.outcome {
-        Outcome::Hit { stale, accepted, own_output } => {
+        Outcome::Hit { stale, accepted, own_output, from } => {
             let accepted = if *accepted { " · accepted" } else { "" };
             let refresh = if *stale { " · refreshing" } else { "" };
             let own = if *own_output { " · own output kept" } else { "" };
+            let from = from.as_ref().map(|from| format!(" · from {from}")).unwrap_or_default();
             let saved = human::duration(answer.resources.wall);
-            Line::new("", String::new(), format!("hit {commit} · saved {saved}{own}{accepted}{refresh}"))
+            Line::new(
+                "",
+                String::new(),
+                format!("hit {commit} · saved {saved}{own}{accepted}{from}{refresh}"),
+            )
         }
         Outcome::Ran { why, kept } => {
             let reason = miss::line(call, why, answer.commit);

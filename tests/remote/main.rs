@@ -16,5 +16,6 @@ mod directory;
 mod figures;
 mod helper;
 mod hostile;
+mod machines;
 mod network;
 mod servers;

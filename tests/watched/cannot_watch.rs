@@ -77,6 +77,7 @@ fn answered(
         recall: &store,
         executor,
         observer: &(),
+        remotes: &[],
         stdin: null.as_fd(),
         stdout: stdout.as_fd(),
         stderr: stdout.as_fd(),

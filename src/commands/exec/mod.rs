@@ -11,7 +11,7 @@ use super::context::GONE;
 use super::exit::Exit;
 use super::not_found::explained;
 use super::options::{self, Flag, Scanned};
-use crate::commands::collect;
+use crate::commands::{collect, publish};
 use crate::digest::{Digest, Key};
 use crate::error::{EXIT_FAILED, EXIT_NO, Error, Kind, Result};
 use crate::exec::{Unix, replace, shortage, start_detached};
@@ -20,6 +20,7 @@ use crate::hash::request::Request;
 use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
 use crate::record::{Recall, Termination};
+use crate::remote::Remote;
 use crate::store::{LocalStore, Store, StoreOptions};
 use crate::ui::miss::Call;
 use crate::ui::status::{Status, Verbosity};
@@ -58,6 +59,8 @@ pub(super) struct Ground {
     creates: bool,
     /// Whether the working directory cannot be told.
     is_nowhere: bool,
+    /// The shared caches that are asked and written to.
+    remotes: Vec<Remote>,
 }
 
 impl Ground {
@@ -72,7 +75,8 @@ impl Ground {
     fn here(directory: PathBuf, scanned: &Scanned, create: bool) -> Result<Self> {
         let mut ground = Self::at(directory, scanned)?;
         if ground.plan.policy.mode != Mode::Off && ground.no_store.is_none() {
-            ground.open_store(create);
+            // What a shared cache answers is taken into the store.
+            ground.open_store(create || !ground.remotes.is_empty());
         }
         Ok(ground)
     }
@@ -103,7 +107,8 @@ impl Ground {
             other => other.err().map(|error| error.to_string()),
         };
         let held = memo::Held::default();
-        Ok(Self { project, plan, store: None, no_store, held, creates: false, is_nowhere: false })
+        let remotes = if scanned.has(Flag::NoRemote) { Vec::new() } else { publish::remotes_of(&settings)? };
+        Ok(Self { project, plan, store: None, no_store, held, creates: false, is_nowhere: false, remotes })
     }
 
     fn open_store(&mut self, create: bool) {
@@ -185,6 +190,7 @@ impl Ground {
             recall: self.store.as_ref().map_or(&() as &(dyn Recall + Sync), |store| store),
             executor,
             observer,
+            remotes: &self.remotes,
             stdin: streams.stdin.as_fd(),
             stdout: match &streams.nowhere {
                 Some(nowhere) => nowhere.as_fd(),
@@ -317,6 +323,12 @@ fn answer_here(scanned: &Scanned, only: Option<Key>) -> Result<Exit> {
         store.settle();
         // What no longer fits is deleted in the background, after this call has ended.
         collect::start(store, &ground.project.store);
+        if let (Outcome::Ran { kept: Kept::Yes, .. }, Some(commit), false) =
+            (&answer.outcome, &answer.commit, ground.remotes.is_empty())
+        {
+            let root = &ground.project.places.root;
+            publish::start(store, commit, (root, &ground.remotes), &|words| status.trouble(words));
+        }
         status.notices(store);
         store.leave();
     }

@@ -115,6 +115,7 @@ impl Resident {
             recall: self.store().map_or(&() as &(dyn Recall + Sync), |store| store),
             executor: &Unix,
             observer,
+            remotes: &[],
             stdin: three.stdin,
             stdout: three.stdout,
             stderr: three.stderr,

@@ -53,6 +53,8 @@ pub enum Flag {
     NoCache,
     /// `--no-wait`
     NoWait,
+    /// `--no-remote`
+    NoRemote,
     /// `--ttl`
     Ttl,
     /// `--stale`
@@ -240,6 +242,7 @@ pub(super) const TABLE: &[Row] = &[
         Takes::Nothing,
         "Do not wait for an identical run: run at the same time, unrecorded",
     ),
+    row(Flag::NoRemote, "no-remote", None, Takes::Nothing, "Neither ask shared caches nor write to them"),
     row(
         Flag::Ttl,
         "ttl",

@@ -11,6 +11,7 @@ use self::table::{
     Entry, LARGEST_RECORDS, Record, TABLE_NAME, Table, append, blob_name, commit_name, header_for,
     next_entry, read_records, read_table, unreadable, wrong,
 };
+use super::Foreign;
 use super::blobs::{Staged, is_empty};
 use super::exclusive::{OnProgress, Progress};
 use super::flat::{self, Area};
@@ -28,6 +29,17 @@ use std::path::Path;
 
 /// Largest window accepted for decompression, as a power of two.
 const WINDOW: u32 = 27;
+
+/// A run with all that belongs to it, for another store.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// The run.
+    pub commit: Commit,
+    /// The encoded manifest.
+    pub manifest: Vec<u8>,
+    /// Every blob that it needs.
+    pub blobs: Vec<Content>,
+}
 
 /// Summary of an export or import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -192,7 +204,63 @@ impl LocalStore {
         for blob in staged {
             self.blobs.place(blob)?;
         }
-        self.make_visible(&table, &complete)
+        let blobs: Vec<BlobId> = table.blobs.iter().map(|content| content.blob).collect();
+        let (commits, skipped) = self.make_visible(&blobs, &complete)?;
+        Ok(Moved { commits, skipped, damaged: Vec::new(), blobs: blobs.len() as u64, bytes: table.bytes() })
+    }
+
+    /// Adds one run that another machine recorded, whose blobs are in place. One that is there stays as it is.
+    pub(super) fn admit_one(&self, foreign: Foreign) -> Result<()> {
+        self.ready()?;
+        let Foreign { commit, manifest, tags, consumed, outputs } = foreign;
+        let tree = outputs.as_ref().map(|tree| BlobId(Digest::of(&tree.to_bytes())));
+        let agrees = Digest::of(&manifest) == commit.key.0
+            && commit.is_replayable()
+            && tree == commit.outputs.map(|content| content.blob);
+        if !agrees {
+            return Err(Error::damaged(format!("run {} contradicts itself", commit.id().short())));
+        }
+        for content in contents_of(&commit, outputs.as_ref()) {
+            let size =
+                if is_empty(&content.blob) { 0 } else { self.size_of(&content.blob).unwrap_or(u64::MAX) };
+            if size != content.size {
+                let words = format!("run {} needs blob {}", commit.id().short(), content.blob.short());
+                return Err(Error::damaged(words));
+            }
+        }
+        let blobs = blobs_of(&commit, outputs.as_ref());
+        let record = Record { commit: Vec::new(), manifest, tags, consumed };
+        self.make_visible(&blobs.clone(), &[Imported { commit, record, tree: outputs, blobs }]).map(drop)
+    }
+
+    /// Bytes of a blob, uncompressed; `None` where it is missing or damaged.
+    pub(super) fn size_of(&self, blob: &BlobId) -> Option<u64> {
+        self.blobs.open(blob).ok().map(|form| form.size())
+    }
+
+    /// A run with all that belongs to it, for another store; `None` where it is not there, was evicted or is not to be replayed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn whole(&self, id: &CommitId) -> Result<Option<Whole>> {
+        let Some(listed) = self.read_index(|index| index.commit(id))? else { return Ok(None) };
+        if listed.brief.state.has_lost() || !listed.commit.is_replayable() {
+            return Ok(None);
+        }
+        let tree = match listed.commit.outputs {
+            None => None,
+            Some(content) => {
+                let bytes = self.blobs.read_small(&content.blob, content.size.min(LARGEST_TREE))?;
+                let Some(bytes) = bytes else { return Ok(None) };
+                Some(OutputTree::from_bytes(&bytes).map_err(|error| Error::damaged(error.to_string()))?)
+            }
+        };
+        let mut blobs = Vec::new();
+        for blob in blobs_of(&listed.commit, tree.as_ref()) {
+            let Some(size) = self.size_of(&blob) else { return Ok(None) };
+            blobs.push(Content { blob, size });
+        }
+        Ok(Some(Whole { commit: listed.commit, manifest: listed.manifest, blobs }))
     }
 
     /// Stages all blobs as temporary files; returns the output trees among them.
@@ -239,8 +307,9 @@ impl LocalStore {
         Ok((staged, trees))
     }
 
-    /// Removes the hot entries, then adds the commits in one transaction. The blobs are in place already.
-    fn make_visible(&self, table: &Table, complete: &[Imported]) -> Result<Moved> {
+    /// Removes the hot entries, then adds the commits in one transaction. The blobs are in place already. Tells how many were
+    /// added, and how many were there.
+    fn make_visible(&self, blobs: &[BlobId], complete: &[Imported]) -> Result<(u64, u64)> {
         let _shared = self.blobs.lock.shared()?;
         let mut commits = Vec::new();
         let (mut all, mut skipped) = (Vec::new(), 0);
@@ -272,15 +341,8 @@ impl LocalStore {
             last.added = self.blobs.added_by(&all);
         }
         let inserted = self.with_index(|index| index.insert(commits))?;
-        let blobs: Vec<BlobId> = table.blobs.iter().map(|content| content.blob).collect();
-        self.blobs.settle(&blobs);
-        Ok(Moved {
-            commits: inserted.iter().filter(|(_, _, new)| *new).count() as u64,
-            skipped,
-            damaged: Vec::new(),
-            blobs: blobs.len() as u64,
-            bytes: table.bytes(),
-        })
+        self.blobs.settle(blobs);
+        Ok((inserted.iter().filter(|(_, _, new)| *new).count() as u64, skipped))
     }
 }
 
@@ -305,9 +367,7 @@ fn complete(commit: Commit, record: Record, table: &Table, trees: &Trees) -> Res
             Some(OutputTree::from_bytes(bytes).map_err(|_| refused("has an invalid list of outputs"))?)
         }
     };
-    let files = tree.iter().flat_map(OutputTree::entries).filter_map(|entry| entry.kind.stored().copied());
-    let contents = [commit.stdout, commit.stderr].into_iter().chain(commit.outputs).chain(files);
-    for content in contents {
+    for content in contents_of(&commit, tree.as_ref()) {
         let listed = if is_empty(&content.blob) { Some(0) } else { table.size_of(&content.blob) };
         if listed != Some(content.size) {
             return Err(refused(&format!("needs blob {}, which is missing in it", content.blob.short())));
@@ -318,6 +378,13 @@ fn complete(commit: Commit, record: Record, table: &Table, trees: &Trees) -> Res
         return Err(refused("needs a blob that is missing in it"));
     }
     Ok(Imported { commit, record, tree, blobs })
+}
+
+/// The blobs of a commit whose size it states.
+fn contents_of(commit: &Commit, tree: Option<&OutputTree>) -> Vec<Content> {
+    let files =
+        tree.into_iter().flat_map(OutputTree::entries).filter_map(|entry| entry.kind.stored().copied());
+    [commit.stdout, commit.stderr].into_iter().chain(commit.outputs).chain(files).collect()
 }
 
 fn record_of(listed: &Listed, edges: &HashMap<i64, Vec<Digest>>) -> Record {

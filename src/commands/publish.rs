@@ -1,0 +1,203 @@
+//! `publish`: writes what waits to the shared caches. An internal command: `exec` starts it in the background when it ends, so
+//! that no call waits for it.
+
+use super::exit::{DONE, Exit};
+use crate::digest::CommitId;
+use crate::error::Result;
+use crate::exec::{is_nested, start_detached, start_helper};
+use crate::memo::{self, Published, Unpublished};
+use crate::project::Project;
+use crate::remote::carrier::Failure;
+use crate::remote::directory::Directory;
+use crate::remote::journal::{Asked, Journal};
+use crate::remote::keys::SigningKey;
+use crate::remote::{Opened, Remote, Upload, Writing, tier};
+use crate::store::{LocalStore, StoreOptions};
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// The name of the command.
+pub(super) const NAME: &str = "publish";
+
+/// The shared caches that settings name.
+pub(super) fn remotes_of(settings: &crate::project::Settings) -> Result<Vec<Remote>> {
+    settings.remotes.iter().map(Remote::new).collect()
+}
+
+/// Has the result of a run written to the shared caches that are written to; `tell` is told what the user may want to mend.
+pub(super) fn start(
+    store: &LocalStore,
+    commit: &CommitId,
+    (root, remotes): (&Path, &[Remote]),
+    tell: &dyn Fn(&str),
+) {
+    let directory = crate::store::Store::directory(store);
+    let journal = Journal::of(directory);
+    let key = match tier::signing_key() {
+        Ok(key) => key,
+        Err(error) => return tell(&error.to_string()),
+    };
+    let mut wants = false;
+    for remote in remotes {
+        match tier::writing(remote, key.as_ref(), is_own(remote)) {
+            Writing::Yes => wants = true,
+            Writing::Refused(why) if journal.says(&remote.url, "unwritten") => {
+                tell(&format!("{}: nothing is written to it: {why}", remote.shown()));
+            }
+            Writing::Refused(_) | Writing::Unasked => {}
+        }
+    }
+    if !wants {
+        return;
+    }
+    journal.add(commit, root);
+    let waits = remotes.iter().any(|remote| remote.upload == Upload::Wait);
+    // The outer call would take the process for one that its command left behind.
+    if waits || is_nested() {
+        drain(store, &mut |_, told| told.iter().for_each(|words| tell(words)));
+        return;
+    }
+    let (Ok(program), Ok(directory)) = (std::env::current_exe(), std::path::absolute(directory)) else {
+        return;
+    };
+    let mut command = Command::new(program);
+    command.arg(NAME).arg(directory);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // No directory of the user's is held either.
+    command.current_dir("/");
+    // A failure is left to the next call, and to `cashet remote flush`.
+    let _ = start_detached(&mut command);
+}
+
+/// Whether nobody else can write to it. Of a directory that is not reached that is not known: what is for it waits.
+pub(super) fn is_own(remote: &Remote) -> bool {
+    let path = remote.url.strip_prefix("dir:").map(PathBuf::from);
+    path.is_some_and(|path| Directory::open(path).map_or(true, |directory| directory.is_own()))
+}
+
+/// `cashet publish STORE`.
+pub(super) fn main(directory: &OsString) -> Exit {
+    let options = StoreOptions { trust_owner: true, ..StoreOptions::default() };
+    if let Ok(store) = LocalStore::open(Path::new(directory), &options) {
+        // Nobody is there to be told.
+        drain(&store, &mut |_, _| ());
+    }
+    DONE
+}
+
+/// Writes all that waits; `on` gets what became of each, and what is to be said of it.
+pub(super) fn drain(store: &LocalStore, on: &mut dyn FnMut(&CommitId, &[String])) {
+    let journal = Journal::of(crate::store::Store::directory(store));
+    let key = tier::signing_key().ok().flatten();
+    let mut writer = Writer { store, journal: &journal, key: key.as_ref(), open: Vec::new() };
+    let mut tried = HashSet::new();
+    // What is added while another process writes is seen by that one: it looks once more when it has let go.
+    while let Some(claim) = journal.claim() {
+        let waiting = journal.waiting();
+        let new: Vec<_> = waiting.into_iter().filter(|one| tried.insert(one.commit)).collect();
+        if new.is_empty() {
+            return;
+        }
+        for waiting in new {
+            let home = std::env::var_os("HOME");
+            let project = Project::find(waiting.root.clone(), home.as_deref(), None);
+            let remotes = project.settings().and_then(|settings| remotes_of(&settings)).unwrap_or_default();
+            let mut told = Vec::new();
+            let is_done = remotes.iter().fold(true, |is_done, remote| {
+                let ended = writer.write(remote, &waiting.commit);
+                let is_written = !matches!(ended, Ended::Failed(_));
+                told.extend(ended.said(remote));
+                is_done && is_written
+            });
+            if is_done {
+                waiting.done();
+            }
+            on(&waiting.commit, &told);
+        }
+        drop(claim);
+    }
+}
+
+/// Writes runs of a store to shared caches, each of which is reached once.
+pub(super) struct Writer<'a> {
+    pub(super) store: &'a LocalStore,
+    pub(super) journal: &'a Journal,
+    pub(super) key: Option<&'a SigningKey>,
+    pub(super) open: Vec<(String, Opened)>,
+}
+
+/// What became of a run at one cache.
+pub(super) enum Ended {
+    /// It is there, kept here alone or gone from the store.
+    Published(Published),
+    /// The cache is not written to.
+    Unasked,
+    /// Nor may it be.
+    Refused(String),
+    /// It failed; to be tried again.
+    Failed(String),
+}
+
+impl Ended {
+    /// What is said of it.
+    fn said(&self, remote: &Remote) -> Option<String> {
+        match self {
+            Self::Published(Published::Private(why)) => {
+                Some(format!("{}: kept here alone: {why}", remote.shown()))
+            }
+            Self::Refused(why) | Self::Failed(why) => Some(format!("{}: {why}", remote.shown())),
+            _ => None,
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// Writes one run to one cache, if that is written to.
+    pub(super) fn write(&mut self, remote: &Remote, commit: &CommitId) -> Ended {
+        match tier::writing(remote, self.key, is_own(remote)) {
+            Writing::Yes => {}
+            Writing::Unasked => return Ended::Unasked,
+            Writing::Refused(why) => return Ended::Refused(why),
+        }
+        if self.journal.pauses(&remote.url) {
+            return Ended::Failed("it failed several times; left alone for a minute".to_owned());
+        }
+        let began = Instant::now();
+        let published = self.publish(remote, commit);
+        let count = |asked| self.journal.count(&remote.url, &remote.shown(), asked, began.elapsed());
+        match published {
+            Ok(published) => {
+                if published == Published::Done {
+                    count(Asked::Written);
+                }
+                Ended::Published(published)
+            }
+            Err(Unpublished::Cache(Failure::Paused)) => Ended::Failed(Failure::Paused.to_string()),
+            Err(Unpublished::Cache(failure)) => {
+                count(Asked::Error);
+                self.open.retain(|(url, _)| *url != remote.url);
+                Ended::Failed(failure.to_string())
+            }
+            Err(Unpublished::Store(error)) => Ended::Failed(error.to_string()),
+        }
+    }
+
+    fn publish(&mut self, remote: &Remote, commit: &CommitId) -> Result<Published, Unpublished> {
+        let place = match self.open.iter().position(|(url, _)| *url == remote.url) {
+            Some(place) => place,
+            None => {
+                let path = tier::trusted_keys_path();
+                let keys = path.and_then(|path| tier::read_keys(&path).ok()).unwrap_or_default();
+                self.open.push((remote.url.clone(), remote.open(start_helper, &keys, self.key)?));
+                self.open.len().saturating_sub(1)
+            }
+        };
+        match self.open.get_mut(place) {
+            Some((_, opened)) => memo::publish(self.store, commit, opened, self.key),
+            None => Ok(Published::Gone),
+        }
+    }
+}

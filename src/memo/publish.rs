@@ -1,0 +1,167 @@
+//! Writes a recorded run to a shared cache: blobs first, then the result, then its questions.
+
+use crate::digest::CommitId;
+use crate::encode::{Decode, Encode};
+use crate::error::Error;
+use crate::hash::environment::looks_secret;
+use crate::hash::manifest::{Manifest, Part, Value};
+use crate::record::{Commit, Content, StoredPath, questions};
+use crate::remote::carrier::{Blob, Failure};
+use crate::remote::keys::SigningKey;
+use crate::remote::records::{self, Body, Kind, LARGEST_INLINE, Shared};
+use crate::remote::{Opened, portable};
+use crate::store::{LocalStore, Store, Whole};
+use std::env;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+/// How writing a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It is there.
+    Done,
+    /// It is kept here alone, for this reason.
+    Private(String),
+    /// It is not in the store any more, or is not to be replayed.
+    Gone,
+}
+
+/// Why a run could not be written.
+#[derive(Debug)]
+pub enum Unpublished {
+    /// The cache.
+    Cache(Failure),
+    /// Our own store.
+    Store(Error),
+}
+
+impl From<Failure> for Unpublished {
+    fn from(failure: Failure) -> Self {
+        Self::Cache(failure)
+    }
+}
+
+impl From<Error> for Unpublished {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Writes the run `id` to a shared cache, signed if there is a key.
+///
+/// # Errors
+/// [`Unpublished`]: nothing that refers to what is missing was written.
+pub fn publish(
+    store: &LocalStore,
+    id: &CommitId,
+    opened: &mut Opened,
+    key: Option<&SigningKey>,
+) -> Result<Published, Unpublished> {
+    let Some(whole) = store.whole(id)? else { return Ok(Published::Gone) };
+    let Ok(manifest) = Manifest::from_bytes(&whole.manifest) else { return Ok(Published::Gone) };
+    if let Some(why) = kept_here(&whole.commit, &manifest) {
+        return Ok(Published::Private(why));
+    }
+    let commit = &whole.commit;
+    let split = questions::split_all(&commit.observations, &commit.products);
+    let (set, answers) = questions::digests(&split);
+    let name = records::result_name(&commit.key, &set, &answers);
+    let (inline, blobs) = parted(store, &whole)?;
+    let shared = Shared {
+        id: *id,
+        commit: Commit { observations: Vec::new(), ..commit.clone() }.to_bytes(),
+        left: split.iter().flat_map(|part| part.left.iter().copied()).collect(),
+        inline,
+    };
+    let Some(record) = records::write_result(&name, &shared, &blobs, key) else {
+        return Ok(Published::Private("its record is too large".to_owned()));
+    };
+    let list = records::questions_name(&commit.key);
+    let body = |parts: Vec<&[u8]>| {
+        Body::new(Kind::Questions, &list, records::questions_body(parts.into_iter()), key)
+    };
+    let mut bodies = vec![body(split.iter().map(|part| part.questions.as_slice()).collect())];
+    if records::write_list(&bodies).is_none() {
+        return Ok(Published::Private("its questions are too many".to_owned()));
+    }
+    for blob in opened.carrier().missing(&blobs)? {
+        opened.carrier().add_blob(&blob, &file_of(store, &blob)?)?;
+    }
+    opened.carrier().add_result(&name, &record, &blobs)?;
+    // Who writes heals what another writer left out.
+    for known in store.look_up(&commit.key)?.sets {
+        if portable::private(&known.observations, None, &is_secret).is_none() {
+            let split = known.split();
+            let other = body(split.iter().map(|part| part.questions.as_slice()).collect());
+            if bodies.iter().all(|body| body.bytes != other.bytes) {
+                bodies.push(other);
+            }
+        }
+    }
+    opened.add(Kind::Questions, &list, &bodies)?;
+    let sources: Vec<StoredPath> = manifest
+        .facts()
+        .filter_map(|(part, _)| match part {
+            Part::Source(path) => Some(path.clone()),
+            _ => None,
+        })
+        .collect();
+    if !sources.is_empty() {
+        let name = records::sources_name(&commit.lineage);
+        let body = Body::new(Kind::Sources, &name, records::sources_body(&sources), key);
+        opened.add(Kind::Sources, &name, &[body])?;
+    }
+    Ok(Published::Done)
+}
+
+/// Why a run is of use to this machine alone, if it is.
+fn kept_here(commit: &Commit, manifest: &Manifest) -> Option<String> {
+    let hidden = manifest.facts().find_map(|(part, value)| match (part, value) {
+        (Part::Word(_), Value::Digest(_)) => Some("a word of it is redacted".to_owned()),
+        (Part::Variable(name), Value::Digest(_)) if is_secret(name) => {
+            Some(format!("it depends on {}", String::from_utf8_lossy(name)))
+        }
+        _ => None,
+    });
+    let seen = || portable::private(&commit.observations, None, &is_secret).map(|why| why.to_string());
+    hidden.or_else(seen)
+}
+
+/// Whether the digest of a variable's value is one that this store alone can make.
+fn is_secret(name: &[u8]) -> bool {
+    let value = env::var_os(OsStr::from_bytes(name)).unwrap_or_default();
+    looks_secret(name, value.as_bytes())
+}
+
+/// Small blobs, if they are small together, and the others.
+fn parted(store: &LocalStore, whole: &Whole) -> Result<(Vec<Vec<u8>>, Vec<Blob>), Unpublished> {
+    let mut sorted: Vec<Content> = whole.blobs.clone();
+    sorted.sort_by_key(|content| (content.size, content.blob));
+    let (mut inline, mut blobs, mut total) = (Vec::new(), Vec::new(), 0_u64);
+    for content in sorted {
+        total = total.saturating_add(content.size);
+        if total <= LARGEST_INLINE {
+            let mut bytes = Vec::new();
+            let read = io::copy(&mut store.read(&content.blob)?, &mut bytes);
+            read.map_err(|source| Error::io("read", store.directory(), source))?;
+            inline.push(bytes);
+        } else {
+            blobs.push(Blob { digest: *content.blob.0.as_bytes(), size: content.size });
+        }
+    }
+    Ok((inline, blobs))
+}
+
+/// A file that holds the bytes of a blob.
+fn file_of(store: &LocalStore, blob: &Blob) -> Result<File, Unpublished> {
+    let id = crate::digest::BlobId(crate::digest::Digest::from_bytes(blob.digest));
+    if let Some((file, _)) = store.open_raw(&id)? {
+        return Ok(file);
+    }
+    let mut file = store.scratch()?;
+    let copied = io::copy(&mut store.read(&id)?, &mut file);
+    copied.map_err(|source| Error::io("read", store.directory(), source))?;
+    Ok(file)
+}

@@ -1,0 +1,304 @@
+//! Results that other machines recorded: asked for where none of ours holds, and taken into the store. From there they are
+//! replayed as our own are.
+
+use super::asked::Asking;
+use super::stdin::StdinAtStart;
+use super::{Context, Event, Policy};
+use crate::digest::{BlobId, Digest, Key};
+use crate::encode::{Decode, Encode};
+use crate::error::Error;
+use crate::exec::start_helper;
+use crate::hash::capture::{self, Captured};
+use crate::hash::holds::Present;
+use crate::hash::request::Request;
+use crate::record::{Commit, Content, FileState, Observation, OutputTree, Recall, questions};
+use crate::remote::carrier::{Blob, Failure, Name};
+use crate::remote::journal::{Asked, Journal};
+use crate::remote::keys::PublicKey;
+use crate::remote::records::{self, Kind, MOST_BODIES, Shared};
+use crate::remote::{Opened, Remote, portable, tier};
+use crate::store::{Foreign, QuestionSet, Store};
+use std::cell::OnceCell;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::time::Instant;
+
+/// Most questions of a set.
+const MOST_QUESTIONS: usize = 20_000;
+
+/// Largest encoded list of outputs, in bytes.
+const LARGEST_TREE: u64 = 256 << 20;
+
+/// The tag of a run that says which shared cache it came from.
+pub const FROM: &str = "remote";
+
+/// A result that was taken in.
+pub(super) struct Taken {
+    /// Which cache it came from, as that may be shown.
+    pub(super) from: String,
+    /// What was captured, where other sources count than before.
+    pub(super) captured: Option<Box<Captured>>,
+}
+
+/// A call for which none of our own results holds.
+pub(super) struct Seeking<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) request: &'a Request,
+    pub(super) store: &'a dyn Store,
+    pub(super) policy: &'a Policy,
+    pub(super) captured: &'a Captured,
+    pub(super) recall: &'a dyn Recall,
+}
+
+/// What keeps a result from being taken in.
+enum Trouble {
+    /// The cache.
+    Cache(Failure),
+    /// Our own store.
+    Store(Error),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Cache(failure)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Seeking<'_> {
+    /// Asks the shared caches in order; takes the first result in that holds here.
+    pub(super) fn take(&self) -> Option<Taken> {
+        if self.context.remotes.is_empty() || crate::exec::nested::is_watched() {
+            return None;
+        }
+        // A store that is not there yet has no place for what is noted of caches.
+        let _ = self.store.scratch();
+        let journal = Journal::of(self.store.directory());
+        let keys = self.user_keys();
+        self.context.remotes.iter().find_map(|remote| self.take_from(remote, &keys, &journal))
+    }
+
+    fn user_keys(&self) -> Vec<PublicKey> {
+        let Some(path) = tier::trusted_keys_path() else { return Vec::new() };
+        tier::read_keys(&path).unwrap_or_else(|error| {
+            self.say(&format!("{}: {error}", path.display()));
+            Vec::new()
+        })
+    }
+
+    fn take_from(&self, remote: &Remote, keys: &[PublicKey], journal: &Journal) -> Option<Taken> {
+        if journal.pauses(&remote.url) {
+            return None;
+        }
+        let (began, shown) = (Instant::now(), remote.shown());
+        // One that is no key is told by who writes.
+        let own = tier::signing_key().ok().flatten();
+        let asked =
+            remote.open(start_helper, keys, own.as_ref()).map_err(Trouble::from).and_then(|mut opened| {
+                let found = self.ask(&mut opened, &shown);
+                for why in &opened.distrusted {
+                    if journal.says(&remote.url, &why.code()) {
+                        self.say(&why.said(remote));
+                    }
+                }
+                found
+            });
+        let (ended, taken) = match asked {
+            Ok(Some(captured)) => (Asked::Hit, Some(Taken { from: shown.clone(), captured })),
+            Ok(None) => (Asked::Miss, None),
+            Err(Trouble::Cache(Failure::Paused)) => return None,
+            Err(Trouble::Cache(failure)) => {
+                if journal.says(&remote.url, "failed") {
+                    self.say(&format!("{shown}: {failure}"));
+                }
+                (Asked::Error, None)
+            }
+            Err(Trouble::Store(error)) => {
+                self.context.observer.on(&Event::StoreTrouble(error.to_string()));
+                (Asked::Miss, None)
+            }
+        };
+        journal.count(&remote.url, &shown, ended, began.elapsed());
+        taken
+    }
+
+    fn say(&self, words: &str) {
+        self.context.observer.on(&Event::Shared(words.to_owned()));
+    }
+
+    /// Whether a result was taken in; with what was captured, where other sources count.
+    #[expect(clippy::option_option, reason = "whether, and then with what")]
+    fn ask(&self, opened: &mut Opened, shown: &str) -> Result<Option<Option<Box<Captured>>>, Trouble> {
+        if self.by_key(opened, self.captured, shown)? {
+            return Ok(Some(None));
+        }
+        if self.captured.sources.len() < 2 {
+            return Ok(None);
+        }
+        // Of a function in several files those count that its runs loaded: other machines know which.
+        let mut tried = vec![self.captured.key];
+        for body in opened.bodies(Kind::Sources, &records::sources_name(&self.captured.lineage))? {
+            let Ok(sources) = records::read_sources(&body) else { continue };
+            let Some(other) = capture::counting(self.captured, self.request, &sources, self.recall) else {
+                continue;
+            };
+            if tried.contains(&other.key) {
+                continue;
+            }
+            tried.push(other.key);
+            if self.by_key(opened, &other, shown)? {
+                other.loaded.remember(&other.lineage, self.recall);
+                capture::rekey(self.request, &other.key, self.recall);
+                return Ok(Some(Some(Box::new(other))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks by one key.
+    fn by_key(&self, opened: &mut Opened, captured: &Captured, shown: &str) -> Result<bool, Trouble> {
+        let key = &captured.key;
+        let bodies = opened.bodies(Kind::Questions, &records::questions_name(key))?;
+        let mut sets: Vec<QuestionSet> = bodies.iter().filter_map(|body| self.set_of(body)).collect();
+        let secret = || self.context.recall.secret();
+        let present = super::present(self.request, &captured.environment, &secret, None);
+        let names = self.answered(&mut sets, key, &present)?;
+        if names.is_empty() {
+            return Ok(false);
+        }
+        let only: Vec<Name> = names.iter().map(|(_, name)| *name).collect();
+        let results = opened.results(&only)?;
+        for ((set, _), result) in names.iter().zip(results) {
+            let (Some(set), Some((result, blobs))) = (sets.get(*set), result) else { continue };
+            if self.take_in(opened, captured, set, (result, blobs), shown)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Questions that may be asked.
+    fn set_of(&self, body: &[u8]) -> Option<QuestionSet> {
+        let parts = records::read_questions(body).ok()?;
+        let set = QuestionSet::unanswered(parts.iter().map(Vec::as_slice)).ok()?;
+        let is_private =
+            portable::private(&set.observations, Some(&self.request.places), &|_| false).is_some();
+        (set.observations.len() <= MOST_QUESTIONS && !is_private).then_some(set)
+    }
+
+    /// Answers the questions; where the results are that other machines had with these answers, and that we do not have.
+    fn answered(
+        &self,
+        sets: &mut [QuestionSet],
+        key: &Key,
+        present: &Present<'_>,
+    ) -> Result<Vec<(usize, Name)>, Trouble> {
+        let stdin = OnceCell::new();
+        let stdin = || stdin.get_or_init(|| StdinAtStart::look(self.context.stdin));
+        let mut asking = Asking::new(present, self.policy, stdin);
+        let several = sets.len() > 1;
+        let mut names = Vec::new();
+        for (number, set) in sets.iter_mut().enumerate().take(MOST_BODIES) {
+            let Some(answers) = asking.ask(set, several).answers else { continue };
+            // One of ours with these answers was looked at already, and something else stands against it.
+            if self.store.answering(key, &set.id, &answers)?.is_empty() {
+                names.push((number, records::result_name(key, &set.id, &answers)));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Takes one result in, once all that belongs to it is here and verified.
+    fn take_in(
+        &self,
+        opened: &mut Opened,
+        captured: &Captured,
+        set: &QuestionSet,
+        (shared, blobs): (Shared, Vec<Blob>),
+        shown: &str,
+    ) -> Result<bool, Trouble> {
+        let wrong = |words: &str| Trouble::Cache(Failure::Invalid(words.to_owned()));
+        let mut commit = Commit::from_bytes(&shared.commit)
+            .map_err(|error| wrong(&format!("the record of a run {error}")))?;
+        if commit.key != captured.key || !commit.observations.is_empty() || !commit.is_replayable() {
+            return Err(wrong("a record of another run"));
+        }
+        if !self.policy.kept_statuses.keep(commit.termination) {
+            return Ok(false);
+        }
+        commit.observations.clone_from(&set.observations);
+        questions::put_back(&shared.left, &mut commit.observations);
+        if commit.id() != shared.id {
+            return Err(wrong("a record of another run"));
+        }
+        for bytes in &shared.inline {
+            let mut writer = self.store.write()?;
+            writer.write_all(bytes).map_err(|source| Error::io("write", self.store.directory(), source))?;
+            writer.finish()?;
+        }
+        for blob in &blobs {
+            if !self.fetch(opened, blob)? {
+                return Ok(false);
+            }
+        }
+        let outputs = self.tree_of(&commit)?;
+        let foreign = Foreign {
+            manifest: captured.manifest.to_bytes(),
+            tags: vec![(FROM.to_owned(), shown.to_owned())],
+            consumed: consumed(&commit),
+            outputs,
+            commit,
+        };
+        self.store.admit(foreign)?;
+        Ok(true)
+    }
+
+    /// Whether a blob is in the store, now at the latest.
+    fn fetch(&self, opened: &mut Opened, blob: &Blob) -> Result<bool, Trouble> {
+        let content = Content { blob: BlobId(Digest::from_bytes(blob.digest)), size: blob.size };
+        if self.store.has(&content) {
+            return Ok(true);
+        }
+        let file: File = self.store.scratch()?;
+        if !opened.carrier().fetch(blob, &file)? {
+            return Ok(false);
+        }
+        let (found, _) = self.store.take_file(&file, b"")?;
+        if found == content {
+            Ok(true)
+        } else {
+            let words = format!("the bytes of blob {} are others", content.blob.short());
+            Err(Trouble::Cache(Failure::Invalid(words)))
+        }
+    }
+
+    fn tree_of(&self, commit: &Commit) -> Result<Option<OutputTree>, Trouble> {
+        let Some(content) = commit.outputs else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = self.store.read(&content.blob)?.take(LARGEST_TREE).read_to_end(&mut bytes);
+        read.map_err(|source| Error::io("read", self.store.directory(), source))?;
+        let tree = OutputTree::from_bytes(&bytes);
+        tree.map(Some).map_err(|error| Trouble::Cache(Failure::Invalid(format!("a list of outputs {error}"))))
+    }
+}
+
+/// Digests of what a run was seen to read.
+fn consumed(commit: &Commit) -> Vec<Digest> {
+    let mut digests: Vec<Digest> = commit
+        .observations
+        .iter()
+        .filter_map(|observation| match observation {
+            Observation::Content { digest, .. }
+            | Observation::State { state: FileState::File { digest, .. }, .. } => Some(*digest),
+            _ => None,
+        })
+        .collect();
+    digests.sort_unstable();
+    digests.dedup();
+    digests
+}

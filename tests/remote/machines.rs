@@ -1,0 +1,467 @@
+//! Two machines that share a cache: what one has run, the other one does not run again.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const CASHET: &str = env!("CARGO_BIN_EXE_cashet");
+
+/// A place for machines, a shared cache, and a counter of executions that no machine depends on.
+struct Team {
+    base: TempDir,
+}
+
+/// A clone of the project with a HOME of its own.
+struct Machine {
+    project: PathBuf,
+    home: PathBuf,
+    counter: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+impl Team {
+    fn new() -> Self {
+        let base = tempfile::Builder::new().prefix("team-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        for directory in ["shared", "count/.cashet"] {
+            fs::create_dir_all(base.path().join(directory)).unwrap();
+        }
+        fs::set_permissions(base.path().join("shared"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(base.path().join("count/.cashet/executions"), "").unwrap();
+        Self { base }
+    }
+
+    fn shared(&self) -> PathBuf {
+        self.base.path().join("shared")
+    }
+
+    fn counter(&self) -> PathBuf {
+        self.base.path().join("count/.cashet/executions")
+    }
+
+    fn executions(&self) -> usize {
+        fs::read_to_string(self.counter()).unwrap().lines().count()
+    }
+
+    /// A clone whose settings name the shared cache, with these lines besides.
+    fn machine(&self, name: &str, settings: &str) -> Machine {
+        let project = self.base.path().join(name).join("project");
+        let home = self.base.path().join(name).join("home");
+        for directory in [&project.join(".git"), &home] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        let machine = Machine { project, home, counter: self.counter(), environment: Vec::new() };
+        let url = self.shared();
+        machine.write("cashet.toml", &format!("[remote]\nurl = \"dir:{}\"\n{settings}", url.display()));
+        machine
+    }
+
+    /// One that writes before its calls end.
+    fn writer(&self, name: &str) -> Machine {
+        self.machine(name, "write = true\nupload = \"wait\"\n")
+    }
+
+    fn files(&self, area: &str) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for fan in fs::read_dir(self.shared().join(area)).into_iter().flatten() {
+            files.extend(fs::read_dir(fan.unwrap().path()).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        files
+    }
+}
+
+impl Machine {
+    fn write(&self, name: &str, text: &str) -> &Self {
+        let path = self.project.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn script(&self, name: &str, body: &str) -> &Self {
+        let text = format!("#!/bin/sh\necho x >> '{}'\n{body}\n", self.counter.display());
+        self.write(name, &text);
+        fs::set_permissions(self.project.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(CASHET);
+        command.args(words).current_dir(&self.project).stdin(Stdio::null()).env_clear();
+        command.env("PATH", "/usr/bin:/bin").env("HOME", &self.home).env("LANG", "C.UTF-8");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn cashet(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// Runs a command; what stdout and stderr say.
+    fn exec(&self, words: &[&str]) -> (String, String) {
+        let output = self.cashet(&[&["exec", "-v", "--"], words].concat());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    }
+}
+
+/// Projects of several kinds: what is written, and the command.
+const PROJECTS: &[(&[(&str, &str)], &[&str])] = &[
+    (&[("data.txt", "1\n2\n3\n")], &["./count.sh"]),
+    (&[("data.txt", "b\na\n")], &["sort", "data.txt"]),
+    (&[("a/one.txt", "1"), ("a/two.txt", "2")], &["sh", "-c", "ls a > list.txt; cat a/*.txt"]),
+    (
+        &[
+            ("train.py", "import helper\nprint(helper.x)\nopen('out.txt', 'w').write('o')\n"),
+            ("helper.py", "x = 42\n"),
+            ("unused.py", "y = 1\n"),
+        ],
+        &["/usr/bin/python3", "train.py"],
+    ),
+];
+
+fn prepare(machine: &Machine) {
+    machine.script("count.sh", "wc -l < data.txt");
+    for (files, _) in PROJECTS {
+        for (name, text) in *files {
+            machine.write(name, text);
+        }
+    }
+}
+
+fn each_command(machine: &Machine) -> Vec<(String, String)> {
+    PROJECTS
+        .iter()
+        .map(|(files, words)| {
+            files.iter().for_each(|(name, text)| _ = machine.write(name, text));
+            machine.exec(words)
+        })
+        .collect()
+}
+
+#[test]
+fn the_second_machine_executes_nothing() {
+    let team = Team::new();
+    let (first, second) = (team.writer("first"), team.writer("second").with("CI", "true"));
+    prepare(&first);
+    let recorded = each_command(&first);
+    assert!(recorded.iter().all(|(_, status)| status.contains("miss")), "{recorded:?}");
+    let executed = team.executions();
+    prepare(&second);
+    // Another checkout has other times.
+    for name in ["count.sh", "helper.py", "unused.py"] {
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+        fs::File::open(second.project.join(name)).unwrap().set_modified(old).unwrap();
+    }
+    let replayed = each_command(&second);
+    for ((recorded, _), (replayed, status)) in recorded.iter().zip(&replayed) {
+        assert_eq!(recorded, replayed);
+        assert!(status.contains("hit") && status.contains("from dir:"), "{status}");
+    }
+    assert_eq!(team.executions(), executed);
+    assert_eq!(fs::read(second.project.join("out.txt")).unwrap(), b"o");
+    // From now on it is the machine's own, and no other is asked.
+    fs::rename(team.shared(), team.base.path().join("gone")).unwrap();
+    for (_, status) in each_command(&second) {
+        assert!(status.contains("hit") && !status.contains("from"), "{status}");
+    }
+}
+
+#[test]
+fn another_umask_and_another_user_share_too() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: two users need root");
+        return;
+    }
+    use std::os::unix::process::CommandExt;
+    let team = Team::new();
+    let key = keygen(&team);
+    fs::set_permissions(team.shared(), fs::Permissions::from_mode(0o2777)).unwrap();
+    fs::set_permissions(team.counter(), fs::Permissions::from_mode(0o666)).unwrap();
+    let settings = format!("write = true\nupload = \"wait\"\ntrust = [\"{}\"]\n", key.0);
+    let first = team.machine("first", &settings).with("CASHET_SIGNING_KEY", &key.1);
+    let second = team.machine("second", &settings);
+    let made = |machine: &Machine| {
+        machine
+            .script("make.sh", "read line < data.txt; echo $line; echo made > made.txt")
+            .write("data.txt", "1\n");
+    };
+    made(&first);
+    first.exec(&["./make.sh"]);
+    made(&second);
+    let nobody = 65_534;
+    let chown = |path: &Path| {
+        let status = Command::new("chown").arg("-R").arg("nobody").arg(path).status().unwrap();
+        assert!(status.success());
+    };
+    chown(second.project.parent().unwrap());
+    let reachable = second.project.ancestors().all(|above| {
+        fs::metadata(above)
+            .is_ok_and(|found| above == second.project || found.permissions().mode() & 0o1 != 0)
+    });
+    let program = fs::metadata(CASHET).unwrap().permissions().mode() & 0o1 != 0;
+    if !reachable
+        || !program
+        || !Path::new(CASHET)
+            .ancestors()
+            .skip(1)
+            .all(|above| fs::metadata(above).is_ok_and(|found| found.permissions().mode() & 0o1 != 0))
+    {
+        eprintln!("SKIPPED: another user cannot reach {}", second.project.display());
+        return;
+    }
+    let shell = format!("umask 002; exec '{CASHET}' exec -v -- ./make.sh");
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &shell]).current_dir(&second.project).stdin(Stdio::null()).env_clear();
+    command.env("PATH", "/usr/bin:/bin").env("HOME", &second.home).env("LANG", "C.UTF-8");
+    let output = command.uid(nobody).gid(nobody).output().unwrap();
+    let status = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(status.contains("from dir:"), "{status}");
+    assert_eq!(team.executions(), 1);
+    assert_eq!(fs::read(second.project.join("made.txt")).unwrap(), b"made\n");
+}
+
+/// A pair of keys: the public one and the secret one.
+fn keygen(team: &Team) -> (String, String) {
+    let output = team.machine("keys", "").cashet(&["remote", "keygen", "ci"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (public, secret) = text.trim().split_once('\n').unwrap();
+    (public.to_owned(), secret.to_owned())
+}
+
+fn simple(machine: &Machine) {
+    machine.script("run.sh", "cat data.txt").write("data.txt", "data\n");
+}
+
+#[test]
+fn what_is_different_is_run_and_every_state_is_found_again() {
+    let team = Team::new();
+    let (first, second) = (team.writer("first"), team.writer("second"));
+    simple(&first);
+    first.exec(&["./run.sh"]);
+    first.write("data.txt", "other\n").exec(&["./run.sh"]);
+    assert_eq!(team.executions(), 2);
+    // New content makes new results, and no new questions.
+    assert_eq!(team.files("s").len(), 2);
+    simple(&second);
+    for text in ["data\n", "other\n"] {
+        let (stdout, status) = second.write("data.txt", text).exec(&["./run.sh"]);
+        assert_eq!(stdout, text);
+        assert!(status.contains("from dir:"), "{status}");
+    }
+    assert_eq!(team.executions(), 2);
+    let (stdout, _) = second.write("data.txt", "third\n").exec(&["./run.sh"]);
+    assert_eq!((stdout.as_str(), team.executions()), ("third\n", 3));
+}
+
+#[test]
+fn large_results_come_as_blobs_and_a_lost_blob_is_a_miss() {
+    let team = Team::new();
+    let (first, second, third) = (team.writer("first"), team.writer("second"), team.writer("third"));
+    let large = |machine: &Machine| {
+        machine.script("large.sh", "head -c 3000000 /dev/zero | tr '\\0' 'a' > large.txt; echo done");
+    };
+    large(&first);
+    first.exec(&["./large.sh"]);
+    let [blob] = team.files("cas").try_into().unwrap();
+    assert_eq!(fs::metadata(&blob).unwrap().permissions().mode() & 0o7777, 0o444);
+    large(&second);
+    let (_, status) = second.exec(&["./large.sh"]);
+    assert!(status.contains("from dir:"), "{status}");
+    assert_eq!(fs::read(second.project.join("large.txt")).unwrap(), vec![b'a'; 3_000_000]);
+    // Bytes that are others are not taken, and nothing of the result is seen.
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, vec![b'b'; 3_000_000]).unwrap();
+    large(&third);
+    let (_, status) = third.exec(&["./large.sh"]);
+    assert!(status.contains("miss"), "{status}");
+    assert_eq!(fs::read(third.project.join("large.txt")).unwrap(), vec![b'a'; 3_000_000]);
+    assert_eq!(team.executions(), 2);
+}
+
+#[test]
+fn only_what_trusted_keys_signed_is_used_and_the_cure_is_said_once() {
+    let team = Team::new();
+    fs::set_permissions(team.shared(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (public, secret) = keygen(&team);
+    let (_, stranger) = keygen(&team);
+    let trusting = format!("write = true\nupload = \"wait\"\ntrust = [\"{public}\"]\n");
+    let unsigned = team.machine("unsigned", &trusting);
+    simple(&unsigned);
+    let (_, status) = unsigned.exec(&["./run.sh"]);
+    assert!(status.contains("nothing is written to it: there is no CASHET_SIGNING_KEY"), "{status}");
+    assert!(team.files("s").is_empty());
+    // A stranger's results are there, and of no use.
+    let forger = team.machine("forger", "write = true\nupload = \"wait\"\ntrust = \"any\"\n");
+    let forger = forger.with("CASHET_SIGNING_KEY", &stranger);
+    simple(&forger);
+    forger.exec(&["./run.sh"]);
+    assert_eq!(team.files("s").len(), 1);
+    let reader = team.machine("reader", &format!("trust = [\"{public}\"]\n"));
+    simple(&reader);
+    let (_, status) = reader.exec(&["./run.sh"]);
+    assert!(status.contains("miss") && status.contains("signed by the key"), "{status}");
+    let (_, status) = reader.write("data.txt", "again\n").exec(&["./run.sh"]);
+    assert!(status.contains("miss") && !status.contains("signed by the key"), "{status}");
+    // The trusted one heals the list, and is used.
+    let writer = team.machine("writer", &trusting).with("CASHET_SIGNING_KEY", &secret);
+    simple(&writer);
+    writer.write("data.txt", "signed\n").exec(&["./run.sh"]);
+    let executed = team.executions();
+    let (stdout, status) = reader.write("data.txt", "signed\n").exec(&["./run.sh"]);
+    assert!(status.contains("from dir:"), "{status}");
+    assert_eq!((stdout.as_str(), team.executions()), ("signed\n", executed));
+    // So is one whose key the user trusts everywhere.
+    let user = team.machine("user", "");
+    simple(&user);
+    let words: Vec<&str> = ["remote", "trust"].into_iter().chain(public.split(' ')).collect();
+    assert!(user.cashet(&words).status.success());
+    let (_, status) = user.write("data.txt", "signed\n").exec(&["./run.sh"]);
+    assert!(status.contains("from dir:"), "{status}");
+}
+
+#[test]
+fn a_job_for_a_proposed_change_writes_nothing() {
+    let team = Team::new();
+    let job = team.writer("job").with("GITHUB_EVENT_NAME", "pull_request_target");
+    simple(&job);
+    let (_, status) = job.exec(&["./run.sh"]);
+    assert!(status.contains("proposed change"), "{status}");
+    assert!(team.files("s").is_empty() && team.files("w").is_empty());
+}
+
+#[test]
+fn what_must_not_leave_does_not() {
+    let team = Team::new();
+    let machine = team.writer("machine").with("MY_TOKEN", "hunter2").with("PLAIN", "value");
+    machine.script("token.sh", "echo ${#MY_TOKEN}").script("secret.sh", "cat ~/.ssh/config");
+    fs::create_dir_all(machine.home.join(".ssh")).unwrap();
+    fs::write(machine.home.join(".ssh/config"), "Host x\n").unwrap();
+    machine.exec(&["./token.sh"]);
+    machine.exec(&["./secret.sh"]);
+    let redacted = machine.cashet(&["exec", "--redact", "hunter2", "--", "echo", "hunter2"]);
+    assert!(redacted.status.success());
+    assert!(team.files("s").is_empty(), "{:?}", team.files("s"));
+    let pushed = machine.cashet(&["remote", "push"]);
+    let text = String::from_utf8_lossy(&pushed.stdout).into_owned();
+    assert_eq!(text.matches("kept here alone").count(), 3, "{text}");
+    assert!(team.files("w").is_empty());
+}
+
+#[test]
+fn the_background_writes_and_what_waits_is_written_later() {
+    let team = Team::new();
+    let machine = team.machine("machine", "write = true\n");
+    simple(&machine);
+    let away = team.base.path().join("away");
+    fs::rename(team.shared(), &away).unwrap();
+    let (stdout, status) = machine.exec(&["./run.sh"]);
+    assert_eq!(stdout, "data\n");
+    assert!(status.contains("not reached"), "{status}");
+    // Told once.
+    let (_, status) = machine.write("data.txt", "more\n").exec(&["./run.sh"]);
+    assert!(!status.contains("not reached"), "{status}");
+    fs::rename(&away, team.shared()).unwrap();
+    // A cache that failed is left alone for a minute: forget that.
+    for entry in fs::read_dir(machine.project.join(".cashet/remote")).unwrap().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b"numbers-") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let written = || team.files("s").len() == 2;
+    for _ in 0..600 {
+        let flushed = machine.cashet(&["remote", "flush"]);
+        if written() && flushed.status.success() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(written(), "{:?}", team.files("s"));
+    machine.write("data.txt", "third\n").exec(&["./run.sh"]);
+    for _ in 0..600 {
+        if team.files("s").len() == 3 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("nothing was written in the background");
+}
+
+#[test]
+fn a_call_asks_or_does_not_as_it_says() {
+    let team = Team::new();
+    let (first, second) = (team.writer("first"), team.writer("second"));
+    simple(&first);
+    first.exec(&["./run.sh"]);
+    simple(&second);
+    let ended = |words: &[&str]| second.cashet(words).status.code();
+    assert_eq!(ended(&["check", "--no-remote", "--", "./run.sh"]), Some(1));
+    assert_eq!(ended(&["exec", "--no-remote", "--mode", "replay", "--", "./run.sh"]), Some(121));
+    assert_eq!(ended(&["exec", "--mode", "replay", "--", "./run.sh"]), Some(0));
+    assert_eq!(ended(&["check", "--no-remote", "--", "./run.sh"]), Some(0));
+    assert_eq!(team.executions(), 1);
+    let third = team.writer("third");
+    simple(&third);
+    let report = third.project.parent().unwrap().join("report.json");
+    let report = report.to_str().unwrap();
+    assert!(third.cashet(&["exec", "--report", report, "--", "./run.sh"]).status.success());
+    let text = fs::read_to_string(report).unwrap();
+    assert!(text.contains("\"remote\":\"dir:"), "{text}");
+    let shown = third.cashet(&["show", "@"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("remote=dir:"), "{shown:?}");
+    let numbers = String::from_utf8(third.cashet(&["stats"]).stdout).unwrap();
+    assert!(numbers.contains("1 hits, 0 misses, 0 errors"), "{numbers}");
+    let fourth = team.writer("fourth");
+    simple(&fourth);
+    assert_eq!(fourth.cashet(&["remote", "pull", "--", "./run.sh"]).status.code(), Some(0));
+    assert_eq!(fourth.cashet(&["check", "--no-remote", "--", "./run.sh"]).status.code(), Some(0));
+    assert_eq!(team.executions(), 1);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let team = Team::new();
+    for (settings, word) in [
+        ("trust = [\"nonsense\"]\n", "public key"),
+        ("upload = \"sometimes\"\n", "upload"),
+        ("uri = \"x\"\n", "uri"),
+    ] {
+        let machine = team.machine("machine", settings);
+        simple(&machine);
+        let output = machine.cashet(&["exec", "--", "./run.sh"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(125), "{text}");
+        assert!(text.contains(word), "{text}");
+    }
+}
+
+#[test]
+fn records_that_are_damaged_or_of_another_key_are_not_used() {
+    let team = Team::new();
+    let first = team.writer("first");
+    simple(&first);
+    first.script("other.sh", "echo other").exec(&["./run.sh"]);
+    let [own] = team.files("s").try_into().unwrap();
+    first.exec(&["./other.sh"]);
+    let other = team.files("s").into_iter().find(|path| *path != own).unwrap();
+    let record = fs::read(&own).unwrap();
+    let of_other = fs::read(&other).unwrap();
+    let cut = record[..record.len() / 2].to_vec();
+    for (number, forged) in [of_other, cut, vec![0; 5 << 20], b"{}".to_vec()].into_iter().enumerate() {
+        fs::remove_file(&own).unwrap();
+        fs::write(&own, forged).unwrap();
+        let machine = team.machine(&format!("machine{number}"), "");
+        simple(&machine);
+        let executed = team.executions();
+        let (stdout, status) = machine.exec(&["./run.sh"]);
+        assert!(status.contains("miss"), "{number}: {status}");
+        assert_eq!((stdout.as_str(), team.executions()), ("data\n", executed + 1));
+    }
+}
