@@ -1,5 +1,5 @@
-//! A small process that goes on passing bytes on, for a process that outlives its command and still holds the
-//! pipes that we gave it.
+//! A small process that continues to pass on bytes for processes that outlive the command and still hold the pipes that we gave
+//! it.
 //!
 //! It holds those pipes and the user's descriptors, and nothing else of ours: no lock, no file.
 
@@ -8,18 +8,18 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 /// At most stdout and stderr.
 const STREAMS: usize = 2;
-/// What is read at once.
+/// Number of bytes that are read at once.
 const BUFFER: usize = 16 * 1024;
 
-/// From which descriptor to which; -1 where there is nothing.
+/// The descriptors to read from and to write to; -1 for none.
 #[derive(Clone, Copy)]
 struct Pair {
     from: RawFd,
     to: RawFd,
 }
 
-/// Hands `streams`, from where to where, to a process of their own, which ends when they end. Where no process
-/// can be made, it works until then itself: no byte may be lost.
+/// Passes on `streams`, each from its first descriptor to its second, in a new process, which ends when they end. Where no process
+/// can be created, it does so itself until they end, since no byte may be lost.
 #[expect(unsafe_code, reason = "there is no safe way to fork")]
 pub(super) fn take_over(streams: [Option<(BorrowedFd<'_>, BorrowedFd<'_>)>; STREAMS]) {
     let mut buffer = vec![0; BUFFER];
@@ -71,8 +71,7 @@ fn pump(mut pairs: [Pair; STREAMS], buffer: &mut [u8], over: impl Fn(RawFd)) {
     }
 }
 
-/// Nothing that happens to the terminal or the process group may end it before the streams do, and it holds no
-/// directory busy.
+/// Detaches the process: signals to the terminal or the process group do not end it, and it keeps no directory busy.
 #[expect(unsafe_code, reason = "after fork, only plain system calls")]
 fn detach() {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-/// So many more descriptors than are open are needed for looking up, running and recording a command.
+/// Number of free descriptors that looking up, running and recording a command needs.
 const DESCRIPTORS: u64 = 16;
 
 /// Why this process cannot do more than become the command, if it cannot: too few descriptors are left to it
@@ -19,12 +19,12 @@ const DESCRIPTORS: u64 = 16;
 #[must_use]
 pub fn shortage() -> Option<String> {
     let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    // The lowest free number tells how many are in use, as long as they have no gaps. Standard input is not duplicated for
-    // it: below another call of cashet that would count as use.
+    // The lowest free number is the number of open ones, as long as there are no gaps. Standard input is not duplicated for it:
+    // below another call of cashet that would count as a use.
     let lowest = match nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) {
         Ok((free, _)) => u64::try_from(free.as_raw_fd()).unwrap_or(0),
         Err(Errno::EMFILE | Errno::ENFILE) => limit,
-        // A fault of another kind: what follows will tell.
+        // An error of another kind shows in what follows.
         Err(_) => return None,
     };
     (limit.saturating_sub(lowest) < DESCRIPTORS)

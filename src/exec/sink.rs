@@ -1,7 +1,7 @@
 //! Where a run's output goes: the user's descriptor, and what waits for a reader that is slow.
 //!
-//! A command is held up by a reader as little as possible: what the reader does not take waits in a [`Spool`], so that the
-//! command ends, and its result is recorded, before all of it was read.
+//! A reader delays a command as little as possible: bytes that the reader does not take wait in a [`Spool`], so that the command
+//! can end, and its result can be recorded, before everything was read.
 
 use super::spool::Spool;
 use nix::errno::Errno;
@@ -13,16 +13,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What any pipe takes at once when it says that it takes something.
+/// Number of bytes that any writable pipe takes at once.
 const PIECE: usize = 4096;
-/// How long a reader that takes nothing is waited for before bytes begin to wait for it.
+/// How long a reader that takes nothing is waited for before bytes go to the spool.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// A reader that takes fewer bytes than this in a microsecond is slow.
 const SLOW: u64 = 1;
-/// What is written from the spool before other things are looked at again.
+/// Number of bytes that are written from the spool in one turn.
 const TURN: usize = 1 << 20;
 
-/// What the user's descriptor is.
+/// The kind of the user's descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Pipe,
@@ -81,22 +81,23 @@ impl<'a> Sink<'a> {
         !self.held_back && !self.waiting.is_empty()
     }
 
-    /// Nobody takes what waits.
+    /// Discards the waiting bytes: they have no reader.
     pub(super) fn forget(&mut self) {
         self.waiting = Spool::new(None);
     }
 
-    /// Whether nothing waits: bytes written now come after all others.
+    /// Whether no bytes wait, so that bytes written now come after all others.
     pub(super) fn is_clear(&self) -> bool {
         !self.held_back && self.waiting.is_empty()
     }
 
-    /// Whether the reader is so far behind that no more is to be read for it.
+    /// Whether the reader is so far behind that the stream must not be read further.
     pub(super) fn is_full(&self) -> bool {
         !self.held_back && self.waiting.is_full()
     }
 
-    /// Writes `bytes`, or lets them wait. `wake` tells that somebody cannot be kept waiting; so does `hurry`.
+    /// Writes `bytes`, or puts them into the spool. The wait for the reader ends when `wake` is readable. With `hurry`, there is no
+    /// wait.
     ///
     /// # Errors
     /// The system's, of the descriptor.
@@ -162,7 +163,7 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// What is left to be written, with a descriptor of its own.
+    /// The bytes that are left to be written, with a descriptor of their own.
     ///
     /// # Errors
     /// When there is no descriptor left.
@@ -197,7 +198,7 @@ impl<'a> Sink<'a> {
     pub(super) fn took(&mut self, length: usize) {
         if let Some((since, taken)) = &mut self.behind {
             *taken = taken.saturating_add(length as u64);
-            // Whoever keeps up for long begins anew.
+            // A reader that keeps up for long starts again.
             if since.elapsed() > PATIENCE * 20 {
                 self.behind = None;
             }
@@ -298,7 +299,7 @@ fn write_without_waiting(_to: BorrowedFd<'_>, _kind: Kind, _bytes: &[u8]) -> nix
     Err(Errno::EOPNOTSUPP)
 }
 
-/// Rounded up, so that a short rest is not asked for again and again.
+/// A timeout for `poll`, rounded up, so that a short remainder does not cause many calls.
 pub(super) fn timeout(limit: Duration) -> PollTimeout {
     let milliseconds = u16::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
     PollTimeout::from(milliseconds)

@@ -7,9 +7,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// As much waits in memory.
+/// Maximum number of bytes in memory.
 const MEMORY: usize = 256 * 1024;
-/// As much waits on disk at most.
+/// Maximum number of bytes on disk.
 const MOST: u64 = 1 << 30;
 /// What is read from the file at once.
 const PIECE: usize = 64 * 1024;
@@ -18,7 +18,7 @@ const PIECE: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Spool {
     head: VecDeque<u8>,
-    /// Where the file is made; without one, or where that fails, all waits in memory.
+    /// The directory of the file. Without one, or where creating the file fails, all bytes wait in memory.
     directory: Option<PathBuf>,
     file: Option<File>,
     /// The part of the file that waits, after what is in memory.
@@ -65,7 +65,7 @@ impl Spool {
         let written = self.write_to_file(bytes);
         match written {
             Ok(()) => self.end += bytes.len() as u64,
-            // The disk is full: it is not tried again.
+            // The disk is full. There is no second attempt.
             Err(_) => self.directory = None,
         }
         written
@@ -105,7 +105,7 @@ impl Spool {
             self.start += length as u64;
             self.head = piece.into();
             if self.start == self.end {
-                // The disk has its room back. A file that keeps its length costs room, nothing else.
+                // Frees the room on the disk. If that fails, only room is lost.
                 let _ = file.set_len(0);
                 (self.start, self.end) = (0, 0);
             }

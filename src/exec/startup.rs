@@ -1,7 +1,7 @@
 //! The circumstances in which this process was started: closed standard descriptors, ignored and blocked signals, the
 //! umask. The command gets the same.
 //!
-//! Rust's start-up code ignores SIGPIPE and opens closed descriptors, so a program that hands its own circumstances on to
+//! Rust's start-up code ignores SIGPIPE and opens closed descriptors, so a program that passes its own circumstances on to
 //! commands must call [`remember_start`] before that code runs. `cashet` does. In any other program that uses the library
 //! they are read when they are first needed, and SIGPIPE counts as not ignored, as for [`std::process::Command`].
 
@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 
-/// What the C library keeps for itself: its wrappers neither tell nor set what is done about them.
+/// Signals that the C library reserves: its wrappers neither read nor set their dispositions.
 pub(super) const LIBRARY_SIGNALS: [i32; 2] = [32, 33];
 
 /// The state of this process when it was started.
@@ -96,7 +96,7 @@ pub(super) fn restore_signals_of_writing() {
     }
 }
 
-/// The same file on a descriptor that cannot be mistaken for a standard one.
+/// The same file on a descriptor above the standard ones.
 pub(super) fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     if descriptor.as_raw_fd() > 2 {
         return Ok(descriptor);
@@ -127,8 +127,8 @@ fn read() -> Initial {
     }
 }
 
-/// The file mode creation mask, as it is returned when another one is set, for there is no other way that does not cost
-/// a file of `/proc`. Nothing else runs yet; whatever did would make files that are its own.
+/// The umask. The call returns it when another one is set; the only other way is to read a file of `/proc`. No other thread runs
+/// yet, and for a moment the umask only allows access to the user.
 fn exchanged_umask() -> u32 {
     let mask = stat::umask(Mode::S_IRWXG | Mode::S_IRWXO);
     stat::umask(mask);
@@ -161,7 +161,7 @@ pub(super) fn disposition(signal: i32) -> Option<libc::sighandler_t> {
     (answer == 0).then(|| unsafe { action.assume_init() }.sa_sigaction)
 }
 
-/// The C library takes them when the first thread is made, and does not let anybody ask.
+/// The C library takes these signals with the first thread, and its wrappers refuse to read them.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the C library refuses to read them")]
 fn library_signals_ignored() -> u64 {

@@ -1,4 +1,5 @@
-//! The child's stdout and stderr: which pipe it gets for each, where that leads, and what becomes of the rest.
+//! The child's stdout and stderr: the pipe that it gets for each, the sink that the pipe goes to, and the bytes that are left at the
+//! end.
 
 use super::order::{Identity, Order, Request, Writing, identity};
 use super::sink::{Kind, Rest, Sink};
@@ -22,9 +23,9 @@ const FIRST_BUFFER: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) stream: Stream,
-    /// Our end of the pipe or terminal; taken when it is over.
+    /// Our end of the pipe or terminal; `None` when the stream has ended.
     pub(super) from: Option<OwnedFd>,
-    /// Which of the sinks it goes to.
+    /// The number of the sink that it goes to.
     pub(super) sink: usize,
     pub(super) end: StreamEnd,
     pub(super) length: usize,
@@ -45,16 +46,16 @@ impl Source {
         self.from.as_ref().filter(|_| self.end == StreamEnd::Complete).map(AsFd::as_fd)
     }
 
-    /// No more of it: the child learns that from its own next write.
+    /// Ends the stream. The next write of the child fails.
     pub(super) fn close(&mut self, end: StreamEnd) {
         self.end = end;
         self.from = None;
     }
 
-    /// How many bytes are there to be read. Of a terminal it is only known whether there are any: what was written to it is on
-    /// its way, until it is asked.
+    /// Number of bytes that can be read. For a terminal it is only known whether there are any, since written bytes are delivered
+    /// when it is polled.
     pub(super) fn there(&self) -> usize {
-        /// As much is read at most: somebody else may go on writing.
+        /// Maximum number of bytes, since another process may go on writing.
         const MOST: usize = 1 << 20;
         if self.is_terminal {
             return if self.open().is_some_and(is_readable) { MOST } else { 0 };
@@ -68,7 +69,7 @@ impl Source {
 #[derive(Debug)]
 pub(super) struct Awaited {
     pub(super) writing: Writing,
-    /// How many of its bytes have not been read yet, at most.
+    /// Maximum number of its bytes that have not been read yet.
     pub(super) left: u64,
     /// How long its thread had run when that was first looked at, in nanoseconds.
     pub(super) run: Option<u64>,
@@ -78,7 +79,7 @@ pub(super) struct Awaited {
 #[derive(Debug)]
 pub(super) struct Streams<'a> {
     pub(super) sources: [Source; 2],
-    /// Where they go: one, if both go to the same.
+    /// Their destinations: one, if both go to the same.
     pub(super) sinks: Vec<Sink<'a>>,
     /// Both have one pipe.
     merged: bool,
@@ -86,7 +87,7 @@ pub(super) struct Streams<'a> {
     pub(super) waiting: VecDeque<Request>,
     pub(super) awaited: Option<Awaited>,
     pub(super) buffer: Vec<u8>,
-    /// What is typed, and all else about terminals.
+    /// Typed input, and everything else about terminals.
     pub(super) relay: Option<Relay>,
 }
 
@@ -138,7 +139,7 @@ impl<'a> Streams<'a> {
         Ok((streams, [given_stdout, given_stderr]))
     }
 
-    /// Where a watcher asks for the order of the two; `None` where nothing is passed on.
+    /// The requests of the watching thread for the order of both; `None` where nothing is passed on.
     ///
     /// # Errors
     /// When no pipe can be made.
@@ -196,7 +197,7 @@ impl<'a> Streams<'a> {
     /// Writes what waits for a reader, however long that takes.
     pub(super) fn write_waiting(&mut self) {
         for sink in &mut self.sinks {
-            // A reader that is gone misses nothing.
+            // A reader that is gone is no error.
             let _ = sink.write_waiting();
         }
     }

@@ -1,4 +1,4 @@
-//! The mode bits that new files of ours and of a child do not get.
+//! The umask of this process and of its children.
 
 use super::startup::initial;
 

@@ -47,13 +47,13 @@ pub struct StatCache {
 const USUAL: usize = 56;
 
 impl StatCache {
-    /// Takes down what was found at `path`, links followed.
+    /// Stores what was found at `path`, links followed.
     pub(super) fn note(&mut self, path: &[u8], found: &Evidence) {
         if self.looks.is_empty() {
             self.looks.reserve(USUAL);
         }
         let begin = self.paths.len();
-        // What is not taken down is looked at again.
+        // What is not in the cache is looked at again.
         if let (Ok(begin), Ok(end)) = (u32::try_from(begin), u32::try_from(begin + path.len())) {
             self.paths.extend_from_slice(path);
             self.looks.insert(number(path), (begin, end, *found));

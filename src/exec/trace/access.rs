@@ -78,7 +78,7 @@ pub struct Access {
     pub mode_shown: bool,
     /// Looked at or opened by a program that shows times.
     pub times_shown: bool,
-    /// Kinds of state (see [`Nature::keeps`]) that one of the processes which did any of this does not keep.
+    /// Kinds of state (see [`super::Nature::keeps`]) that a process which did any of this does not keep.
     pub strangers: u64,
     /// The same for the processes that changed it.
     pub changed_by_strangers: u64,

@@ -140,7 +140,7 @@ impl<'a> Watcher<'a> {
         found
     }
 
-    /// Takes down what `path` is before its first change. Its bytes are read at once only where they may be lost.
+    /// Records the state of `path` before its first change. Its bytes are read at once only where they may be lost.
     fn take_before(&mut self, path: &Path, fate: Fate) {
         match self.before.get(path).and_then(|before| before.evidence) {
             // It was looked at with a directory above it.
@@ -173,8 +173,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Whether `path`, of which nothing was taken down, cannot have been there before the run: a directory above it was not, or
-    /// was taken down with all that was in it.
+    /// Whether `path`, of which nothing was recorded, cannot have existed before the run: a directory above it did not exist, or was
+    /// recorded with everything in it.
     pub(super) fn came_with_the_run(&self, path: &Path) -> bool {
         let above = path.ancestors().skip(1).take_while(|above| above.starts_with(self.root));
         let mut above = above.map(|above| (above, self.before.get(above)));
@@ -192,7 +192,7 @@ impl<'a> Watcher<'a> {
         by_size_and_time(&evidence)
     }
 
-    /// Takes down what is at `path`: a file's bytes later, without a `fate`. Whether it is a directory.
+    /// Records what is at `path`. Without a `fate`, the bytes of a file are read later. Returns whether it is a directory.
     fn take_one(&mut self, path: &Path, fate: Option<Fate>) -> bool {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => Some(metadata),
