@@ -59,7 +59,7 @@ fn an_old_lock_is_broken_and_a_young_one_is_waited_for() {
     directory.merge_questions(&name, &mut |_| Some(b"one".to_vec())).unwrap();
     let lock = path(top.path(), "w", name.0).with_extension("lock");
     let held = fs::File::create(&lock).unwrap();
-    held.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    held.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
     directory.merge_questions(&name, &mut |_| Some(b"two".to_vec())).unwrap();
     assert_eq!(directory.questions(&name).unwrap(), Some(b"two".to_vec()));
     assert!(!lock.exists());
@@ -123,14 +123,14 @@ fn a_collection_goes_by_age_and_keeps_what_young_records_name() {
     }
     directory.add_result(&Name([1; 32]), &[1], &[kept]).unwrap();
     directory.add_result(&Name([2; 32]), &[2], &[dropped]).unwrap();
-    let old = SystemTime::now() - Duration::from_secs(3600);
+    let old = SystemTime::now() - Duration::from_hours(1);
     for file in
         [path(top.path(), "cas", [1; 32]), path(top.path(), "cas", [2; 32]), path(top.path(), "s", [2; 32])]
     {
         fs::File::open(file).unwrap().set_modified(old).unwrap();
     }
     let blobs_of = |record: &[u8]| vec![Blob { digest: [record.first().copied().unwrap(); 32], size: 5 }];
-    let limit = SystemTime::now() - Duration::from_secs(60);
+    let limit = SystemTime::now() - Duration::from_mins(1);
     let collected = directory.collect(limit, &blobs_of).unwrap();
     assert_eq!(collected, Collected { records: 1, blobs: 1, bytes: 6 });
     assert!(path(top.path(), "cas", [1; 32]).exists() && !path(top.path(), "cas", [2; 32]).exists());

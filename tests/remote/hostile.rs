@@ -4,6 +4,7 @@
 use crate::network::content;
 use crate::servers::{Clients, name};
 use cashet::remote::carrier::{Blob, Carrier, Failure};
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -176,14 +177,13 @@ fn a_blob_that_drips_is_given_up() {
     let start = Instant::now();
     let (answer, _) = fetch(carrier.as_mut(), &content(3 << 20).0);
     assert!(matches!(answer, Err(Failure::Unreachable(_))), "{answer:?}");
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
 }
 
 #[test]
 fn a_server_that_is_not_there_costs_little() {
     let Some(clients) = Clients::new(&[("CASHET_REMOTE_PATIENCE", "2")]) else { return };
     // A queue that is full: connections to it come to nothing, as where packets are dropped.
-    use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
     let full = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&full, &std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
     listen(&full, 0).unwrap();

@@ -232,7 +232,7 @@ pub(crate) fn bucket() -> Option<(Clients, Server)> {
     let endpoint = format!("http://127.0.0.1:{}", server.port);
     let keys = [("AWS_ACCESS_KEY_ID", "rwkey"), ("AWS_SECRET_ACCESS_KEY", "rwsecret")];
     let clients = Clients::new(&[("AWS_ENDPOINT_URL", endpoint.as_str()), keys[0], keys[1]])?;
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(2);
     loop {
         let mut command = std::process::Command::new("curl");
         command.args([
@@ -254,7 +254,7 @@ pub(crate) fn bucket() -> Option<(Clients, Server)> {
 }
 
 /// A server that knows blobs by their SHA-256, and no conditions.
-fn by_sha256<'a>(open: &'a (dyn Fn() -> Box<dyn Carrier> + Sync)) -> Kind<'a> {
+fn by_sha256(open: &(dyn Fn() -> Box<dyn Carrier> + Sync)) -> Kind<'_> {
     Kind { open, is_merged: false, largest_blob: usize::MAX, knows_blobs: false }
 }
 

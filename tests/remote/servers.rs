@@ -75,7 +75,7 @@ impl Server {
             let process =
                 command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             let mut server = Self { process, port, directory };
-            let until = Instant::now() + Duration::from_secs(120);
+            let until = Instant::now() + Duration::from_mins(2);
             while Instant::now() < until {
                 if let Some(status) = server.process.try_wait().unwrap() {
                     if status.code() == Some(77) {
