@@ -189,7 +189,7 @@ impl Directory {
     }
 
     /// Gives a whole file its name, in place of what has it if `replaces`.
-    fn publish(&self, mut file: NamedTempFile, path: &Path, replaces: bool) -> Result<(), Failure> {
+    fn publish(mut file: NamedTempFile, path: &Path, replaces: bool) -> Result<(), Failure> {
         let failed = |error: &io::Error| failure(path, error);
         file.flush().and_then(|()| file.as_file().sync_data()).map_err(|error| failed(&error))?;
         file.as_file().set_permissions(Permissions::from_mode(MODE)).map_err(|error| failed(&error))?;
@@ -205,7 +205,7 @@ impl Directory {
     fn put(&self, path: &Path, bytes: &[u8], replaces: bool) -> Result<(), Failure> {
         let mut file = self.temporary(path)?;
         file.write_all(bytes).map_err(|error| failure(path, &error))?;
-        self.publish(file, path, replaces)
+        Self::publish(file, path, replaces)
     }
 
     /// The right to change a record; it ends with the value.
@@ -332,7 +332,7 @@ impl Carrier for Directory {
             return Err(Failure::Invalid(format!("{copied} bytes were given, not {}", blob.size)));
         }
         // One of another size is what a machine left that lost its power.
-        self.publish(file, &path, found.is_ok())
+        Self::publish(file, &path, found.is_ok())
     }
 }
 
