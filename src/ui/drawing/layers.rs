@@ -364,8 +364,8 @@ mod tests {
         let layout = laid(6, &edges);
         for ((from, to), route) in edges.iter().zip(&layout.routes) {
             assert!(layout.boxes[*from].0 + 100.0 < layout.boxes[*to].0);
-            assert_eq!(route.first().unwrap().0, layout.boxes[*from].0 + 100.0);
-            assert_eq!(route.last().unwrap().0, layout.boxes[*to].0);
+            assert!((route.first().unwrap().0 - layout.boxes[*from].0 - 100.0).abs() < 1e-6);
+            assert!((route.last().unwrap().0 - layout.boxes[*to].0).abs() < 1e-6);
         }
         assert!(!meet(&layout));
         assert!(layout.boxes.iter().all(|(x, y)| *x >= 0.0 && *y >= 0.0 && *x + 100.0 <= layout.width));
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn rings_loops_and_nothing_are_drawn() {
         assert!(!meet(&laid(3, &[(0, 1), (1, 2), (2, 0), (1, 1)])));
-        assert_eq!(laid(0, &[]).width, 0.0);
+        assert!(laid(0, &[]).width.abs() < 1e-6);
         assert!(!meet(&laid(5, &[])));
         assert_eq!(laid(2, &[(0, 9)]).boxes.len(), 2);
     }

@@ -101,9 +101,8 @@ mod tests {
         let page = Report { title: hostile, data: &data, graph: "", footer: hostile }.page();
         assert_eq!(page.matches("<script").count(), 3);
         assert_eq!(page.matches("</script").count(), 3);
-        let begin = page.find("id=\"data\">").unwrap() + "id=\"data\">".len();
-        let end = page[begin..].find("</script").unwrap();
-        let read: Json = serde_json::from_str(&page[begin..begin + end]).unwrap();
+        let (_, text) = page.split_once("id=\"data\">").unwrap();
+        let read: Json = serde_json::from_str(text.split_once("</script").unwrap().0).unwrap();
         assert_eq!(read, data);
         assert!(!page.contains("http-equiv=\"refresh\"") && page.contains("default-src 'none'"));
     }
