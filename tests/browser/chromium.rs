@@ -37,7 +37,7 @@ impl Chromium {
             let path = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
         };
-        let Some(name) = NAMES.into_iter().find(|name| there(&name)) else {
+        let Some(name) = NAMES.into_iter().find(|name| there(name)) else {
             println!("SKIPPED: {test}: there is no Chromium");
             return None;
         };
