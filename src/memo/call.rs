@@ -225,10 +225,11 @@ impl Call<'_> {
             other => return Ok(other),
         }
         // The run settled which sources count: its result may be under another key.
-        let again = capture::capture(request, self.context.recall)?;
-        if again.key == captured.key {
-            return Ok(Err(Miss::Unknown));
-        }
+        let again = match capture::capture(request, self.context.recall) {
+            Ok(again) if again.key != captured.key => again,
+            // What is gone meanwhile is for the command to find out.
+            _ => return Ok(Err(Miss::Unknown)),
+        };
         recall.forget_new();
         let newest = || newest_of(&again, request);
         let ways = Ways { newest: &newest, seen: None, waited: Some(following), found };
