@@ -1,8 +1,8 @@
 //! `cashet executors`: which other machines run commands, and whether they do: each is asked, and runs a job.
 
 use super::context::Context;
-use super::exec::elsewhere::{Settings, settings_of, token};
 use super::exit::{DONE, Exit, NO};
+use super::jobs::{Settings, settings_of, token};
 use super::options::Scanned;
 use crate::elsewhere::{Call, Found, Place, State as Of};
 use crate::error::{Error, Kind, Result};

@@ -25,6 +25,7 @@ pub mod get;
 pub mod graph;
 pub mod history;
 pub mod import;
+mod jobs;
 pub mod log;
 pub mod man;
 mod map;

@@ -413,7 +413,7 @@ mod tests {
         assert!(place.is_submitting() && place.resubmit().is_none());
         drop(lock);
         assert!(!place.is_submitting() && place.resubmit().is_some());
-        assert_eq!(list(store.path()), [place.clone()]);
+        assert_eq!(list(store.path()), std::slice::from_ref(&place));
         assert!(place.discard() && !place.discard());
         assert!(matches!(place.claim(&call("b")).unwrap(), Found::Ours(_)));
     }

@@ -2,6 +2,7 @@
 //! says so by name and passes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "tests say what they skip")]
 
 mod launchers;
 mod servers;

@@ -170,7 +170,7 @@ fn what_slurm_ends_has_no_status_of_the_command() {
     };
     let sandbox = Sandbox::new();
     // It would even end well.
-    sandbox.script("job", &format!("trap 'exit 0' TERM; {WAITS}"));
+    sandbox.script("job", format!("trap 'exit 0' TERM; {WAITS}"));
     let call = ["-v", "--on", "slurm", "--", "./job"];
     let run = slurm.with(sandbox.exec(call)).status(125).executes(1);
     let run = run.stderr_with(&["ended without a result: CANCELLED", "log"]).spawn();
@@ -208,7 +208,7 @@ fn a_controller_and_a_daemon_that_die_change_nothing() {
         return skipped("a_controller_and_a_daemon_that_die_change_nothing", "Slurm");
     };
     let sandbox = Sandbox::new();
-    sandbox.script("job", &format!("{WAITS}; exit 5"));
+    sandbox.script("job", format!("{WAITS}; exit 5"));
     let call = ["-v", "--on", "slurm", "--", "./job"];
     let run = slurm.with(sandbox.exec(call)).stdout("begun\nended\n").any_stderr().leaves("out", "made\n");
     let run = run.status(5).executes(1).spawn();

@@ -6,10 +6,9 @@ use super::jobs::Job;
 use super::pool::{Event, Work, null};
 use super::run;
 use super::signals::Stop;
-use crate::commands::exec::elsewhere::{
-    Settings, Standing, hidden, recover, take, termination, token, words_of_job,
-};
+use crate::commands::exec::elsewhere::termination;
 use crate::commands::exec::resident::{Resident, Three};
+use crate::commands::jobs::{Settings, Standing, hidden, recover, take, token, words_of_job};
 use crate::commands::map_arguments::Options;
 use crate::commands::options::Flag;
 use crate::elsewhere::{Arrays, Call, Lock, Place, State as Of, sweep};

@@ -6,9 +6,9 @@ use super::jobs::{self, Job, Jobs};
 use super::run;
 use super::signals::{self, Stop};
 use super::teller::Teller;
-use crate::commands::exec::elsewhere::{self, Settings};
 use crate::commands::exec::resident::{Resident, Settled, Three};
 use crate::commands::exit::Exit;
+use crate::commands::jobs::{self as executors, Settings};
 use crate::commands::map_arguments::{Options, Print};
 use crate::commands::options::Flag;
 use crate::digest::{CommitId, Digest};
@@ -140,7 +140,7 @@ fn elsewhere(options: &Options, resident: &Resident) -> Result<Option<Settings>>
     if !options.call.has(Flag::On) {
         return Ok(None);
     }
-    let settings = elsewhere::settings(&options.call, resident.project())?;
+    let settings = executors::settings(&options.call, resident.project())?;
     Ok(Some(settings).filter(|settings| settings.engine.arrays().is_some()))
 }
 

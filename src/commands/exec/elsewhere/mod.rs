@@ -4,14 +4,13 @@
 
 mod end;
 mod follow;
-mod submit;
 
 pub(in crate::commands) use end::termination;
-pub(in crate::commands) use submit::{
-    Settings, Standing, hidden, recover, settings, settings_of, take, token, words_of_job,
-};
 
 use super::{Ground, Streams, exit_of, verbosity, write_report};
+use crate::commands::jobs::{
+    Settings, Standing, hidden, recover, settings, settings_of, take, token, words_of_job,
+};
 use crate::commands::options::{Flag, Scanned};
 use crate::digest::Key;
 use crate::elsewhere::{Call, Job, Place, sweep};

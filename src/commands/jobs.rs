@@ -1,6 +1,6 @@
 //! What a call needs to become a job: the executor with its settings, resources, words.
 
-use crate::commands::options::{ELSEWHERE, Flag, Scanned};
+use super::options::{ELSEWHERE, Flag, Scanned};
 use crate::digest::Digest;
 use crate::elsewhere::{Call, Engine, Found, Lock, Place, Resources, engine, machine};
 use crate::error::{Error, Result};
@@ -11,22 +11,22 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// An executor, ready for use.
-pub(in crate::commands) struct Settings {
+pub(super) struct Settings {
     /// Its name.
-    pub(in crate::commands) name: String,
+    pub(super) name: String,
     /// What runs the jobs.
-    pub(in crate::commands) engine: Box<dyn Engine>,
+    pub(super) engine: Box<dyn Engine>,
     /// The directory of the store, absolute.
-    pub(in crate::commands) store: PathBuf,
+    pub(super) store: PathBuf,
     /// What `cashet.toml` says of it.
-    pub(in crate::commands) given: ExecutorSettings,
+    pub(super) given: ExecutorSettings,
 }
 
 /// The executor that `--on` names.
 ///
 /// # Errors
 /// [`crate::error::Kind::Usage`] where there is none of this name, or its settings make no sense.
-pub(in crate::commands) fn settings(scanned: &Scanned, project: &Project) -> Result<Settings> {
+pub(super) fn settings(scanned: &Scanned, project: &Project) -> Result<Settings> {
     let name = scanned.last(Flag::On).unwrap_or_default().to_string_lossy().into_owned();
     if scanned.has(Flag::Redact) {
         return Err(hidden());
@@ -40,7 +40,7 @@ pub(in crate::commands) fn settings(scanned: &Scanned, project: &Project) -> Res
 }
 
 /// Words that are to be hidden are written for the job to read.
-pub(in crate::commands) fn hidden() -> Error {
+pub(super) fn hidden() -> Error {
     Error::usage("--redact and --on exclude each other: the words of a job are in the store")
         .with_hint("give the secret in a variable that the job has there")
 }
@@ -49,7 +49,7 @@ pub(in crate::commands) fn hidden() -> Error {
 ///
 /// # Errors
 /// As [`settings`].
-pub(in crate::commands) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> Result<Settings> {
+pub(super) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> Result<Settings> {
     let all = project.settings()?.executors;
     let given = match all.get(name) {
         Some(given) => given.clone(),
@@ -121,7 +121,7 @@ fn split(line: &str) -> Option<Vec<String>> {
 
 /// The words after `exec` that the job runs: the call without what is said here, and without values of variables, which the
 /// job has from its environment.
-pub(in crate::commands) fn words_of_job(scanned: &Scanned, store: &Path) -> Vec<OsString> {
+pub(super) fn words_of_job(scanned: &Scanned, store: &Path) -> Vec<OsString> {
     let mut without = vec![Flag::Report, Flag::Id, Flag::Verbose, Flag::Quiet, Flag::Explain, Flag::Store];
     without.extend_from_slice(ELSEWHERE);
     let mut named = OsString::from("--store=");
@@ -147,7 +147,7 @@ fn set(scanned: &Scanned) -> Vec<(OsString, OsString)> {
 }
 
 /// Whose the job of a call is.
-pub(in crate::commands) enum Standing {
+pub(super) enum Standing {
     /// Nobody's: it is to be submitted.
     New(Lock),
     /// It was submitted before, with this call.
@@ -160,7 +160,7 @@ pub(in crate::commands) enum Standing {
 ///
 /// # Errors
 /// When the store cannot be written.
-pub(in crate::commands) fn take(place: &Place, call: &Call, is_refresh: bool) -> Result<Standing> {
+pub(super) fn take(place: &Place, call: &Call, is_refresh: bool) -> Result<Standing> {
     if let Found::Ours(lock) = place.claim(call)? {
         return Ok(Standing::New(lock));
     }
@@ -189,7 +189,7 @@ fn is_stale(result: &[u8]) -> bool {
 ///
 /// # Errors
 /// When the engine does not say, or the store cannot be written.
-pub(in crate::commands) fn recover(place: &Place, engine: &dyn Engine) -> Result<Option<Lock>> {
+pub(super) fn recover(place: &Place, engine: &dyn Engine) -> Result<Option<Lock>> {
     if place.id().is_some() || place.result().is_some() || place.is_submitting() || place.is_running() {
         return Ok(None);
     }
@@ -201,7 +201,7 @@ pub(in crate::commands) fn recover(place: &Place, engine: &dyn Engine) -> Result
 }
 
 /// A name that no other job has.
-pub(in crate::commands) fn token() -> String {
+pub(super) fn token() -> String {
     static MADE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = MADE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let machine = machine();
