@@ -3,7 +3,7 @@
 
 use super::importer::Importer;
 use super::session::MAKES;
-use super::{Observer, present};
+use super::{Observer, Run, present};
 use crate::exec::{Access, Image, Shows};
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};
@@ -337,8 +337,14 @@ impl Observer<'_> {
     /// Whether the function's own code may ask for the times, the owner, the links or the room of `path`. (Of the directories
     /// above the root an interpreter asks for other reasons.)
     fn function_asks(&self, path: &Path) -> bool {
-        let root = &self.run.places.root;
-        self.asked == Shows::Times && !(root.starts_with(path) && path != root)
+        let Run { captured, places, directory, words, .. } = self.run;
+        // A module that is no source is looked for where the call is made, which says nothing of what it asks for.
+        let is_module = matches!(captured.command.entry.what, What::Module(_)) && captured.sources.is_empty();
+        let goes_up = || words.iter().any(|word| mentions(word.as_bytes(), &[".."]));
+        let is_sought = is_module && path == *directory && !self.is_word(path) && !goes_up();
+        self.asked == Shows::Times
+            && !is_sought
+            && !(places.root.starts_with(path) && path != places.root.as_path())
     }
 
     /// Whether it counts what can be asked of a file that was opened: it is not one that was loaded to be run.
