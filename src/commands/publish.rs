@@ -54,9 +54,9 @@ pub(super) fn start(
         return;
     }
     journal.add(commit, root);
-    let waits = remotes.iter().any(|remote| remote.upload == Upload::Wait);
+    let before_the_end = remotes.iter().any(|remote| remote.upload == Upload::Wait);
     // The outer call would take the process for one that its command left behind.
-    if waits || is_nested() {
+    if before_the_end || is_nested() {
         drain(store, &mut |_, told| told.iter().for_each(|words| tell(words)));
         return;
     }
@@ -186,14 +186,14 @@ impl Writer<'_> {
     }
 
     fn publish(&mut self, remote: &Remote, commit: &CommitId) -> Result<Published, Unpublished> {
-        let place = match self.open.iter().position(|(url, _)| *url == remote.url) {
-            Some(place) => place,
-            None => {
-                let path = tier::trusted_keys_path();
-                let keys = path.and_then(|path| tier::read_keys(&path).ok()).unwrap_or_default();
-                self.open.push((remote.url.clone(), remote.open(start_helper, &keys, self.key)?));
-                self.open.len().saturating_sub(1)
-            }
+        let known = self.open.iter().position(|(url, _)| *url == remote.url);
+        let place = if let Some(place) = known {
+            place
+        } else {
+            let path = tier::trusted_keys_path();
+            let keys = path.and_then(|path| tier::read_keys(&path).ok()).unwrap_or_default();
+            self.open.push((remote.url.clone(), remote.open(start_helper, &keys, self.key)?));
+            self.open.len().saturating_sub(1)
         };
         match self.open.get_mut(place) {
             Some((_, opened)) => memo::publish(self.store, commit, opened, self.key),

@@ -271,7 +271,9 @@ fn flush(context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     let Some(store) = opened.store() else { return Ok(DONE) };
     publish::drain(store, &mut |id, told| {
-        told.iter().for_each(|words| message::warning(&format!("{}: {words}", id.short())));
+        for words in told {
+            message::warning(&format!("{}: {words}", id.short()));
+        }
     });
     let waiting = Journal::of(store.directory()).waiting().len() as u64;
     if waiting > 0 {

@@ -16,13 +16,13 @@ pub const NAME: &str = "remote";
 const MOST_WAITING: usize = 10_000;
 
 /// What was said is said again after so long.
-const SAID: Duration = Duration::from_secs(24 * 3600);
+const SAID: Duration = Duration::from_hours(24);
 
 /// A cache that failed so often in a row is left alone for a while.
 const FAILURES: u64 = 3;
 
 /// How long.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// The notes of one store.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ impl Journal {
                 Some((since, Waiting { commit, root, path }))
             })
             .collect();
-        found.sort_by(|left, right| (left.0, left.1.commit).cmp(&(right.0, right.1.commit)));
+        found.sort_by_key(|(since, waiting)| (*since, waiting.commit));
         let surplus = found.len().saturating_sub(MOST_WAITING);
         for (_, waiting) in found.drain(..surplus) {
             waiting.done();

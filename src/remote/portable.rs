@@ -122,7 +122,7 @@ fn of_path(path: &StoredPath, places: Option<&Places>) -> Option<Private> {
     let leaves = shown.components().any(|part| matches!(part, Component::ParentDir));
     let is_misplaced = (path.base() == Base::Absolute) != shown.is_absolute();
     if leaves || is_misplaced || KERNEL.iter().any(|kernel| whole.starts_with(kernel)) {
-        return is_device(whole).then(|| None).unwrap_or_else(|| Some(Private::Odd(path.clone())));
+        return if is_device(whole) { None } else { Some(Private::Odd(path.clone())) };
     }
     let names: Vec<&[u8]> = whole.components().map(|part| part.as_os_str().as_bytes()).collect();
     let is = |name: &[u8], known: &str| name == known.as_bytes();

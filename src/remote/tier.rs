@@ -112,6 +112,9 @@ impl Remote {
     }
 }
 
+/// A result with its blobs.
+pub type Found = (Shared, Vec<Blob>);
+
 /// A shared cache that is reached.
 pub struct Opened {
     carrier: Box<dyn Carrier + Send>,
@@ -154,10 +157,7 @@ impl Opened {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn results(
-        &mut self,
-        names: &[Name],
-    ) -> std::result::Result<Vec<Option<(Shared, Vec<Blob>)>>, Failure> {
+    pub fn results(&mut self, names: &[Name]) -> std::result::Result<Vec<Option<Found>>, Failure> {
         let records = self.carrier.results(names)?;
         if records.len() != names.len() {
             return Err(Failure::Invalid("another number of answers than of questions".to_owned()));
@@ -271,6 +271,21 @@ pub fn read_keys(path: &Path) -> Result<Vec<PublicKey>> {
     lines.map(str::parse).collect()
 }
 
+/// Variables that are set where a job builds a change that others propose.
+const PROPOSED: &[&str] = &[
+    "CI_MERGE_REQUEST_ID",
+    "CI_EXTERNAL_PULL_REQUEST_IID",
+    "CIRCLE_PULL_REQUEST",
+    "TRAVIS_PULL_REQUEST",
+    "BUILDKITE_PULL_REQUEST",
+    "SYSTEM_PULLREQUEST_PULLREQUESTID",
+    "DRONE_PULL_REQUEST",
+    "BITBUCKET_PR_ID",
+    "APPVEYOR_PULL_REQUEST_NUMBER",
+    "CHANGE_ID",
+    "CI_COMMIT_PULL_REQUEST",
+];
+
 /// The service's name of a job that builds a change which others propose: such jobs write to no shared cache.
 #[must_use]
 pub fn proposed_change() -> Option<&'static str> {
@@ -279,20 +294,7 @@ pub fn proposed_change() -> Option<&'static str> {
     if event.starts_with("pull_request") || event == "issue_comment" {
         return Some("GITHUB_EVENT_NAME");
     }
-    const NAMES: &[&str] = &[
-        "CI_MERGE_REQUEST_ID",
-        "CI_EXTERNAL_PULL_REQUEST_IID",
-        "CIRCLE_PULL_REQUEST",
-        "TRAVIS_PULL_REQUEST",
-        "BUILDKITE_PULL_REQUEST",
-        "SYSTEM_PULLREQUEST_PULLREQUESTID",
-        "DRONE_PULL_REQUEST",
-        "BITBUCKET_PR_ID",
-        "APPVEYOR_PULL_REQUEST_NUMBER",
-        "CHANGE_ID",
-        "CI_COMMIT_PULL_REQUEST",
-    ];
-    NAMES.iter().find(|name| given(name).is_some()).copied()
+    PROPOSED.iter().find(|name| given(name).is_some()).copied()
 }
 
 /// Whether results are written, and if not, why not.
