@@ -95,7 +95,10 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
             let held = match self.known.get(&question(set, number)) {
                 Some(Answer { now: None, .. }) => Held::No,
                 Some(Answer { now: Some(now), evidence: fresh }) if is_same(now, then) => {
-                    if fresh == evidence { continue } else { Held::Renewed(*fresh) }
+                    if fresh == evidence {
+                        continue;
+                    }
+                    Held::Renewed(*fresh)
                 }
                 Some(Answer { now: Some(now), evidence }) => Held::Other(Box::new(now.clone()), *evidence),
                 None => {

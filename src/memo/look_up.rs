@@ -24,7 +24,7 @@ use crate::hash::request::Request;
 use crate::record::{
     Commit, Coverage, FileState, Interleaving, Observation, Recall, Replay, StdinUse, StoredPath, questions,
 };
-use crate::store::{Candidate, Entry, QuestionSet, Store};
+use crate::store::{Candidate, Depends, Entry, Facts, QuestionSet, Store};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -125,8 +125,7 @@ pub(super) fn find(
             against.push((place, Against::Answers));
         }
     }
-    let unlisted = if is_whole { 0 } else { sets.len() };
-    for (set, asked) in sets.iter_mut().zip(&mut asked).take(unlisted) {
+    for (set, asked) in sets.iter_mut().zip(&mut asked).filter(|_| !is_whole) {
         let asked = asked.get_or_insert_with(|| asking.ask(set, several));
         let Some(answers) = asked.answers else { continue };
         let found = match store.answering(key, &set.id, &answers) {
@@ -167,34 +166,56 @@ pub(super) fn find(
     if let Some(held) = unlisted_fallback {
         return Found::Hit(held);
     }
-    let mut miss = Miss::Unknown;
-    for (place, against) in against {
-        let (before, rest) = candidates.split_at(place.min(candidates.len()));
-        let Some((candidate, after)) = rest.split_first() else { continue };
-        miss = match against {
-            Against::Policy(why) => instead(miss, why),
-            Against::Age(age) => Miss::Expired(age),
-            Against::Changes(changes, every) => nearer(miss, candidate.id, changes, every),
-            Against::Answers => {
-                let Some(depends) = depends.get(place) else { continue };
-                let (Some(set), Some(Some(asked))) = (sets.get(depends.set), asked.get(depends.set)) else {
-                    continue;
-                };
-                let recorded = match depends.answers == asked.before {
-                    true => None,
-                    false => store.recorded(candidate).ok().flatten(),
-                };
-                let recorded = recorded.map(|recorded| recorded.commit.observations);
-                let differing = asked.differing(set, recorded.as_deref()).into_iter();
-                let mut changes: Vec<Difference> =
-                    differing.map(|then| difference(then, present, stdin)).collect();
-                let others = Others { candidates: [before, after], store: Some(store), facts: &facts };
-                changes.extend(products::compare(candidate, &others, present, true).differences);
-                nearer(miss, candidate.id, changes, true)
-            }
-        };
+    let tried = Tried { candidates: &candidates, depends: &depends, sets: &sets, asked: &asked };
+    Found::Miss(tried.nearest(against, present, &stdin, (store, &facts)))
+}
+
+/// The results of a key that were tried, none of which holds.
+struct Tried<'a> {
+    candidates: &'a [Candidate],
+    depends: &'a [Depends],
+    sets: &'a [QuestionSet],
+    asked: &'a [Option<Asked>],
+}
+
+impl Tried<'_> {
+    /// What is said of the miss: what stands against the result that differs least.
+    fn nearest<'s>(
+        &self,
+        against: Vec<(usize, Against)>,
+        present: &Present<'_>,
+        stdin: &dyn Fn() -> &'s StdinAtStart,
+        (store, facts): (&dyn Store, &std::cell::OnceCell<Facts>),
+    ) -> Miss {
+        let mut miss = Miss::Unknown;
+        for (place, against) in against {
+            let (before, rest) = self.candidates.split_at(place.min(self.candidates.len()));
+            let Some((candidate, after)) = rest.split_first() else { continue };
+            miss = match against {
+                Against::Policy(why) => instead(miss, why),
+                Against::Age(age) => Miss::Expired(age),
+                Against::Changes(changes, every) => nearer(miss, candidate.id, changes, every),
+                Against::Answers => {
+                    let Some(depends) = self.depends.get(place) else { continue };
+                    let (Some(set), Some(Some(asked))) =
+                        (self.sets.get(depends.set), self.asked.get(depends.set))
+                    else {
+                        continue;
+                    };
+                    let is_known = depends.answers == asked.before;
+                    let recorded = if is_known { None } else { store.recorded(candidate).ok().flatten() };
+                    let recorded = recorded.map(|recorded| recorded.commit.observations);
+                    let differing = asked.differing(set, recorded.as_deref()).into_iter();
+                    let mut changes: Vec<Difference> =
+                        differing.map(|then| difference(then, present, stdin)).collect();
+                    let others = Others { candidates: [before, after], store: Some(store), facts };
+                    changes.extend(products::compare(candidate, &others, present, true).differences);
+                    nearer(miss, candidate.id, changes, true)
+                }
+            };
+        }
+        miss
     }
-    Found::Miss(miss)
 }
 
 /// What stands against a result.

@@ -229,9 +229,13 @@ mod tests {
         let public = key.public().to_string();
         assert_eq!(public.parse::<PublicKey>().unwrap(), key.public());
         assert_eq!(public, "cashet-key-public-1:6kpsY+KcUgq+9VB7Ey7F+ZVHdq6+vnuSQh7qaRRG0iw= main-ci");
-        for wrong in
-            ["", "cashet-key-public-1:", "cashet-key-public-1:AAAA x", "ssh-ed25519 AAAA", &public[1..]]
-        {
+        for wrong in [
+            "",
+            "cashet-key-public-1:",
+            "cashet-key-public-1:AAAA x",
+            "ssh-ed25519 AAAA",
+            public.trim_start_matches('c'),
+        ] {
             assert!(wrong.parse::<PublicKey>().is_err(), "{wrong}");
         }
         assert!(format!("{key:?}").find(&key.to_secret_text()).is_none());

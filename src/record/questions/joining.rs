@@ -65,26 +65,26 @@ fn read(questions: &[u8], answers: &mut Answers<'_>) -> Result<Joined, DecodeErr
 /// Where answers are read; without any they are made up.
 struct Answers<'a>(Option<Decoder<'a>>);
 
-impl Answers<'_> {
+impl<'a> Answers<'a> {
     /// What `read` reads, or what is made up.
     fn or<T>(
         &mut self,
         made_up: T,
-        read: impl FnOnce(&mut Decoder<'_>) -> Result<T, DecodeError>,
+        read: impl FnOnce(&mut Decoder<'a>) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         self.0.as_mut().map_or(Ok(made_up), read)
     }
 
     fn digest(&mut self) -> Result<Digest, DecodeError> {
-        self.or(Digest::from_bytes([0; DIGEST_LENGTH]), |answer| answer.digest())
+        self.or(Digest::from_bytes([0; DIGEST_LENGTH]), Decoder::digest)
     }
 
     fn unsigned(&mut self) -> Result<u64, DecodeError> {
-        self.or(0, |answer| answer.unsigned())
+        self.or(0, Decoder::unsigned)
     }
 
     fn flag(&mut self) -> Result<bool, DecodeError> {
-        self.or(false, |answer| answer.flag())
+        self.or(false, Decoder::flag)
     }
 
     fn bytes(&mut self) -> Result<Vec<u8>, DecodeError> {
@@ -172,10 +172,10 @@ fn else_of(
     Ok(match tag {
         11 => Observation::Variable {
             name: question.bytes()?.to_vec(),
-            value: answer.or(None, |answer| answer.option())?,
+            value: answer.or(None, Decoder::option)?,
         },
         12 => Observation::Environment { digest: answer.digest()? },
-        13 => Observation::Umask(answer.or(0, |answer| answer.unsigned32())?),
+        13 => Observation::Umask(answer.or(0, Decoder::unsigned32)?),
         14 => Observation::Superuser(answer.flag()?),
         15 => Observation::Root(answer.bytes()?),
         16 => Observation::RootName(answer.bytes()?),

@@ -60,16 +60,15 @@ impl<'a> Numbers<'a> {
 
     /// The next number. In one part, one run of equal numbers does not follow another.
     pub(super) fn next(&mut self) -> Result<u64, DecodeError> {
-        let number = match self.number.filter(|_| self.count > 0) {
-            Some(number) => number,
-            None => {
-                let (count, number) = (self.from.unsigned()?, self.from.unsigned()?);
-                if count == 0 || self.is_one_part && self.number == Some(number) {
-                    return Err(DecodeError::NotCanonical);
-                }
-                (self.count, self.number) = (count, Some(number));
-                number
+        let number = if let Some(number) = self.number.filter(|_| self.count > 0) {
+            number
+        } else {
+            let (count, number) = (self.from.unsigned()?, self.from.unsigned()?);
+            if count == 0 || self.is_one_part && self.number == Some(number) {
+                return Err(DecodeError::NotCanonical);
             }
+            (self.count, self.number) = (count, Some(number));
+            number
         };
         self.count = self.count.saturating_sub(1);
         Ok(number)

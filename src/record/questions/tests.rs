@@ -305,7 +305,12 @@ fn the_encoding_is_the_documented_one() {
         Observation::Network,
     ];
     let [part] = split_all(&observations, &products()).try_into().unwrap();
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+            text
+        })
+    };
     let questions = [
         "01",
         "01",
