@@ -73,8 +73,8 @@ fn every_state_that_was_seen_is_a_hit_however_many_there_are() {
     sandbox.script("job", "cat f; if [ -e g ]; then cat g; fi");
     let set = |state: usize| {
         // Of some states other questions are asked: `g` is absent, or read.
-        sandbox.write("f", &format!("state {state}\n"));
-        let with = state % 3 == 0;
+        sandbox.write("f", format!("state {state}\n"));
+        let with = state.is_multiple_of(3);
         if with {
             sandbox.write("g", "g\n");
         } else if sandbox.path("g").exists() {
@@ -110,7 +110,7 @@ fn what_a_run_shares_with_others_is_stored_once() {
     let directories = 300_u64;
     for directory in 0..directories {
         for file in 0..8 {
-            sandbox.write(&format!("lib/d{directory}/f{file}"), &format!("{directory} {file}\n"));
+            sandbox.write(format!("lib/d{directory}/f{file}"), format!("{directory} {file}\n"));
         }
     }
     sandbox.script("job", "cat lib/*/* | cksum; cat in; echo \"$1\"").write("in", "1\n");

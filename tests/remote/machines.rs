@@ -112,8 +112,11 @@ impl Machine {
     }
 }
 
-/// Projects of several kinds: what is written, and the command.
-const PROJECTS: &[(&[(&str, &str)], &[&str])] = &[
+/// The files of a project, each with what is in it, and the words of a command.
+type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+
+/// Projects of several kinds.
+const PROJECTS: &[Case] = &[
     (&[("data.txt", "1\n2\n3\n")], &["./count.sh"]),
     (&[("data.txt", "b\na\n")], &["sort", "data.txt"]),
     (&[("a/one.txt", "1"), ("a/two.txt", "2")], &["sh", "-c", "ls a > list.txt; cat a/*.txt"]),
@@ -157,7 +160,7 @@ fn the_second_machine_executes_nothing() {
     prepare(&second);
     // Another checkout has other times.
     for name in ["count.sh", "helper.py", "unused.py"] {
-        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+        let old = std::time::SystemTime::now() - std::time::Duration::from_hours(24);
         fs::File::open(second.project.join(name)).unwrap().set_modified(old).unwrap();
     }
     let replayed = each_command(&second);
@@ -176,11 +179,11 @@ fn the_second_machine_executes_nothing() {
 
 #[test]
 fn another_umask_and_another_user_share_too() {
+    use std::os::unix::process::CommandExt;
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: two users need root");
         return;
     }
-    use std::os::unix::process::CommandExt;
     let team = Team::new();
     let key = keygen(&team);
     fs::set_permissions(team.shared(), fs::Permissions::from_mode(0o2777)).unwrap();
