@@ -4,6 +4,7 @@ use super::launchers::{jobs, worker};
 use super::servers::{Server, skipped, slurm, wait_until};
 use super::support::{Run, Sandbox};
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -221,6 +222,19 @@ fn a_controller_and_a_daemon_that_die_change_nothing() {
     run.finish();
 }
 
+/// The nearest process above `process` that has this name.
+fn ancestor(process: Pid, name: &str) -> Pid {
+    let mut process = process;
+    loop {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        if status.lines().next().unwrap().ends_with(name) {
+            return process;
+        }
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+        process = Pid::from_raw(parent.trim().parse().unwrap());
+    }
+}
+
 #[test]
 fn a_node_that_fails_leaves_no_status() {
     let Some(slurm) = own_slurm() else { return skipped("a_node_that_fails_leaves_no_status", "Slurm") };
@@ -231,9 +245,10 @@ fn a_node_that_fails_leaves_no_status() {
     let run = run.stderr_with(&["ended without a result: NODE_FAIL", "log"]).spawn();
     wait_until("the job", || sandbox.executions() == 1);
     let held = slurm.server.kill("slurmd");
-    // All of the node's processes: the worker, its command, and what watched both for Slurm.
-    kill(worker(&sandbox).unwrap(), Signal::SIGKILL).unwrap();
-    sandbox.bare(["pkill", "-KILL", "slurmstepd"]).any_status().run();
+    // All of the node's processes of this job: first the one that would report how the worker ended, then the worker.
+    let worker = worker(&sandbox).unwrap();
+    kill(ancestor(worker, "slurmstepd"), Signal::SIGKILL).unwrap();
+    kill(worker, Signal::SIGKILL).unwrap();
     run.finish();
     drop(held);
     go(&sandbox);
