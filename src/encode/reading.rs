@@ -43,6 +43,10 @@ impl<'a> Decoder<'a> {
             self.rest = rest;
             return Ok(u64::from(*byte));
         }
+        if let Some((value, length)) = self.rest.first_chunk().and_then(|bytes| unsigned_at_once(*bytes)) {
+            self.rest = self.rest.get(length..).unwrap_or_default();
+            return Ok(value);
+        }
         let mut value: u64 = 0;
         // The tenth byte holds the one remaining bit.
         for (place, byte) in self.rest.iter().enumerate().take(LONGEST_INTEGER) {
@@ -176,4 +180,30 @@ impl<'a> Decoder<'a> {
     pub const fn finish(&self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::TrailingBytes) }
     }
+}
+
+/// An integer of two to nine bytes at the beginning of nine, in its shortest form, and its length: all of its groups of seven
+/// bits are put together at once. `None` leaves it to the loop that looks at each byte.
+fn unsigned_at_once(bytes: [u8; 9]) -> Option<(u64, usize)> {
+    const GOES_ON: u64 = 0x8080_8080_8080_8080;
+    let [first @ .., ninth] = bytes;
+    let word = u64::from_le_bytes(first);
+    let ends = !word & GOES_ON;
+    if ends == 0 {
+        let is_last = (1..128).contains(&ninth);
+        return is_last.then(|| (joined(word) | u64::from(ninth) << 56, 9));
+    }
+    // Up to the highest bit of the byte that ends it.
+    let last = ends.trailing_zeros();
+    let word = word & (u64::MAX >> (63 - last));
+    let is_shortest = word >> (last - 7) != 0;
+    is_shortest.then(|| (joined(word), (last as usize + 1) / 8))
+}
+
+/// Eight groups of seven bits, the lowest of each byte.
+const fn joined(word: u64) -> u64 {
+    let word = word & 0x7f7f_7f7f_7f7f_7f7f;
+    let pairs = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    fours & 0x0000_0000_0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
 }

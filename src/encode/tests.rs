@@ -65,3 +65,25 @@ fn integers_end_where_sixty_four_bits_do() {
         }
     }
 }
+
+#[test]
+fn integers_are_read_alike_whatever_follows() {
+    for shift in 0..64 {
+        for value in [1_u64 << shift, (1 << shift) - 1, 0x5555_5555_5555_5555 >> shift, u64::MAX >> shift] {
+            let mut encoder = Encoder::new();
+            encoder.unsigned(value);
+            let bytes = encoder.finish();
+            for next in [[0; 12], [127; 12], [128; 12], [255; 12]] {
+                let followed = [&bytes[..], &next].concat();
+                let mut decoder = Decoder::new(&followed);
+                assert_eq!(decoder.unsigned(), Ok(value), "{followed:?}");
+                assert_eq!(decoder.unsigned(), Decoder::new(&next).unsigned());
+                // One group too many, which holds nothing.
+                let mut longer = bytes.clone();
+                *longer.last_mut().unwrap() |= 128;
+                let longer = [&longer[..], &[0], &next].concat();
+                assert_eq!(Decoder::new(&longer).unsigned(), Err(DecodeError::NotCanonical), "{longer:?}");
+            }
+        }
+    }
+}

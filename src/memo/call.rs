@@ -197,7 +197,9 @@ impl Call<'_> {
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(held) => {
                 let commit = &held.candidate.commit;
-                if let (Some(_), Err(miss)) = (waited, moved_since(commit, &request.places, self.began)) {
+                if waited.is_some()
+                    && let Err(miss) = moved_since(commit, &request.places, self.began)
+                {
                     return Ok(Err(miss));
                 }
                 nested::replayed(&commit.observations, &present);

@@ -52,8 +52,7 @@ impl Slurm {
 }
 
 /// A script that says `begun`, and ends when there is a file `go`.
-const WAITS: &str =
-    "echo begun; while [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done; echo ended; echo made > out";
+const WAITS: &str = "echo begun; while [ -d \"$TMPDIR\" ] && [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done; echo ended; echo made > out";
 
 fn go(sandbox: &Sandbox) {
     fs::write(sandbox.base().join("tmp/go"), "").unwrap();

@@ -113,7 +113,7 @@ fn a_sweep_tells_what_failed_and_repeats_it() {
     // Each is tagged as those of a sweep that runs here.
     sandbox.cashet(["log", "--tag", "sweep=job", "--json"]).any_stdout().run();
     // Ctrl-C cancels what is queued and what runs.
-    sandbox.script("job", "while [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done");
+    sandbox.script("job", "while [ -d \"$TMPDIR\" ] && [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done");
     let run = slurm.with(sandbox.cashet(words)).any_stdout().any_stderr().signal(libc::SIGINT).spawn();
     wait_until("a run", || sandbox.executions() > 4);
     run.send(Signal::SIGINT);

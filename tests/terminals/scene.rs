@@ -25,7 +25,7 @@ impl Scene {
         self.project.write(
             "job.sh",
             &format!(
-                "await() {{ until [ -e {signs}/$1 ]; do sleep 0.01; done; }}\nruns() {{ wc -l < {count}; }}\necho x >> {count}\n{body}\n"
+                "await() {{ while [ -d {signs} ] && [ ! -e {signs}/$1 ]; do sleep 0.01; done; }}\nruns() {{ wc -l < {count}; }}\necho x >> {count}\n{body}\n"
             ),
         );
     }
