@@ -146,13 +146,13 @@ fn set(scanned: &Scanned) -> Vec<(OsString, OsString)> {
     scanned.all(Flag::Env).filter_map(both).collect()
 }
 
-/// Whose the job of a call is.
+/// How the job of a call stands.
 pub(super) enum Standing {
-    /// Nobody's: it is to be submitted.
+    /// There is none yet: this call submits it.
     New(Lock),
     /// It was submitted before, with this call.
     Old(Box<Call>),
-    /// What was there answers no call any more, and is gone: the call is to be looked up again.
+    /// The earlier job no longer answers this call and was removed: look the call up again.
     Again,
 }
 
@@ -176,8 +176,8 @@ pub(super) fn take(place: &Place, call: &Call, is_refresh: bool) -> Result<Stand
     }
 }
 
-/// Whether a result that nobody was told yet answers the call no more: the run was kept, and what it depended on has changed
-/// since; or it was refused. How a run failed is told once.
+/// Whether a result that was not yet reported no longer answers the call: its run was kept and an input has changed since, or
+/// the run was refused. The failure of a run is reported once.
 fn is_stale(result: &[u8]) -> bool {
     let Ok(report) = serde_json::from_slice::<serde_json::Value>(result) else { return true };
     let outcome = report.get("outcome").and_then(serde_json::Value::as_str);

@@ -134,7 +134,7 @@ fn a_job_that_is_left_is_found_by_the_same_call() {
     let run = slurm.with(sandbox.exec(call)).stdout("begun\nended\n").any_stderr().leaves("out", "made\n");
     run.executes(0).run();
     assert_eq!(jobs(&sandbox).len(), 1);
-    // A failure that nobody was told yet is told once, and then runs again.
+    // A failure that was not yet reported is reported once, and then the command runs again.
     sandbox.script("fails", "echo sorry >&2; exit 4");
     slurm.with(sandbox.exec(["--on", "slurm", "--detach", "--", "./fails"])).run();
     wait_until("the job", || jobs(&sandbox).iter().all(|job| job.join("result").exists()));

@@ -162,9 +162,9 @@ impl Followed {
             let goes_on = self.place.is_submitting() || self.place.is_running();
             watch.over = match (goes_on, watch.over.take()) {
                 (true, _) => None,
-                (false, over) => {
-                    over.or_else(|| Some((Instant::now(), "nobody waits for it any more".to_owned(), false)))
-                }
+                (false, over) => over.or_else(|| {
+                    Some((Instant::now(), "the process that submitted it has ended".to_owned(), false))
+                }),
             };
             return;
         };
