@@ -25,15 +25,15 @@ const LOOK: u32 = 8;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cashet attach                 the run that was started last
-  cashet attach 3f2a            the run of this id, as 'cashet top' shows it
-  cashet attach train.py        the newest run that goes on of train.py
-  cashet attach -- make test    … of this command")]
+  cashet attach                 the run that started last
+  cashet attach 3f2a            the run with this id, as 'cashet top' shows it
+  cashet attach train.py        the newest run of train.py in progress
+  cashet attach -- make test    the run of this command")]
 pub struct Args {
-    /// The id of a run that goes on, a recorded run of the same command line, or a command
+    /// The id of a run in progress, a recorded run of the same command line, or a command
     #[arg(value_name = "REV|COMMAND", trailing_var_arg = true)]
     words: Vec<OsString>,
-    /// Write colours and other escape sequences, too, when the output is no terminal
+    /// Keep colours and other escape sequences even if the output is not a terminal
     #[arg(long)]
     raw: bool,
 }

@@ -8,11 +8,10 @@ const EXEC: &str = "\
 The first call runs COMMAND and watches its system calls. Its output, exit status and the files that it left in the project are \
 saved. The same call replays them until something that they depend on changes: the program and its code \
 (comments and formatting are ignored), the arguments, environment variables that are used, and every file that the run read, listed or \
-probed but did not find. Nothing has to be declared; everything can be.
+probed but did not find. Nothing has to be declared.
 
 A result is not cached if COMMAND fails, uses the network, reads a pipe, writes outside of the project, \
-or cannot be watched completely; one line says why and what to do. Use of the clock, the date and random numbers cannot be seen: give such a \
-command a --ttl, or do not cache it. 'cashet audit -- COMMAND' lists what a command does, 'cashet why -- COMMAND' what a call would do now.
+or cannot be watched completely; one line says why and what to do. cashet does not see use of the clock or of random numbers: use --ttl then, or do not cache. 'cashet audit -- COMMAND' lists what a command does, 'cashet why -- COMMAND' what a call would do now.
 
 Examples:
   cashet exec -- python3 train.py --lr 0.01          nothing to declare
@@ -38,19 +37,19 @@ Exit status: that of COMMAND, or the signal that killed it. 121: nothing to repl
 125: cashet itself failed before COMMAND ran; 126: found but not executable; 127: not found.";
 
 const WHY: &str = "\
-At most ten lines, the most decisive reason first, then what would help. Options of 'exec' that the call has must be given \
-here too. Without COMMAND, or with --last, the newest run of this store is explained.
+Prints at most ten lines: the most important reason first, then what would help. Give the same options as to 'exec'. \
+Without COMMAND, or with --last, it explains the newest run of this store.
 
-Exit status: 0 hit, 1 miss, 3 it would run uncached.";
+Exit status: 0 hit, 1 miss, 3 the command would run uncached.";
 
 const ACCEPT: &str = "\
-Shows what differs between the recorded run and the present, asks, and records the old result once more, for the present \
-code and inputs. Nothing runs. The new entry says whose result it is, who accepted it, when and why ('cashet show'). It \
-depends on all that the recorded run depended on, as it is now: whatever changes afterwards makes the command run again. \
-If the edit did matter, 'cashet rm' removes the entry, and 'cashet verify' runs the command and compares.
+Shows what has changed since the recorded run, asks, and records the old result once more, for the present \
+code and inputs. The command does not run. 'cashet show' says which run the new entry comes from, who accepted it, when and why. \
+The entry depends on everything that the recorded run depended on, in its present state: a later change makes the command run again. \
+If the change did matter, 'cashet rm' removes the entry. 'cashet verify' runs the command and compares.
 
-Without COMMAND, the command is that of REV; without --since, REV is the newest kept run of COMMAND, or of all. \
-Arguments, output patterns and options of cashet must be those of the recorded run.
+Without COMMAND, the command is that of REV. Without --since, REV is the newest cached run of COMMAND, or of the store. \
+Arguments, output patterns and options of cashet must be the same as those of the recorded run.
 
 Examples:
   cashet accept -- python3 train.py --lr 0.01     after an edit that does not matter
@@ -72,7 +71,7 @@ pub(super) fn exec() -> Command {
 pub(super) fn check() -> Command {
     options::with_options_but(Command::new("check"), options::ELSEWHERE)
         .about("Check whether a command would be a hit, without running it")
-        .after_help("Exit status: 0 hit, 1 miss, 3 it would run uncached.")
+        .after_help("Exit status: 0 hit, 1 miss, 3 the command would run uncached.")
 }
 
 /// `audit` with its options.
@@ -104,14 +103,14 @@ pub(super) fn accept() -> Command {
     let since = Arg::new("since")
         .long("since")
         .value_name("REV")
-        .help("The recorded run whose result counts (repeatable)")
+        .help("The recorded run whose result is kept in use (repeatable)")
         .action(ArgAction::Append)
         .value_parser(OsStringValueParser::new());
     let why = Arg::new("why")
         .short('m')
         .long("message")
         .value_name("WHY")
-        .help("Why it does not matter; recorded with the entry")
+        .help("Why the change does not matter; recorded with the entry")
         .value_parser(OsStringValueParser::new());
     let yes = Arg::new("yes").short('y').long("yes").help("Do not ask").action(ArgAction::SetTrue);
     let as_json = Arg::new("json")
@@ -120,7 +119,7 @@ pub(super) fn accept() -> Command {
         .action(ArgAction::SetTrue)
         .requires("yes");
     options::with_options_of_call(Command::new("accept"))
-        .about("Take the result of a recorded run for the present code or inputs")
+        .about("Keep using a recorded result after a change that does not matter")
         .args([since, why, yes, as_json])
         .after_help(ACCEPT)
 }

@@ -22,21 +22,21 @@ pub enum Verb {
     Log(log::Args),
     /// Compare runs: a table of their parameters and metrics
     Runs(runs::Args),
-    /// Write a page about runs for the browser: table, charts, learning curves, images
+    /// Write an HTML page about runs: table, charts, learning curves, images
     Report(report::Args),
     /// Show one run in detail
     Show(show::Args),
     /// Write the output or a file of a run, byte for byte
     Get(get::Args),
-    /// Show the runs that go on now, and who waits for them
+    /// Show the runs in progress, and how many calls wait for each
     Top(top::Args),
-    /// Show what a run that goes on has written, and follow it
+    /// Show the output of a run in progress from its beginning, and follow it
     Attach(attach::Args),
     /// Compare two runs
     Diff(diff::Args),
     /// Show the runs of one command line, with what changed at each step
     History(history::Args),
-    /// Draw the runs that a result was made from
+    /// Show the earlier runs whose files a run read, as a graph
     Graph(graph::Args),
     /// Run a command again and compare the result, byte by byte
     Verify(verify::Args),
@@ -56,7 +56,7 @@ pub enum Verb {
     Import(import::Args),
     /// List and check the executors: other machines that run commands
     Executors(executors::Args),
-    /// Caches that several machines share: keys, state, writing and reading
+    /// Manage caches that several machines share: keys, status, upload, download
     Remote(remote::Args),
     /// Check whether results can be cached here: kernel, watching, settings, store, terminal
     Doctor(doctor::Args),
@@ -75,8 +75,8 @@ pub enum Call {
     Text(String),
 }
 
-const ABOUT: &str = "Caches the results of any command: runs it once and watches what it reads and writes, then replays \
-    output, exit status and files in milliseconds until something that it depends on changes";
+const ABOUT: &str = "Caches the results of any command. The first call runs the command and watches what it reads and writes. The same call \
+    then replays its output, exit status and files in milliseconds, until something that they depend on changes";
 
 const AFTER: &str = "\
 A revision REV names a run: its hash (4 digits or more), @ (the newest run), @{2} (the second newest), train.py@{2} (the \

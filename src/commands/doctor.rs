@@ -18,8 +18,7 @@ use std::path::Path;
 /// Arguments of `doctor`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-One line each: the kernel, whether and how runs are watched, the settings, the store, the terminal; with the cure where \
-something is amiss.
+Prints one line each about the kernel, how runs are watched, the settings, the store and the terminal. A problem comes with its cure.
 
 Exit status: 0 results are cached here, 1 something prevents that.")]
 pub struct Args {

@@ -19,17 +19,17 @@ use std::time::{Duration, Instant};
 /// Arguments of `executors`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Executors are the sections [executors.NAME] of cashet.toml; 'cashet exec --on NAME' and 'cashet map --on NAME' use them. Each \
-is asked for its version, and runs a job that looks whether commands can be watched and recorded there.
+Executors are the sections [executors.NAME] of cashet.toml; 'cashet exec --on NAME' and 'cashet map --on NAME' use them. This command \
+asks each for its version, and runs a job that checks whether commands can be watched and recorded there.
 
-Exit status: 0 all of them work, 1 one does not, or there is none.")]
+Exit status: 0 all work, 1 one does not work, or there is none.")]
 pub struct Args {
-    /// Only these
+    /// Check only these executors
     names: Vec<String>,
-    /// List them and ask their versions, but submit no job
+    /// List executors and their versions, but submit no job
     #[arg(long)]
     no_job: bool,
-    /// So many seconds a job may take
+    /// Time limit of the job in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
     /// One JSON object

@@ -23,7 +23,7 @@ const MOST_NAMED: usize = 3;
 /// Arguments of `export`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-After 'cashet import' on another machine, in another directory, the same commands are replayed. '-' is standard output.
+After 'cashet import' of the archive on another machine or in another directory, the same commands are hits there. '-' is standard output.
 
 Examples:
   cashet export results.cashet

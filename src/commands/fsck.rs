@@ -17,7 +17,7 @@ const REPAIRS: usize = 3;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 clean, or clean after --repair; 1 damage; 2 could not check.")]
 pub struct Args {
-    /// Only check that everything is there, without reading it
+    /// Only check that all files exist; do not read them
     #[arg(long)]
     quick: bool,
     /// Remove what is damaged

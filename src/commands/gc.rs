@@ -25,19 +25,18 @@ const PART: usize = 1000;
 /// Arguments of `gc`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Runs not used for long are removed. Beyond the size, the least recently used results are evicted: their runs stay \
-in the history without their bytes. What was used within the last day is never evicted, and runs with the tag 'keep' \
-are left alone. The size is that of the settings, or 20 GiB, if none is given; it counts everything below the store but \
-your own files in .cashet/replaced.
+gc removes runs that were not used for the time of --older-than. If the store is still larger than --max-size, it evicts the least \
+recently used results: their runs stay in the history without their output. It never evicts results used within the last day, nor runs \
+with the tag 'keep'. The default size is max-size in cashet.toml, or 20 GiB. It covers everything in the store except your own files \
+in .cashet/replaced.
 
-On a terminal, gc asks before it drops more than half of all runs, or any that was used within the last day; --yes \
-answers. Elsewhere nothing is asked.
+On a terminal, gc asks before it removes more than half of all runs, or a run that was used within the last day; --yes \
+answers yes. Without a terminal it does not ask.
 
-Read-only copies made for 'cashet:REV' go when no command has used them for a day. Your own files that were in the way of \
-restored outputs (.cashet/replaced) stay, unless --older-than is given: then those put aside before that go, but none \
-within a day.
+gc also deletes read-only copies made for 'cashet:REV' that no command has used for a day. Your own files that restored outputs \
+replaced (.cashet/replaced) are deleted only with --older-than, by their age, and never within a day.
 
-At most a hundred runs of each kind are listed; --dry-run lists them all.
+At most a hundred runs of each kind are listed; --dry-run lists all.
 
 Examples:
   cashet gc --dry-run
@@ -46,7 +45,7 @@ pub struct Args {
     /// Remove results not used for this long [default: 30d]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     older_than: Option<u64>,
-    /// Then evict the least recently used until the store is no larger: 500M, 10G
+    /// Then evict the least recently used results until the store is no larger than this: 500M, 10G
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     max_size: Option<u64>,
     /// Only list what would be removed

@@ -23,26 +23,26 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cashet get @                       what the newest commit printed
+  cashet get @                       what the newest run printed
   cashet get 3f2a:out/model.bin -o model.bin
   cashet get 3f2a --outputs -o results")]
 pub struct Args {
-    /// The run; with :PATH one of its outputs instead of its standard output
+    /// The run; with :PATH, one of its output files instead of its standard output
     #[arg(value_name = "REV[:PATH]")]
     revision: OsString,
-    /// Write into this file, or with --outputs into this directory
+    /// Write to this file; with --outputs, into this directory
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     output: Option<PathBuf>,
-    /// Write its standard error
+    /// Write the standard error of the run
     #[arg(long, conflicts_with = "outputs")]
     stderr: bool,
-    /// Write all of its output files
+    /// Write all output files of the run
     #[arg(long, requires = "output")]
     outputs: bool,
-    /// Write colours and other escape sequences of a terminal, too, when standard output is no terminal
+    /// Keep colours and other escape sequences even if standard output is not a terminal
     #[arg(long, conflicts_with = "outputs")]
     raw: bool,
-    /// With --outputs, replace existing files that differ
+    /// With --outputs, overwrite existing files that differ
     #[arg(long, requires = "outputs")]
     force: bool,
 }

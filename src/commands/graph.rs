@@ -13,26 +13,26 @@ use std::ffi::OsString;
 /// Arguments of `graph`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Edges are found by content: a run read what another one made.
+Two runs are connected if one read a file with the content that the other wrote.
 
 Examples:
-  cashet graph @                              what the newest run was made from
-  cashet graph --down load.py > uses.txt      what was made from a run
-  cashet graph --svg 3f2a > graph.svg         a drawing; --html is a page for the browser")]
+  cashet graph @                              the runs that the newest run used
+  cashet graph --down load.py > uses.txt      the runs that used a run
+  cashet graph --svg 3f2a > graph.svg         a drawing")]
 pub struct Args {
     /// The run
     #[arg(value_name = "REV")]
     revision: OsString,
-    /// Show what was made from it instead of what it was made from
+    /// Show the later runs that read its files instead
     #[arg(long)]
     down: bool,
-    /// In Graphviz's DOT language
+    /// Print it in Graphviz's DOT language
     #[arg(long)]
     dot: bool,
-    /// As a drawing: an SVG file
+    /// Print it as a drawing (SVG)
     #[arg(long, conflicts_with = "dot")]
     svg: bool,
-    /// As a page with the drawing
+    /// Print it as an HTML page with the drawing
     #[arg(long, conflicts_with_all = ["dot", "svg"])]
     html: bool,
     /// One JSON object

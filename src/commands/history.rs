@@ -17,13 +17,13 @@ use std::fmt::Write;
 /// Arguments of `history`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Lists all runs of one command line in one directory, whatever its code and data were at the time."
+    after_help = "Lists all runs of one command line in one directory, also those of earlier code and data."
 )]
 pub struct Args {
-    /// A run of the command line; later ones are left out
+    /// A run of the command line; later runs are not listed
     #[arg(value_name = "REV")]
     revision: OsString,
-    /// At most so many steps
+    /// At most N steps
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
     /// One JSON object per line

@@ -16,34 +16,34 @@ use std::os::unix::ffi::OsStrExt;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cashet log -n 20                            the twenty newest
+  cashet log -n 20                            the twenty newest runs
   cashet log --func train.py --since 7d       runs of train.py in the last week
   cashet log --status failed --oneline
   cashet log --tag stage=train --json | jq -r .commit
   cashet log --missed                         why results were not cached, and what would help")]
 pub struct Args {
-    /// Only runs whose script or program has this in its name
+    /// Only runs whose script or program name contains this
     #[arg(long = "func", value_name = "FUNCTION")]
     function: Option<OsString>,
     /// Only runs with this tag; with all of them if repeated
     #[arg(short, long = "tag", value_name = "KEY[=VALUE]", value_parser = values::tag_filter)]
     tags: Vec<(String, Option<String>)>,
-    /// Only runs that ended so: ok, failed, killed, interrupted, an exit status; or that are kept, not-kept or accepted
+    /// Only runs in this state: ok, failed, killed, interrupted, an exit status, kept, not-kept or accepted
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<Status>,
     /// Only runs started since then: 2h, 7d, 2026-11-22, 2026-11-22T17:30
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// At most so many
+    /// At most N runs
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
-    /// One line each: hash and command
+    /// One short line per run: hash and command
     #[arg(long, conflicts_with_all = ["graph", "json"])]
     oneline: bool,
     /// Draw a line beside the runs of each command line
     #[arg(long, conflicts_with = "json")]
     graph: bool,
-    /// Uncached runs by reason, with what would help
+    /// Group uncached runs by reason, with what would help
     #[arg(long, conflicts_with_all = ["graph", "oneline", "function", "tags", "status"])]
     missed: bool,
     /// One JSON object per line

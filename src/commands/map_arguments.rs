@@ -23,14 +23,14 @@ const LEFT_OUT: &[Flag] = &[
 ];
 
 const AFTER: &str = "\
-Each run is a call of 'cashet exec' with words of its own: what is recorded is replayed, the rest runs, and the same call \
-again runs only what is missing. Runs carry the tags sweep=NAME and param.NAME=VALUE.
+Each run is a call of 'cashet exec' with its own arguments. Recorded results are replayed, the others run; the same call \
+again runs only what is missing. Runs get the tags sweep=NAME and param.NAME=VALUE.
 
-VALUES are a,b,c (quotes as in CSV around a value with a comma), 2..6, 0..1:0.25 (a step), 1e-4..1e-1:log4 (four values, \
-equally far from each other by ratio). Placeholders are {NAME}; for lines {} {.} (without suffix) {/} (base name) {//} \
-(directory) {/.} (base name without suffix); {#} (number of the run) and {id} (a short digest of its parameters). \
-{{NAME}} is the text {NAME}; ${NAME} is left to the shell. They are replaced in COMMAND and in the values of --input, \
---output, --env, --salt and --tag.
+VALUES are a list a,b,c (with quotes as in CSV around a value that contains a comma), a range 2..6, a range with a step \
+0..1:0.25, or a logarithmic range 1e-4..1e-1:log4 (four values). Placeholders in COMMAND and in the values of --input, \
+--output, --env, --salt and --tag are replaced: {NAME} is a parameter, {#} the number of the run, {id} a short digest of its \
+parameters. With lines from --from: {} is the line, {.} the line without suffix, {/} its base name, {//} its directory, \
+{/.} the base name without suffix. {{NAME}} is the text {NAME}. ${NAME} is left to the shell.
 
 Examples:
   cashet map -j4 -p lr=0.1,0.01 -p depth=2..6 -- python3 train.py --lr {lr} --depth {depth} --out runs/{id}
@@ -40,11 +40,11 @@ Examples:
   cashet map -p seed=1..5 --print=line -- ./job {seed}
   cashet map --on slurm --gpus 1 --at-most 8 -p lr=0.1,0.01 -- python3 train.py --lr {lr}
 
-Output of the runs goes to the store ('cashet get'), or with --print to where that of map goes. Ctrl-C starts nothing more, \
-is passed on to what runs, and waits for it; a second one ends at once.
+The output of the runs is stored ('cashet get' prints it); --print also prints it here. On Ctrl-C, map starts no more runs, \
+passes the signal on to those in progress and waits for them. A second Ctrl-C ends at once.
 
-With --on what must run becomes jobs of another machine, of Slurm one array. Ctrl-C cancels them; a terminal that is closed, or \
-kill, leaves them: the same call attaches to them and submits nothing twice.
+With --on, misses become jobs on another machine; for Slurm, one job array. Ctrl-C cancels them. If the terminal is closed or \
+map is killed, the jobs continue: the same call attaches to them and submits nothing twice.
 
 Exit status: 0, 1 if any run failed, 2 for wrong usage, or the signal that ended it.";
 
@@ -89,31 +89,31 @@ pub(super) fn command() -> Command {
         Arg::new(name).long(name).help(help).value_name(value)
     };
     let own = [
-        value("jobs", "N", "At most so many at a time; without it as many as there are processors")
+        value("jobs", "N", "Run at most N at a time [default: the number of processors]")
             .short('j')
             .value_parser(clap::value_parser!(u16).range(1..)),
-        value("param", "NAME=VALUES", "A parameter and its values; given again, it has more values")
+        value("param", "NAME=VALUES", "A parameter and its values; repeat it for more parameters or values")
             .short('p')
             .action(ArgAction::Append)
             .value_parser(OsStringValueParser::new()),
-        flag("zip", "The first value of each parameter with the first of the others, and so on"),
-        flag("product", "Every value with every other one (default)").conflicts_with("zip"),
+        flag("zip", "Combine first values with first values, second with second, and so on"),
+        flag("product", "Combine every value with every value of the others (default)").conflicts_with("zip"),
         value(
             "from",
             "FILE",
-            "Runs from a CSV file (.csv), JSON lines (.jsonl), or lines; - is standard input",
+            "One run for each row of a CSV file (.csv), JSON line (.jsonl), or line; - is standard input",
         )
         .value_hint(ValueHint::FilePath)
         .value_parser(OsStringValueParser::new()),
-        value("sample", "N", "Only N of all combinations, chosen at random: the same ones each time")
+        value("sample", "N", "Run only N of the combinations, chosen at random; the same N each time")
             .value_parser(clap::value_parser!(u64).range(1..)),
-        value("name", "SWEEP", "The name of the sweep; without it that of the script or program"),
-        value("at-most", "N", "With --on: at most so many jobs at a time")
+        value("name", "SWEEP", "Name of the sweep [default: the name of the script or program]"),
+        value("at-most", "N", "With --on, at most N jobs at a time")
             .value_parser(clap::value_parser!(u32).range(1..)),
-        value("retry", "N", "Run what failed again, at most N times").value_parser(clap::value_parser!(u32)),
-        flag("fail-fast", "Start nothing more once a run has failed"),
-        flag("only-failed", "Only runs of the sweep that failed when they were last run"),
-        flag("dry-run", "Show the runs, and which of them would be replayed; run nothing"),
+        value("retry", "N", "Repeat a failed run, at most N times").value_parser(clap::value_parser!(u32)),
+        flag("fail-fast", "Start no more runs after one has failed"),
+        flag("only-failed", "Only runs that failed when they last ran in this sweep"),
+        flag("dry-run", "List the runs and whether each would be a hit; run nothing"),
         Arg::new("print")
             .long("print")
             .value_name("HOW")
@@ -121,12 +121,12 @@ pub(super) fn command() -> Command {
             .require_equals(true)
             .default_missing_value("group")
             .value_parser(["group", "line"])
-            .help("Show the output of the runs: together for each, or with =line as it comes"),
+            .help("Print the output of the runs: =group after each run, =line as it comes"),
         flag("json", "One JSON object for each run"),
     ];
     let own = own.map(|argument| argument.help_heading("The sweep"));
     options::with_options_but(Command::new("map").args(own), LEFT_OUT)
-        .about("Run a command with many parameters, each as exec would")
+        .about("Run a command once for each combination of parameters (a sweep)")
         .after_help(AFTER)
 }
 

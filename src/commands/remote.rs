@@ -33,8 +33,7 @@ A shared cache is named in cashet.toml:
   write = false
   trust = [\"cashet-key-public-1:… main-ci\"]
 
-Results are signed by CASHET_SIGNING_KEY, or by the key in the file that CASHET_SIGNING_KEY_FILE names. docs/sharing.md \
-tells more.
+Results are signed by CASHET_SIGNING_KEY, or by the key in the file that CASHET_SIGNING_KEY_FILE names. See docs/sharing.md.
 
 Examples:
   cashet remote keygen main-ci
@@ -48,36 +47,36 @@ pub struct Args {
 /// What is to be done.
 #[derive(Clone, Debug, clap::Subcommand)]
 enum What {
-    /// Make a pair of keys: one for cashet.toml, one to be kept secret
+    /// Create a key pair: a public key for cashet.toml, and a secret one
     Keygen {
-        /// A name for people
+        /// A name, to recognize the key by
         #[arg(value_name = "NAME", default_value = "")]
         name: String,
     },
-    /// Trust a key in all projects, or list the keys that are trusted so
+    /// Trust a key in all projects, or list these keys
     Trust {
         /// The public key, and its name
         #[arg(value_name = "KEY")]
         key: Vec<String>,
     },
-    /// Show the shared caches of the project, their numbers, and what leaves this machine
+    /// Show the shared caches of the project, their statistics, and what leaves this machine
     Status,
-    /// Write runs to the shared caches: those named, or all that can be replayed
+    /// Upload runs to the shared caches: the named ones, or all that can be replayed
     Push {
         /// The runs
         #[arg(value_name = "REV")]
         revisions: Vec<OsString>,
     },
-    /// Fetch the result of a command, as 'exec' would, and run nothing
+    /// Download the result of a command, without running it
     Pull {
         /// The command, with the options of 'exec' before it
         // Read by the scanner of `check`; here for help and completion.
         #[arg(value_name = "COMMAND", num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         words: Vec<OsString>,
     },
-    /// Write the results that wait
+    /// Upload the results that are still queued
     Flush,
-    /// Delete what is old in the shared caches that are directories
+    /// Delete old results from shared caches that are directories (dir:)
     Gc {
         /// Age of what is deleted: 30d
         #[arg(long, value_name = "AGE", value_parser = values::duration)]

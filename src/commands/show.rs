@@ -28,7 +28,7 @@ pub struct Args {
     /// The run
     #[arg(value_name = "REV")]
     revision: OsString,
-    /// List every dependency, those outside the project too, and all of each source
+    /// List every dependency, also outside the project, and the whole of each source
     #[arg(long)]
     all: bool,
     /// One JSON object

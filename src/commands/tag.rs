@@ -22,7 +22,7 @@ pub struct Args {
     /// The run
     #[arg(value_name = "REV")]
     revision: OsString,
-    /// Tags to set; with -d, names of tags to remove; without any, tags are listed
+    /// Tags to set; with -d, names of tags to remove; without any, list the tags
     #[arg(value_name = "KEY[=VALUE]", value_parser = values::tag)]
     tags: Vec<(String, String)>,
     /// Remove the tags

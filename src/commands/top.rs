@@ -20,8 +20,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cashet top                    on a terminal a picture that is kept up to date, until Ctrl-C
-  cashet top | cat              one table
+  cashet top                    on a terminal, refresh until Ctrl-C
+  cashet top | cat              print one table
   cashet top --json             one JSON object per run")]
 pub struct Args {
     /// One JSON object per line

@@ -16,7 +16,9 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Arguments of `verify`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Exit status: 0 the same, 1 it differs, 2 it cannot be repeated here.")]
+#[command(
+    after_help = "Exit status: 0 the result is the same, 1 it differs, 2 the run cannot be repeated here."
+)]
 pub struct Args {
     /// The run
     #[arg(value_name = "REV")]

@@ -32,23 +32,23 @@ use std::process::{Command, Stdio};
 /// Arguments of `report`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-The page needs neither a server nor a network and can be sent to others: a table to sort and to filter, any two columns against each \
-other, learning curves, images, what was printed, two runs compared with their code, and what the results were made from. \
-Runs are selected as with 'cashet runs', and metrics are the same. Curves are read from CSV, TSV and JSON-lines outputs and from lines such as \
-'step 10 loss 0.5'. Of long texts the middle is left out; large images are named and not shown.
+The page is one file that needs neither a server nor a network. It has a table to sort and filter, charts of any two columns, learning curves, \
+images, printed output, a comparison of any two runs with their code, and the graph of what the results were made from. \
+Select runs as with 'cashet runs'; metrics are the same. Learning curves come from CSV, TSV and JSON-lines outputs and from lines such as \
+'step 10 loss 0.5'. Long texts are shortened in the middle; large images are only named.
 
 Examples:
-  cashet report -o report.html                those of the script that ran last
+  cashet report -o report.html                runs of the script that ran last
   cashet report first-sweep -o sweep.html --open
   cashet report train.py --metrics metrics.json -o - | ssh host 'cat > report.html'")]
 pub struct Args {
-    /// Scripts or programs by name, sweeps by name, or runs; without any the script that ran last
+    /// Names of scripts, programs or sweeps, or runs [default: the script that ran last]
     #[arg(value_name = "SCRIPT|SWEEP|REV")]
     selection: Vec<OsString>,
     /// The file to write; '-' is standard output
     #[arg(short, long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     output: PathBuf,
-    /// Metrics: an output (metrics.json), a key of one (metrics.json:test.auc), or a pattern for what was printed
+    /// Where metrics are: an output (metrics.json), a key in one (metrics.json:test.auc), or a pattern for printed lines
     #[arg(long, value_name = "FILE[:KEY]|REGEX")]
     metrics: Vec<String>,
     /// Open the page in the browser

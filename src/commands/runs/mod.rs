@@ -17,46 +17,46 @@ use std::ffi::OsString;
 /// Arguments of `runs`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Each command line is shown with its newest run. Parameters are the options and words of the command, and those of 'cashet map'; \
-what is the same in all runs is named once above. Metrics are numbers in small JSON, YAML, TOML and CSV outputs (the last row), and in lines \
-such as 'loss: 0.25' or 'loss=0.25' of what was printed; [metrics] in cashet.toml fixes them:
+The table has one row for each command line: its newest run. Parameters are the options and arguments of the command, and those of 'cashet map'; \
+those that are the same in all runs are listed once, above the table. Metrics are numbers in small JSON, YAML, TOML and CSV outputs (the last row), \
+and in printed lines such as 'loss: 0.25' or 'loss=0.25'. [metrics] in cashet.toml says exactly where they are:
 
   [metrics]
   accuracy = \"metrics.json:test.accuracy\"
   loss = 'loss=([0-9.]+)'
 
-KEY is a parameter, a metric, or run, state, took, age. The best is the highest; the lowest where the name says loss, error, time and the \
-like, or with min:KEY.
+KEY is a parameter, a metric, or run, state, took or age. The best value is the highest one. For names such as loss, error or time, and with \
+min:KEY, it is the lowest one.
 
 Examples:
-  cashet runs                                 those of the script that ran last
+  cashet runs                                 runs of the script that ran last
   cashet runs train.py --sort -accuracy
   cashet runs first-sweep --columns run,lr,accuracy --csv > runs.csv
   cashet runs train.py --metrics metrics.json:test.auc --metrics 'loss=([0-9.]+)'
   cashet get \"$(cashet runs train.py --best accuracy):model.bin\" > best.bin")]
 pub struct Args {
-    /// Scripts or programs by name, sweeps by name, or runs; without any the script that ran last
+    /// Names of scripts, programs or sweeps, or runs [default: the script that ran last]
     #[arg(value_name = "SCRIPT|SWEEP|REV")]
     selection: Vec<OsString>,
     /// Only parameters, no metrics
     #[arg(long)]
     params: bool,
-    /// Metrics: an output (metrics.json), a key of one (metrics.json:test.auc), or a pattern for what was printed
+    /// Where metrics are: an output (metrics.json), a key in one (metrics.json:test.auc), or a pattern for printed lines
     #[arg(long, value_name = "FILE[:KEY]|REGEX")]
     metrics: Vec<String>,
-    /// Sort by this, -KEY for the highest first; the next one decides between equals
+    /// Sort by KEY; -KEY sorts the highest first; repeat it to order equal rows
     #[arg(long, value_name = "[-]KEY", allow_hyphen_values = true)]
     sort: Vec<String>,
-    /// Print the one run with the best value: its hash
+    /// Print only the hash of the run with the best value
     #[arg(long, value_name = "KEY", conflicts_with_all = ["sort", "columns", "csv", "json", "changed"])]
     best: Option<String>,
-    /// Only parameters and metrics that are not the same in all runs
+    /// Only parameters and metrics that differ between runs
     #[arg(long)]
     changed: bool,
-    /// Only these, in this order
+    /// Only these columns, in this order
     #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
     columns: Vec<String>,
-    /// Comma-separated values, all of them
+    /// Comma-separated values, with all columns
     #[arg(long, conflicts_with = "json")]
     csv: bool,
     /// One JSON object per line
