@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hexadecimal_is_no_prefix() {
+    fn what_is_not_a_hexadecimal_is_not_a_prefix() {
         for text in ["", "xyz", "%", "_", "*", "../", "12 4", "é", &"a".repeat(65), &"a".repeat(100_000)] {
             assert_eq!(Prefix::parse(text), None, "{text:.20}");
         }

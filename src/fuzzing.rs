@@ -48,7 +48,7 @@ fn canonical<T: Decode + Encode>(bytes: &[u8]) {
     }
 }
 
-/// A source has the same normal form each time, and its own layout is no part of it.
+/// A source has the same normal form each time, and its own layout is not a part of it.
 fn source(name: &str, bytes: &[u8]) {
     let Some(language) = language::by_name(name) else { return };
     let parsed = language.parse(bytes);

@@ -51,7 +51,7 @@
 //! printed: what there is to tell meanwhile goes to an [`Observer`].
 //!
 //! * The working directory of a run is that of the process, and must be that of the [`Request`].
-//! * A trouble with the store is no error: the command runs, and the answer says so.
+//! * A trouble with the store is not an error: the command runs, and the answer says so.
 //! * A program that starts others under watch should ignore none of their signals; see [`exec`].
 //!
 //! # What can be replaced

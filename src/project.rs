@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn home_is_no_ancestor() {
+    fn home_is_not_an_ancestor() {
         let home = tempfile::tempdir().unwrap();
         let inner = home.path().join("project");
         fs::create_dir_all(home.path().join(".git")).unwrap();

@@ -36,7 +36,7 @@ def main():
         leader, follower = at_terminals([words, words], root)
     later = statistics.median(below.values()) - statistics.median(bare.values())
     print(f"a terminal shows a line {later * 1000:.3f} ms later than bare, in the median (goal {SHOWN * 1000} ms)")
-    # What was written before it came is no figure of its speed.
+    # What was written before it came is not a figure of its speed.
     lags = sorted(follower[line] - leader[line] for line in sorted(leader)[75:])
     lag = lags[len(lags) * 99 // 100]
     print(f"a follower shows a line {lag * 1000:.1f} ms after the leader, in 99 of 100 (goal {FOLLOWED * 1000} ms)")

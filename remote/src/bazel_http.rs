@@ -48,7 +48,7 @@ impl BazelHttp {
         let found = self.with_headers(|headers| self.http.get(&url, headers, LARGEST_RESULT))?;
         let Some((bytes, _)) = found else { return Ok(None) };
         let result = ActionResult::decode(bytes.as_slice())
-            .map_err(|_| Failure::Invalid("the record is no result of an action".to_owned()))?;
+            .map_err(|_| Failure::Invalid("the record is not a result of an action".to_owned()))?;
         match from_result(result) {
             Ok(record) => Ok(Some(record)),
             Err(None) => Err(Failure::Invalid("the record is empty".to_owned())),

@@ -44,7 +44,7 @@ impl S3 {
         let region = setting(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region");
         let region = region.unwrap_or_else(|| "us-east-1".to_owned());
         let endpoint = setting(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], "endpoint_url");
-        // A bucket with dots is no host name for certificates; other servers seldom have a host for each bucket.
+        // A bucket with dots is not a host name for certificates; other servers seldom have a host for each bucket.
         let style =
             if endpoint.is_some() || bucket.contains('.') { UrlStyle::Path } else { UrlStyle::VirtualHost };
         let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));

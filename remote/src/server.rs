@@ -62,7 +62,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Server>, Failure> {
         "http" | "https" => Ok(Box::new(BazelHttp::open(settings)?)),
         "redis" | "rediss" => Ok(Box::new(Redis::open(settings)?)),
         "s3" => Ok(Box::new(S3::open(settings)?)),
-        _ => Err(Failure::Refused(format!("{scheme}: is no kind of shared cache"))),
+        _ => Err(Failure::Refused(format!("{scheme}: is not a kind of shared cache"))),
     }
 }
 

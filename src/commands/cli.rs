@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn help_is_no_mistake() {
+    fn help_is_not_a_mistake() {
         for line in [&["--help"][..], &["--version"], &["log", "-h"], &["exec", "--help"]] {
             let words: Vec<OsString> = line.iter().map(OsString::from).collect();
             assert!(matches!(parse(&words).unwrap(), Call::Text(text) if text.len() > 10), "{line:?}");

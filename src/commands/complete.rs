@@ -1,6 +1,6 @@
 //! `complete`: what may come next on a command line, for the shells' completion scripts.
 //!
-//! Hidden: it is no command for people. It answers with lines, each a value, a tab and a description; or with
+//! Hidden: it is not a command for people. It answers with lines, each a value, a tab and a description; or with
 //! one line `:files`, `:directories`, or `:command N` (the command to complete begins at word N).
 
 use super::cli::RUNNERS;

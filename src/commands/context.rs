@@ -57,7 +57,7 @@ impl Context {
     /// The cap on the store's size, in bytes: what `CASHET_MAX_SIZE` says, or else the settings.
     ///
     /// # Errors
-    /// Either says what is no size; the settings cannot be read.
+    /// Either says what is not a size; the settings cannot be read.
     pub fn max_size(&self) -> Result<u64> {
         if let Some(text) = env::var_os("CASHET_MAX_SIZE").filter(|text| !text.is_empty()) {
             return values::size(&text.to_string_lossy())

@@ -237,7 +237,7 @@ impl Opened {
     /// The commit that a revision, as typed, names.
     ///
     /// # Errors
-    /// It is no revision; no commit, or several, are meant.
+    /// It is not a revision; no commit, or several, are meant.
     pub fn find(&self, typed: &OsStr) -> Result<Found> {
         self.found(&revision::parse(typed)?)
     }

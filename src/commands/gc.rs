@@ -205,7 +205,7 @@ fn rows(opened: &Opened, plan: &Plan, listed: usize, tense: Tense, page: &Page<'
     Ok(text)
 }
 
-/// What goes besides that is no run's.
+/// What goes besides that is not a run's.
 fn leftovers(plan: &Plan, tense: Tense, page: &mut Page<'_>) -> Result<()> {
     let amount = |what: &str, amount: Amount, becomes: &str| {
         let (count, size) = (human::count(amount.count, what), human::size(amount.bytes));

@@ -161,7 +161,7 @@ fn to_stdout(opened: &Opened, product: &Product, terminal: bool, page: &mut Page
     }
 }
 
-/// Writes beside `file`, then gives it the name; what is no regular file (a pipe, a device) is written as it is.
+/// Writes beside `file`, then gives it the name; what is not a regular file (a pipe, a device) is written as it is.
 fn to_file(opened: &Opened, product: &Product, file: &Path) -> Result<()> {
     let failed = |source| Error::io("write", file, source);
     let Destination::Whole(place) = Destination::of(file) else {

@@ -75,7 +75,7 @@ fn status(text: &str) -> Result<Status> {
         number => {
             let number = number.parse().map_err(|_| {
                 let shown = crate::ui::escape::brief(text.as_bytes(), 60);
-                Error::usage(format!("'{shown}' is no status")).with_hint(
+                Error::usage(format!("'{shown}' is not a status")).with_hint(
                     "ok, failed, killed, interrupted, accepted, kept, not-kept, or an exit status from 0 to 255",
                 )
             });

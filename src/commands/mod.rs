@@ -146,7 +146,7 @@ fn run(words: &[OsString]) -> Result<Exit> {
     ended.and_then(|exit| finished.map(|()| exit))
 }
 
-/// What a store holds is no file that the run of another call could depend on. What a whole hash names never changes.
+/// What a store holds is not a file that the run of another call could depend on. What a whole hash names never changes.
 fn tell_outer(verb: &Verb, words: &[OsString], context: &Context) {
     let is_hash = |word: &&OsString| {
         let bytes = word.as_encoded_bytes();
@@ -197,7 +197,7 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
     }
 }
 
-/// A reader that went away has read enough: that is no failure.
+/// A reader that went away has read enough: that is not a failure.
 fn end(ended: Result<Exit>) -> Exit {
     match ended {
         Ok(exit) => exit,

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Builtins and reserved words of any shell, which most often are no programs.
+/// Builtins and reserved words of any shell, which most often are not programs.
 const OF_ANY_SHELL: &[&str] = &[
     ".", ":", "!", "{", "alias", "bg", "break", "case", "cd", "command", "continue", "do", "eval", "exec",
     "exit", "export", "fc", "fg", "for", "getopts", "hash", "if", "jobs", "read", "readonly", "return",

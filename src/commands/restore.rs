@@ -121,9 +121,9 @@ pub fn restore(
 /// Opens all bytes of a recorded file.
 ///
 /// # Errors
-/// As `open`; it is no file.
+/// As `open`; it is not a file.
 pub fn open(file: &OutputKind, open: Open<'_>) -> Result<Box<dyn Read + Send>> {
-    let stored = file.stored().ok_or_else(|| Error::usage("it is no file"))?;
+    let stored = file.stored().ok_or_else(|| Error::usage("it is not a file"))?;
     Ok(whole(file, open(&stored.blob)?))
 }
 
@@ -138,7 +138,7 @@ pub fn write_file(
     advance: &mut dyn FnMut(u64),
 ) -> Result<File> {
     let failed = |source| Error::io("write", path, source);
-    let stored = file.stored().ok_or_else(|| Error::usage("it is no file"))?;
+    let stored = file.stored().ok_or_else(|| Error::usage("it is not a file"))?;
     let mut from = open(&stored.blob)?;
     let mut to = File::create_new(path).map_err(failed)?;
     match file {
@@ -280,7 +280,7 @@ fn check_parents(directory: &Path, path: &Path) -> Result<()> {
     for parent in parents {
         match fs::symlink_metadata(parent) {
             Ok(found) if !found.is_dir() => {
-                return Err(Error::usage(format!("{} is no directory", parent.display()))
+                return Err(Error::usage(format!("{} is not a directory", parent.display()))
                     .with_hint("move it away, or name another directory"));
             }
             _ => {}

@@ -72,7 +72,7 @@ pub fn parse_with_path(text: &OsStr) -> Result<(Revision, Option<Vec<u8>>)> {
 fn parse_bytes(bytes: &[u8]) -> Result<Revision> {
     let typed = escape::brief(bytes, 60);
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(wrong(bytes, "is no revision", FORMS));
+        return Err(wrong(bytes, "is not a revision", FORMS));
     }
     let (counted_from, steps) = steps(bytes)?;
     if let Some(base) = place(counted_from)? {
@@ -149,7 +149,7 @@ fn place(bytes: &[u8]) -> Result<Option<Base>> {
     match digits.and_then(number) {
         Some(0) => Err(wrong(bytes, "names no run", "@{1} is the newest, @{2} the one before")),
         Some(place) => Ok(Some(Base::Newest(place))),
-        None => Err(wrong(bytes, "is no revision", "@{1} is the newest, @{2} the one before")),
+        None => Err(wrong(bytes, "is not a revision", "@{1} is the newest, @{2} the one before")),
     }
 }
 
@@ -285,17 +285,17 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_revision_and_is_none() {
-        assert_eq!(refused(b""), "'' is no revision");
-        assert_eq!(refused(b"  "), "'  ' is no revision");
+        assert_eq!(refused(b""), "'' is not a revision");
+        assert_eq!(refused(b"  "), "'  ' is not a revision");
         assert_eq!(refused(b"3f2"), "'3f2' is too short for a hash");
         assert_eq!(
             refused("a".repeat(65).as_bytes()),
             format!("'{}…' is too long for a hash", "a".repeat(59))
         );
-        assert_eq!(refused(b"@{}"), "'@{}' is no revision");
-        assert_eq!(refused(b"@{x}"), "'@{x}' is no revision");
+        assert_eq!(refused(b"@{}"), "'@{}' is not a revision");
+        assert_eq!(refused(b"@{x}"), "'@{x}' is not a revision");
         assert_eq!(refused(b"@{0}"), "'@{0}' names no run");
-        assert_eq!(refused(b"@{99999999999999999999}"), "'@{99999999999999999999}' is no revision");
+        assert_eq!(refused(b"@{99999999999999999999}"), "'@{99999999999999999999}' is not a revision");
         assert_eq!(
             refused(b"3f2a~99999999999999999999"),
             "'3f2a~99999999999999999999' counts too many steps"

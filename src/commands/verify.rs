@@ -79,7 +79,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     })
 }
 
-/// What the call and the settings for this command say is no output, relative to the working directory.
+/// What the call and the settings for this command say is not an output, relative to the working directory.
 fn ignored_writes(args: &Args, context: &Context, found: &Found) -> Result<Vec<OsString>> {
     let project = &context.project;
     let settings = project.settings()?;

@@ -86,7 +86,7 @@ fn of_array(directory: &Path) -> Result<Place> {
 /// Runs a job to its end and leaves the result.
 fn run(place: &Place) -> Result<Exit> {
     let call = place.call().ok_or_else(|| {
-        Error::new(Kind::Other, format!("{} is no job", place.path().display()))
+        Error::new(Kind::Other, format!("{} is not a job", place.path().display()))
             .with_hint("is the store on a file system that this machine has, too?")
     })?;
     let _lock = loop {

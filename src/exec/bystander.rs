@@ -133,7 +133,7 @@ impl Reached {
     #[expect(unsafe_code, reason = "called inside a signal handler")]
     fn take(&self, signal: i32) {
         let order = u8::try_from(signal).unwrap_or(0);
-        // SAFETY: one byte is read from a local variable; a number that is no descriptor is an error.
+        // SAFETY: one byte is read from a local variable; a number that is not a descriptor is an error.
         unsafe { libc::write(self.orders.load(SeqCst), (&raw const order).cast(), 1) };
     }
 }

@@ -265,7 +265,7 @@ pub struct Backlog {
 
 impl Backlog {
     /// Writes it, however long the readers take. After a signal, only to readers that take something at once. Returns the system's
-    /// error number where a descriptor did not take it. A reader that went away is no error.
+    /// error number where a descriptor did not take it. A reader that went away is not an error.
     pub fn deliver(self) -> Option<i32> {
         const AT_ONCE: std::time::Duration = std::time::Duration::from_millis(150);
         let failed = sink::deliver(self.rests, self.is_interrupted.then_some(AT_ONCE))?;

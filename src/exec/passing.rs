@@ -289,7 +289,7 @@ impl Streams<'_> {
     }
 
     /// Lets the user's pipe share what is in ours, which saves a copy; how many bytes it took. None where bytes must be
-    /// written after all: it is full, or one of the two is no pipe.
+    /// written after all: it is full, or one of the two is not a pipe.
     #[cfg(target_os = "linux")]
     fn share(&mut self, stream: Stream, hurry: bool, recorder: &mut dyn Recorder) -> usize {
         use nix::fcntl::{SpliceFFlags, tee};

@@ -197,7 +197,7 @@ impl<'a> Streams<'a> {
     /// Writes what waits for a reader, however long that takes.
     pub(super) fn write_waiting(&mut self) {
         for sink in &mut self.sinks {
-            // A reader that is gone is no error.
+            // A reader that is gone is not an error.
             let _ = sink.write_waiting();
         }
     }

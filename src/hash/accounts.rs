@@ -9,7 +9,7 @@ use crate::encode::Encoder;
 pub const TABLES: [&str; 2] = ["/etc/passwd", "/etc/group"];
 
 /// The digest of the lines whose number is one of `ids` (sorted), in their order. Lines by which another service is asked
-/// (`+`, `-`) count always, and so does what is no line of such a table.
+/// (`+`, `-`) count always, and so does what is not a line of such a table.
 #[must_use]
 pub fn digest(table: &[u8], ids: &[u32]) -> Digest {
     let mut encoder = Encoder::new();

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const ALL_MAY_READ: u32 = 0o444;
 
 /// The digest of the content of the regular file that `path` leads to, if that is still what `stat` said of it before;
-/// `path` itself is no link unless `follow`. With `None`, the file must be looked at again.
+/// `path` itself is not a link unless `follow`. With `None`, the file must be looked at again.
 #[must_use]
 pub fn digest_expected(path: &Path, follow: bool, expected: &Evidence) -> Option<Digest> {
     // A FIFO or device is never opened: opening one can act on it.

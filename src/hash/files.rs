@@ -39,7 +39,7 @@ const OLD_ENOUGH_LOCALLY: i64 = 20_000_000;
 /// The digest of the content of the regular file that `path` leads to, and what `stat` said of it while it was read.
 ///
 /// # Errors
-/// When it is no regular file, cannot be read, or does not hold still.
+/// When it is not a regular file, cannot be read, or does not hold still.
 pub fn digest_file(path: &Path) -> Result<(Digest, Evidence)> {
     steadily(path, digest_open)
 }

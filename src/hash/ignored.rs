@@ -11,7 +11,7 @@ use std::path::Path;
 /// What is passed on and not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ignored {
-    /// `--ignore-write`: globs of paths that are no outputs, relative to the working directory, absolute, or below `~`.
+    /// `--ignore-write`: globs of paths that are not outputs, relative to the working directory, absolute, or below `~`.
     pub writes: Vec<OsString>,
     /// `--ignore-read`: globs of paths that decide nothing, likewise.
     pub reads: Vec<OsString>,
@@ -22,7 +22,7 @@ pub struct Ignored {
 }
 
 impl Ignored {
-    /// The paths that are no outputs.
+    /// The paths that are not outputs.
     ///
     /// # Errors
     /// A wrong pattern is a usage error.

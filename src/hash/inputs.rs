@@ -80,7 +80,7 @@ pub(super) fn named(
         }
         for part in parts_of(word) {
             let path = clean(&request.directory.join(part));
-            // A declared output is no input: it is not even read.
+            // A declared output is not an input: it is not even read.
             if !part.is_empty() && !outputs.matches(&path) && world.kind(&path) == Kind::File {
                 paths.insert(path);
             }
@@ -126,7 +126,7 @@ impl Lister for Inputs<'_, '_> {
 }
 
 impl Inputs<'_, '_> {
-    /// Takes in what is at `path` and below. A declared output is no input, unless it is `named` as one.
+    /// Takes in what is at `path` and below. A declared output is not an input, unless it is `named` as one.
     fn add(&mut self, path: &Path, named: bool) -> Result<()> {
         let output = self.outputs.matches(path) && !(named && self.outputs.names(path));
         if output || !self.seen.insert(path.to_path_buf()) {

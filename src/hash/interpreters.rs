@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_interpreter_is_none() {
+    fn what_is_not_an_interpreter_is_none() {
         for name in
             ["pythonic", "python3-config", "shellcheck", "nodemon", "luac", "bashful", "sha256sum", ""]
         {

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cache_tells_nothing() {
+    fn what_is_not_a_cache_tells_nothing() {
         let whole = cache(&[("libm.so.6", "/lib/libm.so.6")]);
         for bytes in [&b""[..], b"ld.so-1.7.0", whole.get(..60).unwrap()] {
             assert_eq!(digest(bytes, &[]), None);

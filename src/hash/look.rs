@@ -101,7 +101,7 @@ pub(super) fn importable_of(entries: &Entries, names: Option<&[Vec<u8>]>) -> Vec
         let stem = bytes.split(|byte| *byte == b'.').next().unwrap_or_default();
         let is_module =
             stem == bytes || [&b".py"[..], b".pyc", b".so"].iter().any(|end| bytes.ends_with(end));
-        // A file without an ending is no module; but a link may lead to a directory.
+        // A file without an ending is not a module; but a link may lead to a directory.
         let is_nameless_file = names.is_none() && stem == bytes && kind == EntryKind::File;
         is_module && !is_nameless_file && counts(name, false) && is_sought(stem)
     };

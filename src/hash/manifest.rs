@@ -84,9 +84,9 @@ pub enum Value {
 pub struct Change {
     /// Which fact.
     pub part: Part,
-    /// What it was; `None` where it was no fact.
+    /// What it was; `None` where it was not a fact.
     pub before: Option<Value>,
-    /// What it is; `None` where it is no fact.
+    /// What it is; `None` where it is not a fact.
     pub after: Option<Value>,
 }
 

@@ -104,7 +104,7 @@ impl NameSearch {
         Self { names, weights, root: None, patterns, meanings, longest, finder, without }
     }
 
-    /// The same, where files of the project are those below `root` that are no installed packages.
+    /// The same, where files of the project are those below `root` that are not installed packages.
     #[must_use]
     pub fn within(self, root: &Path) -> Self {
         Self { root: Some(root.to_path_buf()), ..self }

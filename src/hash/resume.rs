@@ -60,9 +60,9 @@ const CODE: &[&str] = &[
     "py", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "sh", "bash", "pl", "pm", "rb", "R", "r",
     "lua", "php", "mk",
 ];
-/// Directories of packages: what is in them is no code of the project.
+/// Directories of packages: what is in them is not code of the project.
 const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages", ".venv", "venv"];
-/// Larger files are not parsed, and by themselves are no code: programs and bundles are known by their mode or name.
+/// Larger files are not parsed, and by themselves are not code: programs and bundles are known by their mode or name.
 const LARGEST_PARSED: u64 = 1 << 20;
 
 /// Whether `path`, relative to the root, is in a package that was installed into the project: no code of the project.

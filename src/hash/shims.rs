@@ -150,7 +150,7 @@ fn upward(start: &Path, name: &str, world: &mut Looker<'_>) -> Option<Vec<u8>> {
     start.ancestors().find_map(|place| world.read(&place.join(name)))
 }
 
-/// The first word of each line that is no comment.
+/// The first word of each line that is not a comment.
 fn first_words(text: &[u8]) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     for line in text.split(|byte| *byte == b'\n') {

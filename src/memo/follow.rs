@@ -27,7 +27,7 @@ pub(super) struct Following<'a> {
 }
 
 impl<'a> Following<'a> {
-    /// Begins to follow. Nothing is shown where its result would not be taken, or where standard error is no terminal, on
+    /// Begins to follow. Nothing is shown where its result would not be taken, or where standard error is not a terminal, on
     /// which we say whose output it is.
     pub(super) fn new(context: &'a Context<'a>, policy: &Policy, store: &'a dyn Store, key: Key) -> Self {
         let takes = policy.mode == Mode::Auto

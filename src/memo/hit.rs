@@ -233,7 +233,7 @@ fn grounds(
         } else if let Some(product) = product {
             match product.class {
                 ProductClass::Blind | ProductClass::Looked => {
-                    Grounds::Free { keeps_mode: product.in_place && !product.altered }
+                    Grounds::Free { keeps_mode: product.in_place && !product.attributes_set }
                 }
                 _ => Grounds::Observed,
             }

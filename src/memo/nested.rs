@@ -11,7 +11,7 @@ use crate::record::{Observation, StdinUse};
 use crate::store::Store;
 use std::fs::File;
 
-/// The call begins. Its store is no input.
+/// The call begins. Its store is not an input.
 pub(super) fn begins(store: &dyn Store) {
     if is_watched() {
         tell(Depends::Store(store.directory()));

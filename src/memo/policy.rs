@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_refused() {
+    fn what_is_not_a_list_is_refused() {
         for text in
             ["", ",", "1,", "256", "5-3", "-1", "1-", "a", "1 2", "+1", "1-2-3", "99999999999999999999"]
         {

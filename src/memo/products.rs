@@ -1,7 +1,7 @@
-//! Whether a recorded result may be made again on top of what is at its products now (SPEC-2, 1.2).
+//! Whether a recorded result may be restored over the files that are at its products now.
 //!
-//! A product is free, or must be exactly as it was when the run began. What makes it free is that making the result again
-//! would replace what is there without using it.
+//! A product is either free, or must be exactly as it was when the run began. It is free if running the command again would
+//! replace the present file without using it.
 
 use super::outputs::has_bytes;
 use super::reason::Difference;
@@ -22,26 +22,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What is known beside a candidate: the others of its key, and what recorded runs of its function did, which is asked for
-/// only where that may make it usable.
+/// What is known beside a candidate: other candidates of its key, and facts about recorded runs of its function. The facts are
+/// read from the store only if they may make the candidate usable.
 pub(super) struct Others<'a> {
     pub(super) candidates: [&'a [Candidate]; 2],
     pub(super) store: Option<&'a dyn Store>,
     pub(super) facts: &'a OnceCell<Facts>,
 }
 
-/// How a candidate stands to what is at its products.
+/// How the present files compare with what a candidate needs at its products.
 #[derive(Default)]
 pub(super) struct Standing {
-    /// What stands against putting them in place; nothing if nothing does.
+    /// Why the outputs cannot be restored; empty if they can.
     pub(super) differences: Vec<Difference>,
-    /// Something is there as the candidate left it: it is made again on top of itself.
+    /// At least one product is as the candidate left it.
     pub(super) is_on_own: bool,
-    /// A directory that the run found is not there, and would be made.
+    /// A directory that the run found is missing now, and a restore would create it.
     pub(super) makes_missing: bool,
 }
 
-/// Whether the products of a candidate may be put in place.
+/// Whether the products of a candidate may be restored.
 pub(super) fn compare(
     candidate: &Candidate,
     others: &Others<'_>,
@@ -50,7 +50,7 @@ pub(super) fn compare(
 ) -> Standing {
     let check = Check { candidate, others, root: &present.places.root };
     let (mut differences, mut is_on_own, mut makes_missing) = (Vec::new(), false, false);
-    let mut at_end = candidate.commit.products.holds_at_end;
+    let mut at_end = candidate.commit.products.valid_as_left;
     let (mut at_beginning, mut of_tools_alone) = (true, true);
     for product in candidate.commit.products.all() {
         let path = check.root.join(OsStr::from_bytes(&product.path));
@@ -67,7 +67,7 @@ pub(super) fn compare(
         at_beginning &= is_as_before;
         if !is_as_before {
             differences.push(difference(product, &path));
-            of_tools_alone &= product.of_tool;
+            of_tools_alone &= product.is_tool_state;
             if !every && !at_end && !of_tools_alone {
                 break;
             }
@@ -77,12 +77,12 @@ pub(super) fn compare(
     Standing { differences: if holds { Vec::new() } else { differences }, is_on_own, makes_missing }
 }
 
-/// Whether what is at a product now makes no difference.
+/// Whether the present file at a product does not matter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Free {
     No,
     Yes,
-    /// It is what the candidate left.
+    /// It is as the candidate left it.
     AsLeft,
 }
 
@@ -99,7 +99,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Rules 1 to 7.
+    /// Whether the present file at `product` does not matter: the table in `docs/limits.md`.
     fn free(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> Free {
         let when = |is_free| if is_free { Free::Yes } else { Free::No };
         if product.class == ProductClass::Mode {
@@ -115,18 +115,18 @@ impl Check<'_> {
         }
         let Some(now) = now else {
             let is_made = || self.knows(FactScope::Function, FactKind::MakesDirectory, product);
-            // One that the run found there and asked for all the same.
+            // The run tried to create this directory although it existed.
             let is_found = product.in_place && matches!(product.before, FileState::Directory { .. });
-            return when(!(product.above || is_found) || is_made());
+            return when(!(product.is_parent || is_found) || is_made());
         };
         if product.in_place && now.is_file() && now.nlink() > 1 {
-            // Written in place, it would change under its other names too.
+            // A write in place would change the file under its other names too.
             return Free::No;
         }
-        if product.altered && self.mode(product).is_some_and(|mode| now.mode() & MODE_BITS != mode) {
+        if product.attributes_set && self.mode(product).is_some_and(|mode| now.mode() & MODE_BITS != mode) {
             return Free::No;
         }
-        let alone = product.alone || strict(FactKind::Clears);
+        let alone = product.others_count || strict(FactKind::Clears);
         if alone && now.is_dir() && self.has_others(product, path) {
             return Free::No;
         }
@@ -154,7 +154,7 @@ impl Check<'_> {
         when(is_overwritten || is_of_function())
     }
 
-    /// Whether bytes may be added to what is there as the run did.
+    /// Whether the recorded bytes may be appended to the present file.
     fn takes_more(product: &Product, path: &Path, now: Option<&Metadata>) -> bool {
         let was_filled = match &product.before {
             FileState::File { digest, .. } => Some(*digest != Digest::of(&[])),
@@ -163,10 +163,10 @@ impl Check<'_> {
         };
         let is_filled = now.map(|now| now.len() > 0);
         let is_file = now.is_none_or(|now| now.is_file() && may_write(path));
-        is_file && (!product.counts_filled || was_filled == is_filled)
+        is_file && (!product.emptiness_counts || was_filled == is_filled)
     }
 
-    /// What is in a file of which the run set the mode counts; its mode is what it was before, or what the run left.
+    /// A product whose attributes alone were set: the content must be the same, and the mode that of before or after the run.
     fn mode_stands(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> Free {
         let FileState::File { mode: before, .. } = product.before else { return Free::No };
         let is_same = now.is_some_and(|now| {
@@ -180,8 +180,8 @@ impl Check<'_> {
         }
     }
 
-    /// Whether nothing is at any product, or all together is what one recorded run of the key left there: what tools keep for
-    /// themselves belongs to the rest.
+    /// Whether all products are absent, or together are what one recorded run of the key left. Tool state belongs to the products
+    /// that it describes.
     fn is_one_state(&self) -> bool {
         let products = self.candidate.commit.products.all();
         let place = |product: &Product| self.root.join(OsStr::from_bytes(&product.path));
@@ -200,7 +200,7 @@ impl Check<'_> {
         })
     }
 
-    /// Whether recorded runs did that with a product.
+    /// Whether recorded runs did `kind` to a product.
     fn knows(&self, scope: FactScope, kind: FactKind, product: &Product) -> bool {
         self.facts().has(scope, kind, &product.path)
     }
@@ -213,7 +213,7 @@ impl Check<'_> {
         self.others.facts.get_or_init(ask)
     }
 
-    /// Whether another run of the function left the file or link that is there.
+    /// Whether another run of the function left the file or link that exists now.
     fn is_left_by_function(&self, product: &Product, path: &Path) -> bool {
         let Some(store) = self.others.store else { return false };
         if let Ok(text) = fs::read_link(path) {
@@ -230,7 +230,7 @@ impl Check<'_> {
         tree.find(&product.path).map(|entry| &entry.kind)
     }
 
-    /// The permission bits with which it was left, unless it is a link or gone.
+    /// The permission bits that the run left; `None` for a link or a removed file.
     fn mode(&self, product: &Product) -> Option<u32> {
         match self.after(product)? {
             OutputKind::File { mode, .. }
@@ -240,7 +240,7 @@ impl Check<'_> {
         }
     }
 
-    /// Whether a directory has names in it that are no products of the run.
+    /// Whether a directory has entries that are not products of the run.
     fn has_others(&self, product: &Product, path: &Path) -> bool {
         let tree = self.candidate.outputs.iter().flat_map(OutputTree::entries);
         let left = tree.filter_map(|entry| name_in(&entry.path, &product.path));
@@ -249,7 +249,7 @@ impl Check<'_> {
         entries.any(|entry| entry.map_or(true, |entry| !own.contains(&entry.file_name().as_bytes())))
     }
 
-    /// Whether what is there is what this run left.
+    /// Whether the product is as this run left it.
     fn is_as_left(&self, product: &Product, path: &Path, now: Option<&Metadata>) -> bool {
         if product.class == ProductClass::Appended {
             return false;
@@ -266,14 +266,14 @@ impl Check<'_> {
         }
     }
 
-    /// The evidence that a product is in place, if any is trusted.
+    /// The trusted evidence of a restored product, if there is any.
     fn evidence(&self, path: &[u8]) -> Option<Evidence> {
         let entries = self.candidate.outputs.as_ref()?.entries();
         let place = entries.binary_search_by(|entry: &OutputEntry| entry.path.as_slice().cmp(path)).ok()?;
         self.candidate.output_evidence.get(place).copied().flatten()
     }
 
-    /// Whether another recorded run of the key left what is there.
+    /// Whether another recorded run of the key left the present file.
     fn is_left_by_others(&self, product: &Product, path: &Path) -> bool {
         let kinds = self.others.candidates.into_iter().flatten().filter_map(|other| {
             let entry = other.outputs.as_ref()?.find(&product.path)?;
@@ -291,7 +291,7 @@ fn leads_to(path: &Path, text: &[u8]) -> bool {
     fs::read_link(path).is_ok_and(|found: PathBuf| found.as_os_str().as_bytes() == text)
 }
 
-/// Whether we may write to the file, as the run did.
+/// Whether the present user may write to the file.
 fn may_write(path: &Path) -> bool {
     accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
 }

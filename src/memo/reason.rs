@@ -131,7 +131,7 @@ pub enum NotKept {
     WroteRepository(PathBuf),
     /// It read a file and then wrote it in place.
     ReadThenWritten(PathBuf),
-    /// It used standard input, which was no regular file.
+    /// It used standard input, which was not a regular file.
     UsedStdin,
     /// It used an inherited descriptor.
     UsedDescriptor(u32),
@@ -344,7 +344,7 @@ impl Bypass {
             Self::Unwatched(Unwatched::Unavailable(reason)) => {
                 format!("cannot be watched here ({reason}) and nothing declared")
             }
-            Self::Stdin => "not watched, and standard input is no file".to_owned(),
+            Self::Stdin => "not watched, and standard input is not a file".to_owned(),
             Self::Store(reason) => reason.clone(),
         }
     }

@@ -30,7 +30,7 @@ pub trait Products {
     /// that `REV:PATH` does.
     ///
     /// # Errors
-    /// When it is no revision, or there is no such commit or output.
+    /// When it is not a revision, or there is no such commit or output.
     fn product(&self, reference: &OsStr) -> Result<Product>;
 }
 

@@ -96,7 +96,7 @@ impl Seeking<'_> {
             return None;
         }
         let (began, shown) = (Instant::now(), remote.shown());
-        // One that is no key is told by who writes.
+        // One that is not a key is told by who writes.
         let own = tier::signing_key().ok().flatten();
         let asked =
             remote.open(start_helper, keys, own.as_ref()).map_err(Trouble::from).and_then(|mut opened| {

@@ -254,7 +254,7 @@ fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     all
 }
 
-/// The positions of a line's first colon that is no part of `:=`, and of its first `=`, outside of references. A missing one is
+/// The positions of a line's first colon that is not a part of `:=`, and of its first `=`, outside of references. A missing one is
 /// beyond the end; `None` where both are missing.
 fn split_points(line: &[u8]) -> Option<(usize, usize)> {
     let mut depth = 0_u32;

@@ -308,7 +308,7 @@ mod tests {
         assert_ne!(first.id(), second.id());
         let product = Product {
             in_place: true,
-            altered: true,
+            attributes_set: true,
             ..Product::new(b"out".to_vec(), ProductClass::Blind, FileState::Absent)
         };
         second.products = Products::new(vec![product], true);

@@ -1,5 +1,5 @@
 //! What recorded runs did with paths, as far as it decides whether other runs of the same function, or of the same key, may
-//! be made again on top of what is there (SPEC-2, 1.2).
+//! be made again on top of what is there.
 
 use super::commit::{Commit, SourceFile};
 use super::observation::Observation;
@@ -127,7 +127,8 @@ impl Commit {
                 add(FactScope::Function, FactKind::MakesDirectory, path);
             }
             let above = path.iter().rposition(|byte| *byte == b'/').and_then(|at| path.get(..at));
-            if let Some(above) = above.filter(|_| product.from_listed && product.before != FileState::Absent)
+            if let Some(above) =
+                above.filter(|_| product.removed_after_listing && product.before != FileState::Absent)
             {
                 add(FactScope::Function, FactKind::Clears, above);
             }
@@ -137,7 +138,7 @@ impl Commit {
             _ => None,
         });
         let is_package = |path: &[u8]| path.split(|byte| *byte == b'/').any(|part| PACKAGES.contains(&part));
-        // Calls of a program that is no script have little to do with each other: `cc -c a.c`, `cc a.o`.
+        // Calls of a program that is not a script have little to do with each other: `cc -c a.c`, `cc a.o`.
         let is_of_one = !self.sources.is_empty();
         let read: Vec<&[u8]> = read.filter(|path| is_of_one && !is_package(path)).collect();
         if read.len() > MOST_READ {
@@ -176,5 +177,5 @@ fn overwrites(product: &Product, after: Option<&OutputKind>) -> bool {
         (FileState::Symlink { .. }, _) => true,
         _ => false,
     };
-    unused && found && left && is_other && !product.by_time
+    unused && found && left && is_other && !product.times_compared
 }

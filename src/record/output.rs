@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_leads_out_is_no_entry() {
+    fn a_path_that_leads_out_is_not_an_entry() {
         for path in ["", "/etc/passwd", "..", "a/../b", "a//b", "./a", "a/", "a\0b"] {
             let mut encoder = Encoder::new();
             encoder.length(1).value(&removed(path));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn set_id_bits_are_no_mode() {
+    fn set_id_bits_are_not_restored_with_the_mode() {
         let entry = OutputEntry::new("a", OutputKind::Directory { mode: 0o4755 });
         assert!(OutputEntry::from_bytes(&entry.to_bytes()).is_err());
     }

@@ -1,21 +1,21 @@
-//! What a run did to the paths that it left changed, as far as that decides whether it may be made again on top of what is
-//! there.
+//! Products: the paths that a run created, wrote or removed. What the run did to each decides whether its result can be restored
+//! over the files that are there now.
 
 use super::state::FileState;
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 
-/// What a run did to a product before its own first change to it (SPEC-2, 1.2).
+/// What a run did to a product before its own first change to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProductClass {
-    /// Nothing: what was there makes no difference.
+    /// Nothing. The earlier content does not matter.
     Blind,
-    /// It asked whether something is there, and used none of it.
+    /// It asked whether something exists, and did not use the content.
     Looked,
-    /// It used what was there: the result depends on it.
+    /// It used the earlier content. The result depends on it.
     Consulted,
-    /// It added bytes at the end: what was there makes no difference, and stays.
+    /// It only added bytes at the end. The earlier content does not matter, and is kept.
     Appended,
-    /// It set nothing but its mode or times: what is in it counts, and stays.
+    /// It only set the mode or times. The content is a dependency, and is kept.
     Mode,
 }
 
@@ -24,45 +24,54 @@ pub enum ProductClass {
 pub struct Product {
     /// Relative to the root, as in the output tree.
     pub path: Vec<u8>,
-    /// What was done before the first change.
+    /// What the run did before the first change.
     pub class: ProductClass,
-    /// It was written where it was, or is a directory: one that is there keeps its mode.
+    /// The run wrote into the existing file, or the product is a directory. An existing one keeps its mode.
     pub in_place: bool,
-    /// Its mode or other attributes were set afterwards.
-    pub altered: bool,
-    /// A directory that the run listed after it made it, or emptied before: in one that is there, other names count.
-    pub alone: bool,
-    /// A program that decides by times looked at it.
-    pub by_time: bool,
-    /// It was removed after the directory that it lay in had been listed.
-    pub from_listed: bool,
-    /// A directory above one that the run asked to make, or that its code would make: where it is gone, it is made again if a
-    /// run of the function has made it.
-    pub above: bool,
-    /// State of a tool that describes products, which that tool alone used.
-    pub of_tool: bool,
-    /// It was appended to after it was looked at: whether it was absent, empty or filled counts.
-    pub counts_filled: bool,
+    /// The run set its mode or other attributes after it had written it.
+    pub attributes_set: bool,
+    /// A directory that the run listed after it had created or emptied it. Other entries in an existing one are a difference.
+    pub others_count: bool,
+    /// A program that compares times looked at it.
+    pub times_compared: bool,
+    /// The run removed it after it had listed its directory.
+    pub removed_after_listing: bool,
+    /// A parent of a directory that the run tried to create, or that its code creates where it is missing. If it is gone, it is
+    /// created again, provided that a run of the function has created it.
+    pub is_parent: bool,
+    /// State of a tool that describes products; only that tool used it.
+    pub is_tool_state: bool,
+    /// The run appended to it after looking at it: it counts whether it was absent, empty or not empty.
+    pub emptiness_counts: bool,
     /// What was there when the run began.
     pub before: FileState,
 }
 
 impl Product {
-    /// A path of which nothing is known but what was done before, and what was there.
+    /// A product without flags.
     #[must_use]
     pub const fn new(path: Vec<u8>, class: ProductClass, before: FileState) -> Self {
-        let [in_place, altered, alone, by_time, from_listed, above, of_tool, counts_filled] = [false; FLAGS];
+        let [
+            in_place,
+            attributes_set,
+            others_count,
+            times_compared,
+            removed_after_listing,
+            is_parent,
+            is_tool_state,
+            emptiness_counts,
+        ] = [false; FLAGS];
         Self {
             path,
             class,
             in_place,
-            altered,
-            alone,
-            by_time,
-            from_listed,
-            above,
-            of_tool,
-            counts_filled,
+            attributes_set,
+            others_count,
+            times_compared,
+            removed_after_listing,
+            is_parent,
+            is_tool_state,
+            emptiness_counts,
             before,
         }
     }
@@ -70,13 +79,13 @@ impl Product {
     fn flags(&self) -> [bool; FLAGS] {
         [
             self.in_place,
-            self.altered,
-            self.alone,
-            self.by_time,
-            self.from_listed,
-            self.above,
-            self.of_tool,
-            self.counts_filled,
+            self.attributes_set,
+            self.others_count,
+            self.times_compared,
+            self.removed_after_listing,
+            self.is_parent,
+            self.is_tool_state,
+            self.emptiness_counts,
         ]
     }
 }
@@ -113,20 +122,28 @@ impl Decode for Product {
         if flags >> FLAGS != 0 {
             return Err(DecodeError::NotCanonical);
         }
-        let [in_place, altered, alone, by_time, from_listed, above, of_tool, counts_filled] =
-            std::array::from_fn(|place| flags >> place & 1 != 0);
+        let [
+            in_place,
+            attributes_set,
+            others_count,
+            times_compared,
+            removed_after_listing,
+            is_parent,
+            is_tool_state,
+            emptiness_counts,
+        ] = std::array::from_fn(|place| flags >> place & 1 != 0);
         let before = FileState::decode(from)?;
         Ok(Self {
             path,
             class,
             in_place,
-            altered,
-            alone,
-            by_time,
-            from_listed,
-            above,
-            of_tool,
-            counts_filled,
+            attributes_set,
+            others_count,
+            times_compared,
+            removed_after_listing,
+            is_parent,
+            is_tool_state,
+            emptiness_counts,
             before,
         })
     }
@@ -137,16 +154,16 @@ impl Decode for Product {
 pub struct Products {
     products: Vec<Product>,
     /// The result stands also where every consulted product is as the run left it.
-    pub holds_at_end: bool,
+    pub valid_as_left: bool,
 }
 
 impl Products {
     /// These, in any order.
     #[must_use]
-    pub fn new(mut products: Vec<Product>, holds_at_end: bool) -> Self {
+    pub fn new(mut products: Vec<Product>, valid_as_left: bool) -> Self {
         products.sort_by(|left, right| left.path.cmp(&right.path));
         products.dedup_by(|left, right| left.path == right.path);
-        Self { products, holds_at_end }
+        Self { products, valid_as_left }
     }
 
     /// Sorted by path.
@@ -180,16 +197,16 @@ pub fn name_in<'a>(path: &'a [u8], directory: &[u8]) -> Option<&'a [u8]> {
 
 impl Encode for Products {
     fn encode(&self, to: &mut Encoder) {
-        to.flag(self.holds_at_end).list(&self.products);
+        to.flag(self.valid_as_left).list(&self.products);
     }
 }
 
 impl Decode for Products {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let holds_at_end = from.flag()?;
+        let valid_as_left = from.flag()?;
         let products: Vec<Product> = from.list()?;
         let sorted = products.iter().zip(products.iter().skip(1)).all(|(left, right)| left.path < right.path);
-        if sorted { Ok(Self { products, holds_at_end }) } else { Err(DecodeError::NotCanonical) }
+        if sorted { Ok(Self { products, valid_as_left }) } else { Err(DecodeError::NotCanonical) }
     }
 }
 
@@ -201,8 +218,8 @@ mod tests {
         let before = FileState::Directory { mode: 0o755 };
         Product {
             in_place: true,
-            alone: true,
-            above: true,
+            others_count: true,
+            is_parent: true,
             ..Product::new(path.into(), ProductClass::Looked, before)
         }
     }

@@ -42,6 +42,6 @@ pub fn known(url: &str) -> Result<(), String> {
         Some(path) if Path::new(path).is_absolute() => Ok(()),
         Some(_) => Err(format!("{url} needs an absolute path")),
         None if url.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme)) => Ok(()),
-        None => Err(format!("{url} is no address of a shared cache")),
+        None => Err(format!("{url} is not an address of a shared cache")),
     }
 }

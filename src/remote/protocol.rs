@@ -80,7 +80,7 @@ pub fn greeting() -> Vec<u8> {
 /// Reads the other side's greeting. `Err(text)` in the result: another release, and which.
 ///
 /// # Errors
-/// When nothing comes, or something that is no greeting.
+/// When nothing comes, or something that is not a greeting.
 pub fn read_greeting(stream: &mut UnixStream) -> io::Result<Result<(), String>> {
     let mut start = [0; 13];
     stream.read_exact(&mut start)?;

@@ -232,7 +232,7 @@ impl Distrust {
 /// The key by which we sign, of `CASHET_SIGNING_KEY` or of the file that `CASHET_SIGNING_KEY_FILE` names.
 ///
 /// # Errors
-/// [`crate::error::Kind::Usage`] where it is no key, or others may read the file.
+/// [`crate::error::Kind::Usage`] where it is not a key, or others may read the file.
 pub fn signing_key() -> Result<Option<SigningKey>> {
     use std::os::unix::fs::MetadataExt;
     let given = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
@@ -260,7 +260,7 @@ pub fn trusted_keys_path() -> Option<PathBuf> {
 /// Keys that a file names, one in a line; lines that begin with `#` are comments.
 ///
 /// # Errors
-/// The file is there and cannot be read, or a line is no key.
+/// The file is there and cannot be read, or a line is not a key.
 pub fn read_keys(path: &Path) -> Result<Vec<PublicKey>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,

@@ -217,7 +217,7 @@ impl ExclusiveStore<'_> {
     }
 }
 
-/// Whether no process holds a lock on the file at `path`. Anything that is no file, or that cannot be opened, is unused: files
+/// Whether no process holds a lock on the file at `path`. Anything that is not a file, or that cannot be opened, is unused: files
 /// in use are created readable.
 fn is_unused(path: &Path) -> bool {
     let Ok(found) = fs::symlink_metadata(path) else { return false };

@@ -170,7 +170,7 @@ pub(crate) fn remove_former(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Removes a flat file, or anything else of its name. A missing file is no error.
+/// Removes a flat file, or anything else of its name. A missing file is not an error.
 pub(crate) fn remove(layout: &Layout, area: Area, name: &Digest) -> Result<()> {
     super::files::remove_any(&layout.hot(area.directory(), name)).map(|_| ())
 }

@@ -278,7 +278,7 @@ fn is_whole_hot(
     let key = Key(digest);
     let payload = flat::read_file(path, Area::Keys, &digest).ok().flatten();
     let Some(payload) = payload else { return false };
-    // A part that was dropped, or is damaged, is no damage of the entry: it is made again.
+    // A part that was dropped, or is damaged, is not damage of the entry: it is made again.
     let is_missing = std::cell::Cell::new(false);
     let part = |id: &Digest| {
         let found = flat::read(layout, Area::Questions, id);

@@ -225,7 +225,7 @@ impl Layout {
         }
     }
 
-    /// Writes the FORMAT file, whatever was there: what is no file is set aside.
+    /// Writes the FORMAT file, whatever was there: what is not a file is set aside.
     pub(crate) fn state_format(&self, format: u64) -> Result<()> {
         let path = self.format();
         if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {

@@ -445,7 +445,7 @@ pub(super) fn blobs_of(commit: &Commit, outputs: Option<&OutputTree>) -> Vec<Blo
     all.filter(|blob| !is_empty(blob) && seen.insert(*blob)).collect()
 }
 
-/// What a run produced: its stdout, under an empty path, and the files it left. What has no bytes is no product:
+/// What a run produced: its stdout, under an empty path, and the files it left. What has no bytes is not a product:
 /// everything empty would seem to come from it.
 pub(super) fn products_of(commit: &Commit, outputs: Option<&OutputTree>) -> Vec<(Digest, Vec<u8>)> {
     let mut products = vec![(commit.stdout.blob.0, Vec::new())];

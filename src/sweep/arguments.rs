@@ -34,7 +34,7 @@ pub fn parameters(words: &[Vec<u8>]) -> Vec<(String, String)> {
     found
 }
 
-/// Whether a word is an option: a dash and something that is no number.
+/// Whether a word is an option: a dash and something that is not a number.
 fn is_option(word: &str) -> bool {
     word.len() > 1 && word.starts_with('-') && word.parse::<f64>().is_err()
 }

@@ -150,7 +150,7 @@ impl Rows {
 
     fn object(&self, line: &[u8]) -> Result<Parameters> {
         let value: Value = serde_json::from_slice(line).map_err(|error| self.wrong(&error.to_string()))?;
-        let Value::Object(fields) = value else { return Err(self.wrong("it is no JSON object")) };
+        let Value::Object(fields) = value else { return Err(self.wrong("it is not JSON object")) };
         let text = |value: Value| match value {
             Value::String(text) => text.into_bytes(),
             Value::Null => Vec::new(),
@@ -204,7 +204,7 @@ mod tests {
         for (text, form, said) in [
             ("a,b\n1\n", Form::Csv, "row 1 of list: 1 fields where the first line names 2"),
             ("a,a\n1,2\n", Form::Csv, "row 0 of list: the columns need names of their own ('a')"),
-            ("[1]\n", Form::JsonLines, "row 1 of list: it is no JSON object"),
+            ("[1]\n", Form::JsonLines, "row 1 of list: it is not JSON object"),
             (
                 "{\"a\":1}\n{\"b\":1}\n",
                 Form::JsonLines,

@@ -125,7 +125,7 @@ fn range(text: &str) -> Option<Result<Values>> {
     let by = match step {
         Some(step) => match number(step) {
             Some(step) => step,
-            None => return wrong("has a step that is no number"),
+            None => return wrong("has a step that is not a number"),
         },
         None => (1, 0),
     };
@@ -227,7 +227,7 @@ mod tests {
             ("1e3..2e3:5e2", &["1000", "1500", "2000"]),
             ("0..10:4", &["0", "4", "8"]),
             ("7..7", &["7"]),
-            // Paths are no ranges.
+            // Paths are not ranges.
             ("../a", &["../a"]),
             ("a..b", &["a..b"]),
             ("1..2,3", &["1..2", "3"]),
@@ -243,7 +243,7 @@ mod tests {
             ("1..5:0", "'1..5:0' never ends: its step is 0"),
             ("0..1:log4", "'0..1:log4' has no logarithms: both ends must be above 0"),
             ("1..8:logx", "'1..8:logx' says not how many values: log4 is four of them"),
-            ("1..8:x", "'1..8:x' has a step that is no number"),
+            ("1..8:x", "'1..8:x' has a step that is not a number"),
             ("0..1e20", "'0..1e20' has too many values"),
             ("\"a", "a quote does not end"),
         ] {

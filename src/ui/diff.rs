@@ -25,7 +25,7 @@ pub struct Lines {
     pub removed: u64,
 }
 
-/// Whether bytes are no text, by git's rule: a NUL among the first 8000.
+/// Whether bytes are not text, by git's rule: a NUL among the first 8000.
 #[must_use]
 pub fn is_binary(bytes: &[u8]) -> bool {
     bytes.iter().take(8000).any(|byte| *byte == 0)
@@ -63,7 +63,7 @@ pub fn unified(before: (&str, &[u8]), after: (&str, &[u8]), look: &Look) -> Stri
     text
 }
 
-/// How many lines differ; `None` where the contents are no text or too large.
+/// How many lines differ; `None` where the contents are not text or too large.
 #[must_use]
 pub fn counted(before: &[u8], after: &[u8]) -> Option<Lines> {
     if is_binary(before) || is_binary(after) {
@@ -82,7 +82,7 @@ pub fn counted(before: &[u8], after: &[u8]) -> Option<Lines> {
     Some(lines)
 }
 
-/// What can be said of contents that are no text: sizes, and where they begin to differ.
+/// What can be said of contents that are not text: sizes, and where they begin to differ.
 fn binary(before: &[u8], after: &[u8]) -> String {
     let common = before.iter().zip(after).take_while(|(left, right)| left == right).count();
     let place = human::number(u64::try_from(common).unwrap_or(u64::MAX));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_told_by_size_and_place() {
+    fn what_is_not_text_is_told_by_size_and_place() {
         let shown = unified(("a", b"\0abc"), ("b", b"\0abdef"), &look(80));
         assert_eq!(shown, "binary: 4 B → 6 B, first difference at byte 3\n");
         assert_eq!(counted(b"\0", b"x"), None);

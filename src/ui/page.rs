@@ -161,7 +161,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_no_failure() {
+    fn a_reader_that_went_away_is_not_a_failure() {
         let error = Page::to(Full(io::ErrorKind::BrokenPipe), look(80)).line("x").unwrap_err();
         assert!(is_reader_gone(&error));
         let error = Page::to(Full(io::ErrorKind::StorageFull), look(80)).line("x").unwrap_err();

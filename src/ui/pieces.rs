@@ -1,6 +1,6 @@
 //! Which functions of a source changed between two commits, as its language sees them.
 //!
-//! Reads the sources that the commits recorded; where one is no longer stored, or is no text that a language
+//! Reads the sources that the commits recorded; where one is no longer stored, or is not text that a language
 //! knows, no piece is named.
 
 use super::human;

@@ -170,7 +170,7 @@ fn what_names_no_commit_never_reaches_the_command() {
 }
 
 #[test]
-fn a_literal_word_is_passed_as_it_is_and_is_no_reference() {
+fn a_literal_word_is_passed_as_it_is_and_is_not_a_reference() {
     let sandbox = project();
     sandbox.script("echo", "printf '%s\n' \"$@\"");
     let loaded = id_of(&sandbox, &["-i", "raw", "./load"]);

@@ -52,7 +52,7 @@ fn patterns_of_the_file_are_relative_to_the_root() {
 }
 
 #[test]
-fn the_name_of_the_root_is_no_part_of_a_pattern() {
+fn the_name_of_the_root_is_not_a_part_of_a_pattern() {
     for name in ["app [old]", "v?", "*", "a\\", "{a,b}", "["] {
         let sandbox = Sandbox::new();
         // Directories that the name would match as a pattern.

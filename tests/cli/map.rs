@@ -133,7 +133,7 @@ fn what_makes_no_sense_is_refused_and_nothing_runs() {
 }
 
 #[test]
-fn an_empty_list_is_no_failure_and_duplicates_run_once() {
+fn an_empty_list_is_not_a_failure_and_duplicates_run_once() {
     let sandbox = Sandbox::new();
     sandbox.script("job", "echo ran \"$1\"");
     let call = map(&["--from", "-", "--", "./job", "{}"]);

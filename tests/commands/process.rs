@@ -50,7 +50,7 @@ fn cashet_alone_and_its_version() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_reader_that_goes_away_is_not_a_failure() {
     let sandbox = Sandbox::new();
     let mut run = Run::new("make", 0);
     run.stdout = vec![b'x'; 4 << 20];
@@ -172,7 +172,7 @@ fn binary_is_not_written_to_a_terminal() {
 }
 
 #[test]
-fn a_closed_standard_output_is_no_panic() {
+fn a_closed_standard_output_is_not_a_panic() {
     let (sandbox, _) = recorded();
     let line =
         format!("{} log >&- 2>&-; {} show @ >&-", env!("CARGO_BIN_EXE_cashet"), env!("CARGO_BIN_EXE_cashet"));

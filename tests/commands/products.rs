@@ -54,7 +54,7 @@ fn a_file_gets_its_recorded_mode_and_is_never_partial() {
 }
 
 #[test]
-fn what_is_no_output_is_refused() {
+fn what_is_not_an_output_is_refused() {
     let (sandbox, ids) = recorded();
     let short = ids[5].short();
     for (revision, message) in [

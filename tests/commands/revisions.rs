@@ -51,7 +51,7 @@ fn what_names_no_commit_is_refused_in_one_line() {
         ("_", "no run of the command '_'", 1),
         ("*", "no run of the command '*'", 1),
         ("../", "no run of the command '../'", 1),
-        ("", "'' is no revision", 2),
+        ("", "'' is not a revision", 2),
         ("train.py", "no run of the command 'train.py'", 1),
         (&endless, &format!("'{}…' is too long for a hash", "f".repeat(59)), 2),
     ] {

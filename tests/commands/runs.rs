@@ -191,7 +191,7 @@ fn settings_fix_the_metrics_and_an_empty_store_has_none() {
     let objects = sandbox.run(&["runs", "--json", "--sort", "auc"]).json();
     assert_eq!(objects[0]["metrics"], serde_json::json!({"auc": 0.0, "err": 0.05}));
     std::fs::write(sandbox.path("cashet.toml"), "[metrics]\nauc = \"(\"\n").unwrap();
-    assert!(sandbox.run(&["runs"]).refused().starts_with("metrics: '(' is no pattern"));
+    assert!(sandbox.run(&["runs"]).refused().starts_with("metrics: '(' is not a pattern"));
     let empty = Sandbox::new();
     assert_eq!(empty.run(&["runs"]).ok(), "");
     assert_eq!(empty.run(&["runs", "--csv"]).ok(), "run,state,took_s,started,error\n");

@@ -29,7 +29,7 @@ const ODD: &[(&str, Odd)] = &[
 ];
 
 #[test]
-fn a_format_that_is_no_file_is_damage_like_any_other() {
+fn a_format_that_is_not_a_file_is_damage_like_any_other() {
     let stage = Stage::new();
     let project = &stage.project;
     let format = project.store().join("FORMAT");

@@ -73,7 +73,7 @@ fn an_old_lock_is_broken_and_a_young_one_is_waited_for() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_not_read() {
+fn what_is_not_a_regular_file_is_not_read() {
     let top = tempfile::tempdir().unwrap();
     let (mut directory, name) = (open(top.path()), Name([4; 32]));
     directory.add_result(&name, b"x", &[]).unwrap();

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Processes of helpers that these clients started and that are no zombies.
+/// Processes of helpers that these clients started and that are not zombies.
 fn helpers(clients: &Clients) -> Vec<Pid> {
     let ours = format!("CASHET_REMOTE_SOCKET={}", clients.sockets.path().display());
     let processes =

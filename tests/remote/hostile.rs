@@ -109,7 +109,7 @@ fn a_body_without_end_is_invalid() {
 }
 
 #[test]
-fn a_short_or_broken_body_is_no_blob() {
+fn a_short_or_broken_body_is_not_a_blob() {
     for claimed in [1000, 400] {
         let Some((_clients, mut carrier)) = bucket(move |stream, _, _| {
             answer(stream, "200 OK", claimed);
@@ -229,7 +229,7 @@ fn refusals_and_troubles_are_told_apart() {
 }
 
 #[test]
-fn what_is_no_answer_is_an_error() {
+fn what_is_not_an_answer_is_an_error() {
     let Some((_clients, mut carrier)) = bucket(|stream, _, _| {
         let _ = stream.write_all(b"\0\0\0 what is this\r\n\r\n");
     }) else {

@@ -161,7 +161,7 @@ fn a_link_of_another_user_is_refused() {
 }
 
 #[test]
-fn a_file_is_no_store() {
+fn a_file_is_not_a_store() {
     let place = Place::new();
     std::fs::write(&place.path, b"x").unwrap();
     let error = LocalStore::open(&place.path, &StoreOptions { create: true, ..StoreOptions::default() });

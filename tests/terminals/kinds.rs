@@ -151,7 +151,7 @@ fn code_of_the_project_that_asks_is_believed_to_matter() {
 
 #[test]
 fn a_program_that_asks_is_believed_to_matter() {
-    // It is no interpreter, and what it writes is plain.
+    // It is not an interpreter, and what it writes is plain.
     if !is_there("gcc") {
         return;
     }

@@ -263,7 +263,7 @@ fn what_another_process_than_python_lists_counts() {
 }
 
 #[test]
-fn what_the_function_imports_in_a_process_of_its_own_is_no_listing() {
+fn what_the_function_imports_in_a_process_of_its_own_is_not_a_listing() {
     for code in [
         "import os, part\nif os.fork() == 0:\n    import other\n    os._exit(0)\nos.wait()\n",
         "import multiprocessing as m, part\nif __name__ == '__main__':\n    m.set_start_method('fork')\n    \

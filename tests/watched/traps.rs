@@ -308,7 +308,7 @@ fn a_result_that_names_its_place_holds_there_alone() {
 }
 
 #[test]
-fn declared_outputs_are_no_inputs() {
+fn declared_outputs_are_not_inputs() {
     let twin = project();
     let call = twin.sh("cat f >> out; true").with(&["--output", "out"]);
     assert_eq!(call.runs(), Outcome::Kept);

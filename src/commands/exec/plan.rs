@@ -326,7 +326,7 @@ fn policy(sources: &Sources<'_>) -> Result<Policy> {
     let kept_statuses = match kept {
         None => Statuses::default(),
         Some((value, blame)) => Statuses::parse(&value).ok_or_else(|| {
-            Error::usage(format!("{blame}: {value} is no list of exit statuses"))
+            Error::usage(format!("{blame}: {value} is not a list of exit statuses"))
                 .with_hint("numbers and ranges from 0 to 255, such as 0,1,3-5")
         })?,
     };

@@ -57,7 +57,7 @@ impl Products for Finder<'_> {
                 Ok(Product { blob: writer.finish()?.blob, path: Some(path) })
             }
             other => {
-                let what = if other.is_some() { "is no file" } else { "is no output" };
+                let what = if other.is_some() { "is not a file" } else { "is not an output" };
                 let message = format!("{} {what} of {}", escape::brief(&path, 60), found.id.short());
                 Err(Error::new(Kind::NoSuchRevision, message)
                     .with_hint(format!("'cashet show {}' lists its outputs", found.id.short())))

@@ -194,7 +194,7 @@ pub(super) extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, _con
 /// Writes a byte into the pipe `bell`, which wakes the thread that waits for it.
 #[expect(unsafe_code, reason = "called inside a signal handler")]
 fn ring(bell: i32) {
-    // SAFETY: one byte of a constant; a number that is no descriptor is an error.
+    // SAFETY: one byte of a constant; a number that is not a descriptor is an error.
     unsafe { libc::write(bell, c"!".as_ptr().cast(), 1) };
 }
 

@@ -93,7 +93,7 @@ fn memory_stays_flat(watch: WatchMode) {
         let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     };
-    // The pages of the test binary itself are no memory that grows with the output.
+    // The pages of the test binary itself are not memory that grows with the output.
     let peak = kibibytes("VmHWM:").saturating_sub(kibibytes("RssFile:"));
     assert!(peak < 4 * 1024, "{text}");
 }

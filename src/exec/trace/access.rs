@@ -100,7 +100,7 @@ pub struct Access {
     pub changed_otherwise: bool,
     /// It was read, executed or looked at after its first change was to append to it.
     pub used_after_appending: bool,
-    /// It was opened for appending by a program that is no interpreter: it may have asked where it stands.
+    /// It was opened for appending by a program that is not an interpreter: it may have asked where it stands.
     pub appended_by_programs: bool,
     /// Who had listed the directory around it before the first change.
     pub listed_around: Listers,

@@ -154,7 +154,7 @@ impl Builder<'_> {
             Trap::UnlessEmpty(fd, flags) => {
                 let empty = libc::AT_EMPTY_PATH.cast_unsigned();
                 let mut code = vec![low(flags), jump(libc::BPF_JSET, empty, 1, 0), give(SEEN)];
-                // AT_FDCWD is negative, so it is no open descriptor.
+                // AT_FDCWD is negative, so it is not an open descriptor.
                 code.extend([low(fd), jump(libc::BPF_JGE, 1 << 31, 0, 1), give(SEEN)]);
                 code.extend(any_of(&self.numbers.kind, SEEN, ALLOW));
                 code

@@ -6,7 +6,7 @@ use super::stopped::Stopped;
 use crate::exec::nested::{PREFIX, QUESTION, YES};
 use crate::exec::{Askers, Hazard};
 
-/// Handles a look at `path`, whose text is at `address`. False if it is no message.
+/// Handles a look at `path`, whose text is at `address`. False if it is not a message.
 pub(super) fn heard(stopped: &Stopped<'_>, observer: &mut Observer<'_>, address: u64, path: &[u8]) -> bool {
     let Some(said) = path.strip_prefix(PREFIX) else { return false };
     let tid = stopped.tid;

@@ -42,7 +42,7 @@ impl Adoption {
         Self { command: None }
     }
 
-    /// `pid` is a command whose end other code waits for. It is no orphan.
+    /// `pid` is a command whose end other code waits for. It is not an orphan.
     pub(super) fn except(&mut self, pid: libc::pid_t) {
         let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
         runs.starting -= usize::from(self.command.is_none());

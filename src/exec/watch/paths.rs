@@ -20,7 +20,7 @@ const MAX_LINKS: usize = 40;
 pub(super) enum Found {
     /// Nothing, although all names but the last exist.
     Missing,
-    /// A name before the last is no directory.
+    /// A name before the last is not a directory.
     NotDirectory,
     /// It cannot be looked at.
     Hidden,

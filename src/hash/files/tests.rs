@@ -54,7 +54,7 @@ fn many_files_come_in_their_order_whether_they_are_much_or_little() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_neither_read_nor_waited_for() {
+fn what_is_not_a_regular_file_is_neither_read_nor_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

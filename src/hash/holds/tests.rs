@@ -198,7 +198,7 @@ fn times_are_compared_by_order_or_exactly() {
 }
 
 #[test]
-fn what_is_no_file_is_compared_with_the_present() {
+fn what_is_not_a_file_is_compared_with_the_present() {
     let root = places(Path::new("/r"));
     let environment = [(OsString::from("A"), OsString::from("1"))];
     let digest = |value: &[u8]| Some(variable_digest(b"A", value, &[1; 32]));

@@ -33,7 +33,7 @@ mod tests {
     use super::quietly;
 
     #[test]
-    fn a_panic_is_no_answer() {
+    fn a_panic_is_not_an_answer() {
         assert_eq!(quietly(|| 1), Some(1));
         assert_eq!(quietly(|| -> u8 { panic!("a parser's bug") }), None);
         assert_eq!(quietly(|| quietly(|| 2)), Some(Some(2)));

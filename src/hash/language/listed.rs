@@ -7,7 +7,7 @@ pub struct Filter {
     pub directory: Option<String>,
     /// A pattern of names: `*` and `?` have the meaning that they have in a shell, brackets and braces match anything.
     pub pattern: Vec<u8>,
-    /// It is the last part of a pattern of paths. What is no directory decides nothing in another part.
+    /// It is the last part of a pattern of paths. What is not a directory decides nothing in another part.
     pub is_last: bool,
 }
 

@@ -189,7 +189,7 @@ fn occurrences<'a>(source: &'a [u8], word: &'a str) -> impl Iterator<Item = usiz
     })
 }
 
-/// The literal argument of a call, in quotes or, in braces, without; `None` where it is no literal or only a part of the
+/// The literal argument of a call, in quotes or, in braces, without; `None` where it is not a literal or only a part of the
 /// argument.
 fn argument(rest: &[u8], opening: &str) -> Option<Vec<u8>> {
     let mut rest = rest.trim_ascii_start();
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_literal_is_computed() {
+    fn what_is_not_a_literal_is_computed() {
         for (language, source) in [
             ("ruby", "require_relative name"),
             ("ruby", "require 'json'"),

@@ -24,7 +24,7 @@ pub struct Rest {
     pub evidence: Option<Evidence>,
 }
 
-/// What can be read from `descriptor`; `None` where it is no regular file. Its offset stays.
+/// What can be read from `descriptor`; `None` where it is not a regular file. Its offset stays.
 ///
 /// # Errors
 /// When it cannot be read.

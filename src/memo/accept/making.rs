@@ -195,7 +195,7 @@ fn begun_now(products: &Products, differences: &[Difference]) -> Products {
             product.before = state;
         }
     }
-    Products::new(all, products.holds_at_end)
+    Products::new(all, products.valid_as_left)
 }
 
 /// Sorts observations by directory, as look-ups need them.

@@ -120,7 +120,7 @@ impl Keeping<'_> {
         if observed.umask_counts || by_modes {
             // What the run made of a mode, it makes of the one that it finds.
             for product in &mut products {
-                product.altered = true;
+                product.attributes_set = true;
             }
             observations.push((Observation::Umask(crate::exec::umask()), None));
         }
@@ -145,8 +145,8 @@ impl Keeping<'_> {
         let mut consulted =
             products.iter().filter(|product| product.class == ProductClass::Consulted).peekable();
         // What its tools keep for themselves is then as they left it: they find nothing to do.
-        let holds_at_end = consulted.peek().is_some() && consulted.all(|product| product.of_tool);
-        let products = Products::new(products, holds_at_end);
+        let valid_as_left = consulted.peek().is_some() && consulted.all(|product| product.is_tool_state);
+        let products = Products::new(products, valid_as_left);
         let Observed { indifferent, code_asks, .. } = observed;
         Ok(Outputs { observations, tree, manifest: None, products, evidence, indifferent, code_asks })
     }

@@ -1,5 +1,5 @@
 //! Which products a run may find the next time that it lists directories: those that it made after it had listed the
-//! directory around them, under names that the filters of its code let through (SPEC-2, 1.2).
+//! directory around them, under names that the filters of its code let through.
 
 use super::Observer;
 use super::importer::Importer;

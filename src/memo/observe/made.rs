@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Larger files are no code; where one is executed all the same, it names every variable.
+/// Larger files are not code; where one is executed all the same, it names every variable.
 const LARGEST: u64 = 64 << 20;
 /// Maximum number of names; with more, all count.
 const MOST_NAMES: usize = 8192;

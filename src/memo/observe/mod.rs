@@ -160,7 +160,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     Ok(observer.observed)
 }
 
-/// Whether everything that counts could be looked at: a failure that tells nothing is no state, since the same one later
+/// Whether everything that counts could be looked at: a failure that tells nothing is not a state, since the same one later
 /// would not tell that nothing changed.
 fn all_seen(observed: &Observed, places: &Places) -> Result<(), NotKept> {
     let seen = |path: &Path, state: &FileState| {

@@ -1,4 +1,4 @@
-//! How much of what was at a path before decided what a run made of it: the class of each product (SPEC-2, 1.2).
+//! Products of a watched run: how much each depends on what was at its path before (its class).
 
 use super::importer::Importer;
 use super::scope::Region;
@@ -23,13 +23,13 @@ use std::path::{Path, PathBuf};
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
 
-/// A path of which the run changed something, as it was and is.
+/// A path that the run changed: its state before and after.
 pub(super) struct Changed<'a> {
     pub(super) path: &'a Path,
     pub(super) access: Access,
     pub(super) before: &'a Before,
     pub(super) now: Option<Evidence>,
-    /// What is there now, where that had to be looked at.
+    /// Its state now, if that was needed.
     pub(super) state: FileState,
 }
 
@@ -47,7 +47,7 @@ impl Changed<'_> {
         self.now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFDIR)
     }
 
-    /// Whether all that the run did was to set attributes of a regular file.
+    /// Whether the run only set attributes of a regular file.
     fn is_mode_alone(&self) -> bool {
         let is_file = matches!(self.before.state, FileState::File { .. });
         is_file
@@ -57,7 +57,7 @@ impl Changed<'_> {
             && self.has_same_bytes()
     }
 
-    /// Whether all that the run did was to add bytes at the end, and it asked for none of it.
+    /// Whether the run only appended bytes, and did not use the file otherwise.
     fn is_appended(&self) -> bool {
         self.access.first_change == FirstChange::Appended
             && !self.access.changed_otherwise
@@ -70,7 +70,7 @@ impl Changed<'_> {
             )
     }
 
-    /// What the run did before it changed the path first.
+    /// What the run did to the path before it first changed it.
     pub(super) fn class(&self) -> ProductClass {
         if self.access.may_be_entered && self.is_directory() {
             return ProductClass::Consulted;
@@ -84,7 +84,7 @@ impl Changed<'_> {
             FirstChange::Altered if self.is_mode_alone() => ProductClass::Mode,
             FirstChange::Appended if self.is_appended() => ProductClass::Appended,
             FirstChange::InPlace if self.has_same_bytes() => by_prior.max_looked(),
-            // Where something is, the call fails.
+            // The call fails if something exists.
             FirstChange::Created => by_prior.max_looked(),
             FirstChange::InPlace | FirstChange::Appended | FirstChange::Altered => ProductClass::Consulted,
             FirstChange::None | FirstChange::Emptied | FirstChange::Put | FirstChange::Removed => by_prior,
@@ -93,7 +93,7 @@ impl Changed<'_> {
 }
 
 impl Observer<'_> {
-    /// Notes what was done to a path that the run left changed.
+    /// Adds a path that the run left changed to the products.
     pub(super) fn product(&mut self, changed: &Changed<'_>) {
         let Some(path) = self.scope.relative(changed.path).map(<[u8]>::to_vec) else {
             let path = self.stored(changed.path);
@@ -104,10 +104,10 @@ impl Observer<'_> {
         if self.run.exact_state {
             class = ProductClass::Consulted;
         }
-        let of_tool = self.aside.describes_products(changed.path);
+        let is_tool_state = self.aside.describes_products(changed.path);
         let before = match (&changed.before.state, changed.before.evidence) {
-            // Programs that compare times may find the same file again, and it newer.
-            (FileState::File { mode, .. }, Some(evidence)) if self.compares_times && !of_tool => {
+            // A program that compares times may find the same content with a newer time.
+            (FileState::File { mode, .. }, Some(evidence)) if self.compares_times && !is_tool_state => {
                 FileState::LargeFile { mode: *mode, size: evidence.size, modified: evidence.modified }
             }
             (state, _) => state.clone(),
@@ -119,9 +119,9 @@ impl Observer<'_> {
                 access.first_change,
                 FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended
             );
-        // What was emptied before, or is moved into place, holds nothing else.
+        // A directory that was removed and made again, or moved into place, has no other entries.
         let is_emptied = matches!(access.first_change, FirstChange::Removed | FirstChange::Put);
-        let alone = is_directory && (access.listed_own || is_emptied);
+        let others_count = is_directory && (access.listed_own || is_emptied);
         let around = access.listed_around;
         let is_gone = changed.now.is_none();
         let looked = access.prior == Prior::Looked;
@@ -133,28 +133,28 @@ impl Observer<'_> {
             class = ProductClass::Consulted;
         }
         let is_appended = class == ProductClass::Appended;
-        let counts_filled = is_appended && (looked || access.appended_by_programs || self.names("tell"));
+        let emptiness_counts = is_appended && (looked || access.appended_by_programs || self.names("tell"));
         if is_appended {
             let size = changed.before.evidence.map_or(0, |before| before.size);
             self.observed.appended.insert(path.clone(), size);
         }
         self.observed.products.push(Product {
             in_place,
-            altered: access.altered,
-            alone,
-            by_time: access.times_compared && self.compares_times,
-            from_listed: is_gone && (around.shells || around.interpreters || around.others),
-            of_tool,
-            counts_filled,
+            attributes_set: access.altered,
+            others_count,
+            times_compared: access.times_compared && self.compares_times,
+            removed_after_listing: is_gone && (around.shells || around.interpreters || around.others),
+            is_tool_state,
+            emptiness_counts,
             ..Product::new(path, class, before)
         });
     }
 
-    /// Whether `path` is a directory that the run asked to make and that was there. Where it is not, the run makes it: it is
-    /// a product, too.
+    /// Whether `path` is a directory that existed and that the run tried to create. It is a product: if it is missing, the command
+    /// creates it.
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// The path cannot be inspected.
     pub(super) fn is_made_again(&mut self, path: &Path, access: Access) -> Result<bool, NotKept> {
         if !access.asked_to_make || access.changed || self.run.exact_state {
             return Ok(false);
@@ -173,12 +173,12 @@ impl Observer<'_> {
         Ok(true)
     }
 
-    /// Whether `path` is a directory that was there and is not asked for, but would be made where it is gone: it lies above one
-    /// that the run asked to make, or code of the project makes what it finds missing. Only one in which the run left
-    /// something.
+    /// Whether `path` is a directory that existed and that the command would create if it were missing, although this run did not try
+    /// to: a parent of a directory that it tried to create, or one that code of the project creates if a test finds it missing. Only
+    /// directories in which the run left a product.
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// The path cannot be inspected.
     pub(super) fn is_made_where_missing(&mut self, path: &Path, access: Access) -> Result<bool, NotKept> {
         let is_looked_at = access.looked && !access.changed && !access.asked_to_make && !self.run.exact_state;
         let relative = self.scope.relative(path).map(<[u8]>::to_vec);
@@ -197,7 +197,7 @@ impl Observer<'_> {
         let asks = below
             .by_ref()
             .take_while(|(below, _)| below.starts_with(path))
-            // Another program than an interpreter may make one because the one above it is there: `cp -r tree copy`.
+            // A program other than an interpreter may create a directory because its parent exists: `cp -r tree copy`.
             .any(|(_, access)| access.asked_to_make && (!access.changed || of_interpreters));
         let Some(now) = present(path)?.filter(|now| now.mode & libc::S_IFMT == libc::S_IFDIR) else {
             return Ok(false);
@@ -206,41 +206,42 @@ impl Observer<'_> {
             return Ok(false);
         }
         let mode_of = |now: Evidence| now.mode & 0o7777;
-        self.directory_above(relative.clone(), mode_of(now));
-        // What it lies in is made, too.
+        self.parent_directory(relative.clone(), mode_of(now));
+        // Its parents are created, too.
         for (number, _) in relative.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             let Some(above) = relative.get(..number).map(<[u8]>::to_vec) else { continue };
             let is_known = self.observed.products.iter().any(|product| product.path == above);
             let place = self.run.places.root.join(OsStr::from_bytes(&above));
             let found = present(&place)?.filter(|now| now.mode & libc::S_IFMT == libc::S_IFDIR);
             if let Some(found) = found.filter(|_| !is_known) {
-                self.directory_above(above, mode_of(found));
+                self.parent_directory(above, mode_of(found));
             }
         }
         Ok(true)
     }
 
-    fn directory_above(&mut self, path: Vec<u8>, mode: u32) {
+    fn parent_directory(&mut self, path: Vec<u8>, mode: u32) {
         self.observed.outputs.insert(path.clone());
         let product = Product::new(path, ProductClass::Looked, FileState::Directory { mode });
-        self.observed.products.push(Product { in_place: true, above: true, ..product });
+        self.observed.products.push(Product { in_place: true, is_parent: true, ..product });
     }
 
-    /// Whether code of the project makes a directory where a test of its finds none.
+    /// Whether code of the project creates a directory if a test finds it missing.
     fn makes_directories(&self) -> bool {
         let language = self.run.captured.command.entry.language;
         let mut sources = self.run.captured.sources.iter();
         sources.any(|source| resume::makes_directories(Some(language), &source.absolute, &source.bytes))
     }
 
-    /// Settles what was consulted after all, when everything is known: products that a listing will find, and, where code of the project tests for files and may go on with one, those that were looked at.
+    /// Raises the class of products to [`ProductClass::Consulted`] when the whole run is known: those that a listing will find, and, if code
+    /// of the project tests for files and may use one that exists, those that were looked at.
     pub(super) fn consulted_after_all(&mut self, importer: &Importer) {
         let mut products = std::mem::take(&mut self.observed.products);
         let found = self.found_by_listing(&products, importer);
         for (product, _) in products.iter_mut().zip(found).filter(|(_, found)| *found) {
             product.class = ProductClass::Consulted;
         }
-        // A directory that was there and was asked for is made in any case.
+        // An existing directory that the run tried to create is created in any case.
         let is_looked = |product: &Product| {
             matches!(product.class, ProductClass::Looked | ProductClass::Mode)
                 && !(product.in_place && matches!(product.before, FileState::Directory { .. }))
@@ -253,7 +254,7 @@ impl Observer<'_> {
         self.observed.products = products;
     }
 
-    /// Whether code of the project that the run read tests for files and may go on with one that it finds.
+    /// Whether code of the project that the run read tests for files and may use one that exists.
     fn may_resume(&self) -> bool {
         let known: BTreeSet<&Path> =
             self.run.captured.sources.iter().map(|source| source.absolute.as_path()).collect();

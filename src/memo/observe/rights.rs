@@ -134,7 +134,7 @@ impl Observer<'_> {
     }
 
     /// The modes that paths inside the root were given by programs that may have taken them from another file. All paths: a
-    /// directory that was removed and made again, with the number of the old one, is no output.
+    /// directory that was removed and made again, with the number of the old one, is not an output.
     pub(super) fn modes_given(&self) -> BTreeSet<u32> {
         given(self.trace, |path| self.scope.relative(path).is_some())
     }

@@ -102,7 +102,7 @@ fn home_led_somewhere(run: &Run<'_>, trace: &Trace) -> bool {
             return true;
         }
         used_below(trace, home).any(|(path, changed)| {
-            // What a run writes outside of the root is no result of it.
+            // What a run writes outside of the root is not a result of it.
             if path.starts_with(root) { home.starts_with(root) } else { !changed && !follows(path) }
         })
     })

@@ -65,7 +65,7 @@ const ASKS_MODES: &[&str] = &[
 ];
 /// Calls of code that ask for all that is known of a file.
 const ASKS_ALL: &[&str] = &["stat(", "statSync("];
-/// Words before a parenthesis that is no call.
+/// Words before a parenthesis that is not a call.
 const NO_CALLS: &[&[u8]] = &[b"if", b"while", b"return", b"and", b"or", b"not", b"in", b"switch", b"await"];
 
 /// Where a system keeps its own files: a program that is loaded from there is not asked for its times.
@@ -139,7 +139,7 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
     let rest = image.words.get(1..).unwrap_or_default();
     let first = image.words.first().map(|first| base(first)).unwrap_or_default();
     let is = |name: &str| base(image.program.as_os_str()) == name || first == name;
-    // What an interpreter runs is its first word that is no option.
+    // What an interpreter runs is its first word that is not an option.
     let script = rest.iter().find(|word| !word.as_bytes().starts_with(b"-"));
     let runs = |name: &str| script.is_some_and(|script| base(script) == name);
     if is("git") || is("mypy") || runs("mypy") || runs("vite") || runs("vite.js") {
@@ -210,7 +210,7 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
     };
     let inline = match &entry.what {
         What::Inline { code, .. } => code.as_slice(),
-        // Python's own modules are no sources: `-m zipfile`.
+        // Python's own modules are not sources: `-m zipfile`.
         What::Module(name) => name.as_bytes(),
         _ => &[],
     };
@@ -338,7 +338,7 @@ impl Observer<'_> {
     /// above the root an interpreter asks for other reasons.)
     fn function_asks(&self, path: &Path) -> bool {
         let Run { captured, places, directory, words, .. } = self.run;
-        // A module that is no source is looked for where the call is made, which says nothing of what it asks for.
+        // A module that is not a source is looked for where the call is made, which says nothing of what it asks for.
         let is_module = matches!(captured.command.entry.what, What::Module(_)) && captured.sources.is_empty();
         let goes_up = || words.iter().any(|word| mentions(word.as_bytes(), &[".."]));
         let is_sought = is_module && path == *directory && !self.is_word(path) && !goes_up();

@@ -31,7 +31,7 @@ const KNOW_OWNERS: &[(&str, &[&str])] = &[
     ("tmux screen script env sort awk gawk mawk sed grep cp mv", &[]),
 ];
 
-/// Larger files are no code.
+/// Larger files are not code.
 const LARGEST_CODE: u64 = 1 << 20;
 
 /// What code says where it looks up users or groups by name, or all of them.

@@ -136,7 +136,7 @@ impl Observer<'_> {
     }
 
     /// Observes the order of the times of what was looked at by name. A program that opens every file that it looks at
-    /// decides by content; where it leaves one unopened, it may have decided so by the times (SPEC-2, 1.3).
+    /// decides by content; where it leaves one unopened, it may have decided so by the times.
     ///
     /// # Errors
     /// When the times of a file are unknown.

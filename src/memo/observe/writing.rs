@@ -279,8 +279,10 @@ impl Observer<'_> {
                 ProductClass::Blind
             };
             let access = self.trace.accesses.get(directory).copied().unwrap_or_default();
-            let from_listed = access.listed || access.listed_own;
-            self.observed.products.push(Product { from_listed, ..Product::new(relative, class, before) });
+            let removed_after_listing = access.listed || access.listed_own;
+            self.observed
+                .products
+                .push(Product { removed_after_listing, ..Product::new(relative, class, before) });
         }
         Ok(())
     }

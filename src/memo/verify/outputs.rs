@@ -63,7 +63,7 @@ fn was(commit: &Commit) -> BTreeMap<&[u8], Was> {
         let counts = match product.class {
             ProductClass::Blind | ProductClass::Looked => false,
             ProductClass::Consulted | ProductClass::Mode => true,
-            ProductClass::Appended => product.counts_filled,
+            ProductClass::Appended => product.emptiness_counts,
         };
         let was = match product.before {
             FileState::Absent => Was::Nothing,

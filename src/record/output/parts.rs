@@ -7,7 +7,7 @@ use crate::record::{StoredPath, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputTime {
     /// The run wrote it: it gets the present time. Of two files that of the lower rank is the older one; those of equal
-    /// rank are equally old. Always 0 for what is no file.
+    /// rank are equally old. Always 0 for what is not a file.
     Written {
         /// Place in the order of times, from 0 on without gaps.
         rank: u32,

@@ -20,7 +20,7 @@ const OTHER: &str = "_2";
 const OWNED: &[(&str, &str)] =
     &[("commits", "sequence"), ("bodies", "sequence"), ("tags", "sequence, name"), ("answers", "sequence")];
 
-/// Tables that point to commits, from what is no commit: they cannot be copied by commit.
+/// Tables that point to commits, from what is not a commit: they cannot be copied by commit.
 const POINTING: &[(&str, &str)] = &[("products", "digest, sequence"), ("edges", "digest, sequence")];
 
 impl Index {

@@ -40,7 +40,7 @@ fn a_directory_with_other_files_never_becomes_a_store() {
 }
 
 #[test]
-fn what_has_the_name_is_replaced_unless_it_is_no_file() {
+fn what_has_the_name_is_replaced_unless_it_is_not_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let (tmp, path) = (directory.path().join("tmp"), directory.path().join("a/b"));
     let put = |content: &str| {

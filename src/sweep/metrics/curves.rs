@@ -205,7 +205,7 @@ fn line_row(line: &str) -> Row {
             row.push(((*name).to_owned(), value));
         }
     }
-    // `took 5`, `12 files`: a number in a sentence is no measurement, unless a step or a sign says so.
+    // `took 5`, `12 files`: a number in a sentence is not a measurement, unless a step or a sign says so.
     let says = row.iter().any(|(name, _)| is_step(name)) || line.contains('=') || line.contains(": ");
     if says { row } else { Vec::new() }
 }

@@ -138,7 +138,7 @@ fn name(before: &str, sign: char) -> Option<String> {
     let start =
         before.char_indices().rev().take_while(|(_, c)| is_word(*c)).last().map(|(place, _)| place)?;
     let word = before.get(start..)?;
-    // `a == 3`, `a <= 3`, `f(x) = 3` are no results.
+    // `a == 3`, `a <= 3`, `f(x) = 3` are not results.
     if !is_name(word) || word.ends_with(['-', '/', '.']) {
         return None;
     }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_result_is_none() {
+    fn what_is_not_a_result_is_none() {
         for text in [
             "12:30:05",
             "Date: 2026-11-22",

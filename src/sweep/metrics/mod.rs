@@ -364,7 +364,7 @@ mod tests {
         /// What was written is what is read, under its own name, in every form.
         #[test]
         fn no_column_is_wrong(values in prop::collection::btree_map("[a-z][a-z_]{0,8}", -1e9_f64..1e9, 1..8)) {
-            // Words of YAML and TOML that are no names.
+            // Words of YAML and TOML that are not names.
             prop_assume!(!values.keys().any(|name| ["nan", "inf", "y", "n", "yes", "no", "on", "off", "true", "false", "null"].contains(&name.as_str())));
             let expected: Vec<Metric> = values.iter().map(|(name, value)| Metric::new(name.as_str(), *value)).collect();
             let pairs = |open: &str, between: &str, apart: &str, close: &str| {

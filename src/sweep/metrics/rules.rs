@@ -116,7 +116,7 @@ fn rule(name: Option<&str>, text: &str) -> Result<Rule> {
         let pattern = Regex::new(text).map_err(|error| {
             let why = error.to_string();
             let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Error::usage(format!("metrics: '{text}' is no pattern: {why}"))
+            Error::usage(format!("metrics: '{text}' is not a pattern: {why}"))
                 .with_hint("a file (metrics.json), a file and a key (metrics.json:test.auc), or a pattern with a group: 'loss=([0-9.]+)'")
         })?;
         // `loss=([0-9.]+)` is called by what stands before its group.

@@ -1,6 +1,6 @@
 //! A page with runs in it that needs nothing but itself: no server, no network.
 //!
-//! Data are JSON in an element that is no script, without `<`; markup is escaped; and a policy in the page lets only its own two
+//! Data are JSON in an element that is not a script, without `<`; markup is escaped; and a policy in the page lets only its own two
 //! scripts run and nothing be asked of anybody. The word by which these are known is the digest of what is in the page: text of a
 //! run cannot contain it.
 

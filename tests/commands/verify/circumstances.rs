@@ -124,7 +124,7 @@ fn options_of_the_call_are_those_of_the_record() {
 }
 
 #[test]
-fn a_write_that_is_no_output_can_be_named_again() {
+fn a_write_that_is_not_an_output_can_be_named_again() {
     let project = Project::new();
     project.script("job.sh", "echo out; date +%N > log.txt").write("log.txt", "begun\n");
     assert_eq!(project.exec(&["--ignore-write", "log.txt", "sh", "job.sh"]).out, "out\n");

@@ -115,7 +115,7 @@ impl Observer<'_> {
         self.used(path, Prior::Looked);
     }
 
-    /// A name before the last of `path` is no directory. This is what the run depends on.
+    /// A name before the last of `path` is not a directory. This is what the run depends on.
     pub(in crate::exec::watch) fn not_directory(&mut self, path: &[u8]) {
         let blocking = upwards(path)
             .find(|above| !matches!(self.resolver.look(above, true), Found::NotDirectory | Found::Missing))

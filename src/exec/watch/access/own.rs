@@ -1,4 +1,4 @@
-//! Paths that the run itself made or removed. They are no inputs of the run.
+//! Paths that the run itself made or removed. They are not inputs of the run.
 
 use super::Observer;
 use crate::exec::Shows;

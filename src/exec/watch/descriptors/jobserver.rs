@@ -1,4 +1,4 @@
-//! make's jobserver, which hands out permission to run. What is read from it is no input.
+//! make's jobserver, which hands out permission to run. What is read from it is not an input.
 
 /// The jobserver that `MAKEFLAGS` names.
 #[derive(Debug, Default)]

@@ -53,7 +53,7 @@ pub(in crate::exec::watch) enum Call {
     Execute(At, Option<Argument>),
     /// Moves; with flags, if it has any.
     Move(At, At, Option<Argument>),
-    /// Removes a name that is no directory, or one if `AT_REMOVEDIR` is in the flags.
+    /// Removes a name that is not a directory, or one if `AT_REMOVEDIR` is in the flags.
     Remove(At, Option<Argument>),
     /// Removes a directory.
     RemoveDirectory(At),

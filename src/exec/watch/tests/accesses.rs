@@ -73,7 +73,7 @@ fn links_are_seen_as_asked() {
         assert!(dangling.looked && dangling.looked_at_link && !dangling.absent);
         assert!(ran.access(at.join("real/file")).looked_at_link || ran.access(at.join("real/file")).looked);
         assert!(ran.access(at.join("real")).looked_at_link);
-        // What is no directory has nothing below it: that is not an absence.
+        // What is not a directory has nothing below it: that is not an absence.
         assert!(ran.access(at.join("real/file")).looked);
         assert!(!ran.access(at.join("real/file/x")).absent);
     }

@@ -186,7 +186,7 @@ fn others_that_are_inherited_are_seen_by_their_number() {
         let said = in_own_process(INNER, null(), script, &open).replace("asked ", "");
         assert_eq!(said.replace("stdin ", "stdin"), format!("{expected}\n{expected}\n"), "{script}");
     }
-    // Make's jobserver is no input.
+    // Make's jobserver is not an input.
     let jobs = format!("{open} export MAKEFLAGS='-j --jobserver-auth=9,8';");
     let said = in_own_process(INNER, null(), "read x <&9; echo x >&8", &jobs);
     assert_eq!(said, "stdin\nstdin\n");

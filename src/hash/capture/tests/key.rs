@@ -21,7 +21,7 @@ fn each_part_of_a_request_changes_the_key() {
     add("a word", &|request| request.words[2] = "a c".into());
     add("two words", &|request| request.words = ["sh", "s.sh", "a", "b"].map(OsString::from).to_vec());
     add("an empty word", &|request| request.words.push("".into()));
-    add("a word that is no text", &|request| {
+    add("a word that is not text", &|request| {
         request.words[2] = OsString::from(std::ffi::OsStr::from_bytes(b"a\xff"));
     });
     add("an always variable", &|request| set(request, "TZ", "UTC"));

@@ -66,7 +66,7 @@ fn a_file_that_would_shadow_an_import_is_looked_for() {
 }
 
 #[test]
-fn a_directory_of_the_same_name_is_no_module_before_the_library() {
+fn a_directory_of_the_same_name_is_not_a_module_before_the_library() {
     let mut project = Project::python();
     project.write("project/main.py", "import json\n");
     project.write("project/json/data.txt", "");

@@ -41,7 +41,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Arguments of a property with that name escape, if it is no function of the program.
+    /// Arguments of a property with that name escape, if it is not a function of the program.
     fn parameters_unless_defined(&mut self, name: &str, slot: &Slot) {
         for number in 0..usize::from(PARAMETERS) {
             self.edge_unless_defined(name, (slot.parameter(number), Edge::Same, Place::Text));
