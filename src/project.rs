@@ -233,6 +233,8 @@ pub struct RemoteSettings {
     pub upload: Option<String>,
     /// Certificates to trust in place of the system's.
     pub ca: Option<PathBuf>,
+    /// What stands for the files of the system, which are not compared then: a name, or `auto`.
+    pub toolchain: Option<String>,
 }
 
 /// One table, or a list of them.

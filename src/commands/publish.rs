@@ -196,7 +196,10 @@ impl Writer<'_> {
             self.open.len().saturating_sub(1)
         };
         match self.open.get_mut(place) {
-            Some((_, opened)) => memo::publish(self.store, commit, opened, self.key),
+            Some((_, opened)) => {
+                let token = remote.token().ok().flatten();
+                memo::publish(self.store, commit, opened, (self.key, token.as_ref()))
+            }
             None => Ok(Published::Gone),
         }
     }

@@ -181,6 +181,17 @@ fn status(context: &Context, page: &mut Page<'_>) -> Result<Exit> {
             }
             Err(failure) => page.line(&format!("  {failure}"))?,
         }
+        if let Some(toolchain) = &remote.toolchain {
+            page.line(&match remote.token() {
+                Ok(Some(token)) if token.as_bytes() != toolchain.shown().as_bytes() => format!(
+                    "  the toolchain {} ({}) stands for files of the system",
+                    toolchain.shown(),
+                    String::from_utf8_lossy(token.as_bytes())
+                ),
+                Ok(_) => format!("  the toolchain {} stands for files of the system", toolchain.shown()),
+                Err(why) => format!("  {why}"),
+            })?;
+        }
         page.line(&match tier::writing(remote, key.as_ref(), publish::is_own(remote)) {
             Writing::Yes => match &key {
                 Some(key) => format!("  results are written to it, signed by {}", tier::id_of(&key.public())),

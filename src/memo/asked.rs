@@ -231,6 +231,13 @@ pub(super) fn answer<'s>(
                 Held::No
             }
         }
+        Observation::Toolchain { token } => {
+            if policy.has_toolchain(token) {
+                Held::Yes
+            } else {
+                Held::No
+            }
+        }
         // Nothing else is in a directory of the run's own that is gone.
         Observation::Entries { path, aside, digest }
             if is_own && look::is_gone(&present.places.resolve(path)) =>

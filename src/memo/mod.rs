@@ -3,6 +3,7 @@
 //! Knows nothing about clap, colours, SQL, zstd, fork or seccomp.
 
 pub mod accept;
+mod alike;
 mod asked;
 mod attributes;
 mod audit;

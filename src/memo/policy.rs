@@ -3,6 +3,7 @@
 use crate::digest::Key;
 use crate::exec::Tty;
 use crate::record::Termination;
+use crate::remote::toolchain::Toolchain;
 
 /// When to replay and when to record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +125,8 @@ pub struct Policy {
     pub written_hits: WrittenHits,
     /// `--pure`: nothing decides the result but what is in the manifest.
     pub pure: bool,
+    /// `[remote] toolchain`: what stands for files of the system in results of other machines.
+    pub toolchains: Vec<Toolchain>,
     /// `--allow-net`: use of the network does not matter.
     pub allow_network: bool,
     /// `--clean-outputs`: declared outputs are moved aside before the run.
@@ -136,6 +139,14 @@ pub struct Policy {
     pub tags: Vec<(String, String)>,
     /// Only under this key: where the world gives another one, nothing runs.
     pub only_key: Option<Key>,
+}
+
+impl Policy {
+    /// Whether `token` stands for a toolchain of this machine.
+    #[must_use]
+    pub fn has_toolchain(&self, token: &[u8]) -> bool {
+        self.toolchains.iter().filter_map(Toolchain::token).any(|own| own.as_bytes() == token)
+    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! Writes a recorded run to a shared cache: blobs first, then the result, then its questions.
 
+use super::alike;
 use crate::digest::CommitId;
 use crate::encode::{Decode, Encode};
 use crate::error::Error;
 use crate::hash::environment::looks_secret;
 use crate::hash::manifest::{Manifest, Part, Value};
-use crate::record::{Commit, Content, StoredPath, questions};
+use crate::record::questions::{self, Split};
+use crate::record::{Commit, Content, Observation, StoredPath};
 use crate::remote::carrier::{Blob, Failure};
 use crate::remote::keys::SigningKey;
 use crate::remote::records::{self, Body, Kind, LARGEST_INLINE, Shared};
+use crate::remote::toolchain::Token;
 use crate::remote::{Opened, portable};
-use crate::store::{LocalStore, Store, Whole};
+use crate::store::{LocalStore, QuestionSet, Store, Whole};
 use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -49,7 +52,7 @@ impl From<Error> for Unpublished {
     }
 }
 
-/// Writes the run `id` to a shared cache, signed if there is a key.
+/// Writes the run `id` to a shared cache, signed if there is a key. With a token it stands for what the run saw of the system.
 ///
 /// # Errors
 /// [`Unpublished`]: nothing that refers to what is missing was written.
@@ -57,20 +60,27 @@ pub fn publish(
     store: &LocalStore,
     id: &CommitId,
     opened: &mut Opened,
-    key: Option<&SigningKey>,
+    (key, token): (Option<&SigningKey>, Option<&Token>),
 ) -> Result<Published, Unpublished> {
     let Some(whole) = store.whole(id)? else { return Ok(Published::Gone) };
     let Ok(manifest) = Manifest::from_bytes(&whole.manifest) else { return Ok(Published::Gone) };
-    if let Some(why) = kept_here(&whole.commit, &manifest) {
+    if let Some(why) = kept_here(&whole.commit, &manifest, token) {
         return Ok(Published::Private(why));
     }
-    let commit = &whole.commit;
+    let mut commit = whole.commit.clone();
+    let local = commit.key;
+    let mut id = *id;
+    if let Some(token) = token {
+        commit.key = alike::key(&manifest, commit.observations.iter(), token);
+        commit.observations = token.instead(&commit.observations).unwrap_or_default();
+        id = commit.id();
+    }
     let split = questions::split_all(&commit.observations, &commit.products);
     let (set, answers) = questions::digests(&split);
     let name = records::result_name(&commit.key, &set, &answers);
     let (inline, blobs) = parted(store, &whole)?;
     let shared = Shared {
-        id: *id,
+        id,
         commit: Commit { observations: Vec::new(), ..commit.clone() }.to_bytes(),
         left: split.iter().flat_map(|part| part.left.iter().copied()).collect(),
         inline,
@@ -91,9 +101,8 @@ pub fn publish(
     }
     opened.carrier().add_result(&name, &record, &blobs)?;
     // Who writes heals what another writer left out.
-    for known in store.look_up(&commit.key)?.sets {
-        if portable::private(&known.observations, None, &is_secret).is_none() {
-            let split = known.split();
+    for known in store.look_up(&local)?.sets {
+        if let Some(split) = shared_set(&known, token) {
             let other = body(split.iter().map(|part| part.questions.as_slice()).collect());
             if bodies.iter().all(|body| body.bytes != other.bytes) {
                 bodies.push(other);
@@ -117,7 +126,7 @@ pub fn publish(
 }
 
 /// Why a run is of use to this machine alone, if it is.
-fn kept_here(commit: &Commit, manifest: &Manifest) -> Option<String> {
+fn kept_here(commit: &Commit, manifest: &Manifest, token: Option<&Token>) -> Option<String> {
     let hidden = manifest.facts().find_map(|(part, value)| match (part, value) {
         (Part::Word(_), Value::Digest(_)) => Some("a word of it is redacted".to_owned()),
         (Part::Variable(name), Value::Digest(_)) if is_secret(name) => {
@@ -125,8 +134,20 @@ fn kept_here(commit: &Commit, manifest: &Manifest) -> Option<String> {
         }
         _ => None,
     });
-    let seen = || portable::private(&commit.observations, None, &is_secret).map(|why| why.to_string());
-    hidden.or_else(seen)
+    hidden.or_else(|| portable::private(&commit.observations, None, &is_secret, token).map(|why| why.to_string()))
+}
+
+/// What other machines may be asked of a set; `None` where that is not all that its results depend on.
+fn shared_set(known: &QuestionSet, token: Option<&Token>) -> Option<Vec<Split>> {
+    let observations = &known.observations;
+    if portable::private(observations, None, &is_secret, token).is_some() {
+        return None;
+    }
+    let Some(token) = token else { return Some(known.split()) };
+    let kept = token.instead(observations)?;
+    let own: Vec<&Observation> = known.own.iter().filter_map(|number| observations.get(*number)).collect();
+    let is_own = |number: usize| kept.get(number).is_some_and(|observation| own.contains(&observation));
+    Some(questions::split_all_by(&kept, &is_own))
 }
 
 /// Whether the digest of a variable's value is one that this store alone can make.

@@ -1,6 +1,7 @@
 //! Results that other machines recorded: asked for where none of ours holds, and taken into the store. From there they are
 //! replayed as our own are.
 
+use super::alike;
 use super::asked::Asking;
 use super::stdin::StdinAtStart;
 use super::{Context, Event, Policy};
@@ -16,6 +17,7 @@ use crate::remote::carrier::{Blob, Failure, Name};
 use crate::remote::journal::{Asked, Journal};
 use crate::remote::keys::PublicKey;
 use crate::remote::records::{self, Kind, MOST_BODIES, Shared};
+use crate::remote::toolchain::Token;
 use crate::remote::{Opened, Remote, portable, tier};
 use crate::store::{Foreign, QuestionSet, Store};
 use std::cell::OnceCell;
@@ -96,11 +98,17 @@ impl Seeking<'_> {
             return None;
         }
         let (began, shown) = (Instant::now(), remote.shown());
+        let token = remote.token().unwrap_or_else(|why| {
+            if journal.says(&remote.url, "no-packages") {
+                self.say(&why);
+            }
+            None
+        });
         // One that is not a key is told by who writes.
         let own = tier::signing_key().ok().flatten();
         let asked =
             remote.open(start_helper, keys, own.as_ref()).map_err(Trouble::from).and_then(|mut opened| {
-                let found = self.ask(&mut opened, &shown);
+                let found = self.ask(&mut opened, &shown, token.as_ref());
                 for why in &opened.distrusted {
                     if journal.says(&remote.url, &why.code()) {
                         self.say(&why.said(remote));
@@ -133,8 +141,13 @@ impl Seeking<'_> {
 
     /// Whether a result was taken in; with what was captured, where other sources count.
     #[expect(clippy::option_option, reason = "whether, and then with what")]
-    fn ask(&self, opened: &mut Opened, shown: &str) -> Result<Option<Option<Box<Captured>>>, Trouble> {
-        if self.by_key(opened, self.captured, shown)? {
+    fn ask(
+        &self,
+        opened: &mut Opened,
+        shown: &str,
+        token: Option<&Token>,
+    ) -> Result<Option<Option<Box<Captured>>>, Trouble> {
+        if self.by_key(opened, self.captured, shown, token)? {
             return Ok(Some(None));
         }
         if self.captured.sources.len() < 2 {
@@ -151,7 +164,7 @@ impl Seeking<'_> {
                 continue;
             }
             tried.push(other.key);
-            if self.by_key(opened, &other, shown)? {
+            if self.by_key(opened, &other, shown, token)? {
                 other.loaded.remember(&other.lineage, self.recall);
                 capture::rekey(self.request, &other.key, self.recall);
                 return Ok(Some(Some(Box::new(other))));
@@ -161,13 +174,20 @@ impl Seeking<'_> {
     }
 
     /// Asks by one key.
-    fn by_key(&self, opened: &mut Opened, captured: &Captured, shown: &str) -> Result<bool, Trouble> {
-        let key = &captured.key;
-        let bodies = opened.bodies(Kind::Questions, &records::questions_name(key))?;
-        let mut sets: Vec<QuestionSet> = bodies.iter().filter_map(|body| self.set_of(body)).collect();
+    fn by_key(
+        &self,
+        opened: &mut Opened,
+        captured: &Captured,
+        shown: &str,
+        token: Option<&Token>,
+    ) -> Result<bool, Trouble> {
+        let seen = captured.facts.iter().map(|(fact, _)| fact);
+        let there = token.map_or(captured.key, |token| alike::key(&captured.manifest, seen, token));
+        let bodies = opened.bodies(Kind::Questions, &records::questions_name(&there))?;
+        let mut sets: Vec<QuestionSet> = bodies.iter().filter_map(|body| self.set_of(body, token)).collect();
         let secret = || self.context.recall.secret();
         let present = super::present(self.request, &captured.environment, &secret, None);
-        let names = self.answered(&mut sets, key, &present)?;
+        let names = self.answered(&mut sets, (&captured.key, &there), &present)?;
         if names.is_empty() {
             return Ok(false);
         }
@@ -175,7 +195,7 @@ impl Seeking<'_> {
         let results = opened.results(&only)?;
         for ((set, _), result) in names.iter().zip(results) {
             let (Some(set), Some((result, blobs))) = (sets.get(*set), result) else { continue };
-            if self.take_in(opened, captured, set, (result, blobs), shown)? {
+            if self.take_in(opened, (captured, &there), set, (result, blobs), shown)? {
                 return Ok(true);
             }
         }
@@ -183,19 +203,22 @@ impl Seeking<'_> {
     }
 
     /// Questions that may be asked.
-    fn set_of(&self, body: &[u8]) -> Option<QuestionSet> {
+    fn set_of(&self, body: &[u8], token: Option<&Token>) -> Option<QuestionSet> {
         let parts = records::read_questions(body).ok()?;
         let set = QuestionSet::unanswered(parts.iter().map(Vec::as_slice)).ok()?;
         let is_private =
-            portable::private(&set.observations, Some(&self.request.places), &|_| false).is_some();
-        (set.observations.len() <= MOST_QUESTIONS && !is_private).then_some(set)
+            portable::private(&set.observations, Some(&self.request.places), &|_| false, token).is_some();
+        let rests_on =
+            |token: &Token| token.instead(&set.observations).is_some_and(|same| same == set.observations);
+        let is_whole = token.is_none_or(rests_on);
+        (set.observations.len() <= MOST_QUESTIONS && !is_private && is_whole).then_some(set)
     }
 
     /// Answers the questions; where the results are that other machines had with these answers, and that we do not have.
     fn answered(
         &self,
         sets: &mut [QuestionSet],
-        key: &Key,
+        (key, there): (&Key, &Key),
         present: &Present<'_>,
     ) -> Result<Vec<(usize, Name)>, Trouble> {
         let stdin = OnceCell::new();
@@ -207,7 +230,7 @@ impl Seeking<'_> {
             let Some(answers) = asking.ask(set, several).answers else { continue };
             // One of ours with these answers was looked at already, and something else stands against it.
             if self.store.answering(key, &set.id, &answers)?.is_empty() {
-                names.push((number, records::result_name(key, &set.id, &answers)));
+                names.push((number, records::result_name(there, &set.id, &answers)));
             }
         }
         Ok(names)
@@ -217,7 +240,7 @@ impl Seeking<'_> {
     fn take_in(
         &self,
         opened: &mut Opened,
-        captured: &Captured,
+        (captured, there): (&Captured, &Key),
         set: &QuestionSet,
         (shared, blobs): (Shared, Vec<Blob>),
         shown: &str,
@@ -225,7 +248,7 @@ impl Seeking<'_> {
         let wrong = |words: &str| Trouble::Cache(Failure::Invalid(words.to_owned()));
         let mut commit = Commit::from_bytes(&shared.commit)
             .map_err(|error| wrong(&format!("the record of a run {error}")))?;
-        if commit.key != captured.key || !commit.observations.is_empty() || !commit.is_replayable() {
+        if commit.key != *there || !commit.observations.is_empty() || !commit.is_replayable() {
             return Err(wrong("a record of another run"));
         }
         if !self.policy.kept_statuses.keep(commit.termination) {
@@ -235,6 +258,10 @@ impl Seeking<'_> {
         questions::put_back(&shared.left, &mut commit.observations);
         if commit.id() != shared.id {
             return Err(wrong("a record of another run"));
+        }
+        if *there != captured.key {
+            (commit.key, commit.lineage) = (captured.key, captured.lineage);
+            commit.function_id = captured.function_id;
         }
         for bytes in &shared.inline {
             let mut writer = self.store.write()?;

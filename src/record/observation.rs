@@ -197,6 +197,11 @@ pub enum Observation {
         /// What is found; `None` for nothing up to `/`.
         found: Option<StoredPath>,
     },
+    /// What the user says stands for the files of the system, which were not compared with those of the machine that ran it.
+    Toolchain {
+        /// A name, or what stands for the installed packages.
+        token: Vec<u8>,
+    },
 }
 
 /// Whether it is about no path; else the base, the directory and the whole of the path.
@@ -283,6 +288,7 @@ impl Encode for Observation {
                 to.digest(digest)
             }
             Self::Upward { name, found } => to.unsigned(30).bytes(name).option(found.as_ref()),
+            Self::Toolchain { token } => to.unsigned(40).bytes(token),
             Self::StdinKind(kind) => to.unsigned(16).value(kind),
             Self::StdinTerminal(is) => to.unsigned(17).flag(*is),
             Self::StdinName(name) => to.unsigned(18).bytes(name),
@@ -360,6 +366,7 @@ impl Decode for Observation {
             33 => Self::Exists { path: StoredPath::decode(from)? },
             34 => Self::Index { path: StoredPath::decode(from)?, digest: from.digest()? },
             35 => Self::Settled { states: from.list()? },
+            40 => Self::Toolchain { token: from.bytes()?.to_vec() },
             16 => Self::StdinKind(StdinKind::decode(from)?),
             17 => Self::StdinTerminal(from.flag()?),
             18 => Self::StdinName(from.bytes()?.to_vec()),

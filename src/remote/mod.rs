@@ -11,6 +11,7 @@ pub mod portable;
 pub mod protocol;
 pub mod records;
 pub mod tier;
+pub mod toolchain;
 
 pub use tier::{Opened, Remote, Upload, Writing};
 

@@ -1,5 +1,6 @@
 //! Which questions may leave the machine, and be asked by others: none about secrets, none that only this machine can answer.
 
+use super::toolchain::Token;
 use crate::record::{Base, FileState, Observation, Places, StdinUse, StoredPath};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
@@ -63,14 +64,18 @@ pub enum Private {
     Network,
     /// Another inherited descriptor.
     Descriptor,
+    /// Files of the system were not compared.
+    Toolchain(String),
 }
 
-/// The first of `observations` that is not shared. `is_secret` tells of a variable whether its value is likely to be a secret.
+/// The first of `observations` that is not shared. `is_secret` tells of a variable whether its value is likely to be a secret;
+/// `token` stands for the toolchain, if anything does.
 #[must_use]
 pub fn private(
     observations: &[Observation],
     places: Option<&Places>,
     is_secret: &dyn Fn(&[u8]) -> bool,
+    token: Option<&Token>,
 ) -> Option<Private> {
     observations.iter().find_map(|observation| {
         paths(observation).into_iter().find_map(|path| of_path(path, places)).or_else(|| match observation {
@@ -85,6 +90,9 @@ pub fn private(
             Observation::Network => Some(Private::Network),
             Observation::Descriptor { .. } | Observation::Stdin(StdinUse::Place { .. }) => {
                 Some(Private::Descriptor)
+            }
+            Observation::Toolchain { token: other } if token.is_none_or(|own| own.as_bytes() != other) => {
+                Some(Private::Toolchain(String::from_utf8_lossy(other).into_owned()))
             }
             Observation::Environment { .. } => Some(Private::Variable("the environment".to_owned())),
             Observation::Variable { name, value: Some(_) } if is_secret(name) => {
@@ -160,6 +168,9 @@ impl std::fmt::Display for Private {
                 write!(formatter, "of {} only size and time are known", path.shown().display())
             }
             Self::Network => formatter.write_str("it used the network"),
+            Self::Toolchain(name) => {
+                write!(formatter, "it rests on the toolchain {name}, and nothing else is known of system files")
+            }
             Self::Descriptor => formatter.write_str("it depends on the place in an open file"),
         }
     }
@@ -199,16 +210,16 @@ mod tests {
             "/dev/sda",
         ] {
             let seen = [content(stored(path))];
-            assert!(private(&seen, Some(&places()), &|_| false).is_some(), "{path}");
+            assert!(private(&seen, Some(&places()), &|_| false, None).is_some(), "{path}");
         }
         let odd = [content(StoredPath::in_root("../.ssh/x")), content(StoredPath::in_root("/etc/passwd"))];
         for seen in odd {
-            assert!(private(std::slice::from_ref(&seen), Some(&places()), &|_| false).is_some(), "{seen:?}");
+            assert!(private(std::slice::from_ref(&seen), Some(&places()), &|_| false, None).is_some(), "{seen:?}");
         }
         for path in
             ["/home/me/project/src/main.rs", "/home/me/.config/pip/pip.conf", "/usr/bin/env", "/dev/null"]
         {
-            assert_eq!(private(&[content(stored(path))], Some(&places()), &|_| false), None, "{path}");
+            assert_eq!(private(&[content(stored(path))], Some(&places()), &|_| false, None), None, "{path}");
         }
     }
 
@@ -229,8 +240,8 @@ mod tests {
             Observation::Variable { name: b"MY_TOKEN".to_vec(), value: Some(Digest::of(b"")) },
         ] {
             let is_secret = |name: &[u8]| name == b"MY_TOKEN";
-            assert!(private(std::slice::from_ref(&seen), None, &is_secret).is_some(), "{seen:?}");
+            assert!(private(std::slice::from_ref(&seen), None, &is_secret, None).is_some(), "{seen:?}");
         }
-        assert_eq!(private(&[Observation::Umask(0o22)], None, &|_| true), None);
+        assert_eq!(private(&[Observation::Umask(0o22)], None, &|_| true, None), None);
     }
 }

@@ -6,6 +6,7 @@ use super::client::Settings;
 use super::directory::Directory;
 use super::keys::{Distrust, KeyId, PublicKey, SigningKey, Trust, shown_id};
 use super::records::{self, Body, Kind, Shared, Unusable};
+use super::toolchain::{Token, Toolchain};
 use crate::error::{Error, Result};
 use crate::project::RemoteSettings;
 use std::env;
@@ -36,6 +37,8 @@ pub struct Remote {
     pub upload: Upload,
     /// The keys that the settings name.
     trust: Trust,
+    /// What stands for the files of the system.
+    pub toolchain: Option<Toolchain>,
     /// Certificates to trust in place of the system's.
     ca: Option<PathBuf>,
 }
@@ -63,8 +66,10 @@ impl Remote {
             let keys: Result<Vec<PublicKey>> = words.iter().map(|word| PublicKey::from_str(word)).collect();
             Trust::Keys(keys.map_err(|error| blamed(&error))?)
         };
+        let toolchain = settings.toolchain.as_deref().map(Toolchain::parse).transpose();
+        let toolchain = toolchain.map_err(|why| blamed(&Error::usage(why)))?;
         let ca = settings.ca.clone();
-        Ok(Self { url: settings.url.clone(), write: settings.write, upload, trust, ca })
+        Ok(Self { url: settings.url.clone(), write: settings.write, upload, trust, toolchain, ca })
     }
 
     /// The address without a password.
@@ -80,6 +85,21 @@ impl Remote {
             }
             None => self.url.clone(),
         }
+    }
+
+    /// What stands for the toolchain of this machine there; `Ok(None)` where system files are compared.
+    ///
+    /// # Errors
+    /// What is said where it cannot be told.
+    pub fn token(&self) -> std::result::Result<Option<Token>, String> {
+        let Some(toolchain) = &self.toolchain else { return Ok(None) };
+        let unknown = || {
+            format!(
+                "{}: toolchain = \"auto\": no table of packages is known here; system files are compared",
+                self.shown()
+            )
+        };
+        toolchain.token().map(Some).ok_or_else(unknown)
     }
 
     /// Connects; `start` starts the helper program that speaks to servers. `user_keys` are those that the user trusts everywhere, `own` is the key by which we sign.

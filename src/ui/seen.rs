@@ -91,6 +91,9 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
             format!("name of the root {} {}", escape::brief(name, LONGEST_NAME), verb("is another"))
         }
         Observation::Unset { .. } => "a variable is set that the run's own code names".to_owned(),
+        Observation::Toolchain { token } => {
+            format!("toolchain {} {}", escape::brief(token, LONGEST_NAME), verb("is another"))
+        }
         Observation::Upward { name, .. } => {
             let name = escape::brief(name, LONGEST_NAME);
             format!("{name} above the root {}", verb("is found elsewhere"))
@@ -141,6 +144,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Loader { .. } => (28, Vec::new()),
         Observation::Accounts { path: at, .. } => (29, path(at)),
         Observation::Upward { name, .. } => (30, name.clone()),
+        Observation::Toolchain { .. } => (40, Vec::new()),
         Observation::Around { written, .. } => (16, written.first().map(path).unwrap_or_default()),
     }
 }

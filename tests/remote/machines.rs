@@ -1,116 +1,10 @@
 //! Two machines that share a cache: what one has run, the other one does not run again.
 
+use super::team::{CASHET, Machine, Team, keygen, simple};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
-
-const CASHET: &str = env!("CARGO_BIN_EXE_cashet");
-
-/// A place for machines, a shared cache, and a counter of executions that no machine depends on.
-struct Team {
-    base: TempDir,
-}
-
-/// A clone of the project with a HOME of its own.
-struct Machine {
-    project: PathBuf,
-    home: PathBuf,
-    counter: PathBuf,
-    environment: Vec<(String, String)>,
-}
-
-impl Team {
-    fn new() -> Self {
-        let base = tempfile::Builder::new().prefix("team-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        for directory in ["shared", "count/.cashet"] {
-            fs::create_dir_all(base.path().join(directory)).unwrap();
-        }
-        fs::set_permissions(base.path().join("shared"), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::write(base.path().join("count/.cashet/executions"), "").unwrap();
-        Self { base }
-    }
-
-    fn shared(&self) -> PathBuf {
-        self.base.path().join("shared")
-    }
-
-    fn counter(&self) -> PathBuf {
-        self.base.path().join("count/.cashet/executions")
-    }
-
-    fn executions(&self) -> usize {
-        fs::read_to_string(self.counter()).unwrap().lines().count()
-    }
-
-    /// A clone whose settings name the shared cache, with these lines besides.
-    fn machine(&self, name: &str, settings: &str) -> Machine {
-        let project = self.base.path().join(name).join("project");
-        let home = self.base.path().join(name).join("home");
-        for directory in [&project.join(".git"), &home] {
-            fs::create_dir_all(directory).unwrap();
-        }
-        let machine = Machine { project, home, counter: self.counter(), environment: Vec::new() };
-        let url = self.shared();
-        machine.write("cashet.toml", &format!("[remote]\nurl = \"dir:{}\"\n{settings}", url.display()));
-        machine
-    }
-
-    /// One that writes before its calls end.
-    fn writer(&self, name: &str) -> Machine {
-        self.machine(name, "write = true\nupload = \"wait\"\n")
-    }
-
-    fn files(&self, area: &str) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        for fan in fs::read_dir(self.shared().join(area)).into_iter().flatten() {
-            files.extend(fs::read_dir(fan.unwrap().path()).unwrap().map(|entry| entry.unwrap().path()));
-        }
-        files
-    }
-}
-
-impl Machine {
-    fn write(&self, name: &str, text: &str) -> &Self {
-        let path = self.project.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-        self
-    }
-
-    fn script(&self, name: &str, body: &str) -> &Self {
-        let text = format!("#!/bin/sh\necho x >> '{}'\n{body}\n", self.counter.display());
-        self.write(name, &text);
-        fs::set_permissions(self.project.join(name), fs::Permissions::from_mode(0o755)).unwrap();
-        self
-    }
-
-    fn with(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(CASHET);
-        command.args(words).current_dir(&self.project).stdin(Stdio::null()).env_clear();
-        command.env("PATH", "/usr/bin:/bin").env("HOME", &self.home).env("LANG", "C.UTF-8");
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
-    }
-
-    fn cashet(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
-    }
-
-    /// Runs a command; what stdout and stderr say.
-    fn exec(&self, words: &[&str]) -> (String, String) {
-        let output = self.cashet(&[&["exec", "-v", "--"], words].concat());
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
-        (text(&output.stdout), text(&output.stderr))
-    }
-}
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// The files of a project, each with what is in it, and the words of a command.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
@@ -229,18 +123,6 @@ fn another_umask_and_another_user_share_too() {
     assert!(status.contains("from dir:"), "{status}");
     assert_eq!(team.executions(), 1);
     assert_eq!(fs::read(second.project.join("made.txt")).unwrap(), b"made\n");
-}
-
-/// A pair of keys: the public one and the secret one.
-fn keygen(team: &Team) -> (String, String) {
-    let output = team.machine("keys", "").cashet(&["remote", "keygen", "ci"]);
-    let text = String::from_utf8(output.stdout).unwrap();
-    let (public, secret) = text.trim().split_once('\n').unwrap();
-    (public.to_owned(), secret.to_owned())
-}
-
-fn simple(machine: &Machine) {
-    machine.script("run.sh", "cat data.txt").write("data.txt", "data\n");
 }
 
 #[test]
@@ -435,6 +317,7 @@ fn settings_that_make_no_sense_are_refused() {
         ("trust = [\"nonsense\"]\n", "public key"),
         ("upload = \"sometimes\"\n", "upload"),
         ("uri = \"x\"\n", "uri"),
+        ("toolchain = \"auto:1\"\n", "toolchain"),
     ] {
         let machine = team.machine("machine", settings);
         simple(&machine);

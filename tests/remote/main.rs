@@ -19,3 +19,5 @@ mod hostile;
 mod machines;
 mod network;
 mod servers;
+mod team;
+mod toolchains;

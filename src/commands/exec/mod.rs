@@ -100,14 +100,22 @@ impl Ground {
         let named = named.or_else(|| std::env::var_os("CASHET_DIR").filter(|value| !value.is_empty()));
         let mut project = Project::find(directory, home.as_deref(), named.as_deref());
         let settings = project.settings()?;
-        let plan = plan::plan(scanned, &project, &settings)?;
+        let mut plan = plan::plan(scanned, &project, &settings)?;
         let cache = std::env::var_os("XDG_CACHE_HOME");
         let no_store = match project.place_store(&settings.store, cache.as_deref()) {
             Err(error) if error.kind() == Kind::Usage => return Err(error),
             other => other.err().map(|error| error.to_string()),
         };
         let held = memo::Held::default();
-        let remotes = if scanned.has(Flag::NoRemote) { Vec::new() } else { publish::remotes_of(&settings)? };
+        let is_local = scanned.has(Flag::NoRemote);
+        let named = publish::remotes_of(&settings);
+        let named = if is_local { named.unwrap_or_default() } else { named? };
+        let toolchains: Vec<_> = named.iter().filter_map(|remote| remote.toolchain.clone()).collect();
+        // Results that rest on a toolchain do not name the system files that a call which watches us has to know.
+        if !toolchains.is_empty() && !crate::exec::nested::is_watched() {
+            plan.policy.toolchains = toolchains;
+        }
+        let remotes = if is_local { Vec::new() } else { named };
         Ok(Self { project, plan, store: None, no_store, held, creates: false, is_nowhere: false, remotes })
     }
 

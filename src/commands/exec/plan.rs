@@ -344,6 +344,7 @@ fn policy(sources: &Sources<'_>) -> Result<Policy> {
         watching,
         tty: Tty::Auto,
         written_hits: written_hits(sources)?,
+        toolchains: Vec::new(),
         pure: sources.flag(Flag::Pure, |block| block.pure),
         allow_network: sources.flag(Flag::AllowNet, |block| block.allow_net),
         clean_outputs: sources.flag(Flag::CleanOutputs, |block| block.clean_outputs),

@@ -75,6 +75,7 @@ impl Making<'_> {
                 Observation::Network => {
                     (self.policy.allow_network || self.policy.time_to_live.is_some(), None)
                 }
+                Observation::Toolchain { token } => (self.policy.has_toolchain(token), None),
                 _ => match holds::holds(then, evidence.as_ref(), self.present) {
                     Held::Yes => (true, *evidence),
                     Held::Renewed(renewed) => (true, renewed),

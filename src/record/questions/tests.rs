@@ -106,6 +106,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             moved,
         }),
         Just(Observation::Network),
+        "[a-c]".prop_map(|token| Observation::Toolchain { token: token.into_bytes() }),
         names().prop_map(|names| Observation::Unset { names }),
         ("[a-c]", prop::option::of(path()))
             .prop_map(|(name, found)| Observation::Upward { name: name.into_bytes(), found }),

@@ -163,6 +163,7 @@ pub fn observation_json(observation: &Observation) -> Object {
         Observation::Root(path) => of("root").with("path", json::text(path)),
         Observation::RootName(name) => of("root_name").with("name", json::text(name)),
         Observation::Unset { names } => of("unset").with("names", json::texts(&names.apart())),
+        Observation::Toolchain { token } => of("toolchain").with("name", json::text(token)),
         Observation::Upward { name, found } => {
             of("upward").with("name", json::text(name)).with("found", found.as_ref().map(json::path))
         }
