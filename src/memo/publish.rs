@@ -134,7 +134,9 @@ fn kept_here(commit: &Commit, manifest: &Manifest, token: Option<&Token>) -> Opt
         }
         _ => None,
     });
-    hidden.or_else(|| portable::private(&commit.observations, None, &is_secret, token).map(|why| why.to_string()))
+    hidden.or_else(|| {
+        portable::private(&commit.observations, None, &is_secret, token).map(|why| why.to_string())
+    })
 }
 
 /// What other machines may be asked of a set; `None` where that is not all that its results depend on.

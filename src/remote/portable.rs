@@ -169,7 +169,10 @@ impl std::fmt::Display for Private {
             }
             Self::Network => formatter.write_str("it used the network"),
             Self::Toolchain(name) => {
-                write!(formatter, "it rests on the toolchain {name}, and nothing else is known of system files")
+                write!(
+                    formatter,
+                    "it rests on the toolchain {name}, and nothing else is known of system files"
+                )
             }
             Self::Descriptor => formatter.write_str("it depends on the place in an open file"),
         }
@@ -214,7 +217,10 @@ mod tests {
         }
         let odd = [content(StoredPath::in_root("../.ssh/x")), content(StoredPath::in_root("/etc/passwd"))];
         for seen in odd {
-            assert!(private(std::slice::from_ref(&seen), Some(&places()), &|_| false, None).is_some(), "{seen:?}");
+            assert!(
+                private(std::slice::from_ref(&seen), Some(&places()), &|_| false, None).is_some(),
+                "{seen:?}"
+            );
         }
         for path in
             ["/home/me/project/src/main.rs", "/home/me/.config/pip/pip.conf", "/usr/bin/env", "/dev/null"]

@@ -97,7 +97,9 @@ pub fn observation(observation: &Observation) -> Line {
             let more = if names.len() > shown.len() { ", …" } else { "" };
             line("variables", format!("{}{more}", shown.join(", ")), "not set")
         }
-        Observation::Toolchain { token } => line("toolchain", escape::line(token), "stands for files of the system"),
+        Observation::Toolchain { token } => {
+            line("toolchain", escape::line(token), "stands for files of the system")
+        }
         Observation::Upward { name, found } => {
             let found = found.as_ref().map_or_else(|| "nowhere".to_owned(), shown);
             line("above", escape::line(name), found)

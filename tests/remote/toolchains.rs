@@ -50,7 +50,8 @@ fn a_token_stands_for_files_of_the_system_and_is_never_mixed() {
     assert!(show(&["show", "--json", "@"]).contains("\"kind\":\"toolchain\",\"name\":\"image-7\""));
     // From now on the store answers, while the settings say the same.
     let local = |words: &[&str]| {
-        let output = second.cashet(&[&["exec", "-v", "--no-remote", "--mode", "replay", "--"], words].concat());
+        let output =
+            second.cashet(&[&["exec", "-v", "--no-remote", "--mode", "replay", "--"], words].concat());
         output.status.code()
     };
     assert_eq!(local(&tool), Some(0));
