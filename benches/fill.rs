@@ -12,7 +12,7 @@ use cashet::record::{
     Commit, Content, Coverage, Observation, Replay, Resources, StoredPath, Stream, StreamOrder, Termination,
     Timestamp,
 };
-use cashet::store::{Draft, LocalStore, Store, StoreOptions};
+use cashet::store::{BlobStore, Draft, LocalStore, StoreOptions};
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;

@@ -14,7 +14,7 @@ use cashet::record::{
     Commit, Coverage, Observation, Places, Recall, Replay, Resources, StoredPath, Stream, StreamOrder,
     Termination, Timestamp,
 };
-use cashet::store::{Draft, LocalStore, Store, StoreOptions, copy_file};
+use cashet::store::{BlobStore, Claims, Draft, LocalStore, ResultIndex, Store, StoreOptions, copy_file};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -186,7 +186,7 @@ fn storing(criterion: &mut Criterion) {
         );
     });
     criterion.bench_function("store: hot entry of 300 observations", |bencher| {
-        bencher.iter(|| assert!(!Store::find(&store, black_box(&key)).expect("an entry").is_empty()));
+        bencher.iter(|| assert!(!ResultIndex::find(&store, black_box(&key)).expect("an entry").is_empty()));
     });
     let mut group = criterion.benchmark_group("blob");
     for size in [1 << 10, 1 << 20, 64 << 20] {

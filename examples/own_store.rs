@@ -4,7 +4,7 @@
 
 use cashet::digest::{BlobId, CommitId, Digest, Key, LineageId};
 use cashet::record::{Commit, Content};
-use cashet::store::{BlobWriter, Candidate, Claim, Draft, Event};
+use cashet::store::{BlobStore, BlobWriter, Candidate, Claim, Claims, Draft, Event, ResultIndex, Workspace};
 use cashet::{Context, Error, Outcome, Policy, Project, Request, Result, Store, Unix, memoize};
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,13 +14,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-type Blobs = Arc<Mutex<HashMap<BlobId, Vec<u8>>>>;
+type Bytes = Arc<Mutex<HashMap<BlobId, Vec<u8>>>>;
 
 /// Keeps blobs and commits in memory. The directory is for what a run needs on disk: copies of products that words
 /// refer to, files that were in the way of outputs.
 struct Memory {
     directory: PathBuf,
-    blobs: Blobs,
+    blobs: Bytes,
     commits: Mutex<HashMap<Key, Vec<Candidate>>>,
 }
 
@@ -32,7 +32,7 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A blob that is being written.
 struct Growing {
     bytes: Vec<u8>,
-    blobs: Blobs,
+    blobs: Bytes,
 }
 
 impl Write for Growing {
@@ -64,7 +64,7 @@ impl BlobWriter for Growing {
     }
 }
 
-impl Store for Memory {
+impl ResultIndex for Memory {
     fn find(&self, key: &Key) -> Result<Vec<Candidate>> {
         let mut found = hold(&self.commits).get(key).cloned().unwrap_or_default();
         found.retain(|candidate| candidate.commit.is_replayable());
@@ -75,28 +75,6 @@ impl Store for Memory {
     /// Only misses are explained by it.
     fn nearest(&self, _: &LineageId, _: &Digest, _: &[Vec<u8>]) -> Result<Option<(Commit, Vec<u8>)>> {
         Ok(None)
-    }
-
-    /// This program makes one call after the other; one that does not would wait here.
-    fn claim(&self, key: &Key, _waiting: &mut dyn FnMut()) -> Result<Claim> {
-        Ok(Claim::new(*key, None, false))
-    }
-
-    fn write(&self) -> Result<Box<dyn BlobWriter>> {
-        Ok(Box::new(Growing { bytes: Vec::new(), blobs: Arc::clone(&self.blobs) }))
-    }
-
-    fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>> {
-        let bytes = hold(&self.blobs).get(blob).cloned();
-        let bytes = bytes.ok_or_else(|| Error::damaged(format!("blob {} is missing", blob.short())))?;
-        Ok(Box::new(Cursor::new(bytes)))
-    }
-
-    fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)> {
-        let bytes = whole(file).map_err(|source| Error::io("read", Path::new("an output"), source))?;
-        let holds = !sought.is_empty() && bytes.windows(sought.len()).any(|window| window == sought);
-        let content = Box::new(Growing { bytes, blobs: Arc::clone(&self.blobs) }).finish()?;
-        Ok((content, holds))
     }
 
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId> {
@@ -115,8 +93,6 @@ impl Store for Memory {
         Ok(id)
     }
 
-    fn renew(&self, _: &Key, _: &Candidate) {}
-
     fn distrust(&self, key: &Key, commit: &CommitId) -> bool {
         let mut commits = hold(&self.commits);
         let Some(candidates) = commits.get_mut(key) else { return false };
@@ -125,17 +101,47 @@ impl Store for Memory {
         candidates.len() < before
     }
 
-    fn note(&self, _: &Event) {}
+    fn renew(&self, _: &Key, _: &Candidate) {}
 
-    fn directory(&self) -> &Path {
-        &self.directory
+    fn note(&self, _: &Event) {}
+}
+
+impl BlobStore for Memory {
+    fn write(&self) -> Result<Box<dyn BlobWriter>> {
+        Ok(Box::new(Growing { bytes: Vec::new(), blobs: Arc::clone(&self.blobs) }))
+    }
+
+    fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>> {
+        let bytes = hold(&self.blobs).get(blob).cloned();
+        let bytes = bytes.ok_or_else(|| Error::damaged(format!("blob {} is missing", blob.short())))?;
+        Ok(Box::new(Cursor::new(bytes)))
+    }
+
+    fn take_file(&self, file: &File, sought: &[u8]) -> Result<(Content, bool)> {
+        let bytes = whole(file).map_err(|source| Error::io("read", Path::new("an output"), source))?;
+        let holds = !sought.is_empty() && bytes.windows(sought.len()).any(|window| window == sought);
+        let content = Box::new(Growing { bytes, blobs: Arc::clone(&self.blobs) }).finish()?;
+        Ok((content, holds))
+    }
+}
+
+impl Claims for Memory {
+    /// This program makes one call after the other; one that does not would wait here.
+    fn claim(&self, key: &Key, _waiting: &mut dyn FnMut()) -> Result<Claim> {
+        Ok(Claim::new(*key, None, false))
+    }
+}
+
+impl Store for Memory {
+    fn workspace(&self) -> Workspace<'_> {
+        Workspace::new(&self.directory)
     }
 }
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let store =
-        Memory { directory: folder.path().join("store"), blobs: Blobs::default(), commits: Mutex::default() };
+        Memory { directory: folder.path().join("store"), blobs: Bytes::default(), commits: Mutex::default() };
     let project = Project::find(std::env::current_dir()?, None, None);
     let words = ["sh", "-c", "echo a slow answer"].map(Into::into).to_vec();
     let request = Request::new(words, project.directory, project.places, std::env::vars_os().collect());

@@ -58,7 +58,7 @@
 //!
 //! | trait | what it is | example |
 //! |---|---|---|
-//! | [`Store`] | where results are kept: find, claim, commit, blobs | `examples/own_store.rs` keeps them in memory |
+//! | [`Store`] | where results are kept: [`store::ResultIndex`], [`store::BlobStore`], [`store::Claims`] and a directory | `examples/own_store.rs` keeps them in memory |
 //! | [`Executor`] | what runs a command and tells what it did | `examples/own_executor.rs` counts, and runs where nothing is watched |
 //! | [`Language`] | what is left of a source when layout and comments go | `examples/own_language.rs` reads a language of its own |
 //! | [`Recall`] | what makes the second look cheap; `()` remembers nothing | all three |

@@ -6,7 +6,7 @@ use super::found::Opened;
 use super::stripped::Stripper;
 use crate::error::{Error, Result};
 use crate::record::Stream;
-use crate::store::{Active, LocalStore, RunState, Store};
+use crate::store::{Active, LocalStore, ResultIndex, RunState};
 use crate::ui::page::Page;
 use crate::ui::{commits, human, message};
 use std::ffi::OsString;

@@ -6,7 +6,7 @@ use crate::digest::{Digest, Key};
 use crate::error::Result;
 use crate::exec::{Executor, Fate, Output, Recorder, Seen, Spec, Stdin, Tty, Unix, WatchMode, Witness};
 use crate::record::Stream;
-use crate::store::{LocalStore, Store, StoreOptions};
+use crate::store::{Claims, LocalStore, StoreOptions};
 use crate::ui::doctor::{self, Finding, State};
 use crate::ui::page::Page;
 use crate::ui::{colour, human, message};

@@ -13,7 +13,7 @@ use crate::hash::manifest::Manifest;
 use crate::memo::{self, Event, Observer};
 use crate::project::Project;
 use crate::record::{Commit, Content, OutputTree, StoredPath, Timestamp};
-use crate::store::{Active, Filter, LocalStore, Resolved, Row, Store, StoreOptions};
+use crate::store::{Active, BlobStore, Filter, LocalStore, Resolved, Row, Store, StoreOptions};
 use crate::sweep::metrics::Rules;
 use crate::ui::commits::{self, Entry};
 use crate::ui::{escape, human, message, pieces, status};
@@ -121,7 +121,7 @@ impl Opened {
         let store = match open(&project, false) {
             Ok(store) => {
                 store.record_killed();
-                memo::recover(store.directory(), &PutRight);
+                memo::recover(store.workspace(), &PutRight);
                 Some(store)
             }
             Err(error) if error.is_not_found() && !project.store_is_named => None,

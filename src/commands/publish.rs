@@ -34,7 +34,7 @@ pub(super) fn start(
     (root, remotes): (&Path, &[Remote]),
     tell: &dyn Fn(&str),
 ) {
-    let directory = crate::store::Store::directory(store);
+    let directory = store.directory();
     let journal = Journal::of(directory);
     let key = match tier::signing_key() {
         Ok(key) => key,
@@ -90,7 +90,7 @@ pub(super) fn main(directory: &OsString) -> Exit {
 
 /// Writes all that waits; `on` gets what became of each, and what is to be said of it.
 pub(super) fn drain(store: &LocalStore, on: &mut dyn FnMut(&CommitId, &[String])) {
-    let journal = Journal::of(crate::store::Store::directory(store));
+    let journal = Journal::of(store.directory());
     let key = tier::signing_key().ok().flatten();
     let mut writer = Writer { store, journal: &journal, key: key.as_ref(), open: Vec::new() };
     let mut tried = HashSet::new();

@@ -13,7 +13,7 @@ use crate::remote::directory::Directory;
 use crate::remote::journal::{Journal, Numbers};
 use crate::remote::keys::{PublicKey, SigningKey, Trust};
 use crate::remote::{Remote, Writing, records, tier};
-use crate::store::{Filter, Store};
+use crate::store::Filter;
 use crate::ui::page::Page;
 use crate::ui::{human, message};
 use std::ffi::OsString;

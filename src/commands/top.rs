@@ -5,7 +5,7 @@ use super::exit::{DONE, Exit};
 use super::found::Opened;
 use crate::error::Result;
 use crate::record::Timestamp;
-use crate::store::{Active, LocalStore, RunState, Store};
+use crate::store::{Active, LocalStore, ResultIndex, RunState};
 use crate::ui::page::{Look, Page};
 use crate::ui::relay::LastLine;
 use crate::ui::top::{self, Going};

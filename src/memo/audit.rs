@@ -36,7 +36,8 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
     let started = file_clock();
     let mut tee = Tee::new(None, b"", &[]);
     let mut watcher = Watcher::new(&request.places, &captured, started);
-    let unobserved: Vec<_> = context.store.map(|store| store.directory().to_path_buf()).into_iter().collect();
+    let unobserved: Vec<_> =
+        context.store.map(|store| store.workspace().root().to_path_buf()).into_iter().collect();
     let followed = observe::followed(&captured);
     let spec = Spec {
         program: &captured.program,

@@ -22,7 +22,7 @@ use crate::hash::capture::{self, Captured};
 use crate::hash::request::Request;
 use crate::hash::stat_cache::StatCache;
 use crate::record::{Stream, Timestamp};
-use crate::store::{Claim, Next, Store};
+use crate::store::{Claim, Next, ResultIndex, Store};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,13 +42,13 @@ struct Ways<'a> {
 
 /// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
 /// call may have begun and ended.
-fn is_recorded_since(store: &dyn Store, key: &Key, miss: &Miss) -> bool {
+fn is_recorded_since(results: &dyn ResultIndex, key: &Key, miss: &Miss) -> bool {
     let known = match miss {
         Miss::Unknown => None,
         Miss::Changed { newest, .. } => Some(*newest),
         _ => return false,
     };
-    store.look_up(key).is_ok_and(|entry| entry.results.first().map(|newest| newest.id) != known)
+    results.look_up(key).is_ok_and(|entry| entry.results.first().map(|newest| newest.id) != known)
 }
 
 impl Call<'_> {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, tells_absence};
 use crate::hash::globs::Patterns;
 use crate::hash::request::Request;
 use crate::record::{Evidence, Timestamp};
+use crate::store::Workspace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -51,7 +52,7 @@ impl Declared {
     ///
     /// # Errors
     /// When something cannot be moved aside; all is as it was then.
-    pub(super) fn before(&mut self, clean: bool, store: &Path) -> Result<()> {
+    pub(super) fn before(&mut self, clean: bool, workspace: Workspace<'_>) -> Result<()> {
         let present = match self.outputs.present() {
             Ok(present) => present,
             // The command runs all the same, and is not kept.
@@ -61,7 +62,7 @@ impl Declared {
             }
         };
         if clean && !present.is_empty() {
-            return self.move_aside(&tops(&present), store);
+            return self.move_aside(&tops(&present), workspace);
         }
         for path in present {
             match fs::symlink_metadata(&path) {
@@ -110,12 +111,12 @@ impl Declared {
         Ok(paths)
     }
 
-    fn move_aside(&mut self, paths: &[PathBuf], store: &Path) -> Result<()> {
+    fn move_aside(&mut self, paths: &[PathBuf], workspace: Workspace<'_>) -> Result<()> {
         for path in paths {
             for (place, what) in [
                 (&*self.root, "the project"),
                 (&*self.directory, "the working directory"),
-                (store, "the store"),
+                (workspace.root(), "the store"),
             ] {
                 if place.starts_with(path) {
                     let message =
@@ -124,12 +125,12 @@ impl Declared {
                 }
             }
         }
-        let directory = store.join("replaced").join(format!("outputs-{}", Timestamp::now().0));
+        let directory = workspace.replaced().join(format!("outputs-{}", Timestamp::now().0));
         let to = |number: usize| directory.join(number.to_string());
         let moved: Vec<_> =
             paths.iter().enumerate().map(|(number, path)| (path.clone(), to(number))).collect();
         // Known before it happens: whatever ends this process, the next call puts it back.
-        self.note = Some(unfinished::note(store, &Begun::Aside(moved.clone()))?);
+        self.note = Some(unfinished::note(workspace, &Begun::Aside(moved.clone()))?);
         fs::create_dir_all(&directory).map_err(|error| Error::io("create", &directory, error))?;
         for (path, to) in moved {
             if let Err(error) = move_path(&path, &to) {

@@ -8,7 +8,7 @@ use super::{Context, Miss};
 use crate::digest::Key;
 use crate::exec::one_target;
 use crate::record::{Base, Commit, Observation, Places, StoredPath, Stream, Timestamp};
-use crate::store::{Active, RunState, Store};
+use crate::store::{Active, Claims, RunState};
 use std::fs;
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 256 * 1024;
 /// Follows the run that holds a key.
 pub(super) struct Following<'a> {
     context: &'a Context<'a>,
-    store: &'a dyn Store,
+    claims: &'a dyn Claims,
     key: Key,
     /// Whether stdout and stderr are shown: each is, if it is a terminal.
     shows: [bool; 2],
@@ -29,7 +29,7 @@ pub(super) struct Following<'a> {
 impl<'a> Following<'a> {
     /// Begins to follow. Nothing is shown where its result would not be taken, or where standard error is not a terminal, on
     /// which we say whose output it is.
-    pub(super) fn new(context: &'a Context<'a>, policy: &Policy, store: &'a dyn Store, key: Key) -> Self {
+    pub(super) fn new(context: &'a Context<'a>, policy: &Policy, claims: &'a dyn Claims, key: Key) -> Self {
         let takes = policy.mode == Mode::Auto
             && !policy.history_only
             && !policy.no_wait
@@ -40,7 +40,7 @@ impl<'a> Following<'a> {
         } else {
             [false; 2]
         };
-        Self { context, store, key, shows, run: None }
+        Self { context, claims, key, shows, run: None }
     }
 
     /// Looks whether the run goes on, and for the next one after its end.
@@ -54,7 +54,7 @@ impl<'a> Following<'a> {
             // The next call that waits for the key finds out how it ended.
             Some(RunState::Ended) | None => {}
         }
-        let next = self.store.active(&self.key);
+        let next = self.claims.active(&self.key);
         let next = next.filter(|next| {
             self.run.as_ref().is_none_or(|(run, _)| run.commit.started != next.commit.started)
         });

@@ -4,7 +4,7 @@ use super::replay::{Replay, Replayed};
 use super::tail::Tail;
 use crate::error::{Error, Result};
 use crate::record::{Commit, Termination};
-use crate::store::Store;
+use crate::store::BlobStore;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -15,7 +15,7 @@ use std::path::Path;
 /// # Errors
 /// When the store does not have the streams, or a descriptor does not take them.
 pub fn hand_over(
-    store: &dyn Store,
+    store: &dyn BlobStore,
     commit: &Commit,
     to: [BorrowedFd<'_>; 2],
     shown: [u64; 2],

@@ -22,14 +22,14 @@ use crate::hash::request::Request;
 use crate::record::{
     Base, Coverage, Evidence, Observation, Places, ProductClass, StdinUse, StoredPath, Termination, Timestamp,
 };
-use crate::store::{self, Candidate, Store};
+use crate::store::{self, BlobStore, Candidate, Store};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
 
 /// The bytes of a blob, from the candidate or from the store.
-fn bytes(candidate: &mut Candidate, store: &dyn Store, blob: BlobId) -> Result<Box<dyn Read + Send>> {
+fn bytes(candidate: &mut Candidate, store: &dyn BlobStore, blob: BlobId) -> Result<Box<dyn Read + Send>> {
     match candidate.inline.iter_mut().find(|(id, _)| *id == blob) {
         Some((_, bytes)) => Ok(Box::new(Cursor::new(bytes.clone()))),
         None => store.read(&blob),
@@ -49,7 +49,7 @@ pub(super) struct Holding<'a> {
 fn streams(
     context: &Context<'_>,
     candidate: &mut Candidate,
-    store: &dyn Store,
+    store: &dyn BlobStore,
 ) -> Result<Vec<Box<dyn Read + Send>>, Miss> {
     let contents = [candidate.commit.stdout, candidate.commit.stderr];
     let read = contents.iter().map(|content| {

@@ -10,7 +10,7 @@ mod result;
 mod shown_lines;
 mod unseeded;
 
-pub(super) use result::{consumed, put};
+pub(super) use result::consumed;
 
 use super::beside::{End, beside};
 use super::deferred_recall::DeferredRecall;
@@ -121,12 +121,12 @@ pub(super) fn run(
         stdin: at_start,
         given: call.stdin.as_ref(),
     };
-    keeping.declared.before(recording && call.policy.clean_outputs, store.directory())?;
+    keeping.declared.before(recording && call.policy.clean_outputs, store.workspace())?;
     let root = request.places.root.as_os_str().as_bytes();
     let mut tee = Tee::new(recording.then_some(store), root, &captured.environment);
     let mut watcher = Watcher::new(&request.places, captured, keeping.file_started);
-    let unobserved = [store.directory().to_path_buf()];
-    let spool = store.directory().join("tmp");
+    let unobserved = [store.workspace().root().to_path_buf()];
+    let spool = store.workspace().temporary();
     let followed = observe::followed(captured);
     let spec = Spec {
         program: &captured.program,

@@ -24,7 +24,7 @@ use crate::hash::request::Request;
 use crate::record::{
     Commit, Coverage, FileState, Interleaving, Observation, Recall, Replay, StdinUse, StoredPath, questions,
 };
-use crate::store::{Candidate, Depends, Entry, Facts, QuestionSet, Store};
+use crate::store::{Candidate, Depends, Entry, Facts, QuestionSet, ResultIndex};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -59,7 +59,7 @@ pub(super) struct Held {
 /// may be put in place. What is not in the entry is asked for by the answers.
 pub(super) fn find(
     context: &Context<'_>,
-    store: &dyn Store,
+    results: &dyn ResultIndex,
     key: &Key,
     present: &Present<'_>,
     policy: &Policy,
@@ -68,7 +68,7 @@ pub(super) fn find(
         context.observer.on(&Event::StoreTrouble(error.to_string()));
         Found::Miss(Miss::Unknown)
     };
-    let Entry { mut sets, results: mut candidates, mut depends, is_whole } = match store.look_up(key) {
+    let Entry { mut sets, results: mut candidates, mut depends, is_whole } = match results.look_up(key) {
         Ok(entry) => entry,
         Err(error) => return trouble(error),
     };
@@ -99,7 +99,7 @@ pub(super) fn find(
         // Of the newest few it is worth knowing all that changed: after an edit was taken back, the newest is not the nearest.
         let every = compared < COMPARED;
         compared += 1;
-        let others = Others { candidates: [before, after], store: Some(store), facts: &facts };
+        let others = Others { candidates: [before, after], results: Some(results), facts: &facts };
         if asked.answers == Some(depends.answers) {
             swap_observations(set, candidate);
             depends.leave(&mut candidate.commit.observations);
@@ -128,7 +128,7 @@ pub(super) fn find(
     for (set, asked) in sets.iter_mut().zip(&mut asked).filter(|_| !is_whole) {
         let asked = asked.get_or_insert_with(|| asking.ask(set, several));
         let Some(answers) = asked.answers else { continue };
-        let found = match store.answering(key, &set.id, &answers) {
+        let found = match results.answering(key, &set.id, &answers) {
             Ok(found) => found,
             Err(error) => return trouble(error),
         };
@@ -141,7 +141,7 @@ pub(super) fn find(
             }
             candidate.evidence.clone_from(&set.evidence);
             let candidates = [candidates.as_slice(), &[]];
-            let others = Others { candidates, store: Some(store), facts: &facts };
+            let others = Others { candidates, results: Some(results), facts: &facts };
             let compared = beside(&mut candidate, &others, (present, policy), stdin, context.recall, false);
             if compared.differences.is_empty() {
                 // From now on it is in the entry.
@@ -167,7 +167,7 @@ pub(super) fn find(
         return Found::Hit(held);
     }
     let tried = Tried { candidates: &candidates, depends: &depends, sets: &sets, asked: &asked };
-    Found::Miss(tried.nearest(against, present, &stdin, (store, &facts)))
+    Found::Miss(tried.nearest(against, present, &stdin, (results, &facts)))
 }
 
 /// The results of a key that were tried, none of which holds.
@@ -185,7 +185,7 @@ impl Tried<'_> {
         against: Vec<(usize, Against)>,
         present: &Present<'_>,
         stdin: &dyn Fn() -> &'s StdinAtStart,
-        (store, facts): (&dyn Store, &std::cell::OnceCell<Facts>),
+        (results, facts): (&dyn ResultIndex, &std::cell::OnceCell<Facts>),
     ) -> Miss {
         let mut miss = Miss::Unknown;
         for (place, against) in against {
@@ -203,12 +203,12 @@ impl Tried<'_> {
                         continue;
                     };
                     let is_known = depends.answers == asked.before;
-                    let recorded = if is_known { None } else { store.recorded(candidate).ok().flatten() };
+                    let recorded = if is_known { None } else { results.recorded(candidate).ok().flatten() };
                     let recorded = recorded.map(|recorded| recorded.commit.observations);
                     let differing = asked.differing(set, recorded.as_deref()).into_iter();
                     let mut changes: Vec<Difference> =
                         differing.map(|then| difference(then, present, stdin)).collect();
-                    let others = Others { candidates: [before, after], store: Some(store), facts };
+                    let others = Others { candidates: [before, after], results: Some(results), facts };
                     changes.extend(products::compare(candidate, &others, present, true).differences);
                     nearer(miss, candidate.id, changes, true)
                 }
@@ -448,7 +448,12 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
 }
 
 /// Says in terms of the nearest earlier commit why nothing was replayed.
-pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request, miss: Miss) -> MissReason {
+pub(super) fn explain(
+    results: &dyn ResultIndex,
+    captured: &Captured,
+    request: &Request,
+    miss: Miss,
+) -> MissReason {
     match miss {
         Miss::Forced => return MissReason::Forced,
         Miss::Expired(age) => return MissReason::Expired(age),
@@ -457,14 +462,14 @@ pub(super) fn explain(store: &dyn Store, captured: &Captured, request: &Request,
         Miss::NotRestored(reason) => return MissReason::NotRestored(reason),
         Miss::Moved(path) => return MissReason::Moved(path),
         Miss::Changed { since, changes, .. } => {
-            let newest = store.recent(&captured.lineage, 1).ok().and_then(|found| found.into_iter().next());
+            let newest = results.recent(&captured.lineage, 1).ok().and_then(|found| found.into_iter().next());
             let is_newest = newest.is_none_or(|(newest, _)| newest.id() == since);
             return MissReason::Changed { since, changes, is_newest };
         }
         Miss::Unknown => {}
     }
     let words: Vec<Vec<u8>> = request.shown_words().into_iter().map(OsStringExt::into_vec).collect();
-    let Some(Nearest { commit, changes, is_newest }) = nearest(store, captured, &words) else {
+    let Some(Nearest { commit, changes, is_newest }) = nearest(results, captured, &words) else {
         return MissReason::First;
     };
     let since = commit.id();
@@ -491,14 +496,14 @@ struct Nearest {
 
 /// Of the last few runs of the command line the one with the fewest differences, the newest of several; where it never ran,
 /// the nearest run of the same function.
-fn nearest(store: &dyn Store, captured: &Captured, words: &[Vec<u8>]) -> Option<Nearest> {
-    let own = store.recent(&captured.lineage, RECENT).ok()?;
+fn nearest(results: &dyn ResultIndex, captured: &Captured, words: &[Vec<u8>]) -> Option<Nearest> {
+    let own = results.recent(&captured.lineage, RECENT).ok()?;
     let own = own.into_iter().enumerate().filter_map(|(place, (commit, manifest))| {
         let changes = captured.manifest.diff(&Manifest::from_bytes(&manifest).ok()?);
         Some(Nearest { commit, changes, is_newest: place == 0 })
     });
     own.min_by_key(|near| near.changes.len()).or_else(|| {
-        let (commit, manifest) = store.nearest(&captured.lineage, &captured.function_id, words).ok()??;
+        let (commit, manifest) = results.nearest(&captured.lineage, &captured.function_id, words).ok()??;
         let changes = captured.manifest.diff(&Manifest::from_bytes(&manifest).ok()?);
         Some(Nearest { commit, changes, is_newest: true })
     })

@@ -131,8 +131,8 @@ pub fn memoize(
         let reason = context.no_store.clone().unwrap_or_else(|| "there is none".to_owned());
         return call.bypass(request, Bypass::Store(reason));
     };
-    nested::begins(store);
-    recover(store.directory(), context.observer);
+    nested::begins(store.workspace());
+    recover(store.workspace(), context.observer);
     if policy.watching == Watching::Off {
         return call.unwatched(request, store, Unwatched::Off);
     }

@@ -8,13 +8,13 @@ use crate::hash::capture::Captured;
 use crate::hash::holds::{self, Present};
 use crate::hash::manifest::Part;
 use crate::record::{Observation, StdinUse};
-use crate::store::Store;
+use crate::store::Workspace;
 use std::fs::File;
 
 /// The call begins. Its store is not an input.
-pub(super) fn begins(store: &dyn Store) {
+pub(super) fn begins(workspace: Workspace<'_>) {
     if is_watched() {
-        tell(Depends::Store(store.directory()));
+        tell(Depends::Store(workspace.root()));
         // It settles what the command reads.
         tell(Depends::Variable(b"CASHET_STDIN"));
     }

@@ -13,7 +13,7 @@ use crate::record::{
     Evidence, FactKind, FactScope, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree,
     Product, ProductClass, StoredPath, name_in, with_text,
 };
-use crate::store::{Candidate, Facts, Store};
+use crate::store::{Candidate, Facts, ResultIndex};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 /// read from the store only if they may make the candidate usable.
 pub(super) struct Others<'a> {
     pub(super) candidates: [&'a [Candidate]; 2],
-    pub(super) store: Option<&'a dyn Store>,
+    pub(super) results: Option<&'a dyn ResultIndex>,
     pub(super) facts: &'a OnceCell<Facts>,
 }
 
@@ -207,7 +207,7 @@ impl Check<'_> {
 
     fn facts(&self) -> &Facts {
         let ask = || {
-            let facts = self.others.store.map(|store| store.facts(&self.candidate.commit));
+            let facts = self.others.results.map(|results| results.facts(&self.candidate.commit));
             facts.and_then(Result::ok).unwrap_or_default()
         };
         self.others.facts.get_or_init(ask)
@@ -215,7 +215,7 @@ impl Check<'_> {
 
     /// Whether another run of the function left the file or link that exists now.
     fn is_left_by_function(&self, product: &Product, path: &Path) -> bool {
-        let Some(store) = self.others.store else { return false };
+        let Some(store) = self.others.results else { return false };
         if let Ok(text) = fs::read_link(path) {
             let link = with_text(&product.path, text.as_os_str().as_bytes());
             return self.facts().has(FactScope::Function, FactKind::LeavesLink, &link);

@@ -13,7 +13,7 @@ use crate::remote::keys::SigningKey;
 use crate::remote::records::{self, Body, Kind, LARGEST_INLINE, Shared};
 use crate::remote::toolchain::Token;
 use crate::remote::{Opened, portable};
-use crate::store::{LocalStore, QuestionSet, Store, Whole};
+use crate::store::{BlobStore, LocalStore, QuestionSet, ResultIndex, Whole};
 use std::env;
 use std::ffi::OsStr;
 use std::fs::File;

@@ -141,7 +141,7 @@ pub fn open_stdin(word: &OsStr, products: &dyn Products, store: Option<&dyn Stor
 /// The path of a read-only copy of `blob`, with the extension of `named`, and the copy itself, locked against deletion. A
 /// copy that is there already is proven before it is used.
 fn view(store: &dyn Store, blob: &BlobId, named: Option<&[u8]>) -> Result<(PathBuf, File)> {
-    let directory = store.directory().join("view");
+    let directory = store.workspace().views();
     fs::create_dir_all(&directory).map_err(|error| Error::io("create", &directory, error))?;
     let mut name = OsString::from(blob.0.to_hex());
     let extension = named.and_then(|path| Path::new(OsStr::from_bytes(path)).extension());

@@ -4,13 +4,13 @@
 use super::reason::observed_path;
 use crate::digest::Key;
 use crate::record::{Base, Observation, OutputTree, Product, ProductClass, StoredPath};
-use crate::store::{Candidate, Store};
+use crate::store::{Candidate, ResultIndex};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// The paths, if any, in which alone the last three commits of `key` differ, and whether the command itself writes them.
-pub(super) fn never_settles(store: &dyn Store, key: &Key) -> Option<(Vec<PathBuf>, bool)> {
-    let candidates = store.find(key).ok()?;
+pub(super) fn never_settles(results: &dyn ResultIndex, key: &Key) -> Option<(Vec<PathBuf>, bool)> {
+    let candidates = results.find(key).ok()?;
     let [newest, middle, oldest, ..] = candidates.as_slice() else { return None };
     let paths = differing(newest, middle).filter(|paths| !paths.is_empty())?;
     if differing(middle, oldest).as_ref() != Some(&paths) {

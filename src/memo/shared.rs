@@ -22,7 +22,7 @@ use crate::remote::{Opened, Remote, portable, tier};
 use crate::store::{Foreign, QuestionSet, Store};
 use std::cell::OnceCell;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::time::Instant;
 
 /// Most questions of a set.
@@ -80,7 +80,7 @@ impl Seeking<'_> {
         }
         // A store that is not there yet has no place for what is noted of caches.
         let _ = self.store.scratch();
-        let journal = Journal::of(self.store.directory());
+        let journal = Journal::of(self.store.workspace().root());
         let keys = self.user_keys();
         self.context.remotes.iter().find_map(|remote| self.take_from(remote, &keys, &journal))
     }
@@ -264,9 +264,7 @@ impl Seeking<'_> {
             commit.function_id = captured.function_id;
         }
         for bytes in &shared.inline {
-            let mut writer = self.store.write()?;
-            writer.write_all(bytes).map_err(|source| Error::io("write", self.store.directory(), source))?;
-            writer.finish()?;
+            self.store.put(bytes)?;
         }
         for blob in &blobs {
             if !self.fetch(opened, blob)? {
@@ -308,7 +306,7 @@ impl Seeking<'_> {
         let Some(content) = commit.outputs else { return Ok(None) };
         let mut bytes = Vec::new();
         let read = self.store.read(&content.blob)?.take(LARGEST_TREE).read_to_end(&mut bytes);
-        read.map_err(|source| Error::io("read", self.store.directory(), source))?;
+        read.map_err(|source| Error::io("read", self.store.workspace().root(), source))?;
         let tree = OutputTree::from_bytes(&bytes);
         tree.map(Some).map_err(|error| Trouble::Cache(Failure::Invalid(format!("a list of outputs {error}"))))
     }

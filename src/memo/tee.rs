@@ -6,7 +6,7 @@ use super::place_search::{PlaceSearch, SearchState};
 use crate::exec::Recorder;
 use crate::hash::environment;
 use crate::record::{Content, Interleaving, Stream, StreamOrder};
-use crate::store::{BlobWriter, Store};
+use crate::store::{BlobStore, BlobWriter};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +30,7 @@ pub(super) struct Streams {
 
 /// Records two streams.
 pub(super) struct Tee<'a> {
-    store: Option<&'a dyn Store>,
+    store: Option<&'a dyn BlobStore>,
     stdout: Side,
     stderr: Side,
     order: StreamOrder,
@@ -51,7 +51,7 @@ impl<'a> Tee<'a> {
     /// Writes to `store`; takes nothing down without one. `root`, and the places that HOME and TMPDIR of `environment` name,
     /// are looked for in what comes.
     pub(super) fn new(
-        store: Option<&'a dyn Store>,
+        store: Option<&'a dyn BlobStore>,
         root: &[u8],
         environment: &[(OsString, OsString)],
     ) -> Self {

@@ -8,6 +8,7 @@ use super::moving::{clear, move_path};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::error::{Error, Result, tells_absence};
 use crate::record::Timestamp;
+use crate::store::Workspace;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -15,8 +16,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Directory of the notes, in the store.
-const DIRECTORY: &str = "unfinished";
 /// Names of directories of staged outputs begin so; no other is removed.
 pub(super) const STAGE: &str = ".cashet-restore-";
 /// Maximum length of a note, in bytes.
@@ -88,8 +87,8 @@ impl Note {
     ///
     /// # Errors
     /// When writing to the store fails.
-    pub(super) fn write(store: &Path, begun: &Begun) -> io::Result<Self> {
-        let directory = store.join(DIRECTORY);
+    pub(super) fn write(workspace: Workspace<'_>, begun: &Begun) -> io::Result<Self> {
+        let directory = workspace.unfinished();
         for number in 0..TRIES {
             match fs::create_dir(&directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -132,8 +131,8 @@ fn forget(note: &Path) {
 
 /// Puts right what calls left that were killed: the user's files go back where nothing took their place, and are named
 /// where something did; what was staged goes.
-pub fn recover(store: &Path, observer: &dyn Observer) {
-    let Ok(notes) = fs::read_dir(store.join(DIRECTORY)) else { return };
+pub fn recover(workspace: Workspace<'_>, observer: &dyn Observer) {
+    let Ok(notes) = fs::read_dir(workspace.unfinished()) else { return };
     for note in notes.flatten() {
         let path = note.path();
         // A call that lives holds its lock.
@@ -205,8 +204,8 @@ pub(super) fn remove_empty(aside: &Path) {
 ///
 /// # Errors
 /// When writing to the store fails.
-pub(super) fn note(store: &Path, begun: &Begun) -> Result<Note> {
-    Note::write(store, begun).map_err(|error| Error::io("write below", &store.join(DIRECTORY), error))
+pub(super) fn note(workspace: Workspace<'_>, begun: &Begun) -> Result<Note> {
+    Note::write(workspace, begun).map_err(|error| Error::io("write below", &workspace.unfinished(), error))
 }
 
 #[cfg(test)]
@@ -250,24 +249,24 @@ mod tests {
         let other = folder.path().join("precious");
         fs::create_dir(&other).unwrap();
         let dead = |begun: &Begun| {
-            let note = Note::write(&store, begun).unwrap();
+            let note = Note::write(Workspace::new(&store), begun).unwrap();
             let copy = note.path.with_extension("dead");
             fs::copy(&note.path, copy).unwrap();
         };
         let moved = ["gone", "taken", "never"].map(paths).into();
-        let living = Note::write(&store, &Begun::Aside(vec![paths("living")])).unwrap();
+        let living = Note::write(Workspace::new(&store), &Begun::Aside(vec![paths("living")])).unwrap();
         dead(&Begun::Aside(moved));
         dead(&Begun::Stage(stage.clone()));
         dead(&Begun::Stage(other.clone()));
         fs::write(store.join("unfinished/torn"), "").unwrap();
         let told = Told(RefCell::default());
-        recover(&store, &told);
+        recover(Workspace::new(&store), &told);
         assert_eq!(fs::read(paths("gone").0).unwrap(), b"gone");
         assert_eq!(fs::read(paths("taken").0).unwrap(), b"new");
         assert_eq!(fs::read(paths("taken").1).unwrap(), b"taken");
         assert!(!paths("living").0.exists() && !stage.exists() && other.exists());
         assert_eq!(told.0.borrow().len(), 2);
-        recover(&store, &told);
+        recover(Workspace::new(&store), &told);
         assert_eq!(told.0.borrow().len(), 2);
         drop(living);
         assert!(!store.join("unfinished").exists());

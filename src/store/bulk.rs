@@ -6,7 +6,7 @@
 use super::flat::{self, Area};
 use super::index::{NewCommit, Parent};
 use super::local::LocalStore;
-use super::memoizing::{blobs_of, produced_size, products_of};
+use super::recording::{blobs_of, produced_size, products_of};
 use super::{Draft, Entry};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};

@@ -53,6 +53,12 @@ impl LocalStore {
         }
     }
 
+    /// Runs `run` on the database if it is open already or can be opened; for numbers nobody depends on.
+    pub(super) fn ask<T>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Option<T> {
+        self.ready().ok()?;
+        self.with_index(run).ok()
+    }
+
     fn open_index(&self) -> Result<Index> {
         let path = self.layout().database();
         let network = is_on_network(self.layout().root());

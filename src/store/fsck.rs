@@ -12,7 +12,7 @@ use super::flat::{self, Area};
 use super::index::{Brief, Filter, State};
 use super::layout::{FORMAT, digest_of, is_former_fan};
 use super::local::LocalStore;
-use super::memoizing::blobs_of;
+use super::recording::blobs_of;
 use super::walking::listed;
 use super::{events, recall};
 use crate::digest::{BlobId, CommitId, Digest, Key};

@@ -76,7 +76,7 @@ fn written(bytes: &[u8]) -> tempfile::NamedTempFile {
 pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
     use crate::encode::Encode;
     use crate::record::Recall;
-    use crate::store::Store;
+    use crate::store::{BlobStore, ResultIndex};
     let directory = tempfile::tempdir().unwrap();
     let options = StoreOptions { create: true, ..StoreOptions::default() };
     let store = LocalStore::open(&directory.path().join("store"), &options).unwrap();
@@ -107,7 +107,7 @@ pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
             vec![std::fs::read(store.layout().hits()).unwrap()]
         }
         "blob" => {
-            let mut writer = Store::write(&store).unwrap();
+            let mut writer = BlobStore::write(&store).unwrap();
             writer.write_all(&text).unwrap();
             let content = writer.finish().unwrap();
             vec![std::fs::read(store.layout().packed(&content.blob)).unwrap()]

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of what the files say, the FORMAT file apart.
 
+use super::Workspace;
 use super::files::{make_directory, new_temporary, plain, random_bytes, rename_into_place};
 use super::rights::{regain, without_rights};
 use crate::digest::{BlobId, DIGEST_LENGTH, Digest};
@@ -73,18 +74,23 @@ impl Layout {
         self.root.join("hot")
     }
 
+    /// The directory as calls see it.
+    pub(crate) fn workspace(&self) -> Workspace<'_> {
+        Workspace::new(&self.root)
+    }
+
     pub(crate) fn temporary(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.workspace().temporary()
     }
 
     /// Where read-only copies for `cashet:REV` lie.
     pub(crate) fn views(&self) -> PathBuf {
-        self.root.join("view")
+        self.workspace().views()
     }
 
     /// Where files of the user's lie that were in the way.
     pub(crate) fn replaced(&self) -> PathBuf {
-        self.root.join("replaced")
+        self.workspace().replaced()
     }
 
     pub(crate) fn locks(&self) -> PathBuf {

@@ -3,15 +3,19 @@
 //! Opening does almost nothing, since a hit reads one flat file. FORMAT is checked before anything is written, and the
 //! database is opened on first use.
 
+mod bytes;
+mod locks;
+mod results;
+
 use super::blobs::Blobs;
 use super::events;
 use super::files::owner;
 use super::index::Index;
 use super::layout::{FORMAT, Layout};
 use super::lock::{self, hold};
+use super::{Store, Workspace};
 use crate::digest::{BlobId, DIGEST_LENGTH};
 use crate::error::{Error, Kind, Result};
-use crate::record::Content;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,6 +61,12 @@ pub struct LocalStore {
     /// Whether it existed when it was opened.
     existed: bool,
     pub(super) secret: OnceLock<[u8; DIGEST_LENGTH]>,
+}
+
+impl Store for LocalStore {
+    fn workspace(&self) -> Workspace<'_> {
+        self.layout().workspace()
+    }
 }
 
 impl LocalStore {
@@ -118,27 +128,22 @@ impl LocalStore {
         hold(&self.notices).push(words);
     }
 
+    /// The directory of the store.
+    pub fn directory(&self) -> &Path {
+        self.layout().root()
+    }
+
     pub(super) fn layout(&self) -> &Layout {
         &self.blobs.layout
     }
 
     /// The verified file of a raw blob, at offset 0, with its size: for copying in the kernel. `None` for a blob that is
-    /// compressed or empty: read it with [`super::Store::read`].
+    /// compressed or empty: read it with [`super::BlobStore::read`].
     ///
     /// # Errors
     /// [`Kind::Damaged`] when it is missing or damaged.
     pub fn open_raw(&self, blob: &BlobId) -> Result<Option<(File, u64)>> {
         self.blobs.open_raw(blob)
-    }
-
-    /// Stores all bytes of a file, whatever its file offset, which does not move: copies it in the kernel, which shares blocks
-    /// where the file system can, and digests the copy on all cores.
-    ///
-    /// # Errors
-    /// When the file cannot be read or writing to the store fails.
-    pub fn write_file(&self, file: &File) -> Result<Content> {
-        self.ready()?;
-        self.blobs.put_file(file, &[]).map(|(content, _)| content)
     }
 
     /// Writes back and folds logs that have become long. Call it last, when no caller waits for a result. A failure is left

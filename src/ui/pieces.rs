@@ -7,7 +7,7 @@ use super::human;
 use crate::digest::{BlobId, CommitId};
 use crate::hash::language::{Piece, PieceKind, by_name};
 use crate::record::{Commit, StoredPath};
-use crate::store::{LocalStore, Store};
+use crate::store::{BlobStore, LocalStore};
 use std::collections::BTreeMap;
 use std::io::Read;
 

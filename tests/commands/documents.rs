@@ -8,7 +8,7 @@ use cashet::record::{
     Acceptance, BothEnds, Content, FileState, FoundProgram, Names, Observation, OutputEntry, OutputKind,
     Replay, StdinKind, StdinUse, StoredPath, Termination, Timestamp,
 };
-use cashet::store::{Event, Store};
+use cashet::store::{Event, ResultIndex};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

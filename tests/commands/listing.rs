@@ -2,7 +2,7 @@
 
 use super::support::{NOON, Run, SECOND, Sandbox, recorded};
 use cashet::digest::CommitId;
-use cashet::store::{Event, Store};
+use cashet::store::{Event, ResultIndex};
 
 #[test]
 fn a_project_without_a_store_is_an_empty_one() {

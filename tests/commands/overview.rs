@@ -3,7 +3,7 @@
 use super::support::{HOUR, NOON, Run, SECOND, Sandbox, recorded};
 use cashet::digest::Digest;
 use cashet::record::{FileState, Observation, StoredPath};
-use cashet::store::{Event, Store};
+use cashet::store::{Event, ResultIndex};
 
 #[test]
 fn history_says_what_changed_at_each_step() {

@@ -12,7 +12,7 @@ use cashet::record::{
     Acceptance, Commit, Content, Coverage, Observation, OutputEntry, OutputKind, OutputTree, Replay,
     Resources, SourceFile, StoredPath, Stream, StreamOrder, Termination, Timestamp,
 };
-use cashet::store::{Draft, LocalStore, Store, StoreOptions};
+use cashet::store::{BlobStore, Claims, Draft, LocalStore, ResultIndex, StoreOptions};
 use cashet::ui::page::{Look, Page};
 use jiff::tz::TimeZone;
 use std::ffi::OsString;

@@ -4,7 +4,7 @@ use crate::support::{Place, Run, files_below, noise, text};
 use cashet::digest::{CommitId, Digest};
 use cashet::encode::Encoder;
 use cashet::error::Kind;
-use cashet::store::{Filter, LocalStore, Moved};
+use cashet::store::{Filter, LocalStore, Moved, ResultIndex};
 use std::fs;
 use std::io::{Read, Write};
 
@@ -98,7 +98,7 @@ fn an_import_gives_back_what_was_lost() {
     let store = from.open();
     let (archive, _) = export(&store, &[]);
     let (id, key) = (ids(&store)[0], two.key());
-    cashet::store::Store::distrust(&store, &key, &id);
+    store.distrust(&key, &id);
     assert!(two.find(&store).is_empty());
     assert_eq!(import(&store, &archive).unwrap().commits, 1);
     assert_eq!(two.replay(&store).unwrap().0, two.stdout);

@@ -3,7 +3,9 @@
 use crate::support::{DAY, Place, Run, TODAY, files_below, get, noise, put, text};
 use cashet::digest::CommitId;
 use cashet::record::Timestamp;
-use cashet::store::{Dropped, Event, Filter, LocalStore, Plan, Policy, Store, StoreOptions};
+use cashet::store::{
+    BlobStore, Claims, Dropped, Event, Filter, LocalStore, Plan, Policy, ResultIndex, StoreOptions,
+};
 use std::fs;
 use std::io::Write;
 use std::path::Path;

@@ -4,7 +4,7 @@
 use crate::support::{Place, Run, TODAY, files_below, get, noise, text};
 use cashet::error::Kind;
 use cashet::record::Recall;
-use cashet::store::{Damage, Event, Filter, LocalStore, Report, Store};
+use cashet::store::{Damage, Event, Filter, LocalStore, Report, ResultIndex};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -208,7 +208,7 @@ fn every_byte_of_a_database_may_flip() {
         flipped[byte] ^= 1;
         fs::write(&database, &flipped).unwrap();
         let store = place.open();
-        match Store::find(&store, &run.key()) {
+        match ResultIndex::find(&store, &run.key()) {
             // The format field: a newer store is not changed.
             Err(error) => assert_eq!(error.kind(), Kind::NewerFormat, "byte {byte}"),
             Ok(candidates) => match candidates.first() {

@@ -3,7 +3,7 @@
 use crate::support::{DAY, Place, Run, TODAY};
 use cashet::digest::{CommitId, Digest, Prefix};
 use cashet::record::{Replay, Timestamp};
-use cashet::store::{Event, Filter, LocalStore, Resolved, Row, Stats, StatusFilter, Store};
+use cashet::store::{Event, Filter, LocalStore, Resolved, ResultIndex, Row, Stats, StatusFilter};
 use std::fs::{self, File};
 
 fn log(store: &LocalStore, filter: Filter) -> Vec<Row> {

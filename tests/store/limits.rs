@@ -4,7 +4,7 @@ use crate::support::{Place, Run, noise, open, put};
 use cashet::digest::{Digest, RequestId};
 use cashet::error::Kind;
 use cashet::record::Recall;
-use cashet::store::{Event, Filter, LocalStore, Store, StoreOptions};
+use cashet::store::{BlobStore, Claims, Event, Filter, LocalStore, ResultIndex, StoreOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};

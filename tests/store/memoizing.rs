@@ -4,7 +4,7 @@ use crate::support::{Place, Run, files_below, get, noise, put, text};
 use cashet::digest::{BlobId, Digest, Key, RequestId};
 use cashet::error::Kind;
 use cashet::record::{Evidence, Recall, Replay, Timestamp};
-use cashet::store::{Event, LocalStore, Store, StoreOptions};
+use cashet::store::{BlobStore, Claims, Event, LocalStore, ResultIndex, StoreOptions};
 use std::fs;
 use std::io::{Read, Write};
 
@@ -48,7 +48,7 @@ fn a_file_is_stored_whatever_its_offset() {
         let bytes = noise(size, 3);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
-        let content = store.write_file(&file).unwrap();
+        let content = store.take_file(&file, b"").unwrap().0;
         assert_eq!(content.size, size as u64);
         assert!(get(&store, &content.blob) == bytes);
         assert_eq!(std::io::Seek::stream_position(&mut file).unwrap(), size as u64);
@@ -300,7 +300,7 @@ fn a_newer_store_is_never_changed() {
     fs::remove_dir_all(place.path.join("hot")).unwrap();
     let before: Vec<_> = files_below(&place.path).iter().map(|path| fs::read(path).unwrap()).collect();
     let store = place.open();
-    assert_eq!(Store::find(&store, &run.key()).unwrap_err().kind(), Kind::NewerFormat);
+    assert_eq!(ResultIndex::find(&store, &run.key()).unwrap_err().kind(), Kind::NewerFormat);
     assert_eq!(store.claim(&run.key(), &mut || {}).unwrap_err().kind(), Kind::NewerFormat);
     assert_eq!(store.write().err().unwrap().kind(), Kind::NewerFormat);
     assert_eq!(store.fold().unwrap_err().kind(), Kind::NewerFormat);

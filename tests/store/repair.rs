@@ -1,7 +1,7 @@
 //! A repair drops what two checks found, and nothing that only one report lists.
 
 use crate::support::{Place, Run, TODAY, files_below, text};
-use cashet::store::{Damage, Event, LocalStore, Report, Store};
+use cashet::store::{Damage, Event, LocalStore, Report, ResultIndex};
 use std::fs;
 use std::path::{Path, PathBuf};
 

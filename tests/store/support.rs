@@ -5,7 +5,7 @@ use cashet::record::{
     Commit, Content, Coverage, Evidence, Observation, OutputEntry, OutputKind, OutputTree, Replay, Resources,
     StoredPath, Stream, StreamOrder, Termination, Timestamp,
 };
-use cashet::store::{Candidate, Draft, LocalStore, Store, StoreOptions};
+use cashet::store::{BlobStore, Candidate, Claims, Draft, LocalStore, ResultIndex, StoreOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -172,12 +172,12 @@ impl Run {
 
     /// The candidates in the store.
     pub(crate) fn find(&self, store: &LocalStore) -> Vec<Candidate> {
-        Store::find(store, &self.key()).unwrap()
+        ResultIndex::find(store, &self.key()).unwrap()
     }
 
     /// Replays it: the stdout and the files of the newest candidate, all verified, or `None`.
     pub(crate) fn replay(&self, store: &LocalStore) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
-        let candidate = Store::find(store, &self.key()).ok()?.into_iter().next()?;
+        let candidate = ResultIndex::find(store, &self.key()).ok()?.into_iter().next()?;
         let read = |content: &Content| {
             if let Some((_, bytes)) = candidate.inline.iter().find(|(blob, _)| *blob == content.blob) {
                 return Some(bytes.clone());

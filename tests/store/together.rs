@@ -2,7 +2,7 @@
 
 use crate::support::{DAY, Place, Run, TODAY, noise, open};
 use cashet::record::Timestamp;
-use cashet::store::{Filter, Policy, Store};
+use cashet::store::{BlobStore, Claims, Filter, Policy, ResultIndex};
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -8,7 +8,7 @@ use crate::memo::outputs::whole;
 use crate::memo::{Product, Products};
 use crate::project::Project;
 use crate::record::{OutputKind, Timestamp};
-use crate::store::Store;
+use crate::store::BlobStore;
 use crate::ui::{commits, escape};
 use std::ffi::OsStr;
 use std::io;

@@ -13,13 +13,13 @@ use crate::memo::reason::{Difference, observed_path};
 use crate::memo::stdin::StdinAtStart;
 use crate::memo::{Context, Policy, look_up, products};
 use crate::record::{Commit, Evidence, Observation, ProductClass, Products, SourceFile, StoredPath};
-use crate::store::{Candidate, Draft, Store};
+use crate::store::{Candidate, Draft, ResultIndex};
 use std::cell::OnceCell;
 
 /// What a draft is made with.
 pub(super) struct Making<'a> {
     pub(super) context: &'a Context<'a>,
-    pub(super) store: &'a dyn Store,
+    pub(super) results: &'a dyn ResultIndex,
     pub(super) request: &'a Request,
     pub(super) policy: &'a Policy,
     pub(super) present: &'a Present<'a>,
@@ -37,7 +37,7 @@ impl Making<'_> {
         let stdin = StdinAtStart::look(self.context.stdin);
         let compared = look_up::differences(
             &mut candidate,
-            &products::Others { candidates: [&[], &[]], store: None, facts: &OnceCell::new() },
+            &products::Others { candidates: [&[], &[]], results: None, facts: &OnceCell::new() },
             self.present,
             self.policy,
             || &stdin,
@@ -161,13 +161,13 @@ impl Making<'_> {
     /// The first difference that would keep the draft from answering the next call. It shows whether the present answers are
     /// complete.
     fn stands_against(&self, draft: &Draft, stdin: &StdinAtStart) -> Result<Option<Difference>> {
-        let others = self.store.find(&draft.commit.key)?;
+        let others = self.results.find(&draft.commit.key)?;
         let mut candidate = as_candidate(draft);
         let compared = look_up::differences(
             &mut candidate,
             &products::Others {
                 candidates: [&others, &[]],
-                store: Some(self.store),
+                results: Some(self.results),
                 facts: &OnceCell::new(),
             },
             self.present,

@@ -6,7 +6,6 @@
 mod again;
 mod making;
 
-use super::keep::put;
 use super::look_up::{self, Found};
 use super::reason::{Bypass, Difference};
 use super::{Context, Policy, bypass_of};
@@ -17,7 +16,7 @@ use crate::hash::holds::Present;
 use crate::hash::manifest::{Manifest, Part};
 use crate::hash::request::Request;
 use crate::record::{Acceptance, Commit, Timestamp};
-use crate::store::{Draft, Store};
+use crate::store::{Claims, Draft};
 use making::Making;
 
 /// A recorded run whose result may be taken for that of the present.
@@ -87,7 +86,7 @@ pub fn propose(
     let Some(candidate) = candidates.into_iter().find(|candidate| candidate.id == recorded.id) else {
         return Ok(Proposal::Refused("its result can no longer be replayed".to_owned()));
     };
-    let making = Making { context, store, request, policy, present: &present, captured: &captured };
+    let making = Making { context, results: store, request, policy, present: &present, captured: &captured };
     let mut differences: Vec<Difference> = changes.into_iter().map(Difference::Known).collect();
     match making.draft(candidate, &mut differences)? {
         Ok(_) if differences.is_empty() => {
@@ -122,7 +121,7 @@ pub fn accept(
         return Err(moved());
     }
     for source in &captured.sources {
-        put(store, &source.bytes)?;
+        store.put(&source.bytes)?;
     }
     acceptance.of = recorded.id;
     draft.commit.accepted = Some(acceptance);
@@ -134,8 +133,8 @@ pub fn accept(
 ///
 /// # Errors
 /// It cannot.
-pub fn can_record(store: &dyn Store, recorded: &Commit) -> Result<()> {
-    let claim = store.claim(&recorded.key, &mut || ())?;
+pub fn can_record(claims: &dyn Claims, recorded: &Commit) -> Result<()> {
+    let claim = claims.claim(&recorded.key, &mut || ())?;
     if claim.is_locked() {
         return Ok(());
     }

@@ -11,17 +11,16 @@ use super::super::terminals::made;
 use super::{Keeping, modes, shown_detail};
 use crate::digest::Digest;
 use crate::encode::Encode;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exec::{Finished, Hazard, Trace, Unwatched};
 use crate::hash::capture::{self, Captured};
 use crate::hash::manifest::{Manifest, Part, Value};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{
-    Commit, Content, Coverage, Evidence, Observation, OutputTree, ProductClass, Products, Replay, SourceFile,
+    Commit, Coverage, Evidence, Observation, OutputTree, ProductClass, Products, Replay, SourceFile,
     StdinUse, StoredPath,
 };
-use crate::store::{Draft, Store};
-use std::io::Write;
+use crate::store::Draft;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// The outputs of a run, and its dependencies.
@@ -166,14 +165,14 @@ impl Keeping<'_> {
         let (observations, evidence): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
         let manifest = result.manifest.as_ref().unwrap_or(&self.captured.manifest);
         let outputs = match &result.tree {
-            Some(tree) => Some(put(self.store, &tree.to_bytes())?),
+            Some(tree) => Some(self.store.put(&tree.to_bytes())?),
             None => None,
         };
         let mut sources = Vec::new();
         let counts = |path| manifest.get(&Part::Source(StoredPath::clone(path))).is_some();
         for source in self.captured.sources.iter().filter(|source| counts(&source.path)) {
             // The source is unchanged: that was checked after the run.
-            let blob = put(self.store, &source.bytes)?.blob;
+            let blob = self.store.put(&source.bytes)?.blob;
             sources.push(SourceFile { path: source.path.clone(), blob });
         }
         let mut accounted = result.indifferent;
@@ -224,16 +223,6 @@ impl Keeping<'_> {
             consumed,
         })
     }
-}
-
-/// Stores `bytes`.
-///
-/// # Errors
-/// When writing to the store fails.
-pub(in crate::memo) fn put(store: &dyn Store, bytes: &[u8]) -> Result<Content> {
-    let mut writer = store.write()?;
-    writer.write_all(bytes).map_err(|error| Error::io("write to", store.directory(), error))?;
-    writer.finish()
 }
 
 /// Digests of the consumed content: the edges of the provenance graph start there.

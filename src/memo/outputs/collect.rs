@@ -8,7 +8,7 @@ use crate::memo::attributes::{self, Unkept};
 use crate::memo::place_search::{PlaceSearch, SearchState};
 use crate::memo::reason::NotKept;
 use crate::record::{Attribute, Evidence, MODE_BITS, OutputEntry, OutputKind, OutputTree, Timestamp};
-use crate::store::Store;
+use crate::store::BlobStore;
 use rustix::fs::{FileType, Mode, OFlags, Stat, openat, readlinkat};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -57,7 +57,7 @@ pub(in crate::memo) struct Origin<'a> {
     pub(in crate::memo) appended: &'a BTreeMap<Vec<u8>, u64>,
 }
 
-/// Collects `paths`, relative to the root, into `store`. A path that does not exist was removed by the run.
+/// Collects `paths`, relative to the root, into `blobs`. A path that does not exist was removed by the run.
 ///
 /// # Errors
 /// The reason why the result is not cached: special files, links on the path, a file that changes while it is read,
@@ -65,12 +65,12 @@ pub(in crate::memo) struct Origin<'a> {
 pub(in crate::memo) fn collect(
     beneath: &mut Beneath,
     paths: &BTreeSet<Vec<u8>>,
-    store: &dyn Store,
+    blobs: &dyn BlobStore,
     origin: &Origin<'_>,
 ) -> Result<Collected, NotKept> {
     let root = origin.places.root.as_path();
     let mut collector = Collector {
-        store,
+        blobs,
         root,
         search: PlaceSearch::root(root.as_os_str().as_bytes()),
         appended: origin.appended,
@@ -138,7 +138,7 @@ fn is_given_away(place: &Place<'_>, stat: &Stat, before: Option<Owner>) -> Resul
 }
 
 struct Collector<'a> {
-    store: &'a dyn Store,
+    blobs: &'a dyn BlobStore,
     root: &'a Path,
     search: PlaceSearch,
     sought: &'a [u8],
@@ -207,12 +207,12 @@ impl Collector<'_> {
         let kind = if let Some(extents) = extents {
             let (search, state) = (&self.search, &mut SearchState::default());
             let mut look = |piece: &[u8]| search.look(state, piece);
-            let data = holes::store(&file, &extents, self.store, &mut look);
+            let data = holes::store(&file, &extents, self.blobs, &mut look);
             let data = data.map_err(|reason| trouble(path, reason))?;
             self.contains_root |= state.path;
             OutputKind::Sparse { data, mode, size: before.len(), extents }
         } else {
-            let taken = self.store.take_file(&file, self.sought);
+            let taken = self.blobs.take_file(&file, self.sought);
             let (content, found) = taken.map_err(|error| trouble(path, error))?;
             self.contains_root |= found;
             self.look_closer(&file, content.size);
@@ -236,7 +236,7 @@ impl Collector<'_> {
     fn added(&mut self, path: &[u8], file: &File, before: u64, stat: &Stat) -> Result<Left, NotKept> {
         let failed = |error: std::io::Error| trouble(path, error);
         let size = file.metadata().map_err(failed)?.len();
-        let mut writer = self.store.write().map_err(|error| trouble(path, error))?;
+        let mut writer = self.blobs.write().map_err(|error| trouble(path, error))?;
         let (mut state, mut buffer) = (SearchState::default(), vec![0; PIECE]);
         let mut at = before;
         while at < size {

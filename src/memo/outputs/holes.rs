@@ -1,7 +1,7 @@
 //! Sparse files: only their data is stored, so that a hole costs nothing.
 
 use crate::record::{Content, Extent, OutputKind, WithHoles};
-use crate::store::{BlobWriter, Store};
+use crate::store::{BlobStore, BlobWriter};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 use std::fs::File;
@@ -44,10 +44,10 @@ pub(super) fn extents(file: &File, size: u64) -> Option<Vec<Extent>> {
 pub(super) fn store(
     file: &File,
     extents: &[Extent],
-    store: &dyn Store,
+    blobs: &dyn BlobStore,
     look: &mut dyn FnMut(&[u8]),
 ) -> Result<Content, String> {
-    let mut writer = store.write().map_err(|error| error.to_string())?;
+    let mut writer = blobs.write().map_err(|error| error.to_string())?;
     each_piece(file, extents, |piece| {
         look(piece);
         writer.write_all(piece)

@@ -83,7 +83,7 @@ impl Restore<'_> {
 
     fn apply(&self, beneath: &mut Beneath, steps: &[Step]) -> Result<(), RestoreError> {
         let work = || self.tree.entries().iter().zip(steps);
-        let mut stage = Stage::new(&self.places.root, self.store.directory());
+        let mut stage = Stage::new(&self.places.root, self.store.workspace());
         let mut staged = Vec::new();
         // For files with several names: the name under which each is staged.
         let mut names: HashMap<&[u8], String> = HashMap::new();
@@ -177,7 +177,7 @@ impl Restore<'_> {
 
     /// Moves an entry that is in the way to the store's `replaced`, under an unused name.
     fn put_aside(&self, place: &Place<'_>, shown: &Path) -> Result<(), RestoreError> {
-        let directory = self.store.directory().join("replaced");
+        let directory = self.store.workspace().replaced();
         let stamp = Timestamp::now().0;
         let mut name = std::ffi::OsString::from(format!("{stamp}-"));
         name.push(place.name);

@@ -6,7 +6,7 @@ use super::restore::{RestoreError, blocked, modified_at, shown, unreadable};
 use crate::memo::attributes::{set_lists, set_own};
 use crate::memo::unfinished::{self, Begun, Note, STAGE};
 use crate::record::{Content, OutputEntry, OutputKind, Timestamp};
-use crate::store::Store;
+use crate::store::{BlobStore, Workspace};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::fs::{fchmod, ftruncate, futimens, linkat, openat, symlinkat, utimensat};
 use std::ffi::OsStr;
@@ -25,27 +25,27 @@ const WORTH_COPYING: u64 = 1 << 20;
 const BLOCK: usize = 4096;
 
 /// A directory of staged files. Dropping it removes the directory with its content.
-pub(super) struct Stage {
+pub(super) struct Stage<'a> {
     parent: PathBuf,
     opened: Option<(TempDir, OwnedFd)>,
-    /// The store, if the directory is outside of it.
-    store: Option<PathBuf>,
+    /// Where to note the directory, if it is outside of the store.
+    noted_in: Option<Workspace<'a>>,
     /// A note that the directory exists, so that a later call can remove it.
     note: Option<Note>,
     count: u64,
     buffer: Vec<u8>,
 }
 
-impl Stage {
+impl<'a> Stage<'a> {
     /// Stages in the store's `tmp` if it is on the root's file system, otherwise in the root itself. The directory is created
     /// with the first staged file.
-    pub(super) fn new(root: &Path, store: &Path) -> Self {
+    pub(super) fn new(root: &Path, workspace: Workspace<'a>) -> Self {
         let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
-        let inside = store.join("tmp");
+        let inside = workspace.temporary();
         let together = device(&inside).is_some() && device(&inside) == device(root);
         let parent = if together { inside } else { root.to_path_buf() };
-        let store = (!together).then(|| store.to_path_buf());
-        Self { parent, opened: None, store, note: None, count: 0, buffer: Vec::new() }
+        let noted_in = (!together).then_some(workspace);
+        Self { parent, opened: None, noted_in, note: None, count: 0, buffer: Vec::new() }
     }
 
     /// The directory of staged files; the working directory's descriptor before it exists.
@@ -60,10 +60,10 @@ impl Stage {
                 RestoreError::Blocked(format!("cannot write below {}: {error}", self.parent.display()))
             };
             let (mut builder, mut name) = (tempfile::Builder::new(), STAGE.to_owned());
-            if let Some(store) = &self.store {
+            if let Some(workspace) = self.noted_in {
                 // Inside the project the directory would stay if this process were killed: it is noted before it is created.
                 name = format!("{STAGE}{}-{}", std::process::id(), Timestamp::now().0);
-                let noted = unfinished::note(store, &Begun::Stage(self.parent.join(&name)));
+                let noted = unfinished::note(workspace, &Begun::Stage(self.parent.join(&name)));
                 self.note = Some(noted.map_err(|error| RestoreError::Blocked(error.to_string()))?);
                 builder.rand_bytes(0);
             }
@@ -79,7 +79,7 @@ impl Stage {
     /// Writes a file with its attributes, the given or recorded mode, and the given or present time; returns its staged name.
     pub(super) fn file(
         &mut self,
-        store: &dyn Store,
+        blobs: &dyn BlobStore,
         entry: &OutputEntry,
         time: Option<Timestamp>,
         given: Option<u32>,
@@ -93,11 +93,11 @@ impl Stage {
         let failed = |error| RestoreError::Blocked(format!("cannot write an output: {error}"));
         let mode = match &entry.kind {
             OutputKind::File { content, mode, sparse } => {
-                self.content(store, content, *sparse, &mut to)?;
+                self.content(blobs, content, *sparse, &mut to)?;
                 *mode
             }
             OutputKind::Sparse { data, mode, size, extents } => {
-                let mut from = store.read(&data.blob).map_err(|error| unreadable(data.blob, &error))?;
+                let mut from = blobs.read(&data.blob).map_err(|error| unreadable(data.blob, &error))?;
                 holes::write(&mut *from, &to, extents, *size).map_err(failed)?;
                 *mode
             }
@@ -115,7 +115,7 @@ impl Stage {
     /// Writes the bytes of a file that is stored whole.
     fn content(
         &mut self,
-        store: &dyn Store,
+        blobs: &dyn BlobStore,
         content: &Content,
         sparse: bool,
         to: &mut File,
@@ -123,10 +123,10 @@ impl Stage {
         let blob = &content.blob;
         let damaged = |error| unreadable(*blob, &error);
         let is_large = !sparse && content.size >= WORTH_COPYING;
-        if is_large && store.copy_to(blob, to).map_err(damaged)? {
+        if is_large && blobs.copy_to(blob, to).map_err(damaged)? {
             return Ok(());
         }
-        let mut from = store.read(blob).map_err(damaged)?;
+        let mut from = blobs.read(blob).map_err(damaged)?;
         self.buffer.resize(PIECE, 0);
         let buffer = self.buffer.as_mut_slice();
         let written =

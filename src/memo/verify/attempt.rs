@@ -58,7 +58,7 @@ impl Attempt<'_> {
             declared: &declared,
             ignored: &ignored,
         };
-        let mut undo = Undo::new(self.context.places, self.context.store.directory());
+        let mut undo = Undo::new(self.context.places, self.context.store.workspace());
         let attempted = self.between(&outputs, &mut undo, &mut follower);
         undo.put_back()?;
         match self.noted.seen() {
@@ -150,7 +150,7 @@ impl Attempt<'_> {
         let stdin = StdinAtStart::Empty;
         let silent = Silent(self.context.recall);
         let facts = std::cell::OnceCell::new();
-        let others = Others { candidates: [&[], &[]], store: None, facts: &facts };
+        let others = Others { candidates: [&[], &[]], results: None, facts: &facts };
         let found = differences(&mut candidate, &others, &present, &policy, || &stdin, &silent);
         found.differences.into_iter().map(|difference| Obstacle::Differs(Box::new(difference))).collect()
     }
@@ -197,7 +197,7 @@ impl Attempt<'_> {
         let null = Path::new("/dev/null");
         let nowhere: File =
             OpenOptions::new().write(true).open(null).map_err(|error| Error::io("open", null, error))?;
-        let unobserved = [self.context.store.directory().to_path_buf()];
+        let unobserved = [self.context.store.workspace().root().to_path_buf()];
         let merged = self.is_merged();
         let spec = Spec {
             program: &self.captured.program,

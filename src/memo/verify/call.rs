@@ -201,7 +201,7 @@ fn stored(context: &VerifyContext<'_>, digest: Digest) -> Option<Stdin> {
 }
 
 fn nameless(context: &VerifyContext<'_>) -> Option<File> {
-    let directory = context.store.directory().join("tmp");
+    let directory = context.store.workspace().temporary();
     tempfile::tempfile_in(directory).or_else(|_| tempfile::tempfile()).ok()
 }
 

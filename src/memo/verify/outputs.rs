@@ -14,7 +14,7 @@ use crate::record::{
     Commit, Content, Coverage, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, Places,
     ProductClass, Replay,
 };
-use crate::store::Store;
+use crate::store::BlobStore;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 /// The outputs of a run in the present work tree.
 pub(super) struct Outputs<'a> {
-    pub(super) store: &'a dyn Store,
+    pub(super) store: &'a dyn BlobStore,
     pub(super) places: &'a Places,
     pub(super) recorded: Recorded<'a>,
     pub(super) declared: &'a Patterns,

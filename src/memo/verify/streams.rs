@@ -43,7 +43,7 @@ impl<'a> Follower<'a> {
 
 impl Recorder for Follower<'_> {
     fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
-        let directory = self.store.directory().join("tmp");
+        let directory = self.store.workspace().temporary();
         let side = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,

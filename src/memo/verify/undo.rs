@@ -8,6 +8,7 @@ use crate::exec::{Fate, Seen, Witness};
 use crate::hash::files;
 use crate::memo::moving::{clear, copy_file, move_path, set_time};
 use crate::record::{Evidence, Places};
+use crate::store::Workspace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -56,10 +57,10 @@ pub(super) struct Undo<'a> {
 
 impl<'a> Undo<'a> {
     /// Starts without saved state.
-    pub(super) fn new(places: &'a Places, store: &Path) -> Self {
+    pub(super) fn new(places: &'a Places, workspace: Workspace<'_>) -> Self {
         Self {
             places,
-            replaced: store.join("replaced"),
+            replaced: workspace.replaced(),
             directory: None,
             count: 0,
             steps: Vec::new(),
