@@ -3,17 +3,12 @@
 //! Opening does almost nothing, since a hit reads one flat file. FORMAT is checked before anything is written, and the
 //! database is opened on first use.
 
-mod bytes;
-mod locks;
-mod results;
-
 use super::blobs::Blobs;
 use super::events;
 use super::files::owner;
 use super::index::Index;
 use super::layout::{FORMAT, Layout};
 use super::lock::{self, hold};
-use super::{Store, Workspace};
 use crate::digest::{BlobId, DIGEST_LENGTH};
 use crate::error::{Error, Kind, Result};
 use std::fs::{self, File};
@@ -61,12 +56,6 @@ pub struct LocalStore {
     /// Whether it existed when it was opened.
     existed: bool,
     pub(super) secret: OnceLock<[u8; DIGEST_LENGTH]>,
-}
-
-impl Store for LocalStore {
-    fn workspace(&self) -> Workspace<'_> {
-        self.layout().workspace()
-    }
 }
 
 impl LocalStore {

@@ -30,6 +30,7 @@ mod layout;
 mod leftovers;
 mod local;
 mod lock;
+mod memoizing;
 mod pending;
 mod plan;
 mod recall;

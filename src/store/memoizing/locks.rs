@@ -1,9 +1,9 @@
 //! The locks of a store in a directory, and its notes about who holds one and who waits.
 
-use super::LocalStore;
 use crate::digest::Key;
 use crate::error::Result;
 use crate::record::Timestamp;
+use crate::store::LocalStore;
 use crate::store::lock::{self, Taken};
 use crate::store::{Active, Claim, Claims, Draft, Running, Waiting};
 

@@ -1,9 +1,9 @@
 //! The results of a store in a directory.
 
-use super::LocalStore;
 use crate::digest::{CommitId, Digest, Key, LineageId};
 use crate::error::Result;
 use crate::record::Commit;
+use crate::store::LocalStore;
 use crate::store::candidate::{MOST_CANDIDATES, fitted};
 use crate::store::index::State;
 use crate::store::recall::read_hot;

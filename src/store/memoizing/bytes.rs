@@ -1,9 +1,9 @@
 //! The bytes of a store in a directory.
 
-use super::LocalStore;
 use crate::digest::BlobId;
 use crate::error::{Error, Result};
 use crate::record::Content;
+use crate::store::LocalStore;
 use crate::store::blobs::is_empty;
 use crate::store::{BlobStore, BlobWriter};
 use std::fs::File;
