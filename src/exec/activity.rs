@@ -44,6 +44,22 @@ pub fn activity(process: u32) -> Option<Activity> {
     })
 }
 
+/// Whether a thread of `process` runs, or waits for the processor or a disk; also where the process ends at this moment.
+#[must_use]
+pub(super) fn is_busy(process: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { return true };
+    threads.flatten().any(|thread| match fs::read(thread.path().join("stat")) {
+        Ok(stat) => Stat::parse(&stat).is_some_and(|stat| matches!(stat.state, b'R' | b'D')),
+        Err(_) => true,
+    })
+}
+
+/// Whether a child of this process is busy.
+#[must_use]
+pub(super) fn has_busy_child() -> bool {
+    children(std::process::id()).into_iter().any(is_busy)
+}
+
 /// The children of all threads of a process.
 fn children(process: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
@@ -63,7 +79,10 @@ struct Stat {
 
 impl Stat {
     fn read(process: u32) -> Option<Self> {
-        let text = fs::read(format!("/proc/{process}/stat")).ok()?;
+        Self::parse(&fs::read(format!("/proc/{process}/stat")).ok()?)
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
         // The name of the program may contain any character. The last parenthesis ends it.
         let after = text.iter().rposition(|byte| *byte == b')')?;
         let words = std::str::from_utf8(text.get(after + 1..)?).ok()?;

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing about how the child was started or is watched, only when it has ended.
 
+mod holders;
 mod wait;
 
 use super::order::{self, Order, Then, index};
@@ -27,7 +28,8 @@ const LARGE_BUFFER: usize = 256 * 1024;
 /// Size of the pipe for large streams.
 #[cfg(target_os = "linux")]
 const LARGE_PIPE: i32 = 1024 * 1024;
-/// After the command has ended: how long a pipe that another process holds may stay silent until it is given up.
+/// After the command has ended: how long a pipe that another process holds may stay silent until it is given up, unless that
+/// process waits for the processor, as on a busy machine.
 const IDLE: Duration = Duration::from_millis(150);
 /// After the command has ended: how long a pipe that another process holds is read.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -105,14 +107,14 @@ impl Streams<'_> {
                     self.fail(number, errno);
                 }
             }
-            let over = ended.is_some_and(|ended| nothing || ended.elapsed() >= DRAIN);
+            let is_late = ended.is_some_and(|ended| ended.elapsed() >= DRAIN);
+            let is_silent = ended.is_some() && nothing;
             let hurry = ended.is_some() || caught.seen().is_some();
             for stream in READ_FIRST {
                 let ready = ready.get(index(stream)).copied().unwrap_or_default();
                 let Some(source) = self.sources.get_mut(index(stream)) else { continue };
-                if source.open().is_none() {
-                    continue;
-                }
+                let Some(from) = source.open() else { continue };
+                let over = is_late || is_silent && !holders::is_busy(from);
                 if ready.reader_gone {
                     let sink = source.sink;
                     self.fail(sink, Errno::EPIPE);

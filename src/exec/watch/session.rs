@@ -10,6 +10,7 @@ use super::orphans::Adoption;
 use super::ptrace::{Ended, Report, Tracer};
 use super::supervisor;
 use crate::error::tells_nothing;
+use crate::exec::activity;
 use crate::exec::pidfd;
 use crate::exec::spawn::Plan;
 use crate::exec::watch::StartError;
@@ -28,10 +29,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, Scope};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The name of the thread that watches.
 const THREAD: &str = "cashet-watch";
+
+/// How long processes that outlive the command are waited for while one of them is busy: it may be about to end, but not have
+/// had the processor yet.
+const BUSY_GRACE: Duration = Duration::from_secs(1);
+/// Interval of looks whether one is.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// An error that cannot occur: that thread ends only after it has sent a message.
 const LOST: &str = "the thread that starts the command ended";
@@ -240,11 +247,20 @@ impl Session {
         }
     }
 
-    /// Waits at most `grace` for processes that outlive the command. If some remain, that is a hazard, and they continue.
+    /// Waits at most `grace` for processes that outlive the command, and up to [`BUSY_GRACE`] while one of them waits for the
+    /// processor. If some remain, that is a hazard, and they continue.
     pub(in crate::exec) fn finish(self, grace: Duration) -> Trace {
         let Self { ending, trace, stop, adoption, .. } = self;
         drop(ending);
-        let seen = match trace.recv_timeout(grace) {
+        let began = Instant::now();
+        let mut seen = trace.recv_timeout(grace);
+        while matches!(seen, Err(RecvTimeoutError::Timeout))
+            && began.elapsed() < BUSY_GRACE
+            && activity::has_busy_child()
+        {
+            seen = trace.recv_timeout(LOOK);
+        }
+        let seen = match seen {
             Err(RecvTimeoutError::Timeout) => {
                 drop(stop);
                 trace.recv().ok()
