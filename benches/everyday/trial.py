@@ -128,8 +128,9 @@ class Trial:
         self.environment = environment
         return source
 
-    def place(self, name, **who):
-        """A clone of it, with the packages that it needs; and what has to be done there before."""
+    def place(self, name, apart=False, **who):
+        """A clone of it, with the packages that it needs; and what has to be done there before. Where it is to stand apart, its
+        files came in another order."""
         place = Place(self.base / name, **who)
         place.root.parent.parent.chmod(0o755)
         clone = ["git", "clone", "-q", f"file://{self.base / 'source'}", str(place.root)]
@@ -140,6 +141,8 @@ class Trial:
             self.settings.install_packages(self.command.packages, place.root / "node_modules")
         if place.user is not None:
             subprocess.run(["chown", "-R", f"{place.user}:{place.user}", str(place.root.parent)], check=True)
+        if apart:
+            spread_times(place.root)
         if self.command.before:
             done = place.call(self.settings, ["sh", "-e", "-c", self.command.before], self.env(place))
             if done.status:
@@ -271,8 +274,7 @@ class Trial:
     def elsewhere(self, theirs, their_place):
         """Another clone, whose files came later and in another order."""
         user = NOBODY if self.settings.may_change_user(self.command) else None
-        place = self.place("elsewhere/deeper", umask=0o077 if user is None else 0o027, user=user)
-        spread_times(place.root)
+        place = self.place("elsewhere/deeper", umask=0o077 if user is None else 0o027, user=user, apart=True)
         if user is not None:
             open_to_all(self.base)
         self.row["user"] = user is not None

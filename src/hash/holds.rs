@@ -19,11 +19,10 @@ use super::look::{
 use super::stat_cache::StatCache;
 use super::{rights, search, upward};
 use crate::digest::{DIGEST_LENGTH, Digest};
-use crate::record::{Base, Evidence, FileState, Observation, Places, StoredPath, Timestamp};
+use crate::record::{Base, Evidence, FileState, ModeRule, Observation, Places, StoredPath, Timestamp};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The present, as far as observations ask for it.
@@ -152,6 +151,7 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         }
         Observation::Exists { path } => Held::when(fs::symlink_metadata(resolve(path)).is_ok()),
         Observation::Settled { states } => Held::when(parts::settled_holds(states, present.places)),
+        Observation::UmaskAtLeast(mask) => Held::when((present.umask)() & mask == *mask),
         Observation::Search { path, programs, moved } => {
             let found = search::Found { path, programs, moved: *moved };
             Held::when(found.holds(present.environment, present.places))
@@ -244,9 +244,15 @@ fn state_now(
 ) -> Now<FileState> {
     let metadata = stat(path, follow);
     // Of what is absent evidence, if there is any, is that of the directory, and known by whoever took it.
+    // What the run may do there is not the same for others; what the umask leaves, not under another one.
+    let asks_anew = |metadata: &Metadata| {
+        let rule = expected.mode_rule();
+        (rule.asked != 0 || rule.fresh) && !rights::hold(expected, metadata, path)
+    };
     if let (Some(evidence), Ok(metadata)) = (evidence, &metadata)
         && *expected != FileState::Absent
         && Evidence::of(metadata) == *evidence
+        && !asks_anew(metadata)
     {
         return Now::Same;
     }
@@ -258,18 +264,21 @@ fn state_now(
         _ if metadata.as_ref().is_ok_and(Metadata::is_file) => return Now::Unknown,
         _ => LARGEST_DIGESTED,
     };
-    let by_rights = expected.mode().is_none() || expected.rights().is_some();
-    let allowed = metadata
-        .as_ref()
-        .ok()
-        .filter(|_| by_rights)
-        .map(|metadata| (rights::of(path, metadata), expected.has_special_bits_of(metadata.mode())));
-    let (found, fresh) = state_of(path, metadata, now, largest);
-    let found = match allowed {
-        None => found,
-        Some((rights, true)) if expected.rights() == Some(rights) => found.with_mode_of(expected),
-        Some((rights, _)) => found.by_rights(rights),
+    let rule = match expected.mode() {
+        None => ModeRule { by_rights: true, ..ModeRule::default() },
+        Some(_) => expected.mode_rule(),
     };
+    let seen = metadata.as_ref().ok().cloned();
+    let (found, fresh) = state_of(path, metadata, now, largest);
+    let found = match seen {
+        Some(seen) if found.mode().is_some() => rights::told_of(path, &seen, found, rule),
+        _ => found,
+    };
+    let is_left = found.mode_is_left() && found.mode_rule() == expected.mode_rule();
+    let is_as_expected = is_left
+        && found.rights() == expected.rights()
+        && found.mode().is_some_and(|mode| expected.has_special_bits_of(mode));
+    let found = if is_as_expected { found.with_mode_of(expected) } else { found };
     Now::Is(found, fresh)
 }
 

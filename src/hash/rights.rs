@@ -1,24 +1,61 @@
 //! What we may do with what is at a path.
 
-use crate::record::FileState;
+use crate::record::{FileState, ModeRule};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// To read it and to write to it.
 const READ_AND_WRITE: u32 = 0o6;
 
-/// What we may do with what is at `path`, its last link followed or not; `None` where nothing is, or where it is a link.
+/// Permission bits for which programs ask that have none in mind.
+const USUAL: [u32; 2] = [0o666, 0o777];
+
+/// `state`, which is that of what is at `path`, of whose mode `rule` counts; the same where nothing is there, or a link.
 #[must_use]
-pub fn at(path: &Path, follow: bool) -> Option<u32> {
+pub fn told(path: &Path, follow: bool, state: FileState, rule: ModeRule) -> FileState {
     let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-    let metadata = metadata.ok()?;
-    (!metadata.is_symlink()).then(|| of(path, &metadata))
+    match metadata {
+        Ok(metadata) if !metadata.is_symlink() && state.mode().is_some() => {
+            told_of(path, &metadata, state, rule)
+        }
+        _ => state,
+    }
+}
+
+/// The same, where `metadata` was seen.
+pub(super) fn told_of(path: &Path, metadata: &Metadata, state: FileState, rule: ModeRule) -> FileState {
+    let mode = metadata.mode() & 0o7777;
+    let bits = if rule.fresh { usual(mode).unwrap_or(mode) } else { mode };
+    let asked = u32::from(rule.asked);
+    let all = if rule.by_rights || asked != 0 { of(path, metadata) } else { 0 };
+    // Where nobody asked whether we may write, it does not count that root may everywhere.
+    let seen = if rule.by_rights { all & !0o2 | mode >> 6 & 0o2 } else { 0 };
+    let rights = seen & !asked | all & asked;
+    state.with_rule(rule, bits, rights)
+}
+
+/// The usual bits of which the umask leaves these.
+#[must_use]
+pub fn usual(mode: u32) -> Option<u32> {
+    let mask = umask()?;
+    USUAL.into_iter().find(|usual| usual & !mask == mode)
+}
+
+/// The umask of this process, which never changes it; `None` where it is not to be had.
+fn umask() -> Option<u32> {
+    static MASK: OnceLock<Option<u32>> = OnceLock::new();
+    *MASK.get_or_init(|| {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+        u32::from_str_radix(mask.trim(), 8).ok()
+    })
 }
 
 /// The permission bits for ourselves of what is at `path`, of which `metadata` was seen, as 0 to 7. An access list may say more than the mode to all but the owner.
-pub(super) fn of(path: &Path, metadata: &Metadata) -> u32 {
+fn of(path: &Path, metadata: &Metadata) -> u32 {
     let user = rustix::process::geteuid();
     let own = metadata.mode() >> 6 & 0o7;
     if metadata.uid() == user.as_raw() && (!user.is_root() || own == 0o7) {
@@ -37,11 +74,14 @@ pub(super) fn of(path: &Path, metadata: &Metadata) -> u32 {
 /// Whether the mode of what is at `path`, of which `found` was seen, is the one that is expected, as far as it counts.
 #[must_use]
 pub fn hold(expected: &FileState, found: &Metadata, path: &Path) -> bool {
-    match (expected.mode(), expected.rights()) {
-        (Some(_), Some(rights)) => expected.has_special_bits_of(found.mode()) && of(path, found) == rights,
-        (Some(mode), None) => found.mode() & 0o7777 == mode,
-        (None, _) => true,
-    }
+    let rule = expected.mode_rule();
+    let now = told_of(path, found, expected.clone(), rule);
+    now.rights() == expected.rights()
+        && if expected.mode_is_left() {
+            expected.has_special_bits_of(found.mode())
+        } else {
+            now.mode() == expected.mode()
+        }
 }
 
 #[cfg(test)]
@@ -56,14 +96,12 @@ mod tests {
         fs::write(&path, "x").unwrap();
         let with = |mode: u32| {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            at(&path, true).unwrap()
+            let state = FileState::Directory { mode: 0 };
+            told(&path, true, state, ModeRule { by_rights: true, ..ModeRule::default() }).rights()
         };
         assert_eq!(with(0o644), with(0o600));
         assert_eq!(with(0o755), with(0o700));
         assert_ne!(with(0o644), with(0o755));
-        if !rustix::process::geteuid().is_root() {
-            assert_ne!(with(0o644), with(0o444));
-        }
-        assert_eq!(at(&directory.path().join("gone"), true), None);
+        assert_ne!(with(0o644), with(0o444));
     }
 }

@@ -441,7 +441,9 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
                 value.map(|value| environment::variable_digest(name, value.as_bytes(), &(present.secret)()));
             (then.clone(), Observation::Variable { name: name.clone(), value })
         }
-        Observation::Umask(_) => (then.clone(), Observation::Umask((present.umask)())),
+        Observation::Umask(_) | Observation::UmaskAtLeast(_) => {
+            (then.clone(), Observation::Umask((present.umask)()))
+        }
         Observation::Superuser(_) => (then.clone(), Observation::Superuser(present.superuser)),
         _ => (then.clone(), times_again(then, present.places).unwrap_or_else(|| then.clone())),
     }

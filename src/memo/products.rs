@@ -230,9 +230,13 @@ impl Check<'_> {
         tree.find(&product.path).map(|entry| &entry.kind)
     }
 
-    /// The permission bits that the run left; `None` for a link or a removed file.
+    /// The permission bits that a hit leaves; `None` for a link or a removed file.
     fn mode(&self, product: &Product) -> Option<u32> {
-        match self.after(product)? {
+        let entry = self.candidate.outputs.as_ref()?.find(&product.path)?;
+        if let Some(asked) = entry.asked {
+            return Some(asked & !crate::exec::umask());
+        }
+        match &entry.kind {
             OutputKind::File { mode, .. }
             | OutputKind::Sparse { mode, .. }
             | OutputKind::Directory { mode } => Some(*mode),

@@ -29,7 +29,7 @@ pub use output::{Attribute, Extent, MODE_BITS, OutputEntry, OutputKind, OutputTi
 pub use path::{Base, Places, StoredPath};
 pub use product::{Product, ProductClass, Products, name_in};
 pub use recall::Recall;
-pub use state::FileState;
+pub use state::{FileState, ModeRule};
 pub use stdin::{StdinKind, StdinUse};
 pub use stream::{Chunk, Content, Interleaving, Stream, StreamOrder};
 pub use terminal::OnTerminal;

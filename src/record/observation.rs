@@ -146,6 +146,8 @@ pub enum Observation {
     },
     /// The mask of permission bits for new files.
     Umask(u32),
+    /// It takes at least these bits.
+    UmaskAtLeast(u32),
     /// Whether the user is root.
     Superuser(bool),
     /// The absolute path of the root, which the result contains.
@@ -258,6 +260,7 @@ impl Encode for Observation {
             Self::Variable { name, value } => to.unsigned(7).bytes(name).option(value.as_ref()),
             Self::Environment { digest } => to.unsigned(8).digest(digest),
             Self::Umask(mask) => to.unsigned(9).unsigned(u64::from(*mask)),
+            Self::UmaskAtLeast(mask) => to.unsigned(36).unsigned(u64::from(*mask)),
             Self::Superuser(is) => to.unsigned(10).flag(*is),
             Self::Root(path) => to.unsigned(11).bytes(path),
             Self::Importable { path, names, digest } => {
@@ -326,6 +329,7 @@ impl Decode for Observation {
             7 => Self::Variable { name: from.bytes()?.to_vec(), value: from.option()? },
             8 => Self::Environment { digest: from.digest()? },
             9 => Self::Umask(from.unsigned32()?),
+            36 => Self::UmaskAtLeast(from.unsigned32()?),
             10 => Self::Superuser(from.flag()?),
             11 => Self::Root(from.bytes()?.to_vec()),
             12 => Self::Importable {

@@ -8,7 +8,7 @@ use super::names::Names;
 use super::observation::Observation;
 use super::path::{Base, StoredPath};
 use super::product::Products;
-use super::state::FileState;
+use super::state::{FileState, ModeRule};
 use super::stdin::StdinUse;
 use crate::digest::Digest;
 use crate::encode::Encoder;
@@ -55,15 +55,43 @@ pub struct Joined {
     pub own: Vec<usize>,
 }
 
+/// So many ways there are to tell what is found at a path, beside its mode.
+const WAYS: u64 = 3;
+
 /// How what is found at a path is told, which is that of the recorded state: by the content of a regular file (0), by its size
-/// and time (1), or by its kind alone (2); 3 more where all bits of the mode count, and not only what they allow.
-const fn told(state: &FileState) -> u64 {
+/// and time (1), or by its kind alone (2); and [`WAYS`] times the number of what counts of its mode more: what it allows (0),
+/// all bits (1), or 2 and the sum of the rights that were asked for (1, 2, 4), of 8 where the bits are those of which the umask
+/// leaves the mode, and of 16 where of other bits only what they allow counts.
+fn told(state: &FileState) -> u64 {
     let told = match state {
         FileState::File { .. } => 0,
         FileState::LargeFile { .. } => 1,
         _ => 2,
     };
-    if state.mode().is_some() && state.rights().is_none() { told + 3 } else { told }
+    if state.mode().is_some() { told + WAYS * number_of(state.mode_rule()) } else { told }
+}
+
+fn number_of(rule: ModeRule) -> u64 {
+    match rule {
+        ModeRule { by_rights: true, asked: 0, fresh: false } => 0,
+        ModeRule { by_rights: false, asked: 0, fresh: false } => 1,
+        ModeRule { by_rights, asked, fresh } => {
+            2 + u64::from(asked) + 8 * u64::from(fresh) + 16 * u64::from(by_rights)
+        }
+    }
+}
+
+/// What counts of a mode, by its number.
+fn rule_of(number: u64) -> ModeRule {
+    match number {
+        0 => ModeRule { by_rights: true, asked: 0, fresh: false },
+        1 => ModeRule { by_rights: false, asked: 0, fresh: false },
+        more => {
+            let bits = more.wrapping_sub(2);
+            let asked = u8::try_from(bits & 7).unwrap_or_default();
+            ModeRule { by_rights: bits & 16 != 0, asked, fresh: bits & 8 != 0 }
+        }
+    }
 }
 
 /// Cuts observations into parts that runs are likely to share: the cuts depend on what was looked at alone, and those of one

@@ -51,10 +51,25 @@ pub enum FileState {
 
 /// What a mode allows; the bits above it (set-id and sticky) count in any case.
 const ALLOWS: u32 = 0o777;
-/// In a mode: only what it lets us do counts, and that stands from [`RIGHTS_AT`] on.
-const BY_RIGHTS: u32 = 1 << 19;
-/// Where in a mode it stands what it lets us do, if that alone counts.
+/// Where in a mode it stands what it lets us do, if that counts.
 const RIGHTS_AT: u32 = 16;
+/// In a mode: of the permission bits only what they let us do counts.
+const BY_RIGHTS: u32 = 1 << 19;
+/// Where in a mode it stands which rights the run asked for: these count for whoever asks.
+const ASKED_AT: u32 = 20;
+/// In a mode: the permission bits are those of which the umask leaves the mode of the file.
+const FRESH: u32 = 1 << 23;
+
+/// What of the permission bits of a file counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModeRule {
+    /// Of the bits alone, only what they let us do.
+    pub by_rights: bool,
+    /// These of the things that we may do, whoever we are, as 0 to 7.
+    pub asked: u8,
+    /// Whether the bits are what the umask leaves of usual ones, and of which.
+    pub fresh: bool,
+}
 
 impl FileState {
     /// Its permission bits, if it has any that can count by what they let us do.
@@ -68,12 +83,12 @@ impl FileState {
         }
     }
 
-    /// What its mode lets us do (to read 4, to write 2, to execute or enter 1), where only that counts.
+    /// What its mode lets us do (to read 4, to write 2, to execute or enter 1), where that counts.
     #[must_use]
     pub const fn rights(&self) -> Option<u32> {
         match self {
             Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode }
-                if *mode & BY_RIGHTS != 0 =>
+                if *mode & (BY_RIGHTS | 0o7 << ASKED_AT) != 0 =>
             {
                 Some(*mode >> RIGHTS_AT & 0o7)
             }
@@ -81,11 +96,43 @@ impl FileState {
         }
     }
 
+    /// What of its mode counts.
+    #[must_use]
+    pub const fn mode_rule(&self) -> ModeRule {
+        let (Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode }) = self else {
+            return ModeRule { by_rights: false, asked: 0, fresh: false };
+        };
+        ModeRule {
+            by_rights: *mode & BY_RIGHTS != 0,
+            asked: (*mode >> ASKED_AT & 0o7) as u8,
+            fresh: *mode & FRESH != 0,
+        }
+    }
+
+    /// Whether the permission bits themselves do not count, but only what they let us do.
+    #[must_use]
+    pub const fn mode_is_left(&self) -> bool {
+        let rule = self.mode_rule();
+        rule.by_rights && !rule.fresh
+    }
+
     /// The same, of whose mode only these rights count.
     #[must_use]
-    pub fn by_rights(mut self, rights: u32) -> Self {
+    pub fn by_rights(self, rights: u32) -> Self {
+        let bits = self.mode().unwrap_or_default();
+        self.with_rule(ModeRule { by_rights: true, ..ModeRule::default() }, bits, rights)
+    }
+
+    /// The same, of whose mode this counts, with these bits and rights.
+    #[must_use]
+    pub fn with_rule(mut self, rule: ModeRule, bits: u32, rights: u32) -> Self {
         if let Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode } = &mut self {
-            *mode = *mode & 0o7777 | (rights & 0o7) << RIGHTS_AT | BY_RIGHTS;
+            let flag = |is: bool, flag: u32| if is { flag } else { 0 };
+            *mode = bits & 0o7777
+                | flag(rule.by_rights, BY_RIGHTS)
+                | u32::from(rule.asked & 0o7) << ASKED_AT
+                | flag(rule.fresh, FRESH)
+                | flag(rule.by_rights || rule.asked != 0, (rights & 0o7) << RIGHTS_AT);
         }
         self
     }
@@ -93,13 +140,13 @@ impl FileState {
     /// Of its mode what does not count by itself, but by what it lets us do; nothing where all of it counts.
     #[must_use]
     pub fn shown_bits(&self) -> Option<u32> {
-        self.rights().and_then(|_| self.mode()).map(|mode| mode & ALLOWS)
+        self.mode().filter(|_| self.mode_is_left()).map(|mode| mode & ALLOWS)
     }
 
     /// The same with these bits where they count by what they let us do.
     #[must_use]
     pub fn with_bits(mut self, bits: u32) -> Self {
-        if self.rights().is_some()
+        if self.mode_is_left()
             && let Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode } =
                 &mut self
         {

@@ -88,6 +88,7 @@ pub fn observation(observation: &Observation) -> Line {
         }
         Observation::Environment { digest } => line("environment", "all of it", short(&digest.to_hex())),
         Observation::Umask(mask) => line("umask", format!("{mask:03o}"), ""),
+        Observation::UmaskAtLeast(mask) => line("umask", format!("{mask:03o}"), "or more"),
         Observation::Superuser(is) => line("root", if *is { "yes" } else { "no" }, ""),
         Observation::Root(path) => line("place", escape::line(path), ""),
         Observation::RootName(name) => line("place", format!("…/{}", escape::line(name)), ""),
@@ -271,6 +272,7 @@ mod tests {
             Observation::Variable { name: b"LR".to_vec(), value: None },
             Observation::Environment { digest },
             Observation::Umask(0o22),
+            Observation::UmaskAtLeast(0o22),
             Observation::Superuser(true),
             Observation::Root(b"/home/u/p".to_vec()),
         ]
@@ -303,6 +305,7 @@ mod tests {
         variable|LR|not set
         environment|all of it|3ae7d805f678
         umask|022|
+        umask|022|or more
         root|yes|
         place|/home/u/p|
         ");

@@ -73,8 +73,11 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
             }
         }
         Observation::Environment { .. } => format!("the environment {}", verb("changed")),
-        Observation::Umask(_) => match (before, after) {
-            (Some(Observation::Umask(was)), Some(Observation::Umask(is))) => {
+        Observation::Umask(_) | Observation::UmaskAtLeast(_) => match (before, after) {
+            (
+                Some(Observation::Umask(was) | Observation::UmaskAtLeast(was)),
+                Some(Observation::Umask(is)),
+            ) => {
                 format!("umask {was:03o} → {is:03o}")
             }
             _ => format!("umask {}", verb("changed")),
@@ -125,7 +128,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Descriptor { number, .. } => (7, number.to_be_bytes().to_vec()),
         Observation::Variable { name, .. } => (8, name.clone()),
         Observation::Environment { .. } => (9, Vec::new()),
-        Observation::Umask(_) => (10, Vec::new()),
+        Observation::Umask(_) | Observation::UmaskAtLeast(_) => (10, Vec::new()),
         Observation::Superuser(_) => (11, Vec::new()),
         Observation::Root(_) => (12, Vec::new()),
         Observation::Importable { path: at, .. } => (17, path(at)),

@@ -76,6 +76,8 @@ pub struct Access {
     pub as_data: bool,
     /// Opened by a program that shows modes.
     pub mode_shown: bool,
+    /// The rights to read (4), write (2) and execute (1) it that the run asked for by `access`.
+    pub rights_asked: u8,
     /// Looked at or opened by a program that shows times.
     pub times_shown: bool,
     /// Kinds of state (see [`super::Nature::keeps`]) that a process which did any of this does not keep.
@@ -127,6 +129,7 @@ impl Access {
         self.as_data |= other.as_data;
         self.mode_shown |= other.mode_shown;
         self.times_shown |= other.times_shown;
+        self.rights_asked |= other.rights_asked;
         self.strangers |= other.strangers;
         self.changed_by_strangers |= other.changed_by_strangers;
         self.times_compared |= other.times_compared;

@@ -6,7 +6,7 @@ mod access;
 mod program;
 
 pub use access::{Access, FirstChange, Listers, Prior};
-pub use program::{Executed, Image, Nature, Shows};
+pub use program::{Enters, Executed, Image, Nature, Shows};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -72,6 +72,11 @@ pub enum ModeGiven {
         /// Whether the program did not get them in its words.
         is_computed: bool,
     },
+    /// They are what the umask leaves of 0666 or 0777, requested at creation. The program may always request them, or have
+    /// taken them from another file.
+    Fresh(u32),
+    /// They are those of the file that it was made from: the program takes them from there.
+    Copied,
     /// It was moved or linked there, with the bits that it had.
     Moved,
 }

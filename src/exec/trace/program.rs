@@ -1,6 +1,9 @@
 //! The programs that a run executes, and what is known of them.
 
+use rustc_hash::FxBuildHasher;
 use std::ffi::{OsStr, OsString};
+use std::hash::BuildHasher;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A program as a process runs it.
@@ -12,6 +15,39 @@ pub struct Image<'a> {
     pub words: &'a [OsString],
     /// What the process calls itself at the moment; empty as long as nobody asked by [`Shows::AsNamed`].
     pub name: &'a OsStr,
+}
+
+/// The directories that a program may find in the place of its destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Enters {
+    /// None.
+    #[default]
+    None,
+    /// Those whose name has this hash.
+    Named(u64),
+    /// Any.
+    Any,
+}
+
+impl Enters {
+    /// Directories of this name.
+    #[must_use]
+    pub fn named(name: &OsStr) -> Self {
+        Self::Named(FxBuildHasher.hash_one(name.as_bytes()))
+    }
+
+    /// Whether the directory `path` may be one of them.
+    #[must_use]
+    pub fn may_be(self, path: &[u8]) -> bool {
+        match self {
+            Self::None => false,
+            Self::Any => true,
+            Self::Named(hash) => {
+                let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+                FxBuildHasher.hash_one(name) == hash
+            }
+        }
+    }
 }
 
 /// What is known of a program and its words beforehand.
@@ -35,7 +71,7 @@ pub struct Nature {
     /// none is given.
     pub compares_times: Option<&'static [&'static str]>,
     /// What it puts somewhere, it puts into what is there if that is a directory.
-    pub enters_directories: bool,
+    pub enters: Enters,
     /// It makes something of the umask that it asks for.
     pub uses_umask: bool,
     /// It gets the modes that it sets in its words.
@@ -44,6 +80,8 @@ pub struct Nature {
     pub asks_literally: bool,
     /// It sets the right to execute as far as the umask allows.
     pub is_linker: bool,
+    /// It sets only modes that it takes from the files that it works on.
+    pub copies_modes: bool,
 }
 
 impl Nature {

@@ -173,8 +173,13 @@ fn take(
             }
         }
         Call::OwnOpen(fd, user, group) => {
-            observer.owners_set |= changes_owner(stopped, [user, group]);
-            if let Place::Path(named) = behind(stopped, observer, tid, stopped.flags(fd))? {
+            let place = behind(stopped, observer, tid, stopped.flags(fd))?;
+            // Programs that put another file in the place of one give it the same owner. Mostly that is us, and it is ours
+            // anyway.
+            let is_ours = matches!(&place, Place::Path(named) if observer.is_own(&named.path))
+                && !gives_away(stopped, [user, group]);
+            observer.owners_set |= changes_owner(stopped, [user, group]) && !is_ours;
+            if let Place::Path(named) = place {
                 observer.alter(&named, true);
             }
         }
@@ -276,6 +281,15 @@ fn take(
 /// Whether an owner is given; -1 leaves it unchanged.
 fn changes_owner(stopped: &Stopped<'_>, owners: [Argument; 2]) -> bool {
     owners.iter().any(|owner| stopped.flags(*owner) != -1)
+}
+
+/// Whether an owner is given that is not our own.
+fn gives_away(stopped: &Stopped<'_>, owners: [Argument; 2]) -> bool {
+    let own = [rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()];
+    owners.iter().zip(own).any(|(owner, own)| {
+        let owner = stopped.flags(*owner);
+        owner != -1 && owner.cast_unsigned() != own
+    })
 }
 
 /// Whether one of `count` structures at `array` asks for events of descriptor 0. A structure without events only asks whether

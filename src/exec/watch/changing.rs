@@ -160,7 +160,7 @@ impl Observer<'_> {
     pub(super) fn set_mode(&mut self, named: &Named, follow: bool, mode: u32) {
         if let Some(there) = self.resolve(&named.path, follow || named.as_directory) {
             let nature = self.caller();
-            self.modes.set(&there.path, mode, (!nature.names_modes, nature.is_linker));
+            self.modes.set(&there.path, mode, &nature);
         }
         self.alter(named, follow);
     }

@@ -4,7 +4,7 @@
 //! accesses files.
 
 use super::process::{link, to_path};
-use crate::exec::{Image, Nature, Shows, Witness};
+use crate::exec::{Enters, Image, Nature, Shows, Witness};
 use rustc_hash::FxHashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -40,13 +40,14 @@ impl Images {
             is_shell: false,
             keeps: 0,
             compares_times: Some(&[]),
-            enters_directories: true,
+            enters: Enters::Any,
             reads_code: true,
             knows_owners: false,
             uses_umask: true,
             names_modes: false,
             asks_literally: false,
             is_linker: false,
+            copies_modes: false,
         };
         if self.since.elapsed() > KNOWN_FOR {
             self.known.clear();

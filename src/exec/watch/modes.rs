@@ -2,7 +2,7 @@
 //! are set later are not.
 
 use super::process::to_path;
-use crate::exec::{ModeGiven, umask};
+use crate::exec::{ModeGiven, Nature, umask};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ pub(super) struct Creating {
     pub(super) mask: u32,
     /// The program always requests the same bits.
     pub(super) is_literal: bool,
+    /// The program sets no other modes than those of the files that it works on.
+    pub(super) is_copier: bool,
 }
 
 impl Creating {
@@ -35,13 +37,15 @@ pub(super) struct Modes {
 impl Modes {
     /// Something is created at `path`.
     pub(super) fn created(&mut self, path: &[u8], creating: Creating) {
-        let Creating { asked, mask, is_literal } = creating;
+        let Creating { asked, mask, is_literal, is_copier } = creating;
         // A program that copies a file requests the mode of the original, which the umask had reduced.
         let is_copied = |usual: u32| mask & usual != 0 && asked & 0o777 == usual & !mask;
-        let given = if mask != umask() {
+        let given = if mask != umask() && is_copier {
+            ModeGiven::Copied
+        } else if mask != umask() {
             ModeGiven::Fixed
         } else if !is_literal && USUAL.into_iter().any(is_copied) {
-            ModeGiven::Set { mode: asked & 0o7777, is_computed: true }
+            ModeGiven::Fresh(asked & 0o7777)
         } else {
             ModeGiven::Asked(asked & 0o7777)
         };
@@ -55,15 +59,15 @@ impl Modes {
         }
     }
 
-    /// The file at `path` gets these permission bits. With `is_computed`, the program did not get them as an argument. With
-    /// `is_linker`, it adds the right to execute as far as the umask allows.
-    pub(super) fn set(&mut self, path: &[u8], mode: u32, (is_computed, is_linker): (bool, bool)) {
+    /// What is at `path` gets these permission bits from a program of this nature.
+    pub(super) fn set(&mut self, path: &[u8], mode: u32, nature: &Nature) {
         let mode = mode & 0o7777;
         let given = match self.given.get(path) {
-            Some(ModeGiven::Asked(asked)) if is_linker && mode == 0o777 & !umask() => {
+            Some(ModeGiven::Asked(asked)) if nature.is_linker && mode == 0o777 & !umask() => {
                 ModeGiven::Asked(asked | 0o111)
             }
-            _ => ModeGiven::Set { mode, is_computed },
+            _ if nature.copies_modes => ModeGiven::Copied,
+            _ => ModeGiven::Set { mode, is_computed: !nature.names_modes },
         };
         self.given.insert(path.to_vec(), given);
     }
@@ -111,18 +115,22 @@ impl Modes {
 mod tests {
     use super::*;
 
+    fn creating(asked: u32, mask: u32) -> Creating {
+        Creating { asked, mask, is_literal: true, is_copier: false }
+    }
+
     #[test]
     fn modes_move_with_what_has_them() {
         let asked = |bits| ModeGiven::Asked(bits);
         let mut modes = Modes::default();
         for (path, bits) in [("/d", 0o777), ("/d/a", 0o666), ("/e/b", 0o600)] {
-            modes.created(path.as_bytes(), Creating { asked: bits, mask: umask(), is_literal: true });
+            modes.created(path.as_bytes(), creating(bits, umask()));
         }
-        modes.created(b"/own", Creating { asked: 0o666, mask: umask() ^ 0o7, is_literal: true });
+        modes.created(b"/own", creating(0o666, umask() ^ 0o7));
         modes.moved(b"/d", b"/e", true);
         modes.moved(b"/input", b"/output", false);
         modes.linked(b"/e/a", b"/name");
-        modes.set(b"/name", 0o755, (false, false));
+        modes.set(b"/name", 0o755, &Nature { names_modes: true, ..Nature::default() });
         let given = modes.into_parts();
         let of = |path: &str| given.get(std::path::Path::new(path)).copied();
         assert_eq!((of("/d"), of("/d/a"), of("/e/b")), (None, None, None));
@@ -134,8 +142,8 @@ mod tests {
     #[test]
     fn a_linker_asks_for_what_the_umask_leaves() {
         let mut modes = Modes::default();
-        modes.created(b"/x", Creating { asked: 0o666, mask: umask(), is_literal: true });
-        modes.set(b"/x", 0o777 & !umask(), (true, true));
+        modes.created(b"/x", creating(0o666, umask()));
+        modes.set(b"/x", 0o777 & !umask(), &Nature { is_linker: true, ..Nature::default() });
         assert_eq!(modes.into_parts().into_values().next(), Some(ModeGiven::Asked(0o777)));
     }
 }

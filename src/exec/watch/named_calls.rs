@@ -48,7 +48,8 @@ pub(super) fn creating(
 ) -> Result<Creating, Unknown> {
     let mask = umask_of(tid).map_err(|error| unknown(&error))?;
     let asked = u32::try_from(mode & 0o7777).unwrap_or(0);
-    Ok(Creating { asked, mask, is_literal: observer.caller().asks_literally })
+    let nature = observer.caller();
+    Ok(Creating { asked, mask, is_literal: nature.asks_literally, is_copier: nature.copies_modes })
 }
 
 /// Something is asked about what is at a path, or behind a descriptor that a path in `/proc` names.
@@ -92,10 +93,15 @@ pub(super) fn may_use(
     at: At,
     mode: Argument,
 ) -> Result<(), Unknown> {
-    if stopped.flags(mode) & libc::R_OK != 0
+    let mode = stopped.flags(mode);
+    let rights = u8::try_from(mode & (libc::R_OK | libc::W_OK | libc::X_OK)).unwrap_or_default();
+    if rights != 0
         && let Place::Path(named) = place_read_or_open(stopped, observer, at)?
     {
-        observer.asked_to_read(&named);
+        if mode & libc::R_OK != 0 {
+            observer.asked_to_read(&named);
+        }
+        observer.asked_for_rights(&named.path, rights);
     }
     Ok(())
 }

@@ -129,6 +129,13 @@ impl Observer<'_> {
         }
     }
 
+    /// Asked whether we have these rights on what is at `path`, links followed.
+    pub(super) fn asked_for_rights(&mut self, path: &[u8], rights: u8) {
+        if self.is_known(path) {
+            self.access(path).rights_asked |= rights;
+        }
+    }
+
     /// The run can learn mode and times of the open file at `path`, or the entries of a directory, without a call that is
     /// stopped.
     fn shown_open(&mut self, path: &[u8]) {

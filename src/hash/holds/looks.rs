@@ -24,6 +24,11 @@ pub(in crate::hash) fn proves(found: &Found, evidence: Option<&Evidence>) -> boo
 
 /// Whether `state` is what is there.
 pub(in crate::hash) fn shows(found: &Found, state: &FileState, evidence: Option<&Evidence>) -> bool {
+    let rule = state.mode_rule();
+    if rule.asked != 0 || rule.fresh {
+        // That is not the same for everybody.
+        return false;
+    }
     match (state, found) {
         // With a file in place of a directory above it the answer is another one.
         (FileState::Absent, found) => matches!(found, Err(Errno::NOENT)),

@@ -213,6 +213,8 @@ fn what_is_not_a_file_is_compared_with_the_present() {
         (Observation::Environment { digest: environment_digest(&[], &[1; 32]) }, false),
         (Observation::Umask(0o22), true),
         (Observation::Umask(0o77), false),
+        (Observation::UmaskAtLeast(0o20), true),
+        (Observation::UmaskAtLeast(0o77), false),
         (Observation::Superuser(false), true),
         (Observation::Superuser(true), false),
         (Observation::Root(b"/r".to_vec()), true),

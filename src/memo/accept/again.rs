@@ -121,6 +121,7 @@ fn of_surroundings(then: &Observation, present: &Present<'_>) -> Option<Made> {
             digest: environment_digest(present.environment, &(present.secret)()),
         }),
         Observation::Umask(_) => alone(Observation::Umask((present.umask)())),
+        Observation::UmaskAtLeast(_) => alone(Observation::UmaskAtLeast((present.umask)())),
         Observation::Superuser(_) => alone(Observation::Superuser(present.superuser)),
         Observation::Unset { names } => {
             // Those that are still unset; which of the others are set is for their own observations to say.

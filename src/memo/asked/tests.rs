@@ -42,7 +42,10 @@ fn questions_without_answers_find_what_the_run_found() {
     let state = |path: &str| {
         let (state, _) = look::state(&root.join(path), false);
         let state = match state.mode() {
-            Some(_) => state.by_rights(crate::hash::rights::at(&root.join(path), false).unwrap()),
+            Some(_) => {
+                let rule = crate::record::ModeRule { by_rights: true, ..Default::default() };
+                crate::hash::rights::told(&root.join(path), false, state, rule)
+            }
             None => state,
         };
         Observation::State { path: StoredPath::in_root(path), follow: false, state }

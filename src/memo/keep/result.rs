@@ -8,7 +8,8 @@ use super::super::reason::NotKept;
 use super::super::stdin::Given;
 use super::super::tee::Streams;
 use super::super::terminals::made;
-use super::{Keeping, modes, shown_detail};
+use super::modes::{self, Mask};
+use super::{Keeping, shown_detail};
 use crate::digest::Digest;
 use crate::encode::Encode;
 use crate::error::Result;
@@ -111,17 +112,22 @@ impl Keeping<'_> {
         let Collected { tree, evidence, contains_root, contains_root_name } = collected;
         let (tree, by_modes) = match &finished.trace {
             Ok(trace) => modes::asked(trace, &self.request.places.root, tree, &observed.products),
-            // The modes that the run asked for were not observed.
-            Err(_) => (tree, !paths.is_empty()),
+            // Who made what with which mode was not seen.
+            Err(_) if !paths.is_empty() => (tree, Mask::Exact),
+            Err(_) => (tree, Mask::Any),
         };
         let is_unseen = finished.trace.is_err() && !paths.is_empty();
         let mut products = observed.products;
-        if observed.umask_counts || by_modes {
+        let by_modes = if observed.umask_counts { Mask::Exact } else { by_modes };
+        if by_modes != Mask::Any {
             // What the run made of a mode, it makes of the one that it finds.
             for product in &mut products {
                 product.attributes_set = true;
             }
-            observations.push((Observation::Umask(crate::exec::umask()), None));
+            let mask = crate::exec::umask();
+            let exact = by_modes == Mask::Exact;
+            let seen = if exact { Observation::Umask(mask) } else { Observation::UmaskAtLeast(mask) };
+            observations.push((seen, None));
         }
         if observed.user_counts || is_unseen {
             observations.push((Observation::Superuser(rustix::process::geteuid().is_root()), None));

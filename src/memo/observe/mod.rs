@@ -117,21 +117,24 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         observed: Observed::default(),
         contents: Vec::new(),
         refusing: BTreeSet::new(),
+        passing: BTreeSet::new(),
+        obeying: BTreeSet::new(),
         tables: system::counted_in_part(run, trace, watcher),
         listed_before: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
         asked: shown::asked_by(run.captured),
         timed: Vec::new(),
-        modes_given: BTreeSet::new(),
+        modes_given: rights::ModesGiven::default(),
         compares_times: times::compares(run, trace),
     };
     observer.hazards()?;
+    observer.modes_given = observer.modes_given();
     for (path, access) in trace.accesses.iter().filter(|(_, access)| access.changed) {
         observer.changed(path, *access)?;
     }
+    observer.passing();
     let is_refused = !observer.refusing.is_empty();
-    observer.modes_given = observer.modes_given();
     observer.settled();
     observer.existing();
     if run.policy.pure {
@@ -210,10 +213,14 @@ struct Observer<'a> {
     listed_before: Vec<PathBuf>,
     /// Directories inside the root in which something was tried and left no trace.
     refusing: BTreeSet<PathBuf>,
+    /// Directories in which something was made that is gone.
+    passing: BTreeSet<PathBuf>,
+    /// Directories in which entries came, went or were replaced.
+    obeying: BTreeSet<PathBuf>,
     /// Files inside the root that were looked at and not written.
     timed: Vec<times::Timed>,
     /// Modes that outputs got, perhaps from other files.
-    modes_given: BTreeSet<u32>,
+    modes_given: rights::ModesGiven,
     /// Whether the run compares times of files by what it is, so that those of others count as well.
     compares_times: bool,
 }

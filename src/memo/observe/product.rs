@@ -132,6 +132,11 @@ impl Observer<'_> {
         if class == ProductClass::Mode && looked && is_shown {
             class = ProductClass::Consulted;
         }
+        let before = if class == ProductClass::Consulted && !in_place {
+            self.before_told(before, access)
+        } else {
+            before
+        };
         let is_appended = class == ProductClass::Appended;
         let emptiness_counts = is_appended && (looked || access.appended_by_programs || self.names("tell"));
         if is_appended {

@@ -395,7 +395,6 @@ impl Observer<'_> {
             || (access.executed
                 && (is_inside || !fs::metadata(path).is_ok_and(|metadata| metadata.uid() == 0)))
             || self.opening_shows_mode(path, access, importer)
-            || (self.modes_given.contains(&(mode & PERMISSIONS))
-                && self.opening_counts(path, access, importer))
+            || (self.modes_given.contains(mode & PERMISSIONS) && self.opening_counts(path, access, importer))
     }
 }

@@ -1,13 +1,15 @@
 //! Whether the user, the umask, and the modes of files count: only where a result shows them.
 
 use super::{Observer, Run};
-use crate::exec::{Image, ModeGiven, Shows, Trace};
+use crate::exec::{Access, Image, ModeGiven, Shows, Trace};
 use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::hash::rights;
-use crate::record::{Evidence, FileState};
+use crate::record::{Evidence, FileState, ModeRule};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Programs that ask for the umask and give what they make the modes that it has without them: intermediate directories,
@@ -22,6 +24,8 @@ const ACT_FOR_ROOT: &[&str] =
     &["tar", "gtar", "bsdtar", "cpio", "pax", "unzip", "7z", "7za", "7zr", "bsdcpio", "rsync"];
 /// Programs that never ask for a mode that they have from another file, though not for a usual one.
 const ASK_LITERALLY: &[&str] = &["go", "gofmt", "compile", "link", "asm", "esbuild", "tsgo", "hugo"];
+/// Programs that set no other modes than those of the files that they work on.
+const COPY_MODES: &[&str] = &["patch", "gpatch", "sed", "gsed", "strip", "objcopy"];
 /// Names by which code asks who runs it.
 const ASKS_USER: &[&str] = &[
     "geteuid",
@@ -38,6 +42,12 @@ const ASKS_USER: &[&str] = &[
     "USER_ID",
     "get_effective_uid",
     "get_current_uid",
+    "chown",
+    "fchown",
+    "lchown",
+    "fchownat",
+    "fchownSync",
+    "chownSync",
 ];
 
 /// Modes for which programs ask that have none in mind.
@@ -63,7 +73,7 @@ pub(super) fn uses_umask(image: &Image<'_>) -> bool {
         let says_who = |clause: &[u8]| clause.first().is_some_and(|byte| b"ugoa01234567".contains(byte));
         return !mode.is_some_and(|mode| mode.split(|byte| *byte == b',').all(says_who));
     }
-    !is_one(name, KEEP_UMASK) && !is_linker(image)
+    !is_one(name, KEEP_UMASK) && !is_linker(image) && !copies_modes(image)
 }
 
 /// Whether a program gets the modes that it sets in its words.
@@ -78,10 +88,46 @@ pub(super) fn asks_literally(image: &Image<'_>) -> bool {
 
 /// Whether a program is a linker.
 pub(super) fn is_linker(image: &Image<'_>) -> bool {
-    let bytes = name(image).as_bytes();
-    let last = bytes.rsplit(|byte| *byte == b'-').next().unwrap_or_default();
-    let first = last.split(|byte| *byte == b'.').next().unwrap_or_default();
-    is_one(OsStr::from_bytes(first), LINKERS)
+    is_one(own_name(image), LINKERS)
+}
+
+/// The name of a program without the machine that it works for, and without what follows a dot.
+fn own_name<'i>(image: &'i Image<'_>) -> &'i OsStr {
+    let last = name(image).as_bytes().rsplit(|byte| *byte == b'-').next().unwrap_or_default();
+    OsStr::from_bytes(last.split(|byte| *byte == b'.').next().unwrap_or_default())
+}
+
+/// Whether a program sets no other modes than those of the files that it works on: also Perl, where it edits files in place
+/// and its code is in its words and has nothing else in mind.
+pub(super) fn copies_modes(image: &Image<'_>) -> bool {
+    let edits = || {
+        let mut words = image.words.iter().skip(1).map(|word| word.as_bytes());
+        let is_switch = |word: &[u8]| {
+            word.starts_with(b"-i")
+                || word.strip_prefix(b"-").is_some_and(|letters| {
+                    letters.iter().take_while(|letter| b"pnlw".contains(letter)).count() > 0
+                        && letters.iter().find(|letter| !b"pnlw".contains(letter)) == Some(&b'i')
+                })
+        };
+        let (mut in_place, mut inline) = (false, false);
+        words.all(|word| {
+            in_place |= is_switch(word);
+            inline |= word.starts_with(b"-") && word.ends_with(b"e");
+            ["chmod", "umask", "use", "require", "do", "open", "-M", "-m"]
+                .iter()
+                .all(|part| memchr::memmem::find(word, part.as_bytes()).is_none())
+        }) && in_place
+            && inline
+    };
+    // What has another place may be another's.
+    let is_here = |word: &OsString| {
+        let word = word.as_bytes();
+        !word.starts_with(b"/") && memchr::memmem::find(word, b"..").is_none()
+    };
+    if !image.words.iter().skip(1).all(is_here) {
+        return false;
+    }
+    is_one(own_name(image), COPY_MODES) || (name(image).as_bytes().starts_with(b"perl") && edits())
 }
 
 impl Observer<'_> {
@@ -135,8 +181,28 @@ impl Observer<'_> {
 
     /// The modes that paths inside the root were given by programs that may have taken them from another file. All paths: a
     /// directory that was removed and made again, with the number of the old one, is not an output.
-    pub(super) fn modes_given(&self) -> BTreeSet<u32> {
-        given(self.trace, |path| self.scope.relative(path).is_some())
+    pub(super) fn modes_given(&self) -> ModesGiven {
+        // Bytecode that is nobody's output is not restored.
+        given(self.trace, |path| self.scope.relative(path).is_some() && !self.aside.has(path))
+    }
+
+    /// What counts of the state of a product, where that has to be as it was: its mode, which outputs may have got, or keep,
+    /// only as far as it is not what the umask leaves.
+    pub(super) fn before_told(&self, state: FileState, access: Access) -> FileState {
+        let fresh =
+            state.mode().filter(|mode| !self.modes_given.exact.contains(mode)).and_then(rights::usual);
+        let is_file = matches!(state, FileState::File { .. } | FileState::LargeFile { .. });
+        let is_shown = access.times_shown
+            || access.mode_shown
+            || self.run.captured.shows_times
+            || self.asked != Shows::Nothing
+            || self.run.exact_state;
+        match fresh {
+            Some(usual) if is_file && !is_shown => {
+                state.with_rule(ModeRule { fresh: true, ..ModeRule::default() }, usual, 0)
+            }
+            _ => state,
+        }
     }
 
     /// What counts of the state of a path that was looked at: all permission bits where a result may show them, and else what
@@ -150,29 +216,56 @@ impl Observer<'_> {
             || self.run.captured.shows_times
             || self.asked != Shows::Nothing
             || self.run.exact_state;
-        if shown || self.modes_given.contains(&mode) {
-            return state;
-        }
-        match rights::at(path, follow) {
-            Some(rights) => state.by_rights(rights),
-            None => state,
-        }
+        // A directory for temporary files that may not be used is as good as another one.
+        let asked = if self.watcher.tables.is_temporary(path) { 0 } else { access.rights_asked };
+        let mut is_exact = shown || self.modes_given.exact.contains(&mode);
+        let is_given = !is_exact && self.modes_given.fresh.contains(&mode);
+        // What the umask has to do with the modes of others' files is not known.
+        let fresh = is_given && self.scope.relative(path).is_some();
+        is_exact |= is_given && !fresh;
+        rights::told(path, follow, state, ModeRule { by_rights: !is_exact, asked, fresh })
     }
 }
 
-fn given(trace: &Trace, is_output: impl Fn(&Path) -> bool) -> BTreeSet<u32> {
-    let modes = trace.modes.iter().filter_map(|(path, given)| match given {
-        ModeGiven::Asked(mode) | ModeGiven::Set { mode, is_computed: true } => Some((path, *mode)),
-        ModeGiven::Fixed | ModeGiven::Set { .. } | ModeGiven::Moved => None,
-    });
-    let modes = modes.filter(|(path, mode)| !USUAL.contains(mode) && is_output(path));
-    modes.map(|(_, mode)| mode).collect()
+/// Modes that outputs got, perhaps from other files.
+#[derive(Debug, Default)]
+pub(super) struct ModesGiven {
+    /// These come from nowhere else but a program, or another file.
+    exact: BTreeSet<u32>,
+    /// These are what the umask leaves of usual ones.
+    fresh: BTreeSet<u32>,
+}
+
+impl ModesGiven {
+    /// Whether the mode of a file that has this one counts as more than what it lets us do.
+    pub(super) fn contains(&self, mode: u32) -> bool {
+        self.exact.contains(&mode) || self.fresh.contains(&mode)
+    }
+}
+
+fn given(trace: &Trace, is_output: impl Fn(&Path) -> bool) -> ModesGiven {
+    let mut modes = ModesGiven::default();
+    for (path, given) in &trace.modes {
+        let (set, mode) = match given {
+            ModeGiven::Asked(mode) | ModeGiven::Set { mode, is_computed: true } => (&mut modes.exact, *mode),
+            ModeGiven::Fresh(mode) => (&mut modes.fresh, *mode),
+            ModeGiven::Copied => {
+                let mode = fs::symlink_metadata(path).map_or(0, |found| found.mode() & 0o7777);
+                let is_usual = rights::usual(mode).is_some();
+                (if is_usual { &mut modes.fresh } else { &mut modes.exact }, mode)
+            }
+            ModeGiven::Fixed | ModeGiven::Set { .. } | ModeGiven::Moved => continue,
+        };
+        if !USUAL.contains(&mode) && is_output(path) {
+            set.insert(mode);
+        }
+    }
+    modes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
 
     #[test]
     fn programs_that_ask_for_the_umask_are_told_apart() {

@@ -4,7 +4,7 @@
 use super::importer::Importer;
 use super::session::MAKES;
 use super::{Observer, Run, present};
-use crate::exec::{Access, Image, Shows};
+use crate::exec::{Access, Enters, Image, Shows};
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};
 use crate::hash::nature::shows_times;
@@ -105,12 +105,23 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
         let hides = own == "toybox" && parts.iter().any(|(name, _)| named(name, RUN_OTHERS));
         return if hides { Shows::Times } else { Shows::AsNamed };
     }
-    if parts.iter().any(|(name, words)| named(name, COPY_MODES) || shows_modes(name, words))
-        || asks(ASKS_MODES)
-    {
+    let copies = |name: &OsStr, words: &[OsString]| named(name, COPY_MODES) && !writes_to_stdout(words);
+    if parts.iter().any(|(name, words)| copies(name, words) || shows_modes(name, words)) || asks(ASKS_MODES) {
         return Shows::Modes;
     }
     Shows::Nothing
+}
+
+/// Whether a program that compresses files is told to write to its standard output, or only to test them.
+fn writes_to_stdout(words: &[OsString]) -> bool {
+    let is_switches = |word: &[u8]| {
+        let known = |byte: &u8| byte.is_ascii_digit() || b"cdfknqtv".contains(byte);
+        let letters = word.strip_prefix(b"-").unwrap_or_default();
+        letters.iter().all(known) && letters.iter().any(|letter| b"ct".contains(letter))
+    };
+    let is_long = |word: &OsString| word == "--stdout" || word == "--to-stdout" || word == "--test";
+    let options = words.iter().take_while(|word| *word != "--");
+    options.into_iter().any(|word| is_long(word) || is_switches(word.as_bytes()))
 }
 
 /// Whether a program shows modes, or chooses by them, if it is given these words.
@@ -174,10 +185,20 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
     any(true)
 }
 
-/// Whether a program puts what it makes into a directory that it finds in the place of its destination.
-pub(super) fn enters_directories(image: &Image<'_>) -> bool {
+/// Which directories a program may find in the place of what it makes, and put that into: the last of its words.
+pub(super) fn enters(image: &Image<'_>) -> Enters {
     let names = image.words.iter().take(2).map(|word| Path::new(word).file_name().unwrap_or_default());
-    names.into_iter().any(|name| named(name, &["cp", "mv", "ln", "gcp", "gmv", "gln", "install", "ginstall"]))
+    let programs = ["cp", "mv", "ln", "gcp", "gmv", "gln", "install", "ginstall"];
+    if !names.into_iter().any(|name| named(name, &programs)) {
+        return Enters::None;
+    }
+    let last = image.words.iter().skip(2).next_back().map(Path::new);
+    match last.and_then(Path::file_name) {
+        Some(name) if !last.is_some_and(|last| last.as_os_str().as_bytes().starts_with(b"-")) => {
+            Enters::named(name)
+        }
+        _ => Enters::Any,
+    }
 }
 
 /// Whether `path` lies where a system keeps its own files.
@@ -434,6 +455,11 @@ mod tests {
             ("/usr/bin/toybox", "xargs ls", Shows::Times),
             ("/usr/bin/gzip", "gzip -kn x", Shows::Modes),
             ("/usr/bin/gzip", "gzip x", Shows::Times),
+            ("/usr/bin/gzip", "gzip -nc x", Shows::Nothing),
+            ("/usr/bin/gzip", "gzip -dc x", Shows::Nothing),
+            ("/usr/bin/gzip", "gzip -n -S.c x", Shows::Modes),
+            ("/usr/bin/xz", "xz -kCcrc32 x", Shows::Modes),
+            ("/usr/bin/xz", "xz --stdout x", Shows::Nothing),
             ("/usr/bin/python3", "python3 -c print(os.stat('f').st_mtime)", Shows::Times),
             ("/usr/bin/dash", "sh -c echo mtime; ls -l", Shows::Nothing),
             ("/usr/bin/cat", "cat x", Shows::Nothing),

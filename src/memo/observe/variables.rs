@@ -177,7 +177,10 @@ fn code_takes_all(
         Ok(_) => std::fs::read(path).map_or(true, |bytes| sought(&bytes)),
         Err(error) => !tells_absence(&error),
     };
-    let is_package = |path: &Path| !is_of_project(path, Path::new("/"));
+    let is_package = |path: &Path| {
+        !is_of_project(path, Path::new("/"))
+            || (!path.starts_with(&run.places.root) && is_of_python_itself(path))
+    };
     let files: Vec<&PathBuf> = contents.iter().map(|(path, _)| path).filter(of_user).collect();
     let by_others = |path: &Path| {
         !is_package(path)
@@ -193,6 +196,17 @@ fn code_takes_all(
         || programs
             .into_iter()
             .any(|program| files.iter().any(|path| holds(path, &|bytes| take(bytes.to_vec(), program))))
+}
+
+/// Whether a file belongs to the standard library of a Python, wherever that is installed: Python knows it by its `os.py`.
+fn is_of_python_itself(path: &Path) -> bool {
+    path.ancestors().skip(1).any(|above| {
+        let named =
+            |name: Option<&OsStr>, start: &[u8]| name.is_some_and(|name| name.as_bytes().starts_with(start));
+        named(above.file_name(), b"python3")
+            && named(above.parent().and_then(Path::file_name), b"lib")
+            && above.join("os.py").is_file()
+    })
 }
 
 /// Adds the names of `search` that stand in the value of a variable that counts: it may be code (`eval "$COMMAND"`).

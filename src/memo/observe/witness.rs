@@ -420,7 +420,8 @@ impl Witness for Watcher<'_> {
             names_modes: rights::names_modes(image),
             asks_literally: rights::asks_literally(image),
             is_linker: rights::is_linker(image),
-            enters_directories: shown::enters_directories(image),
+            copies_modes: rights::copies_modes(image),
+            enters: shown::enters(image),
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::profiles::state::GIT_INDEX;
 use crate::record::{BothEnds, Evidence, FileState, Observation, Product, ProductClass};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 impl Observer<'_> {
@@ -55,7 +57,14 @@ impl Observer<'_> {
         let is_still = is_rewritten && same_mode && !is_newer && changed.has_same_bytes();
         if !net && !self.watcher.came_with_the_run(path) {
             // It may have been refused.
-            self.refusing.extend(path.parent().map(Path::to_path_buf));
+            let is_passing = before.evidence.is_none();
+            let tried = if is_passing { &mut self.passing } else { &mut self.refusing };
+            tried.extend(path.parent().map(Path::to_path_buf));
+        }
+        if net
+            && matches!(access.first_change, FirstChange::Created | FirstChange::Put | FirstChange::Removed)
+        {
+            self.obeying.extend(path.parent().map(Path::to_path_buf));
         }
         if !net || is_still {
             self.unchanged(&changed, looked)?;
@@ -199,6 +208,19 @@ impl Observer<'_> {
         let Some(evidence) = before.evidence.filter(|evidence| self.is_young(evidence)) else { return false };
         let is_directory = evidence.mode & libc::S_IFMT == libc::S_IFDIR;
         !is_directory && self.watcher.young.get(path) != Some(&before.state)
+    }
+
+    /// Takes in the directories in which something was made that is gone: where other entries came or went and stayed so, it
+    /// was let be done. (In some nobody removes what is another's.)
+    pub(super) fn passing(&mut self) {
+        let is_sticky = |directory: &Path| {
+            fs::symlink_metadata(directory).map_or(true, |found| found.mode() & libc::S_ISVTX != 0)
+        };
+        for directory in std::mem::take(&mut self.passing) {
+            if !self.obeying.contains(&directory) || is_sticky(&directory) {
+                self.refusing.insert(directory);
+            }
+        }
     }
 
     /// Whether directories in which something was tried let it be done.

@@ -1,7 +1,7 @@
 //! Questions and answers become observations again. What comes back is what was split, or nothing.
 
 use super::left::{self, Numbers};
-use super::{Joined, VERSION, WHOLE_TAG, told};
+use super::{Joined, VERSION, WAYS, WHOLE_TAG, rule_of, told};
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::encode::{Decode, DecodeError, Decoder};
 use crate::record::{FileState, Names, Observation, StdinKind, StdinUse, StoredPath, Timestamp};
@@ -106,14 +106,14 @@ impl<'a> Answers<'a> {
 /// A state that is told in this way.
 fn state_told(way: u64) -> FileState {
     let (mode, digest) = (0, Digest::from_bytes([0; DIGEST_LENGTH]));
-    match way {
-        0 => FileState::File { mode, digest }.by_rights(0),
-        1 => FileState::LargeFile { mode, size: 0, modified: Timestamp(0) }.by_rights(0),
-        3 => FileState::File { mode, digest },
-        4 => FileState::LargeFile { mode, size: 0, modified: Timestamp(0) },
-        5 => FileState::Directory { mode },
-        _ => FileState::Absent,
-    }
+    let rule = rule_of(way / WAYS);
+    let state = match way % WAYS {
+        0 => FileState::File { mode, digest },
+        1 => FileState::LargeFile { mode, size: 0, modified: Timestamp(0) },
+        _ if way < WAYS => FileState::Absent,
+        _ => FileState::Directory { mode },
+    };
+    state.with_rule(rule, 0, 0)
 }
 
 fn path_of(

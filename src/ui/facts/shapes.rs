@@ -159,6 +159,7 @@ pub fn observation_json(observation: &Observation) -> Object {
         }
         Observation::Environment { digest } => of("environment").with("digest", json::digest(digest)),
         Observation::Umask(mask) => of("umask").with("mask", *mask),
+        Observation::UmaskAtLeast(mask) => of("umask_at_least").with("mask", *mask),
         Observation::Superuser(is) => of("superuser").with("is", *is),
         Observation::Root(path) => of("root").with("path", json::text(path)),
         Observation::RootName(name) => of("root_name").with("name", json::text(name)),

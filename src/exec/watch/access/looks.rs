@@ -58,7 +58,7 @@ impl Observer<'_> {
             access.times_shown |= nature.shows == Shows::Times;
             access.mode_shown |= nature.shows == Shows::Modes;
             access.times_compared |= compared;
-            access.may_be_entered |= nature.enters_directories;
+            access.may_be_entered |= nature.enters.may_be(path);
         }
         self.used(path, Prior::Looked);
     }
@@ -85,9 +85,11 @@ impl Observer<'_> {
     pub(in crate::exec::watch) fn touched(&mut self, path: &[u8]) {
         if self.entries.contains_key(path) {
             let nature = self.caller();
+            // The run finds its own directory there each time.
+            let may_be_entered = nature.enters.may_be(path) && !self.is_own(path);
             let access = self.access(path);
             access.strangers |= !nature.keeps;
-            access.may_be_entered |= nature.enters_directories;
+            access.may_be_entered |= may_be_entered;
         }
     }
 
