@@ -313,7 +313,7 @@ mod tests {
             observations().iter().map(|each| Json::from(observation_json(each)).to_string()).collect();
         let kinds: std::collections::BTreeSet<&str> =
             shapes.iter().filter_map(|shape| shape.split('"').nth(3)).collect();
-        assert_eq!(kinds.len(), 16, "{kinds:?}");
+        assert_eq!(kinds.len(), 17, "{kinds:?}");
     }
 
     #[test]
