@@ -79,6 +79,6 @@ mod tests {
 
     #[test]
     fn what_is_no_pipe_is_not_looked_for() {
-        assert!(!is_busy(std::fs::File::open("/dev/null").unwrap()));
+        assert!(!is_busy(fs::File::open("/dev/null").unwrap()));
     }
 }
