@@ -135,6 +135,7 @@ fn job(settings: &Settings, context: &Context, limit: Duration) -> Result<Answer
         .into(),
         manifest: None,
         latest: false,
+        snapshot: None,
     };
     let Found::Ours(_lock) = place.claim(&call)? else {
         return Err(Error::new(Kind::Other, "the job was there before"));

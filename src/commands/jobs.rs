@@ -2,10 +2,13 @@
 
 use super::options::{ELSEWHERE, Flag, Scanned};
 use crate::digest::Digest;
-use crate::elsewhere::{Call, Engine, Found, Lock, Place, Resources, engine, machine};
+use crate::elsewhere::{Call, Engine, Found, Lock, Place, Resources, engine, is_taken, machine, take as copy_tree};
 use crate::error::{Error, Result};
+use crate::hash::manifest::{Manifest, Part};
+use crate::memo::MissReason;
 use crate::project::{ExecutorSettings, Project};
-use crate::record::Timestamp;
+use crate::record::{Base, Observation, Timestamp};
+use crate::store::LocalStore;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +33,10 @@ pub(super) fn settings(scanned: &Scanned, project: &Project) -> Result<Settings>
     let name = scanned.last(Flag::On).unwrap_or_default().to_string_lossy().into_owned();
     if scanned.has(Flag::Redact) {
         return Err(hidden());
+    }
+    if scanned.has(Flag::Snapshot) && scanned.has(Flag::Latest) {
+        return Err(Error::usage("--snapshot and --latest exclude each other: one runs the code as it is now, the \
+                                 other as it is when the job begins"));
     }
     let settings = settings_of(&name, scanned, project)?;
     if scanned.has(Flag::Detach) && !settings.engine.is_detached() {
@@ -144,6 +151,41 @@ fn set(scanned: &Scanned) -> Vec<(OsString, OsString)> {
         Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value.get(1..)?).to_owned()))
     };
     scanned.all(Flag::Env).filter_map(both).collect()
+}
+
+/// Files of the project that a call is known to read, relative to the root: those that its key names, and those that the
+/// nearest earlier run read.
+pub(super) fn known_reads(manifest: &Manifest, why: &MissReason, store: Option<&LocalStore>) -> Vec<PathBuf> {
+    let named = manifest.facts().filter_map(|(part, _)| match part {
+        Part::Source(path) | Part::Setting(path) | Part::Input(path) => Some(path.clone()),
+        _ => None,
+    });
+    let since = match why {
+        MissReason::Changed { since, .. } | MissReason::NeverKept { since, .. } => Some(since),
+        _ => None,
+    };
+    let earlier = since.and_then(|since| store?.row(since).ok()?);
+    let earlier = earlier.map(|row| row.commit.observations).unwrap_or_default();
+    let read = earlier.into_iter().filter_map(|seen| match seen {
+        Observation::Content { path, .. } => Some(path),
+        _ => None,
+    });
+    named
+        .chain(read)
+        .filter(|path| path.base() == Base::Root)
+        .map(|path| OsStr::from_bytes(path.rest()).into())
+        .collect()
+}
+
+/// Copies the tree that a call runs with `--snapshot`, unless that was done.
+///
+/// # Errors
+/// As [`copy_tree`].
+pub(super) fn ship(call: &Call, project: &Project, store: &Path, reads: &[PathBuf]) -> Result<()> {
+    match &call.snapshot {
+        Some(tree) if !is_taken(tree) => copy_tree(&project.places.root, store, reads, tree),
+        _ => Ok(()),
+    }
 }
 
 /// How the job of a call stands.

@@ -151,6 +151,9 @@ pub(super) fn read(matches: &ArgMatches) -> Result<Options> {
     if matches.contains_id("at-most") && !call.has(Flag::On) {
         return Err(Error::usage("--at-most needs --on").with_hint("-j limits what runs here"));
     }
+    if let (false, Some(option)) = (call.has(Flag::On), call.first_of(options::ELSEWHERE)) {
+        return Err(Error::usage(format!("--{option} needs --on")).with_hint("--on NAME says which executor"));
+    }
     if axes.is_empty() && from.is_none() {
         return Err(Error::usage("there are no parameters")
             .with_hint("-p NAME=VALUES gives them, --from FILE reads them, --from - reads lines"));

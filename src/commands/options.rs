@@ -212,6 +212,7 @@ const OF_ANSWER: &[Flag] = &[
     Flag::On,
     Flag::Detach,
     Flag::Latest,
+    Flag::Snapshot,
     Flag::Gpus,
     Flag::Cpus,
     Flag::Mem,
@@ -225,6 +226,7 @@ pub const ELSEWHERE: &[Flag] = &[
     Flag::On,
     Flag::Detach,
     Flag::Latest,
+    Flag::Snapshot,
     Flag::Gpus,
     Flag::Cpus,
     Flag::Mem,
@@ -281,6 +283,7 @@ const fn heading(flag: Flag) -> &'static str {
         Flag::On
         | Flag::Detach
         | Flag::Latest
+        | Flag::Snapshot
         | Flag::Gpus
         | Flag::Cpus
         | Flag::Mem

@@ -4,7 +4,7 @@ use super::exec::elsewhere::{changed_since, work};
 use super::exit::{DONE, Exit};
 use super::options::{self, Flag, Scanned};
 use crate::digest::{Digest, Key};
-use crate::elsewhere::{Call, Place, machine};
+use crate::elsewhere::{Call, Place, enter, machine};
 use crate::encode::Decode;
 use crate::error::{EXIT_FAILED, EXIT_USAGE, Error, Kind, Result};
 use crate::hash::manifest::Manifest;
@@ -109,9 +109,12 @@ fn run(place: &Place) -> Result<Exit> {
     nix::unistd::dup2_stdout(&attempt.stdout).map_err(failed)?;
     nix::unistd::dup2_stderr(&attempt.stderr).map_err(failed)?;
     let report = place.path().join(format!("report.{}", attempt.number));
-    let ended = in_place(&call, &report);
+    let (ended, warnings) = match &call.snapshot {
+        Some(tree) => in_tree(place, &call, tree, &report),
+        None => (in_place(&call, &report), Vec::new()),
+    };
     let result = match &ended {
-        Ok(_) => std::fs::read(&report).ok().filter(|report| serde_json::from_slice::<Value>(report).is_ok()),
+        Ok(_) => read(&report).map(|report| with_warnings(report, warnings)),
         Err(error) => Some(Value::from(refusal(error)).to_string().into_bytes()),
     };
     match result {
@@ -128,6 +131,42 @@ fn log_of_engine() -> Result<std::os::fd::OwnedFd> {
     use std::os::fd::AsFd;
     let ours = std::io::stderr().as_fd().try_clone_to_owned();
     ours.map_err(|error| Error::io("keep", Path::new("standard error"), error))
+}
+
+/// A report, if it is whole.
+fn read(report: &Path) -> Option<Vec<u8>> {
+    std::fs::read(report).ok().filter(|report| serde_json::from_slice::<Value>(report).is_ok())
+}
+
+/// A report that warns of more.
+fn with_warnings(report: Vec<u8>, more: Vec<String>) -> Vec<u8> {
+    let mut whole: Value = serde_json::from_slice(&report).unwrap_or_default();
+    let Some(fields) = whole.as_object_mut().filter(|_| !more.is_empty()) else { return report };
+    let warnings = fields.entry("warnings").or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(warnings) = warnings {
+        warnings.extend(more.into_iter().map(Value::from));
+    }
+    whole.to_string().into_bytes()
+}
+
+/// Runs the call in the tree that was copied when it was submitted. What the command made of it comes into the project, with
+/// words for what does not.
+fn in_tree(place: &Place, call: &Call, tree: &Path, report: &Path) -> (Result<Exit>, Vec<String>) {
+    let mut stores: Vec<PathBuf> = place.path().ancestors().nth(2).map(Path::to_path_buf).into_iter().collect();
+    let named = options::scan(&call.words).and_then(|scanned| scanned.last(Flag::Store).map(PathBuf::from));
+    stores.extend(named);
+    stores.dedup();
+    let entered = match enter(tree, &stores, &place.name()) {
+        Ok(entered) => entered,
+        Err(error) => return (Err(error), Vec::new()),
+    };
+    let ended = in_place(call, report);
+    if ended.is_err() || read(report).is_none_or(|report| is_interrupted(&report)) {
+        entered.abandon();
+        return (ended, Vec::new());
+    }
+    let trouble = entered.leave(&place.path().join("aside"));
+    (ended, trouble)
 }
 
 /// Runs the call in its directory, with a report.

@@ -16,6 +16,7 @@ mod resources;
 mod settings;
 mod slurm;
 mod tail;
+mod tree;
 
 pub use engine::{Arrays, Engine, Job, State};
 pub use place::{Attempt, Call, Found, Lock, Place, list, machine, sweep};
@@ -23,3 +24,4 @@ pub use quote::quoted;
 pub use resources::Resources;
 pub use settings::engine;
 pub use tail::Tail;
+pub use tree::{Entered, enter, is_taken, take};

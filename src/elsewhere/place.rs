@@ -25,6 +25,9 @@ use std::time::{Duration, SystemTime};
 /// The directory of a store that holds the jobs.
 const JOBS: &str = "jobs";
 
+/// How the name of a copied tree begins.
+const TREE: &str = ".tree-";
+
 /// So long a job whose result was handed over stays, for its messages.
 const COLLECTED: Duration = Duration::from_hours(24);
 
@@ -47,6 +50,8 @@ pub struct Call {
     pub manifest: Option<Vec<u8>>,
     /// `--latest`: what is there when the job begins is run, whatever the manifest says.
     pub latest: bool,
+    /// `--snapshot`: the directory of the copied tree that is run.
+    pub snapshot: Option<PathBuf>,
 }
 
 impl Encode for Call {
@@ -57,6 +62,7 @@ impl Encode for Call {
             to.bytes(word.as_bytes());
         }
         to.option(self.manifest.as_ref()).flag(self.latest);
+        to.option(self.snapshot.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()).as_ref());
     }
 }
 
@@ -65,7 +71,9 @@ impl Decode for Call {
         let (token, executor) = (from.text()?.to_owned(), from.text()?.to_owned());
         let directory = OsString::from_vec(from.bytes()?.to_vec()).into();
         let words = from.list::<Vec<u8>>()?.into_iter().map(OsString::from_vec).collect();
-        Ok(Self { token, executor, directory, words, manifest: from.option()?, latest: from.flag()? })
+        let (manifest, latest) = (from.option()?, from.flag()?);
+        let snapshot = from.option::<Vec<u8>>()?.map(|path| OsString::from_vec(path).into());
+        Ok(Self { token, executor, directory, words, manifest, latest, snapshot })
     }
 }
 
@@ -118,6 +126,12 @@ impl Place {
         let path = store.join(JOBS).join(name);
         make(&path).map_err(|error| Error::io("create", &path, error))?;
         Ok(path)
+    }
+
+    /// Where the tree called `token` is copied to, for `--snapshot`.
+    #[must_use]
+    pub fn tree(store: &Path, token: &str) -> PathBuf {
+        store.join(JOBS).join(format!("{TREE}{token}"))
     }
 
     /// The path.
@@ -355,6 +369,16 @@ pub fn sweep(store: &Path) {
             let _ = place.discard();
         }
     }
+    let open: Vec<Place> = list(store).into_iter().filter(|place| !place.is_collected()).collect();
+    let trees: Vec<PathBuf> =
+        open.iter().filter_map(|place| place.call().and_then(|call| call.snapshot)).collect();
+    for entry in fs::read_dir(store.join(JOBS)).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_tree = entry.file_name().as_bytes().starts_with(TREE.as_bytes()) && path.extension().is_none();
+        if is_tree && !trees.contains(&path) {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
     // What processes left that died, and lists of arrays.
     for entry in fs::read_dir(store.join(JOBS)).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -400,6 +424,7 @@ mod tests {
             words: vec!["--".into(), OsString::from_vec(vec![b'x', 0xff])],
             manifest: Some(vec![1, 2]),
             latest: false,
+            snapshot: Some("/p/t".into()),
         }
     }
 

@@ -7,6 +7,7 @@
 mod launchers;
 mod servers;
 mod slurm;
+mod snapshots;
 #[path = "../cli/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other crates of tests use more of it")]
 mod support;

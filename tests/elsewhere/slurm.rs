@@ -43,7 +43,7 @@ impl Slurm {
     }
 
     /// A job that keeps the whole node busy.
-    fn hog(&self, words: &[&str]) -> String {
+    pub(crate) fn hog(&self, words: &[&str]) -> String {
         let line = ["--parsable", "--exclusive", "--output=/dev/null", "--wrap=sleep 600"];
         let id = self.run("sbatch", &[words, &line].concat());
         wait_until("the other job", || self.run("squeue", &["-h", "-j", &id, "-o", "%T"]) == "RUNNING");

@@ -8,7 +8,9 @@ use super::run;
 use super::signals::Stop;
 use crate::commands::exec::elsewhere::termination;
 use crate::commands::exec::resident::{Resident, Three};
-use crate::commands::jobs::{Settings, Standing, hidden, recover, take, token, words_of_job};
+use crate::commands::jobs::{
+    Settings, Standing, hidden, known_reads, recover, ship, take, token, words_of_job,
+};
 use crate::commands::map_arguments::Options;
 use crate::commands::options::Flag;
 use crate::elsewhere::{Arrays, Call, Lock, Place, State as Of, sweep};
@@ -22,6 +24,7 @@ use serde_json::Value;
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -44,6 +47,8 @@ pub(super) struct Array<'a> {
     pub(super) stop: &'a Stop,
     /// Jobs whose end was told. A sweep that is interrupted has told nothing: the next call tells it all.
     pub(super) told: RefCell<Vec<Place>>,
+    /// The tree that the next jobs run, with `--snapshot`.
+    pub(super) tree: RefCell<Option<PathBuf>>,
 }
 
 /// A job that has not ended.
@@ -66,6 +71,7 @@ struct New {
     place: Place,
     call: Call,
     attempts: u32,
+    reads: Vec<PathBuf>,
     _lock: Lock,
 }
 
@@ -173,9 +179,10 @@ impl Array<'_> {
 
     /// Finds the job of a run, or a place for one.
     fn admit(&self, work: Work, attempts: u32, open: &mut Vec<Open>, new: &mut Vec<New>) {
-        match self.standing(&work.job, &work.tags) {
+        let mut reads = Vec::new();
+        match self.standing(&work.job, &work.tags, &mut reads) {
             Ok((place, call, Standing::New(lock))) => {
-                new.push(New { work, place, call, attempts, _lock: lock });
+                new.push(New { work, place, call, attempts, reads, _lock: lock });
             }
             Ok((place, _, _)) => {
                 let id = place.id().unwrap_or_default();
@@ -185,7 +192,12 @@ impl Array<'_> {
         }
     }
 
-    fn standing(&self, job: &Job, tags: &[(String, String)]) -> Result<(Place, Call, Standing)> {
+    fn standing(
+        &self,
+        job: &Job,
+        tags: &[(String, String)],
+        reads: &mut Vec<PathBuf>,
+    ) -> Result<(Place, Call, Standing)> {
         let token = token();
         let mut scanned = job.call.clone();
         for (name, value) in tags {
@@ -198,7 +210,12 @@ impl Array<'_> {
             return Err(hidden());
         }
         let manifest = match self.resident.check(&settled, three)? {
-            Some(Checked::Miss { manifest, .. }) => manifest,
+            Some(Checked::Miss { manifest, why }) => {
+                if let Some(manifest) = manifest.as_ref().filter(|_| job.call.has(Flag::Snapshot)) {
+                    *reads = known_reads(manifest, &why, self.resident.store());
+                }
+                manifest
+            }
             _ => None,
         };
         let name = manifest.as_ref().map_or_else(|| token.clone(), |manifest| manifest.key().0.to_hex());
@@ -210,6 +227,7 @@ impl Array<'_> {
             words: words_of_job(&scanned, &self.settings.store),
             manifest: manifest.as_ref().map(Encode::to_bytes),
             latest: job.call.has(Flag::Latest),
+            snapshot: self.tree(job),
         };
         loop {
             match take(&place, &call, false)? {
@@ -225,9 +243,16 @@ impl Array<'_> {
         }
     }
 
+    /// The tree that a job runs; jobs that are submitted together share it.
+    fn tree(&self, job: &Job) -> Option<PathBuf> {
+        let make = || Place::tree(&self.settings.store, &token());
+        job.call.has(Flag::Snapshot).then(|| self.tree.borrow_mut().get_or_insert_with(make).clone())
+    }
+
     /// Submits what has its place, as one array.
     fn submit(&self, new: &mut Vec<New>, open: &mut Vec<Open>, largest: usize) {
         let Some(engine) = self.settings.engine.arrays() else { return };
+        self.tree.take();
         while !new.is_empty() {
             let part: Vec<New> = new.drain(..new.len().min(largest)).collect();
             let at_most = self.options.at_most.or(self.settings.given.at_most);
@@ -252,6 +277,10 @@ impl Array<'_> {
     }
 
     fn submit_part(&self, engine: &dyn Arrays, part: &[New], at_most: Option<u32>) -> Result<Vec<String>> {
+        let reads: Vec<PathBuf> = part.iter().flat_map(|job| job.reads.iter().cloned()).collect();
+        for job in part {
+            ship(&job.call, self.resident.project(), &self.settings.store, &reads)?;
+        }
         let places: Vec<Place> = part.iter().map(|job| job.place.clone()).collect();
         let array = token();
         // One that dies before the ids are noted leaves this: the array, and the number in it.

@@ -69,6 +69,8 @@ pub enum Flag {
     Detach,
     /// `--latest`
     Latest,
+    /// `--snapshot`
+    Snapshot,
     /// `--gpus`
     Gpus,
     /// `--cpus`
@@ -291,6 +293,13 @@ pub(super) const TABLE: &[Row] = &[
         None,
         Takes::Nothing,
         "Run the code as it is when the job starts, even if edited after submission",
+    ),
+    row(
+        Flag::Snapshot,
+        "snapshot",
+        None,
+        Takes::Nothing,
+        "Run a copy of the project as it is now, even if edited before the job starts",
     ),
     row(
         Flag::Gpus,

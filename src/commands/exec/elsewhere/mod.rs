@@ -9,7 +9,7 @@ pub(in crate::commands) use end::termination;
 
 use super::{Ground, Streams, exit_of, verbosity, write_report};
 use crate::commands::jobs::{
-    Settings, Standing, hidden, recover, settings, settings_of, take, token, words_of_job,
+    Settings, Standing, hidden, known_reads, recover, settings, settings_of, ship, take, token, words_of_job,
 };
 use crate::commands::options::{Flag, Scanned};
 use crate::digest::Key;
@@ -26,7 +26,7 @@ use follow::Followed;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::commands::exec::plan::StdinSource;
 use crate::commands::exit::{DONE, Exit};
@@ -74,8 +74,8 @@ pub(super) fn answer(scanned: &Scanned) -> Result<Exit> {
         // Where another process has recorded it meanwhile, it is looked up again.
         let done = match elsewhere.before()? {
             Before::Recorded => None,
-            Before::Known(manifest) => elsewhere.run(Some(&manifest))?,
-            Before::NeverRecorded => elsewhere.run(None)?,
+            Before::Known(manifest, reads) => elsewhere.run(Some(&manifest), &reads)?,
+            Before::NeverRecorded => elsewhere.run(None, &[])?,
         };
         if let Some(exit) = done {
             return Ok(exit);
@@ -116,8 +116,8 @@ struct Elsewhere<'a> {
 
 /// What is known of a call before it runs.
 enum Before {
-    /// What decides the result.
-    Known(Manifest),
+    /// What decides the result, and which files of the project are known to be read.
+    Known(Manifest, Vec<PathBuf>),
     /// It runs without being recorded.
     NeverRecorded,
     /// It was recorded meanwhile.
@@ -166,19 +166,24 @@ impl Elsewhere<'_> {
     fn before(&self) -> Result<Before> {
         let policy = &self.ground.plan.policy;
         Ok(match memo::check(self.context, &self.ground.plan.request, policy)? {
-            Checked::Miss { manifest: Some(manifest), .. } => Before::Known(manifest),
+            Checked::Miss { why, manifest: Some(manifest) } => {
+                let wanted = self.scanned.has(Flag::Snapshot);
+                let reads = wanted.then(|| known_reads(&manifest, &why, self.ground.store()));
+                Before::Known(manifest, reads.unwrap_or_default())
+            }
             Checked::Miss { manifest: None, .. } | Checked::Bypass(_) => Before::NeverRecorded,
             Checked::Hit { .. } => Before::Recorded,
         })
     }
 
     /// Has the job done, by this call or by one that was made before; `None` where it must be looked up again.
-    fn run(&self, manifest: Option<&Manifest>) -> Result<Option<Exit>> {
+    fn run(&self, manifest: Option<&Manifest>, reads: &[PathBuf]) -> Result<Option<Exit>> {
         let store = &self.settings.store;
         let token = token();
         let name = manifest.map_or_else(|| token.clone(), |manifest| manifest.key().0.to_hex());
         let place = Place::new(store, &name);
         let call = Call {
+            snapshot: self.scanned.has(Flag::Snapshot).then(|| Place::tree(store, &token)),
             token,
             executor: self.settings.name.clone(),
             directory: self.ground.project.directory.clone(),
@@ -186,7 +191,7 @@ impl Elsewhere<'_> {
             manifest: manifest.map(Encode::to_bytes),
             latest: self.scanned.has(Flag::Latest),
         };
-        let followed = match self.have(&place, &call)? {
+        let followed = match self.have(&place, &call, reads)? {
             Have::Again => return Ok(None),
             Have::Job(followed) => followed,
         };
@@ -201,12 +206,12 @@ impl Elsewhere<'_> {
     }
 
     /// The job of a call: it is submitted, unless it was.
-    fn have(&self, place: &Place, call: &Call) -> Result<Have> {
+    fn have(&self, place: &Place, call: &Call, reads: &[PathBuf]) -> Result<Have> {
         let is_refresh = self.ground.plan.policy.mode == Mode::Refresh;
         let earlier = match take(place, call, is_refresh)? {
             Standing::Again => return Ok(Have::Again),
             Standing::New(lock) => {
-                let job = self.settings.engine.submit(place, call).inspect_err(|_| {
+                let job = self.submit(place, call, reads).inspect_err(|_| {
                     let _ = place.discard();
                 })?;
                 return self.submitted(place, job, lock).map(Have::Job);
@@ -219,12 +224,17 @@ impl Elsewhere<'_> {
             .transpose()?;
         let engine = other.as_ref().map_or(&self.settings.engine, |other| &other.engine);
         if let Some(lock) = recover(place, engine.as_ref())? {
-            let job = self.settings.engine.submit(place, &earlier)?;
+            let job = self.submit(place, &earlier, reads)?;
             return self.submitted(place, job, lock).map(Have::Job);
         }
         let followed = Followed::attach(place.clone(), earlier.executor, other.map(|other| other.engine));
         self.status.progress(&format!("attached to {}", followed.name()));
         Ok(Have::Job(Box::new(followed)))
+    }
+
+    fn submit(&self, place: &Place, call: &Call, reads: &[PathBuf]) -> Result<Job> {
+        ship(call, &self.ground.project, &self.settings.store, reads)?;
+        self.settings.engine.submit(place, call)
     }
 
     fn submitted(&self, place: &Place, job: Job, lock: crate::elsewhere::Lock) -> Result<Box<Followed>> {
