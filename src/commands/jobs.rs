@@ -2,7 +2,9 @@
 
 use super::options::{ELSEWHERE, Flag, Scanned};
 use crate::digest::Digest;
-use crate::elsewhere::{Call, Engine, Found, Lock, Place, Resources, engine, is_taken, machine, take as copy_tree};
+use crate::elsewhere::{
+    Call, Engine, Found, Lock, Place, Resources, engine, is_taken, machine, take as copy_tree,
+};
 use crate::error::{Error, Result};
 use crate::hash::manifest::{Manifest, Part};
 use crate::memo::MissReason;
@@ -35,8 +37,10 @@ pub(super) fn settings(scanned: &Scanned, project: &Project) -> Result<Settings>
         return Err(hidden());
     }
     if scanned.has(Flag::Snapshot) && scanned.has(Flag::Latest) {
-        return Err(Error::usage("--snapshot and --latest exclude each other: one runs the code as it is now, the \
-                                 other as it is when the job begins"));
+        return Err(Error::usage(
+            "--snapshot and --latest exclude each other: one runs the code as it is now, the \
+                                 other as it is when the job begins",
+        ));
     }
     let settings = settings_of(&name, scanned, project)?;
     if scanned.has(Flag::Detach) && !settings.engine.is_detached() {

@@ -152,7 +152,8 @@ fn with_warnings(report: Vec<u8>, more: Vec<String>) -> Vec<u8> {
 /// Runs the call in the tree that was copied when it was submitted. What the command made of it comes into the project, with
 /// words for what does not.
 fn in_tree(place: &Place, call: &Call, tree: &Path, report: &Path) -> (Result<Exit>, Vec<String>) {
-    let mut stores: Vec<PathBuf> = place.path().ancestors().nth(2).map(Path::to_path_buf).into_iter().collect();
+    let mut stores: Vec<PathBuf> =
+        place.path().ancestors().nth(2).map(Path::to_path_buf).into_iter().collect();
     let named = options::scan(&call.words).and_then(|scanned| scanned.last(Flag::Store).map(PathBuf::from));
     stores.extend(named);
     stores.dedup();

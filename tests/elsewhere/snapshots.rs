@@ -56,7 +56,7 @@ fn a_snapshot_is_the_project_as_it_was_submitted() {
         let run = ["out", "sums", "old", "data", "data/in", "data/gone", "made", "made/x"]
             .into_iter()
             .chain(["lib.py", "new.py", "link"])
-            .fold(run, |run, path| run.may_change(path));
+            .fold(run, Run::may_change);
         let text = while_queued(&sandbox, run, || {
             sandbox.write("lib.py", "WORD = 'other'\n").write("new.py", "").remove("link");
         });
@@ -79,7 +79,8 @@ fn a_result_of_a_snapshot_answers_where_the_code_is_the_same_again() {
     sandbox.write("cashet.toml", QUEUED).write("lib.py", "WORD = 'one'\n");
     sandbox.python("job.py", "import lib\nprint(lib.WORD)\nopen('out', 'w').write(lib.WORD)");
     let call = ["-v", "--on", "here", "--snapshot", "--", "python3", "job.py"];
-    let run = sandbox.exec(call).stdout("one\n").any_stderr().executes(1).may_change("lib.py").may_change("out");
+    let run =
+        sandbox.exec(call).stdout("one\n").any_stderr().executes(1).may_change("lib.py").may_change("out");
     let text = while_queued(&sandbox, run, || {
         sandbox.write("lib.py", "WORD = 'other'\n");
     });
@@ -98,7 +99,7 @@ fn what_was_edited_meanwhile_is_not_overwritten() {
     sandbox.write("cashet.toml", QUEUED).script("job", "echo more >> notes; rm gone; echo \"$1\" > new");
     sandbox.write("notes", "first\n").write("gone", "1");
     let run = sandbox.exec(["-v", "--on", "here", "--snapshot", "--", "./job", "x"]).any_stderr().executes(1);
-    let run = ["notes", "gone", "new"].into_iter().fold(run, |run, path| run.may_change(path));
+    let run = ["notes", "gone", "new"].into_iter().fold(run, Run::may_change);
     let text = while_queued(&sandbox, run, || {
         sandbox.write("notes", "mine\n").write("gone", "2");
     });
@@ -167,19 +168,24 @@ fn a_sweep_and_a_call_of_slurm_run_the_code_that_was_submitted() {
     let sandbox = Sandbox::new();
     repository(&sandbox);
     sandbox.write("lib.py", "WORD = 'one'\n");
-    sandbox.python("job.py", "import lib, sys\nprint(lib.WORD)\nopen('out-' + sys.argv[1], 'w').write(lib.WORD)");
+    sandbox.python(
+        "job.py",
+        "import lib, sys\nprint(lib.WORD)\nopen('out-' + sys.argv[1], 'w').write(lib.WORD)",
+    );
     let hog = slurm.hog(&[]);
     let words = ["map", "--on", "slurm", "--snapshot", "-p", "n=1..3", "--", "python3", "job.py", "{n}"];
     let map = |executes: usize| {
         let run = slurm.with(sandbox.cashet(words)).any_stdout().any_stderr().executes(executes);
-        ["out-1", "out-2", "out-3", "out-4", "lib.py"].into_iter().fold(run, |run, path| run.may_change(path))
+        ["out-1", "out-2", "out-3", "out-4", "lib.py"].into_iter().fold(run, Run::may_change)
     };
     let sweep = map(4).spawn();
-    wait_until("the array", || slurm.run("squeue", &["-h", "-r", "-t", "PD", "-o", "%i"]).lines().count() == 3);
+    wait_until("the array", || {
+        slurm.run("squeue", &["-h", "-r", "-t", "PD", "-o", "%i"]).lines().count() == 3
+    });
     sandbox.write("lib.py", "WORD = 'other'\n");
     let call = ["-v", "--on", "slurm", "--snapshot", "--", "python3", "job.py", "4"];
     let run = slurm.with(sandbox.exec(call)).stdout("other\n").any_stderr().may_change("lib.py");
-    let run = ["out-1", "out-2", "out-3", "out-4"].into_iter().fold(run, |run, path| run.may_change(path));
+    let run = ["out-1", "out-2", "out-3", "out-4"].into_iter().fold(run, Run::may_change);
     let run = run.executes(4).spawn();
     run.wait_for_stderr("is queued");
     sandbox.write("lib.py", "WORD = 'three'\n");

@@ -103,7 +103,10 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
             let (events, waiting, stop) = (events.clone(), Arc::clone(&waiting), &stop);
             scope.spawn(move || {
                 let told = RefCell::default();
-                array::run(&Array { options, resident, settings, events, stop, told, tree: RefCell::default() }, &waiting);
+                array::run(
+                    &Array { options, resident, settings, events, stop, told, tree: RefCell::default() },
+                    &waiting,
+                );
             });
         }
         for slot in 0..workers {

@@ -60,8 +60,14 @@ fn lay(tree: &Path, about: &About, stores: &[PathBuf], scratch: &Path) -> Result
     namespace()?;
     let below = File::open(root).map_err(in_root)?;
     let [upper, work] = ["upper", "work"].map(|name| scratch.join(name));
-    let mut building =
-        Building { files: tree.join(FILES), root, left, upper, copied: BTreeMap::new(), hidden: BTreeSet::new() };
+    let mut building = Building {
+        files: tree.join(FILES),
+        root,
+        left,
+        upper,
+        copied: BTreeMap::new(),
+        hidden: BTreeSet::new(),
+    };
     let made = fs::create_dir(&work).and_then(|()| fs::create_dir(&building.upper));
     made.and_then(|()| building.directory(Path::new("")))
         .map_err(|error| Error::io("copy the tree to", scratch, error))?;
@@ -101,8 +107,9 @@ pub(super) fn through(directory: &File) -> PathBuf {
 
 fn refused(what: &str, errno: Errno) -> Error {
     let wrong = format!("--snapshot cannot lay the tree over the project: {what}: {}", errno.desc());
-    Error::new(Kind::Other, wrong)
-        .with_hint("it needs overlayfs on that machine, as root or with user namespaces; --latest does without")
+    Error::new(Kind::Other, wrong).with_hint(
+        "it needs overlayfs on that machine, as root or with user namespaces; --latest does without",
+    )
 }
 
 /// A mount namespace of our own, with a user namespace where that is needed to have one.
@@ -165,17 +172,11 @@ fn mounts_below(root: &Path) -> Vec<PathBuf> {
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text);
     while let Some((first, after)) = rest.split_first() {
-        let number = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match number.filter(|_| *first == b'\\').and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
+        let digits =
+            after.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        let number = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(number.unwrap_or(*first));
+        rest = if number.is_some() { after.get(3..).unwrap_or_default() } else { after };
     }
     bytes
 }
@@ -183,9 +184,7 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
 /// A path as an option of a mount: what separates options and layers is escaped.
 fn escaped(path: &Path) -> Vec<u8> {
     let bytes = path.as_os_str().as_bytes().iter();
-    bytes
-        .flat_map(|byte| if b"\\,:".contains(byte) { vec![b'\\', *byte] } else { vec![*byte] })
-        .collect()
+    bytes.flat_map(|byte| if b"\\,:".contains(byte) { vec![b'\\', *byte] } else { vec![*byte] }).collect()
 }
 
 /// The inode and the change time of a file.

@@ -12,7 +12,8 @@ impl Entered {
     /// the project after the job was submitted stays as it is; what the command made of it goes into `aside`. Says in words
     /// what did not come into the project.
     pub fn leave(self, aside: &Path) -> Vec<String> {
-        let mut settling = Settling { entered: &self, below: through(&self.below), aside, trouble: Vec::new() };
+        let mut settling =
+            Settling { entered: &self, below: through(&self.below), aside, trouble: Vec::new() };
         settling.directory(Path::new(""));
         let trouble = settling.trouble;
         self.unlay();
