@@ -88,6 +88,14 @@ impl Project {
         }
     }
 
+    /// The program's directory in the user's cache directory; `cache` is the value of `XDG_CACHE_HOME`.
+    #[must_use]
+    pub fn user_cache(&self, cache: Option<&OsStr>) -> Option<PathBuf> {
+        let cache = cache.map(PathBuf::from).filter(|cache| cache.is_absolute());
+        let cache = cache.or_else(|| self.places.home.as_ref().map(|home| home.join(".cache")));
+        cache.map(|cache| cache.join("cashet"))
+    }
+
     /// Reads the root's `cashet.toml`; the settings are empty where it does not exist.
     ///
     /// # Errors
@@ -219,7 +227,7 @@ pub struct StoreSettings {
 }
 
 /// `[remote]`: a cache that several machines share.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RemoteSettings {
     /// Its address.

@@ -85,8 +85,8 @@ same command line), or a quoted command line.
 
 Help: 'cashet help COMMAND' explains a command; start with 'cashet help exec'.
 
-Environment: CASHET_MODE, CASHET_DIR, CASHET_TTL, CASHET_MAX_SIZE, CASHET_STDIN, CASHET_REPORT, CASHET_REMOTE_WRITE, CASHET_SIGNING_KEY, CASHET_SIGNING_KEY_FILE, NO_COLOR, \
-CLICOLOR_FORCE.
+Environment: CASHET_MODE, CASHET_DIR, CASHET_TTL, CASHET_MAX_SIZE, CASHET_STDIN, CASHET_REPORT, CASHET_REMOTE, \
+CASHET_REMOTE_WRITE, CASHET_REMOTE_UPLOAD, CASHET_SIGNING_KEY, CASHET_SIGNING_KEY_FILE, NO_COLOR, CLICOLOR_FORCE.
 
 Exit status: 'exec' and 'audit' end as the command does. All others: 0 success, 1 no or not found, 2 wrong usage.";
 

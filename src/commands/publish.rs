@@ -5,12 +5,15 @@ use super::exit::{DONE, Exit};
 use crate::digest::CommitId;
 use crate::error::Result;
 use crate::exec::{is_nested, start_detached, start_helper};
+use crate::hash::manifest::Manifest;
 use crate::memo::{self, Published, Unpublished};
 use crate::project::Project;
+use crate::record::Commit;
 use crate::remote::carrier::Failure;
 use crate::remote::directory::Directory;
 use crate::remote::journal::{Asked, Journal};
 use crate::remote::keys::SigningKey;
+use crate::remote::toolchain::Token;
 use crate::remote::{Opened, Remote, Upload, Writing, tier};
 use crate::store::{LocalStore, StoreOptions};
 use std::collections::HashSet;
@@ -24,7 +27,20 @@ pub(super) const NAME: &str = "publish";
 
 /// The shared caches that settings name.
 pub(super) fn remotes_of(settings: &crate::project::Settings) -> Result<Vec<Remote>> {
-    settings.remotes.iter().map(Remote::new).collect()
+    tier::named(&settings.remotes)
+}
+
+/// Why a run is written to none of the shared caches of a project, whatever they allow; where it has none, to any. `None` for
+/// a run that is not replayed anyway.
+pub(super) fn kept_here(remotes: &[Remote], commit: &Commit, manifest: &Manifest) -> Option<String> {
+    if !commit.is_replayable() {
+        return None;
+    }
+    let of = |token: Option<&Token>| memo::kept_here(commit, manifest, token);
+    let mut reasons = remotes.iter().map(|remote| of(remote.token().ok().flatten().as_ref()));
+    let Some(first) = reasons.next() else { return of(None) };
+    let others_too = first.is_some() && reasons.all(|reason| reason.is_some());
+    first.filter(|_| others_too)
 }
 
 /// Has the result of a run written to the shared caches that are written to; `tell` is told what the user may want to mend.

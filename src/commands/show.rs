@@ -5,6 +5,7 @@ use super::exit::{DONE, Exit};
 use super::found::measured::{self, Measured};
 use super::found::{Found, Opened};
 use super::provenance;
+use super::publish;
 use crate::error::Result;
 use crate::hash::manifest::{Part, Value};
 use crate::record::{
@@ -53,8 +54,11 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let outputs = opened.outputs(&found).ok();
     let used = provenance::used(&opened, &found, outputs.as_ref())?;
     let made = provenance::made(&opened, &found, outputs.as_ref())?;
+    let remotes = context.project.settings().and_then(|settings| publish::remotes_of(&settings));
+    let remotes = remotes.unwrap_or_default();
+    let kept_here = publish::kept_here(&remotes, &found.commit, &found.manifest());
     if args.json {
-        page.json(&shape(&found, outputs.as_ref(), &used, &made).into())?;
+        page.json(&shape(&found, outputs.as_ref(), (&used, &made), kept_here).into())?;
     } else {
         let errors = opened.content(&found.commit.stderr).filter(|bytes| !bytes.is_empty());
         let sources = found.commit.sources.iter().map(|source| {
@@ -72,6 +76,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
             errors,
             used: &used,
             made: &made,
+            kept_here: kept_here.filter(|_| !remotes.is_empty()),
             all: args.all,
         };
         let text = view.render(&page.look);
@@ -89,6 +94,8 @@ struct View<'a> {
     sources: &'a [(String, Option<Vec<u8>>)],
     used: &'a [provenance::Link],
     made: &'a [provenance::Link],
+    /// Why it is in no shared cache, where the project has one.
+    kept_here: Option<String>,
     all: bool,
 }
 
@@ -177,6 +184,8 @@ impl View<'_> {
         row("watched", coverage.to_owned(), Role::Plain);
         row("stdout", human::size(commit.stdout.size), Role::Plain);
         row("stderr", human::size(commit.stderr.size), Role::Plain);
+        let kept_here = self.kept_here.as_ref().map(|why| format!("kept here alone: {why}"));
+        row("sharing", kept_here.unwrap_or_default(), Role::Plain);
         row("tags", entry.tags(), Role::Hint);
         row("parent", commit.parent.map(|parent| parent.short()).unwrap_or_default(), Role::Hash);
         row("key", commit.key.to_string(), Role::Faint);
@@ -334,8 +343,8 @@ fn links(links: &[provenance::Link], look: &Look) -> String {
 fn shape(
     found: &Found,
     outputs: Option<&OutputTree>,
-    used: &[provenance::Link],
-    made: &[provenance::Link],
+    (used, made): (&[provenance::Link], &[provenance::Link]),
+    kept_here: Option<String>,
 ) -> Object {
     let commit = &found.commit;
     let manifest = found.manifest();
@@ -389,6 +398,7 @@ fn shape(
         .with("indifferent", json::texts(&commit.indifferent))
         .with("sources", sources.collect::<Json>())
         .with("outputs", outputs)
+        .with("kept_here", kept_here)
         .with("made_from", links(used))
         .with("went_into", links(made))
 }

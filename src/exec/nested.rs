@@ -51,6 +51,12 @@ impl Depends<'_> {
     }
 }
 
+/// Whether no other cashet watches this process.
+#[must_use]
+pub fn is_unwatched() -> bool {
+    !is_watched()
+}
+
 /// Whether another cashet watches this process.
 #[must_use]
 pub fn is_watched() -> bool {

@@ -12,7 +12,7 @@ mod times;
 pub use looks::{Looks, Settled};
 
 use super::environment::{environment_digest, lookup, variable_digest_by};
-use super::files::{EntryKind, digest_file, trusted};
+use super::files::{EntryKind, digest_file};
 use super::look::{
     self, Entries, LARGEST_DIGESTED, directory_at, entries_of, every_entry, importable_of, stat, state_of,
 };
@@ -228,8 +228,12 @@ fn content_now(path: &Path, evidence: Option<&Evidence>, now: Timestamp) -> Now<
     if is_same(path, evidence) {
         return Now::Same;
     }
+    let known = fs::metadata(path).ok().and_then(|metadata| look::remembered(path, &metadata));
+    if let Some((found, evidence)) = known {
+        return Now::Is(found, Some(evidence));
+    }
     match digest_file(path) {
-        Ok((found, fresh)) => Now::Is(found, trusted(path, fresh, now)),
+        Ok((found, fresh)) => Now::Is(found, look::learned(path, found, fresh, now)),
         Err(_) => Now::Unknown,
     }
 }

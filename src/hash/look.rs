@@ -13,6 +13,7 @@ pub use system::{distributions, modules};
 
 use super::exclude::{Excluded, excluded};
 use super::files::{EntryKind, digest_file, entries, listing_digest, trusted};
+use super::user_digests;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::record::{Evidence, FileState, Timestamp};
@@ -58,9 +59,27 @@ fn counts(name: &OsStr, everything: bool) -> bool {
 /// # Errors
 /// As [`digest_file`].
 pub fn content(path: &Path) -> Result<(Digest, Option<Evidence>)> {
+    let known = fs::metadata(path).ok().and_then(|metadata| remembered(path, &metadata));
+    if let Some((digest, evidence)) = known {
+        return Ok((digest, Some(evidence)));
+    }
     let now = Timestamp::now();
     let (digest, evidence) = digest_file(path)?;
-    Ok((digest, trusted(path, evidence, now)))
+    Ok((digest, learned(path, digest, evidence, now)))
+}
+
+/// The digest of a regular file that is remembered for the user.
+pub(super) fn remembered(path: &Path, metadata: &Metadata) -> Option<(Digest, Evidence)> {
+    let evidence = Evidence::of(metadata);
+    let digest = metadata.is_file().then(|| user_digests::find(path, &evidence))??;
+    Some((digest, evidence))
+}
+
+/// What was read, as evidence if it can be trusted; it is remembered then.
+pub(super) fn learned(path: &Path, digest: Digest, evidence: Evidence, now: Timestamp) -> Option<Evidence> {
+    let evidence = trusted(path, evidence, now)?;
+    user_digests::learn(path, &evidence, &digest);
+    Some(evidence)
 }
 
 /// What is found at `path`, its last link followed or not, and evidence if there is any that can be trusted. Files
@@ -158,10 +177,13 @@ pub(super) fn state_of(
     if metadata.len() > largest {
         return (large, None);
     }
+    if let Some((digest, evidence)) = remembered(path, &metadata) {
+        return (FileState::File { mode, digest }, Some(evidence));
+    }
     match digest_file(path) {
         Ok((digest, evidence)) => {
             let state = FileState::File { mode: evidence.mode & PERMISSIONS, digest };
-            (state, trusted(path, evidence, now))
+            (state, learned(path, digest, evidence, now))
         }
         Err(_) => (large, None),
     }

@@ -1,18 +1,21 @@
 //! Digests of files that were read before, by the evidence that they have not changed since.
 //!
 //! Large files are remembered for all requests together, so that new arguments do not read a program or a data set
-//! anew; smaller ones for the function whose run read them. Losing the memory costs time, never an answer.
+//! anew; smaller ones for the function whose run read them; those outside of the project for all stores of the user. Losing the
+//! memory costs time, never an answer.
 
 mod last_run;
 
 use super::expected::digest_expected_many;
 use super::files::{WORTH_ALL_CORES, digest_file, digest_many, trusted};
+use super::user_digests;
 use crate::digest::{Digest, RequestId};
 use crate::encode::{Decode, DecodeError, Decoder, Encoder};
 use crate::error::Result;
 use crate::record::{Evidence, Recall, Timestamp};
 use last_run::LastRun;
 use rustc_hash::FxHashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -134,10 +137,12 @@ impl<'a> FileMemory<'a> {
         if let Some(found) = self.known.get(path).and_then(agreed) {
             return Some(found);
         }
-        if evidence.size < LARGE {
-            return self.last_run.as_mut()?.recalled(path, evidence, self.recall);
-        }
-        self.large().get(path).and_then(agreed)
+        let found = if evidence.size < LARGE {
+            self.last_run.as_mut().and_then(|run| run.recalled(path, evidence, self.recall))
+        } else {
+            self.large().get(path).and_then(agreed)
+        };
+        found.or_else(|| user_digests::find(Path::new(OsStr::from_bytes(path)), evidence))
     }
 
     /// Takes in what was read between `now` and the look that `evidence` is from. `None` if that cannot be trusted.
@@ -149,6 +154,7 @@ impl<'a> FileMemory<'a> {
         now: Timestamp,
     ) -> Option<Evidence> {
         let evidence = trusted(path, evidence, now)?;
+        user_digests::learn(path, &evidence, &digest);
         match &mut self.last_run {
             Some(last_run) if evidence.size < LARGE => {
                 last_run.learn(path.as_os_str().as_bytes(), evidence, digest, self.recall);

@@ -44,4 +44,5 @@ pub mod search;
 pub mod shims;
 pub mod stat_cache;
 pub mod upward;
+pub mod user_digests;
 pub mod world;

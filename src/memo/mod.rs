@@ -44,7 +44,7 @@ pub use audit::{Audit, audit};
 pub use event::{Event, Observer, Parted};
 pub use handing::hand_over;
 pub use policy::{Mode, Policy, Statuses, Watching, WrittenHits};
-pub use publish::{Published, Unpublished, publish};
+pub use publish::{Published, Unpublished, kept_here, publish};
 pub use reason::{Bypass, Difference, Kept, MissReason, NotKept, Outcome, Unawaited, cure, observed_path};
 pub use references::{Held, Product, Products, first_reference, open_stdin, resolve_references};
 pub use shared::FROM;

@@ -125,8 +125,10 @@ pub fn publish(
     Ok(Published::Done)
 }
 
-/// Why a run is of use to this machine alone, if it is.
-fn kept_here(commit: &Commit, manifest: &Manifest, token: Option<&Token>) -> Option<String> {
+/// Why a run is of use to this machine alone, if it is: it is not written to shared caches. `token` is what stands for the
+/// toolchain there.
+#[must_use]
+pub fn kept_here(commit: &Commit, manifest: &Manifest, token: Option<&Token>) -> Option<String> {
     let hidden = manifest.facts().find_map(|(part, value)| match (part, value) {
         (Part::Word(_), Value::Digest(_)) => Some("a word of it is redacted".to_owned()),
         (Part::Variable(name), Value::Digest(_)) if is_secret(name) => {

@@ -132,6 +132,27 @@ impl Remote {
     }
 }
 
+/// The shared caches that the settings name; before them the one that `CASHET_REMOTE` names. `CASHET_REMOTE_UPLOAD` says for all
+/// of them when they are written to.
+///
+/// # Errors
+/// [`crate::error::Kind::Usage`].
+pub fn named(settings: &[RemoteSettings]) -> Result<Vec<Remote>> {
+    let given = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let mut all = settings.to_vec();
+    if let Some(url) = given("CASHET_REMOTE").filter(|url| all.iter().all(|known| known.url != *url)) {
+        super::known(&url).map_err(|why| Error::usage(format!("CASHET_REMOTE: {why}")))?;
+        all.insert(0, RemoteSettings { url, ..RemoteSettings::default() });
+    }
+    if let (Some(upload), false) = (given("CASHET_REMOTE_UPLOAD"), all.is_empty()) {
+        if upload != "later" && upload != "wait" {
+            return Err(Error::usage(format!("CASHET_REMOTE_UPLOAD: {upload} is neither later nor wait")));
+        }
+        all.iter_mut().for_each(|remote| remote.upload = Some(upload.clone()));
+    }
+    all.iter().map(Remote::new).collect()
+}
+
 /// A result with its blobs.
 pub type Found = (Shared, Vec<Blob>);
 

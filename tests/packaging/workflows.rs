@@ -102,3 +102,57 @@ fn they_are_well_formed() {
         }
     }
 }
+
+#[test]
+fn the_action_names_a_shared_cache() {
+    let text = fs::read_to_string(root().join("action.yml")).unwrap();
+    let script = scripts(&text).into_iter().find(|script| script.contains("CASHET_REMOTE=")).unwrap();
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = |name: &str| place.path().join(name);
+    for directory in ["shared", "home", "temp", "one/.git", "two/.git"] {
+        fs::create_dir_all(path(directory)).unwrap();
+    }
+    let cashet = env!("CARGO_BIN_EXE_cashet");
+    let keys = Command::new(cashet).args(["remote", "keygen", "main-ci"]).output().unwrap();
+    let keys = String::from_utf8(keys.stdout).unwrap();
+    let (public, secret) = keys.trim().split_once('\n').unwrap();
+    // What the step leaves for the steps after it.
+    let step = |write: &str, key: &str| -> Vec<(String, String)> {
+        let _ = fs::remove_file(path("env"));
+        let ended = Command::new("bash")
+            .args(["-eo", "pipefail", "-c", &script])
+            .env("PROGRAM", cashet)
+            .env("REMOTE", format!("dir:{}", path("shared").display()))
+            .envs([("REMOTE_WRITE", write), ("REMOTE_TRUST", public), ("SIGNING_KEY", key)])
+            .env("GITHUB_ENV", path("env"))
+            .env("RUNNER_TEMP", path("temp"))
+            .env("HOME", path("home"))
+            .env_remove("XDG_CONFIG_HOME")
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        let text = fs::read_to_string(path("env")).unwrap();
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let job = |project: &str, environment: Vec<(String, String)>| {
+        fs::write(path(project).join("run.sh"), "#!/bin/sh\ncat data\n").unwrap();
+        fs::write(path(project).join("data"), "data\n").unwrap();
+        let mut command = Command::new(cashet);
+        command.args(["exec", "-v", "--", "sh", "run.sh"]).current_dir(path(project)).env_clear();
+        command.envs([("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8")]).env("HOME", path("home"));
+        let ended = command.envs(environment).output().unwrap();
+        assert!(ended.status.success());
+        String::from_utf8(ended.stderr).unwrap()
+    };
+    let said = job("one", step("true", secret));
+    assert!(said.contains("miss"), "{said}");
+    let key = path("temp").join("cashet-signing-key");
+    assert_eq!(fs::read_to_string(&key).unwrap().trim(), secret);
+    // A job that only reads has no key.
+    fs::remove_file(key).unwrap();
+    let reader = step("false", "");
+    assert!(!reader.iter().any(|(name, _)| name.contains("KEY") || name.contains("WRITE")), "{reader:?}");
+    let said = job("two", reader);
+    assert!(said.contains("hit") && said.contains("from dir:"), "{said}");
+}

@@ -237,7 +237,21 @@ fn what_must_not_leave_does_not() {
     let pushed = machine.cashet(&["remote", "push"]);
     let text = String::from_utf8_lossy(&pushed.stdout).into_owned();
     assert_eq!(text.matches("kept here alone").count(), 3, "{text}");
+    let reasons =
+        [("token.sh", "it depends on MY_TOKEN"), ("secret.sh", "may hold secrets"), ("@", "redacted")];
+    for (revision, why) in reasons {
+        let shown = String::from_utf8(machine.cashet(&["show", revision]).stdout).unwrap();
+        let line = shown.lines().find(|line| line.starts_with("sharing")).unwrap_or_default();
+        assert!(line.contains("kept here alone: ") && line.contains(why), "{revision}: {shown}");
+        let json = String::from_utf8(machine.cashet(&["show", "--json", revision]).stdout).unwrap();
+        assert!(json.contains("\"kept_here\":\"") && json.contains(why), "{json}");
+    }
     assert!(team.files("w").is_empty());
+    machine.script("plain.sh", "cat data.txt").write("data.txt", "data\n").exec(&["./plain.sh"]);
+    let shown = String::from_utf8(machine.cashet(&["show", "plain.sh"]).stdout).unwrap();
+    assert!(!shown.contains("kept here alone"), "{shown}");
+    let json = String::from_utf8(machine.cashet(&["show", "--json", "plain.sh"]).stdout).unwrap();
+    assert!(json.contains("\"kept_here\":null"), "{json}");
 }
 
 #[test]
@@ -303,6 +317,16 @@ fn a_call_asks_or_does_not_as_it_says() {
     assert!(String::from_utf8_lossy(&shown.stdout).contains("remote=dir:"), "{shown:?}");
     let numbers = String::from_utf8(third.cashet(&["stats"]).stdout).unwrap();
     assert!(numbers.contains("1 hits, 0 misses, 0 errors"), "{numbers}");
+    let planned = |words: &[&str]| {
+        let plan = team.writer("planned");
+        simple(&plan);
+        let words = [&["map", "--json", "--dry-run"], words, &["-p", "a=1", "--", "./run.sh"]].concat();
+        let output = plan.cashet(&words);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(planned(&["--no-remote"]).contains("\"would\":\"run\""));
+    assert!(planned(&[]).contains("\"would\":\"hit\""));
     let fourth = team.writer("fourth");
     simple(&fourth);
     assert_eq!(fourth.cashet(&["remote", "pull", "--", "./run.sh"]).status.code(), Some(0));

@@ -12,6 +12,7 @@
 )]
 
 mod conformance;
+mod digests;
 mod directory;
 mod figures;
 mod helper;

@@ -17,6 +17,7 @@ use crate::error::{EXIT_FAILED, EXIT_NO, Error, Kind, Result};
 use crate::exec::{Unix, replace, shortage, start_detached};
 use crate::hash::capture;
 use crate::hash::request::Request;
+use crate::hash::user_digests;
 use crate::memo::{self, Answer, Context, Kept, Mode, Outcome, Policy};
 use crate::project::Project;
 use crate::record::{Recall, Termination};
@@ -106,6 +107,9 @@ impl Ground {
             Err(error) if error.kind() == Kind::Usage => return Err(error),
             other => other.err().map(|error| error.to_string()),
         };
+        if let Some(directory) = project.user_cache(cache.as_deref()) {
+            user_digests::keep_in(&directory, &project.places.root, crate::exec::nested::is_unwatched);
+        }
         let held = memo::Held::default();
         let is_local = scanned.has(Flag::NoRemote);
         let named = publish::remotes_of(&settings);

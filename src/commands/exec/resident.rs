@@ -10,6 +10,7 @@ use crate::exec::{Unix, one_target};
 use crate::memo::{self, Answer, Checked, Context, Mode, Observer, Outcome};
 use crate::project::{Project, Settings};
 use crate::record::Recall;
+use crate::remote::Remote;
 use crate::store::{LocalStore, Store};
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
@@ -87,12 +88,19 @@ impl Resident {
         matches!(answer.outcome, Outcome::Hit { .. }).then_some(answer)
     }
 
-    /// Whether a call would be replayed; `None` where only a process of its own can tell.
-    pub(in crate::commands) fn check(&self, call: &Settled, three: Three<'_>) -> Result<Option<Checked>> {
+    /// Whether a call would be replayed. With `asking`, which is told of their troubles, shared caches are asked too; `None` where only a process of its own can tell.
+    pub(in crate::commands) fn check(
+        &self,
+        call: &Settled,
+        three: Three<'_>,
+        asking: Option<&dyn Observer>,
+    ) -> Result<Option<Checked>> {
         if !call.may_hit() {
             return Ok(None);
         }
-        match memo::check(&self.context(three, &()), &call.0.request, &call.0.policy) {
+        let remotes: &[Remote] = if asking.is_some() { &self.ground.remotes } else { &[] };
+        let context = Context { remotes, ..self.context(three, asking.unwrap_or(&())) };
+        match memo::check(&context, &call.0.request, &call.0.policy) {
             Err(error) if error.kind() == Kind::Usage => Err(error),
             checked => Ok(checked.ok()),
         }

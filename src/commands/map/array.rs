@@ -209,7 +209,7 @@ impl Array<'_> {
         if settled.shown_words() != job.call.words {
             return Err(hidden());
         }
-        let manifest = match self.resident.check(&settled, three)? {
+        let manifest = match self.resident.check(&settled, three, None)? {
             Some(Checked::Miss { manifest, why }) => {
                 if let Some(manifest) = manifest.as_ref().filter(|_| job.call.has(Flag::Snapshot)) {
                     *reads = known_reads(manifest, &why, self.resident.store());

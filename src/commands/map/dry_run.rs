@@ -11,6 +11,7 @@ use crate::record::Timestamp;
 use crate::ui::board::label;
 use crate::ui::colour::Role;
 use crate::ui::page::Page;
+use crate::ui::status::{Status, Verbosity};
 use crate::ui::table::{Cell, Column, Table};
 use crate::ui::{escape, human, message};
 use std::os::fd::AsFd;
@@ -30,9 +31,10 @@ pub(super) fn show(options: &Options, mut jobs: Jobs, resident: &Resident) -> Re
         Column::left("COMMAND").cut_to(12).leaving(1),
     ]);
     let (mut hits, mut all) = (0, 0);
+    let status = Status::new(if options.quiet { Verbosity::Silent } else { Verbosity::Line });
     while let Some(job) = jobs.next()? {
         let call = resident.settle(&job.call)?;
-        let (word, commit) = match resident.check(&call, three)? {
+        let (word, commit) = match resident.check(&call, three, Some(&status))? {
             Some(Checked::Hit { commit, .. }) => ("hit", Some(commit)),
             Some(Checked::Miss { .. } | Checked::Bypass(_)) => ("run", None),
             None => ("run or hit", None),
