@@ -320,7 +320,7 @@ fn a_call_asks_or_does_not_as_it_says() {
     let planned = |words: &[&str]| {
         let plan = team.writer("planned");
         simple(&plan);
-        let words = [&["map", "--json", "--dry-run"], words, &["-p", "a=1", "--", "./run.sh"]].concat();
+        let words = [&["map", "--json", "--dry-run"], words, &["-p", "a=run", "--", "./{a}.sh"]].concat();
         let output = plan.cashet(&words);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
