@@ -20,9 +20,11 @@ use crate::hash::globs::Patterns;
 use crate::hash::holds::Present;
 use crate::hash::request::Request;
 use crate::record::{
-    Base, Coverage, Evidence, Observation, Places, ProductClass, StdinUse, StoredPath, Termination, Timestamp,
+    Base, Coverage, Evidence, FactKind, FactScope, Observation, Places, ProductClass, StdinUse, StoredPath,
+    Termination, Timestamp, with_text,
 };
 use crate::store::{self, BlobStore, Candidate, Store};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
@@ -91,6 +93,11 @@ fn with_outputs(
     };
     let grounds = grounds(candidate, request, policy)?;
     let tree = tree.under(crate::exec::umask);
+    let facts = OnceCell::new();
+    let knows_link = |path: &[u8], text: &[u8]| {
+        let facts = facts.get_or_init(|| store.facts(&candidate.commit).unwrap_or_default());
+        facts.has(FactScope::Function, FactKind::LeavesLink, &with_text(path, text))
+    };
     let restore = Restore {
         places: &request.places,
         store,
@@ -99,6 +106,7 @@ fn with_outputs(
         newest_input: newest_observed(candidate, &request.places).max(newest()),
         observer: context.observer,
         grounds: &grounds,
+        knows_link: &knows_link,
     };
     let done = match work {
         Outputs::PutBack => restore.run(),

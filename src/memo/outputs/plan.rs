@@ -199,8 +199,14 @@ impl Restore<'_> {
             OutputKind::Symlink { text } if kind == FileType::Symlink => {
                 let present = readlinkat(place.directory(), place.name, Vec::new());
                 let present = present.map_err(|errno| blocked("read", shown, errno))?;
-                let is_same = present.as_bytes() == text;
-                if is_same { Step::Nothing } else { Step::Write { aside: true, time: None, mode: None } }
+                if present.as_bytes() == text {
+                    Step::Nothing
+                } else {
+                    // `Observed` means that the run replaced the same link.
+                    let is_known =
+                        grounds == Grounds::Observed || (self.knows_link)(&entry.path, present.as_bytes());
+                    Step::Write { aside: !is_known, time: None, mode: None }
+                }
             }
             OutputKind::Removed if kind == FileType::Directory => {
                 Step::Remove { aside: false, directory: true }

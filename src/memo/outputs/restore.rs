@@ -43,6 +43,8 @@ pub(in crate::memo) struct Restore<'a> {
     pub(in crate::memo) observer: &'a dyn Observer,
     /// What is known about the former content of a path relative to the root, before the run.
     pub(in crate::memo) grounds: &'a dyn Fn(&[u8]) -> Grounds,
+    /// Whether a recorded run of the function left a symbolic link with this text at a path relative to the root.
+    pub(in crate::memo) knows_link: &'a dyn Fn(&[u8], &[u8]) -> bool,
 }
 
 /// Why an output may replace an existing file.
