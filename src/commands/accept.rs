@@ -54,8 +54,9 @@ fn run(matches: &ArgMatches, scanned: &Scanned) -> Result<Exit> {
     let since: Vec<&OsString> = matches.get_many::<OsString>("since").into_iter().flatten().collect();
     let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !given.yes && !can_ask {
-        return Err(Error::usage("accept asks, and here is no terminal to ask at")
-            .with_hint("--yes accepts without a question"));
+        return Err(
+            Error::usage("accept needs a terminal to ask").with_hint("--yes accepts without a question")
+        );
     }
     let found: Vec<Found> = if since.is_empty() {
         vec![newest(&opened, &scanned.words, &context)?]
@@ -84,7 +85,8 @@ fn newest(opened: &Opened, words: &[OsString], context: &Context) -> Result<Foun
             return Ok(found);
         }
     }
-    let what = if words.is_empty() { "there is no kept run" } else { "there is no kept run of this command" };
+    let what =
+        if words.is_empty() { "there is no cached run" } else { "there is no cached run of this command" };
     Err(Error::new(Kind::NoSuchRevision, what).with_hint("'cashet log' lists the runs, --since names one"))
 }
 
@@ -102,7 +104,7 @@ fn one(
     page: &mut Page<'_>,
 ) -> Result<Exit> {
     if !found.commit.is_replayable() {
-        return Err(refused(found, "its result was not kept"));
+        return Err(refused(found, "its result was not cached"));
     }
     if found.evicted || found.distrusted {
         return Err(refused(found, "its result is no longer stored"));

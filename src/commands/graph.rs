@@ -49,7 +49,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let root = opened.find(&args.revision)?;
     let provenance = provenance::of(&opened, root, args.down)?;
     if provenance.cut {
-        message::status("the graph goes on; only its first 10,000 runs are shown");
+        message::status("the graph is larger; only its first 10,000 runs are shown");
     }
     if args.json {
         page.json(&provenance.json().into())?;

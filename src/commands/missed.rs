@@ -128,7 +128,7 @@ mod tests {
             2  1 min ago  make       exit status 2
 
         network (3 times)
-        hint: --ttl says how long the answer holds, --allow-net that it does not matter
+        hint: --ttl 1h caches it for an hour, --allow-net until an input changes
         TIMES  LAST       COMMAND                                DETAIL
             3  1 min ago  curl -s https://example.com/data.json  example.com:443
 

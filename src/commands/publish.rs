@@ -147,7 +147,7 @@ pub(super) struct Writer<'a> {
 
 /// What became of a run at one cache.
 pub(super) enum Ended {
-    /// It is there, kept here alone or gone from the store.
+    /// It is there, not shared or gone from the store.
     Published(Published),
     /// The cache is not written to.
     Unasked,
@@ -162,7 +162,7 @@ impl Ended {
     fn said(&self, remote: &Remote) -> Option<String> {
         match self {
             Self::Published(Published::Private(why)) => {
-                Some(format!("{}: kept here alone: {why}", remote.shown()))
+                Some(format!("{}: not shared: {why}", remote.shown()))
             }
             Self::Refused(why) | Self::Failed(why) => Some(format!("{}: {why}", remote.shown())),
             _ => None,
@@ -179,7 +179,7 @@ impl Writer<'_> {
             Writing::Refused(why) => return Ended::Refused(why),
         }
         if self.journal.pauses(&remote.url) {
-            return Ended::Failed("it failed several times; left alone for a minute".to_owned());
+            return Ended::Failed("it failed several times: it is not used for a minute".to_owned());
         }
         let began = Instant::now();
         let published = self.publish(remote, commit);

@@ -169,7 +169,7 @@ fn status(context: &Context, page: &mut Page<'_>) -> Result<Exit> {
                     Trust::Any => page.line("  trusts everybody who can write to it")?,
                     Trust::Keys(keys) if keys.is_empty() => {
                         page.line(
-                            "  trusts nobody: no result of it is used (trust in cashet.toml names keys)",
+                            "  no key is trusted: its results are not used (add keys to trust in cashet.toml)",
                         )?;
                     }
                     Trust::Keys(keys) => {
@@ -255,7 +255,7 @@ fn push(revisions: &[OsString], context: &Context, page: &mut Page<'_>) -> Resul
             match writer.write(remote, id) {
                 Ended::Published(Published::Done) => written = written.saturating_add(1),
                 Ended::Published(Published::Private(why)) => {
-                    page.line(&format!("{}: kept here alone: {why}", id.short()))?;
+                    page.line(&format!("{}: not shared: {why}", id.short()))?;
                 }
                 Ended::Published(Published::Gone) => {}
                 Ended::Unasked => {

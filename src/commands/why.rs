@@ -114,7 +114,7 @@ fn of_run(opened: &Opened, found: &Found, context: &Context) -> Result<Why> {
             if why.reasons.is_empty() {
                 why.reasons.push(match &before.commit.replay {
                     Replay::Never { detail, .. } => {
-                        format!("{} was not kept: {}", before.id.short(), escape::line(detail.as_bytes()))
+                        format!("{} was not cached: {}", before.id.short(), escape::line(detail.as_bytes()))
                     }
                     Replay::Allowed => {
                         "nothing that it depends on: it was asked for, or the earlier result was too old or dropped"
@@ -126,7 +126,7 @@ fn of_run(opened: &Opened, found: &Found, context: &Context) -> Result<Why> {
     }
     if let Replay::Never { reason, detail } = &found.commit.replay {
         let detail = if detail.is_empty() { reason } else { detail };
-        why.cures.push(format!("not kept: {}", escape::line(detail.as_bytes())));
+        why.cures.push(format!("not cached: {}", escape::line(detail.as_bytes())));
         why.cures.extend(cure(reason, detail));
     }
     Ok(why)

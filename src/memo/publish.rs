@@ -25,7 +25,7 @@ use std::os::unix::ffi::OsStrExt;
 pub enum Published {
     /// It is there.
     Done,
-    /// It is kept here alone, for this reason.
+    /// It is not shared, for this reason.
     Private(String),
     /// It is not in the store any more, or is not to be replayed.
     Gone,

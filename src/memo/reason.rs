@@ -115,7 +115,7 @@ pub enum NotKept {
     InputMoved(PathBuf),
     /// A declared output was not left behind.
     OutputMissing(PathBuf),
-    /// A declared output was there before and was not touched.
+    /// A declared output existed before and was not written.
     OutputUntouched(PathBuf),
     /// An output is a socket, FIFO or device.
     OutputSpecial(PathBuf),
@@ -205,18 +205,18 @@ impl NotKept {
         match self {
             Self::Failed(Termination::Exited(status)) => format!("exit status {status}"),
             Self::Failed(Termination::Signaled(signal)) => format!("killed by {}", signal_name(*signal)),
-            Self::Interrupted(signal) => format!("{} came while it ran", signal_name(*signal)),
-            Self::ReaderGone => "the reader of its output went away".to_owned(),
+            Self::Interrupted(signal) => format!("interrupted by {}", signal_name(*signal)),
+            Self::ReaderGone => "its output was cut short (by head, for example)".to_owned(),
             Self::WriteFailed(errno) => {
-                format!("its output could not be passed on: {}", nix::errno::Errno::from_raw(*errno).desc())
+                format!("its output could not be written: {}", nix::errno::Errno::from_raw(*errno).desc())
             }
             Self::StillHeld => "a process still holds its output".to_owned(),
             Self::InputMoved(path) => format!("{} changed while it ran", shown(path)),
             Self::OutputMissing(path) => format!("it did not make {}", shown(path)),
-            Self::OutputUntouched(path) => format!("{} was there before and was not touched", shown(path)),
+            Self::OutputUntouched(path) => format!("{} existed before and was not written", shown(path)),
             Self::OutputSpecial(path) => format!("{} is a socket, FIFO or device", shown(path)),
             Self::TreeTooLarge(path, most) => {
-                format!("it moved or altered {}, with more than {most} entries below it", shown(path))
+                format!("it moved or changed {}, which has more than {most} entries", shown(path))
             }
             Self::OutputAttribute(path, name) => {
                 format!("{} has the attribute {name}, which cannot be restored", shown(path))
@@ -232,11 +232,13 @@ impl NotKept {
             Self::Hazard(hazard) => describe(hazard),
             Self::HistoryOnly => "--no-cache".to_owned(),
             Self::ReadOnly => "--mode read".to_owned(),
-            Self::Alongside => "an identical run at the same time was not kept".to_owned(),
-            Self::NotAwaited(Unawaited::NotWanted) => "an identical run goes on (--no-wait)".to_owned(),
+            Self::Alongside => "an identical run at the same time was not cached".to_owned(),
+            Self::NotAwaited(Unawaited::NotWanted) => {
+                "an identical run is in progress (--no-wait)".to_owned()
+            }
             Self::NotAwaited(Unawaited::Stopped) => "an identical run is stopped".to_owned(),
             Self::NotAwaited(Unawaited::NoProgress) => "an identical run makes no progress".to_owned(),
-            Self::ReadOwnOutput(path) => format!("it read {}, where its own output goes", shown(path)),
+            Self::ReadOwnOutput(path) => format!("it read {}, to which its own output goes", shown(path)),
             Self::Store(reason) => reason.clone(),
         }
     }
@@ -252,8 +254,8 @@ impl NotKept {
 #[must_use]
 pub fn cure(code: &str, detail: &str) -> Option<String> {
     let text = match code {
-        "failed" => format!("--cache-exit {} keeps it", detail.strip_prefix("exit status ")?),
-        "output-missing" => "declare what it makes".to_owned(),
+        "failed" => format!("--cache-exit {} caches it", detail.strip_prefix("exit status ")?),
+        "output-missing" => "declare the outputs that it writes".to_owned(),
         "output-untouched" => "--clean-outputs moves old outputs aside first".to_owned(),
         "wrote-outside" => {
             match detail.strip_prefix("it wrote ").and_then(|rest| rest.strip_suffix(", outside of the root"))
@@ -264,14 +266,14 @@ pub fn cure(code: &str, detail: &str) -> Option<String> {
                 _ => "let it write inside the root, or --ignore-write it".to_owned(),
             }
         }
-        "read-then-written" => "declare the file as --input and --output both".to_owned(),
+        "read-then-written" => "declare the file with both --input and --output".to_owned(),
         "used-stdin" | "stdin" => "--stdin makes it an input, -n gives it /dev/null".to_owned(),
-        "network" => "--ttl says how long the answer holds, --allow-net that it does not matter".to_owned(),
-        "moment" => "--ttl says how long the answer holds".to_owned(),
-        "terminal-size" => "-n gives it no terminal, --pure says that its size does not matter".to_owned(),
-        "descriptor" => "name a file in its place".to_owned(),
-        "read-own-output" => "let its output go to a file that it does not read".to_owned(),
-        "unwatched" => "declare with --input, --output or --pure".to_owned(),
+        "network" => "--ttl 1h caches it for an hour, --allow-net until an input changes".to_owned(),
+        "moment" => "--ttl 1h caches it for an hour".to_owned(),
+        "terminal-size" => "-n gives it no terminal, --pure ignores its size".to_owned(),
+        "descriptor" => "use a file instead".to_owned(),
+        "read-own-output" => "write its output to a file that it does not read".to_owned(),
+        "unwatched" => "declare dependencies with --input, --output or --pure".to_owned(),
         _ => return None,
     };
     Some(text)
@@ -288,17 +290,17 @@ fn describe(hazard: &Hazard) -> String {
         Hazard::Network(address) => format!("it used the network: {address}"),
         Hazard::Socket(path) => format!("it used the socket {}", path.display()),
         Hazard::ForeignProgram(path) => format!("{} is of another architecture", path.display()),
-        Hazard::Privileged(path) => format!("{} runs with other rights", path.display()),
-        Hazard::Namespace(call) => format!("it changed what paths mean ({call})"),
-        Hazard::SharedObject(call) => format!("it used memory or messages shared with others ({call})"),
-        Hazard::PassedDescriptor => "it was handed a descriptor by another process".to_owned(),
+        Hazard::Privileged(path) => format!("{} runs with other privileges", path.display()),
+        Hazard::Namespace(call) => format!("it changed the meaning of paths ({call})"),
+        Hazard::SharedObject(call) => format!("it shared memory or messages with other processes ({call})"),
+        Hazard::PassedDescriptor => "it got a descriptor from another process".to_owned(),
         Hazard::TerminalSize => {
-            "it asked how large the terminal is, which is not its own or changed".to_owned()
+            "it asked for the size of a terminal that is not its own or that changed".to_owned()
         }
-        Hazard::TerminalModes => "it changed how the terminal works".to_owned(),
-        Hazard::Store(command) => format!("it asked what a store holds ({command})"),
+        Hazard::TerminalModes => "it changed terminal modes".to_owned(),
+        Hazard::Store(command) => format!("it read the contents of a store ({command})"),
         Hazard::LeftBehind => "it left a process behind".to_owned(),
-        Hazard::Incomplete(reason) => format!("it could not be watched whole: {reason}"),
+        Hazard::Incomplete(reason) => format!("it could not be watched completely: {reason}"),
     }
 }
 
@@ -338,7 +340,9 @@ impl Bypass {
     pub fn detail(&self) -> String {
         match self {
             Self::Off => "--mode off".to_owned(),
-            Self::Moment(program) => format!("{program} answers or acts for the moment"),
+            Self::Moment(program) => {
+                format!("{program} depends on the time or the machine, or is run for its effect")
+            }
             Self::Descriptor(word) => format!("{} is another process's output", word.display()),
             Self::Unwatched(Unwatched::Off) => "not watched (--trace off) and nothing declared".to_owned(),
             Self::Unwatched(Unwatched::Unavailable(reason)) => {

@@ -25,7 +25,7 @@ pub fn show(audit: &Audit, places: &Places, json: bool) {
     }
     match &audit.verdict {
         Ok(_) => message::status(&format!("declares it: {}", options(audit).join(" "))),
-        Err(reason) => message::status(&format!("would not be kept: {}", reason.detail())),
+        Err(reason) => message::status(&format!("would not be cached: {}", reason.detail())),
     }
 }
 

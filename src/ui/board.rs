@@ -174,7 +174,7 @@ impl Board {
             (counts.running, "running"),
             (counts.queued, "queued"),
             (counts.failed, "failed"),
-            (counts.not_kept, "not kept"),
+            (counts.not_kept, "not cached"),
         ];
         let told = parts.iter().filter(|(count, what)| *count > 0 || (*what == "hit" && !live));
         let mut told: Vec<String> =
@@ -330,9 +330,9 @@ mod tests {
         outcome.attempts = 1;
         outcome.wall = 1_500_000_000;
         outcome.commit = Some("0123456789abcdef".to_owned());
-        assert_eq!(outcome.text(None), "ran 1.5 s · kept 0123456789ab");
+        assert_eq!(outcome.text(None), "ran 1.5 s · cached 0123456789ab");
         outcome.not_kept = Some(("network".to_owned(), String::new()));
-        assert_eq!(outcome.text(None), "ran 1.5 s · not kept: network");
+        assert_eq!(outcome.text(None), "ran 1.5 s · not cached: network");
         outcome.state = State::Hit;
         assert_eq!(outcome.text(None), "hit 0123456789ab · saved 1.5 s");
     }

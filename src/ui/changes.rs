@@ -82,12 +82,12 @@ pub fn phrase(change: &Change, background: Background<'_>) -> String {
             Some(Value::Present | Value::File { .. }) => {
                 format!("{} appeared and would be imported", shown(path))
             }
-            _ => format!("{}: whether it is there counts {}", shown(path), since(before)),
+            _ => format!("{}: its existence counts {}", shown(path), since(before)),
         },
         Part::Package(_, name) => package(name, before, after),
         Part::Setting(path) => format!("{} {}", shown(path), verb(before, after)),
         Part::Input(path) => match (before, after) {
-            (None, Some(_)) => format!("{} joined the inputs", shown(path)),
+            (None, Some(_)) => format!("{} is a new input", shown(path)),
             (Some(_), None) => format!("{} {}", shown(path), left((background.there)(path))),
             _ => format!("{} {}", shown(path), verb(before, after)),
         },
@@ -170,10 +170,10 @@ fn source(
 ) -> String {
     let name = shown(path);
     match (before, after) {
-        (None | Some(Value::Absent), Some(_)) => format!("{name} joined the function"),
-        (Some(_), None | Some(Value::Absent)) => format!("{name} left the function"),
+        (None | Some(Value::Absent), Some(_)) => format!("{name} is now part of the code"),
+        (Some(_), None | Some(Value::Absent)) => format!("{name} is no longer part of the code"),
         (Some(Value::Source { form: was, .. }), Some(Value::Source { form: is, .. })) if was != is => {
-            format!("{name} counts as {is}, was {was}")
+            format!("{name} is compared as {is}, was {was}")
         }
         _ => {
             let form = match after {
@@ -245,7 +245,7 @@ fn left(there: Option<bool>) -> &'static str {
     match there {
         Some(true) => "is no longer declared",
         Some(false) => "is gone",
-        None => "left the inputs",
+        None => "is no longer an input",
     }
 }
 

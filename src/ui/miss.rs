@@ -49,7 +49,7 @@ pub fn line(call: &Call<'_>, why: &MissReason, made: Option<CommitId>) -> String
 pub fn cure_of(why: &MissReason) -> Option<String> {
     match why {
         MissReason::NeverKept { reason, detail, .. } => cure(reason, detail),
-        MissReason::Evicted => Some("CASHET_MAX_SIZE sets how much is kept".to_owned()),
+        MissReason::Evicted => Some("CASHET_MAX_SIZE sets how large the store may be".to_owned()),
         MissReason::Damaged(_) => Some("'cashet fsck' checks the store".to_owned()),
         MissReason::Changed { changes, .. } => {
             let options: Option<Vec<String>> = changes.iter().map(variable_option).collect();
@@ -77,19 +77,17 @@ pub fn reasons(call: &Call<'_>, why: &MissReason, made: Option<CommitId>) -> Vec
         MissReason::Changed { since, changes, .. } => return differences(call, changes, since, made),
         MissReason::First => "first run".to_owned(),
         MissReason::Forced => "asked for".to_owned(),
-        MissReason::Evicted => "its result was dropped".to_owned(),
+        MissReason::Evicted => "its result was evicted".to_owned(),
         MissReason::Order(Interleaving::Merged) => {
-            "its record does not tell the two streams apart".to_owned()
+            "its record has stdout and stderr in one stream".to_owned()
         }
-        MissReason::Terminal => {
-            "its output was written to a terminal, and is not what is written here".to_owned()
-        }
-        MissReason::Order(_) => "its record does not tell the order of the two streams".to_owned(),
+        MissReason::Terminal => "its output was recorded at a terminal, and would differ here".to_owned(),
+        MissReason::Order(_) => "its record does not have the order of stdout and stderr".to_owned(),
         MissReason::Expired(age) => format!("{} old", human::duration(*age)),
         MissReason::Damaged(blob) => format!("stored bytes {} were damaged", blob.short()),
         MissReason::NotRestored(reason) => reason.clone(),
         MissReason::Moved(path) => format!("{} changed after this call began", path.shown().display()),
-        MissReason::NeverKept { since, reason, .. } => format!("{} was not kept ({reason})", since.short()),
+        MissReason::NeverKept { since, reason, .. } => format!("{} was not cached ({reason})", since.short()),
     }]
 }
 
@@ -217,7 +215,7 @@ mod tests {
             reason: reason.to_owned(),
             detail: detail.to_owned(),
         };
-        assert_eq!(cure_of(&never("failed", "exit status 3")).as_deref(), Some("--cache-exit 3 keeps it"));
+        assert_eq!(cure_of(&never("failed", "exit status 3")).as_deref(), Some("--cache-exit 3 caches it"));
         assert_eq!(cure_of(&MissReason::First), None);
     }
 }

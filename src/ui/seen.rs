@@ -15,8 +15,8 @@ const LONGEST_NAME: usize = 40;
 pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> String {
     let Some(either) = after.or(before) else { return String::new() };
     let looked = match (before, after) {
-        (None, _) => Some("is looked at now"),
-        (_, None) => Some("is no longer looked at"),
+        (None, _) => Some("is a new dependency"),
+        (_, None) => Some("is no longer a dependency"),
         _ => None,
     };
     let verb = |changed: &'static str| looked.unwrap_or(changed);
@@ -42,7 +42,7 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
             format!("{path} {}", verb("changed"))
         }
         Observation::Search { .. } => "PATH leads to other programs".to_owned(),
-        Observation::Network => "the network may not decide the result".to_owned(),
+        Observation::Network => "network use is not allowed".to_owned(),
         Observation::TimeOrder { .. } | Observation::Around { .. } => {
             aged(before, after).unwrap_or_else(|| format!("order of modification times {}", verb("changed")))
         }
@@ -93,7 +93,7 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
         Observation::RootName(name) => {
             format!("name of the root {} {}", escape::brief(name, LONGEST_NAME), verb("is another"))
         }
-        Observation::Unset { .. } => "a variable is set that the run's own code names".to_owned(),
+        Observation::Unset { .. } => "a variable that its own code names is set".to_owned(),
         Observation::Toolchain { token } => {
             format!("toolchain {} {}", escape::brief(token, LONGEST_NAME), verb("is another"))
         }
@@ -181,14 +181,16 @@ fn state(was: &FileState, is: &FileState) -> String {
     match (was, is) {
         (FileState::Absent, _) => "appeared".to_owned(),
         (_, FileState::Absent) => "is gone".to_owned(),
-        (_, FileState::Unreadable { .. }) => "cannot be looked at".to_owned(),
+        (_, FileState::Unreadable { .. }) => "cannot be inspected".to_owned(),
         (FileState::File { digest: first, .. }, FileState::File { digest: second, .. })
             if first != second =>
         {
             "changed".to_owned()
         }
         (FileState::Symlink { .. }, FileState::Symlink { .. }) => "links elsewhere".to_owned(),
-        _ if std::mem::discriminant(was) != std::mem::discriminant(is) => "is of another kind".to_owned(),
+        _ if std::mem::discriminant(was) != std::mem::discriminant(is) => {
+            "is another kind of file".to_owned()
+        }
         _ => match (mode(was), mode(is)) {
             (Some(first), Some(second)) if first != second => {
                 format!("changed mode {first:04o} → {second:04o}")
@@ -200,14 +202,14 @@ fn state(was: &FileState, is: &FileState) -> String {
 
 fn plural(verb: &'static str) -> &'static str {
     match verb {
-        "is looked at now" => "are looked at now",
-        "is no longer looked at" => "are no longer looked at",
+        "is a new dependency" => "are new dependencies",
+        "is no longer a dependency" => "are no longer dependencies",
         other => other,
     }
 }
 
 fn in_environment(looked: &'static str) -> &'static str {
-    if looked == "is looked at now" { "counts now" } else { "no longer counts" }
+    if looked == "is a new dependency" { "counts now" } else { "no longer counts" }
 }
 
 #[cfg(test)]
@@ -237,7 +239,7 @@ mod tests {
         for (before, after, expected) in [
             (Some(content("a")), Some(content("b")), "data.csv changed"),
             (None, Some(content("b")), "data.csv is looked at now"),
-            (Some(content("a")), None, "data.csv is no longer looked at"),
+            (Some(content("a")), None, "data.csv is no longer a dependency"),
             (Some(state(FileState::Absent)), Some(state(file(0o644))), "x appeared"),
             (Some(state(file(0o644))), Some(state(FileState::Absent)), "x is gone"),
             (Some(state(file(0o644))), Some(state(file(0o600))), "x changed mode 0644 → 0600"),
@@ -247,7 +249,7 @@ mod tests {
                 "x is of another kind",
             ),
             (Some(listing("a")), Some(listing("b")), "entries of src changed"),
-            (Some(listing("a")), None, "entries of src are no longer looked at"),
+            (Some(listing("a")), None, "entries of src are no longer dependencies"),
             (Some(variable(None)), Some(variable(Some("1"))), "LR set"),
             (Some(variable(Some("1"))), Some(variable(None)), "LR unset"),
             (Some(variable(Some("1"))), Some(variable(Some("2"))), "LR changed"),

@@ -32,7 +32,7 @@ pub enum Verbosity {
 pub fn put_right(event: &Event) -> String {
     match event {
         Event::PutBack { path } => {
-            format!("{} is back: a run that was killed had put it aside", path.display())
+            format!("{} is back: a killed run had moved it away", path.display())
         }
         Event::LeftAside { path, copy, why } => {
             format!(
@@ -190,11 +190,11 @@ impl Status {
 /// Why what was shown of another run does not count.
 const fn parted(why: Parted) -> &'static str {
     match why {
-        Parted::NotKept => "the run that was joined is not kept: running the command",
+        Parted::NotKept => "the run that was joined is not cached: running the command",
         Parted::Killed => "the run that was joined was killed: running the command",
         Parted::NotAwaited(Unawaited::Stopped) => "the run that was joined is stopped: running the command",
         Parted::NotAwaited(_) => "the run that was joined makes no progress: running the command",
-        Parted::Differs => "the run that was joined is not the result here",
+        Parted::Differs => "the result of the run that was joined does not apply here",
     }
 }
 
@@ -216,7 +216,7 @@ impl Observer for Status {
                 self.waited.set(self.waited.get().saturating_add(1));
                 // A second of it is worth a word.
                 if self.waited.get() == 10 && self.verbosity >= Verbosity::Line && !self.joined.get() {
-                    self.say("waiting for the same command to end");
+                    self.say("waiting for an identical run to end");
                 }
             }
             Event::WaitOver => {}
@@ -233,22 +233,23 @@ impl Observer for Status {
             }
             Event::Ended(tail) => self.ended(*tail),
             Event::Replaced { path, copy } => {
-                let text = format!("{} was not made by cashet: kept as {}", path.display(), copy.display());
+                let text =
+                    format!("{} was not written by cashet: saved as {}", path.display(), copy.display());
                 self.trouble(&text);
             }
             Event::PutBack { .. } | Event::LeftAside { .. } => self.trouble(&put_right(event)),
             Event::Healed(blob) => {
                 self.trouble(&format!("stored bytes {} were damaged: running again", blob.short()));
             }
-            Event::StoreTrouble(reason) => self.trouble(&format!("not kept: {reason}")),
+            Event::StoreTrouble(reason) => self.trouble(&format!("not cached: {reason}")),
             Event::Shared(words) => self.trouble(words),
             Event::Unseeded { path, call } => {
                 let path = path.shown();
                 let text = format!(
-                    "{} draws random numbers without a seed ({call}…): a hit repeats the first ones",
+                    "{} draws random numbers without a seed ({call}…): a hit repeats the recorded ones",
                     path.display()
                 );
-                let text = with_cure(&text, Some("a seed makes that plain, --ttl limits it"));
+                let text = with_cure(&text, Some("set a seed, or limit the age with --ttl"));
                 if self.verbosity >= Verbosity::Line {
                     self.say(&text);
                 }
@@ -262,7 +263,7 @@ impl Observer for Status {
                 let cure = if *own {
                     "declare with --output, or --ignore-write"
                 } else {
-                    "if that decides nothing: --pure, with --input for what does"
+                    "if that does not matter: --pure, with --input for what does"
                 };
                 let text = with_cure(&text, Some(cure));
                 if self.verbosity >= Verbosity::Line {
@@ -333,10 +334,10 @@ fn line(call: &Call<'_>, answer: &Answer) -> Line {
         Outcome::Ran { why, kept } => {
             let reason = miss::line(call, why, answer.commit);
             let (reason, kept) = match kept {
-                Kept::Yes => (with_cure(&reason, miss::cure_of(why).as_deref()), format!("kept {commit}")),
+                Kept::Yes => (with_cure(&reason, miss::cure_of(why).as_deref()), format!("cached {commit}")),
                 // What to do about this comes first.
                 Kept::No(not) => {
-                    (reason, with_cure(&format!("not kept: {}", not.detail()), not.cure().as_deref()))
+                    (reason, with_cure(&format!("not cached: {}", not.detail()), not.cure().as_deref()))
                 }
             };
             Line::new("miss", reason, kept)
@@ -354,19 +355,19 @@ mod tests {
     #[test]
     fn a_line_fits_the_screen_and_keeps_what_came_of_it() {
         let why = format!("train.py changed ({})", "function x, ".repeat(30));
-        let line = || Line::new("miss", why.clone(), "kept 3f2a9c41d07e".to_owned());
-        assert_eq!(line().fitted(None, None), format!("miss · {why} · kept 3f2a9c41d07e"));
+        let line = || Line::new("miss", why.clone(), "cached 3f2a9c41d07e".to_owned());
+        assert_eq!(line().fitted(None, None), format!("miss · {why} · cached 3f2a9c41d07e"));
         for room in [40, 72, 120] {
             let shown = line().fitted(None, Some(room));
             assert!(escape::columns(&shown) <= room, "{shown}");
             assert!(
-                shown.starts_with("miss · train.py") && shown.ends_with("… · kept 3f2a9c41d07e"),
+                shown.starts_with("miss · train.py") && shown.ends_with("… · cached 3f2a9c41d07e"),
                 "{shown}"
             );
         }
         let named = line().fitted(Some("train.py --lr 0.1"), Some(72));
         assert!(named.starts_with("train.py --lr 0.1 · miss · train.py"), "{named}");
-        assert!(named.ends_with("… · kept 3f2a9c41d07e") && escape::columns(&named) <= 72, "{named}");
+        assert!(named.ends_with("… · cached 3f2a9c41d07e") && escape::columns(&named) <= 72, "{named}");
         // What has no room at all is cut where it is.
         assert!(escape::columns(&line().fitted(Some("train.py --lr 0.1"), Some(20))) <= 20);
         let short = Line::new("", String::new(), "hit 3f2a9c41d07e · saved 2 s".to_owned());

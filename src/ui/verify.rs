@@ -56,7 +56,7 @@ pub fn show(subject: Subject<'_>, verdict: &Verdict, page: &mut Page<'_>) -> Res
                 page.line(&format!("  and {}", human::others(more)))?;
             }
             if *runs > 1 {
-                let told = "It ran twice, to tell what differs every time from what has changed.";
+                let told = "It ran twice, to separate what differs every time from what has changed.";
                 let line = page.look.paint(told, Role::Faint).into_owned();
                 page.line(&line)?;
             }
@@ -69,7 +69,7 @@ pub fn show(subject: Subject<'_>, verdict: &Verdict, page: &mut Page<'_>) -> Res
                 page.line(&line)?;
             }
             if subject.commit.replay != Replay::Allowed {
-                let told = "What decided its result was not recorded: an input may have changed.";
+                let told = "Its dependencies were not recorded: an input may have changed.";
                 let line = page.look.paint(told, Role::Hint).into_owned();
                 page.line(&line)?;
             }
@@ -161,8 +161,8 @@ fn how_words(how: &How) -> String {
                 now.as_ref().map_or_else(|| "something that cannot be recorded".to_owned(), compare::what);
             format!("{} → {now}", compare::what(then))
         }
-        How::Missing => "was left then, not this time".to_owned(),
-        How::Additional => "is left this time, was not then".to_owned(),
+        How::Missing => "was written then, not this time".to_owned(),
+        How::Additional => "is written this time, was not then".to_owned(),
         How::Removed => "is removed this time, was not then".to_owned(),
         How::StillHeld => "a process left behind still holds it".to_owned(),
     }
@@ -180,11 +180,13 @@ fn content_words(contrast: &Contrast) -> String {
 
 fn cause_words(cause: Cause) -> &'static str {
     match cause {
-        Cause::Time => "not deterministic: only moments or durations differ",
-        Cause::Order => "not deterministic: the same, in another order",
+        Cause::Time => "not deterministic: only times or durations differ",
+        Cause::Order => "not deterministic: the same lines in another order",
         Cause::Address => "not deterministic: only addresses, process numbers or temporary names differ",
-        Cause::Random => "not deterministic: two runs in a row differ there",
-        Cause::Change => "changed: two runs in a row agree; something that was not seen is different now",
+        Cause::Random => "not deterministic: two runs in a row differ here",
+        Cause::Change => {
+            "changed: two runs in a row agree; something that cashet does not see is different now"
+        }
     }
 }
 

@@ -76,7 +76,7 @@ impl Why {
                 made.commit = Some(*since);
                 let detail = if detail.is_empty() { reason } else { detail };
                 made.reasons =
-                    vec![format!("{} was not kept: {}", since.short(), escape::line(detail.as_bytes()))];
+                    vec![format!("{} was not cached: {}", since.short(), escape::line(detail.as_bytes()))];
                 made.cures.extend(miss::cure_of(why));
             }
             _ => made.cures.extend(miss::cure_of(why)),

@@ -132,12 +132,12 @@ fn it_refuses_with_one_line() {
     let failed = newest(&["show", "--json", "@"]);
     let of_y = newest(&["show", "--json", "./job y"]);
     for (words, status, told) in [
-        (&["accept", "--yes", "--", "./job", "z"][..], 1, "no kept run of this command"),
-        (&["accept", "--yes", "--since", &failed], 1, "was not kept"),
+        (&["accept", "--yes", "--", "./job", "z"][..], 1, "no cached run of this command"),
+        (&["accept", "--yes", "--since", &failed], 1, "was not cached"),
         (&["accept", "--yes", "--since", &of_y, "--", "./job", "x"], 1, "other arguments"),
         (&["accept", "--yes", "--since", &of_y, "--salt", "s", "--", "./job", "y"], 1, "other options"),
         (&["accept", "--yes", "--since", "ffffffff"], 1, "ffffffff"),
-        (&["accept", "./job", "x"], 2, "no terminal"),
+        (&["accept", "./job", "x"], 2, "needs a terminal"),
         (&["accept", "--forc", "./job", "x"], 2, "--forc"),
     ] {
         let messages = sandbox.cashet(words).status(status).stderr_with(&[told]).executes(0).run().messages();

@@ -72,7 +72,7 @@ fn what_was_recorded_and_not_kept_is_missed_too() {
     }
     call(&sandbox, &["--no-cache"]).executes(1).run();
     let missed = sandbox.cashet(["log", "--missed"]).any_stdout().run().text();
-    assert!(missed.starts_with("failed (2 times)\nhint: --cache-exit 3 keeps it\n"), "{missed}");
+    assert!(missed.starts_with("failed (2 times)\nhint: --cache-exit 3 caches it\n"), "{missed}");
     assert!(missed.contains("    2  just now  sh -c 'exit 3'  exit status 3"), "{missed}");
     assert_eq!(missed.lines().count(), 4, "{missed}");
     let stats = sandbox.cashet(["stats", "--json"]).any_stdout().run().text();

@@ -245,7 +245,7 @@ fn what_cannot_be_set_again_is_not_kept() {
     ] {
         let ran = sandbox.exec(["-v", "sh", "-c", line]).may_change(".").any_stderr().run();
         assert!(
-            ran.messages().contains("not kept") && ran.messages().contains(words),
+            ran.messages().contains("not cached") && ran.messages().contains(words),
             "{line}: {}",
             ran.messages()
         );
@@ -258,7 +258,7 @@ fn what_cannot_be_set_again_is_not_kept() {
         "cp -p Cargo o 2> /dev/null; echo x > o; install -p o i",
     ] {
         let ran = sandbox.exec(["-v", "sh", "-c", line]).may_change(".").any_stderr().run();
-        assert!(!ran.messages().contains("not kept"), "{line}: {}", ran.messages());
+        assert!(!ran.messages().contains("not cached"), "{line}: {}", ran.messages());
     }
 }
 
@@ -313,7 +313,7 @@ fn what_was_moved_or_removed_counts_by_its_bytes() {
     ] {
         let call = |expected: &str| {
             let ran = sandbox.exec(["-v", "sh", "-c", line]).may_change(".").any_stderr().run().messages();
-            assert!(ran.contains(expected) && !ran.contains("not kept"), "{line}: {expected}: {ran}");
+            assert!(ran.contains(expected) && !ran.contains("not cached"), "{line}: {expected}: {ran}");
         };
         make("one", 1_000_000_000);
         call("miss");

@@ -18,7 +18,7 @@ fn without_a_working_directory_the_command_runs_bare() {
             match (options, status) {
                 (_, 127) => run.any_stderr().run(),
                 ("-q ", _) => run.stderr(&bare.stderr).run(),
-                _ => run.stderr_with(&["cashet: not kept: the working directory was removed\n"]).run(),
+                _ => run.stderr_with(&["cashet: not cached: the working directory was removed\n"]).run(),
             };
         }
     }

@@ -203,7 +203,7 @@ fn what_nothing_replaced_comes_back_from_aside() {
                 call = call.env("CASHET_DIR", elsewhere.path().join("store"));
             }
             let told = call.run().messages();
-            assert_eq!(told.contains("not kept"), !kept, "{line}: {told}");
+            assert_eq!(told.contains("not cached"), !kept, "{line}: {told}");
             let made = |path: &str| line.contains(&format!("> {path}"));
             for path in ["model.bin", "d/a.js", "d/b.js"] {
                 let expected = if made(path) { "new\n" } else { "old\n" };
@@ -234,14 +234,14 @@ fn files_set_aside_by_a_killed_run_return_with_the_next_call() {
             let told = sandbox.cashet(next).may_change(".").any_stdout().any_stderr().run().messages();
             if made {
                 assert_eq!(sandbox.read("out"), b"new\n");
-                let copy = told.split("kept as ").nth(1).and_then(|rest| rest.split(": ").next()).unwrap();
+                let copy = told.split("saved as ").nth(1).and_then(|rest| rest.split(": ").next()).unwrap();
                 assert_eq!(fs::read(copy).unwrap(), b"old\n", "{told}");
             } else {
                 assert_eq!(sandbox.read("out"), b"old\n");
                 assert!(told.contains("out is back"), "{told}");
             }
             let again = sandbox.cashet(next).may_change(".").any_stdout().any_stderr().run().messages();
-            assert!(!again.contains("out is back") && !again.contains("kept as"), "{again}");
+            assert!(!again.contains("out is back") && !again.contains("saved as"), "{again}");
             sandbox.shell("rm -rf .cashet out").may_change(".").run();
         }
     }

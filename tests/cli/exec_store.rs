@@ -156,7 +156,7 @@ fn a_full_disk_keeps_nothing_and_loses_nothing() {
     disk.fill();
     call(&sandbox, &store, "one").executes(0).run();
     for _ in 0..2 {
-        call(&sandbox, &store, "two").stderr_with(&["not kept", "No space left"]).executes(1).run();
+        call(&sandbox, &store, "two").stderr_with(&["not cached", "No space left"]).executes(1).run();
     }
     disk.free_space();
     call(&sandbox, &store, "two").executes(1).run();
@@ -178,7 +178,7 @@ fn a_full_disk_changes_no_byte_of_a_large_output() {
     sandbox.write("big", &big);
     let Some(disk) = Disk::new(&sandbox) else { return };
     let run = sandbox.exec(["--pure", "./job"]).env("CASHET_DIR", disk.store());
-    run.stdout(&big).stderr_with(&["not kept", "No space left"]).executes(1).run();
+    run.stdout(&big).stderr_with(&["not cached", "No space left"]).executes(1).run();
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_read_only_store_still_answers() {
     call(&sandbox, &store, "one").executes(1).run();
     disk.read_only();
     call(&sandbox, &store, "one").executes(0).run();
-    call(&sandbox, &store, "two").stderr_with(&["not kept", "Read-only"]).executes(1).run();
+    call(&sandbox, &store, "two").stderr_with(&["not cached", "Read-only"]).executes(1).run();
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn who_asks_a_terminal_for_its_size_that_is_not_its_own_is_not_kept() {
     }
     let words = ["-v", "--tty=never", "./job"];
     let screen = sandbox.exec(words).any_stdout().executes(1).terminal().finish().text();
-    assert!(screen.contains("it asked how large the terminal is"), "{screen}");
+    assert!(screen.contains("it asked for the size of a terminal"), "{screen}");
     assert!(screen.contains("--pure"), "{screen}");
     for executions in [1, 0] {
         let call = sandbox.exec(["-q", "--tty=never", "--pure", "./job"]).stdout("0 0\n");

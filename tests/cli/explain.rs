@@ -39,7 +39,7 @@ fn a_miss_names_its_cure() {
         let run = sandbox.cashet(["check", "./job", "3"]).env("LEVEL", level).any_stderr().status(1);
         run.executes(0).run().messages()
     };
-    assert!(checked("1").contains("was not kept (failed) (--cache-exit 3 keeps it)"), "{}", checked("1"));
+    assert!(checked("1").contains("was not cached (failed) (--cache-exit 3 caches it)"), "{}", checked("1"));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn why_last_explains_the_newest_run() {
     told(&sandbox, &["./job", "0"]);
     last(&["data changed"]);
     told(&sandbox, &["./job", "3"]);
-    last(&["job 3", "not kept: exit status 3", "--cache-exit 3"]);
+    last(&["job 3", "not cached: exit status 3", "--cache-exit 3"]);
     told(&sandbox, &["date"]);
     last(&["ran uncached · date", "--ttl"]);
 }

@@ -228,7 +228,7 @@ fn an_interrupt_is_passed_on_once_and_the_rest_is_not_started() {
     wait_until("two runs", || at(1).exists() && at(2).exists());
     running.send(Signal::SIGINT);
     let text = running.finish().messages();
-    assert!(text.contains("interrupted: the same call goes on from here"), "{text}");
+    assert!(text.contains("interrupted: the same call continues from here"), "{text}");
     let got = fs::read_to_string(sandbox.base().join("tmp/.cashet/got")).unwrap();
     assert_eq!(got.lines().count(), 2, "{got}");
     go(&sandbox);

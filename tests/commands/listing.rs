@@ -134,7 +134,7 @@ fn what_was_missed_comes_with_its_cure() {
     }
     insta::assert_snapshot!(sandbox.run(&["log", "--missed"]).ok(), @r"
     network (2 times)
-    hint: --ttl says how long the answer holds, --allow-net that it does not matter
+    hint: --ttl 1h caches it for an hour, --allow-net until an input changes
     TIMES  LAST      COMMAND                      DETAIL
         2  10 s ago  curl -s https://example.com  example.com:443
     ");

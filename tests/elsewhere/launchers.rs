@@ -92,10 +92,10 @@ fn a_connection_that_is_cut_loses_nothing() {
     run.wait_for_stderr("runs at");
     let line = format!("^ssh .*{}", sandbox.base().display());
     sandbox.bare(["pkill", "-KILL", "-f", &line]).any_status().run();
-    run.wait_for_stderr("the command goes on");
+    run.wait_for_stderr("the command continues");
     go(&sandbox);
     let messages = run.finish().messages();
-    assert!(messages.contains("kept"), "{messages}");
+    assert!(messages.contains("cached"), "{messages}");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_launcher_that_does_not_wait_is_asked_and_its_job_can_be_left() {
     sandbox.write("cashet.toml", settings).script("job", WAITS);
     let call = ["-v", "--on", "here", "--", "./job"];
     let left = sandbox.exec(["-v", "--on", "here", "--detach", "--", "./job"]).may_change("../tmp");
-    left.stderr_with(&["goes on; the same call attaches"]).run();
+    left.stderr_with(&["continues; the same call attaches"]).run();
     wait_until("the job", || sandbox.executions() == 1);
     let run =
         sandbox.exec(call).stdout("begun\nended\n").any_stderr().leaves("out", "made\n").executes(0).spawn();

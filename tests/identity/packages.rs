@@ -138,7 +138,7 @@ fn a_path_file_leads_to_local_modules() {
         project.edit("../one/thing.py", "3  # still", "77");
         call.runs().naming("one/thing.py changed (constant SIZE)");
         project.write(format!("{site}/here.pth"), list("../two"));
-        call.runs().naming("two/thing.py joined the function");
+        call.runs().naming("two/thing.py is now part of the code");
         // Of two, the one whose name is first goes first: whatever the answer, it is that of the bare run.
         project.write(format!("{site}/a.pth"), list("../one"));
         call.make();

@@ -35,7 +35,7 @@ fn a_module_that_joins_or_leaves_is_named() {
         call.settles();
         project.write("extra.py", "print('extra')\n").edit("model.py", "from pkg", "import extra\nfrom pkg");
         let told = call.runs();
-        told.naming("extra.py joined the function");
+        told.naming("extra.py is now part of the code");
         told.naming("model.py changed (top level)");
         project.edit("model.py", "import extra\n", "");
         call.hits();

@@ -14,7 +14,7 @@ fn an_input_that_is_no_longer_declared_is_not_gone() {
         project.python("main.py", "print(2)\n");
         with(&["-i", "src/*"]).settles();
         project.write("src/d.c", "1\n");
-        with(&["-i", "src/*"]).runs().because("src/d.c joined the inputs");
+        with(&["-i", "src/*"]).runs().because("src/d.c is a new input");
         project.remove("src/b.c");
         with(&["-i", "src/*"]).runs().naming("src/b.c is gone");
     });

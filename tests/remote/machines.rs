@@ -236,20 +236,20 @@ fn what_must_not_leave_does_not() {
     assert!(team.files("s").is_empty(), "{:?}", team.files("s"));
     let pushed = machine.cashet(&["remote", "push"]);
     let text = String::from_utf8_lossy(&pushed.stdout).into_owned();
-    assert_eq!(text.matches("kept here alone").count(), 3, "{text}");
+    assert_eq!(text.matches("not shared").count(), 3, "{text}");
     let reasons =
         [("token.sh", "it depends on MY_TOKEN"), ("secret.sh", "may hold secrets"), ("@", "redacted")];
     for (revision, why) in reasons {
         let shown = String::from_utf8(machine.cashet(&["show", revision]).stdout).unwrap();
         let line = shown.lines().find(|line| line.starts_with("sharing")).unwrap_or_default();
-        assert!(line.contains("kept here alone: ") && line.contains(why), "{revision}: {shown}");
+        assert!(line.contains("not shared: ") && line.contains(why), "{revision}: {shown}");
         let json = String::from_utf8(machine.cashet(&["show", "--json", revision]).stdout).unwrap();
         assert!(json.contains("\"kept_here\":\"") && json.contains(why), "{json}");
     }
     assert!(team.files("w").is_empty());
     machine.script("plain.sh", "cat data.txt").write("data.txt", "data\n").exec(&["./plain.sh"]);
     let shown = String::from_utf8(machine.cashet(&["show", "plain.sh"]).stdout).unwrap();
-    assert!(!shown.contains("kept here alone"), "{shown}");
+    assert!(!shown.contains("not shared"), "{shown}");
     let json = String::from_utf8(machine.cashet(&["show", "--json", "plain.sh"]).stdout).unwrap();
     assert!(json.contains("\"kept_here\":null"), "{json}");
 }

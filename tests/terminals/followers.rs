@@ -81,7 +81,7 @@ fn when_the_result_is_not_kept_the_follower_runs_the_command_below_a_line_that_s
     let (text, status) = follower.end();
     assert!(status.success(), "{text}");
     assert_eq!(shown(&text), "run\nrun\nown\n", "{text}");
-    let separator = text.find("is not kept: running the command").unwrap();
+    let separator = text.find("is not cached: running the command").unwrap();
     assert!(separator > text.find("run\r\n").unwrap() && separator < text.find("own").unwrap(), "{text}");
     assert_eq!(scene.executions(), 2);
 }

@@ -255,7 +255,7 @@ fn who_outlives_the_command_is_not_hung_up_on() {
     ] {
         let project = Project::new();
         let screen = project.at_terminal(&below(&["-v"], &["sh", "-c", line]));
-        screen.wait_for(shown).wait_for("not kept");
+        screen.wait_for(shown).wait_for("not cached");
         eventually(|| if project.path("out").exists() { Ok(()) } else { Err(screen.text()) });
         screen.end();
     }

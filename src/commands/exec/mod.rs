@@ -248,7 +248,7 @@ fn verbosity(showing: &Showing) -> Verbosity {
 fn become_command(request: &Request, showing: &Showing, why: &str) -> Error {
     match capture::program(request) {
         Ok(program) => {
-            Status::new(verbosity(showing)).trouble(&format!("not kept: {why}"));
+            Status::new(verbosity(showing)).trouble(&format!("not cached: {why}"));
             replace(&program.path, &request.words, &program.environment)
         }
         Err(error) => error,
@@ -296,7 +296,7 @@ fn answer_here(scanned: &Scanned, only: Option<Key>) -> Result<Exit> {
     status.look_around(ground.store());
     if let (Verbosity::Trouble, true, Some(why)) = (verbosity, ground.is_nowhere, &ground.no_store) {
         // The status line says it, where there is one.
-        status.trouble(&format!("not kept: {why}"));
+        status.trouble(&format!("not cached: {why}"));
     }
     let context = ground.context(&executor, &status, &streams);
     let wants_refresh = ground.plan.policy.stale_after.is_some();

@@ -276,7 +276,7 @@ impl Observer for Warnings {
     fn on(&self, event: &Told) {
         let text = match event {
             Told::Replaced { path, copy } => {
-                format!("{} was not made by cashet: kept as {}", path.display(), copy.display())
+                format!("{} was not written by cashet: saved as {}", path.display(), copy.display())
             }
             Told::PutBack { .. } | Told::LeftAside { .. } => status::put_right(event),
             _ => return,
@@ -303,7 +303,7 @@ pub(super) fn mark(resident: &Resident, id: CommitId, tags: Vec<(String, String)
         let missing = jobs::missing(&has, tags);
         if missing.is_empty() { Ok(true) } else { store.tag_all(&id, &missing) }
     });
-    marked.err().map(|error| format!("the tags of the sweep are not kept: {error}"))
+    marked.err().map(|error| format!("the tags of the sweep were not saved: {error}"))
 }
 
 /// Runs what is queued.

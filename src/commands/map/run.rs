@@ -88,7 +88,7 @@ pub(super) fn read(termination: Termination, report: &Value) -> Outcome {
         // Why it is not kept has a place of its own.
         warnings: warnings
             .filter_map(Value::as_str)
-            .filter(|warning| kept != Some(false) || !warning.starts_with("not kept: "))
+            .filter(|warning| kept != Some(false) || !warning.starts_with("not cached: "))
             .map(str::to_owned)
             .collect(),
         attempts: 1,

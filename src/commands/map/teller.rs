@@ -185,7 +185,7 @@ impl<'a> Teller<'a> {
 
     pub(super) fn finish(self, stop: &Stop) -> Result<Exit> {
         let stopped = match (stop.signal(), self.fail_fast, &self.broken) {
-            (Some(_), ..) => Some("interrupted: the same call goes on from here"),
+            (Some(_), ..) => Some("interrupted: the same call continues from here"),
             (None, true, _) => Some("stopped at the first failure"),
             _ => None,
         };

@@ -251,6 +251,6 @@ fn stands(difference: &Difference) -> String {
     };
     match path {
         Some(path) => format!("{} is in the way of its result", path.shown().display()),
-        None => "something that it depends on goes on changing".to_owned(),
+        None => "something that it depends on keeps changing".to_owned(),
     }
 }

@@ -74,9 +74,9 @@ impl Outcome {
             State::Ran => match &self.not_kept {
                 Some((word, detail)) => {
                     let why = if detail.is_empty() { word } else { detail };
-                    format!("ran {} · not kept: {why}", human::duration(self.wall))
+                    format!("ran {} · not cached: {why}", human::duration(self.wall))
                 }
-                None => format!("ran {}{attempts} · kept {commit}", human::duration(self.wall)),
+                None => format!("ran {}{attempts} · cached {commit}", human::duration(self.wall)),
             },
             State::Failed => {
                 let how = match (&self.error, self.termination) {

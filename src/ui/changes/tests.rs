@@ -54,8 +54,8 @@ fn every_part_has_its_words() {
             "train.py changed (function train)",
         ),
         (Part::Source(at("util.py")), Some(python("a")), Some(python("b")), "util.py changed"),
-        (Part::Source(at("util.py")), None, Some(python("b")), "util.py joined the function"),
-        (Part::Source(at("util.py")), Some(python("b")), None, "util.py left the function"),
+        (Part::Source(at("util.py")), None, Some(python("b")), "util.py is now part of the code"),
+        (Part::Source(at("util.py")), Some(python("b")), None, "util.py is no longer part of the code"),
         (
             Part::Source(at("util.py")),
             Some(python("a")),
@@ -74,10 +74,10 @@ fn every_part_has_its_words() {
         (Part::Word(3), Some(bytes("0.01")), Some(bytes("0.02")), "argument 3 changed (0.01 → 0.02)"),
         (Part::Word(3), None, Some(bytes("a b")), "argument 3 added ('a b')"),
         (Part::Word(3), Some(digest("1")), Some(bytes("x")), "argument 3 changed"),
-        (Part::Input(at("config.yaml")), None, Some(file("a", false)), "config.yaml joined the inputs"),
+        (Part::Input(at("config.yaml")), None, Some(file("a", false)), "config.yaml is a new input"),
         (Part::Input(at("config.yaml")), Some(file("a", false)), None, "config.yaml is gone"),
         (Part::Input(at("kept.csv")), Some(file("a", false)), None, "kept.csv is no longer declared"),
-        (Part::Input(at("then.csv")), Some(file("a", false)), None, "then.csv left the inputs"),
+        (Part::Input(at("then.csv")), Some(file("a", false)), None, "then.csv is no longer an input"),
         (Part::Setting(at("uv.lock")), None, Some(file("a", false)), "uv.lock appeared"),
         (Part::Input(at("x")), Some(file("a", false)), Some(file("b", false)), "x changed"),
         (Part::Input(at("x")), Some(file("a", false)), Some(file("a", true)), "x became executable"),
@@ -85,7 +85,7 @@ fn every_part_has_its_words() {
         (Part::Program(0), Some(digest("1")), Some(digest("2")), "program python3 changed"),
         (Part::Tool(b"gcc".to_vec()), Some(digest("1")), Some(digest("2")), "tool gcc changed"),
         (Part::Stdin, Some(digest("1")), Some(digest("2")), "standard input changed"),
-        (Part::Shadow(at("yaml.py")), None, Some(Value::Absent), "yaml.py: whether it is there counts now"),
+        (Part::Shadow(at("yaml.py")), None, Some(Value::Absent), "yaml.py: its existence counts now"),
         (Part::Salt, None, Some(bytes("v2")), "salt v2 given"),
         (Part::Directory, Some(bytes("a")), Some(bytes("b")), "directory a → b"),
         (Part::Output(b"dist/**".to_vec()), None, Some(Value::Present), "dist/** is declared as output"),
@@ -119,7 +119,7 @@ fn code_comes_first_and_moved_arguments_are_one_phrase() {
     assert_eq!(words_of(&older, &newer), ["train.py changed (function train)", "4 arguments changed"]);
     let looked_for = |name: &str| (Part::Shadow(at(name)), Value::Absent);
     let newer = [looked_for("yaml.py"), (Part::Source(at("x.py")), python("1"))];
-    assert_eq!(words_of(&[looked_for("json.py")], &newer), ["x.py joined the function"]);
+    assert_eq!(words_of(&[looked_for("json.py")], &newer), ["x.py is now part of the code"]);
 }
 
 #[test]
@@ -145,5 +145,5 @@ fn a_value_is_named_by_its_option() {
 #[test]
 fn names_from_outside_are_escaped() {
     let path = StoredPath::in_root(b"evil\x1b[2J\n".to_vec());
-    assert_eq!(words_of(&[], &[(Part::Input(path), file("", false))]), ["evil\\x1b[2J\\n joined the inputs"]);
+    assert_eq!(words_of(&[], &[(Part::Input(path), file("", false))]), ["evil\\x1b[2J\\n is a new input"]);
 }

@@ -128,12 +128,12 @@ fn every_kind_of_output_difference_is_reported() {
         "binary: differs first at byte 2\n",
         "mode: mode 644 → 600",
         "link: ",
-        "gone: was left then, not this time",
+        "gone: was written then, not this time",
         "kind: ",
-        "new: is left this time, was not then",
+        "new: is written this time, was not then",
         "keep: is removed this time, was not then",
-        "there: is left this time, was not then",
-        "away/file: is left this time, was not then",
+        "there: is written this time, was not then",
+        "away/file: is written this time, was not then",
     ] {
         assert!(told.out.contains(words), "{words:?} is not in\n{}", told.out);
     }

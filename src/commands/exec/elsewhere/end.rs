@@ -32,7 +32,7 @@ impl End<'_> {
                 Ok(Exit::Signal(signal))
             }
             Ended::Left { signal, name } => {
-                let text = format!("{name} goes on; the same call attaches to it");
+                let text = format!("{name} continues; the same call attaches to it");
                 self.elsewhere.status.progress(&text);
                 Ok(Exit::Signal(signal))
             }
@@ -168,8 +168,8 @@ fn told(report: &Value, commit: Option<CommitId>, machine: &str) -> String {
     match report.get("outcome").and_then(Value::as_str) {
         Some("hit") => format!("hit {commit} · saved {wall}"),
         Some("bypass") => format!("ran uncached{at}"),
-        _ if is_replayable(report) => format!("ran {wall}{at} · kept {commit}"),
-        _ => format!("ran {wall}{at} · not kept: {}", not_kept.unwrap_or_default()),
+        _ if is_replayable(report) => format!("ran {wall}{at} · cached {commit}"),
+        _ => format!("ran {wall}{at} · not cached: {}", not_kept.unwrap_or_default()),
     }
 }
 

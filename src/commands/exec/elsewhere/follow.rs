@@ -192,11 +192,11 @@ impl Followed {
     fn is_lost(&self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) -> Option<Ended> {
         let (since, how, by_engine) = watch.over.clone()?;
         if self.place.is_running() {
-            let told = "lost its connection; the command goes on";
+            let told = "lost its connection; the command continues";
             if watch.told != told {
                 let at = watch.attempt.as_ref().map(|(_, machine, _)| format!(" at {machine}"));
                 let at = at.unwrap_or_default();
-                elsewhere.status.progress(&format!("{}: {how}; the command goes on{at}", self.name()));
+                elsewhere.status.progress(&format!("{}: {how}; the command continues{at}", self.name()));
                 told.clone_into(&mut watch.told);
             }
             return None;

@@ -196,7 +196,7 @@ impl Elsewhere<'_> {
             Have::Job(followed) => followed,
         };
         if self.scanned.has(Flag::Detach) {
-            self.status.progress(&format!("{} goes on; the same call attaches to it", followed.name()));
+            self.status.progress(&format!("{} continues; the same call attaches to it", followed.name()));
             return Ok(Some(DONE));
         }
         let ended = followed.follow(self)?;
