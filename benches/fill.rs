@@ -84,7 +84,7 @@ fn draft(store: &LocalStore, number: u64, first: i64) -> Result<Draft, Box<dyn E
         outputs: None,
         observations: vec![Observation::Umask(0o22), Observation::Superuser(false)],
         products: cashet::record::Products::default(),
-        indifferent: Vec::new(),
+        irrelevant_env: Vec::new(),
         coverage: Coverage::Watched,
         replay: Replay::Allowed,
         accepted: None,

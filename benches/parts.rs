@@ -120,7 +120,7 @@ fn commit(store: &dyn Store, manifest: &Manifest) -> Commit {
         outputs: None,
         observations: seen.collect(),
         products: cashet::record::Products::default(),
-        indifferent: Vec::new(),
+        irrelevant_env: Vec::new(),
         coverage: Coverage::Watched,
         replay: Replay::Allowed,
         accepted: None,

@@ -85,7 +85,7 @@ impl ResultIndex for Memory {
             evidence: draft.evidence,
             outputs: draft.outputs,
             output_evidence: draft.output_evidence,
-            indifferent: Vec::new(),
+            irrelevant_env: Vec::new(),
             inline: Vec::new(),
             strict: Vec::new(),
         };

@@ -174,7 +174,7 @@ const PATH_MAX: usize = 4096;
 ///
 /// A path that is too long is not absent: opening its directories one by one reaches it.
 #[must_use]
-pub fn tells_absence(error: &io::Error) -> bool {
+pub fn means_absent(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP))
 }
 
@@ -182,21 +182,21 @@ pub fn tells_absence(error: &io::Error) -> bool {
 /// limit of the kernel (length of a path, number of links), not the path or its permissions. No conclusion can be drawn
 /// from it.
 #[must_use]
-pub fn tells_nothing(error: &io::Error) -> bool {
+pub fn is_inconclusive(error: &io::Error) -> bool {
     // ESRCH is the error for a path in `/proc` of a process that has ended.
     let says_something = [libc::ENOENT, libc::ENOTDIR, libc::EACCES, libc::EPERM, libc::ESRCH];
     !error.raw_os_error().is_some_and(|errno| says_something.contains(&errno))
 }
 
-/// Like [`tells_nothing`], for the absolute `path`: where it contains a name that no file can have, the path is known to be
+/// Like [`is_inconclusive`], for the absolute `path`: where it contains a name that no file can have, the path is known to be
 /// absent.
 #[must_use]
-pub fn tells_nothing_of(path: &Path, error: &io::Error) -> bool {
+pub fn is_inconclusive_for(path: &Path, error: &io::Error) -> bool {
     let path = path.as_os_str().as_encoded_bytes();
     let is_impossible = error.raw_os_error() == Some(libc::ENAMETOOLONG)
         && path.len() < PATH_MAX
         && path.split(|byte| *byte == b'/').any(|name| name.len() > LONGEST_NAME);
-    tells_nothing(error) && !is_impossible
+    is_inconclusive(error) && !is_impossible
 }
 
 impl fmt::Display for Error {
@@ -217,8 +217,8 @@ impl std::error::Error for Error {
 
 /// The message for a path that could not be looked at.
 #[must_use]
-pub fn cannot_look(path: &Path, error: &io::Error) -> String {
-    format!("cannot look at {}: {}", path.display(), describe(error))
+pub fn cannot_inspect(path: &Path, error: &io::Error) -> String {
+    format!("cannot inspect {}: {}", path.display(), describe(error))
 }
 
 /// The operating system's message without Rust's "(os error N)".
@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn limits_and_failures_tell_nothing_of_a_path() {
-        let of = |path: &str, errno| tells_nothing_of(Path::new(path), &io::Error::from_raw_os_error(errno));
+        let of =
+            |path: &str, errno| is_inconclusive_for(Path::new(path), &io::Error::from_raw_os_error(errno));
         for errno in [libc::EIO, libc::ELOOP, libc::ENAMETOOLONG, libc::ENOMEM, libc::ESTALE] {
             assert!(of("/a/b", errno), "{errno}");
         }
@@ -262,7 +263,7 @@ mod tests {
         assert!(!of(&format!("/{}", "x".repeat(256)), libc::ENAMETOOLONG));
         assert!(of(&format!("/{}", "x".repeat(255)), libc::ENAMETOOLONG));
         assert!(of(&format!("/{}{}", "a/".repeat(2048), "x".repeat(256)), libc::ENAMETOOLONG));
-        assert!(!tells_absence(&io::Error::from_raw_os_error(libc::ENAMETOOLONG)));
+        assert!(!means_absent(&io::Error::from_raw_os_error(libc::ENAMETOOLONG)));
     }
 
     #[test]

@@ -11,13 +11,13 @@ use super::files::read_file;
 use super::gather::{Gathered, child_environment, gather, hides_code, identity, lineage, lists_directories};
 use super::globs::Patterns;
 use super::loaded::Loaded;
-use super::looker::{Fact, Looker};
 use super::manifest::{Manifest, Part, Value};
 use super::memory::FileMemory;
 use super::modules::INLINE;
 use super::naming::request_id;
-use super::nature::{is_momentary, names_descriptor, shows_times};
+use super::nature::{is_volatile, names_descriptor, shows_times};
 use super::program::Unrecorded;
+use super::recording_fs::{Fact, RecordingFs};
 use super::remembered::{self, Rests, Summary, Valid};
 use super::request::Request;
 use super::stat_cache::StatCache;
@@ -80,7 +80,7 @@ pub struct Captured {
     /// A word that names an inherited descriptor by path: the name does not determine the file behind it.
     pub sensitive: Option<OsString>,
     /// The program's name, if its output depends on the clock or it is run for its side effects.
-    pub moment: Option<String>,
+    pub volatile: Option<String>,
     /// Whether the program shows the times of files.
     pub shows_times: bool,
     /// Whether directory listings count in general, not only for imports.
@@ -107,7 +107,7 @@ pub struct Known<'a> {
     /// As in [`Captured`].
     pub sensitive: Option<OsString>,
     /// As in [`Captured`].
-    pub moment: Option<String>,
+    pub volatile: Option<String>,
     /// Everything that was looked at.
     pub seen: StatCache,
 }
@@ -218,7 +218,7 @@ pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> 
         },
         program: glance.program.to_path_buf(),
         sensitive: names_descriptor(&request.words).cloned(),
-        moment: glance.moment,
+        volatile: glance.volatile,
         seen,
     })
 }
@@ -317,7 +317,7 @@ fn look<'a>(
     memory: FileMemory<'a>,
     loaded: Loaded,
 ) -> Result<(Captured, Summary, FileMemory<'a>)> {
-    let mut world = Looker::new(request, memory);
+    let mut world = RecordingFs::new(request, memory);
     let gathered = gather(request, secret, &mut world, loaded)?;
     let (facts, asked, memory) = world.finish();
     let asked = asked.iter().map(|name| name.as_bytes().to_vec()).collect();
@@ -337,12 +337,13 @@ fn assemble(
     let first = command.steps.first();
     let program = first.map(|step| step.program.clone()).unwrap_or_default();
     let behind_shim = first.and_then(|step| step.real.clone()).filter(|real| *real != program);
-    let moment = is_momentary(&command.name, &command.arguments).then(|| command.name.display().to_string());
+    let volatile = is_volatile(&command.name, &command.arguments).then(|| command.name.display().to_string());
     // A script of the user may have any name.
-    let moment = moment.filter(|_| !command.entry.executed_directly);
+    let volatile = volatile.filter(|_| !command.entry.executed_directly);
     let passed_on = child_environment(request, &selector);
     let environment = request.ignored.counted(&passed_on);
-    let summary = Summary { key, lineage, moment: moment.clone(), program: program.clone(), selector, asked };
+    let summary =
+        Summary { key, lineage, volatile: volatile.clone(), program: program.clone(), selector, asked };
     let captured = Captured {
         key,
         lineage,
@@ -358,7 +359,7 @@ fn assemble(
         sources: function.sources.iter().filter_map(|source| source_of(request, &command, source)).collect(),
         facts,
         sensitive: names_descriptor(&request.words).cloned(),
-        moment,
+        volatile,
         shows_times: shows_times(&command.name, &command.arguments),
         lists_directories: lists_directories(request, &command.entry, &function),
         whole_environment,

@@ -6,8 +6,8 @@ use super::entry::{Entry, LanguageKind, What};
 use super::grammar::Word;
 use super::interpreters::{Asked, Interpreter, interpreter};
 use super::launchers::{Finds, Launcher, launcher};
-use super::looker::Looker;
 use super::program::{Finder, Format, Found, base_name, find, format};
+use super::recording_fs::RecordingFs;
 use super::shims::{Followed, follow};
 use super::world::{Kind, World};
 use crate::error::{Error, Kind as ErrorKind, Result};
@@ -49,7 +49,7 @@ pub struct Command {
 /// # Errors
 /// [`ErrorKind::CommandNotFound`] and [`ErrorKind::NotExecutable`] for the first word; what a launcher would not find
 /// is left to the launcher to say.
-pub fn command(words: &[OsString], directory: &Path, world: &mut Looker<'_>) -> Result<Command> {
+pub fn command(words: &[OsString], directory: &Path, world: &mut RecordingFs<'_>) -> Result<Command> {
     let mut numbered = Vec::with_capacity(words.len());
     for (place, text) in words.iter().enumerate() {
         numbered.push(Word { text: text.clone(), place: Some(place) });
@@ -111,7 +111,7 @@ impl Reading {
     }
 
     /// Follows `words`, whose first one was found as `program`, to their end.
-    fn read(&mut self, mut words: Vec<Word>, mut program: PathBuf, world: &mut Looker<'_>) {
+    fn read(&mut self, mut words: Vec<Word>, mut program: PathBuf, world: &mut RecordingFs<'_>) {
         for _ in 0..DEEPEST {
             let Some((name, rest)) = words.split_first() else {
                 return;
@@ -141,7 +141,7 @@ impl Reading {
         base: &OsStr,
         program: &Path,
         rest: &[Word],
-        world: &mut Looker<'_>,
+        world: &mut RecordingFs<'_>,
     ) -> Option<PathBuf> {
         let arguments: Vec<OsString> = rest.iter().map(|word| word.text.clone()).collect();
         let real = match follow(program, &arguments, &self.command.entry.directory, world) {
@@ -165,7 +165,7 @@ impl Reading {
         base: &OsStr,
         launcher: &Launcher,
         rest: &[Word],
-        world: &mut Looker<'_>,
+        world: &mut RecordingFs<'_>,
     ) -> Option<(Vec<Word>, PathBuf)> {
         let started = launcher.started(rest)?;
         let entry = &mut self.command.entry;
@@ -211,7 +211,7 @@ impl Reading {
         Some((started.words, program?))
     }
 
-    fn put_before_path(&mut self, first: &Path, world: &mut Looker<'_>) {
+    fn put_before_path(&mut self, first: &Path, world: &mut RecordingFs<'_>) {
         let name = OsString::from("PATH");
         let mut path = first.as_os_str().as_bytes().to_vec();
         if let Some(old) = world.variable(&name) {
@@ -223,7 +223,7 @@ impl Reading {
     }
 
     /// Reads an interpreter's words.
-    fn interpret(&mut self, interpreter: &Interpreter, rest: &[Word], world: &mut Looker<'_>) {
+    fn interpret(&mut self, interpreter: &Interpreter, rest: &[Word], world: &mut RecordingFs<'_>) {
         let (asked, count) = interpreter.asked(rest);
         let directory = self.command.entry.directory.clone();
         let what = match asked {
@@ -259,7 +259,7 @@ impl Reading {
     }
 
     /// The `pyvenv.cfg` beside an interpreter or above it.
-    fn virtual_environment(&mut self, interpreter: &Path, world: &mut Looker<'_>) {
+    fn virtual_environment(&mut self, interpreter: &Path, world: &mut RecordingFs<'_>) {
         let places = interpreter.parent().into_iter().flat_map(|place| place.ancestors().take(2));
         let found = places.map(|place| place.join("pyvenv.cfg")).find(|path| world.kind(path) == Kind::File);
         self.command.settings.extend(found);
@@ -270,7 +270,7 @@ impl Reading {
         &mut self,
         real: &Path,
         rest: &[Word],
-        world: &mut Looker<'_>,
+        world: &mut RecordingFs<'_>,
     ) -> Option<(Vec<Word>, PathBuf)> {
         let line = match format(real, world) {
             Format::Binary => return None,
@@ -295,7 +295,7 @@ impl Reading {
 }
 
 /// The file that an interpreter runs when it is given `path`.
-fn script(path: &Path, language: LanguageKind, world: &mut Looker<'_>) -> Option<PathBuf> {
+fn script(path: &Path, language: LanguageKind, world: &mut RecordingFs<'_>) -> Option<PathBuf> {
     match world.kind(path) {
         Kind::File => Some(path.to_path_buf()),
         // Python runs a directory's `__main__.py`.

@@ -30,7 +30,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let summary = remembered::Summary {
         key: Key(Digest::of(b"key")),
         lineage: LineageId(Digest::of(b"lineage")),
-        moment: Some("date".to_owned()),
+        volatile: Some("date".to_owned()),
         program: "/bin/date".into(),
         selector: super::environment::Selector::default(),
         asked: [b"LANG".to_vec()].into(),

@@ -8,10 +8,10 @@ use super::environment::{Selector, mentioned, takes_all, variable_digest};
 use super::globs::Patterns;
 use super::inputs;
 use super::loaded::Loaded;
-use super::looker::Looker;
 use super::manifest::{Manifest, Part, Value};
 use super::modules::{Function, INLINE, function};
 use super::program::find;
+use super::recording_fs::RecordingFs;
 use super::request::{Request, StdinPart};
 use super::shims::{Followed, follow};
 use crate::digest::{DIGEST_LENGTH, Digest, LineageId};
@@ -42,7 +42,7 @@ pub(super) struct Gathered {
 pub(super) fn gather(
     request: &Request,
     secret: &[u8; DIGEST_LENGTH],
-    world: &mut Looker<'_>,
+    world: &mut RecordingFs<'_>,
     loaded: Loaded,
 ) -> Result<Gathered> {
     let outputs = Patterns::outputs(&request.outputs, &request.directory, &request.places)?;
@@ -99,7 +99,7 @@ fn selector(request: &Request, entry: &Entry, function: &Function, whole: bool) 
 
 struct Gathering<'a, 'b> {
     request: &'a Request,
-    world: &'a mut Looker<'b>,
+    world: &'a mut RecordingFs<'b>,
     manifest: Manifest,
     loaded: Loaded,
     left_out: Vec<(Part, Value)>,

@@ -1,15 +1,14 @@
-//! Does an observation hold now? The only engine that answers: for captures, for what a run was seen to depend on, and
-//! for products.
+//! Does an observation hold now? Captures, observations of runs, and products are all checked here.
 //!
-//! One `stat` settles most ([`Looks`]); [`holds`] is the closer look that reads what has no trusted evidence. Knows nothing of
-//! keys, commits or runs.
+//! One `stat` answers this for most observations ([`QuickCheck`]). [`holds`] looks more closely, and reads files without trusted
+//! evidence. This module does not know keys, commits or runs.
 
 mod absence;
-pub(super) mod looks;
 mod parts;
+pub(super) mod quick_check;
 mod times;
 
-pub use looks::{Looks, Settled};
+pub use quick_check::{QuickCheck, Settled};
 
 use super::environment::{environment_digest, lookup, variable_digest_by};
 use super::files::{EntryKind, digest_file};
@@ -25,91 +24,90 @@ use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The present, as far as observations ask for it.
+/// The present state, as far as observations need it.
 #[derive(Clone, Copy)]
 pub struct Present<'a> {
     /// Root and HOME.
     pub places: &'a Places,
     /// The environment that the child would get.
     pub environment: &'a [(OsString, OsString)],
-    /// Tells the mask of permission bits for new files; asked only where it was observed, since that costs a tenth of a hit.
+    /// Returns the umask. It is called only if an observation needs it, since it costs a tenth of a hit.
     pub umask: fn() -> u32,
     /// Whether the user is root.
     pub superuser: bool,
-    /// Tells the key for digests of what looks like secrets; asked only where such a thing was observed.
+    /// Returns the key for digests of values that look like secrets. It is called only if an observation needs it.
     pub secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
-    /// A moment that is not after the first look.
+    /// A time that is not after the first look.
     pub now: Timestamp,
-    /// What this call has looked at already.
+    /// What this call has already looked at.
     pub seen: Option<&'a StatCache>,
 }
 
-/// Whether an observation holds, and what is there instead.
+/// Whether an observation holds, and what is found instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// It does, as the evidence says.
-    Yes,
-    /// It does, as a closer look says; this is the evidence from now on, if any can be trusted.
+pub enum Validity {
+    /// It holds: the evidence is unchanged.
+    Valid,
+    /// It holds after a closer look. This is the new evidence, if any can be trusted.
     Renewed(Option<Evidence>),
-    /// It does not; this is what the same look finds now, with evidence if any can be trusted.
-    Other(Box<Observation>, Option<Evidence>),
-    /// It does not, and nothing comparable can be told.
-    No,
+    /// It does not hold. The same look finds this now, with evidence if any can be trusted.
+    Changed(Box<Observation>, Option<Evidence>),
+    /// It does not hold, and there is nothing to compare.
+    Invalid,
 }
 
-impl Held {
-    /// Whether it does.
+impl Validity {
+    /// Whether the observation holds.
     #[must_use]
-    pub const fn is_so(&self) -> bool {
-        matches!(self, Self::Yes | Self::Renewed(_))
+    pub const fn is_valid(&self) -> bool {
+        matches!(self, Self::Valid | Self::Renewed(_))
     }
 
     fn when(holds: bool) -> Self {
-        if holds { Self::Yes } else { Self::No }
+        if holds { Self::Valid } else { Self::Invalid }
     }
 
-    /// It holds if `now` is what was observed; otherwise `now` is observed.
+    /// Valid if `now` equals the observation `then`; otherwise changed to `now`.
     fn compare(then: &Observation, now: Observation) -> Self {
-        if now == *then { Self::Yes } else { Self::Other(Box::new(now), None) }
+        if now == *then { Self::Valid } else { Self::Changed(Box::new(now), None) }
     }
 }
 
 /// What a closer look finds.
 enum Now<T> {
-    /// What the evidence is of.
+    /// The same as before, by evidence.
     Same,
-    /// This, with evidence if any can be trusted.
+    /// This value, with evidence if any can be trusted.
     Is(T, Option<Evidence>),
-    /// Nothing that can be told, or compared.
+    /// The path cannot be read, or not be compared.
     Unknown,
 }
 
 impl<T: PartialEq> Now<T> {
-    /// Whether `then` holds, of which the evidence was `old`; `again` makes an observation of something else.
-    fn held(self, then: &T, old: Option<&Evidence>, again: impl FnOnce(T) -> Observation) -> Held {
+    /// Compares with the earlier value `then` and its evidence `old`; `again` makes an observation of another value.
+    fn held(self, then: &T, old: Option<&Evidence>, again: impl FnOnce(T) -> Observation) -> Validity {
         match self {
-            Self::Same => Held::Yes,
+            Self::Same => Validity::Valid,
             Self::Is(found, fresh) if found == *then => {
                 if fresh.as_ref() == old {
-                    Held::Yes
+                    Validity::Valid
                 } else {
-                    Held::Renewed(fresh)
+                    Validity::Renewed(fresh)
                 }
             }
-            Self::Is(found, fresh) => Held::Other(Box::new(again(found)), fresh),
-            Self::Unknown => Held::No,
+            Self::Is(found, fresh) => Validity::Changed(Box::new(again(found)), fresh),
+            Self::Unknown => Validity::Invalid,
         }
     }
 }
 
-/// Whether `observation` holds now. What is said of standard input, and whether the network may decide a result, is for the
-/// caller to say; here they do not hold.
+/// Whether `observation` holds now. Observations of standard input and of the network do not hold here; the caller decides these.
 #[must_use]
-pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &Present<'_>) -> Held {
+pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &Present<'_>) -> Validity {
     let resolve = |path: &StoredPath| present.places.resolve(path);
     if present.places.home.is_none() && is_below_home(observation) {
-        // Without HOME a program looks elsewhere.
-        return Held::No;
+        // Without HOME a program looks somewhere else.
+        return Validity::Invalid;
     }
     let now = present.now;
     match observation {
@@ -137,30 +135,30 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
             parts::part_now(observation, &resolve(path), evidence, now).held(digest, evidence, again)
         }
         Observation::TimeOrder { groups } => match times::order(groups, present.places) {
-            Some(groups) => Held::compare(observation, Observation::TimeOrder { groups }),
-            None => Held::No,
+            Some(groups) => Validity::compare(observation, Observation::TimeOrder { groups }),
+            None => Validity::Invalid,
         },
         Observation::Around { written, older, same, newer } => {
-            Held::when(times::around_holds(written, [older, same, newer], present.places))
+            Validity::when(times::around_holds(written, [older, same, newer], present.places))
         }
         Observation::Upward { name, found } => {
-            Held::when(upward::holds(name, found.as_ref(), present.places))
+            Validity::when(upward::holds(name, found.as_ref(), present.places))
         }
         Observation::Unset { names } => {
-            Held::when(parts::set_of(&names.apart(), present.environment).is_none())
+            Validity::when(parts::set_of(&names.apart(), present.environment).is_none())
         }
-        Observation::Exists { path } => Held::when(fs::symlink_metadata(resolve(path)).is_ok()),
-        Observation::Settled { states } => Held::when(parts::settled_holds(states, present.places)),
-        Observation::UmaskAtLeast(mask) => Held::when((present.umask)() & mask == *mask),
+        Observation::Exists { path } => Validity::when(fs::symlink_metadata(resolve(path)).is_ok()),
+        Observation::Settled { states } => Validity::when(parts::settled_holds(states, present.places)),
+        Observation::UmaskAtLeast(mask) => Validity::when((present.umask)() & mask == *mask),
         Observation::Search { path, programs, moved } => {
             let found = search::Found { path, programs, moved: *moved };
-            Held::when(found.holds(present.environment, present.places))
+            Validity::when(found.holds(present.environment, present.places))
         }
-        _ => again(observation, present).map_or(Held::No, |now| Held::compare(observation, now)),
+        _ => again(observation, present).map_or(Validity::Invalid, |now| Validity::compare(observation, now)),
     }
 }
 
-/// The same observation made now, for what takes one look that is quick; `None` where that is not so, or nothing is found.
+/// The same observation made now, for observations that need only one quick look. `None` for all others, and if nothing is found.
 fn again(then: &Observation, present: &Present<'_>) -> Option<Observation> {
     Some(match then {
         Observation::Modified { path, follow, .. } => {
@@ -184,7 +182,7 @@ fn again(then: &Observation, present: &Present<'_>) -> Option<Observation> {
     })
 }
 
-/// The entries of a directory that a listing of it is about.
+/// The entries of a directory that the observation `listing` includes.
 fn selected(listing: &Observation, entries: &Entries) -> Vec<(OsString, EntryKind)> {
     match listing {
         Observation::Importable { names, .. } => importable_of(entries, Some(&names.apart())),
@@ -213,17 +211,17 @@ fn with_digest(then: &Observation, found: Digest) -> Observation {
     now
 }
 
-/// Whether the observation is of a path that was found through HOME.
+/// Whether the observation is about a path below HOME.
 fn is_below_home(observation: &Observation) -> bool {
     matches!(observation, Observation::State { path, state: FileState::Absent, .. } if path.base() == Base::Home)
 }
 
-/// Whether what `path` leads to has this evidence.
+/// Whether the target of `path` still has this evidence.
 fn is_same(path: &Path, evidence: Option<&Evidence>) -> bool {
     evidence.is_some_and(|then| fs::metadata(path).is_ok_and(|now| Evidence::of(&now) == *then))
 }
 
-/// The content of a file.
+/// The digest of the content of a file.
 fn content_now(path: &Path, evidence: Option<&Evidence>, now: Timestamp) -> Now<Digest> {
     if is_same(path, evidence) {
         return Now::Same;
@@ -238,7 +236,7 @@ fn content_now(path: &Path, evidence: Option<&Evidence>, now: Timestamp) -> Now<
     }
 }
 
-/// What is found at a path, told in the way of `expected`.
+/// The state of a path, in the form of `expected`.
 fn state_now(
     path: &Path,
     follow: bool,
@@ -247,11 +245,10 @@ fn state_now(
     now: Timestamp,
 ) -> Now<FileState> {
     let metadata = stat(path, follow);
-    // Of what is absent evidence, if there is any, is that of the directory, and known by whoever took it.
-    // What the run may do there is not the same for others; what the umask leaves, not under another one.
+    // The evidence of an absent path is that of its directory, and the caller knows it.
     let asks_anew = |metadata: &Metadata| {
         let rule = expected.mode_rule();
-        (rule.asked != 0 || rule.fresh) && !rights::hold(expected, metadata, path)
+        (rule.asked != 0 || rule.fresh) && !rights::mode_matches(expected, metadata, path)
     };
     if let (Some(evidence), Ok(metadata)) = (evidence, &metadata)
         && *expected != FileState::Absent
@@ -260,11 +257,12 @@ fn state_now(
     {
         return Now::Same;
     }
-    // What was digested once is digested again, however large it is; what was not is not, however small.
+    // A file that was digested is digested again, whatever its size. A file of which only size and time were recorded is not
+    // digested.
     let largest = match expected {
         FileState::File { .. } => u64::MAX,
         FileState::LargeFile { .. } => 0,
-        // A file needs no reading where something else was.
+        // There was no file before, so the content of this one is not needed.
         _ if metadata.as_ref().is_ok_and(Metadata::is_file) => return Now::Unknown,
         _ => LARGEST_DIGESTED,
     };
@@ -301,12 +299,12 @@ fn directory_now(
     }
 }
 
-/// Whether what is at `path` itself, links not followed, is in the state `expected`.
+/// Whether `path` itself, without following a link, is in the state `expected`.
 #[must_use]
 pub fn is_in_state(path: &Path, expected: &FileState) -> bool {
-    // A file of another mode needs no reading.
+    // A file with another mode differs, whatever its content.
     if let FileState::File { .. } = expected
-        && !stat(path, false).is_ok_and(|now| now.is_file() && rights::hold(expected, &now, path))
+        && !stat(path, false).is_ok_and(|now| now.is_file() && rights::mode_matches(expected, &now, path))
     {
         return false;
     }

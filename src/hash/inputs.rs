@@ -5,8 +5,8 @@
 
 use super::files::EntryKind;
 use super::globs::{Lister, Pattern, Patterns, clean, owned};
-use super::looker::Looker;
 use super::manifest::Value;
+use super::recording_fs::RecordingFs;
 use super::request::Request;
 use super::world::{Kind, World};
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn declared(
     request: &Request,
     outputs: &Patterns,
-    world: &mut Looker<'_>,
+    world: &mut RecordingFs<'_>,
 ) -> Result<BTreeMap<StoredPath, Value>> {
     let mut inputs = Inputs { world, outputs, found: Vec::new(), seen: BTreeSet::new() };
     for word in &request.inputs {
@@ -66,7 +66,7 @@ pub(super) fn named(
     request: &Request,
     skip: &[usize],
     outputs: &Patterns,
-    world: &mut Looker<'_>,
+    world: &mut RecordingFs<'_>,
 ) -> Result<BTreeMap<StoredPath, Value>> {
     let mut paths = BTreeSet::new();
     let counts = request.ignored.words(&request.words);
@@ -106,7 +106,7 @@ fn parts_of(word: &OsStr) -> Vec<&OsStr> {
 }
 
 struct Inputs<'a, 'b> {
-    world: &'a mut Looker<'b>,
+    world: &'a mut RecordingFs<'b>,
     outputs: &'a Patterns,
     found: Vec<PathBuf>,
     seen: BTreeSet<PathBuf>,

@@ -1,24 +1,24 @@
-//! What is known of a command by its name and words alone: that its answer is the moment, that it shows the times of files,
-//! that a word leads to an inherited descriptor.
+//! Properties of a command that follow from its name and arguments: that it is volatile, that it shows times of files, that an
+//! argument names an inherited descriptor.
 
 use super::grammar::named;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// Names of commands whose answer is the moment or whose point is the deed: what they print or do is not decided by
-/// anything that could be the same again.
-const MOMENTARY: &str = "at batch btop cal date df dmesg free gdate groups halt hostname hostnamectl htop id iostat \
+/// Commands whose output depends on the time, the machine or the user, or that are run for their effect: the same run will not
+/// happen again.
+const VOLATILE: &str = "at batch btop cal date df dmesg free gdate groups halt hostname hostnamectl htop id iostat \
     journalctl kill killall last lastlog logger logname lscpu lsof mktemp mpstat ncal notify-send nproc pgrep pkill \
     poweroff ps pstree pwgen reboot renice shred shuf shutdown sleep ss ssh-keygen netstat stty sync top touch tty \
     uname uptime users uuid uuidgen vmstat w wall watch who whoami write xdg-open nvidia-smi";
 
-/// Whether the program of this name, with these words after it, answers with the moment, the machine or the user, or
-/// does a deed.
+/// Whether the output of this program with these arguments depends on the time, the machine or the user, or whether it is run for
+/// its effect.
 #[must_use]
-pub fn is_momentary(name: &OsStr, words: &[OsString]) -> bool {
+pub fn is_volatile(name: &OsStr, words: &[OsString]) -> bool {
     let any = |matches: &dyn Fn(&[u8]) -> bool| words.iter().any(|word| matches(word.as_bytes()));
     match name.as_bytes() {
-        // Ages count back from now.
+        // Ages are relative to now.
         b"find" | b"gfind" => any(&|word| {
             let age = word.strip_prefix(b"-").and_then(|rest| {
                 rest.strip_prefix(b"a").or(rest.strip_prefix(b"c")).or(rest.strip_prefix(b"m"))
@@ -44,11 +44,11 @@ pub fn is_momentary(name: &OsStr, words: &[OsString]) -> bool {
         }
         b"shuf" => !any(&|word| word.starts_with(b"--random-source")),
         b"date" | b"gdate" => !names_a_date(words),
-        other => named(MOMENTARY, other),
+        other => named(VOLATILE, other),
     }
 }
 
-/// Whether the words of `date` name a file whose time it shows, or a date in seconds.
+/// Whether the arguments of `date` name a file whose time it shows, or a time in seconds.
 fn names_a_date(words: &[OsString]) -> bool {
     let words = || words.iter().map(|word| word.as_bytes());
     words().zip(words().skip(1)).any(|pair| match pair {
@@ -60,7 +60,7 @@ fn names_a_date(words: &[OsString]) -> bool {
     })
 }
 
-/// Whether the program of this name, with these words after it, shows the times of files.
+/// Whether this program with these arguments shows times of files.
 #[must_use]
 pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
     let letters = |wanted: &[u8]| {
@@ -124,7 +124,7 @@ pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
     }
 }
 
-/// Whether the words of `stat` ask only for what the content or kind of files decides: size, name, kind.
+/// Whether the arguments of `stat` ask only for size, name and kind.
 fn shows_content_alone(words: &[OsString]) -> bool {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
     let mut formats = words.iter().enumerate().filter_map(|(place, word)| match *word {
@@ -145,8 +145,8 @@ fn shows_content_alone(words: &[OsString]) -> bool {
             .all(|rest| matches!(rest.first(), None | Some(b's' | b'n' | b'N' | b'F')))
 }
 
-/// The first of `words` that names an inherited descriptor by path (`<(…)` becomes `/dev/fd/63`). Standard input,
-/// output and error are seen by watching.
+/// The first of `words` that is a path to an inherited descriptor (`<(…)` becomes `/dev/fd/63`). Standard input, output and error
+/// are excluded, since watching sees their use.
 #[must_use]
 pub fn names_descriptor(words: &[OsString]) -> Option<&OsString> {
     words.iter().find(|word| {
@@ -199,7 +199,7 @@ mod tests {
         ] {
             let mut all: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             let name = all.remove(0);
-            assert_eq!(is_momentary(&name, &all), expected, "{line}");
+            assert_eq!(is_volatile(&name, &all), expected, "{line}");
         }
     }
 

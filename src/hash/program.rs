@@ -3,7 +3,7 @@
 //! Every directory looked at before the hit is a fact. Knows nothing of what the program does.
 
 use super::environment::{Environment, lookup};
-use super::looker::Looker;
+use super::recording_fs::RecordingFs;
 use super::world::{Kind, World};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -45,7 +45,7 @@ pub trait Finder {
     fn path(&mut self) -> Option<OsString>;
 }
 
-impl Finder for Looker<'_> {
+impl Finder for RecordingFs<'_> {
     fn found(&mut self, path: &Path) -> Kind {
         self.kind(path)
     }
@@ -130,7 +130,7 @@ pub enum Format {
 }
 
 /// What kind of program `path` is.
-pub(super) fn format(path: &Path, world: &mut Looker<'_>) -> Format {
+pub(super) fn format(path: &Path, world: &mut RecordingFs<'_>) -> Format {
     let head = world.head(path, FIRST_LINE);
     match first_line(&head) {
         Some(line) => Format::Script(line),

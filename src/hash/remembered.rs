@@ -1,13 +1,12 @@
-//! The remembered capture: every fact that a capture looked at, with its evidence, so that the next call has the key
-//! after one `stat` for each.
+//! The remembered capture: every fact of a capture with its evidence. The next call gets its key with one `stat` for each.
 //!
-//! Facts are grouped by directory and checked from their encoding, without building anything. That the bytes are whole
-//! is the store's matter.
+//! Facts are grouped by directory and checked in their encoded form, without decoding into structures. The store verifies that
+//! the bytes are complete.
 
 use super::environment::{Environment, Selector, looks_secret, matches};
-use super::holds::looks::{Missing, proves, shows};
-use super::holds::{Held, Looks, Present, holds};
-use super::looker::Fact;
+use super::holds::quick_check::{Missing, proves, shows};
+use super::holds::{Present, QuickCheck, Validity, holds};
+use super::recording_fs::Fact;
 use super::request::Request;
 use super::stat_cache::{Found, StatCache};
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId};
@@ -18,31 +17,31 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Version of this encoding: another one is forgotten.
+/// Version of this encoding. Captures of another version are ignored.
 pub(super) const VERSION: u64 = 3;
 
-/// By directory, what proves that the names which were absent from it still are.
+/// For each directory, the evidence that its absent names are still absent.
 pub(super) type Rests = BTreeMap<StoredPath, Evidence>;
 
-/// What a hit and a decision need.
+/// The part of a capture that a hit needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Summary {
     pub(super) key: Key,
     pub(super) lineage: LineageId,
-    pub(super) moment: Option<String>,
+    pub(super) volatile: Option<String>,
     pub(super) program: PathBuf,
     pub(super) selector: Selector,
-    /// Names that capture asked the environment for, beside those that count.
+    /// Variables that the capture read from the environment, in addition to those of the selector.
     pub(super) asked: BTreeSet<Vec<u8>>,
 }
 
-/// The summary of a remembered form, of which nothing is copied until it is needed.
+/// The summary in its encoded form. Nothing is copied until it is needed.
 pub(super) struct Glance<'a> {
     pub(super) key: Key,
     pub(super) lineage: LineageId,
-    pub(super) moment: Option<String>,
+    pub(super) volatile: Option<String>,
     pub(super) program: &'a Path,
-    /// Names, values and patterns of the selector, and names asked for beside; each sorted.
+    /// Names, values and patterns of the selector, and other variables that were read; each list is sorted.
     lists: [Vec<&'a [u8]>; 4],
     whole: bool,
 }
@@ -55,13 +54,13 @@ impl Glance<'_> {
         Selector { names, values, patterns, whole: self.whole }
     }
 
-    /// The same, for keeping.
+    /// An owned copy.
     pub(super) fn summary(&self) -> Summary {
         let [_, _, _, asked] = &self.lists;
         Summary {
             key: self.key,
             lineage: self.lineage,
-            moment: self.moment.clone(),
+            volatile: self.volatile.clone(),
             program: self.program.to_path_buf(),
             selector: self.selector(),
             asked: asked.iter().map(|name| name.to_vec()).collect(),
@@ -89,7 +88,7 @@ pub(super) fn encode(
 ) -> Vec<u8> {
     let mut encoder = Encoder::new();
     encoder.unsigned(VERSION).value(&summary.key).value(&summary.lineage);
-    encoder.option(summary.moment.as_ref()).bytes(summary.program.as_os_str().as_bytes());
+    encoder.option(summary.volatile.as_ref()).bytes(summary.program.as_os_str().as_bytes());
     for set in [&summary.selector.names, &summary.selector.values, &summary.selector.patterns, &summary.asked]
     {
         encoder.length(set.len());
@@ -131,11 +130,11 @@ pub(super) fn encode(
 #[derive(Default)]
 struct Group<'a> {
     facts: Vec<(&'a [u8], &'a Fact)>,
-    /// What was not there.
+    /// The absent names.
     absent: Vec<(&'a [u8], bool)>,
 }
 
-/// Whether links would have been followed, if the observation is that nothing is there.
+/// For an absent path, whether the look followed links.
 fn absence(observation: &Observation) -> Option<bool> {
     match observation {
         Observation::State { follow, state: FileState::Absent, .. } => Some(*follow),
@@ -143,7 +142,7 @@ fn absence(observation: &Observation) -> Option<bool> {
     }
 }
 
-/// The names that were absent from a directory, and what proves that they still are.
+/// The absent names of a directory, and the evidence of their absence.
 fn read_absent<'a>(
     decoder: &mut Decoder<'a>,
     names: &mut Vec<Missing<'a>>,
@@ -156,7 +155,7 @@ fn read_absent<'a>(
     Ok(rest)
 }
 
-/// All facts, for renewal and for seeding the digests of another capture.
+/// All facts, to renew them and to seed the digests of another capture.
 pub(super) fn facts(bytes: &[u8]) -> Result<(Vec<Fact>, Rests), DecodeError> {
     let mut decoder = Decoder::new(bytes);
     read_glance(&mut decoder)?;
@@ -180,20 +179,20 @@ pub(super) fn facts(bytes: &[u8]) -> Result<(Vec<Fact>, Rests), DecodeError> {
     Ok((facts, rests))
 }
 
-/// A remembered capture that is still what a capture would find.
+/// A remembered capture that is still valid.
 pub(super) struct Valid<'a> {
     pub(super) glance: Glance<'a>,
-    /// The newest time of a file in the root whose content is among the facts.
+    /// The newest modification time of a file in the root whose content is a fact.
     pub(super) newest: Timestamp,
-    /// The facts at these places have this evidence from now on.
+    /// New evidence for the facts with these numbers.
     pub(super) renewed: Vec<(usize, Option<Evidence>)>,
-    /// So do the names that are absent from these directories.
+    /// New evidence for the absent names of these directories.
     pub(super) rests: Rests,
-    /// What was looked at.
+    /// What the check looked at.
     pub(super) seen: StatCache,
 }
 
-/// Checks every fact by its evidence, and reads only what has none; `None` where one does not hold.
+/// Checks every fact by its evidence, and reads only files without trusted evidence. `None` if a fact does not hold.
 pub(super) fn check<'a>(
     bytes: &'a [u8],
     request: &Request,
@@ -206,7 +205,7 @@ pub(super) fn check<'a>(
     if digests(|name| glance.counts(name), &request.environment, secret) != then {
         return Ok(None);
     }
-    let mut looks = Looks::new(&request.places, None, now);
+    let mut looks = QuickCheck::new(&request.places, None, now);
     let (mut newest, mut renewed, mut rests) = (Timestamp::default(), Vec::new(), Rests::new());
     let mut number = 0;
     let mut absent = Vec::new();
@@ -230,9 +229,9 @@ pub(super) fn check<'a>(
             if !claim.agrees(&found, evidence.as_ref()) {
                 let observation = claim.observation(directory.join(name));
                 match closer(&observation, evidence.as_ref(), request, now) {
-                    Held::Yes => {}
-                    Held::Renewed(evidence) => renewed.push((number, evidence)),
-                    Held::Other(..) | Held::No => return Ok(None),
+                    Validity::Valid => {}
+                    Validity::Renewed(evidence) => renewed.push((number, evidence)),
+                    Validity::Changed(..) | Validity::Invalid => return Ok(None),
                 }
             }
             number += 1;
@@ -256,14 +255,21 @@ pub(super) fn check<'a>(
 
 /// Whether all of `facts` hold.
 pub(super) fn hold(facts: &[Fact], request: &Request, now: Timestamp) -> bool {
-    facts.iter().all(|(observation, evidence)| closer(observation, evidence.as_ref(), request, now).is_so())
+    facts
+        .iter()
+        .all(|(observation, evidence)| closer(observation, evidence.as_ref(), request, now).is_valid())
 }
 
-fn closer(observation: &Observation, evidence: Option<&Evidence>, request: &Request, now: Timestamp) -> Held {
+fn closer(
+    observation: &Observation,
+    evidence: Option<&Evidence>,
+    request: &Request,
+    now: Timestamp,
+) -> Validity {
     let present = Present {
         places: &request.places,
         environment: &request.environment,
-        // Facts of a capture ask for files alone.
+        // Facts of a capture are about files only.
         umask: || 0,
         superuser: false,
         secret: &|| [0; DIGEST_LENGTH],
@@ -285,7 +291,7 @@ fn encode_claim(observation: &Observation, to: &mut Encoder) {
         Observation::State { follow, state, .. } => to.unsigned(1).flag(*follow).value(state),
         Observation::Listing { everything, digest, .. } => to.unsigned(2).flag(*everything).digest(digest),
         Observation::Content { digest, .. } => to.unsigned(0).digest(digest),
-        // Capture makes no others: `path_of` has left them out.
+        // A capture has no others: `path_of` has excluded them.
         _ => to,
     };
 }
@@ -318,7 +324,7 @@ impl Claim {
         }
     }
 
-    /// Whether what `stat` says settles that the claim holds.
+    /// Whether the result of `stat` is enough to confirm the claim.
     fn agrees(&self, found: &Found, evidence: Option<&Evidence>) -> bool {
         match self {
             Self::State { state, .. } => shows(found, state, evidence),
@@ -327,8 +333,7 @@ impl Claim {
     }
 }
 
-/// One digest of the values of all variables that count, and one, keyed, of those that look like secrets, if there are
-/// any.
+/// One digest of the values of all variables that count, and a keyed one of those that look like secrets, if there are any.
 fn digests(
     counts: impl Fn(&[u8]) -> bool,
     environment: &Environment,
@@ -355,7 +360,7 @@ fn read_glance<'a>(decoder: &mut Decoder<'a>) -> Result<Glance<'a>, DecodeError>
         return Err(DecodeError::UnknownTag(version));
     }
     let (key, lineage) = (Key::decode(decoder)?, LineageId::decode(decoder)?);
-    let moment = decoder.option()?;
+    let volatile = decoder.option()?;
     let program = Path::new(OsStr::from_bytes(decoder.bytes()?));
     let mut lists: [Vec<&[u8]>; 4] = Default::default();
     for list in &mut lists {
@@ -365,7 +370,7 @@ fn read_glance<'a>(decoder: &mut Decoder<'a>) -> Result<Glance<'a>, DecodeError>
             list.push(decoder.bytes()?);
         }
     }
-    Ok(Glance { key, lineage, moment, program, lists, whole: decoder.flag()? })
+    Ok(Glance { key, lineage, volatile, program, lists, whole: decoder.flag()? })
 }
 
 fn read_digests(decoder: &mut Decoder<'_>) -> Result<(Digest, Option<Digest>), DecodeError> {

@@ -1,4 +1,4 @@
-//! What we may do with what is at a path.
+//! What the present user may do with a file.
 
 use crate::record::{FileState, ModeRule};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// To read it and to write to it.
+/// The rights to read and write.
 const READ_AND_WRITE: u32 = 0o6;
 
 /// Permission bits for which programs ask that have none in mind.
@@ -54,7 +54,8 @@ fn umask() -> Option<u32> {
     })
 }
 
-/// The permission bits for ourselves of what is at `path`, of which `metadata` was seen, as 0 to 7. An access list may say more than the mode to all but the owner.
+/// The rights of the present user to `path`, as bits 0 to 7; `metadata` is that of the path. For users other than the owner, an
+/// access control list may differ from the mode.
 fn of(path: &Path, metadata: &Metadata) -> u32 {
     let user = rustix::process::geteuid();
     let own = metadata.mode() >> 6 & 0o7;
@@ -71,9 +72,9 @@ fn of(path: &Path, metadata: &Metadata) -> u32 {
     read_and_write | bit(Access::EXEC_OK, 1)
 }
 
-/// Whether the mode of what is at `path`, of which `found` was seen, is the one that is expected, as far as it counts.
+/// Whether the mode of `path` is as expected, as far as it counts; `found` is its metadata.
 #[must_use]
-pub fn hold(expected: &FileState, found: &Metadata, path: &Path) -> bool {
+pub fn mode_matches(expected: &FileState, found: &Metadata, path: &Path) -> bool {
     let rule = expected.mode_rule();
     let now = told_of(path, found, expected.clone(), rule);
     now.rights() == expected.rights()

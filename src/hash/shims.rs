@@ -3,8 +3,8 @@
 //!
 //! Knows how pyenv, rbenv, nodenv and their kin, asdf, mise and volta choose; nvm only sets PATH.
 
-use super::looker::Looker;
 use super::program::{Found, base_name, find_on};
+use super::recording_fs::RecordingFs;
 use super::world::{Kind, World};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -42,7 +42,7 @@ pub(super) fn follow(
     program: &Path,
     arguments: &[OsString],
     directory: &Path,
-    world: &mut Looker<'_>,
+    world: &mut RecordingFs<'_>,
 ) -> Followed {
     let (Some(name), Some(place)) = (program.file_name(), program.parent()) else {
         return Followed::NoShim;
@@ -78,11 +78,11 @@ fn runs(head: &[u8], manager: &str) -> bool {
     holds(head, format!("/{manager}\" exec").as_bytes()) || holds(head, format!("{manager} exec").as_bytes())
 }
 
-fn is_link_to(program: &Path, name: &[u8], world: &mut Looker<'_>) -> bool {
+fn is_link_to(program: &Path, name: &[u8], world: &mut RecordingFs<'_>) -> bool {
     world.link(program).is_some_and(|text| base_name(&text).as_bytes() == name)
 }
 
-fn executable(path: &Path, world: &mut Looker<'_>) -> Option<PathBuf> {
+fn executable(path: &Path, world: &mut RecordingFs<'_>) -> Option<PathBuf> {
     find_on(path.as_os_str(), OsStr::new(""), Path::new("/"), world).program()
 }
 
@@ -94,7 +94,7 @@ fn env_family(
     name: &OsStr,
     arguments: &[OsString],
     directory: &Path,
-    world: &mut Looker<'_>,
+    world: &mut RecordingFs<'_>,
 ) -> Option<PathBuf> {
     let language = ENV_FAMILY.iter().find(|(other, _)| *other == manager)?.1;
     let upper = manager.to_uppercase();
@@ -131,7 +131,11 @@ fn env_family(
     None
 }
 
-fn script_directory(arguments: &[OsString], directory: &Path, world: &mut Looker<'_>) -> Option<PathBuf> {
+fn script_directory(
+    arguments: &[OsString],
+    directory: &Path,
+    world: &mut RecordingFs<'_>,
+) -> Option<PathBuf> {
     for argument in arguments {
         let bytes = argument.as_bytes();
         if bytes.starts_with(b"-e") || bytes == b"--" {
@@ -146,7 +150,7 @@ fn script_directory(arguments: &[OsString], directory: &Path, world: &mut Looker
 }
 
 /// The content of the nearest file of this name in `start` or above it.
-fn upward(start: &Path, name: &str, world: &mut Looker<'_>) -> Option<Vec<u8>> {
+fn upward(start: &Path, name: &str, world: &mut RecordingFs<'_>) -> Option<Vec<u8>> {
     start.ancestors().find_map(|place| world.read(&place.join(name)))
 }
 
@@ -166,7 +170,7 @@ fn without_prefix<'a>(version: &'a [u8], language: &str) -> &'a [u8] {
 }
 
 /// The directory of a version: that of its name, else the newest that its name begins.
-fn installed(versions: &Path, version: &[u8], world: &mut Looker<'_>) -> Option<PathBuf> {
+fn installed(versions: &Path, version: &[u8], world: &mut RecordingFs<'_>) -> Option<PathBuf> {
     let exact = versions.join(OsStr::from_bytes(version));
     if world.kind(&exact) == Kind::Directory {
         return Some(exact);
@@ -182,7 +186,12 @@ fn installed(versions: &Path, version: &[u8], world: &mut Looker<'_>) -> Option<
     Some(versions.join(newest.1))
 }
 
-fn on_path_without(shims: &Path, name: &OsStr, directory: &Path, world: &mut Looker<'_>) -> Option<PathBuf> {
+fn on_path_without(
+    shims: &Path,
+    name: &OsStr,
+    directory: &Path,
+    world: &mut RecordingFs<'_>,
+) -> Option<PathBuf> {
     let path = world.variable(OsStr::new("PATH"))?.into_vec();
     let kept: Vec<&[u8]> = path
         .split(|byte| *byte == b':')
@@ -197,7 +206,13 @@ fn on_path_without(shims: &Path, name: &OsStr, directory: &Path, world: &mut Loo
 
 /// asdf writes the plug-in into the shim (`# asdf-plugin: python 3.11.7`); the version is `ASDF_PYTHON_VERSION`, else
 /// that of the nearest `.tool-versions` which names the plug-in, else of the one in HOME.
-fn asdf(head: &[u8], home: &Path, name: &OsStr, directory: &Path, world: &mut Looker<'_>) -> Option<PathBuf> {
+fn asdf(
+    head: &[u8],
+    home: &Path,
+    name: &OsStr,
+    directory: &Path,
+    world: &mut RecordingFs<'_>,
+) -> Option<PathBuf> {
     let text = String::from_utf8_lossy(head);
     let plugin = text
         .lines()
@@ -214,7 +229,7 @@ fn asdf(head: &[u8], home: &Path, name: &OsStr, directory: &Path, world: &mut Lo
     chosen(&data.join("installs").join(&plugin), &versions, name, directory, &data.join("shims"), world)
 }
 
-fn tool_versions(tool: &str, directory: &Path, world: &mut Looker<'_>) -> Option<Vec<Vec<u8>>> {
+fn tool_versions(tool: &str, directory: &Path, world: &mut RecordingFs<'_>) -> Option<Vec<Vec<u8>>> {
     let home = world.variable(OsStr::new("HOME")).map(PathBuf::from);
     let places: Vec<PathBuf> = directory.ancestors().map(Path::to_path_buf).chain(home).collect();
     places.iter().find_map(|place| {
@@ -236,7 +251,7 @@ fn chosen(
     name: &OsStr,
     directory: &Path,
     shims: &Path,
-    world: &mut Looker<'_>,
+    world: &mut RecordingFs<'_>,
 ) -> Option<PathBuf> {
     for version in versions {
         if version == b"system" {
@@ -278,7 +293,7 @@ fn mise_tools(name: &OsStr) -> &'static [&'static str] {
 
 /// mise: the variable `MISE_PYTHON_VERSION`, else the nearest `mise.toml`, `.mise.toml` or `.tool-versions` upward that
 /// names the tool, else the user's own settings. Its folder of installed versions has a link for each shorter name.
-fn mise(home: &Path, name: &OsStr, directory: &Path, world: &mut Looker<'_>) -> Option<PathBuf> {
+fn mise(home: &Path, name: &OsStr, directory: &Path, world: &mut RecordingFs<'_>) -> Option<PathBuf> {
     let user = world.variable(OsStr::new("HOME")).map(PathBuf::from);
     mise_tools(name).iter().find_map(|tool| {
         let variable = format!("MISE_{}_VERSION", tool.to_uppercase());
@@ -306,7 +321,7 @@ fn mise(home: &Path, name: &OsStr, directory: &Path, world: &mut Looker<'_>) -> 
     })
 }
 
-fn mise_file(path: &Path, tool: &str, world: &mut Looker<'_>) -> Option<Vec<Vec<u8>>> {
+fn mise_file(path: &Path, tool: &str, world: &mut RecordingFs<'_>) -> Option<Vec<Vec<u8>>> {
     let text = String::from_utf8(world.read(path)?).ok()?;
     let table: toml::Table = text.parse().ok()?;
     let version = |value: &toml::Value| match value {
@@ -321,7 +336,7 @@ fn mise_file(path: &Path, tool: &str, world: &mut Looker<'_>) -> Option<Vec<Vec<
 }
 
 /// volta: the `volta` table of the nearest `package.json` that has one, else `tools/user/platform.json`.
-fn volta(home: &Path, name: &OsStr, directory: &Path, world: &mut Looker<'_>) -> Option<PathBuf> {
+fn volta(home: &Path, name: &OsStr, directory: &Path, world: &mut RecordingFs<'_>) -> Option<PathBuf> {
     if !matches!(name.as_bytes(), b"node" | b"npm" | b"npx") {
         return None;
     }

@@ -1,6 +1,6 @@
-//! `stat`, and a cache of what it said, so that no path is looked at twice in one call.
+//! `stat`, with a cache, so that one call looks at each path only once.
 //!
-//! Knows nothing of what paths are looked at for.
+//! It does not know what the paths are for.
 
 use crate::record::{Evidence, Timestamp};
 use rustc_hash::{FxHashMap, FxHasher};
@@ -9,10 +9,10 @@ use rustix::io::Errno;
 use std::hash::Hasher;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// What `stat` said, as evidence.
+/// The result of `stat`, as evidence.
 pub(super) type Found = Result<Evidence, Errno>;
 
-/// Looks at `path`, which counts from `directory` where there is one.
+/// Looks at `path`, relative to `directory` if there is one.
 pub(super) fn stat(directory: Option<BorrowedFd<'_>>, path: &[u8], follow: bool) -> Found {
     let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
     statat(directory.unwrap_or(CWD), path, flags).map(|stat| evidence_of(&stat))
@@ -29,21 +29,21 @@ fn evidence_of(stat: &Stat) -> Evidence {
     }
 }
 
-/// Opens a directory for looks below it; `None` where that fails: then the whole path says why.
+/// Opens a directory for looks below it. `None` on failure: then a look by the whole path gives the error.
 pub(super) fn open_directory(path: &[u8]) -> Option<OwnedFd> {
     openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
-/// What was found at absolute paths, links followed. Only what was there is kept.
+/// Results of looks at absolute paths, with links followed. Only existing paths are stored.
 #[derive(Clone, Debug, Default)]
 pub struct StatCache {
     /// All paths, one after the other.
     paths: Vec<u8>,
-    /// By a number made from the path: where it begins and ends in `paths`, and what was found there.
+    /// For a hash of the path: its range in `paths`, and the result.
     looks: FxHashMap<u64, (u32, u32, Evidence)>,
 }
 
-/// Room for what a hit of a script looks at, in one piece.
+/// Initial capacity: enough for a hit of a script.
 const USUAL: usize = 56;
 
 impl StatCache {
@@ -53,14 +53,14 @@ impl StatCache {
             self.looks.reserve(USUAL);
         }
         let begin = self.paths.len();
-        // What is not in the cache is looked at again.
+        // A path that is not in the cache is looked at again.
         if let (Ok(begin), Ok(end)) = (u32::try_from(begin), u32::try_from(begin + path.len())) {
             self.paths.extend_from_slice(path);
             self.looks.insert(number(path), (begin, end, *found));
         }
     }
 
-    /// What was found at `path`, if it was looked at and something was there.
+    /// The stored result for `path`, if it exists.
     pub(super) fn find(&self, path: &[u8]) -> Option<Evidence> {
         let (begin, end, found) = self.looks.get(&number(path))?;
         (self.paths.get(*begin as usize..*end as usize)? == path).then_some(*found)

@@ -1,6 +1,6 @@
 //! Names that are looked for in the directories above the root, from the nearest on: one question, wherever the root is.
 
-use crate::error::tells_absence;
+use crate::error::means_absent;
 use crate::record::{Places, StoredPath};
 use std::ffi::OsStr;
 use std::fs;
@@ -17,7 +17,7 @@ pub fn first(root: &Path, name: &[u8]) -> io::Result<Option<PathBuf>> {
         let path = above.join(OsStr::from_bytes(name));
         match fs::symlink_metadata(&path) {
             Ok(_) => return Ok(Some(path)),
-            Err(error) if tells_absence(&error) => {}
+            Err(error) if means_absent(&error) => {}
             Err(error) => return Err(error),
         }
     }

@@ -1,18 +1,18 @@
-//! What the questions of recorded runs are answered with now: each set of questions is asked once, and what several sets ask
-//! is looked at once.
+//! Answers the questions of recorded runs. Each set is answered once, and each path that several sets ask about is looked at
+//! once.
 //!
-//! Present answers that are those of a result mean that all that it was seen to depend on holds.
+//! If the present answers equal those of a result, everything that the result depends on is unchanged.
 
 use super::policy::Policy;
 use super::stdin::StdinAtStart;
 use crate::digest::Digest;
-use crate::hash::holds::{self, Held, Looks, Present, Settled};
+use crate::hash::holds::{self, Present, QuickCheck, Settled, Validity};
 use crate::hash::look;
 use crate::record::{Evidence, Observation, StdinUse, questions};
 use crate::store::QuestionSet;
 use std::collections::{BTreeSet, HashMap};
 
-/// Asks sets of questions about the present.
+/// Answers sets of questions for the present state.
 pub(super) struct Asking<'a, Stdin> {
     pub(super) present: &'a Present<'a>,
     pub(super) policy: &'a Policy,
@@ -20,25 +20,25 @@ pub(super) struct Asking<'a, Stdin> {
     known: HashMap<Vec<u8>, Answer>,
 }
 
-/// What a question was answered with.
+/// The present answer to a question.
 #[derive(Clone)]
 struct Answer {
-    /// `None` where nothing comparable could be told.
+    /// `None` if there is nothing to compare.
     now: Option<Observation>,
     evidence: Option<Evidence>,
 }
 
-/// What asking a set came to; the set itself has the present answers and evidence now.
+/// The outcome for a set. The set itself has the present answers and evidence now.
 pub(super) struct Asked {
-    /// What stood for the answers before.
+    /// The digest of the earlier answers.
     pub(super) before: Digest,
-    /// What stands for them now; `None` where something could not be told or compared.
+    /// The digest of the present answers; `None` if one cannot be determined or compared.
     pub(super) answers: Option<Digest>,
-    /// Whether there is other evidence now.
+    /// Whether evidence has changed.
     pub(super) learned: bool,
-    /// What is answered otherwise than before, by number: what was observed then.
+    /// Changed answers, by number: the earlier observation.
     changes: Vec<(usize, Observation)>,
-    /// The numbers of observations that do not hold, of which no more can be told.
+    /// Numbers of observations that do not hold and have no present answer.
     untold: BTreeSet<usize>,
 }
 
@@ -47,7 +47,7 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
         Self { present, policy, stdin, known: HashMap::new() }
     }
 
-    /// Asks a set. `others` says whether another one will be asked.
+    /// Answers a set. `others` says whether further sets will follow.
     pub(super) fn ask(&mut self, set: &mut QuestionSet, others: bool) -> Asked {
         let (before, is_first) = (set.answers, self.known.is_empty());
         let mut asked =
@@ -61,7 +61,7 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
         } else if asked.changes.is_empty() {
             Some(before)
         } else {
-            // Where another kind of question is asked of what is there now, no recorded answer is comparable.
+            // If the present state needs another kind of question, no recorded answer is comparable.
             let (id, answers) = questions::digests(&set.split());
             (id == set.id).then_some(answers)
         };
@@ -74,9 +74,9 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
         asked
     }
 
-    /// What differs of all questions of a set, by number.
-    fn look_all(&self, set: &QuestionSet) -> Vec<(usize, Held)> {
-        let mut looks = Looks::new(self.present.places, self.present.seen, self.present.now);
+    /// The questions of a set with other answers, by number.
+    fn look_all(&self, set: &QuestionSet) -> Vec<(usize, Validity)> {
+        let mut looks = QuickCheck::new(self.present.places, self.present.seen, self.present.now);
         let (mut found, mut settled, mut next) = (Vec::new(), Settled::default(), 0);
         while next < set.observations.len() {
             next = looks.settle(&set.observations, &set.evidence, next, &mut settled);
@@ -84,26 +84,30 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
                 found.extend(self.closer(set, *number).map(|held| (*number, held)));
             }
         }
-        found.extend(settled.learned.into_iter().map(|(number, proof)| (number, Held::Renewed(Some(proof)))));
+        found.extend(
+            settled.learned.into_iter().map(|(number, proof)| (number, Validity::Renewed(Some(proof)))),
+        );
         found
     }
 
-    /// The same, for a set most of whose questions were asked before.
-    fn look_rest(&self, set: &QuestionSet) -> Vec<(usize, Held)> {
+    /// The same, for a set of which most questions were already answered.
+    fn look_rest(&self, set: &QuestionSet) -> Vec<(usize, Validity)> {
         let mut found = Vec::new();
         for (number, (then, evidence)) in set.observations.iter().zip(&set.evidence).enumerate() {
             let held = match self.known.get(&question(set, number)) {
-                Some(Answer { now: None, .. }) => Held::No,
+                Some(Answer { now: None, .. }) => Validity::Invalid,
                 Some(Answer { now: Some(now), evidence: fresh }) if is_same(now, then) => {
                     if fresh == evidence {
                         continue;
                     }
-                    Held::Renewed(*fresh)
+                    Validity::Renewed(*fresh)
                 }
-                Some(Answer { now: Some(now), evidence }) => Held::Other(Box::new(now.clone()), *evidence),
+                Some(Answer { now: Some(now), evidence }) => {
+                    Validity::Changed(Box::new(now.clone()), *evidence)
+                }
                 None => {
                     let mut settled = Settled::default();
-                    let mut looks = Looks::new(self.present.places, self.present.seen, self.present.now);
+                    let mut looks = QuickCheck::new(self.present.places, self.present.seen, self.present.now);
                     let (one, proof) = (std::slice::from_ref(then), std::slice::from_ref(evidence));
                     looks.settle(one, proof, 0, &mut settled);
                     match (settled.open.is_empty(), self.closer(set, number)) {
@@ -117,12 +121,12 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
         found
     }
 
-    fn closer(&self, set: &QuestionSet, number: usize) -> Option<Held> {
+    fn closer(&self, set: &QuestionSet, number: usize) -> Option<Validity> {
         let observation = set.observations.get(number)?;
         let evidence = set.evidence.get(number)?.as_ref();
         let is_own = set.own.binary_search(&number).is_ok();
         let held = answer(observation, evidence, is_own, (self.present, self.policy), &self.stdin);
-        (held != Held::Yes).then_some(held)
+        (held != Validity::Valid).then_some(held)
     }
 
     fn keep(&mut self, set: &QuestionSet, untold: &BTreeSet<usize>) {
@@ -134,30 +138,30 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
 }
 
 impl Asked {
-    fn take(&mut self, set: &mut QuestionSet, number: usize, held: Held) {
+    fn take(&mut self, set: &mut QuestionSet, number: usize, held: Validity) {
         let (Some(then), Some(evidence)) = (set.observations.get_mut(number), set.evidence.get_mut(number))
         else {
             return;
         };
         match held {
-            Held::Yes => {}
-            Held::Renewed(fresh) => {
+            Validity::Valid => {}
+            Validity::Renewed(fresh) => {
                 *evidence = fresh;
                 self.learned = true;
             }
-            Held::Other(now, fresh) => {
+            Validity::Changed(now, fresh) => {
                 self.changes.push((number, std::mem::replace(then, *now)));
                 *evidence = fresh;
                 self.learned = true;
             }
-            Held::No => {
+            Validity::Invalid => {
                 self.untold.insert(number);
             }
         }
     }
 
-    /// What does not hold of a result of the set with these observations and answers, as it was observed then. Without
-    /// `recorded` the answers are those that stood there before.
+    /// The observations of a result that do not hold, as recorded. Without `recorded`, the answers are those that the set had
+    /// before.
     pub(super) fn differing(&self, set: &QuestionSet, recorded: Option<&[Observation]>) -> Vec<Observation> {
         let differs = |number: usize, then: &Observation, now: &Observation| {
             self.untold.contains(&number) || !is_same(then, now)
@@ -185,8 +189,8 @@ fn question(set: &QuestionSet, number: usize) -> Vec<u8> {
     questions::split_all_by(one, &|_| is_own).pop().unwrap_or_default().questions
 }
 
-/// Whether two observations say the same of the world. Where a run left standard input says nothing of it, nor does a mode
-/// of which only what it allows counts.
+/// Whether two observations are the same for a comparison. The offset at which a run left standard input does not matter, nor
+/// does a mode of which only the rights count.
 fn is_same(one: &Observation, other: &Observation) -> bool {
     match (one, other) {
         (
@@ -203,47 +207,49 @@ fn is_same(one: &Observation, other: &Observation) -> bool {
     }
 }
 
-/// Whether an observation holds that a look does not settle. `is_own` says that it is a listing of a directory that is the
-/// run's own product.
+/// Whether an observation holds that the quick check did not confirm. `is_own` says that it is a listing of a directory that is
+/// the run's own product.
 pub(super) fn answer<'s>(
     observation: &Observation,
     evidence: Option<&Evidence>,
     is_own: bool,
     (present, policy): (&Present<'_>, &Policy),
     stdin: &impl Fn() -> &'s StdinAtStart,
-) -> Held {
-    let other = |now: Option<Observation>| now.map_or(Held::No, |now| Held::Other(Box::new(now), None));
+) -> Validity {
+    let other = |now: Option<Observation>| {
+        now.map_or(Validity::Invalid, |now| Validity::Changed(Box::new(now), None))
+    };
     match observation {
         Observation::Stdin(_)
         | Observation::StdinKind(_)
         | Observation::StdinTerminal(_)
         | Observation::StdinName(_) => {
             if stdin().holds(observation) {
-                Held::Yes
+                Validity::Valid
             } else {
                 other(stdin().again(observation))
             }
         }
         Observation::Network => {
             if policy.allow_network || policy.time_to_live.is_some() {
-                Held::Yes
+                Validity::Valid
             } else {
-                Held::No
+                Validity::Invalid
             }
         }
         Observation::Toolchain { token } => {
             if policy.has_toolchain(token) {
-                Held::Yes
+                Validity::Valid
             } else {
-                Held::No
+                Validity::Invalid
             }
         }
-        // Nothing else is in a directory of the run's own that is gone.
+        // A missing directory of the run has no other entries.
         Observation::Entries { path, aside, digest }
             if is_own && look::is_gone(&present.places.resolve(path)) =>
         {
             if *digest == look::of_nothing() {
-                Held::Yes
+                Validity::Valid
             } else {
                 let (path, aside) = (path.clone(), aside.clone());
                 other(Some(Observation::Entries { path, aside, digest: look::of_nothing() }))

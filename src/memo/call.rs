@@ -69,7 +69,8 @@ impl Call<'_> {
         let recall = DeferredRecall::new(self.context.recall);
         let is_quick = looks_up && !exec::nested::is_watched() && self.policy.only_key.is_none();
         if is_quick && let Some(known) = capture::recall(request, &recall, now) {
-            if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.moment.as_deref(), self.policy) {
+            if let Some(bypass) = bypass_of(known.sensitive.as_ref(), known.volatile.as_deref(), self.policy)
+            {
                 return self.bypass_or_refuse(request, bypass);
             }
             match self.try_hit(
@@ -114,7 +115,8 @@ impl Call<'_> {
         mut why: Option<Miss>,
     ) -> Result<Answer> {
         let captured = capture::capture(request, recall)?;
-        if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), self.policy)
+        if let Some(bypass) =
+            bypass_of(captured.sensitive.as_ref(), captured.volatile.as_deref(), self.policy)
         {
             return self.bypass_or_refuse(request, bypass);
         }

@@ -4,7 +4,7 @@ use super::event::{Event, Observer};
 use super::moving::{clear, move_path};
 use super::reason::NotKept;
 use super::unfinished::{self, Begun, Note};
-use crate::error::{Error, Result, tells_absence};
+use crate::error::{Error, Result, means_absent};
 use crate::hash::globs::Patterns;
 use crate::hash::request::Request;
 use crate::record::{Evidence, Timestamp};
@@ -147,7 +147,7 @@ impl Declared {
         for (path, copy) in std::mem::take(&mut self.aside) {
             // What cannot be moved back stays in `replaced`.
             let cleared = match fs::symlink_metadata(&path) {
-                Err(error) if tells_absence(&error) => Ok(()),
+                Err(error) if means_absent(&error) => Ok(()),
                 _ => clear(&path),
             };
             Self::settle(path, copy, cleared.map(|()| false), observer);
@@ -160,7 +160,7 @@ impl Declared {
         for (path, copy) in std::mem::take(&mut self.aside) {
             let is_replaced = match fs::symlink_metadata(&path) {
                 Ok(_) => Ok(true),
-                Err(error) if tells_absence(&error) => Ok(false),
+                Err(error) if means_absent(&error) => Ok(false),
                 Err(error) => Err(error),
             };
             Self::settle(path, copy, is_replaced, observer);

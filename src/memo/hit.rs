@@ -3,7 +3,7 @@
 
 use super::event::Event;
 use super::event::Parted;
-use super::look_up::{Found, Held, explain, find};
+use super::look_up::{Found, ValidCandidate, explain, find};
 use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
 use super::reason::{MissReason, Outcome};
@@ -40,7 +40,7 @@ fn bytes(candidate: &mut Candidate, store: &dyn BlobStore, blob: BlobId) -> Resu
 
 /// A commit that holds now.
 pub(super) struct Holding<'a> {
-    pub(super) held: Held,
+    pub(super) held: ValidCandidate,
     /// Tells the newest time of what the key was made from.
     pub(super) newest: &'a dyn Fn() -> Timestamp,
     /// What was shown of the run while it was active.
@@ -128,7 +128,8 @@ pub(super) fn replay(
     policy: &Policy,
     holding: Holding<'_>,
 ) -> Result<Result<Answer, Miss>> {
-    let Holding { held: Held { mut candidate, stale, learned, is_on_own }, newest, shown } = holding;
+    let Holding { held: ValidCandidate { mut candidate, stale, learned, is_on_own }, newest, shown } =
+        holding;
     let distrust = |candidate: &Candidate, blob: BlobId| {
         if !store.distrust(key, &candidate.id) {
             // A collection or `rm` was quicker.
@@ -268,7 +269,7 @@ pub(super) fn check(context: &Context<'_>, request: &Request, policy: &Policy) -
 fn check_with(context: &Context<'_>, request: &Request, policy: &Policy, shared: bool) -> Result<Checked> {
     let now = Timestamp::now();
     let captured = capture::capture(request, context.recall)?;
-    if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), policy) {
+    if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.volatile.as_deref(), policy) {
         return Ok(Checked::Bypass(bypass));
     }
     let Some(store) = context.store else {

@@ -1,4 +1,4 @@
-//! From a key to a commit that holds now, or to the reason why none does.
+//! From a key to a commit that holds now, or to the reason why there is none.
 
 use super::asked::{Asked, Asking, answer};
 use super::event::Event;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::exec::one_target;
 use crate::hash::capture::Captured;
 use crate::hash::environment;
-use crate::hash::holds::{self, Looks, Present, Settled};
+use crate::hash::holds::{self, Present, QuickCheck, Settled};
 use crate::hash::look;
 use crate::hash::manifest::{Change, Manifest};
 use crate::hash::modules::INLINE;
@@ -30,33 +30,33 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-/// So many commits of a key are compared whole, to name one that differs least.
+/// Number of commits of a key that are compared completely, to report the one that differs least.
 const COMPARED: usize = 4;
 
-/// So many runs of a command line are looked through for the one that differs least.
+/// Number of runs of a command line that are searched for the one that differs least.
 const RECENT: usize = 8;
 
-/// What looking for a commit came to.
+/// The outcome of a look-up.
 pub(super) enum Found {
-    /// This one holds.
-    Hit(Box<Held>),
-    /// None does.
+    /// This commit holds.
+    Hit(Box<ValidCandidate>),
+    /// No commit holds.
     Miss(Miss),
 }
 
 /// A commit whose observations hold.
-pub(super) struct Held {
+pub(super) struct ValidCandidate {
     pub(super) candidate: Candidate,
     /// It is older than `--stale` says.
     pub(super) stale: bool,
-    /// Something was learned of it that spares the next hit a closer look.
+    /// The entry has new evidence, which saves the next hit a closer look.
     pub(super) learned: bool,
-    /// Its output is there: it is answered on top of that.
+    /// Its output exists already; the hit is on top of it.
     pub(super) is_on_own: bool,
 }
 
-/// The first result of `key` that the policy admits, whose questions have the answers that are found now, and whose products
-/// may be put in place. What is not in the entry is asked for by the answers.
+/// The first result of `key` that the policy admits, whose questions have the present answers, and whose products may be
+/// restored. Results that are not in the entry are found by the answers.
 pub(super) fn find(
     context: &Context<'_>,
     results: &dyn ResultIndex,
@@ -80,7 +80,8 @@ pub(super) fn find(
     let mut asked: Vec<Option<Asked>> = sets.iter().map(|_| None).collect();
     let several = sets.len() > 1;
     let (mut against, mut compared) = (Vec::new(), 0);
-    // The first that would make a directory again which its run found: one that began without the directory is better.
+    // The first result that would create a directory which its run found. A result of a run that began without the directory is
+    // better.
     let (mut fallback, mut unlisted_fallback) = (None, None);
     for (place, depends) in depends.iter().enumerate() {
         let (before, rest) = candidates.split_at_mut(place);
@@ -96,7 +97,7 @@ pub(super) fn find(
             continue;
         };
         let asked = asked.get_or_insert_with(|| asking.ask(set, several));
-        // Of the newest few it is worth knowing all that changed: after an edit was taken back, the newest is not the nearest.
+        // The newest few are compared completely: after an edit was undone, the newest is not the nearest.
         let every = compared < COMPARED;
         compared += 1;
         let others = Others { candidates: [before, after], results: Some(results), facts: &facts };
@@ -114,14 +115,14 @@ pub(super) fn find(
                     fallback = fallback.or(Some((place, stale, learned, is_on_own)));
                 } else {
                     let candidate = candidates.swap_remove(place);
-                    return Found::Hit(Box::new(Held { candidate, stale, learned, is_on_own }));
+                    return Found::Hit(Box::new(ValidCandidate { candidate, stale, learned, is_on_own }));
                 }
             } else {
                 against.push((place, Against::Changes(differences, every)));
             }
             swap_observations(set, candidate);
         } else if every {
-            // What differs is asked for only where nothing holds: the recorded answers may be in the database.
+            // Differences are computed only if no result holds: the recorded answers may be in the database.
             against.push((place, Against::Answers));
         }
     }
@@ -144,9 +145,9 @@ pub(super) fn find(
             let others = Others { candidates, results: Some(results), facts: &facts };
             let compared = beside(&mut candidate, &others, (present, policy), stdin, context.recall, false);
             if compared.differences.is_empty() {
-                // From now on it is in the entry.
+                // The entry has it from now on.
                 let is_on_own = compared.is_on_own;
-                let held = Box::new(Held { candidate, stale, learned: true, is_on_own });
+                let held = Box::new(ValidCandidate { candidate, stale, learned: true, is_on_own });
                 if !compared.makes_missing {
                     return Found::Hit(held);
                 }
@@ -161,7 +162,7 @@ pub(super) fn find(
         let mut candidate = candidates.swap_remove(place);
         swap_observations(set, &mut candidate);
         depends.leave(&mut candidate.commit.observations);
-        return Found::Hit(Box::new(Held { candidate, stale, learned, is_on_own }));
+        return Found::Hit(Box::new(ValidCandidate { candidate, stale, learned, is_on_own }));
     }
     if let Some(held) = unlisted_fallback {
         return Found::Hit(held);
@@ -170,7 +171,7 @@ pub(super) fn find(
     Found::Miss(tried.nearest(against, present, &stdin, (results, &facts)))
 }
 
-/// The results of a key that were tried, none of which holds.
+/// The results of a key that were tried; none holds.
 struct Tried<'a> {
     candidates: &'a [Candidate],
     depends: &'a [Depends],
@@ -179,7 +180,7 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
-    /// What is said of the miss: what stands against the result that differs least.
+    /// The reason for the miss: why the result that differs least does not hold.
     fn nearest<'s>(
         &self,
         against: Vec<(usize, Against)>,
@@ -218,20 +219,20 @@ impl Tried<'_> {
     }
 }
 
-/// What stands against a result.
+/// Why a result is not replayed.
 enum Against {
-    /// The policy, or the places of the streams; with what is worth saying of it.
+    /// The policy, or the targets of the streams; with a reason worth reporting.
     Policy(Option<Miss>),
-    /// Its age, in nanoseconds, though all of it holds.
+    /// Its age in nanoseconds, although it holds.
     Age(u64),
-    /// This, though its questions have the same answers; and whether that is all.
+    /// These differences, although its questions have the same answers; and whether they are complete.
     Changes(Vec<Difference>, bool),
-    /// Its questions have other answers now.
+    /// Its questions have other answers.
     Answers,
 }
 
-/// How old a candidate is, in nanoseconds, if the policy and the places of the streams admit it; otherwise what stands against
-/// it, if that is worth saying.
+/// The age of a candidate in nanoseconds, if the policy and the targets of the streams admit it; otherwise the reason, if it is
+/// worth reporting.
 fn admitted(
     candidate: &Candidate,
     present: &Present<'_>,
@@ -241,7 +242,7 @@ fn admitted(
     if !policy.kept_statuses.keep(candidate.commit.termination) {
         return Err(None);
     }
-    // What seems to come from the future may be of any age.
+    // A record from the future may have any age.
     let age = present.now.0.saturating_sub(candidate.commit.started.0);
     let age = u64::try_from(age).unwrap_or(u64::MAX);
     if policy.time_to_live.is_some_and(|limit| age >= limit) {
@@ -251,7 +252,7 @@ fn admitted(
     if fits && terminals.answered_by(&candidate.commit) { Ok(age) } else { Err(None) }
 }
 
-/// What is said of a miss, after a candidate that does not hold: of the nearest one that all was compared of.
+/// The reason for a miss, after a candidate that does not hold: that of the nearest one that was compared completely.
 fn nearer(miss: Miss, candidate: CommitId, changes: Vec<Difference>, every: bool) -> Miss {
     let newest = match &miss {
         Miss::Changed { changes: known, newest, .. } if every && changes.len() < known.len() => *newest,
@@ -261,7 +262,7 @@ fn nearer(miss: Miss, candidate: CommitId, changes: Vec<Difference>, every: bool
     Miss::Changed { newest, since: candidate, changes }
 }
 
-/// What is said of a miss, where nothing was known before.
+/// The reason for a miss if there was no candidate.
 fn instead(miss: Miss, why: Option<Miss>) -> Miss {
     match (miss, why) {
         (Miss::Unknown, Some(why)) => why,
@@ -275,19 +276,19 @@ fn swap_observations(set: &mut QuestionSet, candidate: &mut Candidate) {
     std::mem::swap(&mut set.evidence, &mut candidate.evidence);
 }
 
-/// What comparing a candidate with the present came to.
+/// The result of comparing a candidate with the present state.
 pub(super) struct Compared {
-    /// What does not hold of it.
+    /// What does not hold.
     pub(super) differences: Vec<Difference>,
-    /// Whether it has other evidence now, or knows more variables that do not matter.
+    /// Whether its evidence has changed, or more variables are known not to matter.
     pub(super) learned: bool,
-    /// Its output is there.
+    /// Its output exists already.
     pub(super) is_on_own: bool,
-    /// A directory that the run found is not there, and would be made.
+    /// A directory that the run found is missing, and would be created.
     pub(super) makes_missing: bool,
 }
 
-/// What does not hold of a candidate. Renews its evidence.
+/// Compares a candidate with the present state, and renews its evidence.
 pub(super) fn differences<'s>(
     candidate: &mut Candidate,
     others: &Others<'_>,
@@ -298,7 +299,7 @@ pub(super) fn differences<'s>(
 ) -> Compared {
     let mut differences = Vec::new();
     candidate.evidence.resize(candidate.commit.observations.len(), None);
-    let mut looks = Looks::new(present.places, present.seen, present.now);
+    let mut looks = QuickCheck::new(present.places, present.seen, present.now);
     let products = &candidate.commit.products;
     let observations = &candidate.commit.observations;
     let (mut settled, mut next) = (Settled::default(), 0);
@@ -312,9 +313,9 @@ pub(super) fn differences<'s>(
             };
             let is_own = questions::is_own(observation, products);
             match answer(observation, evidence.as_ref(), is_own, (present, policy), &stdin) {
-                holds::Held::Yes => {}
-                holds::Held::Renewed(renewed) => *evidence = renewed,
-                holds::Held::Other(..) | holds::Held::No => {
+                holds::Validity::Valid => {}
+                holds::Validity::Renewed(renewed) => *evidence = renewed,
+                holds::Validity::Changed(..) | holds::Validity::Invalid => {
                     differences.push(difference(observation.clone(), present, stdin));
                 }
             }
@@ -329,8 +330,8 @@ pub(super) fn differences<'s>(
     Compared { differences, learned: false, is_on_own, makes_missing }
 }
 
-/// What else stands against a candidate all of whose observations hold: what is at its products, and variables; only the first
-/// of it, unless `every` is asked for.
+/// Further differences of a candidate whose observations all hold: products and variables. Only the first one, unless `every` is
+/// set.
 fn beside<'s>(
     candidate: &mut Candidate,
     others: &Others<'_>,
@@ -342,16 +343,16 @@ fn beside<'s>(
     let Standing { mut differences, is_on_own, makes_missing } =
         products::compare(candidate, others, present, every);
     let mut learned = false;
-    // With --pure nothing decides the result but what is in the manifest.
+    // With --pure the result depends only on the manifest.
     if differences.is_empty() && !policy.pure {
-        let known = candidate.indifferent.len();
+        let known = candidate.irrelevant_env.len();
         differences.extend(new_variables(candidate, present, stdin, recall));
-        learned = candidate.indifferent.len() != known;
+        learned = candidate.irrelevant_env.len() != known;
     }
     Compared { differences, learned, is_on_own, makes_missing }
 }
 
-/// That an observation does not hold.
+/// The difference for an observation that does not hold.
 fn difference<'s>(
     then: Observation,
     present: &Present<'_>,
@@ -364,7 +365,7 @@ fn difference<'s>(
     Difference::Seen { then, now }
 }
 
-/// Variables that were not set when the run was recorded, and whose names occur in what it read.
+/// Variables that were not set during the run, are set now, and whose names occur in what it read.
 pub(super) fn new_variables<'s>(
     candidate: &mut Candidate,
     present: &Present<'_>,
@@ -373,7 +374,7 @@ pub(super) fn new_variables<'s>(
 ) -> Vec<Difference> {
     let accounted = |name: &[u8]| {
         let known = |names: &[Vec<u8>]| names.binary_search_by(|known| known.as_slice().cmp(name)).is_ok();
-        known(&candidate.commit.indifferent) || known(&candidate.indifferent)
+        known(&candidate.commit.irrelevant_env) || known(&candidate.irrelevant_env)
     };
     let observed = |name: &[u8]| {
         let is_it = |observation: &Observation| match observation {
@@ -395,7 +396,7 @@ pub(super) fn new_variables<'s>(
         Observation::Content { path, .. } => Some(present.places.resolve(path)),
         _ => None,
     });
-    // What inline code names is in the key: it is a word.
+    // Variables named in inline code are in the key, since the code is an argument.
     let sources = candidate.commit.sources.iter().filter(|source| source.path != StoredPath::in_root(INLINE));
     let sources = sources.map(|source| present.places.resolve(&source.path));
     let files: Vec<PathBuf> = contents.chain(sources).collect();
@@ -410,20 +411,20 @@ pub(super) fn new_variables<'s>(
     {
         found.extend(stdin().mentions(&search));
     }
-    // Which variables counted by their value is not known here: any of them may name others.
+    // It is not known here which variables counted because of their value: any of them may name others.
     named_by_values(&search, present.environment, &|_| true, &mut found);
     let differences = found.iter().map(|name| {
         let (then, now) = now(&Observation::Variable { name: name.clone(), value: None }, present);
         Difference::Seen { then, now }
     });
     let differences = differences.collect();
-    candidate.indifferent.extend(unknown.iter().map(|name| name.as_bytes().to_vec()));
-    candidate.indifferent.retain(|name| !found.contains(name));
-    candidate.indifferent.sort();
+    candidate.irrelevant_env.extend(unknown.iter().map(|name| name.as_bytes().to_vec()));
+    candidate.irrelevant_env.retain(|name| !found.contains(name));
+    candidate.irrelevant_env.sort();
     differences
 }
 
-/// An observation that does not hold, and the same made now, so that the two can be compared.
+/// An observation that does not hold, and the same observation made now, for comparison.
 fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) {
     let state = |path, follow| {
         let (state, _) = look::state(&present.places.resolve(path), follow);
@@ -449,7 +450,7 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
     }
 }
 
-/// Says in terms of the nearest earlier commit why nothing was replayed.
+/// Explains a miss by comparing with the nearest earlier commit.
 pub(super) fn explain(
     results: &dyn ResultIndex,
     captured: &Captured,
@@ -489,15 +490,15 @@ pub(super) fn explain(
     }
 }
 
-/// A recorded run that differs least from what was looked for.
+/// The recorded run that differs least from the call.
 struct Nearest {
     commit: Commit,
     changes: Vec<Change>,
     is_newest: bool,
 }
 
-/// Of the last few runs of the command line the one with the fewest differences, the newest of several; where it never ran,
-/// the nearest run of the same function.
+/// Of the last few runs of the command line, the one with the fewest differences, or the newest of several. If the command line
+/// never ran, the nearest run of the same function.
 fn nearest(results: &dyn ResultIndex, captured: &Captured, words: &[Vec<u8>]) -> Option<Nearest> {
     let own = results.recent(&captured.lineage, RECENT).ok()?;
     let own = own.into_iter().enumerate().filter_map(|(place, (commit, manifest))| {

@@ -196,14 +196,14 @@ fn file_clock() -> Timestamp {
 /// Why a call is never looked up, if it is not.
 fn bypass_of(
     sensitive: Option<&std::ffi::OsString>,
-    moment: Option<&str>,
+    volatile: Option<&str>,
     policy: &Policy,
 ) -> Option<Bypass> {
     if let Some(word) = sensitive {
         return Some(Bypass::Descriptor(word.clone()));
     }
-    let moment = moment.filter(|_| policy.time_to_live.is_none() && !policy.pure);
-    moment.map(|program| Bypass::Moment(program.to_owned()))
+    let volatile = volatile.filter(|_| policy.time_to_live.is_none() && !policy.pure);
+    volatile.map(|program| Bypass::Volatile(program.to_owned()))
 }
 
 /// The request of a call as `manifest` has it: one that was not watched depends on what it declares alone.

@@ -1,6 +1,6 @@
-//! Why: every way in which a call was answered, as types.
+//! The outcome of a call, and the reasons for it, as types.
 //!
-//! `ui` words them for people; `code` and `detail` are what a commit or an event keeps.
+//! `ui` formats them for people; commits and events store `code` and `detail`.
 
 use crate::digest::{BlobId, CommitId};
 use crate::exec::{Hazard, Unwatched};
@@ -13,83 +13,83 @@ use std::path::{Path, PathBuf};
 pub enum Outcome {
     /// A commit was replayed.
     Hit {
-        /// It is older than `--stale` says: it wants a refresh.
+        /// It is older than `--stale` allows, and is refreshed.
         stale: bool,
-        /// The user took it for the result of this code and these inputs.
+        /// The user has accepted it for this code and these inputs.
         accepted: bool,
-        /// Its output was there, as the command would have found it.
+        /// Its output existed already.
         own_output: bool,
-        /// The shared cache that it came from just now.
+        /// The shared cache from which it was fetched.
         from: Option<String>,
     },
     /// The command ran.
     Ran {
         /// Why nothing was replayed.
         why: MissReason,
-        /// Whether the result can be replayed from now on.
+        /// Whether the result was cached.
         kept: Kept,
     },
-    /// The command ran bare, without being looked up or recorded.
+    /// The command ran without a look-up and was not recorded.
     Bypassed(Bypass),
 }
 
-/// Whether a result can be replayed from now on.
+/// Whether a result was cached.
 #[derive(Clone, Debug)]
 pub enum Kept {
-    /// Yes.
+    /// It was cached.
     Yes,
-    /// No, and why.
+    /// It was not cached, with the reason.
     No(NotKept),
 }
 
 /// Why nothing was replayed.
 #[derive(Clone, Debug)]
 pub enum MissReason {
-    /// Nothing like it was ever recorded.
+    /// There is no earlier run.
     First,
-    /// Something is different from the nearest earlier commit.
+    /// Something differs from the nearest earlier commit.
     Changed {
         /// That commit.
         since: CommitId,
-        /// What is different.
+        /// The differences.
         changes: Vec<Difference>,
         /// Whether no other run of the same command line is newer.
         is_newest: bool,
     },
-    /// The same ran before and was not kept.
+    /// The same command ran before and was not cached.
     NeverKept {
         /// That commit.
         since: CommitId,
-        /// Why it was not: see [`NotKept::code`].
+        /// The reason: see [`NotKept::code`].
         reason: String,
-        /// What exactly, in words; may be empty.
+        /// Details in words; may be empty.
         detail: String,
     },
-    /// The result was dropped for room.
+    /// The result was evicted.
     Evicted,
-    /// What is recorded was written to a terminal, and would not be the same here.
+    /// The recorded output was written to a terminal and would differ here.
     Terminal,
-    /// Both streams go to one place, and the order of the recorded ones is not known; or they go to two, and they were recorded
-    /// as one.
+    /// Both streams of this call go to one place and the recorded order is not known; or they go to two places and were recorded
+    /// as one stream.
     Order(Interleaving),
-    /// It was asked for.
+    /// The call asked for it (`--force`).
     Forced,
-    /// The result is older than `--ttl` allows, by this many nanoseconds of age.
+    /// The result is older than `--ttl` allows; its age in nanoseconds.
     Expired(u64),
-    /// Stored bytes did not verify.
+    /// Stored bytes are damaged.
     Damaged(BlobId),
-    /// The outputs could not be put in place, with the reason.
+    /// The outputs could not be restored, with the reason.
     NotRestored(String),
-    /// An identical run that had begun before this call was waited for; this path changed meanwhile.
+    /// The call waited for an identical run that had begun before it, and this path changed meanwhile.
     Moved(StoredPath),
 }
 
 /// One difference from an earlier commit.
 #[derive(Clone, Debug)]
 pub enum Difference {
-    /// In what is known before a run.
+    /// In a fact of the manifest.
     Known(Change),
-    /// In what was seen by watching.
+    /// In an observation.
     Seen {
         /// What was observed.
         then: Observation,
@@ -101,31 +101,31 @@ pub enum Difference {
 /// Why a result cannot be replayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotKept {
-    /// It ended in another way than `--cache-exit` says.
+    /// It failed: its exit status is not in `--cache-exit`.
     Failed(Termination),
-    /// A signal reached us while it ran.
+    /// A signal arrived while it ran.
     Interrupted(i32),
-    /// The reader of its output went away.
+    /// The reader of its output closed the pipe.
     ReaderGone,
-    /// Its output could not be passed on, with the system's error number.
+    /// Its output could not be written, with the system's error number.
     WriteFailed(i32),
-    /// A process still held its output after it had ended.
+    /// A process still had its output open after it had ended.
     StillHeld,
-    /// Something that decides the result moved while it ran.
+    /// A dependency changed while it ran.
     InputMoved(PathBuf),
-    /// A declared output was not left behind.
+    /// A declared output does not exist after the run.
     OutputMissing(PathBuf),
     /// A declared output existed before and was not written.
     OutputUntouched(PathBuf),
     /// An output is a socket, FIFO or device.
     OutputSpecial(PathBuf),
-    /// A directory was moved, or given up, with more entries below it than are looked at.
+    /// A directory with too many entries was moved or changed.
     TreeTooLarge(PathBuf, usize),
     /// An output has an extended attribute of this name, which is not restored.
     OutputAttribute(PathBuf, String),
     /// An output was given to another owner or group.
     OutputOwner(PathBuf),
-    /// It wrote outside of the root, or through a link that leads there.
+    /// It wrote outside of the root, possibly through a link.
     WroteOutside(PathBuf),
     /// It wrote into a version control system's own directory.
     WroteRepository(PathBuf),
@@ -135,19 +135,19 @@ pub enum NotKept {
     UsedStdin,
     /// It used an inherited descriptor.
     UsedDescriptor(u32),
-    /// Its view was broken or it reached outside.
+    /// It did something that watching cannot follow.
     Hazard(Hazard),
     /// `--no-cache`.
     HistoryOnly,
     /// `--mode read`.
     ReadOnly,
-    /// An identical run at the same time was not kept either.
+    /// An identical run at the same time was not cached, either.
     Alongside,
-    /// An identical run goes on and was not waited for, with the reason.
+    /// An identical run is in progress and was not waited for, with the reason.
     NotAwaited(Unawaited),
-    /// It read a file while its own output went there.
+    /// It read the file to which its own output goes.
     ReadOwnOutput(PathBuf),
-    /// The store did not take it, with the reason.
+    /// The store could not record it, with the reason.
     Store(String),
 }
 
@@ -163,7 +163,7 @@ pub enum Unawaited {
 }
 
 impl NotKept {
-    /// A word for the kind of reason; stable, since commits and events keep it.
+    /// Stable machine-readable code; commits and events store it.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -198,7 +198,7 @@ impl NotKept {
         }
     }
 
-    /// What exactly, in words.
+    /// Details in words.
     #[must_use]
     pub fn detail(&self) -> String {
         let shown = |path: &Path| path.display().to_string();
@@ -250,7 +250,7 @@ impl NotKept {
     }
 }
 
-/// What the user can do about a result that was not kept, by the kind of reason and its detail.
+/// What the user can do about a result that was not cached, by code and detail of the reason.
 #[must_use]
 pub fn cure(code: &str, detail: &str) -> Option<String> {
     let text = match code {
@@ -304,30 +304,30 @@ fn describe(hazard: &Hazard) -> String {
     }
 }
 
-/// Why a command ran bare.
+/// Why a command ran without being cached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bypass {
     /// `--mode off`.
     Off,
-    /// Its answer is the moment, or its point is the deed; with the program's name.
-    Moment(String),
-    /// A word names a descriptor of ours (`<(…)`).
+    /// Its output depends on the time or the machine, or it is run for its effect; with the name of the program.
+    Volatile(String),
+    /// An argument names an inherited descriptor (`<(…)`).
     Descriptor(std::ffi::OsString),
     /// It cannot be watched and the call declares nothing.
     Unwatched(Unwatched),
-    /// It cannot be watched, and its standard input is a pipe, a socket or the like.
+    /// It cannot be watched, and its standard input is a pipe or socket.
     Stdin,
     /// The store cannot be used, with the reason.
     Store(String),
 }
 
 impl Bypass {
-    /// A word for the kind of reason; stable.
+    /// Stable machine-readable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Off => "off",
-            Self::Moment(_) => "moment",
+            Self::Volatile(_) => "moment",
             Self::Descriptor(_) => "descriptor",
             Self::Unwatched(_) => "unwatched",
             Self::Stdin => "stdin",
@@ -335,12 +335,12 @@ impl Bypass {
         }
     }
 
-    /// What exactly, in words.
+    /// Details in words.
     #[must_use]
     pub fn detail(&self) -> String {
         match self {
             Self::Off => "--mode off".to_owned(),
-            Self::Moment(program) => {
+            Self::Volatile(program) => {
                 format!("{program} depends on the time or the machine, or is run for its effect")
             }
             Self::Descriptor(word) => format!("{} is another process's output", word.display()),
@@ -360,7 +360,7 @@ impl Bypass {
     }
 }
 
-/// The path that an observation is about, if it is about one.
+/// The path of an observation, if it has one.
 #[must_use]
 pub fn observed_path(observation: &Observation) -> Option<&StoredPath> {
     observation.path()

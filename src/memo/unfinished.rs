@@ -6,7 +6,7 @@
 use super::event::{Event, Observer};
 use super::moving::{clear, move_path};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
-use crate::error::{Error, Result, tells_absence};
+use crate::error::{Error, Result, means_absent};
 use crate::record::Timestamp;
 use crate::store::Workspace;
 use std::ffi::OsString;
@@ -97,7 +97,7 @@ impl Note {
             let path = directory.join(format!("{}-{}-{number}", Timestamp::now().0, std::process::id()));
             let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
                 // The last note of others went meanwhile, and the directory with it.
-                Err(error) if tells_absence(&error) => continue,
+                Err(error) if means_absent(&error) => continue,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 other => other?,
             };
@@ -162,7 +162,7 @@ pub fn recover(workspace: Workspace<'_>, observer: &dyn Observer) {
 
 /// Moves the user's files back, or says where they are. False where that is to be tried again.
 fn is_put_right(from: &Path, to: &Path, observer: &dyn Observer) -> bool {
-    if fs::symlink_metadata(to).is_err_and(|error| tells_absence(&error)) {
+    if fs::symlink_metadata(to).is_err_and(|error| means_absent(&error)) {
         return true;
     }
     let (path, copy) = (from.to_path_buf(), to.to_path_buf());
@@ -184,7 +184,7 @@ fn is_put_right(from: &Path, to: &Path, observer: &dyn Observer) -> bool {
 pub(super) fn put_back(from: &Path, to: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(from) {
         Ok(_) => return Ok(false),
-        Err(error) if tells_absence(&error) => {}
+        Err(error) if means_absent(&error) => {}
         Err(error) => return Err(error),
     }
     if let Some(parent) = from.parent() {

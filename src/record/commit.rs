@@ -112,7 +112,7 @@ pub struct Commit {
     /// What the run did to the paths that it left changed, before it changed them.
     pub products: Products,
     /// Names of the variables that were set and found not to matter, sorted.
-    pub indifferent: Vec<Vec<u8>>,
+    pub irrelevant_env: Vec<Vec<u8>>,
     /// Why the observations are believed to be all.
     pub coverage: Coverage,
     /// Whether it may ever answer a call.
@@ -168,7 +168,7 @@ impl Encode for Commit {
         to.list(&self.words).value(&self.directory).bytes(&self.function).digest(&self.function_id);
         to.list(&self.sources).value(&self.started).value(&self.resources).value(&self.termination);
         to.value(&self.stdout).value(&self.stderr).value(&self.order).option(self.outputs.as_ref());
-        to.list(&self.observations).list(&self.indifferent);
+        to.list(&self.observations).list(&self.irrelevant_env);
         to.flag(self.coverage == Coverage::Watched).value(&self.replay);
         if has_products || self.accepted.is_some() {
             to.value(&self.products);
@@ -209,7 +209,7 @@ impl Decode for Commit {
             terminals: [None; 2],
             outputs: from.option()?,
             observations: from.list()?,
-            indifferent: from.list()?,
+            irrelevant_env: from.list()?,
             coverage: if from.flag()? { Coverage::Watched } else { Coverage::Declared },
             replay: Replay::decode(from)?,
             products: Products::default(),
@@ -291,7 +291,7 @@ mod tests {
             terminals: [None; 2],
             outputs: Some(content),
             observations: vec![Observation::Umask(0o22), Observation::Superuser(true)],
-            indifferent: vec![b"FOO".to_vec()],
+            irrelevant_env: vec![b"FOO".to_vec()],
             products: Products::default(),
             coverage: Coverage::Watched,
             replay: Replay::Never { reason: "failed".to_owned(), detail: "exit status 1".to_owned() },

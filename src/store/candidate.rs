@@ -13,7 +13,7 @@ pub(super) fn encode_candidate(candidate: &Candidate, to: &mut Encoder) {
     to.value(&candidate.id).bytes(&candidate.commit.to_bytes());
     to.option(candidate.outputs.as_ref());
     encode_evidence(&candidate.output_evidence, to);
-    to.list(&candidate.indifferent);
+    to.list(&candidate.irrelevant_env);
     to.length(candidate.inline.len());
     for (blob, bytes) in &candidate.inline {
         to.value(blob).bytes(bytes);
@@ -28,13 +28,14 @@ pub(super) fn decode_candidate(from: &mut Decoder<'_>) -> Result<Candidate, Deco
     let evidence = Vec::new();
     let outputs: Option<OutputTree> = from.option()?;
     let output_evidence = decode_evidence(from)?;
-    let indifferent = from.list()?;
+    let irrelevant_env = from.list()?;
     let mut inline = Vec::new();
     for _ in 0..from.length()? {
         inline.push((BlobId::decode(from)?, from.bytes()?.to_vec()));
     }
     let strict = from.list()?;
-    let candidate = Candidate { id, commit, evidence, outputs, output_evidence, indifferent, inline, strict };
+    let candidate =
+        Candidate { id, commit, evidence, outputs, output_evidence, irrelevant_env, inline, strict };
     let entries = candidate.outputs.as_ref().map_or(0, |tree| tree.entries().len());
     let whole = candidate.commit.observations.is_empty() && candidate.output_evidence.len() == entries;
     if whole { Ok(candidate) } else { Err(DecodeError::NotCanonical) }

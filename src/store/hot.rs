@@ -63,8 +63,8 @@ impl LocalStore {
         let evidence = fitted(Vec::new(), commit.observations.len());
         let entries = outputs.as_ref().map_or(0, |tree| tree.entries().len());
         let output_evidence = fitted(Vec::new(), entries);
-        let (indifferent, strict) = Default::default();
-        Some(Candidate { id, commit, evidence, outputs, output_evidence, indifferent, inline, strict })
+        let (irrelevant_env, strict) = Default::default();
+        Some(Candidate { id, commit, evidence, outputs, output_evidence, irrelevant_env, inline, strict })
     }
 
     /// The streams that are small enough to come along.
@@ -94,7 +94,7 @@ impl LocalStore {
             evidence: fitted(draft.evidence.clone(), commit.observations.len()),
             outputs: draft.outputs.clone(),
             output_evidence: fitted(draft.output_evidence.clone(), entries),
-            indifferent: Vec::new(),
+            irrelevant_env: Vec::new(),
             strict: Vec::new(),
             commit,
         };

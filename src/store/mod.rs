@@ -83,7 +83,7 @@ pub struct Candidate {
     /// For each entry of the outputs, in order: trusted evidence that it is in place, if there is any.
     pub output_evidence: Vec<Option<Evidence>>,
     /// Names of variables that were set and found not to matter, beyond those of the commit; sorted.
-    pub indifferent: Vec<Vec<u8>>,
+    pub irrelevant_env: Vec<Vec<u8>>,
     /// Small blobs stored with the candidate, verified.
     pub inline: Vec<(BlobId, Vec<u8>)>,
     /// What recorded runs of the function did with the commit's products, as far as it makes the commit less often usable.

@@ -134,7 +134,7 @@ pub(super) mod tests {
             outputs: Some(Content { blob: BlobId(Digest::of(&tree.to_bytes())), size: 9 }),
             observations: vec![Observation::Umask(0o22)],
             products: crate::record::Products::default(),
-            indifferent: Vec::new(),
+            irrelevant_env: Vec::new(),
             coverage: Coverage::Watched,
             replay: Replay::Allowed,
             accepted: None,
@@ -153,7 +153,7 @@ pub(super) mod tests {
             evidence: vec![Some(seen)],
             outputs: Some(tree),
             output_evidence: vec![None],
-            indifferent: vec![b"EDITOR".to_vec()],
+            irrelevant_env: vec![b"EDITOR".to_vec()],
             inline: vec![(stdout.blob, vec![n])],
             strict: vec![Fact { scope: FactScope::Function, path: b"a".to_vec(), kind: FactKind::Consults }],
         }
@@ -177,8 +177,8 @@ pub(super) mod tests {
             assert_eq!((&found.outputs, &found.inline), (&put.outputs, &put.inline));
             assert_eq!(found.strict, put.strict);
             assert_eq!(
-                (&found.output_evidence, &found.indifferent),
-                (&put.output_evidence, &put.indifferent)
+                (&found.output_evidence, &found.irrelevant_env),
+                (&put.output_evidence, &put.irrelevant_env)
             );
         }
         assert_eq!(found.results.len(), 2);

@@ -229,7 +229,7 @@ pub(crate) mod tests {
             outputs: None,
             observations: Vec::new(),
             products: crate::record::Products::default(),
-            indifferent: Vec::new(),
+            irrelevant_env: Vec::new(),
             coverage: Coverage::Watched,
             replay: Replay::Allowed,
             accepted: None,

@@ -270,7 +270,7 @@ impl Run {
             outputs: outputs.as_ref().map(|tree| put(&tree.to_bytes())),
             observations: self.observations.clone(),
             products: cashet::record::Products::default(),
-            indifferent: Vec::new(),
+            irrelevant_env: Vec::new(),
             coverage: Coverage::Watched,
             replay: self.replay.clone(),
             accepted: self.accepted.clone(),

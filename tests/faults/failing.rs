@@ -113,7 +113,7 @@ const NEEDED: &[&str] = &[
     "cannot find the working directory",
     "cannot make a pipe for the command's output",
     "cannot be executed",
-    "cannot look at",
+    "cannot inspect",
     "cannot run",
     "cannot start",
     "not found",

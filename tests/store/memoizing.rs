@@ -235,16 +235,16 @@ fn renewed_evidence_is_found_and_touches_nothing_else() {
     let run = Run::new("a");
     run.record(&store);
     let mut candidate = run.find(&store).remove(0);
-    candidate.indifferent = vec![b"EDITOR".to_vec()];
+    candidate.irrelevant_env = vec![b"EDITOR".to_vec()];
     store.renew(&run.key(), &candidate);
     let found = run.find(&place.open());
-    assert_eq!((found.len(), &found[0].indifferent), (1, &candidate.indifferent));
+    assert_eq!((found.len(), &found[0].irrelevant_env), (1, &candidate.irrelevant_env));
     // A process that is recording is not disturbed.
     let claim = store.claim(&run.key(), &mut || {}).unwrap();
-    candidate.indifferent.clear();
+    candidate.irrelevant_env.clear();
     store.renew(&run.key(), &candidate);
     drop(claim);
-    assert_eq!(run.find(&store)[0].indifferent, [b"EDITOR"]);
+    assert_eq!(run.find(&store)[0].irrelevant_env, [b"EDITOR"]);
 }
 
 #[test]

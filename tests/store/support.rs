@@ -147,7 +147,7 @@ impl Run {
             outputs: outputs.as_ref().map(|tree| put(store, &cashet::encode::Encode::to_bytes(tree))),
             observations: vec![Observation::Umask(0o22), Observation::Superuser(false)],
             products: cashet::record::Products::default(),
-            indifferent: Vec::new(),
+            irrelevant_env: Vec::new(),
             coverage: Coverage::Watched,
             replay: self.replay.clone(),
             accepted: None,

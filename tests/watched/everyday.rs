@@ -19,7 +19,7 @@ fn another_user() {
         return;
     }
     if has("su") {
-        // Another user has other permissions: root finds files that that user cannot look at.
+        // Another user has other permissions: root finds files that that user cannot inspect.
         let nobody = twin.call(["su", "nobody", "-s", "/bin/sh", "-c", "echo as another; cat lines"]);
         assert_eq!(nobody.runs(), Outcome::NotKept("hazard".to_owned()));
         twin.call(["su", "root", "-c", "cat lines"]).settles_after(1);

@@ -8,7 +8,7 @@ use super::paths::{Found, Named};
 use super::process::{as_path, to_path};
 use super::program::{self, Program};
 use super::touches::process_of;
-use crate::error::tells_absence;
+use crate::error::means_absent;
 use crate::exec::{FirstChange, Hazard, Prior, Shows};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -289,7 +289,7 @@ impl Observer<'_> {
             Ok(Program::Unknown) if program::others_may_run_it(path) => {
                 return self.hazard(Hazard::ForeignProgram(to_path(path.to_vec())));
             }
-            Err(error) if !tells_absence(&error) => {
+            Err(error) if !means_absent(&error) => {
                 let shown = as_path(path).display();
                 return self.hazard(Hazard::Incomplete(format!("cannot read the program {shown}")));
             }

@@ -3,7 +3,7 @@
 //! Knows nothing about processes or about what is recorded.
 
 use super::process::as_path;
-use crate::error::tells_nothing_of;
+use crate::error::is_inconclusive_for;
 use crate::exec::Seen;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -137,7 +137,7 @@ impl Resolver {
             Some(libc::ENOENT) => Found::Missing,
             Some(libc::ENOTDIR) => Found::NotDirectory,
             _ => {
-                if tells_nothing_of(as_path(path), &error) {
+                if is_inconclusive_for(as_path(path), &error) {
                     self.failed.get_or_insert((path.to_vec(), error));
                 }
                 Found::Hidden

@@ -6,7 +6,7 @@ use super::paths::Named;
 use super::process::{as_path, link};
 use super::stopped::{Stopped, Unknown, unknown};
 use super::table::At;
-use crate::error::{cannot_look, tells_absence};
+use crate::error::{cannot_inspect, means_absent};
 use std::os::fd::RawFd;
 use std::path::Path;
 
@@ -178,7 +178,7 @@ pub(super) fn behind(
 /// `path` is unknown, since the kernel gives no name for the directory that it is relative to. Mostly that path is too long.
 fn unnamed(path: &Path, error: &std::io::Error) -> Unknown {
     match unknown(error) {
-        Unknown::Hole(_) => Unknown::Hole(cannot_look(path, error)),
+        Unknown::Hole(_) => Unknown::Hole(cannot_inspect(path, error)),
         Unknown::Void => Unknown::Void,
     }
 }
@@ -186,7 +186,7 @@ fn unnamed(path: &Path, error: &std::io::Error) -> Unknown {
 /// Whether the kernel marks a path as deleted.
 fn is_deleted(path: &[u8]) -> bool {
     path.ends_with(b" (deleted)")
-        && std::fs::symlink_metadata(as_path(path)).is_err_and(|error| tells_absence(&error))
+        && std::fs::symlink_metadata(as_path(path)).is_err_and(|error| means_absent(&error))
 }
 
 fn number(text: &[u8]) -> Option<i32> {

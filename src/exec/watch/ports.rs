@@ -2,7 +2,7 @@
 //! inode of the socket.
 
 use super::diag::Diag;
-use crate::error::tells_absence;
+use crate::error::means_absent;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -91,7 +91,7 @@ fn listed(port: u16) -> Option<Vec<u64>> {
         let text = match fs::read_to_string(format!("/proc/self/net/{table}")) {
             Ok(text) => text,
             // A kernel without IPv6 has no such table.
-            Err(error) if tells_absence(&error) => continue,
+            Err(error) if means_absent(&error) => continue,
             Err(_) => return None,
         };
         sockets.extend(text.lines().filter_map(|line| waiting(line, port)));

@@ -1,7 +1,7 @@
 //! What the kernel loads when a file is executed: the interpreter of a `#!` line, the loader of an ELF file.
 
 use super::process::as_path;
-use crate::error::tells_absence;
+use crate::error::means_absent;
 use std::fs::DirEntry;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -61,7 +61,7 @@ pub(super) fn inspect(path: &[u8]) -> io::Result<Program> {
 pub(super) fn others_may_run_it(path: &[u8]) -> bool {
     let registered = match std::fs::read_dir("/proc/sys/fs/binfmt_misc") {
         Ok(registered) => registered,
-        Err(error) => return !tells_absence(&error),
+        Err(error) => return !means_absent(&error),
     };
     let own = ["register", "status"];
     let is_own = |entry: io::Result<DirEntry>| {

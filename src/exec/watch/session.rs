@@ -9,7 +9,7 @@ use super::opening::gains_rights;
 use super::orphans::Adoption;
 use super::ptrace::{Ended, Report, Tracer};
 use super::supervisor;
-use crate::error::tells_nothing;
+use crate::error::is_inconclusive;
 use crate::exec::activity;
 use crate::exec::pidfd;
 use crate::exec::spawn::Plan;
@@ -205,7 +205,7 @@ impl Run<'_, '_> {
 fn refuse_privileged(plan: &Plan, lost_privileges: bool) -> Result<(), StartError> {
     let program = plan.program();
     let gains = |metadata| gains_rights(program.as_os_str().as_bytes(), &metadata);
-    if lost_privileges && fs::metadata(program).map_or_else(|error| tells_nothing(&error), gains) {
+    if lost_privileges && fs::metadata(program).map_or_else(|error| is_inconclusive(&error), gains) {
         let shown = program.display();
         let reason = format!("{shown} gains rights by being started, which watching forbids");
         return Err(StartError::Unavailable(reason));

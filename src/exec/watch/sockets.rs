@@ -8,7 +8,7 @@ use super::ports::{Holder, Ports};
 use super::process::{link, to_path};
 use super::stopped::Stopped;
 use super::table::{Argument, Call};
-use crate::error::{tells_absence, tells_nothing};
+use crate::error::{is_inconclusive, means_absent};
 use crate::exec::Hazard;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
@@ -162,7 +162,7 @@ impl Sockets {
                 }
                 observer.look(&named, true);
                 let there = fs::metadata(super::process::as_path(&named.path));
-                let is_absent = there.is_err_and(|error| tells_absence(&error));
+                let is_absent = there.is_err_and(|error| means_absent(&error));
                 if !is_absent && !observer.is_own(&named.path) {
                     observer.hazard(Hazard::Socket(to_path(named.path)));
                 }
@@ -254,7 +254,7 @@ fn absolute(tid: libc::pid_t, name: &[u8], observer: &mut Observer<'_>) -> Optio
     match link(tid, "cwd") {
         Ok(directory) => Some([&directory, b"/".as_slice(), name].concat()),
         Err(error) => {
-            if tells_nothing(&error) {
+            if is_inconclusive(&error) {
                 observer.hazard(Hazard::Socket(to_path(name.to_vec())));
             }
             None

@@ -1,7 +1,7 @@
 //! Expanding a pattern: walking the directories that it may match in.
 
 use super::Part;
-use crate::error::{Error, Result, tells_absence};
+use crate::error::{Error, Result, means_absent};
 use crate::hash::exclude::{Excluded, excluded};
 use crate::hash::files::{EntryKind, entries};
 use std::collections::{BTreeSet, HashMap};
@@ -55,7 +55,7 @@ impl Walk<'_> {
             return Ok(known.clone());
         }
         let found = match self.lister.list(directory) {
-            Err(error) if tells_absence(&error) => Vec::new(),
+            Err(error) if means_absent(&error) => Vec::new(),
             other => other.map_err(|error| Error::io("list", directory, error))?,
         };
         self.listed.insert(directory.to_path_buf(), found.clone());
@@ -76,7 +76,7 @@ impl Lister for Plain {
     fn exists(&mut self, path: &Path) -> io::Result<bool> {
         match path.symlink_metadata() {
             Ok(_) => Ok(true),
-            Err(error) if tells_absence(&error) => Ok(false),
+            Err(error) if means_absent(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -94,14 +94,14 @@ pub(in crate::hash) trait Lister {
 pub(super) fn with_below(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
     let metadata = match path.symlink_metadata() {
         // It went away meanwhile.
-        Err(error) if tells_absence(&error) => return Ok(()),
+        Err(error) if means_absent(&error) => return Ok(()),
         other => other.map_err(|error| Error::io("look at", path, error))?,
     };
     if !found.insert(path.to_path_buf()) || !metadata.is_dir() {
         return Ok(());
     }
     let below = match Plain.list(path) {
-        Err(error) if tells_absence(&error) => Vec::new(),
+        Err(error) if means_absent(&error) => Vec::new(),
         other => other.map_err(|error| Error::io("list", path, error))?,
     };
     below.iter().try_for_each(|(name, _)| with_below(&path.join(name), found))

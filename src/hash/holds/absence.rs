@@ -1,10 +1,10 @@
-//! Names that a directory did not have: one look at the directory stands for all of them, as long as its times prove
-//! that no entry has come or gone.
+//! Absent names: one look at their directory proves all of them absent, as long as its times show that no entry was created or
+//! removed.
 
 use crate::hash::files::fresh;
 use crate::record::{Evidence, Timestamp};
 
-/// From so many names on the directory itself is looked at first.
+/// If at least this many names are checked, the directory itself is looked at first.
 pub(super) const WORTH_ASKING: usize = 3;
 
 /// A name that was absent from a directory.
@@ -13,13 +13,13 @@ pub(in crate::hash) struct Missing<'a> {
     pub(in crate::hash) name: &'a [u8],
     /// Whether a link of that name would have been followed.
     pub(in crate::hash) follow: bool,
-    /// What the directory was when it proved that the name is absent.
+    /// The evidence of the directory when it proved that the name is absent.
     pub(in crate::hash) evidence: Option<Evidence>,
 }
 
-/// Whether a directory that has this evidence from before the first look to after the last one will show any entry that
-/// comes later by its times. It must have rested for two seconds, whatever the file system: to write down what a busy
-/// directory shows is not worth it. And whoever looks there must be let in, be it another user.
+/// Whether a directory that had this evidence before the first look and after the last one will show later entries by its times.
+/// It must be unchanged for two seconds, on every file system: recording the state of a directory in use is not worth it. And
+/// everyone must be allowed to search it, since another user may do the next look.
 pub(super) fn proves_absence(directory: &Evidence, now: Timestamp) -> bool {
     directory.mode & libc::S_IFMT == libc::S_IFDIR
         && directory.mode & 0o111 == 0o111
@@ -29,7 +29,7 @@ pub(super) fn proves_absence(directory: &Evidence, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Missing;
-    use crate::hash::holds::Looks;
+    use crate::hash::holds::QuickCheck;
     use crate::record::{Base, Evidence, Places, Timestamp};
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
@@ -40,14 +40,14 @@ mod tests {
     #[derive(Debug, PartialEq, Eq)]
     enum Still {
         Absent,
-        /// And they will be as long as the directory has this evidence.
+        /// Absent as long as the directory has this evidence.
         Proven(Evidence),
         Not,
     }
 
     fn ask(path: &Path, names: &[(&'static [u8], bool)], evidence: Option<&Evidence>) -> Still {
         let places = Places { root: "/nowhere".into(), home: None };
-        let mut looks = Looks::new(&places, None, Timestamp::now());
+        let mut looks = QuickCheck::new(&places, None, Timestamp::now());
         looks.enter(Base::Absolute, path.as_os_str().as_bytes(), 0);
         let name = |(name, follow): &(&'static [u8], bool)| Missing {
             name,
@@ -79,7 +79,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path();
             fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-            // Too young to be believed.
+            // Too new to be trusted.
             assert_eq!(ask(path, names, None), Still::Absent);
             std::thread::sleep(std::time::Duration::from_millis(2100));
             let rest = Evidence::of(&fs::metadata(path).unwrap());
@@ -91,7 +91,7 @@ mod tests {
                 fs::remove_file(path.join(name)).unwrap();
             }
             assert_eq!(ask(path, names, Some(&rest)), Still::Absent);
-            // A link that leads nowhere is nothing to whom follows it, and the directory does not tell what comes there.
+            // A dangling link is absent for a program that follows it, and the directory does not show when its target appears.
             symlink(path.join("target"), path.join("y")).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(2100));
             assert_eq!(ask(path, names, None), Still::Absent);

@@ -1,4 +1,4 @@
-//! Facts of which only a part of a file counts, variables that are not set, and results of earlier runs.
+//! Observations of a part of a file, of unset variables, and of results of earlier runs.
 
 use super::{Now, is_same};
 use crate::digest::Digest;
@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// That part of a file's content which `observation` is about.
+/// The part of a file's content that `observation` depends on.
 pub(super) fn part_now(
     observation: &Observation,
     path: &Path,
@@ -33,7 +33,7 @@ pub(super) fn part_now(
     part.map_or(Now::Unknown, |digest| Now::Is(digest, trusted(path, fresh, now)))
 }
 
-/// Whether all that an earlier run left is as a run found it, or all as it left it.
+/// Whether all results of an earlier run are as a run found them, or all as it left them.
 pub(super) fn settled_holds(states: &[BothEnds], places: &Places) -> bool {
     let now: Vec<FileState> = states.iter().map(|ends| state(&places.resolve(&ends.path), false).0).collect();
     let all = |of: fn(&BothEnds) -> &FileState| states.iter().zip(&now).all(|(ends, now)| of(ends) == now);

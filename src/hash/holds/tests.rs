@@ -61,9 +61,9 @@ fn held(places: &Places, observations: &[(Observation, Option<Evidence>)]) -> St
         evidence.as_ref(),
         &present(places, &[]),
     ) {
-        Held::Yes => 'y',
-        Held::Renewed(_) => 'r',
-        Held::Other(..) | Held::No => 'n',
+        Validity::Valid => 'y',
+        Validity::Renewed(_) => 'r',
+        Validity::Changed(..) | Validity::Invalid => 'n',
     };
     observations.iter().map(one).collect()
 }
@@ -177,7 +177,7 @@ fn times_are_compared_by_order_or_exactly() {
     let changed = Evidence::of(&fs::metadata(places.resolve(&a)).unwrap()).changed;
     let exact = Observation::Modified { path: a, follow: true, time: Timestamp(10_000_000_000), changed };
     let holds_now = || {
-        let held = |one| holds(one, None, &present(&places, &[])) == Held::Yes;
+        let held = |one| holds(one, None, &present(&places, &[])) == Validity::Valid;
         (held(&order), held(&exact))
     };
     assert_eq!(holds_now(), (true, true));
@@ -220,7 +220,7 @@ fn what_is_not_a_file_is_compared_with_the_present() {
         (Observation::Root(b"/r".to_vec()), true),
         (Observation::Root(b"/s".to_vec()), false),
     ] {
-        let held = holds(&observation, None, &present(&root, &environment)) == Held::Yes;
+        let held = holds(&observation, None, &present(&root, &environment)) == Validity::Valid;
         assert_eq!(held, expected, "{observation:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! Whether the times of files stand to each other as they did.
+//! Whether modification times still have the recorded order.
 
 use crate::hash::look::modified;
 use crate::record::{Places, StoredPath, Timestamp};
 use std::fs;
 
-/// The files of `groups` in the order of their modification times, those of one time in a sorted group; `None` where one is
-/// gone.
+/// The files of `groups`, sorted by modification time; files with the same time are in one sorted group. `None` if a file does
+/// not exist.
 pub(super) fn order(groups: &[Vec<StoredPath>], places: &Places) -> Option<Vec<Vec<StoredPath>>> {
     let time = |path: &StoredPath| fs::metadata(places.resolve(path)).ok().map(|now| modified(&now));
     let timed: Option<Vec<(Timestamp, &StoredPath)>> =
@@ -22,7 +22,7 @@ pub(super) fn around_holds(
     [older, same, newer]: [&[StoredPath]; 3],
     places: &Places,
 ) -> bool {
-    // The earliest and the latest; `None` where one of the files is not there.
+    // The earliest and the latest time; `None` if a file does not exist.
     let span = |paths: &[StoredPath]| {
         let times =
             paths.iter().map(|path| fs::metadata(places.resolve(path)).ok().map(|now| modified(&now)));

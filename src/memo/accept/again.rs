@@ -3,7 +3,7 @@
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::hash::environment::{self, environment_digest};
-use crate::hash::holds::{Held, Present, holds};
+use crate::hash::holds::{Present, Validity, holds};
 use crate::hash::look;
 use crate::hash::{search, upward};
 use crate::memo::observe::times_again;
@@ -127,7 +127,7 @@ fn of_surroundings(then: &Observation, present: &Present<'_>) -> Option<Made> {
             // Those that are still unset; which of the others are set is for their own observations to say.
             let unset = names.apart().into_iter().filter(|name| {
                 let only = Observation::Unset { names: Names::of(std::slice::from_ref(name)) };
-                holds(&only, None, present) == Held::Yes
+                holds(&only, None, present) == Validity::Valid
             });
             let unset: Vec<Vec<u8>> = unset.collect();
             let whole = names.apart().iter().all(|name| !name.ends_with(b"_") || unset.contains(name));

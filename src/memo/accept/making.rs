@@ -5,7 +5,7 @@ use crate::digest::{BlobId, Digest};
 use crate::encode::Encode;
 use crate::error::Result;
 use crate::hash::capture::Captured;
-use crate::hash::holds::{self, Held, Present};
+use crate::hash::holds::{self, Present, Validity};
 use crate::hash::manifest::Part;
 use crate::hash::request::Request;
 use crate::memo::keep::consumed;
@@ -77,9 +77,9 @@ impl Making<'_> {
                 }
                 Observation::Toolchain { token } => (self.policy.has_toolchain(token), None),
                 _ => match holds::holds(then, evidence.as_ref(), self.present) {
-                    Held::Yes => (true, *evidence),
-                    Held::Renewed(renewed) => (true, renewed),
-                    Held::Other(..) | Held::No => (false, None),
+                    Validity::Valid => (true, *evidence),
+                    Validity::Renewed(renewed) => (true, renewed),
+                    Validity::Changed(..) | Validity::Invalid => (false, None),
                 },
             };
             if holds {
@@ -124,7 +124,7 @@ impl Making<'_> {
             sources,
             observations,
             products,
-            indifferent: accounted,
+            irrelevant_env: accounted,
             accepted: None,
             ..candidate.commit
         };
@@ -153,9 +153,9 @@ impl Making<'_> {
                 draft.evidence.push(None);
             }
         }
-        draft.commit.indifferent.extend(candidate.indifferent);
-        draft.commit.indifferent.sort();
-        draft.commit.indifferent.dedup();
+        draft.commit.irrelevant_env.extend(candidate.irrelevant_env);
+        draft.commit.irrelevant_env.sort();
+        draft.commit.irrelevant_env.dedup();
     }
 
     /// The first difference that would keep the draft from answering the next call. It shows whether the present answers are
@@ -215,7 +215,7 @@ fn as_candidate(draft: &Draft) -> Candidate {
         evidence: draft.evidence.clone(),
         outputs: draft.outputs.clone(),
         output_evidence: draft.output_evidence.clone(),
-        indifferent: Vec::new(),
+        irrelevant_env: Vec::new(),
         inline: Vec::new(),
         strict: Vec::new(),
     }

@@ -62,7 +62,7 @@ pub fn propose(
         return Ok(Proposal::Refused("there is no store".to_owned()));
     };
     let captured = capture::capture(request, context.recall)?;
-    if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.moment.as_deref(), policy) {
+    if let Some(bypass) = bypass_of(captured.sensitive.as_ref(), captured.volatile.as_deref(), policy) {
         return Ok(Proposal::Refused(never(&bypass)));
     }
     let changes = captured.manifest.diff(recorded.manifest);

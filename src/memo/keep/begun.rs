@@ -37,7 +37,7 @@ pub(super) fn draft(
         outputs: None,
         observations: Vec::new(),
         products: Products::default(),
-        indifferent: Vec::new(),
+        irrelevant_env: Vec::new(),
         coverage: Coverage::Declared,
         replay: Replay::Never { reason: "killed".to_owned(), detail: String::new() },
         accepted: None,

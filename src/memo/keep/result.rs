@@ -33,7 +33,7 @@ pub(super) struct Outputs {
     pub(super) manifest: Option<Manifest>,
     products: Products,
     evidence: Vec<Option<Evidence>>,
-    indifferent: Vec<Vec<u8>>,
+    irrelevant_env: Vec<Vec<u8>>,
     /// Code of the project asks whether a stream is a terminal.
     code_asks: bool,
 }
@@ -152,8 +152,8 @@ impl Keeping<'_> {
         // What its tools keep for themselves is then as they left it: they find nothing to do.
         let valid_as_left = consulted.peek().is_some() && consulted.all(|product| product.is_tool_state);
         let products = Products::new(products, valid_as_left);
-        let Observed { indifferent, code_asks, .. } = observed;
-        Ok(Outputs { observations, tree, manifest: None, products, evidence, indifferent, code_asks })
+        let Observed { irrelevant_env, code_asks, .. } = observed;
+        Ok(Outputs { observations, tree, manifest: None, products, evidence, irrelevant_env, code_asks })
     }
 
     /// Builds the record.
@@ -181,7 +181,7 @@ impl Keeping<'_> {
             let blob = self.store.put(&source.bytes)?.blob;
             sources.push(SourceFile { path: source.path.clone(), blob });
         }
-        let mut accounted = result.indifferent;
+        let mut accounted = result.irrelevant_env;
         accounted.extend(self.captured.manifest.facts().filter_map(|(part, _)| match part {
             Part::Variable(name) => Some(name.clone()),
             _ => None,
@@ -208,7 +208,7 @@ impl Keeping<'_> {
             outputs,
             observations,
             products: result.products,
-            indifferent: accounted,
+            irrelevant_env: accounted,
             coverage: if finished.trace.is_ok() { Coverage::Watched } else { Coverage::Declared },
             replay: match not_kept {
                 None => Replay::Allowed,

@@ -1,7 +1,7 @@
-//! What a run asked for above the root: the same question wherever the root is.
+//! Look-ups above the root, stored so that they are the same wherever the root is.
 //!
-//! A name that is looked for in one directory after the other up to `/` is one question. What is reached by `..` counts
-//! from the root. All else above the root counts by its absolute path.
+//! A name that is looked for in each directory up to `/` is one question. A path with `..` is relative to the root. All other
+//! paths above the root are absolute.
 
 use super::Observer;
 use super::session::says;
@@ -11,21 +11,21 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What is known of a name in the directories above the root, by how far above.
+/// Observations of a name in the directories above the root, by level.
 #[derive(Default)]
 struct Asked {
-    /// Places of observations that nothing is there.
+    /// Indices of observations that the name is absent.
     absent: BTreeMap<usize, usize>,
-    /// What is there.
+    /// Indices of observations that the name exists.
     present: BTreeMap<usize, StoredPath>,
 }
 
 impl Observer<'_> {
-    /// How a path is stored: what is above the root and was reached by `..` from within counts from the root.
+    /// The stored form of a path: one above the root that was reached by `..` from inside is relative to the root.
     pub(super) fn stored(&self, path: &Path) -> StoredPath {
         let root = self.run.places.root.as_path();
         let reached = self.trace.upward.get(path).filter(|reached| reached.from.starts_with(root));
-        // What is beside the root in HOME may as well have been named by HOME.
+        // A path beside the root in HOME may also have been named through HOME.
         let is_beside = || {
             let shared = root.ancestors().find(|above| path.starts_with(above));
             let home = self.run.places.home.as_deref();
@@ -38,8 +38,7 @@ impl Observer<'_> {
         }
     }
 
-    /// Puts what was asked for in one directory above the root after the other together, and leaves out that those
-    /// directories are there.
+    /// Combines look-ups of one name in each directory above the root, and removes observations that these directories exist.
     pub(super) fn above(&mut self) {
         let root = self.run.places.root.clone();
         let above: Vec<&Path> = root.ancestors().skip(1).collect();
@@ -106,7 +105,7 @@ impl Observer<'_> {
         self.observed.observations.extend(questions);
     }
 
-    /// The absolute path that a stored one means, without `..`.
+    /// The absolute path of a stored one, without `..`.
     fn absolute(&self, path: &StoredPath) -> PathBuf {
         let mut place = self.run.places.root.as_path();
         let mut rest = path.rest();
@@ -121,7 +120,7 @@ impl Observer<'_> {
     }
 }
 
-/// `path`, which is not below `root`, as it is reached from there; `None` where they share nothing but `/`.
+/// `path`, which is not below `root`, relative to it; `None` if they share only `/`.
 fn relative(root: &Path, path: &Path) -> Option<Vec<u8>> {
     let (level, rest) = root
         .ancestors()

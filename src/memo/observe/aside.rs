@@ -23,12 +23,12 @@ const BYTECODE_DIRECTORY: &str = "__pycache__";
 const TEST_SETTINGS: &[&str] =
     &["pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", "conftest.py", "Makefile"];
 
-/// What of a run's accesses does not count as such.
+/// Accesses of a run that do not count as such.
 #[derive(Default)]
 pub(super) struct Aside {
-    /// Paths of which neither looks nor changes count.
+    /// Paths whose looks and changes do not count.
     paths: FxHashSet<OsString>,
-    /// Names that are left out of what is listed, by directory.
+    /// Names that are left out of listings, by directory.
     names: BTreeMap<PathBuf, BTreeSet<Vec<u8>>>,
     /// Paths whose existence shows that private state existed when the run began.
     pub(super) existing: BTreeSet<PathBuf>,
@@ -39,10 +39,10 @@ pub(super) struct Aside {
 }
 
 impl Aside {
-    /// Tells them apart in `trace`.
+    /// Finds them in `trace`.
     ///
     /// # Errors
-    /// When a path cannot be looked at.
+    /// A path cannot be inspected.
     pub(super) fn of(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Result<Self, NotKept> {
         let mut finder = Finder {
             trace,
@@ -74,17 +74,17 @@ impl Aside {
         self.paths.contains(path.as_os_str())
     }
 
-    /// Whether `path` holds results of earlier runs, which the run takes up and writes.
+    /// Whether `path` has results of earlier runs, which the run reads and writes.
     pub(super) fn is_result(&self, path: &Path) -> bool {
         self.results.contains(path.as_os_str())
     }
 
-    /// Whether `path` is state that describes products or earlier results, and was used by the tool alone that keeps it.
+    /// Whether `path` is state that describes products or earlier results, and only its tool used it.
     pub(super) fn describes_products(&self, path: &Path) -> bool {
         self.describing.contains(path.as_os_str())
     }
 
-    /// The names that are left out of what is listed of `directory`, sorted.
+    /// The names that are left out of a listing of `directory`, sorted.
     pub(super) fn names(&self, directory: &Path) -> Vec<Vec<u8>> {
         self.names.get(directory).into_iter().flatten().cloned().collect()
     }
@@ -102,7 +102,7 @@ struct Finder<'a> {
     tables: &'a Tables,
     /// Whether the run compiles Python's bytecode on purpose.
     compiles: bool,
-    /// Whether the run shows that the tool of a row was at work, by the row's bit.
+    /// For each row of the table, as a bit, whether the run started its tool.
     used: FxHashMap<u64, bool>,
     minds_results: Option<bool>,
     aside: Aside,
@@ -113,13 +113,12 @@ impl Finder<'_> {
         self.watcher.before.get(path).and_then(|before| before.evidence)
     }
 
-    /// Whether nothing was at `path`, which changed, when the run began.
+    /// Whether the changed `path` did not exist when the run began.
     fn is_new(&self, path: &Path) -> bool {
         self.watcher.before.get(path).is_some_and(|before| before.evidence.is_none())
     }
 
-    /// Whether `path` is bytecode with which nothing was done but what the importer does with that of a source: it opens
-    /// it once, or puts a new one in its place.
+    /// Whether `path` is bytecode that was only used as the importer does: opened once, or replaced by a new file.
     fn is_importers(&self, path: &Path, access: Access) -> Result<bool, NotKept> {
         let Some(source) = stands_for(path) else { return Ok(false) };
         let other = access.looked || access.looked_at_link || access.opened || access.executed;
@@ -134,12 +133,12 @@ impl Finder<'_> {
         if is_temporary {
             return Ok(self.is_new(path) && now.is_none());
         }
-        // Code that writes such a file opens it; the importer moves it there.
+        // Other code that writes such a file opens it; the importer moves a new file there.
         let is_replaced = now.is_some_and(|now| self.before(path).is_none_or(|was| was.inode != now.inode));
         Ok(is_replaced && access.kept_on_change && source.is_file())
     }
 
-    /// Takes in a directory of bytecode, if the importer alone used it.
+    /// Adds a directory of bytecode, if only the importer used it.
     fn bytecode_directory(&mut self, run: &Run<'_>, path: &Path, access: Access) -> Result<(), NotKept> {
         if self.compiles || access.opened || access.strangers & BYTECODE != 0 {
             return Ok(());
@@ -161,7 +160,7 @@ impl Finder<'_> {
         if is_made && !self.holds_bytecode_alone(path) {
             return Ok(());
         }
-        // It would be made where it is not there.
+        // The importer creates it if it is missing.
         let writes = !run.captured.environment.iter().any(|(name, _)| name == "PYTHONDONTWRITEBYTECODE");
         if is_made || (now.is_some() && keeps_bytecode && writes) {
             self.aside.leave_out(path);
@@ -170,7 +169,7 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// Takes in a path that is the state of a tool, if the tool alone touched it, or made it in this run.
+    /// Adds a path with state of a tool, if only the tool touched it, or created it in this run.
     fn state_of_tool(&mut self, run: &Run<'_>, path: &Path, access: Access) -> Result<(), NotKept> {
         let is_made = access.changed && self.is_new(path);
         let strangers = if is_made { access.changed_by_strangers } else { access.strangers };
@@ -208,7 +207,7 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// Whether the run made a directory for nothing but private state: all that it changed below is that.
+    /// Whether the run created a directory only for private state.
     fn holds_state(&mut self, run: &Run<'_>, directory: &Path) -> bool {
         if directory.starts_with(&run.places.root) {
             return false;
@@ -227,7 +226,7 @@ impl Finder<'_> {
             })
     }
 
-    /// Whether `path`, or what it is really, was there when the run began.
+    /// Whether `path`, or its real path, existed when the run began.
     fn was_there(&self, path: &Path) -> Result<bool, NotKept> {
         let is_made = |path: &Path| path.ancestors().any(|above| self.is_new(above));
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
@@ -236,7 +235,7 @@ impl Finder<'_> {
             && (self.before(&real).is_some() || evidence(path, false)?.is_some()))
     }
 
-    /// Whether there is nothing in `directory` but bytecode of sources that are there, and what is set aside.
+    /// Whether `directory` contains only bytecode of existing sources, and names that are left out.
     fn holds_bytecode_alone(&self, directory: &Path) -> bool {
         let Ok(entries) = fs::read_dir(directory) else { return false };
         entries.into_iter().all(|entry| {
@@ -258,7 +257,7 @@ impl Finder<'_> {
         })
     }
 
-    /// Whether settings, rather than the words of a process, make the run use results of earlier runs.
+    /// Whether settings, not the arguments of a process, make the run use results of earlier runs.
     fn minds_results(&mut self, run: &Run<'_>) -> bool {
         let trace = self.trace;
         *self.minds_results.get_or_insert_with(|| {
@@ -273,7 +272,7 @@ impl Finder<'_> {
             let read = trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path);
             by_variable
                 || read.filter(is_setting).any(|path| {
-                    // What cannot be read may say anything.
+                    // A file that cannot be read may say anything.
                     fs::read(path).map_or(true, |text| asks_earlier_results(&text))
                 })
         })

@@ -1,5 +1,5 @@
-//! Digesting files that are about to be moved or removed, beside the process that does so: whoever holds a file open has its
-//! bytes, whatever becomes of its name.
+//! Digests files that are about to be moved or removed, in parallel to the process that does so: an open file keeps its content
+//! when its name goes.
 
 use crate::digest::Digest;
 use crate::hash::files;
@@ -9,26 +9,25 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
-/// So many files are held open at most; with more, the process waits.
+/// Maximum number of open files. With more, the process waits.
 const MOST_OPEN: usize = 128;
 
-/// A file that is to be digested, as it was when it was opened.
+/// A file to digest, with its state when it was opened.
 struct Job {
     path: PathBuf,
     file: File,
     evidence: Evidence,
 }
 
-/// A file that was digested, and is the same by size and time of modification.
+/// A digested file that still has the same size and modification time.
 pub(super) type Digested = (PathBuf, Evidence, Digest);
 
-/// Digests files on a thread of its own, which is started for the first.
+/// Digests files on a thread, which starts with the first file.
 #[derive(Default)]
 pub(super) struct Background(Option<(SyncSender<Job>, JoinHandle<Vec<Digested>>)>);
 
 impl Background {
-    /// Has the regular file at `path` digested, which is described by `evidence`. Where it cannot be opened, or no thread
-    /// started, it is not.
+    /// Queues the regular file at `path` with its `evidence`. It is skipped if it cannot be opened or no thread can be started.
     pub(super) fn digest(&mut self, path: &Path, evidence: Evidence) {
         let Ok(file) = File::open(path) else { return };
         if self.0.is_none() {
@@ -41,18 +40,18 @@ impl Background {
         }
     }
 
-    /// Waits until all are digested.
+    /// Waits until all files are digested.
     pub(super) fn finish(&mut self) -> Vec<Digested> {
         let Some((sender, thread)) = self.0.take() else { return Vec::new() };
         drop(sender);
-        // The result of a thread that died is unknown.
+        // If the thread panicked, there are no results.
         thread.join().unwrap_or_default()
     }
 }
 
 fn receiver_digests(receiver: &Receiver<Job>) -> Vec<Digested> {
     let digested = receiver.iter().filter_map(|Job { path, file, evidence }| {
-        // The name, the links and the time of change may be others already; the bytes must be the same.
+        // Name, link count and change time may differ; the content must be the same.
         let is_same = || {
             file.metadata().is_ok_and(|now| {
                 let now = Evidence::of(&now);

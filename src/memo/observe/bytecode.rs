@@ -1,4 +1,4 @@
-//! Python's bytecode files, and the sources that they were compiled from.
+//! Python's bytecode files and their sources.
 
 use memchr::memrchr;
 use std::ffi::{OsStr, OsString};
@@ -15,14 +15,14 @@ pub(super) fn source_of(path: &Path) -> Option<PathBuf> {
 pub(super) fn stands_for(path: &Path) -> Option<PathBuf> {
     let (cache, name) = apart(path)?;
     let directory = cache.as_os_str().as_bytes().strip_suffix(b"__pycache__")?;
-    // While it is written it has another name: x.cpython-311.pyc.140234.
+    // It has a temporary name while it is written: x.cpython-311.pyc.140234.
     let is_bytecode = name.ends_with(b".pyc") || name.windows(5).any(|window| window == b".pyc.");
     let source = || OsString::from_vec([directory, stem(name), b".py"].concat());
     (is_bytecode && directory.ends_with(b"/")).then(|| PathBuf::from(source()))
 }
 
-/// Whether Python may have taken `bytecode` for that of `source` although it is not: it never compares them, or it
-/// compares nothing but size and second, and the source changed after the bytecode was there.
+/// Whether Python may have used `bytecode` although it does not belong to `source`: it does not compare them, or compares only
+/// size and second, and the source changed after the bytecode was written.
 pub(super) fn may_be_of_another(bytecode: &Path, source: &Path) -> bool {
     let flags = std::fs::File::open(bytecode).and_then(|mut file| {
         let mut start = [0; 8];
@@ -30,13 +30,13 @@ pub(super) fn may_be_of_another(bytecode: &Path, source: &Path) -> bool {
     });
     let changed = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.ctime(), found.ctime_nsec()));
     match flags {
-        // PEP 552: with a hash, which is compared if the second bit is set.
+        // PEP 552: it has a hash, which is compared if the second bit is set.
         Ok([_, _, _, _, flags, ..]) if flags & 1 != 0 => flags & 2 == 0,
         _ => changed(source).is_none_or(|source| Some(source) >= changed(bytecode)),
     }
 }
 
-/// The directory and the name of a path as traces hold them: absolute, without `.`, and no slash twice or at the end.
+/// The directory and the name of a path in a trace: absolute, without `.`, without double or trailing slashes.
 pub(super) fn apart(path: &Path) -> Option<(&Path, &[u8])> {
     let bytes = path.as_os_str().as_bytes();
     let slash = memrchr(b'/', bytes)?;

@@ -1,7 +1,7 @@
-//! What the code of a run says: whether it asks what standard input is.
+//! Whether the code of a run asks what standard input is.
 //!
-//! Interpreters ask that each time that they start. Of what they run, only files of the project are looked through: packages ask
-//! it for their own ends, mostly of standard output.
+//! Interpreters ask this at each start. Of the code that they run, only files of the project are searched: packages ask for their
+//! own purposes, mostly about standard output.
 
 use super::Run;
 use crate::memo::stdin::Asks;
@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Words by which code asks, in any language.
+/// Words with which code asks, in any language.
 fn words(asks: Asks) -> &'static [&'static str] {
     match asks {
         Asks::Terminal | Asks::AnyTerminal => &[
@@ -46,10 +46,10 @@ fn words(asks: Asks) -> &'static [&'static str] {
     }
 }
 
-/// Operators of shells and of Perl that ask of a descriptor or handle.
+/// Operators of shells and Perl that test a descriptor or handle.
 const OPERATORS: &[u8] = b"tpfsScbdrwxeMAC";
 
-/// What stands before such an operator where it is one.
+/// What can precede such an operator.
 const BEFORE: &[&str] = &[
     "[", "[[", "test", "!", "-a", "-o", "&&", "||", "(", "if", "unless", "while", "until", "and", "or",
     "not", "return", "=", "?", ":", ",", "print", "say", "{", ";", "elsif",
@@ -61,14 +61,14 @@ const LARGEST_CODE: u64 = 1 << 20;
 /// Directories of packages.
 const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages", "gems"];
 
-/// How the names of files end that hold code.
+/// Suffixes of files with code.
 const CODE: &[&str] = &[
     "py", "pyw", "js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "sh", "bash", "ksh", "zsh", "pl",
     "pm", "t", "rb", "rake", "R", "r", "php", "lua", "jl", "mk", "json", "toml", "yml", "yaml", "cfg", "ini",
     "in", "bats",
 ];
 
-/// Whether the words of the call, a source of the function or a file of code that was read asks what standard input is.
+/// Whether the arguments, a source of the function, or a code file that was read asks what standard input is.
 pub(super) fn asks_of_stdin(run: &Run<'_>, contents: &[(PathBuf, Option<Evidence>)], asks: Asks) -> bool {
     let says = |text: &[u8]| says(text, asks);
     let root = run.places.root.as_path();
@@ -78,7 +78,7 @@ pub(super) fn asks_of_stdin(run: &Run<'_>, contents: &[(PathBuf, Option<Evidence
         || contents.iter().any(|(path, _)| is_code(path, root, home) && file_says(path, &says))
 }
 
-/// Whether `path` may be code that belongs to the project, or that its user wrote elsewhere.
+/// Whether `path` may be code of the project, or code of the user elsewhere.
 fn is_code(path: &Path, root: &Path, home: Option<&Path>) -> bool {
     let parts = || path.iter().map(OsStr::as_bytes);
     if parts().any(|part| PACKAGES.iter().any(|name| part == name.as_bytes())) {
@@ -86,7 +86,7 @@ fn is_code(path: &Path, root: &Path, home: Option<&Path>) -> bool {
     }
     let is_own = match (path.strip_prefix(root), home.map(|home| path.strip_prefix(home))) {
         (Ok(_), _) => true,
-        // Interpreters and their libraries lie in hidden directories there, or in `lib`.
+        // Interpreters and their libraries are in hidden directories there, or in `lib`.
         (_, Some(Ok(below))) => {
             !below.iter().map(OsStr::as_bytes).any(|part| part.starts_with(b".") || part.starts_with(b"lib"))
         }
@@ -100,18 +100,18 @@ fn is_code(path: &Path, root: &Path, home: Option<&Path>) -> bool {
 fn file_says(path: &Path, says: &dyn Fn(&[u8]) -> bool) -> bool {
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() || found.len() > LARGEST_CODE => false,
-        // What cannot be read now may say it.
+        // A file that cannot be read may ask.
         _ => std::fs::read(path).map_or(true, |bytes| says(&bytes)),
     }
 }
 
-/// Whether `text` asks that of standard input.
+/// Whether `text` asks this about standard input.
 fn says(text: &[u8], asks: Asks) -> bool {
     words(asks).iter().any(|word| memmem::find(text, word.as_bytes()).is_some())
         || memmem::find_iter(text, b"-").any(|at| is_operator(text, at, asks))
 }
 
-/// Whether an operator that asks that of a descriptor or handle stands at `at`: `[ -t 0 ]`, `if (-p STDIN)`.
+/// Whether an operator that tests a descriptor or handle is at `at`: `[ -t 0 ]`, `if (-p STDIN)`.
 fn is_operator(text: &[u8], at: usize, asks: Asks) -> bool {
     let (before, rest) = text.split_at(at);
     let [_, letter, rest @ ..] = rest else { return false };
@@ -135,7 +135,7 @@ fn is_operator(text: &[u8], at: usize, asks: Asks) -> bool {
     {
         return true;
     }
-    // By number, or by nothing at all, only this is asked.
+    // By number, or without an argument, only this test.
     let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
     let word = line.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
     let is_test = word.is_empty() || BEFORE.iter().any(|known| word.ends_with(known.as_bytes()));

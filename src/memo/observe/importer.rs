@@ -1,7 +1,7 @@
-//! How Python finds modules: it lists the directories of its search path and reads bytecode in place of sources.
+//! Python's import system: it lists the directories of its search path and reads bytecode in place of sources.
 //!
-//! Such a listing stands only for the names that its import statements ask for, those that fail included, unless code of the
-//! project lists directories itself.
+//! Such a listing counts only for the names in import statements, also failing ones, unless code of the project lists directories
+//! itself.
 
 use super::bytecode::{apart, stands_for, stem};
 use super::imports::{self, Asked as Import, Imports};
@@ -20,11 +20,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What the importers of a run did.
+/// What the Python importers of a run did.
 pub(super) struct Importer<'a> {
     /// Whether listings count only for imports.
     active: bool,
-    /// Whether the run asked what is installed, which a listing shows.
+    /// Whether the run asked which packages are installed, which a listing shows.
     asks_what_is_installed: bool,
     /// Directories that are searched for modules.
     directories: FxHashSet<OsString>,
@@ -34,16 +34,16 @@ pub(super) struct Importer<'a> {
     sources: BTreeSet<PathBuf>,
     inline: Vec<(PathBuf, Vec<u8>)>,
     searched: OnceCell<Searched>,
-    /// The language whose modules are looked at before they are loaded.
+    /// The language of the function.
     language: LanguageKind,
-    /// Python sources whose bytecode was asked for.
+    /// Python sources whose bytecode was looked for.
     loaded: FxHashSet<OsString>,
-    /// What was done with each path, by its bytes: paths are costly to compare.
+    /// The accesses of each path, by its bytes, since comparing paths is slow.
     accesses: FxHashMap<&'a OsStr, Access>,
-    /// The sources of the function: what was done with them is known one by one.
+    /// The sources of the function, whose accesses are known individually.
     own_sources: BTreeSet<PathBuf>,
     root: PathBuf,
-    /// Whether the search path may be changed by the program.
+    /// Whether the program may change the search path.
     searches_elsewhere: bool,
     /// The directory of the script.
     begins_in: PathBuf,
@@ -52,16 +52,16 @@ pub(super) struct Importer<'a> {
 /// Names that imports ask for.
 #[derive(Default)]
 struct Searched {
-    /// Of modules beside all packages.
+    /// Top-level modules.
     top: BTreeSet<Vec<u8>>,
-    /// Of modules in directories of packages.
+    /// Modules in directories of packages.
     within: FxHashMap<PathBuf, BTreeSet<Vec<u8>>>,
-    /// Whether code of the project computes a name.
+    /// Whether code of the project computes a module name.
     computed: bool,
 }
 
 impl<'a> Importer<'a> {
-    /// Finds the modules that the run used and where it looked for them.
+    /// Finds the modules that the run used, and where it looked for them.
     pub(super) fn new(run: &Run<'_>, trace: &'a Trace, made: &Made) -> Self {
         let captured = run.captured;
         let entry = &captured.command.entry;
@@ -123,7 +123,7 @@ impl<'a> Importer<'a> {
         importer
     }
 
-    /// Takes in a module that was loaded.
+    /// Adds a module that was loaded.
     fn take(&mut self, path: &Path) {
         let Some((directory, name)) = apart(path) else { return };
         if ![&b".py"[..], b".so", b".pyc"].iter().any(|end| name.ends_with(end)) {
@@ -139,23 +139,23 @@ impl<'a> Importer<'a> {
         self.sources.insert(path.to_path_buf());
     }
 
-    /// Whether a source is of the project: no package that is installed.
+    /// Whether a source belongs to the project and not to an installed package.
     fn is_of_project(&self, path: &Path) -> bool {
         path.starts_with(&self.root) && !path.iter().any(is_library)
     }
 
-    /// Whether code of the project, of other processes than the function's, lists directories by itself.
+    /// Whether code of the project in processes other than the function's lists directories itself.
     fn code_lists(&self) -> bool {
         let others =
             self.sources.iter().filter(|path| self.is_of_project(path) && !self.own_sources.contains(*path));
-        // What cannot be read may do so.
+        // Code that cannot be read may do so.
         let lists =
             |path: &PathBuf| std::fs::read(path).map_or(true, |bytes| imports::lists_directories(&bytes));
         self.inline.iter().any(|(_, code)| imports::lists_directories(code))
             || others.filter(|path| path.extension() == Some(OsStr::new("py"))).any(lists)
     }
 
-    /// The names that imports of the sources ask for.
+    /// The names in import statements of the sources.
     fn searched(&self) -> &Searched {
         self.searched.get_or_init(|| {
             let mut searched = Searched::default();
@@ -214,26 +214,26 @@ impl<'a> Importer<'a> {
         self.asks_what_is_installed
     }
 
-    /// What was done with `path`.
+    /// The accesses of `path`.
     pub(super) fn access(&self, path: &Path) -> Access {
         self.accesses.get(path.as_os_str()).copied().unwrap_or_default()
     }
 
-    /// Whether the listing of `path` counts only for imports, and for what is installed there.
+    /// Whether a listing of `path` counts only for imports and installed packages.
     pub(super) fn lists(&self, path: &Path, access: Access) -> bool {
         let by_itself = self.active && !access.listed_by_another;
-        // What else the program lists, it lists (a package does, or the standard library); but packages, at each start.
+        // Other listings are by the program (a package or the standard library); packages are listed at each start.
         let by_code = access.listed_by_code || (access.listed_again && !self.asks_what_is_installed);
         let its_own = self.directories.contains(path.as_os_str()) && !by_code;
         by_itself && (its_own || path.file_name().is_some_and(is_library))
     }
 
-    /// Whether `path` is searched for modules, as the directory in which the program begins.
+    /// Whether `path` is searched for modules, like the directory in which the program starts.
     pub(super) fn searches(&self, path: &Path) -> bool {
         path == self.begins_in || self.directories.contains(path.as_os_str())
     }
 
-    /// Whether a look at `path`, which was read too, is taken for that of the importer that loaded it.
+    /// Whether a look at `path`, which was also read, is that of the importer that loaded it.
     pub(super) fn loads(&self, path: &Path) -> bool {
         let ends = |ends: &[&str]| path.extension().is_some_and(|own| ends.iter().any(|end| own == *end));
         let is_module = match self.language {
@@ -248,7 +248,7 @@ impl<'a> Importer<'a> {
 }
 
 impl Searched {
-    /// Takes in what a source in `directory` imports; `tops` are the places of modules that were loaded.
+    /// Adds the imports of a source in `directory`; `tops` are the places of modules that were loaded.
     fn take(&mut self, found: Imports, directory: &Path, tops: &FxHashMap<Vec<u8>, Vec<PathBuf>>) {
         for Import { level, parts, names } in found.asked {
             if level > 0 {
@@ -279,7 +279,7 @@ impl Searched {
 }
 
 impl Observer<'_> {
-    /// Observes the names for which the listing of a directory that is searched for modules counts.
+    /// Observes the names that count in a listing of a directory of the search path.
     pub(super) fn searched(&mut self, path: &Path, importer: &Importer<'_>) -> Result<(), NotKept> {
         let moved = |_| NotKept::InputMoved(path.to_path_buf());
         let stored = self.stored(path);

@@ -1,13 +1,13 @@
-//! Which names Python's import statements ask for, by text alone: also those that are never run, or fail.
+//! Names in Python's import statements, found in the text alone: also in code that never runs, and imports that fail.
 
 use memchr::memmem;
 
-/// What a source asks to import.
+/// The imports of a source.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Imports {
-    /// Each import: how many dots it begins with, the parts of its name, and the names taken from it.
+    /// Each import: the number of leading dots, the parts of the name, and the imported names.
     pub(super) asked: Vec<Asked>,
-    /// Whether it imports what it computes the name of.
+    /// Whether it imports a module with a computed name.
     pub(super) computed: bool,
 }
 
@@ -19,7 +19,7 @@ pub(super) struct Asked {
     pub(super) names: Vec<Vec<u8>>,
 }
 
-/// Calls that import what their first argument says.
+/// Functions that import the module named by their first argument.
 const CALLS: &[&str] = &["import_module", "__import__", "find_spec"];
 
 /// Reads a source.
@@ -37,7 +37,7 @@ pub(super) fn imports(source: &[u8]) -> Imports {
         let statement = before.get(start..).unwrap_or_default().trim_ascii();
         if statement.is_empty() {
             for part in clause(after).split(|byte| *byte == b',') {
-                // A line that goes on begins after a backslash.
+                // A continued line begins after a backslash.
                 let start = part.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b'\\');
                 let name = start.and_then(|start| part.get(start..)).unwrap_or_default();
                 let name = name.split(|byte| !(is_part(*byte) || *byte == b'.')).next().unwrap_or_default();
@@ -72,7 +72,7 @@ impl Imports {
         }
     }
 
-    /// A mention of a function that imports, with its length in bytes.
+    /// The name of a function that imports, with its length in bytes.
     fn call(&mut self, source: &[u8], at: usize, length: usize) {
         let before = source.get(..at).unwrap_or_default();
         let after = source.get(at + length..).unwrap_or_default();
@@ -86,7 +86,7 @@ impl Imports {
             return;
         }
         let Some(arguments) = after.trim_ascii_start().strip_prefix(b"(") else {
-            // An import of the function; under another name it is not followed.
+            // An import of the function itself; another name for it is not followed.
             let is_import = line.trim_ascii_start().starts_with(b"from") || line.ends_with(b"import ");
             let is_renamed = after.trim_ascii_start().starts_with(b"as ");
             self.computed |= !is_import || is_renamed;
@@ -95,7 +95,7 @@ impl Imports {
         match literal(arguments.trim_ascii_start()) {
             Some(name) => {
                 let level = name.iter().take_while(|byte| **byte == b'.').count();
-                // Which package a relative name counts from is an argument of its own.
+                // Another argument names the package of a relative name.
                 self.computed |= level > 0;
                 self.ask(0, name.get(level..).unwrap_or_default(), Vec::new());
             }
@@ -114,7 +114,7 @@ fn literal(argument: &[u8]) -> Option<&[u8]> {
     (matches!(after.first(), Some(b',' | b')')) && !text.contains(&b'\\')).then_some(text)
 }
 
-/// The rest of a statement, or what its parentheses hold.
+/// The rest of a statement, or the text in its parentheses.
 fn clause(after: &[u8]) -> &[u8] {
     let after = after.trim_ascii_start();
     if let Some(inner) = after.strip_prefix(b"(") {
@@ -125,7 +125,7 @@ fn clause(after: &[u8]) -> &[u8] {
         after.get(end..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'\n' | b';' | b'#')))
     {
         end += at;
-        // A line that goes on.
+        // A continued line.
         if after.get(end) != Some(&b'\n') || end == 0 || after.get(end - 1) != Some(&b'\\') {
             return after.get(..end).unwrap_or_default();
         }
@@ -146,7 +146,7 @@ const fn is_part(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
-/// Words of a source that lists directories, or the modules in them.
+/// Words in a source that lists directories or modules.
 const LIST: &[&str] = &[
     "listdir",
     "scandir",
@@ -163,7 +163,7 @@ const LIST: &[&str] = &[
     "__path__",
 ];
 
-/// Whether a source may list directories by itself.
+/// Whether a source may list directories itself.
 pub(super) fn lists_directories(source: &[u8]) -> bool {
     LIST.iter().any(|word| {
         memmem::find_iter(source, word.as_bytes()).any(|at| {

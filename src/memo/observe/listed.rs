@@ -1,5 +1,5 @@
-//! Which products a run may find the next time that it lists directories: those that it made after it had listed the
-//! directory around them, under names that the filters of its code let through.
+//! Products that a run may find the next time it lists directories: those that it created after listing their directory, and
+//! whose names pass the filters of its code.
 
 use super::Observer;
 use super::importer::Importer;
@@ -16,12 +16,12 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Larger files of code are not read: they may list anything.
+/// Larger files are not read and may list anything.
 const LARGEST: u64 = 1 << 20;
-/// Texts by which code starts a shell.
+/// Text by which code starts a shell.
 const SHELLS: &[&str] =
     &["subprocess", "os.system", "popen", "child_process", "shell=True", "execSync", "spawn"];
-/// Texts by which a shell takes what a command lists.
+/// Text by which a shell uses the output of a listing command.
 const COMMANDS: &[&str] = &["$(ls", "`ls", "$(find", "`find", "$( ls", "$( find"];
 /// Directories of packages.
 const PACKAGES: &[&str] = &["site-packages", "dist-packages", "node_modules"];
@@ -31,20 +31,20 @@ const PACKAGES: &[&str] = &["site-packages", "dist-packages", "node_modules"];
 struct Code {
     globs: Globs,
     listed: Listed,
-    /// What a command lists is taken by a shell.
+    /// A shell uses the output of a listing command.
     by_command: bool,
-    /// Packages were loaded, which may list as well.
+    /// Packages were loaded; they may list as well.
     packages: bool,
 }
 
 impl Observer<'_> {
-    /// Whether a product decides what the run finds the next time, by its listings. Asked of all, since the code is read once.
+    /// For each product, whether later listings of the run may find it. All at once, since the code is read once.
     pub(super) fn found_by_listing(&self, products: &[Product], importer: &Importer) -> Vec<bool> {
         let access =
             |product: &Product| importer.access(&self.run.places.root.join(OsStr::from_bytes(&product.path)));
         let is_open = |product: &Product| product.class != ProductClass::Consulted;
         let may_be = |product: &Product, access: &Access| {
-            // A file that is gone is found by no listing.
+            // A listing does not find a file that is gone.
             let place = self.run.places.root.join(OsStr::from_bytes(&product.path));
             if fs::symlink_metadata(place).is_err() {
                 return false;
@@ -69,7 +69,7 @@ impl Observer<'_> {
             return true;
         };
         let around = access.listed_around;
-        // A name that follows a pattern is looked for, where the pattern finds a directory.
+        // A name after a pattern is looked for in each directory that the pattern finds.
         let tested = || {
             let literal = |pattern: &[u8]| !is_special(pattern) && is_like(pattern, name);
             code.globs.may_test(name) || code.listed.filters.iter().any(|filter| literal(&filter.pattern))
@@ -105,7 +105,7 @@ impl Observer<'_> {
         let mut here =
             filters.iter().filter(|filter| filter.directory.as_ref().is_none_or(is_there)).peekable();
         if here.peek().is_none() {
-            // Then nothing but the importer listed it, or something that is not known.
+            // Then only the importer listed it, or unknown code.
             let by_importer =
                 access.listed && !access.listed_by_another && !access.listed_by_code && !access.listed_again;
             return !(by_importer && importer.searches(parent));
@@ -193,7 +193,7 @@ impl Code {
                 self.globs.script(bytes);
                 self.takes_commands(bytes);
             }
-            // What no interpreter is known of may be read by any shell.
+            // Code of an unknown interpreter may be read by any shell.
             None if extension.is_empty() => {
                 if !is_binary {
                     self.globs.script(bytes);
@@ -212,7 +212,7 @@ impl Code {
     }
 }
 
-/// The language that a script's first line names.
+/// The language in the first line of a script.
 fn by_first_line(bytes: &[u8]) -> Option<LanguageKind> {
     let line = bytes.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());

@@ -1,4 +1,4 @@
-//! What a run found in directories that it listed: names and kinds, as they were when the run began, or not kept.
+//! Observes the directories that a run listed: names and kinds, as they were when the run began.
 
 use super::importer::Importer;
 use super::{Observer, present, unread};
@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-/// What the entry of a directory is, by its mode.
+/// The kind of a directory entry, by its mode.
 fn kind_of(mode: u32) -> files::EntryKind {
     match mode & libc::S_IFMT {
         libc::S_IFREG => files::EntryKind::File,
@@ -58,7 +58,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Observes what else was in the directories that the run changed, moved or removed, as it was when the run began.
+    /// Observes the other entries of directories that the run changed, moved or removed, as they were when the run began.
     pub(super) fn listings_before(&mut self) -> Result<(), NotKept> {
         for directory in std::mem::take(&mut self.listed_before) {
             self.original_listing(&directory)?;
@@ -66,8 +66,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// The names in a directory that do not count where it is listed, sorted: those that are left out for what they are, and
-    /// those that the run left changed itself.
+    /// The names in a directory that do not count in a listing, sorted: excluded names and the run's own products.
     fn aside_in(&self, directory: &Path) -> Vec<Vec<u8>> {
         let mut aside = self.aside.names(directory);
         aside.extend(self.own_names(directory));
@@ -95,10 +94,10 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether all entries of a directory that came or went since it was listed did so by the run.
+    /// Whether the run itself made all changes to the entries of a directory since it was listed.
     fn is_moved_by_the_run_alone(&self, directory: &Path, taken: &[(OsString, files::EntryKind)]) -> bool {
         let Ok(now) = files::entries(directory, true) else { return false };
-        // What changes is known under its real name.
+        // Changed paths are recorded by their real names.
         let Ok(directory) = fs::canonicalize(directory) else { return false };
         let is_of_others = |(name, _): &&(OsString, files::EntryKind)| {
             let path = directory.join(name);
@@ -107,7 +106,7 @@ impl Observer<'_> {
         now.iter().filter(is_of_others).eq(taken.iter().filter(is_of_others))
     }
 
-    /// The entries of a directory without what the run itself made there and removed again.
+    /// The entries of a directory without those that the run created and removed again.
     fn without_passing(
         &self,
         directory: &Path,

@@ -1,5 +1,5 @@
-//! Code that a run makes, unpacks or pipes and then runs: it is gone when the run ends, so what it names is found while the
-//! process that reads it is held.
+//! Code that a run creates, unpacks or pipes and then runs. It is gone when the run ends, so it is searched for names while the
+//! process that reads it is stopped.
 
 use crate::exec::{Executed, Image};
 use crate::hash::environment::{composed, takes_all};
@@ -15,36 +15,36 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Larger files are not code; where one is executed all the same, it names every variable.
+/// Larger files are not searched. If one is executed, it may use every variable.
 const LARGEST: u64 = 64 << 20;
 /// Maximum number of names; with more, all count.
 const MOST_NAMES: usize = 8192;
 
-/// Programs beside interpreters that run what they read.
+/// Programs other than interpreters that run what they read.
 const READ_CODE: &[&str] = &[
     "awk", "gawk", "mawk", "nawk", "make", "gmake", "bmake", "remake", "ninja", "jq", "gojq", "jaq", "tclsh",
     "wish", "expect", "java", "busybox", "toybox", "sed", "gdb", "envsubst", "m4", "R",
 ];
 
-/// What code that the run made names.
+/// The names in code that the run created.
 #[derive(Debug, Default)]
 pub(super) struct Made {
     /// Variables that are set.
     pub(super) named: BTreeSet<Vec<u8>>,
-    /// Names that may be those of variables, whether or not they are set.
+    /// Possible names of variables, set or not.
     pub(super) references: BTreeSet<Vec<u8>>,
-    /// Whether it may take any variable.
+    /// Whether it may use any variable.
     pub(super) whole: bool,
-    /// Inline code of Python, and where it runs.
+    /// Inline Python code and its directory.
     pub(super) python: Vec<(PathBuf, Vec<u8>)>,
-    /// Files that were looked at, as they were.
+    /// Files that were searched, with their state.
     seen: FxHashSet<(u64, u64, i64, i64, u64)>,
-    /// Whether the command itself was started: its words are in the key.
+    /// Whether the command itself has started: its arguments are in the key.
     started: bool,
     search: Option<NameSearch>,
 }
 
-/// Whether a process that runs this program may run what it reads.
+/// Whether a process with this program may run what it reads.
 pub(super) fn reads_code(image: &Image<'_>) -> bool {
     let name = image.program.file_name().unwrap_or_default();
     runs_code(name) || name.as_bytes().starts_with(b"ld-") || name.as_bytes().starts_with(b"ld.so")
@@ -56,7 +56,7 @@ fn runs_code(name: &OsStr) -> bool {
 }
 
 impl Made {
-    /// A file that the run made or changed is read by an interpreter, or executed.
+    /// An interpreter reads, or a process executes, a file that the run created or changed.
     pub(super) fn file(&mut self, path: &Path, executed: bool, environment: &[(OsString, OsString)]) {
         let Ok(found) = fs::metadata(path) else { return };
         if found.file_type().is_fifo() {
@@ -83,7 +83,7 @@ impl Made {
             let before = self.references.len();
             self.code(&bytes, language);
             if language.is_none() && !executed && self.references.len() > MOST_NAMES {
-                // That much is data.
+                // So large a file is data.
                 self.references = self.references.iter().take(before).cloned().collect();
             }
         } else if executed {
@@ -124,7 +124,7 @@ impl Made {
             }
             Some(Asked::Code(word)) => word.text,
             Some(Asked::Module(_)) => return,
-            // Without a script it may run what it reads.
+            // Without a script it may run its input.
             Some(Asked::Else) => {
                 let asks = |word: &OsString| [&b"--version"[..], b"-V", b"--help"].contains(&word.as_bytes());
                 self.whole |= !rest.iter().any(asks) && (executed.is_pipe)(0);

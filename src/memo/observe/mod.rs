@@ -1,4 +1,4 @@
-//! What a watched run did becomes its observations and outputs, by the table of the specification.
+//! Turns the trace of a watched run into observations and outputs.
 //!
 //! If something is uncertain, the result is not cached.
 
@@ -37,7 +37,7 @@ pub(super) use variables::named_by_values;
 use super::policy::Policy;
 use super::reason::NotKept;
 use super::stdin::{Asks, StdinAtStart};
-use crate::error::{cannot_look, tells_absence, tells_nothing_of};
+use crate::error::{cannot_inspect, is_inconclusive_for, means_absent};
 use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
@@ -53,7 +53,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What is known of a run beside its trace.
+/// What is known of a run besides its trace.
 pub(super) struct Run<'a> {
     pub(super) captured: &'a Captured,
     pub(super) policy: &'a Policy,
@@ -62,50 +62,50 @@ pub(super) struct Run<'a> {
     pub(super) words: &'a [OsString],
     pub(super) secret: [u8; 32],
     pub(super) recall: &'a dyn Recall,
-    /// When it began, by the clock that files are stamped with.
+    /// When it began, by the clock of file times.
     pub(super) started: Timestamp,
-    /// Our standard input, unless the child reads something that is in the manifest.
+    /// cashet's standard input, unless the child reads something that is in the manifest.
     pub(super) stdin: Option<&'a StdinAtStart>,
     pub(super) declared_inputs: &'a Patterns,
     pub(super) declared_outputs: &'a Patterns,
     pub(super) ignored_writes: &'a Patterns,
     pub(super) ignored_reads: &'a Patterns,
-    /// Whether what was at each product counts exactly (`--exact-state`).
+    /// Whether the earlier state of each product counts exactly (`--exact-state`).
     pub(super) exact_state: bool,
     /// Whether it had a terminal.
     pub(super) at_terminal: bool,
 }
 
-/// The paths of which every single touch is asked for: sources that count in normal form.
+/// Paths of which the trace has every single access: sources that count in normal form.
 pub(super) fn followed(captured: &Captured) -> Vec<PathBuf> {
     let sources = captured.sources.iter().map(|source| &source.absolute);
     sources.flat_map(|path| [Some(path.clone()), own_source::behind_link(path)]).flatten().collect()
 }
 
-/// What decided a run's result, and what it left.
+/// The dependencies and outputs of a run.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     pub(super) observations: Vec<(Observation, Option<Evidence>)>,
     /// Paths relative to the root that the run wrote and left behind, or removed.
     pub(super) outputs: BTreeSet<Vec<u8>>,
-    /// What was done to each of them before.
+    /// What the run did to each of them before its first change.
     pub(super) products: Vec<Product>,
-    /// Of those that were only appended to, how many bytes they had before.
+    /// For products that were only appended to, their earlier size in bytes.
     pub(super) appended: BTreeMap<Vec<u8>, u64>,
-    /// Variables that were set and are named in nothing that the run read.
-    pub(super) indifferent: Vec<Vec<u8>>,
-    /// Whether what the run left, or showed, depends on the umask.
+    /// Variables that are set and whose names do not occur in anything that the run read.
+    pub(super) irrelevant_env: Vec<Vec<u8>>,
+    /// Whether the outputs depend on the umask.
     pub(super) umask_counts: bool,
-    /// Whether it counts that root runs the command, or does not.
+    /// Whether it counts that the user is, or is not, root.
     pub(super) user_counts: bool,
-    /// Whether the run had a terminal, and its code asks whether it has.
+    /// Whether the run had a terminal and its code asks for one.
     pub(super) code_asks: bool,
 }
 
 /// Turns a trace into observations and outputs.
 ///
 /// # Errors
-/// The first reason why the result cannot be kept.
+/// The first reason why the result cannot be cached.
 pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Result<Observed, NotKept> {
     let mut observer = Observer {
         run,
@@ -138,7 +138,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.settled();
     observer.existing();
     if run.policy.pure {
-        // The call says that nothing decides the result but what is in the manifest.
+        // With --pure the result depends only on the manifest.
         observer.observed.observations.clear();
         all_seen(&observer.observed, run.places)?;
         return Ok(observer.observed);
@@ -163,13 +163,13 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     Ok(observer.observed)
 }
 
-/// Whether everything that counts could be looked at: a failure that tells nothing is not a state, since the same one later
-/// would not tell that nothing changed.
+/// Whether every path that counts could be inspected. A failed look is not a state: the same failure later would not prove that
+/// nothing changed.
 fn all_seen(observed: &Observed, places: &Places) -> Result<(), NotKept> {
     let seen = |path: &Path, state: &FileState| {
         let FileState::Unreadable { errno } = state else { return Ok(()) };
         let error = io::Error::from_raw_os_error(*errno);
-        if tells_nothing_of(path, &error) { Err(unseen(path, &error)) } else { Ok(()) }
+        if is_inconclusive_for(path, &error) { Err(unseen(path, &error)) } else { Ok(()) }
     };
     for (observation, _) in &observed.observations {
         match observation {
@@ -194,24 +194,24 @@ struct Observer<'a> {
     trace: &'a Trace,
     watcher: &'a Watcher<'a>,
     scope: Scope,
-    /// What the run's tools keep for themselves.
+    /// Private state of the run's tools.
     aside: Aside,
-    /// Results of earlier runs that the run took up and wrote.
+    /// Results of earlier runs that the run read and wrote.
     settled: BTreeSet<PathBuf>,
     observed: Observed,
-    /// Every regular file whose content was used, with what was seen of it then, as far as that can be trusted.
+    /// Every regular file whose content was used, with its state at that time and whether that can be trusted.
     contents: Vec<(PathBuf, Option<Evidence>)>,
-    /// Which sources of the function were run and nothing else.
+    /// Sources of the function that were only run, and not read as data.
     own_sources: OwnSources,
     /// Digests of files that were learned before.
     memory: FileMemory<'a>,
-    /// What the function's own code asks for of files.
+    /// Which attributes of files the function's own code asks for.
     asked: Shows,
     /// Tables of the system of which a part counts.
     tables: BTreeSet<PathBuf>,
-    /// Directories of which it counts what else was in them when the run began.
+    /// Directories whose other entries count, as they were when the run began.
     listed_before: Vec<PathBuf>,
-    /// Directories inside the root in which something was tried and left no trace.
+    /// Directories inside the root in which the run tried something that left no trace.
     refusing: BTreeSet<PathBuf>,
     /// Directories in which something was made that is gone.
     passing: BTreeSet<PathBuf>,
@@ -219,51 +219,51 @@ struct Observer<'a> {
     obeying: BTreeSet<PathBuf>,
     /// Files inside the root that were looked at and not written.
     timed: Vec<times::Timed>,
-    /// Modes that outputs got, perhaps from other files.
+    /// Modes that outputs got, possibly from other files.
     modes_given: rights::ModesGiven,
-    /// Whether the run compares times of files by what it is, so that those of others count as well.
+    /// Whether the run itself compares times of files, so that files outside the root count as well.
     compares_times: bool,
 }
 
-/// What `lstat` says now; `None` where nothing is.
+/// The result of `lstat` now; `None` if nothing exists.
 ///
 /// # Errors
-/// When it cannot tell: that is not taken for absence.
+/// The path cannot be inspected. This is not treated as absence.
 fn present(path: &Path) -> Result<Option<Evidence>, NotKept> {
     evidence(path, false)
 }
 
-/// What `stat` or `lstat` says now; `None` where nothing is.
+/// The result of `stat` or `lstat` now; `None` if nothing exists.
 fn evidence(path: &Path, follow: bool) -> Result<Option<Evidence>, NotKept> {
     let looked = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
     match looked {
         Ok(metadata) => Ok(Some(Evidence::of(&metadata))),
-        Err(error) if tells_absence(&error) || !tells_nothing_of(path, &error) => Ok(None),
+        Err(error) if means_absent(&error) || !is_inconclusive_for(path, &error) => Ok(None),
         Err(error) => Err(unseen(path, &error)),
     }
 }
 
-/// Why what the run was given at `path` cannot be kept, after `error` came of reading it now.
+/// The reason not to cache, after reading `path` now failed with `error`.
 fn unread(path: &Path, error: Option<&io::Error>) -> NotKept {
-    match error.filter(|error| !tells_absence(error)) {
+    match error.filter(|error| !means_absent(error)) {
         Some(error) => unseen(path, error),
         None => NotKept::InputMoved(path.to_path_buf()),
     }
 }
 
-/// The error that `path` cannot be looked at.
+/// The reason not to cache: `path` cannot be inspected.
 fn unseen(path: &Path, error: &io::Error) -> NotKept {
-    NotKept::Hazard(Hazard::Incomplete(cannot_look(path, error)))
+    NotKept::Hazard(Hazard::Incomplete(cannot_inspect(path, error)))
 }
 
-/// Whether what is at a path now is another thing than before, or the same thing written.
+/// Whether the path is another file now, or the same file was written.
 fn differs(before: Option<&Evidence>, now: Option<&Evidence>) -> bool {
     match (before, now) {
         (None, None) => false,
         (Some(before), Some(now)) => {
             let directory = |evidence: &Evidence| evidence.mode & libc::S_IFMT == libc::S_IFDIR;
             if directory(before) && directory(now) {
-                // A directory's times move with its entries, which have paths of their own.
+                // The times of a directory change with its entries, which are observed themselves.
                 before.mode != now.mode || before.inode != now.inode
             } else {
                 before.size != now.size
@@ -324,14 +324,14 @@ impl Observer<'_> {
         }
         let own = Path::new("/proc/self/fd");
         match inherited_directory(own).map_err(|error| unseen(own, &error))? {
-            // What was read from there on has no name of its own.
+            // Data read from there has no name.
             Some(number) => Err(NotKept::UsedDescriptor(number)),
             None => Ok(()),
         }
     }
 }
 
-/// The number of a directory that the run was given open, above its three streams; `own` lists the descriptors.
+/// The descriptor of a directory that the run inherited, above its three streams; `own` lists the descriptors.
 fn inherited_directory(own: &Path) -> io::Result<Option<u32>> {
     for entry in fs::read_dir(own)? {
         let name = entry?.file_name();
@@ -341,8 +341,8 @@ fn inherited_directory(own: &Path) -> io::Result<Option<u32>> {
         }
         let is_directory = match fs::metadata(own.join(&name)) {
             Ok(found) => found.is_dir(),
-            // That of the list itself, or of another thread.
-            Err(error) if tells_absence(&error) => false,
+            // The descriptor of the list itself, or of another thread.
+            Err(error) if means_absent(&error) => false,
             Err(error) => return Err(error),
         };
         if is_directory && is_inherited(number)? {
@@ -352,11 +352,11 @@ fn inherited_directory(own: &Path) -> io::Result<Option<u32>> {
     Ok(None)
 }
 
-/// Whether a child gets our descriptor `number`.
+/// Whether a child inherits descriptor `number`.
 fn is_inherited(number: u32) -> io::Result<bool> {
     let text = match fs::read_to_string(format!("/proc/self/fdinfo/{number}")) {
         Ok(text) => text,
-        Err(error) if tells_absence(&error) => return Ok(false),
+        Err(error) if means_absent(&error) => return Ok(false),
         Err(error) => return Err(error),
     };
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));

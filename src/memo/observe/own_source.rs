@@ -1,7 +1,7 @@
-//! Sources that count in normal form: did the run do more with one than its interpreter does to run it?
+//! Sources that count in normal form: whether the run did more with a source than its interpreter does to run it.
 //!
-//! The interpreter's own looks and openings are known one by one, in their order, as they were measured for each
-//! language; whatever else was done with a source, or by another process, makes it a file like any other.
+//! The order of the interpreter's own looks and opens is known for each language; it was measured. A source with any other
+//! access, or an access by another process, is an ordinary file.
 
 use super::bytecode::stands_for;
 use crate::exec::{Access, Touch, Touched, Trace};
@@ -11,17 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The first version of bash of which it is known that it looks at its script when it opened it.
+/// The first version of bash that is known to look at its script when it has opened it.
 const BASH_THAT_LOOKS: (u32, u32) = (5, 2);
 
-/// The sources of the function, as far as they were run and nothing else.
+/// The sources of the function that were only run.
 pub(super) struct OwnSources {
     all: BTreeSet<PathBuf>,
     run_alone: BTreeSet<PathBuf>,
 }
 
 impl OwnSources {
-    /// Compares what was done with each source with what its interpreter does.
+    /// Compares the accesses of each source with those of its interpreter.
     pub(super) fn new(captured: &Captured, trace: &Trace) -> Self {
         let all: BTreeSet<PathBuf> = captured.sources.iter().map(|source| source.absolute.clone()).collect();
         let interpreter = Interpreter::new(captured, trace, &all);
@@ -37,7 +37,7 @@ impl OwnSources {
         self.all.contains(path)
     }
 
-    /// Whether `path` is in the manifest in normal form, and nothing but running it was done with it.
+    /// Whether `path` is in the manifest in normal form and was only run.
     pub(super) fn is_run_alone(&self, path: &Path) -> bool {
         self.run_alone.contains(path)
     }
@@ -47,9 +47,9 @@ impl OwnSources {
 struct Interpreter<'a> {
     captured: &'a Captured,
     trace: &'a Trace,
-    /// The process that runs them: an index of the trace's images.
+    /// The process that runs them, as an index into the images of the trace.
     image: usize,
-    /// What was done with Python's bytecode, by the source of the function that it stands for.
+    /// The accesses of Python's bytecode, by the source of the function.
     bytecode: BTreeMap<PathBuf, Access>,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Interpreter<'a> {
         Self { captured, trace, image: main.map_or(0, |touch| touch.image), bytecode }
     }
 
-    /// Whether of a script behind a link nothing was asked but whether it is a link, too: so Python finds out where it is.
+    /// Whether the only other access of a script behind a link was to read the link, as Python does to find its directory.
     fn only_follows(&self, path: &Path) -> bool {
         let touches = self.trace.touches.get(path).map(Vec::as_slice).unwrap_or_default();
         self.captured.command.entry.language == LanguageKind::Python
@@ -94,10 +94,10 @@ impl<'a> Interpreter<'a> {
         let entry = &self.captured.command.entry;
         let is_main = matches!(&entry.what, What::Script(script) if script == path);
         match entry.language {
-            // It looks first whether the script is an archive; then where the script really is, unless with -I or -P.
+            // Python first checks whether the script is an archive, then for its real path, unless -I or -P is given.
             LanguageKind::Python if is_main => matches!(done.as_str(), "LOLO" | "LOLKO" | "LOLKKO"),
             LanguageKind::Python => self.imports(path, &done),
-            // Modules of the new kind are looked at once more.
+            // ES modules are looked at once more.
             LanguageKind::JavaScript | LanguageKind::TypeScript => {
                 done == "LKO" || (is_main && done == "LKLKO")
             }
@@ -108,9 +108,9 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Whether an import does this: its finder looks, its loader looks, then opens the bytecode, and the source if there
-    /// is none; when that is written, the source's mode is asked for. Where bytecode was read and not written anew, it was
-    /// valid, and the import did not open the source: the program did.
+    /// Whether these are the accesses of an import: its finder and its loader look, then the bytecode is opened, and the source
+    /// if there is none. When bytecode is written, the source's mode is read. If bytecode was read and not written, it was valid,
+    /// so an open of the source was by the program.
     fn imports(&self, path: &Path, done: &str) -> bool {
         let Some(bytecode) = self.bytecode.get(path) else { return false };
         match done {
@@ -127,20 +127,20 @@ impl<'a> Interpreter<'a> {
             && fs::read(program).is_ok_and(|bytes| version_of_bash(&bytes) >= Some(BASH_THAT_LOOKS))
     }
 
-    /// Whether some source may read `path` with `<`, which looks the same as running it with `.`.
+    /// Whether a source may read `path` with `<`, which looks the same as running it with `.`.
     fn is_redirected_from(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         self.captured.sources.iter().any(|source| redirects_from(&source.bytes, name))
     }
 }
 
-/// Where a source really is, if it is a link itself.
+/// The real path of a source that is a link.
 pub(super) fn behind_link(source: &Path) -> Option<PathBuf> {
     let is_link = fs::symlink_metadata(source).is_ok_and(|found| found.is_symlink());
     if is_link { fs::canonicalize(source).ok() } else { None }
 }
 
-/// Whether a shell script redirects input from a file of this name, or from one whose name is computed.
+/// Whether a shell script redirects input from a file of this name, or from a computed name.
 fn redirects_from(script: &[u8], name: &[u8]) -> bool {
     let mut rest = script;
     while let Some(at) = rest.iter().position(|byte| *byte == b'<') {

@@ -20,7 +20,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Bytes that are read at once.
+/// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
 
 /// A path that the run changed: its state before and after.
@@ -286,7 +286,7 @@ impl Observer<'_> {
         })
     }
 
-    /// Whether code of the project names something.
+    /// Whether code of the project contains one of these names.
     fn names(&self, name: &str) -> bool {
         let has = |text: &[u8]| memmem::find(text, name.as_bytes()).is_some();
         says(self.run, name)
@@ -303,7 +303,7 @@ impl Observer<'_> {
         ["getsize", "st_size", "stat", "du ", "-s ", ".size", "ls -"].iter().any(|name| self.names(name))
     }
 
-    /// The names in `directory` that the run left changed itself: they have paths of their own.
+    /// The names of the run's own products in `directory`; they have their own observations.
     pub(super) fn own_names(&self, directory: &Path) -> Vec<Vec<u8>> {
         let above = match self.scope.relative(directory) {
             Some(relative) => relative,
@@ -315,7 +315,7 @@ impl Observer<'_> {
     }
 }
 
-/// Whether the file at `path` is what it was, which had so many bytes, and perhaps more at the end.
+/// Whether the file at `path` begins with its earlier content of this size.
 fn is_continued(path: &Path, before: &FileState, size: u64) -> bool {
     let Ok(found) = fs::symlink_metadata(path) else { return false };
     if !found.is_file() || found.nlink() > 1 || found.len() < size {
@@ -349,7 +349,7 @@ trait MaxLooked {
 }
 
 impl MaxLooked for ProductClass {
-    /// At least looked at.
+    /// At least [`ProductClass::Looked`].
     fn max_looked(self) -> Self {
         if self == Self::Blind { Self::Looked } else { self }
     }

@@ -1,4 +1,4 @@
-//! Which programs a run looked for on PATH, and what the programs are that it started.
+//! Programs that a run looked for on PATH, and programs that it started.
 
 use super::Run;
 use super::session::{says, variable};
@@ -12,11 +12,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Words of those that ask for all programs of a name.
+/// Arguments that ask for all programs of a name.
 const ASKS_FOR_ALL: &[&str] = &["which -a", "which --all", "type -a", "whereis", "where "];
 
-/// The observations that every name which was looked for in a directory of PATH leads where it leads now; or PATH itself
-/// where that does not say it.
+/// Observes where each name that was looked for on PATH leads now, or PATH itself if this is not enough.
 pub(super) fn observe(run: &Run<'_>, trace: &Trace) -> Vec<Observation> {
     let environment = &run.captured.environment;
     let whole = || variable(environment, "PATH", &run.secret);
@@ -52,7 +51,7 @@ fn is_looked_for(access: &Access) -> bool {
     access.looked || access.looked_at_link || access.absent
 }
 
-/// Whether a name was looked for in all directories behind the one in which it was found.
+/// Whether a name was also looked for in all directories after the one in which it was found.
 fn is_asked_for_everywhere(name: &[u8], directories: &[PathBuf], trace: &Trace) -> bool {
     let access = |directory: &PathBuf| trace.accesses.get(&directory.join(OsStr::from_bytes(name)));
     let is_found = |directory: &PathBuf| access(directory).is_some_and(|access| !access.absent);
@@ -65,7 +64,7 @@ fn is_asked_for_everywhere(name: &[u8], directories: &[PathBuf], trace: &Trace) 
     behind.peek().is_some() && behind.all(is_asked)
 }
 
-/// `path` (absolute) without `.` and `..`, as the kernel takes it: what stands before a `..` is followed if it is a link.
+/// `path` (absolute) without `.` and `..`, resolved as in the kernel: a link before a `..` is followed.
 pub(super) fn cleaned(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
@@ -83,8 +82,8 @@ pub(super) fn cleaned(path: &Path) -> PathBuf {
     clean
 }
 
-/// The names of the programs that were started: those that they were started by, those of the files that links lead to,
-/// and of which program of the system they are a copy.
+/// The names of the started programs: their given names, the names of the files that links lead to, and the system program of
+/// which they are a copy.
 pub(super) fn names(trace: &Trace) -> BTreeSet<OsString> {
     let mut names = BTreeSet::new();
     for program in &trace.programs {
@@ -98,7 +97,7 @@ pub(super) fn names(trace: &Trace) -> BTreeSet<OsString> {
     names
 }
 
-/// Programs that are recognized by what they do, not by their name.
+/// Programs that are recognized by their content, not by name.
 const COPIED: &[&str] = &["/usr/bin/env", "/usr/bin/printenv", "/bin/busybox", "/usr/bin/busybox"];
 
 /// The name of the program of which `path` is a copy.

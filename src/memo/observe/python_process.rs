@@ -1,4 +1,4 @@
-//! Processes of Python: which of them run the function or code of the project.
+//! Python processes: which of them run the function or code of the project.
 
 use super::importer::is_library;
 use crate::exec::Image;
@@ -10,8 +10,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Whether a process runs the function, in Python: it was started with the word that names its script, module or code, or
-/// as `multiprocessing` starts it again.
+/// Whether a Python process runs the function: it was started with the word that names the script, module or code, or by
+/// `multiprocessing`.
 pub(super) fn runs(captured: &Captured, image: &Image<'_>) -> bool {
     let entry = &captured.command.entry;
     if entry.language != LanguageKind::Python || !is_python(image) {

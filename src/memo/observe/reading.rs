@@ -1,4 +1,4 @@
-//! What a run read, looked at, looked for and listed: how it was when the run began, or not kept.
+//! Observes what a run read, looked at, looked for and listed, as it was when the run began.
 
 use super::bytecode;
 use super::importer::Importer;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 const PERMISSIONS: u32 = 0o7777;
 
 impl Observer<'_> {
-    /// Whether looks at `path` say nothing about the result.
+    /// Whether looks at `path` do not count.
     pub(super) fn is_ignored(&self, path: &Path, access: Access) -> bool {
         if self.aside.has(path)
             || self.scope.is_own(path)
@@ -36,16 +36,17 @@ impl Observer<'_> {
         self.own_sources.is_run_alone(path) || (self.aside.is_result(path) && access.changed)
     }
 
-    /// Whether a file outside of the root, or in a repository, that was opened for writing is what it was (a database that was asked).
+    /// Whether a file outside of the root or in a repository that was opened for writing is unchanged (a database that was only
+    /// queried).
     fn only_read(&self, path: &Path) -> bool {
         let before = self.watcher.before.get(path).and_then(|before| before.evidence.as_ref());
-        // What cannot be told is told when it is observed with what it was.
+        // If this cannot be determined, the file is observed with its earlier state.
         let now = present(path).unwrap_or_else(|_| before.copied());
         let same = before.is_some_and(|before| !differs(Some(before), now.as_ref()));
         same && matches!(self.scope.region(path), Region::Outside | Region::Repository)
     }
 
-    /// Whether the run looked for a file outside of the root, did not find it, and then made it: the next one will.
+    /// Whether the run looked for a file outside of the root, did not find it, and created it: the next run will find it.
     fn made_as_mark(&self, path: &Path, access: Access) -> bool {
         let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
         access.absent && !existed && self.scope.region(path) == Region::Outside
@@ -57,7 +58,7 @@ impl Observer<'_> {
         let mut made_again = Vec::new();
         let is_content: FxHashSet<&OsStr> = contents.iter().map(|path| path.as_os_str()).collect();
         for (path, access) in &self.trace.accesses {
-            // What was there before a change is observed with the change.
+            // The earlier state of a changed path is observed with the change.
             if is_content.contains(path.as_os_str()) {
                 if access.looked_at_link && !access.changed {
                     self.state(path, false)?;
@@ -77,7 +78,7 @@ impl Observer<'_> {
             }
             if access.changed && self.made_as_mark(path, *access) {
                 if present(path)?.is_some() {
-                    // No replay would leave it behind.
+                    // A replay would not create it.
                     return Err(NotKept::WroteOutside(path.clone()));
                 }
                 let state = FileState::Absent;
@@ -88,7 +89,7 @@ impl Observer<'_> {
                 continue;
             }
             if access.changed {
-                // Inside the root it was observed with the change.
+                // Inside the root it is observed with the change.
                 if access.listed && self.scope.region(path) != Region::Inside {
                     self.listing(path, *access, &importer)?;
                 }
@@ -101,10 +102,10 @@ impl Observer<'_> {
             if access.listed {
                 self.listing(path, *access, &importer)?;
             } else if access.opened {
-                // Whether it may be read was learned, and its mode alone does not tell.
+                // The run learned whether it may read the file, which the mode alone does not say.
                 fs::read_dir(path).map_err(|error| unread(path, Some(&error)))?;
                 if !access.looked {
-                    // That it is a directory was learned.
+                    // The run learned that it is a directory.
                     self.state(path, true)?;
                 }
             }
@@ -112,7 +113,7 @@ impl Observer<'_> {
                 self.look(path, *access)?;
             }
         }
-        // What is in a directory of the run's own counts if it was listed, less what is its own.
+        // The entries of a directory that the run created count if it listed them, except its own products.
         for path in made_again {
             let access = importer.access(path);
             if access.listed {
@@ -125,7 +126,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// The regular files whose content was used, sorted; a source in place of its bytecode.
+    /// The regular files whose content was used, sorted; for bytecode its source.
     fn contents(&self) -> Vec<PathBuf> {
         let mut contents = Vec::new();
         for (path, access) in self.trace.accesses.iter().filter(|(_, access)| access.read) {
@@ -149,13 +150,13 @@ impl Observer<'_> {
             }
         }
         contents.retain(|path| !self.run.ignored_reads.matches(path));
-        // Mostly they are in order already.
+        // They are usually sorted already.
         contents.sort();
         contents.dedup();
         contents
     }
 
-    /// Observes what git's index says of content; all of it where that is not understood.
+    /// Observes the content part of git's index, or the whole file if its format is unknown.
     fn index(&mut self, path: &Path) -> Result<(), NotKept> {
         let Some((digest, evidence)) = look::index(path) else { return self.state(path, true) };
         let first = self.watcher.first(path);
@@ -167,7 +168,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Observes what a path that was looked at, or looked for, leads to.
+    /// Observes the target of a path that was looked at or looked for.
     fn look(&mut self, path: &Path, access: Access) -> Result<(), NotKept> {
         if access.looked_at_link {
             self.state(path, false)?;
@@ -181,7 +182,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Nothing was there, not even a link that leads nowhere.
+    /// Nothing existed, not even a dangling link.
     fn absent(&mut self, path: &Path) -> Result<(), NotKept> {
         let state = look::state(path, false).0;
         if state != FileState::Absent {
@@ -228,7 +229,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether a file whose times moved holds what it held before: another name was made for it elsewhere.
+    /// Whether a file with new times has the same content: only another name of it was made elsewhere.
     fn is_same_content(&mut self, path: &Path, now: &Evidence, digest: Digest) -> bool {
         let Some(first) = self.watcher.first(path).filter(|first| !self.is_young(first)) else {
             return false;
@@ -243,8 +244,8 @@ impl Observer<'_> {
         now.is_ok_and(|now| self.is_same_content(path, &Evidence::of(&now), *digest))
     }
 
-    /// The content of a regular file that did not move from before the run began to its first look, nor from then until
-    /// now; with what was seen at that look, and that as far as it can be trusted.
+    /// The content of a regular file that did not change from before the run to its first look, nor since then; with its state at
+    /// that look and whether that can be trusted.
     fn still(&mut self, path: &Path, follow: bool) -> Option<(Digest, Evidence, Option<Evidence>)> {
         let first = self.watcher.first(path)?;
         if self.is_young(&first) || first.size > look::LARGEST_DIGESTED {
@@ -259,18 +260,18 @@ impl Observer<'_> {
         Some((digest, first, self.memory.learn(path, digest, first, now)))
     }
 
-    /// As [`Observer::still`], without reading anything.
+    /// Like [`Observer::still`], without reading the file.
     fn remembered(&mut self, path: &Path) -> Option<(Digest, Evidence, Option<Evidence>)> {
         let first = self.watcher.first(path)?;
         let is_known = self.memory.recalled(path, &first).is_some();
         is_known.then(|| self.still(path, true)).flatten()
     }
 
-    /// The order of the times of regular files inside the root counts, where they were looked at.
+    /// The order of the times of regular files inside the root counts if the run looked at them.
     fn looked_at_file(&mut self, path: &Path, state: &FileState, evidence: Option<Evidence>) {
         let is_file = matches!(state, FileState::File { .. } | FileState::LargeFile { .. });
         let is_directory = matches!(state, FileState::Directory { .. });
-        // A directory's time moves with what the run makes in it.
+        // The time of a directory changes when the run creates files in it.
         let evidence = if is_directory { self.watcher.first(path) } else { evidence };
         let is_own = is_directory && evidence.is_none_or(|first| self.is_young(&first));
         if (is_file || is_directory) && !is_own && self.time_counts(path, is_file) {
@@ -286,7 +287,7 @@ impl Observer<'_> {
         }
     }
 
-    /// Whether there is something now where nothing was at the first look, or the other way round.
+    /// Whether the path exists now and did not at the first look, or the reverse.
     fn came_or_went(&self, path: &Path, follow: bool, now: &FileState) -> bool {
         if !follow {
             return *now == FileState::Absent;
@@ -301,7 +302,7 @@ impl Observer<'_> {
         }
     }
 
-    /// Whether the times of a file do not prove that it stayed as it was when the run began.
+    /// Whether the times of a file do not prove that it is unchanged since the run began.
     pub(super) fn moved(&self, metadata: &fs::Metadata) -> bool {
         self.is_young(&Evidence::of(metadata))
     }
@@ -310,8 +311,7 @@ impl Observer<'_> {
         evidence.changed >= self.run.started || evidence.modified >= self.run.started
     }
 
-    /// Digests the files that were read, in parallel where that is much and they are not known, and observes their
-    /// contents.
+    /// Digests the files that were read and are not known, in parallel if there are many, and observes their contents.
     fn digest(&mut self, paths: &[PathBuf], importer: &Importer) -> Result<(), NotKept> {
         let (small, large): (Vec<PathBuf>, Vec<PathBuf>) = paths
             .iter()
@@ -346,7 +346,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Observes the content of a file that was read: its digest, what it is now, and that as far as it can be trusted.
+    /// Observes the content of a file that was read: its digest, its state now, and whether that can be trusted.
     fn content(
         &mut self,
         path: &Path,
@@ -354,7 +354,7 @@ impl Observer<'_> {
         importer: &Importer,
     ) -> Result<(), NotKept> {
         let Some((digest, now, trusted)) = read else {
-            // Not readable now although it was read then, or no regular file.
+            // Not readable now although it was read, or not a regular file.
             return match look::state(path, true).0 {
                 FileState::Special { .. } => self.state(path, true),
                 _ => Err(unread(path, fs::File::open(path).err().as_ref())),
@@ -375,8 +375,8 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether more than the content of a file that was read counts: it was also looked at by name, or executed. Then its
-    /// times count too. (Programs of the system do not lose the right to be executed.)
+    /// Whether more than the content of a file that was read counts: the run also looked at it by name, or executed it. Then its
+    /// times count, too. (Programs of the system stay executable.)
     fn mode_counts(&mut self, path: &Path, now: &Evidence, importer: &Importer) -> bool {
         let Evidence { modified, mode, .. } = *now;
         let access = importer.access(path);

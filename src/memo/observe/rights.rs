@@ -1,4 +1,4 @@
-//! Whether the user, the umask, and the modes of files count: only where a result shows them.
+//! Whether the user, the umask and modes of files count: only if a result can show them.
 
 use super::{Observer, Run};
 use crate::exec::{Access, Image, ModeGiven, Shows, Trace};
@@ -12,21 +12,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Programs that ask for the umask and give what they make the modes that it has without them: intermediate directories,
-/// temporary files, modes that the words name.
+/// Programs that ask for the umask only to create files with usual modes: parent directories, temporary files, modes given in
+/// arguments.
 const KEEP_UMASK: &[&str] = &["mkdir", "ginstall", "install", "sed", "gsed", "mktemp", "make", "gmake"];
-/// Programs that get the modes that they set in their words.
+/// Programs whose arguments contain the modes that they set.
 const NAME_MODES: &[&str] = &["chmod", "gchmod", "mkdir", "install", "ginstall", "mkfifo", "mknod"];
-/// Linkers, which let execute what they make as far as the umask allows.
+/// Linkers, which make their output executable as the umask allows.
 const LINKERS: &[&str] = &["ld", "gold", "lld", "mold", "wild"];
-/// Programs that give files owners and modes otherwise where root runs them.
+/// Programs that set owners and modes differently if the user is root.
 const ACT_FOR_ROOT: &[&str] =
     &["tar", "gtar", "bsdtar", "cpio", "pax", "unzip", "7z", "7za", "7zr", "bsdcpio", "rsync"];
-/// Programs that never ask for a mode that they have from another file, though not for a usual one.
+/// Programs that do not copy modes from other files, except usual ones.
 const ASK_LITERALLY: &[&str] = &["go", "gofmt", "compile", "link", "asm", "esbuild", "tsgo", "hugo"];
 /// Programs that set no other modes than those of the files that they work on.
 const COPY_MODES: &[&str] = &["patch", "gpatch", "sed", "gsed", "strip", "objcopy"];
-/// Names by which code asks who runs it.
+/// Names by which code asks which user runs it.
 const ASKS_USER: &[&str] = &[
     "geteuid",
     "getuid",
@@ -50,7 +50,7 @@ const ASKS_USER: &[&str] = &[
     "chownSync",
 ];
 
-/// Modes for which programs ask that have none in mind.
+/// Modes that programs use by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
 
 fn name<'i>(image: &'i Image<'_>) -> &'i OsStr {
@@ -61,11 +61,11 @@ fn is_one(name: &OsStr, names: &[&str]) -> bool {
     names.iter().any(|known| name == OsStr::new(known))
 }
 
-/// Whether a process makes something of the umask that it asks for.
+/// Whether the result of a process depends on the umask that it asks for.
 pub(super) fn uses_umask(image: &Image<'_>) -> bool {
     let name = name(image);
     if is_one(name, &["chmod", "gchmod"]) {
-        // `+x` is for all whom the umask allows; `a+x` and `755` are not.
+        // `+x` applies the umask; `a+x` and `755` do not.
         let mode =
             image.words.iter().skip(1).map(|word| word.as_bytes()).find(|word| {
                 !word.starts_with(b"-") || word.get(1).is_some_and(|byte| b"rwxXst".contains(byte))
@@ -76,12 +76,12 @@ pub(super) fn uses_umask(image: &Image<'_>) -> bool {
     !is_one(name, KEEP_UMASK) && !is_linker(image) && !copies_modes(image)
 }
 
-/// Whether a program gets the modes that it sets in its words.
+/// Whether the arguments of a program contain the modes that it sets.
 pub(super) fn names_modes(image: &Image<'_>) -> bool {
     is_one(name(image), NAME_MODES)
 }
 
-/// Whether a program asks for the same modes whatever it finds.
+/// Whether a program always sets the same modes.
 pub(super) fn asks_literally(image: &Image<'_>) -> bool {
     is_one(name(image), ASK_LITERALLY)
 }
@@ -131,8 +131,7 @@ pub(super) fn copies_modes(image: &Image<'_>) -> bool {
 }
 
 impl Observer<'_> {
-    /// Settles whether the umask counts, and whether root runs the command; `is_refused` says that something may not have been
-    /// allowed.
+    /// Decides whether the umask and the user count; `is_refused` says that something may have been refused.
     pub(super) fn user(&mut self, is_refused: bool) {
         let trace = self.trace;
         let makes = trace.accesses.values().any(|access| access.changed);
@@ -148,7 +147,7 @@ impl Observer<'_> {
             || self.code_asks_user();
     }
 
-    /// Whether root did what the mode of a file forbids to others, or even to its owner.
+    /// Whether root did something that the mode of a file forbids to others, or to its owner.
     fn is_forbidden_to_others(&self) -> bool {
         if !rustix::process::geteuid().is_root() {
             return false;
@@ -167,7 +166,7 @@ impl Observer<'_> {
         })
     }
 
-    /// Whether code of the call or of the project asks who runs it.
+    /// Whether code of the call or of the project asks which user runs it.
     fn code_asks_user(&self) -> bool {
         let search = NameSearch::new(ASKS_USER.iter().map(|name| name.as_bytes()));
         let has = |text: &[u8]| !search.search(text, false).is_empty();
@@ -179,8 +178,8 @@ impl Observer<'_> {
             || !search.search_seen_files(&files, recall).is_empty()
     }
 
-    /// The modes that paths inside the root were given by programs that may have taken them from another file. All paths: a
-    /// directory that was removed and made again, with the number of the old one, is not an output.
+    /// Modes that programs gave to paths inside the root and may have copied from another file. This covers all paths: a
+    /// directory that was removed and created again with the old inode is not an output.
     pub(super) fn modes_given(&self) -> ModesGiven {
         // Bytecode that is nobody's output is not restored.
         given(self.trace, |path| self.scope.relative(path).is_some() && !self.aside.has(path))
@@ -205,8 +204,7 @@ impl Observer<'_> {
         }
     }
 
-    /// What counts of the state of a path that was looked at: all permission bits where a result may show them, and else what
-    /// they let us do.
+    /// The part of a state that counts: all permission bits if a result may show them, otherwise the rights of the present user.
     pub(super) fn by_rights(&self, path: &Path, follow: bool, state: FileState) -> FileState {
         let Some(mode) = state.mode() else { return state };
         let access = self.trace.accesses.get(path).copied().unwrap_or_default();

@@ -1,26 +1,26 @@
-//! Which paths count: inside the root, a version control system's, the store's, or outside.
+//! Regions of paths: inside the root, in a version control system's directory, in the store, or outside.
 
 use crate::hash::exclude::{self, Excluded};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Where a path lies, as far as a write to it matters.
+/// The region of a path, for writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Region {
     /// In the root.
     Inside,
-    /// Our own: a store's directory, or what our stdout and stderr are.
+    /// cashet's own: the directory of a store, or the file that is cashet's stdout or stderr.
     Own,
     /// In a version control system's own directory inside the root.
     Repository,
-    /// Anywhere else.
+    /// Outside.
     Outside,
 }
 
-/// Tells regions apart for one call.
+/// The regions of one call.
 pub(super) struct Scope {
     root: PathBuf,
-    /// Our own stdout and stderr, where they are files.
+    /// cashet's stdout and stderr, if they are files.
     own_streams: Vec<PathBuf>,
 }
 
@@ -31,7 +31,7 @@ impl Scope {
         Self { root: root.to_path_buf(), own_streams }
     }
 
-    /// Where `path` (absolute) lies.
+    /// The region of `path`, which is absolute.
     pub(super) fn region(&self, path: &Path) -> Region {
         if self.is_own(path) {
             return Region::Own;
@@ -41,7 +41,7 @@ impl Scope {
         if rest.iter().any(of_repository) { Region::Repository } else { Region::Inside }
     }
 
-    /// Whether `path` is our own, so that neither reads nor writes of it count.
+    /// Whether `path` is cashet's own, so that neither reads nor writes of it count.
     pub(super) fn is_own(&self, path: &Path) -> bool {
         let rest = path.strip_prefix(&self.root).unwrap_or(path);
         rest.iter().any(exclude::is_store) || self.own_streams.iter().any(|own| own == path)

@@ -1,7 +1,6 @@
-//! Variables that tell of the session, where what the run did shows that they decided it after all; and whether
-//! the umask did.
+//! Variables of the session (HOME, TERM, USER, …) that count because of what the run did; and whether the umask counts.
 //!
-//! The caller knows what the result itself contains (HOME, TMPDIR).
+//! The caller knows which of them (HOME, TMPDIR) the result itself contains.
 
 use super::{Observed, Run, programs};
 use crate::exec::Trace;
@@ -15,13 +14,13 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Programs whose first settings come from the make above them.
+/// Programs that take settings from a make that started them.
 pub(super) const MAKES: &[&str] = &["make", "gmake", "gnumake", "bmake", "remake"];
 
-/// Programs that colour names of files.
+/// Programs that colour file names.
 const LISTERS: &[&str] = &["ls", "gls", "dir", "vdir", "tree", "fd", "fdfind", "eza", "exa", "lsd"];
 
-/// What a function's own source, or a word, says where it asks for variables without naming them.
+/// Words in the function's own source or in arguments that show use of variables without naming them.
 const MEANT: &[(&str, &[&str])] = &[
     ("getuser", &["USER", "LOGNAME"]),
     ("getlogin", &["USER", "LOGNAME"]),
@@ -33,7 +32,7 @@ const MEANT: &[(&str, &[&str])] = &[
     ("GIT_PAGER", &["PAGER"]),
 ];
 
-/// Adds the variables of the session that decided the result.
+/// Adds the variables of the session on which the result depends.
 pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
     let says = |part: &str| says(run, part);
     let programs = programs::names(trace);
@@ -75,15 +74,15 @@ fn add(run: &Run<'_>, name: &str, observed: &mut Observed) {
     }
 }
 
-/// Whether the function's own source or a word of the call has `part` in it.
+/// Whether the function's own source or an argument contains `part`.
 pub(super) fn says(run: &Run<'_>, part: &str) -> bool {
     let has = |text: &[u8]| memmem::find(text, part.as_bytes()).is_some();
     run.words.iter().any(|word| has(word.as_bytes()))
         || run.captured.sources.iter().any(|source| has(&source.bytes))
 }
 
-/// Whether the run used something below the directory that HOME names, by a path that does not follow HOME: paths outside of
-/// the root and below HOME, as it is written, do.
+/// Whether the run used something below HOME by a path that does not contain HOME itself: paths outside of the root and below
+/// HOME do.
 fn home_led_somewhere(run: &Run<'_>, trace: &Trace) -> bool {
     let Some(value) = environment::lookup(&run.captured.environment, OsStr::new("HOME")) else { return true };
     let root = run.places.root.as_path();
@@ -102,13 +101,13 @@ fn home_led_somewhere(run: &Run<'_>, trace: &Trace) -> bool {
             return true;
         }
         used_below(trace, home).any(|(path, changed)| {
-            // What a run writes outside of the root is not a result of it.
+            // Files written outside of the root are not results.
             if path.starts_with(root) { home.starts_with(root) } else { !changed && !follows(path) }
         })
     })
 }
 
-/// Whether the run used something that was there in the directory for temporary files.
+/// Whether the run used an existing file in the directory for temporary files.
 fn temporary_led_somewhere(run: &Run<'_>, trace: &Trace) -> bool {
     let value = environment::lookup(&run.captured.environment, OsStr::new("TMPDIR"));
     let value = value.as_deref().map_or(Path::new("/tmp"), Path::new);

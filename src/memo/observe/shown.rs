@@ -1,5 +1,5 @@
-//! What programs show of files beside their content: times, owners, attributes, modes. Where a process of the run runs
-//! such a program, that counts for what it looked at; where the function's own code asks for it, for all of the run.
+//! What programs show of files besides content: times, owners, attributes, modes. If a process of the run is such a program, this
+//! counts for the files that the process looked at. If the function's own code asks for it, it counts for the whole run.
 
 use super::importer::Importer;
 use super::session::MAKES;
@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Programs that give what they write the mode of the file that they opened.
+/// Programs that copy the mode of the opened file to their output.
 const COPY_MODES: &[&str] = &[
     "gzip", "pigz", "bzip2", "pbzip2", "lbzip2", "xz", "lzma", "pixz", "lzip", "plzip", "zstd", "pzstd",
     "lz4", "lzop", "compress", "brotli",
@@ -22,17 +22,17 @@ const COPY_MODES: &[&str] = &[
 
 /// Programs with several tools; the first or second word names the tool.
 const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils", "uutils", "sbase-box", "ubase-box"];
-/// Of those, the ones that run their parts in processes of their own, without executing anything.
+/// Of those, the ones that run their tools in forked processes, without executing a program.
 const WITHOUT_EXECUTING: &[&str] = &["busybox", "toybox"];
-/// Parts of such programs that run others: what they are then, they call themselves, but toybox does not.
+/// Tools of such programs that run other programs. busybox runs these as its own tools, toybox does not.
 const RUN_OTHERS: &[&str] =
     &["sh", "xargs", "find", "env", "nice", "time", "timeout", "nohup", "setsid", "chroot"];
-/// Their words may hold anything: what they start is looked at by itself.
+/// Their arguments may contain anything: the programs that they start are examined themselves.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "hush", "ksh", "mksh", "zsh", "fish"];
-/// Words with which such a tool shows times, whatever its other words.
+/// Arguments with which such a tool shows times, whatever its other arguments are.
 const ANY_WORDS: &[&str] = &["-l", "-c", "-r", "-u", "-printf", "--time", "-newer"];
 
-/// What code names that asks for times of files, their owners, links, attributes or room.
+/// Names in code that asks for times of files, their owners, links, attributes or disk space.
 const ASKS_TIMES: &[&str] = &[
     "mtime",
     ".ctime",
@@ -58,20 +58,20 @@ const ASKS_TIMES: &[&str] = &[
     "make_archive",
     "copystat",
 ];
-/// What code names that asks for modes.
+/// Names in code that asks for modes.
 const ASKS_MODES: &[&str] = &[
     "st_mode", "fstat", "copymode", ".mode", "filemode", "S_IMODE", "S_IR", "S_IW", "S_IX", "\"st_\"",
     "'st_'",
 ];
-/// Calls of code that ask for all that is known of a file.
+/// Calls that return all attributes of a file.
 const ASKS_ALL: &[&str] = &["stat(", "statSync("];
-/// Words before a parenthesis that is not a call.
+/// Words before a parenthesis that do not make it a call.
 const NO_CALLS: &[&[u8]] = &[b"if", b"while", b"return", b"and", b"or", b"not", b"in", b"switch", b"await"];
 
-/// Where a system keeps its own files: a program that is loaded from there is not asked for its times.
+/// Directories of the system: a program that is loaded from there is not asked for its times.
 const SYSTEM: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/var/lib"];
 
-/// What a process that runs this program shows.
+/// Which attributes a process with this program shows.
 pub(super) fn shows(image: &Image<'_>) -> Shows {
     let base = |word: &OsStr| {
         let bytes = word.as_bytes();
@@ -124,7 +124,7 @@ fn writes_to_stdout(words: &[OsString]) -> bool {
     options.into_iter().any(|word| is_long(word) || is_switches(word.as_bytes()))
 }
 
-/// Whether a program shows modes, or chooses by them, if it is given these words.
+/// Whether a program with these arguments shows modes or selects by them.
 fn shows_modes(name: &OsStr, words: &[OsString]) -> bool {
     let begins = |sought: &[&str]| {
         words.iter().any(|word| sought.iter().any(|sought| word.as_bytes().starts_with(sought.as_bytes())))
@@ -139,9 +139,8 @@ fn shows_modes(name: &OsStr, words: &[OsString]) -> bool {
     named(name, &["find", "gfind", "bfs"]) && begins(&["-perm", "-ls", "-fls", "-printf", "-fprintf"])
 }
 
-/// Of which files a process that runs this program may decide by the order of modification times, as
-/// [`Nature::compares_times`] has it. Programs that are not known may of all. A script of a shell is looked for in
-/// `directory` where it is not absolute.
+/// Of which files a process with this program may compare modification times, as in [`Nature::compares_times`]. Unknown programs
+/// may compare all. A shell script with a relative path is searched in `directory`.
 ///
 /// [`Nature::compares_times`]: crate::exec::Nature::compares_times
 pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'static [&'static str]> {
@@ -150,17 +149,17 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
     let rest = image.words.get(1..).unwrap_or_default();
     let first = image.words.first().map(|first| base(first)).unwrap_or_default();
     let is = |name: &str| base(image.program.as_os_str()) == name || first == name;
-    // What an interpreter runs is its first word that is not an option.
+    // The script of an interpreter is its first argument that is not an option.
     let script = rest.iter().find(|word| !word.as_bytes().starts_with(b"-"));
     let runs = |name: &str| script.is_some_and(|script| base(script) == name);
     if is("git") || is("mypy") || runs("mypy") || runs("vite") || runs("vite.js") {
         return None;
     }
-    // Only with targets of its rules, which are known by their names.
+    // Only with targets of its rules, which are known by name.
     if is_of_system(image.program) && (MAKES.iter().any(|make| is(make)) || is("ninja")) {
         return None;
     }
-    // Its tests are processes of their own.
+    // Each of its tests is a separate process.
     if is("node") && rest.iter().any(|word| word == "--test") {
         return None;
     }
@@ -178,7 +177,7 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
         let inline =
             rest.iter().any(|word| word.as_bytes().starts_with(b"-") && word.as_bytes().contains(&b'c'));
         let text = script.filter(|_| !inline).map(|script| std::fs::read(directory.join(script)));
-        // One that cannot be read, or is typed, may say anything.
+        // A script that cannot be read, or is typed, may do anything.
         let by_script = if inline { false } else { !matches!(text, Some(Ok(text)) if !compares(&text)) };
         return any(by_script || rest.iter().any(|word| compares(word.as_bytes())));
     }
@@ -201,7 +200,7 @@ pub(super) fn enters(image: &Image<'_>) -> Enters {
     }
 }
 
-/// Whether `path` lies where a system keeps its own files.
+/// Whether `path` is in a directory of the system.
 pub(super) fn is_of_system(path: &Path) -> bool {
     SYSTEM.iter().any(|system| path.starts_with(system))
 }
@@ -214,14 +213,15 @@ fn mentions(code: &[u8], needles: &[&str]) -> bool {
     needles.iter().any(|needle| memchr::memmem::find(code, needle.as_bytes()).is_some())
 }
 
-/// How a shell asks for the owner, the group, or the times since it was read, of a file.
+/// Shell tests for the owner, the group, or whether a file was read since it was changed.
 const SHELL_ASKS: &[&str] =
     &[" -ef ", "[ -O ", "[ ! -O ", "test -O ", "[ -G ", "[ ! -G ", "test -G ", "[ -N ", "test -N "];
 
-/// What the function's own code asks for, by the names in it. (A shell asks little by itself but the order of times.)
+/// The attributes that the function's own code asks for, by the names in it. (A shell itself asks for little besides the order of
+/// times.)
 pub(super) fn asked_by(captured: &Captured) -> Shows {
     let entry = &captured.command.entry;
-    // Other languages have names of their own for it.
+    // Other languages use other names for this.
     let (times, modes): (&[&str], &[&str]) = match entry.language {
         LanguageKind::Shell => (SHELL_ASKS, &[]),
         LanguageKind::Perl => (&["stat", "-M", "-C"], &[]),
@@ -231,7 +231,7 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
     };
     let inline = match &entry.what {
         What::Inline { code, .. } => code.as_slice(),
-        // Python's own modules are not sources: `-m zipfile`.
+        // Python's standard modules are not sources: `-m zipfile`.
         What::Module(name) => name.as_bytes(),
         _ => &[],
     };
@@ -246,7 +246,7 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
     }
 }
 
-/// Whether code hands on all that it was told of a file, or takes it by number: `print(os.stat(f))`, `s = stat(f)` and `s[0]`.
+/// Whether code passes on all attributes of a file, or reads one by number: `print(os.stat(f))`, `s = stat(f)` and `s[0]`.
 fn takes_whole(code: &[u8]) -> bool {
     ASKS_ALL.iter().any(|call| {
         memchr::memmem::find_iter(code, call.as_bytes()).any(|at| {
@@ -270,7 +270,7 @@ fn takes_whole(code: &[u8]) -> bool {
     })
 }
 
-/// How far it is to the parenthesis that closes an open one.
+/// The distance to the matching closing parenthesis.
 fn closed(code: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
     code.iter().position(|byte| match byte {
@@ -291,7 +291,7 @@ const fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$'
 }
 
-/// The name that a line assigns to, of which this is the beginning.
+/// The name to which a line with this beginning assigns.
 fn assigned(line: &[u8]) -> Option<&[u8]> {
     let sign = line.iter().position(|byte| *byte == b'=')?;
     let left = line.get(..sign)?.trim_ascii_end();
@@ -300,7 +300,7 @@ fn assigned(line: &[u8]) -> Option<&[u8]> {
     left.get(begin..).filter(|name| !name.is_empty())
 }
 
-/// Whether code hands on what has this name, or takes a part of it by number.
+/// Whether code passes on the variable of this name, or reads a part of it by number.
 fn is_taken_whole(code: &[u8], name: &[u8]) -> bool {
     memchr::memmem::find_iter(code, name).any(|at| {
         let (before, after) = code.split_at_checked(at).unwrap_or_default();
@@ -329,7 +329,7 @@ fn is_taken_whole(code: &[u8], name: &[u8]) -> bool {
 }
 
 impl Observer<'_> {
-    /// Observes the times of what was looked at, or opened, where they were shown.
+    /// Observes the times of files that were looked at or opened, if a program may show them.
     pub(super) fn exact_times(&mut self) -> Result<(), NotKept> {
         let by_function = self.run.captured.shows_times || self.asked == Shows::Times;
         if !by_function && !self.trace.accesses.values().any(|access| access.times_shown) {
@@ -341,7 +341,7 @@ impl Observer<'_> {
             if !shown || access.absent || self.is_ignored(path, *access) {
                 continue;
             }
-            // Where the importer looks, it looks at the directory; that says nothing of what the code asks for.
+            // The importer looks at directories for imports; this does not show what the code asks for.
             if access.listed && !access.times_shown && importer.lists(path, *access) {
                 continue;
             }
@@ -355,11 +355,11 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether the function's own code may ask for the times, the owner, the links or the room of `path`. (Of the directories
-    /// above the root an interpreter asks for other reasons.)
+    /// Whether the function's own code may ask for the times, the owner, the links or the size of `path`. (An interpreter looks
+    /// at the directories above the root for other reasons.)
     fn function_asks(&self, path: &Path) -> bool {
         let Run { captured, places, directory, words, .. } = self.run;
-        // A module that is not a source is looked for where the call is made, which says nothing of what it asks for.
+        // A module outside of the function is searched in the directory of the call, which does not show what the code asks for.
         let is_module = matches!(captured.command.entry.what, What::Module(_)) && captured.sources.is_empty();
         let goes_up = || words.iter().any(|word| mentions(word.as_bytes(), &[".."]));
         let is_sought = is_module && path == *directory && !self.is_word(path) && !goes_up();
@@ -368,18 +368,18 @@ impl Observer<'_> {
             && !(places.root.starts_with(path) && path != places.root.as_path())
     }
 
-    /// Whether it counts what can be asked of a file that was opened: it is not one that was loaded to be run.
+    /// Whether the attributes of an opened file count: it was not opened to be run.
     pub(super) fn opening_counts(&self, path: &Path, access: Access, importer: &Importer) -> bool {
         let is_of_system = is_of_system(path) && !self.is_word(path);
         !access.executed && !is_of_system && !importer.loads(path)
     }
 
-    /// Whether a word of the command is this path.
+    /// Whether an argument of the command is this path.
     fn is_word(&self, path: &Path) -> bool {
         self.run.words.iter().any(|word| self.run.directory.join(word) == path)
     }
 
-    /// The times of `path` as they were at the first look: if the run moved them, they are not the same again.
+    /// The times of `path` at the first look: if the run changed them, they will differ next time.
     fn times(&mut self, path: &Path, follow: bool, access: Access) -> Result<(), NotKept> {
         let at_first = if access.changed {
             self.watcher.before.get(path).and_then(|before| before.evidence)
@@ -398,7 +398,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether the mode of a file that was read and looked at by nobody counts all the same.
+    /// Whether the mode of a file that was read, and that nothing looked at by name, counts nevertheless.
     pub(super) fn opening_shows_mode(&self, path: &Path, access: Access, importer: &Importer) -> bool {
         let shown = access.mode_shown || self.asked == Shows::Modes;
         shown && self.opening_counts(path, access, importer)

@@ -1,4 +1,4 @@
-//! Tables of the system of which a run needs a part: the loader's cache, users and groups.
+//! System tables of which a run needs only a part: the loader's cache, users and groups.
 
 use super::made::Made;
 use super::witness::Watcher;
@@ -19,7 +19,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Programs that look up their own user, and the owners of files that they show; with words that make them look up others.
+/// Programs that look up only their own user and the owners of files that they show; with arguments that make them look up
+/// others.
 const KNOW_OWNERS: &[(&str, &[&str])] = &[
     ("ls dir vdir tree stat whoami logname git ssh less vim emacs nano", &[]),
     ("sh bash dash zsh ksh mksh ash", &[]),
@@ -34,7 +35,7 @@ const KNOW_OWNERS: &[(&str, &[&str])] = &[
 /// Larger files are not code.
 const LARGEST_CODE: u64 = 1 << 20;
 
-/// What code says where it looks up users or groups by name, or all of them.
+/// Words in code that looks up users or groups by name, or all of them.
 const LOOK_UP: &[&str] = &[
     "getpw",
     "getgr",
@@ -51,7 +52,7 @@ const LOOK_UP: &[&str] = &[
     "getent",
 ];
 
-/// Whether a process that runs this program looks up only its own user and the owners of what it shows.
+/// Whether a process with this program looks up only its own user and the owners of files that it shows.
 pub(super) fn knows_owners(image: &Image<'_>) -> bool {
     let name = image.program.file_name().map(OsStr::as_bytes).unwrap_or_default();
     let end = name
@@ -60,11 +61,11 @@ pub(super) fn knows_owners(image: &Image<'_>) -> bool {
         .map_or(0, |end| end + 1);
     let base = name.get(..end).unwrap_or_default();
     if matches!(base, b"tar" | b"gtar" | b"bsdtar") {
-        // What root unpacks gets the owner that the archive names.
+        // Files that root unpacks get the owner in the archive.
         return !rustix::process::geteuid().is_root();
     }
     if matches!(base, b"id" | b"groups") {
-        // Any other word is a user's name.
+        // Any other argument is a user name.
         return image.words.iter().skip(1).all(|word| word.as_bytes().starts_with(b"-"));
     }
     KNOW_OWNERS.iter().any(|(names, looks_up)| {
@@ -78,7 +79,7 @@ pub(super) fn is_table(path: &Path) -> bool {
     path == Path::new(CACHE) || TABLES.iter().any(|table| path == Path::new(table))
 }
 
-/// Whether text has the home of another user in it: `~name`, or `~` before a name that is computed.
+/// Whether text contains the home of another user: `~name`, or `~` before a computed name.
 fn names_home(text: &[u8]) -> bool {
     memchr::memchr_iter(b'~', text).any(|at| {
         let before = at.checked_sub(1).and_then(|before| text.get(before));
@@ -86,7 +87,7 @@ fn names_home(text: &[u8]) -> bool {
         let rest = text.get(at + 1..).unwrap_or_default();
         let names = match rest {
             [first, ..] if first.is_ascii_alphabetic() || b"_${%".contains(first) => true,
-            // A text that is put together.
+            // A composed text.
             [b'"' | b'\'', rest @ ..] => rest.trim_ascii_start().starts_with(b"+"),
             _ => false,
         };
@@ -94,10 +95,10 @@ fn names_home(text: &[u8]) -> bool {
     })
 }
 
-/// The tables of the system of which a part counts, among what was read.
+/// The system tables that were read and of which only a part counts.
 pub(super) fn counted_in_part(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> BTreeSet<PathBuf> {
     let is_read_to_look_up = |(path, access): &(&PathBuf, &Access)| {
-        // What walks through the directory reads all that is in it.
+        // A program that lists the directory reads all files in it.
         let directory = path.parent().and_then(|parent| trace.accesses.get(parent));
         let is_walked = directory.is_some_and(|directory| directory.listed);
         let otherwise = access.as_data || access.changed || access.executed || access.looked;
@@ -114,8 +115,8 @@ pub(super) fn counted_in_part(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_
     counted
 }
 
-/// Whether the words of a call, its sources, or what it read and made of the project may look up users or groups by name, or
-/// all of them.
+/// Whether the arguments of a call, its sources, or text of the project that it read or created may look up users or groups by
+/// name, or all of them.
 fn looks_up(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> bool {
     let says = |text: &[u8]| {
         LOOK_UP.iter().any(|part| memmem::find(text, part.as_bytes()).is_some()) || names_home(text)
@@ -124,12 +125,12 @@ fn looks_up(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> bool {
     says_of_call(run, &watcher.made, &says)
         || read.filter(|path| is_of_project(path, &run.places.root)).any(|path| match fs::metadata(path) {
             Ok(found) if !found.is_file() || found.len() > LARGEST_CODE => false,
-            // What cannot be read may say anything.
+            // A file that cannot be read may say anything.
             _ => fs::read(path).map_or(true, |bytes| says(&bytes)),
         })
 }
 
-/// Whether a word of the call, a source, or Python code that the run made says something.
+/// Whether an argument, a source, or Python code that the run created contains one of the words.
 fn says_of_call(run: &Run<'_>, made: &Made, says: &dyn Fn(&[u8]) -> bool) -> bool {
     run.words.iter().any(|word| says(word.as_bytes()))
         || run.captured.sources.iter().any(|source| says(&source.bytes))
@@ -184,7 +185,7 @@ impl Observer<'_> {
             || !NameSearch::new([NAME]).search_seen_files(&files, self.run.recall).is_empty()
     }
 
-    /// Our own user and groups, and the owners of what was shown; `None` where one of them is not there any more.
+    /// The present user and groups, and the owners of shown files; `None` if one of these files is gone.
     fn owners(&self) -> Option<Vec<u32>> {
         let mut ids: BTreeSet<u32> = BTreeSet::new();
         ids.extend([rustix::process::getuid().as_raw(), rustix::process::geteuid().as_raw()]);
@@ -211,7 +212,7 @@ impl Observer<'_> {
     }
 }
 
-/// The base names of libraries that were opened from, or looked for in, a directory that the cache covers.
+/// The base names of libraries that were opened, or looked for, in a directory that the cache covers.
 fn library_names(trace: &Trace, cache: &[u8]) -> BTreeSet<Vec<u8>> {
     let directories = loader::directories(cache).unwrap_or_default();
     let used = trace.accesses.iter().filter(|(_, access)| access.read || access.absent);

@@ -1,4 +1,4 @@
-//! What modification times decide by their order, for `make` and its kin.
+//! The order of modification times, for `make` and similar programs.
 
 use super::session::{MAKES, says};
 use super::{Observed, Observer, Run, evidence, shown};
@@ -13,37 +13,37 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What code names that decides by the order of times.
+/// Names in code that compares times.
 const NAMES_ORDER: &[&str] = &["mtime", " -nt ", " -ot ", "newer", "file.info", " -M "];
 
-/// A file or directory whose time was seen.
+/// A file or directory whose time the run read.
 #[derive(Debug)]
 pub(super) struct Timed {
     pub(super) path: PathBuf,
-    /// Where it is known already.
+    /// If it is already known.
     pub(super) modified: Option<Timestamp>,
     pub(super) access: Access,
-    /// Whether its content was used, too.
+    /// Whether its content was also used.
     pub(super) opened: bool,
     pub(super) is_file: bool,
 }
 
-/// How much is read to learn what a make may make.
+/// How much text is read to find the targets of a make.
 const MOST_RULES: u64 = 16 << 20;
 
-/// Whether the run compares times of files: by a make, or by a shell's operators in its own code.
+/// Whether the run compares times of files: by make, or by a shell operator in its own code.
 pub(super) fn compares(run: &Run<'_>, trace: &Trace) -> bool {
     let names = trace.programs.iter().filter_map(|program| program.file_name()?.to_str());
     let makes = names.into_iter().any(|name| MAKES.contains(&name) || name == "ninja");
     makes || says_order(run)
 }
 
-/// Whether the function's own code compares times by a shell's operators.
+/// Whether the function's own code compares times by a shell operator.
 fn says_order(run: &Run<'_>) -> bool {
     says(run, " -nt ") || says(run, " -ot ")
 }
 
-/// Whether what is read may tell make to read rules elsewhere than in its makefiles, or compares times itself.
+/// Whether a file that was read may make `make` read rules from other files, or compares times itself.
 fn compares_otherwise(text: &[u8]) -> bool {
     const SAID: &[&str] = &[
         "make -f",
@@ -61,21 +61,20 @@ fn compares_otherwise(text: &[u8]) -> bool {
 }
 
 impl Observer<'_> {
-    /// Whether the order of the time of `path` counts where it was looked at: that of a file inside the root; and where times
-    /// are compared, that of a file of the user's elsewhere, and that of a directory inside the root of which nothing
-    /// but that can have been asked.
+    /// Whether the order of the time of `path` counts if it was looked at: for a file inside the root. If times are compared,
+    /// also for a file of the user elsewhere, and for a directory inside the root of which only the time can have been read.
     pub(super) fn time_counts(&self, path: &Path, is_file: bool) -> bool {
         let is_inside = self.scope.relative(path).is_some();
         if is_file {
             return is_inside || (self.compares_times && !shown::is_of_system(path));
         }
         let access = self.trace.accesses.get(path).copied().unwrap_or_default();
-        // What a make lists it looks at too, to know what is there.
+        // make also looks at the files that it lists, to know which exist.
         is_inside && self.compares_times && access.looked && !access.listed
     }
 
-    /// Whether one of the files that were there may be what a rule of make or ninja makes: only then its time is compared
-    /// with those of others.
+    /// Whether one of the existing files may be the target of a rule of make or ninja: only its time is compared with those of
+    /// others.
     fn may_be_made(&self, timed: &[Timed]) -> bool {
         let targets = self.targets();
         let known: FxHashSet<&Path> = timed.iter().map(|timed| timed.path.as_path()).collect();
@@ -116,7 +115,7 @@ impl Observer<'_> {
             }
             let text = fs::metadata(path).ok().filter(|found| found.is_file() && found.len() <= left);
             let Some(text) = text.and_then(|_| fs::read(path).ok()) else {
-                // What is gone was the run's own; what cannot be read may say anything.
+                // A file that is gone was made by the run. A file that cannot be read may say anything.
                 if !access.changed {
                     targets.add_all();
                 }
@@ -135,11 +134,11 @@ impl Observer<'_> {
         targets.finished()
     }
 
-    /// Observes the order of the times of what was looked at by name. A program that opens every file that it looks at
-    /// decides by content; where it leaves one unopened, it may have decided so by the times.
+    /// Observes the order of the times of files that were looked at by name. A program that opens every file that it looks at
+    /// decides by content; if it leaves one unopened, it may have compared times.
     ///
     /// # Errors
-    /// When the times of a file are unknown.
+    /// The times of a file are unknown.
     pub(super) fn order_of_times(&mut self) -> Result<(), NotKept> {
         let names_order = NAMES_ORDER.iter().any(|name| says(self.run, name));
         let mut timed = std::mem::take(&mut self.timed);
@@ -181,7 +180,7 @@ fn order(files: &[(PathBuf, Option<Timestamp>)], places: &Places) -> Result<Vec<
 /// Adds the order of the times of `files`, which were looked at inside the root and not written.
 ///
 /// # Errors
-/// When the times of a file are unknown.
+/// The times of a file are unknown.
 fn observe(
     observed: &mut Observed,
     files: &[(PathBuf, Option<Timestamp>)],
@@ -194,7 +193,7 @@ fn observe(
     Ok(())
 }
 
-/// The same observation of times made now, where `then` is one: what differs can be named.
+/// The same observation of times made now, if `then` is one, to name the difference.
 pub(in crate::memo) fn again(then: &Observation, places: &Places) -> Option<Observation> {
     match then {
         Observation::TimeOrder { groups } => {
@@ -225,7 +224,7 @@ pub(in crate::memo) fn again(then: &Observation, places: &Places) -> Option<Obse
     }
 }
 
-/// When what `path` leads to was modified; `None` where nothing is.
+/// The modification time of the target of `path`; `None` if nothing exists.
 fn modified(path: &Path) -> Result<Option<Timestamp>, NotKept> {
     Ok(evidence(path, true)?.map(|evidence| evidence.modified))
 }

@@ -1,9 +1,8 @@
-//! Which variables of the environment a run may have asked for: those whose name occurs in a file that it read or
-//! executed.
+//! Which environment variables a run may have read: those whose names occur in a file that it read or executed.
 
 use super::made::Made;
 use super::{Observed, Run, programs, session, shown};
-use crate::error::tells_absence;
+use crate::error::means_absent;
 use crate::exec::Trace;
 use crate::hash::entry::LanguageKind;
 use crate::hash::environment::{self, composed};
@@ -16,10 +15,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Programs whose answer is the environment as a whole.
+/// Programs that print the whole environment.
 const SHOW_ALL: [&str; 2] = ["env", "printenv"];
 
-/// Adds the variables that count, and names those that do not.
+/// Adds the variables that count, and returns those that do not.
 pub(super) fn observe(
     run: &Run<'_>,
     trace: &Trace,
@@ -55,7 +54,7 @@ pub(super) fn observe(
     });
     let open: Vec<_> = open.collect();
     let sources = run.captured.sources.iter().map(|source| source.absolute.clone());
-    // What inline code names is in the key: it is a word.
+    // Variables named in inline code are in the key, since the code is an argument.
     let sources = sources.filter(|path| path != Path::new(INLINE)).map(|path| (path, None));
     let files: Vec<(PathBuf, Option<Evidence>)> = contents.iter().cloned().chain(sources).collect();
     let root = run.places.root.as_path();
@@ -73,7 +72,7 @@ pub(super) fn observe(
             let value = environment::variable_digest(&name, value.as_bytes(), &run.secret);
             observed.observations.push((Observation::Variable { name, value: Some(value) }, None));
         } else if !environment::is_session(OsStr::from_bytes(&name)) {
-            observed.indifferent.push(name);
+            observed.irrelevant_env.push(name);
         }
     }
     let mut unset = named_by_project(run, &files, observed);
@@ -93,8 +92,8 @@ pub(super) fn observe(
     }
 }
 
-/// What text of the project names beside the variables that are looked for in all files: those of the session and of jobs that
-/// are not set, which are handed back; and which devices a job may use.
+/// Names in text of the project, in addition to variables searched in all files: returns variables of the session and of jobs
+/// that are not set, and notes which devices a job may use.
 fn named_by_project(
     run: &Run<'_>,
     files: &[(PathBuf, Option<Evidence>)],
@@ -119,11 +118,11 @@ fn named_by_project(
     unset
 }
 
-/// Variables that a shell sets itself, or that count by where they lead.
+/// Variables that a shell sets itself, or that count by the paths they lead to.
 const SET_BY_SHELLS: &[&str] = &["HOME", "OLDPWD", "PATH", "PWD", "SHLVL", "TMPDIR", "_"];
 
-/// Adds what code of the run's own making may have asked for: variables of the session with their values, and that those
-/// which are not set are not.
+/// Adds the variables that code created by the run may read: variables of the session with their values, and which ones are not
+/// set.
 fn referred_to_by_own_code(
     run: &Run<'_>,
     made: &Made,
@@ -144,20 +143,19 @@ fn referred_to_by_own_code(
                 let variable = Observation::Variable { name: name.clone(), value: Some(value) };
                 observed.observations.push((variable, None));
             }
-            // What else is set was looked for by name.
+            // Other variables that are set were searched by name.
             Some(_) => {}
         }
     }
 }
 
-/// Programs whose code is read here for what takes the environment as a whole.
+/// Programs whose code is searched here for uses of the whole environment.
 const CODE: &[&str] = &["awk", "gawk", "mawk", "nawk", "jq", "gojq", "jaq", "tclsh", "wish", "expect"];
 
-/// Larger files are no such code.
+/// Larger files are not searched.
 const LARGEST_CODE: u64 = 1 << 20;
 
-/// Whether a source of the function, or a file that was read as code of a program which was started, takes the
-/// environment as a whole.
+/// Whether a source of the function, or a file that was read as code of a started program, uses the whole environment.
 fn code_takes_all(
     run: &Run<'_>,
     (trace, programs): (&Trace, &BTreeSet<OsString>),
@@ -171,11 +169,11 @@ fn code_takes_all(
     let names: BTreeSet<&[u8]> = programs.iter().map(|name| name.as_bytes()).collect();
     let programs = names.iter().filter(|name| CODE.iter().any(|code| name.starts_with(code.as_bytes())));
     let of_user = |path: &&PathBuf| !shown::is_of_system(path);
-    // What cannot be read may be such code.
+    // A file that cannot be read may be such code.
     let holds = |path: &Path, sought: &dyn Fn(&[u8]) -> bool| match std::fs::metadata(path) {
         Ok(found) if !found.is_file() || found.len() > LARGEST_CODE => false,
         Ok(_) => std::fs::read(path).map_or(true, |bytes| sought(&bytes)),
-        Err(error) => !tells_absence(&error),
+        Err(error) => !means_absent(&error),
     };
     let is_package = |path: &Path| {
         !is_of_project(path, Path::new("/"))
@@ -209,7 +207,7 @@ fn is_of_python_itself(path: &Path) -> bool {
     })
 }
 
-/// Adds the names of `search` that stand in the value of a variable that counts: it may be code (`eval "$COMMAND"`).
+/// Adds the names of `search` that occur in the value of a variable that counts: it may be code (`eval "$COMMAND"`).
 pub(in crate::memo) fn named_by_values(
     search: &NameSearch,
     environment: &[(OsString, OsString)],

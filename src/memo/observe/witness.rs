@@ -1,10 +1,10 @@
-//! Looks at paths while a process that is about to touch them is held: how they were when the run began.
+//! Records paths while a process that is about to access them is stopped: their state when the run began.
 
 use super::background::Background;
 use super::made::{self, Made};
 use super::{python_process, rights, shown, system};
 use crate::digest::Digest;
-use crate::error::tells_nothing_of;
+use crate::error::is_inconclusive_for;
 use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
 use crate::hash::capture::Captured;
 use crate::hash::{files, interpreters, look};
@@ -21,66 +21,66 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Smaller files are digested at once: to open them takes as long.
+/// Files of up to this size are digested at once, since opening them takes as long.
 const WORTH_LATER: u64 = 4 << 10;
-/// More entries than this below one directory are not looked at one by one before it is renamed.
+/// A directory with more entries than this is not inspected before it is renamed.
 pub(super) const LARGEST_TREE: usize = 100_000;
 
-/// What a path was before its first change.
+/// The state of a path before its first change.
 #[derive(Clone, Debug)]
 pub(super) struct Before {
-    /// While the command runs, files that are digested later are identified by size and time.
+    /// During the run, a file that will be digested later is identified by size and time.
     pub(super) state: FileState,
-    /// What `lstat` said; `None` for nothing.
+    /// The result of `lstat`; `None` if nothing existed.
     pub(super) evidence: Option<Evidence>,
-    /// What git's index said of content, where it is one.
+    /// The content part of git's index, if the path is one.
     pub(super) index: Option<Digest>,
-    /// To whom it belonged.
+    /// Its owner and group.
     owner: Option<Owner>,
 }
 
 impl Before {
-    /// Nothing was there.
+    /// Nothing existed.
     pub(super) const NOTHING: Self =
         Self { state: FileState::Absent, evidence: None, owner: None, index: None };
 }
 
-/// How paths were before the run touched them.
+/// The states of paths before the run accessed them.
 pub(in crate::memo) struct Watcher<'a> {
     root: &'a Path,
     captured: &'a Captured,
-    /// Where tools keep their own state.
+    /// Where tools keep private state.
     pub(super) tables: Tables,
-    /// When the run began, by the clock that files are stamped with.
+    /// When the run began, by the clock of file times.
     started: Timestamp,
     pub(super) before: BTreeMap<PathBuf, Before>,
-    /// What each path led to when it was looked at or opened first; `None` for nothing.
+    /// The target of each path at the first look or open; `None` if nothing existed.
     first: HashMap<Vec<u8>, Option<Evidence>, FxBuildHasher>,
-    /// Files too young for their times to prove that they did not move since the run began: what they were at the
-    /// first look.
+    /// Files that are too new for their times to prove that they are unchanged since the run began: their state at the first
+    /// look.
     pub(super) young: BTreeMap<PathBuf, FileState>,
     /// The same for symbolic links themselves.
     young_links: BTreeMap<PathBuf, FileState>,
-    /// Directories inside the root, and those for temporary files, as they were when they were listed first.
+    /// Directories inside the root and temporary directories, as they were at the first listing.
     pub(super) listings: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
-    /// Directories inside the root, as they were when they, or one above them, changed first.
+    /// Directories inside the root, as they were before they or a parent first changed.
     pub(super) directories: BTreeMap<PathBuf, Vec<(std::ffi::OsString, files::EntryKind)>>,
-    /// A directory that was too large to be looked at whole.
+    /// A directory with too many entries to inspect.
     pub(super) too_large: Option<PathBuf>,
-    /// Files that were looked at with a directory above them: their bytes are read when the command has ended, if they moved.
+    /// Files that were recorded with a parent directory: they are read after the command has ended, if they changed.
     later: BTreeSet<PathBuf>,
     background: Background,
-    /// A path that was about to change and could not be looked at, and why.
+    /// A path that was about to change and could not be inspected, with the reason.
     pub(super) unseen: Option<(PathBuf, io::Error)>,
-    /// What code that the run made names.
+    /// Names in code that the run created.
     pub(super) made: Made,
-    /// Tables of the system, as they were when they were looked at first.
+    /// Tables of the system, as they were at the first look.
     pub(super) system: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl<'a> Watcher<'a> {
     pub(in crate::memo) fn new(places: &'a Places, captured: &'a Captured, started: Timestamp) -> Self {
-        // What changes is known by its real path.
+        // Changed paths are recorded by their real paths.
         let real = places.home.as_deref().and_then(|home| fs::canonicalize(home).ok());
         let homes: Vec<&Path> = places.home.as_deref().into_iter().chain(real.as_deref()).collect();
         Self {
@@ -103,30 +103,29 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// What `path`, which names no directory twice, led to when it was looked at or opened first; `Some(None)` for
-    /// nothing.
+    /// The target of `path`, a path without repeated slashes, at the first look or open; `Some(None)` if nothing existed.
     pub(super) fn known(&self, path: &Path) -> Option<&Option<Evidence>> {
         self.first.get(path.as_os_str().as_bytes())
     }
 
-    /// What `path` led to when it was looked at or opened first, if it did.
+    /// The target of `path` at the first look or open, if there was one.
     pub(super) fn first(&self, path: &Path) -> Option<Evidence> {
         self.known(path).copied().flatten()
     }
 
-    /// Device and number of every file that was looked at, opened or changed, as it was at first.
+    /// Device and inode of every file that was looked at, opened or changed, at its first access.
     pub(in crate::memo) fn files_touched(&self) -> HashSet<(u64, u64)> {
         let looked = self.first.values().copied();
         let changed = self.before.values().map(|before| before.evidence);
         looked.chain(changed).flatten().map(|found| (found.device, found.inode)).collect()
     }
 
-    /// To whom what was at `path`, below the root, belonged before it changed first.
+    /// The owner of `path`, inside the root, before its first change.
     pub(in crate::memo) fn owner_before(&self, path: &[u8]) -> Option<Owner> {
         self.before.get(&self.root.join(OsStr::from_bytes(path))).and_then(|before| before.owner)
     }
 
-    /// What was looked at, and what changed as it was before, with one of these times, by that time.
+    /// Paths that were looked at or changed, with one of these times at first, by that time.
     pub(in crate::memo) fn with_times(&self, times: &BTreeSet<Timestamp>) -> ByTime {
         let looked =
             self.first.iter().map(|(path, evidence)| (Path::new(OsStr::from_bytes(path)), *evidence));
@@ -140,10 +139,10 @@ impl<'a> Watcher<'a> {
         found
     }
 
-    /// Records the state of `path` before its first change. Its bytes are read at once only where they may be lost.
+    /// Records the state of `path` before its first change. Its content is read at once only if it may be lost.
     fn take_before(&mut self, path: &Path, fate: Fate) {
         match self.before.get(path).and_then(|before| before.evidence) {
-            // It was looked at with a directory above it.
+            // It was recorded with a parent directory.
             Some(evidence) if self.later.remove(path) => {
                 let now = fs::symlink_metadata(path).ok().map(|now| Evidence::of(&now));
                 if now == Some(evidence) {
@@ -158,7 +157,7 @@ impl<'a> Watcher<'a> {
         }
         if self.came_with_the_run(path) {
             if fate == Fate::Kept && !self.later.is_empty() {
-                // It may be one of those that were moved here.
+                // It may have been moved here with its directory.
                 let metadata = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
                 if let Some(metadata) = metadata {
                     self.background.digest(path, Evidence::of(&metadata));
@@ -173,8 +172,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Whether `path`, of which nothing was recorded, cannot have existed before the run: a directory above it did not exist, or was
-    /// recorded with everything in it.
+    /// Whether `path`, which has no record, cannot have existed before the run: a parent did not exist, or was recorded with all
+    /// of its entries.
     pub(super) fn came_with_the_run(&self, path: &Path) -> bool {
         let above = path.ancestors().skip(1).take_while(|above| above.starts_with(self.root));
         let mut above = above.map(|above| (above, self.before.get(above)));
@@ -183,7 +182,7 @@ impl<'a> Watcher<'a> {
         })
     }
 
-    /// The state of a regular file inside the root. Where its bytes stay, they are digested beside the run.
+    /// The state of a regular file inside the root. If its content stays, it is digested in parallel to the run.
     fn file_state(&mut self, path: &Path, evidence: Evidence, fate: Fate) -> FileState {
         if fate == Fate::Lost || evidence.size > look::LARGEST_DIGESTED || evidence.size < WORTH_LATER {
             return look::state(path, false).0;
@@ -192,18 +191,18 @@ impl<'a> Watcher<'a> {
         by_size_and_time(&evidence)
     }
 
-    /// Records what is at `path`. Without a `fate`, the bytes of a file are read later. Returns whether it is a directory.
+    /// Records the state of `path`. Without a `fate`, the content of a file is read later. Returns whether it is a directory.
     fn take_one(&mut self, path: &Path, fate: Option<Fate>) -> bool {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => Some(metadata),
             Err(error) => {
-                if tells_nothing_of(path, &error) {
+                if is_inconclusive_for(path, &error) {
                     self.unseen.get_or_insert((path.to_path_buf(), error));
                 }
                 None
             }
         };
-        // Outside of the root only the net effect counts, not what was there.
+        // Outside of the root only the net change counts.
         let state = match &metadata {
             Some(metadata) if !path.starts_with(self.root) => {
                 FileState::Special { mode: Evidence::of(metadata).mode }
@@ -227,8 +226,8 @@ impl<'a> Watcher<'a> {
         is_directory
     }
 
-    /// A directory may be about to move with everything below it: nothing of that is read. `count` is how many entries were
-    /// looked at.
+    /// Records all entries of a directory that may be about to move, without reading them. `count` is the number of entries so
+    /// far.
     fn take_tree(&mut self, directory: &Path, count: &mut usize) {
         let entries = match files::entries(directory, true) {
             Ok(entries) => entries,
@@ -255,8 +254,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// The command has ended: digests what was left for later, where it is now. What is nowhere any more, or was
-    /// written to, stays told by size and time.
+    /// After the command has ended: digests the files that were left for later, at their present paths. A file that no longer
+    /// exists or was written keeps only size and time.
     pub(in crate::memo) fn settle(&mut self) {
         let mut known: HashMap<(u64, u64), (Evidence, Digest)> = HashMap::new();
         for (path, evidence, digest) in self.background.finish() {
@@ -272,7 +271,7 @@ impl<'a> Watcher<'a> {
                 Some((then, digest)) if is_same_content(then, &evidence) => {
                     self.is_digested(&path, &evidence, *digest);
                 }
-                // Whatever was to become of its directory: it is in its place, and nothing was learned of it.
+                // The directory stayed where it was, and nothing was learned of the file.
                 _ if is_there => {}
                 _ => {
                     moved.insert((evidence.device, evidence.inode), path);
@@ -293,7 +292,7 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Where files are now that were moved with a directory, and where they were.
+    /// New and old paths of files that were moved with a directory.
     fn places_of(&self, mut moved: HashMap<(u64, u64), PathBuf>) -> Vec<(PathBuf, PathBuf)> {
         let mut found = Vec::new();
         let is_new = |before: &Before| !matches!(before.state, FileState::Directory { .. });
@@ -318,8 +317,8 @@ impl<'a> Watcher<'a> {
         there.is_some_and(|there| self.is_young(&Evidence::of(&there)))
     }
 
-    /// What a path was at the first look, if its times cannot prove that it stayed so: what it leads to, or with `follow`
-    /// false what is there itself.
+    /// The state of a path at the first look, if its times cannot prove that it is unchanged: its target or, with `follow` false,
+    /// the path itself.
     pub(super) fn young(&self, path: &Path, follow: bool) -> Option<&FileState> {
         if follow {
             return self.young.get(path);
@@ -327,7 +326,7 @@ impl<'a> Watcher<'a> {
         self.young_links.get(path).or_else(|| {
             let first = self.first(path)?;
             let there = fs::symlink_metadata(path).ok()?;
-            // What was seen is what the path led to: the same where no link was there.
+            // The record has the target of the path, which is the same if there was no link.
             let is_itself = (there.dev(), there.ino()) == (first.device, first.inode);
             self.young.get(path).filter(|_| is_itself)
         })
@@ -341,12 +340,12 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// The state of a file whose bytes are not read.
+/// The state of a file that is not read.
 const fn by_size_and_time(evidence: &Evidence) -> FileState {
     FileState::LargeFile { mode: evidence.mode & 0o7777, size: evidence.size, modified: evidence.modified }
 }
 
-/// Whether what was seen of one file says that its bytes stayed the same: a new name or mode is another time of change.
+/// Whether the content of a file is certainly unchanged: a new name or mode changes only the inode's time.
 fn is_same_content(then: &Evidence, now: &Evidence) -> bool {
     (then.device, then.inode, then.size, then.modified) == (now.device, now.inode, now.size, now.modified)
 }
@@ -401,7 +400,7 @@ impl Witness for Watcher<'_> {
 
     fn nature(&mut self, image: &Image<'_>) -> Nature {
         let is_function = python_process::runs(self.captured, image);
-        // What its own code asks for is known from that.
+        // What its own code asks for is already known.
         let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
         let keeps = keeps(image.program, image.words);
         let is_function = is_function || python_process::runs_own_code(image, self.root);

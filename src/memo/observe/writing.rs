@@ -1,4 +1,4 @@
-//! What a run changed: what was there before, where that decides the result, and what it left behind.
+//! Observes what a run changed: the earlier state, if the result depends on it, and the outputs.
 
 use super::product::Changed;
 use super::scope::Region;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 impl Observer<'_> {
     pub(super) fn changed(&mut self, path: &Path, access: Access) -> Result<(), NotKept> {
         let before = self.watcher.before.get(path).unwrap_or(&Before::NOTHING);
-        // Where even that could not be told at first, nothing was done.
+        // If the path could not even be inspected at first, the run did nothing to it.
         let hidden = before.evidence.is_none() && matches!(before.state, FileState::Unreadable { .. });
         let now = if hidden { present(path).unwrap_or_default() } else { present(path)? };
         let net = differs(before.evidence.as_ref(), now.as_ref());
@@ -41,7 +41,7 @@ impl Observer<'_> {
         }
         let state = if net { present_state(path, now.as_ref(), before) } else { before.state.clone() };
         let changed = Changed { path, access, before, now, state };
-        // A look before the change counts like any other: `[ -e out ] || make out`.
+        // A look before the change counts like any other look: `[ -e out ] || make out`.
         let looked = access.looked || access.looked_at_link || access.absent || access.read || access.opened;
         if looked && self.moved_before_change(path, before) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
@@ -50,13 +50,13 @@ impl Observer<'_> {
             self.rewritten(path, before)?;
         }
         let same_mode = before.evidence.zip(now).is_some_and(|(before, now)| before.mode == now.mode);
-        // What got another name, or a time, is left as something else all the same.
+        // A file that got another name or time is a changed output nevertheless.
         let is_rewritten = access.prior == Prior::Consulted && access.first_change != FirstChange::Altered;
-        // A program that compares times may find it newer the next time.
+        // A program that compares times may find it newer next time.
         let is_newer = self.compares_times && access.looked && !self.aside.describes_products(path);
         let is_still = is_rewritten && same_mode && !is_newer && changed.has_same_bytes();
         if !net && !self.watcher.came_with_the_run(path) {
-            // It may have been refused.
+            // The change may have been refused.
             let is_passing = before.evidence.is_none();
             let tried = if is_passing { &mut self.passing } else { &mut self.refusing };
             tried.extend(path.parent().map(Path::to_path_buf));
@@ -72,7 +72,7 @@ impl Observer<'_> {
                 && access.read
                 && is_still
             {
-                // That it was read is known of the function from then on.
+                // The store knows from now on that the function reads it.
                 self.observe(Observation::Content { path: self.stored(path), digest: *digest }, None);
             }
             if is_still {
@@ -95,7 +95,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Observes what was at a path that the run did not leave changed in the end, where that counts.
+    /// Observes the earlier state of a path that is unchanged in the end, if it counts.
     fn unchanged(&mut self, changed: &Changed<'_>, looked: bool) -> Result<(), NotKept> {
         let Changed { path, access, before, .. } = *changed;
         if (access.kept_on_change || looked || changed.now.is_some()) && !self.only_output(path) {
@@ -111,18 +111,18 @@ impl Observer<'_> {
             && before.modified != now.modified
             && self.time_counts(path, false)
         {
-            // No replay would touch it.
+            // A replay would not change it.
             return Err(NotKept::ReadThenWritten(path.to_path_buf()));
         }
         Ok(())
     }
 
-    /// Observes where a link led that the run changed.
+    /// Observes the earlier target of a link that the run changed.
     fn behind_link(&mut self, path: &Path, before: &Before) -> Result<(), NotKept> {
         if let (FileState::Symlink { text }, Some(directory)) = (&before.state, path.parent()) {
-            // Under the name by which it is known if the run looked at it.
+            // Under the name by which the run looked at it, if it did.
             let behind: PathBuf = directory.join(OsStr::from_bytes(text)).components().collect();
-            // What the run changed itself counts as it was: it may be gone.
+            // A path that the run changed counts as it was before, since it may be gone.
             match self.watcher.before.get(&behind).map(|before| before.state.clone()) {
                 Some(state) if behind != path => {
                     let path = self.stored(&behind);
@@ -134,8 +134,8 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether `path` is git's index, which git alone touched, and of which nothing but what it says of times has changed. If
-    /// so, what it says of content counts.
+    /// Whether `path` is git's index, only git touched it, and only times, sizes and inodes in it changed. If so, its content
+    /// part is observed.
     fn is_same_index(&mut self, path: &Path, access: Access, before: &Before) -> bool {
         let Some(was) = before.index.filter(|_| access.strangers & GIT_INDEX == 0) else { return false };
         let same = look::index(path).is_some_and(|(now, _)| now == was);
@@ -145,8 +145,7 @@ impl Observer<'_> {
         same
     }
 
-    /// Results of earlier runs count as a whole, as they were found or as they were left: a run that finds what it left itself
-    /// gives the same result.
+    /// Results of earlier runs count together, as found or as left: a run that finds what it left gives the same result.
     pub(super) fn settled(&mut self) {
         let found = std::mem::take(&mut self.settled);
         let mut paths: BTreeSet<PathBuf> = found.clone();
@@ -168,28 +167,28 @@ impl Observer<'_> {
         }
     }
 
-    /// Private state of tools counts as being there, where it was when the run began.
+    /// Private state of a tool counts as existing, if it existed when the run began.
     pub(super) fn existing(&mut self) {
         for path in std::mem::take(&mut self.aside.existing) {
             self.observe(Observation::Exists { path: self.stored(&path) }, None);
         }
     }
 
-    /// The content of a file that was read and then changed counts as it was. What it names is looked for in what is left of
-    /// it: names of variables are not often rewritten.
+    /// The earlier content of a file that was read and then changed is a dependency. Names of variables are searched in its
+    /// present content, since they rarely change.
     fn rewritten(&mut self, path: &Path, before: &Before) -> Result<(), NotKept> {
         match &before.state {
             FileState::File { .. } => {
                 self.contents.push((path.to_path_buf(), None));
                 Ok(())
             }
-            // It was not digested when it changed.
+            // It was not digested before it changed.
             FileState::LargeFile { .. } => Err(NotKept::ReadThenWritten(path.to_path_buf())),
             _ => Ok(()),
         }
     }
 
-    /// A write that does not count hides no look at what was there before it.
+    /// An ignored write does not hide a look at the earlier state.
     fn seen_before_ignored(&mut self, path: &Path, access: Access, before: &Before) -> Result<(), NotKept> {
         let looked = access.looked || access.looked_at_link || access.absent || access.read || access.listed;
         if !looked || self.run.ignored_reads.matches(path) {
@@ -203,7 +202,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether another process changed a path between a look and the first change by the run.
+    /// Whether another process changed a path between a look and the run's first change.
     fn moved_before_change(&self, path: &Path, before: &Before) -> bool {
         let Some(evidence) = before.evidence.filter(|evidence| self.is_young(evidence)) else { return false };
         let is_directory = evidence.mode & libc::S_IFMT == libc::S_IFDIR;
@@ -223,7 +222,7 @@ impl Observer<'_> {
         }
     }
 
-    /// Whether directories in which something was tried let it be done.
+    /// Whether the directories in which the run tried something allowed it.
     pub(super) fn refusing(&mut self) -> Result<(), NotKept> {
         for directory in std::mem::take(&mut self.refusing) {
             let is_changed = self.trace.accesses.get(&directory).is_some_and(|access| access.changed);
@@ -237,12 +236,13 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether `path` is one that the run may leave behind.
+    /// Whether the run may leave an output at `path`.
     fn counts(&self, path: &Path) -> bool {
         self.scope.region(path) == Region::Inside && !self.aside.has(path)
     }
 
-    /// Takes in a path that was left behind or removed, and everything below it if it came or went as a whole.
+    /// Adds a path that was created, changed or removed to the outputs, with everything below it if it appeared or disappeared as
+    /// a whole.
     fn output(&mut self, path: &Path, now: Option<&Evidence>, before: &Before) -> Result<(), NotKept> {
         if let Some(relative) = self.scope.relative(path) {
             self.observed.outputs.insert(relative.to_vec());
@@ -278,8 +278,8 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Observes all that was in a directory when the run began: what went along with it was never named by itself, and
-    /// what was done below it then was not noted.
+    /// Observes all entries that a directory had when the run began: they moved with it without being named, and changes below it
+    /// were not recorded.
     fn everything_below(&mut self, directory: &Path) -> Result<(), NotKept> {
         self.listed_before.push(directory.to_path_buf());
         let below = self.watcher.before.range(directory.to_path_buf()..);
@@ -294,7 +294,7 @@ impl Observer<'_> {
                 self.listed_before.push(path.clone());
             }
             let Some(relative) = self.scope.relative(&path).map(<[u8]>::to_vec) else { continue };
-            // What was moved with its directory decides what is elsewhere now; what went with it could be anything.
+            // Files that moved with their directory determine content elsewhere; after a removal they could have been anything.
             let class = if present(directory)?.is_some() || self.is_moved(directory) {
                 ProductClass::Consulted
             } else {
@@ -314,7 +314,7 @@ impl Observer<'_> {
     }
 }
 
-/// Whether something else is there now, or nothing any more.
+/// Whether the path is another file now, or gone.
 fn is_another(before: &Before, now: Option<&Evidence>) -> bool {
     match (&before.evidence, now) {
         (Some(before), Some(now)) => before.inode != now.inode,
@@ -322,7 +322,7 @@ fn is_another(before: &Before, now: Option<&Evidence>) -> bool {
     }
 }
 
-/// What is at a path now, digested only where the digest shows whether it changed.
+/// The state of a path now, digested only if the digest shows whether it changed.
 fn present_state(path: &Path, now: Option<&Evidence>, before: &Before) -> FileState {
     let is_file = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFREG);
     let same_size = before.evidence.zip(now.copied()).is_none_or(|(before, now)| before.size == now.size);

@@ -91,7 +91,7 @@ pub(in crate::memo) fn collect(
             }
             Err(Errno::LOOP | Errno::XDEV) => return Err(NotKept::WroteOutside(shown())),
             Err(errno) => {
-                return Err(NotKept::Store(format!("cannot look at {}: {errno}", shown().display())));
+                return Err(NotKept::Store(format!("cannot inspect {}: {errno}", shown().display())));
             }
         };
         let trouble = |errno: Errno| NotKept::Store(format!("cannot read {}: {errno}", shown().display()));

@@ -166,7 +166,7 @@ impl Attempt<'_> {
             evidence: Vec::new(),
             outputs: None,
             output_evidence: Vec::new(),
-            indifferent: Vec::new(),
+            irrelevant_env: Vec::new(),
             inline: Vec::new(),
             strict: Vec::new(),
         });

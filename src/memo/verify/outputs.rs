@@ -5,7 +5,7 @@ use super::undo::Undo;
 use super::{Fingerprints, How, Item, Mismatch, Recorded};
 use crate::digest::Digest;
 use crate::encode::{Encode, Encoder};
-use crate::error::{Error, Result, tells_absence};
+use crate::error::{Error, Result, means_absent};
 use crate::hash::exclude::path_excluded;
 use crate::hash::files;
 use crate::hash::globs::Patterns;
@@ -283,7 +283,7 @@ fn unchanged_holes(entry: &OutputEntry, path: &Path) -> Option<Digest> {
 fn there(path: &Path) -> Result<Option<Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if tells_absence(&error) => Ok(None),
+        Err(error) if means_absent(&error) => Ok(None),
         Err(error) => Err(Error::io("look at", path, error)),
     }
 }

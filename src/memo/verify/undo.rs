@@ -3,7 +3,7 @@
 //! The state of each path is saved before its first change, while the process that is about to change it is stopped. Paths are
 //! restored in reverse order.
 
-use crate::error::{Error, Result, tells_absence};
+use crate::error::{Error, Result, means_absent};
 use crate::exec::{Fate, Seen, Witness};
 use crate::hash::files;
 use crate::memo::moving::{clear, copy_file, move_path, set_time};
@@ -120,7 +120,7 @@ impl<'a> Undo<'a> {
         let unseen = |error| Error::io("look at", path, error);
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if tells_absence(&error) => return Ok(Before::Nothing),
+            Err(error) if means_absent(&error) => return Ok(Before::Nothing),
             Err(error) => return Err(unseen(error)),
         };
         let kind = metadata.file_type();
@@ -256,7 +256,7 @@ impl Witness for Undo<'_> {
 fn put_back(path: &Path, before: &Before, steps: &[(PathBuf, Before)]) -> io::Result<()> {
     let now = match fs::symlink_metadata(path) {
         Ok(now) => Some(now),
-        Err(error) if tells_absence(&error) => None,
+        Err(error) if means_absent(&error) => None,
         Err(error) => return Err(error),
     };
     match before {

@@ -50,7 +50,7 @@ pub(super) fn new(n: u64, manifest: &[u8]) -> NewCommit<'_> {
             })
             .collect(),
         products: crate::record::Products::default(),
-        indifferent: Vec::new(),
+        irrelevant_env: Vec::new(),
         coverage: Coverage::Watched,
         replay: Replay::Allowed,
         accepted: None,

@@ -22,7 +22,7 @@ use super::paths::{Named, Resolver};
 use super::process::{as_path, link, to_path};
 use super::touches::Touches;
 use super::working::Working;
-use crate::error::cannot_look;
+use crate::error::cannot_inspect;
 use crate::exec::watch::Surroundings;
 use crate::exec::{Access, Executed, Hazard, Listers, Nature, Seen, Trace, Upward, Witness};
 use own::Own;
@@ -157,7 +157,7 @@ impl<'a> Observer<'a> {
             self.hazard(Hazard::Incomplete("a working directory was moved by others".to_owned()));
         }
         if let Some((path, error)) = self.resolver.failed() {
-            self.hazard(Hazard::Incomplete(cannot_look(as_path(&path), &error)));
+            self.hazard(Hazard::Incomplete(cannot_inspect(as_path(&path), &error)));
         }
         let stdin = self.descriptors.stdin_use();
         let reads_own = stdin.read && self.ordering.reads_own_output();

@@ -9,7 +9,7 @@ mod object;
 
 use super::filter::Numbers;
 use super::process::{descriptor_path, is_same_open_file};
-use crate::error::tells_absence;
+use crate::error::means_absent;
 use crate::exec::order::Order;
 use crate::exec::spawn::StdinGiven;
 use crate::exec::terminal::Control;
@@ -208,7 +208,7 @@ impl Inherited {
     fn is_closed(&self, tid: libc::pid_t, number: RawFd) -> bool {
         number == 0
             && self.closed.is_some()
-            && fs::symlink_metadata(descriptor_path(tid, 0)).is_err_and(|error| tells_absence(&error))
+            && fs::symlink_metadata(descriptor_path(tid, 0)).is_err_and(|error| means_absent(&error))
     }
 
     /// The object behind a descriptor is opened again, or cannot be followed any more. False if it was not inherited.
@@ -329,7 +329,7 @@ impl Inherited {
                     Ok(theirs) => {
                         (theirs.dev(), theirs.ino()) == (object.metadata.dev(), object.metadata.ino())
                     }
-                    Err(error) => !tells_absence(&error),
+                    Err(error) => !means_absent(&error),
                 }
             })
         })
@@ -339,7 +339,7 @@ impl Inherited {
 /// The number that the next duplicate gets, unless another thread is faster.
 fn lowest_free(tid: libc::pid_t, least: RawFd) -> RawFd {
     let is_free = |number: &RawFd| {
-        fs::symlink_metadata(descriptor_path(tid, *number)).is_err_and(|error| tells_absence(&error))
+        fs::symlink_metadata(descriptor_path(tid, *number)).is_err_and(|error| means_absent(&error))
     };
     (least.max(0)..RawFd::MAX).find(is_free).unwrap_or(least)
 }

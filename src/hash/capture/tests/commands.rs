@@ -97,11 +97,11 @@ fn a_shim_is_followed_to_what_it_starts() {
 fn programs_of_the_moment_and_descriptors_by_path_are_told() {
     let sandbox = Sandbox::new();
     sandbox.executable("date", "#!/bin/sh\necho fixed\n");
-    let moment = |line: &[&str]| sandbox.capture(&sandbox.request(line)).moment;
-    assert_eq!(moment(&["date"]).as_deref(), Some("date"));
-    assert_eq!(moment(&["env", "TZ=UTC", "date"]).as_deref(), Some("date"));
-    assert_eq!(moment(&["./date"]), None);
-    assert_eq!(moment(&["cat", "date"]), None);
+    let volatile = |line: &[&str]| sandbox.capture(&sandbox.request(line)).volatile;
+    assert_eq!(volatile(&["date"]).as_deref(), Some("date"));
+    assert_eq!(volatile(&["env", "TZ=UTC", "date"]).as_deref(), Some("date"));
+    assert_eq!(volatile(&["./date"]), None);
+    assert_eq!(volatile(&["cat", "date"]), None);
     let sensitive = sandbox.capture(&sandbox.request(&["cat", "/dev/fd/63"])).sensitive;
     assert_eq!(sensitive, Some("/dev/fd/63".into()));
     assert!(sandbox.capture(&sandbox.request(&["ls", "-l"])).shows_times);

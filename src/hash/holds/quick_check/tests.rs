@@ -1,4 +1,4 @@
-use super::{Looks, Settled};
+use super::{QuickCheck, Settled};
 use crate::digest::Digest;
 use crate::hash::look;
 use crate::record::{Evidence, FileState, Observation, Places, StoredPath, Timestamp};
@@ -11,7 +11,7 @@ fn settle(
     facts: &[Observation],
     evidence: &[Option<Evidence>],
 ) -> (Vec<bool>, Vec<(usize, Evidence)>) {
-    let mut looks = Looks::new(places, None, Timestamp::now());
+    let mut looks = QuickCheck::new(places, None, Timestamp::now());
     let (mut all, mut next, mut settled) = (vec![true; facts.len()], 0, Settled::default());
     while next < facts.len() {
         next = looks.settle(facts, evidence, next, &mut settled);

@@ -1,7 +1,7 @@
-//! The real world, looked at on record: every look is a fact with its evidence.
+//! The real file system and environment, with a record: each look becomes a fact with its evidence.
 //!
-//! As long as all facts hold, a capture made from these looks would come out the same. Knows nothing of what the
-//! looks are for.
+//! As long as all facts hold, a capture made from these looks gives the same result. This module does not know what the looks are
+//! for.
 
 use super::entry::Entry;
 use super::environment::lookup;
@@ -23,7 +23,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What a fact is about, beside its path: one of each is enough.
+/// What a fact is about, besides its path. One fact of each kind is enough for a path.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Aspect {
     Target,
@@ -35,20 +35,20 @@ enum Aspect {
 /// A fact with its evidence.
 pub type Fact = (Observation, Option<Evidence>);
 
-/// Looks at the world and keeps what it saw.
-pub struct Looker<'a> {
+/// A file system view that records every look.
+pub struct RecordingFs<'a> {
     request: &'a Request,
     memory: FileMemory<'a>,
     facts: BTreeMap<(StoredPath, Aspect), Fact>,
-    /// What was digested, by device and inode: a file that has several names, or a link to it, is read once.
+    /// Digests by device and inode: a file with several names, or links to it, is read once.
     digested: HashMap<(u64, u64), (Evidence, Digest), FxBuildHasher>,
     variables: BTreeSet<OsString>,
     overlay: Vec<(OsString, Option<OsString>)>,
     clears_environment: bool,
 }
 
-impl<'a> Looker<'a> {
-    /// Nothing seen yet.
+impl<'a> RecordingFs<'a> {
+    /// A view without looks.
     #[must_use]
     pub fn new(request: &'a Request, memory: FileMemory<'a>) -> Self {
         Self {
@@ -62,18 +62,18 @@ impl<'a> Looker<'a> {
         }
     }
 
-    /// From now on the environment is the one that the entry's launchers make.
+    /// Uses the environment that the launchers of `entry` make.
     pub(super) fn enter(&mut self, entry: &Entry) {
         self.overlay.clone_from(&entry.overlay);
         self.clears_environment = entry.clears_environment;
     }
 
-    /// All that was seen: the facts, the names of the variables asked for, and the memory.
+    /// The record: facts, names of variables that were read, and the memory of digests.
     pub(super) fn finish(self) -> (Vec<Fact>, BTreeSet<OsString>, FileMemory<'a>) {
         (self.facts.into_values().collect(), self.variables, self.memory)
     }
 
-    /// How `path` is stored.
+    /// The stored form of `path`.
     pub(super) fn stored(&self, path: &Path) -> StoredPath {
         self.request.places.store(path)
     }
@@ -83,7 +83,7 @@ impl<'a> Looker<'a> {
         &mut self.memory
     }
 
-    /// What is found at `path`, with the content of a regular file digested whatever its size.
+    /// The state of `path`; a regular file is digested whatever its size.
     pub(super) fn state(&mut self, path: &Path, follow: bool) -> FileState {
         let aspect = if follow { Aspect::Target } else { Aspect::Link };
         let stored = self.stored(path);
@@ -131,7 +131,7 @@ impl<'a> Looker<'a> {
         }
     }
 
-    /// The names and kinds in a directory, less the fixed exclusions; `None` where it cannot be listed.
+    /// The names and kinds of the entries of a directory, without the fixed exclusions. `None` if it cannot be listed.
     pub(super) fn list(&mut self, directory: &Path, everything: bool) -> Option<Vec<(OsString, EntryKind)>> {
         let now = Timestamp::now();
         let before = fs::metadata(directory).ok().map(|metadata| Evidence::of(&metadata));
@@ -168,7 +168,7 @@ impl<'a> Looker<'a> {
         bytes
     }
 
-    /// Keeps the first look: if a second one differs, the fact will be found not to hold.
+    /// Records the first look only. If a second one differs, the fact will not hold.
     fn record(&mut self, about: (StoredPath, Aspect), fact: Fact) {
         match self.facts.get(&about) {
             Some((Observation::Content { digest: old, .. }, _)) => {
@@ -186,7 +186,7 @@ impl<'a> Looker<'a> {
     }
 }
 
-impl World for Looker<'_> {
+impl World for RecordingFs<'_> {
     fn kind(&mut self, path: &Path) -> Kind {
         match self.state(path, true) {
             FileState::File { .. } | FileState::LargeFile { .. } => Kind::File,
@@ -255,7 +255,7 @@ mod tests {
         let words = vec![OsString::from("true")];
         let request = Request::new(words, directory.path().to_path_buf(), places, Vec::new());
         let memory = Memory::default();
-        let mut looker = Looker::new(&request, FileMemory::new(&memory));
+        let mut looker = RecordingFs::new(&request, FileMemory::new(&memory));
         for name in ["file", "link", "other"] {
             assert_eq!(looker.digest(&path(name)), Some(Digest::of(b"x")), "{name}");
         }

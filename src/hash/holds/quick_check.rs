@@ -1,7 +1,7 @@
-//! What one `stat` settles: most facts hold by it alone, and then nothing else is asked.
+//! The quick check: one `stat` for each path is enough for most facts.
 //!
-//! Facts are asked about directory by directory. What a look does not settle needs a closer one, which is the caller's
-//! matter: nothing is ever found wrong here.
+//! Facts are checked directory by directory. A fact that this check cannot confirm needs a closer look by the caller; it is not
+//! known to be wrong.
 
 pub(in crate::hash) use super::absence::Missing;
 use super::absence::{WORTH_ASKING, proves_absence};
@@ -14,15 +14,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// From so many looks below one directory on, it is opened first: that takes as long as a tenth of the way saved by each.
+/// If at least this many names of a directory are looked at, the directory is opened first. Opening it costs about as much as ten
+/// lookups save by the shorter path.
 const WORTH_OPENING: usize = 10;
 
-/// Whether what is there has the evidence that was trusted.
+/// Whether the path still has its trusted evidence.
 pub(in crate::hash) fn proves(found: &Found, evidence: Option<&Evidence>) -> bool {
     matches!((found, evidence), (Ok(found), Some(evidence)) if found == evidence)
 }
 
-/// Whether `state` is what is there.
+/// Whether the path is still in the recorded `state`.
 pub(in crate::hash) fn shows(found: &Found, state: &FileState, evidence: Option<&Evidence>) -> bool {
     let rule = state.mode_rule();
     if rule.asked != 0 || rule.fresh {
@@ -30,7 +31,7 @@ pub(in crate::hash) fn shows(found: &Found, state: &FileState, evidence: Option<
         return false;
     }
     match (state, found) {
-        // With a file in place of a directory above it the answer is another one.
+        // If a parent is a file now, the error is another one (ENOTDIR), and the state differs.
         (FileState::Absent, found) => matches!(found, Err(Errno::NOENT)),
         (FileState::Directory { mode }, Ok(found)) => {
             is_directory(found) && found.mode & 0o7777 == *mode & 0o7777
@@ -43,41 +44,41 @@ fn is_directory(found: &Evidence) -> bool {
     found.mode & libc::S_IFMT == libc::S_IFDIR
 }
 
-/// Looks at paths, those in one directory together.
-pub struct Looks<'a> {
+/// Looks at paths, grouped by directory.
+pub struct QuickCheck<'a> {
     places: &'a Places,
-    /// What the call had looked at before.
+    /// What this call has already looked at.
     seen: Option<&'a StatCache>,
-    /// What these looks found, as far as it was noted.
+    /// What these looks found, if it was stored.
     pub(in crate::hash) own: StatCache,
-    /// A moment that is not after the first look.
+    /// A time that is not after the first look.
     now: Timestamp,
-    /// The present directory with a slash at its end, then the name that was looked at last.
+    /// The current directory with a slash at its end, then the name that was looked at last.
     path: Vec<u8>,
-    /// How much of `path` is the directory, without and with the slash.
+    /// Length of the directory in `path`, without and with the slash.
     directory: (usize, usize),
-    /// The directory is below a HOME that is not there.
+    /// The directory is below HOME, and HOME is not set.
     is_nowhere: bool,
     open: Option<OwnedFd>,
-    /// Whether links were followed at the last look, and what was found.
+    /// The last look: whether links were followed, and the result.
     last: Option<(bool, Found)>,
-    /// A path at which nothing was, and so nothing is below it.
+    /// A path that does not exist, so nothing below it exists.
     nothing: Vec<u8>,
-    /// The names of one directory that are to be absent.
+    /// Names of one directory that should be absent.
     absent: Vec<(usize, Missing<'a>)>,
 }
 
-/// What looking at the observations of one directory came to.
+/// The result for the observations of one directory.
 #[derive(Default)]
 pub struct Settled {
-    /// The numbers of those that need a closer look.
+    /// Numbers of the observations that need a closer look.
     pub open: Vec<usize>,
-    /// The numbers of those that nothing is at a path for which there is evidence from now on: that of their directory.
+    /// Numbers of absent paths with new evidence: that of their directory, which proves their absence from now on.
     pub learned: Vec<(usize, Evidence)>,
 }
 
-impl<'a> Looks<'a> {
-    /// No look yet, beside those that this call has made. `now` is a moment that is not after the first of them.
+impl<'a> QuickCheck<'a> {
+    /// A new check without looks. `now` is a time that is not after the first look; `seen` has the looks of this call.
     #[must_use]
     pub fn new(places: &'a Places, seen: Option<&'a StatCache>, now: Timestamp) -> Self {
         Self {
@@ -95,8 +96,8 @@ impl<'a> Looks<'a> {
         }
     }
 
-    /// Looks for the observations from `start` on that are of one directory, and tells where they end; those that are of no
-    /// path need a closer look. `evidence` has an entry for each observation.
+    /// Checks the observations from `start` on that are in one directory, and returns the number of the first one after them.
+    /// Observations without a path need a closer look. `evidence` has an entry for each observation.
     pub fn settle(
         &mut self,
         observations: &'a [Observation],
@@ -126,7 +127,7 @@ impl<'a> Looks<'a> {
             let number = start.saturating_add(number);
             let evidence = evidence.as_ref();
             let is_settled = match state {
-                // `x/` is looked at as it is.
+                // `x/` needs a look at exactly this path.
                 _ if name.is_empty() && path.rest().len() > 1 => false,
                 Some(FileState::Absent) => {
                     absent.push((number, Missing { name, follow, evidence: evidence.copied() }));
@@ -168,7 +169,7 @@ impl<'a> Looks<'a> {
         }
     }
 
-    /// The looks that follow, of which there may be `count`, are in this directory.
+    /// Makes `directory` the current one, for about `count` looks.
     pub(in crate::hash) fn enter(&mut self, base: Base, directory: &[u8], count: usize) {
         self.last = None;
         self.open = None;
@@ -202,16 +203,16 @@ impl<'a> Looks<'a> {
         }
     }
 
-    /// What is at `name` in the present directory; without a name, what the directory is.
+    /// Looks at `name` in the current directory; without a name, at the directory itself.
     pub(in crate::hash) fn at(&mut self, name: &[u8], follow: bool) -> Found {
         if self.is_nowhere {
-            // A path below a HOME that is not there names nothing.
+            // A path below an unset HOME does not exist.
             return Err(Errno::NOENT);
         }
         let (directory, slash) = self.directory;
         let is_same = self.path.get(slash..) == Some(name);
         if let Some((followed, found)) = self.last.filter(|_| is_same) {
-            // Where no link is, following changes nothing.
+            // Without a link, following it makes no difference.
             let is_link = |found: &Evidence| found.mode & libc::S_IFMT == libc::S_IFLNK;
             if followed == follow || (follow && found.is_ok_and(|found| !is_link(&found))) {
                 return found;
@@ -239,7 +240,7 @@ impl<'a> Looks<'a> {
         found
     }
 
-    /// Takes down what was found at the last look, links followed.
+    /// Stores what the last look found, links followed.
     pub(in crate::hash) fn note(&mut self, found: &Evidence) {
         if !is_directory(found) {
             let (directory, slash) = self.directory;
@@ -248,9 +249,9 @@ impl<'a> Looks<'a> {
         }
     }
 
-    /// Looks whether `names`, of which there are `count`, are absent from the present directory, and tells `each` of those
-    /// that were looked at whether something is there; it says whether to go on. The evidence that comes back proves from
-    /// now on that those are absent which were. A name is not looked at where the directory has the name's evidence.
+    /// Checks whether `count` names are absent from the current directory. `each` is called for each name that was looked at,
+    /// with whether it exists, and returns whether to continue. Names with the evidence of the directory are not looked at. The
+    /// returned evidence proves from now on that the absent names are absent.
     pub(in crate::hash) fn absent<'n, Names: Iterator<Item = Missing<'n>>>(
         &mut self,
         names: impl Fn() -> Names,
@@ -284,7 +285,7 @@ impl<'a> Looks<'a> {
                 }
                 continue;
             }
-            // A link that leads nowhere is an entry of the directory: where it leads is not told by the directory's times.
+            // A dangling link is an entry of the directory. The times of the directory do not show when its target appears.
             let mut found = self.look(name.name, name.follow && provable.is_none());
             if name.follow && provable.is_some() && found != Err(Errno::NOENT) {
                 provable = None;
@@ -304,7 +305,7 @@ impl<'a> Looks<'a> {
         })
     }
 
-    /// The directory as it was looked at, or is where that is worth it; an error that tells nothing otherwise.
+    /// The evidence of the current directory, if it is known or worth a look; otherwise an error.
     fn look_at_directory<'n, Names: Iterator<Item = Missing<'n>>>(
         &mut self,
         names: impl Fn() -> Names,
@@ -339,11 +340,11 @@ impl<'a> Looks<'a> {
     }
 }
 
-/// What a look at a path may settle.
+/// What the quick check can verify of an observation.
 struct Sought<'a> {
     path: &'a StoredPath,
     follow: bool,
-    /// What is to be there; `None` where evidence alone can tell.
+    /// The expected state; `None` if the evidence alone is enough.
     state: Option<&'a FileState>,
 }
 
