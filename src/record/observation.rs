@@ -1,6 +1,6 @@
-//! What a run was seen to depend on.
+//! Observations: what a watched run depended on.
 //!
-//! Knows nothing of how a run is watched or how an observation is checked.
+//! This module does not know how a run is watched or how an observation is checked.
 
 use super::evidence::Timestamp;
 use super::found::{BothEnds, FoundProgram};
@@ -11,36 +11,36 @@ use super::stdin::{StdinKind, StdinUse};
 use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 
-/// One fact about the world that decided a result.
+/// A fact on which a result depends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
     /// The content of the regular file that a path leads to.
     Content {
-        /// As it was asked for, links not followed by us.
+        /// As the run named it; cashet does not resolve links in it.
         path: StoredPath,
-        /// Of its bytes.
+        /// The digest of its content.
         digest: Digest,
     },
-    /// What is found at a path.
+    /// The state of a path.
     State {
         /// As it was asked for.
         path: StoredPath,
         /// Whether the last link is followed.
         follow: bool,
-        /// What is there.
+        /// The state.
         state: FileState,
     },
     /// The names and kinds of a directory's entries.
     Listing {
         /// The directory.
         path: StoredPath,
-        /// Whether the entries that never count are counted here, since the command names them.
+        /// Whether excluded names are included, since the command names them.
         everything: bool,
         /// Of the sorted names and kinds.
         digest: Digest,
     },
-    /// The entries of a directory that an import of some modules would find: files and directories whose name up to
-    /// the first dot is one of theirs.
+    /// The entries of a directory that an import of some modules would find: files and directories whose name up to the first dot
+    /// is one of the modules.
     Importable {
         /// The directory.
         path: StoredPath,
@@ -49,29 +49,29 @@ pub enum Observation {
         /// Of the sorted names and kinds of those entries.
         digest: Digest,
     },
-    /// The names and kinds of a directory's entries as a program lists them: all but the store's own directory, and but
-    /// what the run's tools keep there for themselves.
+    /// The names and kinds of a directory's entries as a program lists them, without the store and without private state of the
+    /// run's tools.
     Entries {
         /// The directory.
         path: StoredPath,
-        /// Names that are set aside, sorted.
+        /// Names that are left out, sorted.
         aside: Names,
         /// Of the sorted names and kinds.
         digest: Digest,
     },
-    /// Something is at a path, whatever it is and holds: the state of a tool that only saves it time.
+    /// The path exists, with any content: private state of a tool, which only saves it time.
     Exists {
         /// The path.
         path: StoredPath,
     },
-    /// What git's index says of content, without what it says of times.
+    /// The content part of git's index, without times, sizes and inodes.
     Index {
         /// The index.
         path: StoredPath,
         /// Of that content.
         digest: Digest,
     },
-    /// Results of earlier runs that the run takes up and writes: all of them are as it found them, or all as it left them.
+    /// Results of earlier runs that the run reads and writes: all of them are as it found them, or all as it left them.
     Settled {
         /// Each, sorted by path.
         states: Vec<BothEnds>,
@@ -80,19 +80,19 @@ pub enum Observation {
     Search {
         /// Of PATH.
         path: Digest,
-        /// Where it led, sorted by name.
+        /// The names that were looked for and where they led, sorted by name.
         programs: Vec<FoundProgram>,
-        /// Whether a process changed its working directory, so that a relative place of another PATH may mean another one.
+        /// Whether a process changed its working directory, so that a relative directory in another PATH could mean another one.
         moved: bool,
     },
-    /// The network was used, and that is allowed to decide the result or does not matter.
+    /// The run used the network, and the call allows it.
     Network,
     /// The order of modification times of some files: paths from the oldest on, equal ones together.
     TimeOrder {
         /// Groups of files with one time, oldest group first, each sorted.
         groups: Vec<Vec<StoredPath>>,
     },
-    /// How the modification times of some files stood to those of files that were looked at and then written.
+    /// The order of modification times between some files and files that were looked at and then written.
     Around {
         /// The files that were written, sorted.
         written: Vec<StoredPath>,
@@ -103,8 +103,8 @@ pub enum Observation {
         /// Files newer than each of them, sorted.
         newer: Vec<StoredPath>,
     },
-    /// The exact times of a path, for programs that show them. The time of the last change of the inode stands for what
-    /// they show besides: owner, number of links, attributes.
+    /// The exact times of a path, for programs that show them. The inode's change time represents the other attributes that they
+    /// show: owner, link count, attributes.
     Modified {
         /// The path.
         path: StoredPath,
@@ -121,7 +121,7 @@ pub enum Observation {
     StdinKind(StdinKind),
     /// Whether standard input is a terminal.
     StdinTerminal(bool),
-    /// The real name of what standard input is, as the kernel tells it.
+    /// The real name of standard input, as the kernel reports it.
     StdinName(Vec<u8>),
     /// Another inherited descriptor that was read.
     Descriptor {
@@ -144,9 +144,9 @@ pub enum Observation {
         /// Of all names and values.
         digest: Digest,
     },
-    /// The mask of permission bits for new files.
+    /// The umask.
     Umask(u32),
-    /// It takes at least these bits.
+    /// The umask removes at least these bits.
     UmaskAtLeast(u32),
     /// Whether the user is root.
     Superuser(bool),
@@ -154,8 +154,8 @@ pub enum Observation {
     Root(Vec<u8>),
     /// The last name of the root's path, which the result contains.
     RootName(Vec<u8>),
-    /// Variables that code of the run's own making names and that are not set: neither they nor, for a name that ends
-    /// in an underscore, any that begins with it.
+    /// Variables that are not set and are named in code that the run created. A name that ends in an underscore includes all
+    /// variables that begin with it.
     Unset {
         /// Sorted.
         names: Names,
@@ -174,7 +174,7 @@ pub enum Observation {
         /// Of the sorted names and kinds of those entries.
         digest: Digest,
     },
-    /// What the loader's cache says of some libraries: all entries of each name, in order.
+    /// The entries of the loader's cache for some libraries: all entries of each name, in order.
     Loader {
         /// The cache.
         path: StoredPath,
@@ -183,7 +183,7 @@ pub enum Observation {
         /// Of the entries.
         digest: Digest,
     },
-    /// The lines of some users or groups in a system's table of them.
+    /// The lines of some users or groups in `/etc/passwd` or `/etc/group`.
     Accounts {
         /// `/etc/passwd` or `/etc/group`.
         path: StoredPath,
@@ -192,25 +192,25 @@ pub enum Observation {
         /// Of their lines.
         digest: Digest,
     },
-    /// Where a name is found first in the directories above the root, from the nearest on.
+    /// The nearest directory above the root that has a name.
     Upward {
         /// The name, or a path below such a directory.
         name: Vec<u8>,
-        /// What is found; `None` for nothing up to `/`.
+        /// The path; `None` if no directory up to `/` has the name.
         found: Option<StoredPath>,
     },
-    /// What the user says stands for the files of the system, which were not compared with those of the machine that ran it.
+    /// The toolchain: a name, set by the user, that is compared instead of system files.
     Toolchain {
-        /// A name, or what stands for the installed packages.
+        /// The name, or a digest of the list of installed packages.
         token: Vec<u8>,
     },
 }
 
-/// Whether it is about no path; else the base, the directory and the whole of the path.
+/// The sort key: whether the observation has no path; base, directory and rest of the path.
 pub(crate) type Place<'a> = (bool, Option<(Base, &'a [u8], &'a [u8])>);
 
 impl Observation {
-    /// The one path that it is about, if it is about one.
+    /// The path of the observation, if it has exactly one.
     #[must_use]
     pub fn path(&self) -> Option<&StoredPath> {
         match self {
@@ -230,7 +230,7 @@ impl Observation {
         }
     }
 
-    /// By this observations are sorted, so that those of one directory are together; what is about no path comes last.
+    /// The sort key of observations: those of one directory are together, those without a path come last.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
         let place = self.path().map(|path| {

@@ -1,8 +1,8 @@
-//! An observation is a question and an answer: what was looked at, and what was there. Runs that looked at the same things
-//! share their questions, whatever they found.
+//! An observation is a question (what was looked at) and an answer (what was there). Runs that looked at the same things share
+//! their questions, whatever the answers are.
 //!
-//! The questions of several observations are one byte string, their answers another one: two lists of observations with equal
-//! questions are equal exactly if their answers, and what is in the third string, are. Nothing is looked at here.
+//! The questions of a list of observations are one byte string, the answers another one. Two lists with equal questions are equal
+//! if their answers and the third string are equal. This module does not look at files.
 
 use super::names::Names;
 use super::observation::Observation;
@@ -22,46 +22,45 @@ pub use left::put_back;
 /// First field of encoded questions.
 const VERSION: u64 = 1;
 
-/// Up to so many observations are one part; more are cut into parts.
+/// A list with up to this many observations is one part; a longer one is cut into parts.
 pub const WHOLE: usize = 256;
 
-/// A part has at least so many observations, unless it is the last one.
+/// Minimum number of observations in a part, except the last one.
 const SMALLEST: usize = 64;
 
-/// A part has at most so many.
+/// Maximum number of observations in a part.
 const LARGEST: usize = 1024;
 
-/// One of so many directories ends a part that is large enough.
+/// On average, one in this many directories ends a part that is large enough.
 const ENDS: u8 = 4;
 
-/// Observations, split.
+/// Observations, split into questions and answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     /// What was looked at.
     pub questions: Vec<u8>,
     /// What was there.
     pub answers: Vec<u8>,
-    /// What says nothing of the world: where the run left standard input, and modes of which only what they allow counts. It is
-    /// no part of the answers.
+    /// Values that are not compared: the offset at which the run left standard input, and modes of which only the rights count.
+    /// They are not part of the answers.
     pub left: Vec<u8>,
 }
 
-/// Observations that were put together again.
+/// Observations, joined from questions and answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Joined {
-    /// They, in their order.
+    /// The observations, in order.
     pub observations: Vec<Observation>,
-    /// The numbers of listings of directories that are the run's own products: one that is gone is an empty one.
+    /// Numbers of listings of directories that are the run's own products. A missing directory counts as an empty one.
     pub own: Vec<usize>,
 }
 
-/// So many ways there are to tell what is found at a path, beside its mode.
+/// Number of ways to describe the state of a path, apart from its mode.
 const WAYS: u64 = 3;
 
-/// How what is found at a path is told, which is that of the recorded state: by the content of a regular file (0), by its size
-/// and time (1), or by its kind alone (2); and [`WAYS`] times the number of what counts of its mode more: what it allows (0),
-/// all bits (1), or 2 and the sum of the rights that were asked for (1, 2, 4), of 8 where the bits are those of which the umask
-/// leaves the mode, and of 16 where of other bits only what they allow counts.
+/// How a question describes the state of a path: by content (0), by size and time (1), or by kind (2) of a regular file; plus
+/// [`WAYS`] times the part of the mode that counts: the rights (0), all bits (1), or 2 and the sum of the rights that were asked
+/// for (1, 2, 4), of 8 if the bits are those before the umask, and of 16 if only the rights count of the other bits.
 fn told(state: &FileState) -> u64 {
     let told = match state {
         FileState::File { .. } => 0,
@@ -81,7 +80,7 @@ fn number_of(rule: ModeRule) -> u64 {
     }
 }
 
-/// What counts of a mode, by its number.
+/// The part of a mode that counts, by its number.
 fn rule_of(number: u64) -> ModeRule {
     match number {
         0 => ModeRule { by_rights: true, asked: 0, fresh: false },
@@ -94,8 +93,8 @@ fn rule_of(number: u64) -> ModeRule {
     }
 }
 
-/// Cuts observations into parts that runs are likely to share: the cuts depend on what was looked at alone, and those of one
-/// part do not move those of others.
+/// Cuts observations into parts that other runs are likely to share. The cuts depend only on what was looked at, and a change in
+/// one part does not move the cuts of others.
 #[must_use]
 pub fn parts(observations: &[Observation]) -> Vec<&[Observation]> {
     if observations.len() <= WHOLE {
@@ -109,7 +108,7 @@ pub fn parts(observations: &[Observation]) -> Vec<&[Observation]> {
         let end = number.saturating_add(1);
         let length = end.saturating_sub(begin);
         let base = |place: &Option<(Base, &[u8])>| place.map(|(base, _)| base);
-        // What is in the project changes, what is elsewhere seldom does.
+        // Observations in the project change often, others seldom.
         let is_other_base = base(here) != base(next);
         let is_end = here != next
             && length >= SMALLEST
@@ -132,7 +131,7 @@ pub fn is_own(observation: &Observation, products: &Products) -> bool {
         if path.base() == Base::Root && products.find(path.rest()).is_some())
 }
 
-/// Splits observations, of which `is_own` says which are listings of the run's own directories.
+/// Splits observations; `is_own` says which are listings of the run's own directories.
 fn split(observations: &[Observation], is_own: &dyn Fn(usize) -> bool) -> Split {
     let names = lists(observations);
     let [mut questions, mut answers] = [(); 2].map(|()| Encoder::new());
@@ -145,7 +144,7 @@ fn split(observations: &[Observation], is_own: &dyn Fn(usize) -> bool) -> Split 
         if !of_path(observation, is_own(number), &names, (&mut questions, &mut answers))
             && !of_else(observation, (&mut questions, &mut answers))
         {
-            // It holds or does not: all of it is the question.
+            // It only holds or does not hold: the whole observation is the question.
             questions.unsigned(WHOLE_TAG).value(observation);
         }
     }
@@ -171,13 +170,13 @@ pub fn split_all_by(observations: &[Observation], is_own: &dyn Fn(usize) -> bool
     parts(observations).into_iter().map(one).collect()
 }
 
-/// What stands for questions and for answers of all parts.
+/// The digests of the questions and of the answers of all parts.
 #[must_use]
 pub fn digests(split: &[Split]) -> (Digest, Digest) {
     digests_of(split.iter().map(|part| (Digest::of(&part.questions), Digest::of(&part.answers))))
 }
 
-/// The same, of the digests of each part.
+/// The same, from the digests of each part.
 #[must_use]
 pub fn digests_of(parts: impl Iterator<Item = (Digest, Digest)>) -> (Digest, Digest) {
     let [mut questions, mut answers] = [(); 2].map(|()| Encoder::new());
@@ -190,7 +189,7 @@ pub fn digests_of(parts: impl Iterator<Item = (Digest, Digest)>) -> (Digest, Dig
     (Digest::of(&questions.finish()), Digest::of(&answers.finish()))
 }
 
-/// Lists of names, each once: many directories are asked for the same modules.
+/// Lists of names, each stored once, since many directories are searched for the same modules.
 fn lists(observations: &[Observation]) -> Vec<&Names> {
     let mut lists: Vec<&Names> = Vec::new();
     for observation in observations {
@@ -208,7 +207,7 @@ fn lists(observations: &[Observation]) -> Vec<&Names> {
 /// The tag of a question that is an observation as a whole.
 const WHOLE_TAG: u64 = 63;
 
-/// Splits what is of one path; tells whether that is so.
+/// Splits an observation with one path. Returns whether it has one.
 fn of_path(
     observation: &Observation,
     is_own: bool,
@@ -269,7 +268,7 @@ fn of_path(
     true
 }
 
-/// Splits what is of no path, or of several; tells whether that can be done.
+/// Splits an observation without a path or with several. Returns whether it can be split.
 fn of_else(observation: &Observation, (question, answer): (&mut Encoder, &mut Encoder)) -> bool {
     match observation {
         Observation::Variable { name, value } => {

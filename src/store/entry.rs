@@ -1,6 +1,6 @@
-//! What is known of the results of one key: the sets of questions by which they are found, and the results.
+//! The entry of a key: the question sets by which its results are found, and the results.
 //!
-//! A look-up asks each set of questions once; the answers name the results that hold. Knows nothing of files.
+//! A look-up answers each question set once; the answers name the results that hold. This module does not know files.
 
 use super::Candidate;
 use super::candidate::{
@@ -11,51 +11,51 @@ use crate::encode::{DecodeError, Decoder, Encoder};
 use crate::record::questions::{self, Joined, Split};
 use crate::record::{Commit, Evidence, Observation, Products};
 
-/// Most sets of questions that an entry holds.
+/// Maximum number of question sets in an entry.
 const MOST_SETS: usize = 8;
 
-/// Questions that runs of one key asked, with the answers that were found last.
+/// A question set of a key, with the answers that were found last.
 #[derive(Clone, Debug)]
 pub struct QuestionSet {
-    /// Stands for the questions.
+    /// The digest of the questions.
     pub id: Digest,
-    /// Stands for the answers.
+    /// The digest of the answers.
     pub answers: Digest,
     /// Questions and answers as observations.
     pub observations: Vec<Observation>,
-    /// The numbers of listings of directories that are the run's own products: one that is gone is an empty one.
+    /// Numbers of listings of directories that are the run's own products. A missing directory counts as an empty one.
     pub own: Vec<usize>,
-    /// For each observation, in order, the evidence that it holds, if any is trusted.
+    /// For each observation, in order, its evidence, if any is trusted.
     pub evidence: Vec<Option<Evidence>>,
 }
 
-/// What a result of a key depends on.
+/// The dependencies of a result.
 #[derive(Clone, Debug)]
 pub struct Depends {
-    /// The number of its set of questions.
+    /// The number of its question set.
     pub set: usize,
-    /// Stands for its answers.
+    /// The digest of its answers.
     pub answers: Digest,
-    /// What it says of the run and not of the world, encoded.
+    /// Values of its observations that are not compared, encoded.
     left: Vec<u8>,
 }
 
-/// What is known of the results of a key.
+/// The entry of a key.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
-    /// The sets of questions, that of the newest result first.
+    /// The question sets, that of the newest result first.
     pub sets: Vec<QuestionSet>,
-    /// Results: the newest first, then those that were used or recorded last. Their commits have no observations, and they
-    /// have no evidence for them: those are the set's where the answers are the same.
+    /// The results: the newest first, then those that were used or recorded last. Their commits have no observations and no
+    /// evidence; those are in the set if the answers are the same.
     pub results: Vec<Candidate>,
-    /// What each of them depends on.
+    /// The dependencies of each result.
     pub depends: Vec<Depends>,
-    /// Whether these are all results of the key.
+    /// Whether the entry has all results of the key.
     pub is_whole: bool,
 }
 
 impl Entry {
-    /// An entry of these results, newest first, which are all if `is_whole` says so.
+    /// An entry with these results, newest first; `is_whole` says that they are all.
     #[must_use]
     pub fn of(candidates: Vec<Candidate>, is_whole: bool) -> Self {
         let mut entry = Self { is_whole, ..Self::default() };
@@ -65,13 +65,13 @@ impl Entry {
         entry
     }
 
-    /// Puts a result that was used behind the newest one; its observations are what is there now.
+    /// Moves a result that was used behind the newest one; its observations are the present state.
     pub(super) fn put_in(&mut self, candidate: Candidate) {
         let place = self.results.iter().position(|known| known.id == candidate.id);
         self.add(candidate, place.unwrap_or(1));
     }
 
-    /// Adds a result at a place. What it was seen to depend on is what is known of its questions from now on.
+    /// Adds a result at a place. Its observations become the answers of its question set.
     pub(super) fn add(&mut self, mut candidate: Candidate, place: usize) {
         let observations = std::mem::take(&mut candidate.commit.observations);
         let evidence = fitted(std::mem::take(&mut candidate.evidence), observations.len());
@@ -93,7 +93,7 @@ impl Entry {
         }
     }
 
-    /// Adds questions with the answers that were found, as the first of all sets; those that have been there longest go.
+    /// Adds a question set with its answers as the first one. The oldest set is dropped if there are too many.
     pub(super) fn add_questions(&mut self, commit: Commit) {
         let split = questions::split_all(&commit.observations, &commit.products);
         let (id, answers) = questions::digests(&split);
@@ -134,7 +134,7 @@ impl Entry {
         0
     }
 
-    /// The result at `place`, if it is one of its set's present answers, as a candidate with observations and evidence.
+    /// The result at `place` as a candidate with observations and evidence, if it has the present answers of its set.
     #[must_use]
     pub fn candidate(&self, place: usize) -> Option<Candidate> {
         let (known, depends) = (self.results.get(place)?, self.depends.get(place)?);
@@ -148,7 +148,7 @@ impl Entry {
 }
 
 impl Depends {
-    /// Puts what the run left, and the modes that it saw, into the observations of its set.
+    /// Puts the values that are not compared into the observations of its set.
     pub fn leave(&self, observations: &mut [Observation]) {
         if !self.left.is_empty() {
             questions::put_back(&self.left, observations);
@@ -161,14 +161,14 @@ fn own_of(observations: &[Observation], products: &Products) -> Vec<usize> {
     observations.iter().enumerate().filter(|(_, seen)| is_own(seen)).map(|(number, _)| number).collect()
 }
 
-/// A part of a set of questions that lies in a file of its own: many sets share it.
+/// A part of a question set in its own file, shared by many sets.
 pub(super) struct Shared {
     /// The digest of the questions.
     pub(super) id: Digest,
     pub(super) payload: Vec<u8>,
 }
 
-/// The payload of a hot entry, and the parts that lie beside it.
+/// The payload of a hot entry, and the parts in other files.
 pub(super) fn encode(entry: &Entry) -> (Vec<u8>, Vec<Shared>) {
     let (mut to, mut shared) = (Encoder::new(), Vec::new());
     to.flag(entry.is_whole).length(entry.sets.len());
@@ -205,7 +205,7 @@ fn encode_part(part: &Split, evidence: &[Option<Evidence>], to: &mut Encoder) {
     encode_evidence(evidence, to);
 }
 
-/// The entry whose payload this is, and which must agree with itself and with the key. `part` finds what lies beside it.
+/// Decodes an entry, which must be consistent in itself and with the key. `part` finds parts in other files.
 pub(super) fn parse(payload: &[u8], key: &Key, part: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Option<Entry> {
     let entry = decode(payload, part).ok()?;
     let is_true = |candidate: &Candidate| {
@@ -217,7 +217,7 @@ pub(super) fn parse(payload: &[u8], key: &Key, part: &dyn Fn(&Digest) -> Option<
     entry.results.iter().all(is_true).then_some(entry)
 }
 
-/// As [`parse`]; sets are what they say that they are, and results with present answers are those of their ids.
+/// Like [`parse`], and also verifies the digests of sets and the ids of results with present answers.
 pub(super) fn parse_strictly(
     payload: &[u8],
     key: &Key,
@@ -255,7 +255,7 @@ fn decode(payload: &[u8], part: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Result<E
             }
         }
         if is_shared {
-            // Another set that has the part may have been told of other answers since.
+            // Another set with this part may have got other answers since.
             (set.id, set.answers) = questions::digests_of(parts.into_iter());
         }
         entry.sets.push(set);
@@ -278,7 +278,7 @@ fn decode(payload: &[u8], part: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Result<E
 }
 
 impl QuestionSet {
-    /// Adds a part; tells its answers.
+    /// Adds a part, and returns its answers.
     fn decode_part<'a>(&mut self, from: &mut Decoder<'a>) -> Result<&'a [u8], DecodeError> {
         let (asked, found, left) = (from.bytes()?, from.bytes()?, from.bytes()?);
         let Joined { observations, own } = questions::join(asked, found, left)?;
@@ -293,7 +293,7 @@ impl QuestionSet {
         Ok(found)
     }
 
-    /// A set of these questions, part by part, of which no answer is known; present answers come from asking it.
+    /// A set with these questions, part by part, without answers; a look-up answers it.
     ///
     /// # Errors
     /// Any [`DecodeError`].

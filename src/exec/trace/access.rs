@@ -1,12 +1,12 @@
 //! What a run did with one path.
 
-/// What a run did with a path before its own first change to it: whether what was there can have decided what it did.
+/// What a run did with a path before its own first change: whether the earlier state can have affected the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Prior {
     /// Nothing.
     #[default]
     Nothing,
-    /// It asked whether and what something is there, and read none of it.
+    /// It asked whether the path exists and for metadata, and did not read the content.
     Looked,
     /// It opened it for reading, asked whether it may, moved or linked it elsewhere: found or not.
     Consulted,
@@ -15,7 +15,7 @@ pub enum Prior {
 /// How a run changed a path first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FirstChange {
-    /// It did not, or only removed what was not there.
+    /// It did not change it, or removed a path that did not exist.
     #[default]
     None,
     /// Opened and emptied in one call, or emptied before anything else.
@@ -26,15 +26,15 @@ pub enum FirstChange {
     Appended,
     /// Attributes, or another name for the same file.
     Altered,
-    /// Something else was moved to its place.
+    /// Another file was moved to the path.
     Put,
-    /// Made by a call that fails where something is.
+    /// Created by a call that fails if the path exists.
     Created,
-    /// Removed or moved away, or to be removed where nothing was.
+    /// Removed or moved away, or an attempt to remove a path that did not exist.
     Removed,
 }
 
-/// What was done with one path. All `false` is nothing.
+/// The accesses of one path. All `false` means none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// A regular file was opened for reading, or executed, or loaded by the kernel for that, before the run
@@ -46,7 +46,7 @@ pub struct Access {
     pub looked: bool,
     /// Looked at without following the last link (`lstat`, `readlink`).
     pub looked_at_link: bool,
-    /// A look-up found nothing, and neither did we at that moment.
+    /// A look-up found nothing, and cashet found nothing at that time.
     pub absent: bool,
     /// A directory was opened.
     pub opened: bool,
@@ -54,14 +54,13 @@ pub struct Access {
     pub listed: bool,
     /// The run created, wrote, truncated, renamed, linked, removed it, or changed its attributes.
     pub changed: bool,
-    /// The first change was to open it with `O_TRUNC` or to create it where nothing was: reads after it are of
-    /// the run's own making.
+    /// The first change was to open it with `O_TRUNC`, or to create it where nothing existed: later reads see the run's own
+    /// content.
     pub made: bool,
-    /// What was there when it was changed first decides the result. False only where the first change was to open it
-    /// with `O_CREAT|O_TRUNC` and without `O_EXCL`, and it was absent or had the mode that it would have been made with.
+    /// The earlier state affects the result. False only if the first change was to open it with `O_CREAT|O_TRUNC` and without
+    /// `O_EXCL`, and the path was absent or had the mode with which it would have been created.
     pub kept_on_change: bool,
-    /// It was to be removed or moved away, or something else was to take its place: what is below it was its own from then
-    /// on, even if the call failed.
+    /// The run tried to remove, move or replace it: paths below it are the run's own from then on, even if the call failed.
     pub given_up: bool,
     /// It was read, and afterwards changed in place.
     pub read_then_changed: bool,
@@ -72,7 +71,7 @@ pub struct Access {
     /// A directory that such a program opened as the importer does, though it knew it as it was: once, as the search for
     /// installed packages does.
     pub listed_again: bool,
-    /// A table of the system that was opened otherwise than the system's library does to look something up in it.
+    /// A system table that was opened in another way than by the C library for a look-up.
     pub as_data: bool,
     /// Opened by a program that shows modes.
     pub mode_shown: bool,
@@ -80,36 +79,36 @@ pub struct Access {
     pub rights_asked: u8,
     /// Looked at or opened by a program that shows times.
     pub times_shown: bool,
-    /// Kinds of state (see [`super::Nature::keeps`]) that a process which did any of this does not keep.
+    /// Kinds of state (see [`super::Nature::keeps`]) that do not belong to a process with one of these accesses.
     pub strangers: u64,
     /// The same for the processes that changed it.
     pub changed_by_strangers: u64,
     /// Looked at by name by a program that may compare modification times.
     pub times_compared: bool,
-    /// What was done before the first change.
+    /// The use before the first change.
     pub prior: Prior,
     /// The first change.
     pub first_change: FirstChange,
-    /// A directory was to be made there.
+    /// The run tried to create a directory there.
     pub asked_to_make: bool,
-    /// Looked at by a program that would put what it makes into a directory there.
+    /// Looked at by a program that would create its output inside an existing directory.
     pub may_be_entered: bool,
     /// Its mode, times or other attributes were set.
     pub altered: bool,
-    /// A directory of the run's own making that was listed.
+    /// A directory that the run created and then listed.
     pub listed_own: bool,
-    /// It was changed in another way than at first.
+    /// It was changed again in another way.
     pub changed_otherwise: bool,
     /// It was read, executed or looked at after its first change was to append to it.
     pub used_after_appending: bool,
-    /// It was opened for appending by a program that is not an interpreter: it may have asked where it stands.
+    /// It was opened for appending by a program that is not an interpreter, and may have asked for its offset.
     pub appended_by_programs: bool,
-    /// Who had listed the directory around it before the first change.
+    /// The programs that had listed its directory before the first change.
     pub listed_around: Listers,
 }
 
 impl Access {
-    /// Takes in what is known of the same path from elsewhere.
+    /// Merges accesses of the same path by another name.
     pub fn merge(&mut self, other: Self) {
         self.read |= other.read;
         self.executed |= other.executed;
@@ -160,7 +159,7 @@ pub struct Listers {
 }
 
 impl Listers {
-    /// Takes in who else did.
+    /// Merges with `other`.
     pub fn merge(&mut self, more: Self) {
         self.shells |= more.shells;
         self.interpreters |= more.interpreters;

@@ -21,7 +21,7 @@ pub struct Trace {
     pub touches: BTreeMap<PathBuf, Vec<Touch>>,
     /// The programs of the processes that touched them.
     pub images: Vec<PathBuf>,
-    /// What broke the view or reached outside; each kind at most a few times.
+    /// Hazards; of each kind at most a few.
     pub hazards: Vec<Hazard>,
     /// A file that was read while the run's own stdout or stderr went there.
     pub own_output: Option<PathBuf>,
@@ -43,9 +43,9 @@ pub struct Trace {
     pub owners_set: bool,
     /// How what the run created, moved or changed the mode of got its permission bits.
     pub modes: BTreeMap<PathBuf, ModeGiven>,
-    /// A program asked for the umask and may make something of it.
+    /// A program asked for the umask, and its result may depend on it.
     pub umask_used: bool,
-    /// A program that shows modes, owners or times looked at something of the run's own making.
+    /// A program that shows modes, owners or times looked at a file that the run created.
     pub own_shown: bool,
 }
 
@@ -69,13 +69,13 @@ pub enum ModeGiven {
     Set {
         /// The bits.
         mode: u32,
-        /// Whether the program did not get them in its words.
+        /// Whether they are not in the program's arguments.
         is_computed: bool,
     },
     /// They are what the umask leaves of 0666 or 0777, requested at creation. The program may always request them, or have
     /// taken them from another file.
     Fresh(u32),
-    /// They are those of the file that it was made from: the program takes them from there.
+    /// They are those of the source file: the program copies them.
     Copied,
     /// It was moved or linked there, with the bits that it had.
     Moved,
@@ -101,7 +101,7 @@ pub enum Touched {
     Opened,
 }
 
-/// What becomes of the bytes of a file that is about to change.
+/// What happens to the content of a file that is about to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// They may be overwritten or cut off.
@@ -113,7 +113,7 @@ pub enum Fate {
 /// What a path leads to, links followed.
 #[derive(Clone, Copy, Debug)]
 pub enum Seen<'a> {
-    /// Nothing: there is not even a link.
+    /// Nothing exists, not even a link.
     Nothing,
     /// This.
     There(&'a Metadata),
@@ -121,26 +121,26 @@ pub enum Seen<'a> {
     Unknown,
 }
 
-/// Which programs asked something. Interpreters ask what standard input is each time that they start, whatever they run.
+/// Which programs asked something. Interpreters ask what standard input is at each start, whatever they run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Askers {
     /// An interpreter.
     pub interpreters: bool,
-    /// Another program; or any, in words that none says by itself.
+    /// Another program; or an interpreter whose code asks.
     pub others: bool,
 }
 
 impl Askers {
-    /// Any program that asked in words of its own.
+    /// A program that asked itself.
     pub const OTHERS: Self = Self { interpreters: false, others: true };
 
-    /// Takes in who else asked.
+    /// Merges with `other`.
     pub fn merge(&mut self, more: Self) {
         self.interpreters |= more.interpreters;
         self.others |= more.others;
     }
 
-    /// Whether anybody asked.
+    /// Whether any program asked.
     #[must_use]
     pub fn any(self) -> bool {
         self.interpreters || self.others
@@ -158,7 +158,7 @@ pub struct DescriptorUse {
     pub terminal: Askers,
     /// Whether something can be read from it was asked for (`select`, `poll`).
     pub polled: bool,
-    /// The real name of what it stands for was asked for.
+    /// Its real name was asked for.
     pub named: Askers,
     /// It was read, mapped, or opened anew.
     pub read: bool,
@@ -166,7 +166,7 @@ pub struct DescriptorUse {
     pub written: bool,
 }
 
-/// Something that makes what was seen not all that decided the result, or that reached outside.
+/// Something that watching cannot follow, or that reached outside: the observations may be incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Hazard {
@@ -176,7 +176,7 @@ pub enum Hazard {
     Socket(PathBuf),
     /// A program of another architecture or word size.
     ForeignProgram(PathBuf),
-    /// A program that gains rights by being started.
+    /// A program that gains privileges when it starts.
     Privileged(PathBuf),
     /// Namespaces, chroot or mounts, with the name of the call.
     Namespace(&'static str),
@@ -188,10 +188,10 @@ pub enum Hazard {
     TerminalSize,
     /// How a terminal treats what goes through it was changed.
     TerminalModes,
-    /// A cashet command asked what its store holds; with the command.
+    /// A cashet command read the contents of its store; with the command.
     Store(String),
     /// A process that was left behind when the command ended.
     LeftBehind,
-    /// The view has a hole, with what failed.
+    /// Something could not be observed, with the reason.
     Incomplete(String),
 }

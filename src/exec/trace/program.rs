@@ -1,4 +1,4 @@
-//! The programs that a run executes, and what is known of them.
+//! The programs that a run executes, and their properties.
 
 use rustc_hash::FxBuildHasher;
 use std::ffi::{OsStr, OsString};
@@ -13,11 +13,11 @@ pub struct Image<'a> {
     pub program: &'a Path,
     /// All its words.
     pub words: &'a [OsString],
-    /// What the process calls itself at the moment; empty as long as nobody asked by [`Shows::AsNamed`].
+    /// The present name of the process; empty unless it is needed ([`Shows::AsNamed`]).
     pub name: &'a OsStr,
 }
 
-/// The directories that a program may find in the place of its destination.
+/// The existing directories that a program may find at its destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Enters {
     /// None.
@@ -50,35 +50,35 @@ impl Enters {
     }
 }
 
-/// What is known of a program and its words beforehand.
+/// Properties of a program with its arguments, known before it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nature {
     /// What it shows.
     pub shows: Shows,
-    /// It is a Python that runs code of the project: what it lists, that code says, or its importer does.
+    /// Python that runs code of the project: that code, or its importer, lists directories.
     pub is_function: bool,
-    /// Kinds of state, one bit each as the witness numbers them, that this program keeps for itself.
+    /// The kinds of private state that this program keeps, one bit each, as the witness numbers them.
     pub keeps: u64,
     /// It may run what it reads: an interpreter, a shell.
     pub reads_code: bool,
     /// It looks up only its own user, and the owners of what it shows.
     pub knows_owners: bool,
-    /// It runs code in files: what it asks by itself when it starts, that code has not said.
+    /// An interpreter of files: what it asks at its start does not come from the code.
     pub is_interpreter: bool,
     /// It is a shell, which is an interpreter too.
     pub is_shell: bool,
-    /// It may decide by the order of modification times of files that it looks at: those whose names end so, or all where
-    /// none is given.
+    /// It may compare modification times of the files that it looks at: those with one of these suffixes, or all if there is
+    /// none.
     pub compares_times: Option<&'static [&'static str]>,
-    /// What it puts somewhere, it puts into what is there if that is a directory.
+    /// It puts its output into an existing directory at the destination.
     pub enters: Enters,
-    /// It makes something of the umask that it asks for.
+    /// Its result depends on the umask that it asks for.
     pub uses_umask: bool,
-    /// It gets the modes that it sets in its words.
+    /// Its arguments contain the modes that it sets.
     pub names_modes: bool,
-    /// It asks for the same modes whatever it finds.
+    /// It always sets the same modes.
     pub asks_literally: bool,
-    /// It sets the right to execute as far as the umask allows.
+    /// It makes its output executable as the umask allows.
     pub is_linker: bool,
     /// It sets only modes that it takes from the files that it works on.
     pub copies_modes: bool,
@@ -107,7 +107,7 @@ pub struct Executed<'a> {
     pub is_pipe: &'a dyn Fn(i32) -> bool,
 }
 
-/// What a program shows of the files that it looks at or opens, beside their content.
+/// Which attributes of files a program shows, besides content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shows {
     /// Nothing.
@@ -117,6 +117,6 @@ pub enum Shows {
     Modes,
     /// Times, owners, attributes.
     Times,
-    /// It is many programs in one: that depends on what the process calls itself at each moment.
+    /// Many programs in one: it depends on the present name of the process.
     AsNamed,
 }
