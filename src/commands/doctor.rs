@@ -106,6 +106,7 @@ fn watching() -> Finding {
         program: cat,
         words: &["cat".into(), "/proc/self/status".into()],
         environment: &[],
+        directory: Path::new("."),
         stdin: Stdin::Null,
         stdout: nowhere.as_fd(),
         stderr: nowhere.as_fd(),

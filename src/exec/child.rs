@@ -23,6 +23,8 @@ pub(super) struct Parts<'a> {
     pub(super) descriptors: Option<[Descriptor; 3]>,
     /// What runs it if the system does not know its format.
     pub(super) shell: Option<&'static CStr>,
+    /// Its working directory, where it is not ours.
+    pub(super) directory: Option<RawFd>,
     /// The terminal of a session of its own.
     pub(super) terminal: Option<RawFd>,
 }
@@ -49,6 +51,8 @@ pub(super) struct Prepared<'a> {
     environment: Vec<*const c_char>,
     descriptors: [Descriptor; 3],
     withheld: Vec<RawFd>,
+    /// Its working directory, where it is not ours.
+    directory: Option<RawFd>,
     /// The terminal of a session of its own.
     terminal: Option<RawFd>,
     dispositions: Vec<(libc::c_int, libc::sighandler_t)>,
@@ -60,7 +64,7 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// `EBUSY` if the command was started already.
     pub(super) fn new(parts: Parts<'a>) -> io::Result<Self> {
-        let Parts { program, words, environment, descriptors, shell, terminal } = parts;
+        let Parts { program, words, environment, descriptors, shell, directory, terminal } = parts;
         let words = pointers(words);
         let shell_first = [shell.unwrap_or(program).as_ptr(), program.as_ptr()];
         Ok(Self {
@@ -71,6 +75,7 @@ impl<'a> Prepared<'a> {
             environment: pointers(environment),
             descriptors: descriptors.ok_or(Errno::EBUSY)?,
             withheld: withheld::all(),
+            directory,
             terminal,
             dispositions: signals::for_a_child(),
         })
@@ -101,6 +106,12 @@ impl<'a> Prepared<'a> {
             }
             for (signal, action) in &self.dispositions {
                 dispose(*signal, *action);
+            }
+            // By descriptor: under watch, the name of a directory would count as looked at.
+            if let Some(directory) = self.directory
+                && libc::fchdir(directory) < 0
+            {
+                return Errno::last_raw();
             }
             for (number, descriptor) in (0..).zip(self.descriptors) {
                 match descriptor {

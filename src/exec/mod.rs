@@ -58,7 +58,7 @@ pub use umask::umask;
 pub use unix::Unix;
 
 use crate::error::Result;
-use crate::record::{Interleaving, Resources, Stream, Termination};
+use crate::record::{Circumstances, Interleaving, Resources, Stream, Termination};
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::BorrowedFd;
@@ -139,7 +139,7 @@ pub enum WatchMode {
     Require,
 }
 
-/// A command to run. The working directory is ours.
+/// A command to run.
 #[derive(Debug)]
 pub struct Spec<'a> {
     /// The resolved path of the program.
@@ -148,6 +148,8 @@ pub struct Spec<'a> {
     pub words: &'a [OsString],
     /// The whole environment of the child.
     pub environment: &'a [(OsString, OsString)],
+    /// The working directory of the command.
+    pub directory: &'a Path,
     /// Standard input.
     pub stdin: Stdin,
     /// Where the child's stdout is passed on to.
@@ -282,8 +284,8 @@ pub enum Unwatched {
     Unavailable(String),
 }
 
-/// Runs commands.
-pub trait Executor {
+/// Runs commands. Several threads may run one each at the same time.
+pub trait Executor: Sync {
     /// Runs `spec` to its end. Returns when the command itself has ended and its streams have too, or a second
     /// after the command if processes left behind still hold them.
     ///
@@ -292,4 +294,9 @@ pub trait Executor {
     /// [`crate::error::Kind::NotExecutable`], or the system's reason.
     fn run(&self, spec: Spec<'_>, recorder: &mut dyn Recorder, witness: &mut dyn Witness)
     -> Result<Finished>;
+
+    /// What commands find where they run: as in this process, unless the executor says otherwise.
+    fn circumstances(&self) -> &dyn Circumstances {
+        &Unix
+    }
 }

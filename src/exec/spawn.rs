@@ -5,18 +5,27 @@
 
 use super::child::{self, Descriptor, Parts, Prepared};
 use super::monotonic::now;
+use super::startup::above_standard;
 use super::terminal::leader::{self, Leader};
 use crate::error::{Error, Kind, Result};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Flag for opening a directory only to go there, which takes no right to read it.
+#[cfg(target_os = "linux")]
+const LOOK_ONLY: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+const LOOK_ONLY: OFlags = OFlags::empty();
 
 /// Runs text files that have no `#!` line, as `execvp` does.
 const SHELL: &CStr = c"/bin/sh";
@@ -57,6 +66,8 @@ pub(super) struct Plan {
     given: Mutex<Option<[Given; 3]>>,
     /// The terminal of the session that the child gets for itself.
     terminal: Mutex<Option<OwnedFd>>,
+    /// The working directory of the child, where it is not ours.
+    directory: Option<OwnedFd>,
     /// The leader of that session.
     leader: Mutex<Option<Leader>>,
     began: AtomicI64,
@@ -81,6 +92,7 @@ impl Plan {
             environment: environment.collect::<Result<_>>()?,
             given: Mutex::new(Some(given)),
             terminal: Mutex::new(None),
+            directory: None,
             leader: Mutex::new(None),
             began: AtomicI64::new(0),
         })
@@ -89,6 +101,21 @@ impl Plan {
     /// Gives the child a session of its own, at `terminal`.
     pub(super) fn at(self, terminal: Option<OwnedFd>) -> Self {
         Self { terminal: Mutex::new(terminal), ..self }
+    }
+
+    /// Gives the child `directory` as its working directory.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(super) fn in_directory(self, directory: &Path) -> Result<Self> {
+        if is_ours(directory) {
+            return Ok(self);
+        }
+        let failed = |source: io::Error| Error::io("go to", directory, source);
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | LOOK_ONLY;
+        let opened = openat(CWD, directory, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        let opened = above_standard(opened).map_err(failed)?;
+        Ok(Self { directory: Some(opened), ..self })
     }
 
     /// The leader of the child's session, once it has begun.
@@ -153,6 +180,7 @@ impl Plan {
             environment: &self.environment,
             descriptors: given.as_ref().map(|given| given.each_ref().map(number)),
             shell: as_script.then_some(SHELL),
+            directory: self.directory.as_ref().map(AsRawFd::as_raw_fd),
             terminal: self.terminal().as_ref().map(AsRawFd::as_raw_fd),
         }
     }
@@ -217,6 +245,16 @@ fn start(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, Option<Leader>)> {
     #[expect(unsafe_code, reason = "the number is all that there is")]
     while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } < 0 && Errno::last() == Errno::EINTR {}
     Err(io::Error::from_raw_os_error(failure))
+}
+
+/// Whether `directory` is our working directory. One that cannot be looked at (a directory above it is closed to us) is
+/// compared by name.
+fn is_ours(directory: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    match (identity(directory), identity(Path::new("."))) {
+        (Ok(wanted), Ok(ours)) => wanted == ours,
+        _ => std::env::current_dir().is_ok_and(|ours| ours == directory),
+    }
 }
 
 /// What it means to the user that `program` could not be started.

@@ -9,9 +9,9 @@ use super::startup::{above_standard, initial};
 use super::streams::Streams;
 use super::terminal::{Control, Relay, Terminals, Wanted};
 use super::watch::{self, StartError, Surroundings};
-use super::{Backlog, Executor, Finished, Recorder, Spec, Stdin, Unwatched, WatchMode, Witness, pump};
+use super::{Backlog, Executor, Finished, Recorder, Spec, Stdin, Unwatched, WatchMode, Witness, pump, umask};
 use crate::error::{Error, Kind, Result};
-use crate::record::Termination;
+use crate::record::{Circumstances, Termination};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -30,6 +30,16 @@ const GRACE: Duration = Duration::from_millis(200);
 #[derive(Debug, Default)]
 pub struct Unix;
 
+impl Circumstances for Unix {
+    fn umask(&self) -> u32 {
+        umask()
+    }
+
+    fn is_superuser(&self) -> bool {
+        rustix::process::geteuid().is_root()
+    }
+}
+
 impl Executor for Unix {
     fn run(
         &self,
@@ -41,6 +51,7 @@ impl Executor for Unix {
             program,
             words,
             environment,
+            directory,
             stdin,
             stdout,
             stderr,
@@ -66,7 +77,8 @@ impl Executor for Unix {
             WatchMode::Off => None,
             _ => streams.order().map_err(|error| no_pipe(&error))?,
         };
-        let plan = Plan::new(program, words, environment, [given, given_stdout, given_stderr])?;
+        let plan = Plan::new(program, words, environment, [given, given_stdout, given_stderr])?
+            .in_directory(directory)?;
         let session = terminals.as_ref().map(Terminals::controlling).transpose();
         let plan = plan.at(session.map_err(|error| no_terminal(&error))?);
         let control = terminals.as_ref().map(|terminals| Arc::clone(terminals.control()));

@@ -18,7 +18,9 @@ use super::look::{
 use super::stat_cache::StatCache;
 use super::{rights, search, upward};
 use crate::digest::{DIGEST_LENGTH, Digest};
-use crate::record::{Base, Evidence, FileState, ModeRule, Observation, Places, StoredPath, Timestamp};
+use crate::record::{
+    Base, Circumstances, Evidence, FileState, ModeRule, Observation, Places, StoredPath, Timestamp,
+};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
@@ -31,10 +33,8 @@ pub struct Present<'a> {
     pub places: &'a Places,
     /// The environment that the child would get.
     pub environment: &'a [(OsString, OsString)],
-    /// Returns the umask. It is called only if an observation needs it, since it costs a tenth of a hit.
-    pub umask: fn() -> u32,
-    /// Whether the user is root.
-    pub superuser: bool,
+    /// The circumstances in which the command would run.
+    pub circumstances: &'a dyn Circumstances,
     /// Returns the key for digests of values that look like secrets. It is called only if an observation needs it.
     pub secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
     /// A time that is not after the first look.
@@ -149,7 +149,7 @@ pub fn holds(observation: &Observation, evidence: Option<&Evidence>, present: &P
         }
         Observation::Exists { path } => Validity::when(fs::symlink_metadata(resolve(path)).is_ok()),
         Observation::Settled { states } => Validity::when(parts::settled_holds(states, present.places)),
-        Observation::UmaskAtLeast(mask) => Validity::when((present.umask)() & mask == *mask),
+        Observation::UmaskAtLeast(mask) => Validity::when(present.circumstances.umask() & mask == *mask),
         Observation::Search { path, programs, moved } => {
             let found = search::Found { path, programs, moved: *moved };
             Validity::when(found.holds(present.environment, present.places))
@@ -174,8 +174,8 @@ fn again(then: &Observation, present: &Present<'_>) -> Option<Observation> {
         Observation::Environment { .. } => {
             Observation::Environment { digest: environment_digest(present.environment, &(present.secret)()) }
         }
-        Observation::Umask(_) => Observation::Umask((present.umask)()),
-        Observation::Superuser(_) => Observation::Superuser(present.superuser),
+        Observation::Umask(_) => Observation::Umask(present.circumstances.umask()),
+        Observation::Superuser(_) => Observation::Superuser(present.circumstances.is_superuser()),
         Observation::Root(_) => Observation::Root(present.places.root.as_os_str().as_bytes().to_vec()),
         Observation::RootName(_) => Observation::RootName(present.places.root_name().to_vec()),
         _ => return None,

@@ -11,7 +11,7 @@ use super::request::Request;
 use super::stat_cache::{Found, StatCache};
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId};
 use crate::encode::{Decode, DecodeError, Decoder, Encoder};
-use crate::record::{Base, Evidence, FileState, Observation, StoredPath, Timestamp};
+use crate::record::{Base, Evidence, FileState, Known, Observation, StoredPath, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -270,8 +270,7 @@ fn closer(
         places: &request.places,
         environment: &request.environment,
         // Facts of a capture are about files only.
-        umask: || 0,
-        superuser: false,
+        circumstances: &Known::default(),
         secret: &|| [0; DIGEST_LENGTH],
         now,
         seen: None,

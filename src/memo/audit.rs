@@ -34,8 +34,9 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
     let stdin = StdinAtStart::look(context.stdin);
     let declared = Declared::new(request)?;
     let started = file_clock();
+    let circumstances = context.executor.circumstances();
     let mut tee = Tee::new(None, b"", &[]);
-    let mut watcher = Watcher::new(&request.places, &captured, started);
+    let mut watcher = Watcher::new(&request.places, &captured, started, circumstances);
     let unobserved: Vec<_> =
         context.store.map(|store| store.workspace().root().to_path_buf()).into_iter().collect();
     let followed = observe::followed(&captured);
@@ -43,6 +44,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         program: &captured.program,
         words: &request.words,
         environment: &captured.passed_on,
+        directory: &request.directory,
         stdin: if request.stdin == StdinPart::Null { Stdin::Null } else { Stdin::Inherit },
         stdout: context.stdout,
         stderr: context.stderr,
@@ -63,6 +65,7 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         words: &request.words,
         secret: context.recall.secret(),
         recall: context.recall,
+        circumstances,
         started,
         stdin: Some(&stdin).filter(|_| request.stdin == StdinPart::None),
         declared_inputs: &declared.inputs,

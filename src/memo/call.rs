@@ -126,7 +126,7 @@ impl Call<'_> {
             return Err(Error::new(Kind::OtherKey, "what decides the result changed since it was asked for"));
         }
         let secret = || self.context.recall.secret();
-        nested::captured(&captured, &present(request, &captured.environment, &secret, None));
+        nested::captured(&captured, &present(self.context, request, &captured.environment, &secret, None));
         let newest = || newest_of(&captured, request);
         if looks_up && why.is_none() {
             match self.try_hit(
@@ -195,7 +195,7 @@ impl Call<'_> {
     ) -> Result<Result<Answer, Miss>> {
         let Ways { newest, seen, waited, found } = ways;
         let secret = || self.context.recall.secret();
-        let present = present(request, environment, &secret, seen);
+        let present = present(self.context, request, environment, &secret, seen);
         match look_up::find(self.context, store, key, &present, self.policy) {
             Found::Hit(held) => {
                 let commit = &held.candidate.commit;
@@ -298,7 +298,8 @@ impl Call<'_> {
             }
             following.part(Parted::Differs);
         }
-        keep::run(self, request, store, captured, recall, watch, claim, not_kept, why)
+        let command = keep::Command { request, store, captured, recall, watch };
+        keep::run(self, command, claim.ok_or(not_kept.unwrap_or(NotKept::ReadOnly)), why)
     }
 
     /// The claim on the key, or why the call that holds it is not waited for.
@@ -348,6 +349,7 @@ impl Call<'_> {
             program: &program.path,
             words: &request.words,
             environment: &program.environment,
+            directory: &request.directory,
             stdin: self.child_stdin(request)?,
             stdout: self.context.stdout,
             stderr: self.context.stderr,

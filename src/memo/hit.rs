@@ -92,7 +92,7 @@ fn with_outputs(
         (_, None) => return Ok(Ok(None)),
     };
     let grounds = grounds(candidate, request, policy)?;
-    let tree = tree.under(crate::exec::umask);
+    let tree = tree.under(|| context.executor.circumstances().umask());
     let facts = OnceCell::new();
     let knows_link = |path: &[u8], text: &[u8]| {
         let facts = facts.get_or_init(|| store.facts(&candidate.commit).unwrap_or_default());
@@ -279,8 +279,7 @@ fn check_with(context: &Context<'_>, request: &Request, policy: &Policy, shared:
     let present = Present {
         places: &request.places,
         environment: &captured.environment,
-        umask: crate::exec::umask,
-        superuser: rustix::process::geteuid().is_root(),
+        circumstances: context.executor.circumstances(),
         secret: &secret,
         now,
         seen: None,

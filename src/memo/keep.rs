@@ -29,7 +29,7 @@ use crate::exec::{Finished, Output, Spec, StreamEnd, Tty, WatchMode, one_target}
 use crate::hash::capture::Captured;
 use crate::hash::entry::LanguageKind;
 use crate::hash::request::Request;
-use crate::record::{Observation, Recall, Timestamp};
+use crate::record::{Circumstances, Observation, Recall, Timestamp};
 use crate::store::{Claim, Next, Store};
 use live::{Followed, Live};
 use std::ffi::OsString;
@@ -49,6 +49,7 @@ struct Keeping<'a> {
     policy: &'a super::Policy,
     secret: [u8; 32],
     recall: &'a dyn Recall,
+    circumstances: &'a dyn Circumstances,
     watched: bool,
     declared: Declared,
     /// Start time by the precise clock, for the record.
@@ -84,20 +85,26 @@ fn note_missed(store: &dyn Store, request: &Request, reason: &NotKept, recorded:
     });
 }
 
-/// Runs the command and records it under `claim`, unless `not_kept` says from the start that it will not be.
-#[expect(clippy::too_many_arguments, reason = "one call, from one place: a struct would only rename them")]
+/// A command that is about to run.
+#[derive(Clone, Copy)]
+pub(super) struct Command<'a> {
+    pub(super) request: &'a Request,
+    pub(super) store: &'a dyn Store,
+    pub(super) captured: &'a Captured,
+    pub(super) recall: &'a DeferredRecall<'a>,
+    pub(super) watch: WatchMode,
+}
+
+/// Runs the command and records it under its claim; without one, `claim` says why it will not be recorded. `why`
+/// explains the miss.
 pub(super) fn run(
     call: &Call<'_>,
-    request: &Request,
-    store: &dyn Store,
-    captured: &Captured,
-    recall: &DeferredRecall<'_>,
-    watch: WatchMode,
-    claim: Option<Claim>,
-    not_kept: Option<NotKept>,
+    command: Command<'_>,
+    claim: Result<Claim, NotKept>,
     why: Miss,
 ) -> Result<Answer> {
-    let recording = claim.is_some();
+    let Command { request, store, captured, recall, watch } = command;
+    let recording = claim.is_ok();
     // A run that is not recorded is not watched.
     let watch = if recording { watch } else { WatchMode::Off };
     let at_start = StdinAtStart::look(call.context.stdin);
@@ -114,6 +121,7 @@ pub(super) fn run(
         policy: call.policy,
         secret: call.context.recall.secret(),
         recall: call.context.recall,
+        circumstances: call.context.executor.circumstances(),
         watched: watch != WatchMode::Off,
         declared,
         started: Timestamp::now(),
@@ -124,7 +132,7 @@ pub(super) fn run(
     keeping.declared.before(recording && call.policy.clean_outputs, store.workspace())?;
     let root = request.places.root.as_os_str().as_bytes();
     let mut tee = Tee::new(recording.then_some(store), root, &captured.environment);
-    let mut watcher = Watcher::new(&request.places, captured, keeping.file_started);
+    let mut watcher = Watcher::new(&request.places, captured, keeping.file_started, keeping.circumstances);
     let unobserved = [store.workspace().root().to_path_buf()];
     let spool = store.workspace().temporary();
     let followed = observe::followed(captured);
@@ -132,6 +140,7 @@ pub(super) fn run(
         program: &captured.program,
         words: &request.words,
         environment: &environment,
+        directory: &request.directory,
         stdin,
         stdout: call.context.stdout,
         stderr: call.context.stderr,
@@ -174,8 +183,8 @@ pub(super) fn run(
         watcher.settle();
     }
     let (kept, commit, extra) = match claim {
-        None => (Kept::No(not_kept.unwrap_or(NotKept::ReadOnly)), None, Extra::default()),
-        Some(claim) => keeping.keep(call, claim, &finished, tee, &watcher, is_first),
+        Err(not_kept) => (Kept::No(not_kept), None, Extra::default()),
+        Ok(claim) => keeping.keep(call, claim, &finished, tee, &watcher, is_first),
     };
     // Said once: to a command that ran before it is known.
     if matches!((&kept, &why), (Kept::Yes, MissReason::First))

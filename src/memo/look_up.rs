@@ -443,9 +443,11 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
             (then.clone(), Observation::Variable { name: name.clone(), value })
         }
         Observation::Umask(_) | Observation::UmaskAtLeast(_) => {
-            (then.clone(), Observation::Umask((present.umask)()))
+            (then.clone(), Observation::Umask(present.circumstances.umask()))
         }
-        Observation::Superuser(_) => (then.clone(), Observation::Superuser(present.superuser)),
+        Observation::Superuser(_) => {
+            (then.clone(), Observation::Superuser(present.circumstances.is_superuser()))
+        }
         _ => (then.clone(), times_again(then, present.places).unwrap_or_else(|| then.clone())),
     }
 }

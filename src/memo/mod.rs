@@ -258,6 +258,7 @@ fn declared_only(
 
 /// The world as the child of a call would find it.
 fn present<'a>(
+    context: &Context<'a>,
     request: &'a Request,
     environment: &'a [(std::ffi::OsString, std::ffi::OsString)],
     secret: &'a dyn Fn() -> [u8; DIGEST_LENGTH],
@@ -266,8 +267,7 @@ fn present<'a>(
     Present {
         places: &request.places,
         environment,
-        umask: exec::umask,
-        superuser: rustix::process::geteuid().is_root(),
+        circumstances: context.executor.circumstances(),
         secret,
         now: Timestamp::now(),
         seen,

@@ -186,7 +186,7 @@ impl Seeking<'_> {
         let bodies = opened.bodies(Kind::Questions, &records::questions_name(&there))?;
         let mut sets: Vec<QuestionSet> = bodies.iter().filter_map(|body| self.set_of(body, token)).collect();
         let secret = || self.context.recall.secret();
-        let present = super::present(self.request, &captured.environment, &secret, None);
+        let present = super::present(self.context, self.request, &captured.environment, &secret, None);
         let names = self.answered(&mut sets, (&captured.key, &there), &present)?;
         if names.is_empty() {
             return Ok(false);

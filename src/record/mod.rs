@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how they are found (`hash`, `exec`), kept (`store`) or shown (`ui`).
 
+mod circumstances;
 mod commit;
 mod evidence;
 mod fact;
@@ -19,6 +20,7 @@ mod stream;
 mod terminal;
 mod termination;
 
+pub use circumstances::{Circumstances, Known};
 pub use commit::{Acceptance, Commit, Coverage, Replay, SourceFile};
 pub use evidence::{Evidence, Timestamp};
 pub use fact::{Fact, FactKind, FactScope, with_text};

@@ -7,7 +7,6 @@ use cashet::exec::{Finished, Recorder, Spec, Stdin, WatchMode, Witness};
 use cashet::hash::request::StdinPart;
 use cashet::memo::GivenStdin;
 use cashet::{Context, Executor, LocalStore, Outcome, Policy, Project, Request, StoreOptions, Unix, memoize};
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
@@ -15,12 +14,13 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 /// An executor that cannot watch, and reports it late: after its standard input was read.
 #[derive(Default)]
 struct Blind {
-    runs: Cell<usize>,
+    runs: AtomicUsize,
 }
 
 impl Executor for Blind {
@@ -36,7 +36,7 @@ impl Executor for Blind {
             }
             return Err(Error::new(Kind::CannotWatch, "cannot watch the run: there are no eyes"));
         }
-        self.runs.set(self.runs.get() + 1);
+        self.runs.fetch_add(1, Ordering::Relaxed);
         Unix.run(spec, recorder, witness)
     }
 }
@@ -99,11 +99,15 @@ fn what_was_given_is_given_again() {
             (None, ""),
         ] {
             for time in 0..3 {
-                let before = executor.runs.get();
+                let before = executor.runs.load(Ordering::Relaxed);
                 let (found, outcome) = answered(place.path(), &executor, input, policy);
                 assert_eq!(found, printed, "{input:?}: {outcome:?}");
                 let runs = usize::from(!kept || time == 0);
-                assert_eq!(executor.runs.get() - before, runs, "{input:?}, call {time}: {outcome:?}");
+                assert_eq!(
+                    executor.runs.load(Ordering::Relaxed) - before,
+                    runs,
+                    "{input:?}, call {time}: {outcome:?}"
+                );
             }
         }
     }

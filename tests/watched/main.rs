@@ -17,6 +17,7 @@ mod ignored_names;
 mod looks;
 mod meanwhile;
 mod mechanisms;
+mod one_process;
 mod ordinary;
 mod own_source;
 mod products;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::hash::environment::variable_digest;
 use crate::hash::look::{content, importable, listing, rest_of, state};
-use crate::record::Names;
+use crate::record::{Known, Names};
 use std::fs::{FileTimes, OpenOptions, Permissions};
 use std::io::{Seek, SeekFrom};
 use std::os::fd::AsFd;
@@ -18,8 +18,7 @@ fn present<'a>(places: &'a Places, environment: &'a [(OsString, OsString)]) -> P
     Present {
         places,
         environment,
-        umask: || 0o22,
-        superuser: false,
+        circumstances: &Known { umask: 0o22, is_superuser: false },
         secret: &|| [1; 32],
         now: Timestamp::now(),
         seen: None,

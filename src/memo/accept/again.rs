@@ -120,9 +120,9 @@ fn of_surroundings(then: &Observation, present: &Present<'_>) -> Option<Made> {
         Observation::Environment { .. } => alone(Observation::Environment {
             digest: environment_digest(present.environment, &(present.secret)()),
         }),
-        Observation::Umask(_) => alone(Observation::Umask((present.umask)())),
-        Observation::UmaskAtLeast(_) => alone(Observation::UmaskAtLeast((present.umask)())),
-        Observation::Superuser(_) => alone(Observation::Superuser(present.superuser)),
+        Observation::Umask(_) => alone(Observation::Umask(present.circumstances.umask())),
+        Observation::UmaskAtLeast(_) => alone(Observation::UmaskAtLeast(present.circumstances.umask())),
+        Observation::Superuser(_) => alone(Observation::Superuser(present.circumstances.is_superuser())),
         Observation::Unset { names } => {
             // Those that are still unset; which of the others are set is for their own observations to say.
             let unset = names.apart().into_iter().filter(|name| {

@@ -73,8 +73,7 @@ pub fn propose(
     let present = Present {
         places: &request.places,
         environment: &captured.environment,
-        umask: crate::exec::umask,
-        superuser: rustix::process::geteuid().is_root(),
+        circumstances: context.executor.circumstances(),
         secret: &secret,
         now: Timestamp::now(),
         seen: None,

@@ -1,7 +1,7 @@
 //! Sets whose answers nobody knows are answered as they are where the run was.
 
 use super::*;
-use crate::record::{Places, Products, StoredPath, Timestamp};
+use crate::record::{Known, Places, Products, StoredPath, Timestamp};
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -13,8 +13,7 @@ fn answers(places: &Places, observations: &[Observation]) -> (Digest, Option<Dig
     let present = Present {
         places,
         environment: &environment,
-        umask: || 0o22,
-        superuser: false,
+        circumstances: &Known { umask: 0o22, is_superuser: false },
         secret: &secret,
         now: Timestamp::now(),
         seen: None,

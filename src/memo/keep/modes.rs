@@ -1,7 +1,7 @@
 //! Permission bits of outputs that follow the umask: those that were asked for when an output was created, and that nobody
 //! set afterwards.
 
-use crate::exec::{FirstChange, ModeGiven, Trace, umask};
+use crate::exec::{FirstChange, ModeGiven, Trace};
 use crate::record::{FileState, OutputTree, Product, ProductClass};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -26,8 +26,8 @@ pub(super) fn asked(
     root: &Path,
     tree: OutputTree,
     products: &[Product],
+    mask: u32,
 ) -> (OutputTree, Mask) {
-    let mask = umask();
     let mut counts = Mask::Any;
     let mut count = |is: bool, least: Mask| {
         if is {

@@ -69,6 +69,7 @@ impl Keeping<'_> {
                     words: &self.request.words,
                     secret: self.secret,
                     recall: self.recall,
+                    circumstances: self.circumstances,
                     started: self.file_started,
                     stdin: Some(&self.stdin).filter(|_| self.request.stdin == StdinPart::None),
                     declared_inputs: &self.declared.inputs,
@@ -111,7 +112,13 @@ impl Keeping<'_> {
         }
         let Collected { tree, evidence, contains_root, contains_root_name } = collected;
         let (tree, by_modes) = match &finished.trace {
-            Ok(trace) => modes::asked(trace, &self.request.places.root, tree, &observed.products),
+            Ok(trace) => modes::asked(
+                trace,
+                &self.request.places.root,
+                tree,
+                &observed.products,
+                self.circumstances.umask(),
+            ),
             // Who made what with which mode was not seen.
             Err(_) if !paths.is_empty() => (tree, Mask::Exact),
             Err(_) => (tree, Mask::Any),
@@ -124,13 +131,13 @@ impl Keeping<'_> {
             for product in &mut products {
                 product.attributes_set = true;
             }
-            let mask = crate::exec::umask();
+            let mask = self.circumstances.umask();
             let exact = by_modes == Mask::Exact;
             let seen = if exact { Observation::Umask(mask) } else { Observation::UmaskAtLeast(mask) };
             observations.push((seen, None));
         }
         if observed.user_counts || is_unseen {
-            observations.push((Observation::Superuser(rustix::process::geteuid().is_root()), None));
+            observations.push((Observation::Superuser(self.circumstances.is_superuser()), None));
         }
         if streams.contains_root || contains_root {
             let root = self.request.places.root.as_os_str().as_bytes().to_vec();

@@ -42,7 +42,7 @@ use crate::exec::{Hazard, Shows, Trace};
 use crate::hash::capture::Captured;
 use crate::hash::globs::Patterns;
 use crate::hash::memory::FileMemory;
-use crate::record::{Evidence, FileState, Observation, Places, Product, Recall, Timestamp};
+use crate::record::{Circumstances, Evidence, FileState, Observation, Places, Product, Recall, Timestamp};
 use aside::Aside;
 use own_source::OwnSources;
 use scope::Scope;
@@ -62,6 +62,8 @@ pub(super) struct Run<'a> {
     pub(super) words: &'a [OsString],
     pub(super) secret: [u8; 32],
     pub(super) recall: &'a dyn Recall,
+    /// The circumstances in which it ran.
+    pub(super) circumstances: &'a dyn Circumstances,
     /// When it began, by the clock of file times.
     pub(super) started: Timestamp,
     /// cashet's standard input, unless the child reads something that is in the manifest.

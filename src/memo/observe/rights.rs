@@ -149,7 +149,7 @@ impl Observer<'_> {
 
     /// Whether root did something that the mode of a file forbids to others, or to its owner.
     fn is_forbidden_to_others(&self) -> bool {
-        if !rustix::process::geteuid().is_root() {
+        if !self.run.circumstances.is_superuser() {
             return false;
         }
         let lacks =

@@ -10,7 +10,7 @@ use crate::hash::files;
 use crate::hash::loader::{self, CACHE};
 use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::memo::reason::NotKept;
-use crate::record::{Names, Observation, Timestamp};
+use crate::record::{Circumstances, Names, Observation, Timestamp};
 use memchr::memmem;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -53,7 +53,7 @@ const LOOK_UP: &[&str] = &[
 ];
 
 /// Whether a process with this program looks up only its own user and the owners of files that it shows.
-pub(super) fn knows_owners(image: &Image<'_>) -> bool {
+pub(super) fn knows_owners(image: &Image<'_>, circumstances: &dyn Circumstances) -> bool {
     let name = image.program.file_name().map(OsStr::as_bytes).unwrap_or_default();
     let end = name
         .iter()
@@ -62,7 +62,7 @@ pub(super) fn knows_owners(image: &Image<'_>) -> bool {
     let base = name.get(..end).unwrap_or_default();
     if matches!(base, b"tar" | b"gtar" | b"bsdtar") {
         // Files that root unpacks get the owner in the archive.
-        return !rustix::process::geteuid().is_root();
+        return !circumstances.is_superuser();
     }
     if matches!(base, b"id" | b"groups") {
         // Any other argument is a user name.

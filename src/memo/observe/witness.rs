@@ -11,7 +11,7 @@ use crate::hash::{files, interpreters, look};
 use crate::memo::outputs::{ByTime, Owner};
 use crate::profiles::git_index::is_index;
 use crate::profiles::state::{Tables, keeps};
-use crate::record::{Evidence, FileState, Places, Timestamp};
+use crate::record::{Circumstances, Evidence, FileState, Places, Timestamp};
 use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -53,6 +53,8 @@ pub(in crate::memo) struct Watcher<'a> {
     pub(super) tables: Tables,
     /// When the run began, by the clock of file times.
     started: Timestamp,
+    /// The circumstances in which it runs.
+    circumstances: &'a dyn Circumstances,
     pub(super) before: BTreeMap<PathBuf, Before>,
     /// The target of each path at the first look or open; `None` if nothing existed.
     first: HashMap<Vec<u8>, Option<Evidence>, FxBuildHasher>,
@@ -79,7 +81,12 @@ pub(in crate::memo) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub(in crate::memo) fn new(places: &'a Places, captured: &'a Captured, started: Timestamp) -> Self {
+    pub(in crate::memo) fn new(
+        places: &'a Places,
+        captured: &'a Captured,
+        started: Timestamp,
+        circumstances: &'a dyn Circumstances,
+    ) -> Self {
         // Changed paths are recorded by their real paths.
         let real = places.home.as_deref().and_then(|home| fs::canonicalize(home).ok());
         let homes: Vec<&Path> = places.home.as_deref().into_iter().chain(real.as_deref()).collect();
@@ -88,6 +95,7 @@ impl<'a> Watcher<'a> {
             captured,
             tables: Tables::new(&places.root, &homes, &captured.environment),
             started,
+            circumstances,
             before: BTreeMap::new(),
             first: HashMap::default(),
             young: BTreeMap::new(),
@@ -414,7 +422,7 @@ impl Witness for Watcher<'_> {
             keeps,
             compares_times,
             reads_code: made::reads_code(image),
-            knows_owners: system::knows_owners(image),
+            knows_owners: system::knows_owners(image, self.circumstances),
             uses_umask: rights::uses_umask(image),
             names_modes: rights::names_modes(image),
             asks_literally: rights::asks_literally(image),

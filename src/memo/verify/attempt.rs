@@ -4,7 +4,7 @@ use super::outputs::{Outputs, termination_fingerprint};
 use super::signals::Noted;
 use super::streams::Follower;
 use super::undo::Undo;
-use super::{Fingerprints, How, Item, Mismatch, Obstacle, Recorded, Silent, Standing, VerifyContext, call};
+use super::{Fingerprints, How, Item, Mismatch, Obstacle, Recorded, Silent, VerifyContext, call};
 use crate::error::{Error, Kind, Result};
 use crate::exec::{Finished, Output, Size, Spec, StreamEnd, Tty, WatchMode};
 use crate::hash::capture::{self, Captured};
@@ -121,8 +121,7 @@ impl Attempt<'_> {
         let present = Present {
             places: self.context.places,
             environment: &self.captured.environment,
-            umask: crate::exec::umask,
-            superuser: rustix::process::geteuid().is_root(),
+            circumstances: self.context.executor.circumstances(),
             secret: &secret,
             now: Timestamp::now(),
             seen: None,
@@ -175,7 +174,6 @@ impl Attempt<'_> {
     }
 
     fn execute(&self, undo: &mut Undo<'_>, follower: &mut Follower<'_>) -> Result<Finished> {
-        let _standing = Standing::at(&self.request.directory, self.context.directory)?;
         let declared = self.recorded.commit.coverage == Coverage::Declared;
         let first = if self.is_merged() { WatchMode::Off } else { WatchMode::Require };
         match self.start(first, undo, follower) {
@@ -203,6 +201,7 @@ impl Attempt<'_> {
             program: &self.captured.program,
             words: &self.request.words,
             environment: &self.captured.passed_on,
+            directory: &self.request.directory,
             stdin,
             stdout: nowhere.as_fd(),
             stderr: nowhere.as_fd(),

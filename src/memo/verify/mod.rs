@@ -18,7 +18,7 @@ pub use contents::Contrast;
 use super::reason::Difference;
 use super::references::Held;
 use crate::digest::{CommitId, Digest};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::exec::Executor;
 use crate::hash::capture::{self, Captured};
 use crate::hash::manifest::Manifest;
@@ -300,24 +300,5 @@ impl Recall for Silent<'_> {
 
     fn secret(&self) -> [u8; 32] {
         self.0.secret()
-    }
-}
-
-/// Changes the working directory while it exists.
-struct Standing<'a> {
-    back: &'a Path,
-}
-
-impl<'a> Standing<'a> {
-    fn at(directory: &Path, back: &'a Path) -> Result<Self> {
-        std::env::set_current_dir(directory).map_err(|error| Error::io("go to", directory, error))?;
-        Ok(Self { back })
-    }
-}
-
-impl Drop for Standing<'_> {
-    fn drop(&mut self) {
-        // The old directory may have been removed meanwhile: then staying does no harm.
-        let _ = std::env::set_current_dir(self.back);
     }
 }
