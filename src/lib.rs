@@ -50,7 +50,7 @@
 //! says what happened and why, in types ([`Outcome`], [`MissReason`], [`NotKept`], [`Bypass`]). Nothing is ever
 //! printed: what there is to tell meanwhile goes to an [`Observer`].
 //!
-//! * The working directory of a run is that of the process, and must be that of the [`Request`].
+//! * A run has the working directory of its [`Request`]; several threads may make calls at the same time, with one store.
 //! * A trouble with the store is not an error: the command runs, and the answer says so.
 //! * A program that starts others under watch should ignore none of their signals; see [`exec`].
 //!
