@@ -158,9 +158,9 @@ fn store(context: &Context) -> Finding {
             let writable =
                 above.is_some_and(|above| rustix::fs::access(above, rustix::fs::Access::WRITE_OK).is_ok());
             return if writable {
-                Finding::new("store", State::Good, format!("{shown}, made by the first run"))
+                Finding::new("store", State::Good, format!("{shown}, created by the first run"))
             } else {
-                Finding::new("store", State::Bad, format!("{shown} cannot be made"))
+                Finding::new("store", State::Bad, format!("{shown} cannot be created"))
                     .with_cure("--store names another")
             };
         }

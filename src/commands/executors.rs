@@ -138,7 +138,7 @@ fn job(settings: &Settings, context: &Context, limit: Duration) -> Result<Answer
         snapshot: None,
     };
     let Found::Ours(_lock) = place.claim(&call)? else {
-        return Err(Error::new(Kind::Other, "the job was there before"));
+        return Err(Error::new(Kind::Other, "the job existed already"));
     };
     let answer = settings.engine.submit(&place, &call).and_then(|mut job| {
         let answer = wait(settings, &place, job.launcher.as_mut(), &job.id, limit);

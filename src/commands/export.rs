@@ -66,7 +66,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     }
     let damaged: Vec<String> = moved.damaged.iter().map(CommitId::short).collect();
     let damaged = human::list(&damaged, MOST_NAMED);
-    message::warning(&format!("damaged and left out: {damaged} ('cashet fsck' tells what)"));
+    message::warning(&format!("damaged and left out: {damaged} ('cashet fsck' lists the damage)"));
     Ok(NO)
 }
 

@@ -61,7 +61,7 @@ fn check(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
         drop(steps);
         report = checked(store, args.quick)?;
         if report.damage.is_empty() {
-            page.line("repaired: what was damaged is dropped, and the rest verifies")?;
+            page.line("repaired: damaged data was removed, and the rest is valid")?;
             return Ok(DONE);
         }
     }

@@ -30,7 +30,7 @@ pub(super) struct Settings {
 /// The executor that `--on` names.
 ///
 /// # Errors
-/// [`crate::error::Kind::Usage`] where there is none of this name, or its settings make no sense.
+/// [`crate::error::Kind::Usage`] where there is not one of this name, or its settings make no sense.
 pub(super) fn settings(scanned: &Scanned, project: &Project) -> Result<Settings> {
     let name = scanned.last(Flag::On).unwrap_or_default().to_string_lossy().into_owned();
     if scanned.has(Flag::Redact) {

@@ -89,7 +89,7 @@ pub(super) fn explained(error: Error, words: &[OsString]) -> Error {
     if rest.is_empty()
         && bytes.iter().any(|byte| byte.is_ascii_whitespace() || b"|&;<>()$`\"'*?".contains(byte))
     {
-        return error.with_hint(format!("a whole line is the shell's to read: {}", in_shell("sh", words)));
+        return error.with_hint(format!("a line with shell syntax needs a shell: {}", in_shell("sh", words)));
     }
     error
 }
@@ -141,9 +141,9 @@ mod tests {
                 &["source", "env.sh"],
                 "source is part of the shell, no program: cashet exec -- bash -c 'source env.sh'",
             ),
-            (&["ls | wc"], "a whole line is the shell's to read: cashet exec -- sh -c 'ls | wc'"),
-            (&["ls -l"], "a whole line is the shell's to read: cashet exec -- sh -c 'ls -l'"),
-            (&["a;b"], "a whole line is the shell's to read: cashet exec -- sh -c 'a;b'"),
+            (&["ls | wc"], "a line with shell syntax needs a shell: cashet exec -- sh -c 'ls | wc'"),
+            (&["ls -l"], "a line with shell syntax needs a shell: cashet exec -- sh -c 'ls -l'"),
+            (&["a;b"], "a line with shell syntax needs a shell: cashet exec -- sh -c 'a;b'"),
             (&["LR=0.1", "make", "all"], "to set LR for a command: cashet exec -- env LR=0.1 make all"),
             (&["nothing"], "a name without a slash is searched on PATH"),
             (&["a b", "c"], "a name without a slash is searched on PATH"),

@@ -95,7 +95,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         What::Status => status(context, page),
         What::Push { revisions } => push(revisions, context, page),
         What::Pull { .. } => {
-            Err(Error::usage("--store goes behind pull")
+            Err(Error::usage("--store must come after pull")
                 .with_hint("cashet remote pull --store DIR -- COMMAND"))
         }
         What::Flush => flush(context, page),
@@ -111,8 +111,8 @@ fn keygen(name: &str, page: &mut Page<'_>) -> Result<Exit> {
     let key = SigningKey::new(&random, name.trim());
     page.line(&key.public().to_string())?;
     page.line(&key.to_secret_text())?;
-    message::status("the first line goes into trust of [remote] in cashet.toml");
-    message::status("the second one is secret, and shown only now: CASHET_SIGNING_KEY of those who write");
+    message::status("add the first line to trust of [remote] in cashet.toml");
+    message::status("the second line is secret and shown only once: set CASHET_SIGNING_KEY to it where results are written");
     Ok(DONE)
 }
 
@@ -166,7 +166,7 @@ fn status(context: &Context, page: &mut Page<'_>) -> Result<Exit> {
             Ok(opened) => {
                 page.line("  reached")?;
                 match opened.trust() {
-                    Trust::Any => page.line("  trusts everybody who can write to it")?,
+                    Trust::Any => page.line("  trusts everyone who can write to it")?,
                     Trust::Keys(keys) if keys.is_empty() => {
                         page.line(
                             "  no key is trusted: its results are not used (add keys to trust in cashet.toml)",

@@ -87,7 +87,7 @@ fn of_array(directory: &Path) -> Result<Place> {
 fn run(place: &Place) -> Result<Exit> {
     let call = place.call().ok_or_else(|| {
         Error::new(Kind::Other, format!("{} is not a job", place.path().display()))
-            .with_hint("is the store on a file system that this machine has, too?")
+            .with_hint("the store must be on a file system that this machine can access, too")
     })?;
     let _lock = loop {
         match place.run()? {
@@ -174,7 +174,7 @@ fn in_tree(place: &Place, call: &Call, tree: &Path, report: &Path) -> (Result<Ex
 fn in_place(call: &Call, report: &Path) -> Result<Exit> {
     std::env::set_current_dir(&call.directory).map_err(|error| {
         Error::io("enter", &call.directory, error)
-            .with_hint("the project must be on a file system that this machine has, too")
+            .with_hint("the project must be on a file system that this machine can access, too")
     })?;
     let mut scanned = options::scan(&call.words)
         .ok_or_else(|| Error::new(Kind::Other, "the job was submitted by another version of cashet"))?;

@@ -94,7 +94,7 @@ impl Ignored {
         all
     }
 
-    /// Takes in one option of a call, where paths are relative to `root`. What is none of them is left alone.
+    /// Takes in one option of a call, where paths are relative to `root`. What is not one of them is left alone.
     pub fn take(&mut self, option: &str, root: &Path) {
         let Some((name, value)) = option.split_once('=') else { return };
         let Ok(value) = unescape(value) else { return };

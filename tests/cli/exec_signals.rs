@@ -160,7 +160,7 @@ fn a_run_that_was_interrupted_is_in_the_history_and_never_replayed() {
     sandbox.cashet(["get", "@"]).stdout("ready\nstopped\n").run();
     sandbox.cashet(["log"]).stdout_with(&["interrupted, ok"]).run();
     let next = sandbox.unwatched(["--pure", "cat", "cashet:@"]);
-    next.refused(125, &["was interrupted: what it wrote is not all there was"]).run();
+    next.refused(125, &["was interrupted: its output is incomplete"]).run();
     go(&sandbox);
     sandbox.unwatched(call).stdout("ready\n").executes(1).run();
     assert_eq!(history(&sandbox, &[]), [ended("ok", ""), ended("interrupted", "interrupted")]);

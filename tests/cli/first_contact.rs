@@ -131,7 +131,7 @@ fn what_was_meant_is_suggested() {
         assert_eq!(hint(words, 2), expected, "{words:?}");
     }
     for (words, expected) in [
-        (&["ls | wc"][..], "hint: a whole line is the shell's to read: cashet exec -- sh -c 'ls | wc'"),
+        (&["ls | wc"][..], "hint: a line with shell syntax needs a shell: cashet exec -- sh -c 'ls | wc'"),
         (&["cd", "/tmp"], "hint: cd is part of the shell, no program: cashet exec -- sh -c 'cd /tmp'"),
         (
             &["source", "x"],

@@ -295,7 +295,7 @@ fn output_for_which_there_is_no_room_is_told_as_such() {
     // No file may be larger than 200 KiB, the store's included.
     let line = "ulimit -f 400; exec cashet map --trace off --pure -p a=1 -- ./job {a}";
     let told = sandbox.shell(line).status(1).executes(1).any_stderr().may_change(".cashet").run().messages();
-    assert!(told.contains("no room for its output in TMPDIR"), "{told}");
+    assert!(told.contains("no space for its output in TMPDIR"), "{told}");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn a_report_is_written_and_opened() {
         cashet(&sandbox).env("PATH", sandbox.path("nowhere")).args(words).output().unwrap();
     let err = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(1));
-    assert!(err.contains("error: no program is there that opens a page\nhint: open "), "{err}");
+    assert!(err.contains("error: no program was found to open the page\nhint: open "), "{err}");
     let (status, _, err) = output(&sandbox, &["report", "-o", "no/such/report.html"]);
     assert_eq!(status, 1);
     assert!(err.starts_with("error: cannot write no/such/report.html: "), "{err}");

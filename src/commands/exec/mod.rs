@@ -58,7 +58,7 @@ pub(super) struct Ground {
     held: memo::Held,
     /// Whether there was no store when this call, which may make one, began.
     creates: bool,
-    /// Whether the working directory cannot be told.
+    /// Whether the working directory cannot be determined.
     is_nowhere: bool,
     /// The shared caches that are asked and written to.
     remotes: Vec<Remote>,
@@ -82,14 +82,14 @@ impl Ground {
         Ok(ground)
     }
 
-    /// Where the working directory cannot be told, since it was removed or its path is too long: the command runs bare.
+    /// Where the working directory cannot be determined, since it was removed or its path is too long: the command runs bare.
     fn nowhere(scanned: &Scanned, error: &std::io::Error) -> Result<Self> {
         // What is relative to it is found by the system itself, or is not.
         let mut ground = Self::at(".".into(), scanned)?;
         ground.is_nowhere = ground.plan.policy.mode != Mode::Off;
         ground.no_store = Some(match error.kind() {
             std::io::ErrorKind::NotFound => "the working directory was removed".to_owned(),
-            _ => format!("the working directory cannot be told: {error}"),
+            _ => format!("the working directory cannot be determined: {error}"),
         });
         Ok(ground)
     }

@@ -242,7 +242,7 @@ fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
             "hash" => Ok(StdinSource::Spool),
             "null" => Ok(StdinSource::Null),
             "inherit" => Ok(StdinSource::Inherit),
-            _ => Err(Error::usage(format!("{blame}: {value} is none of hash, null, inherit"))
+            _ => Err(Error::usage(format!("{blame}: {value} is not one of hash, null, inherit"))
                 .with_hint("hash makes standard input count, null gives the command /dev/null")),
         },
     }
@@ -255,7 +255,7 @@ fn written_hits(sources: &Sources<'_>) -> Result<WrittenHits> {
         Some("errors") => Ok(WrittenHits::Failed),
         Some("none") => Ok(WrittenHits::None),
         Some(other) => {
-            Err(Error::usage(format!("cashet.toml: replay: {other} is none of full, errors, none"))
+            Err(Error::usage(format!("cashet.toml: replay: {other} is not one of full, errors, none"))
                 .with_hint("errors writes the output of hits whose status is not 0"))
         }
     }
@@ -273,7 +273,7 @@ fn tty(sources: &Sources<'_>) -> Result<Tty> {
         "auto" => Ok(Tty::Auto),
         "always" => Ok(always),
         "never" => Ok(Tty::Never),
-        _ => Err(Error::usage(format!("{blame}: {value} is none of auto, always, never"))
+        _ => Err(Error::usage(format!("{blame}: {value} is not one of auto, always, never"))
             .with_hint("auto gives it a terminal for each of stdout and stderr that is one")),
     }
 }
@@ -311,7 +311,7 @@ fn policy(sources: &Sources<'_>) -> Result<Policy> {
             "off" => Watching::Off,
             "require" => Watching::Require,
             _ => {
-                return Err(Error::usage(format!("{blame}: {value} is none of auto, off, require"))
+                return Err(Error::usage(format!("{blame}: {value} is not one of auto, off, require"))
                     .with_hint("auto watches where it can"));
             }
         },

@@ -41,7 +41,7 @@ impl Products for Finder<'_> {
             _ => error,
         })?;
         if let state @ ("killed" | "interrupted") = commits::state(&found.commit) {
-            let message = format!("{} was {state}: what it wrote is not all there was", found.id.short());
+            let message = format!("{} was {state}: its output is incomplete", found.id.short());
             return Err(Error::new(Kind::NoSuchRevision, message).with_hint("cashet log lists the runs"));
         }
         let Some(path) = path else { return Ok(Product { blob: found.commit.stdout.blob, path: None }) };

@@ -291,7 +291,7 @@ pub fn best_of_all(opened: &Opened, text: &str) -> Result<Found> {
     best_run.map(|run| run.found).ok_or_else(|| {
         let key = wanted(text).0;
         Error::new(Kind::NoSuchRevision, format!("no run has a metric '{key}'"))
-            .with_hint("'cashet runs' shows the metrics that there are")
+            .with_hint("'cashet runs' lists the metrics")
     })
 }
 

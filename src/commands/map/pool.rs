@@ -347,7 +347,7 @@ impl Worker<'_> {
         let output = match Output::new() {
             Ok(output) => Arc::new(output),
             Err(error) => {
-                let why = format!("cannot make a file for its output: {error}");
+                let why = format!("cannot create a file for its output: {error}");
                 return (Outcome::failed(why, Duration::ZERO), None);
             }
         };
@@ -357,7 +357,7 @@ impl Worker<'_> {
         let mut outcome = run::run(self.program, job, tags, &output, self.group);
         if outcome.state == State::Failed && outcome.error.is_none() {
             // It may have failed because we had no room for what it printed.
-            let full = output.shortage().map(|why| format!("no room for its output in TMPDIR: {why}"));
+            let full = output.shortage().map(|why| format!("no space for its output in TMPDIR: {why}"));
             outcome.error = full;
         }
         (outcome, Some(output))

@@ -177,12 +177,12 @@ fn open(file: &Path) -> Result<()> {
     for opener in openers {
         let mut command = Command::new(opener);
         command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        // A browser goes on, and is none of the shell's jobs; what opens a page in one that is there already ends at once.
+        // A browser goes on, and is not one of the shell's jobs; what opens a page in one that is there already ends at once.
         if command.process_group(0).spawn().is_ok() {
             return Ok(());
         }
     }
-    Err(Error::new(Kind::CommandNotFound, "no program is there that opens a page").with_hint(format!(
+    Err(Error::new(Kind::CommandNotFound, "no program was found to open the page").with_hint(format!(
         "open {} in a browser, or set BROWSER",
         escape::line(file.as_os_str().as_bytes())
     )))

@@ -95,7 +95,7 @@ impl<'a> Answers<'a> {
         self.or(Timestamp(0), Timestamp::decode)
     }
 
-    /// A state that is told in this way. Where only what a mode allows counts, the mode itself is none of the answers.
+    /// A state that is told in this way. Where only what a mode allows counts, the mode itself is not one of the answers.
     fn state(&mut self, way: u64) -> Result<FileState, DecodeError> {
         let state = self.or(state_told(way), FileState::decode)?;
         let has_mode = state.shown_bits().is_some_and(|bits| bits != 0);

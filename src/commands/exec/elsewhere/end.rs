@@ -80,7 +80,7 @@ impl End<'_> {
             memo::hand_over(store, &row.commit, [context.stdout, context.stderr], tail.shown)?
         } else {
             let termination = termination(&report).ok_or_else(|| {
-                Error::new(Kind::Other, format!("{name} left a result that says nothing"))
+                Error::new(Kind::Other, format!("{name} left a result that cannot be read"))
                     .with_hint(format!("its messages are in {}", log.display()))
             })?;
             self.pass_on(number, tail)?;

@@ -88,7 +88,7 @@ fn refuse_stdin(source: &StdinSource) -> Result<()> {
     let hint = "-n gives the command none, --stdin=FILE names a file that is there, too";
     match source {
         StdinSource::Spool => {
-            Err(Error::usage("standard input does not go to another machine").with_hint(hint))
+            Err(Error::usage("standard input cannot be sent to another machine").with_hint(hint))
         }
         StdinSource::Null | StdinSource::Named(_) => Ok(()),
         StdinSource::Inherit => {
