@@ -215,7 +215,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// The message for a path that could not be looked at.
+/// The message for a path that could not be inspected.
 #[must_use]
 pub fn cannot_inspect(path: &Path, error: &io::Error) -> String {
     format!("cannot inspect {}: {}", path.display(), describe(error))

@@ -1,4 +1,4 @@
-//! `attach`: what a run that goes on has written, from its beginning, and what it writes from then on.
+//! `attach`: what a run in progress has written, from its beginning, and what it writes from then on.
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Between two looks for more.
 const PAUSE: Duration = Duration::from_millis(15);
 
-/// Between two looks whether the run goes on, in pauses.
+/// Between two looks whether the run is in progress, in pauses.
 const LOOK: u32 = 8;
 
 /// Arguments of `attach`.

@@ -115,7 +115,7 @@ impl Opened {
     /// Opens the store of the project, if there is one.
     ///
     /// # Errors
-    /// A store that was named is not there; it belongs to somebody else, or is newer.
+    /// A store that was named is not there; it belongs to another user, or is newer.
     pub fn open(context: &Context) -> Result<Self> {
         let project = context.project.clone();
         let store = match open(&project, false) {
@@ -140,7 +140,7 @@ impl Opened {
     /// Opens the store of the project, and makes it if there is none.
     ///
     /// # Errors
-    /// It cannot be made; it belongs to somebody else, or is newer.
+    /// It cannot be made; it belongs to another user, or is newer.
     pub fn create(context: &Context) -> Result<Self> {
         let project = context.project.clone();
         Ok(Self { store: Some(open(&project, true)?), project, silent: false })

@@ -150,7 +150,7 @@ pub struct Provenance {
     /// By places in `nodes`: from the nearer to the further.
     edges: Vec<(usize, usize, Vec<u8>)>,
     down: bool,
-    /// Whether it goes on beyond the largest that is followed.
+    /// Whether the graph continues beyond the largest size that is followed.
     pub cut: bool,
 }
 

@@ -127,7 +127,7 @@ pub fn open(file: &OutputKind, open: Open<'_>) -> Result<Box<dyn Read + Send>> {
     Ok(whole(file, open(&stored.blob)?))
 }
 
-/// Writes a recorded file anew, with its holes. `advance` is told how many bytes of it are written.
+/// Writes a recorded file again, with its holes. `advance` is told how many bytes of it are written.
 ///
 /// # Errors
 /// The blob is damaged; the system refuses.

@@ -1,4 +1,4 @@
-//! `top`: the runs that go on now, and the calls that wait for them.
+//! `top`: the runs in progress, and the calls that wait for them.
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
@@ -29,7 +29,7 @@ pub struct Args {
     json: bool,
 }
 
-/// A run that goes on, with what was read of it so far.
+/// A run in progress, with what was read of it so far.
 struct Seen {
     run: Active,
     last: LastLine,

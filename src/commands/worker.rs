@@ -50,7 +50,7 @@ pub(super) fn main(words: &[OsString]) -> Exit {
     }
 }
 
-/// Starts anew with the environment that standard input brings. Returns only if that fails.
+/// Starts again with the environment that standard input brings. Returns only if that fails.
 fn with_environment(job: &OsStr) -> Error {
     let mut block = Vec::new();
     if let Err(error) = std::io::stdin().lock().read_to_end(&mut block) {

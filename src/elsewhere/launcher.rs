@@ -1,7 +1,7 @@
-//! A launcher: commands of the user's that submit a job, tell whether it goes on, and cancel it.
+//! A launcher: commands of the user's that submit a job, tell whether it is in progress, and cancel it.
 //!
 //! Without `status`, `submit` is expected to wait for the job (ssh, `kubectl exec`): that it has ended says that waiting is
-//! over, and nothing else. With `status`, `submit` prints the id of a job that goes on by itself.
+//! over, and nothing else. With `status`, `submit` prints the id of a job that continues by itself.
 
 use super::engine::{Engine, Job, State};
 use super::place::{Call, Place};

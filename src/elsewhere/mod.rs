@@ -1,7 +1,7 @@
 //! Running commands elsewhere: a job of an existing scheduler or launcher runs `cashet worker` on another machine, which
 //! records the run in the shared store.
 //!
-//! A job is a directory in the store ([`Place`]), named by the key of its call: whoever makes the same call finds it. What
+//! A job is a directory in the store ([`Place`]), named by the key of its call: an identical call finds it. What
 //! the engine says of a job only decides whether to wait. How the command ended is in the result that the worker left, or
 //! nowhere.
 //!

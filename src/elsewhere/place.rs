@@ -31,7 +31,7 @@ const TREE: &str = ".tree-";
 /// So long a job whose result was handed over stays, for its messages.
 const COLLECTED: Duration = Duration::from_hours(24);
 
-/// So long a result stays that nobody asked for.
+/// Time after which a result that was never collected is deleted.
 const FORGOTTEN: Duration = Duration::from_hours(30 * 24);
 
 /// What a job runs.
@@ -357,7 +357,7 @@ pub fn list(store: &Path) -> Vec<Place> {
     places
 }
 
-/// Removes what nobody needs any more: jobs that ended and were handed over a day ago, or that ended a month ago.
+/// Removes what is no longer needed: jobs that ended and were handed over a day ago, or that ended a month ago.
 pub fn sweep(store: &Path) {
     let older = |path: &Path, age: Duration| {
         let modified = fs::metadata(path).and_then(|found| found.modified()).ok();

@@ -100,7 +100,7 @@ impl<'a> Prepared<'a> {
         // SAFETY: only system calls; what they point to was prepared before and outlives this.
         unsafe {
             // First of all. If a listener stays open here and its other holder dies, a call that waits for the listener waits
-            // for ever.
+            // forever.
             for number in &self.withheld {
                 libc::close(*number);
             }

@@ -133,7 +133,7 @@ pub struct Made {
 pub enum WatchMode {
     /// Not at all.
     Off,
-    /// If possible. Otherwise the run goes on unwatched, and the result contains the reason.
+    /// If possible. Otherwise the run continues unwatched, and the result contains the reason.
     Auto,
     /// It must be. Otherwise nothing runs.
     Require,
@@ -170,7 +170,7 @@ pub struct Spec<'a> {
     pub followed: &'a [PathBuf],
 }
 
-/// Receives the output of a run while it goes on.
+/// Receives the output of a run while it is in progress.
 pub trait Recorder: Send {
     /// These bytes came on `stream`. They have been passed on to the user already, or wait for a slow reader.
     fn chunk(&mut self, stream: Stream, bytes: &[u8]);

@@ -68,7 +68,7 @@ impl Pattern {
     /// The paths that the pattern matches now, sorted; none of what is below a matched directory.
     ///
     /// # Errors
-    /// When a directory cannot be read: what cannot be looked at does not count as absent.
+    /// When a directory cannot be read: what cannot be inspected does not count as absent.
     pub(super) fn expand(&self, lister: &mut dyn Lister) -> Result<BTreeSet<PathBuf>> {
         let mut walk = Walk { lister, listed: HashMap::new(), found: BTreeSet::new() };
         for parts in &self.alternatives {
@@ -236,7 +236,7 @@ impl Patterns {
     /// Everything that is there now and that any pattern means, sorted.
     ///
     /// # Errors
-    /// When something cannot be looked at.
+    /// When something cannot be inspected.
     pub fn present(&self) -> Result<Vec<PathBuf>> {
         let mut found = BTreeSet::new();
         for pattern in &self.patterns {
@@ -250,7 +250,7 @@ impl Patterns {
     /// The first pattern, as written, of which nothing is there now.
     ///
     /// # Errors
-    /// When something cannot be looked at.
+    /// When something cannot be inspected.
     pub fn missing(&self) -> Result<Option<PathBuf>> {
         for pattern in &self.patterns {
             if pattern.expand(&mut Plain)?.is_empty() {

@@ -41,7 +41,7 @@ impl Loaded {
         self.sources.get(path).copied().unwrap_or(self.others)
     }
 
-    /// Takes in what a run did: once it was loaded, a source counts for ever.
+    /// Takes in what a run did: once it was loaded, a source counts forever.
     pub fn note(&mut self, path: &StoredPath, is_loaded: bool) {
         *self.sources.entry(path.clone()).or_default() |= is_loaded;
     }

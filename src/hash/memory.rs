@@ -1,7 +1,7 @@
 //! Digests of files that were read before, by the evidence that they have not changed since.
 //!
 //! Large files are remembered for all requests together, so that new arguments do not read a program or a data set
-//! anew; smaller ones for the function whose run read them; those outside of the project for all stores of the user. Losing the
+//! again; smaller ones for the function whose run read them; those outside of the project for all stores of the user. Losing the
 //! memory costs time, never an answer.
 
 mod last_run;

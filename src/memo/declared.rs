@@ -55,7 +55,7 @@ impl Declared {
     pub(super) fn before(&mut self, clean: bool, workspace: Workspace<'_>) -> Result<()> {
         let present = match self.outputs.present() {
             Ok(present) => present,
-            // The command runs all the same, and is not kept.
+            // The command runs all the same, and is not cached.
             Err(error) => {
                 self.unknown = Some(error.to_string());
                 return Ok(());

@@ -1,4 +1,4 @@
-//! Events of a call while it goes on; `ui` decides which of them are shown.
+//! Events of a call while it is in progress; `ui` decides which of them are shown.
 
 use super::reason::Unawaited;
 use super::tail::Tail;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Why the output of an identical run, which was shown, is not that of this call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parted {
-    /// Its result is not kept.
+    /// Its result is not cached.
     NotKept,
     /// Its process was killed.
     Killed,

@@ -43,7 +43,7 @@ impl<'a> Following<'a> {
         Self { context, claims, key, shows, run: None }
     }
 
-    /// Looks whether the run goes on, and for the next one after its end.
+    /// Looks whether the run is in progress, and for the next one after its end.
     pub(super) fn look(&mut self) {
         if self.shows == [false; 2] {
             return;

@@ -125,13 +125,13 @@ pub struct Policy {
     pub written_hits: WrittenHits,
     /// `--pure`: nothing decides the result but what is in the manifest.
     pub pure: bool,
-    /// `[remote] toolchain`: what stands for files of the system in results of other machines.
+    /// `[remote] toolchain`: what replaces files of the system in results of other machines.
     pub toolchains: Vec<Toolchain>,
     /// `--allow-net`: use of the network does not matter.
     pub allow_network: bool,
     /// `--clean-outputs`: declared outputs are moved aside before the run.
     pub clean_outputs: bool,
-    /// `--no-wait`: an identical run that goes on is not waited for.
+    /// `--no-wait`: an identical run in progress is not waited for.
     pub no_wait: bool,
     /// `--cache-exit`: exit statuses that are kept.
     pub kept_statuses: Statuses,

@@ -165,7 +165,7 @@ impl StdinAtStart {
     /// asks it as well.
     ///
     /// # Errors
-    /// When it was used and cannot be looked at again.
+    /// When it was used and cannot be inspected again.
     pub(super) fn observe(
         &self,
         used: DescriptorUse,

@@ -42,7 +42,7 @@ impl Decode for Timestamp {
 
 /// What `stat` said of a file when its content was read. The same evidence later means the same
 /// content, provided that its times were old enough when it was taken (git's rule for racily clean
-/// entries): evidence too young is not kept at all.
+/// entries): evidence too young is not stored at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Evidence {
     /// Device number.

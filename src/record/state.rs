@@ -42,7 +42,7 @@ pub enum FileState {
         /// Kind and permission bits.
         mode: u32,
     },
-    /// Something that cannot be looked at (no permission, a loop of links).
+    /// Something that cannot be inspected (no permission, a loop of links).
     Unreadable {
         /// The system's error number.
         errno: i32,

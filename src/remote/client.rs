@@ -25,7 +25,7 @@ const LOOK_UP: Duration = Duration::from_secs(1);
 const STALL: Duration = Duration::from_secs(10);
 /// A variable that makes all deadlines but the last one so many times as long: for slow networks and loaded machines.
 const PATIENCE: &str = "CASHET_REMOTE_PATIENCE";
-/// How often a record of question sets is merged anew where others write at the same time.
+/// How often a record of question sets is merged again where others write at the same time.
 const TRIES: u32 = 12;
 
 /// What the helper is started with.
@@ -39,7 +39,7 @@ pub struct Settings {
     pub helper: Option<PathBuf>,
     /// A directory for sockets, instead of the user's own.
     pub sockets: Option<PathBuf>,
-    /// Starts a program that goes on by itself.
+    /// Starts a program that continues by itself.
     pub start: fn(&mut Command) -> io::Result<()>,
 }
 

@@ -153,7 +153,7 @@ pub fn write_list(bodies: &[Body]) -> Option<Vec<u8>> {
 }
 
 /// The record with `new` as its first bodies, where there was `before`; `None` where all of them were there already. What
-/// cannot be read is written anew.
+/// cannot be read is written again.
 #[must_use]
 pub fn merged(
     (kind, name, trust): (Kind, &Name, &Trust),

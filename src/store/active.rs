@@ -25,7 +25,7 @@ pub fn frame(stream: Stream, bytes: &[u8], frames: &mut Vec<u8>) {
     }
 }
 
-/// Whether a run goes on.
+/// Whether a run is in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunState {
     /// It does.
@@ -58,7 +58,7 @@ impl Active {
         Some(Self { commit, tags, process: u32::try_from(process).unwrap_or(0), path, file, next })
     }
 
-    /// Whether it goes on.
+    /// Whether it is in progress.
     #[must_use]
     pub fn state(&self) -> RunState {
         if is_held(&self.path) {

@@ -50,7 +50,7 @@ impl LocalStore {
             return Ok(());
         }
         for other in self.with_index(|index| index.keys_of_function(function))? {
-            // Whoever renews the entry holds the lock for a moment; who runs the command makes it anew.
+            // Whoever renews the entry holds the lock for a moment; who runs the command makes it again.
             let path = self.layout().lock(&other.0.to_hex());
             let _claim = (0..TRIES).filter(|_| other != *key).find_map(|_| {
                 let claim = lock::try_claim(&path).ok().flatten();

@@ -13,7 +13,7 @@ use crate::record::{Commit, OutputTree};
 use std::fs::File;
 
 impl LocalStore {
-    /// What is known of a key by the database, and its hot entry written anew, unless somebody is recording.
+    /// What is known of a key by the database, and its hot entry written again, unless somebody is recording.
     pub(super) fn rebuild(&self, key: &Key) -> Result<Entry> {
         // Asked shortly first: most often there is none.
         if !self.read_index(|index| index.has_replayable(key))? {

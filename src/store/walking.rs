@@ -24,7 +24,7 @@ pub(super) fn listed(directory: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// When a file was last modified; `None` where it cannot be looked at.
+/// When a file was last modified; `None` where it cannot be inspected.
 pub(super) fn modified(path: &Path) -> Option<Timestamp> {
     let metadata = fs::symlink_metadata(path).ok()?;
     Some(Timestamp::from_parts(metadata.mtime(), metadata.mtime_nsec()))

@@ -54,7 +54,7 @@ impl Counts {
     }
 }
 
-/// One run that goes on.
+/// One run in progress.
 #[derive(Clone, Debug)]
 pub struct Running {
     /// The worker that it runs on.

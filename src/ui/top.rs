@@ -1,4 +1,4 @@
-//! Runs that go on now, as `top` shows them.
+//! Runs in progress, as `top` shows them.
 
 use super::colour::Role;
 use super::json::{self, Object};
@@ -11,7 +11,7 @@ use crate::store::Waiter;
 /// Cells of a bar.
 const BAR: usize = 10;
 
-/// A run that goes on.
+/// A run in progress.
 #[derive(Clone, Debug)]
 pub struct Going<'a> {
     /// What is known of it before it ends.

@@ -1,4 +1,4 @@
-//! What verifying came to: for people in a few lines, for programs as one object.
+//! The result of verifying: for people in a few lines, for programs as one object.
 //!
 //! Knows nothing of how a command is run again.
 

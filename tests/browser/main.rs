@@ -315,7 +315,7 @@ fn the_graph_of_a_result_is_a_page() {
     browser.is_quiet();
 }
 
-/// Writes the pictures of the documents anew from a page, where `CASHET_REPORT_PAGE` names one.
+/// Writes the pictures of the documents again from a page, where `CASHET_REPORT_PAGE` names one.
 #[test]
 fn pictures_for_the_documents() {
     let Some(page) = std::env::var_os("CASHET_REPORT_PAGE") else { return };

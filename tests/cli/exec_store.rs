@@ -125,7 +125,7 @@ fn what_a_run_shares_with_others_is_stored_once() {
     let growth = (size(&store) - first) / 4;
     assert!(growth <= 40 << 10, "{growth} bytes per further run, {first} for the first one");
     assert_eq!(sandbox.executions(), 5);
-    // What changes is stored anew, and every run keeps what it saw.
+    // What changes is stored again, and every run keeps what it saw.
     sandbox.write("lib/d7/f3", "changed\n");
     sandbox.exec(["./job", "0"]).any_stdout().run();
     assert_eq!(sandbox.executions(), 6);

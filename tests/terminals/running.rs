@@ -1,4 +1,4 @@
-//! `top` and `attach`: runs that go on, seen from another terminal and from pipes. `-qq`.
+//! `top` and `attach`: runs in progress, seen from another terminal and from pipes. `-qq`.
 
 use crate::scene::{Scene, output};
 use crate::screen::{CASHET, below, eventually};

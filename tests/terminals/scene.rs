@@ -84,7 +84,7 @@ impl Scene {
         eventually(|| if self.executions() >= number { Ok(()) } else { Err(String::new()) });
     }
 
-    /// Waits until the run that goes on can be followed.
+    /// Waits until the run in progress can be followed.
     pub(crate) fn wait_for_mark(&self) {
         eventually(|| {
             let names = fs::read_dir(self.project.path(".cashet/tmp")).into_iter().flatten().flatten();

@@ -118,7 +118,7 @@ fn processes_that_serve_each_other() {
     call.settles_after(1);
     twin.write("a.csv", "5,6\n");
     call.runs();
-    // Each process of this kind starts Python anew.
+    // Each process of this kind starts Python again.
     twin.write("spawn.py", "import multiprocessing\ndef rows(_):\n    return open('a.csv').read()\nif __name__ == '__main__':\n    with multiprocessing.get_context('spawn').Pool(2) as pool:\n        print(pool.map(rows, range(3)))\n");
     let call = twin.call(["python3", "spawn.py"]);
     call.settles_after(1);

@@ -403,13 +403,13 @@ fn stdin_again(given: Option<&memo::GivenStdin>) -> Option<File> {
     if !original.metadata().ok()?.is_file() {
         return None;
     }
-    // Opened anew, it has an offset of its own.
+    // Opened again, it has an offset of its own.
     let mut again = File::open(format!("/proc/self/fd/{}", original.as_raw_fd())).ok()?;
     again.seek(SeekFrom::Start((&original).stream_position().ok()?)).ok()?;
     Some(again)
 }
 
-/// Starts the same call once more in the background, to record anew; it reads `stdin`.
+/// Starts the same call once more in the background, to record again; it reads `stdin`.
 fn refresh(scanned: &Scanned, stdin: Option<File>) {
     const LEFT_OUT: &[Flag] = &[
         Flag::Report,

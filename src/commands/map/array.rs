@@ -1,6 +1,6 @@
 //! The runs of a sweep as jobs of a scheduler, submitted as arrays and followed by one thread.
 //!
-//! Each has its place in the store before it is submitted: whoever makes the same call again attaches to it.
+//! Each has its place in the store before it is submitted: a later identical call attaches to it.
 
 use super::jobs::Job;
 use super::pool::{Event, Work, null};
@@ -142,7 +142,7 @@ fn leaves(stop: &Stop, cancelled: &mut Option<Instant>, cancel: impl FnOnce()) -
     false
 }
 
-/// What a job came to, once that is known.
+/// The outcome of a job, once that is known.
 fn outcome(job: &Open) -> Option<Outcome> {
     if job.is_queued {
         return None;

@@ -125,7 +125,7 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
         drop(events);
         let told = teller.listen(&happens, &stop);
         if told.is_err() {
-            // Standard output has no reader left: running commands go on to their end.
+            // Standard output has no reader left: running commands continue to their end.
             stop.now();
             while happens.recv().is_ok() {}
         }

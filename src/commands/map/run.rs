@@ -1,6 +1,6 @@
 //! One run of a sweep in a process of its own: `cashet exec` with a report, its output in files without names.
 //!
-//! Files, not pipes: where this process is killed, what runs goes on to its end and is recorded.
+//! Files, not pipes: where this process is killed, what runs continues to its end and is recorded.
 
 use super::jobs::Job;
 use crate::exec::Group;
@@ -85,7 +85,7 @@ pub(super) fn read(termination: Termination, report: &Value) -> Outcome {
         // What failed was never meant to be kept.
         not_kept: if bypassed { Some(("bypass".to_owned(), first().unwrap_or_default())) } else { not_kept },
         error: text("error"),
-        // Why it is not kept has a place of its own.
+        // Why it is not cached has a place of its own.
         warnings: warnings
             .filter_map(Value::as_str)
             .filter(|warning| kept != Some(false) || !warning.starts_with("not cached: "))

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// How often the board is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A run that goes on, as the board needs it.
+/// A run in progress, as the board needs it.
 struct Now {
     running: Running,
     output: Arc<Output>,
@@ -202,7 +202,7 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// Lines for runs that go on. Jobs elsewhere are as many as that machine takes.
+/// Lines for runs in progress. Jobs elsewhere are as many as that machine takes.
 fn slots(options: &Options) -> usize {
     const ELSEWHERE: usize = 16;
     if options.call.has(Flag::On) { options.jobs.max(ELSEWHERE) } else { options.jobs }

@@ -54,7 +54,7 @@ impl Leader {
     }
 }
 
-/// Waits until `group` is in the foreground of the terminal whose other end is `master`. Not for ever, since the process that
+/// Waits until `group` is in the foreground of the terminal whose other end is `master`. Not forever, since the process that
 /// brings it there may be killed.
 fn wait_for_group(master: BorrowedFd<'_>, group: libc::pid_t) {
     const LONGEST: Duration = Duration::from_secs(1);

@@ -160,7 +160,7 @@ pub struct DescriptorUse {
     pub polled: bool,
     /// Its real name was asked for.
     pub named: Askers,
-    /// It was read, mapped, or opened anew.
+    /// It was read, mapped, or opened again.
     pub read: bool,
     /// It was written.
     pub written: bool,

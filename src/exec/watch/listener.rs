@@ -131,7 +131,7 @@ fn send(listener: libc::c_int, answer: &libc::seccomp_notif_resp) {
         // SAFETY: the request reads one such structure, whose size was checked.
         let sent =
             unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, std::ptr::from_ref(answer)) };
-        // A caller without an answer would wait for ever. One that is gone needs none.
+        // A caller without an answer would wait forever. One that is gone needs none.
         if sent == 0 || Errno::last() == Errno::ENOENT {
             break;
         }
@@ -147,7 +147,7 @@ pub(super) fn check() -> io::Result<()> {
     check_sizes()
 }
 
-/// A call that an older kernel cannot continue would wait for ever.
+/// A call that an older kernel cannot continue would wait forever.
 fn check_version() -> io::Result<()> {
     const FIRST: (u32, u32) = (5, 5);
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;

@@ -22,7 +22,7 @@ pub(super) enum Found {
     Missing,
     /// A name before the last is not a directory.
     NotDirectory,
-    /// It cannot be looked at.
+    /// It cannot be inspected.
     Hidden,
     /// A regular file.
     File(Metadata),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::thread::Scope;
 use std::time::Duration;
 
-/// A watched run that goes on.
+/// A watched run in progress.
 #[derive(Debug)]
 pub(in crate::exec) enum Session {}
 

@@ -1,4 +1,4 @@
-//! What a run writes, in its mark, so that other calls can follow it while it goes on.
+//! What a run writes, in its mark, so that other calls can follow it while it is in progress.
 
 use crate::exec::Recorder;
 use crate::record::Stream;

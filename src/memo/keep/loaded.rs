@@ -75,7 +75,7 @@ impl Keeping<'_> {
     }
 }
 
-/// Whether the file at `path` was touched, under another name perhaps. What cannot be looked at may have been.
+/// Whether the file at `path` was touched, under another name perhaps. What cannot be inspected may have been.
 fn is_among(path: &Path, touched: &HashSet<(u64, u64)>) -> bool {
     fs::metadata(path).map_or(true, |found| {
         let Evidence { device, inode, .. } = Evidence::of(&found);

@@ -1,4 +1,4 @@
-//! What a job came to: the streams and the status of the command as the store has them, or why there are none.
+//! The outcome of a job: the streams and the status of the command as the store has them, or why there are none.
 
 use super::follow::Ended;
 use super::{Elsewhere, write_report};

@@ -29,7 +29,7 @@ impl Object {
     /// The open descriptor `number`, if a child gets it.
     ///
     /// # Errors
-    /// When it is open and cannot be looked at.
+    /// When it is open and cannot be inspected.
     pub(super) fn inherited(number: u32) -> io::Result<Option<Self>> {
         let Ok(raw) = RawFd::try_from(number) else { return Ok(None) };
         #[expect(unsafe_code, reason = "a descriptor that we were given is known by its number alone")]
