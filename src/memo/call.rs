@@ -1,6 +1,6 @@
-//! One call on its way: looked up, claimed, looked up again, run.
+//! One call: look-up, claim, second look-up, run.
 //!
-//! Knows nothing of how a run is recorded.
+//! This module does not know how a run is recorded.
 
 use super::deferred_recall::DeferredRecall;
 use super::event::{Event, Parted};
@@ -30,9 +30,9 @@ use std::time::{Duration, Instant};
 /// Pause between two looks at the holder of a key.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What a replay needs beside the commit: the newest time that its outputs must not look older than, what was looked at for
-/// the key just now, and the output shown of an identical run that this call waited for. `found` is called before the replay,
-/// which takes as long as the reader needs.
+/// What a replay needs besides the commit: the newest time that its outputs must not look older than, the looks for the key, and
+/// the output shown of an identical run that this call waited for. `found` is called before the replay, which takes as long as
+/// the reader needs.
 struct Ways<'a> {
     newest: &'a dyn Fn() -> Timestamp,
     seen: Option<&'a StatCache>,
@@ -40,8 +40,8 @@ struct Ways<'a> {
     found: &'a mut dyn FnMut(),
 }
 
-/// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Between that and the claim, another
-/// call may have begun and ended.
+/// Whether a commit of `key` was recorded after the look-up that ended in `miss`. Another call may have begun and ended between
+/// that and the claim.
 fn is_recorded_since(results: &dyn ResultIndex, key: &Key, miss: &Miss) -> bool {
     let known = match miss {
         Miss::Unknown => None,
@@ -52,7 +52,7 @@ fn is_recorded_since(results: &dyn ResultIndex, key: &Key, miss: &Miss) -> bool 
 }
 
 impl Call<'_> {
-    /// The call where watching is impossible or unwanted: only what it declares can be kept.
+    /// An unwatched call: it is cached only if it declares its dependencies.
     pub(super) fn unwatched(&self, request: &Request, store: &dyn Store, why: Unwatched) -> Result<Answer> {
         match declared_only(self.context, request, self.policy, why)? {
             Ok(request) => self.answer(&request, store, WatchMode::Off),
@@ -65,7 +65,7 @@ impl Call<'_> {
         let mut why = None;
         let looks_up =
             matches!(self.policy.mode, Mode::Auto | Mode::Read | Mode::Replay) && !self.policy.history_only;
-        // The quick way: what capture remembers gives the key without reading anything.
+        // The quick path: a remembered capture gives the key without reading anything.
         let recall = DeferredRecall::new(self.context.recall);
         let is_quick = looks_up && !exec::nested::is_watched() && self.policy.only_key.is_none();
         if is_quick && let Some(known) = capture::recall(request, &recall, now) {
@@ -81,24 +81,24 @@ impl Call<'_> {
                 Ways { newest: &|| known.newest, seen: Some(&known.seen), waited: None, found: &mut || () },
             )? {
                 Ok(answer) => {
-                    // Evidence that was too young to be trusted may be old enough by now.
+                    // Evidence that was too new to be trusted may be old enough now.
                     recall.settle();
                     return Ok(answer);
                 }
                 Err(reason) => why = Some(reason),
             }
         }
-        // Where only what was remembered has moved, the key may turn out to be one that was looked up before.
+        // If only the remembered capture is outdated, the key may be one that was already looked up.
         let will_ask = why.is_some() || !looks_up || !recall.found();
         thread::scope(|scope| {
             let ahead = will_ask.then(|| {
-                // Where no thread can be had, the store is made ready when it is asked.
+                // Without a thread, the store is prepared when it is used.
                 thread::Builder::new().spawn_scoped(scope, || store.prepare(Next::Find)).ok()
             });
             let answer = self.capture_and_answer(request, store, &recall, watch, looks_up, why);
             recall.settle();
             if let Some(Some(ahead)) = ahead {
-                // One that died has made nothing ready.
+                // If the thread panicked, nothing is prepared.
                 let _ = ahead.join();
             }
             answer
@@ -120,7 +120,7 @@ impl Call<'_> {
         {
             return self.bypass_or_refuse(request, bypass);
         }
-        // A call that cannot be watched has another key by itself.
+        // An unwatched call has another key.
         let is_as_asked = (watch == WatchMode::Off) == (self.policy.watching == Watching::Off);
         if self.policy.only_key.is_some_and(|only| is_as_asked && captured.key != only) {
             return Err(Error::new(Kind::OtherKey, "what decides the result changed since it was asked for"));
@@ -153,7 +153,7 @@ impl Call<'_> {
         self.miss(request, store, &captured, recall, watch, why)
     }
 
-    /// The answer that another machine recorded, if a shared cache has one that holds here.
+    /// A result of another machine, if a shared cache has one that holds here.
     fn shared(
         &self,
         request: &Request,
@@ -184,7 +184,7 @@ impl Call<'_> {
         self.bypass(request, bypass)
     }
 
-    /// Replays a commit of `key` that holds now. The inner error says what stood against it.
+    /// Replays a commit of `key` that holds now. The inner error is the reason for the miss.
     fn try_hit(
         &self,
         request: &Request,
@@ -213,7 +213,7 @@ impl Call<'_> {
         }
     }
 
-    /// What an identical run that was waited for recorded, if it can be replayed. `found` is as in [`Ways`].
+    /// Replays the result of an identical run that was waited for, if possible. `found` is as in [`Ways`].
     fn hit_after_wait(
         &self,
         request: &Request,
@@ -228,10 +228,10 @@ impl Call<'_> {
             Err(Miss::Unknown) => {}
             other => return Ok(other),
         }
-        // The run settled which sources count: its result may be under another key.
+        // The run decided which sources count: its result may be under another key.
         let again = match capture::capture(request, self.context.recall) {
             Ok(again) if again.key != captured.key => again,
-            // What is gone meanwhile is for the command to find out.
+            // If a file is gone meanwhile, the command will find out.
             _ => return Ok(Err(Miss::Unknown)),
         };
         recall.forget_new();
@@ -269,7 +269,7 @@ impl Call<'_> {
                     let mut held = Some(held);
                     let looks_again = self.policy.mode == Mode::Auto && !self.policy.history_only;
                     if looks_again && (waited || is_recorded_since(store, &captured.key, &why)) {
-                        // Somebody ran the same meanwhile: its result, if it was kept, is ours.
+                        // Another call ran the same command meanwhile: use its result if it was cached.
                         let ways: (_, &mut dyn FnMut()) = (&following, &mut || held = None);
                         match self.hit_after_wait(request, store, captured, recall, ways)? {
                             Ok(answer) => return Ok(answer),
@@ -290,7 +290,7 @@ impl Call<'_> {
             }
         }
         if claim.is_none() && not_kept.is_none() {
-            // What was found turned out to be damaged, when others could have the key already.
+            // The result turned out to be damaged, and another call may hold the key already.
             match self.claim(store, captured, request, &mut following) {
                 Ok(Ok(held)) => claim = Some(held),
                 Ok(Err(unawaited)) => not_kept = Some(NotKept::NotAwaited(unawaited)),
@@ -342,7 +342,7 @@ impl Call<'_> {
         Ok(claim?.ok_or(verdict.err().unwrap_or(Unawaited::NotWanted)))
     }
 
-    /// Runs the command as it would run bare.
+    /// Runs the command without caching.
     pub(super) fn bypass(&self, request: &Request, bypass: Bypass) -> Result<Answer> {
         let program = capture::program(request)?;
         let spec = Spec {
@@ -377,7 +377,7 @@ impl Call<'_> {
     }
 }
 
-/// Takes nothing down.
+/// A recorder that records nothing.
 struct Nothing;
 
 impl Recorder for Nothing {

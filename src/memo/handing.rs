@@ -1,4 +1,4 @@
-//! Hands the streams of a recorded run to the user, who may have seen a part of them while it ran elsewhere.
+//! Writes the streams of a recorded run to the user, who may have seen a part of them while it ran on another machine.
 
 use super::replay::{Replay, Replayed};
 use super::tail::Tail;
@@ -9,8 +9,8 @@ use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-/// Writes what `commit` printed to stdout and stderr, without the bytes of each that were shown already. Returns how the
-/// command ended, which is by SIGPIPE where the reader went away.
+/// Writes the output of `commit` to stdout and stderr, without the bytes that were already shown. Returns how the command ended;
+/// by SIGPIPE if the reader closed the pipe.
 ///
 /// # Errors
 /// When the store does not have the streams, or a descriptor does not take them.

@@ -1,5 +1,4 @@
-//! From a commit that holds now to the answer: all of it is proven, outputs are put back, then the streams are replayed.
-//! Or the same without doing it.
+//! Replays a commit that holds: verifies all of it, restores outputs, then replays the streams. Or checks whether it could.
 
 use super::event::Event;
 use super::event::Parted;
@@ -41,7 +40,7 @@ fn bytes(candidate: &mut Candidate, store: &dyn BlobStore, blob: BlobId) -> Resu
 /// A commit that holds now.
 pub(super) struct Holding<'a> {
     pub(super) held: ValidCandidate,
-    /// Tells the newest time of what the key was made from.
+    /// Returns the newest modification time of the files in the key.
     pub(super) newest: &'a dyn Fn() -> Timestamp,
     /// What was shown of the run while it was active.
     pub(super) shown: Option<&'a Shown>,
@@ -66,18 +65,18 @@ fn streams(
     read.collect()
 }
 
-/// What is done with the outputs of a candidate that holds.
+/// What to do with the outputs of a candidate that holds.
 #[derive(Clone, Copy)]
 enum Outputs {
     PutBack,
     Plan,
 }
 
-/// The evidence for outputs that were put back, where it is new.
+/// New evidence for restored outputs.
 type Renewed = Option<Vec<Option<Evidence>>>;
 
-/// Puts the outputs of a candidate that holds back, if it has any, or finds out whether that would be done. The inner error
-/// is what stands against it.
+/// Restores the outputs of a candidate that holds, or checks whether they could be restored. The inner error is the reason why
+/// not.
 fn with_outputs(
     context: &Context<'_>,
     store: &dyn Store,
@@ -119,7 +118,7 @@ fn with_outputs(
     })
 }
 
-/// Replays a commit: everything is proven before anything becomes visible.
+/// Replays a commit: everything is verified before anything becomes visible.
 pub(super) fn replay(
     context: &Context<'_>,
     store: &dyn Store,
@@ -132,7 +131,7 @@ pub(super) fn replay(
         holding;
     let distrust = |candidate: &Candidate, blob: BlobId| {
         if !store.distrust(key, &candidate.id) {
-            // A collection or `rm` was quicker.
+            // A collection or `rm` removed it meanwhile.
             return Miss::Dropped;
         }
         context.observer.on(&Event::Healed(blob));
@@ -158,7 +157,7 @@ pub(super) fn replay(
         Some(shown) if shown.is_start_of(&candidate.commit, &mut streams) => Some(shown),
         Some(shown) => {
             context.observer.on(&Event::Parted(shown.tail(), Parted::Differs));
-            // What was read of them to compare them is read again.
+            // Bytes that were read for the comparison are read again.
             match self::streams(context, &mut candidate, store).map(<[_; 2]>::try_from) {
                 Ok(Ok(again)) => streams = again,
                 Ok(Err(_)) => return Ok(Err(Miss::Unknown)),
@@ -207,7 +206,7 @@ pub(super) fn replay(
     }))
 }
 
-/// On what grounds outputs may take the place of what is there, all observations of `candidate` holding.
+/// Why outputs may replace existing files; all observations of `candidate` hold.
 fn grounds(
     candidate: &Candidate,
     request: &Request,
@@ -254,7 +253,7 @@ fn grounds(
     })
 }
 
-/// The newest time of what was observed of the files that the result was made from.
+/// The newest modification time of the observed files from which the result was made.
 fn newest_observed(candidate: &Candidate, places: &Places) -> Timestamp {
     let observations = &candidate.commit.observations;
     capture::newest(observations.iter().zip(candidate.evidence.iter().map(Option::as_ref)), places)

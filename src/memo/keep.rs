@@ -1,4 +1,4 @@
-//! Runs a command and records what can be kept.
+//! Runs a command and records the result.
 //!
 //! `result` builds the record; this module runs the command and decides.
 

@@ -1,4 +1,4 @@
-//! The algorithm: look up, claim, run, keep.
+//! The algorithm: look up, claim, run, record.
 //!
 //! Knows nothing about clap, colours, SQL, zstd, fork or seccomp.
 
@@ -67,21 +67,21 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use stdin::{Given, StdinAtStart};
 
-/// What a call works with.
+/// The parts that a call uses.
 pub struct Context<'a> {
-    /// Where results are kept; `None` where there is no store to be used, with the reason in `no_store`.
+    /// The store; `None` if there is none that can be used, with the reason in `no_store`.
     pub store: Option<&'a dyn Store>,
     /// Why there is no store.
     pub no_store: Option<String>,
-    /// What captures remember.
+    /// The remembered captures.
     pub recall: &'a (dyn Recall + Sync),
     /// What runs commands.
     pub executor: &'a dyn Executor,
     /// Receives the events of the call.
     pub observer: &'a dyn Observer,
-    /// Shared caches that are asked where no result of the store holds, in this order.
+    /// Shared caches, asked in this order if the store has no result that holds.
     pub remotes: &'a [Remote],
-    /// Our standard input.
+    /// cashet's standard input.
     pub stdin: BorrowedFd<'a>,
     /// The descriptor that the command's stdout goes to.
     pub stdout: BorrowedFd<'a>,
@@ -92,31 +92,31 @@ pub struct Context<'a> {
 /// How a call was answered.
 #[derive(Debug)]
 pub struct Answer {
-    /// Replayed, run, or run bare; and why.
+    /// Replayed, run, or run without caching; and why.
     pub outcome: Outcome,
     /// How the command ended, now or when it was recorded.
     pub termination: Termination,
-    /// The key, where there was one.
+    /// The key, if one was computed.
     pub key: Option<Key>,
     /// The commit that was replayed or recorded.
     pub commit: Option<CommitId>,
-    /// What the run took, now or when it was recorded.
+    /// The resources of the run, now or when it was recorded.
     pub resources: Resources,
     /// Number of outputs.
     pub outputs: usize,
-    /// What is being watched: the observations of the commit replayed or recorded.
+    /// The observations of the commit that was replayed or recorded.
     pub observations: Vec<crate::record::Observation>,
-    /// The system's error number, where our standard output or error did not take all that the command wrote.
+    /// The system's error number, if standard output or error did not accept everything that the command wrote.
     pub lost_output: Option<i32>,
-    /// The facts known before the run, where they were captured.
+    /// The facts known before the run, if they were captured.
     pub manifest: Option<crate::hash::manifest::Manifest>,
 }
 
-/// Answers a call: replays what holds, else runs the command and keeps what can be kept.
+/// Answers a call: replays a result that holds, or runs the command and records the result if it can be cached.
 ///
 /// # Errors
-/// When the call is wrong, the command cannot be started, or nothing is there to replay in [`Mode::Replay`]. Troubles of
-/// the store are not errors: the command runs.
+/// The call is invalid, the command cannot be started, or there is nothing to replay in [`Mode::Replay`]. Problems of the store
+/// are not errors: the command runs.
 pub fn memoize(
     context: &Context<'_>,
     request: &Request,
@@ -145,11 +145,10 @@ pub fn memoize(
     }
 }
 
-/// Says whether a call would be answered by a commit: the same steps as [`memoize`], without running, replaying or
-/// recording anything.
+/// Says whether a call would be a hit: the same steps as [`memoize`], without running, replaying or recording anything.
 ///
 /// # Errors
-/// When the call is wrong or the store cannot be read.
+/// The call is invalid, or the store cannot be read.
 pub fn check(context: &Context<'_>, request: &Request, policy: &Policy) -> Result<Checked> {
     if policy.mode == Mode::Off {
         return Ok(Checked::Bypass(Bypass::Off));
@@ -163,37 +162,37 @@ pub fn check(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
     }
 }
 
-/// Whether a call would be answered by a commit.
+/// Whether a call would be a hit.
 #[derive(Debug)]
 pub enum Checked {
-    /// By this one.
+    /// A hit.
     Hit {
         /// The commit.
         commit: CommitId,
-        /// What is being watched.
+        /// The observations.
         observations: Vec<crate::record::Observation>,
     },
-    /// By none.
+    /// A miss.
     Miss {
         /// Why.
         why: MissReason,
-        /// The facts that were looked for.
+        /// The facts of the call.
         manifest: Option<crate::hash::manifest::Manifest>,
     },
-    /// It would run bare.
+    /// The command would run without caching.
     Bypass(Bypass),
 }
 
-/// The system's clock for files, which ticks more slowly than the fine one: what changes after this moment is
-/// stamped with this moment or a later one.
+/// The system's clock for file times, which is coarser than the precise clock: a file that changes after this time gets this time
+/// or a later one.
 fn file_clock() -> Timestamp {
     let clock = nix::time::ClockId::CLOCK_REALTIME_COARSE;
     let now = nix::time::clock_gettime(clock);
-    // Where there is no such clock, everything counts as changed since.
+    // Without such a clock, everything counts as changed since.
     now.map_or_else(|_| Timestamp::default(), |now| Timestamp::from_parts(now.tv_sec(), now.tv_nsec()))
 }
 
-/// Why a call is never looked up, if it is not.
+/// Why a call is not looked up, if it is not.
 fn bypass_of(
     sensitive: Option<&std::ffi::OsString>,
     volatile: Option<&str>,
@@ -206,7 +205,7 @@ fn bypass_of(
     volatile.map(|program| Bypass::Volatile(program.to_owned()))
 }
 
-/// The request of a call as `manifest` has it: one that was not watched depends on what it declares alone.
+/// The request for `manifest`: an unwatched call depends only on what it declares.
 ///
 /// # Errors
 /// Standard input cannot be read.
@@ -225,7 +224,7 @@ pub fn as_it_was_watched(
     Ok(made.unwrap_or_else(|_| request.clone()))
 }
 
-/// The request of a call that is not watched, in which all that it declares counts; or why it can only run bare.
+/// The request of an unwatched call, in which everything that it declares counts; or why it can only run without caching.
 fn declared_only(
     context: &Context<'_>,
     request: &Request,
@@ -256,7 +255,7 @@ fn declared_only(
     Ok(Ok(request))
 }
 
-/// The world as the child of a call would find it.
+/// The present state, as the child of a call would find it.
 fn present<'a>(
     context: &Context<'a>,
     request: &'a Request,
@@ -274,18 +273,18 @@ fn present<'a>(
     }
 }
 
-/// The newest time of what the key was made from.
+/// The newest modification time of the files in the key.
 fn newest_of(captured: &Captured, request: &Request) -> Timestamp {
     let facts = captured.facts.iter().map(|(observation, evidence)| (observation, evidence.as_ref()));
     capture::newest(facts, &request.places)
 }
 
-/// What stood against a hit, before it is explained.
+/// The reason for a miss, before it is explained.
 #[derive(Debug)]
 enum Miss {
     /// No commit of the key.
     Unknown,
-    /// It was asked for.
+    /// The call asked for it.
     Forced,
     /// Commits of the key, whose observations do not hold.
     Changed {
@@ -293,16 +292,16 @@ enum Miss {
         newest: CommitId,
         /// The one that differs least.
         since: CommitId,
-        /// In what.
+        /// The differences.
         changes: Vec<Difference>,
     },
     /// Too old, by this age in nanoseconds.
     Expired(u64),
-    /// Stored bytes did not verify.
+    /// Stored bytes are damaged.
     Damaged(crate::digest::BlobId),
-    /// The result was dropped while it was being replayed.
+    /// The result was removed while it was being replayed.
     Dropped,
-    /// The outputs could not be put in place.
+    /// The outputs could not be restored.
     NotRestored(String),
     /// An identical run that had begun before this call may have used another state of this path than this call found.
     Moved(StoredPath),
@@ -322,7 +321,7 @@ fn answer_of(finished: &Finished, outcome: Outcome) -> Answer {
     }
 }
 
-/// How the output of a command that is not recorded reaches the user: by itself, unless it matters how it ends.
+/// How the output of an unrecorded command reaches the user: directly, unless cashet needs to know how it ends.
 fn unrecorded(context: &Context<'_>) -> Output<'static> {
     if !context.observer.wants_tail() {
         Output::Direct
@@ -333,8 +332,8 @@ fn unrecorded(context: &Context<'_>) -> Output<'static> {
     }
 }
 
-/// Whether bytes of the command were lost on their way. A stream that was closed from the start was closed for the command
-/// too, and who does not read after a signal does not want to.
+/// Whether output of the command was lost. A stream that was closed from the start was closed for the command too, and a reader
+/// that stops after a signal wants no more.
 fn lost_output(finished: &Finished) -> Option<i32> {
     [finished.stdout, finished.stderr].into_iter().find_map(|end| match end {
         StreamEnd::WriteFailed(errno) if errno != libc::EBADF && errno != libc::EINTR => Some(errno),

@@ -1,7 +1,7 @@
-//! A call below the watch of another one looks again at all that its answer depends on, so that who watches sees it; what no
-//! look shows it tells.
+//! A call inside a watched run looks again at everything that its answer depends on, so that the outer watch sees it. It reports
+//! dependencies that no look can show.
 //!
-//! A hit is quick since it looks at little: what it leaves out would be missing from the outer record.
+//! A hit is quick because it looks at little: the looks that it skips would be missing in the outer record.
 
 use crate::exec::nested::{Depends, is_watched, tell};
 use crate::hash::capture::Captured;
@@ -15,12 +15,12 @@ use std::fs::File;
 pub(super) fn begins(workspace: Workspace<'_>) {
     if is_watched() {
         tell(Depends::Store(workspace.root()));
-        // It settles what the command reads.
+        // It determines what the command reads.
         tell(Depends::Variable(b"CASHET_STDIN"));
     }
 }
 
-/// What decided the key.
+/// The facts of the key.
 pub(super) fn captured(captured: &Captured, present: &Present<'_>) {
     if !is_watched() {
         return;
@@ -38,7 +38,7 @@ pub(super) fn captured(captured: &Captured, present: &Present<'_>) {
     }
 }
 
-/// What was observed of the run whose result is replayed.
+/// The observations of the replayed run.
 pub(super) fn replayed(observations: &[Observation], present: &Present<'_>) {
     if is_watched() {
         for observation in observations {
@@ -61,14 +61,14 @@ fn observed(observation: &Observation, present: &Present<'_>) {
         Observation::StdinTerminal(_) => tell(Depends::StdinTerminal),
         Observation::StdinName(_) => tell(Depends::StdinName),
         Observation::Network => tell(Depends::Network),
-        // Without evidence everything is looked at, and read where its content counts.
+        // Without evidence everything is looked at, and read if its content counts.
         _ => {
             let _ = holds::holds(observation, None, present);
         }
     }
 }
 
-/// The watching process observes that it is opened.
+/// The watching process sees the open.
 fn environment() {
     let _ = File::open("/proc/self/environ");
 }

@@ -5,11 +5,11 @@ use crate::exec::{Activity, activity};
 use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
-/// One that makes no progress is waited for as long at least.
+/// Minimum wait for a call that makes no progress.
 const LEAST: Duration = Duration::from_secs(5);
-/// As many times its usual time.
+/// Or this many times its usual time.
 const TIMES: u32 = 10;
-/// Between looks at what it does.
+/// Interval of looks at its progress.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a stopped run is waited for: a tracing process stops it for moments.
 const STOPPED: Duration = Duration::from_millis(250);
@@ -19,7 +19,7 @@ const IDLE_PART: u64 = 10;
 /// Waits for the holder of a key.
 pub(super) struct Patience<'a> {
     never: bool,
-    /// Asks how long the command took when it was last recorded.
+    /// Returns how long the command took when it was last recorded.
     ask_usual: &'a dyn Fn() -> Option<Duration>,
     usual: OnceCell<Option<Duration>>,
     /// When it was last seen to make progress.
@@ -30,7 +30,7 @@ pub(super) struct Patience<'a> {
 }
 
 impl<'a> Patience<'a> {
-    /// Begins to wait; not at all with `never`.
+    /// Begins to wait; with `never`, not at all.
     pub(super) fn new(never: bool, ask_usual: &'a dyn Fn() -> Option<Duration>) -> Self {
         let now = Instant::now();
         Self {
@@ -87,7 +87,7 @@ fn is_progress(then: Option<(u32, Activity)>, now: Option<(u32, Activity)>, elap
             now.written > then.written || u128::from(worked) >= elapsed.as_millis()
         }
         (_, Some(_)) => true,
-        // Nothing is known.
+        // Its progress is unknown.
         (_, None) => false,
     }
 }

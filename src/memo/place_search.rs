@@ -1,38 +1,37 @@
-//! Looks for the path of a place, and for its last name, in bytes that come in pieces: as they are, and as URLs, JSON,
-//! languages, shells and HTML escape them.
+//! Searches output in pieces for the path of a directory and for its last name, also in the escaped forms of URLs, JSON,
+//! languages, shells and HTML.
 
 use memchr::memmem::Finder;
 use memchr::{memchr3, memmem};
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-/// A piece up to this long is searched place by place.
+/// A piece of up to this length is searched byte by byte.
 const SHORT: usize = 1 << 10;
 
-/// No escape of a byte is longer.
+/// Maximum length of an escaped byte.
 const LONGEST_ESCAPE: usize = 6;
 
-/// After so many places that might hold an escaped path and do not, it is taken for found: looking closer costs more than
-/// a run somewhere else.
+/// After this many possible escaped paths that are none, the path is assumed to be found: looking closer costs more than a run
+/// elsewhere.
 const MOST_CLOSER: usize = 2000;
 
 /// What is looked for.
 pub(super) struct PlaceSearch {
-    /// Shorter than two bytes: nothing is looked for.
+    /// If shorter than two bytes, nothing is searched.
     path: Vec<u8>,
-    /// The last name, looked for as a word; empty where it is not.
+    /// The last name, searched as a word; empty if it is not searched.
     name: Vec<u8>,
     /// The longest part of the last name that no writer escapes.
     anchor: Vec<u8>,
-    /// Made for a long piece: making the first one asks the processor what it can, a trap to a machine below this one for each
-    /// question.
+    /// Created for long pieces only: the first one asks the processor for its features, which is slow in a virtual machine.
     finders: OnceLock<[Finder<'static>; 3]>,
 }
 
-/// How far the search in one stream has come.
+/// The state of the search in one stream.
 #[derive(Default)]
 pub(super) struct SearchState {
-    /// The end of what came, shorter than the path can be.
+    /// The end of the previous piece, shorter than the path can be.
     tail: Vec<u8>,
     closer: usize,
     /// Whether the path was found.
@@ -42,8 +41,7 @@ pub(super) struct SearchState {
 }
 
 impl PlaceSearch {
-    /// A search for a path and for its last name: a program may print where it is without the way there. `/` says nothing
-    /// about a place and is not looked for.
+    /// A search for a path and for its last name: a program may print only the name. `/` is not searched.
     pub(super) fn root(path: &[u8]) -> Self {
         Self { name: last_name(path).to_vec(), ..Self::path(path) }
     }
@@ -55,8 +53,8 @@ impl PlaceSearch {
         Self { path: path.to_vec(), name: Vec::new(), anchor, finders: OnceLock::new() }
     }
 
-    /// Looks in the next piece of a stream, and across the border to the piece before. Where a piece begins or ends, a word
-    /// is taken to do so.
+    /// Searches the next piece of a stream, and across the border to the previous piece. The start and end of a piece count as
+    /// word borders.
     pub(super) fn look(&self, state: &mut SearchState, bytes: &[u8]) {
         if self.path.len() < 2 || (state.path && (state.name || self.name.is_empty())) {
             return;
@@ -130,7 +128,7 @@ impl PlaceSearch {
         false
     }
 
-    /// Where `sought` is, which is the path, the name or the anchor by number.
+    /// The position of `sought`: the path, the name or the anchor by number.
     fn position(&self, number: usize, sought: &[u8], bytes: &[u8]) -> Option<usize> {
         if bytes.len() <= SHORT {
             return bytes.windows(sought.len()).position(|part| part == sought);
@@ -204,7 +202,7 @@ fn plain(bytes: &[u8], escape: Escape) -> Vec<u8> {
     result
 }
 
-/// Takes in what follows a backslash.
+/// Decodes what follows a backslash.
 fn backslash<'b>(after: &'b [u8], bytes: bool, result: &mut Vec<u8>) -> Option<&'b [u8]> {
     let (kind, rest) = after.split_first()?;
     let byte = |value: u32, result: &mut Vec<u8>| match u8::try_from(value) {
@@ -220,7 +218,7 @@ fn backslash<'b>(after: &'b [u8], bytes: bool, result: &mut Vec<u8>) -> Option<&
                 }
                 None => digits(rest, if *kind == b'U' { 8 } else { 4 }, 16)?,
             };
-            // Two halves of a character beyond the first plane.
+            // A surrogate pair.
             if (0xd800..0xdc00).contains(&value)
                 && let Some((low, after)) = rest.strip_prefix(b"\\u").and_then(|rest| digits(rest, 4, 16))
                 && (0xdc00..0xe000).contains(&low)
@@ -249,7 +247,7 @@ fn backslash<'b>(after: &'b [u8], bytes: bool, result: &mut Vec<u8>) -> Option<&
     }
 }
 
-/// Takes in what follows an ampersand.
+/// Decodes what follows an ampersand.
 fn entity<'b>(after: &'b [u8], result: &mut Vec<u8>) -> Option<&'b [u8]> {
     const NAMED: [(&[u8], u8); 5] =
         [(b"amp", b'&'), (b"lt", b'<'), (b"gt", b'>'), (b"quot", b'"'), (b"apos", b'\'')];

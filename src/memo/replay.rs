@@ -1,4 +1,4 @@
-//! Writes recorded streams to where the command's would have gone, in the order in which they came.
+//! Writes recorded streams to stdout and stderr, in their recorded order.
 
 use super::shown::Shown;
 use super::tail::Tail;
@@ -16,13 +16,13 @@ const PIECE: usize = 256 * 1024;
 /// How a replay ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replayed {
-    /// All of it was written.
+    /// Everything was written.
     Whole,
-    /// The reader went away.
+    /// The reader closed the pipe.
     ReaderGone,
 }
 
-/// Where the two streams come from and go to.
+/// The sources and targets of the two streams.
 pub(super) struct Replay<'a> {
     pub(super) stdout: Box<dyn Read + Send>,
     pub(super) stderr: Box<dyn Read + Send>,
@@ -31,10 +31,10 @@ pub(super) struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Writes everything in `order`, less what was `shown` already and has been read; also tells how that ends.
+    /// Writes everything in `order`, except the part that was `shown` already; also returns how the output ends.
     ///
     /// # Errors
-    /// When a descriptor does not take the bytes, or the store's do not come.
+    /// A descriptor does not accept the bytes, or the store cannot provide them.
     pub(super) fn run(self, order: &StreamOrder, shown: Option<&Shown>) -> Result<(Replayed, Tail)> {
         let tail = shown.map(Shown::tail).unwrap_or_default();
         let skipped =
@@ -42,7 +42,7 @@ impl Replay<'_> {
         self.run_from(order, skipped, tail)
     }
 
-    /// The same, where so many bytes of stdout and of stderr have been read; `tail` is how these end.
+    /// The same, after this many bytes of stdout and stderr were read; `tail` is how these end.
     ///
     /// # Errors
     /// As [`Replay::run`].
@@ -79,7 +79,7 @@ impl Replay<'_> {
     }
 }
 
-/// Writes all of `bytes`, waiting where the descriptor is not ready.
+/// Writes all of `bytes`, and waits if the descriptor is not ready.
 pub(super) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match nix::unistd::write(to, bytes) {

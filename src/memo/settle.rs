@@ -1,5 +1,5 @@
-//! Commands that are never answered: commit after commit of one key differs in nothing but the same paths, as with a log
-//! that the command itself appends to, or a file that something else writes between the calls.
+//! Commands that are never hits: each commit of the key differs from the others only in the same paths, such as a log that the
+//! command itself appends to, or a file that something else writes between the calls.
 
 use super::reason::observed_path;
 use crate::digest::Key;

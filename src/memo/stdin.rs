@@ -1,4 +1,4 @@
-//! Standard input: what it is when a call begins, and what a run's use of it means.
+//! Standard input: what it is when a call begins, and how the run's use of it counts.
 
 use super::reason::NotKept;
 use crate::error::{Error, Result};
@@ -16,33 +16,33 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// What code asks of standard input.
+/// What code asks about standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
     /// Whether standard input is a terminal.
     Terminal,
     /// Whether any stream is one.
     AnyTerminal,
-    /// Of what kind it is, its size or its offset.
+    /// Its kind, size or offset.
     Kind,
     /// Its real name.
     Name,
 }
 
-/// What the child reads in place of our own standard input.
+/// What the child reads instead of cashet's standard input.
 #[derive(Debug)]
 pub struct GivenStdin {
     /// From its present offset on.
     pub file: File,
-    /// What `fstat` said before the file was digested, where it is not a copy of ours.
+    /// The result of `fstat` before the file was digested, unless it is a copy made by cashet.
     pub evidence: Option<Evidence>,
 }
 
-/// It, and the offset from which the child reads it, each time that the command is started.
+/// The file, and the offset from which the child reads it at each start.
 #[derive(Debug)]
 pub(super) struct Given {
     stdin: GivenStdin,
-    /// `None` where it has none (a FIFO): that cannot be given twice.
+    /// `None` if it has no offset (a FIFO): it cannot be provided twice.
     offset: Option<u64>,
     is_used: Cell<bool>,
 }
@@ -56,7 +56,7 @@ impl Given {
     /// The file at its offset, for a child.
     ///
     /// # Errors
-    /// When it is not available, or was read already and cannot be read again.
+    /// It is not available, or was read already and cannot be read again.
     pub(super) fn again(&self) -> Result<File> {
         let failed = |error| Error::io("pass on", Path::new("standard input"), error);
         let file = self.stdin.file.try_clone().map_err(failed)?;
@@ -71,7 +71,7 @@ impl Given {
         Ok(file)
     }
 
-    /// Whether the file may have moved since it was digested.
+    /// Whether the file may have changed since it was digested.
     pub(super) fn moved(&self) -> bool {
         self.stdin.evidence.is_some_and(|then| has_moved(&self.stdin.file, &then))
     }
@@ -96,7 +96,7 @@ pub(super) enum StdinAtStart {
     File { file: File, offset: u64, evidence: Evidence },
     /// A terminal.
     Terminal,
-    /// A pipe, a socket, another device, a directory; `None` where that is unknown.
+    /// A pipe, a socket, another device, a directory; `None` if unknown.
     Stream(Option<StdinKind>),
 }
 
@@ -161,11 +161,11 @@ impl StdinAtStart {
         }
     }
 
-    /// What a run's use of it means. What interpreters ask when they start counts if `code_asks` says that what they run
-    /// asks it as well.
+    /// The observation of the run's use of it. What interpreters ask at their start counts only if `code_asks` says that their
+    /// code asks it as well.
     ///
     /// # Errors
-    /// When it was used and cannot be inspected again.
+    /// It was used and cannot be inspected again.
     pub(super) fn observe(
         &self,
         used: DescriptorUse,
@@ -178,7 +178,7 @@ impl StdinAtStart {
         seen.extend(content.map(Observation::Stdin));
         if asked || used.polled || matches!(self, Self::Closed) && used.read {
             match self {
-                // Whether it was readable at that moment cannot be found out later.
+                // Whether it was readable at that time cannot be found out later.
                 Self::Stream(_) if used.polled => return Err(NotKept::UsedStdin),
                 Self::Stream(None) => return Err(NotKept::UsedStdin),
                 _ => seen.push(Observation::StdinKind(self.kind())),
@@ -225,7 +225,7 @@ impl StdinAtStart {
         }
     }
 
-    /// The names of `search` that it mentions: it may be code, or a template.
+    /// The names of `search` that it contains: it may be code or a template.
     pub(super) fn mentions(&self, search: &NameSearch) -> Vec<Vec<u8>> {
         match self {
             Self::File { file, offset, .. } => search.search_open(file, *offset),
@@ -244,7 +244,7 @@ impl StdinAtStart {
         }
     }
 
-    /// The same observation of standard input made of this one; `None` where it is nothing of that kind.
+    /// The same observation of this standard input; `None` if it is of another kind.
     pub(super) fn again(&self, then: &Observation) -> Option<Observation> {
         Some(match then {
             Observation::Stdin(StdinUse::Place { .. }) => match self {
@@ -286,7 +286,7 @@ impl StdinAtStart {
         }
     }
 
-    /// Whether it is a file that may have moved since it was looked at.
+    /// Whether it is a file that may have changed since it was looked at.
     pub(super) fn moved(&self) -> bool {
         match self {
             Self::File { file, evidence, .. } => has_moved(file, evidence),
@@ -299,13 +299,13 @@ impl StdinAtStart {
         if let (Self::File { file, .. }, StdinUse::Content { left_at, .. }) = (self, used)
             && let Ok(left_at) = i64::try_from(*left_at)
         {
-            // The descriptor and its offset are shared with the process that gave it to us.
+            // The descriptor and its offset are shared with the process that passed it to cashet.
             let _ = lseek(file.as_fd(), left_at, Whence::SeekSet);
         }
     }
 }
 
-/// What the kernel says that our standard input is.
+/// The name of cashet's standard input in the kernel.
 fn name() -> io::Result<Vec<u8>> {
     std::fs::read_link("/proc/self/fd/0").map(|name| name.into_os_string().into_vec())
 }

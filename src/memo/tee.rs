@@ -1,6 +1,6 @@
-//! Records what a run prints: both streams as blobs, their order, and whether the path of the root is in them.
+//! Records the output of a run: both streams as blobs, their order, and whether they contain the path of the root.
 //!
-//! A store that fails stops the taking-down, never the run.
+//! If the store fails, recording stops and the run continues.
 
 use super::place_search::{PlaceSearch, SearchState};
 use crate::exec::Recorder;
@@ -11,10 +11,10 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-/// More changes from one stream to the other than this are not worth their memory.
+/// Maximum number of switches between the streams that are recorded.
 const MOST_CHUNKS: usize = 1 << 20;
 
-/// What was recorded of a run's streams.
+/// The recorded streams of a run.
 #[derive(Debug)]
 pub(super) struct Streams {
     pub(super) stdout: Content,
@@ -22,9 +22,9 @@ pub(super) struct Streams {
     pub(super) order: StreamOrder,
     pub(super) contains_root: bool,
     pub(super) contains_root_name: bool,
-    /// Names of variables whose values are places, and whether such a place is in what came.
+    /// Names of variables whose values are directories, and whether the output contains such a path.
     pub(super) places: Vec<(&'static str, bool)>,
-    /// Whether each of the two holds nothing but text that runs on: no escape sequence, carriage return or backspace.
+    /// For each stream, whether it contains only plain text: no escape sequence, carriage return or backspace.
     pub(super) plain: [bool; 2],
 }
 
@@ -48,8 +48,8 @@ struct Side {
 }
 
 impl<'a> Tee<'a> {
-    /// Writes to `store`; takes nothing down without one. `root`, and the places that HOME and TMPDIR of `environment` name,
-    /// are looked for in what comes.
+    /// Writes to `store`, or nothing without one. The output is searched for `root` and for the directories that HOME and TMPDIR
+    /// of `environment` name.
     pub(super) fn new(
         store: Option<&'a dyn BlobStore>,
         root: &[u8],
@@ -72,7 +72,7 @@ impl<'a> Tee<'a> {
         }
     }
 
-    /// Puts both blobs in place. Their order is that in which they were written as far as `interleaving` says.
+    /// Stores both blobs. `interleaving` says whether their order is exact.
     ///
     /// # Errors
     /// Why they could not be recorded, in words.
@@ -107,7 +107,7 @@ impl<'a> Tee<'a> {
         })
     }
 
-    /// Hands what came to the writer of its stream, by `write`, which also gets a place to show it for the searches.
+    /// Passes new output to the writer of its stream by `write`, which can also show it to the searches.
     fn take(
         &mut self,
         stream: Stream,

@@ -1,4 +1,4 @@
-//! Streams that were written to a terminal: which calls they answer.
+//! To which calls a stream that was recorded at a terminal can be replayed.
 
 use super::Context;
 use super::policy::Policy;
@@ -9,7 +9,7 @@ use crate::store::{Candidate, Depends};
 use std::cell::OnceCell;
 use std::os::fd::BorrowedFd;
 
-/// What the two streams of a call are.
+/// The targets of the two streams of a call.
 pub(super) struct Terminals<'a> {
     to: [BorrowedFd<'a>; 2],
     tty: Tty,
@@ -22,7 +22,7 @@ impl<'a> Terminals<'a> {
         Self { to: [context.stdout, context.stderr], tty: policy.tty, sizes: OnceCell::new() }
     }
 
-    /// The size of each that is a terminal; asked only where a record was made on one.
+    /// The size of each that is a terminal; read only if the record was made at a terminal.
     fn sizes(&self) -> [Option<Size>; 2] {
         *self.sizes.get_or_init(|| match self.tty {
             Tty::Never => [None; 2],
@@ -47,8 +47,8 @@ impl<'a> Terminals<'a> {
         both.all(|(made, size)| made.is_none_or(|made| made.answers(size.map(pair))))
     }
 
-    /// Puts those first that were made on a terminal, if one of ours is one; what each depends on, too. The order is as before
-    /// otherwise.
+    /// Sorts candidates recorded at a terminal first, if a stream of this call is one; otherwise the order is unchanged. Also
+    /// sorts their dependencies.
     pub(super) fn prefer(&self, candidates: &mut Vec<Candidate>, depends: &mut Vec<Depends>) {
         let made = |candidate: &Candidate| candidate.commit.terminals != [None; 2];
         if candidates.len() > 1 && candidates.iter().any(made) && self.sizes() != [None; 2] {
@@ -59,7 +59,7 @@ impl<'a> Terminals<'a> {
     }
 }
 
-/// How the streams of a run were made; `code_asks` tells whether code of the project asks what they are.
+/// How the streams of a run were recorded; `code_asks` says whether code of the project asks if they are terminals.
 pub(super) fn made(finished: &Finished, streams: &Streams, code_asks: bool) -> [Option<OnTerminal>; 2] {
     let mut all = [None; 2];
     let is_asked = finished.made.iter().flatten().any(|made| made.is_asked_by_program);

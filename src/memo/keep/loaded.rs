@@ -1,4 +1,4 @@
-//! Sources that a watched run never touched do not count for its result: the key is settled when the run has ended.
+//! Sources that a watched run did not touch do not count for its result: the key is decided when the run has ended.
 
 use super::super::observe::Watcher;
 use super::Keeping;
@@ -12,15 +12,15 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-/// What is known of a call once it has run.
+/// What is known of a call after its run.
 pub(super) struct Counted {
     pub(super) manifest: Manifest,
-    /// Which sources count from now on; `None` for all, where the run was not watched.
+    /// The sources that count from now on; `None` for all, if the run was not watched.
     loaded: Option<Loaded>,
 }
 
 impl Keeping<'_> {
-    /// The manifest with those sources that this run or an earlier one loaded; `None` where it is the one of before.
+    /// The manifest with the sources that this run or an earlier one loaded; `None` if it is unchanged.
     pub(super) fn counted(&self, finished: &Finished, watcher: &Watcher<'_>) -> Option<Counted> {
         let captured = self.captured;
         let inline = StoredPath::in_root(INLINE);
@@ -44,7 +44,7 @@ impl Keeping<'_> {
                 }
                 Some(loaded)
             }
-            // What such a run loads is not seen.
+            // cashet does not see what such a run loads.
             Err(_) if captured.left_out.is_empty() => return None,
             Err(_) => None,
         };
@@ -62,7 +62,7 @@ impl Keeping<'_> {
         Some(Counted { manifest, loaded })
     }
 
-    /// Remembers for later calls which sources count.
+    /// Stores which sources count, for later calls.
     pub(super) fn remember_loaded(&self, counted: &Counted) {
         match &counted.loaded {
             Some(loaded) => loaded.remember(&self.captured.lineage, self.recall),
@@ -75,7 +75,7 @@ impl Keeping<'_> {
     }
 }
 
-/// Whether the file at `path` was touched, under another name perhaps. What cannot be inspected may have been.
+/// Whether the file at `path` was touched, perhaps by another name. A file that cannot be inspected may have been.
 fn is_among(path: &Path, touched: &HashSet<(u64, u64)>) -> bool {
     fs::metadata(path).map_or(true, |found| {
         let Evidence { device, inode, .. } = Evidence::of(&found);

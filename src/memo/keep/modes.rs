@@ -1,5 +1,4 @@
-//! Permission bits of outputs that follow the umask: those that were asked for when an output was created, and that nobody
-//! set afterwards.
+//! Permission bits of outputs that follow the umask: those requested when an output was created, and not set afterwards.
 
 use crate::exec::{FirstChange, ModeGiven, Trace};
 use crate::record::{FileState, OutputTree, Product, ProductClass};
@@ -8,19 +7,19 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// How the modes of outputs depend on the umask, beside what was asked for each.
+/// How the modes of outputs depend on the umask, apart from the requested bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mask {
     /// Not at all.
     Any,
-    /// They are known under this one and under every one that takes more.
+    /// They are known under this umask and every one that removes more bits.
     AtLeast,
-    /// They are known under this one only.
+    /// They are known only under this umask.
     Exact,
 }
 
-/// The tree with what was asked for each output; and how the mode of one depends on the umask in another way. A file
-/// that has to be there as it was, and is written in place, keeps the mode that it has: see `products`.
+/// The output tree with the requested bits of each output, and how modes depend on the umask otherwise. An existing file that is
+/// written in place keeps its mode: see `products`.
 pub(super) fn asked(
     trace: &Trace,
     root: &Path,
@@ -47,20 +46,20 @@ pub(super) fn asked(
         }
         let path = root.join(OsStr::from_bytes(path));
         match trace.modes.get(&path) {
-            // A set-id bit goes with a write, and is not restored.
+            // A write removes a set-id bit, and it is not restored.
             Some(ModeGiven::Asked(asked)) if asked & 0o777 & !mask == mode => Some(*asked),
-            // An access list of the directory decides.
+            // An access control list of the directory determines the mode.
             Some(ModeGiven::Asked(_)) => {
                 count(true, Mask::Exact);
                 None
             }
-            // Under an umask that leaves more, what it may have been taken from has more, and what a program has in mind has
-            // not.
+            // Under an umask that removes fewer bits, the file from which the mode may be copied has more bits, but the bits
+            // requested by a program do not change.
             Some(ModeGiven::Fresh(asked)) if asked & 0o777 == mode => {
                 count(true, Mask::AtLeast);
                 Some(*asked)
             }
-            // It may have been taken from another file of the run's own making.
+            // It may be the mode of another file that the run created.
             Some(ModeGiven::Fresh(mode) | ModeGiven::Set { mode, is_computed: true }) => {
                 let is_left = |all: &u32| mode & 0o777 == all & !mask;
                 count(mask != 0 && [0o666, 0o777].iter().any(is_left), Mask::Exact);
@@ -79,15 +78,15 @@ pub(super) fn asked(
     (tree, counts)
 }
 
-/// Bits for which programs ask that have none in mind.
+/// Bits that programs request by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
 
-/// Modes that outputs have from what was there before.
+/// Modes that outputs took from earlier files.
 #[derive(Debug, Default)]
 struct Inherited {
-    /// Of what has to be what the umask leaves of usual ones: those.
+    /// The mode must be a default one after the umask: that default.
     fresh: BTreeSet<u32>,
-    /// Of what has to have this mode.
+    /// The file must have this mode.
     exact: BTreeSet<u32>,
 }
 
@@ -104,14 +103,14 @@ impl Inherited {
         modes
     }
 
-    /// The usual bits of which the umask leaves `mode`, which an output has from before, where what had it has to be so.
+    /// The default bits that give `mode` after the umask, if an output took this mode from an earlier file with a fresh mode.
     fn usual(&self, mode: u32, mask: u32) -> Option<u32> {
         let usual = USUAL.into_iter().find(|usual| usual & !mask == mode)?;
         (self.fresh.contains(&usual) && !self.exact.contains(&mode)).then_some(usual)
     }
 }
 
-/// Whether what is at `path` was there when the run began, or came with its directory.
+/// Whether `path` existed when the run began, or was moved here with its directory.
 fn is_known(trace: &Trace, path: &Path) -> bool {
     let is_moved = |above: &Path| trace.modes.get(above) == Some(&ModeGiven::Moved);
     let first = trace.accesses.get(path).map(|access| access.first_change);

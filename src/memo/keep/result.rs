@@ -29,7 +29,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 pub(super) struct Outputs {
     pub(super) observations: Vec<(Observation, Option<Evidence>)>,
     pub(super) tree: Option<OutputTree>,
-    /// The facts that count, where that is known better than before the run.
+    /// The facts that count, if the run has changed them.
     pub(super) manifest: Option<Manifest>,
     products: Products,
     evidence: Vec<Option<Evidence>>,
@@ -127,7 +127,7 @@ impl Keeping<'_> {
         let mut products = observed.products;
         let by_modes = if observed.umask_counts { Mask::Exact } else { by_modes };
         if by_modes != Mask::Any {
-            // What the run made of a mode, it makes of the one that it finds.
+            // The run copies the mode that it finds.
             for product in &mut products {
                 product.attributes_set = true;
             }
@@ -156,7 +156,7 @@ impl Keeping<'_> {
         let tree = Some(tree).filter(|tree| !tree.entries().is_empty());
         let mut consulted =
             products.iter().filter(|product| product.class == ProductClass::Consulted).peekable();
-        // What its tools keep for themselves is then as they left it: they find nothing to do.
+        // Tool state is then as the tools left it: they find nothing to do.
         let valid_as_left = consulted.peek().is_some() && consulted.all(|product| product.is_tool_state);
         let products = Products::new(products, valid_as_left);
         let Observed { irrelevant_env, code_asks, .. } = observed;
@@ -173,7 +173,7 @@ impl Keeping<'_> {
         tags: Vec<(String, String)>,
     ) -> Result<Draft> {
         let mut seen = result.observations;
-        // A later call looks at them directory by directory.
+        // A later call checks them directory by directory.
         seen.sort_by(|(left, _), (right, _)| left.place().cmp(&right.place()));
         let (observations, evidence): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
         let manifest = result.manifest.as_ref().unwrap_or(&self.captured.manifest);
