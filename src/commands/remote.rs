@@ -94,10 +94,8 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         What::Trust { key } => trust(key, page),
         What::Status => status(context, page),
         What::Push { revisions } => push(revisions, context, page),
-        What::Pull { .. } => {
-            Err(Error::usage("--store must come after pull")
-                .with_hint("cashet remote pull --store DIR -- COMMAND"))
-        }
+        What::Pull { .. } => Err(Error::usage("--store must come after pull")
+            .with_hint("cashet remote pull --store DIR -- COMMAND")),
         What::Flush => flush(context, page),
         What::Gc { older_than } => collect(*older_than, context, page),
     }
@@ -112,7 +110,9 @@ fn keygen(name: &str, page: &mut Page<'_>) -> Result<Exit> {
     page.line(&key.public().to_string())?;
     page.line(&key.to_secret_text())?;
     message::status("add the first line to trust of [remote] in cashet.toml");
-    message::status("the second line is secret and shown only once: set CASHET_SIGNING_KEY to it where results are written");
+    message::status(
+        "the second line is secret and shown only once: set CASHET_SIGNING_KEY to it where results are written",
+    );
     Ok(DONE)
 }
 

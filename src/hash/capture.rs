@@ -136,16 +136,15 @@ pub fn newest<'a>(
 /// Reads everything that determines the key, and remembers it. A file whose evidence is unchanged is not read.
 ///
 /// # Errors
-/// When the command cannot be found or executed; when a declared input is missing or cannot be read; when a pattern or a
-/// tool is invalid.
+/// The command cannot be found or executed; a declared input is missing or cannot be read; a pattern or a tool is invalid.
 pub fn capture(request: &Request, recall: &dyn Recall) -> Result<Captured> {
-    // A call that is not to be watched does not show what it loads.
+    // An unwatched call does not show what it loads.
     let loaded =
         if request.words_are_inputs { Loaded::default() } else { Loaded::find(&lineage(request), recall) };
     capture_with(request, loaded, recall)
 }
 
-/// As [`capture`], where of the sources only those in `manifest` count.
+/// Like [`capture`], with only the sources in `manifest`.
 ///
 /// # Errors
 /// As [`capture`].
@@ -153,8 +152,8 @@ pub fn capture_like(request: &Request, manifest: &Manifest, recall: &dyn Recall)
     capture_with(request, Loaded::of(manifest), recall)
 }
 
-/// The capture of the same call if of its sources only those count that `counts` names. Nothing is read again whose evidence
-/// holds, and nothing is remembered. `None` where that is the same key.
+/// The capture of the same call with only the sources named by `counts`. Nothing is read again if its evidence holds, and nothing
+/// is remembered. `None` if the key is the same.
 #[must_use]
 pub fn counting(
     captured: &Captured,
@@ -223,7 +222,7 @@ pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> 
     })
 }
 
-/// Remembers that the files looked at for the key of `request` lead to another key, since it is known now which sources count.
+/// Remembers that the files of `request` now lead to another key, since it is known which sources count.
 pub fn rekey(request: &Request, key: &Key, recall: &dyn Recall) {
     let id = request_id(request, &|| recall.secret());
     let Some(bytes) = recall.find(&id) else { return };

@@ -1,6 +1,6 @@
-//! From the words of the call to what is really run: launchers, interpreter, script.
+//! From the words of the call to the code that runs: launchers, interpreter, script.
 //!
-//! Every file looked at on the way is a fact. Knows nothing of what a script contains beyond its first line.
+//! Every file that it looks at becomes a fact. Of a script, this module knows only the first line.
 
 use super::entry::{Entry, LanguageKind, What};
 use super::grammar::Word;
@@ -15,28 +15,28 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Deepest chain of launchers and first lines that is followed.
+/// Maximum length of a chain of launchers and first lines.
 const DEEPEST: usize = 16;
 
 /// A program on the way from the first word to the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The word of the call that names it, or that led to it.
+    /// The word of the call that names it or led to it.
     pub word: usize,
-    /// The file as found: what is started.
+    /// The file that was found and is started.
     pub program: PathBuf,
-    /// The file that really runs: where a version manager's shim leads. `None` where that is unknown.
+    /// The file that runs in the end: the target of a version manager's shim. `None` if unknown.
     pub real: Option<PathBuf>,
 }
 
-/// What the words of a call mean.
+/// The parsed words of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// The programs, outermost first; the first one is what is to be executed.
+    /// The programs, outermost first; the first one is executed.
     pub steps: Vec<Step>,
     /// Where the function begins.
     pub entry: Entry,
-    /// Files that settle what launchers and interpreters start.
+    /// Files that determine what launchers and interpreters start.
     pub settings: Vec<PathBuf>,
     /// The last program's word, and how many words of the call come before its own arguments.
     pub name: OsString,
@@ -79,7 +79,7 @@ pub fn first_program(words: &[OsString], directory: &Path, world: &mut dyn Finde
     }
 }
 
-/// What is known so far.
+/// The result so far.
 struct Reading {
     command: Command,
     /// The word of the call that everything since comes from.
@@ -110,7 +110,7 @@ impl Reading {
         Self { command, place: 0 }
     }
 
-    /// Follows `words`, whose first one was found as `program`, to their end.
+    /// Follows `words`, of which the first was found as `program`, to the end.
     fn read(&mut self, mut words: Vec<Word>, mut program: PathBuf, world: &mut RecordingFs<'_>) {
         for _ in 0..DEEPEST {
             let Some((name, rest)) = words.split_first() else {
@@ -159,7 +159,7 @@ impl Reading {
         real
     }
 
-    /// Looks through a launcher: the words that it starts, and the program they name.
+    /// Resolves a launcher: the words that it starts, and the program that they name.
     fn launch(
         &mut self,
         base: &OsStr,
@@ -203,7 +203,7 @@ impl Reading {
         }
         let name = started.words.first()?.text.clone();
         let program = find(&name, &directory, world).program();
-        // What a launcher starts and we do not find is a program that we know nothing of.
+        // A program that a launcher starts and that is not found is unknown.
         if program.is_none() {
             base_name(&name).clone_into(&mut self.command.name);
             self.command.entry.interpreter = None;
@@ -244,7 +244,7 @@ impl Reading {
             Asked::Else => None,
         };
         if what.is_none() && self.command.entry.executed_directly {
-            // The first line's options are not understood: the script counts byte for byte.
+            // The options in the first line are unknown: the script counts byte for byte.
             return;
         }
         let entry = &mut self.command.entry;
@@ -265,7 +265,7 @@ impl Reading {
         self.command.settings.extend(found);
     }
 
-    /// Reads a script's first line: the words of its interpreter, and where that is.
+    /// Reads a script's first line: the words of its interpreter, and its path.
     fn first_line(
         &mut self,
         real: &Path,
@@ -285,7 +285,7 @@ impl Reading {
         words.push(Word { text: real.as_os_str().to_owned(), place: Some(self.place) });
         words.extend_from_slice(rest);
         self.command.entry.executed_directly = true;
-        // Unless a known interpreter says better, the script is what some unknown one reads.
+        // Without a known interpreter, the script is read by an unknown one.
         self.command.entry.language = LanguageKind::Other;
         self.command.entry.what = What::Script(real.to_path_buf());
         self.command.entry.word = Some(self.place);

@@ -1,6 +1,6 @@
 //! Where the function begins: which interpreter runs which script, module or inline code, or which executable.
 //!
-//! Plain values: found by `command`, read by `modules`. Knows nothing of how sources are read.
+//! Plain values: found by `command`, read by `modules`. This module does not know how sources are read.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub enum LanguageKind {
     Php,
     /// julia.
     Julia,
-    /// An interpreter of which nothing is known but that it was named by the script's first line.
+    /// An unknown interpreter, named in the first line of the script.
     Other,
     /// No interpreter: the program itself is the function.
     Executable,
@@ -48,8 +48,7 @@ pub enum What {
         /// Which word of the command holds it.
         word: usize,
     },
-    /// Nothing that is known before the run: the executable itself, standard input, an option of the interpreter
-    /// that we do not know.
+    /// Unknown before the run: the executable itself, standard input, an unknown option of the interpreter.
     Program,
 }
 
@@ -73,10 +72,10 @@ pub struct Entry {
     pub overlay: Vec<(OsString, Option<OsString>)>,
     /// Whether a launcher starts from an empty environment (`env -i`); then only the overlay counts.
     pub clears_environment: bool,
-    /// Whether the script is executed by itself, so that its first line acts.
+    /// Whether the script is executed directly, so that its first line has an effect.
     pub executed_directly: bool,
-    /// The names of the launchers looked through, outermost first, without directories (`env`, `uv`, `nice`). Under
-    /// `uv` and `pipx` the comment block of PEP 723 acts.
+    /// The names of the resolved launchers, outermost first, without directories (`env`, `uv`, `nice`). Under `uv` and `pipx` the
+    /// comment block of PEP 723 has an effect.
     pub launchers: Vec<OsString>,
     /// Which word of the command names the script, if one does.
     pub word: Option<usize>,

@@ -1,6 +1,6 @@
-//! Digests of files and listings, and when what `stat` says may be trusted in their place.
+//! Digests of files and listings, and when metadata can be trusted in their place.
 //!
-//! Files are read, never mapped: one that is cut short meanwhile must not kill us. Knows nothing of keys.
+//! Files are read and never mapped, since a mapped file that is truncated would kill the process. This module does not know keys.
 
 use super::both::both;
 use super::exclude::{Excluded, excluded};
@@ -19,32 +19,32 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// From this many bytes on all cores work, in a single file or in all.
+/// Minimum number of bytes for which all cores are used, in one file or in all.
 pub const WORTH_ALL_CORES: u64 = 8 << 20;
 
 /// Bytes read at once: a power of two, small enough to stay in a core's own cache until they are digested.
 const PIECE: usize = 256 << 10;
 
-/// What is read at once of a file that says that it is smaller.
+/// Bytes read at a time from a file that reports a smaller size.
 const SMALL_PIECE: usize = 8 << 10;
 
 /// How often a file that changes while it is read is read again.
 const ATTEMPTS: usize = 5;
 
-/// Age, in nanoseconds, from which on a file's times are believed to tell any later change: the clock of file
-/// times ticks every few milliseconds on local file systems; two seconds is the coarsest in use (FAT).
+/// Minimum age, in nanoseconds, at which a file's times are trusted to show any later change: the clock of file times ticks every
+/// few milliseconds on local file systems; two seconds is the coarsest in use (FAT).
 const OLD_ENOUGH: i64 = 2_000_000_000;
 const OLD_ENOUGH_LOCALLY: i64 = 20_000_000;
 
-/// The digest of the content of the regular file that `path` leads to, and what `stat` said of it while it was read.
+/// The digest of the content of the regular file at `path`, links followed, and its metadata while it was read.
 ///
 /// # Errors
-/// When it is not a regular file, cannot be read, or does not hold still.
+/// It is not a regular file, cannot be read, or keeps changing.
 pub fn digest_file(path: &Path) -> Result<(Digest, Evidence)> {
     steadily(path, digest_open)
 }
 
-/// The content of the regular file that `path` leads to with its digest, and what `stat` said of it meanwhile.
+/// The content and digest of the regular file at `path`, links followed, and its metadata while it was read.
 ///
 /// # Errors
 /// As [`digest_file`].
@@ -59,7 +59,7 @@ pub fn read_file(path: &Path) -> Result<(Vec<u8>, Digest, Evidence)> {
     Ok((bytes, digest, evidence))
 }
 
-/// [`digest_file`] for each of `paths`, in order; with all cores where there is much to read.
+/// [`digest_file`] for each of `paths`, in order; on all cores if there is much to read.
 #[must_use]
 pub fn digest_many(paths: &[PathBuf]) -> Vec<Result<(Digest, Evidence)>> {
     let mut total = 0;
@@ -93,7 +93,7 @@ pub fn fresh(evidence: &Evidence, taken_at: Timestamp, local: bool) -> bool {
     newest.0.saturating_add(margin) < taken_at.0
 }
 
-/// `evidence` if it is [`fresh`]; the file system of `path` is asked only where that decides.
+/// `evidence` if it is [`fresh`]; the file system of `path` is checked only if necessary.
 #[must_use]
 pub fn trusted(path: &Path, evidence: Evidence, taken_at: Timestamp) -> Option<Evidence> {
     let is = fresh(&evidence, taken_at, false) || (fresh(&evidence, taken_at, true) && is_local(path));
@@ -114,7 +114,7 @@ pub(super) fn is_local(_path: &Path) -> bool {
     false
 }
 
-/// What an entry of a directory is, links not followed.
+/// The kind of a directory entry, links not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EntryKind {
     /// A regular file.
@@ -132,7 +132,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// From what the system says.
+    /// From the system's file type.
     #[must_use]
     pub fn of(kind: FileType) -> Self {
         if kind.is_file() {
@@ -174,7 +174,7 @@ pub fn entries(directory: &Path, everything: bool) -> io::Result<Vec<(OsString, 
         if everything || excluded(&name) != Some(Excluded::Always) {
             match entry.file_type() {
                 Ok(kind) => found.push((name, EntryKind::of(kind))),
-                // It went away since it was listed.
+                // It was removed after the listing.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }

@@ -1,6 +1,6 @@
-//! From a request and looks at the world to the manifest.
+//! From a request to the manifest.
 //!
-//! The one place where facts enter the key. Knows nothing of what is remembered or of the run.
+//! The only place where facts enter the key. This module does not know what is remembered, nor the run.
 
 use super::command::{Command, command};
 use super::entry::{Entry, LanguageKind, What};
@@ -23,10 +23,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// What the world was looked at for.
+/// What the capture looked at.
 pub(super) struct Gathered {
     pub(super) manifest: Manifest,
-    /// Which sources watched runs have loaded, and the facts of those that they did not.
+    /// Which sources watched runs have loaded, and the facts of the others.
     pub(super) loaded: Loaded,
     pub(super) left_out: Vec<(Part, Value)>,
     pub(super) command: Command,
@@ -35,7 +35,7 @@ pub(super) struct Gathered {
     pub(super) whole_environment: bool,
 }
 
-/// Looks at all that a request asks for.
+/// Looks at everything that the key of a request needs.
 ///
 /// # Errors
 /// The command cannot be found or executed; a declared input is missing; a pattern or a tool is wrong.
@@ -78,7 +78,7 @@ pub(super) fn gather(
     Ok(Gathered { manifest, loaded, left_out, command, function, selector, whole_environment })
 }
 
-/// `env` and `printenv` show all of it.
+/// `env` and `printenv` show the whole environment.
 fn shows_environment(command: &Command) -> bool {
     command.name == "printenv" || (command.name == "env" && command.entry.what == What::Program)
 }
@@ -106,7 +106,7 @@ struct Gathering<'a, 'b> {
 }
 
 impl Gathering<'_, '_> {
-    /// What is known without looking.
+    /// The facts that need no look.
     fn place(&mut self) {
         let request = self.request;
         let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
@@ -128,7 +128,7 @@ impl Gathering<'_, '_> {
         if request.env_strict {
             self.manifest.set(Part::Flag("env-strict".to_owned()), Value::Present);
         }
-        // Otherwise the text of a word could be mistaken for the product that it refers to.
+        // Otherwise the text of a word could be confused with the product that it refers to.
         if self.request.literal {
             self.manifest.set(Part::Flag("literal".to_owned()), Value::Present);
         }
@@ -136,7 +136,7 @@ impl Gathering<'_, '_> {
             self.manifest.set(Part::Flag(option), Value::Present);
         }
         if request.words_are_inputs {
-            // What was recorded on the word of the call alone answers no call that is to be watched.
+            // A result that depends only on declarations is not replayed for a watched call.
             self.manifest.set(Part::Flag("declared-only".to_owned()), Value::Present);
         }
         match request.stdin {
@@ -158,7 +158,7 @@ impl Gathering<'_, '_> {
         }
     }
 
-    /// The content of the programs behind each word: what is run in the end, not the shims that lead there.
+    /// The content of the programs that each word starts: the program that runs in the end, not the shims.
     fn programs(&mut self, command: &Command) {
         let script = match &command.entry.what {
             What::Script(path) => Some(path.as_path()),
@@ -187,7 +187,7 @@ impl Gathering<'_, '_> {
         }
     }
 
-    /// A program that may be executed but not read counts by what `stat` says of it.
+    /// A program that may be executed but not read counts by its metadata.
     fn unreadable(&mut self, path: &Path) -> Digest {
         let state = self.world.state(path, true);
         Digest::of(&state.to_bytes())
@@ -268,14 +268,14 @@ impl Gathering<'_, '_> {
     }
 }
 
-/// Whether inline code holds what must not be stored.
+/// Whether inline code contains text that must not be stored.
 pub(super) fn hides_code(request: &Request, command: &Command) -> bool {
     matches!(&command.entry.what, What::Inline { word, code }
         if request.shown_text(code) != *code
             || request.words.get(*word).is_some_and(|typed| request.shown_word(*word) != typed.as_bytes()))
 }
 
-/// Which of the words that count the one at `place` is, if it is one.
+/// The index of the word at `place` among the words that count, if it is one.
 fn counted_place(request: &Request, place: usize) -> Option<u32> {
     if request.ignored.arguments.is_empty() {
         return Some(number(place));
@@ -289,7 +289,7 @@ fn number(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
-/// A stored path as bytes that no other stored path has, and that people can read.
+/// A stored path as unique, readable bytes.
 fn written(path: &StoredPath) -> Vec<u8> {
     let (start, rest) = match path.base() {
         Base::Root => (&b"."[..], path.rest()),
@@ -304,8 +304,8 @@ fn written(path: &StoredPath) -> Vec<u8> {
     bytes
 }
 
-/// A word as it counts: one that stands for a recorded product counts by what was typed before the reference, the
-/// product's digest (if `with_digest`) and the extension that the command sees, not by where the product lies.
+/// A word in the form that counts. A reference to a recorded product counts by the text before it, the product's digest (if
+/// `with_digest`) and the extension that the command sees, not by the path of the product.
 fn masked(request: &Request, place: usize, word: &OsStr, with_digest: bool) -> Vec<u8> {
     let Some(reference) = request.references.iter().find(|reference| reference.word == place) else {
         return word.as_bytes().to_vec();
@@ -325,7 +325,7 @@ fn masked(request: &Request, place: usize, word: &OsStr, with_digest: bool) -> V
     bytes
 }
 
-/// The chain of runs that a request belongs to: the words as typed and the place, whatever code and data were.
+/// The lineage of a request: the words as typed and the directory, whatever code and data are.
 pub(super) fn lineage(request: &Request) -> LineageId {
     let mut encoder = Encoder::new();
     encoder.text("lineage").value(&request.places.store(&request.directory));
@@ -343,7 +343,7 @@ pub(super) fn lineage(request: &Request) -> LineageId {
     LineageId(Digest::of(&encoder.finish()))
 }
 
-/// The function's name for people, and its identity without arguments.
+/// The function's name for display, and its identity without arguments.
 pub(super) fn identity(request: &Request, command: &Command) -> (Vec<u8>, Digest) {
     let entry = &command.entry;
     let mut encoder = Encoder::new();
@@ -370,13 +370,13 @@ pub(super) fn identity(request: &Request, command: &Command) -> (Vec<u8>, Digest
     (name, Digest::of(&encoder.finish()))
 }
 
-/// Whether directory listings count as such: they stand for imports alone where the function is a Python program of the
-/// user's own, none of whose files mentions a call that lists.
+/// Whether directory listings count in general. They count only for imports if the function is a Python program of the user
+/// without a call that lists directories.
 pub(super) fn lists_directories(request: &Request, entry: &Entry, function: &Function) -> bool {
     let own = |path: &PathBuf| request.places.in_root(path) || path == Path::new(INLINE);
     let has_own = || function.sources.iter().any(|source| own(&source.path) && !in_library(&source.path));
     let local = match &entry.what {
-        // A script of an environment is the user's own where it uses nothing that is installed, or runs what is.
+        // A script in a virtual environment is the user's own if it uses no installed package, or runs one.
         What::Script(path) => own(path) && (!in_library(path) || function.packages.is_empty() || has_own()),
         What::Inline { .. } => true,
         What::Module(_) => has_own(),
@@ -385,7 +385,7 @@ pub(super) fn lists_directories(request: &Request, entry: &Entry, function: &Fun
     entry.language != LanguageKind::Python || function.lists_directories || !local
 }
 
-/// Whether a path lies in an installed environment, though that may be below the root.
+/// Whether a path is in an installed environment, which may be below the root.
 fn in_library(path: &Path) -> bool {
     let environment = path.parent().and_then(Path::parent).is_some_and(|place| {
         // In doubt it is one.

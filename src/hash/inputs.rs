@@ -1,6 +1,6 @@
 //! Declared inputs: files, directories and patterns become facts of the manifest.
 //!
-//! Directories count with all below them, symbolic links as links and with what they lead to. Knows nothing of what
+//! Directories count with everything below them, symbolic links by their text and their target. This module does not know what
 //! the inputs are for.
 
 use super::files::EntryKind;
@@ -58,7 +58,7 @@ fn missing(pattern: &Pattern) -> Error {
         .with_hint("inputs are relative to the working directory")
 }
 
-/// The inputs that the words name: every word, or value part of one, that names an existing regular file.
+/// The inputs that arguments name: every argument, or value in one, that names an existing regular file.
 ///
 /// # Errors
 /// A system error for a file that cannot be read.
@@ -71,7 +71,7 @@ pub(super) fn named(
     let mut paths = BTreeSet::new();
     let counts = request.ignored.words(&request.words);
     for (place, word) in request.words.iter().enumerate() {
-        // What a reference leads to is in the key by its digest.
+        // The target of a reference is in the key by its digest.
         if !counts.get(place).copied().unwrap_or(true)
             || skip.contains(&place)
             || request.references.iter().any(|reference| reference.word == place)
@@ -119,14 +119,14 @@ impl Lister for Inputs<'_, '_> {
 
     fn exists(&mut self, path: &Path) -> io::Result<bool> {
         Ok(fs::symlink_metadata(path).is_ok() || {
-            // That it is not there is a fact; what is there becomes one when it is taken.
+            // Its absence is a fact; an existing file becomes one when it is added.
             self.world.state(path, false) != FileState::Absent
         })
     }
 }
 
 impl Inputs<'_, '_> {
-    /// Takes in what is at `path` and below. A declared output is not an input, unless it is `named` as one.
+    /// Adds `path` and everything below it. A declared output is not an input, unless it is `named` as one.
     fn add(&mut self, path: &Path, named: bool) -> Result<()> {
         let output = self.outputs.matches(path) && !(named && self.outputs.names(path));
         if output || !self.seen.insert(path.to_path_buf()) {
@@ -155,7 +155,7 @@ impl Inputs<'_, '_> {
         Ok(())
     }
 
-    /// What a link leads to counts too: its text alone would not tell that it changed.
+    /// The target of a link counts, too: its text alone would not show that the content changed.
     fn target(&mut self, link: &Path) -> Result<()> {
         let Some(text) = self.world.link(link) else {
             return Ok(());

@@ -15,7 +15,7 @@ use table::{INTERPRETERS, NONE};
 pub struct Interpreter {
     /// Names without a version (`python` stands for `python3.11` too).
     names: &'static str,
-    /// The language that it speaks.
+    /// Its language.
     pub language: LanguageKind,
     options: Options,
     /// Options whose value is code.
@@ -30,7 +30,7 @@ pub struct Interpreter {
     stops: &'static str,
     /// First operands that are commands of the interpreter: what follows is a script, or code.
     commands: &'static [(&'static str, Operand)],
-    /// Whether a script's name must hold a dot or a slash, since the interpreter has commands of its own.
+    /// Whether a script's name must contain a dot or a slash, since the interpreter has commands of its own.
     pub plain_words_are_commands: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Which names code that lists directories can go on with: its literal filters.
+//! The literal filters of code that lists directories.
 //!
-//! Where a filter is not literal, every name may decide.
+//! If a filter is not literal, every name may count.
 
 mod javascript;
 mod shell;
@@ -11,7 +11,7 @@ pub use super::language::{Filter, Listed, is_like, is_special};
 pub use shell::Globs;
 use std::path::Path;
 
-/// What a source of this language lists; of no language that is known, it may list anything.
+/// What a source in this language lists. In an unknown language it may list anything.
 #[must_use]
 pub fn listed(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> Listed {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();

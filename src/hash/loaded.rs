@@ -1,7 +1,7 @@
-//! Which sources of a function the watched runs of a command line have loaded. A module that none of them touched, though it
-//! can be reached by imports, does not decide their results.
+//! Which sources of a function the watched runs of a command line have loaded. A module that can be imported and that none of
+//! them touched does not affect their results.
 //!
-//! Remembered for each lineage; a source of which nothing is remembered counts.
+//! This is remembered for each lineage. A source without a memory counts.
 
 use super::manifest::{Manifest, Part};
 use crate::digest::{Digest, LineageId, RequestId};
@@ -9,12 +9,12 @@ use crate::encode::{DecodeError, Decoder, Encoder};
 use crate::record::{Recall, StoredPath};
 use std::collections::BTreeMap;
 
-/// What is known of the sources of a function.
+/// What is known about the sources of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// Whether a run loaded it, for each source that runs could load.
+    /// For each source that runs can load, whether one has loaded it.
     sources: BTreeMap<StoredPath, bool>,
-    /// Whether a source counts that is not among them.
+    /// Whether other sources count.
     others: bool,
 }
 
@@ -25,7 +25,7 @@ impl Default for Loaded {
 }
 
 impl Loaded {
-    /// Those of `manifest` and no others.
+    /// Only the sources of `manifest` count.
     #[must_use]
     pub fn of(manifest: &Manifest) -> Self {
         let sources = manifest.facts().filter_map(|(part, _)| match part {
@@ -41,17 +41,17 @@ impl Loaded {
         self.sources.get(path).copied().unwrap_or(self.others)
     }
 
-    /// Takes in what a run did: once it was loaded, a source counts forever.
+    /// Adds the sources that a run loaded: a source that was loaded once counts forever.
     pub fn note(&mut self, path: &StoredPath, is_loaded: bool) {
         *self.sources.entry(path.clone()).or_default() |= is_loaded;
     }
 
-    /// What is remembered.
+    /// Reads the memory.
     pub(super) fn find(lineage: &LineageId, recall: &dyn Recall) -> Self {
         recall.find(&id(lineage)).and_then(|bytes| read(&bytes).ok()).unwrap_or_default()
     }
 
-    /// Remembers it for later calls.
+    /// Stores it for later calls.
     pub fn remember(&self, lineage: &LineageId, recall: &dyn Recall) {
         let mut encoder = Encoder::new();
         encoder.length(self.sources.len());
@@ -62,7 +62,7 @@ impl Loaded {
     }
 }
 
-/// Lets every source count from now on.
+/// Makes every source count from now on.
 pub fn forget(lineage: &LineageId, recall: &dyn Recall) {
     recall.forget(&id(lineage));
 }

@@ -1,8 +1,8 @@
-//! Digests of files that were read before, by the evidence that they have not changed since.
+//! Remembered digests of files, with the evidence that the files are unchanged.
 //!
-//! Large files are remembered for all requests together, so that new arguments do not read a program or a data set
-//! again; smaller ones for the function whose run read them; those outside of the project for all stores of the user. Losing the
-//! memory costs time, never an answer.
+//! Large files are remembered for all requests together, so that new arguments do not read a program or a data set again. Smaller
+//! ones are remembered for the function whose run read them; those outside of the project for all stores of the user. Losing the
+//! memory costs time only.
 
 mod last_run;
 
@@ -33,14 +33,14 @@ const VERSION: u64 = 1;
 pub struct FileMemory<'a> {
     recall: &'a dyn Recall,
     known: Known,
-    /// Those in the table for all requests; `None` until it was needed.
+    /// The table for all requests; `None` until it is needed.
     large: Option<Known>,
     learned: Vec<PathBuf>,
-    /// What the last run of the same function read, beside large files.
+    /// The small files that the last run of the same function read.
     last_run: Option<LastRun>,
 }
 
-/// By the bytes of the path: what is asked for by another name is read once more, no worse.
+/// By the bytes of the path. A file under another name is read once more.
 type Known = FxHashMap<Vec<u8>, (Evidence, Digest)>;
 
 impl<'a> FileMemory<'a> {
@@ -50,19 +50,19 @@ impl<'a> FileMemory<'a> {
         Self { recall, known: Known::default(), large: None, learned: Vec::new(), last_run: None }
     }
 
-    /// A memory for what a run of `function` read: `recall` holds what its last one did, too.
+    /// A memory for the files that a run of `function` read; `recall` also has those of its last run.
     #[must_use]
     pub fn of_run(recall: &'a dyn Recall, function: &Digest) -> Self {
         Self { last_run: Some(LastRun::of(function)), ..Self::new(recall) }
     }
 
-    /// Takes in what was trusted before.
+    /// Adds digests with trusted evidence.
     pub fn seed(&mut self, path: PathBuf, evidence: Evidence, digest: Digest) {
         self.known.insert(path.into_os_string().into_vec(), (evidence, digest));
     }
 
-    /// The digest of the regular file that `path` leads to, and evidence if any can be trusted. The file is read only
-    /// where its evidence is not known.
+    /// The digest of the regular file at `path`, links followed, and evidence if any can be trusted. The file is read only if its
+    /// evidence is unknown.
     ///
     /// # Errors
     /// As [`digest_file`].
@@ -75,8 +75,8 @@ impl<'a> FileMemory<'a> {
         Ok((digest, self.learn(path, digest, evidence, now)))
     }
 
-    /// Reads those of `paths` that are not known, with all cores if they are much, so that [`FileMemory::digest`] knows
-    /// them. What cannot be read is left to it.
+    /// Reads those of `paths` that are unknown, on all cores if they are large, so that [`FileMemory::digest`] knows them. Files
+    /// that cannot be read are left to it.
     pub fn prepare(&mut self, paths: impl Iterator<Item = PathBuf>) {
         let unknown: Vec<PathBuf> = paths.filter(|path| self.remembered(path).is_none()).collect();
         let now = Timestamp::now();
@@ -87,8 +87,8 @@ impl<'a> FileMemory<'a> {
         }
     }
 
-    /// As [`FileMemory::prepare`], where it is known what `stat` said of each: what moved since is left alone, as is
-    /// everything where it is not much.
+    /// Like [`FileMemory::prepare`], with the known state of each file. Files that changed since are skipped, as is everything if
+    /// there is little to read.
     pub fn prepare_seen(&mut self, seen: &[(&Path, Evidence)]) {
         let is_much = |evidence: &mut dyn Iterator<Item = &Evidence>| {
             evidence.map(|one| one.size).sum::<u64>() > WORTH_ALL_CORES
@@ -113,7 +113,7 @@ impl<'a> FileMemory<'a> {
         }
     }
 
-    /// Remembers what was learned.
+    /// Stores the new digests.
     pub fn keep(&self) {
         if let Some(table) = self.last_run.as_ref().and_then(LastRun::table) {
             self.recall.remember(&table.0, &table.1);
@@ -130,7 +130,7 @@ impl<'a> FileMemory<'a> {
         self.recall.remember(&table(), &write_table(&all));
     }
 
-    /// The digest of what is at `path` if that is what `evidence` says, as it was learned before.
+    /// The remembered digest of the file at `path` with this `evidence`.
     pub fn recalled(&mut self, path: &Path, evidence: &Evidence) -> Option<Digest> {
         let agreed = |(known, digest): &(Evidence, Digest)| (known == evidence).then_some(*digest);
         let path = path.as_os_str().as_bytes();
@@ -145,7 +145,7 @@ impl<'a> FileMemory<'a> {
         found.or_else(|| user_digests::find(Path::new(OsStr::from_bytes(path)), evidence))
     }
 
-    /// Takes in what was read between `now` and the look that `evidence` is from. `None` if that cannot be trusted.
+    /// Adds a digest that was computed between `now` and the look that gave `evidence`. `None` if it cannot be trusted.
     pub fn learn(
         &mut self,
         path: &Path,

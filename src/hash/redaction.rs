@@ -1,13 +1,13 @@
-//! Words that must not be stored: what stands in their place, and what they count by.
+//! Arguments that must not be stored: their replacement, and the digest by which they count.
 //!
-//! Knows nothing of stores or of the terminal: bytes in, bytes out.
+//! This module knows neither stores nor the terminal: bytes in, bytes out.
 
 use super::request::Request;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What is stored and shown in place of what is redacted.
+/// The replacement of redacted text.
 const MARK: &[u8] = b"[redacted]";
 
 impl Request {
@@ -48,8 +48,8 @@ impl Request {
         self.shown_text(word)
     }
 
-    /// What the word at `place` counts by if it must not be stored: a digest that nobody without the store's secret can
-    /// try words against. `None` for any other word.
+    /// The digest by which the word at `place` counts if it must not be stored. It is keyed with the store's secret, so that
+    /// nobody else can test guesses. `None` for any other word.
     pub(super) fn hidden(&self, place: usize, secret: &[u8; DIGEST_LENGTH]) -> Option<Digest> {
         let word = self.words.get(place)?.as_bytes();
         let is_hidden = !self.redactions.is_empty() && self.shown_word(place) != word;
@@ -57,8 +57,8 @@ impl Request {
     }
 }
 
-/// Whether a redaction is text to be found in words: else it names an option (`--token`) or a variable (`TOKEN=`), whose
-/// value goes.
+/// Whether a redaction is a text to search for. Otherwise it names an option (`--token`) or a variable (`TOKEN=`), whose value is
+/// removed.
 fn is_literal(redaction: &OsStr) -> bool {
     !redaction.as_bytes().starts_with(b"-") && !redaction.as_bytes().ends_with(b"=")
 }

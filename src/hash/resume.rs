@@ -1,7 +1,7 @@
-//! Whether code goes on with a file that it finds. This distinguishes a run that resumes from one that only checks whether its output is
-//! there.
+//! Whether code tests for a file and continues with it. This distinguishes a run that resumes from one that only checks whether
+//! its output exists.
 //!
-//! Code that names no test for a file cannot resume by one. Where it names some, each must be known to be harmless.
+//! Code without a test for a file cannot resume. If it has tests, each must be known to be harmless.
 
 use super::entry::LanguageKind;
 use super::language::{JavaScript, Python, Shell, StateUse};
@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Names by which code asks whether something is there, or what it is.
+/// Names with which code tests whether a path exists, or its kind.
 const NAMES: &[&str] = &[
     "exists",
     "isfile",
@@ -33,7 +33,7 @@ const NAMES: &[&str] = &[
     "is_readable",
     "compgen",
 ];
-/// Other texts that do.
+/// Other text that does.
 const TEXTS: &[&str] = &[
     "[ -",
     "[ ! -",
@@ -55,17 +55,17 @@ const TEXTS: &[&str] = &[
     "File.exist",
     "file.exists",
 ];
-/// Ends of names of files of code.
+/// Suffixes of code files.
 const CODE: &[&str] = &[
     "py", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "sh", "bash", "pl", "pm", "rb", "R", "r",
     "lua", "php", "mk",
 ];
 /// Directories of packages: what is in them is not code of the project.
 const PACKAGES: &[&str] = &["node_modules", "site-packages", "dist-packages", ".venv", "venv"];
-/// Larger files are not parsed, and by themselves are not code: programs and bundles are known by their mode or name.
+/// Larger files are not parsed, and do not count as code: programs and bundles are recognized by mode or name.
 const LARGEST_PARSED: u64 = 1 << 20;
 
-/// Whether `path`, relative to the root, is in a package that was installed into the project: no code of the project.
+/// Whether `path`, relative to the root, is in a package installed in the project, and so not code of the project.
 #[must_use]
 pub fn is_of_package(path: &Path) -> bool {
     path.components().any(|part| PACKAGES.iter().any(|name| part.as_os_str() == *name))
@@ -84,7 +84,7 @@ pub fn is_code_of_project(path: &Path) -> bool {
     !is_of_package(path) && (is_named || name.ends_with("akefile"))
 }
 
-/// Whether a source, of this language or of that of its name, may go on with a file that it finds.
+/// Whether a source, in this language or that of its name, may test for a file and continue with it.
 #[must_use]
 pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> bool {
     let mentions = mentions(source);
@@ -98,7 +98,7 @@ pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) ->
     used.resumes || mentions > used.harmless
 }
 
-/// What is known of what a source does with files that it finds: of a language that is not read, nothing.
+/// How a source uses files that it finds; unknown for a language that is not parsed.
 fn state_use(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> StateUse {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let by_name = match extension {
@@ -113,20 +113,20 @@ fn state_use(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> Stat
             JavaScript::for_extension(extension).state_use(source)
         }
         Some(LanguageKind::Shell) => Shell.state_use(source),
-        // Of other code nothing is known but its words.
+        // Other code is only searched for words.
         _ => StateUse::default(),
     }
 }
 
-/// Whether a source, of this language or of that of its name, makes a directory that a test of its finds missing.
+/// Whether a source, in this language or that of its name, creates a directory that a test finds missing.
 #[must_use]
 pub fn makes_directories(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> bool {
     let may = mentions(source) > 0 && source.len() as u64 <= LARGEST_PARSED;
     may && state_use(language, path, source).makes_directories
 }
 
-/// As [`may_resume`], of a file of the project. One that cannot be read may say anything, and so may a large one that is a
-/// program or has the name of code: it is not read.
+/// Like [`may_resume`], for a file of the project. A file that cannot be read may do anything, and so may a large program or code
+/// file, which is not read.
 #[must_use]
 pub fn file_may_resume(path: &Path) -> bool {
     let Ok(found) = fs::metadata(path) else { return true };
@@ -136,7 +136,7 @@ pub fn file_may_resume(path: &Path) -> bool {
     fs::read(path).map_or(true, |bytes| may_resume(None, path, &bytes))
 }
 
-/// Whether a text names a test for a file.
+/// Whether text contains a test for a file.
 #[must_use]
 pub fn mentions_tests(text: &[u8]) -> bool {
     mentions(text) > 0
