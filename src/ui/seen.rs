@@ -238,7 +238,7 @@ mod tests {
         };
         for (before, after, expected) in [
             (Some(content("a")), Some(content("b")), "data.csv changed"),
-            (None, Some(content("b")), "data.csv is looked at now"),
+            (None, Some(content("b")), "data.csv is a new dependency"),
             (Some(content("a")), None, "data.csv is no longer a dependency"),
             (Some(state(FileState::Absent)), Some(state(file(0o644))), "x appeared"),
             (Some(state(file(0o644))), Some(state(FileState::Absent)), "x is gone"),
@@ -246,7 +246,7 @@ mod tests {
             (
                 Some(state(file(0o644))),
                 Some(state(FileState::Directory { mode: 0o755 })),
-                "x is of another kind",
+                "x is another kind of file",
             ),
             (Some(listing("a")), Some(listing("b")), "entries of src changed"),
             (Some(listing("a")), None, "entries of src are no longer dependencies"),

@@ -50,7 +50,7 @@ fn nothing_is_written_to_a_file_while_it_is_read() {
         }
     }
     let reason = sandbox.shell("cashet log --missed").any_stdout().run().text();
-    assert!(reason.contains("where its own output goes"), "{reason}");
+    assert!(reason.contains("to which its own output goes"), "{reason}");
     // Read as standard input.
     sandbox.script("loop", "while read line; do echo \"$line\"; done");
     let line = "printf 'one\\n' > f; timeout 30 cashet exec -- ./loop < f >> f; echo $?; cat f; rm f";

@@ -211,7 +211,7 @@ fn settings_that_make_no_sense_are_refused() {
         ("", vec!["--gpus", "1"], vec!["--gpus needs --on"]),
         ("", vec!["--on", "slurm", "--redact", "x"], vec!["--redact", "--on"]),
         ("", vec!["--on", "slurm", "--mode", "off"], vec!["--on needs the store"]),
-        ("", vec!["--on", "slurm", "--stdin"], vec!["standard input does not go"]),
+        ("", vec!["--on", "slurm", "--stdin"], vec!["standard input cannot be sent"]),
     ] {
         sandbox.write("cashet.toml", settings);
         let call: Vec<&str> = words.into_iter().chain(["--", "./job"]).collect();

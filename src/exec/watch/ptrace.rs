@@ -167,7 +167,7 @@ fn stopped_at_call(
     let filled = unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, tid, size, info.as_mut_ptr()) };
     if filled <= 0 {
         if Errno::last() != Errno::ESRCH {
-            observer.hazard(Hazard::Incomplete("a call that cannot be looked at".to_owned()));
+            observer.hazard(Hazard::Incomplete("a call that cannot be inspected".to_owned()));
         }
         return;
     }

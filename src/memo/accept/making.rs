@@ -239,7 +239,7 @@ fn cannot_stand(observation: &Observation) -> String {
         | Observation::StdinName(_) => {
             "its standard input was another one: '< FILE' gives it again".to_owned()
         }
-        _ => "something that it depends on cannot be looked at".to_owned(),
+        _ => "something that it depends on cannot be inspected".to_owned(),
     }
 }
 

@@ -119,7 +119,7 @@ impl Keeping<'_> {
                 &observed.products,
                 self.circumstances.umask(),
             ),
-            // Who made what with which mode was not seen.
+            // It is not known which process created which file with which mode.
             Err(_) if !paths.is_empty() => (tree, Mask::Exact),
             Err(_) => (tree, Mask::Any),
         };

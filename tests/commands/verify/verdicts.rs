@@ -42,7 +42,7 @@ fn times_are_distinguished_from_changes() {
     assert_eq!(told.status, 1, "{}{}", told.out, told.err);
     assert!(told.out.starts_with("differs: "), "{}", told.out);
     assert!(told.out.contains("stdout: differs first in line 2, at byte "), "{}", told.out);
-    assert!(told.out.contains("only moments or durations differ"), "{}", told.out);
+    assert!(told.out.contains("only times or durations differ"), "{}", told.out);
     // The text shows the cause: one run is enough.
     assert_eq!(project.runs(), 2);
 }
@@ -96,7 +96,7 @@ fn another_order_and_addresses_have_their_names() {
     project.exec(&["python3", "order.py"]);
     let told = project.verify(&["@"]);
     assert_eq!(told.status, 1, "{}{}", told.out, told.err);
-    assert!(told.out.contains("the same, in another order"), "{}", told.out);
+    assert!(told.out.contains("the same lines in another order"), "{}", told.out);
     project.write(
         "address.py",
         "import secrets\nprint('<object at 0x7f%010x> pid %d' % (secrets.randbits(40), secrets.randbits(20)))\n",
