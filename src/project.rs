@@ -22,7 +22,7 @@ pub const STORE_NAME: &str = ".cashet";
 pub const SETTINGS_NAME: &str = "cashet.toml";
 
 /// Names that mark a directory as a root.
-const ROOT_MARKS: [&str; 3] = [STORE_NAME, ".git", SETTINGS_NAME];
+pub(crate) const ROOT_MARKS: [&str; 3] = [STORE_NAME, ".git", SETTINGS_NAME];
 
 /// The location of a call.
 #[derive(Clone, Debug)]
@@ -171,8 +171,20 @@ pub struct Settings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ExecutorSettings {
-    /// `slurm` or `launcher`.
+    /// `slurm`, `launcher` or `reapi`.
     pub kind: String,
+    /// Of a server of the Bazel remote-execution API: where it is, `grpc://HOST:PORT`.
+    pub address: Option<String>,
+    /// Of such a server: the instance.
+    pub instance: Option<String>,
+    /// Of such a server: properties of the workers.
+    pub platform: BTreeMap<String, String>,
+    /// Of such a server: what stands for the system of its workers, a name or `auto`.
+    pub toolchain: Option<String>,
+    /// Of such a server: certificates to trust in place of the system's.
+    pub ca: Option<PathBuf>,
+    /// `--ship`
+    pub ship: Option<String>,
     /// Of a launcher: the shell command that submits a job, with `{cmd}` or `{line}`.
     pub submit: Option<String>,
     /// Of a launcher: the shell command that tells whether the job `{id}` goes on.

@@ -39,6 +39,13 @@ pub(crate) fn known(blob: &Blob) -> Option<Digest> {
     known.as_ref()?.get(&blob.digest).map(|sha256| digest(sha256, blob.size))
 }
 
+/// Remembers what a server calls the blob of this name, which is its BLAKE3; any other name says nothing.
+pub(crate) fn note(name: &str, digest: &Digest) {
+    if let (Some(blake3), Some(sha256)) = (from_hex(name), from_hex(&digest.hash)) {
+        remember(blake3, sha256);
+    }
+}
+
 /// The digest of the content of a file.
 ///
 /// # Errors
@@ -111,9 +118,8 @@ pub(crate) fn to_result(record: &[u8], blobs: &[Blob]) -> Result<ActionResult, F
 /// The record in a result, or the digest under which the server has put it; and remembers the digests of its blobs.
 pub(crate) fn from_result(result: ActionResult) -> Result<Vec<u8>, Option<Digest>> {
     for file in &result.output_files {
-        let sha256 = file.digest.as_ref().and_then(|digest| from_hex(&digest.hash));
-        if let (Some(blake3), Some(sha256)) = (from_hex(&file.path), sha256) {
-            remember(blake3, sha256);
+        if let Some(digest) = &file.digest {
+            note(&file.path, digest);
         }
     }
     if result.stdout_raw.is_empty() { Err(result.stdout_digest) } else { Ok(result.stdout_raw) }

@@ -3,8 +3,11 @@
 //!
 //! `CASHET_REMOTE_TOKEN` or what is in `CASHET_REMOTE_TOKEN_FILE` is sent as a bearer token.
 
+mod execute;
+
 use crate::action::{self, LARGEST_RESULT, from_result, known, to_result};
 use crate::carrier::{Blob, Failure, Name};
+use crate::execution::{Executed, Execution};
 use crate::protocol::Versioned;
 use crate::server::{CHUNK, Progress, STALL, Server, Settings, Sink, connecting, looking_up, read_all};
 use bazel_remote_apis::build::bazel::remote::execution::v2::action_cache_client::ActionCacheClient;
@@ -29,6 +32,8 @@ use tonic::{Code, Request, Status};
 
 /// Larger blobs go by a byte stream. All servers take messages of this size.
 const BATCH: u64 = 1 << 20;
+/// After so long without a byte the other machine is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How often a stream is looked after.
 const STEP: Duration = Duration::from_millis(250);
 
@@ -54,6 +59,7 @@ impl Grpc {
             .map_err(|error| refused(&error))?
             .connect_timeout(connecting(is_tls))
             .tcp_nodelay(true)
+            .tcp_keepalive(Some(KEEP_ALIVE))
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(8 << 20);
         if is_tls {
@@ -318,6 +324,19 @@ impl Server for Grpc {
             return self.runtime.block_on(self.write_stream(&digest, (blob, from), progress));
         }
         self.put_small(vec![(digest, read_all(blob, from)?)])
+    }
+
+    fn describe(&mut self) -> Result<String, Failure> {
+        self.capabilities()
+    }
+
+    fn execute(
+        &mut self,
+        execution: &Execution,
+        record: &File,
+        progress: &mut Progress<'_>,
+    ) -> Result<Executed, Failure> {
+        self.run(execution, record, progress)
     }
 }
 

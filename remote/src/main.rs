@@ -12,6 +12,11 @@ compile_error!(
 #[path = "../../src/remote/carrier.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a module of the library")]
 mod carrier;
+#[path = "../../src/remote/execution.rs"]
+#[expect(unreachable_pub, reason = "a module of the library")]
+mod execution;
+#[path = "../../src/remote/fields.rs"]
+mod fields;
 #[path = "../../src/remote/protocol.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a module of the library")]
 mod protocol;

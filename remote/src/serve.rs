@@ -180,5 +180,7 @@ fn of_server(
             server.add_blob(blob, file()?, progress)?;
             Answer::Done(true)
         }
+        Request::Describe => Answer::Described(server.describe()?),
+        Request::Execute(execution) => Answer::Executed(server.execute(execution, file()?, progress)?),
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::bazel_http::BazelHttp;
 use crate::carrier::{Blob, Failure, Name};
+use crate::execution::{Executed, Execution};
 use crate::grpc::Grpc;
 use crate::protocol::Versioned;
 use crate::redis_server::Redis;
@@ -49,6 +50,22 @@ pub(crate) trait Server: Send {
     /// `false`: it is not there.
     fn fetch(&mut self, blob: &Blob, to: &File, progress: &mut Progress<'_>) -> Result<bool, Failure>;
     fn add_blob(&mut self, blob: &Blob, from: &File, progress: &mut Progress<'_>) -> Result<(), Failure>;
+
+    /// How it runs commands.
+    fn describe(&mut self) -> Result<String, Failure> {
+        Err(Failure::Refused("a server of this kind runs no commands".to_owned()))
+    }
+
+    /// Runs a command; its record goes to the file.
+    fn execute(
+        &mut self,
+        execution: &Execution,
+        record: &File,
+        progress: &mut Progress<'_>,
+    ) -> Result<Executed, Failure> {
+        let _ = (execution, record, progress);
+        self.describe().map(Executed::Stopped)
+    }
 }
 
 /// The server at the address.
@@ -129,6 +146,15 @@ impl<'a> Progress<'a> {
             }
             (self.since, self.bytes) = (now, 0);
         }
+        self.waits()
+    }
+
+    /// Nothing moves, and that is well.
+    ///
+    /// # Errors
+    /// When nobody waits any more.
+    pub(crate) fn waits(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
         if now - self.told > TELL {
             self.told = now;
             if !(self.tell)() {

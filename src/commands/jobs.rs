@@ -1,5 +1,7 @@
 //! What a call needs to become a job: the executor with its settings, resources, words.
 
+pub(super) mod reapi;
+
 use super::options::{ELSEWHERE, Flag, Scanned};
 use crate::digest::Digest;
 use crate::elsewhere::{
@@ -80,7 +82,20 @@ pub(super) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> R
     let resources = resources(scanned, &given)?;
     let store =
         std::path::absolute(&project.store).map_err(|error| Error::io("find", &project.store, error))?;
-    let engine = engine(name, &given, resources, &program)?;
+    let engine = if given.kind == reapi::KIND {
+        if scanned.has(Flag::Snapshot) {
+            let wrong = format!("--snapshot: what {name} gets is a copy");
+            return Err(Error::usage(wrong).with_hint("leave it out"));
+        }
+        let ship = scanned.last(Flag::Ship).map(|value| value.to_string_lossy().into_owned());
+        Box::new(reapi::Reapi::new(name, &given, resources, ship.as_deref(), program)?)
+    } else {
+        if scanned.has(Flag::Ship) {
+            let wrong = format!("--ship: the machines of {name} have the project's own files");
+            return Err(Error::usage(wrong).with_hint("leave it out"));
+        }
+        engine(name, &given, resources, &program)?
+    };
     Ok(Settings { name: name.to_owned(), engine, store, given })
 }
 

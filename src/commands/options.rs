@@ -219,6 +219,7 @@ const OF_ANSWER: &[Flag] = &[
     Flag::Time,
     Flag::Partition,
     Flag::Sbatch,
+    Flag::Ship,
 ];
 
 /// Options that say where a command runs, and with which resources.
@@ -233,6 +234,7 @@ pub const ELSEWHERE: &[Flag] = &[
     Flag::Time,
     Flag::Partition,
     Flag::Sbatch,
+    Flag::Ship,
 ];
 
 /// The option that `audit` has beside those of the table.
@@ -289,7 +291,8 @@ const fn heading(flag: Flag) -> &'static str {
         | Flag::Mem
         | Flag::Time
         | Flag::Partition
-        | Flag::Sbatch => "Another machine",
+        | Flag::Sbatch
+        | Flag::Ship => "Another machine",
         Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "Messages",
     }
 }

@@ -1,7 +1,10 @@
 //! `worker`: runs a job on the machine that it was submitted to. An internal command: jobs start it.
 
-use super::exec::elsewhere::{changed_since, work};
+mod sandbox;
+
+use super::exec::elsewhere::{changed_since, execution, work};
 use super::exit::{DONE, Exit};
+use super::jobs::reapi::Order;
 use super::options::{self, Flag, Scanned};
 use crate::digest::{Digest, Key};
 use crate::elsewhere::{Call, Place, enter, machine};
@@ -31,13 +34,21 @@ const NUMBER: &str = "SLURM_ARRAY_TASK_ID";
 /// So often it is looked whether another worker of the same job has ended.
 const WAIT: Duration = Duration::from_millis(500);
 
-/// `cashet worker [--environment] JOB`, `cashet worker --array DIR`: `JOB` is the directory of a job.
+/// `cashet worker [--environment] JOB`, `cashet worker --array DIR`: `JOB` is the directory of a job. With `--execute JOB` a
+/// server is asked to run it, by `cashet worker --sandboxed CALL OUTPUT`.
 pub(super) fn main(words: &[OsString]) -> Exit {
     let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
     let done = match words.as_slice() {
         [first, job] if *first == "--environment" => Err(with_environment(job)),
-        [first, directory] if *first == "--array" => of_array(Path::new(directory)).and_then(|job| run(&job)),
-        [job] => run(&Place::at(PathBuf::from(job))),
+        [first, directory] if *first == "--array" => {
+            of_array(Path::new(directory)).and_then(|job| run(&job, &in_place))
+        }
+        [first, call, output] if *first == sandbox::WORD => sandbox::run(Path::new(call), Path::new(output)),
+        [first, limit, ship, job] if *first == execution::WORD => {
+            let Some(order) = Order::from_words(limit, ship) else { return Exit::Status(EXIT_USAGE) };
+            run(&Place::at(PathBuf::from(job)), &|call, report| by_server(call, report, &order))
+        }
+        [job] => run(&Place::at(PathBuf::from(job)), &in_place),
         _ => return Exit::Status(EXIT_USAGE),
     };
     match done {
@@ -83,8 +94,11 @@ fn of_array(directory: &Path) -> Result<Place> {
     Ok(Place::at(jobs.join(OsString::from_vec(name.to_vec()))))
 }
 
+/// Runs a job's call, with a report.
+type Runs<'a> = &'a dyn Fn(&Call, &Path) -> Result<Exit>;
+
 /// Runs a job to its end and leaves the result.
-fn run(place: &Place) -> Result<Exit> {
+fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
     let call = place.call().ok_or_else(|| {
         Error::new(Kind::Other, format!("{} is not a job", place.path().display()))
             .with_hint("the store must be on a file system that this machine can access, too")
@@ -111,7 +125,7 @@ fn run(place: &Place) -> Result<Exit> {
     let report = place.path().join(format!("report.{}", attempt.number));
     let (ended, warnings) = match &call.snapshot {
         Some(tree) => in_tree(place, &call, tree, &report),
-        None => (in_place(&call, &report), Vec::new()),
+        None => (runs(&call, &report), Vec::new()),
     };
     let result = match &ended {
         Ok(_) => read(&report).map(|report| with_warnings(report, warnings)),
@@ -170,8 +184,8 @@ fn in_tree(place: &Place, call: &Call, tree: &Path, report: &Path) -> (Result<Ex
     (ended, trouble)
 }
 
-/// Runs the call in its directory, with a report.
-fn in_place(call: &Call, report: &Path) -> Result<Exit> {
+/// Enters the directory of a call; its options, with a report.
+fn entered(call: &Call, report: &Path) -> Result<Scanned> {
     std::env::set_current_dir(&call.directory).map_err(|error| {
         Error::io("enter", &call.directory, error)
             .with_hint("the project must be on a file system that this machine can access, too")
@@ -179,16 +193,41 @@ fn in_place(call: &Call, report: &Path) -> Result<Exit> {
     let mut scanned = options::scan(&call.words)
         .ok_or_else(|| Error::new(Kind::Other, "the job was submitted by another version of cashet"))?;
     scanned.give(Flag::Report, Some(report.as_os_str().to_owned()));
+    Ok(scanned)
+}
+
+/// Runs the call in its directory, with a report.
+fn in_place(call: &Call, report: &Path) -> Result<Exit> {
+    let scanned = entered(call, report)?;
+    here(&scanned, call)
+}
+
+fn here(scanned: &Scanned, call: &Call) -> Result<Exit> {
     let only = call.manifest.as_ref().filter(|_| !call.latest).map(|manifest| Key(Digest::of(manifest)));
-    match work(&scanned, only) {
-        Err(error) if error.kind() == Kind::OtherKey => Err(changed(&scanned, call)),
+    match work(scanned, only) {
+        Err(error) if error.kind() == Kind::OtherKey => Err(changed(scanned, call.manifest.as_deref())),
         other => other,
     }
 }
 
+/// Has a server run the call; what it cannot answer for runs here.
+fn by_server(call: &Call, report: &Path, order: &Order) -> Result<Exit> {
+    let scanned = entered(call, report)?;
+    match execution::run(&scanned, call, report, order)? {
+        execution::Done::There(exit) => Ok(exit),
+        execution::Done::Here(why) => {
+            let exit = here(&scanned, call)?;
+            if let Some(why) = why {
+                execution::warn(report, &why)?;
+            }
+            Ok(exit)
+        }
+    }
+}
+
 /// Names what changed since the job was submitted.
-fn changed(scanned: &Scanned, call: &Call) -> Error {
-    let before = call.manifest.as_deref().and_then(|bytes| Manifest::from_bytes(bytes).ok());
+fn changed(scanned: &Scanned, before: Option<&[u8]>) -> Error {
+    let before = before.and_then(|bytes| Manifest::from_bytes(bytes).ok());
     let changed = before.and_then(|before| changed_since(scanned, &before).ok()).unwrap_or_default();
     let named = human::list(&changed.phrases, MOST_NAMED);
     let named = if named.is_empty() { "what decides the result changed".to_owned() } else { named };

@@ -36,7 +36,7 @@ pub fn engine(
         "launcher" => Ok(Box::new(Launcher::new(name, settings, &resources, program)?)),
         other => {
             let wrong = format!(
-                "cashet.toml: kind = \"{other}\" in [executors.{name}] is neither slurm nor launcher"
+                "cashet.toml: kind = \"{other}\" in [executors.{name}] is neither slurm, launcher nor reapi"
             );
             Err(Error::usage(wrong).with_hint("kind = \"launcher\" takes any command in submit"))
         }

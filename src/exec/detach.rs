@@ -27,6 +27,21 @@ pub fn start_helper(command: &mut Command) -> io::Result<()> {
     if is_nested() {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "a call below another one does not start it"));
     }
+    run_helper(command)
+}
+
+/// The same for a process that stands in for a job, whose parent is the call that submitted it and watches nothing.
+///
+/// # Errors
+/// When it cannot be started, or fails; [`io::ErrorKind::Unsupported`] where another call watches this process.
+pub fn start_helper_of_job(command: &mut Command) -> io::Result<()> {
+    if super::nested::is_watched() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "a watched call does not start it"));
+    }
+    run_helper(command)
+}
+
+fn run_helper(command: &mut Command) -> io::Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let status = start(command)?.wait()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }

@@ -44,7 +44,7 @@ mod withheld;
 
 pub use activity::{Activity, activity};
 pub use beside::{Beside, Group};
-pub use detach::{has_siblings, is_nested, start_detached, start_helper};
+pub use detach::{has_siblings, is_nested, start_detached, start_helper, start_helper_of_job};
 pub use replace::{replace, shortage};
 pub use signals::raise_again;
 pub use startup::{begin, is_signal_ignored, remember_start, stdin_was_closed};

@@ -13,6 +13,7 @@ mod declared;
 mod deferred_recall;
 mod event;
 mod follow;
+pub mod foreign;
 mod handing;
 mod hit;
 mod invocation;

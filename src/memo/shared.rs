@@ -313,7 +313,7 @@ impl Seeking<'_> {
 }
 
 /// Digests of what a run was seen to read.
-fn consumed(commit: &Commit) -> Vec<Digest> {
+pub(super) fn consumed(commit: &Commit) -> Vec<Digest> {
     let mut digests: Vec<Digest> = commit
         .observations
         .iter()

@@ -7,6 +7,7 @@ mod helper;
 mod pause;
 
 use super::carrier::{Blob, Carrier, Failure, LARGEST_RECORD, Merge, Name};
+use super::execution::{Executed, Execution};
 use super::protocol::{Answer, MAX_NAMES, Request, Versioned, receive_answer, send_request};
 use helper::Place;
 use pause::Pause;
@@ -60,6 +61,8 @@ impl Settings {
 #[derive(Debug)]
 pub struct Client {
     place: Place,
+    /// Whether a server that fails is left alone for a while.
+    pauses: bool,
     pause: Option<Pause>,
     look_up: Duration,
     stream: Option<UnixStream>,
@@ -69,11 +72,45 @@ impl Client {
     /// The shared cache at `url`.
     pub fn new(url: &str, settings: &Settings) -> Self {
         let look_up = LOOK_UP * settings.patience();
-        Self { place: Place::new(url, settings), pause: None, look_up, stream: None }
+        Self { place: Place::new(url, settings), pauses: true, pause: None, look_up, stream: None }
+    }
+
+    /// The server at `url`, which is asked each time, however often it failed.
+    pub fn always(url: &str, settings: &Settings) -> Self {
+        Self { pauses: false, ..Self::new(url, settings) }
+    }
+
+    /// How the server runs commands.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] where it runs none.
+    pub fn describe(&mut self) -> Result<String, Failure> {
+        match self.ask(&Request::Describe, None, STALL)? {
+            Answer::Described(text) => Ok(text),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Has a command run, and waits for its end. Its record is written to `record`. Where this process ends meanwhile, the
+    /// command is cancelled.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; how the command ended is not known then.
+    pub fn execute(&mut self, execution: Execution, record: &File) -> Result<Executed, Failure> {
+        match self.ask(&Request::Execute(Box::new(execution)), Some(record), STALL)? {
+            Answer::Executed(executed) => Ok(executed),
+            _ => Err(unexpected()),
+        }
     }
 
     /// Asks; `patience` is how long no byte may come.
     fn ask(&mut self, request: &Request, file: Option<&File>, patience: Duration) -> Result<Answer, Failure> {
+        if !self.pauses {
+            return match self.exchange(request, file, patience)? {
+                Answer::Failed(failure) => Err(failure),
+                answer => Ok(answer),
+            };
+        }
         if self.pause.is_none() {
             self.pause = Some(Pause::new(self.place.file(".failed").map_err(Failure::Unreachable)?));
         }
@@ -127,6 +164,10 @@ impl Client {
                     )));
                 }
                 Err(error) => last = error.to_string(),
+            }
+            if matches!(request, Request::Execute(_)) {
+                // The command may have begun.
+                break;
             }
         }
         Err(Failure::Unreachable(format!("cashet-remote ended: {last}")))

@@ -5,6 +5,8 @@
 pub mod carrier;
 pub mod client;
 pub mod directory;
+pub mod execution;
+mod fields;
 pub mod journal;
 pub mod keys;
 pub mod portable;

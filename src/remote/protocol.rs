@@ -7,6 +7,8 @@
 //! The helper compiles this file too. Both programs come from one release, and the greeting makes sure of it.
 
 use super::carrier::{Blob, Failure, Name};
+use super::execution::{Executed, Execution};
+use super::fields::{Reader, Writer, malformed};
 use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -19,7 +21,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 /// Changes with every change of the frames.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 /// What a greeting begins with; never changes.
 const MAGIC: &[u8; 8] = b"cashet-r";
 /// Longer frames are refused: eight records and some more.
@@ -44,6 +46,10 @@ pub enum Request {
     Fetch(Blob),
     /// Adds a blob from the file that comes with the request.
     AddBlob(Blob),
+    /// Whether and how the server runs commands.
+    Describe,
+    /// Runs a command; its record goes to the file that comes with the request.
+    Execute(Box<Execution>),
 }
 
 /// What the helper answers.
@@ -59,6 +65,10 @@ pub enum Answer {
     Missing(Vec<Blob>),
     /// Done; or, of a fetch or a swap, whether it was.
     Done(bool),
+    /// How the server runs commands.
+    Described(String),
+    /// What became of a command.
+    Executed(Executed),
     /// Not done.
     Failed(Failure),
 }
@@ -116,8 +126,13 @@ pub fn send_request(stream: &mut UnixStream, request: &Request, file: Option<&Fi
         Request::Missing(blobs) => out.kind(5).blobs(blobs),
         Request::Fetch(blob) => out.kind(6).blob(blob),
         Request::AddBlob(blob) => out.kind(7).blob(blob),
+        Request::Describe => out.kind(8),
+        Request::Execute(execution) => {
+            execution.write(out.kind(9));
+            &mut out
+        }
     };
-    send_frame(stream, &out.0, file)
+    send_frame(stream, out.frame(), file)
 }
 
 /// Receives a request, and the file that came with it. `None`: the other side has closed the connection.
@@ -126,7 +141,7 @@ pub fn send_request(stream: &mut UnixStream, request: &Request, file: Option<&Fi
 /// When the connection breaks, or the request is malformed.
 pub fn receive_request(stream: &mut UnixStream) -> io::Result<Option<(Request, Option<File>)>> {
     let Some((frame, file)) = receive_frame(stream)? else { return Ok(None) };
-    let mut frame = Reader(&frame);
+    let mut frame = Reader::new(&frame);
     let request = match frame.byte()? {
         1 => Request::Questions(frame.name()?),
         2 => Request::Swap { key: frame.name()?, version: frame.optional()?, record: frame.bytes()? },
@@ -138,6 +153,8 @@ pub fn receive_request(stream: &mut UnixStream) -> io::Result<Option<(Request, O
         5 => Request::Missing(frame.blobs()?),
         6 => Request::Fetch(frame.blob()?),
         7 => Request::AddBlob(frame.blob()?),
+        8 => Request::Describe,
+        9 => Request::Execute(Box::new(Execution::read(&mut frame)?)),
         _ => return Err(malformed()),
     };
     frame.end()?;
@@ -166,8 +183,13 @@ pub fn send_answer(stream: &mut UnixStream, answer: &Answer) -> io::Result<()> {
         Answer::Failed(Failure::Invalid(text)) => out.kind(9).bytes(text.as_bytes()),
         Answer::Failed(Failure::Full(text)) => out.kind(10).bytes(text.as_bytes()),
         Answer::Failed(Failure::Paused) => out.kind(11),
+        Answer::Described(text) => out.kind(12).bytes(text.as_bytes()),
+        Answer::Executed(executed) => {
+            executed.write(out.kind(13));
+            &mut out
+        }
     };
-    send_frame(stream, &out.0, None)
+    send_frame(stream, out.frame(), None)
 }
 
 /// Receives an answer.
@@ -176,7 +198,7 @@ pub fn send_answer(stream: &mut UnixStream, answer: &Answer) -> io::Result<()> {
 /// When none comes in the time that is set for the stream, the connection breaks, or the answer is malformed.
 pub fn receive_answer(stream: &mut UnixStream) -> io::Result<Answer> {
     let (frame, _) = receive_frame(stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let mut frame = Reader(&frame);
+    let mut frame = Reader::new(&frame);
     let answer = match frame.byte()? {
         0 => Answer::Alive,
         1 => Answer::Questions(None),
@@ -193,6 +215,8 @@ pub fn receive_answer(stream: &mut UnixStream) -> io::Result<Answer> {
         9 => Answer::Failed(Failure::Invalid(frame.text()?)),
         10 => Answer::Failed(Failure::Full(frame.text()?)),
         11 => Answer::Failed(Failure::Paused),
+        12 => Answer::Described(frame.text()?),
+        13 => Answer::Executed(Executed::read(&mut frame)?),
         _ => return Err(malformed()),
     };
     frame.end()?;
@@ -267,120 +291,32 @@ fn receive_frame(stream: &mut UnixStream) -> io::Result<Option<(Vec<u8>, Option<
     Ok(Some((frame, file)))
 }
 
-fn malformed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "malformed")
-}
-
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    fn kind(&mut self, kind: u8) -> &mut Self {
-        self.0.push(kind);
-        self
-    }
-
-    fn length(&mut self, length: usize) -> &mut Self {
-        self.0.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-        self
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.length(bytes.len());
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn optional(&mut self, bytes: Option<&[u8]>) -> &mut Self {
-        match bytes {
-            None => self.kind(0),
-            Some(bytes) => self.kind(1).bytes(bytes),
-        }
-    }
-
-    fn name(&mut self, name: &Name) -> &mut Self {
-        self.0.extend_from_slice(&name.0);
-        self
-    }
-
-    fn blob(&mut self, blob: &Blob) -> &mut Self {
-        self.0.extend_from_slice(&blob.digest);
-        self.0.extend_from_slice(&blob.size.to_le_bytes());
-        self
-    }
-
-    fn blobs(&mut self, blobs: &[Blob]) -> &mut Self {
-        self.length(blobs.len());
-        blobs.iter().fold(self, |out, blob| out.blob(blob))
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(malformed)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
-        self.take(N)?.try_into().map_err(|_| malformed())
-    }
-
-    fn byte(&mut self) -> io::Result<u8> {
-        Ok(u8::from_le_bytes(self.array()?))
-    }
-
-    fn length(&mut self) -> io::Result<usize> {
-        usize::try_from(u32::from_le_bytes(self.array()?)).map_err(|_| malformed())
-    }
-
-    fn bytes(&mut self) -> io::Result<Vec<u8>> {
-        let length = self.length()?;
-        self.take(length).map(<[u8]>::to_vec)
-    }
-
-    fn text(&mut self) -> io::Result<String> {
-        Ok(String::from_utf8_lossy(&self.bytes()?).into_owned())
-    }
-
-    fn optional(&mut self) -> io::Result<Option<Vec<u8>>> {
-        match self.byte()? {
-            0 => Ok(None),
-            1 => self.bytes().map(Some),
-            _ => Err(malformed()),
-        }
-    }
-
-    fn name(&mut self) -> io::Result<Name> {
-        self.array().map(Name)
-    }
-
-    fn blob(&mut self) -> io::Result<Blob> {
-        Ok(Blob { digest: self.array()?, size: u64::from_le_bytes(self.array()?) })
-    }
-
-    fn blobs(&mut self) -> io::Result<Vec<Blob>> {
-        let count = self.length()?;
-        (0..count).map(|_| self.blob()).collect()
-    }
-
-    fn end(&self) -> io::Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(malformed()) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::execution::{Input, Kind};
     use super::*;
     use std::io::{Seek, Write};
 
     fn blob(seed: u8) -> Blob {
         Blob { digest: [seed; 32], size: u64::from(seed) << 33 }
+    }
+
+    fn execution() -> Execution {
+        let input = |path: &str, kind| Input { path: path.to_owned(), kind };
+        let pair = |name: &str| vec![(name.to_owned(), String::new())];
+        Execution {
+            inputs: vec![
+                input("a/b", Kind::File { blob: blob(1), executable: true }),
+                input("a/c", Kind::File { blob: blob(2), executable: false }),
+                input("l", Kind::Link("a/b".to_owned())),
+                input("d", Kind::Directory),
+            ],
+            words: vec!["./x".to_owned(), String::new()],
+            variables: pair("V"),
+            platform: pair("P"),
+            output: "out".to_owned(),
+            limit: 1 << 40,
+        }
     }
 
     #[test]
@@ -393,6 +329,8 @@ mod tests {
             Request::Results(vec![Name([4; 32]), Name([5; 32])]),
             Request::AddResult { name: Name([6; 32]), record: b"record".to_vec(), blobs: vec![blob(7)] },
             Request::Missing(vec![blob(8), blob(9)]),
+            Request::Describe,
+            Request::Execute(Box::new(execution())),
         ];
         for request in &requests {
             let receiver = std::thread::scope(|scope| {
@@ -429,6 +367,15 @@ mod tests {
             Answer::Done(false),
             Answer::Failed(Failure::Full("no room".to_owned())),
             Answer::Failed(Failure::Paused),
+            Answer::Described("buildbox".to_owned()),
+            Answer::Executed(Executed::Stopped("why".to_owned())),
+            Answer::Executed(Executed::Lacks(vec![blob(3)])),
+            Answer::Executed(Executed::Ended {
+                status: -3,
+                has_record: true,
+                messages: b"m".to_vec(),
+                worker: "w".to_owned(),
+            }),
         ];
         for answer in &answers {
             send_answer(&mut here, answer).unwrap();

@@ -181,7 +181,11 @@ fn settings_that_make_no_sense_are_refused() {
     sandbox.script("job", "echo x");
     for (settings, words, said) in [
         ("", vec!["--on", "gpu"], vec!["--on gpu", "no [executors.gpu]"]),
-        ("[executors.gpu]\nkind = \"cloud\"\n", vec!["--on", "gpu"], vec!["neither slurm nor launcher"]),
+        (
+            "[executors.gpu]\nkind = \"cloud\"\n",
+            vec!["--on", "gpu"],
+            vec!["neither slurm, launcher nor reapi"],
+        ),
         ("[executors.gpu]\nkind = \"launcher\"\n", vec!["--on", "gpu"], vec!["has no submit"]),
         (
             "[executors.gpu]\nkind = \"launcher\"\nsubmit = \"ssh x\"\n",

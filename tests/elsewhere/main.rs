@@ -1,10 +1,11 @@
-//! Commands that run elsewhere, against a real Slurm and a real sshd on this machine. Where they cannot be had, each test
+//! Commands that run elsewhere, against a real Slurm, a real sshd and a real buildbox-casd on this machine. Where they cannot be had, each test
 //! says so by name and passes.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "tests say what they skip")]
 
 mod launchers;
+mod reapi;
 mod servers;
 mod slurm;
 mod snapshots;

@@ -4,8 +4,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 /// The exit status of a server's script where it is not installed.
@@ -64,6 +64,24 @@ pub(crate) fn ssh() -> Option<&'static Server> {
     SSH.get_or_init(|| start("ssh", ready)).as_ref()
 }
 
+/// The server of the remote-execution API of these tests, and one of a test's own.
+pub(crate) fn reapi() -> Option<&'static Server> {
+    static REAPI: OnceLock<Option<Server>> = OnceLock::new();
+    REAPI.get_or_init(own_reapi).as_ref()
+}
+
+pub(crate) fn own_reapi() -> Option<Server> {
+    let helper = Path::new(env!("CARGO_BIN_EXE_cashet")).with_file_name("cashet-remote");
+    if !helper.is_file() {
+        println!("SKIPPED: cashet-remote is not built: packaging/build-remote");
+        return None;
+    }
+    let port = |directory: &Path| fs::read_to_string(directory.join("port")).ok()?.parse::<u16>().ok();
+    start("reapi", |directory| {
+        port(directory).is_some_and(|port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())
+    })
+}
+
 /// Starts a server and waits until it answers; `None` where it is not installed.
 fn start(name: &'static str, ready: impl Fn(&Path) -> bool) -> Option<Server> {
     // Its sockets need a short path.
@@ -71,6 +89,7 @@ fn start(name: &'static str, ready: impl Fn(&Path) -> bool) -> Option<Server> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name);
     let (told, ended) = mpsc::channel();
     let port = free_port();
+    fs::write(directory.join("port"), port.to_string()).unwrap();
     let its_directory = directory.clone();
     // It is killed when the thread ends that started it.
     std::thread::spawn(move || {
@@ -93,21 +112,23 @@ fn start(name: &'static str, ready: impl Fn(&Path) -> bool) -> Option<Server> {
     Some(Server { directory })
 }
 
-/// A port that is free, as is the next one.
+/// A port that is free, as is the next one, and that no other call gets: some servers share a port without a word.
 fn free_port() -> u16 {
-    for port in (21_000_u16 + u16::try_from(std::process::id() % 1000).unwrap() * 20..).step_by(2) {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 21_000_u16 + u16::try_from(std::process::id() % 1000).unwrap() * 20;
+    loop {
+        let port = first + NEXT.fetch_add(2, Ordering::Relaxed);
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
         if free(port) && free(port + 1) {
             return port;
         }
     }
-    0
 }
 
 /// Says that a test is left out.
 pub(crate) fn skipped(name: &str, server: &str) {
     println!(
-        "SKIPPED: {name}: {server} is not installed (tests/servers/install-executors), or this user is not root"
+        "SKIPPED: {name}: {server} is not installed (tests/servers/install-executors, or install reapi), or this user is not root"
     );
 }
 

@@ -114,7 +114,11 @@ impl Ground {
         let is_local = scanned.has(Flag::NoRemote);
         let named = publish::remotes_of(&settings);
         let named = if is_local { named.unwrap_or_default() } else { named? };
-        let toolchains: Vec<_> = named.iter().filter_map(|remote| remote.toolchain.clone()).collect();
+        let of_executors = settings.executors.values().filter_map(|executor| {
+            crate::remote::toolchain::Toolchain::parse(executor.toolchain.as_deref()?).ok()
+        });
+        let toolchains: Vec<_> =
+            named.iter().filter_map(|remote| remote.toolchain.clone()).chain(of_executors).collect();
         // Results that rest on a toolchain do not name the system files that a call which watches us has to know.
         if !toolchains.is_empty() && !crate::exec::nested::is_watched() {
             plan.policy.toolchains = toolchains;

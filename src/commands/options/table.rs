@@ -83,6 +83,8 @@ pub enum Flag {
     Partition,
     /// `--sbatch`
     Sbatch,
+    /// `--ship`
+    Ship,
     /// `--id`
     Id,
     /// `--report`
@@ -318,6 +320,13 @@ pub(super) const TABLE: &[Row] = &[
         None,
         Takes::Value("OPTIONS"),
         "Further options of sbatch, in one word: --sbatch='--qos=high'",
+    ),
+    row(
+        Flag::Ship,
+        "ship",
+        None,
+        Takes::Value("git"),
+        "Ship what git tracks to a server that shares no files",
     ),
     row(Flag::Id, "id", None, Takes::Nothing, "Print the hash of the run in place of the command's stdout"),
     row(Flag::Report, "report", None, Takes::Value("FILE"), "Write one JSON object about this call"),

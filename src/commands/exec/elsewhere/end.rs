@@ -55,6 +55,8 @@ impl End<'_> {
         let text = |field: &str| report.get(field).and_then(Value::as_str);
         self.place.collect();
         let (number, machine) = attempt.unwrap_or_default();
+        // Where this machine only stands in for a worker, that one is meant.
+        let machine = text("worker").map_or(machine, str::to_owned);
         let log = self.place.log();
         if let Some(path) = &ground.plan.showing.report {
             let mut whole = report.clone();

@@ -3,6 +3,7 @@
 //! The job records the run in the shared store. How the command ended is read from there, never from the engine.
 
 mod end;
+pub(in crate::commands) mod execution;
 mod follow;
 
 pub(in crate::commands) use end::termination;
