@@ -1,5 +1,5 @@
-//! cashet makes any command remember: it is run once and watched; what it printed, how it ended and which files it
-//! left are kept; and they are replayed for as long as everything that decided them is the same.
+//! cashet caches any command. The first call runs the command and watches it; output, exit status and files are stored. The same
+//! call replays them until something that they depend on changes.
 //!
 //! The program `cashet` is a thin layer over this crate. A program that runs commands of its own can use it in the
 //! same way:
@@ -42,33 +42,33 @@
 //! # }
 //! ```
 //!
-//! # How it goes
+//! # How it works
 //!
-//! [`memoize`] takes down everything that is known before the run as a [`hash::manifest::Manifest`], whose digest is the
-//! key; asks the [`Store`] for commits of that key; and replays the first whose observations all hold. Otherwise
-//! the [`Executor`] runs the command, and what it did becomes a new commit, if it is one that may be kept. [`Answer`]
-//! says what happened and why, in types ([`Outcome`], [`MissReason`], [`NotKept`], [`Bypass`]). Nothing is ever
-//! printed: what there is to tell meanwhile goes to an [`Observer`].
+//! [`memoize`] collects everything that is known before the run in a [`hash::manifest::Manifest`], whose digest is the
+//! key. It asks the [`Store`] for commits of this key, and replays the first one whose observations all hold. Otherwise
+//! the [`Executor`] runs the command, and the run becomes a new commit, if it can be cached. [`Answer`]
+//! says what happened and why, in types ([`Outcome`], [`MissReason`], [`NotKept`], [`Bypass`]). The library never
+//! prints: it sends events to an [`Observer`].
 //!
 //! * A run has the working directory of its [`Request`]; several threads may make calls at the same time, with one store.
-//! * A trouble with the store is not an error: the command runs, and the answer says so.
+//! * A problem of the store is not an error: the command runs, and the answer says so.
 //! * A program that starts others under watch should ignore none of their signals; see [`exec`].
 //!
 //! # What can be replaced
 //!
 //! | trait | what it is | example |
 //! |---|---|---|
-//! | [`Store`] | where results are kept: [`store::ResultIndex`], [`store::BlobStore`], [`store::Claims`] and a directory | `examples/own_store.rs` keeps them in memory |
-//! | [`Executor`] | what runs a command and tells what it did | `examples/own_executor.rs` counts, and runs where nothing is watched |
-//! | [`Language`] | what is left of a source when layout and comments go | `examples/own_language.rs` reads a language of its own |
-//! | [`Recall`] | what makes the second look cheap; `()` remembers nothing | all three |
-//! | [`Observer`] | who is told; `()` tells nobody | all three |
+//! | [`Store`] | stores results: [`store::ResultIndex`], [`store::BlobStore`], [`store::Claims`] and a directory | `examples/own_store.rs` keeps them in memory |
+//! | [`Executor`] | runs a command and reports what it did | `examples/own_executor.rs` counts runs, without watching |
+//! | [`Language`] | the normal form of a source, without layout and comments | `examples/own_language.rs` adds a language |
+//! | [`Recall`] | remembers captures, which makes later calls fast; `()` remembers nothing | all three |
+//! | [`Observer`] | receives events; `()` ignores them | all three |
 //!
-//! `cargo run --example own_store` and its like run them.
+//! `cargo run --example own_store` runs the first example.
 //!
 //! # What is stable
 //!
-//! The names at the top of this crate and what they lead to. Modules that say so are the program's own.
+//! The names at the top of this crate, and the types in their signatures. Hidden modules belong to the program.
 
 #[doc(hidden)]
 pub mod commands;
