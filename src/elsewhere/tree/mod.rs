@@ -1,7 +1,7 @@
 //! `--snapshot`: the project as it was when its job was submitted, at the place where the project is.
 //!
-//! The caller copies what git tracks, or would track, and what the call is known to read ([`take`]). The worker lays the
-//! copy over the project in a mount namespace of its own ([`enter`]): the command sees the copied files at their usual
+//! The caller copies what git tracks, or would track, and what the call is known to read (`take`). The worker lays the
+//! copy over the project in a mount namespace of its own (`enter`): the command sees the copied files at their usual
 //! paths, and for everything else the project as it is. What the command changed is brought into the project when it has
 //! ended ([`Entered::leave`]).
 
