@@ -52,7 +52,7 @@ pub use streams::one_target;
 pub use terminal::{from_environment as usual_size, size_of};
 pub use trace::{
     Access, Askers, DescriptorUse, Enters, Executed, Fate, FirstChange, Hazard, Image, Listers, ModeGiven,
-    Nature, Prior, Seen, Shows, Touch, Touched, Trace, Upward,
+    Nature, Prior, Seen, Shows, Takes, Touch, Touched, Trace, Upward,
 };
 pub use umask::umask;
 pub use unix::Unix;

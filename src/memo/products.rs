@@ -55,15 +55,16 @@ pub(super) fn compare(
     for product in candidate.commit.products.all() {
         let path = check.root.join(OsStr::from_bytes(&product.path));
         let now = fs::symlink_metadata(&path).ok();
-        let free = check.free(product, &path, now.as_ref());
+        let is_anothers = now.as_ref().is_some_and(|now| check.may_keep_owner(product, &path, now));
+        let free = if is_anothers { Free::No } else { check.free(product, &path, now.as_ref()) };
         is_on_own |= free == Free::AsLeft && now.as_ref().is_some_and(|now| !now.is_dir());
         if free != Free::No {
             makes_missing |= now.is_none() && matches!(product.before, FileState::Directory { .. });
             continue;
         }
-        let is_as_before = holds::is_in_state(&path, &product.before);
+        let is_as_before = !is_anothers && holds::is_in_state(&path, &product.before);
         let is_exact = product.class == ProductClass::Consulted;
-        at_end &= is_exact && check.is_as_left(product, &path, now.as_ref());
+        at_end &= is_exact && !is_anothers && check.is_as_left(product, &path, now.as_ref());
         at_beginning &= is_as_before;
         if !is_as_before {
             differences.push(difference(product, &path));
@@ -152,6 +153,26 @@ impl Check<'_> {
                 && self.is_left_by_function(product, path)
         };
         when(is_overwritten || is_of_function())
+    }
+
+    /// Whether a file is there that is another's, and may stay that one's: what is written in place does, and many programs
+    /// that root runs give its owner to what they put in its place (`sed -i`, `patch`). A hit would make it ours.
+    fn may_keep_owner(&self, product: &Product, path: &Path, now: &Metadata) -> bool {
+        let stays = matches!(product.class, ProductClass::Appended | ProductClass::Mode)
+            || matches!(self.after(product), None | Some(OutputKind::Removed));
+        if stays || !now.is_file() {
+            return false;
+        }
+        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+        // In a directory that hands on its group every file has that one.
+        let hands_on = || {
+            let above = path.parent().and_then(|above| fs::metadata(above).ok());
+            above.is_some_and(|above| above.mode() & libc::S_ISGID != 0)
+        };
+        if now.uid() == user.as_raw() && (now.gid() == group.as_raw() || hands_on()) {
+            return false;
+        }
+        if product.in_place { !self.is_as_left(product, path, Some(now)) } else { user.is_root() }
     }
 
     /// Whether the recorded bytes may be appended to the present file.

@@ -63,6 +63,11 @@ fn products() {
 }
 
 #[test]
+fn again() {
+    judge("again");
+}
+
+#[test]
 fn made_code() {
     judge("made_code");
 }

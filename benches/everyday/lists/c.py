@@ -46,7 +46,7 @@ c("ar rcs libutil.a util.o", needs="ar", shows="file times", before="gcc -c util
 c("nm app", needs="nm", before=BUILT, edit="sed -i s/twice/thrice/ main.c util.c util.h && gcc -O1 -o app main.c util.c")
 c("objdump -d util.o", needs="objdump", before=BUILT, edit="sed -i s/2/3/ util.c && gcc -c util.c")
 c("strip -o app.small app", needs="strip", before=BUILT, edit="sed -i s/2/3/ util.c && gcc -O1 -o app main.c util.c")
-c("strip app", needs="strip", before=BUILT, changes_input="rewrites its input in place", edit="sed -i s/2/3/ util.c && gcc -O1 -o app main.c util.c")
+c("strip app", needs="strip", before=BUILT, changes_input="rewrites its input in place", shows="the mode of its input", edit="sed -i s/2/3/ util.c && gcc -O1 -o app main.c util.c")
 c("readelf -h app", needs="readelf", before=BUILT, edit="gcc -c util.c -o app")
 c("size app", needs="size", before=BUILT, edit="sed -i s/2/300/ util.c && gcc -O0 -g -o app main.c util.c words.cc || gcc -c util.c -o app")
 c("strings -n 8 app", needs="strings", before=BUILT, edit="sed -i 's/lines/many more lines/' main.c && gcc -o app main.c util.c")

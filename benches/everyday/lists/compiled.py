@@ -10,8 +10,8 @@ rust = Project(
      "one.rs": "fn main() {\n    println!(\"one\");\n}\n", "ugly.rs": "fn main(){println!( \"x\" ) ;}\n"},
     needs="cargo rustc", edit=("src/lib.rs", ".count()", ".filter(|w| w.len() < 9).count()"),
 )  # fmt: skip
-rust("cargo build")
-rust("cargo build", before="cargo build -q", name="cargo build (up to date)", no_way_back="what it was built from before is built anew")
+rust("cargo build", shows="the path of its own tree")
+rust("cargo build", before="cargo build -q", name="cargo build (up to date)", shows="the path of its own tree", no_way_back="what it was built from before is built anew")
 rust("cargo check", slow=True)
 rust("cargo clippy", slow=True)
 rust("cargo test", slow=True)

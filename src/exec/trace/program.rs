@@ -4,7 +4,7 @@ use rustc_hash::FxBuildHasher;
 use std::ffi::{OsStr, OsString};
 use std::hash::BuildHasher;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A program as a process runs it.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,8 @@ pub struct Image<'a> {
     pub program: &'a Path,
     /// All its words.
     pub words: &'a [OsString],
+    /// Where the process is; empty where that is not known.
+    pub directory: &'a Path,
     /// The present name of the process; empty unless it is needed ([`Shows::AsNamed`]).
     pub name: &'a OsStr,
 }
@@ -50,6 +52,41 @@ impl Enters {
     }
 }
 
+/// The files that a program copies, moves or packs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Takes {
+    /// It is not known for that.
+    #[default]
+    Nothing,
+    /// Those whose path has one of these hashes.
+    Named([Option<u64>; 4]),
+    /// Any.
+    Anything,
+}
+
+impl Takes {
+    /// These files, by their absolute paths.
+    pub fn named(paths: impl Iterator<Item = PathBuf>) -> Self {
+        let mut hashes = [None; 4];
+        let mut free = hashes.iter_mut();
+        for path in paths {
+            let Some(place) = free.next() else { return Self::Anything };
+            *place = Some(FxBuildHasher.hash_one(path.as_os_str().as_bytes()));
+        }
+        Self::Named(hashes)
+    }
+
+    /// Whether the file `path` may be one of them.
+    #[must_use]
+    pub fn may_be(self, path: &[u8]) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Anything => true,
+            Self::Named(hashes) => hashes.contains(&Some(FxBuildHasher.hash_one(path))),
+        }
+    }
+}
+
 /// Properties of a program with its arguments, known before it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nature {
@@ -72,6 +109,8 @@ pub struct Nature {
     pub compares_times: Option<&'static [&'static str]>,
     /// It puts its output into an existing directory at the destination.
     pub enters: Enters,
+    /// What it copies, moves or packs.
+    pub takes: Takes,
     /// Its result depends on the umask that it asks for.
     pub uses_umask: bool,
     /// Its arguments contain the modes that it sets.

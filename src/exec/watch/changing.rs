@@ -80,7 +80,7 @@ impl Observer<'_> {
         }
         let Some(old) = self.resolve(&from.path, false) else { return };
         if matches!(old.found, Found::Missing) {
-            return self.missing(&old.path);
+            return self.would_be_taken(&old.path);
         }
         let Some(new) = self.resolve(&to.path, false) else { return };
         let missing = matches!(new.found, Found::Missing);
@@ -112,6 +112,14 @@ impl Observer<'_> {
         self.own_below(new.path);
     }
 
+    /// Nothing is at `path`. What is there the next time gets another name.
+    fn would_be_taken(&mut self, path: &[u8]) {
+        self.missing(path);
+        if !self.is_ignored(path) && !self.is_own(path) {
+            self.used(path, Prior::Consulted);
+        }
+    }
+
     /// The file at `path` gets another name, so that the result at that name depends on it.
     fn is_taken_along(&mut self, path: &[u8]) {
         if !self.is_ignored(path) && !self.is_own(path) {
@@ -124,7 +132,7 @@ impl Observer<'_> {
     pub(super) fn link(&mut self, from: &Named, to: &Named, follow: bool) {
         let Some(old) = self.resolve(&from.path, follow) else { return };
         if matches!(old.found, Found::Missing) {
-            return self.missing(&old.path);
+            return self.would_be_taken(&old.path);
         }
         let Some(new) = self.resolve(&to.path, false) else { return };
         if matches!(new.found, Found::Missing) {

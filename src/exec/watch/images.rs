@@ -4,7 +4,7 @@
 //! accesses files.
 
 use super::process::{link, to_path};
-use crate::exec::{Enters, Image, Nature, Shows, Witness};
+use crate::exec::{Enters, Image, Nature, Shows, Takes, Witness};
 use rustc_hash::FxHashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -41,6 +41,7 @@ impl Images {
             keeps: 0,
             compares_times: Some(&[]),
             enters: Enters::Any,
+            takes: Takes::Anything,
             reads_code: true,
             knows_owners: false,
             uses_umask: true,
@@ -62,7 +63,9 @@ impl Images {
             words.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
         let words = words.split_last().map(|(_, words)| words).unwrap_or_default();
         let program = to_path(program);
-        let mut says = |name: &OsStr| witness.nature(&Image { program: &program, words, name });
+        let directory = link(tid, "cwd").map(to_path).unwrap_or_default();
+        let mut says =
+            |name: &OsStr| witness.nature(&Image { program: &program, words, directory: &directory, name });
         let nature = says(OsStr::new(""));
         if nature.shows == Shows::AsNamed {
             // The name that the process gives itself is the only sign of the program that it runs now.

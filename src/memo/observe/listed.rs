@@ -175,7 +175,17 @@ impl Code {
         self.by_command |= COMMANDS.iter().any(|text_of| memmem::find(text, text_of.as_bytes()).is_some());
     }
 
+    /// Takes in what may be read by a shell.
+    fn take_text(&mut self, text: &[u8]) {
+        self.globs.script(text);
+        self.takes_commands(text);
+    }
+
     fn take(&mut self, language: Option<LanguageKind>, path: &Path, bytes: &[u8]) {
+        if path.ends_with(".git/config") {
+            // Which branches are fetched is no pattern of files; what git is told to run may be.
+            return self.take_text(&without_refspecs(bytes));
+        }
         let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
         let is_makefile =
             extension == "mk" || path.file_name().is_some_and(|name| name.as_bytes().ends_with(b"akefile"));
@@ -189,15 +199,11 @@ impl Code {
         };
         let is_binary = bytes.iter().take(4096).any(|byte| *byte == 0);
         match language {
-            Some(LanguageKind::Shell) => {
-                self.globs.script(bytes);
-                self.takes_commands(bytes);
-            }
+            Some(LanguageKind::Shell) => self.take_text(bytes),
             // Code of an unknown interpreter may be read by any shell.
             None if extension.is_empty() => {
                 if !is_binary {
-                    self.globs.script(bytes);
-                    self.takes_commands(bytes);
+                    self.take_text(bytes);
                 }
             }
             _ if is_binary => {}
@@ -210,6 +216,16 @@ impl Code {
             }
         }
     }
+}
+
+/// The settings of a repository without the branches that are fetched and pushed.
+fn without_refspecs(settings: &[u8]) -> Vec<u8> {
+    let is_refspec = |line: &[u8]| {
+        let line = line.trim_ascii_start();
+        (line.starts_with(b"fetch = ") || line.starts_with(b"push = ")) && !line.ends_with(b"\\")
+    };
+    let lines = settings.split(|byte| *byte == b'\n').filter(|line| !is_refspec(line));
+    lines.collect::<Vec<_>>().join(&b'\n')
 }
 
 /// The language in the first line of a script.

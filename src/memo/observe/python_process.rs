@@ -37,7 +37,7 @@ fn is_python(image: &Image<'_>) -> bool {
     })
 }
 
-/// Whether a process runs inline code in Python, or a script below `root` that is not installed there.
+/// Whether a process runs inline code in Python, a module, or a script below `root` that is not installed there.
 pub(super) fn runs_own_code(image: &Image<'_>, root: &Path) -> bool {
     if !is_python(image) {
         return false;
@@ -46,7 +46,7 @@ pub(super) fn runs_own_code(image: &Image<'_>, root: &Path) -> bool {
     let words: Vec<Word> = words.collect();
     let python = interpreter(OsStr::new("python"));
     match python.map(|python| python.asked(&words).0) {
-        Some(Asked::Code(_)) => true,
+        Some(Asked::Code(_) | Asked::Module(_)) => true,
         Some(Asked::Script(script)) => {
             let path = Path::new(&script.text);
             let is_installed = || {

@@ -270,7 +270,8 @@ mod tests {
         let uses = |line: &str| {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             let program = Path::new(line.split(' ').next().unwrap()).to_path_buf();
-            uses_umask(&Image { program: &program, words: &words, name: OsStr::new("") })
+            let directory = Path::new("/");
+            uses_umask(&Image { program: &program, words: &words, directory, name: OsStr::new("") })
         };
         for line in ["chmod +x f", "chmod -R +x,u+w d", "chmod -x f", "sh x", "tar xf a", "chmod"] {
             assert!(uses(line), "{line}");

@@ -4,7 +4,7 @@
 use super::importer::Importer;
 use super::session::MAKES;
 use super::{Observer, Run, present};
-use crate::exec::{Access, Enters, Image, Shows};
+use crate::exec::{Access, Enters, Image, Shows, Takes};
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};
 use crate::hash::nature::shows_times;
@@ -12,7 +12,7 @@ use crate::memo::reason::NotKept;
 use crate::record::{Evidence, Observation};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Programs that copy the mode of the opened file to their output.
 const COPY_MODES: &[&str] = &[
@@ -31,6 +31,9 @@ const RUN_OTHERS: &[&str] =
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "hush", "ksh", "mksh", "zsh", "fish"];
 /// Arguments with which such a tool shows times, whatever its other arguments are.
 const ANY_WORDS: &[&str] = &["-l", "-c", "-r", "-u", "-printf", "--time", "-newer"];
+
+/// Tools of cargo that build nothing.
+const DESCRIBE_PACKAGES: &[&str] = &["metadata", "tree", "pkgid", "locate-project", "read-manifest", "fmt"];
 
 /// Names in code that asks for times of files, their owners, links, attributes or disk space.
 const ASKS_TIMES: &[&str] = &[
@@ -166,8 +169,14 @@ pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'st
     if is("javac") || is("javadoc") {
         return Some(&[".java", ".class", ".jar"]);
     }
-    if is("ls") {
-        return any(shows_times(OsStr::new("ls"), rest));
+    // These compare times only where their words say so.
+    if let Some(name) = ["ls", "find"].into_iter().find(|name| is(name)) {
+        return any(shows_times(OsStr::new(name), rest));
+    }
+    // What it shows of packages is in the files that describe them.
+    let tool = rest.iter().find(|word| !word.as_bytes().starts_with(b"+"));
+    if is("cargo") && tool.is_some_and(|tool| named(tool, DESCRIBE_PACKAGES)) {
+        return None;
     }
     if is("java") && script.is_some_and(|script| script.as_bytes().ends_with(b".java")) {
         return None;
@@ -198,6 +207,51 @@ pub(super) fn enters(image: &Image<'_>) -> Enters {
         }
         _ => Enters::Any,
     }
+}
+
+/// Programs that look for the files among their words before they pack them.
+const PACK: &[&str] = &["tar", "gtar", "bsdtar", "zip", "7z", "7za", "7zr", "pax", "jar", "ar"];
+
+/// Ends of the names of what they make.
+const ARCHIVES: &[&[u8]] = &[b"ar", b"gz", b"bz2", b"xz", b"zst", b".zip", b".7z", b".a", b".pax", b".whl"];
+
+/// What a program copies, moves or packs: its words but the last, which says where to. (A program that opens what it is given
+/// is seen to do so, whether or not it is there.)
+pub(super) fn takes(image: &Image<'_>) -> Takes {
+    let names = image.words.iter().take(2).map(|word| Path::new(word).file_name().unwrap_or_default());
+    let (mut copies, mut packs) = (false, false);
+    for name in names.chain(image.program.file_name()) {
+        copies |=
+            named(name, &["cp", "mv", "ln", "gcp", "gmv", "gln", "install", "ginstall", "rsync", "scp"]);
+        packs |= named(name, PACK);
+    }
+    let makes_directories = |word: &OsString| {
+        let word = word.as_bytes();
+        word.starts_with(b"-d") || word == b"--directory"
+    };
+    let is_install = image.program.file_name().is_some_and(|name| named(name, &["install", "ginstall"]));
+    if !(copies || packs) || (is_install && image.words.iter().any(makes_directories)) {
+        return Takes::Nothing;
+    }
+    let is_target =
+        |word: &OsString| word.as_bytes().starts_with(b"-t") || word.as_bytes().starts_with(b"--target");
+    let is_option = |word: &&OsString| word.as_bytes().starts_with(b"-");
+    let mut words: Vec<&OsString> = image.words.iter().skip(1).filter(|word| !is_option(word)).collect();
+    let archive = words.iter().position(|word| ARCHIVES.iter().any(|end| word.as_bytes().ends_with(end)));
+    if let Some(place) = archive.filter(|_| packs) {
+        words.remove(place);
+    }
+    let sources = match words.split_last() {
+        // What follows the directory that they go to is a source, too.
+        _ if packs || image.words.iter().any(is_target) => words.as_slice(),
+        Some((_, sources)) => sources,
+        None => return Takes::Nothing,
+    };
+    if image.directory.as_os_str().is_empty() {
+        return Takes::Anything;
+    }
+    let path = |word: &&OsString| image.directory.join(word).components().collect::<PathBuf>();
+    Takes::named(sources.iter().map(path))
 }
 
 /// Whether `path` is in a directory of the system.
@@ -235,15 +289,28 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
         What::Module(name) => name.as_bytes(),
         _ => &[],
     };
+    let is_python = entry.language == LanguageKind::Python && !matches!(entry.what, What::Module(_));
+    let asks_times = |code: &[u8]| {
+        times.iter().any(|name| mentions(code, &[name]) && !(*name == "zipfile" && is_python && !packs(code)))
+    };
     let codes = || captured.sources.iter().map(|source| source.bytes.as_slice()).chain([inline]);
     let takes_all = |code: &[u8]| !matches!(entry.language, LanguageKind::Shell) && takes_whole(code);
-    if codes().any(|code| mentions(code, times) || takes_all(code)) {
+    if codes().any(|code| asks_times(code) || takes_all(code)) {
         Shows::Times
     } else if codes().any(|code| mentions(code, modes)) {
         Shows::Modes
     } else {
         Shows::Nothing
     }
+}
+
+/// Whether Python's code that names zip files may put files into one, with their times.
+fn packs(code: &[u8]) -> bool {
+    let writes = memchr::memmem::find_iter(code, b"write").any(|at| {
+        let rest = code.get(at..).unwrap_or_default();
+        !rest.starts_with(b"writestr(")
+    });
+    writes || mentions(code, &["from_file", "getattr", "caller", "__import__", "import_module"])
 }
 
 /// Whether code passes on all attributes of a file, or reads one by number: `print(os.stat(f))`, `s = stat(f)` and `s[0]`.
@@ -435,9 +502,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn code_that_packs_files_is_told_from_code_that_packs_texts() {
+        assert!(!packs(b"z.writestr(zipfile.ZipInfo('a'), open('a').read())"));
+        for code in ["z.write('a')", "add = z.write", "zipfile.PyZipFile(f).writepy(d)", "getattr(z, n)(f)"] {
+            assert!(packs(code.as_bytes()), "{code}");
+        }
+    }
+
     fn says(program: &str, line: &str, name: &str) -> Shows {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        shows(&Image { program: Path::new(program), words: &words, name: OsStr::new(name) })
+        let (program, directory) = (Path::new(program), Path::new("/"));
+        shows(&Image { program, words: &words, directory, name: OsStr::new(name) })
     }
 
     #[test]

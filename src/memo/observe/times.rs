@@ -2,7 +2,8 @@
 
 use super::session::{MAKES, says};
 use super::{Observed, Observer, Run, evidence, shown};
-use crate::exec::{Access, Trace};
+use crate::exec::{Access, Shows, Trace};
+use crate::hash::entry::LanguageKind;
 use crate::memo::reason::NotKept;
 use crate::profiles::makefile::{Targets, is_makefile};
 use crate::record::{Observation, Places, StoredPath, Timestamp};
@@ -28,6 +29,8 @@ pub(super) struct Timed {
     pub(super) is_file: bool,
 }
 
+/// With more pairs of a file that may be made and another one, the order of all counts.
+const MOST_PAIRS: usize = 4096;
 /// How much text is read to find the targets of a make.
 const MOST_RULES: u64 = 16 << 20;
 
@@ -73,14 +76,70 @@ impl Observer<'_> {
         is_inside && self.compares_times && access.looked && !access.listed
     }
 
-    /// Whether one of the existing files may be the target of a rule of make or ninja: only its time is compared with those of
+    /// Which of the existing files may be the target of a rule of make or ninja: only their times are compared with those of
     /// others.
-    fn may_be_made(&self, timed: &[Timed]) -> bool {
+    fn may_be_made(&self, timed: &[Timed]) -> Vec<usize> {
         let targets = self.targets();
         let known: FxHashSet<&Path> = timed.iter().map(|timed| timed.path.as_path()).collect();
-        timed.iter().any(|timed| {
+        let may = |timed: &Timed| {
             targets.may_make(&timed.path, |name| known.contains(timed.path.with_file_name(name).as_path()))
-        })
+        };
+        timed.iter().enumerate().filter(|(_, timed)| may(timed)).map(|(place, _)| place).collect()
+    }
+
+    /// Observes how the time of one file stands to those of all others.
+    fn beside_others(&mut self, timed: &[Timed], place: usize) -> Result<(), NotKept> {
+        let Some(one) = timed.get(place) else { return Ok(()) };
+        let time_of = |timed: &Timed| match timed.modified {
+            Some(time) => Ok(Some(time)),
+            None => modified(&timed.path),
+        };
+        let Some(time) = time_of(one)? else { return Ok(()) };
+        let (mut older, mut same, mut newer) = (Vec::new(), Vec::new(), Vec::new());
+        for other in timed.iter().filter(|other| other.path != one.path) {
+            let side = match time_of(other)? {
+                Some(its) if its < time => &mut older,
+                Some(its) if its > time => &mut newer,
+                Some(_) => &mut same,
+                None => continue,
+            };
+            side.push(self.run.places.store(&other.path));
+        }
+        for side in [&mut older, &mut same, &mut newer] {
+            side.sort();
+            side.dedup();
+        }
+        let written = vec![self.run.places.store(&one.path)];
+        self.observe(Observation::Around { written, older, same, newer }, None);
+        Ok(())
+    }
+
+    /// Whether nothing ran but JavaScript of the project, all of which is known and asks for no times of files.
+    fn is_timeless_code(&self) -> bool {
+        let captured = self.run.captured;
+        let is_javascript = captured.command.entry.language == LanguageKind::JavaScript;
+        let is_node = |program: &PathBuf| program.file_name().is_some_and(|name| name == "node");
+        if !is_javascript || self.asked != Shows::Nothing || !self.trace.programs.iter().all(is_node) {
+            return false;
+        }
+        // Code that runs what it reads may run anything.
+        let runs_texts = |source: &[u8]| {
+            ["eval", "Function", "vm", "_compile"]
+                .iter()
+                .any(|name| memmem::find(source, name.as_bytes()).is_some())
+        };
+        if captured.sources.iter().any(|source| runs_texts(&source.bytes)) {
+            return false;
+        }
+        let sources: FxHashSet<&Path> =
+            captured.sources.iter().map(|source| source.absolute.as_path()).collect();
+        let is_code = |path: &Path| {
+            let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+            ["", "js", "mjs", "cjs", "ts", "mts", "cts", "node", "wasm"].contains(&ending)
+        };
+        self.contents
+            .iter()
+            .all(|(path, _)| shown::is_of_system(path) || sources.contains(path.as_path()) || !is_code(path))
     }
 
     /// The targets of all makefiles that the run read.
@@ -140,10 +199,19 @@ impl Observer<'_> {
     /// # Errors
     /// The times of a file are unknown.
     pub(super) fn order_of_times(&mut self) -> Result<(), NotKept> {
-        let names_order = NAMES_ORDER.iter().any(|name| says(self.run, name));
+        let is_named = NAMES_ORDER.iter().any(|name| says(self.run, name)) || says_order(self.run);
         let mut timed = std::mem::take(&mut self.timed);
-        let is_compared = self.compares_times && (says_order(self.run) || self.may_be_made(&timed));
-        if !is_compared && !names_order {
+        let made = if self.compares_times && !is_named { self.may_be_made(&timed) } else { Vec::new() };
+        let is_small = made.len().saturating_mul(timed.len()) <= MOST_PAIRS;
+        if !is_named && is_small {
+            for place in &made {
+                self.beside_others(&timed, *place)?;
+            }
+        }
+        if !is_named && (is_small || made.is_empty()) {
+            if self.is_timeless_code() {
+                return Ok(());
+            }
             timed.retain(|timed| {
                 timed.access.times_compared && timed.is_file && self.scope.relative(&timed.path).is_some()
             });

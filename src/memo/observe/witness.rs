@@ -429,6 +429,7 @@ impl Witness for Watcher<'_> {
             is_linker: rights::is_linker(image),
             copies_modes: rights::copies_modes(image),
             enters: shown::enters(image),
+            takes: shown::takes(image),
         }
     }
 }

@@ -61,9 +61,11 @@ impl Observer<'_> {
             let tried = if is_passing { &mut self.passing } else { &mut self.refusing };
             tried.extend(path.parent().map(Path::to_path_buf));
         }
-        if net
-            && matches!(access.first_change, FirstChange::Created | FirstChange::Put | FirstChange::Removed)
-        {
+        // An entry came or went there, or was replaced.
+        let is_entry =
+            matches!(access.first_change, FirstChange::Created | FirstChange::Put | FirstChange::Removed)
+                || before.evidence.is_some() != now.is_some();
+        if net && is_entry {
             self.obeying.extend(path.parent().map(Path::to_path_buf));
         }
         if !net || is_still {

@@ -39,7 +39,13 @@ impl Observer<'_> {
         }
         let known = self.access_known(path);
         let is_known = if follow { known.looked } else { known.looked_at_link };
-        if known.absent || self.is_ignored(path) {
+        if self.is_ignored(path) {
+            return;
+        }
+        if known.absent {
+            if self.caller().takes.may_be(path) {
+                self.used(path, Prior::Consulted);
+            }
             return;
         }
         if !is_known {
@@ -114,7 +120,9 @@ impl Observer<'_> {
     fn nothing_at(&mut self, path: &[u8]) {
         self.access_seen(path, Seen::Nothing).absent = true;
         self.touched(path);
-        self.used(path, Prior::Looked);
+        // What is there the next time is copied.
+        let is_source = self.caller().takes.may_be(path);
+        self.used(path, if is_source { Prior::Consulted } else { Prior::Looked });
     }
 
     /// A name before the last of `path` is not a directory. This is what the run depends on.
