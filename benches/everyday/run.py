@@ -2,8 +2,9 @@
 """Ordinary commands in small projects, with nothing declared: which of them does cashet answer, and is it right?
 
 Every command is called bare and through cashet in clones of one repository: a first, second and third time; with its
-outputs deleted; with an input changed; with the change taken back; and in another clone (other times, umask, HOME and,
-where we are root, another user) with the store shared. What counts as a hit is what the report of the call says.
+outputs deleted; with an input changed; with the change taken back; in another clone (other times, umask, HOME and, where
+we are root, another user) with the store shared; and in one more with an empty store, which shares a directory as its
+cache (`CI=true` besides). What counts as a hit is what the report of the call says.
 """
 
 import argparse
@@ -40,6 +41,7 @@ FIGURES = {
     "noticed": "changed input noticed, result as bare",
     "back": "change taken back",
     "clone": "clone elsewhere (other times, umask, HOME, user)",
+    "shared": "clone elsewhere with an empty store and a shared cache",
 }
 
 
@@ -60,6 +62,8 @@ class Settings:
         self.path = ":".join(map(str, [*places, "/usr/local/bin", "/usr/bin", "/bin"]))
         self.variables = {"CARGO_NET_OFFLINE": "true"}
         self.modules, self.users = {}, {}
+        keys = subprocess.run([self.cashet, "remote", "keygen"], capture_output=True, text=True, check=True)
+        self.signing_key = keys.stdout.splitlines()[1]
 
     def missing(self, command):
         """The first thing that the command needs and that is not here."""
@@ -142,7 +146,7 @@ def counts(row, figure):
     if figure == "second" and row["changes_input"] or figure == "back" and row["no_way_back"]:
         return False
     # What shows times of files is another result where they have others.
-    return not (figure == "clone" and row["shows"]) and not (figure == "back" and row["shows"] == TIMES)
+    return not (figure in ("clone", "shared") and row["shows"]) and not (figure == "back" and row["shows"] == TIMES)
 
 
 def passes(row, figure):
@@ -194,16 +198,16 @@ def table(rows):
         word = ("yes" if passes(row, figure) else "no") + (" " + row[f"{figure} like"] if figure in ("deleted", "noticed") else "")
         return word if counts(row, figure) else f"({word})"
 
-    lines = ["| command | like bare | " + " | ".join(FIGURES) + " | first CPU | later CPU | bare s | uncounted |", "|---" * 12 + "|"]
+    lines = ["| command | like bare | " + " | ".join(FIGURES) + " | first CPU | later CPU | bare s | uncounted |", "|---" * (6 + len(FIGURES)) + "|"]
     ecosystem = None
     for row in rows:
         if row["ecosystem"] != ecosystem:
             ecosystem = row["ecosystem"]
-            lines.append(f"| **{ecosystem}** |" + " |" * 11)
+            lines.append(f"| **{ecosystem}** |" + " |" * (5 + len(FIGURES)))
         name = "`" + row["name"].replace("|", "\\|").replace("\n", "; ") + "`"
         if "skipped" in row or "failed" in row:
             why = row.get("skipped") or row["failed"].strip().splitlines()[-1]
-            lines.append(f"| {name} | SKIPPED: {why.splitlines()[-1] if why else ''} |" + " |" * 10)
+            lines.append(f"| {name} | SKIPPED: {why.splitlines()[-1] if why else ''} |" + " |" * (4 + len(FIGURES)))
             continue
         cpu = [f"{row[which][1] / max(row[which][0], 0.001):.2f}" if which in row else "–" for which in ("cpu", "later cpu")]
         why = row["uncounted"] or row["changes_input"] or row["shows"] or row["no_way_back"]
@@ -261,7 +265,8 @@ def main():
         print("\n".join(f"{command.project.ecosystem} / {command.project.name} / {command.line}" for command in commands))
         return 0
     settings = Settings(options)
-    Path(options.work).mkdir(parents=True, exist_ok=True)
+    options.work = Path(options.work).resolve()
+    options.work.mkdir(parents=True, exist_ok=True)
     rows, told = [], open(options.json or os.devnull, "w")
     with told, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for row in pool.map(lambda command: try_command(command, settings, options.work, options.keep), commands):

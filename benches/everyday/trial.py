@@ -106,7 +106,7 @@ class Trial:
         """The repository that all trees are clones of."""
         # Whoever calls in the other clone has to come there.
         self.base.chmod(0o755)
-        for name in ("store", "reports"):
+        for name in ("store", "reports", "shared"):
             (self.base / name).mkdir()
         source = self.base / "source"
         source.mkdir(parents=True)
@@ -157,7 +157,11 @@ class Trial:
     def bare(self, place):
         return place.call(self.settings, self.command.words, self.env(place))
 
-    def cashet(self, place):
+    def sharing(self, **others):
+        """The variables of those who share a cache, and trust each other."""
+        return {"CASHET_REMOTE": f"dir:{self.base / 'shared'}", "CASHET_SIGNING_KEY": self.settings.signing_key, **others}
+
+    def cashet(self, place, **variables):
         """The command through cashet."""
         # As long as it takes until the time of a file that changes again is another one.
         time.sleep(0.03)
@@ -165,7 +169,7 @@ class Trial:
         report = self.base / "reports" / str(self.calls)
         report.parent.chmod(0o777)
         words = [self.settings.cashet, "exec", "--report", str(report), *self.command.options, "--", *self.command.words]
-        given = place.call(self.settings, words, {**self.env(place), "CASHET_DIR": str(self.base / "store")})
+        given = place.call(self.settings, words, {**self.env(place), "CASHET_DIR": str(self.base / "store"), **variables})
         if report.exists():
             given.report = json.loads(report.read_bytes())
         return given
@@ -235,6 +239,9 @@ class Trial:
             if not given.is_hit or self.command.changes_input:
                 last = given
         self.row["third"] = self.row["second"] or self.row["third"]
+        push = [self.settings.cashet, "remote", "push"]
+        writer = self.sharing(CASHET_DIR=str(self.base / "store"), CASHET_REMOTE_WRITE="1")
+        self.row["pushed"] = here.call(self.settings, push, writer).stdout.decode()
 
         put_back(here.root, original)
         given = self.cashet(here)
@@ -280,6 +287,17 @@ class Trial:
         self.row["user"] = user is not None
         given = self.cashet(place)
         self.judge("clone", given, self.compare(given, place, theirs, their_place))
+
+        place = self.place("shares/deeper", umask=0o077 if user is None else 0o027, user=user)
+        spread_times(place.root)
+        store = self.base / "own-store"
+        store.mkdir()
+        store.chmod(0o700)
+        if user is not None:
+            (self.base / "shares").chmod(0o755)
+            os.chown(store, user, user)
+        given = self.cashet(place, CI="true", **self.sharing(CASHET_DIR=str(store)))
+        self.judge("shared", given, self.compare(given, place, theirs, their_place))
 
     def clean(self):
         remove(self.base)

@@ -184,7 +184,7 @@ impl View<'_> {
         row("watched", coverage.to_owned(), Role::Plain);
         row("stdout", human::size(commit.stdout.size), Role::Plain);
         row("stderr", human::size(commit.stderr.size), Role::Plain);
-        let kept_here = self.kept_here.as_ref().map(|why| format!("not shared: {why}"));
+        let kept_here = self.kept_here.as_ref().map(|why| format!("kept here alone: {why}"));
         row("sharing", kept_here.unwrap_or_default(), Role::Plain);
         row("tags", entry.tags(), Role::Hint);
         row("parent", commit.parent.map(|parent| parent.short()).unwrap_or_default(), Role::Hash);

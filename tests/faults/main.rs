@@ -21,5 +21,6 @@ mod repairs;
 mod replays;
 mod scale;
 mod scenarios;
+mod sharing;
 mod starting;
 mod tracer;

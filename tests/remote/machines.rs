@@ -242,14 +242,14 @@ fn what_must_not_leave_does_not() {
     for (revision, why) in reasons {
         let shown = String::from_utf8(machine.cashet(&["show", revision]).stdout).unwrap();
         let line = shown.lines().find(|line| line.starts_with("sharing")).unwrap_or_default();
-        assert!(line.contains("not shared: ") && line.contains(why), "{revision}: {shown}");
+        assert!(line.contains("kept here alone: ") && line.contains(why), "{revision}: {shown}");
         let json = String::from_utf8(machine.cashet(&["show", "--json", revision]).stdout).unwrap();
         assert!(json.contains("\"kept_here\":\"") && json.contains(why), "{json}");
     }
     assert!(team.files("w").is_empty());
     machine.script("plain.sh", "cat data.txt").write("data.txt", "data\n").exec(&["./plain.sh"]);
     let shown = String::from_utf8(machine.cashet(&["show", "plain.sh"]).stdout).unwrap();
-    assert!(!shown.contains("not shared"), "{shown}");
+    assert!(!shown.contains("kept here alone"), "{shown}");
     let json = String::from_utf8(machine.cashet(&["show", "--json", "plain.sh"]).stdout).unwrap();
     assert!(json.contains("\"kept_here\":null"), "{json}");
 }

@@ -17,8 +17,15 @@ mod directory;
 mod figures;
 mod helper;
 mod hostile;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod kills;
 mod machines;
 mod network;
 mod servers;
 mod team;
 mod toolchains;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[path = "../faults/tracer.rs"]
+#[expect(dead_code, reason = "the tests of faults use more of it")]
+mod tracer;
+mod users;
