@@ -15,17 +15,14 @@ or cannot be watched completely; one line says why and what to do. cashet does n
 
 Examples:
   cashet exec -- python3 train.py --lr 0.01          nothing to declare
-  cashet exec --ttl 1h --allow-net -- curl -s https://example.com/data.json
-                                                     at most an hour old
+  cashet exec --ttl 1h --allow-net -- curl -s URL    at most an hour old
   cashet exec --stdin -- sort -n < numbers.txt       standard input is an input
   cashet exec --env LR -- ./job                      depend on one more variable
-  cashet exec --ignore-arg='--threads N' -- ./job --threads 8
-                                                     the number of threads does not matter
+  cashet exec --ignore-arg='-j N' -- ./job -j 8      the number of threads does not matter
   cashet exec -f -- make report                      run again and record
   cashet exec --cache-exit 0,1 -- grep -r TODO src   cache 'nothing found', too
   cashet exec --trace off -i a.csv -o b.csv -- ./job unwatched: declare inputs and outputs
-  cashet exec --on slurm --gpus 1 --time 4h -- python3 train.py
-                                                     on another machine: see docs/executors.md
+  cashet exec --on slurm --gpus 1 -- ./train         on another machine: see docs/executors.md
   cashet exec -- sh -c 'sort a.csv | uniq > b.csv'   a pipeline needs a shell
   raw=$(cashet exec --id -- python3 load.py day1.csv)
   cashet exec -- python3 clean.py \"cashet:$raw\"    use the output of an earlier run

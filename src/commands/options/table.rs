@@ -301,7 +301,7 @@ pub(super) const TABLE: &[Row] = &[
         "snapshot",
         None,
         Takes::Nothing,
-        "Run a copy of the project as it is now, even if edited before the job starts",
+        "Run a copy of the project as it is now, even if edited later",
     ),
     row(
         Flag::Gpus,
