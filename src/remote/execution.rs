@@ -80,7 +80,7 @@ impl Execution {
         for input in &self.inputs {
             out.bytes(input.path.as_bytes());
             match &input.kind {
-                Kind::File { blob, executable } => out.kind(if *executable { 1 } else { 0 }).blob(blob),
+                Kind::File { blob, executable } => out.kind(u8::from(*executable)).blob(blob),
                 Kind::Link(target) => out.kind(2).bytes(target.as_bytes()),
                 Kind::Directory => out.kind(3),
             };

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// A project whose executor `farm` is the server.
@@ -149,7 +150,6 @@ fn what_nobody_declared_comes_back_with_all_that_it_is() {
     assert_eq!(fs::read_link(sandbox.path("deep/er/link")).unwrap(), Path::new("all"));
     assert_eq!(sandbox.read("large").len(), 3_000_000);
     assert!(!sandbox.path("old").exists() && sandbox.path("empty").exists());
-    use std::os::unix::fs::PermissionsExt;
     assert_eq!(fs::metadata(sandbox.path("tool")).unwrap().permissions().mode() & 0o777, 0o755);
 }
 

@@ -167,9 +167,9 @@ impl<'a> Inputs<'a> {
             let (is, may) = (total >> 20, MOST_TRACKED >> 20);
             return Err(failed(&format!("git tracks {is} MiB here, and at most {may} MiB are shipped")));
         }
-        paths.iter().for_each(|path| {
+        for path in &paths {
             self.add(path);
-        });
+        }
         Ok(())
     }
 

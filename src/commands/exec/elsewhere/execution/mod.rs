@@ -65,10 +65,10 @@ pub(in crate::commands) fn run(scanned: &Scanned, call: &Call, report: &Path, or
     let streams = Streams::new(false)?;
     let executor = Unix;
     let context = ground.context(&executor, &(), &streams);
-    let manifest = match memo::check(&context, ground.request(), ground.policy())? {
-        Checked::Miss { manifest: Some(manifest), .. } => manifest,
+    let checked = memo::check(&context, ground.request(), ground.policy())?;
+    let Checked::Miss { manifest: Some(manifest), .. } = checked else {
         // It is replayed here.
-        _ => return Ok(Done::Here(None)),
+        return Ok(Done::Here(None));
     };
     if manifest.to_bytes() != *bytes && !call.latest {
         // Who runs it here says what changed.

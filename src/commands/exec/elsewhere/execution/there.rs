@@ -117,12 +117,12 @@ impl<'a> There<'a> {
             limit: self.limit,
         };
         self.add(&blobs, Some(&call))?;
-        self.execute(execution, &blobs, &call)
+        self.execute(&execution, &blobs, &call)
     }
 
     fn execute(
         &mut self,
-        execution: Execution,
+        execution: &Execution,
         blobs: &[(Blob, PathBuf)],
         call: &(File, Blob),
     ) -> Result<Ran> {
@@ -183,10 +183,10 @@ impl<'a> There<'a> {
     /// When the server does not have it.
     pub(super) fn fetch(&mut self, blob: &Blob, to: &File) -> Result<()> {
         let name = self.name;
-        match self.client.fetch(blob, to).map_err(|failure| failed(name, &failure))? {
-            true => Ok(()),
-            false => Err(Error::new(ErrorKind::Other, "the server does not have what the worker left")),
+        if self.client.fetch(blob, to).map_err(|failure| failed(name, &failure))? {
+            return Ok(());
         }
+        Err(Error::new(ErrorKind::Other, "the server does not have what the worker left"))
     }
 }
 
