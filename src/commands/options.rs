@@ -3,15 +3,15 @@
 //! Building clap's whole command tree costs more than half a hit, so a call is scanned by hand first. The
 //! scanner stops at anything unusual and lets clap decide; clap alone words errors and help.
 
+mod parser;
 mod table;
 
+pub use parser::{from_matches, json, with_options, with_options_but, with_options_of_call};
 pub use table::Flag;
 
-use clap::builder::{OsStringValueParser, StyledStr, TypedValueParser};
-use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use table::{Row, TABLE, Takes};
+use table::{TABLE, Takes};
 
 /// The options of a call and the words of its command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,64 +164,6 @@ pub fn scan(words: &[OsString]) -> Option<Scanned> {
     (!scanned.words.is_empty()).then(|| scanned.sorted())
 }
 
-/// Adds the options of the table, and the words of the command, to a clap command.
-#[must_use]
-pub fn with_options(command: Command) -> Command {
-    with_options_but(command, &[])
-}
-
-/// The same without some of the options.
-#[must_use]
-pub fn with_options_but(command: Command, without: &[Flag]) -> Command {
-    command.args(rows_but(without).map(argument)).arg(words().required(true))
-}
-
-/// The options that say what a call is, not how it is answered; the words of the command may be left out.
-#[must_use]
-pub fn with_options_of_call(command: Command) -> Command {
-    command.args(rows_but(OF_ANSWER).map(argument)).arg(words())
-}
-
-fn rows_but(without: &[Flag]) -> impl Iterator<Item = &'static Row> {
-    TABLE.iter().filter(|row| !without.contains(&row.flag))
-}
-
-fn words() -> Arg {
-    Arg::new("words")
-        .value_name("COMMAND")
-        .help("The command and its arguments; a -- before it is optional")
-        .num_args(1..)
-        .trailing_var_arg(true)
-        .value_parser(OsStringValueParser::new())
-}
-
-/// Options that say how a call is answered, or what is reported about it.
-const OF_ANSWER: &[Flag] = &[
-    Flag::CleanOutputs,
-    Flag::Mode,
-    Flag::Force,
-    Flag::NoCache,
-    Flag::NoWait,
-    Flag::Stale,
-    Flag::Tag,
-    Flag::Id,
-    Flag::Report,
-    Flag::Verbose,
-    Flag::Quiet,
-    Flag::Explain,
-    Flag::On,
-    Flag::Detach,
-    Flag::Latest,
-    Flag::Snapshot,
-    Flag::Gpus,
-    Flag::Cpus,
-    Flag::Mem,
-    Flag::Time,
-    Flag::Partition,
-    Flag::Sbatch,
-    Flag::Ship,
-];
-
 /// Options that say where a command runs, and with which resources.
 pub const ELSEWHERE: &[Flag] = &[
     Flag::On,
@@ -237,116 +179,10 @@ pub const ELSEWHERE: &[Flag] = &[
     Flag::Ship,
 ];
 
-/// The option that `audit` has beside those of the table.
-#[must_use]
-pub fn json(help: &'static str) -> Arg {
-    Arg::new("json").long("json").help(help).help_heading("Messages").action(ArgAction::SetTrue)
-}
-
-/// Any word with something in it.
-fn not_empty() -> impl TypedValueParser<Value = OsString> {
-    OsStringValueParser::new().try_map(|word| if word.is_empty() { Err("it is empty") } else { Ok(word) })
-}
-
-/// Under which heading an option stands in the help.
-const fn heading(flag: Flag) -> &'static str {
-    match flag {
-        Flag::Input
-        | Flag::Env
-        | Flag::Tool
-        | Flag::Stdin
-        | Flag::NoStdin
-        | Flag::Salt
-        | Flag::Pure
-        | Flag::Literal
-        | Flag::EnvStrict
-        | Flag::ExactSource
-        | Flag::ExactState
-        | Flag::Tty
-        | Flag::IgnoreRead
-        | Flag::IgnoreEnv
-        | Flag::IgnoreArg => "Dependencies",
-        Flag::Output
-        | Flag::Trace
-        | Flag::AllowNet
-        | Flag::IgnoreWrite
-        | Flag::CleanOutputs
-        | Flag::CacheExit
-        | Flag::Redact
-        | Flag::Tag
-        | Flag::Store => "Recording",
-        Flag::Mode
-        | Flag::Force
-        | Flag::NoCache
-        | Flag::NoWait
-        | Flag::NoRemote
-        | Flag::Ttl
-        | Flag::Stale => "Replay",
-        Flag::On
-        | Flag::Detach
-        | Flag::Latest
-        | Flag::Snapshot
-        | Flag::Gpus
-        | Flag::Cpus
-        | Flag::Mem
-        | Flag::Time
-        | Flag::Partition
-        | Flag::Sbatch
-        | Flag::Ship => "Another machine",
-        Flag::Id | Flag::Report | Flag::Verbose | Flag::Quiet | Flag::Explain => "Messages",
-    }
-}
-
-fn argument(row: &Row) -> Arg {
-    let argument = Arg::new(row.long).long(row.long).help(StyledStr::from(row.help));
-    let argument = argument.help_heading(heading(row.flag));
-    let argument = match row.short {
-        Some(short) => argument.short(char::from(short)),
-        None => argument,
-    };
-    match row.takes {
-        // Said twice it is said once.
-        Takes::Nothing => argument.action(ArgAction::SetTrue).overrides_with(row.long),
-        Takes::Twice => argument.action(ArgAction::Count),
-        Takes::Value(name) => argument.action(ArgAction::Append).value_name(name).value_parser(not_empty()),
-        Takes::OptionalValue(name) => argument
-            .action(ArgAction::Append)
-            .value_name(name)
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("")
-            .value_parser(OsStringValueParser::new()),
-    }
-}
-
-/// The same from what clap understood.
-#[must_use]
-pub fn from_matches(matches: &ArgMatches) -> Scanned {
-    let mut scanned = Scanned::default();
-    for row in TABLE {
-        if row.takes == Takes::Nothing {
-            // A command need not have all of them.
-            let given = matches.try_get_one::<bool>(row.long).ok().flatten().copied().unwrap_or(false);
-            scanned.given.extend(given.then_some((row.flag, None)));
-        } else if row.takes == Takes::Twice {
-            let count = matches.try_get_one::<u8>(row.long).ok().flatten().copied().unwrap_or(0);
-            scanned.given.extend((0..count).map(|_| (row.flag, None)));
-        } else {
-            let values = matches.try_get_many::<OsString>(row.long).ok().flatten().into_iter().flatten();
-            scanned.given.extend(
-                values.map(|value| (row.flag, Some(value.clone()).filter(|value| !value.is_empty()))),
-            );
-        }
-    }
-    scanned.words = matches.get_many::<OsString>("words").into_iter().flatten().cloned().collect();
-    // The others do not know it.
-    scanned.json = matches.try_get_one::<bool>("json").ok().flatten().copied().unwrap_or(false);
-    scanned.sorted()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Command;
     use proptest::prelude::*;
 
     fn by_clap(words: &[OsString]) -> Option<Scanned> {

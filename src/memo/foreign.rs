@@ -5,7 +5,7 @@ use super::products::Others;
 use super::reason::Difference;
 use super::shared::consumed;
 use super::stdin::StdinAtStart;
-use super::{Context, Policy, look_up};
+use super::{Context, Policy, compare};
 use crate::error::Result;
 use crate::hash::capture;
 use crate::hash::request::Request;
@@ -121,7 +121,7 @@ pub fn disagreements(
         inline: Vec::new(),
         strict: Vec::new(),
     };
-    let compared = look_up::differences(&mut candidate, &others, &present, policy, || &stdin, context.recall);
+    let compared = compare::differences(&mut candidate, &others, &present, policy, || &stdin, context.recall);
     Ok(compared.differences)
 }
 

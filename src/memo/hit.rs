@@ -2,7 +2,8 @@
 
 use super::event::Event;
 use super::event::Parted;
-use super::look_up::{Found, ValidCandidate, explain, find};
+use super::explain::explain;
+use super::look_up::{Found, ValidCandidate, find};
 use super::outputs::{Grounds, Restore, RestoreError};
 use super::policy::{Mode, Policy};
 use super::reason::{MissReason, Outcome};

@@ -22,7 +22,7 @@ use super::settle::never_settles;
 use super::stdin::{Given, StdinAtStart};
 use super::tail::Tailing;
 use super::tee::Tee;
-use super::{Answer, Miss, answer_of, declared::Declared, file_clock, look_up, unrecorded};
+use super::{Answer, Miss, answer_of, declared::Declared, explain, file_clock, unrecorded};
 use crate::digest::CommitId;
 use crate::error::Result;
 use crate::exec::{Finished, Output, Spec, StreamEnd, Tty, WatchMode, one_target};
@@ -155,7 +155,7 @@ pub(super) fn run(
     let (started, tags) = (keeping.started, &call.policy.tags);
     let live = Live::new(recording);
     let meanwhile = |end: &End| {
-        let why = look_up::explain(store, captured, request, why);
+        let why = explain::explain(store, captured, request, why);
         if recording {
             store.prepare(Next::Commit);
         }

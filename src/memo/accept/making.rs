@@ -11,7 +11,7 @@ use crate::hash::request::Request;
 use crate::memo::keep::consumed;
 use crate::memo::reason::{Difference, observed_path};
 use crate::memo::stdin::StdinAtStart;
-use crate::memo::{Context, Policy, look_up, products};
+use crate::memo::{Context, Policy, compare, products};
 use crate::record::{Commit, Evidence, Observation, ProductClass, Products, SourceFile, StoredPath};
 use crate::store::{Candidate, Draft, ResultIndex};
 use std::cell::OnceCell;
@@ -35,7 +35,7 @@ impl Making<'_> {
         differences: &mut Vec<Difference>,
     ) -> Result<Result<Draft, String>> {
         let stdin = StdinAtStart::look(self.context.stdin);
-        let compared = look_up::differences(
+        let compared = compare::differences(
             &mut candidate,
             &products::Others { candidates: [&[], &[]], results: None, facts: &OnceCell::new() },
             self.present,
@@ -146,7 +146,7 @@ impl Making<'_> {
         }
         let stdin = StdinAtStart::look(self.context.stdin);
         let mut candidate = as_candidate(draft);
-        let named = look_up::new_variables(&mut candidate, self.present, || &stdin, self.context.recall);
+        let named = compare::new_variables(&mut candidate, self.present, || &stdin, self.context.recall);
         for difference in named {
             if let Difference::Seen { now: now @ Observation::Variable { .. }, .. } = difference {
                 draft.commit.observations.push(now);
@@ -163,7 +163,7 @@ impl Making<'_> {
     fn stands_against(&self, draft: &Draft, stdin: &StdinAtStart) -> Result<Option<Difference>> {
         let others = self.results.find(&draft.commit.key)?;
         let mut candidate = as_candidate(draft);
-        let compared = look_up::differences(
+        let compared = compare::differences(
             &mut candidate,
             &products::Others {
                 candidates: [&others, &[]],

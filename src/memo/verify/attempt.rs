@@ -11,7 +11,7 @@ use crate::hash::capture::{self, Captured};
 use crate::hash::globs::Patterns;
 use crate::hash::holds::Present;
 use crate::hash::request::Request;
-use crate::memo::look_up::differences;
+use crate::memo::compare::differences;
 use crate::memo::policy::Policy;
 use crate::memo::products::Others;
 use crate::memo::stdin::StdinAtStart;
