@@ -66,6 +66,7 @@ pub enum Takes {
 
 impl Takes {
     /// These files, by their absolute paths.
+    #[must_use]
     pub fn named(paths: impl Iterator<Item = PathBuf>) -> Self {
         let mut hashes = [None; 4];
         let mut free = hashes.iter_mut();

@@ -118,8 +118,8 @@ impl Observer<'_> {
     fn is_timeless_code(&self) -> bool {
         let captured = self.run.captured;
         let is_javascript = captured.command.entry.language == LanguageKind::JavaScript;
-        let is_node = |program: &PathBuf| program.file_name().is_some_and(|name| name == "node");
-        if !is_javascript || self.asked != Shows::Nothing || !self.trace.programs.iter().all(is_node) {
+        let runs_node = |program: &PathBuf| program.file_name().is_some_and(|name| name == "node");
+        if !is_javascript || self.asked != Shows::Nothing || !self.trace.programs.iter().all(runs_node) {
             return false;
         }
         // Code that runs what it reads may run anything.
