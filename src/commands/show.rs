@@ -395,7 +395,7 @@ fn shape(
         .with("stderr", facts::content_json(&commit.stderr))
         .with("manifest", facts.collect::<Json>())
         .with("observations", observed.collect::<Json>())
-        .with("irrelevant_env", json::texts(&commit.irrelevant_env))
+        .with("indifferent", json::texts(&commit.irrelevant_env))
         .with("sources", sources.collect::<Json>())
         .with("outputs", outputs)
         .with("kept_here", kept_here)

@@ -12,7 +12,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Name of the file. No store of a user has such a name.
 const NAME: &str = ".digests";
@@ -41,6 +41,7 @@ pub fn keep_in(directory: &Path, root: &Path, allowed: fn() -> bool) {
         root: root.to_path_buf(),
         allowed,
         table: OnceLock::new(),
+        learned: Mutex::default(),
     });
 }
 
@@ -49,10 +50,18 @@ pub(super) fn find(path: &Path, evidence: &Evidence) -> Option<Digest> {
     OF_USER.get()?.find(path, evidence)
 }
 
-/// Remembers a digest; `evidence` must be one that can be trusted.
+/// Remembers a digest until [`write_down`]; `evidence` must be one that can be trusted.
 pub(super) fn learn(path: &Path, evidence: &Evidence, digest: &Digest) {
     if let Some(memory) = OF_USER.get() {
         memory.learn(path, evidence, digest);
+    }
+}
+
+/// Writes what this process learned. To be called after an answer was recorded or replayed: a call that is refused and one that
+/// only predicts write nothing.
+pub fn write_down() {
+    if let Some(memory) = OF_USER.get() {
+        memory.write_down();
     }
 }
 
@@ -61,6 +70,7 @@ struct UserDigests {
     root: PathBuf,
     allowed: fn() -> bool,
     table: OnceLock<Option<Table>>,
+    learned: Mutex<Vec<(PathBuf, Evidence, Digest)>>,
 }
 
 struct Table {
@@ -77,9 +87,72 @@ impl UserDigests {
     }
 
     fn learn(&self, path: &Path, evidence: &Evidence, digest: &Digest) {
-        let Some(table) = self.table_for(path, evidence) else { return };
-        let (place, tag) = table.slot_of(path, evidence);
-        let bucket = table.read(place).unwrap_or([0; BUCKET]);
+        if self.may_say(path, evidence) {
+            self.learned().push((path.to_path_buf(), *evidence, *digest));
+        }
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Vec<(PathBuf, Evidence, Digest)>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_down(&self) {
+        let learned = std::mem::take(&mut *self.learned());
+        if learned.is_empty() || !(self.allowed)() {
+            return;
+        }
+        let Some(table) = self.create() else { return };
+        for (path, evidence, digest) in learned {
+            table.write(&path, &evidence, &digest);
+        }
+    }
+
+    /// The table, if it may say anything of this file.
+    fn table_for(&self, path: &Path, evidence: &Evidence) -> Option<&Table> {
+        if self.may_say(path, evidence) { self.table.get_or_init(|| self.open()).as_ref() } else { None }
+    }
+
+    fn may_say(&self, path: &Path, evidence: &Evidence) -> bool {
+        evidence.size != 0
+            && path.is_absolute()
+            && !path.starts_with(&self.root)
+            && !self.directory.starts_with(&self.root)
+    }
+
+    /// The table that is there.
+    fn open(&self) -> Option<Table> {
+        if !(self.allowed)() {
+            return None;
+        }
+        Self::table(&self.directory, OpenOptions::new().read(true))
+    }
+
+    /// The same to write to it; it is made where it is missing.
+    fn create(&self) -> Option<Table> {
+        // A home directory that does not exist is not made.
+        for directory in self.directory.parent().into_iter().chain([self.directory.as_path()]) {
+            if !directory.is_dir() {
+                DirBuilder::new().mode(0o700).create(directory).ok()?;
+            }
+        }
+        Self::table(&self.directory, OpenOptions::new().read(true).write(true).create(true).mode(0o600))
+    }
+
+    fn table(directory: &Path, options: &mut OpenOptions) -> Option<Table> {
+        let boot = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+        let options = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(directory.join(NAME)).ok()?;
+        let metadata = file.metadata().ok()?;
+        // What somebody else could have written says nothing.
+        let is_own = metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
+        (metadata.is_file() && is_own).then_some(Table { file, boot })
+    }
+}
+
+impl Table {
+    fn write(&self, path: &Path, evidence: &Evidence, digest: &Digest) {
+        let (place, tag) = self.slot_of(path, evidence);
+        let bucket = self.read(place).unwrap_or([0; BUCKET]);
         let known: Vec<Option<Slot>> = bucket.chunks_exact(SLOT).map(Slot::parse).collect();
         let is_own = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| slot.tag == tag);
         // The slot of this name, an empty one, or the oldest.
@@ -90,40 +163,9 @@ impl UserDigests {
         let bytes = Slot { tag, digest: *digest.as_bytes(), time: seconds }.to_bytes();
         let offset = place.saturating_add(u64::try_from(way.saturating_mul(SLOT)).unwrap_or(0));
         // A failure costs time only.
-        let _ = table.file.write_all_at(&bytes, offset);
+        let _ = self.file.write_all_at(&bytes, offset);
     }
 
-    /// The table, if it may say anything of this file.
-    fn table_for(&self, path: &Path, evidence: &Evidence) -> Option<&Table> {
-        if evidence.size == 0 || !path.is_absolute() || path.starts_with(&self.root) {
-            return None;
-        }
-        self.table.get_or_init(|| self.open()).as_ref()
-    }
-
-    fn open(&self) -> Option<Table> {
-        if !(self.allowed)() || self.directory.starts_with(&self.root) {
-            return None;
-        }
-        let boot = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
-        if !self.directory.is_dir() {
-            let _ = DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
-        }
-        let path = self.directory.join(NAME);
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let mut options = OpenOptions::new();
-        let writable =
-            options.read(true).write(true).create(true).mode(0o600).custom_flags(flags).open(&path);
-        let read_only = || OpenOptions::new().read(true).custom_flags(flags).open(&path);
-        let file = writable.or_else(|_| read_only()).ok()?;
-        let metadata = file.metadata().ok()?;
-        // What somebody else could have written says nothing.
-        let is_own = metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
-        (metadata.is_file() && is_own).then_some(Table { file, boot })
-    }
-}
-
-impl Table {
     /// Where the bucket of a file begins, and the name of its slot.
     fn slot_of(&self, path: &Path, evidence: &Evidence) -> (u64, [u8; TAG]) {
         let mut encoder = Encoder::new();
@@ -193,7 +235,26 @@ mod tests {
             root: directory.join("project"),
             allowed: || true,
             table: OnceLock::new(),
+            learned: Mutex::default(),
         }
+    }
+
+    /// Remembers a digest as a process does that ends then.
+    fn learn(memory: &UserDigests, path: &Path, inode: u64, digest: &Digest) {
+        memory.learn(path, &evidence(inode), digest);
+        memory.write_down();
+    }
+
+    #[test]
+    fn what_is_not_written_down_leaves_no_trace() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = memory(directory.path());
+        memory.learn(Path::new("/usr/lib/x"), &evidence(1), &Digest::of(b"x"));
+        assert_eq!(memory.find(Path::new("/usr/lib/x"), &evidence(1)), None);
+        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
+        let homeless = UserDigests { directory: directory.path().join("no/.cache/cashet"), ..memory };
+        homeless.write_down();
+        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
     }
 
     fn evidence(inode: u64) -> Evidence {
@@ -211,7 +272,7 @@ mod tests {
     fn what_was_learned_is_found_by_the_next_process_and_by_the_same_evidence_alone() {
         let directory = tempfile::tempdir().unwrap();
         let (path, digest) = (Path::new("/usr/lib/x"), Digest::of(b"x"));
-        memory(directory.path()).learn(path, &evidence(1), &digest);
+        learn(&memory(directory.path()), path, 1, &digest);
         let again = memory(directory.path());
         assert_eq!(again.find(path, &evidence(1)), Some(digest));
         assert_eq!(again.find(Path::new("/usr/lib/y"), &evidence(1)), None);
@@ -228,10 +289,10 @@ mod tests {
             change(&mut other);
             assert_eq!(again.find(path, &other), None);
         }
-        again.learn(path, &evidence(1), &Digest::of(b"corrected"));
+        learn(&again, path, 1, &Digest::of(b"corrected"));
         assert_eq!(again.find(path, &evidence(1)), Some(Digest::of(b"corrected")));
         let inside = directory.path().join("project/file");
-        again.learn(&inside, &evidence(1), &digest);
+        learn(&again, &inside, 1, &digest);
         assert_eq!(again.find(&inside, &evidence(1)), None);
     }
 
@@ -240,8 +301,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (path, digest) = (Path::new("/usr/lib/x"), Digest::of(b"x"));
         let first = memory(directory.path());
-        first.learn(path, &evidence(1), &digest);
-        let (place, _) = first.table.get().unwrap().as_ref().unwrap().slot_of(path, &evidence(1));
+        learn(&first, path, 1, &digest);
+        let (place, _) = first.create().unwrap().slot_of(path, &evidence(1));
         let file = directory.path().join("cache/cashet").join(NAME);
         let whole = fs::read(&file).unwrap();
         let place = usize::try_from(place).unwrap();
@@ -255,7 +316,7 @@ mod tests {
             fs::write(&file, rest).unwrap();
             let memory = memory(directory.path());
             assert_eq!(memory.find(path, &evidence(1)), None);
-            memory.learn(path, &evidence(1), &digest);
+            learn(&memory, path, 1, &digest);
             assert_eq!(memory.find(path, &evidence(1)), Some(digest));
         }
     }
@@ -264,7 +325,7 @@ mod tests {
     fn what_others_may_write_says_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let (path, digest) = (Path::new("/usr/lib/x"), Digest::of(b"x"));
-        memory(directory.path()).learn(path, &evidence(1), &digest);
+        learn(&memory(directory.path()), path, 1, &digest);
         let file = directory.path().join("cache/cashet").join(NAME);
         for mode in [0o620, 0o602, 0o644] {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
@@ -286,7 +347,7 @@ mod tests {
         let memory = memory(directory.path());
         let path = Path::new("/usr/lib/x");
         for inode in 0..2000 {
-            memory.learn(path, &evidence(inode), &Digest::of(&inode.to_le_bytes()));
+            learn(&memory, path, inode, &Digest::of(&inode.to_le_bytes()));
         }
         let file = directory.path().join("cache/cashet").join(NAME);
         assert!(fs::metadata(file).unwrap().len() <= BUCKETS * BUCKET as u64);
@@ -309,7 +370,7 @@ mod tests {
                 scope.spawn(|| {
                     let memory = memory(directory.path());
                     for inode in 0..500 {
-                        memory.learn(path, &evidence(inode), &Digest::of(&inode.to_le_bytes()));
+                        learn(&memory, path, inode, &Digest::of(&inode.to_le_bytes()));
                         let found = memory.find(path, &evidence(inode));
                         assert!(found.is_none_or(|found| found == Digest::of(&inode.to_le_bytes())));
                     }
@@ -323,7 +384,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("cache"), "a file").unwrap();
         let memory = memory(directory.path());
-        memory.learn(Path::new("/usr/lib/x"), &evidence(1), &Digest::of(b"x"));
+        learn(&memory, Path::new("/usr/lib/x"), 1, &Digest::of(b"x"));
         assert_eq!(memory.find(Path::new("/usr/lib/x"), &evidence(1)), None);
     }
 }

@@ -36,7 +36,7 @@ pub fn put_right(event: &Event) -> String {
         }
         Event::LeftAside { path, copy, why } => {
             format!(
-                "what was at {} before --clean-outputs is kept as {}: {why}",
+                "what was at {} before --clean-outputs is saved as {}: {why}",
                 path.display(),
                 copy.display()
             )

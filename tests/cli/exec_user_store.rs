@@ -27,6 +27,8 @@ fn done(sandbox: &Sandbox, directory: &Path, program: &str, words: &[&str]) -> S
 fn stores(sandbox: &Sandbox) -> Vec<String> {
     let entries = fs::read_dir(sandbox.home(".cache/cashet")).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    // Digests are remembered beside the stores.
+    names.retain(|name| name != ".digests");
     names.sort();
     names
 }

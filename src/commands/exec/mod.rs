@@ -17,6 +17,7 @@ use crate::error::{EXIT_FAILED, EXIT_NO, Error, Kind, Result};
 use crate::exec::{Unix, replace, shortage, start_detached};
 use crate::hash::capture;
 use crate::hash::request::Request;
+use crate::hash::user_digests;
 use crate::memo::{self, Answer, Kept, Outcome};
 use crate::record::Termination;
 use crate::ui::message;
@@ -131,6 +132,11 @@ fn answer_here(scanned: &Scanned, only: Option<Key>) -> Result<Exit> {
         refresh(scanned, again);
     }
     let exit = exit_of(&ground, &answer);
+    if ground.store.is_some()
+        && matches!(answer.outcome, Outcome::Hit { .. } | Outcome::Ran { kept: Kept::Yes, .. })
+    {
+        user_digests::write_down();
+    }
     if let Some(store) = &ground.store
         && !matches!(answer.outcome, Outcome::Hit { .. })
     {
