@@ -165,6 +165,17 @@ fn absent(names: &[&str]) -> Vec<Observation> {
 }
 
 #[test]
+fn the_base_itself_is_not_absent_beside_many_names_that_are() {
+    let (_root, places) = places();
+    let names: Vec<String> = (0..40).map(|number| format!("gone{number}")).collect();
+    let names: Vec<&str> = std::iter::once("").chain(names.iter().map(String::as_str)).collect();
+    let facts = absent(&names);
+    let (settled, _) = settle(&places, &facts, &vec![None; facts.len()]);
+    assert_eq!(settled.iter().filter(|is| !**is).count(), 1, "{settled:?}");
+    assert!(!settled[0]);
+}
+
+#[test]
 fn absence_is_proven_by_a_directory_at_rest_until_a_name_comes() {
     let (root, places) = places();
     let (state, _) = look::state(&root.path().join("directory"), true);
