@@ -23,6 +23,9 @@ const TAG: usize = 20;
 const TIME: usize = 4;
 const CHECK: usize = 8;
 
+/// What the group and others may do.
+const OTHERS: u32 = 0o077;
+
 /// So many slots may hold one digest.
 const WAYS: usize = 4;
 const BUCKET: usize = SLOT * WAYS;
@@ -83,7 +86,8 @@ impl UserDigests {
         let table = self.table_for(path, evidence)?;
         let (place, tag) = table.slot_of(path, evidence);
         let bucket = table.read(place)?;
-        bucket.chunks_exact(SLOT).find_map(|slot| Slot::parse(slot).filter(|slot| slot.tag == tag)?.digest())
+        let mut slots = bucket.chunks_exact(SLOT).filter_map(Slot::parse);
+        slots.find(|slot| slot.tag == tag).map(|slot| slot.digest())
     }
 
     fn learn(&self, path: &Path, evidence: &Evidence, digest: &Digest) {
@@ -144,7 +148,7 @@ impl UserDigests {
         let file = options.open(directory.join(NAME)).ok()?;
         let metadata = file.metadata().ok()?;
         // What somebody else could have written says nothing.
-        let is_own = metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
+        let is_own = metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & OTHERS == 0;
         (metadata.is_file() && is_own).then_some(Table { file, boot })
     }
 }
@@ -210,8 +214,8 @@ impl Slot {
         (check == slot.check()).then_some(slot)
     }
 
-    fn digest(&self) -> Option<Digest> {
-        Some(Digest::from_bytes(self.digest))
+    fn digest(&self) -> Digest {
+        Digest::from_bytes(self.digest)
     }
 
     fn to_bytes(&self) -> Vec<u8> {

@@ -116,7 +116,7 @@ impl Seeking<'_> {
                 }
                 found
             });
-        let (ended, taken) = match asked {
+        let (ended, fetched) = match asked {
             Ok(Some(captured)) => (Asked::Hit, Some(Taken { from: shown.clone(), captured })),
             Ok(None) => (Asked::Miss, None),
             Err(Trouble::Cache(Failure::Paused)) => return None,
@@ -132,7 +132,7 @@ impl Seeking<'_> {
             }
         };
         journal.count(&remote.url, &shown, ended, began.elapsed());
-        taken
+        fetched
     }
 
     fn say(&self, words: &str) {

@@ -148,7 +148,9 @@ pub fn named(settings: &[RemoteSettings]) -> Result<Vec<Remote>> {
         if upload != "later" && upload != "wait" {
             return Err(Error::usage(format!("CASHET_REMOTE_UPLOAD: {upload} is neither later nor wait")));
         }
-        all.iter_mut().for_each(|remote| remote.upload = Some(upload.clone()));
+        for remote in &mut all {
+            remote.upload = Some(upload.clone());
+        }
     }
     all.iter().map(Remote::new).collect()
 }

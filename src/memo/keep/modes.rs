@@ -48,11 +48,6 @@ pub(super) fn asked(
         match trace.modes.get(&path) {
             // A write removes a set-id bit, and it is not restored.
             Some(ModeGiven::Asked(asked)) if asked & 0o777 & !mask == mode => Some(*asked),
-            // An access control list of the directory determines the mode.
-            Some(ModeGiven::Asked(_)) => {
-                count(true, Mask::Exact);
-                None
-            }
             // Under an umask that removes fewer bits, the file from which the mode may be copied has more bits, but the bits
             // requested by a program do not change.
             Some(ModeGiven::Fresh(asked)) if asked & 0o777 == mode => {
@@ -69,7 +64,8 @@ pub(super) fn asked(
             Some(ModeGiven::Moved) => inherited.usual(mode, mask),
             Some(ModeGiven::Fixed | ModeGiven::Set { .. }) => None,
             None if is_known(trace, &path) => inherited.usual(mode, mask),
-            None => {
+            // An access control list of the directory determines the mode, or nothing is known of it.
+            Some(ModeGiven::Asked(_)) | None => {
                 count(true, Mask::Exact);
                 None
             }

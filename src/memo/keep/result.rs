@@ -139,6 +139,24 @@ impl Keeping<'_> {
         if observed.user_counts || is_unseen {
             observations.push((Observation::Superuser(self.circumstances.is_superuser()), None));
         }
+        self.places_shown(streams, (contains_root, contains_root_name), &mut observations);
+        let tree = Some(tree).filter(|tree| !tree.entries().is_empty());
+        let mut consulted =
+            products.iter().filter(|product| product.class == ProductClass::Consulted).peekable();
+        // Tool state is then as the tools left it: they find nothing to do.
+        let valid_as_left = consulted.peek().is_some() && consulted.all(|product| product.is_tool_state);
+        let products = Products::new(products, valid_as_left);
+        let Observed { irrelevant_env, code_asks, .. } = observed;
+        Ok(Outputs { observations, tree, manifest: None, products, evidence, irrelevant_env, code_asks })
+    }
+
+    /// Adds the places that streams or outputs contain: the root, its name, those that variables name.
+    fn places_shown(
+        &self,
+        streams: &Streams,
+        (contains_root, contains_root_name): (bool, bool),
+        observations: &mut Vec<(Observation, Option<Evidence>)>,
+    ) {
         if streams.contains_root || contains_root {
             let root = self.request.places.root.as_os_str().as_bytes().to_vec();
             observations.push((Observation::Root(root), None));
@@ -153,14 +171,6 @@ impl Keeping<'_> {
                 observations.push((place, None));
             }
         }
-        let tree = Some(tree).filter(|tree| !tree.entries().is_empty());
-        let mut consulted =
-            products.iter().filter(|product| product.class == ProductClass::Consulted).peekable();
-        // Tool state is then as the tools left it: they find nothing to do.
-        let valid_as_left = consulted.peek().is_some() && consulted.all(|product| product.is_tool_state);
-        let products = Products::new(products, valid_as_left);
-        let Observed { irrelevant_env, code_asks, .. } = observed;
-        Ok(Outputs { observations, tree, manifest: None, products, evidence, irrelevant_env, code_asks })
     }
 
     /// Builds the record.

@@ -197,16 +197,7 @@ impl Restore<'_> {
                 if mode.is_none() && has_all { Step::Nothing } else { Step::Touch { mode, time: None } }
             }
             OutputKind::Symlink { text } if kind == FileType::Symlink => {
-                let present = readlinkat(place.directory(), place.name, Vec::new());
-                let present = present.map_err(|errno| blocked("read", shown, errno))?;
-                if present.as_bytes() == text {
-                    Step::Nothing
-                } else {
-                    // `Observed` means that the run replaced the same link.
-                    let is_known =
-                        grounds == Grounds::Observed || (self.knows_link)(&entry.path, present.as_bytes());
-                    Step::Write { aside: !is_known, time: None, mode: None }
-                }
+                self.relink(&place, entry, text, grounds)?
             }
             OutputKind::Removed if kind == FileType::Directory => {
                 Step::Remove { aside: false, directory: true }
@@ -225,6 +216,24 @@ impl Restore<'_> {
             _ => Step::Write { aside: true, time: None, mode: None },
         };
         Ok(Found { step, evidence, stat: Some(stat) })
+    }
+
+    /// What to do where a link is in the place of a link with this text.
+    fn relink(
+        &self,
+        place: &Place<'_>,
+        entry: &OutputEntry,
+        text: &[u8],
+        grounds: Grounds,
+    ) -> Result<Step, RestoreError> {
+        let present = readlinkat(place.directory(), place.name, Vec::new());
+        let present = present.map_err(|errno| blocked("read", shown(entry), errno))?;
+        if present.as_bytes() == text {
+            return Ok(Step::Nothing);
+        }
+        // `Observed` means that the run replaced the same link.
+        let is_known = grounds == Grounds::Observed || (self.knows_link)(&entry.path, present.as_bytes());
+        Ok(Step::Write { aside: !is_known, time: None, mode: None })
     }
 
     /// Whether the same result creates the parent directory, or the entry is a removal.
