@@ -110,10 +110,7 @@ pub(super) fn run(
     let at_start = StdinAtStart::look(call.context.stdin);
     let stdin = call.child_stdin(request)?;
     let declared = Declared::new(request)?;
-    let mut environment = captured.passed_on.clone();
-    if recording {
-        unbuffered(call, captured, &mut environment);
-    }
+    let environment = environment_of(call, captured, recording);
     let mut keeping = Keeping {
         request,
         store,
@@ -223,13 +220,16 @@ fn output<'a>(call: &Call<'_>, watch: WatchMode, spool: Option<&'a Path>) -> Out
     }
 }
 
-/// Makes Python print without buffering: it buffers output to a pipe, but a user at a terminal expects to see it immediately.
-fn unbuffered(call: &Call<'_>, captured: &Captured, environment: &mut Vec<(OsString, OsString)>) {
-    let python = captured.command.entry.language == LanguageKind::Python;
+/// The environment of the command. Python prints without buffering where the run is recorded: it buffers output to a pipe, but a
+/// user at a terminal expects to see it immediately.
+fn environment_of(call: &Call<'_>, captured: &Captured, recording: bool) -> Vec<(OsString, OsString)> {
+    let mut environment = captured.passed_on.clone();
+    let python = recording && captured.command.entry.language == LanguageKind::Python;
     let set = environment.iter().any(|(name, _)| name == "PYTHONUNBUFFERED");
     if python && !set && call.policy.tty == Tty::Never && call.context.stdout.is_terminal() {
         environment.push(("PYTHONUNBUFFERED".into(), "1".into()));
     }
+    environment
 }
 
 /// The reported facts of a recorded run.
