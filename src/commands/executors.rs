@@ -127,7 +127,7 @@ fn job(settings: &Settings, context: &Context, limit: Duration) -> Result<Answer
         program.map_err(|error| Error::io("find", std::path::Path::new("the program itself"), error))?;
     let place = Place::new(&settings.store, &token());
     let mut store = OsString::from("--store=");
-    store.push(settings.store.as_os_str());
+    store.push(settings.store_there().as_os_str());
     let call = Call {
         token: place.name(),
         executor: settings.name.clone(),

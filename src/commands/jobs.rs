@@ -23,10 +23,22 @@ pub(super) struct Settings {
     pub(super) name: String,
     /// What runs the jobs.
     pub(super) engine: Box<dyn Engine>,
-    /// The directory of the store, absolute.
+    /// The directory of the store of this call, absolute. It has the directories of the jobs.
     pub(super) store: PathBuf,
     /// What `cashet.toml` says of it.
     pub(super) given: ExecutorSettings,
+}
+
+impl Settings {
+    /// The store that records the run there.
+    pub(super) fn store_there(&self) -> &Path {
+        self.given.store.as_deref().unwrap_or(&self.store)
+    }
+
+    /// Whether results come back through a shared cache.
+    pub(super) fn has_other_store(&self) -> bool {
+        self.given.store.as_ref().is_some_and(|there| *there != self.store)
+    }
 }
 
 /// The executor that `--on` names.
@@ -63,7 +75,8 @@ pub(super) fn hidden() -> Error {
 /// # Errors
 /// As [`settings`].
 pub(super) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> Result<Settings> {
-    let all = project.settings()?.executors;
+    let whole = project.settings()?;
+    let all = whole.executors;
     let given = match all.get(name) {
         Some(given) => given.clone(),
         // Slurm needs no settings.
@@ -77,6 +90,16 @@ pub(super) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> R
             return Err(Error::usage(wrong).with_hint(format!("its executors: {known}")));
         }
     };
+    if let Some(store) = &given.store {
+        let waits = whole.remotes.iter().any(|remote| remote.upload.as_deref() == Some("wait"));
+        if !store.is_absolute() || !waits {
+            let wrong =
+                if waits { "is not absolute" } else { "needs a shared cache that brings results back" };
+            return Err(Error::usage(format!("cashet.toml: store in [executors.{name}] {wrong}")).with_hint(
+                "[remote] url = \"dir:/PATH/ON/THE/SHARED/FILE/SYSTEM\", write = true, upload = \"wait\"",
+            ));
+        }
+    }
     let program =
         std::env::current_exe().map_err(|error| Error::io("find", Path::new("the program itself"), error))?;
     let resources = resources(scanned, &given)?;

@@ -67,6 +67,10 @@ fn with_environment(job: &OsStr) -> Error {
     if let Err(error) = std::io::stdin().lock().read_to_end(&mut block) {
         return Error::io("read", Path::new("the environment"), error);
     }
+    if block.is_empty() {
+        return Error::new(Kind::Other, "no environment came through standard input")
+            .with_hint("send-environment = true needs a launcher that hands its standard input on");
+    }
     let variables = block.split(|byte| *byte == 0).filter_map(|variable| {
         let equals = variable.iter().position(|byte| *byte == b'=')?;
         let (name, value) = variable.split_at_checked(equals)?;

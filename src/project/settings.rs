@@ -55,6 +55,8 @@ pub struct ExecutorSettings {
     pub send_environment: bool,
     /// The path of `cashet` there; without it that of this program.
     pub cashet: Option<String>,
+    /// The store there, absolute; without it that of the call, which both machines have.
+    pub store: Option<PathBuf>,
     /// Of Slurm: further options of `sbatch`, as one text.
     pub sbatch: Option<String>,
     /// `--gpus`

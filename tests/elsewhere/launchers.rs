@@ -1,6 +1,7 @@
 //! Launchers: ssh to this machine, and programs that misbehave.
 
 use super::servers::{Server, skipped, ssh, wait_until};
+use super::slurm::ancestor;
 use super::support::Sandbox;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -96,6 +97,105 @@ fn a_connection_that_is_cut_loses_nothing() {
     go(&sandbox);
     let messages = run.finish().messages();
     assert!(messages.contains("cached"), "{messages}");
+}
+
+#[test]
+fn a_server_of_connections_that_is_killed_loses_nothing() {
+    let Some(server) = ssh() else {
+        return skipped("a_server_of_connections_that_is_killed_loses_nothing", "sshd");
+    };
+    let sandbox = with_node(server);
+    sandbox.script("job", format!("{WAITS}; exit 6"));
+    let run = sandbox.exec(["-v", "--on", "node", "--", "./job"]).stdout("begun\nended\n").any_stderr();
+    let run = run.leaves("out", "made\n").status(6).executes(1).spawn();
+    wait_until("the job", || sandbox.executions() == 1);
+    kill(ancestor(worker(&sandbox).unwrap(), "sshd"), Signal::SIGKILL).unwrap();
+    run.wait_for_stderr("the command goes on");
+    go(&sandbox);
+    run.finish();
+}
+
+#[test]
+fn a_caller_that_is_killed_leaves_a_command_that_the_same_call_finds() {
+    let Some(server) = ssh() else {
+        return skipped("a_caller_that_is_killed_leaves_a_command_that_the_same_call_finds", "sshd");
+    };
+    let sandbox = with_node(server);
+    sandbox.script("job", WAITS);
+    let call = ["-v", "--on", "node", "--", "./job"];
+    let run = sandbox.exec(call).any_stderr().signal(libc::SIGKILL).executes(1).spawn();
+    wait_until("the job", || sandbox.executions() == 1);
+    run.send(Signal::SIGKILL);
+    run.finish();
+    let run = sandbox.exec(call).stdout("begun\nended\n").any_stderr().leaves("out", "made\n").executes(0);
+    let run = run.spawn();
+    run.wait_for_stderr("attached to the job");
+    go(&sandbox);
+    run.finish();
+}
+
+/// GNU parallel on the node, or on this machine.
+fn with_parallel(server: &Server) -> Option<Sandbox> {
+    let version = std::process::Command::new("parallel").arg("--version").output().ok()?;
+    if !version.stdout.starts_with(b"GNU parallel") {
+        return None;
+    }
+    let sandbox = Sandbox::new();
+    let node = format!("ssh -F {} node", server.directory.join("ssh_config").display());
+    let parallel = "parallel --will-cite --halt now,fail=1";
+    let settings = format!(
+        "[executors.there]\nkind = \"launcher\"\nsubmit = \"{parallel} --env LANG --env TMPDIR --sshlogin '{node}' ::: {{line}}\"\n\
+         [executors.here]\nkind = \"launcher\"\nsubmit = \"{parallel} ::: {{line}}\"\n"
+    );
+    sandbox.write("cashet.toml", settings);
+    Some(sandbox)
+}
+
+#[test]
+fn gnu_parallel_is_a_launcher() {
+    let name = "gnu_parallel_is_a_launcher";
+    let Some(server) = ssh() else { return skipped(name, "sshd") };
+    let Some(sandbox) = with_parallel(server) else { return skipped(name, "GNU parallel") };
+    // It notes what it knows of machines.
+    let notes = sandbox.base().join("tmp/parallel");
+    sandbox.script("job", "echo \"$1\"; echo err >&2; echo \"$1\" > out; exit ${2:-0}");
+    for on in ["here", "there"] {
+        let word = format!("two  words' of {on}");
+        let printed = format!("{word}\n");
+        for executed in [1, 0] {
+            let run = sandbox.exec(["--on", on, "--", "./job", &word]).stdout(&printed).stderr("err\n");
+            run.env("PARALLEL_HOME", &notes).executes(executed).leaves("out", &printed).run();
+        }
+        let failing = sandbox.exec(["--on", on, "--", "./job", on, "3"]).stdout(format!("{on}\n"));
+        failing
+            .env("PARALLEL_HOME", &notes)
+            .stderr("err\n")
+            .status(3)
+            .executes(1)
+            .leaves("out", format!("{on}\n"))
+            .run();
+        let sweep = ["map", "--on", on, "-p", "n=1..3", "--", "sh", "-c", &format!("echo {on} {{n}}")];
+        for said in ["3 ran", "3 hit"] {
+            sandbox.cashet(sweep).env("PARALLEL_HOME", &notes).any_stdout().stderr_with(&[said]).run();
+        }
+    }
+    // The launcher dies: the command goes on and is waited for.
+    sandbox.script("waits", WAITS);
+    let call = ["-v", "--on", "there", "--", "./waits"];
+    let run = sandbox
+        .exec(call)
+        .env("PARALLEL_HOME", &notes)
+        .stdout("begun\nended\n")
+        .any_stderr()
+        .leaves("out", "made\n")
+        .executes(1)
+        .spawn();
+    run.wait_for_stderr("runs at");
+    let line = format!("parallel.*{}", sandbox.base().display());
+    sandbox.bare(["pkill", "-KILL", "-f", &line]).any_status().run();
+    run.wait_for_stderr("the command goes on");
+    go(&sandbox);
+    run.finish();
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod reapi;
 mod servers;
 mod slurm;
 mod snapshots;
+mod stores;
 #[path = "../cli/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other crates of tests use more of it")]
 mod support;

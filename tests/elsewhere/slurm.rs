@@ -185,6 +185,46 @@ fn what_slurm_ends_has_no_status_of_the_command() {
     wait_until("its end", || slurm.run("squeue", &["-h", "-t", "R,PD,CG", "-o", "%i"]).is_empty());
 }
 
+/// Whether jobs that take more memory than they asked for are ended.
+fn bounds_memory(slurm: &Slurm) -> bool {
+    slurm.run("scontrol", &["show", "config"]).contains("task/cgroup")
+}
+
+#[test]
+fn a_job_that_runs_out_of_memory_or_of_time_has_no_status_of_the_command() {
+    let Some(slurm) = own_slurm() else {
+        return skipped("a_job_that_runs_out_of_memory_or_of_time_has_no_status_of_the_command", "Slurm");
+    };
+    let sandbox = Sandbox::new();
+    // The process that takes the memory is killed. What began it may end with any status, even its own.
+    sandbox.script("takes", "tail /dev/zero || exit ${1:-3}").script("is", "exec tail /dev/zero");
+    if bounds_memory(&slurm) {
+        for words in [&["./takes"][..], &["./takes", "137"], &["./is"]] {
+            let call = [&["--on", "slurm", "--mem", "200M", "--"][..], words].concat();
+            let run = slurm.with(sandbox.exec(call)).any_stdout().status(125).executes(1);
+            run.stderr_with(&["ended without a result: OUT_OF_MEMORY", "log"]).run();
+        }
+        let words = ["map", "--on", "slurm", "--mem", "200M", "-p", "n=4,5", "--", "./takes", "{n}"];
+        let run = slurm.with(sandbox.cashet(words)).any_stdout().any_stderr().status(1).executes(2).run();
+        assert_eq!(run.messages().matches("OUT_OF_MEMORY").count(), 4, "{}", run.messages());
+        // A failure that is the command's own, in the same place, is its own.
+        sandbox.script("fails", "echo sorry >&2; exit 137");
+        let call = ["--on", "slurm", "--mem", "200M", "--", "./fails"];
+        slurm.with(sandbox.exec(call)).stderr("sorry\n").status(137).executes(1).run();
+    } else {
+        skipped("OUT_OF_MEMORY", "a control group that bounds memory");
+    }
+    // It would even end well, if it were told in time.
+    sandbox.script("job", format!("trap 'exit 0' TERM; {WAITS}"));
+    let call = ["-v", "--on", "slurm", "--time", "1h", "--", "./job"];
+    let run = slurm.with(sandbox.exec(call)).any_stdout().status(125).executes(1);
+    let run = run.stderr_with(&["ended without a result: TIMEOUT", "log"]).spawn();
+    run.wait_for_stderr("runs at");
+    let id = slurm.run("squeue", &["-h", "-t", "R", "-o", "%i"]);
+    slurm.run("scontrol", &["update", &format!("JobId={id}"), "EndTime=now+1"]);
+    run.finish();
+}
+
 #[test]
 fn a_preempted_job_is_waited_for() {
     let Some(slurm) = own_slurm() else { return skipped("a_preempted_job_is_waited_for", "Slurm") };
@@ -222,7 +262,7 @@ fn a_controller_and_a_daemon_that_die_change_nothing() {
 }
 
 /// The nearest process above `process` that has this name.
-fn ancestor(process: Pid, name: &str) -> Pid {
+pub(crate) fn ancestor(process: Pid, name: &str) -> Pid {
     let mut process = process;
     loop {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();

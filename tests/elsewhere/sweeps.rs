@@ -11,7 +11,8 @@ use std::fs;
 const ALL: usize = 60;
 
 /// A third of the runs fails while the file `broken` is part of the code.
-const JOB: &str = "import sys\nimport state\nn = int(sys.argv[1])\n\
+const JOB: &str = "import os, sys, time\nimport state\nn = int(sys.argv[1])\n\
+    while n == 30 and not os.path.exists(os.environ['TMPDIR'] + '/go'):\n    time.sleep(0.02)\n\
     open(f'out-{n}', 'w').write(str(n * n))\nprint('value:', n * n)\n\
     if state.BROKEN and n % 3 == 0:\n    sys.exit('broken')\n";
 
@@ -45,7 +46,7 @@ fn a_sweep_that_is_interrupted_preempted_and_repaired_runs_each_once() {
         "with open('{}', 'a') as counter:\n    counter.write(f'{{state.BROKEN}} {{n}}\\n')\n",
         sandbox.counter().display()
     );
-    let job = JOB.replace("open(f'out", &format!("{count}open(f'out"));
+    let job = JOB.replace("while n == 30", &format!("{count}while n == 30"));
     sandbox.write("job.py", job).write("state.py", "BROKEN = True\n");
     let before = submitted(&slurm);
     // Interrupted twice: killed, and as by a closed terminal.
@@ -56,12 +57,19 @@ fn a_sweep_that_is_interrupted_preempted_and_repaired_runs_each_once() {
         run.send(signal);
         run.finish();
     }
-    // Preempted once: what ran then runs again.
+    // Preempted once: what ran then is requeued, and runs again.
+    let run = map(&slurm, &sandbox, &["--partition", "low", "--at-most", "2"]).any_stderr().status(1).spawn();
+    wait_until("the run that waits", || executions(&sandbox).contains(&"True 30".to_owned()));
     let hog = slurm.run("sbatch", &["--parsable", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"]);
-    let run = map(&slurm, &sandbox, &["--partition", "low", "--at-most", "2"]);
-    let text = run.any_stderr().status(1).run().messages();
+    let requeued = || {
+        let shown = slurm.run("scontrol", &["show", "job", "-o"]);
+        shown.lines().any(|job| job.contains("ArrayTaskId=29") && job.contains("Restarts=1"))
+    };
+    wait_until("the requeue", requeued);
+    fs::write(sandbox.base().join("tmp/go"), "").unwrap();
+    let text = run.finish().messages();
     assert!(text.contains("20 failed"), "{text}");
-    let _ = hog;
+    assert!(executions(&sandbox).iter().filter(|run| *run == "True 30").count() == 2, "job {hog}: {text}");
     assert_eq!(submitted(&slurm), before + ALL + 1, "{text}");
     let mut first = executions(&sandbox);
     first.dedup();

@@ -88,6 +88,11 @@ impl Resident {
         matches!(answer.outcome, Outcome::Hit { .. }).then_some(answer)
     }
 
+    /// Whether there are shared caches.
+    pub(in crate::commands) fn has_shared(&self) -> bool {
+        !self.ground.remotes.is_empty()
+    }
+
     /// Whether a call would be replayed. With `asking`, which is told of their troubles, shared caches are asked too; `None` where only a process of its own can tell.
     pub(in crate::commands) fn check(
         &self,

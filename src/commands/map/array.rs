@@ -3,11 +3,11 @@
 //! Each has its place in the store before it is submitted: a later identical call attaches to it.
 
 use super::jobs::Job;
-use super::pool::{Event, Work, null};
+use super::pool::{Event, Replayed, Work, mark, null, replay};
 use super::run;
 use super::signals::Stop;
 use crate::commands::exec::elsewhere::termination;
-use crate::commands::exec::resident::{Resident, Three};
+use crate::commands::exec::resident::{Resident, Settled, Three};
 use crate::commands::jobs::{
     Settings, Standing, hidden, known_reads, recover, ship, take, token, words_of_job,
 };
@@ -153,10 +153,12 @@ fn outcome(job: &Open) -> Option<Outcome> {
             return Some(Outcome::failed(error.to_owned(), Duration::ZERO));
         }
         let ended = termination(&report);
-        if let Some(ended @ Termination::Exited(_)) = ended {
+        if let Some(ended) = ended
+            && (ended == Termination::Exited(0) || job.id.is_empty())
+        {
             return Some(run::read(ended, &report));
         }
-        // A signal may have been the scheduler's.
+        // A signal, and a lack of memory, may have been the scheduler's.
         let (_, _, by_engine) = job.over.as_ref()?;
         if let (Some(ended), false) = (ended, by_engine) {
             return Some(run::read(ended, &report));
@@ -179,6 +181,9 @@ impl Array<'_> {
 
     /// Finds the job of a run, or a place for one.
     fn admit(&self, work: Work, attempts: u32, open: &mut Vec<Open>, new: &mut Vec<New>) {
+        if self.is_shared(&work) {
+            return;
+        }
         let mut reads = Vec::new();
         match self.standing(&work.job, &work.tags, &mut reads) {
             Ok((place, call, Standing::New(lock))) => {
@@ -190,6 +195,30 @@ impl Array<'_> {
             }
             Err(error) => self.failed(work, error.to_string()),
         }
+    }
+
+    /// Answers a run from a shared cache, if one has it.
+    fn is_shared(&self, work: &Work) -> bool {
+        let Ok(Some((mut outcome, id, output))) = self.shared(&work.job) else { return false };
+        outcome.warnings.extend(mark(self.resident, id, work.tags.clone()));
+        let (outcome, job) = (Box::new(outcome), work.job.clone());
+        let _ = self.events.send(Event::Ended { slot: None, job, outcome, output });
+        true
+    }
+
+    fn shared(&self, job: &Job) -> Result<Option<Replayed>> {
+        if !self.resident.has_shared() {
+            return Ok(None);
+        }
+        let settled = self.resident.settle(&job.call)?;
+        if self.import(&settled)? { replay(self.options, self.resident, &settled) } else { Ok(None) }
+    }
+
+    /// Takes a result in that a shared cache has; whether it answers now.
+    fn import(&self, call: &Settled) -> Result<bool> {
+        let null = null()?;
+        let three = Three { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
+        Ok(matches!(self.resident.check(call, three, Some(&()))?, Some(Checked::Hit { .. })))
     }
 
     fn standing(
@@ -224,7 +253,7 @@ impl Array<'_> {
             token,
             executor: self.settings.name.clone(),
             directory: self.resident.project().directory.clone(),
-            words: words_of_job(&scanned, &self.settings.store),
+            words: words_of_job(&scanned, self.settings.store_there()),
             manifest: manifest.as_ref().map(Encode::to_bytes),
             latest: job.call.has(Flag::Latest),
             snapshot: self.tree(job),
@@ -362,6 +391,10 @@ impl Array<'_> {
         }
         if outcome.state == State::Failed && self.options.fail_fast {
             self.stop.now();
+        }
+        if outcome.commit.is_some() && self.settings.has_other_store() {
+            // It comes into the store of this call; what it printed and made is here.
+            let _ = self.resident.settle(&job.work.job.call).and_then(|call| self.import(&call));
         }
         let Open { work, place, slot, output, .. } = job;
         self.told.borrow_mut().push(place);

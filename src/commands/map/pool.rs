@@ -222,7 +222,7 @@ impl Feeder<'_> {
             }
         }
         let tags = tags(&self.options.name, &job, &call);
-        match self.replay(&call)? {
+        match replay(self.options, self.resident, &call)? {
             Some((mut outcome, id, output)) => {
                 outcome.warnings.extend(mark(self.resident, id, tags));
                 let outcome = Box::new(outcome);
@@ -233,40 +233,41 @@ impl Feeder<'_> {
         }
         Ok(())
     }
+}
 
-    fn replay(&self, call: &Settled) -> Result<Option<Replayed>> {
-        let null = null()?;
-        let shown = self.options.print != Print::No;
-        let output = if shown { Output::new().ok().map(Arc::new) } else { None };
-        if shown && output.is_none() {
-            return Ok(None);
-        }
-        let three = Three {
-            stdin: null.as_fd(),
-            stdout: output.as_ref().map_or(null.as_fd(), |output| output.stdout.as_fd()),
-            stderr: output.as_ref().map_or(null.as_fd(), |output| output.stderr.as_fd()),
-        };
-        let warnings = Warnings::default();
-        let answer = self.resident.replay(call, three, &warnings);
-        let Some((answer, id)) = answer.and_then(|answer| answer.commit.map(|id| (answer, id))) else {
-            return Ok(None);
-        };
-        let outcome = Outcome {
-            state: State::Hit,
-            commit: Some(id.0.to_hex()),
-            termination: Some(answer.termination),
-            wall: answer.resources.wall,
-            not_kept: None,
-            error: None,
-            warnings: warnings.0.into_inner(),
-            attempts: 0,
-        };
-        Ok(Some((outcome, id, output)))
+/// Replays a call, if it is recorded.
+pub(super) fn replay(options: &Options, resident: &Resident, call: &Settled) -> Result<Option<Replayed>> {
+    let null = null()?;
+    let shown = options.print != Print::No;
+    let output = if shown { Output::new().ok().map(Arc::new) } else { None };
+    if shown && output.is_none() {
+        return Ok(None);
     }
+    let three = Three {
+        stdin: null.as_fd(),
+        stdout: output.as_ref().map_or(null.as_fd(), |output| output.stdout.as_fd()),
+        stderr: output.as_ref().map_or(null.as_fd(), |output| output.stderr.as_fd()),
+    };
+    let warnings = Warnings::default();
+    let answer = resident.replay(call, three, &warnings);
+    let Some((answer, id)) = answer.and_then(|answer| answer.commit.map(|id| (answer, id))) else {
+        return Ok(None);
+    };
+    let outcome = Outcome {
+        state: State::Hit,
+        commit: Some(id.0.to_hex()),
+        termination: Some(answer.termination),
+        wall: answer.resources.wall,
+        not_kept: None,
+        error: None,
+        warnings: warnings.0.into_inner(),
+        attempts: 0,
+    };
+    Ok(Some((outcome, id, output)))
 }
 
 /// What became of a run that was replayed, its record, and what it printed, if that is shown.
-type Replayed = (Outcome, CommitId, Option<Arc<Output>>);
+pub(super) type Replayed = (Outcome, CommitId, Option<Arc<Output>>);
 
 /// Takes down what there is to tell of a replay.
 #[derive(Default)]

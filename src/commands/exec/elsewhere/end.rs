@@ -8,6 +8,7 @@ use crate::elsewhere::{Place, Tail};
 use crate::error::{EXIT_FAILED, EXIT_MISS, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Kind, Result};
 use crate::memo;
 use crate::record::Termination;
+use crate::store::{LocalStore, Row};
 use crate::ui::human;
 use serde_json::Value;
 use std::fs::File;
@@ -74,10 +75,13 @@ impl End<'_> {
             status.trouble(warning.as_str().unwrap_or_default());
         }
         let commit = text("commit").and_then(Digest::from_hex).map(CommitId);
-        let row = match (commit, ground.store()) {
-            (Some(id), Some(store)) => store.row(&id)?.map(|row| (store, row)),
-            _ => None,
-        };
+        let row = self.row(commit)?;
+        if row.is_none() && is_replayable(&report) && settings.has_other_store() {
+            status.trouble(&format!(
+                "the result is in the store of {} alone: its machine did not write it to the shared cache",
+                settings.name
+            ));
+        }
         let termination = if let Some((store, row)) = row {
             memo::hand_over(store, &row.commit, [context.stdout, context.stderr], tail.shown)?
         } else {
@@ -90,6 +94,18 @@ impl End<'_> {
         };
         status.progress(&format!("{} · {name}", told(&report, commit, &machine)));
         self.exit(termination, &report, commit)
+    }
+
+    /// The run in the store of this call; where another store has it, it comes through the shared cache.
+    fn row(&self, commit: Option<CommitId>) -> Result<Option<(&LocalStore, Row)>> {
+        let Elsewhere { ground, context, settings, .. } = self.elsewhere;
+        let (Some(id), Some(store)) = (commit, ground.store()) else { return Ok(None) };
+        let mut row = store.row(&id)?;
+        if row.is_none() && settings.has_other_store() {
+            memo::check(context, &ground.plan.request, &ground.plan.policy)?;
+            row = store.row(&id)?;
+        }
+        Ok(row.map(|row| (store, row)))
     }
 
     /// Streams of a run that was not recorded, from the files of the job.

@@ -132,13 +132,19 @@ impl Followed {
         }
     }
 
-    /// Whether a result may be believed: that a signal ended the command is only known once the engine says that it was not
-    /// the engine's.
+    /// Whether a result may be believed: that the command failed, or a signal ended it, is only known once the engine says
+    /// that it was not the engine's doing. Where memory ran out, the engine may have killed any process of the command.
     fn is_whole(&mut self, bytes: &[u8], elsewhere: &Elsewhere<'_>, watch: &mut Watch) -> bool {
         let report: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
         let by_signal = report.get("exit").is_some_and(|exit| exit.get("signal").is_some());
-        if !by_signal || watch.cancelled.is_some() {
-            return watch.cancelled.is_none() || !by_signal;
+        if watch.cancelled.is_some() {
+            return !by_signal;
+        }
+        let failed =
+            report.get("exit").is_some_and(|exit| exit.get("exit").is_some_and(|status| *status != 0));
+        // A launcher that waits for the command ends no command.
+        if !by_signal && !(failed && self.place.id().is_some()) {
+            return true;
         }
         self.ask(elsewhere, watch);
         watch.over.as_ref().is_some_and(|(_, _, by_engine)| !by_engine)

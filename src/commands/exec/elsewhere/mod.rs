@@ -188,7 +188,7 @@ impl Elsewhere<'_> {
             token,
             executor: self.settings.name.clone(),
             directory: self.ground.project.directory.clone(),
-            words: words_of_job(self.scanned, store),
+            words: words_of_job(self.scanned, self.settings.store_there()),
             manifest: manifest.map(Encode::to_bytes),
             latest: self.scanned.has(Flag::Latest),
         };
