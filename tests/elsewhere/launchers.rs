@@ -110,7 +110,7 @@ fn a_server_of_connections_that_is_killed_loses_nothing() {
     let run = run.leaves("out", "made\n").status(6).executes(1).spawn();
     wait_until("the job", || sandbox.executions() == 1);
     kill(ancestor(worker(&sandbox).unwrap(), "sshd"), Signal::SIGKILL).unwrap();
-    run.wait_for_stderr("the command goes on");
+    run.wait_for_stderr("the command continues");
     go(&sandbox);
     run.finish();
 }
@@ -193,7 +193,7 @@ fn gnu_parallel_is_a_launcher() {
     run.wait_for_stderr("runs at");
     let line = format!("parallel.*{}", sandbox.base().display());
     sandbox.bare(["pkill", "-KILL", "-f", &line]).any_status().run();
-    run.wait_for_stderr("the command goes on");
+    run.wait_for_stderr("the command continues");
     go(&sandbox);
     run.finish();
 }

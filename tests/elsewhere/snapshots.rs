@@ -84,7 +84,7 @@ fn a_result_of_a_snapshot_answers_where_the_code_is_the_same_again() {
     let text = while_queued(&sandbox, run, || {
         sandbox.write("lib.py", "WORD = 'other'\n");
     });
-    assert!(text.contains("kept"), "{text}");
+    assert!(text.contains("cached"), "{text}");
     sandbox.write("lib.py", "WORD = 'one'\n").remove("out");
     sandbox.exec(["python3", "job.py"]).stdout("one\n").leaves("out", "one").executes(0).run();
     sandbox.exec(call).stdout("one\n").any_stderr().executes(0).run();

@@ -47,7 +47,7 @@ fn a_node_with_a_store_of_its_own_records_there_and_is_replayed_here() {
         let run = slurm.with(sandbox.exec(call)).stdout("v 1\n").stderr_with(&["err", said]);
         run.leaves("out-1", "1\n").executes(executes).run();
     };
-    run(&slurm, 1, "kept");
+    run(&slurm, 1, "cached");
     assert_eq!((recorded(&sandbox, "node-store"), recorded(&sandbox, "project/.cashet")), (1, 1));
     sandbox.remove("out-1");
     run(&slurm, 0, "hit");
