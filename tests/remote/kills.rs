@@ -23,6 +23,7 @@ static NTH: AtomicUsize = AtomicUsize::new(0);
 static ENDED: Mutex<Vec<(usize, bool)>> = Mutex::new(Vec::new());
 
 /// Starts a helper below a tracer; only the first one is killed.
+#[expect(clippy::unnecessary_wraps, reason = "the library asks for a function that may fail")]
 fn start(command: &mut Command) -> io::Result<()> {
     let nth = NTH.swap(0, Ordering::SeqCst);
     let mut own = Command::new(command.get_program());

@@ -86,6 +86,9 @@ fn a_token_stands_for_files_of_the_system_and_is_never_mixed() {
     assert_eq!((stdout.as_str(), team.executions()), (FIRST, executed + 1));
 }
 
+/// What is changed on a machine.
+type Change<'a> = &'a dyn Fn(&Machine);
+
 #[test]
 fn the_project_home_and_variables_count_beside_a_token() {
     let team = Team::new();
@@ -95,7 +98,7 @@ fn the_project_home_and_variables_count_beside_a_token() {
     prepare(&first);
     fs::write(first.home.join("settings"), "s\n").unwrap();
     first.exec(&["./run.sh"]);
-    let differing: [(&str, &dyn Fn(&Machine)); 3] = [
+    let differing: [(&str, Change<'_>); 3] = [
         ("home", &|machine| fs::write(machine.home.join("settings"), "t\n").unwrap()),
         ("project", &|machine| _ = machine.write("data.txt", "t\n")),
         ("source", &|machine| _ = machine.script("run.sh", "echo other")),

@@ -74,16 +74,15 @@ impl User<'_> {
 
     /// Calls a command; what it prints, and what cashet says.
     fn exec(&self, words: &[&str]) -> (String, String) {
-        let mut script = String::new();
-        if let Some(loader) = self.loader {
-            script += &format!("mount --bind '{}' /etc/ld.so.cache || exit 97; ", loader.display());
-        }
+        let mount = self.loader.map_or_else(String::new, |loader| {
+            format!("mount --bind '{}' /etc/ld.so.cache || exit 97; ", loader.display())
+        });
         let who = if self.is_root {
             String::new()
         } else {
             format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups ")
         };
-        script += &format!("umask {}; exec {who}'{CASHET}' exec -v -- \"$@\"", self.umask);
+        let script = format!("{mount}umask {}; exec {who}'{CASHET}' exec -v -- \"$@\"", self.umask);
         let mut command = Command::new(if self.loader.is_some() { "unshare" } else { "/bin/sh" });
         if self.loader.is_some() {
             command.args(["--mount", "/bin/sh"]);

@@ -143,7 +143,7 @@ impl Followed {
         let failed =
             report.get("exit").is_some_and(|exit| exit.get("exit").is_some_and(|status| *status != 0));
         // A launcher that waits for the command ends no command.
-        if !by_signal && !(failed && self.place.id().is_some()) {
+        if !(by_signal || failed && self.place.id().is_some()) {
             return true;
         }
         self.ask(elsewhere, watch);
