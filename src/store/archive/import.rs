@@ -25,7 +25,7 @@ impl LocalStore {
     /// Imports an archive. Everything is verified before any of it becomes visible. Existing commits stay unchanged.
     ///
     /// # Errors
-    /// [`Kind::Damaged`] when the archive does not match its table exactly; [`Kind::NewerFormat`]; when writing to the
+    /// [`crate::error::Kind::Damaged`] when the archive does not match its table exactly; [`crate::error::Kind::NewerFormat`]; when writing to the
     /// store fails.
     pub fn import(&self, from: &mut dyn Read, progress: OnProgress<'_>) -> Result<Moved> {
         self.ready()?;
