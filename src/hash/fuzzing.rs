@@ -37,7 +37,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     };
     let path = |name: &str| StoredPath::in_root(name);
     let seen =
-        Evidence { device: 1, inode: 2, size: 3, mode: 4, modified: Timestamp(5), changed: Timestamp(-6) };
+        Evidence { device: 1, inode: 2, size: 3, mode: 4, viewer: 0, modified: Timestamp(5), changed: Timestamp(-6) };
     let facts = [
         (Observation::Content { path: path("a/b"), digest: Digest::of(b"1") }, Some(seen)),
         (Observation::State { path: path("a/c"), follow: true, state: FileState::Absent }, None),

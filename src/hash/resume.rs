@@ -49,10 +49,24 @@ const TEXTS: &[&str] = &[
     "file?",
     "if -e",
     "unless -e",
+    "while -e",
+    "until -e",
+    "if -d",
+    "unless -d",
+    "while -d",
+    "until -d",
+    "if -f",
+    "unless -f",
+    "while -f",
+    "until -f",
+    "(-d ",
     "(-f ",
     "(-s ",
     "(-e ",
     "File.exist",
+    // What is there is kept under another name.
+    " --backup",
+    "--backup=",
     "file.exists",
 ];
 /// Suffixes of code files.
@@ -84,11 +98,14 @@ pub fn is_code_of_project(path: &Path) -> bool {
     !is_of_package(path) && (is_named || name.ends_with("akefile"))
 }
 
+/// Names by which code learns that something exists when it creates it.
+const TAKEN: &[&str] = &["FileExistsError", "! mkdir", "until mkdir"];
+
 /// Whether a source, in this language or that of its name, may test for a file and continue with it.
 #[must_use]
 pub fn may_resume(language: Option<LanguageKind>, path: &Path, source: &[u8]) -> bool {
     let mentions = mentions(source);
-    if mentions == 0 {
+    if mentions == 0 && !TAKEN.iter().any(|name| memmem::find(source, name.as_bytes()).is_some()) {
         return false;
     }
     if source.len() as u64 > LARGEST_PARSED {
@@ -176,6 +193,14 @@ mod tests {
             (true, "a.sh", "have() { [ -f \"$1\" ]; }; have ck && cat ck"),
             (false, "a.sh", "[ -d d ] || mkdir d"),
             (true, "a.pl", "if (-e 'ck') { load() }"),
+            (true, "a.pl", "$n++ while -e \"run$n\"; mkdir \"run$n\";"),
+            (true, "a.sh", "n=1; until mkdir run$n; do n=$((n+1)); done"),
+            (true, "a.sh", "n=1; while ! mkdir run$n 2> /dev/null; do n=$((n+1)); done"),
+            (false, "a.sh", "while read x; do mkdir -p $x; done < list"),
+            (true, "a.sh", "cp --backup=numbered a b"),
+            (true, "a.py", "while True:\n    try:\n        os.mkdir(d)\n        break\n    except FileExistsError:\n        n += 1\n"),
+            (true, "a.py", "for n in count():\n    try:\n        f = open(f'o{n}', 'x')\n    except FileExistsError:\n        continue\n    break\n"),
+            (false, "a.py", "for d in ds:\n    try:\n        os.mkdir(d)\n    except FileExistsError:\n        pass\n"),
             (false, "Makefile", "all:\n\tcc -c a.c\n"),
         ] {
             assert_eq!(may_resume(None, Path::new(path), code.as_bytes()), resumes, "{code}");

@@ -2,7 +2,7 @@
 //!
 //! It does not know what the paths are for.
 
-use crate::record::{Evidence, Timestamp};
+use crate::record::{Evidence, Timestamp, viewer};
 use rustc_hash::{FxHashMap, FxHasher};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
@@ -24,6 +24,7 @@ fn evidence_of(stat: &Stat) -> Evidence {
         inode: stat.st_ino,
         size: u64::try_from(stat.st_size).unwrap_or(0),
         mode: stat.st_mode,
+        viewer: viewer(stat.st_mode, stat.st_uid),
         modified: Timestamp::from_parts(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
         changed: Timestamp::from_parts(stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
     }

@@ -115,6 +115,9 @@ impl Check<'_> {
             return when(Self::takes_more(product, path, now));
         }
         let Some(now) = now else {
+            if product.emptiness_counts {
+                return Free::No;
+            }
             let is_made = || self.knows(FactScope::Function, FactKind::MakesDirectory, product);
             // The run tried to create this directory although it existed.
             let is_found = product.in_place && matches!(product.before, FileState::Directory { .. });

@@ -3,8 +3,11 @@
 //! Knows nothing of what is observed.
 
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+use rustix::process::{getegid, geteuid, getgroups};
 use std::fs::Metadata;
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since the beginning of 1970, UTC.
@@ -42,7 +45,7 @@ impl Decode for Timestamp {
 
 /// What `stat` said of a file when its content was read. The same evidence later means the same
 /// content, provided that its times were old enough when it was taken (git's rule for racily clean
-/// entries): evidence too young is not stored at all.
+/// entries): evidence too young is not stored at all. It also means that whoever took it may read the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Evidence {
     /// Device number.
@@ -53,6 +56,8 @@ pub struct Evidence {
     pub size: u64,
     /// Kind and permission bits.
     pub mode: u32,
+    /// Who took it, where that decides what the mode allows: [`viewer`].
+    pub viewer: u32,
     /// Time of the last change of content.
     pub modified: Timestamp,
     /// Time of the last change of content or inode.
@@ -68,26 +73,64 @@ impl Evidence {
             inode: metadata.ino(),
             size: metadata.size(),
             mode: metadata.mode(),
+            viewer: viewer(metadata.mode(), metadata.uid()),
             modified: Timestamp::from_parts(metadata.mtime(), metadata.mtime_nsec()),
             changed: Timestamp::from_parts(metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }
 
+/// Reading, and executing or entering.
+const READ_AND_ENTER: u32 = 0o5;
+
+/// A number for who looks at something of this mode and owner. It is 0 where the mode allows us to read and enter what it
+/// allows its owner: for the owner, for root, and for everybody where the mode treats all alike. Else it tells users and
+/// their groups apart, since an access list may say more than the mode.
+#[must_use]
+pub fn viewer(mode: u32, owner: u32) -> u32 {
+    let [owners, groups, others] = [6, 3, 0].map(|class| mode >> class & READ_AND_ENTER);
+    let user = geteuid();
+    if user.is_root() {
+        let may = 0o4 | (owners | groups | others) & 0o1;
+        let may = if mode & libc::S_IFMT == libc::S_IFDIR { READ_AND_ENTER } else { may };
+        return if may == owners { 0 } else { may };
+    }
+    if owners == groups && owners == others || user.as_raw() == owner { 0 } else { ourselves() }
+}
+
+/// A number, 16 or more, for our user and groups.
+fn ourselves() -> u32 {
+    static NUMBER: OnceLock<u32> = OnceLock::new();
+    *NUMBER.get_or_init(|| {
+        let mut groups: Vec<u32> =
+            getgroups().unwrap_or_default().into_iter().map(rustix::fs::Gid::as_raw).collect();
+        groups.push(getegid().as_raw());
+        groups.sort_unstable();
+        groups.dedup();
+        let hash = BuildHasherDefault::<rustc_hash::FxHasher>::default().hash_one((geteuid().as_raw(), groups));
+        u32::try_from(hash >> 40).unwrap_or(0) | 1 << 24
+    })
+}
+
 impl Encode for Evidence {
     fn encode(&self, to: &mut Encoder) {
         to.unsigned(self.device).unsigned(self.inode).unsigned(self.size);
-        to.unsigned(u64::from(self.mode)).value(&self.modified).value(&self.changed);
+        // The kind and the bits of a mode take 16 bits.
+        to.unsigned(u64::from(self.viewer) << 16 | u64::from(self.mode & 0xffff)).value(&self.modified).value(&self.changed);
     }
 }
 
 impl Decode for Evidence {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let (device, inode, size) = (from.unsigned()?, from.unsigned()?, from.unsigned()?);
+        let packed = from.unsigned()?;
+        let out_of_range = |_| DecodeError::NotCanonical;
         Ok(Self {
-            device: from.unsigned()?,
-            inode: from.unsigned()?,
-            size: from.unsigned()?,
-            mode: from.unsigned32()?,
+            device,
+            inode,
+            size,
+            mode: u32::try_from(packed & 0xffff).map_err(out_of_range)?,
+            viewer: u32::try_from(packed >> 16).map_err(out_of_range)?,
             modified: Timestamp::decode(from)?,
             changed: Timestamp::decode(from)?,
         })

@@ -22,7 +22,7 @@ mod termination;
 
 pub use circumstances::{Circumstances, Known};
 pub use commit::{Acceptance, Commit, Coverage, Replay, SourceFile};
-pub use evidence::{Evidence, Timestamp};
+pub use evidence::{Evidence, Timestamp, viewer};
 pub use fact::{Fact, FactKind, FactScope, with_text};
 pub use found::{BothEnds, FoundProgram};
 pub use names::Names;

@@ -144,6 +144,7 @@ pub(super) mod tests {
             inode: 2,
             size: 3,
             mode: 4,
+            viewer: 0,
             modified: Timestamp(5),
             changed: Timestamp(-6),
         };

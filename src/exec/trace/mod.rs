@@ -75,6 +75,13 @@ pub enum ModeGiven {
     /// They are what the umask leaves of 0666 or 0777, requested at creation. The program may always request them, or have
     /// taken them from another file.
     Fresh(u32),
+    /// It was there and was written in place, so it keeps its bits. Where it is gone, these are asked for.
+    Kept {
+        /// Those bits.
+        asked: u32,
+        /// Whether they are what the umask leaves of 0666 or 0777, as in [`ModeGiven::Fresh`].
+        is_fresh: bool,
+    },
     /// They are those of the source file: the program copies them.
     Copied,
     /// It was moved or linked there, with the bits that it had.

@@ -11,9 +11,12 @@ impl Observer<'_> {
     pub(super) fn make_directory(&mut self, named: &Named, creating: Creating) {
         if !self.is_ignored(&named.path)
             && let Some(there) = self.resolve(&named.path, false)
-            && matches!(there.found, Found::Missing)
         {
-            self.modes.created(&there.path, creating);
+            match there.found {
+                Found::Missing => self.modes.created(&there.path, creating),
+                Found::Directory(_) => self.modes.kept(&there.path, creating),
+                _ => {}
+            }
         }
         self.make(named);
         if !self.is_ignored(&named.path)
@@ -32,8 +35,9 @@ impl Observer<'_> {
         let Some(there) = self.resolve(&named.path, false) else { return };
         match there.found {
             Found::Missing => {
+                let is_new = self.is_new(&there.path);
                 self.change(&there.path, How::Made);
-                self.own_below(there.path);
+                self.made_below(there.path, is_new);
             }
             _ => self.look(&Named { path: there.path, as_directory: false }, false),
         }

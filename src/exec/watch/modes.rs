@@ -26,6 +26,13 @@ impl Creating {
     pub(super) const fn mode(self) -> u32 {
         self.asked & !self.mask
     }
+
+    /// A program that copies a file requests the mode of the original, which the umask had reduced.
+    fn may_be_copied(self) -> bool {
+        let Self { asked, mask, is_literal, .. } = self;
+        let is_copied = |usual: u32| mask & usual != 0 && asked & 0o777 == usual & !mask;
+        !is_literal && USUAL.into_iter().any(is_copied)
+    }
 }
 
 /// How each path got its permission bits, where the run set them.
@@ -37,14 +44,12 @@ pub(super) struct Modes {
 impl Modes {
     /// Something is created at `path`.
     pub(super) fn created(&mut self, path: &[u8], creating: Creating) {
-        let Creating { asked, mask, is_literal, is_copier } = creating;
-        // A program that copies a file requests the mode of the original, which the umask had reduced.
-        let is_copied = |usual: u32| mask & usual != 0 && asked & 0o777 == usual & !mask;
+        let Creating { asked, mask, is_copier, .. } = creating;
         let given = if mask != umask() && is_copier {
             ModeGiven::Copied
         } else if mask != umask() {
             ModeGiven::Fixed
-        } else if !is_literal && USUAL.into_iter().any(is_copied) {
+        } else if creating.may_be_copied() {
             ModeGiven::Fresh(asked & 0o7777)
         } else {
             ModeGiven::Asked(asked & 0o7777)
@@ -56,6 +61,14 @@ impl Modes {
     pub(super) fn created_anew(&mut self, path: &[u8], creating: Creating) {
         if !self.given.contains_key(path) {
             self.created(path, creating);
+        }
+    }
+
+    /// A file at `path` is opened for writing by a call that would create it with another mode.
+    pub(super) fn kept(&mut self, path: &[u8], creating: Creating) {
+        if creating.mask == umask() && !self.given.contains_key(path) {
+            let (asked, is_fresh) = (creating.asked & 0o7777, creating.may_be_copied());
+            self.given.insert(path.to_vec(), ModeGiven::Kept { asked, is_fresh });
         }
     }
 
@@ -82,13 +95,13 @@ impl Modes {
             let below: Vec<Vec<u8>> =
                 self.given.keys().filter(|path| is_below(path, from)).cloned().collect();
             for path in below {
-                if let Some(given) = self.given.remove(&path) {
+                if let Some(given) = self.given.remove(&path).map(elsewhere) {
                     let rest = path.get(from.len()..).unwrap_or_default();
                     self.given.insert([to, rest].concat(), given);
                 }
             }
         }
-        let given = self.given.remove(from).unwrap_or(ModeGiven::Moved);
+        let given = self.given.remove(from).map_or(ModeGiven::Moved, elsewhere);
         self.given.insert(to.to_vec(), given);
     }
 
@@ -101,7 +114,7 @@ impl Modes {
 
     /// `to` becomes another name of the file at `from`.
     pub(super) fn linked(&mut self, from: &[u8], to: &[u8]) {
-        let given = self.given.get(from).copied().unwrap_or(ModeGiven::Moved);
+        let given = self.given.get(from).copied().map_or(ModeGiven::Moved, elsewhere);
         self.given.insert(to.to_vec(), given);
     }
 
@@ -109,6 +122,11 @@ impl Modes {
     pub(super) fn into_parts(self) -> BTreeMap<PathBuf, ModeGiven> {
         self.given.into_iter().map(|(path, given)| (to_path(path), given)).collect()
     }
+}
+
+/// How what got its bits in one place has them in another.
+fn elsewhere(given: ModeGiven) -> ModeGiven {
+    if matches!(given, ModeGiven::Kept { .. }) { ModeGiven::Moved } else { given }
 }
 
 #[cfg(test)]

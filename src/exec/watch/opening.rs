@@ -67,6 +67,10 @@ impl Observer<'_> {
         self.appended_is_used(path, follow);
         self.own_is_read(path);
         if self.is_own(path) {
+            if self.is_new(path) {
+                self.missing_below_new(path);
+                return self.is_read(path);
+            }
             self.own_is_shown();
             for real in self.behind_own(path, follow) {
                 self.open_for_reading(&Named { path: real, as_directory: named.as_directory }, follow);
@@ -124,7 +128,7 @@ impl Observer<'_> {
     pub(super) fn asked_to_read(&mut self, named: &Named) {
         self.appended_is_used(&named.path, true);
         let is_directory = matches!(self.resolver.look(&named.path, true), Found::Directory(_));
-        if !is_directory && !self.is_own(&named.path) {
+        if !is_directory && (!self.is_own(&named.path) || self.is_new(&named.path)) {
             self.used(&named.path, Prior::Consulted);
         }
     }
@@ -190,8 +194,16 @@ impl Observer<'_> {
                 self.modes.created_anew(&path, creating);
                 self.change(&path, How::Truncated);
             }
-            Found::File(_) if empties => self.change(&path, How::Emptied),
+            Found::File(_) if empties => {
+                if creates {
+                    self.modes.kept(&path, creating);
+                }
+                self.change(&path, How::Emptied);
+            }
             Found::File(_) => {
+                if creates {
+                    self.modes.kept(&path, creating);
+                }
                 if reads {
                     self.open_for_reading(named, follow);
                     self.open_for_reading(&Named { path: path.clone(), as_directory: false }, false);

@@ -76,6 +76,7 @@ fn young_and_future_times_prove_nothing() {
         inode: 1,
         size: 1,
         mode: 0o100_644,
+        viewer: 0,
         modified: Timestamp(modified),
         changed: Timestamp(changed),
     };

@@ -34,10 +34,17 @@ pub(in crate::hash) fn shows(found: &Found, state: &FileState, evidence: Option<
         // If a parent is a file now, the error is another one (ENOTDIR), and the state differs.
         (FileState::Absent, found) => matches!(found, Err(Errno::NOENT)),
         (FileState::Directory { mode }, Ok(found)) => {
-            is_directory(found) && found.mode & 0o7777 == *mode & 0o7777
+            is_directory(found)
+                && found.mode & 0o7777 == *mode & 0o7777
+                && state.rights().is_none_or(|rights| is_for_owner(found, rights))
         }
         _ => proves(found, evidence),
     }
+}
+
+/// Whether these rights to read and enter are those of the owner, which are also ours.
+fn is_for_owner(found: &Evidence, rights: u32) -> bool {
+    found.viewer == 0 && found.mode >> 6 & 0o5 == rights & 0o5
 }
 
 fn is_directory(found: &Evidence) -> bool {

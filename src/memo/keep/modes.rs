@@ -40,11 +40,14 @@ pub(super) fn asked(
     let kept: BTreeSet<&[u8]> =
         products.iter().filter(stays).map(|product| product.path.as_slice()).collect();
     let inherited = Inherited::from(products);
-    let tree = tree.with_asked(|path, mode| {
-        if kept.contains(path) {
+    let above: BTreeSet<&[u8]> =
+        products.iter().filter(|product| product.is_parent).map(|product| product.path.as_slice()).collect();
+    let known: BTreeSet<&[u8]> = products.iter().map(|product| product.path.as_slice()).collect();
+    let tree = tree.with_asked(|relative, mode| {
+        if kept.contains(relative) {
             return None;
         }
-        let path = root.join(OsStr::from_bytes(path));
+        let path = root.join(OsStr::from_bytes(relative));
         match trace.modes.get(&path) {
             // A write removes a set-id bit, and it is not restored.
             Some(ModeGiven::Asked(asked)) if asked & 0o777 & !mask == mode => Some(*asked),
@@ -60,9 +63,18 @@ pub(super) fn asked(
                 count(mask != 0 && [0o666, 0o777].iter().any(is_left), Mask::Exact);
                 None
             }
+            // A declared output gets the mode that it had.
+            Some(ModeGiven::Kept { .. }) if !known.contains(relative) => None,
+            // Where the file is there again, it keeps its mode.
+            Some(ModeGiven::Kept { asked, is_fresh }) => {
+                count(*is_fresh, Mask::AtLeast);
+                Some(*asked)
+            }
             Some(ModeGiven::Copied) => USUAL.into_iter().find(|usual| usual & !mask == mode),
             Some(ModeGiven::Moved) => inherited.usual(mode, mask),
             Some(ModeGiven::Fixed | ModeGiven::Set { .. }) => None,
+            // What is above a directory that is made is made with the same bits, unless somebody else has set others.
+            None if above.contains(relative) => USUAL.into_iter().find(|usual| usual & !mask == mode),
             None if is_known(trace, &path) => inherited.usual(mode, mask),
             // An access control list of the directory determines the mode, or nothing is known of it.
             Some(ModeGiven::Asked(_)) | None => {

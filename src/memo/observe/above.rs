@@ -49,7 +49,10 @@ impl Observer<'_> {
                 continue;
             };
             let place = self.absolute(path);
-            if place.starts_with(&root) {
+            // What HOME leads to is elsewhere where HOME is elsewhere, unless the root lies in it.
+            let is_beside = path.base() == Base::Home
+                && !self.run.places.home.as_deref().is_some_and(|home| root.starts_with(home));
+            if place.starts_with(&root) || is_beside {
                 continue;
             }
             let is_directory =

@@ -138,14 +138,29 @@ impl Observer<'_> {
             before
         };
         let is_appended = class == ProductClass::Appended;
-        let emptiness_counts = is_appended && (looked || access.appended_by_programs || self.names("tell"));
+        let was_file = matches!(before, FileState::File { .. } | FileState::LargeFile { .. });
+        // Where it is gone, the call fails, or another one makes it with a mode that is not known.
+        let must_be_there = was_file
+            && !is_gone
+            && matches!(class, ProductClass::Blind | ProductClass::Looked | ProductClass::Appended)
+            && matches!(access.first_change, FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended)
+            && !self.trace.modes.contains_key(changed.path);
+        let emptiness_counts = must_be_there
+            || is_appended && (looked || access.appended_by_programs || self.names("tell"));
         if is_appended {
             let size = changed.before.evidence.map_or(0, |before| before.size);
             self.observed.appended.insert(path.clone(), size);
         }
+        let was_absent = changed.before.state == FileState::Absent;
+        let is_made = was_absent
+            && !is_gone
+            && !is_directory
+            && (access.first_change == FirstChange::Created || (in_place && class == ProductClass::Looked));
         self.observed.products.push(Product {
             in_place,
-            attributes_set: access.altered,
+            // A call that creates a file, and a program that looks first, may do something else with an existing one: its
+            // mode may stay, or not.
+            attributes_set: access.altered || is_made,
             others_count,
             times_compared: access.times_compared && self.compares_times,
             removed_after_listing: is_gone && (around.shells || around.interpreters || around.others),

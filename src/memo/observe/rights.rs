@@ -245,8 +245,12 @@ fn given(trace: &Trace, is_output: impl Fn(&Path) -> bool) -> ModesGiven {
     let mut modes = ModesGiven::default();
     for (path, given) in &trace.modes {
         let (set, mode) = match given {
-            ModeGiven::Asked(mode) | ModeGiven::Set { mode, is_computed: true } => (&mut modes.exact, *mode),
-            ModeGiven::Fresh(mode) => (&mut modes.fresh, *mode),
+            ModeGiven::Asked(mode)
+            | ModeGiven::Set { mode, is_computed: true }
+            | ModeGiven::Kept { asked: mode, is_fresh: false } => (&mut modes.exact, *mode),
+            ModeGiven::Fresh(mode) | ModeGiven::Kept { asked: mode, is_fresh: true } => {
+                (&mut modes.fresh, *mode)
+            }
             ModeGiven::Copied => {
                 let mode = fs::symlink_metadata(path).map_or(0, |found| found.mode() & 0o7777);
                 let is_usual = rights::usual(mode).is_some();

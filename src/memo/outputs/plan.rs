@@ -22,13 +22,22 @@ pub(super) enum Step {
     Nothing,
     /// Its bytes are right: set these permission bits and this time, where they differ; for a directory, its attributes.
     Touch { mode: Option<u32>, time: Option<Timestamp> },
-    /// Write it, with this time, and with these permission bits in place of the recorded ones. `aside`: first move the existing
-    /// file aside, which the user would otherwise lose.
-    Write { aside: bool, time: Option<Timestamp>, mode: Option<u32> },
+    /// Write it, with this time, and with permission bits and owners of the existing file in place of the recorded ones.
+    /// `aside`: first move the existing file aside, which the user would otherwise lose.
+    Write { aside: bool, time: Option<Timestamp>, kept: Option<Kept> },
     /// Append bytes to it, and set this time.
     Append { time: Option<Timestamp> },
     /// Remove it.
     Remove { aside: bool, directory: bool },
+}
+
+/// What an existing file keeps that is written in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// The permission bits.
+    pub(super) mode: u32,
+    /// The user and the group.
+    pub(super) owners: (u32, u32),
 }
 
 /// The actions for all entries.
@@ -63,7 +72,7 @@ impl Found {
 /// recorded names.
 type Names<'t> = HashMap<(&'t [u8], u64, u64), u32>;
 
-const WRITE: Step = Step::Write { aside: false, time: None, mode: None };
+const WRITE: Step = Step::Write { aside: false, time: None, kept: None };
 
 impl Restore<'_> {
     /// Plans what [`Self::run`] would do, without doing it.
@@ -147,7 +156,8 @@ impl Restore<'_> {
         }
         let is_file = entry.kind.stored().is_some();
         let is_free = matches!(grounds, Grounds::Free { .. });
-        let kept = (grounds == Grounds::Free { keeps_mode: true }).then_some(stat.st_mode & MODE_BITS);
+        let kept = (grounds == Grounds::Free { keeps_mode: true })
+            .then_some(Kept { mode: stat.st_mode & MODE_BITS, owners: (stat.st_uid, stat.st_gid) });
         let other_mode =
             |mode: u32| Some(mode).filter(|mode| kept.is_none() && *mode != stat.st_mode & MODE_BITS);
         if let OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. } = &entry.kind
@@ -188,7 +198,7 @@ impl Restore<'_> {
                     Standing::Other { .. } if has_other_names || grounds == Grounds::Attributes => {
                         return Err(in_the_way());
                     }
-                    Standing::Other { is_lost } => Step::Write { aside: is_lost, time: None, mode: kept },
+                    Standing::Other { is_lost } => Step::Write { aside: is_lost, time: None, kept },
                 }
             }
             OutputKind::Directory { mode } if kind == FileType::Directory => {
@@ -213,7 +223,7 @@ impl Restore<'_> {
             }
             _ if kind == FileType::Directory => return Err(in_the_way()),
             OutputKind::Directory { .. } => return Err(in_the_way()),
-            _ => Step::Write { aside: true, time: None, mode: None },
+            _ => Step::Write { aside: true, time: None, kept: None },
         };
         Ok(Found { step, evidence, stat: Some(stat) })
     }
@@ -233,7 +243,7 @@ impl Restore<'_> {
         }
         // `Observed` means that the run replaced the same link.
         let is_known = grounds == Grounds::Observed || (self.knows_link)(&entry.path, present.as_bytes());
-        Ok(Step::Write { aside: !is_known, time: None, mode: None })
+        Ok(Step::Write { aside: !is_known, time: None, kept: None })
     }
 
     /// Whether the same result creates the parent directory, or the entry is a removal.

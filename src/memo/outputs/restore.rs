@@ -12,13 +12,14 @@ use crate::memo::attributes::{set_lists, set_own};
 use crate::memo::event::{Event, Observer};
 use crate::record::{Evidence, OutputEntry, OutputKind, OutputTree, Places, Timestamp};
 use crate::store::Store;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
-use rustix::fs::{fchmod, mkdirat, openat, readlinkat, renameat, statat, unlinkat, utimensat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{chownat, fchmod, fstat, mkdirat, openat, readlinkat, renameat, statat, unlinkat, utimensat};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -90,11 +91,11 @@ impl Restore<'_> {
         // For files with several names: the name under which each is staged.
         let mut names: HashMap<&[u8], String> = HashMap::new();
         for (entry, step) in work() {
-            let Step::Write { aside, time, mode } = step else { continue };
+            let Step::Write { aside, time, kept } = step else { continue };
             let name = match (&entry.kind, &entry.link_to) {
                 (OutputKind::Directory { .. } | OutputKind::Removed, _) => continue,
                 (OutputKind::Symlink { text }, _) => stage.symlink(text, *time)?,
-                (_, None) => stage.file(self.store, entry, *time, *mode)?,
+                (_, None) => stage.file(self.store, entry, *time, *kept)?,
                 (_, Some(first)) => match names.get(first.as_slice()) {
                     Some(name) => stage.link_to_staged(name)?,
                     None => stage.link(
@@ -105,7 +106,7 @@ impl Restore<'_> {
                 },
             };
             names.insert(entry.path.as_slice(), name.clone());
-            staged.push((entry, name, *aside));
+            staged.push((entry, name, *aside, kept.is_some()));
         }
         let mut added = Vec::new();
         for (entry, step) in work() {
@@ -130,10 +131,13 @@ impl Restore<'_> {
                 }
             }
         }
-        for (entry, name, aside) in staged {
+        for (entry, name, aside, is_in_place) in staged {
             let place = place(beneath, entry)?;
             if aside {
                 self.put_aside(&place, shown(entry))?;
+            }
+            if !is_in_place {
+                take_group(&stage, &name, &place);
             }
             renameat(stage.directory(), &name, place.directory(), place.name)
                 .map_err(|errno| blocked("put in place", shown(entry), errno))?;
@@ -248,6 +252,7 @@ fn settle(beneath: &mut Beneath, entry: &OutputEntry, step: &Step) -> Result<(),
                     set_own(&opened, &entry.attributes).map_err(refused)?;
                 }
                 if let Some(mode) = mode {
+                    let mode = mode | kept_bits(&opened, is_directory);
                     fchmod(&opened, Mode::from_raw_mode(mode)).map_err(refused)?;
                 }
                 set_lists(&opened, &entry.attributes).map_err(refused)?;
@@ -268,6 +273,21 @@ fn settle(beneath: &mut Beneath, entry: &OutputEntry, step: &Step) -> Result<(),
         }
         None => Ok(()),
     }
+}
+
+/// Gives a staged file the group that the system gives to what is created at `place`. Where we may not, it keeps ours.
+fn take_group(stage: &Stage, name: &str, place: &Place<'_>) {
+    let gives_group = |stat: &Stat| stat.st_mode & libc::S_ISGID != 0;
+    if let Some(above) = fstat(place.directory()).ok().filter(gives_group) {
+        let group = Some(Gid::from_raw(above.st_gid));
+        let _ = chownat(stage.directory(), name, None, group, AtFlags::SYMLINK_NOFOLLOW);
+    }
+}
+
+/// The set-group-id bit of a directory, which it has from the one above.
+fn kept_bits(opened: &OwnedFd, is_directory: bool) -> u32 {
+    let stat = if is_directory { fstat(opened).ok() } else { None };
+    stat.map_or(0, |stat| stat.st_mode & libc::S_ISGID)
 }
 
 /// Sets the modification time of an open file or directory.

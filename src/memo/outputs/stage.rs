@@ -2,13 +2,14 @@
 
 use super::beneath::Place;
 use super::holes;
+use super::plan::Kept;
 use super::restore::{RestoreError, blocked, modified_at, shown, unreadable};
 use crate::memo::attributes::{set_lists, set_own};
 use crate::memo::unfinished::{self, Begun, Note, STAGE};
 use crate::record::{Content, OutputEntry, OutputKind, Timestamp};
 use crate::store::{BlobStore, Workspace};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use rustix::fs::{fchmod, ftruncate, futimens, linkat, openat, symlinkat, utimensat};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
+use rustix::fs::{fchmod, fchown, fstat, ftruncate, futimens, linkat, openat, symlinkat, utimensat};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -76,13 +77,13 @@ impl<'a> Stage<'a> {
         Ok((self.directory(), self.count.to_string()))
     }
 
-    /// Writes a file with its attributes, the given or recorded mode, and the given or present time; returns its staged name.
+    /// Writes a file with its attributes, the kept or recorded mode, and the given or present time; returns its staged name.
     pub(super) fn file(
         &mut self,
         blobs: &dyn BlobStore,
         entry: &OutputEntry,
         time: Option<Timestamp>,
-        given: Option<u32>,
+        kept: Option<Kept>,
     ) -> Result<String, RestoreError> {
         let parent = self.parent.clone();
         let refused = |errno| blocked("change a file below", &parent, errno);
@@ -104,7 +105,13 @@ impl<'a> Stage<'a> {
             _ => return Err(RestoreError::Blocked(format!("{} is not a file", shown(entry).display()))),
         };
         set_own(&to, &entry.attributes).map_err(refused)?;
-        fchmod(&to, Mode::from_raw_mode(given.unwrap_or(mode))).map_err(refused)?;
+        if let Some(Kept { owners: (user, group), .. }) = kept {
+            let made = fstat(&to).map_err(refused)?;
+            if (made.st_uid, made.st_gid) != (user, group) {
+                fchown(&to, Some(Uid::from_raw(user)), Some(Gid::from_raw(group))).map_err(refused)?;
+            }
+        }
+        fchmod(&to, Mode::from_raw_mode(kept.map_or(mode, |kept| kept.mode))).map_err(refused)?;
         set_lists(&to, &entry.attributes).map_err(refused)?;
         if let Some(time) = time {
             futimens(&to, &modified_at(time)).map_err(refused)?;

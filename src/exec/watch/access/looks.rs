@@ -31,6 +31,9 @@ impl Observer<'_> {
         self.touches.note(path, if follow { Touched::Looked } else { Touched::LookedAtLink });
         // First of all: a link that the run made may stand where nothing was.
         if self.is_own(path) {
+            if self.is_new(path) {
+                return self.missing_below_new(path);
+            }
             self.own_is_shown();
             for real in self.behind_own(path, follow) {
                 self.look(&Named { path: real, as_directory: named.as_directory }, follow);
@@ -101,7 +104,13 @@ impl Observer<'_> {
 
     /// Nothing is at `path`, or a link that leads nowhere.
     pub(in crate::exec::watch) fn missing(&mut self, path: &[u8]) {
-        if self.is_ignored(path) || self.is_own(path) {
+        if self.is_ignored(path) {
+            return;
+        }
+        if self.is_own(path) {
+            if self.is_new(path) {
+                self.missing_below_new(path);
+            }
             return;
         }
         match self.resolver.look(path, false) {
@@ -113,6 +122,16 @@ impl Observer<'_> {
             }
             Found::Missing => self.nothing_at(path),
             _ => self.access(path).absent = true,
+        }
+    }
+
+    /// Nothing is at `path`, below a directory that the run made where nothing was. Another run may find something there.
+    pub(in crate::exec::watch) fn missing_below_new(&mut self, path: &[u8]) {
+        if !self.is_ignored(path) {
+            self.nothing_at(path);
+            if let Some(entry) = self.entries.get_mut(path) {
+                entry.below_new = true;
+            }
         }
     }
 

@@ -45,6 +45,8 @@ struct Entry {
     access: Access,
     own: Own,
     told: bool,
+    /// Nothing was found there, below a directory that the run had made where nothing was.
+    below_new: bool,
 }
 
 /// Collects what a run does.
@@ -60,6 +62,8 @@ pub(super) struct Observer<'a> {
     pub(super) listings: Listings,
     /// Directories and links that the run made or removed. What is below them is the run's own, too.
     own_directories: FxHashSet<Vec<u8>>,
+    /// Those of them that are directories which the run made where nothing was when it began.
+    new_directories: FxHashSet<Vec<u8>>,
     /// The programs that listed each directory, by its real path.
     listed_by: FxHashMap<Vec<u8>, Listers>,
     /// Files that were opened for appending, by their real paths.
@@ -112,6 +116,7 @@ impl<'a> Observer<'a> {
             working: Working::new(),
             listings: Listings::default(),
             own_directories: FxHashSet::default(),
+            new_directories: FxHashSet::default(),
             listed_by: FxHashMap::default(),
             appended: FxHashSet::default(),
             resolver: Resolver::default(),
@@ -162,7 +167,16 @@ impl<'a> Observer<'a> {
         let stdin = self.descriptors.stdin_use();
         let reads_own = stdin.read && self.ordering.reads_own_output();
         let (touches, images) = self.touches.into_parts();
-        let seen = self.entries.into_iter().filter(|(_, entry)| entry.access != Access::default());
+        // What was looked for in a directory that is gone again does not matter.
+        let is_gone = |path: &[u8], entry: &Entry| {
+            entry.below_new
+                && !entry.access.changed
+                && as_path(path).parent().is_some_and(|above| above.symlink_metadata().is_err())
+        };
+        let seen = self
+            .entries
+            .into_iter()
+            .filter(|(path, entry)| entry.access != Access::default() && !is_gone(path, entry));
         let mut seen: Vec<(Vec<u8>, Entry)> = seen.collect();
         // In the order of paths, which are compared name by name: the separator sorts first. Comparing paths is slow.
         let separated = |path: &[u8]| path.iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect();

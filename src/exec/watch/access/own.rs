@@ -1,8 +1,8 @@
 //! Paths that the run itself made or removed. They are not inputs of the run.
 
-use super::Observer;
+use super::{Entry, Observer};
 use crate::exec::Shows;
-use crate::exec::watch::linux::paths::{Named, upwards};
+use crate::exec::watch::linux::paths::{Found, Named, upwards};
 use crate::exec::watch::linux::process::as_path;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -30,6 +30,7 @@ impl Observer<'_> {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
             });
         }
+        self.new_directories.remove(&path);
         self.own_directories.insert(path);
         self.resolver.forget();
         self.working.moves(self.touches.caller);
@@ -40,6 +41,27 @@ impl Observer<'_> {
         self.entries.get(path).is_some_and(|entry| entry.own == Own::Wholly)
             || !self.own_directories.is_empty()
                 && upwards(path).skip(1).any(|above| self.own_directories.contains(above))
+    }
+
+    /// The run makes a directory, link or node where nothing is.
+    pub(in crate::exec::watch) fn made_below(&mut self, path: Vec<u8>, is_new: bool) {
+        self.own_below(path.clone());
+        if is_new {
+            self.new_directories.insert(path);
+        }
+    }
+
+    /// Whether nothing was at `path` when the run began, and nothing is: also below a directory that the run made where nothing
+    /// was. Another run may find that directory, and something in it.
+    pub(in crate::exec::watch) fn is_new(&mut self, path: &[u8]) -> bool {
+        let is_changed = |entry: &Entry| entry.own == Own::Wholly || entry.access.changed;
+        if self.entries.get(path).is_some_and(is_changed) {
+            return false;
+        }
+        let all_new = upwards(path)
+            .skip(1)
+            .all(|above| !self.own_directories.contains(above) || self.new_directories.contains(above));
+        all_new && matches!(self.resolver.look(path, false), Found::Missing)
     }
 
     /// The paths that the run did not make, and that `path`, which it made, leads to through links.

@@ -3,8 +3,9 @@
 use super::super::state_use::{StateUse, TESTS, Tested, compared, is_harmless, makes_directory};
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    BindingPattern, CallExpression, ConditionalExpression, Expression, LogicalExpression, LogicalOperator,
-    Program, ReturnStatement, Statement, TryStatement, UnaryOperator, VariableDeclarator,
+    BindingPattern, CallExpression, ConditionalExpression, Expression, ForOfStatement, ForStatement,
+    LogicalExpression, LogicalOperator, Program, ReturnStatement, Statement, TryStatement, UnaryOperator,
+    VariableDeclarator, WhileStatement,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
@@ -197,10 +198,68 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// A turn of a loop that is the last one where nothing is there looks for a name that is free.
+    fn searches(&mut self, body: &Statement<'_>) {
+        let statements: Vec<&Statement<'_>> = match body {
+            Statement::BlockStatement(block) => block.body.iter().collect(),
+            single => vec![single],
+        };
+        for (place, statement) in statements.iter().enumerate() {
+            let Statement::IfStatement(branch) = statement else { continue };
+            let after = statements.get(place + 1..).unwrap_or_default();
+            let otherwise: Vec<&Statement<'_>> = branch.alternate.iter().collect();
+            for tested in self.names.tested(&branch.test, false) {
+                let body = [&branch.consequent];
+                let (there, missing) =
+                    if tested.negated { (otherwise.as_slice(), &body[..]) } else { (&body[..], otherwise.as_slice()) };
+                self.found.resumes |= ends(missing) || (goes_on(there) && ends(after));
+            }
+        }
+    }
+}
+
+/// Whether the statements end the loop that they are in.
+fn ends(statements: &[&Statement<'_>]) -> bool {
+    match statements.last() {
+        Some(Statement::BlockStatement(block)) => ends(&block.body.iter().collect::<Vec<_>>()),
+        Some(Statement::ReturnStatement(_) | Statement::BreakStatement(_)) => true,
+        _ => false,
+    }
+}
+
+/// Whether the statements begin the next turn of the loop.
+fn goes_on(statements: &[&Statement<'_>]) -> bool {
+    match statements.last() {
+        Some(Statement::BlockStatement(block)) => goes_on(&block.body.iter().collect::<Vec<_>>()),
+        Some(Statement::ContinueStatement(_)) => true,
+        _ => false,
+    }
+}
+
 impl<'a> Visit<'a> for Reader<'_> {
     fn visit_statements(&mut self, statements: &oxc_allocator::Vec<'a, Statement<'a>>) {
         self.block(statements);
         walk::walk_statements(self, statements);
+    }
+
+    fn visit_while_statement(&mut self, turn: &WhileStatement<'a>) {
+        // It goes on until nothing is there: it looks for a name that is free.
+        self.found.resumes |= self.names.tested(&turn.test, false).iter().any(|tested| !tested.negated);
+        self.searches(&turn.body);
+        walk::walk_while_statement(self, turn);
+    }
+
+    fn visit_for_statement(&mut self, turn: &ForStatement<'a>) {
+        let tested = turn.test.as_ref().map(|test| self.names.tested(test, false)).unwrap_or_default();
+        self.found.resumes |= tested.iter().any(|tested| !tested.negated);
+        self.searches(&turn.body);
+        walk::walk_for_statement(self, turn);
+    }
+
+    fn visit_for_of_statement(&mut self, turn: &ForOfStatement<'a>) {
+        self.searches(&turn.body);
+        walk::walk_for_of_statement(self, turn);
     }
 
     fn visit_conditional_expression(&mut self, choice: &ConditionalExpression<'a>) {

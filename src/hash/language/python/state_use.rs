@@ -128,7 +128,14 @@ impl Reader<'_> {
                     }
                     self.branch(yes.0, yes.1, &[], after);
                 }
-                Stmt::While(turn) => self.branch(Some(&turn.test), &turn.body, &[], after),
+                Stmt::While(turn) => {
+                    self.branch(Some(&turn.test), &turn.body, &[], after);
+                    // It goes on until nothing is there: it looks for a name that is free.
+                    let tested = self.names.tested(&turn.test, false);
+                    self.found.resumes |= tested.iter().any(|tested| !tested.negated);
+                    self.searches(&turn.body);
+                }
+                Stmt::For(turn) => self.searches(&turn.body),
                 Stmt::Try(attempt) => self.attempt(&attempt.body),
                 _ => {}
             }
@@ -148,6 +155,39 @@ impl Reader<'_> {
             self.found.harmless += usize::from(!resumes && !acts && direct.contains(&tested));
             self.found.makes_directories |= self.makes(missing, &tested.path)
                 || (tested.negated || leaves(there)) && self.makes(after, &tested.path);
+        }
+    }
+
+    /// A turn of a loop that is the last one where nothing is there looks for a name that is free.
+    fn searches(&mut self, body: &[Stmt]) {
+        for (place, statement) in body.iter().enumerate() {
+            let after = body.get(place + 1..).unwrap_or_default();
+            match statement {
+                Stmt::If(branch) => {
+                    let otherwise = branch.elif_else_clauses.iter().rfind(|clause| clause.test.is_none());
+                    let otherwise = otherwise.map_or(&[][..], |clause| clause.body.as_slice());
+                    for tested in self.names.tested(&branch.test, false) {
+                        let (there, missing) = if tested.negated {
+                            (otherwise, branch.body.as_slice())
+                        } else {
+                            (branch.body.as_slice(), otherwise)
+                        };
+                        let goes_on = matches!(there.last(), Some(Stmt::Continue(_)));
+                        self.found.resumes |= ends(missing) || (goes_on && ends(after));
+                    }
+                }
+                // `try: mkdir(name); break` until one is free
+                Stmt::Try(attempt) => {
+                    let is_taken = attempt.handlers.iter().any(|ast::ExceptHandler::ExceptHandler(handler)| {
+                        let kind = handler.type_.as_deref();
+                        kind.is_some_and(|kind| worded(self.text, kind.range()).contains("FileExistsError"))
+                            && !leaves(&handler.body)
+                    });
+                    self.found.resumes |=
+                        is_taken && [&attempt.body, &attempt.orelse, after].into_iter().any(|body| ends(body));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -197,6 +237,11 @@ fn acts(statements: &[Stmt]) -> bool {
 
 fn is_exit(name: &str) -> bool {
     matches!(name, "exit" | "_exit" | "quit" | "abort")
+}
+
+/// Whether the statements end the loop that they are in.
+fn ends(statements: &[Stmt]) -> bool {
+    matches!(statements.last(), Some(Stmt::Break(_) | Stmt::Return(_)))
 }
 
 fn leaves(statements: &[Stmt]) -> bool {

@@ -23,6 +23,8 @@ pub(super) fn of(script: &Script<'_>) -> StateUse {
                     let tested = tested(script, condition, false);
                     found.resumes |=
                         tested.iter().any(|(path, negated)| !negated && passes(script, &[body], path));
+                    // `while ! mkdir run$n`, `until mkdir run$n`: it looks for a name that is free.
+                    found.resumes |= commands_in(script, &[condition], |name, _| name == b"mkdir");
                 }
             }
             _ => {}
