@@ -267,6 +267,7 @@ mod tests {
             inode,
             size: 10,
             mode: 0o100_644,
+            viewer: 0,
             modified: Timestamp(5),
             changed: Timestamp(6),
         }
