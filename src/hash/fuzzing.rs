@@ -36,8 +36,15 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         asked: [b"LANG".to_vec()].into(),
     };
     let path = |name: &str| StoredPath::in_root(name);
-    let seen =
-        Evidence { device: 1, inode: 2, size: 3, mode: 4, viewer: 0, modified: Timestamp(5), changed: Timestamp(-6) };
+    let seen = Evidence {
+        device: 1,
+        inode: 2,
+        size: 3,
+        mode: 4,
+        viewer: 0,
+        modified: Timestamp(5),
+        changed: Timestamp(-6),
+    };
     let facts = [
         (Observation::Content { path: path("a/b"), digest: Digest::of(b"1") }, Some(seen)),
         (Observation::State { path: path("a/c"), follow: true, state: FileState::Absent }, None),

@@ -198,9 +198,21 @@ mod tests {
             (true, "a.sh", "n=1; while ! mkdir run$n 2> /dev/null; do n=$((n+1)); done"),
             (false, "a.sh", "while read x; do mkdir -p $x; done < list"),
             (true, "a.sh", "cp --backup=numbered a b"),
-            (true, "a.py", "while True:\n    try:\n        os.mkdir(d)\n        break\n    except FileExistsError:\n        n += 1\n"),
-            (true, "a.py", "for n in count():\n    try:\n        f = open(f'o{n}', 'x')\n    except FileExistsError:\n        continue\n    break\n"),
-            (false, "a.py", "for d in ds:\n    try:\n        os.mkdir(d)\n    except FileExistsError:\n        pass\n"),
+            (
+                true,
+                "a.py",
+                "while True:\n    try:\n        os.mkdir(d)\n        break\n    except FileExistsError:\n        n += 1\n",
+            ),
+            (
+                true,
+                "a.py",
+                "for n in count():\n    try:\n        f = open(f'o{n}', 'x')\n    except FileExistsError:\n        continue\n    break\n",
+            ),
+            (
+                false,
+                "a.py",
+                "for d in ds:\n    try:\n        os.mkdir(d)\n    except FileExistsError:\n        pass\n",
+            ),
             (false, "Makefile", "all:\n\tcc -c a.c\n"),
         ] {
             assert_eq!(may_resume(None, Path::new(path), code.as_bytes()), resumes, "{code}");

@@ -107,7 +107,8 @@ fn ourselves() -> u32 {
         groups.push(getegid().as_raw());
         groups.sort_unstable();
         groups.dedup();
-        let hash = BuildHasherDefault::<rustc_hash::FxHasher>::default().hash_one((geteuid().as_raw(), groups));
+        let hash =
+            BuildHasherDefault::<rustc_hash::FxHasher>::default().hash_one((geteuid().as_raw(), groups));
         u32::try_from(hash >> 40).unwrap_or(0) | 1 << 24
     })
 }
@@ -116,7 +117,9 @@ impl Encode for Evidence {
     fn encode(&self, to: &mut Encoder) {
         to.unsigned(self.device).unsigned(self.inode).unsigned(self.size);
         // The kind and the bits of a mode take 16 bits.
-        to.unsigned(u64::from(self.viewer) << 16 | u64::from(self.mode & 0xffff)).value(&self.modified).value(&self.changed);
+        to.unsigned(u64::from(self.viewer) << 16 | u64::from(self.mode & 0xffff))
+            .value(&self.modified)
+            .value(&self.changed);
     }
 }
 

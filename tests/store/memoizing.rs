@@ -78,8 +78,15 @@ fn what_is_recorded_is_found_again() {
     let mut run = Run::new("a");
     run.files = vec![("out/model.bin", noise(50_000, 4)), ("out/empty", Vec::new())];
     run.stderr = text(6000);
-    let evidence =
-        Evidence { device: 1, inode: 2, size: 3, mode: 4, viewer: 0, modified: Timestamp(5), changed: Timestamp(6) };
+    let evidence = Evidence {
+        device: 1,
+        inode: 2,
+        size: 3,
+        mode: 4,
+        viewer: 0,
+        modified: Timestamp(5),
+        changed: Timestamp(6),
+    };
     run.evidence = vec![None, Some(evidence)];
     assert!(run.find(&place.open()).is_empty());
     let id = run.record(&place.open());

@@ -143,10 +143,13 @@ impl Observer<'_> {
         let must_be_there = was_file
             && !is_gone
             && matches!(class, ProductClass::Blind | ProductClass::Looked | ProductClass::Appended)
-            && matches!(access.first_change, FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended)
+            && matches!(
+                access.first_change,
+                FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended
+            )
             && !self.trace.modes.contains_key(changed.path);
-        let emptiness_counts = must_be_there
-            || is_appended && (looked || access.appended_by_programs || self.names("tell"));
+        let emptiness_counts =
+            must_be_there || is_appended && (looked || access.appended_by_programs || self.names("tell"));
         if is_appended {
             let size = changed.before.evidence.map_or(0, |before| before.size);
             self.observed.appended.insert(path.clone(), size);

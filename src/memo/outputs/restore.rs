@@ -13,7 +13,9 @@ use crate::memo::event::{Event, Observer};
 use crate::record::{Evidence, OutputEntry, OutputKind, OutputTree, Places, Timestamp};
 use crate::store::Store;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps};
-use rustix::fs::{chownat, fchmod, fstat, mkdirat, openat, readlinkat, renameat, statat, unlinkat, utimensat};
+use rustix::fs::{
+    chownat, fchmod, fstat, mkdirat, openat, readlinkat, renameat, statat, unlinkat, utimensat,
+};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;

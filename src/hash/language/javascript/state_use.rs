@@ -211,8 +211,11 @@ impl Reader<'_> {
             let otherwise: Vec<&Statement<'_>> = branch.alternate.iter().collect();
             for tested in self.names.tested(&branch.test, false) {
                 let body = [&branch.consequent];
-                let (there, missing) =
-                    if tested.negated { (otherwise.as_slice(), &body[..]) } else { (&body[..], otherwise.as_slice()) };
+                let (there, missing) = if tested.negated {
+                    (otherwise.as_slice(), &body[..])
+                } else {
+                    (&body[..], otherwise.as_slice())
+                };
                 self.found.resumes |= ends(missing) || (goes_on(there) && ends(after));
             }
         }

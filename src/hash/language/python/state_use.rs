@@ -178,14 +178,16 @@ impl Reader<'_> {
                 }
                 // `try: mkdir(name); break` until one is free
                 Stmt::Try(attempt) => {
-                    let is_taken = attempt.handlers.iter().any(|ast::ExceptHandler::ExceptHandler(handler)| {
-                        let kind = handler.type_.as_deref();
-                        kind.is_some_and(|kind| worded(self.text, kind.range()).contains("FileExistsError"))
-                            && !ends(&handler.body)
-                            && !matches!(handler.body.last(), Some(Stmt::Raise(_)))
-                    });
-                    self.found.resumes |=
-                        is_taken && [&attempt.body, &attempt.orelse, after].into_iter().any(|body| ends(body));
+                    let is_taken =
+                        attempt.handlers.iter().any(|ast::ExceptHandler::ExceptHandler(handler)| {
+                            let kind = handler.type_.as_deref();
+                            kind.is_some_and(|kind| {
+                                worded(self.text, kind.range()).contains("FileExistsError")
+                            }) && !ends(&handler.body)
+                                && !matches!(handler.body.last(), Some(Stmt::Raise(_)))
+                        });
+                    self.found.resumes |= is_taken
+                        && [&attempt.body, &attempt.orelse, after].into_iter().any(|body| ends(body));
                 }
                 _ => {}
             }

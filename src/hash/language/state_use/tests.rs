@@ -16,7 +16,10 @@ fn python_that_resumes_is_distinguished_from_python_that_only_looks() {
         (true, "if exists(p):\n    p.read_text()\n"),
         (true, "n = 1\nwhile os.path.exists(f'run{n}'):\n    n += 1\nos.makedirs(f'run{n}')\n"),
         (true, "for n in count():\n    d = f'run{n}'\n    if not isdir(d):\n        break\nos.mkdir(d)\n"),
-        (true, "def free():\n    for n in range(9):\n        if not exists(p(n)):\n            return p(n)\n"),
+        (
+            true,
+            "def free():\n    for n in range(9):\n        if not exists(p(n)):\n            return p(n)\n",
+        ),
         (true, "for n in range(9):\n    if exists(p):\n        continue\n    os.mkdir(p)\n    break\n"),
         (false, "for x in xs:\n    if exists(o(x)):\n        continue\n    save(o(x))\n"),
         (false, "for x in xs:\n    if not exists(x):\n        raise ValueError(x)\nsave(o)\n"),
@@ -43,7 +46,10 @@ fn javascript_that_resumes_is_distinguished_from_javascript_that_only_looks() {
         (true, "const done = p => fs.existsSync(p); if (done(x)) load(x)"),
         (true, "if (statSync(p).isFile()) load(p)"),
         (true, "let i = 1; while (fs.existsSync('run' + i)) i++; fs.mkdirSync('run' + i)"),
-        (true, "for (let i = 0;; i++) { if (!fs.existsSync(p(i))) return_(i) ; else continue }\nfunction f() { for (let i = 0;; i++) if (!existsSync('a' + i)) return i }"),
+        (
+            true,
+            "for (let i = 0;; i++) { if (!fs.existsSync(p(i))) return_(i) ; else continue }\nfunction f() { for (let i = 0;; i++) if (!existsSync('a' + i)) return i }",
+        ),
         (false, "for (const x of xs) { if (fs.existsSync(x)) continue; write(x) }"),
         (false, "if (fs.existsSync(p)) fs.rmSync(p); fs.writeFileSync(p, 1)"),
         (false, "if (!fs.existsSync(d)) fs.mkdirSync(d); write(d)"),
