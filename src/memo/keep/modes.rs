@@ -63,12 +63,11 @@ pub(super) fn asked(
                 count(mask != 0 && [0o666, 0o777].iter().any(is_left), Mask::Exact);
                 None
             }
-            // A declared output gets the mode that it had.
-            Some(ModeGiven::Kept { .. }) if !known.contains(relative) => None,
-            // Where the file is there again, it keeps its mode.
+            // An existing file keeps its mode. A declared output gets the mode that it had.
             Some(ModeGiven::Kept { asked, is_fresh }) => {
-                count(*is_fresh, Mask::AtLeast);
-                Some(*asked)
+                let is_product = known.contains(relative);
+                count(is_product && *is_fresh, Mask::AtLeast);
+                is_product.then_some(*asked)
             }
             Some(ModeGiven::Copied) => USUAL.into_iter().find(|usual| usual & !mask == mode),
             Some(ModeGiven::Moved) => inherited.usual(mode, mask),

@@ -106,8 +106,8 @@ impl<'a> Stage<'a> {
         };
         set_own(&to, &entry.attributes).map_err(refused)?;
         if let Some(Kept { owners: (user, group), .. }) = kept {
-            let made = fstat(&to).map_err(refused)?;
-            if (made.st_uid, made.st_gid) != (user, group) {
+            let stat = fstat(&to).map_err(refused)?;
+            if (stat.st_uid, stat.st_gid) != (user, group) {
                 fchown(&to, Some(Uid::from_raw(user)), Some(Gid::from_raw(group))).map_err(refused)?;
             }
         }

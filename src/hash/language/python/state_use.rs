@@ -187,7 +187,7 @@ impl Reader<'_> {
                                 && !matches!(handler.body.last(), Some(Stmt::Raise(_)))
                         });
                     self.found.resumes |= is_taken
-                        && [&attempt.body, &attempt.orelse, after].into_iter().any(|body| ends(body));
+                        && [attempt.body.as_slice(), attempt.orelse.as_slice(), after].into_iter().any(ends);
                 }
                 _ => {}
             }
