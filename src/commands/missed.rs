@@ -122,7 +122,7 @@ mod tests {
         ];
         insta::assert_snapshot!(view(&all, &look(80)), @r"
         failed (4 times)
-        hint: --cache-exit 1 keeps it
+        hint: --cache-exit 1 caches it
         TIMES  LAST       COMMAND    DETAIL
             2  1 min ago  make test  exit status 1
             2  1 min ago  make       exit status 2

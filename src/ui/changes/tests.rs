@@ -60,7 +60,7 @@ fn every_part_has_its_words() {
             Part::Source(at("util.py")),
             Some(python("a")),
             Some(Value::Source { form: "raw".to_owned(), digest: Digest::of(b"a") }),
-            "util.py counts as raw, was python-1",
+            "util.py is compared as raw, was python-1",
         ),
         (Part::Variable(b"LR".to_vec()), Some(digest("1")), Some(digest("2")), "LR changed"),
         (Part::Variable(b"LR".to_vec()), Some(Value::Absent), Some(digest("2")), "LR set"),
