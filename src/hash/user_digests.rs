@@ -133,11 +133,9 @@ impl UserDigests {
 
     /// The same to write to it; it is made where it is missing.
     fn create(&self) -> Option<Table> {
-        // A home directory that does not exist is not made.
-        for directory in self.directory.parent().into_iter().chain([self.directory.as_path()]) {
-            if !directory.is_dir() {
-                DirBuilder::new().mode(0o700).create(directory).ok()?;
-            }
+        // The cache directory itself is not made: commands look whether there is one.
+        if !self.directory.is_dir() {
+            DirBuilder::new().mode(0o700).create(&self.directory).ok()?;
         }
         Self::table(&self.directory, OpenOptions::new().read(true).write(true).create(true).mode(0o600))
     }
@@ -234,6 +232,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn memory(directory: &Path) -> UserDigests {
+        let _ = fs::create_dir(directory.join("cache"));
         UserDigests {
             directory: directory.join("cache/cashet"),
             root: directory.join("project"),
@@ -255,10 +254,10 @@ mod tests {
         let memory = memory(directory.path());
         memory.learn(Path::new("/usr/lib/x"), &evidence(1), &Digest::of(b"x"));
         assert_eq!(memory.find(Path::new("/usr/lib/x"), &evidence(1)), None);
-        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
+        assert!(!directory.path().join("cache/cashet").exists());
         let homeless = UserDigests { directory: directory.path().join("no/.cache/cashet"), ..memory };
         homeless.write_down();
-        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
+        assert!(!directory.path().join("no").exists());
     }
 
     fn evidence(inode: u64) -> Evidence {

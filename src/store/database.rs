@@ -13,6 +13,20 @@ use std::path::{Path, PathBuf};
 impl LocalStore {
     /// Reads from the database. Returns an empty result where no database exists, or where it is damaged and was set aside.
     pub(super) fn read_index<T: Default>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        match self.read_index_locked(run) {
+            Err(error) if error.kind() == Kind::Damaged => {
+                self.set_aside()?;
+                Ok(T::default())
+            }
+            other => other,
+        }
+    }
+
+    /// The same for a caller that holds the store's lock, with which a damaged database cannot be set aside: that is an error.
+    pub(super) fn read_index_locked<T: Default>(
+        &self,
+        run: impl FnOnce(&mut Index) -> Result<T>,
+    ) -> Result<T> {
         if !self.layout().root().exists() {
             return Ok(T::default());
         }
@@ -20,13 +34,7 @@ impl LocalStore {
         if hold(&self.index).is_none() && fs::symlink_metadata(self.layout().database()).is_err() {
             return Ok(T::default());
         }
-        match self.with_index(run) {
-            Err(error) if error.kind() == Kind::Damaged => {
-                self.set_aside()?;
-                Ok(T::default())
-            }
-            other => other,
-        }
+        self.with_index(run)
     }
 
     /// Changes the database; sets a damaged one aside and begins a new one. The caller must not hold the store's lock.

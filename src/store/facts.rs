@@ -69,7 +69,8 @@ impl LocalStore {
         let mut with_products =
             candidates.iter().filter(|candidate| !candidate.commit.products.all().is_empty());
         let facts = match with_products.next() {
-            Some(candidate) => self.read_index(|index| index.facts(&candidate.commit))?,
+            // Callers hold the store's lock. The next access sets a damaged database aside.
+            Some(candidate) => self.read_index_locked(|index| index.facts(&candidate.commit))?,
             None => Facts::default(),
         };
         Ok(candidates.iter().map(|candidate| strict_of(&candidate.commit, &facts)).collect())

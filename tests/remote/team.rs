@@ -48,7 +48,7 @@ impl Team {
     pub(crate) fn machine(&self, name: &str, settings: &str) -> Machine {
         let project = self.base.path().join(name).join("project");
         let home = self.base.path().join(name).join("home");
-        for directory in [&project.join(".git"), &home] {
+        for directory in [&project.join(".git"), &home.join(".cache")] {
             fs::create_dir_all(directory).unwrap();
         }
         let machine = Machine { project, home, counter: self.counter(), environment: Vec::new() };

@@ -5,6 +5,7 @@ use super::modes::Creating;
 use super::paths::{Found, Named, Physical};
 use super::process::as_path;
 use crate::exec::{FirstChange, Prior};
+use std::os::unix::fs::MetadataExt;
 
 impl Observer<'_> {
     /// Creates a directory, which may exist already.
@@ -14,7 +15,10 @@ impl Observer<'_> {
         {
             match there.found {
                 Found::Missing => self.modes.created(&there.path, creating),
-                Found::Directory(_) => self.modes.kept(&there.path, creating),
+                // One that has another mode keeps it: what is made where it is gone has this one.
+                Found::Directory(_) if has_mode(&there.path, creating.mode()) => {
+                    self.modes.kept(&there.path, creating);
+                }
                 _ => {}
             }
         }
@@ -214,4 +218,10 @@ impl Observer<'_> {
 /// Whether a directory is empty, or cannot be read.
 fn may_be_empty(path: &[u8]) -> bool {
     std::fs::read_dir(as_path(path)).map_or(true, |mut entries| entries.next().is_none())
+}
+
+/// Whether what is at `path` has these permission bits.
+fn has_mode(path: &[u8], mode: u32) -> bool {
+    let found = std::fs::symlink_metadata(as_path(path));
+    found.is_ok_and(|found| found.mode() & 0o7777 == mode & 0o7777)
 }
