@@ -21,6 +21,7 @@ fn library(team: &Team, text: &str) -> PathBuf {
 /// A clone of one user.
 fn clone(team: &Team, name: &str, library: &Path) -> Machine {
     let cache = team.base.path().join("cache");
+    fs::create_dir_all(&cache).unwrap();
     let machine = team.writer(name).with("XDG_CACHE_HOME", cache.to_str().unwrap());
     machine.script("run.sh", &format!("cat '{}' data.txt", library.display())).write("data.txt", "data\n");
     machine
