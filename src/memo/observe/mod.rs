@@ -4,9 +4,11 @@
 
 mod above;
 mod aside;
+mod asks;
 mod background;
 mod bytecode;
 mod code;
+mod image;
 mod importer;
 mod imports;
 mod listed;
@@ -125,7 +127,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         listed_before: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
-        asked: shown::asked_by(run.captured),
+        asked: asks::asked_by(run.captured),
         timed: Vec::new(),
         modes_given: rights::ModesGiven::default(),
         compares_times: times::compares(run, trace),
