@@ -1,4 +1,4 @@
-//! A result as a hot entry has it, without what it was seen to depend on: that belongs to its set of questions.
+//! The encoding of a result in a hot entry, without its observations: these belong to its question set.
 
 use super::Candidate;
 use crate::digest::{BlobId, CommitId};
@@ -8,7 +8,7 @@ use crate::record::{Commit, Evidence, OutputTree};
 /// Maximum number of commits in a hot entry.
 pub(crate) const MOST_CANDIDATES: usize = 8;
 
-/// Encodes a result without what it was seen to depend on.
+/// Encodes a result without its observations.
 pub(super) fn encode_candidate(candidate: &Candidate, to: &mut Encoder) {
     to.value(&candidate.id).bytes(&candidate.commit.to_bytes());
     to.option(candidate.outputs.as_ref());
@@ -21,7 +21,7 @@ pub(super) fn encode_candidate(candidate: &Candidate, to: &mut Encoder) {
     to.list(&candidate.strict);
 }
 
-/// What [`encode_candidate`] wrote.
+/// Decodes what [`encode_candidate`] wrote.
 pub(super) fn decode_candidate(from: &mut Decoder<'_>) -> Result<Candidate, DecodeError> {
     let id = CommitId::decode(from)?;
     let commit = Commit::from_bytes(from.bytes()?)?;
