@@ -26,9 +26,9 @@ pub struct Known<'a> {
     pub program: PathBuf,
     /// The environment that the child would get.
     pub environment: Cow<'a, Environment>,
-    /// As in [`Captured`].
+    /// As in [`super::Captured`].
     pub sensitive: Option<OsString>,
-    /// As in [`Captured`].
+    /// As in [`super::Captured`].
     pub volatile: Option<String>,
     /// Everything that was looked at.
     pub seen: StatCache,
