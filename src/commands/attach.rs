@@ -1,4 +1,4 @@
-//! `attach`: shows the output of a run in progress, from its beginning, and follows it.
+//! `attach`: what a run in progress has written, from its beginning, and what it writes from then on.
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
@@ -15,10 +15,10 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// Interval between two reads.
+/// Between two looks for more.
 const PAUSE: Duration = Duration::from_millis(15);
 
-/// Number of reads between two checks whether the run is in progress.
+/// Between two looks whether the run is in progress, in pauses.
 const LOOK: u32 = 8;
 
 /// Arguments of `attach`.
@@ -38,7 +38,7 @@ pub struct Args {
     raw: bool,
 }
 
-/// The destination of a stream.
+/// Where a stream goes.
 struct Sink {
     stripper: Option<Stripper>,
     to: Box<dyn Write>,
@@ -65,7 +65,7 @@ impl Sink {
 /// Follows the run until it ends.
 ///
 /// # Errors
-/// No such run is in progress; our output cannot be written.
+/// No such run goes on; our output does not take what it writes.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     let mut run = opened.active(&args.words)?;
@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     ];
     let mut looks = 0_u32;
     loop {
-        // Output from before its end may arrive after the last read.
+        // What it wrote before its end is there when it has ended.
         let state = if looks.is_multiple_of(LOOK) { run.state() } else { RunState::Active };
         looks = looks.wrapping_add(1);
         while let Some((stream, bytes)) = read(&mut run)? {

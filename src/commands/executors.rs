@@ -1,4 +1,4 @@
-//! `cashet executors`: lists the executors and checks each by running a job.
+//! `cashet executors`: which other machines run commands, and whether they do: each is asked, and runs a job.
 
 use super::context::Context;
 use super::exec::elsewhere::execution::trivial;
@@ -38,10 +38,10 @@ pub struct Args {
     json: bool,
 }
 
-/// Checks the executors.
+/// Looks at all of them.
 ///
 /// # Errors
-/// The settings cannot be read; there is no executor of a given name.
+/// The settings cannot be read; there is no executor of a name.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let known = context.project.settings()?.executors;
     let names = if args.names.is_empty() { known.keys().cloned().collect() } else { args.names.clone() };
@@ -99,7 +99,7 @@ fn look(name: &str, args: &Args, context: &Context) -> Result<Executor> {
     }
 }
 
-/// The result of the job.
+/// What the job found.
 struct Answer {
     machine: String,
     state: State,
@@ -107,7 +107,7 @@ struct Answer {
     cure: Option<String>,
 }
 
-/// Runs `cashet doctor` on the executor.
+/// Has `cashet doctor` run there.
 fn job(settings: &Settings, context: &Context, limit: Duration) -> Result<Answer> {
     if settings.given.kind == reapi::KIND {
         let (machine, trouble) = trivial(settings, limit.as_secs())?;
@@ -117,7 +117,7 @@ fn job(settings: &Settings, context: &Context, limit: Duration) -> Result<Answer
         };
         return Ok(Answer { machine, state, about, cure: None });
     }
-    // The store is the one that contains the job.
+    // The store is where the job lies.
     let options =
         StoreOptions { create: true, trust_owner: context.project.store_is_named, ..StoreOptions::default() };
     drop(LocalStore::open(&settings.store, &options)?);
@@ -200,7 +200,7 @@ fn wait(
         if begun.elapsed() > limit {
             let at = place.newest_attempt(0).map(|(_, machine, process)| (machine, process));
             let at = at.as_ref().map(|(machine, process)| (machine.as_str(), *process));
-            // It is not needed any more. If this fails, it ends by itself.
+            // It is of no use any more; where that fails, it ends by itself.
             let _ = settings.engine.cancel(&[id], at);
             if let Some(launcher) = launcher {
                 let _ = launcher.kill();
@@ -211,7 +211,7 @@ fn wait(
     }
 }
 
-/// The output of `doctor` on the executor.
+/// What `doctor` printed there.
 fn read(place: &Place) -> Option<Answer> {
     let (number, machine, _) = place.newest_attempt(0)?;
     let [stdout, _] = place.streams(number);

@@ -1,20 +1,20 @@
-//! The end of the program.
+//! How the program ends.
 //!
-//! A separate module, so that commands do not depend on the dispatcher.
+//! A small module, so that commands need not know the dispatcher.
 
 use crate::error::EXIT_NO;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// With this exit status.
+    /// By itself, with this status.
     Status(u8),
-    /// By this signal, like the command that it ran.
+    /// Of this signal, as the command that it ran did.
     Signal(i32),
 }
 
-/// Success.
+/// The command did what it was to do.
 pub const DONE: Exit = Exit::Status(0);
 
-/// A negative result: a difference, damage.
+/// The command says no: differs, damage.
 pub const NO: Exit = Exit::Status(EXIT_NO);

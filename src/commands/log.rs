@@ -51,11 +51,11 @@ pub struct Args {
     json: bool,
 }
 
-/// The value of `--status`.
+/// What `--status` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Ended(StatusFilter),
-    /// A state as in [`commits::state`].
+    /// By its state, as [`commits::state`] has it.
     State(&'static str),
     Replayable(bool),
     /// Recorded by `accept`.

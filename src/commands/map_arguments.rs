@@ -1,4 +1,4 @@
-//! The options of `map`: its own and most of those of `exec`.
+//! The options of `map`: its own beside most of those of `exec`.
 
 use super::options::{self, Flag, Scanned};
 use crate::error::{Error, Result};
@@ -10,13 +10,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Options of `exec` that determine what is shown of one call.
+/// Options of `exec` that say how one call is shown.
 const LEFT_OUT: &[Flag] = &[
     Flag::Id,
     Flag::Report,
     Flag::Verbose,
     Flag::Explain,
-    // Closing the terminal detaches a sweep.
+    // A sweep is left by closing the terminal.
     Flag::Detach,
     // Standard input may be the list of runs; each run has an empty one.
     Flag::Stdin,
@@ -48,18 +48,18 @@ map is killed, the jobs continue: the same call attaches to them and submits not
 
 Exit status: 0, 1 if any run failed, 2 for wrong usage, or the signal that ended it.";
 
-/// How to show the output of the runs.
+/// How output of the runs is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Print {
     /// Not at all.
     No,
-    /// The output of each run as a whole, at its end.
+    /// That of each run together, when it has ended.
     Grouped,
-    /// Line by line as it arrives, each after the parameters.
+    /// Line by line as it comes, each with the parameters before it.
     Lines,
 }
 
-/// Values of the options.
+/// What was asked for.
 #[derive(Debug)]
 pub(super) struct Options {
     pub(super) jobs: usize,
@@ -67,7 +67,7 @@ pub(super) struct Options {
     pub(super) from: Option<OsString>,
     pub(super) sample: Option<u64>,
     pub(super) name: String,
-    /// Maximum number of jobs that run on another machine at a time.
+    /// Jobs of another machine that run at a time.
     pub(super) at_most: Option<u32>,
     pub(super) retry: u32,
     pub(super) fail_fast: bool,
@@ -130,7 +130,7 @@ pub(super) fn command() -> Command {
         .after_help(AFTER)
 }
 
-/// The options from clap's result.
+/// What clap understood, settled.
 ///
 /// # Errors
 /// [`crate::error::Kind::Usage`] for parameters that make no sense.
@@ -209,7 +209,7 @@ fn parameter(given: &OsStr) -> Result<(String, Values)> {
     Ok((name.to_owned(), values))
 }
 
-/// Suffixes of scripts: a sweep is named after the script, not after its interpreter.
+/// Suffixes of scripts, by which a sweep is called rather than by their interpreter.
 const SCRIPTS: &[&str] = &[
     "py", "js", "mjs", "cjs", "ts", "sh", "bash", "zsh", "rb", "pl", "r", "jl", "lua", "php", "ipynb", "m",
     "sql",

@@ -1,4 +1,4 @@
-//! The commands: one file per command, with its arguments and a function that calls the library.
+//! One file per command, each its arguments and one function over library calls.
 
 mod accept;
 pub mod answers;
@@ -37,6 +37,7 @@ pub mod provenance;
 mod publish;
 pub mod remote;
 pub mod report;
+pub mod restore;
 pub mod revision;
 pub mod rm;
 mod runner;
@@ -62,15 +63,15 @@ use cli::{Call, Verb};
 use context::Context;
 use std::ffi::OsString;
 
-/// Number of digits of a hash that are practically unique.
+/// So many digits of a hash name one run and will.
 const SURE_DIGITS: usize = 8;
 
-/// Runs the command in the words after `cashet`; returns how the program must end.
+/// Does what the words after `cashet` say, and tells how the program is to end.
 pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
     let words = with_store_behind(without_help(words.collect()));
     match words.split_first() {
         None => end(welcome::run()),
-        // First of all, since a hit must be fast.
+        // Before anything else: a hit has no time for more.
         Some((first, rest)) if first == "exec" => {
             runner::scanned("exec", rest).map_or_else(|exit| exit, |scanned| exec::main(&scanned))
         }
@@ -92,7 +93,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Whether there are no words, or they ask for help.
+/// Whether nothing is there, or help is asked for.
 fn asks_help(words: &[OsString]) -> bool {
     words.first().is_none_or(|word| word == "--help" || word == "-h")
 }
@@ -107,7 +108,7 @@ fn without_help(mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// Moves `--store DIR` from before the name of a command that runs another to after it, where its options are.
+/// `--store DIR` before the name of a command that runs another goes behind it, where its own options are read.
 fn with_store_behind(mut words: Vec<OsString>) -> Vec<OsString> {
     let store = match words.first().and_then(|word| word.to_str()) {
         Some("--store") => 2,
@@ -131,7 +132,7 @@ fn run(words: &[OsString]) -> Result<Exit> {
         }
     };
     let context = match Context::here(store.as_deref()) {
-        // The command reports errors.
+        // What is wrong is for it to say.
         Err(error) if matches!(*verb, Verb::Doctor(_)) => {
             Context::without_settings(store.as_deref()).map_err(|_| error)?
         }
@@ -140,13 +141,12 @@ fn run(words: &[OsString]) -> Result<Exit> {
     tell_outer(&verb, words, &context);
     let mut page = Page::stdout(context.now);
     let ended = run_verb(&verb, &context, &mut page);
-    // Output before the failure is written before the message.
+    // What was shown before a failure is shown before it is told.
     let finished = page.finish();
     ended.and_then(|exit| finished.map(|()| exit))
 }
 
-/// Tells an outer call that this command's answer depends on the store, which is not a file that it could observe. The answer for a
-/// complete hash never changes.
+/// What a store holds is not a file that the run of another call could depend on. What a whole hash names never changes.
 fn tell_outer(verb: &Verb, words: &[OsString], context: &Context) {
     let is_hash = |word: &&OsString| {
         let bytes = word.as_encoded_bytes();
@@ -165,7 +165,7 @@ fn tell_outer(verb: &Verb, words: &[OsString], context: &Context) {
     }
 }
 
-/// Runs a command on the store and shows the result on `page`.
+/// Does what a command on the store is to do, and shows it on `page`.
 ///
 /// # Errors
 /// Those of the command.
@@ -197,7 +197,7 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
     }
 }
 
-/// Ends without failure if the reader of the output went away.
+/// A reader that went away has read enough: that is not a failure.
 fn end(ended: Result<Exit>) -> Exit {
     match ended {
         Ok(exit) => exit,

@@ -1,5 +1,5 @@
-//! `publish`: uploads queued results to the shared caches. An internal command: `exec` starts it in the background at its end, so that
-//! no call waits for it.
+//! `publish`: writes what waits to the shared caches. An internal command: `exec` starts it in the background when it ends, so
+//! that no call waits for it.
 
 use super::exit::{DONE, Exit};
 use crate::digest::CommitId;
@@ -25,13 +25,13 @@ use std::time::Instant;
 /// The name of the command.
 pub(super) const NAME: &str = "publish";
 
-/// The shared caches in the settings.
+/// The shared caches that settings name.
 pub(super) fn remotes_of(settings: &crate::project::Settings) -> Result<Vec<Remote>> {
     tier::named(&settings.remotes)
 }
 
-/// Why a run is written to none of the shared caches of a project, or to none at all where the project has none. `None` for a run
-/// that cannot be replayed anyway.
+/// Why a run is written to none of the shared caches of a project, whatever they allow; where it has none, to any. `None` for
+/// a run that is not replayed anyway.
 pub(super) fn kept_here(remotes: &[Remote], commit: &Commit, manifest: &Manifest) -> Option<String> {
     if !commit.is_replayable() {
         return None;
@@ -43,7 +43,7 @@ pub(super) fn kept_here(remotes: &[Remote], commit: &Commit, manifest: &Manifest
     first.filter(|_| others_too)
 }
 
-/// Uploads the result of a run to the writable shared caches; `tell` receives problems that the user can solve.
+/// Has the result of a run written to the shared caches that are written to; `tell` is told what the user may want to mend.
 pub(super) fn start(
     store: &LocalStore,
     commit: &CommitId,
@@ -71,7 +71,7 @@ pub(super) fn start(
     }
     journal.add(commit, root);
     let before_the_end = remotes.iter().any(|remote| remote.upload == Upload::Wait);
-    // The outer call would consider the process as one that its command left behind.
+    // The outer call would take the process for one that its command left behind.
     if before_the_end || is_nested() {
         drain(store, &mut |_, told| told.iter().for_each(|words| tell(words)));
         return;
@@ -82,13 +82,13 @@ pub(super) fn start(
     let mut command = Command::new(program);
     command.arg(NAME).arg(directory);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // The process does not stay in a directory of the user either.
+    // No directory of the user's is held either.
     command.current_dir("/");
     // A failure is left to the next call, and to `cashet remote flush`.
     let _ = start_detached(&mut command);
 }
 
-/// Whether no other user can write to it. This is not known of a directory that cannot be reached: uploads to it stay queued.
+/// Whether nobody else can write to it. Of a directory that is not reached that is not known: what is for it waits.
 pub(super) fn is_own(remote: &Remote) -> bool {
     let path = remote.url.strip_prefix("dir:").map(PathBuf::from);
     path.is_some_and(|path| Directory::open(path).map_or(true, |directory| directory.is_own()))
@@ -98,19 +98,19 @@ pub(super) fn is_own(remote: &Remote) -> bool {
 pub(super) fn main(directory: &OsString) -> Exit {
     let options = StoreOptions { trust_owner: true, ..StoreOptions::default() };
     if let Ok(store) = LocalStore::open(Path::new(directory), &options) {
-        // There is no user to read a message.
+        // Nobody is there to be told.
         drain(&store, &mut |_, _| ());
     }
     DONE
 }
 
-/// Uploads all queued results; `on` receives the outcome of each.
+/// Writes all that waits; `on` gets what became of each, and what is to be said of it.
 pub(super) fn drain(store: &LocalStore, on: &mut dyn FnMut(&CommitId, &[String])) {
     let journal = Journal::of(store.directory());
     let key = tier::signing_key().ok().flatten();
     let mut writer = Writer { store, journal: &journal, key: key.as_ref(), open: Vec::new() };
     let mut tried = HashSet::new();
-    // The other process uploads what is queued meanwhile: it checks again after releasing the lock.
+    // What is added while another process writes is seen by that one: it looks once more when it has let go.
     while let Some(claim) = journal.claim() {
         let waiting = journal.waiting();
         let new: Vec<_> = waiting.into_iter().filter(|one| tried.insert(one.commit)).collect();
@@ -137,7 +137,7 @@ pub(super) fn drain(store: &LocalStore, on: &mut dyn FnMut(&CommitId, &[String])
     }
 }
 
-/// Uploads runs of a store to shared caches, with one connection for each.
+/// Writes runs of a store to shared caches, each of which is reached once.
 pub(super) struct Writer<'a> {
     pub(super) store: &'a LocalStore,
     pub(super) journal: &'a Journal,
@@ -145,20 +145,20 @@ pub(super) struct Writer<'a> {
     pub(super) open: Vec<(String, Opened)>,
 }
 
-/// The outcome of an upload to one cache.
+/// What became of a run at one cache.
 pub(super) enum Ended {
-    /// The run is there, is not shared, or was removed from the store.
+    /// It is there, not shared or gone from the store.
     Published(Published),
     /// The cache is not written to.
     Unasked,
-    /// The cache may not be written to.
+    /// Nor may it be.
     Refused(String),
-    /// It failed, and will be tried again.
+    /// It failed; to be tried again.
     Failed(String),
 }
 
 impl Ended {
-    /// The message about it, if there is one.
+    /// What is said of it.
     fn said(&self, remote: &Remote) -> Option<String> {
         match self {
             Self::Published(Published::Private(why)) => {
@@ -171,7 +171,7 @@ impl Ended {
 }
 
 impl Writer<'_> {
-    /// Uploads one run to one cache, if that is writable.
+    /// Writes one run to one cache, if that is written to.
     pub(super) fn write(&mut self, remote: &Remote, commit: &CommitId) -> Ended {
         match tier::writing(remote, self.key, is_own(remote)) {
             Writing::Yes => {}

@@ -1,4 +1,4 @@
-//! `remote`: shared caches: keys, state, manual upload and download.
+//! `remote`: caches that several machines share: keys, state, writing and reading by hand.
 
 use super::context::Context;
 use super::exit::{DONE, Exit, NO};
@@ -44,7 +44,7 @@ pub struct Args {
     what: What,
 }
 
-/// The subcommand.
+/// What is to be done.
 #[derive(Clone, Debug, clap::Subcommand)]
 enum What {
     /// Create a key pair: a public key for cashet.toml, and a secret one
@@ -84,7 +84,7 @@ enum What {
     },
 }
 
-/// Runs the subcommand.
+/// Does what is asked for.
 ///
 /// # Errors
 /// No shared cache is named; a key or a revision is wrong; a file cannot be read or written.
@@ -218,7 +218,7 @@ fn status(context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     Ok(DONE)
 }
 
-/// The statistics of one cache as one line.
+/// The numbers of one cache in a line.
 pub(super) fn shown(numbers: &Numbers) -> String {
     format!(
         "{} hits, {} misses, {} errors, {} written, waited {}",

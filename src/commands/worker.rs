@@ -28,14 +28,14 @@ use std::time::Duration;
 /// The name of the command.
 pub(super) const NAME: &str = "worker";
 
-/// The variable in which Slurm sets the index of a job in its array.
+/// The variable that Slurm numbers the jobs of an array with.
 const NUMBER: &str = "SLURM_ARRAY_TASK_ID";
 
-/// Interval between checks whether another worker of the same job has ended.
+/// So often it is looked whether another worker of the same job has ended.
 const WAIT: Duration = Duration::from_millis(500);
 
-/// `cashet worker [--environment] JOB`, `cashet worker --array DIR`: `JOB` is the directory of a job. With `--execute JOB`, a server
-/// runs it with `cashet worker --sandboxed CALL OUTPUT`.
+/// `cashet worker [--environment] JOB`, `cashet worker --array DIR`: `JOB` is the directory of a job. With `--execute JOB` a
+/// server is asked to run it, by `cashet worker --sandboxed CALL OUTPUT`.
 pub(super) fn main(words: &[OsString]) -> Exit {
     let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
     let done = match words.as_slice() {
@@ -54,14 +54,14 @@ pub(super) fn main(words: &[OsString]) -> Exit {
     match done {
         Ok(exit) => exit,
         Err(error) => {
-            // This goes to the engine's log.
+            // Into the engine's log.
             message::error(&error);
             Exit::Status(EXIT_FAILED)
         }
     }
 }
 
-/// Starts this program again with the environment from standard input. Returns only if that fails.
+/// Starts again with the environment that standard input brings. Returns only if that fails.
 fn with_environment(job: &OsStr) -> Error {
     let mut block = Vec::new();
     if let Err(error) = std::io::stdin().lock().read_to_end(&mut block) {
@@ -98,10 +98,10 @@ fn of_array(directory: &Path) -> Result<Place> {
     Ok(Place::at(jobs.join(OsString::from_vec(name.to_vec()))))
 }
 
-/// Runs the call of a job, with a report.
+/// Runs a job's call, with a report.
 type Runs<'a> = &'a dyn Fn(&Call, &Path) -> Result<Exit>;
 
-/// Runs a job to its end and writes the result.
+/// Runs a job to its end and leaves the result.
 fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
     let call = place.call().ok_or_else(|| {
         Error::new(Kind::Other, format!("{} is not a job", place.path().display()))
@@ -110,7 +110,7 @@ fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
     let _lock = loop {
         match place.run()? {
             Some(lock) => break lock,
-            // The engine may have given up another machine too early, which still runs the job.
+            // The engine may have given up another machine too early.
             None => std::thread::sleep(WAIT),
         }
     };
@@ -136,7 +136,7 @@ fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
         Err(error) => Some(Value::from(refusal(error)).to_string().into_bytes()),
     };
     match result {
-        // A job that the engine ended has no result: it is requeued, or the engine reports the reason.
+        // What the engine ended is not what the command came to: it is requeued, or the engine says why.
         Some(result) if !is_interrupted(&result) => place.set_result(&result)?,
         _ => {}
     }
@@ -144,19 +144,19 @@ fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
     ended
 }
 
-/// Our standard error, for messages that are not from the command.
+/// Our standard error, for what is not the command's.
 fn log_of_engine() -> Result<std::os::fd::OwnedFd> {
     use std::os::fd::AsFd;
     let ours = std::io::stderr().as_fd().try_clone_to_owned();
     ours.map_err(|error| Error::io("keep", Path::new("standard error"), error))
 }
 
-/// A report, if it is complete.
+/// A report, if it is whole.
 fn read(report: &Path) -> Option<Vec<u8>> {
     std::fs::read(report).ok().filter(|report| serde_json::from_slice::<Value>(report).is_ok())
 }
 
-/// Adds warnings to a report.
+/// A report that warns of more.
 fn with_warnings(report: Vec<u8>, more: Vec<String>) -> Vec<u8> {
     let mut whole: Value = serde_json::from_slice(&report).unwrap_or_default();
     let Some(fields) = whole.as_object_mut().filter(|_| !more.is_empty()) else { return report };
@@ -167,8 +167,8 @@ fn with_warnings(report: Vec<u8>, more: Vec<String>) -> Vec<u8> {
     whole.to_string().into_bytes()
 }
 
-/// Runs the call in the tree that was copied at its submission. Copies the outputs to the project, and returns messages about those
-/// that cannot be copied.
+/// Runs the call in the tree that was copied when it was submitted. What the command made of it comes into the project, with
+/// words for what does not.
 fn in_tree(place: &Place, call: &Call, tree: &Path, report: &Path) -> (Result<Exit>, Vec<String>) {
     let mut stores: Vec<PathBuf> =
         place.path().ancestors().nth(2).map(Path::to_path_buf).into_iter().collect();
@@ -188,7 +188,7 @@ fn in_tree(place: &Place, call: &Call, tree: &Path, report: &Path) -> (Result<Ex
     (ended, trouble)
 }
 
-/// Enters the directory of a call; returns its options, with a report.
+/// Enters the directory of a call; its options, with a report.
 fn entered(call: &Call, report: &Path) -> Result<Scanned> {
     std::env::set_current_dir(&call.directory).map_err(|error| {
         Error::io("enter", &call.directory, error)
@@ -214,7 +214,7 @@ fn here(scanned: &Scanned, call: &Call) -> Result<Exit> {
     }
 }
 
-/// Lets a server run the call, or runs it here if the server's result cannot be used.
+/// Has a server run the call; what it cannot answer for runs here.
 fn by_server(call: &Call, report: &Path, order: &Order) -> Result<Exit> {
     let scanned = entered(call, report)?;
     match execution::run(&scanned, call, report, order)? {

@@ -114,8 +114,8 @@ fn with_outputs(
     };
     Ok(match done {
         Ok(renewed) => Ok(renewed),
-        Err(RestoreError::Damaged(blob, _)) => Err(Miss::Damaged(blob)),
-        Err(RestoreError::Blocked(reason)) => Err(Miss::NotRestored(reason.to_string())),
+        Err(RestoreError::Damaged(blob)) => Err(Miss::Damaged(blob)),
+        Err(RestoreError::Blocked(reason)) => Err(Miss::NotRestored(reason)),
     })
 }
 

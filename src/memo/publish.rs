@@ -52,7 +52,7 @@ impl From<Error> for Unpublished {
     }
 }
 
-/// Writes the run `id` to a shared cache, signed if there is a key. A token replaces the system files that the run used.
+/// Writes the run `id` to a shared cache, signed if there is a key. With a token it stands for what the run saw of the system.
 ///
 /// # Errors
 /// [`Unpublished`]: nothing that refers to what is missing was written.
@@ -125,7 +125,7 @@ pub fn publish(
     Ok(Published::Done)
 }
 
-/// Why a run is of use to this machine alone, if it is: it is not written to shared caches. `token` is the name that replaces the
+/// Why a run is of use to this machine alone, if it is: it is not written to shared caches. `token` is what stands for the
 /// toolchain there.
 #[must_use]
 pub fn kept_here(commit: &Commit, manifest: &Manifest, token: Option<&Token>) -> Option<String> {

@@ -2,7 +2,6 @@
 //!
 //! Pure functions of names and paths: nothing here runs programs or reads files.
 
-pub mod attributes;
 pub mod git_index;
 pub mod makefile;
 pub mod randomness;

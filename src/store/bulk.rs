@@ -4,8 +4,9 @@
 //! entries.
 
 use super::flat::{self, Area};
+use super::index::{NewCommit, Parent};
 use super::local::LocalStore;
-use super::recording::{blobs_of, new_commit};
+use super::recording::{blobs_of, produced_size, products_of};
 use super::{Draft, Entry};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -30,7 +31,18 @@ impl LocalStore {
             all.extend(blobs.iter().copied());
             flat::remove(self.layout(), Area::Keys, &draft.commit.key.0)?;
             self.note_facts(&draft.commit, draft.outputs.as_ref())?;
-            commits.push(new_commit(draft, blobs, stored, (0, 0)));
+            commits.push(NewCommit {
+                commit: draft.commit.clone(),
+                parent: Parent::Newest,
+                manifest: &draft.manifest,
+                tags: &draft.tags,
+                products: products_of(&draft.commit, draft.outputs.as_ref()),
+                consumed: &draft.consumed,
+                size: produced_size(&draft.commit, draft.outputs.as_ref()),
+                stored,
+                added: (0, 0),
+                blobs,
+            });
         }
         all.sort_unstable();
         all.dedup();
@@ -38,7 +50,7 @@ impl LocalStore {
             last.added = self.blobs.added_by(&all);
         }
         let inserted = self.with_index(|index| index.insert(commits))?;
-        self.blobs.settle(&all, 0);
+        self.blobs.settle(&all);
         let mut new = 0;
         for (commit, id, is_new) in inserted {
             new += u64::from(is_new);
@@ -46,7 +58,7 @@ impl LocalStore {
             if commit.is_replayable()
                 && let Some(candidate) = self.candidate(id, commit)
             {
-                // The key may have other results too.
+                // More than this one may be there.
                 self.write_hot_as_known(&key, &mut Entry::of(vec![candidate], false), None)?;
             }
         }

@@ -73,6 +73,12 @@ impl Rows {
         &self.columns
     }
 
+    /// Whether rows are plain lines.
+    #[must_use]
+    pub fn are_lines(&self) -> bool {
+        self.form == Form::Lines
+    }
+
     /// The next row; `None` at the end.
     ///
     /// # Errors

@@ -1,15 +1,17 @@
-//! Files that became newer or older than others, in words, for results that depend on the order of modification times.
+//! Which files became newer or older than others, in words, where modification times decide.
+//!
+//! Knows nothing of how times are looked at: only the orders of two moments are compared.
 
 use super::{escape, human};
 use crate::record::StoredPath;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 
-/// Maximum number of files that are named.
+/// So many files are named.
 const NAMED: usize = 3;
 
-/// The smallest set of files whose times must have changed to turn one order (oldest first, equal times together) into the other.
-/// `None` where no such set is unique.
+/// The fewest files that must have moved to make one order, oldest first and equal ones together, of the other.
+/// `None` where no single file stands out.
 pub(super) fn reordered(before: &[Vec<StoredPath>], after: &[Vec<StoredPath>]) -> Option<String> {
     let places: HashMap<&StoredPath, usize> = after
         .iter()
@@ -39,7 +41,8 @@ pub(super) fn reordered(before: &[Vec<StoredPath>], after: &[Vec<StoredPath>]) -
     said(&[(newer, "became newer"), (older, "became older")])
 }
 
-/// The files whose order relative to `moved` files changed. Each list contains those that were older, equal and newer.
+/// The files that stand to others that were written as they did not before: each list has those that were older, as old,
+/// and newer.
 pub(super) fn around(before: [&[StoredPath]; 3], after: [&[StoredPath]; 3]) -> Option<String> {
     let sides = |lists: [&'_ [StoredPath]; 3]| {
         let numbered = lists.into_iter().zip(0..);
@@ -71,7 +74,7 @@ fn said(moved: &[(Vec<&StoredPath>, &str)]) -> Option<String> {
 
 /// Indices of a longest subsequence that never falls, by patience sorting.
 fn longest_rise(values: &[usize]) -> Vec<usize> {
-    // For each length, the index of the smallest last value of a subsequence; and for each index its predecessor.
+    // The index of the least last value of a rise of each length, and what comes before each index in its rise.
     let mut tails: Vec<(usize, usize)> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(values.len());
     for (index, value) in values.iter().enumerate() {

@@ -6,27 +6,27 @@ use super::page::Look;
 use super::{colour::Role, escape};
 use serde_json::Value;
 
-/// An executor and its state.
+/// An executor, and what was found of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executor {
     /// Its name.
     pub name: String,
     /// `slurm` or `launcher`; empty where its settings are wrong.
     pub kind: String,
-    /// Its state.
+    /// How it stands.
     pub state: State,
-    /// The details, in words.
+    /// What was found, in words.
     pub about: String,
-    /// Advice, if something is wrong.
+    /// What to do about it.
     pub cure: Option<String>,
-    /// The machine on which a test job ran.
+    /// The machine that a job ran on.
     pub machine: Option<String>,
-    /// Time from the submission of the job to its end, in nanoseconds.
+    /// What the job took from its submission, in nanoseconds.
     pub took: Option<u64>,
 }
 
 impl Executor {
-    /// An executor of unknown state.
+    /// One of which nothing is known yet.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Executor {
         }
     }
 
-    /// As one line.
+    /// In one line.
     #[must_use]
     pub fn line(&self, look: &Look) -> String {
         let role = if self.state == State::Bad { Role::Bad } else { Role::Good };
@@ -53,7 +53,7 @@ impl Executor {
     }
 }
 
-/// All executors, as JSON.
+/// All of them, for programs.
 #[must_use]
 pub fn json(executors: &[Executor]) -> Object {
     let shape = |executor: &Executor| {

@@ -7,25 +7,25 @@ use crate::error::Error;
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Prints what cashet did or does.
+/// Tells what cashet did or does.
 pub fn status(text: &str) {
     write(&line("cashet:", text, colour::for_stderr(), colour::Role::Faint));
 }
 
-/// Width of the terminal at standard error; `None` where it is no terminal.
+/// Width of the terminal that standard error is; `None` where it is none.
 #[must_use]
 pub fn width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// Number of columns for a message after its prefix, where standard error is a terminal.
+/// Columns that a message has beside its prefix, where standard error is a terminal.
 #[must_use]
 pub fn room() -> Option<usize> {
     width().map(|width| width.saturating_sub("cashet: ".len()).max(20))
 }
 
-/// `text` as one line, shortened to fit where standard error is a terminal.
+/// `text` in one line that fits, where standard error is a terminal.
 #[must_use]
 pub fn fitted(text: &str) -> String {
     match room() {
@@ -34,17 +34,17 @@ pub fn fitted(text: &str) -> String {
     }
 }
 
-/// Prints a warning.
+/// Tells what the user should know although the command goes on.
 pub fn warning(text: &str) {
     write(&line("cashet:", text, colour::for_stderr(), colour::Role::Changed));
 }
 
-/// Prints an error, and its hint if there is one.
+/// Tells what failed, then the one thing to do about it, if there is one.
 pub fn error(error: &Error) {
     write(&error_lines(error, colour::for_stderr()));
 }
 
-/// Asks a yes-or-no question. Any other answer than yes is no.
+/// Asks a question whose answer is yes or no; anything but yes is no.
 #[must_use]
 pub fn is_confirmed(question: &str) -> bool {
     let line = line("cashet:", question, colour::for_stderr(), colour::Role::Changed);
@@ -54,7 +54,7 @@ pub fn is_confirmed(question: &str) -> bool {
     read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
-/// Writes text unchanged, for programs.
+/// Writes text as it is, for programs.
 pub fn raw(text: &str) {
     write(text);
 }
@@ -74,15 +74,15 @@ fn line(prefix: &str, text: &str, coloured: bool, role: colour::Role) -> String 
     format!("{prefix} {}\n", escape::readable(&escape::line(text.as_bytes())))
 }
 
-/// Whether nothing is printed, not even errors.
+/// Whether nothing is to be said, not even what failed.
 static MUTE: AtomicBool = AtomicBool::new(false);
 
-/// Prints nothing from now on.
+/// From now on nothing is said.
 pub fn mute() {
     MUTE.store(true, Ordering::Relaxed);
 }
 
-/// Writes with a single call, so that lines of several processes do not mix.
+/// One call of `write`, so that lines of several processes do not mix.
 fn write(lines: &str) {
     if MUTE.load(Ordering::Relaxed) {
         return;

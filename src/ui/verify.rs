@@ -1,4 +1,6 @@
-//! The result of `verify`: a few lines for people, one JSON object for programs.
+//! The result of verifying: for people in a few lines, for programs as one object.
+//!
+//! Knows nothing of how a command is run again.
 
 use super::changes::{self, Background};
 use super::colour::Role;
@@ -17,14 +19,14 @@ use std::os::unix::ffi::OsStrExt;
 /// Maximum number of mismatches that are printed; the others are only counted.
 const MOST_SHOWN: usize = 50;
 
-/// The run that was verified.
+/// What was verified.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// Its id.
     pub id: CommitId,
     /// The commit.
     pub commit: &'a Commit,
-    /// Its outputs.
+    /// What it left.
     pub outputs: &'a OutputTree,
 }
 
@@ -89,7 +91,7 @@ fn wide(size: usize) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 
-/// The parts that were compared and are equal.
+/// What was compared and is the same.
 fn compared(subject: Subject<'_>) -> String {
     let commit = subject.commit;
     let stream = |name: &str, content: &Content| format!("{name} {}", human::size(content.size));
@@ -146,7 +148,7 @@ fn excerpt(sign: &str, text: Option<&[u8]>, look: &Look, role: Role) -> Option<S
     Some(look.paint(&line, role).into_owned())
 }
 
-/// Where contents begin to differ, and the difference of their sizes.
+/// Where contents begin to differ, and by how much.
 fn how_words(how: &How) -> String {
     match how {
         How::Ended { then, now } => {

@@ -30,7 +30,11 @@ fn a_follower_at_a_terminal_shows_each_line_as_it_comes_and_runs_nothing() {
 
 #[test]
 fn a_follower_on_a_pipe_writes_nothing_before_the_end() {
-    let (scene, leader) = Scene::led("echo one; await a; echo two");
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
     let mut follower = scene.piped();
     let file = scene.project.path("out");
     let mut other = scene.command();
@@ -49,7 +53,11 @@ fn a_follower_on_a_pipe_writes_nothing_before_the_end() {
 
 #[test]
 fn a_run_that_was_made_on_pipes_is_followed_at_a_terminal() {
-    let (scene, leader) = Scene::led("echo one; await a; echo two");
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
     let follower = scene.at_terminal(&[]);
     follower.wait_for("joined").wait_for("one");
     scene.sign("a");
@@ -61,7 +69,11 @@ fn a_run_that_was_made_on_pipes_is_followed_at_a_terminal() {
 
 #[test]
 fn when_the_result_is_not_kept_the_follower_runs_the_command_below_a_line_that_says_so() {
-    let (scene, leader) = Scene::led("echo run; if [ \"$(runs)\" = 1 ]; then await a; exit 3; fi; echo own");
+    let scene = Scene::new();
+    scene.job("echo run; if [ \"$(runs)\" = 1 ]; then await a; exit 3; fi; echo own");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
     let follower = scene.at_terminal(&[]);
     follower.wait_for("run\r\n");
     scene.sign("a");
@@ -76,8 +88,11 @@ fn when_the_result_is_not_kept_the_follower_runs_the_command_below_a_line_that_s
 
 #[test]
 fn when_the_leader_is_killed_one_follower_takes_over_and_the_other_follows_it() {
-    let (scene, mut leader) =
-        Scene::led("echo run; if [ \"$(runs)\" = 1 ]; then await never; fi; await a; echo own");
+    let scene = Scene::new();
+    scene.job("echo run; if [ \"$(runs)\" = 1 ]; then await never; fi; await a; echo own");
+    let mut leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
     let followers = [scene.at_terminal(&[]), scene.at_terminal(&[])];
     for follower in &followers {
         follower.wait_for("joined").wait_for("run\r\n");
@@ -99,7 +114,11 @@ fn when_the_leader_is_killed_one_follower_takes_over_and_the_other_follows_it() 
 
 #[test]
 fn a_stopped_leader_is_left_with_a_line_that_says_so() {
-    let (scene, leader) = Scene::led("echo run; [ \"$(runs)\" = 2 ] || await a; echo done");
+    let scene = Scene::new();
+    scene.job("echo run; [ \"$(runs)\" = 2 ] || await a; echo done");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
     let follower = scene.at_terminal(&[]);
     follower.wait_for("run\r\n");
     let leads = Pid::from_raw(leader.id().cast_signed());
@@ -112,35 +131,50 @@ fn a_stopped_leader_is_left_with_a_line_that_says_so() {
     assert_eq!(output(leader), ("run\ndone\n".to_owned(), 0));
 }
 
-/// A follower begins after the input of its leader has changed. Then `meanwhile` is called. The follower runs the command itself and
-/// shows `expected`.
-fn after_a_change(meanwhile: impl FnOnce(&Scene), expected: &str) {
-    let (scene, leader) = Scene::led("cat input; echo read; await a");
+#[test]
+fn a_file_that_changed_between_the_two_starts_is_not_taken_as_it_was_before() {
+    let scene = Scene::new();
+    scene.job("cat input; echo read; await a");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
     std::thread::sleep(std::time::Duration::from_millis(300));
     scene.project.write("input", "two\n");
     let follower = scene.at_terminal(&[]);
     follower.wait_for("one\r\n");
-    meanwhile(&scene);
     scene.sign("a");
     assert_eq!(output(leader).0, "one\nread\n");
     let (text, _) = follower.end();
-    assert_eq!(shown(&text), expected, "{text}");
+    assert_eq!(shown(&text), "one\nread\ntwo\nread\n", "{text}");
     assert_eq!(scene.executions(), 2);
 }
 
 #[test]
-fn a_file_that_changed_between_the_two_starts_is_not_taken_as_it_was_before() {
-    after_a_change(|_| (), "one\nread\ntwo\nread\n");
-}
-
-#[test]
 fn a_file_that_changed_and_changed_back_after_the_second_start_is_not_known_to_have_held() {
-    after_a_change(|scene| _ = scene.project.write("input", "one\n"), "one\nread\none\nread\n");
+    let scene = Scene::new();
+    scene.job("cat input; echo read; await a");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    scene.project.write("input", "two\n");
+    let follower = scene.at_terminal(&[]);
+    follower.wait_for("one\r\n");
+    scene.project.write("input", "one\n");
+    scene.sign("a");
+    assert_eq!(output(leader).0, "one\nread\n");
+    let (text, _) = follower.end();
+    assert_eq!(shown(&text), "one\nread\none\nread\n", "{text}");
+    assert_eq!(scene.executions(), 2);
 }
 
 #[test]
 fn a_follower_that_goes_away_disturbs_nobody() {
-    let (scene, leader) = Scene::led("echo one; await a; echo two");
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
     let gone = [scene.at_terminal(&[]), scene.at_terminal(&[])];
     let stays = scene.at_terminal(&[]);
     for follower in &gone {
@@ -184,7 +218,11 @@ fn a_follower_whose_terminal_takes_nothing_delays_nobody() {
 
 #[test]
 fn of_64_followers_each_shows_all_and_one_runs() {
-    let (scene, leader) = Scene::led("echo one; await a; echo two >&2; echo three");
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two >&2; echo three");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
     let followers: Vec<Screen> = (0..32).map(|_| scene.at_terminal(&[])).collect();
     let piped: Vec<Child> = (0..32).map(|_| scene.piped()).collect();
     for follower in &followers {
@@ -204,7 +242,11 @@ fn of_64_followers_each_shows_all_and_one_runs() {
 
 #[test]
 fn with_quiet_no_wait_or_force_nothing_of_another_run_is_shown() {
-    let (scene, leader) = Scene::led("echo one; await a; echo two");
+    let scene = Scene::new();
+    scene.job("echo one; await a; echo two");
+    let leader = scene.piped();
+    scene.wait_for_executions(1);
+    scene.wait_for_mark();
     let quiet = scene.at_terminal(&["--quiet"]);
     let beside = scene.at_terminal(&["--no-wait"]);
     scene.wait_for_executions(2);

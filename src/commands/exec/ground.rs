@@ -1,4 +1,4 @@
-//! The context of a call: project, request, policy, store, and streams.
+//! What a call of a command stands on: the project, the request, the policy, the store, and the streams.
 
 use super::plan::{self, Plan, Showing, StdinSource};
 use super::{products, spool};
@@ -24,43 +24,43 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The context of a call of `exec`, `check`, `audit` and similar commands.
+/// Everything that `exec`, `check` and `audit` stand on.
 pub(in crate::commands) struct Ground {
     pub(in crate::commands) project: Project,
     pub(super) plan: Plan,
     pub(super) store: Option<LocalStore>,
     pub(super) no_store: Option<String>,
-    /// Copies of the files that references name.
+    /// The copies that stand in place of references.
     pub(super) held: memo::Held,
-    /// Whether the store did not exist when this call, which may create it, began.
+    /// Whether there was no store when this call, which may make one, began.
     pub(super) creates: bool,
     /// Whether the working directory cannot be determined.
     pub(super) is_nowhere: bool,
-    /// The shared caches of the call.
+    /// The shared caches that are asked and written to.
     pub(super) remotes: Vec<Remote>,
 }
 
 impl Ground {
-    /// Finds the project, determines the settings, and opens the store.
+    /// Finds the project, settles the options, opens the store.
     pub(in crate::commands) fn new(scanned: &Scanned, create: bool) -> Result<Self> {
         let directory = std::env::current_dir()
             .map_err(|error| Error::io("find", Path::new("the working directory"), error).with_hint(GONE))?;
         Self::here(directory, scanned, create)
     }
 
-    /// Like [`Ground::new`], in the working directory `directory`.
+    /// The same in `directory`, which is the working directory.
     pub(super) fn here(directory: PathBuf, scanned: &Scanned, create: bool) -> Result<Self> {
         let mut ground = Self::at(directory, scanned)?;
         if ground.plan.policy.mode != Mode::Off && ground.no_store.is_none() {
-            // Results of shared caches are copied into the store.
+            // What a shared cache answers is taken into the store.
             ground.open_store(create || !ground.remotes.is_empty());
         }
         Ok(ground)
     }
 
-    /// For a working directory that cannot be determined, since it was removed or its path is too long: the command runs bare.
+    /// Where the working directory cannot be determined, since it was removed or its path is too long: the command runs bare.
     pub(super) fn nowhere(scanned: &Scanned, error: &std::io::Error) -> Result<Self> {
-        // The system resolves relative paths, if it can.
+        // What is relative to it is found by the system itself, or is not.
         let mut ground = Self::at(".".into(), scanned)?;
         ground.is_nowhere = ground.plan.policy.mode != Mode::Off;
         ground.no_store = Some(match error.kind() {
@@ -70,7 +70,7 @@ impl Ground {
         Ok(ground)
     }
 
-    /// Finds the project around `directory` and determines the settings.
+    /// Finds the project around `directory` and settles the options.
     pub(super) fn at(directory: PathBuf, scanned: &Scanned) -> Result<Self> {
         let home = std::env::var_os("HOME");
         let named = scanned.last(Flag::Store).map(OsString::from);
@@ -95,7 +95,7 @@ impl Ground {
         });
         let toolchains: Vec<_> =
             named.iter().filter_map(|remote| remote.toolchain.clone()).chain(of_executors).collect();
-        // Results under a toolchain do not name system files. A call that watches this one needs to know them.
+        // Results that rest on a toolchain do not name the system files that a call which watches us has to know.
         if !toolchains.is_empty() && !crate::exec::nested::is_watched() {
             plan.policy.toolchains = toolchains;
         }
@@ -119,22 +119,22 @@ impl Ground {
         }
     }
 
-    /// The request of the call.
+    /// What the call asks for.
     pub(in crate::commands) fn request(&self) -> &Request {
         &self.plan.request
     }
 
-    /// The policy of the call.
+    /// What the call wants of the memory.
     pub(in crate::commands) fn policy(&self) -> &Policy {
         &self.plan.policy
     }
 
-    /// The store, if one is used.
+    /// The store, if there is one to be used.
     pub(in crate::commands) fn store(&self) -> Option<&LocalStore> {
         self.store.as_ref()
     }
 
-    /// Replaces references by paths, and prepares standard input. Returns the input for the child, if it is not our own.
+    /// Puts paths in place of references and settles standard input; tells what the child is to read.
     pub(in crate::commands) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
         let finder = products::Finder { project: &self.project, quiet: self.plan.showing.quiet };
         if let Some(store) = &self.store {
@@ -142,7 +142,7 @@ impl Ground {
         } else if let Some(word) = memo::first_reference(&self.plan.request) {
             let reason = self.no_store.as_deref().unwrap_or("the store is not used");
             let word = escape::brief(word.as_bytes(), 60);
-            return Err(Error::usage(format!("{word} is not available: {reason}"))
+            return Err(Error::usage(format!("{word} cannot be had: {reason}"))
                 .with_hint("--literal passes such words as they are"));
         }
         let file = match &self.plan.stdin {
@@ -162,18 +162,12 @@ impl Ground {
         Ok(Some(given))
     }
 
-    /// The child reads the given file from its present offset.
+    /// The child reads what was given, from its present offset on.
     pub(super) fn reads(&mut self, given: &memo::GivenStdin, digest: Digest) -> Result<()> {
         let offset = (&given.file).stream_position();
         let offset = offset.map_err(|error| Error::io("read", Path::new("standard input"), error))?;
         self.plan.request.reads_stdin(digest, &given.file, offset);
         Ok(())
-    }
-
-    /// Checks whether the call would be a hit, without running or recording anything.
-    pub(in crate::commands) fn check(&self, observer: &dyn memo::Observer) -> Result<memo::Checked> {
-        let streams = Streams::new(false)?;
-        memo::check(&self.context(&Unix, observer, &streams), self.request(), self.policy())
     }
 
     pub(in crate::commands) fn context<'a>(
@@ -199,12 +193,12 @@ impl Ground {
     }
 }
 
-/// Our own standard streams.
+/// Our own three streams.
 pub(in crate::commands) struct Streams {
     stdin: std::io::Stdin,
     stdout: std::io::Stdout,
     stderr: std::io::Stderr,
-    /// Replaces stdout with `--id`.
+    /// In place of stdout, with `--id`.
     nowhere: Option<File>,
 }
 

@@ -1,5 +1,4 @@
-//! The settings of a call, from options, variables and `cashet.toml`: options take precedence over variables, and variables over the
-//! file.
+//! Options, variables and `cashet.toml` become one plan: flags win over variables, variables over the file.
 
 use crate::commands::options::{Flag, Scanned};
 use crate::commands::values;
@@ -13,20 +12,20 @@ use crate::project::{ExecSettings, Project, Settings, Words};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// The standard input of the command.
+/// What the command's standard input is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum StdinSource {
-    /// Our own, unchanged.
+    /// Ours, as it is.
     Inherit,
     /// `/dev/null`.
     Null,
-    /// Our own, read to its end first.
+    /// Ours, read to its end first.
     Spool,
-    /// A file or a reference.
+    /// What this names: a path or a reference.
     Named(OsString),
 }
 
-/// Options about messages.
+/// What is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Showing {
     /// `--id`
@@ -41,7 +40,7 @@ pub(super) struct Showing {
     pub(super) explain: bool,
 }
 
-/// A call with all settings.
+/// A call, settled.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) request: Request,
@@ -54,19 +53,19 @@ pub(super) struct Plan {
     pub(super) durable: bool,
 }
 
-/// Reads one of cashet's variables. An empty one counts as unset.
+/// Reads a variable of cashet's own; an empty one counts as unset.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// The sources of settings, in order of precedence.
+/// The settings that apply, from the strongest on.
 struct Sources<'a> {
     scanned: &'a Scanned,
     blocks: Vec<&'a ExecSettings>,
 }
 
 impl Sources<'_> {
-    /// One value, from the option, the variable or the file, with the name for error messages.
+    /// One value: the flag's, else the variable's, else the file's. Each with the name to blame.
     fn one(
         &self,
         flag: Flag,
@@ -88,7 +87,7 @@ impl Sources<'_> {
         Ok(found.map(|value| (value.clone(), format!("cashet.toml: {name}"))))
     }
 
-    /// All values: those of the file, relative to the root if a project is given, then those of the options.
+    /// All values: those of the file, which are relative to the root if a project is given, then those of the flags.
     fn all(
         &self,
         flag: Flag,
@@ -111,7 +110,7 @@ impl Sources<'_> {
     }
 }
 
-/// Determines the settings of a call.
+/// Settles a call.
 ///
 /// # Errors
 /// [`crate::error::Kind::Usage`] for the first value that is malformed, or options that contradict each other.
@@ -156,7 +155,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
     };
     let policy = Policy { tty, ..policy(&sources)? };
     check(&request, &policy)?;
-    // Checked before anything is run or written.
+    // Told before anything is run or written.
     request.ignored.written(&request.directory, &request.places)?;
     request.ignored.read(&request.directory, &request.places)?;
     let max_size = match variable("CASHET_MAX_SIZE") {
@@ -249,7 +248,7 @@ fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
     }
 }
 
-/// For which hits the output is written.
+/// Of which hits the output is written.
 fn written_hits(sources: &Sources<'_>) -> Result<WrittenHits> {
     match sources.blocks.iter().find_map(|block| block.replay.as_deref()) {
         None | Some("full") => Ok(WrittenHits::All),
@@ -355,7 +354,7 @@ fn policy(sources: &Sources<'_>) -> Result<Policy> {
     })
 }
 
-/// Refuses options that contradict each other.
+/// Options that make no sense together.
 fn check(request: &Request, policy: &Policy) -> Result<()> {
     let contradiction = |what: &str, hint: &str| Err(Error::usage(what).with_hint(hint));
     if request.redactions.iter().any(|redaction| redaction.is_empty()) {

@@ -1,4 +1,5 @@
-//! Many calls in one process: hits are replayed here, without a process for each call. Misses run in a `cashet exec` each.
+//! Many calls in one process: what is recorded is replayed here, without a process for each call. What must run is left
+//! to `cashet exec`.
 
 use super::Ground;
 use super::plan::{self, Plan, StdinSource};
@@ -14,13 +15,13 @@ use crate::store::{LocalStore, Store};
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 
-/// The shared parts of many calls from one directory.
+/// What many calls from one directory share.
 pub(in crate::commands) struct Resident {
     ground: Ground,
     settings: Settings,
 }
 
-/// One call with all settings.
+/// One call, settled.
 pub(in crate::commands) struct Settled(Plan);
 
 /// Standard input, output and error of a call.
@@ -32,12 +33,12 @@ pub(in crate::commands) struct Three<'a> {
 }
 
 impl Settled {
-    /// The words as they are recorded, without values that are hidden.
+    /// The words as they are recorded: what is to be hidden is not in them.
     pub(in crate::commands) fn shown_words(&self) -> Vec<OsString> {
         self.0.request.shown_words()
     }
 
-    /// Whether a recorded result may answer it without reading standard input or resolving references.
+    /// Whether a record may answer it, and nothing but the world has to be looked at for that.
     fn may_hit(&self) -> bool {
         let plan = &self.0;
         plan.policy.mode == Mode::Auto
@@ -49,36 +50,36 @@ impl Settled {
 }
 
 impl Resident {
-    /// Finds the project and the store for calls like this one.
+    /// Finds project and store for calls like this one.
     pub(in crate::commands) fn new(scanned: &Scanned) -> Result<Self> {
         let ground = Ground::new(scanned, true)?;
         let settings = ground.project.settings()?;
         Ok(Self { ground, settings })
     }
 
-    /// The directory of the calls.
+    /// Where the calls are made.
     pub(in crate::commands) fn project(&self) -> &Project {
         &self.ground.project
     }
 
-    /// The store, if one is used.
+    /// The store, if there is one to be used.
     pub(in crate::commands) fn store(&self) -> Option<&LocalStore> {
         self.ground.store.as_ref()
     }
 
-    /// Determines the settings of a call.
+    /// Settles a call.
     pub(in crate::commands) fn settle(&self, scanned: &Scanned) -> Result<Settled> {
         plan::plan(scanned, &self.ground.project, &self.settings).map(Settled)
     }
 
-    /// Replays a call; `None` where it must run, or only a separate process can decide.
+    /// Replays a call; `None` where it must run, or a process of its own must find out.
     pub(in crate::commands) fn replay(
         &self,
         call: &Settled,
         three: Three<'_>,
         observer: &dyn Observer,
     ) -> Option<Answer> {
-        // With both streams at the same place, the key would be different.
+        // Both streams at one place would make another question of it.
         if !call.may_hit() || one_target(three.stdout, three.stderr) {
             return None;
         }
@@ -92,8 +93,7 @@ impl Resident {
         !self.ground.remotes.is_empty()
     }
 
-    /// Whether a call would be a hit; `None` where only a separate process can decide. With `asking`, which receives their errors, shared
-    /// caches are asked too.
+    /// Whether a call would be replayed. With `asking`, which is told of their troubles, shared caches are asked too; `None` where only a process of its own can tell.
     pub(in crate::commands) fn check(
         &self,
         call: &Settled,
@@ -111,7 +111,7 @@ impl Resident {
         }
     }
 
-    /// The work that `exec` does at its end after a run.
+    /// What `exec` does when it ends after a run.
     pub(in crate::commands) fn leave(&self) {
         if let Some(store) = self.store() {
             store.record_killed();

@@ -1,4 +1,4 @@
-//! Runs with their parameters and metrics.
+//! Runs with their parameters and the numbers that they gave as their result.
 
 use super::{Found, Opened};
 use crate::error::{Error, Kind, Result};
@@ -11,38 +11,38 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 
-/// Number of bytes at the end of the output that are searched for metrics.
+/// So much of the end of what was printed is looked at, in bytes.
 const END: usize = 1 << 20;
 
-/// Largest output that is searched for metrics, in bytes.
+/// More was never printed by a run whose result is in its lines, in bytes.
 const LARGEST_PRINTED: u64 = 256 << 20;
 
-/// Maximum number of files of a run that are searched for metrics.
+/// Files of a run that are looked at.
 const MOST_FILES: usize = 32;
 
-/// Number of the newest runs that are searched.
+/// So many of the newest runs are looked at where any may be meant.
 const MOST_RUNS: usize = 10_000;
 
-/// Prefix of the names of tags that contain parameters.
+/// What the names of the tags that hold parameters begin with.
 const PARAMETER: &str = "param.";
 
-/// A run with its parameters and metrics.
+/// A run with its parameters and results.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// The run.
     pub found: Found,
     /// Its parameters.
     pub parameters: Vec<(String, String)>,
-    /// Names of parameters that are paths of its outputs.
+    /// Names of those that say where its outputs are.
     pub places: Vec<String>,
-    /// Its metrics; none where it failed.
+    /// The numbers that it gave; none where it failed.
     pub metrics: Vec<Metric>,
     /// The last line of its error output, where it failed.
     pub error: Option<String>,
 }
 
 impl Measured {
-    /// Whether the run succeeded.
+    /// Whether the run ended as it should.
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.found.commit.termination == Termination::Exited(0)
@@ -54,7 +54,7 @@ impl Measured {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A metric, by its name with or without its unit.
+    /// A number, by its name with its unit, or by its name alone.
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<f64> {
         let exact = self.metrics.iter().find(|metric| metric.title() == name);
@@ -62,7 +62,7 @@ impl Measured {
     }
 }
 
-/// Reads the parameters and metrics of a run.
+/// A run with all that is known of it.
 #[must_use]
 pub fn measure(opened: &Opened, found: Found, rules: &Rules) -> Measured {
     let outputs = opened.outputs(&found).unwrap_or_default();
@@ -73,8 +73,7 @@ pub fn measure(opened: &Opened, found: Found, rules: &Rules) -> Measured {
     Measured { found, parameters, places, metrics, error }
 }
 
-/// The parameters of a run, from the tags of a sweep and the words of the command; and the names of those whose value is the path of an
-/// output.
+/// The parameters of a run, and the names of those whose value is the place of an output: tags of a sweep and the words of the command.
 #[must_use]
 pub fn parameters(found: &Found, outputs: &OutputTree) -> (Vec<(String, String)>, Vec<String>) {
     let tags = found.tags.iter();
@@ -82,7 +81,7 @@ pub fn parameters(found: &Found, outputs: &OutputTree) -> (Vec<(String, String)>
         .filter_map(|(name, value)| Some((name.strip_prefix(PARAMETER)?.to_owned(), value.clone())))
         .collect();
     let mut all = arguments::parameters(commits::arguments(&found.commit));
-    // A parameter of a sweep is not repeated under the option's name.
+    // What a sweep calls by a name of its own need not be told twice.
     let is_place = |name: &str| name.strip_prefix("arg").is_some_and(|rest| rest.parse::<u32>().is_ok());
     all.retain(|(name, value)| {
         let known = tagged.iter().any(|(tag, other)| tag == name || other == value);
@@ -91,7 +90,7 @@ pub fn parameters(found: &Found, outputs: &OutputTree) -> (Vec<(String, String)>
     for (name, value) in tagged {
         match all.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
-            // It may be part of a word with another name, such as a file name.
+            // It may be part of a word that has another name, such as that of a file.
             None => all.push((name, value)),
         }
     }
@@ -107,7 +106,7 @@ pub fn parameters(found: &Found, outputs: &OutputTree) -> (Vec<(String, String)>
     (all, places)
 }
 
-/// The role of an output: its path, with values of parameters replaced by their names.
+/// The role of an output: its path with the parameters that say where it is in place of their values.
 #[must_use]
 pub fn role(path: &[u8], parameters: &[(String, String)], places: &[String]) -> Vec<u8> {
     for (name, value) in parameters.iter().filter(|(name, _)| places.contains(name)) {
@@ -122,7 +121,7 @@ pub fn role(path: &[u8], parameters: &[(String, String)], places: &[String]) -> 
     path.to_vec()
 }
 
-/// The metrics of a run: from small files first, then from its output.
+/// The numbers of a run: of small files first, then of what it printed.
 fn metrics(opened: &Opened, found: &Found, outputs: &OutputTree, rules: &Rules) -> Vec<Metric> {
     let mut files: Vec<(String, Form, Content)> = Vec::new();
     for entry in outputs.entries() {
@@ -135,7 +134,7 @@ fn metrics(opened: &Opened, found: &Found, outputs: &OutputTree, rules: &Rules) 
             _ => {}
         }
     }
-    // A file of results takes precedence over a table that grows row by row.
+    // A file of results tells more than a table that has grown row by row.
     files.sort_by_key(|(_, form, _)| matches!(form, Form::Table | Form::JsonLines));
     files.truncate(MOST_FILES);
     let mut all: Vec<(String, Metric)> = Vec::new();
@@ -156,7 +155,7 @@ fn metrics(opened: &Opened, found: &Found, outputs: &OutputTree, rules: &Rules) 
     metrics
 }
 
-/// Adds the names of files to metrics of the same name with different values.
+/// Numbers of one name from several files get the names of these before their own, unless they are equal.
 fn told_apart(all: Vec<(String, Metric)>) -> Vec<Metric> {
     let mut values: HashMap<String, Vec<f64>> = HashMap::new();
     for (_, metric) in &all {
@@ -177,7 +176,7 @@ fn told_apart(all: Vec<(String, Metric)>) -> Vec<Metric> {
     metrics
 }
 
-/// The end of a content; empty where it is no longer stored.
+/// The end of a content; nothing where it is no longer stored.
 fn end(opened: &Opened, content: &Content) -> Vec<u8> {
     let Ok(mut from) = opened.read(&content.blob) else { return Vec::new() };
     let mut end: VecDeque<u8> = VecDeque::new();
@@ -190,7 +189,7 @@ fn end(opened: &Opened, content: &Content) -> Vec<u8> {
     end.into()
 }
 
-/// The last line of standard error, or else of standard output.
+/// The last line of what a run told on standard error, or else printed.
 fn last_line(opened: &Opened, found: &Found) -> Option<String> {
     [&found.commit.stderr, &found.commit.stdout].into_iter().find_map(|content| {
         let end = end(opened, content);
@@ -199,7 +198,7 @@ fn last_line(opened: &Opened, found: &Found) -> Option<String> {
     })
 }
 
-/// Which value of a metric is the best.
+/// Which of several values of a metric is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
     /// The highest.
@@ -208,7 +207,7 @@ pub enum Better {
     Low,
 }
 
-/// Parts of names of metrics whose lowest value is the best.
+/// Parts of names whose values are the better the lower they are.
 const LOW: &[&str] = &[
     "loss",
     "error",
@@ -235,7 +234,7 @@ const LOW: &[&str] = &[
     "ece",
 ];
 
-/// Parses `KEY`, `max:KEY` or `min:KEY`.
+/// What `KEY`, `max:KEY` or `min:KEY` asks for.
 #[must_use]
 pub fn wanted(text: &str) -> (&str, Better) {
     if let Some(key) = text.strip_prefix("max:") {
@@ -249,7 +248,7 @@ pub fn wanted(text: &str) -> (&str, Better) {
     (text, if parts.any(|part| LOW.contains(&part)) { Better::Low } else { Better::High })
 }
 
-/// The best of several runs by a metric; the newest of equal ones. `None` where no run has it.
+/// The best of several runs by a metric; the newest of equal ones. `None` where none has it.
 #[must_use]
 pub fn best<'a>(runs: impl IntoIterator<Item = &'a Measured>, text: &str) -> Option<&'a Measured> {
     let (key, better) = wanted(text);
@@ -267,7 +266,7 @@ pub fn best<'a>(runs: impl IntoIterator<Item = &'a Measured>, text: &str) -> Opt
     best.map(|(run, _)| run)
 }
 
-/// The run that `@best(KEY)` names, of all runs whose results are stored.
+/// The run that `@best(KEY)` names, of all in the store whose results are there.
 ///
 /// # Errors
 /// No run has such a metric; the store cannot be read.

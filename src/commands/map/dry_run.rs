@@ -1,4 +1,4 @@
-//! `map --dry-run`: lists the runs and which of them would be hits. Runs nothing.
+//! `map --dry-run`: which runs there are, and which of them would be replayed. Runs nothing.
 
 use super::jobs::{Job, Jobs};
 use super::pool::{null, object};
@@ -17,7 +17,7 @@ use crate::ui::{escape, human, message};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-/// Number of rows that determine the widths of columns.
+/// Rows that are looked at before their columns are set.
 const PART: usize = 200;
 
 pub(super) fn show(options: &Options, mut jobs: Jobs, resident: &Resident) -> Result<Exit> {

@@ -1,5 +1,5 @@
-//! The runs of a sweep: one thread replays hits and queues misses, several threads run these, and the main thread reports the
-//! progress.
+//! The runs of a sweep: one thread replays what is recorded and queues the rest, so many others run it, and the first one
+//! tells what happens.
 
 use super::array::{self, Array};
 use super::jobs::{self, Job, Jobs};
@@ -33,13 +33,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Maximum number of queued runs, since a list may be larger than memory.
+/// Runs that wait for a worker at most: a list may be longer than memory.
 const WAITING: usize = 1024;
 
-/// Maximum number of queued events.
+/// Things to be told that wait at most.
 const UNTOLD: usize = 256;
 
-/// An event of the sweep.
+/// Something happened.
 pub(super) enum Event {
     Started {
         slot: usize,
@@ -56,11 +56,11 @@ pub(super) enum Event {
     Freed {
         slot: usize,
     },
-    /// Number of jobs that wait on another machine.
+    /// So many jobs wait on another machine.
     Queued(u64),
-    /// A run was omitted because it did not fail before.
+    /// A run was left out, since it had not failed.
     Skipped,
-    /// All runs have been read; with the number of repeated ones.
+    /// All runs have been read; so many were asked for again.
     Read {
         duplicates: u64,
     },
@@ -68,16 +68,16 @@ pub(super) enum Event {
     Broken(Error),
 }
 
-/// A run for a worker.
+/// What a worker takes.
 pub(super) struct Work {
     pub(super) job: Box<Job>,
     pub(super) tags: Vec<(String, String)>,
 }
 
-/// Does all runs.
+/// Has all runs done.
 ///
 /// # Errors
-/// The call makes no sense; standard output cannot be written.
+/// What the user asked for makes no sense; standard output cannot be written.
 pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<Exit> {
     let program =
         std::env::current_exe().map_err(|error| Error::io("find", Path::new("the program itself"), error))?;
@@ -125,7 +125,7 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
         drop(events);
         let told = teller.listen(&happens, &stop);
         if told.is_err() {
-            // Standard output has no reader any more. Running commands continue to their end.
+            // Standard output has no reader left: running commands continue to their end.
             stop.now();
             while happens.recv().is_ok() {}
         }
@@ -138,7 +138,7 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
     told.and(exit)
 }
 
-/// The executor, if it takes many jobs at a time. For a launcher, each job has a `cashet exec` that waits for it.
+/// The executor whose jobs are submitted many at a time. Of a launcher each is a `cashet exec` that waits for it.
 fn elsewhere(options: &Options, resident: &Resident) -> Result<Option<Settings>> {
     if !options.call.has(Flag::On) {
         return Ok(None);
@@ -153,7 +153,7 @@ pub(super) fn null() -> Result<File> {
     OpenOptions::new().read(true).write(true).open(path).map_err(|error| Error::io("open", path, error))
 }
 
-/// The JSON object of a run.
+/// What programs read of a run.
 pub(super) fn object(sweep: &str, job: &Job) -> Object {
     let parameters = job.filling.parameters.iter();
     let parameters =
@@ -182,7 +182,7 @@ fn failed_before(resident: &Resident, sweep: &str) -> Result<HashMap<Digest, boo
     Ok(known)
 }
 
-/// Reads runs, replays hits, queues misses.
+/// Reads runs, replays what is recorded, queues the rest.
 struct Feeder<'a> {
     options: &'a Options,
     resident: &'a Resident,
@@ -228,14 +228,14 @@ impl Feeder<'_> {
                 let outcome = Box::new(outcome);
                 let _ = self.events.send(Event::Ended { slot: None, job, outcome, output });
             }
-            // The receiver has ended.
+            // Who would take it has ended.
             None => drop(queue.send(Work { job, tags })),
         }
         Ok(())
     }
 }
 
-/// Replays a call, if it is a hit.
+/// Replays a call, if it is recorded.
 pub(super) fn replay(options: &Options, resident: &Resident, call: &Settled) -> Result<Option<Replayed>> {
     let null = null()?;
     let shown = options.print != Print::No;
@@ -266,10 +266,10 @@ pub(super) fn replay(options: &Options, resident: &Resident, call: &Settled) -> 
     Ok(Some((outcome, id, output)))
 }
 
-/// The outcome of a replayed run, and its output, if that is shown.
+/// What became of a run that was replayed, its record, and what it printed, if that is shown.
 pub(super) type Replayed = (Outcome, CommitId, Option<Arc<Output>>);
 
-/// Collects the notices of a replay.
+/// Takes down what there is to tell of a replay.
 #[derive(Default)]
 struct Warnings(RefCell<Vec<String>>);
 
@@ -297,7 +297,7 @@ pub(super) fn tags(sweep: &str, job: &Job, call: &Settled) -> Vec<(String, Strin
     jobs::tags(sweep, job, &|value| hides && contains(&job.call.words, value) && !contains(&shown, value))
 }
 
-/// Adds the tags of the sweep to the record of a hit; returns a message if that failed.
+/// Sees to it that a record which answered has the tags of the sweep; tells what stood against it.
 pub(super) fn mark(resident: &Resident, id: CommitId, tags: Vec<(String, String)>) -> Option<String> {
     let store = resident.store()?;
     let marked = store.tags(&id).and_then(|has| {
@@ -307,7 +307,7 @@ pub(super) fn mark(resident: &Resident, id: CommitId, tags: Vec<(String, String)
     marked.err().map(|error| format!("the tags of the sweep were not saved: {error}"))
 }
 
-/// Runs queued calls.
+/// Runs what is queued.
 struct Worker<'a> {
     slot: usize,
     program: &'a Path,
@@ -335,7 +335,7 @@ impl Worker<'_> {
                     break (outcome, output);
                 }
             };
-            // Checked before a worker takes the next run.
+            // Before a worker takes the next one.
             if self.fail_fast && outcome.state == State::Failed {
                 self.stop.now();
             }
@@ -357,7 +357,7 @@ impl Worker<'_> {
         let _ = self.events.send(started);
         let mut outcome = run::run(self.program, job, tags, &output, self.group);
         if outcome.state == State::Failed && outcome.error.is_none() {
-            // It may have failed because there was no space for its output.
+            // It may have failed because we had no room for what it printed.
             let full = output.shortage().map(|why| format!("no space for its output in TMPDIR: {why}"));
             outcome.error = full;
         }

@@ -1,6 +1,6 @@
-//! One run of a sweep in a separate process: `cashet exec` with a report, and its output in files without names.
+//! One run of a sweep in a process of its own: `cashet exec` with a report, its output in files without names.
 //!
-//! Files, not pipes, so that a run continues to its end and is recorded if this process is killed.
+//! Files, not pipes: where this process is killed, what runs continues to its end and is recorded.
 
 use super::jobs::Job;
 use crate::exec::Group;
@@ -57,7 +57,7 @@ fn ended(status: ExitStatus) -> Termination {
     }
 }
 
-/// The outcome according to the report.
+/// What the report says of a run that ended so.
 pub(super) fn read(termination: Termination, report: &Value) -> Outcome {
     let text = |field: &str| report.get(field).and_then(Value::as_str).map(str::to_owned);
     let not_kept = report.get("not_kept").map(|reason| {
@@ -82,10 +82,10 @@ pub(super) fn read(termination: Termination, report: &Value) -> Outcome {
         commit: text("commit"),
         termination: Some(termination),
         wall: report.get("wall_ns").and_then(Value::as_u64).unwrap_or(0),
-        // A failed run is not cached anyway.
+        // What failed was never meant to be kept.
         not_kept: if bypassed { Some(("bypass".to_owned(), first().unwrap_or_default())) } else { not_kept },
         error: text("error"),
-        // The reason for not caching is shown elsewhere.
+        // Why it is not cached has a place of its own.
         warnings: warnings
             .filter_map(Value::as_str)
             .filter(|warning| kept != Some(false) || !warning.starts_with("not cached: "))

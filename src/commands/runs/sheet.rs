@@ -1,4 +1,4 @@
-//! A table with runs as rows, and their parameters and metrics as columns; `view` displays it.
+//! Runs as rows and their parameters and metrics as columns; knows nothing of how a table is drawn.
 
 use crate::commands::found::measured::Measured;
 use crate::error::{Error, Result};
@@ -8,12 +8,12 @@ use crate::ui::{commits, human};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-/// Content of a column.
+/// What a column shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// The hash of the run.
+    /// The hash.
     Run,
-    /// How the run ended.
+    /// How it ended.
     State,
     /// A parameter.
     Parameter(String),
@@ -21,9 +21,9 @@ pub enum Key {
     Metric(String),
     /// The last line of the error output.
     Error,
-    /// The duration.
+    /// How long it took.
     Took,
-    /// The start time.
+    /// When it began.
     Age,
 }
 
@@ -42,15 +42,15 @@ impl Key {
     }
 }
 
-/// Selection and order of a table.
+/// What of the runs is wanted.
 pub struct Options<'a> {
-    /// Only columns with different values.
+    /// Only what is not the same in all.
     pub changed: bool,
     /// Only these columns, if there are any.
     pub columns: &'a [String],
-    /// Keys for sorting the rows.
+    /// By what the rows are sorted.
     pub sort: &'a [String],
-    /// The present time.
+    /// The present moment.
     pub now: Timestamp,
 }
 
@@ -58,17 +58,17 @@ pub struct Options<'a> {
 pub struct Sheet {
     /// The runs, sorted.
     pub runs: Vec<Measured>,
-    /// The shown columns.
+    /// What is shown of each.
     pub columns: Vec<Key>,
-    /// All parameters and metrics, including those that are not shown.
+    /// All parameters and metrics, those too that are not shown.
     pub all: Vec<Key>,
-    /// Parameters with the same value in all runs, with that value.
+    /// Parameters that are the same in all runs, with their value.
     pub constant: Vec<(String, String)>,
-    /// The sort keys, and whether the highest value comes first.
+    /// The keys by which it is sorted, and whether the highest comes first.
     pub sorted: Vec<(Key, bool)>,
 }
 
-/// A cell's value for sorting.
+/// A cell for comparing.
 enum Sortable {
     Number(f64),
     Text(String),
@@ -79,7 +79,7 @@ impl Sheet {
     /// Lays out the runs.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Usage`] for an unknown key.
+    /// [`crate::error::Kind::Usage`] for a key that there is not.
     pub fn new(mut runs: Vec<Measured>, options: &Options<'_>) -> Result<Self> {
         tell_apart(&mut runs);
         let parameters = names(runs.iter().map(|run| run.parameters.iter().map(|(name, _)| name.clone())));
@@ -119,7 +119,7 @@ impl Sheet {
         Ok(sheet)
     }
 
-    /// The default columns: without those with equal values and those with paths of outputs.
+    /// The columns that tell most: what is the same in all, and where the outputs are, does not.
     fn usual(&self, changed: bool) -> Vec<Key> {
         let is_place = |name: &String| {
             self.runs.iter().any(|run| run.places.contains(name))
@@ -142,7 +142,7 @@ impl Sheet {
                 columns.push(key.clone());
             }
         }
-        // Otherwise the error is shown in place of the metrics.
+        // Else the error stands in place of the metrics.
         let has_metrics = columns.iter().any(|key| matches!(key, Key::Metric(_)));
         if !has_metrics && self.runs.iter().any(|run| run.error.is_some()) {
             columns.push(Key::Error);
@@ -151,7 +151,7 @@ impl Sheet {
         columns
     }
 
-    /// The key for a name: a parameter or metric of this name, a metric without its unit, or another column.
+    /// The key that a name means: a parameter or metric of this name, a metric without its unit, or one of the others.
     ///
     /// # Errors
     /// [`crate::error::Kind::Usage`] where there is none.
@@ -177,7 +177,7 @@ impl Sheet {
             .with_hint(format!("there are run, state, took, age, {}", known.join(", "))))
     }
 
-    /// The text of a cell; with `exact`, times to the nanosecond.
+    /// What a cell shows; times to the nanosecond where `exact`.
     #[must_use]
     pub fn text(&self, run: &Measured, key: &Key, exact: bool) -> String {
         match key {
@@ -232,7 +232,7 @@ impl Sheet {
     }
 }
 
-/// Compares two values; a missing one comes last in any order.
+/// What is missing comes last, in whichever order.
 fn compare(one: &Sortable, other: &Sortable, down: bool) -> Ordering {
     let turned = |order: Ordering| if down { order.reverse() } else { order };
     match (one, other) {
@@ -246,13 +246,13 @@ fn compare(one: &Sortable, other: &Sortable, down: bool) -> Ordering {
     }
 }
 
-/// The value of the metric with exactly this title.
+/// The value of a metric of this very title.
 #[must_use]
 pub fn value(run: &Measured, title: &str) -> Option<f64> {
     run.metrics.iter().find(|metric| metric.title() == title).map(|metric| metric.value)
 }
 
-/// All names, in the order of their first occurrence in the oldest runs.
+/// All names, in the order in which they first come in the oldest runs.
 fn names(lists: impl DoubleEndedIterator<Item = impl Iterator<Item = String>>) -> Vec<String> {
     let mut known: HashMap<String, usize> = HashMap::new();
     for name in lists.rev().flatten() {
@@ -264,7 +264,7 @@ fn names(lists: impl DoubleEndedIterator<Item = impl Iterator<Item = String>>) -
     names.into_iter().map(|(name, _)| name).collect()
 }
 
-/// Omits metrics that repeat a parameter of the same name; renames those with a different value.
+/// A metric that repeats a parameter of its name is left out; one that differs from it gets another name.
 fn tell_apart(runs: &mut [Measured]) {
     let mut repeats: HashMap<String, bool> = HashMap::new();
     let parameters: HashSet<&str> =

@@ -1,7 +1,7 @@
-//! `worker --sandboxed CALL OUTPUT`: runs a shipped call in the directory that contains the shipped files, and writes a record of the
-//! run.
+//! `worker --sandboxed CALL OUTPUT`: runs a call that was shipped, in the directory where all was put that came with it, and
+//! leaves a record with all that was learned of the run.
 //!
-//! It shares nothing with the machine that sent the call. The store is temporary.
+//! Nothing is shared with the machine that asked: the store is one of our own, which ends with us.
 
 use super::{changed, log_of_engine, refusal};
 use crate::commands::exec::elsewhere::work;
@@ -25,13 +25,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-/// The option that selects this mode.
+/// The word that asks for it.
 pub(super) const WORD: &str = "--sandboxed";
 
 /// Runs the call in the file `call` and fills the directory `output`.
 ///
 /// # Errors
-/// When the shipped files are malformed, or the record cannot be written.
+/// When what was shipped makes no sense, or the record cannot be written.
 pub(super) fn run(call_path: &Path, output: &Path) -> Result<Exit> {
     let base = std::env::current_dir().map_err(|error| Error::io("find", Path::new("."), error))?;
     let bytes = fs::read(call_path).map_err(|error| Error::io("read", call_path, error))?;
@@ -45,7 +45,7 @@ pub(super) fn run(call_path: &Path, output: &Path) -> Result<Exit> {
     fs::create_dir_all(&output).map_err(|error| Error::io("create", &output, error))?;
     make_directories(&base);
     call.attributes.iter().for_each(|of_path| give(&base, of_path));
-    // Beside the shipped files, if there is no other place.
+    // Where there is no other place, beside what was shipped.
     let own = tempfile::tempdir().or_else(|_| tempfile::tempdir_in(&base));
     let own = own.map_err(|error| Error::io("create a directory in", &base, error))?;
     let left = answer(&base, &call, own.path())?;
@@ -56,7 +56,7 @@ pub(super) fn run(call_path: &Path, output: &Path) -> Result<Exit> {
     Ok(DONE)
 }
 
-/// Starts this program again with another umask, which must be set from the start.
+/// Begins anew with another mask, which this process is to have had from its start.
 fn with_umask(mask: u32, words: [&Path; 2]) -> Error {
     nix::sys::stat::umask(Mode::from_bits_truncate(mask));
     match std::env::current_exe() {
@@ -68,8 +68,8 @@ fn with_umask(mask: u32, words: [&Path; 2]) -> Error {
     }
 }
 
-/// Creates the directories that the environment names, which belong to this call alone. After a failure the run observes that they
-/// are missing.
+/// Makes the directories that the environment names, where all that there is belongs to this call. Where that fails, what looks
+/// for them finds none, which is noticed.
 fn make_directories(base: &Path) {
     if base != Path::new("/") {
         return;
@@ -79,8 +79,8 @@ fn make_directories(base: &Path) {
     }
 }
 
-/// Sets the time and the mode that a path has on the sending machine. After a failure the run observes other values, and the sending
-/// machine notices this.
+/// Gives a path the time and the mode that it has where it comes from. Where that fails, what depends on them differs, which
+/// is noticed there.
 fn give(base: &Path, of_path: &Attributes) {
     let path = base.join(&of_path.path);
     let nanoseconds = u64::try_from(of_path.modified.0).unwrap_or_default();
@@ -98,7 +98,7 @@ fn answer(base: &Path, call: &ShippedCall, own: &Path) -> Result<Vec<u8>> {
         (Flag::Report, Some(report.as_os_str())),
         (Flag::Store, Some(own.join("store").as_os_str())),
         (Flag::NoRemote, None),
-        // The sending machine judges how it ended.
+        // How it ends is for the machine to judge that asked.
         (Flag::CacheExit, Some(OsStr::new("0-255"))),
         (Flag::Trace, Some(OsStr::new("require"))),
     ] {
@@ -132,7 +132,7 @@ fn answer(base: &Path, call: &ShippedCall, own: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// The run in the report, if it may be replayed. Its blobs are written to `output`.
+/// The run of which the report tells, if it may be replayed; its blobs are put into `output`.
 fn with_run(report: Vec<u8>, store: &Path, output: &Path) -> Result<Left> {
     let found: Value = serde_json::from_slice(&report).unwrap_or_default();
     let id = found.get("commit").and_then(Value::as_str).and_then(Digest::from_hex).map(CommitId);

@@ -30,7 +30,7 @@ pub struct Recorded<'a> {
     pub manifest: &'a Manifest,
 }
 
-/// The outcome of comparing a recorded run with the present state.
+/// What stands between a recorded run and the present.
 #[derive(Debug)]
 pub enum Proposal {
     /// Nothing: the call is answered by this commit already.

@@ -4,11 +4,9 @@
 
 mod above;
 mod aside;
-mod asks;
 mod background;
 mod bytecode;
 mod code;
-mod image;
 mod importer;
 mod imports;
 mod listed;
@@ -102,6 +100,8 @@ pub(super) struct Observed {
     pub(super) umask_counts: bool,
     /// Whether it counts that the user is, or is not, root.
     pub(super) user_counts: bool,
+    /// Whether it depends on which user ran it.
+    pub(super) identity_counts: bool,
     /// Whether the run had a terminal and its code asks for one.
     pub(super) code_asks: bool,
 }
@@ -127,7 +127,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         listed_before: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
-        asked: asks::asked_by(run.captured),
+        asked: shown::asked_by(run.captured),
         timed: Vec::new(),
         modes_given: rights::ModesGiven::default(),
         compares_times: times::compares(run, trace),

@@ -90,7 +90,7 @@ pub(super) fn names(trace: &Trace) -> BTreeSet<OsString> {
         names.extend(program.file_name().map(OsStr::to_owned));
         let real = fs::canonicalize(program).unwrap_or_else(|_| program.clone());
         names.extend(real.file_name().map(OsStr::to_owned));
-        if !crate::profiles::attributes::is_of_system(&real) {
+        if !super::shown::is_of_system(&real) {
             names.extend(copied(&real));
         }
     }

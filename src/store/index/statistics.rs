@@ -1,4 +1,5 @@
-//! Statistics: totals, hits, misses, and the state of the clock. They are not verified, and no answer depends on them.
+//! Numbers: totals, hits, what was missed, and what is believed of the time. None of them proves itself, and no
+//! answer depends on one.
 
 use super::Index;
 use super::write::read_clock;
@@ -10,12 +11,12 @@ use crate::store::clock::Clock;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use std::collections::HashMap;
 
-/// Maximum number of kinds of missed events that are stored.
+/// Most kinds of missed events that are remembered.
 const MOST_MISSED: i64 = 10_000;
 
 pub(super) const STORED: &str = "SELECT stored, blobs, commits FROM totals";
 
-/// Totals over the whole store.
+/// Numbers over the whole store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) commits: u64,
@@ -29,18 +30,18 @@ pub(crate) struct Totals {
     pub(crate) saved: u64,
 }
 
-/// Runs whose result was not cached, for one reason.
+/// Runs of which nothing was kept, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missed {
-    /// Stable machine-readable code of the reason.
+    /// A word for the kind of reason.
     pub reason: String,
-    /// The detail, for example a path.
+    /// What exactly.
     pub detail: String,
     /// The command line.
     pub command: Vec<u8>,
-    /// Number of runs.
+    /// How often.
     pub times: u64,
-    /// Time of the last one.
+    /// When last.
     pub newest: Timestamp,
 }
 
@@ -69,13 +70,13 @@ impl Index {
         Ok(totals.unwrap_or_default())
     }
 
-    /// Bytes that all blobs take, and the numbers of blobs and commits, at the last count.
+    /// Bytes that all blobs take, and how many blobs and commits there are, as far as they were counted.
     pub(crate) fn stored(&self) -> Result<(u64, u64, u64)> {
         let read = |row: &Row<'_>| Ok((count(row, 0), count(row, 1), count(row, 2)));
         self.reading(|connection| connection.prepare_cached(STORED)?.query_row([], read))
     }
 
-    /// Adds the events of a log, unless they were added before.
+    /// Takes in what a log of events says, unless it was taken in before.
     pub(crate) fn fold(&mut self, events: &[Event], log: &Digest) -> Result<()> {
         self.writing(|transaction| {
             let folded: Option<Vec<u8>> = transaction
@@ -116,7 +117,7 @@ impl Index {
         })
     }
 
-    /// Runs whose result was not cached, newest first.
+    /// What was missed, newest first.
     pub(crate) fn missed(&self) -> Result<Vec<Missed>> {
         let sql = "SELECT reason, detail, command, times, newest FROM missed ORDER BY newest DESC";
         self.reading(|connection| {
@@ -134,7 +135,7 @@ impl Index {
         })
     }
 
-    /// Updates the state of the clock with the system time `now`, and returns it.
+    /// Looks at the time: tells what is believed of it, after `now`.
     pub(crate) fn see(&mut self, now: Timestamp) -> Result<Clock> {
         self.writing(|transaction| {
             let clock = read_clock(transaction)?.see(now);
@@ -143,14 +144,14 @@ impl Index {
         })
     }
 
-    /// Deletes missed events before `time`.
+    /// Forgets what was missed before `time`.
     pub(crate) fn forget_missed(&mut self, time: Timestamp) -> Result<()> {
         self.writing(|transaction| {
             transaction.execute("DELETE FROM missed WHERE newest < ?1", [time.0]).map(|_| ())
         })
     }
 
-    /// Subtracts deleted blobs from the totals.
+    /// Takes note that blobs are gone.
     pub(crate) fn lose_blobs(&mut self, blobs: u64, bytes: u64) -> Result<()> {
         let number = |value| i64::try_from(value).unwrap_or(i64::MAX);
         self.writing(|transaction| {
@@ -193,7 +194,7 @@ fn fold_missed(
     Ok(())
 }
 
-/// Deletes the oldest kinds of missed events beyond the maximum.
+/// Drops the oldest kinds of missed events beyond the most that are remembered.
 fn bound_missed(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let count: i64 = transaction.query_row("SELECT count(*) FROM missed", [], |row| row.get(0))?;
     if count > MOST_MISSED {

@@ -1,8 +1,8 @@
-//! The report: an HTML page about runs that needs no server and no network.
+//! A page with runs in it that needs nothing but itself: no server, no network.
 //!
-//! The data are JSON without `<`, in an element that is not executed. Markup is escaped. A content security policy in the page allows
-//! only the page's own two scripts and no requests. The nonce of these scripts is the digest of the page's content, so that text of
-//! a run cannot contain it.
+//! Data are JSON in an element that is not a script, without `<`; markup is escaped; and a policy in the page lets only its own two
+//! scripts run and nothing be asked of anybody. The word by which these are known is the digest of what is in the page: text of a
+//! run cannot contain it.
 
 use super::drawing::{self, escaped};
 use crate::digest::Digest;
@@ -21,23 +21,23 @@ const PLOT: &str = include_str!("uplot/uPlot.iife.min.js");
 const PLOT_STYLE: &str = include_str!("uplot/uPlot.min.css");
 const PLOT_LICENCE: &str = include_str!("uplot/LICENSE");
 
-/// Number of digits of the nonce.
+/// Digits of the word that makes the page's own scripts known.
 const NONCE: usize = 32;
 
-/// Content of the page.
+/// What is shown on the page.
 pub struct Report<'a> {
-    /// Title of the page.
+    /// What the runs are called together.
     pub title: &'a str,
-    /// The data for the scripts.
+    /// What the scripts read.
     pub data: &'a Json,
-    /// A drawing from [`drawing::inside`], or an empty string.
+    /// A drawing, as [`drawing::inside`] makes it, or nothing.
     pub graph: &'a str,
-    /// The program and the time that created the page.
+    /// Who made the page, and when.
     pub footer: &'a str,
 }
 
 impl Report<'_> {
-    /// The page as HTML.
+    /// The page.
     #[must_use]
     pub fn page(&self) -> String {
         let data = in_element(&self.data.to_string());
@@ -59,7 +59,7 @@ impl Report<'_> {
     }
 }
 
-/// Replaces each `<!--@name-->` in the template. Inserted text is not searched again.
+/// The page with what stands for each `<!--@name-->`. What is put in is not looked at again.
 fn filled(of: &dyn Fn(&str) -> String) -> String {
     let mut page = String::new();
     let mut parts = PAGE.split("<!--@");
@@ -72,8 +72,8 @@ fn filled(of: &dyn Fn(&str) -> String) -> String {
     page
 }
 
-/// Escapes JSON for an HTML element: `<`, `>` and `&`, which occur only in strings, and the two line ends of JavaScript that JSON
-/// does not have.
+/// JSON that may stand in an element: without `<`, `>`, `&`, which it has in strings only, and without the two ends of line that
+/// JavaScript knows and JSON does not.
 fn in_element(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

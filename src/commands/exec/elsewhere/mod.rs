@@ -273,9 +273,11 @@ pub(in crate::commands) struct Changed {
 pub(in crate::commands) fn changed_since(scanned: &Scanned, before: &Manifest) -> Result<Changed> {
     let mut ground = Ground::new(scanned, false)?;
     drop(ground.settle()?);
-    let Checked::Miss { manifest: Some(manifest), .. } = ground.check(&())? else {
-        return Ok(Changed::default());
-    };
+    let streams = Streams::new(false)?;
+    let executor = Unix;
+    let context = ground.context(&executor, &(), &streams);
+    let checked = memo::check(&context, ground.request(), ground.policy())?;
+    let Checked::Miss { manifest: Some(manifest), .. } = checked else { return Ok(Changed::default()) };
     let changes = manifest.diff(before);
     let is_environment = !changes.is_empty()
         && changes.iter().all(|change| matches!(change.part, crate::hash::manifest::Part::Variable(_)));
