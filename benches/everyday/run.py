@@ -52,6 +52,7 @@ class Settings:
         self.cashet = str(Path(options.cashet).resolve())
         self.tools = Path(options.tools).resolve()
         self.timeout = options.timeout
+        self.figures = set(options.figures.split(",")) if options.figures else set(FIGURES)
         # The interpreter itself: what is on PATH may be the script of a version manager.
         places = [self.tools / "py/bin", self.tools / "bin", Path(sys.executable).parent]
         cargo = shutil.which("cargo")
@@ -251,6 +252,7 @@ def main():
     parser.add_argument("--tools", default=HERE.parents[1] / "target/everyday-tools", help="what install.sh made")
     parser.add_argument("--work", default=HERE.parents[1] / "target", help="where trees are made; not below /tmp")
     parser.add_argument("--part", choices=["all", "ci"], default="all", help="ci: only what the tests' tools suffice for")
+    parser.add_argument("--figures", default="", metavar="NAMES", help=f"only some of {','.join(FIGURES)}")
     parser.add_argument("--only", default="", metavar="REGEX", help="ecosystem / project / line")
     parser.add_argument("-j", "--jobs", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="of one call")

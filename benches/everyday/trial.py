@@ -233,16 +233,30 @@ class Trial:
         self.row["cpu"] = [plain.cpu, first.cpu]
         made = snapshot(here.root)
         last = first
-        for step in ("second", "third"):
+        for step in ("second", "third") if self.asks("second", "third") else ():
             given = self.cashet(here)
             self.judge(step, given, "=" + likeness(given.stdout, last.stdout) if given.is_hit else "")
             if not given.is_hit or self.command.changes_input:
                 last = given
-        self.row["third"] = self.row["second"] or self.row["third"]
+        if "second" in self.row:
+            self.row["third"] = self.row["second"] or self.row["third"]
         push = [self.settings.cashet, "remote", "push"]
         writer = self.sharing(CASHET_DIR=str(self.base / "store"), CASHET_REMOTE_WRITE="1")
         self.row["pushed"] = here.call(self.settings, push, writer).stdout.decode()
 
+        if self.asks("deleted"):
+            self.restore(here, original, made, first)
+        if self.command.edit and self.asks("noticed", "back"):
+            self.change_and_take_back(here, bare, original, first)
+        self.elsewhere(again, other)
+        return self.row
+
+    def asks(self, *figures):
+        """Whether one of these figures is wanted."""
+        return not self.settings.figures.isdisjoint(figures)
+
+    def restore(self, here, original, made, first):
+        """Its outputs are deleted."""
         put_back(here.root, original)
         given = self.cashet(here)
         same = "=" if given.status == first.status else "!"
@@ -251,11 +265,6 @@ class Trial:
         if tree == "!":
             self.row["not restored"] = sorted(changed_paths(made, now))[:5]
         self.judge("deleted", given, same + likeness(given.stdout, first.stdout) + likeness(given.stderr, first.stderr) + tree)
-
-        if self.command.edit:
-            self.change_and_take_back(here, bare, original, first)
-        self.elsewhere(again, other)
-        return self.row
 
     def change_and_take_back(self, here, bare, original, first):
         """An input becomes another one, and then what it was."""
@@ -281,13 +290,22 @@ class Trial:
     def elsewhere(self, theirs, their_place):
         """Another clone, whose files came later and in another order."""
         user = NOBODY if self.settings.may_change_user(self.command) else None
+        self.row["user"] = user is not None
+        if self.asks("clone"):
+            self.in_clone(theirs, their_place, user)
+        if self.asks("shared"):
+            self.with_shared_cache(theirs, their_place, user)
+
+    def in_clone(self, theirs, their_place, user):
+        """It has the same store."""
         place = self.place("elsewhere/deeper", umask=0o077 if user is None else 0o027, user=user, apart=True)
         if user is not None:
             open_to_all(self.base)
-        self.row["user"] = user is not None
         given = self.cashet(place)
         self.judge("clone", given, self.compare(given, place, theirs, their_place))
 
+    def with_shared_cache(self, theirs, their_place, user):
+        """It has an empty store, and the same shared cache."""
         place = self.place("shares/deeper", umask=0o077 if user is None else 0o027, user=user)
         spread_times(place.root)
         store = self.base / "own-store"
@@ -298,6 +316,25 @@ class Trial:
             os.chown(store, user, user)
         given = self.cashet(place, CI="true", **self.sharing(CASHET_DIR=str(store)))
         self.judge("shared", given, self.compare(given, place, theirs, their_place))
+        if not given.is_hit:
+            refused = [line for line in self.row["pushed"].splitlines() if "not shared" in line]
+            told = refused[:1] or self.differences(place, self.base / "store", store)
+            self.row["shared outcome"] = "; ".join([given.outcome, *told])
+
+    def differences(self, place, *stores):
+        """What the runs in two stores found that is not the same; a few of them."""
+        seen = []
+        for store in stores:
+            show = [self.settings.cashet, "--store", str(store), "show", "@", "--json"]
+            shown = subprocess.run(show, cwd=place.root, env={**os.environ, "HOME": str(place.home)}, capture_output=True)
+            try:
+                found = json.loads(shown.stdout)
+            except ValueError:
+                return [shown.stderr.decode(errors="replace").strip()[-200:]]
+            facts = [*found["manifest"], *found["observations"]]
+            seen.append({json.dumps(fact, sort_keys=True) for fact in facts})
+        one, other = (sorted(mine - theirs) for mine, theirs in (seen, seen[::-1]))
+        return [*(f"- {fact[:300]}" for fact in one[:4]), *(f"+ {fact[:300]}" for fact in other[:4])]
 
     def clean(self):
         remove(self.base)
