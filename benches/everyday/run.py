@@ -62,7 +62,7 @@ class Settings:
             places.append(Path(found).parent if found else Path(cargo).parent)
         self.path = ":".join(map(str, [*places, "/usr/local/bin", "/usr/bin", "/bin"]))
         self.variables = {"CARGO_NET_OFFLINE": "true"}
-        self.modules, self.users = {}, {}
+        self.modules, self.users, self.entered = {}, {}, None
         keys = subprocess.run([self.cashet, "remote", "keygen"], capture_output=True, text=True, check=True)
         self.signing_key = keys.stdout.splitlines()[1]
 
@@ -104,6 +104,14 @@ class Settings:
         for link in (source / ".bin").iterdir():
             if link.is_symlink() and any(os.readlink(link).startswith(f"../{name}/") for name in known):
                 os.symlink(os.readlink(link), target / ".bin" / link.name)
+
+    def path_of_both(self):
+        """PATH with the directories alone that the other user may enter."""
+        if self.entered is None:
+            who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+            enters = lambda place: subprocess.run(["test", "-x", place], **who).returncode == 0  # noqa: E731
+            self.entered = ":".join(place for place in self.path.split(":") if enters(place))
+        return self.entered
 
     def may_change_user(self, command):
         """Whether we may be somebody else, and that one may run the command's programs."""

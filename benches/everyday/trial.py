@@ -49,7 +49,8 @@ class Given:
 class Place:
     """A clone with a HOME and a TMPDIR of its own, and who calls there."""
 
-    def __init__(self, base, umask=0o022, user=None):
+    def __init__(self, base, path, umask=0o022, user=None):
+        self.path = path
         self.root, self.home, self.tmp = base / "project", base / "home", base / "tmp"
         self.umask, self.user = umask, user
         self.home.mkdir(parents=True)
@@ -60,7 +61,7 @@ class Place:
 
     def call(self, settings, words, env=None):
         """Makes a call and waits for its end."""
-        known = {"PATH": settings.path, "HOME": str(self.home), "TMPDIR": str(self.tmp), "LANG": "C.UTF-8"}
+        known = {"PATH": self.path, "HOME": str(self.home), "TMPDIR": str(self.tmp), "LANG": "C.UTF-8"}
         who = {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             process = subprocess.Popen(
@@ -99,6 +100,9 @@ class Trial:
                     "changes_input": command.changes_input, "shows": command.shows,
                     "no_way_back": command.no_way_back, "wrong": []}  # fmt: skip
         self.calls = 0
+        # No user has directories on PATH that this user may not enter.
+        self.user = NOBODY if settings.may_change_user(command) else None
+        self.path = settings.path if self.user is None else settings.path_of_both()
 
     # The trees.
 
@@ -131,7 +135,7 @@ class Trial:
     def place(self, name, apart=False, **who):
         """A clone of it, with the packages that it needs; and what has to be done there before. Where it is to stand apart, its
         files came in another order."""
-        place = Place(self.base / name, **who)
+        place = Place(self.base / name, self.path, **who)
         place.root.parent.parent.chmod(0o755)
         clone = ["git", "clone", "-q", f"file://{self.base / 'source'}", str(place.root)]
         done = subprocess.run(clone, env=self.environment, umask=place.umask, capture_output=True, text=True)
@@ -289,12 +293,11 @@ class Trial:
 
     def elsewhere(self, theirs, their_place):
         """Another clone, whose files came later and in another order."""
-        user = NOBODY if self.settings.may_change_user(self.command) else None
-        self.row["user"] = user is not None
+        self.row["user"] = self.user is not None
         if self.asks("clone"):
-            self.in_clone(theirs, their_place, user)
+            self.in_clone(theirs, their_place, self.user)
         if self.asks("shared"):
-            self.with_shared_cache(theirs, their_place, user)
+            self.with_shared_cache(theirs, their_place, self.user)
 
     def in_clone(self, theirs, their_place, user):
         """It has the same store."""
@@ -318,23 +321,16 @@ class Trial:
         self.judge("shared", given, self.compare(given, place, theirs, their_place))
         if not given.is_hit:
             refused = [line for line in self.row["pushed"].splitlines() if "not shared" in line]
-            told = refused[:1] or self.differences(place, self.base / "store", store)
+            told = refused[:1] or self.why(place)
             self.row["shared outcome"] = "; ".join([given.outcome, *told])
 
-    def differences(self, place, *stores):
-        """What the runs in two stores found that is not the same; a few of them."""
-        seen = []
-        for store in stores:
-            show = [self.settings.cashet, "--store", str(store), "show", "@", "--json"]
-            shown = subprocess.run(show, cwd=place.root, env={**os.environ, "HOME": str(place.home)}, capture_output=True)
-            try:
-                found = json.loads(shown.stdout)
-            except ValueError:
-                return [shown.stderr.decode(errors="replace").strip()[-200:]]
-            facts = [*found["manifest"], *found["observations"]]
-            seen.append({json.dumps(fact, sort_keys=True) for fact in facts})
-        one, other = (sorted(mine - theirs) for mine, theirs in (seen, seen[::-1]))
-        return [*(f"- {fact[:300]}" for fact in one[:4]), *(f"+ {fact[:300]}" for fact in other[:4])]
+    def why(self, place):
+        """What of the first run does not hold there."""
+        if place.user is not None:
+            open_to_all(self.base)
+        words = [self.settings.cashet, "why", *self.command.options, "--", *self.command.words]
+        given = place.call(self.settings, words, {**self.env(place), "CASHET_DIR": str(self.base / "store"), "CI": "true"})
+        return [line.strip() for line in given.stdout.decode(errors="replace").splitlines()[:8]]
 
     def clean(self):
         remove(self.base)

@@ -151,7 +151,9 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.tables()?;
     observer.refusing()?;
     observer.descriptors()?;
-    for search in programs::observe(run, trace) {
+    let searches = programs::observe(run, trace);
+    programs::pass_over(run, &searches, &mut observer.observed.observations);
+    for search in searches {
         observer.observe(search, None);
     }
     observer.exact_times()?;
