@@ -92,12 +92,6 @@ impl Hasher {
         self
     }
 
-    /// Takes the next piece with all cores; worth it from about 1 MiB on.
-    pub fn update_on_all_cores(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.update_rayon(bytes);
-        self
-    }
-
     /// The digest of all pieces so far.
     #[must_use]
     pub fn finish(&self) -> Digest {
@@ -236,7 +230,7 @@ mod tests {
     #[test]
     fn pieces_digest_as_the_whole() {
         let mut hasher = Hasher::new();
-        hasher.update(b"cas").update_on_all_cores(b"het");
+        hasher.update(b"cas").update(b"het");
         assert_eq!(hasher.finish(), Digest::of(b"cashet"));
     }
 }

@@ -10,42 +10,32 @@ mod values;
 pub use reading::Decoder;
 
 use crate::digest::Digest;
-use std::fmt;
 
 /// Maximum nesting depth that a decoder accepts.
 pub const DEEPEST_NESTING: usize = 256;
 
 /// Why bytes cannot be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The bytes end too early, or a length exceeds the rest.
+    #[error("ends too early")]
     Truncated,
     /// Bytes are left over.
+    #[error("has bytes left over")]
     TrailingBytes,
     /// A value is not in its canonical form.
+    #[error("is not in canonical form")]
     NotCanonical,
     /// A tag that this version does not support.
+    #[error("has an unknown tag {0}")]
     UnknownTag(u64),
     /// Text that is not UTF-8.
+    #[error("has text that is not UTF-8")]
     NotText,
     /// Deeper than [`DEEPEST_NESTING`].
+    #[error("is nested too deeply")]
     TooDeep,
 }
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated => formatter.write_str("ends too early"),
-            Self::TrailingBytes => formatter.write_str("has bytes left over"),
-            Self::NotCanonical => formatter.write_str("is not in canonical form"),
-            Self::UnknownTag(tag) => write!(formatter, "has an unknown tag {tag}"),
-            Self::NotText => formatter.write_str("has text that is not UTF-8"),
-            Self::TooDeep => formatter.write_str("is nested too deeply"),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
 
 /// A value with a canonical encoding.
 pub trait Encode {

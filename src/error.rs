@@ -2,7 +2,6 @@
 //!
 //! Messages are fragments without a full stop; only `ui` prints them.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -81,7 +80,8 @@ impl Kind {
 }
 
 /// A failure, with at most one hint.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}{}", reason(source.as_ref()))]
 pub struct Error {
     kind: Kind,
     message: String,
@@ -199,26 +199,15 @@ pub fn is_inconclusive_for(path: &Path, error: &io::Error) -> bool {
     is_inconclusive(error) && !is_impossible
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)?;
-        match &self.source {
-            Some(source) => write!(formatter, ": {}", describe(source)),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
-    }
-}
-
 /// The message for a path that could not be inspected.
 #[must_use]
 pub fn cannot_inspect(path: &Path, error: &io::Error) -> String {
     format!("cannot inspect {}: {}", path.display(), describe(error))
+}
+
+/// What follows the message of an error: the operating system's, if there is one.
+fn reason(source: Option<&io::Error>) -> String {
+    source.map(|source| format!(": {}", describe(source))).unwrap_or_default()
 }
 
 /// The operating system's message without Rust's "(os error N)".

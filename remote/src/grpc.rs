@@ -18,7 +18,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::{
 };
 use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
 use bazel_remote_apis::google::bytestream::{ReadRequest, WriteRequest};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::future::Future;
 use std::os::unix::fs::FileExt;
@@ -32,6 +32,8 @@ use tonic::{Code, Request, Status};
 
 /// Larger blobs go by a byte stream. All servers take messages of this size.
 const BATCH: u64 = 1 << 20;
+/// Smaller blobs are added without asking whether they are there: that takes as long.
+const TINY: u64 = 64 << 10;
 /// After so long without a byte the other machine is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How often a stream is looked after.
@@ -173,22 +175,35 @@ impl Grpc {
     }
 
     fn small(&self, digest: Digest, patience: Duration) -> Result<Option<Vec<u8>>, Failure> {
+        let hash = digest.hash.clone();
+        Ok(self.small_ones(vec![digest], patience)?.remove(&hash))
+    }
+
+    /// Blobs that fit into one message, by their names; those that are not there are left out.
+    fn small_ones(
+        &self,
+        digests: Vec<Digest>,
+        patience: Duration,
+    ) -> Result<HashMap<String, Vec<u8>>, Failure> {
         let request = self.request(BatchReadBlobsRequest {
             instance_name: self.instance.clone(),
-            digests: vec![digest],
+            digests,
             ..BatchReadBlobsRequest::default()
         });
         let mut storage = self.storage();
         let answer = self.answer(patience, async { storage.batch_read_blobs(request).await })?;
-        let response = answer.and_then(|answer| answer.into_inner().responses.into_iter().next());
-        let Some(response) = response else { return Ok(None) };
-        match response.status {
-            Some(status) if status.code == Code::NotFound as i32 => Ok(None),
-            Some(status) if status.code != 0 => {
-                Err(failure(&Status::new(Code::from_i32(status.code), status.message)))
+        let mut found = HashMap::new();
+        for response in answer.into_iter().flat_map(|answer| answer.into_inner().responses) {
+            match (response.status, response.digest) {
+                (Some(status), _) if status.code == Code::NotFound as i32 => {}
+                (Some(status), _) if status.code != 0 => {
+                    return Err(failure(&Status::new(Code::from_i32(status.code), status.message)));
+                }
+                (_, Some(digest)) => drop(found.insert(digest.hash, response.data)),
+                (_, None) => {}
             }
-            _ => Ok(Some(response.data)),
         }
+        Ok(found)
     }
 
     fn absent(&self, digests: Vec<Digest>) -> Result<HashSet<String>, Failure> {
@@ -317,7 +332,7 @@ impl Server for Grpc {
 
     fn add_blob(&mut self, blob: &Blob, from: &File, progress: &mut Progress<'_>) -> Result<(), Failure> {
         let digest = action::of_content(blob, from, |bytes| progress.moved(bytes))?;
-        if self.absent(vec![digest.clone()])?.is_empty() {
+        if blob.size >= TINY && self.absent(vec![digest.clone()])?.is_empty() {
             return Ok(());
         }
         if blob.size > BATCH {

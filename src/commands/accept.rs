@@ -12,7 +12,7 @@ use crate::exec::Unix;
 use crate::hash::capture::Captured;
 use crate::hash::request::Request;
 use crate::memo::accept::{self, Proposal, Recorded};
-use crate::memo::verify::{self, VerifyContext};
+use crate::memo::verify;
 use crate::memo::{self, Difference, Held};
 use crate::record::{Acceptance, OutputTree, Timestamp};
 use crate::store::{Draft, Filter};
@@ -27,7 +27,7 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// Lines of a difference that are shown of one source.
+/// Maximum number of lines of a difference that are shown for one source.
 const DIFF_LINES: usize = 40;
 
 /// Runs `cashet accept WORDS`.
@@ -35,7 +35,7 @@ pub(super) fn main(words: &[OsString]) -> Exit {
     runner::from_store("accept", words, run)
 }
 
-/// What the options say.
+/// Values of the options.
 struct Given {
     why: Vec<u8>,
     yes: bool,
@@ -90,7 +90,7 @@ fn newest(opened: &Opened, words: &[OsString], context: &Context) -> Result<Foun
     Err(Error::new(Kind::NoSuchRevision, what).with_hint("'cashet log' lists the runs, --since names one"))
 }
 
-/// That `found` cannot be accepted.
+/// The error for a run that cannot be accepted.
 fn refused(found: &Found, why: &str) -> Error {
     let message = format!("{} cannot be accepted: {why}", found.id.short());
     Error::new(Kind::NothingToReplay, message).with_hint("run the command to have a result of the present")
@@ -125,7 +125,7 @@ fn one(
     let doing = ground.context(&executor, &(), &streams);
     let manifest = found.manifest();
     let recorded = Recorded { id: found.id, commit: &found.commit, manifest: &manifest };
-    // Without a command it is the recorded call; its options are in its manifest.
+    // Without a command, the recorded call: its options are in its manifest.
     let rebuilt = scanned.words.is_empty().then(|| again(found, &manifest, opened, context)).transpose()?;
     let request = rebuilt.as_ref().map_or_else(|| ground.request(), |(request, _held)| request);
     let request = memo::as_it_was_watched(&doing, request, ground.policy(), &manifest)?;
@@ -177,26 +177,14 @@ fn again(
     opened: &Opened,
     context: &Context,
 ) -> Result<(Request, Held)> {
-    let project = &context.project;
-    let store = opened.must()?;
     let stdin = std::io::stdin();
-    let context = VerifyContext {
-        store,
-        recall: store,
-        executor: &Unix,
-        places: &project.places,
-        directory: &project.directory,
-        environment: std::env::vars_os().collect(),
-        stdin: stdin.as_fd(),
-        ignored_writes: &[],
-        once: true,
-    };
+    let context = context.verifying(opened.must()?, stdin.as_fd());
     let outputs = OutputTree::default();
     let recorded = verify::Recorded { id: found.id, commit: &found.commit, manifest, outputs: &outputs };
     verify::request_of(&context, recorded)?.map_err(|why| refused(found, &why))
 }
 
-/// Shows what differs: in words, then the text of the sources.
+/// Shows the differences in words, then the differences of the sources.
 fn show(
     found: &Found,
     phrases: &[String],
@@ -239,7 +227,7 @@ fn show(
     Ok(())
 }
 
-/// The name of the user who runs this, by the system's table; else by the environment; else the number.
+/// The name of the user: from the system's table, or else from the environment, or else the number.
 fn user() -> Vec<u8> {
     let number = rustix::process::geteuid().as_raw().to_string();
     let table = std::fs::read("/etc/passwd").unwrap_or_default();

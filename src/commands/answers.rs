@@ -1,6 +1,6 @@
-//! `complete`: asks the store what the tree of commands cannot tell, for completion.
+//! `complete`: completions that need the store.
 //!
-//! Never fails and never says a word: a shell would show it in the middle of a command line.
+//! It never fails and never prints a message, which a shell would show in the middle of a command line.
 
 use super::cli;
 use super::complete::{self, Candidate, Wanted};
@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// How many commits are looked through for each answer.
+/// Number of commits that are searched for each answer.
 const RECENT: usize = 200;
 
-/// Answers for the words after `complete --`.
+/// Prints completions for the words after `complete --`.
 ///
 /// # Errors
-/// Standard output does not take it.
+/// Standard output cannot be written.
 pub fn run(words: &[OsString]) -> Result<Exit> {
     let words = match words {
         [dashes, rest @ ..] if dashes == "--" => rest,
@@ -69,7 +69,7 @@ fn revision(found: &Found) -> Candidate {
     (found.id.short(), escape::cut(&commits::command(&found.commit), 60).into_owned())
 }
 
-/// A name, if it can stand on one line of an answer.
+/// A name, if it fits on one line of an answer.
 fn typeable(name: &[u8]) -> Option<String> {
     let text = OsStr::from_bytes(name).to_str()?;
     (!text.contains(char::is_control)).then(|| text.to_owned())

@@ -1,4 +1,4 @@
-//! `attach`: what a run in progress has written, from its beginning, and what it writes from then on.
+//! `attach`: shows the output of a run in progress, from its beginning, and follows it.
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
@@ -15,10 +15,10 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// Between two looks for more.
+/// Interval between two reads.
 const PAUSE: Duration = Duration::from_millis(15);
 
-/// Between two looks whether the run is in progress, in pauses.
+/// Number of reads between two checks whether the run is in progress.
 const LOOK: u32 = 8;
 
 /// Arguments of `attach`.
@@ -38,7 +38,7 @@ pub struct Args {
     raw: bool,
 }
 
-/// Where a stream goes.
+/// The destination of a stream.
 struct Sink {
     stripper: Option<Stripper>,
     to: Box<dyn Write>,
@@ -65,7 +65,7 @@ impl Sink {
 /// Follows the run until it ends.
 ///
 /// # Errors
-/// No such run goes on; our output does not take what it writes.
+/// No such run is in progress; our output cannot be written.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     let mut run = opened.active(&args.words)?;
@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     ];
     let mut looks = 0_u32;
     loop {
-        // What it wrote before its end is there when it has ended.
+        // Output from before its end may arrive after the last read.
         let state = if looks.is_multiple_of(LOOK) { run.state() } else { RunState::Active };
         looks = looks.wrapping_add(1);
         while let Some((stream, bytes)) = read(&mut run)? {

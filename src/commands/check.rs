@@ -1,19 +1,18 @@
 //! `cashet check`: would this command be replayed? Runs nothing, records nothing.
 
-use super::exec::{Ground, Streams};
+use super::exec::Ground;
 use super::exit::Exit;
 use super::not_found::explained;
 use super::options::{Flag, Scanned};
 use crate::error::{EXIT_NO, Result};
-use crate::exec::Unix;
 use crate::exec::nested::{Depends, tell};
-use crate::memo::{self, Checked};
+use crate::memo::Checked;
 use crate::ui::message;
 use crate::ui::miss::Call;
 use crate::ui::status::{Status, Verbosity};
 use std::ffi::OsString;
 
-/// The command would run bare.
+/// Exit status where the command would run bare.
 const EXIT_BYPASS: u8 = 3;
 
 /// Runs `cashet check WORDS`.
@@ -38,23 +37,20 @@ fn check(scanned: &Scanned) -> Result<Exit> {
     tell(Depends::Results("cashet check"));
     // Standard input that counts is read to its end: its digest is part of the question.
     drop(ground.settle()?);
-    let streams = Streams::new(false)?;
     let verbosity = match (scanned.has(Flag::Explain), scanned.has(Flag::Quiet)) {
         (true, _) => Verbosity::Full,
         (false, true) => Verbosity::Silent,
         (false, false) => Verbosity::Line,
     };
     let status = Status::new(verbosity);
-    let executor = Unix;
-    let context = ground.context(&executor, &status, &streams);
-    let checked = memo::check(&context, ground.request(), ground.policy())?;
+    let checked = ground.check(&status)?;
     let request = ground.request();
     let call = Call { words: &request.shown_words(), places: &request.places, store: ground.store() };
     status.checked(&call, &checked);
     Ok(exit_of(&checked))
 }
 
-/// How `check` and `why` end.
+/// The exit status of `check` and `why`.
 pub(super) const fn exit_of(checked: &Checked) -> Exit {
     Exit::Status(match checked {
         Checked::Hit { .. } => 0,

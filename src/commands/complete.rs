@@ -1,6 +1,6 @@
-//! `complete`: what may come next on a command line, for the shells' completion scripts.
+//! `complete`: the possible next words of a command line, for the shells' completion scripts.
 //!
-//! Hidden: it is not a command for people. It answers with lines, each a value, a tab and a description; or with
+//! A hidden command. It answers with lines, each a value, a tab and a description; or with
 //! one line `:files`, `:directories`, or `:command N` (the command to complete begins at word N).
 
 use super::cli::RUNNERS;
@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, ValueHint};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// What only the store or the environment can tell.
+/// Completions that come from the store or the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Commits.
@@ -23,7 +23,7 @@ pub enum Wanted {
     Variables,
 }
 
-/// A value and what it is.
+/// A value with its description.
 pub type Candidate = (String, String);
 
 /// The answer.
@@ -35,7 +35,7 @@ pub enum Answer {
     Files,
     /// Directories.
     Directories,
-    /// Whatever the command whose words begin at this place takes, counted from 0.
+    /// The completion of the command whose words begin at this index.
     Command(usize),
 }
 
@@ -56,8 +56,8 @@ impl Answer {
     }
 }
 
-/// What may stand in place of the last of `words` (those after `cashet`), by the tree of commands; `known` is asked
-/// for what the tree cannot tell.
+/// The completions of the last of `words` (those after `cashet`), from the tree of commands; `known` supplies those from the store or
+/// the environment.
 #[must_use]
 pub fn answer(root: &Command, words: &[OsString], known: &dyn Fn(&Wanted) -> Vec<Candidate>) -> Answer {
     let Some((current, before)) = words.split_last() else { return Answer::Values(Vec::new()) };
@@ -115,7 +115,7 @@ pub fn answer(root: &Command, words: &[OsString], known: &dyn Fn(&Wanted) -> Vec
     }
 }
 
-/// A word of the wrapped command: its own completion, but for references to commits.
+/// A word of the wrapped command: completed by that command, except for references to commits.
 fn in_command(place: usize, current: &OsStr, known: &dyn Fn(&Wanted) -> Vec<Candidate>) -> Answer {
     match current.as_bytes().strip_prefix(b"cashet:") {
         Some(_) => {
@@ -126,7 +126,7 @@ fn in_command(place: usize, current: &OsStr, known: &dyn Fn(&Wanted) -> Vec<Cand
     }
 }
 
-/// The option that `word` is, if it looks like one: what it means, and whether its value is glued to it.
+/// The option in `word`, if it looks like one, and whether its value is part of the word.
 fn option<'c>(command: &'c Command, word: &OsStr) -> Option<(Option<&'c Arg>, bool)> {
     let text = word.to_str()?;
     if let Some(long) = text.strip_prefix("--").filter(|long| !long.is_empty()) {
@@ -146,7 +146,7 @@ fn takes_several(argument: &Arg) -> bool {
     argument.get_num_args().is_some_and(|range| range.max_values() > 1)
 }
 
-/// The options of `command` that begin so.
+/// The options of `command` with this prefix.
 fn options(command: &Command, beginning: &str) -> Vec<Candidate> {
     let mut found = Vec::new();
     for argument in
@@ -165,7 +165,7 @@ fn options(command: &Command, beginning: &str) -> Vec<Candidate> {
     found
 }
 
-/// The values of one argument; `glued` stands before the value in the same word.
+/// The values of one argument; `glued` is the part of the word before the value.
 fn values(
     root: &Command,
     argument: &Arg,
@@ -211,7 +211,7 @@ fn values(
     beginning(found, glued, current)
 }
 
-/// What stands before the colon of `REV:PATH`.
+/// The part of `REV:PATH` before the colon.
 fn rev_of_path(word: &OsStr) -> Option<&OsStr> {
     let bytes = word.as_bytes();
     let colon = bytes.iter().position(|byte| *byte == b':')?;

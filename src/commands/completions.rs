@@ -1,4 +1,4 @@
-//! `completions`: a shell's completion script. The scripts are small: they ask `cashet complete` for everything.
+//! `completions`: a shell's completion script. The scripts are small, since they call `cashet complete`.
 
 use super::exit::{DONE, Exit};
 use crate::error::Result;
@@ -31,7 +31,7 @@ pub enum Shell {
 /// Writes the script.
 ///
 /// # Errors
-/// Standard output does not take it.
+/// Standard output cannot be written.
 pub fn run(args: &Args, page: &mut Page<'_>) -> Result<Exit> {
     page.write(match args.shell {
         Shell::Bash => include_str!("shells/cashet.bash"),

@@ -1,21 +1,24 @@
-//! Where a command stands: the moment, the project, the store.
+//! The context of a command: time, project, store.
 
 use super::values;
 use crate::error::{Error, Result};
+use crate::exec::Unix;
+use crate::memo::verify::VerifyContext;
 use crate::project::Project;
 use crate::record::Timestamp;
-use crate::store::DEFAULT_MAX_SIZE;
+use crate::store::{DEFAULT_MAX_SIZE, LocalStore};
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-/// What to do where the working directory was removed.
+/// Hint where the working directory was removed.
 pub const GONE: &str = "it was removed or moved: cd to one that is there";
 
-/// What every command on the store is handed.
+/// The context of every command on the store.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The present moment.
+    /// The present time.
     pub now: Timestamp,
     /// Working directory, root and store.
     pub project: Project,
@@ -27,7 +30,7 @@ fn given(name: &str) -> Option<OsString> {
 }
 
 impl Context {
-    /// Here and now. `store` is what `--store` says; `CASHET_DIR` says it otherwise.
+    /// The present context. `store` is the value of `--store`; without it `CASHET_DIR` applies.
     ///
     /// # Errors
     /// The working directory cannot be told.
@@ -41,7 +44,7 @@ impl Context {
         Ok(context)
     }
 
-    /// The same, but the store is where it is without settings.
+    /// Like [`Context::here`], with the store's location without settings.
     ///
     /// # Errors
     /// The working directory cannot be told.
@@ -54,10 +57,25 @@ impl Context {
         Ok(Self { now: Timestamp::now(), project })
     }
 
-    /// The cap on the store's size, in bytes: what `CASHET_MAX_SIZE` says, or else the settings.
+    /// A verification that runs commands in this project, with `stdin` as their standard input: once, and without ignored writes.
+    pub(super) fn verifying<'a>(&'a self, store: &'a LocalStore, stdin: BorrowedFd<'a>) -> VerifyContext<'a> {
+        VerifyContext {
+            store,
+            recall: store,
+            executor: &Unix,
+            places: &self.project.places,
+            directory: &self.project.directory,
+            environment: env::vars_os().collect(),
+            stdin,
+            ignored_writes: &[],
+            once: true,
+        }
+    }
+
+    /// The cap on the store's size, in bytes: the value of `CASHET_MAX_SIZE`, or else of the settings.
     ///
     /// # Errors
-    /// Either says what is not a size; the settings cannot be read.
+    /// The value is not a size; the settings cannot be read.
     pub fn max_size(&self) -> Result<u64> {
         if let Some(text) = env::var_os("CASHET_MAX_SIZE").filter(|text| !text.is_empty()) {
             return values::size(&text.to_string_lossy())

@@ -1,4 +1,4 @@
-//! Where a file goes that the user names: beside that name first and then under it, or into what stands there.
+//! Writing to a file that the user names: under a temporary name that is then renamed, or directly into an existing pipe or device.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 /// How a named file is written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Destination {
-    /// Beside this path, then under it, so that nobody sees half of it.
+    /// Write a temporary file and rename it to this path, so that no reader sees a partial file.
     Whole(PathBuf),
-    /// Into what the name leads to: a pipe, a device, a file that has no name any more. It is never replaced.
+    /// Write directly to the opened file: a pipe, a device, or a file without a name. It is never replaced.
     AsItStands,
 }
 
 impl Destination {
-    /// Through links to the file that they name, as a shell's redirection would.
+    /// Follows links, as a shell's redirection does.
     pub(super) fn of(file: &Path) -> Self {
         let Ok(standing) = fs::metadata(file) else {
-            // What a link names that leads nowhere is made where it leads.
+            // The target of a dangling link is created.
             let is_link = fs::symlink_metadata(file).is_ok_and(|found| found.is_symlink());
             return if is_link { Self::AsItStands } else { Self::Whole(file.to_owned()) };
         };
@@ -33,7 +33,7 @@ impl Destination {
     }
 }
 
-/// Opens what `file` leads to, emptied, as a shell's redirection does.
+/// Opens `file` for writing and truncates it, as a shell's redirection does.
 ///
 /// # Errors
 /// The system's.
@@ -41,7 +41,7 @@ pub(super) fn open_as_it_stands(file: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).open(file)
 }
 
-/// The directory in which `file` is.
+/// The directory of `file`.
 pub(super) fn directory_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,4 +1,4 @@
-//! `diff`: what is different between two commits.
+//! `diff`: the differences between two commits.
 
 mod json;
 
@@ -79,8 +79,8 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     Ok(if args.exit_code && compared.differs() { NO } else { DONE })
 }
 
-/// The outputs of both. Where they went to places that a parameter names, and these differ, they bear the names that they have
-/// below: then the same output of both is one.
+/// The outputs of both. If a parameter names their directory, and the directories differ, paths are relative to these, so that
+/// corresponding outputs are compared.
 fn paired(opened: &Opened, measured: &[Measured; 2]) -> [Option<OutputTree>; 2] {
     let trees = measured.each_ref().map(|run| opened.outputs(&run.found).ok());
     let [before, after] = measured;
@@ -103,7 +103,7 @@ fn paired(opened: &Opened, measured: &[Measured; 2]) -> [Option<OutputTree>; 2] 
     })
 }
 
-/// Two commits, how they differ, and where their contents are.
+/// Two commits, their differences, and the store with their contents.
 struct View<'a> {
     before: &'a Found,
     after: &'a Found,
@@ -134,7 +134,7 @@ impl View<'_> {
         page.write(&rendered)
     }
 
-    /// The summary: for each part what differs, or that nothing does.
+    /// The summary: the differences of each part.
     fn lines(&self) -> Vec<(&'static str, Role, String)> {
         let background =
             Background { words: &self.after.commit.words, pieces: self.pieces, there: &changes::not_of_now };
@@ -155,7 +155,7 @@ impl View<'_> {
         if course > 0 {
             inputs.push(format!("{} made by one run only", human::count(course, "observation")));
         }
-        // Words of one script are best told by the names that it gives them.
+        // Words of the same script are named after its options.
         let of_one = self.before.commit.function_id == self.after.commit.function_id;
         let parameters = if of_one { self.parameters() } else { Vec::new() };
         let named = !parameters.is_empty();
@@ -181,7 +181,7 @@ impl View<'_> {
         ];
         let (mut lines, mut same) = (Vec::new(), Vec::new());
         for (label, phrases) in parts {
-            // Not every run has parameters or metrics, and arguments that have names are shown by them.
+            // Parts without content are omitted, and so are arguments that are shown as parameters.
             if phrases.is_empty()
                 && !matches!(label, "parameters" | "metrics")
                 && !(named && label == "arguments")
@@ -220,7 +220,7 @@ impl View<'_> {
         names.extend(
             after.parameters.iter().map(|(name, _)| name).filter(|name| before.parameter(name).is_none()),
         );
-        // The place of the outputs comes last.
+        // The directory of the outputs comes last.
         names.sort_by_key(|name| before.places.contains(name));
         let value = |run: &Measured, name: &str| {
             run.parameter(name)
@@ -253,7 +253,7 @@ impl View<'_> {
         (!told.is_empty()).then(|| told.join(", "))
     }
 
-    /// How two contents differ, in brief.
+    /// The difference of two contents, in brief.
     fn content_differs(&self, before: &Content, after: &Content) -> String {
         let sizes = if before.size == after.size {
             human::size(after.size)
@@ -270,7 +270,7 @@ impl View<'_> {
         }
     }
 
-    /// A content, if it is stored and not too large to be compared.
+    /// A content, if it is stored and not too large to compare.
     fn text(&self, content: &Content) -> Option<Vec<u8>> {
         if content.size > diff::LARGEST_COMPARED { None } else { (self.read)(content) }
     }

@@ -1,4 +1,4 @@
-//! `cashet executors`: which other machines run commands, and whether they do: each is asked, and runs a job.
+//! `cashet executors`: lists the executors and checks each by running a job.
 
 use super::context::Context;
 use super::exec::elsewhere::execution::trivial;
@@ -38,10 +38,10 @@ pub struct Args {
     json: bool,
 }
 
-/// Looks at all of them.
+/// Checks the executors.
 ///
 /// # Errors
-/// The settings cannot be read; there is no executor of a name.
+/// The settings cannot be read; there is no executor of a given name.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let known = context.project.settings()?.executors;
     let names = if args.names.is_empty() { known.keys().cloned().collect() } else { args.names.clone() };
@@ -99,7 +99,7 @@ fn look(name: &str, args: &Args, context: &Context) -> Result<Executor> {
     }
 }
 
-/// What the job found.
+/// The result of the job.
 struct Answer {
     machine: String,
     state: State,
@@ -107,7 +107,7 @@ struct Answer {
     cure: Option<String>,
 }
 
-/// Has `cashet doctor` run there.
+/// Runs `cashet doctor` on the executor.
 fn job(settings: &Settings, context: &Context, limit: Duration) -> Result<Answer> {
     if settings.given.kind == reapi::KIND {
         let (machine, trouble) = trivial(settings, limit.as_secs())?;
@@ -117,7 +117,7 @@ fn job(settings: &Settings, context: &Context, limit: Duration) -> Result<Answer
         };
         return Ok(Answer { machine, state, about, cure: None });
     }
-    // The store is where the job lies.
+    // The store is the one that contains the job.
     let options =
         StoreOptions { create: true, trust_owner: context.project.store_is_named, ..StoreOptions::default() };
     drop(LocalStore::open(&settings.store, &options)?);
@@ -146,10 +146,10 @@ fn job(settings: &Settings, context: &Context, limit: Duration) -> Result<Answer
         latest: false,
         snapshot: None,
     };
-    let Found::Ours(_lock) = place.claim(&call)? else {
+    let Found::Ours(lock) = place.claim(&call)? else {
         return Err(Error::new(Kind::Other, "the job existed already"));
     };
-    let answer = settings.engine.submit(&place, &call).and_then(|mut job| {
+    let answer = settings.engine.submit(&place, &call, &lock).and_then(|mut job| {
         let answer = wait(settings, &place, job.launcher.as_mut(), &job.id, limit);
         if let Some(mut launcher) = job.launcher {
             let _ = launcher.wait();
@@ -200,7 +200,7 @@ fn wait(
         if begun.elapsed() > limit {
             let at = place.newest_attempt(0).map(|(_, machine, process)| (machine, process));
             let at = at.as_ref().map(|(machine, process)| (machine.as_str(), *process));
-            // It is of no use any more; where that fails, it ends by itself.
+            // It is not needed any more. If this fails, it ends by itself.
             let _ = settings.engine.cancel(&[id], at);
             if let Some(launcher) = launcher {
                 let _ = launcher.kill();
@@ -211,7 +211,7 @@ fn wait(
     }
 }
 
-/// What `doctor` printed there.
+/// The output of `doctor` on the executor.
 fn read(place: &Place) -> Option<Answer> {
     let (number, machine, _) = place.newest_attempt(0)?;
     let [stdout, _] = place.streams(number);

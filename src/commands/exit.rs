@@ -1,20 +1,20 @@
-//! How the program ends.
+//! The end of the program.
 //!
-//! A small module, so that commands need not know the dispatcher.
+//! A separate module, so that commands do not depend on the dispatcher.
 
 use crate::error::EXIT_NO;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// By itself, with this status.
+    /// With this exit status.
     Status(u8),
-    /// Of this signal, as the command that it ran did.
+    /// By this signal, like the command that it ran.
     Signal(i32),
 }
 
-/// The command did what it was to do.
+/// Success.
 pub const DONE: Exit = Exit::Status(0);
 
-/// The command says no: differs, damage.
+/// A negative result: a difference, damage.
 pub const NO: Exit = Exit::Status(EXIT_NO);

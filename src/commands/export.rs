@@ -1,4 +1,4 @@
-//! `export`: commits and all that they need, as one file.
+//! `export`: commits and everything that they need, as one file.
 
 use super::context::Context;
 use super::destination::{Destination, directory_of, open_as_it_stands};
@@ -17,7 +17,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// How many damaged commits are named.
+/// Maximum number of damaged commits that are named.
 const MOST_NAMED: usize = 3;
 
 /// Arguments of `export`.
@@ -37,10 +37,10 @@ pub struct Args {
     revisions: Vec<OsString>,
 }
 
-/// Writes the archive beside its place and gives it the name when it is whole; `-` is standard output.
+/// Writes the archive to a temporary file and renames it when it is complete; `-` is standard output.
 ///
 /// # Errors
-/// No such commit; something of it is damaged; the file cannot be written.
+/// No such commit; a part of it is damaged; the file cannot be written.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     let store = opened.must()?;
@@ -76,12 +76,12 @@ fn to_file(store: &LocalStore, ids: &[CommitId], file: &Path) -> Result<Moved> {
         return write(store, ids, &mut open_as_it_stands(file).map_err(failed)?);
     };
     let mut builder = tempfile::Builder::new();
-    // As any new file: the mask takes away what it takes away.
+    // The mode of any new file, according to the umask.
     let builder = builder.prefix(".cashet-").permissions(Permissions::from_mode(0o666));
     let mut beside = builder.tempfile_in(directory_of(&place)).map_err(failed)?;
     let moved = write(store, ids, &mut beside)?;
     if let Ok(standing) = fs::metadata(&place) {
-        // Whoever might not read what was there is not to read this.
+        // Users who could not read the previous file must not read this one.
         let mode = Permissions::from_mode(standing.permissions().mode() & 0o777);
         beside.as_file().set_permissions(mode).map_err(failed)?;
     }
@@ -97,7 +97,7 @@ fn write(store: &LocalStore, ids: &[CommitId], to: &mut dyn Write) -> Result<Mov
     Ok(moved)
 }
 
-/// A page that takes bytes.
+/// A page as a writer of bytes.
 struct Bytes<'a, 'p>(&'a mut Page<'p>);
 
 impl Write for Bytes<'_, '_> {

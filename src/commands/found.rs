@@ -1,6 +1,6 @@
-//! The store as commands read it: revisions become commits with all that is known of them.
+//! Access to the store for commands that read the history: revisions are resolved to commits.
 //!
-//! A store that is not there yet is an empty one.
+//! A missing store counts as an empty one.
 
 pub mod measured;
 mod naming;
@@ -19,39 +19,39 @@ use crate::ui::commits::Entry;
 use crate::ui::{message, pieces, status};
 use std::io::Read;
 
-/// A commit with all that is known of it.
+/// A commit with everything that the store knows about it.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// Its id.
     pub id: CommitId,
     /// The commit.
     pub commit: Commit,
-    /// Its place in the order of recording.
+    /// Its number in the order of recording.
     pub sequence: u64,
-    /// What was known before the run, encoded.
+    /// Its encoded manifest.
     manifest: Vec<u8>,
     /// Its tags.
     pub tags: Vec<(String, String)>,
-    /// How often it answered a call.
+    /// Number of calls that it answered.
     pub hits: u64,
-    /// When it was last made or used.
+    /// Time of its last use.
     pub last_used: Timestamp,
-    /// Bytes of all that the run produced.
+    /// Bytes that the run produced.
     pub bytes: u64,
-    /// Whether its result was dropped to save room.
+    /// Whether its result was dropped to save space.
     pub evicted: bool,
     /// Whether its result was found damaged.
     pub distrusted: bool,
 }
 
 impl Found {
-    /// What was known before the run; empty where that was written by another version.
+    /// Its manifest; empty where another version wrote it.
     #[must_use]
     pub fn manifest(&self) -> Manifest {
         Manifest::from_bytes(&self.manifest).unwrap_or_default()
     }
 
-    /// What lists tell of it.
+    /// Its entry in lists.
     #[must_use]
     pub fn entry(&self) -> Entry<'_> {
         Entry {
@@ -84,7 +84,7 @@ impl From<Row> for Found {
     }
 }
 
-/// Tells what was put right of what a killed call left.
+/// Reports leftovers of killed calls that were cleaned up.
 struct PutRight;
 
 impl Observer for PutRight {
@@ -93,7 +93,7 @@ impl Observer for PutRight {
     }
 }
 
-/// A store that is open, if there is one. When it is left, what was put right on the way is told.
+/// An open store, if there is one. Dropping it prints notices about repairs.
 #[derive(Debug)]
 pub struct Opened {
     store: Option<LocalStore>,
@@ -113,7 +113,7 @@ impl Opened {
     /// Opens the store of the project, if there is one.
     ///
     /// # Errors
-    /// A store that was named is not there; it belongs to another user, or is newer.
+    /// A store that was named does not exist; it belongs to another user, or is newer.
     pub fn open(context: &Context) -> Result<Self> {
         let project = context.project.clone();
         let store = match open(&project, false) {
@@ -128,17 +128,17 @@ impl Opened {
         Ok(Self { store, project, silent: false })
     }
 
-    /// The same, but what was put right is not told.
+    /// Prints no notices about repairs.
     #[must_use]
     pub fn silent(mut self) -> Self {
         self.silent = true;
         self
     }
 
-    /// Opens the store of the project, and makes it if there is none.
+    /// Opens the store of the project, and creates it if it does not exist.
     ///
     /// # Errors
-    /// It cannot be made; it belongs to another user, or is newer.
+    /// It cannot be created; it belongs to another user, or is newer.
     pub fn create(context: &Context) -> Result<Self> {
         let project = context.project.clone();
         Ok(Self { store: Some(open(&project, true)?), project, silent: false })
@@ -150,7 +150,7 @@ impl Opened {
         self.store.as_ref()
     }
 
-    /// The store, for a command that cannot do without.
+    /// The store, for a command that requires one.
     ///
     /// # Errors
     /// There is none.
@@ -161,26 +161,26 @@ impl Opened {
         })
     }
 
-    /// Takes in what hits have noted, so that numbers are right. A failure costs a number, never an answer.
+    /// Adds the log of hits to the statistics. A failure affects the statistics only.
     pub fn fold(&self) {
         if let Some(store) = &self.store {
             let _ = store.fold();
         }
     }
 
-    /// Writes back what has become long, after a change.
+    /// Writes back long logs, after a change.
     pub fn settle(&self) {
         if let Some(store) = &self.store {
             store.settle();
         }
     }
 
-    /// The commits that `filter` lets through, newest first.
+    /// The commits that `filter` selects, newest first.
     pub fn log(&self, filter: Filter) -> impl Iterator<Item = Result<Found>> {
         self.store.iter().flat_map(move |store| store.log(filter.clone())).map(|row| row.map(Found::from))
     }
 
-    /// The commits of the lineage of `newest`, from it back, newest first.
+    /// The commits of the lineage of `newest`, newest first, starting with it.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -197,7 +197,7 @@ impl Opened {
         Ok(self.must()?.row(id)?.map(Found::from))
     }
 
-    /// The commits of a function of this name, newest first: all of it, or what follows a `/` in it.
+    /// The commits of a function with this name, newest first: the full name, or the part after a `/`.
     pub fn of_function<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = Result<Found>> + 'a {
         let filter = Filter { function: Some(name.to_vec()), ..Filter::default() };
         let (whole, end) = (name.to_vec(), [b"/", name].concat());
@@ -208,7 +208,7 @@ impl Opened {
         })
     }
 
-    /// Which metrics are wanted: what is given, or else what `[metrics]` of the settings says.
+    /// The rules for metrics: the given ones, or else those in `[metrics]` of the settings.
     ///
     /// # Errors
     /// Either is malformed.
@@ -220,7 +220,7 @@ impl Opened {
         Rules::read(settings.metrics.iter().map(|(name, text)| (Some(name.as_str()), text.as_str())))
     }
 
-    /// The outputs of a commit; an empty tree where it left none.
+    /// The outputs of a commit; an empty tree where it has none.
     ///
     /// # Errors
     /// They are damaged, or were dropped.
@@ -247,15 +247,15 @@ impl Opened {
         }
     }
 
-    /// Opens stored bytes after proving them.
+    /// Opens a blob after verifying it.
     ///
     /// # Errors
-    /// They are damaged or not there.
+    /// It is damaged or missing.
     pub fn read(&self, blob: &BlobId) -> Result<Box<dyn Read + Send>> {
         self.must()?.read(blob)
     }
 
-    /// Stored bytes in memory; `None` where they are damaged or were dropped.
+    /// All bytes of a blob; `None` where it is damaged or was dropped.
     #[must_use]
     pub fn content(&self, content: &Content) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -269,7 +269,7 @@ fn open(project: &Project, create: bool) -> Result<LocalStore> {
     LocalStore::open(&project.store, &options)
 }
 
-/// That the result of a commit was dropped.
+/// The error for a commit whose result was dropped.
 #[must_use]
 pub fn evicted(found: &Found) -> Error {
     Error::new(Kind::NoSuchRevision, format!("the result of {} was dropped to save room", found.id.short()))

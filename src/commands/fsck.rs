@@ -10,7 +10,7 @@ use crate::ui::page::{self, Page};
 use crate::ui::progress::Steps;
 use crate::ui::{escape, human, message};
 
-/// How often a repair is tried until nothing is found.
+/// Maximum number of repairs until nothing is found.
 const REPAIRS: usize = 3;
 
 /// Arguments of `fsck`.
@@ -28,7 +28,7 @@ pub struct Args {
 /// Checks the store; with `--repair`, drops what is damaged and checks again.
 ///
 /// # Errors
-/// Standard output does not take the report. That the store cannot be checked is an exit status.
+/// Standard output cannot be written. If the store cannot be checked, this is an exit status.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     match check(args, context, page) {
         Err(error) if !page::is_reader_gone(&error) => {
@@ -54,7 +54,7 @@ fn check(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
         return Ok(if report.damage.is_empty() { DONE } else { NO });
     }
     let mut report = report;
-    // What one repair drops may show more: a database that is written to for the first time since it was damaged.
+    // A repair may reveal more damage, in a database that is written for the first time since it was damaged.
     for _ in 0..REPAIRS {
         let mut steps = Steps::new();
         store.exclusive()?.repair(&report, args.quick, &mut |at| steps.at(at.step, at.done, at.total))?;

@@ -1,4 +1,4 @@
-//! `gc`: drops results that were not used for long, or for which there is no room.
+//! `gc`: drops results that were not used for long, or that exceed the maximum size.
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
@@ -13,13 +13,13 @@ use crate::ui::progress::Steps;
 use crate::ui::table::{Cell, Column, Table};
 use crate::ui::{commits, human, message};
 
-/// So many commits are listed one by one before they are dropped; `--dry-run` lists all.
+/// Maximum number of commits that are listed before they are dropped; `--dry-run` lists all.
 const LISTED: usize = 100;
 
 /// Nanoseconds of a day.
 const DAY: i64 = 86_400_000_000_000;
 
-/// So many rows of the list are aligned together.
+/// Number of rows of the list that are aligned together.
 const PART: usize = 1000;
 
 /// Arguments of `gc`.
@@ -74,7 +74,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let policy = Policy {
         older_than: Some(given.unwrap_or(DEFAULT_AGE)),
         max_size: Some(max_size),
-        // They are the user's: nothing but the user's word lets them go.
+        // They belong to the user, and are deleted only on request.
         replaced: given,
     };
     let plan = store.plan(&policy, context.now)?;
@@ -97,7 +97,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
         message::status("nothing was dropped");
         return Ok(Exit::Status(EXIT_NO));
     }
-    // What is told of a run has to be read before it is gone.
+    // Details of a run are read before it is deleted.
     let dropped_rows = rows(&opened, &plan, LISTED, Tense::Was, page)?;
     let mut steps = Steps::new();
     let dropped =
@@ -121,10 +121,10 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     Ok(DONE)
 }
 
-/// Whether the user agrees, where that is to be asked.
+/// Asks the user for confirmation, if necessary.
 fn is_agreed(store: &LocalStore, plan: &Plan, policy: &Policy, context: &Context) -> Result<bool> {
     let (all, dropped) = (store.stats()?.commits, number(&plan.remove) + number(&plan.evict));
-    // With an age of a day at least, what is removed was not used within the last.
+    // With an age of at least a day, the removed results were not used recently.
     let of_last_day = match policy.older_than {
         Some(age) if age < DAY => {
             let policy = Policy { older_than: Some(DAY), ..*policy };
@@ -152,14 +152,14 @@ fn number(ids: &[CommitId]) -> u64 {
     u64::try_from(ids.len()).unwrap_or(u64::MAX)
 }
 
-/// Whether something was done, or only would be.
+/// Whether the plan was carried out, or only shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tense {
     Would,
     Was,
 }
 
-/// Each run that loses something, at most so many of each kind.
+/// Lists the affected runs, at most `most` of each kind.
 fn rows(opened: &Opened, plan: &Plan, listed: usize, tense: Tense, page: &Page<'_>) -> Result<String> {
     let mut text = String::new();
     let mut table = Table::new([
@@ -205,7 +205,7 @@ fn rows(opened: &Opened, plan: &Plan, listed: usize, tense: Tense, page: &Page<'
     Ok(text)
 }
 
-/// What goes besides that is not a run's.
+/// Lists other files that are deleted.
 fn leftovers(plan: &Plan, tense: Tense, page: &mut Page<'_>) -> Result<()> {
     let amount = |what: &str, amount: Amount, becomes: &str| {
         let (count, size) = (human::count(amount.count, what), human::size(amount.bytes));

@@ -4,10 +4,10 @@ use super::context::Context;
 use super::destination::{Destination, directory_of, open_as_it_stands};
 use super::exit::{DONE, Exit};
 use super::found::{Found, Opened, evicted};
-use super::restore;
 use super::revision;
 use super::stripped::Stripped;
 use crate::error::{Error, Kind, Result};
+use crate::memo::outputs::extract;
 use crate::record::{Content, OutputKind};
 use crate::ui::page::Page;
 use crate::ui::progress::{Progress, Unit};
@@ -62,7 +62,7 @@ impl Product {
     }
 
     fn read(&self, opened: &Opened) -> Result<Box<dyn Read + Send>> {
-        let bytes = restore::open(&self.file, &|blob| opened.read(blob))?;
+        let bytes = extract::open(opened.must()?, &self.file)?;
         Ok(if self.is_stripped { Box::new(Stripped::new(bytes)) } else { bytes })
     }
 }
@@ -178,7 +178,7 @@ fn to_file(opened: &Opened, product: &Product, file: &Path) -> Result<()> {
         io::copy(&mut product.read(opened)?, &mut written).map_err(failed)?;
         written
     } else {
-        restore::write_file(&beside, &product.file, &|blob| opened.read(blob), &mut |done| {
+        extract::create_file(opened.must()?, &beside, &product.file, &mut |done| {
             progress.at(done, product.file.size());
         })?
     };
@@ -196,17 +196,17 @@ fn all_outputs(opened: &Opened, found: &Found, directory: &Path, force: bool) ->
     let tree = tree.under(crate::exec::umask);
     let progress = Progress::new("writing", Unit::Bytes);
     let total = tree.total_bytes();
-    let restored = restore::restore(&tree, directory, force, &|blob| opened.read(blob), &mut |done| {
+    let extracted = extract::extract(opened.must()?, &tree, directory, force, &mut |done| {
         progress.at(done, Some(total));
     })?;
     progress.finish();
-    let same = match restored.same {
+    let same = match extracted.same {
         0 => String::new(),
         same => format!(", {} there already", human::number(same)),
     };
     message::status(&format!(
         "{} written to {}{same}",
-        human::count(restored.written, "file"),
+        human::count(extracted.written, "file"),
         directory.display()
     ));
     Ok(())

@@ -31,7 +31,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Shows the lineage from a commit back.
+/// Shows the lineage of a commit, newest first.
 ///
 /// # Errors
 /// No such commit; the store cannot be read.
@@ -55,7 +55,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     Ok(DONE)
 }
 
-/// What a commit changed.
+/// The changes of a commit from its parent.
 struct Step {
     since: Option<crate::digest::CommitId>,
     causes: Vec<String>,

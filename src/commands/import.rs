@@ -1,4 +1,4 @@
-//! `import`: the commits of an archive, after all of it was verified.
+//! `import`: adds the commits of an archive, after verifying all of it.
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
@@ -20,10 +20,10 @@ pub struct Args {
     file: PathBuf,
 }
 
-/// Takes in an archive; `-` is standard input. The store is made if there is none.
+/// Imports an archive; `-` is standard input. Creates the store if it does not exist.
 ///
 /// # Errors
-/// The file cannot be read, or is not exactly what it should be: then nothing of it is taken in.
+/// The file cannot be read or does not verify: then nothing is imported.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let mut from: Box<dyn Read> = if args.file == Path::new("-") {
         Box::new(io::stdin().lock())

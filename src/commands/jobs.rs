@@ -16,6 +16,7 @@ use crate::store::LocalStore;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// An executor, ready for use.
 pub(super) struct Settings {
@@ -57,11 +58,25 @@ pub(super) fn settings(scanned: &Scanned, project: &Project) -> Result<Settings>
         ));
     }
     let settings = settings_of(&name, scanned, project)?;
+    if scanned.has(Flag::NoWait) {
+        return Err(Error::usage("--no-wait and --on exclude each other: an identical job is attached to")
+            .with_hint("leave one of them out"));
+    }
+    if scanned.has(Flag::NoRemote) && settings.has_other_store() {
+        let wrong = format!("--no-remote: results of {name} come back through the shared cache");
+        return Err(Error::usage(wrong).with_hint(format!("leave it out, or store in [executors.{name}]")));
+    }
     if scanned.has(Flag::Detach) && !settings.engine.is_detached() {
         return Err(Error::usage(format!("--detach: {name} waits for the command"))
             .with_hint(format!("[executors.{name}] needs a submit that does not wait, and status")));
     }
     Ok(settings)
+}
+
+/// A call that records nothing.
+pub(super) fn needs_store() -> Error {
+    Error::usage("--on needs the store, where the other machine records the run")
+        .with_hint("leave --mode out, or --on")
 }
 
 /// Words that are to be hidden are written for the job to read.
@@ -186,7 +201,7 @@ pub(super) fn words_of_job(scanned: &Scanned, store: &Path) -> Vec<OsString> {
 }
 
 /// The variables that the call sets.
-fn set(scanned: &Scanned) -> Vec<(OsString, OsString)> {
+pub(super) fn set(scanned: &Scanned) -> Vec<(OsString, OsString)> {
     let both = |word: &OsStr| {
         let (name, value) =
             word.as_bytes().split_at_checked(word.as_bytes().iter().position(|byte| *byte == b'=')?)?;
@@ -269,11 +284,20 @@ fn is_stale(result: &[u8]) -> bool {
     is_kept || matches!(outcome, None | Some("error" | "hit"))
 }
 
-/// Finds the id of a job whose submitter died before it noted it. `Some` where the job was never submitted: it is to be now.
+/// Finds the id of a job whose submitter died before it noted it; waits until it is submitted, unless `is_over`. `Some` where the
+/// job was never submitted: it is to be now.
 ///
 /// # Errors
 /// When the engine does not say, or the store cannot be written.
-pub(super) fn recover(place: &Place, engine: &dyn Engine) -> Result<Option<Lock>> {
+pub(super) fn recover(
+    place: &Place,
+    engine: &dyn Engine,
+    is_over: &mut dyn FnMut() -> bool,
+) -> Result<Option<Lock>> {
+    let is_open = || place.id().is_none() && place.result().is_none() && place.is_submitting();
+    while engine.is_detached() && is_open() && !place.is_running() && !is_over() {
+        std::thread::sleep(SUBMITTING);
+    }
     if place.id().is_some() || place.result().is_some() || place.is_submitting() || place.is_running() {
         return Ok(None);
     }
@@ -283,6 +307,9 @@ pub(super) fn recover(place: &Place, engine: &dyn Engine) -> Result<Option<Lock>
         None => Ok(Some(lock)),
     }
 }
+
+/// So often it is looked whether a job is submitted.
+const SUBMITTING: Duration = Duration::from_millis(10);
 
 /// A name that no other job has.
 pub(super) fn token() -> String {

@@ -51,11 +51,11 @@ pub struct Args {
     json: bool,
 }
 
-/// What `--status` asks for.
+/// The value of `--status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Ended(StatusFilter),
-    /// By its state, as [`commits::state`] has it.
+    /// A state as in [`commits::state`].
     State(&'static str),
     Replayable(bool),
     /// Recorded by `accept`.

@@ -1,4 +1,4 @@
-//! `man`: the manual pages, made from the parser.
+//! `man`: the manual pages, generated from the parser.
 
 use super::exit::{DONE, Exit};
 use crate::error::{Error, Result};
@@ -50,7 +50,7 @@ fn write_all(pages: &[(String, Vec<u8>)], directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every page with its name, the first that of cashet itself.
+/// Every page with its name; the first is that of cashet itself.
 fn pages(mut root: Command) -> Result<Vec<(String, Vec<u8>)>> {
     root.build();
     let rendered = |command: Command| {

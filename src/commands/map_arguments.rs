@@ -1,4 +1,4 @@
-//! The options of `map`: its own beside most of those of `exec`.
+//! The options of `map`: its own and most of those of `exec`.
 
 use super::options::{self, Flag, Scanned};
 use crate::error::{Error, Result};
@@ -10,13 +10,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Options of `exec` that say how one call is shown.
+/// Options of `exec` that determine what is shown of one call.
 const LEFT_OUT: &[Flag] = &[
     Flag::Id,
     Flag::Report,
     Flag::Verbose,
     Flag::Explain,
-    // A sweep is left by closing the terminal.
+    // Closing the terminal detaches a sweep.
     Flag::Detach,
     // Standard input may be the list of runs; each run has an empty one.
     Flag::Stdin,
@@ -48,18 +48,18 @@ map is killed, the jobs continue: the same call attaches to them and submits not
 
 Exit status: 0, 1 if any run failed, 2 for wrong usage, or the signal that ended it.";
 
-/// How output of the runs is shown.
+/// How to show the output of the runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Print {
     /// Not at all.
     No,
-    /// That of each run together, when it has ended.
+    /// The output of each run as a whole, at its end.
     Grouped,
-    /// Line by line as it comes, each with the parameters before it.
+    /// Line by line as it arrives, each after the parameters.
     Lines,
 }
 
-/// What was asked for.
+/// Values of the options.
 #[derive(Debug)]
 pub(super) struct Options {
     pub(super) jobs: usize,
@@ -67,7 +67,7 @@ pub(super) struct Options {
     pub(super) from: Option<OsString>,
     pub(super) sample: Option<u64>,
     pub(super) name: String,
-    /// Jobs of another machine that run at a time.
+    /// Maximum number of jobs that run on another machine at a time.
     pub(super) at_most: Option<u32>,
     pub(super) retry: u32,
     pub(super) fail_fast: bool,
@@ -130,7 +130,7 @@ pub(super) fn command() -> Command {
         .after_help(AFTER)
 }
 
-/// What clap understood, settled.
+/// The options from clap's result.
 ///
 /// # Errors
 /// [`crate::error::Kind::Usage`] for parameters that make no sense.
@@ -172,7 +172,7 @@ pub(super) fn read(matches: &ArgMatches) -> Result<Options> {
         from,
         sample: matches.get_one::<u64>("sample").copied(),
         name,
-        at_most: matches.get_one::<u32>("at-most").copied(),
+        at_most: at_most(matches, call.has(Flag::On)),
         retry: matches.get_one::<u32>("retry").copied().unwrap_or(0),
         fail_fast: matches.get_flag("fail-fast"),
         only_failed: matches.get_flag("only-failed"),
@@ -186,6 +186,12 @@ pub(super) fn read(matches: &ArgMatches) -> Result<Options> {
         quiet: call.has(Flag::Quiet),
         call,
     })
+}
+
+/// So many jobs elsewhere at a time, where that was said.
+fn at_most(matches: &ArgMatches, is_elsewhere: bool) -> Option<u32> {
+    let jobs = || matches.get_one::<u16>("jobs").filter(|_| is_elsewhere).map(|jobs| u32::from(*jobs));
+    matches.get_one::<u32>("at-most").copied().or_else(jobs)
 }
 
 /// `NAME=VALUES`.
@@ -209,7 +215,7 @@ fn parameter(given: &OsStr) -> Result<(String, Values)> {
     Ok((name.to_owned(), values))
 }
 
-/// Suffixes of scripts, by which a sweep is called rather than by their interpreter.
+/// Suffixes of scripts: a sweep is named after the script, not after its interpreter.
 const SCRIPTS: &[&str] = &[
     "py", "js", "mjs", "cjs", "ts", "sh", "bash", "zsh", "rb", "pl", "r", "jl", "lua", "php", "ipynb", "m",
     "sql",

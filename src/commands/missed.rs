@@ -1,6 +1,4 @@
-//! `log --missed`: what ran and was not kept, by reason, each with its cure.
-//!
-//! Knows nothing of how reasons come about.
+//! `log --missed`: runs that were not cached, grouped by reason, each with advice.
 
 use super::found::Opened;
 use crate::error::Result;
@@ -14,7 +12,7 @@ use crate::ui::table::{Cell, Column, Table};
 use crate::ui::{escape, human, message};
 use std::fmt::Write;
 
-/// Shows what was missed since then, at most so many lines of it.
+/// Shows the reasons since a time, in at most `most` lines.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -48,7 +46,7 @@ fn shape(missed: &Missed) -> Object {
         .with("cure", cure(&missed.reason, &missed.detail))
 }
 
-/// The words of a command. Those of a line that 0.1.0 noted cannot be told apart.
+/// The words of a command. Version 0.1.0 noted them as one line, which cannot be divided.
 pub(super) fn words(noted: &[u8]) -> Vec<&[u8]> {
     noted.strip_suffix(b"\0").unwrap_or(noted).split(|byte| *byte == 0).collect()
 }
@@ -57,7 +55,7 @@ fn command(noted: &[u8]) -> String {
     if noted.contains(&0) { escape::words(&words(noted)) } else { escape::line(noted).into_owned() }
 }
 
-/// The reasons in the order of how often they came; below each its cure and the commands.
+/// The reasons, most frequent first, each with advice and the commands.
 fn view(missed: &[Missed], look: &Look) -> String {
     let mut reasons: Vec<(&str, u64)> = Vec::new();
     for each in missed {
@@ -136,7 +134,7 @@ mod tests {
         TIMES  LAST       COMMAND
             1  1 min ago  x
         ");
-        // What does not fit is cut, and nothing else is another.
+        // Only what does not fit is shortened.
         let narrow = view(&all, &look(60));
         let cut = "    3  1 min ago  curl -s https://example.…  example.com:443";
         assert!(narrow.contains(cut), "{narrow}");
@@ -151,7 +149,7 @@ mod tests {
         assert_eq!(command(&noted(&["sh", "-c", "exit 3"])), "sh -c 'exit 3'");
         assert_eq!(command(&noted(&["printf", "", "it's"])), "printf '' \"it's\"");
         assert_eq!(command(&noted(&["x", "\x1b[2J"])), "x $'\\x1b[2J'");
-        // One that 0.1.0 noted.
+        // In the form of version 0.1.0.
         assert_eq!(command(b"sh -c exit 3\x1b"), "sh -c exit 3\\x1b");
         let as_json = |command: &[u8]| {
             let one = Missed { command: command.to_vec(), ..missed("failed", "", &[], 1) };

@@ -1,4 +1,4 @@
-//! One file per command, each its arguments and one function over library calls.
+//! The commands: one file per command, with its arguments and a function that calls the library.
 
 mod accept;
 pub mod answers;
@@ -37,7 +37,6 @@ pub mod provenance;
 mod publish;
 pub mod remote;
 pub mod report;
-pub mod restore;
 pub mod revision;
 pub mod rm;
 mod runner;
@@ -63,15 +62,15 @@ use cli::{Call, Verb};
 use context::Context;
 use std::ffi::OsString;
 
-/// So many digits of a hash name one run and will.
+/// Number of digits of a hash that are practically unique.
 const SURE_DIGITS: usize = 8;
 
-/// Does what the words after `cashet` say, and tells how the program is to end.
+/// Runs the command in the words after `cashet`; returns how the program must end.
 pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
     let words = with_store_behind(without_help(words.collect()));
     match words.split_first() {
         None => end(welcome::run()),
-        // Before anything else: a hit has no time for more.
+        // First of all, since a hit must be fast.
         Some((first, rest)) if first == "exec" => {
             runner::scanned("exec", rest).map_or_else(|exit| exit, |scanned| exec::main(&scanned))
         }
@@ -93,7 +92,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Whether nothing is there, or help is asked for.
+/// Whether there are no words, or they ask for help.
 fn asks_help(words: &[OsString]) -> bool {
     words.first().is_none_or(|word| word == "--help" || word == "-h")
 }
@@ -108,7 +107,7 @@ fn without_help(mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// `--store DIR` before the name of a command that runs another goes behind it, where its own options are read.
+/// Moves `--store DIR` from before the name of a command that runs another to after it, where its options are.
 fn with_store_behind(mut words: Vec<OsString>) -> Vec<OsString> {
     let store = match words.first().and_then(|word| word.to_str()) {
         Some("--store") => 2,
@@ -132,7 +131,7 @@ fn run(words: &[OsString]) -> Result<Exit> {
         }
     };
     let context = match Context::here(store.as_deref()) {
-        // What is wrong is for it to say.
+        // The command reports errors.
         Err(error) if matches!(*verb, Verb::Doctor(_)) => {
             Context::without_settings(store.as_deref()).map_err(|_| error)?
         }
@@ -141,12 +140,13 @@ fn run(words: &[OsString]) -> Result<Exit> {
     tell_outer(&verb, words, &context);
     let mut page = Page::stdout(context.now);
     let ended = run_verb(&verb, &context, &mut page);
-    // What was shown before a failure is shown before it is told.
+    // Output before the failure is written before the message.
     let finished = page.finish();
     ended.and_then(|exit| finished.map(|()| exit))
 }
 
-/// What a store holds is not a file that the run of another call could depend on. What a whole hash names never changes.
+/// Tells an outer call that this command's answer depends on the store, which is not a file that it could observe. The answer for a
+/// complete hash never changes.
 fn tell_outer(verb: &Verb, words: &[OsString], context: &Context) {
     let is_hash = |word: &&OsString| {
         let bytes = word.as_encoded_bytes();
@@ -165,7 +165,7 @@ fn tell_outer(verb: &Verb, words: &[OsString], context: &Context) {
     }
 }
 
-/// Does what a command on the store is to do, and shows it on `page`.
+/// Runs a command on the store and shows the result on `page`.
 ///
 /// # Errors
 /// Those of the command.
@@ -197,7 +197,7 @@ pub fn run_verb(verb: &Verb, context: &Context, page: &mut Page<'_>) -> Result<E
     }
 }
 
-/// A reader that went away has read enough: that is not a failure.
+/// Ends without failure if the reader of the output went away.
 fn end(ended: Result<Exit>) -> Exit {
     match ended {
         Ok(exit) => exit,

@@ -1,4 +1,4 @@
-//! What to say where a word names no program: the shell has it, it is a whole line, or `exec --` was left out.
+//! Hints where a word names no program: it is a shell builtin or a whole command line, or `exec --` was omitted.
 
 use crate::error::{Error, Kind};
 use crate::ui::escape;
@@ -6,14 +6,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Builtins and reserved words of any shell, which most often are not programs.
+/// Builtins and reserved words of all shells, which usually are not programs.
 const OF_ANY_SHELL: &[&str] = &[
     ".", ":", "!", "{", "alias", "bg", "break", "case", "cd", "command", "continue", "do", "eval", "exec",
     "exit", "export", "fc", "fg", "for", "getopts", "hash", "if", "jobs", "read", "readonly", "return",
     "set", "shift", "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait", "while",
 ];
 
-/// Those of bash alone.
+/// Builtins of bash only.
 const OF_BASH: &[&str] = &[
     "[[",
     "((",
@@ -46,12 +46,12 @@ const OF_BASH: &[&str] = &[
     "typeset",
 ];
 
-/// Columns of a command line in a hint.
+/// Maximum number of columns for a command line in a hint.
 const WIDTH: usize = 60;
 
 fn shown(words: &[OsString]) -> String {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-    // A line of a hundred kilobytes need not be quoted to be cut.
+    // A very long line is shortened before it is quoted.
     let some: Vec<&[u8]> =
         words.iter().take(WIDTH).map(|word| word.get(..4 * WIDTH).unwrap_or(word)).collect();
     escape::cut(&escape::words(&some), WIDTH).into_owned()
@@ -59,7 +59,7 @@ fn shown(words: &[OsString]) -> String {
 
 fn in_shell(shell: &str, words: &[OsString]) -> String {
     let line = match words {
-        // A whole line in one word is one already.
+        // A single word may be a whole command line.
         [line] => line.clone(),
         words => shown(words).into(),
     };
@@ -67,7 +67,7 @@ fn in_shell(shell: &str, words: &[OsString]) -> String {
     format!("cashet exec -- {}", shown(&call))
 }
 
-/// An error of `exec`, `check` or `audit` with the hint that fits the words.
+/// Adds a suitable hint to an error of `exec`, `check` or `audit`.
 pub(super) fn explained(error: Error, words: &[OsString]) -> Error {
     if error.kind() != Kind::CommandNotFound || !error.to_string().ends_with("command not found") {
         return error;
@@ -102,7 +102,7 @@ fn assigned(word: &[u8]) -> Option<&[u8]> {
     (letter(first) && rest.iter().all(|byte| letter(byte) || byte.is_ascii_digit())).then_some(name)
 }
 
-/// How to run a program that was named in the place of a command of ours: `cashet ls -l`.
+/// The hint for a program in place of a command: `cashet ls -l`.
 pub(super) fn to_run(words: &[OsString]) -> Option<String> {
     let start = words.iter().position(|word| !word.as_bytes().starts_with(b"-"))?;
     let words = words.get(start..)?;

@@ -1,7 +1,7 @@
 //! The options of `exec`, `check` and `audit`: one table, from which both the quick scanner and clap's parser are made.
 //!
-//! Building clap's whole command tree costs more than half a hit, so a call is scanned by hand first. The
-//! scanner stops at anything unusual and lets clap decide; clap alone words errors and help.
+//! Building clap's command tree takes more than half of the time of a hit, so a scanner reads the words first. It gives up at
+//! anything unusual, and then clap decides. All error messages and help texts are clap's.
 
 mod parser;
 mod table;
@@ -16,11 +16,11 @@ use table::{TABLE, Takes};
 /// The options of a call and the words of its command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scanned {
-    /// Options with their values, those of one kind in their order, the kinds in the table's.
+    /// Options with their values. Options are in the order of the table; several values of one are in their own order.
     given: Vec<(Flag, Option<OsString>)>,
     /// The words of the command.
     pub words: Vec<OsString>,
-    /// Whether `--json` was given, which `audit` alone has.
+    /// Whether `--json` was given, which only `audit` has.
     pub json: bool,
 }
 
@@ -44,7 +44,7 @@ impl Scanned {
         TABLE.iter().find(|row| row.flag == *given).map(|row| row.long)
     }
 
-    /// The value given last for `flag`.
+    /// The last value given for `flag`.
     #[must_use]
     pub fn last(&self, flag: Flag) -> Option<&OsStr> {
         self.all(flag).last()
@@ -56,7 +56,7 @@ impl Scanned {
         of_flag.filter_map(|(_, value)| value.as_deref())
     }
 
-    /// The call as words again, without some of its options.
+    /// The words of the call, without some of its options.
     #[must_use]
     pub fn to_words(&self, without: &[Flag]) -> Vec<OsString> {
         let mut words = Vec::new();
@@ -90,13 +90,13 @@ impl Scanned {
         Ok(Self { given, words, json: self.json })
     }
 
-    /// Gives one option more.
+    /// Adds an option.
     pub fn give(&mut self, flag: Flag, value: Option<OsString>) {
         self.given.push((flag, value));
         self.given.sort_by_key(|(flag, _)| *flag);
     }
 
-    /// In the table's order; what is said again without saying more is said once.
+    /// Sorts the options in the order of the table and removes repetitions without effect.
     fn sorted(mut self) -> Self {
         self.given.sort_by_key(|(flag, _)| *flag);
         let counts = |flag| TABLE.iter().any(|row| row.flag == flag && row.takes == Takes::Twice);
@@ -109,8 +109,8 @@ impl Scanned {
     }
 }
 
-/// Reads the words after `exec`. `None` where anything is unusual: a mistake, a call for help, a value glued to
-/// a short option. Then clap decides.
+/// Reads the words after `exec`. `None` where anything is unusual: a mistake, `--help`, a value attached to a short option. Then clap
+/// decides.
 #[must_use]
 pub fn scan(words: &[OsString]) -> Option<Scanned> {
     let mut scanned = Scanned::default();
@@ -144,7 +144,7 @@ pub fn scan(words: &[OsString]) -> Option<Scanned> {
             (Takes::Nothing | Takes::Twice, Some(_)) => return None,
             (_, Some(glued)) => Some(OsString::from_vec(glued.to_vec())),
             (Takes::Value(_), None) => {
-                // clap takes no word that looks like an option for a value.
+                // clap does not accept a word that looks like an option as a value.
                 let value = rest.next()?;
                 if value.as_bytes().starts_with(b"-") && value.as_bytes() != b"-" {
                     return None;
@@ -152,7 +152,7 @@ pub fn scan(words: &[OsString]) -> Option<Scanned> {
                 Some(value.clone())
             }
         };
-        // clap refuses an empty glued value of an option that needs one in its own words.
+        // clap reports an empty attached value.
         if value.as_ref().is_some_and(|value| value.is_empty()) {
             return None;
         }

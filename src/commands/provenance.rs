@@ -1,7 +1,6 @@
-//! What a commit was made from and what was made from it, found by content.
+//! Provenance by content: the commits whose products a run consumed, and those that consumed its products.
 //!
-//! Whatever a run read or was given whose digest is a product of an earlier commit is an edge to the newest of
-//! those. Empty content is everybody's product and nobody's.
+//! Consumed content with the digest of an earlier commit's product is an edge to the newest such commit. Empty content makes no edges.
 
 use super::found::{Found, Opened};
 use crate::digest::{CommitId, Digest};
@@ -20,10 +19,10 @@ use std::os::unix::ffi::OsStrExt;
 /// Largest graph that is followed, in commits.
 const LARGEST: usize = 10_000;
 
-/// One edge, seen from a commit.
+/// One edge of a commit.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// What passed: a path, `stdout`.
+    /// The consumed product: a path or `stdout`.
     pub label: Vec<u8>,
     /// The commit at the other end.
     pub id: CommitId,
@@ -31,7 +30,7 @@ pub struct Link {
     pub command: String,
 }
 
-/// The commits that made what `found` used; `outputs` is what it left behind, where that is known.
+/// The commits that produced what `found` consumed; `outputs` are its own outputs, where they are known.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -48,7 +47,7 @@ pub fn used(opened: &Opened, found: &Found, outputs: Option<&OutputTree>) -> Res
     Ok(links)
 }
 
-/// The commits that used what `found` made; `outputs` is what it left behind, where that is known.
+/// The commits that consumed what `found` produced; `outputs` are its own outputs, where they are known.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -58,7 +57,7 @@ pub fn made(opened: &Opened, found: &Found, outputs: Option<&OutputTree>) -> Res
     for (digest, label) in products(found, outputs) {
         for id in opened.must()?.consumers(&digest)? {
             let Some(user) = opened.commit(&id)? else { continue };
-            // The same bytes may have been made again before they were used.
+            // The same bytes may have been produced again before they were consumed.
             let is_ours = maker(opened, &digest, &user)?.is_some_and(|maker| maker.id == found.id);
             if is_ours && seen.insert((id, label.clone())) {
                 links.push(Link { label: label.clone(), id, command: commits::command(&user.commit) });
@@ -68,7 +67,7 @@ pub fn made(opened: &Opened, found: &Found, outputs: Option<&OutputTree>) -> Res
     Ok(links)
 }
 
-/// The newest commit that made these bytes before `user` was recorded.
+/// The newest commit that produced these bytes before `user` was recorded.
 fn maker(opened: &Opened, digest: &Digest, user: &Found) -> Result<Option<Found>> {
     for (id, _) in opened.must()?.producers(digest)? {
         if id == user.id {
@@ -83,7 +82,7 @@ fn maker(opened: &Opened, digest: &Digest, user: &Found) -> Result<Option<Found>
     Ok(None)
 }
 
-/// The digests of everything that went into a commit, with what it was.
+/// The digests of everything that a commit consumed, with descriptions.
 fn consumed(found: &Found, outputs: Option<&OutputTree>) -> Vec<(Digest, Vec<u8>)> {
     let is_output = |path: &StoredPath| {
         path.base() == Base::Root && outputs.is_some_and(|tree| tree.find(path.rest()).is_some())
@@ -108,7 +107,7 @@ fn consumed(found: &Found, outputs: Option<&OutputTree>) -> Vec<(Digest, Vec<u8>
     }
     for observation in &found.commit.observations {
         match observation {
-            // What was at the place of an output before the run wrote there, and was not read, went in nowhere.
+            // The earlier content of an output that was not read was not consumed.
             Observation::State { path, .. } if is_output(path) => {}
             Observation::Content { path, digest }
             | Observation::State { path, state: FileState::File { digest, .. }, .. } => {
@@ -125,7 +124,7 @@ fn consumed(found: &Found, outputs: Option<&OutputTree>) -> Vec<(Digest, Vec<u8>
     unique(all)
 }
 
-/// The digests of everything that a commit made.
+/// The digests of everything that a commit produced.
 fn products(found: &Found, outputs: Option<&OutputTree>) -> Vec<(Digest, Vec<u8>)> {
     let mut all = vec![(found.commit.stdout.blob.0, b"stdout".to_vec())];
     for entry in outputs.iter().flat_map(|tree| tree.entries()) {
@@ -136,7 +135,7 @@ fn products(found: &Found, outputs: Option<&OutputTree>) -> Vec<(Digest, Vec<u8>
     unique(all)
 }
 
-/// Each digest once, without that of nothing.
+/// Each digest once, without that of empty content.
 fn unique(all: Vec<(Digest, Vec<u8>)>) -> Vec<(Digest, Vec<u8>)> {
     let mut seen = BTreeSet::from([Digest::of(b"")]);
     all.into_iter().filter(|(digest, _)| seen.insert(*digest)).collect()
@@ -147,14 +146,14 @@ fn unique(all: Vec<(Digest, Vec<u8>)>) -> Vec<(Digest, Vec<u8>)> {
 pub struct Provenance {
     /// The commits, the one asked for first.
     nodes: Vec<Found>,
-    /// By places in `nodes`: from the nearer to the further.
+    /// Edges by indices in `nodes`: from the nearer node to the further one.
     edges: Vec<(usize, usize, Vec<u8>)>,
     down: bool,
     /// Whether the graph continues beyond the largest size that is followed.
     pub cut: bool,
 }
 
-/// Follows the edges from `root`, up to what it was made from or down to what was made from it.
+/// Follows the edges from `root`: upstream to what it was made from, or downstream to what was made from it.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -190,8 +189,8 @@ pub fn of(opened: &Opened, root: Found, down: bool) -> Result<Provenance> {
     Ok(provenance)
 }
 
-/// Everything upstream of several runs as one graph, with the function of each node; the runs come first. Each digest is
-/// looked for once: runs of one script read much the same.
+/// Everything upstream of several runs as one graph, with the function of each node; the runs come first. Each digest is queried
+/// once, since runs of one script read mostly the same.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -256,7 +255,7 @@ impl Provenance {
         Graph { nodes: nodes.collect(), edges: edges.collect() }
     }
 
-    /// The graph for programs: edges lead from what made to what used.
+    /// The graph as JSON: edges lead from the producer to the consumer.
     #[must_use]
     pub fn json(&self) -> Object {
         let hash = |place: &usize| self.nodes.get(*place).map(|found| json::digest(&found.id.0));

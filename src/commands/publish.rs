@@ -1,15 +1,14 @@
-//! `publish`: writes what waits to the shared caches. An internal command: `exec` starts it in the background when it ends, so
-//! that no call waits for it.
+//! `publish`: uploads queued results to the shared caches. An internal command: `exec` starts it in the background at its end, so that
+//! no call waits for it.
 
 use super::exit::{DONE, Exit};
 use crate::digest::CommitId;
 use crate::error::Result;
-use crate::exec::{is_nested, nested, start_detached, start_helper};
+use crate::exec::{is_nested, start_detached, start_helper};
 use crate::hash::manifest::Manifest;
-use crate::hash::user_digests;
 use crate::memo::{self, Published, Unpublished};
 use crate::project::Project;
-use crate::record::{Commit, Places};
+use crate::record::Commit;
 use crate::remote::carrier::Failure;
 use crate::remote::directory::Directory;
 use crate::remote::journal::{Asked, Journal};
@@ -26,30 +25,25 @@ use std::time::Instant;
 /// The name of the command.
 pub(super) const NAME: &str = "publish";
 
-/// The shared caches that settings name.
+/// The shared caches in the settings.
 pub(super) fn remotes_of(settings: &crate::project::Settings) -> Result<Vec<Remote>> {
     tier::named(&settings.remotes)
 }
 
-/// Why a run is written to none of the shared caches of a project, whatever they allow; where it has none, to any. `None` for
-/// a run that is not replayed anyway.
-pub(super) fn kept_here(
-    remotes: &[Remote],
-    commit: &Commit,
-    manifest: &Manifest,
-    places: &Places,
-) -> Option<String> {
+/// Why a run is written to none of the shared caches of a project, or to none at all where the project has none. `None` for a run
+/// that cannot be replayed anyway.
+pub(super) fn kept_here(remotes: &[Remote], commit: &Commit, manifest: &Manifest) -> Option<String> {
     if !commit.is_replayable() {
         return None;
     }
-    let of = |token: Option<&Token>| memo::kept_here(commit, manifest, token, places);
+    let of = |token: Option<&Token>| memo::kept_here(commit, manifest, token);
     let mut reasons = remotes.iter().map(|remote| of(remote.token().ok().flatten().as_ref()));
     let Some(first) = reasons.next() else { return of(None) };
     let others_too = first.is_some() && reasons.all(|reason| reason.is_some());
     first.filter(|_| others_too)
 }
 
-/// Has the result of a run written to the shared caches that are written to; `tell` is told what the user may want to mend.
+/// Uploads the result of a run to the writable shared caches; `tell` receives problems that the user can solve.
 pub(super) fn start(
     store: &LocalStore,
     commit: &CommitId,
@@ -77,7 +71,7 @@ pub(super) fn start(
     }
     journal.add(commit, root);
     let before_the_end = remotes.iter().any(|remote| remote.upload == Upload::Wait);
-    // The outer call would take the process for one that its command left behind.
+    // The outer call would consider the process as one that its command left behind.
     if before_the_end || is_nested() {
         drain(store, &mut |_, told| told.iter().for_each(|words| tell(words)));
         return;
@@ -88,13 +82,13 @@ pub(super) fn start(
     let mut command = Command::new(program);
     command.arg(NAME).arg(directory);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // No directory of the user's is held either.
+    // The process does not stay in a directory of the user either.
     command.current_dir("/");
     // A failure is left to the next call, and to `cashet remote flush`.
     let _ = start_detached(&mut command);
 }
 
-/// Whether nobody else can write to it. Of a directory that is not reached that is not known: what is for it waits.
+/// Whether no other user can write to it. This is not known of a directory that cannot be reached: uploads to it stay queued.
 pub(super) fn is_own(remote: &Remote) -> bool {
     let path = remote.url.strip_prefix("dir:").map(PathBuf::from);
     path.is_some_and(|path| Directory::open(path).map_or(true, |directory| directory.is_own()))
@@ -104,19 +98,19 @@ pub(super) fn is_own(remote: &Remote) -> bool {
 pub(super) fn main(directory: &OsString) -> Exit {
     let options = StoreOptions { trust_owner: true, ..StoreOptions::default() };
     if let Ok(store) = LocalStore::open(Path::new(directory), &options) {
-        // Nobody is there to be told.
+        // There is no user to read a message.
         drain(&store, &mut |_, _| ());
     }
     DONE
 }
 
-/// Writes all that waits; `on` gets what became of each, and what is to be said of it.
+/// Uploads all queued results; `on` receives the outcome of each.
 pub(super) fn drain(store: &LocalStore, on: &mut dyn FnMut(&CommitId, &[String])) {
     let journal = Journal::of(store.directory());
     let key = tier::signing_key().ok().flatten();
     let mut writer = Writer { store, journal: &journal, key: key.as_ref(), open: Vec::new() };
     let mut tried = HashSet::new();
-    // What is added while another process writes is seen by that one: it looks once more when it has let go.
+    // The other process uploads what is queued meanwhile: it checks again after releasing the lock.
     while let Some(claim) = journal.claim() {
         let waiting = journal.waiting();
         let new: Vec<_> = waiting.into_iter().filter(|one| tried.insert(one.commit)).collect();
@@ -126,11 +120,10 @@ pub(super) fn drain(store: &LocalStore, on: &mut dyn FnMut(&CommitId, &[String])
         for waiting in new {
             let home = std::env::var_os("HOME");
             let project = Project::find(waiting.root.clone(), home.as_deref(), None);
-            remember_digests(&project);
             let remotes = project.settings().and_then(|settings| remotes_of(&settings)).unwrap_or_default();
             let mut told = Vec::new();
             let is_done = remotes.iter().fold(true, |is_done, remote| {
-                let ended = writer.write(remote, &waiting.commit, &project.places);
+                let ended = writer.write(remote, &waiting.commit);
                 let is_written = !matches!(ended, Ended::Failed(_));
                 told.extend(ended.said(remote));
                 is_done && is_written
@@ -140,19 +133,11 @@ pub(super) fn drain(store: &LocalStore, on: &mut dyn FnMut(&CommitId, &[String])
             }
             on(&waiting.commit, &told);
         }
-        user_digests::write_down();
         drop(claim);
     }
 }
 
-/// Has the digests of large files remembered for the user.
-pub(super) fn remember_digests(project: &Project) {
-    if let Some(directory) = project.user_cache(std::env::var_os("XDG_CACHE_HOME").as_deref()) {
-        user_digests::keep_in(&directory, &project.places.root, nested::is_unwatched);
-    }
-}
-
-/// Writes runs of a store to shared caches, each of which is reached once.
+/// Uploads runs of a store to shared caches, with one connection for each.
 pub(super) struct Writer<'a> {
     pub(super) store: &'a LocalStore,
     pub(super) journal: &'a Journal,
@@ -160,20 +145,20 @@ pub(super) struct Writer<'a> {
     pub(super) open: Vec<(String, Opened)>,
 }
 
-/// What became of a run at one cache.
+/// The outcome of an upload to one cache.
 pub(super) enum Ended {
-    /// It is there, not shared or gone from the store.
+    /// The run is there, is not shared, or was removed from the store.
     Published(Published),
     /// The cache is not written to.
     Unasked,
-    /// Nor may it be.
+    /// The cache may not be written to.
     Refused(String),
-    /// It failed; to be tried again.
+    /// It failed, and will be tried again.
     Failed(String),
 }
 
 impl Ended {
-    /// What is said of it.
+    /// The message about it, if there is one.
     fn said(&self, remote: &Remote) -> Option<String> {
         match self {
             Self::Published(Published::Private(why)) => {
@@ -186,8 +171,8 @@ impl Ended {
 }
 
 impl Writer<'_> {
-    /// Writes one run to one cache, if that is written to.
-    pub(super) fn write(&mut self, remote: &Remote, commit: &CommitId, places: &Places) -> Ended {
+    /// Uploads one run to one cache, if that is writable.
+    pub(super) fn write(&mut self, remote: &Remote, commit: &CommitId) -> Ended {
         match tier::writing(remote, self.key, is_own(remote)) {
             Writing::Yes => {}
             Writing::Unasked => return Ended::Unasked,
@@ -197,7 +182,7 @@ impl Writer<'_> {
             return Ended::Failed("it failed several times: it is not used for a minute".to_owned());
         }
         let began = Instant::now();
-        let published = self.publish(remote, commit, places);
+        let published = self.publish(remote, commit);
         let count = |asked| self.journal.count(&remote.url, &remote.shown(), asked, began.elapsed());
         match published {
             Ok(published) => {
@@ -216,12 +201,7 @@ impl Writer<'_> {
         }
     }
 
-    fn publish(
-        &mut self,
-        remote: &Remote,
-        commit: &CommitId,
-        places: &Places,
-    ) -> Result<Published, Unpublished> {
+    fn publish(&mut self, remote: &Remote, commit: &CommitId) -> Result<Published, Unpublished> {
         let known = self.open.iter().position(|(url, _)| *url == remote.url);
         let place = if let Some(place) = known {
             place
@@ -234,7 +214,7 @@ impl Writer<'_> {
         match self.open.get_mut(place) {
             Some((_, opened)) => {
                 let token = remote.token().ok().flatten();
-                memo::publish(self.store, commit, opened, (self.key, token.as_ref()), places)
+                memo::publish(self.store, commit, opened, (self.key, token.as_ref()))
             }
             None => Ok(Published::Gone),
         }

@@ -1,4 +1,4 @@
-//! `remote`: caches that several machines share: keys, state, writing and reading by hand.
+//! `remote`: shared caches: keys, state, manual upload and download.
 
 use super::context::Context;
 use super::exit::{DONE, Exit, NO};
@@ -8,7 +8,6 @@ use super::values;
 use crate::digest::CommitId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::start_helper;
-use crate::hash::user_digests;
 use crate::memo::Published;
 use crate::remote::directory::Directory;
 use crate::remote::journal::{Journal, Numbers};
@@ -45,7 +44,7 @@ pub struct Args {
     what: What,
 }
 
-/// What is to be done.
+/// The subcommand.
 #[derive(Clone, Debug, clap::Subcommand)]
 enum What {
     /// Create a key pair: a public key for cashet.toml, and a secret one
@@ -85,7 +84,7 @@ enum What {
     },
 }
 
-/// Does what is asked for.
+/// Runs the subcommand.
 ///
 /// # Errors
 /// No shared cache is named; a key or a revision is wrong; a file cannot be read or written.
@@ -219,7 +218,7 @@ fn status(context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     Ok(DONE)
 }
 
-/// The numbers of one cache in a line.
+/// The statistics of one cache as one line.
 pub(super) fn shown(numbers: &Numbers) -> String {
     format!(
         "{} hits, {} misses, {} errors, {} written, waited {}",
@@ -248,13 +247,12 @@ fn push(revisions: &[OsString], context: &Context, page: &mut Page<'_>) -> Resul
     };
     let key = tier::signing_key()?;
     let journal = Journal::of(store.directory());
-    publish::remember_digests(&context.project);
     let mut writer = Writer { store, journal: &journal, key: key.as_ref(), open: Vec::new() };
     let (mut written, mut failed) = (0_u64, false);
     for id in &ids {
         for remote in &remotes {
             let place = remote.shown();
-            match writer.write(remote, id, &context.project.places) {
+            match writer.write(remote, id) {
                 Ended::Published(Published::Done) => written = written.saturating_add(1),
                 Ended::Published(Published::Private(why)) => {
                     page.line(&format!("{}: not shared: {why}", id.short()))?;
@@ -275,7 +273,6 @@ fn push(revisions: &[OsString], context: &Context, page: &mut Page<'_>) -> Resul
             }
         }
     }
-    user_digests::write_down();
     page.line(&format!("{} written", human::count(written, "result")))?;
     Ok(if failed { NO } else { DONE })
 }

@@ -1,6 +1,6 @@
-//! Revisions as people type them: `3f2a`, `@`, `@{2}`, `3f2a~1`, `'train.py --lr 0.01'`, and the commits they name.
+//! Revisions: `3f2a`, `@`, `@{2}`, `3f2a~1`, `'train.py --lr 0.01'`.
 //!
-//! Parsing looks at nothing; whatever cannot be a hash or a place is a command line.
+//! Parsing does not read the store. A word that cannot be a hash or a number of a run is a command line.
 
 use crate::digest::{Prefix, SHORTEST_PREFIX};
 use crate::error::{Error, Kind, Result};
@@ -8,44 +8,43 @@ use crate::ui::escape;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// What a revision is counted from.
+/// The starting commit of a revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// The commit whose hash begins so.
+    /// The commit whose hash has this prefix.
     Prefix(Prefix),
     /// The Nth newest commit, counted from 1.
     Newest(u64),
     /// The newest commit of this command line.
     Command(Vec<Vec<u8>>),
-    /// The newest commit with this tag, and this value of it if one is given.
+    /// The newest commit with this tag, and with this value if one is given.
     Tag(String, Option<String>),
     /// The Nth newest commit of the function of this name, counted from 1.
     Function(Vec<u8>, u64),
-    /// The commit whose metric of this name is the best.
+    /// The commit with the best value of this metric.
     Best(String),
 }
 
 /// A revision, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
-    /// What it is counted from.
+    /// The starting commit.
     pub base: Base,
-    /// How many steps up the lineage.
+    /// Number of steps back in the lineage.
     pub steps: u64,
-    /// As it was typed, fit to be shown.
+    /// As it was typed, escaped.
     pub typed: String,
 }
 
 /// Parses a revision.
 ///
 /// # Errors
-/// [`Kind::Usage`] when it has the form of a hash or a place, and is none; or is empty.
+/// [`Kind::Usage`] when it is empty, or has the form of a hash or number but is invalid.
 pub fn parse(text: &OsStr) -> Result<Revision> {
     parse_bytes(text.as_bytes())
 }
 
-/// Parses a revision that may be followed by `:PATH`. Only a hash or a place can be: a colon in a command line is
-/// part of it.
+/// Parses a revision that may be followed by `:PATH`. A command line cannot be followed by a path: its colons are part of it.
 ///
 /// # Errors
 /// As [`parse`]; also when the path is empty.
@@ -87,17 +86,17 @@ fn parse_bytes(bytes: &[u8]) -> Result<Revision> {
         let prefix = Prefix::parse(text).ok_or_else(|| wrong(bytes, "is too long for a hash", FORMS))?;
         return Ok(Revision { base: Base::Prefix(prefix), steps, typed });
     }
-    // In a command line a tilde is a tilde, unless digits alone follow the last one and something stands before.
+    // In a command line, only a last tilde that digits follow, with text before it, is a step.
     let words =
         split_words(counted_from).ok_or_else(|| wrong(bytes, "has a quote that does not end", FORMS))?;
     Ok(Revision { base: Base::Command(words), steps, typed })
 }
 
-/// What stands before trailing `~N`, and the sum of all N; `~` alone is one step.
+/// The part before trailing `~N`, and the sum of all N; `~` alone is one step.
 fn steps(bytes: &[u8]) -> Result<(&[u8], u64)> {
     let mut base = bytes;
     let mut all: u64 = 0;
-    // `3f2a~~` is two steps: what stands before a `~` may have steps of its own.
+    // `3f2a~~` is two steps: the part before a `~` may have steps too.
     while let Some(tilde) = base.iter().rposition(|byte| *byte == b'~') {
         let (before, after) = base.split_at_checked(tilde).unwrap_or((base, &[]));
         let digits = after.get(1..).unwrap_or_default();
@@ -112,7 +111,7 @@ fn steps(bytes: &[u8]) -> Result<(&[u8], u64)> {
     Ok((base, all))
 }
 
-/// How `@best(KEY)` begins.
+/// The beginning of `@best(KEY)`.
 const BEST: &[u8] = b"@best(";
 
 /// `@`, `@{N}`, `@best(KEY)`, `@TAG`, `@TAG=VALUE` or `FUNCTION@{N}`.
@@ -203,7 +202,7 @@ pub fn split_words(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(words)
 }
 
-/// That no commit is meant by `revision`.
+/// The error for a revision without a commit.
 #[must_use]
 pub fn none_such(revision: &Revision) -> Error {
     let what = match revision.base {

@@ -29,10 +29,10 @@ pub struct Args {
     all: bool,
 }
 
-/// Deletes the commits, after telling which.
+/// Deletes the commits, after listing them.
 ///
 /// # Errors
-/// No such commit: then none is deleted. The store does not take it.
+/// No such commit: then none is deleted. The store cannot be written.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     let mut chosen = BTreeSet::new();
@@ -40,7 +40,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let mut lines = Vec::new();
     let named = args.revisions.iter().map(|revision| opened.find(revision));
     let filter = Filter { tags: args.tags.clone(), ..Filter::default() };
-    // The parser sees to it that there are revisions, or tags, or --all.
+    // The parser requires revisions, tags or --all.
     let listed = if args.revisions.is_empty() { Some(opened.log(filter)) } else { None };
     for found in named.chain(listed.into_iter().flatten()) {
         let found = found?;

@@ -17,7 +17,7 @@ use std::ffi::OsString;
 /// Reads `words`, which follow `cashet NAME`.
 ///
 /// # Errors
-/// How the program ends where there is nothing to run: help was asked for, or the words are wrong.
+/// The end of the program where there is nothing to run: for `--help`, or wrong words.
 pub(super) fn scanned(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
     let scanned = options::scan(words).map_or_else(|| by_clap(name, words), Ok)?;
     if scanned.has_twice(Flag::Quiet) {
@@ -30,7 +30,7 @@ fn by_clap(name: &str, words: &[OsString]) -> Result<Scanned, Exit> {
     matches(name, words).map(|matches| options::from_matches(&matches))
 }
 
-/// What clap understands of `words`, which follow `cashet NAME`.
+/// Parses `words`, which follow `cashet NAME`, with clap.
 ///
 /// # Errors
 /// As [`scanned`].

@@ -1,4 +1,6 @@
-//! `show`: all about one commit.
+//! `show`: all details of one commit.
+
+mod json;
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
@@ -8,17 +10,13 @@ use super::provenance;
 use super::publish;
 use crate::error::Result;
 use crate::hash::manifest::{Part, Value};
-use crate::record::{
-    Commit, Content, Coverage, Observation, OutputKind, OutputTime, OutputTree, ProductClass, Replay,
-};
+use crate::record::{Commit, Content, Coverage, Observation, OutputKind, OutputTree, ProductClass, Replay};
 use crate::sweep::metrics::{Metric, shown};
 use crate::ui::colour::Role;
 use crate::ui::facts::{self, Line};
-use crate::ui::json::{self, Object};
 use crate::ui::page::{Look, Page};
 use crate::ui::table::{Cell, Column, Table};
 use crate::ui::{commits, compare, diff, escape, human};
-use serde_json::Value as Json;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -37,10 +35,10 @@ pub struct Args {
     json: bool,
 }
 
-/// Lines of error output that are shown.
+/// Maximum number of lines of error output that are shown.
 const ERROR_LINES: usize = 20;
 
-/// Lines of each source that are shown.
+/// Maximum number of lines of each source that are shown.
 const SOURCE_LINES: usize = 20;
 
 /// Shows the commit.
@@ -56,9 +54,9 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let made = provenance::made(&opened, &found, outputs.as_ref())?;
     let remotes = context.project.settings().and_then(|settings| publish::remotes_of(&settings));
     let remotes = remotes.unwrap_or_default();
-    let kept_here = publish::kept_here(&remotes, &found.commit, &found.manifest(), &context.project.places);
+    let kept_here = publish::kept_here(&remotes, &found.commit, &found.manifest());
     if args.json {
-        page.json(&shape(&found, outputs.as_ref(), (&used, &made), kept_here).into())?;
+        page.json(&json::shape(&found, outputs.as_ref(), (&used, &made), kept_here).into())?;
     } else {
         let errors = opened.content(&found.commit.stderr).filter(|bytes| !bytes.is_empty());
         let sources = found.commit.sources.iter().map(|source| {
@@ -90,7 +88,7 @@ struct View<'a> {
     measured: &'a Measured,
     outputs: Option<&'a OutputTree>,
     errors: Option<Vec<u8>>,
-    /// Path and text of each source; `None` where that is no longer stored.
+    /// Path and text of each source; `None` where the text is no longer stored.
     sources: &'a [(String, Option<Vec<u8>>)],
     used: &'a [provenance::Link],
     made: &'a [provenance::Link],
@@ -300,10 +298,10 @@ impl View<'_> {
     }
 }
 
-/// Whether a fact says something that the head does not: its words, its place, and files that are not there do not.
+/// Whether a fact is listed: not the words and the directory, which are shown above, and not absent files.
 fn tells(part: &Part, value: &Value) -> bool {
     match part {
-        // Of packages there are hundreds.
+        // There may be hundreds of packages.
         Part::Word(_) | Part::Platform | Part::Directory | Part::Package(..) => false,
         Part::Shadow(_) => *value != Value::Absent,
         _ => true,
@@ -338,69 +336,6 @@ fn links(links: &[provenance::Link], look: &Look) -> String {
         ]);
     }
     if table.is_empty() { String::new() } else { table.render(look) }
-}
-
-fn shape(
-    found: &Found,
-    outputs: Option<&OutputTree>,
-    (used, made): (&[provenance::Link], &[provenance::Link]),
-    kept_here: Option<String>,
-) -> Object {
-    let commit = &found.commit;
-    let manifest = found.manifest();
-    let facts = manifest.facts().map(|(part, value)| Json::from(facts::fact_json(part, value)));
-    let observed = commit.observations.iter().map(|each| Json::from(facts::observation_json(each)));
-    let sources = commit.sources.iter().map(|source| {
-        Json::from(
-            Object::part().with("path", json::path(&source.path)).with("blob", json::digest(&source.blob.0)),
-        )
-    });
-    let outputs = outputs.map(|tree| {
-        let entries = tree.entries().iter().map(|entry| {
-            let attributes = entry.attributes.iter().map(|attribute| json::text(&attribute.name));
-            Json::from(
-                Object::part()
-                    .with("path", json::text(&entry.path))
-                    .with("output", facts::output_json(&entry.kind))
-                    .with(
-                        "time",
-                        match &entry.time {
-                            OutputTime::Given { time, .. } => json::moment(*time),
-                            OutputTime::Written { .. } => Json::Null,
-                        },
-                    )
-                    .with("attributes", attributes.collect::<Json>())
-                    .with("appended", is_appended(commit, &entry.path))
-                    .with("link_to", entry.link_to.as_ref().map_or(Json::Null, |first| json::text(first))),
-            )
-        });
-        entries.collect::<Json>()
-    });
-    let links = |links: &[provenance::Link]| {
-        let all = links.iter().map(|link| {
-            Json::from(
-                Object::part().with("path", json::text(&link.label)).with("commit", json::digest(&link.id.0)),
-            )
-        });
-        all.collect::<Json>()
-    };
-    found
-        .entry()
-        .json()
-        .with("coverage", if commit.coverage == Coverage::Watched { "watched" } else { "declared" })
-        .with("user_ns", commit.resources.user)
-        .with("system_ns", commit.resources.system)
-        .with("peak_memory_bytes", commit.resources.peak_memory)
-        .with("stdout", facts::content_json(&commit.stdout))
-        .with("stderr", facts::content_json(&commit.stderr))
-        .with("manifest", facts.collect::<Json>())
-        .with("observations", observed.collect::<Json>())
-        .with("indifferent", json::texts(&commit.irrelevant_env))
-        .with("sources", sources.collect::<Json>())
-        .with("outputs", outputs)
-        .with("kept_here", kept_here)
-        .with("made_from", links(used))
-        .with("went_into", links(made))
 }
 
 /// Whether an output is what the run appended to a file.

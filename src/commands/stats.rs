@@ -1,4 +1,4 @@
-//! `stats`: numbers over the whole store.
+//! `stats`: totals of the store.
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
@@ -27,13 +27,13 @@ pub struct Args {
     json: bool,
 }
 
-/// What a look-up takes, starting the program included, in nanoseconds: docs/performance.md, rounded up.
+/// Time of a look-up including the start of the program, in nanoseconds: from docs/performance.md, rounded up.
 const LOOK_UP: u64 = 5_000_000;
 
-/// How many of the newest commits are looked at for one that is not worth it.
+/// Number of the newest commits that are searched for a command that is not worth caching.
 const LOOKED_AT: usize = 32;
 
-/// Prints the numbers.
+/// Prints the totals.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -71,7 +71,7 @@ fn view(stats: &Stats, usage: &Usage, store: &Path, look: &Look) -> String {
     row("store", escape::line(store.as_os_str().as_bytes()).into_owned());
     row("runs", format!("{}, {} cached", human::number(stats.commits), human::number(stats.results)));
     row("produced", human::size(stats.bytes));
-    // The sources and trees of a few small results take more than the results.
+    // The sources and trees of a few small results take more space than the results.
     let is_less = stats.stored_bytes <= stats.bytes;
     let stored = if is_less { percent(stats.stored_bytes, stats.bytes) } else { String::new() };
     row(
@@ -93,8 +93,7 @@ fn view(stats: &Stats, usage: &Usage, store: &Path, look: &Look) -> String {
     table.render(look)
 }
 
-/// The one command of those that ran lately that is least worth remembering: every run of it took less than a
-/// look-up, and it ran most often.
+/// The recent command that is least worth caching: each of its runs took less time than a look-up, and it ran most often.
 fn not_worth_it(store: &LocalStore) -> Option<String> {
     let mut seen: Vec<(LineageId, u32, u64, String)> = Vec::new();
     let newest = store.log(Filter::default()).take(LOOKED_AT).filter_map(Result::ok);

@@ -1,4 +1,4 @@
-//! `tag`: metadata of a commit, after the fact.
+//! `tag`: changes the tags of a commit.
 
 use super::context::Context;
 use super::exit::{DONE, Exit};
@@ -33,7 +33,7 @@ pub struct Args {
 /// Lists, sets or removes tags.
 ///
 /// # Errors
-/// No such commit; with `-d`, a value, or a tag that the commit does not have; the store does not take it.
+/// No such commit; with `-d`, a value, or a tag that the commit does not have; the store cannot be written.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     let found = opened.find(&args.revision)?;

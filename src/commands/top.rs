@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::Duration;
 
-/// Between two pictures on a terminal.
+/// Interval between two updates on a terminal.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Arguments of `top`.
@@ -29,7 +29,7 @@ pub struct Args {
     json: bool,
 }
 
-/// A run in progress, with what was read of it so far.
+/// A run in progress, with its output so far.
 struct Seen {
     run: Active,
     last: LastLine,
@@ -39,7 +39,7 @@ struct Seen {
 impl Seen {
     fn new(run: Active, store: &LocalStore) -> Self {
         let usual = store.recent(&run.commit.lineage, 8).unwrap_or_default();
-        // Of those that were killed nobody knows how long they would have taken.
+        // The duration of killed runs is not known.
         let usual = usual
             .into_iter()
             .find(|(commit, _)| commit.is_replayable())
@@ -57,7 +57,7 @@ impl Seen {
 /// Shows the runs.
 ///
 /// # Errors
-/// The store or our output cannot be used.
+/// The store cannot be read, or our output cannot be written.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     let mut seen: Vec<Seen> = Vec::new();
@@ -94,7 +94,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
             return Ok(DONE);
         }
         let text = top::cut_to_screen(&text);
-        // Back to the first line of the picture of before, and all below it goes.
+        // Moves to the first line of the previous update and clears everything below.
         let back = if painted > 0 { format!("\x1b[{painted}A\r\x1b[J") } else { String::new() };
         page.write(&back)?;
         page.write(&text)?;
@@ -104,7 +104,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     }
 }
 
-/// Takes in which runs have come and gone, the oldest first, and what each has written since.
+/// Updates the list of runs, oldest first, and reads their new output.
 fn renew(seen: &mut Vec<Seen>, store: &LocalStore) {
     seen.retain(|seen| seen.run.state() == RunState::Active);
     for run in store.all_active() {

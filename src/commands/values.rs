@@ -1,7 +1,6 @@
-//! Values as people type them: durations, sizes, moments, tags.
+//! Parsing of values that users type: durations, sizes, times, tags.
 //!
-//! Strict: whatever is not exactly of the form is refused with one line that says what is wrong with it.
-//! Knows nothing of options; `exec` and the other commands share these.
+//! Any deviation from the form is refused with one line that says what is wrong.
 
 use crate::error::{Error, Result};
 use crate::record::Timestamp;
@@ -22,8 +21,7 @@ const DURATIONS: &[(&str, u64)] = &[
     ("w", 604_800 * SECOND),
 ];
 
-/// Units of size, in bytes: a letter alone, and `KiB`, is a power of 1024; `KB` a power of 1000, as GNU tools
-/// have it.
+/// Units of size, in bytes: a single letter and `KiB` are powers of 1024, `KB` is a power of 1000, as in GNU tools.
 const SIZES: &[(&str, u64)] = &[
     ("", 1),
     ("B", 1),
@@ -70,7 +68,7 @@ pub fn size(text: &str) -> Result<u64> {
     number.checked_mul(factor).ok_or_else(|| wrong("is too large"))
 }
 
-/// A moment in the past: a duration before `now` (`2h`), a day (`2026-11-22`), a local time
+/// A time in the past: a duration before `now` (`2h`), a day (`2026-11-22`), a local time
 /// (`2026-11-22T17:30`) or an RFC 3339 time.
 ///
 /// # Errors
@@ -81,7 +79,7 @@ pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp> {
         return Ok(Timestamp(now.0.saturating_sub(before)));
     }
     let local = |civil: DateTime| civil.to_zoned(TimeZone::system()).ok().map(|zoned| zoned.timestamp());
-    // A time with an offset would also parse as a civil one, and a time as a day: the fullest form first.
+    // A time with an offset would also parse as a civil time, and that as a date. So the longest form comes first.
     let parsed = text
         .parse::<jiff::Timestamp>()
         .ok()
@@ -110,7 +108,7 @@ pub fn tag(text: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// A tag to look for: a name, and the value if only that one will do.
+/// A tag of a filter: a name, and a value if only that value is selected.
 ///
 /// # Errors
 /// As [`tag`].
@@ -119,7 +117,7 @@ pub fn tag_filter(text: &str) -> Result<(String, Option<String>)> {
     Ok((name, text.contains('=').then_some(value)))
 }
 
-/// A refused value with the option that it was given for.
+/// Adds the name of the option to the error of a value.
 #[must_use]
 pub fn of_option(option: &str, refused: &Error) -> Error {
     let named = Error::usage(format!("{option}: {refused}"));
@@ -129,7 +127,7 @@ pub fn of_option(option: &str, refused: &Error) -> Error {
     }
 }
 
-/// The leading digits as a number, and what follows them.
+/// The leading digits as a number, and the rest.
 fn split(text: &str) -> Result<(u64, &str), &'static str> {
     if text.is_empty() {
         return Err("is empty");

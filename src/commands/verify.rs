@@ -1,10 +1,10 @@
-//! `verify`: does a recorded command still do the same?
+//! `verify`: runs a recorded command again and compares the results.
 
 use super::context::Context;
 use super::exit::{DONE, Exit, NO};
 use super::found::{self, Found, Opened};
 use crate::error::{EXIT_USAGE, Result};
-use crate::exec::{self, Unix};
+use crate::exec;
 use crate::hash::globs::Patterns;
 use crate::memo::verify::{self as verifying, Recorded, Verdict, VerifyContext};
 use crate::project::Words;
@@ -37,7 +37,7 @@ pub struct Args {
 /// Runs the commit's command again and compares.
 ///
 /// # Errors
-/// No such commit; its result is no longer stored, or damaged; what was moved aside could not be put back.
+/// No such commit; its result is no longer stored, or damaged; files that were moved aside could not be restored.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     let found = opened.find(&args.revision)?;
@@ -46,19 +46,10 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     }
     let outputs = opened.outputs(&found)?;
     let store = opened.must()?;
-    let project = &context.project;
     let stdin = std::io::stdin();
-    let context = VerifyContext {
-        store,
-        recall: store,
-        executor: &Unix,
-        places: &project.places,
-        directory: &project.directory,
-        environment: std::env::vars_os().collect(),
-        stdin: stdin.as_fd(),
-        ignored_writes: &ignored_writes(args, context, &found)?,
-        once: args.once,
-    };
+    let ignored_writes = &ignored_writes(args, context, &found)?;
+    let once = args.once;
+    let context = VerifyContext { ignored_writes, once, ..context.verifying(store, stdin.as_fd()) };
     let manifest = found.manifest();
     let outputs = outputs.under(exec::umask);
     let recorded = Recorded { id: found.id, commit: &found.commit, manifest: &manifest, outputs: &outputs };
@@ -79,7 +70,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     })
 }
 
-/// What the call and the settings for this command say is not an output, relative to the working directory.
+/// The patterns of ignored writes, from the call and the settings for this command, relative to the working directory.
 fn ignored_writes(args: &Args, context: &Context, found: &Found) -> Result<Vec<OsString>> {
     let project = &context.project;
     let settings = project.settings()?;

@@ -1,14 +1,13 @@
 //! `cashet why`: why a command would run or be replayed now, or why the last one ran.
 
 use super::context::Context;
-use super::exec::{Ground, Streams};
+use super::exec::Ground;
 use super::exit::{DONE, Exit};
 use super::found::{Found, Opened};
 use super::options::{Flag, Scanned};
 use super::{check, missed, runner};
 use crate::error::Result;
-use crate::exec::Unix;
-use crate::memo::{self, cure};
+use crate::memo::cure;
 use crate::record::{Replay, Timestamp};
 use crate::store::{Filter, LocalStore, Missed};
 use crate::ui::changes::{self, Background};
@@ -20,7 +19,7 @@ use crate::ui::{commits, escape, human, message};
 use clap::ArgMatches;
 use std::ffi::OsString;
 
-/// Columns of a command in the first line.
+/// Maximum number of columns for the command in the first line.
 const WIDTH: usize = 40;
 
 /// Runs `cashet why WORDS`.
@@ -49,14 +48,11 @@ fn run(matches: &ArgMatches, scanned: &Scanned) -> Result<Exit> {
     Ok(exit)
 }
 
-/// How a command would be answered now.
+/// Whether a command would be a hit now.
 fn now(scanned: &Scanned) -> Result<(Why, Exit)> {
     let mut ground = Ground::new(scanned, false)?;
     drop(ground.settle()?);
-    let streams = Streams::new(false)?;
-    let executor = Unix;
-    let context = ground.context(&executor, &(), &streams);
-    let checked = memo::check(&context, ground.request(), ground.policy())?;
+    let checked = ground.check(&())?;
     let request = ground.request();
     let call = Call { words: &request.shown_words(), places: &request.places, store: ground.store() };
     Ok((Why::of(&call, &checked), check::exit_of(&checked)))
@@ -132,7 +128,7 @@ fn of_run(opened: &Opened, found: &Found, context: &Context) -> Result<Why> {
     Ok(why)
 }
 
-/// What decided the later run differently, in words.
+/// The differences that caused the later run, in words.
 fn causes(opened: &Opened, before: &Found, after: &Found) -> Vec<String> {
     let (older, newer) = (before.manifest(), after.manifest());
     let compared = Comparison::of(

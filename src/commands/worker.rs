@@ -7,7 +7,7 @@ use super::exit::{DONE, Exit};
 use super::jobs::reapi::Order;
 use super::options::{self, Flag, Scanned};
 use crate::digest::{Digest, Key};
-use crate::elsewhere::{Call, Place, enter, machine};
+use crate::elsewhere::{Call, Place, enter, environment_of, machine};
 use crate::encode::Decode;
 use crate::error::{EXIT_FAILED, EXIT_USAGE, Error, Kind, Result};
 use crate::hash::manifest::Manifest;
@@ -28,22 +28,29 @@ use std::time::Duration;
 /// The name of the command.
 pub(super) const NAME: &str = "worker";
 
-/// The variable that Slurm numbers the jobs of an array with.
+/// The variable in which Slurm sets the index of a job in its array.
 const NUMBER: &str = "SLURM_ARRAY_TASK_ID";
 
-/// So often it is looked whether another worker of the same job has ended.
+/// Interval between checks whether another worker of the same job has ended.
 const WAIT: Duration = Duration::from_millis(500);
 
-/// `cashet worker [--environment] JOB`, `cashet worker --array DIR`: `JOB` is the directory of a job. With `--execute JOB` a
-/// server is asked to run it, by `cashet worker --sandboxed CALL OUTPUT`.
+/// `cashet worker [--environment] JOB`, `cashet worker --array DIR`: `JOB` is the directory of a job. With `--execute JOB`, a server
+/// runs it with `cashet worker --sandboxed CALL OUTPUT RECORD`.
 pub(super) fn main(words: &[OsString]) -> Exit {
     let words: Vec<&OsStr> = words.iter().map(OsString::as_os_str).collect();
     let done = match words.as_slice() {
         [first, job] if *first == "--environment" => Err(with_environment(job)),
         [first, directory] if *first == "--array" => {
-            of_array(Path::new(directory)).and_then(|job| run(&job, &in_place))
+            of_array(Path::new(directory)).and_then(|(number, job)| {
+                match environment_of(number, std::env::vars_os()) {
+                    Some(environment) => Err(again(job.path().as_os_str(), environment)),
+                    None => run(&job, &in_place),
+                }
+            })
         }
-        [first, call, output] if *first == sandbox::WORD => sandbox::run(Path::new(call), Path::new(output)),
+        [first, call, output, record] if *first == sandbox::WORD => {
+            sandbox::run([call, output, record].map(Path::new))
+        }
         [first, limit, ship, job] if *first == execution::WORD => {
             let Some(order) = Order::from_words(limit, ship) else { return Exit::Status(EXIT_USAGE) };
             run(&Place::at(PathBuf::from(job)), &|call, report| by_server(call, report, &order))
@@ -54,14 +61,14 @@ pub(super) fn main(words: &[OsString]) -> Exit {
     match done {
         Ok(exit) => exit,
         Err(error) => {
-            // Into the engine's log.
+            // This goes to the engine's log.
             message::error(&error);
             Exit::Status(EXIT_FAILED)
         }
     }
 }
 
-/// Starts again with the environment that standard input brings. Returns only if that fails.
+/// Starts this program again with the environment from standard input. Returns only if that fails.
 fn with_environment(job: &OsStr) -> Error {
     let mut block = Vec::new();
     if let Err(error) = std::io::stdin().lock().read_to_end(&mut block) {
@@ -74,19 +81,24 @@ fn with_environment(job: &OsStr) -> Error {
     let variables = block.split(|byte| *byte == 0).filter_map(|variable| {
         let equals = variable.iter().position(|byte| *byte == b'=')?;
         let (name, value) = variable.split_at_checked(equals)?;
-        Some((OsStr::from_bytes(name), OsStr::from_bytes(value.get(1..)?)))
+        Some((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value.get(1..)?).to_owned()))
     });
+    again(job, variables.collect())
+}
+
+/// Starts again for a job, with this environment. Returns only if that fails.
+fn again(job: &OsStr, environment: Vec<(OsString, OsString)>) -> Error {
     let program = match std::env::current_exe() {
         Ok(program) => program,
         Err(error) => return Error::io("find", Path::new("the program itself"), error),
     };
     let mut command = Command::new(&program);
-    command.env_clear().envs(variables).arg(NAME).arg(job);
+    command.env_clear().envs(environment).arg(NAME).arg(job);
     Error::io("start", &program, command.exec())
 }
 
-/// The job of this member of an array.
-fn of_array(directory: &Path) -> Result<Place> {
+/// The number of this member of an array, and its job.
+fn of_array(directory: &Path) -> Result<(usize, Place)> {
     let path = directory.join("list");
     let wrong = || Error::usage(format!("{NUMBER} names no job of {}", path.display()));
     let list = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
@@ -95,13 +107,13 @@ fn of_array(directory: &Path) -> Result<Place> {
     let name =
         list.split(|byte| *byte == b'\n').nth(number).filter(|name| !name.is_empty()).ok_or_else(wrong)?;
     let jobs = directory.parent().unwrap_or(directory);
-    Ok(Place::at(jobs.join(OsString::from_vec(name.to_vec()))))
+    Ok((number, Place::at(jobs.join(OsString::from_vec(name.to_vec())))))
 }
 
-/// Runs a job's call, with a report.
+/// Runs the call of a job, with a report.
 type Runs<'a> = &'a dyn Fn(&Call, &Path) -> Result<Exit>;
 
-/// Runs a job to its end and leaves the result.
+/// Runs a job to its end and writes the result.
 fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
     let call = place.call().ok_or_else(|| {
         Error::new(Kind::Other, format!("{} is not a job", place.path().display()))
@@ -110,7 +122,7 @@ fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
     let _lock = loop {
         match place.run()? {
             Some(lock) => break lock,
-            // The engine may have given up another machine too early.
+            // The engine may have given up another machine too early, which still runs the job.
             None => std::thread::sleep(WAIT),
         }
     };
@@ -136,7 +148,7 @@ fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
         Err(error) => Some(Value::from(refusal(error)).to_string().into_bytes()),
     };
     match result {
-        // What the engine ended is not what the command came to: it is requeued, or the engine says why.
+        // A job that the engine ended has no result: it is requeued, or the engine reports the reason.
         Some(result) if !is_interrupted(&result) => place.set_result(&result)?,
         _ => {}
     }
@@ -144,19 +156,19 @@ fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
     ended
 }
 
-/// Our standard error, for what is not the command's.
+/// Our standard error, for messages that are not from the command.
 fn log_of_engine() -> Result<std::os::fd::OwnedFd> {
     use std::os::fd::AsFd;
     let ours = std::io::stderr().as_fd().try_clone_to_owned();
     ours.map_err(|error| Error::io("keep", Path::new("standard error"), error))
 }
 
-/// A report, if it is whole.
+/// A report, if it is complete.
 fn read(report: &Path) -> Option<Vec<u8>> {
     std::fs::read(report).ok().filter(|report| serde_json::from_slice::<Value>(report).is_ok())
 }
 
-/// A report that warns of more.
+/// Adds warnings to a report.
 fn with_warnings(report: Vec<u8>, more: Vec<String>) -> Vec<u8> {
     let mut whole: Value = serde_json::from_slice(&report).unwrap_or_default();
     let Some(fields) = whole.as_object_mut().filter(|_| !more.is_empty()) else { return report };
@@ -167,8 +179,8 @@ fn with_warnings(report: Vec<u8>, more: Vec<String>) -> Vec<u8> {
     whole.to_string().into_bytes()
 }
 
-/// Runs the call in the tree that was copied when it was submitted. What the command made of it comes into the project, with
-/// words for what does not.
+/// Runs the call in the tree that was copied at its submission. Copies the outputs to the project, and returns messages about those
+/// that cannot be copied.
 fn in_tree(place: &Place, call: &Call, tree: &Path, report: &Path) -> (Result<Exit>, Vec<String>) {
     let mut stores: Vec<PathBuf> =
         place.path().ancestors().nth(2).map(Path::to_path_buf).into_iter().collect();
@@ -188,7 +200,7 @@ fn in_tree(place: &Place, call: &Call, tree: &Path, report: &Path) -> (Result<Ex
     (ended, trouble)
 }
 
-/// Enters the directory of a call; its options, with a report.
+/// Enters the directory of a call; returns its options, with a report.
 fn entered(call: &Call, report: &Path) -> Result<Scanned> {
     std::env::set_current_dir(&call.directory).map_err(|error| {
         Error::io("enter", &call.directory, error)
@@ -214,7 +226,7 @@ fn here(scanned: &Scanned, call: &Call) -> Result<Exit> {
     }
 }
 
-/// Has a server run the call; what it cannot answer for runs here.
+/// Lets a server run the call, or runs it here if the server's result cannot be used.
 fn by_server(call: &Call, report: &Path, order: &Order) -> Result<Exit> {
     let scanned = entered(call, report)?;
     match execution::run(&scanned, call, report, order)? {

@@ -1,7 +1,8 @@
 //! What every engine does: submit a job, tell how far it is, cancel it.
 
-use super::place::{Call, Place};
+use super::place::{Call, Lock, Place};
 use crate::error::Result;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Child;
 
@@ -34,11 +35,11 @@ pub struct Job {
 
 /// Something that runs jobs.
 pub trait Engine: Send + Sync {
-    /// Submits the job at `place`.
+    /// Submits the job at `place`. `lock` says that it is being submitted, also where this process dies meanwhile.
     ///
     /// # Errors
     /// When the engine refuses it, in its own words.
-    fn submit(&self, place: &Place, call: &Call) -> Result<Job>;
+    fn submit(&self, place: &Place, call: &Call, lock: &Lock) -> Result<Job>;
 
     /// How far each of these jobs is.
     fn states(&self, ids: &[&str]) -> Vec<State>;
@@ -71,21 +72,38 @@ pub trait Engine: Send + Sync {
     fn version(&self) -> Result<String>;
 }
 
+/// A job of an array.
+#[derive(Debug)]
+pub struct Member<'a> {
+    /// Where it lies.
+    pub place: Place,
+    /// Says that it is being submitted.
+    pub lock: &'a Lock,
+    /// The variables that its call sets and the others do not, or not to these values.
+    pub variables: Vec<(OsString, OsString)>,
+}
+
 /// An engine that takes many jobs at a time.
 pub trait Arrays {
-    /// Submits one array for all `places`, of which `at_most` run at a time, in the directory `project`. Its name is `token`;
+    /// Submits one array for all members, of which `at_most` run at a time, in the directory `project`. Its name is `token`;
     /// `directory` holds what its jobs share. Returns the ids of the jobs, in their order.
     ///
     /// # Errors
     /// When the engine refuses it, in its own words.
     fn submit_array(
         &self,
-        places: &[Place],
+        members: &[Member<'_>],
         project: &Path,
         token: &str,
         directory: &Path,
         at_most: Option<u32>,
     ) -> Result<Vec<String>>;
+
+    /// Cancels those of the jobs that have not begun.
+    ///
+    /// # Errors
+    /// When the engine refuses it.
+    fn cancel_queued(&self, ids: &[&str]) -> Result<()>;
 
     /// So many jobs one array takes.
     fn largest_array(&self) -> usize;

@@ -4,7 +4,7 @@
 //! over, and nothing else. With `status`, `submit` prints the id of a job that continues by itself.
 
 use super::engine::{Engine, Job, State};
-use super::place::{Call, Place};
+use super::place::{Call, Lock, Place};
 use super::program::{self, Ended};
 use super::quote::quoted;
 use super::resources::Resources;
@@ -178,7 +178,8 @@ fn filled(template: &str, values: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 impl Engine for Launcher {
-    fn submit(&self, place: &Place, call: &Call) -> Result<Job> {
+    fn submit(&self, place: &Place, call: &Call, _lock: &Lock) -> Result<Job> {
+        place.persist()?;
         let command = self.command(place);
         let line = quoted(OsStr::from_bytes(&command));
         let log = quoted(place.log().as_os_str());

@@ -9,6 +9,7 @@
 
 mod engine;
 mod launcher;
+mod members;
 mod place;
 mod program;
 mod quote;
@@ -19,7 +20,8 @@ mod slurm;
 mod tail;
 mod tree;
 
-pub use engine::{Arrays, Engine, Job, State};
+pub use engine::{Arrays, Engine, Job, Member, State};
+pub use members::environment_of;
 pub use place::{Attempt, Call, Found, Lock, Place, list, machine, sweep};
 pub use quote::quoted;
 pub use resources::Resources;

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -79,7 +80,13 @@ impl Decode for Call {
 
 /// A lock on a file of a job; dropping it releases it.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "it holds the lock")] File);
+pub struct Lock(File);
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// One attempt at a job: it may be requeued.
 #[derive(Debug)]
@@ -182,6 +189,15 @@ impl Place {
                 }
             }
         }
+    }
+
+    /// Makes sure that the call is found when this machine starts again: for jobs that go on without it.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn persist(&self) -> Result<()> {
+        let path = self.0.join("call");
+        File::open(&path).and_then(|file| file.sync_all()).map_err(|error| Error::io("write", &path, error))
     }
 
     /// The call; `None` where there is no such job.
@@ -327,7 +343,7 @@ impl Place {
         moved
     }
 
-    /// Writes a file whole.
+    /// Writes a file whole. It may be lost where the machine dies: then there was no such note.
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.0.join(name);
         let new = self.0.join(format!(".{name}.{}", std::process::id()));
@@ -394,8 +410,7 @@ fn make(path: &Path) -> io::Result<()> {
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    file.write_all(bytes)
 }
 
 /// Locks a file; `None` where another process has it locked.

@@ -1,7 +1,9 @@
 //! Programs of an engine: run to their end, within a time, without our terminal.
 
 use crate::error::{Error, Kind, Result};
+use rustix::io::{FdFlags, fcntl_setfd};
 use std::io::{Read, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -26,11 +28,33 @@ impl Ended {
 /// # Errors
 /// When it cannot be started, or takes too long.
 pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Ended> {
+    run_holding(command, input, limit, &[])
+}
+
+/// The same; the program holds these descriptors, too: where this process dies, they stay open until the program ends.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_holding(
+    command: &mut Command,
+    input: &[u8],
+    limit: Duration,
+    held: &[BorrowedFd<'_>],
+) -> Result<Ended> {
     let name = command.get_program().display().to_string();
     let failed = |error: std::io::Error| Error::new(Kind::Other, format!("cannot run {name}: {error}"));
     // Keys typed at our terminal are for us: what an engine does meanwhile is to be completed.
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(failed)?;
+    let hand_on = |flags| {
+        for held in held {
+            // Where that fails, they close with this process.
+            let _ = fcntl_setfd(held, flags);
+        }
+    };
+    hand_on(FdFlags::empty());
+    let spawned = command.spawn();
+    hand_on(FdFlags::CLOEXEC);
+    let mut child = spawned.map_err(failed)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
         scope.spawn(move || {

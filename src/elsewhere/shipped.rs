@@ -11,7 +11,11 @@ use std::path::PathBuf;
 pub const DIRECTORIES: [&str; 5] = ["HOME", "TMPDIR", "TMP", "TEMP", "TEMPDIR"];
 
 /// First field of both.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+
+/// A blob of up to so many bytes is in the record itself, as long as there is room for it.
+pub const SMALL: u64 = 16 << 10;
+const ROOM: u64 = 1 << 20;
 
 /// A call that is to be run there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +52,7 @@ pub struct Left {
     pub run: Option<LeftRun>,
 }
 
-/// A recorded run without its blobs, which are files of their own.
+/// A recorded run without its large blobs, which are files of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftRun {
     /// Its id.
@@ -59,6 +63,17 @@ pub struct LeftRun {
     pub manifest: Vec<u8>,
     /// All blobs that it needs.
     pub blobs: Vec<Content>,
+    /// The bytes of those that are small.
+    pub inline: Vec<Vec<u8>>,
+}
+
+impl LeftRun {
+    /// Whether a blob of `size` bytes is put into the record.
+    #[must_use]
+    pub fn takes(&self, size: u64) -> bool {
+        let taken = self.inline.iter().map(|bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        size <= SMALL && taken.fold(size, u64::saturating_add) <= ROOM
+    }
 }
 
 fn path(from: &mut Decoder<'_>) -> Result<PathBuf, DecodeError> {
@@ -113,7 +128,7 @@ impl Decode for ShippedCall {
 
 impl Encode for LeftRun {
     fn encode(&self, to: &mut Encoder) {
-        to.value(&self.id).bytes(&self.commit).bytes(&self.manifest).list(&self.blobs);
+        to.value(&self.id).bytes(&self.commit).bytes(&self.manifest).list(&self.blobs).list(&self.inline);
     }
 }
 
@@ -124,6 +139,7 @@ impl Decode for LeftRun {
             commit: from.bytes()?.to_vec(),
             manifest: from.bytes()?.to_vec(),
             blobs: from.list()?,
+            inline: from.list()?,
         })
     }
 }
@@ -162,7 +178,11 @@ mod tests {
             commit: vec![3],
             manifest: Vec::new(),
             blobs: vec![Content { blob: BlobId(digest), size: 1 }],
+            inline: vec![b"x".to_vec()],
         };
+        assert!(run.takes(SMALL) && !run.takes(SMALL + 1));
+        let full = LeftRun { inline: vec![vec![0; 1 << 20]], ..run.clone() };
+        assert!(full.takes(0) && !full.takes(1));
         for run in [None, Some(run)] {
             let left = Left { report: b"{}".to_vec(), run };
             assert_eq!(Left::from_bytes(&left.to_bytes()), Ok(left));

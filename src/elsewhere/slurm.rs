@@ -1,12 +1,14 @@
 //! Slurm, by its own commands: `sbatch`, `squeue`, `scancel`, `sinfo`. Never `sacct`: many sites have no accounting.
 
-use super::engine::{Arrays, Engine, Job, State};
-use super::place::{Call, Place};
+use super::engine::{Arrays, Engine, Job, Member, State};
+use super::members::variable_of;
+use super::place::{Call, Lock, Place};
 use super::program::{self, Ended};
 use super::quote::quoted;
 use super::resources::Resources;
 use crate::error::{Error, Kind, Result};
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,6 +67,18 @@ impl Slurm {
         let program = quoted(self.program.as_os_str());
         [b"#!/bin/sh\nexec ".as_slice(), &program, b" worker ", &words.join(&b' '), b"\n"].concat()
     }
+}
+
+/// Cancels jobs.
+fn scancel(options: &[&str], ids: &[&str]) -> Result<()> {
+    let mut command = Command::new("scancel");
+    command.args(options).args(ids);
+    let ended = program::run(&mut command, &[], LIMIT)?;
+    // One that has ended meanwhile needs none.
+    if ended.status.success() || ended.stderr.contains("Invalid job id") {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Other, format!("Slurm did not cancel the job: {}", ended.complaint())))
 }
 
 /// The token of the array that the token of one of its jobs names.
@@ -127,31 +141,39 @@ fn state(line: &str) -> Option<(&str, State)> {
 impl Arrays for Slurm {
     fn submit_array(
         &self,
-        places: &[Place],
+        members: &[Member<'_>],
         project: &Path,
         token: &str,
         directory: &Path,
         at_most: Option<u32>,
     ) -> Result<Vec<String>> {
         let mut list = Vec::new();
-        for place in places {
-            list.extend_from_slice(place.name().as_bytes());
+        for member in members {
+            member.place.persist()?;
+            list.extend_from_slice(member.place.name().as_bytes());
             list.push(b'\n');
         }
         let path = directory.join("list");
         std::fs::write(&path, list).map_err(|error| Error::io("write", &path, error))?;
-        for (number, place) in places.iter().enumerate() {
-            // For people, who look for the messages of one job.
-            let _ = std::os::unix::fs::symlink(directory.join(format!("log.{number}")), place.log());
-        }
         let log = escaped(directory).join("log.%a");
         let mut command = self.sbatch(project, token, &log);
-        let highest = places.len().saturating_sub(1);
+        for (number, member) in members.iter().enumerate() {
+            // For people, who look for the messages of one job.
+            let _ = std::os::unix::fs::symlink(directory.join(format!("log.{number}")), member.place.log());
+            let own = member.variables.iter();
+            command.envs(own.map(|(name, value)| (variable_of(number, name), value)));
+        }
+        let highest = members.len().saturating_sub(1);
         let limit = at_most.map(|most| format!("%{most}")).unwrap_or_default();
         command.arg(format!("--array=0-{highest}{limit}"));
         let script = self.script(&[b"--array", &quoted(directory.as_os_str())]);
-        let id = submitted(&program::run(&mut command, &script, LIMIT)?)?;
-        Ok((0..places.len()).map(|number| format!("{id}_{number}")).collect())
+        let held: Vec<_> = members.iter().map(|member| member.lock.as_fd()).collect();
+        let id = submitted(&program::run_holding(&mut command, &script, LIMIT, &held)?)?;
+        Ok((0..members.len()).map(|number| format!("{id}_{number}")).collect())
+    }
+
+    fn cancel_queued(&self, ids: &[&str]) -> Result<()> {
+        scancel(&["--state=PENDING"], ids)
     }
 
     fn largest_array(&self) -> usize {
@@ -166,10 +188,11 @@ impl Arrays for Slurm {
 }
 
 impl Engine for Slurm {
-    fn submit(&self, place: &Place, call: &Call) -> Result<Job> {
+    fn submit(&self, place: &Place, call: &Call, lock: &Lock) -> Result<Job> {
+        place.persist()?;
         let mut command = self.sbatch(&call.directory, &call.token, &escaped(&place.log()));
         let script = self.script(&[&quoted(place.path().as_os_str())]);
-        let id = submitted(&program::run(&mut command, &script, LIMIT)?)?;
+        let id = submitted(&program::run_holding(&mut command, &script, LIMIT, &[lock.as_fd()])?)?;
         Ok(Job { id, launcher: None })
     }
 
@@ -196,14 +219,7 @@ impl Engine for Slurm {
     }
 
     fn cancel(&self, ids: &[&str], _at: Option<(&str, u32)>) -> Result<()> {
-        let mut command = Command::new("scancel");
-        command.args(ids);
-        let ended = program::run(&mut command, &[], LIMIT)?;
-        // One that has ended meanwhile needs none.
-        if ended.status.success() || ended.stderr.contains("Invalid job id") {
-            return Ok(());
-        }
-        Err(Error::new(Kind::Other, format!("Slurm did not cancel the job: {}", ended.complaint())))
+        scancel(&[], ids)
     }
 
     fn find(&self, token: &str) -> Result<Option<String>> {

@@ -4,9 +4,12 @@
 //! The capture remembers what it looked at, so that the next call gets the key without reading any file. Of a store it
 //! needs only a [`Recall`].
 
+mod recall;
+
+pub use recall::{Known, recall, rekey};
+
 use super::command::{Command, first_program};
 use super::entry::What;
-use super::environment::Environment;
 use super::files::read_file;
 use super::gather::{Gathered, child_environment, gather, hides_code, identity, lineage, lists_directories};
 use super::globs::Patterns;
@@ -15,16 +18,15 @@ use super::manifest::{Manifest, Part, Value};
 use super::memory::FileMemory;
 use super::modules::INLINE;
 use super::naming::request_id;
-use super::nature::{is_volatile, names_descriptor, shows_times};
+use super::nature::{is_volatile, names_descriptor};
 use super::program::Unrecorded;
 use super::recording_fs::{Fact, RecordingFs};
-use super::remembered::{self, Rests, Summary, Valid};
+use super::remembered::{self, Rests, Summary};
 use super::request::Request;
-use super::stat_cache::StatCache;
 use crate::digest::{DIGEST_LENGTH, Digest, Key, LineageId, RequestId};
 use crate::error::Result;
+use crate::profiles::attributes::shows_times;
 use crate::record::{Base, Evidence, FileState, Observation, Places, Recall, StoredPath, Timestamp};
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -89,27 +91,6 @@ pub struct Captured {
     pub whole_environment: bool,
     /// Whether reading the sources cannot determine some import of the function.
     pub computed_imports: bool,
-}
-
-/// What is known about a call whose remembered capture is still valid.
-#[derive(Clone, Debug)]
-pub struct Known<'a> {
-    /// The key.
-    pub key: Key,
-    /// The newest modification time of a file in the root whose content is in the key.
-    pub newest: Timestamp,
-    /// The lineage of the run.
-    pub lineage: LineageId,
-    /// The program that would be executed.
-    pub program: PathBuf,
-    /// The environment that the child would get.
-    pub environment: Cow<'a, Environment>,
-    /// As in [`Captured`].
-    pub sensitive: Option<OsString>,
-    /// As in [`Captured`].
-    pub volatile: Option<String>,
-    /// Everything that was looked at.
-    pub seen: StatCache,
 }
 
 /// The newest modification time of a file in the root whose content is one of `facts`: products made from these files must not
@@ -184,77 +165,6 @@ fn capture_with(request: &Request, loaded: Loaded, recall: &dyn Recall) -> Resul
     recall.remember(&id, &form);
     memory.keep();
     Ok(captured)
-}
-
-/// The key without a full capture, if everything that the last capture looked at is unchanged. Reads only files whose evidence
-/// cannot be trusted.
-#[must_use]
-pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> Option<Known<'a>> {
-    let id = request_id(request, &|| recall.secret());
-    let bytes = recall.find(&id)?;
-    let secret = || recall.secret();
-    let (glance, newest, seen) = match remembered::check(&bytes, request, &secret, now) {
-        Ok(Some(Valid { glance, newest, renewed, rests, seen })) => {
-            if !renewed.is_empty() || !rests.is_empty() {
-                renew(&id, &bytes, &glance.summary(), (renewed, rests), request, recall);
-            }
-            (glance, newest, seen)
-        }
-        Ok(None) => return None,
-        Err(_) => {
-            recall.forget(&id);
-            return None;
-        }
-    };
-    Some(Known {
-        key: glance.key,
-        newest,
-        lineage: glance.lineage,
-        environment: if request.env_strict || !request.ignored.variables.is_empty() {
-            Cow::Owned(request.ignored.counted(&child_environment(request, &glance.selector())))
-        } else {
-            Cow::Borrowed(&request.environment)
-        },
-        program: glance.program.to_path_buf(),
-        sensitive: names_descriptor(&request.words).cloned(),
-        volatile: glance.volatile,
-        seen,
-    })
-}
-
-/// Remembers that the files of `request` now lead to another key, since it is known which sources count.
-pub fn rekey(request: &Request, key: &Key, recall: &dyn Recall) {
-    let id = request_id(request, &|| recall.secret());
-    let Some(bytes) = recall.find(&id) else { return };
-    let secret = || recall.secret();
-    match remembered::check(&bytes, request, &secret, Timestamp::now()) {
-        Ok(Some(Valid { glance, renewed, rests, .. })) => {
-            let summary = Summary { key: *key, ..glance.summary() };
-            renew(&id, &bytes, &summary, (renewed, rests), request, recall);
-        }
-        _ => recall.forget(&id),
-    }
-}
-
-fn renew(
-    id: &RequestId,
-    bytes: &[u8],
-    summary: &Summary,
-    (renewed, new_rests): (Vec<(usize, Option<Evidence>)>, Rests),
-    request: &Request,
-    recall: &dyn Recall,
-) {
-    let Ok((mut facts, mut rests)) = remembered::facts(bytes) else {
-        return;
-    };
-    rests.extend(new_rests);
-    for (number, evidence) in renewed {
-        if let Some(fact) = facts.get_mut(number) {
-            fact.1 = evidence;
-        }
-    }
-    let secret = || recall.secret();
-    recall.remember(id, &remembered::encode(summary, &facts, &rests, &request.environment, &secret));
 }
 
 /// After a run: the first change to what the capture of `request` looked at for the key, if there is any. A run may change a

@@ -1,5 +1,5 @@
-//! Properties of a command that follow from its name and arguments: that it is volatile, that it shows times of files, that an
-//! argument names an inherited descriptor.
+//! Properties of a command that follow from its name and arguments: that it is volatile, that an argument names an inherited
+//! descriptor.
 
 use super::grammar::named;
 use std::ffi::{OsStr, OsString};
@@ -60,91 +60,6 @@ fn names_a_date(words: &[OsString]) -> bool {
     })
 }
 
-/// Whether this program with these arguments shows times of files.
-#[must_use]
-pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
-    let letters = |wanted: &[u8]| {
-        words.iter().map(|word| word.as_bytes()).take_while(|word| *word != b"--").any(|word| {
-            matches!(word, [b'-', rest @ ..] if rest.first() != Some(&b'-') && rest.iter().any(|byte| wanted.contains(byte)))
-        })
-    };
-    let long = |starts: &[&str]| {
-        words.iter().any(|word| starts.iter().any(|start| word.as_bytes().starts_with(start.as_bytes())))
-    };
-    match name.as_bytes() {
-        b"ls" | b"dir" | b"vdir" | b"gls" => {
-            name == "vdir" || letters(b"lgnotucis") || long(&["--format", "--full-time", "--time", "--sort"])
-        }
-        b"exa" | b"eza" | b"lsd" => letters(b"lts") || long(&["--long", "--sort", "--time"]),
-        b"stat" | b"gstat" => !shows_content_alone(words),
-        b"du" | b"rsync" | b"zip" | b"jar" | b"cpio" | b"pax" | b"ar" | b"7z" | b"7za" | b"mksquashfs"
-        | b"genisoimage" | b"mkisofs" | b"xorriso" | b"bsdcpio" | b"dpkg-deb" | b"lzop" | b"rar"
-        | b"star" | b"7zr" | b"7zz" | b"pr" | b"namei" | b"getfacl" | b"getfattr" | b"getcap" | b"lsattr"
-        | b"exiftool" | b"convert" | b"magick" | b"identify" | b"mogrify" | b"borg" | b"restic"
-        | b"unison" => true,
-        b"date" | b"gdate" | b"touch" => letters(b"r") || long(&["--reference"]),
-        b"diff" | b"gdiff" | b"colordiff" => letters(b"uUcC") || long(&["--unified", "--context"]),
-        b"tar" | b"gtar" | b"bsdtar" => {
-            let first = words.first().map(|word| word.as_bytes()).unwrap_or_default();
-            let old_style = !first.starts_with(b"-") && first.iter().any(|byte| b"cru".contains(byte));
-            old_style || letters(b"cru") || long(&["--create", "--append", "--update"])
-        }
-        b"find" | b"gfind" => long(&[
-            "-printf",
-            "-fprintf",
-            "-ls",
-            "-fls",
-            "-newer",
-            "-mtime",
-            "-mmin",
-            "-ctime",
-            "-cmin",
-            "-atime",
-            "-amin",
-            "-anewer",
-            "-cnewer",
-            "-used",
-            "-user",
-            "-uid",
-            "-nouser",
-            "-group",
-            "-gid",
-            "-nogroup",
-            "-links",
-            "-inum",
-            "-samefile",
-        ]),
-        b"cp" | b"gcp" => letters(b"pau") || long(&["--preserve", "--archive", "--update"]),
-        b"mv" | b"gmv" => letters(b"u") || long(&["--update"]),
-        b"install" => letters(b"p") || long(&["--preserve-timestamps"]),
-        b"tree" => letters(b"Dtcr"),
-        b"test" | b"[" => long(&["-O", "-G", "-N", "-nt", "-ot", "-ef"]),
-        b"gzip" | b"pigz" => !letters(b"nd") && !long(&["--no-name", "--decompress"]),
-        _ => false,
-    }
-}
-
-/// Whether the arguments of `stat` ask only for size, name and kind.
-fn shows_content_alone(words: &[OsString]) -> bool {
-    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-    let mut formats = words.iter().enumerate().filter_map(|(place, word)| match *word {
-        b"-c" | b"--format" | b"--printf" => Some(words.get(place + 1).copied().unwrap_or_default()),
-        word => [&b"--format="[..], b"--printf="].iter().find_map(|start| word.strip_prefix(*start)),
-    });
-    let (Some(format), None) = (formats.next(), formats.next()) else { return false };
-    let is_plain = |word: &&[u8]| {
-        !word.starts_with(b"-")
-            || matches!(*word, b"-c" | b"-L" | b"--dereference" | b"--format" | b"--printf")
-            || word.starts_with(b"--format=")
-            || word.starts_with(b"--printf=")
-    };
-    words.iter().all(is_plain)
-        && format
-            .split(|byte| *byte == b'%')
-            .skip(1)
-            .all(|rest| matches!(rest.first(), None | Some(b's' | b'n' | b'N' | b'F')))
-}
-
 /// The first of `words` that is a path to an inherited descriptor (`<(…)` becomes `/dev/fd/63`). Standard input, output and error
 /// are excluded, since watching sees their use.
 #[must_use]
@@ -200,40 +115,6 @@ mod tests {
             let mut all: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             let name = all.remove(0);
             assert_eq!(is_volatile(&name, &all), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn programs_that_show_times_are_told_by_their_words() {
-        for (line, expected) in [
-            ("ls -l", true),
-            ("ls -la x", true),
-            ("ls -A", false),
-            ("ls -- -l", false),
-            ("stat x", true),
-            ("stat -c %s,%n x", false),
-            ("stat --printf=%s/%F x y", false),
-            ("stat -c %s%Y x", true),
-            ("stat -c %a x", true),
-            ("stat -c %10s x", true),
-            ("stat -fc %s x", true),
-            ("stat -f -c %s x", true),
-            ("tar cf x t", true),
-            ("tar -czf x t", true),
-            ("tar xf x", false),
-            ("find . -printf x", true),
-            ("find . -name x", false),
-            ("diff -ru a b", true),
-            ("diff a b", false),
-            ("date -r a", true),
-            ("rsync a b", true),
-            ("cp -a a b", true),
-            ("cp a b", false),
-            ("python -l", false),
-        ] {
-            let mut all: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let name = all.remove(0);
-            assert_eq!(shows_times(&name, &all), expected, "{line}");
         }
     }
 

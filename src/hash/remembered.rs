@@ -270,7 +270,7 @@ fn closer(
         places: &request.places,
         environment: &request.environment,
         // Facts of a capture are about files only.
-        circumstances: &Known::USUAL,
+        circumstances: &Known::default(),
         secret: &|| [0; DIGEST_LENGTH],
         now,
         seen: None,

@@ -7,8 +7,8 @@ use crate::record::{FileState, Observation};
 use crate::remote::toolchain::Token;
 use std::collections::BTreeSet;
 
-/// The key of `manifest` where `token` stands for the toolchain. A program is one of the toolchain if `seen` has its content at
-/// a path that the token stands for.
+/// The key of `manifest` with `token` in place of the toolchain. A program is one of the toolchain if `seen` has its content at
+/// a path that the token replaces.
 pub(super) fn key<'a>(
     manifest: &Manifest,
     seen: impl Iterator<Item = &'a Observation>,

@@ -1,4 +1,4 @@
-//! Why nothing was replayed: what stands against the result that differs least.
+//! The reason for a miss: the differences from the result that differs least.
 
 use super::Miss;
 use super::asked::Asked;

@@ -107,7 +107,7 @@ impl<'a> Following<'a> {
     }
 }
 
-/// What stands against the result of a run that had begun before this call did: a file that it used and that changed since
+/// The reason against the result of a run that began before this call: a file that it used and that changed since
 /// this call began. Then it is unknown which state of it this call would have found. Files that the run itself changed do not count.
 pub(super) fn moved_since(commit: &Commit, places: &Places, began: Timestamp) -> Result<(), Miss> {
     if commit.started >= began {

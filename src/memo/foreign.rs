@@ -1,5 +1,5 @@
-//! Runs of other machines that had their files from here: what earlier runs of a call looked at, whether what a run was told
-//! there is what is told here, and taking it in.
+//! Runs on other machines with files shipped from here: which files to ship, whether the run's observations there match this machine,
+//! and adding the run to the store.
 
 use super::products::Others;
 use super::reason::Difference;
@@ -94,7 +94,7 @@ pub fn needs(context: &Context<'_>, request: &Request) -> Result<Needs> {
     Ok(needs)
 }
 
-/// What stands against a run that another machine made: what it was told there and is told otherwise here.
+/// Reasons against using a run of another machine: the differences between its observations there and the state here.
 ///
 /// # Errors
 /// When the call makes no sense.

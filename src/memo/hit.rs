@@ -114,8 +114,8 @@ fn with_outputs(
     };
     Ok(match done {
         Ok(renewed) => Ok(renewed),
-        Err(RestoreError::Damaged(blob)) => Err(Miss::Damaged(blob)),
-        Err(RestoreError::Blocked(reason)) => Err(Miss::NotRestored(reason)),
+        Err(RestoreError::Damaged(blob, _)) => Err(Miss::Damaged(blob)),
+        Err(RestoreError::Blocked(reason)) => Err(Miss::NotRestored(reason.to_string())),
     })
 }
 
@@ -181,7 +181,9 @@ pub(super) fn replay(
             StdinAtStart::look(context.stdin).leave(used);
         }
     }
-    store.note(&store::Event::Hit { commit: candidate.id, at: Timestamp::now() });
+    if !policy.is_own_run {
+        store.note(&store::Event::Hit { commit: candidate.id, at: Timestamp::now() });
+    }
     if renewed || learned {
         store.renew(key, &candidate);
     }

@@ -183,7 +183,7 @@ pub(super) fn run(
         Err(not_kept) => (Kept::No(not_kept), None, Extra::default()),
         Ok(claim) => keeping.keep(call, claim, &finished, tee, &watcher, is_first),
     };
-    // Said once: to a command that ran before it is known.
+    // Printed only for the first cached run of a command.
     if matches!((&kept, &why), (Kept::Yes, MissReason::First))
         && call.policy.time_to_live.is_none()
         && let Some(event) = unseeded::warning(captured)

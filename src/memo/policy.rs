@@ -139,6 +139,8 @@ pub struct Policy {
     pub tags: Vec<(String, String)>,
     /// Only under this key: where the world gives another one, nothing runs.
     pub only_key: Option<Key>,
+    /// What is replayed is a run that this call had on another machine: it counts as a run, and not as a hit.
+    pub is_own_run: bool,
 }
 
 impl Policy {

@@ -1,4 +1,4 @@
-//! Words that stand for recorded products: `cashet:REV` and `cashet:REV:PATH` become paths of read-only copies.
+//! Words that refer to recorded products: `cashet:REV` and `cashet:REV:PATH` become paths of read-only copies.
 
 use crate::digest::BlobId;
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// What a word that stands for a product begins with.
+/// Prefix of a word that refers to a product.
 const SCHEME: &[u8] = b"cashet:";
 
 /// A product of a recorded commit.
@@ -26,7 +26,7 @@ pub struct Product {
 
 /// Finds the products of recorded commits.
 pub trait Products {
-    /// What `reference`, the text after `cashet:`, stands for: the stdout of the commit that a revision names, or the output
+    /// Resolves `reference`, the text after `cashet:`: the stdout of the commit that a revision names, or the output
     /// that `REV:PATH` does.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ pub trait Products {
     fn product(&self, reference: &OsStr) -> Result<Product>;
 }
 
-/// A word that stands for a product, as it is written.
+/// A word that refers to a product, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Written<'a> {
     /// What comes before it in the word: `--option=`, or nothing.
@@ -98,7 +98,7 @@ pub fn resolve_references(request: &mut Request, products: &dyn Products, store:
     Ok(held)
 }
 
-/// What a revision stands for, other than a hash, changes with every run: a call within another one says so.
+/// Tells an outer call that the answer depends on the history: the commit of a revision, other than a hash, changes with every run.
 fn tell_outer(reference: &[u8]) {
     let revision = reference.split(|byte| *byte == b':').next().unwrap_or_default();
     if revision.len() < SURE_DIGITS || !revision.iter().all(u8::is_ascii_hexdigit) {
@@ -109,7 +109,7 @@ fn tell_outer(reference: &[u8]) {
 /// So many digits of a hash name one run and will.
 const SURE_DIGITS: usize = 8;
 
-/// The first word that stands for a product, or has one as its value.
+/// The first word that refers to a product, or has such a reference as its value.
 #[must_use]
 pub fn first_reference(request: &Request) -> Option<&OsString> {
     let mut words = request.words.iter().filter(|_| !request.literal);

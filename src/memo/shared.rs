@@ -104,7 +104,7 @@ impl Seeking<'_> {
             }
             None
         });
-        // One that is not a key is told by who writes.
+        // The uploading process reports an invalid key.
         let own = tier::signing_key().ok().flatten();
         let asked =
             remote.open(start_helper, keys, own.as_ref()).map_err(Trouble::from).and_then(|mut opened| {

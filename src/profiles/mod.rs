@@ -2,6 +2,7 @@
 //!
 //! Pure functions of names and paths: nothing here runs programs or reads files.
 
+pub mod attributes;
 pub mod git_index;
 pub mod makefile;
 pub mod randomness;

@@ -17,14 +17,13 @@ pub struct Execution {
     pub variables: Vec<(String, String)>,
     /// Properties of the worker.
     pub platform: Vec<(String, String)>,
-    /// The directory that the command fills: with files, whose names are BLAKE3 digests in hexadecimal digits, and [`RECORD`].
+    /// The directory that the command fills with files, whose names are BLAKE3 digests in hexadecimal digits.
     pub output: String,
+    /// The file with the record that the command leaves.
+    pub record: String,
     /// So many seconds the command may take; 0 for as many as the server allows.
     pub limit: u64,
 }
-
-/// The one file of the output that is no blob.
-pub const RECORD: &str = "record";
 
 /// The longest record, in bytes.
 pub const LARGEST_RECORD: u64 = 64 << 20;
@@ -95,7 +94,7 @@ impl Execution {
                 out.bytes(name.as_bytes()).bytes(value.as_bytes());
             }
         }
-        out.bytes(self.output.as_bytes()).bytes(&self.limit.to_le_bytes());
+        out.bytes(self.output.as_bytes()).bytes(self.record.as_bytes()).bytes(&self.limit.to_le_bytes());
     }
 
     pub(super) fn read(from: &mut Reader<'_>) -> io::Result<Self> {
@@ -118,7 +117,7 @@ impl Execution {
                 pairs.push((from.text()?, from.text()?));
             }
         }
-        execution.output = from.text()?;
+        (execution.output, execution.record) = (from.text()?, from.text()?);
         let limit = from.bytes()?.try_into().map_err(|_| malformed())?;
         execution.limit = u64::from_le_bytes(limit);
         Ok(execution)

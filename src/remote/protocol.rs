@@ -21,7 +21,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 /// Changes with every change of the frames.
-const PROTOCOL: u32 = 2;
+const PROTOCOL: u32 = 3;
 /// What a greeting begins with; never changes.
 const MAGIC: &[u8; 8] = b"cashet-r";
 /// Longer frames are refused: eight records and some more.
@@ -315,6 +315,7 @@ mod tests {
             variables: pair("V"),
             platform: pair("P"),
             output: "out".to_owned(),
+            record: ".cashet-worker/record".to_owned(),
             limit: 1 << 40,
         }
     }

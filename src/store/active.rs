@@ -16,7 +16,7 @@ const FRAME: usize = 5;
 /// What is read at once.
 const PIECE: usize = 64 * 1024;
 
-/// Adds a frame of output to `frames`.
+/// Appends a frame of output to `frames`.
 pub fn frame(stream: Stream, bytes: &[u8], frames: &mut Vec<u8>) {
     for piece in bytes.chunks(PIECE) {
         frames.push(u8::from(stream == Stream::Stderr));
@@ -28,7 +28,7 @@ pub fn frame(stream: Stream, bytes: &[u8], frames: &mut Vec<u8>) {
 /// Whether a run is in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunState {
-    /// It does.
+    /// It is.
     Active,
     /// It has ended.
     Ended,

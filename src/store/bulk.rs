@@ -4,9 +4,8 @@
 //! entries.
 
 use super::flat::{self, Area};
-use super::index::{NewCommit, Parent};
 use super::local::LocalStore;
-use super::recording::{blobs_of, produced_size, products_of};
+use super::recording::{blobs_of, new_commit};
 use super::{Draft, Entry};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -31,18 +30,7 @@ impl LocalStore {
             all.extend(blobs.iter().copied());
             flat::remove(self.layout(), Area::Keys, &draft.commit.key.0)?;
             self.note_facts(&draft.commit, draft.outputs.as_ref())?;
-            commits.push(NewCommit {
-                commit: draft.commit.clone(),
-                parent: Parent::Newest,
-                manifest: &draft.manifest,
-                tags: &draft.tags,
-                products: products_of(&draft.commit, draft.outputs.as_ref()),
-                consumed: &draft.consumed,
-                size: produced_size(&draft.commit, draft.outputs.as_ref()),
-                stored,
-                added: (0, 0),
-                blobs,
-            });
+            commits.push(new_commit(draft, blobs, stored, (0, 0)));
         }
         all.sort_unstable();
         all.dedup();
@@ -50,7 +38,7 @@ impl LocalStore {
             last.added = self.blobs.added_by(&all);
         }
         let inserted = self.with_index(|index| index.insert(commits))?;
-        self.blobs.settle(&all);
+        self.blobs.settle(&all, 0);
         let mut new = 0;
         for (commit, id, is_new) in inserted {
             new += u64::from(is_new);
@@ -58,7 +46,7 @@ impl LocalStore {
             if commit.is_replayable()
                 && let Some(candidate) = self.candidate(id, commit)
             {
-                // More than this one may be there.
+                // The key may have other results too.
                 self.write_hot_as_known(&key, &mut Entry::of(vec![candidate], false), None)?;
             }
         }

@@ -1,5 +1,6 @@
 //! Which process may record under a key, and what other processes know of it meanwhile.
 
+use super::pending::InProgress;
 use super::{Active, Draft, Running, Waiting, lock};
 use crate::digest::Key;
 use crate::error::Result;
@@ -14,6 +15,9 @@ pub struct Claim {
     pub(crate) lock: Option<File>,
     pub(crate) waited: bool,
     pub(crate) abandoned: bool,
+    /// Protects the blobs of the run from the end of another run in this process.
+    #[expect(dead_code, reason = "it is counted")]
+    pub(crate) in_progress: Option<InProgress>,
 }
 
 impl Claim {
@@ -21,7 +25,7 @@ impl Claim {
     /// `None` where a single process uses the store. `waited` says whether another process held the key first.
     #[must_use]
     pub const fn new(key: Key, lock: Option<File>, waited: bool) -> Self {
-        Self { key, lock, waited, abandoned: false }
+        Self { key, lock, waited, abandoned: false, in_progress: None }
     }
 
     /// The key of the claim.

@@ -4,7 +4,6 @@
 //! is believed only once a time is seen that is one to 30 days later than the first suspect one. So a clock that jumps
 //! ahead and is corrected within a day never makes anything old, and a store that really was unused for months is
 //! collected one day after its next use. The believed time never moves back.
-//! left alone for months is collected one day after its first use again. Time that goes back is never followed.
 
 use crate::record::Timestamp;
 

@@ -61,7 +61,7 @@ impl LocalStore {
         }
     }
 
-    /// Runs `run` on the database if it is open already or can be opened; for numbers nobody depends on.
+    /// Runs `run` on the database if it is open already or can be opened; for statistics on which no answer depends.
     pub(super) fn ask<T>(&self, run: impl FnOnce(&mut Index) -> Result<T>) -> Option<T> {
         self.ready().ok()?;
         self.with_index(run).ok()

@@ -1,7 +1,7 @@
-//! What recorded runs of a key and of its function did with paths, and how hot entries follow that.
+//! Facts: what recorded runs of a key and of its function did with paths. Hot entries contain a copy of those that count for them.
 //!
-//! A fact by which results are less often usable holds for every result of the function, recorded before or later: hot
-//! entries carry it, and those that do not know it yet are removed.
+//! A strict fact makes results less often usable. It holds for every result of the function, whether recorded before or later. So
+//! hot entries that do not contain it are removed.
 
 use super::flat::{self, Area};
 use super::index::strict_of;
@@ -17,22 +17,22 @@ use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
-/// How often it is tried to take the lock of a key whose hot entry is about to be renewed.
+/// Number of attempts to lock a key whose hot entry is to be removed.
 const TRIES: u32 = 20;
 
-/// What recorded runs of a key and of its function did with paths.
+/// Facts about a key and its function.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     known: HashSet<Fact>,
 }
 
 impl Facts {
-    /// Takes one in.
+    /// Adds a fact.
     pub fn insert(&mut self, fact: Fact) {
         self.known.insert(fact);
     }
 
-    /// Whether that was done with `path`.
+    /// Whether there is this fact about `path`.
     #[must_use]
     pub fn has(&self, scope: FactScope, kind: FactKind, path: &[u8]) -> bool {
         let is_known = |path: &[u8]| self.known.contains(&Fact { scope, path: path.to_vec(), kind });
@@ -41,8 +41,8 @@ impl Facts {
 }
 
 impl LocalStore {
-    /// Notes what a run did, before it is recorded; hot entries that do not know what counts for them from now on are removed.
-    /// With the store's lock held.
+    /// Adds the facts of a run, before it is recorded. Removes hot entries that do not contain a fact that now counts for them. The
+    /// caller holds the store's lock.
     pub(super) fn note_facts(&self, commit: &Commit, outputs: Option<&OutputTree>) -> Result<()> {
         let facts = commit.facts(outputs);
         let (key, function) = (&commit.key, &commit.function_id);
@@ -50,7 +50,7 @@ impl LocalStore {
             return Ok(());
         }
         for other in self.with_index(|index| index.keys_of_function(function))? {
-            // Whoever renews the entry holds the lock for a moment; who runs the command makes it again.
+            // A process that updates the entry holds the lock for a moment only. A process that runs the command writes the entry again.
             let path = self.layout().lock(&other.0.to_hex());
             let _claim = (0..TRIES).filter(|_| other != *key).find_map(|_| {
                 let claim = lock::try_claim(&path).ok().flatten();
@@ -64,7 +64,7 @@ impl LocalStore {
         Ok(())
     }
 
-    /// What is strict of what is known of the products of candidates of one key. It is read once for all of them.
+    /// The strict facts about the products of candidates of one key, read once for all of them.
     fn strict(&self, candidates: &[Candidate]) -> Result<Vec<Vec<Fact>>> {
         let mut with_products =
             candidates.iter().filter(|candidate| !candidate.commit.products.all().is_empty());
@@ -76,7 +76,7 @@ impl LocalStore {
         Ok(candidates.iter().map(|candidate| strict_of(&candidate.commit, &facts)).collect())
     }
 
-    /// Gives candidates of one key what is strict of their products.
+    /// Sets the strict facts about their products in candidates of one key.
     pub(super) fn fill_strict(&self, candidates: &mut [Candidate]) -> Result<()> {
         let strict = self.strict(candidates)?;
         for (candidate, strict) in candidates.iter_mut().zip(strict) {
@@ -85,7 +85,7 @@ impl LocalStore {
         Ok(())
     }
 
-    /// Writes a hot entry with what is known of its products now. Where more is known afterwards, it goes again.
+    /// Writes a hot entry with the present facts about its products. Removes it if there are more facts afterwards.
     pub(super) fn write_hot_as_known(&self, key: &Key, entry: &mut Entry, lock: Option<&File>) -> Result<()> {
         self.fill_strict(&mut entry.results)?;
         write_hot(self.layout(), key, entry, lock)?;

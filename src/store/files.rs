@@ -6,12 +6,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// A file in `directory`, which is made if it is missing; removed when dropped.
+/// Creates a temporary file in `directory`, which is created if it is missing. Dropping the value removes the file.
 pub(crate) fn new_temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
     new_temporary_like(directory, "blob-")
 }
 
-/// A file in `directory` whose name begins with `prefix`.
+/// Creates a temporary file in `directory` whose name begins with `prefix`.
 pub(crate) fn new_temporary_like(directory: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
     let attempt = || tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
     let made = match attempt() {
@@ -24,7 +24,7 @@ pub(crate) fn new_temporary_like(directory: &Path, prefix: &str) -> io::Result<t
     made.map_err(|error| plain(&error))
 }
 
-/// The system's error without the path that `tempfile` adds: ours name the path themselves.
+/// The system's error without the path that `tempfile` adds: our messages contain the path already.
 pub(super) fn plain(error: &io::Error) -> io::Error {
     use io::ErrorKind;
     let errno = match error.kind() {
@@ -40,8 +40,8 @@ pub(super) fn plain(error: &io::Error) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }
 
-/// Gives a finished temporary file its name; the directory is made if it is missing. Tells whether nothing had that
-/// name; what had is replaced.
+/// Renames a complete temporary file to its final name, and creates the directory if it is missing. Returns whether the name was
+/// free; an existing file is replaced.
 pub(crate) fn rename_into_place(file: tempfile::TempPath, path: &Path) -> io::Result<bool> {
     let mut refused = match file.persist_noclobber(path) {
         Ok(()) => return Ok(true),
@@ -60,14 +60,14 @@ pub(crate) fn rename_into_place(file: tempfile::TempPath, path: &Path) -> io::Re
         return Err(plain(&refused.error));
     }
     if is_exchanged(&refused.path, path) {
-        // What was there has the temporary name now, and goes with it.
+        // The previous file has the temporary name now, and is removed with it.
         return Ok(false);
     }
     refused.path.persist(path).map_err(|refused| plain(&refused.error))?;
     Ok(false)
 }
 
-/// Removes a file; that it was not there is fine. Tells whether it was.
+/// Removes a file. Returns whether it existed; a missing file is not an error.
 pub(crate) fn remove_file(path: &Path) -> Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
@@ -78,8 +78,8 @@ pub(crate) fn remove_file(path: &Path) -> Result<bool> {
     }
 }
 
-/// Removes whatever has this name: a file, link, socket or FIFO, or a directory with all that is below it. Rights that its
-/// owner took from a directory are given back first. That nothing was there is fine; tells whether something was.
+/// Removes a file of any kind, or a directory with its content. Restores the owner's rights to directories first. Returns whether
+/// anything existed; a missing file is not an error.
 pub(crate) fn remove_any(path: &Path) -> Result<bool> {
     let gone =
         |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
@@ -101,7 +101,7 @@ pub(crate) fn remove_any(path: &Path) -> Result<bool> {
     }
 }
 
-/// Lets the owner list and change a directory and all directories below it. What cannot be changed stays as it is.
+/// Gives the owner the right to list and change a directory and all directories below it. Errors are ignored.
 fn open_up(directory: &Path) {
     let mut rest = vec![directory.to_owned()];
     while let Some(directory) = rest.pop() {
@@ -112,7 +112,7 @@ fn open_up(directory: &Path) {
     }
 }
 
-/// Makes a directory for this user alone; that it was there is fine.
+/// Creates a directory that only this user can access. An existing one is not an error.
 pub(super) fn make_directory(path: &Path) -> Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("create", path, error)),
@@ -120,7 +120,7 @@ pub(super) fn make_directory(path: &Path) -> Result<()> {
     }
 }
 
-/// Who owns what `path` names, and whether that is a directory; a link must have the same owner as its target.
+/// The owner of the file at `path`, and whether it is a directory. A link must have the same owner as its target.
 pub(crate) fn owner(path: &Path) -> io::Result<(u32, bool)> {
     let link = fs::symlink_metadata(path)?;
     if !link.is_symlink() {
@@ -132,7 +132,7 @@ pub(crate) fn owner(path: &Path) -> io::Result<(u32, bool)> {
     Ok((owner, target.is_dir()))
 }
 
-/// 32 bytes from the system's source of randomness.
+/// 32 random bytes from the system.
 pub(crate) fn random_bytes() -> Result<[u8; 32]> {
     let path = Path::new("/dev/urandom");
     let mut bytes = [0; 32];
@@ -141,7 +141,8 @@ pub(crate) fn random_bytes() -> Result<[u8; 32]> {
     Ok(bytes)
 }
 
-/// Gives a file a name that nothing has, where the system can; the directory is made if it is missing.
+/// Renames a file to a name that is free; creates the directory if it is missing. Does not replace anything where the system
+/// supports that.
 #[cfg(target_os = "linux")]
 pub(crate) fn rename_to_free_name(file: &Path, path: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -160,8 +161,8 @@ pub(crate) fn rename_to_free_name(_file: &Path, _path: &Path) -> io::Result<()> 
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Lets two files change their names, if they are files and the system can. Where one is renamed over another, ext4 begins
-/// to write the new one to the disk before it returns; what proves itself needs no such care.
+/// Exchanges the names of two files, if both are files and the system supports it. This is faster than renaming one over the
+/// other: then ext4 starts to write the new file to the disk before it returns, which self-verifying files do not need.
 #[cfg(target_os = "linux")]
 fn is_exchanged(one: &Path, other: &Path) -> bool {
     use rustix::fs::{CWD, RenameFlags, renameat_with};

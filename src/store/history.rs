@@ -134,20 +134,6 @@ impl LocalStore {
         Ok(found.first().map(|(brief, ..)| brief.id))
     }
 
-    /// The newest commit for which `wanted` returns true.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn newest_where(&self, mut wanted: impl FnMut(&Commit) -> bool) -> Result<Option<CommitId>> {
-        for row in self.log(Filter::default()) {
-            let row = row?;
-            if wanted(&row.commit) {
-                return Ok(Some(row.id));
-            }
-        }
-        Ok(None)
-    }
-
     /// All commits of a lineage, newest first.
     ///
     /// # Errors

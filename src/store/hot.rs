@@ -1,4 +1,4 @@
-//! Hot entries, made from what the database knows of a key and changed when a hit or a run adds to it.
+//! Hot entries: built from the database, and updated by hits and runs.
 
 use super::candidate::{MOST_CANDIDATES, fitted};
 use super::index::{Brief, Index};
@@ -13,9 +13,9 @@ use crate::record::{Commit, OutputTree};
 use std::fs::File;
 
 impl LocalStore {
-    /// What is known of a key by the database, and its hot entry written again, unless somebody is recording.
+    /// Builds the entry of a key from the database. Also writes the hot entry, unless another process is recording under the key.
     pub(super) fn rebuild(&self, key: &Key) -> Result<Entry> {
-        // Asked shortly first: most often there is none.
+        // A cheap query first: in most cases there is no result.
         if !self.read_index(|index| index.has_replayable(key))? {
             return Ok(Entry { is_whole: true, ..Entry::default() });
         }
@@ -30,10 +30,10 @@ impl LocalStore {
         let Ok(_shared) = self.blobs.lock.shared() else {
             return read();
         };
-        // Read with the locks held, so that nothing older than what is there gets written.
+        // Read with the locks held, so that the written entry is not older than the database.
         let mut entry = self.with_index(|index| entry_rows(index, key)).map(|rows| self.entry(rows))?;
         self.fill_strict(&mut entry.results)?;
-        // A store that cannot be written has no hot entry, and the answer none the less.
+        // A store that cannot be written has no hot entry. The result is returned all the same.
         let _ = self.write_hot_as_known(key, &mut entry, Some(&claim));
         Ok(entry)
     }
@@ -50,7 +50,7 @@ impl LocalStore {
         entry
     }
 
-    /// A candidate without evidence; `None` where the tree of its outputs cannot be had.
+    /// A candidate without evidence; `None` where the tree of its outputs is missing or damaged.
     pub(super) fn candidate(&self, id: CommitId, commit: Commit) -> Option<Candidate> {
         let outputs = match commit.outputs {
             None => None,
@@ -67,7 +67,7 @@ impl LocalStore {
         Some(Candidate { id, commit, evidence, outputs, output_evidence, irrelevant_env, inline, strict })
     }
 
-    /// The streams that are small enough to come along.
+    /// The streams that are small enough to be stored in the hot entry.
     fn inline_of(&self, commit: &Commit) -> Vec<(BlobId, Vec<u8>)> {
         let mut blobs: Vec<BlobId> = Vec::new();
         for content in [commit.stdout, commit.stderr] {
@@ -102,7 +102,7 @@ impl LocalStore {
         self.write_hot_as_known(key, &mut entry, lock)
     }
 
-    /// Changes a hot entry that is there, if `change` says that it did and nobody is recording under the key.
+    /// Changes an existing hot entry. Writes it if `change` returns true and no other process is recording under the key.
     pub(super) fn change_hot(&self, key: &Key, change: impl FnOnce(&mut Entry) -> bool) -> Result<()> {
         self.ready()?;
         let path = self.layout().lock(&key.0.to_hex());
@@ -118,14 +118,14 @@ impl LocalStore {
     }
 }
 
-/// What the database knows of a key.
+/// The rows of a key in the database.
 #[derive(Default)]
 pub(super) struct Rows {
-    /// Newest first.
+    /// The newest results, newest first.
     newest: Vec<(Brief, Commit)>,
-    /// The newest of each set of questions, where there are more than those.
+    /// The newest result of each question set, where `newest` does not contain all results.
     sets: Vec<(Brief, Commit)>,
-    /// How many there are; more are not counted.
+    /// The number of results, counted up to a limit.
     count: usize,
 }
 

@@ -1,6 +1,6 @@
-//! Where everything of a store lies, how a store comes into being, and which format it has.
+//! The paths of a store, its creation, and its format.
 //!
-//! Knows nothing of what the files say, the FORMAT file apart.
+//! Apart from the FORMAT file this module does not know the content of files.
 
 use super::Workspace;
 use super::files::{make_directory, new_temporary, plain, random_bytes, rename_into_place};
@@ -19,15 +19,15 @@ pub(crate) const FORMAT: u64 = 2;
 /// Directories of a store.
 const DIRECTORIES: &[&str] = &["objects", "hot", "locks", "tmp", "view", "replaced"];
 
-/// Content of `.gitignore`: a store is nobody's source.
+/// Content of `.gitignore`: a store is never under version control.
 const GITIGNORE: &str = "*\n";
 
 /// Content of `CACHEDIR.TAG`, by the specification at <https://bford.info/cachedir/>.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory holds results recorded by cashet. It can be made anew.\n";
 
-/// How many digits of a flat file's name are that of its directory. One is enough for a million of files, and the directories are
-/// soon made: each costs a miss as much as a file.
+/// Number of digits of a flat file's digest that name its directory. One is enough for a million files. With few directories, few
+/// misses pay for creating one, which costs as much as creating a file.
 const HOT_FAN: usize = 1;
 
 /// Suffix of blobs in compressed form.
@@ -53,12 +53,12 @@ impl Layout {
         self.root.join("objects")
     }
 
-    /// Where a blob lies as it is.
+    /// The path of a blob in uncompressed form.
     pub(crate) fn raw(&self, blob: &BlobId) -> PathBuf {
         self.fanned("objects", &blob.0, "")
     }
 
-    /// Where a blob lies in compressed form.
+    /// The path of a blob in compressed form.
     pub(crate) fn packed(&self, blob: &BlobId) -> PathBuf {
         self.fanned("objects", &blob.0, PACKED_SUFFIX)
     }
@@ -83,12 +83,12 @@ impl Layout {
         self.workspace().temporary()
     }
 
-    /// Where read-only copies for `cashet:REV` lie.
+    /// The directory of read-only copies for `cashet:REV`.
     pub(crate) fn views(&self) -> PathBuf {
         self.workspace().views()
     }
 
-    /// Where files of the user's lie that were in the way.
+    /// The directory of the user's files that were in the way of an output.
     pub(crate) fn replaced(&self) -> PathBuf {
         self.workspace().replaced()
     }
@@ -113,7 +113,7 @@ impl Layout {
         self.root.join("secret")
     }
 
-    /// The secret that the store gets when it is made, or loses its own.
+    /// A new secret, for a store that is created or has lost its secret.
     pub(crate) fn new_secret(&self) -> [u8; DIGEST_LENGTH] {
         *self.new_secret.get_or_init(|| {
             let other = || *Digest::of(format!("{:?}", std::time::Instant::now()).as_bytes()).as_bytes();
@@ -139,10 +139,10 @@ impl Layout {
         self.root.join(format!("{area}/{fan}/{rest}{suffix}"))
     }
 
-    /// Makes whatever of a store is missing; what is there stays as it is.
+    /// Creates the missing parts of a store. Existing files stay unchanged.
     ///
     /// # Errors
-    /// When the directory holds something that no store has: then it was meant for something else.
+    /// When the directory contains a file that is not part of any store: then it has another purpose.
     pub(crate) fn create(&self) -> Result<()> {
         if let Some(parent) = self.root.parent() {
             fs::create_dir_all(parent).map_err(|source| Error::io("create", parent, source))?;
@@ -195,7 +195,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Writes a file whole under its name unless there is one: of several writers the first wins.
+    /// Creates a file with its content in one step. Of several writers the first wins.
     fn put_if_missing(&self, path: &Path, content: &[u8]) -> Result<()> {
         if fs::symlink_metadata(path).is_ok() {
             return Ok(());
@@ -210,11 +210,11 @@ impl Layout {
         }
     }
 
-    /// The format that the store says it has; `None` where it does not say so in whole.
+    /// The format number in the FORMAT file; `None` where the file does not verify.
     pub(crate) fn stated_format(&self) -> Result<Option<u64>> {
         let path = self.format();
         let read = || -> io::Result<Option<Vec<u8>>> {
-            // Opening a FIFO would wait for somebody to write to it.
+            // Opening a FIFO would wait for a writer.
             if !fs::metadata(&path)?.is_file() {
                 return Ok(None);
             }
@@ -225,13 +225,13 @@ impl Layout {
         match read() {
             Ok(text) => Ok(text.and_then(|text| parse_format(&text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            // A link that leads to itself leads nowhere, for anybody.
+            // No process can open a link that leads to itself.
             Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Ok(None),
             Err(error) => Err(without_rights(&path, error)),
         }
     }
 
-    /// Writes the FORMAT file, whatever was there: what is not a file is set aside.
+    /// Writes the FORMAT file. Anything else of this name is set aside.
     pub(crate) fn state_format(&self, format: u64) -> Result<()> {
         let path = self.format();
         if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
@@ -244,7 +244,7 @@ impl Layout {
         self.replace(&path, format_text(format).as_bytes())
     }
 
-    /// Writes a file whole in place of whatever has its name.
+    /// Replaces a file in one step.
     pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> Result<()> {
         let failed = |source| Error::io("write", path, source);
         let mut file = new_temporary(&self.temporary()).map_err(failed)?;
@@ -268,7 +268,7 @@ pub(crate) fn digest_of(fan: &str, name: &str) -> Option<Digest> {
     whole_digest(fan, name).filter(|_| fan.len() == HOT_FAN)
 }
 
-/// Whether flat files lay in a directory of this name once: nobody looks for them there any more.
+/// Whether a former version kept flat files in a directory of this name. No process uses them any more.
 pub(crate) fn is_former_fan(name: &str) -> bool {
     name.len() == 2 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -278,7 +278,7 @@ fn whole_digest(fan: &str, name: &str) -> Option<Digest> {
     Digest::from_hex(&text).filter(|digest| digest.to_hex() == text)
 }
 
-/// Whether a store has an entry of this name.
+/// Whether files or directories of this name are part of a store.
 pub(crate) fn is_ours(name: &OsStr) -> bool {
     const FILES: &[&str] = &[".gitignore", "CACHEDIR.TAG", "FORMAT", "secret", "hits.log", "hits.folding"];
     let Some(name) = name.to_str() else {
@@ -290,7 +290,7 @@ pub(crate) fn is_ours(name: &OsStr) -> bool {
         || name.starts_with("meta.db")
 }
 
-/// The text of a FORMAT file: one line that says it, one line that proves it.
+/// The text of a FORMAT file: a line with the format number, and a line with the digest of the first.
 fn format_text(format: u64) -> String {
     let line = format!("cashet store format {format}");
     let check = Digest::of(line.as_bytes()).to_hex();

@@ -11,15 +11,38 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Prefix of the name of a file that lists pending blobs.
 pub(crate) const PENDING_PREFIX: &str = "pending-";
+
+/// The runs of this process that use a store at the same time. A run keeps its [`InProgress`] until it is recorded or given up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Runs(Arc<()>);
+
+/// A run in progress.
+#[derive(Debug)]
+pub(crate) struct InProgress(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+impl Runs {
+    /// Counts one more run, until the returned value is dropped.
+    pub(crate) fn begin(&self) -> InProgress {
+        InProgress(Arc::clone(&self.0))
+    }
+
+    fn number(&self) -> usize {
+        Arc::strong_count(&self.0) - 1
+    }
+}
 
 /// Blobs that this process put in place and that no commit needs yet. They are listed in a file that the process holds
 /// locked: collection leaves them alone exactly as long as the process lives.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     blobs: BTreeSet<BlobId>,
+    /// Those of `blobs` that a commit needs by now. Another run in progress may have written them too, and relies on their
+    /// protection: the commit can be removed before that run is recorded.
+    committed: BTreeSet<BlobId>,
     file: Option<(tempfile::TempPath, File)>,
 }
 
@@ -50,10 +73,16 @@ impl Pending {
         self.blobs.contains(blob)
     }
 
-    /// Ends the protection of blobs that a commit needs now.
-    pub(crate) fn settle(&mut self, committed: &[BlobId]) {
-        for blob in committed {
-            self.blobs.remove(blob);
+    /// Ends the protection of blobs that a commit needs now, as soon as no run is in progress except for the `own` ones of the
+    /// caller.
+    pub(crate) fn settle(&mut self, committed: &[BlobId], runs: &Runs, own: usize) {
+        self.committed.extend(committed.iter().filter(|blob| self.blobs.contains(blob)));
+        // A run that begins after this was counted does not rely on what is removed here: it has written nothing yet.
+        if runs.number() > own {
+            return;
+        }
+        for blob in std::mem::take(&mut self.committed) {
+            self.blobs.remove(&blob);
         }
         if self.blobs.is_empty() {
             // Removed immediately, so that a process that exits without cleanup leaves nothing behind.
@@ -141,7 +170,12 @@ mod tests {
         }
         let all = pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap();
         assert_eq!(all, Protected { blobs: blobs.clone(), unknown: None });
-        pending.settle(&blobs[..3]);
+        let runs = Runs::default();
+        let (_own, other) = (runs.begin(), runs.begin());
+        pending.settle(&blobs[..3], &runs, 1);
+        assert_eq!(pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap().blobs.len(), 5);
+        drop(other);
+        pending.settle(&[], &runs, 1);
         assert_eq!(pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap().blobs.len(), 2);
         drop(pending);
         assert!(pending_of_all(&layout, &lock.exclusive().unwrap()).unwrap().blobs.is_empty());

@@ -1,6 +1,6 @@
-//! Reading and writing what makes a hit cheap: hot entries, and the captures that `hash` remembers.
+//! Reading and writing the files that make a hit cheap: hot entries, and captures that `hash` remembers.
 //!
-//! A hot entry is a cache of the database: losing one costs time.
+//! A hot entry is a cache of the database. Losing one only costs time.
 
 use super::entry::{self, Entry};
 use super::flat::{self, Area};
@@ -17,15 +17,15 @@ pub(crate) const INLINE: u64 = 4 << 10;
 /// Largest accepted encoding of an output tree, in bytes; no run makes a larger one.
 pub(crate) const LARGEST_TREE: u64 = 1 << 30;
 
-/// The hot entry of a key; `None` where it is missing or not true.
+/// The hot entry of a key; `None` where it is missing or does not verify.
 pub(crate) fn read_hot(layout: &Layout, key: &Key) -> Option<Entry> {
     let payload = flat::read(layout, Area::Keys, &key.0)?;
-    // The ids are covered by the digest of the file: to digest a long commit again is what a hit can spare.
+    // The digest of the file covers the ids, so a hit does not digest long commits again.
     entry::parse(&payload, key, &|part| flat::read(layout, Area::Questions, part))
 }
 
-/// The payload of a hot entry, which must agree with itself, with its ids and with the key. `None` where it is not true; a
-/// part that is not there makes it neither.
+/// Decodes and verifies the payload of a hot entry: it must match its ids and the key. `None` where it does not. A missing part is
+/// no contradiction.
 pub(crate) fn parse_hot(
     payload: &[u8],
     key: &Key,
@@ -34,8 +34,8 @@ pub(crate) fn parse_hot(
     entry::parse_strictly(payload, key, part)
 }
 
-/// Writes a hot entry; without results there is none. Whoever holds the key's lock and does nothing more under it hands
-/// over its file.
+/// Writes a hot entry; removes it where there are no results. `lock` is the file of the key's lock, if the caller holds it and does
+/// nothing more under it: that file then becomes the hot entry.
 pub(crate) fn write_hot(layout: &Layout, key: &Key, entry: &Entry, lock: Option<&File>) -> Result<()> {
     if entry.results.is_empty() {
         return flat::remove(layout, Area::Keys, &key.0);

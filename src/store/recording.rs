@@ -44,18 +44,7 @@ impl LocalStore {
         }
         self.note_facts(&draft.commit, draft.outputs.as_ref())?;
         let inserted = self.with_index(|index| {
-            let new = NewCommit {
-                commit: draft.commit.clone(),
-                parent: Parent::Newest,
-                manifest: &draft.manifest,
-                tags: &draft.tags,
-                products: products_of(&draft.commit, draft.outputs.as_ref()),
-                consumed: &draft.consumed,
-                size: produced_size(&draft.commit, draft.outputs.as_ref()),
-                stored,
-                added: self.blobs.added_by(&blobs),
-                blobs: blobs.clone(),
-            };
+            let new = new_commit(draft, blobs.clone(), stored, self.blobs.added_by(&blobs));
             let is_first = replayable && !index.has_replayable(&key)?;
             let older = match (&before, replayable && !is_first) {
                 (None, true) => Some(entry_rows(index, &key)?),
@@ -67,9 +56,9 @@ impl LocalStore {
         let Some((commit, id, _)) = inserted.into_iter().next() else {
             return Err(Error::new(Kind::Other, "the run was not recorded"));
         };
-        self.blobs.settle(&blobs);
+        self.blobs.settle(&blobs, usize::from(lock.is_some()));
         if replayable {
-            // The commit stands: a hot entry that cannot be written is made when it is next looked for.
+            // The run is recorded. If the hot entry cannot be written, the next look-up builds it.
             let before = before.or_else(|| older.map(|rows| self.entry(rows)));
             let before = before.unwrap_or_else(|| Entry { is_whole: true, ..Entry::default() });
             let _ = self.write_hot_after(&key, (commit, id), draft, before, lock);
@@ -78,7 +67,7 @@ impl LocalStore {
         Ok(id)
     }
 
-    /// What blobs take on disk together, each of which must be in place.
+    /// The disk use of blobs, in bytes. Fails where one is not in place.
     pub(super) fn stored_size_of(&self, blobs: &[BlobId]) -> Result<u64> {
         let mut total: u64 = 0;
         for blob in blobs {
@@ -91,7 +80,23 @@ impl LocalStore {
     }
 }
 
-/// Refuses a draft that contradicts itself: it could only be recorded under a wrong name.
+/// The commit of a draft. Its blobs take `stored` bytes on disk; `added` is the number and size of those that are new.
+pub(super) fn new_commit(draft: &Draft, blobs: Vec<BlobId>, stored: u64, added: (u64, u64)) -> NewCommit<'_> {
+    NewCommit {
+        commit: draft.commit.clone(),
+        parent: Parent::Newest,
+        manifest: &draft.manifest,
+        tags: &draft.tags,
+        blobs,
+        products: products_of(&draft.commit, draft.outputs.as_ref()),
+        consumed: &draft.consumed,
+        size: produced_size(&draft.commit, draft.outputs.as_ref()),
+        stored,
+        added,
+    }
+}
+
+/// Refuses a draft that contradicts itself or its claim: it would be recorded under a wrong key.
 fn check(claim: &Claim, draft: &Draft) -> Result<()> {
     let wrong = |words: &str| Err(Error::new(Kind::Other, format!("the run cannot be recorded: {words}")));
     if claim.key != draft.commit.key {
@@ -110,7 +115,7 @@ fn check(claim: &Claim, draft: &Draft) -> Result<()> {
     Ok(())
 }
 
-/// Every blob that a commit needs, each once; the one of no bytes is always there.
+/// Every blob that a commit needs, each once, except for the empty blob, which always exists.
 pub(super) fn blobs_of(commit: &Commit, outputs: Option<&OutputTree>) -> Vec<BlobId> {
     let files = outputs.into_iter().flat_map(OutputTree::entries);
     let files = files.filter_map(|entry| entry.kind.stored()).map(|content| content.blob);
@@ -119,8 +124,8 @@ pub(super) fn blobs_of(commit: &Commit, outputs: Option<&OutputTree>) -> Vec<Blo
     all.filter(|blob| !is_empty(blob) && seen.insert(*blob)).collect()
 }
 
-/// What a run produced: its stdout, under an empty path, and the files it left. What has no bytes is not a product:
-/// everything empty would seem to come from it.
+/// The products of a run by digest: its stdout, under an empty path, and the files that it left. Empty ones are omitted, since any
+/// empty input would seem to come from the run.
 pub(super) fn products_of(commit: &Commit, outputs: Option<&OutputTree>) -> Vec<(Digest, Vec<u8>)> {
     let mut products = vec![(commit.stdout.blob.0, Vec::new())];
     for entry in outputs.into_iter().flat_map(OutputTree::entries) {
@@ -132,7 +137,7 @@ pub(super) fn products_of(commit: &Commit, outputs: Option<&OutputTree>) -> Vec<
     products
 }
 
-/// Bytes of all that a run produced.
+/// Number of bytes that a run produced: both streams and all files.
 pub(super) fn produced_size(commit: &Commit, outputs: Option<&OutputTree>) -> u64 {
     let files = outputs.map_or(0, OutputTree::total_bytes);
     commit.stdout.size.saturating_add(commit.stderr.size).saturating_add(files)

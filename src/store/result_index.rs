@@ -27,7 +27,7 @@ pub trait ResultIndex: Sync {
     /// When the store cannot be read. A damaged entry counts as missing and is not an error.
     fn find(&self, key: &Key) -> Result<Vec<Candidate>>;
 
-    /// What is known of the results of `key`. A store of one's own that has few for each key need not say more than
+    /// The entry of `key`: question sets and results. The default, for stores with few results per key, returns those of
     /// [`ResultIndex::find`].
     ///
     /// # Errors
@@ -36,7 +36,7 @@ pub trait ResultIndex: Sync {
         self.find(key).map(|candidates| Entry::of(candidates, true))
     }
 
-    /// One of the results that [`ResultIndex::look_up`] found, with what it was seen to depend on; `None` if it is gone.
+    /// One of the results that [`ResultIndex::look_up`] found, with its observations; `None` if it is gone.
     ///
     /// # Errors
     /// As [`ResultIndex::find`].
@@ -45,7 +45,7 @@ pub trait ResultIndex: Sync {
         Ok(found.into_iter().find(|candidate| candidate.id == known.id))
     }
 
-    /// Results of `key` with these questions and answers, newest first, where [`ResultIndex::look_up`] did not tell of all.
+    /// Results of `key` with these questions and answers, newest first, where [`ResultIndex::look_up`] did not return all.
     ///
     /// # Errors
     /// As [`ResultIndex::find`].
@@ -58,7 +58,7 @@ pub trait ResultIndex: Sync {
         Ok(found)
     }
 
-    /// What recorded runs of the key and of the function of `commit` did with paths. What is not known makes results less often usable.
+    /// What recorded runs of the key and of the function of `commit` did with paths. Missing facts make results less often usable.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -88,8 +88,7 @@ pub trait ResultIndex: Sync {
         words: &[Vec<u8>],
     ) -> Result<Option<(Commit, Vec<u8>)>>;
 
-    /// The last runs of `lineage`, at most so many, the newest first, each with its manifest. None where the store does not
-    /// know.
+    /// The last runs of `lineage`, at most `most`, newest first, each with its manifest. Empty where the store does not know.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -104,7 +103,7 @@ pub trait ResultIndex: Sync {
     /// When writing to the store fails; then nothing of the draft is visible.
     fn commit(&self, claim: Claim, draft: Draft) -> Result<CommitId>;
 
-    /// Takes in a run that another machine recorded, whose blobs are in place. A store of one's own need not.
+    /// Adds a run that another machine recorded and whose blobs are in place. The default does nothing.
     ///
     /// # Errors
     /// When a blob is missing, the run contradicts itself, or the store cannot be written.

@@ -49,7 +49,7 @@ impl Running {
         path.parent().is_some_and(|directory| marks(directory).any(|other| other != path && is_held(&other)))
     }
 
-    /// Adds frames of output, as [`super::frame`] makes them, for whoever follows the run.
+    /// Adds frames of output, as [`super::frame`] makes them, for calls that follow the run.
     ///
     /// # Errors
     /// When they cannot be written; nothing may be added afterwards.

@@ -1,7 +1,7 @@
 //! Notes of calls that wait for an identical run: a file that the call's process holds locked. One without a lock belongs to a
 //! process that was killed.
 //!
-//! Layout: key, process number and time since when it waits, encoded; then the digest of that.
+//! Layout: the key, the process id and the time when the wait began, encoded; then the digest of that.
 
 use super::layout::Layout;
 use super::local::LocalStore;
@@ -28,7 +28,7 @@ pub struct Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // If this fails, nobody counts it, since it is not locked any more.
+        // If this fails, the note does not count, since it is not locked any more.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -36,11 +36,11 @@ impl Drop for Waiting {
 /// A call that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiter {
-    /// For a run of this key.
+    /// The key of the run that it waits for.
     pub key: Key,
-    /// Its process.
+    /// Its process id.
     pub process: u32,
-    /// Since then.
+    /// When the wait began.
     pub since: Timestamp,
 }
 
@@ -72,7 +72,7 @@ fn read(from: impl Read) -> Option<Waiter> {
 }
 
 impl LocalStore {
-    /// Notes that this process waits for a run of `key`. A failure costs a line of an overview.
+    /// Notes that this process waits for a run of `key`. After a failure the wait is missing in overviews.
     pub(super) fn note_waiting(&self, key: &Key, since: Timestamp) -> Option<Waiting> {
         note(self.layout(), key, since).ok()
     }

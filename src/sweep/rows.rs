@@ -73,12 +73,6 @@ impl Rows {
         &self.columns
     }
 
-    /// Whether rows are plain lines.
-    #[must_use]
-    pub fn are_lines(&self) -> bool {
-        self.form == Form::Lines
-    }
-
     /// The next row; `None` at the end.
     ///
     /// # Errors

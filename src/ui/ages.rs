@@ -1,17 +1,15 @@
-//! Which files became newer or older than others, in words, where modification times decide.
-//!
-//! Knows nothing of how times are looked at: only the orders of two moments are compared.
+//! Files that became newer or older than others, in words, for results that depend on the order of modification times.
 
 use super::{escape, human};
 use crate::record::StoredPath;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 
-/// So many files are named.
+/// Maximum number of files that are named.
 const NAMED: usize = 3;
 
-/// The fewest files that must have moved to make one order, oldest first and equal ones together, of the other.
-/// `None` where no single file stands out.
+/// The smallest set of files whose times must have changed to turn one order (oldest first, equal times together) into the other.
+/// `None` where no such set is unique.
 pub(super) fn reordered(before: &[Vec<StoredPath>], after: &[Vec<StoredPath>]) -> Option<String> {
     let places: HashMap<&StoredPath, usize> = after
         .iter()
@@ -41,8 +39,7 @@ pub(super) fn reordered(before: &[Vec<StoredPath>], after: &[Vec<StoredPath>]) -
     said(&[(newer, "became newer"), (older, "became older")])
 }
 
-/// The files that stand to others that were written as they did not before: each list has those that were older, as old,
-/// and newer.
+/// The files whose order relative to `moved` files changed. Each list contains those that were older, equal and newer.
 pub(super) fn around(before: [&[StoredPath]; 3], after: [&[StoredPath]; 3]) -> Option<String> {
     let sides = |lists: [&'_ [StoredPath]; 3]| {
         let numbered = lists.into_iter().zip(0..);
@@ -74,7 +71,7 @@ fn said(moved: &[(Vec<&StoredPath>, &str)]) -> Option<String> {
 
 /// Indices of a longest subsequence that never falls, by patience sorting.
 fn longest_rise(values: &[usize]) -> Vec<usize> {
-    // The index of the least last value of a rise of each length, and what comes before each index in its rise.
+    // For each length, the index of the smallest last value of a subsequence; and for each index its predecessor.
     let mut tails: Vec<(usize, usize)> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(values.len());
     for (index, value) in values.iter().enumerate() {

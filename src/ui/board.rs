@@ -1,4 +1,4 @@
-//! A sweep while it runs: a live board on a terminal, elsewhere a line for each run that has ended.
+//! The progress display of a sweep: a live board on a terminal, or else a line for each run that ended.
 
 mod outcome;
 
@@ -10,13 +10,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Instant;
 
-/// Columns of the parameters of a run in a line.
+/// Maximum number of columns for the parameters of a run.
 const LABEL: usize = 48;
 
 /// Maximum number of failures that are printed in full at the end.
 const MOST_FAILURES: usize = 10;
 
-/// Lines of the error output of each.
+/// Number of lines of error output that are printed for each failure.
 const MOST_LINES: usize = 12;
 
 /// A failure that is printed at the end.
@@ -27,14 +27,14 @@ struct Failure {
     again: String,
 }
 
-/// How many runs are where.
+/// Numbers of runs by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Replayed.
     pub hit: u64,
-    /// Ran well.
+    /// Succeeded.
     pub ran: u64,
-    /// Of these, not kept.
+    /// Succeeded and not cached.
     pub not_kept: u64,
     /// Failed.
     pub failed: u64,
@@ -42,9 +42,9 @@ pub struct Counts {
     pub running: u64,
     /// Waiting on another machine.
     pub queued: u64,
-    /// Asked for again, and so left out.
+    /// Omitted because the same run occurs earlier.
     pub duplicates: u64,
-    /// Left out, since they had not failed.
+    /// Omitted because they did not fail before.
     pub skipped: u64,
 }
 
@@ -63,7 +63,7 @@ pub struct Running {
     pub label: String,
     /// When it began.
     pub since: Instant,
-    /// What it printed last.
+    /// The last line that it printed.
     pub last_line: Option<String>,
 }
 
@@ -75,7 +75,7 @@ pub struct Board {
     quiet: bool,
     total: Option<u64>,
     workers: u64,
-    /// The sum of what runs took that ended well, in nanoseconds, and how many they were.
+    /// Total duration of successful runs, in nanoseconds, and their number.
     usual: (u64, u64),
     saved: u64,
     begun: Instant,
@@ -95,7 +95,7 @@ impl Board {
     #[must_use]
     pub fn new(workers: usize, lines: bool, quiet: bool) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(10);
-        // A terminal of no name cannot be drawn on.
+        // Nothing can be drawn on a terminal of unknown type.
         let live = (std::io::stderr().is_terminal() && !target.is_hidden() && !quiet).then(|| {
             let multi = MultiProgress::with_draw_target(target);
             let total = multi.add(ProgressBar::new(0));
@@ -117,7 +117,7 @@ impl Board {
         }
     }
 
-    /// How many runs there are at most, where that is known.
+    /// The maximum number of runs, where it is known.
     pub fn total(&mut self, total: Option<u64>) {
         self.total = total;
     }
@@ -128,7 +128,7 @@ impl Board {
         self.live.is_some()
     }
 
-    /// Shows where all runs are.
+    /// Updates the display.
     pub fn tick(&mut self, counts: &Counts, running: &[Running]) {
         let room = message::width().unwrap_or(80);
         let usual = self.usual.0.checked_div(self.usual.1);
@@ -160,7 +160,7 @@ impl Board {
         live.total.tick();
     }
 
-    /// How many runs there will be, as far as that is known.
+    /// The expected number of runs, if it is known.
     fn of(&self, counts: &Counts) -> u64 {
         let left = counts.duplicates.saturating_add(counts.skipped);
         let known = counts.ended().saturating_add(counts.running);
@@ -225,7 +225,7 @@ impl Board {
         }
     }
 
-    /// Tells something once.
+    /// Prints a notice once.
     pub fn warn(&mut self, text: &str) {
         if !self.quiet && !self.warned.iter().any(|told| told == text) {
             self.warned.push(text.to_owned());
@@ -233,7 +233,7 @@ impl Board {
         }
     }
 
-    /// Does something that prints, with the board out of the way.
+    /// Calls a function that prints, with the board hidden.
     pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
         match &self.live {
             Some(live) => live.multi.suspend(print),
@@ -289,7 +289,7 @@ impl Board {
     }
 }
 
-/// Whole seconds, so that an estimate does not pretend to know more.
+/// An estimate in whole seconds.
 fn coarse(nanoseconds: u64) -> String {
     const SECOND: u64 = 1_000_000_000;
     match nanoseconds.div_ceil(SECOND) {
@@ -307,7 +307,7 @@ fn line(run: &Running, usual: Option<u64>) -> String {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates are ours and a test reads them; a plain bar would do all the same.
+    // The templates are fixed and tested. If one failed, the default bar would be shown.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.progress_chars("█▉▊▋▌▍▎▏ ")
 }

@@ -1,6 +1,6 @@
-//! What changed between two manifests, in words. What two runs observed differently is worded by `seen`.
+//! Changes between two manifests, in words; `seen` does the same for observations of two runs.
 //!
-//! Knows nothing of how a change was found. `exec` explains a miss with these words, `history` and `diff` a step.
+//! `exec` explains a miss with these words; `history` and `diff` show them.
 
 use super::escape;
 use crate::hash::environment::counts_when_set;
@@ -11,26 +11,25 @@ use std::os::unix::ffi::OsStrExt;
 /// Values longer than this are not shown.
 const LONGEST_VALUE: usize = 40;
 
-/// What the words of a change may draw on beside the change itself.
+/// The context of a change, which its wording may use.
 #[derive(Clone, Copy)]
 pub struct Background<'a> {
     /// The words of the newer command.
     pub words: &'a [Vec<u8>],
-    /// Names the pieces of a source that changed ("function train"), as the language of its form sees them; may be
-    /// empty.
+    /// Names the parts of a source that changed ("function train"); may return none.
     pub pieces: &'a dyn Fn(&StoredPath, &str) -> Vec<String>,
-    /// Whether something is at a path, where the newer command is of this moment: an input that is no longer one may be
-    /// gone, or only no longer be declared.
+    /// Whether a path exists, if the newer command is a present one: a missing input may have been removed, or only be declared no
+    /// longer.
     pub there: &'a dyn Fn(&StoredPath) -> Option<bool>,
 }
 
-/// The newer command is not of this moment.
+/// For a newer command that is not a present one.
 #[must_use]
 pub fn not_of_now(_: &StoredPath) -> Option<bool> {
     None
 }
 
-/// No pieces of sources: only the file is named.
+/// Names no parts of sources, only the file.
 #[must_use]
 pub fn no_pieces(_: &StoredPath, _: &str) -> Vec<String> {
     Vec::new()
@@ -42,7 +41,7 @@ pub fn no_pieces(_: &StoredPath, _: &str) -> Vec<String> {
 pub fn phrases(changes: &[Change], background: Background<'_>) -> Vec<String> {
     let mut ordered: Vec<&Change> = changes.iter().collect();
     ordered.sort_by_key(|change| rank(&change.part));
-    // Names that are looked for follow from the imports, and add nothing by themselves.
+    // Names that are searched for follow from the imports.
     if ordered.iter().any(|change| !only_looked_for(change)) {
         ordered.retain(|change| !only_looked_for(change));
     }
@@ -50,7 +49,7 @@ pub fn phrases(changes: &[Change], background: Background<'_>) -> Vec<String> {
     let mut phrases = Vec::new();
     for change in ordered {
         match change.part {
-            // Words that moved up or down tell nothing one by one.
+            // Words that only moved are not listed one by one.
             Part::Word(_) if arguments > 3 => {
                 let summary = format!("{arguments} arguments changed");
                 if !phrases.contains(&summary) {
@@ -112,7 +111,7 @@ pub fn phrase(change: &Change, background: Background<'_>) -> String {
     }
 }
 
-/// Whether a file that is not there became something that is looked for, or is no longer.
+/// Whether the change is only that an absent file is searched for, or is no longer.
 fn only_looked_for(change: &Change) -> bool {
     let absent = |value: &Option<Value>| value.as_ref().is_none_or(|value| *value == Value::Absent);
     matches!(change.part, Part::Shadow(_)) && absent(&change.before) && absent(&change.after)
@@ -126,7 +125,7 @@ fn rank(part: &Part) -> u8 {
         Part::Tool(_) => 3,
         Part::Variable(_) => 4,
         Part::Word(_) => 5,
-        // It is the cause of what comes after it.
+        // It causes the changes after it.
         Part::Flag(name) if name == "declared-only" => 5,
         Part::Input(_) | Part::Stdin => 6,
         Part::Output(_) | Part::Salt | Part::Flag(_) | Part::Directory | Part::Platform => 7,
@@ -208,7 +207,7 @@ fn variable(name: &[u8], before: Option<&Value>, after: Option<&Value>) -> Strin
     let when_set = counts_when_set(name);
     let name = escape::brief(name, LONGEST_VALUE);
     match (before, after) {
-        // Of these only the value is ever a fact.
+        // Their value is the only fact about them.
         (None, Some(_)) if when_set => format!("{name} set"),
         (Some(_), None) if when_set => format!("{name} unset"),
         (None, _) => format!("{name} counts now"),
@@ -219,7 +218,7 @@ fn variable(name: &[u8], before: Option<&Value>, after: Option<&Value>) -> Strin
     }
 }
 
-/// What became of a file or a like thing.
+/// The change of a file or similar.
 fn verb(before: Option<&Value>, after: Option<&Value>) -> String {
     match (before, after) {
         (None | Some(Value::Absent), Some(_)) => "appeared".to_owned(),
@@ -240,7 +239,7 @@ fn verb(before: Option<&Value>, after: Option<&Value>) -> String {
     }
 }
 
-/// What became of an input that is none any more.
+/// The change of a path that is no longer an input.
 fn left(there: Option<bool>) -> &'static str {
     match there {
         Some(true) => "is no longer declared",
@@ -263,7 +262,7 @@ fn values(before: Option<&Value>, after: Option<&Value>) -> String {
     }
 }
 
-/// A value worth showing: bytes that are not long.
+/// A value that is short enough to be shown.
 fn short(value: &Value) -> Option<String> {
     match value {
         Value::Bytes(bytes) if bytes.len() <= LONGEST_VALUE => Some(escape::word(bytes).into_owned()),

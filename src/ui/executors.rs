@@ -6,27 +6,27 @@ use super::page::Look;
 use super::{colour::Role, escape};
 use serde_json::Value;
 
-/// An executor, and what was found of it.
+/// An executor and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executor {
     /// Its name.
     pub name: String,
     /// `slurm` or `launcher`; empty where its settings are wrong.
     pub kind: String,
-    /// How it stands.
+    /// Its state.
     pub state: State,
-    /// What was found, in words.
+    /// The details, in words.
     pub about: String,
-    /// What to do about it.
+    /// Advice, if something is wrong.
     pub cure: Option<String>,
-    /// The machine that a job ran on.
+    /// The machine on which a test job ran.
     pub machine: Option<String>,
-    /// What the job took from its submission, in nanoseconds.
+    /// Time from the submission of the job to its end, in nanoseconds.
     pub took: Option<u64>,
 }
 
 impl Executor {
-    /// One of which nothing is known yet.
+    /// An executor of unknown state.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Executor {
         }
     }
 
-    /// In one line.
+    /// As one line.
     #[must_use]
     pub fn line(&self, look: &Look) -> String {
         let role = if self.state == State::Bad { Role::Bad } else { Role::Good };
@@ -53,7 +53,7 @@ impl Executor {
     }
 }
 
-/// All of them, for programs.
+/// All executors, as JSON.
 #[must_use]
 pub fn json(executors: &[Executor]) -> Object {
     let shape = |executor: &Executor| {

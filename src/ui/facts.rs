@@ -1,6 +1,5 @@
-//! What decided a result, as `show` lists it: the facts of a manifest, the observations of a run.
-//!
-//! Knows nothing of how they were found. What changed between two of them is worded by `changes`.
+//! The dependencies of a result in words, as `show` lists them: the facts of a manifest and the observations of a run. `changes`
+//! words the differences of two manifests.
 
 mod shapes;
 
@@ -13,14 +12,14 @@ use crate::record::{Base, FileState, Observation, StdinUse, StoredPath};
 use jiff::tz::TimeZone;
 use std::os::unix::ffi::OsStrExt;
 
-/// One line of a list of facts: what kind, about what, what it is.
+/// One line of a list of facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// A word for the kind.
+    /// The kind.
     pub kind: &'static str,
-    /// What it is about, escaped.
+    /// The subject, escaped.
     pub subject: String,
-    /// What it is, escaped.
+    /// The value, escaped.
     pub value: String,
 }
 
@@ -40,7 +39,7 @@ pub fn fact(part: &Part, value: &Value, words: &[Vec<u8>]) -> Line {
         _ => subject,
     };
     match (part, value) {
-        // A word that is known by its digest alone.
+        // Only the digest of the word is known.
         (Part::Word(_), Value::Digest(_)) => line(kind, subject, "[redacted]"),
         _ => line(kind, subject, worded(value)),
     }
@@ -90,7 +89,6 @@ pub fn observation(observation: &Observation) -> Line {
         Observation::Umask(mask) => line("umask", format!("{mask:03o}"), ""),
         Observation::UmaskAtLeast(mask) => line("umask", format!("{mask:03o}"), "or more"),
         Observation::Superuser(is) => line("root", if *is { "yes" } else { "no" }, ""),
-        Observation::User { digest } => line("user", "and groups", short(&digest.to_hex())),
         Observation::Root(path) => line("place", escape::line(path), ""),
         Observation::RootName(name) => line("place", format!("…/{}", escape::line(name)), ""),
         Observation::Unset { names } => {
@@ -155,7 +153,7 @@ pub fn is_outside(observation: &Observation) -> bool {
     }
 }
 
-/// A word for the kind of a fact; programs read it too.
+/// The kind of a fact as one word, which is also part of the JSON.
 #[must_use]
 pub const fn kind(part: &Part) -> &'static str {
     match part {
@@ -205,7 +203,7 @@ fn worded(value: &Value) -> String {
     }
 }
 
-/// The language of a normal form, and whether docstrings count in it; `raw` for bytes as they are.
+/// The language of a normal form, and whether docstrings count in it; `raw` where the source counts byte for byte.
 fn form_worded(form: &str) -> String {
     let language = form.split(' ').next().unwrap_or_default();
     let documented = language == "python" && !form.ends_with("without docstrings");

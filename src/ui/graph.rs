@@ -157,27 +157,32 @@ impl<I: PartialEq> Lanes<I> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::page::tests::look;
     use super::*;
 
+    /// A graph of nodes (name, label) and edges (from, to, label).
+    pub(in crate::ui) fn graph_of(nodes: &[(&str, &str)], edges: &[(usize, usize, &str)]) -> Graph {
+        let node =
+            |(name, label): &(&str, &str)| Node { name: (*name).to_owned(), label: (*label).to_owned() };
+        let edge = |(from, to, label): &(usize, usize, &str)| Edge {
+            from: *from,
+            to: *to,
+            label: (*label).to_owned(),
+        };
+        Graph { nodes: nodes.iter().map(node).collect(), edges: edges.iter().map(edge).collect() }
+    }
+
     fn graph() -> Graph {
-        let node = |name: &str, label: &str| Node { name: name.to_owned(), label: label.to_owned() };
-        let edge = |from, to, label: &str| Edge { from, to, label: label.to_owned() };
-        Graph {
-            nodes: vec![
-                node("3f2a9c41d07e", "report.py --out report.md"),
-                node("8b117c000000", "clean.py \"raw\".csv"),
-                node("99bb00000000", "train.py"),
-                node("77aa00000000", "load.py day1.csv"),
+        graph_of(
+            &[
+                ("3f2a9c41d07e", "report.py --out report.md"),
+                ("8b117c000000", "clean.py \"raw\".csv"),
+                ("99bb00000000", "train.py"),
+                ("77aa00000000", "load.py day1.csv"),
             ],
-            edges: vec![
-                edge(0, 1, "clean.csv"),
-                edge(0, 2, "model.bin"),
-                edge(1, 3, "raw.csv"),
-                edge(2, 1, "clean.csv"),
-            ],
-        }
+            &[(0, 1, "clean.csv"), (0, 2, "model.bin"), (1, 3, "raw.csv"), (2, 1, "clean.csv")],
+        )
     }
 
     #[test]

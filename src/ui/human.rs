@@ -1,6 +1,6 @@
-//! Ages, durations, sizes, numbers and moments as people read them.
+//! Ages, durations, sizes, numbers and times for people.
 //!
-//! Knows nothing of terminals. Whole-number arithmetic throughout: what is shown is cut, never rounded up.
+//! Values are truncated, never rounded up.
 
 use crate::record::{Resources, Termination, Timestamp};
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// How long ago `then` was: `just now`, `40 s ago`, `3 min ago`, `5 h ago`, `12 d ago`, `7 wk ago`; from half a
-/// year on, and for what lies ahead, the day.
+/// year on, and for times in the future, the date.
 #[must_use]
 pub fn age(then: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let Ok(passed) = u64::try_from(now.0.saturating_sub(then.0)) else {
@@ -73,7 +73,7 @@ pub fn number(value: u64) -> String {
     shown
 }
 
-/// A number of things: `1 commit`, `2 commits`, `3 entries`.
+/// A number with a noun: `1 commit`, `2 commits`, `3 entries`.
 #[must_use]
 pub fn count(value: u64, thing: &str) -> String {
     let shown = number(value);
@@ -84,7 +84,7 @@ pub fn count(value: u64, thing: &str) -> String {
     }
 }
 
-/// At most so many of `names`, and how many others there are: `a, b, c and 12 others`.
+/// At most `most` of `names`, and the number of the others: `a, b, c and 12 others`.
 #[must_use]
 pub fn list(names: &[String], most: usize) -> String {
     let first = names.get(..most).unwrap_or(names).join(", ");
@@ -100,7 +100,7 @@ pub fn others(number: usize) -> String {
     count(u64::try_from(number).unwrap_or(u64::MAX), "other")
 }
 
-/// A moment to the second, with the zone's offset: `2026-11-22 17:30:05 +01:00`.
+/// A time to the second, with the offset of the zone: `2026-11-22 17:30:05 +01:00`.
 #[must_use]
 pub fn moment(moment: Timestamp, zone: &TimeZone) -> String {
     format(moment, zone, "%Y-%m-%d %H:%M:%S %:z")
@@ -116,7 +116,7 @@ pub fn termination(termination: Termination) -> String {
     }
 }
 
-/// What time a run took: `12.3 s (6.1 s user, 10 ms system)`.
+/// The time that a run took: `12.3 s (6.1 s user, 10 ms system)`.
 #[must_use]
 pub fn times(taken: &Resources) -> String {
     format!("{} ({} user, {} system)", duration(taken.wall), duration(taken.user), duration(taken.system))

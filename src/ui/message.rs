@@ -7,25 +7,25 @@ use crate::error::Error;
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Tells what cashet did or does.
+/// Prints what cashet did or does.
 pub fn status(text: &str) {
     write(&line("cashet:", text, colour::for_stderr(), colour::Role::Faint));
 }
 
-/// Width of the terminal that standard error is; `None` where it is none.
+/// Width of the terminal at standard error; `None` where it is no terminal.
 #[must_use]
 pub fn width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// Columns that a message has beside its prefix, where standard error is a terminal.
+/// Number of columns for a message after its prefix, where standard error is a terminal.
 #[must_use]
 pub fn room() -> Option<usize> {
     width().map(|width| width.saturating_sub("cashet: ".len()).max(20))
 }
 
-/// `text` in one line that fits, where standard error is a terminal.
+/// `text` as one line, shortened to fit where standard error is a terminal.
 #[must_use]
 pub fn fitted(text: &str) -> String {
     match room() {
@@ -34,17 +34,17 @@ pub fn fitted(text: &str) -> String {
     }
 }
 
-/// Tells what the user should know although the command goes on.
+/// Prints a warning.
 pub fn warning(text: &str) {
     write(&line("cashet:", text, colour::for_stderr(), colour::Role::Changed));
 }
 
-/// Tells what failed, then the one thing to do about it, if there is one.
+/// Prints an error, and its hint if there is one.
 pub fn error(error: &Error) {
     write(&error_lines(error, colour::for_stderr()));
 }
 
-/// Asks a question whose answer is yes or no; anything but yes is no.
+/// Asks a yes-or-no question. Any other answer than yes is no.
 #[must_use]
 pub fn is_confirmed(question: &str) -> bool {
     let line = line("cashet:", question, colour::for_stderr(), colour::Role::Changed);
@@ -54,7 +54,7 @@ pub fn is_confirmed(question: &str) -> bool {
     read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
-/// Writes text as it is, for programs.
+/// Writes text unchanged, for programs.
 pub fn raw(text: &str) {
     write(text);
 }
@@ -74,15 +74,15 @@ fn line(prefix: &str, text: &str, coloured: bool, role: colour::Role) -> String 
     format!("{prefix} {}\n", escape::readable(&escape::line(text.as_bytes())))
 }
 
-/// Whether nothing is to be said, not even what failed.
+/// Whether nothing is printed, not even errors.
 static MUTE: AtomicBool = AtomicBool::new(false);
 
-/// From now on nothing is said.
+/// Prints nothing from now on.
 pub fn mute() {
     MUTE.store(true, Ordering::Relaxed);
 }
 
-/// One call of `write`, so that lines of several processes do not mix.
+/// Writes with a single call, so that lines of several processes do not mix.
 fn write(lines: &str) {
     if MUTE.load(Ordering::Relaxed) {
         return;

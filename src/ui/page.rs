@@ -1,6 +1,6 @@
-//! Standard output as a page: what is shown on it, how wide it is, and whether it is coloured.
+//! Standard output as a page: its width, its colours, and writing to it.
 //!
-//! Knows nothing of what is shown. A page can also be a buffer, so that every view can be looked at in a test.
+//! A page can also write to a buffer, so that tests can check every view.
 
 use super::colour::{self, Role};
 use crate::error::{Error, Kind, Result};
@@ -13,27 +13,27 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// How much is written at once.
+/// Size of one write, in bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// Narrowest page that is taken seriously.
+/// Minimum width of a page, in columns.
 const NARROWEST: usize = 40;
 
-/// How views are made.
+/// The layout of views.
 #[derive(Clone, Debug)]
 pub struct Look {
     /// Maximum number of columns of a line; `None` for a pipe or file, where nothing is cut.
     pub width: Option<usize>,
     /// Whether there are colours.
     pub coloured: bool,
-    /// The present moment, for ages.
+    /// The present time, for ages.
     pub now: Timestamp,
-    /// The zone in which moments are shown to people.
+    /// The time zone for displayed times.
     pub zone: TimeZone,
 }
 
 impl Look {
-    /// As standard output is.
+    /// For standard output.
     #[must_use]
     pub fn of_stdout(now: Timestamp) -> Self {
         Self { width: width(), coloured: colour::for_stdout(), now, zone: TimeZone::system() }
@@ -46,7 +46,7 @@ impl Look {
     }
 }
 
-/// Width of the terminal that standard output is; else what `COLUMNS` says.
+/// Width of the terminal at standard output, or else the value of `COLUMNS`.
 fn width() -> Option<usize> {
     let told = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
     let asked = || termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
@@ -55,21 +55,20 @@ fn width() -> Option<usize> {
     width.or(default).map(|columns| columns.max(NARROWEST))
 }
 
-/// Takes what is shown. Errors of the sink are [`Error`]s; a reader that went away is distinguished by
-/// [`is_reader_gone`].
+/// Writes views to a sink. [`is_reader_gone`] distinguishes a reader that went away from other errors.
 pub struct Page<'a> {
     sink: Box<dyn Write + 'a>,
-    /// How views on this page are made.
+    /// The layout of views on this page.
     pub look: Look,
     terminal: bool,
 }
 
 impl Page<'static> {
-    /// Standard output.
+    /// A page on standard output.
     #[must_use]
     pub fn stdout(now: Timestamp) -> Self {
         let look = Look::of_stdout(now);
-        // Rust's own standard output looks for line ends in all that passes.
+        // Rust's own standard output searches all bytes for line ends.
         let sink: Box<dyn Write> = match io::stdout().as_fd().try_clone_to_owned() {
             Ok(descriptor) => Box::new(BufWriter::with_capacity(BUFFER, File::from(descriptor))),
             Err(_) => Box::new(io::stdout().lock()),
@@ -79,12 +78,12 @@ impl Page<'static> {
 }
 
 impl<'a> Page<'a> {
-    /// Any sink.
+    /// A page on any sink.
     pub fn to(sink: impl Write + 'a, look: Look) -> Self {
         Self { sink: Box::new(sink), look, terminal: false }
     }
 
-    /// Whether a user reads it who can answer questions.
+    /// Whether a user can read it and answer questions.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         self.terminal
@@ -102,12 +101,12 @@ impl<'a> Page<'a> {
         self.write(&line)
     }
 
-    /// Shows text that brings its own line ends.
+    /// Shows text that contains its line ends.
     pub fn write(&mut self, text: &str) -> Result<()> {
         self.bytes(text.as_bytes())
     }
 
-    /// Writes bytes as they are: for `get` alone.
+    /// Writes raw bytes; only for `get`.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.sink.write_all(bytes).map_err(not_written)
     }
@@ -117,18 +116,18 @@ impl<'a> Page<'a> {
         self.line(&value.to_string())
     }
 
-    /// Writes out what was shown so far: what comes next is said on standard error.
+    /// Writes out everything so far, before a message on standard error.
     pub fn flush(&mut self) -> Result<()> {
         self.sink.flush().map_err(not_written)
     }
 
-    /// Sees to it that everything is written.
+    /// Writes out everything.
     pub fn finish(mut self) -> Result<()> {
         self.sink.flush().map_err(not_written)
     }
 }
 
-/// Whether `error` means that the reader of standard output went away: the end of the work, not a failure.
+/// Whether `error` means that the reader of standard output went away, which ends the command without a failure.
 #[must_use]
 pub fn is_reader_gone(error: &Error) -> bool {
     error.kind() == Kind::Io(io::ErrorKind::BrokenPipe)
@@ -142,7 +141,7 @@ fn not_written(error: io::Error) -> Error {
 pub(crate) mod tests {
     use super::*;
 
-    /// A look for tests: this wide, plain, at noon of 2026-11-22 UTC.
+    /// A layout for tests: with this width, without colours, at noon of 2026-11-22 UTC.
     pub(crate) fn look(width: usize) -> Look {
         let now = Timestamp(1_795_348_800_000_000_000);
         Look { width: Some(width), coloured: false, now, zone: TimeZone::UTC }

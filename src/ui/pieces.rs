@@ -1,7 +1,6 @@
-//! Which functions of a source changed between two commits, as its language sees them.
+//! The functions and classes of a source that changed between two commits, according to its language.
 //!
-//! Reads the sources that the commits recorded; where one is no longer stored, or is not text that a language
-//! knows, no piece is named.
+//! Reads the recorded sources. Names nothing where a source is no longer stored or cannot be parsed.
 
 use super::human;
 use crate::digest::{BlobId, CommitId};
@@ -11,17 +10,16 @@ use crate::store::{BlobStore, LocalStore};
 use std::collections::BTreeMap;
 use std::io::Read;
 
-/// Sources larger than this are not taken apart, in bytes.
+/// Sources larger than this, in bytes, are not parsed.
 const LARGEST: u64 = 1 << 20;
 
-/// How many pieces of a source are named.
+/// Maximum number of pieces that are named.
 const MOST_NAMED: usize = 3;
 
-/// What stands outside of all that has a name.
+/// The name of the code outside of all functions and classes.
 const TOP_LEVEL: &str = "top level";
 
-/// The names of the pieces of `path` that are different in the two commits; `form` is the name of the normal form in
-/// which the source counts.
+/// The names of the pieces of `path` that differ between the two commits; `form` is the name of the normal form of the source.
 #[must_use]
 pub fn changed(
     store: &LocalStore,
@@ -42,7 +40,7 @@ pub fn changed(
     }
 }
 
-/// The same for commits by their ids.
+/// Like [`changed`], for the ids of two commits.
 #[must_use]
 pub fn changed_between(
     store: &LocalStore,
@@ -63,8 +61,7 @@ fn read(store: &LocalStore, blob: &BlobId) -> Option<Vec<u8>> {
     (u64::try_from(bytes.len()).ok()? <= LARGEST).then_some(bytes)
 }
 
-/// The language's name: the first word of a form without what it is combined with. Sources that count byte for byte
-/// are still of some language.
+/// The name of the language: the first word of the name of a form. Sources that count byte for byte have a language too.
 fn language_of<'f>(form: &'f str, path: &StoredPath) -> &'f str {
     let name = form.split([' ', '+']).next().unwrap_or_default();
     let extension = path.rest().rsplit(|byte| *byte == b'.').next().unwrap_or_default();
@@ -77,7 +74,7 @@ fn language_of<'f>(form: &'f str, path: &StoredPath) -> &'f str {
     }
 }
 
-/// What differs, in words and in order of appearance; with docstrings where these count (`documented`).
+/// The differences in words, in order of appearance; including docstrings where these count (`documented`).
 fn differing(language: &str, documented: bool, before: &[u8], after: &[u8]) -> Vec<String> {
     let Some(language) = by_name(language) else { return Vec::new() };
     let pieces = |source| grouped(language.pieces(source), documented);
@@ -87,7 +84,7 @@ fn differing(language: &str, documented: bool, before: &[u8], after: &[u8]) -> V
     let gone = before.iter().filter(|(piece, _)| !now.contains_key(piece));
     let differs = after.iter().filter(|(piece, bytes)| then.get(piece) != Some(bytes));
     let mut worded: Vec<String> = differs.chain(gone).map(|((kind, name), _)| worded(*kind, name)).collect();
-    // What is outside of all says least.
+    // The code outside of all pieces comes last, since it says least.
     worded.sort_by_key(|piece| piece == TOP_LEVEL);
     if let Some(more) = worded.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
         worded.truncate(MOST_NAMED);
@@ -96,10 +93,10 @@ fn differing(language: &str, documented: bool, before: &[u8], after: &[u8]) -> V
     worded
 }
 
-/// What a piece is and its name, with the bytes of all that go by it.
+/// The kind and name of a piece, with the bytes of all pieces of this name.
 type Group = ((PieceKind, String), Vec<Vec<u8>>);
 
-/// The pieces with all that goes by the same name together, in order of appearance.
+/// The pieces in order of appearance, those of the same name joined.
 fn grouped(pieces: Vec<Piece>, documented: bool) -> Vec<Group> {
     let mut places = BTreeMap::new();
     let mut groups: Vec<Group> = Vec::new();
@@ -116,7 +113,7 @@ fn grouped(pieces: Vec<Piece>, documented: bool) -> Vec<Group> {
     groups
 }
 
-/// A piece's name with what it is.
+/// The kind and name of a piece.
 fn worded(kind: PieceKind, name: &str) -> String {
     let is_constant = name.contains(|letter: char| letter.is_ascii_uppercase())
         && !name.contains(|letter: char| letter.is_lowercase());

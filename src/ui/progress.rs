@@ -1,26 +1,26 @@
-//! Progress of long work, on standard error: only on a terminal, and only after 0.3 s.
+//! Progress bars on standard error: only on a terminal, and only after 0.3 s.
 //!
-//! Knows nothing of the work. It is gone again before anything else is written.
+//! A bar is removed before anything else is written.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Nothing is shown before this time: most work is finished by then.
+/// Nothing is shown before this time, since most operations are finished by then.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// What is counted.
+/// Unit of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// Things.
+    /// Items.
     Items,
-    /// Nothing that a number would tell.
+    /// Parts whose number is not shown.
     Parts,
 }
 
-/// A progress bar; dropping it takes it away.
+/// A progress bar. Dropping it removes it.
 #[derive(Debug)]
 pub struct Progress {
     /// `None` where there is no terminal.
@@ -29,7 +29,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress of `what`, a participle ("checking").
+    /// A bar for `what`, a present participle ("checking").
     #[must_use]
     pub fn new(what: &str, unit: Unit) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -41,7 +41,7 @@ impl Progress {
         Self { bar, begun: Instant::now() }
     }
 
-    /// Tells how much is done, and of how much, if that is known.
+    /// Shows how much is done, and the total, if it is known.
     pub fn at(&self, done: u64, of: Option<u64>) {
         let Some(bar) = &self.bar else { return };
         if let Some(of) = of {
@@ -53,7 +53,7 @@ impl Progress {
         }
     }
 
-    /// Takes it away.
+    /// Removes it.
     pub fn finish(self) {}
 }
 
@@ -65,25 +65,25 @@ impl Drop for Progress {
     }
 }
 
-/// Progress of work in steps, each with a bar of its own.
+/// Progress of an operation with several steps, each with its own bar.
 #[derive(Debug, Default)]
 pub struct Steps {
     current: Option<(&'static str, Progress)>,
 }
 
 impl Steps {
-    /// No step yet.
+    /// Before the first step.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Tells how much of a step is done, and of how much; 0 where that is not known.
+    /// Shows how much of a step is done, and the total; 0 where that is not known.
     pub fn at(&mut self, step: &'static str, done: u64, of: u64) {
         if self.current.as_ref().is_none_or(|(current, _)| *current != step) {
             let begun = self.current.take().map(|(_, progress)| progress.begun);
             let mut progress = Progress::new(step, Unit::Parts);
-            // Patience is had once, not at every step.
+            // The delay before the first bar applies once, not to every step.
             progress.begun = begun.unwrap_or(progress.begun);
             self.current = Some((step, progress));
         }
@@ -100,7 +100,7 @@ fn style(unit: Unit) -> ProgressStyle {
         Unit::Parts => "{percent} %",
     };
     let template = format!("{{prefix}} {{wide_bar}} {counted} {{eta}}");
-    // The template is ours and a test reads it; a plain bar would do all the same.
+    // The template is fixed and tested. If it failed, the default bar would be shown.
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

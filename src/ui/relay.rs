@@ -1,11 +1,11 @@
-//! What runs print, read from their files: the last line for people who watch, lines with a prefix, all of it.
+//! The output of runs of a sweep, read from their files: the last line for the board, lines with a prefix, or everything.
 
 use super::{colour, escape};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
-/// The files that a run prints to.
+/// The files that contain the output of a run.
 #[derive(Debug)]
 pub struct Output {
     /// Its standard output.
@@ -15,20 +15,20 @@ pub struct Output {
 }
 
 impl Output {
-    /// Files without names, in the directory for temporary files.
+    /// Creates files without names in the temporary directory.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// When they cannot be created.
     pub fn new() -> io::Result<Self> {
         Ok(Self { stdout: tempfile::tempfile()?, stderr: tempfile::tempfile()? })
     }
 
-    /// Why nothing more can be written to one of them, if that is so.
+    /// The reason why one of them cannot be written any more, if there is one.
     #[must_use]
     pub fn shortage(&self) -> Option<io::Error> {
         [&self.stdout, &self.stderr].into_iter().find_map(|file| {
             let size = file.metadata().ok()?.len();
-            // A page is more than what is left in the last block.
+            // One page is more than the rest of the last block.
             let failed = file.write_all_at(&[0; 8192], size).err();
             let _ = file.set_len(size);
             failed
@@ -36,13 +36,13 @@ impl Output {
     }
 }
 
-/// So much of an end is looked at.
+/// Number of bytes at the end of a file that are searched for the last line.
 const END: u64 = 4096;
 
-/// So much of a line is kept.
+/// Maximum length of a line that is kept, in bytes.
 const LONGEST: usize = 1024;
 
-/// The last line that is not blank, without what a later part of it wrote over.
+/// The last line that is not blank, without text that a carriage return overwrote.
 #[must_use]
 pub fn last_line(file: &File) -> Option<String> {
     let end = end(file)?;
@@ -51,7 +51,7 @@ pub fn last_line(file: &File) -> Option<String> {
     Some(escape::line(line.trim_ascii()).into_owned())
 }
 
-/// The last line of text that comes in pieces: the one that is not blank, without what a later part of it wrote over.
+/// Finds the last line, as [`last_line`] does, in text that arrives in pieces.
 #[derive(Clone, Debug, Default)]
 pub struct LastLine {
     ended: Vec<u8>,
@@ -59,7 +59,7 @@ pub struct LastLine {
 }
 
 impl LastLine {
-    /// The next piece. Lines are cut where they are longer than any screen.
+    /// Adds a piece. Very long lines are shortened.
     pub fn take(&mut self, piece: &[u8]) {
         for byte in piece {
             match byte {
@@ -75,7 +75,7 @@ impl LastLine {
         }
     }
 
-    /// The line, fit to be shown.
+    /// The line, escaped.
     #[must_use]
     pub fn shown(&self) -> Option<String> {
         let mut both = [&self.begun, &self.ended].into_iter();
@@ -95,7 +95,7 @@ pub fn end(file: &File) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Which of both streams grew last, as far as its last line goes.
+/// The stream whose last line changed last.
 #[derive(Debug, Default)]
 pub struct Watched {
     sizes: (u64, u64),
@@ -117,7 +117,7 @@ impl Watched {
     }
 }
 
-/// How far the lines of a run have been shown.
+/// Position up to which the lines of a run were printed.
 #[derive(Debug, Default)]
 pub struct Shown {
     stdout: u64,
@@ -125,7 +125,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Writes the lines that have come meanwhile, each behind `prefix`; with `ended`, also one without an end.
+    /// Writes new lines, each after `prefix`; with `ended`, also an incomplete last line.
     ///
     /// # Errors
     /// When they cannot be read or written.
@@ -137,7 +137,7 @@ impl Shown {
 }
 
 fn lines(file: &File, from: u64, prefix: &str, ended: bool, to: &mut impl Write) -> io::Result<u64> {
-    /// So much is read at once; a longer line comes in pieces.
+    /// Size of one read, in bytes. A longer line is printed in pieces.
     const MOST: usize = 64 * 1024;
     let mut at = from;
     let mut bytes = vec![0; MOST];
@@ -162,7 +162,7 @@ fn lines(file: &File, from: u64, prefix: &str, ended: bool, to: &mut impl Write)
     }
 }
 
-/// Writes all that a run printed to where ours goes.
+/// Copies the output of a run to our own standard output and error.
 ///
 /// # Errors
 /// When it cannot be read or written.

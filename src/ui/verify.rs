@@ -1,6 +1,4 @@
-//! The result of verifying: for people in a few lines, for programs as one object.
-//!
-//! Knows nothing of how a command is run again.
+//! The result of `verify`: a few lines for people, one JSON object for programs.
 
 use super::changes::{self, Background};
 use super::colour::Role;
@@ -19,14 +17,14 @@ use std::os::unix::ffi::OsStrExt;
 /// Maximum number of mismatches that are printed; the others are only counted.
 const MOST_SHOWN: usize = 50;
 
-/// What was verified.
+/// The run that was verified.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// Its id.
     pub id: CommitId,
     /// The commit.
     pub commit: &'a Commit,
-    /// What it left.
+    /// Its outputs.
     pub outputs: &'a OutputTree,
 }
 
@@ -91,7 +89,7 @@ fn wide(size: usize) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 
-/// What was compared and is the same.
+/// The parts that were compared and are equal.
 fn compared(subject: Subject<'_>) -> String {
     let commit = subject.commit;
     let stream = |name: &str, content: &Content| format!("{name} {}", human::size(content.size));
@@ -148,7 +146,7 @@ fn excerpt(sign: &str, text: Option<&[u8]>, look: &Look, role: Role) -> Option<S
     Some(look.paint(&line, role).into_owned())
 }
 
-/// Where contents begin to differ, and by how much.
+/// Where contents begin to differ, and the difference of their sizes.
 fn how_words(how: &How) -> String {
     match how {
         How::Ended { then, now } => {

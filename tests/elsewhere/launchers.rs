@@ -1,6 +1,6 @@
 //! Launchers: ssh to this machine, and programs that misbehave.
 
-use super::servers::{Server, skipped, ssh, wait_until};
+use super::servers::{Server, hyperqueue, skipped, ssh, wait_until};
 use super::slurm::ancestor;
 use super::support::Sandbox;
 use nix::sys::signal::{Signal, kill};
@@ -28,6 +28,13 @@ pub(crate) fn jobs(sandbox: &Sandbox) -> Vec<std::path::PathBuf> {
 /// The process of the newest worker.
 pub(crate) fn worker(sandbox: &Sandbox) -> Option<Pid> {
     let about = jobs(sandbox).iter().find_map(|job| fs::read_to_string(job.join("attempt.0")).ok())?;
+    about.rsplit_once(' ')?.1.parse().ok().map(Pid::from_raw)
+}
+
+/// The process of a worker whose job has no result.
+fn unfinished(sandbox: &Sandbox) -> Option<Pid> {
+    let mut all = jobs(sandbox).into_iter().filter(|job| !job.join("result").exists());
+    let about = all.find_map(|job| fs::read_to_string(job.join("attempt.0")).ok())?;
     about.rsplit_once(' ')?.1.parse().ok().map(Pid::from_raw)
 }
 
@@ -196,6 +203,50 @@ fn gnu_parallel_is_a_launcher() {
     run.wait_for_stderr("the command continues");
     go(&sandbox);
     run.finish();
+}
+
+#[test]
+fn hyperqueue_is_a_launcher() {
+    let Some(server) = hyperqueue() else { return skipped("hyperqueue_is_a_launcher", "HyperQueue") };
+    let sandbox = Sandbox::new();
+    let run = server.directory.join("hq-run").display().to_string();
+    let settings = format!(
+        "[executors.hq]\nkind = \"launcher\"\nsubmit = \"{run} {{cmd}}\"\ncancel = \"kill -TERM {{pid}}\"\n"
+    );
+    sandbox.write("cashet.toml", settings);
+    sandbox.script("job", "echo \"$1 $LR\"; echo err >&2; echo \"$1\" > out; exit ${2:-0}");
+    for executed in [1, 0] {
+        let run = sandbox.exec(["--on", "hq", "--", "./job", "two  words'"]).env("LR", "0.1").stderr("err\n");
+        run.stdout("two  words' 0.1\n").executes(executed).leaves("out", "two  words'\n").run();
+    }
+    let failing = sandbox.exec(["--on", "hq", "--", "./job", "x", "3"]).stdout("x \n").stderr("err\n");
+    failing.status(3).executes(1).leaves("out", "x\n").run();
+    let sweep = ["map", "--on", "hq", "-j", "3", "-p", "n=1..6", "--", "sh", "-c", "echo {n}"];
+    for said in ["6 ran", "6 hit"] {
+        sandbox.cashet(sweep).any_stdout().stderr_with(&[said]).run();
+    }
+    sandbox.cashet(["executors"]).stdout_with(&["hq", "launcher", "ok", "watched"]).run();
+    // Who waits for the task dies: the task goes on, and its end is known.
+    sandbox.script("waits", WAITS);
+    let call = ["-v", "--on", "hq", "--", "./waits"];
+    let run = sandbox.exec(call).stdout("begun\nended\n").any_stderr().leaves("out", "made\n").executes(1);
+    let run = run.spawn();
+    run.wait_for_stderr("runs at");
+    let line = format!("hq-run.*{}", sandbox.base().display());
+    sandbox.bare(["pkill", "-KILL", "-f", &line]).any_status().run();
+    run.wait_for_stderr("the command continues");
+    go(&sandbox);
+    run.finish();
+    // Ctrl-C ends it.
+    fs::remove_file(sandbox.base().join("tmp/go")).unwrap();
+    let call = ["-v", "--on", "hq", "--", "./waits", "again"];
+    let run = sandbox.exec(call).any_stdout().any_stderr().signal(libc::SIGINT).executes(1).spawn();
+    run.wait_for_stderr("runs at");
+    wait_until("the task", || sandbox.executions() == 4);
+    let worker = unfinished(&sandbox).unwrap();
+    run.send(Signal::SIGINT);
+    run.finish();
+    wait_until("the task's end", || kill(worker, None).is_err());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "tests say what they skip")]
 
+mod combinations;
 mod launchers;
 mod reapi;
 mod servers;

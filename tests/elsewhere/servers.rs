@@ -64,6 +64,12 @@ pub(crate) fn ssh() -> Option<&'static Server> {
     SSH.get_or_init(|| start("ssh", ready)).as_ref()
 }
 
+/// The `HyperQueue` of these tests.
+pub(crate) fn hyperqueue() -> Option<&'static Server> {
+    static HYPERQUEUE: OnceLock<Option<Server>> = OnceLock::new();
+    HYPERQUEUE.get_or_init(|| start("hyperqueue", |directory| directory.join("ready").exists())).as_ref()
+}
+
 /// The server of the remote-execution API of these tests, and one of a test's own.
 pub(crate) fn reapi() -> Option<&'static Server> {
     static REAPI: OnceLock<Option<Server>> = OnceLock::new();
@@ -128,7 +134,7 @@ fn free_port() -> u16 {
 /// Says that a test is left out.
 pub(crate) fn skipped(name: &str, server: &str) {
     println!(
-        "SKIPPED: {name}: {server} is not installed (tests/servers/install-executors, or install reapi), or this user is not root"
+        "SKIPPED: {name}: {server} is not installed (tests/servers/install-executors, tests/servers/install), or this user is not root"
     );
 }
 

@@ -5,6 +5,7 @@ use super::servers::{skipped, wait_until};
 use super::slurm::{Slurm, own_slurm};
 use super::support::{Run, Sandbox};
 use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
 use std::fs;
 
 /// So many runs has the sweep.
@@ -31,9 +32,15 @@ fn executions(sandbox: &Sandbox) -> Vec<String> {
     lines
 }
 
-/// The number of jobs that were ever submitted.
+/// All jobs that were ever submitted, each once, whatever became of it.
+fn all_jobs(slurm: &Slurm) -> BTreeSet<String> {
+    let shown = slurm.run("squeue", &["-h", "-r", "-t", "all", "-o", "%F_%K"]);
+    shown.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+/// How many there are.
 fn submitted(slurm: &Slurm) -> usize {
-    slurm.run("squeue", &["-h", "-r", "-t", "all", "-o", "%i"]).lines().count()
+    all_jobs(slurm).len()
 }
 
 #[test]
@@ -69,8 +76,9 @@ fn a_sweep_that_is_interrupted_preempted_and_repaired_runs_each_once() {
     fs::write(sandbox.base().join("tmp/go"), "").unwrap();
     let text = run.finish().messages();
     assert!(text.contains("20 failed"), "{text}");
-    assert!(executions(&sandbox).iter().filter(|run| *run == "True 30").count() == 2, "job {hog}: {text}");
-    assert_eq!(submitted(&slurm), before + ALL + 1, "{text}");
+    let all = executions(&sandbox);
+    assert_eq!(all.iter().filter(|run| *run == "True 30").count(), 2, "job {hog}: {all:?}: {text}");
+    assert_eq!(submitted(&slurm), before + ALL + 1, "{:?}: {text}", all_jobs(&slurm));
     let mut first = executions(&sandbox);
     first.dedup();
     assert_eq!(first.len(), ALL);
@@ -127,4 +135,106 @@ fn a_sweep_tells_what_failed_and_repeats_it() {
     run.send(Signal::SIGINT);
     run.finish();
     wait_until("their end", || slurm.run("squeue", &["-h", "-t", "R,PD,CG", "-o", "%i"]).is_empty());
+}
+
+/// A sweep with these options, whose runs write beside each other.
+fn sweep<'a>(slurm: &Slurm, sandbox: &'a Sandbox, words: &[&str]) -> Run<'a> {
+    let all = [&["map", "--on", "slurm"], words].concat();
+    slurm.with(sandbox.cashet(all)).any_stdout().any_stderr().may_change("../tmp")
+}
+
+/// A script that notes its argument, and ends when there is a file `go`.
+const NOTES: &str = "echo \"$1\" >> \"$TMPDIR/begun\"; while [ -d \"$TMPDIR\" ] && [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done";
+
+#[test]
+fn each_run_of_an_array_has_the_variables_of_its_own_call() {
+    let name = "each_run_of_an_array_has_the_variables_of_its_own_call";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo \"$LR $SAME $1 ${CASHET_JOB_0_LR-none}\"");
+    let words = ["--env", "LR={lr}", "--env", "SAME=x", "-p", "lr=0.1,a b,0.3", "--", "./job", "n{#}"];
+    sweep(&slurm, &sandbox, &[&["--print"][..], &words].concat()).executes(3).stdout_with(&[]).run();
+    for (number, lr) in [(1, "0.1"), (2, "a b"), (3, "0.3")] {
+        let (lr, word) = (format!("LR={lr}"), format!("n{number}"));
+        let call = ["--env", &lr, "--env", "SAME=x", "--", "./job", &word];
+        let printed = format!("{} x {word} none\n", lr.trim_start_matches("LR="));
+        sandbox.exec(call).stdout(printed).executes(0).run();
+    }
+    let before = submitted(&slurm);
+    sweep(&slurm, &sandbox, &words).executes(0).run();
+    assert_eq!(submitted(&slurm), before);
+}
+
+#[test]
+fn a_sweep_that_is_left_is_attached_to_whatever_its_options() {
+    let name = "a_sweep_that_is_left_is_attached_to_whatever_its_options";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    for options in [&["--ttl", "1d"][..], &["--no-cache"], &["--stale", "1d"]] {
+        let sandbox = Sandbox::new();
+        sandbox.script("job", NOTES);
+        let words = [options, &["-p", "n=1..3", "--", "./job", "{n}"]].concat();
+        let before = submitted(&slurm);
+        let run = sweep(&slurm, &sandbox, &words).signal(libc::SIGHUP).spawn();
+        wait_until("a run", || sandbox.executions() > 0);
+        run.send(Signal::SIGHUP);
+        run.finish();
+        let run = sweep(&slurm, &sandbox, &words).spawn();
+        fs::write(sandbox.base().join("tmp/go"), "").unwrap();
+        let text = run.finish().messages();
+        assert_eq!((submitted(&slurm), sandbox.executions()), (before + 3, 3), "{options:?}: {text}");
+    }
+}
+
+#[test]
+fn two_sweeps_and_a_call_elsewhere_share_their_jobs() {
+    let name = "two_sweeps_and_a_call_elsewhere_share_their_jobs";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    let sandbox = Sandbox::new();
+    let here = "[executors.here]\nkind = \"launcher\"\n\
+        submit = \"{cmd} > {log} 2>&1 & echo $!\"\nstatus = \"kill -0 {id} 2> /dev/null\"\n";
+    sandbox.write("cashet.toml", here).script("job", NOTES);
+    let left = slurm.with(sandbox.exec(["--on", "here", "--detach", "--", "./job", "2"]));
+    left.may_change("../tmp").run();
+    wait_until("the job here", || sandbox.executions() == 1);
+    let before = submitted(&slurm);
+    let words = ["--json", "-p", "n=1..3", "--", "./job", "{n}"];
+    let both = [0; 2].map(|_| sweep(&slurm, &sandbox, &words).spawn());
+    wait_until("the others", || sandbox.executions() == 3);
+    fs::write(sandbox.base().join("tmp/go"), "").unwrap();
+    for run in both {
+        let text = run.finish().text();
+        assert_eq!(text.matches("\"error\":null").count(), 3, "{text}");
+    }
+    assert_eq!((submitted(&slurm), sandbox.executions()), (before + 2, 3));
+}
+
+#[test]
+fn the_first_failure_withdraws_what_is_queued_and_lets_end_what_runs() {
+    let name = "the_first_failure_withdraws_what_is_queued_and_lets_end_what_runs";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    let sandbox = Sandbox::new();
+    // The first one runs until the second one has failed.
+    sandbox.script(
+        "job",
+        "case $1 in 1) while [ -d \"$TMPDIR\" ] && [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done; echo one;; 2) exit 3;; esac",
+    );
+    let go = sandbox.base().join("tmp/go").display().to_string();
+    let words = ["--ignore-read", &go, "--at-most", "2", "-p", "n=1..6", "--", "./job", "{n}"];
+    let fast = [&["--fail-fast"][..], &words].concat();
+    let run = sweep(&slurm, &sandbox, &fast).status(1).spawn();
+    run.wait_for_stderr("failed");
+    wait_until("the end of what was queued", || {
+        slurm.run("squeue", &["-h", "-r", "-t", "PD", "-o", "%i"]).is_empty()
+    });
+    let executed = sandbox.executions();
+    fs::write(sandbox.base().join("tmp/go"), "").unwrap();
+    let text = run.finish().messages();
+    assert!(text.contains("stopped at the first failure") && text.contains("1 failed"), "{text}");
+    assert!(executed < 6, "{text}");
+    sandbox.exec(["--ignore-read", &go, "--", "./job", "1"]).stdout("one\n").executes(0).run();
+    // What was withdrawn is no failure of the next call.
+    let run = sweep(&slurm, &sandbox, &words).status(1).run();
+    assert!(run.messages().contains("1 failed"), "{}", run.messages());
+    // The failure alone runs twice.
+    assert_eq!(sandbox.executions(), 7, "{}", run.messages());
 }

@@ -1,17 +1,13 @@
 //! A program that writes to a shared cache or takes from it is killed at its n-th system call: stores and cache are intact, what
 //! another machine takes is right or not there, and the next attempt finishes the work.
 
-use crate::calls::{is_long_write, name};
+use crate::kills::{Killing, kill_everywhere};
 use crate::project::{Project, copy_tree, files_below, remove};
-use crate::scale::{Tally, chosen, is_wanted, scaled, shared};
-use crate::tracer::Deed;
+use crate::scale::scaled;
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, SystemTime};
-
-/// Number of kill points per scenario at the small scale.
-const FEW: usize = 12;
 
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +28,37 @@ struct Stage {
 }
 
 impl Stage {
+    fn place(&self, name: &str) -> PathBuf {
+        self.project.outside(name)
+    }
+
+    fn store(&self, name: &str) -> String {
+        self.place(name).to_str().unwrap().to_owned()
+    }
+
+    fn publish(&self) {
+        self.project.must(&["publish", &self.store("first")]);
+    }
+
+    /// What another machine with an empty store gets: `hit`, `none`, or what is wrong.
+    fn answer(&self, store: &str) -> Result<String, String> {
+        self.project.clear();
+        let words = ["exec", "--store", &self.store(store), "--mode", "replay", "--", "./job", "new"];
+        let before = self.project.executions();
+        let output = self.project.run(&words);
+        if self.project.executions() != before {
+            return Err("it ran".to_owned());
+        }
+        if output.status.code() == Some(121) {
+            return Ok("none".to_owned());
+        }
+        self.project.wrong_answer("new", &output).map_or_else(|| Ok("hit".to_owned()), Err)
+    }
+}
+
+impl Killing for Stage {
+    type Scenario = Scenario;
+
     fn new() -> Self {
         let project = Project::new();
         let stage = Self { project };
@@ -63,16 +90,8 @@ impl Stage {
         stage
     }
 
-    fn place(&self, name: &str) -> PathBuf {
-        self.project.outside(name)
-    }
-
-    fn store(&self, name: &str) -> String {
-        self.place(name).to_str().unwrap().to_owned()
-    }
-
-    fn publish(&self) {
-        self.project.must(&["publish", &self.store("first")]);
+    fn project(&self) -> &Project {
+        &self.project
     }
 
     fn words(&self, scenario: Scenario) -> Vec<String> {
@@ -97,23 +116,7 @@ impl Stage {
         self.project.clear();
     }
 
-    /// What another machine with an empty store gets: `hit`, `none`, or what is wrong.
-    fn answer(&self, store: &str) -> Result<String, String> {
-        self.project.clear();
-        let words = ["exec", "--store", &self.store(store), "--mode", "replay", "--", "./job", "new"];
-        let before = self.project.executions();
-        let output = self.project.run(&words);
-        if self.project.executions() != before {
-            return Err("it ran".to_owned());
-        }
-        if output.status.code() == Some(121) {
-            return Ok("none".to_owned());
-        }
-        self.project.wrong_answer("new", &output).map_or_else(|| Ok("hit".to_owned()), Err)
-    }
-
-    /// What is wrong afterwards.
-    fn wrong_after(&self, scenario: Scenario) -> Option<String> {
+    fn wrong_after(&self, scenario: Scenario, _done: bool) -> Option<String> {
         for store in ["first", "reader"].iter().filter(|store| self.place(store).join("FORMAT").exists()) {
             let check = self.project.run(&["fsck", "--store", &self.store(store)]);
             if !check.status.success() {
@@ -148,35 +151,5 @@ impl Stage {
 
 #[test]
 fn killed_while_it_shares() {
-    let mut plan = Vec::new();
-    let stage = Stage::new();
-    for scenario in ALL.iter().filter(is_wanted) {
-        stage.prepare(*scenario);
-        let whole = stage.project.trace(&stage.words(*scenario), &mut |_| Deed::Go);
-        assert!(stage.wrong_after(*scenario).is_none(), "{scenario:?}: {}", whole.stderr_text());
-        println!("{scenario:?}: {} calls", whole.calls);
-        plan.extend(chosen(whole.calls, FEW).map(|place| (*scenario, place + 1)));
-    }
-    let tally = Tally::default();
-    shared(plan.len(), Stage::new, |stage, number| {
-        let (scenario, nth) = plan[number];
-        // A long write is killed before it starts, and when half of it is done.
-        for deed in [Deed::Kill, Deed::Tear] {
-            if tally.is_hopeless() {
-                return;
-            }
-            stage.prepare(scenario);
-            let traced = stage.project.trace(&stage.words(scenario), &mut |call| {
-                let applies = call.nth == nth && (deed == Deed::Kill || is_long_write(call));
-                if applies { deed } else { Deed::Go }
-            });
-            let Some(met) = traced.met else { continue };
-            tally.trial();
-            if let Some(wrong) = stage.wrong_after(scenario) {
-                tally.wrong(format!("{scenario:?} {deed:?} at call {nth}, {}: {wrong}", name(met.number)));
-            }
-        }
-    });
-    assert!(std::env::var_os("CASHET_TEST_SCENARIO").is_some() || tally.trials() >= scaled(30, 500));
-    tally.judge("kill points");
+    kill_everywhere::<Stage>(ALL, 12, scaled(30, 500));
 }

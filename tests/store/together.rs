@@ -1,6 +1,6 @@
 //! Concurrency: threads, processes, dead processes, and collection in parallel.
 
-use crate::support::{DAY, Place, Run, TODAY, noise, open};
+use crate::support::{DAY, Place, Run, TODAY, files_below, noise, open};
 use cashet::record::Timestamp;
 use cashet::store::{BlobStore, Claims, Filter, Policy, ResultIndex};
 use std::env;
@@ -192,6 +192,70 @@ fn collection_and_removal_beside_recording_break_nothing() {
     assert!(collections > 0 && removed > 0);
     let report = place.open().check(false, &mut |_| {}).unwrap();
     assert_eq!(report.damage, []);
+}
+
+/// Two runs of one process that share a store and an output, begun in this order.
+fn two_runs() -> [Run; 2] {
+    ["a", "b"].map(|name| {
+        let mut run = Run::new(name);
+        run.files = vec![("shared", noise(9000, 7)), ("own", noise(9000, u64::from(name.as_bytes()[0])))];
+        run
+    })
+}
+
+#[test]
+fn each_of_two_runs_in_one_process_protects_what_it_wrote_whichever_ends_first() {
+    for is_in_order in [true, false] {
+        let place = Place::new();
+        let store = place.open();
+        let mut begun = two_runs().map(|run| {
+            let claim = store.claim(&run.key(), &mut || {}).unwrap();
+            let draft = run.draft(&store);
+            (run, claim, draft)
+        });
+        if !is_in_order {
+            begun.reverse();
+        }
+        let [(_, first_claim, first_draft), (second, second_claim, second_draft)] = begun;
+        let first = store.commit(first_claim, first_draft).unwrap();
+        // Another process removes the first result, and all blobs that nothing needs.
+        let other = place.open();
+        other.exclusive().unwrap().remove(&[first], &mut |_| {}).unwrap();
+        let later = Timestamp(TODAY.0 + 100 * 365 * DAY);
+        let plan = other.plan(&Policy::default(), later).unwrap();
+        other.exclusive().unwrap().apply(&plan, later, false, &mut |_| {}).unwrap();
+        store.commit(second_claim, second_draft).unwrap();
+        let files = second.files.iter().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>();
+        let mut replayed = second.replay(&place.open()).unwrap().1;
+        replayed.reverse();
+        assert_eq!(replayed, files);
+        // Nothing is protected any more, while the process lives.
+        assert!(
+            files_below(&place.path.join("tmp")).is_empty(),
+            "{:?}",
+            files_below(&place.path.join("tmp"))
+        );
+    }
+}
+
+#[test]
+fn a_run_that_is_given_up_leaves_the_blobs_of_another_run_in_its_process() {
+    let place = Place::new();
+    let store = place.open();
+    let [given_up, kept] = two_runs();
+    let claim = store.claim(&given_up.key(), &mut || {}).unwrap();
+    let draft = given_up.draft(&store);
+    let kept_claim = store.claim(&kept.key(), &mut || {}).unwrap();
+    let kept_draft = kept.draft(&store);
+    drop((claim, draft));
+    let other = place.open();
+    let later = Timestamp(TODAY.0 + 100 * 365 * DAY);
+    let plan = other.plan(&Policy::default(), later).unwrap();
+    other.exclusive().unwrap().apply(&plan, later, false, &mut |_| {}).unwrap();
+    store.commit(kept_claim, kept_draft).unwrap();
+    assert!(kept.replay(&place.open()).is_some());
+    let report = place.open().check(false, &mut |_| {}).unwrap();
+    assert_eq!((report.damage, report.commits), (vec![], 1));
 }
 
 #[test]

@@ -30,11 +30,7 @@ fn a_follower_at_a_terminal_shows_each_line_as_it_comes_and_runs_nothing() {
 
 #[test]
 fn a_follower_on_a_pipe_writes_nothing_before_the_end() {
-    let scene = Scene::new();
-    scene.job("echo one; await a; echo two");
-    let leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
+    let (scene, leader) = Scene::led("echo one; await a; echo two");
     let mut follower = scene.piped();
     let file = scene.project.path("out");
     let mut other = scene.command();
@@ -53,11 +49,7 @@ fn a_follower_on_a_pipe_writes_nothing_before_the_end() {
 
 #[test]
 fn a_run_that_was_made_on_pipes_is_followed_at_a_terminal() {
-    let scene = Scene::new();
-    scene.job("echo one; await a; echo two");
-    let leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
+    let (scene, leader) = Scene::led("echo one; await a; echo two");
     let follower = scene.at_terminal(&[]);
     follower.wait_for("joined").wait_for("one");
     scene.sign("a");
@@ -69,11 +61,7 @@ fn a_run_that_was_made_on_pipes_is_followed_at_a_terminal() {
 
 #[test]
 fn when_the_result_is_not_kept_the_follower_runs_the_command_below_a_line_that_says_so() {
-    let scene = Scene::new();
-    scene.job("echo run; if [ \"$(runs)\" = 1 ]; then await a; exit 3; fi; echo own");
-    let leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
+    let (scene, leader) = Scene::led("echo run; if [ \"$(runs)\" = 1 ]; then await a; exit 3; fi; echo own");
     let follower = scene.at_terminal(&[]);
     follower.wait_for("run\r\n");
     scene.sign("a");
@@ -88,11 +76,8 @@ fn when_the_result_is_not_kept_the_follower_runs_the_command_below_a_line_that_s
 
 #[test]
 fn when_the_leader_is_killed_one_follower_takes_over_and_the_other_follows_it() {
-    let scene = Scene::new();
-    scene.job("echo run; if [ \"$(runs)\" = 1 ]; then await never; fi; await a; echo own");
-    let mut leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
+    let (scene, mut leader) =
+        Scene::led("echo run; if [ \"$(runs)\" = 1 ]; then await never; fi; await a; echo own");
     let followers = [scene.at_terminal(&[]), scene.at_terminal(&[])];
     for follower in &followers {
         follower.wait_for("joined").wait_for("run\r\n");
@@ -114,11 +99,7 @@ fn when_the_leader_is_killed_one_follower_takes_over_and_the_other_follows_it() 
 
 #[test]
 fn a_stopped_leader_is_left_with_a_line_that_says_so() {
-    let scene = Scene::new();
-    scene.job("echo run; [ \"$(runs)\" = 2 ] || await a; echo done");
-    let leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
+    let (scene, leader) = Scene::led("echo run; [ \"$(runs)\" = 2 ] || await a; echo done");
     let follower = scene.at_terminal(&[]);
     follower.wait_for("run\r\n");
     let leads = Pid::from_raw(leader.id().cast_signed());
@@ -131,50 +112,35 @@ fn a_stopped_leader_is_left_with_a_line_that_says_so() {
     assert_eq!(output(leader), ("run\ndone\n".to_owned(), 0));
 }
 
-#[test]
-fn a_file_that_changed_between_the_two_starts_is_not_taken_as_it_was_before() {
-    let scene = Scene::new();
-    scene.job("cat input; echo read; await a");
-    let leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
+/// A follower begins after the input of its leader has changed. Then `meanwhile` is called. The follower runs the command itself and
+/// shows `expected`.
+fn after_a_change(meanwhile: impl FnOnce(&Scene), expected: &str) {
+    let (scene, leader) = Scene::led("cat input; echo read; await a");
     std::thread::sleep(std::time::Duration::from_millis(300));
     scene.project.write("input", "two\n");
     let follower = scene.at_terminal(&[]);
     follower.wait_for("one\r\n");
+    meanwhile(&scene);
     scene.sign("a");
     assert_eq!(output(leader).0, "one\nread\n");
     let (text, _) = follower.end();
-    assert_eq!(shown(&text), "one\nread\ntwo\nread\n", "{text}");
+    assert_eq!(shown(&text), expected, "{text}");
     assert_eq!(scene.executions(), 2);
+}
+
+#[test]
+fn a_file_that_changed_between_the_two_starts_is_not_taken_as_it_was_before() {
+    after_a_change(|_| (), "one\nread\ntwo\nread\n");
 }
 
 #[test]
 fn a_file_that_changed_and_changed_back_after_the_second_start_is_not_known_to_have_held() {
-    let scene = Scene::new();
-    scene.job("cat input; echo read; await a");
-    let leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    scene.project.write("input", "two\n");
-    let follower = scene.at_terminal(&[]);
-    follower.wait_for("one\r\n");
-    scene.project.write("input", "one\n");
-    scene.sign("a");
-    assert_eq!(output(leader).0, "one\nread\n");
-    let (text, _) = follower.end();
-    assert_eq!(shown(&text), "one\nread\none\nread\n", "{text}");
-    assert_eq!(scene.executions(), 2);
+    after_a_change(|scene| _ = scene.project.write("input", "one\n"), "one\nread\none\nread\n");
 }
 
 #[test]
 fn a_follower_that_goes_away_disturbs_nobody() {
-    let scene = Scene::new();
-    scene.job("echo one; await a; echo two");
-    let leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
+    let (scene, leader) = Scene::led("echo one; await a; echo two");
     let gone = [scene.at_terminal(&[]), scene.at_terminal(&[])];
     let stays = scene.at_terminal(&[]);
     for follower in &gone {
@@ -218,11 +184,7 @@ fn a_follower_whose_terminal_takes_nothing_delays_nobody() {
 
 #[test]
 fn of_64_followers_each_shows_all_and_one_runs() {
-    let scene = Scene::new();
-    scene.job("echo one; await a; echo two >&2; echo three");
-    let leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
+    let (scene, leader) = Scene::led("echo one; await a; echo two >&2; echo three");
     let followers: Vec<Screen> = (0..32).map(|_| scene.at_terminal(&[])).collect();
     let piped: Vec<Child> = (0..32).map(|_| scene.piped()).collect();
     for follower in &followers {
@@ -242,11 +204,7 @@ fn of_64_followers_each_shows_all_and_one_runs() {
 
 #[test]
 fn with_quiet_no_wait_or_force_nothing_of_another_run_is_shown() {
-    let scene = Scene::new();
-    scene.job("echo one; await a; echo two");
-    let leader = scene.piped();
-    scene.wait_for_executions(1);
-    scene.wait_for_mark();
+    let (scene, leader) = Scene::led("echo one; await a; echo two");
     let quiet = scene.at_terminal(&["--quiet"]);
     let beside = scene.at_terminal(&["--no-wait"]);
     scene.wait_for_executions(2);

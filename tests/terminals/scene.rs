@@ -16,6 +16,16 @@ impl Scene {
         Self { project }
     }
 
+    /// A job, and a call of it on pipes that is running and can be joined.
+    pub(crate) fn led(body: &str) -> (Self, Child) {
+        let scene = Self::new();
+        scene.job(body);
+        let leader = scene.piped();
+        scene.wait_for_executions(1);
+        scene.wait_for_mark();
+        (scene, leader)
+    }
+
     /// Writes the job: `body` between a line in the count of executions and the end. `await NAME` waits for a sign.
     pub(crate) fn job(&self, body: &str) {
         let count = self.count_file();

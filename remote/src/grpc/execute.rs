@@ -3,10 +3,10 @@
 //! How the command ended is what the server says of the operation, or unknown: a stream that breaks off is taken up again
 //! where the server still knows the operation.
 
-use super::{BATCH, Grpc, STEP, failure};
+use super::{BATCH, Grpc, STEP, TINY, failure};
 use crate::action::{self, LARGEST_RESULT, known, of_bytes};
 use crate::carrier::{Blob, Failure};
-use crate::execution::{Executed, Execution, Kind, LARGEST_RECORD, RECORD};
+use crate::execution::{Executed, Execution, Kind, LARGEST_RECORD};
 use crate::server::{Progress, STALL, Sink};
 use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_client::CapabilitiesClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::execution_client::ExecutionClient;
@@ -119,7 +119,7 @@ fn encoded(execution: &Execution, root: Digest) -> [(Digest, Vec<u8>); 2] {
     let command = Command {
         arguments: execution.words.clone(),
         environment_variables: variables,
-        output_paths: vec![execution.output.clone()],
+        output_paths: vec![execution.output.clone(), execution.record.clone()],
         platform: platform.clone(),
         ..Command::default()
     };
@@ -309,8 +309,13 @@ impl Grpc {
         })
     }
 
-    /// Adds those of the blobs that are not there.
+    /// Adds those of the blobs that are not there. A few bytes are sooner added than asked for.
     fn put_absent(&self, blobs: Vec<(Digest, Vec<u8>)>) -> Result<(), Failure> {
+        if blobs.iter().map(|(_, bytes)| u64::try_from(bytes.len()).unwrap_or(TINY)).sum::<u64>() < TINY {
+            let by_name: BTreeMap<String, _> =
+                blobs.into_iter().map(|blob| (blob.0.hash.clone(), blob)).collect();
+            return self.put_small(by_name.into_values().collect());
+        }
         let absent = self.absent(blobs.iter().map(|(digest, _)| digest.clone()).collect())?;
         let (mut batch, mut size) = (Vec::new(), 0);
         for (digest, bytes) in blobs {
@@ -336,25 +341,42 @@ impl Grpc {
         to: &File,
         progress: &mut Progress<'_>,
     ) -> Result<bool, Failure> {
+        let record = result.output_files.iter().find(|found| found.path == execution.record);
         let directory = result.output_directories.iter().find(|found| found.path == execution.output);
-        let Some(digest) = directory.and_then(|found| found.tree_digest.clone()) else { return Ok(false) };
-        let bytes = self.bytes(digest, progress)?;
-        let tree = Tree::decode(bytes.as_slice());
+        let (Some(record), Some(tree)) = (
+            record.and_then(|found| found.digest.clone()),
+            directory.and_then(|found| found.tree_digest.clone()),
+        ) else {
+            return Ok(false);
+        };
+        let [record, tree] = self.both([record, tree], progress)?;
+        let tree = Tree::decode(tree.as_slice());
         let tree = tree.map_err(|error| Failure::Invalid(format!("the list of what it left: {error}")))?;
-        let mut record = None;
         for file in tree.root.unwrap_or_default().files {
-            let Some(digest) = file.digest else { continue };
-            if file.name == RECORD {
-                record = Some(digest);
-            } else {
+            if let Some(digest) = file.digest {
                 action::note(&file.name, &digest);
             }
         }
-        let Some(record) = record else { return Ok(false) };
-        let bytes = self.bytes(record, progress)?;
-        std::os::unix::fs::FileExt::write_all_at(to, &bytes, 0)
+        std::os::unix::fs::FileExt::write_all_at(to, &record, 0)
             .map_err(|error| crate::server::of_file(&error))?;
         Ok(true)
+    }
+
+    /// The bytes of two blobs, by one request where they are small.
+    fn both(&self, digests: [Digest; 2], progress: &mut Progress<'_>) -> Result<[Vec<u8>; 2], Failure> {
+        let sizes = digests.iter().map(|digest| u64::try_from(digest.size_bytes).unwrap_or(u64::MAX));
+        let (one, other) = match sizes.fold(0, u64::saturating_add) <= BATCH {
+            true => {
+                let mut found = self.small_ones(digests.to_vec(), STALL)?;
+                let mut take = |digest: &Digest| found.remove(&digest.hash).ok_or_else(lost);
+                (take(&digests[0])?, take(&digests[1])?)
+            }
+            false => {
+                let [one, other] = digests;
+                (self.bytes(one, progress)?, self.bytes(other, progress)?)
+            }
+        };
+        Ok([one, other])
     }
 
     /// The bytes of something that is not large.
@@ -363,7 +385,6 @@ impl Grpc {
         if size > LARGEST_RECORD {
             return Err(Failure::Invalid(format!("a record of {size} bytes")));
         }
-        let lost = || Failure::Invalid("the server does not have what the command left".to_owned());
         if size <= BATCH {
             return self.small(digest, STALL)?.ok_or_else(lost);
         }
@@ -375,6 +396,10 @@ impl Grpc {
         }
         crate::server::read_all(&blob, &file)
     }
+}
+
+fn lost() -> Failure {
+    Failure::Invalid("the server does not have what the command left".to_owned())
 }
 
 /// A file in memory.

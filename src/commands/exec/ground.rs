@@ -1,4 +1,4 @@
-//! What a call of a command stands on: the project, the request, the policy, the store, and the streams.
+//! The context of a call: project, request, policy, store, and streams.
 
 use super::plan::{self, Plan, Showing, StdinSource};
 use super::{products, spool};
@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::exec::Unix;
 use crate::hash::request::Request;
+use crate::hash::user_digests;
 use crate::memo::{self, Context, Mode, Policy};
 use crate::project::Project;
 use crate::record::Recall;
@@ -23,43 +24,43 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Everything that `exec`, `check` and `audit` stand on.
+/// The context of a call of `exec`, `check`, `audit` and similar commands.
 pub(in crate::commands) struct Ground {
     pub(in crate::commands) project: Project,
     pub(super) plan: Plan,
     pub(super) store: Option<LocalStore>,
     pub(super) no_store: Option<String>,
-    /// The copies that stand in place of references.
+    /// Copies of the files that references name.
     pub(super) held: memo::Held,
-    /// Whether there was no store when this call, which may make one, began.
+    /// Whether the store did not exist when this call, which may create it, began.
     pub(super) creates: bool,
     /// Whether the working directory cannot be determined.
     pub(super) is_nowhere: bool,
-    /// The shared caches that are asked and written to.
+    /// The shared caches of the call.
     pub(super) remotes: Vec<Remote>,
 }
 
 impl Ground {
-    /// Finds the project, settles the options, opens the store.
+    /// Finds the project, determines the settings, and opens the store.
     pub(in crate::commands) fn new(scanned: &Scanned, create: bool) -> Result<Self> {
         let directory = std::env::current_dir()
             .map_err(|error| Error::io("find", Path::new("the working directory"), error).with_hint(GONE))?;
         Self::here(directory, scanned, create)
     }
 
-    /// The same in `directory`, which is the working directory.
+    /// Like [`Ground::new`], in the working directory `directory`.
     pub(super) fn here(directory: PathBuf, scanned: &Scanned, create: bool) -> Result<Self> {
         let mut ground = Self::at(directory, scanned)?;
         if ground.plan.policy.mode != Mode::Off && ground.no_store.is_none() {
-            // What a shared cache answers is taken into the store.
+            // Results of shared caches are copied into the store.
             ground.open_store(create || !ground.remotes.is_empty());
         }
         Ok(ground)
     }
 
-    /// Where the working directory cannot be determined, since it was removed or its path is too long: the command runs bare.
+    /// For a working directory that cannot be determined, since it was removed or its path is too long: the command runs bare.
     pub(super) fn nowhere(scanned: &Scanned, error: &std::io::Error) -> Result<Self> {
-        // What is relative to it is found by the system itself, or is not.
+        // The system resolves relative paths, if it can.
         let mut ground = Self::at(".".into(), scanned)?;
         ground.is_nowhere = ground.plan.policy.mode != Mode::Off;
         ground.no_store = Some(match error.kind() {
@@ -69,7 +70,7 @@ impl Ground {
         Ok(ground)
     }
 
-    /// Finds the project around `directory` and settles the options.
+    /// Finds the project around `directory` and determines the settings.
     pub(super) fn at(directory: PathBuf, scanned: &Scanned) -> Result<Self> {
         let home = std::env::var_os("HOME");
         let named = scanned.last(Flag::Store).map(OsString::from);
@@ -82,7 +83,9 @@ impl Ground {
             Err(error) if error.kind() == Kind::Usage => return Err(error),
             other => other.err().map(|error| error.to_string()),
         };
-        publish::remember_digests(&project);
+        if let Some(directory) = project.user_cache(cache.as_deref()) {
+            user_digests::keep_in(&directory, &project.places.root, crate::exec::nested::is_unwatched);
+        }
         let held = memo::Held::default();
         let is_local = scanned.has(Flag::NoRemote);
         let named = publish::remotes_of(&settings);
@@ -92,7 +95,7 @@ impl Ground {
         });
         let toolchains: Vec<_> =
             named.iter().filter_map(|remote| remote.toolchain.clone()).chain(of_executors).collect();
-        // Results that rest on a toolchain do not name the system files that a call which watches us has to know.
+        // Results under a toolchain do not name system files. A call that watches this one needs to know them.
         if !toolchains.is_empty() && !crate::exec::nested::is_watched() {
             plan.policy.toolchains = toolchains;
         }
@@ -116,22 +119,22 @@ impl Ground {
         }
     }
 
-    /// What the call asks for.
+    /// The request of the call.
     pub(in crate::commands) fn request(&self) -> &Request {
         &self.plan.request
     }
 
-    /// What the call wants of the memory.
+    /// The policy of the call.
     pub(in crate::commands) fn policy(&self) -> &Policy {
         &self.plan.policy
     }
 
-    /// The store, if there is one to be used.
+    /// The store, if one is used.
     pub(in crate::commands) fn store(&self) -> Option<&LocalStore> {
         self.store.as_ref()
     }
 
-    /// Puts paths in place of references and settles standard input; tells what the child is to read.
+    /// Replaces references by paths, and prepares standard input. Returns the input for the child, if it is not our own.
     pub(in crate::commands) fn settle(&mut self) -> Result<Option<memo::GivenStdin>> {
         let finder = products::Finder { project: &self.project, quiet: self.plan.showing.quiet };
         if let Some(store) = &self.store {
@@ -139,7 +142,7 @@ impl Ground {
         } else if let Some(word) = memo::first_reference(&self.plan.request) {
             let reason = self.no_store.as_deref().unwrap_or("the store is not used");
             let word = escape::brief(word.as_bytes(), 60);
-            return Err(Error::usage(format!("{word} cannot be had: {reason}"))
+            return Err(Error::usage(format!("{word} is not available: {reason}"))
                 .with_hint("--literal passes such words as they are"));
         }
         let file = match &self.plan.stdin {
@@ -159,12 +162,18 @@ impl Ground {
         Ok(Some(given))
     }
 
-    /// The child reads what was given, from its present offset on.
+    /// The child reads the given file from its present offset.
     pub(super) fn reads(&mut self, given: &memo::GivenStdin, digest: Digest) -> Result<()> {
         let offset = (&given.file).stream_position();
         let offset = offset.map_err(|error| Error::io("read", Path::new("standard input"), error))?;
         self.plan.request.reads_stdin(digest, &given.file, offset);
         Ok(())
+    }
+
+    /// Checks whether the call would be a hit, without running or recording anything.
+    pub(in crate::commands) fn check(&self, observer: &dyn memo::Observer) -> Result<memo::Checked> {
+        let streams = Streams::new(false)?;
+        memo::check(&self.context(&Unix, observer, &streams), self.request(), self.policy())
     }
 
     pub(in crate::commands) fn context<'a>(
@@ -190,12 +199,12 @@ impl Ground {
     }
 }
 
-/// Our own three streams.
+/// Our own standard streams.
 pub(in crate::commands) struct Streams {
     stdin: std::io::Stdin,
     stdout: std::io::Stdout,
     stderr: std::io::Stderr,
-    /// In place of stdout, with `--id`.
+    /// Replaces stdout with `--id`.
     nowhere: Option<File>,
 }
 

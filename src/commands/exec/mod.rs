@@ -48,7 +48,7 @@ pub(super) fn main(scanned: &Scanned) -> Exit {
     }
 }
 
-/// Becomes the command, since `why` stands against all else.
+/// Replaces this process by the command, because of `why`.
 fn become_command(request: &Request, showing: &Showing, why: &str) -> Error {
     match capture::program(request) {
         Ok(program) => {
@@ -71,10 +71,10 @@ fn answer(scanned: &Scanned) -> Result<Exit> {
 
 /// Runs a call on this machine. With `only`, nothing runs under another key.
 fn answer_here(scanned: &Scanned, only: Option<Key>) -> Result<Exit> {
-    /// The kernel takes no path of as many bytes.
+    /// Length limit of a path in the kernel, in bytes.
     const PATH_MAX: usize = 4096;
     let directory = std::env::current_dir().and_then(|directory| {
-        // By a path that is too long nothing in it is found.
+        // Nothing can be found through a path that is too long.
         if directory.as_os_str().len() < PATH_MAX {
             Ok(directory)
         } else {
@@ -99,7 +99,7 @@ fn answer_here(scanned: &Scanned, only: Option<Key>) -> Result<Exit> {
     let status = if ground.plan.showing.id { status.without_stdout() } else { status };
     status.look_around(ground.store());
     if let (Verbosity::Trouble, true, Some(why)) = (verbosity, ground.is_nowhere, &ground.no_store) {
-        // The status line says it, where there is one.
+        // The status line contains this, where there is one.
         status.trouble(&format!("not cached: {why}"));
     }
     let context = ground.context(&executor, &status, &streams);
@@ -110,7 +110,7 @@ fn answer_here(scanned: &Scanned, only: Option<Key>) -> Result<Exit> {
     if let (Err(error), false) = (&answered, is_given)
         && error.kind() == Kind::Io(std::io::ErrorKind::WouldBlock)
     {
-        // We are the only process that may be (`ulimit -u`).
+        // The process limit (`ulimit -u`) allows no second process.
         return Err(become_command(&ground.plan.request, &ground.plan.showing, &error.to_string()));
     }
     let words = ground.plan.request.shown_words();
@@ -142,7 +142,7 @@ fn answer_here(scanned: &Scanned, only: Option<Key>) -> Result<Exit> {
     {
         store.record_killed();
         store.settle();
-        // What no longer fits is deleted in the background, after this call has ended.
+        // Results beyond the cap are deleted in the background, after this call has ended.
         collect::start(store, &ground.project.store);
         if let (Outcome::Ran { kept: Kept::Yes, .. }, Some(commit), false) =
             (&answer.outcome, &answer.commit, ground.remotes.is_empty())
@@ -153,12 +153,12 @@ fn answer_here(scanned: &Scanned, only: Option<Key>) -> Result<Exit> {
         status.notices(store);
         store.leave();
     }
-    // The process ends now: giving back hundreds of paths one by one is a tenth of a hit.
+    // The process ends now. Freeing hundreds of paths would take a tenth of a hit.
     std::mem::forget(answer);
     Ok(exit)
 }
 
-/// Words are stored as they are: one that looks like a secret is worth a line.
+/// Warns about words that look like secrets, since words are stored unchanged.
 fn warn_of_secrets(words: &[OsString], status: &Status) {
     let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
     if let Some(found) = secrets::first(&words) {
@@ -175,10 +175,10 @@ fn write_report(report: &str, path: &Path, status: &Status) {
     }
 }
 
-/// The command's own end; with `--id`, the commit's hash first.
+/// Ends like the command; with `--id`, prints the hash of the commit first.
 fn exit_of(ground: &Ground, answer: &Answer) -> Exit {
     if let (Termination::Exited(0), Some(errno)) = (answer.termination, answer.lost_output) {
-        // Bare, the command would have met the failing write itself.
+        // Without cashet, the command itself would have got the write error.
         let path = Path::new("standard output");
         message::error(&Error::io("write to", path, std::io::Error::from_raw_os_error(errno)));
         return Exit::Status(EXIT_NO);
@@ -202,7 +202,7 @@ fn exit_of(ground: &Ground, answer: &Answer) -> Exit {
     }
 }
 
-/// What the command reads, for another call: what was given, or ours if it is a file; at its present offset.
+/// Standard input for another call of the same command: the given one, or our own if it is a file; at its present offset.
 fn stdin_again(given: Option<&memo::GivenStdin>) -> Option<File> {
     let ours = std::io::stdin();
     let original = match given {
@@ -212,13 +212,13 @@ fn stdin_again(given: Option<&memo::GivenStdin>) -> Option<File> {
     if !original.metadata().ok()?.is_file() {
         return None;
     }
-    // Opened again, it has an offset of its own.
+    // A file that is opened again has a separate offset.
     let mut again = File::open(format!("/proc/self/fd/{}", original.as_raw_fd())).ok()?;
     again.seek(SeekFrom::Start((&original).stream_position().ok()?)).ok()?;
     Some(again)
 }
 
-/// Starts the same call once more in the background, to record again; it reads `stdin`.
+/// Starts the same call again in the background, to record a new result; it reads `stdin`.
 fn refresh(scanned: &Scanned, stdin: Option<File>) {
     const LEFT_OUT: &[Flag] = &[
         Flag::Report,
@@ -234,6 +234,6 @@ fn refresh(scanned: &Scanned, stdin: Option<File>) {
     let mut command = Command::new(program);
     command.arg("exec").args(["--force", "--quiet"]).args(scanned.to_words(LEFT_OUT));
     command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::null()).stderr(Stdio::null());
-    // It may fail as it likes: the next call will try again.
+    // A failure is ignored: the next call will try again.
     let _ = start_detached(&mut command);
 }

@@ -1,4 +1,5 @@
-//! Options, variables and `cashet.toml` become one plan: flags win over variables, variables over the file.
+//! The settings of a call, from options, variables and `cashet.toml`: options take precedence over variables, and variables over the
+//! file.
 
 use crate::commands::options::{Flag, Scanned};
 use crate::commands::values;
@@ -12,20 +13,20 @@ use crate::project::{ExecSettings, Project, Settings, Words};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What the command's standard input is to be.
+/// The standard input of the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum StdinSource {
-    /// Ours, as it is.
+    /// Our own, unchanged.
     Inherit,
     /// `/dev/null`.
     Null,
-    /// Ours, read to its end first.
+    /// Our own, read to its end first.
     Spool,
-    /// What this names: a path or a reference.
+    /// A file or a reference.
     Named(OsString),
 }
 
-/// What is shown.
+/// Options about messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Showing {
     /// `--id`
@@ -40,7 +41,7 @@ pub(super) struct Showing {
     pub(super) explain: bool,
 }
 
-/// A call, settled.
+/// A call with all settings.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) request: Request,
@@ -53,19 +54,19 @@ pub(super) struct Plan {
     pub(super) durable: bool,
 }
 
-/// Reads a variable of cashet's own; an empty one counts as unset.
+/// Reads one of cashet's variables. An empty one counts as unset.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// The settings that apply, from the strongest on.
+/// The sources of settings, in order of precedence.
 struct Sources<'a> {
     scanned: &'a Scanned,
     blocks: Vec<&'a ExecSettings>,
 }
 
 impl Sources<'_> {
-    /// One value: the flag's, else the variable's, else the file's. Each with the name to blame.
+    /// One value, from the option, the variable or the file, with the name for error messages.
     fn one(
         &self,
         flag: Flag,
@@ -87,7 +88,7 @@ impl Sources<'_> {
         Ok(found.map(|value| (value.clone(), format!("cashet.toml: {name}"))))
     }
 
-    /// All values: those of the file, which are relative to the root if a project is given, then those of the flags.
+    /// All values: those of the file, relative to the root if a project is given, then those of the options.
     fn all(
         &self,
         flag: Flag,
@@ -110,7 +111,7 @@ impl Sources<'_> {
     }
 }
 
-/// Settles a call.
+/// Determines the settings of a call.
 ///
 /// # Errors
 /// [`crate::error::Kind::Usage`] for the first value that is malformed, or options that contradict each other.
@@ -155,7 +156,7 @@ pub(super) fn plan(scanned: &Scanned, project: &Project, settings: &Settings) ->
     };
     let policy = Policy { tty, ..policy(&sources)? };
     check(&request, &policy)?;
-    // Told before anything is run or written.
+    // Checked before anything is run or written.
     request.ignored.written(&request.directory, &request.places)?;
     request.ignored.read(&request.directory, &request.places)?;
     let max_size = match variable("CASHET_MAX_SIZE") {
@@ -248,7 +249,7 @@ fn stdin(sources: &Sources<'_>) -> Result<StdinSource> {
     }
 }
 
-/// Of which hits the output is written.
+/// For which hits the output is written.
 fn written_hits(sources: &Sources<'_>) -> Result<WrittenHits> {
     match sources.blocks.iter().find_map(|block| block.replay.as_deref()) {
         None | Some("full") => Ok(WrittenHits::All),
@@ -351,10 +352,11 @@ fn policy(sources: &Sources<'_>) -> Result<Policy> {
         kept_statuses,
         tags: tags.collect::<Result<_>>()?,
         only_key: None,
+        is_own_run: false,
     })
 }
 
-/// Options that make no sense together.
+/// Refuses options that contradict each other.
 fn check(request: &Request, policy: &Policy) -> Result<()> {
     let contradiction = |what: &str, hint: &str| Err(Error::usage(what).with_hint(hint));
     if request.redactions.iter().any(|redaction| redaction.is_empty()) {

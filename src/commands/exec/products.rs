@@ -1,4 +1,4 @@
-//! Finds what words such as `cashet:REV:PATH` stand for.
+//! Resolves words such as `cashet:REV:PATH` to the outputs of runs.
 
 use crate::commands::context::Context;
 use crate::commands::found::Opened;
@@ -15,7 +15,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Finds products in the project's store; it is opened when the first is asked for.
+/// Finds products in the project's store, which is opened with the first query.
 pub(super) struct Finder<'a> {
     pub(super) project: &'a Project,
     /// Prints errors only.
@@ -35,7 +35,7 @@ impl Products for Finder<'_> {
         let opened = Opened::open(&context)?;
         let opened = if self.quiet { opened.silent() } else { opened };
         let found = opened.found(&revision).map_err(|error| match (&revision.base, error.kind()) {
-            // Candidates of an ambiguous one are in its own hint.
+            // The hint of this error lists the candidates.
             (Base::Prefix(_), Kind::NoSuchRevision) if error.to_string().ends_with("is ambiguous") => error,
             (_, Kind::NoSuchRevision) => unknown(error),
             _ => error,
@@ -48,7 +48,7 @@ impl Products for Finder<'_> {
         let tree = opened.outputs(&found)?;
         match tree.find(&path).map(|entry| &entry.kind) {
             Some(OutputKind::File { content, .. }) => Ok(Product { blob: content.blob, path: Some(path) }),
-            // A copy of it wants all its bytes in one blob.
+            // A copy needs all bytes in one blob.
             Some(file @ OutputKind::Sparse { data, .. }) => {
                 let store = opened.must()?;
                 let mut writer = store.write()?;

@@ -1,8 +1,7 @@
-//! Many calls in one process: what is recorded is replayed here, without a process for each call. What must run is left
-//! to `cashet exec`.
+//! Many calls in one process: hits are replayed here, without a process for each call. Misses run in a `cashet exec` each.
 
-use super::Ground;
 use super::plan::{self, Plan, StdinSource};
+use super::{Ground, products};
 use crate::commands::collect;
 use crate::commands::options::Scanned;
 use crate::error::{Kind, Result};
@@ -15,13 +14,13 @@ use crate::store::{LocalStore, Store};
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 
-/// What many calls from one directory share.
+/// The shared parts of many calls from one directory.
 pub(in crate::commands) struct Resident {
     ground: Ground,
     settings: Settings,
 }
 
-/// One call, settled.
+/// One call with all settings.
 pub(in crate::commands) struct Settled(Plan);
 
 /// Standard input, output and error of a call.
@@ -33,12 +32,17 @@ pub(in crate::commands) struct Three<'a> {
 }
 
 impl Settled {
-    /// The words as they are recorded: what is to be hidden is not in them.
+    /// The words as they are recorded, without values that are hidden.
     pub(in crate::commands) fn shown_words(&self) -> Vec<OsString> {
         self.0.request.shown_words()
     }
 
-    /// Whether a record may answer it, and nothing but the world has to be looked at for that.
+    /// When it is replayed and recorded.
+    pub(in crate::commands) fn mode(&self) -> Mode {
+        self.0.policy.mode
+    }
+
+    /// Whether a recorded result may answer it without reading standard input or resolving references.
     fn may_hit(&self) -> bool {
         let plan = &self.0;
         plan.policy.mode == Mode::Auto
@@ -50,36 +54,36 @@ impl Settled {
 }
 
 impl Resident {
-    /// Finds project and store for calls like this one.
+    /// Finds the project and the store for calls like this one.
     pub(in crate::commands) fn new(scanned: &Scanned) -> Result<Self> {
         let ground = Ground::new(scanned, true)?;
         let settings = ground.project.settings()?;
         Ok(Self { ground, settings })
     }
 
-    /// Where the calls are made.
+    /// The directory of the calls.
     pub(in crate::commands) fn project(&self) -> &Project {
         &self.ground.project
     }
 
-    /// The store, if there is one to be used.
+    /// The store, if one is used.
     pub(in crate::commands) fn store(&self) -> Option<&LocalStore> {
         self.ground.store.as_ref()
     }
 
-    /// Settles a call.
+    /// Determines the settings of a call.
     pub(in crate::commands) fn settle(&self, scanned: &Scanned) -> Result<Settled> {
         plan::plan(scanned, &self.ground.project, &self.settings).map(Settled)
     }
 
-    /// Replays a call; `None` where it must run, or a process of its own must find out.
+    /// Replays a call; `None` where it must run, or only a separate process can decide.
     pub(in crate::commands) fn replay(
         &self,
         call: &Settled,
         three: Three<'_>,
         observer: &dyn Observer,
     ) -> Option<Answer> {
-        // Both streams at one place would make another question of it.
+        // With both streams at the same place, the key would be different.
         if !call.may_hit() || one_target(three.stdout, three.stderr) {
             return None;
         }
@@ -93,7 +97,8 @@ impl Resident {
         !self.ground.remotes.is_empty()
     }
 
-    /// Whether a call would be replayed. With `asking`, which is told of their troubles, shared caches are asked too; `None` where only a process of its own can tell.
+    /// Whether a call would be a hit; `None` where only a separate process can decide. With `asking`, which receives their errors, shared
+    /// caches are asked too.
     pub(in crate::commands) fn check(
         &self,
         call: &Settled,
@@ -111,7 +116,21 @@ impl Resident {
         }
     }
 
-    /// What `exec` does when it ends after a run.
+    /// What is known of a call before it runs, whatever its mode; `None` if only a process of its own can tell.
+    pub(in crate::commands) fn known(&self, call: &Settled, three: Three<'_>) -> Result<Option<Checked>> {
+        if call.may_hit() {
+            return self.check(call, three, None);
+        }
+        let (Some(store), StdinSource::Inherit | StdinSource::Null) = (self.store(), &call.0.stdin) else {
+            return Ok(None);
+        };
+        let mut request = call.0.request.clone();
+        let finder = products::Finder { project: &self.ground.project, quiet: true };
+        let _held = memo::resolve_references(&mut request, &finder, store)?;
+        memo::check(&self.context(three, &()), &request, &call.0.policy).map(Some)
+    }
+
+    /// The work that `exec` does at its end after a run.
     pub(in crate::commands) fn leave(&self) {
         if let Some(store) = self.store() {
             store.record_killed();

@@ -1,15 +1,15 @@
-//! Words that look like secrets, before they are stored for good.
+//! Finds words that look like secrets, for a warning before they are stored.
 //!
-//! Looks at words alone, and is wrong now and then: it costs one line.
+//! This is a guess from the words alone. A wrong guess costs one line of output.
 
-/// Ends of the names of options and variables whose value is a secret whatever it looks like.
+/// Suffixes of names of options and variables whose value is always a secret.
 const SURE: &[&str] =
     &["password", "passwd", "passphrase", "api-key", "apikey", "secret-key", "access-key", "client-secret"];
 
-/// Ends of names whose value is a secret if it looks like one: `--pad-token` has another use.
+/// Suffixes of names whose value is a secret if it looks like one: `--pad-token` has another meaning.
 const LIKELY: &[&str] = &["token", "secret"];
 
-/// How well-known secrets begin, and how many letters and digits follow at least.
+/// Prefixes of well-known secrets, and the minimum number of letters and digits after them.
 const BEGINNINGS: &[(&str, usize)] = &[
     ("AKIA", 16),
     ("ASIA", 16),
@@ -30,7 +30,7 @@ const BEGINNINGS: &[(&str, usize)] = &[
     ("xoxp-", 16),
 ];
 
-/// The first word that looks like a secret, or holds one, described without it.
+/// A description of the first word that contains what looks like a secret; the description does not contain it.
 pub(super) fn first(words: &[Vec<u8>]) -> Option<String> {
     let mut before: Option<&str> = None;
     for word in words {
@@ -67,7 +67,7 @@ fn in_word(word: &str) -> Option<String> {
     })
 }
 
-/// `--password` and then its value.
+/// `--password` followed by its value.
 fn after_option(before: Option<&str>, word: &str) -> Option<String> {
     let name = before.filter(|before| before.starts_with("--") && !before.contains('='))?;
     (!word.starts_with('-') && is_secret(name, word)).then(|| format!("{name} …"))
@@ -77,7 +77,7 @@ fn is_secret(name: &str, value: &str) -> bool {
     let name = name.trim_start_matches('-').to_ascii_lowercase().replace('_', "-");
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     let ends = |list: &[&str]| list.iter().any(|end| name.ends_with(end));
-    // What only says where the secret is may be stored, and so may a mark that something took its place.
+    // The name of a file or variable with the secret may be stored, and so may a placeholder.
     let is_elsewhere = value.is_empty() || value.starts_with(['@', '/', '.', '$', '[', '<']);
     is_name && !is_elsewhere && (ends(SURE) || (ends(LIKELY) && looks_random(value)))
 }

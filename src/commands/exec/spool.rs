@@ -1,4 +1,4 @@
-//! Standard input as a file whose digest is known: read to its end, or looked at where it is a file already.
+//! Standard input as a file with a known digest: copied to a temporary file, or used directly where it is a file already.
 
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
@@ -17,17 +17,17 @@ fn failed(error: std::io::Error) -> Error {
     Error::io("read", Path::new("standard input"), error)
 }
 
-/// Reads `descriptor` to its end; tells a file at its beginning and the digest of what came.
+/// Reads `descriptor` to its end. Returns a file with the content, at offset 0, and the digest.
 ///
 /// # Errors
-/// When it cannot be read, or nowhere is room for it.
+/// When it cannot be read, or there is no space for it.
 pub(super) fn spool(descriptor: BorrowedFd<'_>, store: &Path) -> Result<(GivenStdin, Digest)> {
     tell(Depends::StdinContent);
     let file = File::from(descriptor.try_clone_to_owned().map_err(failed)?);
     digested(file, store)
 }
 
-/// The same of a file that is open already: a regular one is digested where it is.
+/// Like [`spool`], for a file that is open already. A regular file is digested without a copy.
 ///
 /// # Errors
 /// As [`spool`].
@@ -40,7 +40,7 @@ pub(super) fn digested(mut file: File, store: &Path) -> Result<(GivenStdin, Dige
         return Ok((GivenStdin { file, evidence: Some(Evidence::of(&metadata)) }, digest));
     }
     let room = |error| Error::io("write", Path::new("a copy of standard input"), error);
-    // The store has as much room as any place; where it cannot be written, the system's temporary directory.
+    // In the store, or in the system's temporary directory where the store cannot be written.
     let mut copy =
         tempfile::tempfile_in(store.join("tmp")).or_else(|_| tempfile::tempfile()).map_err(room)?;
     let mut hasher = Hasher::new();

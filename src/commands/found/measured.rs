@@ -1,4 +1,4 @@
-//! Runs with their parameters and the numbers that they gave as their result.
+//! Runs with their parameters and metrics.
 
 use super::{Found, Opened};
 use crate::error::{Error, Kind, Result};
@@ -11,38 +11,38 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 
-/// So much of the end of what was printed is looked at, in bytes.
+/// Number of bytes at the end of the output that are searched for metrics.
 const END: usize = 1 << 20;
 
-/// More was never printed by a run whose result is in its lines, in bytes.
+/// Largest output that is searched for metrics, in bytes.
 const LARGEST_PRINTED: u64 = 256 << 20;
 
-/// Files of a run that are looked at.
+/// Maximum number of files of a run that are searched for metrics.
 const MOST_FILES: usize = 32;
 
-/// So many of the newest runs are looked at where any may be meant.
+/// Number of the newest runs that are searched.
 const MOST_RUNS: usize = 10_000;
 
-/// What the names of the tags that hold parameters begin with.
+/// Prefix of the names of tags that contain parameters.
 const PARAMETER: &str = "param.";
 
-/// A run with its parameters and results.
+/// A run with its parameters and metrics.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// The run.
     pub found: Found,
     /// Its parameters.
     pub parameters: Vec<(String, String)>,
-    /// Names of those that say where its outputs are.
+    /// Names of parameters that are paths of its outputs.
     pub places: Vec<String>,
-    /// The numbers that it gave; none where it failed.
+    /// Its metrics; none where it failed.
     pub metrics: Vec<Metric>,
     /// The last line of its error output, where it failed.
     pub error: Option<String>,
 }
 
 impl Measured {
-    /// Whether the run ended as it should.
+    /// Whether the run succeeded.
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.found.commit.termination == Termination::Exited(0)
@@ -54,7 +54,7 @@ impl Measured {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A number, by its name with its unit, or by its name alone.
+    /// A metric, by its name with or without its unit.
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<f64> {
         let exact = self.metrics.iter().find(|metric| metric.title() == name);
@@ -62,7 +62,7 @@ impl Measured {
     }
 }
 
-/// A run with all that is known of it.
+/// Reads the parameters and metrics of a run.
 #[must_use]
 pub fn measure(opened: &Opened, found: Found, rules: &Rules) -> Measured {
     let outputs = opened.outputs(&found).unwrap_or_default();
@@ -73,7 +73,8 @@ pub fn measure(opened: &Opened, found: Found, rules: &Rules) -> Measured {
     Measured { found, parameters, places, metrics, error }
 }
 
-/// The parameters of a run, and the names of those whose value is the place of an output: tags of a sweep and the words of the command.
+/// The parameters of a run, from the tags of a sweep and the words of the command; and the names of those whose value is the path of an
+/// output.
 #[must_use]
 pub fn parameters(found: &Found, outputs: &OutputTree) -> (Vec<(String, String)>, Vec<String>) {
     let tags = found.tags.iter();
@@ -81,7 +82,7 @@ pub fn parameters(found: &Found, outputs: &OutputTree) -> (Vec<(String, String)>
         .filter_map(|(name, value)| Some((name.strip_prefix(PARAMETER)?.to_owned(), value.clone())))
         .collect();
     let mut all = arguments::parameters(commits::arguments(&found.commit));
-    // What a sweep calls by a name of its own need not be told twice.
+    // A parameter of a sweep is not repeated under the option's name.
     let is_place = |name: &str| name.strip_prefix("arg").is_some_and(|rest| rest.parse::<u32>().is_ok());
     all.retain(|(name, value)| {
         let known = tagged.iter().any(|(tag, other)| tag == name || other == value);
@@ -90,7 +91,7 @@ pub fn parameters(found: &Found, outputs: &OutputTree) -> (Vec<(String, String)>
     for (name, value) in tagged {
         match all.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
-            // It may be part of a word that has another name, such as that of a file.
+            // It may be part of a word with another name, such as a file name.
             None => all.push((name, value)),
         }
     }
@@ -106,7 +107,7 @@ pub fn parameters(found: &Found, outputs: &OutputTree) -> (Vec<(String, String)>
     (all, places)
 }
 
-/// The role of an output: its path with the parameters that say where it is in place of their values.
+/// The role of an output: its path, with values of parameters replaced by their names.
 #[must_use]
 pub fn role(path: &[u8], parameters: &[(String, String)], places: &[String]) -> Vec<u8> {
     for (name, value) in parameters.iter().filter(|(name, _)| places.contains(name)) {
@@ -121,7 +122,7 @@ pub fn role(path: &[u8], parameters: &[(String, String)], places: &[String]) -> 
     path.to_vec()
 }
 
-/// The numbers of a run: of small files first, then of what it printed.
+/// The metrics of a run: from small files first, then from its output.
 fn metrics(opened: &Opened, found: &Found, outputs: &OutputTree, rules: &Rules) -> Vec<Metric> {
     let mut files: Vec<(String, Form, Content)> = Vec::new();
     for entry in outputs.entries() {
@@ -134,7 +135,7 @@ fn metrics(opened: &Opened, found: &Found, outputs: &OutputTree, rules: &Rules) 
             _ => {}
         }
     }
-    // A file of results tells more than a table that has grown row by row.
+    // A file of results takes precedence over a table that grows row by row.
     files.sort_by_key(|(_, form, _)| matches!(form, Form::Table | Form::JsonLines));
     files.truncate(MOST_FILES);
     let mut all: Vec<(String, Metric)> = Vec::new();
@@ -155,7 +156,7 @@ fn metrics(opened: &Opened, found: &Found, outputs: &OutputTree, rules: &Rules) 
     metrics
 }
 
-/// Numbers of one name from several files get the names of these before their own, unless they are equal.
+/// Adds the names of files to metrics of the same name with different values.
 fn told_apart(all: Vec<(String, Metric)>) -> Vec<Metric> {
     let mut values: HashMap<String, Vec<f64>> = HashMap::new();
     for (_, metric) in &all {
@@ -176,7 +177,7 @@ fn told_apart(all: Vec<(String, Metric)>) -> Vec<Metric> {
     metrics
 }
 
-/// The end of a content; nothing where it is no longer stored.
+/// The end of a content; empty where it is no longer stored.
 fn end(opened: &Opened, content: &Content) -> Vec<u8> {
     let Ok(mut from) = opened.read(&content.blob) else { return Vec::new() };
     let mut end: VecDeque<u8> = VecDeque::new();
@@ -189,7 +190,7 @@ fn end(opened: &Opened, content: &Content) -> Vec<u8> {
     end.into()
 }
 
-/// The last line of what a run told on standard error, or else printed.
+/// The last line of standard error, or else of standard output.
 fn last_line(opened: &Opened, found: &Found) -> Option<String> {
     [&found.commit.stderr, &found.commit.stdout].into_iter().find_map(|content| {
         let end = end(opened, content);
@@ -198,7 +199,7 @@ fn last_line(opened: &Opened, found: &Found) -> Option<String> {
     })
 }
 
-/// Which of several values of a metric is the best.
+/// Which value of a metric is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
     /// The highest.
@@ -207,7 +208,7 @@ pub enum Better {
     Low,
 }
 
-/// Parts of names whose values are the better the lower they are.
+/// Parts of names of metrics whose lowest value is the best.
 const LOW: &[&str] = &[
     "loss",
     "error",
@@ -234,7 +235,7 @@ const LOW: &[&str] = &[
     "ece",
 ];
 
-/// What `KEY`, `max:KEY` or `min:KEY` asks for.
+/// Parses `KEY`, `max:KEY` or `min:KEY`.
 #[must_use]
 pub fn wanted(text: &str) -> (&str, Better) {
     if let Some(key) = text.strip_prefix("max:") {
@@ -248,7 +249,7 @@ pub fn wanted(text: &str) -> (&str, Better) {
     (text, if parts.any(|part| LOW.contains(&part)) { Better::Low } else { Better::High })
 }
 
-/// The best of several runs by a metric; the newest of equal ones. `None` where none has it.
+/// The best of several runs by a metric; the newest of equal ones. `None` where no run has it.
 #[must_use]
 pub fn best<'a>(runs: impl IntoIterator<Item = &'a Measured>, text: &str) -> Option<&'a Measured> {
     let (key, better) = wanted(text);
@@ -266,7 +267,7 @@ pub fn best<'a>(runs: impl IntoIterator<Item = &'a Measured>, text: &str) -> Opt
     best.map(|(run, _)| run)
 }
 
-/// The run that `@best(KEY)` names, of all in the store whose results are there.
+/// The run that `@best(KEY)` names, of all runs whose results are stored.
 ///
 /// # Errors
 /// No run has such a metric; the store cannot be read.

@@ -1,4 +1,4 @@
-//! Which run the words of a user name.
+//! Resolution of the words with which users name runs.
 
 use super::measured;
 use super::{Found, Opened};
@@ -17,7 +17,7 @@ impl Opened {
     /// the command, of which the last may be left out; without any, the one that is active. Of several, the newest.
     ///
     /// # Errors
-    /// None is active, or none is like that.
+    /// No run is active, or none matches.
     pub fn active(&self, words: &[OsString]) -> Result<Active> {
         let none = |hint: &str| Error::new(Kind::NoSuchRevision, "no such run is active").with_hint(hint);
         let mut runs = self.store.as_ref().map(LocalStore::all_active).unwrap_or_default();
@@ -51,7 +51,7 @@ impl Opened {
     /// The commit that a revision, as typed, names.
     ///
     /// # Errors
-    /// It is not a revision; no commit, or several, are meant.
+    /// It is not a revision; it names no commit, or several.
     pub fn find(&self, typed: &OsStr) -> Result<Found> {
         self.found(&revision::parse(typed)?)
     }
@@ -59,7 +59,7 @@ impl Opened {
     /// The commit that a revision names.
     ///
     /// # Errors
-    /// No commit, or several, are meant.
+    /// It names no commit, or several.
     pub fn found(&self, revision: &Revision) -> Result<Found> {
         let none = || revision::none_such(revision);
         let store = self.store.as_ref().ok_or_else(none)?;
@@ -95,11 +95,11 @@ impl Opened {
         Ok(row.into())
     }
 
-    /// The newest commit with these words; of several places the one here counts first.
+    /// The newest commit with these words; one of the present directory takes precedence.
     fn newest_of(&self, store: &LocalStore, words: &[Vec<u8>]) -> Result<Option<CommitId>> {
         let here = self.project.places.store(&self.project.directory);
         let mut elsewhere = None;
-        // A function's name is among the first words; the database can look for that without reading every commit.
+        // The database can search for the function's name, which is among the first words, without reading every commit.
         for name in words.iter().take(4).filter(|name| !name.is_empty()) {
             let last = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
             let filter = Filter { function: Some(last.to_vec()), ..Filter::default() };
@@ -118,10 +118,10 @@ impl Opened {
     }
 }
 
-/// How many candidates an ambiguous prefix is told with.
+/// Maximum number of candidates that are listed for an ambiguous prefix.
 const MOST_TOLD: usize = 5;
 
-/// That several commits are meant.
+/// The error for an ambiguous prefix.
 fn ambiguous(store: &LocalStore, revision: &Revision, ids: &[CommitId]) -> Error {
     let candidates = ids.iter().take(MOST_TOLD).map(|id| {
         let commit = store.row(id).ok().flatten().map(|row| row.commit);
@@ -153,7 +153,7 @@ fn is_of(commit: &Commit, words: &[Vec<u8>]) -> bool {
     names && commits::arguments(commit) == rest
 }
 
-/// The fewest digits, at least twelve, that tell an id from the others.
+/// The smallest number of digits, at least twelve, that distinguish an id from the others.
 fn shortest(id: &CommitId, ids: &[CommitId]) -> String {
     let hex = id.0.to_hex();
     let told = |length: usize| {

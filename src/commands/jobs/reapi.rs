@@ -1,7 +1,7 @@
 //! A server of the Bazel remote-execution API as an engine. A process of ours on this machine stands in for each job: it ships
 //! what the job needs, waits for its end, and takes its result.
 
-use crate::elsewhere::{Call, Engine, Job, Place, Resources, State, machine};
+use crate::elsewhere::{Call, Engine, Job, Lock, Place, Resources, State, machine};
 use crate::error::{Error, Kind, Result};
 use crate::exec::start_helper_of_job;
 use crate::project::ExecutorSettings;
@@ -136,7 +136,7 @@ fn seconds(time: &str) -> Option<u64> {
 }
 
 impl Engine for Reapi {
-    fn submit(&self, place: &Place, _call: &Call) -> Result<Job> {
+    fn submit(&self, place: &Place, _call: &Call, _lock: &Lock) -> Result<Job> {
         let path = place.log();
         let failed = |error| Error::io("open", &path, error);
         let log = OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;

@@ -9,14 +9,14 @@ use super::signals::Stop;
 use crate::commands::exec::elsewhere::termination;
 use crate::commands::exec::resident::{Resident, Settled, Three};
 use crate::commands::jobs::{
-    Settings, Standing, hidden, known_reads, recover, ship, take, token, words_of_job,
+    Settings, Standing, hidden, known_reads, recover, set, settings_of, ship, take, token, words_of_job,
 };
 use crate::commands::map_arguments::Options;
 use crate::commands::options::Flag;
-use crate::elsewhere::{Arrays, Call, Lock, Place, State as Of, sweep};
+use crate::elsewhere::{Arrays, Call, Lock, Member, Place, State as Of, sweep};
 use crate::encode::Encode;
-use crate::error::{Error, Result};
-use crate::memo::Checked;
+use crate::error::{Error, Kind, Result};
+use crate::memo::{Checked, Mode};
 use crate::record::Termination;
 use crate::ui::board::{Outcome, State, label};
 use crate::ui::relay::Output;
@@ -63,6 +63,17 @@ struct Open {
     output: Option<Arc<Output>>,
     is_queued: bool,
     over: Option<(Instant, String, bool)>,
+    /// The executor that has it, where another call submitted it to another one.
+    other: Option<Settings>,
+}
+
+/// How a run stands before it is submitted.
+struct Stood {
+    place: Place,
+    call: Call,
+    standing: Standing,
+    reads: Vec<PathBuf>,
+    other: Option<Settings>,
 }
 
 /// A job that has its place and is not submitted.
@@ -72,7 +83,7 @@ struct New {
     call: Call,
     attempts: u32,
     reads: Vec<PathBuf>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// Has all runs done that come through `waiting`.
@@ -115,7 +126,9 @@ pub(super) fn run(array: &Array<'_>, waiting: &Mutex<Receiver<Work>>) {
             asked = Instant::now();
         }
         array.look(&mut open, &mut new);
-        if array.stop.is() && leaves(array.stop, &mut cancelled, || array.cancel(&open)) {
+        if array.stop.is()
+            && leaves(array.stop, &mut cancelled, || array.cancel(&open, array.stop.signal().is_none()))
+        {
             break;
         }
         if all_came {
@@ -130,12 +143,13 @@ pub(super) fn run(array: &Array<'_>, waiting: &Mutex<Receiver<Work>>) {
 }
 
 /// Whether the jobs that are still there are left: at once where the terminal was closed; cancelled ones when they do not end.
+/// After a failure, those that run are waited for.
 fn leaves(stop: &Stop, cancelled: &mut Option<Instant>, cancel: impl FnOnce()) -> bool {
     if matches!(stop.signal(), Some(libc::SIGTERM | libc::SIGHUP)) {
         return true;
     }
     if let Some(since) = cancelled {
-        return since.elapsed() > CANCELLING;
+        return stop.signal().is_some() && since.elapsed() > CANCELLING;
     }
     cancel();
     *cancelled = Some(Instant::now());
@@ -184,14 +198,13 @@ impl Array<'_> {
         if self.is_shared(&work) {
             return;
         }
-        let mut reads = Vec::new();
-        match self.standing(&work.job, &work.tags, &mut reads) {
-            Ok((place, call, Standing::New(lock))) => {
-                new.push(New { work, place, call, attempts, reads, _lock: lock });
+        match self.standing(&work.job, &work.tags) {
+            Ok(Stood { place, call, standing: Standing::New(lock), reads, .. }) => {
+                new.push(New { work, place, call, attempts, reads, lock });
             }
-            Ok((place, _, _)) => {
+            Ok(Stood { place, other, .. }) => {
                 let id = place.id().unwrap_or_default();
-                open.push(Open::new(work, place, id, attempts));
+                open.push(Open { other, ..Open::new(work, place, id, attempts) });
             }
             Err(error) => self.failed(work, error.to_string()),
         }
@@ -221,13 +234,8 @@ impl Array<'_> {
         Ok(matches!(self.resident.check(call, three, Some(&()))?, Some(Checked::Hit { .. })))
     }
 
-    fn standing(
-        &self,
-        job: &Job,
-        tags: &[(String, String)],
-        reads: &mut Vec<PathBuf>,
-    ) -> Result<(Place, Call, Standing)> {
-        let token = token();
+    fn standing(&self, job: &Job, tags: &[(String, String)]) -> Result<Stood> {
+        let (token, mut reads) = (token(), Vec::new());
         let mut scanned = job.call.clone();
         for (name, value) in tags {
             scanned.give(Flag::Tag, Some(format!("{name}={value}").into()));
@@ -238,10 +246,16 @@ impl Array<'_> {
         if settled.shown_words() != job.call.words {
             return Err(hidden());
         }
-        let manifest = match self.resident.check(&settled, three, None)? {
+        if settled.mode() == Mode::Replay {
+            return Err(Error::new(
+                Kind::NothingToReplay,
+                "nothing to replay, and --mode replay runs nothing",
+            ));
+        }
+        let manifest = match self.resident.known(&settled, three)? {
             Some(Checked::Miss { manifest, why }) => {
                 if let Some(manifest) = manifest.as_ref().filter(|_| job.call.has(Flag::Snapshot)) {
-                    *reads = known_reads(manifest, &why, self.resident.store());
+                    reads = known_reads(manifest, &why, self.resident.store());
                 }
                 manifest
             }
@@ -259,17 +273,31 @@ impl Array<'_> {
             snapshot: self.tree(job),
         };
         loop {
-            match take(&place, &call, false)? {
+            match take(&place, &call, settled.mode() == Mode::Refresh)? {
                 Standing::Again => {}
                 Standing::Old(earlier) => {
-                    return Ok(match recover(&place, self.settings.engine.as_ref())? {
-                        Some(lock) => (place, *earlier, Standing::New(lock)),
-                        None => (place, call, Standing::Old(earlier)),
+                    let other = self.other(&place, &earlier)?;
+                    let engine = &other.as_ref().unwrap_or(self.settings).engine;
+                    return Ok(match recover(&place, engine.as_ref(), &mut || self.stop.is())? {
+                        Some(lock) => {
+                            Stood { place, call: *earlier, standing: Standing::New(lock), reads, other: None }
+                        }
+                        None => Stood { place, call, standing: Standing::Old(earlier), reads, other },
                     });
                 }
-                standing @ Standing::New(_) => return Ok((place, call, standing)),
+                standing @ Standing::New(_) => {
+                    return Ok(Stood { place, call, standing, reads, other: None });
+                }
             }
         }
+    }
+
+    /// The executor of a job that another call submitted, where that is another one and still needed.
+    fn other(&self, place: &Place, earlier: &Call) -> Result<Option<Settings>> {
+        if earlier.executor == self.settings.name || place.result().is_some() {
+            return Ok(None);
+        }
+        settings_of(&earlier.executor, &self.options.call, self.resident.project()).map(Some)
     }
 
     /// The tree that a job runs; jobs that are submitted together share it.
@@ -310,15 +338,21 @@ impl Array<'_> {
         for job in part {
             ship(&job.call, self.resident.project(), &self.settings.store, &reads)?;
         }
-        let places: Vec<Place> = part.iter().map(|job| job.place.clone()).collect();
+        let of_all = set(&self.options.call);
+        let members = part.iter().map(|job| {
+            let mut variables = set(&job.work.job.call);
+            variables.retain(|variable| !of_all.contains(variable));
+            Member { place: job.place.clone(), lock: &job.lock, variables }
+        });
+        let members: Vec<Member<'_>> = members.collect();
         let array = token();
         // One that dies before the ids are noted leaves this: the array, and the number in it.
-        for (number, place) in places.iter().enumerate() {
-            place.set_token(&format!("{array}_{number}"))?;
+        for (number, member) in members.iter().enumerate() {
+            member.place.set_token(&format!("{array}_{number}"))?;
         }
         let directory = Place::shared(&self.settings.store, &format!(".array-{array}"))?;
         let first = part.first().ok_or_else(|| Error::usage("an array of no jobs"))?;
-        engine.submit_array(&places, &first.call.directory, &array, &directory, at_most)
+        engine.submit_array(&members, &first.call.directory, &array, &directory, at_most)
     }
 
     /// Asks how far the jobs are.
@@ -326,22 +360,14 @@ impl Array<'_> {
         for job in open.iter_mut().filter(|job| job.id.is_empty()) {
             job.id = job.place.id().unwrap_or_default();
         }
-        let ids: Vec<&str> = open.iter().map(|job| job.id.as_str()).filter(|id| !id.is_empty()).collect();
-        if ids.is_empty() {
-            return;
-        }
-        let mut states = self.settings.engine.states(&ids).into_iter();
-        for job in open.iter_mut().filter(|job| !job.id.is_empty()) {
-            let Some(state) = states.next() else { break };
-            job.is_queued = matches!(state, Of::Queued(_));
-            job.over = match (state, job.over.take()) {
-                (Of::Over { how, ended_by_engine }, over) => {
-                    let since = over.map_or_else(Instant::now, |(since, ..)| since);
-                    Some((since, how, ended_by_engine))
-                }
-                (Of::Unknown(_), over) => over,
-                _ => None,
-            };
+        let ids: Vec<&str> = open.iter().filter(|job| job.is_ours()).map(|job| job.id.as_str()).collect();
+        let states = if ids.is_empty() { Vec::new() } else { self.settings.engine.states(&ids) };
+        let mut states = states.into_iter();
+        for job in open.iter_mut() {
+            match if job.is_ours() { states.next() } else { job.state() } {
+                Some(state) => job.stands(state),
+                None => job.over = None,
+            }
         }
         let queued = open.iter().filter(|job| job.slot.is_none() && job.over.is_none()).count();
         let _ = self.events.send(Event::Queued(u64::try_from(queued).unwrap_or(u64::MAX)));
@@ -353,6 +379,10 @@ impl Array<'_> {
         let mut used: Vec<usize> = open.iter().filter_map(|job| job.slot).collect();
         for mut job in open.drain(..) {
             self.begun(&mut job, &mut used);
+            if self.is_withdrawn(&job) {
+                job.place.collect();
+                continue;
+            }
             match outcome(&job) {
                 None => going.push(job),
                 Some(outcome) => self.ended(job, outcome, &mut going, new),
@@ -402,12 +432,25 @@ impl Array<'_> {
         let _ = self.events.send(Event::Ended { slot, job: work.job, outcome, output });
     }
 
-    fn cancel(&self, open: &[Open]) {
-        let ids: Vec<&str> = open.iter().map(|job| job.id.as_str()).filter(|id| !id.is_empty()).collect();
-        if !ids.is_empty()
-            && let Err(error) = self.settings.engine.cancel(&ids, None)
-        {
-            let _ = self.events.send(Event::Broken(error));
+    /// Whether it was cancelled before it began, since no more runs are wanted.
+    fn is_withdrawn(&self, job: &Open) -> bool {
+        // Slurm does not always say what became of a member of an array that had not begun.
+        let is_over =
+            job.over.as_ref().is_some_and(|(since, _, by_engine)| *by_engine || since.elapsed() > GRACE);
+        self.stop.is() && is_over && job.attempt.is_none() && job.place.result().is_none()
+    }
+
+    /// Cancels what there is, or only what has not begun.
+    fn cancel(&self, open: &[Open], queued_only: bool) {
+        let ids: Vec<&str> = open.iter().filter(|job| job.is_ours()).map(|job| job.id.as_str()).collect();
+        let cancelled = match self.settings.engine.arrays() {
+            _ if ids.is_empty() => Ok(()),
+            Some(engine) if queued_only => engine.cancel_queued(&ids),
+            _ => self.settings.engine.cancel(&ids, None),
+        };
+        let others = open.iter().filter(|job| job.other.is_some() && !queued_only);
+        for trouble in [cancelled].into_iter().chain(others.map(Open::cancel)).filter_map(Result::err) {
+            let _ = self.events.send(Event::Broken(trouble));
         }
     }
 }
@@ -424,6 +467,44 @@ impl Open {
             output: None,
             is_queued: false,
             over: None,
+            other: None,
         }
+    }
+
+    /// Whether the executor of this sweep knows it.
+    fn is_ours(&self) -> bool {
+        self.other.is_none() && !self.id.is_empty()
+    }
+
+    /// How far it is, where another process or another executor has it; `None` while it goes on.
+    fn state(&self) -> Option<Of> {
+        match &self.other {
+            Some(other) if !self.id.is_empty() => other.engine.states(&[&self.id]).pop(),
+            // A process waits for it, if it has not died.
+            _ if self.place.is_submitting() || self.place.is_running() => None,
+            _ => {
+                let how = "the process that submitted it has ended".to_owned();
+                Some(Of::Over { how, ended_by_engine: false })
+            }
+        }
+    }
+
+    fn stands(&mut self, state: Of) {
+        self.is_queued = matches!(state, Of::Queued(_));
+        self.over = match (state, self.over.take()) {
+            (Of::Over { how, ended_by_engine }, over) => {
+                let since = over.map_or_else(Instant::now, |(since, ..)| since);
+                Some((since, how, ended_by_engine))
+            }
+            (Of::Unknown(_), over) => over,
+            _ => None,
+        };
+    }
+
+    /// Cancels a job of another executor.
+    fn cancel(&self) -> Result<()> {
+        let Some(other) = &self.other else { return Ok(()) };
+        let at = self.place.newest_attempt(0).map(|(_, machine, process)| (machine, process));
+        other.engine.cancel(&[&self.id], at.as_ref().map(|(machine, process)| (machine.as_str(), *process)))
     }
 }

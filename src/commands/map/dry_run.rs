@@ -1,7 +1,7 @@
-//! `map --dry-run`: which runs there are, and which of them would be replayed. Runs nothing.
+//! `map --dry-run`: lists the runs and which of them would be hits. Runs nothing.
 
 use super::jobs::{Job, Jobs};
-use super::pool::{null, object};
+use super::pool::{elsewhere, null, object};
 use crate::commands::exec::resident::{Resident, Three};
 use crate::commands::exit::{DONE, Exit};
 use crate::commands::map_arguments::Options;
@@ -17,10 +17,11 @@ use crate::ui::{escape, human, message};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-/// Rows that are looked at before their columns are set.
+/// Number of rows that determine the widths of columns.
 const PART: usize = 200;
 
 pub(super) fn show(options: &Options, mut jobs: Jobs, resident: &Resident) -> Result<Exit> {
+    drop(elsewhere(options, resident)?);
     let null = null()?;
     let three = Three { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
     let mut page = Page::stdout(Timestamp::now());

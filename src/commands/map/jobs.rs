@@ -1,4 +1,4 @@
-//! Which runs there are: rows and combinations become calls of `exec`, one after the other.
+//! The runs of a sweep: rows and combinations of parameters become calls of `exec`, one after the other.
 
 use crate::commands::map_arguments::Options;
 use crate::commands::options::{Flag, Scanned};
@@ -16,10 +16,10 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-/// One run that is to be had.
+/// One run of the sweep.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    /// Its place among all, its parameters and their digest.
+    /// Its index among all runs, its parameters and their digest.
     pub(super) filling: Filling,
     /// The call of `exec`.
     pub(super) call: Scanned,
@@ -35,15 +35,15 @@ pub(super) struct Jobs {
     options: Vec<(Flag, OsString, Template)>,
     call: Scanned,
     number: u64,
-    /// Digests of the calls so far: what is asked for twice runs once.
+    /// Digests of the calls so far, so that equal calls run once.
     seen: HashSet<Digest>,
-    /// How many were asked for again.
+    /// Number of repeated calls.
     pub(super) duplicates: u64,
-    /// Parameters that no word has.
+    /// Parameters that no word contains.
     pub(super) unused: Vec<String>,
 }
 
-/// The parameters of one run after the other.
+/// The parameters of each run in turn.
 enum Places {
     Grid { grid: Grid, next: u64 },
     Chosen { grid: Grid, chosen: std::collections::btree_set::IntoIter<u64>, rows: Vec<Parameters> },
@@ -51,10 +51,10 @@ enum Places {
 }
 
 impl Jobs {
-    /// Begins to read where runs come from.
+    /// Begins to read the parameters.
     ///
     /// # Errors
-    /// A list that cannot be read; placeholders that name nothing; a command without any.
+    /// The list cannot be read; a placeholder names no parameter; the command has no placeholder.
     pub(super) fn new(options: &Options, list: Option<Box<dyn BufRead + Send>>) -> Result<Self> {
         let mut names: Vec<String> = options.grid.names().map(str::to_owned).collect();
         let rows = options.from.as_deref().map(|from| open(from, list)).transpose()?;
@@ -65,7 +65,7 @@ impl Jobs {
             }
             names.extend_from_slice(rows.columns());
         }
-        // An empty list has no names, and no run whose words could be wrong.
+        // An empty list has no names, and no run with wrong words.
         let is_empty = rows.as_ref().is_some_and(|rows| rows.columns().is_empty());
         let read = |word: &OsStr| Template::parse(word.as_bytes(), &names);
         let words: Vec<Template> = if is_empty {
@@ -101,7 +101,7 @@ impl Jobs {
         })
     }
 
-    /// How many runs there are at most, where that is known before they are read.
+    /// The maximum number of runs, where it is known in advance.
     pub(super) fn total(&self) -> Option<u64> {
         match &self.places {
             Places::Grid { grid, .. } => Some(grid.len()),
@@ -113,7 +113,7 @@ impl Jobs {
     /// The next run; `None` at the end.
     ///
     /// # Errors
-    /// The list cannot be read; a word cannot be given to a command.
+    /// The list cannot be read; a word contains a NUL byte.
     pub(super) fn next(&mut self) -> Result<Option<Job>> {
         while let Some(parameters) = self.places.next()? {
             self.number += 1;
@@ -148,7 +148,7 @@ impl Jobs {
     }
 }
 
-/// How a parameter is written in a word.
+/// The text of a parameter in a word.
 fn placeholder(name: &str) -> String {
     if name == LINE { "{}".to_owned() } else { format!("{{{name}}}") }
 }
@@ -177,7 +177,7 @@ fn places(options: &Options, rows: Option<Rows>) -> Result<Places> {
     let Some(wanted) = options.sample else {
         return Ok(Places::Rows { rows, grid, number: 0, row: None, next: 0 });
     };
-    // Where only some are wanted, how many there are must be known first.
+    // If only some are wanted, the total must be known first.
     let mut all = Vec::new();
     while let Some(row) = rows.next_row()? {
         all.push(row);
@@ -188,7 +188,7 @@ fn places(options: &Options, rows: Option<Rows>) -> Result<Places> {
     Ok(Places::Chosen { grid, chosen, rows: all })
 }
 
-/// Row `number` (counted from 0) with each of the combinations, or with `zip` the one of its place.
+/// Row `number` (counted from 0) with each of the combinations; with `zip`, only with the one of its index.
 fn with_row(row: &Parameters, grid: &Grid, combination: u64) -> Parameters {
     let mut parameters = row.clone();
     parameters.extend(grid.get(combination).unwrap_or_default());
@@ -236,7 +236,7 @@ impl Places {
     }
 }
 
-/// The tags that a run of the sweep carries.
+/// The tags of a run of the sweep.
 pub(super) fn tags(sweep: &str, job: &Job, hidden: &dyn Fn(&[u8]) -> bool) -> Vec<(String, String)> {
     let mut tags = vec![(SWEEP.to_owned(), sweep.to_owned())];
     for (name, value) in &job.filling.parameters {
@@ -254,14 +254,14 @@ pub(super) fn tags(sweep: &str, job: &Job, hidden: &dyn Fn(&[u8]) -> bool) -> Ve
 /// The tag that names the sweep of a run.
 pub(super) const SWEEP: &str = "sweep";
 
-/// What the names of the tags that hold parameters begin with.
+/// Prefix of the names of tags that contain parameters.
 const PARAMETER: &str = "param.";
 
-/// The tags that a commit which answered a run of the sweep lacks.
+/// The tags of a run of the sweep that the commit which answered it does not have.
 pub(super) fn missing(has: &[(String, String)], wanted: Vec<(String, String)>) -> Vec<(String, String)> {
     let lacks = |(name, value): (String, String)| match has.iter().find(|(own, _)| *own == name) {
         Some((_, own)) if *own == value => None,
-        // It belongs to another sweep as well.
+        // It belongs to another sweep too.
         Some(_) if name == SWEEP => {
             let name = format!("{SWEEP}.{value}");
             (!has.iter().any(|(own, _)| *own == name)).then_some((name, String::new()))

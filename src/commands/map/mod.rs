@@ -1,7 +1,7 @@
 //! `cashet map`: one command with many parameters, each run as `exec` would.
 //!
-//! What is recorded is replayed by this process, on one thread; what must run is handed to so many others, each of which
-//! waits for a `cashet exec`. Nothing here grows with the number of runs but a digest for each.
+//! One thread of this process replays hits. Several other threads run misses, each with a `cashet exec` process. Memory grows with the
+//! number of runs only by a digest for each.
 
 mod array;
 mod dry_run;
@@ -25,7 +25,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 
-/// Runs `cashet map` with what clap understood of its words.
+/// Runs `cashet map` with the parsed arguments.
 #[must_use]
 pub(super) fn main(matches: &ArgMatches) -> Exit {
     let ended = map_arguments::read(matches).and_then(|options| {
@@ -61,7 +61,7 @@ fn map(options: &Options) -> Result<Exit> {
     Ok(exit)
 }
 
-/// Standard input as a list. No run gets it: each reads an empty one.
+/// Standard input as a list. Every run has an empty standard input.
 fn take_stdin() -> Result<Option<Box<dyn BufRead + Send>>> {
     let wrong = |error: std::io::Error| Error::io("read", std::path::Path::new("standard input"), error);
     if crate::exec::stdin_was_closed() {

@@ -1,5 +1,5 @@
-//! The runs of a sweep: one thread replays what is recorded and queues the rest, so many others run it, and the first one
-//! tells what happens.
+//! The runs of a sweep: one thread replays hits and queues misses, several threads run these, and the main thread reports the
+//! progress.
 
 use super::array::{self, Array};
 use super::jobs::{self, Job, Jobs};
@@ -14,7 +14,7 @@ use crate::commands::options::Flag;
 use crate::digest::{CommitId, Digest};
 use crate::error::{Error, Result};
 use crate::exec::Group;
-use crate::memo::{Event as Told, Observer};
+use crate::memo::{Event as Told, Mode, Observer};
 use crate::record::Termination;
 use crate::store::Filter;
 use crate::ui::board::{Outcome, State};
@@ -33,13 +33,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Runs that wait for a worker at most: a list may be longer than memory.
+/// Maximum number of queued runs, since a list may be larger than memory.
 const WAITING: usize = 1024;
 
-/// Things to be told that wait at most.
+/// Maximum number of queued events.
 const UNTOLD: usize = 256;
 
-/// Something happened.
+/// An event of the sweep.
 pub(super) enum Event {
     Started {
         slot: usize,
@@ -56,11 +56,11 @@ pub(super) enum Event {
     Freed {
         slot: usize,
     },
-    /// So many jobs wait on another machine.
+    /// Number of jobs that wait on another machine.
     Queued(u64),
-    /// A run was left out, since it had not failed.
+    /// A run was omitted because it did not fail before.
     Skipped,
-    /// All runs have been read; so many were asked for again.
+    /// All runs have been read; with the number of repeated ones.
     Read {
         duplicates: u64,
     },
@@ -68,16 +68,16 @@ pub(super) enum Event {
     Broken(Error),
 }
 
-/// What a worker takes.
+/// A run for a worker.
 pub(super) struct Work {
     pub(super) job: Box<Job>,
     pub(super) tags: Vec<(String, String)>,
 }
 
-/// Has all runs done.
+/// Does all runs.
 ///
 /// # Errors
-/// What the user asked for makes no sense; standard output cannot be written.
+/// The call makes no sense; standard output cannot be written.
 pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<Exit> {
     let program =
         std::env::current_exe().map_err(|error| Error::io("find", Path::new("the program itself"), error))?;
@@ -85,8 +85,13 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
     let (group, stop) = (Group::default(), Stop::default());
     let mut teller = Teller::new(options, resident);
     teller.board.total(jobs.total());
+    // Those of an engine that takes many jobs at a time are an array. Of others each is a `cashet exec` that waits for it.
     let elsewhere = elsewhere(options, resident)?;
-    let workers = if elsewhere.is_some() { 0 } else { options.jobs };
+    let (elsewhere, workers) = match elsewhere {
+        Some(settings) if settings.engine.arrays().is_some() => (Some(settings), 0),
+        Some(settings) => (None, options.at_most.or(settings.given.at_most).map_or(options.jobs, most)),
+        None => (None, options.jobs),
+    };
     let told = thread::scope(|scope| {
         let (events, happens) = mpsc::sync_channel(UNTOLD);
         let (queue, waiting) = mpsc::sync_channel(WAITING);
@@ -125,7 +130,7 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
         drop(events);
         let told = teller.listen(&happens, &stop);
         if told.is_err() {
-            // Standard output has no reader left: running commands continue to their end.
+            // Standard output has no reader any more. Running commands continue to their end.
             stop.now();
             while happens.recv().is_ok() {}
         }
@@ -138,13 +143,24 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
     told.and(exit)
 }
 
-/// The executor whose jobs are submitted many at a time. Of a launcher each is a `cashet exec` that waits for it.
-fn elsewhere(options: &Options, resident: &Resident) -> Result<Option<Settings>> {
+/// So many jobs at a time.
+fn most(jobs: u32) -> usize {
+    usize::try_from(jobs).unwrap_or(usize::MAX)
+}
+
+/// The executor that the call names.
+///
+/// # Errors
+/// There is none of this name, or the call makes no sense there.
+pub(super) fn elsewhere(options: &Options, resident: &Resident) -> Result<Option<Settings>> {
     if !options.call.has(Flag::On) {
         return Ok(None);
     }
     let settings = executors::settings(&options.call, resident.project())?;
-    Ok(Some(settings).filter(|settings| settings.engine.arrays().is_some()))
+    if matches!(resident.settle(&options.call)?.mode(), Mode::Off | Mode::Read) {
+        return Err(executors::needs_store());
+    }
+    Ok(Some(settings))
 }
 
 /// The null device, for reading and writing.
@@ -153,7 +169,7 @@ pub(super) fn null() -> Result<File> {
     OpenOptions::new().read(true).write(true).open(path).map_err(|error| Error::io("open", path, error))
 }
 
-/// What programs read of a run.
+/// The JSON object of a run.
 pub(super) fn object(sweep: &str, job: &Job) -> Object {
     let parameters = job.filling.parameters.iter();
     let parameters =
@@ -182,7 +198,7 @@ fn failed_before(resident: &Resident, sweep: &str) -> Result<HashMap<Digest, boo
     Ok(known)
 }
 
-/// Reads runs, replays what is recorded, queues the rest.
+/// Reads runs, replays hits, queues misses.
 struct Feeder<'a> {
     options: &'a Options,
     resident: &'a Resident,
@@ -228,14 +244,14 @@ impl Feeder<'_> {
                 let outcome = Box::new(outcome);
                 let _ = self.events.send(Event::Ended { slot: None, job, outcome, output });
             }
-            // Who would take it has ended.
+            // The receiver has ended.
             None => drop(queue.send(Work { job, tags })),
         }
         Ok(())
     }
 }
 
-/// Replays a call, if it is recorded.
+/// Replays a call, if it is a hit.
 pub(super) fn replay(options: &Options, resident: &Resident, call: &Settled) -> Result<Option<Replayed>> {
     let null = null()?;
     let shown = options.print != Print::No;
@@ -266,10 +282,10 @@ pub(super) fn replay(options: &Options, resident: &Resident, call: &Settled) -> 
     Ok(Some((outcome, id, output)))
 }
 
-/// What became of a run that was replayed, its record, and what it printed, if that is shown.
+/// The outcome of a replayed run, and its output, if that is shown.
 pub(super) type Replayed = (Outcome, CommitId, Option<Arc<Output>>);
 
-/// Takes down what there is to tell of a replay.
+/// Collects the notices of a replay.
 #[derive(Default)]
 struct Warnings(RefCell<Vec<String>>);
 
@@ -297,7 +313,7 @@ pub(super) fn tags(sweep: &str, job: &Job, call: &Settled) -> Vec<(String, Strin
     jobs::tags(sweep, job, &|value| hides && contains(&job.call.words, value) && !contains(&shown, value))
 }
 
-/// Sees to it that a record which answered has the tags of the sweep; tells what stood against it.
+/// Adds the tags of the sweep to the record of a hit; returns a message if that failed.
 pub(super) fn mark(resident: &Resident, id: CommitId, tags: Vec<(String, String)>) -> Option<String> {
     let store = resident.store()?;
     let marked = store.tags(&id).and_then(|has| {
@@ -307,7 +323,7 @@ pub(super) fn mark(resident: &Resident, id: CommitId, tags: Vec<(String, String)
     marked.err().map(|error| format!("the tags of the sweep were not saved: {error}"))
 }
 
-/// Runs what is queued.
+/// Runs queued calls.
 struct Worker<'a> {
     slot: usize,
     program: &'a Path,
@@ -335,7 +351,7 @@ impl Worker<'_> {
                     break (outcome, output);
                 }
             };
-            // Before a worker takes the next one.
+            // Checked before a worker takes the next run.
             if self.fail_fast && outcome.state == State::Failed {
                 self.stop.now();
             }
@@ -357,7 +373,7 @@ impl Worker<'_> {
         let _ = self.events.send(started);
         let mut outcome = run::run(self.program, job, tags, &output, self.group);
         if outcome.state == State::Failed && outcome.error.is_none() {
-            // It may have failed because we had no room for what it printed.
+            // It may have failed because there was no space for its output.
             let full = output.shortage().map(|why| format!("no space for its output in TMPDIR: {why}"));
             outcome.error = full;
         }

@@ -1,8 +1,9 @@
-//! One run of a sweep in a process of its own: `cashet exec` with a report, its output in files without names.
+//! One run of a sweep in a separate process: `cashet exec` with a report, and its output in files without names.
 //!
-//! Files, not pipes: where this process is killed, what runs continues to its end and is recorded.
+//! Files, not pipes, so that a run continues to its end and is recorded if this process is killed.
 
 use super::jobs::Job;
+use crate::error::EXIT_FAILED;
 use crate::exec::Group;
 use crate::record::Termination;
 use crate::ui::board::{Outcome, State};
@@ -57,7 +58,7 @@ fn ended(status: ExitStatus) -> Termination {
     }
 }
 
-/// What the report says of a run that ended so.
+/// The outcome according to the report.
 pub(super) fn read(termination: Termination, report: &Value) -> Outcome {
     let text = |field: &str| report.get(field).and_then(Value::as_str).map(str::to_owned);
     let not_kept = report.get("not_kept").map(|reason| {
@@ -75,17 +76,19 @@ pub(super) fn read(termination: Termination, report: &Value) -> Outcome {
         State::Failed
     };
     let bypassed = outcome.as_deref() == Some("bypass");
+    // The status of cashet itself says nothing of the command.
+    let is_own = outcome.as_deref() == Some("error") && termination == Termination::Exited(EXIT_FAILED);
     let first = || report.get("reasons")?.get(0)?.as_str().map(str::to_owned);
     let warnings = report.get("warnings").and_then(Value::as_array).into_iter().flatten();
     Outcome {
         state,
         commit: text("commit"),
-        termination: Some(termination),
+        termination: (!is_own).then_some(termination),
         wall: report.get("wall_ns").and_then(Value::as_u64).unwrap_or(0),
-        // What failed was never meant to be kept.
+        // A failed run is not cached anyway.
         not_kept: if bypassed { Some(("bypass".to_owned(), first().unwrap_or_default())) } else { not_kept },
         error: text("error"),
-        // Why it is not cached has a place of its own.
+        // The reason for not caching is shown elsewhere.
         warnings: warnings
             .filter_map(Value::as_str)
             .filter(|warning| kept != Some(false) || !warning.starts_with("not cached: "))

@@ -1,4 +1,5 @@
-//! Signals while a sweep runs: the first one stops the start of more and is passed on, the second one ends all.
+//! Signals during a sweep: after the first one no further runs start, and it is passed on to the running ones. The second one ends the
+//! sweep.
 
 use crate::exec::{Group, is_signal_ignored};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
@@ -6,7 +7,7 @@ use signal_hook::iterator::{Handle, Signals};
 use signal_hook::low_level::emulate_default_handler;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 
-/// Whether and why nothing more is to be started.
+/// Whether and why no further runs start.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     stopped: AtomicBool,
@@ -22,13 +23,13 @@ impl Stop {
         self.stopped.load(SeqCst)
     }
 
-    /// The signal that came.
+    /// The received signal.
     pub(super) fn signal(&self) -> Option<i32> {
         Some(self.signal.load(SeqCst)).filter(|signal| *signal != 0)
     }
 }
 
-/// Begins to catch signals; [`watch`] is to be run on a thread of its own.
+/// Begins to catch signals; [`watch`] must run on a separate thread.
 pub(super) fn catch() -> Option<(Signals, Handle)> {
     let caught = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP];
     let signals = Signals::new(caught.into_iter().filter(|signal| !is_signal_ignored(*signal))).ok()?;
@@ -36,12 +37,12 @@ pub(super) fn catch() -> Option<(Signals, Handle)> {
     Some((signals, handle))
 }
 
-/// Does what signals ask for, until the handle is closed.
+/// Reacts to signals, until the handle is closed.
 pub(super) fn watch(mut signals: Signals, stop: &Stop, group: &Group) {
     for signal in signals.forever() {
         if signal == SIGTSTP {
             group.signal(SIGTSTP);
-            // Here this process stands still until it is continued.
+            // This process is stopped here until it is continued.
             let _ = emulate_default_handler(SIGTSTP);
             group.signal(libc::SIGCONT);
             continue;

@@ -22,10 +22,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// How often the board is drawn.
+/// Interval between updates of the board.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A run in progress, as the board needs it.
+/// A run in progress, for the board.
 struct Now {
     running: Running,
     output: Arc<Output>,
@@ -33,7 +33,7 @@ struct Now {
     shown: Shown,
 }
 
-/// Tells what happens.
+/// Reports events.
 pub(super) struct Teller<'a> {
     options: &'a Options,
     resident: &'a Resident,
@@ -89,7 +89,7 @@ impl<'a> Teller<'a> {
                 self.ended(&job, &outcome, output.as_deref(), shown)?;
                 if outcome.state == State::Failed && self.options.fail_fast {
                     self.fail_fast = true;
-                    // It may have been answered from the store, by no worker.
+                    // It may have been a hit, without a worker.
                     stop.now();
                 }
             }
@@ -121,7 +121,7 @@ impl<'a> Teller<'a> {
         self.counts.running = u64::try_from(self.now.len()).unwrap_or(u64::MAX);
         let is_lost = outcome.state == State::Ran && outcome.not_kept.is_some();
         self.counts.not_kept += u64::from(is_lost);
-        // What another process replayed may belong to another sweep, or to none.
+        // A result that another process recorded may belong to another sweep, or to none.
         if outcome.state == State::Hit && outcome.attempts > 0 {
             let id = outcome.commit.as_deref().and_then(Digest::from_hex).map(CommitId);
             let tags = self.resident.settle(&job.call).map(|call| tags(&self.options.name, job, &call));
@@ -202,7 +202,7 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// Lines for runs in progress. Jobs elsewhere are as many as that machine takes.
+/// Maximum number of lines for runs in progress. Executors may run many more jobs.
 fn slots(options: &Options) -> usize {
     const ELSEWHERE: usize = 16;
     if options.call.has(Flag::On) { options.jobs.max(ELSEWHERE) } else { options.jobs }

@@ -1,4 +1,4 @@
-//! The table of options as clap's parser has it.
+//! clap's parser, built from the table of options.
 
 use super::Scanned;
 use super::table::Flag;
@@ -13,13 +13,13 @@ pub fn with_options(command: Command) -> Command {
     with_options_but(command, &[])
 }
 
-/// The same without some of the options.
+/// Adds the options of the table, except for some, and the words of the command.
 #[must_use]
 pub fn with_options_but(command: Command, without: &[Flag]) -> Command {
     command.args(rows_but(without).map(argument)).arg(words().required(true))
 }
 
-/// The options that say what a call is, not how it is answered; the words of the command may be left out.
+/// Adds only the options that are part of a call's identity. The words of the command may be omitted.
 #[must_use]
 pub fn with_options_of_call(command: Command) -> Command {
     command.args(rows_but(OF_ANSWER).map(argument)).arg(words())
@@ -38,18 +38,18 @@ fn words() -> Arg {
         .value_parser(OsStringValueParser::new())
 }
 
-/// The option that `audit` has beside those of the table.
+/// The option that only `audit` has.
 #[must_use]
 pub fn json(help: &'static str) -> Arg {
     Arg::new("json").long("json").help(help).help_heading("Messages").action(ArgAction::SetTrue)
 }
 
-/// Any word with something in it.
+/// Accepts any word that is not empty.
 fn not_empty() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|word| if word.is_empty() { Err("it is empty") } else { Ok(word) })
 }
 
-/// Under which heading an option stands in the help.
+/// The heading of an option in the help.
 const fn heading(flag: Flag) -> &'static str {
     match flag {
         Flag::Input
@@ -106,7 +106,7 @@ fn argument(row: &Row) -> Arg {
         None => argument,
     };
     match row.takes {
-        // Said twice it is said once.
+        // Repeating it has no effect.
         Takes::Nothing => argument.action(ArgAction::SetTrue).overrides_with(row.long),
         Takes::Twice => argument.action(ArgAction::Count),
         Takes::Value(name) => argument.action(ArgAction::Append).value_name(name).value_parser(not_empty()),
@@ -120,13 +120,13 @@ fn argument(row: &Row) -> Arg {
     }
 }
 
-/// The same from what clap understood.
+/// The options and words from clap's result.
 #[must_use]
 pub fn from_matches(matches: &ArgMatches) -> Scanned {
     let mut scanned = Scanned::default();
     for row in TABLE {
         if row.takes == Takes::Nothing {
-            // A command need not have all of them.
+            // A command may have only some of them.
             let given = matches.try_get_one::<bool>(row.long).ok().flatten().copied().unwrap_or(false);
             scanned.given.extend(given.then_some((row.flag, None)));
         } else if row.takes == Takes::Twice {
@@ -140,12 +140,12 @@ pub fn from_matches(matches: &ArgMatches) -> Scanned {
         }
     }
     scanned.words = matches.get_many::<OsString>("words").into_iter().flatten().cloned().collect();
-    // The others do not know it.
+    // Only `audit` has it.
     scanned.json = matches.try_get_one::<bool>("json").ok().flatten().copied().unwrap_or(false);
     scanned.sorted()
 }
 
-/// Options that say how a call is answered, or what is reported about it.
+/// Options that determine how a call is answered or reported.
 const OF_ANSWER: &[Flag] = &[
     Flag::CleanOutputs,
     Flag::Mode,

@@ -1,4 +1,4 @@
-//! Every option of `exec`, `check` and `audit`: its names, what it takes, what it is for.
+//! Every option of `exec`, `check` and `audit`: names, value and help.
 
 /// An option of `exec`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,7 +103,7 @@ pub enum Flag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     Nothing,
-    /// Nothing; given twice it says more.
+    /// No value; giving it twice has a stronger effect.
     Twice,
     Value(&'static str),
     /// Only in the form `--option=value`.

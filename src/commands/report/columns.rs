@@ -1,4 +1,4 @@
-//! The columns of the table as the page reads them: numbers as lists, words once each with the places where they stand.
+//! The columns of the table for the page: lists of numbers; for text, each word once with indices.
 
 use super::Shown;
 use crate::commands::runs::sheet::{Key, Sheet, value};
@@ -7,7 +7,7 @@ use crate::sweep::metrics::{number, shown};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
-/// All columns; those that are the same in all runs or say where outputs are can be asked for on the page.
+/// All columns. The page hides those that are equal in all runs or contain paths of outputs, but can show them.
 pub(super) fn of(sheet: &Sheet, runs: &[Shown]) -> Vec<Json> {
     let mut keys = vec![Key::Run, Key::State];
     keys.extend(sheet.all.iter().filter(|key| !is_constant(sheet, key)).cloned());
@@ -26,7 +26,7 @@ fn is_constant(sheet: &Sheet, key: &Key) -> bool {
 fn column(sheet: &Sheet, runs: &[Shown], key: &Key) -> Json {
     let is_visible = match key {
         Key::Error => runs.iter().any(|shown| shown.run.error.is_some()),
-        // A number that is the same in all of many runs tells nothing.
+        // A number that is equal in many runs is not interesting.
         Key::Metric(title) => {
             let first = runs.first().and_then(|shown| value(&shown.run, title)).map(f64::to_bits);
             let of = |shown: &Shown| value(&shown.run, title).map(f64::to_bits);
@@ -72,7 +72,7 @@ fn column(sheet: &Sheet, runs: &[Shown], key: &Key) -> Json {
     column.into()
 }
 
-/// To the millisecond, in seconds.
+/// In seconds, to the millisecond.
 fn seconds(nanoseconds: i64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far from that")]
     let milliseconds = (nanoseconds / 1_000_000) as f64;
@@ -83,7 +83,7 @@ fn numbers(values: impl Iterator<Item = Option<f64>>) -> Json {
     json!({ "numbers": values.map(json_number).collect::<Json>() })
 }
 
-/// A number; the word for it where JSON has none.
+/// A number, or its name where JSON has no such number.
 pub(super) fn json_number(value: Option<f64>) -> Json {
     let Some(value) = value else { return Json::Null };
     #[expect(clippy::cast_possible_truncation, reason = "only if nothing is lost")]
@@ -96,7 +96,7 @@ pub(super) fn json_number(value: Option<f64>) -> Json {
     serde_json::Number::from_f64(value).map_or_else(|| shown(value).into(), Json::Number)
 }
 
-/// Each word once, and for each run the place of its own, or -1.
+/// Each word once, and for each run the index of its word, or -1.
 pub(super) fn words<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Json {
     let mut known: HashMap<&str, usize> = HashMap::new();
     let mut words: Vec<&str> = Vec::new();

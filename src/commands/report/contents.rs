@@ -1,4 +1,4 @@
-//! What runs printed, their code, their files and images, for the page: equal contents once, long ones without their middle.
+//! Contents for the page: output, code, files and images of runs. Equal contents occur once; long ones are shortened in the middle.
 
 use super::{Shown, share};
 use crate::commands::found::Opened;
@@ -11,32 +11,32 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
-/// Room for what was printed, and for one stream; for code, and for one file of it, in bytes.
+/// Maximum total size of all output, and of one stream; of all code, and of one file, in bytes.
 const STREAMS: usize = 4 << 20;
 const STREAM: usize = 64 << 10;
 const CODE: usize = 2 << 20;
 const SOURCE: usize = 256 << 10;
 
-/// More of a stream is not read, in bytes.
+/// Number of bytes of a stream that are read.
 const READ: u64 = 64 << 20;
 
-/// Room for images, for one image, in bytes; and so many of a run.
+/// Maximum total size of images, of one image, in bytes; and the maximum number for one run.
 const PICTURES: u64 = 48 << 20;
 const PICTURE: u64 = 4 << 20;
 const MOST_PICTURES: usize = 12;
 
-/// So many outputs of a run are listed, and so many of all runs together.
+/// Maximum number of listed outputs of a run, and of all runs together.
 const MOST_OUTPUTS: usize = 50;
 const MOST_OUTPUTS_OF_ALL: usize = 20_000;
 
-/// What the page is given.
+/// Contents for the page.
 pub(super) struct Contents {
     /// For each run, by name.
     pub(super) of_run: Map<String, Json>,
     pub(super) texts: Vec<Json>,
-    /// Sets of code files: path and place of the text.
+    /// Sets of code files: the path and the index of the text.
     pub(super) sources: Vec<Json>,
-    /// Images, as addresses that hold them.
+    /// Images, as `data:` URLs.
     pub(super) pictures: Vec<Json>,
 }
 
@@ -47,7 +47,7 @@ struct Texts {
     texts: Vec<Json>,
 }
 
-/// All of it; what was left out is said in `notes`.
+/// Collects all contents; `notes` says what was omitted.
 pub(super) fn of(opened: &Opened, runs: &[Shown], notes: &mut Vec<String>) -> Contents {
     let mut texts = Texts::default();
     let mut of_run = Map::new();
@@ -81,7 +81,7 @@ fn streams(opened: &Opened, runs: &[Shown], texts: &mut Texts) -> (Json, Json) {
 }
 
 impl Texts {
-    /// The place of a content's text; it is read when it comes for the first time.
+    /// The index of a content's text, which is read at its first occurrence.
     fn add(&mut self, blob: BlobId, read: impl FnOnce() -> String) -> Json {
         let Self { places, texts } = self;
         let place = *places.entry(blob).or_insert_with(|| {
@@ -92,7 +92,7 @@ impl Texts {
     }
 }
 
-/// What was printed, without escape sequences and, if it is long, without its middle.
+/// A stream without escape sequences; a long one is shortened in the middle.
 fn streamed(opened: &Opened, content: &Content, limit: usize) -> String {
     let Ok(from) = opened.read(&content.blob) else { return "(no longer stored)".to_owned() };
     let mut bytes = Vec::new();
@@ -105,7 +105,7 @@ fn streamed(opened: &Opened, content: &Content, limit: usize) -> String {
     without_middle(&bytes, limit)
 }
 
-/// The beginning and, three times as much, the end of a text of more than `limit` bytes.
+/// Shortens a text to `limit` bytes: a quarter from the beginning and the rest from the end.
 fn without_middle(bytes: &[u8], limit: usize) -> String {
     if bytes.len() <= limit {
         return escape::text(bytes).into_owned();
@@ -113,7 +113,7 @@ fn without_middle(bytes: &[u8], limit: usize) -> String {
     let (head, tail) = (limit / 4, limit - limit / 4);
     let first = String::from_utf8_lossy(bytes.get(..head).unwrap_or_default()).into_owned();
     let last = String::from_utf8_lossy(bytes.get(bytes.len() - tail..).unwrap_or_default()).into_owned();
-    // Whole lines, where there are any.
+    // Whole lines, if possible.
     let first = first.rfind('\n').map_or(first.as_str(), |end| first.get(..=end).unwrap_or_default());
     let last =
         last.find('\n').and_then(|end| last.get(end + 1..)).filter(|rest| !rest.is_empty()).unwrap_or(&last);
@@ -123,7 +123,7 @@ fn without_middle(bytes: &[u8], limit: usize) -> String {
     format!("{first}… {left_out} left out …\n{last}")
 }
 
-/// For each run the place of its set of code files, and the sets.
+/// For each run the index of its set of code files, and the sets.
 fn sources(opened: &Opened, runs: &[Shown], texts: &mut Texts) -> (Json, Vec<Json>) {
     let mut sets: HashMap<Vec<(Vec<u8>, BlobId)>, usize> = HashMap::new();
     let mut all = Vec::new();
@@ -174,7 +174,7 @@ fn outputs(shown: &Shown, most: usize) -> Json {
     list.into()
 }
 
-/// What kind of image a path names.
+/// The media type of an image, from its path.
 fn picture_kind(path: &[u8]) -> Option<&'static str> {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path).to_ascii_lowercase();
     Some(match name.rsplit(|byte| *byte == b'.').next()? {
@@ -188,7 +188,7 @@ fn picture_kind(path: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// The images of each run, and all of them. An image is shown by an address that holds it: scripts inside do not run there.
+/// The images of each run, and all images. An image is shown through a `data:` URL, where scripts inside it do not run.
 fn pictures(opened: &Opened, runs: &[Shown], notes: &mut Vec<String>) -> (Json, Vec<Json>) {
     let mut places: HashMap<BlobId, usize> = HashMap::new();
     let mut all: Vec<Json> = Vec::new();

@@ -1,4 +1,4 @@
-//! Learning curves of the runs, by what was measured and in which file.
+//! Learning curves of the runs, by metric and file.
 
 use super::columns::json_number;
 use super::{Shown, share};
@@ -10,29 +10,29 @@ use crate::ui::{escape, human};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, HashMap};
 
-/// Room for the points of all curves, and for those of one.
+/// Maximum number of points of all curves, and of one.
 const POINTS: usize = 250_000;
 const POINTS_OF_ONE: usize = 1000;
 
-/// So many different curves are shown.
+/// Maximum number of different curves.
 const MOST: usize = 60;
 
-/// So many files of a run are looked at, and the largest stream, in bytes.
+/// Maximum number of examined files of a run, and the largest examined stream, in bytes.
 const FILES: usize = 16;
 const STREAM: u64 = 16 << 20;
 
-/// What curves that were printed are said to come from.
+/// The source of curves that were printed.
 const STREAMS: [&[u8]; 2] = [b"stdout", b"stderr"];
 
-/// What the page is given.
+/// Curves for the page.
 pub(super) struct Curves {
-    /// What was measured, and for each run that has it the place of its steps, and its values.
+    /// Each metric, and for each run that has it the index of its steps, and its values.
     pub(super) curves: Vec<Json>,
-    /// Steps, those of many runs once.
+    /// Lists of steps, equal ones once.
     pub(super) steps: Vec<Json>,
 }
 
-/// Where a curve comes from, and what it is of: equal ones of several runs are compared.
+/// The source and the metric of a curve. Equal ones of several runs are shown together.
 type Name = (Vec<u8>, String);
 
 /// The curves of all runs.
@@ -52,7 +52,7 @@ pub(super) fn of(opened: &Opened, runs: &[Shown], notes: &mut Vec<String>) -> Cu
     }
     let names: Vec<Name> = by_name.keys().cloned().collect();
     let mut shown: Vec<(Name, Vec<(usize, Curve)>)> = by_name.into_iter().collect();
-    // What a run wrote down is clearer than what it printed.
+    // Files are more reliable than printed lines.
     shown.sort_by_key(|((source, _), _)| STREAMS.contains(&source.as_slice()));
     shown.truncate(MOST);
     let sizes = shown.iter().flat_map(|(_, lines)| lines).map(|(_, curve)| curve.points.len());
@@ -89,7 +89,7 @@ impl Steps {
     }
 }
 
-/// What was measured; the file before it where several have that.
+/// The name of a metric, after the file's name where several files have it.
 fn title(name: &Name, all: &[Name]) -> String {
     let (source, what) = name;
     if all.iter().filter(|(_, other)| other == what).count() < 2 {
@@ -104,7 +104,7 @@ fn title(name: &Name, all: &[Name]) -> String {
     format!("{what} ({})", escape::line(if is_clear { file } else { source }))
 }
 
-/// The curves of a run: in its files, else in what it printed.
+/// The curves of a run: from its files, or else from its output.
 fn of_run(opened: &Opened, shown: &Shown) -> Vec<(Vec<u8>, Curve)> {
     let run = &shown.run;
     let mut curves: Vec<(Vec<u8>, Curve)> = Vec::new();
@@ -123,7 +123,7 @@ fn of_run(opened: &Opened, shown: &Shown) -> Vec<(Vec<u8>, Curve)> {
     let commit = &run.found.commit;
     for (name, content) in STREAMS.into_iter().zip([&commit.stdout, &commit.stderr]) {
         for curve in printed(opened, content) {
-            // What a file has too is shown once.
+            // A curve that a file contains too is shown once.
             if !curves.iter().any(|(_, known)| known.name == curve.name) {
                 curves.push((name.into(), curve));
             }

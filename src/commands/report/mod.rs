@@ -56,7 +56,7 @@ pub struct Args {
     open: bool,
 }
 
-/// A run, and what it left behind.
+/// A run and its outputs.
 struct Shown {
     run: Measured,
     outputs: OutputTree,
@@ -65,7 +65,7 @@ struct Shown {
 /// Writes the page.
 ///
 /// # Errors
-/// Nothing is called so, or nothing is recorded; the file cannot be written; no browser can be started.
+/// No run has such a name, or none is recorded; the file cannot be written; no browser can be started.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let to_page = args.output == Path::new("-");
     if args.open && to_page {
@@ -132,7 +132,7 @@ fn text(opened: &Opened, name: &str, sheet: &Sheet, runs: &[Shown], look: &Look)
     Ok(Report { title: name, data: &data, graph: &graph, footer: &footer }.page())
 }
 
-/// How runs ended, how long they ran, how often they answered calls, and how long these would have taken.
+/// Totals: how runs ended, their durations, the hits, and the time that these saved.
 fn totals(runs: &[Shown]) -> Json {
     let commits = || runs.iter().map(|shown| &shown.run.found);
     let count = |wanted: &str| commits().filter(|found| commits::state(&found.commit) == wanted).count();
@@ -150,14 +150,14 @@ fn totals(runs: &[Shown]) -> Json {
     json!({ "states": states, "spent": human::duration(spent), "hits": hits, "saved": human::duration(saved) })
 }
 
-/// Writes the page beside its place and gives it the name when it is whole.
+/// Writes the page to a temporary file and renames it when it is complete.
 fn write(file: &Path, text: &str) -> Result<()> {
     let failed = |source| Error::io("write", file, source);
     let Destination::Whole(place) = Destination::of(file) else {
         return open_as_it_stands(file).and_then(|mut to| to.write_all(text.as_bytes())).map_err(failed);
     };
     let mut builder = tempfile::Builder::new();
-    // As any new file: the mask takes away what it takes away.
+    // The mode of any new file, according to the umask.
     let builder = builder.prefix(".cashet-").permissions(Permissions::from_mode(0o666));
     let mut beside = builder.tempfile_in(directory_of(&place)).map_err(failed)?;
     beside.write_all(text.as_bytes()).map_err(failed)?;
@@ -169,7 +169,7 @@ fn write(file: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Starts the browser: `$BROWSER`, or what the desktop opens a page with.
+/// Starts the browser: `$BROWSER`, or the desktop's opener.
 fn open(file: &Path) -> Result<()> {
     let file = fs::canonicalize(file).map_err(|source| Error::io("open", file, source))?;
     let browser = std::env::var_os("BROWSER").filter(|browser| !browser.is_empty());
@@ -177,7 +177,7 @@ fn open(file: &Path) -> Result<()> {
     for opener in openers {
         let mut command = Command::new(opener);
         command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        // A browser goes on, and is not one of the shell's jobs; what opens a page in one that is there already ends at once.
+        // A browser continues and is not a job of the shell. A program that opens the page in a running browser ends immediately.
         if command.process_group(0).spawn().is_ok() {
             return Ok(());
         }

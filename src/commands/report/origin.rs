@@ -1,4 +1,4 @@
-//! What the runs were made from, as a drawing. Where there are many, runs of one function that have the same origins are one box.
+//! The provenance of the runs as a drawing. If there are many, runs of one function with the same origins share a box.
 
 use super::Shown;
 use crate::commands::found::Opened;
@@ -9,10 +9,10 @@ use crate::ui::graph::{Edge, Graph, Node};
 use crate::ui::{escape, human};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// More boxes nobody looks at: then functions are drawn in place of runs.
+/// With more boxes than this, functions are drawn instead of runs.
 const MOST_RUNS: usize = 40;
 
-/// The drawing; nothing where no run was made from what another one had made.
+/// The drawing; empty where no run consumed a product of another run.
 ///
 /// # Errors
 /// The store cannot be read.

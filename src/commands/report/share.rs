@@ -1,7 +1,6 @@
-//! Sharing room fairly: small things whole, and of the large ones equally much.
+//! Fair division of space: small items completely, and the same amount of each large one.
 
-/// The largest size that each of `sizes` may have so that all together take no more than `room`; none is cut to more
-/// than `most`.
+/// The limit for each of `sizes` with which all together take at most `room`; it is at most `most`.
 pub(super) fn limit(sizes: impl IntoIterator<Item = usize>, room: usize, most: usize) -> usize {
     let mut sizes: Vec<usize> = sizes.into_iter().map(|size| size.min(most)).collect();
     sizes.sort_unstable();

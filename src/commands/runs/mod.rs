@@ -67,7 +67,7 @@ pub struct Args {
 /// Shows the table.
 ///
 /// # Errors
-/// Nothing is called so; a key that no run has; the store cannot be read.
+/// No run has such a name; no run has such a key; the store cannot be read.
 pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> {
     let opened = Opened::open(context)?;
     opened.fold();

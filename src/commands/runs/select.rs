@@ -1,4 +1,4 @@
-//! Which runs are meant: those of a sweep, of a script, or single ones.
+//! Selection of runs: those of a sweep, of a script, or single ones.
 
 use crate::commands::found::{Found, Opened};
 use crate::error::{Error, Kind, Result};
@@ -8,11 +8,10 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-/// The runs that are meant, newest first, and what they are called together. Of each command line the newest record
-/// counts: the one that was made or replayed last.
+/// The selected runs, newest first, and a title for them. For each command line the record that was made or replayed last counts.
 ///
 /// # Errors
-/// Nothing is called so; the store cannot be read.
+/// No run has such a name; the store cannot be read.
 pub fn select(opened: &Opened, names: &[OsString]) -> Result<(String, Vec<Found>)> {
     if names.is_empty() {
         let Some(newest) = opened.log(Filter::default()).next().transpose()? else {
@@ -20,7 +19,7 @@ pub fn select(opened: &Opened, names: &[OsString]) -> Result<(String, Vec<Found>
         };
         let name = newest.commit.function.clone();
         let runs = opened.of_function(&name).collect::<Result<Vec<Found>>>()?;
-        // Inline code of several programs has one name.
+        // Inline code of all programs has the same name.
         let id = newest.commit.function_id;
         let is_inline = name.starts_with(b"-");
         let runs = runs.into_iter().filter(|run| !is_inline || run.commit.function_id == id);
@@ -52,7 +51,7 @@ pub fn select(opened: &Opened, names: &[OsString]) -> Result<(String, Vec<Found>
     Ok((names.join(", "), runs))
 }
 
-/// The runs of a sweep, those that it shares with others too.
+/// The runs of a sweep, including those that it shares with others.
 fn sweep(opened: &Opened, name: &OsString) -> Result<Vec<Found>> {
     let Some(name) = name.to_str() else { return Ok(Vec::new()) };
     let tagged = |tag: (String, Option<String>)| {

@@ -1,4 +1,4 @@
-//! Runs as rows and their parameters and metrics as columns; knows nothing of how a table is drawn.
+//! A table with runs as rows, and their parameters and metrics as columns; `view` displays it.
 
 use crate::commands::found::measured::Measured;
 use crate::error::{Error, Result};
@@ -8,12 +8,12 @@ use crate::ui::{commits, human};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-/// What a column shows.
+/// Content of a column.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// The hash.
+    /// The hash of the run.
     Run,
-    /// How it ended.
+    /// How the run ended.
     State,
     /// A parameter.
     Parameter(String),
@@ -21,9 +21,9 @@ pub enum Key {
     Metric(String),
     /// The last line of the error output.
     Error,
-    /// How long it took.
+    /// The duration.
     Took,
-    /// When it began.
+    /// The start time.
     Age,
 }
 
@@ -42,15 +42,15 @@ impl Key {
     }
 }
 
-/// What of the runs is wanted.
+/// Selection and order of a table.
 pub struct Options<'a> {
-    /// Only what is not the same in all.
+    /// Only columns with different values.
     pub changed: bool,
     /// Only these columns, if there are any.
     pub columns: &'a [String],
-    /// By what the rows are sorted.
+    /// Keys for sorting the rows.
     pub sort: &'a [String],
-    /// The present moment.
+    /// The present time.
     pub now: Timestamp,
 }
 
@@ -58,17 +58,17 @@ pub struct Options<'a> {
 pub struct Sheet {
     /// The runs, sorted.
     pub runs: Vec<Measured>,
-    /// What is shown of each.
+    /// The shown columns.
     pub columns: Vec<Key>,
-    /// All parameters and metrics, those too that are not shown.
+    /// All parameters and metrics, including those that are not shown.
     pub all: Vec<Key>,
-    /// Parameters that are the same in all runs, with their value.
+    /// Parameters with the same value in all runs, with that value.
     pub constant: Vec<(String, String)>,
-    /// The keys by which it is sorted, and whether the highest comes first.
+    /// The sort keys, and whether the highest value comes first.
     pub sorted: Vec<(Key, bool)>,
 }
 
-/// A cell for comparing.
+/// A cell's value for sorting.
 enum Sortable {
     Number(f64),
     Text(String),
@@ -79,7 +79,7 @@ impl Sheet {
     /// Lays out the runs.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Usage`] for a key that there is not.
+    /// [`crate::error::Kind::Usage`] for an unknown key.
     pub fn new(mut runs: Vec<Measured>, options: &Options<'_>) -> Result<Self> {
         tell_apart(&mut runs);
         let parameters = names(runs.iter().map(|run| run.parameters.iter().map(|(name, _)| name.clone())));
@@ -119,7 +119,7 @@ impl Sheet {
         Ok(sheet)
     }
 
-    /// The columns that tell most: what is the same in all, and where the outputs are, does not.
+    /// The default columns: without those with equal values and those with paths of outputs.
     fn usual(&self, changed: bool) -> Vec<Key> {
         let is_place = |name: &String| {
             self.runs.iter().any(|run| run.places.contains(name))
@@ -142,7 +142,7 @@ impl Sheet {
                 columns.push(key.clone());
             }
         }
-        // Else the error stands in place of the metrics.
+        // Otherwise the error is shown in place of the metrics.
         let has_metrics = columns.iter().any(|key| matches!(key, Key::Metric(_)));
         if !has_metrics && self.runs.iter().any(|run| run.error.is_some()) {
             columns.push(Key::Error);
@@ -151,7 +151,7 @@ impl Sheet {
         columns
     }
 
-    /// The key that a name means: a parameter or metric of this name, a metric without its unit, or one of the others.
+    /// The key for a name: a parameter or metric of this name, a metric without its unit, or another column.
     ///
     /// # Errors
     /// [`crate::error::Kind::Usage`] where there is none.
@@ -177,7 +177,7 @@ impl Sheet {
             .with_hint(format!("there are run, state, took, age, {}", known.join(", "))))
     }
 
-    /// What a cell shows; times to the nanosecond where `exact`.
+    /// The text of a cell; with `exact`, times to the nanosecond.
     #[must_use]
     pub fn text(&self, run: &Measured, key: &Key, exact: bool) -> String {
         match key {
@@ -232,7 +232,7 @@ impl Sheet {
     }
 }
 
-/// What is missing comes last, in whichever order.
+/// Compares two values; a missing one comes last in any order.
 fn compare(one: &Sortable, other: &Sortable, down: bool) -> Ordering {
     let turned = |order: Ordering| if down { order.reverse() } else { order };
     match (one, other) {
@@ -246,13 +246,13 @@ fn compare(one: &Sortable, other: &Sortable, down: bool) -> Ordering {
     }
 }
 
-/// The value of a metric of this very title.
+/// The value of the metric with exactly this title.
 #[must_use]
 pub fn value(run: &Measured, title: &str) -> Option<f64> {
     run.metrics.iter().find(|metric| metric.title() == title).map(|metric| metric.value)
 }
 
-/// All names, in the order in which they first come in the oldest runs.
+/// All names, in the order of their first occurrence in the oldest runs.
 fn names(lists: impl DoubleEndedIterator<Item = impl Iterator<Item = String>>) -> Vec<String> {
     let mut known: HashMap<String, usize> = HashMap::new();
     for name in lists.rev().flatten() {
@@ -264,7 +264,7 @@ fn names(lists: impl DoubleEndedIterator<Item = impl Iterator<Item = String>>) -
     names.into_iter().map(|(name, _)| name).collect()
 }
 
-/// A metric that repeats a parameter of its name is left out; one that differs from it gets another name.
+/// Omits metrics that repeat a parameter of the same name; renames those with a different value.
 fn tell_apart(runs: &mut [Measured]) {
     let mut repeats: HashMap<String, bool> = HashMap::new();
     let parameters: HashSet<&str> =

@@ -1,4 +1,4 @@
-//! The table of runs as people and programs read it.
+//! The table of runs: as text, as CSV, and as JSON.
 
 use super::sheet::{Key, Sheet, value};
 use crate::commands::found::measured::Measured;
@@ -9,13 +9,13 @@ use crate::ui::table::{Cell, Column, Table};
 use crate::ui::{commits, escape, human};
 use serde_json::Value as Json;
 
-/// Digits of a hash in the table: they name one of many runs.
+/// Number of digits of a hash in the table.
 const DIGITS: usize = 8;
 
-/// So many columns at most; the rest is named below.
+/// Maximum number of columns; the others are named below the table.
 const MOST_COLUMNS: usize = 100;
 
-/// The table, with what all runs have in common above it and what found no room below.
+/// The table, with common values above it and the names of omitted columns below.
 pub(super) fn table(sheet: &Sheet, name: &str, look: &Look) -> String {
     let mut text = String::new();
     let count =
@@ -78,13 +78,13 @@ fn push_line(text: &mut String, line: &str, role: Role, look: &Look) {
     }
 }
 
-/// The table, and the columns for which the page is too narrow: those at the right go first.
+/// The table, and the columns that do not fit: the rightmost are omitted first.
 fn laid_out<'k>(sheet: &Sheet, keys: &[&'k Key], look: &Look) -> (Table, Vec<&'k Key>) {
     let mut kept = keys.to_vec();
     loop {
         let table = filled(sheet, &kept, look);
         let fits = look.width.is_none_or(|width| table.fits(width));
-        // The hash and what was asked for first stay.
+        // The hash and the first requested column stay.
         if fits || kept.len() <= 2 {
             let left_out = keys.iter().filter(|key| !kept.contains(key)).copied().collect();
             return (table, left_out);
@@ -117,7 +117,7 @@ fn filled(sheet: &Sheet, keys: &[&Key], look: &Look) -> Table {
     let tells_errors = keys.contains(&&Key::Error);
     for run in &sheet.runs {
         let mut cells: Vec<Cell> = keys.iter().map(|key| cell(sheet, run, key, look)).collect();
-        // A run that failed has no metrics: its error stands in their place.
+        // A failed run has no metrics: its error is shown in their place.
         if let (Some(place), Some(error), false) = (first_metric, &run.error, tells_errors)
             && let Some(cell) = cells.get_mut(place)
         {
@@ -145,7 +145,7 @@ fn cell(sheet: &Sheet, run: &Measured, key: &Key, look: &Look) -> Cell {
     }
 }
 
-/// All of it, with times in seconds and moments in UTC.
+/// All columns, with durations in seconds and times in UTC.
 pub(super) fn csv(sheet: &Sheet) -> String {
     let own = sheet
         .columns
@@ -201,7 +201,7 @@ pub(super) fn json(sheet: &Sheet) -> impl Iterator<Item = Object> + '_ {
     })
 }
 
-/// Numbers by their titles; what JSON has no number for is text.
+/// Numbers by title; those that JSON cannot represent are text.
 fn metrics(run: &Measured) -> Object {
     run.metrics.iter().fold(Object::part(), |object, metric| {
         let value = value(run, &metric.title()).unwrap_or(metric.value);

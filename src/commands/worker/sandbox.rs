@@ -1,7 +1,7 @@
-//! `worker --sandboxed CALL OUTPUT`: runs a call that was shipped, in the directory where all was put that came with it, and
-//! leaves a record with all that was learned of the run.
+//! `worker --sandboxed CALL OUTPUT RECORD`: runs a shipped call in the directory that contains the shipped files, and writes a record
+//! of the run.
 //!
-//! Nothing is shared with the machine that asked: the store is one of our own, which ends with us.
+//! It shares nothing with the machine that sent the call. The store is temporary.
 
 use super::{changed, log_of_engine, refusal};
 use crate::commands::exec::elsewhere::work;
@@ -19,45 +19,45 @@ use nix::sys::stat::Mode;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Permissions};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-/// The word that asks for it.
+/// The option that selects this mode.
 pub(super) const WORD: &str = "--sandboxed";
 
-/// Runs the call in the file `call` and fills the directory `output`.
+/// Runs the call in the first of these files, fills the directory that is the second, and writes the record, the third.
 ///
 /// # Errors
-/// When what was shipped makes no sense, or the record cannot be written.
-pub(super) fn run(call_path: &Path, output: &Path) -> Result<Exit> {
+/// When the shipped files are malformed, or the record cannot be written.
+pub(super) fn run([call_path, output, record]: [&Path; 3]) -> Result<Exit> {
     let base = std::env::current_dir().map_err(|error| Error::io("find", Path::new("."), error))?;
     let bytes = fs::read(call_path).map_err(|error| Error::io("read", call_path, error))?;
     let call = ShippedCall::from_bytes(&bytes).map_err(|error| {
         Error::new(Kind::Other, format!("what was shipped {error}: is it from another release of cashet?"))
     })?;
     if umask() != call.umask {
-        return Err(with_umask(call.umask, [call_path, output]));
+        return Err(with_umask(call.umask, [call_path, output, record]));
     }
-    let output = base.join(output);
+    let (output, record) = (base.join(output), base.join(record));
     fs::create_dir_all(&output).map_err(|error| Error::io("create", &output, error))?;
     make_directories(&base);
     call.attributes.iter().for_each(|of_path| give(&base, of_path));
-    // Where there is no other place, beside what was shipped.
+    // Beside the shipped files, if there is no other place.
     let own = tempfile::tempdir().or_else(|_| tempfile::tempdir_in(&base));
     let own = own.map_err(|error| Error::io("create a directory in", &base, error))?;
     let left = answer(&base, &call, own.path())?;
     let store = own.path().join("store");
     let left = with_run(left, &store, &output)?;
-    let record = output.join("record");
     fs::write(&record, left.to_bytes()).map_err(|error| Error::io("write", &record, error))?;
     Ok(DONE)
 }
 
-/// Begins anew with another mask, which this process is to have had from its start.
-fn with_umask(mask: u32, words: [&Path; 2]) -> Error {
+/// Starts this program again with another umask, which must be set from the start.
+fn with_umask(mask: u32, words: [&Path; 3]) -> Error {
     nix::sys::stat::umask(Mode::from_bits_truncate(mask));
     match std::env::current_exe() {
         Ok(program) => {
@@ -68,8 +68,8 @@ fn with_umask(mask: u32, words: [&Path; 2]) -> Error {
     }
 }
 
-/// Makes the directories that the environment names, where all that there is belongs to this call. Where that fails, what looks
-/// for them finds none, which is noticed.
+/// Creates the directories that the environment names, which belong to this call alone. After a failure the run observes that they
+/// are missing.
 fn make_directories(base: &Path) {
     if base != Path::new("/") {
         return;
@@ -79,8 +79,8 @@ fn make_directories(base: &Path) {
     }
 }
 
-/// Gives a path the time and the mode that it has where it comes from. Where that fails, what depends on them differs, which
-/// is noticed there.
+/// Sets the time and the mode that a path has on the sending machine. After a failure the run observes other values, and the sending
+/// machine notices this.
 fn give(base: &Path, of_path: &Attributes) {
     let path = base.join(&of_path.path);
     let nanoseconds = u64::try_from(of_path.modified.0).unwrap_or_default();
@@ -98,7 +98,7 @@ fn answer(base: &Path, call: &ShippedCall, own: &Path) -> Result<Vec<u8>> {
         (Flag::Report, Some(report.as_os_str())),
         (Flag::Store, Some(own.join("store").as_os_str())),
         (Flag::NoRemote, None),
-        // How it ends is for the machine to judge that asked.
+        // The sending machine judges how it ended.
         (Flag::CacheExit, Some(OsStr::new("0-255"))),
         (Flag::Trace, Some(OsStr::new("require"))),
     ] {
@@ -132,19 +132,27 @@ fn answer(base: &Path, call: &ShippedCall, own: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// The run of which the report tells, if it may be replayed; its blobs are put into `output`.
+/// The run in the report, if it may be replayed. Its large blobs are written to `output`.
 fn with_run(report: Vec<u8>, store: &Path, output: &Path) -> Result<Left> {
     let found: Value = serde_json::from_slice(&report).unwrap_or_default();
     let id = found.get("commit").and_then(Value::as_str).and_then(Digest::from_hex).map(CommitId);
     let Some(id) = id else { return Ok(Left { report, run: None }) };
     let store = LocalStore::open(store, &StoreOptions::default())?;
     let Some(whole) = store.whole(&id)? else { return Ok(Left { report, run: None }) };
-    for content in &whole.blobs {
+    let (commit, manifest, blobs) = (whole.commit.to_bytes(), whole.manifest, whole.blobs);
+    let mut run = LeftRun { id, commit, manifest, blobs: Vec::new(), inline: Vec::new() };
+    for content in &blobs {
         let path = output.join(content.blob.0.to_hex());
         let failed = |error| Error::io("write", &path, error);
-        let mut file = File::create(&path).map_err(failed)?;
-        std::io::copy(&mut store.read(&content.blob)?, &mut file).map_err(failed)?;
+        let mut blob = store.read(&content.blob)?;
+        if run.takes(content.size) {
+            let mut bytes = Vec::new();
+            blob.read_to_end(&mut bytes).map_err(failed)?;
+            run.inline.push(bytes);
+        } else {
+            let mut file = File::create(&path).map_err(failed)?;
+            std::io::copy(&mut blob, &mut file).map_err(failed)?;
+        }
     }
-    let (commit, manifest, blobs) = (whole.commit.to_bytes(), whole.manifest, whole.blobs);
-    Ok(Left { report, run: Some(LeftRun { id, commit, manifest, blobs }) })
+    Ok(Left { report, run: Some(LeftRun { blobs, ..run }) })
 }

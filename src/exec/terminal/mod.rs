@@ -9,11 +9,13 @@ pub(super) mod leader;
 pub(super) mod newlines;
 mod pair;
 mod relay;
+mod wanted;
 
 pub(super) use control::Control;
 pub(super) use relay::{Asked, Relay};
+pub(super) use wanted::{Ends, Wanted};
 
-use super::order::{Identity, identity, index};
+use super::order::{identity, index};
 use super::startup::{above_standard, initial};
 use super::tty::{self, modes};
 use super::{Output, Size, Tty};
@@ -31,18 +33,6 @@ const USUAL: Size = Size { columns: 80, rows: 24 };
 
 const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
-/// What is asked of the terminals of a run.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) tty: Tty,
-    pub(super) output: Output<'a>,
-    /// Our standard input, if the command is to have it.
-    pub(super) stdin: Option<BorrowedFd<'a>>,
-    /// Where stdout and stderr go.
-    pub(super) to: [BorrowedFd<'a>; 2],
-    pub(super) is_watched: bool,
-}
-
 /// The pseudo-terminals of a run that is about to begin.
 #[derive(Debug)]
 pub(super) struct Terminals {
@@ -53,14 +43,6 @@ pub(super) struct Terminals {
     is_stdin: bool,
     control: Arc<Control>,
     is_watched: bool,
-}
-
-/// What a stream of the command is made of, if it is a terminal.
-#[derive(Debug)]
-pub(super) struct Ends {
-    pub(super) ours: OwnedFd,
-    pub(super) childs: OwnedFd,
-    pub(super) identity: Option<Identity>,
 }
 
 impl Terminals {

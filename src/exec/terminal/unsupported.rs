@@ -1,7 +1,10 @@
 //! Systems on which a command gets no terminal of its own: its output always goes through pipes.
 
-use super::order::Identity;
-use super::{Made, Output, Size, Tty};
+mod wanted;
+
+pub(super) use wanted::{Ends, Wanted};
+
+use super::{Made, Size};
 use crate::record::Stream;
 use nix::poll::{PollFd, PollFlags};
 use std::io;
@@ -13,27 +16,9 @@ use std::time::Duration;
 #[derive(Debug)]
 enum Never {}
 
-/// What is asked of the terminals of a run.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) tty: Tty,
-    pub(super) output: Output<'a>,
-    pub(super) stdin: Option<BorrowedFd<'a>>,
-    pub(super) to: [BorrowedFd<'a>; 2],
-    pub(super) is_watched: bool,
-}
-
 /// The terminals of a run that is about to begin.
 #[derive(Debug)]
 pub(super) struct Terminals(Never);
-
-/// What a stream of the command is made of, if it is a terminal.
-#[derive(Debug)]
-pub(super) struct Ends {
-    pub(super) ours: OwnedFd,
-    pub(super) childs: OwnedFd,
-    pub(super) identity: Option<Identity>,
-}
 
 impl Terminals {
     pub(super) fn make(_wanted: Wanted<'_>) -> io::Result<Option<Self>> {

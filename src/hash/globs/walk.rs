@@ -4,6 +4,7 @@ use super::Part;
 use crate::error::{Error, Result, means_absent};
 use crate::hash::exclude::{Excluded, excluded};
 use crate::hash::files::{EntryKind, entries};
+use ignore::{DirEntry, WalkBuilder};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::io;
@@ -90,19 +91,21 @@ pub(in crate::hash) trait Lister {
     fn exists(&mut self, path: &Path) -> io::Result<bool>;
 }
 
-/// Adds `path` and all below it that counts in trees.
+/// Adds `path` and all below it that counts in trees. What disappears meanwhile does not count.
 pub(super) fn with_below(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
-    let metadata = match path.symlink_metadata() {
-        // It went away meanwhile.
-        Err(error) if means_absent(&error) => return Ok(()),
-        other => other.map_err(|error| Error::io("look at", path, error))?,
-    };
-    if !found.insert(path.to_path_buf()) || !metadata.is_dir() {
+    if found.contains(path) {
         return Ok(());
     }
-    let below = match Plain.list(path) {
-        Err(error) if means_absent(&error) => Vec::new(),
-        other => other.map_err(|error| Error::io("list", path, error))?,
-    };
-    below.iter().try_for_each(|(name, _)| with_below(&path.join(name), found))
+    let counts = |entry: &DirEntry| entry.depth() == 0 || excluded(entry.file_name()).is_none();
+    for entry in WalkBuilder::new(path).standard_filters(false).filter_entry(counts).build() {
+        match entry {
+            Ok(entry) => drop(found.insert(entry.into_path())),
+            Err(error) if error.io_error().is_some_and(means_absent) => {}
+            Err(error) => {
+                let error = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
+                return Err(Error::io("list", path, error));
+            }
+        }
+    }
+    Ok(())
 }

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 /// An observation, and evidence that it holds, if any is trusted.
 type Made = (Observation, Option<Evidence>);
 
-/// What `then` is now; `None` for what no present answer can stand for: standard input and other descriptors, use of the
+/// The present observation in place of `then`; `None` where there cannot be one: standard input and other descriptors, use of the
 /// network, and the place of the project where the result contains it.
 pub(super) fn again(then: &Observation, present: &Present<'_>) -> Option<Made> {
     let resolve = |path: &StoredPath| present.places.resolve(path);
@@ -100,7 +100,7 @@ pub(super) fn again(then: &Observation, present: &Present<'_>) -> Option<Made> {
     }
 }
 
-/// The same for what is said of no single path.
+/// The same for observations that are not about a single path.
 fn of_surroundings(then: &Observation, present: &Present<'_>) -> Option<Made> {
     let alone = |observation| Some((observation, None));
     match then {
@@ -123,7 +123,6 @@ fn of_surroundings(then: &Observation, present: &Present<'_>) -> Option<Made> {
         Observation::Umask(_) => alone(Observation::Umask(present.circumstances.umask())),
         Observation::UmaskAtLeast(_) => alone(Observation::UmaskAtLeast(present.circumstances.umask())),
         Observation::Superuser(_) => alone(Observation::Superuser(present.circumstances.is_superuser())),
-        Observation::User { .. } => alone(Observation::User { digest: present.circumstances.user() }),
         Observation::Unset { names } => {
             // Those that are still unset; which of the others are set is for their own observations to say.
             let unset = names.apart().into_iter().filter(|name| {

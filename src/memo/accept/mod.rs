@@ -30,7 +30,7 @@ pub struct Recorded<'a> {
     pub manifest: &'a Manifest,
 }
 
-/// What stands between a recorded run and the present.
+/// The outcome of comparing a recorded run with the present state.
 #[derive(Debug)]
 pub enum Proposal {
     /// Nothing: the call is answered by this commit already.

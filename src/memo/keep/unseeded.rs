@@ -5,7 +5,7 @@ use crate::hash::capture::Captured;
 use crate::hash::entry::LanguageKind;
 use crate::profiles::randomness::{self, Dialect};
 
-/// What is to be said of it, if anything.
+/// The warning about the run, if there is one.
 pub(super) fn warning(captured: &Captured) -> Option<Event> {
     let dialect = match captured.command.entry.language {
         LanguageKind::Python => Dialect::Python,

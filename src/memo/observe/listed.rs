@@ -183,7 +183,7 @@ impl Code {
 
     fn take(&mut self, language: Option<LanguageKind>, path: &Path, bytes: &[u8]) {
         if path.ends_with(".git/config") {
-            // Which branches are fetched is no pattern of files; what git is told to run may be.
+            // Names of fetched branches are not patterns of files. Commands in git's settings may contain some.
             return self.take_text(&without_refspecs(bytes));
         }
         let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();

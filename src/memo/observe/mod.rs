@@ -4,9 +4,11 @@
 
 mod above;
 mod aside;
+mod asks;
 mod background;
 mod bytecode;
 mod code;
+mod image;
 mod importer;
 mod imports;
 mod listed;
@@ -100,8 +102,6 @@ pub(super) struct Observed {
     pub(super) umask_counts: bool,
     /// Whether it counts that the user is, or is not, root.
     pub(super) user_counts: bool,
-    /// Whether it depends on which user ran it.
-    pub(super) identity_counts: bool,
     /// Whether the run had a terminal and its code asks for one.
     pub(super) code_asks: bool,
 }
@@ -127,7 +127,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
         listed_before: Vec::new(),
         own_sources: OwnSources::new(run.captured, trace),
         memory: FileMemory::of_run(run.recall, &run.captured.function_id),
-        asked: shown::asked_by(run.captured),
+        asked: asks::asked_by(run.captured),
         timed: Vec::new(),
         modes_given: rights::ModesGiven::default(),
         compares_times: times::compares(run, trace),
@@ -151,9 +151,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.tables()?;
     observer.refusing()?;
     observer.descriptors()?;
-    let searches = programs::observe(run, trace);
-    programs::pass_over(run, &searches, &mut observer.observed.observations);
-    for search in searches {
+    for search in programs::observe(run, trace) {
         observer.observe(search, None);
     }
     observer.exact_times()?;

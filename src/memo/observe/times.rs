@@ -1,10 +1,11 @@
 //! The order of modification times, for `make` and similar programs.
 
 use super::session::{MAKES, says};
-use super::{Observed, Observer, Run, evidence, shown};
+use super::{Observed, Observer, Run, evidence};
 use crate::exec::{Access, Shows, Trace};
 use crate::hash::entry::LanguageKind;
 use crate::memo::reason::NotKept;
+use crate::profiles::attributes::is_of_system;
 use crate::profiles::makefile::{Targets, is_makefile};
 use crate::record::{Observation, Places, StoredPath, Timestamp};
 use memchr::memmem;
@@ -69,7 +70,7 @@ impl Observer<'_> {
     pub(super) fn time_counts(&self, path: &Path, is_file: bool) -> bool {
         let is_inside = self.scope.relative(path).is_some();
         if is_file {
-            return is_inside || (self.compares_times && !shown::is_of_system(path));
+            return is_inside || (self.compares_times && !is_of_system(path));
         }
         let access = self.trace.accesses.get(path).copied().unwrap_or_default();
         // make also looks at the files that it lists, to know which exist.
@@ -87,7 +88,7 @@ impl Observer<'_> {
         timed.iter().enumerate().filter(|(_, timed)| may(timed)).map(|(place, _)| place).collect()
     }
 
-    /// Observes how the time of one file stands to those of all others.
+    /// Observes the order of one file's time relative to all others.
     fn beside_others(&mut self, timed: &[Timed], place: usize) -> Result<(), NotKept> {
         let Some(one) = timed.get(place) else { return Ok(()) };
         let time_of = |timed: &Timed| match timed.modified {
@@ -139,7 +140,7 @@ impl Observer<'_> {
         };
         self.contents
             .iter()
-            .all(|(path, _)| shown::is_of_system(path) || sources.contains(path.as_path()) || !is_code(path))
+            .all(|(path, _)| is_of_system(path) || sources.contains(path.as_path()) || !is_code(path))
     }
 
     /// The targets of all makefiles that the run read.

@@ -1,7 +1,7 @@
 //! Which environment variables a run may have read: those whose names occur in a file that it read or executed.
 
 use super::made::Made;
-use super::{Observed, Run, programs, session, shown};
+use super::{Observed, Run, programs, session};
 use crate::error::means_absent;
 use crate::exec::Trace;
 use crate::hash::entry::LanguageKind;
@@ -9,6 +9,7 @@ use crate::hash::environment::{self, composed};
 use crate::hash::manifest::Part;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::{NameSearch, is_of_project};
+use crate::profiles::attributes::is_of_system;
 use crate::record::{Evidence, Names, Observation};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -168,7 +169,7 @@ fn code_takes_all(
     }
     let names: BTreeSet<&[u8]> = programs.iter().map(|name| name.as_bytes()).collect();
     let programs = names.iter().filter(|name| CODE.iter().any(|code| name.starts_with(code.as_bytes())));
-    let of_user = |path: &&PathBuf| !shown::is_of_system(path);
+    let of_user = |path: &&PathBuf| !is_of_system(path);
     // A file that cannot be read may be such code.
     let holds = |path: &Path, sought: &dyn Fn(&[u8]) -> bool| match std::fs::metadata(path) {
         Ok(found) if !found.is_file() || found.len() > LARGEST_CODE => false,

@@ -1,8 +1,10 @@
 //! Records paths while a process that is about to access them is stopped: their state when the run began.
 
+mod later;
+
 use super::background::Background;
 use super::made::{self, Made};
-use super::{python_process, rights, shown, system};
+use super::{image, python_process, rights, system};
 use crate::digest::Digest;
 use crate::error::is_inconclusive_for;
 use crate::exec::{Executed, Fate, Image, Nature, Seen, Shows, Witness};
@@ -262,60 +264,6 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// After the command has ended: digests the files that were left for later, at their present paths. A file that no longer
-    /// exists or was written keeps only size and time.
-    pub(in crate::memo) fn settle(&mut self) {
-        let mut known: HashMap<(u64, u64), (Evidence, Digest)> = HashMap::new();
-        for (path, evidence, digest) in self.background.finish() {
-            known.insert((evidence.device, evidence.inode), (evidence, digest));
-            self.is_digested(&path, &evidence, digest);
-        }
-        let mut moved: HashMap<(u64, u64), PathBuf> = HashMap::new();
-        for path in std::mem::take(&mut self.later) {
-            let Some(evidence) = self.before.get(&path).and_then(|before| before.evidence) else { continue };
-            let is_there =
-                fs::symlink_metadata(&path).is_ok_and(|now| Evidence::of(&now).inode == evidence.inode);
-            match known.get(&(evidence.device, evidence.inode)) {
-                Some((then, digest)) if is_same_content(then, &evidence) => {
-                    self.is_digested(&path, &evidence, *digest);
-                }
-                // The directory stayed where it was, and nothing was learned of the file.
-                _ if is_there => {}
-                _ => {
-                    moved.insert((evidence.device, evidence.inode), path);
-                }
-            }
-        }
-        if moved.is_empty() {
-            return;
-        }
-        let (now, before): (Vec<PathBuf>, Vec<PathBuf>) = self.places_of(moved).into_iter().unzip();
-        for (path, digested) in before.iter().zip(files::digest_many(&now)) {
-            let then = self.before.get(path).and_then(|before| before.evidence);
-            if let (Ok((digest, evidence)), Some(then)) = (digested, then)
-                && is_same_content(&then, &evidence)
-            {
-                self.is_digested(path, &then, digest);
-            }
-        }
-    }
-
-    /// New and old paths of files that were moved with a directory.
-    fn places_of(&self, mut moved: HashMap<(u64, u64), PathBuf>) -> Vec<(PathBuf, PathBuf)> {
-        let mut found = Vec::new();
-        let is_new = |before: &Before| !matches!(before.state, FileState::Directory { .. });
-        let came = self.before.iter().filter(|(path, before)| is_new(before) && path.starts_with(self.root));
-        for (path, _) in came {
-            for entry in walkdir::WalkDir::new(path).into_iter().flatten() {
-                let Ok(there) = entry.metadata() else { continue };
-                if let Some(before) = moved.remove(&(there.dev(), there.ino())) {
-                    found.push((entry.into_path(), before));
-                }
-            }
-        }
-        found
-    }
-
     fn is_young(&self, evidence: &Evidence) -> bool {
         evidence.changed >= self.started || evidence.modified >= self.started
     }
@@ -339,23 +287,11 @@ impl<'a> Watcher<'a> {
             self.young.get(path).filter(|_| is_itself)
         })
     }
-
-    fn is_digested(&mut self, path: &Path, evidence: &Evidence, digest: Digest) {
-        let mode = evidence.mode & 0o7777;
-        if let Some(before) = self.before.get_mut(path).filter(|before| before.evidence.is_some()) {
-            before.state = FileState::File { mode, digest };
-        }
-    }
 }
 
 /// The state of a file that is not read.
 const fn by_size_and_time(evidence: &Evidence) -> FileState {
     FileState::LargeFile { mode: evidence.mode & 0o7777, size: evidence.size, modified: evidence.modified }
-}
-
-/// Whether the content of a file is certainly unchanged: a new name or mode changes only the inode's time.
-fn is_same_content(then: &Evidence, now: &Evidence) -> bool {
-    (then.device, then.inode, then.size, then.modified) == (now.device, now.inode, now.size, now.modified)
 }
 
 impl Witness for Watcher<'_> {
@@ -409,11 +345,11 @@ impl Witness for Watcher<'_> {
     fn nature(&mut self, image: &Image<'_>) -> Nature {
         let is_function = python_process::runs(self.captured, image);
         // What its own code asks for is already known.
-        let shows = if is_function { Shows::Nothing } else { shown::shows(image) };
+        let shows = if is_function { Shows::Nothing } else { image::shows(image) };
         let keeps = keeps(image.program, image.words);
         let is_function = is_function || python_process::runs_own_code(image, self.root);
         let is_interpreter = image.program.file_name().is_some_and(interpreters::is_one);
-        let compares_times = shown::compares_times(image, &self.captured.command.entry.directory);
+        let compares_times = image::compares_times(image, &self.captured.command.entry.directory);
         Nature {
             shows,
             is_function,
@@ -428,8 +364,8 @@ impl Witness for Watcher<'_> {
             asks_literally: rights::asks_literally(image),
             is_linker: rights::is_linker(image),
             copies_modes: rights::copies_modes(image),
-            enters: shown::enters(image),
-            takes: shown::takes(image),
+            enters: image::enters(image),
+            takes: image::takes(image),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::record::{BothEnds, Evidence, FileState, Observation, Product, Product
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -211,8 +212,8 @@ impl Observer<'_> {
         !is_directory && self.watcher.young.get(path) != Some(&before.state)
     }
 
-    /// Takes in the directories in which something was made that is gone: where other entries came or went and stayed so, it
-    /// was let be done. (In some nobody removes what is another's.)
+    /// Settles directories in which the run created an entry that is gone at its end. If the run created or removed another entry there
+    /// for good, the directory certainly allows it, unless it is sticky: there users cannot remove each other's files.
     pub(super) fn passing(&mut self) {
         let is_sticky = |directory: &Path| {
             fs::symlink_metadata(directory).map_or(true, |found| found.mode() & libc::S_ISVTX != 0)
@@ -253,12 +254,13 @@ impl Observer<'_> {
         let was_directory = matches!(before.state, FileState::Directory { .. });
         let is_another = is_another(before, now);
         if is_directory && is_another {
-            for entry in walkdir::WalkDir::new(path).min_depth(1) {
+            for entry in ignore::WalkBuilder::new(path).standard_filters(false).build() {
                 let entry = entry.map_err(|error| {
-                    let place = error.path().unwrap_or(path).to_path_buf();
-                    unseen(&place, &error.into())
+                    let place = place_of(&error).unwrap_or(path).to_path_buf();
+                    let error = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
+                    unseen(&place, &error)
                 })?;
-                if self.counts(entry.path()) {
+                if entry.depth() > 0 && self.counts(entry.path()) {
                     self.observed.outputs.extend(self.scope.relative(entry.path()).map(<[u8]>::to_vec));
                 }
             }
@@ -321,6 +323,15 @@ fn is_another(before: &Before, now: Option<&Evidence>) -> bool {
     match (&before.evidence, now) {
         (Some(before), Some(now)) => before.inode != now.inode,
         _ => true,
+    }
+}
+
+/// Where a walk failed.
+fn place_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } => place_of(err),
+        _ => None,
     }
 }
 

@@ -3,9 +3,11 @@
 mod times;
 
 use super::beneath::{Beneath, Place};
+use super::failure::{RestoreError, blocked, failed};
 use super::holes;
-use super::restore::{Grounds, Restore, RestoreError, blocked, shown};
+use super::restore::{Grounds, Restore, shown};
 use crate::digest::BlobId;
+use crate::error::{Error, Kind, Result};
 use crate::hash::files;
 use crate::memo::attributes;
 use crate::record::{Evidence, MODE_BITS, OutputEntry, OutputKind, Timestamp};
@@ -144,7 +146,10 @@ impl Restore<'_> {
             return Ok(absent());
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let in_the_way = || RestoreError::Blocked(format!("{} is in the way of an output", shown.display()));
+        let in_the_way = || {
+            let words = format!("{} is in the way of an output", shown.display());
+            RestoreError::Blocked(Error::new(Kind::Other, words))
+        };
         if grounds == Grounds::Appended {
             let may = kind == FileType::RegularFile && may_write(&place, &stat, user);
             let step = Step::Append { time: None };
@@ -256,9 +261,8 @@ impl Restore<'_> {
     /// Compares the regular file at the path of an output with the record.
     fn standing(&self, entry: &OutputEntry) -> Result<Standing, RestoreError> {
         let path = self.places.root.join(shown(entry));
-        let failed = |error: crate::error::Error| RestoreError::Blocked(error.to_string());
-        let unreadable = |error: std::io::Error| failed(crate::error::Error::io("read", &path, error));
-        let digested = |path| files::digest_file(path).map_err(failed);
+        let unreadable = |error: std::io::Error| failed("read", &path, error);
+        let digested = |path| files::digest_file(path).map_err(RestoreError::Blocked);
         let (is_it, evidence, digest) = match &entry.kind {
             OutputKind::Sparse { data, size, extents, .. } => {
                 let file = File::open(&path).map_err(unreadable)?;
@@ -311,7 +315,7 @@ enum Standing {
     Other { is_lost: bool },
 }
 
-/// The first recorded name of a file, which stands for all of its names.
+/// The first recorded name of a file, which represents all of its names.
 fn first_name(entry: &OutputEntry) -> &[u8] {
     entry.link_to.as_deref().unwrap_or(&entry.path)
 }
@@ -344,16 +348,26 @@ fn same(known: &Evidence, stat: &Stat) -> bool {
         && known.changed == changed
 }
 
-/// Whether the regular file at `path`, of `size` bytes, has the bytes of an output.
+/// Whether the regular file at `path`, of `size` bytes, has the bytes of an output; not where it cannot be read.
 pub(in crate::memo) fn has_bytes(kind: &OutputKind, path: &Path, size: u64) -> bool {
+    holds_bytes(kind, path, size).unwrap_or(false)
+}
+
+/// Whether the regular file at `path`, of `size` bytes, has the bytes of an output.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn holds_bytes(kind: &OutputKind, path: &Path, size: u64) -> Result<bool> {
+    if kind.size() != Some(size) {
+        return Ok(false);
+    }
+    let unreadable = |source| Error::io("read", path, source);
     match kind {
-        OutputKind::File { content, .. } => {
-            content.size == size && files::digest_file(path).is_ok_and(|(digest, _)| digest == content.blob.0)
+        OutputKind::File { content, .. } => Ok(files::digest_file(path)?.0 == content.blob.0),
+        OutputKind::Sparse { data, extents, .. } => {
+            let file = File::open(path).map_err(unreadable)?;
+            holes::holds(&file, data, size, extents).map_err(unreadable)
         }
-        OutputKind::Sparse { data, size: recorded, extents, .. } => {
-            *recorded == size
-                && File::open(path).and_then(|file| holes::holds(&file, data, size, extents)).unwrap_or(false)
-        }
-        _ => false,
+        _ => Ok(false),
     }
 }

@@ -1,18 +1,19 @@
 //! The staging directory: outputs are written there, on the root's file system, before they become visible.
 
 use super::beneath::Place;
+use super::failure::{RestoreError, blocked, failed, unreadable};
 use super::holes;
 use super::plan::Kept;
-use super::restore::{RestoreError, blocked, modified_at, shown, unreadable};
+use crate::error::Error;
 use crate::memo::attributes::{set_lists, set_own};
 use crate::memo::unfinished::{self, Begun, Note, STAGE};
 use crate::record::{Content, OutputEntry, OutputKind, Timestamp};
 use crate::store::{BlobStore, Workspace};
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
-use rustix::fs::{fchmod, fchown, fstat, ftruncate, futimens, linkat, openat, symlinkat, utimensat};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{fchmod, fchown, fstat, futimens, linkat, openat, symlinkat, utimensat};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -38,15 +39,19 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Stages in the store's `tmp` if it is on the root's file system, otherwise in the root itself. The directory is created
-    /// with the first staged file.
+    /// Stages in `directory` itself. The staging directory is created with the first staged file.
+    pub(super) fn inside(directory: &Path) -> Self {
+        let parent = directory.to_path_buf();
+        Self { parent, opened: None, noted_in: None, note: None, count: 0, buffer: Vec::new() }
+    }
+
+    /// Stages in the store's `tmp` if it is on the root's file system, otherwise in the root itself.
     pub(super) fn new(root: &Path, workspace: Workspace<'a>) -> Self {
         let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
         let inside = workspace.temporary();
         let together = device(&inside).is_some() && device(&inside) == device(root);
-        let parent = if together { inside } else { root.to_path_buf() };
         let noted_in = (!together).then_some(workspace);
-        Self { parent, opened: None, noted_in, note: None, count: 0, buffer: Vec::new() }
+        Self { noted_in, ..Self::inside(if together { &inside } else { root }) }
     }
 
     /// The directory of staged files; the working directory's descriptor before it exists.
@@ -57,15 +62,13 @@ impl<'a> Stage<'a> {
     fn open(&mut self) -> Result<(BorrowedFd<'_>, String), RestoreError> {
         self.count += 1;
         if self.opened.is_none() {
-            let refused = |error| {
-                RestoreError::Blocked(format!("cannot write below {}: {error}", self.parent.display()))
-            };
+            let refused = |error| failed("write below", &self.parent, error);
             let (mut builder, mut name) = (tempfile::Builder::new(), STAGE.to_owned());
             if let Some(workspace) = self.noted_in {
                 // Inside the project the directory would stay if this process were killed: it is noted before it is created.
                 name = format!("{STAGE}{}-{}", std::process::id(), Timestamp::now().0);
                 let noted = unfinished::note(workspace, &Begun::Stage(self.parent.join(&name)));
-                self.note = Some(noted.map_err(|error| RestoreError::Blocked(error.to_string()))?);
+                self.note = Some(noted.map_err(RestoreError::Blocked)?);
                 builder.rand_bytes(0);
             }
             let made = builder.prefix(&name).tempdir_in(&self.parent).map_err(refused)?;
@@ -77,13 +80,14 @@ impl<'a> Stage<'a> {
         Ok((self.directory(), self.count.to_string()))
     }
 
-    /// Writes a file with its attributes, the kept or recorded mode, and the given or present time; returns its staged name.
+    /// Writes a file with its attributes, the kept or recorded mode, and the given or present time; returns its staged name. Calls
+    /// `advance` with the number of bytes written so far.
     pub(super) fn file(
         &mut self,
         blobs: &dyn BlobStore,
         entry: &OutputEntry,
-        time: Option<Timestamp>,
-        kept: Option<Kept>,
+        (time, kept): (Option<Timestamp>, Option<Kept>),
+        advance: &mut dyn FnMut(u64),
     ) -> Result<String, RestoreError> {
         let parent = self.parent.clone();
         let refused = |errno| blocked("change a file below", &parent, errno);
@@ -91,19 +95,10 @@ impl<'a> Stage<'a> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let opened = openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
         let mut to = File::from(opened.map_err(|errno| blocked("create a file below", &parent, errno))?);
-        let failed = |error| RestoreError::Blocked(format!("cannot write an output: {error}"));
-        let mode = match &entry.kind {
-            OutputKind::File { content, mode, sparse } => {
-                self.content(blobs, content, *sparse, &mut to)?;
-                *mode
-            }
-            OutputKind::Sparse { data, mode, size, extents } => {
-                let mut from = blobs.read(&data.blob).map_err(|error| unreadable(data.blob, &error))?;
-                holes::write(&mut *from, &to, extents, *size).map_err(failed)?;
-                *mode
-            }
-            _ => return Err(RestoreError::Blocked(format!("{} is not a file", shown(entry).display()))),
+        let (OutputKind::File { mode, .. } | OutputKind::Sparse { mode, .. }) = &entry.kind else {
+            return Err(RestoreError::Blocked(not_a_file()));
         };
+        write_bytes(blobs, &entry.kind, &mut to, &mut self.buffer, advance)?;
         set_own(&to, &entry.attributes).map_err(refused)?;
         if let Some(Kept { owners: (user, group), .. }) = kept {
             let stat = fstat(&to).map_err(refused)?;
@@ -111,34 +106,12 @@ impl<'a> Stage<'a> {
                 fchown(&to, Some(Uid::from_raw(user)), Some(Gid::from_raw(group))).map_err(refused)?;
             }
         }
-        fchmod(&to, Mode::from_raw_mode(kept.map_or(mode, |kept| kept.mode))).map_err(refused)?;
+        fchmod(&to, Mode::from_raw_mode(kept.map_or(*mode, |kept| kept.mode))).map_err(refused)?;
         set_lists(&to, &entry.attributes).map_err(refused)?;
         if let Some(time) = time {
             futimens(&to, &modified_at(time)).map_err(refused)?;
         }
         Ok(name)
-    }
-
-    /// Writes the bytes of a file that is stored whole.
-    fn content(
-        &mut self,
-        blobs: &dyn BlobStore,
-        content: &Content,
-        sparse: bool,
-        to: &mut File,
-    ) -> Result<(), RestoreError> {
-        let blob = &content.blob;
-        let damaged = |error| unreadable(*blob, &error);
-        let is_large = !sparse && content.size >= WORTH_COPYING;
-        if is_large && blobs.copy_to(blob, to).map_err(damaged)? {
-            return Ok(());
-        }
-        let mut from = blobs.read(blob).map_err(damaged)?;
-        self.buffer.resize(PIECE, 0);
-        let buffer = self.buffer.as_mut_slice();
-        let written =
-            if sparse { copy_with_holes(&mut from, to, buffer) } else { copy(&mut from, to, buffer) };
-        written.map_err(|error| RestoreError::Blocked(format!("cannot write an output: {error}")))
     }
 
     /// Creates a symbolic link; returns its staged name.
@@ -173,17 +146,47 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn copy(from: &mut dyn Read, to: &mut File, buffer: &mut [u8]) -> std::io::Result<()> {
-    loop {
-        let count = from.read(buffer)?;
-        match buffer.get(..count) {
-            Some(piece) if count > 0 => to.write_all(piece)?,
-            _ => return Ok(()),
+/// The error for an entry that is not a file.
+pub(super) fn not_a_file() -> Error {
+    Error::usage("it is not a file")
+}
+
+/// Writes the bytes of a recorded file to `to`, which is empty, with its holes. Calls `advance` with the number of bytes written so
+/// far, unless the kernel copies them.
+pub(super) fn write_bytes(
+    blobs: &dyn BlobStore,
+    kind: &OutputKind,
+    to: &mut File,
+    buffer: &mut Vec<u8>,
+    advance: &mut dyn FnMut(u64),
+) -> Result<(), RestoreError> {
+    let failed = |error| failed("write", Path::new("an output"), error);
+    let read = |blob| blobs.read(blob).map_err(|error| unreadable(*blob, error));
+    match kind {
+        OutputKind::Sparse { data, size, extents, .. } => {
+            holes::write(&mut *read(&data.blob)?, to, extents, *size).map_err(failed)
         }
+        OutputKind::File { content: Content { blob, size }, sparse, .. } => {
+            let is_large = !sparse && *size >= WORTH_COPYING;
+            if is_large && blobs.copy_to(blob, to).map_err(|error| unreadable(*blob, error))? {
+                return Ok(());
+            }
+            let mut from = read(blob)?;
+            buffer.resize(PIECE, 0);
+            copy(&mut from, to, *sparse, buffer, advance).map_err(failed)
+        }
+        _ => Err(RestoreError::Blocked(not_a_file())),
     }
 }
 
-fn copy_with_holes(from: &mut dyn Read, to: &mut File, buffer: &mut [u8]) -> std::io::Result<()> {
+/// Copies to the end. Where the file was sparse, blocks of zeros become holes.
+fn copy(
+    from: &mut dyn Read,
+    to: &mut File,
+    sparse: bool,
+    buffer: &mut [u8],
+    advance: &mut dyn FnMut(u64),
+) -> io::Result<()> {
     let mut size: u64 = 0;
     loop {
         let mut filled = 0;
@@ -194,14 +197,29 @@ fn copy_with_holes(from: &mut dyn Read, to: &mut File, buffer: &mut [u8]) -> std
             }
         }
         let Some(piece) = buffer.get(..filled).filter(|piece| !piece.is_empty()) else { break };
-        for block in piece.chunks(BLOCK) {
-            if block.iter().all(|byte| *byte == 0) {
-                to.seek(SeekFrom::Current(i64::try_from(block.len()).unwrap_or(0)))?;
-            } else {
-                to.write_all(block)?;
+        if sparse {
+            for block in piece.chunks(BLOCK) {
+                if block.iter().all(|byte| *byte == 0) {
+                    to.seek(SeekFrom::Current(i64::try_from(block.len()).unwrap_or(0)))?;
+                } else {
+                    to.write_all(block)?;
+                }
             }
-            size = size.saturating_add(u64::try_from(block.len()).unwrap_or(0));
+        } else {
+            to.write_all(piece)?;
         }
+        size = size.saturating_add(filled as u64);
+        advance(size);
     }
-    Ok(ftruncate(to, size)?)
+    if sparse {
+        to.set_len(size)?;
+    }
+    Ok(())
+}
+
+/// Timestamps with this modification time; the access time stays.
+pub(super) fn modified_at(time: Timestamp) -> Timestamps {
+    let keep = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+    let (seconds, nanoseconds) = (time.0.div_euclid(1_000_000_000), time.0.rem_euclid(1_000_000_000));
+    Timestamps { last_access: keep, last_modification: Timespec { tv_sec: seconds, tv_nsec: nanoseconds } }
 }

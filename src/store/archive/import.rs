@@ -129,7 +129,7 @@ impl LocalStore {
             last.added = self.blobs.added_by(&all);
         }
         let inserted = self.with_index(|index| index.insert(commits))?;
-        self.blobs.settle(blobs);
+        self.blobs.settle(blobs, 0);
         Ok((inserted.iter().filter(|(_, _, new)| *new).count() as u64, skipped))
     }
 }

@@ -22,7 +22,7 @@ pub(crate) use write::{Staged, Writer};
 
 use super::layout::Layout;
 use super::lock::{StoreLock, hold};
-use super::pending::Pending;
+use super::pending::{Pending, Runs};
 use crate::digest::{BlobId, Digest};
 use crate::error::Result;
 use crate::record::Content;
@@ -50,6 +50,8 @@ pub(crate) struct Blobs {
     pub(crate) lock: StoreLock,
     pub(crate) durable: bool,
     pending: Mutex<Pending>,
+    /// The runs of this process that use this value.
+    pub(crate) runs: Runs,
     added: Mutex<BTreeMap<BlobId, Added>>,
 }
 
@@ -65,7 +67,14 @@ pub(crate) struct Added {
 impl Blobs {
     pub(crate) fn new(layout: Layout, durable: bool) -> Self {
         let lock = StoreLock::new(&layout);
-        Self { layout, lock, durable, pending: Mutex::default(), added: Mutex::default() }
+        Self {
+            layout,
+            lock,
+            durable,
+            pending: Mutex::default(),
+            runs: Runs::default(),
+            added: Mutex::default(),
+        }
     }
 
     /// Starts writing a blob.
@@ -93,9 +102,10 @@ impl Blobs {
         found.map(|metadata| metadata.len())
     }
 
-    /// Notes that a commit now refers to these blobs; returns how many of them are new and their size on disk.
-    pub(crate) fn settle(&self, committed: &[BlobId]) -> (u64, u64) {
-        hold(&self.pending).settle(committed);
+    /// Notes that a commit now refers to these blobs; returns how many of them are new and their size on disk. `own` is the number
+    /// of runs in progress that this ends.
+    pub(crate) fn settle(&self, committed: &[BlobId], own: usize) -> (u64, u64) {
+        hold(&self.pending).settle(committed, &self.runs, own);
         let mut added = hold(&self.added);
         let new = committed.iter().filter_map(|blob| added.remove(blob)).filter(|added| added.new);
         new.fold((0, 0), |(count, bytes), added| (count + 1, bytes + added.stored))

@@ -1,4 +1,4 @@
-//! The check of the database: what SQLite finds, and rows that do not prove themselves.
+//! The check of the database: the findings of SQLite, and rows that do not verify.
 
 use super::Index;
 use super::record::{BRIEF, Brief, bytes, digest, read_body, seal_of_edge, seal_of_product, seal_of_tag};
@@ -8,7 +8,7 @@ use rusqlite::{Row, Transaction, params};
 use std::io;
 
 impl Index {
-    /// What SQLite finds wrong with the database, or nothing.
+    /// The damage that SQLite finds in the database, if any.
     pub(crate) fn check(&self, quick: bool) -> Result<Vec<String>> {
         let sql = if quick { "PRAGMA quick_check(20)" } else { "PRAGMA integrity_check(20)" };
         let lines = self.reading(|connection| {
@@ -20,7 +20,7 @@ impl Index {
             Err(error) if error.kind() == Kind::Damaged => vec![error.to_string()],
             other => other?,
         };
-        // What could not be read says nothing of what stands there.
+        // A read error is not damage.
         if let Some(line) = lines.iter().find(|line| is_of_the_system(line)) {
             let words = format!("cannot read {}: {line}", self.path.display());
             return Err(Error::new(Kind::Io(io::ErrorKind::Other), words));
@@ -28,7 +28,7 @@ impl Index {
         Ok(lines.into_iter().filter(|line| line != "ok").collect())
     }
 
-    /// The sequence numbers of commits whose row or body is not true; with `quick` only rows are looked at.
+    /// The sequence numbers of commits whose row or body does not verify. With `quick`, only rows are checked.
     pub(crate) fn untrue(&self, quick: bool) -> Result<Vec<i64>> {
         let columns: Vec<String> =
             BRIEF.split(", ").map(|column| format!("commits.{}", column.trim())).collect();
@@ -53,7 +53,7 @@ impl Index {
         })
     }
 
-    /// Deletes tags, products, edges and parts of observations that do not prove themselves, or with `look_only` counts them.
+    /// Deletes tags, products, edges and parts of observations that do not verify; with `look_only` only counts them.
     pub(crate) fn untrue_links(&mut self, look_only: bool) -> Result<u64> {
         let parts = self.untrue_parts(look_only)?;
         self.writing(|transaction| {
@@ -73,7 +73,7 @@ impl Index {
     }
 }
 
-/// Whether SQLite's check met an error of the system's, not a fault of the database: it names the code in its line.
+/// Whether SQLite's check failed because of a system error, which is no damage: its message contains the error code.
 fn is_of_the_system(line: &str) -> bool {
     const PRIMARY: u32 = 0xff;
     const OUT_OF_MEMORY: u32 = 7;

@@ -1,8 +1,8 @@
-//! Removing almost all commits at once: what stays moves to new tables in one short transaction, and the old ones are taken
-//! apart in steps, their indexes first. A row that goes by itself changes each index in another place; without them rows lie
-//! one after the other.
+//! Removes almost all commits at once. One short transaction moves the remaining commits to new tables. Then the old tables are
+//! deleted in steps, their indexes first: deleting single rows would change each index in a different place, and without indexes
+//! the rows are contiguous.
 //!
-//! A process that dies in between leaves the old tables, which mean nothing to anybody and go with the next collection.
+//! A process that dies meanwhile leaves old tables. No process reads them, and the next collection deletes them.
 
 use super::schema::statements_of_tables;
 use super::{Index, failed};
@@ -13,14 +13,14 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 /// Prefix of the name of a detached table.
 const APART: &str = "gone_";
 
-/// What an index of a new table has behind its name where the plain one is still that of the old table.
+/// Suffix of the name of a new table's index, while the old table's index has the plain name.
 const OTHER: &str = "_2";
 
 /// Tables whose rows belong to one commit, and their keys.
 const OWNED: &[(&str, &str)] =
     &[("commits", "sequence"), ("bodies", "sequence"), ("tags", "sequence, name"), ("answers", "sequence")];
 
-/// Tables that point to commits, from what is not a commit: they cannot be copied by commit.
+/// Tables with rows that point to commits but belong to none: they cannot be copied by commit.
 const POINTING: &[(&str, &str)] = &[("products", "digest, sequence"), ("edges", "digest, sequence")];
 
 impl Index {
@@ -73,7 +73,7 @@ impl Index {
     }
 }
 
-/// Gives a table another name and makes an empty one in its place.
+/// Renames a table and creates an empty one in its place.
 fn detach_table(
     transaction: &Transaction<'_>,
     table: &str,

@@ -1,4 +1,4 @@
-//! What runs of a function and of a key did with paths, beside their commits.
+//! Facts in the database: what runs of a function and of a key did with paths.
 
 use super::Index;
 use super::record::{bytes, digest, seal, seal_of_product};
@@ -9,20 +9,20 @@ use crate::record::{Commit, Fact, FactKind, FactScope};
 use crate::store::Facts;
 use rusqlite::{Connection, Transaction, params};
 
-/// Scopes that are looked at in one step of dropping.
+/// Number of scopes that one step of dropping examines.
 const SCOPES: usize = 64;
 
-/// The proof of a row of `facts`.
+/// The digest that verifies a row of `facts`.
 fn seal_of_fact(scope: &Digest, path: &[u8], kind: i64) -> [u8; 16] {
     let mut to = Encoder::new();
     to.text("fact").digest(scope).bytes(path).signed(kind);
     seal(to)
 }
 
-/// Added to the number of a kind where the path begins with the digest of the code that a call holds.
+/// Added to the number of a kind where the path begins with the digest of the code that the call contains.
 const INLINE: i64 = 16;
 
-/// Takes in the facts of one scope, of runs of this code.
+/// Reads the facts of one scope, for runs of this code.
 fn read(
     connection: &Connection,
     (scope, of): (&Digest, FactScope),
@@ -46,7 +46,7 @@ fn read(
             let kind = FactKind::ALL.into_iter().find(|kind| kind.number() == number)?;
             Some((of_code, Fact { scope: of, path: path.to_vec(), kind }))
         };
-        // What a damaged row said may be that a file was read: it is then said of every file.
+        // A damaged row may have said that a run read a file. To be safe, this then holds for every file.
         let lost = || Fact { scope: of, path: Vec::new(), kind: FactKind::Consults };
         match fact() {
             Some((of_code, fact)) if of_code.as_ref() == code => facts.insert(fact),
@@ -58,7 +58,7 @@ fn read(
 }
 
 impl Index {
-    /// What runs of the key and of the function of a commit did.
+    /// The facts about the key and the function of a commit.
     pub(crate) fn facts(&self, commit: &Commit) -> Result<Facts> {
         self.reading(|connection| {
             let (mut facts, code) = (Facts::default(), commit.inline_code());
@@ -68,7 +68,7 @@ impl Index {
         })
     }
 
-    /// Adds what a run did. Tells whether that makes results of other runs of the function less often usable.
+    /// Adds the facts of a run. Returns whether they make results of other runs of the function less often usable.
     pub(crate) fn note_facts(&mut self, commit: &Commit, facts: &[Fact]) -> Result<bool> {
         if facts.is_empty() {
             return Ok(false);
@@ -107,7 +107,7 @@ impl Index {
         })
     }
 
-    /// Scopes of facts of which no run is recorded any more.
+    /// Scopes of facts without recorded runs.
     pub(crate) fn scopes_without_runs(&self) -> Result<Vec<Digest>> {
         self.reading(|connection| {
             let sql = "SELECT DISTINCT scope FROM facts WHERE NOT EXISTS \
@@ -123,7 +123,7 @@ impl Index {
         })
     }
 
-    /// Drops the facts of some of these scopes, as far as none of their runs is recorded; what is left of the scopes.
+    /// Deletes the facts of some of these scopes, unless they have recorded runs. Returns the remaining scopes.
     pub(crate) fn drop_facts<'s>(&mut self, scopes: &'s [Digest]) -> Result<&'s [Digest]> {
         let (these, rest) = scopes.split_at_checked(SCOPES).unwrap_or((scopes, &[]));
         self.writing(|transaction| {
@@ -163,7 +163,7 @@ fn insert(transaction: &Transaction<'_>, commit: &Commit, facts: &[Fact]) -> rus
     Ok(is_stricter)
 }
 
-/// What is strict among the facts, of the products of a commit.
+/// The strict facts about the products of a commit.
 pub(crate) fn strict_of(commit: &Commit, facts: &Facts) -> Vec<Fact> {
     let products = commit.products.all().iter();
     let each = products.flat_map(|product| {

@@ -1,7 +1,7 @@
 //! The database: commits, products, tags, statistics. The only place with SQL.
 //!
-//! Every row proves itself by a digest over what it says; one that does not is as if it were absent. Statistics
-//! (hits, last use, totals) are numbers without proof. Knows nothing of compression of blobs or of folders.
+//! A digest verifies every row; a row that does not verify counts as missing. Statistics (hits, last use, totals) are not
+//! verified. This module does not know about blobs' files.
 
 mod check;
 mod emptying;
@@ -43,17 +43,17 @@ impl std::fmt::Debug for Index {
 }
 
 impl Index {
-    /// An error of this database.
+    /// Maps an error of this database.
     fn failed(&self, operation: &str, error: &rusqlite::Error) -> Error {
         failed(operation, &self.path, error)
     }
 
-    /// Runs statements of one reading operation.
+    /// Runs the statements of one operation that only reads.
     fn reading<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         run(&self.connection).map_err(|error| self.failed("read", &error))
     }
 
-    /// Runs statements in one transaction, begun at once as a writing one.
+    /// Runs statements in one transaction, which may write from its beginning.
     fn writing<T>(
         &mut self,
         run: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
@@ -72,7 +72,7 @@ impl Index {
     }
 }
 
-/// The error for what SQLite said. [`Kind::Damaged`] is the database's, never a row's.
+/// Maps an error of SQLite. [`Kind::Damaged`] means damage of the database, never of a single row.
 fn failed(operation: &str, path: &Path, error: &rusqlite::Error) -> Error {
     let io = |kind: io::ErrorKind| Error::io(operation, path, io::Error::from(kind));
     match error.sqlite_error_code() {
@@ -85,7 +85,7 @@ fn failed(operation: &str, path: &Path, error: &rusqlite::Error) -> Error {
             let words = format!("cannot {operation} {}: {error}", path.display());
             Error::new(Kind::Io(io::ErrorKind::Other), words)
         }
-        // The statements are ours and tested: that one does not fit means that the tables are not as they were.
+        // The statements are fixed and tested: one that does not fit the tables means that these are damaged.
         _ => Error::damaged(format!("{} is damaged: {error}", path.display())),
     }
 }

@@ -1,7 +1,7 @@
-//! Observations of runs that look at much: cut into parts, each of which is stored once, however many runs share it.
+//! Long lists of observations are divided into parts. A part that several runs share is stored once.
 //!
-//! A part is named by the digest of its content, which proves it. What names parts are bodies; a part that none names is
-//! removed by collection.
+//! The digest of its content names and verifies a part. Bodies of commits refer to parts; collection removes those without a
+//! reference.
 
 use super::Index;
 use super::record::{bytes, digest, pack, unpack};
@@ -13,20 +13,21 @@ use crate::record::questions::{self, Split};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::HashSet;
 
-/// First field of a body whose observations are in parts; a commit's own is its version, which is never this.
+/// First field of a body whose observations are in parts. In any other body the first field is the version, which never has this
+/// value.
 const IN_PARTS: u64 = 0;
 
 const FIND: &str = "SELECT body FROM parts WHERE id = ?1";
 const INSERT: &str = "INSERT OR REPLACE INTO parts (id, body) VALUES (?1, ?2)";
 
-/// The body of a commit, and the parts that it names.
+/// The body of a commit, and the parts that it refers to.
 pub(super) struct Stored<'a> {
     pub(super) body: Vec<u8>,
     parts: Vec<(Digest, &'a [u8])>,
 }
 
 impl<'a> Stored<'a> {
-    /// Of the commit that is encoded as `whole`, and whose observations are `split`.
+    /// The body of the commit that is encoded as `whole` and whose observations are divided as in `split`.
     pub(super) fn of(commit: &mut Commit, whole: Vec<u8>, split: &'a [Split]) -> Self {
         if split.len() < 2 {
             return Self { body: whole, parts: Vec::new() };
@@ -48,13 +49,13 @@ impl<'a> Stored<'a> {
         Self { body: to.finish(), parts }
     }
 
-    /// The names of the parts, one after the other; `None` without any.
+    /// The concatenated names of the parts; `None` where there are none.
     pub(super) fn names(&self) -> Option<Vec<u8>> {
         let names = || self.parts.iter().flat_map(|(id, _)| id.as_bytes().iter().copied()).collect();
         (!self.parts.is_empty()).then(names)
     }
 
-    /// Stores the parts that are not there, or not true.
+    /// Stores the parts that are missing or damaged.
     pub(super) fn insert(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         for (id, part) in &self.parts {
             if find(transaction, id)?.is_none() {
@@ -65,14 +66,14 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// A part, if it is there and true.
+/// A part, if it exists and verifies.
 fn find(connection: &Connection, id: &Digest) -> rusqlite::Result<Option<Vec<u8>>> {
     let mut query = connection.prepare_cached(FIND)?;
     let found = query.query_row([id.as_bytes()], |row| Ok(bytes(row, 0).and_then(unpack))).optional()?;
     Ok(found.flatten().filter(|part| Digest::of(part) == *id))
 }
 
-/// The commit whose body this is; `None` where it is not true or a part is missing.
+/// The commit with this body; `None` where the body does not verify or a part is missing.
 pub(super) fn commit_of(body: &[u8], connection: &Connection) -> Option<Commit> {
     let mut from = Decoder::new(body);
     if from.unsigned().ok()? != IN_PARTS {
@@ -91,7 +92,7 @@ pub(super) fn commit_of(body: &[u8], connection: &Connection) -> Option<Commit> 
 }
 
 impl Index {
-    /// Removes the parts that no body names; tells how many. In one transaction, so that no commit comes in between.
+    /// Removes the parts that no body refers to; returns how many. This is one transaction, so that no commit is added meanwhile.
     pub(crate) fn prune_parts(&mut self) -> Result<u64> {
         self.writing(|transaction| {
             let mut needed: HashSet<Digest> = HashSet::new();
@@ -113,7 +114,7 @@ impl Index {
         })
     }
 
-    /// Leaves of `ids` those that no part has.
+    /// Keeps those of `ids` that name no part.
     pub(crate) fn without_parts(&self, ids: &mut Vec<Digest>) -> Result<()> {
         self.reading(|connection| {
             let mut query = connection.prepare_cached("SELECT 1 FROM parts WHERE id = ?1")?;
@@ -128,7 +129,7 @@ impl Index {
         })
     }
 
-    /// How many parts are not true; with `look_only` they stay.
+    /// Number of damaged parts. Removes them, except with `look_only`.
     pub(crate) fn untrue_parts(&mut self, look_only: bool) -> Result<u64> {
         self.writing(|transaction| {
             let mut query = transaction.prepare("SELECT id, body FROM parts")?;

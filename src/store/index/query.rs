@@ -1,4 +1,4 @@
-//! Questions. A row that does not prove itself is passed over.
+//! Queries. Rows that do not verify are skipped.
 
 use super::Index;
 use super::record::{
@@ -11,27 +11,27 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row, params, params_from_iter};
 use std::collections::HashMap;
 
-/// Which commits are wanted; what is `None` or empty does not matter.
+/// Selects commits. Fields that are `None` or empty select all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// The lineage that it is part of.
+    /// Of this lineage.
     pub lineage: Option<LineageId>,
-    /// Bytes that the function's name holds.
+    /// Whose function's name contains these bytes.
     pub function: Option<Vec<u8>>,
-    /// Tags that it has, each with a certain value or any.
+    /// With these tags, each with a certain value or any.
     pub tags: Vec<(String, Option<String>)>,
-    /// How it ended.
+    /// Ended in this way.
     pub status: Option<StatusFilter>,
-    /// When it began at the earliest.
+    /// Started at this time or later.
     pub since: Option<Timestamp>,
-    /// Whether it may answer a call.
+    /// Whether they may answer a call.
     pub replayable: Option<bool>,
 }
 
-/// How a run ended, as far as a filter asks.
+/// Ends of runs that a filter selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFilter {
-    /// With status 0.
+    /// With exit status 0.
     Succeeded,
     /// With another status, or by a signal.
     Failed,
@@ -41,7 +41,7 @@ pub enum StatusFilter {
     Exited(u8),
 }
 
-/// A commit with all that is said of it.
+/// A commit with its row and its tags.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) brief: Brief,
@@ -50,7 +50,7 @@ pub(crate) struct Listed {
     pub(crate) tags: Vec<(String, String)>,
 }
 
-/// Columns of a commit and its body, and whence they come.
+/// The columns of a commit and its body, and the tables that they are in.
 fn whole_from(condition: &str) -> String {
     let columns: Vec<String> = BRIEF.split(", ").map(|column| format!("commits.{}", column.trim())).collect();
     format!(
@@ -60,7 +60,7 @@ fn whole_from(condition: &str) -> String {
     )
 }
 
-/// Whether rows say that commits of a key may be replayed.
+/// Whether there are rows of replayable commits of a key.
 pub(super) const HAS_REPLAYABLE: &str = "SELECT 1 FROM commits WHERE key = ?1 AND state = 0";
 
 /// Number of columns of [`BRIEF`].
@@ -72,7 +72,7 @@ fn read_whole(row: &Row<'_>, connection: &Connection) -> Option<(Brief, Commit, 
     Some((brief, commit, manifest))
 }
 
-/// The first `limit` rows that prove themselves.
+/// The first `limit` rows that verify.
 fn collect<T>(
     connection: &Connection,
     sql: &str,
@@ -92,7 +92,7 @@ fn collect<T>(
 }
 
 impl Index {
-    /// Whether rows say that commits of `key` may be replayed; whether those are true is not asked.
+    /// Whether there are rows of replayable commits of `key`. They are not verified.
     pub(crate) fn has_replayable(&self, key: &Key) -> Result<bool> {
         self.reading(|connection| connection.prepare_cached(HAS_REPLAYABLE)?.exists([key.0.as_bytes()]))
     }
@@ -106,7 +106,7 @@ impl Index {
         })
     }
 
-    /// The newest commits of `key` that may be replayed and whose questions and answers are these, newest first.
+    /// The newest commits of `key` that may be replayed and have these questions and answers, newest first.
     pub(crate) fn answering(
         &self,
         key: &Key,
@@ -140,7 +140,7 @@ impl Index {
         })
     }
 
-    /// How many rows say that commits of `key` may be replayed; more than `most` are not counted.
+    /// Number of rows of replayable commits of `key`, at most `most`. They are not verified.
     pub(crate) fn count_replayable(&self, key: &Key, most: usize) -> Result<usize> {
         let sql = "SELECT count(*) FROM (SELECT 1 FROM commits WHERE key = ?1 AND state = 0 LIMIT ?2)";
         let wanted = params![key.0.as_bytes(), i64::try_from(most).unwrap_or(i64::MAX)];
@@ -206,7 +206,7 @@ impl Index {
         Ok(found.first().map(|brief| brief.state))
     }
 
-    /// Up to `limit` commits that `filter` lets through, newest first, older than the sequence number `before`.
+    /// Up to `limit` commits that `filter` selects, newest first, with sequence numbers below `before`.
     pub(crate) fn list(&self, filter: &Filter, before: i64, limit: usize) -> Result<Vec<Listed>> {
         let (condition, values) = condition_of(filter, before);
         let sql = whole_from(&format!("{condition} ORDER BY commits.sequence DESC"));
@@ -228,7 +228,7 @@ impl Index {
         })
     }
 
-    /// The commit that `skipped` newer ones follow.
+    /// The commit that has `skipped` newer ones.
     pub(crate) fn nth_newest(&self, skipped: u64) -> Result<Option<CommitId>> {
         let sql = format!("SELECT {BRIEF} FROM commits ORDER BY sequence DESC LIMIT 16 OFFSET ?1");
         let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
@@ -247,7 +247,7 @@ impl Index {
         Ok(found.into_iter().next().map(|(_, _, manifest)| manifest))
     }
 
-    /// The commits that produced `product` and under which path (empty for stdout), newest first.
+    /// The commits that produced `product`, with its path (empty for stdout), newest first.
     pub(crate) fn producers(&self, product: &Digest) -> Result<Vec<(CommitId, Vec<u8>)>> {
         let sql = "SELECT products.sequence, products.path, products.seal, commits.id FROM products \
              JOIN commits ON commits.sequence = products.sequence \
@@ -261,7 +261,7 @@ impl Index {
         self.reading(|connection| collect(connection, sql, [product.as_bytes()], usize::MAX, read))
     }
 
-    /// The commits into which `product` went, newest first.
+    /// The commits that consumed `product`, newest first.
     pub(crate) fn consumers(&self, product: &Digest) -> Result<Vec<CommitId>> {
         let sql = "SELECT edges.sequence, edges.seal, commits.id FROM edges \
              JOIN commits ON commits.sequence = edges.sequence \
@@ -274,8 +274,8 @@ impl Index {
         self.reading(|connection| collect(connection, sql, [product.as_bytes()], usize::MAX, read))
     }
 
-    /// Calls `each` with every commit from the sequence number `after` on, oldest first, without its body; tells
-    /// how many rows did not prove themselves.
+    /// Calls `each` with every commit after the sequence number `after`, oldest first, without its body. Returns the number of rows
+    /// that did not verify.
     pub(crate) fn each_brief(&self, after: i64, mut each: impl FnMut(Brief)) -> Result<u64> {
         let sql = format!("SELECT {BRIEF} FROM commits WHERE sequence > ?1 ORDER BY sequence");
         self.reading(|connection| {
@@ -292,7 +292,7 @@ impl Index {
         })
     }
 
-    /// Of each commit the products of others that went in, by sequence number.
+    /// The products of other commits that each commit consumed, by its sequence number.
     pub(crate) fn all_edges(&self) -> Result<HashMap<i64, Vec<Digest>>> {
         self.reading(|connection| {
             let mut query = connection.prepare_cached("SELECT digest, sequence, seal FROM edges")?;

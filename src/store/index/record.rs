@@ -1,4 +1,4 @@
-//! Rows and the digests by which they prove themselves.
+//! Rows of the database, and the digests that verify them.
 
 use super::parts::commit_of;
 use crate::digest::{BlobId, CommitId, DIGEST_LENGTH, Digest, Key, LineageId};
@@ -7,13 +7,13 @@ use crate::record::{Commit, Termination, Timestamp};
 use rusqlite::{Connection, Row};
 use std::io;
 
-/// Length of a row's proof.
+/// Length of the digest that verifies a row, in bytes.
 const SEAL: usize = 16;
 
-/// Largest encoded commit or manifest that a row is believed to hold.
+/// Largest accepted size of an encoded commit or manifest, in bytes.
 const LARGEST_BODY: u64 = 1 << 30;
 
-/// Bodies from this size on are compressed if that makes them smaller.
+/// Bodies of at least this size, in bytes, are compressed if that makes them smaller.
 const WORTH_PACKING: usize = 512;
 
 /// Whether a commit may answer a call.
@@ -21,13 +21,13 @@ const WORTH_PACKING: usize = 512;
 pub(crate) struct State(i64);
 
 impl State {
-    /// Recorded and may answer.
+    /// It may answer.
     pub(crate) const REPLAYABLE: Self = Self(0);
-    /// Recorded for the history alone.
+    /// It is in the history only.
     pub(crate) const NEVER: Self = Self(1);
     /// Its blobs were dropped to save room.
     pub(crate) const EVICTED: Self = Self(2);
-    /// A blob of it was found damaged.
+    /// One of its blobs was found damaged.
     pub(crate) const DISTRUSTED: Self = Self(4);
 
     pub(crate) const fn bits(self) -> i64 {
@@ -38,7 +38,7 @@ impl State {
         Self(self.0 | other.0)
     }
 
-    /// Whether something that it needs is gone.
+    /// Whether blobs that it needs are missing.
     pub(crate) const fn has_lost(self) -> bool {
         self.has(Self::EVICTED) || self.has(Self::DISTRUSTED)
     }
@@ -58,17 +58,17 @@ pub(crate) struct Brief {
     pub(crate) function: Digest,
     pub(crate) name: Vec<u8>,
     pub(crate) started: Timestamp,
-    /// Nanoseconds.
+    /// Duration in nanoseconds.
     pub(crate) wall: i64,
     pub(crate) status: i64,
     pub(crate) state: State,
-    /// Bytes of all that the run produced.
+    /// Bytes that the run produced.
     pub(crate) size: i64,
-    /// Bytes that its blobs took when it was recorded.
+    /// Bytes that its blobs took on disk when it was recorded.
     pub(crate) stored: i64,
     pub(crate) hits: i64,
     pub(crate) used: Timestamp,
-    /// Every blob that it needs, the files of its outputs included.
+    /// Every blob that it needs, including the files of its outputs.
     pub(crate) blobs: Vec<BlobId>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) const BRIEF: &str = "sequence, id, key, lineage, function, name, star
      stored, hits, used, blobs, seal";
 
 impl Brief {
-    /// Reads the columns of [`BRIEF`]; `None` for a row that does not prove itself.
+    /// Reads the columns of [`BRIEF`]; `None` for a row that does not verify.
     pub(crate) fn read(row: &Row<'_>) -> Option<Self> {
         let number = |column| row.get_ref(column).ok()?.as_i64().ok();
         let brief = Self {
@@ -100,7 +100,7 @@ impl Brief {
         (bytes(row, 15)? == brief.seal()).then_some(brief)
     }
 
-    /// The proof: over everything but the statistics.
+    /// The digest that verifies the row: of everything except the statistics.
     pub(crate) fn seal(&self) -> [u8; SEAL] {
         let mut to = Encoder::new();
         to.text("commit").signed(self.sequence).value(&self.id).value(&self.key).value(&self.lineage);
@@ -115,7 +115,7 @@ impl Brief {
     }
 }
 
-/// How a run ended as one number: the exit status, or 256 and the signal's number.
+/// The end of a run as one number: the exit status, or 256 plus the number of the signal.
 pub(crate) fn status_of(termination: Termination) -> i64 {
     match termination {
         Termination::Exited(status) => i64::from(status),
@@ -139,48 +139,48 @@ pub(crate) fn digest(row: &Row<'_>, column: usize) -> Option<Digest> {
     Some(Digest::from_bytes(bytes(row, column)?.try_into().ok()?))
 }
 
-/// How much of a digest is in rows by which commits are found: what is found proves itself.
+/// Number of bytes of a digest in rows that only lead to commits, since the commits are verified.
 const SHORT: usize = 16;
 
-/// The beginning of a digest, as rows by which commits are found have it.
+/// The beginning of a digest, as in rows that only lead to commits.
 pub(super) fn short(digest: &Digest) -> &[u8] {
     digest.as_bytes().get(..SHORT).unwrap_or_default()
 }
 
-/// The proof over an encoding.
+/// The digest of an encoding, in the length that rows have.
 pub(crate) fn seal(encoder: Encoder) -> [u8; SEAL] {
     Digest::of(&encoder.finish()).as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
-/// The proof of a row of `bodies`.
+/// The digest that verifies a row of `bodies`.
 pub(crate) fn seal_of_body(sequence: i64, body: &[u8], manifest: &[u8]) -> [u8; SEAL] {
     let mut to = Encoder::new();
     to.text("body").signed(sequence).bytes(body).bytes(manifest);
     seal(to)
 }
 
-/// The proof of a row of `tags`.
+/// The digest that verifies a row of `tags`.
 pub(crate) fn seal_of_tag(sequence: i64, name: &str, value: &str) -> [u8; SEAL] {
     let mut to = Encoder::new();
     to.text("tag").signed(sequence).text(name).text(value);
     seal(to)
 }
 
-/// The proof of a row of `products`.
+/// The digest that verifies a row of `products`.
 pub(crate) fn seal_of_product(digest: &Digest, sequence: i64, path: &[u8]) -> [u8; SEAL] {
     let mut to = Encoder::new();
     to.text("product").digest(digest).signed(sequence).bytes(path);
     seal(to)
 }
 
-/// The proof of a row of `edges`.
+/// The digest that verifies a row of `edges`.
 pub(crate) fn seal_of_edge(digest: &Digest, sequence: i64) -> [u8; SEAL] {
     let mut to = Encoder::new();
     to.text("edge").digest(digest).signed(sequence);
     seal(to)
 }
 
-/// What is stored of a body: its size, whether it is compressed, its bytes.
+/// The stored form of a body: its size, whether it is compressed, and its bytes.
 pub(crate) fn pack(bytes: &[u8]) -> Vec<u8> {
     let mut to = Encoder::new();
     to.length(bytes.len());
@@ -195,7 +195,7 @@ pub(crate) fn pack(bytes: &[u8]) -> Vec<u8> {
     to.finish()
 }
 
-/// What [`pack`] was given.
+/// The bytes that were given to [`pack`].
 pub(crate) fn unpack(stored: &[u8]) -> Option<Vec<u8>> {
     let mut from = crate::encode::Decoder::new(stored);
     let size = from.unsigned().ok()?;
@@ -217,8 +217,8 @@ fn decompress(stored: &[u8], length: usize, to: &mut Vec<u8>) -> io::Result<()> 
     zstd::bulk::Decompressor::new()?.decompress_to_buffer(stored, to).map(|_| ())
 }
 
-/// The commit of a row of `bodies` (columns body, manifest, seal from `column` on) and its manifest, if all of it
-/// is true and it is the one that `brief` means.
+/// The commit in a row of `bodies` (columns body, manifest and seal, from `column` on) and its manifest, if the row verifies and is
+/// the one of `brief`.
 pub(crate) fn read_body(
     row: &Row<'_>,
     column: usize,

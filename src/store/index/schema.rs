@@ -67,8 +67,8 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 impl Index {
-    /// Opens the database. One that is new or of an older format is made or migrated with `make`, which one
-    /// process may do at a time; without it, such a one is `None`.
+    /// Opens the database. With `make`, creates a new one and migrates one of an older format; only one process may do so at a
+    /// time. Without `make`, returns `None` for such a database.
     pub(crate) fn open(path: &Path, network: bool, durable: bool, make: bool) -> Result<Option<Self>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -83,7 +83,7 @@ impl Index {
             }
             connection.pragma_update(None, "synchronous", synchronous(durable, network))?;
             if old {
-                // Room that collection frees is given back in steps; it must be said before there are tables.
+                // Collection returns free pages in steps. This must be set before there are tables.
                 connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             }
             if old || network {
@@ -112,7 +112,7 @@ impl Index {
         };
         let mut opened = Connection::open_with_flags(path, plain).and_then(usable);
         if opened.is_err() && log_is_empty(path) {
-            // Without a log, and with nobody who could write, the file by itself is the whole database.
+            // Without a log and without a writer, the file alone is the whole database.
             let uri = format!("file:{}?immutable=1", escaped(path));
             opened = Connection::open_with_flags(uri, plain | OpenFlags::SQLITE_OPEN_URI).and_then(usable);
         }
@@ -121,7 +121,7 @@ impl Index {
         Ok(Self { connection, path: path.to_owned(), network: false, durable: false })
     }
 
-    /// The format that the database says it has: 0 for one that is new.
+    /// The format number in the database: 0 for a new one.
     pub(crate) fn format_of(path: &Path) -> Result<u64> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let read = || -> rusqlite::Result<u64> {
@@ -149,14 +149,14 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    // No plan depends on what is bound: else a statement would be prepared again when it is.
+    // No query plan depends on bound values. Otherwise a statement would be prepared again when values are bound.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cell_size_check", true)
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<u64> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    // The header's field is a signed number; none of ours is negative.
+    // The header's field is a signed number. Format numbers are never negative.
     Ok(u64::try_from(found).unwrap_or(u64::MAX))
 }
 
@@ -171,7 +171,7 @@ fn check_version(found: u64, path: &Path) -> Result<()> {
     }
 }
 
-/// Brings the tables up to the last of `migrations`, in one transaction.
+/// Runs the missing ones of `migrations`, in one transaction.
 fn migrate(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Result<()> {
     let target = migrations.len() as u64;
     if version(connection)? >= target {
@@ -187,7 +187,7 @@ fn migrate(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Result
     transaction.commit()
 }
 
-/// Of each table and index of a new database the table, its own name, and the statement that makes it.
+/// For each table and index of a new database: its table, its name, and the statement that creates it.
 pub(super) fn statements_of_tables() -> rusqlite::Result<Vec<(String, String, String)>> {
     let mut connection = Connection::open_in_memory()?;
     migrate(&mut connection, MIGRATIONS)?;
@@ -204,7 +204,7 @@ fn log_is_empty(path: &Path) -> bool {
     std::fs::metadata(log).map_or(true, |metadata| metadata.len() == 0)
 }
 
-/// A path as SQLite's URIs want it.
+/// A path in the form that SQLite's URIs require.
 fn escaped(path: &Path) -> String {
     let escape = |byte: &u8| {
         if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {

@@ -1,5 +1,4 @@
-//! Numbers: totals, hits, what was missed, and what is believed of the time. None of them proves itself, and no
-//! answer depends on one.
+//! Statistics: totals, hits, misses, and the state of the clock. They are not verified, and no answer depends on them.
 
 use super::Index;
 use super::write::read_clock;
@@ -11,12 +10,12 @@ use crate::store::clock::Clock;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use std::collections::HashMap;
 
-/// Most kinds of missed events that are remembered.
+/// Maximum number of kinds of missed events that are stored.
 const MOST_MISSED: i64 = 10_000;
 
 pub(super) const STORED: &str = "SELECT stored, blobs, commits FROM totals";
 
-/// Numbers over the whole store.
+/// Totals over the whole store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) commits: u64,
@@ -30,18 +29,18 @@ pub(crate) struct Totals {
     pub(crate) saved: u64,
 }
 
-/// Runs of which nothing was kept, for one reason.
+/// Runs whose result was not cached, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missed {
-    /// A word for the kind of reason.
+    /// Stable machine-readable code of the reason.
     pub reason: String,
-    /// What exactly.
+    /// The detail, for example a path.
     pub detail: String,
     /// The command line.
     pub command: Vec<u8>,
-    /// How often.
+    /// Number of runs.
     pub times: u64,
-    /// When last.
+    /// Time of the last one.
     pub newest: Timestamp,
 }
 
@@ -70,13 +69,13 @@ impl Index {
         Ok(totals.unwrap_or_default())
     }
 
-    /// Bytes that all blobs take, and how many blobs and commits there are, as far as they were counted.
+    /// Bytes that all blobs take, and the numbers of blobs and commits, at the last count.
     pub(crate) fn stored(&self) -> Result<(u64, u64, u64)> {
         let read = |row: &Row<'_>| Ok((count(row, 0), count(row, 1), count(row, 2)));
         self.reading(|connection| connection.prepare_cached(STORED)?.query_row([], read))
     }
 
-    /// Takes in what a log of events says, unless it was taken in before.
+    /// Adds the events of a log, unless they were added before.
     pub(crate) fn fold(&mut self, events: &[Event], log: &Digest) -> Result<()> {
         self.writing(|transaction| {
             let folded: Option<Vec<u8>> = transaction
@@ -117,7 +116,7 @@ impl Index {
         })
     }
 
-    /// What was missed, newest first.
+    /// Runs whose result was not cached, newest first.
     pub(crate) fn missed(&self) -> Result<Vec<Missed>> {
         let sql = "SELECT reason, detail, command, times, newest FROM missed ORDER BY newest DESC";
         self.reading(|connection| {
@@ -135,7 +134,7 @@ impl Index {
         })
     }
 
-    /// Looks at the time: tells what is believed of it, after `now`.
+    /// Updates the state of the clock with the system time `now`, and returns it.
     pub(crate) fn see(&mut self, now: Timestamp) -> Result<Clock> {
         self.writing(|transaction| {
             let clock = read_clock(transaction)?.see(now);
@@ -144,14 +143,14 @@ impl Index {
         })
     }
 
-    /// Forgets what was missed before `time`.
+    /// Deletes missed events before `time`.
     pub(crate) fn forget_missed(&mut self, time: Timestamp) -> Result<()> {
         self.writing(|transaction| {
             transaction.execute("DELETE FROM missed WHERE newest < ?1", [time.0]).map(|_| ())
         })
     }
 
-    /// Takes note that blobs are gone.
+    /// Subtracts deleted blobs from the totals.
     pub(crate) fn lose_blobs(&mut self, blobs: u64, bytes: u64) -> Result<()> {
         let number = |value| i64::try_from(value).unwrap_or(i64::MAX);
         self.writing(|transaction| {
@@ -194,7 +193,7 @@ fn fold_missed(
     Ok(())
 }
 
-/// Drops the oldest kinds of missed events beyond the most that are remembered.
+/// Deletes the oldest kinds of missed events beyond the maximum.
 fn bound_missed(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let count: i64 = transaction.query_row("SELECT count(*) FROM missed", [], |row| row.get(0))?;
     if count > MOST_MISSED {

@@ -1,5 +1,5 @@
-//! What collection asks of the database: one quick pass over all commits, rows that go by many at once, and what
-//! points to commits that are gone.
+//! Operations on many rows, for collection: a quick pass over all commits, deleting many rows at once, and deleting rows that point
+//! to deleted commits.
 
 use super::record::{bytes, digest};
 use super::{Index, failed};
@@ -9,20 +9,20 @@ use crate::record::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use std::path::Path;
 
-/// Memory for pages of the database while much of it changes, in KiB: an index is touched all over.
+/// Memory for pages of the database while many rows change, in KiB: the changes are spread over all of an index.
 const PAGES: i64 = 64 << 10;
 
-/// A commit as collection sees it. Whether its row is true was not asked: one that is not keeps more, never less.
+/// The part of a commit that collection needs. The row is not verified: a damaged one keeps more blobs, never fewer.
 pub(crate) struct Surveyed<'a> {
     pub(crate) sequence: i64,
     pub(crate) id: CommitId,
     pub(crate) key: Key,
     pub(crate) used: Timestamp,
-    /// The names of its blobs, one after the other.
+    /// The concatenated names of its blobs.
     pub(crate) blobs: &'a [u8],
 }
 
-/// How far the totals are from what the rows say.
+/// Difference between the stored totals and the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Drift {
     commits: i64,
@@ -30,15 +30,15 @@ pub(crate) struct Drift {
     bytes: i64,
 }
 
-/// A commit by its number and its id: a number alone could be another's by now.
+/// A commit by its number and its id, since another commit may have the number by now.
 pub(crate) type Named = (i64, CommitId);
 
-/// Commits that are about to go, in a transaction of their own; dropped without a word, they stay.
+/// A transaction that removes commits. Dropping it without [`Removal::commit`] removes nothing.
 pub(crate) struct Removal<'a> {
     transaction: Transaction<'a>,
     path: &'a Path,
     rows: Vec<Going>,
-    /// Whether there are no others between the first and the last.
+    /// Whether no other commit has a number between the first and the last.
     alone: bool,
     /// Whether a number has become another commit's.
     stale: bool,
@@ -52,12 +52,12 @@ struct Going {
 }
 
 impl Index {
-    /// Lets the database use more memory, for long work.
+    /// Lets the database use more memory, for a long operation.
     pub(crate) fn widen(&self) -> Result<()> {
         self.reading(|connection| connection.pragma_update(None, "cache_size", -PAGES))
     }
 
-    /// Calls `each` with every commit, oldest first; tells how far the totals are off.
+    /// Calls `each` with every commit, oldest first. Returns the difference of the totals.
     pub(crate) fn survey(&mut self, mut each: impl FnMut(Surveyed<'_>)) -> Result<Drift> {
         let sql = "SELECT sequence, id, key, state, size, used, blobs FROM commits ORDER BY sequence";
         let totals = "SELECT commits, results, bytes FROM totals";
@@ -84,7 +84,7 @@ impl Index {
                 bytes: found.bytes.saturating_sub(bytes),
             })
         };
-        // One transaction, so that both are of the same moment.
+        // One transaction, so that both reads see the same state.
         let path = &self.path;
         let read = || -> rusqlite::Result<Drift> {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
@@ -94,7 +94,7 @@ impl Index {
         read().map_err(|error| failed("read", path, &error))
     }
 
-    /// Puts the totals right and takes the counted blobs as they are told.
+    /// Corrects the totals and sets the given number and size of blobs.
     pub(crate) fn set_right(&mut self, drift: Drift, blobs: u64, stored: u64) -> Result<()> {
         let number = |value| i64::try_from(value).unwrap_or(i64::MAX);
         self.writing(|transaction| {
@@ -108,7 +108,7 @@ impl Index {
         })
     }
 
-    /// The numbers of commits by their ids; those that are not there, or not true, are left out.
+    /// The numbers of commits by their ids. Missing and damaged ones are omitted.
     pub(crate) fn named(&mut self, ids: &[CommitId]) -> Result<Vec<Named>> {
         self.writing(|transaction| {
             let mut found = Vec::with_capacity(ids.len());
@@ -119,7 +119,7 @@ impl Index {
         })
     }
 
-    /// Begins to remove the commits `named`, which are in the order of their numbers.
+    /// Begins to remove the commits `named`, sorted by number.
     pub(crate) fn begin_removal(&mut self, named: &[Named]) -> Result<Removal<'_>> {
         let path = self.path.as_path();
         let error = |error: rusqlite::Error| failed("write", path, &error);
@@ -129,8 +129,8 @@ impl Index {
         Ok(Removal { transaction, path, rows, alone, stale })
     }
 
-    /// Removes what points to commits that are gone, from `after` on, a limited number of rows.
-    /// `is_gone` tells what is known of a number; it is asked of the database again. Tells where to go on.
+    /// Removes rows that point to deleted commits: a limited number of rows, after the position `after`. `is_gone` is an estimate for a
+    /// number, which is checked in the database. Returns the position where to continue.
     pub(crate) fn prune(
         &mut self,
         table: Pointing,
@@ -151,7 +151,7 @@ impl Index {
 }
 
 impl Index {
-    /// Removes those of `pointers` that point from a product to a commit that is gone.
+    /// Removes those of `pointers` that point to a deleted commit.
     pub(crate) fn remove_pointers(&mut self, pointers: &[Pointer]) -> Result<()> {
         self.writing(|transaction| {
             let mut delete = transaction.prepare_cached(Pointing::Products.deletion())?;
@@ -162,19 +162,19 @@ impl Index {
     }
 }
 
-/// A digest and the number of the commit that made it or needed it.
+/// A digest, and the number of the commit that produced or consumed content with this digest.
 pub(crate) type Pointer = (Digest, i64);
 
 /// A table whose rows point from a digest to a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pointing {
-    /// What commits produced.
+    /// Products of commits.
     Products,
-    /// What went into them.
+    /// Products that commits consumed.
     Edges,
 }
 
-/// Rows of which one step of pruning looks at the digests, and rows that it removes.
+/// Maximum number of digests that one step examines, and of rows that it removes.
 const LOOKED_AT: usize = 20_000;
 const PRUNED: usize = 2048;
 
@@ -203,7 +203,7 @@ impl Pointing {
         }
     }
 
-    /// Rows that point to what is gone, and up to where all were looked at, if there are more.
+    /// Rows that point to deleted commits, and the position up to which rows were examined, if there are more.
     fn found(
         self,
         connection: &Connection,
@@ -219,7 +219,7 @@ impl Pointing {
         while let Some(row) = rows.next()? {
             seen += 1;
             let Some(here) = digest(row, 0).zip(row.get_ref(1)?.as_i64().ok()) else { continue };
-            // One commit may have made the same bytes under several paths.
+            // A commit may have produced the same bytes under several paths.
             if last == Some(here) {
                 continue;
             }
@@ -246,7 +246,7 @@ impl Removal<'_> {
         self.stale
     }
 
-    /// Deletes their rows. What points to them is pruned later.
+    /// Deletes the rows of the commits. Rows that point to them are deleted later.
     pub(crate) fn delete(&self) -> Result<()> {
         self.delete_rows().map_err(|error| failed("write", self.path, &error))
     }
@@ -277,7 +277,7 @@ impl Removal<'_> {
         Ok(())
     }
 
-    /// Makes it so; tells how many went.
+    /// Commits the transaction; returns the number of removed commits.
     pub(crate) fn commit(self) -> Result<u64> {
         let (count, path) = (self.rows.len() as u64, self.path);
         self.transaction.commit().map_err(|error| failed("write", path, &error))?;
@@ -296,7 +296,8 @@ fn surveyed<'a>(row: &'a Row<'_>) -> Option<Surveyed<'a>> {
     })
 }
 
-/// The rows of the commits `named`, whether there are no others between them, and whether one is another's by now.
+/// The rows of the commits `named`; whether no other commit has a number between them; and whether a number belongs to another
+/// commit by now.
 fn going(connection: &Connection, named: &[Named]) -> rusqlite::Result<(Vec<Going>, bool, bool)> {
     let (Some((first, _)), Some((last, _))) = (named.first(), named.last()) else {
         return Ok((Vec::new(), true, false));

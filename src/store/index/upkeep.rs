@@ -1,11 +1,11 @@
-//! Deletion of rows, checkpoints, and giving room back.
+//! Deleting rows, checkpoints, and returning free pages to the file system.
 
 use super::{Index, failed};
 use crate::error::Result;
 use crate::record::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-/// Pages that one transaction may move so that the file can be cut.
+/// Maximum number of pages that one transaction moves to shorten the file.
 const MOST_MOVED: i64 = 1024;
 
 impl Index {
@@ -16,26 +16,25 @@ impl Index {
         })
     }
 
-    /// How often commits got back what they had lost: then an old row needs blobs that it did not need before.
+    /// Number of times that a commit got its missing blobs back: from then on an old row needs blobs that it did not need before.
     pub(crate) fn revived(&self) -> Result<i64> {
         self.reading(|connection| connection.query_row("SELECT revived FROM totals", [], |row| row.get(0)))
     }
 
-    /// When the store was last brought below its cap, if ever.
+    /// When the store was last collected because of its cap, if ever.
     pub(crate) fn trimmed(&self) -> Result<Option<Timestamp>> {
         let read = |row: &Row<'_>| row.get::<_, Option<i64>>(0);
         let time = self.reading(|connection| connection.query_row("SELECT trimmed FROM totals", [], read))?;
         Ok(time.map(Timestamp))
     }
 
-    /// Takes note that the store is being brought below its cap.
+    /// Notes that the store is collected now because of its cap.
     pub(crate) fn set_trimmed(&mut self, now: Timestamp) -> Result<()> {
         self.writing(|transaction| transaction.execute("UPDATE totals SET trimmed = ?1", [now.0]).map(|_| ()))
     }
 
-    /// Gives up to `pages` free pages back to the file system; tells whether there are more. Where almost all of the file is
-    /// free, all of it goes at once: SQLite looks for each page that it gives back by itself in the list of those that
-    /// are free, which takes the longer the longer that is.
+    /// Returns up to `pages` free pages to the file system; returns whether there are more. If almost all pages are free, all are
+    /// returned at once: for each single page SQLite searches the list of free pages, which takes longer the longer it is.
     pub(crate) fn shrink(&mut self, pages: u32) -> Result<bool> {
         let number = |name| {
             self.reading(|connection| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)))
@@ -56,18 +55,18 @@ impl Index {
         })
     }
 
-    /// Gives all free pages back when the transaction ends, which moves the others to the front of the file.
+    /// Returns all free pages at the end of the transaction, which moves the others to the front of the file.
     fn shrink_at_once(&mut self) -> Result<()> {
         let shrunk = self.writing(|transaction| {
             transaction.pragma_update(None, "auto_vacuum", "FULL")?;
             transaction.execute("UPDATE totals SET one = one", []).map(|_| ())
         });
-        // Whatever became of it: no other transaction is to do so.
+        // In any case: no other transaction may do so.
         let usual = self.writing(|transaction| transaction.pragma_update(None, "auto_vacuum", "INCREMENTAL"));
         shrunk.and(usual)
     }
 
-    /// Writes the log into the database and cuts it, as far as nobody is reading.
+    /// Writes the log back into the database and empties it, as far as other readers allow.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         if self.network {
             return Ok(());
@@ -78,7 +77,7 @@ impl Index {
             let read = |row: &Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
             let (pages, written) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], read)?;
             if pages == written {
-                // Cutting it needs a moment without readers, for which nobody should wait.
+                // Emptying it needs a moment without readers. It does not wait for one.
                 connection.busy_timeout(std::time::Duration::ZERO)?;
                 connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
                 connection.busy_timeout(std::time::Duration::from_secs(30))?;
@@ -89,7 +88,7 @@ impl Index {
         run().map_err(|error| self.failed("write", &error))
     }
 
-    /// Closes the connection, so that the file may be moved.
+    /// Closes the connection, so that the file can be moved.
     pub(crate) fn close(self) -> Result<()> {
         self.connection.close().map_err(|(_, error)| failed("close", &self.path, &error))
     }

@@ -1,4 +1,4 @@
-//! Adding commits and changing what is said of them.
+//! Adding commits, and changing their state and tags.
 
 use super::Index;
 use super::parts::Stored;
@@ -15,12 +15,12 @@ use crate::store::Next;
 use crate::store::clock::Clock;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-/// What a commit's parent is to be.
+/// How to determine the parent of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parent {
     /// The newest commit of its lineage.
     Newest,
-    /// What the commit says.
+    /// The one in the commit.
     AsRecorded,
 }
 
@@ -32,15 +32,15 @@ pub(crate) struct NewCommit<'a> {
     pub(crate) tags: &'a [(String, String)],
     /// Every blob that it needs.
     pub(crate) blobs: Vec<BlobId>,
-    /// What it produced, by path; the path of stdout is empty.
+    /// Digests and paths of what it produced; the path of stdout is empty.
     pub(crate) products: Vec<(Digest, Vec<u8>)>,
-    /// What went in.
+    /// Digests of what it consumed.
     pub(crate) consumed: &'a [Digest],
-    /// Bytes of all that it produced.
+    /// Bytes that it produced.
     pub(crate) size: u64,
-    /// Bytes that its blobs take.
+    /// Bytes that its blobs take on disk.
     pub(crate) stored: u64,
-    /// How many of its blobs are new, and what those take.
+    /// Number of its blobs that are new, and bytes that those take on disk.
     pub(crate) added: (u64, u64),
 }
 
@@ -56,7 +56,7 @@ const FIND_PRODUCT: &str = "SELECT 1 FROM products WHERE digest = ?1 LIMIT 1";
 const COUNT: &str = "UPDATE totals SET next = ?1, commits = commits + 1, results = results + ?2, blobs = blobs + ?3, \
      bytes = bytes + ?4, stored = stored + ?5, recorded = recorded + 1, believed = ?6, suspect = ?7 WHERE one = 1";
 
-/// Adds a commit; what has its id already is kept or replaced.
+/// The statement that adds a commit. `otherwise` says what happens to an existing commit of the same id.
 fn insert_brief_sql(otherwise: &str) -> String {
     format!(
         "INSERT OR {otherwise} INTO commits ({BRIEF}) \
@@ -68,13 +68,13 @@ fn newest_of_lineage_sql() -> String {
     format!("SELECT {BRIEF} FROM commits WHERE lineage = ?1 ORDER BY sequence DESC LIMIT 4")
 }
 
-/// A number for a column; none of ours comes near the limit.
+/// A number for a column. No number in use is near the limit.
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 impl Index {
-    /// Makes the statements ready that will be asked: half of what a short call takes.
+    /// Prepares the statements of the next request, which take half of the time of a short call.
     pub(crate) fn prepare(&self, next: Next) -> Result<()> {
         let newest = newest_of_lineage_sql();
         let insert = insert_brief_sql("IGNORE");
@@ -98,15 +98,15 @@ impl Index {
         })
     }
 
-    /// Adds commits, all or none. Of each tells its id and whether that changed
-    /// anything: one that is there stays as it is, and gets back what it had lost.
+    /// Adds commits, all or none. Returns for each its id and whether anything changed. An existing commit stays unchanged, except that
+    /// one with missing blobs gets them back.
     pub(crate) fn insert(&mut self, commits: Vec<NewCommit<'_>>) -> Result<Vec<(Commit, CommitId, bool)>> {
         self.writing(|transaction| {
             commits.into_iter().map(|commit| insert_one(transaction, commit)).collect()
         })
     }
 
-    /// Adds bits to the states of commits, which then answer no call any more.
+    /// Adds bits to the states of commits, so that they answer no call any more.
     pub(crate) fn mark(&mut self, ids: &[CommitId], state: State) -> Result<()> {
         self.writing(|transaction| ids.iter().try_for_each(|id| mark_one(transaction, id, state)))
     }
@@ -122,7 +122,7 @@ impl Index {
         })
     }
 
-    /// Sets several tags; tells whether there is such a commit.
+    /// Sets several tags; returns whether the commit exists.
     pub(crate) fn tag_all(&mut self, id: &CommitId, tags: &[(String, String)]) -> Result<bool> {
         self.writing(|transaction| {
             let Some(sequence) = sequence_of(transaction, id)? else {
@@ -135,7 +135,7 @@ impl Index {
         })
     }
 
-    /// Takes a tag away; tells whether there was one.
+    /// Removes a tag; returns whether it was set.
     pub(crate) fn untag(&mut self, id: &CommitId, name: &str) -> Result<bool> {
         self.writing(|transaction| {
             let Some(sequence) = sequence_of(transaction, id)? else {
@@ -176,7 +176,7 @@ fn insert_one(
         size: number(new.size),
         stored: number(new.stored),
         hits: 0,
-        // A clock that went back makes nothing look old.
+        // After the clock was set back, nothing may look old.
         used: clock.believed.map_or(commit.started, |believed| believed.max(commit.started)),
         blobs: new.blobs,
     };
@@ -188,7 +188,7 @@ fn insert_one(
             }
             return Ok((commit, id, revived));
         }
-        // What is there does not prove itself.
+        // The existing row does not verify.
         insert_brief(transaction, &brief, "REPLACE")?;
     }
     let split = questions::split_all(&commit.observations, &commit.products);
@@ -228,12 +228,12 @@ fn insert_one(
     Ok((commit, id, true))
 }
 
-/// The number of the next commit, and what is believed of the time.
+/// The number of the next commit, and the state of the clock.
 fn next_sequence(transaction: &Transaction<'_>) -> rusqlite::Result<(i64, Clock)> {
     transaction.prepare_cached(NEXT)?.query_row([], |row| Ok((row.get(0)?, clock_of(row, 1)?)))
 }
 
-/// Whether it was added; otherwise there is one of that id.
+/// Adds a row; returns `false` where one with this id exists.
 fn insert_brief(transaction: &Transaction<'_>, brief: &Brief, otherwise: &str) -> rusqlite::Result<bool> {
     let mut statement = transaction.prepare_cached(&insert_brief_sql(otherwise))?;
     let added = statement.execute(params![
@@ -268,7 +268,7 @@ fn newest_of_lineage(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite
     Ok(None)
 }
 
-/// Of what went in, that which a recorded commit produced.
+/// Those of the consumed digests that a recorded commit produced.
 fn insert_edges(transaction: &Transaction<'_>, sequence: i64, consumed: &[Digest]) -> rusqlite::Result<()> {
     if consumed.is_empty() {
         return Ok(());
@@ -289,7 +289,7 @@ fn insert_tag(transaction: &Transaction<'_>, sequence: i64, name: &str, value: &
     Ok(())
 }
 
-/// The sequence number of a commit whose row is true.
+/// The sequence number of a commit whose row verifies.
 pub(super) fn sequence_of(transaction: &Transaction<'_>, id: &CommitId) -> rusqlite::Result<Option<i64>> {
     Ok(brief_of(transaction, id)?.map(|brief| brief.sequence))
 }
@@ -315,7 +315,7 @@ fn mark_one(transaction: &Transaction<'_>, id: &CommitId, state: State) -> rusql
     Ok(())
 }
 
-/// Gives a commit back what it had lost.
+/// Restores the state of a commit whose blobs are in place again.
 fn revive(
     transaction: &Transaction<'_>,
     mut brief: Brief,
@@ -336,12 +336,12 @@ fn update_state(transaction: &Transaction<'_>, brief: &Brief) -> rusqlite::Resul
     Ok(())
 }
 
-/// What is believed of the time.
+/// The state of the clock.
 pub(super) fn read_clock(transaction: &Transaction<'_>) -> rusqlite::Result<Clock> {
     transaction.prepare_cached(CLOCK)?.query_row([], |row| clock_of(row, 0))
 }
 
-/// What is believed of the time, in two columns.
+/// The state of the clock, as two columns.
 fn clock_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Clock> {
     let time = |column| row.get::<_, Option<i64>>(column).map(|time| time.map(Timestamp));
     Ok(Clock { believed: time(column)?, suspect: time(column + 1)? })

@@ -26,9 +26,13 @@ impl Claims for LocalStore {
             Err(error) => return Err(error),
         };
         Ok(match claimed {
-            lock::Claimed::Taken(Taken { file, waited, abandoned }) => {
-                Some(Claim { key: *key, lock: Some(file), waited, abandoned })
-            }
+            lock::Claimed::Taken(Taken { file, waited, abandoned }) => Some(Claim {
+                key: *key,
+                lock: Some(file),
+                waited,
+                abandoned,
+                in_progress: Some(self.blobs.runs.begin()),
+            }),
             lock::Claimed::Unwritable => Some(Claim::new(*key, None, false)),
             lock::Claimed::GivenUp => None,
         })

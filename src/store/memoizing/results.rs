@@ -10,12 +10,12 @@ use crate::store::recall::read_hot;
 use crate::store::{Candidate, Claim, Draft, Entry, Event, Facts, Foreign, Next, ResultIndex, events, flat};
 use std::fs;
 
-/// How many commits of a function are looked through for the nearest.
+/// Number of commits of a function that are searched for the most similar one.
 const NEAR: usize = 64;
 
 impl ResultIndex for LocalStore {
     fn prepare(&self, next: Next) {
-        // One that is not there yet is made when something is written; whatever else fails will fail again, and be told.
+        // A missing database is created by the first write. Any other failure occurs again later, and is reported then.
         if fs::symlink_metadata(self.layout().database()).is_ok() && self.ready().is_ok() {
             let _ = self.with_index(|index| index.prepare(next));
         }
@@ -75,7 +75,7 @@ impl ResultIndex for LocalStore {
             return Ok(Some((commit, manifest)));
         }
         let others = self.read_index(|index| index.of_function(function, NEAR))?;
-        // Of equally near ones the first, which is the newest.
+        // The first of several equally similar ones is the newest.
         let nearest = others.into_iter().min_by_key(|(_, commit, _)| distance(&commit.words, words));
         Ok(nearest.map(|(_, commit, manifest)| (commit, manifest)))
     }
@@ -94,9 +94,9 @@ impl ResultIndex for LocalStore {
     }
 
     fn renew(&self, key: &Key, candidate: &Candidate) {
-        // Whatever goes wrong costs time at the next hit.
+        // A failure costs time at the next hit.
         let _ = self.change_hot(key, |entry| {
-            // Of one that was found in the database it is asked again, with the lock held, whether it is still there.
+            // A result that came from the database may be gone: this is checked again with the lock held.
             let is_there = entry.results.iter().any(|known| known.id == candidate.id)
                 || self
                     .read_index(|index| index.state_of(&candidate.id))
@@ -109,13 +109,13 @@ impl ResultIndex for LocalStore {
     }
 
     fn distrust(&self, key: &Key, commit: &CommitId) -> bool {
-        // Rows go before their blobs. Where the row cannot be asked, the blob may as well be damaged.
+        // Rows are deleted before their blobs. Where the row cannot be read, the blob counts as damaged.
         let state = self.read_index(|index| index.state_of(commit));
         if state.is_ok_and(|state| state.is_none_or(|state| state.has(State::EVICTED))) {
             return false;
         }
         if self.ready().is_ok() {
-            // Where the store cannot be written, the damage will be found again.
+            // In a store that cannot be written, the damage will be found again.
             let _ = (|| {
                 let _shared = self.blobs.lock.shared()?;
                 flat::remove(self.layout(), flat::Area::Keys, &key.0)?;
@@ -127,7 +127,7 @@ impl ResultIndex for LocalStore {
 
     fn note(&self, event: &Event) {
         let may = match event {
-            // Whoever has a hit has read what an older or newer program could not have written.
+            // A hit has read an entry in the format of this version.
             Event::Hit { .. } => true,
             Event::Missed { .. } => self.ready().is_ok(),
         };
@@ -137,7 +137,7 @@ impl ResultIndex for LocalStore {
     }
 }
 
-/// In how many places two command lines differ.
+/// Number of words in which two command lines differ.
 fn distance(left: &[Vec<u8>], right: &[Vec<u8>]) -> usize {
     let different = left.iter().zip(right).filter(|(left, right)| left != right).count();
     different.saturating_add(left.len().abs_diff(right.len()))

@@ -9,14 +9,14 @@ use std::time::Duration;
 pub enum State {
     /// Replayed.
     Hit,
-    /// It ran, and ended as it should.
+    /// It ran and succeeded.
     Ran,
     /// It ran and failed, or could not be started.
     Failed,
 }
 
 impl State {
-    /// In one word.
+    /// As one word.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -32,24 +32,24 @@ impl State {
 pub struct Outcome {
     /// How it ended.
     pub state: State,
-    /// Its record, in hexadecimal digits.
+    /// The id of its record, in hexadecimal digits.
     pub commit: Option<String>,
-    /// How the command ended, now or when it was recorded.
+    /// How the command ended, in this run or in the replayed one.
     pub termination: Option<Termination>,
-    /// The time that it took then, in nanoseconds.
+    /// The duration of that run, in nanoseconds.
     pub wall: u64,
     /// Why it is not cached: a code and the details.
     pub not_kept: Option<(String, String)>,
     /// Why it could not be started.
     pub error: Option<String>,
-    /// What else the user should know.
+    /// Further notes for the user.
     pub warnings: Vec<String>,
     /// The number of attempts.
     pub attempts: u32,
 }
 
 impl Outcome {
-    /// One that could not be started.
+    /// The outcome of a run that could not be started.
     #[must_use]
     pub fn failed(why: String, after: Duration) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Outcome {
         }
     }
 
-    /// In one line; `last_line` is the last line of error output.
+    /// As one line; `last_line` is the last line of error output.
     pub(super) fn text(&self, last_line: Option<&str>) -> String {
         let commit = self.commit.as_deref().and_then(|commit| commit.get(..12)).unwrap_or_default();
         let attempts =
@@ -91,7 +91,7 @@ impl Outcome {
     }
 }
 
-/// Parameters in a line: `lr=0.1 depth=2`; a line of a list alone is itself.
+/// Parameters as one line: `lr=0.1 depth=2`. A single parameter without a name is shown alone.
 #[must_use]
 pub fn label(parameters: &[(String, Vec<u8>)]) -> String {
     if let [(name, value)] = parameters

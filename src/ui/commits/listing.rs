@@ -1,4 +1,4 @@
-//! Commits that are listed together: a table that fits the page, or a drawing of their lineages.
+//! Lists of commits: a table that fits the page, or a drawing of their lineages.
 
 use super::{Entry, arguments, command, hash_and_command};
 use crate::digest::CommitId;
@@ -11,7 +11,7 @@ use crate::ui::table::{Cell, Column, Table};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// So many rows of a table are aligned together.
+/// Number of rows of a table that are aligned together.
 const PART: usize = 1000;
 
 /// A commit of a drawing.
@@ -24,7 +24,7 @@ struct Line {
     status: (String, Role),
 }
 
-/// Commits that are listed together, newest first. Of each only what is shown is kept.
+/// A list of commits, newest first. Only the displayed parts are kept in memory.
 #[derive(Debug)]
 pub struct Listing {
     table: Table,
@@ -38,7 +38,7 @@ impl Default for Listing {
 }
 
 impl Listing {
-    /// No commits yet.
+    /// An empty list.
     #[must_use]
     pub fn new() -> Self {
         let table = Table::new([
@@ -65,7 +65,7 @@ impl Listing {
             Cell::new(status, role),
             entry.function().into(),
             escape::words(arguments(entry.commit)).into(),
-            // How long a run took that died with cashet is not known.
+            // The duration of a run that was killed together with cashet is not known.
             match entry.commit.resources.wall {
                 0 => String::new().into(),
                 wall => human::duration(wall).into(),
@@ -87,7 +87,7 @@ impl Listing {
         });
     }
 
-    /// What of the table there is to be shown now: a part that is full.
+    /// The next complete part of the table, if there is one.
     pub fn full_part(&mut self, look: &Look) -> Option<String> {
         (self.table.pending() >= PART).then(|| self.table.render_part(look))
     }
@@ -103,7 +103,7 @@ impl Listing {
         if self.table.is_empty() { String::new() } else { self.table.render(look) }
     }
 
-    /// The drawing: beside the commits a line for each lineage.
+    /// The drawing: the commits, with a line for each lineage beside them.
     #[must_use]
     pub fn graph(&self, look: &Look) -> String {
         let listed: BTreeSet<CommitId> = self.lines.iter().map(|line| line.id).collect();

@@ -1,7 +1,7 @@
-//! Where the nodes and edges of a graph go in a layered drawing: each node stands in a layer to the right of all that lead to it.
+//! Positions of nodes and edges in a layered drawing of a graph. Each node is in a layer to the right of its predecessors.
 //!
-//! Layers are those of the longest path, the order inside a layer that of the neighbours' mean (several sweeps to and fro), and
-//! heights are the nearest to the neighbours' that leave room. Equal graphs give equal drawings: nothing here is random.
+//! The length of the longest path determines the layer. Inside a layer, nodes are sorted by the mean position of their neighbours, in
+//! several passes in both directions. Heights are as near as possible to those of the neighbours. The result is deterministic.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ const BETWEEN: f64 = 18.0;
 /// Room for an edge that passes a layer.
 const PASSING: f64 = 8.0;
 
-/// How often layers are sorted, and how often heights are balanced.
+/// Number of passes that sort layers, and of those that balance heights.
 const SWEEPS: usize = 12;
 
-/// More places on the way of long edges are not made: their edges are straight.
+/// Maximum number of intermediate points of long edges. Further edges are straight.
 const MOST_PASSING: usize = 50_000;
 
 /// A box to be placed.
@@ -35,19 +35,19 @@ pub(super) struct Layout {
     pub(super) height: f64,
 }
 
-/// What stands in a layer: a box, or an edge that passes.
+/// An element of a layer: a box, or an edge that passes through.
 #[derive(Clone, Debug, Default)]
 struct Spot {
     layer: usize,
     height: f64,
-    /// Places of what it is joined to, in the layers before and after.
+    /// Indices of its neighbours in the layers before and after.
     before: Vec<usize>,
     after: Vec<usize>,
-    /// The middle of it.
+    /// Its vertical centre.
     middle: f64,
 }
 
-/// Places boxes of these sizes, which edges join; `gap` is the room between a layer and the next one.
+/// Places boxes of these sizes, connected by edges; `gap` is the space between two layers.
 pub(super) fn layout(sizes: &[Size], edges: &[(usize, usize)], gap: f64) -> Layout {
     let forward = without_rings(sizes.len(), edges);
     let layers = longest_paths(sizes.len(), &forward);
@@ -65,7 +65,7 @@ pub(super) fn layout(sizes: &[Size], edges: &[(usize, usize)], gap: f64) -> Layo
     placed(sizes, edges, &forward, &Laid { spots, ways, layers }, gap)
 }
 
-/// The edges with those turned around that would close a ring.
+/// The edges, with those reversed that would close a cycle.
 fn without_rings(nodes: usize, edges: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let mut next: Vec<Vec<usize>> = vec![Vec::new(); nodes];
     for (from, to) in edges {
@@ -73,7 +73,7 @@ fn without_rings(nodes: usize, edges: &[(usize, usize)]) -> Vec<(usize, usize)> 
             list.push(*to);
         }
     }
-    // The number of each node in the order in which it was left: an edge to one that was left later goes back.
+    // The number of each node in the order of a depth-first search's exits: an edge to a node with a later exit goes back.
     let mut left: Vec<Option<usize>> = vec![None; nodes];
     let mut seen = vec![false; nodes];
     let mut count = 0;
@@ -103,8 +103,8 @@ fn without_rings(nodes: usize, edges: &[(usize, usize)]) -> Vec<(usize, usize)> 
         .collect()
 }
 
-/// The layer of each node: one more than that of any that leads to it; and as far to the right as what it leads to allows,
-/// where nothing leads to it.
+/// The layer of each node: one more than the highest of its predecessors. A node without predecessors is as near to its successors
+/// as possible.
 fn longest_paths(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     let mut layers = vec![0_usize; nodes];
     let mut waits = vec![0_usize; nodes];
@@ -141,7 +141,7 @@ fn longest_paths(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     layers
 }
 
-/// Joins what the edges join, with a spot in each layer that one passes. The spots on the way of each edge.
+/// Connects the spots of each edge, with an intermediate spot in each layer that it passes. Returns the spots along each edge.
 fn joined(spots: &mut Vec<Spot>, edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
     let layer = |spots: &[Spot], place: usize| spots.get(place).map_or(0, |spot| spot.layer);
     let mut passing = 0;
@@ -171,7 +171,7 @@ fn joined(spots: &mut Vec<Spot>, edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
     ways
 }
 
-/// The spots of each layer, in the order in which they were made.
+/// The spots of each layer, in the order of creation.
 fn ordered(spots: &[Spot]) -> Vec<Vec<usize>> {
     let count = spots.iter().map(|spot| spot.layer + 1).max().unwrap_or(0);
     let mut order = vec![Vec::new(); count];
@@ -183,7 +183,7 @@ fn ordered(spots: &[Spot]) -> Vec<Vec<usize>> {
     order
 }
 
-/// Sorts each layer by the mean place of what it is joined to on one side.
+/// Sorts each layer by the mean position of the neighbours on one side.
 fn sort_layers(spots: &[Spot], order: &mut [Vec<usize>], rightwards: bool) {
     let mut place = vec![0.0; spots.len()];
     let note = |layer: &[usize], place: &mut [f64]| {
@@ -221,7 +221,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0.0).then(|| sum / count)
 }
 
-/// Gives each spot the height that is nearest to its neighbours' without two meeting.
+/// Sets the height of each spot as near to its neighbours' as possible, without overlaps.
 fn set_heights(spots: &mut [Spot], order: &[Vec<usize>]) {
     for sweep in 0..=SWEEPS {
         let layers: Vec<&Vec<usize>> =
@@ -246,10 +246,10 @@ fn set_heights(spots: &mut [Spot], order: &[Vec<usize>]) {
     }
 }
 
-/// Middles as near as possible to those wanted, in the same order, with room between them: what would meet becomes one
-/// block, which stands at the mean of what its members want.
+/// Centres as near as possible to the wanted ones, in the same order, without overlaps: overlapping spots become one block at the
+/// mean of the positions that its members want.
 fn apart(wanted: &[(f64, f64)]) -> Vec<f64> {
-    // How far each is below the first one if all touch.
+    // Distance of each from the first one if all are adjacent.
     let mut offsets = Vec::with_capacity(wanted.len());
     let mut offset = 0.0;
     let mut last: Option<f64> = None;
@@ -281,7 +281,7 @@ fn apart(wanted: &[(f64, f64)]) -> Vec<f64> {
     starts.iter().zip(offsets).map(|(start, offset)| start + offset).collect()
 }
 
-/// What is known before places are given.
+/// A graph without positions.
 struct Laid {
     spots: Vec<Spot>,
     ways: Vec<Vec<usize>>,

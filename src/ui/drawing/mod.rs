@@ -1,6 +1,6 @@
-//! A graph as a drawing: SVG, alone, or as part of a page.
+//! A graph as an SVG drawing: a file, or a part of an HTML page.
 //!
-//! Everything that comes from a graph is text of an element or of a quoted attribute, and is escaped for XML.
+//! All text from the graph is escaped for XML.
 
 mod layers;
 
@@ -14,14 +14,14 @@ use std::fmt::Write;
 const COLUMN: f64 = 7.3;
 const HEIGHT: f64 = 40.0;
 
-/// The most columns of a label in a box, and of one at an edge.
+/// Maximum number of columns of a label in a box, and of one at an edge.
 const LABEL: usize = 40;
 const EDGE: usize = 22;
 
-/// Room around the drawing.
+/// Margin of the drawing.
 const MARGIN: f64 = 12.0;
 
-/// Colours, light and dark. `.cashet-graph` keeps them apart from the page around.
+/// Colours, light and dark. `.cashet-graph` limits them to the drawing.
 const STYLE: &str = "\
 .cashet-graph{color-scheme:light dark;--box:#f6f8fa;--edge:#8c959f;--text:#1f2328;--hash:#9a6700;--root:#0969da;\
 font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
@@ -30,13 +30,13 @@ font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
 .cashet-graph text{fill:var(--text)}.cashet-graph .hash{fill:var(--hash)}.cashet-graph .via{font-size:10px;fill:var(--edge)}\
 .cashet-graph path{fill:none;stroke:var(--edge)}.cashet-graph .tip{fill:var(--edge);stroke:none}";
 
-/// The rules of how a drawing looks, for a page with one in it.
+/// The style sheet for a page that contains a drawing.
 #[must_use]
 pub const fn style() -> &'static str {
     STYLE
 }
 
-/// The drawing as a file of its own. `down` says that the edges lead to what was made from a node.
+/// The drawing as a separate file. With `down`, the edges lead to what was made from a node.
 #[must_use]
 pub fn svg(graph: &Graph, down: bool) -> String {
     format!(
@@ -45,7 +45,7 @@ pub fn svg(graph: &Graph, down: bool) -> String {
     )
 }
 
-/// The drawing as part of a page that has [`style`].
+/// The drawing as a part of a page that contains [`style`].
 #[must_use]
 pub fn inside(graph: &Graph, down: bool) -> String {
     element(graph, down, "")
@@ -55,7 +55,7 @@ pub fn inside(graph: &Graph, down: bool) -> String {
 #[must_use]
 pub fn page(graph: &Graph, down: bool, title: &str) -> String {
     let title = escaped(title);
-    // No script, and nothing from elsewhere: the style is named by what it is.
+    // The policy allows no script and no requests, and the style sheet by its digest.
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
@@ -67,7 +67,7 @@ pub fn page(graph: &Graph, down: bool, title: &str) -> String {
     )
 }
 
-/// Edges between the same nodes are one, with all their labels.
+/// Joins edges between the same nodes, with all their labels.
 fn merged(graph: &Graph, down: bool) -> BTreeMap<(usize, usize), BTreeSet<&str>> {
     let mut edges: BTreeMap<(usize, usize), BTreeSet<&str>> = BTreeMap::new();
     let there = |place: usize| place < graph.nodes.len();
@@ -204,26 +204,24 @@ pub fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::graph::{Edge, Node};
+    use super::super::graph::tests::graph_of;
     use super::*;
 
     fn graph() -> Graph {
-        let node = |name: &str, label: &str| Node { name: name.to_owned(), label: label.to_owned() };
-        let edge = |from, to, label: &str| Edge { from, to, label: label.to_owned() };
-        Graph {
-            nodes: vec![
-                node("3f2a9c41d07e", "report.py --out 'a<b>&\"c\"'"),
-                node("8b117c000000", "</text><script>alert(1)</script>"),
-                node("99bb00000000", "train.py"),
+        graph_of(
+            &[
+                ("3f2a9c41d07e", "report.py --out 'a<b>&\"c\"'"),
+                ("8b117c000000", "</text><script>alert(1)</script>"),
+                ("99bb00000000", "train.py"),
             ],
-            edges: vec![
-                edge(0, 1, "clean.csv"),
-                edge(0, 1, "</title><script>alert(2)</script>"),
-                edge(0, 2, "a/very/long/path/to/some/model.bin"),
-                edge(2, 1, ""),
-                edge(2, 9, "nowhere"),
+            &[
+                (0, 1, "clean.csv"),
+                (0, 1, "</title><script>alert(2)</script>"),
+                (0, 2, "a/very/long/path/to/some/model.bin"),
+                (2, 1, ""),
+                (2, 9, "nowhere"),
             ],
-        }
+        )
     }
 
     #[test]

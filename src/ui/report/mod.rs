@@ -1,8 +1,8 @@
-//! A page with runs in it that needs nothing but itself: no server, no network.
+//! The report: an HTML page about runs that needs no server and no network.
 //!
-//! Data are JSON in an element that is not a script, without `<`; markup is escaped; and a policy in the page lets only its own two
-//! scripts run and nothing be asked of anybody. The word by which these are known is the digest of what is in the page: text of a
-//! run cannot contain it.
+//! The data are JSON without `<`, in an element that is not executed. Markup is escaped. A content security policy in the page allows
+//! only the page's own two scripts and no requests. The nonce of these scripts is the digest of the page's content, so that text of
+//! a run cannot contain it.
 
 use super::drawing::{self, escaped};
 use crate::digest::Digest;
@@ -21,23 +21,23 @@ const PLOT: &str = include_str!("uplot/uPlot.iife.min.js");
 const PLOT_STYLE: &str = include_str!("uplot/uPlot.min.css");
 const PLOT_LICENCE: &str = include_str!("uplot/LICENSE");
 
-/// Digits of the word that makes the page's own scripts known.
+/// Number of digits of the nonce.
 const NONCE: usize = 32;
 
-/// What is shown on the page.
+/// Content of the page.
 pub struct Report<'a> {
-    /// What the runs are called together.
+    /// Title of the page.
     pub title: &'a str,
-    /// What the scripts read.
+    /// The data for the scripts.
     pub data: &'a Json,
-    /// A drawing, as [`drawing::inside`] makes it, or nothing.
+    /// A drawing from [`drawing::inside`], or an empty string.
     pub graph: &'a str,
-    /// Who made the page, and when.
+    /// The program and the time that created the page.
     pub footer: &'a str,
 }
 
 impl Report<'_> {
-    /// The page.
+    /// The page as HTML.
     #[must_use]
     pub fn page(&self) -> String {
         let data = in_element(&self.data.to_string());
@@ -59,7 +59,7 @@ impl Report<'_> {
     }
 }
 
-/// The page with what stands for each `<!--@name-->`. What is put in is not looked at again.
+/// Replaces each `<!--@name-->` in the template. Inserted text is not searched again.
 fn filled(of: &dyn Fn(&str) -> String) -> String {
     let mut page = String::new();
     let mut parts = PAGE.split("<!--@");
@@ -72,8 +72,8 @@ fn filled(of: &dyn Fn(&str) -> String) -> String {
     page
 }
 
-/// JSON that may stand in an element: without `<`, `>`, `&`, which it has in strings only, and without the two ends of line that
-/// JavaScript knows and JSON does not.
+/// Escapes JSON for an HTML element: `<`, `>` and `&`, which occur only in strings, and the two line ends of JavaScript that JSON
+/// does not have.
 fn in_element(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

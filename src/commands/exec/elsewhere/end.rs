@@ -67,6 +67,7 @@ impl End<'_> {
                 fields.insert("machine".to_owned(), machine.as_str().into());
             }
             write_report(&format!("{whole}\n"), Path::new(path), status);
+            self.elsewhere.has_reported.set(true);
         }
         if text("outcome") == Some("error") {
             return Err(refused(&report, name));

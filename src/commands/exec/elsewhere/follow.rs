@@ -1,11 +1,10 @@
 //! Follows a job until its result is there, or will not come: shows its output on a terminal, passes on what the user wants.
 
 use super::Elsewhere;
+use super::interrupts::Interrupts;
 use crate::elsewhere::{Engine, Job, Lock, Place, State, Tail};
 use crate::error::Result;
-use crate::exec::is_signal_ignored;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::SIGINT;
 use std::io::IsTerminal;
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -70,9 +69,7 @@ impl Followed {
     }
 
     /// Waits until the job ends, or the user does not want to wait any more.
-    pub(super) fn follow(mut self, elsewhere: &Elsewhere<'_>) -> Result<Ended> {
-        let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_signal_ignored(*signal));
-        let mut signals = Signals::new(wanted).ok();
+    pub(super) fn follow(mut self, elsewhere: &Elsewhere<'_>, interrupts: &mut Interrupts) -> Result<Ended> {
         let mut watch = Watch {
             begun: Instant::now(),
             asked: None,
@@ -92,7 +89,7 @@ impl Followed {
                 let attempt = watch.attempt.map(|(number, machine, _)| (number, machine));
                 return Ok(Ended::Result { bytes, tail: watch.tail, attempt, name: self.name() });
             }
-            if let Some(ended) = self.by_signal(signals.as_mut(), elsewhere, &mut watch) {
+            if let Some(ended) = self.by_signal(interrupts, elsewhere, &mut watch) {
                 return Ok(ended);
             }
             self.ask(elsewhere, &mut watch);
@@ -220,12 +217,12 @@ impl Followed {
     /// The first Ctrl-C cancels the job, a second one leaves it; a terminal that is closed, or `kill`, leaves it, too.
     fn by_signal(
         &mut self,
-        signals: Option<&mut Signals>,
+        interrupts: &mut Interrupts,
         elsewhere: &Elsewhere<'_>,
         watch: &mut Watch,
     ) -> Option<Ended> {
         let name = self.name();
-        for signal in signals.into_iter().flat_map(|signals| signals.pending().collect::<Vec<_>>()) {
+        while let Some(signal) = interrupts.next() {
             if signal != SIGINT || watch.cancelled.is_some() {
                 return Some(Ended::Left { signal, name });
             }
@@ -250,7 +247,7 @@ impl Followed {
         // The connection may close by itself, with what it still has to say.
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(500) && matches!(launcher.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(1));
         }
         if matches!(launcher.try_wait(), Ok(None)) {
             let group = nix::unistd::Pid::from_raw(i32::try_from(launcher.id()).unwrap_or(0));
@@ -262,5 +259,5 @@ impl Followed {
 
 /// How long to wait before the next look: a short job is not to wait for us, a long one not to be asked all the time.
 fn pause(waited: Duration) -> Duration {
-    (waited / 50).clamp(Duration::from_millis(10), Duration::from_millis(250))
+    (waited / 50).clamp(Duration::from_millis(2), Duration::from_millis(250))
 }

@@ -3,8 +3,8 @@
 use crate::digest::Digest;
 use crate::elsewhere::Attributes;
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::hash::files::digest_file;
-use crate::record::{Observation, Places, Timestamp};
+use crate::hash::memory::FileMemory;
+use crate::record::{Observation, Places, Recall, Timestamp};
 use crate::remote::carrier::Blob;
 use crate::remote::execution::{Input, Kind};
 use crate::remote::portable;
@@ -44,12 +44,20 @@ pub(super) struct Inputs<'a> {
     places: &'a Places,
     store: PathBuf,
     items: BTreeMap<PathBuf, Item>,
+    /// What is known of their content.
+    pub(super) memory: FileMemory<'a>,
 }
 
 impl<'a> Inputs<'a> {
-    /// Nothing yet. `store` is never shipped.
-    pub(super) fn new(places: &'a Places, store: &Path) -> Self {
-        Self { places, store: store.to_path_buf(), items: BTreeMap::new() }
+    /// Nothing yet. `store` is never shipped; `recall` knows the content of files that did not change.
+    pub(super) fn new(places: &'a Places, store: &Path, recall: &'a dyn Recall) -> Self {
+        let memory = FileMemory::new(recall);
+        Self { places, store: store.to_path_buf(), items: BTreeMap::new(), memory }
+    }
+
+    /// Remembers the digests of large files for the next call.
+    pub(super) fn remember(&self) {
+        self.memory.keep();
     }
 
     /// Where a path of this machine is in what is shipped, as text; `None` where text does not say it.
@@ -96,7 +104,7 @@ impl<'a> Inputs<'a> {
                 self.put(&at, Kind::Directory, Some(&found));
             } else if found.is_file() {
                 if !self.items.contains_key(&at)
-                    && let Ok((digest, _)) = digest_file(&at)
+                    && let Ok((digest, _)) = self.memory.digest(&at)
                 {
                     self.put(&at, file(digest, &found), Some(&found));
                 }
@@ -250,7 +258,7 @@ mod tests {
         symlink("/etc/hostname", root.join("out")).unwrap();
         symlink("round", root.join("round")).unwrap();
         let places = Places { root: root.clone(), home: None };
-        let mut inputs = Inputs::new(&places, &root.join(".cashet"));
+        let mut inputs = Inputs::new(&places, &root.join(".cashet"), &());
         assert!(inputs.add(&root.join("link/deep/file")));
         assert!(!inputs.add(&root.join("real/../real/deep/file")), "it is there");
         assert_eq!(shipped(&inputs), ["/link", "/real", "/real/deep", "/real/deep/file"]);
@@ -272,7 +280,7 @@ mod tests {
             fs::write(root.join(path), path).unwrap();
         }
         let places = Places { root: root.clone(), home: None };
-        let mut inputs = Inputs::new(&places, &root.join(".cashet"));
+        let mut inputs = Inputs::new(&places, &root.join(".cashet"), &());
         assert!(inputs.add_missed(&root.join("include/a.h")));
         inputs.add(&root.join(".ssh/id"));
         assert_eq!(shipped(&inputs), ["/include", "/include/a.h", "/include/b.h"]);

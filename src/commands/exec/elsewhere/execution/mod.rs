@@ -18,8 +18,9 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::Unix;
 use crate::hash::environment::looks_secret;
 use crate::hash::manifest::{Manifest, Part};
+use crate::hash::user_digests;
 use crate::memo::foreign::{self, Needs};
-use crate::memo::{self, Checked, Context, Difference, Mode, Policy, Statuses};
+use crate::memo::{self, Checked, Context, Difference, Mode, Policy, Statuses, WrittenHits};
 use crate::record::{Base, Commit, Content, FileState, Observation, OutputTree, StoredPath, Termination};
 use crate::remote::carrier::Blob;
 use crate::store::Store;
@@ -77,14 +78,15 @@ pub(in crate::commands) fn run(scanned: &Scanned, call: &Call, report: &Path, or
     if ground.policy().history_only {
         return Ok(Done::Here(Some("--no-cache keeps nothing of what ran elsewhere".to_owned())));
     }
-    let there = There::new(&settings, order.limit)?;
+    let mut inputs = Inputs::new(&ground.project.places, &settings.store, context.recall);
+    let there = There::new(&settings, order.limit, &mut inputs.memory)?;
     let needs = foreign::needs(&context, ground.request())?;
     let mut execution = Execution {
         ground: &ground,
         context: &context,
         manifest: &manifest,
         call: Shipping { words: &call.words, latest: call.latest },
-        inputs: Inputs::new(&ground.project.places, &settings.store),
+        inputs,
         variables: variables(&needs, &manifest),
         there,
     };
@@ -92,7 +94,10 @@ pub(in crate::commands) fn run(scanned: &Scanned, call: &Call, report: &Path, or
     if order.ships_tracked {
         execution.inputs.add_tracked()?;
     }
-    execution.rounds(report)
+    let done = execution.rounds(report);
+    execution.inputs.remember();
+    user_digests::write_down();
+    done
 }
 
 /// Adds to a report why the call ran here.
@@ -284,6 +289,11 @@ impl Execution<'_> {
         if commit.id() != run.id || commit.key != self.manifest.key() && !self.call.latest {
             return Err(wrong());
         }
+        let store = self.store()?;
+        for bytes in &run.inline {
+            // What is not named by the run is not used.
+            store.put(bytes)?;
+        }
         let token = self.there.token()?;
         commit.observations = token.instead(&commit.observations).ok_or_else(wrong)?;
         commit.observations.retain(|observation| !is_of_worker(observation));
@@ -373,6 +383,8 @@ impl Execution<'_> {
         let policy = Policy {
             mode: Mode::Replay,
             kept_statuses: Statuses::parse("0-255").unwrap_or_default(),
+            written_hits: WrittenHits::All,
+            is_own_run: true,
             ..self.ground.policy().clone()
         };
         let answer = match memo::memoize(self.context, self.ground.request(), None, &policy) {

@@ -7,7 +7,7 @@ use crate::elsewhere::{Left, ShippedCall};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::exec::umask;
-use crate::hash::files::digest_file;
+use crate::hash::memory::FileMemory;
 use crate::project::ExecutorSettings;
 use crate::record::Places;
 use crate::remote::carrier::{Blob, Carrier};
@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 const PROGRAM: &str = ".cashet-worker/cashet";
 const CALL: &str = ".cashet-worker/call";
 const OUTPUT: &str = ".cashet-worker/out";
+const RECORD: &str = ".cashet-worker/record";
 
 /// So often blobs are added that the server has lost meanwhile.
 const TRIES: u32 = 3;
@@ -46,9 +47,11 @@ pub(super) struct Ran {
 }
 
 impl<'a> There<'a> {
+    /// `memory` knows the program that is shipped, unless it changed.
+    ///
     /// # Errors
     /// When the settings make no sense, or the program cannot be read.
-    pub(super) fn new(settings: &'a Settings, limit: u64) -> Result<Self> {
+    pub(super) fn new(settings: &'a Settings, limit: u64, memory: &mut FileMemory<'_>) -> Result<Self> {
         let given = &settings.given;
         let text = given.toolchain.as_deref().unwrap_or_default();
         let toolchain = Toolchain::parse(text)
@@ -59,7 +62,7 @@ impl<'a> There<'a> {
             None => std::env::current_exe()
                 .map_err(|error| Error::io("find", Path::new("the program itself"), error))?,
         };
-        let (digest, _) = digest_file(&path)?;
+        let (digest, _) = memory.digest(&path)?;
         let found = path.metadata().map_err(|error| Error::io("look at", &path, error))?;
         let program = (Blob { digest: *digest.as_bytes(), size: found.len() }, path);
         Ok(Self { name: &settings.name, given, limit, client, program, toolchain })
@@ -108,12 +111,13 @@ impl<'a> There<'a> {
         };
         let execution = Execution {
             inputs,
-            words: [&format!("./{PROGRAM}"), "worker", "--sandboxed", CALL, OUTPUT]
+            words: [&format!("./{PROGRAM}"), "worker", "--sandboxed", CALL, OUTPUT, RECORD]
                 .map(str::to_owned)
                 .to_vec(),
             variables: pairs(variables),
             platform: pairs(&self.given.platform),
             output: OUTPUT.to_owned(),
+            record: RECORD.to_owned(),
             limit: self.limit,
         };
         self.add(&blobs, Some(&call))?;
@@ -203,12 +207,12 @@ fn written(bytes: &[u8]) -> Result<(File, Blob)> {
 /// # Errors
 /// When the server fails.
 pub(in crate::commands) fn trivial(settings: &Settings, limit: u64) -> Result<(String, Option<String>)> {
-    let mut there = There::new(settings, limit)?;
+    let mut there = There::new(settings, limit, &mut FileMemory::new(&()))?;
     drop(there.token()?);
     let directory =
         tempfile::tempdir().map_err(|error| Error::io("make", Path::new("a temporary directory"), error))?;
     let places = Places { root: directory.path().to_path_buf(), home: None };
-    let mut inputs = Inputs::new(&places, &directory.path().join(".cashet"));
+    let mut inputs = Inputs::new(&places, &directory.path().join(".cashet"), &());
     inputs.add(&places.root);
     let place = inputs.place(&places.root).unwrap_or_default();
     let words: Vec<OsString> =

@@ -1,0 +1,178 @@
+//! Source code of the function that asks for attributes of files: found by names in the text.
+
+use crate::exec::Shows;
+use crate::hash::capture::Captured;
+use crate::hash::entry::{LanguageKind, What};
+use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_TIMES, SHELL_ASKS};
+use std::os::unix::ffi::OsStrExt;
+
+/// Words before a parenthesis that do not make it a call.
+const NO_CALLS: &[&[u8]] = &[b"if", b"while", b"return", b"and", b"or", b"not", b"in", b"switch", b"await"];
+
+/// Whether code contains one of `needles`.
+pub(super) fn mentions(code: &[u8], needles: &[&str]) -> bool {
+    needles.iter().any(|needle| memchr::memmem::find(code, needle.as_bytes()).is_some())
+}
+
+/// The attributes that the function's own code asks for, by the names in it. (A shell itself asks for little besides the order of
+/// times.)
+pub(super) fn asked_by(captured: &Captured) -> Shows {
+    let entry = &captured.command.entry;
+    // Other languages use other names for this.
+    let (times, modes): (&[&str], &[&str]) = match entry.language {
+        LanguageKind::Shell => (SHELL_ASKS, &[]),
+        LanguageKind::Perl => (&["stat", "-M", "-C"], &[]),
+        LanguageKind::R => (&["file.info", "mtime"], &["file.mode"]),
+        LanguageKind::Lua => (&["lfs", "io.popen"], &[]),
+        _ => (ASKS_TIMES, ASKS_MODES),
+    };
+    let inline = match &entry.what {
+        What::Inline { code, .. } => code.as_slice(),
+        // Python's standard modules are not sources: `-m zipfile`.
+        What::Module(name) => name.as_bytes(),
+        _ => &[],
+    };
+    let is_python = entry.language == LanguageKind::Python && !matches!(entry.what, What::Module(_));
+    let asks_times = |code: &[u8]| {
+        times.iter().any(|name| mentions(code, &[name]) && !(*name == "zipfile" && is_python && !packs(code)))
+    };
+    let codes = || captured.sources.iter().map(|source| source.bytes.as_slice()).chain([inline]);
+    let takes_all = |code: &[u8]| !matches!(entry.language, LanguageKind::Shell) && takes_whole(code);
+    if codes().any(|code| asks_times(code) || takes_all(code)) {
+        Shows::Times
+    } else if codes().any(|code| mentions(code, modes)) {
+        Shows::Modes
+    } else {
+        Shows::Nothing
+    }
+}
+
+/// Whether Python's code that names zip files may put files into one, with their times.
+fn packs(code: &[u8]) -> bool {
+    let writes = memchr::memmem::find_iter(code, b"write").any(|at| {
+        let rest = code.get(at..).unwrap_or_default();
+        !rest.starts_with(b"writestr(")
+    });
+    writes || mentions(code, &["from_file", "getattr", "caller", "__import__", "import_module"])
+}
+
+/// Whether code passes on all attributes of a file, or reads one by number: `print(os.stat(f))`, `s = stat(f)` and `s[0]`.
+fn takes_whole(code: &[u8]) -> bool {
+    ASKS_ALL.iter().any(|call| {
+        memchr::memmem::find_iter(code, call.as_bytes()).any(|at| {
+            let end = at.saturating_add(call.len());
+            let rest = code.get(end..).unwrap_or_default();
+            let Some(length) = closed(rest) else { return false };
+            let arguments = rest.get(..length).unwrap_or_default();
+            let is_callback = mentions(arguments, &["=>", "function"]);
+            let after = rest.get(length.saturating_add(1)..).unwrap_or_default();
+            let line_begin = code.get(..at).and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
+            let before =
+                code.get(line_begin.map_or(0, |place| place.saturating_add(1))..at).unwrap_or_default();
+            let next = after.iter().find(|byte| !matches!(byte, b' ' | b'\t')).copied();
+            !is_callback
+                && match next {
+                    Some(b'[' | b')' | b',') => true,
+                    Some(b'.') => false,
+                    _ => assigned(before).is_some_and(|name| is_taken_whole(code, name)),
+                }
+        })
+    })
+}
+
+/// The distance to the matching closing parenthesis.
+fn closed(code: &[u8]) -> Option<usize> {
+    let mut depth = 0_usize;
+    code.iter().position(|byte| match byte {
+        b'(' => {
+            depth = depth.saturating_add(1);
+            false
+        }
+        b')' if depth == 0 => true,
+        b')' => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => false,
+    })
+}
+
+const fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$'
+}
+
+/// The name to which a line with this beginning assigns.
+fn assigned(line: &[u8]) -> Option<&[u8]> {
+    let sign = line.iter().position(|byte| *byte == b'=')?;
+    let left = line.get(..sign)?.trim_ascii_end();
+    let left = left.strip_suffix(b":").unwrap_or(left).trim_ascii_end();
+    let begin = left.iter().rposition(|byte| !is_of_name(*byte)).map_or(0, |place| place.saturating_add(1));
+    left.get(begin..).filter(|name| !name.is_empty())
+}
+
+/// Whether code passes on the variable of this name, or reads a part of it by number.
+fn is_taken_whole(code: &[u8], name: &[u8]) -> bool {
+    memchr::memmem::find_iter(code, name).any(|at| {
+        let (before, after) = code.split_at_checked(at).unwrap_or_default();
+        let after = after.get(name.len()..).unwrap_or_default();
+        let is_spread = before.ends_with(b"...");
+        if !is_spread && before.last().is_some_and(|byte| is_of_name(*byte) || *byte == b'.') {
+            return false;
+        }
+        match after.first() {
+            Some(b'[') => true,
+            Some(b')' | b',' | b'}') => {
+                let before = before.trim_ascii_end();
+                let opened = before.strip_suffix(b"(").unwrap_or_default();
+                let begin = opened
+                    .iter()
+                    .rposition(|byte| !is_of_name(*byte))
+                    .map_or(0, |place| place.saturating_add(1));
+                let call = opened.get(begin..).unwrap_or_default();
+                (!call.is_empty() && !NO_CALLS.contains(&call))
+                    || before.ends_with(b",")
+                    || before.ends_with(b"...")
+            }
+            _ => false,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_that_takes_all_that_is_known_of_a_file_is_told_apart() {
+        for code in [
+            "print(os.stat('f'))",
+            "x = os.stat('f')[0]",
+            "s = os.stat(f)\nprint(s[0])",
+            "s = p.stat()\nshow(1, s)",
+            "getattr(p.stat(), name)",
+            "const s = fs.statSync(f)\nconsole.log(s)",
+            "const s = await fs.stat(f);\nshow({...s})",
+            "console.log(Object.values(fs.statSync(name(f))))",
+        ] {
+            assert!(takes_whole(code.as_bytes()), "{code}");
+        }
+        for code in [
+            "n = os.stat('f').st_size",
+            "s = os.stat(f)\nprint(s.st_size)",
+            "os.stat(f)\n",
+            "const s = fs.statSync(f)\nif (s) console.log(s.size)",
+            "fs.stat(f, (error, s) => show(s.size))",
+            "files.filter(f => fs.statSync(f).isFile())",
+        ] {
+            assert!(!takes_whole(code.as_bytes()), "{code}");
+        }
+    }
+
+    #[test]
+    fn code_that_packs_files_is_told_from_code_that_packs_texts() {
+        assert!(!packs(b"z.writestr(zipfile.ZipInfo('a'), open('a').read())"));
+        for code in ["z.write('a')", "add = z.write", "zipfile.PyZipFile(f).writepy(d)", "getattr(z, n)(f)"] {
+            assert!(packs(code.as_bytes()), "{code}");
+        }
+    }
+}

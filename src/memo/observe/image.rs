@@ -1,0 +1,198 @@
+//! What a process does with files according to its program and arguments: which attributes it shows, whether it compares times, and
+//! what it copies, moves or packs.
+
+use super::asks::mentions;
+use super::session::MAKES;
+use crate::exec::{Enters, Image, Shows, Takes};
+use crate::profiles::attributes::{
+    ANY_WORDS, ARCHIVES, ASKS_MODES, ASKS_TIMES, COPY, DESCRIBE_PACKAGES, INSTALL, MANY_IN_ONE, PACK,
+    PUT_INTO, RUN_OTHERS, SHELLS, WITHOUT_EXECUTING, is_of_system, named, shows_modes, shows_times,
+};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Which attributes a process with this program shows.
+pub(super) fn shows(image: &Image<'_>) -> Shows {
+    let base = |word: &OsStr| {
+        let bytes = word.as_bytes();
+        let name = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        OsStr::from_bytes(name.strip_prefix(b"-").unwrap_or(name)).to_owned()
+    };
+    let own = base(image.program.as_os_str());
+    let rest = |from: usize| image.words.get(from..).unwrap_or_default();
+    let mut parts: Vec<(OsString, &[OsString])> = vec![(own.clone(), rest(1))];
+    parts.extend(image.words.first().map(|first| (base(first), rest(1))));
+    let is_loader = own.as_bytes().starts_with(b"ld-") || own.as_bytes().starts_with(b"ld.so");
+    let is_many = named(&own, MANY_IN_ONE);
+    if is_loader || is_many {
+        let last = if is_loader { image.words.len() } else { 2 };
+        for at in 1..last {
+            let Some(word) = image.words.get(at) else { break };
+            let word = word.as_bytes().strip_prefix(b"--coreutils-prog=").unwrap_or(word.as_bytes());
+            parts.push((base(OsStr::from_bytes(word)), rest(at + 1)));
+        }
+    }
+    let any: Vec<OsString> = ANY_WORDS.iter().map(OsString::from).collect();
+    if !image.name.is_empty() {
+        parts.push((image.name.to_owned(), &any));
+    }
+    let is_shell = parts.iter().any(|(name, _)| named(name, SHELLS));
+    let asks = |needles: &[&str]| !is_shell && rest(1).iter().any(|word| mentions(word.as_bytes(), needles));
+    if parts.iter().any(|(name, words)| shows_times(name, words)) || asks(ASKS_TIMES) {
+        return Shows::Times;
+    }
+    if named(&own, WITHOUT_EXECUTING) && image.name.is_empty() {
+        let hides = own == "toybox" && parts.iter().any(|(name, _)| named(name, RUN_OTHERS));
+        return if hides { Shows::Times } else { Shows::AsNamed };
+    }
+    if parts.iter().any(|(name, words)| shows_modes(name, words)) || asks(ASKS_MODES) {
+        return Shows::Modes;
+    }
+    Shows::Nothing
+}
+
+/// Of which files a process with this program may compare modification times, as in [`Nature::compares_times`]. Unknown programs
+/// may compare all. A shell script with a relative path is searched in `directory`.
+///
+/// [`Nature::compares_times`]: crate::exec::Nature::compares_times
+pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'static [&'static str]> {
+    let any = |is: bool| is.then_some::<&'static [&'static str]>(&[]);
+    let base = |word: &OsStr| Path::new(word).file_name().unwrap_or_default().to_owned();
+    let rest = image.words.get(1..).unwrap_or_default();
+    let first = image.words.first().map(|first| base(first)).unwrap_or_default();
+    let is = |name: &str| base(image.program.as_os_str()) == name || first == name;
+    // The script of an interpreter is its first argument that is not an option.
+    let script = rest.iter().find(|word| !word.as_bytes().starts_with(b"-"));
+    let runs = |name: &str| script.is_some_and(|script| base(script) == name);
+    if is("git") || is("mypy") || runs("mypy") || runs("vite") || runs("vite.js") {
+        return None;
+    }
+    // Only with targets of its rules, which are known by name.
+    if is_of_system(image.program) && (MAKES.iter().any(|make| is(make)) || is("ninja")) {
+        return None;
+    }
+    // Each of its tests is a separate process.
+    if is("node") && rest.iter().any(|word| word == "--test") {
+        return None;
+    }
+    if is("javac") || is("javadoc") {
+        return Some(&[".java", ".class", ".jar"]);
+    }
+    // These compare times only where their words say so.
+    if let Some(name) = ["ls", "find"].into_iter().find(|name| is(name)) {
+        return any(shows_times(OsStr::new(name), rest));
+    }
+    // What it shows of packages is in the files that describe them.
+    let tool = rest.iter().find(|word| !word.as_bytes().starts_with(b"+"));
+    if is("cargo") && tool.is_some_and(|tool| named(tool, DESCRIBE_PACKAGES)) {
+        return None;
+    }
+    if is("java") && script.is_some_and(|script| script.as_bytes().ends_with(b".java")) {
+        return None;
+    }
+    if SHELLS.iter().any(|shell| is(shell)) {
+        let compares = |code: &[u8]| mentions(code, &["-nt", "-ot"]);
+        let inline =
+            rest.iter().any(|word| word.as_bytes().starts_with(b"-") && word.as_bytes().contains(&b'c'));
+        let text = script.filter(|_| !inline).map(|script| std::fs::read(directory.join(script)));
+        // A script that cannot be read, or is typed, may do anything.
+        let by_script = if inline { false } else { !matches!(text, Some(Ok(text)) if !compares(&text)) };
+        return any(by_script || rest.iter().any(|word| compares(word.as_bytes())));
+    }
+    any(true)
+}
+
+/// Which directories a program may find in the place of what it makes, and put that into: the last of its words.
+pub(super) fn enters(image: &Image<'_>) -> Enters {
+    let names = image.words.iter().take(2).map(|word| Path::new(word).file_name().unwrap_or_default());
+    if !names.into_iter().any(|name| named(name, PUT_INTO)) {
+        return Enters::None;
+    }
+    let last = image.words.iter().skip(2).next_back().map(Path::new);
+    match last.and_then(Path::file_name) {
+        Some(name) if !last.is_some_and(|last| last.as_os_str().as_bytes().starts_with(b"-")) => {
+            Enters::named(name)
+        }
+        _ => Enters::Any,
+    }
+}
+
+/// What a program copies, moves or packs: its words but the last, which says where to. (A program that opens what it is given
+/// is seen to do so, whether or not it is there.)
+pub(super) fn takes(image: &Image<'_>) -> Takes {
+    let names = image.words.iter().take(2).map(|word| Path::new(word).file_name().unwrap_or_default());
+    let (mut copies, mut packs) = (false, false);
+    for name in names.chain(image.program.file_name()) {
+        copies |= named(name, PUT_INTO) || named(name, COPY);
+        packs |= named(name, PACK);
+    }
+    let makes_directories = |word: &OsString| {
+        let word = word.as_bytes();
+        word.starts_with(b"-d") || word == b"--directory"
+    };
+    let is_install = image.program.file_name().is_some_and(|name| named(name, INSTALL));
+    if !(copies || packs) || (is_install && image.words.iter().any(makes_directories)) {
+        return Takes::Nothing;
+    }
+    let is_target =
+        |word: &OsString| word.as_bytes().starts_with(b"-t") || word.as_bytes().starts_with(b"--target");
+    let is_option = |word: &&OsString| word.as_bytes().starts_with(b"-");
+    let mut words: Vec<&OsString> = image.words.iter().skip(1).filter(|word| !is_option(word)).collect();
+    let archive = words.iter().position(|word| ARCHIVES.iter().any(|end| word.as_bytes().ends_with(end)));
+    if let Some(place) = archive.filter(|_| packs) {
+        words.remove(place);
+    }
+    let sources = match words.split_last() {
+        // What follows the directory that they go to is a source, too.
+        _ if packs || image.words.iter().any(is_target) => words.as_slice(),
+        Some((_, sources)) => sources,
+        None => return Takes::Nothing,
+    };
+    if image.directory.as_os_str().is_empty() {
+        return Takes::Anything;
+    }
+    let path = |word: &&OsString| image.directory.join(word).components().collect::<PathBuf>();
+    Takes::named(sources.iter().map(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(program: &str, line: &str, name: &str) -> Shows {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let (program, directory) = (Path::new(program), Path::new("/"));
+        shows(&Image { program, words: &words, directory, name: OsStr::new(name) })
+    }
+
+    #[test]
+    fn programs_are_told_by_file_and_words() {
+        for (program, line, expected) in [
+            ("/usr/bin/ls", "ls -l data", Shows::Times),
+            ("/usr/bin/ls", "ls data", Shows::Nothing),
+            ("/usr/bin/stat", "/usr/bin/stat x", Shows::Times),
+            ("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "ld.so /bin/ls -l x", Shows::Times),
+            ("/usr/bin/coreutils", "ls -l", Shows::Times),
+            ("/usr/bin/coreutils", "coreutils --coreutils-prog=ls -l", Shows::Times),
+            ("/usr/bin/busybox", "busybox ls -l", Shows::Times),
+            ("/usr/bin/busybox", "cat x", Shows::AsNamed),
+            ("/usr/bin/busybox", "sh -c x", Shows::AsNamed),
+            ("/usr/bin/toybox", "xargs ls", Shows::Times),
+            ("/usr/bin/gzip", "gzip -kn x", Shows::Modes),
+            ("/usr/bin/gzip", "gzip x", Shows::Times),
+            ("/usr/bin/gzip", "gzip -nc x", Shows::Nothing),
+            ("/usr/bin/gzip", "gzip -dc x", Shows::Nothing),
+            ("/usr/bin/gzip", "gzip -n -S.c x", Shows::Modes),
+            ("/usr/bin/xz", "xz -kCcrc32 x", Shows::Modes),
+            ("/usr/bin/xz", "xz --stdout x", Shows::Nothing),
+            ("/usr/bin/python3", "python3 -c print(os.stat('f').st_mtime)", Shows::Times),
+            ("/usr/bin/dash", "sh -c echo mtime; ls -l", Shows::Nothing),
+            ("/usr/bin/cat", "cat x", Shows::Nothing),
+        ] {
+            assert_eq!(says(program, line, ""), expected, "{line}");
+        }
+        assert_eq!(says("/bin/busybox", "sh -c x", "ls"), Shows::Times);
+        assert_eq!(says("/bin/busybox", "sh -c x", "sh"), Shows::Nothing);
+    }
+}
