@@ -1,6 +1,6 @@
 """Compares: sets each scenario up, has `measure` run its cases in turn, proves that each hit was one, and prints the
-table. Started by compare.sh, which builds what is measured. What is measured is in scenarios.py, stores.py and
-watching.py, beside what else in peers.py.
+table. Started by compare.sh, which builds what is measured. What is measured is in scenarios.py, stores.py,
+observing.py and watching.py, beside what else in peers.py.
 """
 
 import argparse
@@ -12,13 +12,14 @@ import time
 from pathlib import Path
 from statistics import median
 
+import observing
 import scenarios
 import stores
 import watching
 from bench import Bench
 from peers import Peers
 
-SCENARIOS = scenarios.SCENARIOS | {"S10": watching.s10, "S8": stores.s8}
+SCENARIOS = scenarios.SCENARIOS | {"S10": watching.s10, "S11": observing.s11, "S8": stores.s8}
 
 
 def table(scenario, samples):
@@ -60,7 +61,7 @@ def replace_table(page, lines):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("cashet", "limits", "fill", "floor", "measure", "work"):
+    for name in ("cashet", "limits", "fill", "floor", "walk", "measure", "work"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--full", action="store_true")

@@ -28,6 +28,7 @@ cashet=${BENCH_CASHET:-$(built --bin cashet)}
 limits=${BENCH_LIMITS:-$(built --bench limits)}
 fill=${BENCH_FILL:-$(built --bench fill)}
 gcc -O2 -static -o target/peers/floor.linked benches/floor.c
+gcc -O2 -static -o target/peers/walk benches/walk.c
 gcc -O2 -static -o target/peers/measure benches/measure.c
 if readelf -l "$cashet" | grep -q INTERP; then
     echo "compare.sh: $cashet is dynamic; its start-up is not what is to be measured" >&2
@@ -41,4 +42,4 @@ cp -f target/peers/floor.linked target/peers/floor
 
 export PATH="$PWD/target/peers/bin:$PATH"
 exec python3 -B benches/compare.py --cashet "$PWD/target/peers/cashet" --limits "$limits" \
-    --fill "$fill" --floor "$PWD/target/peers/floor" --measure "$PWD/target/peers/measure" --work "$work" "$@"
+    --fill "$fill" --floor "$PWD/target/peers/floor" --walk "$PWD/target/peers/walk" --measure "$PWD/target/peers/measure" --work "$work" "$@"

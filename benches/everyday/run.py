@@ -52,6 +52,7 @@ class Settings:
         self.cashet = str(Path(options.cashet).resolve())
         self.tools = Path(options.tools).resolve()
         self.timeout = options.timeout
+        self.figures = set(options.figures.split(",")) if options.figures else set(FIGURES)
         # The interpreter itself: what is on PATH may be the script of a version manager.
         places = [self.tools / "py/bin", self.tools / "bin", Path(sys.executable).parent]
         cargo = shutil.which("cargo")
@@ -61,7 +62,7 @@ class Settings:
             places.append(Path(found).parent if found else Path(cargo).parent)
         self.path = ":".join(map(str, [*places, "/usr/local/bin", "/usr/bin", "/bin"]))
         self.variables = {"CARGO_NET_OFFLINE": "true"}
-        self.modules, self.users = {}, {}
+        self.modules, self.users, self.entered = {}, {}, None
         keys = subprocess.run([self.cashet, "remote", "keygen"], capture_output=True, text=True, check=True)
         self.signing_key = keys.stdout.splitlines()[1]
 
@@ -103,6 +104,14 @@ class Settings:
         for link in (source / ".bin").iterdir():
             if link.is_symlink() and any(os.readlink(link).startswith(f"../{name}/") for name in known):
                 os.symlink(os.readlink(link), target / ".bin" / link.name)
+
+    def path_of_both(self):
+        """PATH with the directories alone that the other user may enter."""
+        if self.entered is None:
+            who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+            enters = lambda place: subprocess.run(["test", "-x", place], **who).returncode == 0  # noqa: E731
+            self.entered = ":".join(place for place in self.path.split(":") if enters(place))
+        return self.entered
 
     def may_change_user(self, command):
         """Whether we may be somebody else, and that one may run the command's programs."""
@@ -251,6 +260,7 @@ def main():
     parser.add_argument("--tools", default=HERE.parents[1] / "target/everyday-tools", help="what install.sh made")
     parser.add_argument("--work", default=HERE.parents[1] / "target", help="where trees are made; not below /tmp")
     parser.add_argument("--part", choices=["all", "ci"], default="all", help="ci: only what the tests' tools suffice for")
+    parser.add_argument("--figures", default="", metavar="NAMES", help=f"only some of {','.join(FIGURES)}")
     parser.add_argument("--only", default="", metavar="REGEX", help="ecosystem / project / line")
     parser.add_argument("-j", "--jobs", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="of one call")

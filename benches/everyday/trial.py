@@ -49,7 +49,8 @@ class Given:
 class Place:
     """A clone with a HOME and a TMPDIR of its own, and who calls there."""
 
-    def __init__(self, base, umask=0o022, user=None):
+    def __init__(self, base, path, umask=0o022, user=None):
+        self.path = path
         self.root, self.home, self.tmp = base / "project", base / "home", base / "tmp"
         self.umask, self.user = umask, user
         self.home.mkdir(parents=True)
@@ -60,7 +61,7 @@ class Place:
 
     def call(self, settings, words, env=None):
         """Makes a call and waits for its end."""
-        known = {"PATH": settings.path, "HOME": str(self.home), "TMPDIR": str(self.tmp), "LANG": "C.UTF-8"}
+        known = {"PATH": self.path, "HOME": str(self.home), "TMPDIR": str(self.tmp), "LANG": "C.UTF-8"}
         who = {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             process = subprocess.Popen(
@@ -99,6 +100,9 @@ class Trial:
                     "changes_input": command.changes_input, "shows": command.shows,
                     "no_way_back": command.no_way_back, "wrong": []}  # fmt: skip
         self.calls = 0
+        # No user has directories on PATH that this user may not enter.
+        self.user = NOBODY if settings.may_change_user(command) else None
+        self.path = settings.path if self.user is None else settings.path_of_both()
 
     # The trees.
 
@@ -131,7 +135,7 @@ class Trial:
     def place(self, name, apart=False, **who):
         """A clone of it, with the packages that it needs; and what has to be done there before. Where it is to stand apart, its
         files came in another order."""
-        place = Place(self.base / name, **who)
+        place = Place(self.base / name, self.path, **who)
         place.root.parent.parent.chmod(0o755)
         clone = ["git", "clone", "-q", f"file://{self.base / 'source'}", str(place.root)]
         done = subprocess.run(clone, env=self.environment, umask=place.umask, capture_output=True, text=True)
@@ -233,16 +237,30 @@ class Trial:
         self.row["cpu"] = [plain.cpu, first.cpu]
         made = snapshot(here.root)
         last = first
-        for step in ("second", "third"):
+        for step in ("second", "third") if self.asks("second", "third") else ():
             given = self.cashet(here)
             self.judge(step, given, "=" + likeness(given.stdout, last.stdout) if given.is_hit else "")
             if not given.is_hit or self.command.changes_input:
                 last = given
-        self.row["third"] = self.row["second"] or self.row["third"]
+        if "second" in self.row:
+            self.row["third"] = self.row["second"] or self.row["third"]
         push = [self.settings.cashet, "remote", "push"]
         writer = self.sharing(CASHET_DIR=str(self.base / "store"), CASHET_REMOTE_WRITE="1")
         self.row["pushed"] = here.call(self.settings, push, writer).stdout.decode()
 
+        if self.asks("deleted"):
+            self.restore(here, original, made, first)
+        if self.command.edit and self.asks("noticed", "back"):
+            self.change_and_take_back(here, bare, original, first)
+        self.elsewhere(again, other)
+        return self.row
+
+    def asks(self, *figures):
+        """Whether one of these figures is wanted."""
+        return not self.settings.figures.isdisjoint(figures)
+
+    def restore(self, here, original, made, first):
+        """Its outputs are deleted."""
         put_back(here.root, original)
         given = self.cashet(here)
         same = "=" if given.status == first.status else "!"
@@ -251,11 +269,6 @@ class Trial:
         if tree == "!":
             self.row["not restored"] = sorted(changed_paths(made, now))[:5]
         self.judge("deleted", given, same + likeness(given.stdout, first.stdout) + likeness(given.stderr, first.stderr) + tree)
-
-        if self.command.edit:
-            self.change_and_take_back(here, bare, original, first)
-        self.elsewhere(again, other)
-        return self.row
 
     def change_and_take_back(self, here, bare, original, first):
         """An input becomes another one, and then what it was."""
@@ -280,14 +293,22 @@ class Trial:
 
     def elsewhere(self, theirs, their_place):
         """Another clone, whose files came later and in another order."""
-        user = NOBODY if self.settings.may_change_user(self.command) else None
+        self.row["user"] = self.user is not None
+        if self.asks("clone"):
+            self.in_clone(theirs, their_place, self.user)
+        if self.asks("shared"):
+            self.with_shared_cache(theirs, their_place, self.user)
+
+    def in_clone(self, theirs, their_place, user):
+        """It has the same store."""
         place = self.place("elsewhere/deeper", umask=0o077 if user is None else 0o027, user=user, apart=True)
         if user is not None:
             open_to_all(self.base)
-        self.row["user"] = user is not None
         given = self.cashet(place)
         self.judge("clone", given, self.compare(given, place, theirs, their_place))
 
+    def with_shared_cache(self, theirs, their_place, user):
+        """It has an empty store, and the same shared cache."""
         place = self.place("shares/deeper", umask=0o077 if user is None else 0o027, user=user)
         spread_times(place.root)
         store = self.base / "own-store"
@@ -298,6 +319,18 @@ class Trial:
             os.chown(store, user, user)
         given = self.cashet(place, CI="true", **self.sharing(CASHET_DIR=str(store)))
         self.judge("shared", given, self.compare(given, place, theirs, their_place))
+        if not given.is_hit:
+            refused = [line for line in self.row["pushed"].splitlines() if "not shared" in line]
+            told = refused[:1] or self.why(place)
+            self.row["shared outcome"] = "; ".join([given.outcome, *told])
+
+    def why(self, place):
+        """What of the first run does not hold there."""
+        if place.user is not None:
+            open_to_all(self.base)
+        words = [self.settings.cashet, "why", *self.command.options, "--", *self.command.words]
+        given = place.call(self.settings, words, {**self.env(place), "CASHET_DIR": str(self.base / "store"), "CI": "true"})
+        return [line.strip() for line in given.stdout.decode(errors="replace").splitlines()[:8]]
 
     def clean(self):
         remove(self.base)

@@ -4,11 +4,12 @@
 use super::exit::{DONE, Exit};
 use crate::digest::CommitId;
 use crate::error::Result;
-use crate::exec::{is_nested, start_detached, start_helper};
+use crate::exec::{is_nested, nested, start_detached, start_helper};
 use crate::hash::manifest::Manifest;
+use crate::hash::user_digests;
 use crate::memo::{self, Published, Unpublished};
 use crate::project::Project;
-use crate::record::Commit;
+use crate::record::{Commit, Places};
 use crate::remote::carrier::Failure;
 use crate::remote::directory::Directory;
 use crate::remote::journal::{Asked, Journal};
@@ -32,11 +33,16 @@ pub(super) fn remotes_of(settings: &crate::project::Settings) -> Result<Vec<Remo
 
 /// Why a run is written to none of the shared caches of a project, or to none at all where the project has none. `None` for a run
 /// that cannot be replayed anyway.
-pub(super) fn kept_here(remotes: &[Remote], commit: &Commit, manifest: &Manifest) -> Option<String> {
+pub(super) fn kept_here(
+    remotes: &[Remote],
+    commit: &Commit,
+    manifest: &Manifest,
+    places: &Places,
+) -> Option<String> {
     if !commit.is_replayable() {
         return None;
     }
-    let of = |token: Option<&Token>| memo::kept_here(commit, manifest, token);
+    let of = |token: Option<&Token>| memo::kept_here(commit, manifest, token, places);
     let mut reasons = remotes.iter().map(|remote| of(remote.token().ok().flatten().as_ref()));
     let Some(first) = reasons.next() else { return of(None) };
     let others_too = first.is_some() && reasons.all(|reason| reason.is_some());
@@ -120,10 +126,11 @@ pub(super) fn drain(store: &LocalStore, on: &mut dyn FnMut(&CommitId, &[String])
         for waiting in new {
             let home = std::env::var_os("HOME");
             let project = Project::find(waiting.root.clone(), home.as_deref(), None);
+            remember_digests(&project);
             let remotes = project.settings().and_then(|settings| remotes_of(&settings)).unwrap_or_default();
             let mut told = Vec::new();
             let is_done = remotes.iter().fold(true, |is_done, remote| {
-                let ended = writer.write(remote, &waiting.commit);
+                let ended = writer.write(remote, &waiting.commit, &project.places);
                 let is_written = !matches!(ended, Ended::Failed(_));
                 told.extend(ended.said(remote));
                 is_done && is_written
@@ -133,7 +140,15 @@ pub(super) fn drain(store: &LocalStore, on: &mut dyn FnMut(&CommitId, &[String])
             }
             on(&waiting.commit, &told);
         }
+        user_digests::write_down();
         drop(claim);
+    }
+}
+
+/// Remembers the digests of large files for the user.
+pub(super) fn remember_digests(project: &Project) {
+    if let Some(directory) = project.user_cache(std::env::var_os("XDG_CACHE_HOME").as_deref()) {
+        user_digests::keep_in(&directory, &project.places.root, nested::is_unwatched);
     }
 }
 
@@ -172,7 +187,7 @@ impl Ended {
 
 impl Writer<'_> {
     /// Uploads one run to one cache, if that is writable.
-    pub(super) fn write(&mut self, remote: &Remote, commit: &CommitId) -> Ended {
+    pub(super) fn write(&mut self, remote: &Remote, commit: &CommitId, places: &Places) -> Ended {
         match tier::writing(remote, self.key, is_own(remote)) {
             Writing::Yes => {}
             Writing::Unasked => return Ended::Unasked,
@@ -182,7 +197,7 @@ impl Writer<'_> {
             return Ended::Failed("it failed several times: it is not used for a minute".to_owned());
         }
         let began = Instant::now();
-        let published = self.publish(remote, commit);
+        let published = self.publish(remote, commit, places);
         let count = |asked| self.journal.count(&remote.url, &remote.shown(), asked, began.elapsed());
         match published {
             Ok(published) => {
@@ -201,7 +216,12 @@ impl Writer<'_> {
         }
     }
 
-    fn publish(&mut self, remote: &Remote, commit: &CommitId) -> Result<Published, Unpublished> {
+    fn publish(
+        &mut self,
+        remote: &Remote,
+        commit: &CommitId,
+        places: &Places,
+    ) -> Result<Published, Unpublished> {
         let known = self.open.iter().position(|(url, _)| *url == remote.url);
         let place = if let Some(place) = known {
             place
@@ -214,7 +234,7 @@ impl Writer<'_> {
         match self.open.get_mut(place) {
             Some((_, opened)) => {
                 let token = remote.token().ok().flatten();
-                memo::publish(self.store, commit, opened, (self.key, token.as_ref()))
+                memo::publish(self.store, commit, opened, (self.key, token.as_ref()), places)
             }
             None => Ok(Published::Gone),
         }

@@ -8,6 +8,7 @@ use super::values;
 use crate::digest::CommitId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::start_helper;
+use crate::hash::user_digests;
 use crate::memo::Published;
 use crate::remote::directory::Directory;
 use crate::remote::journal::{Journal, Numbers};
@@ -247,12 +248,13 @@ fn push(revisions: &[OsString], context: &Context, page: &mut Page<'_>) -> Resul
     };
     let key = tier::signing_key()?;
     let journal = Journal::of(store.directory());
+    publish::remember_digests(&context.project);
     let mut writer = Writer { store, journal: &journal, key: key.as_ref(), open: Vec::new() };
     let (mut written, mut failed) = (0_u64, false);
     for id in &ids {
         for remote in &remotes {
             let place = remote.shown();
-            match writer.write(remote, id) {
+            match writer.write(remote, id, &context.project.places) {
                 Ended::Published(Published::Done) => written = written.saturating_add(1),
                 Ended::Published(Published::Private(why)) => {
                     page.line(&format!("{}: not shared: {why}", id.short()))?;
@@ -273,6 +275,7 @@ fn push(revisions: &[OsString], context: &Context, page: &mut Page<'_>) -> Resul
             }
         }
     }
+    user_digests::write_down();
     page.line(&format!("{} written", human::count(written, "result")))?;
     Ok(if failed { NO } else { DONE })
 }

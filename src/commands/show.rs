@@ -54,7 +54,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     let made = provenance::made(&opened, &found, outputs.as_ref())?;
     let remotes = context.project.settings().and_then(|settings| publish::remotes_of(&settings));
     let remotes = remotes.unwrap_or_default();
-    let kept_here = publish::kept_here(&remotes, &found.commit, &found.manifest());
+    let kept_here = publish::kept_here(&remotes, &found.commit, &found.manifest(), &context.project.places);
     if args.json {
         page.json(&json::shape(&found, outputs.as_ref(), (&used, &made), kept_here).into())?;
     } else {

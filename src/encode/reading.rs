@@ -127,13 +127,22 @@ impl<'a> Decoder<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::NotText)
     }
 
+    /// Reads bytes of a known number.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`].
+    pub fn array<const LENGTH: usize>(&mut self) -> Result<&'a [u8; LENGTH], DecodeError> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
     /// Reads a digest.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`].
     pub fn digest(&mut self) -> Result<Digest, DecodeError> {
-        let bytes = self.take(DIGEST_LENGTH)?;
-        Ok(Digest::from_bytes(bytes.try_into().map_err(|_| DecodeError::Truncated)?))
+        Ok(Digest::from_bytes(*self.array::<DIGEST_LENGTH>()?))
     }
 
     /// Reads the number of items of a list. Every item takes at least one byte, so a number that exceeds the rest is rejected

@@ -10,8 +10,9 @@ use super::streams::Streams;
 use super::terminal::{Control, Relay, Terminals, Wanted};
 use super::watch::{self, StartError, Surroundings};
 use super::{Backlog, Executor, Finished, Recorder, Spec, Stdin, Unwatched, WatchMode, Witness, pump, umask};
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::record::{Circumstances, Termination};
+use crate::record::{Circumstances, Termination, user_digest};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -37,6 +38,12 @@ impl Circumstances for Unix {
 
     fn is_superuser(&self) -> bool {
         rustix::process::geteuid().is_root()
+    }
+
+    fn user(&self) -> Digest {
+        use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
+        let others: Vec<u32> = getgroups().unwrap_or_default().iter().map(|group| group.as_raw()).collect();
+        user_digest([getuid().as_raw(), geteuid().as_raw()], [getgid().as_raw(), getegid().as_raw()], &others)
     }
 }
 

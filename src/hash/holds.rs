@@ -176,6 +176,7 @@ fn again(then: &Observation, present: &Present<'_>) -> Option<Observation> {
         }
         Observation::Umask(_) => Observation::Umask(present.circumstances.umask()),
         Observation::Superuser(_) => Observation::Superuser(present.circumstances.is_superuser()),
+        Observation::User { .. } => Observation::User { digest: present.circumstances.user() },
         Observation::Root(_) => Observation::Root(present.places.root.as_os_str().as_bytes().to_vec()),
         Observation::RootName(_) => Observation::RootName(present.places.root_name().to_vec()),
         _ => return None,

@@ -21,6 +21,7 @@ pub mod ignored;
 mod inputs;
 pub mod interpreters;
 pub mod language;
+pub mod large;
 pub mod launchers;
 pub mod listed;
 pub mod loaded;

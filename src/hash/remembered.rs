@@ -270,7 +270,7 @@ fn closer(
         places: &request.places,
         environment: &request.environment,
         // Facts of a capture are about files only.
-        circumstances: &Known::default(),
+        circumstances: &Known::USUAL,
         secret: &|| [0; DIGEST_LENGTH],
         now,
         seen: None,

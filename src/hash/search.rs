@@ -3,7 +3,7 @@
 use super::environment::{Environment, lookup};
 use super::program::{Unrecorded, find};
 use crate::digest::Digest;
-use crate::record::{FoundProgram, Observation, Places};
+use crate::record::{FileState, FoundProgram, Observation, Places, StoredPath};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, absolute};
@@ -33,6 +33,37 @@ pub fn observe(names: &[Vec<u8>], moved: bool, environment: &Environment, places
 #[must_use]
 pub fn is_relative(place: &[u8]) -> bool {
     !place.starts_with(b"/")
+}
+
+/// Whether a directory on PATH may not be entered, and that is all that is known of `path` in it. A search goes on there as where
+/// nothing is, if the observations with it say that the program is found elsewhere. Where PATH itself counts, nothing is passed over.
+#[must_use]
+pub fn is_passed_over<'a>(
+    (path, state): (&StoredPath, &FileState),
+    with: impl Iterator<Item = &'a Observation>,
+    (environment, places): (&Environment, &Places),
+) -> bool {
+    if *state != (FileState::Unreadable { errno: libc::EACCES }) {
+        return false;
+    }
+    let resolved = places.resolve(path);
+    let (Some(directory), Some(asked)) = (resolved.parent(), resolved.file_name()) else { return false };
+    let mut is_found = false;
+    for observation in with {
+        match observation {
+            Observation::Variable { name, .. } if name == b"PATH" => return false,
+            Observation::Search { programs, .. } => {
+                is_found |= programs.iter().any(|one| one.name == asked.as_bytes() && one.program.is_some());
+            }
+            _ => {}
+        }
+    }
+    let path = lookup(environment, OsStr::new("PATH")).unwrap_or_default();
+    is_found
+        && path
+            .as_bytes()
+            .split(|byte| *byte == b':')
+            .any(|place| Path::new(OsStr::from_bytes(place)) == directory)
 }
 
 /// Where names led, as it was observed.
@@ -94,6 +125,23 @@ mod tests {
             let found = Found { path: &path, programs: &programs, moved: false };
             assert_eq!(found.holds(&with(directories), &places), expected, "{directories:?}");
         }
+        let of = |name: &str, state| {
+            let search = observe(&names, false, &with(&["c", "a"]), &places);
+            let whole = Observation::Variable { name: b"PATH".to_vec(), value: None };
+            let path = places.store(&root.path().join("c").join(name));
+            let passed = |with: &[&Observation], environment: &Environment| {
+                is_passed_over((&path, &state), with.iter().copied(), (environment, &places))
+            };
+            let is = passed(&[&search], &with(&["c", "a"]));
+            assert!(!passed(&[&search], &with(&["a"])) && !passed(&[], &with(&["c", "a"])));
+            assert!(!passed(&[&search, &whole], &with(&["c", "a"])));
+            is
+        };
+        let refused = || FileState::Unreadable { errno: libc::EACCES };
+        assert!(of("tool", refused()));
+        // It is found nowhere, or nobody looked for it: then it counts why.
+        assert!(!of("missing", refused()) && !of("other", refused()));
+        assert!(!of("tool", FileState::Absent) && !of("tool", FileState::Unreadable { errno: libc::EIO }));
         fs::rename(root.path().join("c/other"), root.path().join("c/missing")).unwrap();
         let found = Found { path: &path, programs: &programs, moved: false };
         assert!(!found.holds(&with(&["a", "c"]), &places));

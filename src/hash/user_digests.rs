@@ -1,10 +1,11 @@
-//! Digests of files outside of projects, remembered for all stores of a user, so that the first hit in a new clone does not read
-//! interpreter and libraries again.
+//! Digests of files outside of projects, and of large ones anywhere, remembered for all stores of a user, so that the first hit in
+//! a new clone does not read interpreter and libraries again.
 //!
 //! A file of fixed slots, each with a check of its own: several processes read and write it without locks, and a slot that is
 //! torn or damaged is empty. The name of a slot is made of the path, of what `stat` says of the file, and of the boot of the
 //! machine, so a slot is used under the same conditions as evidence in a store, and does not outlive the numbers of devices.
 
+use super::look::LARGEST_DIGESTED;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::encode::Encoder;
 use crate::record::{Evidence, Timestamp};
@@ -36,7 +37,7 @@ const BUCKETS: u64 = 1 << 15;
 /// The memory of this process, once a call has named its place.
 static OF_USER: OnceLock<UserDigests> = OnceLock::new();
 
-/// Names the place: `cashet` in the user's cache directory. What is below `root` is not remembered. `allowed` is asked before
+/// Names the place: `cashet` in the user's cache directory. What is below `root` is not remembered, unless it is large. `allowed` is asked before
 /// the first look: a watched process has to read what it depends on.
 pub fn keep_in(directory: &Path, root: &Path, allowed: fn() -> bool) {
     let _ = OF_USER.set(UserDigests {
@@ -119,7 +120,7 @@ impl UserDigests {
     fn may_say(&self, path: &Path, evidence: &Evidence) -> bool {
         evidence.size != 0
             && path.is_absolute()
-            && !path.starts_with(&self.root)
+            && (evidence.size > LARGEST_DIGESTED || !path.starts_with(&self.root))
             && !self.directory.starts_with(&self.root)
     }
 
@@ -298,6 +299,10 @@ mod tests {
         let inside = directory.path().join("project/file");
         learn(&again, &inside, 1, &digest);
         assert_eq!(again.find(&inside, &evidence(1)), None);
+        let large = Evidence { size: LARGEST_DIGESTED + 1, ..evidence(1) };
+        again.learn(&inside, &large, &digest);
+        again.write_down();
+        assert_eq!(memory(directory.path()).find(&inside, &large), Some(digest));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use super::policy::Policy;
 use super::stdin::StdinAtStart;
 use crate::digest::Digest;
 use crate::hash::holds::{self, Present, QuickCheck, Settled, Validity};
-use crate::hash::look;
-use crate::record::{Evidence, Observation, StdinUse, questions};
+use crate::hash::{look, search};
+use crate::record::{Evidence, FileState, Observation, StdinUse, questions};
 use crate::store::QuestionSet;
 use std::collections::{BTreeSet, HashMap};
 
@@ -54,6 +54,9 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
             Asked { before, answers: None, learned: false, changes: Vec::new(), untold: BTreeSet::new() };
         let found = if is_first { self.look_all(set) } else { self.look_rest(set) };
         for (number, held) in found {
+            if self.is_passed_over(set, number, &held) {
+                continue;
+            }
             asked.take(set, number, held);
         }
         asked.answers = if !asked.untold.is_empty() {
@@ -119,6 +122,20 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
             found.push((number, held));
         }
         found
+    }
+
+    /// Whether nothing was where a program was looked for on PATH, and now the directory may not be entered.
+    fn is_passed_over(&self, set: &QuestionSet, number: usize, held: &Validity) -> bool {
+        let Validity::Changed(now, _) = held else { return false };
+        let (
+            Some(Observation::State { state: FileState::Absent, .. }),
+            Observation::State { path, state, .. },
+        ) = (set.observations.get(number), &**now)
+        else {
+            return false;
+        };
+        let around = (self.present.environment, self.present.places);
+        search::is_passed_over((path, state), set.observations.iter(), around)
     }
 
     fn closer(&self, set: &QuestionSet, number: usize) -> Option<Validity> {

@@ -190,6 +190,9 @@ fn now(then: &Observation, present: &Present<'_>) -> (Observation, Observation) 
         Observation::Superuser(_) => {
             (then.clone(), Observation::Superuser(present.circumstances.is_superuser()))
         }
+        Observation::User { .. } => {
+            (then.clone(), Observation::User { digest: present.circumstances.user() })
+        }
         _ => (then.clone(), times_again(then, present.places).unwrap_or_else(|| then.clone())),
     }
 }

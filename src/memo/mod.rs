@@ -8,6 +8,7 @@ mod asked;
 mod attributes;
 mod audit;
 mod beside;
+mod by_content;
 mod call;
 mod compare;
 mod declared;

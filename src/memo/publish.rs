@@ -1,13 +1,13 @@
 //! Writes a recorded run to a shared cache: blobs first, then the result, then its questions.
 
-use super::alike;
+use super::{alike, by_content};
 use crate::digest::CommitId;
 use crate::encode::{Decode, Encode};
 use crate::error::Error;
 use crate::hash::environment::looks_secret;
 use crate::hash::manifest::{Manifest, Part, Value};
 use crate::record::questions::{self, Split};
-use crate::record::{Commit, Content, Observation, StoredPath};
+use crate::record::{Commit, Content, Observation, Places, StoredPath};
 use crate::remote::carrier::{Blob, Failure};
 use crate::remote::keys::SigningKey;
 use crate::remote::records::{self, Body, Kind, LARGEST_INLINE, Shared};
@@ -53,6 +53,7 @@ impl From<Error> for Unpublished {
 }
 
 /// Writes the run `id` to a shared cache, signed if there is a key. A token replaces the system files that the run used.
+/// `places` are those of the project: large files that the run only looked at are read now.
 ///
 /// # Errors
 /// [`Unpublished`]: nothing that refers to what is missing was written.
@@ -61,20 +62,24 @@ pub fn publish(
     id: &CommitId,
     opened: &mut Opened,
     (key, token): (Option<&SigningKey>, Option<&Token>),
+    places: &Places,
 ) -> Result<Published, Unpublished> {
     let Some(whole) = store.whole(id)? else { return Ok(Published::Gone) };
     let Ok(manifest) = Manifest::from_bytes(&whole.manifest) else { return Ok(Published::Gone) };
-    if let Some(why) = kept_here(&whole.commit, &manifest, token) {
+    if let Some(why) = kept_here(&whole.commit, &manifest, token, places) {
         return Ok(Published::Private(why));
     }
     let mut commit = whole.commit.clone();
     let local = commit.key;
-    let mut id = *id;
+    commit.observations = match by_content::read(&commit, token, places) {
+        Ok(observations) => observations,
+        Err(why) => return Ok(Published::Private(why)),
+    };
     if let Some(token) = token {
-        commit.key = alike::key(&manifest, commit.observations.iter(), token);
+        commit.key = alike::key(&manifest, whole.commit.observations.iter(), token);
         commit.observations = token.instead(&commit.observations).unwrap_or_default();
-        id = commit.id();
     }
+    let id = if commit.observations == whole.commit.observations { *id } else { commit.id() };
     let split = questions::split_all(&commit.observations, &commit.products);
     let (set, answers) = questions::digests(&split);
     let name = records::result_name(&commit.key, &set, &answers);
@@ -128,7 +133,12 @@ pub fn publish(
 /// Why a run is of use to this machine alone, if it is: it is not written to shared caches. `token` is the name that replaces the
 /// toolchain there.
 #[must_use]
-pub fn kept_here(commit: &Commit, manifest: &Manifest, token: Option<&Token>) -> Option<String> {
+pub fn kept_here(
+    commit: &Commit,
+    manifest: &Manifest,
+    token: Option<&Token>,
+    places: &Places,
+) -> Option<String> {
     let hidden = manifest.facts().find_map(|(part, value)| match (part, value) {
         (Part::Word(_), Value::Digest(_)) => Some("a word of it is redacted".to_owned()),
         (Part::Variable(name), Value::Digest(_)) if is_secret(name) => {
@@ -136,19 +146,25 @@ pub fn kept_here(commit: &Commit, manifest: &Manifest, token: Option<&Token>) ->
         }
         _ => None,
     });
-    hidden.or_else(|| {
-        portable::private(&commit.observations, None, &is_secret, token).map(|why| why.to_string())
+    hidden.or_else(|| match by_content::expected(commit, token, places) {
+        Ok(observations) => {
+            portable::private(&observations, None, &is_secret, token).map(|why| why.to_string())
+        }
+        Err(why) => Some(why),
     })
 }
 
 /// What other machines may be asked of a set; `None` where that is not all that its results depend on.
 fn shared_set(known: &QuestionSet, token: Option<&Token>) -> Option<Vec<Split>> {
-    let observations = &known.observations;
-    if portable::private(observations, None, &is_secret, token).is_some() {
+    let observations = by_content::asked(&known.observations);
+    if portable::private(&observations, None, &is_secret, token).is_some() {
         return None;
     }
-    let Some(token) = token else { return Some(known.split()) };
-    let kept = token.instead(observations)?;
+    let Some(token) = token else {
+        let is_own = |number: usize| known.own.binary_search(&number).is_ok();
+        return Some(questions::split_all_by(&observations, &is_own));
+    };
+    let kept = token.instead(&observations)?;
     let own: Vec<&Observation> = known.own.iter().filter_map(|number| observations.get(*number)).collect();
     let is_own = |number: usize| kept.get(number).is_some_and(|observation| own.contains(&observation));
     Some(questions::split_all_by(&kept, &is_own))

@@ -123,29 +123,38 @@ fn ourselves() -> u32 {
     })
 }
 
+/// Length of encoded evidence, in bytes: six numbers of 64 bits.
+const LENGTH: usize = 48;
+
+// Numbers of a fixed width: a hit decodes hundreds, and most of these numbers are long.
 impl Encode for Evidence {
     fn encode(&self, to: &mut Encoder) {
-        to.unsigned(self.device).unsigned(self.inode).unsigned(self.size);
         // The kind and the bits of a mode take 16 bits.
-        to.unsigned(u64::from(self.viewer) << 16 | u64::from(self.mode & 0xffff))
-            .value(&self.modified)
-            .value(&self.changed);
+        let seen = u64::from(self.viewer) << 16 | u64::from(self.mode & 0xffff);
+        let times = [self.modified, self.changed].map(|time| time.0.cast_unsigned());
+        for number in [self.device, self.inode, self.size, seen].into_iter().chain(times) {
+            to.framed(&number.to_le_bytes());
+        }
     }
 }
 
 impl Decode for Evidence {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let (device, inode, size) = (from.unsigned()?, from.unsigned()?, from.unsigned()?);
-        let packed = from.unsigned()?;
-        let out_of_range = |_| DecodeError::NotCanonical;
+        let (numbers, _) = from.array::<LENGTH>()?.as_chunks::<8>();
+        let &[device, inode, size, seen, modified, changed] = numbers else {
+            return Err(DecodeError::Truncated);
+        };
+        let number = u64::from_le_bytes;
+        let time = |bytes| Timestamp(i64::from_le_bytes(bytes));
+        let seen = number(seen);
         Ok(Self {
-            device,
-            inode,
-            size,
-            mode: u32::try_from(packed & 0xffff).map_err(out_of_range)?,
-            viewer: u32::try_from(packed >> 16).map_err(out_of_range)?,
-            modified: Timestamp::decode(from)?,
-            changed: Timestamp::decode(from)?,
+            device: number(device),
+            inode: number(inode),
+            size: number(size),
+            mode: u32::try_from(seen & 0xffff).map_err(|_| DecodeError::NotCanonical)?,
+            viewer: u32::try_from(seen >> 16).map_err(|_| DecodeError::NotCanonical)?,
+            modified: time(modified),
+            changed: time(changed),
         })
     }
 }

@@ -20,7 +20,7 @@ mod stream;
 mod terminal;
 mod termination;
 
-pub use circumstances::{Circumstances, Known};
+pub use circumstances::{Circumstances, Known, user_digest};
 pub use commit::{Acceptance, Commit, Coverage, Replay, SourceFile};
 pub use evidence::{Evidence, Timestamp, viewer};
 pub use fact::{Fact, FactKind, FactScope, with_text};

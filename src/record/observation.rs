@@ -150,6 +150,11 @@ pub enum Observation {
     UmaskAtLeast(u32),
     /// Whether the user is root.
     Superuser(bool),
+    /// The user and the groups as which the command ran.
+    User {
+        /// See [`user_digest`](super::circumstances::user_digest).
+        digest: Digest,
+    },
     /// The absolute path of the root, which the result contains.
     Root(Vec<u8>),
     /// The last name of the root's path, which the result contains.
@@ -262,6 +267,7 @@ impl Encode for Observation {
             Self::Umask(mask) => to.unsigned(9).unsigned(u64::from(*mask)),
             Self::UmaskAtLeast(mask) => to.unsigned(36).unsigned(u64::from(*mask)),
             Self::Superuser(is) => to.unsigned(10).flag(*is),
+            Self::User { digest } => to.unsigned(41).digest(digest),
             Self::Root(path) => to.unsigned(11).bytes(path),
             Self::Importable { path, names, digest } => {
                 to.unsigned(12).value(path).value(names).digest(digest)
@@ -331,6 +337,7 @@ impl Decode for Observation {
             9 => Self::Umask(from.unsigned32()?),
             36 => Self::UmaskAtLeast(from.unsigned32()?),
             10 => Self::Superuser(from.flag()?),
+            41 => Self::User { digest: from.digest()? },
             11 => Self::Root(from.bytes()?.to_vec()),
             12 => Self::Importable {
                 path: StoredPath::decode(from)?,

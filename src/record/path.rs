@@ -126,7 +126,7 @@ impl Decode for StoredPath {
         };
         let rest = from.bytes()?.to_vec();
         let absolute = rest.first() == Some(&b'/');
-        if rest.contains(&0) || absolute != (base == Base::Absolute) {
+        if memchr::memchr(0, &rest).is_some() || absolute != (base == Base::Absolute) {
             return Err(DecodeError::NotCanonical);
         }
         Ok(Self { base, rest })

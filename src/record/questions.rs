@@ -16,7 +16,7 @@ use crate::encode::Encoder;
 mod joining;
 mod left;
 
-pub use joining::{join, unanswered};
+pub use joining::{join, join_onto, unanswered};
 pub use left::put_back;
 
 /// First field of encoded questions.
@@ -286,6 +286,10 @@ fn of_else(observation: &Observation, (question, answer): (&mut Encoder, &mut En
         Observation::Superuser(is) => {
             question.unsigned(14);
             answer.flag(*is);
+        }
+        Observation::User { digest } => {
+            question.unsigned(23);
+            answer.digest(digest);
         }
         Observation::Root(path) => {
             question.unsigned(15);

@@ -47,6 +47,9 @@ const IN_NAMES: &[&str] = &["token", "secret", "credential", "password"];
 /// Directories whose files the kernel makes.
 const KERNEL: &[&str] = &["/proc", "/sys", "/dev"];
 
+/// A directory among them for files of programs: semaphores, shared memory.
+const SHARED_MEMORY: &str = "/dev/shm";
+
 /// Why observations are not shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Private {
@@ -129,7 +132,9 @@ fn of_path(path: &StoredPath, places: Option<&Places>) -> Option<Private> {
     let whole = resolved.as_deref().unwrap_or(shown);
     let leaves = shown.components().any(|part| matches!(part, Component::ParentDir));
     let is_misplaced = (path.base() == Base::Absolute) != shown.is_absolute();
-    if leaves || is_misplaced || KERNEL.iter().any(|kernel| whole.starts_with(kernel)) {
+    let is_of_kernel =
+        KERNEL.iter().any(|kernel| whole.starts_with(kernel)) && !whole.starts_with(SHARED_MEMORY);
+    if leaves || is_misplaced || is_of_kernel {
         return if is_device(whole) { None } else { Some(Private::Odd(path.clone())) };
     }
     let names: Vec<&[u8]> = whole.components().map(|part| part.as_os_str().as_bytes()).collect();
@@ -227,6 +232,10 @@ mod tests {
         {
             assert_eq!(private(&[content(stored(path))], Some(&places()), &|_| false, None), None, "{path}");
         }
+        // Semaphores are files of programs.
+        let state = FileState::Absent;
+        let seen = Observation::State { path: stored("/dev/shm/sem.lock"), follow: false, state };
+        assert_eq!(private(&[seen], Some(&places()), &|_| false, None), None);
     }
 
     #[test]

@@ -27,7 +27,9 @@ pub(super) fn decode_candidate(from: &mut Decoder<'_>) -> Result<Candidate, Deco
     let commit = Commit::from_bytes(from.bytes()?)?;
     let evidence = Vec::new();
     let outputs: Option<OutputTree> = from.option()?;
-    let output_evidence = decode_evidence(from)?;
+    let entries = outputs.as_ref().map_or(0, |tree| tree.entries().len());
+    let mut output_evidence = Vec::new();
+    decode_evidence(from, entries, &mut output_evidence)?;
     let irrelevant_env = from.list()?;
     let mut inline = Vec::new();
     for _ in 0..from.length()? {
@@ -36,25 +38,55 @@ pub(super) fn decode_candidate(from: &mut Decoder<'_>) -> Result<Candidate, Deco
     let strict = from.list()?;
     let candidate =
         Candidate { id, commit, evidence, outputs, output_evidence, irrelevant_env, inline, strict };
-    let entries = candidate.outputs.as_ref().map_or(0, |tree| tree.entries().len());
-    let whole = candidate.commit.observations.is_empty() && candidate.output_evidence.len() == entries;
-    if whole { Ok(candidate) } else { Err(DecodeError::NotCanonical) }
+    if candidate.commit.observations.is_empty() { Ok(candidate) } else { Err(DecodeError::NotCanonical) }
 }
+
+/// How evidence of a list is encoded: none, its own, or that of the item before, which is usual for absent names of a directory.
+const NONE: u64 = 0;
+const OWN: u64 = 1;
+const AS_BEFORE: u64 = 2;
 
 pub(super) fn encode_evidence(list: &[Option<Evidence>], to: &mut Encoder) {
     to.length(list.len());
+    let mut before = None;
     for evidence in list {
-        to.option(evidence.as_ref());
+        match evidence {
+            None => to.unsigned(NONE),
+            Some(evidence) if before == Some(evidence) => to.unsigned(AS_BEFORE),
+            Some(evidence) => to.unsigned(OWN).value(evidence),
+        };
+        before = evidence.as_ref().or(before);
     }
 }
 
-pub(super) fn decode_evidence(from: &mut Decoder<'_>) -> Result<Vec<Option<Evidence>>, DecodeError> {
-    let count = from.length()?;
-    let mut list = Vec::with_capacity(count.min(1024));
-    for _ in 0..count {
-        list.push(from.option()?);
+/// Appends what [`encode_evidence`] wrote, which must be of `count` items.
+pub(super) fn decode_evidence(
+    from: &mut Decoder<'_>,
+    count: usize,
+    list: &mut Vec<Option<Evidence>>,
+) -> Result<(), DecodeError> {
+    if from.length()? != count {
+        return Err(DecodeError::NotCanonical);
     }
-    Ok(list)
+    list.reserve(count);
+    let mut before = None;
+    for _ in 0..count {
+        let evidence = match from.unsigned()? {
+            NONE => None,
+            OWN => {
+                let own = Some(Evidence::decode(from)?);
+                if own == before {
+                    return Err(DecodeError::NotCanonical);
+                }
+                before = own;
+                own
+            }
+            AS_BEFORE if before.is_some() => before,
+            tag => return Err(DecodeError::UnknownTag(tag)),
+        };
+        list.push(evidence);
+    }
+    Ok(())
 }
 
 /// Evidence for exactly `count` items, padded with `None`.

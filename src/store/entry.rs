@@ -184,6 +184,7 @@ pub(super) fn encode(entry: &Entry) -> (Vec<u8>, Vec<Shared>) {
             if parts.len() > 1 {
                 let id = Digest::of(&part.questions);
                 let mut payload = Encoder::new();
+                payload.digest(&Digest::of(&part.answers));
                 encode_part(part, own, &mut payload);
                 to.digest(&id);
                 shared.push(Shared { id, payload: payload.finish() });
@@ -247,8 +248,9 @@ fn decode(payload: &[u8], part: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Result<E
                 let id = from.digest()?;
                 let bytes = part(&id).ok_or(DecodeError::Truncated)?;
                 let mut inner = Decoder::new(&bytes);
-                let found = set.decode_part(&mut inner)?;
-                parts.push((id, Digest::of(found)));
+                // The digest of the file covers that of the answers: to make it again is what a hit can spare.
+                parts.push((id, inner.digest()?));
+                set.decode_part(&mut inner)?;
                 inner.finish()?;
             } else {
                 set.decode_part(&mut from)?;
@@ -278,19 +280,15 @@ fn decode(payload: &[u8], part: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Result<E
 }
 
 impl QuestionSet {
-    /// Adds a part, and returns its answers.
-    fn decode_part<'a>(&mut self, from: &mut Decoder<'a>) -> Result<&'a [u8], DecodeError> {
+    /// Adds a part.
+    fn decode_part(&mut self, from: &mut Decoder<'_>) -> Result<(), DecodeError> {
         let (asked, found, left) = (from.bytes()?, from.bytes()?, from.bytes()?);
-        let Joined { observations, own } = questions::join(asked, found, left)?;
-        let evidence = decode_evidence(from)?;
-        if evidence.len() != observations.len() {
-            return Err(DecodeError::NotCanonical);
-        }
         let before = self.observations.len();
-        self.own.extend(own.into_iter().map(|number| number.saturating_add(before)));
-        self.observations.extend(observations);
-        self.evidence.extend(evidence);
-        Ok(found)
+        let (observations, own) = (std::mem::take(&mut self.observations), std::mem::take(&mut self.own));
+        let mut joined = Joined { observations, own };
+        questions::join_onto(&mut joined, asked, found, left)?;
+        Joined { observations: self.observations, own: self.own } = joined;
+        decode_evidence(from, self.observations.len().saturating_sub(before), &mut self.evidence)
     }
 
     /// A set with these questions, part by part, without answers; a look-up answers it.

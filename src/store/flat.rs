@@ -39,17 +39,14 @@ impl Area {
 
     const fn magic(self) -> &'static [u8; 8] {
         match self {
-            Self::Captures => b"cashetc1",
-            Self::Keys => b"cashetk3",
-            Self::Questions => b"cashetq1",
+            Self::Captures => b"cashetc2",
+            Self::Keys => b"cashetk4",
+            Self::Questions => b"cashetq2",
         }
     }
 }
 
 const HEADER: usize = 8 + 8 + DIGEST_LENGTH;
-
-/// Size of the first read, in bytes: most files fit. A larger one is copied once.
-const FIRST_READ: usize = 32 << 10;
 
 /// The payload of a flat file, if it exists and verifies.
 pub(crate) fn read(layout: &Layout, area: Area, name: &Digest) -> Option<Vec<u8>> {
@@ -59,34 +56,18 @@ pub(crate) fn read(layout: &Layout, area: Area, name: &Digest) -> Option<Vec<u8>
 /// The payload of the file at `path`; `None` where it does not verify.
 pub(crate) fn read_file(path: &Path, area: Area, name: &Digest) -> io::Result<Option<Vec<u8>>> {
     let file = File::open(path)?;
-    // The buffer is no larger than needed, since later allocations then share its page. It is not zeroed.
-    let size = rustix::fs::fstat(&file)?.st_size;
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).clamp(HEADER, FIRST_READ));
-    let (length, check) = loop {
-        let count = read_more(&file, &mut bytes)?;
-        if let Some(header) = parse_header(&bytes, area) {
-            break header;
-        }
-        if count == 0 || bytes.len() >= HEADER {
-            return Ok(None);
-        }
-    };
-    let Some(total) = usize::try_from(length).ok().and_then(|length| length.checked_add(HEADER)) else {
-        return Ok(None);
-    };
-    if total > bytes.len() {
-        // The header's length is trusted only if the file has exactly that length.
-        if file.metadata()?.len() != total as u64 {
-            return Ok(None);
-        }
-        bytes.reserve_exact(total - bytes.len());
-        while bytes.len() < total && read_more(&file, &mut bytes)? > 0 {}
-    }
-    if bytes.len() != total {
+    let mut header = Vec::with_capacity(HEADER);
+    while header.len() < HEADER && read_more(&file, &mut header)? > 0 {}
+    let Some((length, check)) = parse_header(&header, area) else { return Ok(None) };
+    // The header's length is trusted only if the file has exactly that length.
+    let size = u64::try_from(rustix::fs::fstat(&file)?.st_size).ok();
+    if length.checked_add(HEADER as u64) != size {
         return Ok(None);
     }
-    bytes.drain(..HEADER);
-    Ok((check_of(area, name, &bytes) == check).then_some(bytes))
+    let Ok(length) = usize::try_from(length) else { return Ok(None) };
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length && read_more(&file, &mut bytes)? > 0 {}
+    Ok((bytes.len() == length && check_of(area, name, &bytes) == check).then_some(bytes))
 }
 
 /// Reads into the spare capacity of `bytes`; returns the number of bytes read.
@@ -207,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_at_any_size() {
         let (_directory, layout) = layout();
-        for size in [0, 1, FIRST_READ - HEADER - 1, FIRST_READ - HEADER, FIRST_READ - HEADER + 1, 1 << 20] {
+        for size in [0, 1, HEADER - 1, HEADER, HEADER + 1, 1 << 20] {
             let name = Digest::of(&size.to_le_bytes());
             let payload: Vec<u8> = (0..size).map(|place| u8::try_from(place % 251).unwrap()).collect();
             write(&layout, Area::Keys, &name, &payload).unwrap();

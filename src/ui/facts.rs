@@ -89,6 +89,7 @@ pub fn observation(observation: &Observation) -> Line {
         Observation::Umask(mask) => line("umask", format!("{mask:03o}"), ""),
         Observation::UmaskAtLeast(mask) => line("umask", format!("{mask:03o}"), "or more"),
         Observation::Superuser(is) => line("root", if *is { "yes" } else { "no" }, ""),
+        Observation::User { digest } => line("user", "and groups", short(&digest.to_hex())),
         Observation::Root(path) => line("place", escape::line(path), ""),
         Observation::RootName(name) => line("place", format!("…/{}", escape::line(name)), ""),
         Observation::Unset { names } => {

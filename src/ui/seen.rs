@@ -87,6 +87,7 @@ pub fn observed(before: Option<&Observation>, after: Option<&Observation>) -> St
             None if *is => "run as root".to_owned(),
             None => "not run as root".to_owned(),
         },
+        Observation::User { .. } => format!("the user or the groups {}", verb("changed")),
         Observation::Root(path) => {
             format!("root {} {}", escape::brief(path, LONGEST_NAME), verb("is another"))
         }
@@ -130,6 +131,7 @@ pub fn subject(observation: &Observation) -> (u8, Vec<u8>) {
         Observation::Environment { .. } => (9, Vec::new()),
         Observation::Umask(_) | Observation::UmaskAtLeast(_) => (10, Vec::new()),
         Observation::Superuser(_) => (11, Vec::new()),
+        Observation::User { .. } => (36, Vec::new()),
         Observation::Root(_) => (12, Vec::new()),
         Observation::Importable { path: at, .. } => (17, path(at)),
         Observation::Entries { path: at, .. } => (32, path(at)),

@@ -166,6 +166,7 @@ fn everything() -> Run {
         Observation::Environment { digest },
         Observation::Umask(0o22),
         Observation::Superuser(false),
+        Observation::User { digest },
         Observation::Root(b"/p".to_vec()),
         Observation::RootName(b"p".to_vec()),
         Observation::Unset { names: Names::of(&[b"LR".to_vec()]) },

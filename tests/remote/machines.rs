@@ -3,7 +3,7 @@
 use super::team::{CASHET, Machine, Team, keygen, simple};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The files of a project, each with what is in it, and the words of a command.
@@ -69,6 +69,30 @@ fn the_second_machine_executes_nothing() {
     for (_, status) in each_command(&second) {
         assert!(status.contains("hit") && !status.contains("from"), "{status}");
     }
+}
+
+#[test]
+fn semaphores_are_shared_and_their_names_are_no_questions() {
+    let team = Team::new();
+    let (first, second) = (team.writer("first"), team.writer("second"));
+    for machine in [&first, &second] {
+        let code = "import multiprocessing\nwith multiprocessing.Lock(): print(open('data.txt').read())\n";
+        machine.script("run.sh", "exec python3 lock.py").write("lock.py", code);
+    }
+    let lists = || {
+        let size = |path: &PathBuf| fs::metadata(path).unwrap().len();
+        team.files("w").iter().map(size).sum::<u64>()
+    };
+    first.write("data.txt", "one\n").exec(&["./run.sh"]);
+    let size = lists();
+    first.write("data.txt", "two\n").exec(&["./run.sh"]);
+    assert_eq!((team.executions(), team.files("s").len(), lists()), (2, 2, size));
+    for text in ["one\n", "two\n"] {
+        let (stdout, status) = second.write("data.txt", text).exec(&["./run.sh"]);
+        assert!(status.contains("from dir:"), "{status}");
+        assert_eq!(stdout, format!("{text}\n"));
+    }
+    assert_eq!(team.executions(), 2);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod helper;
 mod hostile;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kills;
+mod large;
 mod machines;
 mod network;
 mod servers;

@@ -113,7 +113,7 @@ impl Executor for Elsewhere {
 fn the_executor_says_under_which_umask_commands_run() {
     let place = Place::new();
     let directory = place.project(0, "text\n");
-    let here = Known { umask: Unix.umask(), is_superuser: Unix.is_superuser() };
+    let here = Known { umask: Unix.umask(), is_superuser: Unix.is_superuser(), user: Unix.user() };
     let other = Known { umask: here.umask ^ 0o7, ..here };
     for (circumstances, hits) in [(here, false), (here, true), (other, false)] {
         let (_, answer) = place.call(&directory, &Elsewhere(circumstances));

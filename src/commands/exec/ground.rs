@@ -9,7 +9,6 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::exec::Unix;
 use crate::hash::request::Request;
-use crate::hash::user_digests;
 use crate::memo::{self, Context, Mode, Policy};
 use crate::project::Project;
 use crate::record::Recall;
@@ -83,9 +82,7 @@ impl Ground {
             Err(error) if error.kind() == Kind::Usage => return Err(error),
             other => other.err().map(|error| error.to_string()),
         };
-        if let Some(directory) = project.user_cache(cache.as_deref()) {
-            user_digests::keep_in(&directory, &project.places.root, crate::exec::nested::is_unwatched);
-        }
+        publish::remember_digests(&project);
         let held = memo::Held::default();
         let is_local = scanned.has(Flag::NoRemote);
         let named = publish::remotes_of(&settings);

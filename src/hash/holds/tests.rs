@@ -18,7 +18,7 @@ fn present<'a>(places: &'a Places, environment: &'a [(OsString, OsString)]) -> P
     Present {
         places,
         environment,
-        circumstances: &Known { umask: 0o22, is_superuser: false },
+        circumstances: &Known::USUAL,
         secret: &|| [1; 32],
         now: Timestamp::now(),
         seen: None,
@@ -216,6 +216,8 @@ fn what_is_not_a_file_is_compared_with_the_present() {
         (Observation::UmaskAtLeast(0o77), false),
         (Observation::Superuser(false), true),
         (Observation::Superuser(true), false),
+        (Observation::User { digest: Known::USUAL.user }, true),
+        (Observation::User { digest: Digest::of(b"other") }, false),
         (Observation::Root(b"/r".to_vec()), true),
         (Observation::Root(b"/s".to_vec()), false),
     ] {

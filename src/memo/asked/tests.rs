@@ -13,7 +13,7 @@ fn answers(places: &Places, observations: &[Observation]) -> (Digest, Option<Dig
     let present = Present {
         places,
         environment: &environment,
-        circumstances: &Known { umask: 0o22, is_superuser: false },
+        circumstances: &Known::USUAL,
         secret: &secret,
         now: Timestamp::now(),
         seen: None,
@@ -61,6 +61,7 @@ fn questions_without_answers_find_what_the_run_found() {
             state("link"),
             Observation::Umask(0o22),
             Observation::Superuser(false),
+            Observation::User { digest: Known::USUAL.user },
             Observation::Variable { name: b"UNSET".to_vec(), value: None },
         ]
     };

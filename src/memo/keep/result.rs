@@ -136,9 +136,8 @@ impl Keeping<'_> {
             let seen = if exact { Observation::Umask(mask) } else { Observation::UmaskAtLeast(mask) };
             observations.push((seen, None));
         }
-        if observed.user_counts || is_unseen {
-            observations.push((Observation::Superuser(self.circumstances.is_superuser()), None));
-        }
+        let who = [observed.user_counts || is_unseen, observed.identity_counts];
+        observations.extend(self.seen_of_user(who).map(|seen| (seen, None)));
         self.places_shown(streams, (contains_root, contains_root_name), &mut observations);
         let tree = Some(tree).filter(|tree| !tree.entries().is_empty());
         let mut consulted =
@@ -148,6 +147,13 @@ impl Keeping<'_> {
         let products = Products::new(products, valid_as_left);
         let Observed { irrelevant_env, code_asks, .. } = observed;
         Ok(Outputs { observations, tree, manifest: None, products, evidence, irrelevant_env, code_asks })
+    }
+
+    /// What counts of the user: whether that is root, and who it is.
+    fn seen_of_user(&self, [superuser, identity]: [bool; 2]) -> impl Iterator<Item = Observation> {
+        let root = superuser.then(|| Observation::Superuser(self.circumstances.is_superuser()));
+        let user = identity.then(|| Observation::User { digest: self.circumstances.user() });
+        root.into_iter().chain(user)
     }
 
     /// Adds the places that streams or outputs contain: the root, its name, those that variables name.

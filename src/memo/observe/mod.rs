@@ -102,6 +102,8 @@ pub(super) struct Observed {
     pub(super) umask_counts: bool,
     /// Whether it counts that the user is, or is not, root.
     pub(super) user_counts: bool,
+    /// Whether it depends on which user ran it.
+    pub(super) identity_counts: bool,
     /// Whether the run had a terminal and its code asks for one.
     pub(super) code_asks: bool,
 }
@@ -151,7 +153,9 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> Re
     observer.tables()?;
     observer.refusing()?;
     observer.descriptors()?;
-    for search in programs::observe(run, trace) {
+    let searches = programs::observe(run, trace);
+    programs::pass_over(run, &searches, &mut observer.observed.observations);
+    for search in searches {
         observer.observe(search, None);
     }
     observer.exact_times()?;

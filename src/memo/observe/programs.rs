@@ -5,7 +5,7 @@ use super::session::{says, variable};
 use crate::exec::{Access, Trace};
 use crate::hash::environment;
 use crate::hash::search::{self, is_relative};
-use crate::record::Observation;
+use crate::record::{Evidence, FileState, Observation};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -45,6 +45,24 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace) -> Vec<Observation> {
         observations.push(whole());
     }
     observations
+}
+
+/// A directory on PATH that may not be entered counts like one in which nothing is, where a program is found elsewhere: another user
+/// may enter it.
+pub(super) fn pass_over(
+    run: &Run<'_>,
+    searches: &[Observation],
+    seen: &mut Vec<(Observation, Option<Evidence>)>,
+) {
+    let around = (run.captured.environment.as_slice(), run.places);
+    for (observation, evidence) in seen {
+        if let Observation::State { path, state, .. } = observation
+            && search::is_passed_over((path, state), searches.iter(), around)
+        {
+            let (path, state) = (path.clone(), FileState::Absent);
+            (*observation, *evidence) = (Observation::State { path, follow: false, state }, None);
+        }
+    }
 }
 
 fn is_looked_for(access: &Access) -> bool {

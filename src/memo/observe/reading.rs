@@ -6,7 +6,7 @@ use super::scope::Region;
 use super::times::Timed;
 use super::{Observer, differs, present, unread};
 use crate::digest::Digest;
-use crate::exec::Access;
+use crate::exec::{Access, FirstChange};
 use crate::hash::expected::digest_expected;
 use crate::hash::memory::LARGE;
 use crate::hash::{files, look};
@@ -17,6 +17,7 @@ use crate::record::{Evidence, FileState, Observation, Timestamp};
 use rustc_hash::FxHashSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,10 @@ impl Observer<'_> {
     /// Whether the run looked for a file outside of the root, did not find it, and created it: the next run will find it.
     fn made_as_mark(&self, path: &Path, access: Access) -> bool {
         let existed = self.watcher.before.get(path).is_none_or(|before| before.evidence.is_some());
-        access.absent && !existed && self.scope.region(path) == Region::Outside
+        access.absent
+            && !existed
+            && self.scope.region(path) == Region::Outside
+            && !is_semaphore_in_the_making(path, access)
     }
 
     pub(super) fn reads(&mut self) -> Result<(), NotKept> {
@@ -397,4 +401,14 @@ impl Observer<'_> {
             || self.opening_shows_mode(path, access, importer)
             || (self.modes_given.contains(mode & PERMISSIONS) && self.opening_counts(path, access, importer))
     }
+}
+
+/// Whether `path` is the name under which the C library makes a semaphore, before that gets its own: six characters by chance, and
+/// six others where something is there already.
+fn is_semaphore_in_the_making(path: &Path, access: Access) -> bool {
+    let by_chance = path.as_os_str().as_bytes().strip_prefix(b"/dev/shm/sem.");
+    by_chance.is_some_and(|name| name.len() == 6 && name.iter().all(u8::is_ascii_alphanumeric))
+        && access.first_change == FirstChange::Created
+        && !access.looked
+        && !access.read
 }

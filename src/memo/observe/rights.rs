@@ -1,5 +1,6 @@
 //! Whether the user, the umask and modes of files count: only if a result can show them.
 
+use crate::profiles::attributes::WITHOUT_EXECUTING;
 use super::{Observer, Run};
 use crate::exec::{Access, Image, ModeGiven, Shows, Trace};
 use crate::hash::occurrence::{NameSearch, is_of_project};
@@ -26,6 +27,8 @@ const ACT_FOR_ROOT: &[&str] =
 const ASK_LITERALLY: &[&str] = &["go", "gofmt", "compile", "link", "asm", "esbuild", "tsgo", "hugo"];
 /// Programs that set no other modes than those of the files that they work on.
 const COPY_MODES: &[&str] = &["patch", "gpatch", "sed", "gsed", "strip", "objcopy"];
+/// Programs that print which user runs them.
+const PRINT_USER: &[&str] = &["id", "gid", "whoami", "gwhoami", "groups", "ggroups", "logname", "glogname"];
 /// Names by which code asks which user runs it.
 const ASKS_USER: &[&str] = &[
     "geteuid",
@@ -34,14 +37,33 @@ const ASKS_USER: &[&str] = &[
     "getgid",
     "Geteuid",
     "Getuid",
+    "Getegid",
+    "Getgid",
+    "getgroups",
+    "Getgroups",
+    "getresuid",
+    "getresgid",
+    "getuser",
+    "getlogin",
+    "Getlogin",
+    "getpwuid",
+    "userInfo",
     "EUID",
+    "EGID",
     "UID",
-    "is_root",
-    "isRoot",
-    "IsUserAnAdmin",
+    "GROUPS",
     "USER_ID",
     "get_effective_uid",
     "get_current_uid",
+    "current_user",
+];
+/// How Perl and Ruby name the user in an expression.
+const NAME_USER: &[&[u8]] = &[b"$<", b"$>", b"$EUID", b"Process.uid", b"Process.euid"];
+/// Names by which code asks only whether root runs it, or does what only root can do.
+const ASKS_ROOT: &[&str] = &[
+    "is_root",
+    "isRoot",
+    "IsUserAnAdmin",
     "chown",
     "fchown",
     "lchown",
@@ -131,20 +153,23 @@ pub(super) fn copies_modes(image: &Image<'_>) -> bool {
 }
 
 impl Observer<'_> {
-    /// Decides whether the umask and the user count; `is_refused` says that something may have been refused.
+    /// Decides whether the umask, the superuser and the user count; `is_refused` says that something may have been refused.
     pub(super) fn user(&mut self, is_refused: bool) {
         let trace = self.trace;
         let makes = trace.accesses.values().any(|access| access.changed);
         let shows_own = trace.own_shown || (makes && self.asked != Shows::Nothing);
-        let acts = trace.programs.iter().filter_map(|program| program.file_name());
-        let acts = acts.into_iter().any(|name| is_one(name, ACT_FOR_ROOT));
+        let any_of = |names: &[&str]| {
+            trace.programs.iter().filter_map(|program| program.file_name()).any(|name| is_one(name, names))
+        };
         self.observed.umask_counts = trace.umask_used || shows_own;
         self.observed.user_counts = is_refused
             || shows_own
             || trace.owners_set
-            || acts
+            || any_of(ACT_FOR_ROOT)
             || self.is_forbidden_to_others()
-            || self.code_asks_user();
+            || self.code_has(ASKS_ROOT);
+        self.observed.identity_counts =
+            any_of(PRINT_USER) || self.has_tool_of_user() || self.code_has(ASKS_USER);
     }
 
     /// Whether root did something that the mode of a file forbids to others, or to its owner.
@@ -166,9 +191,9 @@ impl Observer<'_> {
         })
     }
 
-    /// Whether code of the call or of the project asks which user runs it.
-    fn code_asks_user(&self) -> bool {
-        let search = NameSearch::new(ASKS_USER.iter().map(|name| name.as_bytes()));
+    /// Whether code of the call or of the project has one of these names.
+    fn code_has(&self, names: &[&str]) -> bool {
+        let search = NameSearch::new(names.iter().map(|name| name.as_bytes()));
         let has = |text: &[u8]| !search.search(text, false).is_empty();
         let Run { captured, words, recall, places, .. } = *self.run;
         let files = self.contents.iter().filter(|(path, _)| is_of_project(path, &places.root));
@@ -176,6 +201,21 @@ impl Observer<'_> {
         words.iter().any(|word| has(word.as_bytes()))
             || captured.sources.iter().any(|source| has(&source.bytes))
             || !search.search_seen_files(&files, recall).is_empty()
+    }
+
+    /// Whether the arguments of the call name a tool of busybox that prints which user runs it, or the call or its sources name the
+    /// user as Perl and Ruby do.
+    fn has_tool_of_user(&self) -> bool {
+        let Run { captured, words, .. } = *self.run;
+        let base = |word: &OsString| Path::new(word).file_name().map(OsStr::to_owned).unwrap_or_default();
+        let is_tool = words.windows(2).any(|pair| {
+            let [first, second] = pair else { return false };
+            is_one(&base(first), WITHOUT_EXECUTING) && is_one(&base(second), PRINT_USER)
+        });
+        let says = |text: &[u8]| NAME_USER.iter().any(|name| memchr::memmem::find(text, name).is_some());
+        is_tool
+            || words.iter().any(|word| says(word.as_bytes()))
+            || captured.sources.iter().any(|source| says(&source.bytes))
     }
 
     /// Modes that programs gave to paths inside the root and may have copied from another file. This covers all paths: a

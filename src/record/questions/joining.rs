@@ -1,7 +1,7 @@
 //! Questions and answers become observations again. What comes back is what was split, or nothing.
 
 use super::left::{self, Numbers};
-use super::{Joined, VERSION, WAYS, WHOLE_TAG, rule_of, told};
+use super::{Joined, LARGEST, VERSION, WAYS, WHOLE_TAG, rule_of, told};
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::encode::{Decode, DecodeError, Decoder};
 use crate::record::{FileState, Names, Observation, StdinKind, StdinUse, StoredPath, Timestamp};
@@ -11,9 +11,26 @@ use crate::record::{FileState, Names, Observation, StdinKind, StdinUse, StoredPa
 /// # Errors
 /// Any [`DecodeError`].
 pub fn join(questions: &[u8], answers: &[u8], left: &[u8]) -> Result<Joined, DecodeError> {
+    let mut joined = Joined::default();
+    join_onto(&mut joined, questions, answers, left)?;
+    Ok(joined)
+}
+
+/// The same, appended to the observations of earlier parts, which saves moving them.
+///
+/// # Errors
+/// Any [`DecodeError`].
+pub fn join_onto(
+    joined: &mut Joined,
+    questions: &[u8],
+    answers: &[u8],
+    left: &[u8],
+) -> Result<(), DecodeError> {
     let (mut answers, mut left) = (Answers(Some(Decoder::new(answers))), Numbers::new(left, true));
-    let mut joined = read(questions, &mut answers)?;
-    for observation in joined.observations.iter_mut().filter(|observation| left::of(observation).is_some()) {
+    let before = joined.observations.len();
+    read(questions, &mut answers, joined)?;
+    let new = joined.observations.iter_mut().skip(before);
+    for observation in new.filter(|observation| left::of(observation).is_some()) {
         if !left::set(observation, left.next()?) {
             return Err(DecodeError::NotCanonical);
         }
@@ -22,7 +39,7 @@ pub fn join(questions: &[u8], answers: &[u8], left: &[u8]) -> Result<Joined, Dec
     if let Some(answers) = answers.0 {
         answers.finish()?;
     }
-    Ok(joined)
+    Ok(())
 }
 
 /// The observations that questions are of, with answers that are most likely wrong: what is to be asked where no answer is
@@ -31,10 +48,12 @@ pub fn join(questions: &[u8], answers: &[u8], left: &[u8]) -> Result<Joined, Dec
 /// # Errors
 /// Any [`DecodeError`].
 pub fn unanswered(questions: &[u8]) -> Result<Joined, DecodeError> {
-    read(questions, &mut Answers(None))
+    let mut joined = Joined::default();
+    read(questions, &mut Answers(None), &mut joined)?;
+    Ok(joined)
 }
 
-fn read(questions: &[u8], answers: &mut Answers<'_>) -> Result<Joined, DecodeError> {
+fn read(questions: &[u8], answers: &mut Answers<'_>, joined: &mut Joined) -> Result<(), DecodeError> {
     let mut question = Decoder::new(questions);
     let version = question.unsigned()?;
     if version != VERSION {
@@ -42,14 +61,14 @@ fn read(questions: &[u8], answers: &mut Answers<'_>) -> Result<Joined, DecodeErr
     }
     let names: Vec<Names> = question.list()?;
     let count = question.length()?;
-    let mut joined = Joined { observations: Vec::with_capacity(count.min(1024)), own: Vec::new() };
-    for number in 0..count {
+    joined.observations.reserve(count.min(LARGEST));
+    for _ in 0..count {
         let tag = question.unsigned()?;
         let observation = match tag {
             0..=10 => {
                 let (observation, is_own) = path_of(tag, &names, &mut question, answers)?;
                 if is_own {
-                    joined.own.push(number);
+                    joined.own.push(joined.observations.len());
                 }
                 observation
             }
@@ -58,8 +77,7 @@ fn read(questions: &[u8], answers: &mut Answers<'_>) -> Result<Joined, DecodeErr
         };
         joined.observations.push(observation);
     }
-    question.finish()?;
-    Ok(joined)
+    question.finish()
 }
 
 /// Where answers are read; without any they are made up.
@@ -177,6 +195,7 @@ fn else_of(
         12 => Observation::Environment { digest: answer.digest()? },
         13 => Observation::Umask(answer.or(0, Decoder::unsigned32)?),
         14 => Observation::Superuser(answer.flag()?),
+        23 => Observation::User { digest: answer.digest()? },
         15 => Observation::Root(answer.bytes()?),
         16 => Observation::RootName(answer.bytes()?),
         17 => Observation::Stdin(StdinUse::Content {

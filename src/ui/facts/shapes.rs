@@ -161,6 +161,7 @@ pub fn observation_json(observation: &Observation) -> Object {
         Observation::Umask(mask) => of("umask").with("mask", *mask),
         Observation::UmaskAtLeast(mask) => of("umask_at_least").with("mask", *mask),
         Observation::Superuser(is) => of("superuser").with("is", *is),
+        Observation::User { digest } => of("user").with("digest", json::digest(digest)),
         Observation::Root(path) => of("root").with("path", json::text(path)),
         Observation::RootName(name) => of("root_name").with("name", json::text(name)),
         Observation::Unset { names } => of("unset").with("names", json::texts(&names.apart())),
