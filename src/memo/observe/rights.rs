@@ -1,10 +1,10 @@
 //! Whether the user, the umask and modes of files count: only if a result can show them.
 
-use crate::profiles::attributes::WITHOUT_EXECUTING;
 use super::{Observer, Run};
 use crate::exec::{Access, Image, ModeGiven, Shows, Trace};
 use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::hash::rights;
+use crate::profiles::attributes::WITHOUT_EXECUTING;
 use crate::record::{Evidence, FileState, ModeRule};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
