@@ -73,6 +73,9 @@ fn a_sweep_that_is_interrupted_preempted_and_repaired_runs_each_once() {
         shown.lines().any(|job| job.contains("ArrayTaskId=29") && job.contains("Restarts=1"))
     };
     wait_until("the requeue", requeued);
+    // Slurm may end what ran only after it has said that it is queued again.
+    let begun = || executions(&sandbox).iter().filter(|run| *run == "True 30").count();
+    wait_until("the second time", || begun() == 2);
     fs::write(sandbox.base().join("tmp/go"), "").unwrap();
     let text = run.finish().messages();
     assert!(text.contains("20 failed"), "{text}");

@@ -195,24 +195,32 @@ impl Array<'_> {
 
     /// Finds the job of a run, or a place for one.
     fn admit(&self, work: Work, attempts: u32, open: &mut Vec<Open>, new: &mut Vec<New>) {
-        if self.is_shared(&work) {
+        if self.is_answered(&work, self.shared(&work.job)) {
             return;
         }
-        match self.standing(&work.job, &work.tags) {
-            Ok(Stood { place, call, standing: Standing::New(lock), reads, .. }) => {
-                new.push(New { work, place, call, attempts, reads, lock });
+        let mut has_looked = false;
+        loop {
+            match self.standing(&work.job, &work.tags, has_looked) {
+                // Its job ended since it was looked up.
+                Ok(None) if self.is_answered(&work, self.recorded(&work.job)) => return,
+                Ok(None) => has_looked = true,
+                Ok(Some(Stood { place, call, standing: Standing::New(lock), reads, .. })) => {
+                    new.push(New { work, place, call, attempts, reads, lock });
+                    return;
+                }
+                Ok(Some(Stood { place, other, .. })) => {
+                    let id = place.id().unwrap_or_default();
+                    open.push(Open { other, ..Open::new(work, place, id, attempts) });
+                    return;
+                }
+                Err(error) => return self.failed(work, error.to_string()),
             }
-            Ok(Stood { place, other, .. }) => {
-                let id = place.id().unwrap_or_default();
-                open.push(Open { other, ..Open::new(work, place, id, attempts) });
-            }
-            Err(error) => self.failed(work, error.to_string()),
         }
     }
 
-    /// Answers a run from a shared cache, if one has it.
-    fn is_shared(&self, work: &Work) -> bool {
-        let Ok(Some((mut outcome, id, output))) = self.shared(&work.job) else { return false };
+    /// Tells the answer of a run, if there is one.
+    fn is_answered(&self, work: &Work, replayed: Result<Option<Replayed>>) -> bool {
+        let Ok(Some((mut outcome, id, output))) = replayed else { return false };
         outcome.warnings.extend(mark(self.resident, id, work.tags.clone()));
         let (outcome, job) = (Box::new(outcome), work.job.clone());
         let _ = self.events.send(Event::Ended { slot: None, job, outcome, output });
@@ -227,6 +235,12 @@ impl Array<'_> {
         if self.import(&settled)? { replay(self.options, self.resident, &settled) } else { Ok(None) }
     }
 
+    /// Answers a run from the store.
+    fn recorded(&self, job: &Job) -> Result<Option<Replayed>> {
+        let settled = self.resident.settle(&job.call)?;
+        replay(self.options, self.resident, &settled)
+    }
+
     /// Takes a result in that a shared cache has; whether it answers now.
     fn import(&self, call: &Settled) -> Result<bool> {
         let null = null()?;
@@ -234,7 +248,8 @@ impl Array<'_> {
         Ok(matches!(self.resident.check(call, three, Some(&()))?, Some(Checked::Hit { .. })))
     }
 
-    fn standing(&self, job: &Job, tags: &[(String, String)]) -> Result<Stood> {
+    /// How a run stands; `None` where it is to be looked up again, which does no good if that was done (`has_looked`).
+    fn standing(&self, job: &Job, tags: &[(String, String)], has_looked: bool) -> Result<Option<Stood>> {
         let (token, mut reads) = (token(), Vec::new());
         let mut scanned = job.call.clone();
         for (name, value) in tags {
@@ -259,6 +274,7 @@ impl Array<'_> {
                 }
                 manifest
             }
+            Some(Checked::Hit { .. }) if !has_looked => return Ok(None),
             _ => None,
         };
         let name = manifest.as_ref().map_or_else(|| token.clone(), |manifest| manifest.key().0.to_hex());
@@ -272,24 +288,20 @@ impl Array<'_> {
             latest: job.call.has(Flag::Latest),
             snapshot: self.tree(job),
         };
-        loop {
-            match take(&place, &call, settled.mode() == Mode::Refresh)? {
-                Standing::Again => {}
-                Standing::Old(earlier) => {
-                    let other = self.other(&place, &earlier)?;
-                    let engine = &other.as_ref().unwrap_or(self.settings).engine;
-                    return Ok(match recover(&place, engine.as_ref(), &mut || self.stop.is())? {
-                        Some(lock) => {
-                            Stood { place, call: *earlier, standing: Standing::New(lock), reads, other: None }
-                        }
-                        None => Stood { place, call, standing: Standing::Old(earlier), reads, other },
-                    });
-                }
-                standing @ Standing::New(_) => {
-                    return Ok(Stood { place, call, standing, reads, other: None });
-                }
+        Ok(match take(&place, &call, settled.mode() == Mode::Refresh)? {
+            Standing::Again => None,
+            Standing::Old(earlier) => {
+                let other = self.other(&place, &earlier)?;
+                let engine = &other.as_ref().unwrap_or(self.settings).engine;
+                Some(match recover(&place, engine.as_ref(), &mut || self.stop.is())? {
+                    Some(lock) => {
+                        Stood { place, call: *earlier, standing: Standing::New(lock), reads, other: None }
+                    }
+                    None => Stood { place, call, standing: Standing::Old(earlier), reads, other },
+                })
             }
-        }
+            standing @ Standing::New(_) => Some(Stood { place, call, standing, reads, other: None }),
+        })
     }
 
     /// The executor of a job that another call submitted, where that is another one and still needed.
@@ -379,12 +391,9 @@ impl Array<'_> {
         let mut used: Vec<usize> = open.iter().filter_map(|job| job.slot).collect();
         for mut job in open.drain(..) {
             self.begun(&mut job, &mut used);
-            if self.is_withdrawn(&job) {
-                job.place.collect();
-                continue;
-            }
             match outcome(&job) {
                 None => going.push(job),
+                Some(_) if self.is_withdrawn(&job) => job.place.collect(),
                 Some(outcome) => self.ended(job, outcome, &mut going, new),
             }
         }
@@ -434,10 +443,7 @@ impl Array<'_> {
 
     /// Whether it was cancelled before it began, since no more runs are wanted.
     fn is_withdrawn(&self, job: &Open) -> bool {
-        // Slurm does not always say what became of a member of an array that had not begun.
-        let is_over =
-            job.over.as_ref().is_some_and(|(since, _, by_engine)| *by_engine || since.elapsed() > GRACE);
-        self.stop.is() && is_over && job.attempt.is_none() && job.place.result().is_none()
+        self.stop.is() && job.over.is_some() && job.attempt.is_none() && job.place.result().is_none()
     }
 
     /// Cancels what there is, or only what has not begun.
