@@ -184,14 +184,6 @@ pub fn entries(directory: &Path, everything: bool) -> io::Result<Vec<(OsString, 
     Ok(found)
 }
 
-/// The digest of [`entries`].
-///
-/// # Errors
-/// When the directory cannot be listed.
-pub fn listing(directory: &Path, everything: bool) -> io::Result<Digest> {
-    Ok(listing_digest(&entries(directory, everything)?))
-}
-
 /// The digest of names and kinds as [`entries`] gives them.
 #[must_use]
 pub fn listing_digest(entries: &[(OsString, EntryKind)]) -> Digest {

@@ -175,26 +175,6 @@ impl Patterns {
         Ok(Self { patterns })
     }
 
-    /// Reads patterns of writes that are to be ignored: relative to `directory`, absolute, or below HOME (`~/…`).
-    ///
-    /// # Errors
-    /// A wrong pattern is a usage error.
-    pub fn ignored(words: &[OsString], directory: &Path, places: &Places) -> Result<Self> {
-        let mut patterns = Vec::with_capacity(words.len());
-        for word in words {
-            match (word.as_bytes().strip_prefix(b"~/"), &places.home) {
-                (Some(rest), Some(home)) => {
-                    // What changes is known by its real path.
-                    let real = home.canonicalize().unwrap_or_else(|_| home.clone());
-                    patterns.push(Pattern::new(OsStr::from_bytes(rest), home)?);
-                    patterns.push(Pattern::new(OsStr::from_bytes(rest), &real)?);
-                }
-                _ => patterns.push(Pattern::new(word, directory)?),
-            }
-        }
-        Ok(Self { patterns })
-    }
-
     /// Whether a pattern as written counts from HOME.
     #[must_use]
     pub fn is_below_home(word: &OsStr) -> bool {
@@ -219,12 +199,6 @@ impl Patterns {
                     .with_hint("only what is below the root can be an output"))
             }
         }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
     }
 
     /// Whether any pattern means `path`, which is absolute: it matches it or a directory above it.

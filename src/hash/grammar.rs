@@ -34,6 +34,19 @@ pub struct Options {
     pub shell: bool,
 }
 
+impl Options {
+    /// No options.
+    pub const NONE: Self = Self {
+        flags: "",
+        valued: "",
+        optional: "",
+        long_flags: "",
+        long_valued: "",
+        assigned: false,
+        shell: false,
+    };
+}
+
 /// What comes next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
@@ -173,8 +186,7 @@ mod tests {
         optional: "W",
         long_flags: "flag no-*",
         long_valued: "value",
-        assigned: false,
-        shell: false,
+        ..Options::NONE
     };
 
     fn read(line: &[&str], options: &Options) -> (Vec<String>, Option<usize>) {

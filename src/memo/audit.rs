@@ -8,7 +8,7 @@ use super::tee::Tee;
 use super::{Context, Policy, file_clock};
 use crate::error::Result;
 use crate::exec::{Output, Spec, Stdin, Trace, Tty, WatchMode};
-use crate::hash::capture::{self, Captured};
+use crate::hash::capture;
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{Observation, Termination};
 
@@ -19,8 +19,6 @@ pub struct Audit {
     pub termination: Termination,
     /// Everything that was seen.
     pub trace: Trace,
-    /// What was known before it ran.
-    pub captured: Captured,
     /// What would be kept: observations and paths of outputs relative to the root; or why nothing would.
     pub verdict: Result<(Vec<Observation>, Vec<Vec<u8>>), NotKept>,
 }
@@ -79,5 +77,5 @@ pub fn audit(context: &Context<'_>, request: &Request, policy: &Policy) -> Resul
         let observations = observed.observations.into_iter().map(|(observation, _)| observation);
         (observations.collect(), observed.outputs.into_iter().collect())
     });
-    Ok(Audit { termination: finished.termination, trace, captured, verdict })
+    Ok(Audit { termination: finished.termination, trace, verdict })
 }

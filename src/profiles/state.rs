@@ -176,13 +176,6 @@ impl Tables {
     }
 }
 
-/// Whether the state that `tool` accesses at `path` describes products or earlier results: what a run reads of it is an input,
-/// what it writes is an output, and the two belong together. `keeps` is the result of [`keeps`] for the tool.
-#[must_use]
-pub fn describes_products(tables: &Tables, keeps: u64, path: &Path) -> bool {
-    tables.find(path, keeps).is_some_and(|found| found.kind != Kind::Private)
-}
-
 fn found_of(number: usize, base: &[u8]) -> Option<Found> {
     let (_, kind, row) = rows().nth(number)?;
     Some(Found { kind, row, bit: 1 << number, base: PathBuf::from(OsStr::from_bytes(base)) })

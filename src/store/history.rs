@@ -3,7 +3,7 @@
 use super::index::{Brief, Filter, Listed, Missed, State};
 use super::local::LocalStore;
 use super::recall::LARGEST_TREE;
-use crate::digest::{CommitId, Digest, Key, LineageId, Prefix};
+use crate::digest::{CommitId, Digest, LineageId, Prefix};
 use crate::encode::Decode;
 use crate::error::Result;
 use crate::record::{Commit, OutputTree, Timestamp};
@@ -41,8 +41,6 @@ pub struct Row {
     pub distrusted: bool,
     /// Bytes that the run produced.
     pub size: u64,
-    /// Bytes that its blobs took on disk when it was recorded, including shared ones.
-    pub stored_size: u64,
 }
 
 /// What a hash prefix resolves to.
@@ -125,29 +123,12 @@ impl LocalStore {
         self.read_index(|index| index.nth_newest(n))
     }
 
-    /// The newest commit of a lineage.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn newest_of(&self, lineage: &LineageId) -> Result<Option<CommitId>> {
-        let found = self.read_index(|index| index.of_lineage(lineage, 1))?;
-        Ok(found.first().map(|(brief, ..)| brief.id))
-    }
-
     /// All commits of a lineage, newest first.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn lineage(&self, lineage: &LineageId) -> Result<Vec<Row>> {
         self.log(Filter { lineage: Some(*lineage), ..Filter::default() }).collect()
-    }
-
-    /// The encoded manifest of a key.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn manifest(&self, key: &Key) -> Result<Option<Vec<u8>>> {
-        self.read_index(|index| index.manifest(key))
     }
 
     /// The outputs of a run; `None` where it has none or they were dropped.
@@ -274,7 +255,7 @@ impl Iterator for Log<'_> {
 
 fn row(listed: Listed) -> Row {
     let Listed { brief, commit, manifest, tags } = listed;
-    let Brief { sequence, id, state, size, stored, hits, used, .. } = brief;
+    let Brief { sequence, id, state, size, hits, used, .. } = brief;
     let number = |value: i64| u64::try_from(value).unwrap_or(0);
     Row {
         sequence: number(sequence),
@@ -287,6 +268,5 @@ fn row(listed: Listed) -> Row {
         evicted: state.has(State::EVICTED),
         distrusted: state.has(State::DISTRUSTED),
         size: number(size),
-        stored_size: number(stored),
     }
 }

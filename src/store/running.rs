@@ -42,13 +42,6 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Whether other runs of this store are active.
-    #[must_use]
-    pub fn has_company(&self) -> bool {
-        let path = self.path.as_path();
-        path.parent().is_some_and(|directory| marks(directory).any(|other| other != path && is_held(&other)))
-    }
-
     /// Adds frames of output, as [`super::frame`] makes them, for calls that follow the run.
     ///
     /// # Errors
@@ -242,16 +235,5 @@ pub(super) mod tests {
             damaged[place] ^= 4;
             assert!(killed(damaged.as_slice()).is_none());
         }
-    }
-
-    #[test]
-    fn runs_know_of_each_other_while_they_go_on() {
-        let (_directory, layout) = empty();
-        let one = mark(&layout, &draft()).unwrap();
-        assert!(!one.has_company());
-        let other = mark(&layout, &draft()).unwrap();
-        assert!(one.has_company() && other.has_company());
-        drop(other);
-        assert!(!one.has_company());
     }
 }

@@ -285,7 +285,7 @@ pub(crate) mod tests {
             for entry in &entries {
                 listing.push(entry, &look(width));
             }
-            listing.table(&look(width))
+            listing.rest(&look(width))
         };
         insta::assert_snapshot!(table(140), @r"
         RUN           AGE         STATUS       FUNCTION                       ARGUMENTS                       TOOK     SIZE   HITS  TAGS

@@ -14,8 +14,6 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// Items.
-    Items,
     /// Parts whose number is not shown.
     Parts,
 }
@@ -96,7 +94,6 @@ impl Steps {
 fn style(unit: Unit) -> ProgressStyle {
     let counted = match unit {
         Unit::Bytes => "{binary_bytes} of {binary_total_bytes}",
-        Unit::Items => "{human_pos} of {human_len}",
         Unit::Parts => "{percent} %",
     };
     let template = format!("{{prefix}} {{wide_bar}} {counted} {{eta}}");
@@ -110,14 +107,12 @@ mod tests {
 
     #[test]
     fn all_templates_are_well_formed() {
-        for counted in ["{binary_bytes} of {binary_total_bytes}", "{human_pos} of {human_len}", "{percent} %"]
-        {
+        for counted in ["{binary_bytes} of {binary_total_bytes}", "{percent} %"] {
             assert!(
                 ProgressStyle::with_template(&format!("{{prefix}} {{wide_bar}} {counted} {{eta}}")).is_ok()
             );
         }
         style(Unit::Bytes);
-        style(Unit::Items);
         style(Unit::Parts);
     }
 
@@ -134,7 +129,7 @@ mod tests {
     #[test]
     fn without_a_terminal_there_is_no_bar() {
         if !std::io::stderr().is_terminal() {
-            let progress = Progress::new("checking", Unit::Items);
+            let progress = Progress::new("checking", Unit::Parts);
             progress.at(1, Some(2));
             assert!(progress.bar.is_none());
             progress.finish();

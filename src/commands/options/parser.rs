@@ -1,8 +1,8 @@
 //! clap's parser, built from the table of options.
 
-use super::Scanned;
 use super::table::Flag;
 use super::table::{Row, TABLE, Takes};
+use super::{ELSEWHERE, Scanned};
 use clap::builder::{OsStringValueParser, StyledStr, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
@@ -22,7 +22,8 @@ pub fn with_options_but(command: Command, without: &[Flag]) -> Command {
 /// Adds only the options that are part of a call's identity. The words of the command may be omitted.
 #[must_use]
 pub fn with_options_of_call(command: Command) -> Command {
-    command.args(rows_but(OF_ANSWER).map(argument)).arg(words())
+    let of_call = rows_but(OF_ANSWER).filter(|row| !ELSEWHERE.contains(&row.flag));
+    command.args(of_call.map(argument)).arg(words())
 }
 
 fn rows_but(without: &[Flag]) -> impl Iterator<Item = &'static Row> {
@@ -145,7 +146,7 @@ pub fn from_matches(matches: &ArgMatches) -> Scanned {
     scanned.sorted()
 }
 
-/// Options that determine how a call is answered or reported.
+/// Options that determine how a call is answered or reported, besides [`ELSEWHERE`].
 const OF_ANSWER: &[Flag] = &[
     Flag::CleanOutputs,
     Flag::Mode,
@@ -159,15 +160,4 @@ const OF_ANSWER: &[Flag] = &[
     Flag::Verbose,
     Flag::Quiet,
     Flag::Explain,
-    Flag::On,
-    Flag::Detach,
-    Flag::Latest,
-    Flag::Snapshot,
-    Flag::Gpus,
-    Flag::Cpus,
-    Flag::Mem,
-    Flag::Time,
-    Flag::Partition,
-    Flag::Sbatch,
-    Flag::Ship,
 ];

@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
     }
     let runs: Vec<Measured> =
         found.into_iter().map(|found| measured::measure(&opened, found, &rules)).collect();
-    let options = Options { changed: false, columns: &[], sort: &[], now: page.look.now };
+    let options = Options { changed: false, columns: &[], sort: &[] };
     let mut sheet = Sheet::new(runs, &options)?;
     let runs: Vec<Shown> = std::mem::take(&mut sheet.runs)
         .into_iter()

@@ -86,8 +86,7 @@ pub fn run(args: &Args, context: &Context, page: &mut Page<'_>) -> Result<Exit> 
             run.metrics.clear();
         }
     }
-    let options =
-        Options { changed: args.changed, columns: &args.columns, sort: &args.sort, now: page.look.now };
+    let options = Options { changed: args.changed, columns: &args.columns, sort: &args.sort };
     let sheet = Sheet::new(runs, &options)?;
     if args.json {
         for object in view::json(&sheet) {

@@ -2,7 +2,6 @@
 
 use crate::commands::found::measured::Measured;
 use crate::error::{Error, Result};
-use crate::record::Timestamp;
 use crate::sweep::metrics::{number, shown};
 use crate::ui::{commits, human};
 use std::cmp::Ordering;
@@ -50,8 +49,6 @@ pub struct Options<'a> {
     pub columns: &'a [String],
     /// Keys for sorting the rows.
     pub sort: &'a [String],
-    /// The present time.
-    pub now: Timestamp,
 }
 
 /// The rows and columns.

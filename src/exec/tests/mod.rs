@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -78,25 +78,37 @@ fn environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| name != REPORT && name != WATCH).collect()
 }
 
-fn run(program: impl AsRef<Path>, words: &[&OsStr], stdin: Stdin) -> Result<Ran> {
-    let mut told = Told::default();
-    let mut files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
-    let [stdout, stderr] = &files;
-    let spec = Spec {
-        program: program.as_ref(),
-        words: &words.iter().map(OsString::from).collect::<Vec<_>>(),
-        environment: &environment(),
+/// An unwatched run in this directory, with empty standard input and both streams to `to`.
+fn spec<'a>(
+    program: &'a Path,
+    words: &'a [OsString],
+    environment: &'a [(OsString, OsString)],
+    to: BorrowedFd<'a>,
+) -> Spec<'a> {
+    Spec {
+        program,
+        words,
+        environment,
         directory: Path::new("."),
-        stdin,
-        stdout: stdout.as_fd(),
-        stderr: stderr.as_fd(),
+        stdin: Stdin::Null,
+        stdout: to,
+        stderr: to,
         output: Output::Recorded { spool: None },
         tty: Tty::Never,
         watch: WatchMode::Off,
         unobserved: &[],
         behind_shim: None,
         followed: &[],
-    };
+    }
+}
+
+fn run(program: impl AsRef<Path>, words: &[&OsStr], stdin: Stdin) -> Result<Ran> {
+    let mut told = Told::default();
+    let mut files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
+    let [stdout, stderr] = &files;
+    let (words, environment) = (words.iter().map(OsString::from).collect::<Vec<_>>(), environment());
+    let spec = spec(program.as_ref(), &words, &environment, stdout.as_fd());
+    let spec = Spec { stdin, stderr: stderr.as_fd(), ..spec };
     let finished = Unix.run(spec, &mut told, &mut Nobody)?;
     let [stdout, stderr] = files.each_mut().map(|file| {
         let mut bytes = Vec::new();

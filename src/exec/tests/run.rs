@@ -122,21 +122,8 @@ fn the_order_of_the_two_streams_is_told() {
         printf o$i; read x <&9; printf e$i >&2; read x <&9; printf f$i >&2; read x <&9; done"#;
     let null = File::options().write(true).open("/dev/null").unwrap();
     let words = ["sh".as_ref(), "-c".as_ref(), script.as_ref(), fifo.as_os_str()].map(OsString::from);
-    let spec = Spec {
-        program: Path::new("/bin/sh"),
-        words: &words,
-        environment: &environment(),
-        directory: Path::new("."),
-        stdin: Stdin::Null,
-        stdout: null.as_fd(),
-        stderr: null.as_fd(),
-        output: Output::Recorded { spool: None },
-        tty: Tty::Never,
-        watch: WatchMode::Off,
-        unobserved: &[],
-        behind_shim: None,
-        followed: &[],
-    };
+    let environment = environment();
+    let spec = spec(Path::new("/bin/sh"), &words, &environment, null.as_fd());
     Unix.run(spec, &mut recorder, &mut Nobody).unwrap();
     let mut expected = Vec::new();
     for i in 1..=5 {
@@ -184,21 +171,8 @@ fn the_environment_is_exactly_the_given_one() {
         [("A".into(), OsStr::from_bytes(b"\xff=x").into()), ("EMPTY".into(), OsString::new())];
     let mut told = Told::default();
     let null = File::options().write(true).open("/dev/null").unwrap();
-    let spec = Spec {
-        program: &on_path("env".as_ref()),
-        words: &["env".into()],
-        environment: &given,
-        directory: Path::new("."),
-        stdin: Stdin::Null,
-        stdout: null.as_fd(),
-        stderr: null.as_fd(),
-        output: Output::Recorded { spool: None },
-        tty: Tty::Never,
-        watch: WatchMode::Off,
-        unobserved: &[],
-        behind_shim: None,
-        followed: &[],
-    };
+    let (program, words) = (on_path("env".as_ref()), ["env".into()]);
+    let spec = spec(&program, &words, &given, null.as_fd());
     Unix.run(spec, &mut told, &mut Nobody).unwrap();
     assert_eq!(told.of(Stream::Stdout), b"A=\xff=x\nEMPTY=\n");
 }

@@ -146,12 +146,6 @@ impl Askers {
         self.interpreters |= more.interpreters;
         self.others |= more.others;
     }
-
-    /// Whether any program asked.
-    #[must_use]
-    pub fn any(self) -> bool {
-        self.interpreters || self.others
-    }
 }
 
 /// What was done with an inherited descriptor, by any number it was later known under.

@@ -1,6 +1,6 @@
 //! The key of a call from the capture that an earlier call remembered.
 
-use crate::digest::{Key, LineageId, RequestId};
+use crate::digest::{Key, RequestId};
 use crate::hash::environment::Environment;
 use crate::hash::gather::child_environment;
 use crate::hash::naming::request_id;
@@ -11,7 +11,6 @@ use crate::hash::stat_cache::StatCache;
 use crate::record::{Evidence, Recall, Timestamp};
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 /// What is known about a call whose remembered capture is still valid.
 #[derive(Clone, Debug)]
@@ -20,10 +19,6 @@ pub struct Known<'a> {
     pub key: Key,
     /// The newest modification time of a file in the root whose content is in the key.
     pub newest: Timestamp,
-    /// The lineage of the run.
-    pub lineage: LineageId,
-    /// The program that would be executed.
-    pub program: PathBuf,
     /// The environment that the child would get.
     pub environment: Cow<'a, Environment>,
     /// As in [`super::Captured`].
@@ -57,13 +52,11 @@ pub fn recall<'a>(request: &'a Request, recall: &dyn Recall, now: Timestamp) -> 
     Some(Known {
         key: glance.key,
         newest,
-        lineage: glance.lineage,
         environment: if request.env_strict || !request.ignored.variables.is_empty() {
             Cow::Owned(request.ignored.counted(&child_environment(request, &glance.selector())))
         } else {
             Cow::Borrowed(&request.environment)
         },
-        program: glance.program.to_path_buf(),
         sensitive: names_descriptor(&request.words).cloned(),
         volatile: glance.volatile,
         seen,

@@ -9,15 +9,7 @@ use crate::hash::grammar::Options;
 pub(super) const NONE: Interpreter = Interpreter {
     names: "",
     language: LanguageKind::Other,
-    options: Options {
-        flags: "",
-        valued: "",
-        optional: "",
-        long_flags: "",
-        long_valued: "",
-        assigned: false,
-        shell: false,
-    },
+    options: Options::NONE,
     code: "",
     module: "",
     script: "",

@@ -14,16 +14,6 @@ pub struct StateUse {
 impl StateUse {
     /// The assumption for code that cannot be parsed.
     pub(super) const UNKNOWN: Self = Self { resumes: true, makes_directories: false, harmless: 0 };
-
-    /// Combines the uses of two sources.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            resumes: self.resumes || other.resumes,
-            makes_directories: self.makes_directories || other.makes_directories,
-            harmless: self.harmless + other.harmless,
-        }
-    }
 }
 
 /// A tested path, as written in the source, and whether the test holds where the path does not exist.

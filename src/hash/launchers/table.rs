@@ -8,15 +8,7 @@ use crate::hash::grammar::Options;
 const NONE: Launcher = Launcher {
     names: "",
     commands: "",
-    options: Options {
-        flags: "",
-        valued: "",
-        optional: "",
-        long_flags: "",
-        long_valued: "",
-        assigned: false,
-        shell: false,
-    },
+    options: Options::NONE,
     operands: 0,
     stops: "h V help version",
     directories: "",

@@ -5,7 +5,6 @@ use super::super::entry::LanguageKind;
 use super::super::language::{Import, Language, Literal};
 use super::super::world::Kind;
 use super::{Sources, View};
-use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -37,25 +36,9 @@ pub(super) fn sources(view: &mut View<'_>, language: &dyn Language, endings: &[&
     sources.entry = Some(entry.clone());
     // Options may load more (`-r`, `-M`, `-l`), or change the search path.
     sources.computed_imports = !view.entry.options.is_empty();
-    let mut queue = VecDeque::from([(entry, bytes)]);
-    while let Some((path, bytes)) = queue.pop_front() {
-        if sources.contains(&path) {
-            continue;
-        }
-        if sources.len() >= MOST_FILES {
-            sources.computed_imports = true;
-            break;
-        }
-        let parsed = language.parse(&bytes);
-        let imports = parsed.imports.clone();
-        sources.add(path.clone(), bytes, parsed, language);
-        for import in &imports {
-            let Some(file) = find(view, &mut sources, &path, import, endings) else { continue };
-            if let Some(bytes) = view.world.read(&file) {
-                queue.push_back((file, bytes));
-            }
-        }
-    }
+    sources.follow(view, (entry, bytes), MOST_FILES, language, |view, sources, path, import| {
+        find(view, sources, path, import, endings)
+    });
     sources
 }
 

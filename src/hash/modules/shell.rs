@@ -4,7 +4,6 @@ use super::super::entry::LanguageKind;
 use super::super::language::{Dash, Import, Language, Shell};
 use super::super::world::Kind;
 use super::{Sources, View};
-use std::collections::VecDeque;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -22,26 +21,9 @@ pub(super) fn sources(view: &mut View<'_>) -> Sources {
     let language = dialect(view);
     sources.exact = language.is_none() || !is_set_harmlessly(view);
     let language = language.unwrap_or(&Shell);
-    let mut queue = VecDeque::from([(entry.clone(), bytes)]);
-    while let Some((path, bytes)) = queue.pop_front() {
-        if sources.len() >= MOST_FILES {
-            sources.computed_imports = true;
-            break;
-        }
-        let parsed = language.parse(&bytes);
-        let imports = parsed.imports.clone();
-        sources.add(path.clone(), bytes, parsed, language);
-        for import in &imports {
-            let Some(file) = find(view, &mut sources, &entry, &path, import) else { continue };
-            let queued = queue.iter().any(|(waiting, _)| *waiting == file);
-            if sources.contains(&file) || queued {
-                continue;
-            }
-            if let Some(bytes) = view.world.read(&file) {
-                queue.push_back((file, bytes));
-            }
-        }
-    }
+    sources.follow(view, (entry.clone(), bytes), MOST_FILES, language, |view, sources, path, import| {
+        find(view, sources, &entry, path, import)
+    });
     sources
 }
 

@@ -1,10 +1,10 @@
 //! The sources of a function: decides, over all of them together, in which form each one counts.
 
 use super::super::entry::Entry;
-use super::super::language::{Language, Parsed, shows_text};
-use super::{Function, SourceDigest, acting};
+use super::super::language::{Import, Language, Parsed, shows_text};
+use super::{Function, SourceDigest, View, acting};
 use crate::digest::{Digest, Hasher};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// Suffix of a form's name: docstrings are omitted.
@@ -40,6 +40,37 @@ impl Sources {
     pub(super) fn add(&mut self, path: PathBuf, bytes: Vec<u8>, parsed: Parsed, language: &dyn Language) {
         let form = language.form().to_owned();
         self.found.entry(path).or_insert(Source { bytes, parsed, form });
+    }
+
+    /// Adds the source `first` and all files that imports lead to, at most `most`. `find` returns the file of an import in a source.
+    pub(super) fn follow(
+        &mut self,
+        view: &mut View<'_>,
+        first: (PathBuf, Vec<u8>),
+        most: usize,
+        language: &dyn Language,
+        mut find: impl FnMut(&mut View<'_>, &mut Self, &Path, &Import) -> Option<PathBuf>,
+    ) {
+        let mut queue = VecDeque::from([first]);
+        while let Some((path, bytes)) = queue.pop_front() {
+            if self.len() >= most {
+                self.computed_imports = true;
+                break;
+            }
+            let parsed = language.parse(&bytes);
+            let imports = parsed.imports.clone();
+            self.add(path.clone(), bytes, parsed, language);
+            for import in &imports {
+                let Some(file) = find(view, self, &path, import) else { continue };
+                let is_queued = queue.iter().any(|(waiting, _)| *waiting == file);
+                if self.contains(&file) || is_queued {
+                    continue;
+                }
+                if let Some(bytes) = view.world.read(&file) {
+                    queue.push_back((file, bytes));
+                }
+            }
+        }
     }
 
     pub(super) fn contains(&self, path: &Path) -> bool {

@@ -58,7 +58,8 @@ fn state_is_found_by_its_location_and_its_tool() {
 #[test]
 fn products_are_distinguished_from_private_state() {
     let tables = tables();
-    let describes = |line, path| describes_products(&tables, kept_by(line), Path::new(path));
+    let kind = |line, path| tables.find(Path::new(path), kept_by(line)).map(|found| found.kind);
+    let describes = |line, path| kind(line, path).is_some_and(|kind| kind != Kind::Private);
     assert!(describes("ninja", "/home/u/p/.ninja_log"));
     assert!(describes("pytest", "/home/u/p/.pytest_cache/v"));
     assert!(!describes("ruff check", "/home/u/p/.ruff_cache/v"));

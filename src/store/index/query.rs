@@ -238,15 +238,6 @@ impl Index {
         })
     }
 
-    /// The manifest of `key`.
-    pub(crate) fn manifest(&self, key: &Key) -> Result<Option<Vec<u8>>> {
-        let sql = whole_from("commits.key = ?1 ORDER BY commits.sequence DESC");
-        let found = self.reading(|connection| {
-            collect(connection, &sql, [key.0.as_bytes()], 1, |row| read_whole(row, connection))
-        })?;
-        Ok(found.into_iter().next().map(|(_, _, manifest)| manifest))
-    }
-
     /// The commits that produced `product`, with its path (empty for stdout), newest first.
     pub(crate) fn producers(&self, product: &Digest) -> Result<Vec<(CommitId, Vec<u8>)>> {
         let sql = "SELECT products.sequence, products.path, products.seal, commits.id FROM products \

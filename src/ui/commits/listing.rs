@@ -97,12 +97,6 @@ impl Listing {
         if self.table.is_empty() { String::new() } else { self.table.render_part(look) }
     }
 
-    /// The table.
-    #[must_use]
-    pub fn table(&self, look: &Look) -> String {
-        if self.table.is_empty() { String::new() } else { self.table.render(look) }
-    }
-
     /// The drawing: the commits, with a line for each lineage beside them.
     #[must_use]
     pub fn graph(&self, look: &Look) -> String {

@@ -1,7 +1,7 @@
 //! Use of standard input and other inherited descriptors.
 
 use super::*;
-use crate::exec::DescriptorUse;
+use crate::exec::{Askers, DescriptorUse};
 use std::fmt::Write as _;
 use std::os::fd::AsRawFd;
 
@@ -37,13 +37,14 @@ fn inner() {
         let mut watched = Watched::sh(mechanism, script.to_str().unwrap());
         watched.stdin = Given::Inherited;
         let trace = watched.run().trace;
+        let any = |asked: Askers| asked.interpreters || asked.others;
         let said = |used: DescriptorUse| {
-            let asked = used.asked.any() || used.placed.any();
+            let asked = any(used.asked) || any(used.placed);
             let words = [
                 (asked, "asked "),
-                (used.terminal.any(), "terminal "),
+                (any(used.terminal), "terminal "),
                 (used.polled, "polled "),
-                (used.named.any(), "named "),
+                (any(used.named), "named "),
                 (used.read, "read "),
                 (used.written, "written "),
             ];
