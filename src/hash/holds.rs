@@ -8,7 +8,8 @@ mod parts;
 pub(super) mod quick_check;
 mod times;
 
-pub use quick_check::{QuickCheck, Settled};
+pub(super) use quick_check::QuickCheck;
+pub use quick_check::settle_all;
 
 use super::environment::{environment_digest, lookup, variable_digest_by};
 use super::files::{EntryKind, digest_file};

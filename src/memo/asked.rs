@@ -6,7 +6,7 @@
 use super::policy::Policy;
 use super::stdin::StdinAtStart;
 use crate::digest::Digest;
-use crate::hash::holds::{self, Present, QuickCheck, Settled, Validity};
+use crate::hash::holds::{self, Present, Validity};
 use crate::hash::{look, search};
 use crate::record::{Evidence, FileState, Observation, StdinUse, questions};
 use crate::store::QuestionSet;
@@ -79,18 +79,11 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
 
     /// The questions of a set with other answers, by number.
     fn look_all(&self, set: &QuestionSet) -> Vec<(usize, Validity)> {
-        let mut looks = QuickCheck::new(self.present.places, self.present.seen, self.present.now);
-        let (mut found, mut settled, mut next) = (Vec::new(), Settled::default(), 0);
-        while next < set.observations.len() {
-            next = looks.settle(&set.observations, &set.evidence, next, &mut settled);
-            for number in &settled.open {
-                found.extend(self.closer(set, *number).map(|held| (*number, held)));
-            }
-        }
-        found.extend(
-            settled.learned.into_iter().map(|(number, proof)| (number, Validity::Renewed(Some(proof)))),
-        );
-        found
+        let settled = holds::settle_all(&set.observations, &set.evidence, self.present);
+        let open = settled.open.into_iter();
+        let open = open.filter_map(|number| Some((number, self.closer(set, number)?)));
+        let renewed = |(number, proof)| (number, Validity::Renewed(Some(proof)));
+        open.chain(settled.learned.into_iter().map(renewed)).collect()
     }
 
     /// The same, for a set of which most questions were already answered.
@@ -109,10 +102,8 @@ impl<'a, 's, Stdin: Fn() -> &'s StdinAtStart> Asking<'a, Stdin> {
                     Validity::Changed(Box::new(now.clone()), *evidence)
                 }
                 None => {
-                    let mut settled = Settled::default();
-                    let mut looks = QuickCheck::new(self.present.places, self.present.seen, self.present.now);
                     let (one, proof) = (std::slice::from_ref(then), std::slice::from_ref(evidence));
-                    looks.settle(one, proof, 0, &mut settled);
+                    let settled = holds::settle_all(one, proof, self.present);
                     match (settled.open.is_empty(), self.closer(set, number)) {
                         (false, Some(held)) => held,
                         _ => continue,

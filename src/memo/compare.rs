@@ -7,7 +7,7 @@ use super::products::{self, Others, Standing};
 use super::reason::Difference;
 use super::stdin::StdinAtStart;
 use crate::hash::environment;
-use crate::hash::holds::{self, Present, QuickCheck, Settled};
+use crate::hash::holds::{self, Present};
 use crate::hash::look;
 use crate::hash::modules::INLINE;
 use crate::hash::occurrence::NameSearch;
@@ -41,25 +41,20 @@ pub(super) fn differences<'s>(
 ) -> Compared {
     let mut differences = Vec::new();
     candidate.evidence.resize(candidate.commit.observations.len(), None);
-    let mut looks = QuickCheck::new(present.places, present.seen, present.now);
     let products = &candidate.commit.products;
     let observations = &candidate.commit.observations;
-    let (mut settled, mut next) = (Settled::default(), 0);
-    while next < observations.len() {
-        next = looks.settle(observations, &candidate.evidence, next, &mut settled);
-        for number in &settled.open {
-            let (Some(observation), Some(evidence)) =
-                (observations.get(*number), candidate.evidence.get_mut(*number))
-            else {
-                continue;
-            };
-            let is_own = questions::is_own(observation, products);
-            match answer(observation, evidence.as_ref(), is_own, (present, policy), &stdin) {
-                holds::Validity::Valid => {}
-                holds::Validity::Renewed(renewed) => *evidence = renewed,
-                holds::Validity::Changed(..) | holds::Validity::Invalid => {
-                    differences.push(difference(observation.clone(), present, stdin));
-                }
+    for number in holds::settle_all(observations, &candidate.evidence, present).open {
+        let (Some(observation), Some(evidence)) =
+            (observations.get(number), candidate.evidence.get_mut(number))
+        else {
+            continue;
+        };
+        let is_own = questions::is_own(observation, products);
+        match answer(observation, evidence.as_ref(), is_own, (present, policy), &stdin) {
+            holds::Validity::Valid => {}
+            holds::Validity::Renewed(renewed) => *evidence = renewed,
+            holds::Validity::Changed(..) | holds::Validity::Invalid => {
+                differences.push(difference(observation.clone(), present, stdin));
             }
         }
     }
