@@ -275,7 +275,7 @@ fn state_now(
     let seen = metadata.as_ref().ok().cloned();
     let (found, fresh) = state_of(path, metadata, now, largest);
     let found = match seen {
-        Some(seen) if found.mode().is_some() => rights::told_of(path, &seen, found, rule),
+        Some(seen) if found.mode().is_some() => rights::apply_to(path, &seen, found, rule),
         _ => found,
     };
     let is_left = found.mode_is_left() && found.mode_rule() == expected.mode_rule();

@@ -1,4 +1,4 @@
-//! What the present user may do with a file.
+//! The rights of the present user to a file, and the part of its mode that counts.
 
 use crate::record::{FileState, ModeRule};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -10,41 +10,41 @@ use std::sync::OnceLock;
 /// The rights to read and write.
 const READ_AND_WRITE: u32 = 0o6;
 
-/// Permission bits for which programs ask that have none in mind.
+/// Permission bits that programs request by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
 
-/// `state`, which is that of what is at `path`, of whose mode `rule` counts; the same where nothing is there, or a link.
+/// `state` of what is at `path`, with the part of its mode that counts by `rule`. Absent paths and links have no such part.
 #[must_use]
-pub fn told(path: &Path, follow: bool, state: FileState, rule: ModeRule) -> FileState {
+pub fn apply(path: &Path, follow: bool, state: FileState, rule: ModeRule) -> FileState {
     let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
     match metadata {
         Ok(metadata) if !metadata.is_symlink() && state.mode().is_some() => {
-            told_of(path, &metadata, state, rule)
+            apply_to(path, &metadata, state, rule)
         }
         _ => state,
     }
 }
 
-/// The same, where `metadata` was seen.
-pub(super) fn told_of(path: &Path, metadata: &Metadata, state: FileState, rule: ModeRule) -> FileState {
+/// The same for known `metadata`.
+pub(super) fn apply_to(path: &Path, metadata: &Metadata, state: FileState, rule: ModeRule) -> FileState {
     let mode = metadata.mode() & 0o7777;
     let bits = if rule.fresh { usual(mode).unwrap_or(mode) } else { mode };
     let asked = u32::from(rule.asked);
-    let all = if rule.by_rights || asked != 0 { of(path, metadata) } else { 0 };
-    // Where nobody asked whether we may write, it does not count that root may everywhere.
+    let all = if rule.by_rights || asked != 0 { rights_of(path, metadata) } else { 0 };
+    // Root may write everywhere. That counts only if the run asked for it.
     let seen = if rule.by_rights { all & !0o2 | mode >> 6 & 0o2 } else { 0 };
     let rights = seen & !asked | all & asked;
     state.with_rule(rule, bits, rights)
 }
 
-/// The usual bits of which the umask leaves these.
+/// The usual bits that give `mode` after the umask.
 #[must_use]
 pub fn usual(mode: u32) -> Option<u32> {
     let mask = umask()?;
     USUAL.into_iter().find(|usual| usual & !mask == mode)
 }
 
-/// The umask of this process, which never changes it; `None` where it is not to be had.
+/// The umask of this process, which never changes it. `None` if it cannot be read.
 fn umask() -> Option<u32> {
     static MASK: OnceLock<Option<u32>> = OnceLock::new();
     *MASK.get_or_init(|| {
@@ -56,7 +56,7 @@ fn umask() -> Option<u32> {
 
 /// The rights of the present user to `path`, as bits 0 to 7; `metadata` is that of the path. For users other than the owner, an
 /// access control list may differ from the mode.
-fn of(path: &Path, metadata: &Metadata) -> u32 {
+fn rights_of(path: &Path, metadata: &Metadata) -> u32 {
     let user = rustix::process::geteuid();
     let own = metadata.mode() >> 6 & 0o7;
     if metadata.uid() == user.as_raw() && (!user.is_root() || own == 0o7) {
@@ -76,7 +76,7 @@ fn of(path: &Path, metadata: &Metadata) -> u32 {
 #[must_use]
 pub fn mode_matches(expected: &FileState, found: &Metadata, path: &Path) -> bool {
     let rule = expected.mode_rule();
-    let now = told_of(path, found, expected.clone(), rule);
+    let now = apply_to(path, found, expected.clone(), rule);
     now.rights() == expected.rights()
         && if expected.mode_is_left() {
             expected.has_special_bits_of(found.mode())
@@ -98,7 +98,7 @@ mod tests {
         let with = |mode: u32| {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let state = FileState::Directory { mode: 0 };
-            told(&path, true, state, ModeRule { by_rights: true, ..ModeRule::default() }).rights()
+            apply(&path, true, state, ModeRule { by_rights: true, ..ModeRule::default() }).rights()
         };
         assert_eq!(with(0o644), with(0o600));
         assert_eq!(with(0o755), with(0o700));

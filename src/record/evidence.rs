@@ -24,7 +24,7 @@ impl Timestamp {
         }
     }
 
-    /// A moment given as whole seconds and nanoseconds, as `stat` tells it.
+    /// A moment given as whole seconds and nanoseconds, as `stat` returns it.
     #[must_use]
     pub const fn from_parts(seconds: i64, nanoseconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds))
@@ -45,7 +45,7 @@ impl Decode for Timestamp {
 
 /// What `stat` said of a file when its content was read. The same evidence later means the same
 /// content, provided that its times were old enough when it was taken (git's rule for racily clean
-/// entries): evidence too young is not stored at all. It also means that whoever took it may read the file.
+/// entries): evidence too young is not stored at all. It also means that the user who took it may read the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Evidence {
     /// Device number.
@@ -88,7 +88,7 @@ const ALL_READ_AND_ENTER: u32 = 0o555;
 const ALL_READ: u32 = 0o444;
 
 /// A number for who looks at something of this mode and owner. It is 0 where the mode allows us to read and enter what it
-/// allows its owner: for the owner, for root, and for everybody where the mode treats all alike. Else it tells users and
+/// allows its owner: for the owner, for root, and for everybody where the mode treats all alike. Otherwise it distinguishes users and
 /// their groups apart, since an access list may say more than the mode.
 #[must_use]
 pub fn viewer(mode: u32, owner: u32) -> u32 {

@@ -200,7 +200,7 @@ fn without_dots(path: &Path) -> Cow<'_, Path> {
 /// The bytes of `path`, which is [`without_dots`], after `base` and its slash, if it is `base` or below it. A `..` after the base
 /// would lead out again, so such a path is not below.
 fn below(path: &Path, base: &Path) -> Option<Vec<u8>> {
-    // By bytes: to tell by components takes ten times as long.
+    // By bytes: comparing components takes ten times as long.
     let base = without_dots(base);
     let base = base.as_os_str().as_bytes();
     let rest = path.as_os_str().as_bytes().strip_prefix(base)?;

@@ -55,21 +55,22 @@ pub struct Joined {
     pub own: Vec<usize>,
 }
 
-/// Number of ways to describe the state of a path, apart from its mode.
-const WAYS: u64 = 3;
+/// Number of forms of a state, apart from the rule for its mode.
+const FORMS: u64 = 3;
 
-/// How a question describes the state of a path: by content (0), by size and time (1), or by kind (2) of a regular file; plus
-/// [`WAYS`] times the part of the mode that counts: the rights (0), all bits (1), or 2 and the sum of the rights that were asked
-/// for (1, 2, 4), of 8 if the bits are those before the umask, and of 16 if only the rights count of the other bits.
-fn told(state: &FileState) -> u64 {
-    let told = match state {
+/// The form in which a question asks for a state: by content (0), by size and time (1), or by kind (2) of a file; plus [`FORMS`]
+/// times the number of the rule for its mode. See [`number_of`].
+fn form_of(state: &FileState) -> u64 {
+    let form = match state {
         FileState::File { .. } => 0,
         FileState::LargeFile { .. } => 1,
         _ => 2,
     };
-    if state.mode().is_some() { told + WAYS * number_of(state.mode_rule()) } else { told }
+    if state.mode().is_some() { form + FORMS * number_of(state.mode_rule()) } else { form }
 }
 
+/// The number of a rule for modes: 0 if only the rights of the present user count, 1 if all bits count; otherwise 2 plus the rights
+/// that were asked for (0 to 7), plus 8 if the bits before the umask count, plus 16 if only the user's rights count of the others.
 fn number_of(rule: ModeRule) -> u64 {
     match rule {
         ModeRule { by_rights: true, asked: 0, fresh: false } => 0,
@@ -80,7 +81,7 @@ fn number_of(rule: ModeRule) -> u64 {
     }
 }
 
-/// The part of a mode that counts, by its number.
+/// The rule with this number.
 fn rule_of(number: u64) -> ModeRule {
     match number {
         0 => ModeRule { by_rights: true, asked: 0, fresh: false },
@@ -221,7 +222,7 @@ fn of_path(
             answer.digest(digest);
         }
         Observation::State { path, follow, state } => {
-            question.unsigned(1).value(path).flag(*follow).unsigned(told(state));
+            question.unsigned(1).value(path).flag(*follow).unsigned(form_of(state));
             answer.value(&state.clone().with_bits(0));
         }
         Observation::Listing { path, everything, digest } => {

@@ -51,23 +51,23 @@ pub enum FileState {
 
 /// What a mode allows; the bits above it (set-id and sticky) count in any case.
 const ALLOWS: u32 = 0o777;
-/// Where in a mode it stands what it lets us do, if that counts.
+/// Position of the rights of the present user, if they count.
 const RIGHTS_AT: u32 = 16;
-/// In a mode: of the permission bits only what they let us do counts.
+/// In a mode: only the rights of the present user count, not the permission bits.
 const BY_RIGHTS: u32 = 1 << 19;
-/// Where in a mode it stands which rights the run asked for: these count for whoever asks.
+/// Position of the rights that the run asked for. They count for every user.
 const ASKED_AT: u32 = 20;
-/// In a mode: the permission bits are those of which the umask leaves the mode of the file.
+/// In a mode: the permission bits are those before the umask was applied.
 const FRESH: u32 = 1 << 23;
 
-/// What of the permission bits of a file counts.
+/// Which part of the permission bits of a file counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ModeRule {
-    /// Of the bits alone, only what they let us do.
+    /// Only the rights that the bits give to the present user.
     pub by_rights: bool,
-    /// These of the things that we may do, whoever we are, as 0 to 7.
+    /// Rights that the run asked for, as a sum of 4 (read), 2 (write) and 1 (execute). They count for every user.
     pub asked: u8,
-    /// Whether the bits are what the umask leaves of usual ones, and of which.
+    /// Whether the bits come from the usual ones (0666, 0777) by the umask. Then the usual ones count.
     pub fresh: bool,
 }
 
@@ -83,7 +83,7 @@ impl FileState {
         }
     }
 
-    /// What its mode lets us do (to read 4, to write 2, to execute or enter 1), where that counts.
+    /// The rights of the present user, where they count: the sum of 4 (read), 2 (write) and 1 (execute or enter).
     #[must_use]
     pub const fn rights(&self) -> Option<u32> {
         match self {
@@ -96,7 +96,7 @@ impl FileState {
         }
     }
 
-    /// What of its mode counts.
+    /// Which part of its mode counts.
     #[must_use]
     pub const fn mode_rule(&self) -> ModeRule {
         let (Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode }) = self else {
@@ -109,21 +109,21 @@ impl FileState {
         }
     }
 
-    /// Whether the permission bits themselves do not count, but only what they let us do.
+    /// Whether only the rights of the present user count, not the permission bits themselves.
     #[must_use]
     pub const fn mode_is_left(&self) -> bool {
         let rule = self.mode_rule();
         rule.by_rights && !rule.fresh
     }
 
-    /// The same, of whose mode only these rights count.
+    /// The same state, of whose mode only these rights count.
     #[must_use]
     pub fn by_rights(self, rights: u32) -> Self {
         let bits = self.mode().unwrap_or_default();
         self.with_rule(ModeRule { by_rights: true, ..ModeRule::default() }, bits, rights)
     }
 
-    /// The same, of whose mode this counts, with these bits and rights.
+    /// The same state, whose mode counts by `rule`, with these bits and rights.
     #[must_use]
     pub fn with_rule(mut self, rule: ModeRule, bits: u32, rights: u32) -> Self {
         if let Self::File { mode, .. } | Self::LargeFile { mode, .. } | Self::Directory { mode } = &mut self {

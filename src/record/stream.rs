@@ -96,8 +96,8 @@ impl Encode for StreamOrder {
 impl Decode for StreamOrder {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let count = from.length()?;
-        let told = from.unsigned()?;
-        let mut stream = if told & 1 == 1 { Stream::Stderr } else { Stream::Stdout };
+        let packed = from.unsigned()?;
+        let mut stream = if packed & 1 == 1 { Stream::Stderr } else { Stream::Stdout };
         if count == 0 && stream == Stream::Stderr {
             return Err(DecodeError::NotCanonical);
         }
@@ -110,7 +110,7 @@ impl Decode for StreamOrder {
             order.chunks.push(Chunk { stream, length });
             stream = if stream == Stream::Stdout { Stream::Stderr } else { Stream::Stdout };
         }
-        order.interleaving = match told >> 1 {
+        order.interleaving = match packed >> 1 {
             0 => Interleaving::Inexact,
             1 => Interleaving::Exact,
             2 => Interleaving::Merged,

@@ -43,7 +43,7 @@ fn questions_without_answers_find_what_the_run_found() {
         let state = match state.mode() {
             Some(_) => {
                 let rule = crate::record::ModeRule { by_rights: true, ..Default::default() };
-                crate::hash::rights::told(&root.join(path), false, state, rule)
+                crate::hash::rights::apply(&root.join(path), false, state, rule)
             }
             None => state,
         };
@@ -76,7 +76,7 @@ fn questions_without_answers_find_what_the_run_found() {
     let (then, now) = answers(&places, &before);
     assert!(now.is_some_and(|now| now != then));
     assert_eq!(now, Some(questions::digests(&questions::split_all(&observe(), &Products::default())).1));
-    // A directory where a file was is told in another way: there is nothing to compare.
+    // A directory in place of a file has another form: there is nothing to compare.
     fs::remove_file(root.join("f")).unwrap();
     fs::create_dir(root.join("f")).unwrap();
     assert_eq!(answers(&places, &before).1, None);

@@ -133,7 +133,7 @@ impl Observer<'_> {
             class = ProductClass::Consulted;
         }
         let before = if class == ProductClass::Consulted && !in_place {
-            self.before_told(before, access)
+            self.state_before(before, access)
         } else {
             before
         };

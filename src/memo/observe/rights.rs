@@ -225,9 +225,9 @@ impl Observer<'_> {
         given(self.trace, |path| self.scope.relative(path).is_some() && !self.aside.has(path))
     }
 
-    /// What counts of the state of a product, where that has to be as it was: its mode, which outputs may have got, or keep,
-    /// only as far as it is not what the umask leaves.
-    pub(super) fn before_told(&self, state: FileState, access: Access) -> FileState {
+    /// The part of the earlier state of a product that counts if it has to be as it was. A mode that comes from the umask counts as
+    /// the usual bits.
+    pub(super) fn state_before(&self, state: FileState, access: Access) -> FileState {
         let fresh =
             state.mode().filter(|mode| !self.modes_given.exact.contains(mode)).and_then(rights::usual);
         let is_file = matches!(state, FileState::File { .. } | FileState::LargeFile { .. });
@@ -261,7 +261,7 @@ impl Observer<'_> {
         // What the umask has to do with the modes of others' files is not known.
         let fresh = is_given && self.scope.relative(path).is_some();
         is_exact |= is_given && !fresh;
-        rights::told(path, follow, state, ModeRule { by_rights: !is_exact, asked, fresh })
+        rights::apply(path, follow, state, ModeRule { by_rights: !is_exact, asked, fresh })
     }
 }
 

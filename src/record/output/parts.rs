@@ -33,7 +33,7 @@ impl Default for OutputTime {
 pub struct Attribute {
     /// As the system names it: `user.x`, `system.posix_acl_access`.
     pub name: Vec<u8>,
-    /// Its bytes, as the system tells them.
+    /// Its bytes, as the system returns them.
     pub value: Vec<u8>,
 }
 

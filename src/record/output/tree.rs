@@ -33,7 +33,7 @@ impl OutputTree {
         place.ok().and_then(|place| self.entries.get(place))
     }
 
-    /// The same, where `asked` tells what was asked for when a path was created with the mode that it has.
+    /// The same tree. `asked` returns the mode that was requested when a path was created, if that gave its mode.
     #[must_use]
     pub fn with_asked(mut self, mut asked: impl FnMut(&[u8], u32) -> Option<u32>) -> Self {
         for place in 0..self.entries.len() {

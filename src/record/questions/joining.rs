@@ -1,7 +1,7 @@
 //! Questions and answers become observations again. What comes back is what was split, or nothing.
 
 use super::left::{self, Numbers};
-use super::{Joined, LARGEST, VERSION, WAYS, WHOLE_TAG, rule_of, told};
+use super::{FORMS, Joined, LARGEST, VERSION, WHOLE_TAG, form_of, rule_of};
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::encode::{Decode, DecodeError, Decoder};
 use crate::record::{FileState, Names, Observation, StdinKind, StdinUse, StoredPath, Timestamp};
@@ -80,17 +80,17 @@ fn read(questions: &[u8], answers: &mut Answers<'_>, joined: &mut Joined) -> Res
     question.finish()
 }
 
-/// Where answers are read; without any they are made up.
+/// Reads answers. Without any, it returns placeholders.
 struct Answers<'a>(Option<Decoder<'a>>);
 
 impl<'a> Answers<'a> {
-    /// What `read` reads, or what is made up.
+    /// What `read` returns, or a placeholder.
     fn or<T>(
         &mut self,
-        made_up: T,
+        placeholder: T,
         read: impl FnOnce(&mut Decoder<'a>) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
-        self.0.as_mut().map_or(Ok(made_up), read)
+        self.0.as_mut().map_or(Ok(placeholder), read)
     }
 
     fn digest(&mut self) -> Result<Digest, DecodeError> {
@@ -113,22 +113,22 @@ impl<'a> Answers<'a> {
         self.or(Timestamp(0), Timestamp::decode)
     }
 
-    /// A state that is told in this way. Where only what a mode allows counts, the mode itself is not one of the answers.
-    fn state(&mut self, way: u64) -> Result<FileState, DecodeError> {
-        let state = self.or(state_told(way), FileState::decode)?;
+    /// A state in this form. Where only rights count, the mode itself is not part of the answer.
+    fn state(&mut self, form: u64) -> Result<FileState, DecodeError> {
+        let state = self.or(placeholder_state(form), FileState::decode)?;
         let has_mode = state.shown_bits().is_some_and(|bits| bits != 0);
-        if told(&state) == way && !has_mode { Ok(state) } else { Err(DecodeError::NotCanonical) }
+        if form_of(&state) == form && !has_mode { Ok(state) } else { Err(DecodeError::NotCanonical) }
     }
 }
 
-/// A state that is told in this way.
-fn state_told(way: u64) -> FileState {
+/// A placeholder state in this form.
+fn placeholder_state(form: u64) -> FileState {
     let (mode, digest) = (0, Digest::from_bytes([0; DIGEST_LENGTH]));
-    let rule = rule_of(way / WAYS);
-    let state = match way % WAYS {
+    let rule = rule_of(form / FORMS);
+    let state = match form % FORMS {
         0 => FileState::File { mode, digest },
         1 => FileState::LargeFile { mode, size: 0, modified: Timestamp(0) },
-        _ if way < WAYS => FileState::Absent,
+        _ if form < FORMS => FileState::Absent,
         _ => FileState::Directory { mode },
     };
     state.with_rule(rule, 0, 0)

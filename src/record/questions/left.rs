@@ -92,7 +92,7 @@ pub fn put_back(left: &[u8], observations: &mut [Observation]) {
     }
 }
 
-/// Sets the number of an observation; tells whether it can be that.
+/// Sets the number of an observation. Returns whether the observation can have it.
 pub(super) fn set(observation: &mut Observation, number: u64) -> bool {
     match observation {
         Observation::Stdin(StdinUse::Content { left_at, .. }) => *left_at = number,

@@ -161,7 +161,7 @@ fn a_link_and_what_it_leads_to_are_looked_at_each() {
     }
 }
 
-/// Observations that nothing is at these paths of the root, as `lstat` tells it.
+/// Observations that these paths of the root are absent by `lstat`.
 fn absent(names: &[&str]) -> Vec<Observation> {
     let path = |name: &&str| StoredPath::in_root(*name);
     names
