@@ -365,18 +365,14 @@ impl Grpc {
     /// The bytes of two blobs, by one request where they are small.
     fn both(&self, digests: [Digest; 2], progress: &mut Progress<'_>) -> Result<[Vec<u8>; 2], Failure> {
         let sizes = digests.iter().map(|digest| u64::try_from(digest.size_bytes).unwrap_or(u64::MAX));
-        let (one, other) = match sizes.fold(0, u64::saturating_add) <= BATCH {
-            true => {
-                let mut found = self.small_ones(digests.to_vec(), STALL)?;
-                let mut take = |digest: &Digest| found.remove(&digest.hash).ok_or_else(lost);
-                (take(&digests[0])?, take(&digests[1])?)
-            }
-            false => {
-                let [one, other] = digests;
-                (self.bytes(one, progress)?, self.bytes(other, progress)?)
-            }
-        };
-        Ok([one, other])
+        if sizes.fold(0, u64::saturating_add) <= BATCH {
+            let mut found = self.small_ones(digests.to_vec(), STALL)?;
+            let mut take = |digest: &Digest| found.remove(&digest.hash).ok_or_else(lost);
+            let [one, other] = &digests;
+            return Ok([take(one)?, take(other)?]);
+        }
+        let [one, other] = digests;
+        Ok([self.bytes(one, progress)?, self.bytes(other, progress)?])
     }
 
     /// The bytes of something that is not large.
