@@ -19,6 +19,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// A file larger than this is compared by size and time where it was only looked at.
+pub const LARGEST_DIGESTED: u64 = 64 << 20;
+
 /// Minimum number of bytes for which all cores are used, in one file or in all.
 pub const WORTH_ALL_CORES: u64 = 8 << 20;
 

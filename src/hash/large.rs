@@ -19,7 +19,7 @@ const LARGEST: u64 = 1 << 30;
 pub enum Untold {
     /// The file changed, or may have changed, since the run began.
     Changed,
-    /// It is larger than [`LARGEST`].
+    /// It is larger than 1 GiB.
     TooLarge,
     /// It cannot be read.
     Unreadable,

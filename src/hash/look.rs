@@ -12,6 +12,7 @@ pub(super) use system::distributions_of;
 pub use system::{distributions, modules};
 
 use super::exclude::{Excluded, excluded};
+pub use super::files::LARGEST_DIGESTED;
 use super::files::{EntryKind, digest_file, entries, listing_digest, trusted};
 use super::user_digests;
 use crate::digest::Digest;
@@ -23,9 +24,6 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-
-/// A file larger than this is compared by size and time where it was only looked at.
-pub const LARGEST_DIGESTED: u64 = 64 << 20;
 
 /// Permission bits with set-id and sticky.
 const PERMISSIONS: u32 = 0o7777;

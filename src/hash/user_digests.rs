@@ -5,7 +5,7 @@
 //! torn or damaged is empty. The name of a slot is made of the path, of what `stat` says of the file, and of the boot of the
 //! machine, so a slot is used under the same conditions as evidence in a store, and does not outlive the numbers of devices.
 
-use super::look::LARGEST_DIGESTED;
+use super::files::LARGEST_DIGESTED;
 use crate::digest::{DIGEST_LENGTH, Digest};
 use crate::encode::Encoder;
 use crate::record::{Evidence, Timestamp};

@@ -102,7 +102,7 @@ fn unused(path: &Path, reference: Timestamp) -> Option<Unused> {
 }
 
 fn size_below(path: &Path) -> u64 {
-    let entries = ignore::WalkBuilder::new(path).standard_filters(false).build().flatten();
+    let entries = walkdir::WalkDir::new(path).into_iter().flatten();
     let files = entries.filter_map(|entry| entry.metadata().ok()).filter(|metadata| !metadata.is_dir());
     files.map(|metadata| metadata.len()).sum()
 }

@@ -57,7 +57,7 @@ pub(super) fn on_disk(metadata: &Metadata) -> u64 {
 
 /// Disk use of everything at and below a path. A path that disappears meanwhile counts as 0.
 fn below(path: &Path) -> u64 {
-    let entries = ignore::WalkBuilder::new(path).standard_filters(false).build().flatten();
+    let entries = walkdir::WalkDir::new(path).into_iter().flatten();
     entries
         .filter_map(|entry| entry.metadata().ok())
         .fold(0, |sum, found| sum.saturating_add(on_disk(&found)))

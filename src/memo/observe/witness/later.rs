@@ -54,7 +54,7 @@ impl Watcher<'_> {
         let is_new = |before: &Before| !matches!(before.state, FileState::Directory { .. });
         let came = self.before.iter().filter(|(path, before)| is_new(before) && path.starts_with(self.root));
         for (path, _) in came {
-            for entry in ignore::WalkBuilder::new(path).standard_filters(false).build().flatten() {
+            for entry in walkdir::WalkDir::new(path).into_iter().flatten() {
                 let Ok(there) = entry.metadata() else { continue };
                 if let Some(before) = moved.remove(&(there.dev(), there.ino())) {
                     found.push((entry.into_path(), before));
