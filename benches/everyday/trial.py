@@ -350,7 +350,9 @@ def spread_times(root):
 
 def open_to_all(base):
     """Lets another user use the store and the clone."""
-    (base / "elsewhere").chmod(0o755)
+    for name in ("elsewhere", "shares"):
+        if (base / name).exists():
+            (base / name).chmod(0o755)
     for above, _, names in os.walk(base / "store"):
         os.chmod(above, 0o777)
         for name in names:

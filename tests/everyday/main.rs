@@ -5,8 +5,15 @@ use std::path::Path;
 use std::process::Command;
 
 /// What has been reached, in percent of the commands that are deterministic and work offline. To be raised, never lowered.
-const REACHED: &[(&str, u32)] =
-    &[("second", 97), ("third", 98), ("deleted", 99), ("noticed", 100), ("back", 96), ("clone", 96)];
+const REACHED: &[(&str, u32)] = &[
+    ("second", 97),
+    ("third", 98),
+    ("deleted", 99),
+    ("noticed", 100),
+    ("back", 96),
+    ("clone", 96),
+    ("shared", 95),
+];
 
 #[test]
 fn ordinary_commands_are_hits_and_none_is_wrong() {
