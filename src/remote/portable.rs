@@ -41,6 +41,10 @@ const BELOW: &[(&str, &str)] = &[
     (".local", "keyrings"),
 ];
 
+/// Files among them that package managers look for in each project and in HOME. Their absence is not a secret, and without it no run of
+/// `npm` could be shared. A machine that has such a file gives no answer.
+const LOOKED_FOR: &[&str] = &[".npmrc", ".yarnrc"];
+
 /// Parts of names below `.config`.
 const IN_NAMES: &[&str] = &["token", "secret", "credential", "password"];
 
@@ -81,7 +85,8 @@ pub fn private(
     token: Option<&Token>,
 ) -> Option<Private> {
     observations.iter().find_map(|observation| {
-        paths(observation).into_iter().find_map(|path| of_path(path, places)).or_else(|| match observation {
+        let secret = paths(observation).into_iter().find_map(|path| of_path(path, places));
+        secret.filter(|_| !is_absence_of_settings(observation)).or_else(|| match observation {
             Observation::Modified { path, .. } => Some(Private::Times(path.clone())),
             Observation::State { path, state: FileState::LargeFile { .. }, .. } => {
                 Some(Private::Large(path.clone()))
@@ -104,6 +109,20 @@ pub fn private(
             _ => None,
         })
     })
+}
+
+/// Whether it only says that a package manager has no settings of its own.
+fn is_absence_of_settings(observation: &Observation) -> bool {
+    let Observation::State { path, follow: false, state: FileState::Absent } = observation else {
+        return false;
+    };
+    let mut parts = Path::new(std::ffi::OsStr::from_bytes(path.rest())).components().rev();
+    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::RootDir);
+    let is_settings = |part: Component<'_>| LOOKED_FOR.iter().any(|name| part.as_os_str() == *name);
+    let is_secret = |part: Component<'_>| SECRETS.iter().any(|name| part.as_os_str() == *name);
+    parts.next().is_some_and(is_settings)
+        && parts.all(|part| is_plain(part) && !is_secret(part))
+        && !KERNEL.iter().any(|kernel| path.rest().starts_with(kernel.as_bytes()))
 }
 
 const fn is_large(state: &FileState) -> bool {
@@ -231,6 +250,17 @@ mod tests {
             ["/home/me/project/src/main.rs", "/home/me/.config/pip/pip.conf", "/usr/bin/env", "/dev/null"]
         {
             assert_eq!(private(&[content(stored(path))], Some(&places()), &|_| false, None), None, "{path}");
+        }
+        let state = |path: &str, state| [Observation::State { path: stored(path), follow: false, state }];
+        let is_private = |seen: &[Observation]| private(seen, Some(&places()), &|_| false, None).is_some();
+        for path in ["/home/me/project/.npmrc", "/home/me/.npmrc", "/home/me/project/a/.yarnrc"] {
+            assert!(!is_private(&state(path, FileState::Absent)), "{path}");
+            assert!(is_private(&state(path, FileState::Directory { mode: 0o755 })), "{path}");
+            let file = FileState::File { mode: 0o600, digest: Digest::of(b"x") };
+            assert!(is_private(&state(path, file)), "{path}");
+        }
+        for path in ["/home/me/.netrc", "/home/me/.ssh/.npmrc", "/home/me/.aws", "/proc/1/root/.npmrc"] {
+            assert!(is_private(&state(path, FileState::Absent)), "{path}");
         }
         // Semaphores are files of programs.
         let state = FileState::Absent;

@@ -34,6 +34,8 @@ struct User<'a> {
     machine: Machine,
     is_root: bool,
     umask: &'a str,
+    /// What both have on PATH: only root may enter the first of these directories.
+    path: &'a str,
     /// Mounted in place of `/etc/ld.so.cache`.
     loader: Option<&'a Path>,
 }
@@ -92,7 +94,7 @@ impl User<'_> {
             .args(words)
             .current_dir(&self.machine.project)
             .stdin(Stdio::null());
-        command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", &self.machine.home);
+        command.env_clear().env("PATH", self.path).env("HOME", &self.machine.home);
         command.env("LANG", "C.UTF-8").envs(self.machine.environment.iter().cloned());
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -153,10 +155,15 @@ fn root_and_a_user_execute_nothing_twice() {
         fs::set_permissions(team.shared(), fs::Permissions::from_mode(0o2777)).unwrap();
         fs::set_permissions(team.counter(), fs::Permissions::from_mode(0o666)).unwrap();
         let settings = format!("write = true\nupload = \"wait\"\ntrust = [\"{public}\"]\n");
+        let private = team.base.path().join("private");
+        fs::create_dir(&private).unwrap();
+        fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+        let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", private.display());
         let machine = |name: &str| team.machine(name, &settings).with("CASHET_SIGNING_KEY", &secret);
-        let root = User { machine: machine("root"), is_root: true, umask: "022", loader: None };
+        let root = User { machine: machine("root"), is_root: true, umask: "022", path: &path, loader: None };
         let other = machine("other").with("CI", "true");
-        let other = User { machine: other, is_root: false, umask: "002", loader: loader.as_deref() };
+        let loader = loader.as_deref();
+        let other = User { machine: other, is_root: false, umask: "002", path: &path, loader };
         let (first, second) = if root_is_first { (&root, &other) } else { (&other, &root) };
         first.prepare();
         second.prepare();
