@@ -1,6 +1,6 @@
 //! Does an observation hold now? Captures, observations of runs, and products are all checked here.
 //!
-//! One `stat` answers this for most observations ([`QuickCheck`]). [`holds`] looks more closely, and reads files without trusted
+//! One `stat` answers this for most observations (`QuickCheck`). [`holds`] looks more closely, and reads files without trusted
 //! evidence. This module does not know keys, commits or runs.
 
 mod absence;
