@@ -137,7 +137,7 @@ fn run(words: &[OsString]) -> Result<Exit> {
         }
         other => other?,
     };
-    tell_outer(&verb, words, &context);
+    report_to_outer(&verb, words, &context);
     let mut page = Page::stdout(context.now);
     let ended = run_verb(&verb, &context, &mut page);
     // Output before the failure is written before the message.
@@ -145,9 +145,9 @@ fn run(words: &[OsString]) -> Result<Exit> {
     ended.and_then(|exit| finished.map(|()| exit))
 }
 
-/// Tells an outer call that this command's answer depends on the store, which is not a file that it could observe. The answer for a
+/// Reports to an outer call that this command's answer depends on the store, which is not a file that it could observe. The answer for a
 /// complete hash never changes.
-fn tell_outer(verb: &Verb, words: &[OsString], context: &Context) {
+fn report_to_outer(verb: &Verb, words: &[OsString], context: &Context) {
     let is_hash = |word: &&OsString| {
         let bytes = word.as_encoded_bytes();
         let hash = bytes.split(|byte| *byte == b':').next().unwrap_or_default();

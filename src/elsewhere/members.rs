@@ -1,5 +1,5 @@
-//! Variables of single jobs of an array, all of which the engine gives the same environment: they are in it under names that have the
-//! number of the job, and each job takes its own.
+//! Environment variables of single jobs of an array. The engine gives all jobs the same environment, so each variable is passed
+//! under a name with the number of its job, and each job reads its own.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -1,5 +1,5 @@
-//! The content of large files that a run only looked at. The record has their size and time, since reading them would take too long
-//! before a hit. Another machine has other times, so a record for others needs the digest.
+//! Digests of large files for shared caches. A run that only looked at such a file records its size and time, since reading it would
+//! make hits slow. Times differ on other machines, so a published record needs the digest.
 
 use super::files::{digest_file, trusted};
 use super::look::{modified, stat};
@@ -11,12 +11,12 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// A larger file is not digested: others would have to read theirs before each command that looks at it.
+/// Maximum size in bytes. For a larger file, another machine would have to read too much before a hit.
 const LARGEST: u64 = 1 << 30;
 
-/// Why the content at the time of the run cannot be told now.
+/// Why the digest at the time of the run is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Untold {
+pub enum Unavailable {
     /// The file changed, or may have changed, since the run began.
     Changed,
     /// It is larger than 1 GiB.
@@ -25,7 +25,7 @@ pub enum Untold {
     Unreadable,
 }
 
-impl fmt::Display for Untold {
+impl fmt::Display for Unavailable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Changed => "it changed since the run began",
@@ -35,44 +35,54 @@ impl fmt::Display for Untold {
     }
 }
 
-/// Whether [`content`] can be told, without reading the file.
+/// Checks what [`content`] checks before it reads the file.
 ///
 /// # Errors
-/// Why not.
-pub fn may_be_told(path: &Path, follow: bool, state: &FileState, started: Timestamp) -> Result<(), Untold> {
-    still(path, follow, state, started)?;
+/// Why the digest is unavailable.
+pub fn check(path: &Path, follow: bool, state: &FileState, started: Timestamp) -> Result<(), Unavailable> {
+    unchanged(path, follow, state, started)?;
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    opened.map(drop).map_err(|_| Untold::Unreadable)
+    opened.map(drop).map_err(|_| Unavailable::Unreadable)
 }
 
-/// The digest of the regular file at `path`, which a run that began at `started` found in `state`, a size and a time. It is remembered
-/// for the user.
+/// The digest of the regular file at `path`, if it did not change since a run that began at `started` found it in `state` (size and
+/// time). The digest is remembered for the user.
 ///
 /// # Errors
-/// Why it cannot be told.
-pub fn content(path: &Path, follow: bool, state: &FileState, started: Timestamp) -> Result<Digest, Untold> {
-    let expected = still(path, follow, state, started)?;
+/// Why the digest is unavailable.
+pub fn content(
+    path: &Path,
+    follow: bool,
+    state: &FileState,
+    started: Timestamp,
+) -> Result<Digest, Unavailable> {
+    let expected = unchanged(path, follow, state, started)?;
     if let Some(digest) = user_digests::find(path, &expected) {
         return Ok(digest);
     }
-    let (digest, found) = digest_file(path).map_err(|_| Untold::Unreadable)?;
+    let (digest, found) = digest_file(path).map_err(|_| Unavailable::Unreadable)?;
     if found != expected {
-        return Err(Untold::Changed);
+        return Err(Unavailable::Changed);
     }
     user_digests::learn(path, &expected, &digest);
     Ok(digest)
 }
 
-/// What `stat` says of the file, if it is still as it was when the run began.
-fn still(path: &Path, follow: bool, state: &FileState, started: Timestamp) -> Result<Evidence, Untold> {
-    let FileState::LargeFile { size, modified: time, .. } = state else { return Err(Untold::Changed) };
-    let found = stat(path, follow).map_err(|_| Untold::Changed)?;
+/// Evidence of the file, if it is in `state` and has not changed since `started`.
+fn unchanged(
+    path: &Path,
+    follow: bool,
+    state: &FileState,
+    started: Timestamp,
+) -> Result<Evidence, Unavailable> {
+    let FileState::LargeFile { size, modified: time, .. } = state else { return Err(Unavailable::Changed) };
+    let found = stat(path, follow).map_err(|_| Unavailable::Changed)?;
     if !found.is_file() || found.len() != *size || modified(&found) != *time {
-        return Err(Untold::Changed);
+        return Err(Unavailable::Changed);
     }
-    let evidence = trusted(path, Evidence::of(&found), started).ok_or(Untold::Changed)?;
-    if *size > LARGEST { Err(Untold::TooLarge) } else { Ok(evidence) }
+    let evidence = trusted(path, Evidence::of(&found), started).ok_or(Unavailable::Changed)?;
+    if *size > LARGEST { Err(Unavailable::TooLarge) } else { Ok(evidence) }
 }
 
 #[cfg(test)]
@@ -90,45 +100,45 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_there_is_told_and_what_changed_is_not() {
+    fn an_unchanged_file_has_a_digest_and_a_changed_one_has_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "content").unwrap();
         let (state, started) = recorded(&path);
-        assert_eq!(may_be_told(&path, true, &state, started), Ok(()));
+        assert_eq!(check(&path, true, &state, started), Ok(()));
         assert_eq!(content(&path, true, &state, started), Ok(Digest::of(b"content")));
         // The run began before the file was there.
         let before = Timestamp(started.0 - 60_000_000_000);
-        assert_eq!(content(&path, true, &state, before), Err(Untold::Changed));
+        assert_eq!(content(&path, true, &state, before), Err(Unavailable::Changed));
         let link = folder.path().join("link");
         symlink(&path, &link).unwrap();
         assert_eq!(content(&link, true, &state, started), Ok(Digest::of(b"content")));
-        assert_eq!(content(&link, false, &state, started), Err(Untold::Changed));
+        assert_eq!(content(&link, false, &state, started), Err(Unavailable::Changed));
         let file = File::options().write(true).open(&path).unwrap();
         file.set_modified(std::time::SystemTime::now() - Duration::from_mins(1)).unwrap();
-        assert_eq!(content(&path, true, &state, started), Err(Untold::Changed));
+        assert_eq!(content(&path, true, &state, started), Err(Unavailable::Changed));
         let (state, started) = recorded(&path);
         fs::write(&path, "longer content").unwrap();
-        assert_eq!(may_be_told(&path, true, &state, started), Err(Untold::Changed));
+        assert_eq!(check(&path, true, &state, started), Err(Unavailable::Changed));
         fs::remove_file(&path).unwrap();
-        assert_eq!(content(&path, true, &state, started), Err(Untold::Changed));
+        assert_eq!(content(&path, true, &state, started), Err(Unavailable::Changed));
     }
 
     #[test]
-    fn what_is_too_large_or_not_readable_is_not_told() {
+    fn a_file_that_is_too_large_or_not_readable_has_no_digest() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
         let (state, started) = recorded(&path);
-        assert_eq!(may_be_told(&path, true, &state, started), Err(Untold::TooLarge));
-        assert_eq!(content(&path, true, &state, started), Err(Untold::TooLarge));
+        assert_eq!(check(&path, true, &state, started), Err(Unavailable::TooLarge));
+        assert_eq!(content(&path, true, &state, started), Err(Unavailable::TooLarge));
         fs::write(&path, "content").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
         let (state, started) = recorded(&path);
         // Root reads it nevertheless.
         if File::open(&path).is_err() {
-            assert_eq!(may_be_told(&path, true, &state, started), Err(Untold::Unreadable));
-            assert_eq!(content(&path, true, &state, started), Err(Untold::Unreadable));
+            assert_eq!(check(&path, true, &state, started), Err(Unavailable::Unreadable));
+            assert_eq!(content(&path, true, &state, started), Err(Unavailable::Unreadable));
         }
     }
 }

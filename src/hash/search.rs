@@ -139,7 +139,7 @@ mod tests {
         };
         let refused = || FileState::Unreadable { errno: libc::EACCES };
         assert!(of("tool", refused()));
-        // It is found nowhere, or nobody looked for it: then it counts why.
+        // If the program is found nowhere, or was not searched for, the error counts.
         assert!(!of("missing", refused()) && !of("other", refused()));
         assert!(!of("tool", FileState::Absent) && !of("tool", FileState::Unreadable { errno: libc::EIO }));
         fs::rename(root.path().join("c/other"), root.path().join("c/missing")).unwrap();

@@ -146,7 +146,7 @@ pub fn kept_here(
         }
         _ => None,
     });
-    hidden.or_else(|| match by_content::expected(commit, token, places) {
+    hidden.or_else(|| match by_content::check(commit, token, places) {
         Ok(observations) => {
             portable::private(&observations, None, &is_secret, token).map(|why| why.to_string())
         }

@@ -86,7 +86,7 @@ pub fn resolve_references(request: &mut Request, products: &dyn Products, store:
     for (place, word) in request.words.iter_mut().enumerate() {
         let typed = word.clone();
         let Some(found) = written(typed.as_bytes()) else { continue };
-        tell_outer(found.reference);
+        report_to_outer(found.reference);
         let Product { blob, path } = found.product(products)?;
         let (copy, file) = view(store, &blob, path.as_deref())?;
         held.0.push(file);
@@ -98,8 +98,8 @@ pub fn resolve_references(request: &mut Request, products: &dyn Products, store:
     Ok(held)
 }
 
-/// Tells an outer call that the answer depends on the history: the commit of a revision, other than a hash, changes with every run.
-fn tell_outer(reference: &[u8]) {
+/// Reports to an outer call that the answer depends on the history: the commit of a revision, other than a hash, changes with every run.
+fn report_to_outer(reference: &[u8]) {
     let revision = reference.split(|byte| *byte == b':').next().unwrap_or_default();
     if revision.len() < SURE_DIGITS || !revision.iter().all(u8::is_ascii_hexdigit) {
         tell(Depends::Results("a word that begins with cashet:"));
@@ -123,7 +123,7 @@ pub fn first_reference(request: &Request) -> Option<&OsString> {
 pub fn open_stdin(word: &OsStr, products: &dyn Products, store: Option<&dyn Store>) -> Result<File> {
     let path = match (written(word.as_bytes()).filter(|found| found.before.is_empty()), store) {
         (Some(found), Some(store)) => {
-            tell_outer(found.reference);
+            report_to_outer(found.reference);
             let Product { blob, path } = found.product(products)?;
             view(store, &blob, path.as_deref())?.0
         }

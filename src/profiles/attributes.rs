@@ -197,7 +197,7 @@ pub fn shows_modes(name: &OsStr, words: &[OsString]) -> bool {
     named(name, &["find", "gfind", "bfs"]) && begins(&["-perm", "-ls", "-fls", "-printf", "-fprintf"])
 }
 
-/// Whether a program that compresses files is told to write to its standard output, or only to test them.
+/// Whether the options of a compression program make it write to standard output, or only test files.
 fn writes_to_stdout(words: &[OsString]) -> bool {
     let is_switches = |word: &[u8]| {
         let known = |byte: &u8| byte.is_ascii_digit() || b"cdfknqtv".contains(byte);

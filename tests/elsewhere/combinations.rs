@@ -230,7 +230,7 @@ fn an_executor_that_is_gone_is_named_and_its_job_is_not_lost() {
     let call = ["-v", "--on", "there", "--", "./job"];
     let run = beside(sandbox.exec(call)).status(125).executes(0);
     run.stderr_with(&["an earlier call submitted this command to here", "put [executors.here] back"]).run();
-    // What it came to is there, whoever is asked.
+    // The result is stored for every caller.
     go(&sandbox);
     wait_until("the result", || jobs(&sandbox).iter().all(|job| job.join("result").exists()));
     beside(sandbox.exec(call)).stdout("begun\nended\n").any_stderr().executes(0).run();
@@ -255,7 +255,7 @@ fn options_that_contradict_each_other_are_refused() {
         assert!(!run.status.success() && run.messages().lines().count() < 6, "{}", run.messages());
         assert!(jobs(&sandbox).is_empty(), "{words:?}");
     }
-    // Runs that may not run are told, and become no jobs.
+    // Runs that may not run are reported, and no jobs are submitted.
     let map = ["map", "--on", "here", "--mode", "replay", "-p", "n=1,2", "--", "./job", "{n}"];
     sandbox.cashet(map).any_stdout().status(1).executes(0).stderr_with(&["2 failed"]).run();
     assert!(jobs(&sandbox).is_empty());

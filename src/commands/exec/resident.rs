@@ -116,7 +116,7 @@ impl Resident {
         }
     }
 
-    /// What is known of a call before it runs, whatever its mode; `None` if only a process of its own can tell.
+    /// The answer that a call would get without running, in any mode; `None` if only a separate process can determine it.
     pub(in crate::commands) fn known(&self, call: &Settled, three: Three<'_>) -> Result<Option<Checked>> {
         if call.may_hit() {
             return self.check(call, three, None);

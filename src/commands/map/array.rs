@@ -218,7 +218,7 @@ impl Array<'_> {
         }
     }
 
-    /// Tells the answer of a run, if there is one.
+    /// Shows the answer of a run, if there is one. Returns whether there was.
     fn is_answered(&self, work: &Work, replayed: Result<Option<Replayed>>) -> bool {
         let Ok(Some((mut outcome, id, output))) = replayed else { return false };
         outcome.warnings.extend(mark(self.resident, id, work.tags.clone()));

@@ -52,8 +52,8 @@ pub(super) fn shows(image: &Image<'_>) -> Shows {
     Shows::Nothing
 }
 
-/// Of which files a process with this program may compare modification times, as in [`Nature::compares_times`]. Unknown programs
-/// may compare all. A shell script with a relative path is searched in `directory`.
+/// The files whose modification times a process with this program may compare, as in [`Nature::compares_times`]. Unknown programs may
+/// compare all. A shell script with a relative path is searched in `directory`.
 ///
 /// [`Nature::compares_times`]: crate::exec::Nature::compares_times
 pub(super) fn compares_times(image: &Image<'_>, directory: &Path) -> Option<&'static [&'static str]> {

@@ -223,7 +223,7 @@ impl Elsewhere<'_> {
 
     /// Has the job done, by this call or by one that was made before; `None` where it must be looked up again.
     fn run(&self, manifest: Option<&Manifest>, reads: &[PathBuf]) -> Result<Option<Exit>> {
-        // Nobody who watches us sees what it reads there.
+        // An outer call that watches this process cannot see what the job reads.
         tell(Depends::Results("cashet exec --on"));
         let store = &self.settings.store;
         let token = token();
