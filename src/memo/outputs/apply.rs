@@ -12,14 +12,14 @@ use crate::record::{OutputEntry, OutputKind, OutputTree, Timestamp};
 use crate::store::BlobStore;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Stat};
 use rustix::fs::{
-    chownat, fchmod, fstat, futimens, mkdirat, openat, renameat, renameat_with, unlinkat, utimensat,
+    chownat, fchmod, fstat, futimens, linkat, mkdirat, openat, renameat, renameat_with, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -82,8 +82,7 @@ impl Apply<'_> {
             let renamed = if self.replaces {
                 renameat(stage.directory(), &name, place.directory(), place.name)
             } else {
-                let flags = RenameFlags::NOREPLACE;
-                renameat_with(stage.directory(), &name, place.directory(), place.name, flags)
+                rename_to_free_name(stage.directory(), &name, &place)
             };
             renamed.map_err(|errno| blocked("create", &self.shown(entry), errno))?;
         }
@@ -253,6 +252,21 @@ struct Staged<'a> {
     is_in_place: bool,
 }
 
+/// Renames `name` in `directory` to `place`, unless something exists there.
+fn rename_to_free_name(directory: BorrowedFd<'_>, name: &str, place: &Place<'_>) -> Result<(), Errno> {
+    match renameat_with(directory, name, place.directory(), place.name, RenameFlags::NOREPLACE) {
+        // NFS and others do not support this flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_to_free_name(directory, name, place),
+        other => other,
+    }
+}
+
+/// The same in two steps. A kill between them leaves the staged name, which is removed with its directory.
+fn link_to_free_name(directory: BorrowedFd<'_>, name: &str, place: &Place<'_>) -> Result<(), Errno> {
+    linkat(directory, name, place.directory(), place.name, AtFlags::empty())?;
+    unlinkat(directory, name, AtFlags::empty())
+}
+
 /// Gives a staged file the group that the system gives to what is created at `place`. Where we may not, it keeps ours.
 fn take_group(stage: &Stage, name: &str, place: &Place<'_>) {
     let gives_group = |stat: &Stat| stat.st_mode & libc::S_ISGID != 0;
@@ -266,4 +280,38 @@ fn take_group(stage: &Stage, name: &str, place: &Place<'_>) {
 fn kept_bits(opened: &OwnedFd, is_directory: bool) -> u32 {
     let stat = if is_directory { fstat(opened).ok() } else { None };
     stat.map_or(0, |stat| stat.st_mode & libc::S_ISGID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_name_that_is_taken_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let directory = File::open(folder.path()).unwrap();
+        let mut beneath = Beneath::open(folder.path()).unwrap();
+        let ways: [fn(BorrowedFd<'_>, &str, &Place<'_>) -> Result<(), Errno>; 2] =
+            [rename_to_free_name, link_to_free_name];
+        for to_free_name in ways {
+            fs::write(path("staged"), "new").unwrap();
+            fs::write(path("taken"), "old").unwrap();
+            let taken = beneath.place(b"taken", true).unwrap();
+            assert_eq!(to_free_name(directory.as_fd(), "staged", &taken), Err(Errno::EXIST));
+            assert_eq!(fs::read(path("taken")).unwrap(), b"old");
+            let free = beneath.place(b"free", true).unwrap();
+            assert_eq!(to_free_name(directory.as_fd(), "staged", &free), Ok(()));
+            assert_eq!(fs::read(path("free")).unwrap(), b"new");
+            assert!(!path("staged").exists());
+            fs::remove_file(path("free")).unwrap();
+            std::os::unix::fs::symlink("nowhere", path("staged")).unwrap();
+            assert_eq!(to_free_name(directory.as_fd(), "staged", &taken), Err(Errno::EXIST));
+            assert_eq!(to_free_name(directory.as_fd(), "staged", &free), Ok(()));
+            assert_eq!(fs::read_link(path("free")).unwrap(), Path::new("nowhere"));
+            fs::remove_file(path("free")).unwrap();
+        }
+    }
 }
