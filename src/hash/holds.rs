@@ -4,12 +4,13 @@
 //! evidence. This module does not know keys, commits or runs.
 
 mod absence;
+mod all;
 mod parts;
 pub(super) mod quick_check;
 mod times;
 
+pub use all::settle_all;
 pub(super) use quick_check::QuickCheck;
-pub use quick_check::settle_all;
 
 use super::environment::{environment_digest, lookup, variable_digest_by};
 use super::files::{EntryKind, digest_file};

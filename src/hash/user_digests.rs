@@ -37,8 +37,8 @@ const BUCKETS: u64 = 1 << 15;
 /// The memory of this process, once a call has named its place.
 static OF_USER: OnceLock<UserDigests> = OnceLock::new();
 
-/// Names the place: `cashet` in the user's cache directory. What is below `root` is not remembered, unless it is large. `allowed` is asked before
-/// the first look: a watched process has to read what it depends on.
+/// Sets the directory of the table: `cashet` in the user's cache directory. Files below `root` are not remembered, unless they are
+/// large. `allowed` is called before the first look: a watched process has to read what it depends on.
 pub fn keep_in(directory: &Path, root: &Path, allowed: fn() -> bool) {
     let _ = OF_USER.set(UserDigests {
         directory: directory.to_path_buf(),

@@ -3,7 +3,6 @@
 //! Facts are checked directory by directory. A fact that this check cannot confirm needs a closer look by the caller; it is not
 //! known to be wrong.
 
-use super::Present;
 pub(in crate::hash) use super::absence::Missing;
 use super::absence::{WORTH_ASKING, proves_absence};
 use crate::hash::files::is_local;
@@ -11,11 +10,9 @@ use crate::hash::stat_cache::{Found, StatCache, open_directory, stat};
 use crate::record::{Base, Evidence, FileState, Observation, Places, StoredPath, Timestamp};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::thread;
 
 /// If at least this many names of a directory are looked at, the directory is opened first. Opening it costs about as much as ten
 /// lookups save by the shorter path.
@@ -78,44 +75,6 @@ pub(in crate::hash) struct QuickCheck<'a> {
     absent: Vec<(usize, Missing<'a>)>,
 }
 
-/// From this many observations on, a second thread looks at one half of them. Starting it costs as much as a hundred looks.
-const WORTH_A_THREAD: usize = 1024;
-
-/// Checks all observations; `evidence` has an entry for each. Uses two threads for many observations.
-#[must_use]
-pub fn settle_all(
-    observations: &[Observation],
-    evidence: &[Option<Evidence>],
-    present: &Present<'_>,
-) -> Settled {
-    let Present { places, seen, now, .. } = *present;
-    let settle = |range: Range<usize>| {
-        let mut looks = QuickCheck::new(places, seen, now);
-        let (mut all, mut settled) = (Settled::default(), Settled::default());
-        let (mut next, observations) = (range.start, observations.get(..range.end).unwrap_or_default());
-        while next < range.end {
-            next = looks.settle(observations, evidence, next, &mut settled);
-            all.open.append(&mut settled.open);
-        }
-        all.learned = settled.learned;
-        all
-    };
-    let count = observations.len();
-    if count < WORTH_A_THREAD {
-        return settle(0..count);
-    }
-    let middle = count / 2;
-    thread::scope(|scope| {
-        // Without a second thread (`ulimit -u`), this one looks at both halves.
-        let other = thread::Builder::new().spawn_scoped(scope, || settle(middle..count));
-        let mut all = settle(0..middle);
-        let rest = other.ok().and_then(|other| other.join().ok()).unwrap_or_else(|| settle(middle..count));
-        all.open.extend(rest.open);
-        all.learned.extend(rest.learned);
-        all
-    })
-}
-
 /// The result for some observations.
 #[derive(Default)]
 pub struct Settled {
@@ -146,7 +105,7 @@ impl<'a> QuickCheck<'a> {
 
     /// Checks the observations from `start` on that are in one directory, and returns the number of the first one after them.
     /// Observations without a path need a closer look. `evidence` has an entry for each observation.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         observations: &'a [Observation],
         evidence: &[Option<Evidence>],

@@ -1,5 +1,6 @@
-use super::{Present, WORTH_A_THREAD, settle_all};
 use crate::digest::{DIGEST_LENGTH, Digest};
+use crate::hash::holds::Present;
+use crate::hash::holds::all::{WORTH_A_THREAD, settle_all};
 use crate::hash::look;
 use crate::record::{Evidence, FileState, Known, Observation, Places, StoredPath, Timestamp};
 use std::fs;
