@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import random
 import shutil
 import socket
 import statistics
@@ -23,19 +22,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from sharing import free_port
+
 HERE = Path(__file__).resolve().parent
-
-
-def free_port():
-    while True:
-        first = random.randrange(20000, 32000)
-        try:
-            for port in (first, first + 1):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
 
 
 class Server:

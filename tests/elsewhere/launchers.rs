@@ -2,7 +2,7 @@
 
 use super::servers::{Server, hyperqueue, skipped, ssh, wait_until};
 use super::slurm::ancestor;
-use super::support::Sandbox;
+use super::support::{Run, Sandbox};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -189,19 +189,17 @@ fn gnu_parallel_is_a_launcher() {
     // The launcher dies: the command goes on and is waited for.
     sandbox.script("waits", WAITS);
     let call = ["-v", "--on", "there", "--", "./waits"];
-    let run = sandbox
-        .exec(call)
-        .env("PARALLEL_HOME", &notes)
-        .stdout("begun\nended\n")
-        .any_stderr()
-        .leaves("out", "made\n")
-        .executes(1)
-        .spawn();
+    outlives_its_launcher(&sandbox, sandbox.exec(call).env("PARALLEL_HOME", &notes), "parallel");
+}
+
+/// Kills the launcher of a job that runs `WAITS`: the job goes on, and its end is known.
+fn outlives_its_launcher(sandbox: &Sandbox, run: Run<'_>, launcher: &str) {
+    let run = run.stdout("begun\nended\n").any_stderr().leaves("out", "made\n").executes(1).spawn();
     run.wait_for_stderr("runs at");
-    let line = format!("parallel.*{}", sandbox.base().display());
+    let line = format!("{launcher}.*{}", sandbox.base().display());
     sandbox.bare(["pkill", "-KILL", "-f", &line]).any_status().run();
     run.wait_for_stderr("the command continues");
-    go(&sandbox);
+    go(sandbox);
     run.finish();
 }
 
@@ -229,14 +227,7 @@ fn hyperqueue_is_a_launcher() {
     // Who waits for the task dies: the task goes on, and its end is known.
     sandbox.script("waits", WAITS);
     let call = ["-v", "--on", "hq", "--", "./waits"];
-    let run = sandbox.exec(call).stdout("begun\nended\n").any_stderr().leaves("out", "made\n").executes(1);
-    let run = run.spawn();
-    run.wait_for_stderr("runs at");
-    let line = format!("hq-run.*{}", sandbox.base().display());
-    sandbox.bare(["pkill", "-KILL", "-f", &line]).any_status().run();
-    run.wait_for_stderr("the command continues");
-    go(&sandbox);
-    run.finish();
+    outlives_its_launcher(&sandbox, sandbox.exec(call), "hq-run");
     // Ctrl-C ends it.
     fs::remove_file(sandbox.base().join("tmp/go")).unwrap();
     let call = ["-v", "--on", "hq", "--", "./waits", "again"];

@@ -14,7 +14,6 @@
 mod conformance;
 mod digests;
 mod directory;
-mod figures;
 mod helper;
 mod hostile;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
