@@ -294,9 +294,8 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let directory = File::open(folder.path()).unwrap();
         let mut beneath = Beneath::open(folder.path()).unwrap();
-        let ways: [fn(BorrowedFd<'_>, &str, &Place<'_>) -> Result<(), Errno>; 2] =
-            [rename_to_free_name, link_to_free_name];
-        for to_free_name in ways {
+        for renames in [true, false] {
+            let to_free_name = if renames { rename_to_free_name } else { link_to_free_name };
             fs::write(path("staged"), "new").unwrap();
             fs::write(path("taken"), "old").unwrap();
             let taken = beneath.place(b"taken", true).unwrap();
