@@ -48,7 +48,7 @@ impl Observer<'_> {
         };
         let aside = Names::of(&aside);
         let Ok(metadata) = fs::metadata(path) else { return Err(NotKept::InputMoved(path.to_path_buf())) };
-        let moved = self.moved(&metadata);
+        let moved = self.is_young(&Evidence::of(&metadata));
         if moved && !taken.is_some_and(|taken| self.is_moved_by_the_run_alone(path, taken)) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }

@@ -25,6 +25,7 @@ mod session;
 mod shown;
 mod system;
 mod times;
+mod unchanged;
 mod variables;
 mod witness;
 mod writing;

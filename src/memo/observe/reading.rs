@@ -7,7 +7,6 @@ use super::times::Timed;
 use super::{Observer, differs, present, unread};
 use crate::digest::Digest;
 use crate::exec::{Access, FirstChange};
-use crate::hash::expected::digest_expected;
 use crate::hash::memory::LARGE;
 use crate::hash::{files, look};
 use crate::memo::reason::NotKept;
@@ -197,7 +196,7 @@ impl Observer<'_> {
     }
 
     pub(super) fn state(&mut self, path: &Path, follow: bool) -> Result<(), NotKept> {
-        if let Some((digest, first, trusted)) = self.still(path, follow) {
+        if let Some((digest, first, trusted)) = self.unchanged_content(path, follow) {
             let state = FileState::File { mode: first.mode & PERMISSIONS, digest };
             self.looked_at_file(path, &state, Some(first));
             let state = self.by_rights(path, follow, state);
@@ -215,60 +214,22 @@ impl Observer<'_> {
             return Ok(());
         }
         let (state, evidence) = look::state(path, follow);
-        let moved = match (&state, evidence) {
+        let may_differ = match (&state, evidence) {
             (FileState::Absent | FileState::Directory { .. } | FileState::Special { .. }, _) => false,
             (_, Some(evidence)) => self.is_young(&evidence),
             (_, None) => {
                 let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-                metadata.is_ok_and(|metadata| self.moved(&metadata))
+                metadata.is_ok_and(|metadata| self.is_young(&Evidence::of(&metadata)))
             }
         };
-        let moved = moved && !self.is_same_state(path, follow, &state);
-        if moved || self.came_or_went(path, follow, &state) {
+        let may_differ = may_differ && !self.is_same_state(path, follow, &state);
+        if may_differ || self.appeared_or_vanished(path, follow, &state) {
             return Err(NotKept::InputMoved(path.to_path_buf()));
         }
         self.looked_at_file(path, &state, evidence);
         let state = self.by_rights(path, follow, state);
         self.observe(Observation::State { path: self.stored(path), follow, state }, evidence);
         Ok(())
-    }
-
-    /// Whether a file with new times has the same content: only another name of it was made elsewhere.
-    fn is_same_content(&mut self, path: &Path, now: &Evidence, digest: Digest) -> bool {
-        let Some(first) = self.watcher.first(path).filter(|first| !self.is_young(first)) else {
-            return false;
-        };
-        let alike = first.modified == now.modified && first.inode == now.inode && first.mode == now.mode;
-        alike && self.memory.recalled(path, &first) == Some(digest)
-    }
-
-    fn is_same_state(&mut self, path: &Path, follow: bool, state: &FileState) -> bool {
-        let FileState::File { digest, .. } = state else { return false };
-        let now = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-        now.is_ok_and(|now| self.is_same_content(path, &Evidence::of(&now), *digest))
-    }
-
-    /// The content of a regular file that did not change from before the run to its first look, nor since then; with its state at
-    /// that look and whether that can be trusted.
-    fn still(&mut self, path: &Path, follow: bool) -> Option<(Digest, Evidence, Option<Evidence>)> {
-        let first = self.watcher.first(path)?;
-        if self.is_young(&first) || first.size > look::LARGEST_DIGESTED {
-            return None;
-        }
-        let now = Timestamp::now();
-        if let Some(digest) = self.memory.recalled(path, &first) {
-            let there = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-            return (Evidence::of(&there.ok()?) == first).then_some((digest, first, Some(first)));
-        }
-        let digest = digest_expected(path, follow, &first)?;
-        Some((digest, first, self.memory.learn(path, digest, first, now)))
-    }
-
-    /// Like [`Observer::still`], without reading the file.
-    fn remembered(&mut self, path: &Path) -> Option<(Digest, Evidence, Option<Evidence>)> {
-        let first = self.watcher.first(path)?;
-        let is_known = self.memory.recalled(path, &first).is_some();
-        is_known.then(|| self.still(path, true)).flatten()
     }
 
     /// The order of the times of regular files inside the root counts if the run looked at them.
@@ -291,30 +252,6 @@ impl Observer<'_> {
         }
     }
 
-    /// Whether the path exists now and did not at the first look, or the reverse.
-    fn came_or_went(&self, path: &Path, follow: bool, now: &FileState) -> bool {
-        if !follow {
-            return *now == FileState::Absent;
-        }
-        let is_directory = matches!(now, FileState::Directory { .. });
-        match self.watcher.known(path) {
-            Some(Some(first)) => {
-                *now == FileState::Absent || is_directory != (first.mode & libc::S_IFMT == libc::S_IFDIR)
-            }
-            Some(None) => !matches!(now, FileState::Absent | FileState::Unreadable { .. }),
-            None => false,
-        }
-    }
-
-    /// Whether the times of a file do not prove that it is unchanged since the run began.
-    pub(super) fn moved(&self, metadata: &fs::Metadata) -> bool {
-        self.is_young(&Evidence::of(metadata))
-    }
-
-    pub(super) fn is_young(&self, evidence: &Evidence) -> bool {
-        evidence.changed >= self.run.started || evidence.modified >= self.run.started
-    }
-
     /// Digests the files that were read and are not known, in parallel if there are many, and observes their contents.
     fn digest(&mut self, paths: &[PathBuf], importer: &Importer) -> Result<(), NotKept> {
         let (small, large): (Vec<PathBuf>, Vec<PathBuf>) = paths
@@ -329,12 +266,12 @@ impl Observer<'_> {
                 let (digest, evidence) = files::digest_file(path).ok()?;
                 Some((digest, evidence, files::trusted(path, evidence, now)))
             };
-            let read = self.still(path, true).or_else(anew);
+            let read = self.unchanged_content(path, true).or_else(anew);
             self.content(path, read, importer)?;
         }
         let mut unknown = Vec::new();
         for path in large {
-            match self.remembered(&path) {
+            match self.remembered_content(&path) {
                 Some(read) => self.content(&path, Some(read), importer)?,
                 None => unknown.push(path),
             }
