@@ -116,13 +116,6 @@ impl FileState {
         rule.by_rights && !rule.fresh
     }
 
-    /// The same state, of whose mode only these rights count.
-    #[must_use]
-    pub fn by_rights(self, rights: u32) -> Self {
-        let bits = self.mode().unwrap_or_default();
-        self.with_rule(ModeRule { by_rights: true, ..ModeRule::default() }, bits, rights)
-    }
-
     /// The same state, whose mode counts by `rule`, with these bits and rights.
     #[must_use]
     pub fn with_rule(mut self, rule: ModeRule, bits: u32, rights: u32) -> Self {

@@ -66,13 +66,6 @@ impl StreamOrder {
             Interleaving::Merged => to_one(),
         }
     }
-
-    /// Number of bytes of `stream`.
-    #[must_use]
-    pub fn total(&self, stream: Stream) -> u64 {
-        let of_stream = self.chunks.iter().filter(|chunk| chunk.stream == stream);
-        of_stream.fold(0, |total, chunk| total.saturating_add(chunk.length))
-    }
 }
 
 impl Encode for StreamOrder {
@@ -158,7 +151,8 @@ mod tests {
             order.push(stream, length);
         }
         assert_eq!(order.chunks().len(), 3);
-        assert_eq!((order.total(Stream::Stdout), order.total(Stream::Stderr)), (4, 11));
+        let lengths: Vec<_> = order.chunks().iter().map(|chunk| (chunk.stream, chunk.length)).collect();
+        assert_eq!(lengths, [(Stream::Stderr, 3), (Stream::Stdout, 4), (Stream::Stderr, 8)]);
         for interleaving in [Interleaving::Exact, Interleaving::Inexact, Interleaving::Merged] {
             order.interleaving = interleaving;
             assert_eq!(StreamOrder::from_bytes(&order.to_bytes()).as_ref(), Ok(&order));

@@ -11,17 +11,6 @@ pub enum Termination {
     Signaled(i32),
 }
 
-impl Termination {
-    /// The status that a shell would see: 128+N for a signal N.
-    #[must_use]
-    pub fn shell_status(self) -> u8 {
-        match self {
-            Self::Exited(status) => status,
-            Self::Signaled(signal) => u8::try_from(128_i32.saturating_add(signal)).unwrap_or(255),
-        }
-    }
-}
-
 /// The resources that a run used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resources {

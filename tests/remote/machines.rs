@@ -370,7 +370,7 @@ fn settings_that_make_no_sense_are_refused() {
         let machine = team.machine("machine", settings);
         simple(&machine);
         let output = machine.cashet(&["exec", "--", "./run.sh"]);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(125), "{text}");
         assert!(text.contains(word), "{text}");
     }
@@ -385,8 +385,7 @@ fn records_that_are_damaged_or_of_another_key_are_not_used() {
     let [own] = team.files("s").try_into().unwrap();
     first.exec(&["./other.sh"]);
     let other = team.files("s").into_iter().find(|path| *path != own).unwrap();
-    let record = fs::read(&own).unwrap();
-    let of_other = fs::read(&other).unwrap();
+    let (record, of_other) = (fs::read(&own).unwrap(), fs::read(&other).unwrap());
     let cut = record[..record.len() / 2].to_vec();
     for (number, forged) in [of_other, cut, vec![0; 5 << 20], b"{}".to_vec()].into_iter().enumerate() {
         fs::remove_file(&own).unwrap();

@@ -291,10 +291,11 @@ fn the_encoding_is_the_documented_one() {
         aside: Names::of(&[b"x".to_vec()]),
         digest: Digest::of(b"1"),
     };
+    let by_rights = ModeRule { by_rights: true, ..ModeRule::default() };
     let directory = |path: &str, mode: u32| Observation::State {
         path: StoredPath::in_root(path),
         follow: true,
-        state: FileState::Directory { mode }.by_rights(7),
+        state: FileState::Directory { mode }.with_rule(by_rights, mode, 7),
     };
     let observations = [
         Observation::Content { path: StoredPath::in_root("f"), digest: Digest::of(b"2") },
