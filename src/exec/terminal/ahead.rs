@@ -1,17 +1,17 @@
-//! What was typed before the run read it: it goes to the run's terminal, and is shown once.
+//! Keyboard input from before the run began to read: it goes to the run's terminal, and is echoed only once.
 
 use super::pair::arrives;
 use crate::exec::tty::{Modes, edits_lines, is_same, modes, set_modes};
 use std::os::fd::BorrowedFd;
 
-/// Modes that the terminal of a run had for a moment. A program may have saved them just then, and set them again later.
+/// Modes that the terminal of the run had without echo. A program may save them in that moment, and set them again later.
 #[derive(Clone, Copy)]
 pub(super) struct Unshown {
     pub(super) set: Modes,
     pub(super) before: Modes,
 }
 
-/// Reads the lines that were typed. The end of input that somebody typed becomes its key again.
+/// Reads complete lines of keyboard input. An end of file (Ctrl-D) becomes the byte of its key again.
 pub(super) fn read_lines(terminal: BorrowedFd<'_>, modes: &Modes, into: &mut Vec<u8>) {
     let end = modes.c_cc.get(libc::VEOF).copied().unwrap_or(4);
     let ends = [b'\n', modes.c_cc.get(libc::VEOL).copied().unwrap_or(0)];
@@ -27,20 +27,20 @@ pub(super) fn read_lines(terminal: BorrowedFd<'_>, modes: &Modes, into: &mut Vec
     }
 }
 
-/// What is typed is shown.
+/// The same modes with echo.
 const ECHO: libc::tcflag_t = libc::ECHO | libc::ECHONL;
 
 pub(super) fn with_echo(modes: &Modes) -> Modes {
     Modes { c_lflag: modes.c_lflag | ECHO, ..*modes }
 }
 
-/// Passes on what was typed before the run used it. It was shown when it was typed, so it is not shown again: the run's
-/// terminal does not echo for a moment. Returns the modes of that moment.
+/// Passes on input that was typed before the run read any. The user's terminal has echoed it already, so the run's terminal
+/// does not echo while it arrives. Returns the modes with and without echo.
 pub(super) fn type_unshown(master: BorrowedFd<'_>, typed: &[u8]) -> Option<Unshown> {
     let before = modes(master).filter(|_| !typed.is_empty())?;
     let unshown = Unshown { set: Modes { c_lflag: before.c_lflag & !ECHO, ..before }, before };
     set_modes(master, &unshown.set);
-    // As much as a terminal takes is more than it keeps of what is typed.
+    // A terminal accepts more input in one write than another one buffers.
     let _ = nix::unistd::write(master, typed);
     arrives(master);
     if let Some(now) = modes(master) {
@@ -49,8 +49,8 @@ pub(super) fn type_unshown(master: BorrowedFd<'_>, typed: &[u8]) -> Option<Unsho
     Some(unshown)
 }
 
-/// The modes in which the terminal echoes again. A run that cannot be held may have read the line and set modes of its own
-/// meanwhile: those stay. One that stopped waiting for whole lines did so for the sake of keys, not to hide what is typed.
+/// The modes in which the terminal echoes again. A run that is not stopped meanwhile may have read the line and set modes of its
+/// own: these stay. A run that left canonical mode wants single keys, and does not hide its input by that.
 fn shown_again(now: &Modes, unshown: &Unshown) -> Modes {
     if is_same(now, &unshown.set) {
         return unshown.before;
@@ -71,7 +71,7 @@ fn is_readable(terminal: BorrowedFd<'_>) -> bool {
         && asked.first().and_then(PollFd::revents) == Some(PollFlags::POLLIN)
 }
 
-/// Reads once what is there, without waiting; `false` if nothing can be read.
+/// One read of the input that is available, without waiting; `false` if nothing can be read.
 pub(super) fn read_there(terminal: BorrowedFd<'_>, into: &mut Vec<u8>) -> bool {
     let mut buffer = [0; 4096];
     let got = nix::unistd::read(terminal, &mut buffer);

@@ -1,6 +1,7 @@
-//! How a run uses its terminals, as the watching thread reports it, and the modes of the user's own terminal. These are changed
-//! only once the run reads what is typed. So input that is typed ahead stays there for the shell, and a command that never
-//! reads leaves nothing to restore.
+//! How a run uses its terminals, as the watching thread reports it, and the modes of the user's terminal.
+//!
+//! These modes change only when the run begins to read keyboard input. So input that is typed ahead stays available to the
+//! shell, and a command that never reads leaves nothing to restore.
 
 use super::ahead::{Unshown, read_lines, read_there, type_unshown, with_echo};
 use crate::exec::order::index;
@@ -13,46 +14,46 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-/// The device number of `/dev/tty`, by which a process names its own terminal.
+/// The device number of `/dev/tty`, which names the controlling terminal of a process.
 fn own_terminal() -> u64 {
     libc::makedev(5, 0)
 }
 
 /// The state of the terminals of a run.
 pub(in crate::exec) struct Control {
-    /// Our own terminal, if we are in its foreground.
+    /// The user's terminal, if cashet is in its foreground.
     outer: Option<OwnedFd>,
-    /// The device numbers of the pseudo-terminals that are stdout and stderr.
+    /// The device numbers of the pseudo-terminals for stdout and stderr.
     devices: [Option<u64>; 2],
-    /// Which of them is the terminal of the run's session.
+    /// Which of them is the controlling terminal of the run's session.
     controlling: Stream,
     state: Mutex<State>,
-    /// Held while output is written in the form that suits the modes of our terminal.
+    /// Held while output is written with the line ends that the modes of the user's terminal need.
     output: Mutex<()>,
-    /// Whether the sizes of the two were asked for.
+    /// Whether the run asked for the size of each.
     asked: [AtomicBool; 2],
-    /// Whether another program than an interpreter asked what they are, or how large.
+    /// Whether a program other than an interpreter asked whether they are terminals, or for their size.
     programs_asked: AtomicBool,
-    /// The signal by which the command was stopped, or 0.
+    /// The signal that stopped the command, or 0.
     stopped: AtomicI32,
     wake: PipeWriter,
     woken: PipeReader,
 }
 
 struct State {
-    /// The modes of our terminal when we began.
+    /// The modes of the user's terminal at the start.
     saved: Option<Modes>,
-    /// The run reads what is typed.
+    /// The run reads keyboard input.
     is_used: bool,
     /// It may do so without being observed.
     may_be_used: bool,
-    /// Our terminal is raw: it passes on everything unchanged.
+    /// The user's terminal is in raw mode: it passes on everything unchanged.
     is_raw: bool,
-    /// The terminal that typed input goes to. A pager reads from the terminal of its stderr.
+    /// The terminal that receives keyboard input. A pager reads from the terminal of its stderr.
     reader: Stream,
-    /// The other ends of the terminals that are stdout and stderr.
+    /// The masters of the pseudo-terminals for stdout and stderr.
     masters: [Option<OwnedFd>; 2],
-    /// What was set while a line that was typed ahead went to the run without being shown again.
+    /// The modes that were set while typed-ahead input went to the run without a second echo.
     unshown: Option<Unshown>,
 }
 
@@ -63,10 +64,10 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
-    /// For pseudo-terminals with these device numbers, and for our terminal `outer` with these modes.
+    /// A new state for pseudo-terminals with the given device numbers, and for the user's terminal `outer` with its modes.
     ///
     /// # Errors
-    /// When no pipe can be made.
+    /// If no pipe can be created.
     pub(super) fn new(
         outer: Option<(OwnedFd, Modes)>,
         devices: [Option<u64>; 2],
@@ -102,18 +103,19 @@ impl Control {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Our own terminal.
+    /// The user's terminal.
     pub(in crate::exec) fn outer(&self) -> Option<BorrowedFd<'_>> {
         self.outer.as_ref().map(AsFd::as_fd)
     }
 
-    /// Our terminal, its modes as they were and as we set them: for the process that restores it if we are killed.
+    /// The user's terminal, with its former modes and those that cashet set, for the process that restores it if cashet is
+    /// killed.
     pub(in crate::exec) fn guarded(&self) -> Option<Guarded<'_>> {
         let saved = self.state().saved?;
         Some((self.outer()?, saved, raw(&saved)))
     }
 
-    /// The stream whose terminal has this device number; `/dev/tty` is that of the session.
+    /// The stream whose terminal has this device number; `/dev/tty` is the controlling terminal.
     pub(in crate::exec) fn stream_of(&self, device: u64) -> Option<Stream> {
         if device == own_terminal() {
             return Some(self.controlling);
@@ -122,34 +124,34 @@ impl Control {
         [Stream::Stdout, Stream::Stderr].into_iter().find(is_it)
     }
 
-    /// Whether it is the terminal of the run's session.
+    /// Whether the device is the controlling terminal of the run's session.
     pub(in crate::exec) fn is_controlling(&self, device: u64) -> bool {
         self.stream_of(device) == Some(self.controlling)
     }
 
-    /// The run asked for the size of the terminal of this stream.
+    /// Notes that the run asked for the size of the terminal of this stream.
     pub(in crate::exec) fn asked_size(&self, stream: Stream) {
         if let Some(asked) = self.asked.get(index(stream)) {
             asked.store(true, SeqCst);
         }
     }
 
-    /// A program other than an interpreter asked whether a stream is a terminal, or for its size.
+    /// Notes that a program other than an interpreter asked whether a stream is a terminal, or for its size.
     pub(in crate::exec) fn asked_by_program(&self) {
         self.programs_asked.store(true, SeqCst);
     }
 
-    /// Whether one did.
+    /// Whether such a program asked whether a stream is a terminal, or for its size.
     pub(super) fn is_asked_by_program(&self) -> bool {
         self.programs_asked.load(SeqCst)
     }
 
-    /// Whether it was.
+    /// Whether the run asked for the size of this terminal.
     pub(super) fn is_size_asked(&self, stream: Stream) -> bool {
         self.asked.get(index(stream)).is_some_and(|asked| asked.load(SeqCst))
     }
 
-    /// The run uses what is typed, at the terminal that `reader` is: from now on all of it goes there. Returns when that is so.
+    /// The run reads keyboard input from the terminal of `reader`: from now on all input goes there. Returns when that is set up.
     pub(in crate::exec) fn used(&self, reader: Stream) {
         let changed = {
             let mut state = self.state();
@@ -164,29 +166,29 @@ impl Control {
         }
     }
 
-    /// As [`Control::used`], at the terminal of the run's session.
+    /// As [`Control::used`], for the controlling terminal of the run's session.
     pub(in crate::exec) fn used_as_stdin(&self) {
         self.used(self.controlling);
     }
 
-    /// The stream whose terminal typed input goes to.
+    /// The stream whose terminal receives keyboard input.
     pub(in crate::exec) fn reader(&self) -> Stream {
         self.state().reader
     }
 
-    /// Whether typed input goes to another terminal than that of the run's session.
+    /// Whether keyboard input goes to a terminal other than the controlling one.
     pub(in crate::exec) fn reads_elsewhere(&self) -> bool {
         self.reader() != self.controlling
     }
 
-    /// What is written to `stream` has no reader any more.
+    /// The reader of `stream` is gone.
     pub(super) fn let_go(&self, stream: Stream) {
         if let Some(master) = self.state().masters.get_mut(index(stream)) {
             *master = None;
         }
     }
 
-    /// The run may read what is typed without being observed.
+    /// Notes that the run may read keyboard input without being observed.
     pub(in crate::exec) fn may_be_used(&self) {
         let before = std::mem::replace(&mut self.state().may_be_used, true);
         if !before {
@@ -194,8 +196,8 @@ impl Control {
         }
     }
 
-    /// Whether to look for a typed line that the run may be waiting for. Only while our terminal edits lines and we are in its
-    /// foreground, so that no other program is using it.
+    /// Whether to look for a typed line that the run may be waiting for. Only while the user's terminal is in canonical mode and
+    /// cashet is in its foreground, so that no other program is using it.
     pub(super) fn looks_for_lines(&self) -> bool {
         let may_be = {
             let state = self.state();
@@ -206,12 +208,12 @@ impl Control {
             && self.is_foreground()
     }
 
-    /// While this is held our terminal does not become raw, unless writing takes long.
+    /// While this guard is held, the user's terminal does not enter raw mode, unless a write takes long.
     pub(in crate::exec) fn output(&self) -> MutexGuard<'_, ()> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether what is typed goes to the run at present.
+    /// Whether keyboard input goes to the run at present.
     pub(in crate::exec) fn is_raw(&self) -> bool {
         self.state().is_raw
     }
@@ -221,7 +223,8 @@ impl Control {
             && self.is_foreground()
             && let Some(now) = modes(outer)
         {
-            // A pager behind us may have changed it since we began. What is typed ahead is handed to us unseen.
+            // A pager that reads our output may have changed the modes since the start. Typed-ahead input arrives here without
+            // another echo.
             let is_unseen = |saved: &Modes| is_same(&with_echo(&now), &with_echo(saved));
             if !state.saved.as_ref().is_some_and(is_unseen) {
                 state.saved = Some(now);
@@ -230,7 +233,7 @@ impl Control {
             if edits_lines(&now) {
                 read_lines(outer, &now, &mut ahead);
             }
-            // A line that is being written still gets its carriage return. A writer that a slow terminal delays is not waited
+            // A line that is being written still gets its carriage return. A write that a slow terminal delays is not waited
             // for, since keys are more urgent.
             let mut tries = 0..20;
             let writing = loop {
@@ -242,7 +245,7 @@ impl Control {
                 }
             };
             set_modes(outer, &raw(&now));
-            // The line that was begun.
+            // The incomplete line.
             read_there(outer, &mut ahead);
             state.is_raw = true;
             drop(writing);
@@ -253,7 +256,7 @@ impl Control {
         }
     }
 
-    /// Gives our terminal its former modes. Returns whether it was raw.
+    /// Gives the user's terminal its former modes. Returns whether it was in raw mode.
     pub(super) fn suspend(&self) -> bool {
         let mut state = self.state();
         if let (true, Some(outer), Some(saved)) = (state.is_raw, self.outer(), state.saved) {
@@ -264,7 +267,7 @@ impl Control {
         false
     }
 
-    /// Restores the state before [`Control::suspend`], if we are in the foreground.
+    /// Restores the state before [`Control::suspend`], if cashet is in the foreground.
     pub(super) fn resume(&self) {
         let mut state = self.state();
         if state.is_used {
@@ -272,7 +275,7 @@ impl Control {
         }
     }
 
-    /// The run is over. With `left`, the modes that it left at its terminal, our terminal gets these.
+    /// The run is over. The user's terminal gets its former modes, or those in which the run `left` its own terminal.
     pub(super) fn end(&self, left: Option<&Modes>) {
         let mut state = self.state();
         let Some(mut wanted) = state.saved.filter(|_| state.is_used) else { return };
@@ -296,18 +299,18 @@ impl Control {
         state.is_raw = false;
     }
 
-    /// Whether we are in the foreground of our terminal.
+    /// Whether cashet is in the foreground of the user's terminal.
     pub(in crate::exec) fn is_foreground(&self) -> bool {
         self.outer().is_some_and(is_in_foreground)
     }
 
-    /// The command was stopped by `signal`.
+    /// Notes that `signal` stopped the command.
     pub(in crate::exec) fn stopped(&self, signal: i32) {
         self.stopped.store(signal, SeqCst);
         self.wake();
     }
 
-    /// The signal by which the command was stopped since the last call.
+    /// The signal that stopped the command since the last call.
     pub(super) fn take_stop(&self) -> Option<i32> {
         Some(self.stopped.swap(0, SeqCst)).filter(|signal| *signal != 0)
     }
@@ -317,7 +320,7 @@ impl Control {
         let _ = (&self.wake).write(b"!");
     }
 
-    /// The descriptor in which one byte wakes the waiting thread; for a signal handler.
+    /// A descriptor for a signal handler: a byte written to it wakes the waiting thread.
     pub(in crate::exec) fn bell(&self) -> i32 {
         self.wake.as_raw_fd()
     }
@@ -327,13 +330,13 @@ impl Control {
         self.woken.as_fd()
     }
 
-    /// Empties the pipe behind [`Control::woken`]. Only when that is readable.
+    /// Empties the pipe behind [`Control::woken`], which must be readable.
     pub(super) fn heard(&self) {
         let _ = (&self.woken).read(&mut [0; 64]);
     }
 }
 
-/// Whether both end lines, or neither does.
+/// Whether both modes convert line ends, or neither does.
 fn ends_lines_alike(one: libc::tcflag_t, other: libc::tcflag_t) -> bool {
     let ends = libc::OPOST | libc::ONLCR;
     (one & ends == ends) == (other & ends == ends)

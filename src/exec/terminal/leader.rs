@@ -1,8 +1,8 @@
-//! The process that leads the session in which a command runs that has a terminal of its own.
+//! The leader of the session of a command that has its own terminal.
 //!
-//! The command cannot be the leader itself: its end would hang up on all that it leaves behind, and a group of processes whose
-//! parents are all elsewhere cannot be stopped by the terminal. So the leader stays beside it until it ends, and has a child in
-//! the command's group, which does nothing. The command is our own child, not the leader's.
+//! The command itself cannot lead the session: its end would send SIGHUP to the processes that it leaves behind, and a terminal
+//! cannot stop an orphaned process group. So another process leads the session until the command ends, and keeps an idle child
+//! in the command's group. The command is a child of cashet, not of the leader.
 
 use crate::exec::child::Prepared;
 use crate::exec::process_title;
@@ -13,29 +13,29 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// The name of both in process lists.
+/// The name of the leader and its child in process lists.
 const NAME: &CStr = c"terminal-leader";
 
 const FOREGROUND: u8 = b'f';
 const BACKGROUND: u8 = b'b';
 const END: u8 = b'e';
 
-/// The leader of a session; when it is dropped, it ends.
+/// The leader of a session. It ends when this is dropped.
 #[derive(Debug)]
 pub(in crate::exec) struct Leader {
     pid: libc::pid_t,
-    /// Closed, it ends.
+    /// The leader ends when this is closed.
     orders: Option<PipeWriter>,
 }
 
 impl Leader {
-    /// Puts the group `command` in the foreground of the terminal whose other end is `master`. Returns when it is there.
+    /// Puts the process group `command` in the foreground of the terminal behind `master`, and waits for that.
     pub(super) fn foreground(&self, master: BorrowedFd<'_>, command: libc::pid_t) {
         self.order(FOREGROUND);
         wait_for_group(master, command);
     }
 
-    /// Puts the command in the background: a process of it that reads what is typed is stopped.
+    /// Puts the command in the background: a process of it that reads keyboard input is stopped.
     pub(super) fn background(&self, master: BorrowedFd<'_>) {
         self.order(BACKGROUND);
         wait_for_group(master, self.pid);
@@ -43,7 +43,7 @@ impl Leader {
 
     fn order(&self, order: u8) {
         if let Some(mut orders) = self.orders.as_ref() {
-            // One that was killed does nothing any more.
+            // A leader that was killed no longer reads orders.
             let _ = orders.write(&[order]);
         }
     }
@@ -54,8 +54,8 @@ impl Leader {
     }
 }
 
-/// Waits until `group` is in the foreground of the terminal whose other end is `master`. Not forever, since the process that
-/// brings it there may be killed.
+/// Waits until `group` is in the foreground of the terminal behind `master`. The wait is bounded, since the process that changes
+/// the foreground may be killed.
 fn wait_for_group(master: BorrowedFd<'_>, group: libc::pid_t) {
     const LONGEST: Duration = Duration::from_secs(1);
     let began = Instant::now();
@@ -68,14 +68,14 @@ impl Drop for Leader {
     #[expect(unsafe_code, reason = "the number is all that there is")]
     fn drop(&mut self) {
         self.orders = None;
-        // SAFETY: a null pointer says that the status is of no interest.
+        // SAFETY: a null pointer is allowed where the status is not wanted.
         while unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) } < 0 && Errno::last() == Errno::EINTR
         {
         }
     }
 }
 
-/// Pipes between us and a session that is about to begin.
+/// Pipes between cashet and a session that is being created.
 #[derive(Debug)]
 pub(in crate::exec) struct Beginning {
     terminal: RawFd,
@@ -84,29 +84,29 @@ pub(in crate::exec) struct Beginning {
     say: PipeWriter,
     orders: PipeReader,
     order: PipeWriter,
-    /// The command has a group.
+    /// Signals that the command has its process group.
     ready: PipeReader,
     is_ready: PipeWriter,
-    /// All is in place.
+    /// Signals that the set-up is complete.
     wait: PipeReader,
     go: PipeWriter,
 }
 
-/// A session that has begun.
+/// A session that was created.
 #[derive(Debug)]
 pub(in crate::exec) struct Begun {
-    /// The process that is, or will be, the command.
+    /// The process that executes, or will execute, the command.
     pub(in crate::exec) pid: libc::pid_t,
-    /// Where it writes the error number if it cannot become the command.
+    /// Where that process writes the error number if it cannot execute the command.
     pub(in crate::exec) failure: PipeReader,
     pub(in crate::exec) leader: Leader,
 }
 
 impl Beginning {
-    /// Of a session at `terminal`.
+    /// The pipes for a session whose controlling terminal is `terminal`.
     ///
     /// # Errors
-    /// When no pipe can be made.
+    /// If no pipe can be created.
     pub(in crate::exec) fn new(terminal: RawFd) -> io::Result<Self> {
         let ((said, say), (orders, order)) = (io::pipe()?, io::pipe()?);
         let ((ready, is_ready), (wait, go)) = (io::pipe()?, io::pipe()?);
@@ -114,11 +114,11 @@ impl Beginning {
         Ok(Self { terminal, words, said, say, orders, order, ready, is_ready, wait, go })
     }
 
-    /// In a process that was just forked: begins the session, and returns in the process that is to become the command. Where
+    /// Called in a newly forked process: creates the session, and returns only in the process that will execute the command. If
     /// that is impossible, no process returns.
     ///
     /// # Safety
-    /// Only in a process that was forked for it, with all signals blocked.
+    /// The process must have been forked for this call, with all signals blocked.
     #[expect(unsafe_code, reason = "after fork, only plain system calls")]
     pub(in crate::exec) unsafe fn lead(&self, withheld: &[RawFd]) {
         // SAFETY: plain system calls, on our own stack, in processes whose memory and descriptors nothing else uses.
@@ -131,7 +131,7 @@ impl Beginning {
             if libc::ioctl(self.terminal, libc::TIOCSCTTY, 0) < 0 {
                 exit();
             }
-            // The child of the process that forked us.
+            // A child of the process that forked this one.
             let command = fork(libc::CLONE_PARENT | libc::SIGCHLD);
             if command == 0 {
                 libc::setpgid(0, 0);
@@ -153,10 +153,10 @@ impl Beginning {
     }
 
     /// # Safety
-    /// As [`Beginning::lead`].
+    /// As for [`Beginning::lead`].
     #[expect(unsafe_code, reason = "after fork, only plain system calls")]
     unsafe fn stay(&self, command: libc::pid_t) -> ! {
-        // SAFETY: as there.
+        // SAFETY: as for `Beginning::lead`.
         unsafe {
             libc::close(self.is_ready.as_raw_fd());
             let mut byte = 0_u8;
@@ -206,13 +206,13 @@ impl Beginning {
         }
     }
 
-    /// What began, in the process that forked `leader`.
+    /// The session, in the process that forked `leader`.
     ///
     /// # Errors
-    /// When it could not begin.
+    /// If the session could not be created.
     pub(in crate::exec) fn begun(self, leader: libc::pid_t) -> io::Result<Begun> {
         let Self { mut said, say, orders, order, ready, is_ready, wait, go, .. } = self;
-        // What the others hold is closed when they end.
+        // The ends that other processes hold are closed when these end.
         drop((say, orders, ready, is_ready, wait, go));
         let leader = Leader { pid: leader, orders: Some(order) };
         let mut number = [0; size_of::<libc::pid_t>()];
@@ -223,10 +223,10 @@ impl Beginning {
     /// Reports that the command could not be executed.
     ///
     /// # Safety
-    /// As [`Beginning::lead`], in the process that it returned in.
+    /// As for [`Beginning::lead`], in the process in which that returned.
     #[expect(unsafe_code, reason = "after fork, only plain system calls")]
     pub(in crate::exec) unsafe fn fail(&self, errno: i32) {
-        // SAFETY: a number of ours is written.
+        // SAFETY: the buffer is a local integer.
         unsafe { libc::write(self.say.as_raw_fd(), (&raw const errno).cast(), size_of::<i32>()) };
     }
 }
@@ -234,7 +234,7 @@ impl Beginning {
 /// Starts a command in a session that another process leads.
 ///
 /// # Errors
-/// The system's, if no process could be created.
+/// The error of the system if no process could be created.
 #[expect(unsafe_code, reason = "there is no safe way to make such a child")]
 pub(in crate::exec) fn create(
     prepared: &Prepared<'_>,
@@ -257,13 +257,13 @@ pub(in crate::exec) fn create(
     Ok((pid, failed, leader))
 }
 
-/// Does nothing in the command's group, until the leader ends.
+/// Waits, in the command's group, until the leader ends.
 ///
 /// # Safety
-/// As [`Beginning::lead`].
+/// As for [`Beginning::lead`].
 #[expect(unsafe_code, reason = "after fork, only plain system calls")]
 unsafe fn accompany(words: (usize, usize)) -> ! {
-    // SAFETY: as there.
+    // SAFETY: as for `Beginning::lead`.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         close_range(0, RawFd::MAX, |_| false);
@@ -275,22 +275,22 @@ unsafe fn accompany(words: (usize, usize)) -> ! {
     }
 }
 
-/// A copy of this process, whose C library does not know about it.
+/// Forks this process without the C library, which does not know of the copy.
 ///
 /// # Safety
-/// Only where the copy makes plain system calls alone.
+/// The copy may only make plain system calls.
 #[expect(unsafe_code, reason = "the C library's fork takes no flags")]
 unsafe fn fork(flags: libc::c_int) -> libc::pid_t {
     let flags = libc::c_long::from(flags);
-    // SAFETY: without a stack of its own the child has a copy of ours.
+    // SAFETY: without a stack argument the child gets a copy of this stack.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) };
     libc::pid_t::try_from(pid).unwrap_or(-1)
 }
 
-/// Ends this process, which has one thread. By a call that is not watched, since the watching process may be gone.
+/// Ends this process, which has one thread, by a call that the filter does not stop, since the watching process may be gone.
 ///
 /// # Safety
-/// As [`Beginning::lead`].
+/// As for [`Beginning::lead`].
 #[expect(unsafe_code, reason = "after fork, only plain system calls")]
 unsafe fn exit() -> ! {
     loop {

@@ -1,7 +1,8 @@
-//! Pseudo-terminals for a command that is run at a terminal: one for each of stdout and stderr, so that the two stay apart.
+//! Pseudo-terminals for a command that runs at a terminal: one for stdout and one for stderr, so that the two streams are kept
+//! apart.
 //!
-//! The command has a session of its own, at the first of them. What it writes comes here, and goes on to the user's terminal;
-//! what is typed there goes to the command once it uses it.
+//! The command has its own session, whose controlling terminal is the first of them. cashet reads its output and passes it on to
+//! the user's terminal. Keyboard input goes to the command as soon as the command reads it.
 
 mod ahead;
 mod control;
@@ -28,28 +29,29 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
 
-/// The size of a terminal where there is none.
+/// The assumed size where there is no terminal.
 const USUAL: Size = Size { columns: 80, rows: 24 };
 
 const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
-/// The pseudo-terminals of a run that is about to begin.
+/// The pseudo-terminals of a run that is about to start.
 #[derive(Debug)]
 pub(super) struct Terminals {
     pairs: [Option<Pair>; 2],
     sizes: [Option<Size>; 2],
     first: Stream,
-    /// What is typed at our terminal is the command's standard input.
+    /// The command's standard input is the user's terminal.
     is_stdin: bool,
     control: Arc<Control>,
     is_watched: bool,
 }
 
 impl Terminals {
-    /// Makes those that are wanted; `None` if none is: neither stream is a terminal, or we are in the background of ours.
+    /// Creates the terminals that are wanted. `None` if none is: neither stream is a terminal, or cashet is in the background of
+    /// its terminal.
     ///
     /// # Errors
-    /// When there is no room for one.
+    /// If the system has no more pseudo-terminals.
     pub(super) fn make(wanted: Wanted<'_>) -> io::Result<Option<Self>> {
         if matches!(wanted.output, Output::Direct) {
             return Ok(None);
@@ -96,7 +98,7 @@ impl Terminals {
         for (master, pair) in masters.iter_mut().zip(&pairs) {
             *master = pair.as_ref().map(|pair| pair.master.try_clone()).transpose()?;
         }
-        // A process that watches us may pass on what is typed from now on, and change modes for that moment.
+        // If cashet is itself watched, that process may pass on input from now on, and change modes while it does.
         let outer = saved.and_then(|saved| Some((open_ours()?, saved)));
         let control = Control::new(outer, devices, masters, first, !wanted.is_watched)?;
         let control = Arc::new(control);
@@ -108,10 +110,10 @@ impl Terminals {
         &self.control
     }
 
-    /// What `stream` is made of.
+    /// The two ends of the terminal for `stream`.
     ///
     /// # Errors
-    /// When there is no descriptor left.
+    /// If no descriptor is left.
     pub(super) fn ends(&self, stream: Stream) -> io::Result<Option<Ends>> {
         let Some(pair) = self.pairs.get(index(stream)).and_then(Option::as_ref) else { return Ok(None) };
         let identity = identity(pair.slave.as_fd());
@@ -121,21 +123,21 @@ impl Terminals {
     /// The terminal that the command gets as its standard input, if it gets one.
     ///
     /// # Errors
-    /// When there is no descriptor left.
+    /// If no descriptor is left.
     pub(super) fn stdin(&self) -> io::Result<Option<OwnedFd>> {
         if self.is_stdin { Ok(Some(self.controlling()?)) } else { Ok(None) }
     }
 
-    /// The terminal of the command's session.
+    /// The controlling terminal of the command's session.
     ///
     /// # Errors
-    /// When there is no descriptor left.
+    /// If no descriptor is left.
     pub(super) fn controlling(&self) -> io::Result<OwnedFd> {
         let pair = self.pairs.get(index(self.first)).and_then(Option::as_ref);
         pair.map_or_else(|| Err(io::ErrorKind::NotFound.into()), |pair| pair.slave.try_clone())
     }
 
-    /// The relay that passes on what is typed, once the command has all its descriptors.
+    /// The relay for keyboard input, once the command has all its descriptors.
     pub(super) fn relay(self) -> Option<Relay> {
         let masters = self.pairs.map(|pair| pair.map(|pair| pair.master));
         Relay::new(masters, self.sizes, self.first, self.control, self.is_watched)
@@ -152,21 +154,21 @@ impl Size {
     }
 }
 
-/// What the environment says of the size of a terminal that is not there.
+/// The size from `COLUMNS` and `LINES`, where there is no terminal.
 #[must_use]
 pub fn from_environment() -> Size {
     let number = |name: &str| std::env::var(name).ok()?.parse().ok().filter(|number| *number > 0);
     Size { columns: number("COLUMNS").unwrap_or(USUAL.columns), rows: number("LINES").unwrap_or(USUAL.rows) }
 }
 
-/// Our own terminal. No other code reads through this descriptor.
+/// The user's terminal. No other code reads from this descriptor.
 fn open_ours() -> Option<OwnedFd> {
     let mut options = File::options();
     options.read(true).write(true).custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK);
     above_standard(options.open("/dev/tty").ok()?.into()).ok()
 }
 
-/// The size of the terminal `to`, as a command that is run there finds it; `None` if it is none.
+/// The size of the terminal `to`, as a command finds it that runs there; `None` if `to` is not a terminal.
 #[must_use]
 pub fn size_of(to: BorrowedFd<'_>) -> Option<Size> {
     isatty(to).unwrap_or(false).then(|| tty::size(to).map(Size::of)).flatten()

@@ -1,6 +1,7 @@
-//! Undoing what a terminal does at the end of each line.
+//! Removes the carriage returns that a terminal adds to line ends.
 
-/// Takes out of `bytes` the carriage return before each line feed; returns how many bytes are left, at its beginning.
+/// Removes from `bytes` one carriage return before each line feed. Returns the number of bytes that are left, at the start of
+/// the slice.
 pub(in crate::exec) fn take_out(bytes: &mut [u8]) -> usize {
     let Some(first) = memchr::memmem::find(bytes, b"\r\n") else { return bytes.len() };
     let mut left = first;

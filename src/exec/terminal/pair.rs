@@ -10,17 +10,17 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// Both ends of a pseudo-terminal.
 #[derive(Debug)]
 pub(super) struct Pair {
-    /// Where we read what the command writes, and write what is typed. Never blocks.
+    /// cashet reads the command's output here, and writes keyboard input. It never blocks.
     pub(super) master: OwnedFd,
-    /// What the command gets.
+    /// The command's descriptor.
     pub(super) slave: OwnedFd,
 }
 
 impl Pair {
-    /// Makes one with these modes and this size, as far as they are known.
+    /// Creates a pseudo-terminal with the given size, and modes derived from `modes` if these are known.
     ///
     /// # Errors
-    /// The system's: there is no room, or no `/dev/pts`.
+    /// The error of the system: too many pseudo-terminals, or no `/dev/pts`.
     pub(super) fn open(modes: Option<&Modes>, size: libc::winsize) -> io::Result<Self> {
         use nix::fcntl::OFlag;
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -37,19 +37,19 @@ impl Pair {
     }
 }
 
-/// The other end of a pseudo-terminal.
+/// The slave of a pseudo-terminal.
 #[expect(unsafe_code, reason = "it is opened by a number that the kernel hands over")]
 fn other_end(master: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: the call takes flags; a non-negative answer is a new descriptor that nothing else owns.
+    // SAFETY: the argument is a set of flags; a non-negative result is a new descriptor without another owner.
     unsafe {
         let number = libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags);
         Ok(OwnedFd::from_raw_fd(Errno::result(number)?))
     }
 }
 
-/// The modes of a pseudo-terminal whose output goes on to a terminal with `modes`. Of what a terminal does with output,
-/// the ends of lines alone are done twice, since that can be undone exactly.
+/// The modes of a pseudo-terminal whose output goes to a terminal with `modes`. Of all conversions of output, both terminals do
+/// only that of line ends, since it alone can be undone exactly.
 fn ours(modes: &Modes) -> Modes {
     let mut ours = *modes;
     let ends_lines = libc::OPOST | libc::ONLCR;
@@ -57,11 +57,11 @@ fn ours(modes: &Modes) -> Modes {
     ours
 }
 
-/// Waits until what was written to `master` can be read from its other end.
+/// Waits until the bytes written to `master` can be read from the slave.
 pub(super) fn arrives(master: BorrowedFd<'_>) {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     if let Ok(slave) = other_end(master) {
-        // What is on its way is delivered when it is asked for.
+        // This call makes the kernel deliver what is pending.
         let _ = poll(&mut [PollFd::new(slave.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO);
     }
 }

@@ -1,4 +1,4 @@
-//! The terminals of a run while its streams are passed on: typed input, changes of size and modes, stops and continues.
+//! The terminals of a run while its streams are relayed: keyboard input, changes of size and modes, stops and continues.
 
 use super::control::Control;
 use super::leader::Leader;
@@ -15,33 +15,33 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is read at once of what is typed.
+/// Number of bytes of keyboard input that one read takes.
 const BUFFER: usize = 4096;
-/// How often changes are looked for that cause no event.
+/// Interval of the checks for changes that cause no event.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Stands between the user's terminal and those of a run.
+/// Connects the user's terminal with those of a run.
 #[derive(Debug)]
 pub(in crate::exec) struct Relay {
     masters: [Option<OwnedFd>; 2],
     sizes: [Option<Size>; 2],
-    /// The modes of both, as they were last seen.
+    /// The last known modes of both terminals.
     known: [Option<Modes>; 2],
     first: Stream,
     pub(in crate::exec) control: Arc<Control>,
     is_watched: bool,
     is_resized: bool,
-    /// What was typed and is not passed on yet.
+    /// Keyboard input that is not passed on yet.
     typed: Vec<u8>,
-    /// The user's terminal has no more input.
+    /// The user's terminal was closed.
     is_over: bool,
-    /// A key was typed that sends this signal to the command, which we do not get.
+    /// The signal of a key that only the command receives.
     key: Option<i32>,
     leader: Option<Leader>,
     command: libc::pid_t,
 }
 
-/// Which descriptors of a [`Relay`] are in a call of `poll`.
+/// Which descriptors of a [`Relay`] a call of `poll` includes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::exec) struct Asked {
     woken: bool,
@@ -75,18 +75,18 @@ impl Relay {
         })
     }
 
-    /// The command has been started in a session that `leader` leads.
+    /// Notes that the command was started, in the session of `leader`.
     pub(in crate::exec) fn begun(&mut self, command: libc::pid_t, leader: Option<Leader>) {
         self.command = command;
         self.leader = leader;
     }
 
-    /// The master of the terminal of the command's session.
+    /// The master of the command's controlling terminal.
     pub(in crate::exec) fn master(&self) -> Option<BorrowedFd<'_>> {
         self.masters.get(index(self.first))?.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether the terminal that `stream` is ends lines as the user's does.
+    /// Whether the terminal of `stream` converts line ends as the user's terminal does.
     pub(in crate::exec) fn ends_lines(&self, stream: Stream) -> bool {
         self.known.get(index(stream)).copied().flatten().is_some_and(|modes| ends_lines(&modes))
     }
@@ -128,7 +128,7 @@ impl Relay {
         if self.control.is_raw() { self.control.is_foreground() } else { self.control.looks_for_lines() }
     }
 
-    /// Takes the answers of that call, in the same order.
+    /// Takes the results of that call, in the same order.
     pub(in crate::exec) fn answered(&mut self, asked: Asked, answers: &mut dyn Iterator<Item = PollFlags>) {
         let mut next = |was_asked: bool| was_asked && answers.next().is_some_and(|answer| !answer.is_empty());
         if next(asked.woken) {
@@ -171,7 +171,7 @@ impl Relay {
         }
     }
 
-    /// Notes keys that send signals. The terminal that is not the session's sends none, so we send them.
+    /// Sends the signals of keys such as Ctrl-C. Only the controlling terminal of a session does so itself.
     fn take_keys(&mut self, reader: Stream) {
         let Some(modes) = self.masters.get(index(reader)).and_then(|master| modes(master.as_ref()?.as_fd()))
         else {
@@ -193,7 +193,7 @@ impl Relay {
         });
     }
 
-    /// Carries out what signals and other threads requested. `to` are the user's ends of the streams.
+    /// Carries out the requests of signal handlers and other threads. `to` holds the user's descriptors of the streams.
     pub(in crate::exec) fn attend(&mut self, caught: &Caught, to: [Option<BorrowedFd<'_>>; 2]) {
         if let Some(signal) = self.key.take() {
             caught.note(signal);
@@ -208,8 +208,8 @@ impl Relay {
         self.follow_modes();
     }
 
-    /// Gives both terminals the size of the user's. The one of the command's session comes last, so that the command finds both
-    /// changed when SIGWINCH arrives.
+    /// Gives both terminals the size of the user's. The controlling terminal comes last, so that both are changed when SIGWINCH
+    /// arrives.
     fn resize(&mut self, to: [Option<BorrowedFd<'_>>; 2]) {
         let second = if self.first == Stream::Stdout { Stream::Stderr } else { Stream::Stdout };
         for stream in [second, self.first] {
@@ -227,17 +227,16 @@ impl Relay {
         }
     }
 
-    /// The command was stopped by `signal`. We stop, too, as a shell expects of a process that it started. Returns when both
-    /// are continued.
+    /// After `signal` stopped the command, stops this process too, as its shell expects. Returns when both are continued.
     fn stop(&mut self, signal: i32) {
         let is_for_terminal = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
         if !(is_for_terminal && self.control.is_foreground()) {
             if !is_for_terminal && signal != libc::SIGTSTP {
-                // A process that stops the command alone continues the command alone.
+                // A process that stopped only the command will continue only the command.
                 return;
             }
             let was_raw = self.control.suspend();
-            // While our terminal was raw, only the command got the key.
+            // In raw mode only the command received the key.
             signals::stop(signal, was_raw);
         }
         if let (Some(leader), Some(master)) = (&self.leader, self.master()) {
@@ -251,8 +250,8 @@ impl Relay {
         signals::go_on(self.command);
     }
 
-    /// Copies a change of modes from one terminal to the other: without cashet, they are one terminal. In an unwatched run, such a
-    /// change shows that the command uses what is typed.
+    /// Copies a change of modes from one terminal to the other, since without cashet there is only one. In an unwatched run, such
+    /// a change shows that the command reads keyboard input.
     fn follow_modes(&mut self) {
         if self.is_watched && !self.control.is_raw() {
             return;
@@ -275,7 +274,7 @@ impl Relay {
         }
     }
 
-    /// The command has ended. Processes that outlive it have no terminal and get no SIGHUP.
+    /// Ends the session after the command. Processes that outlive the command lose their terminal without a SIGHUP.
     pub(in crate::exec) fn command_ended(&mut self) {
         if let Some(leader) = self.leader.take() {
             leader.end();
@@ -283,7 +282,7 @@ impl Relay {
         self.follow_modes();
     }
 
-    /// What is written to `stream` has no reader any more. For the command it is as if the user's terminal hung up.
+    /// The reader of `stream` is gone. For the command, the user's terminal hung up.
     pub(in crate::exec) fn let_go(&mut self, stream: Stream) {
         if let Some(master) = self.masters.get_mut(index(stream)) {
             *master = None;
@@ -291,13 +290,14 @@ impl Relay {
         self.control.let_go(stream);
     }
 
-    /// All output has been passed on. If the command ended by itself, our terminal gets the modes that it left.
+    /// Called when all output was passed on. If the command exited by itself, the user's terminal gets the modes that the command
+    /// left.
     pub(in crate::exec) fn end(&mut self, by_itself: bool) {
         let left = self.known.get(index(self.first)).copied().flatten();
         self.control.end(left.as_ref().filter(|_| by_itself));
     }
 
-    /// Processes that outlive the command write lines with the line ends that the user's terminal needs.
+    /// Gives processes that outlive the command the line ends that the user's terminal needs.
     pub(in crate::exec) fn leave(&self) {
         for master in self.masters.iter().flatten() {
             if let Some(mut modes) = modes(master.as_fd()) {

@@ -1,4 +1,4 @@
-//! Systems on which a command gets no terminal of its own: its output always goes through pipes.
+//! For systems without support for pseudo-terminals: output of a command always goes through pipes.
 
 mod wanted;
 
@@ -12,11 +12,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// There is none.
+/// A type without values.
 #[derive(Debug)]
 enum Never {}
 
-/// The terminals of a run that is about to begin.
+/// The terminals of a run that is about to start; there are none.
 #[derive(Debug)]
 pub(super) struct Terminals(Never);
 
