@@ -51,8 +51,8 @@ pub use startup::{begin, is_signal_ignored, remember_start, stdin_was_closed};
 pub use streams::one_target;
 pub use terminal::{from_environment as usual_size, size_of};
 pub use trace::{
-    Access, Askers, DescriptorUse, Enters, Executed, Fate, FirstChange, Hazard, Image, Listers, ModeGiven,
-    Nature, Prior, Seen, Shows, Takes, Touch, Touched, Trace, Upward,
+    Access, Askers, DescriptorUse, Enters, Executed, Fate, FirstChange, Hazard, Image, Listers, LooksUp,
+    ModeGiven, Nature, Prior, Seen, Shows, Takes, Touch, Touched, Trace, Upward,
 };
 pub use umask::umask;
 pub use unix::Unix;

@@ -74,9 +74,13 @@ pub const ASKS_MODES: &[&str] = &[
 ];
 /// Calls that return all attributes of a file.
 pub const ASKS_ALL: &[&str] = &["stat(", "statSync("];
-/// Shell tests for the owner, the group, or whether a file was read since it was changed.
-pub const SHELL_ASKS: &[&str] =
-    &[" -ef ", "[ -O ", "[ ! -O ", "test -O ", "[ -G ", "[ ! -G ", "test -G ", "[ -N ", "test -N "];
+/// Shell tests for other names of the same file, and for whether a file was read since it was changed.
+pub const SHELL_ASKS: &[&str] = &[" -ef ", "[ -N ", "test -N "];
+/// Tests of shells, Perl and Ruby for whether the present user or group owns a file.
+pub const TESTS_OWNER: &[&str] = &[
+    "[ -O ", "test -O ", "! -O ", "&& -O ", "|| -O ", "-a -O ", "-o -O ", "( -O ", "[ -G ", "test -G ",
+    "! -G ", "&& -G ", "|| -G ", "-a -G ", "-o -G ", "( -G ", "owned?",
+];
 
 /// Directories of the system: a program that is loaded from there is not asked for its times.
 const SYSTEM: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/var/lib"];

@@ -73,6 +73,8 @@ pub struct Access {
     pub listed_again: bool,
     /// A system table that was opened in another way than by the C library for a look-up.
     pub as_data: bool,
+    /// A table of users or groups that a program opened which may have looked up those of its own process.
+    pub own_user_looked_up: bool,
     /// Opened by a program that shows modes.
     pub mode_shown: bool,
     /// The rights to read (4), write (2) and execute (1) it that the run asked for by `access`.
@@ -126,6 +128,7 @@ impl Access {
         self.listed_by_code |= other.listed_by_code;
         self.listed_again |= other.listed_again;
         self.as_data |= other.as_data;
+        self.own_user_looked_up |= other.own_user_looked_up;
         self.mode_shown |= other.mode_shown;
         self.times_shown |= other.times_shown;
         self.rights_asked |= other.rights_asked;

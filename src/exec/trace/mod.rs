@@ -6,7 +6,7 @@ mod access;
 mod program;
 
 pub use access::{Access, FirstChange, Listers, Prior};
-pub use program::{Enters, Executed, Image, Nature, Shows, Takes};
+pub use program::{Enters, Executed, Image, LooksUp, Nature, Shows, Takes};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;

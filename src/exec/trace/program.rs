@@ -88,6 +88,20 @@ impl Takes {
     }
 }
 
+/// The users and groups that a program looks up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LooksUp {
+    /// Any of them.
+    #[default]
+    Anybody,
+    /// Those that its arguments or its input name, not those of its own process.
+    Named,
+    /// Those of its own process, and the owners of files that it shows.
+    Own,
+    /// Only the owners of files that it shows. What it looks up of its own process at its start is shown to nobody.
+    Owners,
+}
+
 /// Properties of a program with its arguments, known before it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nature {
@@ -99,8 +113,8 @@ pub struct Nature {
     pub keeps: u64,
     /// It may run what it reads: an interpreter, a shell.
     pub reads_code: bool,
-    /// It looks up only its own user, and the owners of what it shows.
-    pub knows_owners: bool,
+    /// Which users and groups it looks up.
+    pub looks_up: LooksUp,
     /// An interpreter of files: what it asks at its start does not come from the code.
     pub is_interpreter: bool,
     /// It is a shell, which is an interpreter too.

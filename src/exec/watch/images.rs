@@ -4,7 +4,7 @@
 //! accesses files.
 
 use super::process::{link, to_path};
-use crate::exec::{Enters, Image, Nature, Shows, Takes, Witness};
+use crate::exec::{Enters, Image, LooksUp, Nature, Shows, Takes, Witness};
 use rustc_hash::FxHashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -43,7 +43,7 @@ impl Images {
             enters: Enters::Any,
             takes: Takes::Anything,
             reads_code: true,
-            knows_owners: false,
+            looks_up: LooksUp::Anybody,
             uses_umask: true,
             names_modes: false,
             asks_literally: false,

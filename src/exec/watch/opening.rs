@@ -9,7 +9,7 @@ use super::process::{as_path, to_path};
 use super::program::{self, Program};
 use super::touches::process_of;
 use crate::error::means_absent;
-use crate::exec::{FirstChange, Hazard, Prior, Shows};
+use crate::exec::{FirstChange, Hazard, LooksUp, Prior, Shows};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
@@ -48,9 +48,12 @@ impl Observer<'_> {
             }
             b"/etc/ld.so.cache" => self.access(path).as_data |= !is_closed,
             b"/etc/passwd" | b"/etc/group" => {
-                let looks_up = is_closed && self.caller().knows_owners;
+                let program = self.caller().looks_up;
+                let looks_up = is_closed && matches!(program, LooksUp::Own | LooksUp::Owners);
                 let looks_up = looks_up && self.name_services.contains(&process_of(self.called_by()));
-                self.access(path).as_data |= !looks_up;
+                let access = self.access(path);
+                access.as_data |= !looks_up;
+                access.own_user_looked_up |= matches!(program, LooksUp::Own | LooksUp::Anybody);
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use crate::exec::Shows;
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};
-use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_TIMES, SHELL_ASKS};
+use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_TIMES, SHELL_ASKS, TESTS_OWNER};
 use std::os::unix::ffi::OsStrExt;
 
 /// Words before a parenthesis that do not make it a call.
@@ -38,7 +38,7 @@ pub(super) fn asked_by(captured: &Captured) -> Shows {
     };
     let codes = || captured.sources.iter().map(|source| source.bytes.as_slice()).chain([inline]);
     let takes_all = |code: &[u8]| !matches!(entry.language, LanguageKind::Shell) && takes_whole(code);
-    if codes().any(|code| asks_times(code) || takes_all(code)) {
+    if codes().any(|code| asks_times(code) || takes_all(code) || mentions(code, TESTS_OWNER)) {
         Shows::Times
     } else if codes().any(|code| mentions(code, modes)) {
         Shows::Modes

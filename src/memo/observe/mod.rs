@@ -26,6 +26,7 @@ mod shown;
 mod system;
 mod times;
 mod unchanged;
+mod user;
 mod variables;
 mod witness;
 mod writing;

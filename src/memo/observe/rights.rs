@@ -1,11 +1,10 @@
-//! Whether the user, the umask and modes of files count: only if a result can show them.
+//! Whether modes of files count: only if a result can show them.
 
-use super::{Observer, Run};
+use super::Observer;
 use crate::exec::{Access, Image, ModeGiven, Shows, Trace};
-use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::hash::rights;
-use crate::profiles::attributes::WITHOUT_EXECUTING;
-use crate::record::{Evidence, FileState, ModeRule};
+use crate::profiles::attributes::named;
+use crate::record::{FileState, ModeRule};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -20,58 +19,10 @@ const KEEP_UMASK: &[&str] = &["mkdir", "ginstall", "install", "sed", "gsed", "mk
 const NAME_MODES: &[&str] = &["chmod", "gchmod", "mkdir", "install", "ginstall", "mkfifo", "mknod"];
 /// Linkers, which make their output executable as the umask allows.
 const LINKERS: &[&str] = &["ld", "gold", "lld", "mold", "wild"];
-/// Programs that set owners and modes differently if the user is root.
-const ACT_FOR_ROOT: &[&str] =
-    &["tar", "gtar", "bsdtar", "cpio", "pax", "unzip", "7z", "7za", "7zr", "bsdcpio", "rsync"];
 /// Programs that do not copy modes from other files, except usual ones.
 const ASK_LITERALLY: &[&str] = &["go", "gofmt", "compile", "link", "asm", "esbuild", "tsgo", "hugo"];
 /// Programs that set no other modes than those of the files that they work on.
 const COPY_MODES: &[&str] = &["patch", "gpatch", "sed", "gsed", "strip", "objcopy"];
-/// Programs that print which user runs them.
-const PRINT_USER: &[&str] = &["id", "gid", "whoami", "gwhoami", "groups", "ggroups", "logname", "glogname"];
-/// Names by which code asks which user runs it.
-const ASKS_USER: &[&str] = &[
-    "geteuid",
-    "getuid",
-    "getegid",
-    "getgid",
-    "Geteuid",
-    "Getuid",
-    "Getegid",
-    "Getgid",
-    "getgroups",
-    "Getgroups",
-    "getresuid",
-    "getresgid",
-    "getuser",
-    "getlogin",
-    "Getlogin",
-    "getpwuid",
-    "userInfo",
-    "EUID",
-    "EGID",
-    "UID",
-    "GROUPS",
-    "USER_ID",
-    "get_effective_uid",
-    "get_current_uid",
-    "current_user",
-];
-/// How Perl and Ruby name the user in an expression.
-const NAME_USER: &[&[u8]] = &[b"$<", b"$>", b"$EUID", b"Process.uid", b"Process.euid"];
-/// Names by which code asks only whether root runs it, or does what only root can do.
-const ASKS_ROOT: &[&str] = &[
-    "is_root",
-    "isRoot",
-    "IsUserAnAdmin",
-    "chown",
-    "fchown",
-    "lchown",
-    "fchownat",
-    "fchownSync",
-    "chownSync",
-];
-
 /// Modes that programs use by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
 
@@ -79,14 +30,10 @@ fn name<'i>(image: &'i Image<'_>) -> &'i OsStr {
     image.program.file_name().unwrap_or_default()
 }
 
-fn is_one(name: &OsStr, names: &[&str]) -> bool {
-    names.iter().any(|known| name == OsStr::new(known))
-}
-
 /// Whether the result of a process depends on the umask that it asks for.
 pub(super) fn uses_umask(image: &Image<'_>) -> bool {
     let name = name(image);
-    if is_one(name, &["chmod", "gchmod"]) {
+    if named(name, &["chmod", "gchmod"]) {
         // `+x` applies the umask; `a+x` and `755` do not.
         let mode =
             image.words.iter().skip(1).map(|word| word.as_bytes()).find(|word| {
@@ -95,22 +42,22 @@ pub(super) fn uses_umask(image: &Image<'_>) -> bool {
         let says_who = |clause: &[u8]| clause.first().is_some_and(|byte| b"ugoa01234567".contains(byte));
         return !mode.is_some_and(|mode| mode.split(|byte| *byte == b',').all(says_who));
     }
-    !is_one(name, KEEP_UMASK) && !is_linker(image) && !copies_modes(image)
+    !named(name, KEEP_UMASK) && !is_linker(image) && !copies_modes(image)
 }
 
 /// Whether the arguments of a program contain the modes that it sets.
 pub(super) fn names_modes(image: &Image<'_>) -> bool {
-    is_one(name(image), NAME_MODES)
+    named(name(image), NAME_MODES)
 }
 
 /// Whether a program always sets the same modes.
 pub(super) fn asks_literally(image: &Image<'_>) -> bool {
-    is_one(name(image), ASK_LITERALLY)
+    named(name(image), ASK_LITERALLY)
 }
 
 /// Whether a program is a linker.
 pub(super) fn is_linker(image: &Image<'_>) -> bool {
-    is_one(own_name(image), LINKERS)
+    named(own_name(image), LINKERS)
 }
 
 /// The name of a program without the machine that it works for, and without what follows a dot.
@@ -149,75 +96,10 @@ pub(super) fn copies_modes(image: &Image<'_>) -> bool {
     if !image.words.iter().skip(1).all(is_here) {
         return false;
     }
-    is_one(own_name(image), COPY_MODES) || (name(image).as_bytes().starts_with(b"perl") && edits())
+    named(own_name(image), COPY_MODES) || (name(image).as_bytes().starts_with(b"perl") && edits())
 }
 
 impl Observer<'_> {
-    /// Decides whether the umask, the superuser and the user count; `is_refused` says that something may have been refused.
-    pub(super) fn user(&mut self, is_refused: bool) {
-        let trace = self.trace;
-        let makes = trace.accesses.values().any(|access| access.changed);
-        let shows_own = trace.own_shown || (makes && self.asked != Shows::Nothing);
-        let any_of = |names: &[&str]| {
-            trace.programs.iter().filter_map(|program| program.file_name()).any(|name| is_one(name, names))
-        };
-        self.observed.umask_counts = trace.umask_used || shows_own;
-        self.observed.user_counts = is_refused
-            || shows_own
-            || trace.owners_set
-            || any_of(ACT_FOR_ROOT)
-            || self.is_forbidden_to_others()
-            || self.code_has(ASKS_ROOT);
-        self.observed.identity_counts =
-            any_of(PRINT_USER) || self.has_tool_of_user() || self.code_has(ASKS_USER);
-    }
-
-    /// Whether root did something that the mode of a file forbids to others, or to its owner.
-    fn is_forbidden_to_others(&self) -> bool {
-        if !self.run.circumstances.is_superuser() {
-            return false;
-        }
-        let lacks =
-            |evidence: Option<Evidence>, bits: u32| evidence.is_some_and(|found| found.mode & bits != bits);
-        self.trace.accesses.iter().any(|(path, access)| {
-            if access.changed {
-                let before = self.watcher.before.get(path).and_then(|before| before.evidence);
-                let is_link = before.is_some_and(|before| before.mode & libc::S_IFMT == libc::S_IFLNK);
-                let above = path.parent().and_then(|parent| self.watcher.first(parent));
-                return (!is_link && lacks(before, 0o200)) || lacks(above, 0o300);
-            }
-            (access.read && lacks(self.watcher.first(path), 0o004))
-                || (access.listed && lacks(self.watcher.first(path), 0o005))
-        })
-    }
-
-    /// Whether code of the call or of the project has one of these names.
-    fn code_has(&self, names: &[&str]) -> bool {
-        let search = NameSearch::new(names.iter().map(|name| name.as_bytes()));
-        let has = |text: &[u8]| !search.search(text, false).is_empty();
-        let Run { captured, words, recall, places, .. } = *self.run;
-        let files = self.contents.iter().filter(|(path, _)| is_of_project(path, &places.root));
-        let files: Vec<_> = files.cloned().collect();
-        words.iter().any(|word| has(word.as_bytes()))
-            || captured.sources.iter().any(|source| has(&source.bytes))
-            || !search.search_seen_files(&files, recall).is_empty()
-    }
-
-    /// Whether the arguments of the call name a tool of busybox that prints which user runs it, or the call or its sources name the
-    /// user as Perl and Ruby do.
-    fn has_tool_of_user(&self) -> bool {
-        let Run { captured, words, .. } = *self.run;
-        let base = |word: &OsString| Path::new(word).file_name().map(OsStr::to_owned).unwrap_or_default();
-        let is_tool = words.windows(2).any(|pair| {
-            let [first, second] = pair else { return false };
-            is_one(&base(first), WITHOUT_EXECUTING) && is_one(&base(second), PRINT_USER)
-        });
-        let says = |text: &[u8]| NAME_USER.iter().any(|name| memchr::memmem::find(text, name).is_some());
-        is_tool
-            || words.iter().any(|word| says(word.as_bytes()))
-            || captured.sources.iter().any(|source| says(&source.bytes))
-    }
-
     /// Modes that programs gave to paths inside the root and may have copied from another file. This covers all paths: a
     /// directory that was removed and created again with the old inode is not an output.
     pub(super) fn modes_given(&self) -> ModesGiven {

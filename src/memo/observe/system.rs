@@ -4,12 +4,13 @@ use super::made::Made;
 use super::witness::Watcher;
 use super::{Observer, Run};
 use crate::digest::Digest;
-use crate::exec::{Access, Image, Trace};
+use crate::exec::{Access, Image, LooksUp, Trace};
 use crate::hash::accounts::{self, TABLES};
 use crate::hash::files;
 use crate::hash::loader::{self, CACHE};
 use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::memo::reason::NotKept;
+use crate::profiles::attributes::named;
 use crate::record::{Circumstances, Names, Observation, Timestamp};
 use memchr::memmem;
 use std::collections::BTreeSet;
@@ -19,18 +20,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Programs that look up only their own user and the owners of files that they show; with arguments that make them look up
-/// others.
-const KNOW_OWNERS: &[(&str, &[&str])] = &[
-    ("ls dir vdir tree stat whoami logname git ssh less vim emacs nano", &[]),
-    ("sh bash dash zsh ksh mksh ash", &[]),
-    (
-        "python pypy node nodejs ruby perl R java make gmake cmake ctest ninja meson cargo rustc go gcc cc npm",
-        &[],
-    ),
-    ("find", &["-user", "-group", "-nouser", "-nogroup"]),
-    ("tmux screen script env sort awk gawk mawk sed grep cp mv", &[]),
+/// Programs that look up only the owners of files that they show. (Java looks up its own user at each start. What asks for it is
+/// found by its name, like `user.name`.)
+const OWNERS: &str = "ls dir vdir tree stat find cp mv java javac jar";
+/// Programs that look up only their own user, and the owners of files that they show.
+const OWN: &[&str] = &[
+    "whoami logname git ssh less vim emacs nano",
+    "sh bash dash zsh ksh mksh ash",
+    "python pypy node nodejs ruby perl R make gmake cmake ctest ninja meson cargo rustc go gcc cc npm",
+    "tmux screen script env sort awk gawk mawk sed grep",
 ];
+/// Arguments with which `find` looks up others.
+const FIND_OTHERS: &[&str] = &["-user", "-group", "-nouser", "-nogroup"];
 
 /// Larger files are not code.
 const LARGEST_CODE: u64 = 1 << 20;
@@ -52,8 +53,8 @@ const LOOK_UP: &[&str] = &[
     "getent",
 ];
 
-/// Whether a process with this program looks up only its own user and the owners of files that it shows.
-pub(super) fn knows_owners(image: &Image<'_>, circumstances: &dyn Circumstances) -> bool {
+/// The users and groups that a process with this program looks up.
+pub(super) fn looks_up(image: &Image<'_>, circumstances: &dyn Circumstances) -> LooksUp {
     let name = image.program.file_name().map(OsStr::as_bytes).unwrap_or_default();
     let end = name
         .iter()
@@ -62,16 +63,23 @@ pub(super) fn knows_owners(image: &Image<'_>, circumstances: &dyn Circumstances)
     let base = name.get(..end).unwrap_or_default();
     if matches!(base, b"tar" | b"gtar" | b"bsdtar") {
         // Files that root unpacks get the owner in the archive.
-        return !circumstances.is_superuser();
+        return if circumstances.is_superuser() { LooksUp::Named } else { LooksUp::Owners };
     }
     if matches!(base, b"id" | b"groups") {
         // Any other argument is a user name.
-        return image.words.iter().skip(1).all(|word| word.as_bytes().starts_with(b"-"));
+        let names_nobody = image.words.iter().skip(1).all(|word| word.as_bytes().starts_with(b"-"));
+        return if names_nobody { LooksUp::Own } else { LooksUp::Anybody };
     }
-    KNOW_OWNERS.iter().any(|(names, looks_up)| {
-        names.split(' ').any(|known| known.as_bytes() == base)
-            && !image.words.iter().any(|word| looks_up.iter().any(|other| word == OsStr::new(other)))
-    })
+    let is_one_of = |names: &str| names.split(' ').any(|known| known.as_bytes() == base);
+    if base == b"find" && image.words.iter().any(|word| named(word, FIND_OTHERS)) {
+        LooksUp::Named
+    } else if is_one_of(OWNERS) {
+        LooksUp::Owners
+    } else if OWN.iter().any(|names| is_one_of(names)) {
+        LooksUp::Own
+    } else {
+        LooksUp::Anybody
+    }
 }
 
 /// Whether `path` is such a table.
@@ -109,7 +117,7 @@ pub(super) fn counted_in_part(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_
     let mut counted: BTreeSet<PathBuf> =
         tables.filter(is_read_to_look_up).map(|(path, _)| path.clone()).collect();
     let is_of_accounts = |path: &PathBuf| path.as_path() != Path::new(CACHE);
-    if counted.iter().any(is_of_accounts) && looks_up(run, trace, watcher) {
+    if counted.iter().any(is_of_accounts) && call_looks_up(run, trace, watcher) {
         counted.retain(|path| !is_of_accounts(path));
     }
     counted
@@ -117,7 +125,7 @@ pub(super) fn counted_in_part(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_
 
 /// Whether the arguments of a call, its sources, or text of the project that it read or created may look up users or groups by
 /// name, or all of them.
-fn looks_up(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> bool {
+fn call_looks_up(run: &Run<'_>, trace: &Trace, watcher: &Watcher<'_>) -> bool {
     let says = |text: &[u8]| {
         LOOK_UP.iter().any(|part| memmem::find(text, part.as_bytes()).is_some()) || names_home(text)
     };

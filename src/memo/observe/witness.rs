@@ -358,7 +358,7 @@ impl Witness for Watcher<'_> {
             keeps,
             compares_times,
             reads_code: made::reads_code(image),
-            knows_owners: system::knows_owners(image, self.circumstances),
+            looks_up: system::looks_up(image, self.circumstances),
             uses_umask: rights::uses_umask(image),
             names_modes: rights::names_modes(image),
             asks_literally: rights::asks_literally(image),
