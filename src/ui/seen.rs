@@ -190,7 +190,13 @@ fn state(was: &FileState, is: &FileState) -> String {
             "changed".to_owned()
         }
         (FileState::Symlink { .. }, FileState::Symlink { .. }) => "links elsewhere".to_owned(),
-        _ if std::mem::discriminant(was) != std::mem::discriminant(is) => {
+        (was, is) if was.rights().zip(is.rights()).is_some_and(|(before, now)| before != now) => {
+            "gives this user other rights".to_owned()
+        }
+        (was, is)
+            if std::mem::discriminant(was) != std::mem::discriminant(is)
+                && !(is_regular(was) && is_regular(is)) =>
+        {
             "is another kind of file".to_owned()
         }
         _ => match (mode(was), mode(is)) {
@@ -200,6 +206,10 @@ fn state(was: &FileState, is: &FileState) -> String {
             _ => "changed".to_owned(),
         },
     }
+}
+
+const fn is_regular(state: &FileState) -> bool {
+    matches!(state, FileState::File { .. } | FileState::LargeFile { .. })
 }
 
 fn plural(verb: &'static str) -> &'static str {
@@ -218,6 +228,7 @@ fn in_environment(looked: &'static str) -> &'static str {
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use crate::record::{ModeRule, Timestamp};
 
     fn at(path: &str) -> StoredPath {
         StoredPath::in_root(path)
@@ -229,6 +240,9 @@ mod tests {
             |text: &str| Observation::Content { path: at("data.csv"), digest: Digest::of(text.as_bytes()) };
         let state = |state| Observation::State { path: at("x"), follow: true, state };
         let file = |mode| FileState::File { mode, digest: Digest::of(b"") };
+        let large = |mode| FileState::LargeFile { mode, size: 1 << 30, modified: Timestamp::now() };
+        let rule = ModeRule { by_rights: true, ..ModeRule::default() };
+        let by_rights = |rights| file(0o644).with_rule(rule, 0o644, rights);
         let variable = |value: Option<&str>| Observation::Variable {
             name: b"LR".to_vec(),
             value: value.map(|value| Digest::of(value.as_bytes())),
@@ -250,6 +264,8 @@ mod tests {
                 Some(state(FileState::Directory { mode: 0o755 })),
                 "x is another kind of file",
             ),
+            (Some(state(file(0o644))), Some(state(large(0o644))), "x changed"),
+            (Some(state(by_rights(6))), Some(state(by_rights(4))), "x gives this user other rights"),
             (Some(listing("a")), Some(listing("b")), "entries of src changed"),
             (Some(listing("a")), None, "entries of src are no longer dependencies"),
             (Some(variable(None)), Some(variable(Some("1"))), "LR set"),
