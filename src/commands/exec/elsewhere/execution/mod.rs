@@ -3,46 +3,42 @@
 //! all of them are the answers here is the result taken.
 
 mod inputs;
+mod predict;
 mod there;
+mod verdict;
 
 use super::{Ground, Streams};
-use crate::commands::exec::plan::StdinSource;
 use crate::commands::exit::Exit;
 use crate::commands::jobs::reapi::Order;
 use crate::commands::jobs::settings_of;
 use crate::commands::options::Scanned;
 use crate::digest::BlobId;
 use crate::elsewhere::{Call, LeftRun, shipped};
-use crate::encode::{Decode, Encode};
+use crate::encode::Encode;
 use crate::error::{Error, Kind, Result};
 use crate::exec::Unix;
-use crate::hash::environment::looks_secret;
-use crate::hash::manifest::{Manifest, Part};
+use crate::hash::manifest::Manifest;
 use crate::hash::user_digests;
-use crate::memo::foreign::{self, Needs};
-use crate::memo::{self, Checked, Context, Difference, Mode, Policy, Statuses, WrittenHits};
-use crate::record::{Base, Commit, Content, FileState, Observation, OutputTree, StoredPath, Termination};
+use crate::memo::foreign;
+use crate::memo::{self, Checked, Context, Mode, Policy, Statuses, WrittenHits};
+use crate::record::{Commit, Content, OutputTree, Termination};
 use crate::remote::carrier::Blob;
 use crate::store::Store;
-use crate::ui::miss;
 use inputs::Inputs;
+use predict::variables;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 pub(in crate::commands) use there::trivial;
 use there::{Ran, There};
+use verdict::Verdict;
 
 /// The word that asks for it.
 pub(in crate::commands) const WORD: &str = "--execute";
 
 /// So often a call is run there, with more of its inputs each time.
 const ROUNDS: u32 = 3;
-
-/// Largest encoded list of outputs, in bytes.
-const LARGEST_TREE: u64 = 256 << 20;
 
 /// Where a call was answered.
 pub(in crate::commands) enum Done {
@@ -122,23 +118,6 @@ fn change(report: &Path, with: impl FnOnce(&mut serde_json::Map<String, Value>))
     std::fs::write(report, format!("{value}\n")).map_err(|error| Error::io("write", report, error))
 }
 
-/// The environment that is shipped: all that may count, but what looks like a secret and is not part of the call.
-fn variables(needs: &Needs, manifest: &Manifest) -> BTreeMap<String, String> {
-    let is_known = |name: &OsStr| manifest.get(&Part::Variable(name.as_bytes().to_vec())).is_some();
-    let ours = needs.environment.iter().filter(|(name, value)| {
-        is_known(name) || !looks_secret(name.as_bytes(), value.as_bytes()) && !is_of_machine(name)
-    });
-    ours.filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))).collect()
-}
-
-/// Whether a variable describes this machine or the session, and means nothing on a worker.
-fn is_of_machine(name: &OsStr) -> bool {
-    const MEANT: [&str; 8] = ["HOME", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER"];
-    const PLACES: [&str; 2] = ["LD_PRELOAD", "LD_LIBRARY_PATH"];
-    let is = |names: &[&str]| names.iter().any(|known| name == *known);
-    is(&PLACES) || crate::hash::environment::is_session(name) && !is(&MEANT)
-}
-
 /// What of a call goes to the worker.
 struct Shipping<'a> {
     words: &'a [OsString],
@@ -156,60 +135,7 @@ struct Execution<'a> {
     there: There<'a>,
 }
 
-/// What is to be done with a run.
-enum Verdict {
-    /// It is taken.
-    Taken,
-    /// These were missed there, and are here.
-    Missed { paths: Vec<PathBuf>, listed: Vec<PathBuf>, variables: Vec<String>, first: String },
-    /// It rests on something else than what is here.
-    Rejected(String),
-}
-
 impl Execution<'_> {
-    /// Adds what the call is likely to need.
-    fn predict(&mut self, needs: &Needs) {
-        let (project, request) = (&self.ground.project, self.ground.request());
-        let places = &project.places;
-        self.inputs.add(&project.directory);
-        for mark in crate::project::ROOT_MARKS {
-            self.inputs.add(&places.root.join(mark));
-        }
-        for (part, _) in self.manifest.facts() {
-            match part {
-                Part::Source(path) | Part::Setting(path) if path.base() == Base::Root => {
-                    self.inputs.add(&places.resolve(path));
-                }
-                Part::Input(path) if path.base() == Base::Root => {
-                    self.inputs.add_listed(&places.resolve(path));
-                }
-                _ => {}
-            }
-        }
-        if let StdinSource::Named(word) = &self.ground.plan.stdin {
-            self.inputs.add(&request.directory.join(word));
-        }
-        for word in &request.words {
-            let after_equals = word.as_bytes().split(|byte| *byte == b'=').next_back().unwrap_or_default();
-            let after_letter = word.as_bytes().get(2..).filter(|_| word.as_bytes().starts_with(b"-"));
-            let words = [Some(word.as_bytes()), Some(after_equals), after_letter];
-            for word in words.into_iter().flatten().filter(|word| !word.is_empty()) {
-                let path = request.directory.join(OsStr::from_bytes(word));
-                if path.is_dir() {
-                    self.inputs.add_listed(&path);
-                } else {
-                    self.inputs.add(&path);
-                }
-            }
-        }
-        for path in &needs.paths {
-            self.inputs.add(&places.resolve(path));
-        }
-        for path in &needs.listed {
-            self.inputs.add_listed(&places.resolve(path));
-        }
-    }
-
     fn rounds(&mut self, report: &Path) -> Result<Done> {
         let name = self.there.name().to_owned();
         let mut missed = String::new();
@@ -260,14 +186,6 @@ impl Execution<'_> {
         Ok(Done::Here(Some(format!("after {ROUNDS} rounds {name} still missed something: {missed}"))))
     }
 
-    fn add_variable(&mut self, name: &str) -> bool {
-        let Some(value) = std::env::var_os(name) else { return false };
-        let Some(text) = value.to_str().filter(|_| !looks_secret(name.as_bytes(), value.as_bytes())) else {
-            return false;
-        };
-        self.variables.insert(name.to_owned(), text.to_owned()).is_none()
-    }
-
     fn run_there(&mut self) -> Result<Ran> {
         let project = &self.ground.project;
         let odd = || Error::new(Kind::Other, format!("{} is no text", project.directory.display()));
@@ -280,36 +198,6 @@ impl Execution<'_> {
         }
         let manifest = (!self.call.latest).then(|| self.manifest.to_bytes());
         self.there.run(shipped, &self.variables, (Path::new(&directory), self.call.words, manifest))
-    }
-
-    /// The run that was left, with what the toolchain stands for; its list of outputs.
-    fn foreign(&mut self, run: &LeftRun) -> Result<(Commit, Option<OutputTree>)> {
-        let wrong = || Error::new(Kind::Other, "what the worker left makes no sense");
-        let mut commit = Commit::from_bytes(&run.commit).map_err(|_| wrong())?;
-        if commit.id() != run.id || commit.key != self.manifest.key() && !self.call.latest {
-            return Err(wrong());
-        }
-        let store = self.store()?;
-        for bytes in &run.inline {
-            // What is not named by the run is not used.
-            store.put(bytes)?;
-        }
-        let token = self.there.token()?;
-        commit.observations = token.instead(&commit.observations).ok_or_else(wrong)?;
-        commit.observations.retain(|observation| !is_of_worker(observation));
-        commit.parent = None;
-        let outputs = match commit.outputs {
-            None => None,
-            Some(content) => {
-                self.fetch(&content)?;
-                let store = self.store()?;
-                let mut bytes = Vec::new();
-                let read = store.read(&content.blob)?.take(LARGEST_TREE).read_to_end(&mut bytes);
-                read.map_err(|error| Error::io("read", store.workspace().root(), error))?;
-                Some(OutputTree::from_bytes(&bytes).map_err(|_| wrong())?)
-            }
-        };
-        Ok((commit, outputs))
     }
 
     fn store(&self) -> Result<&dyn Store> {
@@ -332,42 +220,6 @@ impl Execution<'_> {
             let short = BlobId(content.blob.0).short();
             Err(Error::new(Kind::Other, format!("the server has other bytes for {short}")))
         }
-    }
-
-    /// Compares all answers with those that are given here.
-    fn judge(&self, commit: &Commit, outputs: Option<&OutputTree>) -> Result<Verdict> {
-        let request = self.ground.request();
-        let policy = Policy { mode: Mode::Replay, ..self.ground.policy().clone() };
-        let differences = foreign::disagreements(self.context, request, &policy, (commit, outputs))?;
-        if differences.is_empty() {
-            return Ok(Verdict::Taken);
-        }
-        let words = request.shown_words();
-        let call = miss::Call { words: &words, places: &request.places, store: self.ground.store() };
-        let phrase = |differences: &[Difference]| {
-            let phrases = miss::differences(&call, differences, &commit.id(), None);
-            phrases.into_iter().next().unwrap_or_else(|| "something differs here".to_owned())
-        };
-        let rejected = |why: &Difference| Ok(Verdict::Rejected(phrase(std::slice::from_ref(why))));
-        let (mut paths, mut listed, mut variables) = (Vec::new(), Vec::new(), Vec::new());
-        for difference in &differences {
-            let Difference::Seen { then, .. } = difference else { return rejected(difference) };
-            match then {
-                Observation::Variable { name, value: None } => {
-                    variables.push(String::from_utf8_lossy(name).into_owned());
-                }
-                _ => match missed(then) {
-                    Some(Missed::Path(path)) if path.base() == Base::Root => {
-                        paths.push(request.places.resolve(path));
-                    }
-                    Some(Missed::Entries(path)) if path.base() == Base::Root => {
-                        listed.push(request.places.resolve(path));
-                    }
-                    _ => return rejected(difference),
-                },
-            }
-        }
-        Ok(Verdict::Missed { paths, listed, variables, first: phrase(&differences) })
     }
 
     /// Takes the result in, and replays it here.
@@ -415,15 +267,6 @@ impl Execution<'_> {
     }
 }
 
-/// Whether an observation says only that a worker has a directory that every system has, and which mode that has there.
-fn is_of_worker(observation: &Observation) -> bool {
-    const DIRECTORIES: [&str; 6] = ["/tmp", "/var/tmp", "/dev", "/dev/shm", "/run", "/home"];
-    let Observation::State { path, state: FileState::Directory { .. }, .. } = observation else {
-        return false;
-    };
-    path.base() == Base::Absolute && DIRECTORIES.iter().any(|known| known.as_bytes() == path.rest())
-}
-
 /// A result that is taken.
 struct Taken {
     run: LeftRun,
@@ -432,25 +275,4 @@ struct Taken {
     answered: Value,
     worker: String,
     round: u32,
-}
-
-/// What a run missed.
-enum Missed<'a> {
-    Path(&'a StoredPath),
-    Entries(&'a StoredPath),
-}
-
-/// What a run missed, if its answer says that something was not there; what is here is looked at by who adds it.
-fn missed(then: &Observation) -> Option<Missed<'_>> {
-    match then {
-        Observation::State { path, state: FileState::Absent | FileState::Directory { .. }, .. } => {
-            Some(Missed::Path(path))
-        }
-        Observation::Listing { path, .. }
-        | Observation::Importable { path, .. }
-        | Observation::Modules { path, .. }
-        | Observation::Distributions { path, .. }
-        | Observation::Entries { path, .. } => Some(Missed::Entries(path)),
-        _ => None,
-    }
 }

@@ -1,0 +1,123 @@
+//! Whether the result of a run on a worker is taken: each answer that the run was given there is compared with the one here.
+
+use super::Execution;
+use crate::elsewhere::LeftRun;
+use crate::encode::Decode;
+use crate::error::{Error, Kind, Result};
+use crate::memo::foreign;
+use crate::memo::{Difference, Mode, Policy};
+use crate::record::{Base, Commit, FileState, Observation, OutputTree, StoredPath};
+use crate::ui::miss;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// Largest encoded list of outputs, in bytes.
+const LARGEST_TREE: u64 = 256 << 20;
+
+/// What is to be done with a run.
+pub(super) enum Verdict {
+    /// It is taken.
+    Taken,
+    /// These were missed there, and are here.
+    Missed { paths: Vec<PathBuf>, listed: Vec<PathBuf>, variables: Vec<String>, first: String },
+    /// It rests on something else than what is here.
+    Rejected(String),
+}
+
+impl Execution<'_> {
+    /// The run that was left, with what the toolchain stands for; its list of outputs.
+    pub(super) fn foreign(&mut self, run: &LeftRun) -> Result<(Commit, Option<OutputTree>)> {
+        let wrong = || Error::new(Kind::Other, "what the worker left makes no sense");
+        let mut commit = Commit::from_bytes(&run.commit).map_err(|_| wrong())?;
+        if commit.id() != run.id || commit.key != self.manifest.key() && !self.call.latest {
+            return Err(wrong());
+        }
+        let store = self.store()?;
+        for bytes in &run.inline {
+            // What is not named by the run is not used.
+            store.put(bytes)?;
+        }
+        let token = self.there.token()?;
+        commit.observations = token.instead(&commit.observations).ok_or_else(wrong)?;
+        commit.observations.retain(|observation| !is_of_worker(observation));
+        commit.parent = None;
+        let outputs = match commit.outputs {
+            None => None,
+            Some(content) => {
+                self.fetch(&content)?;
+                let store = self.store()?;
+                let mut bytes = Vec::new();
+                let read = store.read(&content.blob)?.take(LARGEST_TREE).read_to_end(&mut bytes);
+                read.map_err(|error| Error::io("read", store.workspace().root(), error))?;
+                Some(OutputTree::from_bytes(&bytes).map_err(|_| wrong())?)
+            }
+        };
+        Ok((commit, outputs))
+    }
+
+    /// Compares all answers with those that are given here.
+    pub(super) fn judge(&self, commit: &Commit, outputs: Option<&OutputTree>) -> Result<Verdict> {
+        let request = self.ground.request();
+        let policy = Policy { mode: Mode::Replay, ..self.ground.policy().clone() };
+        let differences = foreign::disagreements(self.context, request, &policy, (commit, outputs))?;
+        if differences.is_empty() {
+            return Ok(Verdict::Taken);
+        }
+        let words = request.shown_words();
+        let call = miss::Call { words: &words, places: &request.places, store: self.ground.store() };
+        let phrase = |differences: &[Difference]| {
+            let phrases = miss::differences(&call, differences, &commit.id(), None);
+            phrases.into_iter().next().unwrap_or_else(|| "something differs here".to_owned())
+        };
+        let rejected = |why: &Difference| Ok(Verdict::Rejected(phrase(std::slice::from_ref(why))));
+        let (mut paths, mut listed, mut variables) = (Vec::new(), Vec::new(), Vec::new());
+        for difference in &differences {
+            let Difference::Seen { then, .. } = difference else { return rejected(difference) };
+            match then {
+                Observation::Variable { name, value: None } => {
+                    variables.push(String::from_utf8_lossy(name).into_owned());
+                }
+                _ => match missed(then) {
+                    Some(Missed::Path(path)) if path.base() == Base::Root => {
+                        paths.push(request.places.resolve(path));
+                    }
+                    Some(Missed::Entries(path)) if path.base() == Base::Root => {
+                        listed.push(request.places.resolve(path));
+                    }
+                    _ => return rejected(difference),
+                },
+            }
+        }
+        Ok(Verdict::Missed { paths, listed, variables, first: phrase(&differences) })
+    }
+}
+
+/// Whether an observation says only that a worker has a directory that every system has, and which mode that has there.
+fn is_of_worker(observation: &Observation) -> bool {
+    const DIRECTORIES: [&str; 6] = ["/tmp", "/var/tmp", "/dev", "/dev/shm", "/run", "/home"];
+    let Observation::State { path, state: FileState::Directory { .. }, .. } = observation else {
+        return false;
+    };
+    path.base() == Base::Absolute && DIRECTORIES.iter().any(|known| known.as_bytes() == path.rest())
+}
+
+/// What a run missed.
+enum Missed<'a> {
+    Path(&'a StoredPath),
+    Entries(&'a StoredPath),
+}
+
+/// What a run missed, if its answer says that something was not there; what is here is looked at by who adds it.
+fn missed(then: &Observation) -> Option<Missed<'_>> {
+    match then {
+        Observation::State { path, state: FileState::Absent | FileState::Directory { .. }, .. } => {
+            Some(Missed::Path(path))
+        }
+        Observation::Listing { path, .. }
+        | Observation::Importable { path, .. }
+        | Observation::Modules { path, .. }
+        | Observation::Distributions { path, .. }
+        | Observation::Entries { path, .. } => Some(Missed::Entries(path)),
+        _ => None,
+    }
+}
