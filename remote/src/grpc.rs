@@ -4,6 +4,7 @@
 //! `CASHET_REMOTE_TOKEN` or what is in `CASHET_REMOTE_TOKEN_FILE` is sent as a bearer token.
 
 mod execute;
+mod shipped;
 
 use crate::action::{self, LARGEST_RESULT, from_result, known, to_result};
 use crate::carrier::{Blob, Failure, Name};

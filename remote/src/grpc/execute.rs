@@ -3,20 +3,19 @@
 //! How the command ended is what the server says of the operation, or unknown: a stream that breaks off is taken up again
 //! where the server still knows the operation.
 
+use super::shipped::{encoded, tree};
 use super::{BATCH, Grpc, STEP, TINY, failure};
-use crate::action::{self, LARGEST_RESULT, known, of_bytes};
+use crate::action::{self, LARGEST_RESULT};
 use crate::carrier::{Blob, Failure};
-use crate::execution::{Executed, Execution, Kind, LARGEST_RECORD};
+use crate::execution::{Executed, Execution, LARGEST_RECORD};
 use crate::server::{Progress, STALL, Sink};
 use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_client::CapabilitiesClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::execution_client::ExecutionClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::{
-    Action, ActionResult, Command, Digest, Directory, DirectoryNode, ExecuteRequest, ExecuteResponse,
-    FileNode, GetCapabilitiesRequest, Platform, SymlinkNode, Tree, WaitExecutionRequest, command, platform,
+    ActionResult, Digest, ExecuteRequest, ExecuteResponse, GetCapabilitiesRequest, Tree, WaitExecutionRequest,
 };
 use bazel_remote_apis::google::longrunning::operations_client::OperationsClient;
 use bazel_remote_apis::google::longrunning::{CancelOperationRequest, Operation, operation};
-use bazel_remote_apis::google::protobuf::Duration as Span;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,114 +28,6 @@ const RETRIES: u32 = 4;
 const CANCEL: Duration = Duration::from_secs(2);
 /// So much of what the command wrote to standard error is of interest.
 const MESSAGES: i64 = 64 << 10;
-
-/// A directory on its way to digests.
-#[derive(Default)]
-struct Node {
-    directories: BTreeMap<String, Node>,
-    files: BTreeMap<String, (Digest, bool)>,
-    links: BTreeMap<String, String>,
-}
-
-impl Node {
-    /// The digest of the directory; adds its bytes, and those of all below it, to `blobs`.
-    fn digest(self, blobs: &mut Vec<(Digest, Vec<u8>)>) -> Digest {
-        let directory = |(name, node): (String, Self), blobs: &mut Vec<_>| DirectoryNode {
-            name,
-            digest: Some(node.digest(blobs)),
-        };
-        let directories = self.directories.into_iter().map(|pair| directory(pair, blobs)).collect();
-        let file = |(name, (digest, is_executable))| FileNode {
-            name,
-            digest: Some(digest),
-            is_executable,
-            ..FileNode::default()
-        };
-        let link = |(name, target)| SymlinkNode { name, target, ..SymlinkNode::default() };
-        let bytes = Directory {
-            files: self.files.into_iter().map(file).collect(),
-            directories,
-            symlinks: self.links.into_iter().map(link).collect(),
-            ..Directory::default()
-        }
-        .encode_to_vec();
-        let digest = of_bytes(&bytes);
-        blobs.push((digest.clone(), bytes));
-        digest
-    }
-}
-
-/// The tree of an execution; the blobs that are not known, where there are any.
-fn tree(execution: &Execution) -> Result<Result<Node, Vec<Blob>>, Failure> {
-    let (mut root, mut lacks) = (Node::default(), Vec::new());
-    for input in &execution.inputs {
-        let mut parts: Vec<&str> = input.path.split('/').collect();
-        if parts.iter().any(|part| ["", ".", ".."].contains(part)) {
-            return Err(Failure::Invalid(format!("{} is no path of an input", input.path)));
-        }
-        let name = parts.pop().unwrap_or_default().to_owned();
-        let mut node = &mut root;
-        for part in parts {
-            node = node.directories.entry(part.to_owned()).or_default();
-        }
-        match &input.kind {
-            Kind::Directory => {
-                node.directories.entry(name).or_default();
-            }
-            Kind::Link(target) => {
-                node.links.insert(name, target.clone());
-            }
-            Kind::File { blob, executable } => {
-                let digest = if blob.size == 0 { Some(of_bytes(&[])) } else { known(blob) };
-                match digest {
-                    Some(digest) => {
-                        node.files.insert(name, (digest, *executable));
-                    }
-                    None => lacks.push(*blob),
-                }
-            }
-        }
-    }
-    Ok(if lacks.is_empty() { Ok(root) } else { Err(lacks) })
-}
-
-/// The command and the action that are run, encoded.
-#[expect(deprecated, reason = "older servers look for properties in the command")]
-fn encoded(execution: &Execution, root: Digest) -> [(Digest, Vec<u8>); 2] {
-    let mut variables: Vec<_> = execution
-        .variables
-        .iter()
-        .map(|(name, value)| command::EnvironmentVariable { name: name.clone(), value: value.clone() })
-        .collect();
-    variables.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut properties: Vec<_> = execution
-        .platform
-        .iter()
-        .map(|(name, value)| platform::Property { name: name.clone(), value: value.clone() })
-        .collect();
-    properties.sort_by(|one, other| (&one.name, &one.value).cmp(&(&other.name, &other.value)));
-    let platform = (!properties.is_empty()).then_some(Platform { properties });
-    let command = Command {
-        arguments: execution.words.clone(),
-        environment_variables: variables,
-        output_paths: vec![execution.output.clone(), execution.record.clone()],
-        platform: platform.clone(),
-        ..Command::default()
-    };
-    let command = command.encode_to_vec();
-    let seconds = i64::try_from(execution.limit).unwrap_or(i64::MAX);
-    let action = Action {
-        command_digest: Some(of_bytes(&command)),
-        input_root_digest: Some(root),
-        timeout: (execution.limit > 0).then_some(Span { seconds, nanos: 0 }),
-        // What a result depends on is known only when it is there: cashet keeps it, and not the server.
-        do_not_cache: true,
-        platform,
-        ..Action::default()
-    }
-    .encode_to_vec();
-    [(of_bytes(&command), command), (of_bytes(&action), action)]
-}
 
 /// An operation that was begun.
 struct Running<'a> {
@@ -341,15 +232,14 @@ impl Grpc {
         to: &File,
         progress: &mut Progress<'_>,
     ) -> Result<bool, Failure> {
-        let record = result.output_files.iter().find(|found| found.path == execution.record);
-        let directory = result.output_directories.iter().find(|found| found.path == execution.output);
-        let (Some(record), Some(tree)) = (
-            record.and_then(|found| found.digest.clone()),
-            directory.and_then(|found| found.tree_digest.clone()),
-        ) else {
-            return Ok(false);
+        let (record, tree) = match left(execution, result) {
+            (None, _) => return Ok(false),
+            (Some(record), None) => (self.bytes(record, progress)?, Vec::new()),
+            (Some(record), Some(tree)) => {
+                let [record, tree] = self.both([record, tree], progress)?;
+                (record, tree)
+            }
         };
-        let [record, tree] = self.both([record, tree], progress)?;
         let tree = Tree::decode(tree.as_slice());
         let tree = tree.map_err(|error| Failure::Invalid(format!("the list of what it left: {error}")))?;
         for file in tree.root.unwrap_or_default().files {
@@ -394,6 +284,15 @@ impl Grpc {
     }
 }
 
+/// The record that the command left, and the list of the files in its directory of outputs. Where there are no such files, servers
+/// may leave the directory out, or name no list, or an empty one.
+fn left(execution: &Execution, result: &ActionResult) -> (Option<Digest>, Option<Digest>) {
+    let record = result.output_files.iter().find(|found| found.path == execution.record);
+    let directory = result.output_directories.iter().find(|found| found.path == execution.output);
+    let tree = directory.and_then(|found| found.tree_digest.clone());
+    (record.and_then(|found| found.digest.clone()), tree.filter(|tree| tree.size_bytes > 0))
+}
+
 fn lost() -> Failure {
     Failure::Invalid("the server does not have what the command left".to_owned())
 }
@@ -417,48 +316,30 @@ fn said(code: i32, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execution::Input;
-
-    fn input(path: &str, kind: Kind) -> Input {
-        Input { path: path.to_owned(), kind }
-    }
-
-    fn empty(executable: bool) -> Kind {
-        Kind::File { blob: Blob { digest: [0; 32], size: 0 }, executable }
-    }
+    use crate::action::of_bytes;
+    use bazel_remote_apis::build::bazel::remote::execution::v2::{OutputDirectory, OutputFile};
 
     #[test]
-    fn a_tree_is_sorted_and_each_directory_is_a_blob() {
-        let inputs = vec![
-            input("b/c", empty(false)),
-            input("b/a", empty(true)),
-            input("d", Kind::Directory),
-            input("l", Kind::Link("b/a".to_owned())),
-        ];
-        let execution = Execution { inputs, ..Execution::default() };
-        let mut blobs = Vec::new();
-        let root = tree(&execution).unwrap().ok().unwrap().digest(&mut blobs);
-        let (digest, bytes) = blobs.last().unwrap();
-        assert_eq!(*digest, root);
-        let directory = Directory::decode(bytes.as_slice()).unwrap();
-        let names: Vec<&str> = directory.directories.iter().map(|node| node.name.as_str()).collect();
-        assert_eq!((names, directory.symlinks.len()), (vec!["b", "d"], 1));
-        let inner = blobs.iter().find(|(digest, _)| Some(digest) == directory.directories[0].digest.as_ref());
-        let inner = Directory::decode(inner.unwrap().1.as_slice()).unwrap();
-        let names: Vec<(&str, bool)> =
-            inner.files.iter().map(|file| (file.name.as_str(), file.is_executable)).collect();
-        assert_eq!(names, [("a", true), ("c", false)]);
-    }
-
-    #[test]
-    fn paths_that_lead_out_and_blobs_that_are_not_known_are_told() {
-        for path in ["/a", "a/../b", "", "a//b", "."] {
-            let execution = Execution { inputs: vec![input(path, empty(false))], ..Execution::default() };
-            assert!(tree(&execution).is_err(), "{path}");
+    fn a_directory_of_outputs_without_files_may_be_left_out() {
+        let (output, record) = ("out".to_owned(), "record".to_owned());
+        let execution = Execution { output: output.clone(), record: record.clone(), ..Execution::default() };
+        let [record_digest, tree, none] = [&b"record"[..], b"tree", b""].map(of_bytes);
+        let file = OutputFile { path: record, digest: Some(record_digest.clone()), ..OutputFile::default() };
+        let directory = |tree: Option<&Digest>| OutputDirectory {
+            path: output.clone(),
+            tree_digest: tree.cloned(),
+            ..OutputDirectory::default()
+        };
+        for (output_directories, expected) in [
+            (vec![directory(Some(&tree))], Some(tree.clone())),
+            (vec![directory(Some(&none))], None),
+            (vec![directory(None)], None),
+            (Vec::new(), None),
+        ] {
+            let output_files = vec![file.clone()];
+            let result = ActionResult { output_files, output_directories, ..ActionResult::default() };
+            assert_eq!(left(&execution, &result), (Some(record_digest.clone()), expected));
         }
-        let blob = Blob { digest: [0x5a; 32], size: 9 };
-        let kind = Kind::File { blob, executable: false };
-        let execution = Execution { inputs: vec![input("a", kind)], ..Execution::default() };
-        assert_eq!(tree(&execution).unwrap().err(), Some(vec![blob]));
+        assert_eq!(left(&execution, &ActionResult::default()).0, None);
     }
 }
