@@ -1,8 +1,9 @@
 //! What is shipped to a worker that shares no file system with this machine, and what it ships back: one file each.
 
-use crate::digest::CommitId;
+use crate::digest::{BlobId, CommitId, Digest};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::record::{Content, Timestamp};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ const VERSION: u64 = 2;
 
 /// A blob of up to so many bytes is in the record itself, as long as there is room for it.
 pub const SMALL: u64 = 16 << 10;
-const ROOM: u64 = 1 << 20;
+/// All blobs in a record have at most so many bytes.
+pub const ROOM: u64 = 1 << 20;
 
 /// A call that is to be run there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,11 +70,10 @@ pub struct LeftRun {
 }
 
 impl LeftRun {
-    /// Whether a blob of `size` bytes is put into the record.
+    /// The bytes of the small blobs by what they are, whatever the worker says that they are.
     #[must_use]
-    pub fn takes(&self, size: u64) -> bool {
-        let taken = self.inline.iter().map(|bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        size <= SMALL && taken.fold(size, u64::saturating_add) <= ROOM
+    pub fn by_blob(&self) -> HashMap<BlobId, &[u8]> {
+        self.inline.iter().map(|bytes| (BlobId(Digest::of(bytes)), bytes.as_slice())).collect()
     }
 }
 
@@ -160,7 +161,6 @@ impl Decode for Left {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::{BlobId, Digest};
 
     #[test]
     fn calls_and_what_is_left_come_back_as_they_were() {
@@ -180,9 +180,7 @@ mod tests {
             blobs: vec![Content { blob: BlobId(digest), size: 1 }],
             inline: vec![b"x".to_vec()],
         };
-        assert!(run.takes(SMALL) && !run.takes(SMALL + 1));
-        let full = LeftRun { inline: vec![vec![0; 1 << 20]], ..run.clone() };
-        assert!(full.takes(0) && !full.takes(1));
+        assert_eq!(run.by_blob().get(&BlobId(digest)), Some(&b"x".as_slice()));
         for run in [None, Some(run)] {
             let left = Left { report: b"{}".to_vec(), run };
             assert_eq!(Left::from_bytes(&left.to_bytes()), Ok(left));

@@ -7,13 +7,13 @@ use crate::error::Error;
 use crate::hash::environment::looks_secret;
 use crate::hash::manifest::{Manifest, Part, Value};
 use crate::record::questions::{self, Split};
-use crate::record::{Commit, Content, Observation, Places, StoredPath};
+use crate::record::{Commit, Observation, Places, StoredPath};
 use crate::remote::carrier::{Blob, Failure};
 use crate::remote::keys::SigningKey;
 use crate::remote::records::{self, Body, Kind, LARGEST_INLINE, Shared};
 use crate::remote::toolchain::Token;
 use crate::remote::{Opened, portable};
-use crate::store::{BlobStore, LocalStore, QuestionSet, ResultIndex, Whole};
+use crate::store::{BlobStore, LocalStore, QuestionSet, ResultIndex};
 use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -83,7 +83,9 @@ pub fn publish(
     let split = questions::split_all(&commit.observations, &commit.products);
     let (set, answers) = questions::digests(&split);
     let name = records::result_name(&commit.key, &set, &answers);
-    let (inline, blobs) = parted(store, &whole)?;
+    let (inline, blobs) = store.parted(&whole.blobs, LARGEST_INLINE, LARGEST_INLINE)?;
+    let blobs: Vec<Blob> =
+        blobs.iter().map(|content| Blob { digest: *content.blob.0.as_bytes(), size: content.size }).collect();
     let shared = Shared {
         id,
         commit: Commit { observations: Vec::new(), ..commit.clone() }.to_bytes(),
@@ -174,25 +176,6 @@ fn shared_set(known: &QuestionSet, token: Option<&Token>) -> Option<Vec<Split>> 
 fn is_secret(name: &[u8]) -> bool {
     let value = env::var_os(OsStr::from_bytes(name)).unwrap_or_default();
     looks_secret(name, value.as_bytes())
-}
-
-/// Small blobs, if they are small together, and the others.
-fn parted(store: &LocalStore, whole: &Whole) -> Result<(Vec<Vec<u8>>, Vec<Blob>), Unpublished> {
-    let mut sorted: Vec<Content> = whole.blobs.clone();
-    sorted.sort_by_key(|content| (content.size, content.blob));
-    let (mut inline, mut blobs, mut total) = (Vec::new(), Vec::new(), 0_u64);
-    for content in sorted {
-        total = total.saturating_add(content.size);
-        if total <= LARGEST_INLINE {
-            let mut bytes = Vec::new();
-            let read = io::copy(&mut store.read(&content.blob)?, &mut bytes);
-            read.map_err(|source| Error::io("read", store.directory(), source))?;
-            inline.push(bytes);
-        } else {
-            blobs.push(Blob { digest: *content.blob.0.as_bytes(), size: content.size });
-        }
-    }
-    Ok((inline, blobs))
 }
 
 /// A file that holds the bytes of a blob.

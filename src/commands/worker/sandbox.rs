@@ -9,7 +9,7 @@ use crate::commands::exit::{DONE, Exit};
 use crate::commands::options::{self, Flag};
 use crate::commands::worker::NAME;
 use crate::digest::{CommitId, Digest, Key};
-use crate::elsewhere::shipped::DIRECTORIES;
+use crate::elsewhere::shipped::{DIRECTORIES, ROOM, SMALL};
 use crate::elsewhere::{Attributes, Left, LeftRun, ShippedCall};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
@@ -19,7 +19,6 @@ use nix::sys::stat::Mode;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Permissions};
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -139,20 +138,21 @@ fn with_run(report: Vec<u8>, store: &Path, output: &Path) -> Result<Left> {
     let Some(id) = id else { return Ok(Left { report, run: None }) };
     let store = LocalStore::open(store, &StoreOptions::default())?;
     let Some(whole) = store.whole(&id)? else { return Ok(Left { report, run: None }) };
-    let (commit, manifest, blobs) = (whole.commit.to_bytes(), whole.manifest, whole.blobs);
-    let mut run = LeftRun { id, commit, manifest, blobs: Vec::new(), inline: Vec::new() };
-    for content in &blobs {
+    let (inline, large) = store.parted(&whole.blobs, SMALL, ROOM)?;
+    for content in &large {
         let path = output.join(content.blob.0.to_hex());
-        let failed = |error| Error::io("write", &path, error);
         let mut blob = store.read(&content.blob)?;
-        if run.takes(content.size) {
-            let mut bytes = Vec::new();
-            blob.read_to_end(&mut bytes).map_err(failed)?;
-            run.inline.push(bytes);
-        } else {
-            let mut file = File::create(&path).map_err(failed)?;
-            std::io::copy(&mut blob, &mut file).map_err(failed)?;
-        }
+        let written = File::create(&path).and_then(|mut file| std::io::copy(&mut blob, &mut file));
+        written.map_err(|error| Error::io("write", &path, error))?;
     }
-    Ok(Left { report, run: Some(LeftRun { blobs, ..run }) })
+    Ok(Left {
+        report,
+        run: Some(LeftRun {
+            id,
+            commit: whole.commit.to_bytes(),
+            manifest: whole.manifest,
+            blobs: whole.blobs,
+            inline,
+        }),
+    })
 }

@@ -11,15 +11,16 @@ mod table;
 
 use self::import::Imported;
 use self::table::Record;
-use super::Foreign;
 use super::blobs::is_empty;
 use super::local::LocalStore;
 use super::recall::LARGEST_TREE;
 use super::recording::blobs_of;
+use super::{BlobStore, Foreign};
 use crate::digest::{BlobId, CommitId, Digest};
 use crate::encode::{Decode, Encode};
 use crate::error::{Error, Result};
 use crate::record::{Commit, Content, OutputTree};
+use std::io::Read;
 
 /// Largest window accepted for decompression, as a power of two.
 const WINDOW: u32 = 27;
@@ -78,6 +79,29 @@ impl LocalStore {
     /// Bytes of a blob, uncompressed; `None` where it is missing or damaged.
     pub(super) fn size_of(&self, blob: &BlobId) -> Option<u64> {
         self.blobs.open(blob).ok().map(|form| form.size())
+    }
+
+    /// The bytes of small blobs, and the other blobs. Small are those of up to `largest` bytes, the smallest first, as long as
+    /// all have at most `room` together.
+    ///
+    /// # Errors
+    /// When a blob is missing or damaged.
+    pub fn parted(&self, blobs: &[Content], largest: u64, room: u64) -> Result<(Vec<Vec<u8>>, Vec<Content>)> {
+        let mut sorted = blobs.to_vec();
+        sorted.sort_by_key(|content| (content.size, content.blob));
+        let (mut small, mut others, mut total) = (Vec::new(), Vec::new(), 0_u64);
+        for content in sorted {
+            total = total.saturating_add(content.size);
+            if content.size > largest || total > room {
+                others.push(content);
+                continue;
+            }
+            let mut bytes = Vec::new();
+            let read = self.read(&content.blob)?.read_to_end(&mut bytes);
+            read.map_err(|error| Error::io("read", self.directory(), error))?;
+            small.push(bytes);
+        }
+        Ok((small, others))
     }
 
     /// A run with all that belongs to it, for another store; `None` where it is not there, was evicted or is not to be replayed.
