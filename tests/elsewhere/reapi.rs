@@ -64,6 +64,14 @@ fn ran_here(sandbox: &Sandbox, words: &str) {
     assert!(of("warnings").to_string().contains(words), "{report}");
 }
 
+/// Whether the store has a blob with these bytes.
+fn has_blob(sandbox: &Sandbox, bytes: &[u8]) -> bool {
+    let digest = cashet::digest::Digest::of(bytes).to_hex();
+    let (fan, rest) = digest.split_at(2);
+    let stored = fs::read_dir(sandbox.path(".cashet/objects").join(fan)).into_iter().flatten().flatten();
+    stored.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with(rest))
+}
+
 fn c_project(sandbox: &Sandbox) {
     sandbox
         .write("main.c", "#include \"parts/util.h\"\nint main(void) { return util(1) + LOCAL; }\n")
@@ -163,6 +171,10 @@ fn what_is_here_and_cannot_be_there_is_named_and_the_command_runs_here() {
     let words = ["sh", "-c", "cat \"$HOME/settings\" 2> /dev/null || echo none"];
     farm(&sandbox, &[], &words).stdout("here\n").stderr_with(&["ran here", "settings"]).run();
     ran_here(&sandbox, "settings");
+    assert!(
+        has_blob(&sandbox, b"here\n") && !has_blob(&sandbox, b"none\n"),
+        "what is not taken is not stored"
+    );
     // A secret stays here, and so does what depends on it.
     let words = ["sh", "-c", "echo \"${MY_TOKEN:-none}\""];
     let run = farm(&sandbox, &[], &words).env("MY_TOKEN", "hidden").stdout("hidden\n").any_stderr();

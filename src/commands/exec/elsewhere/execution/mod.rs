@@ -12,7 +12,6 @@ use crate::commands::exit::Exit;
 use crate::commands::jobs::reapi::Order;
 use crate::commands::jobs::settings_of;
 use crate::commands::options::Scanned;
-use crate::digest::BlobId;
 use crate::elsewhere::{Call, LeftRun, shipped};
 use crate::encode::Encode;
 use crate::error::{Error, Kind, Result};
@@ -22,7 +21,6 @@ use crate::hash::user_digests;
 use crate::memo::foreign;
 use crate::memo::{self, Checked, Context, Mode, Policy, Statuses, WrittenHits};
 use crate::record::{Commit, Content, OutputTree, Termination};
-use crate::remote::carrier::Blob;
 use crate::store::Store;
 use inputs::Inputs;
 use predict::variables;
@@ -32,7 +30,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 pub(in crate::commands) use there::trivial;
 use there::{Ran, There};
-use verdict::Verdict;
+use verdict::{Verdict, other_bytes};
 
 /// The word that asks for it.
 pub(in crate::commands) const WORD: &str = "--execute";
@@ -211,22 +209,20 @@ impl Execution<'_> {
             return Ok(());
         }
         let file = store.scratch()?;
-        let blob = Blob { digest: *content.blob.0.as_bytes(), size: content.size };
-        self.there.fetch(&blob, &file)?;
+        self.there.fetch(content, &file)?;
         let (found, _) = self.store()?.take_file(&file, b"")?;
-        if found == *content {
-            Ok(())
-        } else {
-            let short = BlobId(content.blob.0).short();
-            Err(Error::new(Kind::Other, format!("the server has other bytes for {short}")))
-        }
+        if found == *content { Ok(()) } else { Err(other_bytes(content)) }
     }
 
     /// Takes the result in, and replays it here.
     fn take(&mut self, taken: Taken, report: &Path) -> Result<Done> {
         let Taken { run, commit, outputs, answered, worker, round } = taken;
+        let inline = run.by_blob();
         for content in &run.blobs {
-            self.fetch(content)?;
+            match inline.get(&content.blob) {
+                Some(bytes) => drop(self.store()?.put(bytes)?),
+                None => self.fetch(content)?,
+            }
         }
         let (id, termination, key) = (commit.id(), commit.termination, commit.key);
         let mut tags = self.ground.policy().tags.clone();

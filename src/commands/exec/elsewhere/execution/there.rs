@@ -9,7 +9,7 @@ use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::exec::umask;
 use crate::hash::memory::FileMemory;
 use crate::project::ExecutorSettings;
-use crate::record::Places;
+use crate::record::{Content, Places};
 use crate::remote::carrier::{Blob, Carrier};
 use crate::remote::client::Client;
 use crate::remote::execution::{Executed, Execution, Input, Kind, LARGEST_RECORD};
@@ -185,9 +185,10 @@ impl<'a> There<'a> {
     ///
     /// # Errors
     /// When the server does not have it.
-    pub(super) fn fetch(&mut self, blob: &Blob, to: &File) -> Result<()> {
+    pub(super) fn fetch(&mut self, content: &Content, to: &File) -> Result<()> {
         let name = self.name;
-        if self.client.fetch(blob, to).map_err(|failure| failed(name, &failure))? {
+        let blob = Blob { digest: *content.blob.0.as_bytes(), size: content.size };
+        if self.client.fetch(&blob, to).map_err(|failure| failed(name, &failure))? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Other, "the server does not have what the worker left"))

@@ -1,15 +1,16 @@
 //! Whether the result of a run on a worker is taken: each answer that the run was given there is compared with the one here.
 
 use super::Execution;
+use crate::digest::{BlobId, Digest};
 use crate::elsewhere::LeftRun;
 use crate::encode::Decode;
 use crate::error::{Error, Kind, Result};
 use crate::memo::foreign;
 use crate::memo::{Difference, Mode, Policy};
-use crate::record::{Base, Commit, FileState, Observation, OutputTree, StoredPath};
+use crate::record::{Base, Commit, Content, FileState, Observation, OutputTree, StoredPath};
 use crate::ui::miss;
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
 
 /// Largest encoded list of outputs, in bytes.
 const LARGEST_TREE: u64 = 256 << 20;
@@ -32,11 +33,6 @@ impl Execution<'_> {
         if commit.id() != run.id || commit.key != self.manifest.key() && !self.call.latest {
             return Err(wrong());
         }
-        let store = self.store()?;
-        for bytes in &run.inline {
-            // What is not named by the run is not used.
-            store.put(bytes)?;
-        }
         let token = self.there.token()?;
         commit.observations = token.instead(&commit.observations).ok_or_else(wrong)?;
         commit.observations.retain(|observation| !is_of_worker(observation));
@@ -44,15 +40,34 @@ impl Execution<'_> {
         let outputs = match commit.outputs {
             None => None,
             Some(content) => {
-                self.fetch(&content)?;
-                let store = self.store()?;
-                let mut bytes = Vec::new();
-                let read = store.read(&content.blob)?.take(LARGEST_TREE).read_to_end(&mut bytes);
-                read.map_err(|error| Error::io("read", store.workspace().root(), error))?;
+                let bytes = self.list_of_outputs(&content, run)?;
                 Some(OutputTree::from_bytes(&bytes).map_err(|_| wrong())?)
             }
         };
         Ok((commit, outputs))
+    }
+
+    /// The encoded list of outputs. It is not stored: whether the result is taken is not known yet.
+    fn list_of_outputs(&mut self, content: &Content, run: &LeftRun) -> Result<Vec<u8>> {
+        if let Some(bytes) = run.by_blob().remove(&content.blob) {
+            return Ok(bytes.to_vec());
+        }
+        if content.size > LARGEST_TREE {
+            return Err(Error::new(Kind::Other, format!("a list of outputs of {} bytes", content.size)));
+        }
+        let store = self.store()?;
+        let mut from: Box<dyn Read> = if store.has(content) {
+            store.read(&content.blob)?
+        } else {
+            let mut file = store.scratch()?;
+            self.there.fetch(content, &file)?;
+            file.rewind().map_err(|error| Error::io("read", Path::new("the list of outputs"), error))?;
+            Box::new(file)
+        };
+        let mut bytes = Vec::new();
+        let read = from.read_to_end(&mut bytes);
+        read.map_err(|error| Error::io("read", Path::new("the list of outputs"), error))?;
+        if BlobId(Digest::of(&bytes)) == content.blob { Ok(bytes) } else { Err(other_bytes(content)) }
     }
 
     /// Compares all answers with those that are given here.
@@ -90,6 +105,11 @@ impl Execution<'_> {
         }
         Ok(Verdict::Missed { paths, listed, variables, first: phrase(&differences) })
     }
+}
+
+/// The bytes of a blob are not those that its name stands for.
+pub(super) fn other_bytes(content: &Content) -> Error {
+    Error::new(Kind::Other, format!("the server has other bytes for {}", content.blob.short()))
 }
 
 /// Whether an observation says only that a worker has a directory that every system has, and which mode that has there.
