@@ -304,6 +304,20 @@ fn a_program_that_is_not_there_is_told_for_each_run() {
     let words = ["-p", "a=1,2", "--", "./none", "{a}"];
     let told = sandbox.cashet(map(&words)).status(1).stderr_with(&["failed", "none", "2 failed"]);
     told.run();
+    // How the command ended is not known: that status is cashet's own.
+    let replayed = ["--mode", "replay", "-p", "a=1,2", "--", "echo", "{a}"];
+    for (words, error) in [(&words[..], "not found"), (&replayed[..], "nothing to replay")] {
+        let words = [&["--json"], words].concat();
+        let told = sandbox.cashet(map(&words)).status(1).any_stderr().any_stdout().run().text();
+        for run in objects(&told) {
+            assert!(run["error"].as_str().unwrap().contains(error), "{run}");
+            assert_eq!(
+                (&run["outcome"], &run["exit"]),
+                (&"failed".into(), &serde_json::Value::Null),
+                "{run}"
+            );
+        }
+    }
 }
 
 #[test]

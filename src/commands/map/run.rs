@@ -3,7 +3,6 @@
 //! Files, not pipes, so that a run continues to its end and is recorded if this process is killed.
 
 use super::jobs::Job;
-use crate::error::EXIT_FAILED;
 use crate::exec::Group;
 use crate::record::Termination;
 use crate::ui::board::{Outcome, State};
@@ -77,7 +76,7 @@ pub(super) fn read(termination: Termination, report: &Value) -> Outcome {
     };
     let bypassed = outcome.as_deref() == Some("bypass");
     // The status of cashet itself says nothing of the command.
-    let is_own = outcome.as_deref() == Some("error") && termination == Termination::Exited(EXIT_FAILED);
+    let is_own = outcome.as_deref() == Some("error");
     let first = || report.get("reasons")?.get(0)?.as_str().map(str::to_owned);
     let warnings = report.get("warnings").and_then(Value::as_array).into_iter().flatten();
     Outcome {
