@@ -1,6 +1,8 @@
 //! What every engine does: submit a job, tell how far it is, cancel it.
 
-use super::place::{Call, Lock, Place};
+use super::call::Call;
+use super::lock::Lock;
+use super::place::Place;
 use crate::error::Result;
 use std::ffi::OsString;
 use std::path::Path;

@@ -3,8 +3,10 @@
 //! Without `status`, `submit` is expected to wait for the job (ssh, `kubectl exec`): that it has ended says that waiting is
 //! over, and nothing else. With `status`, `submit` prints the id of a job that continues by itself.
 
+use super::call::Call;
 use super::engine::{Engine, Job, State};
-use super::place::{Call, Lock, Place};
+use super::lock::Lock;
+use super::place::Place;
 use super::program::{self, Ended};
 use super::quote::quoted;
 use super::resources::Resources;

@@ -7,8 +7,11 @@
 //!
 //! Knows nothing of caching, the command line or the terminal.
 
+mod call;
 mod engine;
 mod launcher;
+mod list;
+mod lock;
 mod members;
 mod place;
 mod program;
@@ -20,9 +23,12 @@ mod slurm;
 mod tail;
 mod tree;
 
+pub use call::Call;
 pub use engine::{Arrays, Engine, Job, Member, State};
+pub use list::{list, sweep};
+pub use lock::Lock;
 pub use members::environment_of;
-pub use place::{Attempt, Call, Found, Lock, Place, list, machine, sweep};
+pub use place::{Attempt, Found, Place, machine};
 pub use quote::quoted;
 pub use resources::Resources;
 pub use settings::engine;

@@ -11,82 +11,21 @@
 //! | `result` | the worker, whole | how the call was answered, as `--report` says it |
 //! | `collected` | the caller | the result was handed to the user |
 
+use super::call::Call;
+use super::lock::{Lock, is_locked, lock};
 use crate::digest::Digest;
-use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
+use crate::encode::{Decode, Encode};
 use crate::error::{Error, Result};
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 /// The directory of a store that holds the jobs.
-const JOBS: &str = "jobs";
+pub(super) const JOBS: &str = "jobs";
 
 /// How the name of a copied tree begins.
-const TREE: &str = ".tree-";
-
-/// So long a job whose result was handed over stays, for its messages.
-const COLLECTED: Duration = Duration::from_hours(24);
-
-/// Time after which a result that was never collected is deleted.
-const FORGOTTEN: Duration = Duration::from_hours(30 * 24);
-
-/// What a job runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// A name that no other job has, by which the engine knows it.
-    pub token: String,
-    /// The executor.
-    pub executor: String,
-    /// The working directory, absolute.
-    pub directory: PathBuf,
-    /// The words after `cashet exec`.
-    pub words: Vec<OsString>,
-    /// The encoded manifest of the call when it was submitted, whose digest is the key; none for a call that is never
-    /// recorded.
-    pub manifest: Option<Vec<u8>>,
-    /// `--latest`: what is there when the job begins is run, whatever the manifest says.
-    pub latest: bool,
-    /// `--snapshot`: the directory of the copied tree that is run.
-    pub snapshot: Option<PathBuf>,
-}
-
-impl Encode for Call {
-    fn encode(&self, to: &mut Encoder) {
-        to.text(&self.token).text(&self.executor).bytes(self.directory.as_os_str().as_bytes());
-        to.length(self.words.len());
-        for word in &self.words {
-            to.bytes(word.as_bytes());
-        }
-        to.option(self.manifest.as_ref()).flag(self.latest);
-        to.option(self.snapshot.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()).as_ref());
-    }
-}
-
-impl Decode for Call {
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let (token, executor) = (from.text()?.to_owned(), from.text()?.to_owned());
-        let directory = OsString::from_vec(from.bytes()?.to_vec()).into();
-        let words = from.list::<Vec<u8>>()?.into_iter().map(OsString::from_vec).collect();
-        let (manifest, latest) = (from.option()?, from.flag()?);
-        let snapshot = from.option::<Vec<u8>>()?.map(|path| OsString::from_vec(path).into());
-        Ok(Self { token, executor, directory, words, manifest, latest, snapshot })
-    }
-}
-
-/// A lock on a file of a job; dropping it releases it.
-#[derive(Debug)]
-pub struct Lock(File);
-
-impl AsFd for Lock {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
+pub(super) const TREE: &str = ".tree-";
 
 /// One attempt at a job: it may be requeued.
 #[derive(Debug)]
@@ -361,49 +300,6 @@ pub fn machine() -> String {
     if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }
 
-/// The jobs of a store, in the order of their names.
-#[must_use]
-pub fn list(store: &Path) -> Vec<Place> {
-    let entries = fs::read_dir(store.join(JOBS)).into_iter().flatten().flatten();
-    let mut places: Vec<Place> = entries
-        .map(|entry| Place(entry.path()))
-        .filter(|place| !place.name().starts_with('.') && place.0.join("call").is_file())
-        .collect();
-    places.sort_by_key(Place::name);
-    places
-}
-
-/// Removes what is no longer needed: jobs that ended and were handed over a day ago, or that ended a month ago.
-pub fn sweep(store: &Path) {
-    let older = |path: &Path, age: Duration| {
-        let modified = fs::metadata(path).and_then(|found| found.modified()).ok();
-        let age_now = modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
-        age_now.is_some_and(|now| now > age)
-    };
-    for place in list(store) {
-        if older(&place.0.join("collected"), COLLECTED) || older(&place.0.join("result"), FORGOTTEN) {
-            let _ = place.discard();
-        }
-    }
-    let open: Vec<Place> = list(store).into_iter().filter(|place| !place.is_collected()).collect();
-    let trees: Vec<PathBuf> =
-        open.iter().filter_map(|place| place.call().and_then(|call| call.snapshot)).collect();
-    for entry in fs::read_dir(store.join(JOBS)).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let is_tree = entry.file_name().as_bytes().starts_with(TREE.as_bytes()) && path.extension().is_none();
-        if is_tree && !trees.contains(&path) {
-            let _ = fs::remove_dir_all(&path);
-        }
-    }
-    // What processes left that died, and lists of arrays.
-    for entry in fs::read_dir(store.join(JOBS)).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if entry.file_name().as_bytes().starts_with(b".") && older(&path, FORGOTTEN) {
-            let _ = fs::remove_dir_all(&path);
-        }
-    }
-}
-
 fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).recursive(true).create(path)
 }
@@ -413,23 +309,12 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// Locks a file; `None` where another process has it locked.
-fn lock(path: &Path) -> io::Result<Option<Lock>> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(Lock(file))),
-        Err(fs::TryLockError::WouldBlock) => Ok(None),
-        Err(fs::TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn is_locked(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::list::{list, sweep};
     use super::*;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
 
     fn call(token: &str) -> Call {
         Call {

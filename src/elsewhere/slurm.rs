@@ -1,8 +1,10 @@
 //! Slurm, by its own commands: `sbatch`, `squeue`, `scancel`, `sinfo`. Never `sacct`: many sites have no accounting.
 
+use super::call::Call;
 use super::engine::{Arrays, Engine, Job, Member, State};
+use super::lock::Lock;
 use super::members::variable_of;
-use super::place::{Call, Lock, Place};
+use super::place::Place;
 use super::program::{self, Ended};
 use super::quote::quoted;
 use super::resources::Resources;
