@@ -7,6 +7,7 @@
 //!
 //! Knows nothing of caching, the command line or the terminal.
 
+mod attempts;
 mod call;
 mod engine;
 mod launcher;
@@ -23,12 +24,13 @@ mod slurm;
 mod tail;
 mod tree;
 
+pub use attempts::{Attempt, machine};
 pub use call::Call;
 pub use engine::{Arrays, Engine, Job, Member, State};
 pub use list::{list, sweep};
 pub use lock::Lock;
 pub use members::environment_of;
-pub use place::{Attempt, Found, Place, machine};
+pub use place::{Found, Place};
 pub use quote::quoted;
 pub use resources::Resources;
 pub use settings::engine;

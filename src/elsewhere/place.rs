@@ -15,7 +15,7 @@ use super::call::Call;
 use super::lock::{Lock, is_locked, lock};
 use crate::digest::Digest;
 use crate::encode::{Decode, Encode};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -26,17 +26,6 @@ pub(super) const JOBS: &str = "jobs";
 
 /// How the name of a copied tree begins.
 pub(super) const TREE: &str = ".tree-";
-
-/// One attempt at a job: it may be requeued.
-#[derive(Debug)]
-pub struct Attempt {
-    /// From 0.
-    pub number: u32,
-    /// Where its standard output goes.
-    pub stdout: File,
-    /// Where its standard error goes.
-    pub stderr: File,
-}
 
 /// What is there of the job of a call.
 #[derive(Debug)]
@@ -130,13 +119,29 @@ impl Place {
         }
     }
 
-    /// Makes sure that the call is found when this machine starts again: for jobs that go on without it.
+    /// Makes sure that the call, and the name by which the engine is to know the job, are found when this machine starts again:
+    /// for jobs that go on without it.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub fn persist(&self) -> Result<()> {
-        let path = self.0.join("call");
-        File::open(&path).and_then(|file| file.sync_all()).map_err(|error| Error::io("write", &path, error))
+        sync(&self.0.join("call"))?;
+        let token = self.0.join("token");
+        if token.exists() {
+            sync(&token)?;
+        }
+        sync_names(&self.0)
+    }
+
+    /// Writes a file that jobs share into their directory, and makes sure that it is found when this machine starts again.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub(super) fn persist_shared(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = directory.join(name);
+        write_new(&path, bytes).map_err(|error| Error::io("write", &path, error))?;
+        sync(&path)?;
+        sync_names(directory)
     }
 
     /// The call; `None` where there is no such job.
@@ -158,8 +163,7 @@ impl Place {
     /// The name by which the engine knows the job.
     #[must_use]
     pub fn token(&self) -> Option<String> {
-        let noted = fs::read_to_string(self.0.join("token")).ok();
-        noted.or_else(|| self.call().map(|call| call.token))
+        self.note("token").or_else(|| self.call().map(|call| call.token))
     }
 
     /// Takes over a job whose submitter died.
@@ -200,47 +204,7 @@ impl Place {
     /// What the engine calls the job, if that is known yet.
     #[must_use]
     pub fn id(&self) -> Option<String> {
-        fs::read_to_string(self.0.join("id")).ok()
-    }
-
-    /// Begins an attempt, on `machine`.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn attempt(&self, machine: &str) -> Result<Attempt> {
-        let failed = |error| Error::io("write in", &self.0, error);
-        let new = |name: String| {
-            OpenOptions::new().append(true).create_new(true).mode(0o600).open(self.0.join(name))
-        };
-        for number in 0..u32::MAX {
-            let stdout = match new(format!("stdout.{number}")) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                other => other.map_err(failed)?,
-            };
-            let stderr = new(format!("stderr.{number}")).map_err(failed)?;
-            let about = format!("{machine} {}", std::process::id());
-            self.put(&format!("attempt.{number}"), about.as_bytes())?;
-            return Ok(Attempt { number, stdout, stderr });
-        }
-        Err(failed(io::ErrorKind::AlreadyExists.into()))
-    }
-
-    /// The newest attempt that has begun: its number, machine and process.
-    #[must_use]
-    pub fn newest_attempt(&self, from: u32) -> Option<(u32, String, u32)> {
-        let mut newest = None;
-        for number in from.. {
-            let Ok(about) = fs::read_to_string(self.0.join(format!("attempt.{number}"))) else { break };
-            let (machine, process) = about.rsplit_once(' ').unwrap_or((about.as_str(), ""));
-            newest = Some((number, machine.to_owned(), process.parse().unwrap_or(0)));
-        }
-        newest
-    }
-
-    /// The files that attempt `number` prints to: stdout and stderr.
-    #[must_use]
-    pub fn streams(&self, number: u32) -> [PathBuf; 2] {
-        ["stdout", "stderr"].map(|name| self.0.join(format!("{name}.{number}")))
+        self.note("id")
     }
 
     /// Writes the result.
@@ -256,7 +220,7 @@ impl Place {
     pub fn result(&self) -> Option<Vec<u8>> {
         // Listing it has a network file system ask the server.
         drop(fs::read_dir(&self.0));
-        fs::read(self.0.join("result")).ok()
+        fs::read(self.0.join("result")).ok().filter(|result| !result.is_empty())
     }
 
     /// Notes that the result was handed to the user.
@@ -282,8 +246,14 @@ impl Place {
         moved
     }
 
-    /// Writes a file whole. It may be lost where the machine dies: then there was no such note.
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    /// A note, if there is one. A machine that dies may leave an empty file, which is none.
+    pub(super) fn note(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.0.join(name)).ok().filter(|note| !note.is_empty())
+    }
+
+    /// Writes a note whole. It may be lost where the machine dies, until [`Place::persist`]: a later call then finds the job by
+    /// the engine, or its run in the store.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.0.join(name);
         let new = self.0.join(format!(".{name}.{}", std::process::id()));
         let written = fs::remove_file(&new).or(Ok(())).and_then(|()| write_new(&new, bytes));
@@ -291,17 +261,22 @@ impl Place {
     }
 }
 
-/// The name of this machine.
-#[must_use]
-pub fn machine() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = name.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
-}
-
 fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).recursive(true).create(path)
+}
+
+/// Has the bytes of a file, or the names in a directory, written to the disk.
+fn sync(path: &Path) -> Result<()> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(|error| Error::io("write", path, error))
+}
+
+/// The same for the names in a directory, and for its own. Some network file systems know no such request, and then need none.
+fn sync_names(directory: &Path) -> Result<()> {
+    let needs_none = |error: &Error| error.kind() == Kind::Io(io::ErrorKind::InvalidInput);
+    for path in [Some(directory), directory.parent()].into_iter().flatten() {
+        sync(path).or_else(|error| if needs_none(&error) { Ok(()) } else { Err(error) })?;
+    }
+    Ok(())
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -356,16 +331,10 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_counted_and_results_are_whole() {
+    fn results_are_whole() {
         let store = tempfile::tempdir().unwrap();
         let place = Place::new(store.path(), "k");
         drop(place.claim(&call("a")).unwrap());
-        assert_eq!(place.newest_attempt(0), None);
-        for number in 0..3 {
-            assert_eq!(place.attempt("node 1").unwrap().number, number);
-        }
-        let (number, machine, process) = place.newest_attempt(1).unwrap();
-        assert_eq!((number, machine.as_str(), process), (2, "node 1", std::process::id()));
         assert_eq!(place.result(), None);
         place.set_result(b"{}").unwrap();
         place.set_result(b"{ }").unwrap();
@@ -375,5 +344,23 @@ mod tests {
         assert!(place.is_collected());
         sweep(store.path());
         assert!(place.call().is_some());
+    }
+
+    #[test]
+    fn empty_notes_are_none() {
+        let store = tempfile::tempdir().unwrap();
+        let place = Place::new(store.path(), "k");
+        drop(place.claim(&call("a")).unwrap());
+        place.persist().unwrap();
+        place.set_id("7").unwrap();
+        place.set_token("array_1").unwrap();
+        place.set_result(b"{}").unwrap();
+        place.persist().unwrap();
+        let found = || (place.id(), place.token().unwrap(), place.result());
+        assert_eq!(found(), (Some("7".to_owned()), "array_1".to_owned(), Some(b"{}".to_vec())));
+        for name in ["id", "token", "result"] {
+            fs::write(place.path().join(name), "").unwrap();
+        }
+        assert_eq!(found(), (None, "a".to_owned(), None));
     }
 }

@@ -155,8 +155,7 @@ impl Arrays for Slurm {
             list.extend_from_slice(member.place.name().as_bytes());
             list.push(b'\n');
         }
-        let path = directory.join("list");
-        std::fs::write(&path, list).map_err(|error| Error::io("write", &path, error))?;
+        Place::persist_shared(directory, "list", &list)?;
         let log = escaped(directory).join("log.%a");
         let mut command = self.sbatch(project, token, &log);
         for (number, member) in members.iter().enumerate() {
