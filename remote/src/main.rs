@@ -17,6 +17,8 @@ mod carrier;
 mod execution;
 #[path = "../../src/remote/fields.rs"]
 mod fields;
+#[path = "../../src/remote/frames.rs"]
+mod frames;
 #[path = "../../src/remote/protocol.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a module of the library")]
 mod protocol;

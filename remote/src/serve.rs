@@ -1,7 +1,8 @@
 //! Listens on the socket, answers requests, and ends when nobody has asked for a while or another helper took the place.
 
 use crate::carrier::Failure;
-use crate::protocol::{Answer, Request, greeting, read_greeting, receive_request, send_all, send_answer};
+use crate::frames::send_all;
+use crate::protocol::{Answer, Request, greeting, read_greeting, receive_request, send_answer};
 use crate::server::{Progress, Server, Settings, open};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, setrlimit};

@@ -7,6 +7,7 @@ pub mod client;
 pub mod directory;
 pub mod execution;
 mod fields;
+mod frames;
 pub mod journal;
 pub mod keys;
 pub mod portable;

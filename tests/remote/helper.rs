@@ -2,11 +2,11 @@
 
 use crate::servers::{Clients, Server, name};
 use cashet::remote::carrier::{Carrier, Failure};
-use cashet::remote::protocol::{greeting, send_all};
+use cashet::remote::protocol::greeting;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -192,7 +192,7 @@ fn old_helper(at: &Path, count: usize) -> std::thread::JoinHandle<()> {
         for _ in 0..count {
             let (mut stream, _) = listener.accept().unwrap();
             stream.read_exact(&mut vec![0; greeting().len()]).unwrap();
-            send_all(&stream, b"cashet-r\x01\0\0\0\x050.0.9").unwrap();
+            stream.write_all(b"cashet-r\x01\0\0\0\x050.0.9").unwrap();
         }
     })
 }

@@ -2,7 +2,8 @@
 
 use super::Settings;
 use crate::remote::carrier::Failure;
-use crate::remote::protocol::{greeting, read_greeting, send_all};
+use crate::remote::frames::send_all;
+use crate::remote::protocol::{greeting, read_greeting};
 use rustix::fs::FlockOperation;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File};
