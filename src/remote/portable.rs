@@ -41,8 +41,8 @@ const BELOW: &[(&str, &str)] = &[
     (".local", "keyrings"),
 ];
 
-/// Files among them that package managers look for in each project and in HOME. Their absence is not a secret, and without it no run of
-/// `npm` could be shared. A machine that has such a file gives no answer.
+/// Files among them that package managers look for in each project and in HOME. Their absence is not a secret, and no run of `npm`
+/// could be shared if it were. A machine that has such a file gives no answer.
 const LOOKED_FOR: &[&str] = &[".npmrc", ".yarnrc"];
 
 /// Parts of names below `.config`.
@@ -86,7 +86,9 @@ pub fn private(
 ) -> Option<Private> {
     observations.iter().find_map(|observation| {
         let secret = paths(observation).into_iter().find_map(|path| of_path(path, places));
-        secret.filter(|_| !is_absence_of_settings(observation)).or_else(|| match observation {
+        let is_told =
+            |why: &Private| matches!(why, Private::Secret(_)) && is_absence_of_settings(observation, places);
+        secret.filter(|why| !is_told(why)).or_else(|| match observation {
             Observation::Modified { path, .. } => Some(Private::Times(path.clone())),
             Observation::State { path, state: FileState::LargeFile { .. }, .. } => {
                 Some(Private::Large(path.clone()))
@@ -111,18 +113,13 @@ pub fn private(
     })
 }
 
-/// Whether it only says that a package manager has no settings of its own.
-fn is_absence_of_settings(observation: &Observation) -> bool {
+/// Whether it only says that a package manager has no settings of its own, in a directory that holds no secrets.
+fn is_absence_of_settings(observation: &Observation, places: Option<&Places>) -> bool {
     let Observation::State { path, follow: false, state: FileState::Absent } = observation else {
         return false;
     };
-    let mut parts = Path::new(std::ffi::OsStr::from_bytes(path.rest())).components().rev();
-    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::RootDir);
-    let is_settings = |part: Component<'_>| LOOKED_FOR.iter().any(|name| part.as_os_str() == *name);
-    let is_secret = |part: Component<'_>| SECRETS.iter().any(|name| part.as_os_str() == *name);
-    parts.next().is_some_and(is_settings)
-        && parts.all(|part| is_plain(part) && !is_secret(part))
-        && !KERNEL.iter().any(|kernel| path.rest().starts_with(kernel.as_bytes()))
+    let (directory, name) = path.split();
+    LOOKED_FOR.iter().any(|known| name == known.as_bytes()) && of_path(&directory, places).is_none()
 }
 
 const fn is_large(state: &FileState) -> bool {
@@ -253,13 +250,27 @@ mod tests {
         }
         let state = |path: &str, state| [Observation::State { path: stored(path), follow: false, state }];
         let is_private = |seen: &[Observation]| private(seen, Some(&places()), &|_| false, None).is_some();
-        for path in ["/home/me/project/.npmrc", "/home/me/.npmrc", "/home/me/project/a/.yarnrc"] {
+        for path in [
+            "/home/me/project/.npmrc",
+            "/home/me/.npmrc",
+            "/home/me/project/a/.yarnrc",
+            "/.npmrc",
+            "/devel/.npmrc",
+            "/system/a/.yarnrc",
+        ] {
             assert!(!is_private(&state(path, FileState::Absent)), "{path}");
             assert!(is_private(&state(path, FileState::Directory { mode: 0o755 })), "{path}");
             let file = FileState::File { mode: 0o600, digest: Digest::of(b"x") };
             assert!(is_private(&state(path, file)), "{path}");
         }
-        for path in ["/home/me/.netrc", "/home/me/.ssh/.npmrc", "/home/me/.aws", "/proc/1/root/.npmrc"] {
+        for path in [
+            "/home/me/.netrc",
+            "/home/me/.ssh/.npmrc",
+            "/home/me/.config/gh/.npmrc",
+            "/home/me/.aws",
+            "/proc/1/root/.npmrc",
+            "/dev/.npmrc",
+        ] {
             assert!(is_private(&state(path, FileState::Absent)), "{path}");
         }
         // Semaphores are files of programs.
