@@ -86,8 +86,10 @@ fn one_in_the_project() {
     assert_eq!(team.executions(), 2);
     // The new state is shared, too.
     change(&path(&first));
+    fs::remove_dir_all(first.project.join(".cashet")).unwrap();
     let (_, status) = first.exec(&["./run.sh"]);
-    assert!(status.contains("from dir:") || status.contains("hit"), "{status}");
+    assert!(status.contains("from dir:") && status.contains("hit"), "{status}");
+    assert_eq!(team.executions(), 2);
 }
 
 #[test]
