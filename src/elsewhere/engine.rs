@@ -37,7 +37,8 @@ pub struct Job {
 
 /// Something that runs jobs.
 pub trait Engine: Send + Sync {
-    /// Submits the job at `place`. `lock` says that it is being submitted, also where this process dies meanwhile.
+    /// Submits the job at `place`. The caller holds `lock` meanwhile, so that no other process submits the job. An engine whose
+    /// program may go on when this process dies lets that program inherit the lock.
     ///
     /// # Errors
     /// When the engine refuses it, in its own words.
@@ -79,7 +80,7 @@ pub trait Engine: Send + Sync {
 pub struct Member<'a> {
     /// Where it lies.
     pub place: Place,
-    /// Says that it is being submitted.
+    /// As for [`Engine::submit`].
     pub lock: &'a Lock,
     /// The variables that its call sets and the others do not, or not to these values.
     pub variables: Vec<(OsString, OsString)>,
