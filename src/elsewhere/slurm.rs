@@ -216,7 +216,9 @@ impl Engine for Slurm {
             Err(error) => return ids.iter().map(|_| State::Unknown(error.to_string())).collect(),
         };
         let known: std::collections::HashMap<&str, State> = text.lines().filter_map(state).collect();
-        ids.iter().map(|id| known.get(*id).cloned().unwrap_or_else(gone)).collect()
+        // Jobs of an array that are cancelled before they begin have one line together, that of the array.
+        let of_array = |id: &str| known.get(id.split('_').next().unwrap_or(id));
+        ids.iter().map(|id| known.get(*id).or_else(|| of_array(id)).cloned().unwrap_or_else(gone)).collect()
     }
 
     fn cancel(&self, ids: &[&str], _at: Option<(&str, u32)>) -> Result<()> {
