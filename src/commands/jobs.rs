@@ -1,12 +1,15 @@
 //! What a call needs to become a job: the executor with its settings, resources, words.
 
+mod over;
 pub(super) mod reapi;
+mod standing;
+
+pub(super) use over::{CANCELLING, GRACE, Over, is_own, termination};
+pub(super) use standing::{Owner, Standing, gone, stand};
 
 use super::options::{ELSEWHERE, Flag, Scanned};
 use crate::digest::Digest;
-use crate::elsewhere::{
-    Call, Engine, Found, Lock, Place, Resources, engine, is_taken, machine, take as copy_tree,
-};
+use crate::elsewhere::{Call, Engine, Resources, engine, is_taken, machine, take as copy_tree};
 use crate::error::{Error, Result};
 use crate::hash::manifest::{Manifest, Part};
 use crate::memo::MissReason;
@@ -16,7 +19,6 @@ use crate::store::LocalStore;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// An executor, ready for use.
 pub(super) struct Settings {
@@ -85,14 +87,28 @@ pub(super) fn hidden() -> Error {
         .with_hint("give the secret in a variable that the job has there")
 }
 
-/// The executor called `name`.
+/// The executor called `name`, for jobs with the resources of the call.
 ///
 /// # Errors
 /// As [`settings`].
 pub(super) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> Result<Settings> {
+    settings_with(name, scanned, project, false)
+}
+
+/// The executor called `name`, for jobs that it has: the resources of this call mean nothing there.
+fn followed(name: &str, project: &Project) -> Result<Settings> {
+    settings_with(name, &Scanned::default(), project, true)
+}
+
+fn settings_with(
+    name: &str,
+    scanned: &Scanned,
+    project: &Project,
+    submits_nothing: bool,
+) -> Result<Settings> {
     let whole = project.settings()?;
     let all = whole.executors;
-    let given = match all.get(name) {
+    let mut given = match all.get(name) {
         Some(given) => given.clone(),
         // Slurm needs no settings.
         None if name == "slurm" => {
@@ -117,6 +133,9 @@ pub(super) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> R
     }
     let program =
         std::env::current_exe().map_err(|error| Error::io("find", Path::new("the program itself"), error))?;
+    if submits_nothing {
+        fill_resources(&mut given);
+    }
     let resources = resources(scanned, &given)?;
     let store =
         std::path::absolute(&project.store).map_err(|error| Error::io("find", &project.store, error))?;
@@ -135,6 +154,23 @@ pub(super) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> R
         engine(name, &given, resources, &program)?
     };
     Ok(Settings { name: name.to_owned(), engine, store, given })
+}
+
+/// Gives a value to each resource that `submit` has a placeholder for: without one the settings are refused, and jobs that are
+/// only followed need none.
+fn fill_resources(given: &mut ExecutorSettings) {
+    let submit = given.submit.clone().unwrap_or_default();
+    for (mark, resource) in [
+        ("{gpus}", &mut given.gpus),
+        ("{cpus}", &mut given.cpus),
+        ("{mem}", &mut given.mem),
+        ("{time}", &mut given.time),
+        ("{partition}", &mut given.partition),
+    ] {
+        if submit.contains(mark) {
+            resource.get_or_insert_default();
+        }
+    }
 }
 
 /// What the call asks for, or else the settings.
@@ -245,72 +281,6 @@ pub(super) fn ship(call: &Call, project: &Project, store: &Path, reads: &[PathBu
     }
 }
 
-/// How the job of a call stands.
-pub(super) enum Standing {
-    /// There is none yet: this call submits it.
-    New(Lock),
-    /// It was submitted before, with this call.
-    Old(Box<Call>),
-    /// The earlier job no longer answers this call and was removed: look the call up again.
-    Again,
-}
-
-/// Takes the place of a job, unless it was submitted before.
-///
-/// # Errors
-/// When the store cannot be written.
-pub(super) fn take(place: &Place, call: &Call, is_refresh: bool) -> Result<Standing> {
-    if let Found::Ours(lock) = place.claim(call)? {
-        return Ok(Standing::New(lock));
-    }
-    let stale = |result: Vec<u8>| is_refresh || is_stale(&result);
-    match place.call() {
-        Some(earlier) if !place.is_collected() && !place.result().is_some_and(stale) => {
-            Ok(Standing::Old(Box::new(earlier)))
-        }
-        _ => {
-            let _ = place.discard();
-            Ok(Standing::Again)
-        }
-    }
-}
-
-/// Whether a result that was not yet reported no longer answers the call: its run was kept and an input has changed since, or
-/// the run was refused. The failure of a run is reported once.
-fn is_stale(result: &[u8]) -> bool {
-    let Ok(report) = serde_json::from_slice::<serde_json::Value>(result) else { return true };
-    let outcome = report.get("outcome").and_then(serde_json::Value::as_str);
-    let is_kept = report.get("kept").is_some_and(|kept| kept == true);
-    is_kept || matches!(outcome, None | Some("error" | "hit"))
-}
-
-/// Finds the id of a job whose submitter died before it noted it; waits until it is submitted, unless `is_over`. `Some` where the
-/// job was never submitted: it is to be now.
-///
-/// # Errors
-/// When the engine does not say, or the store cannot be written.
-pub(super) fn recover(
-    place: &Place,
-    engine: &dyn Engine,
-    is_over: &mut dyn FnMut() -> bool,
-) -> Result<Option<Lock>> {
-    let is_open = || place.id().is_none() && place.result().is_none() && place.is_submitting();
-    while engine.is_detached() && is_open() && !place.is_running() && !is_over() {
-        std::thread::sleep(SUBMITTING);
-    }
-    if place.id().is_some() || place.result().is_some() || place.is_submitting() || place.is_running() {
-        return Ok(None);
-    }
-    let Some(lock) = place.resubmit() else { return Ok(None) };
-    match engine.find(&place.token().unwrap_or_default())? {
-        Some(id) => place.set_id(&id).map(|()| None),
-        None => Ok(Some(lock)),
-    }
-}
-
-/// So often it is looked whether a job is submitted.
-const SUBMITTING: Duration = Duration::from_millis(10);
-
 /// A name that no other job has.
 pub(super) fn token() -> String {
     static MADE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
@@ -336,21 +306,6 @@ mod tests {
         ] {
             let words = words.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(split(line), words, "{line}");
-        }
-    }
-
-    #[test]
-    fn what_failed_is_told_once_and_what_was_kept_is_looked_up() {
-        for (report, stale) in [
-            (r#"{"outcome":"miss","kept":true,"exit":{"exit":0}}"#, true),
-            (r#"{"outcome":"hit","exit":{"exit":0}}"#, true),
-            (r#"{"outcome":"error","error":"x"}"#, true),
-            ("{}", true),
-            ("", true),
-            (r#"{"outcome":"miss","kept":false,"exit":{"exit":3}}"#, false),
-            (r#"{"outcome":"bypass","exit":{"exit":0}}"#, false),
-        ] {
-            assert_eq!(is_stale(report.as_bytes()), stale, "{report}");
         }
     }
 

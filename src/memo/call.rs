@@ -51,6 +51,13 @@ fn is_recorded_since(results: &dyn ResultIndex, key: &Key, miss: &Miss) -> bool 
     results.look_up(key).is_ok_and(|entry| entry.results.first().map(|newest| newest.id) != known)
 }
 
+/// The error of a miss in [`Mode::Replay`].
+#[must_use]
+pub fn nothing_to_replay() -> Error {
+    Error::new(Kind::NothingToReplay, "nothing to replay, and --mode replay runs nothing")
+        .with_hint("cashet check --explain says why")
+}
+
 impl Call<'_> {
     /// An unwatched call: it is cached only if it declares its dependencies.
     pub(super) fn unwatched(&self, request: &Request, store: &dyn Store, why: Unwatched) -> Result<Answer> {
@@ -144,11 +151,7 @@ impl Call<'_> {
             return Ok(answer);
         }
         if self.policy.mode == Mode::Replay {
-            return Err(Error::new(
-                Kind::NothingToReplay,
-                "nothing to replay, and --mode replay runs nothing",
-            )
-            .with_hint("cashet check --explain says why"));
+            return Err(nothing_to_replay());
         }
         self.miss(request, store, &captured, recall, watch, why)
     }

@@ -45,6 +45,7 @@ mod unfinished;
 pub mod verify;
 
 pub use audit::{Audit, audit};
+pub use call::nothing_to_replay;
 pub use event::{Event, Observer, Parted};
 pub use handing::hand_over;
 pub use policy::{Mode, Policy, Statuses, Watching, WrittenHits};

@@ -178,10 +178,10 @@ fn a_call_within_a_watched_one_hides_nothing_that_was_read_elsewhere() {
 fn a_stale_result_is_replayed_and_refreshed_elsewhere() {
     let sandbox = Sandbox::new();
     sandbox.write("cashet.toml", LEFT).script("job", "echo x");
-    let call = ["--on", "here", "--stale", "1s", "--", "./job"];
-    sandbox.exec(call).stdout("x\n").executes(1).run();
-    wait_until("a second", || {
-        sandbox.exec(call).stdout("x\n").run();
+    let call = ["-v", "--on", "here", "--stale", "1s", "--", "./job"];
+    sandbox.exec(call).stdout("x\n").stderr_with(&["ran", "cached"]).executes(1).run();
+    wait_until("the refresh", || {
+        sandbox.exec(call).stdout("x\n").stderr_with(&["cashet: hit "]).run();
         sandbox.executions() > 1
     });
 }
@@ -203,6 +203,7 @@ fn an_error_is_in_the_report_and_no_status_is_invented() {
         assert!(found["error"].as_str().unwrap().contains(said), "{text}");
         let map = ["map", "--json", "--on", on, "-p", "n=1,2", "--", "./job", "{n}"];
         let run = beside(sandbox.cashet(map)).any_stdout().any_stderr().status(1).executes(0).run();
+        assert_eq!(run.text().lines().count(), 2, "{}", run.text());
         for line in run.text().lines() {
             let found: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(
@@ -234,6 +235,93 @@ fn an_executor_that_is_gone_is_named_and_its_job_is_not_lost() {
     go(&sandbox);
     wait_until("the result", || jobs(&sandbox).iter().all(|job| job.join("result").exists()));
     beside(sandbox.exec(call)).stdout("begun\nended\n").any_stderr().executes(0).run();
+}
+
+#[test]
+fn a_failure_at_an_executor_that_is_gone_has_no_status() {
+    let sandbox = with(&format!("{LEFT}{WAITING}"));
+    sandbox.script("job", "exit 3");
+    beside(sandbox.exec(["--on", "here", "--detach", "--", "./job"])).run();
+    wait_until("the result", || jobs(&sandbox).iter().any(|job| job.join("result").exists()));
+    sandbox.write("cashet.toml", WAITING);
+    // Only the executor knows whether it ended the command. This is said once.
+    let call = ["--on", "there", "--", "./job"];
+    let said = ["ended without a result", "cashet.toml has no [executors.here] any more", "log"];
+    beside(sandbox.exec(call)).status(125).stderr_with(&said).executes(0).run();
+    beside(sandbox.exec(call)).status(3).executes(1).run();
+}
+
+#[test]
+fn a_job_is_followed_where_it_is_whatever_resources_this_call_asks_for() {
+    let needs = |settings: &str, resource: &str| {
+        settings.replace("submit = \"", &format!("submit = \": {{{resource}}}; "))
+    };
+    let sandbox = with(&format!("{}{}", needs(LEFT, "cpus"), needs(WAITING, "gpus")));
+    beside(sandbox.exec(["--on", "here", "--cpus", "2", "--detach", "--", "./job"])).run();
+    wait_until("the job", || sandbox.executions() == 1);
+    let call = ["-v", "--on", "there", "--gpus", "1", "--", "./job"];
+    let run = beside(sandbox.exec(call)).stdout("begun\nended\n").any_stderr().executes(0).spawn();
+    run.wait_for_stderr("attached to job");
+    go(&sandbox);
+    run.finish();
+}
+
+#[test]
+fn a_job_that_its_executor_never_got_is_submitted_anew_to_another_one() {
+    let never = "[executors.here]\nkind = \"launcher\"\nstatus = \"false\"\n\
+        submit = \"touch $TMPDIR/asked; while [ -d $TMPDIR ]; do sleep 0.1; done; exit 1; {cmd}\"\n";
+    let sandbox = with(&format!("{never}{}", LEFT.replace("here", "there")));
+    let run = beside(sandbox.exec(CALL)).any_stderr().signal(libc::SIGKILL).executes(0).spawn();
+    wait_until("the submission", || sandbox.base().join("tmp/asked").exists());
+    run.send(Signal::SIGKILL);
+    run.finish();
+    let there = || beside(sandbox.exec(["-v", "--on", "there", "--", "./job"])).any_stdout().any_stderr();
+    let run = there().signal(libc::SIGHUP).executes(1).spawn();
+    run.wait_for_stderr("runs at");
+    wait_until("the job", || sandbox.executions() == 1);
+    run.send(Signal::SIGHUP);
+    run.finish();
+    // The other executor has it, and can cancel it.
+    let run = there().signal(libc::SIGINT).executes(0).spawn();
+    run.wait_for_stderr("attached to job");
+    run.send(Signal::SIGINT);
+    let text = run.finish().messages();
+    assert!(text.contains("cancelled job") && text.contains("on there"), "{text}");
+    wait_until("the worker's end", || worker(&sandbox).is_none_or(|process| kill(process, None).is_err()));
+}
+
+#[test]
+fn a_signal_after_the_end_of_a_job_ends_the_call() {
+    let sandbox = with(LEFT);
+    // More than a pipe takes, and nobody reads it.
+    sandbox.script("job", "head -c 1000000 /dev/zero | tr '\\0' x");
+    let run = beside(sandbox.shell(
+        "mkfifo \"$TMPDIR/pipe\"; \
+        (while [ -d \"$TMPDIR\" ] && [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done) < \"$TMPDIR/pipe\" & \
+        exec cashet exec --on here -- ./job > \"$TMPDIR/pipe\"",
+    ));
+    let run = run.any_stderr().signal(libc::SIGTERM).executes(1).spawn();
+    wait_until("the end of the job", || jobs(&sandbox).iter().any(|job| job.join("collected").exists()));
+    run.send(Signal::SIGTERM);
+    go(&sandbox);
+    run.finish();
+}
+
+#[test]
+fn a_sweep_without_a_store_or_with_standard_input_that_counts_is_refused() {
+    let sandbox = with(LEFT);
+    for (settings, said) in [
+        ("[exec]\nstdin = \"hash\"\n", "standard input cannot be sent to another machine"),
+        ("[store]\ndir = \"user\"\n", "--on needs a store that both machines have"),
+    ] {
+        sandbox.write("cashet.toml", format!("{LEFT}{settings}"));
+        for on in ["here", "slurm"] {
+            let call = ["map", "--on", on, "-p", "n=1,2", "--", "./job", "{n}"];
+            let run = sandbox.cashet(call).unset("HOME").any_status().executes(0).stderr_with(&[said]).run();
+            assert!(!run.status.success() && run.messages().lines().count() < 3, "{}", run.messages());
+            assert!(jobs(&sandbox).is_empty(), "{on}: {settings}");
+        }
+    }
 }
 
 #[test]

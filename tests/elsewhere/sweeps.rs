@@ -130,7 +130,8 @@ fn a_sweep_tells_what_failed_and_repeats_it() {
     let text = run.messages();
     assert!(text.contains("no two") && text.contains("repeat: cashet exec"), "{text}");
     // Each is tagged as those of a sweep that runs here.
-    sandbox.cashet(["log", "--tag", "sweep=job", "--json"]).any_stdout().run();
+    let log = sandbox.cashet(["log", "--tag", "sweep=job", "--json"]).any_stdout().run();
+    assert_eq!(log.text().lines().count(), 4, "{}", log.text());
     // Ctrl-C cancels what is queued and what runs.
     sandbox.script("job", "while [ -d \"$TMPDIR\" ] && [ ! -e \"$TMPDIR/go\" ]; do sleep 0.02; done");
     let run = slurm.with(sandbox.cashet(words)).any_stdout().any_stderr().signal(libc::SIGINT).spawn();
@@ -240,4 +241,114 @@ fn the_first_failure_withdraws_what_is_queued_and_lets_end_what_runs() {
     assert!(run.messages().contains("1 failed"), "{}", run.messages());
     // The failure alone runs twice.
     assert_eq!(sandbox.executions(), 7, "{}", run.messages());
+}
+
+/// A launcher of this machine that knows its jobs by their numbers.
+const HERE: &str = "[executors.here]\nkind = \"launcher\"\n\
+    submit = \"{cmd} > {log} 2>&1 & echo $!\"\nstatus = \"kill -0 {id} 2> /dev/null\"\n";
+
+/// Leaves a job that has failed, at the executor `here`.
+fn leave_failure(slurm: &Slurm, sandbox: &Sandbox, words: &[&str]) {
+    sandbox.write("cashet.toml", HERE);
+    let call = [&["--on", "here", "--detach", "--"], words].concat();
+    slurm.with(sandbox.exec(call)).may_change("../tmp").run();
+    wait_until("the failure", || jobs(sandbox).iter().all(|job| job.join("result").exists()));
+}
+
+#[test]
+fn the_first_failure_withdraws_nothing_that_another_call_submitted() {
+    let name = "the_first_failure_withdraws_nothing_that_another_call_submitted";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "[ \"$1\" != 2 ]");
+    leave_failure(&slurm, &sandbox, &["./job", "2"]);
+    let hog = slurm.hog(&[]);
+    slurm.with(sandbox.exec(["--on", "slurm", "--detach", "--", "./job", "3"])).run();
+    let queued = || slurm.run("squeue", &["-h", "-r", "-t", "PD", "-o", "%i"]);
+    let other = queued();
+    let words = ["--fail-fast", "-p", "n=1..3", "--", "./job", "{n}"];
+    let run = sweep(&slurm, &sandbox, &words).status(1).executes(0).run();
+    assert!(run.messages().contains("1 failed"), "{}", run.messages());
+    assert_eq!(queued(), other, "{}", run.messages());
+    slurm.run("scancel", &[&hog]);
+    slurm.with(sandbox.exec(["--on", "slurm", "--", "./job", "3"])).may_change("../tmp").run();
+    assert_eq!(sandbox.executions(), 2);
+}
+
+#[test]
+fn a_failure_at_an_executor_that_is_gone_has_no_status_in_a_sweep() {
+    let name = "a_failure_at_an_executor_that_is_gone_has_no_status_in_a_sweep";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "[ \"$1\" != 2 ]");
+    leave_failure(&slurm, &sandbox, &["./job", "2"]);
+    sandbox.write("cashet.toml", "");
+    let words = ["--json", "-p", "n=1..2", "--", "./job", "{n}"];
+    let text = sweep(&slurm, &sandbox, &words).status(1).executes(1).run().text();
+    assert!(text.contains("cashet.toml has no [executors.here] any more"), "{text}");
+    assert_eq!(text.matches("\"exit\":null").count(), 1, "{text}");
+    sweep(&slurm, &sandbox, &words).status(1).executes(1).run();
+}
+
+#[test]
+fn ctrl_c_after_the_first_failure_cancels_what_runs() {
+    let name = "ctrl_c_after_the_first_failure_cancels_what_runs";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    let sandbox = Sandbox::new();
+    sandbox.script("job", format!("[ \"$1\" = 1 ] || exit 3; {NOTES}"));
+    let words = ["--fail-fast", "--at-most", "2", "-p", "n=1..4", "--", "./job", "{n}"];
+    let run = sweep(&slurm, &sandbox, &words).signal(libc::SIGINT).spawn();
+    wait_until("the first run", || sandbox.base().join("tmp/begun").exists());
+    run.wait_for_stderr("failed");
+    let of_state = |states: &str| slurm.run("squeue", &["-h", "-r", "-t", states, "-o", "%i"]);
+    wait_until("the end of what was queued", || of_state("PD").is_empty());
+    assert!(!of_state("R").is_empty());
+    run.send(Signal::SIGINT);
+    run.finish();
+    wait_until("the end of what ran", || of_state("R,PD,CG").is_empty());
+}
+
+#[test]
+fn a_sweep_submits_nothing_for_results_that_only_a_second_look_finds() {
+    let name = "a_sweep_submits_nothing_for_results_that_only_a_second_look_finds";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "cat \"$1\" 2> /dev/null; echo \"$2\"").script("made", "echo made");
+    let made = sandbox.exec(["--id", "--", "./made"]).any_stdout().run().text();
+    let made = format!("cashet:{}", made.trim());
+    let before = submitted(&slurm);
+    let stale = ["--stale", "1d", "-p", "n=1..2", "--", "./job", "none", "{n}"];
+    let reference = ["-p", "n=1..2", "--", "./job", &made, "{n}"];
+    for (number, words) in [&stale[..], &reference].into_iter().enumerate() {
+        sweep(&slurm, &sandbox, words).executes(2).run();
+        let replay = [&["--mode", "replay"][..], words].concat();
+        for again in [words, &replay] {
+            let run = sweep(&slurm, &sandbox, again).executes(0).run();
+            assert!(run.messages().contains("2 hit"), "{again:?}: {}", run.messages());
+        }
+        assert_eq!(submitted(&slurm), before + 2 * (number + 1), "{words:?}");
+    }
+    // What is older is replayed, and refreshed by jobs that nobody waits for.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let run = sweep(&slurm, &sandbox, &[&["--stale", "1s"], &stale[2..]].concat()).run();
+    assert!(run.messages().contains("2 hit"), "{}", run.messages());
+    wait_until("the refresh", || sandbox.executions() == 7);
+    assert_eq!(submitted(&slurm), before + 6);
+}
+
+#[test]
+fn a_job_whose_id_cannot_be_noted_is_followed_all_the_same() {
+    let name = "a_job_whose_id_cannot_be_noted_is_followed_all_the_same";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    let sandbox = Sandbox::new();
+    sandbox.script("job", "echo \"$1\"");
+    let shim = sandbox.base().join("tmp/bin");
+    let sbatch =
+        "#!/bin/sh\nfor job in .cashet/jobs/*/; do mkdir \"$job/id\"; done; exec /usr/bin/sbatch \"$@\"\n";
+    sandbox.write(shim.join("sbatch"), sbatch).mode(shim.join("sbatch"), 0o755);
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", shim.display());
+    let words = ["-p", "n=1..2", "--", "./job", "{n}"];
+    let run = sweep(&slurm, &sandbox, &words).env("PATH", path).executes(2).run();
+    let text = run.messages();
+    assert!(text.contains("cannot write") && text.contains("/id") && text.contains("2 ran"), "{text}");
 }

@@ -1,11 +1,12 @@
 //! Many calls in one process: hits are replayed here, without a process for each call. Misses run in a `cashet exec` each.
 
 use super::plan::{self, Plan, StdinSource};
-use super::{Ground, products};
+use super::{Ground, elsewhere, products};
 use crate::commands::collect;
 use crate::commands::options::Scanned;
 use crate::error::{Kind, Result};
 use crate::exec::{Unix, one_target};
+use crate::hash::request::Request;
 use crate::memo::{self, Answer, Checked, Context, Mode, Observer, Outcome};
 use crate::project::{Project, Settings};
 use crate::record::Recall;
@@ -92,6 +93,35 @@ impl Resident {
         matches!(answer.outcome, Outcome::Hit { .. }).then_some(answer)
     }
 
+    /// Replays a call as [`Resident::replay`] does, also one with references or `--stale`. If the result is to be refreshed, the
+    /// refresh begins.
+    pub(in crate::commands) fn replay_known(
+        &self,
+        (call, scanned): (&Settled, &Scanned),
+        three: Three<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Option<Answer>> {
+        if call.may_hit() {
+            return Ok(self.replay(call, three, observer));
+        }
+        let Some((request, _held)) = self.resolved(call)? else { return Ok(None) };
+        let context = self.context(three, observer);
+        // Not each mode replays.
+        let Checked::Hit { .. } = memo::check(&context, &request, &call.0.policy)? else { return Ok(None) };
+        let policy = memo::Policy { mode: Mode::Replay, ..call.0.policy.clone() };
+        let Ok(answer) = memo::memoize(&context, &request, None, &policy) else { return Ok(None) };
+        let Outcome::Hit { stale, .. } = answer.outcome else { return Ok(None) };
+        if stale {
+            super::refresh(scanned, None);
+        }
+        Ok(Some(answer))
+    }
+
+    /// Refuses a call that cannot run on another machine.
+    pub(in crate::commands) fn refuse_elsewhere(&self, call: &Settled) -> Result<()> {
+        elsewhere::refuse(&self.ground, &call.0)
+    }
+
     /// Whether there are shared caches.
     pub(in crate::commands) fn has_shared(&self) -> bool {
         !self.ground.remotes.is_empty()
@@ -121,13 +151,19 @@ impl Resident {
         if call.may_hit() {
             return self.check(call, three, None);
         }
+        let Some((request, _held)) = self.resolved(call)? else { return Ok(None) };
+        memo::check(&self.context(three, &()), &request, &call.0.policy).map(Some)
+    }
+
+    /// The request with files in place of references; `None` if the store is not used, or standard input counts.
+    fn resolved(&self, call: &Settled) -> Result<Option<(Request, memo::Held)>> {
         let (Some(store), StdinSource::Inherit | StdinSource::Null) = (self.store(), &call.0.stdin) else {
             return Ok(None);
         };
         let mut request = call.0.request.clone();
         let finder = products::Finder { project: &self.ground.project, quiet: true };
-        let _held = memo::resolve_references(&mut request, &finder, store)?;
-        memo::check(&self.context(three, &()), &request, &call.0.policy).map(Some)
+        let held = memo::resolve_references(&mut request, &finder, store)?;
+        Ok(Some((request, held)))
     }
 
     /// The work that `exec` does at its end after a run.

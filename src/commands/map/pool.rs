@@ -14,7 +14,7 @@ use crate::commands::options::Flag;
 use crate::digest::{CommitId, Digest};
 use crate::error::{Error, Result};
 use crate::exec::Group;
-use crate::memo::{Event as Told, Mode, Observer};
+use crate::memo::{Answer, Event as Told, Observer};
 use crate::record::Termination;
 use crate::store::Filter;
 use crate::ui::board::{Outcome, State};
@@ -64,6 +64,8 @@ pub(super) enum Event {
     Read {
         duplicates: u64,
     },
+    /// Something failed that does not stop the sweep.
+    Warning(Error),
     /// The list cannot be read any further.
     Broken(Error),
 }
@@ -157,9 +159,7 @@ pub(super) fn elsewhere(options: &Options, resident: &Resident) -> Result<Option
         return Ok(None);
     }
     let settings = executors::settings(&options.call, resident.project())?;
-    if matches!(resident.settle(&options.call)?.mode(), Mode::Off | Mode::Read) {
-        return Err(executors::needs_store());
-    }
+    resident.refuse_elsewhere(&resident.settle(&options.call)?)?;
     Ok(Some(settings))
 }
 
@@ -238,7 +238,9 @@ impl Feeder<'_> {
             }
         }
         let tags = tags(&self.options.name, &job, &call);
-        match replay(self.options, self.resident, &call)? {
+        let known =
+            |three: Three<'_>, observer: &dyn Observer| Ok(self.resident.replay(&call, three, observer));
+        match replay(self.options, known)? {
             Some((mut outcome, id, output)) => {
                 outcome.warnings.extend(mark(self.resident, id, tags));
                 let outcome = Box::new(outcome);
@@ -251,8 +253,11 @@ impl Feeder<'_> {
     }
 }
 
-/// Replays a call, if it is a hit.
-pub(super) fn replay(options: &Options, resident: &Resident, call: &Settled) -> Result<Option<Replayed>> {
+/// Shows the answer of a call, if `known` has one.
+pub(super) fn replay(
+    options: &Options,
+    known: impl FnOnce(Three<'_>, &dyn Observer) -> Result<Option<Answer>>,
+) -> Result<Option<Replayed>> {
     let null = null()?;
     let shown = options.print != Print::No;
     let output = if shown { Output::new().ok().map(Arc::new) } else { None };
@@ -265,7 +270,7 @@ pub(super) fn replay(options: &Options, resident: &Resident, call: &Settled) -> 
         stderr: output.as_ref().map_or(null.as_fd(), |output| output.stderr.as_fd()),
     };
     let warnings = Warnings::default();
-    let answer = resident.replay(call, three, &warnings);
+    let answer = known(three, &warnings)?;
     let Some((answer, id)) = answer.and_then(|answer| answer.commit.map(|id| (answer, id))) else {
         return Ok(None);
     };

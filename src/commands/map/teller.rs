@@ -13,6 +13,7 @@ use crate::record::Timestamp;
 use crate::ui::board::{self, Board, Counts, Outcome, Running, State};
 use crate::ui::escape;
 use crate::ui::json::{self, Object};
+use crate::ui::message;
 use crate::ui::page::Page;
 use crate::ui::relay::{self, Output, Shown, Watched};
 use std::ffi::OsString;
@@ -97,6 +98,8 @@ impl<'a> Teller<'a> {
             Event::Queued(queued) => self.counts.queued = queued,
             Event::Skipped => self.counts.skipped += 1,
             Event::Read { duplicates } => self.counts.duplicates = duplicates,
+            Event::Warning(error) if self.options.quiet => drop(error),
+            Event::Warning(error) => self.board.aside(|| message::warning(&error.to_string())),
             Event::Broken(error) => {
                 stop.now();
                 self.broken = Some(error);

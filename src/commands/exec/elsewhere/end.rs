@@ -3,6 +3,7 @@
 use super::follow::Ended;
 use super::{Elsewhere, write_report};
 use crate::commands::exit::Exit;
+use crate::commands::jobs::termination;
 use crate::digest::{CommitId, Digest};
 use crate::elsewhere::{Place, Tail};
 use crate::error::{EXIT_FAILED, EXIT_MISS, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Kind, Result};
@@ -167,17 +168,6 @@ fn refused(report: &Value, name: &str) -> Error {
     }
 }
 
-/// How the command ended, by a report.
-pub(in crate::commands) fn termination(report: &Value) -> Option<Termination> {
-    let exit = report.get("exit")?;
-    let number = |name: &str| exit.get(name).and_then(Value::as_i64);
-    match (number("exit"), number("signal")) {
-        (Some(status), _) => u8::try_from(status).ok().map(Termination::Exited),
-        (None, Some(signal)) => i32::try_from(signal).ok().map(Termination::Signaled),
-        (None, None) => None,
-    }
-}
-
 /// A status line for what ran there.
 fn told(report: &Value, commit: Option<CommitId>, machine: &str) -> String {
     let at = if machine.is_empty() { String::new() } else { format!(" at {machine}") };
@@ -189,22 +179,5 @@ fn told(report: &Value, commit: Option<CommitId>, machine: &str) -> String {
         Some("bypass") => format!("ran uncached{at}"),
         _ if is_replayable(report) => format!("ran {wall}{at} · cached {commit}"),
         _ => format!("ran {wall}{at} · not cached: {}", not_kept.unwrap_or_default()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ui::json;
-
-    #[test]
-    fn ends_are_read_back_as_they_are_reported() {
-        for ended in [Termination::Exited(0), Termination::Exited(255), Termination::Signaled(9)] {
-            let report = serde_json::json!({ "exit": json::termination(ended) });
-            assert_eq!(termination(&report), Some(ended));
-        }
-        for report in ["{}", r#"{"exit": {}}"#, r#"{"exit": {"exit": 256}}"#, "[]"] {
-            assert_eq!(termination(&serde_json::from_str(report).unwrap()), None, "{report}");
-        }
     }
 }

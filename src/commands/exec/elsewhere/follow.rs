@@ -2,18 +2,14 @@
 
 use super::Elsewhere;
 use super::interrupts::Interrupts;
-use crate::elsewhere::{Engine, Job, Lock, Place, State, Tail};
+use crate::commands::jobs::{CANCELLING, GRACE, Over, Owner, gone, is_own, termination};
+use crate::elsewhere::{Job, Lock, Place, State, Tail};
 use crate::error::Result;
+use crate::record::Termination;
 use signal_hook::consts::SIGINT;
 use std::io::IsTerminal;
 use std::process::Child;
 use std::time::{Duration, Instant};
-
-/// So long after a job is over its result may still be on its way through a network file system.
-const GRACE: Duration = Duration::from_secs(3);
-
-/// So long a job that was cancelled may take to end before it is left.
-const CANCELLING: Duration = Duration::from_secs(20);
 
 /// How a job ended, as far as it is known here.
 pub(super) enum Ended {
@@ -34,8 +30,8 @@ pub(super) struct Followed {
     launcher: Option<Child>,
     /// Tells others that this process waits for the launcher.
     lock: Option<Lock>,
-    /// The engine, where it is not that of the call.
-    other: Option<Box<dyn Engine>>,
+    /// Who has the job.
+    owner: Owner,
 }
 
 /// What is known of a job while it is followed.
@@ -43,8 +39,7 @@ struct Watch {
     begun: Instant,
     asked: Option<Instant>,
     told: String,
-    /// Since when it is over, and how.
-    over: Option<(Instant, String, bool)>,
+    over: Option<Over>,
     attempt: Option<(u32, String, u32)>,
     tail: Tail,
     cancelled: Option<(Instant, i32)>,
@@ -53,11 +48,11 @@ struct Watch {
 impl Followed {
     pub(super) fn submitted(place: Place, executor: String, job: Job, lock: Lock) -> Self {
         let lock = job.launcher.is_some().then_some(lock);
-        Self { place, executor, launcher: job.launcher, lock, other: None }
+        Self { place, executor, launcher: job.launcher, lock, owner: Owner::Same }
     }
 
-    pub(super) fn attach(place: Place, executor: String, other: Option<Box<dyn Engine>>) -> Self {
-        Self { place, executor, launcher: None, lock: None, other }
+    pub(super) fn attach(place: Place, executor: String, owner: Owner) -> Self {
+        Self { place, executor, launcher: None, lock: None, owner }
     }
 
     /// The job in words.
@@ -100,10 +95,6 @@ impl Followed {
         }
     }
 
-    fn engine<'a>(&'a self, elsewhere: &'a Elsewhere<'_>) -> &'a dyn Engine {
-        self.other.as_ref().unwrap_or(&elsewhere.settings.engine).as_ref()
-    }
-
     /// Shows what has come on a terminal. Where there is none, the streams are written when the run has ended: a job that is
     /// requeued prints from its beginning.
     fn show(&self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) {
@@ -129,29 +120,25 @@ impl Followed {
         }
     }
 
-    /// Whether a result may be believed: that the command failed, or a signal ended it, is only known once the engine says
-    /// that it was not the engine's doing. Where memory ran out, the engine may have killed any process of the command.
+    /// Whether a result is the end of the command. After Ctrl-C, only a command that no signal ended has ended by itself.
     fn is_whole(&mut self, bytes: &[u8], elsewhere: &Elsewhere<'_>, watch: &mut Watch) -> bool {
         let report: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
-        let by_signal = report.get("exit").is_some_and(|exit| exit.get("signal").is_some());
         if watch.cancelled.is_some() {
-            return !by_signal;
+            return !matches!(termination(&report), Some(Termination::Signaled(_)));
         }
-        let failed =
-            report.get("exit").is_some_and(|exit| exit.get("exit").is_some_and(|status| *status != 0));
-        // A launcher that waits for the command ends no command.
-        if !(by_signal || failed && self.place.id().is_some()) {
+        let has_id = self.place.id().is_some();
+        if is_own(&report, has_id, None) {
             return true;
         }
         self.ask(elsewhere, watch);
-        watch.over.as_ref().is_some_and(|(_, _, by_engine)| !by_engine)
+        is_own(&report, has_id, watch.over.as_ref())
     }
 
     /// Asks how far the job is, now and then.
     fn ask(&mut self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) {
         if let Some(launcher) = &mut self.launcher {
             if let (None, Ok(Some(status))) = (&watch.over, launcher.try_wait()) {
-                watch.over = Some((Instant::now(), format!("its launcher ended with {status}"), false));
+                watch.over = Some(Over::again(None, format!("its launcher ended with {status}"), false));
             }
             return;
         }
@@ -163,19 +150,18 @@ impl Followed {
         let Some(id) = self.place.id() else {
             // Another process waits for the launcher.
             let goes_on = self.place.is_submitting() || self.place.is_running();
-            watch.over = match (goes_on, watch.over.take()) {
-                (true, _) => None,
-                (false, over) => over.or_else(|| {
-                    Some((Instant::now(), "the process that submitted it has ended".to_owned(), false))
-                }),
-            };
+            let how = "the process that submitted it has ended".to_owned();
+            watch.over = (!goes_on).then(|| Over::again(watch.over.as_ref(), how, false));
             return;
         };
-        let state = self.engine(elsewhere).states(&[&id]).pop();
+        let Some(engine) = self.owner.engine(elsewhere.settings) else {
+            watch.over = Some(Over::again(watch.over.as_ref(), gone(&self.executor), true));
+            return;
+        };
+        let state = engine.states(&[&id]).pop();
         let told = match state {
             Some(State::Over { how, ended_by_engine }) => {
-                let since = watch.over.take().map_or_else(Instant::now, |(since, ..)| since);
-                watch.over = Some((since, how, ended_by_engine));
+                watch.over = Some(Over::again(watch.over.as_ref(), how, ended_by_engine));
                 return;
             }
             Some(State::Queued(why)) if why.is_empty() => "is queued".to_owned(),
@@ -193,25 +179,22 @@ impl Followed {
 
     /// Whether no result will come.
     fn is_lost(&self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) -> Option<Ended> {
-        let (since, how, by_engine) = watch.over.clone()?;
-        if self.place.is_running() {
-            let told = "lost its connection; the command continues";
-            if watch.told != told {
-                let at = watch.attempt.as_ref().map(|(_, machine, _)| format!(" at {machine}"));
-                let at = at.unwrap_or_default();
-                elsewhere.status.progress(&format!("{}: {how}; the command continues{at}", self.name()));
-                told.clone_into(&mut watch.told);
-            }
-            return None;
+        let over = watch.over.as_ref()?;
+        let (how, name) = (over.how().to_owned(), self.name());
+        if over.is_lost(&self.place, watch.cancelled.is_some()) {
+            return Some(match watch.cancelled {
+                Some((_, signal)) => Ended::Cancelled { signal, name },
+                None => Ended::Lost { how, name },
+            });
         }
-        if since.elapsed() < GRACE && !(by_engine && watch.cancelled.is_some()) {
-            return None;
+        let told = "lost its connection; the command continues";
+        if watch.told != told && self.place.is_running() {
+            let at = watch.attempt.as_ref().map(|(_, machine, _)| format!(" at {machine}"));
+            let at = at.unwrap_or_default();
+            elsewhere.status.progress(&format!("{name}: {how}; the command continues{at}"));
+            told.clone_into(&mut watch.told);
         }
-        let name = self.name();
-        Some(match watch.cancelled {
-            Some((_, signal)) => Ended::Cancelled { signal, name },
-            None => Ended::Lost { how, name },
-        })
+        None
     }
 
     /// The first Ctrl-C cancels the job, a second one leaves it; a terminal that is closed, or `kill`, leaves it, too.
@@ -232,7 +215,8 @@ impl Followed {
                 .progress(&format!("cancelling {name}; a second Ctrl-C does not wait for its end"));
             let id = self.place.id().unwrap_or_default();
             let at = watch.attempt.as_ref().map(|(_, machine, process)| (machine.as_str(), *process));
-            if let Err(error) = self.engine(elsewhere).cancel(&[&id], at) {
+            let engine = self.owner.engine(elsewhere.settings);
+            if let Some(Err(error)) = engine.map(|engine| engine.cancel(&[&id], at)) {
                 elsewhere.status.trouble(&error.to_string());
             }
             self.end_launcher();

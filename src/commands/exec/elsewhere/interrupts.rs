@@ -1,5 +1,5 @@
-//! Signals from the submission of a job on. Ctrl-C during the submission does not stop it half-way: the job is submitted, and
-//! cancelled then.
+//! Signals from the submission of a job on. Ctrl-C during the submission does not stop it halfway: the job is submitted, and then
+//! cancelled.
 
 use crate::exec::is_signal_ignored;
 use crate::ui::message;
@@ -14,18 +14,35 @@ use std::time::{Duration, Instant};
 /// A submission that takes longer after Ctrl-C is worth a line.
 const LONG: Duration = Duration::from_millis(500);
 
-/// The signals that came.
+/// Signals of this call. Until they are held, and after they are released, a signal ends this process.
 pub(super) struct Interrupts {
     signals: Option<Signals>,
-    /// Those that were looked at and not handled.
+    /// Whether a signal ends this process.
+    is_fatal: Arc<AtomicBool>,
+    /// Signals that came and are not handled.
     came: Vec<i32>,
 }
 
 impl Interrupts {
-    /// Begins to catch signals.
-    pub(super) fn catch() -> Self {
-        let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_signal_ignored(*signal));
-        Self { signals: Signals::new(wanted).ok(), came: Vec::new() }
+    pub(super) fn new() -> Self {
+        let wanted = || [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_signal_ignored(*signal));
+        let is_fatal = Arc::new(AtomicBool::new(true));
+        for signal in wanted() {
+            // This is for the rest of the process: a handler that is removed leaves the signal ignored.
+            let _ = flag::register_conditional_default(signal, Arc::clone(&is_fatal));
+        }
+        Self { signals: Signals::new(wanted()).ok(), is_fatal, came: Vec::new() }
+    }
+
+    /// From now on, signals are kept for [`Interrupts::next`].
+    pub(super) fn hold(&self) {
+        self.is_fatal.store(self.signals.is_none(), SeqCst);
+    }
+
+    /// From now on, a signal ends this process again. Returns one that came before and was not handled.
+    pub(super) fn release(&mut self) -> Option<i32> {
+        self.is_fatal.store(true, SeqCst);
+        self.came()
     }
 
     /// The next one that is not handled.

@@ -7,12 +7,9 @@ pub(in crate::commands) mod execution;
 mod follow;
 mod interrupts;
 
-pub(in crate::commands) use end::termination;
-
 use super::{Ground, Streams, exit_of, verbosity, write_report};
 use crate::commands::jobs::{
-    Settings, Standing, hidden, known_reads, needs_store, recover, settings, settings_of, ship, take, token,
-    words_of_job,
+    Settings, Standing, hidden, known_reads, needs_store, settings, ship, stand, token, words_of_job,
 };
 use crate::commands::options::{Flag, Scanned};
 use crate::digest::Key;
@@ -27,7 +24,7 @@ use crate::memo::{self, Answer, Checked, Context, Mode, Outcome, Policy};
 use crate::ui::miss;
 use crate::ui::status::Status;
 use end::End;
-use follow::Followed;
+use follow::{Ended, Followed};
 use interrupts::Interrupts;
 use std::cell::Cell;
 use std::fs::File;
@@ -35,22 +32,14 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use crate::commands::exec::plan::StdinSource;
+use crate::commands::exec::plan::{Plan, StdinSource};
 use crate::commands::exit::{DONE, Exit};
 
 /// Runs a call of `exec` that has `--on`.
 pub(super) fn answer(scanned: &Scanned) -> Result<Exit> {
     let mut ground = Ground::new(scanned, true)?;
     let settings = settings(scanned, &ground.project)?;
-    if matches!(ground.plan.policy.mode, Mode::Off | Mode::Read) {
-        return Err(needs_store());
-    }
-    if let Some(why) = &ground.no_store {
-        return Err(Error::new(Kind::Other, format!("--on needs a store that both machines have: {why}")));
-    }
-    if ground.plan.request.shown_words() != ground.plan.request.words {
-        return Err(hidden());
-    }
+    refuse(&ground, &ground.plan)?;
     refuse_stdin(&ground.plan.stdin)?;
     let given = ground.settle()?;
     let null = Path::new("/dev/null");
@@ -69,17 +58,39 @@ pub(super) fn answer(scanned: &Scanned) -> Result<Exit> {
         settings: &settings,
         has_reported: Cell::new(false),
     };
-    elsewhere.answer(given).map_err(|error| elsewhere.reported(error))
+    match elsewhere.answer(given) {
+        Err(error) => elsewhere.reported(error),
+        answered => answered,
+    }
 }
 
-/// Standard input that holds something does not reach another machine.
+/// Refuses a call that cannot run on another machine.
+///
+/// # Errors
+/// The store is not used, or cannot be; words are hidden; standard input counts.
+pub(super) fn refuse(ground: &Ground, plan: &Plan) -> Result<()> {
+    if matches!(plan.policy.mode, Mode::Off | Mode::Read) {
+        return Err(needs_store());
+    }
+    if let Some(why) = &ground.no_store {
+        return Err(Error::new(Kind::Other, format!("--on needs a store that both machines have: {why}")));
+    }
+    if plan.request.shown_words() != plan.request.words {
+        return Err(hidden());
+    }
+    if plan.stdin == StdinSource::Spool {
+        return Err(Error::usage("standard input cannot be sent to another machine").with_hint(
+            "-n gives the command none; exec has --stdin=FILE for a file that the other machine has, too",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses content of our own standard input, which does not reach another machine.
 fn refuse_stdin(source: &StdinSource) -> Result<()> {
     let hint = "-n gives the command none, --stdin=FILE names a file that is there, too";
     match source {
-        StdinSource::Spool => {
-            Err(Error::usage("standard input cannot be sent to another machine").with_hint(hint))
-        }
-        StdinSource::Null | StdinSource::Named(_) => Ok(()),
+        StdinSource::Null | StdinSource::Named(_) | StdinSource::Spool => Ok(()),
         StdinSource::Inherit => {
             let found = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
             let kind = found.and_then(|file| file.metadata()).map(|found| found.file_type());
@@ -134,24 +145,18 @@ enum Have {
 
 impl Elsewhere<'_> {
     fn answer(&self, mut given: Option<memo::GivenStdin>) -> Result<Exit> {
-        let mode = self.ground.plan.policy.mode;
+        let mut interrupts = Interrupts::new();
         loop {
-            if mode != Mode::Refresh
+            if self.ground.plan.policy.mode != Mode::Refresh
                 && let Some(exit) = self.replay(given.take())?
             {
                 return Ok(exit);
             }
-            if mode == Mode::Replay {
-                return Err(Error::new(
-                    Kind::NothingToReplay,
-                    "nothing to replay, and --mode replay runs nothing",
-                ));
-            }
-            // Where another process has recorded it meanwhile, it is looked up again.
+            // If another process has recorded it meanwhile, it is looked up again.
             let done = match self.before()? {
                 Before::Recorded => None,
-                Before::Known(manifest, reads) => self.run(Some(&manifest), &reads)?,
-                Before::NeverRecorded => self.run(None, &[])?,
+                Before::Known(manifest, reads) => self.run(Some(&manifest), &reads, &mut interrupts)?,
+                Before::NeverRecorded => self.run(None, &[], &mut interrupts)?,
             };
             if let Some(exit) = done {
                 return Ok(exit);
@@ -159,17 +164,21 @@ impl Elsewhere<'_> {
         }
     }
 
-    /// An error, once it is in the report that the call asked for.
-    fn reported(&self, error: Error) -> Error {
-        let Some(report) = self.ground.plan.showing.report.as_ref().filter(|_| !self.has_reported.get())
-        else {
-            return error;
-        };
-        let words = self.ground.plan.request.shown_words();
-        let call = miss::Call { words: &words, ..self.call() };
-        let answered = Err(error);
-        write_report(&self.status.report(&call, &answered), Path::new(report), self.status);
-        answered.err().unwrap_or_else(|| Error::new(Kind::Other, ""))
+    /// Writes an error into the report that the call asked for, and returns it.
+    fn reported(&self, error: Error) -> Result<Exit> {
+        let answered: Result<Answer> = Err(error);
+        self.report(&answered);
+        answered.map(|_| DONE)
+    }
+
+    /// Writes the report that the call asked for, once.
+    fn report(&self, answered: &Result<Answer>) {
+        let Some(report) = &self.ground.plan.showing.report else { return };
+        if !self.has_reported.replace(true) {
+            let words = self.ground.plan.request.shown_words();
+            let call = miss::Call { words: &words, ..self.call() };
+            write_report(&self.status.report(&call, answered), Path::new(report), self.status);
+        }
     }
 
     fn call(&self) -> miss::Call<'_> {
@@ -180,24 +189,25 @@ impl Elsewhere<'_> {
         }
     }
 
-    /// Answers from the store, if that is possible.
+    /// Answers from the store, if that is possible. With `--mode replay` a miss is an error.
     fn replay(&self, given: Option<memo::GivenStdin>) -> Result<Option<Exit>> {
         let policy = Policy { mode: Mode::Replay, ..self.ground.plan.policy.clone() };
         let answered = memo::memoize(self.context, &self.ground.plan.request, given, &policy);
         match answered {
-            Err(error) if error.kind() == Kind::NothingToReplay => Ok(None),
+            Err(error)
+                if error.kind() == Kind::NothingToReplay && self.ground.plan.policy.mode != Mode::Replay =>
+            {
+                Ok(None)
+            }
             answered => self.answered(answered).map(Some),
         }
     }
 
     fn answered(&self, answered: Result<Answer>) -> Result<Exit> {
+        self.report(&answered);
+        let answer = answered?;
         let words = self.ground.plan.request.shown_words();
         let call = miss::Call { words: &words, ..self.call() };
-        if let Some(report) = &self.ground.plan.showing.report {
-            write_report(&self.status.report(&call, &answered), Path::new(report), self.status);
-            self.has_reported.set(true);
-        }
-        let answer = answered?;
         self.status.answered(&call, &answer);
         if let Outcome::Hit { stale: true, .. } = answer.outcome {
             super::refresh(self.scanned, None);
@@ -221,8 +231,13 @@ impl Elsewhere<'_> {
         })
     }
 
-    /// Has the job done, by this call or by one that was made before; `None` where it must be looked up again.
-    fn run(&self, manifest: Option<&Manifest>, reads: &[PathBuf]) -> Result<Option<Exit>> {
+    /// Has the job done that this call or an earlier one submits; `None` if the call must be looked up again.
+    fn run(
+        &self,
+        manifest: Option<&Manifest>,
+        reads: &[PathBuf],
+        interrupts: &mut Interrupts,
+    ) -> Result<Option<Exit>> {
         // An outer call that watches this process cannot see what the job reads.
         tell(Depends::Results("cashet exec --on"));
         let store = &self.settings.store;
@@ -238,9 +253,9 @@ impl Elsewhere<'_> {
             manifest: manifest.map(Encode::to_bytes),
             latest: self.scanned.has(Flag::Latest),
         };
-        let mut interrupts = Interrupts::catch();
-        let followed = match self.have(&place, &call, reads, &mut interrupts)? {
-            Have::Again => return Ok(None),
+        interrupts.hold();
+        let followed = match self.have(&place, call, reads, interrupts)? {
+            Have::Again => return Ok(interrupts.release().map(Exit::Signal)),
             Have::Interrupted(signal) => return Ok(Some(Exit::Signal(signal))),
             Have::Job(followed) => followed,
         };
@@ -249,7 +264,11 @@ impl Elsewhere<'_> {
             self.status.progress(&format!("{} continues; the same call attaches to it", followed.name()));
             return Ok(Some(DONE));
         }
-        let ended = followed.follow(self, &mut interrupts)?;
+        let ended = followed.follow(self, interrupts)?;
+        if let (Ended::Result { .. } | Ended::Lost { .. }, Some(signal)) = (&ended, interrupts.release()) {
+            // It came after the end of the job, which the next call shows.
+            return Ok(Some(Exit::Signal(signal)));
+        }
         let exit = End { elsewhere: self, place: &place }.of(ended);
         sweep(store);
         exit.map(Some)
@@ -259,50 +278,25 @@ impl Elsewhere<'_> {
     fn have(
         &self,
         place: &Place,
-        call: &Call,
+        call: Call,
         reads: &[PathBuf],
         interrupts: &mut Interrupts,
     ) -> Result<Have> {
         let is_refresh = self.ground.plan.policy.mode == Mode::Refresh;
-        let earlier = match take(place, call, is_refresh)? {
+        let on = (self.settings, &self.ground.project);
+        let followed = match stand(place, call, on, is_refresh, &mut || interrupts.came().is_some())? {
             Standing::Again => return Ok(Have::Again),
-            Standing::New(lock) => {
-                let submitted = self.submit((place, call, &lock), reads, interrupts);
+            Standing::New(lock, call) => {
+                let submitted = self.submit((place, &call, &lock), reads, interrupts);
                 if !matches!(submitted, Ok(Submitted::Job(_))) {
                     let _ = place.discard();
                 }
                 return self.submitted(place, submitted?, lock);
             }
-            Standing::Old(earlier) => earlier,
+            Standing::Old(owner, executor) => Followed::attach(place.clone(), executor, owner),
         };
-        // The executor that has it may be another one.
-        let other = if earlier.executor == self.settings.name { None } else { self.other(place, &earlier)? };
-        let engine = other.as_ref().map_or(&self.settings.engine, |other| &other.engine);
-        if let Some(lock) = recover(place, engine.as_ref(), &mut || interrupts.came().is_some())? {
-            let submitted = self.submit((place, &earlier, &lock), reads, interrupts)?;
-            return self.submitted(place, submitted, lock);
-        }
-        let followed = Followed::attach(place.clone(), earlier.executor, other.map(|other| other.engine));
         self.status.progress(&format!("attached to {}", followed.name()));
         Ok(Have::Job(Box::new(followed)))
-    }
-
-    /// The executor that has a job which an earlier call submitted; `None` where it is not needed any more.
-    fn other(&self, place: &Place, earlier: &Call) -> Result<Option<Settings>> {
-        match settings_of(&earlier.executor, self.scanned, &self.ground.project) {
-            Ok(other) => Ok(Some(other)),
-            // How it ended is there.
-            Err(_) if place.result().is_some() => Ok(None),
-            Err(error) => {
-                let wrong =
-                    format!("an earlier call submitted this command to {}: {error}", earlier.executor);
-                Err(Error::new(error.kind(), wrong).with_hint(format!(
-                    "put [executors.{}] back to attach to the job, or remove {} to leave it alone",
-                    earlier.executor,
-                    place.path().display()
-                )))
-            }
-        }
     }
 
     fn submit(
@@ -311,13 +305,14 @@ impl Elsewhere<'_> {
         reads: &[PathBuf],
         interrupts: &mut Interrupts,
     ) -> Result<Submitted> {
-        ship(call, &self.ground.project, &self.settings.store, reads)?;
-        if let Some(signal) = interrupts.came() {
-            return Ok(Submitted::Interrupted(signal));
-        }
         let is_quiet = self.ground.plan.showing.quiet;
-        let submit = || self.settings.engine.submit(place, call, lock);
-        Interrupts::during(&self.settings.name, is_quiet, submit).map(Submitted::Job)
+        Interrupts::during(&self.settings.name, is_quiet, || {
+            ship(call, &self.ground.project, &self.settings.store, reads)?;
+            match interrupts.came() {
+                Some(signal) => Ok(Submitted::Interrupted(signal)),
+                None => self.settings.engine.submit(place, call, lock).map(Submitted::Job),
+            }
+        })
     }
 
     fn submitted(&self, place: &Place, submitted: Submitted, lock: Lock) -> Result<Have> {
