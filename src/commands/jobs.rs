@@ -1,4 +1,4 @@
-//! What a call needs to become a job: the executor with its settings, resources, words.
+//! The parts of a job: the executor with its settings, the resources, the words of the call.
 
 mod over;
 pub(super) mod reapi;
@@ -24,11 +24,11 @@ use std::path::{Path, PathBuf};
 pub(super) struct Settings {
     /// Its name.
     pub(super) name: String,
-    /// What runs the jobs.
+    /// Runs the jobs.
     pub(super) engine: Box<dyn Engine>,
-    /// The directory of the store of this call, absolute. It has the directories of the jobs.
+    /// The directory of the store of this call, absolute. It contains the directories of the jobs.
     pub(super) store: PathBuf,
-    /// What `cashet.toml` says of it.
+    /// Its section of `cashet.toml`.
     pub(super) given: ExecutorSettings,
 }
 
@@ -47,7 +47,7 @@ impl Settings {
 /// The executor that `--on` names.
 ///
 /// # Errors
-/// [`crate::error::Kind::Usage`] where there is not one of this name, or its settings make no sense.
+/// [`crate::error::Kind::Usage`] if there is none of this name, or its settings are invalid.
 pub(super) fn settings(scanned: &Scanned, project: &Project) -> Result<Settings> {
     let name = scanned.last(Flag::On).unwrap_or_default().to_string_lossy().into_owned();
     if scanned.has(Flag::Redact) {
@@ -75,13 +75,13 @@ pub(super) fn settings(scanned: &Scanned, project: &Project) -> Result<Settings>
     Ok(settings)
 }
 
-/// A call that records nothing.
+/// The error of a call that records nothing.
 pub(super) fn needs_store() -> Error {
     Error::usage("--on needs the store, where the other machine records the run")
         .with_hint("leave --mode out, or --on")
 }
 
-/// Words that are to be hidden are written for the job to read.
+/// The error of a call with hidden words: the words of a job are written to the store.
 pub(super) fn hidden() -> Error {
     Error::usage("--redact and --on exclude each other: the words of a job are in the store")
         .with_hint("give the secret in a variable that the job has there")
@@ -95,7 +95,7 @@ pub(super) fn settings_of(name: &str, scanned: &Scanned, project: &Project) -> R
     settings_with(name, scanned, project, false)
 }
 
-/// The executor called `name`, for jobs that it has: the resources of this call mean nothing there.
+/// The executor called `name`, to follow a job that it has. The resources of this call do not apply there.
 fn followed(name: &str, project: &Project) -> Result<Settings> {
     settings_with(name, &Scanned::default(), project, true)
 }
@@ -173,7 +173,7 @@ fn fill_resources(given: &mut ExecutorSettings) {
     }
 }
 
-/// What the call asks for, or else the settings.
+/// The resources that the call names, or else those of the settings.
 fn resources(scanned: &Scanned, given: &ExecutorSettings) -> Result<Resources> {
     let one = |flag: Flag, set: &Option<String>| {
         let value = scanned.last(flag).map(|value| value.to_string_lossy().into_owned());
@@ -198,7 +198,7 @@ fn resources(scanned: &Scanned, given: &ExecutorSettings) -> Result<Resources> {
     })
 }
 
-/// Words of a line, as a shell splits them: quotes and backslashes, nothing else.
+/// Splits a line into words as a shell does, with quotes and backslashes only.
 fn split(line: &str) -> Option<Vec<String>> {
     let (mut words, mut word, mut quote): (Vec<String>, Option<String>, Option<char>) =
         (Vec::new(), None, None);
@@ -219,8 +219,8 @@ fn split(line: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
-/// The words after `exec` that the job runs: the call without what is said here, and without values of variables, which the
-/// job has from its environment.
+/// The words after `exec` that the job runs. Options that only matter here are left out, as are the values of variables, which
+/// the job gets in its environment.
 pub(super) fn words_of_job(scanned: &Scanned, store: &Path) -> Vec<OsString> {
     let mut without = vec![Flag::Report, Flag::Id, Flag::Verbose, Flag::Quiet, Flag::Explain, Flag::Store];
     without.extend_from_slice(ELSEWHERE);
@@ -246,8 +246,8 @@ pub(super) fn set(scanned: &Scanned) -> Vec<(OsString, OsString)> {
     scanned.all(Flag::Env).filter_map(both).collect()
 }
 
-/// Files of the project that a call is known to read, relative to the root: those that its key names, and those that the
-/// nearest earlier run read.
+/// Files of the project that a call is known to read, relative to the root: those in its key, and those that the nearest
+/// earlier run read.
 pub(super) fn known_reads(manifest: &Manifest, why: &MissReason, store: Option<&LocalStore>) -> Vec<PathBuf> {
     let named = manifest.facts().filter_map(|(part, _)| match part {
         Part::Source(path) | Part::Setting(path) | Part::Input(path) => Some(path.clone()),
@@ -270,7 +270,7 @@ pub(super) fn known_reads(manifest: &Manifest, why: &MissReason, store: Option<&
         .collect()
 }
 
-/// Copies the tree that a call runs with `--snapshot`, unless that was done.
+/// Copies the tree that a call runs with `--snapshot`, unless it exists.
 ///
 /// # Errors
 /// As [`copy_tree`].
@@ -281,7 +281,7 @@ pub(super) fn ship(call: &Call, project: &Project, store: &Path, reads: &[PathBu
     }
 }
 
-/// A name that no other job has.
+/// A unique name for a job.
 pub(super) fn token() -> String {
     static MADE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = MADE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -1,5 +1,5 @@
 //! Options of runs on other machines in combination, Ctrl-C at each step, and several callers: nothing is lost, nothing runs
-//! twice, and what cannot be is refused in one line. The launchers here need no server.
+//! twice, and impossible calls are refused in one line. The launchers here need no server.
 
 use super::launchers::{jobs, worker};
 use super::servers::wait_until;
@@ -70,7 +70,7 @@ fn one_caller_that_leaves_or_is_stopped_takes_nothing_from_the_other() {
     other.wait_for_stderr("attached to job");
     first.send(Signal::SIGHUP);
     first.finish();
-    // As a laptop that is closed: it stands still while the job ends.
+    // As on a laptop that is closed, it is stopped while the job ends.
     other.send(Signal::SIGSTOP);
     go(&sandbox);
     wait_until("the result", || jobs(&sandbox).iter().all(|job| job.join("result").exists()));
@@ -353,7 +353,7 @@ fn options_that_contradict_each_other_are_refused() {
 fn a_sweep_of_a_launcher_takes_its_options() {
     let sandbox = Sandbox::new();
     sandbox.write("cashet.toml", LEFT);
-    // No two at a time; it fails where they are.
+    // It fails if two run at a time.
     sandbox.script("job", "mkdir alone || exit 9; sleep 0.1; rmdir alone; echo \"$1\"");
     let list = "n,word\n1,a\n2,b\n3,c\n4,d\n";
     sandbox.write("list.csv", list);

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::fs;
 
-/// So many runs has the sweep.
+/// Number of runs of the sweep.
 const ALL: usize = 60;
 
 /// A third of the runs fails while the file `broken` is part of the code.
@@ -32,13 +32,13 @@ fn executions(sandbox: &Sandbox) -> Vec<String> {
     lines
 }
 
-/// All jobs that were ever submitted, each once, whatever became of it.
+/// All jobs that were ever submitted, each once.
 fn all_jobs(slurm: &Slurm) -> BTreeSet<String> {
     let shown = slurm.run("squeue", &["-h", "-r", "-t", "all", "-o", "%F_%K"]);
     shown.lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// How many there are.
+/// Number of jobs that were ever submitted.
 fn submitted(slurm: &Slurm) -> usize {
     all_jobs(slurm).len()
 }

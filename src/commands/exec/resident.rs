@@ -77,7 +77,7 @@ impl Resident {
         plan::plan(scanned, &self.ground.project, &self.settings).map(Settled)
     }
 
-    /// Replays a call; `None` where it must run, or only a separate process can decide.
+    /// Replays a call; `None` if it must run, or if only a separate process can decide.
     pub(in crate::commands) fn replay(
         &self,
         call: &Settled,
@@ -106,7 +106,7 @@ impl Resident {
         }
         let Some((request, _held)) = self.resolved(call)? else { return Ok(None) };
         let context = self.context(three, observer);
-        // Not each mode replays.
+        // Some modes do not replay.
         let Checked::Hit { .. } = memo::check(&context, &request, &call.0.policy)? else { return Ok(None) };
         let policy = memo::Policy { mode: Mode::Replay, ..call.0.policy.clone() };
         let Ok(answer) = memo::memoize(&context, &request, None, &policy) else { return Ok(None) };
@@ -117,7 +117,7 @@ impl Resident {
         Ok(Some(answer))
     }
 
-    /// Refuses a call that cannot run on another machine.
+    /// Refuses a call that cannot run on another machine; see [`elsewhere::refuse`].
     pub(in crate::commands) fn refuse_elsewhere(&self, call: &Settled) -> Result<()> {
         elsewhere::refuse(&self.ground, &call.0)
     }
@@ -127,8 +127,8 @@ impl Resident {
         !self.ground.remotes.is_empty()
     }
 
-    /// Whether a call would be a hit; `None` where only a separate process can decide. With `asking`, which receives their errors, shared
-    /// caches are asked too.
+    /// Whether a call would be a hit; `None` if only a separate process can decide. With `asking`, which receives their errors,
+    /// shared caches are asked, too.
     pub(in crate::commands) fn check(
         &self,
         call: &Settled,

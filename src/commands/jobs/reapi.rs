@@ -1,5 +1,5 @@
-//! A server of the Bazel remote-execution API as an engine. A process of ours on this machine stands in for each job: it ships
-//! what the job needs, waits for its end, and takes its result.
+//! A server of the Bazel remote-execution API as an engine. A process on this machine manages each job: it ships the input,
+//! waits for the end, and takes the result.
 
 use crate::elsewhere::{Call, Engine, Job, Lock, Place, Resources, State, machine};
 use crate::error::{Error, Kind, Result};
@@ -18,15 +18,15 @@ use std::process::{Command, Stdio};
 /// The kind in `cashet.toml`.
 pub(in crate::commands) const KIND: &str = "reapi";
 
-/// What addresses begin with.
+/// Prefixes of addresses.
 const SCHEMES: [&str; 2] = ["grpc://", "grpcs://"];
 
-/// What a call asks of the server beside the settings.
+/// Options of a call for the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::commands) struct Order {
-    /// So many seconds it may take there; 0 for as many as the server allows.
+    /// Time limit in seconds; 0 for the server's own limit.
     pub(in crate::commands) limit: u64,
-    /// Whether what git tracks is shipped.
+    /// Whether the files that git tracks are shipped.
     pub(in crate::commands) ships_tracked: bool,
 }
 
@@ -36,7 +36,7 @@ impl Order {
         vec![self.limit.to_string().into(), if self.ships_tracked { "git" } else { "-" }.into()]
     }
 
-    /// What [`Order::to_words`] made.
+    /// Reads the words of [`Order::to_words`].
     pub(in crate::commands) fn from_words(limit: &OsStr, ship: &OsStr) -> Option<Self> {
         Some(Self { limit: limit.to_str()?.parse().ok()?, ships_tracked: ship == "git" })
     }
@@ -45,7 +45,7 @@ impl Order {
 /// The server that settings name.
 ///
 /// # Errors
-/// When the address is none.
+/// When the address is invalid.
 pub(in crate::commands) fn client(name: &str, given: &ExecutorSettings) -> Result<Client> {
     let wrong = |text: String| Error::usage(format!("cashet.toml: [executors.{name}] {text}"));
     let address = given.address.as_deref().unwrap_or_default().trim_end_matches('/');
@@ -61,7 +61,7 @@ pub(in crate::commands) fn client(name: &str, given: &ExecutorSettings) -> Resul
     Ok(Client::always(&url, &settings))
 }
 
-/// What is said of a server that fails.
+/// The error of a server that fails.
 pub(in crate::commands) fn failed(name: &str, failure: &Failure) -> Error {
     match failure {
         Failure::Paused => {
@@ -82,7 +82,7 @@ pub(super) struct Reapi {
 
 impl Reapi {
     /// # Errors
-    /// [`Kind::Usage`] for settings that make no sense.
+    /// [`Kind::Usage`] for invalid settings.
     pub(super) fn new(
         name: &str,
         given: &ExecutorSettings,
@@ -159,7 +159,7 @@ impl Engine for Reapi {
             && let Ok(process) = i32::try_from(process)
             && process > 1
         {
-            // It has the operation cancelled: the helper notices that it is gone.
+            // The helper notices that the process is gone, and cancels the operation.
             let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The runs of a sweep as jobs of a scheduler, submitted as arrays and followed by one thread.
 //!
-//! Each has its place in the store before it is submitted: a later identical call attaches to it.
+//! Each job has a directory in the store before it is submitted, so that a later identical call attaches to it.
 
 mod found;
 mod open;
@@ -32,13 +32,13 @@ pub(super) struct Array<'a> {
     pub(super) settings: &'a Settings,
     pub(super) events: SyncSender<Event>,
     pub(super) stop: &'a Stop,
-    /// Jobs whose end was told. A sweep that is interrupted has told nothing: the next call tells it all.
+    /// Jobs whose end was reported. An interrupted sweep marks none of them: the next call reports all of them again.
     pub(super) told: RefCell<Vec<Place>>,
-    /// The tree that the next jobs run, with `--snapshot`.
+    /// The copied tree that the next jobs run, with `--snapshot`.
     pub(super) tree: RefCell<Option<PathBuf>>,
 }
 
-/// A job that has its place and is not submitted.
+/// A job that has a directory and is not submitted.
 struct New {
     work: Work,
     place: Place,
@@ -48,7 +48,7 @@ struct New {
     lock: Lock,
 }
 
-/// Has all runs done that come through `waiting`.
+/// Does all runs that come through `waiting`.
 pub(super) fn run(array: &Array<'_>, waiting: &Mutex<Receiver<Work>>) {
     let (mut open, mut new): (Vec<Open>, Vec<New>) = (Vec::new(), Vec::new());
     let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +142,7 @@ impl Array<'_> {
         false
     }
 
-    /// Submits what has its place, as one array.
+    /// Submits new jobs, as arrays.
     fn submit(&self, new: &mut Vec<New>, open: &mut Vec<Open>, largest: usize) {
         let Some(engine) = self.settings.engine.arrays() else { return };
         self.tree.take();
@@ -182,7 +182,7 @@ impl Array<'_> {
         });
         let members: Vec<Member<'_>> = members.collect();
         let array = token();
-        // One that dies before the ids are noted leaves this: the array, and the number in it.
+        // If this process dies before the ids are noted, the jobs are found by this.
         for (number, member) in members.iter().enumerate() {
             member.place.set_token(&format!("{array}_{number}"))?;
         }
@@ -191,7 +191,7 @@ impl Array<'_> {
         engine.submit_array(&members, &first.call.directory, &array, &directory, at_most)
     }
 
-    /// Asks how far the jobs are.
+    /// Asks the engines for the states of the jobs.
     fn ask(&self, open: &mut [Open]) {
         for job in open.iter_mut().filter(|job| job.id.is_empty()) {
             job.id = job.place.id().unwrap_or_default();
@@ -209,14 +209,14 @@ impl Array<'_> {
         let _ = self.events.send(Event::Queued(u64::try_from(queued).unwrap_or(u64::MAX)));
     }
 
-    /// Tells what began and what ended.
+    /// Reports jobs that have begun or ended.
     fn look(&self, open: &mut Vec<Open>, new: &mut Vec<New>) {
         let mut going = Vec::new();
         let mut used: Vec<usize> = open.iter().filter_map(|job| job.slot).collect();
         for mut job in open.drain(..) {
             self.begun(&mut job, &mut used);
             match job.outcome() {
-                // It stays for the call that submitted it.
+                // It is left to the call that submitted it.
                 None if self.fails() && job.waits_for_others() => {}
                 None => going.push(job),
                 Some(_) if self.stop.is() && job.is_withdrawn() => job.place.collect(),
@@ -258,7 +258,7 @@ impl Array<'_> {
             self.stop.now();
         }
         if outcome.commit.is_some() && self.settings.has_other_store() {
-            // It comes into the store of this call; what it printed and made is here.
+            // This copies the run into the store of this call. Its output and products are here already.
             let _ = self.resident.settle(&job.work.job.call).and_then(|call| self.import(&call));
         }
         let Open { work, place, slot, output, .. } = job;

@@ -52,7 +52,7 @@ pub(super) enum Event {
         outcome: Box<Outcome>,
         output: Option<Arc<Output>>,
     },
-    /// What was shown there goes on later.
+    /// The run of this line is repeated later.
     Freed {
         slot: usize,
     },
@@ -79,7 +79,7 @@ pub(super) struct Work {
 /// Does all runs.
 ///
 /// # Errors
-/// The call makes no sense; standard output cannot be written.
+/// The call is invalid; standard output cannot be written.
 pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<Exit> {
     let program =
         std::env::current_exe().map_err(|error| Error::io("find", Path::new("the program itself"), error))?;
@@ -87,7 +87,7 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
     let (group, stop) = (Group::default(), Stop::default());
     let mut teller = Teller::new(options, resident);
     teller.board.total(jobs.total());
-    // Those of an engine that takes many jobs at a time are an array. Of others each is a `cashet exec` that waits for it.
+    // An engine that takes arrays gets all misses from one thread. For other engines, a `cashet exec` waits for each job.
     let elsewhere = elsewhere(options, resident)?;
     let (elsewhere, workers) = match elsewhere {
         Some(settings) if settings.engine.arrays().is_some() => (Some(settings), 0),
@@ -145,7 +145,7 @@ pub(super) fn run(options: &Options, jobs: Jobs, resident: &Resident) -> Result<
     told.and(exit)
 }
 
-/// So many jobs at a time.
+/// Converts a maximum number of jobs.
 fn most(jobs: u32) -> usize {
     usize::try_from(jobs).unwrap_or(usize::MAX)
 }
@@ -153,7 +153,7 @@ fn most(jobs: u32) -> usize {
 /// The executor that the call names.
 ///
 /// # Errors
-/// There is none of this name, or the call makes no sense there.
+/// There is none of this name, or the call cannot run there.
 pub(super) fn elsewhere(options: &Options, resident: &Resident) -> Result<Option<Settings>> {
     if !options.call.has(Flag::On) {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The outcome of a job: the streams and the status of the command as the store has them, or why there are none.
+//! The outcome of a job: the recorded streams and status of the command, or why there are none.
 
 use super::follow::Ended;
 use super::{Elsewhere, write_report};
@@ -23,7 +23,7 @@ pub(super) struct End<'a> {
 }
 
 impl End<'_> {
-    /// Tells the user, and how this program is to end.
+    /// Reports the end, and returns how this program ends.
     pub(super) fn of(&self, ended: Ended) -> Result<Exit> {
         match ended {
             Ended::Result { bytes, tail, attempt, name } => self.result(&bytes, &tail, attempt, &name),
@@ -41,7 +41,7 @@ impl End<'_> {
         }
     }
 
-    /// The job is over and left no result: how the command ended is not known, unless it was recorded.
+    /// The job left no result: the status of the command is unknown, unless the run was recorded.
     fn lost(&self, how: &str, name: &str) -> Result<Exit> {
         self.place.collect();
         if let Some(exit) = self.elsewhere.replay(None)? {
@@ -57,7 +57,7 @@ impl End<'_> {
         let text = |field: &str| report.get(field).and_then(Value::as_str);
         self.place.collect();
         let (number, machine) = attempt.unwrap_or_default();
-        // Where this machine only stands in for a worker, that one is meant.
+        // A job of a server runs on a worker, not on this machine.
         let machine = text("worker").map_or(machine, str::to_owned);
         let log = self.place.log();
         if let Some(path) = &ground.plan.showing.report {
@@ -98,7 +98,7 @@ impl End<'_> {
         self.exit(termination, &report, commit)
     }
 
-    /// The run in the store of this call; where another store has it, it comes through the shared cache.
+    /// The run in the store of this call. If another store has it, it is copied through the shared cache.
     fn row(&self, commit: Option<CommitId>) -> Result<Option<(&LocalStore, Row)>> {
         let Elsewhere { ground, context, settings, .. } = self.elsewhere;
         let (Some(id), Some(store)) = (commit, ground.store()) else { return Ok(None) };
@@ -110,7 +110,7 @@ impl End<'_> {
         Ok(row.map(|row| (store, row)))
     }
 
-    /// Streams of a run that was not recorded, from the files of the job.
+    /// Writes the streams of a run that was not recorded, from the files of the job.
     fn pass_on(&self, number: u32, tail: &Tail) -> Result<()> {
         let context = self.elsewhere.context;
         let to = [context.stdout, context.stderr];
@@ -124,7 +124,7 @@ impl End<'_> {
         Ok(())
     }
 
-    /// The command's own end; with `--id`, the run's hash first.
+    /// Ends like the command; with `--id`, prints the hash of the run first.
     fn exit(&self, termination: Termination, report: &Value, commit: Option<CommitId>) -> Result<Exit> {
         let own = match termination {
             Termination::Exited(status) => Exit::Status(status),
@@ -151,7 +151,7 @@ fn is_replayable(report: &Value) -> bool {
         || report.get("outcome").and_then(Value::as_str) == Some("hit")
 }
 
-/// Why the command was not run there, with the status that `exec` has for it.
+/// The error of a command that was not run there, with the kind that gives the status of `exec`.
 fn refused(report: &Value, name: &str) -> Error {
     let text = |field: &str| report.get(field).and_then(Value::as_str);
     let status = report.get("status").and_then(Value::as_u64).and_then(|status| u8::try_from(status).ok());
@@ -168,7 +168,7 @@ fn refused(report: &Value, name: &str) -> Error {
     }
 }
 
-/// A status line for what ran there.
+/// The status line of a run.
 fn told(report: &Value, commit: Option<CommitId>, machine: &str) -> String {
     let at = if machine.is_empty() { String::new() } else { format!(" at {machine}") };
     let commit = commit.map(|commit| commit.short()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Follows a job until its result is there, or will not come: shows its output on a terminal, passes on what the user wants.
+//! Follows a job until it has a result or is lost. Shows its output on a terminal, and cancels it on Ctrl-C.
 
 use super::Elsewhere;
 use super::interrupts::Interrupts;
@@ -11,15 +11,15 @@ use std::io::IsTerminal;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// How a job ended, as far as it is known here.
+/// The end of following a job.
 pub(super) enum Ended {
-    /// With this result.
+    /// The job has this result.
     Result { bytes: Vec<u8>, tail: Tail, attempt: Option<(u32, String)>, name: String },
-    /// Without one, and what the engine says.
+    /// The job ended without a result; `how` is the reason.
     Lost { how: String, name: String },
-    /// The user had it cancelled, with this signal.
+    /// This signal cancelled it.
     Cancelled { signal: i32, name: String },
-    /// The user left it, with this signal.
+    /// This signal ended this process only; the job continues.
     Left { signal: i32, name: String },
 }
 
@@ -28,13 +28,13 @@ pub(super) struct Followed {
     place: Place,
     executor: String,
     launcher: Option<Child>,
-    /// Tells others that this process waits for the launcher.
+    /// Shows other processes that this one waits for the launcher.
     lock: Option<Lock>,
-    /// Who has the job.
+    /// The executor that has the job.
     owner: Owner,
 }
 
-/// What is known of a job while it is followed.
+/// The state of a job while it is followed.
 struct Watch {
     begun: Instant,
     asked: Option<Instant>,
@@ -55,7 +55,7 @@ impl Followed {
         Self { place, executor, launcher: None, lock: None, owner }
     }
 
-    /// The job in words.
+    /// The job, for messages.
     pub(super) fn name(&self) -> String {
         match self.place.id() {
             Some(id) => format!("job {id} on {}", self.executor),
@@ -63,7 +63,7 @@ impl Followed {
         }
     }
 
-    /// Waits until the job ends, or the user does not want to wait any more.
+    /// Waits until the job ends or a signal ends the wait.
     pub(super) fn follow(mut self, elsewhere: &Elsewhere<'_>, interrupts: &mut Interrupts) -> Result<Ended> {
         let mut watch = Watch {
             begun: Instant::now(),
@@ -95,8 +95,8 @@ impl Followed {
         }
     }
 
-    /// Shows what has come on a terminal. Where there is none, the streams are written when the run has ended: a job that is
-    /// requeued prints from its beginning.
+    /// Shows new output on a terminal. Into a pipe or file, the streams are written when the run has ended: a requeued job prints
+    /// from its beginning.
     fn show(&self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) {
         let from = watch.attempt.as_ref().map_or(0, |(number, ..)| *number);
         let newest = self.place.newest_attempt(from);
@@ -134,7 +134,7 @@ impl Followed {
         is_own(&report, has_id, watch.over.as_ref())
     }
 
-    /// Asks how far the job is, now and then.
+    /// Asks the engine for the state of the job, at growing intervals.
     fn ask(&mut self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) {
         if let Some(launcher) = &mut self.launcher {
             if let (None, Ok(Some(status))) = (&watch.over, launcher.try_wait()) {
@@ -166,7 +166,7 @@ impl Followed {
             }
             Some(State::Queued(why)) if why.is_empty() => "is queued".to_owned(),
             Some(State::Queued(why)) => format!("is queued ({why})"),
-            // Told by the worker itself.
+            // The worker itself reports this.
             Some(State::Running(_)) | None => String::new(),
             Some(State::Unknown(why)) => format!("cannot be asked after, and is waited for: {why}"),
         };
@@ -177,7 +177,7 @@ impl Followed {
         }
     }
 
-    /// Whether no result will come.
+    /// Returns the end of a job that will have no result.
     fn is_lost(&self, elsewhere: &Elsewhere<'_>, watch: &mut Watch) -> Option<Ended> {
         let over = watch.over.as_ref()?;
         let (how, name) = (over.how().to_owned(), self.name());
@@ -197,7 +197,7 @@ impl Followed {
         None
     }
 
-    /// The first Ctrl-C cancels the job, a second one leaves it; a terminal that is closed, or `kill`, leaves it, too.
+    /// The first Ctrl-C cancels the job, and a second one leaves it. Other signals leave it.
     fn by_signal(
         &mut self,
         interrupts: &mut Interrupts,
@@ -225,10 +225,10 @@ impl Followed {
         (since.elapsed() > CANCELLING).then_some(Ended::Left { signal, name })
     }
 
-    /// Ends a launcher that has nothing more to wait for, with all that it started here.
+    /// Ends a launcher whose job has ended, with all processes that it started here.
     fn end_launcher(&mut self) {
         let Some(launcher) = &mut self.launcher else { return };
-        // The connection may close by itself, with what it still has to say.
+        // The connection may close by itself, after its last messages.
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(500) && matches!(launcher.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(1));
@@ -241,7 +241,7 @@ impl Followed {
     }
 }
 
-/// How long to wait before the next look: a short job is not to wait for us, a long one not to be asked all the time.
+/// Pause before the next look. It grows, so that short jobs are not delayed and long ones are seldom asked for.
 fn pause(waited: Duration) -> Duration {
     (waited / 50).clamp(Duration::from_millis(2), Duration::from_millis(250))
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A submission that takes longer after Ctrl-C is worth a line.
+/// Time after Ctrl-C from which a message says that the submission is waited for.
 const LONG: Duration = Duration::from_millis(500);
 
 /// Signals of this call. Until they are held, and after they are released, a signal ends this process.
@@ -19,7 +19,7 @@ pub(super) struct Interrupts {
     signals: Option<Signals>,
     /// Whether a signal ends this process.
     is_fatal: Arc<AtomicBool>,
-    /// Signals that came and are not handled.
+    /// Received signals that are not handled yet.
     came: Vec<i32>,
 }
 
@@ -45,13 +45,13 @@ impl Interrupts {
         self.came()
     }
 
-    /// The next one that is not handled.
+    /// Takes the next signal.
     pub(super) fn next(&mut self) -> Option<i32> {
         self.gather();
         if self.came.is_empty() { None } else { Some(self.came.remove(0)) }
     }
 
-    /// Whether one came that is not handled.
+    /// The next signal, which stays.
     pub(super) fn came(&mut self) -> Option<i32> {
         self.gather();
         self.came.first().copied()
@@ -61,7 +61,7 @@ impl Interrupts {
         self.came.extend(self.signals.iter_mut().flat_map(|signals| signals.pending().collect::<Vec<_>>()));
     }
 
-    /// Submits a job. A second Ctrl-C meanwhile ends this process at once.
+    /// Submits a job. A second Ctrl-C during that ends this process at once.
     pub(super) fn during<T>(name: &str, is_quiet: bool, submit: impl FnOnce() -> T) -> T {
         let asked = Asked::register();
         let done = AtomicBool::new(false);
@@ -89,7 +89,7 @@ impl Interrupts {
     }
 }
 
-/// Whether Ctrl-C was typed. As long as this is there, the second one ends the process.
+/// Whether Ctrl-C was typed. While this value exists, a second Ctrl-C ends the process.
 struct Asked(Arc<AtomicBool>, Vec<SigId>);
 
 impl Asked {

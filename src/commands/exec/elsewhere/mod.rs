@@ -1,6 +1,6 @@
-//! `exec --on NAME`: what is recorded is replayed here; what must run becomes a job of another machine, which is followed.
+//! `exec --on NAME`: a hit is replayed here. A miss becomes a job on another machine, which this process follows.
 //!
-//! The job records the run in the shared store. How the command ended is read from there, never from the engine.
+//! The job records the run in the shared store. The status of the command comes from there, never from the engine.
 
 mod end;
 pub(in crate::commands) mod execution;
@@ -48,7 +48,7 @@ pub(super) fn answer(scanned: &Scanned) -> Result<Exit> {
     let status = Status::new(verbosity(&ground.plan.showing));
     status.look_around(ground.store());
     let executor = Unix;
-    // There it is empty; so it is here.
+    // The standard input of a job is empty.
     let context = Context { stdin: null.as_fd(), ..ground.context(&executor, &status, &streams) };
     let elsewhere = Elsewhere {
         scanned,
@@ -105,39 +105,39 @@ fn refuse_stdin(source: &StdinSource) -> Result<()> {
     }
 }
 
-/// A call that runs elsewhere.
+/// A call whose misses run on another machine.
 struct Elsewhere<'a> {
     scanned: &'a Scanned,
     ground: &'a Ground,
     context: &'a Context<'a>,
     status: &'a Status,
     settings: &'a Settings,
-    /// Whether the report that the call asked for was written.
+    /// Whether the report (`--report`) was written.
     has_reported: Cell<bool>,
 }
 
-/// What is known of a call before it runs.
+/// The result of the look-up before a run.
 enum Before {
-    /// What decides the result, and which files of the project are known to be read.
+    /// The manifest, and the files of the project that the run is known to read.
     Known(Manifest, Vec<PathBuf>),
-    /// It runs without being recorded.
+    /// The call is never recorded.
     NeverRecorded,
-    /// It was recorded meanwhile.
+    /// Another process has recorded it since.
     Recorded,
 }
 
-/// What became of the attempt to submit a job.
+/// The outcome of a submission.
 enum Submitted {
     Job(Job),
-    /// A signal came before.
+    /// A signal came first.
     Interrupted(i32),
 }
 
-/// What became of the attempt to have a job.
+/// The outcome of the attempt to find or submit a job.
 enum Have {
-    /// It is there, submitted by this call or an earlier one.
+    /// A job that this call or an earlier one submitted.
     Job(Box<Followed>),
-    /// What was there answers no call any more.
+    /// The earlier job was removed: look the call up again.
     Again,
     /// A signal came before it was submitted.
     Interrupted(i32),
@@ -152,7 +152,7 @@ impl Elsewhere<'_> {
             {
                 return Ok(exit);
             }
-            // If another process has recorded it meanwhile, it is looked up again.
+            // If another process has recorded it since, it is looked up again.
             let done = match self.before()? {
                 Before::Recorded => None,
                 Before::Known(manifest, reads) => self.run(Some(&manifest), &reads, &mut interrupts)?,
@@ -217,7 +217,7 @@ impl Elsewhere<'_> {
         Ok(exit)
     }
 
-    /// What is known before the run.
+    /// Looks the call up before its run.
     fn before(&self) -> Result<Before> {
         let policy = &self.ground.plan.policy;
         Ok(match memo::check(self.context, &self.ground.plan.request, policy)? {
@@ -259,14 +259,14 @@ impl Elsewhere<'_> {
             Have::Interrupted(signal) => return Ok(Some(Exit::Signal(signal))),
             Have::Job(followed) => followed,
         };
-        // Ctrl-C during the submission cancels what was to be left.
+        // Ctrl-C during the submission cancels the job, even with `--detach`.
         if self.scanned.has(Flag::Detach) && interrupts.came().is_none() {
             self.status.progress(&format!("{} continues; the same call attaches to it", followed.name()));
             return Ok(Some(DONE));
         }
         let ended = followed.follow(self, interrupts)?;
         if let (Ended::Result { .. } | Ended::Lost { .. }, Some(signal)) = (&ended, interrupts.release()) {
-            // It came after the end of the job, which the next call shows.
+            // It came after the end of the job. The next call shows the result.
             return Ok(Some(Exit::Signal(signal)));
         }
         let exit = End { elsewhere: self, place: &place }.of(ended);
@@ -274,7 +274,7 @@ impl Elsewhere<'_> {
         exit.map(Some)
     }
 
-    /// The job of a call: it is submitted, unless it was.
+    /// Finds the job of a call, or submits it.
     fn have(
         &self,
         place: &Place,
@@ -329,8 +329,7 @@ impl Elsewhere<'_> {
     }
 }
 
-/// Runs a job's call in this process, which is on the machine that it was submitted to. With `only`, nothing runs under
-/// another key.
+/// Runs the call of a job in this process, on the machine of the job. With `only`, nothing runs under another key.
 ///
 /// # Errors
 /// As a call of `exec`.
@@ -338,19 +337,19 @@ pub(in crate::commands) fn work(scanned: &Scanned, only: Option<Key>) -> Result<
     super::answer_here(scanned, only)
 }
 
-/// What is different from a manifest now.
+/// The differences from a manifest.
 #[derive(Default)]
 pub(in crate::commands) struct Changed {
-    /// In words.
+    /// Each difference in words.
     pub(in crate::commands) phrases: Vec<String>,
-    /// Whether it is variables alone: those of another machine, or of its engine.
+    /// Whether only variables differ: those of another machine, or of its engine.
     pub(in crate::commands) is_environment: bool,
 }
 
-/// What is different from `before` now.
+/// Compares the present manifest of a call with `before`.
 ///
 /// # Errors
-/// When the call makes no sense here.
+/// When the call is invalid here.
 pub(in crate::commands) fn changed_since(scanned: &Scanned, before: &Manifest) -> Result<Changed> {
     let mut ground = Ground::new(scanned, false)?;
     drop(ground.settle()?);
