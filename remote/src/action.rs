@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// An `ActionResult` is no longer than this: a record and the digests of many blobs.
 pub(crate) const LARGEST_RESULT: usize = 4 << 20;
-/// So many digests are remembered.
+/// Maximum number of digests that are remembered.
 const MOST_KNOWN: usize = 200_000;
 
 /// The SHA-256 of blobs, by their BLAKE3. A wrong one does no harm: `cashet` verifies the BLAKE3 of what it gets.

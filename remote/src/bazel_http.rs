@@ -1,5 +1,5 @@
 //! `http(s)://HOST[:PORT][/PREFIX]`: the layout of Bazel's HTTP cache. `/ac/HEX` are records, `/cas/HEX` blobs by their
-//! SHA-256. Many such servers know no conditions on writing: who changes a record reads it back.
+//! SHA-256. Many such servers have no conditional writes: a writer reads the record back.
 //!
 //! `CASHET_REMOTE_TOKEN` or what is in `CASHET_REMOTE_TOKEN_FILE` is sent as a bearer token.
 

@@ -1,5 +1,5 @@
 //! `grpc(s)://HOST:PORT[/INSTANCE]`: a server of the Bazel remote-execution API, version 2: action cache, content-addressed
-//! storage, byte streams. It knows no conditions on writing: who changes a record reads it back.
+//! storage, byte streams. It has no conditional writes: a writer reads the record back.
 //!
 //! `CASHET_REMOTE_TOKEN` or what is in `CASHET_REMOTE_TOKEN_FILE` is sent as a bearer token.
 
@@ -35,7 +35,7 @@ use tonic::{Code, Request, Status};
 const BATCH: u64 = 1 << 20;
 /// Smaller blobs are added without asking whether they are there: that takes as long.
 const TINY: u64 = 64 << 10;
-/// After so long without a byte the other machine is asked whether it is still there.
+/// Time without data after which the connection is probed.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How often a stream is looked after.
 const STEP: Duration = Duration::from_millis(250);
@@ -225,7 +225,7 @@ impl Grpc {
     }
 
     async fn read_stream(&self, digest: &Digest, mut sink: Sink<'_, '_>) -> Result<bool, Failure> {
-        let late = |_| Failure::Unreachable("no byte in ten seconds".to_owned());
+        let late = |_| Failure::Unreachable("no data for ten seconds".to_owned());
         let request =
             self.request(ReadRequest { resource_name: self.resource("", digest), ..ReadRequest::default() });
         let mut streams =
@@ -276,7 +276,7 @@ impl Grpc {
                 let answer = answer.map_err(|status| failure(&status))?.into_inner();
                 // A server that has the blob already may end early, with its full size.
                 if u64::try_from(answer.committed_size) != Ok(size) {
-                    return Err(Failure::Invalid("the server took only a part".to_owned()));
+                    return Err(Failure::Invalid("the server stored only a part".to_owned()));
                 }
                 return Ok(());
             }

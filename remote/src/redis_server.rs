@@ -47,7 +47,7 @@ impl Redis {
         Ok(Self { client, is_tls: url.starts_with("rediss:"), connection: None })
     }
 
-    /// Asks; once more where the server has closed the connection meanwhile.
+    /// Asks, and repeats the question once if the server has closed the connection.
     fn ask<T>(
         &mut self,
         patience: Duration,

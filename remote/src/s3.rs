@@ -102,7 +102,7 @@ impl Server for S3 {
         match self.put(&self.key("w", &key.0), &[condition], record)? {
             Written::Done => Ok(true),
             Written::Conflict => Ok(false),
-            // The record that was to be replaced has gone meanwhile.
+            // The record that was to be replaced is gone.
             Written::Absent if version.is_some() => Ok(false),
             absent @ Written::Absent => absent.or_there().map(|()| false),
         }

@@ -65,7 +65,7 @@ pub(crate) fn main() -> ExitCode {
         };
         let is_ours = identity_of(&socket).is_ok_and(|found| found == identity);
         if is_ours && quiet >= idle {
-            // Who connects from now on starts another one.
+            // A process that connects from now on starts another helper.
             let _ = fs::remove_file(&socket);
             return ExitCode::SUCCESS;
         }

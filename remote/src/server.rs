@@ -19,13 +19,13 @@ const CONNECT: Duration = Duration::from_millis(250);
 const CONNECT_TLS: Duration = Duration::from_millis(700);
 /// A look-up is answered within this time, connecting included; `cashet` waits a little longer.
 const LOOK_UP: Duration = Duration::from_millis(900);
-/// The variable that makes these times so many times as long.
+/// The variable with a factor for these times.
 const PATIENCE: &str = "CASHET_REMOTE_PATIENCE";
 /// The longest time in which too little moves.
 pub(crate) const STALL: Duration = Duration::from_millis(9500);
-/// So many bytes at least move in that time.
+/// Minimum number of bytes that move in that time.
 const LEAST: u64 = 64 << 10;
-/// How often the other side is told that bytes move.
+/// Time between messages to the other side that bytes move.
 const TELL: Duration = Duration::from_millis(500);
 /// Bytes read or written at once.
 pub(crate) const CHUNK: usize = 256 << 10;
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
 /// A server. Records are at most as long as the caller allows; it checks those that it gets from here, too.
 pub(crate) trait Server: Send {
     fn questions(&mut self, key: &Name) -> Result<Option<Versioned>, Failure>;
-    /// `false`: somebody else changed the record meanwhile.
+    /// `false`: another process changed the record in the meantime.
     fn swap(&mut self, key: &Name, version: Option<&[u8]>, record: &[u8]) -> Result<bool, Failure>;
     fn results(&mut self, names: &[Name]) -> Result<Vec<Option<Vec<u8>>>, Failure>;
     fn add_result(&mut self, name: &Name, record: &[u8], blobs: &[Blob]) -> Result<(), Failure>;
@@ -133,7 +133,7 @@ impl<'a> Progress<'a> {
         Self { tell, told: Instant::now(), since: Instant::now(), bytes: 0 }
     }
 
-    /// So many bytes have moved.
+    /// Notes that bytes have moved.
     ///
     /// # Errors
     /// When too few have, or nobody waits for them any more.
@@ -158,7 +158,7 @@ impl<'a> Progress<'a> {
         if now - self.told > TELL {
             self.told = now;
             if !(self.tell)() {
-                return Err(Failure::Unreachable("nobody waits any more".to_owned()));
+                return Err(Failure::Unreachable("the caller has gone".to_owned()));
             }
         }
         Ok(())
@@ -183,7 +183,7 @@ impl<'a, 'b> Sink<'a, 'b> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let after = self.written.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if after > self.size {
-            return Err(Failure::Invalid(format!("a blob of {} bytes is longer than that", self.size)));
+            return Err(Failure::Invalid(format!("a blob is longer than its {} bytes", self.size)));
         }
         self.to.write_all_at(bytes, self.written).map_err(|error| of_file(&error))?;
         self.written = after;

@@ -37,8 +37,8 @@ pub struct Job {
 
 /// Something that runs jobs.
 pub trait Engine: Send + Sync {
-    /// Submits the job at `place`. The caller holds `lock` meanwhile, so that no other process submits the job. An engine whose
-    /// program may go on when this process dies lets that program inherit the lock.
+    /// Submits the job at `place`. The caller holds `lock` until this returns, so that no other process submits the job. An engine
+    /// whose program may outlive this process lets that program inherit the lock.
     ///
     /// # Errors
     /// When the engine refuses it, in its own words.
@@ -60,7 +60,7 @@ pub trait Engine: Send + Sync {
     /// When the engine does not say.
     fn find(&self, token: &str) -> Result<Option<String>>;
 
-    /// Whether a job goes on by itself once it was submitted, so that it can be left.
+    /// Whether a job continues without this process once it is submitted.
     fn is_detached(&self) -> bool;
 
     /// The engine, if it takes many jobs at a time as one array.
@@ -108,6 +108,6 @@ pub trait Arrays {
     /// When the engine refuses it.
     fn cancel_queued(&self, ids: &[&str]) -> Result<()>;
 
-    /// So many jobs one array takes.
+    /// The maximum number of jobs in one array.
     fn largest_array(&self) -> usize;
 }

@@ -1,7 +1,7 @@
 //! A launcher: commands of the user's that submit a job, tell whether it is in progress, and cancel it.
 //!
-//! Without `status`, `submit` is expected to wait for the job (ssh, `kubectl exec`): that it has ended says that waiting is
-//! over, and nothing else. With `status`, `submit` prints the id of a job that continues by itself.
+//! Without `status`, `submit` is expected to wait for the job (ssh, `kubectl exec`). Its end says that waiting is over, and
+//! nothing about the job. With `status`, `submit` prints the id of a job that continues without it.
 
 use super::call::Call;
 use super::engine::{Engine, Job, State};
@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// So long each of the user's commands may take that does not wait for the job.
+/// Time limit of each of the user's commands that does not wait for the job.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// The exit status of `status` for a job that is over; 0 is one that goes on, any other says nothing.
+/// The exit status of `status` for a job that has ended. 0 means that it has not; any other status means that the state is unknown.
 const OVER: i32 = 1;
 
 /// A launcher with its commands.
@@ -203,7 +203,10 @@ impl Engine for Launcher {
 
     fn states(&self, ids: &[&str]) -> Vec<State> {
         let Some(status) = &self.status else {
-            return ids.iter().map(|_| State::Unknown("the launcher is not ours".to_owned())).collect();
+            return ids
+                .iter()
+                .map(|_| State::Unknown("another process started the launcher".to_owned()))
+                .collect();
         };
         let state = |id: &&str| {
             let id = quoted(OsStr::new(id));

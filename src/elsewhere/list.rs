@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// So long a job whose result was handed over stays, for its messages.
+/// Time after which a job whose result was handed over is deleted; until then its messages can be read.
 const COLLECTED: Duration = Duration::from_hours(24);
 
 /// Time after which a result that was never collected is deleted.

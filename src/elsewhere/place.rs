@@ -119,8 +119,8 @@ impl Place {
         }
     }
 
-    /// Makes sure that the call, and the name by which the engine is to know the job, are found when this machine starts again:
-    /// for jobs that go on without it.
+    /// Writes the call, and the name by which the engine will know the job, to the disk: a job that continues while this machine
+    /// restarts is then found again.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -133,7 +133,7 @@ impl Place {
         sync_names(&self.0)
     }
 
-    /// Writes a file that jobs share into their directory, and makes sure that it is found when this machine starts again.
+    /// Writes a file that jobs share to their directory, and to the disk.
     ///
     /// # Errors
     /// When the store cannot be written.

@@ -14,9 +14,9 @@ pub const DIRECTORIES: [&str; 5] = ["HOME", "TMPDIR", "TMP", "TEMP", "TEMPDIR"];
 /// First field of both.
 const VERSION: u64 = 2;
 
-/// A blob of up to so many bytes is in the record itself, as long as there is room for it.
+/// Maximum size of a blob in the record itself, in bytes.
 pub const SMALL: u64 = 16 << 10;
-/// All blobs in a record have at most so many bytes.
+/// Maximum size of all blobs in a record together, in bytes.
 pub const ROOM: u64 = 1 << 20;
 
 /// A call that is to be run there.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// So long a command of Slurm may take; a controller that is being restarted is waited for by Slurm itself.
+/// Time limit of a command of Slurm. The commands themselves wait for a controller that restarts.
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// The largest array where Slurm does not say.
@@ -29,7 +29,7 @@ pub(super) struct Slurm {
     resources: Resources,
 }
 
-/// Ended by Slurm itself, or by somebody through it.
+/// States of jobs that Slurm ended, by itself or for a user.
 const ENDED_BY_SLURM: [&str; 8] =
     ["BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"];
 
@@ -76,7 +76,7 @@ fn scancel(options: &[&str], ids: &[&str]) -> Result<()> {
     let mut command = Command::new("scancel");
     command.args(options).args(ids);
     let ended = program::run(&mut command, &[], LIMIT)?;
-    // One that has ended meanwhile needs none.
+    // A job that has ended needs no cancellation.
     if ended.status.success() || ended.stderr.contains("Invalid job id") {
         return Ok(());
     }
@@ -159,7 +159,7 @@ impl Arrays for Slurm {
         let log = escaped(directory).join("log.%a");
         let mut command = self.sbatch(project, token, &log);
         for (number, member) in members.iter().enumerate() {
-            // For people, who look for the messages of one job.
+            // For users who look for the messages of one job.
             let _ = std::os::unix::fs::symlink(directory.join(format!("log.{number}")), member.place.log());
             let own = member.variables.iter();
             command.envs(own.map(|(name, value)| (variable_of(number, name), value)));
@@ -204,8 +204,7 @@ impl Engine for Slurm {
         let mut command = Command::new("squeue");
         command.args(["--noheader", "--array", "--states=all", "--format=%i|%T|%r|%N", "--jobs"]);
         command.arg(bases.join(","));
-        let gone =
-            || State::Over { how: "Slurm does not know the job any more".to_owned(), ended_by_engine: false };
+        let gone = || State::Over { how: "Slurm no longer knows the job".to_owned(), ended_by_engine: false };
         let text = match program::run(&mut command, &[], LIMIT) {
             Ok(ended) if ended.status.success() => String::from_utf8_lossy(&ended.stdout).into_owned(),
             Ok(ended) if ended.stderr.contains("Invalid job id") => String::new(),

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-/// So much is read at once, in bytes.
+/// Bytes that are read at a time.
 const PIECE: usize = 64 * 1024;
 
 /// How far the output of a job has been shown.

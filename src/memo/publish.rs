@@ -107,7 +107,7 @@ pub fn publish(
         opened.carrier().add_blob(&blob, &file_of(store, &blob)?)?;
     }
     opened.carrier().add_result(&name, &record, &blobs)?;
-    // Who writes heals what another writer left out.
+    // A writer adds the questions that another writer left out.
     for known in store.look_up(&local)?.sets {
         if let Some(split) = shared_set(&known, token) {
             let other = body(split.iter().map(|part| part.questions.as_slice()).collect());

@@ -24,7 +24,7 @@ use std::time::Duration;
 const LOOK_UP: Duration = Duration::from_secs(1);
 /// The longest time in which no byte moves.
 const STALL: Duration = Duration::from_secs(10);
-/// A variable that makes all deadlines but the last one so many times as long: for slow networks and loaded machines.
+/// A variable with a factor for all deadlines but the last one: for slow networks and loaded machines.
 const PATIENCE: &str = "CASHET_REMOTE_PATIENCE";
 /// How often a record of question sets is merged again where others write at the same time.
 const TRIES: u32 = 12;
@@ -207,7 +207,7 @@ impl Carrier for Client {
             }
             std::thread::sleep(jitter(try_number));
         }
-        Err(Failure::Unreachable("others write the same record all the time".to_owned()))
+        Err(Failure::Unreachable("other processes keep changing the same record".to_owned()))
     }
 
     fn results(&mut self, names: &[Name]) -> Result<Vec<Option<Vec<u8>>>, Failure> {

@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 /// A lock that is older belongs to a process that is gone.
 const OLD_LOCK: Duration = Duration::from_secs(10);
 
-/// So many times a lock is asked for.
+/// Maximum number of attempts to get a lock.
 const ATTEMPTS: u64 = 200;
 
 /// Mode of everything that is published.
@@ -329,7 +329,7 @@ impl Carrier for Directory {
             .and_then(|_| io::copy(&mut from.take(blob.size.saturating_add(1)), &mut file.as_file_mut()));
         let copied = copied.map_err(|error| failure(&path, &error))?;
         if copied != blob.size {
-            return Err(Failure::Invalid(format!("{copied} bytes were given, not {}", blob.size)));
+            return Err(Failure::Invalid(format!("the file has {copied} bytes, not {}", blob.size)));
         }
         // One of another size is what a machine left that lost its power.
         Self::publish(file, &path, found.is_ok())

@@ -21,7 +21,7 @@ pub struct Execution {
     pub output: String,
     /// The file with the record that the command leaves.
     pub record: String,
-    /// So many seconds the command may take; 0 for as many as the server allows.
+    /// Time limit of the command in seconds; 0 for that of the server.
     pub limit: u64,
 }
 

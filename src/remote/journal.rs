@@ -15,10 +15,10 @@ pub const NAME: &str = "remote";
 /// More results do not wait: the oldest is left out.
 const MOST_WAITING: usize = 10_000;
 
-/// What was said is said again after so long.
+/// Time after which a message is repeated.
 const SAID: Duration = Duration::from_hours(24);
 
-/// A cache that failed so often in a row is left alone for a while.
+/// Number of failures in a row after which a cache is not used for a while.
 const FAILURES: u64 = 3;
 
 /// How long.

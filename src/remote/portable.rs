@@ -76,7 +76,7 @@ pub enum Private {
 }
 
 /// The first of `observations` that is not shared. `is_secret` tells of a variable whether its value is likely to be a secret;
-/// `token` stands for the toolchain, if anything does.
+/// `token` replaces the files of the toolchain, if there is one.
 #[must_use]
 pub fn private(
     observations: &[Observation],
@@ -190,12 +190,9 @@ impl std::fmt::Display for Private {
             }
             Self::Network => formatter.write_str("it used the network"),
             Self::Toolchain(name) => {
-                write!(
-                    formatter,
-                    "it rests on the toolchain {name}, and nothing else is known of system files"
-                )
+                write!(formatter, "it depends on the toolchain {name}: its system files were not compared")
             }
-            Self::Descriptor => formatter.write_str("it depends on the place in an open file"),
+            Self::Descriptor => formatter.write_str("it depends on the position in an open file"),
         }
     }
 }

@@ -65,7 +65,7 @@ pub enum Answer {
     Failed(Failure),
 }
 
-/// A record that several writers change, and what tells whether somebody did meanwhile.
+/// A record that several writers change, and its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versioned {
     pub version: Vec<u8>,

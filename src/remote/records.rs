@@ -84,7 +84,7 @@ fn named(what: &str, digests: &[&Digest]) -> Name {
 pub struct Body {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// Who says so.
+    /// Who signed it.
     pub seal: Option<Seal>,
 }
 
@@ -216,7 +216,7 @@ pub fn read_sources(body: &[u8]) -> Result<Vec<StoredPath>, DecodeError> {
     Ok(sources)
 }
 
-/// A result without its observations: who finds it has answered its questions.
+/// A result without its observations: a machine that finds it has answered its questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared {
     /// The id of the run, observations included.

@@ -37,7 +37,7 @@ pub struct Remote {
     pub upload: Upload,
     /// The keys that the settings name.
     trust: Trust,
-    /// What stands for the files of the system.
+    /// The token that replaces the files of the system.
     pub toolchain: Option<Toolchain>,
     /// Certificates to trust in place of the system's.
     ca: Option<PathBuf>,
@@ -87,7 +87,7 @@ impl Remote {
         }
     }
 
-    /// What stands for the toolchain of this machine there; `Ok(None)` where system files are compared.
+    /// The token of this machine's toolchain there; `Ok(None)` where system files are compared.
     ///
     /// # Errors
     /// What is said where it cannot be told.
@@ -203,7 +203,7 @@ impl Opened {
     pub fn results(&mut self, names: &[Name]) -> std::result::Result<Vec<Option<Found>>, Failure> {
         let records = self.carrier.results(names)?;
         if records.len() != names.len() {
-            return Err(Failure::Invalid("another number of answers than of questions".to_owned()));
+            return Err(Failure::Invalid("the number of answers is not that of the questions".to_owned()));
         }
         let mut results = Vec::new();
         for (name, record) in names.iter().zip(records) {

@@ -1,4 +1,4 @@
-//! Machines that are said to have the same toolchain: files of the system are not compared between them. A name stands for what
+//! Machines that are said to have the same toolchain: files of the system are not compared between them. A name replaces what
 //! is in all of them.
 //!
 //! It is an assertion of the user. Results that rest on it have the name among their observations, and names of their own in
@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-/// What stands for the toolchain of a machine.
+/// What replaces the system files of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Toolchain {
     /// A name that the user gives, for everything outside of the project and HOME.
@@ -30,7 +30,7 @@ const PREFIX: &str = "auto:";
 /// Most bytes of a name.
 const LONGEST: usize = 200;
 
-/// Places of data and of other users: no name stands for what is there.
+/// Places of data and of other users: no name replaces the files there.
 const NO_TOOLCHAIN: &[&str] =
     &["/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/run", "/home", "/root", "/mnt", "/media", "/srv"];
 
@@ -78,7 +78,7 @@ impl Toolchain {
         }
     }
 
-    /// What stands for the toolchain here and now; `None` where the installed packages cannot be told.
+    /// The token of the toolchain here and now; `None` if the installed packages cannot be determined.
     #[must_use]
     pub fn token(&self) -> Option<Token> {
         let text = match self {
@@ -89,7 +89,7 @@ impl Toolchain {
     }
 }
 
-/// What stands for the toolchain of this machine.
+/// The token of the toolchain of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     toolchain: Toolchain,
@@ -103,7 +103,7 @@ impl Token {
         self.text.as_bytes()
     }
 
-    /// Whether it stands for what is at a path.
+    /// Whether it replaces the file at a path.
     #[must_use]
     pub fn covers(&self, path: &StoredPath) -> bool {
         if path.base() != Base::Absolute {
@@ -140,7 +140,7 @@ impl Token {
     }
 }
 
-/// What stands for the release and the installed packages of the system below `root`.
+/// A digest of the release and the installed packages of the system below `root`.
 fn installed(root: &Path) -> Option<Digest> {
     let read = |path: &str| fs::read(root.join(path)).ok();
     let release = read("etc/os-release").or_else(|| read("usr/lib/os-release"))?;

@@ -143,7 +143,7 @@ fn a_hung_helper_costs_a_deadline_once() {
     assert_eq!(helpers(&clients).len(), 2);
     kill(hung, Signal::SIGCONT).unwrap();
     eventually("the one that hung ends", || !helpers(&clients).contains(&hung));
-    // The one that has its place goes on.
+    // The helper in its place continues.
     assert_eq!(old.results(&[result]).unwrap(), [Some(b"result".to_vec())]);
 
     // Who connects to one that hangs learns that as soon.
@@ -185,7 +185,7 @@ fn an_absent_helper_is_named_with_the_cure() {
     }
 }
 
-/// Greets so many as another release does.
+/// Greets `count` connections as another release does.
 fn old_helper(at: &Path, count: usize) -> std::thread::JoinHandle<()> {
     let listener = UnixListener::bind(at).unwrap();
     std::thread::spawn(move || {

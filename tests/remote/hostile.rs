@@ -46,7 +46,7 @@ fn bucket(
     bucket_within("20", act)
 }
 
-/// The same with deadlines so many times as long as usual.
+/// The same with a factor for the deadlines.
 fn bucket_within(
     patience: &str,
     act: impl Fn(&mut TcpStream, &str, usize) + Send + Sync + 'static,

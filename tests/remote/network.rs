@@ -205,7 +205,7 @@ fn long_records_are_refused(kind: &Kind<'_>) {
     assert!(carrier.questions(&key).unwrap() == Some(longest));
 }
 
-/// Whoever may only read reads what is there, and is told that it may not write.
+/// A client that may only read reads what is there, and gets an error when it writes.
 pub(crate) fn who_may_read_may_not_write(writer: &mut dyn Carrier, reader: &mut dyn Carrier) {
     let (key, result, (blob, file, bytes)) = (name(), name(), content(500));
     writer.add_blob(&blob, &file).unwrap();

@@ -63,7 +63,7 @@ fn a_token_stands_for_files_of_the_system_and_is_never_mixed() {
     assert_eq!(local(&tool), Some(121), "another toolchain");
     // What rests on a token is written neither as strict nor under another one.
     let pushed = String::from_utf8(second.cashet(&["remote", "push"]).stdout).unwrap();
-    assert!(pushed.contains("not shared: it rests on the toolchain image-7"), "{pushed}");
+    assert!(pushed.contains("not shared: it depends on the toolchain image-7"), "{pushed}");
     second.write("cashet.toml", &settings.replace("toolchain = \"image-7\"\n", ""));
     assert_eq!(local(&tool), Some(121), "strict again");
     let pushed = String::from_utf8(second.cashet(&["remote", "push"]).stdout).unwrap();

@@ -22,11 +22,11 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 use tonic::{Code, Status, Streaming};
 
-/// So often a stream that broke off is taken up again.
+/// Maximum number of attempts to resume a stream that broke off.
 const RETRIES: u32 = 4;
 /// A server that is asked to cancel an operation answers within this time, or is left alone.
 const CANCEL: Duration = Duration::from_secs(2);
-/// So much of what the command wrote to standard error is of interest.
+/// Maximum size of standard error that is fetched, in bytes.
 const MESSAGES: i64 = 64 << 10;
 
 /// An operation that was begun.
@@ -126,7 +126,7 @@ impl Grpc {
             Err(why) => return Ok(Executed::Stopped(why)),
         };
         let Some(result) = response.result else {
-            return Ok(Executed::Stopped("the server says nothing of the result".to_owned()));
+            return Ok(Executed::Stopped("the server returned no result".to_owned()));
         };
         let has_record = self.fetch_record(execution, &result, record, progress)?;
         let messages = match (&result.stderr_raw, result.stderr_digest) {
@@ -182,7 +182,7 @@ impl Grpc {
             let request = self.request(WaitExecutionRequest { name: running.name.clone() });
             stream = match tokio::time::timeout(STALL, client.wait_execution(request)).await {
                 Ok(Ok(answer)) => answer.into_inner(),
-                // It may be starting anew.
+                // The server may be restarting.
                 Ok(Err(again)) if is_transient(Some(&again)) && tries < RETRIES => continue,
                 _ => return Err(broken()),
             };
@@ -193,10 +193,10 @@ impl Grpc {
                     Some(status) => Err(said(status.code, &status.message)),
                     None => Ok(response),
                 },
-                Err(error) => Err(format!("the server's answer makes no sense: {error}")),
+                Err(error) => Err(format!("the server's answer is malformed: {error}")),
             },
             Some(operation::Result::Error(status)) => Err(said(status.code, &status.message)),
-            None => Err("the server says nothing of the result".to_owned()),
+            None => Err("the server returned no result".to_owned()),
         })
     }
 
@@ -241,7 +241,7 @@ impl Grpc {
             }
         };
         let tree = Tree::decode(tree.as_slice());
-        let tree = tree.map_err(|error| Failure::Invalid(format!("the list of what it left: {error}")))?;
+        let tree = tree.map_err(|error| Failure::Invalid(format!("the list of output files: {error}")))?;
         for file in tree.root.unwrap_or_default().files {
             if let Some(digest) = file.digest {
                 action::note(&file.name, &digest);
@@ -294,7 +294,7 @@ fn left(execution: &Execution, result: &ActionResult) -> (Option<Digest>, Option
 }
 
 fn lost() -> Failure {
-    Failure::Invalid("the server does not have what the command left".to_owned())
+    Failure::Invalid("the server does not have a file that the command wrote".to_owned())
 }
 
 /// A file in memory.

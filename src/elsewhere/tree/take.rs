@@ -15,7 +15,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown, syml
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// So many bytes a tree may have.
+/// Maximum size of a tree, in bytes.
 const MOST: u64 = 1 << 30;
 
 /// A file that git ignores is copied only up to this size, in bytes.
@@ -35,7 +35,7 @@ pub fn take(root: &Path, store: &Path, read: &[PathBuf], to: &Path) -> Result<()
         let about = About { root: root.to_path_buf(), left: taking.left() };
         let path = new.join(ABOUT);
         fs::write(&path, about.to_bytes()).map_err(|error| Error::io("write", &path, error))?;
-        // Another process may have taken it meanwhile.
+        // Another process may have made the same copy in the meantime.
         fs::rename(&new, to).or_else(|error| if super::is_taken(to) { Ok(()) } else { Err(failed(error)) })
     });
     if taken.is_err() || new.is_dir() {
@@ -120,7 +120,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Makes a directory of the copy and those above it. A link stands for none.
+    /// Makes a directory of the copy and those above it.
     fn directories(&mut self, path: &Path) -> Result<()> {
         let mut above: Vec<&Path> = path.ancestors().collect();
         above.reverse();

@@ -51,7 +51,7 @@ pub(super) struct Place {
 enum NotConnected {
     /// Nobody listens.
     Nobody,
-    /// Somebody listens who does not answer.
+    /// A process listens and does not answer.
     Hung,
     /// A helper of this other release listens.
     Other(String),

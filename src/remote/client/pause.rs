@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// So many failures in a row begin a pause.
+/// Number of failures in a row that begin a pause.
 const FAILURES: u32 = 3;
 /// How long a pause is.
 const LENGTH: Duration = Duration::from_mins(1);

@@ -23,7 +23,7 @@ const OF_SYSTEM: &[&str] =
 /// Where such a project is put.
 const ASIDE: &str = ".cashet-project";
 
-/// So many links in a row are followed.
+/// Maximum number of links that are followed in a row.
 const MOST_LINKS: u32 = 40;
 
 /// A directory with more entries, or with more bytes in its files, is not shipped whole.

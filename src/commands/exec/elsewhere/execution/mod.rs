@@ -1,6 +1,6 @@
-//! A call that a server of the Bazel remote-execution API runs, for which this process stands in: it ships what the call is
-//! likely to need, has `cashet worker` run there under watch, and looks at each answer that the run was given there. Only where
-//! all of them are the answers here is the result taken.
+//! A call that a server of the Bazel remote-execution API runs. This process ships the files that the call is likely to need, and has
+//! `cashet worker` run and watch the command there. It then compares each answer that the run got there with the answer here,
+//! and takes the result only if all are equal.
 
 mod inputs;
 mod predict;
@@ -35,7 +35,7 @@ use verdict::{Verdict, other_bytes};
 /// The word that asks for it.
 pub(in crate::commands) const WORD: &str = "--execute";
 
-/// So often a call is run there, with more of its inputs each time.
+/// Maximum number of runs there, each with more of the inputs.
 const ROUNDS: u32 = 3;
 
 /// Where a call was answered.
@@ -66,7 +66,7 @@ pub(in crate::commands) fn run(scanned: &Scanned, call: &Call, report: &Path, or
         return Ok(Done::Here(None));
     };
     if manifest.to_bytes() != *bytes && !call.latest {
-        // Who runs it here says what changed.
+        // The run here says what changed.
         return Ok(Done::Here(None));
     }
     if ground.policy().history_only {
@@ -150,7 +150,7 @@ impl Execution<'_> {
             }
             let Some(run) = left.run else {
                 let why = answered.get("not_kept").and_then(|why| why.get("detail")).and_then(Value::as_str);
-                let why = why.unwrap_or("it was not recorded whole");
+                let why = why.unwrap_or("its record is incomplete");
                 return Ok(Done::Here(Some(format!("on {name} it could not be recorded: {why}"))));
             };
             let (commit, outputs) = self.foreign(&run)?;

@@ -26,7 +26,7 @@ const CALL: &str = ".cashet-worker/call";
 const OUTPUT: &str = ".cashet-worker/out";
 const RECORD: &str = ".cashet-worker/record";
 
-/// So often blobs are added that the server has lost meanwhile.
+/// Maximum number of attempts to add blobs that the server loses.
 const TRIES: u32 = 3;
 
 /// A server, as the settings describe it.
@@ -72,7 +72,7 @@ impl<'a> There<'a> {
         self.name
     }
 
-    /// What stands for the system of the workers.
+    /// The token that replaces the system files of the workers.
     ///
     /// # Errors
     /// When it cannot be told.
@@ -141,7 +141,7 @@ impl<'a> There<'a> {
                 }
                 Executed::Ended { status, has_record: false, messages, .. } => {
                     let said = String::from_utf8_lossy(&messages).trim().to_owned();
-                    let why = format!("cashet did not work there: exit status {status}: {said}");
+                    let why = format!("cashet failed on the worker: exit status {status}: {said}");
                     return Err(Error::new(ErrorKind::Other, why).with_hint(
                         "cashet executors checks it; cashet = \"PATH\" names another build to ship",
                     ));
@@ -153,13 +153,13 @@ impl<'a> There<'a> {
                         .and_then(|()| { &record }.take(LARGEST_RECORD).read_to_end(&mut bytes));
                     read.map_err(|error| Error::io("read", Path::new("the record"), error))?;
                     let left = Left::from_bytes(&bytes).map_err(|error| {
-                        Error::new(ErrorKind::Other, format!("what the worker left {error}"))
+                        Error::new(ErrorKind::Other, format!("the record of the worker {error}"))
                     })?;
                     return Ok(Ran { left, worker });
                 }
             }
         }
-        Err(Error::new(ErrorKind::Other, "the server loses what is added to it"))
+        Err(Error::new(ErrorKind::Other, "the server does not keep what is added to it"))
     }
 
     /// Adds what the server does not have.
@@ -191,7 +191,7 @@ impl<'a> There<'a> {
         if self.client.fetch(&blob, to).map_err(|failure| failed(name, &failure))? {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Other, "the server does not have what the worker left"))
+        Err(Error::new(ErrorKind::Other, "the server does not have a file that the worker wrote"))
     }
 }
 
@@ -225,7 +225,7 @@ pub(in crate::commands) fn trivial(settings: &Settings, limit: u64) -> Result<(S
         |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_str).map(str::to_owned);
     let why = text(report.get("error"))
         .or_else(|| text(report.get("not_kept").and_then(|why| why.get("detail"))))
-        .unwrap_or_else(|| "a run is not recorded there".to_owned());
+        .unwrap_or_else(|| "the worker does not record runs".to_owned());
     let worker = if worker.is_empty() { "a worker".to_owned() } else { worker };
     Ok((worker, left.run.is_none().then_some(why)))
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Largest encoded list of outputs, in bytes.
 const LARGEST_TREE: u64 = 256 << 20;
 
-/// What is to be done with a run.
+/// What to do with a run.
 pub(super) enum Verdict {
     /// It is taken.
     Taken,
@@ -26,9 +26,9 @@ pub(super) enum Verdict {
 }
 
 impl Execution<'_> {
-    /// The run that was left, with what the toolchain stands for; its list of outputs.
+    /// The run that the worker recorded, with the token of the toolchain in place of system files; its list of outputs.
     pub(super) fn foreign(&mut self, run: &LeftRun) -> Result<(Commit, Option<OutputTree>)> {
-        let wrong = || Error::new(Kind::Other, "what the worker left makes no sense");
+        let wrong = || Error::new(Kind::Other, "the record of the worker is malformed");
         let mut commit = Commit::from_bytes(&run.commit).map_err(|_| wrong())?;
         if commit.id() != run.id || commit.key != self.manifest.key() && !self.call.latest {
             return Err(wrong());
@@ -53,7 +53,7 @@ impl Execution<'_> {
             return Ok(bytes.to_vec());
         }
         if content.size > LARGEST_TREE {
-            return Err(Error::new(Kind::Other, format!("a list of outputs of {} bytes", content.size)));
+            return Err(Error::new(Kind::Other, format!("the list of outputs has {} bytes", content.size)));
         }
         let store = self.store()?;
         let mut from: Box<dyn Read> = if store.has(content) {
@@ -107,9 +107,9 @@ impl Execution<'_> {
     }
 }
 
-/// The bytes of a blob are not those that its name stands for.
+/// A blob whose bytes do not have its digest.
 pub(super) fn other_bytes(content: &Content) -> Error {
-    Error::new(Kind::Other, format!("the server has other bytes for {}", content.blob.short()))
+    Error::new(Kind::Other, format!("the server has other bytes for blob {}", content.blob.short()))
 }
 
 /// Whether an observation says only that a worker has a directory that every system has, and which mode that has there.
@@ -127,7 +127,7 @@ enum Missed<'a> {
     Entries(&'a StoredPath),
 }
 
-/// What a run missed, if its answer says that something was not there; what is here is looked at by who adds it.
+/// What a run missed, if the answer says that something was absent there. Whether it exists here is for the caller to find.
 fn missed(then: &Observation) -> Option<Missed<'_>> {
     match then {
         Observation::State { path, state: FileState::Absent | FileState::Directory { .. }, .. } => {
