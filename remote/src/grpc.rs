@@ -37,7 +37,7 @@ const BATCH: u64 = 1 << 20;
 const TINY: u64 = 64 << 10;
 /// Time without data after which the connection is probed.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How often a stream is looked after.
+/// The interval at which the progress of a stream is checked.
 const STEP: Duration = Duration::from_millis(250);
 
 pub(crate) struct Grpc {
@@ -89,7 +89,7 @@ impl Grpc {
         request
     }
 
-    /// Waits for an answer; `None`: the server knows nothing of that.
+    /// Waits for an answer; `None`: not found.
     fn answer<T>(
         &self,
         patience: Duration,

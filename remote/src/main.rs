@@ -1,8 +1,8 @@
-//! `cashet-remote`: reaches a shared cache that is behind a network, for `cashet`, which starts it, asks it over a unix
-//! socket and itself speaks to no network.
+//! `cashet-remote` connects to a shared cache behind a network. `cashet` starts it and asks it over a unix socket, and
+//! uses no network itself.
 //!
-//! One process serves one server address with one set of credentials, which it gets by its environment. It keeps
-//! connections, ends after ten minutes without a request, and holds no descriptor and no directory of who started it.
+//! One process serves one server address with one set of credentials, which it gets in its environment. It keeps
+//! connections open, ends after ten minutes without a request, and holds no descriptor and no directory of its parent.
 
 #[cfg(all(target_feature = "crt-static", target_os = "linux"))]
 compile_error!(
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts the program that serves and ends: that one is then nobody's child.
+/// Starts the program that serves, and ends: the new process is then a child of init.
 fn go_on_alone() -> ExitCode {
     let Ok(program) = std::env::current_exe() else { return ExitCode::FAILURE };
     let mut command = Command::new(program);

@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-/// A connection comes about within this time.
+/// Time limit for a connection.
 const CONNECT: Duration = Duration::from_millis(250);
 /// With TLS it takes two round trips more.
 const CONNECT_TLS: Duration = Duration::from_millis(700);

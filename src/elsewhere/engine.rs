@@ -1,4 +1,4 @@
-//! What every engine does: submit a job, tell how far it is, cancel it.
+//! The interface of an engine: submit a job, ask for its state, cancel it.
 
 use super::call::Call;
 use super::lock::Lock;
@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Child;
 
-/// How far a job is, as the engine says it. That it is over says nothing of how its command ended.
+/// The state of a job according to the engine. That a job is over says nothing about how its command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// It waits, and why; the reason may be empty.
@@ -17,9 +17,9 @@ pub enum State {
     Running(String),
     /// It is over, and how.
     Over {
-        /// What the engine says of it.
+        /// How it ended, in the words of the engine.
         how: String,
-        /// Whether the engine ended it: how the command ended then says nothing of the command.
+        /// Whether the engine ended it: the status of the command is then not its own.
         ended_by_engine: bool,
     },
     /// The engine does not say, and why: it is asked again.
@@ -44,7 +44,7 @@ pub trait Engine: Send + Sync {
     /// When the engine refuses it, in its own words.
     fn submit(&self, place: &Place, call: &Call, lock: &Lock) -> Result<Job>;
 
-    /// How far each of these jobs is.
+    /// The states of these jobs.
     fn states(&self, ids: &[&str]) -> Vec<State>;
 
     /// Cancels a job, whose newest attempt is the process `process` on `machine`.
@@ -78,11 +78,11 @@ pub trait Engine: Send + Sync {
 /// A job of an array.
 #[derive(Debug)]
 pub struct Member<'a> {
-    /// Where it lies.
+    /// Its directory.
     pub place: Place,
     /// As for [`Engine::submit`].
     pub lock: &'a Lock,
-    /// The variables that its call sets and the others do not, or not to these values.
+    /// The variables that this call alone sets, or sets to other values than the other calls.
     pub variables: Vec<(OsString, OsString)>,
 }
 

@@ -161,7 +161,7 @@ fn with_resources(name: &str, submit: String, resources: &Resources) -> Result<S
     Ok(submit)
 }
 
-/// The template with values in place of `{name}`; each is put in once, and not looked through again.
+/// The template with values in place of `{name}`. Placeholders inside of values are not replaced.
 fn filled(template: &str, values: &[(&str, &[u8])]) -> Vec<u8> {
     let mut line = Vec::new();
     let mut rest = template;
@@ -230,7 +230,7 @@ impl Engine for Launcher {
         let Some(cancel) = &self.cancel else { return Ok(()) };
         let needs_process = cancel.contains("{pid}") || cancel.contains("{machine}");
         if needs_process && at.is_none() {
-            // No worker has begun: there is nothing to end.
+            // No worker has started: there is nothing to cancel.
             return Ok(());
         }
         let (machine, process) = at.unwrap_or_default();

@@ -47,7 +47,7 @@ pub fn sweep(store: &Path) {
             let _ = fs::remove_dir_all(&path);
         }
     }
-    // What processes left that died, and lists of arrays.
+    // Directories of processes that died, and lists of arrays.
     for entry in fs::read_dir(store.join(JOBS)).into_iter().flatten().flatten() {
         let path = entry.path();
         if entry.file_name().as_bytes().starts_with(b".") && older(&path, FORGOTTEN) {

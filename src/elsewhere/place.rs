@@ -1,4 +1,4 @@
-//! The directory of a job in the store: what is to run, how far it is, and what came of it.
+//! The directory of a job in the store: its call, its state and its result.
 //!
 //! | file | written by | what |
 //! |---|---|---|
@@ -27,10 +27,10 @@ pub(super) const JOBS: &str = "jobs";
 /// How the name of a copied tree begins.
 pub(super) const TREE: &str = ".tree-";
 
-/// What is there of the job of a call.
+/// Whether a call already has a job.
 #[derive(Debug)]
 pub enum Found {
-    /// Nothing was: this process is to submit it.
+    /// It has none: this process is to submit it.
     Ours(Lock),
     /// It was submitted before.
     Theirs,
@@ -87,7 +87,7 @@ impl Place {
         self.0.join("log")
     }
 
-    /// Takes the place for `call`, unless there is one of this name. The directory gets its name when it is whole.
+    /// Creates the directory for `call`, unless it exists. It gets its name when it is complete.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -218,7 +218,7 @@ impl Place {
     /// The result, if there is one.
     #[must_use]
     pub fn result(&self) -> Option<Vec<u8>> {
-        // Listing it has a network file system ask the server.
+        // Listing the directory makes a network file system ask its server.
         drop(fs::read_dir(&self.0));
         fs::read(self.0.join("result")).ok().filter(|result| !result.is_empty())
     }
@@ -235,7 +235,7 @@ impl Place {
         self.0.join("collected").exists()
     }
 
-    /// Makes room for another job of this name. Of several processes one does.
+    /// Deletes the directory, for another job of this name. Returns whether this process did.
     #[must_use]
     pub fn discard(&self) -> bool {
         let aside = self.0.with_file_name(format!(".gone-{}-{}", self.name(), std::process::id()));
@@ -246,13 +246,13 @@ impl Place {
         moved
     }
 
-    /// A note, if there is one. A machine that dies may leave an empty file, which is none.
+    /// A note, if there is one. A crash of the machine may leave an empty file, which counts as missing.
     pub(super) fn note(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.0.join(name)).ok().filter(|note| !note.is_empty())
     }
 
-    /// Writes a note whole. It may be lost where the machine dies, until [`Place::persist`]: a later call then finds the job by
-    /// the engine, or its run in the store.
+    /// Writes a complete note. A crash of the machine may lose it, unless [`Place::persist`] follows: a later call then finds the
+    /// job by the engine, or its run in the store.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.0.join(name);
         let new = self.0.join(format!(".{name}.{}", std::process::id()));
@@ -265,12 +265,12 @@ fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).recursive(true).create(path)
 }
 
-/// Has the bytes of a file, or the names in a directory, written to the disk.
+/// Writes the bytes of a file, or the names in a directory, to the disk.
 fn sync(path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(|error| Error::io("write", path, error))
 }
 
-/// The same for the names in a directory, and for its own. Some network file systems know no such request, and then need none.
+/// The same for the names in a directory, and for its own name. Some network file systems refuse this and do not need it.
 fn sync_names(directory: &Path) -> Result<()> {
     let needs_none = |error: &Error| error.kind() == Kind::Io(io::ErrorKind::InvalidInput);
     for path in [Some(directory), directory.parent()].into_iter().flatten() {

@@ -43,7 +43,7 @@ pub(super) fn run_holding(
 ) -> Result<Ended> {
     let name = command.get_program().display().to_string();
     let failed = |error: std::io::Error| Error::new(Kind::Other, format!("cannot run {name}: {error}"));
-    // Keys typed at our terminal are for us: what an engine does meanwhile is to be completed.
+    // A process group of its own: Ctrl-C is for this process, and the program runs to its end.
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let hand_on = |flags| {
         for held in held {
@@ -58,7 +58,7 @@ pub(super) fn run_holding(
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            // It may end without having read all of it.
+            // It may end without reading all of it.
             let _ = stdin.map(|mut stdin| stdin.write_all(input));
         });
         let read = |from: Option<Box<dyn Read + Send>>| {

@@ -30,11 +30,11 @@ pub struct ShippedCall {
     pub manifest: Option<Vec<u8>>,
     /// The mask of permission bits for new files.
     pub umask: u32,
-    /// What files and directories are beside their content.
+    /// Modes and times of files and directories.
     pub attributes: Vec<Attributes>,
 }
 
-/// What a file or directory is beside its content.
+/// Mode and time of a file or directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attributes {
     /// Relative to what was shipped.
@@ -70,7 +70,7 @@ pub struct LeftRun {
 }
 
 impl LeftRun {
-    /// The bytes of the small blobs by what they are, whatever the worker says that they are.
+    /// The bytes of the small blobs by their digests, which are computed here.
     #[must_use]
     pub fn by_blob(&self) -> HashMap<BlobId, &[u8]> {
         self.inline.iter().map(|bytes| (BlobId(Digest::of(bytes)), bytes.as_slice())).collect()

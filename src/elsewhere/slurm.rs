@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Time limit of a command of Slurm. The commands themselves wait for a controller that restarts.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// The largest array where Slurm does not say.
+/// The largest array if the configuration of Slurm is not known.
 const USUAL_ARRAY: usize = 1001;
 
 /// Slurm with the resources of a call.
@@ -59,7 +59,7 @@ impl Slurm {
             });
         }
         command.args(&self.resources.options);
-        // Slurm hands its environment to the job.
+        // The job inherits the environment of sbatch.
         command.envs(self.resources.variables.iter().map(|(name, value)| (name, value)));
         command
     }

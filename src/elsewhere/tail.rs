@@ -15,8 +15,8 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Writes what has come of stdout or stderr (`0` or `1`) since the last time. The file is opened each time: only then a
-    /// network file system asks for what is new.
+    /// Writes what has come of stdout or stderr (`0` or `1`) since the last time. The file is opened each time, since
+    /// a network file system asks its server for new bytes only then.
     ///
     /// # Errors
     /// When it cannot be written. A file that is not there has nothing new.

@@ -23,7 +23,7 @@ pub enum Failure {
     Unreachable(String),
     /// The server answered that this is not allowed.
     Refused(String),
-    /// The answer makes no sense: too large, too short, another digest.
+    /// The answer is malformed: too large, too short, another digest.
     Invalid(String),
     /// There is no room.
     Full(String),
@@ -58,7 +58,7 @@ pub trait Carrier {
     fn questions(&mut self, key: &Name) -> Result<Option<Vec<u8>>, Failure>;
 
     /// Changes that record. `merge` gets what is there, and returns what is to be there, or `None` if that is there already.
-    /// It is called again where another writer came between, up to five times with jitter.
+    /// It is called again if another writer changed the record, up to five times with jitter.
     ///
     /// # Errors
     /// Any [`Failure`].

@@ -1,5 +1,5 @@
-//! A shared cache behind a network. `cashet` itself speaks to no network: the helper program `cashet-remote` does, and is
-//! asked over a unix socket. It is started on demand and goes on for the next calls.
+//! A shared cache behind a network. `cashet` itself uses no network: the helper program `cashet-remote` does, and is
+//! asked over a unix socket. It is started on demand and continues for the next calls.
 //!
 //! Nothing here takes longer than its deadline, whatever the server or the helper does.
 
@@ -91,7 +91,7 @@ impl Client {
         }
     }
 
-    /// Has a command run, and waits for its end. Its record is written to `record`. Where this process ends meanwhile, the
+    /// Has a command run, and waits for its end. Its record is written to `record`. If this process ends before that, the
     /// command is cancelled.
     ///
     /// # Errors
@@ -138,7 +138,7 @@ impl Client {
         }
     }
 
-    /// Sends and receives; where the helper ended meanwhile, once more with a new one: every request may come twice.
+    /// Sends and receives; once more with a new helper if the helper has ended: every request may come twice.
     fn exchange(
         &mut self,
         request: &Request,

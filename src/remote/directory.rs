@@ -221,7 +221,7 @@ impl Directory {
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                     self.break_old(&path)?;
-                    // Each process waits differently long.
+                    // Each process waits for another time.
                     let jitter = u64::from(std::process::id()).wrapping_add(attempt.wrapping_mul(7)) % 10;
                     thread::sleep(Duration::from_millis(2_u64.saturating_add(jitter)));
                 }
@@ -249,7 +249,7 @@ impl Directory {
         if fs::rename(path, &aside).is_ok() {
             let is_it = fs::symlink_metadata(&aside).is_ok_and(|found| found.ino() == held.ino());
             if !is_it {
-                // Another process was quicker, and this is its own lock.
+                // Another process removed the old lock first, and this is its own one.
                 let _ = fs::hard_link(&aside, path);
             }
             let _ = fs::remove_file(&aside);
@@ -331,7 +331,7 @@ impl Carrier for Directory {
         if copied != blob.size {
             return Err(Failure::Invalid(format!("the file has {copied} bytes, not {}", blob.size)));
         }
-        // One of another size is what a machine left that lost its power.
+        // A file of another size is what a crash of a machine left: it is replaced.
         Self::publish(file, &path, found.is_ok())
     }
 }

@@ -1,4 +1,4 @@
-//! What a server of the Bazel remote-execution API is asked to run, and what it says of it.
+//! A command that a server of the Bazel remote-execution API is asked to run, and how it ended.
 //!
 //! The helper compiles this file too.
 
@@ -67,7 +67,7 @@ pub enum Executed {
         /// What the server calls the worker.
         worker: String,
     },
-    /// It has no end that is known, for this reason.
+    /// How it ended is not known, for this reason.
     Stopped(String),
     /// These blobs are not known: they are to be added first.
     Lacks(Vec<Blob>),

@@ -1,4 +1,4 @@
-//! Frames on a unix socket: a length (32 bits, little endian) and as many bytes. The descriptor of a file may come with one.
+//! Frames on a unix socket: a length (32 bits, little endian) and as many bytes. The descriptor of a file may come with a frame.
 //!
 //! The helper compiles this file too.
 
@@ -35,7 +35,7 @@ pub(super) fn send_frame(stream: &mut UnixStream, frame: &[u8], file: Option<&Fi
     send_all(stream, rest)
 }
 
-/// Sends all bytes. Where the other side is gone that is an error and no signal.
+/// Sends all bytes. If the other side is gone, that is an error and not a signal.
 ///
 /// # Errors
 /// When the other side is gone.

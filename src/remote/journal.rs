@@ -95,7 +95,7 @@ impl Journal {
         Self { directory: store.join(NAME) }
     }
 
-    /// Has the result of a run wait. A failure costs others a run.
+    /// Adds a run to the queue. If that fails, another machine runs the command again.
     pub fn add(&self, commit: &CommitId, root: &Path) {
         let queue = self.queue();
         let _ = make(&queue);
@@ -130,7 +130,7 @@ impl Journal {
         file.try_lock().is_ok().then_some(file)
     }
 
-    /// Whether `code` is to be said of a cache now: not again before a day is over.
+    /// Whether the message `code` about a cache is due: at most once a day.
     #[must_use]
     pub fn says(&self, url: &str, code: &str) -> bool {
         let path = self.directory.join(format!("said-{}", short(&[url, code])));
@@ -144,7 +144,7 @@ impl Journal {
         !is_known
     }
 
-    /// Whether a cache is left alone for the moment, since it failed several times in a row.
+    /// Whether a cache is not used at present, since it failed several times in a row.
     #[must_use]
     pub fn pauses(&self, url: &str) -> bool {
         let known = fs::read_to_string(self.numbers_path(url)).ok().and_then(|text| Numbers::parse(&text));

@@ -15,7 +15,7 @@ const SECRET: &str = "cashet-key-secret-1:";
 /// First bytes of all that is signed.
 const CONTEXT: &[u8] = b"cashet record 2\0";
 
-/// Stands for a public key: the first bytes of its digest.
+/// The id of a public key: the first bytes of its digest.
 pub type KeyId = [u8; 8];
 
 /// Who signed a record, and the signature.

@@ -59,7 +59,7 @@ const SHARED_MEMORY: &str = "/dev/shm";
 pub enum Private {
     /// The path holds, or may hold, secrets.
     Secret(StoredPath),
-    /// The path means another place than it seems to, or no file.
+    /// The path leads out of its base, or to a file of the kernel.
     Odd(StoredPath),
     /// A variable whose value is likely to be a secret, or the environment as a whole.
     Variable(String),
@@ -75,7 +75,7 @@ pub enum Private {
     Toolchain(String),
 }
 
-/// The first of `observations` that is not shared. `is_secret` tells of a variable whether its value is likely to be a secret;
+/// The first of `observations` that is not shared. `is_secret` tells whether the value of a variable is likely to be a secret;
 /// `token` replaces the files of the toolchain, if there is one.
 #[must_use]
 pub fn private(

@@ -1,4 +1,4 @@
-//! What `cashet` and its helper `cashet-remote` say to each other over a unix socket: after a greeting, requests and
+//! The protocol of `cashet` and its helper `cashet-remote` over a unix socket: after a greeting, requests and
 //! answers, one frame each.
 //!
 //! The first byte of a frame names the kind. The bytes of a blob are in no frame: a request passes the descriptor of a file,

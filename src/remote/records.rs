@@ -267,7 +267,7 @@ pub fn write_result(
 /// Why a record of a result is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// It makes no sense.
+    /// It is malformed.
     Invalid(DecodeError),
     /// It does not count.
     Distrusted(Distrust),
@@ -285,7 +285,7 @@ pub fn read_result(name: &Name, record: &[u8], trust: &Trust) -> Result<(Shared,
     Ok((shared, blobs))
 }
 
-/// The blobs that a record of a result needs; none where it makes no sense.
+/// The blobs that a record of a result needs; none if it is malformed.
 #[must_use]
 pub fn blobs_of(record: &[u8]) -> Vec<Blob> {
     outside(record).map(|(blobs, ..)| blobs).unwrap_or_default()

@@ -102,7 +102,8 @@ impl Remote {
         toolchain.token().map(Some).ok_or_else(unknown)
     }
 
-    /// Connects; `start` starts the helper program that speaks to servers. `user_keys` are those that the user trusts everywhere, `own` is the key by which we sign.
+    /// Connects. `start` starts the helper program, which connects to servers. `user_keys` are those that the user trusts
+    /// everywhere; `own` is the key that signs here.
     ///
     /// # Errors
     /// [`Failure`].

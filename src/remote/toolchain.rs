@@ -1,7 +1,7 @@
 //! Machines that are said to have the same toolchain: files of the system are not compared between them. A name replaces what
 //! is in all of them.
 //!
-//! It is an assertion of the user. Results that rest on it have the name among their observations, and names of their own in
+//! It is an assertion of the user. Results that depend on it have the name among their observations, and names of their own in
 //! the shared cache, so that they are never mixed with results whose system files were compared.
 
 use crate::digest::Digest;
@@ -122,7 +122,7 @@ impl Token {
             }
     }
 
-    /// The observations without those of the toolchain, for which the token stands. `None` where they rest on another one.
+    /// The observations without those of the toolchain, which the token replaces. `None` where they depend on another one.
     #[must_use]
     pub fn instead(&self, observations: &[Observation]) -> Option<Vec<Observation>> {
         let own = Observation::Toolchain { token: self.text.clone().into_bytes() };

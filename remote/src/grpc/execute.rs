@@ -1,7 +1,7 @@
-//! Running a command: its directory becomes a tree of digests, the server runs it, and what it left is fetched.
+//! Running a command: its directory becomes a tree of digests, the server runs it, and its record is fetched.
 //!
-//! How the command ended is what the server says of the operation, or unknown: a stream that breaks off is taken up again
-//! where the server still knows the operation.
+//! Only the server's answer about the operation says how the command ended. A stream that breaks off is resumed if the
+//! server still knows the operation.
 
 use super::shipped::{encoded, tree};
 use super::{BATCH, Grpc, STEP, TINY, failure};
@@ -24,7 +24,7 @@ use tonic::{Code, Status, Streaming};
 
 /// Maximum number of attempts to resume a stream that broke off.
 const RETRIES: u32 = 4;
-/// A server that is asked to cancel an operation answers within this time, or is left alone.
+/// Time limit for the server's answer to a cancellation.
 const CANCEL: Duration = Duration::from_secs(2);
 /// Maximum size of standard error that is fetched, in bytes.
 const MESSAGES: i64 = 64 << 10;
@@ -52,7 +52,7 @@ impl Running<'_> {
         stream: &mut Streaming<Operation>,
         progress: &mut Progress<'_>,
     ) -> Result<Result<Operation, Option<Status>>, Failure> {
-        // The message that is awaited is not given up while nothing comes.
+        // Dropping the future of a message could lose a part of it, so the same one is polled again.
         loop {
             let message = stream.message();
             tokio::pin!(message);
@@ -81,7 +81,7 @@ impl Running<'_> {
     }
 }
 
-/// Whether a stream that ended so may be taken up again.
+/// Whether a stream that ended with this status may be resumed.
 fn is_transient(status: Option<&Status>) -> bool {
     status.is_none_or(|status| {
         matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled)
@@ -200,7 +200,7 @@ impl Grpc {
         })
     }
 
-    /// Adds those of the blobs that are not there. A few bytes are sooner added than asked for.
+    /// Adds the blobs that the server does not have. A few bytes are added without asking, which is quicker.
     fn put_absent(&self, blobs: Vec<(Digest, Vec<u8>)>) -> Result<(), Failure> {
         if blobs.iter().map(|(_, bytes)| u64::try_from(bytes.len()).unwrap_or(TINY)).sum::<u64>() < TINY {
             let by_name: BTreeMap<String, _> =

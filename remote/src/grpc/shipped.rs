@@ -10,7 +10,7 @@ use bazel_remote_apis::google::protobuf::Duration as Span;
 use prost::Message;
 use std::collections::BTreeMap;
 
-/// A directory on its way to digests.
+/// A directory whose digest is not computed yet.
 #[derive(Default)]
 pub(super) struct Node {
     directories: BTreeMap<String, Node>,
@@ -109,7 +109,7 @@ pub(super) fn encoded(execution: &Execution, root: Digest) -> [(Digest, Vec<u8>)
         command_digest: Some(of_bytes(&command)),
         input_root_digest: Some(root),
         timeout: (execution.limit > 0).then_some(Span { seconds, nanos: 0 }),
-        // What a result depends on is known only when it is there: cashet keeps it, and not the server.
+        // What a result depends on is known only after the run, so cashet caches it and the server does not.
         do_not_cache: true,
         platform,
         ..Action::default()

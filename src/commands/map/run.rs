@@ -57,7 +57,7 @@ fn ended(status: ExitStatus) -> Termination {
     }
 }
 
-/// The outcome according to the report.
+/// The outcome of a run that ended so, according to its report.
 pub(super) fn read(termination: Termination, report: &Value) -> Outcome {
     let text = |field: &str| report.get(field).and_then(Value::as_str).map(str::to_owned);
     let not_kept = report.get("not_kept").map(|reason| {

@@ -86,7 +86,7 @@ fn lay(tree: &Path, about: &About, stores: &[PathBuf], scratch: &Path) -> Result
         options.push(extra);
         mount(Some("overlay"), root, Some("overlay"), MsFlags::empty(), Some(options.as_os_str()))
     };
-    // Without rights over the machine, marks of the overlay are attributes of a user's.
+    // Without the rights of root, the marks of the overlay are attributes in the namespace `user`.
     lay("").or_else(|_| lay(",userxattr")).map_err(|errno| refused("an overlay", errno))?;
     let own = std::iter::once(root.join(".git")).chain(stores.iter().cloned());
     for path in mounts.into_iter().chain(own.filter(|path| path.is_dir())) {
@@ -242,7 +242,7 @@ impl Building<'_> {
 }
 
 impl Entered {
-    /// Takes the tree away from the project again, for this process.
+    /// Unmounts the tree, for this process.
     pub(super) fn unlay(&self) {
         let _ = std::env::set_current_dir(OsStr::new("/"));
         // What is still open is closed with the process.

@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 /// The copied files, in the directory of a tree.
 const FILES: &str = "files";
 
-/// What there is to know of a tree, in its directory. It is written last: without it there is no tree.
+/// The description of a tree, in its directory. It is written last: without it there is no tree.
 const ABOUT: &str = "about";
 
-/// What there is to know of a copied tree.
+/// The description of a copied tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct About {
     /// The root of the project.

@@ -1,4 +1,4 @@
-//! Brings what a command did to a tree into the project.
+//! Applies to the project what a command did to a tree.
 
 use super::enter::{Entered, mark, through};
 use super::take::copy;
@@ -8,9 +8,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 impl Entered {
-    /// Brings what the command made, changed and removed into the project, and takes the tree away. A file that was edited in
-    /// the project after the job was submitted stays as it is; what the command made of it goes into `aside`. Says in words
-    /// what did not come into the project.
+    /// Applies to the project what the command made, changed and removed, and unmounts the tree. A file that was edited in the
+    /// project after the job was submitted stays as it is; the command's version goes into `aside`. Returns messages about
+    /// what was not applied.
     pub fn leave(self, aside: &Path) -> Vec<String> {
         let mut settling =
             Settling { entered: &self, below: through(&self.below), aside, trouble: Vec::new() };
@@ -20,7 +20,7 @@ impl Entered {
         trouble
     }
 
-    /// Takes the tree away: what an interrupted command did is not wanted.
+    /// Unmounts the tree without applying what an interrupted command did.
     pub fn abandon(self) {
         self.unlay();
     }

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 /// The helper's program.
 const PROGRAM: &str = "cashet-remote";
-/// A helper that does not run yet is there within this time.
+/// Time within which a helper starts.
 const START: Duration = Duration::from_secs(1);
-/// How often it is looked for meanwhile.
+/// The interval at which it is looked for.
 const STEP: Duration = Duration::from_millis(2);
 /// The longest path of a socket.
 const LONGEST: usize = 100;
@@ -47,7 +47,7 @@ pub(super) struct Place {
     directory: Option<PathBuf>,
 }
 
-/// Why no connection came about.
+/// Why there is no connection.
 enum NotConnected {
     /// Nobody listens.
     Nobody,
@@ -94,7 +94,7 @@ impl Place {
         Ok(self.directory()?.join(name))
     }
 
-    /// Makes whoever listens now be asked no more: the next connection starts a new helper.
+    /// Removes the socket of the helper: the next connection starts a new one.
     pub(super) fn abandon(&mut self) {
         if let Ok(socket) = self.file("") {
             let _ = fs::remove_file(socket);

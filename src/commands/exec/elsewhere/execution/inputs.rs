@@ -60,7 +60,7 @@ impl<'a> Inputs<'a> {
         self.memory.keep();
     }
 
-    /// Where a path of this machine is in what is shipped, as text; `None` where text does not say it.
+    /// The path of a file of this machine among the shipped files; `None` if it is not UTF-8.
     pub(super) fn place(&self, path: &Path) -> Option<String> {
         let is_of_system = OF_SYSTEM.iter().any(|place| self.places.root.starts_with(place));
         let path = path.strip_prefix("/").ok()?.to_str()?;
@@ -181,7 +181,7 @@ impl<'a> Inputs<'a> {
         Ok(())
     }
 
-    /// All that is shipped, and what it is beside its content; files with the path that they are read from.
+    /// All that is shipped, with modes and times; files with the path that they are read from.
     pub(super) fn shipped(&self) -> Shipped {
         let mut shipped = Shipped::default();
         for (path, item) in &self.items {
@@ -208,7 +208,7 @@ pub(super) struct Shipped {
     pub(super) blobs: Vec<(Blob, PathBuf)>,
 }
 
-/// What a directory is that is at the same path there.
+/// Mode and time of a directory that is at the same path there.
 pub(super) fn attributes_of(path: &Path) -> Option<Attributes> {
     let found = fs::metadata(path).ok().filter(Metadata::is_dir)?;
     let place = path.strip_prefix("/").ok()?.to_path_buf();
@@ -222,7 +222,7 @@ fn file(digest: Digest, found: &Metadata) -> Kind {
     Kind::File { blob, executable: found.mode() & 0o100 != 0 }
 }
 
-/// A path without `.` and `..`, by words alone.
+/// A path without `.` and `..`. Links are not followed.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
