@@ -1,6 +1,6 @@
 //! Archives: an import restores exactly what was exported, and rejects anything else.
 
-use crate::support::{Place, Run, files_below, noise, text};
+use crate::support::{Place, Run, files_below, noise, put, text};
 use cashet::digest::{CommitId, Digest};
 use cashet::encode::Encoder;
 use cashet::error::Kind;
@@ -54,6 +54,25 @@ fn what_is_exported_arrives_whole() {
     assert_eq!(store.consumers(&Digest::of(&one.stdout)).unwrap(), [rows[0].id]);
     assert!(store.check(false, &mut |_| {}).unwrap().damage.is_empty());
     assert_eq!(store.stats().unwrap().blobs, moved.blobs);
+}
+
+#[test]
+fn small_blobs_are_those_that_have_room_the_smallest_first() {
+    let place = Place::new();
+    let store = place.open();
+    let bytes = [20, 1, 10].map(|size| noise(size, 7));
+    let [large, tiny, small] = [0, 1, 2].map(|at| put(&store, &bytes[at]));
+    let all = [large, tiny, small];
+    for (largest, room, inline, others) in [
+        (20, 31, vec![1, 2, 0], vec![]),
+        (20, 30, vec![1, 2], vec![large]),
+        (10, 31, vec![1, 2], vec![large]),
+        (20, 10, vec![1], vec![small, large]),
+        (0, 31, vec![], vec![tiny, small, large]),
+    ] {
+        let inline: Vec<_> = inline.into_iter().map(|at: usize| bytes[at].clone()).collect();
+        assert_eq!(store.parted(&all, largest, room).unwrap(), (inline, others), "{largest} {room}");
+    }
 }
 
 #[test]
