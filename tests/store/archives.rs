@@ -133,7 +133,7 @@ fn what_an_import_gives_back_survives_a_collection_that_is_under_way() {
     let now = crate::support::TODAY;
     store.exclusive().unwrap().apply(&evict, now, false, &mut |_| {}).unwrap();
     assert!(files_below(&from.path.join("objects")).is_empty());
-    crate::support::put(&from.open(), b"an orphan, so that there is something to sweep");
+    put(&from.open(), b"an orphan, so that there is something to sweep");
     let mut imported = false;
     let nothing = cashet::store::Plan::default();
     // The rows have been read when the sweep begins.
