@@ -352,3 +352,19 @@ fn a_job_whose_id_cannot_be_noted_is_followed_all_the_same() {
     let text = run.messages();
     assert!(text.contains("cannot write") && text.contains("/id") && text.contains("2 ran"), "{text}");
 }
+
+#[test]
+fn a_job_that_fails_before_it_begins_is_not_taken_for_one_that_was_withdrawn() {
+    let name = "a_job_that_fails_before_it_begins_is_not_taken_for_one_that_was_withdrawn";
+    let Some(slurm) = own_slurm() else { return skipped(name, "Slurm") };
+    let sandbox = Sandbox::new();
+    sandbox.write("cashet.toml", "[executors.slurm]\nkind = \"slurm\"\ncashet = \"/none/cashet\"\n");
+    sandbox.script("job", "echo \"$1\"");
+    // Both run at once, and end long before the first failure is reported.
+    let words = ["--fail-fast", "-p", "n=1..2", "--", "./job", "{n}"];
+    let text = sweep(&slurm, &sandbox, &words).status(1).executes(0).run().messages();
+    assert!(
+        text.contains("2 failed") && text.matches("ended without a result: FAILED").count() >= 2,
+        "{text}"
+    );
+}
