@@ -246,7 +246,7 @@ fn a_failure_at_an_executor_that_is_gone_has_no_status() {
     sandbox.write("cashet.toml", WAITING);
     // Only the executor knows whether it ended the command. This is said once.
     let call = ["--on", "there", "--", "./job"];
-    let said = ["ended without a result", "cashet.toml has no [executors.here] any more", "log"];
+    let said = ["ended without a result", "cashet.toml has no usable [executors.here]", "log"];
     beside(sandbox.exec(call)).status(125).stderr_with(&said).executes(0).run();
     beside(sandbox.exec(call)).status(3).executes(1).run();
 }

@@ -285,7 +285,7 @@ fn a_failure_at_an_executor_that_is_gone_has_no_status_in_a_sweep() {
     sandbox.write("cashet.toml", "");
     let words = ["--json", "-p", "n=1..2", "--", "./job", "{n}"];
     let text = sweep(&slurm, &sandbox, &words).status(1).executes(1).run().text();
-    assert!(text.contains("cashet.toml has no [executors.here] any more"), "{text}");
+    assert!(text.contains("cashet.toml has no usable [executors.here]"), "{text}");
     assert_eq!(text.matches("\"exit\":null").count(), 1, "{text}");
     sweep(&slurm, &sandbox, &words).status(1).executes(1).run();
 }
