@@ -25,7 +25,7 @@ pub(in crate::commands) enum Owner {
     Same,
     /// Another one.
     Other(Box<Settings>),
-    /// One that is not in the settings any more. The job has ended.
+    /// One that `cashet.toml` no longer has, or not in a usable form. The job has ended.
     Gone,
 }
 
@@ -61,7 +61,7 @@ impl Owner {
 /// Why the end of a job is not known whose executor is gone.
 pub(in crate::commands) fn gone(executor: &str) -> String {
     format!(
-        "cashet.toml has no [executors.{executor}] any more, which knows whether the command itself failed"
+        "cashet.toml has no usable [executors.{executor}], which alone knows whether the command itself failed"
     )
 }
 
