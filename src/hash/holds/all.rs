@@ -3,11 +3,15 @@
 use super::Present;
 use super::quick_check::{QuickCheck, Settled};
 use crate::record::{Evidence, Observation};
-use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// From this many observations on, a second thread looks at one half of them. Starting it costs as much as a hundred looks.
+/// From this many observations on, a second thread helps. Starting it costs as much as a hundred looks.
 pub(super) const WORTH_A_THREAD: usize = 1024;
+
+/// Number of observations that a thread takes at once. On a virtual machine the second thread may begin half a millisecond late;
+/// with small pieces the first one takes more of them meanwhile.
+const PIECE: usize = 128;
 
 /// Checks all observations; `evidence` has an entry for each. Uses two threads for many observations.
 #[must_use]
@@ -17,29 +21,45 @@ pub fn settle_all(
     present: &Present<'_>,
 ) -> Settled {
     let Present { places, seen, now, .. } = *present;
-    let settle = |range: Range<usize>| {
+    let (count, taken) = (observations.len(), AtomicUsize::new(0));
+    let piece = if count < WORTH_A_THREAD { count } else { PIECE };
+    let settle = || {
         let mut looks = QuickCheck::new(places, seen, now);
         let (mut all, mut settled) = (Settled::default(), Settled::default());
-        let (mut next, observations) = (range.start, observations.get(..range.end).unwrap_or_default());
-        while next < range.end {
-            next = looks.settle(observations, evidence, next, &mut settled);
-            all.open.append(&mut settled.open);
+        loop {
+            let mut next = taken.fetch_add(piece, Ordering::Relaxed);
+            if next >= count {
+                break;
+            }
+            let end = next.saturating_add(piece).min(count);
+            let observations = observations.get(..end).unwrap_or_default();
+            while next < end {
+                next = looks.settle(observations, evidence, next, &mut settled);
+                all.open.append(&mut settled.open);
+            }
         }
         all.learned = settled.learned;
         all
     };
-    let count = observations.len();
     if count < WORTH_A_THREAD {
-        return settle(0..count);
+        return settle();
     }
-    let middle = count / 2;
     thread::scope(|scope| {
-        // Without a second thread (`ulimit -u`), this one looks at both halves.
-        let other = thread::Builder::new().spawn_scoped(scope, || settle(middle..count));
-        let mut all = settle(0..middle);
-        let rest = other.ok().and_then(|other| other.join().ok()).unwrap_or_else(|| settle(middle..count));
-        all.open.extend(rest.open);
-        all.learned.extend(rest.learned);
+        // Without a second thread (`ulimit -u`), this one takes all pieces.
+        let other = thread::Builder::new().spawn_scoped(scope, settle);
+        let mut all = settle();
+        if let Ok(other) = other {
+            match other.join() {
+                Ok(rest) => {
+                    all.open.extend(rest.open);
+                    all.learned.extend(rest.learned);
+                }
+                // Its pieces are unknown.
+                Err(_) => all = Settled { open: (0..count).collect(), learned: Vec::new() },
+            }
+        }
+        all.open.sort_unstable();
+        all.learned.sort_unstable_by_key(|(number, _)| *number);
         all
     })
 }
