@@ -130,6 +130,9 @@ impl Check<'_> {
         if product.attributes_set && self.mode(product).is_some_and(|mode| now.mode() & MODE_BITS != mode) {
             return Free::No;
         }
+        if product.in_place && self.follows_another_umask(product, now) {
+            return Free::No;
+        }
         let alone = product.others_count || strict(FactKind::Clears);
         if alone && now.is_dir() && self.has_others(product, path) {
             return Free::No;
@@ -156,6 +159,14 @@ impl Check<'_> {
                 && self.is_left_by_function(product, path)
         };
         when(is_overwritten || is_of_function())
+    }
+
+    /// Whether a directory that the run created has the mode that it got then, and would get another one under the present umask. The
+    /// command would fail there, or leave the directory as it is: that is not known.
+    fn follows_another_umask(&self, product: &Product, now: &Metadata) -> bool {
+        let Some(OutputKind::Directory { mode }) = self.after(product) else { return false };
+        let is_as_created = now.is_dir() && now.mode() & MODE_BITS == *mode;
+        product.before == FileState::Absent && is_as_created && self.mode(product) != Some(*mode)
     }
 
     /// Whether a file is there that is another's, and may stay that one's: what is written in place does, and many programs

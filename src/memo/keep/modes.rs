@@ -85,6 +85,26 @@ pub(super) fn asked(
     (tree, counts)
 }
 
+/// Makes the earlier state of each product count that was written in place and kept a mode other than a new file would get. Returns
+/// whether there is one.
+pub(super) fn count_found(products: &mut [Product], tree: &OutputTree, mask: u32) -> bool {
+    let mut found = false;
+    for product in products {
+        let was_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
+        let of_new = || tree.find(&product.path)?.asked.map(|asked| asked & !mask);
+        let keeps_other = || of_new().is_some_and(|new| product.before.mode() != Some(new));
+        if matches!(product.class, ProductClass::Blind | ProductClass::Looked)
+            && product.in_place
+            && was_file
+            && keeps_other()
+        {
+            product.class = ProductClass::Consulted;
+            found = true;
+        }
+    }
+    found
+}
+
 /// Bits that programs request by default.
 const USUAL: [u32; 2] = [0o666, 0o777];
 

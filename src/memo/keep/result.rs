@@ -18,7 +18,7 @@ use crate::hash::capture::{self, Captured};
 use crate::hash::manifest::{Manifest, Part, Value};
 use crate::hash::request::{Request, StdinPart};
 use crate::record::{
-    Commit, Coverage, Evidence, Observation, OutputTree, ProductClass, Products, Replay, SourceFile,
+    Commit, Coverage, Evidence, Observation, OutputTree, Product, ProductClass, Products, Replay, SourceFile,
     StdinUse, StoredPath,
 };
 use crate::store::Draft;
@@ -111,27 +111,29 @@ impl Keeping<'_> {
             }
         }
         let Collected { tree, evidence, contains_root, contains_root_name } = collected;
-        let (tree, by_modes) = match &finished.trace {
-            Ok(trace) => modes::asked(
-                trace,
-                &self.request.places.root,
-                tree,
-                &observed.products,
-                self.circumstances.umask(),
-            ),
+        let mask = self.circumstances.umask();
+        let ask = |trace, tree, products: &[Product]| {
+            modes::asked(trace, &self.request.places.root, tree, products, mask)
+        };
+        let mut products = observed.products;
+        let (mut tree, by_modes) = match &finished.trace {
+            Ok(trace) => ask(trace, tree, &products),
             // It is not known which process created which file with which mode.
             Err(_) if !paths.is_empty() => (tree, Mask::Exact),
             Err(_) => (tree, Mask::Any),
         };
         let is_unseen = finished.trace.is_err() && !paths.is_empty();
-        let mut products = observed.products;
         let by_modes = if observed.umask_counts { Mask::Exact } else { by_modes };
         if by_modes != Mask::Any {
-            // The run copies the mode that it finds.
+            // Other outputs may have the mode of this one. An existing file keeps its mode, so it has to be the same file.
+            if modes::count_found(&mut products, &tree, mask)
+                && let Ok(trace) = &finished.trace
+            {
+                (tree, _) = ask(trace, tree, &products);
+            }
             for product in &mut products {
                 product.attributes_set = true;
             }
-            let mask = self.circumstances.umask();
             let exact = by_modes == Mask::Exact;
             let seen = if exact { Observation::Umask(mask) } else { Observation::UmaskAtLeast(mask) };
             observations.push((seen, None));

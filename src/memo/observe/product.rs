@@ -92,6 +92,11 @@ impl Changed<'_> {
     }
 }
 
+/// Whether the run removed or replaced what was at a path, before it changed anything there.
+const fn is_put(access: Access) -> bool {
+    matches!(access.first_change, FirstChange::Removed | FirstChange::Put)
+}
+
 impl Observer<'_> {
     /// Adds a path that the run left changed to the products.
     pub(super) fn product(&mut self, changed: &Changed<'_>) {
@@ -114,13 +119,13 @@ impl Observer<'_> {
         };
         let access = changed.access;
         let is_directory = changed.is_directory();
-        let in_place = is_directory
-            || matches!(
-                access.first_change,
-                FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended
-            );
         // A directory that was removed and made again, or moved into place, has no other entries.
-        let is_emptied = matches!(access.first_change, FirstChange::Removed | FirstChange::Put);
+        let is_emptied = is_put(access);
+        let writes_in_place = matches!(
+            access.first_change,
+            FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended
+        );
+        let in_place = (is_directory || writes_in_place) && !self.is_anew(changed.path, access);
         let others_count = is_directory && (access.listed_own || is_emptied);
         let around = access.listed_around;
         let is_gone = changed.now.is_none();
@@ -171,6 +176,12 @@ impl Observer<'_> {
             emptiness_counts,
             ..Product::new(path, class, before)
         });
+    }
+
+    /// Whether the run put something new at `path`, also by removing or moving a directory above it.
+    pub(super) fn is_anew(&self, path: &Path, access: Access) -> bool {
+        let mut above = path.ancestors().skip(1).filter_map(|above| self.trace.accesses.get(above));
+        is_put(access) || above.any(|access| is_put(*access))
     }
 
     /// Whether `path` is a directory that existed and that the run tried to create. It is a product: if it is missing, the command

@@ -4,7 +4,7 @@ use super::product::Changed;
 use super::scope::Region;
 use super::witness::Before;
 use super::{Observer, differs, present, unseen};
-use crate::exec::{Access, FirstChange, Prior};
+use crate::exec::{Access, FirstChange, ModeGiven, Prior};
 use crate::hash::look;
 use crate::memo::reason::NotKept;
 use crate::profiles::state::GIT_INDEX;
@@ -101,6 +101,9 @@ impl Observer<'_> {
     /// Observes the earlier state of a path that is unchanged in the end, if it counts.
     fn unchanged(&mut self, changed: &Changed<'_>, looked: bool) -> Result<(), NotKept> {
         let Changed { path, access, before, .. } = *changed;
+        // It has the same mode again, but only under this umask.
+        let is_asked = matches!(self.trace.modes.get(path), Some(ModeGiven::Asked(_) | ModeGiven::Fresh(_)));
+        self.observed.umask_counts |= changed.now.is_some() && is_asked && self.is_anew(path, access);
         if (access.kept_on_change || looked || changed.now.is_some()) && !self.only_output(path) {
             let observation =
                 Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
