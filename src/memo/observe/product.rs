@@ -6,7 +6,7 @@ use super::session::says;
 use super::witness::Before;
 use super::{Observer, present};
 use crate::digest::{Digest, Hasher};
-use crate::exec::{Access, FirstChange, Prior, Shows};
+use crate::exec::{Access, FirstChange, ModeGiven, Prior, Shows};
 use crate::hash::interpreters::interpreter;
 use crate::hash::resume;
 use crate::memo::reason::NotKept;
@@ -164,11 +164,15 @@ impl Observer<'_> {
             && !is_gone
             && !is_directory
             && (access.first_change == FirstChange::Created || (in_place && class == ProductClass::Looked));
+        // Then only its times or other attributes were set.
+        let is_mode_kept = matches!(self.trace.modes.get(changed.path), Some(ModeGiven::Kept { .. }));
         self.observed.products.push(Product {
             in_place,
             // A call that creates a file, and a program that looks first, may do something else with an existing one: its
-            // mode may stay, or not.
-            attributes_set: access.altered || is_made,
+            // mode may stay, or not. So may that of a file which the run removed after it had written it.
+            attributes_set: (access.altered && !is_mode_kept)
+                || is_made
+                || (writes_in_place && access.given_up),
             others_count,
             times_compared: access.times_compared && self.compares_times,
             removed_after_listing: is_gone && (around.shells || around.interpreters || around.others),

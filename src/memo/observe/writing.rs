@@ -103,7 +103,8 @@ impl Observer<'_> {
         let Changed { path, access, before, .. } = *changed;
         // It has the same mode again, but only under this umask.
         let is_asked = matches!(self.trace.modes.get(path), Some(ModeGiven::Asked(_) | ModeGiven::Fresh(_)));
-        self.observed.umask_counts |= changed.now.is_some() && is_asked && self.is_anew(path, access);
+        self.observed.umask_counts |=
+            changed.now.is_some() && is_asked && (access.given_up || self.is_anew(path, access));
         if (access.kept_on_change || looked || changed.now.is_some()) && !self.only_output(path) {
             let observation =
                 Observation::State { path: self.stored(path), follow: false, state: before.state.clone() };
