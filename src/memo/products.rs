@@ -130,7 +130,7 @@ impl Check<'_> {
         if product.attributes_set && self.mode(product).is_some_and(|mode| now.mode() & MODE_BITS != mode) {
             return Free::No;
         }
-        if product.in_place && self.follows_another_umask(product, now) {
+        if self.follows_another_umask(product, now) {
             return Free::No;
         }
         let alone = product.others_count || strict(FactKind::Clears);
@@ -161,12 +161,17 @@ impl Check<'_> {
         when(is_overwritten || is_of_function())
     }
 
-    /// Whether a directory that the run created has the mode that it got then, and would get another one under the present umask. The
-    /// command would fail there, or leave the directory as it is: that is not known.
+    /// Whether a product has the mode that it got under another umask than the present one. The command may leave it as it is, give it
+    /// another mode, or fail there: that is not known.
     fn follows_another_umask(&self, product: &Product, now: &Metadata) -> bool {
-        let Some(OutputKind::Directory { mode }) = self.after(product) else { return false };
-        let is_as_created = now.is_dir() && now.mode() & MODE_BITS == *mode;
-        product.before == FileState::Absent && is_as_created && self.mode(product) != Some(*mode)
+        if product.in_place && matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. })
+        {
+            // A file that is written in place keeps its mode.
+            return false;
+        }
+        let recorded = self.after(product).and_then(OutputKind::mode);
+        let is_as_left = !now.is_symlink() && recorded == Some(now.mode() & MODE_BITS);
+        is_as_left && self.mode(product) != recorded
     }
 
     /// Whether a file is there that is another's, and may stay that one's: what is written in place does, and many programs
@@ -271,12 +276,7 @@ impl Check<'_> {
         if let Some(asked) = entry.asked {
             return Some(asked & !crate::exec::umask());
         }
-        match &entry.kind {
-            OutputKind::File { mode, .. }
-            | OutputKind::Sparse { mode, .. }
-            | OutputKind::Directory { mode } => Some(*mode),
-            _ => None,
-        }
+        entry.kind.mode()
     }
 
     /// Whether a directory has entries that are not products of the run.

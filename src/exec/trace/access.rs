@@ -93,6 +93,8 @@ pub struct Access {
     pub first_change: FirstChange,
     /// The run tried to create a directory there.
     pub asked_to_make: bool,
+    /// A directory that a program created which accepts one that is there (`mkdir -p`).
+    pub made_where_missing: bool,
     /// Looked at by a program that would create its output inside an existing directory.
     pub may_be_entered: bool,
     /// Its mode, times or other attributes were set.
@@ -140,6 +142,7 @@ impl Access {
             self.first_change = other.first_change;
         }
         self.asked_to_make |= other.asked_to_make;
+        self.made_where_missing |= other.made_where_missing;
         self.may_be_entered |= other.may_be_entered;
         self.altered |= other.altered;
         self.listed_own |= other.listed_own;

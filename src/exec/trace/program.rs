@@ -130,6 +130,8 @@ pub struct Nature {
     pub uses_umask: bool,
     /// Its arguments contain the modes that it sets.
     pub names_modes: bool,
+    /// It accepts directories that it finds instead of creating them.
+    pub accepts_directories: bool,
     /// It always sets the same modes.
     pub asks_literally: bool,
     /// It makes its output executable as the umask allows.

@@ -27,7 +27,10 @@ impl Observer<'_> {
             && let Some(there) = self.resolve(&named.path, false)
             && self.is_known(&there.path)
         {
-            self.access(&there.path).asked_to_make = true;
+            let accepts = self.caller().accepts_directories;
+            let access = self.access(&there.path);
+            access.asked_to_make = true;
+            access.made_where_missing |= accepts;
         }
     }
 

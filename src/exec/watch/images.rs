@@ -46,6 +46,7 @@ impl Images {
             looks_up: LooksUp::Anybody,
             uses_umask: true,
             names_modes: false,
+            accepts_directories: false,
             asks_literally: false,
             is_linker: false,
             copies_modes: false,

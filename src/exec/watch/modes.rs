@@ -3,7 +3,7 @@
 
 use super::process::to_path;
 use crate::exec::{ModeGiven, Nature, umask};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -39,6 +39,8 @@ impl Creating {
 #[derive(Debug, Default)]
 pub(super) struct Modes {
     given: FxHashMap<Vec<u8>, ModeGiven>,
+    /// Files that were there, with the mode that a new one would get. Moved elsewhere, they have it under this umask alone.
+    emptied: FxHashSet<Vec<u8>>,
 }
 
 impl Modes {
@@ -61,6 +63,7 @@ impl Modes {
     pub(super) fn created_anew(&mut self, path: &[u8], creating: Creating) {
         if !self.given.contains_key(path) {
             self.created(path, creating);
+            self.emptied.insert(path.to_vec());
         }
     }
 
@@ -101,7 +104,12 @@ impl Modes {
                 }
             }
         }
-        let given = self.given.remove(from).map_or(ModeGiven::Moved, elsewhere);
+        let given = match self.given.remove(from) {
+            Some(ModeGiven::Asked(asked)) if self.emptied.remove(from) => {
+                ModeGiven::Set { mode: asked & !umask(), is_computed: true }
+            }
+            given => given.map_or(ModeGiven::Moved, elsewhere),
+        };
         self.given.insert(to.to_vec(), given);
     }
 

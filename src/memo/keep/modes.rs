@@ -35,7 +35,11 @@ pub(super) fn asked(
     };
     let stays = |product: &&Product| {
         let was_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
-        product.class == ProductClass::Consulted && product.in_place && was_file
+        let is_removed = || {
+            let access = trace.accesses.get(&root.join(OsStr::from_bytes(&product.path)));
+            access.is_some_and(|access| access.given_up)
+        };
+        product.class == ProductClass::Consulted && product.in_place && was_file && !is_removed()
     };
     let kept: BTreeSet<&[u8]> =
         products.iter().filter(stays).map(|product| product.path.as_slice()).collect();

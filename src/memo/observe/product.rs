@@ -137,13 +137,17 @@ impl Observer<'_> {
         if class == ProductClass::Mode && looked && is_shown {
             class = ProductClass::Consulted;
         }
+        let was_file = matches!(before, FileState::File { .. } | FileState::LargeFile { .. });
+        // It was written in place, and may have been moved elsewhere with the mode that it had.
+        if was_file && writes_in_place && access.given_up {
+            class = ProductClass::Consulted;
+        }
         let before = if class == ProductClass::Consulted && !in_place {
             self.state_before(before, access)
         } else {
             before
         };
         let is_appended = class == ProductClass::Appended;
-        let was_file = matches!(before, FileState::File { .. } | FileState::LargeFile { .. });
         // Where it is gone, the call fails, or another one makes it with a mode that is not known.
         let must_be_there = was_file
             && !is_gone
@@ -162,8 +166,10 @@ impl Observer<'_> {
         let was_absent = changed.before.state == FileState::Absent;
         let is_made = was_absent
             && !is_gone
-            && !is_directory
-            && (access.first_change == FirstChange::Created || (in_place && class == ProductClass::Looked));
+            && match access.first_change {
+                FirstChange::Created => !access.made_where_missing,
+                _ => in_place && !is_directory && class == ProductClass::Looked,
+            };
         // Then only its times or other attributes were set.
         let is_mode_kept = matches!(self.trace.modes.get(changed.path), Some(ModeGiven::Kept { .. }));
         self.observed.products.push(Product {

@@ -50,6 +50,22 @@ pub(super) fn names_modes(image: &Image<'_>) -> bool {
     named(name(image), NAME_MODES)
 }
 
+/// Whether a program accepts directories that it finds instead of creating them: `mkdir -p`, `install -d`.
+pub(super) fn accepts_directories(image: &Image<'_>) -> bool {
+    let letters = |letter: u8| {
+        image.words.iter().skip(1).map(|word| word.as_bytes()).any(
+            |word| matches!(word, [b'-', rest @ ..] if rest.first() != Some(&b'-') && rest.contains(&letter)),
+        )
+    };
+    let has = |long: &str| image.words.iter().any(|word| word == long);
+    match name(image).as_bytes() {
+        b"mkdir" => letters(b'p') || has("--parents"),
+        b"install" | b"ginstall" => letters(b'd') || letters(b'D') || has("--directory"),
+        b"cp" | b"mv" | b"rsync" | b"tar" | b"make" | b"ninja" | b"cmake" | b"unzip" => true,
+        _ => false,
+    }
+}
+
 /// Whether a program always sets the same modes.
 pub(super) fn asks_literally(image: &Image<'_>) -> bool {
     named(name(image), ASK_LITERALLY)
@@ -190,6 +206,29 @@ fn given(trace: &Trace, is_output: impl Fn(&Path) -> bool) -> ModesGiven {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_that_accept_directories_are_told_apart() {
+        let accepts = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let program = Path::new(line.split(' ').next().unwrap()).to_path_buf();
+            let directory = Path::new("/");
+            accepts_directories(&Image { program: &program, words: &words, directory, name: OsStr::new("") })
+        };
+        for line in [
+            "mkdir -p d",
+            "mkdir -vp d",
+            "mkdir --parents d",
+            "install -d d",
+            "install -Dm644 f d/f",
+            "cp -r d e",
+        ] {
+            assert!(accepts(line), "{line}");
+        }
+        for line in ["mkdir d", "mkdir -m 700 d", "mkdir --mode=700 d", "install f d", "python3 -p d"] {
+            assert!(!accepts(line), "{line}");
+        }
+    }
 
     #[test]
     fn programs_that_ask_for_the_umask_are_told_apart() {

@@ -20,13 +20,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Programs that look up only the owners of files that they show. (Java looks up its own user at each start. What asks for it is
-/// found by its name, like `user.name`.)
-const OWNERS: &str = "ls dir vdir tree stat find cp mv java javac jar";
+/// Programs that look up only the owners of files that they show.
+const OWNERS: &[&str] = &[
+    "ls dir vdir tree stat find cp mv",
+    // These look up their own user at each start. Code that asks for it is found by names in it, like `user.name`.
+    "java javac jar javadoc javap jdeps jlink jmod jshell sqlite3 git tclsh wish expect",
+    "sh bash dash zsh ksh mksh ash",
+];
 /// Programs that look up only their own user, and the owners of files that they show.
 const OWN: &[&str] = &[
-    "whoami logname git ssh less vim emacs nano",
-    "sh bash dash zsh ksh mksh ash",
+    "whoami logname ssh less vim emacs nano",
     "python pypy node nodejs ruby perl R make gmake cmake ctest ninja meson cargo rustc go gcc cc npm",
     "tmux screen script env sort awk gawk mawk sed grep",
 ];
@@ -73,7 +76,7 @@ pub(super) fn looks_up(image: &Image<'_>, circumstances: &dyn Circumstances) -> 
     let is_one_of = |names: &str| names.split(' ').any(|known| known.as_bytes() == base);
     if base == b"find" && image.words.iter().any(|word| named(word, FIND_OTHERS)) {
         LooksUp::Named
-    } else if is_one_of(OWNERS) {
+    } else if OWNERS.iter().any(|names| is_one_of(names)) {
         LooksUp::Owners
     } else if OWN.iter().any(|names| is_one_of(names)) {
         LooksUp::Own

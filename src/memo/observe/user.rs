@@ -44,15 +44,31 @@ const ASKS_USER: &[&str] = &[
     "get_current_uid",
     "current_user",
     "user.Current",
-    "user.name",
-    "user.home",
-    "XshowSettings",
     "Sys.info",
 ];
 /// How Perl and Ruby name the user in an expression.
 const NAME_USER: &[&[u8]] = &[b"$<", b"$>", b"$EUID", b"Process.uid", b"Process.euid"];
 /// Perl's tests for whether the present user owns a file.
 const PERL_TESTS: &[&[u8]] = &[b"-o $", b"-o '", b"-o \"", b"-O $", b"-O '", b"-O \""];
+/// How code asks for what Java, Tcl, git and shells look up of their own user at each start, and how a shell comes to look up the
+/// home directory.
+const ASKS_LOOKED_UP: &[&str] = &[
+    "\"user.name\"",
+    "\"user.home\"",
+    "XshowSettings",
+    "tcl_platform(user)",
+    "array get tcl_platform",
+    "GIT_AUTHOR_IDENT",
+    "GIT_COMMITTER_IDENT",
+    "$SHELL",
+    "${SHELL",
+    "unset HOME",
+    "-u HOME",
+    "unset=HOME",
+    "env -i",
+    "env - ",
+    "ignore-environment",
+];
 /// Names by which code asks only whether root runs it, or does what only root can do.
 const ASKS_ROOT: &[&str] = &[
     "is_root",
@@ -86,9 +102,22 @@ impl Observer<'_> {
             || self.has_tool_of_user()
             || self.code_has(ASKS_USER)
             || self.code_has(TESTS_OWNER)
-            || TABLES.iter().any(|table| {
-                trace.accesses.get(Path::new(table)).is_some_and(|access| access.own_user_looked_up)
-            });
+            || self.looks_itself_up();
+    }
+
+    /// Whether a program looked up its own user, and may have used that.
+    fn looks_itself_up(&self) -> bool {
+        let tables = TABLES.iter().filter_map(|table| self.trace.accesses.get(Path::new(table)));
+        let mut read = tables.filter(|access| access.read).peekable();
+        let has_home = || self.run.captured.environment.iter().any(|(name, _)| name == "HOME");
+        let line = || self.run.words.join(OsStr::new(" "));
+        read.peek().is_some()
+            && (read.any(|access| access.own_user_looked_up)
+                || !has_home()
+                || ASKS_LOOKED_UP
+                    .iter()
+                    .any(|name| memchr::memmem::find(line().as_bytes(), name.as_bytes()).is_some())
+                || self.code_has(ASKS_LOOKED_UP))
     }
 
     /// Whether root did something that the mode of a file forbids to others, or to its owner.

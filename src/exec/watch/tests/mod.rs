@@ -43,6 +43,7 @@ impl Ran {
             prior,
             first_change,
             asked_to_make: false,
+            made_where_missing: false,
             times_compared: false,
             may_be_entered: false,
             altered: false,
