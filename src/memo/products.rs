@@ -10,8 +10,8 @@ use crate::hash::files;
 use crate::hash::holds::{self, Present};
 use crate::hash::look;
 use crate::record::{
-    Evidence, FactKind, FactScope, FileState, MODE_BITS, Observation, OutputEntry, OutputKind, OutputTree,
-    Product, ProductClass, StoredPath, name_in, with_text,
+    Base, Evidence, FactKind, FactScope, FileState, MODE_BITS, Observation, OutputEntry, OutputKind,
+    OutputTree, Product, ProductClass, StoredPath, name_in, with_text,
 };
 use crate::store::{Candidate, Facts, ResultIndex};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -169,9 +169,28 @@ impl Check<'_> {
             // A file that is written in place keeps its mode.
             return false;
         }
+        // It keeps its mode, and nothing shows whether it was there.
+        if product.in_place && now.is_file() && product.class == ProductClass::Blind && !self.meets_its_own()
+        {
+            return false;
+        }
         let recorded = self.after(product).and_then(OutputKind::mode);
         let is_as_left = !now.is_symlink() && recorded == Some(now.mode() & MODE_BITS);
         is_as_left && self.mode(product) != recorded
+    }
+
+    /// Whether the run looked for something that it leaves itself, or may have listed it.
+    fn meets_its_own(&self) -> bool {
+        let commit = &self.candidate.commit;
+        let mut classes = commit.products.all().iter().map(|product| product.class);
+        classes.any(|class| matches!(class, ProductClass::Looked | ProductClass::Consulted))
+            || commit.observations.iter().any(|observation| {
+                matches!(
+                    observation,
+                    Observation::Listing { path, .. } | Observation::Entries { path, .. }
+                        if path.base() == Base::Root
+                )
+            })
     }
 
     /// Whether a file is there that is another's, and may stay that one's: what is written in place does, and many programs
