@@ -130,7 +130,7 @@ impl Check<'_> {
         if product.attributes_set && self.mode(product).is_some_and(|mode| now.mode() & MODE_BITS != mode) {
             return Free::No;
         }
-        if self.follows_another_umask(product, now) {
+        if product.in_place && self.follows_another_umask(product, now) {
             return Free::No;
         }
         let alone = product.others_count || strict(FactKind::Clears);
