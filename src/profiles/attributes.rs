@@ -76,11 +76,6 @@ pub const ASKS_MODES: &[&str] = &[
 pub const ASKS_ALL: &[&str] = &["stat(", "statSync("];
 /// Shell tests for other names of the same file, and for whether a file was read since it was changed.
 pub const SHELL_ASKS: &[&str] = &[" -ef ", "[ -N ", "test -N "];
-/// Tests of shells, Perl and Ruby for whether the present user or group owns a file.
-pub const TESTS_OWNER: &[&str] = &[
-    "[ -O ", "test -O ", "! -O ", "&& -O ", "|| -O ", "-a -O ", "-o -O ", "( -O ", "[ -G ", "test -G ",
-    "! -G ", "&& -G ", "|| -G ", "-a -G ", "-o -G ", "( -G ", "owned?",
-];
 
 /// Directories of the system: a program that is loaded from there is not asked for its times.
 const SYSTEM: &[&str] = &["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/var/lib"];
@@ -97,13 +92,38 @@ pub fn named(name: &OsStr, names: &[&str]) -> bool {
     names.iter().any(|known| name == OsStr::new(known))
 }
 
+/// Whether a program with these words, the first of which is its name, accepts directories that it finds instead of creating
+/// them: `mkdir -p`, `install -d`.
+#[must_use]
+pub fn accepts_directories(name: &OsStr, words: &[OsString]) -> bool {
+    let options = || words.iter().skip(1).take_while(|word| *word != "--");
+    let letter = |letter: u8| options().any(|word| has_letter(word.as_bytes(), letter));
+    let has = |long: &str| options().any(|word| word == long);
+    match name.as_bytes() {
+        b"mkdir" => letter(b'p') || has("--parents"),
+        b"install" | b"ginstall" => letter(b'd') || letter(b'D') || has("--directory"),
+        b"cp" | b"mv" | b"rsync" | b"tar" | b"make" | b"ninja" | b"cmake" | b"unzip" => true,
+        _ => false,
+    }
+}
+
+/// Whether `word` is a group of short options with this letter.
+fn has_letter(word: &[u8], letter: u8) -> bool {
+    matches!(word, [b'-', rest @ ..] if rest.first() != Some(&b'-') && rest.contains(&letter))
+}
+
+/// Whether all words after the first, the name of the program, are options.
+#[must_use]
+pub fn has_options_alone(words: &[OsString]) -> bool {
+    words.iter().skip(1).all(|word| word.as_bytes().starts_with(b"-"))
+}
+
 /// Whether this program with these arguments shows times of files.
 #[must_use]
 pub fn shows_times(name: &OsStr, words: &[OsString]) -> bool {
     let letters = |wanted: &[u8]| {
-        words.iter().map(|word| word.as_bytes()).take_while(|word| *word != b"--").any(|word| {
-            matches!(word, [b'-', rest @ ..] if rest.first() != Some(&b'-') && rest.iter().any(|byte| wanted.contains(byte)))
-        })
+        let mut options = words.iter().map(|word| word.as_bytes()).take_while(|word| *word != b"--");
+        options.any(|word| wanted.iter().any(|letter| has_letter(word, *letter)))
     };
     let long = |starts: &[&str]| {
         words.iter().any(|word| starts.iter().any(|start| word.as_bytes().starts_with(start.as_bytes())))
@@ -192,11 +212,8 @@ pub fn shows_modes(name: &OsStr, words: &[OsString]) -> bool {
         words.iter().any(|word| sought.iter().any(|sought| word.as_bytes().starts_with(sought.as_bytes())))
     };
     if named(name, &["ls", "gls", "dir", "vdir", "tree", "eza", "exa", "lsd", "fd", "fdfind"]) {
-        let has_letter = |word: &OsString| {
-            let word = word.as_bytes();
-            word.starts_with(b"-") && !word.starts_with(b"--") && word.contains(&b'F')
-        };
-        return begins(&["--color", "--classify", "--indicator-style"]) || words.iter().any(has_letter);
+        return begins(&["--color", "--classify", "--indicator-style"])
+            || words.iter().any(|word| has_letter(word.as_bytes(), b'F'));
     }
     named(name, &["find", "gfind", "bfs"]) && begins(&["-perm", "-ls", "-fls", "-printf", "-fprintf"])
 }
@@ -248,6 +265,25 @@ mod tests {
             let mut all: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             let name = all.remove(0);
             assert_eq!(shows_times(&name, &all), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn programs_that_accept_directories_are_told_by_their_words() {
+        for (line, expected) in [
+            ("mkdir -p a", true),
+            ("mkdir -vp a", true),
+            ("mkdir --parents a", true),
+            ("mkdir a", false),
+            ("mkdir -- -p", false),
+            ("install -d a", true),
+            ("install -m 644 a b", false),
+            ("cp a b", true),
+            ("python3 -p a", false),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let name = words.first().cloned().unwrap_or_default();
+            assert_eq!(accepts_directories(&name, &words), expected, "{line}");
         }
     }
 }

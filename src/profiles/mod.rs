@@ -7,3 +7,4 @@ pub mod git_index;
 pub mod makefile;
 pub mod randomness;
 pub mod state;
+pub mod users;

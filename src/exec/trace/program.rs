@@ -98,7 +98,8 @@ pub enum LooksUp {
     Named,
     /// Those of its own process, and the owners of files that it shows.
     Own,
-    /// Only the owners of files that it shows. What it looks up of its own process at its start is shown to nobody.
+    /// Only the owners of files that it shows. It also looks up the user of its own process at each start, but shows it only to
+    /// code that asks for it.
     Owners,
 }
 

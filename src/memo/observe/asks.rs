@@ -3,7 +3,8 @@
 use crate::exec::Shows;
 use crate::hash::capture::Captured;
 use crate::hash::entry::{LanguageKind, What};
-use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_TIMES, SHELL_ASKS, TESTS_OWNER};
+use crate::profiles::attributes::{ASKS_ALL, ASKS_MODES, ASKS_TIMES, SHELL_ASKS};
+use crate::profiles::users::TESTS_OWNER;
 use std::os::unix::ffi::OsStrExt;
 
 /// Words before a parenthesis that do not make it a call.

@@ -3,7 +3,7 @@
 use super::Observer;
 use crate::exec::{Access, Image, ModeGiven, Shows, Trace};
 use crate::hash::rights;
-use crate::profiles::attributes::named;
+use crate::profiles::attributes::{self, named};
 use crate::record::{FileState, ModeRule};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -52,18 +52,7 @@ pub(super) fn names_modes(image: &Image<'_>) -> bool {
 
 /// Whether a program accepts directories that it finds instead of creating them: `mkdir -p`, `install -d`.
 pub(super) fn accepts_directories(image: &Image<'_>) -> bool {
-    let letters = |letter: u8| {
-        image.words.iter().skip(1).map(|word| word.as_bytes()).any(
-            |word| matches!(word, [b'-', rest @ ..] if rest.first() != Some(&b'-') && rest.contains(&letter)),
-        )
-    };
-    let has = |long: &str| image.words.iter().any(|word| word == long);
-    match name(image).as_bytes() {
-        b"mkdir" => letters(b'p') || has("--parents"),
-        b"install" | b"ginstall" => letters(b'd') || letters(b'D') || has("--directory"),
-        b"cp" | b"mv" | b"rsync" | b"tar" | b"make" | b"ninja" | b"cmake" | b"unzip" => true,
-        _ => false,
-    }
+    attributes::accepts_directories(name(image), image.words)
 }
 
 /// Whether a program always sets the same modes.

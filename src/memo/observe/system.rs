@@ -10,7 +10,8 @@ use crate::hash::files;
 use crate::hash::loader::{self, CACHE};
 use crate::hash::occurrence::{NameSearch, is_of_project};
 use crate::memo::reason::NotKept;
-use crate::profiles::attributes::named;
+use crate::profiles::attributes::{has_options_alone, named};
+use crate::profiles::users::{FIND_OTHERS, LOOK_UP_OWN, LOOK_UP_OWNERS};
 use crate::record::{Circumstances, Names, Observation, Timestamp};
 use memchr::memmem;
 use std::collections::BTreeSet;
@@ -19,22 +20,6 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// Programs that look up only the owners of files that they show.
-const OWNERS: &[&str] = &[
-    "ls dir vdir tree stat find cp mv",
-    // These look up their own user at each start. Code that asks for it is found by names in it, like `user.name`.
-    "java javac jar javadoc javap jdeps jlink jmod jshell sqlite3 git tclsh wish expect",
-    "sh bash dash zsh ksh mksh ash",
-];
-/// Programs that look up only their own user, and the owners of files that they show.
-const OWN: &[&str] = &[
-    "whoami logname ssh less vim emacs nano",
-    "python pypy node nodejs ruby perl R make gmake cmake ctest ninja meson cargo rustc go gcc cc npm",
-    "tmux screen script env sort awk gawk mawk sed grep",
-];
-/// Arguments with which `find` looks up others.
-const FIND_OTHERS: &[&str] = &["-user", "-group", "-nouser", "-nogroup"];
 
 /// Larger files are not code.
 const LARGEST_CODE: u64 = 1 << 20;
@@ -70,15 +55,14 @@ pub(super) fn looks_up(image: &Image<'_>, circumstances: &dyn Circumstances) -> 
     }
     if matches!(base, b"id" | b"groups") {
         // Any other argument is a user name.
-        let names_nobody = image.words.iter().skip(1).all(|word| word.as_bytes().starts_with(b"-"));
-        return if names_nobody { LooksUp::Own } else { LooksUp::Anybody };
+        return if has_options_alone(image.words) { LooksUp::Own } else { LooksUp::Anybody };
     }
     let is_one_of = |names: &str| names.split(' ').any(|known| known.as_bytes() == base);
     if base == b"find" && image.words.iter().any(|word| named(word, FIND_OTHERS)) {
         LooksUp::Named
-    } else if OWNERS.iter().any(|names| is_one_of(names)) {
+    } else if LOOK_UP_OWNERS.iter().any(|names| is_one_of(names)) {
         LooksUp::Owners
-    } else if OWN.iter().any(|names| is_one_of(names)) {
+    } else if LOOK_UP_OWN.iter().any(|names| is_one_of(names)) {
         LooksUp::Own
     } else {
         LooksUp::Anybody

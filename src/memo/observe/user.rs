@@ -1,86 +1,18 @@
 //! Whether the umask, the superuser and the user count: only if a result can show them.
 
 use super::{Observer, Run};
-use crate::exec::Shows;
+use crate::exec::{Access, Shows};
 use crate::hash::accounts::TABLES;
 use crate::hash::entry::LanguageKind;
 use crate::hash::occurrence::{NameSearch, is_of_project};
-use crate::profiles::attributes::{TESTS_OWNER, WITHOUT_EXECUTING, named};
+use crate::profiles::attributes::{WITHOUT_EXECUTING, named};
+use crate::profiles::users::{
+    ACT_FOR_ROOT, ASKS_LOOKED_UP, ASKS_ROOT, ASKS_USER, NAME_USER, PERL_TESTS, PRINT_USER, TESTS_OWNER,
+};
 use crate::record::Evidence;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-/// Programs that set owners and modes differently if the user is root.
-const ACT_FOR_ROOT: &[&str] =
-    &["tar", "gtar", "bsdtar", "cpio", "pax", "unzip", "7z", "7za", "7zr", "bsdcpio", "rsync"];
-/// Programs that print which user runs them.
-const PRINT_USER: &[&str] = &["id", "gid", "whoami", "gwhoami", "groups", "ggroups", "logname", "glogname"];
-/// Names by which code asks which user runs it.
-const ASKS_USER: &[&str] = &[
-    "geteuid",
-    "getuid",
-    "getegid",
-    "getgid",
-    "Geteuid",
-    "Getuid",
-    "Getegid",
-    "Getgid",
-    "getgroups",
-    "Getgroups",
-    "getresuid",
-    "getresgid",
-    "getuser",
-    "getlogin",
-    "Getlogin",
-    "getpwuid",
-    "userInfo",
-    "EUID",
-    "EGID",
-    "UID",
-    "GROUPS",
-    "USER_ID",
-    "get_effective_uid",
-    "get_current_uid",
-    "current_user",
-    "user.Current",
-    "Sys.info",
-];
-/// How Perl and Ruby name the user in an expression.
-const NAME_USER: &[&[u8]] = &[b"$<", b"$>", b"$EUID", b"Process.uid", b"Process.euid"];
-/// Perl's tests for whether the present user owns a file.
-const PERL_TESTS: &[&[u8]] = &[b"-o $", b"-o '", b"-o \"", b"-O $", b"-O '", b"-O \""];
-/// How code asks for what Java, Tcl, git and shells look up of their own user at each start, and how a shell comes to look up the
-/// home directory.
-const ASKS_LOOKED_UP: &[&str] = &[
-    "\"user.name\"",
-    "\"user.home\"",
-    "XshowSettings",
-    "tcl_platform(user)",
-    "array get tcl_platform",
-    "GIT_AUTHOR_IDENT",
-    "GIT_COMMITTER_IDENT",
-    "$SHELL",
-    "${SHELL",
-    "unset HOME",
-    "-u HOME",
-    "unset=HOME",
-    "env -i",
-    "env - ",
-    "ignore-environment",
-];
-/// Names by which code asks only whether root runs it, or does what only root can do.
-const ASKS_ROOT: &[&str] = &[
-    "is_root",
-    "isRoot",
-    "IsUserAnAdmin",
-    "chown",
-    "fchown",
-    "lchown",
-    "fchownat",
-    "fchownSync",
-    "chownSync",
-];
 
 impl Observer<'_> {
     /// Decides whether the umask, the superuser and the user count; `is_refused` says that something may have been refused.
@@ -97,27 +29,30 @@ impl Observer<'_> {
             || trace.owners_set
             || any_of(ACT_FOR_ROOT)
             || self.is_forbidden_to_others()
-            || self.code_has(ASKS_ROOT);
+            || self.code_has(ASKS_ROOT.iter().copied());
         self.observed.identity_counts = any_of(PRINT_USER)
             || self.has_tool_of_user()
-            || self.code_has(ASKS_USER)
-            || self.code_has(TESTS_OWNER)
-            || self.looks_itself_up();
+            || self.program_looks_itself_up()
+            || self.code_has(self.names_of_user());
     }
 
-    /// Whether a program looked up its own user, and may have used that.
-    fn looks_itself_up(&self) -> bool {
-        let tables = TABLES.iter().filter_map(|table| self.trace.accesses.get(Path::new(table)));
-        let mut read = tables.filter(|access| access.read).peekable();
+    /// The names by which the code of this run can ask which user runs it.
+    fn names_of_user(&self) -> impl Iterator<Item = &'static str> {
+        let looked_up: &[&str] = if self.accounts_read().next().is_some() { ASKS_LOOKED_UP } else { &[] };
+        ASKS_USER.iter().chain(TESTS_OWNER).chain(looked_up).copied()
+    }
+
+    /// Whether a program looked up its own user, other than at its start as all programs of its kind do.
+    fn program_looks_itself_up(&self) -> bool {
         let has_home = || self.run.captured.environment.iter().any(|(name, _)| name == "HOME");
-        let line = || self.run.words.join(OsStr::new(" "));
-        read.peek().is_some()
-            && (read.any(|access| access.own_user_looked_up)
-                || !has_home()
-                || ASKS_LOOKED_UP
-                    .iter()
-                    .any(|name| memchr::memmem::find(line().as_bytes(), name.as_bytes()).is_some())
-                || self.code_has(ASKS_LOOKED_UP))
+        let mut read = self.accounts_read().peekable();
+        read.peek().is_some() && (!has_home() || read.any(|access| access.own_user_looked_up))
+    }
+
+    /// Reads of the tables of users and groups.
+    fn accounts_read(&self) -> impl Iterator<Item = &Access> {
+        let tables = TABLES.iter().filter_map(|table| self.trace.accesses.get(Path::new(table)));
+        tables.filter(|access| access.read)
     }
 
     /// Whether root did something that the mode of a file forbids to others, or to its owner.
@@ -139,14 +74,15 @@ impl Observer<'_> {
         })
     }
 
-    /// Whether code of the call or of the project has one of these names.
-    fn code_has(&self, names: &[&str]) -> bool {
-        let search = NameSearch::new(names.iter().map(|name| name.as_bytes()));
+    /// Whether the words of the call, its sources, or files of the project have one of these names.
+    fn code_has(&self, names: impl IntoIterator<Item = &'static str>) -> bool {
+        let search = NameSearch::new(names.into_iter().map(str::as_bytes));
         let has = |text: &[u8]| !search.search(text, false).is_empty();
         let Run { captured, words, recall, places, .. } = *self.run;
         let files = self.contents.iter().filter(|(path, _)| is_of_project(path, &places.root));
         let files: Vec<_> = files.cloned().collect();
-        words.iter().any(|word| has(word.as_bytes()))
+        // A name like `env -i` is two words.
+        has(words.join(OsStr::new(" ")).as_bytes())
             || captured.sources.iter().any(|source| has(&source.bytes))
             || !search.search_seen_files(&files, recall).is_empty()
     }
