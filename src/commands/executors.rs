@@ -7,6 +7,7 @@ use super::jobs::{Settings, reapi, settings_of, token};
 use super::options::Scanned;
 use crate::elsewhere::{Call, Found, Place, State as Of};
 use crate::error::{Error, Kind, Result};
+use crate::exec::umask;
 use crate::store::{LocalStore, StoreOptions};
 use crate::ui::doctor::State;
 use crate::ui::executors::{Executor, json};
@@ -145,6 +146,7 @@ fn job(settings: &Settings, context: &Context, limit: Duration) -> Result<Answer
         manifest: None,
         latest: false,
         snapshot: None,
+        umask: umask(),
     };
     let Found::Ours(lock) = place.claim(&call)? else {
         return Err(Error::new(Kind::Other, "the job existed already"));

@@ -10,11 +10,13 @@ use crate::digest::{Digest, Key};
 use crate::elsewhere::{Call, Place, enter, environment_of, machine};
 use crate::encode::Decode;
 use crate::error::{EXIT_FAILED, EXIT_USAGE, Error, Kind, Result};
+use crate::exec::umask;
 use crate::hash::manifest::Manifest;
 use crate::ui::human;
 use crate::ui::json::Object;
 use crate::ui::message;
 use crate::ui::miss::MOST_NAMED;
+use nix::sys::stat::Mode;
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -88,13 +90,22 @@ fn with_environment(job: &OsStr) -> Error {
 
 /// Starts again for a job, with this environment. Returns only if that fails.
 fn again(job: &OsStr, environment: Vec<(OsString, OsString)>) -> Error {
-    let program = match std::env::current_exe() {
-        Ok(program) => program,
-        Err(error) => return Error::io("find", Path::new("the program itself"), error),
-    };
-    let mut command = Command::new(&program);
-    command.env_clear().envs(environment).arg(NAME).arg(job);
-    Error::io("start", &program, command.exec())
+    restart(|command| command.env_clear().envs(environment).arg(NAME).arg(job))
+}
+
+/// Starts this program again with the same arguments and another umask, which a process has from its start: it never changes its
+/// own. Returns only if that fails.
+fn with_umask(mask: u32) -> Error {
+    nix::sys::stat::umask(Mode::from_bits_truncate(mask));
+    restart(|command| command.args(std::env::args_os().skip(1)))
+}
+
+/// Replaces this process by one of the same program. Returns only if that fails.
+fn restart(prepare: impl FnOnce(&mut Command) -> &mut Command) -> Error {
+    match std::env::current_exe() {
+        Ok(program) => Error::io("start", &program, prepare(&mut Command::new(&program)).exec()),
+        Err(error) => Error::io("find", Path::new("the program itself"), error),
+    }
 }
 
 /// The number of this member of an array, and its job.
@@ -119,6 +130,9 @@ fn run(place: &Place, runs: Runs<'_>) -> Result<Exit> {
         Error::new(Kind::Other, format!("{} is not a job", place.path().display()))
             .with_hint("the store must be on a file system that this machine can access, too")
     })?;
+    if umask() != call.umask {
+        return Err(with_umask(call.umask));
+    }
     let _lock = loop {
         match place.run()? {
             Some(lock) => break lock,

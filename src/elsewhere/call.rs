@@ -24,6 +24,8 @@ pub struct Call {
     pub latest: bool,
     /// `--snapshot`: the directory of the copied tree that is run.
     pub snapshot: Option<PathBuf>,
+    /// The umask of the caller. Outputs get their modes from it, not from that of the other machine.
+    pub umask: u32,
 }
 
 impl Encode for Call {
@@ -35,6 +37,7 @@ impl Encode for Call {
         }
         to.option(self.manifest.as_ref()).flag(self.latest);
         to.option(self.snapshot.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()).as_ref());
+        to.unsigned(u64::from(self.umask));
     }
 }
 
@@ -45,6 +48,7 @@ impl Decode for Call {
         let words = from.list::<Vec<u8>>()?.into_iter().map(OsString::from_vec).collect();
         let (manifest, latest) = (from.option()?, from.flag()?);
         let snapshot = from.option::<Vec<u8>>()?.map(|path| OsString::from_vec(path).into());
-        Ok(Self { token, executor, directory, words, manifest, latest, snapshot })
+        let umask = from.unsigned32()?;
+        Ok(Self { token, executor, directory, words, manifest, latest, snapshot, umask })
     }
 }

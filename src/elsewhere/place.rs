@@ -300,6 +300,7 @@ mod tests {
             manifest: Some(vec![1, 2]),
             latest: false,
             snapshot: Some("/p/t".into()),
+            umask: 0o27,
         }
     }
 

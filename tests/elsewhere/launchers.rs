@@ -6,6 +6,7 @@ use super::support::{Run, Sandbox};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// A project whose executor `node` is this machine by ssh.
 fn with_node(server: &Server) -> Sandbox {
@@ -315,6 +316,30 @@ fn a_launcher_that_does_not_wait_is_asked_and_its_job_can_be_left() {
     run.wait_for_stderr("attached to job");
     go(&sandbox);
     run.finish();
+}
+
+/// A machine on which new files are private by default.
+#[test]
+fn outputs_get_the_modes_there_that_they_get_here() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "cashet.toml",
+        "[executors.node]\nkind = \"launcher\"\nsubmit = \"umask 077; {cmd} > {log} 2>&1\"\n",
+    );
+    sandbox.script("job", "umask; mkdir made; echo x > made/plain; echo x > tool; chmod +x tool");
+    let mode = |name: &str| fs::metadata(sandbox.path(name)).unwrap().permissions().mode() & 0o7777;
+    let modes = || ["made", "made/plain", "tool"].map(mode);
+    let expected = [0o755, 0o644, 0o755];
+    let call = |words: &[&str], executes: usize| {
+        let run = sandbox.exec([words, &["--", "./job"]].concat()).stdout("0022\n");
+        run.any_stderr().may_change("made").may_change("tool").executes(executes).run();
+        assert_eq!(modes(), expected, "{words:?}");
+        sandbox.remove("made").remove("tool");
+    };
+    call(&["--on", "node"], 1);
+    // It is the same run for both machines.
+    call(&["--on", "node"], 0);
+    call(&[], 0);
 }
 
 #[test]

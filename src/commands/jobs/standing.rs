@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_earlier_job_that_cannot_be_removed_is_an_error() {
-        // Nobody may rename it.
+        // A directory that cannot be renamed.
         let place = Place::at("/proc/self/task".into());
         let call = Call {
             token: "a".to_owned(),
@@ -184,6 +184,7 @@ mod tests {
             manifest: None,
             latest: false,
             snapshot: None,
+            umask: 0o22,
         };
         let error = take(&place, &call, false).err().unwrap();
         assert!(error.to_string().contains("cannot remove the earlier job /proc/self/task"), "{error}");

@@ -3,11 +3,10 @@
 //!
 //! It shares nothing with the machine that sent the call. The store is temporary.
 
-use super::{changed, log_of_engine, refusal};
+use super::{changed, log_of_engine, refusal, with_umask};
 use crate::commands::exec::elsewhere::work;
 use crate::commands::exit::{DONE, Exit};
 use crate::commands::options::{self, Flag};
-use crate::commands::worker::NAME;
 use crate::digest::{CommitId, Digest, Key};
 use crate::elsewhere::shipped::{DIRECTORIES, ROOM, SMALL};
 use crate::elsewhere::{Attributes, Left, LeftRun, ShippedCall};
@@ -15,14 +14,11 @@ use crate::encode::{Decode, Encode};
 use crate::error::{Error, Kind, Result};
 use crate::exec::umask;
 use crate::store::{BlobStore, LocalStore, StoreOptions};
-use nix::sys::stat::Mode;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 /// The option that selects this mode.
@@ -39,7 +35,7 @@ pub(super) fn run([call_path, output, record]: [&Path; 3]) -> Result<Exit> {
         Error::new(Kind::Other, format!("what was shipped {error}: is it from another release of cashet?"))
     })?;
     if umask() != call.umask {
-        return Err(with_umask(call.umask, [call_path, output, record]));
+        return Err(with_umask(call.umask));
     }
     let (output, record) = (base.join(output), base.join(record));
     fs::create_dir_all(&output).map_err(|error| Error::io("create", &output, error))?;
@@ -53,18 +49,6 @@ pub(super) fn run([call_path, output, record]: [&Path; 3]) -> Result<Exit> {
     let left = with_run(left, &store, &output)?;
     fs::write(&record, left.to_bytes()).map_err(|error| Error::io("write", &record, error))?;
     Ok(DONE)
-}
-
-/// Starts this program again with another umask, which must be set from the start.
-fn with_umask(mask: u32, words: [&Path; 3]) -> Error {
-    nix::sys::stat::umask(Mode::from_bits_truncate(mask));
-    match std::env::current_exe() {
-        Ok(program) => {
-            let error = Command::new(&program).arg(NAME).arg(WORD).args(words).exec();
-            Error::io("start", &program, error)
-        }
-        Err(error) => Error::io("find", Path::new("the program itself"), error),
-    }
 }
 
 /// Creates the directories that the environment names, which belong to this call alone. After a failure the run observes that they

@@ -16,8 +16,8 @@ use crate::digest::Key;
 use crate::elsewhere::{Call, Job, Lock, Place, sweep};
 use crate::encode::Encode;
 use crate::error::{Error, Kind, Result};
-use crate::exec::Unix;
 use crate::exec::nested::{Depends, tell};
+use crate::exec::{Unix, umask};
 use crate::hash::manifest::Manifest;
 use crate::hash::user_digests;
 use crate::memo::{self, Answer, Checked, Context, Mode, Outcome, Policy};
@@ -252,6 +252,7 @@ impl Elsewhere<'_> {
             words: words_of_job(self.scanned, self.settings.store_there()),
             manifest: manifest.map(Encode::to_bytes),
             latest: self.scanned.has(Flag::Latest),
+            umask: umask(),
         };
         interrupts.hold();
         let followed = match self.have(&place, call, reads, interrupts)? {

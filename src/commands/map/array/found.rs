@@ -10,6 +10,7 @@ use crate::commands::options::{Flag, Scanned};
 use crate::elsewhere::{Call, Place};
 use crate::encode::Encode;
 use crate::error::Result;
+use crate::exec::umask;
 use crate::memo::{Checked, Mode, nothing_to_replay};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -71,7 +72,7 @@ impl Array<'_> {
         if self.import(&settled)? { replay() } else { Ok(None) }
     }
 
-    /// Answers a run from the store. A refresh of its result is a job that nobody waits for.
+    /// Answers a run from the store. The sweep does not wait for a job that refreshes the result.
     fn recorded(&self, work: &Work) -> Result<Option<Replayed>> {
         let settled = self.resident.settle(&work.job.call)?;
         let mut refreshes = tagged(work);
@@ -122,6 +123,7 @@ impl Array<'_> {
             manifest: manifest.as_ref().map(Encode::to_bytes),
             latest: job.call.has(Flag::Latest),
             snapshot: self.tree(job),
+            umask: umask(),
         };
         let on = (self.settings, self.resident.project());
         let is_refresh = settled.mode() == Mode::Refresh;
