@@ -3,6 +3,7 @@
 use super::traps::project;
 use crate::twin::Outcome;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 /// Calls a command that runs `line`, signals that, and waits. Meanwhile the test, which is not watched, does `work` in
@@ -66,6 +67,33 @@ fn a_file_that_others_replace_meanwhile_is_not_kept() {
             assert_eq!((&told["outcome"], &told["kept"]), (&"miss".into(), &true.into()), "{line}: {told}");
         }
     }
+}
+
+/// A run compiles a module that another run compiles too. The file of the other one can get the inode number of the stale bytecode,
+/// which both replace.
+#[test]
+fn bytecode_with_the_inode_number_of_the_stale_file_is_the_importers() {
+    let import = "env -u PYTHONDONTWRITEBYTECODE python3 -c 'import m'";
+    let bytecode = |root: &std::path::Path| {
+        let mut files = fs::read_dir(root.join("__pycache__")).unwrap();
+        files.next().unwrap().unwrap().path()
+    };
+    let number = |path: &std::path::Path| fs::metadata(path).unwrap().ino();
+    let prepare = |root: &std::path::Path| {
+        fs::write(root.join("m.py"), "x = 1\n").unwrap();
+        assert!(Command::new("sh").args(["-c", import]).current_dir(root).status().unwrap().success());
+        // Its inode outlives the file.
+        fs::hard_link(bytecode(root), root.join("../stale")).unwrap();
+        fs::write(root.join("m.py"), "x = 1234\n").unwrap();
+    };
+    let replace = |root: &std::path::Path| {
+        let (compiled, stale) = (bytecode(root), root.join("../stale"));
+        assert_ne!(number(&compiled), number(&stale));
+        fs::write(&stale, fs::read(&compiled).unwrap()).unwrap();
+        fs::rename(&stale, &compiled).unwrap();
+    };
+    let told = meanwhile_after(prepare, import, replace);
+    assert_eq!((&told["kept"], &told["outputs"]), (&true.into(), &0.into()), "{told}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::bytecode::stands_for;
 use super::witness::Watcher;
 use super::{Run, evidence, present};
-use crate::exec::{Access, Trace};
+use crate::exec::{Access, FirstChange, Trace};
 use crate::memo::reason::NotKept;
 use crate::profiles::state::{BYTECODE, Found, Kind, Tables, asks_earlier_results};
 use crate::record::Evidence;
@@ -133,8 +133,11 @@ impl Finder<'_> {
         if is_temporary {
             return Ok(self.is_new(path) && now.is_none());
         }
-        // Other code that writes such a file opens it; the importer moves a new file there.
-        let is_replaced = now.is_some_and(|now| self.before(path).is_none_or(|was| was.inode != now.inode));
+        // Other code that writes such a file opens it; the importer moves a new file there. That file may have the inode number of
+        // the earlier one, which another run has replaced meanwhile.
+        let is_moved_here = access.first_change == FirstChange::Put && !access.changed_otherwise;
+        let is_replaced = now
+            .is_some_and(|now| is_moved_here || self.before(path).is_none_or(|was| was.inode != now.inode));
         Ok(is_replaced && access.kept_on_change && source.is_file())
     }
 
