@@ -18,7 +18,13 @@ impl Timestamp {
     /// The present moment by the system's clock, which may jump.
     #[must_use]
     pub fn now() -> Self {
-        match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Self::of(SystemTime::now())
+    }
+
+    /// A moment of the system's clock.
+    #[must_use]
+    pub fn of(time: SystemTime) -> Self {
+        match time.duration_since(UNIX_EPOCH) {
             Ok(since) => Self(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)),
             Err(before) => Self(-i64::try_from(before.duration().as_nanos()).unwrap_or(i64::MAX)),
         }

@@ -8,7 +8,7 @@ use crate::exec::{Access, FirstChange, ModeGiven, Prior};
 use crate::hash::look;
 use crate::memo::reason::NotKept;
 use crate::profiles::state::GIT_INDEX;
-use crate::record::{BothEnds, Evidence, FileState, Observation, Product, ProductClass};
+use crate::record::{BothEnds, Evidence, FileState, Observation, Product, ProductClass, Timestamp};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -23,7 +23,9 @@ impl Observer<'_> {
         // If the path could not even be inspected at first, the run did nothing to it.
         let hidden = before.evidence.is_none() && matches!(before.state, FileState::Unreadable { .. });
         let now = if hidden { present(path).unwrap_or_default() } else { present(path)? };
-        let net = differs(before.evidence.as_ref(), now.as_ref());
+        let is_another = self.is_another(path, access, before, now.as_ref())?;
+        let was_directory = matches!(before.state, FileState::Directory { .. });
+        let net = differs(before.evidence.as_ref(), now.as_ref()) || (was_directory && is_another);
         if self.run.ignored_writes.matches(path) {
             return self.seen_before_ignored(path, access, before);
         }
@@ -38,7 +40,7 @@ impl Observer<'_> {
         }
         if self.aside.is_result(path) {
             self.settled.insert(path.to_path_buf());
-            return if net { self.output(path, now.as_ref(), before) } else { Ok(()) };
+            return if net { self.output(path, now.as_ref(), before, is_another) } else { Ok(()) };
         }
         let state = if net { present_state(path, now.as_ref(), before) } else { before.state.clone() };
         let changed = Changed { path, access, before, now, state };
@@ -85,15 +87,15 @@ impl Observer<'_> {
             self.product(&changed);
             self.behind_link(path, before)?;
         }
-        if matches!(before.state, FileState::Directory { .. }) {
-            if is_another(before, now.as_ref()) || access.given_up {
+        if was_directory {
+            if is_another || access.given_up {
                 self.everything_below(path)?;
             } else if access.listed {
                 self.listed_before.push(path.to_path_buf());
             }
         }
         if net {
-            self.output(path, now.as_ref(), before)?;
+            self.output(path, now.as_ref(), before, is_another)?;
         }
         Ok(())
     }
@@ -248,15 +250,20 @@ impl Observer<'_> {
         self.scope.region(path) == Region::Inside && !self.aside.has(path)
     }
 
-    /// Adds a path that was created, changed or removed to the outputs, with everything below it if it appeared or disappeared as
-    /// a whole.
-    fn output(&mut self, path: &Path, now: Option<&Evidence>, before: &Before) -> Result<(), NotKept> {
+    /// Adds a path that was created, changed or removed to the outputs, with everything below it if it `is_another`, so that it
+    /// appeared or disappeared as a whole.
+    fn output(
+        &mut self,
+        path: &Path,
+        now: Option<&Evidence>,
+        before: &Before,
+        is_another: bool,
+    ) -> Result<(), NotKept> {
         if let Some(relative) = self.scope.relative(path) {
             self.observed.outputs.insert(relative.to_vec());
         }
         let is_directory = now.is_some_and(|now| now.mode & libc::S_IFMT == libc::S_IFDIR);
         let was_directory = matches!(before.state, FileState::Directory { .. });
-        let is_another = is_another(before, now);
         if is_directory && is_another {
             for entry in ignore::WalkBuilder::new(path).standard_filters(false).build() {
                 let entry = entry.map_err(|error| {
@@ -317,16 +324,31 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// Whether the path is another file now, or gone. A directory that the run creates may get the inode number of one that it
+    /// removed (ext4 gives the lowest one that is free), so then the time of its creation decides.
+    fn is_another(
+        &self,
+        path: &Path,
+        access: Access,
+        before: &Before,
+        now: Option<&Evidence>,
+    ) -> Result<bool, NotKept> {
+        let (Some(before), Some(now)) = (&before.evidence, now) else { return Ok(true) };
+        let kind = |evidence: &Evidence| evidence.mode & libc::S_IFMT;
+        if before.inode != now.inode || kind(before) != kind(now) {
+            return Ok(true);
+        }
+        // The run may have failed to remove it.
+        if !access.given_up || kind(now) != libc::S_IFDIR {
+            return Ok(false);
+        }
+        let created = fs::symlink_metadata(path).and_then(|found| found.created());
+        let created = created.map_err(|error| unseen(path, &error))?;
+        Ok(Timestamp::of(created) >= self.run.started)
+    }
+
     fn is_moved(&self, directory: &Path) -> bool {
         self.trace.accesses.get(directory).is_some_and(|access| access.prior == Prior::Consulted)
-    }
-}
-
-/// Whether the path is another file now, or gone.
-fn is_another(before: &Before, now: Option<&Evidence>) -> bool {
-    match (&before.evidence, now) {
-        (Some(before), Some(now)) => before.inode != now.inode,
-        _ => true,
     }
 }
 
