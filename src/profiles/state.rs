@@ -30,9 +30,24 @@ pub struct Row {
     /// One of these is part of a path that the run read, or is a program that it started. Empty: no condition.
     used: &'static [&'static str],
     places: &'static [Place],
+    /// How the tool is asked to show what it found in its state. Then the state is an ordinary file.
+    shown_by: Option<Shown>,
 }
 
-/// Location of state. A `*` in a component matches anything.
+/// How a tool is asked to show its state.
+#[derive(Debug)]
+struct Shown {
+    /// The letter of the option.
+    letter: u8,
+    /// The option, and others that name a file in which it may be set.
+    options: &'static [&'static str],
+    /// The name of the setting.
+    setting: &'static str,
+    /// Names of files in which it may be set.
+    files: &'static [&'static str],
+}
+
+/// Location of state. A `*` in a component matches anything, a `#` at its end digits.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     /// At this path below any directory inside the root.
@@ -41,6 +56,8 @@ enum Place {
     Home(&'static str),
     /// Below the cache directory of the user.
     Cache(&'static str),
+    /// This directory below the user's directory of settings. What is in it is not tool state.
+    Settings(&'static str),
     /// Directly in a temporary directory.
     Temporary(&'static str),
     /// The value of this variable.
@@ -75,9 +92,21 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Tables {
     root: Vec<u8>,
-    /// Patterns outside of the root: the parent directory, the names below it, the row.
-    outside: Vec<(Vec<u8>, &'static str, usize)>,
+    outside: Vec<Outside>,
     temporary: Vec<PathBuf>,
+}
+
+/// A pattern of state outside of the root.
+#[derive(Debug)]
+struct Outside {
+    /// The parent directory.
+    directory: Vec<u8>,
+    /// The names below it.
+    names: &'static str,
+    /// Whether it does not match what is below these names.
+    alone: bool,
+    /// The index of the row.
+    row: usize,
 }
 
 /// All rows with the indices of their bits.
@@ -100,20 +129,25 @@ impl Tables {
         };
         let mut temporary: Vec<PathBuf> = ["/tmp", "/var/tmp"].iter().map(PathBuf::from).collect();
         temporary.extend(set("TMPDIR"));
-        let caches: Vec<PathBuf> = match set("XDG_CACHE_HOME") {
-            Some(cache) => vec![cache],
-            None => homes.iter().map(|home| home.join(".cache")).collect(),
+        let of_user = |name: &str, usual: &str| match set(name) {
+            Some(directory) => vec![directory],
+            None => homes.iter().map(|home| home.join(usual)).collect(),
         };
+        let caches = of_user("XDG_CACHE_HOME", ".cache");
+        let settings = of_user("XDG_CONFIG_HOME", ".config");
         let mut outside = Vec::new();
         for (number, _, row) in rows() {
             for place in row.places {
+                let alone = matches!(place, Place::Settings(_));
                 let mut add = |base: &Path, names: &'static str| {
-                    outside.push((base.as_os_str().as_bytes().to_vec(), names, number));
+                    let directory = base.as_os_str().as_bytes().to_vec();
+                    outside.push(Outside { directory, names, alone, row: number });
                 };
                 match place {
                     Place::Root(_) => {}
                     Place::Home(names) => homes.iter().for_each(|home| add(home, names)),
                     Place::Cache(names) => caches.iter().for_each(|cache| add(cache, names)),
+                    Place::Settings(names) => settings.iter().for_each(|directory| add(directory, names)),
                     Place::Temporary(names) => temporary.iter().for_each(|directory| add(directory, names)),
                     Place::Variable(name) => set(name).iter().for_each(|path| add(path, "")),
                 }
@@ -129,10 +163,12 @@ impl Tables {
         if let Some(inside) = below(bytes, &self.root) {
             return self.find_inside(bytes, inside, keeps);
         }
-        let kept = self.outside.iter().filter(|(_, _, number)| keeps & 1 << number != 0);
-        let mut found = kept.filter_map(|(directory, names, number)| {
-            let length = matched(names, below(bytes, directory)?)?;
-            Some((*number, bytes.len() - below(bytes, directory)?.len() + length))
+        let kept = self.outside.iter().filter(|place| keeps & 1 << place.row != 0);
+        let mut found = kept.filter_map(|place| {
+            let rest = below(bytes, &place.directory)?;
+            let length = matched(place.names, rest)?;
+            let is_one = !place.alone || length == rest.len();
+            is_one.then_some((place.row, bytes.len() - rest.len() + length))
         });
         let (number, length) = found.next()?;
         found_of(number, bytes.get(..length)?)
@@ -160,9 +196,9 @@ impl Tables {
     /// Whether `path` is a parent directory of a location outside of the root where a tool keeps state.
     #[must_use]
     pub fn is_above(&self, path: &Path) -> bool {
-        self.outside.iter().any(|(directory, names, _)| {
-            let mut whole = PathBuf::from(OsStr::from_bytes(directory));
-            if let Some((above, _)) = names.rsplit_once('/') {
+        self.outside.iter().any(|place| {
+            let mut whole = PathBuf::from(OsStr::from_bytes(&place.directory));
+            if let Some((above, _)) = place.names.rsplit_once('/') {
                 whole.push(above);
             }
             whole.starts_with(path)
@@ -201,8 +237,12 @@ fn matched(pattern: &str, path: &[u8]) -> Option<usize> {
     Some(length)
 }
 
-/// Whether `name` matches `part`, in which one `*` matches anything.
+/// Whether `name` matches `part`, in which one `*` matches anything, and a `#` at the end digits.
 fn is_like(part: &str, name: &[u8]) -> bool {
+    if let Some(start) = part.strip_suffix('#') {
+        let digits = name.strip_prefix(start.as_bytes());
+        return digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
+    }
     match part.split_once('*') {
         None => part.as_bytes() == name,
         Some((start, end)) => {
@@ -212,7 +252,31 @@ fn is_like(part: &str, name: &[u8]) -> bool {
     }
 }
 
+impl Shown {
+    /// Whether `word` asks for it, by an option alone or a letter among others.
+    fn is_in(&self, word: &[u8]) -> bool {
+        match word {
+            [b'-', b'-', long @ ..] => self.options.iter().any(|option| long.starts_with(option.as_bytes())),
+            [b'-', letters @ ..] => letters.contains(&self.letter),
+            _ => false,
+        }
+    }
+}
+
 impl Row {
+    /// Names of files in which the tool may be asked to show what it found in its state.
+    #[must_use]
+    pub fn settings(&self) -> &'static [&'static str] {
+        self.shown_by.as_ref().map_or(&[], |shown| shown.files)
+    }
+
+    /// Whether the text of such a file asks for it.
+    #[must_use]
+    pub fn is_shown_by(&self, text: &[u8]) -> bool {
+        let names = |shown: &Shown| memchr::memmem::find(text, shown.setting.as_bytes()).is_some();
+        self.shown_by.as_ref().is_some_and(names)
+    }
+
     /// Whether the run shows that the tool was active; `has` returns whether any path that was read, or program that was started,
     /// satisfies its argument.
     #[must_use]

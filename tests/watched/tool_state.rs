@@ -19,6 +19,9 @@ struct Kept {
 const PRIVATE: &[Kept] = &[
     Kept { tool: "mypy", uses: "", state: "./.mypy_cache" },
     Kept { tool: "ruff", uses: "", state: "./.ruff_cache" },
+    Kept { tool: "black", uses: "", state: "$HOME/.cache/black" },
+    Kept { tool: "yapf", uses: "", state: "$HOME/.cache/YAPF" },
+    Kept { tool: "node", uses: "tsx", state: "$TMPDIR/tsx-0" },
     Kept { tool: "pip", uses: "pip", state: "$HOME/.cache/pip" },
     Kept { tool: "uv", uses: "", state: "$HOME/.cache/uv" },
     Kept { tool: "npm", uses: "", state: "$HOME/.npm" },
@@ -76,6 +79,52 @@ fn private_state_of_tools_counts_by_its_existence_alone() {
         twin.write(&format!("{at}/memo"), "2\n");
         other.runs();
     }
+}
+
+#[test]
+fn state_is_an_ordinary_file_where_its_tool_shows_it() {
+    let code = "[ -d $HOME/.cache/black ] || exit 0; [ ! -e settings ] || . ./settings; for x in pyproject.toml; do [ ! -e $x ] || read y < $x; done; [ ! -e $HOME/.cache/black/memo ] || read old < $HOME/.cache/black/memo; echo found $old; read x < f; echo $x";
+    for (words, settings) in [
+        (&["tools/black"][..], ""),
+        (&["tools/black", "-v"], "line-length = 80"),
+        (&["tools/black"], "verbose = true"),
+    ] {
+        let twin = Twin::new();
+        tool(&twin, "tools/black", code);
+        twin.write("f", "one\n").write("../home/.cache/black/memo", "1\n");
+        twin.write("pyproject.toml", format!("{settings}\n"));
+        settle();
+        let call = twin.call(words);
+        assert_eq!(call.agree(), Outcome::Kept, "{}", call.told());
+        if words.len() == 1 && settings.is_empty() {
+            call.hits();
+            continue;
+        }
+        twin.write("../home/.cache/black/memo", "2\n");
+        call.runs();
+    }
+}
+
+#[test]
+fn the_directory_of_settings_that_a_tool_makes_is_private_and_the_settings_are_not() {
+    let twin = Twin::new();
+    twin.write("used/matplotlib", "x\n").write("f", "one\n");
+    twin.write("plot.py", "import os\nopen('used/matplotlib').read()\nhome = os.environ['HOME'] + '/.config/matplotlib'\nos.makedirs(home, exist_ok=True)\ntry:\n    print(open(home + '/matplotlibrc').read())\nexcept OSError:\n    print('none')\n");
+    settle();
+    let call = twin.call(["python3", "plot.py"]);
+    call.settles_after(1);
+    for settings in ["one\n", "two\n"] {
+        twin.write("../home/.config/matplotlib/matplotlibrc", settings);
+        settle();
+        call.runs();
+        call.hits();
+    }
+    twin.remove("../home/.config/matplotlib/matplotlibrc");
+    call.agree();
+    let names = twin.sh("cat used/matplotlib; ls -A ../home/.config/matplotlib");
+    names.settles_after(1);
+    twin.write("../home/.config/matplotlib/matplotlibrc", "three\n");
+    names.runs();
 }
 
 #[test]

@@ -50,6 +50,7 @@ impl Aside {
             tables: &watcher.tables,
             compiles: compiles(trace),
             used: FxHashMap::default(),
+            shown: FxHashMap::default(),
             minds_results: None,
             aside: Self::default(),
         };
@@ -104,6 +105,8 @@ struct Finder<'a> {
     compiles: bool,
     /// For each row of the table, as a bit, whether the run started its tool.
     used: FxHashMap<u64, bool>,
+    /// The same: whether settings ask the tool to show its state.
+    shown: FxHashMap<u64, bool>,
     minds_results: Option<bool>,
     aside: Aside,
 }
@@ -186,7 +189,7 @@ impl Finder<'_> {
             }
             return Ok(());
         };
-        if !self.is_used(&found) {
+        if !self.is_used(&found) || self.is_shown(&found) {
             return Ok(());
         }
         match found.kind {
@@ -225,8 +228,27 @@ impl Finder<'_> {
                     || self
                         .tables
                         .find(path, !access.changed_by_strangers)
-                        .is_some_and(|found| self.is_used(&found))
+                        .is_some_and(|found| self.is_used(&found) && !self.is_shown(&found))
             })
+    }
+
+    /// Whether settings, not the arguments of a process, make the tool show what it found in its state.
+    fn is_shown(&mut self, found: &Found) -> bool {
+        let settings = found.row.settings();
+        if settings.is_empty() {
+            return false;
+        }
+        let trace = self.trace;
+        *self.shown.entry(found.bit).or_insert_with(|| {
+            let read = trace.accesses.iter().filter(|(_, access)| access.read).map(|(path, _)| path);
+            let is_setting = |path: &&PathBuf| {
+                path.file_name()
+                    .is_some_and(|name| settings.iter().any(|setting| name == OsStr::new(setting)))
+            };
+            // A file that cannot be read may say anything.
+            read.filter(is_setting)
+                .any(|path| fs::read(path).map_or(true, |text| found.row.is_shown_by(&text)))
+        })
     }
 
     /// Whether `path`, or its real path, existed when the run began.
