@@ -82,8 +82,25 @@ pub(super) struct Occurrence<'a> {
 /// Number of bytes before and after a name that are searched for an access to the environment.
 pub(super) const BESIDE: usize = 200;
 
+/// Whether a name is in a line that is a comment in every language in which lines may begin so, and not a part of a text into which
+/// code puts values.
+fn is_in_comment(bytes: &[u8], start: usize, end: usize) -> bool {
+    let before = bytes.get(start.saturating_sub(BESIDE)..start).unwrap_or_default();
+    let after = bytes.get(end..bytes.len().min(end + BESIDE)).unwrap_or_default();
+    let Some(begin) = before.iter().rposition(|byte| *byte == b'\n') else { return false };
+    let Some(rest) = after.split(|byte| *byte == b'\n').next().filter(|rest| rest.len() < after.len()) else {
+        return false;
+    };
+    let line = before.get(begin + 1..).unwrap_or_default();
+    let puts_values = |byte: &u8| b"${}<>%`\"'\\".contains(byte);
+    line.trim_ascii_start().starts_with(b"# ") && !line.iter().chain(rest).any(puts_values)
+}
+
 /// Whether code reads the variable at this position: by `$`, or near an access to the environment.
 fn is_asked(bytes: &[u8], start: usize, end: usize) -> bool {
+    if is_in_comment(bytes, start, end) {
+        return false;
+    }
     let before = |back: usize| start.checked_sub(back).and_then(|at| bytes.get(at));
     let is_dollar = before(1) == Some(&b'$')
         || (matches!(before(1), Some(b'{' | b'(' | b'!')) && before(2) == Some(&b'$'));

@@ -50,6 +50,24 @@ fn short_names_count_where_chance_does_not_make_them() {
 }
 
 #[test]
+fn comments_ask_for_no_variable_of_a_session() {
+    for (text, expected) in [
+        ("import os\n# USER is in the environment\nx = 1\n", false),
+        ("import os\n    # USER is in the environment\nx = 1\n", false),
+        ("import os\nprint(USER)  # in the environment\nx = 1\n", true),
+        // It may be in a text.
+        ("cat <<E\n# $USER of this env\nE\n", true),
+        ("f'''\n# {environ['USER']}\n'''\n", true),
+        ("#env USER\n", true),
+        // Where the line begins or ends is not known.
+        ("# USER env", true),
+        ("\n# USER env", true),
+    ] {
+        assert_eq!(!found(&["USER"], text.as_bytes(), false).is_empty(), expected, "{text}");
+    }
+}
+
+#[test]
 fn leading_parts_count_as_words() {
     for (text, expected) in [
         ("name.startswith('PIP_')", true),
