@@ -42,7 +42,7 @@ pub struct Product {
     /// State of a tool that describes products; only that tool used it.
     pub is_tool_state: bool,
     /// The run appended to it after looking at it: it counts whether it was absent, empty or not empty. Or the run
-    /// truncated it by a call that creates no files: it counts that it exists.
+    /// truncated it by a call that creates no files, or a listing showed its name: it counts that it exists.
     pub emptiness_counts: bool,
     /// What was there when the run began.
     pub before: FileState,

@@ -283,7 +283,13 @@ impl Observer<'_> {
         let mut products = std::mem::take(&mut self.observed.products);
         let found = self.found_by_listing(&products, importer);
         for (product, _) in products.iter_mut().zip(found).filter(|(_, found)| *found) {
-            product.class = ProductClass::Consulted;
+            let was_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
+            if product.class == ProductClass::Blind && product.in_place && was_file {
+                // The listing showed its name. What was in the file, the run did not see.
+                product.emptiness_counts = true;
+            } else {
+                product.class = ProductClass::Consulted;
+            }
         }
         // An existing directory that the run tried to create is created in any case.
         let is_looked = |product: &Product| {
