@@ -1,5 +1,7 @@
 """One command: called bare and through cashet, step by step, in clones of one repository."""
 
+import datetime
+import hashlib
 import json
 import os
 import shutil
@@ -9,10 +11,12 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from trees import changed_paths, likeness, put_back, remove, snapshot, tree_likeness
 
 NOBODY = 65534
+PATH = "the path of its own tree"
 MOMENT = "2024-03-01T12:00:00Z"
 GIT = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in
        (("NAME", who.lower()), ("EMAIL", f"{who.lower()}@example.org"), ("DATE", MOMENT))}
@@ -58,6 +62,18 @@ class Place:
         # Once a day npm asks the network for a newer npm; a HOME that is in use was asked for already.
         (self.home / ".npm").mkdir()
         (self.home / ".npm/_update-notifier-last-checked").touch()
+        self.pip_asked(path)
+
+    def pip_asked(self, path):
+        """Notes for pip, as it does itself once a week, that it asked the network for a newer pip."""
+        program = shutil.which("pip", path=path)
+        if program is None:
+            return
+        prefix = str(Path(program).parent.parent)
+        note = self.home / ".cache/pip/selfcheck" / hashlib.sha224(prefix.encode()).hexdigest()
+        note.parent.mkdir(parents=True)
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        note.write_text(json.dumps({"key": prefix, "last_check": now, "pypi_version": "0"}))
 
     def call(self, settings, words, env=None):
         """Makes a call and waits for its end."""
@@ -228,6 +244,8 @@ class Trial:
         if plain.status != self.command.status:
             raise Skipped(f"it ends with {plain.status} bare: {(plain.stderr or plain.stdout).decode(errors='replace').strip()[-300:]}")
         again = self.bare(other)
+        if not self.row["shows"] and shows_place(bare, plain, original):
+            self.row["shows"] = PATH
         # Two clones, called bare: what differs here is nothing that cashet could help.
         self.row["bare"] = self.compare(plain, bare, again, other)
 
@@ -236,10 +254,13 @@ class Trial:
         self.row["like"] = self.compare(first, here, plain, bare)
         self.row["cpu"] = [plain.cpu, first.cpu]
         made = snapshot(here.root)
-        last = first
+        recorded = last = first
         for step in ("second", "third") if self.asks("second", "third") else ():
             given = self.cashet(here)
             self.judge(step, given, "=" + likeness(given.stdout, last.stdout) if given.is_hit else "")
+            if first.report.get("not_kept") and recorded.report.get("not_kept") and not given.is_hit:
+                # Nothing is known of the runs before this one.
+                recorded, made = given, snapshot(here.root)
             if not given.is_hit or self.command.changes_input:
                 last = given
         if "second" in self.row:
@@ -249,9 +270,9 @@ class Trial:
         self.row["pushed"] = here.call(self.settings, push, writer).stdout.decode()
 
         if self.asks("deleted"):
-            self.restore(here, original, made, first)
+            self.restore(here, original, made, recorded)
         if self.command.edit and self.asks("noticed", "back"):
-            self.change_and_take_back(here, bare, original, first)
+            self.change_and_take_back(here, bare, original, recorded)
         self.elsewhere(again, other)
         return self.row
 
@@ -334,6 +355,16 @@ class Trial:
 
     def clean(self):
         remove(self.base)
+
+
+def shows_place(place, given, original):
+    """Whether what a bare call printed or wrote contains the path of its tree."""
+    path = os.fsencode(place.root)
+    texts = [given.stdout, given.stderr]
+    for name, (kind, _, content) in snapshot(place.root).items():
+        if kind in ("file", "link") and original.get(name, (None, None, None))[2] != content:
+            texts.append(os.fsencode(content))
+    return any(path in text for text in texts)
 
 
 def spread_times(root):
