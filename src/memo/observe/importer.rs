@@ -92,9 +92,10 @@ impl<'a> Importer<'a> {
             if access.read {
                 let module = source.as_deref().unwrap_or(path);
                 asks |= lists_installed(module);
-                finds |= is_of_metadata(path);
                 importer.take(module);
             }
+            // A file of the metadata may be missing; the directory was found all the same.
+            finds |= (access.read || access.absent) && is_of_metadata(path);
             importer.loaded.extend(source.map(PathBuf::into_os_string));
         }
         importer.asks_what_is_installed = asks && finds;
