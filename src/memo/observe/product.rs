@@ -285,8 +285,7 @@ impl Observer<'_> {
         for (product, _) in products.iter_mut().zip(found).filter(|(_, found)| *found) {
             let was_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
             if product.class == ProductClass::Blind && product.in_place && was_file {
-                // The listing showed its name. What was in the file, the run did not see.
-                product.emptiness_counts = true;
+                product.emptiness_counts = true; // The listing showed its name, not its content.
             } else {
                 product.class = ProductClass::Consulted;
             }
