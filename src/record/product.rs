@@ -41,7 +41,7 @@ pub struct Product {
     pub is_parent: bool,
     /// State of a tool that describes products; only that tool used it.
     pub is_tool_state: bool,
-    /// The run appended to it after looking at it: it counts whether it was absent, empty or not empty. Or the run
+    /// The run appended to it after looking at it or listing it: it counts whether it was absent, empty or not empty. Or the run
     /// truncated it by a call that creates no files, or a listing showed its name: it counts that it exists.
     pub emptiness_counts: bool,
     /// What was there when the run began.

@@ -157,8 +157,10 @@ impl Observer<'_> {
                 FirstChange::Emptied | FirstChange::InPlace | FirstChange::Appended
             )
             && !self.trace.modes.contains_key(changed.path);
+        // Of interpreters, `consulted_after_all` finds what their code lists.
+        let is_named = looked || around.shells || around.others;
         let emptiness_counts =
-            must_be_there || is_appended && (looked || access.appended_by_programs || self.names("tell"));
+            must_be_there || is_appended && (is_named || access.appended_by_programs || self.names("tell"));
         if is_appended {
             let size = changed.before.evidence.map_or(0, |before| before.size);
             self.observed.appended.insert(path.clone(), size);
@@ -284,7 +286,8 @@ impl Observer<'_> {
         let found = self.found_by_listing(&products, importer);
         for (product, _) in products.iter_mut().zip(found).filter(|(_, found)| *found) {
             let was_file = matches!(product.before, FileState::File { .. } | FileState::LargeFile { .. });
-            if product.class == ProductClass::Blind && product.in_place && was_file {
+            let is_written_over = product.class == ProductClass::Blind && product.in_place && was_file;
+            if is_written_over || product.class == ProductClass::Appended {
                 product.emptiness_counts = true; // The listing showed its name, not its content.
             } else {
                 product.class = ProductClass::Consulted;

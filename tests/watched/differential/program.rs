@@ -191,7 +191,9 @@ fn statement(random: &mut Random, starts: Starts) -> String {
         42 => format!("echo x > {p}.tmp && mv {p}.tmp {p}"),
         43 => format!("mv {d} {e}"),
         44 => format!("cp -r d0 {}", random.pick(&["d1", "d2", "n3"])),
-        45 => format!("rm -rf {d}/m1"),
+        45 if random.below(2) == 0 => format!("rm -rf {d}/m1"),
+        // The new directory may get the inode number of the old one.
+        45 => format!("mv {d} aside && rm -rf aside; mkdir {d}; echo new > {d}/f3"),
         46 => "[ t0 -nt t1 ] && echo newer || echo older".to_owned(),
         47 => "n=$(sed -n 's/NAME=//p' settings); eval \"echo \\${$n-unset}\"".to_owned(),
         48 => format!("set -C; echo new > {p}; set +C"),
