@@ -1,14 +1,28 @@
 //! Machines of one toolchain: files of the system are not compared between them.
 
+use super::servers::skipped;
 use super::team::{Machine, Team};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// Places whose files are never files of the system.
+const OF_USERS: &[&str] = &["/tmp", "/var/tmp", "/dev", "/run", "/home", "/root", "/mnt", "/media", "/srv"];
+
+/// A directory for files of the system; `None` if this user cannot create one outside of the places of users.
+fn system_of(team: &Team) -> Option<TempDir> {
+    let base = team.base.path();
+    let parent = if OF_USERS.iter().any(|place| base.starts_with(place)) { Path::new("/opt") } else { base };
+    let made = tempfile::Builder::new().prefix("cashet-test-").tempdir_in(parent).ok();
+    if made.is_none() {
+        skipped("toolchains: no directory for files of the system can be created");
+    }
+    made
+}
 
 /// A tool outside of all projects, with a file that it reads; what it prints says which version of both has run.
-fn install(team: &Team, version: &str) -> PathBuf {
-    let system = team.base.path().join("system");
-    fs::create_dir_all(&system).unwrap();
+fn install(team: &Team, system: &Path, version: &str) -> PathBuf {
     fs::write(system.join("table"), format!("table {version}\n")).unwrap();
     let tool = system.join("tool");
     let body = format!("#!/bin/sh\necho x >> '{}'\n", team.counter().display());
@@ -31,11 +45,13 @@ const SECOND: &str = "tool 2\ntable 2\ndata\n";
 #[test]
 fn a_token_stands_for_files_of_the_system_and_is_never_mixed() {
     let team = Team::new();
-    let tool = install(&team, "1");
+    let Some(system) = system_of(&team) else { return };
+    let system = system.path();
+    let tool = install(&team, system, "1");
     let tool = [tool.to_str().unwrap()];
     let first = machine(&team, "first", Some("image-7"));
     assert_eq!(first.exec(&tool).0, FIRST);
-    install(&team, "2");
+    install(&team, system, "2");
     // Other system files, the same token.
     let second = machine(&team, "second", Some("image-7"));
     let (stdout, status) = second.exec(&tool);
@@ -80,7 +96,7 @@ fn a_token_stands_for_files_of_the_system_and_is_never_mixed() {
     let (stdout, status) = machine(&team, "like", None).exec(&tool);
     assert!(status.contains("from dir:"), "{status}");
     assert_eq!((stdout.as_str(), team.executions()), (SECOND, executed));
-    install(&team, "1");
+    install(&team, system, "1");
     let (stdout, status) = machine(&team, "as-first", None).exec(&tool);
     assert!(status.contains("miss"), "{status}");
     assert_eq!((stdout.as_str(), team.executions()), (FIRST, executed + 1));
@@ -124,7 +140,9 @@ fn the_project_home_and_variables_count_beside_a_token() {
 #[test]
 fn installed_packages_stand_for_their_files_alone() {
     let team = Team::new();
-    let tool = install(&team, "1");
+    let Some(system) = system_of(&team) else { return };
+    let system = system.path();
+    let tool = install(&team, system, "1");
     let tool = [tool.to_str().unwrap()];
     let first = machine(&team, "first", Some("auto"));
     first.exec(&tool);
@@ -137,7 +155,7 @@ fn installed_packages_stand_for_their_files_alone() {
     let (_, said) = machine(&team, "second", Some("auto")).exec(&tool);
     assert!(said.contains("from dir:"), "{said}");
     // What no package brings is compared.
-    install(&team, "2");
+    install(&team, system, "2");
     let (stdout, said) = machine(&team, "third", Some("auto")).exec(&tool);
     assert!(said.contains("miss"), "{said}");
     assert_eq!((stdout.as_str(), team.executions()), (SECOND, 2));
