@@ -258,8 +258,8 @@ class Trial:
         for step in ("second", "third") if self.asks("second", "third") else ():
             given = self.cashet(here)
             self.judge(step, given, "=" + likeness(given.stdout, last.stdout) if given.is_hit else "")
-            if first.report.get("not_kept") and recorded.report.get("not_kept") and not given.is_hit:
-                # Nothing is known of the runs before this one.
+            if recorded.report.get("not_kept") and not given.is_hit:
+                # The runs before this one were not recorded.
                 recorded, made = given, snapshot(here.root)
             if not given.is_hit or self.command.changes_input:
                 last = given
