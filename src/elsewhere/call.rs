@@ -41,6 +41,15 @@ impl Encode for Call {
     }
 }
 
+/// A umask. Other bits cannot be set: a worker that got them would start itself again for ever.
+///
+/// # Errors
+/// It is not one.
+pub(super) fn umask(from: &mut Decoder<'_>) -> Result<u32, DecodeError> {
+    let mask = from.unsigned32()?;
+    if mask <= 0o777 { Ok(mask) } else { Err(DecodeError::NotCanonical) }
+}
+
 impl Decode for Call {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let (token, executor) = (from.text()?.to_owned(), from.text()?.to_owned());
@@ -48,7 +57,24 @@ impl Decode for Call {
         let words = from.list::<Vec<u8>>()?.into_iter().map(OsString::from_vec).collect();
         let (manifest, latest) = (from.option()?, from.flag()?);
         let snapshot = from.option::<Vec<u8>>()?.map(|path| OsString::from_vec(path).into());
-        let umask = from.unsigned32()?;
+        let umask = umask(from)?;
         Ok(Self { token, executor, directory, words, manifest, latest, snapshot, umask })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_umask_has_no_other_bits() {
+        let decoded = |mask: u64| {
+            let mut encoder = Encoder::new();
+            encoder.unsigned(mask);
+            umask(&mut Decoder::new(&encoder.finish()))
+        };
+        for (mask, expected) in [(0, true), (0o777, true), (0o1000, false), (1 << 33, false)] {
+            assert_eq!(decoded(mask).is_ok(), expected, "{mask:o}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What is shipped to a worker that shares no file system with this machine, and what it ships back: one file each.
 
+use super::call::umask;
 use crate::digest::{BlobId, CommitId, Digest};
 use crate::encode::{Decode, DecodeError, Decoder, Encode, Encoder};
 use crate::record::{Content, Timestamp};
@@ -81,10 +82,6 @@ fn path(from: &mut Decoder<'_>) -> Result<PathBuf, DecodeError> {
     Ok(OsString::from_vec(from.bytes()?.to_vec()).into())
 }
 
-fn number(from: &mut Decoder<'_>) -> Result<u32, DecodeError> {
-    u32::try_from(from.unsigned()?).map_err(|_| DecodeError::NotCanonical)
-}
-
 fn version(from: &mut Decoder<'_>) -> Result<(), DecodeError> {
     match from.unsigned()? {
         VERSION => Ok(()),
@@ -100,7 +97,7 @@ impl Encode for Attributes {
 
 impl Decode for Attributes {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { path: path(from)?, mode: number(from)?, modified: Timestamp::decode(from)? })
+        Ok(Self { path: path(from)?, mode: from.unsigned32()?, modified: Timestamp::decode(from)? })
     }
 }
 
@@ -121,7 +118,7 @@ impl Decode for ShippedCall {
             directory: path(from)?,
             words: from.list::<Vec<u8>>()?.into_iter().map(OsString::from_vec).collect(),
             manifest: from.option()?,
-            umask: number(from)?,
+            umask: umask(from)?,
             attributes: from.list()?,
         })
     }
