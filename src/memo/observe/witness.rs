@@ -39,12 +39,14 @@ pub(super) struct Before {
     pub(super) index: Option<Digest>,
     /// Its owner and group.
     owner: Option<Owner>,
+    /// When it was created, if the file system knows.
+    pub(super) created: Option<Timestamp>,
 }
 
 impl Before {
     /// Nothing existed.
     pub(super) const NOTHING: Self =
-        Self { state: FileState::Absent, evidence: None, owner: None, index: None };
+        Self { state: FileState::Absent, evidence: None, owner: None, index: None, created: None };
 }
 
 /// The states of paths before the run accessed them.
@@ -232,7 +234,8 @@ impl<'a> Watcher<'a> {
         let evidence = metadata.as_ref().map(Evidence::of);
         let owner = metadata.as_ref().map(|metadata| (metadata.uid(), metadata.gid()));
         let index = if is_index(path) { look::index(path).map(|(digest, _)| digest) } else { None };
-        self.before.insert(path.to_path_buf(), Before { state, evidence, index, owner });
+        let created = metadata.as_ref().and_then(|metadata| metadata.created().ok()).map(Timestamp::of);
+        self.before.insert(path.to_path_buf(), Before { state, evidence, index, owner, created });
         is_directory
     }
 

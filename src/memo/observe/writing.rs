@@ -23,7 +23,7 @@ impl Observer<'_> {
         // If the path could not even be inspected at first, the run did nothing to it.
         let hidden = before.evidence.is_none() && matches!(before.state, FileState::Unreadable { .. });
         let now = if hidden { present(path).unwrap_or_default() } else { present(path)? };
-        let is_another = self.is_another(path, access, before, now.as_ref())?;
+        let is_another = Self::is_another(path, access, before, now.as_ref())?;
         let was_directory = matches!(before.state, FileState::Directory { .. });
         let net = differs(before.evidence.as_ref(), now.as_ref()) || (was_directory && is_another);
         if self.run.ignored_writes.matches(path) {
@@ -325,26 +325,25 @@ impl Observer<'_> {
     }
 
     /// Whether the path is another file now, or gone. A directory that the run creates may get the inode number of one that it
-    /// removed (ext4 gives the lowest one that is free), so then the time of its creation decides.
+    /// removed (ext4 gives the lowest one that is free), so the time of creation decides, too.
     fn is_another(
-        &self,
         path: &Path,
         access: Access,
         before: &Before,
         now: Option<&Evidence>,
     ) -> Result<bool, NotKept> {
-        let (Some(before), Some(now)) = (&before.evidence, now) else { return Ok(true) };
+        let (Some(evidence), Some(now)) = (&before.evidence, now) else { return Ok(true) };
         let kind = |evidence: &Evidence| evidence.mode & libc::S_IFMT;
-        if before.inode != now.inode || kind(before) != kind(now) {
+        if evidence.inode != now.inode || kind(evidence) != kind(now) {
             return Ok(true);
         }
-        // The run may have failed to remove it.
+        // Otherwise it is still there. The run may have failed to remove it.
         if !access.given_up || kind(now) != libc::S_IFDIR {
             return Ok(false);
         }
         let created = fs::symlink_metadata(path).and_then(|found| found.created());
         let created = created.map_err(|error| unseen(path, &error))?;
-        Ok(Timestamp::of(created) >= self.run.started)
+        Ok(before.created != Some(Timestamp::of(created)))
     }
 
     fn is_moved(&self, directory: &Path) -> bool {
