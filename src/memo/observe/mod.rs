@@ -7,6 +7,7 @@ mod aside;
 mod asks;
 mod background;
 mod bytecode;
+mod changed;
 mod code;
 mod image;
 mod importer;

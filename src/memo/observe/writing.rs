@@ -1,6 +1,6 @@
 //! Observes what a run changed: the earlier state, if the result depends on it, and the outputs.
 
-use super::product::Changed;
+use super::changed::Changed;
 use super::scope::Region;
 use super::witness::Before;
 use super::{Observer, differs, present, unseen};
