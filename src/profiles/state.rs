@@ -12,7 +12,7 @@ pub use programs::{asks_earlier_results, keeps};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use tables::{PRIVATE, PRODUCTS, RESULTS};
+use tables::{PRIVATE, PRODUCTS, RESULTS, SHOWN};
 
 /// Python's bytecode beside imported sources: its bit in the result of [`keeps`].
 pub const BYTECODE: u64 = 1 << 63;
@@ -30,13 +30,13 @@ pub struct Row {
     /// One of these is part of a path that the run read, or is a program that it started. Empty: no condition.
     used: &'static [&'static str],
     places: &'static [Place],
-    /// How the tool is asked to show what it found in its state. Then the state is an ordinary file.
-    shown_by: Option<Shown>,
 }
 
-/// How a tool is asked to show its state.
+/// How a tool is asked to show what it found in its state. Then the state is an ordinary file.
 #[derive(Debug)]
 struct Shown {
+    /// The name of the tool's row.
+    row: &'static str,
     /// The letter of the option.
     letter: u8,
     /// The option, and others that name a file in which it may be set.
@@ -264,17 +264,20 @@ impl Shown {
 }
 
 impl Row {
+    fn shown_by(&self) -> Option<&'static Shown> {
+        SHOWN.iter().find(|shown| shown.row == self.name)
+    }
+
     /// Names of files in which the tool may be asked to show what it found in its state.
     #[must_use]
     pub fn settings(&self) -> &'static [&'static str] {
-        self.shown_by.as_ref().map_or(&[], |shown| shown.files)
+        self.shown_by().map_or(&[], |shown| shown.files)
     }
 
     /// Whether the text of such a file asks for it.
     #[must_use]
     pub fn is_shown_by(&self, text: &[u8]) -> bool {
-        let names = |shown: &Shown| memchr::memmem::find(text, shown.setting.as_bytes()).is_some();
-        self.shown_by.as_ref().is_some_and(names)
+        self.shown_by().is_some_and(|shown| memchr::memmem::find(text, shown.setting.as_bytes()).is_some())
     }
 
     /// Whether the run shows that the tool was active; `has` returns whether any path that was read, or program that was started,

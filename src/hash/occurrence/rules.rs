@@ -82,8 +82,8 @@ pub(super) struct Occurrence<'a> {
 /// Number of bytes before and after a name that are searched for an access to the environment.
 pub(super) const BESIDE: usize = 200;
 
-/// Whether a name is in a line that is a comment in every language in which lines may begin so, and not a part of a text into which
-/// code puts values.
+/// Whether a name is in a line that begins with `# `, a comment in shells, Python, Perl, Ruby and the like, and that cannot be part
+/// of a text into which code puts values. A macro of C names a variable in quotation marks, so it is no such line.
 fn is_in_comment(bytes: &[u8], start: usize, end: usize) -> bool {
     let before = bytes.get(start.saturating_sub(BESIDE)..start).unwrap_or_default();
     let after = bytes.get(end..bytes.len().min(end + BESIDE)).unwrap_or_default();

@@ -42,10 +42,8 @@ pub fn keeps(program: &Path, words: &[OsString]) -> u64 {
     let is_one = |patterns: &[&str]| names.iter().any(|name| is_named(name, patterns));
     let mut bits = 0;
     for (number, _, row) in rows() {
-        let is_shown = || {
-            let shown = row.shown_by.as_ref();
-            shown.is_some_and(|shown| words.iter().any(|word| shown.is_in(word.as_bytes())))
-        };
+        let is_shown =
+            || row.shown_by().is_some_and(|shown| words.iter().any(|word| shown.is_in(word.as_bytes())));
         if (row.programs.is_empty() || is_one(row.programs)) && !is_shown() {
             bits |= 1 << number;
         }

@@ -28,29 +28,20 @@ pub(super) const PRIVATE: &[Row] = &[
         programs: &["mypy", "dmypy", "stubtest"],
         used: &[],
         places: &[Root(".mypy_cache"), Variable("MYPY_CACHE_DIR")],
-        shown_by: None,
     },
     Row {
         name: "ruff",
         programs: &["ruff"],
         used: &[],
         places: &[Root(".ruff_cache"), Variable("RUFF_CACHE_DIR")],
-        shown_by: None,
     },
     Row {
         name: "black",
         programs: &["black"],
         used: &[],
         places: &[Cache("black"), Variable("BLACK_CACHE_DIR")],
-        // It says which files it did not look at again.
-        shown_by: Some(Shown {
-            letter: b'v',
-            options: &["verbose", "config"],
-            setting: "verbose",
-            files: &["pyproject.toml", "black"],
-        }),
     },
-    Row { name: "yapf", programs: &["yapf"], used: &[], places: &[Cache("YAPF")], shown_by: None },
+    Row { name: "yapf", programs: &["yapf"], used: &[], places: &[Cache("YAPF")] },
     Row {
         name: "pre-commit",
         programs: &["pre-commit"],
@@ -62,43 +53,32 @@ pub(super) const PRIVATE: &[Row] = &[
             Cache("pre-commit/README"),
             Cache("pre-commit/tmp*"),
         ],
-        shown_by: None,
     },
-    Row { name: "tsx", programs: NODE, used: &["tsx"], places: &[Temporary("tsx-#")], shown_by: None },
+    Row { name: "tsx", programs: NODE, used: &["tsx"], places: &[Temporary("tsx-#")] },
     Row {
         name: "pip",
         programs: &["pip", "pip3*", "uv", "python*"],
         used: &["pip", "pip3", "pip-*"],
         places: &[Cache("pip"), Variable("PIP_CACHE_DIR")],
-        shown_by: None,
     },
-    Row {
-        name: "uv",
-        programs: &["uv", "uvx"],
-        used: &[],
-        places: &[Cache("uv"), Variable("UV_CACHE_DIR")],
-        shown_by: None,
-    },
+    Row { name: "uv", programs: &["uv", "uvx"], used: &[], places: &[Cache("uv"), Variable("UV_CACHE_DIR")] },
     Row {
         name: "npm",
         programs: NODE,
         used: &[],
         places: &[Home(".npm"), Variable("npm_config_cache"), Variable("NPM_CONFIG_CACHE")],
-        shown_by: None,
     },
     Row {
         name: "yarn",
         programs: NODE,
         used: &[],
         places: &[Home(".yarn"), Cache("yarn"), Variable("YARN_CACHE_FOLDER")],
-        shown_by: None,
     },
     Row {
         name: "pnpm",
         programs: NODE,
         used: &[],
         places: &[Home(".local/share/pnpm"), Home(".local/state/pnpm"), Home(".pnpm-store"), Cache("pnpm")],
-        shown_by: None,
     },
     Row {
         name: "cargo",
@@ -110,7 +90,6 @@ pub(super) const PRIVATE: &[Row] = &[
             Home(".cargo/.package-cache*"),
             Home(".cargo/.global-cache*"),
         ],
-        shown_by: None,
     },
     Row {
         name: "go",
@@ -124,35 +103,30 @@ pub(super) const PRIVATE: &[Row] = &[
             Variable("GOCACHE"),
             Variable("GOMODCACHE"),
         ],
-        shown_by: None,
     },
     Row {
         name: "gradle",
         programs: &["gradle", "gradlew", "java"],
         used: &["gradle*"],
         places: &[Home(".gradle"), Variable("GRADLE_USER_HOME")],
-        shown_by: None,
     },
     Row {
         name: "maven",
         programs: &["mvn", "mvnw", "java"],
         used: &["maven*", "mvn"],
         places: &[Home(".m2/repository")],
-        shown_by: None,
     },
     Row {
         name: "ccache",
         programs: &["ccache", "gcc*", "g++*", "cc", "c++", "clang*", "cc1*", "as", "*-linux-gnu-*"],
         used: &["ccache"],
         places: &[Home(".ccache"), Cache("ccache"), Variable("CCACHE_DIR")],
-        shown_by: None,
     },
     Row {
         name: "fontconfig",
         programs: &[],
         used: &["libfontconfig.so*", "fc-cache", "fc-list", "fc-match"],
         places: &[Cache("fontconfig"), Home(".fontconfig")],
-        shown_by: None,
     },
     Row {
         name: "matplotlib",
@@ -160,7 +134,6 @@ pub(super) const PRIVATE: &[Row] = &[
         used: &["matplotlib"],
         // Its settings count; the directory for them it creates in any case.
         places: &[Cache("matplotlib"), Temporary("matplotlib-*"), Settings("matplotlib")],
-        shown_by: None,
     },
     Row {
         name: "numba",
@@ -172,28 +145,24 @@ pub(super) const PRIVATE: &[Row] = &[
             Cache("numba"),
             Variable("NUMBA_CACHE_DIR"),
         ],
-        shown_by: None,
     },
     Row {
         name: "torch inductor",
         programs: PYTHON_AND_COMPILERS,
         used: &["torch"],
         places: &[Temporary("torchinductor_*"), Variable("TORCHINDUCTOR_CACHE_DIR")],
-        shown_by: None,
     },
     Row {
         name: "triton",
         programs: PYTHON_AND_COMPILERS,
         used: &["triton"],
         places: &[Home(".triton"), Variable("TRITON_CACHE_DIR")],
-        shown_by: None,
     },
     Row {
         name: "jest",
         programs: &["node", "nodejs", "jest"],
         used: &["jest*"],
         places: &[Temporary("jest_*"), Temporary("jest-*")],
-        shown_by: None,
     },
     Row {
         name: "node's compile cache",
@@ -204,28 +173,24 @@ pub(super) const PRIVATE: &[Row] = &[
             Temporary("v8-compile-cache-*"),
             Variable("NODE_COMPILE_CACHE"),
         ],
-        shown_by: None,
     },
     Row {
         name: "performance data of the JVM",
         programs: &[],
         used: &["libjvm.so"],
         places: &[Temporary("hsperfdata_*")],
-        shown_by: None,
     },
     Row {
         name: "pytest's temporary directories",
         programs: &[],
         used: &["pytest", "_pytest", "py.test"],
         places: &[Temporary("pytest-of-*")],
-        shown_by: None,
     },
     Row {
         name: "bytecode in a place of its own",
         programs: PYTHON,
         used: &[],
         places: &[Variable("PYTHONPYCACHEPREFIX")],
-        shown_by: None,
     },
 ];
 
@@ -259,71 +224,36 @@ pub(super) const PRODUCTS: &[Row] = &[
         programs: &["tsc", "vue-tsc"],
         used: &[],
         places: &[Root("*.tsbuildinfo")],
-        shown_by: None,
     },
     Row {
         name: "ninja's log",
         programs: &["ninja", "ninja-build", "samu"],
         used: &[],
         places: &[Root(".ninja_log"), Root(".ninja_deps")],
-        shown_by: None,
     },
-    Row {
-        name: "cargo's target directory",
-        programs: BUILDERS,
-        used: &["cargo"],
-        places: &[Root("target")],
-        shown_by: None,
-    },
-    Row {
-        name: "cargo's lock file",
-        programs: &["cargo"],
-        used: &[],
-        places: &[Root("Cargo.lock")],
-        shown_by: None,
-    },
+    Row { name: "cargo's target directory", programs: BUILDERS, used: &["cargo"], places: &[Root("target")] },
+    Row { name: "cargo's lock file", programs: &["cargo"], used: &[], places: &[Root("Cargo.lock")] },
     Row {
         name: "gradle's project cache",
         programs: &["gradle", "gradlew", "java"],
         used: &["gradle*"],
         places: &[Root(".gradle")],
-        shown_by: None,
     },
     Row {
         name: "cmake's cache",
         programs: &["cmake", "ctest", "cmake3"],
         used: &[],
         places: &[Root("CMakeCache.txt"), Root("CMakeFiles")],
-        shown_by: None,
     },
-    Row {
-        name: "eslint's cache",
-        programs: &["eslint"],
-        used: &[],
-        places: &[Root(".eslintcache")],
-        shown_by: None,
-    },
+    Row { name: "eslint's cache", programs: &["eslint"], used: &[], places: &[Root(".eslintcache")] },
     Row {
         name: "sphinx's doctrees",
         programs: &["sphinx-build", "sphinx"],
         used: &[],
         places: &[Root(".doctrees"), Root("doctrees"), Root(".buildinfo")],
-        shown_by: None,
     },
-    Row {
-        name: "what go build made",
-        programs: &["go build -o"],
-        used: &[],
-        places: &[Root("*")],
-        shown_by: None,
-    },
-    Row {
-        name: "joblib's folder",
-        programs: PYTHON,
-        used: &["joblib"],
-        places: &[Root("joblib")],
-        shown_by: None,
-    },
+    Row { name: "what go build made", programs: &["go build -o"], used: &[], places: &[Root("*")] },
+    Row { name: "joblib's folder", programs: PYTHON, used: &["joblib"], places: &[Root("joblib")] },
 ];
 
 /// Results of earlier runs, which a tool reads and ignores unless it is asked for them.
@@ -332,5 +262,16 @@ pub(super) const RESULTS: &[Row] = &[Row {
     programs: &["pytest", "py.test"],
     used: &[],
     places: &[Root(".pytest_cache")],
-    shown_by: None,
 }];
+
+/// Tools that can be asked to show what they found in their state.
+pub(super) const SHOWN: &[Shown] = &[
+    // It says which files it did not look at again.
+    Shown {
+        row: "black",
+        letter: b'v',
+        options: &["verbose", "config"],
+        setting: "verbose",
+        files: &["pyproject.toml", "black"],
+    },
+];
