@@ -1,18 +1,20 @@
 //! A process in our process group that does nothing. It distinguishes a signal to the whole group from a signal to us alone: a
 //! signal to the group also reaches the bystander, where it stays pending.
 //!
-//! Of our descriptors it holds only the reading end of a pipe. It ends when the pipe closes, also if we are killed. In that
-//! case it restores the terminal whose modes we had changed. It has neither our name nor our command line, so that programs
-//! that send signals by these do not reach it.
+//! Of our descriptors it holds only one end of a pair of sockets. It ends when the other end closes, also if we are killed. In
+//! that case it restores the terminal whose modes we had changed, and continues the calls of processes that we had watched. It
+//! has neither our name nor our command line, so that programs that send signals by these do not reach it.
 
 use super::monotonic::now;
 use super::process_title;
 use super::pump::close_range;
+use super::takeover::{self, LastCall};
 use super::tty::{self, Guarded};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use std::io::{self, PipeWriter};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering::SeqCst};
 
 /// Its name in process lists.
@@ -30,24 +32,37 @@ const SAME: i64 = 50_000_000;
 pub(super) struct Bystander {
     pid: libc::pid_t,
     /// Each byte is a signal that it takes from its pending ones. When this closes, it ends.
-    orders: PipeWriter,
+    orders: UnixStream,
+    last: Option<Arc<LastCall>>,
 }
+
+/// A byte that comes with a listener, and is no signal.
+const LISTENER: u8 = 0;
 
 impl Bystander {
     /// Starts one in our process group. It restores this terminal if we are killed. `None` where no process can be created.
     #[expect(unsafe_code, reason = "there is no safe way to fork")]
     pub(super) fn start(terminal: Option<Guarded<'_>>) -> Option<Self> {
-        let (from, orders) = io::pipe().ok()?;
+        let (from, orders) = UnixStream::pair().ok()?;
+        let last = LastCall::new().map(Arc::new);
         let words = process_title::words();
         // All signals stay blocked in the child.
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok()?;
         // SAFETY: the child, which has only this thread, makes nothing but plain system calls and never returns.
         let pid = match unsafe { libc::fork() } {
-            0 => unsafe { stand_by(from.as_raw_fd(), words, terminal) },
+            0 => unsafe { stand_by(from.as_raw_fd(), words, terminal, last.as_deref()) },
             pid => pid,
         };
         let _ = mask.thread_set_mask();
-        (pid > 0).then_some(Self { pid, orders })
+        (pid > 0).then_some(Self { pid, orders, last })
+    }
+
+    /// Where the number of each call is noted that `listener` receives. If we are killed, the calls at `listener` are continued.
+    /// `None` where that is impossible.
+    pub(super) fn entrust(&self, listener: BorrowedFd<'_>) -> Option<Arc<LastCall>> {
+        let last = self.last.as_ref()?;
+        takeover::give(self.orders.as_fd(), LISTENER, listener).ok()?;
+        Some(Arc::clone(last))
     }
 
     /// Ends it.
@@ -183,7 +198,12 @@ fn sleep(milliseconds: u32) {
 /// # Safety
 /// Only in a process that was forked for it, with all signals blocked.
 #[expect(unsafe_code, reason = "after fork, only plain system calls")]
-unsafe fn stand_by(orders: RawFd, words: (usize, usize), guarded: Option<Guarded<'_>>) -> ! {
+unsafe fn stand_by(
+    orders: RawFd,
+    words: (usize, usize),
+    guarded: Option<Guarded<'_>>,
+    last: Option<&LastCall>,
+) -> ! {
     // SAFETY: plain system calls, on our own stack, in a process whose memory and descriptors nothing else uses.
     unsafe {
         let terminal = guarded.as_ref().map_or(orders, |(terminal, ..)| terminal.as_raw_fd());
@@ -197,8 +217,12 @@ unsafe fn stand_by(orders: RawFd, words: (usize, usize), guarded: Option<Guarded
         process_title::set(NAME, words);
         let mut wanted = std::mem::zeroed::<libc::sigset_t>();
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let mut signal = 0_u8;
-        while libc::read(orders, (&raw mut signal).cast(), 1) == 1 {
+        let mut listener = None;
+        while let Some((signal, descriptor)) = takeover::receive(orders) {
+            if signal == LISTENER {
+                listener = descriptor;
+                continue;
+            }
             libc::sigemptyset(&raw mut wanted);
             libc::sigaddset(&raw mut wanted, libc::c_int::from(signal));
             libc::sigtimedwait(&raw const wanted, std::ptr::null_mut(), &raw const at_once);
@@ -208,6 +232,10 @@ unsafe fn stand_by(orders: RawFd, words: (usize, usize), guarded: Option<Guarded
             && tty::modes(terminal).is_some_and(|now| tty::is_same(&now, &set))
         {
             tty::set_modes(terminal, &saved);
+        }
+        if let (Some(listener), Some(last)) = (listener, last) {
+            takeover::resume_received(listener, last.get());
+            takeover::resume_all(listener);
         }
         libc::_exit(0)
     }

@@ -56,6 +56,8 @@ pub(super) struct Prepared<'a> {
     /// The terminal of a session of its own.
     terminal: Option<RawFd>,
     dispositions: Vec<(libc::c_int, libc::sighandler_t)>,
+    /// Our process.
+    parent: libc::pid_t,
 }
 
 impl<'a> Prepared<'a> {
@@ -78,6 +80,7 @@ impl<'a> Prepared<'a> {
             directory,
             terminal,
             dispositions: signals::for_a_child(),
+            parent: nix::unistd::getpid().as_raw(),
         })
     }
 
@@ -89,6 +92,25 @@ impl<'a> Prepared<'a> {
     /// The terminal of the session that it is to have.
     pub(super) fn terminal(&self) -> Option<RawFd> {
         self.terminal
+    }
+
+    /// In a child: becomes the command. The child is killed if we are, or if the thread that started it ends.
+    ///
+    /// # Safety
+    /// As for [`Self::become_command`].
+    #[expect(unsafe_code, reason = "raw calls are all that is safe in a new process")]
+    pub(super) unsafe fn become_child(&self) -> i32 {
+        // SAFETY: only system calls.
+        unsafe {
+            #[cfg(target_os = "linux")]
+            {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                if libc::getppid() != self.parent {
+                    libc::_exit(127);
+                }
+            }
+            self.become_command()
+        }
     }
 
     /// Becomes the command; returns only if that is impossible, with the system's error number.
@@ -185,7 +207,7 @@ pub(super) fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> 
         // SAFETY: `clone` below hands over a valid `Shared`, which outlives the child's time in our memory.
         let shared = unsafe { &*shared.cast::<Shared<'_>>() };
         // SAFETY: this process was made for it.
-        let failed = unsafe { shared.prepared.become_command() };
+        let failed = unsafe { shared.prepared.become_child() };
         shared.failure.store(failed, SeqCst);
         127
     }
@@ -217,7 +239,7 @@ pub(super) fn create(prepared: &Prepared<'_>) -> io::Result<(libc::pid_t, i32)> 
     // SAFETY: the child calls nothing but what is safe after a fork of a process with threads, and never returns.
     let pid = match unsafe { libc::fork() } {
         0 => unsafe {
-            let failed = prepared.become_command();
+            let failed = prepared.become_child();
             libc::write(fail.as_raw_fd(), (&raw const failed).cast(), size_of_val(&failed));
             libc::_exit(127)
         },

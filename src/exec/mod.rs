@@ -29,6 +29,8 @@ mod spool;
 mod startup;
 mod streams;
 #[cfg(target_os = "linux")]
+mod takeover;
+#[cfg(target_os = "linux")]
 mod terminal;
 #[cfg(not(target_os = "linux"))]
 #[path = "terminal/unsupported.rs"]

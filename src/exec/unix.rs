@@ -103,6 +103,7 @@ impl Executor for Unix {
                     behind_shim,
                     followed,
                     order: order.as_ref(),
+                    bystander: caught.bystander(),
                     terminal: control.as_ref(),
                 },
             )?;

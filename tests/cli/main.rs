@@ -15,6 +15,7 @@ mod exec_control;
 mod exec_declared;
 mod exec_faithful;
 mod exec_ignored;
+mod exec_killed;
 mod exec_limits;
 mod exec_malformed;
 mod exec_order;

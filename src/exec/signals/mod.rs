@@ -55,6 +55,11 @@ impl Caught {
         Self { slot, bystander }
     }
 
+    /// The process that stands in our group.
+    pub(super) fn bystander(&self) -> Option<&Bystander> {
+        self.bystander.as_ref()
+    }
+
     /// The child exists since `began`, by [`super::monotonic::now`]. A signal that it did not get is passed on now.
     pub(super) fn started(&self, child: libc::pid_t, began: i64) {
         self.slot.began.store(began, SeqCst);

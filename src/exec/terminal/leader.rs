@@ -245,7 +245,7 @@ pub(in crate::exec) fn create(
     let leader = match unsafe { libc::fork() } {
         0 => unsafe {
             beginning.lead(prepared.withheld());
-            let failed = prepared.become_command();
+            let failed = prepared.become_child();
             beginning.fail(failed);
             exit();
         },

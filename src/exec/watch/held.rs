@@ -48,7 +48,7 @@ pub(super) fn fork(plan: &Plan) -> io::Result<Held> {
             libc::close(go.as_raw_fd());
             let mut byte = 0_u8;
             if libc::read(wait_for_go.as_raw_fd(), (&raw mut byte).cast(), 1) == 1 {
-                let failed = prepared.become_command();
+                let failed = prepared.become_child();
                 libc::write(fail.as_raw_fd(), (&raw const failed).cast(), size_of_val(&failed));
             }
             libc::_exit(127)

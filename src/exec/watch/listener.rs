@@ -1,16 +1,16 @@
 //! The listener of a filter: it receives stopped calls and sends the answer that continues each.
 
+use crate::exec::bystander::Bystander;
+use crate::exec::takeover::{self, LastCall};
 use crate::exec::withheld::Withheld;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
 
 /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`: the caller is woken on our processor, since we go to sleep at once.
 const SYNC_WAKE_UP: u64 = 1;
-
-/// How often sending an answer is tried.
-const TRIES: u32 = 8;
 
 /// The result of waiting for a call.
 pub(super) enum Waited {
@@ -30,12 +30,15 @@ pub(super) struct Listener {
     /// A child that also held the descriptor would keep calls waiting after our end.
     _withheld: Withheld,
     descriptor: OwnedFd,
+    /// Where the number of each call is noted for the process that continues calls if we are killed.
+    last: OnceLock<Arc<LastCall>>,
 }
 
 impl Listener {
     /// Takes over the descriptor that installing the filter gave.
     pub(super) fn new(descriptor: OwnedFd) -> Self {
-        let listener = Self { _withheld: Withheld::new(descriptor.as_fd()), descriptor };
+        let listener =
+            Self { _withheld: Withheld::new(descriptor.as_fd()), descriptor, last: OnceLock::new() };
         // Older kernels do not know this flag, which only improves speed.
         let _ = listener.control_value(libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
         listener
@@ -73,7 +76,12 @@ impl Listener {
             libc::ioctl(self.descriptor.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call)
         };
         match Errno::result(answer) {
-            Ok(_) => Ok(Some(call)),
+            Ok(_) => {
+                if let Some(last) = self.last.get() {
+                    last.set(call.id);
+                }
+                Ok(Some(call))
+            }
             Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
@@ -90,12 +98,21 @@ impl Listener {
 
     /// Continues the call. A caller that is gone needs no answer.
     pub(super) fn resume(&self, id: u64) {
-        answer(self.descriptor.as_raw_fd(), id);
+        takeover::resume(self.descriptor.as_raw_fd(), id);
     }
 
     /// Answers the call with `value`, instead of the kernel.
     pub(super) fn resume_with(&self, id: u64, value: i64) {
-        send(self.descriptor.as_raw_fd(), &libc::seccomp_notif_resp { id, val: value, error: 0, flags: 0 });
+        let answer = libc::seccomp_notif_resp { id, val: value, error: 0, flags: 0 };
+        // Nothing is left to do where that fails.
+        let _ = takeover::send(self.descriptor.as_raw_fd(), &answer);
+    }
+
+    /// If we are killed, the bystander continues the calls.
+    pub(super) fn entrust_to(&self, bystander: &Bystander) {
+        if let Some(last) = bystander.entrust(self.descriptor.as_fd()) {
+            let _ = self.last.set(last);
+        }
     }
 
     /// A duplicate of the descriptor.
@@ -110,31 +127,6 @@ impl Listener {
     fn control_value(&self, request: libc::Ioctl, value: u64) -> bool {
         // SAFETY: this request takes its argument by value.
         unsafe { libc::ioctl(self.descriptor.as_raw_fd(), request, value) == 0 }
-    }
-}
-
-/// Continues the call `id`. Safe to use after a fork.
-pub(super) fn answer(listener: libc::c_int, id: u64) {
-    let answer = libc::seccomp_notif_resp {
-        id,
-        val: 0,
-        error: 0,
-        flags: u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1),
-    };
-    send(listener, &answer);
-}
-
-/// Sends an answer. Safe to use after a fork.
-#[expect(unsafe_code, reason = "the kernel reads a structure")]
-fn send(listener: libc::c_int, answer: &libc::seccomp_notif_resp) {
-    for _ in 0..TRIES {
-        // SAFETY: the request reads one such structure, whose size was checked.
-        let sent =
-            unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, std::ptr::from_ref(answer)) };
-        // A caller without an answer would wait forever. One that is gone needs none.
-        if sent == 0 || Errno::last() == Errno::ENOENT {
-            break;
-        }
     }
 }
 

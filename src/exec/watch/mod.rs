@@ -63,6 +63,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) followed: &'a [std::path::PathBuf],
     /// The order of stdout and stderr, where it is recorded.
     pub(super) order: Option<&'a std::sync::Arc<super::order::Order>>,
+    /// The process that continues the calls if we are killed.
+    pub(super) bystander: Option<&'a super::bystander::Bystander>,
     /// The terminals of the run.
     pub(super) terminal: Option<&'a std::sync::Arc<super::terminal::Control>>,
 }

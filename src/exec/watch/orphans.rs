@@ -1,7 +1,8 @@
 //! Processes whose parent has ended. While a run goes on they become our children, so that we may inspect them and none stays a
 //! zombie. Processes that outlive the run also outlive us.
 
-use super::listener::{Listener, answer};
+use super::listener::Listener;
+use crate::exec::takeover;
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
@@ -113,63 +114,12 @@ pub(super) fn answer_from_now_on(listener: &Listener) {
         0 => unsafe {
             // A grandchild, so that no process has to wait for it.
             if libc::fork() == 0 {
-                answer_alone(number);
+                takeover::resume_all(number);
             }
             libc::_exit(0);
         },
         child if child > 0 => while waitpid(Pid::from_raw(child), None) == Err(Errno::EINTR) {},
         // The descriptor stays open, so that calls at least wait as long as we live.
         _ => std::mem::forget(descriptor),
-    }
-}
-
-/// # Safety
-/// Only in a process that was forked for it.
-#[expect(unsafe_code, reason = "raw calls are all that is safe after a fork")]
-unsafe fn answer_alone(listener: libc::c_int) -> ! {
-    // SAFETY: only system calls, on our own stack, in a process whose memory and descriptors nothing else uses.
-    unsafe {
-        let mut all = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigfillset(&raw mut all);
-        libc::sigprocmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
-        libc::setsid();
-        libc::chdir(c"/".as_ptr());
-        let number = listener.cast_unsigned();
-        if number > 0 {
-            close_all(0, number - 1);
-        }
-        close_all(number + 1, u32::MAX);
-        libc::prctl(libc::PR_SET_NAME, c"cashet-watch".as_ptr());
-        loop {
-            let mut asked = libc::pollfd { fd: listener, events: libc::POLLIN, revents: 0 };
-            if libc::poll(&raw mut asked, 1, -1) < 0 {
-                continue;
-            }
-            if asked.revents & libc::POLLIN == 0 {
-                libc::_exit(0);
-            }
-            let mut call = std::mem::zeroed::<libc::seccomp_notif>();
-            if libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) == 0 {
-                answer(listener, call.id);
-            }
-        }
-    }
-}
-
-/// Closes a range of descriptors; older kernels do it one by one.
-///
-/// # Safety
-/// Only where no code needs them any more.
-#[expect(unsafe_code, reason = "raw calls are all that is safe after a fork")]
-unsafe fn close_all(first: libc::c_uint, last: libc::c_uint) {
-    /// Few processes have more.
-    const MANY: libc::c_uint = 4096;
-    // SAFETY: only system calls with numbers.
-    unsafe {
-        if libc::syscall(libc::SYS_close_range, first, last, 0) != 0 {
-            for number in first..=last.min(MANY) {
-                libc::close(number.cast_signed());
-            }
-        }
     }
 }

@@ -52,7 +52,7 @@ pub(super) enum Mechanism {
     Trace,
 }
 
-/// A watched run that is going on. If this is dropped before its end, the run continues unobserved.
+/// A watched run that is going on. If this is dropped before its end, the command is killed.
 #[derive(Debug)]
 pub(in crate::exec) struct Session {
     pid: libc::pid_t,
@@ -136,7 +136,8 @@ impl Run<'_, '_> {
         let Self { scope, plan, witness, surroundings, descriptors } = self;
         let lost = installed.lost_privileges;
         refuse_privileged(plan, lost)?;
-        let listener = Listener::new(installed.listener);
+        let listener = Arc::new(Listener::new(installed.listener));
+        let served = Arc::clone(&listener);
         let (stopped, stop) = io::pipe().map_err(|error| unavailable("open a pipe", &error))?;
         let stopped = OwnedFd::from(stopped);
         let (give_trace, trace) = channel();
@@ -147,12 +148,16 @@ impl Run<'_, '_> {
         let work = move || {
             let observer = Observer::new(witness, surroundings, descriptors, lost);
             // It has no receiver if the session was dropped.
-            let _ = give_trace.send(supervisor::serve(listener, &stopped, (own, &known), observer));
+            let _ = give_trace.send(supervisor::serve(&served, &stopped, (own, &known), observer));
         };
         let thread = Builder::new().name(THREAD.to_owned());
         thread.spawn_scoped(scope, work).map_err(|error| unavailable("start a thread", &error))?;
         let (pid, release) = starter.go()?;
         command.store(pid, SeqCst);
+        if let Some(bystander) = surroundings.bystander {
+            listener.entrust_to(bystander);
+        }
+        drop(listener);
         adoption.except(pid);
         let ended = pidfd::open(pid);
         Ok(Session {

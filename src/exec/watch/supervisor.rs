@@ -19,12 +19,11 @@ const CALLS_BETWEEN_LOOKS: u32 = 4096;
 /// Serves `listener`; what thread `own` does is ours; `command` is the process of the command once it is known. `stop` ends it early: then processes are left behind, and a
 /// small process of its own answers their calls from then on.
 pub(super) fn serve(
-    listener: Listener,
+    listener: &Arc<Listener>,
     stop: &OwnedFd,
     (own, command): (libc::pid_t, &AtomicI32),
     mut observer: Observer<'_>,
 ) -> Trace {
-    let listener = Arc::new(listener);
     let mut sockets = Sockets::default();
     let mut calls: u32 = 0;
     let mut is_ended = false;
@@ -35,7 +34,7 @@ pub(super) fn serve(
                 if calls.is_multiple_of(CALLS_BETWEEN_LOOKS) {
                     orphans::collect();
                 }
-                if let Err(error) = serve_one(&listener, own, &mut observer, &mut sockets) {
+                if let Err(error) = serve_one(listener, own, &mut observer, &mut sockets) {
                     observer.hazard(Hazard::Incomplete(format!("cannot receive a call: {error}")));
                     break true;
                 }
@@ -52,7 +51,7 @@ pub(super) fn serve(
     };
     if left_behind {
         observer.hazard(Hazard::LeftBehind);
-        orphans::answer_from_now_on(&listener);
+        orphans::answer_from_now_on(listener);
     }
     for hazard in sockets.into_hazards() {
         observer.hazard(hazard);
