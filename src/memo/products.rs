@@ -115,7 +115,8 @@ impl Check<'_> {
             return when(Self::takes_more(product, path, now));
         }
         let Some(now) = now else {
-            if product.emptiness_counts {
+            let was_filled = product.keeps_content && product.before != FileState::Absent;
+            if product.emptiness_counts || was_filled {
                 return Free::No;
             }
             let is_made = || self.knows(FactScope::Function, FactKind::MakesDirectory, product);
@@ -133,12 +134,19 @@ impl Check<'_> {
         if product.in_place && self.follows_another_umask(product, now) {
             return Free::No;
         }
+        if now.is_dir() && !product.in_place && !product.attributes_set && Self::hands_on_otherwise(path, now)
+        {
+            return Free::No;
+        }
         let alone = product.others_count || strict(FactKind::Clears);
         if alone && now.is_dir() && self.has_others(product, path) {
             return Free::No;
         }
         if self.is_as_left(product, path, Some(now)) {
             return Free::AsLeft;
+        }
+        if product.keeps_content {
+            return Free::No;
         }
         let is_file = now.is_file() && now.nlink() == 1 && may_write(path);
         let takes_place = match self.after(product) {
@@ -193,12 +201,19 @@ impl Check<'_> {
             })
     }
 
+    /// Whether a directory differs from its parent in whether it hands on its group. One that is created does as its parent.
+    fn hands_on_otherwise(path: &Path, now: &Metadata) -> bool {
+        let above = path.parent().and_then(|above| fs::metadata(above).ok());
+        above.is_none_or(|above| (above.mode() ^ now.mode()) & libc::S_ISGID != 0)
+    }
+
     /// Whether a file is there that is another's, and may stay that one's: what is written in place does, and many programs
     /// that root runs give its owner to what they put in its place (`sed -i`, `patch`). A hit would make it ours.
     fn may_keep_owner(&self, product: &Product, path: &Path, now: &Metadata) -> bool {
         let stays = matches!(product.class, ProductClass::Appended | ProductClass::Mode)
             || matches!(self.after(product), None | Some(OutputKind::Removed));
-        if stays || !now.is_file() {
+        // A directory that the run only makes where it is missing stays as it is.
+        if stays || now.is_dir() && product.in_place {
             return false;
         }
         let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
@@ -209,6 +224,9 @@ impl Check<'_> {
         };
         if now.uid() == user.as_raw() && (now.gid() == group.as_raw() || hands_on()) {
             return false;
+        }
+        if !now.is_file() {
+            return true;
         }
         if product.in_place { !self.is_as_left(product, path, Some(now)) } else { user.is_root() }
     }
@@ -253,8 +271,17 @@ impl Check<'_> {
         std::iter::once(self.candidate).chain(others).any(|left| {
             let left = Check { candidate: left, ..*self };
             products.iter().zip(&now).all(|(product, now)| {
-                let is_directory = now.as_ref().is_some_and(Metadata::is_dir);
-                is_directory || left.is_as_left(product, &place(product), now.as_ref())
+                let (path, now) = (place(product), now.as_ref());
+                let is_log = product.class == ProductClass::Appended && Self::takes_more(product, &path, now);
+                // A later run may have removed an empty directory.
+                let is_gone =
+                    now.is_none() && matches!(self.after(product), Some(OutputKind::Directory { .. }));
+                if now.is_some_and(Metadata::is_dir) || product.is_tool_state && (is_log || is_gone) {
+                    return true;
+                }
+                // What that run did not write is as this one left it before.
+                let writer = if left.after(product).is_some() { &left } else { self };
+                writer.is_as_left(product, &path, now)
             })
         })
     }

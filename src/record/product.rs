@@ -44,6 +44,9 @@ pub struct Product {
     /// The run appended to it after looking at it or listing it: it counts whether it was absent, empty or not empty. Or the run
     /// truncated it by a call that creates no files, or a listing showed its name: it counts that it exists.
     pub emptiness_counts: bool,
+    /// The run opened it for writing without emptying it, and left it as it was, or empty if it was missing (`touch`). Another
+    /// content would have stayed.
+    pub keeps_content: bool,
     /// What was there when the run began.
     pub before: FileState,
 }
@@ -61,6 +64,7 @@ impl Product {
             is_parent,
             is_tool_state,
             emptiness_counts,
+            keeps_content,
         ] = [false; FLAGS];
         Self {
             path,
@@ -73,6 +77,7 @@ impl Product {
             is_parent,
             is_tool_state,
             emptiness_counts,
+            keeps_content,
             before,
         }
     }
@@ -87,12 +92,13 @@ impl Product {
             self.is_parent,
             self.is_tool_state,
             self.emptiness_counts,
+            self.keeps_content,
         ]
     }
 }
 
 /// How many flags a product has.
-const FLAGS: usize = 8;
+const FLAGS: usize = 9;
 
 impl Encode for Product {
     fn encode(&self, to: &mut Encoder) {
@@ -132,6 +138,7 @@ impl Decode for Product {
             is_parent,
             is_tool_state,
             emptiness_counts,
+            keeps_content,
         ] = std::array::from_fn(|place| flags >> place & 1 != 0);
         let before = FileState::decode(from)?;
         Ok(Self {
@@ -145,6 +152,7 @@ impl Decode for Product {
             is_parent,
             is_tool_state,
             emptiness_counts,
+            keeps_content,
             before,
         })
     }

@@ -21,6 +21,8 @@ const PRIVATE: &[Kept] = &[
     Kept { tool: "ruff", uses: "", state: "./.ruff_cache" },
     Kept { tool: "black", uses: "", state: "$HOME/.cache/black" },
     Kept { tool: "yapf", uses: "", state: "$HOME/.cache/YAPF" },
+    Kept { tool: "python3", uses: "stevedore", state: "$HOME/.cache/python-entrypoints" },
+    Kept { tool: "node", uses: "standard", state: "$HOME/.cache/standard" },
     Kept { tool: "node", uses: "tsx", state: "$TMPDIR/tsx-0" },
     Kept { tool: "pip", uses: "pip", state: "$HOME/.cache/pip" },
     Kept { tool: "uv", uses: "", state: "$HOME/.cache/uv" },
@@ -221,6 +223,30 @@ fn state_that_describes_products_counts_by_content() {
         twin.remove(state);
         call.hits_on_its_own_output();
     }
+}
+
+#[test]
+fn state_that_two_runs_left_one_after_the_other_is_one_state() {
+    let twin = Twin::new();
+    // Like cmake: some state is written once, some each time, and a log grows.
+    let code = "mkdir -p CMakeFiles; [ -e CMakeFiles/once ] || echo once > CMakeFiles/once; [ ! -e CMakeCache.txt ] || read old < CMakeCache.txt; read x < f; echo $x > CMakeCache.txt; echo log $x >> CMakeFiles/log; echo configured $x";
+    tool(&twin, "tools/cmake", code);
+    twin.write("f", "one\n");
+    settle();
+    let call = twin.call(["tools/cmake"]);
+    call.runs();
+    call.hits_on_its_own_output();
+    twin.write("f", "two\n");
+    call.runs();
+    // The second run did not write `once`.
+    twin.write("f", "one\n");
+    call.hits_on_its_own_output();
+    for root in twin.roots() {
+        assert_eq!(std::fs::read(root.join("CMakeCache.txt")).unwrap(), b"one\n");
+    }
+    // No runs left this.
+    twin.write("f", "two\n").write("CMakeFiles/once", "other\n");
+    call.runs();
 }
 
 #[test]

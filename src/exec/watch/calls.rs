@@ -75,6 +75,12 @@ fn take(
         }
         Call::OpenHandle => return Err(Unknown::Hole("a file opened without a path".to_owned())),
         Call::Look(at, follow) => look(stopped, observer, at, stopped.follow(follow))?,
+        Call::LinkText(at) => {
+            look(stopped, observer, at, false)?;
+            if let Place::Path(named) = place_read(stopped, observer, at)? {
+                observer.text_is_read(&named.path);
+            }
+        }
         Call::MayUse(at, mode) => {
             look(stopped, observer, at, true)?;
             may_use(stopped, observer, at, mode)?;

@@ -17,6 +17,8 @@ pub(super) struct Creating {
     pub(super) mask: u32,
     /// The program always requests the same bits.
     pub(super) is_literal: bool,
+    /// The program sets modes that its arguments contain, whatever the umask is.
+    pub(super) is_named: bool,
     /// The program sets no other modes than those of the files that it works on.
     pub(super) is_copier: bool,
 }
@@ -46,10 +48,10 @@ pub(super) struct Modes {
 impl Modes {
     /// Something is created at `path`.
     pub(super) fn created(&mut self, path: &[u8], creating: Creating) {
-        let Creating { asked, mask, is_copier, .. } = creating;
+        let Creating { asked, mask, is_named, is_copier, .. } = creating;
         let given = if mask != umask() && is_copier {
             ModeGiven::Copied
-        } else if mask != umask() {
+        } else if mask != umask() || is_named && !USUAL.contains(&(asked & 0o777)) {
             ModeGiven::Fixed
         } else if creating.may_be_copied() {
             ModeGiven::Fresh(asked & 0o7777)
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     fn creating(asked: u32, mask: u32) -> Creating {
-        Creating { asked, mask, is_literal: true, is_copier: false }
+        Creating { asked, mask, is_literal: true, is_named: false, is_copier: false }
     }
 
     #[test]

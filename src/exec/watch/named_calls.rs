@@ -49,7 +49,13 @@ pub(super) fn creating(
     let mask = umask_of(tid).map_err(|error| unknown(&error))?;
     let asked = u32::try_from(mode & 0o7777).unwrap_or(0);
     let nature = observer.caller();
-    Ok(Creating { asked, mask, is_literal: nature.asks_literally, is_copier: nature.copies_modes })
+    Ok(Creating {
+        asked,
+        mask,
+        is_literal: nature.asks_literally,
+        is_named: nature.names_modes,
+        is_copier: nature.copies_modes,
+    })
 }
 
 /// Something is asked about what is at a path, or behind a descriptor that a path in `/proc` names.

@@ -52,7 +52,7 @@ pub(super) enum Mechanism {
     Trace,
 }
 
-/// A watched run that is going on. If this is dropped before its end, the command is killed.
+/// A watched run that is going on. If this is dropped before its end, the command is killed, unless it is traced.
 #[derive(Debug)]
 pub(in crate::exec) struct Session {
     pid: libc::pid_t,

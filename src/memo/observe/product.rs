@@ -72,6 +72,10 @@ impl Observer<'_> {
         } else {
             before
         };
+        // With its own mode, not the one that the new file got.
+        if self.is_taken_along(changed.path) {
+            class = ProductClass::Consulted;
+        }
         let is_appended = class == ProductClass::Appended;
         // Where it is gone, the call fails, or another one makes it with a mode that is not known.
         let must_be_there = was_file
@@ -84,8 +88,10 @@ impl Observer<'_> {
             && !self.trace.modes.contains_key(changed.path);
         // Of interpreters, `consulted_after_all` finds what their code lists.
         let is_named = looked || around.shells || around.others;
-        let emptiness_counts =
-            must_be_there || is_appended && (is_named || access.appended_by_programs || self.names("tell"));
+        // A log of a tool, beside its other state, is added to in any case.
+        let may_ask_for_size = || is_named || access.appended_by_programs || self.names("tell");
+        let emptiness_counts = must_be_there || is_appended && !is_tool_state && may_ask_for_size();
+        let keeps_content = class == ProductClass::Looked && access.first_change == FirstChange::InPlace;
         if is_appended {
             let size = changed.before.evidence.map_or(0, |before| before.size);
             self.observed.appended.insert(path.clone(), size);
@@ -111,6 +117,7 @@ impl Observer<'_> {
             removed_after_listing: is_gone && (around.shells || around.interpreters || around.others),
             is_tool_state,
             emptiness_counts,
+            keeps_content: keeps_content && !is_directory,
             ..Product::new(path, class, before)
         });
     }
@@ -119,6 +126,22 @@ impl Observer<'_> {
     pub(super) fn is_anew(&self, path: &Path, access: Access) -> bool {
         let mut above = path.ancestors().skip(1).filter_map(|above| self.trace.accesses.get(above));
         is_put(access) || above.any(|access| is_put(*access))
+    }
+
+    /// Whether the run moved a directory above `path` away that existed when it began. Then the earlier state of `path` was elsewhere
+    /// while the run continued, and it may have used it there.
+    fn is_taken_along(&self, path: &Path) -> bool {
+        path.ancestors().skip(1).any(|above| {
+            self.trace
+                .accesses
+                .get(above)
+                .is_some_and(|access| access.prior == Prior::Consulted && is_put(*access))
+                && self
+                    .watcher
+                    .before
+                    .get(above)
+                    .is_some_and(|before| matches!(before.state, FileState::Directory { .. }))
+        })
     }
 
     /// Whether `path` is a directory that existed and that the run tried to create. It is a product: if it is missing, the command
@@ -214,7 +237,7 @@ impl Observer<'_> {
             let is_written_over = product.class == ProductClass::Blind && product.in_place && was_file;
             if is_written_over || product.class == ProductClass::Appended {
                 // The listing showed its name, not its content.
-                product.emptiness_counts = true;
+                product.emptiness_counts |= !product.is_tool_state;
             } else {
                 product.class = ProductClass::Consulted;
             }

@@ -28,6 +28,8 @@ const MEANT: &[(&str, &[&str])] = &[
     ("get_terminal_size", &["LINES"]),
     ("cd -", &["OLDPWD"]),
     ("~-", &["OLDPWD"]),
+    ("gettempdir", &["TMPDIR"]),
+    ("tmpdir()", &["TMPDIR"]),
     ("GIT_EDITOR", &["EDITOR", "VISUAL", "TERM"]),
     ("GIT_PAGER", &["PAGER"]),
 ];
@@ -49,7 +51,7 @@ pub(super) fn observe(run: &Run<'_>, trace: &Trace, observed: &mut Observed) {
         names.insert("TERM");
     }
     names.extend(MEANT.iter().filter(|(part, _)| says(part)).flat_map(|(_, names)| *names));
-    names.extend(Some("HOME").filter(|_| home_led_somewhere(run, trace)));
+    names.extend(Some("HOME").filter(|_| home_led_somewhere(run, trace) || any_text(run, uses_home_itself)));
     names.extend(Some("TMPDIR").filter(|_| temporary_led_somewhere(run, trace)));
     for name in names {
         add(run, name, observed);
@@ -76,9 +78,26 @@ fn add(run: &Run<'_>, name: &str, observed: &mut Observed) {
 
 /// Whether the function's own source or an argument contains `part`.
 pub(super) fn says(run: &Run<'_>, part: &str) -> bool {
-    let has = |text: &[u8]| memmem::find(text, part.as_bytes()).is_some();
-    run.words.iter().any(|word| has(word.as_bytes()))
-        || run.captured.sources.iter().any(|source| has(&source.bytes))
+    any_text(run, |text| memmem::find(text, part.as_bytes()).is_some())
+}
+
+/// Whether the function's own source or an argument is like that.
+fn any_text(run: &Run<'_>, is_so: impl Fn(&[u8]) -> bool) -> bool {
+    run.words.iter().any(|word| is_so(word.as_bytes()))
+        || run.captured.sources.iter().any(|source| is_so(&source.bytes))
+}
+
+/// Whether code uses HOME as a text and not only as the start of a path: `basename ~`, `cd; pwd`, `expanduser("~")`.
+fn uses_home_itself(code: &[u8]) -> bool {
+    let is_end = |byte: Option<&u8>| byte.is_none_or(|byte| b" \t\n;|&)`'\"}".contains(byte));
+    let is_start = |byte: Option<&u8>| byte.is_none_or(|byte| b" \t\n;|&(`'\"{=:".contains(byte));
+    let before = |at: usize| at.checked_sub(1).and_then(|at| code.get(at));
+    memchr::memchr_iter(b'~', code).any(|at| is_start(before(at)) && is_end(code.get(at + 1)))
+        || memmem::find_iter(code, b"cd").any(|at| {
+            let rest = code.get(at + 2..).unwrap_or_default();
+            let next = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+            is_start(before(at)) && next.is_none_or(|byte| b"\n;|&)`}".contains(byte))
+        })
 }
 
 /// Whether the run used something below HOME by a path that does not contain HOME itself: paths outside of the root and below
@@ -131,4 +150,21 @@ fn used_below<'t>(trace: &'t Trace, directory: &Path) -> impl Iterator<Item = (&
         let below = path.starts_with(&directory) && *path != directory;
         (below && (looked || access.read || access.changed)).then_some((path.as_path(), access.changed))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn home_is_used_as_a_text_by_a_tilde_alone_and_by_cd_alone() {
+        for code in
+            ["basename ~", "echo ~", "x=~", "ls -d ~ | cut -c1-", "cd; pwd", "(cd && pwd)", "expanduser('~')"]
+        {
+            assert!(uses_home_itself(code.as_bytes()), "{code}");
+        }
+        for code in ["cat ~/x", "cd d; pwd", "cd ~/x", "a = ~mask", "echo a~b", "abcd; x", "ls *~", "cdr"] {
+            assert!(!uses_home_itself(code.as_bytes()), "{code}");
+        }
+    }
 }

@@ -160,6 +160,9 @@ impl<'a> Watcher<'a> {
                 if now == Some(evidence) {
                     let state = self.file_state(path, evidence, fate);
                     self.before.entry(path.to_path_buf()).and_modify(|before| before.state = state);
+                } else {
+                    // It was moved away with its directory, and is digested where it is then.
+                    self.later.insert(path.to_path_buf());
                 }
                 return;
             }

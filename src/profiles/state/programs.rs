@@ -8,6 +8,8 @@ use std::path::Path;
 /// Programs that run another program named in their words.
 const INTERPRETERS: &[&str] =
     &["python*", "pypy*", "node", "nodejs", "bun", "deno", "sh", "bash", "dash", "perl*", "ruby*", "java"];
+/// Programs that run a script or module in their own process after the word `run`.
+const MEASURERS: &[&str] = &["coverage", "coverage3", "coverage-*"];
 /// Programs that import Python modules.
 const PYTHONS: &[&str] = &["python*", "pypy*", "ipython*"];
 /// git commands whose output depends on the times in the index.
@@ -77,6 +79,12 @@ fn names<'a>(program: &'a Path, words: &'a [OsString]) -> Vec<&'a [u8]> {
     names.extend(words.first().map(|word| last_name(word)));
     if names.iter().any(|name| is_named(name, INTERPRETERS)) {
         names.extend(script(words).map(last_name));
+    }
+    // `coverage run -m pytest` runs pytest in its own process.
+    if names.iter().any(|name| is_named(name, MEASURERS))
+        && let Some(run) = words.iter().position(|word| word == "run")
+    {
+        names.extend(script(words.get(run..).unwrap_or_default()).map(last_name));
     }
     let has = |start: &str| words.iter().any(|word| word.as_bytes().starts_with(start.as_bytes()));
     if names.contains(&b"go".as_slice()) && has("build") && has("-o") {

@@ -54,6 +54,14 @@ pub(super) const PRIVATE: &[Row] = &[
             Cache("pre-commit/tmp*"),
         ],
     },
+    // Its entries are found by the times of all places of metadata.
+    Row {
+        name: "entry points that stevedore has found",
+        programs: PYTHON,
+        used: &["stevedore"],
+        places: &[Cache("python-entrypoints")],
+    },
+    Row { name: "standard", programs: NODE, used: &["standard"], places: &[Cache("standard")] },
     Row { name: "tsx", programs: NODE, used: &["tsx"], places: &[Temporary("tsx-#")] },
     Row {
         name: "pip",
@@ -212,6 +220,8 @@ const BUILDERS: &[&str] = &[
     "rust-lld",
     "*-linux-gnu-*",
     "cmake",
+    "cmake3",
+    "ctest",
     "ninja",
     "make",
     "gmake",
@@ -241,8 +251,8 @@ pub(super) const PRODUCTS: &[Row] = &[
     },
     Row {
         name: "cmake's cache",
-        programs: &["cmake", "ctest", "cmake3"],
-        used: &[],
+        programs: BUILDERS,
+        used: &["cmake", "ctest", "cmake3"],
         places: &[Root("CMakeCache.txt"), Root("CMakeFiles")],
     },
     Row { name: "eslint's cache", programs: &["eslint"], used: &[], places: &[Root(".eslintcache")] },

@@ -58,6 +58,12 @@ fn state_is_found_by_its_location_and_its_tool() {
         ("pytest -q", "/home/u/p/.pytest_cache/v/cache/nodeids", Some("/home/u/p/.pytest_cache")),
         ("pytest --lf", "/home/u/p/.pytest_cache/v/cache/nodeids", None),
         ("python3 -m pytest --sw", "/home/u/p/.pytest_cache/v/cache/stepwise", None),
+        ("coverage run -m pytest -q", "/home/u/p/.pytest_cache/v", Some("/home/u/p/.pytest_cache")),
+        ("python3 -m coverage run -p -m pytest", "/home/u/p/.pytest_cache/v", None),
+        ("coverage run --branch -m pytest --lf", "/home/u/p/.pytest_cache/v", None),
+        ("cmake -B build", "/home/u/p/build/CMakeCache.txt", Some("/home/u/p/build/CMakeCache.txt")),
+        ("cc1 x.c", "/home/u/p/build/CMakeFiles/a/x.o", Some("/home/u/p/build/CMakeFiles")),
+        ("cat x", "/home/u/p/build/CMakeFiles/a/x.o", None),
         ("tsc -b", "/home/u/p/a/x.tsbuildinfo", Some("/home/u/p/a/x.tsbuildinfo")),
         ("go build -o bin/x .", "/home/u/p/bin/x", Some("/home/u/p/bin")),
     ] {

@@ -72,6 +72,16 @@ impl Observer<'_> {
         self.used(path, Prior::Looked);
     }
 
+    /// The text of a link is read, on which its content at the end may depend.
+    pub(in crate::exec::watch) fn text_is_read(&mut self, path: &[u8]) {
+        if self.access_known(path).looked_at_link
+            && !self.is_own(path)
+            && matches!(self.resolver.look(path, false), Found::Link)
+        {
+            self.used(path, Prior::Consulted);
+        }
+    }
+
     /// `path` was used in this way. Uses before its first change are remembered.
     pub(in crate::exec::watch) fn used(&mut self, path: &[u8], how: Prior) {
         let entry = self.entries.get_mut(path).map(|entry| &mut entry.access);

@@ -45,6 +45,8 @@ pub(in crate::exec::watch) enum Call {
     OpenHandle,
     /// Asks for something.
     Look(At, Follow),
+    /// Reads the text of a link.
+    LinkText(At),
     /// Makes a directory the working directory.
     Enter(At),
     /// Makes the directory behind a descriptor the working directory.

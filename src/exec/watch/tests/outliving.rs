@@ -66,19 +66,24 @@ fn orphans_are_seen_and_leave_nothing() {
 }
 
 #[test]
-fn a_run_that_nobody_waits_for_any_more_goes_on() {
+fn what_a_command_that_nobody_waits_for_any_more_has_started_goes_on() {
     for mechanism in MECHANISMS {
         let folder = tempfile::tempdir().unwrap();
-        let script = format!("cd {}; sleep 0.3; echo done > tmp; mv tmp done", folder.path().display());
+        let work = "(echo begun > tmp; mv tmp begun; sleep 0.3; echo done > tmp; mv tmp done)";
+        let script = format!("cd {}; {work} & wait; echo late > after", folder.path().display());
         let words = ["sh", "-c", &script].map(OsString::from);
         let environment: Vec<_> = std::env::vars_os().collect();
         let given = [Given::Inherited, Given::Inherited, Given::Inherited];
         let plan = Plan::new(Path::new("/bin/sh"), &words, &environment, given).unwrap();
         let mut witness = Changes::default();
         std::thread::scope(|scope| {
-            drop(start_with(&[mechanism], scope, &plan, &mut witness, Surroundings::default()).unwrap());
+            let session = start_with(&[mechanism], scope, &plan, &mut witness, Surroundings::default());
+            assert_eq!(wait_for(&folder.path().join("begun")), "begun\n");
+            drop(session.unwrap());
         });
         assert_eq!(wait_for(&folder.path().join("done")), "done\n");
+        // It is killed with the thread that started it. A tracer stays until it has ended.
+        assert!(mechanism == Mechanism::Trace || !folder.path().join("after").exists());
     }
 }
 
