@@ -229,9 +229,9 @@ fn state_that_describes_products_counts_by_content() {
 fn state_that_two_runs_left_one_after_the_other_is_one_state() {
     let twin = Twin::new();
     // Like cmake: some state is written once, some each time, and a log grows.
-    let code = "mkdir -p CMakeFiles; [ -e CMakeFiles/once ] || echo once > CMakeFiles/once; [ ! -e CMakeCache.txt ] || read old < CMakeCache.txt; read x < f; echo $x > CMakeCache.txt; echo log $x >> CMakeFiles/log; echo configured $x";
+    let code = "[ -e CMakeFiles/once ] || echo once > CMakeFiles/once; [ ! -e CMakeCache.txt ] || read old < CMakeCache.txt; read x < f; echo $x > CMakeCache.txt; echo log $x >> CMakeFiles/log; echo configured $x";
     tool(&twin, "tools/cmake", code);
-    twin.write("f", "one\n");
+    twin.write("f", "one\n").directory("CMakeFiles");
     settle();
     let call = twin.call(["tools/cmake"]);
     call.runs();
