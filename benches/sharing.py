@@ -85,6 +85,8 @@ class Machine:
         self.project, self.store = self.base / "project", self.base / "store"
         (self.project / ".git").mkdir(parents=True)
         (self.base / "home").mkdir()
+        # Without the directory nothing is remembered for a user.
+        (base / "cache").mkdir(exist_ok=True)
         (self.project / "main.c").write_text(SOURCE)
         (self.project / "data.txt").write_text("data\n")
         (self.project / "run.sh").write_text("#!/bin/sh\ncat data.txt\n")
