@@ -228,23 +228,6 @@ fn what_make_has_rewritten_with_equal_bytes_is_newer() {
 }
 
 #[test]
-fn ninja_makes_the_directory_of_its_outputs_newer() {
-    let twin = Twin::new();
-    // ninja looks at the directory before it runs a command that makes a file there.
-    let code = "#!/bin/sh\n# Whatever is newer.\n[ -d out ] && [ -e x.c ] && [ -e y.c ] && read x < x.c && echo $x > out/x.o\n";
-    twin.write("tools/ninja", code).mode("tools/ninja", 0o755).directory("out");
-    twin.write("x.c", "one\n").write("y.c", "two\n").touch("y.c", 1);
-    settle();
-    let call = twin.call(["tools/ninja"]);
-    call.runs();
-    call.hits_on_its_own_output();
-    twin.both(|root| {
-        assert!(Command::new("touch").arg("y.c").current_dir(root).status().unwrap().success());
-    });
-    call.runs();
-}
-
-#[test]
 fn git_reads_its_repository() {
     let twin = Twin::new();
     // If it were younger than the index, git would rewrite the index.

@@ -1,6 +1,7 @@
-//! Directories that are listed and then changed, moved or removed: their entries still count.
+//! Directories that are listed and then changed, moved or removed: their entries still count. And their times.
 
 use crate::twin::{Twin, settle};
+use std::process::Command;
 
 /// Runs a line; restores `d` with one additional entry; the line must run again.
 #[track_caller]
@@ -106,4 +107,21 @@ fn a_directory_that_is_opened_and_not_read_counts_as_a_directory_alone() {
     through_link.runs();
     twin.remove("d").write("d", "no directory\n");
     opens.runs();
+}
+
+#[test]
+fn ninja_makes_the_directory_of_its_outputs_newer() {
+    let twin = Twin::new();
+    // ninja looks at the directory before it runs a command that makes a file there.
+    let code = "#!/bin/sh\n# Whatever is newer.\n[ -d out ] && [ -e x.c ] && [ -e y.c ] && read x < x.c && echo $x > out/x.o\n";
+    twin.write("tools/ninja", code).mode("tools/ninja", 0o755).directory("out");
+    twin.write("x.c", "one\n").write("y.c", "two\n").touch("y.c", 1);
+    settle();
+    let call = twin.call(["tools/ninja"]);
+    call.runs();
+    call.hits_on_its_own_output();
+    twin.both(|root| {
+        assert!(Command::new("touch").arg("y.c").current_dir(root).status().unwrap().success());
+    });
+    call.runs();
 }
